@@ -1,0 +1,185 @@
+"""Whatever a server sends: nothing raises, everything can be sent on, and an update is a parse."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+
+import msgpack
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
+from zinfo.info import Info, diff, find_field, has_fields, parse, section_fields, update
+
+REPEATABLE = settings(derandomize=True, deadline=None)
+"""The same examples each time, however slow the machine."""
+
+NAMES = [
+    "",
+    "a",
+    "b",
+    "role",
+    "db0",
+    "db1",
+    "module",
+    "redis_version",
+    "cmdstat_get",
+    "cmdstat_a",
+    "errorstat_ERR",
+    "slave0",
+    "os",
+    "#x",
+    "é",
+    "latency_percentiles_usec_get",
+]
+VALUES = [
+    "",
+    " 1",
+    "0",
+    "1",
+    "1.0",
+    "-0.0",
+    "nan",
+    "007",
+    "ok",
+    "x=1",
+    "x=1,y=2",
+    "x=1,x=2",
+    "1,2",
+    ",",
+    "=",
+    "x",
+    "b:calls=1",
+    ":calls=1",
+    "calls=1",
+    "1.0e999",
+    "ip=1",
+    "x,y=",
+    "5555555555555555555555555",
+]
+ODD_LINES = [b"", b"\r", b"# Server", b"# Stats", b"# a comment", b"#", b"words", b"\xff:1", b"\0"]
+
+fields = st.builds("{}:{}".format, st.sampled_from(NAMES), st.sampled_from(VALUES)).map(str.encode)
+lines = st.one_of(fields, fields, st.sampled_from(ODD_LINES), st.binary(max_size=12))
+small_texts = st.builds(bytes.join, st.sampled_from([b"\n", b"\r\n"]), st.lists(lines, max_size=12))
+sequences = st.lists(small_texts, min_size=2, max_size=5)
+
+
+def mutate(raw: bytes, rng: random.Random, other: bytes) -> bytes:
+    """A text like `raw`, as the same server might send it later, or a broken one."""
+    what = rng.randrange(10)
+    if what <= 4:  # numbers move, and grow
+        share = rng.choice([0.02, 0.1, 0.5])
+        return re.sub(
+            rb"(?<=[:=.])\d+(?=[\r\n,.])",
+            lambda number: b"%d" % rng.randrange(10**9) if rng.random() < share else number[0],
+            raw,
+        )
+    held = raw.split(b"\n")
+    at, to = rng.randrange(len(held)), rng.randrange(len(held))
+    if what == 5:
+        del held[min(at, to) : min(at, to) + rng.randrange(5)]
+    elif what == 6:
+        held.insert(to, held[at])
+    elif what == 7:
+        held[at], held[to] = held[to], held[at]
+    elif what == 8:
+        held[at:at] = rng.sample(other.split(b"\n"), 3)
+    else:
+        flipped = bytearray(raw)
+        for _ in range(rng.randrange(1, 4)):
+            flipped[rng.randrange(len(flipped))] = rng.choice(b":=,#\r\n\x00\xff 1a.-")
+        return bytes(flipped)
+    return b"\n".join(held)
+
+
+def check_update(previous: Info, raw: bytes) -> Info:
+    """Update, and compare with a fresh parse in every respect."""
+    before = form(previous)
+    info, delta = update(previous, raw)
+    fresh = parse(raw)
+    assert form(info) == form(fresh)
+    assert list(info.fields) == list(fresh.fields)
+    assert info.raw == raw
+    applied = apply(delta, previous.fields)
+    assert {name: exact(value) for name, value in applied.items()} == {
+        name: exact(value) for name, value in fresh.fields.items()
+    }
+    assert exact(delta) == exact(diff(previous.fields, fresh.fields))
+    assert form(previous) == before
+    return info
+
+
+def check_reply(raw: bytes) -> None:
+    """Whatever is true of every reply."""
+    info = parse(raw)
+    assert form(parse(raw)) == form(info)  # from what the first parse kept
+    assert json.loads(json.dumps(info.fields, allow_nan=False)) == info.fields
+    assert msgpack.unpackb(msgpack.packb(info.fields)) == info.fields
+    assert has_fields(raw) == bool(info.fields)
+    held = [name for names in info.sections.values() for name in names]
+    assert set(held) == set(info.fields)
+    assert section_fields(info, info.sections) == list(dict.fromkeys(held))
+    for name in list(info.fields)[:20]:
+        found = find_field(raw, name.encode())
+        if "\\x" not in name:
+            assert found is not None
+            assert found in [
+                line[len(name.encode()) + 1 :].removesuffix(b"\r")
+                for line in raw.split(b"\n")
+                if line.startswith(name.encode() + b":")
+            ]
+
+
+@given(st.binary(max_size=200))
+@example(b"a:" + b"9" * 5000)
+@example(b"x=" * 3000 + b":" + b"y=1," * 3000)
+@example(handmade("odd-lines"))
+@settings(REPEATABLE)
+def test_no_bytes_raise_and_every_value_can_be_sent_on(raw: bytes) -> None:
+    check_reply(raw)
+
+
+@given(small_texts)
+@settings(REPEATABLE)
+def test_no_lines_raise_and_every_value_can_be_sent_on(raw: bytes) -> None:
+    check_reply(raw)
+
+
+def test_every_stored_text_can_be_sent_on() -> None:
+    for raw in TEXTS.values():
+        check_reply(raw)
+
+
+@given(sequences)
+@settings(REPEATABLE, max_examples=400)
+def test_previous_and_delta_make_the_next_for_small_texts(texts: list[bytes]) -> None:
+    info = parse(texts[0])
+    for raw in texts[1:]:
+        info = check_update(info, raw)
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(sorted(TEXTS)))
+@settings(REPEATABLE, max_examples=60)
+def test_previous_and_delta_make_the_next_for_real_texts(rng: random.Random, start: str) -> None:
+    raw = TEXTS[start]
+    info = parse(raw)
+    for _ in range(8):
+        if rng.random() < 0.1:
+            raw = rng.choice(sorted(TEXTS.values()))
+        raw = mutate(raw or TEXTS[start], rng, rng.choice(rng.choice(SEQUENCES)))
+        info = check_update(info, raw)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**64 - 1))
+@settings(REPEATABLE)
+def test_numbers_that_c_prints_become_those_numbers(fraction: float, whole: int) -> None:
+    fixed = f"{fraction:f}"
+    read = parse(f"f:{fixed}\r\ni:{whole}\r\n".encode()).fields
+    assert read == {"f": float(fixed), "i": whole}
+    assert isinstance(read["f"], float)
+    assert math.copysign(1, read["f"]) == math.copysign(1, fraction)
+    assert type(read["i"]) is int

@@ -1,0 +1,194 @@
+"""What changed between two INFO replies, and what one parse keeps for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+import pytest
+
+from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form
+from zinfo import info_values
+from zinfo.info import Delta, diff, parse, update
+
+
+@pytest.mark.parametrize("old", TEXTS)
+def test_an_update_from_any_text_to_any_other_is_a_parse(old: str) -> None:
+    previous = parse(TEXTS[old])
+    before = form(previous)
+    for new in TEXTS.values():
+        info, delta = update(previous, new)
+        assert form(info) == form(parse(new))
+        assert exact(delta) == exact(diff(previous.fields, info.fields))
+        assert apply(delta, previous.fields) == info.fields
+    assert form(previous) == before
+
+
+@pytest.mark.parametrize("texts", SEQUENCES, ids=["redis-6.2", "redis-7.0", "valkey-8.1"])
+def test_a_chain_of_updates_follows_a_server(texts: list[bytes]) -> None:
+    info = parse(texts[0])
+    copy = dict(info.fields)
+    for raw in [*texts, *reversed(texts)]:
+        info, delta = update(info, raw)
+        copy = apply(delta, copy)
+        assert form(info) == form(parse(raw))
+        assert exact(dict(sorted(copy.items()))) == exact(dict(sorted(info.fields.items())))
+
+
+def test_the_delta_of_a_busy_server_has_what_changed_and_what_vanished() -> None:
+    _, first, _, last = SEQUENCES[1]
+    _, delta = update(parse(first), last)
+    assert delta.unset == ["db9"]
+    assert "db3" in delta.set
+    assert delta.set["errorstat_NEWERR"] == {"count": 1}
+    assert not {"run_id", "redis_version", "maxmemory"} & set(delta.set)
+
+
+def test_the_same_reply_again_changes_nothing() -> None:
+    raw = TEXTS["redis-7.0.15-idle"]
+    previous = parse(raw)
+    info, delta = update(previous, bytes(bytearray(raw)))
+    assert info is previous
+    assert delta == Delta({}, [])
+
+
+def test_what_did_not_change_is_shared() -> None:
+    raw = TEXTS["redis-7.0.15-primary-1"]
+    previous = parse(raw)
+    info, delta = update(previous, raw.replace(b"maxclients:10000", b"maxclients:20000"))
+    assert delta == Delta({"maxclients": 20000}, [])
+    assert info.sections is previous.sections
+    assert [n for n, value in info.fields.items() if value is not previous.fields[n]] == [
+        "maxclients"
+    ]
+
+
+def test_what_did_not_change_is_shared_when_lines_come_and_go() -> None:
+    _, first, _, last = SEQUENCES[2]
+    previous = parse(first)
+    info, delta = update(previous, last)
+    for name in previous.fields.keys() - delta.set.keys() - set(delta.unset):
+        assert info.fields[name] is previous.fields[name]
+
+
+CHANGES: list[tuple[bytes, bytes, Delta]] = [
+    (b"a:1\nb:2", b"a:1\nb:3", Delta({"b": 3}, [])),
+    (b"a:1", b"a:1.0", Delta({"a": 1.0}, [])),
+    (b"a:1.0", b"a:1.00", Delta({}, [])),
+    (b"a:0.0", b"a:-0.0", Delta({"a": -0.0}, [])),
+    (b"a:1", b"a: 1", Delta({}, [])),
+    (b"a:1\r\n", b"a:1\n", Delta({}, [])),
+    (b"a:x=1", b"a:x=1.0", Delta({"a": {"x": 1.0}}, [])),
+    (b"a:x=1,y=2", b"a:y=2,x=1", Delta({"a": {"y": 2, "x": 1}}, [])),
+    (b"a:x=1,y=1", b"a:y=1,x=1", Delta({"a": {"y": 1, "x": 1}}, [])),
+    (b"a:1,1.0", b"a:1.0,1", Delta({"a": [1.0, 1]}, [])),
+    (b"a:x=1,y", b"a:x=1,y=1", Delta({"a": {"x": 1, "y": 1}}, [])),
+    (b"a:1\nb:2", b"b:2\na:1", Delta({}, [])),
+    (b"a:1\nb:2", b"a:1\nc:2", Delta({"c": 2}, ["b"])),
+    (b"a:1\nb:2", b"a:1\na:2", Delta({"a": [1, 2]}, ["b"])),
+    (b"a:1\na:2", b"a:1\na:3", Delta({"a": [1, 3]}, [])),
+    (b"a:1\na:2", b"a:2\na:2", Delta({"a": [2, 2]}, [])),
+    (b"a:1,2\nb:1", b"a:1,3\nb:1", Delta({"a": [1, 3]}, [])),
+    (b"a:1", b"a:1,2", Delta({"a": [1, 2]}, [])),
+    (b"module:name=x", b"module:name=y", Delta({"module": [{"name": "y"}]}, [])),
+    (b"a:1\n", b"a:1\nbad", Delta({}, [])),
+    (b"bad\na:1", b"worse\na:2", Delta({"a": 2}, [])),
+    (b"bad\na:1", b"bad\na:2", Delta({"a": 2}, [])),
+    (b"# A\na:1", b"# B\na:1", Delta({}, [])),
+    (b"# A\na:1\nb:1", b"# A\na:1\n#b:1", Delta({}, ["b"])),
+    (
+        b"cmdstat_a:b:calls=1",
+        b"cmdstat_a:calls=1",
+        Delta({"cmdstat_a": {"calls": 1}}, ["cmdstat_a:b"]),
+    ),
+    (
+        b"cmdstat_a:calls=1",
+        b"cmdstat_a:b:calls=1",
+        Delta({"cmdstat_a:b": {"calls": 1}}, ["cmdstat_a"]),
+    ),
+    (
+        b"cmdstat_a:b:calls=1\ncmdstat_a:calls=5",
+        b"cmdstat_a:calls=2\ncmdstat_a:calls=5",
+        Delta({"cmdstat_a": [{"calls": 2}, {"calls": 5}]}, ["cmdstat_a:b"]),
+    ),
+    (
+        b"cmdstat_host::calls=1",
+        b"cmdstat_host::calls=2",
+        Delta({"cmdstat_host:": {"calls": 2}}, []),
+    ),
+    (b"executable:C:\\a", b"executable:D:\\a", Delta({"executable": "D:\\a"}, [])),
+    (b"", b"a:1", Delta({"a": 1}, [])),
+    (b"a:1", b"", Delta({}, ["a"])),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "delta"), CHANGES)
+def test_a_change_has_this_delta(old: bytes, new: bytes, delta: Delta) -> None:
+    previous = parse(old)
+    info, found = update(previous, new)
+    assert exact(found) == exact(delta)
+    assert form(info) == form(parse(new))
+    assert exact(diff(previous.fields, info.fields)) == exact(delta)
+
+
+def test_fields_that_never_were_a_reply_can_be_updated_from() -> None:
+    previous = parse(b"")
+    previous.fields["a"] = "given"
+    info, delta = update(previous, b"a:1\nb:2")
+    assert info.fields == {"a": 1, "b": 2}
+    assert delta == Delta({"a": 1, "b": 2}, [])
+
+
+# -- what is kept for the next parse
+
+
+def test_two_shards_share_names_sections_and_common_values() -> None:
+    one, two = parse(TEXTS["redis-7.0.15-primary-1"]), parse(TEXTS["redis-7.0.15-primary-2"])
+    theirs = {name: name for name in two.fields}
+    for name in one.fields:
+        if not name.startswith("errorstat_"):
+            assert name is theirs[name]
+    assert one.fields["mem_allocator"] is two.fields["mem_allocator"]
+    assert one.sections["Stats"] is two.sections["Stats"]
+
+
+def test_names_without_end_take_no_memory_without_end() -> None:
+    tables: list[tuple[Sized, int]] = [
+        (info_values._names, info_values.MAX_NAMES),
+        (info_values._parts, info_values.MAX_NAMES),
+        (info_values._lines, info_values.MAX_LINES),
+        (info_values._pairs, info_values.MAX_LINES),
+        (info_values._groups, info_values.MAX_GROUPS),
+    ]
+    for turn in range(info_values.MAX_GROUPS + 1):
+        lines = [f"name{turn}x{n}:{n % 100}\r\nmap{n}:part{turn}x{n}={n}" for n in range(10)]
+        parse("\r\n".join(lines).encode())
+    for table, limit in tables:
+        assert 0 < len(table) <= limit
+
+
+def test_ids_that_no_two_shards_share_are_not_kept() -> None:
+    parse(b"run_id:5471869cb21f456e\r\nredis_version:7.0.15\r\n")
+    assert info_values.known_line("run_id:5471869cb21f456e\r") is None
+    assert info_values.known_line("redis_version:7.0.15\r") == ("redis_version", "7.0.15")
+
+
+def test_maps_and_lists_are_nobodys_but_their_infos() -> None:
+    one, two = parse(b"a:x=1\r\nb:1,2"), parse(b"a:x=1\r\nb:1,2")
+    assert one.fields["a"] is not two.fields["a"]
+    assert one.fields["b"] is not two.fields["b"]
+
+
+def test_long_names_take_no_memory_at_all() -> None:
+    long = "x" * 5000
+    parse(f"{long}:1\r\nmap:{long}=1\r\nmap:{long}=1\r\nshort:{long}".encode())
+    for table in (info_values._names, info_values._parts, info_values._lines, info_values._pairs):
+        assert max(map(len, table)) <= info_values.MAX_KEY_LENGTH
+    names = [f"{'x' * 100}{n}" for n in range(200)]
+    parse("\n".join(f"{name}:1" for name in names).encode())
+    assert tuple(names) not in info_values._groups
+
+
+def test_error_names_are_not_kept_at_all() -> None:
+    parse(b"# Errorstats\r\nerrorstat_made_up_by_a_script:count=1\r\n")
+    assert "errorstat_made_up_by_a_script" not in info_values._names
+    assert ("errorstat_made_up_by_a_script",) not in info_values._groups

@@ -1,0 +1,268 @@
+"""One line of INFO: its field's name, and its value as number, text, list or map.
+
+INFO is untyped: `redis_version:7.4` is a name and `used_cpu_sys:7.4` is a number. A value
+becomes a number where it is written the way C prints one and its name is not known to be text;
+nothing is converted that could not be written back. Pairs (`keys=1,expires=0`) become maps.
+
+Some tables hold what one parse can use again in the next, of the same shard or of another:
+names, whole lines, pairs. They are bounded, and emptied when full: a server that invents names
+without end costs the others a little time, never memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias, TypeVar
+
+Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
+Reader: TypeAlias = "Callable[[str], Value]"
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
+
+TEXT_FIELDS: Final = frozenset(
+    (
+        # Hexadecimal ids: all digits by accident, or `7e12`, now and then.
+        "redis_git_sha1",
+        "redis_build_id",
+        "valkey_git_sha1",
+        "valkey_build_id",
+        "git_sha1",
+        "pika_git_sha",
+        "run_id",
+        "master_replid",
+        "master_replid2",
+        "replication_id",
+        # Names and addresses that people choose; a host may be called `10`, or `a,b=c`.
+        "master_host",
+        "server_name",
+        "availability_zone",
+        # Paths hold `=` and `,`.
+        "executable",
+        "config_file",
+        "db_fatal_msg",
+        # Prose about what the server was made of and runs on.
+        "os",
+        "monotonic_clock",
+        "mem_allocator",
+        "pika_build_compile_date",
+    )
+)
+"""Fields whose value is text whatever it looks like."""
+
+TEXT_FIELD_PATTERN: Final = re.compile(
+    r".*_version"  # `redis_version:7.4` is not a number, and 7.10 is newer than 7.4
+    r"|master_[0-9]+_host"  # KeyDB has several masters
+)
+"""Like TEXT_FIELDS, for names that are made by a rule."""
+
+UNIQUE_TEXT: Final = frozenset(("run_id", "master_replid", "master_replid2", "replication_id"))
+"""Text that no two shards share: keeping it for the next parse would only cost memory."""
+
+TEXT_PARTS: Final = frozenset(
+    ("ip", "address", "host", "bind", "path", "name", "state", "status", "version")
+)
+"""Names inside a map (`slave0`, `master0`, `listener0`, `module`) whose value stays text."""
+
+STATS_PREFIXES: Final = ("cmdstat_", "errorstat_", "latency_percentiles_usec_")
+"""Fields whose name may hold any character, `:` too, and whose value never holds a `:`."""
+
+UNBOUNDED_PREFIX: Final = "errorstat_"
+"""Scripts invent error names, so these are not kept for the next parse."""
+
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**64 - 1
+"""The integers that msgpack can carry; anything beyond stays text."""
+MAX_DIGITS: Final = len(str(INT_MAX))
+"""Digits of the largest integer; fewer always fit."""
+
+_INTEGER: Final = re.compile(r"[ \t]*(0|-?[1-9][0-9]*)[ \t]*")
+_FRACTION: Final = re.compile(r"[ \t]*-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*")
+_NOT_FINITE: Final = (float("inf"), float("-inf"))
+
+MAX_NAMES: Final = 8192
+"""Names kept. A server has 200 to 400, of which most are every server's."""
+MAX_GROUPS: Final = 1024
+"""Sections' rows of names kept: a few for each version and use of a server."""
+MAX_LINES: Final = 8192
+"""Lines, and pairs, kept with what they mean: 2 MB each when full."""
+MAX_GROUP_LENGTH: Final = 16384
+"""Longest row of names kept, in characters of all its names."""
+MAX_KEY_LENGTH: Final = 128
+"""Longest name, line or pair kept, in characters."""
+MAX_KEPT_NUMBER: Final = 5
+"""Longest number kept, in characters; longer ones seldom come twice."""
+MAX_KEPT_TEXT: Final = 64
+"""Longest text kept, in characters."""
+
+_names: dict[str, tuple[str, Reader]] = {}
+_groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+_lines: dict[str, tuple[str, Value]] = {}
+_parts: dict[str, str] = {}
+_pairs: dict[str, tuple[str, Value]] = {}
+
+known_name: Final = _names.get
+"""A field's name -> the one copy of it and its reader, or None: ask `learn_name`."""
+known_line: Final = _lines.get
+"""A line as it came -> its field's name and value, or None: ask `learn_line`."""
+
+
+def learn_name(name: str) -> tuple[str, Reader]:
+    """Find the reader for a field's name, and keep both for the next parse.
+
+    Args:
+        name: The name as the server wrote it.
+
+    Returns:
+        The name and the function that makes a value of its text.
+    """
+    reader: Reader = read_value
+    if name.startswith(STATS_PREFIXES):
+        reader = read_stats
+    elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
+        reader = str  # hands back the same text
+    if not name.startswith(UNBOUNDED_PREFIX):
+        keep(_names, name, (name, reader), MAX_NAMES)
+    return name, reader
+
+
+def learn_line(line: str) -> tuple[str, Value] | None:
+    """Read a line, and keep it for the next parse where it may well come again.
+
+    Args:
+        line: A line of INFO, with or without its CR.
+
+    Returns:
+        The same as `read_line`.
+    """
+    field = read_line(line)
+    if field is None:
+        return None
+    name, value = field
+    kind = type(value)
+    if kind is not dict and kind is not list and name not in UNIQUE_TEXT:
+        limit = MAX_KEPT_TEXT if kind is str else MAX_KEPT_NUMBER
+        if len(line) - len(name) - len(":\r") <= limit:
+            keep(_lines, line, field, MAX_LINES)
+    return field
+
+
+def read_line(line: str) -> tuple[str, Value] | None:
+    """Read a line.
+
+    Args:
+        line: A line of INFO, with or without its CR.
+
+    Returns:
+        The field's name and value; None where the line is no field but a header, a comment,
+        blank, or without a name or a colon.
+    """
+    line = line.removesuffix("\r")
+    name, colon, text = line.partition(":")
+    if not colon or line[0] in "#:":
+        return None
+    name, reader = known_name(name) or learn_name(name)
+    if reader is read_stats and ":" in text:
+        name, _, text = line.rpartition(":")
+        name, reader = known_name(name) or learn_name(name)
+    return name, reader(text)
+
+
+def read_value(text: str) -> Value:
+    """Read a value of unknown kind: a number, a map, a list, or else the text as it is.
+
+    Text stays: leading zeros, signs and underscores that a number would lose; integers that
+    msgpack cannot carry; `nan` and `inf`, which equal nothing or have no JSON.
+    """
+    if text.isdigit() and len(text) < MAX_DIGITS and text.isascii():
+        return int(text) if text[0] != "0" or text == "0" else text
+    if "=" in text:
+        return read_stats(text)
+    if "," in text:
+        return [read_value(item) for item in text.split(",")]
+    return _read_odd_number(text)
+
+
+def read_stats(text: str) -> Value:
+    """Read pairs (`calls=1,usec=2`) into a map; text without any pair is read as a value."""
+    fields: dict[str, Value] = {}
+    items = text.split(",")
+    for item in items:
+        name, value = _pairs.get(item) or _read_pair(item)
+        fields[name] = value
+    if len(fields) == len(items) and "" not in fields and "=" in text:
+        return fields
+    return _read_odd_map(items) if "=" in text else read_value(text)
+
+
+def keep_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Share one copy of a section's field names between shards."""
+    kept = _groups.get(names)
+    if kept is not None:
+        return kept
+    unbounded = bool(names) and names[-1].startswith(UNBOUNDED_PREFIX)
+    if not unbounded and sum(map(len, names)) <= MAX_GROUP_LENGTH:
+        keep(_groups, names, names, MAX_GROUPS)
+    return names
+
+
+def keep(table: dict[Key, Kept], key: Key, value: Kept, limit: int) -> None:
+    """Add to one of the bounded tables, which is emptied first if it is full."""
+    if isinstance(key, str) and len(key) > MAX_KEY_LENGTH:
+        return
+    if len(table) >= limit:
+        table.clear()
+    table[key] = value
+
+
+def _read_odd_number(text: str) -> int | float | str:
+    """Read a number that is no plain row of digits, or leave the text as it is."""
+    if "." in text:
+        if not _FRACTION.fullmatch(text):
+            return text
+        number = float(text)
+        return text if number in _NOT_FINITE else number
+    match = _INTEGER.fullmatch(text)
+    if match is None or len(match[1]) > MAX_DIGITS:
+        return text
+    whole = int(match[1])
+    return whole if INT_MIN <= whole <= INT_MAX else text
+
+
+def _read_pair(item: str) -> tuple[str, Value]:
+    """Read `name=value`."""
+    part, _, text = item.rpartition("=")
+    name = _parts.get(part)
+    if name is None:
+        return _read_new_pair(item)
+    value = read_value(text)
+    if len(text) <= MAX_KEPT_NUMBER:
+        keep(_pairs, item, (name, value), MAX_LINES)
+    return name, value
+
+
+def _read_new_pair(item: str) -> tuple[str, Value]:
+    """Read a pair with a name that was not seen yet, or is empty, or has text for its value."""
+    name, equals, text = item.rpartition("=")
+    if not equals:
+        return item, True  # a flag that is set
+    if name in TEXT_PARTS:
+        return name, text
+    if name:
+        keep(_parts, name, name, MAX_NAMES)
+    return name, read_value(text)
+
+
+def _read_odd_map(items: list[str]) -> dict[str, Value]:
+    """Read pairs of which some are empty, or repeat a name (`bind=*,bind=-::*`)."""
+    fields: dict[str, Value] = {}
+    repeated: dict[str, list[Value]] = {}
+    for item in filter(None, items):
+        name, value = _read_pair(item)
+        if name in repeated:
+            repeated[name].append(value)
+        elif name in fields:
+            fields[name] = repeated[name] = [fields[name], value]
+        else:
+            fields[name] = value
+    return fields
