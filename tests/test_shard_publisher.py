@@ -1,0 +1,103 @@
+"""The registry of live shards."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from zinfo import RedisShard, ShardEvent, ShardPublisher
+from zinfo.errors import ShardExistsError
+
+
+def shard(ident: str) -> RedisShard:
+    return RedisShard(ident, "redis://127.0.0.1:1")
+
+
+def test_a_shard_is_live_from_its_addition_to_its_removal() -> None:
+    publisher = ShardPublisher()
+    one = shard("a")
+    publisher.add_shard(one)
+    assert publisher.get_shard("a") is one
+    assert publisher.get_live_shards() == [one]
+    assert publisher.get_live_shard_ids() == {"a"}
+    assert "a" in publisher
+    assert len(publisher) == 1
+    publisher.del_shard("a")
+    assert publisher.get_live_shards() == []
+
+
+@pytest.mark.parametrize("method", ["get_shard", "del_shard"])
+def test_an_unknown_shard_is_a_key_error_with_its_name(method: str) -> None:
+    with pytest.raises(KeyError) as caught:
+        getattr(ShardPublisher(), method)("nobody")
+    assert str(caught.value) == "shard nobody not found"
+
+
+def test_a_live_id_is_not_silently_replaced() -> None:
+    publisher = ShardPublisher()
+    first = shard("a")
+    publisher.add_shard(first)
+    with pytest.raises(ShardExistsError):
+        publisher.add_shard(shard("a"))
+    assert publisher.get_shard("a") is first
+
+
+def test_subscribers_are_told_what_they_asked_for_until_they_leave() -> None:
+    publisher = ShardPublisher()
+    added: list[str] = []
+    removed: list[str] = []
+
+    def note(one: RedisShard) -> None:
+        added.append(one.id)
+
+    publisher.subscribe_shard_event(ShardEvent.ADDED, note)
+    publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda one: removed.append(one.id))
+    publisher.add_shard(shard("a"))
+    publisher.unsub_shard_event(ShardEvent.ADDED, note)
+    publisher.unsub_shard_event(ShardEvent.ADDED, note)
+    publisher.add_shard(shard("b"))
+    publisher.clear_shards()
+    assert (added, removed) == (["a"], ["a", "b"])
+
+
+def test_clearing_survives_a_callback_that_removes_others() -> None:
+    publisher = ShardPublisher()
+    for ident in "abc":
+        publisher.add_shard(shard(ident))
+    told: list[str] = []
+
+    def remove_c(one: RedisShard) -> None:
+        told.append(one.id)
+        if one.id == "a":
+            publisher.del_shard("c")
+
+    publisher.subscribe_shard_event(ShardEvent.REMOVED, remove_c)
+    publisher.clear_shards()
+    assert sorted(told) == ["a", "b", "c"]
+
+
+def test_a_callback_that_fails_stops_nobody_and_is_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    publisher = ShardPublisher()
+    told: list[RedisShard] = []
+
+    def fail(_one: RedisShard) -> None:
+        raise RuntimeError("boom")
+
+    publisher.subscribe_shard_event(ShardEvent.ADDED, fail)
+    publisher.subscribe_shard_event(ShardEvent.ADDED, told.append)
+    with caplog.at_level(logging.ERROR):
+        publisher.add_shard(shard("a"))
+    assert len(told) == 1
+    assert publisher.callback_errors == 1
+    assert "boom" in caplog.text
+
+
+def test_what_is_returned_is_the_callers_own() -> None:
+    publisher = ShardPublisher()
+    publisher.add_shard(shard("a"))
+    publisher.get_live_shards().clear()
+    publisher.get_live_shard_ids().clear()
+    assert len(publisher) == 1

@@ -1,0 +1,128 @@
+"""Lifecycle events of shards: numbered, kept for a while, handed to whoever subscribed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass
+
+logger = logging.getLogger(__name__)
+
+ADDED = "added"
+REMOVED = "removed"
+RESTARTED = "restarted"
+ROLE_CHANGED = "role_changed"
+VERSION_CHANGED = "version_changed"
+POLLING_ERROR = "polling_error"
+SATURATED = "saturated"  # of the daemon itself: its shard is ""
+# A change of state is an event named like the new state: up, down, loading, busy.
+
+
+@dataclass(frozen=True, slots=True)
+class LifecycleEvent:
+    """Something that happened to a shard.
+
+    Attributes:
+        shard: id of the shard; "" for what happened to the daemon itself.
+        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
+            polling_error (a poll failed, but the shard's state did not change) or saturated.
+        old: what was before: a state, run_id, role or version; None where nothing was.
+        new: what is now.
+        reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other).
+        message: the same for humans.
+        number: counts all events of this start of the daemon, from 1.
+        seq: counts this shard's events, +1 each; where it starts means nothing.
+        time: wall clock, seconds since the Unix epoch.
+    """
+
+    shard: str
+    type: str
+    old: str | None
+    new: str | None
+    reason: str
+    message: str
+    number: int
+    seq: int
+    time: float
+
+    def as_map(self) -> dict[str, object]:
+        """Return the event as it stands on the wire."""
+        return asdict(self)
+
+
+class EventLog:
+    """The newest lifecycle events, in order.
+
+    Args:
+        keep: how many events are held; older ones are forgotten.
+        clock: returns the wall clock in seconds since the Unix epoch.
+    """
+
+    def __init__(self, keep: int = 10_000, clock: Callable[[], float] = time.time) -> None:
+        self._events: deque[LifecycleEvent] = deque(maxlen=keep)
+        self._clock = clock
+        self._seqs: dict[str, int] = {}
+        self._floor = 0
+        self._callbacks: list[Callable[[LifecycleEvent], None]] = []
+        self.newest = 0  #: number of the newest event; 0 before the first
+        self.callback_errors = 0  #: exceptions raised by subscribers
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest event still held; newest + 1 where none is."""
+        return self._events[0].number if self._events else self.newest + 1
+
+    def seq(self, shard_id: str) -> int:
+        """Return the count of the shard's newest event; 0 where it has none."""
+        return self._seqs.get(shard_id, 0)
+
+    def subscribe(self, callback: Callable[[LifecycleEvent], None]) -> None:
+        """Call `callback` with every event from now on; it must not block."""
+        self._callbacks.append(callback)
+
+    def emit(
+        self,
+        shard_id: str,
+        type_: str,
+        old: str | None = None,
+        new: str | None = None,
+        *,
+        reason: str = "",
+        message: str = "",
+    ) -> LifecycleEvent:
+        """Number, keep and hand on one event; arguments as in `LifecycleEvent`."""
+        self.newest += 1
+        seq = self._seqs.get(shard_id, self._floor) + 1
+        if type_ == REMOVED:
+            # A shard that comes back must not continue its old count by accident, and remembering
+            # every id that ever was would grow without bound: new counts start above the floor.
+            self._floor = max(self._floor, seq + 1)
+            self._seqs.pop(shard_id, None)
+        else:
+            self._seqs[shard_id] = seq
+        event = LifecycleEvent(
+            shard_id, type_, old, new, reason, message, self.newest, seq, self._clock()
+        )
+        self._events.append(event)
+        for callback in self._callbacks:
+            try:
+                callback(event)
+            except Exception:
+                self.callback_errors += 1
+                logger.exception("a subscriber failed on event %s of %s", type_, shard_id)
+        return event
+
+    def since(self, number: int = 0, shard_ids: Collection[str] = ()) -> list[LifecycleEvent]:
+        """Return the held events after `number`, oldest first.
+
+        Args:
+            number: of the newest event that the caller has; 0 for all.
+            shard_ids: only these shards; empty for all.
+        """
+        return [
+            event
+            for event in self._events
+            if event.number > number and (not shard_ids or event.shard in shard_ids)
+        ]

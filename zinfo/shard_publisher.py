@@ -1,0 +1,109 @@
+"""The registry of live shards and its notifications."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable
+
+from zinfo.errors import ShardExistsError, UnknownShardError
+from zinfo.shard import RedisShard
+
+logger = logging.getLogger(__name__)
+
+ShardCallback = Callable[[RedisShard], object]
+
+
+class ShardEvent(enum.Enum):
+    """What a subscriber of the registry can be told of."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+class ShardPublisher:
+    """Says which shards are live, and tells subscribers when one comes or goes.
+
+    Any number of publishers may live in a process. Not thread-safe: use it from one thread.
+    """
+
+    def __init__(self) -> None:
+        self._shards: dict[str, RedisShard] = {}
+        self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
+        self.callback_errors = 0  #: exceptions raised by subscribers
+
+    def add_shard(self, shard: RedisShard) -> None:
+        """Make a shard live and tell the ADDED subscribers.
+
+        Raises:
+            ShardExistsError: a shard with this id is live already.
+        """
+        if shard.id in self._shards:
+            raise ShardExistsError(f"shard {shard.id} is live already")
+        self._shards[shard.id] = shard
+        self._notify(ShardEvent.ADDED, shard)
+
+    def del_shard(self, shard_id: str) -> None:
+        """Take a shard out and tell the REMOVED subscribers.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+        """
+        shard = self.get_shard(shard_id)
+        del self._shards[shard_id]
+        self._notify(ShardEvent.REMOVED, shard)
+
+    def get_shard(self, shard_id: str) -> RedisShard:
+        """Return a live shard.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+        """
+        shard = self._shards.get(shard_id)
+        if shard is None:
+            raise UnknownShardError(f"shard {shard_id} not found")
+        return shard
+
+    def find_shard(self, shard_id: str) -> RedisShard | None:
+        """Return a live shard, or None where no such shard is live."""
+        return self._shards.get(shard_id)
+
+    def get_live_shards(self) -> list[RedisShard]:
+        """Return the live shards in the order in which they came; the list is the caller's own."""
+        return list(self._shards.values())
+
+    def get_live_shard_ids(self) -> set[str]:
+        """Return the ids of the live shards; the set is the caller's own."""
+        return set(self._shards)
+
+    def clear_shards(self) -> None:
+        """Take every shard out, with a REMOVED for each."""
+        while self._shards:  # a callback may add or remove others meanwhile
+            self.del_shard(next(iter(self._shards)))
+
+    def subscribe_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
+        """Call `callback(shard)` at every such event from now on.
+
+        A callback that raises is logged and counted; it stops neither the others nor the publisher.
+        """
+        self._callbacks[ShardEvent(event)].append(callback)
+
+    def unsub_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
+        """Stop calling `callback`; one that is not subscribed is ignored."""
+        callbacks = self._callbacks[ShardEvent(event)]
+        if callback in callbacks:
+            callbacks.remove(callback)
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def __contains__(self, shard_id: object) -> bool:
+        return shard_id in self._shards
+
+    def _notify(self, event: ShardEvent, shard: RedisShard) -> None:
+        for callback in list(self._callbacks[event]):
+            try:
+                callback(shard)
+            except Exception:
+                self.callback_errors += 1
+                logger.exception("a subscriber failed on %s of shard %s", event.value, shard.id)

@@ -1,0 +1,112 @@
+"""zinfo's own counters: plain integers, added to where things happen, read by the `stats` query."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class PollStats:
+    """What the poller did.
+
+    Attributes:
+        replies: INFO replies stored.
+        failures: failed polls by reason.
+        connects: connections made.
+        refreshes: polls that a query asked for.
+        reply_seconds: sum of the times from request to stored reply.
+        wanted_seconds: sum of the intervals that polls were scheduled after.
+        late_seconds: sum of the times by which polls started after they were due.
+        latest_seconds: the largest of those, since the start.
+        errors: unexpected exceptions in callbacks of the poller.
+    """
+
+    replies: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    connects: int = 0
+    refreshes: int = 0
+    reply_seconds: float = 0.0
+    wanted_seconds: float = 0.0
+    late_seconds: float = 0.0
+    latest_seconds: float = 0.0
+    errors: int = 0
+
+
+@dataclass(slots=True)
+class BusStats:
+    """What the bus did.
+
+    Attributes:
+        messages: messages handed to ZeroMQ, by kind.
+        bytes: bytes of their bodies.
+        errors: messages that ZeroMQ would not take.
+        topics: topics subscribed now.
+        refused: subscriptions over the limit and frames from subscribers that are none, dropped.
+    """
+
+    messages: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    errors: int = 0
+    topics: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class QueryStats:
+    """What the query endpoint did.
+
+    Attributes:
+        requests: requests taken, by operation.
+        errors: error replies, by code.
+        dropped: messages that could not be answered, by why.
+        seconds: sum of the times from request to reply.
+    """
+
+    requests: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Stats:
+    """All counters of one daemon.
+
+    Attributes:
+        started: monotonic clock at the start, in seconds.
+        hub_lag: how late the event loop last was, in seconds.
+        hub_lag_max: the largest since the start.
+        stretch: how many times as long as wanted polling intervals now take; 1 is in time.
+        restarts: deaths of supervised parts, by part.
+    """
+
+    started: float = field(default_factory=time.monotonic)
+    hub_lag: float = 0.0
+    hub_lag_max: float = 0.0
+    stretch: float = 1.0
+    restarts: Counter[str] = field(default_factory=Counter)
+    poll: PollStats = field(default_factory=PollStats)
+    bus: BusStats = field(default_factory=BusStats)
+    query: QueryStats = field(default_factory=QueryStats)
+
+    def as_map(self) -> dict[str, object]:
+        """Return the counters as nested maps of text to number."""
+        return {
+            "uptime": time.monotonic() - self.started,
+            "hub_lag": self.hub_lag,
+            "hub_lag_max": self.hub_lag_max,
+            "stretch": self.stretch,
+            "restarts": dict(self.restarts),
+            "poll": _plain(self.poll),
+            "bus": _plain(self.bus),
+            "query": _plain(self.query),
+        }
+
+
+def _plain(part: PollStats | BusStats | QueryStats) -> dict[str, object]:
+    values = {name: getattr(part, name) for name in type(part).__slots__}
+    return {
+        name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()
+    }
