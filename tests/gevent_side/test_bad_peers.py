@@ -1,0 +1,230 @@
+"""Peers that are no good Redis: the shard's state says why, and it recovers by itself."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from gevent.server import StreamServer
+
+from tests.gevent_side.peers import BULK, INFO, good_then, handshake, peer, read_command, say
+from tests.gevent_side.watching import watching
+from tests.waiting import wait_until
+from zinfo.handshake import Limits
+
+FEW = Limits(timeout=0.4, connect_timeout=0.4, max_reply_bytes=100_000)
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        pytest.param(say(b"+OK\r\n"), "protocol", id="answers with something else"),
+        pytest.param(say(b"HTTP/1.1 400 Bad Request\r\n"), "protocol", id="speaks HTTP"),
+        pytest.param(say(b"x" * 2000), "protocol", id="sends garbage"),
+        pytest.param(say(b"$" + b"1" * 600), "protocol", id="a length without end"),
+        pytest.param(say(b"$-1\r\n"), "protocol", id="nil"),
+        pytest.param(say(b"$12a\r\n"), "protocol", id="a length that is no number"),
+        pytest.param(say(b"$200000000\r\nabc"), "protocol", id="announces 200 MB"),
+        pytest.param(say(BULK + b"+MORE\r\n"), "protocol", id="sends more than the reply"),
+        pytest.param(say(b"$0\r\n\r\n"), "protocol", id="an empty INFO"),
+        pytest.param(say(b"$10\r\n# Server\r\n\r\n"), "protocol", id="an INFO without fields"),
+        pytest.param(say(b"-ERR oops\r\n+MORE\r\n"), "protocol", id="more than an error"),
+        pytest.param(say(BULK[:50], hold=0), "other", id="closes in the middle of a reply"),
+        pytest.param(say(hold=0), "other", id="closes instead of answering"),
+        pytest.param(say(hold=30), "timeout", id="says nothing"),
+        pytest.param(say(*(BULK[i : i + 1] for i in range(50)), pause=0.05), "timeout", id="drips"),
+        pytest.param(say(b"-NOPERM no permission for info\r\n"), "noperm", id="takes rights away"),
+        pytest.param(say(b"-NOAUTH Authentication required.\r\n"), "auth", id="wants a password"),
+        pytest.param(say(b"-ERR whatever\r\n"), "other", id="another error"),
+    ],
+)
+def test_a_peer_that_turns_bad_is_told_and_mended(last: Callable[[Any], None], reason: str) -> None:
+    with peer(good_then(last)) as url, watching(limits=FEW) as watch:
+        shard = watch.add(url)
+        watch.wait_for("up")
+
+        def told() -> bool:
+            return any(event.reason == reason for event in watch.events)
+
+        wait_until(told, what=f"an event with reason {reason}")
+        watch.wait_polls(shard, 3)
+        assert shard.state == "up"
+        assert shard.info is not None
+        assert shard.info["redis_version"] == "7.0.0"
+
+
+def answer(reply: bytes) -> Callable[[Any], None]:
+    def script(sock: Any) -> None:
+        while True:
+            command = read_command(sock)
+            sock.sendall(reply if command[0] == b"INFO" else b"+OK\r\n")
+
+    return script
+
+
+def to_the_first(reply: bytes) -> Callable[[Any], None]:
+    def script(sock: Any) -> None:
+        read_command(sock)
+        sock.sendall(reply)
+        gevent.sleep(5)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("script", "state", "reason"),
+    [
+        (answer(b"-NOPERM no permission for info\r\n"), "down", "noperm"),
+        (answer(b"-LOADING Redis is loading\r\n"), "loading", ""),
+        (answer(b"-BUSY Redis is busy running a script\r\n"), "busy", ""),
+        (answer(b"-NOAUTH Authentication required.\r\n"), "down", "auth"),
+        (answer(b"-ERR unknown command 'INFO'\r\n"), "down", "other"),
+        (answer(b"$0\r\n\r\n"), "down", "protocol"),
+        (answer(b"$200000\r\n" + b"a:1\n" * 50_000 + b"\r\n"), "down", "protocol"),
+        (to_the_first(b"-ERR max number of clients reached\r\n"), "down", "refused"),
+        (to_the_first(b"-DENIED Redis is running in protected mode\r\n"), "down", "refused"),
+        (to_the_first(b"-ERR invalid password\r\n"), "down", "auth"),
+        (to_the_first(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "down", "protocol"),
+        (to_the_first(b""), "down", "timeout"),
+        (lambda _sock: None, "down", "other"),
+    ],
+)
+def test_a_peer_that_is_bad_from_the_start_has_the_right_state(
+    script: Callable[[Any], None], state: str, reason: str
+) -> None:
+    with peer(script) as url, watching(limits=FEW) as watch:
+        shard = watch.add(url)
+        wait_until(lambda: shard.state != "new", what="a state")
+        assert (shard.state.value, shard.reason) == (state, reason), shard.last_error
+        assert shard.info is None
+        assert shard.last_error
+
+
+def test_nobody_listening_is_refused_and_an_unknown_name_is_dns() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        closed = f"redis://127.0.0.1:{sock.getsockname()[1]}"
+        with watching() as watch:
+            watch.add(closed, "closed")
+            watch.add("redis://no-such-host.invalid:1", "unknown")
+            watch.add("unix:///nowhere/redis.sock", "socket")
+            assert watch.wait_for("down", "closed").reason == "refused"
+            assert watch.wait_for("down", "unknown").reason == "dns"
+            assert watch.wait_for("down", "socket").reason == "refused"
+
+
+def test_links_that_end_at_once_are_not_made_in_a_tight_circle() -> None:
+    connections: list[int] = []
+
+    def script(sock: Any) -> None:
+        connections.append(1)
+        handshake(sock)
+        sock.sendall(BULK)
+
+    quarter: dict[str, Any] = {"MIN_POLLING_INTERVAL": 0.25, "MAX_POLLING_INTERVAL": 0.25}
+    with peer(script) as url, peer(answer(BULK)) as good, watching() as watch:
+        watch.add(url, **quarter)
+        clock = watch.add(good, "clock", **quarter)
+        watch.wait_polls(clock, 5)
+        assert 2 <= len(connections) <= 20
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [
+        ({b"everything", b"all", b""}, [b"everything"]),
+        ({b"all", b""}, [b"everything", b"all"]),
+        ({b""}, [b"everything", b"all", b""]),
+    ],
+)
+@pytest.mark.parametrize("refusal", [b"$0\r\n\r\n", b"-ERR syntax error\r\n"])
+def test_the_fullest_info_that_the_server_knows_is_found_once(
+    known: set[bytes], asked: list[bytes], refusal: bytes
+) -> None:
+    sections: list[bytes] = []
+
+    def script(sock: Any) -> None:
+        while True:
+            command = read_command(sock)
+            if command[0] != b"INFO":
+                sock.sendall(b"+OK\r\n")
+                continue
+            section = command[1] if len(command) > 1 else b""
+            sections.append(section)
+            sock.sendall(BULK if section in known else refusal)
+
+    with peer(script) as url, watching() as watch:
+        watch.wait_polls(watch.add(url), 3)
+    assert sections[: len(asked)] == asked
+    assert set(sections[len(asked) :]) == {asked[-1]}
+
+
+def test_a_reply_in_small_pieces_is_put_together() -> None:
+    pieces = [BULK[i : i + 7] for i in range(0, len(BULK), 7)]
+
+    def last(sock: Any) -> None:
+        while True:
+            say(*pieces, pause=0.001, hold=0)(sock)
+            read_command(sock)
+
+    with peer(good_then(last, good=1)) as url, watching() as watch:
+        shard = watch.add(url)
+        watch.wait_polls(shard, 5)
+        assert shard.snapshot is not None
+        assert shard.snapshot.raw == INFO
+        assert watch.types() == ["added", "up"]
+
+
+def test_a_reply_larger_than_one_read_is_put_together() -> None:
+    big = INFO + b"".join(b"field%d:%d\r\n" % (n, n) for n in range(100_000))
+
+    def script(sock: Any) -> None:
+        handshake(sock)
+        while True:
+            sock.sendall(b"$%d\r\n%s\r\n" % (len(big), big))
+            read_command(sock)
+
+    with peer(script) as url, watching(limits=Limits(timeout=5, connect_timeout=5)) as watch:
+        shard = watch.add(url)
+        watch.wait_polls(shard, 3)
+        assert shard.snapshot is not None
+        assert shard.snapshot.raw == big
+
+
+def test_a_bad_shard_delays_no_good_one() -> None:
+    with (
+        peer(good_then(say(hold=30))) as silent,
+        peer(answer(BULK)) as good,
+        watching(limits=FEW) as watch,
+    ):
+        for number in range(30):
+            watch.add(silent, f"silent{number}")
+        shard = watch.add(good, "good")
+        wait_until(lambda: shard.revision >= 20, what="twenty polls of the good one")
+        assert watch.poller.stats.poll.latest_seconds < FEW.timeout, "none waited for a silent one"
+
+
+def test_a_server_that_resets_connections_while_it_dies_is_down_once_and_refused() -> None:
+    connections: list[int] = []
+
+    def serve(sock: Any, _address: object) -> None:
+        connections.append(1)
+        if len(connections) == 1:
+            handshake(sock)
+            sock.sendall(BULK)
+            read_command(sock)
+        else:
+            server.stop_accepting()
+            server.socket.close()
+
+    server = StreamServer(("127.0.0.1", 0), serve)
+    server.start()
+    with watching() as watch:
+        watch.add(f"redis://127.0.0.1:{server.server_port}")
+        down = watch.wait_for("down")
+        assert (down.old, down.reason) == ("up", "refused")
+        assert watch.types() == ["added", "up", "down"]
+        assert len(connections) == 2

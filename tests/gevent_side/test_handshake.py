@@ -1,0 +1,241 @@
+"""Connections as real servers want them: passwords, ACLs, TLS, Unix sockets."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+import redis
+import trustme
+
+from tests.conftest import ServerFactory
+from tests.gevent_side.peers import peer, say
+from tests.gevent_side.watching import Watch, watching
+from tests.server_kinds import available_kinds
+from tests.servers import RealServer
+from tests.spawning import free_port
+from tests.waiting import wait_until
+from zinfo import RedisShard
+from zinfo.handshake import Limits
+from zinfo.info import parse
+
+
+def add(watch: Watch, url: str, **options: Any) -> RedisShard:
+    shard = RedisShard("s", url, **options)
+    shard.MIN_POLLING_INTERVAL = shard.MAX_POLLING_INTERVAL = 0.05
+    watch.publisher.add_shard(shard)
+    return shard
+
+
+def test_the_connection_is_named_and_sends_nothing_but_what_it_needs(server: RealServer) -> None:
+    with watching() as watch:
+        watch.wait_polls(watch.add(server.url), 5)
+        (mine,) = [
+            line for line in server.cli("CLIENT", "LIST").split(b"\n") if b"name=zinfo" in line
+        ]
+        assert b" db=0 " in mine
+        sent = {name.partition("|")[0] for name in parse(server.cli("INFO", "commandstats")).fields}
+        assert sent == {"cmdstat_info", "cmdstat_client", "cmdstat_ping"}  # the last is the test's
+        assert parse(server.cli("INFO", "errorstats")).fields == {}
+
+
+def test_a_unix_socket_is_polled_like_any_other(server_factory: ServerFactory) -> None:
+    server = server_factory(unixsocket=True)
+    with watching() as watch:
+        watch.wait_polls(watch.add(server.url), 3)
+        assert watch.types() == ["added", "up"]
+
+
+def test_a_password_comes_from_file_environment_or_url(
+    server_factory: ServerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = server_factory(password="s3cret")
+    bare = f"redis://127.0.0.1:{server.port}"
+    file = tmp_path / "password"
+    file.write_text("s3cret\n")
+    monkeypatch.setenv("THE_PASSWORD", "s3cret")
+    cases: tuple[tuple[str, dict[str, str]], ...] = (
+        (bare, {"password_file": str(file)}),
+        (bare, {"password_env": "THE_PASSWORD"}),
+        (bare, {"password": "s3cret"}),
+        (f"redis://:s3cret@127.0.0.1:{server.port}", {}),
+    )
+    for url, options in cases:
+        with watching() as watch:
+            watch.wait_polls(add(watch, url, **options), 2)
+
+
+def test_a_wrong_or_missing_password_is_auth_and_is_never_shown(
+    server_factory: ServerFactory,
+) -> None:
+    server = server_factory(password="s3cret")
+    bare = f"redis://127.0.0.1:{server.port}"
+    for options in ({"password": "wr0ng"}, {}, {"password_file": "/nowhere"}):
+        with watching() as watch:
+            shard = add(watch, bare, **options)
+            assert watch.wait_for("down").reason == "auth"
+            assert "wr0ng" not in shard.last_error
+
+
+def test_a_rotated_password_file_is_read_at_the_next_connect(
+    server_factory: ServerFactory, tmp_path: Path
+) -> None:
+    server = server_factory(password="s3cret")
+    file = tmp_path / "password"
+    file.write_text("old")
+    with watching() as watch:
+        shard = add(watch, f"redis://127.0.0.1:{server.port}", password_file=str(file))
+        watch.wait_for("down")
+        file.write_text("s3cret")
+        watch.wait_for("up")
+        watch.wait_polls(shard)
+
+
+def test_the_least_acl_is_enough_and_less_is_noperm(server: RealServer) -> None:
+    admin = server.client()
+    admin.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "+info", "+client|setname")
+    admin.execute_command("ACL", "SETUSER", "nobody", "on", ">pw", "+client|setname", "+ping")
+    with watching() as watch:
+        watch.wait_polls(add(watch, server.url, username="reader", password="pw"), 3)
+        admin.execute_command("ACL", "SETUSER", "reader", "-info")
+        assert watch.wait_for("down").reason == "noperm"
+        admin.execute_command("ACL", "SETUSER", "reader", "+info")
+        watch.wait_for("up", count=2)
+    with watching() as watch:
+        add(watch, server.url, username="nobody", password="pw")
+        assert watch.wait_for("down").reason == "noperm"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_server(
+    server_factory: ServerFactory, authority: trustme.CA, tmp_path: Path
+) -> tuple[RealServer, int]:
+    kinds = [kind for kind in available_kinds() if _speaks_tls(kind.binary)]
+    if not kinds:
+        pytest.skip("no server with TLS here; Debian's redis-server has it")
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    port = free_port()
+    server = server_factory(
+        kinds[0],
+        args=(
+            *("--tls-port", str(port)),
+            *("--tls-cert-file", str(tmp_path / "server.pem")),
+            *("--tls-key-file", str(tmp_path / "server.pem")),
+            *("--tls-ca-cert-file", str(tmp_path / "ca.pem")),
+        ),
+    )
+    return server, port
+
+
+def _speaks_tls(binary: Path) -> bool:
+    return b"tls-cert-file" in Path(binary).read_bytes() and b"libssl" in Path(binary).read_bytes()
+
+
+def test_tls_with_client_certificate_is_polled(
+    tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
+) -> None:
+    _, port = tls_server
+    certificate = authority.issue_cert("zinfo.example")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    with watching() as watch:
+        shard = add(
+            watch,
+            f"rediss://localhost:{port}",
+            ca_file=str(tmp_path / "ca.pem"),
+            cert_file=str(tmp_path / "client.pem"),
+            key_file=str(tmp_path / "client.pem"),
+        )
+        watch.wait_polls(shard, 5)
+        assert watch.types() == ["added", "up"]
+
+
+def test_tls_that_cannot_be_trusted_is_tls(
+    tls_server: tuple[RealServer, int], tmp_path: Path
+) -> None:
+    _, port = tls_server
+    other = trustme.CA()
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    good, wrong = str(tmp_path / "ca.pem"), str(tmp_path / "other.pem")
+    for url, options in (
+        (f"rediss://localhost:{port}", {"ca_file": wrong}),
+        (f"rediss://localhost:{port}", {"ca_file": "/nowhere"}),
+        (f"rediss://127.0.0.1:{port}", {"ca_file": good}),  # the certificate names localhost only
+    ):
+        with watching() as watch:
+            shard = add(watch, url, **options)
+            assert watch.wait_for("down").reason == "tls", (url, options, shard.last_error)
+
+
+def test_a_tls_server_that_dies_is_noticed(
+    tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
+) -> None:
+    server, port = tls_server
+    certificate = authority.issue_cert("zinfo.example")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    with watching() as watch:
+        add(
+            watch,
+            f"rediss://localhost:{port}",
+            ca_file=str(tmp_path / "ca.pem"),
+            cert_file=str(tmp_path / "client.pem"),
+            key_file=str(tmp_path / "client.pem"),
+        )
+        watch.wait_for("up")
+        server.kill()
+        assert watch.wait_for("down").reason == "refused"
+
+
+def test_a_client_with_tls_of_its_own_is_taken_as_it_is(
+    tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
+) -> None:
+    _, port = tls_server
+    certificate = authority.issue_cert("zinfo.example")
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    client = redis.Redis(
+        host="localhost",
+        port=port,
+        ssl=True,
+        ssl_ca_certs=str(tmp_path / "ca.pem"),
+        ssl_certfile=str(tmp_path / "client.pem"),
+        ssl_keyfile=str(tmp_path / "client.pem"),
+    )
+    with watching() as watch:
+        watch.wait_polls(watch.add(client), 3)
+        assert isinstance(client.connection_pool.connection_kwargs["ssl_keyfile"], str)
+
+
+def test_the_socket_taken_over_is_not_closed_with_the_connection_object(
+    server: RealServer,
+) -> None:
+    with watching() as watch:
+        shard = watch.add(server.url)
+        watch.wait_for("up")
+        gc.collect()
+        watch.wait_polls(shard, 3)
+        wait_until(lambda: watch.poller.stats.poll.connects == 1, what="one connection in all")
+
+
+def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> None:
+    came: list[int] = []
+
+    def silent(sock: Any) -> None:
+        came.append(1)
+        say(hold=30)(sock)
+
+    with peer(silent) as url:
+        with watching(limits=Limits(timeout=30, connect_timeout=30)) as watch:
+            for number in range(5):
+                watch.add(url.replace("redis:", "rediss:"), f"s{number}")
+            wait_until(lambda: len(came) == 5, what="five connections")
+        gevent.sleep(0)
+        gc.collect()  # an open socket that nobody holds would be told here, as an error

@@ -1,0 +1,72 @@
+"""A poller with its publisher, and words to look at what it did."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+
+from tests.waiting import wait_until
+from zinfo import InfoPoller, RedisShard, ShardPublisher
+from zinfo.events import LifecycleEvent
+from zinfo.handshake import Limits
+
+
+@dataclass
+class Watch:
+    """A running poller.
+
+    Attributes:
+        publisher: its registry.
+        poller: itself.
+        events: what it emitted, oldest first.
+    """
+
+    publisher: ShardPublisher
+    poller: InfoPoller
+    events: list[LifecycleEvent]
+
+    def add(self, url: Any, ident: str = "s", **tunables: Any) -> RedisShard:
+        """Add a shard that is polled quickly unless `tunables` say otherwise."""
+        shard = RedisShard(ident, url)
+        for name, value in {
+            "MIN_POLLING_INTERVAL": 0.05,
+            "MAX_POLLING_INTERVAL": 0.05,
+            **tunables,
+        }.items():
+            setattr(shard, name, value)
+        self.publisher.add_shard(shard)
+        return shard
+
+    def types(self, ident: str = "s") -> list[str]:
+        """Return the types of a shard's events so far."""
+        return [event.type for event in self.events if event.shard == ident]
+
+    def wait_for(self, type_: str, ident: str = "s", count: int = 1) -> LifecycleEvent:
+        """Wait for the `count`-th event of a type."""
+        wait_until(
+            lambda: self.types(ident).count(type_) >= count,
+            what=f"event {type_} of {ident} (there are {self.types(ident)})",
+        )
+        return [e for e in self.events if e.shard == ident and e.type == type_][count - 1]
+
+    def wait_polls(self, shard: RedisShard, more: int = 2) -> None:
+        """Wait until a shard was polled that many times more."""
+        goal = shard.revision + more
+        wait_until(lambda: shard.revision >= goal, what=f"revision {goal} of {shard}")
+
+
+@contextlib.contextmanager
+def watching(**options: Any) -> Iterator[Watch]:
+    """Run a poller with short timeouts."""
+    publisher = ShardPublisher()
+    options.setdefault("limits", Limits(timeout=0.5, connect_timeout=0.5))
+    options.setdefault("backoff_max", 0.2)
+    with InfoPoller(publisher, **options) as poller:
+        events: list[LifecycleEvent] = []
+        poller.events.subscribe(events.append)
+        yield Watch(publisher, poller, events)
+    gevent.sleep(0)

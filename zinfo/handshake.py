@@ -1,0 +1,262 @@
+"""The slow path: redis-py connects, the INFO variant is chosen, the socket is taken over.
+
+Runs in a greenlet and may wait; what it returns is ready for the hot path (`connection.Link`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import gevent
+import redis
+import redis.connection
+from gevent import monkey
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from zinfo.connection_options import ConnectionOptions
+from zinfo.errors import EnvironmentNotReadyError
+from zinfo.failures import PROTOCOL, TLS, PollError, from_exception
+from zinfo.info import has_fields
+
+CLIENT_NAME = "zinfo"
+# An unknown section gives an empty reply, very old servers an error; each step knows less.
+INFO_VARIANTS: tuple[tuple[str, ...], ...] = (("INFO", "everything"), ("INFO", "all"), ("INFO",))
+
+# CLIENT SETINFO counts as a failed call before Redis 7.2 and needs a permission of its own. The
+# argument that turns it off has another name before redis-py 7.
+_CONNECTION_ARGUMENTS = inspect.signature(redis.connection.AbstractConnection.__init__).parameters
+_NO_CLIENT_SETINFO: dict[str, Any] = (
+    {"driver_info": None}
+    if "driver_info" in _CONNECTION_ARGUMENTS
+    else {"lib_name": "", "lib_version": ""}
+)
+# What a pool passes to its connections so that they report back to it.
+_POOL_TIES = ("maint", "orig_", "oss_cluster", "event_dispatcher", "driver_info", "lib_")
+
+RealSocket = socket.socket
+
+
+class HasInfo(Protocol):
+    """A client that can be asked for INFO, whatever is behind it."""
+
+    def info(self) -> dict[str, Any]:
+        """Return INFO, parsed."""
+
+
+@dataclass(slots=True)
+class Opened:
+    """What a handshake ends with.
+
+    Attributes:
+        sock: the connected, authenticated, non-blocking socket.
+        request: the bytes that ask for INFO on it.
+        first: the first INFO reply.
+    """
+
+    sock: RealSocket
+    request: bytes
+    first: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one poll.
+
+    Attributes:
+        timeout: seconds for an INFO reply.
+        connect_timeout: seconds for connecting, TLS included.
+        max_reply_bytes: largest INFO taken.
+    """
+
+    timeout: float = 3.0
+    connect_timeout: float = 3.0
+    max_reply_bytes: int = 16 * 1024 * 1024
+
+    def overridden_by(self, options: ConnectionOptions) -> Limits:
+        """Return these limits with a shard's own timeouts, where it has some."""
+        return Limits(
+            timeout=options.timeout or self.timeout,
+            connect_timeout=options.connect_timeout or self.connect_timeout,
+            max_reply_bytes=self.max_reply_bytes,
+        )
+
+
+def require_cooperative_sockets() -> None:
+    """Raise where redis-py would block the event loop.
+
+    Raises:
+        EnvironmentNotReadyError: gevent's monkey-patching was not done.
+    """
+    if not monkey.is_module_patched("socket"):
+        raise EnvironmentNotReadyError(
+            "polling needs gevent's monkey-patching: put `from gevent import monkey; "
+            "monkey.patch_all()` before every other import of the program"
+        )
+
+
+def open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
+    """Connect to a shard and ask it for INFO the first time.
+
+    Args:
+        redis_conn: `ConnectionOptions`, a `redis.Redis`, a callable returning one, or an object
+            with `info()`.
+        limits: bounds of this poll.
+
+    Returns:
+        A connected socket with the first reply; or INFO as a dict, from a client whose socket
+        cannot be taken over and that is asked through `info()` each time.
+
+    Raises:
+        PollError: whatever went wrong.
+    """
+    seconds = limits.connect_timeout + limits.timeout
+    # socket_timeout is per read: a server that drips bytes never hits it, so one bound around all.
+    # It comes as the socket's own error would, which redis-py cleans up after.
+    with gevent.Timeout(seconds, TimeoutError(f"no INFO within {seconds:g} s of connecting")):
+        try:
+            return _open_or_ask(redis_conn, limits)
+        except PollError:
+            raise
+        except Exception as error:
+            raise from_exception(error) from error
+
+
+def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
+    if isinstance(redis_conn, ConnectionOptions):
+        connection = _from_options(redis_conn, limits)
+    else:
+        client = redis_conn if hasattr(redis_conn, "info") else redis_conn()
+        pool = getattr(client, "connection_pool", None)
+        if pool is None:
+            return dict(client.info())
+        connection = _from_pool(pool, limits)
+    try:
+        connection.connect()
+        request, first = _choose_variant(connection, limits)
+        if not hasattr(connection, "_sock"):
+            return dict(client.info())  # a stand-in for redis-py's Connection: it has no socket
+        return Opened(_take_over(connection), request, first)
+    finally:
+        connection.disconnect()
+
+
+def _common(limits: Limits) -> dict[str, Any]:
+    return {
+        "client_name": CLIENT_NAME,
+        # redis-py 8 would try a dead server for a minute
+        "socket_connect_timeout": limits.connect_timeout,
+        "socket_timeout": limits.timeout,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_timeout": False,
+        "retry_on_error": [],
+        "protocol": 2,  # no pushes
+        "decode_responses": False,
+        "health_check_interval": 0,
+        "socket_keepalive": True,
+        **_NO_CLIENT_SETINFO,
+    }
+
+
+def _from_options(options: ConnectionOptions, limits: Limits) -> Any:
+    kwargs: dict[str, Any] = dict(redis.connection.parse_url(options.url))
+    for path in (options.ca_file, options.cert_file, options.key_file):
+        _require_readable(path)
+    connection_class = kwargs.pop("connection_class", redis.Connection)
+    kwargs.pop("db", None)
+    password = options.resolve_password()
+    if options.username is not None:
+        kwargs["username"] = options.username
+    if password is not None:
+        kwargs["password"] = password
+    if issubclass(connection_class, redis.SSLConnection):
+        kwargs["ssl_ca_certs"] = options.ca_file
+        kwargs["ssl_certfile"] = options.cert_file
+        kwargs["ssl_keyfile"] = options.key_file
+        kwargs["ssl_check_hostname"] = options.check_hostname
+    return _construct(connection_class, kwargs, limits)
+
+
+def _from_pool(pool: Any, limits: Limits) -> Any:
+    # A connection of the pool's own making, but outside of it: the pool would want it back.
+    kwargs = {
+        name: value
+        for name, value in pool.connection_kwargs.items()
+        if not name.startswith(_POOL_TIES)
+    }
+    bounded = Limits(
+        timeout=kwargs.get("socket_timeout") or limits.timeout,
+        connect_timeout=kwargs.get("socket_connect_timeout") or limits.connect_timeout,
+    )
+    kwargs.pop("db", None)
+    return _construct(pool.connection_class, kwargs, bounded)
+
+
+def _construct(connection_class: Any, kwargs: dict[str, Any], limits: Limits) -> Any:
+    kwargs.update(_common(limits))
+    if issubclass(connection_class, redis.UnixDomainSocketConnection):
+        for name in ("socket_connect_timeout", "socket_keepalive", "host", "port"):
+            kwargs.pop(name, None)
+    return connection_class(**kwargs)
+
+
+def _require_readable(path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        with Path(path).open("rb"):
+            pass
+    except OSError as error:
+        raise PollError(f"TLS file: {error}", TLS) from error
+
+
+def _choose_variant(connection: Any, limits: Limits) -> tuple[bytes, bytes]:
+    """Return the request bytes of the fullest INFO that the server answers, and that answer."""
+    refusal: redis.ResponseError | None = None
+    for command in INFO_VARIANTS:
+        packed = connection.pack_command(*command)
+        connection.send_packed_command(packed, check_health=False)
+        try:
+            reply = connection.read_response(disable_decoding=True)
+        except (redis.exceptions.NoPermissionError, redis.exceptions.AuthenticationError):
+            raise
+        except redis.exceptions.BusyLoadingError:
+            raise
+        except redis.ResponseError as error:
+            if str(error).startswith("BUSY"):
+                raise
+            refusal = error
+            continue
+        if isinstance(reply, bytes) and has_fields(reply):
+            if len(reply) > limits.max_reply_bytes:
+                raise PollError(f"INFO of {len(reply)} bytes, over the bound", PROTOCOL)
+            return b"".join(packed), reply
+    if refusal is not None:
+        raise refusal
+    raise PollError("INFO has no fields", PROTOCOL)
+
+
+def _take_over(connection: Any) -> RealSocket:
+    """Take the connected socket out of a redis-py Connection, which forgets it.
+
+    The one place that knows redis-py's private `_sock`.
+
+    Raises:
+        PollError: bytes that nobody asked for are waiting.
+    """
+    if connection.can_read(timeout=0):
+        raise PollError("the server sent more than the reply to INFO", PROTOCOL)
+    sock = connection._sock
+    connection._sock = None
+    if isinstance(sock, ssl.SSLSocket):
+        sock.settimeout(0.0)  # gevent's SSLSocket then raises where it would wait
+        return sock
+    # A plain socket of the standard library: gevent's has two watchers of its own.
+    plain: RealSocket = monkey.get_original("socket", "socket")(fileno=sock.detach())
+    plain.setblocking(False)
+    return plain

@@ -1,0 +1,71 @@
+"""Keeps the daemon's greenlets alive: deaths are logged, counted, mended; too many end it all."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+import gevent
+import gevent.pool
+
+from zinfo.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 0.1  # seconds before a part that died runs again; doubles with each death in a row
+_LONGEST_PAUSE = 5.0
+_MOST_DEATHS = 10  # of one part within the window: it cannot be mended
+_WINDOW = 60.0  # seconds
+
+
+class Supervisor:
+    """Runs parts that never end by themselves.
+
+    Args:
+        stats: counts the deaths.
+        give_up: called with the part's name when it died too often.
+        report: called with the part's name and the exception at each death.
+    """
+
+    def __init__(
+        self,
+        stats: Stats,
+        give_up: Callable[[str], None],
+        report: Callable[[str, BaseException], None] = lambda _name, _error: None,
+    ) -> None:
+        self._stats = stats
+        self._give_up = give_up
+        self._report = report
+        self._group = gevent.pool.Group()
+
+    def spawn(self, name: str, run: Callable[[], None]) -> None:
+        """Run `run` in a greenlet, and again whenever it raises or returns."""
+        self._group.spawn(self._keep, name, run)
+
+    def stop(self) -> None:
+        """End all parts."""
+        self._group.kill()
+
+    def _keep(self, name: str, run: Callable[[], None]) -> None:
+        deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
+        pause = _FIRST_PAUSE
+        while True:
+            begun = time.monotonic()
+            try:
+                run()
+                error: Exception = RuntimeError(f"{name} ended without being told to")
+            except Exception as caught:
+                error = caught
+            self._stats.restarts[name] += 1
+            logger.error("%s died; it runs again in %g s", name, pause, exc_info=error)
+            self._report(name, error)
+            now = time.monotonic()
+            deaths.append(now)
+            if len(deaths) == _MOST_DEATHS and now - deaths[0] < _WINDOW:
+                logger.critical("%s died %d times within %g s", name, _MOST_DEATHS, now - deaths[0])
+                self._give_up(name)
+                return
+            pause = _FIRST_PAUSE if now - begun > _WINDOW else min(pause * 2, _LONGEST_PAUSE)
+            gevent.sleep(pause)
