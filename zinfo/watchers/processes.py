@@ -1,0 +1,225 @@
+"""From what is known of a process to the address of the server in it: pure, no I/O.
+
+A running server has overwritten its arguments with a title such as
+`redis-server 127.0.0.1:7000 [cluster]`. The title names the client port, but may be cut off or
+follow a template of the user's own, and its address is only the first of several; the listening
+sockets are what really can be reached, but do not say which of them is for clients. So the title
+(or the arguments, where they still stand) chooses among the sockets, and is not believed beyond.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from urllib.parse import quote
+
+SERVER_NAMES = frozenset({"redis-server", "valkey-server", "keydb-server"})
+
+CLUSTER_BUS_OFFSET = 10_000
+"""What a server adds to its client port for the cluster bus, unless told otherwise."""
+
+_ENDPOINT = re.compile(r"\s(\S+):(\d{1,5})(?=\s|$)")
+_SOCKET = re.compile(r"(?:\sunixsocket:|--unixsocket\s+)(\S.*?)(?=\s+(?:--|\[)|$)")
+_SENTINEL = re.compile(r"\[sentinel\]|--sentinel\b")
+_PLAIN_PORT = re.compile(r"--port\s+(\d+)")
+_TLS_PORT = re.compile(r"\btls-port[\s:=]+(\d+)")
+_BUS_PORT = re.compile(r"--cluster-port\s+(\d+)")
+_TLS_WORD = re.compile(r"[\s\[(]tls(?=[\s\])]|$)", re.IGNORECASE)
+_BACKGROUND = re.compile(r"(redis|valkey|keydb)-(rdb|aof|module)-")
+"""Titles of the children that save, rewrite or run for a module: `redis-rdb-bgsave`, ..."""
+
+
+class Listener(NamedTuple):
+    """A TCP socket that accepts connections."""
+
+    ip: str
+    port: int
+
+
+class Address(NamedTuple):
+    """Where clients reach a server: the shard's id, and the URL to connect to."""
+
+    ident: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFacts:
+    """What the operating system says of a process that has the name of a server.
+
+    Attributes:
+        pid: the process.
+        create_time: when it began, seconds since the epoch; with the PID, it tells processes apart.
+        name: the program, one of SERVER_NAMES.
+        parent: PID of its parent.
+        command: its arguments, or the title that it put in their place.
+        listeners: its TCP sockets that accept connections.
+        sockets: absolute paths of its Unix sockets.
+    """
+
+    pid: int
+    create_time: float
+    name: str
+    parent: int = 0
+    command: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    sockets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server of this machine.
+
+    Attributes:
+        pid: its process.
+        create_time: when the process began, seconds since the epoch.
+        name: the program, one of SERVER_NAMES.
+        parent: PID of its parent.
+        address: where it is reached; None while it listens nowhere.
+        certain: whether the process itself has said which of its sockets is for clients.
+    """
+
+    pid: int
+    create_time: float
+    name: str
+    parent: int
+    address: Address | None
+    certain: bool
+
+
+class _Hints(NamedTuple):
+    """What title and arguments say: `hosts` are all the words like host:port, by port."""
+
+    hosts: dict[int, str]
+    plain_ports: frozenset[int]
+    tls_ports: frozenset[int]
+    bus_ports: frozenset[int]
+    tcp_is_off: bool
+    socket: str
+
+
+def locate(facts: ProcessFacts) -> LocalServer | None:
+    """Say where the server in a process is reached.
+
+    Returns:
+        The server, whose address may be unknown yet; None where the process is no shard: a
+        Sentinel, or a child that saves for its parent.
+    """
+    text = " ".join(facts.command).strip()
+    program = PurePosixPath(facts.command[0]).name if facts.command else ""
+    if _BACKGROUND.match(program) or _SENTINEL.search(text):
+        return None
+    hints = _read_hints(text)
+    address, certain = _tcp_address(facts.listeners, hints)
+    if address is None:
+        address, certain = _socket_address(facts.sockets, hints)
+    return LocalServer(facts.pid, facts.create_time, facts.name, facts.parent, address, certain)
+
+
+def by_address(servers: Iterable[LocalServer]) -> dict[str, LocalServer]:
+    """Give each address to one server: of a parent and its child the parent, else the younger.
+
+    A child that was just forked still has its parent's sockets and title; a server that was
+    restarted may be seen beside its dying predecessor.
+    """
+    chosen: dict[str, LocalServer] = {}
+    for server in servers:
+        if server.address is None:
+            continue
+        rival = chosen.setdefault(server.address.ident, server)
+        if rival is not server and _takes_over(server, rival):
+            chosen[server.address.ident] = server
+    return chosen
+
+
+def _takes_over(server: LocalServer, rival: LocalServer) -> bool:
+    if server.parent == rival.pid:
+        return False
+    return rival.parent == server.pid or server.create_time > rival.create_time
+
+
+def _read_hints(text: str) -> _Hints:
+    hosts = {int(port): host for host, port in _ENDPOINT.findall(text)}
+    plain = {int(number) for number in _PLAIN_PORT.findall(text)}
+    tls = {int(number) for number in _TLS_PORT.findall(text)}
+    if _TLS_WORD.search(text) and not plain:
+        tls.update(hosts)
+    path = _SOCKET.search(text)
+    return _Hints(
+        hosts=hosts,
+        plain_ports=frozenset(plain - {0}),
+        tls_ports=frozenset(tls - {0}),
+        bus_ports=frozenset(int(number) for number in _BUS_PORT.findall(text)),
+        tcp_is_off=" unixsocket:" in text,
+        socket=path[1] if path else "",
+    )
+
+
+def _tcp_address(listeners: Iterable[Listener], hints: _Hints) -> tuple[Address | None, bool]:
+    ports = {listener.port for listener in listeners}
+    if hints.tcp_is_off:  # what still listens is the cluster bus
+        return None, False
+    port, certain = _client_port(ports, hints)
+    if port is None:
+        return None, False
+    host = _reachable_host(
+        [item.ip for item in listeners if item.port == port], hints.hosts.get(port)
+    )
+    ident = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    scheme = "rediss" if port in hints.tls_ports else "redis"
+    return Address(ident, f"{scheme}://{ident}"), certain
+
+
+def _client_port(ports: set[int], hints: _Hints) -> tuple[int | None, bool]:
+    """Choose the port for clients, a plain one before one with TLS, and say if it is certain."""
+    named = (hints.plain_ports | set(hints.hosts)) & ports
+    plain = named - hints.tls_ports
+    if plain:
+        return min(plain), True
+    bus = hints.bus_ports | {port + CLUSTER_BUS_OFFSET for port in ports}
+    tls = hints.tls_ports & ports
+    rest = ports - bus - tls
+    if tls and (named or not rest):
+        return min(tls), bool(named)
+    return (min(rest), False) if rest else (None, False)
+
+
+def _reachable_host(ips: Iterable[str], titled: str | None) -> str:
+    """Choose among the addresses of one port the one that this machine reaches best.
+
+    Loopback first, as it needs no network and passes protected mode; an address for all
+    interfaces is reached through its loopback.
+    """
+
+    def rank(ip: str) -> tuple[int, str]:
+        address = ipaddress.ip_address(ip)
+        if address.is_loopback:
+            return (0 if address.version == 4 else 1), ip
+        if address.is_link_local:
+            return 4, ip  # needs to be told the interface
+        return (2 if ip == titled else 3), ip
+
+    loopbacks = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    return min((loopbacks.get(ip, ip) for ip in map(_unmapped, ips)), key=rank)
+
+
+def _unmapped(ip: str) -> str:
+    """Return the IPv4 address that an IPv6 one of the form ::ffff:1.2.3.4 stands for."""
+    mapped = getattr(ipaddress.ip_address(ip.partition("%")[0]), "ipv4_mapped", None)
+    return str(mapped) if mapped else ip.partition("%")[0]
+
+
+def _socket_address(paths: Iterable[str], hints: _Hints) -> tuple[Address | None, bool]:
+    found = set(paths)
+    named = hints.socket
+    # A path with a space in it is not to be had from the process table, but a title has it; an
+    # argument says only what will be, perhaps beside TCP.
+    certain = named in found or (hints.tcp_is_off and named.startswith("/") and not found)
+    path = named if certain else min(found, default=None)
+    if not path:
+        return None, False
+    return Address(path, f"unix://{quote(path)}"), certain
