@@ -1,0 +1,76 @@
+"""Pages of long answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zinfo.errors import BadRequestError, TooLargeError
+from zinfo.paging import Page, collect, start_of
+
+
+def page(
+    asked: Sequence[str], live: Sequence[str], cursor: str | None, most: int, max_bytes: int
+) -> Page:
+    entries: Iterator[tuple[bytes, str]] = (
+        (msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor)
+    )
+    return collect(entries, most=most, max_bytes=max_bytes, breathe=lambda: None)
+
+
+def all_pages(asked: Sequence[str], live: Sequence[str], most: int, max_bytes: int) -> list[str]:
+    got: list[str] = []
+    cursor = None
+    while True:
+        one = page(asked, live, cursor, most, max_bytes)
+        assert len(one.body) <= max_bytes
+        got += msgpack.unpackb(one.body)
+        if one.cursor is None:
+            return got
+        cursor = one.cursor
+
+
+ids = st.text("abc", min_size=1, max_size=5)
+
+
+@given(st.lists(ids), st.integers(0, 4), st.integers(12, 60))
+def test_pages_of_asked_ids_are_the_ids_in_their_order(
+    asked: list[str], most: int, max_bytes: int
+) -> None:
+    expected = asked or ["live"]
+    assert all_pages(asked, ["live"], most, max_bytes) == expected
+
+
+@given(st.sets(ids), st.integers(0, 4), st.integers(12, 60))
+def test_pages_of_all_live_ids_are_all_of_them_once(
+    live: set[str], most: int, max_bytes: int
+) -> None:
+    assert all_pages([], sorted(live), most, max_bytes) == sorted(live)
+
+
+def test_shards_that_come_and_go_between_pages_do_not_shift_the_rest() -> None:
+    first = page([], ["a", "b", "c"], None, 2, 1000)
+    assert first.cursor == "b"
+    second = page([], ["a2", "c", "d"], first.cursor, 2, 1000)
+    assert msgpack.unpackb(second.body) == ["c", "d"]
+
+
+def test_an_entry_over_the_bound_says_so() -> None:
+    with pytest.raises(TooLargeError, match="ask for keys"):
+        page([], ["a" * 100], None, 0, 50)
+
+
+def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
+    with pytest.raises(BadRequestError):
+        page(["a"], [], "b", 0, 50)
+
+
+def test_others_have_their_turn_now_and_then() -> None:
+    breaths: list[int] = []
+    entries = ((b"\x01", "c") for _ in range(100))
+    collect(entries, most=0, max_bytes=10_000, breathe=lambda: breaths.append(1))
+    assert len(breaths) >= 3

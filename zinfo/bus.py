@@ -1,0 +1,224 @@
+"""InfoBus: owns the XPUB socket. Snapshots, deltas, events, heartbeats out; subscriptions in.
+
+What nobody subscribed is not parsed, not encoded and not sent. Every send is NOBLOCK and all frames
+of a message go out in one call, so any greenlet and any callback of the event loop may publish.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import gevent
+import zmq
+
+from zinfo.endpoints import GreenContext, bound_endpoint, listen, reachable
+from zinfo.events import LifecycleEvent
+from zinfo.identity import Identity
+from zinfo.interest import Interest, ShardInterest
+from zinfo.poller import InfoPoller
+from zinfo.protocol import (
+    FENCE_PREFIX,
+    KIND_DELTA,
+    KIND_EVENT,
+    KIND_FENCE,
+    KIND_HEARTBEAT,
+    KIND_INFO,
+    MAX_FENCE_TOPIC,
+    VERSION,
+    array_header,
+    map_header,
+    pack,
+    topic,
+)
+from zinfo.shard import RedisShard
+from zinfo.shard_publisher import ShardEvent, ShardPublisher
+from zinfo.snapshot import Snapshot
+from zinfo.stats import Stats
+
+logger = logging.getLogger(__name__)
+
+_MORE = zmq.NOBLOCK | zmq.SNDMORE
+_SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
+
+
+class InfoBus:
+    """Publishes on an XPUB socket, which to a SUB socket is a PUB.
+
+    Args:
+        context: green context to make the socket in.
+        endpoint: where to bind.
+        publisher: the live shards.
+        poller: gives the snapshots and events.
+        stats: takes the counters.
+        identity: of the daemon.
+        high_water_mark: messages held for a slow subscriber; what comes beyond is dropped for it,
+            and it sees the gap by the sequence.
+        heartbeat: seconds between two heartbeats.
+        advertise: endpoint that clients are told instead of the bound one; empty for none.
+
+    Raises:
+        EnvironmentNotReadyError: the endpoint cannot be bound.
+    """
+
+    def __init__(
+        self,
+        context: GreenContext,
+        endpoint: str,
+        publisher: ShardPublisher,
+        poller: InfoPoller,
+        *,
+        stats: Stats,
+        identity: Identity,
+        high_water_mark: int = 10_000,
+        heartbeat: float = 1.0,
+        advertise: str = "",
+    ) -> None:
+        self._socket = listen(context, zmq.XPUB, endpoint, "bus", high_water_mark)
+        # The same socket without the green one's bookkeeping, which costs more than a send.
+        self._sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket.underlying)
+        self._to_settle = False
+        self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
+        self.heartbeat = heartbeat
+        self.query_endpoint: Callable[[], str] = str  #: told in heartbeats
+        self._advertise = advertise
+        self._publisher = publisher
+        self._poller = poller
+        self._stats = stats
+        self._interest = Interest()
+        self._shards: dict[str, ShardInterest] = {}
+        # A header is [version, node, epoch, seq, time]; the first three never change.
+        self._header_start = (
+            array_header(5) + pack(VERSION) + pack(identity.node) + pack(identity.epoch)
+        )
+        self._heartbeat_topic = topic(KIND_HEARTBEAT, identity.node)
+        self._beats = 0
+        publisher.subscribe_shard_event(ShardEvent.REMOVED, self._forget)
+        poller.subscribe_snapshots(self.publish_snapshot)
+        poller.events.subscribe(self.publish_event)
+
+    def close(self) -> None:
+        """Close the socket; nothing is published any more."""
+        self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._forget)
+        self._socket.close(linger=0)
+
+    def client_endpoint(self) -> str:
+        """Return the endpoint that clients are told."""
+        return reachable(self.endpoint, self._advertise)
+
+    # --- out ---
+
+    def publish_snapshot(
+        self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot
+    ) -> None:
+        """Publish a new snapshot to those who subscribed it, whole or as a delta."""
+        wanted = self._shards.get(shard.id)
+        if wanted is None:
+            wanted = self._shards[shard.id] = ShardInterest(self._interest, shard.id)
+        wanted.refresh()
+        if wanted.wants_delta:
+            delta = snapshot.delta_from(previous)
+            body = pack(
+                {
+                    "set": delta.set,
+                    "unset": delta.unset,
+                    "base": previous.revision if previous else 0,
+                }
+            )
+            self._send(KIND_DELTA, wanted.delta_topic, snapshot.revision, snapshot.time, body)
+        if wanted.wants_info:
+            pairs, encoded = snapshot.encoded()
+            body = map_header(pairs) + encoded
+            self._send(KIND_INFO, wanted.info_topic, snapshot.revision, snapshot.time, body)
+
+    def publish_event(self, event: LifecycleEvent) -> None:
+        """Publish a lifecycle event."""
+        full_topic = topic(KIND_EVENT, event.shard)
+        if self._interest.wants(full_topic):
+            self._send(KIND_EVENT, full_topic, event.seq, event.time, pack(event.as_map()))
+
+    def beat(self) -> None:
+        """Publish one heartbeat."""
+        self._beats += 1
+        self._send(
+            KIND_HEARTBEAT, self._heartbeat_topic, self._beats, time.time(), pack(self._totals())
+        )
+
+    def _totals(self) -> dict[str, object]:
+        return {
+            "interval": self.heartbeat,
+            "shards": len(self._publisher),
+            "events": self._poller.events.newest,
+            "revisions": self._poller.revisions,
+            "query": self.query_endpoint(),
+            "bus": self.client_endpoint(),
+            "lag": self._stats.hub_lag,
+        }
+
+    def run_heartbeat(self) -> None:
+        """Beat for ever; to be run in a greenlet. Measures the event loop's lag on the way."""
+        while True:
+            asleep = time.monotonic()
+            gevent.sleep(self.heartbeat)
+            lag = max(0.0, time.monotonic() - asleep - self.heartbeat)
+            self._stats.hub_lag = lag
+            self._stats.hub_lag_max = max(self._stats.hub_lag_max, lag)
+            self.beat()
+
+    def _send(self, kind: str, full_topic: bytes, seq: int, when: float, body: bytes) -> None:
+        if self._socket.closed:
+            return  # and the plain view of it must not be touched
+        header = self._header_start + pack(seq) + pack(when)
+        try:
+            self._sender.send(full_topic, _MORE)
+            self._sender.send(header, _MORE)
+            self._sender.send(body, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            # An XPUB drops for a slow peer without an error, so this is something worse.
+            self._stats.bus.errors += 1
+            logger.error("the bus could not send %s: %s", full_topic.decode(), error)
+            return
+        self._stats.bus.messages[kind] += 1
+        self._stats.bus.bytes += len(body)
+        if not self._to_settle:
+            self._to_settle = True
+            gevent.get_hub().loop.run_callback(self._settle)
+
+    def _settle(self) -> None:
+        # Sending may take the wake-up that a subscription gave: asking for the green socket's state
+        # gives it back. Once for all messages of this turn of the event loop.
+        self._to_settle = False
+        if not self._socket.closed:
+            self._socket.getsockopt(zmq.EVENTS)
+
+    # --- in ---
+
+    def run_subscriptions(self) -> None:
+        """Read subscriptions for ever; to be run in a greenlet."""
+        while True:
+            frames = self._socket.recv_multipart()
+            try:
+                self._take(frames)
+            except Exception:  # one message must never end the loop
+                self._stats.bus.refused += 1
+                logger.exception("a subscription failed in an unexpected way")
+
+    def _take(self, frames: list[bytes]) -> None:
+        # A subscriber can send messages of its own, too: they have more frames or another first
+        # byte.
+        if len(frames) != 1 or not frames[0] or frames[0][0] > _SUBSCRIBE:
+            self._stats.bus.refused += 1
+            return
+        prefix = frames[0][1:]
+        if prefix.startswith(FENCE_PREFIX):
+            if frames[0][0] == _SUBSCRIBE and len(prefix) <= MAX_FENCE_TOPIC:
+                self._send(KIND_FENCE, prefix, 0, time.time(), pack(self._totals()))
+        elif frames[0][0] != _SUBSCRIBE:
+            self._interest.discard(prefix)
+        elif not self._interest.add(prefix):
+            self._stats.bus.refused += 1
+        self._stats.bus.topics = len(self._interest)
+
+    def _forget(self, shard: RedisShard) -> None:
+        self._shards.pop(shard.id, None)

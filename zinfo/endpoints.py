@@ -1,0 +1,74 @@
+"""Making ZeroMQ sockets that listen: options before bind, and a clear error where it fails."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import zmq
+import zmq.green
+
+from zinfo.errors import EnvironmentNotReadyError
+
+# Generic in pyzmq's stubs, but not while running: hence the quotes.
+GreenSocket: TypeAlias = "zmq.green.Socket[Any]"
+GreenContext: TypeAlias = "zmq.green.Context[GreenSocket]"
+
+_MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's connection
+
+
+def listen(context: GreenContext, kind: int, endpoint: str, what: str, hwm: int) -> GreenSocket:
+    """Return a bound green socket.
+
+    Args:
+        context: green context.
+        kind: zmq.ROUTER or zmq.XPUB.
+        endpoint: where to bind; a port of * takes a free one.
+        what: names the socket in the error.
+        hwm: high-water mark, messages held for each peer.
+
+    Raises:
+        EnvironmentNotReadyError: the endpoint cannot be bound.
+    """
+    sock: GreenSocket = context.socket(kind)
+    sock.setsockopt(zmq.LINGER, 0)
+    sock.setsockopt(zmq.SNDHWM, hwm)
+    sock.setsockopt(zmq.RCVHWM, hwm)
+    sock.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME)
+    # ZeroMQ's own heartbeats abort slow subscribers; the kernel's find dead peers well enough.
+    sock.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 10)
+    sock.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+    if "[" in endpoint:
+        sock.setsockopt(zmq.IPV6, 1)
+    if kind == zmq.ROUTER:
+        sock.setsockopt(zmq.ROUTER_MANDATORY, 1)  # or replies vanish without a word
+    else:
+        sock.setsockopt(zmq.XPUB_VERBOSE, 1)  # or the second subscriber's fence is not seen
+    try:
+        sock.bind(endpoint)
+    except zmq.ZMQError as error:
+        sock.close()
+        hint = " (does another daemon run there?)" if error.errno == zmq.EADDRINUSE else ""
+        raise EnvironmentNotReadyError(
+            f"{what}: cannot listen at {endpoint}: {error.strerror}{hint}"
+        ) from error
+    return sock
+
+
+def bound_endpoint(sock: GreenSocket) -> str:
+    """Return where a socket listens, with the port that it got."""
+    endpoint: Any = sock.getsockopt(zmq.LAST_ENDPOINT)
+    return bytes(endpoint).rstrip(b"\0").decode()
+
+
+def reachable(endpoint: str, advertise: str = "") -> str:
+    """Return the endpoint as a client on this machine reaches it.
+
+    Args:
+        endpoint: where the socket listens; may be a wildcard address.
+        advertise: what to tell clients instead; empty for nothing.
+    """
+    if advertise:
+        return advertise
+    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

@@ -1,0 +1,336 @@
+"""The operations of the query endpoint: decoded request in, encoded body out. No socket here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import gevent
+
+from zinfo._version import __version__
+from zinfo.arguments import Arguments
+from zinfo.errors import BadRequestError, DeadlineError, UnknownOpError
+from zinfo.events import EventLog
+from zinfo.identity import Identity
+from zinfo.paging import collect, start_of
+from zinfo.poller import InfoPoller
+from zinfo.protocol import (
+    KIND_DELTA,
+    KIND_INFO,
+    VERSION,
+    Request,
+    map_header,
+    pack,
+    topic,
+)
+from zinfo.servicer import Found, InfoProviderServicer, InfoQuery, has_labels, meta
+from zinfo.shard import RedisShard
+from zinfo.stats import Stats
+
+_PATIENCE = 0.9  # part of a deadline spent on waiting for polls; the rest is for the reply
+_FEW = 4  # shards that a quick request may be about
+_META = pack("meta")
+_INFO = pack("info")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """Bounds of the query endpoint.
+
+    Attributes:
+        max_request_bytes: largest request taken.
+        max_reply_bytes: largest body of a reply; more comes in pages.
+        refresh_floor: seconds; no shard is polled on demand more often.
+        refresh_timeout: seconds that a query waits for the polls that it asked for, at most.
+    """
+
+    max_request_bytes: int = 65536
+    max_reply_bytes: int = 4 * 1024 * 1024
+    refresh_floor: float = 0.1
+    refresh_timeout: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation gives.
+
+    Attributes:
+        body: msgpack.
+        extra: further keys of the reply header.
+    """
+
+    body: bytes
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+class Operations:
+    """Runs the operations of the query endpoint.
+
+    Args:
+        servicer: answers about INFO.
+        poller: polls on demand.
+        stats: the counters that `stats` reports.
+        identity: of the daemon.
+        limits: bounds of requests and replies.
+        bus_endpoints: where the bus is, as clients reach it.
+        heartbeat: seconds between two heartbeats of the bus.
+    """
+
+    def __init__(
+        self,
+        servicer: InfoProviderServicer,
+        poller: InfoPoller,
+        *,
+        stats: Stats,
+        identity: Identity,
+        limits: QueryLimits,
+        bus_endpoints: Callable[[], list[str]] = list,
+        heartbeat: float = 1.0,
+    ) -> None:
+        self._servicer = servicer
+        self._publisher = servicer.publisher
+        self._poller = poller
+        self._events: EventLog = poller.events
+        self._stats = stats
+        self._identity = identity
+        self._limits = limits
+        self._bus_endpoints = bus_endpoints
+        self._heartbeat = heartbeat
+        self._run: dict[str, Callable[[Arguments, float], Answer]] = {
+            "hello": self._hello,
+            "get_infos": self._get_infos,
+            "shards": self._shards,
+            "snapshot": self._snapshot,
+            "events": self._recent_events,
+            "stats": self._report,
+            "ping": self._ping,
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The operations served."""
+        return list(self._run)
+
+    def is_quick(self, request: Request) -> bool:
+        """Return whether a request is answered in well below a millisecond, without a wait."""
+        if request.op in ("ping", "hello"):
+            return True
+        ids = request.args.get("shard_ids" if request.op == "get_infos" else "ids")
+        few = isinstance(ids, list) and 0 < len(ids) <= _FEW and request.op != "events"
+        return few and not request.args.get("refresh")
+
+    def run(self, request: Request) -> Answer:
+        """Run one request; may wait for polls, and gives other work its turn in long answers.
+
+        Raises:
+            RequestError: whatever is wrong with the request, or why there is no answer.
+        """
+        run = self._run.get(request.op)
+        if run is None:
+            raise UnknownOpError(
+                f"no operation {request.op[:80]!r}; there are {', '.join(self._run)}"
+            )
+        if request.deadline is None:
+            return run(Arguments(request.args), self._limits.refresh_timeout)
+        with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
+            return run(Arguments(request.args), request.deadline * _PATIENCE)
+
+    # --- about shards ---
+
+    def _get_infos(self, args: Arguments, patience: float) -> Answer:
+        query = InfoQuery(
+            shard_ids=args.texts("shard_ids"),
+            keys=args.texts("keys"),
+            allow_partial=args.flag("allow_partial"),
+            max_age=args.seconds("max_age"),
+            prefix_matching=args.flag("prefix_matching"),
+            sections=args.texts("sections"),
+            labels=args.labels("labels"),
+        )
+        refresh, limit, cursor = args.flag("refresh"), args.count("limit"), args.text("cursor")
+        args.finish()
+        asked_at = time.monotonic()
+        if refresh:
+            self._refresh(query, asked_at, patience)
+        entries = self._info_entries(query, cursor, asked_at)
+        return self._page(entries, limit)
+
+    def _info_entries(
+        self, query: InfoQuery, cursor: str | None, asked_at: float
+    ) -> Iterator[tuple[bytes, str]]:
+        live = () if query.shard_ids else sorted(self._publisher.get_live_shard_ids())
+        for shard_id, after in start_of(query.shard_ids, live, cursor):
+            found = self._servicer.consider(shard_id, query, asked_at)
+            if found is not None:
+                yield _encode_entry(found, query), after
+
+    def _refresh(self, query: InfoQuery, asked_at: float, patience: float) -> None:
+        waiting = []
+        for shard_id in query.shard_ids or self._publisher.get_live_shard_ids():
+            found = self._servicer.look_up(shard_id)
+            if found.shard is None or not has_labels(found.shard, query.labels):
+                continue
+            if found.snapshot is None or asked_at - found.snapshot.at >= query.max_age:
+                done = self._poller.refresh(shard_id, self._limits.refresh_floor)
+                if done is not None:
+                    waiting.append(done)
+        gevent.wait(waiting, timeout=min(patience, self._limits.refresh_timeout))
+
+    def _shards(self, args: Arguments, _patience: float) -> Answer:
+        ids, labels = args.texts("ids"), args.labels("labels")
+        limit, cursor = args.count("limit"), args.text("cursor")
+        args.finish()
+        entries = (
+            (pack(describe(shard)), after) for shard, after in self._select(ids, labels, cursor)
+        )
+        return self._page(entries, limit)
+
+    def _snapshot(self, args: Arguments, _patience: float) -> Answer:
+        ids, labels, topics = args.texts("ids"), args.labels("labels"), args.texts("topics")
+        limit, cursor = args.count("limit"), args.text("cursor")
+        args.finish()
+        if ids and topics:
+            raise BadRequestError("give ids or topics, not both")
+        prefixes = tuple(text.encode("utf-8", "replace") for text in topics)
+        number = self._events.newest
+        entries = (
+            (self._encode_snapshot(shard), after)
+            for shard, after in self._select(ids, labels, cursor)
+            if not topics or _has_topic(shard.id, prefixes)
+        )
+        answer = self._page(entries, limit)
+        return Answer(answer.body, {**answer.extra, "number": number})
+
+    def _select(
+        self, ids: tuple[str, ...], labels: Mapping[str, str], cursor: str | None
+    ) -> Iterator[tuple[RedisShard, str]]:
+        live = () if ids else sorted(self._publisher.get_live_shard_ids())
+        for shard_id, after in start_of(ids, live, cursor):
+            if not ids and shard_id not in self._publisher:
+                continue  # gone since the list was made
+            shard = self._publisher.get_shard(shard_id)
+            if has_labels(shard, labels):
+                yield shard, after
+
+    def _page(self, entries: Iterator[tuple[bytes, str]], limit: int) -> Answer:
+        page = collect(
+            entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=_breathe
+        )
+        return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
+
+    def _encode_snapshot(self, shard: RedisShard) -> bytes:
+        snapshot = shard.snapshot
+        values = describe(shard)
+        values["shard"] = values.pop("id")
+        values["time"] = snapshot.time if snapshot else None
+        values["seq"] = self._events.seq(shard.id)
+        pairs = pack(values)[len(map_header(len(values))) :]
+        if snapshot is None:
+            info = pack(None)
+        else:
+            count, encoded = snapshot.encoded()
+            info = map_header(count) + encoded
+        return map_header(len(values) + 1) + pairs + _INFO + info
+
+    # --- about the daemon ---
+
+    def _hello(self, args: Arguments, _patience: float) -> Answer:
+        args.finish()
+        return Answer(
+            pack(
+                {
+                    "node": self._identity.node,
+                    "epoch": self._identity.epoch,
+                    "zinfo": __version__,
+                    "versions": [VERSION],
+                    "bus": self._bus_endpoints(),
+                    "heartbeat": self._heartbeat,
+                    "ops": self.names,
+                    "limits": {
+                        "max_request_bytes": self._limits.max_request_bytes,
+                        "max_reply_bytes": self._limits.max_reply_bytes,
+                        "refresh_floor": self._limits.refresh_floor,
+                    },
+                }
+            )
+        )
+
+    def _recent_events(self, args: Arguments, _patience: float) -> Answer:
+        since, ids = args.count("since"), args.texts("ids")
+        limit, cursor = args.count("limit"), args.text("cursor")
+        args.finish()
+        if cursor is not None:
+            if not cursor.isdigit():
+                raise BadRequestError("cursor is not one of this query")
+            since = max(since, int(cursor))
+        oldest, newest = self._events.oldest, self._events.newest
+        entries = (
+            (pack(event.as_map()), str(event.number))
+            for event in self._events.since(since, frozenset(ids))
+        )
+        answer = self._page(entries, limit)
+        return Answer(answer.body, {**answer.extra, "oldest": oldest, "newest": newest})
+
+    def _report(self, args: Arguments, _patience: float) -> Answer:
+        args.finish()
+        states: dict[str, int] = {}
+        bad_lines = 0
+        for shard in self._publisher.get_live_shards():
+            states[shard.state.value] = states.get(shard.state.value, 0) + 1
+            bad_lines += shard.snapshot.bad_lines if shard.snapshot else 0
+        values = self._stats.as_map()
+        values["shards"] = states
+        values["bad_lines"] = bad_lines
+        values["events"] = self._events.newest
+        values["callback_errors"] = self._publisher.callback_errors + self._events.callback_errors
+        return Answer(pack(values))
+
+    def _ping(self, args: Arguments, _patience: float) -> Answer:
+        args.finish()
+        return Answer(pack(time.time()))
+
+
+def describe(shard: RedisShard) -> dict[str, object]:
+    """Return what the `shards` operation says of a shard."""
+    return {
+        "id": shard.id,
+        "labels": shard.labels,
+        "state": shard.state.value,
+        "reason": shard.reason,
+        "role": shard.role,
+        "version": shard.version,
+        "run_id": shard.run_id,
+        "interval": _interval(shard),
+        "age": shard.info_age,
+        "revision": shard.revision,
+        "failures": shard.failures,
+        "error": shard.last_error,
+    }
+
+
+def _interval(shard: RedisShard) -> float | None:
+    try:
+        return float(shard.polling_interval())
+    except Exception:  # a subclass's own; the poller reports it
+        return None
+
+
+def _encode_entry(found: Found, query: InfoQuery) -> bytes:
+    values = pack(meta(found))
+    if found.snapshot is None:
+        return map_header(1) + _META + values
+    if query.wants_all_fields:
+        count, pairs = found.snapshot.encoded()
+    else:
+        picked = query.pick(found.snapshot)
+        count, pairs = len(picked), pack(picked)[len(map_header(len(picked))) :]
+    return map_header(count + 1) + pairs + _META + values
+
+
+def _has_topic(shard_id: str, prefixes: tuple[bytes, ...]) -> bool:
+    return any(topic(kind, shard_id).startswith(prefixes) for kind in (KIND_INFO, KIND_DELTA))
+
+
+def _breathe() -> None:
+    gevent.sleep(0)

@@ -1,0 +1,89 @@
+"""Pages: the part of a long answer that fits one reply, and where the next part begins."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from zinfo.errors import BadRequestError, TooLargeError
+from zinfo.protocol import array_header
+
+_BREATHE = 32  # entries encoded before others have their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One reply's worth of an answer.
+
+    Attributes:
+        body: msgpack array of the entries.
+        cursor: where the next page begins; None where this is the last.
+    """
+
+    body: bytes
+    cursor: str | None
+
+
+def start_of(
+    asked: Sequence[str], live: Sequence[str], cursor: str | None
+) -> Iterator[tuple[str, str]]:
+    """Return shard ids from a cursor on, each with the cursor of the page that begins after it.
+
+    Ids that were asked for are counted, since one may stand there twice; live ones are taken in
+    their order, so that shards may come and go between two pages.
+
+    Args:
+        asked: the ids of the request; empty for all live ones.
+        live: the live ids, sorted.
+        cursor: of the request; None at the first page.
+
+    Raises:
+        BadRequestError: a cursor that this request did not give.
+    """
+    if asked:
+        try:
+            first = int(cursor or 0)
+        except ValueError:
+            raise BadRequestError("cursor is not one of this query") from None
+        for position in range(max(first, 0), len(asked)):
+            yield asked[position], str(position + 1)
+    else:
+        for position in range(bisect_right(live, cursor) if cursor else 0, len(live)):
+            yield live[position], live[position]
+
+
+def collect(
+    entries: Iterator[tuple[bytes, str]],
+    *,
+    most: int,
+    max_bytes: int,
+    breathe: Callable[[], None],
+) -> Page:
+    """Return one page of encoded entries.
+
+    Args:
+        entries: encoded entries, each with the cursor of the page that begins after it.
+        most: entries in a page, at most; 0 for as many as fit.
+        max_bytes: bytes of the body, at most.
+        breathe: called now and then, to let other work have its turn.
+
+    Raises:
+        TooLargeError: one entry alone is over the bound.
+    """
+    taken: list[bytes] = []
+    size, cursor = 5, None  # 5: the longest array header
+    for encoded, after in entries:
+        full = size + len(encoded) > max_bytes or (most and len(taken) == most)
+        if full and taken:
+            return Page(array_header(len(taken)) + b"".join(taken), cursor)
+        if full:
+            raise TooLargeError(
+                f"one entry has {len(encoded)} bytes, over the bound of {max_bytes}: ask for keys"
+            )
+        taken.append(encoded)
+        size += len(encoded)
+        cursor = after
+        if len(taken) % _BREATHE == 0:
+            breathe()
+    return Page(array_header(len(taken)) + b"".join(taken), None)

@@ -1,0 +1,250 @@
+"""InfoProviderServicer: answers questions about INFO from the cache, free of any transport."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from zinfo.errors import NotPolledError, RequestError
+from zinfo.info import Value, section_fields
+from zinfo.protocol import NOT_AVAILABLE_AGE
+from zinfo.shard import RedisShard
+from zinfo.shard_publisher import ShardPublisher
+from zinfo.snapshot import Snapshot
+
+_FEW = 16  # fields that are looked for one by one; for more, a whole parse costs less
+
+
+@dataclass(frozen=True, slots=True)
+class InfoQuery:
+    """Which INFO is wanted.
+
+    Attributes:
+        shard_ids: of these shards; empty for every live shard that has been polled at least once.
+        keys: only these fields; empty for all.
+        allow_partial: whether a shard without INFO gives an entry that says so, rather than an
+            error.
+        max_age: seconds; what is older is left out. 0 takes all.
+        prefix_matching: whether `keys` are beginnings of field names.
+        sections: only fields of these sections, upper and lower case the same; empty for all.
+        labels: only shards that have all of these labels.
+    """
+
+    shard_ids: Sequence[str] = ()
+    keys: Sequence[str] = ()
+    allow_partial: bool = False
+    max_age: float = 0.0
+    prefix_matching: bool = False
+    sections: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_call(
+        cls,
+        shard_ids: Iterable[str] = (),
+        keys: Iterable[str] = (),
+        allow_partial: bool = False,
+        max_age: float = 0.0,
+        prefix_matching: bool = False,
+        *,
+        key_patterns: Iterable[str] | None = None,
+    ) -> InfoQuery:
+        """Return what a call of `InfoProviderServicer.GetInfos` with these arguments asks for.
+
+        Raises:
+            TypeError: both `keys` and `key_patterns`.
+        """
+        keys = tuple(keys)
+        if key_patterns is not None:
+            if keys:
+                raise TypeError("key_patterns is an alias of keys: give one of them")
+            keys = tuple(key_patterns)
+        return cls(tuple(shard_ids), keys, allow_partial, max_age, prefix_matching)
+
+    @property
+    def wants_all_fields(self) -> bool:
+        """Whether nothing narrows the fields."""
+        return not self.keys and not self.sections
+
+    @property
+    def _names_only(self) -> bool:
+        """Whether it is about a few fields by name, which need no whole parse."""
+        return 0 < len(self.keys) <= _FEW and not self.prefix_matching and not self.sections
+
+    def pick(self, snapshot: Snapshot) -> dict[str, Value]:
+        """Return the wanted fields; the values are the cache's own."""
+        if self._names_only:
+            found = snapshot.read_fields(self.keys)
+            if found is not None:
+                return found
+        info = snapshot.info
+        if self.wants_all_fields:
+            return info.fields
+        names: Collection[str] = info.fields
+        if self.sections:
+            names = section_fields(info, self.sections)
+        if self.keys:
+            names = self._matching(names)
+        return {name: info.fields[name] for name in names}
+
+    def _matching(self, names: Collection[str]) -> list[str]:
+        if self.prefix_matching:
+            prefixes = tuple(self.keys)
+            return [name for name in names if name.startswith(prefixes)]
+        wanted = set(self.keys)
+        return [name for name in names if name in wanted]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One shard of an answer.
+
+    Attributes:
+        shard_id: its id.
+        shard: the live shard; None where there is none of that id.
+        snapshot: its newest INFO; None where `error` is set.
+        error: why there is no INFO.
+    """
+
+    shard_id: str
+    shard: RedisShard | None
+    snapshot: Snapshot | None
+    error: RequestError | None = None
+
+
+class InfoProviderServicer:
+    """Answers from the cache; never waits for a shard.
+
+    Args:
+        publisher: says which shards are live.
+    """
+
+    def __init__(self, publisher: ShardPublisher) -> None:
+        self.publisher = publisher
+
+    def GetInfos(
+        self,
+        shard_ids: Sequence[str] = (),
+        keys: Sequence[str] = (),
+        allow_partial: bool = False,
+        max_age: float = 0.0,
+        prefix_matching: bool = False,
+        *,
+        key_patterns: Sequence[str] | None = None,
+    ) -> list[dict[str, Value]]:
+        """Return the newest INFO of shards.
+
+        Args:
+            shard_ids: of these shards; empty for every live shard that has been polled at least
+                once.
+            keys: only these fields; empty for all.
+            allow_partial: whether an unknown or never-polled shard gives an entry whose `meta` has
+                an `error` and an `info_age` of 1e38, rather than an exception.
+            max_age: seconds; what is older is left out. 0 takes all.
+            prefix_matching: whether `keys` are beginnings of field names.
+            key_patterns: deprecated alias of `keys`.
+
+        Returns:
+            For each shard a dict of field to value, and `meta` with `shard_identifier`, `info_age`
+            (seconds), `state`, `revision`, `time` and, where partial, `error`. It is the caller's
+            own: changing it never changes the cache.
+
+        Raises:
+            KeyError: unknown or never-polled shard, without `allow_partial`.
+            TypeError: both `keys` and `key_patterns`.
+        """
+        query = InfoQuery.from_call(
+            shard_ids, keys, allow_partial, max_age, prefix_matching, key_patterns=key_patterns
+        )
+        if key_patterns is not None:
+            warnings.warn("key_patterns is now called keys", DeprecationWarning, stacklevel=2)
+        return [entry(found, query) for found in self.find(query)]
+
+    def find(self, query: InfoQuery, now: float | None = None) -> Iterator[Found]:
+        """Return what a query is about, shard by shard: in the order asked, else by id.
+
+        Args:
+            query: the question.
+            now: monotonic clock from which `max_age` counts; the present where None.
+
+        Raises:
+            KeyError: unknown or never-polled shard, without `allow_partial`.
+        """
+        now = time.monotonic() if now is None else now
+        for shard_id in query.shard_ids or sorted(self.publisher.get_live_shard_ids()):
+            found = self.consider(shard_id, query, now)
+            if found is not None:
+                yield found
+
+    def consider(self, shard_id: str, query: InfoQuery, now: float) -> Found | None:
+        """Return what a query gets of one shard; None where the query leaves it out.
+
+        Raises:
+            KeyError: asked for by id, unknown or never polled, and `allow_partial` is not set.
+        """
+        found = self.look_up(shard_id)
+        if found.shard is not None and not has_labels(found.shard, query.labels):
+            return None
+        if found.snapshot is None or found.error is not None:
+            if not query.shard_ids:
+                return None  # gone since, or not polled yet
+            if found.error is not None and not query.allow_partial:
+                raise found.error
+        elif 0 < query.max_age < now - found.snapshot.at:
+            return None
+        return found
+
+    def look_up(self, shard_id: str) -> Found:
+        """Return one shard with its newest INFO, or with the error that says why there is none."""
+        try:
+            shard = self.publisher.get_shard(shard_id)
+        except RequestError as error:
+            return Found(shard_id, None, None, error)
+        if shard.snapshot is None:
+            missing = NotPolledError(f"info for shard {shard_id} not available")
+            return Found(shard_id, shard, None, missing)
+        return Found(shard_id, shard, shard.snapshot)
+
+
+def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
+    """Return whether the shard has all of these labels."""
+    return all(shard.labels.get(name) == value for name, value in labels.items())
+
+
+def meta(found: Found) -> dict[str, Value]:
+    """Return the `meta` map of an entry."""
+    if found.snapshot is None or found.shard is None:
+        values: dict[str, Value] = {
+            "shard_identifier": found.shard_id,
+            "info_age": NOT_AVAILABLE_AGE,
+            "error": found.error.message if found.error else "",
+        }
+        if found.shard is not None:
+            values["state"] = found.shard.state.value
+        return values
+    return {
+        "shard_identifier": found.shard_id,
+        "info_age": max(0.0, time.monotonic() - found.snapshot.at),
+        "state": found.shard.state.value,
+        "revision": found.snapshot.revision,
+        "time": found.snapshot.time,
+    }
+
+
+def entry(found: Found, query: InfoQuery) -> dict[str, Value]:
+    """Return one INFO dict of an answer, the caller's own."""
+    fields: dict[str, Value] = {}
+    if found.snapshot is not None:
+        fields = {name: _own(value) for name, value in query.pick(found.snapshot).items()}
+    fields["meta"] = meta(found)
+    return fields
+
+
+def _own(value: Value) -> Value:
+    if isinstance(value, dict):
+        return {name: _own(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_own(item) for item in value]
+    return value
