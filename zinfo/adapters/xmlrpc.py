@@ -1,0 +1,260 @@
+"""XmlRpcDoor: GetInfos for any XML-RPC client, over HTTP.
+
+A long answer is encoded shard by shard, and everybody else has a turn in between: an XML-RPC client
+that asks for ten thousand shards delays no poll.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import gevent
+import gevent.pywsgi
+import gevent.socket
+
+from zinfo.adapters.xmlrpc_codec import (
+    CONTENT_TYPE,
+    FAULT_BAD_CALL,
+    FAULT_FAILED,
+    FAULT_UNKNOWN,
+    array_response,
+    fault,
+    parse_call,
+    response,
+)
+from zinfo.arguments import Arguments
+from zinfo.errors import EnvironmentNotReadyError, RequestError
+from zinfo.servicer import InfoProviderServicer, InfoQuery, entry
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from gevent.pywsgi import WSGIServer
+
+    ErrorType = type[BaseException] | None
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+
+PATHS = ("/", "/RPC2")  # where clients look when they are told host and port only
+MAX_REQUEST_BYTES = 65536
+
+_MOST_CONNECTIONS = 100  # more wait in the kernel's queue
+_BACKLOG = 128  # length of that queue
+_IDLE_SECONDS = 60.0  # a connection on which nothing moves for so long is closed
+_BODY_SECONDS = 10.0  # for a whole request body to arrive
+_STOP_SECONDS = 0.2  # for answers under way when the door closes
+_WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
+_WORK_SECONDS = 0.002  # without a pause in a long answer
+# Length of a pause. Not 0: what only asks for its next turn, gevent runs again for up to 5 ms (the
+# interpreter's switch interval) before it looks at the sockets.
+_PAUSE_SECONDS = 0.001
+
+# Types of GetInfos' positional arguments, as system.methodSignature names them.
+_ARGUMENT_TYPES = ("array", "array", "boolean", "double", "boolean")
+
+
+class XmlRpcDoor:
+    """Serves `GetInfos`, and the `system` methods that describe it, at `/` and `/RPC2`.
+
+    Args:
+        servicer: answers.
+        host: name or address to listen at, without brackets.
+        port: to listen at; 0 for one that is free.
+
+    Attributes:
+        endpoint: URL of the door, with the port that it got.
+
+    Raises:
+        EnvironmentNotReadyError: the address cannot be bound.
+    """
+
+    def __init__(self, servicer: InfoProviderServicer, host: str, port: int) -> None:
+        self._servicer = servicer
+        self._signature = inspect.signature(servicer.GetInfos)
+        self._methods: dict[str, Callable[[Sequence[object]], Iterator[bytes]]] = {
+            "GetInfos": self._get_infos,
+            "system.listMethods": self._list_methods,
+            "system.methodHelp": self._method_help,
+            "system.methodSignature": self._method_signature,
+        }
+        listener = _listen(host, port)
+        shown = f"[{host}]" if ":" in host else host
+        self.endpoint = f"http://{shown}:{listener.getsockname()[1]}/"
+        self._server = gevent.pywsgi.WSGIServer(
+            listener,
+            self.application,
+            spawn=_MOST_CONNECTIONS,
+            log=None,
+            error_log=None,
+            handler_class=_Handler,
+            environ={"SERVER_NAME": host},  # or it would ask the name server for one
+        )
+
+    def start(self) -> None:
+        """Accept calls from now on; those that came since construction are taken, too."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Close the door; answers under way have a moment to end."""
+        self._server.stop(timeout=_STOP_SECONDS)
+
+    # --- HTTP ---
+
+    def application(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer one HTTP request; a WSGI application (PEP 3333)."""
+        if environ["PATH_INFO"] not in PATHS:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"XML-RPC is served at / and /RPC2\n"]
+        if environ["REQUEST_METHOD"] != "POST":
+            start_response("405 Method Not Allowed", [("Allow", "POST")])
+            return [b"XML-RPC calls are POST requests\n"]
+        with gevent.Timeout(_BODY_SECONDS, TimeoutError("timed out")):
+            body = environ["wsgi.input"].read()
+        pieces = self._reply(body)
+        begin: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            begin.append(piece)
+            size += len(piece)
+            if size > _WHOLE_BYTES:
+                break
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE)])
+        # A list gets a Content-Length, as XML-RPC demands; a chain has none, and needs no memory.
+        return begin if size <= _WHOLE_BYTES else chain(begin, pieces)
+
+    # --- XML-RPC ---
+
+    def _reply(self, body: bytes) -> Iterator[bytes]:
+        try:
+            method, params = parse_call(body)
+            run = self._methods.get(method)
+            if run is None:
+                raise TypeError(f"no method {method[:80]!r}; there are {', '.join(self._methods)}")
+            return run(params)
+        except KeyError as error:
+            return fault(FAULT_UNKNOWN, str(error.args[0] if error.args else error))
+        except (TypeError, ValueError) as error:
+            return fault(FAULT_BAD_CALL, str(error))
+        except RequestError as error:
+            return fault(FAULT_FAILED, error.message)
+        except Exception:
+            logger.exception("an XML-RPC call failed")
+            return fault(FAULT_FAILED, "the daemon failed; see its log")
+
+    def _get_infos(self, params: Sequence[object]) -> Iterator[bytes]:
+        query = self._query(params)
+        # All are looked up before the first is sent: from then on there is no way back to a fault.
+        found = list(_paced(self._servicer.find(query)))
+        return array_response(entry(one, query) for one in _paced(found))
+
+    def _query(self, params: Sequence[object]) -> InfoQuery:
+        by_name: Mapping[str, object] = {}
+        *by_position, last = params or [None]
+        if isinstance(last, dict):  # XML-RPC has no keywords; no argument by position is a map
+            params, by_name = by_position, last
+        given = self._signature.bind(*params, **by_name).arguments
+        args = Arguments(given)
+        patterns = args.texts("key_patterns")
+        return InfoQuery.from_call(
+            args.texts("shard_ids"),
+            args.texts("keys"),
+            args.flag("allow_partial"),
+            args.seconds("max_age"),
+            args.flag("prefix_matching"),
+            key_patterns=patterns if "key_patterns" in given else None,
+        )
+
+    def _list_methods(self, params: Sequence[object]) -> Iterator[bytes]:
+        if params:
+            raise TypeError("system.listMethods takes no arguments")
+        return response(list(self._methods))
+
+    def _method_help(self, params: Sequence[object]) -> Iterator[bytes]:
+        if self._described(params) != "GetInfos":
+            return response("")
+        return response(
+            f"GetInfos{self._signature}\n\n{inspect.getdoc(self._servicer.GetInfos)}\n\n"
+            "Arguments by name go in a struct after those by position."
+        )
+
+    def _method_signature(self, params: Sequence[object]) -> Iterator[bytes]:
+        method = self._described(params)
+        if method == "system.listMethods":
+            return response([["array"]])
+        if method != "GetInfos":
+            return response([["array" if method.endswith("Signature") else "string", "string"]])
+        by_position = [["array", *_ARGUMENT_TYPES[:count]] for count in range(6)]
+        return response([*by_position, *([*types, "struct"] for types in by_position)])
+
+    def _described(self, params: Sequence[object]) -> str:
+        if len(params) != 1 or params[0] not in self._methods:
+            raise TypeError("give the name of a method that system.listMethods has")
+        return str(params[0])
+
+
+def _paced(items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items, with pauses for everybody else when what is done with them takes long."""
+    begun = time.monotonic()
+    for item in items:
+        yield item
+        if time.monotonic() - begun >= _WORK_SECONDS:
+            gevent.sleep(_PAUSE_SECONDS)
+            begun = time.monotonic()
+
+
+# --- the server ---
+
+
+class _Handler(gevent.pywsgi.WSGIHandler):
+    """One HTTP connection: bounded in size and patience, silent about clients that misbehave."""
+
+    def __init__(self, sock: gevent.socket.socket, address: str, server: WSGIServer) -> None:
+        sock.settimeout(_IDLE_SECONDS)
+        super().__init__(sock, address, server)
+
+    def read_request(self, raw_requestline: str) -> Any:  # a bool; the stubs say otherwise
+        """Read the head of a request; False where the request is refused with a 400."""
+        try:
+            understood = super().read_request(raw_requestline)
+        except (OSError, ValueError):
+            return False
+        # Without a length there is no bound. Refused here, the body is not even read to be dropped.
+        if "transfer-encoding" in self.headers or (self.content_length or 0) > MAX_REQUEST_BYTES:
+            return False
+        return understood
+
+    def handle_error(self, t: ErrorType, v: BaseException | None, tb: TracebackType | None) -> None:
+        """Report an unexpected error; a client that goes, or is too slow, is none."""
+        if isinstance(v, OSError):
+            self.close_connection = True
+        else:
+            super().handle_error(t, v, tb)
+
+
+def _listen(host: str, port: int) -> gevent.socket.socket:
+    try:
+        family, kind, proto, _, address = gevent.socket.getaddrinfo(
+            host, port, type=gevent.socket.SOCK_STREAM, flags=gevent.socket.AI_PASSIVE
+        )[0]
+        listener = gevent.socket.socket(family, kind, proto)
+        try:
+            listener.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise EnvironmentNotReadyError(
+            f"XML-RPC door: cannot listen at {host}:{port}: {error.strerror or error}"
+        ) from error
+    return listener
