@@ -1,0 +1,39 @@
+"""Typed, validated configuration: TOML file, then environment, then flags; the later one wins.
+
+    config = load_config(Path("zinfo.toml"), environ=os.environ)
+
+Reading order: `types` (what a key accepts), `models` (the sections), `sources` (reading),
+`loading` (merging), `problems` (the words of errors).
+"""
+
+from __future__ import annotations
+
+from zinfo.config.loading import changed_keys, check_file, load_config
+from zinfo.config.models import (
+    BusConfig,
+    Config,
+    LocalConfig,
+    LogConfig,
+    PollConfig,
+    QueryConfig,
+    ShardConfig,
+    XmlRpcConfig,
+)
+from zinfo.config.sources import environment_notes
+from zinfo.redact import redact_url
+
+__all__ = [
+    "BusConfig",
+    "Config",
+    "LocalConfig",
+    "LogConfig",
+    "PollConfig",
+    "QueryConfig",
+    "ShardConfig",
+    "XmlRpcConfig",
+    "changed_keys",
+    "check_file",
+    "environment_notes",
+    "load_config",
+    "redact_url",
+]

@@ -1,0 +1,199 @@
+"""Brings the sources of a configuration together: file, then environment, then flags.
+
+Each source is validated alone, so that a problem is told with the place it came from even where a
+later source would have hidden it. What two keys owe each other is looked at once all are merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from zinfo.config.models import PARTIAL, Config, Conflict, Path, Section, ShardConfig
+from zinfo.config.problems import describe_error, key_name
+from zinfo.config.sources import Source, read_environment, read_file, read_flags
+from zinfo.errors import ConfigError
+
+MAX_PROBLEMS = 100
+"""Lines of one ConfigError; what goes beyond is counted."""
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_FLAGS: Mapping[str, tuple[str, object]] = MappingProxyType({})
+
+
+def load_config(
+    file: FilePath | None = None,
+    environ: Mapping[str, str] = _NOTHING,
+    flags: Mapping[str, tuple[str, object]] = _NO_FLAGS,
+) -> Config:
+    """Return the configuration that file, environment and flags make; later ones win.
+
+    Shards are added up instead.
+
+    Args:
+        file: a TOML file; None for no file.
+        environ: the environment, of which `ZINFO_` variables count.
+        flags: the command line, as `{"--query": ("query.endpoint", "tcp://127.0.0.1:9736")}`; a
+            value of None was not given. Shards are `("shards", [url or table, ...])`.
+
+    Raises:
+        ConfigError: with every problem of every source.
+    """
+    merged = _Merged()
+    from_flags = read_flags(flags)
+    try:
+        from_file = read_file(file) if file is not None else Source()
+    except ConfigError as error:
+        from_file = Source(problems=list(error.problems))
+        merged.whole = False
+    claimed = frozenset((*_password_variables(from_file), *_password_variables(from_flags)))
+    for source in (from_file, read_environment(environ, claimed), from_flags):
+        merged.add(source)
+    return merged.config()
+
+
+def check_file(path: FilePath) -> Config:
+    """Return the configuration that a file alone makes.
+
+    Raises:
+        ConfigError: with every problem of the file.
+    """
+    return load_config(path)
+
+
+def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
+    """Return the names of the keys outside `[[shards]]` in which two configurations differ."""
+    changed = []
+    for name in Config.model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after or name == "shards":
+            continue
+        if isinstance(before, Section):
+            keys = type(before).model_fields
+            changed += [f"{name}.{k}" for k in keys if getattr(before, k) != getattr(after, k)]
+        else:
+            changed.append(name)
+    return tuple(changed)
+
+
+def _password_variables(source: Source) -> Iterator[str]:
+    shards = source.tree.get("shards")
+    for table in [source.tree.get("local"), *(shards if isinstance(shards, list) else [])]:
+        if isinstance(table, dict) and isinstance(name := table.get("password_env"), str):
+            yield name
+
+
+@dataclass(slots=True)
+class _Merged:
+    """The sources so far.
+
+    Attributes:
+        tree: what was right in them; sections as dicts.
+        shards: the shards that were right, and where each stands: its source's name and index.
+        origins: the source's name for each key set.
+        faulty: paths of keys that were wrong; conflicts with them say nothing.
+        problems: one line each.
+        whole: False where a source could not be read; then conflicts would say nothing.
+    """
+
+    tree: dict[str, object] = field(default_factory=dict)
+    shards: list[ShardConfig] = field(default_factory=list)
+    places: list[tuple[str, int]] = field(default_factory=list)
+    origins: dict[Path, str] = field(default_factory=dict)
+    faulty: set[Path] = field(default_factory=set)
+    problems: list[str] = field(default_factory=list)
+    whole: bool = True
+
+    def add(self, source: Source) -> None:
+        """Take over what is right in a source; later ones win."""
+        self.problems += source.problems
+        part, shard_indices = self._validated(source)
+        for name in part.model_fields_set - {"shards"}:
+            value = getattr(part, name)
+            if not isinstance(value, Section):
+                self.tree[name] = value
+                self.origins[name,] = source.origin((name,))
+                continue
+            table = self.tree.setdefault(name, {})
+            assert isinstance(table, dict)
+            for key in value.model_fields_set:
+                table[key] = getattr(value, key)
+                self.origins[name, key] = source.origin((name, key))
+        self.shards += part.shards
+        self.places += [(source.origin(("shards", index)), index) for index in shard_indices]
+
+    def _validated(self, source: Source) -> tuple[Config, Sequence[int]]:
+        """Return what is right in a source, and the indices of its right shards."""
+        try:
+            config = Config.model_validate(source.tree, context=PARTIAL)
+            return config, range(len(config.shards))
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        bad: set[Path] = set()
+        for one in errors:
+            path = one["loc"]
+            bad.add(path[:2])
+            origin = source.origin(path)
+            self.problems.append(f"{origin}: {key_name(path)}: {describe_error(one)}")
+        self.faulty |= {path for path in bad if path[0] != "shards"}  # those are left out
+        tree, kept = _without(source.tree, bad)
+        return Config.model_validate(tree, context=PARTIAL), kept
+
+    def config(self) -> Config:
+        """Return the whole, if it is right.
+
+        Raises:
+            ConfigError: with all problems, conflicts between keys included.
+        """
+        tree = {**self.tree, "shards": tuple(self.shards)}
+        config = Config.model_validate(tree, context=PARTIAL)
+        for conflict in config.conflicts() if self.whole else ():
+            if not any(key[:length] in self.faulty for key in conflict.keys for length in (1, 2)):
+                self.problems.append(self._line(conflict))
+        if self.problems:
+            rest = len(self.problems) - MAX_PROBLEMS
+            more = [f"and {rest} more problems"] if rest > 0 else []
+            raise ConfigError([*self.problems[:MAX_PROBLEMS], *more])
+        return config
+
+    def _line(self, conflict: Conflict) -> str:
+        """Word a conflict: under the name of its first key's source, the others told beside."""
+        places = [self._place(key) for key in conflict.keys]
+        head = next((origin for origin, _ in places if origin), "")
+        names = [
+            name if origin == head else f"{name} ({origin or 'the default'})"
+            for origin, name in places
+        ]
+        return f"{head}: {names[0]}: {conflict.template.format(*names)}"
+
+    def _place(self, key: Path) -> tuple[str, str]:
+        """Return the name of the source that set a key, and the key's name there."""
+        if key[0] != "shards":
+            return self.origins.get(key, ""), key_name(key)
+        _, position, *rest = key
+        assert isinstance(position, int)
+        origin, index = self.places[position]
+        return origin, key_name(("shards", index, *rest))
+
+
+def _without(tree: Mapping[str, object], bad: set[Path]) -> tuple[dict[str, object], Sequence[int]]:
+    """Copy a tree's tables less their bad keys, and its right shards.
+
+    Returns:
+        The copy, which is for a look at conflicts only, and the indices of the shards left.
+    """
+    right: dict[str, object] = {}
+    kept: list[int] = []
+    for name, value in tree.items():
+        if (name,) in bad:
+            continue
+        if name == "shards" and isinstance(value, list):
+            kept = [index for index in range(len(value)) if ("shards", index) not in bad]
+            right[name] = [value[index] for index in kept]
+        elif isinstance(value, dict):
+            right[name] = {key: one for key, one in value.items() if (name, key) not in bad}
+    return right, kept

@@ -1,0 +1,283 @@
+"""The configuration's sections and keys: types, defaults, and what must hold between keys.
+
+One key's own limits are in its type (types); what two keys owe each other is a `Conflict`,
+found by `conflicts()`. A configuration made in Python is checked for both at once; the loader puts
+conflicts off until all sources are merged (`PARTIAL`), as one source may mend another's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic.fields import FieldInfo
+
+import zinfo.config.types as kinds
+from zinfo.config.addresses import parse_listen, parse_shard_url
+from zinfo.redact import redact_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Path = tuple[str | int, ...]
+
+PARTIAL: Final[Mapping[str, bool]] = MappingProxyType({"partial": True})
+"""Validation context of one source alone: values are checked, conflicts are not."""
+
+SHARD_TUNABLES = (
+    "min_interval",
+    "max_interval",
+    "interval_step",
+    "ops_active",
+    "ops_inactive",
+    "timeout",
+    "connect_timeout",
+)
+"""Keys of `[poll]` that a shard may set for itself."""
+
+
+class Conflict(NamedTuple):
+    """Two or more keys that do not go together.
+
+    Attributes:
+        keys: paths of the keys; the first is the one to complain about.
+        template: what is wrong, a format string where `{0}`, `{1}`, ... are the keys' names.
+    """
+
+    keys: tuple[Path, ...]
+    template: str
+
+    def under(self, *prefix: str | int) -> Conflict:
+        """The same conflict, seen from the level that holds this one at `prefix`."""
+        return self._replace(keys=tuple((*prefix, *key) for key in self.keys))
+
+    def __str__(self) -> str:
+        """Word it for somebody who made the configuration in Python."""
+        names = [".".join(map(str, key)) for key in self.keys]
+        return f"{names[0]}: {self.template.format(*names)}"
+
+
+class Section(BaseModel):
+    """A table of the configuration: frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what does not hold between this section's keys."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _agree(self, info: ValidationInfo) -> Self:
+        if info.context is not PARTIAL and (found := [str(one) for one in self.conflicts()]):
+            raise ValueError("; ".join(found))
+        return self
+
+
+def section_of(info: FieldInfo) -> type[Section] | None:
+    """Return the model of a field that is a table; None for a plain key, and for `[[shards]]`."""
+    kind = info.annotation
+    # tuple[...] is a type as well, for the Python 3.10 that then refuses it in issubclass().
+    return kind if isinstance(kind, type(Section)) and issubclass(kind, Section) else None
+
+
+class _Credentials(Section):
+    """What a connection may need; shared by `[[shards]]` and `[local]`."""
+
+    username: kinds.NameOrEmpty | None = None
+    password_file: kinds.SecretFilePath | None = None
+    password_env: kinds.VariableName | None = None
+    ca_file: kinds.FilePath | None = None
+    cert_file: kinds.FilePath | None = None
+    key_file: kinds.FilePath | None = None
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield two passwords, and a key without its certificate."""
+        kept = [(key,) for key in ("password_file", "password_env", "password") if self._has(key)]
+        for one, other in combinations(kept, 2):
+            text = "found beside {1}, expected at most one password (one in the URL counts)"
+            yield Conflict((one, other), text)
+        if self.key_file is not None and self.cert_file is None:
+            text = "found without {1}, expected the certificate that belongs to the key"
+            yield Conflict((("key_file",), ("cert_file",)), text)
+
+    def _has(self, key: str) -> bool:
+        return getattr(self, key, None) is not None
+
+
+class ShardConfig(_Credentials):
+    """One `[[shards]]` table.
+
+    User and password inside the URL move to `username` and `password`, so that `url` holds none;
+    `id` is always set.
+    """
+
+    url: kinds.ShardUrl
+    id: kinds.Name = ""
+    labels: kinds.Labels = Field(default_factory=dict)
+    password: kinds.Secret | None = None
+    check_hostname: kinds.Flag = True
+    min_interval: kinds.Seconds | None = None
+    max_interval: kinds.Seconds | None = None
+    interval_step: kinds.SecondsOrNone | None = None
+    ops_active: kinds.OpsRate | None = None
+    ops_inactive: kinds.OpsRate | None = None
+    timeout: kinds.Seconds | None = None
+    connect_timeout: kinds.Seconds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_url_apart(cls, data: object) -> object:
+        if not isinstance(data, Mapping) or not isinstance(url := data.get("url"), str):
+            return data
+        try:
+            address = parse_shard_url(url)
+        except ValueError:
+            return data  # the key's own check tells it
+        inside = {"username": address.username, "password": address.password}
+        inside = {key: value for key, value in inside.items() if value is not None}
+        for key in inside:
+            if data.get(key) is not None:
+                raise ValueError(f"found a {key} in url and one in {key}, expected one")
+        return {"id": address.ident, **data, **inside, "url": address.url}
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield what credentials may have, and TLS keys of a connection without TLS."""
+        yield from super().conflicts()
+        tls_keys = [key for key in ("ca_file", "cert_file", "key_file") if self._has(key)]
+        if not self.check_hostname:
+            tls_keys.append("check_hostname")
+        if not self.url.startswith("rediss://"):
+            for key in tls_keys:
+                text = "found beside {1} without TLS, expected a URL that starts with rediss://"
+                yield Conflict(((key,), ("url",)), text)
+
+
+class LocalConfig(_Credentials):
+    """The `[local]` section: shards of this machine, found by looking at its processes."""
+
+    enabled: kinds.Flag = False
+    interval: kinds.Seconds = 2.0
+    labels: kinds.Labels = Field(default_factory=dict)
+
+
+class PollConfig(Section):
+    """The `[poll]` section: how often shards are asked, and how patiently."""
+
+    min_interval: kinds.Seconds = 0.5
+    max_interval: kinds.Seconds = 3.0
+    interval_step: kinds.SecondsOrNone = 0.5
+    ops_active: kinds.OpsRate = 10
+    ops_inactive: kinds.OpsRate = 5
+    timeout: kinds.Seconds = 3.0
+    connect_timeout: kinds.Seconds = 3.0
+    max_connecting: kinds.Connections = 128
+    jitter: kinds.Jitter = 0.1
+    backoff_max: kinds.Seconds = 5.0
+    grace: kinds.Grace = 3
+    max_reply_bytes: kinds.Bytes = 16 * kinds.MIB
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield limits that are the wrong way round."""
+        for low, high in (("min_interval", "max_interval"), ("ops_inactive", "ops_active")):
+            smaller, larger = getattr(self, low), getattr(self, high)
+            if smaller > larger:
+                text = f"found {smaller}, expected at most {{1}}, which is {larger}"
+                yield Conflict(((low,), (high,)), text)
+
+    def for_shard(self, shard: ShardConfig) -> PollConfig:
+        """Return these settings with what `shard` sets for itself in their place."""
+        own = {key: getattr(shard, key) for key in SHARD_TUNABLES}
+        own = {key: value for key, value in own.items() if value is not None}
+        return self.model_copy(update=own) if own else self
+
+
+class BusConfig(Section):
+    """The `[bus]` section: what the daemon publishes on."""
+
+    endpoint: kinds.Endpoint = "tcp://127.0.0.1:9737"
+    high_water_mark: kinds.Messages = 10_000
+    heartbeat: kinds.Seconds = 1.0
+    advertise: kinds.ClientEndpoint = ""
+
+
+class QueryConfig(Section):
+    """The `[query]` section: where questions are answered, and within which bounds."""
+
+    endpoint: kinds.Endpoint = "tcp://127.0.0.1:9736"
+    max_request_bytes: kinds.Bytes = 65_536
+    max_reply_bytes: kinds.Bytes = 4 * kinds.MIB
+    refresh_floor: kinds.SecondsOrNone = 0.1
+    events_kept: kinds.Events = 10_000
+
+
+class XmlRpcConfig(Section):
+    """The `[xmlrpc]` section: the XML-RPC door."""
+
+    listen: kinds.Listen = ""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on (port 0: any free one); None where the door is off."""
+        return parse_listen(self.listen) if self.listen else None
+
+
+class LogConfig(Section):
+    """The `[log]` section."""
+
+    format: kinds.LogFormat = "text"
+    level: kinds.LogLevel = "info"
+
+
+class Config(Section):
+    """A whole configuration; `Config()` is what zinfo does without any."""
+
+    node: kinds.NameOrEmpty = ""
+    shards: tuple[ShardConfig, ...] = ()
+    local: LocalConfig = LocalConfig()
+    poll: PollConfig = PollConfig()
+    bus: BusConfig = BusConfig()
+    query: QueryConfig = QueryConfig()
+    xmlrpc: XmlRpcConfig = XmlRpcConfig()
+    log: LogConfig = LogConfig()
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield every conflict, those within the sections included."""
+        for name in ("local", "poll"):
+            section: Section = getattr(self, name)
+            yield from (found.under(name) for found in section.conflicts())
+        yield from self._address_conflicts()
+        first_with: dict[str, int] = {}
+        for index, shard in enumerate(self.shards):
+            yield from (found.under("shards", index) for found in shard.conflicts())
+            yield from self._tuning_conflicts(index, shard)
+            earlier = first_with.setdefault(shard.id, index)
+            if earlier != index:
+                name = repr(redact_text(shard.id)).replace("{", "{{").replace("}", "}}")
+                text = f"found the id {name}, expected one of its own: {{1}} has it too"
+                yield Conflict((("shards", index), ("shards", earlier)), text)
+
+    def _tuning_conflicts(self, index: int, shard: ShardConfig) -> Iterator[Conflict]:
+        """Yield conflicts of what a shard sets for itself with the rest of `[poll]`."""
+        tuned = self.poll.for_shard(shard)
+        if tuned is self.poll:
+            return
+        for found in tuned.conflicts():
+            own = [getattr(shard, str(key)) is not None for (key,) in found.keys]
+            if any(own):  # else it is a conflict of [poll] alone
+                places = [("shards", index) if mine else ("poll",) for mine in own]
+                keys = (place + key for place, key in zip(places, found.keys, strict=True))
+                yield found._replace(keys=tuple(keys))
+
+    def _address_conflicts(self) -> Iterator[Conflict]:
+        """Yield two doors that would bind one address."""
+        doors: dict[Path, str] = {
+            ("query", "endpoint"): self.query.endpoint,
+            ("bus", "endpoint"): self.bus.endpoint,
+            ("xmlrpc", "listen"): f"tcp://{self.xmlrpc.listen}",
+        }
+        for (one, first), (other, second) in combinations(doors.items(), 2):
+            if first == second and not first.endswith((":*", ":0")):
+                yield Conflict((other, one), "found the address of {1}, expected one of its own")

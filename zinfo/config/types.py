@@ -1,0 +1,164 @@
+"""The types of configuration keys: what each accepts, in which unit, and the words that say so.
+
+TOML has types of its own, so all are strict: a number in quotes is no number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from zinfo.config.addresses import check_endpoint, parse_listen, parse_shard_url
+
+DAY = 86400
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a key expects; carried by its type for error messages and the documentation's test.
+
+    Attributes:
+        text: completes "expected ...".
+        unit: what the number counts; empty for what is no number.
+        secret: True where a wrong value is never shown, as it may be a password.
+    """
+
+    text: str
+    unit: str = ""
+    secret: bool = False
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("it holds control characters")
+    return text
+
+
+def _shard_url(url: str) -> str:
+    return parse_shard_url(url).url
+
+
+def _client_endpoint(endpoint: str) -> str:
+    return check_endpoint(endpoint, for_clients=True) if endpoint else endpoint
+
+
+def _listen(listen: str) -> str:
+    if listen:
+        parse_listen(listen)
+    return listen
+
+
+Flag = Annotated[bool, Field(strict=True), Wanted("true or false")]
+
+Seconds = Annotated[
+    float,
+    Field(strict=True, gt=0, le=DAY, allow_inf_nan=False),
+    Wanted(f"a number of seconds above 0, at most {DAY}", "s"),
+]
+SecondsOrNone = Annotated[
+    float,
+    Field(strict=True, ge=0, le=DAY, allow_inf_nan=False),
+    Wanted(f"a number of seconds from 0 to {DAY}", "s"),
+]
+Jitter = Annotated[
+    float,
+    Field(strict=True, ge=0, le=0.5, allow_inf_nan=False),
+    Wanted("a number from 0 to 0.5", "fraction of the interval"),
+]
+OpsRate = Annotated[
+    int,
+    Field(strict=True, ge=0, le=10**9),
+    Wanted("a whole number from 0 to 1000000000", "commands/s"),
+]
+Grace = Annotated[
+    int, Field(strict=True, ge=0, le=10**6), Wanted("a whole number from 0 to 1000000", "failures")
+]
+Connections = Annotated[
+    int, Field(strict=True, ge=1, le=65535), Wanted("a whole number from 1 to 65535", "connections")
+]
+Messages = Annotated[
+    int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "messages")
+]
+Events = Annotated[
+    int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "events")
+]
+Bytes = Annotated[
+    int,
+    Field(strict=True, ge=1024, le=1024 * MIB),
+    Wanted(f"a whole number from 1024 to {1024 * MIB}", "bytes"),
+]
+
+ShardUrl = Annotated[
+    str,
+    Field(strict=True, max_length=4096),
+    AfterValidator(_shard_url),
+    Wanted("redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH"),
+]
+Endpoint = Annotated[
+    str,
+    Field(strict=True, max_length=1024),
+    AfterValidator(check_endpoint),
+    Wanted("tcp://HOST:PORT (either may be *) or ipc://PATH"),
+]
+ClientEndpoint = Annotated[
+    str,
+    Field(strict=True, max_length=1024),
+    AfterValidator(_client_endpoint),
+    Wanted("tcp://HOST:PORT, ipc://PATH or an empty text"),
+]
+Listen = Annotated[
+    str,
+    Field(strict=True, max_length=1024),
+    AfterValidator(_listen),
+    Wanted("HOST:PORT or an empty text"),
+]
+
+Name = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=512),
+    AfterValidator(_printable),
+    Wanted("1 to 512 printable characters"),
+]
+NameOrEmpty = Annotated[
+    str,
+    Field(strict=True, max_length=255),
+    AfterValidator(_printable),
+    Wanted("at most 255 printable characters"),
+]
+Labels = Annotated[
+    dict[
+        Annotated[
+            str, Field(strict=True, min_length=1, max_length=128), AfterValidator(_printable)
+        ],
+        Annotated[str, Field(strict=True, max_length=1024), AfterValidator(_printable)],
+    ],
+    Wanted('names and texts, as in { role = "cache" }'),
+]
+
+FilePath = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=4096),
+    AfterValidator(_printable),
+    Wanted("the path of a file"),
+]
+# Somebody may take these two for the place of the password itself: what was found stays unsaid.
+SecretFilePath = Annotated[FilePath, Wanted("the path of a file", secret=True)]
+VariableName = Annotated[
+    str,
+    Field(strict=True, max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+    Wanted("the name of an environment variable", secret=True),
+]
+Secret = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=4096),
+    Wanted("a password of at least 1 character", secret=True),
+]
+
+LogFormat = Annotated[Literal["text", "json"], Wanted('"text" or "json"')]
+LogLevel = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    Wanted('"debug", "info", "warning" or "error"'),
+]
