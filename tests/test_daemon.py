@@ -1,0 +1,91 @@
+"""The daemon as a process: what SIGHUP changes, and what it leaves alone."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from tests.conftest import ServerFactory
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+
+def shard_table(server: RealServer, more: str = "") -> str:
+    return f'[[shards]]\nurl = "{server.url}"\n{more}\n'
+
+
+def reload(daemon: RunningDaemon, text: str, says: str) -> None:
+    """Have a running daemon read another configuration, and wait for what it says about it."""
+    begin = len(daemon.log())
+    daemon.config_path.write_text(text, encoding="utf-8")
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: says in daemon.log()[begin:], what=repr(says))
+
+
+def shards(daemon: RunningDaemon) -> dict[str, Any]:
+    body: Any = daemon.ask("shards").body
+    return {shard["id"]: shard for shard in body}
+
+
+def connects(daemon: RunningDaemon) -> int:
+    stats: Any = daemon.ask("stats").body
+    count: int = stats["poll"]["connects"]
+    return count
+
+
+def test_shards_come_and_go_and_the_others_keep_their_connections(
+    server_factory: ServerFactory,
+) -> None:
+    one, two, three = (server_factory() for _ in range(3))
+    with RunningDaemon(config_text=shard_table(one) + shard_table(two)) as daemon:
+        daemon.wait_polled(2)
+        reload(daemon, shard_table(one) + shard_table(three), "watching 2 shards")
+        daemon.wait_polled(2)
+        assert set(shards(daemon)) == {one.ident, three.ident}
+        assert connects(daemon) == 3
+        events: Any = daemon.ask("events", ids=[one.ident]).body
+        assert [event["type"] for event in events] == ["added", "up"]
+
+
+def test_labels_and_intervals_change_without_a_new_connection(server: RealServer) -> None:
+    with RunningDaemon(config_text=shard_table(server, "min_interval = 0.2")) as daemon:
+        daemon.wait_polled(1)
+        changed = shard_table(server, 'labels = { dc = "a" }\nmax_interval = 0.7')
+        reload(daemon, changed, "watching 1 shard")
+        wait_until(lambda: shards(daemon)[server.ident]["interval"] == 0.7, what="the interval")
+        assert shards(daemon)[server.ident]["labels"] == {"dc": "a"}
+        reload(daemon, shard_table(server) + "[poll]\nmax_interval = 0.9\n", "watching 1 shard")
+        wait_until(lambda: shards(daemon)[server.ident]["interval"] == 0.9, what="the interval")
+        assert connects(daemon) == 1
+
+
+def test_a_broken_file_changes_nothing_and_every_error_is_told(server: RealServer) -> None:
+    with RunningDaemon(config_text=shard_table(server)) as daemon:
+        daemon.wait_polled(1)
+        reload(daemon, shard_table(server, "tiemout = 1"), "tiemout")
+        assert "configuration not taken" in daemon.log()
+        assert set(shards(daemon)) == {server.ident}
+        assert connects(daemon) == 1
+
+
+def test_what_needs_a_restart_is_said_until_it_is_done(server: RealServer) -> None:
+    with RunningDaemon(config_text=shard_table(server)) as daemon:
+        daemon.wait_polled(1)
+        for _ in range(2):
+            text = shard_table(server) + "[bus]\nhigh_water_mark = 5\n"
+            reload(daemon, text, "needs a restart: bus.high_water_mark")
+
+
+def test_the_local_watcher_can_be_switched_on_and_off(server: RealServer) -> None:
+    with RunningDaemon(config_text="[local]\nenabled = false\n") as daemon:
+        assert shards(daemon) == {}
+        reload(daemon, "[local]\nenabled = true\n", "configuration read again")
+        wait_until(lambda: server.ident in shards(daemon), what="the server to be found")
+        reload(daemon, "[local]\nenabled = false\n", "configuration read again")
+        assert shards(daemon) == {}
+
+
+def test_a_daemon_may_listen_on_ipv6(server: RealServer) -> None:
+    with RunningDaemon([server.url], environ={"ZINFO_XMLRPC_LISTEN": "[::1]:0"}) as daemon:
+        assert "XML-RPC at http://[::1]:" in daemon.log()

@@ -1,0 +1,291 @@
+"""The daemon: wires the parts, starts and stops them in order, obeys signals."""
+
+from __future__ import annotations
+
+import logging
+import resource
+import signal
+from collections.abc import Callable
+
+import gevent
+import gevent.event
+import zmq.green
+
+from zinfo._version import __version__
+from zinfo.adapters.xmlrpc import XmlRpcDoor
+from zinfo.bus import InfoBus
+from zinfo.config import Config, ShardConfig, changed_keys
+from zinfo.connection_options import ConnectionOptions
+from zinfo.errors import ConfigError
+from zinfo.events import EventLog
+from zinfo.handshake import Limits
+from zinfo.identity import Identity, default_node
+from zinfo.operations import Operations, QueryLimits
+from zinfo.poller import InfoPoller
+from zinfo.router import QueryRouter
+from zinfo.saturation import Saturation
+from zinfo.servicer import InfoProviderServicer
+from zinfo.shard import RedisShard
+from zinfo.shard_publisher import ShardPublisher
+from zinfo.stats import Stats
+from zinfo.supervisor import Supervisor
+from zinfo.watchers.local import LocalShardWatcher
+from zinfo.watchers.static import ShardSpec, StaticShardWatcher
+
+logger = logging.getLogger(__name__)
+
+_TERM_SECONDS = 1.0  # for ZeroMQ to let go of its sockets
+
+# Key of the configuration to class attribute of RedisShard.
+_TUNABLES = {
+    "min_interval": "MIN_POLLING_INTERVAL",
+    "max_interval": "MAX_POLLING_INTERVAL",
+    "interval_step": "POLLING_INTERVAL_STEP",
+    "ops_active": "OPS_ACTIVE_THRESH",
+    "ops_inactive": "OPS_INACTIVE_THRESH",
+}
+# What SIGHUP can change; the rest needs a restart.
+_LIVE_KEYS = ("local.", *(f"poll.{key}" for key in _TUNABLES))
+
+
+class Daemon:
+    """One zinfo daemon, listening from construction on.
+
+    Args:
+        config: the whole configuration.
+
+    Raises:
+        EnvironmentNotReadyError: an address cannot be bound, or monkey-patching was not done.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = self._started_with = config
+        self.stats = Stats()
+        self.publisher = ShardPublisher()
+        self.identity = Identity(node=config.node or default_node())
+        self._stopped = gevent.event.Event()
+        self._failed_part = ""
+        self._context = zmq.green.Context()
+        # A class of this daemon's own, so that the configuration tunes its shards and no others.
+        self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _tunables(config))
+        poll = config.poll
+        self.poller = InfoPoller(
+            self.publisher,
+            poll.grace,
+            limits=Limits(poll.timeout, poll.connect_timeout, poll.max_reply_bytes),
+            max_connecting=poll.max_connecting,
+            jitter=poll.jitter,
+            backoff_max=poll.backoff_max,
+            events=EventLog(config.query.events_kept),
+            stats=self.stats,
+        )
+        self.bus = InfoBus(
+            self._context,
+            config.bus.endpoint,
+            self.publisher,
+            self.poller,
+            stats=self.stats,
+            identity=self.identity,
+            high_water_mark=config.bus.high_water_mark,
+            heartbeat=config.bus.heartbeat,
+            advertise=config.bus.advertise,
+        )
+        self.servicer = InfoProviderServicer(self.publisher)
+        self.router = self._make_router(config)
+        self.bus.query_endpoint = self.router.client_endpoint
+        self._doors: list[XmlRpcDoor] = []
+        if config.xmlrpc.address is not None:
+            self._doors.append(XmlRpcDoor(self.servicer, *config.xmlrpc.address))
+        self._supervisor = Supervisor(self.stats, self._give_up)
+        self._static = StaticShardWatcher(
+            self.publisher, map(_spec, config.shards), shard_class=self._shard_class
+        )
+        self._local = self._make_local(config)
+
+    def _make_router(self, config: Config) -> QueryRouter:
+        query = config.query
+        limits = QueryLimits(
+            max_request_bytes=query.max_request_bytes,
+            max_reply_bytes=query.max_reply_bytes,
+            refresh_floor=query.refresh_floor,
+            refresh_timeout=config.poll.timeout + config.poll.connect_timeout,
+        )
+        operations = Operations(
+            self.servicer,
+            self.poller,
+            stats=self.stats,
+            identity=self.identity,
+            limits=limits,
+            bus_endpoints=lambda: [self.bus.client_endpoint()],
+            heartbeat=config.bus.heartbeat,
+        )
+        return QueryRouter(
+            self._context,
+            query.endpoint,
+            operations,
+            stats=self.stats,
+            identity=self.identity,
+            limits=limits,
+        )
+
+    def _make_local(self, config: Config) -> LocalShardWatcher | None:
+        local = config.local
+        if not local.enabled:
+            return None
+        return LocalShardWatcher(
+            self.publisher,
+            interval=local.interval,
+            labels=local.labels,
+            shard_class=self._shard_class,
+            username=local.username,
+            password_file=local.password_file,
+            password_env=local.password_env,
+            ca_file=local.ca_file,
+            cert_file=local.cert_file,
+            key_file=local.key_file,
+        )
+
+    def start(self) -> None:
+        """Start everything; returns at once."""
+        _raise_nofile_limit()
+        self._supervisor.spawn("bus", self.bus.run_subscriptions)
+        self._supervisor.spawn("heartbeat", self.bus.run_heartbeat)
+        self._supervisor.spawn("query endpoint", self.router.run)
+        saturation = Saturation(self.stats, self.poller.events)
+        self._supervisor.spawn("saturation", saturation.run)
+        for door in self._doors:
+            door.start()
+        self._static.start()
+        if self._local is not None:
+            self._local.start()
+        self._log_start()
+
+    def run(self, reload: Callable[[], Config] | None = None) -> int:
+        """Start, serve until a signal says to stop, close.
+
+        Args:
+            reload: returns the configuration read anew, at SIGHUP; None ignores that signal.
+
+        Returns:
+            Exit code: 0, or 1 where a part could not be kept alive.
+        """
+        handlers = [
+            gevent.signal_handler(number, self._stopped.set)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        ]
+        if reload is not None:
+            handlers.append(gevent.signal_handler(signal.SIGHUP, lambda: self._reload(reload)))
+        try:
+            self.start()
+            self._stopped.wait()
+        finally:
+            self.stop()
+            for handler in handlers:
+                handler.cancel()
+        if self._failed_part:
+            logger.critical("stopped: %s cannot be kept alive", self._failed_part)
+            return 1
+        logger.info("stopped")
+        return 0
+
+    def stop(self) -> None:
+        """Close everything in order: no new questions, no more polls, then the bus."""
+        for door in self._doors:
+            door.stop()
+        self._supervisor.stop()
+        self.router.close()
+        self.poller.stop()  # before the watchers: a daemon that stops does not say that shards went
+        if self._local is not None:
+            self._local.stop()
+        self._static.stop()
+        self.bus.close()
+        # LINGER is 0, so this is quick; but it must not hang the exit whatever happens.
+        term = gevent.get_hub().threadpool.spawn(self._context.term)
+        if not term.wait(_TERM_SECONDS):
+            logger.debug("ZeroMQ's context ended in time")
+
+    def apply(self, config: Config) -> None:
+        """Take over what a new configuration can change in a running daemon.
+
+        Shards come and go, labels and intervals change; shards whose address and credentials stay
+        keep their connections. What needs a restart is said in the log and left as it is.
+        """
+        later = [
+            key
+            for key in changed_keys(self._started_with, config)
+            if not key.startswith(_LIVE_KEYS)
+        ]
+        if later:
+            logger.warning("changed, but needs a restart: %s", ", ".join(later))
+        for name, value in _tunables(config).items():
+            setattr(self._shard_class, name, value)
+        self._static.set_shards(map(_spec, config.shards))
+        if config.local != self.config.local:
+            if self._local is not None:
+                self._local.stop()
+            self._local = self._make_local(config)
+            if self._local is not None:
+                self._local.start()
+        self.config = config
+        logger.info("configuration read again: watching %s", _shards(len(self.publisher)))
+
+    def _reload(self, reload: Callable[[], Config]) -> None:
+        try:
+            self.apply(reload())
+        except ConfigError as error:
+            for problem in error.problems:
+                logger.error("configuration not taken: %s", problem)
+        except Exception:
+            logger.exception("configuration not taken")
+
+    def _give_up(self, part: str) -> None:
+        self._failed_part = part
+        self._stopped.set()
+
+    def _log_start(self) -> None:
+        doors = "".join(f", XML-RPC at {door.endpoint}" for door in self._doors)
+        logger.info(
+            "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s",
+            __version__,
+            self.identity.node,
+            self.router.endpoint,
+            self.bus.endpoint,
+            doors,
+            _shards(len(self.publisher)),
+            ", and looking for more on this machine" if self._local is not None else "",
+        )
+
+
+def _tunables(config: Config) -> dict[str, float]:
+    return {name: getattr(config.poll, key) for key, name in _TUNABLES.items()}
+
+
+def _spec(shard: ShardConfig) -> ShardSpec:
+    options = ConnectionOptions(
+        url=shard.url,
+        username=shard.username,
+        password=shard.password.get_secret_value() if shard.password else None,
+        password_file=shard.password_file,
+        password_env=shard.password_env,
+        ca_file=shard.ca_file,
+        cert_file=shard.cert_file,
+        key_file=shard.key_file,
+        check_hostname=shard.check_hostname,
+        timeout=shard.timeout,
+        connect_timeout=shard.connect_timeout,
+    )
+    tunables = {
+        name: value for key, name in _TUNABLES.items() if (value := getattr(shard, key)) is not None
+    }
+    return ShardSpec(options, id=shard.id, labels=shard.labels, tunables=tunables)
+
+
+def _shards(count: int) -> str:
+    return "1 shard" if count == 1 else f"{count} shards"
+
+
+def _raise_nofile_limit() -> None:
+    # Each shard takes one file descriptor; without one ZeroMQ spins at full speed and says nothing.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
