@@ -1,0 +1,270 @@
+"""A daemon without sockets, servers and clock: what the wire promises, and a record of it.
+
+It is driven by tests: it changes only when told to, and keeps every INFO and state that it ever
+had, so that a copy can be compared with the original of the same revision.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from zinfo.client.updates import Info
+from zinfo.errors import RequestError, UnknownOpError, UnknownShardError
+from zinfo.protocol import (
+    KIND_DELTA,
+    KIND_EVENT,
+    KIND_HEARTBEAT,
+    KIND_INFO,
+    VERSION,
+    decode_request,
+    encode_error,
+    encode_reply,
+    pack,
+    topic,
+)
+
+Frames = list[bytes]
+Operation = Callable[[dict[str, object]], tuple[object, dict[str, object]]]
+
+
+@dataclass
+class ModelShard:
+    """What the daemon knows of one shard."""
+
+    start: int  # its first revision is one above
+    revision: int = 0
+    state: str = "new"
+    reason: str = ""
+    info: Info | None = None
+    time: float = 0.0
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class ModelDaemon:
+    """One start of a daemon.
+
+    Args:
+        epoch: of this start.
+        publish: takes the frames of every bus message.
+        clock: the wall clock.
+        bus: endpoint that hello tells.
+        page_size: entries to a page.
+        fence_totals: whether a fence carries the totals of a heartbeat.
+
+    Attributes:
+        strict: whether a request that names an unknown shard is refused as a whole.
+    """
+
+    node = "model"
+    interval = 1.0
+
+    def __init__(
+        self,
+        epoch: int,
+        publish: Callable[[Frames], object],
+        clock: Callable[[], float],
+        *,
+        bus: str = "inproc://bus",
+        page_size: int = 2,
+        fence_totals: bool = False,
+    ) -> None:
+        self.epoch = epoch
+        self.publish = publish
+        self.clock = clock
+        self.bus = bus
+        self.page_size = page_size
+        self.fence_totals = fence_totals
+        self.strict = True
+        self.shards: dict[str, ModelShard] = {}
+        self.seqs: dict[str, int] = {}
+        self.events: list[dict[str, object]] = []
+        self.revisions = 0
+        self.beats = 0
+        self.floor = 0  # no shard that comes back starts at or below it
+        self.infos: dict[tuple[str, int], Info | None] = {}
+        self.states: dict[tuple[str, int], tuple[str, str]] = {}
+        self.refusal: RequestError | None = None  # what the next request is answered with
+
+    # --- shards
+
+    def add(self, shard: str, **labels: str) -> None:
+        self.shards[shard] = ModelShard(self.floor, labels=labels)
+        self.infos[shard, 0] = None
+        self._event(shard, "added", None, "new")
+
+    def remove(self, shard: str) -> None:
+        former = self.shards.pop(shard)
+        self.floor = max(self.floor, former.revision + 1, self.seqs[shard] + 2)
+        self._event(shard, "removed", former.state, None)
+        del self.seqs[shard]
+
+    def poll(
+        self, shard: str, changes: Mapping[str, object] | None = None, *, whole: bool = False
+    ) -> None:
+        """The shard answered INFO; what is None in `changes` is gone from it."""
+        held = self.shards[shard]
+        base, before = held.revision, held.info
+        merged = {**(before or {}), **(changes or {}), "uptime_in_seconds": self.revisions + 1}
+        after = cast("Info", {key: value for key, value in merged.items() if value is not None})
+        held.revision = (base or held.start) + 1
+        held.info, held.time = after, self.clock()
+        self.revisions += 1
+        self.infos[shard, held.revision] = copy.deepcopy(after)
+        if before is None or whole:
+            base, before = 0, {}
+        delta = {
+            "set": {name: value for name, value in after.items() if before.get(name) != value},
+            "unset": [name for name in before if name not in after],
+            "base": base,
+        }
+        self._send(KIND_DELTA, shard, held.revision, delta)
+        self._send(KIND_INFO, shard, held.revision, after)
+        if held.state != "up":
+            self.enter(shard, "up")
+
+    def enter(self, shard: str, state: str, reason: str = "") -> None:
+        """The shard's state changed."""
+        held = self.shards[shard]
+        old, held.state, held.reason = held.state, state, reason
+        self._event(shard, state, old, state, reason)
+
+    def happen(self, shard: str, type_: str) -> None:
+        """Something happened that leaves the state as it is."""
+        self._event(shard, type_, "a", "b")
+
+    def _event(
+        self, shard: str, type_: str, old: str | None, new: str | None, reason: str = ""
+    ) -> None:
+        seq = self.seqs.get(shard, self.floor) + 1
+        self.seqs[shard] = seq
+        if shard in self.shards:
+            self.states[shard, seq] = (self.shards[shard].state, self.shards[shard].reason)
+        event: dict[str, object] = {
+            "shard": shard,
+            "type": type_,
+            "old": old,
+            "new": new,
+            "reason": reason,
+            "message": "",
+            "number": len(self.events) + 1,
+            "seq": seq,
+            "time": self.clock(),
+        }
+        self.events.append(event)
+        self._send(KIND_EVENT, shard, seq, event)
+
+    # --- bus
+
+    def totals(self) -> dict[str, object]:
+        return {
+            "interval": self.interval,
+            "shards": len(self.shards),
+            "events": len(self.events),
+            "revisions": self.revisions,
+            "query": "",
+            "bus": self.bus,
+            "lag": 0.0,
+        }
+
+    def beat(self, **wrong: object) -> None:
+        """Publish a heartbeat; `wrong` replaces what it should say."""
+        self.beats += 1
+        self._send(KIND_HEARTBEAT, self.node, self.beats, {**self.totals(), **wrong})
+
+    def fence(self, nonce_topic: bytes) -> None:
+        """A fence was subscribed."""
+        body = pack(self.totals()) if self.fence_totals else b""
+        self.publish([nonce_topic, self._header(0), body])
+
+    def _header(self, seq: int) -> bytes:
+        return pack([VERSION, self.node, self.epoch, seq, self.clock()])
+
+    def _send(self, kind: str, name: str, seq: int, body: object) -> None:
+        self.publish([topic(kind, name), self._header(seq), pack(body)])
+
+    # --- queries
+
+    def answer(self, frames: Frames) -> Frames:
+        """Return the reply to a request; both without envelope."""
+        request = decode_request(frames)
+        operations: dict[str, Operation] = {
+            "hello": self._hello,
+            "snapshot": self._snapshot,
+            "ping": lambda _: (self.clock(), {}),
+            "events": self._events,
+            "get_infos": self._get_infos,
+            "shards": lambda _: ([{"id": shard} for shard in sorted(self.shards)], {}),
+            "stats": lambda _: ({"revisions": self.revisions}, {}),
+        }
+        try:
+            if self.refusal is not None:
+                refusal, self.refusal = self.refusal, None
+                raise refusal
+            if request.op not in operations:
+                raise UnknownOpError(f"no operation {request.op}")
+            body, extra = operations[request.op](request.args)
+        except RequestError as error:
+            return encode_error(request.id, self.node, self.epoch, error)
+        return [*encode_reply(request.id, self.node, self.epoch, extra), pack(body)]
+
+    def _hello(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        return {
+            "node": self.node,
+            "epoch": self.epoch,
+            "versions": [VERSION],
+            "bus": [self.bus],
+            "ops": [],
+            "limits": {},
+            "heartbeat": self.interval,
+            "zinfo": "0",
+        }, {}
+
+    def _snapshot(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        ids = args.get("ids")
+        asked = sorted(ids) if isinstance(ids, list) and ids else sorted(self.shards)
+        unknown = [shard for shard in asked if shard not in self.shards]
+        if unknown and self.strict:
+            raise UnknownShardError(f"shard {unknown[0]} not found")
+        page, extra = self._page(asked, args)
+        entries = [self._entry(shard) for shard in page if shard in self.shards]
+        return entries, {**extra, "number": len(self.events)}
+
+    def _page(self, ids: list[str], args: dict[str, object]) -> tuple[list[str], dict[str, object]]:
+        cursor = args.get("cursor")
+        rest = [shard for shard in ids if cursor is None or shard > str(cursor)]
+        page = rest[: self.page_size]
+        return page, {"cursor": page[-1]} if len(rest) > len(page) else {}
+
+    def _entry(self, shard: str) -> dict[str, object]:
+        held = self.shards[shard]
+        return {
+            "shard": shard,
+            "revision": held.revision,
+            "time": held.time if held.info is not None else None,
+            "age": self.clock() - held.time if held.info is not None else None,
+            "info": held.info,
+            "state": held.state,
+            "reason": held.reason,
+            "labels": held.labels,
+            "interval": 1.0,
+            "seq": self.seqs[shard],
+        }
+
+    def _get_infos(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        page, extra = self._page(sorted(self.shards), args)
+        infos = [
+            {**(self.shards[shard].info or {}), "meta": {"shard_identifier": shard}}
+            for shard in page
+        ]
+        return infos, extra
+
+    def _events(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        since = args.get("since", 0)
+        assert isinstance(since, int)
+        return self.events[since:][-3:], {
+            "oldest": max(1, len(self.events) - 2),
+            "newest": len(self.events),
+        }

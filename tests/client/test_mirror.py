@@ -1,0 +1,260 @@
+"""Mirror against a peer on real sockets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+import zmq
+
+from tests.client.wire_peer import INTERVAL, WirePeer
+from tests.spawning import free_port
+from tests.waiting import wait_until
+from zinfo.client import Client, Delta, Event, Mirror
+from zinfo.errors import ConfigError, NoAnswerError, NotAllowedError
+from zinfo.protocol import decode_request, encode_error
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+def equal(mirror: Mirror, peer: WirePeer) -> bool:
+    """Whether a fresh mirror holds what the peer has."""
+    if mirror.stale or mirror.epoch != peer.daemon.epoch:
+        return False
+    shards = peer.do(lambda daemon: {id_: shard.info for id_, shard in daemon.shards.items()})
+    return dict(mirror.items()) == {id_: info or {} for id_, info in shards.items()}
+
+
+def test_it_reads_like_a_mapping_of_copies(peer: WirePeer, context: Context) -> None:
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+        assert list(mirror) == ["a", "b", "c"]
+        assert len(mirror) == 3
+        assert "a" in mirror
+        assert mirror["a"]["role"] == "master"
+        mirror["a"]["role"] = "mine"
+        assert mirror["a"]["role"] == "master"
+        assert mirror.get("nobody") is None
+        with pytest.raises(KeyError):
+            mirror["nobody"]
+        assert [info["role"] for info in mirror.values()] == ["master"] * 3
+        assert equal(mirror, peer)
+        assert repr(mirror) == f"<Mirror {peer.query} 3 shards>"
+
+
+def test_it_tells_what_is_known_of_a_shard(peer: WirePeer, context: Context) -> None:
+    peer.do(lambda daemon: daemon.add("new"))
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+        view = mirror.view("a")
+        assert (view.revision, view.state, view.fresh) == (1, "up", True)
+        assert mirror.revision("a") == 1
+        assert mirror.state("a") == ("up", "")
+        assert mirror.labels("a") == {"zone": "z"}
+        assert 0 <= mirror.age("a") < 10
+        assert mirror.epoch == 1
+        assert mirror.problem == ""
+        assert mirror["new"] == {}
+        assert mirror.view("new").info is None
+        assert mirror.age("new") == float("inf")
+        peer.do(lambda daemon: daemon.enter("a", "down", "refused"))
+        wait_until(lambda: mirror.state("a") == ("down", "refused"), what="the event to arrive")
+
+
+def test_it_follows_what_happens_and_tells_it(peer: WirePeer, context: Context) -> None:
+    changes: list[tuple[str, object]] = []
+    with Mirror(
+        peer.query, context=context, on_change=lambda shard, change: changes.append((shard, change))
+    ) as mirror:
+        mirror.wait_ready()
+        assert len(changes) == 6  # each shard, and its INFO
+        changes.clear()
+        peer.do(lambda daemon: daemon.poll("a", {"db0": {"keys": 1}}))
+        peer.do(lambda daemon: daemon.enter("b", "down", "timeout"))
+        wait_until(lambda: len(changes) == 2, what="both changes")
+        (first, delta), (second, event) = changes
+        assert (first, second) == ("a", "b")
+        assert isinstance(delta, Delta)
+        assert isinstance(event, Event)
+        assert isinstance(delta.set["db0"], dict)
+        delta.set["db0"]["keys"] = 99
+        assert mirror["a"]["db0"] == {"keys": 1}
+
+
+def test_a_listener_that_raises_is_logged_and_counted_and_stops_nobody(
+    peer: WirePeer, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "zinfo.client.mirror")
+    seen = threading.Event()
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+
+        @mirror.on_change
+        def broken(shard: str, change: object) -> None:
+            raise LookupError(shard)
+
+        mirror.on_change(lambda shard, change: seen.set())
+        peer.do(lambda daemon: daemon.poll("a"))
+        assert seen.wait(5)
+        wait_until(lambda: mirror.counters["callback_errors"] == 1, what="the count")
+        assert not mirror.stale
+
+
+def test_a_listener_may_read_the_mirror(peer: WirePeer, context: Context) -> None:
+    revisions: list[int] = []
+    with Mirror(
+        peer.query,
+        context=context,
+        on_change=lambda shard, change: revisions.append(mirror.view(shard).revision),
+    ) as mirror:
+        mirror.wait_ready()
+        peer.do(lambda daemon: daemon.poll("a"))
+        wait_until(lambda: 2 in revisions, what="the change")
+
+
+def test_nothing_there_is_said_by_wait_ready(context: Context) -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Mirror(endpoint, context=context) as mirror:
+        with pytest.raises(NoAnswerError, match=rf"{endpoint} within 0\.1 s: .*zinfo serve"):
+            mirror.wait_ready(0.1)
+        assert mirror.stale
+        assert "stale" in repr(mirror)
+        assert mirror.epoch is None
+
+
+def test_a_refusal_is_said_by_wait_ready(peer: WirePeer, context: Context) -> None:
+    error = NotAllowedError("not for you")
+    peer.spoil = lambda _: encode_error(decode_request(peer.requests[-1]).id, "n", 1, error)
+    with (
+        Mirror(peer.query, context=context) as mirror,
+        pytest.raises(NoAnswerError, match="not for you"),
+    ):
+        mirror.wait_ready(0.5)
+
+
+def test_lost_messages_are_mended(peer: WirePeer, context: Context) -> None:
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+        for drop in (1, 3, 6):
+            peer.do(lambda _, drop=drop: setattr(peer, "drop", drop))  # type: ignore[misc]
+            peer.do(lambda daemon: daemon.poll("a"))
+            peer.do(lambda daemon: daemon.poll("b", {"role": "slave"}))
+            peer.do(lambda daemon: daemon.enter("c", "down"))
+            peer.do(lambda daemon: daemon.poll("c"))
+            wait_until(lambda: not peer.drop, what="heartbeats to be dropped, too")
+            wait_until(lambda: equal(mirror, peer), what="the mirror to mend")
+        assert mirror.counters["gaps"]
+        assert mirror.counters["joins"] == 1
+
+
+def test_silence_makes_all_stale_and_what_was_known_stays_readable(
+    peer: WirePeer, context: Context
+) -> None:
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+        peer.mute = True
+        started = time.monotonic()
+        wait_until(lambda: mirror.stale, what="the silence to be noticed")
+        assert time.monotonic() - started < 3 * INTERVAL + 1
+        assert mirror.stale_shards == {"a", "b", "c"}
+        assert mirror["a"]["role"] == "master"
+        assert not mirror.view("a").fresh
+        wait_until(lambda: mirror.problem, what="a reason")
+        peer.mute = False
+        mirror.wait_ready()
+        assert equal(mirror, peer)
+
+
+@pytest.mark.parametrize("same_bus", [True, False])
+def test_a_daemon_that_came_back_is_found_and_copied_anew(
+    peer: WirePeer, context: Context, same_bus: bool
+) -> None:
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+        peer.restart("b", "d", same_bus=same_bus)
+        wait_until(lambda: equal(mirror, peer), what="the new daemon's shards")
+        assert set(mirror) == {"b", "d"}
+        assert mirror.epoch == 2
+
+
+def test_a_mirror_of_some_shards_waits_for_none_that_is_not_there(
+    peer: WirePeer, context: Context
+) -> None:
+    with Mirror(peer.query, shards=["a", "later"], context=context) as mirror:
+        mirror.wait_ready()
+        assert set(mirror) == {"a"}
+        peer.do(lambda daemon: daemon.add("later", zone="y"))
+        peer.do(lambda daemon: daemon.add("other"))
+        wait_until(lambda: not mirror.stale and "later" in mirror, what="the shard to come")
+        assert mirror.labels("later") == {"zone": "y"}
+        assert "other" not in mirror
+
+
+def test_a_bus_endpoint_of_one_s_own_wins_over_what_hello_says(
+    peer: WirePeer, context: Context
+) -> None:
+    bus, peer.daemon.bus = peer.bus, "tcp://127.0.0.1:1"
+    with Mirror(peer.query, bus=bus, context=context) as mirror:
+        mirror.wait_ready()
+
+
+def test_a_bus_that_cannot_be_connected_to_is_a_problem_and_tried_again(
+    peer: WirePeer, context: Context
+) -> None:
+    bus, peer.daemon.bus = peer.bus, f"ipc:///{'x' * 200}"
+    with Mirror(peer.query, context=context) as mirror:
+        wait_until(lambda: "cannot connect" in mirror.problem, what="the problem to be told")
+        peer.daemon.bus = bus
+        mirror.wait_ready()
+
+
+def test_a_closed_mirror_is_stale_and_readable(peer: WirePeer, context: Context) -> None:
+    mirror = Mirror(peer.query, context=context)
+    mirror.wait_ready()
+    mirror.close()
+    mirror.close()
+    assert mirror.stale
+    assert mirror.problem == "closed"
+    assert mirror["a"]["role"] == "master"
+    with pytest.raises(NoAnswerError):
+        mirror.wait_ready(5)
+
+
+def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer) -> None:
+    context = zmq.Context()
+    mirror = Mirror(peer.query, context=context)
+    mirror.wait_ready()
+    context.term()
+    wait_until(lambda: mirror.problem == "closed", what="the thread to end")
+    mirror.close()
+
+
+def test_a_failure_within_is_logged_and_the_mirror_starts_again(
+    peer: WirePeer, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "zinfo.client.mirror")
+    with Mirror(peer.query, context=context) as mirror:
+        mirror.wait_ready()
+        mirror._state.copies = None  # type: ignore[assignment]
+        wait_until(lambda: "failed" in mirror.problem, what="the failure to be noticed")
+        with Mirror(peer.query, context=context) as other:
+            mirror._state = other._state
+            mirror.close()
+
+
+def test_wrong_arguments_are_refused(context: Context) -> None:
+    with pytest.raises(TypeError, match="several"):
+        Mirror(shards="a", context=context)
+    with pytest.raises(ConfigError, match="no endpoint"):
+        Mirror("here", context=context)
+
+
+def test_a_client_and_a_mirror_share_a_context(peer: WirePeer, context: Context) -> None:
+    with (
+        Client(peer.query, context=context) as client,
+        Mirror(peer.query, context=context) as mirror,
+    ):
+        mirror.wait_ready()
+        assert client.ping()

@@ -1,0 +1,738 @@
+"""What a Mirror does with each kind of loss, one by one, in a world without sockets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.client.world import World
+from zinfo.client.link import JoinBus, Phase, Timing
+from zinfo.client.updates import Delta, Event
+from zinfo.errors import BusyError, NotAllowedError
+from zinfo.protocol import pack, topic
+
+
+def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: object) -> World:
+    """A world whose Mirror holds these shards, each polled once."""
+    world = World(scope, **options)  # type: ignore[arg-type]
+    for shard in shards:
+        world.daemon.add(shard)
+        world.daemon.poll(shard)
+    world.recover()
+    world.check_equal()
+    world.mirror.resync.calm()
+    world.told.clear()
+    return world
+
+
+def fresh(world: World, shard: str) -> bool:
+    return world.mirror.fresh(shard, world.now)
+
+
+def stale(world: World) -> bool:
+    return world.mirror.stale(world.now)
+
+
+def lose(world: World) -> None:
+    """The newest message of the bus never arrives."""
+    world.bus.pop()
+
+
+def deliver(world: World) -> None:
+    while world.bus:
+        world.deliver()
+
+
+def beat(world: World) -> None:
+    world.daemon.beat()
+    deliver(world)
+
+
+def ask(world: World) -> None:
+    """Let time pass until the Mirror has asked for something."""
+    for _ in range(200):
+        if world.asked:
+            return
+        world.tick(0.02)
+    raise AssertionError("the Mirror asks for nothing")
+
+
+# --- joining
+
+
+def test_a_mirror_holds_what_the_daemon_has_and_is_fresh() -> None:
+    world = joined("a", "b", "c")
+    assert not stale(world)
+    assert world.mirror.stale_shards(world.now) == set()
+    assert world.mirror.view("a", world.now).info == {"uptime_in_seconds": 1}
+    assert world.mirror.epoch == world.daemon.epoch
+
+
+def test_nothing_is_asked_for_before_the_totals_are_known_so_that_no_loss_can_hide() -> None:
+    world = World()
+    world.daemon.add("a")
+    world.daemon.poll("a")
+    world.tick()
+    world.settle()
+    assert world.mirror.link.phase is Phase.JOINED
+    world.tick(0.9)
+    assert not world.asked
+    beat(world)
+    world.tick()
+    assert world.asked
+
+
+def test_totals_that_come_with_the_fence_spare_the_wait_for_a_heartbeat() -> None:
+    world = World(fence_totals=True)
+    world.daemon.add("a")
+    world.tick()
+    world.settle()
+    world.tick()
+    assert world.asked
+
+
+def test_what_comes_while_the_snapshot_is_under_way_is_applied_to_it() -> None:
+    world = World()
+    world.daemon.add("a")
+    world.daemon.poll("a")
+    world.tick()
+    world.settle()
+    beat(world)
+    ask(world)
+    world.serve()
+    world.daemon.poll("a", {"role": "master"})
+    world.daemon.enter("a", "down", "refused")
+    deliver(world)
+    assert "a" not in world.mirror.copies.records
+    world.deliver_reply()
+    world.check_equal()
+    assert not stale(world)
+
+
+def test_a_shard_added_before_the_cursor_while_pages_come_is_not_lost() -> None:
+    world = joined("c", "d", "e")
+    world.cut_bus()
+    world.settle()
+    beat(world)
+    ask(world)
+    world.serve()
+    world.deliver_reply()
+    world.daemon.add("a")
+    deliver(world)
+    world.settle()
+    assert "a" in world.mirror.copies.records
+    world.recover(polls=True)
+    world.check_equal()
+
+
+def test_a_shard_removed_while_its_page_is_under_way_does_not_come_back() -> None:
+    world = joined("a", "b")
+    world.cut_bus()
+    world.settle()
+    beat(world)
+    ask(world)
+    world.serve()
+    world.daemon.remove("a")
+    deliver(world)
+    world.settle()
+    world.check_equal()
+    assert not stale(world)
+
+
+# --- deltas
+
+
+def test_a_delta_that_does_not_fit_makes_its_shard_stale_until_a_snapshot_came() -> None:
+    world = joined("a", "b")
+    world.daemon.poll("a")
+    lose(world)
+    world.daemon.poll("a", {"role": "master"})
+    world.daemon.poll("b")
+    deliver(world)
+    assert not fresh(world, "a")
+    assert fresh(world, "b")
+    assert world.mirror.stale_shards(world.now) == {"a"}
+    assert world.mirror.view("a", world.now).revision == 1
+    ask(world)
+    world.settle()
+    world.check_equal()
+    assert not stale(world)
+
+
+def test_a_whole_delta_needs_no_base() -> None:
+    world = joined("a")
+    world.daemon.poll("a")
+    lose(world)
+    world.daemon.poll("a", whole=True)
+    deliver(world)
+    assert fresh(world, "a")
+    world.check_equal()
+
+
+def test_a_lost_delta_that_nothing_follows_is_found_by_the_next_heartbeat() -> None:
+    world = joined("a", "b")
+    world.daemon.poll("a")
+    lose(world)
+    assert fresh(world, "a")  # nobody can know yet
+    beat(world)
+    assert stale(world)
+    assert not fresh(world, "a")
+    assert not fresh(world, "b")
+
+
+def test_a_delta_that_fits_proves_that_its_shard_missed_nothing() -> None:
+    world = joined("a", "b")
+    world.daemon.poll("a")
+    lose(world)
+    beat(world)
+    world.daemon.poll("b")
+    deliver(world)
+    assert fresh(world, "b")
+    assert not fresh(world, "a")
+    ask(world)
+    assert b"a" in world.asked[0][1]
+    assert b"\xa1b" not in world.asked[0][1]
+
+
+def test_a_page_made_before_the_loss_was_noticed_proves_nothing() -> None:
+    world = joined("a", "b", "c")
+    world.daemon.poll("a")
+    lose(world)
+    beat(world)
+    ask(world)
+    world.serve()
+    world.daemon.poll("a")
+    lose(world)
+    beat(world)
+    world.deliver_reply()
+    assert world.mirror.view("a", world.now).revision == 2
+    assert not fresh(world, "a")
+    world.recover()
+    world.check_equal()
+
+
+def test_a_late_delta_proves_nothing_when_a_newer_one_came_before_it() -> None:
+    world = joined("a")
+    world.daemon.poll("a")
+    world.daemon.poll("a")
+    world.bus.reverse()
+    world.deliver()
+    world.daemon.poll("a")
+    lose(world)
+    late = world.bus.pop()
+    beat(world)
+    world.bus.append(late)
+    deliver(world)
+    assert world.mirror.view("a", world.now).revision == 3
+    assert not fresh(world, "a")
+
+
+def test_deltas_kept_behind_a_second_gap_wait_for_the_next_snapshot() -> None:
+    world = joined("a")
+    world.daemon.poll("a")
+    lose(world)
+    world.daemon.poll("a")
+    deliver(world)
+    ask(world)
+    world.serve()
+    world.daemon.poll("a")
+    lose(world)
+    world.daemon.poll("a")
+    deliver(world)
+    world.deliver_reply()
+    assert world.mirror.view("a", world.now).revision == 3
+    assert not fresh(world, "a")
+    ask(world)
+    world.settle()
+    world.check_equal()
+    assert fresh(world, "a")
+
+
+def test_what_comes_before_the_fence_is_left_to_the_snapshot() -> None:
+    world = World()
+    world.daemon.add("a")
+    world.tick()
+    world.serve()
+    world.deliver_reply()
+    world.topics = world.subscribed[:-1]
+    world.daemon.poll("a")
+    deliver(world)
+    assert not world.mirror.copies.all_doubtful()
+    world.topics = ()
+    world.recover()
+    world.check_equal()
+
+
+def test_an_old_page_does_not_replace_what_the_bus_brought_meanwhile() -> None:
+    world = joined("a", "b")
+    world.daemon.poll("b")
+    lose(world)
+    world.daemon.poll("b")
+    deliver(world)
+    world.mirror.resync.checks.add("a")
+    ask(world)
+    world.serve()
+    world.daemon.poll("a")
+    world.daemon.enter("a", "down", "timeout")
+    deliver(world)
+    world.deliver_reply()
+    world.check_equal()
+
+
+def test_what_had_to_be_let_go_while_a_page_was_under_way_is_asked_for_again() -> None:
+    world = joined("a", max_kept_bytes=60)
+    world.daemon.poll("a")
+    lose(world)
+    world.daemon.poll("a")
+    deliver(world)
+    ask(world)
+    world.serve()
+    for _ in range(3):
+        world.daemon.poll("a")
+        lose(world)
+        world.daemon.poll("a")
+    deliver(world)
+    assert world.mirror.copies.kept.overflows
+    world.deliver_reply()
+    assert not fresh(world, "a")
+    world.recover()
+    world.check_equal()
+
+
+def test_an_event_let_go_while_the_first_page_was_under_way_is_not_forgotten() -> None:
+    world = World(max_kept_bytes=60)
+    world.daemon.add("a")
+    world.daemon.poll("a")
+    world.tick()
+    world.settle()
+    beat(world)
+    ask(world)
+    world.serve()
+    world.daemon.enter("a", "down", "timeout")
+    deliver(world)
+    world.deliver_reply()
+    assert world.mirror.view("a", world.now).state == "up"
+    assert not fresh(world, "a")
+    world.recover()
+    world.check_equal()
+
+
+def test_a_delta_that_cannot_be_read_is_a_lost_one() -> None:
+    world = joined("a", "b")
+    world.daemon.poll("a")
+    world.bus[-1][2] = pack({"set": {}, "unset": "x", "base": 1})
+    deliver(world)
+    assert world.mirror.malformed == 1
+    assert not fresh(world, "a")
+    assert fresh(world, "b")
+    world.recover()
+    world.check_equal()
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [b"z1/delta/a/"],
+        [b"z1/delta/a/", b"\xc1", b""],
+        [b"nonsense", b"", b""],
+        [b"z1/hb/model/", pack([1, "model", 1, 1, float("nan")]), b""],
+        [b"z1/hb/model/", pack([1, "model", 1, 1, 1.0]), pack({"interval": 0})],
+        [b"z1/event/a/", pack([1, "model", 1, 1, 1.0]), pack([])],
+    ],
+)
+def test_nonsense_on_the_bus_is_counted_and_changes_nothing(frames: list[bytes]) -> None:
+    world = joined("a")
+    world.bus.append(frames)
+    deliver(world)
+    assert world.mirror.malformed == 1
+    assert not stale(world)
+    world.check_equal()
+
+
+# --- events
+
+
+def test_a_lost_event_is_found_by_the_next_one() -> None:
+    world = joined("a", "b")
+    world.daemon.enter("a", "down", "timeout")
+    lose(world)
+    world.daemon.happen("b", "restarted")
+    deliver(world)
+    assert world.mirror.view("a", world.now).state == "up"
+    assert not fresh(world, "a")
+    assert not world.mirror.resync.whole
+    world.recover()
+    world.check_equal()
+
+
+def test_a_lost_event_that_nothing_follows_is_found_by_the_next_heartbeat() -> None:
+    world = joined("a")
+    world.daemon.remove("a")
+    lose(world)
+    beat(world)
+    assert stale(world)
+    world.recover()
+    assert not world.mirror.copies.records
+    assert [change.type for change in world.told if isinstance(change, Event)] == ["removed"]
+
+
+def test_a_number_of_shards_that_does_not_agree_is_a_loss() -> None:
+    world = joined("a")
+    world.daemon.beat(shards=2)
+    deliver(world)
+    assert stale(world)
+
+
+def test_a_new_shard_is_stale_until_its_labels_are_known() -> None:
+    world = joined("a")
+    world.daemon.add("b", role="cache")
+    world.daemon.poll("b")
+    deliver(world)
+    assert world.mirror.view("b", world.now).revision == 1
+    assert not fresh(world, "b")
+    world.recover()
+    assert world.mirror.copies.records["b"].labels == {"role": "cache"}
+
+
+def test_a_shard_that_came_back_unseen_and_was_not_polled_has_no_info() -> None:
+    world = joined("a")
+    world.daemon.remove("a")
+    lose(world)
+    world.daemon.add("a", role="other")
+    lose(world)
+    beat(world)
+    world.recover()
+    world.check_equal()
+    assert world.mirror.view("a", world.now).info is None
+
+
+def test_a_shard_that_came_back_starts_anew_though_its_removal_was_lost() -> None:
+    world = joined("a")
+    world.daemon.remove("a")
+    lose(world)
+    world.daemon.add("a", role="other")
+    deliver(world)
+    assert world.mirror.view("a", world.now).info is None
+    assert not fresh(world, "a")
+    world.recover()
+    world.check_equal()
+
+
+def test_a_lost_event_among_those_kept_for_the_first_page_leaves_the_state_in_doubt() -> None:
+    world = World()
+    world.daemon.add("a")
+    world.tick()
+    world.settle()
+    beat(world)
+    ask(world)
+    world.serve()
+    world.daemon.enter("a", "down", "timeout")
+    lose(world)
+    world.daemon.happen("a", "polling_error")
+    deliver(world)
+    world.mirror.resync.fetch.distrusted = False  # type: ignore[union-attr]  # to see this alone
+    world.deliver_reply()
+    assert world.mirror.view("a", world.now).state == "new"
+    assert not fresh(world, "a")
+
+
+def test_a_shard_added_anew_under_a_new_daemon_while_pages_come_is_not_dropped() -> None:
+    world = joined("a", "c", "d", "e")
+    world.restart_daemon(["c", "d", "e"])
+    world.settle()
+    for _ in range(100):
+        world.tick(0.02)
+        world.subscribe()
+        deliver(world)
+        if world.mirror.link.phase is Phase.JOINED and world.mirror.epoch == 2:
+            break
+        world.serve()
+        world.deliver_reply()
+    beat(world)
+    ask(world)
+    world.serve()
+    world.deliver_reply()
+    world.daemon.add("a")
+    deliver(world)
+    world.settle()
+    assert "a" in world.mirror.copies.records
+    world.recover()
+    world.check_equal()
+
+
+# --- connections
+
+
+def test_a_connection_that_was_made_anew_is_noticed_by_the_second_fence() -> None:
+    world = joined("a")
+    world.cut_bus()
+    world.daemon.poll("a")
+    world.subscribe()
+    deliver(world)
+    assert stale(world)
+    world.recover()
+    world.check_equal()
+    assert world.mirror.link.joins == 2
+
+
+def test_after_three_heartbeats_of_silence_everything_is_stale_even_if_nobody_ticks() -> None:
+    world = joined("a")
+    world.now += 2.9
+    assert not stale(world)
+    world.now += 0.2
+    assert stale(world)
+    assert not fresh(world, "a")
+    assert world.mirror.stale_shards(world.now) == {"a"}
+    assert world.mirror.view("a", world.now).info == {"uptime_in_seconds": 1}
+
+
+def test_what_was_queued_while_this_process_was_stopped_does_not_make_it_fresh() -> None:
+    world = joined("a")
+    world.daemon.poll("a")
+    world.daemon.beat()
+    world.now += 10
+    world.deliver()
+    assert stale(world)
+    assert world.mirror.link.phase is Phase.PAUSED
+    world.recover(polls=True)
+    world.check_equal()
+
+
+def test_a_mirror_that_falls_ever_further_behind_is_stale_though_messages_come() -> None:
+    world = joined("a")
+    for _ in range(3):
+        world.now += 1
+        world.daemon.beat()
+        world.now += 1
+        world.daemon.beat()
+        world.deliver()
+        assert not stale(world)
+    world.now += 2
+    world.deliver()
+    assert stale(world)
+    assert "late" in world.mirror.link.problem
+    world.recover(polls=True)
+    world.check_equal()
+
+
+def test_a_restarted_daemon_is_noticed_by_its_epoch_and_old_copies_stay_readable() -> None:
+    world = joined("a", "b")
+    world.restart_daemon(["b"])
+    world.daemon.poll("b")
+    world.settle()
+    assert stale(world)
+    assert world.mirror.view("a", world.now).info == {"uptime_in_seconds": 1}
+    world.told.clear()
+    world.recover()
+    world.check_equal()
+    assert world.mirror.epoch == 2
+    deltas = [change for change in world.told if isinstance(change, Delta)]
+    assert [(delta.shard, delta.revision, delta.base) for delta in deltas] == [("b", 1, 0)]
+
+
+def test_a_reply_of_another_epoch_ends_the_link() -> None:
+    world = joined("a")
+    world.mirror.resync.checks.add("a")
+    ask(world)
+    world.daemon.epoch = 77
+    world.serve()
+    world.deliver_reply()
+    assert stale(world)
+    assert world.mirror.link.phase is Phase.PAUSED
+
+
+def test_a_page_that_does_not_come_is_asked_for_again_on_a_fresh_socket() -> None:
+    world = joined("a")
+    world.daemon.poll("a")
+    lose(world)
+    beat(world)
+    ask(world)
+    world.cut_query()
+    world.recover()
+    world.check_equal()
+    assert world.mirror.link.joins == 1
+
+
+def test_a_query_endpoint_that_answers_no_more_ends_the_link() -> None:
+    timing = Timing(page=0.5, pages=2)
+    world = joined("a", timing=timing)
+    world.mirror.resync.checks.add("a")
+    for _ in range(40):
+        world.tick(0.05)
+        world.asked.clear()
+        beat(world)
+        if stale(world):
+            break
+    assert "snapshot" in world.mirror.link.problem
+
+
+def test_a_refused_snapshot_is_told_and_asked_for_again() -> None:
+    world = joined("a")
+    world.daemon.poll("a")
+    lose(world)
+    beat(world)
+    ask(world)
+    world.daemon.refusal = BusyError("too much under way")
+    world.serve()
+    world.deliver_reply()
+    assert world.mirror.problem == "too much under way"
+    assert world.mirror.link.phase is Phase.JOINED
+    world.recover()
+    world.check_equal()
+    assert world.mirror.problem == ""
+
+
+def test_a_refused_snapshot_of_everything_is_still_of_everything_when_asked_again() -> None:
+    world = joined("a")
+    world.daemon.add("b")
+    lose(world)
+    beat(world)
+    ask(world)
+    world.daemon.refusal = BusyError("too much under way")
+    world.serve()
+    world.deliver_reply()
+    assert not world.mirror.resync.whole
+    world.recover()
+    world.check_equal()
+
+
+def test_a_snapshot_that_cannot_be_read_ends_the_link() -> None:
+    world = joined("a")
+    world.mirror.resync.checks.add("a")
+    ask(world)
+    world.serve()
+    world.replies[-1][2] = pack([{"shard": "a"}])
+    world.deliver_reply()
+    assert world.mirror.malformed == 1
+    assert "could not be read" in world.mirror.link.problem
+
+
+def test_a_refused_hello_is_told() -> None:
+    world = World()
+    world.daemon.refusal = NotAllowedError("not you")
+    world.tick()
+    world.settle()
+    assert world.mirror.link.problem == "not you"
+
+
+def test_losses_without_end_are_answered_by_ever_rarer_snapshots() -> None:
+    world = joined("a", timing=Timing(spread=0.5))
+    before = world.mirror.resync.count
+    for _ in range(30):
+        world.daemon.beat(revisions=world.daemon.revisions + 1)
+        world.daemon.revisions += 1
+        world.run(1, polls=False)
+    assert world.mirror.resync.count - before < 25
+    assert stale(world) or world.mirror.gaps >= 30
+
+
+# --- a mirror of some shards
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_mirror_of_some_shards_holds_no_other(strict: bool) -> None:
+    world = World(("a", "c", "later"))
+    world.daemon.strict = strict
+    for shard in ("a", "b", "c"):
+        world.daemon.add(shard)
+        world.daemon.poll(shard)
+    world.recover()
+    world.check_equal()
+    assert set(world.mirror.copies.records) == {"a", "c"}
+    world.daemon.add("later")
+    world.daemon.add("other")
+    world.recover(polls=True)
+    world.check_equal()
+    assert set(world.mirror.copies.records) == {"a", "c", "later"}
+
+
+def test_a_mirror_of_some_shards_subscribes_their_deltas_and_all_events() -> None:
+    world = joined("a", scope=("a", "b/c"))
+    assert world.subscribed[:-1] == (
+        b"z1/delta/a/",
+        b"z1/delta/b%2Fc/",
+        b"z1/event/",
+        b"z1/hb/",
+    )
+
+
+def test_a_mirror_of_many_shards_subscribes_the_prefix_and_filters() -> None:
+    scope = tuple(f"s{number}" for number in range(501))
+    world = World(scope)
+    world.daemon.add("s1")
+    world.daemon.add("other")
+    world.recover(polls=True)
+    world.check_equal()
+    assert topic("delta") in world.subscribed
+    world.daemon.poll("other")
+    lose(world)
+    beat(world)
+    assert not fresh(world, "s1")  # it may have been its delta
+
+
+def test_the_last_delta_before_a_shard_went_down_may_be_lost_so_it_is_asked_for() -> None:
+    world = joined("a", scope=("a",))
+    world.daemon.poll("a")
+    lose(world)
+    world.daemon.enter("a", "down", "refused")
+    world.run(1, polls=False)
+    world.check_equal()
+
+
+def test_an_up_shard_of_which_nothing_is_heard_is_asked_for() -> None:
+    world = joined("a", scope=("a",))
+    world.daemon.poll("a")
+    lose(world)
+    world.run(4, polls=False)
+    assert world.mirror.view("a", world.now).revision == 1
+    world.run(3, polls=False)
+    world.check_equal()
+
+
+def test_shards_that_may_exist_unseen_count_as_stale() -> None:
+    world = World(("a", "b"))
+    assert world.mirror.stale_shards(world.now) == {"a", "b"}
+
+
+# --- changes
+
+
+def test_changes_are_told_in_order_and_those_found_by_a_snapshot_likewise() -> None:
+    world = joined("a")
+    world.daemon.poll("a", {"role": "master"})
+    world.daemon.enter("a", "down", "timeout")
+    deliver(world)
+    first, second = world.told
+    assert isinstance(first, Delta)
+    assert (first.revision, first.base) == (2, 1)
+    assert first.set == {"role": "master", "uptime_in_seconds": 2}
+    assert isinstance(second, Event)
+    assert (second.type, second.old, second.new, second.reason) == (
+        "down",
+        "up",
+        "down",
+        "timeout",
+    )
+    world.told.clear()
+    world.cut_bus()
+    world.daemon.poll("a", {"role": None, "used_memory": 5})
+    world.recover()
+    found_event, found_delta = world.told
+    assert isinstance(found_event, Event)
+    assert (found_event.type, found_event.old, found_event.number) == ("up", "down", 0)
+    assert isinstance(found_delta, Delta)
+    assert (found_delta.base, found_delta.revision) == (2, 3)
+    assert found_delta.set == {"used_memory": 5, "uptime_in_seconds": 3}
+    assert found_delta.unset == ("role",)
+
+
+def test_the_bus_is_where_hello_says_seen_from_where_it_was_asked() -> None:
+    world = World()
+    world.mirror.link._endpoint = "tcp://10.0.0.5:9736"
+    world.daemon.bus = "tcp://0.0.0.0:9737"
+    world.tick()
+    world.serve()
+    world.mirror.on_reply(world.replies.popleft(), world.now)
+    (joining,) = world.mirror.link.actions
+    assert isinstance(joining, JoinBus)
+    assert joining.endpoint == "tcp://10.0.0.5:9737"

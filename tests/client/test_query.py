@@ -1,0 +1,239 @@
+"""Client against a peer on real sockets."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+import zmq
+
+from tests.client.wire_peer import WirePeer
+from tests.spawning import free_port
+from tests.waiting import wait_until
+from zinfo.client import Client, Event
+from zinfo.errors import (
+    ConfigError,
+    NoAnswerError,
+    NotPolledError,
+    ProtocolError,
+    RequestError,
+    UnknownOpError,
+)
+from zinfo.protocol import decode_request, encode_reply, pack
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+def test_every_operation_gives_what_its_name_says(peer: WirePeer, context: Context) -> None:
+    with Client(peer.query, context=context) as client:
+        assert client.hello()["bus"] == [peer.bus]
+        assert client.ping() == pytest.approx(time.time(), abs=5)
+        assert client.stats() == {"revisions": 3}
+        assert [shard["id"] for shard in client.shards()] == ["a", "b", "c"]
+        infos = client.get_infos()
+        assert [info["meta"] for info in infos] == [{"shard_identifier": shard} for shard in "abc"]
+        assert [entry["shard"] for entry in client.snapshot()] == ["a", "b", "c"]
+        assert client.snapshot(["b"])[0]["info"]["role"] == "master"
+        reply = client.request("hello")
+        assert reply.epoch == 1
+
+
+def test_pages_are_followed_to_the_last_or_given_one_by_one(
+    peer: WirePeer, context: Context
+) -> None:
+    with Client(peer.query, context=context) as client:
+        assert [len(page) for page in client.iter_infos()] == [2, 1]
+        requests = [decode_request(request) for request in peer.requests]
+        assert [request.args for request in requests] == [{}, {"cursor": "b"}]
+
+
+def test_only_arguments_that_say_something_are_sent(peer: WirePeer, context: Context) -> None:
+    with Client(peer.query, context=context) as client:
+        client.get_infos(
+            ["a"], ("used_",), True, 1.5, True, labels={"zone": "z"}, refresh=True, limit=10
+        )
+        client.shards(labels={"zone": "z"})
+    requests = [decode_request(request) for request in peer.requests]
+    first = {name: value for name, value in requests[0].args.items() if name != "cursor"}
+    assert first == {
+        "shard_ids": ["a"],
+        "keys": ["used_"],
+        "allow_partial": True,
+        "max_age": 1.5,
+        "prefix_matching": True,
+        "labels": {"zone": "z"},
+        "refresh": True,
+        "limit": 10,
+    }
+    assert requests[-1].args == {"labels": {"zone": "z"}}
+
+
+def test_recent_events_say_whether_some_are_gone(peer: WirePeer, context: Context) -> None:
+    with Client(peer.query, context=context) as client:
+        recent = client.events()
+        assert [event.number for event in recent.events] == [4, 5, 6]
+        assert all(isinstance(event, Event) for event in recent.events)
+        assert (recent.oldest, recent.newest, recent.missed) == (4, 6, True)
+        later = client.events(since=5)
+        assert [event.number for event in later.events] == [6]
+        assert not later.missed
+
+
+def test_a_refusal_is_raised_as_its_own_error_and_the_next_call_works(
+    peer: WirePeer, context: Context
+) -> None:
+    with Client(peer.query, context=context) as client:
+        with pytest.raises(UnknownOpError, match="no operation dance"):
+            client.request("dance")
+        peer.daemon.refusal = NotPolledError("info for shard a not available")
+        with pytest.raises(KeyError) as refused:
+            client.get_infos(["a"])
+        assert isinstance(refused.value, RequestError)
+        assert refused.value.retryable
+        assert client.ping()
+
+
+def test_nothing_there_is_said_in_one_line_with_endpoint_and_advice(context: Context) -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"
+    with Client(endpoint, timeout=0.2, context=context) as client:
+        started = time.monotonic()
+        with pytest.raises(NoAnswerError) as refused:
+            client.ping()
+        assert 0.2 <= time.monotonic() - started < 1
+        assert not client._sockets  # the next call begins with a fresh one
+        message = str(refused.value)
+        assert endpoint in message
+        assert "zinfo serve" in message
+        assert "\n" not in message
+
+
+def test_a_request_that_got_lost_is_asked_again_on_a_fresh_socket(
+    peer: WirePeer, context: Context
+) -> None:
+    with Client(peer.query, timeout=2, context=context) as client:
+        peer.deaf = True
+        answered = threading.Timer(0.3, lambda: setattr(peer, "deaf", False))
+        answered.start()
+        assert client.ping()
+        answered.join()
+        first, second = (decode_request(request) for request in peer.requests)
+        assert first.id == second.id
+        assert first.deadline == pytest.approx(2, abs=0.2)
+        assert second.deadline == pytest.approx(1, abs=0.3)
+
+
+def test_a_slow_answer_to_the_first_request_is_still_taken(
+    peer: WirePeer, context: Context
+) -> None:
+    def slowly(reply: list[bytes]) -> list[bytes]:
+        if len(peer.requests) == 1:
+            wait_until(lambda: time.monotonic() > started + 0.8, what="the second request's time")
+        else:
+            peer.deaf = True
+        return reply
+
+    peer.spoil = slowly
+    started = time.monotonic()
+    with Client(peer.query, timeout=1.4, context=context) as client:
+        assert client.ping()
+
+
+def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, context: Context) -> None:
+    peer.deaf = True
+    with Client(peer.query, retries=3, context=context) as client:
+        started = time.monotonic()
+        with pytest.raises(NoAnswerError):
+            client.get_infos(timeout=0.4)
+        assert 0.4 <= time.monotonic() - started < 1
+    wait_until(lambda: len(peer.requests) == 4, what="the retries to arrive")
+
+
+def test_a_late_answer_is_not_taken_for_the_next_one(peer: WirePeer, context: Context) -> None:
+    def twice(reply: list[bytes]) -> list[bytes]:
+        late = [*encode_reply(0, "late", 1), pack(1.0)]
+        peer._router.send_multipart([*envelopes[-1], *late])
+        return reply
+
+    envelopes: list[list[bytes]] = []
+    handle = peer._request
+
+    def note(frames: list[bytes]) -> None:
+        envelopes.append(frames[:2])
+        handle(frames)
+
+    peer._request = note  # type: ignore[method-assign]
+    peer.spoil = twice
+    with Client(peer.query, context=context) as client:
+        assert client.ping() > 1.0
+        assert client.ping() > 1.0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [[b"HTTP/1.1 400 Bad Request"], [b"ZI1", b"\xc1"], [b"ZI1", pack({"ok": True, "id": 1}), b""]],
+)
+def test_an_answer_that_is_none_is_a_protocol_error(
+    peer: WirePeer, context: Context, reply: list[bytes]
+) -> None:
+    peer.spoil = lambda _: reply
+    with Client(peer.query, context=context) as client, pytest.raises(ProtocolError):
+        client.hello()
+
+
+@pytest.mark.parametrize("operation", ["hello", "ping", "shards", "get_infos", "events", "stats"])
+def test_a_body_of_another_type_is_a_protocol_error(
+    peer: WirePeer, context: Context, operation: str
+) -> None:
+    peer.spoil = lambda reply: [*reply[:2], pack("text")]
+    with Client(peer.query, context=context) as client, pytest.raises(ProtocolError):
+        getattr(client, operation)()
+
+
+def test_events_without_their_counts_are_a_protocol_error(peer: WirePeer, context: Context) -> None:
+    peer.spoil = lambda reply: [*encode_reply(1, "n", 1), reply[2]]
+    with Client(peer.query, context=context) as client, pytest.raises(ProtocolError):
+        client.events()
+
+
+def test_a_restarted_daemon_is_asked_without_ado(peer: WirePeer, context: Context) -> None:
+    with Client(peer.query, timeout=4, context=context) as client:
+        assert client.request("hello").epoch == 1
+        peer.restart("a")
+        assert client.request("hello").epoch == 2
+
+
+def test_two_threads_at_once_are_refused_not_mixed_up(peer: WirePeer, context: Context) -> None:
+    peer.deaf = True
+    with Client(peer.query, timeout=1, context=context) as client:
+        first = threading.Thread(target=client.ping)
+        first.start()
+        wait_until(lambda: peer.requests, what="the first call")
+        with pytest.raises(RuntimeError, match="one call at a time"):
+            client.ping()
+        peer.deaf = False
+        first.join()
+
+
+def test_a_text_where_several_are_expected_is_refused(context: Context) -> None:
+    with Client(context=context) as client, pytest.raises(TypeError, match="several"):
+        client.get_infos("127.0.0.1:6379")
+
+
+def test_an_endpoint_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no endpoint"):
+        Client("localhost:9736")
+
+
+def test_an_endpoint_that_zmq_does_not_take_is_refused(context: Context) -> None:
+    too_long = f"ipc:///{'x' * 200}"
+    with Client(too_long, context=context) as client, pytest.raises(ConfigError, match="cannot"):
+        client.ping()
+
+
+def test_a_closed_client_says_so(context: Context) -> None:
+    client = Client(context=context)
+    client.close()
+    client.close()
+    with pytest.raises(ValueError, match="closed"):
+        client.ping()

@@ -1,0 +1,261 @@
+"""Daemon, network and Mirror in one simulated world, where every fault can be had for the asking.
+
+No sockets, no threads, no time but the world's own: what a test finds here, it finds again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from tests.client.model import Frames, ModelDaemon
+from zinfo.client.link import Ask, JoinBus, LeaveBus, Link, OpenQuery, Timing
+from zinfo.client.mirror_state import MirrorState
+from zinfo.errors import ProtocolError
+from zinfo.protocol import (
+    FENCE_PREFIX,
+    encode_request,
+    parse_topic,
+    unpack,
+    unpack_header,
+)
+
+STEP = 0.05  # seconds that pass at once while the world runs by itself
+
+
+class State(Protocol):
+    """What is common to what a Mirror and a Subscriber decide."""
+
+    link: Link
+
+    def tick(self, now: float) -> None: ...
+
+    def on_bus(self, frames: Frames, now: float) -> None: ...
+
+    def on_reply(self, frames: Frames, now: float) -> None: ...
+
+
+class Network:
+    """One daemon, one consumer, and what is between them.
+
+    Args:
+        state: the consumer.
+        fence_totals: whether fences carry totals.
+    """
+
+    def __init__(self, state: State, *, fence_totals: bool = False) -> None:
+        self.now = 1000.0
+        self.clock_error = 1e9  # of the daemon's wall clock against the world's
+        self.next_beat = self.now + 0.5
+        self.fence_totals = fence_totals
+        self.strict = True  # of daemons: refuse a request that names an unknown shard
+        self.epochs = 0
+        self.state = state
+        self.topics: tuple[bytes, ...] = ()  # subscribed; empty while cut off
+        self.subscribed: tuple[bytes, ...] = ()  # what is subscribed again after a cut
+        self.subscribing = False  # subscriptions are on their way
+        self.bus: deque[Frames] = deque()  # on their way to the consumer
+        self.asked: deque[Frames] = deque()  # requests on their way
+        self.replies: deque[Frames] = deque()  # on their way back
+        self.daemon = self._daemon()
+
+    def _daemon(self) -> ModelDaemon:
+        self.epochs += 1
+        daemon = ModelDaemon(
+            self.epochs, self._published, self.wall, fence_totals=self.fence_totals
+        )
+        daemon.strict = self.strict
+        return daemon
+
+    def wall(self) -> float:
+        """The daemon's wall clock."""
+        return self.now + self.clock_error
+
+    # --- the network
+
+    def _published(self, frames: Frames) -> None:
+        if any(frames[0].startswith(prefix) for prefix in self.topics):
+            self.bus.append(frames)
+
+    def subscribe(self) -> None:
+        """The subscriptions reach the daemon, the fence last."""
+        if not self.subscribing:
+            return
+        self.subscribing = False
+        for prefix in sorted(self.subscribed):
+            self.topics += (prefix,)
+            if prefix.startswith(FENCE_PREFIX):
+                self.daemon.fence(prefix)
+
+    def serve(self) -> None:
+        """The oldest request reaches the daemon."""
+        if self.asked:
+            self.replies.append(self.daemon.answer(self.asked.popleft()))
+
+    def deliver(self) -> Frames | None:
+        """The oldest bus message reaches the consumer."""
+        if not self.bus:
+            return None
+        frames = self.bus.popleft()
+        self.state.on_bus(frames, self.now)
+        self.act()
+        return frames
+
+    def deliver_reply(self) -> None:
+        """The oldest reply reaches the consumer."""
+        if self.replies:
+            self.state.on_reply(self.replies.popleft(), self.now)
+            self.act()
+
+    def cut_bus(self) -> None:
+        """The bus connection breaks and is made anew, as libzmq does; what was sent is gone."""
+        self.bus.clear()
+        self.topics = ()
+        self.subscribing = bool(self.subscribed)
+
+    def cut_query(self) -> None:
+        """The query connection breaks and is made anew."""
+        self.asked.clear()
+        self.replies.clear()
+
+    def restart_daemon(self, shards: Collection[str] = ()) -> None:
+        """The daemon is killed and started again, with these shards."""
+        self.cut_bus()
+        self.cut_query()
+        self.daemon = self._daemon()
+        for shard in shards:
+            self.daemon.add(shard)
+
+    # --- the consumer
+
+    def tick(self, seconds: float = 0.0) -> None:
+        """Time passes."""
+        self.now += seconds
+        self.state.tick(self.now)
+        self.act()
+
+    def act(self) -> None:
+        """Do what the consumer asks for."""
+        actions, self.state.link.actions = self.state.link.actions, []
+        for action in actions:
+            if isinstance(action, OpenQuery):
+                self.cut_query()
+            elif isinstance(action, Ask):
+                self.asked.append(encode_request(action.request))
+            elif isinstance(action, LeaveBus):
+                self._leave()
+            elif isinstance(action, JoinBus):
+                self._leave()
+                self.subscribed = action.topics
+                self.subscribing = True
+
+    def _leave(self) -> None:
+        self.bus.clear()
+        self.topics = self.subscribed = ()
+        self.subscribing = False
+
+    # --- by itself
+
+    def run(
+        self, seconds: float, *, polls: bool = True, until: Callable[[], bool] | None = None
+    ) -> float:
+        """Let everything go its way without faults; returns the seconds that it took."""
+        started = self.now
+        while self.now - started < seconds:
+            if until and until():
+                break
+            self.tick(STEP)
+            if self.now >= self.next_beat:
+                self.next_beat = self.now + self.daemon.interval
+                for shard in sorted(self.daemon.shards) if polls else ():
+                    self.daemon.poll(shard)
+                self.daemon.beat()
+            self.settle()
+        return self.now - started
+
+    def settle(self) -> None:
+        """Deliver all that is under way, and all that follows from it at this moment."""
+        while self.bus or self.asked or self.replies or self.subscribing:
+            self.subscribe()
+            self.serve()
+            self.deliver()
+            self.deliver_reply()
+
+
+class World(Network):
+    """One daemon, and one Mirror that follows it.
+
+    Args:
+        scope: ids of the shards of interest; None for all.
+        seed: of all that is random in the Mirror.
+        fence_totals: whether fences carry totals.
+        timing: of the Mirror.
+        max_kept_bytes: of the Mirror.
+    """
+
+    def __init__(
+        self,
+        scope: Collection[str] | None = None,
+        seed: int = 0,
+        *,
+        fence_totals: bool = False,
+        timing: Timing | None = None,
+        max_kept_bytes: int = 1 << 20,
+    ) -> None:
+        self.mirror = MirrorState(
+            "inproc://query",
+            scope,
+            rng=random.Random(seed),
+            timing=timing,
+            max_kept_bytes=max_kept_bytes,
+        )
+        self.told: list[object] = []
+        super().__init__(self.mirror, fence_totals=fence_totals)
+
+    def act(self) -> None:
+        """Do what the Mirror asks for, and note what it tells."""
+        self.told += self.mirror.changes
+        self.mirror.changes.clear()
+        super().act()
+
+    def recover(self, seconds: float = 5, *, polls: bool = False) -> float:
+        """Let all be well until the Mirror is fresh; returns the seconds that it took."""
+        self.settle()
+        return self.run(seconds, polls=polls, until=lambda: not self.mirror.stale(self.now))
+
+    # --- what must hold
+
+    def check_fresh_copies(self) -> None:
+        """What the Mirror says is fresh is what the daemon had at that revision."""
+        for shard, record in self.mirror.copies.records.items():
+            view = self.mirror.view(shard, self.now)
+            if not view.fresh or self.mirror.epoch != self.daemon.epoch:
+                continue
+            assert self.daemon.infos[shard, view.revision] == view.info, shard
+            assert self.daemon.states[shard, record.seq] == (view.state, record.reason), shard
+
+    def check_equal(self, *, infos: bool = True) -> None:
+        """The Mirror holds exactly what the daemon has now."""
+        assert self.mirror.epoch == self.daemon.epoch
+        scope = self.mirror.scope
+        ids = {shard for shard in self.daemon.shards if scope is None or shard in scope}
+        records = self.mirror.copies.records
+        assert set(records) == ids
+        for shard in ids:
+            held, record = self.daemon.shards[shard], records[shard]
+            assert (record.state, record.reason) == (held.state, held.reason), shard
+            assert record.labels == held.labels, shard
+            if infos:
+                assert (record.revision, record.info) == (held.revision, held.info), shard
+
+    def is_newest_beat(self, frames: Frames) -> bool:
+        """Whether a message is a heartbeat after which the daemon did nothing."""
+        if parse_topic(frames[0])[0] != "hb":
+            return False
+        try:
+            epoch, body = unpack_header(frames[1]).epoch, unpack(frames[2])
+        except ProtocolError:  # garbled on its way
+            return False
+        return epoch == self.daemon.epoch and body == self.daemon.totals()

@@ -1,0 +1,42 @@
+"""Talking to a daemon: ask (`Client`), follow (`Subscriber`), hold a live copy (`Mirror`).
+
+None of this loads gevent, redis or psutil. `context=` takes a `zmq.Context`, or in a process
+patched by gevent a `zmq.green.Context`.
+
+Inside, what is decided is apart from what is done: `link`, `mirror_state` and `stream_state` (with
+`copies`, `resync`, `tally`, `kept`) are told what arrives and what time it is, and say what to do;
+`mirror`, `subscriber` and `query` own the sockets and do it.
+"""
+
+from __future__ import annotations
+
+from zinfo.client.mirror import Mirror
+from zinfo.client.mirror_state import View
+from zinfo.client.query import Client, RecentEvents
+from zinfo.client.subscriber import Subscriber
+from zinfo.client.updates import (
+    Delta,
+    Event,
+    Gap,
+    Heartbeat,
+    Restart,
+    Snapshot,
+    Stale,
+    Update,
+)
+
+__all__ = [
+    "Client",
+    "Delta",
+    "Event",
+    "Gap",
+    "Heartbeat",
+    "Mirror",
+    "RecentEvents",
+    "Restart",
+    "Snapshot",
+    "Stale",
+    "Subscriber",
+    "Update",
+    "View",
+]

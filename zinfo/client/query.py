@@ -1,0 +1,336 @@
+"""Client: one question to the daemon, one answer."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Collection, Iterator, Mapping
+from types import TracebackType
+from typing import Any, NamedTuple, TypeAlias, cast
+
+import zmq
+
+from zinfo.client.endpoints import checked
+from zinfo.client.reading import event_from
+from zinfo.client.sockets import (
+    Context,
+    Socket,
+    clock,
+    open_query,
+    receive_reply,
+    send_request,
+    wait,
+)
+from zinfo.client.updates import Event, Info
+from zinfo.errors import ConfigError, NoAnswerError, ProtocolError
+from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply
+
+Map: TypeAlias = "dict[str, Any]"  # as docs/protocol.md describes it for each operation
+
+
+class RecentEvents(NamedTuple):
+    """The events that a daemon still holds.
+
+    Attributes:
+        events: oldest first.
+        oldest: number of the oldest event that it holds, of any shard.
+        newest: number of its newest event; 0 before the first.
+        missed: whether some of those asked for are held no more.
+    """
+
+    events: list[Event]
+    oldest: int
+    newest: int
+    missed: bool
+
+
+class Client:
+    """Asks a daemon.
+
+    A request that is not answered within its share of the time is asked again on a fresh socket,
+    while the answer to the first is still taken if it comes. All operations only read, so that
+    asking twice does no harm.
+
+    A Client answers one call at a time: use one in each thread (or greenlet). Like a socket it does
+    not survive a fork.
+
+    Args:
+        endpoint: the daemon's query endpoint.
+        timeout: seconds for a call, retries included, where the call does not say.
+        retries: how often a request is asked again.
+        context: makes the sockets; a `zmq.green.Context` in a process patched by gevent. None for
+            this process's own.
+
+    Raises:
+        ConfigError: an endpoint that is none.
+
+    Every method raises:
+        NoAnswerError: nothing answered in time.
+        RequestError: the daemon refused; the subclass and `code` tell why.
+        ProtocolError: what answers there does not speak zinfo's wire.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_QUERY_ENDPOINT,
+        *,
+        timeout: float = 5.0,
+        retries: int = 1,
+        context: Context | None = None,
+    ) -> None:
+        self.endpoint = checked(endpoint)
+        self.timeout = timeout
+        self.retries = retries
+        self._context: Context = context or zmq.Context.instance()
+        self._sockets: list[Socket] = []  # the last one is asked; the others may still answer
+        self._ids = itertools.count(1)
+        self._busy = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._closed = True
+        self._drop_sockets()
+
+    # --- operations
+
+    def hello(self, *, timeout: float | None = None) -> Map:
+        """Return what the daemon is: node, epoch, versions, bus, ops, limits, heartbeat, zinfo."""
+        return _map(self.request("hello", timeout=timeout))
+
+    def get_infos(  # noqa: PLR0913 - those of GetInfos, and what the wire adds
+        self,
+        shard_ids: Collection[str] = (),
+        keys: Collection[str] = (),
+        allow_partial: bool = False,
+        max_age: float = 0.0,
+        prefix_matching: bool = False,
+        *,
+        sections: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        refresh: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> list[Info]:
+        """Return the INFO of shards, each with `meta`: shard_identifier, info_age, state and more.
+
+        Args:
+            shard_ids: of whom; empty for every shard that was polled at least once.
+            keys: only these fields; empty for all.
+            allow_partial: a shard that is unknown or was never polled gets an entry whose meta has
+                `error`, instead of being an error.
+            max_age: seconds; leaves out what is older. 0 for any age.
+            prefix_matching: `keys` are beginnings of field names.
+            sections: only fields of these sections, by the names that the server gives them.
+            labels: only shards that have all of these.
+            refresh: have shards polled now whose INFO is older than `max_age`.
+            limit: entries to a page of the reply; all pages are fetched.
+            timeout: seconds for the whole call.
+
+        Raises:
+            UnknownShardError, NotPolledError: both are KeyErrors; not with `allow_partial`.
+        """
+        args = {
+            "shard_ids": _texts(shard_ids, "shard_ids"),
+            "keys": _texts(keys, "keys"),
+            "allow_partial": allow_partial,
+            "max_age": max_age,
+            "prefix_matching": prefix_matching,
+            "sections": _texts(sections, "sections"),
+            "labels": dict(labels or {}),
+            "refresh": refresh,
+            "limit": limit,
+        }
+        entries: list[Info] = []
+        for page in self._pages("get_infos", args, timeout, each_page=False):
+            entries += cast("list[Info]", _maps(page))
+        return entries
+
+    def iter_infos(
+        self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
+    ) -> Iterator[list[Info]]:
+        """Yield what `get_infos` returns, page by page as it comes.
+
+        Args:
+            shard_ids: of whom; empty for every shard that was polled at least once.
+            timeout: seconds for each page.
+            **arguments: any of `get_infos`.
+        """
+        args = {"shard_ids": _texts(shard_ids, "shard_ids"), **arguments}
+        for page in self._pages("get_infos", args, timeout, each_page=True):
+            yield cast("list[Info]", _maps(page))
+
+    def shards(
+        self,
+        ids: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[Map]:
+        """Return what the daemon knows of shards beside their INFO: state, reason, age and more."""
+        return self._list("shards", {"ids": _texts(ids, "ids"), "labels": labels}, timeout)
+
+    def snapshot(self, ids: Collection[str] = (), *, timeout: float | None = None) -> list[Map]:
+        """Return shards with INFO, revision and state, as a mirror needs them."""
+        return self._list("snapshot", {"ids": _texts(ids, "ids")}, timeout)
+
+    def events(
+        self, since: int = 0, ids: Collection[str] = (), *, timeout: float | None = None
+    ) -> RecentEvents:
+        """Return the lifecycle events that the daemon still holds.
+
+        Args:
+            since: number of the last event that is known already; 0 for all.
+            ids: of these shards; empty for all.
+            timeout: seconds for the whole call.
+        """
+        events: list[Event] = []
+        args = {"since": since, "ids": _texts(ids, "ids")}
+        oldest = newest = None
+        for page in self._pages("events", args, timeout, each_page=False):
+            events += [event_from(value) for value in _maps(page)]
+            oldest = _count(page, "oldest") if oldest is None else oldest
+            newest = _count(page, "newest")
+        return RecentEvents(events, oldest or 0, newest or 0, (oldest or 0) > since + 1)
+
+    def stats(self, *, timeout: float | None = None) -> Map:
+        """Return the daemon's own counters."""
+        return _map(self.request("stats", timeout=timeout))
+
+    def ping(self, *, timeout: float | None = None) -> float:
+        """Return the daemon's wall clock, seconds since the Unix epoch."""
+        body = self.request("ping", timeout=timeout).body
+        if not isinstance(body, (int, float)):
+            raise ProtocolError("ping was not answered with a time")
+        return float(body)
+
+    def request(self, op: str, /, *, timeout: float | None = None, **args: Any) -> Reply:
+        """Ask anything, and return the reply as it came.
+
+        Args:
+            op: name of the operation.
+            timeout: seconds, retries included.
+            **args: arguments of the operation.
+        """
+        return self._exchange(op, args, self._deadline(timeout))
+
+    # --- asking
+
+    def _deadline(self, timeout: float | None) -> float:
+        return clock() + (self.timeout if timeout is None else timeout)
+
+    def _list(self, op: str, args: Map, timeout: float | None) -> list[Map]:
+        pages = self._pages(op, args, timeout, each_page=False)
+        return [entry for page in pages for entry in _maps(page)]
+
+    def _pages(
+        self, op: str, args: Map, timeout: float | None, *, each_page: bool
+    ) -> Iterator[Reply]:
+        """Yield the pages of a reply, in one time for all or one for each."""
+        given = {
+            name: value for name, value in args.items() if value
+        }  # what is empty is the default
+        deadline = self._deadline(timeout)
+        while True:
+            reply = self._exchange(op, given, deadline)
+            yield reply
+            if reply.cursor is None:
+                return
+            given["cursor"] = reply.cursor
+            if each_page:
+                deadline = self._deadline(timeout)
+
+    def _exchange(self, op: str, args: Map, deadline: float) -> Reply:
+        if self._closed:
+            raise ValueError("this Client is closed")
+        if not self._busy.acquire(blocking=False):
+            raise RuntimeError("a Client answers one call at a time; use one in each thread")
+        try:
+            reply = self._ask(Request(op, args, next(self._ids)), deadline)
+        except BaseException:
+            self._drop_sockets()  # whatever is under way is not to meet the next request
+            raise
+        finally:
+            self._busy.release()
+        if reply.error is not None:
+            raise reply.error
+        return reply
+
+    def _ask(self, request: Request, deadline: float) -> Reply:
+        started = clock()
+        for left in range(self.retries + 1, 0, -1):
+            now = clock()
+            if left <= self.retries or not self._sockets:
+                self._sockets.append(self._open())
+            request.deadline = max(0.001, deadline - now)
+            send_request(self._sockets[-1], request)
+            reply = self._reply(request.id, now + (deadline - now) / left)
+            if reply is not None:
+                return reply
+        raise NoAnswerError(
+            f"no answer from {self.endpoint} within {clock() - started:.1f} s: is `zinfo serve` "
+            "running, and is this its query endpoint?"
+        )
+
+    def _open(self) -> Socket:
+        try:
+            return open_query(self._context, self.endpoint)
+        except ProtocolError as error:
+            raise ConfigError([str(error)]) from error
+
+    def _reply(self, request_id: object, until: float) -> Reply | None:
+        """Return the reply with this id, if it comes in time; others are late, and dropped."""
+        while True:
+            for socket in self._sockets:
+                while (frames := receive_reply(socket)) is not None:
+                    reply = decode_reply(frames)
+                    if reply.id == request_id:
+                        self._drop_sockets(keep=socket)
+                        return reply
+            left = until - clock()
+            if left <= 0:
+                return None
+            wait(self._sockets, left)
+
+    def _drop_sockets(self, keep: Socket | None = None) -> None:
+        for socket in self._sockets:
+            if socket is not keep:
+                socket.close(0)
+        self._sockets = [] if keep is None else [keep]
+
+
+def _texts(values: Collection[str], name: str) -> list[str]:
+    if isinstance(values, str):
+        raise TypeError(f"{name} takes several texts, not one")
+    return list(values)
+
+
+def _map(reply: Reply) -> Map:
+    if not isinstance(reply.body, dict):
+        raise ProtocolError("the answer is not a map")
+    return reply.body
+
+
+def _maps(reply: Reply) -> list[Map]:
+    body = reply.body
+    if not isinstance(body, list) or not all(isinstance(entry, dict) for entry in body):
+        raise ProtocolError("the answer is not an array of maps")
+    return body
+
+
+def _count(reply: Reply, name: str) -> int:
+    value = reply.header.get(name)
+    if not isinstance(value, int):
+        raise ProtocolError(f"the answer's header has no {name}")
+    return value

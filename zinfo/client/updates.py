@@ -1,0 +1,175 @@
+"""What a consumer is told: typed updates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar, cast
+
+Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
+Info: TypeAlias = "dict[str, Value]"
+
+_Some = TypeVar("_Some", bound="Value")
+
+ADDED = "added"
+REMOVED = "removed"
+STATES = frozenset(
+    {"new", "up", "loading", "busy", "down"}
+)  # an event of such a type changes state
+
+
+def copied(value: _Some) -> _Some:
+    """Return a copy that shares nothing that can be changed; much quicker than copy.deepcopy."""
+    if isinstance(value, dict):
+        return cast("_Some", {name: copied(item) for name, item in value.items()})
+    if isinstance(value, list):
+        return cast("_Some", [copied(item) for item in value])
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole INFO of a shard after one poll.
+
+    Attributes:
+        shard: id of the shard.
+        revision: number of the poll, +1 at each successful one.
+        time: wall clock at the daemon, seconds since the Unix epoch.
+        info: field to value.
+    """
+
+    shard: str
+    revision: int
+    time: float
+    info: Info
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one poll of a shard changed.
+
+    Attributes:
+        shard: id of the shard.
+        revision: number of the poll, +1 at each successful one.
+        base: revision that this is to be applied to; 0 for none: `set` is the whole INFO.
+        time: wall clock at the daemon, seconds since the Unix epoch.
+        set: fields that are new or have another value.
+        unset: fields that are gone.
+    """
+
+    shard: str
+    revision: int
+    base: int
+    time: float
+    set: Info
+    unset: tuple[str, ...]
+
+    def applied_to(self, info: Mapping[str, Value]) -> Info:
+        """Return the INFO at `revision`, given the one at `base`, which is left as it is."""
+        result = dict(info) if self.base else {}
+        result.update(self.set)
+        for name in self.unset:
+            result.pop(name, None)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a shard.
+
+    Attributes:
+        shard: id of the shard.
+        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed or
+            polling_error.
+        old: what was before: a state, run_id, role or version; None where nothing was.
+        new: what is now.
+        reason: why a shard is down.
+        message: the same for humans.
+        number: counts all events of this start of the daemon, from 1; 0 where a Mirror found by a
+            re-sync that this must have happened.
+        seq: counts this shard's events.
+        time: wall clock at the daemon, seconds since the Unix epoch.
+    """
+
+    shard: str
+    type: str
+    old: str | None
+    new: str | None
+    reason: str
+    message: str
+    number: int
+    seq: int
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The daemon lives; totals of its epoch, to check oneself against.
+
+    Attributes:
+        node: name of the daemon.
+        epoch: random number of this start of the daemon.
+        beat: number of this heartbeat; 0 for the totals that come with a fence.
+        time: wall clock at the daemon, seconds since the Unix epoch.
+        interval: seconds from one heartbeat to the next.
+        shards: live shards.
+        events: lifecycle events so far.
+        revisions: successful polls so far, of all shards together.
+    """
+
+    node: str
+    epoch: int
+    beat: int
+    time: float
+    interval: float
+    shards: int
+    events: int
+    revisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages are missing: what was known of `shard`, or of all of them, may be wrong.
+
+    Attributes:
+        shard: whose; None where it may be any.
+        kind: "info", "delta" or "event".
+        expected: sequence number or total that should have come; None where that is not known.
+        got: the one that came.
+    """
+
+    shard: str | None
+    kind: str
+    expected: int | None
+    got: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The bus is silent or cut off: all that was known may be wrong until messages come again.
+
+    Attributes:
+        seconds: since the last heartbeat.
+        reason: one line for humans.
+    """
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Another daemon, or the same one started again: all its counters begin anew.
+
+    Attributes:
+        node: name of the daemon.
+        old_epoch: random number of the former start.
+        epoch: random number of this start.
+    """
+
+    node: str
+    old_epoch: int
+    epoch: int
+
+
+Update: TypeAlias = "Snapshot | Delta | Event | Heartbeat | Gap | Stale | Restart"
