@@ -1,0 +1,48 @@
+"""`zinfo check`: a file is right, or every problem is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import invoke
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "ok, 0 shards"),
+        ('[[shards]]\nurl = "redis://a"\n', "ok, 1 shard"),
+        (
+            '[[shards]]\nurl = "redis://a"\n[[shards]]\nurl = "redis://b"\n[local]\nenabled = true',
+            "ok, 2 shards, and the servers of its machine",
+        ),
+    ],
+)
+def test_a_file_that_is_right_is_counted(tmp_path: Path, text: str, expected: str) -> None:
+    file = tmp_path / "zinfo.toml"
+    file.write_text(text)
+    done = invoke("check", str(file))
+    assert (done.exit_code, done.stdout) == (0, f"{file}: {expected}\n")
+
+
+def test_every_problem_is_a_line_and_the_exit_code_is_1(tmp_path: Path) -> None:
+    file = tmp_path / "zinfo.toml"
+    file.write_text('[poll]\ntimeoutt = 1\njitter = 3\n[[shards]]\nurl = "redis://:hunter2@"\n')
+    done = invoke("check", str(file))
+    assert done.exit_code == 1
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert f"{file}: poll.timeoutt: unknown key, did you mean timeout?" in lines
+    assert "hunter2" not in done.stdout
+
+
+def test_a_file_that_is_not_there_is_a_problem_of_its_own(tmp_path: Path) -> None:
+    done = invoke("check", str(tmp_path / "none.toml"))
+    assert done.exit_code == 1
+    assert "cannot be read: No such file or directory" in done.stdout
+
+
+def test_without_a_file_it_is_wrong_usage() -> None:
+    assert invoke("check").exit_code == 2

@@ -1,0 +1,143 @@
+"""`zinfo events`: what happened to shards."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Fleet
+from tests.cli.running import QUICK, following, invoke
+from tests.cli.test_watch import STAMP
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.cli.events import _Telling
+from zinfo.client import Client, Gap
+
+
+def test_an_event_has_time_shard_number_and_what_happened(fleet: Fleet) -> None:
+    done = invoke("events", daemon=fleet.daemon)
+    assert done.exit_code == 0
+    lines = done.stdout.splitlines()
+    assert [int(line.split("#")[1].split()[0]) for line in lines] == list(range(1, len(lines) + 1))
+    assert re.fullmatch(rf"{STAMP} \S+ #1 added", lines[0])
+    assert any(line.endswith(" up, was new") for line in lines)
+    assert any(f"{fleet.dead} " in line and "down (refused), was new: " in line for line in lines)
+
+
+def test_shards_and_a_number_narrow_it(fleet: Fleet) -> None:
+    done = invoke("events", fleet.first.ident, "--json", daemon=fleet.daemon)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["shard"] for event in events} == {fleet.first.ident}
+    assert [event["type"] for event in events][:2] == ["added", "up"]
+    assert events[0]["update"] == "event"
+    since = str(events[0]["number"])
+    later = invoke("events", fleet.first.ident, "--since", since, "--json", daemon=fleet.daemon)
+    assert [json.loads(line)["number"] for line in later.stdout.splitlines()] == [
+        event["number"] for event in events[1:]
+    ]
+
+
+def test_events_that_are_held_no_more_are_said(server: RealServer) -> None:
+    with RunningDaemon([server.url], environ={**QUICK, "ZINFO_QUERY_EVENTS_KEPT": "1"}) as daemon:
+        daemon.wait_polled(1)
+        done = invoke("events", daemon=daemon)
+        assert "up, was new" in done.stdout
+        assert done.stderr == "events 1 to 1 are held no more\n"
+
+
+def test_a_number_that_the_daemon_has_not_reached_means_that_it_counts_anew(fleet: Fleet) -> None:
+    done = invoke("events", "--since", "999999", daemon=fleet.daemon)
+    assert "it was started again, and counts anew" in done.stderr
+    assert "#1 added" in done.stdout
+
+
+def test_follow_shows_what_was_and_then_what_comes_each_once(
+    server: RealServer, tmp_path: Path
+) -> None:
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        with following(tmp_path, "events", "--follow", daemon=daemon, op="events") as command:
+            command.wait_for("#2 up, was new")
+            server.kill()
+            command.wait_for("#3 down (refused), was up: ")
+            server.start()
+            command.wait_for("up, was down")
+            restarted = command.wait_for(" restarted: ")
+            assert re.search(r"restarted: [0-9a-f]{40} -> [0-9a-f]{40}$", restarted)
+            assert command.interrupt() == 0
+    numbers = [int(line.split("#")[1].split()[0]) for line in command.lines]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_follow_goes_on_with_the_daemon_that_comes_after(
+    server: RealServer, tmp_path: Path
+) -> None:
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        with following(
+            tmp_path, "events", "--follow", "--json", daemon=daemon, op="events"
+        ) as command:
+            command.wait_for('"up"')
+            daemon.kill()
+            command.wait_for('"stale"')
+            daemon.start()
+            command.wait_for('"restart"')
+
+            def ups() -> int:
+                return sum('"type": "up"' in line for line in command.lines)
+
+            wait_until(lambda: ups() == 2, what="the new daemon's events")
+
+
+def test_follow_says_when_the_daemon_is_silent_and_shows_what_it_missed(
+    server: RealServer, tmp_path: Path
+) -> None:
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        with following(
+            tmp_path, "events", "-f", server.ident, daemon=daemon, op="events"
+        ) as command:
+            daemon.suspend()
+            command.wait_for("stale: ")
+            server.kill()
+            daemon.resume()
+            command.wait_for("again: ")
+            command.wait_for("down (refused), was up")
+            assert command.interrupt() == 0
+
+
+def test_what_the_bus_lost_comes_from_the_daemons_log_once(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = (fleet.first.ident,)
+    with Client(fleet.daemon.query) as client:
+        held = client.events(ids=ids).events
+        telling = _Telling(client, ids, held[0].number, json=True)
+        telling.tell(Gap(None, "event", held[0].number + 1, held[-1].number))
+        telling.tell(held[-1])
+        assert len(held) > 1
+    said = [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()]
+    assert said == [event.number for event in held[1:]]
+
+
+def test_what_the_bus_brought_is_not_told_again_after_a_loss(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = (fleet.first.ident,)
+    with Client(fleet.daemon.query) as client:
+        *_, last = client.events(ids=ids).events
+        telling = _Telling(client, ids, last.number - 1, json=True)
+        telling.tell(last)
+        telling.tell(Gap(None, "event", None, None))
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_what_was_lost_for_good_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
+        _Telling(client, (), 3, json=False).tell(Gap(None, "event", 4, 6))
+    said = capsys.readouterr().out
+    assert " - gap: events were lost, and not found: no answer from tcp://127.0.0.1:9" in said

@@ -1,0 +1,148 @@
+"""`zinfo get`: INFO from the daemon's cache."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Fleet
+from tests.cli.running import invoke
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+
+def entries(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_fields_stand_as_the_server_writes_them_below_a_heading(fleet: Fleet) -> None:
+    with fleet.first.client() as client:
+        client.set("a", 1)
+    wait_until(lambda: "db0" in invoke("get", daemon=fleet.daemon).stdout, what="the key")
+    done = invoke("get", fleet.first.ident, daemon=fleet.daemon)
+    assert done.exit_code == 0
+    heading, *lines = done.stdout.splitlines()
+    version = fleet.first.info_text("server").split(b"redis_version:")[1].split(b"\r")[0].decode()
+    assert heading.startswith(f"# {fleet.first.ident}  up  master  ")
+    assert heading.endswith(" s old")
+    names = {line.partition(":")[0] for line in lines}
+    theirs = fleet.first.info_text().decode().splitlines()
+    assert f"redis_version:{version}" in lines
+    assert "db0:keys=1,expires=0,avg_ttl=0" in lines
+    assert names >= {line.partition(":")[0] for line in theirs if ":" in line}
+
+
+def test_without_shards_all_that_were_polled_are_shown(fleet: Fleet) -> None:
+    lines = invoke("get", "--key", "used_memory", daemon=fleet.daemon).stdout.splitlines()
+    shards = sorted((fleet.first.ident, fleet.second.ident))
+    assert [line.split()[1] for line in lines if line.startswith("#")] == shards
+    assert lines[2] == ""
+    assert [line.partition(":")[0] for line in lines[1::3]] == ["used_memory"] * 2
+
+
+def test_json_is_one_object_a_line_with_meta(fleet: Fleet) -> None:
+    done = invoke("get", "--json", daemon=fleet.daemon)
+    assert done.stderr == ""
+    first, second = entries(done.stdout)
+    assert first["meta"].keys() == {"shard_identifier", "info_age", "state", "revision", "time"}
+    assert {first["meta"]["shard_identifier"], second["meta"]["shard_identifier"]} == {
+        fleet.first.ident,
+        fleet.second.ident,
+    }
+    assert isinstance(first["used_memory"], int)
+    assert isinstance(first["redis_version"], str)
+
+
+def test_keys_prefixes_sections_and_labels_narrow_it(fleet: Fleet) -> None:
+    def names(*arguments: str) -> set[str]:
+        found = entries(invoke("get", "--json", *arguments, daemon=fleet.daemon).stdout)
+        return {name for entry in found for name in entry} - {"meta"}
+
+    assert names("--key", "role", "--key", "hz") == {"role", "hz"}
+    assert names("--key", "used_cpu", "--prefix") >= {"used_cpu_sys", "used_cpu_user"}
+    assert names("--section", "cluster", "--section", "CPU") >= {"cluster_enabled", "used_cpu_sys"}
+    assert "used_memory" not in names("--section", "cluster")
+    labelled = entries(invoke("get", "--json", "--label", "role=cache", daemon=fleet.daemon).stdout)
+    assert [entry["meta"]["shard_identifier"] for entry in labelled] == [fleet.second.ident]
+
+
+def test_refresh_shows_what_was_written_a_moment_ago(server: RealServer) -> None:
+    slow = {"ZINFO_POLL_MIN_INTERVAL": "600", "ZINFO_POLL_MAX_INTERVAL": "600"}
+    with RunningDaemon([server.url], environ={**slow, "ZINFO_QUERY_REFRESH_FLOOR": "0"}) as daemon:
+        daemon.wait_polled(1)
+        server.client().set("a", 1)
+        ask = ("get", "--key", "db0", "--json")
+        (before,) = entries(invoke(*ask, daemon=daemon).stdout)
+        assert before.keys() == {"meta"}
+        (young,) = entries(invoke(*ask, "--refresh", "--max-age", "600", daemon=daemon).stdout)
+        assert young["meta"]["revision"] == before["meta"]["revision"]
+        (after,) = entries(invoke(*ask, "--refresh", daemon=daemon).stdout)
+        assert after["db0"]["keys"] == 1
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_an_unknown_shard_is_one_line_and_exit_code_1(fleet: Fleet, form: list[str]) -> None:
+    done = invoke("get", fleet.first.ident, "nowhere:1", *form, daemon=fleet.daemon)
+    assert (done.exit_code, done.stderr) == (1, "Error: shard nowhere:1 not found\n")
+
+
+def test_a_shard_that_was_never_polled_is_one_line_that_says_where_to_look(fleet: Fleet) -> None:
+    done = invoke("get", fleet.dead, daemon=fleet.daemon)
+    assert done.exit_code == 1
+    assert done.stderr == (
+        f"Error: info for shard {fleet.dead} not available: "
+        "no poll succeeded; `zinfo shards` says why\n"
+    )
+
+
+def test_with_partial_the_rest_is_shown(fleet: Fleet) -> None:
+    ask = ("get", "nowhere:1", fleet.dead, fleet.first.ident, "--partial", "--key", "role")
+    done = invoke(*ask, daemon=fleet.daemon)
+    lines = done.stdout.splitlines()
+    assert done.exit_code == 0
+    assert lines[0] == "# nowhere:1  shard nowhere:1 not found"
+    assert lines[2].startswith(f"# {fleet.dead}  down (refused)  info for shard")
+    assert lines[-1] == "role:master"
+    done = invoke("get", "nowhere:1", "--partial", daemon=fleet.daemon)
+    assert (done.exit_code, done.stderr) == (0, "")
+    found = entries(invoke(*ask, "--json", daemon=fleet.daemon).stdout)
+    assert found[0]["meta"]["error"] == "shard nowhere:1 not found"
+
+
+def test_nothing_that_matches_is_said_and_no_failure(fleet: Fleet) -> None:
+    done = invoke("get", "--label", "role=none", daemon=fleet.daemon)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr.startswith("no shard has INFO that matches")
+    done = invoke("get", "--section", "memroy", "--json", daemon=fleet.daemon)
+    assert (done.exit_code, done.stderr) == (0, "no field matches --key and --section\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--prefix"], "--prefix says how to take --key"),
+        (["--label", "role"], "found 'role', expected NAME=VALUE"),
+        (["--label", "=x"], "expected NAME=VALUE"),
+        (["--max-age", "old"], "'old' is not a valid float"),
+        (["--timeout", "0"], "0"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], expected: str) -> None:
+    done = invoke("get", *arguments)
+    assert done.exit_code == 2
+    assert expected in done.stderr
+
+
+def test_what_a_server_made_up_does_not_reach_the_terminal_as_it_is(fleet: Fleet) -> None:
+    script = "return redis.error_reply('EVIL\\27[31m\\7X boo')"
+    fleet.first.cli("EVAL", script, "0")
+
+    def look() -> str:
+        return invoke("get", fleet.first.ident, "--refresh", daemon=fleet.daemon).stdout
+
+    wait_until(lambda: "EVIL" in look(), what="the error to be counted")
+    assert "errorstat_EVIL\\x1b[31m\\x07X:count=1" in look().splitlines()
+    assert "\x1b" not in invoke("get", "--json", daemon=fleet.daemon).stdout

@@ -1,0 +1,35 @@
+"""`zinfo check`: validates a configuration file, and starts nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from zinfo.cli.app import FAILED, examples
+from zinfo.cli.output import emit
+from zinfo.cli.text import printable
+from zinfo.errors import ConfigError
+
+
+@click.command(epilog=examples("zinfo check zinfo.toml"))
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> None:
+    """Validate a configuration FILE.
+
+    Prints one line for each problem: file, key, what was found and what was expected. Environment
+    and flags are not looked at, and files that the configuration names are not opened.
+
+    Exit code 0: the file is right; 1: it is not.
+    """
+    from zinfo.config import check_file
+
+    try:
+        config = check_file(file)
+    except ConfigError as error:
+        for problem in error.problems:
+            emit(printable(problem))
+        click.get_current_context().exit(FAILED)
+    count = len(config.shards)
+    local = ", and the servers of its machine" if config.local.enabled else ""
+    emit(printable(f"{file}: ok, {count} shard{'' if count == 1 else 's'}{local}"))

@@ -1,0 +1,186 @@
+"""`zinfo get`: INFO from the daemon's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import click
+
+from zinfo.cli.app import examples
+from zinfo.cli.asking import DEFAULT_TIMEOUT, Daemon, asks_daemon
+from zinfo.cli.output import (
+    coloured_state,
+    echo_json,
+    emit,
+    field_lines,
+    note,
+    seconds,
+    text_or_nothing,
+)
+from zinfo.cli.text import printable
+from zinfo.errors import NotPolledError, ZinfoError
+
+if TYPE_CHECKING:
+    from zinfo.client import Client
+    from zinfo.client.updates import Info
+
+_REFRESH_TIMEOUT = 10.0  # seconds; shards that do not answer keep the daemon waiting
+
+
+def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
+    labels = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"found {pair!r}, expected NAME=VALUE")
+        labels[name] = value
+    return labels
+
+
+@click.command(
+    epilog=examples(
+        "zinfo get                                    all shards, all fields",
+        "zinfo get 127.0.0.1:6379 --section memory    one section of one shard",
+        "zinfo get --key used_memory --key maxmemory",
+        "zinfo get --key db --prefix                  all fields that begin with db",
+        "zinfo get --label role=cache --max-age 5     of some shards, if recent",
+        "zinfo get 127.0.0.1:6379 --refresh           polled now, for this",
+        "zinfo get --json | jq '.meta.shard_identifier, .used_memory'",
+    )
+)
+@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
+@click.option("--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable.")
+@click.option("--prefix", is_flag=True, help="Each --key is the beginning of field names.")
+@click.option(
+    "--section",
+    "sections",
+    metavar="NAME",
+    multiple=True,
+    help="Only this section, as the server calls it (memory, commandstats, ...). Repeatable.",
+)
+@click.option(
+    "--label",
+    "labels",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_labels,
+    help="Only shards with this label. Repeatable: all of them.",
+)
+@click.option(
+    "--max-age",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Leave out INFO that is older; 0 takes any.",
+)
+@click.option(
+    "--refresh",
+    is_flag=True,
+    help=f"Have shards polled now, whose INFO is older than --max-age. Waits up to "
+    f"{_REFRESH_TIMEOUT:g} s where --timeout does not say.",
+)
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Go on where a SHARD is unknown or was never polled; its entry has the error.",
+)
+@asks_daemon
+def get(
+    daemon: Daemon,
+    shard_ids: tuple[str, ...],
+    keys: tuple[str, ...],
+    prefix: bool,
+    sections: tuple[str, ...],
+    labels: Mapping[str, str],
+    max_age: float,
+    refresh: bool,
+    partial: bool,
+) -> None:
+    """Show the newest INFO of each SHARD, or of all that were polled.
+
+    It comes from the daemon's cache; no server is asked, except with --refresh. The line above the
+    fields tells id, state, role, version and age.
+
+    With --json: for each shard an object of field to value, with "meta" beside the fields:
+    shard_identifier, info_age (seconds), state, revision, time.
+    """
+    if prefix and not keys:
+        raise click.UsageError("--prefix says how to take --key, and there is none")
+    with daemon.client(_REFRESH_TIMEOUT if refresh else DEFAULT_TIMEOUT) as client:
+        pages = client.iter_infos(
+            shard_ids,
+            keys=keys,
+            prefix_matching=prefix,
+            sections=sections,
+            labels=labels,
+            max_age=max_age,
+            refresh=refresh,
+            allow_partial=partial,
+        )
+        tally = _Tally()
+        try:
+            if daemon.json:
+                for entry in tally.counted(pages):
+                    echo_json(entry)
+            else:
+                _echo_text(tally.counted(pages), client)
+        except NotPolledError as error:
+            raise ZinfoError(f"{error}: no poll succeeded; `zinfo shards` says why") from error
+    if not tally.entries:
+        note("no shard has INFO that matches; `zinfo shards` lists them all")
+    elif tally.infos and not tally.fields:
+        note("no field matches --key and --section")
+
+
+class _Tally:
+    """How much of an answer there was.
+
+    Attributes:
+        entries: shards in it.
+        infos: those of them that have INFO, and no error.
+        fields: fields of all of them.
+    """
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.infos = 0
+        self.fields = 0
+
+    def counted(self, pages: Iterable[list[Info]]) -> Iterator[Info]:
+        """Count entries on their way."""
+        for entry in chain.from_iterable(pages):
+            meta = entry["meta"]
+            assert isinstance(meta, dict)
+            self.entries += 1
+            self.infos += "error" not in meta
+            self.fields += len(entry) - 1
+            yield entry
+
+
+def _echo_text(entries: Iterable[Info], client: Client) -> None:
+    """Print each entry below a heading, with a blank line between them."""
+    shards: dict[str, Mapping[str, object]] | None = None
+    for entry in entries:
+        lines = [] if shards is None else [""]
+        if shards is None:
+            shards = {shard["id"]: shard for shard in client.shards()}
+        meta = entry.pop("meta")
+        assert isinstance(meta, dict)
+        lines.append(_heading(meta, shards.get(str(meta["shard_identifier"]), {})))
+        for name, value in entry.items():
+            lines += field_lines(name, value)
+        emit("\n".join(lines))
+
+
+def _heading(meta: Mapping[str, object], shard: Mapping[str, object]) -> str:
+    parts = [click.style(printable(str(meta["shard_identifier"])), bold=True)]
+    if "state" in meta:
+        parts.append(coloured_state(str(meta["state"]), str(shard.get("reason") or "")))
+    if "error" in meta:
+        parts.append(click.style(printable(str(meta["error"])), fg="red"))
+    else:
+        parts += [text_or_nothing(shard.get(name)) for name in ("role", "version")]
+        parts.append(f"{seconds(meta.get('info_age'))} old")
+    return "# " + "  ".join(parts)

@@ -1,0 +1,92 @@
+"""What `watch` and `events` print: one line for each event, change, or break in the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from zinfo.cli.changes import UNKNOWN, Change
+from zinfo.cli.output import (
+    NOTHING,
+    STATE_COLOURS,
+    echo_json,
+    emit,
+    text_or_nothing,
+    value_text,
+    when,
+)
+from zinfo.cli.text import printable
+
+if TYPE_CHECKING:
+    from zinfo.client import Event
+
+NOT_SEEN = "?"
+"""Stands where the old value is not known."""
+
+
+def echo_event(event: Event, *, json: bool) -> None:
+    """Print an event."""
+    if json:
+        echo_json({"update": "event", **asdict(event)})
+        return
+    text = click.style(printable(event.type), fg=STATE_COLOURS.get(event.type), bold=True)
+    if event.reason:
+        text += f" ({printable(event.reason)})"
+    if event.type == event.new:  # the state is the event's name
+        text += f", was {text_or_nothing(event.old)}" if event.old else ""
+    elif event.old != event.new and event.old and event.new:
+        text += f": {printable(event.old)} -> {printable(event.new)}"
+    if event.message:
+        text += f": {printable(event.message)}"
+    _echo(event.time, event.shard, f"#{event.number} {text}")
+
+
+def echo_change(change: Change, *, json: bool) -> None:
+    """Print a change of a field; of maps only the pairs that differ."""
+    if json:
+        value = {"update": "change", **asdict(change)}
+        if change.old is UNKNOWN:
+            del value["old"]
+        echo_json(value)
+        return
+    old, new = change.old, change.new
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        old, new = _without_same(old, new), _without_same(new, old)
+    text = f"{printable(change.field)}: {_side(old)} -> {_side(new)}"
+    _echo(change.time, change.shard, text)
+
+
+def echo_break(kind: str, time: float, shard: str | None, text: str, *, json: bool) -> None:
+    """Print that the stream is not whole.
+
+    Args:
+        kind: "gap", "stale", "restart" or "again" (after stale).
+        time: wall clock, seconds since the Unix epoch.
+        shard: whose; None for all.
+        text: one line for people.
+        json: as an object.
+    """
+    if json:
+        echo_json({"update": kind, "time": time, "shard": shard, "message": text})
+    else:
+        _echo(time, shard, click.style(f"{kind}: {printable(text)}", fg="yellow"))
+
+
+def _echo(time: float, shard: str | None, text: str) -> None:
+    shown = NOTHING if shard is None else click.style(printable(shard), fg="cyan")
+    emit(f"{when(time)} {shown} {text}")
+
+
+def _without_same(one: Mapping[str, object], other: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in one.items() if other.get(name) != value}
+
+
+def _side(value: object) -> str:
+    if value is UNKNOWN:
+        return NOT_SEEN
+    if value is None:
+        return NOTHING
+    return value_text(value) or '""'

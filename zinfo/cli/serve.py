@@ -1,0 +1,133 @@
+"""`zinfo serve`: the daemon, from the command line's point of view."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from zinfo.cli.app import FAILED, examples
+from zinfo.cli.logs import set_up_logging
+from zinfo.config import Config, environment_notes, load_config
+from zinfo.config.addresses import parse_shard_url
+from zinfo.config.types import LogFormat, LogLevel
+from zinfo.errors import EnvironmentNotReadyError
+
+logger = logging.getLogger(__name__)
+
+Flags = Mapping[str, tuple[str, object]]
+
+
+def _choices(annotated: object) -> list[str]:
+    return list(get_args(get_args(annotated)[0]))
+
+
+@click.command(
+    epilog=examples(
+        "zinfo serve",
+        "zinfo serve --shard redis://db-1:6379 --shard redis://db-2:6379",
+        "zinfo serve --config /etc/zinfo.toml --log-format json",
+        "ZINFO_SHARDS='redis://zinfo:secret@db-1:6379' zinfo serve --local",
+    )
+)
+@click.option(
+    "--config",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Read this TOML file; `zinfo check FILE` validates one.",
+)
+@click.option(
+    "--shard",
+    "shards",
+    metavar="URL",
+    multiple=True,
+    help="Watch this server: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH. "
+    "May be repeated. Passwords are better in the file (password_file) or in ZINFO_SHARDS: "
+    "a command line can be seen by everybody on the machine.",
+)
+@click.option(
+    "--local",
+    is_flag=True,
+    default=None,
+    help="Watch every redis-server, valkey-server and keydb-server process of this machine; "
+    "so it does without this where no shards are given.",
+)
+@click.option(
+    "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]."
+)
+@click.option("--pub", metavar="ENDPOINT", help="Publish here. [default: tcp://127.0.0.1:9737].")
+@click.option(
+    "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here, too. [default: off]."
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(_choices(LogFormat)),
+    help="How the log is written. [default: text]",
+)
+@click.option("--log-level", type=click.Choice(_choices(LogLevel)), help="[default: info]")
+def serve(
+    file: Path | None,
+    shards: tuple[str, ...],
+    local: bool | None,
+    query: str | None,
+    pub: str | None,
+    xmlrpc: str | None,
+    log_format: str | None,
+    log_level: str | None,
+) -> None:
+    """Run the daemon: poll servers, keep their INFO, publish it, answer queries.
+
+    What is set where: file, then environment (ZINFO_POLL_TIMEOUT=2, ...), then these options; the
+    later one wins, shards add up. With no shards anywhere it watches the servers of this machine.
+
+    SIGHUP reads the file again; SIGTERM and Ctrl-C end the daemon in order, with exit code 0. The
+    log goes to stderr. Exit code 1: it could not start or go on; 2: the configuration is wrong.
+    """
+    flags: Flags = {
+        "--shard": ("shards", shards or None),
+        "--local": ("local.enabled", local),
+        "--query": ("query.endpoint", query),
+        "--pub": ("bus.endpoint", pub),
+        "--xmlrpc": ("xmlrpc.listen", xmlrpc),
+        "--log-format": ("log.format", log_format),
+        "--log-level": ("log.level", log_level),
+    }
+    load = partial(_load, file, flags)
+    config = load()
+    set_up_logging(config.log.format, config.log.level)
+    _say_what_is_odd(config, shards)
+    # Only now, as a wrong configuration is told sooner without it.
+    from zinfo.daemon import Daemon
+
+    try:
+        code = Daemon(config).run(reload=load)
+    except EnvironmentNotReadyError as error:
+        logger.critical("cannot start: %s", error)
+        code = FAILED
+    click.get_current_context().exit(code)
+
+
+def _load(file: Path | None, flags: Flags) -> Config:
+    config = load_config(file, os.environ, flags)
+    local = config.local
+    if config.shards or "enabled" in local.model_fields_set:
+        return config
+    return config.model_copy(update={"local": local.model_copy(update={"enabled": True})})
+
+
+def _say_what_is_odd(config: Config, shards: tuple[str, ...]) -> None:
+    for note in environment_notes(os.environ, config):
+        logger.warning("%s", note)
+    if any(parse_shard_url(url).password for url in shards):
+        logger.warning(
+            "--shard: found a password, which process lists show; "
+            "better: password_file in a --config FILE, or ZINFO_SHARDS in the environment"
+        )
+    if not config.shards and not config.local.enabled:
+        logger.warning("no shards, and local.enabled is false: there is nothing to watch")

@@ -1,0 +1,84 @@
+"""`zinfo shards`: which shards there are, and how they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from zinfo.cli.app import examples, verbatim
+from zinfo.cli.asking import Daemon, asks_daemon
+from zinfo.cli.output import (
+    coloured_state,
+    echo_json,
+    echo_table,
+    emit,
+    note,
+    seconds,
+    text_or_nothing,
+)
+from zinfo.cli.text import printable
+
+_COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
+
+
+@click.command(
+    epilog=verbatim(
+        "Columns",
+        "STATE     new, up, loading, busy or down, and why",
+        "INTERVAL  time between two polls at present: short for a busy shard",
+        "AGE       time since its newest INFO",
+        "REVISION  how often it was polled with success",
+    )
+    + "\n\n"
+    + examples(
+        "zinfo shards",
+        "zinfo shards --json | jq -r 'select(.state != \"up\") | .id'",
+        "zinfo shards --connect tcp://zinfo-1:9736",
+    )
+)
+@asks_daemon
+def shards(daemon: Daemon) -> None:
+    """List the shards that the daemon watches.
+
+    What the last failed poll of a shard said comes below the table, until a poll succeeds.
+
+    With --json: an object for each shard; interval and age are in seconds.
+    """
+    with daemon.client() as client:
+        found = client.shards()
+    if daemon.json:
+        for shard in found:
+            echo_json(shard)
+    elif found:
+        _echo_table(found)
+    else:
+        note("the daemon watches no shard")
+
+
+def _echo_table(found: list[dict[str, object]]) -> None:
+    rows = [_row(shard) for shard in found]
+    last = len(_COLUMNS)
+    if not any(row[-1] for row in rows):
+        last -= 1  # nobody uses labels
+    echo_table(_COLUMNS[:last], [row[:last] for row in rows])
+    failing = [shard for shard in found if shard.get("error")]
+    if failing:
+        emit()
+    for shard in failing:
+        emit(printable(f"{shard.get('id')}: {shard.get('error')}"))
+
+
+def _row(shard: Mapping[str, object]) -> list[str]:
+    labels = shard.get("labels")
+    pairs = labels.items() if isinstance(labels, Mapping) else ()
+    return [
+        text_or_nothing(shard.get("id")),
+        coloured_state(str(shard.get("state")), str(shard.get("reason") or "")),
+        text_or_nothing(shard.get("role")),
+        text_or_nothing(shard.get("version")),
+        seconds(shard.get("interval")),
+        seconds(shard.get("age")),
+        text_or_nothing(shard.get("revision")),
+        printable(" ".join(f"{name}={value}" for name, value in pairs)),
+    ]
