@@ -1,0 +1,31 @@
+"""Becomes a command that dies with the process that started it: `launch.py PARENT_PID COMMAND ...`.
+
+A file that is run, not imported. It takes the place of a `preexec_fn`, which Python may deadlock on
+in a process with threads. Only Linux can do this; elsewhere the keeper has to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1  # prctl(2): a signal for this process when its parent ends; execve keeps it
+
+
+def main() -> None:
+    """Ask the kernel for SIGKILL at the parent's death, then become the command."""
+    parent, *command = sys.argv[1:]
+    with contextlib.suppress(OSError, AttributeError):  # no prctl here
+        unused = ctypes.c_ulong(0)
+        signal_number = ctypes.c_ulong(signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number, unused, unused, unused)
+    if os.getppid() != int(parent):
+        sys.exit("the parent is dead already")
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

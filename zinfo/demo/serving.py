@@ -1,0 +1,102 @@
+"""The daemon of the demo: `zinfo serve` in a process of its own, as anybody would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import zinfo
+from zinfo.demo.children import Children
+from zinfo.errors import EnvironmentNotReadyError
+
+_ANY_PORT = "tcp://127.0.0.1:*"
+_START_SECONDS = 20.0  # for the daemon to listen; Python may have to compile its modules first
+_LOOK_SECONDS = 0.02  # between two looks into its log
+_ADDRESSES = re.compile(r"queries at (?P<query>\S+), bus at (?P<bus>[^\s;,]+)")
+
+
+class ServingDaemon:
+    """A `zinfo serve` that watches some servers.
+
+    Args:
+        children: starts it, and ends it at the end.
+        urls: of the servers.
+
+    Attributes:
+        query: endpoint that answers queries; "" until `wait` returned.
+        bus: endpoint that publishes; likewise.
+    """
+
+    def __init__(self, children: Children, urls: Sequence[str]) -> None:
+        self.query = ""
+        self.bus = ""
+        self._children = children
+        self._log = children.directory / "zinfo.log"
+        command = [sys.executable, "-m", "zinfo", "serve", "--log-format", "json"]
+        command += ["--query", _ANY_PORT, "--pub", _ANY_PORT]
+        for url in urls:
+            command += ["--shard", url]
+        self._process = children.start(command, self._log, _environment())
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._process.poll() is None
+
+    def wait(self, ended: Callable[[], bool]) -> None:
+        """Wait until it listens, or until `ended()`.
+
+        Raises:
+            EnvironmentNotReadyError: it ended, or did not listen in time; with its last words.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while not ended():
+            alive = self.running  # before the look: its last words are complete then
+            for message in self._messages():
+                if found := _ADDRESSES.search(message):
+                    self.query, self.bus = found["query"], found["bus"]
+                    return
+            if not alive or time.monotonic() > deadline:
+                raise EnvironmentNotReadyError(f"the daemon does not start; {self.last_words()}")
+            time.sleep(_LOOK_SECONDS)
+
+    def last_words(self) -> str:
+        """Return how it ended, where it did, and the last line of its log."""
+        code = self._process.poll()
+        end = "" if code is None else f"exit code {code}, "
+        return f"{end}last words: {(self._messages() or ['none'])[-1]}"
+
+    def stop(self) -> None:
+        """Let it close in order."""
+        self._children.end(self._process)
+
+    def _messages(self) -> list[str]:
+        lines = self._log.read_text(errors="replace").splitlines()
+        return [_message(line) for line in lines if line.strip()]
+
+
+def _message(line: str) -> str:
+    """Return what a line of a JSON log says; the line itself where it is none."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    return str(record.get("message", line)) if isinstance(record, dict) else line
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the daemon: the demo is not to be configured from outside.
+
+    It runs in another directory than this process, so it may need help to find the same zinfo.
+    """
+    environ = {name: text for name, text in os.environ.items() if not name.startswith("ZINFO_")}
+    home = Path(zinfo.__file__).absolute().parent.parent
+    if home.name not in ("site-packages", "dist-packages"):
+        paths = [path for path in environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        environ["PYTHONPATH"] = os.pathsep.join([*paths, str(home)])
+    return environ
