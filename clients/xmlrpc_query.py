@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Ask a zinfo daemon's XML-RPC door for the INFO of shards: one JSON object a line.
+
+Needs Python, nothing else. The door is open where the daemon was told so, for example with
+`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/doors.md says what it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import signal
+import sys
+import xmlrpc.client
+
+EXAMPLES = """examples:
+  xmlrpc_query.py                                     every shard that has been polled, all fields
+  xmlrpc_query.py --key role --key used_memory        two fields of each
+  xmlrpc_query.py --key db --prefix 127.0.0.1:6379    the databases of one shard
+
+exit codes: 0 done, 1 no answer or a fault, 2 wrong usage
+"""
+
+
+def main() -> int:
+    """Run the program; return its exit code."""
+    parser = argparse.ArgumentParser(
+        description="Print the INFO of shards, as a zinfo daemon has it, through XML-RPC.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("shards", nargs="*", metavar="SHARD", help="only these shards")
+    parser.add_argument("--key", action="append", default=[], help="only this field; repeatable")
+    parser.add_argument("--prefix", action="store_true", help="keys are beginnings of names")
+    parser.add_argument(
+        "--connect",
+        metavar="URL",
+        default="http://127.0.0.1:50051/",
+        help="of the XML-RPC door [http://127.0.0.1:50051/]",
+    )
+    options = parser.parse_args()
+    if not options.connect.startswith("http://"):
+        parser.error(f"--connect {options.connect}: expected a URL that starts with http://")
+    try:
+        with xmlrpc.client.ServerProxy(options.connect) as door:
+            # XML-RPC has no arguments by name: a struct after the others holds them.
+            infos = door.GetInfos(options.shards, options.key, {"prefix_matching": options.prefix})
+    except xmlrpc.client.Fault as fault:
+        print(f"xmlrpc_query.py: {fault.faultString}", file=sys.stderr)
+        return 1
+    except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+        print(f"xmlrpc_query.py: no answer at {options.connect}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    assert isinstance(infos, list)
+    for info in infos:
+        print(json.dumps(info))
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `xmlrpc_query.py | head` ends quietly
+    sys.exit(main())
