@@ -1,0 +1,1 @@
+"""Whole stories, on many real servers at once."""

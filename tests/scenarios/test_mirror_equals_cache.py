@@ -1,0 +1,222 @@
+"""A Mirror equals the daemon's cache, field by field, whatever happened before."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from tests.daemons import ROOT, RunningDaemon
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Mirror
+
+SERVERS = 5
+QUICK = {
+    "ZINFO_POLL_MIN_INTERVAL": "0.05",
+    "ZINFO_POLL_MAX_INTERVAL": "0.3",
+    "ZINFO_POLL_INTERVAL_STEP": "0.05",
+}
+
+
+@contextlib.contextmanager
+def under_load(servers: list[RealServer]) -> Iterator[None]:
+    """Change many fields of all servers all the time."""
+    over = threading.Event()
+
+    def work() -> None:
+        clients = [redis.Redis(port=server.port) for server in servers]
+        dice = random.Random(1)
+        while not over.is_set():
+            name = f"k{dice.randrange(50)}"
+            command: list[Any] = dice.choice(
+                [
+                    ["SET", name, "x" * dice.randrange(1000)],
+                    ["GET", name],
+                    ["DEL", name],
+                    ["LPUSH", "list", "v"],
+                    ["SELECT", dice.randrange(3)],
+                    ["FLUSHDB"],
+                    ["GET"],  # an error
+                ]
+            )
+            with contextlib.suppress(redis.RedisError):
+                dice.choice(clients).execute_command(*command)
+            over.wait(0.002)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def servers() -> Iterator[list[RealServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(RealServer()) for _ in range(SERVERS)]
+
+
+def cache(daemon: RunningDaemon) -> dict[str, tuple[int, Any]]:
+    entries: Any = daemon.ask("snapshot").body
+    return {entry["shard"]: (entry["revision"], entry["info"]) for entry in entries}
+
+
+def compare(mirror: Mirror, daemon: RunningDaemon) -> int:
+    """Compare what both hold at the same revision; returns how many shards that was."""
+    theirs = cache(daemon)
+    assert set(mirror) <= set(theirs)
+    same = 0
+    deadline = time.monotonic() + 2
+    for shard_id, (revision, info) in theirs.items():
+        while time.monotonic() < deadline:  # the delta may be a moment behind the reply
+            view = mirror.view(shard_id)
+            if view.revision >= revision:
+                break
+            time.sleep(0.002)
+        if view.fresh and view.revision == revision:
+            assert view.info is not None
+            assert view.info == info, f"{shard_id} differs at revision {revision}"
+            assert list(map(type, view.info.values())) == list(map(type, info.values()))
+            same += 1
+    return same
+
+
+def equal_for_a_while(mirror: Mirror, daemon: RunningDaemon, least: int = 30) -> None:
+    """Compare until so many shards were compared at equal revisions."""
+    compared = 0
+    deadline = time.monotonic() + 30
+    while compared < least:
+        assert time.monotonic() < deadline, f"only {compared} comparisons"
+        compared += compare(mirror, daemon)
+
+
+def fresh(mirror: Mirror, count: int = SERVERS) -> bool:
+    return not mirror.stale and len(mirror) == count and not mirror.stale_shards
+
+
+def test_joined_at_any_moment_under_load(servers: list[RealServer]) -> None:
+    with (
+        under_load(servers),
+        RunningDaemon([s.url for s in servers], environ=QUICK) as daemon,
+    ):
+        daemon.wait_polled(SERVERS)
+        for _ in range(5):
+            with Mirror(daemon.query) as mirror:
+                mirror.wait_ready(10)
+                equal_for_a_while(mirror, daemon, 10)
+            time.sleep(random.random() * 0.2)  # the moment, not a readiness check
+
+
+def test_after_the_daemon_was_killed_and_restarted(servers: list[RealServer]) -> None:
+    with (
+        under_load(servers),
+        RunningDaemon([s.url for s in servers], environ=QUICK) as daemon,
+        Mirror(daemon.query) as mirror,
+    ):
+        mirror.wait_ready(10)
+        wait_until(lambda: fresh(mirror), what="all shards")
+        epoch = mirror.epoch
+        daemon.kill()
+        wait_until(lambda: mirror.stale, what="the mirror to say stale")
+        daemon.start()
+        wait_until(lambda: mirror.epoch != epoch and fresh(mirror), 20, what="a fresh mirror")
+        equal_for_a_while(mirror, daemon)
+
+
+@pytest.mark.timeout(180)
+def test_after_the_daemon_was_stopped_for_ten_seconds(servers: list[RealServer]) -> None:
+    with (
+        under_load(servers),
+        RunningDaemon([s.url for s in servers], environ=QUICK) as daemon,
+        Mirror(daemon.query) as mirror,
+    ):
+        mirror.wait_ready(10)
+        wait_until(lambda: fresh(mirror), what="all shards")
+        daemon.suspend()
+        begun = time.monotonic()
+        wait_until(lambda: mirror.stale, 6, what="the mirror to say stale")
+        wait_until(lambda: time.monotonic() - begun > 10, 15, what="ten seconds")
+        assert mirror.stale
+        daemon.resume()
+        wait_until(lambda: fresh(mirror), 20, what="a fresh mirror")
+        equal_for_a_while(mirror, daemon)
+
+
+MIRROR_PROGRAM = """
+import json, sys
+from zinfo.client import Mirror
+with Mirror(sys.argv[1]) as mirror:
+    mirror.wait_ready(10)
+    for line in sys.stdin:
+        views = {shard: mirror.view(shard) for shard in mirror}
+        held = {shard: [view.revision, view.info, view.fresh] for shard, view in views.items()}
+        print(json.dumps([mirror.stale, held]), flush=True)
+"""
+
+
+class MirrorProcess:
+    """A Mirror in a process of its own, which can be stopped."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", MIRROR_PROGRAM, endpoint],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def look(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether it says stale, and what it holds by shard: revision, INFO, fresh."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write("look\n")
+        self.process.stdin.flush()
+        stale, held = json.loads(self.process.stdout.readline())
+        return stale, held
+
+    def close(self) -> None:
+        """End it."""
+        self.process.communicate(timeout=10)
+
+
+@pytest.mark.timeout(180)
+def test_after_the_mirror_was_stopped_for_ten_seconds(servers: list[RealServer]) -> None:
+    few = {**QUICK, "ZINFO_BUS_HIGH_WATER_MARK": "20"}  # so that much is lost meanwhile
+    with (
+        under_load(servers),
+        RunningDaemon([s.url for s in servers], environ=few) as daemon,
+        contextlib.closing(MirrorProcess(daemon.query)) as mirror,
+    ):
+        daemon.wait_polled(SERVERS)
+
+        def is_fresh() -> bool:
+            stale, held = mirror.look()
+            return not stale and len(held) == SERVERS and all(view[2] for view in held.values())
+
+        wait_until(is_fresh, 20, what="a fresh mirror")
+        mirror.process.send_signal(signal.SIGSTOP)
+        begun = time.monotonic()
+        wait_until(lambda: time.monotonic() - begun > 10, 15, what="ten seconds")
+        mirror.process.send_signal(signal.SIGCONT)
+        compared, deadline = 0, time.monotonic() + 30
+        while compared < 20 or not is_fresh():
+            assert time.monotonic() < deadline, f"{compared} comparisons"
+            theirs = cache(daemon)
+            for shard_id, (revision, info, shard_fresh) in mirror.look()[1].items():
+                if shard_fresh and revision == theirs[shard_id][0]:
+                    assert info == theirs[shard_id][1], f"{shard_id} differs at {revision}"
+                    compared += 1
