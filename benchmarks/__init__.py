@@ -1,0 +1,1 @@
+"""What zinfo costs, measured beside what one would build without it. README.md tells the method."""

@@ -1,0 +1,38 @@
+"""Which cores a process may run on: what is measured has one to itself, all else has the rest."""
+
+from __future__ import annotations
+
+import enum
+import os
+
+
+def _all() -> list[int]:
+    # Python for macOS has none of this.
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+_ALL = _all()
+
+
+class Cores(enum.Enum):
+    """Where a process may run; all the same on a machine with one core, or that cannot tell."""
+
+    MEASURED = "measured"  # the first core
+    OTHERS = "others"  # all but the first: servers, clients, load
+    ANY = "any"
+
+    @property
+    def numbers(self) -> list[int]:
+        """The cores' numbers."""
+        if self is Cores.ANY or len(_ALL) < 2:
+            return _ALL
+        return _ALL[:1] if self is Cores.MEASURED else _ALL[1:]
+
+    def hold(self, pid: int) -> None:
+        """Keep a process, whose threads are yet to be started, on these cores.
+
+        Args:
+            pid: the process; 0 for this one.
+        """
+        if _ALL:
+            os.sched_setaffinity(pid, self.numbers)

@@ -1,0 +1,51 @@
+"""What does it cost to refresh a shard and deliver its INFO, beside redis_exporter?"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Collection
+from typing import Any
+
+from benchmarks.cores import Cores
+from benchmarks.delivery import micros, turn_with_subscriber
+from benchmarks.exporter import MISSING, PROGRAM, running_exporter
+from benchmarks.figures import Figure, Pair, compared
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+
+NUMBERS = ("10",)
+
+
+def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
+    """Measure the CPU time of polls that go to a subscriber whole, and that of scrapes."""
+    if shutil.which(PROGRAM) is None:
+        return [Figure("10", skipped=MISSING)]
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.shards))
+        exporter = stack.enter_context(running_exporter())
+        options: dict[str, Any] = {
+            "shards": scale.shards,
+            "interval": scale.interval(scale.shards),
+        }
+        daemon = stack.enter_context(
+            Side("zinfo_daemon", cores=Cores.MEASURED, urls=servers.urls, **options)
+        )
+        listener = stack.enter_context(Side("listener", gevent=False, bus=daemon.started["bus"]))
+        ours, theirs = [], []
+        for number in range(1, scale.rounds + 1):
+            ours.append(turn_with_subscriber(daemon, listener, "info", scale.seconds))
+            theirs.append(exporter.turn(servers.urls, scale.seconds))
+            say(
+                f"exporter_cost: round {number} of {scale.rounds}: zinfo {micros(ours[-1]):.1f}, "
+                f"redis_exporter {micros(theirs[-1]):.1f} us of CPU a shard"
+            )
+    each = Pair([micros(cost) for cost in ours], [micros(cost) for cost in theirs])
+    turns = {"zinfo": ours, "redis_exporter": theirs}
+    return [compared("10", each, "us", servers=servers.facts, turns=turns)]
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

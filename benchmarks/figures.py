@@ -1,0 +1,114 @@
+"""What was measured: a figure for each line of the table."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.targets import TARGETS, Target
+
+
+@dataclass
+class Figure:
+    """One measured line of the table.
+
+    Attributes:
+        number: the target's.
+        values: one for each round.
+        cpu: the same comparison by CPU time, where `values` are of the wall clock: on a machine
+            that is busy with other things, it says more.
+        note: absolute figures in words, for the table.
+        detail: whatever else was measured, for the results.
+        skipped: why there are no values; empty where there are.
+    """
+
+    number: str
+    values: Sequence[float] = ()
+    cpu: Sequence[float] = ()
+    note: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+    skipped: str = ""
+
+    @property
+    def target(self) -> Target:
+        """What it is to reach."""
+        return TARGETS[self.number]
+
+    @property
+    def value(self) -> float:
+        """The median of the rounds."""
+        return statistics.median(self.values)
+
+    @property
+    def steady(self) -> float:
+        """What a busy machine disturbs least: by CPU time, where there is that."""
+        return statistics.median(self.cpu or self.values)
+
+    def as_map(self) -> dict[str, Any]:
+        """Return it for a JSON file."""
+        target = self.target
+        common = {"measure": target.measure, "target": target.bound, "unit": target.unit}
+        if self.skipped:
+            return {**common, "skipped": self.skipped}
+        return {
+            **common,
+            "median": self.value,
+            "met": target.met_by(self.value),
+            "rounds": list(self.values),
+            "steady": self.steady,
+            **({"detail": self.detail} if self.detail else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What was measured of both sides, a value for each round.
+
+    Attributes:
+        ours: of zinfo.
+        theirs: of what it is compared with.
+    """
+
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+
+    def ratios(self) -> list[float]:
+        """Return zinfo's values over the other's, round by round."""
+        return [one / other for one, other in zip(self.ours, self.theirs, strict=True)]
+
+    def in_words(self, unit: str) -> str:
+        """Return the medians of both."""
+        ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
+        return f"{short(ours)} / {short(theirs)} {unit}"
+
+    def as_map(self) -> dict[str, list[float]]:
+        """Return it for a JSON file."""
+        return {"ours": self.ours, "theirs": self.theirs}
+
+
+def compared(
+    number: str, measured: Pair, unit: str, *, cpu: Pair | None = None, **detail: Any
+) -> Figure:
+    """Return the figure of a comparison.
+
+    Args:
+        number: the target's.
+        measured: what is compared.
+        unit: of that.
+        cpu: CPU time for the same, where `measured` is of the wall clock.
+        **detail: whatever else was measured.
+    """
+    figure = Figure(number, measured.ratios(), note=measured.in_words(unit))
+    figure.detail = {unit: measured.as_map(), **detail}
+    if cpu is not None:
+        # Half the time for each is twice as many in a second.
+        figure.cpu = [1 / one if figure.target.at_least else one for one in cpu.ratios()]
+        figure.detail["us of CPU"] = cpu.as_map()
+    return figure
+
+
+def short(value: float) -> str:
+    """Return a number with as many digits as mean something."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,165 @@
+"""Put a stated load on a running daemon, and tell how it bears it: to size a machine.
+
+It connects to the daemon's query endpoint, and for --subscribers to the bus that the daemon tells.
+Every answer is checked. Exit code: 0 all answers were right, 1 one was wrong or none came, 2 usage.
+
+A mix is made of: {names}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.cores import Cores
+from benchmarks.load_report import daemon, lines, queries, subscribers
+from benchmarks.questions import NAMES
+from benchmarks.side import Side, SideError
+from zinfo.client import Client
+from zinfo.errors import NotPolledError, ZinfoError
+from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
+
+KINDS = ("delta", "info", "event")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    given = _parser().parse_args(words)
+    try:
+        result = put_load(given)
+    except (ZinfoError, SideError) as error:
+        print(f"load: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(result, indent=1) if given.json else "\n".join(lines(result)))
+    asked, followed = result["queries"], result["subscribers"]
+    wrong = sum(one.get("wrong", 0) for one in (asked, followed))
+    if wrong:
+        print(f"load: {wrong} wrong", *asked.get("examples", ()), sep="\n  ", file=sys.stderr)
+    return 1 if wrong or (asked and not asked["times"]) else 0
+
+
+def put_load(given: argparse.Namespace) -> dict[str, Any]:
+    """Put the load on the daemon, and return all that was seen."""
+    processes = min(given.processes, given.clients)
+    share, more = divmod(given.clients, processes) if processes else (0, 0)
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(Client(given.endpoint))
+        before = client.stats()
+        askers = [
+            stack.enter_context(
+                Side(
+                    "asker",
+                    gevent=False,
+                    cores=Cores.ANY,
+                    endpoint=given.endpoint,
+                    clients=share + (number < more),
+                    rate=given.rate * (share + (number < more)) / given.clients,
+                    mix=given.mix,
+                    seed=number,
+                )
+            )
+            for number in range(processes)
+        ]
+        followers = [
+            stack.enter_context(
+                Side(
+                    "follower",
+                    gevent=False,
+                    cores=Cores.ANY,
+                    endpoint=given.endpoint,
+                    bus=given.bus,
+                    kinds=given.kinds,
+                )
+            )
+            for _ in range(given.subscribers)
+        ]
+        if any(not side.started["shards"] for side in askers):
+            raise NotPolledError("it has polled no shard yet, so there is nothing to ask for")
+        for side in followers:
+            side.tell("follow", seconds=given.seconds)
+        for side in askers:
+            side.tell("ask", seconds=given.seconds)
+        asked = [side.wait() for side in askers]
+        followed = [side.wait() for side in followers]
+        after = client.stats()
+    return {
+        "endpoint": given.endpoint,
+        "queries": queries(asked, given.clients, given.rate),
+        "subscribers": subscribers(followed),
+        "daemon": daemon(before, after),
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    words = (__doc__ or "").format(names="; ".join(f"{one} ({NAMES[one]})" for one in NAMES))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=words)
+    parser.add_argument("endpoint", nargs="?", default=DEFAULT_QUERY_ENDPOINT, help="[%(default)s]")
+    parser.add_argument(
+        "--bus", metavar="ENDPOINT", help="of the bus, where not as the daemon says"
+    )
+    cores = len(Cores.ANY.numbers) or os.cpu_count() or 1
+    for name, default, what in (
+        ("clients", 4, "that ask"),
+        ("processes", cores, "that the clients are in"),
+        ("subscribers", 0, "to all shards"),
+    ):
+        words = f"{what} [%(default)s]"
+        parser.add_argument(f"--{name}", type=_count, default=default, metavar="N", help=words)
+    parser.add_argument(
+        "--rate", type=_rate, default=0.0, metavar="N", help="questions a second; 0: flat out [0]"
+    )
+    parser.add_argument(
+        "--mix", type=_mix, default="one=7,field=2,ping=1", metavar="MIX", help="[%(default)s]"
+    )
+    parser.add_argument(
+        "--kinds", type=_kinds, default="delta,event", metavar="KINDS", help="[%(default)s]"
+    )
+    parser.add_argument(
+        "--seconds", type=_seconds, default=10.0, metavar="S", help="how long [%(default)s]"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not 0 <= int(text) <= 1000:
+        raise ValueError(text)
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    if not 0 <= float(text) <= 1_000_000:
+        raise ValueError(text)
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    if not 0 < float(text) <= 86_400:
+        raise ValueError(text)
+    return float(text)
+
+
+def _mix(text: str) -> dict[str, float]:
+    mix = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        if name not in NAMES or float(weight or 1) <= 0:
+            raise argparse.ArgumentTypeError(f"{part}: expected NAME=WEIGHT of {', '.join(NAMES)}")
+        mix[name] = float(weight or 1)
+    return mix
+
+
+def _kinds(text: str) -> list[str]:
+    kinds = text.split(",")
+    if set(kinds) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"{text}: expected some of {','.join(KINDS)}")
+    return kinds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""When more polls are due than one core can do: is the lack shared evenly, and all else in time?"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Collection
+from statistics import mean
+from typing import Any
+
+from benchmarks.behaviour import Figures, asked, asking
+from benchmarks.cores import Cores
+from benchmarks.figures import Figure
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+from zinfo.client import Client
+
+NUMBERS = ("g1", "g2", "g3", "g4")
+
+_INTERVAL = 0.1  # seconds; ten times as many polls as one core is made for
+_SMOKE_INTERVAL = 0.001
+_SETTLE = 2  # turns' length until all intervals have stretched
+_WINDOW = 4  # turns' length that is looked at
+_HEARTBEAT = 1.0  # seconds, the daemon's default
+
+
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
+    """Measure how evenly shards are polled, and the times of heartbeats and questions."""
+    figures = Figures(wanted)
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.many))
+        say(f"overload: starting {scale.many} shards")
+        daemon = stack.enter_context(
+            Side(
+                "timed_daemon",
+                cores=Cores.MEASURED,
+                urls=servers.urls,
+                shards=scale.many,
+                interval=scale.interval(scale.many),
+            )
+        )
+        bus = daemon.started["bus"]
+        # The servers must not be the narrow place, so the daemon gets more to do for each poll.
+        everything = stack.enter_context(Side("listener", gevent=False, bus=bus))
+        everything.do("subscribe", topics=["z1/delta/", "z1/info/"])
+        beats = stack.enter_context(Side("listener", gevent=False, bus=bus))
+        beats.do("subscribe", topics=["z1/hb/"])
+        asker = asking(stack, daemon, rate=50)
+        daemon.do("every", interval=_INTERVAL if scale.many >= 10_000 else _SMOKE_INTERVAL)
+        daemon.do("watch", seconds=_SETTLE * scale.seconds)
+        beats.do("take")
+        before = daemon.do("revisions")["shards"]
+        p99, answers = asked(daemon, asker, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT))
+        after = daemon.do("revisions")["shards"]
+        came = beats.do("take")["beats"]
+        polls = [new - old for old, new in zip(before, after, strict=True)]
+        spread = {"fewest": min(polls), "mean": mean(polls), "most": max(polls)}
+        say(f"overload: polls of a shard: {spread}; {answers['lateness']}")
+        figures.add("g1", min(polls) / mean(polls), {**spread, **answers["lateness"]})
+        figures.add("g2", _latest(came))
+        figures.add("g3", p99, answers)
+        figures.add("g4", *_told(daemon))
+    return figures.all
+
+
+def _latest(beats: list[float]) -> float:
+    return 1000 * max(later - earlier - _HEARTBEAT for earlier, later in itertools.pairwise(beats))
+
+
+def _told(daemon: Side) -> tuple[int, dict[str, Any]]:
+    """Return in how many of three ways the daemon says that it is saturated; and what it says."""
+    with Client(daemon.started["query"]) as client:
+        stats = client.stats().get("saturation")
+        events = [event.message for event in client.events().events if event.type == "saturated"]
+    logged = [line for line in daemon.do("said")["lines"] if "saturat" in line]
+    told = {"stats": stats, "events": events[:3], "log": logged[:3]}
+    return sum(map(bool, (stats, events, logged))), told
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

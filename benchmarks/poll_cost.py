@@ -1,0 +1,91 @@
+"""What does a poll cost, beside one by redis-py and beside the bare read, and with subscribers?"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from typing import Any
+
+from benchmarks.cores import Cores
+from benchmarks.delivery import micros, turn_with_subscriber
+from benchmarks.figures import Figure, Pair, compared
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+
+NUMBERS = ("1", "2", "3", "4", "12")
+
+# Target: the case that it is about, and the case that it is compared with.
+_COMPARED = {
+    "1": ("zinfo", "plain"),
+    "2": ("zinfo, deltas", "plain"),
+    "3": ("zinfo, snapshots", "plain"),
+    "4": ("zinfo", "bare"),
+    "12": ("zinfo, many", "zinfo, few"),
+}
+_TOPICS = {"zinfo, deltas": "delta", "zinfo, snapshots": "info"}
+
+Turn = Callable[[], dict[str, Any]]
+
+
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
+    """Measure the CPU time that polls take."""
+    wanted = [number for number in NUMBERS if number in wanted]
+    cases = list(dict.fromkeys(case for number in wanted for case in _COMPARED[number]))
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.many))
+        say(f"poll_cost: {servers.facts}")
+        turns = dict(_cases(stack, servers.urls, scale, cases))
+        costs: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for number in range(1, scale.rounds + 1):
+            for case in cases:
+                cost = turns[case]()
+                costs[case].append(cost)
+                say(
+                    f"poll_cost: round {number} of {scale.rounds}, {case}: {micros(cost):.1f} us"
+                    f" of CPU a poll, {cost['polls'] / cost['wall']:.0f} polls/s"
+                )
+    return [_figure(number, costs, servers.facts) for number in wanted]
+
+
+def _figure(number: str, costs: dict[str, list[dict[str, Any]]], facts: object) -> Figure:
+    cases = _COMPARED[number]
+    each = Pair(*([micros(cost) for cost in costs[case]] for case in cases))
+    turns = {case: costs[case] for case in cases}
+    return compared(number, each, "us", servers=facts, turns=turns)
+
+
+def _cases(
+    stack: contextlib.ExitStack, urls: list[str], scale: Scale, cases: Collection[str]
+) -> Iterator[tuple[str, Turn]]:
+    def side(module: str, shards: int) -> Side:
+        say(f"poll_cost: starting {module} of {shards} shards")
+        interval = scale.interval(shards)
+        return stack.enter_context(
+            Side(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
+        )
+
+    def turn(side: Side) -> Turn:
+        return partial(side.do, "turn", seconds=scale.seconds)
+
+    if "plain" in cases:
+        yield "plain", turn(side("plain_poller", scale.shards))
+    if "bare" in cases:
+        yield "bare", turn(side("bare_read", scale.shards))
+    if {"zinfo", *_TOPICS}.intersection(cases):
+        daemon = side("zinfo_daemon", scale.shards)
+        yield "zinfo", turn(daemon)
+        listener = Side("listener", gevent=False, bus=daemon.started["bus"])
+        stack.enter_context(listener)
+        for case, kind in _TOPICS.items():
+            yield case, partial(turn_with_subscriber, daemon, listener, kind, scale.seconds)
+    if "zinfo, many" in cases:
+        yield "zinfo, few", turn(side("zinfo_daemon", scale.few))
+        yield "zinfo, many", turn(side("zinfo_daemon", scale.many))
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

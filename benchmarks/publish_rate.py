@@ -1,0 +1,82 @@
+"""How many snapshots a second are published to four subscribers, beside a bare PUB?"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import Any
+
+from benchmarks.cores import Cores
+from benchmarks.figures import Figure, Pair, compared
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+
+NUMBERS = ("9",)
+
+_SUBSCRIBERS = 4
+_ROUNDS = 2  # of it for one of the others: they are short
+_SECONDS = 60.0  # until the last message must have come
+
+
+def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
+    """Measure snapshots, from the first one published to the last one received by all."""
+    rates, micros = Pair(), Pair()
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.few))
+        daemon = stack.enter_context(
+            Side(
+                "zinfo_daemon",
+                cores=Cores.ANY,
+                urls=servers.urls,
+                shards=scale.few,
+                interval=scale.interval(scale.few),
+            )
+        )
+        daemon.do("record", messages=scale.snapshots)
+        bare = stack.enter_context(Side("bare_zmq", cores=Cores.ANY, reply=[]))
+        ears = {side: _listeners(stack, side.started["bus"]) for side in (daemon, bare)}
+        _, sizes = _publish(daemon, ears[daemon], scale.snapshots)
+        rounds = _ROUNDS * scale.rounds
+        for number in range(1, rounds + 1):
+            for side, rate, micro, options in (
+                (daemon, rates.ours, micros.ours, {}),
+                (bare, rates.theirs, micros.theirs, {"sizes": sizes}),
+            ):
+                cost, _ = _publish(side, ears[side], scale.snapshots, **options)
+                rate.append(scale.snapshots / cost["until_received"])
+                micro.append(1e6 * cost["cpu"] / scale.snapshots)
+                say(
+                    f"publish_rate: round {number} of {rounds}, {side.name}: "
+                    f"{rate[-1]:.0f} snapshots/s"
+                )
+    return [compared("9", rates, "snapshots/s", cpu=micros, bytes=sizes)]
+
+
+def _listeners(stack: contextlib.ExitStack, bus: str) -> list[Side]:
+    ears = []
+    for _ in range(_SUBSCRIBERS):
+        ear = stack.enter_context(Side("listener", gevent=False, cores=Cores.ANY, bus=bus))
+        ear.do("subscribe", topics=["z1/info/"])
+        ears.append(ear)
+    return ears
+
+
+def _publish(
+    side: Side, ears: list[Side], messages: int, **options: Any
+) -> tuple[dict[str, float], list[int]]:
+    """Publish once; returns the cost, and the bytes of a message's header and body."""
+    for ear in ears:
+        ear.tell("count", messages=messages, seconds=_SECONDS)
+    cost = side.do("publish", messages=messages, **options)
+    heard = [ear.wait() for ear in ears]
+    for one in heard:
+        if one["counts"].get("info") != messages:
+            raise RuntimeError(f"{one['counts']} of {messages} came: nothing is comparable")
+    cost["until_received"] = max(one["at"] for one in heard) - cost["began"]
+    return cost, heard[0]["last"][1:]
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

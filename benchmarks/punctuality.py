@@ -1,0 +1,77 @@
+"""With as many shards as one process is made for: is each polled in time, and all else done too?"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import Any
+
+from benchmarks.behaviour import Figures, asked, asking
+from benchmarks.cores import Cores
+from benchmarks.figures import Figure
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+from zinfo.client import Client
+
+NUMBERS = ("f1", "f2", "a1", "a2", "d1", "e", "b1", "b2", "d2")
+
+_EVERY = 10_000  # polls a second: 10,000 shards, each every second
+_SELDOM = 3  # times that interval, where there is a subscriber to all deltas
+_WINDOWS = 5  # turns' length of one look at lateness
+_QUESTIONS = 3  # for all shards whole
+
+
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
+    """Measure lateness with nobody there, with questions, and with a subscriber."""
+    interval = scale.many / _EVERY if scale.many >= _EVERY else scale.interval(scale.many)
+    seconds = _WINDOWS * scale.seconds
+    figures = Figures(wanted)
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.many))
+        say(f"punctuality: starting {scale.many} shards, each every {interval:g} s")
+        daemon = stack.enter_context(
+            Side(
+                "timed_daemon",
+                cores=Cores.MEASURED,
+                urls=servers.urls,
+                shards=scale.many,
+                interval=interval,
+            )
+        )
+        figures.add("f1", daemon.started["seconds"], daemon.started)
+        figures.add("f2", daemon.started["most_connecting"])
+        asker = asking(stack, daemon, rate=500)
+
+        daemon.do("watch", seconds=interval)  # until all are in step
+        late = daemon.do("watch", seconds=seconds)
+        figures.add("a1", late["p99"], late)
+        figures.add("a2", late["max"], late)
+        figures.add("d1", *asked(daemon, asker, seconds / 2))
+        if "e" in wanted:
+            late = _ask_for_all(daemon, scale.many)
+            figures.add("e", late["max"], late)
+
+        listener = stack.enter_context(Side("listener", gevent=False, bus=daemon.started["bus"]))
+        listener.do("subscribe", topics=["z1/delta/"])
+        daemon.do("every", interval=_SELDOM * interval)
+        daemon.do("watch", seconds=_SELDOM * interval * 1.5)
+        late = daemon.do("watch", seconds=seconds)
+        figures.add("b1", late["p99"], late)
+        figures.add("b2", late["max"], late)
+        figures.add("d2", *asked(daemon, asker, seconds / 2))
+    return figures.all
+
+
+def _ask_for_all(daemon: Side, shards: int) -> dict[str, Any]:
+    with Client(daemon.started["query"], timeout=60) as client:
+        daemon.do("forget")
+        for _ in range(_QUESTIONS):
+            if len(client.get_infos()) != shards:
+                raise RuntimeError("not all shards were told")
+        return daemon.do("look")
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

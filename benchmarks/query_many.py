@@ -1,0 +1,110 @@
+"""How long does it take to ask about all shards, beside a plain XML-RPC server?"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import xmlrpc.client
+from collections.abc import Callable, Collection
+from statistics import median
+from typing import NamedTuple
+
+from benchmarks.cores import Cores
+from benchmarks.figures import Figure, Pair, compared
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+from zinfo.client import Client
+
+NUMBERS = ("7", "8")
+
+_KEYS: dict[str, list[str]] = {"7": [], "8": ["used_memory"]}
+_RATE = 1000  # polls a second that go on meanwhile: 1,000 shards, each every second
+_QUESTIONS = 3  # in a turn; the shards are polled anew before each
+
+Ask = Callable[[list[str]], int]  # fields wanted, or none for all; returns the number of shards
+
+
+class Answerer(NamedTuple):
+    """One side, and how it is asked."""
+
+    side: Side
+    ask: Ask
+    shards: int
+    interval: float
+
+    def answer(self, number: str) -> tuple[float, float]:
+        """Ask a few times; return the milliseconds that one took, and those of CPU of the side."""
+        taken = [self._answer_once(_KEYS[number]) for _ in range(_QUESTIONS)]
+        wall, cpu = (1000 * median(values) for values in zip(*taken, strict=True))
+        return wall, cpu
+
+    def _answer_once(self, keys: list[str]) -> tuple[float, float]:
+        time.sleep(1.2 * self.interval)  # until each shard was polled since the last question
+        cpu, began = self.side.cpu(), time.monotonic()
+        answered = self.ask(keys)
+        taken = time.monotonic() - began
+        if answered != self.shards:
+            raise RuntimeError(f"{answered} of {self.shards} shards: nothing is comparable")
+        return taken, self.side.cpu() - cpu
+
+
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
+    """Measure the time from a question to its decoded answer."""
+    times = {number: Pair() for number in wanted}
+    cpu = {number: Pair() for number in wanted}
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.shards))
+        zinfo = _answerer(stack, "zinfo_daemon", _zinfo, servers.urls, scale.shards)
+        plain = _answerer(stack, "plain_server", _plain, servers.urls, scale.shards)
+        for turn in range(1, scale.rounds + 1):
+            for one in (zinfo, plain):
+                one.side.do("resume")
+                for number in wanted:
+                    values = one.answer(number)
+                    for pair, value in zip((times[number], cpu[number]), values, strict=True):
+                        (pair.ours if one is zinfo else pair.theirs).append(value)
+                    say(
+                        f"query_many: round {turn} of {scale.rounds}, {one.side.name}, "
+                        f"{'one field' if _KEYS[number] else 'whole'}: {values[0]:.1f} ms"
+                    )
+                one.side.do("pause")
+    return [
+        compared(number, times[number], "ms", cpu=cpu[number], servers=servers.facts)
+        for number in wanted
+    ]
+
+
+def _answerer(
+    stack: contextlib.ExitStack,
+    module: str,
+    connect: Callable[[contextlib.ExitStack, str], Ask],
+    urls: list[str],
+    shards: int,
+) -> Answerer:
+    interval = shards / _RATE
+    side = stack.enter_context(
+        Side(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
+    )
+    return Answerer(side, connect(stack, side.started["query"]), shards, interval)
+
+
+def _zinfo(stack: contextlib.ExitStack, endpoint: str) -> Ask:
+    client = stack.enter_context(Client(endpoint, timeout=30))
+    return lambda keys: len(client.get_infos(keys=keys))
+
+
+def _plain(stack: contextlib.ExitStack, url: str) -> Ask:
+    server = stack.enter_context(xmlrpc.client.ServerProxy(url))
+
+    def ask(keys: list[str]) -> int:
+        infos = server.get_infos([], keys)
+        assert isinstance(infos, list)
+        return len(infos)
+
+    return ask
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

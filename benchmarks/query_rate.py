@@ -1,0 +1,79 @@
+"""How many questions about one shard are answered a second, beside a bare ROUTER?"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+
+import zmq
+
+from benchmarks.asking import count_replies
+from benchmarks.cores import Cores
+from benchmarks.figures import Figure, Pair, compared
+from benchmarks.progress import say
+from benchmarks.script import Scale, main
+from benchmarks.servers import loaded_servers
+from benchmarks.side import Side
+from zinfo.protocol import Request, encode_request
+
+NUMBERS = ("5", "6")
+
+_IN_FLIGHT = {"5": 1, "6": 64}
+_REQUEST = encode_request(Request("get_infos", {"shard_ids": ["shard-00000"]}, id=1))
+_INTERVAL = 1.0  # seconds; shards are polled meanwhile, as they would be
+
+
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
+    """Measure answered requests."""
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=scale.few))
+        daemon = stack.enter_context(
+            Side(
+                "zinfo_daemon",
+                cores=Cores.MEASURED,
+                urls=servers.urls,
+                shards=scale.few,
+                interval=_INTERVAL,
+            )
+        )
+        daemon.do("resume")
+        reply = [len(frame) for frame in _ask(daemon.started["query"])]
+        bare = stack.enter_context(Side("bare_zmq", cores=Cores.MEASURED, reply=reply))
+        rates = {number: Pair() for number in wanted}
+        micros = {number: Pair() for number in wanted}
+        for turn in range(1, scale.rounds + 1):
+            for number in wanted:
+                for side, rate, micro in (
+                    (daemon, rates[number].ours, micros[number].ours),
+                    (bare, rates[number].theirs, micros[number].theirs),
+                ):
+                    seconds = scale.seconds / 2
+                    cpu = side.cpu()
+                    replies = count_replies(
+                        side.started["query"], _REQUEST, _IN_FLIGHT[number], seconds
+                    )
+                    rate.append(replies / seconds)
+                    micro.append(1e6 * (side.cpu() - cpu) / replies)
+                    say(
+                        f"query_rate: round {turn} of {scale.rounds}, {side.name}, "
+                        f"{_IN_FLIGHT[number]} in flight: {rate[-1]:.0f} queries/s"
+                    )
+    return [
+        compared(number, rates[number], "queries/s", cpu=micros[number], reply_bytes=reply)
+        for number in wanted
+    ]
+
+
+def _ask(endpoint: str) -> list[bytes]:
+    """Return the frames of one reply, without envelope."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.linger = 0
+        socket.connect(endpoint)
+        socket.send_multipart(_REQUEST)
+        if not socket.poll(10_000):
+            raise RuntimeError("no reply within 10 s")
+        return socket.recv_multipart()
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)

@@ -1,0 +1,169 @@
+"""Query clients: ask at a fixed rate or flat out, check every answer, take the time."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter, deque
+from typing import Any
+
+import zmq
+
+from benchmarks.child import answer
+from benchmarks.histogram import as_text, new_histogram, record
+from benchmarks.questions import Asked, Questions
+from zinfo.client import Client
+from zinfo.errors import ProtocolError
+from zinfo.protocol import decode_reply, encode_request
+
+_PATIENCE = 10.0  # seconds after which a reply counts as lost
+_FINE = 0.002  # seconds; ZeroMQ's poller knows whole milliseconds only
+_NAP = 0.0001  # seconds between two looks where that is too coarse
+_EXAMPLES = 5  # wrong answers that are told in words
+
+Socket = zmq.Socket[bytes]
+
+
+class Asker:
+    """Clients with a socket each, and at most one question under way on it."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context()
+        self._endpoint = ""
+        self._interval = 0.0
+        self._idle: deque[Socket] = deque()
+        self._asked: dict[Socket, Asked] = {}
+        self._poller = zmq.Poller()
+        self._questions = Questions([], {})
+        self._forget()
+
+    def start(
+        self, endpoint: str, clients: int, rate: float, mix: dict[str, float], seed: int = 0
+    ) -> dict[str, Any]:
+        """Connect.
+
+        Args:
+            endpoint: of the daemon's queries.
+            clients: how many ask.
+            rate: questions a second of all of them together; 0 for as many as are answered.
+            mix: name of a question to its weight.
+            seed: of the chance.
+        """
+        self._endpoint, self._interval = endpoint, 1 / rate if rate else 0.0
+        with Client(endpoint) as client:
+            shards = [shard["id"] for shard in client.shards() if shard["revision"]]
+        if not shards:
+            return {"shards": 0}
+        self._questions = Questions(shards, mix, seed)
+        for _ in range(clients):
+            self._idle.append(self._connect())
+        return {"shards": len(shards)}
+
+    def ask(self, seconds: float) -> dict[str, Any]:
+        """Ask for a while, then wait for what is under way; return what came of it.
+
+        Where a rate is given, a question's time counts from when it was due: one that had to wait
+        for a free client waited for the daemon.
+        """
+        self._forget()
+        began = time.monotonic()
+        end, due = began + seconds, began
+        while True:
+            now = time.monotonic()
+            if not self._interval:
+                due = now
+            while self._idle and due <= now and due < end:
+                self._send(self._idle.popleft(), self._questions.next(), due, now)
+                due += self._interval
+            if now >= end and not self._asked:
+                break
+            self._give_up(now)
+            self._receive(due if self._idle and due < end else end)
+        asked_for = round(seconds / self._interval) if self._interval else 0
+        return {
+            "seconds": time.monotonic() - began,
+            "rate_asked": asked_for / seconds,
+            "unasked": max(0, asked_for - sum(self._counts.values())) if asked_for else 0,
+            "asked": dict(self._counts),
+            "errors": dict(self._errors),
+            "lost": self._lost,
+            "wrong": self._wrong,
+            "examples": self._examples,
+            "times": {name: as_text(histogram) for name, histogram in self._times.items()},
+        }
+
+    def _forget(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._errors: Counter[str] = Counter()
+        self._lost = self._wrong = 0
+        self._examples: list[str] = []
+        self._times: dict[str, Any] = {}
+
+    def _connect(self) -> Socket:
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.connect(self._endpoint)
+        self._poller.register(socket, zmq.POLLIN)
+        return socket
+
+    def _send(self, socket: Socket, asked: Asked, due: float, now: float) -> None:
+        self._counts[asked.name] += 1
+        asked.due = due
+        self._send_page(socket, asked, now)
+
+    def _send_page(self, socket: Socket, asked: Asked, now: float) -> None:
+        asked.sent = now
+        self._asked[socket] = asked
+        socket.send_multipart([b"", *encode_request(asked.request)])
+
+    def _receive(self, until: float) -> None:
+        wait = until - time.monotonic()
+        for socket, _ in self._poller.poll(0 if wait < _FINE else min(int(1000 * wait), 100)):
+            self._take(socket, time.monotonic())
+        if 0 < until - time.monotonic() < _FINE:
+            time.sleep(_NAP)
+
+    def _take(self, socket: Socket, now: float) -> None:
+        frames = socket.recv_multipart()
+        asked = self._asked.get(socket)
+        try:
+            reply = decode_reply(frames[1:])
+            if asked is None or reply.id != asked.request.id:
+                self._blame(f"an answer to {reply.id!r}, which was not asked")
+                return
+            if reply.error is not None:
+                self._errors[reply.error.code] += 1
+            elif problem := self._questions.wrong(asked, reply):
+                self._blame(problem)
+            elif reply.cursor is not None:
+                self._send_page(socket, asked, now)
+                return
+        except ProtocolError as error:
+            self._blame(f"not a reply: {error}")
+            return
+        del self._asked[socket]
+        self._idle.append(socket)
+        record(self._times.setdefault(asked.name, new_histogram()), now - asked.due)
+
+    def _blame(self, problem: str) -> None:
+        self._wrong += 1
+        if len(self._examples) < _EXAMPLES:
+            self._examples.append(problem)
+
+    def _give_up(self, now: float) -> None:
+        for socket, asked in list(self._asked.items()):
+            if now - asked.sent > _PATIENCE:
+                self._lost += 1
+                del self._asked[socket]
+                self._poller.unregister(socket)
+                socket.close()
+                self._idle.append(self._connect())
+
+    def run(self) -> None:
+        """Obey until the parent goes."""
+        for line in sys.stdin:
+            answer(line, {"start": self.start, "ask": self.ask})
+
+
+if __name__ == "__main__":
+    Asker().run()

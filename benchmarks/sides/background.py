@@ -1,0 +1,31 @@
+"""The little load that goes on, so that numbers change from poll to poll."""
+
+from __future__ import annotations
+
+import select
+import sys
+
+import redis
+
+from benchmarks.child import answer
+from tests.load import put_load
+
+_TICK = 0.1  # seconds from one batch of commands to the next
+_COMMANDS = 20  # commands of a batch
+
+
+def main() -> None:
+    """Put load on the servers until the parent goes."""
+    clients: list[redis.Redis] = []
+
+    def start(urls: list[str]) -> None:
+        clients.extend(map(redis.Redis.from_url, urls))
+
+    answer(sys.stdin.readline(), {"start": start})
+    while not select.select([sys.stdin], [], [], _TICK)[0]:
+        for client in clients:
+            put_load(client, _COMMANDS)
+
+
+if __name__ == "__main__":
+    main()

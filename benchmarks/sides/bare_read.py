@@ -1,0 +1,44 @@
+"""The bare read: a greenlet a shard that sends INFO and takes the raw reply, nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+import redis.connection
+from typing_extensions import override
+
+from benchmarks.child import obey
+from benchmarks.sides.polling import GreenletPoller
+
+
+class BareReader(GreenletPoller):
+    """How little a poll costs with redis-py's Connection.
+
+    Attributes:
+        infos: the newest INFO of each shard.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.infos: dict[int, bytes] = {}
+        self._request: Any = None
+
+    @override
+    def connect(self, url: str) -> redis.connection.Connection:
+        address = redis.connection.parse_url(url)
+        connection = redis.connection.Connection(
+            host=address["host"], port=address["port"], protocol=2
+        )
+        connection.connect()
+        self._request = connection.pack_command("INFO", "everything")
+        return connection
+
+    @override
+    def poll(self, number: int, connection: redis.connection.Connection) -> None:
+        connection.send_packed_command(self._request, check_health=False)
+        self.infos[number] = connection.read_response(disable_decoding=True)
+
+
+if __name__ == "__main__":
+    obey(BareReader().handlers())

@@ -1,0 +1,71 @@
+"""A subscriber as users have it: zinfo's own client, which finds gaps by the sequence numbers."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from benchmarks.child import answer
+from benchmarks.histogram import as_text, new_histogram, record
+from zinfo.client import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Subscriber
+
+_LONGEST_WAIT = 0.2  # seconds for one update
+
+
+class Follower:
+    """Takes every update and counts."""
+
+    def __init__(self) -> None:
+        self._subscriber: Subscriber | None = None
+
+    def start(self, endpoint: str, bus: str | None, kinds: list[str]) -> None:
+        """Subscribe to all shards.
+
+        Args:
+            endpoint: of the daemon's queries.
+            bus: of its bus; None asks the daemon.
+            kinds: of updates, beside heartbeats.
+        """
+        self._subscriber = Subscriber(endpoint, bus=bus, kinds=[*kinds, "hb"])
+
+    def follow(self, seconds: float) -> dict[str, Any]:
+        """Take updates for a while; return what they were.
+
+        The time of an update is that from the daemon's stamp on it until it is here decoded: right
+        where both have one clock.
+        """
+        assert self._subscriber is not None
+        counts: Counter[str] = Counter()
+        histogram = new_histogram()
+        began, end, late = time.time(), time.monotonic() + seconds, 0.0
+        beat = None
+        while (left := end - time.monotonic()) > 0:
+            update = self._subscriber.recv(min(left, _LONGEST_WAIT))
+            counts[type(update).__name__.lower() if update is not None else "silence"] += 1
+            if isinstance(update, (Delta, Snapshot)) and update.time >= began:
+                record(histogram, max(0.0, time.time() - update.time))
+            elif isinstance(update, Heartbeat):
+                if beat is not None and beat.epoch == update.epoch:
+                    expected = (update.beat - beat.beat) * update.interval
+                    late = max(late, update.time - beat.time - expected)
+                beat = update
+        return {
+            "counts": dict(counts),
+            "gaps": counts[Gap.__name__.lower()],
+            "stale": counts[Stale.__name__.lower()],
+            "restarts": counts[Restart.__name__.lower()],
+            "malformed": self._subscriber.malformed,
+            "heartbeat_late": late,
+            "times": as_text(histogram),
+        }
+
+    def run(self) -> None:
+        """Obey until the parent goes."""
+        for line in sys.stdin:
+            answer(line, {"start": self.start, "follow": self.follow})
+
+
+if __name__ == "__main__":
+    Follower().run()

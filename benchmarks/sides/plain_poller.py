@@ -1,0 +1,36 @@
+"""The plain poller: a greenlet a shard around redis-py's `info()`, storing the dict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from typing_extensions import override
+
+from benchmarks.child import obey
+from benchmarks.sides.polling import GreenletPoller
+
+
+class PlainPoller(GreenletPoller):
+    """What one would build without zinfo.
+
+    Attributes:
+        infos: the newest INFO of each shard.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.infos: dict[int, dict[str, Any]] = {}
+
+    @override
+    def connect(self, url: str) -> redis.Redis:
+        client: redis.Redis = redis.Redis.from_url(url)
+        return client
+
+    @override
+    def poll(self, number: int, connection: redis.Redis) -> None:
+        self.infos[number] = connection.info("everything")
+
+
+if __name__ == "__main__":
+    obey(PlainPoller().handlers())

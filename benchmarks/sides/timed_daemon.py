@@ -1,0 +1,135 @@
+"""zinfo with a stop-watch: by how much each poll starts after it was due."""
+
+from __future__ import annotations
+
+import logging
+import time
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from typing_extensions import override
+
+import zinfo.poller
+from benchmarks.child import Handlers, Meter, obey
+from benchmarks.sides.zinfo_daemon import ZinfoDaemon
+from zinfo.timetable import Timetable
+
+_late = array("d")
+
+
+class TimedTimetable(Timetable[Any]):
+    """Notes the moment at which each poll really starts."""
+
+    def __init__(
+        self,
+        begin: Callable[[Any, float, float], None],
+        overdue: Callable[[Any], None],
+        report: Callable[[Exception], None],
+    ) -> None:
+        def timed(item: Any, now: float, late: float) -> None:
+            _late.append(time.monotonic() - now + late)
+            begin(item, now, late)
+
+        super().__init__(timed, overdue, report)
+
+
+class Connecting:
+    """How many connections are being made at the same time.
+
+    Attributes:
+        most: so far.
+    """
+
+    def __init__(self, connect: Callable[..., Any]) -> None:
+        self.most = 0
+        self._now = 0
+        self._connect = connect
+
+    def __call__(self, *args: Any) -> Any:
+        """Connect, and count."""
+        self._now += 1
+        self.most = max(self.most, self._now)
+        try:
+            return self._connect(*args)
+        finally:
+            self._now -= 1
+
+
+class Said(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+class TimedDaemon(ZinfoDaemon):
+    """A daemon whose shards are polled from the start on."""
+
+    waits = False
+
+    def __init__(self) -> None:
+        poller = vars(zinfo.poller)
+        self._connecting = Connecting(poller["open_or_ask"])
+        poller.update(Timetable=TimedTimetable, open_or_ask=self._connecting)
+        self._said = Said()
+        logging.getLogger("zinfo").addHandler(self._said)
+        self._meter = Meter()
+        super().__init__()
+
+    @override
+    def start(self, urls: list[str], shards: int, interval: float) -> dict[str, Any]:
+        started = super().start(urls, shards, interval)
+        return {**started, "most_connecting": self._connecting.most}
+
+    def every(self, interval: float) -> None:
+        """Have each shard polled at another interval from now on."""
+        self.set_interval(interval)
+
+    def forget(self) -> None:
+        """Begin to look anew."""
+        del _late[:]
+        self._meter = Meter()
+
+    def look(self) -> dict[str, Any]:
+        """Return how late polls started since `forget`, in milliseconds."""
+        late = sorted(_late)
+        cost = self._meter.read()
+        count = len(late)
+        return {
+            "polls": count,
+            "polls_per_second": count / cost["wall"],
+            "core": cost["cpu"] / cost["wall"],
+            "p50": 1000 * late[count // 2],
+            "p99": 1000 * late[count * 99 // 100],
+            "max": 1000 * late[-1],
+        }
+
+    def watch(self, seconds: float) -> dict[str, Any]:
+        """Wait, and return how late polls started meanwhile."""
+        self.forget()
+        gevent.sleep(seconds)
+        return self.look()
+
+    def revisions(self) -> dict[str, list[int]]:
+        """Return the revision of each shard."""
+        return {"shards": [shard.revision for shard in self.daemon.publisher.get_live_shards()]}
+
+    def said(self) -> dict[str, list[str]]:
+        """Return what was logged."""
+        return {"lines": self._said.lines}
+
+    @override
+    def handlers(self) -> Handlers:
+        names = ("every", "forget", "look", "watch", "revisions", "said")
+        return {**super().handlers(), **{name: getattr(self, name) for name in names}}
+
+
+if __name__ == "__main__":
+    obey(TimedDaemon().handlers())

@@ -1,0 +1,135 @@
+"""zinfo: the whole daemon, with bus and query endpoint, but one that waits for its turn."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gevent
+from typing_extensions import override
+
+from benchmarks.child import Handlers, Meter, memory, obey
+from benchmarks.sides.polling import Poller
+from zinfo.config.models import BusConfig, Config, QueryConfig
+from zinfo.daemon import Daemon
+from zinfo.shard import RedisShard
+from zinfo.snapshot import Snapshot
+
+BREATHE = 100  # messages published without a pause, after which the event loop has its turn
+
+_FREE_PORT = "tcp://127.0.0.1:*"
+_NEVER = 86_400.0  # seconds; the interval of a daemon that waits
+_QUIET = 0.1  # seconds over the interval without a poll, after which none is under way
+
+
+class Shard(RedisShard):
+    """A shard whose interval does not adapt, so that all sides do the same work."""
+
+
+class ZinfoDaemon(Poller):
+    """A daemon like that of `zinfo serve`, but for where its shards come from.
+
+    Attributes:
+        waits: whether shards are polled once at the start and then no more, until its turn.
+    """
+
+    waits = True
+
+    def __init__(self) -> None:
+        self.daemon = Daemon(
+            Config(bus=BusConfig(endpoint=_FREE_PORT), query=QueryConfig(endpoint=_FREE_PORT))
+        )
+        self.daemon.start()
+        self._recorded: list[tuple[str, bytes]] = []
+
+    @property
+    @override
+    def polls(self) -> int:  # type: ignore[override] # the daemon counts
+        return self.daemon.poller.revisions
+
+    @override
+    def start(self, urls: list[str], shards: int, interval: float) -> dict[str, Any]:
+        self.interval = interval
+        self.set_interval(_NEVER if self.waits else interval)
+        began = time.monotonic()
+        for number in range(shards):
+            self.daemon.publisher.add_shard(Shard(f"shard-{number:05}", urls[number % len(urls)]))
+            if not number:
+                self._await(1)
+                self.memory_before = memory()["memory"]
+        self._await(shards)
+        return {
+            "seconds": time.monotonic() - began,
+            "query": self.daemon.router.endpoint,
+            "bus": self.daemon.bus.endpoint,
+        }
+
+    def record(self, messages: int) -> None:
+        """Poll until there are so many replies, and keep them for `publish`."""
+
+        def keep(shard: RedisShard, _previous: Snapshot | None, snapshot: Snapshot) -> None:
+            self._recorded.append((shard.id, snapshot.raw))
+
+        self.daemon.poller.subscribe_snapshots(keep)
+        self.resume()
+        while len(self._recorded) < messages:
+            gevent.sleep(0.05)
+        self.pause()
+        del self._recorded[messages:]
+
+    def publish(self, messages: int) -> dict[str, float]:
+        """Take recorded replies as if they came from the shards, as fast as it can.
+
+        Args:
+            messages: how many, of those recorded.
+
+        Returns:
+            When that began, by the monotonic clock; and what it cost.
+        """
+        poller, recorded = self.daemon.poller, self._recorded
+        self._recorded = []  # while they are taken, `record` keeps on keeping
+        polled = poller._polled  # a reply's way starts there, when it has been read
+        began, meter = time.monotonic(), Meter()
+        for number, (shard_id, raw) in enumerate(recorded[:messages]):
+            poller.answered(polled[shard_id], raw)
+            if number % BREATHE == 0:
+                gevent.sleep(0)
+        cost = meter.read()
+        self._recorded = recorded
+        return {"began": began, **cost}
+
+    @override
+    def handlers(self) -> Handlers:
+        return {**super().handlers(), "record": self.record, "publish": self.publish}
+
+    def _await(self, shards: int) -> None:
+        publisher = self.daemon.publisher
+        while self.polls < shards or not all(one.revision for one in publisher.get_live_shards()):
+            gevent.sleep(0.02)
+
+    @override
+    def resume(self) -> None:
+        self.set_interval(self.interval)
+        ids = sorted(self.daemon.publisher.get_live_shard_ids())
+        began = time.monotonic()
+        for number, shard_id in enumerate(ids):
+            self.daemon.poller.refresh(shard_id, 0.0)
+            ahead = began + number / len(ids) * self.interval - time.monotonic()
+            if ahead > 0:
+                gevent.sleep(ahead)
+
+    @override
+    def pause(self) -> None:
+        self.set_interval(_NEVER)
+        polls = -1
+        while self.polls != polls:
+            polls = self.polls
+            gevent.sleep(self.interval + _QUIET)
+
+    def set_interval(self, seconds: float) -> None:
+        """Have each shard polled so often, from its next poll on."""
+        Shard.MIN_POLLING_INTERVAL = Shard.MAX_POLLING_INTERVAL = seconds
+
+
+if __name__ == "__main__":
+    obey(ZinfoDaemon().handlers())

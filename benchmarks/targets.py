@@ -1,0 +1,71 @@
+"""What zinfo promises about its cost and behaviour: the lines of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One line of the table.
+
+    Attributes:
+        number: as the README's table counts them; letters follow for absolutes of behaviour.
+        measure: what is measured, in words.
+        bound: the figure to reach.
+        at_least: whether the figure is to be at least the bound, rather than at most.
+        unit: of figure and bound; empty for a ratio.
+    """
+
+    number: str
+    measure: str
+    bound: float
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def ratio(self) -> bool:
+        """Whether two sides of one run are compared, so that it says the same on any machine."""
+        return not self.unit
+
+    def met_by(self, value: float) -> bool:
+        """Return whether a figure reaches the bound."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+    def worse(self, value: float, than: float) -> float:
+        """Return by which factor a figure is worse than another; below 1 where it is better."""
+        return than / value if self.at_least else value / than
+
+
+TARGETS = {
+    target.number: target
+    for target in (
+        Target("1", "CPU a poll, nobody subscribed / plain poller", 0.07),
+        Target("2", "CPU a poll, one subscriber to all deltas / plain poller", 0.22),
+        Target("3", "CPU a poll, one subscriber to all snapshots / plain poller", 0.30),
+        Target("4", "CPU a poll, nobody subscribed / bare read", 0.7),
+        Target("5", "queries/s of one shard whole, one by one / bare router", 0.75, at_least=True),
+        Target("6", "queries/s of one shard whole, 64 in flight / bare router", 0.5, at_least=True),
+        Target("7", "time for all shards whole, decoded / plain server", 1 / 30),
+        Target("8", "time for one field of all shards / plain server", 1 / 30),
+        Target("9", "snapshots/s to 4 subscribers / bare pub", 0.6, at_least=True),
+        Target("10", "CPU a shard refreshed and delivered / redis_exporter", 1 / 15),
+        Target("11", "memory a shard after many polls / plain poller", 0.15),
+        Target("12", "CPU a poll, many shards / few shards", 2.0),
+        Target("a1", "lateness of polls, each shard every 1 s: p99", 100, unit="ms"),
+        Target("a2", "... the latest", 1000, unit="ms"),
+        Target("b1", "lateness, every 3 s, a subscriber to all deltas: p99", 100, unit="ms"),
+        Target("b2", "... the latest", 1000, unit="ms"),
+        Target("c", "poll to subscriber, 1,000 shards: p99", 5, unit="ms"),
+        Target("d1", "500 queries/s beside a: p99", 10, unit="ms"),
+        Target("d2", "500 queries/s beside b: p99", 10, unit="ms"),
+        Target("d3", "500 queries/s beside c: p99", 10, unit="ms"),
+        Target("e", "latest poll beside queries for all shards whole", 100, unit="ms"),
+        Target("f1", "start of all shards", 20, unit="s"),
+        Target("f2", "... connections under way, at most", 128, unit="connections"),
+        Target("g1", "overload: fewest polls of a shard / mean", 0.5, at_least=True),
+        Target("g2", "... latest heartbeat", 100, unit="ms"),
+        Target("g3", "... 50 queries/s: p99", 100, unit="ms"),
+        Target("g4", "... says so: stats, event, log line", 3, at_least=True, unit="of 3"),
+    )
+}

@@ -1,0 +1,98 @@
+"""Each benchmark works, and what it compares is not much worse than it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.__main__ import BASELINE, SCRIPTS
+from benchmarks.figures import Figure
+from benchmarks.report import table
+from benchmarks.targets import TARGETS
+
+ROOT = Path(__file__).parent.parent
+
+WORSE = 1.5
+"""By this factor a ratio may be worse than the baseline's: the machine is busy with other tests."""
+
+# Without coverage, which would follow zinfo alone and make it slow.
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+
+
+def _measured(script: str, path: Path, only: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """What a smoke run of a script finds, by the numbers of the targets."""
+    command = [sys.executable, "-m", f"benchmarks.{script}", "--smoke", f"--json={path}"]
+    if only:
+        command.append(f"--only={','.join(only)}")
+    done = subprocess.run(
+        command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    figures: dict[str, dict[str, Any]] = json.loads(path.read_text())["figures"]
+    return figures
+
+
+def _worse(figures: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """The ratios that are much worse than the baseline's, and by which factor."""
+    baseline = json.loads(BASELINE.read_text())["ratios"]
+    factors = {
+        number: TARGETS[number].worse(figure["steady"], baseline[number])
+        for number, figure in figures.items()
+        if TARGETS[number].ratio and "skipped" not in figure
+    }
+    return {number: factor for number, factor in factors.items() if factor > WORSE}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_benchmark_finds_no_ratio_half_again_as_bad_as_before(
+    script: str, tmp_path: Path
+) -> None:
+    figures = _measured(script, tmp_path / "first.json")
+    assert figures
+    worse = _worse(figures)
+    if worse:  # by chance? Once more, then.
+        worse = _worse(_measured(script, tmp_path / "second.json", only=worse))
+    assert worse == {}
+
+
+def test_every_target_has_a_script_that_measures_it() -> None:
+    import importlib
+
+    modules = [importlib.import_module(f"benchmarks.{script}") for script in SCRIPTS]
+    assert sorted(number for module in modules for number in module.NUMBERS) == sorted(TARGETS)
+
+
+def test_the_baseline_has_every_ratio() -> None:
+    ratios = json.loads(BASELINE.read_text())["ratios"]
+    assert set(ratios) == {number for number, target in TARGETS.items() if target.ratio}
+
+
+def test_the_table_tells_what_is_met_what_is_missed_and_what_was_skipped() -> None:
+    figures = [
+        Figure("1", [0.05, 0.06, 0.09], note="6 / 100 us"),
+        Figure("5", [0.5]),
+        Figure("10", skipped="no exporter"),
+    ]
+    _, met, missed, skipped = (line.split() for line in table(figures).splitlines())
+    assert "met" in met
+    assert "0.06" in met
+    assert "MISSED" in missed
+    assert "skipped" in skipped
+
+
+@pytest.mark.parametrize(
+    ("number", "value", "factor"), [("1", 0.14, 2.0), ("1", 0.035, 0.5), ("5", 0.375, 2.0)]
+)
+def test_worse_is_more_of_what_costs_and_less_of_what_is_done(
+    number: str, value: float, factor: float
+) -> None:
+    target = TARGETS[number]
+    assert target.worse(value, target.bound) == pytest.approx(factor)
+    assert target.met_by(value) is (factor <= 1)

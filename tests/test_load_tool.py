@@ -1,0 +1,156 @@
+"""benchmarks/load.py: what it puts on a daemon, what it tells, and that it finds wrong answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from benchmarks.questions import NAMES, Questions
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.spawning import HOST, free_port
+from zinfo.protocol import Reply, pack, unpack
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[RunningDaemon]:
+    """A daemon with one server that it has polled."""
+    with RealServer() as server, RunningDaemon([server.url]) as running:
+        running.wait_polled(1)
+        yield running
+
+
+def _load(*words: str) -> tuple[int, dict[str, Any], str]:
+    """Run the tool; its exit code, its JSON and its stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load", "--json", "--seconds=1", *words],
+        cwd=ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr
+
+
+@contextlib.contextmanager
+def between(daemon: RunningDaemon, change: Callable[[Any], Any]) -> Iterator[str]:
+    """Stand between clients and a daemon, and change what it says of one field of a shard."""
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as front:
+        port = front.bind_to_random_port(f"tcp://{HOST}")
+        over = threading.Event()
+
+        def serve() -> None:
+            with context.socket(zmq.REQ) as back:
+                back.linger = 0
+                back.connect(daemon.query)
+                while not over.is_set():
+                    if not front.poll(50):
+                        continue
+                    route, empty, *request = front.recv_multipart()
+                    back.send_multipart(request)
+                    magic, header, body = back.recv_multipart()
+                    if b"used_memory" in request[1]:
+                        body = pack(change(unpack(body)))
+                    front.send_multipart([route, empty, magic, header, body])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"tcp://{HOST}:{port}"
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_every_kind_of_question_is_asked_answered_and_timed(daemon: RunningDaemon) -> None:
+    code, told, said = _load(daemon.query, f"--mix={','.join(NAMES)}", "--clients=3")
+    assert (code, said) == (0, "")
+    queries = told["queries"]
+    assert set(queries["times"]) == set(NAMES)
+    assert queries["wrong"] == queries["lost"] == 0
+    assert queries["errors"] == {}
+    for row in queries["times"].values():
+        assert 0 < row["p50"] <= row["p99"] <= row["max"]
+
+
+def test_a_rate_is_kept(daemon: RunningDaemon) -> None:
+    code, told, _ = _load(daemon.query, "--rate=100", "--clients=2", "--processes=1")
+    assert code == 0
+    answered = sum(row["answered"] for row in told["queries"]["times"].values())
+    assert answered + told["queries"]["unasked"] == 100
+
+
+def test_subscribers_get_updates_without_a_gap(daemon: RunningDaemon) -> None:
+    code, told, _ = _load(
+        daemon.query, "--clients=0", "--subscribers=2", "--kinds=delta,info", "--seconds=4"
+    )
+    assert code == 0
+    subscribers = told["subscribers"]
+    assert subscribers["gaps"] == subscribers["stale"] == subscribers["restarts"] == 0
+    assert all(one["delta"] and one["snapshot"] for one in subscribers["counts"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda body: [], "not the one shard"),
+        (lambda body: body * 2, "not the one shard"),
+        (lambda body: [{**body[0], "used_memory": "a lot"}], "other than the field"),
+        (lambda body: [{**body[0], "more": 1}], "other than the field"),
+        (lambda body: [{"used_memory": 1}], "cannot be read"),
+        (lambda body: 3, "cannot be read"),
+    ],
+)
+def test_a_wrong_reply_is_told_and_is_exit_code_1(
+    daemon: RunningDaemon, change: Callable[[Any], Any], told: str
+) -> None:
+    with between(daemon, change) as endpoint:
+        code, result, said = _load(endpoint, "--mix=field,one", "--rate=20", "--clients=1")
+    assert code == 1
+    assert result["queries"]["wrong"]
+    assert told in said
+
+
+def test_a_revision_that_goes_back_is_wrong() -> None:
+    questions = Questions(["a"], {"field": 1})
+    for revision, problem in ((7, ""), (7, ""), (6, "field: a goes back to revision 6")):
+        meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
+        reply = Reply(1, {}, [{"used_memory": 1, "meta": meta}])
+        assert questions.wrong(questions.next(), reply) == problem
+
+
+def test_a_shard_on_two_pages_is_wrong() -> None:
+    questions = Questions(["a", "b"], {"fields": 1})
+    asked = questions.next()
+    meta = {"shard_identifier": "a", "revision": 1, "info_age": 0.1}
+    reply = Reply(1, {"cursor": "a"}, [{"used_memory": 1, "meta": meta}])
+    assert questions.wrong(asked, reply) == ""
+    assert asked.request.args["cursor"] == "a"
+    assert questions.wrong(asked, reply) == "fields: a shard stands there twice"
+
+
+def test_a_daemon_that_is_not_there_is_exit_code_1() -> None:
+    code, _, said = _load(f"tcp://{HOST}:{free_port()}")
+    assert code == 1
+    assert said.startswith("load: no answer from")
+
+
+@pytest.mark.parametrize(
+    "words", ["--mix=poll", "--mix=one=0", "--kinds=all", "--clients=-1", "--seconds=0"]
+)
+def test_nonsense_is_exit_code_2(words: str) -> None:
+    assert _load(words)[0] == 2
