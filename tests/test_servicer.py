@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ def publisher() -> ShardPublisher:
     publisher = ShardPublisher()
     for ident in ("b", "a", "never"):
         publisher.add_shard(RedisShard(ident, "redis://127.0.0.1:1", {"is": ident}))
-    now = 1000.0
-    publisher.get_shard("a").store(Snapshot(RAW, 1, 5.0, now), ops=0)
+    five_seconds_ago = time.monotonic() - 5
+    publisher.get_shard("a").store(Snapshot(RAW, 1, 5.0, five_seconds_ago), ops=0)
     publisher.get_shard("b").info = {"used_memory": 5, "used_cpu": 1.5}
     return publisher
 
@@ -86,9 +87,11 @@ def test_key_patterns_is_a_deprecated_alias_of_keys(servicer: InfoProviderServic
 
 
 def test_max_age_leaves_out_what_is_older(servicer: InfoProviderServicer) -> None:
+    older = servicer.look_up("a").snapshot
+    assert older is not None
     query = InfoQuery(max_age=10)
-    assert [found.shard_id for found in servicer.find(query, now=1009.0)] == ["a", "b"]
-    assert [found.shard_id for found in servicer.find(query, now=1011.0)] == ["b"]
+    assert [found.shard_id for found in servicer.find(query, now=older.at + 9)] == ["a", "b"]
+    assert [found.shard_id for found in servicer.find(query, now=older.at + 11)] == ["b"]
 
 
 def test_labels_and_sections_narrow_the_answer(servicer: InfoProviderServicer) -> None:

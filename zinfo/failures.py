@@ -72,9 +72,9 @@ def from_exception(error: BaseException) -> PollError:
     if isinstance(error, PollError):
         return error
     message = str(error) or type(error).__name__
-    chain = list(_chain(error))
+    links = list(chain(error))
     for kinds, reason in _KINDS:
-        if any(isinstance(link, kinds) for link in chain):
+        if any(isinstance(link, kinds) for link in links):
             return PollError(message, reason)
     if isinstance(error, redis.exceptions.BusyLoadingError):
         return PollError(message, "", ShardState.LOADING)
@@ -96,8 +96,11 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    # redis-py raises its own error while it handles the socket's: that one is the context.
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Return an exception and those behind it, the newest first.
+
+    redis-py raises its own error while it handles the socket's: that one is the context.
+    """
     for _ in range(8):
         if error is None:
             return

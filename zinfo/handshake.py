@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import socket
 import ssl
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from redis.retry import Retry
 
 from zinfo.connection_options import ConnectionOptions
 from zinfo.errors import EnvironmentNotReadyError
-from zinfo.failures import PROTOCOL, TLS, PollError, from_exception
+from zinfo.failures import PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.info import has_fields
 
 CLIENT_NAME = "zinfo"
@@ -124,7 +125,21 @@ def open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
         except PollError:
             raise
         except Exception as error:
+            _close_abandoned(error)
             raise from_exception(error) from error
+
+
+def _close_abandoned(error: BaseException) -> None:
+    """Close a TLS socket that failed while it was made, and that nobody else can close.
+
+    gevent's leaves itself open where the peer resets the connection just before the handshake; only
+    the frames of the traceback still know it.
+    """
+    for link in chain(error):
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            half_made = frame.f_locals.get("self")
+            if frame.f_code.co_name == "__init__" and isinstance(half_made, ssl.SSLSocket):
+                half_made.close()
 
 
 def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:

@@ -68,22 +68,24 @@ class Asker:
         self._forget()
         began = time.monotonic()
         end, due = began + seconds, began
+        asked, to_ask = 0, round(seconds / self._interval) if self._interval else 0
         while True:
             now = time.monotonic()
             if not self._interval:
                 due = now
-            while self._idle and due <= now and due < end:
+            while self._idle and due <= now and due < end and (asked < to_ask or not to_ask):
                 self._send(self._idle.popleft(), self._questions.next(), due, now)
-                due += self._interval
+                asked += 1
+                if self._interval:  # multiplied: a sum of intervals would drift
+                    due = began + asked * self._interval
             if now >= end and not self._asked:
                 break
             self._give_up(now)
             self._receive(due if self._idle and due < end else end)
-        asked_for = round(seconds / self._interval) if self._interval else 0
         return {
             "seconds": time.monotonic() - began,
-            "rate_asked": asked_for / seconds,
-            "unasked": max(0, asked_for - sum(self._counts.values())) if asked_for else 0,
+            "rate_asked": to_ask / seconds,
+            "unasked": max(0, to_ask - asked),
             "asked": dict(self._counts),
             "errors": dict(self._errors),
             "lost": self._lost,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 import redis
 import trustme
@@ -239,3 +242,37 @@ def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> No
             wait_until(lambda: len(came) == 5, what="five connections")
         gevent.sleep(0)
         gc.collect()  # an open socket that nobody holds would be told here, as an error
+
+def test_a_connection_reset_before_the_tls_handshake_leaves_no_socket_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connected = gevent.event.Event()
+    resets: list[int] = []
+    wrap = redis.SSLConnection._wrap_socket_with_ssl
+
+    def wrap_too_late(self: Any, sock: Any) -> Any:
+        connected.set()
+        wait_until(lambda: not _has_peer(sock), what="the reset to arrive")
+        resets.append(1)
+        return wrap(self, sock)
+
+    def reset(sock: Any) -> None:
+        connected.wait()
+        connected.clear()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+    monkeypatch.setattr(redis.SSLConnection, "_wrap_socket_with_ssl", wrap_too_late)
+    with peer(reset) as url, watching() as watch:
+        watch.add(url.replace("redis:", "rediss:"))
+        assert watch.wait_for("down").reason != "timeout"
+        assert resets
+    gc.collect()  # an open socket that nobody holds would be told here, as an error
+
+
+def _has_peer(sock: Any) -> bool:
+    try:
+        sock.getpeername()
+    except OSError:
+        return False
+    return True
