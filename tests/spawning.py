@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import random
 import shutil
 import socket
@@ -17,17 +18,20 @@ PORTS = range(10240, 22000)
 one while its server is down (or connects to itself), and low enough for a cluster bus at +10000."""
 
 
+# Each is given once, so that two asked for together differ. Not the module's generator: a test that
+# seeds it would make parallel runs collide.
+_unused = itertools.cycle(random.SystemRandom().sample(PORTS, len(PORTS)))
+
+
 def free_port() -> int:
     """A port nobody listens on now; the caller must cope with one taken meanwhile."""
-    # Not the module's generator: a test that seeds it would make parallel runs collide.
-    chance = random.SystemRandom()
-    while True:
-        port = chance.choice(PORTS)
+    for port in _unused:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind((HOST, port))
                 return port
+    raise AssertionError("unreachable: the ports go round")
 
 
 def command_prefix() -> tuple[str, ...]:

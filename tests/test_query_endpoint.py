@@ -32,7 +32,14 @@ from zinfo.protocol import MAGIC, Request, decode_reply, encode_request, pack, u
 NOBODY = "redis://127.0.0.1:1"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server for all tests of this module; those that count its commands take their own."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def daemon(server: RealServer) -> Iterator[RunningDaemon]:
     with RunningDaemon([server.url, NOBODY]) as daemon:
         daemon.wait_polled(1)
@@ -40,9 +47,10 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
 
 
 @contextlib.contextmanager
-def dealer(daemon: RunningDaemon) -> Iterator[zmq.Socket[bytes]]:
+def dealer(daemon: RunningDaemon, rcvhwm: int = 1000) -> Iterator[zmq.Socket[bytes]]:
     with zmq.Context() as context, context.socket(zmq.DEALER) as sock:
         sock.linger = 0
+        sock.rcvhwm = rcvhwm
         sock.connect(daemon.query)
         yield sock
 
@@ -175,7 +183,8 @@ def test_one_entry_over_the_bound_is_too_large(server: RealServer) -> None:
         assert daemon.ask("get_infos", keys=["role"]).error is None
 
 
-def test_refresh_polls_what_is_older_than_max_age(server: RealServer) -> None:
+def test_refresh_polls_what_is_older_than_max_age(server_factory: ServerFactory) -> None:
+    server = server_factory()
     lazy = {"ZINFO_POLL_MIN_INTERVAL": "60", "ZINFO_POLL_MAX_INTERVAL": "60"}
     with RunningDaemon([server.url], environ=lazy) as daemon:
         daemon.wait_polled(1)
@@ -204,7 +213,8 @@ def test_refresh_polls_what_is_older_than_max_age(server: RealServer) -> None:
         assert after - before <= 3, "twenty refreshes share their polls"
 
 
-def test_a_deadline_ends_the_waiting(server: RealServer) -> None:
+def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
+    server = server_factory()
     with RunningDaemon([server.url], environ={"ZINFO_QUERY_REFRESH_FLOOR": "0"}) as daemon:
         daemon.wait_polled(1)
         server.suspend()
@@ -286,13 +296,19 @@ def test_bytes_of_port_scanners_do_no_harm(daemon: RunningDaemon) -> None:
 
 def test_clients_that_read_nothing_are_dropped_and_counted(daemon: RunningDaemon) -> None:
     request = encode_request(Request("get_infos", {"allow_partial": True}))
-    with dealer(daemon) as sock:
-        sock.rcvhwm = 1
+
+    def dropped() -> int:
+        stats: Any = daemon.ask("stats").body
+        count: int = stats["query"]["dropped"].get("client does not read", 0)
+        return count
+
+    with dealer(daemon, rcvhwm=1) as sock:
         for _ in range(3000):
             sock.send_multipart([b"", *request])
         begun = time.monotonic()
         assert daemon.ask("ping").error is None
         assert time.monotonic() - begun < 3
+        wait_until(dropped, what="replies that were dropped")
 
 
 def test_two_daemons_at_one_endpoint_are_a_clear_error(
