@@ -213,6 +213,12 @@ class InfoPoller:
             elif not polled.removed:
                 self._failed(polled, error)
             return
+        except Exception as error:  # zinfo's own fault; the shard must be tried again all the same
+            polled.connecting = False
+            self._report(error)
+            if not polled.removed:
+                self._failed(polled, PollError(f"{type(error).__name__}: {error}"))
+            return
         polled.connecting = False
         if isinstance(opened, Opened):
             if polled.removed:

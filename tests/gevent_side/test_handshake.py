@@ -243,12 +243,13 @@ def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> No
         gevent.sleep(0)
         gc.collect()  # an open socket that nobody holds would be told here, as an error
 
+
 def test_a_connection_reset_before_the_tls_handshake_leaves_no_socket_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     connected = gevent.event.Event()
     resets: list[int] = []
-    wrap = redis.SSLConnection._wrap_socket_with_ssl
+    wrap: Any = redis.SSLConnection._wrap_socket_with_ssl
 
     def wrap_too_late(self: Any, sock: Any) -> Any:
         connected.set()
