@@ -62,6 +62,7 @@ def main() -> int:
     folder = given.results or (None if given.smoke else RESULTS)
     if folder is not None:
         now = datetime.datetime.now(datetime.timezone.utc)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{now:%Y-%m-%d-%H%M}.json"
         path.write_text(json.dumps(results(figures, scale), indent=1) + "\n")
         say(f"written: {path}")
