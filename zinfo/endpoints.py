@@ -51,7 +51,7 @@ def listen(context: GreenContext, kind: int, endpoint: str, what: str, hwm: int)
         sock.close()
         hint = " (does another daemon run there?)" if error.errno == zmq.EADDRINUSE else ""
         raise EnvironmentNotReadyError(
-            f"{what}: cannot listen at {endpoint}: {zmq.strerror(error.errno)}{hint}"
+            f"{what}: cannot listen at {endpoint}: {zmq.strerror(error.errno or 0)}{hint}"
         ) from error
     return sock
 
