@@ -32,7 +32,7 @@ def obey(handlers: Handlers) -> None:
 
 def _lines() -> Iterable[bytes]:
     # Not sys.stdin: reading it would hold up the event loop.
-    from gevent.fileobject import FileObjectPosix  # noqa: PLC0415 - others do without gevent
+    from gevent.fileobject import FileObjectPosix  # noqa: PLC0415 (most sides run without gevent, which this would load)
 
     lines: Iterable[bytes] = FileObjectPosix(sys.stdin.fileno(), "rb", close=False)
     return lines

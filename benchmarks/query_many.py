@@ -41,7 +41,7 @@ class Answerer(NamedTuple):
         return wall, cpu
 
     def _answer_once(self, keys: list[str]) -> tuple[float, float]:
-        time.sleep(1.2 * self.interval)  # until each shard was polled since the last question
+        time.sleep(1.2 * self.interval)  # the pause of the method: all was polled anew
         cpu, began = self.side.cpu(), time.monotonic()
         answered = self.ask(keys)
         taken = time.monotonic() - began

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -26,12 +27,12 @@ def toml(tmp_path: Path) -> Path:
     return tmp_path / "zinfo.toml"
 
 
-def problems_of(toml: Path, text: str | None = None, **sources: object) -> list[str]:
+def problems_of(toml: Path, text: str | None = None, **sources: Any) -> list[str]:
     """The problems that loading finds, with the file's directory taken out."""
     if text is not None:
         toml.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_config(toml if toml.exists() else None, **sources)  # type: ignore[arg-type]
+        load_config(toml if toml.exists() else None, **sources)
     assert str(caught.value) == "\n".join(caught.value.problems)
     assert all(problem.isprintable() for problem in caught.value.problems)
     return [problem.replace(f"{toml.parent}/", "") for problem in caught.value.problems]

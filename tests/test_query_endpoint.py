@@ -27,7 +27,7 @@ from zinfo.errors import (
     UnknownShardError,
     UnsupportedVersionError,
 )
-from zinfo.protocol import MAGIC, Request, decode_reply, encode_request, pack, unpack
+from zinfo.protocol import MAGIC, Request, decode_reply, encode_request, pack
 
 NOBODY = "redis://127.0.0.1:1"
 
@@ -72,7 +72,8 @@ def test_hello_tells_all_that_a_client_needs(daemon: RunningDaemon) -> None:
 
 
 def test_ping_gives_the_time(daemon: RunningDaemon) -> None:
-    assert abs(daemon.ask("ping").body - time.time()) < 5  # type: ignore[operator]
+    told: Any = daemon.ask("ping").body
+    assert abs(told - time.time()) < 5
 
 
 def test_get_infos_gives_the_whole_info_and_meta(daemon: RunningDaemon, server: RealServer) -> None:
@@ -149,7 +150,8 @@ def test_events_can_be_read_again_page_by_page(daemon: RunningDaemon) -> None:
     assert (everything.header["oldest"], everything.header["newest"]) == (1, 4)
     first = daemon.ask("events", limit=3)
     rest = daemon.ask("events", cursor=first.cursor)
-    assert first.body + rest.body == everything.body  # type: ignore[operator]
+    pages: tuple[Any, Any] = (first.body, rest.body)
+    assert [*pages[0], *pages[1]] == everything.body
     assert daemon.ask("events", since=4).body == []
     of_one: Any = daemon.ask("events", ids=["127.0.0.1:1"]).body
     assert [event["type"] for event in of_one] == ["added", "down"]
@@ -165,7 +167,8 @@ def test_pages_over_the_bound_come_with_a_cursor(server_factory: ServerFactory) 
         for _ in range(5):
             reply = daemon.ask("get_infos", **({"cursor": cursor} if cursor else {}))
             assert reply.error is None
-            seen += [info["meta"]["shard_identifier"] for info in reply.body]  # type: ignore[attr-defined]
+            infos: Any = reply.body
+            seen += [info["meta"]["shard_identifier"] for info in infos]
             cursor = reply.cursor
             if cursor is None:
                 break
@@ -208,7 +211,7 @@ def test_refresh_polls_what_is_older_than_max_age(server_factory: ServerFactory)
             for _ in range(20):
                 assert sock.poll(5000)
                 replies.append(decode_reply(sock.recv_multipart()[1:]))
-        assert sorted(reply.id for reply in replies) == list(range(20))  # type: ignore[type-var]
+        assert {reply.id for reply in replies} == set(range(20))
         after = server.client().info("commandstats")["cmdstat_info"]["calls"]
         assert after - before <= 3, "twenty refreshes share their polls"
 
@@ -228,7 +231,8 @@ def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
             server.resume()
     # What is known is worth more than nothing, and its age says what it is.
     assert (reply.id, reply.error) == ("me", None)
-    assert reply.body[0]["meta"]["info_age"] > 0.2  # type: ignore[index]
+    infos: Any = reply.body
+    assert infos[0]["meta"]["info_age"] > 0.2
 
 
 @pytest.mark.parametrize(
@@ -271,7 +275,7 @@ def test_the_envelope_is_repeated_whatever_its_length(daemon: RunningDaemon) -> 
         for envelope in ([b""], [b"a", b""], [b"a", b"bb", b"ccc", b""]):
             got = exchange(sock, [*envelope, *request])
             assert got[: len(envelope)] == envelope
-            assert unpack(got[len(envelope) + 1])["ok"] is True  # type: ignore[index]
+            assert decode_reply(got[len(envelope) :]).error is None
 
 
 def test_a_correlating_req_socket_works(daemon: RunningDaemon) -> None:

@@ -44,7 +44,7 @@ class ZinfoDaemon(Poller):
 
     @property
     @override
-    def polls(self) -> int:  # type: ignore[override] # the daemon counts
+    def polls(self) -> int:  # type: ignore[override]  # an attribute there; the daemon counts here
         return self.daemon.poller.revisions
 
     @override

@@ -6,6 +6,7 @@ import io
 import socket
 import xmlrpc.client
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import gevent
 import pytest
@@ -49,14 +50,14 @@ def door(servicer: InfoProviderServicer) -> Iterator[XmlRpcDoor]:
     made.stop()
 
 
-def ask(door: XmlRpcDoor, *params: object, method: str = "GetInfos") -> object:
+def ask(door: XmlRpcDoor, *params: Any, method: str = "GetInfos") -> object:
     """What the door answers, without HTTP between."""
     (value,), _ = xmlrpc.client.loads(b"".join(run(door, *params, method=method)))
     return value
 
 
-def run(door: XmlRpcDoor, *params: object, method: str = "GetInfos") -> Iterable[bytes]:
-    body = xmlrpc.client.dumps(params, method).encode()  # type: ignore[arg-type]
+def run(door: XmlRpcDoor, *params: Any, method: str = "GetInfos") -> Iterable[bytes]:
+    body = xmlrpc.client.dumps(params, method).encode()
     environ = {"PATH_INFO": "/", "REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body)}
     return door.application(environ, lambda status, headers, exc=None: lambda _data: None)
 

@@ -175,7 +175,7 @@ def test_a_closed_pipe_is_noticed_when_there_is_nothing_to_write(
 
 
 def test_output_that_cannot_be_written_is_one_line(fleet: Fleet) -> None:
-    with open("/dev/full", "wb") as full:  # noqa: PTH123 (a device)
+    with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-m", "zinfo", "get"],
             cwd=ROOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ from zinfo.protocol import Header, Reply, encode_request
 HELLO = {"versions": [1], "bus": ["tcp://h:2"], "heartbeat": 0.5, "node": "n"}
 
 
-def link(**options: object) -> Link:
+def link(**options: Any) -> Link:
     options = {"endpoint": "tcp://h:1", "rng": random.Random(3), **options}
-    return Link([b"z1/hb/"], **options)  # type: ignore[arg-type]
+    return Link([b"z1/hb/"], **options)
 
 
 def greeting(body: object, epoch: int = 7) -> Reply:

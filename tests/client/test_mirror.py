@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
+from typing import Any
 
 import pytest
 import zmq
@@ -134,11 +136,15 @@ def test_a_refusal_is_said_by_wait_ready(peer: WirePeer, context: Context) -> No
         mirror.wait_ready(0.5)
 
 
+def _drop(peer: WirePeer, count: int, _: object) -> None:
+    peer.drop = count
+
+
 def test_lost_messages_are_mended(peer: WirePeer, context: Context) -> None:
     with Mirror(peer.query, context=context) as mirror:
         mirror.wait_ready()
         for drop in (1, 3, 6):
-            peer.do(lambda _, drop=drop: setattr(peer, "drop", drop))  # type: ignore[misc]
+            peer.do(partial(_drop, peer, drop))
             peer.do(lambda daemon: daemon.poll("a"))
             peer.do(lambda daemon: daemon.poll("b", {"role": "slave"}))
             peer.do(lambda daemon: daemon.enter("c", "down"))
@@ -237,7 +243,8 @@ def test_a_failure_within_is_logged_and_the_mirror_starts_again(
     caplog.set_level(logging.CRITICAL, "zinfo.client.mirror")
     with Mirror(peer.query, context=context) as mirror:
         mirror.wait_ready()
-        mirror._state.copies = None  # type: ignore[assignment]
+        nothing: Any = None
+        mirror._state.copies = nothing
         wait_until(lambda: "failed" in mirror.problem, what="the failure to be noticed")
         with Mirror(peer.query, context=context) as other:
             mirror._state = other._state

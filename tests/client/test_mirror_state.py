@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.client.world import World
@@ -11,9 +13,9 @@ from zinfo.errors import BusyError, NotAllowedError
 from zinfo.protocol import pack, topic
 
 
-def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: object) -> World:
+def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: Any) -> World:
     """A world whose Mirror holds these shards, each polled once."""
-    world = World(scope, **options)  # type: ignore[arg-type]
+    world = World(scope, **options)
     for shard in shards:
         world.daemon.add(shard)
         world.daemon.poll(shard)
@@ -430,7 +432,9 @@ def test_a_lost_event_among_those_kept_for_the_first_page_leaves_the_state_in_do
     lose(world)
     world.daemon.happen("a", "polling_error")
     deliver(world)
-    world.mirror.resync.fetch.distrusted = False  # type: ignore[union-attr]  # to see this alone
+    fetch = world.mirror.resync.fetch
+    assert fetch is not None
+    fetch.distrusted = False  # to see this alone
     world.deliver_reply()
     assert world.mirror.view("a", world.now).state == "new"
     assert not fresh(world, "a")

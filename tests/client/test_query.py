@@ -149,7 +149,9 @@ def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, context: Cont
     wait_until(lambda: len(peer.requests) == 4, what="the retries to arrive")
 
 
-def test_a_late_answer_is_not_taken_for_the_next_one(peer: WirePeer, context: Context) -> None:
+def test_a_late_answer_is_not_taken_for_the_next_one(
+    peer: WirePeer, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def twice(reply: list[bytes]) -> list[bytes]:
         late = [*encode_reply(0, "late", 1), pack(1.0)]
         peer._router.send_multipart([*envelopes[-1], *late])
@@ -162,7 +164,7 @@ def test_a_late_answer_is_not_taken_for_the_next_one(peer: WirePeer, context: Co
         envelopes.append(frames[:2])
         handle(frames)
 
-    peer._request = note  # type: ignore[method-assign]
+    monkeypatch.setattr(peer, "_request", note)
     peer.spoil = twice
     with Client(peer.query, context=context) as client:
         assert client.ping() > 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from operator import methodcaller
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def equal(said: dict[str, Any], there: dict[str, tuple[int, str]]) -> bool:
 
 def flood(peer: WirePeer, number: int) -> None:
     for shard in ("a", "b", "c"):
-        peer.do(lambda daemon, shard=shard: daemon.poll(shard, {"big": f"{number}" * BIG}))  # type: ignore[misc]
+        peer.do(methodcaller("poll", shard, {"big": f"{number}" * BIG}))
 
 
 def check_fresh(said: dict[str, Any], peer: WirePeer) -> None:

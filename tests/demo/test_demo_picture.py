@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -126,7 +127,7 @@ def test_a_row_is_taken_from_what_daemon_and_mirror_say() -> None:
         "version": "7.0.15",
         "interval": 1.5,
     }
-    info = {
+    info: dict[str, Any] = {
         "instantaneous_ops_per_sec": 12,
         "used_memory": 3_000_000,
         "connected_clients": 4,
@@ -136,7 +137,7 @@ def test_a_row_is_taken_from_what_daemon_and_mirror_say() -> None:
         "db3": {"keys": 2},
         "db_size": 99,
     }
-    view = View(revision=7, state="up", info=info, fresh=True)  # type: ignore[arg-type]
+    view = View(revision=7, state="up", info=info, fresh=True)
     assert row(entry, view, 0.25) == Row(
         "a", "up", "master", "7.0.15", 12, 3_000_000, 4, 7, 0.75, 1.5, 0.25, 7, False
     )

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(not available_kinds(), reason="no server program
 
 
 SLEEP = "import time; time.sleep(60)"
+"""A child that does nothing but be there, to be ended."""
 
 
 def never() -> bool:

@@ -69,7 +69,7 @@ def to_the_first(reply: bytes) -> Callable[[Any], None]:
     def script(sock: Any) -> None:
         read_command(sock)
         sock.sendall(reply)
-        gevent.sleep(5)
+        gevent.sleep(5)  # and the connection stays open
 
     return script
 

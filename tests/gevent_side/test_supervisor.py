@@ -23,7 +23,7 @@ def test_a_part_that_dies_is_logged_counted_and_run_again(
             raise ValueError("boom")
         if len(runs) == 2:
             return  # to end is to die, too
-        gevent.sleep(60)
+        gevent.sleep(60)  # alive until the supervisor stops it
 
     supervisor = Supervisor(stats, told.append, lambda name, error: told.append(f"{name}: {error}"))
     with caplog.at_level(logging.ERROR):

@@ -347,7 +347,7 @@ def test_stop_removes_its_own_shards_only_and_start_finds_them_again(
     watcher.stop()
     watcher.stop()
     scans = processes.scans
-    gevent.sleep(5 * INTERVAL)
+    gevent.sleep(5 * INTERVAL)  # time for five scans, of which there must be none
     assert processes.scans == scans
     assert publisher.get_live_shard_ids() == {"elsewhere:1"}
     watcher.start()
@@ -359,7 +359,7 @@ def test_the_hub_runs_on_while_a_scan_takes_its_time(start: WatcherFactory) -> N
         def make_table(self) -> ProcessTable:
             class SlowTable(ProcessTable):
                 def scan(self, now: float) -> Scan:
-                    time.sleep(0.3)
+                    time.sleep(0.3)  # the scan that takes its time
                     return super().scan(now)
 
             return SlowTable(self.processes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from zinfo.cli.text import printable, printable_lines
 
@@ -19,9 +20,9 @@ class TextFormatter(logging.Formatter):
         """Return the line; what a server said cannot begin another one."""
         return printable(super().formatMessage(record))
 
-    def formatException(self, ei: object) -> str:  # noqa: N802 (logging's own name)
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's own name)
         """Return the traceback; the error's own words may be a server's, too."""
-        return printable_lines(super().formatException(ei))  # type: ignore[arg-type]
+        return printable_lines(super().formatException(ei))
 
 
 def set_up_logging(format_: str, level: str) -> None:
