@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zinfo.info import Delta, Info, Value
+from zinfo.info import Info, Value
+from zinfo.info_changes import Delta
 
 FOLDER = Path(__file__).parent / "data" / "info"
 
@@ -37,3 +38,9 @@ def apply(delta: Delta, fields: dict[str, Value]) -> dict[str, Value]:
     """What a consumer makes of its copy when a delta arrives."""
     changed = {name: value for name, value in fields.items() if name not in delta.unset}
     return changed | delta.set
+
+
+def assert_tells(delta: Delta, least: Delta) -> None:
+    """A delta has what `diff` says, and besides nothing but values that are what they were."""
+    assert delta.unset == least.unset
+    assert exact({name: delta.set[name] for name in least.set}) == exact(least.set)

@@ -30,6 +30,7 @@ from zinfo.protocol import (
     array_header,
     map_header,
     pack,
+    pack_fields,
     topic,
 )
 from zinfo.shard import RedisShard
@@ -40,6 +41,7 @@ from zinfo.stats import Stats
 logger = logging.getLogger(__name__)
 
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
+_send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
 
 
@@ -119,7 +121,7 @@ class InfoBus:
         wanted.refresh()
         if wanted.wants_delta:
             delta = snapshot.delta_from(previous)
-            body = pack(
+            body = pack_fields(
                 {
                     "set": delta.set,
                     "unset": delta.unset,
@@ -169,11 +171,11 @@ class InfoBus:
     def _send(self, kind: str, full_topic: bytes, seq: int, when: float, body: bytes) -> None:
         if self._socket.closed:
             return  # and the plain view of it must not be touched
-        header = self._header_start + pack(seq) + pack(when)
+        header = self._header_start + pack_fields((seq, when))[1:]  # without the array's header
         try:
-            self._sender.send(full_topic, _MORE)
-            self._sender.send(header, _MORE)
-            self._sender.send(body, zmq.NOBLOCK)
+            _send(self._sender, full_topic, _MORE)
+            _send(self._sender, header, _MORE)
+            _send(self._sender, body, zmq.NOBLOCK)
         except zmq.ZMQError as error:
             # An XPUB drops for a slow peer without an error, so this is something worse.
             self._stats.bus.errors += 1

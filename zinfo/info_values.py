@@ -5,18 +5,22 @@ becomes a number where it is written the way C prints one and its name is not kn
 nothing is converted that could not be written back. Pairs (`keys=1,expires=0`) become maps.
 
 Some tables hold what one parse can use again in the next, of the same shard or of another:
-names, whole lines, pairs. They are bounded, and emptied when full: a server that invents names
+names and whole lines. They are bounded, and emptied when full: a server that invents names
 without end costs the others a little time, never memory.
+
+Many numbers at once are read by `info_numbers`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from sys import intern
 from typing import Final, TypeAlias, TypeVar
 
+
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
-Reader: TypeAlias = "Callable[[str], Value]"
+Reader: TypeAlias = "Callable[[bytes], Value]"
 Key = TypeVar("Key")
 Kept = TypeVar("Kept")
 
@@ -62,7 +66,9 @@ UNIQUE_TEXT: Final = frozenset(("run_id", "master_replid", "master_replid2", "re
 TEXT_PARTS: Final = frozenset(
     ("ip", "address", "host", "bind", "path", "name", "state", "status", "version")
 )
-"""Names inside a map (`slave0`, `master0`, `listener0`, `module`) whose value stays text."""
+"""Names inside a map (`slave0`, `master0`, `listener0`, `module`) whose value stays text.
+
+Not so where the whole field is about numbers, as those of STATS_PREFIXES are."""
 
 STATS_PREFIXES: Final = ("cmdstat_", "errorstat_", "latency_percentiles_usec_")
 """Fields whose name may hold any character, `:` too, and whose value never holds a `:`."""
@@ -78,6 +84,9 @@ MAX_DIGITS: Final = len(str(INT_MAX))
 
 _INTEGER: Final = re.compile(r"[ \t]*(0|-?[1-9][0-9]*)[ \t]*")
 _FRACTION: Final = re.compile(r"[ \t]*-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*")
+_HASH: Final = ord("#")
+_ZERO: Final = ord("0")
+_NO_PARTS: Final = frozenset[str]()
 _NOT_FINITE: Final = (float("inf"), float("-inf"))
 
 MAX_NAMES: Final = 8192
@@ -85,48 +94,48 @@ MAX_NAMES: Final = 8192
 MAX_GROUPS: Final = 1024
 """Sections' rows of names kept: a few for each version and use of a server."""
 MAX_LINES: Final = 8192
-"""Lines, and pairs, kept with what they mean: 2 MB each when full."""
+"""Lines kept with what they mean: 2 MB when full."""
 MAX_GROUP_LENGTH: Final = 16384
 """Longest row of names kept, in characters of all its names."""
 MAX_KEY_LENGTH: Final = 128
-"""Longest name, line or pair kept, in characters."""
+"""Longest name or line kept, in characters."""
 MAX_KEPT_NUMBER: Final = 5
 """Longest number kept, in characters; longer ones seldom come twice."""
 MAX_KEPT_TEXT: Final = 64
 """Longest text kept, in characters."""
 
-_names: dict[str, tuple[str, Reader]] = {}
+_names: dict[bytes, tuple[str, Reader]] = {}
 _groups: dict[tuple[str, ...], tuple[str, ...]] = {}
-_lines: dict[str, tuple[str, Value]] = {}
+_lines: dict[bytes, tuple[str, Value]] = {}
 _parts: dict[str, str] = {}
-_pairs: dict[str, tuple[str, Value]] = {}
 
 known_name: Final = _names.get
-"""A field's name -> the one copy of it and its reader, or None: ask `learn_name`."""
+"""A field's name as it came -> the one copy of it and its reader, or None: ask `learn_name`."""
 known_line: Final = _lines.get
 """A line as it came -> its field's name and value, or None: ask `learn_line`."""
 
 
-def learn_name(name: str) -> tuple[str, Reader]:
+def learn_name(raw: bytes) -> tuple[str, Reader]:
     """Find the reader for a field's name, and keep both for the next parse.
 
     Args:
-        name: The name as the server wrote it.
+        raw: The name as the server wrote it.
 
     Returns:
         The name and the function that makes a value of its text.
     """
+    name = intern(read_text(raw))
     reader: Reader = read_value
     if name.startswith(STATS_PREFIXES):
         reader = read_stats
     elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
-        reader = str  # hands back the same text
+        reader = read_text
     if not name.startswith(UNBOUNDED_PREFIX):
-        keep(_names, name, (name, reader), MAX_NAMES)
+        keep(_names, raw, (name, reader), MAX_NAMES)
     return name, reader
 
 
-def learn_line(line: str) -> tuple[str, Value] | None:
+def learn_line(line: bytes) -> tuple[str, Value] | None:
     """Read a line, and keep it for the next parse where it may well come again.
 
     Args:
@@ -136,18 +145,17 @@ def learn_line(line: str) -> tuple[str, Value] | None:
         The same as `read_line`.
     """
     field = read_line(line)
-    if field is None:
-        return None
-    name, value = field
-    kind = type(value)
-    if kind is not dict and kind is not list and name not in UNIQUE_TEXT:
-        limit = MAX_KEPT_TEXT if kind is str else MAX_KEPT_NUMBER
-        if len(line) - len(name) - len(":\r") <= limit:
-            keep(_lines, line, field, MAX_LINES)
+    if field is not None:
+        name, value = field
+        kind = type(value)
+        if kind is not dict and kind is not list and name not in UNIQUE_TEXT:
+            limit = MAX_KEPT_TEXT if kind is str else MAX_KEPT_NUMBER
+            if len(line) - len(name) - len(":\r") <= limit:
+                keep(_lines, line, field, MAX_LINES)
     return field
 
 
-def read_line(line: str) -> tuple[str, Value] | None:
+def read_line(line: bytes) -> tuple[str, Value] | None:
     """Read a line.
 
     Args:
@@ -157,42 +165,57 @@ def read_line(line: str) -> tuple[str, Value] | None:
         The field's name and value; None where the line is no field but a header, a comment,
         blank, or without a name or a colon.
     """
-    line = line.removesuffix("\r")
-    name, colon, text = line.partition(":")
-    if not colon or line[0] in "#:":
+    line = line.removesuffix(b"\r")
+    raw, colon, text = line.partition(b":")
+    if not colon or not raw or raw[0] == _HASH:
         return None
-    name, reader = known_name(name) or learn_name(name)
-    if reader is read_stats and ":" in text:
-        name, _, text = line.rpartition(":")
-        name, reader = known_name(name) or learn_name(name)
+    name, reader = known_name(raw) or learn_name(raw)
+    if reader is read_stats and b":" in text:
+        raw, name, reader = field_of(line)
+        text = line[len(raw) + 1 :]
     return name, reader(text)
 
 
-def read_value(text: str) -> Value:
+def field_of(line: bytes) -> tuple[bytes, str, Reader]:
+    """Find the name in a line that is a field, and the reader for its value.
+
+    Args:
+        line: A line of INFO, with or without its CR.
+
+    Returns:
+        The name as it came, the one copy of the name, and the function that makes a value of what
+        follows the colon.
+    """
+    raw, _, text = line.partition(b":")
+    name, reader = known_name(raw) or learn_name(raw)
+    if reader is read_stats and b":" in text:
+        raw = line.rpartition(b":")[0]
+        name, reader = known_name(raw) or learn_name(raw)
+    return raw, name, reader
+
+
+def read_text(raw: bytes) -> str:
+    """Read text; bytes that are no UTF-8 are escaped."""
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def read_value(raw: bytes) -> Value:
     """Read a value of unknown kind: a number, a map, a list, or else the text as it is.
 
     Text stays: leading zeros, signs and underscores that a number would lose; integers that
     msgpack cannot carry; `nan` and `inf`, which equal nothing or have no JSON.
     """
-    if text.isdigit() and len(text) < MAX_DIGITS and text.isascii():
-        return int(text) if text[0] != "0" or text == "0" else text
-    if "=" in text:
-        return read_stats(text)
-    if "," in text:
-        return [read_value(item) for item in text.split(",")]
-    return _read_odd_number(text)
+    if raw.isdigit() and len(raw) < MAX_DIGITS:
+        return int(raw) if raw[0] != _ZERO or raw == b"0" else raw.decode()
+    if b"=" in raw:
+        return _read_map(read_text(raw), TEXT_PARTS)
+    return _read_plain(read_text(raw))
 
 
-def read_stats(text: str) -> Value:
-    """Read pairs (`calls=1,usec=2`) into a map; text without any pair is read as a value."""
-    fields: dict[str, Value] = {}
-    items = text.split(",")
-    for item in items:
-        name, value = _pairs.get(item) or _read_pair(item)
-        fields[name] = value
-    if len(fields) == len(items) and "" not in fields and "=" in text:
-        return fields
-    return _read_odd_map(items) if "=" in text else read_value(text)
+def read_stats(raw: bytes) -> Value:
+    """Read pairs of a name and a number (`calls=1,usec=2`); text without any pair is a value."""
+    text = read_text(raw)
+    return _read_map(text, _NO_PARTS) if "=" in text else _read_plain(text)
 
 
 def keep_names(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -208,11 +231,20 @@ def keep_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def keep(table: dict[Key, Kept], key: Key, value: Kept, limit: int) -> None:
     """Add to one of the bounded tables, which is emptied first if it is full."""
-    if isinstance(key, str) and len(key) > MAX_KEY_LENGTH:
+    if isinstance(key, (str, bytes)) and len(key) > MAX_KEY_LENGTH:
         return
     if len(table) >= limit:
         table.clear()
     table[key] = value
+
+
+def _read_plain(text: str) -> Value:
+    """Read a value without `=`."""
+    if text.isdigit() and len(text) < MAX_DIGITS and text.isascii():
+        return int(text) if text[0] != "0" or text == "0" else text
+    if "," in text:
+        return [_read_plain(item) for item in text.split(",")]
+    return _read_odd_number(text)
 
 
 def _read_odd_number(text: str) -> int | float | str:
@@ -229,36 +261,12 @@ def _read_odd_number(text: str) -> int | float | str:
     return whole if INT_MIN <= whole <= INT_MAX else text
 
 
-def _read_pair(item: str) -> tuple[str, Value]:
-    """Read `name=value`."""
-    part, _, text = item.rpartition("=")
-    name = _parts.get(part)
-    if name is None:
-        return _read_new_pair(item)
-    value = read_value(text)
-    if len(text) <= MAX_KEPT_NUMBER:
-        keep(_pairs, item, (name, value), MAX_LINES)
-    return name, value
-
-
-def _read_new_pair(item: str) -> tuple[str, Value]:
-    """Read a pair with a name that was not seen yet, or is empty, or has text for its value."""
-    name, equals, text = item.rpartition("=")
-    if not equals:
-        return item, True  # a flag that is set
-    if name in TEXT_PARTS:
-        return name, text
-    if name:
-        keep(_parts, name, name, MAX_NAMES)
-    return name, read_value(text)
-
-
-def _read_odd_map(items: list[str]) -> dict[str, Value]:
-    """Read pairs of which some are empty, or repeat a name (`bind=*,bind=-::*`)."""
+def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
+    """Read pairs, of which some may be empty, or repeat a name (`bind=*,bind=-::*`)."""
     fields: dict[str, Value] = {}
     repeated: dict[str, list[Value]] = {}
-    for item in filter(None, items):
-        name, value = _read_pair(item)
+    for item in filter(None, text.split(",")):
+        name, value = _read_pair(item, text_parts)
         if name in repeated:
             repeated[name].append(value)
         elif name in fields:
@@ -266,3 +274,14 @@ def _read_odd_map(items: list[str]) -> dict[str, Value]:
         else:
             fields[name] = value
     return fields
+
+
+def _read_pair(item: str, text_parts: frozenset[str]) -> tuple[str, Value]:
+    """Read `name=value`."""
+    part, equals, text = item.rpartition("=")
+    if not equals:
+        return item, True  # a flag that is set
+    name = _parts.get(part, part)
+    if name is part:
+        keep(_parts, part, part, MAX_NAMES)
+    return name, text if name in text_parts else _read_plain(text)

@@ -22,6 +22,7 @@ from zinfo.protocol import (
     Request,
     map_header,
     pack,
+    pack_fields,
     topic,
 )
 from zinfo.servicer import Found, InfoProviderServicer, InfoQuery, has_labels, meta
@@ -324,7 +325,7 @@ def _encode_entry(found: Found, query: InfoQuery) -> bytes:
         count, pairs = found.snapshot.encoded()
     else:
         picked = query.pick(found.snapshot)
-        count, pairs = len(picked), pack(picked)[len(map_header(len(picked))) :]
+        count, pairs = len(picked), pack_fields(picked)[len(map_header(len(picked))) :]
     return map_header(count + 1) + pairs + _META + values
 
 

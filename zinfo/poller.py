@@ -244,8 +244,7 @@ class InfoPoller:
         revision = (previous.revision if previous else self._revision_floor) + 1
         try:
             if isinstance(reply, bytes):
-                base = previous.base() if previous else (None, 0)
-                snapshot = Snapshot(reply, revision, time.time(), now, base=base)
+                snapshot = Snapshot(reply, revision, time.time(), now, previous)
             else:
                 snapshot = Snapshot.from_fields(reply, revision, time.time(), now)
             changed = polled.essentials.read(snapshot)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from zinfo import info as info_module
-from zinfo.info import Delta, Info, Value, find_field, has_fields
-from zinfo.protocol import map_header, pack
+from zinfo import info_changes
+from zinfo.info import Info, Layout, Value, find_field, has_fields
+from zinfo.info_changes import Delta
+from zinfo.protocol import map_header, pack_fields
 
 _MAX_BASE_AGE = 20  # snapshots for which a parsed form is kept that nobody asks for
 
@@ -19,29 +21,32 @@ class Snapshot:
         revision: number of the reply, +1 at every successful poll of the shard.
         time: wall clock of its arrival, seconds since the Unix epoch.
         at: monotonic clock of its arrival, seconds; ages are counted from here.
-        base: an earlier reply's parsed form, from which parsing this one costs less, and how many
-            snapshots ago that was.
-        parsed: this reply's parsed form, where it is known already.
+        previous: the shard's snapshot before it, whose parsed form it takes over: parsing costs
+            less from there. Where `previous` is asked for its own once more, it parses anew.
     """
 
-    __slots__ = ("_base", "_base_age", "_encoded", "_parsed", "at", "raw", "revision", "time")
+    __slots__ = (
+        "_base",
+        "_base_age",
+        "_encoded",
+        "_layout",
+        "_parsed",
+        "at",
+        "raw",
+        "revision",
+        "time",
+    )
 
     def __init__(
-        self,
-        raw: bytes,
-        revision: int,
-        time: float,
-        at: float,
-        *,
-        base: tuple[Info | None, int] = (None, 0),
-        parsed: Info | None = None,
+        self, raw: bytes, revision: int, time: float, at: float, previous: Snapshot | None = None
     ) -> None:
         self.raw = raw
         self.revision = revision
         self.time = time
         self.at = at
-        self._base, self._base_age = base
-        self._parsed = parsed
+        self._parsed: Info | None = None
+        self._base, self._base_age = previous._hand_over() if previous else (None, 0)
+        self._layout = previous._layout if previous else None
         self._encoded: tuple[int, bytes] | None = None
 
     @classmethod
@@ -52,18 +57,20 @@ class Snapshot:
 
         Values that the wire has no form for become text.
         """
+        snapshot = cls(b"", revision, time, at)
         plain = {str(name): _plain(value) for name, value in fields.items()}
-        return cls(b"", revision, time, at, parsed=Info(b"", plain, {}, 0))
+        snapshot._parsed = Info(b"", plain, {}, Layout((), ()))
+        return snapshot
 
     @property
     def info(self) -> Info:
-        """The parsed reply."""
+        """The parsed reply, until the shard's next snapshot takes it over."""
         if self._parsed is None:
             if self._base is None:
                 self._parsed = info_module.parse(self.raw)
             else:
-                self._parsed, _ = info_module.update(self._base, self.raw)
-                self._base = None
+                info_changes.advance(self._base, self.raw)
+                self._parsed, self._base = self._base, None
         return self._parsed
 
     @property
@@ -71,16 +78,16 @@ class Snapshot:
         """Lines that could not be understood; 0 while nobody has asked for a parse."""
         return self._parsed.bad_lines if self._parsed is not None else 0
 
-    def base(self) -> tuple[Info | None, int]:
-        """Return what the next snapshot is best parsed from, and how many snapshots ago that was.
+    def _hand_over(self) -> tuple[Info | None, int]:
+        """Let go of what the next snapshot is best parsed from, and say how old that is.
 
-        None where nobody has asked for a parse for long: then it is let go, and its memory with it.
+        None where nobody has asked for a parse for long: its memory is let go then.
         """
-        if self._parsed is not None:
-            return self._parsed, 1
-        if self._base is not None and self._base_age < _MAX_BASE_AGE:
-            return self._base, self._base_age + 1
-        return None, 0
+        base, age = (self._base, self._base_age + 1) if self._parsed is None else (self._parsed, 1)
+        if not self.raw:
+            return None, 0  # these fields are all there is
+        self._base = self._parsed = None
+        return (base, age) if age <= _MAX_BASE_AGE else (None, 0)
 
     def read_fields(self, names: Collection[str]) -> dict[str, Value] | None:
         """Return some fields by name without parsing the rest; None where that cannot be done."""
@@ -93,12 +100,20 @@ class Snapshot:
         """Return what changed since `previous`; everything where there is none."""
         if previous is None:
             return Delta(dict(self.info.fields), [])
-        before = previous.info
-        if self._parsed is None and before.raw:
-            self._parsed, delta = info_module.update(before, self.raw)
-            self._base = None
-            return delta
-        return info_module.diff(before.fields, self.info.fields)
+        changed = self._changes_from(previous)
+        if changed is not None:
+            return Delta(changed, [])
+        delta = info_changes.diff(previous.info.fields, self.info.fields)
+        self._layout = self.info.layout
+        return delta
+
+    def _changes_from(self, previous: Snapshot) -> dict[str, Value] | None:
+        # From bytes to bytes: what is parsed already costs more to look at than to read again.
+        if not self.raw or not previous.raw:
+            return None
+        if self._layout is None:
+            self._layout = previous.info.layout
+        return info_changes.read_changes(previous.raw, self.raw, self._layout)
 
     def encoded(self) -> tuple[int, bytes]:
         """Return the number of fields, and field, value, field, value, ... as msgpack.
@@ -107,7 +122,7 @@ class Snapshot:
         """
         if self._encoded is None:
             fields = self.info.fields
-            self._encoded = len(fields), pack(fields)[len(map_header(len(fields))) :]
+            self._encoded = len(fields), pack_fields(fields)[len(map_header(len(fields))) :]
         return self._encoded
 
     def has_fields(self) -> bool:
