@@ -11,18 +11,20 @@ Nothing here raises on any bytes: a line that is no field is counted in `Info.ba
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection
-from itertools import groupby
 from typing import Final, NamedTuple
 
 from zinfo.info_numbers import read_pairs
 from zinfo.info_values import (
+    STATS,
     STATS_PREFIXES,
     Value,
     field_of,
     keep,
     keep_names,
+    kind_of,
     known_line,
     known_name,
     learn_line,
@@ -56,6 +58,7 @@ MAX_OFFSETS: Final = 1024
 """Remembered places of fields: a few fields for each version of a server."""
 
 _HASH: Final = ord("#")
+_STATS_RUN: Final = re.compile(b"%c+" % STATS)
 _STATS: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
 _offsets: dict[tuple[bytes, bytes], int] = {}
 
@@ -65,21 +68,20 @@ class Layout(NamedTuple):
 
     Attributes:
         names: For each line the name of its field; empty where the line is none, or not all of it.
+        kinds: For each a byte: what kind of field that is, as `info_values.kind_of` says.
         stats: Where lines of statistics begin and end, which are read together.
     """
 
     names: tuple[str, ...]
+    kinds: bytes
     stats: tuple[slice, ...]
 
     @classmethod
     def of(cls, names: list[str]) -> Layout:
         """Make one of the names."""
-        stats, end = [], 0
-        for is_stats, run in groupby(name.startswith(STATS_PREFIXES) for name in names):
-            start, end = end, end + sum(1 for _ in run)
-            if is_stats:
-                stats.append(slice(start, end))
-        return cls(tuple(names), tuple(stats))
+        kinds = bytes(map(kind_of, names))
+        stats = [slice(*found.span()) for found in re.finditer(_STATS_RUN, kinds)]
+        return cls(tuple(names), kinds, tuple(stats))
 
 
 class Info:

@@ -19,6 +19,11 @@ from zinfo.info_values import (
     read_value,
 )
 
+try:
+    from zinfo._changes import read_changes as native
+except ImportError:  # it was built without a compiler
+    native = None
+
 _not_numbers: dict[str, None] = {}
 """Names of fields that had another value than a number, here or at another server."""
 
@@ -86,6 +91,21 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
         The fields whose text is another; None where lines came, went or moved, or where one line
         does not tell a field's whole value.
     """
+    if native is None:
+        return _read_changes(old, new, layout)
+    found = native(old, new, layout.names, layout.kinds)
+    if found is None:
+        return None
+    changed, rest = found
+    for number, text in rest:
+        name = layout.names[number]
+        raw = name.encode()
+        _, reader = known_name(raw) or learn_name(raw)
+        changed[name] = reader(text)
+    return changed
+
+
+def _read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | None:
     lines = split_lines(new)
     if len(lines) != len(layout.names):
         return None

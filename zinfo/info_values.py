@@ -68,13 +68,19 @@ TEXT_PARTS: Final = frozenset(
 )
 """Names inside a map (`slave0`, `master0`, `listener0`, `module`) whose value stays text.
 
-Not so where the whole field is about numbers, as those of STATS_PREFIXES are."""
+Not so where the whole field is about numbers, as statistics and the keyspace are."""
 
 STATS_PREFIXES: Final = ("cmdstat_", "errorstat_", "latency_percentiles_usec_")
 """Fields whose name may hold any character, `:` too, and whose value never holds a `:`."""
 
+KEYSPACE_PATTERN: Final = re.compile("db[0-9]+")
+"""Fields whose value is pairs of numbers, as in those of STATS_PREFIXES."""
+
 UNBOUNDED_PREFIX: Final = "errorstat_"
 """Scripts invent error names, so these are not kept for the next parse."""
+
+NO_FIELD, VALUE, STATS, TEXT, KEYSPACE = range(5)
+"""Kinds of fields, also in `_changes.c`."""
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**64 - 1
@@ -128,11 +134,22 @@ def learn_name(raw: bytes) -> tuple[str, Reader]:
     reader: Reader = read_value
     if name.startswith(STATS_PREFIXES):
         reader = read_stats
+    elif KEYSPACE_PATTERN.fullmatch(name):
+        reader = read_keyspace
     elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
         reader = read_text
     if not name.startswith(UNBOUNDED_PREFIX):
         keep(_names, raw, (name, reader), MAX_NAMES)
     return name, reader
+
+
+def kind_of(name: str) -> int:
+    """Return what kind of field a name has; `NO_FIELD` where it is empty."""
+    if not name:
+        return NO_FIELD
+    raw = name.encode()
+    _, reader = known_name(raw) or learn_name(raw)
+    return _KINDS[reader]
 
 
 def learn_line(line: bytes) -> tuple[str, Value] | None:
@@ -218,6 +235,11 @@ def read_stats(raw: bytes) -> Value:
     return _read_map(text, _NO_PARTS) if "=" in text else _read_plain(text)
 
 
+def read_keyspace(raw: bytes) -> Value:
+    """Read what a database has (`keys=1,expires=0`), as `read_stats` does."""
+    return read_stats(raw)
+
+
 def keep_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Share one copy of a section's field names between shards."""
     kept = _groups.get(names)
@@ -285,3 +307,11 @@ def _read_pair(item: str, text_parts: frozenset[str]) -> tuple[str, Value]:
     if name is part:
         keep(_parts, part, part, MAX_NAMES)
     return name, text if name in text_parts else _read_plain(text)
+
+
+_KINDS: Final[dict[Reader, int]] = {
+    read_value: VALUE,
+    read_stats: STATS,
+    read_text: TEXT,
+    read_keyspace: KEYSPACE,
+}
