@@ -1,15 +1,19 @@
 """The licence, the native part, and `python setup.py sdist`; all else is in pyproject.toml."""
 
+from pathlib import Path
+
 from setuptools import Extension, setup
 
 setup(
     license="MIT",
     ext_modules=[
         Extension(
-            "zinfo._changes",
-            ["zinfo/_changes.c"],
+            "zinfo._native",
+            sorted(map(str, Path("zinfo/native").glob("*.c"))),
+            depends=["zinfo/native/text.h"],
             optional=True,  # where there is no compiler, Python does the same, slower
             py_limited_api=True,  # one for all Pythons
         )
     ],
+    options={"bdist_wheel": {"py_limited_api": "cp310"}},
 )

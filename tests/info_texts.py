@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from zinfo import info_changes, info_encoding
 from zinfo.info import Info, Value
 from zinfo.info_changes import Delta
+from zinfo.info_native import native
 
 FOLDER = Path(__file__).parent / "data" / "info"
 
@@ -40,7 +44,10 @@ def apply(delta: Delta, fields: dict[str, Value]) -> dict[str, Value]:
     return changed | delta.set
 
 
-def assert_tells(delta: Delta, least: Delta) -> None:
-    """A delta has what `diff` says, and besides nothing but values that are what they were."""
-    assert delta.unset == least.unset
-    assert exact({name: delta.set[name] for name in least.set}) == exact(least.set)
+def choose_twin(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have changes and encodings made by the native part, or by Python."""
+    if name == "python":
+        monkeypatch.setattr(info_changes, "native", None)
+        monkeypatch.setattr(info_encoding, "native", None)
+    elif native is None:
+        pytest.skip("the native part is not there: no compiler when zinfo was installed")

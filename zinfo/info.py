@@ -114,11 +114,6 @@ class Info:
         self.layout = layout
         self.bad_lines = bad_lines
 
-    def become(self, other: Info) -> None:
-        """Take over all that another reply says, which must not be used any more."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(other, name))
-
     def __repr__(self) -> str:
         return (
             f"<Info: {len(self.fields)} fields in {len(self.sections)} sections, "

@@ -1,4 +1,7 @@
-"""What changed from one INFO reply to the next, read at the cost of what changed. Pure."""
+"""What changed from one INFO reply to the next, read at the cost of what changed. Pure.
+
+Native code does most of it where there is any; the Python here says what it must do.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,17 @@ from typing import NamedTuple
 
 from zinfo.info import Info, Layout, parse, split_lines
 from zinfo.info_numbers import read_pairs, read_plain
+from zinfo.info_native import native
 from zinfo.info_values import (
     MAX_NAMES,
     Value,
     keep,
     known_name,
     learn_name,
+    read_field,
     read_line,
     read_value,
 )
-
-try:
-    from zinfo._changes import read_changes as native
-except ImportError:  # it was built without a compiler
-    native = None
 
 _not_numbers: dict[str, None] = {}
 """Names of fields that had another value than a number, here or at another server."""
@@ -37,28 +37,26 @@ class Delta(NamedTuple):
     """Fields that are gone."""
 
 
-def advance(info: Info, raw: bytes) -> Delta:
-    """Turn an INFO reply that was read into the next one of the same server, in place.
+def find_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Delta, Layout]:
+    """Find what changed from one INFO reply to the next of the same server.
 
-    A copy of the fields would cost more than reading those that changed.
+    From bytes to bytes: to look at values that were read before costs more than to read those that
+    changed.
 
     Args:
-        info: A reply; afterwards it is the same as `parse(raw)`.
-        raw: The new reply's bytes.
+        old: A reply.
+        new: The next one.
+        layout: Of the old one.
 
     Returns:
-        What makes the fields after of those before. A field whose text is another is in it, also
-        where it says the same (`1.0`, then `1.00`).
+        What makes the fields of `parse(new)` of those of `parse(old)`. A field whose text is
+        another is in it, also where it says the same (`1.0`, then `1.00`). And the new layout.
     """
-    changed = read_changes(info.raw, raw, info.layout)
-    if changed is None:
-        fresh = parse(raw)
-        delta = diff(info.fields, fresh.fields)
-        info.become(fresh)
-        return delta
-    info.raw = raw
-    info.fields.update(changed)
-    return Delta(changed, [])
+    changed = read_changes(old, new, layout)
+    if changed is not None:
+        return Delta(changed, []), layout
+    info = parse(new)
+    return diff(parse(old).fields, info.fields), info.layout
 
 
 def diff(old: Mapping[str, Value], new: Mapping[str, Value]) -> Delta:
@@ -93,15 +91,13 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
     """
     if native is None:
         return _read_changes(old, new, layout)
-    found = native(old, new, layout.names, layout.kinds)
+    found = native.read_changes(old, new, layout.names, layout.kinds)
     if found is None:
         return None
     changed, rest = found
     for number, text in rest:
         name = layout.names[number]
-        raw = name.encode()
-        _, reader = known_name(raw) or learn_name(raw)
-        changed[name] = reader(text)
+        changed[name] = read_field(name, text)
     return changed
 
 

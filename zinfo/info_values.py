@@ -152,6 +152,18 @@ def kind_of(name: str) -> int:
     return _KINDS[reader]
 
 
+def read_field(name: str, raw: bytes) -> Value:
+    """Read the value of a field.
+
+    Args:
+        name: Its name.
+        raw: What stands after its colon, without the CR.
+    """
+    stem = name.encode()
+    _, reader = known_name(stem) or learn_name(stem)
+    return reader(raw)
+
+
 def learn_line(line: bytes) -> tuple[str, Value] | None:
     """Read a line, and keep it for the next parse where it may well come again.
 

@@ -99,10 +99,9 @@ class RedisShard:
     def info(self) -> dict[str, Value] | None:
         """The newest INFO, field to value; None before the first.
 
-        Setting it stamps `info_timestamp` and adapts the polling interval. The dict is yours; do
-        not change the maps and lists in it.
+        Setting it stamps `info_timestamp` and adapts the polling interval. Do not change the dict.
         """
-        return dict(self._snapshot.info.fields) if self._snapshot else None
+        return self._snapshot.info.fields if self._snapshot else None
 
     @info.setter
     def info(self, fields: Mapping[str, Value]) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from zinfo import info as info_module
-from zinfo import info_changes
 from zinfo.info import Info, Layout, Value, find_field, has_fields
-from zinfo.info_changes import Delta
+from zinfo.info_changes import Delta, diff, find_delta
+from zinfo.info_encoding import encode_fields
 from zinfo.protocol import map_header, pack_fields
-
-_MAX_BASE_AGE = 20  # snapshots for which a parsed form is kept that nobody asks for
 
 
 class Snapshot:
@@ -21,21 +19,10 @@ class Snapshot:
         revision: number of the reply, +1 at every successful poll of the shard.
         time: wall clock of its arrival, seconds since the Unix epoch.
         at: monotonic clock of its arrival, seconds; ages are counted from here.
-        previous: the shard's snapshot before it, whose parsed form it takes over: parsing costs
-            less from there. Where `previous` is asked for its own once more, it parses anew.
+        previous: the shard's snapshot before it, which is like it in most.
     """
 
-    __slots__ = (
-        "_base",
-        "_base_age",
-        "_encoded",
-        "_layout",
-        "_parsed",
-        "at",
-        "raw",
-        "revision",
-        "time",
-    )
+    __slots__ = ("_encoded", "_layout", "_parsed", "at", "raw", "revision", "time")
 
     def __init__(
         self, raw: bytes, revision: int, time: float, at: float, previous: Snapshot | None = None
@@ -44,9 +31,8 @@ class Snapshot:
         self.revision = revision
         self.time = time
         self.at = at
+        self._layout: Layout | None = previous._layout if previous else None
         self._parsed: Info | None = None
-        self._base, self._base_age = previous._hand_over() if previous else (None, 0)
-        self._layout = previous._layout if previous else None
         self._encoded: tuple[int, bytes] | None = None
 
     @classmethod
@@ -64,30 +50,16 @@ class Snapshot:
 
     @property
     def info(self) -> Info:
-        """The parsed reply, until the shard's next snapshot takes it over."""
+        """The parsed reply."""
         if self._parsed is None:
-            if self._base is None:
-                self._parsed = info_module.parse(self.raw)
-            else:
-                info_changes.advance(self._base, self.raw)
-                self._parsed, self._base = self._base, None
+            self._parsed = info_module.parse(self.raw)
+            self._layout = self._parsed.layout
         return self._parsed
 
     @property
     def bad_lines(self) -> int:
         """Lines that could not be understood; 0 while nobody has asked for a parse."""
         return self._parsed.bad_lines if self._parsed is not None else 0
-
-    def _hand_over(self) -> tuple[Info | None, int]:
-        """Let go of what the next snapshot is best parsed from, and say how old that is.
-
-        None where nobody has asked for a parse for long: its memory is let go then.
-        """
-        base, age = (self._base, self._base_age + 1) if self._parsed is None else (self._parsed, 1)
-        if not self.raw:
-            return None, 0  # these fields are all there is
-        self._base = self._parsed = None
-        return (base, age) if age <= _MAX_BASE_AGE else (None, 0)
 
     def read_fields(self, names: Collection[str]) -> dict[str, Value] | None:
         """Return some fields by name without parsing the rest; None where that cannot be done."""
@@ -100,20 +72,11 @@ class Snapshot:
         """Return what changed since `previous`; everything where there is none."""
         if previous is None:
             return Delta(dict(self.info.fields), [])
-        changed = self._changes_from(previous)
-        if changed is not None:
-            return Delta(changed, [])
-        delta = info_changes.diff(previous.info.fields, self.info.fields)
-        self._layout = self.info.layout
-        return delta
-
-    def _changes_from(self, previous: Snapshot) -> dict[str, Value] | None:
-        # From bytes to bytes: what is parsed already costs more to look at than to read again.
         if not self.raw or not previous.raw:
-            return None
-        if self._layout is None:
-            self._layout = previous.info.layout
-        return info_changes.read_changes(previous.raw, self.raw, self._layout)
+            return diff(previous.info.fields, self.info.fields)
+        layout = self._layout or previous.info.layout
+        delta, self._layout = find_delta(previous.raw, self.raw, layout)
+        return delta
 
     def encoded(self) -> tuple[int, bytes]:
         """Return the number of fields, and field, value, field, value, ... as msgpack.
@@ -121,8 +84,12 @@ class Snapshot:
         Without a map's header, so that a query can put more pairs into the same map.
         """
         if self._encoded is None:
-            fields = self.info.fields
-            self._encoded = len(fields), pack_fields(fields)[len(map_header(len(fields))) :]
+            if self.raw:
+                count, pairs, self._layout = encode_fields(self.raw, self._layout)
+            else:
+                fields = self.info.fields
+                count, pairs = len(fields), pack_fields(fields)[len(map_header(len(fields))) :]
+            self._encoded = count, pairs
         return self._encoded
 
     def has_fields(self) -> bool:

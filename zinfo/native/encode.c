@@ -1,0 +1,315 @@
+/* The fields of an INFO reply as msgpack (https://msgpack.org spec), straight from its bytes: the
+ * twin of parsing it and packing the fields.
+ *
+ * As in changes.c, a value that is not one of the plain cases is handed back, for Python to write.
+ */
+#include "text.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define MAX_PAIRS 16 /* of a map that is looked through for a name that stands twice */
+
+typedef struct {
+    char *start;
+    size_t used;
+    size_t size;
+} Buffer;
+
+/* Make room; 0 where there is no memory, with the exception set. */
+static int
+reserve(Buffer *buffer, size_t more)
+{
+    if (buffer->size - buffer->used < more) {
+        size_t size = 2 * (buffer->size + more);
+        char *start = PyMem_Realloc(buffer->start, size);
+        if (start == NULL) {
+            PyErr_NoMemory();
+            return 0;
+        }
+        buffer->start = start;
+        buffer->size = size;
+    }
+    return 1;
+}
+
+/* Write a tag and the lowest bytes of a number, the highest of them first. */
+static int
+write_tagged(Buffer *buffer, unsigned char tag, uint64_t number, int bytes)
+{
+    if (!reserve(buffer, 9)) {
+        return 0;
+    }
+    buffer->start[buffer->used++] = (char)tag;
+    while (bytes-- > 0) {
+        buffer->start[buffer->used++] = (char)(number >> (8 * bytes));
+    }
+    return 1;
+}
+
+static int
+write_text(Buffer *buffer, Span text)
+{
+    size_t size = (size_t)(text.end - text.start);
+    int done;
+
+    if (size < 32) {
+        done = write_tagged(buffer, (unsigned char)(0xa0 | size), 0, 0);
+    }
+    else if (size < 0x100) {
+        done = write_tagged(buffer, 0xd9, size, 1);
+    }
+    else if (size < 0x10000) {
+        done = write_tagged(buffer, 0xda, size, 2);
+    }
+    else {
+        done = write_tagged(buffer, 0xdb, size, 4);
+    }
+    if (!done || !reserve(buffer, size)) {
+        return 0;
+    }
+    memcpy(buffer->start + buffer->used, text.start, size);
+    buffer->used += size;
+    return 1;
+}
+
+static int
+write_integer(Buffer *buffer, long long number)
+{
+    uint64_t bits = (uint64_t)number;
+
+    if (number >= 0) {
+        return number < 0x80          ? write_tagged(buffer, (unsigned char)number, 0, 0)
+               : number < 0x100       ? write_tagged(buffer, 0xcc, bits, 1)
+               : number < 0x10000     ? write_tagged(buffer, 0xcd, bits, 2)
+               : number < 0x100000000 ? write_tagged(buffer, 0xce, bits, 4)
+                                      : write_tagged(buffer, 0xcf, bits, 8);
+    }
+    return number >= -0x20          ? write_tagged(buffer, (unsigned char)(bits & 0xff), 0, 0)
+           : number >= -0x80        ? write_tagged(buffer, 0xd0, bits, 1)
+           : number >= -0x8000      ? write_tagged(buffer, 0xd1, bits, 2)
+           : number >= -0x80000000LL ? write_tagged(buffer, 0xd2, bits, 4)
+                                    : write_tagged(buffer, 0xd3, bits, 8);
+}
+
+/* 1: done; 0: it is no number; -1: an error. */
+static int
+write_number(Buffer *buffer, Number number)
+{
+    uint64_t bits;
+
+    switch (number.kind) {
+    case INTEGER:
+        return write_integer(buffer, number.whole) ? 1 : -1;
+    case FRACTION:
+        memcpy(&bits, &number.fraction, sizeof bits);
+        return write_tagged(buffer, 0xcb, bits, 8) ? 1 : -1;
+    case ERROR:
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+static int
+stands_among(Span name, const Span *names, int count)
+{
+    size_t size = (size_t)(name.end - name.start);
+
+    while (count-- > 0) {
+        if ((size_t)(names[count].end - names[count].start) == size &&
+            memcmp(names[count].start, name.start, size) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* 1: done; 0: they are not all of a name and a number, or a name stands twice; -1: an error. */
+static int
+write_pairs(Buffer *buffer, Span text)
+{
+    Span names[MAX_PAIRS];
+    int count = 0, is_last = 0;
+    size_t head;
+
+    if (!reserve(buffer, 1)) {
+        return -1;
+    }
+    head = buffer->used++;
+    while (!is_last) {
+        Pair pair = next_pair(&text);
+        int done;
+        is_last = pair.is_last;
+        if (pair.number.kind == NONE || count == MAX_PAIRS - 1 ||
+            stands_among(pair.name, names, count)) {
+            return 0;
+        }
+        names[count++] = pair.name;
+        done = write_text(buffer, pair.name) ? write_number(buffer, pair.number) : -1;
+        if (done != 1) {
+            return done;
+        }
+    }
+    buffer->start[head] = (char)(0x80 | count); /* MAX_PAIRS - 1 is what fits there */
+    return 1;
+}
+
+static int
+is_ascii(Span text)
+{
+    const char *at;
+
+    for (at = text.start; at < text.end; at++) {
+        if ((unsigned char)*at > 0x7f) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* 1: done; 0: it is Python's; -1: an error. */
+static int
+write_value(Buffer *buffer, Span value, int kind)
+{
+    switch (kind) {
+    case TEXT:
+        return !is_ascii(value) ? 0 : write_text(buffer, value) ? 1 : -1;
+    case VALUE:
+        if (is_text(value)) {
+            return write_text(buffer, value) ? 1 : -1;
+        }
+        return write_number(buffer, read_number(value));
+    default:
+        return write_pairs(buffer, value);
+    }
+}
+
+/* Move what is in the buffer to the end of a list; 0 where there is no memory. */
+static int
+flush(Buffer *buffer, PyObject *parts)
+{
+    PyObject *part;
+    int done;
+
+    if (buffer->used == 0) {
+        return 1;
+    }
+    part = PyBytes_FromStringAndSize(buffer->start, (Py_ssize_t)buffer->used);
+    if (part == NULL) {
+        return 0;
+    }
+    buffer->used = 0;
+    done = PyList_Append(parts, part);
+    Py_DECREF(part);
+    return done == 0;
+}
+
+/* Hand a value to Python; 0 where there is no memory. */
+static int
+hand_back(PyObject *parts, Py_ssize_t number, Span value)
+{
+    PyObject *part = Py_BuildValue("(ny#)", number, value.start, value.end - value.start);
+    int done;
+
+    if (part == NULL) {
+        return 0;
+    }
+    done = PyList_Append(parts, part);
+    Py_DECREF(part);
+    return done == 0;
+}
+
+/* 1: done; 0: it is not that field's line; -1: an error. */
+static int
+write_line(Buffer *buffer, Span line, int kind, PyObject *name_object, Py_ssize_t number,
+           PyObject *parts)
+{
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(name_object, &size);
+    Span name = {text, text + (text ? size : 0)};
+    size_t before = buffer->used;
+    int done;
+
+    if (text == NULL) {
+        return -1;
+    }
+    if (line.end - line.start <= size || memcmp(line.start, text, (size_t)size) != 0 ||
+        line.start[size] != ':') {
+        return 0;
+    }
+    line.start += size + 1;
+    line = without_cr(line);
+    if (kind == STATS && find_byte(line, ':') != NULL) {
+        return 0;
+    }
+    done = write_text(buffer, name) ? write_value(buffer, line, kind) : -1;
+    if (done == 0) {
+        buffer->used = before;
+        done = flush(buffer, parts) && hand_back(parts, number, line) ? 1 : -1;
+    }
+    return done;
+}
+
+/* Whether a line that was no field is one now. */
+static int
+is_field(Span line)
+{
+    return line.start < line.end && *line.start != '#' && *line.start != ':' &&
+           find_byte(line, ':') != NULL;
+}
+
+/* 1: done; 0: lines came, went or moved; -1: an error. */
+static int
+write_lines(Buffer *buffer, Span raw, PyObject *names, Span kinds, PyObject *parts)
+{
+    Py_ssize_t number, count = kinds.end - kinds.start;
+    int has_end = 1;
+
+    for (number = 0; number < count; number++) {
+        int kind = kinds.start[number];
+        Span line;
+        int done;
+
+        if (!has_end) {
+            return 0;
+        }
+        line = next_line(&raw, &has_end);
+        if (kind == NO_FIELD) {
+            if (is_field(line)) {
+                return 0;
+            }
+            continue;
+        }
+        done = write_line(buffer, line, kind, PyTuple_GetItem(names, number), number, parts);
+        if (done != 1) {
+            return done;
+        }
+    }
+    return has_end ? 0 : flush(buffer, parts) ? 1 : -1;
+}
+
+PyObject *
+encode_fields(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *raw, *names, *kinds, *parts;
+    Buffer buffer = {NULL, 0, 0};
+    int done = -1;
+
+    if (!PyArg_ParseTuple(args, "SO!S:encode_fields", &raw, &PyTuple_Type, &names, &kinds)) {
+        return NULL;
+    }
+    parts = PyList_New(0);
+    if (parts != NULL && PyTuple_Size(names) != PyBytes_Size(kinds)) {
+        PyErr_SetString(PyExc_ValueError, "names and kinds are not of the same lines");
+    }
+    else if (parts != NULL && reserve(&buffer, (size_t)PyBytes_Size(raw) / 2)) {
+        done = write_lines(&buffer, bytes_of(raw), names, bytes_of(kinds), parts);
+    }
+    PyMem_Free(buffer.start);
+    if (done == 1) {
+        return parts;
+    }
+    Py_XDECREF(parts);
+    return done == 0 ? Py_NewRef(Py_None) : NULL;
+}

@@ -1,0 +1,51 @@
+/* zinfo._native: what takes most of a poll's time where somebody subscribed.
+ *
+ * Python does the same where this could not be compiled. It keeps nothing from call to call.
+ */
+#include "text.h"
+
+PyDoc_STRVAR(read_changes_doc,
+"read_changes(old, new, names, kinds)\n--\n\n"
+"Read the lines that differ, where every line is still in its place.\n\n"
+"Args:\n"
+"    old: A reply.\n"
+"    new: The next one of the same server.\n"
+"    names: For each line of the old one the name of its field.\n"
+"    kinds: For each a byte: what is in it.\n\n"
+"Returns:\n"
+"    Name to value; and number of a line and what stands after its colon, where that is left to\n"
+"    Python. None where lines came, went or moved.");
+
+PyDoc_STRVAR(encode_fields_doc,
+"encode_fields(raw, names, kinds)\n--\n\n"
+"Write the fields of a reply as msgpack.\n\n"
+"Args:\n"
+"    raw: The reply.\n"
+"    names: For each line the name of its field.\n"
+"    kinds: For each a byte: what is in it.\n\n"
+"Returns:\n"
+"    A list of msgpack (name, value, name, value, ...) and, in between, number of a line and what\n"
+"    stands after its colon, where that is left to Python. None where lines came, went or moved.");
+
+static PyMethodDef methods[] = {
+    {"encode_fields", encode_fields, METH_VARARGS, encode_fields_doc},
+    {"read_changes", read_changes, METH_VARARGS, read_changes_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {{0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "zinfo._native",
+    .m_doc = "Native twins of parts of zinfo.info_changes and zinfo.snapshot.",
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,173 @@
+#include "text.h"
+
+#include <string.h>
+
+#define MAX_DIGITS 18 /* of an integer that is in 64 bits whatever its digits */
+#define MAX_FLOAT 64  /* bytes of a fraction; longer ones are Python's */
+
+Span
+bytes_of(PyObject *bytes)
+{
+    const char *start = PyBytes_AsString(bytes);
+    Span all = {start, start + PyBytes_Size(bytes)};
+    return all;
+}
+
+const char *
+find_byte(Span text, char byte)
+{
+    size_t size = (size_t)(text.end - text.start);
+    return size ? memchr(text.start, byte, size) : NULL;
+}
+
+Span
+next_line(Span *text, int *has_end)
+{
+    const char *lf = find_byte(*text, '\n');
+    Span line = {text->start, lf ? lf : text->end};
+
+    *has_end = lf != NULL;
+    text->start = lf ? lf + 1 : text->end;
+    return line;
+}
+
+Span
+without_cr(Span line)
+{
+    if (line.end > line.start && line.end[-1] == '\r') {
+        line.end--;
+    }
+    return line;
+}
+
+const char *
+find_colon(Span line, int kind)
+{
+    const char *at;
+
+    if (kind != STATS) {
+        return find_byte(line, ':');
+    }
+    for (at = line.end; at > line.start; at--) {
+        if (at[-1] == ':') {
+            return at - 1;
+        }
+    }
+    return NULL;
+}
+
+static const char *
+skip_digits(const char *at, const char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9') {
+        at++;
+    }
+    return at;
+}
+
+/* Make a double of a text that is known to be written like one. */
+static Number
+read_fraction(Span text)
+{
+    Number number = {NONE, 0, 0.0};
+    char copy[MAX_FLOAT + 1];
+    size_t size = (size_t)(text.end - text.start);
+
+    if (size > MAX_FLOAT) {
+        return number;
+    }
+    memcpy(copy, text.start, size);
+    copy[size] = '\0';
+    number.fraction = PyOS_string_to_double(copy, NULL, NULL);
+    if (number.fraction == -1.0 && PyErr_Occurred()) {
+        number.kind = ERROR;
+    }
+    else if (number.fraction - number.fraction == 0.0) { /* not beyond what a double holds */
+        number.kind = FRACTION;
+    }
+    return number;
+}
+
+Number
+read_number(Span text)
+{
+    Number none = {NONE, 0, 0.0}, number = {INTEGER, 0, 0.0};
+    int negative = text.start < text.end && *text.start == '-';
+    const char *first = text.start + negative;
+    const char *at = skip_digits(first, text.end);
+    const char *part;
+
+    if (at == first || (*first == '0' && at - first > 1)) {
+        return none;
+    }
+    if (at == text.end) {
+        if (at - first > MAX_DIGITS || (negative && *first == '0')) {
+            return none;
+        }
+        for (part = first; part < at; part++) {
+            number.whole = 10 * number.whole + (*part - '0');
+        }
+        number.whole = negative ? -number.whole : number.whole;
+        return number;
+    }
+    if (*at != '.') {
+        return none;
+    }
+    part = at + 1;
+    at = skip_digits(part, text.end);
+    if (at == part) {
+        return none;
+    }
+    if (at < text.end && (*at == 'e' || *at == 'E')) {
+        part = at + 1;
+        if (part < text.end && (*part == '+' || *part == '-')) {
+            part++;
+        }
+        at = skip_digits(part, text.end);
+        if (at == part) {
+            return none;
+        }
+    }
+    return at == text.end ? read_fraction(text) : none;
+}
+
+int
+is_text(Span text)
+{
+    const char *at;
+    int found = text.start == text.end;
+
+    for (at = text.start; at < text.end; at++) {
+        if (*at <= ' ' || *at > '~' || *at == '=' || *at == ',') {
+            return 0;
+        }
+        found |= strchr("0123456789.-+eE", *at) == NULL;
+    }
+    return found;
+}
+
+Pair
+next_pair(Span *text)
+{
+    Pair pair = {{text->start, text->start}, {NONE, 0, 0.0}, 0};
+    const char *at = text->start;
+    Span value;
+
+    while (at < text->end && *at > ' ' && *at <= '~' && *at != '=' && *at != ',') {
+        at++;
+    }
+    pair.name.end = at;
+    if (at == text->end || *at != '=' || at == text->start) {
+        return pair;
+    }
+    value.start = at + 1;
+    value.end = text->end;
+    value.end = find_byte(value, ',');
+    pair.is_last = value.end == NULL;
+    if (pair.is_last) {
+        value.end = text->end;
+    }
+    text->start = value.end + !pair.is_last;
+    pair.number = read_number(value);
+    return pair;
+}

@@ -1,0 +1,57 @@
+/* A reply's bytes: lines, numbers, pairs. Nothing here reads outside of a span, or keeps anything. */
+#ifndef ZINFO_TEXT_H
+#define ZINFO_TEXT_H
+
+#define Py_LIMITED_API 0x030A0000
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+/* What is in a line, as Layout.kinds says it: the numbers of zinfo/info_values.py. */
+enum { NO_FIELD = 0, VALUE = 1, STATS = 2, TEXT = 3, KEYSPACE = 4 };
+
+typedef struct {
+    const char *start;
+    const char *end;
+} Span;
+
+/* What a text is, where it is a number as C prints them. */
+typedef struct {
+    enum { NONE, INTEGER, FRACTION, ERROR } kind; /* ERROR: an exception is set */
+    long long whole;
+    double fraction;
+} Number;
+
+/* One `name=number`. */
+typedef struct {
+    Span name;
+    Number number; /* NONE where it is something else */
+    int is_last;
+} Pair;
+
+/* The bytes of a bytes object. */
+Span bytes_of(PyObject *bytes);
+
+/* Take the next line off a text; its LF, if it has one, is not in it. */
+Span next_line(Span *text, int *has_end);
+
+/* A line without the CR that it may end with. */
+Span without_cr(Span line);
+
+/* Where a byte is; NULL where it is not. */
+const char *find_byte(Span text, char byte);
+
+/* Where the name of a field ends: at the first colon, or in statistics at the last one. */
+const char *find_colon(Span line, int kind);
+
+/* Whether a text can be nothing else: all ASCII, no map or list, and nothing of a number's. */
+int is_text(Span text);
+
+Number read_number(Span text);
+
+/* Take the next pair off a text. */
+Pair next_pair(Span *text);
+
+PyObject *read_changes(PyObject *module, PyObject *args);
+PyObject *encode_fields(PyObject *module, PyObject *args);
+
+#endif
