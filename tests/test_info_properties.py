@@ -1,4 +1,4 @@
-"""Whatever a server sends: nothing raises, everything can be sent on, and a delta leads to a parse."""
+"""Whatever a server sends: nothing raises, all can be sent on, and a delta leads to a parse."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zinfo.info import parse, read_fields
+from zinfo import info
+from zinfo.info import FieldReader, Value, parse
 
 TEXTS = sorted(Path(__file__).with_name("data").joinpath("info").glob("*.txt"))
 LINES = [
@@ -23,6 +24,17 @@ LINES = [
     b"a",
     b":1",
 ]
+
+
+def read_fields(raw: bytes, names: list[str]) -> dict[str, Value] | None:
+    """The fields, by the native part and by Python, which must agree."""
+    found = []
+    for twin in dict.fromkeys((info.native, None)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(info, "native", twin)
+            found.append(FieldReader(names).read(raw))
+    assert all(one == found[0] for one in found)
+    return found[0]
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)

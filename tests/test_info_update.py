@@ -13,8 +13,6 @@ from zinfo.info import parse
 from zinfo.info_changes import Delta, diff, find_delta, read_changes
 
 
-
-
 @pytest.fixture(params=["native", "python"], autouse=True)
 def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of this with the native part, and without it."""

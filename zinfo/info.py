@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from zinfo.info_native import native
 from zinfo.info_numbers import read_pairs
 from zinfo.info_values import (
     STATS,
@@ -26,21 +27,21 @@ from zinfo.info_values import (
     keep_names,
     kind_of,
     known_line,
-    known_name,
     learn_line,
-    learn_name,
     read_line,
     read_text,
+    reader_of,
 )
 
 __all__ = [
+    "FieldReader",
     "Info",
     "Layout",
     "Value",
     "find_field",
     "has_fields",
+    "layout_of",
     "parse",
-    "read_fields",
     "section_fields",
     "split_lines",
 ]
@@ -57,9 +58,15 @@ NEAR: Final = 96
 MAX_OFFSETS: Final = 1024
 """Remembered places of fields: a few fields for each version of a server."""
 
+MAX_LAYOUTS: Final = 64
+"""Numbers of lines for which layouts are kept."""
+MAX_ALIKE: Final = 8
+"""Layouts kept that have the same number of lines."""
+
 _HASH: Final = ord("#")
 _STATS_RUN: Final = re.compile(b"%c+" % STATS)
 _STATS: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
+_layouts: dict[int, tuple[Layout, ...]] = {}
 _offsets: dict[tuple[bytes, bytes], int] = {}
 
 
@@ -168,6 +175,26 @@ def parse(raw: bytes) -> Info:
     return Info(raw, fields, shared, Layout.of(names), bad_lines)
 
 
+def layout_of(raw: bytes) -> Layout:
+    """Return the layout of a reply, with luck that of another server's.
+
+    Args:
+        raw: The reply's bytes.
+
+    Returns:
+        The same as `parse(raw).layout`.
+    """
+    lines = raw.count(b"\n")
+    alike = _layouts.get(lines, ())
+    if native is not None:
+        for known in alike:
+            if native.fits(raw, known.names, known.kinds):
+                return known
+    layout = parse(raw).layout
+    keep(_layouts, lines, (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
+    return layout
+
+
 def find_field(raw: bytes, name: bytes) -> bytes | None:
     """Find one field's text in a reply without reading the rest.
 
@@ -197,30 +224,57 @@ def find_field(raw: bytes, name: bytes) -> bytes | None:
     return raw[start : end if end >= 0 else None].removesuffix(b"\r")
 
 
-def read_fields(raw: bytes, names: Collection[str]) -> dict[str, Value] | None:
-    """Read some fields by name, and nothing else.
+class FieldReader:
+    """Reads the same few fields of many replies, and nothing else of them.
 
     Args:
-        raw: The reply's bytes.
         names: The fields' names.
 
-    Returns:
-        Those that are there, as `parse` reads them; None where only a whole parse can tell.
+    Attributes:
+        MOST: Names that it takes; to find more costs as much as a whole parse.
     """
-    found: dict[str, Value] = {}
-    for name in names:
-        if name in ALWAYS_LISTS or name.startswith(STATS_PREFIXES) or not name.isidentifier():
+
+    MOST: Final = 16
+
+    def __init__(self, names: Collection[str]) -> None:
+        # Only what can be the name of one line, up to its first colon.
+        self._usable = len(names) <= self.MOST and all(
+            name.isidentifier() and name not in ALWAYS_LISTS and not name.startswith(STATS_PREFIXES)
+            for name in names
+        )
+        names = dict.fromkeys(names)
+        self._stems = tuple(name.encode("utf-8", "replace") for name in names)
+        self._readers = [(name, reader_of(name)) for name in names] if self._usable else []
+
+    def read(self, raw: bytes) -> dict[str, Value] | None:
+        """Read the fields.
+
+        Args:
+            raw: A reply's bytes.
+
+        Returns:
+            Those that are there, as `parse` reads them; None where only a whole parse can tell.
+        """
+        if not self._usable:
             return None
-        key = name.encode("utf-8", "replace")
-        text = find_field(raw, key)
-        if text is None:
-            continue
-        wanted = b"\n%b:" % key
-        if raw.count(wanted) + raw.startswith(wanted[1:]) != 1:
+        find = _find_fields if native is None else native.find_fields
+        texts = find(raw, self._stems)
+        if texts is None:
             return None  # repeated
-        name, reader = known_name(key) or learn_name(key)  # noqa: PLW2901 (the one copy of it)
-        found[name] = reader(text)
-    return found
+        return {
+            name: reader(text)
+            for (name, reader), text in zip(self._readers, texts, strict=True)
+            if text is not None
+        }
+
+
+def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
+    texts = [find_field(raw, name) for name in names]
+    for name, text in zip(names, texts, strict=True):
+        wanted = b"\n%b:" % name
+        if text is not None and raw.count(wanted) + raw.startswith(wanted[1:]) != 1:
+            return None
+    return texts
 
 
 def has_fields(raw: bytes) -> bool:

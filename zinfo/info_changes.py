@@ -10,18 +10,18 @@ from itertools import compress, repeat
 from operator import ne
 from typing import NamedTuple
 
-from zinfo.info import Info, Layout, parse, split_lines
-from zinfo.info_numbers import read_pairs, read_plain
+from zinfo.info import Layout, parse, split_lines
 from zinfo.info_native import native
+from zinfo.info_numbers import read_pairs, read_plain
 from zinfo.info_values import (
     MAX_NAMES,
     Value,
     keep,
     known_name,
     learn_name,
-    read_field,
     read_line,
     read_value,
+    reader_of,
 )
 
 _not_numbers: dict[str, None] = {}
@@ -97,7 +97,7 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
     changed, rest = found
     for number, text in rest:
         name = layout.names[number]
-        changed[name] = read_field(name, text)
+        changed[name] = reader_of(name)(text)
     return changed
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from zinfo.info import Layout, parse
+from zinfo.info import Layout, layout_of, parse
 from zinfo.info_native import native
-from zinfo.info_values import NO_FIELD, read_field
+from zinfo.info_values import NO_FIELD, reader_of
 from zinfo.protocol import map_header, pack, pack_fields
 
 
@@ -13,12 +13,13 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[int, bytes, Layout
 
     Args:
         raw: A reply.
-        layout: Of the reply before it, of the same server; None where there is none.
+        layout: Of the reply before it, of the same server; None where that is not known.
 
     Returns:
         The number of fields; name, value, name, value, ... in the reply's order; and its layout.
     """
-    if native is not None and layout is not None:
+    if native is not None:
+        layout = layout or layout_of(raw)
         parts = native.encode_fields(raw, layout.names, layout.kinds)
         if parts is not None:
             count = len(layout.kinds) - layout.kinds.count(NO_FIELD)
@@ -33,4 +34,4 @@ def _written(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
         return part
     number, text = part
     name = layout.names[number]
-    return pack(name) + pack(read_field(name, text))
+    return pack(name) + pack(reader_of(name)(text))

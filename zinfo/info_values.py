@@ -18,7 +18,6 @@ from collections.abc import Callable
 from sys import intern
 from typing import Final, TypeAlias, TypeVar
 
-
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
 Reader: TypeAlias = "Callable[[bytes], Value]"
 Key = TypeVar("Key")
@@ -147,21 +146,13 @@ def kind_of(name: str) -> int:
     """Return what kind of field a name has; `NO_FIELD` where it is empty."""
     if not name:
         return NO_FIELD
-    raw = name.encode()
-    _, reader = known_name(raw) or learn_name(raw)
-    return _KINDS[reader]
+    return _KINDS[reader_of(name)]
 
 
-def read_field(name: str, raw: bytes) -> Value:
-    """Read the value of a field.
-
-    Args:
-        name: Its name.
-        raw: What stands after its colon, without the CR.
-    """
-    stem = name.encode()
-    _, reader = known_name(stem) or learn_name(stem)
-    return reader(raw)
+def reader_of(name: str) -> Reader:
+    """Return what reads the value of a field, without its CR."""
+    stem = name.encode("utf-8", "backslashreplace")
+    return (known_name(stem) or learn_name(stem))[1]
 
 
 def learn_line(line: bytes) -> tuple[str, Value] | None:

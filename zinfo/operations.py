@@ -161,10 +161,11 @@ class Operations:
         self, query: InfoQuery, cursor: str | None, asked_at: float
     ) -> Iterator[tuple[bytes, str]]:
         live = () if query.shard_ids else sorted(self._publisher.get_live_shard_ids())
+        encode = _entry_encoder(query)
         for shard_id, after in start_of(query.shard_ids, live, cursor):
             found = self._servicer.consider(shard_id, query, asked_at)
             if found is not None:
-                yield _encode_entry(found, query), after
+                yield encode(found), after
 
     def _refresh(self, query: InfoQuery, asked_at: float, patience: float) -> None:
         waiting = []
@@ -317,16 +318,19 @@ def _interval(shard: RedisShard) -> float | None:
         return None
 
 
-def _encode_entry(found: Found, query: InfoQuery) -> bytes:
-    values = pack(meta(found))
-    if found.snapshot is None:
-        return map_header(1) + _META + values
-    if query.wants_all_fields:
-        count, pairs = found.snapshot.encoded()
-    else:
-        picked = query.pick(found.snapshot)
-        count, pairs = len(picked), pack_fields(picked)[len(map_header(len(picked))) :]
-    return map_header(count + 1) + pairs + _META + values
+def _entry_encoder(query: InfoQuery) -> Callable[[Found], bytes]:
+    """Return what makes msgpack of one shard's entry."""
+    pick = query.picker()
+
+    def encode(found: Found) -> bytes:
+        if found.snapshot is None:
+            return pack_fields({"meta": meta(found)})
+        if query.wants_all_fields:
+            count, pairs = found.snapshot.encoded()
+            return map_header(count + 1) + pairs + _META + pack_fields(meta(found))
+        return pack_fields({**pick(found.snapshot), "meta": meta(found)})
+
+    return encode
 
 
 def _has_topic(shard_id: str, prefixes: tuple[bytes, ...]) -> bool:

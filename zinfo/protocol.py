@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -82,22 +83,24 @@ def pack_fields(value: object) -> bytes:
 def unpack(data: bytes) -> object:
     """Return the value that `data` holds.
 
-    Extension types have no meaning on this wire and are refused; a timestamp comes as it is.
+    Extension types have no meaning on this wire and are refused.
 
     Raises:
         ProtocolError: not msgpack, cut short, followed by more, or with an extension type.
     """
     try:
-        value: object = msgpack.unpackb(data, ext_hook=_no_extensions, timestamp=0)
+        return _decode(data)
     except ProtocolError:
         raise
-    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
         raise ProtocolError(f"not valid msgpack: {str(error) or type(error).__name__}") from error
-    return value
 
 
-def _no_extensions(code: int, _data: bytes) -> object:
+def _no_extensions(code: int, _data: memoryview) -> object:
     raise ProtocolError(f"msgpack extension type {code} has no meaning here")
+
+
+_decode = msgspec.msgpack.Decoder(ext_hook=_no_extensions).decode
 
 
 def map_header(pairs: int) -> bytes:
@@ -338,7 +341,7 @@ def _content_problem(value: object) -> str:
                 below.extend(item.values())
             elif isinstance(item, list):
                 below.extend(item)
-            elif isinstance(item, msgpack.Timestamp):  # the one extension that no hook is asked for
+            elif isinstance(item, datetime):  # the one extension that no hook is asked for
                 return "msgpack's timestamps have no meaning here"
         if not below:
             return ""

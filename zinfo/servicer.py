@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
-from zinfo.errors import NotPolledError, RequestError
-from zinfo.info import Value, section_fields
+from zinfo.errors import NotPolledError, RequestError, UnknownShardError
+from zinfo.info import FieldReader, Value, section_fields
 from zinfo.protocol import NOT_AVAILABLE_AGE
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
 from zinfo.snapshot import Snapshot
 
-_FEW = 16  # fields that are looked for one by one; for more, a whole parse costs less
+Picker: TypeAlias = "Callable[[Snapshot], dict[str, Value]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +69,22 @@ class InfoQuery:
         """Whether nothing narrows the fields."""
         return not self.keys and not self.sections
 
-    @property
-    def _names_only(self) -> bool:
-        """Whether it is about a few fields by name, which need no whole parse."""
-        return 0 < len(self.keys) <= _FEW and not self.prefix_matching and not self.sections
-
-    def pick(self, snapshot: Snapshot) -> dict[str, Value]:
-        """Return the wanted fields; the values are the cache's own."""
-        if self._names_only:
-            found = snapshot.read_fields(self.keys)
-            if found is not None:
-                return found
-        info = snapshot.info
+    def picker(self) -> Picker:
+        """Return what takes the wanted fields out of a snapshot; their values are the cache's."""
         if self.wants_all_fields:
-            return info.fields
+            return lambda snapshot: snapshot.info.fields
+        if self.sections or self.prefix_matching:
+            return self._pick
+        reader = FieldReader(self.keys)
+
+        def pick(snapshot: Snapshot) -> dict[str, Value]:
+            found = snapshot.read_fields(reader)
+            return self._pick(snapshot) if found is None else found
+
+        return pick
+
+    def _pick(self, snapshot: Snapshot) -> dict[str, Value]:
+        info = snapshot.info
         names: Collection[str] = info.fields
         if self.sections:
             names = section_fields(info, self.sections)
@@ -97,8 +100,7 @@ class InfoQuery:
         return [name for name in names if name in wanted]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """One shard of an answer.
 
     Attributes:
@@ -160,7 +162,8 @@ class InfoProviderServicer:
         )
         if key_patterns is not None:
             warnings.warn("key_patterns is now called keys", DeprecationWarning, stacklevel=2)
-        return [entry(found, query) for found in self.find(query)]
+        pick = query.picker()
+        return [entry(found, pick) for found in self.find(query)]
 
     def find(self, query: InfoQuery, now: float | None = None) -> Iterator[Found]:
         """Return what a query is about, shard by shard: in the order asked, else by id.
@@ -185,7 +188,7 @@ class InfoProviderServicer:
             KeyError: asked for by id, unknown or never polled, and `allow_partial` is not set.
         """
         found = self.look_up(shard_id)
-        if found.shard is not None and not has_labels(found.shard, query.labels):
+        if query.labels and found.shard is not None and not has_labels(found.shard, query.labels):
             return None
         if found.snapshot is None or found.error is not None:
             if not query.shard_ids:
@@ -198,14 +201,15 @@ class InfoProviderServicer:
 
     def look_up(self, shard_id: str) -> Found:
         """Return one shard with its newest INFO, or with the error that says why there is none."""
-        try:
-            shard = self.publisher.get_shard(shard_id)
-        except RequestError as error:
-            return Found(shard_id, None, None, error)
-        if shard.snapshot is None:
+        shard = self.publisher.find_shard(shard_id)
+        if shard is None:
+            unknown = UnknownShardError(f"shard {shard_id} not found")
+            return Found(shard_id, None, None, unknown)
+        snapshot = shard.snapshot
+        if snapshot is None:
             missing = NotPolledError(f"info for shard {shard_id} not available")
             return Found(shard_id, shard, None, missing)
-        return Found(shard_id, shard, shard.snapshot)
+        return Found(shard_id, shard, snapshot)
 
 
 def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
@@ -233,11 +237,11 @@ def meta(found: Found) -> dict[str, Value]:
     }
 
 
-def entry(found: Found, query: InfoQuery) -> dict[str, Value]:
+def entry(found: Found, pick: Picker) -> dict[str, Value]:
     """Return one INFO dict of an answer, the caller's own."""
     fields: dict[str, Value] = {}
     if found.snapshot is not None:
-        fields = {name: _own(value) for name, value in query.pick(found.snapshot).items()}
+        fields = {name: _own(value) for name, value in pick(found.snapshot).items()}
     fields["meta"] = meta(found)
     return fields
 

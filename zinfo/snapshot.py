@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from zinfo import info as info_module
-from zinfo.info import Info, Layout, Value, find_field, has_fields
+from zinfo.info import FieldReader, Info, Layout, Value, find_field, has_fields
 from zinfo.info_changes import Delta, diff, find_delta
 from zinfo.info_encoding import encode_fields
 from zinfo.protocol import map_header, pack_fields
@@ -61,12 +61,9 @@ class Snapshot:
         """Lines that could not be understood; 0 while nobody has asked for a parse."""
         return self._parsed.bad_lines if self._parsed is not None else 0
 
-    def read_fields(self, names: Collection[str]) -> dict[str, Value] | None:
-        """Return some fields by name without parsing the rest; None where that cannot be done."""
-        if self._parsed is not None or not self.raw:
-            fields = self.info.fields
-            return {name: fields[name] for name in names if name in fields}
-        return info_module.read_fields(self.raw, names)
+    def read_fields(self, reader: FieldReader) -> dict[str, Value] | None:
+        """Return some fields without parsing the rest; None where that cannot be done."""
+        return reader.read(self.raw) if self._parsed is None else None
 
     def delta_from(self, previous: Snapshot | None) -> Delta:
         """Return what changed since `previous`; everything where there is none."""
@@ -74,7 +71,7 @@ class Snapshot:
             return Delta(dict(self.info.fields), [])
         if not self.raw or not previous.raw:
             return diff(previous.info.fields, self.info.fields)
-        layout = self._layout or previous.info.layout
+        layout = self._layout or info_module.layout_of(previous.raw)
         delta, self._layout = find_delta(previous.raw, self.raw, layout)
         return delta
 

@@ -154,7 +154,8 @@ class XmlRpcDoor:
         query = self._query(params)
         # All are looked up before the first is sent: from then on there is no way back to a fault.
         found = list(_paced(self._servicer.find(query)))
-        return array_response(entry(one, query) for one in _paced(found))
+        pick = query.picker()
+        return array_response(entry(one, pick) for one in _paced(found))
 
     def _query(self, params: Sequence[object]) -> InfoQuery:
         by_name: Mapping[str, object] = {}

@@ -225,38 +225,20 @@ static int
 write_line(Buffer *buffer, Span line, int kind, PyObject *name_object, Py_ssize_t number,
            PyObject *parts)
 {
-    Py_ssize_t size;
-    const char *text = PyUnicode_AsUTF8AndSize(name_object, &size);
-    Span name = {text, text + (text ? size : 0)};
+    Span name = {line.start, line.start};
     size_t before = buffer->used;
-    int done;
+    int done = take_name(&line, name_object, kind);
 
-    if (text == NULL) {
-        return -1;
+    if (done != 1) {
+        return done;
     }
-    if (line.end - line.start <= size || memcmp(line.start, text, (size_t)size) != 0 ||
-        line.start[size] != ':') {
-        return 0;
-    }
-    line.start += size + 1;
-    line = without_cr(line);
-    if (kind == STATS && find_byte(line, ':') != NULL) {
-        return 0;
-    }
+    name.end = line.start - 1; /* the colon */
     done = write_text(buffer, name) ? write_value(buffer, line, kind) : -1;
     if (done == 0) {
         buffer->used = before;
         done = flush(buffer, parts) && hand_back(parts, number, line) ? 1 : -1;
     }
     return done;
-}
-
-/* Whether a line that was no field is one now. */
-static int
-is_field(Span line)
-{
-    return line.start < line.end && *line.start != '#' && *line.start != ':' &&
-           find_byte(line, ':') != NULL;
 }
 
 /* 1: done; 0: lines came, went or moved; -1: an error. */

@@ -27,7 +27,22 @@ PyDoc_STRVAR(encode_fields_doc,
 "    A list of msgpack (name, value, name, value, ...) and, in between, number of a line and what\n"
 "    stands after its colon, where that is left to Python. None where lines came, went or moved.");
 
+PyDoc_STRVAR(find_fields_doc,
+"find_fields(raw, names)\n--\n\n"
+"Find what stands after the colon of some fields.\n\n"
+"Args:\n"
+"    raw: A reply.\n"
+"    names: The fields' names, as bytes.\n\n"
+"Returns:\n"
+"    For each name the bytes, None where there is no such line. None where one stands twice.");
+
+PyDoc_STRVAR(fits_doc,
+"fits(raw, names, kinds)\n--\n\n"
+"Say whether a reply has a layout: the same fields in the same lines.");
+
 static PyMethodDef methods[] = {
+    {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
+    {"fits", fits, METH_VARARGS, fits_doc},
     {"encode_fields", encode_fields, METH_VARARGS, encode_fields_doc},
     {"read_changes", read_changes, METH_VARARGS, read_changes_doc},
     {NULL, NULL, 0, NULL},
@@ -38,7 +53,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "Native twins of parts of zinfo.info_changes and zinfo.snapshot.",
+    .m_doc = "Native twins of what zinfo.info, zinfo.info_changes and zinfo.info_encoding do.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

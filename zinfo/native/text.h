@@ -51,7 +51,16 @@ Number read_number(Span text);
 /* Take the next pair off a text. */
 Pair next_pair(Span *text);
 
+/* Whether a line that is said to be no field is one. */
+int is_field(Span line);
+
+/* Take the name, a str, off a line, and the CR, so that the value is left.
+ * 1: done; 0: it is another field's line; -1: an error. */
+int take_name(Span *line, PyObject *name, int kind);
+
 PyObject *read_changes(PyObject *module, PyObject *args);
+PyObject *find_fields(PyObject *module, PyObject *args);
+PyObject *fits(PyObject *module, PyObject *args);
 PyObject *encode_fields(PyObject *module, PyObject *args);
 
 #endif
