@@ -106,7 +106,7 @@ def check_change(old: bytes, new: bytes, layout: Layout) -> Layout:
     """Find the delta and the encoding, natively and by Python; compare with a fresh parse."""
     before, fresh = parse(old), parse(new)
     for twin in (native, None):
-        info_changes.native = info_encoding.native = twin
+        vars(info_changes)["native"] = vars(info_encoding)["native"] = twin
         delta, found = find_delta(old, new, layout)
         assert found == fresh.layout
         least = diff(before.fields, fresh.fields)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from zinfo import info
 from zinfo.info import FieldReader, Value, parse
+from zinfo.info_native import native
 
 TEXTS = sorted(Path(__file__).with_name("data").joinpath("info").glob("*.txt"))
 LINES = [
@@ -29,7 +30,7 @@ LINES = [
 def read_fields(raw: bytes, names: list[str]) -> dict[str, Value] | None:
     """The fields, by the native part and by Python, which must agree."""
     found = []
-    for twin in dict.fromkeys((info.native, None)):
+    for twin in dict.fromkeys((native, None)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(info, "native", twin)
             found.append(FieldReader(names).read(raw))

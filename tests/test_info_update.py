@@ -75,7 +75,9 @@ def test_most_of_what_moves_is_read_without_a_parse() -> None:
     changed = read_changes(raw, moved, parse(raw).layout)
     assert changed is not None
     assert len(changed) > 60
-    assert changed["cmdstat_ping"]["calls"] == 7
+    ping = changed["cmdstat_ping"]
+    assert isinstance(ping, dict)
+    assert ping["calls"] == 7
 
 
 CHANGES: list[tuple[bytes, bytes, Delta]] = [

@@ -19,7 +19,9 @@ pytest.importorskip("setuptools", reason="Python 3.12 and later come without; to
 PROJECT = ("benchmarks", "clients", "docs", "tests", "zinfo")
 """The folders whose every file belongs into it."""
 
-GENERATED = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info", "*.py[cod]")
+GENERATED = shutil.ignore_patterns(
+    ".*", "__pycache__", "build", "dist", "*.egg-info", "*.py[cod]", "*.so"
+)
 """What is in a working copy, but not of the project; `.ci` is copied apart."""
 
 

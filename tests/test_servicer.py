@@ -98,12 +98,12 @@ def test_labels_and_sections_narrow_the_answer(servicer: InfoProviderServicer) -
     query = InfoQuery(labels={"is": "a"}, sections=("KEYSPACE",))
     (found,) = servicer.find(query)
     assert found.snapshot is not None
-    assert query.pick(found.snapshot) == {
+    assert query.picker()(found.snapshot) == {
         "db0": {"keys": 1, "expires": 0},
         "db1": {"keys": 2, "expires": 0},
     }
     query = InfoQuery(sections=("keyspace",), keys=("db1", "redis_version"))
-    assert list(query.pick(found.snapshot)) == ["db1"]
+    assert list(query.picker()(found.snapshot)) == ["db1"]
 
 
 def test_changing_an_answer_never_changes_the_cache(servicer: InfoProviderServicer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress, repeat
 from operator import ne
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from zinfo.info import Layout, parse, split_lines
 from zinfo.info_native import native
@@ -98,7 +98,7 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
     for number, text in rest:
         name = layout.names[number]
         changed[name] = reader_of(name)(text)
-    return changed
+    return cast("dict[str, Value]", changed)
 
 
 def _read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | None:

@@ -5,13 +5,38 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-from types import ModuleType
+from typing import Any, Protocol, cast
 
-native: ModuleType | None = None  #: zinfo._native
 
-if not os.environ.get("ZINFO_PURE_PYTHON"):
+class Native(Protocol):
+    """What `zinfo._native` has; its own docstrings say more."""
+
+    def read_changes(
+        self, old: bytes, new: bytes, names: tuple[str, ...], kinds: bytes
+    ) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | None:
+        """Read the lines that differ, where every line is still in its place."""
+
+    def encode_fields(
+        self, raw: bytes, names: tuple[str, ...], kinds: bytes
+    ) -> list[bytes | tuple[int, bytes]] | None:
+        """Write the fields of a reply as msgpack."""
+
+    def find_fields(self, raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
+        """Find what stands after the colon of some fields."""
+
+    def fits(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> bool:
+        """Say whether a reply has a layout."""
+
+
+def _find() -> Native | None:
+    if os.environ.get("ZINFO_PURE_PYTHON"):
+        return None
     try:
-        from zinfo import _native as native
-    except ImportError:  # no compiler when zinfo was installed
-        native = None
+        return cast("Native", importlib.import_module("zinfo._native"))
+    except ImportError:  # there was no compiler when zinfo was installed
+        return None
+
+
+native = _find()  #: the native part, or None

@@ -11,11 +11,11 @@ left to that: the answer is then None.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Final, TypeAlias
+from typing import Final, cast
 
 import msgspec
 
-Number: TypeAlias = "int | float"
+from zinfo.info_values import Value
 
 _decode_plain: Final = msgspec.json.Decoder(list[int | float]).decode
 _decode_pairs: Final = msgspec.json.Decoder(dict[str, dict[str, int | float]]).decode
@@ -42,7 +42,7 @@ def _shape() -> bytes:
 _SHAPE: Final = _shape()
 
 
-def read_plain(values: Collection[bytes]) -> list[Number] | None:
+def read_plain(values: Collection[bytes]) -> list[Value] | None:
     """Read numbers.
 
     Args:
@@ -58,10 +58,10 @@ def read_plain(values: Collection[bytes]) -> list[Number] | None:
         numbers = _decode_plain(b"[%b]" % text)
     except (ValueError, msgspec.DecodeError):
         return None
-    return numbers if len(numbers) == len(values) else None
+    return cast("list[Value]", numbers) if len(numbers) == len(values) else None
 
 
-def read_pairs(lines: Sequence[bytes]) -> dict[str, dict[str, Number]] | None:
+def read_pairs(lines: Sequence[bytes]) -> dict[str, Value] | None:
     """Read lines that are a name and pairs of a name and a number.
 
     Args:
@@ -89,7 +89,7 @@ def read_pairs(lines: Sequence[bytes]) -> dict[str, dict[str, Number]] | None:
     grown = len(named) - len(opened)  # by a byte for each pair
     if len(maps) != len(lines) or sum(map(len, maps.values())) != grown:
         return None  # a name stood twice, in one line or for two
-    return maps
+    return cast("dict[str, Value]", maps)
 
 
 def _is_safe(text: bytes) -> bool:
