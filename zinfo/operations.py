@@ -338,4 +338,6 @@ def _has_topic(shard_id: str, prefixes: tuple[bytes, ...]) -> bool:
 
 
 def _breathe() -> None:
-    gevent.sleep(0)
+    # One turn of the event loop, polls and all. `sleep(0)` would come back before it, again and
+    # again, for as long as Python's switch interval.
+    gevent.idle(priority=gevent.get_hub().loop.MAXPRI)

@@ -16,8 +16,8 @@ NEVER = math.inf
 
 # Seconds; what is due within it is begun together. To wake up for each poll by itself costs more
 # than the poll, and one that starts this much late harms nobody.
-_TICK = 0.025
-_BATCH = 64  # items begun in one callback; then replies and queries have their turn
+_TICK = 0.01
+_BATCH = 100  # items begun in one callback; then replies and queries have their turn
 
 
 class Timed(Protocol):
