@@ -21,6 +21,7 @@ NUMBERS = ("g1", "g2", "g3", "g4")
 
 _INTERVAL = 0.1  # seconds; ten times as many polls as one core is made for
 _SMOKE_INTERVAL = 0.001
+_BURDEN = 0.0005  # seconds of work more for each poll
 _SETTLE = 2  # turns' length until all intervals have stretched
 _WINDOW = 4  # turns' length that is looked at
 _HEARTBEAT = 1.0  # seconds, the daemon's default
@@ -42,12 +43,14 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
             )
         )
         bus = daemon.started["bus"]
-        # The servers must not be the narrow place, so the daemon gets more to do for each poll.
+        # The servers must not be the narrow place, so the daemon gets more to do for each poll: this,
+        # and the burden.
         everything = stack.enter_context(Side("listener", gevent=False, bus=bus))
         everything.do("subscribe", topics=["z1/delta/", "z1/info/"])
         beats = stack.enter_context(Side("listener", gevent=False, bus=bus))
         beats.do("subscribe", topics=["z1/hb/"])
         asker = asking(stack, daemon, rate=50)
+        daemon.do("burden", seconds=_BURDEN)
         daemon.do("every", interval=_INTERVAL if scale.many >= 10_000 else _SMOKE_INTERVAL)
         daemon.do("watch", seconds=_SETTLE * scale.seconds)
         beats.do("take")

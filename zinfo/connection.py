@@ -14,6 +14,7 @@ import gevent
 
 from zinfo.failures import OTHER, PROTOCOL, PollError, from_exception, from_reply
 from zinfo.handshake import RealSocket
+from zinfo.turn import Turn
 
 K_contra = TypeVar("K_contra", contravariant=True)
 
@@ -50,6 +51,7 @@ class Link(Generic[K_contra]):
         max_reply_bytes: largest reply taken.
         owner: told what happens, always with `key`.
         key: what the owner knows this link by.
+        turn: says when to put off reading.
     """
 
     __slots__ = (
@@ -60,6 +62,7 @@ class Link(Generic[K_contra]):
         "_request",
         "_sock",
         "_tls",
+        "_turn",
         "_watcher",
         "asked",
         "replies",
@@ -72,12 +75,14 @@ class Link(Generic[K_contra]):
         max_reply_bytes: int,
         owner: LinkOwner[K_contra],
         key: K_contra,
+        turn: Turn,
     ) -> None:
         self._sock = sock
         self._request = request
         self._max = max_reply_bytes
         self._owner = owner
         self._key = key
+        self._turn = turn
         self._partial: bytearray | None = None
         self._tls = isinstance(sock, ssl.SSLSocket)
         self.asked = False  #: a reply is awaited
@@ -108,6 +113,19 @@ class Link(Generic[K_contra]):
         self._owner.lost(self._key, error)
 
     def _readable(self) -> None:
+        if self._turn.is_over():
+            self._watcher.stop()
+            self._turn.postpone(self._go_on)
+        else:
+            self.read()
+
+    def _go_on(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._watcher.start(self._readable)
+            self.read()
+
+    def read(self) -> None:
+        """Take what is there; one of the callbacks tells what it was."""
         try:
             if self._tls:
                 # TLS holds decrypted bytes that the watcher knows nothing of.

@@ -10,6 +10,7 @@ import gevent
 
 from zinfo._version import __version__
 from zinfo.arguments import Arguments
+from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, DeadlineError, UnknownOpError
 from zinfo.events import EventLog
 from zinfo.identity import Identity
@@ -217,7 +218,7 @@ class Operations:
 
     def _page(self, entries: Iterator[tuple[bytes, str]], limit: int) -> Answer:
         page = collect(
-            entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=_breathe
+            entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=Breath().take
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 
@@ -335,9 +336,3 @@ def _entry_encoder(query: InfoQuery) -> Callable[[Found], bytes]:
 
 def _has_topic(shard_id: str, prefixes: tuple[bytes, ...]) -> bool:
     return any(topic(kind, shard_id).startswith(prefixes) for kind in (KIND_INFO, KIND_DELTA))
-
-
-def _breathe() -> None:
-    # One turn of the event loop, polls and all. `sleep(0)` would come back before it, again and
-    # again, for as long as Python's switch interval.
-    gevent.idle(priority=gevent.get_hub().loop.MAXPRI)

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from zinfo.errors import BadRequestError, TooLargeError
 from zinfo.protocol import array_header
 
-_BREATHE = 32  # entries encoded before others have their turn
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -66,7 +64,7 @@ def collect(
         entries: encoded entries, each with the cursor of the page that begins after it.
         most: entries in a page, at most; 0 for as many as fit.
         max_bytes: bytes of the body, at most.
-        breathe: called now and then, to let other work have its turn.
+        breathe: called after each entry; may let other work have its turn.
 
     Raises:
         TooLargeError: one entry alone is over the bound.
@@ -84,6 +82,5 @@ def collect(
         taken.append(encoded)
         size += len(encoded)
         cursor = after
-        if len(taken) % _BREATHE == 0:
-            breathe()
+        breathe()
     return Page(array_header(len(taken)) + b"".join(taken), None)

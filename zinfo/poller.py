@@ -11,6 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import gevent.event
@@ -28,6 +29,7 @@ from zinfo.shard_publisher import ShardEvent, ShardPublisher
 from zinfo.snapshot import Snapshot
 from zinfo.stats import Stats
 from zinfo.timetable import NEVER, Timetable
+from zinfo.turn import Turn
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +91,11 @@ class InfoPoller:
         self._backoff_max = backoff_max
         self._lifecycle = Lifecycle(self.events)
         self._polled: dict[str, Polled] = {}
-        self._timetable: Timetable[Polled] = Timetable(self._on_time, self._overdue, self._report)
+        self._turn = Turn(self._report)
+        # Nothing is asked while answers wait: they would be old when they are read.
+        self._timetable: Timetable[Polled] = Timetable(
+            self._on_time, self._overdue, self._report, self._turn.is_anybody_waiting
+        )
         self._connector: Connector[Polled] = Connector(self._open, max_connecting)
         self._callbacks: list[SnapshotCallback] = []
         self._exception_event: ExceptionEvent | None = None
@@ -110,6 +116,7 @@ class InfoPoller:
         self._publisher.unsub_shard_event(ShardEvent.ADDED, self._add)
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._remove)
         self._timetable.close()
+        self._turn.close()
         for polled in self._polled.values():
             self._let_go(polled)
         self._polled.clear()
@@ -226,7 +233,12 @@ class InfoPoller:
                 return
             self.stats.poll.connects += 1
             polled.link = Link(
-                opened.sock, opened.request, polled.limits.max_reply_bytes, self, polled
+                opened.sock,
+                opened.request,
+                polled.limits.max_reply_bytes,
+                self,
+                polled,
+                self._turn,
             )
             self._store(polled, opened.first, first=True)
         elif not polled.removed:
@@ -288,9 +300,17 @@ class InfoPoller:
     # --- what goes wrong ---
 
     def _overdue(self, polled: Polled) -> None:
-        polled.close_link()
-        seconds = polled.limits.timeout
-        self._failed(polled, PollError(f"no answer to INFO within {seconds:g} s", TIMEOUT))
+        # The answer may be there, and zinfo be what is late: all that came before is read first.
+        self._turn.postpone(partial(self._give_up, polled, polled.link))
+
+    def _give_up(self, polled: Polled, link: Link[Polled] | None) -> None:
+        if link is None or polled.link is not link:
+            return
+        link.read()
+        if polled.link is link and link.asked:
+            polled.close_link()
+            seconds = polled.limits.timeout
+            self._failed(polled, PollError(f"no answer to INFO within {seconds:g} s", TIMEOUT))
 
     def refused(self, key: Polled, error: PollError) -> None:
         """Take an error reply from a link."""

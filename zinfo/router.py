@@ -5,7 +5,6 @@ A bad message gets an error reply or is counted and dropped; it never ends the l
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 
@@ -13,6 +12,7 @@ import gevent
 import gevent.pool
 import zmq
 
+from zinfo.breath import Breath
 from zinfo.endpoints import GreenContext, bound_endpoint, listen, reachable
 from zinfo.errors import BadRequestError, BusyError, InternalError, ProtocolError, RequestError
 from zinfo.identity import Identity
@@ -29,7 +29,6 @@ from zinfo.stats import Stats
 logger = logging.getLogger(__name__)
 
 _HWM = 1000  # replies held for a client that does not read; more are dropped and counted
-_BREATHE = 16  # requests answered in a row before others have their turn
 _MAX_RUNNING = 1000  # requests under way; more get `busy`
 
 
@@ -80,15 +79,15 @@ class QueryRouter:
 
     def run(self) -> None:
         """Take requests for ever; to be run in a greenlet."""
-        for number in itertools.count(1):
+        breath = Breath()
+        while True:
             frames = self._socket.recv_multipart()
             try:
                 self._take(frames)
             except Exception:  # one message must never end the loop
                 self._stats.dropped["unexpected"] += 1
                 logger.exception("a request failed in an unexpected way")
-            if number % _BREATHE == 0:
-                gevent.sleep(0)  # while requests wait already, reading them never yields
+            breath.take()  # while requests wait already, reading them never yields
 
     def _take(self, frames: list[bytes]) -> None:
         try:

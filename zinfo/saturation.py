@@ -24,7 +24,7 @@ class Saturation:
     """Watches by how much polling intervals are stretched.
 
     Args:
-        stats: the counters to look at; `stats.stretch` is written.
+        stats: the counters to look at; `stats.stretch` and `stats.saturated` are written.
         log: takes the event of each change; it is about no shard, so its shard is "".
     """
 
@@ -33,7 +33,6 @@ class Saturation:
         self._log = log
         self._late = self._wanted = 0.0
         self._agree = 0
-        self.saturated = False
 
     def run(self) -> None:
         """Look for ever; to be run in a greenlet."""
@@ -47,20 +46,21 @@ class Saturation:
         late, wanted = poll.late_seconds - self._late, poll.wanted_seconds - self._wanted
         self._late, self._wanted = poll.late_seconds, poll.wanted_seconds
         self._stats.stretch = stretch = 1 + late / wanted if wanted > 0 else 1.0
-        other = stretch < _ENDS if self.saturated else stretch > _BEGINS
+        other = stretch < _ENDS if self._stats.saturated else stretch > _BEGINS
         self._agree = self._agree + 1 if other else 0
         if self._agree == _LOOKS:
             self._agree = 0
             self._change(stretch)
 
     def _change(self, stretch: float) -> None:
-        self.saturated = not self.saturated
-        if self.saturated:
+        self._stats.saturated = not self._stats.saturated
+        if self._stats.saturated:
             message = (
-                f"more is due than one core can do: intervals take {stretch:.1f} times as long"
+                "saturated: more is due than one core can do, "
+                f"intervals take {stretch:.1f} times as long"
             )
         else:
-            message = "polls keep their intervals again"
+            message = "no longer saturated: polls keep their intervals again"
         logger.warning("%s", message)
-        old, new = ("no", "yes") if self.saturated else ("yes", "no")
+        old, new = ("no", "yes") if self._stats.saturated else ("yes", "no")
         self._log.emit("", SATURATED, old, new, message=message)

@@ -79,6 +79,7 @@ class Stats:
         hub_lag: how late the event loop last was, in seconds.
         hub_lag_max: the largest since the start.
         stretch: how many times as long as wanted polling intervals now take; 1 is in time.
+        saturated: whether that has been so much, for so long, that more is due than can be done.
         restarts: deaths of supervised parts, by part.
     """
 
@@ -86,6 +87,7 @@ class Stats:
     hub_lag: float = 0.0
     hub_lag_max: float = 0.0
     stretch: float = 1.0
+    saturated: bool = False
     restarts: Counter[str] = field(default_factory=Counter)
     poll: PollStats = field(default_factory=PollStats)
     bus: BusStats = field(default_factory=BusStats)
@@ -97,7 +99,7 @@ class Stats:
             "uptime": time.monotonic() - self.started,
             "hub_lag": self.hub_lag,
             "hub_lag_max": self.hub_lag_max,
-            "stretch": self.stretch,
+            "saturation": {"saturated": self.saturated, "stretch": self.stretch},
             "restarts": dict(self.restarts),
             "poll": _plain(self.poll),
             "bus": _plain(self.bus),

@@ -44,6 +44,7 @@ class Timetable(Generic[T]):
         begin: called with an item that is due, the monotonic clock, and by how much it is late.
         overdue: called with an item that was not done in time.
         report: called with an exception that one of the two raised.
+        is_busy: says whether to begin nothing for now; what is due then waits in order.
     """
 
     def __init__(
@@ -51,10 +52,12 @@ class Timetable(Generic[T]):
         begin: Callable[[T, float, float], None],
         overdue: Callable[[T], None],
         report: Callable[[Exception], None],
+        is_busy: Callable[[], bool] = bool,
     ) -> None:
         self._begin = begin
         self._overdue = overdue
         self._report = report
+        self._is_busy = is_busy
         # Items stay in the wheels when they are rescheduled or done: their own times tell, when
         # they come, that it was not for this.
         self._due: Wheel[T] = Wheel(_TICK)
@@ -109,7 +112,7 @@ class Timetable(Generic[T]):
                 self._call(self._overdue, item)
         ready = self._ready
         ready.extend(self._due.take(now))
-        for _ in range(min(_BATCH, len(ready))):
+        for _ in range(0 if self._is_busy() else min(_BATCH, len(ready))):
             item = ready.popleft()
             due = item.due
             if due <= now:

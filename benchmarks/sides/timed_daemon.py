@@ -27,12 +27,13 @@ class TimedTimetable(Timetable[Any]):
         begin: Callable[[Any, float, float], None],
         overdue: Callable[[Any], None],
         report: Callable[[Exception], None],
+        is_busy: Callable[[], bool],
     ) -> None:
         def timed(item: Any, now: float, late: float) -> None:
             _late.append(time.monotonic() - now + late)
             begin(item, now, late)
 
-        super().__init__(timed, overdue, report)
+        super().__init__(timed, overdue, report, is_busy)
 
 
 class Connecting:
@@ -88,6 +89,16 @@ class TimedDaemon(ZinfoDaemon):
         started = super().start(urls, shards, interval)
         return {**started, "most_connecting": self._connecting.most}
 
+    def burden(self, seconds: float) -> None:
+        """Have each snapshot cost so much more, as a slow callback of a user's does."""
+
+        def burn(*_snapshot: object) -> None:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                pass
+
+        self.daemon.poller.subscribe_snapshots(burn)
+
     def every(self, interval: float) -> None:
         """Have each shard polled at another interval from now on."""
         self.set_interval(interval)
@@ -127,7 +138,7 @@ class TimedDaemon(ZinfoDaemon):
 
     @override
     def handlers(self) -> Handlers:
-        names = ("every", "forget", "look", "watch", "revisions", "said")
+        names = ("burden", "every", "forget", "look", "watch", "revisions", "said")
         return {**super().handlers(), **{name: getattr(self, name) for name in names}}
 
 

@@ -1,0 +1,86 @@
+"""What is over the bound of one turn of the event loop waits for the next, in order."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+
+from tests.waiting import wait_until
+from zinfo.turn import Turn
+
+LONG = 0.02
+"""Seconds; more than a turn may take."""
+
+
+def no_exception(error: Exception) -> None:
+    """Nothing of this is to raise."""
+    raise AssertionError from error
+
+
+def work() -> None:
+    """Something that takes a whole turn."""
+    until = time.monotonic() + LONG
+    while time.monotonic() < until:
+        pass
+
+
+def test_a_turn_is_over_when_it_was_long() -> None:
+    turn = Turn(no_exception)
+    seen = []
+
+    def look() -> None:
+        seen.append(turn.is_over())
+        work()
+        seen.append(turn.is_over())
+
+    timer = gevent.get_hub().loop.timer(0)
+    timer.start(look)
+    wait_until(lambda: len(seen) == 2)
+    timer.close()
+    assert seen == [False, True]
+
+
+def test_what_is_postponed_comes_in_order_and_lets_others_have_their_turn_between() -> None:
+    turn = Turn(no_exception)
+    done: list[object] = []
+
+    def piece(number: int) -> None:
+        done.append(number)
+        work()
+
+    ticks = gevent.get_hub().loop.timer(0.001, 0.001)
+    ticks.start(lambda: done.append("tick"))
+    for number in range(3):
+        turn.postpone(lambda number=number: piece(number))
+    assert turn.is_anybody_waiting()
+    assert turn.is_over()
+    wait_until(lambda: 2 in done)
+    ticks.close()
+    assert [entry for entry in done if entry != "tick"] == [0, 1, 2]
+    assert "tick" in done[done.index(0) : done.index(1)]
+    assert "tick" in done[done.index(1) : done.index(2)]
+    assert not turn.is_anybody_waiting()
+
+
+def test_an_exception_is_reported_and_stops_nothing() -> None:
+    reported: list[Exception] = []
+    turn = Turn(reported.append)
+    done = []
+
+    def fail() -> None:
+        raise ValueError("no luck")
+
+    turn.postpone(fail)
+    turn.postpone(lambda: done.append(1))
+    wait_until(lambda: done)
+    assert [str(error) for error in reported] == ["no luck"]
+
+
+def test_nothing_comes_after_the_end() -> None:
+    turn = Turn(no_exception)
+    done = []
+    turn.postpone(lambda: done.append(1))
+    turn.close()
+    gevent.sleep(LONG)  # a proof of absence
+    assert not done

@@ -1,0 +1,60 @@
+"""Bounds what is done in one turn of the event loop, so that nothing else waits long for its own.
+
+When thousands of servers answer at the same moment, or each answer is much work, epoll hands over
+all of them at once. What is over the bound waits here, in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+_LONGEST = 0.01  # seconds
+
+
+class Turn:
+    """Knows how long the present turn has taken, and keeps what has to wait for the next one.
+
+    Args:
+        report: called with an exception that something raised which had waited.
+    """
+
+    def __init__(self, report: Callable[[Exception], None]) -> None:
+        self._report = report
+        self._loop = gevent.get_hub().loop
+        # Called once a turn. What `run_callback` takes may be called fifty times in one.
+        self._next: Any = self._loop.idle(priority=self._loop.MAXPRI)
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def is_over(self) -> bool:
+        """Return whether what comes now has to wait: the turn was long, or others wait already."""
+        return bool(self._waiting) or time.time() - self._loop.now() > _LONGEST
+
+    def is_anybody_waiting(self) -> bool:
+        """Return whether something waits for a later turn."""
+        return bool(self._waiting)
+
+    def postpone(self, callback: Callable[[], None]) -> None:
+        """Have something called in a later turn, in the event loop and in order."""
+        self._waiting.append(callback)
+        if not self._next.active:
+            self._next.start(self._go_on)
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        self._waiting.clear()
+        self._next.stop()
+
+    def _go_on(self) -> None:
+        until = time.monotonic() + _LONGEST
+        while self._waiting and time.monotonic() < until:
+            try:
+                self._waiting.popleft()()
+            except Exception as error:  # the event loop must never see one
+                self._report(error)
+        if not self._waiting:
+            self._next.stop()
