@@ -43,8 +43,8 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
             )
         )
         bus = daemon.started["bus"]
-        # The servers must not be the narrow place, so the daemon gets more to do for each poll: this,
-        # and the burden.
+        # The servers must not be the narrow place, so the daemon gets more to do for each poll:
+        # this, and the burden.
         everything = stack.enter_context(Side("listener", gevent=False, bus=bus))
         everything.do("subscribe", topics=["z1/delta/", "z1/info/"])
         beats = stack.enter_context(Side("listener", gevent=False, bus=bus))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zinfo import info_changes, info_encoding
+from zinfo import info_encoding
 from zinfo.info import Info, Value
 from zinfo.info_changes import Delta
 from zinfo.info_native import native
@@ -45,9 +45,8 @@ def apply(delta: Delta, fields: dict[str, Value]) -> dict[str, Value]:
 
 
 def choose_twin(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have changes and encodings made by the native part, or by Python."""
+    """Have encodings made by the native part, or by Python."""
     if name == "python":
-        monkeypatch.setattr(info_changes, "native", None)
         monkeypatch.setattr(info_encoding, "native", None)
     elif native is None:
         pytest.skip("the native part is not there: no compiler when zinfo was installed")

@@ -7,18 +7,19 @@ import math
 import random
 import re
 from itertools import pairwise
+from typing import cast
 
 import msgpack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
-from zinfo import info_changes, info_encoding
-from zinfo.info import Layout, find_field, has_fields, parse, section_fields
+from zinfo import info_encoding
+from zinfo.info import Layout, Value, find_field, has_fields, parse, section_fields
 from zinfo.info_changes import diff, find_delta
-from zinfo.info_encoding import encode_fields
+from zinfo.info_encoding import encode_delta, encode_fields
 from zinfo.info_native import native
-from zinfo.protocol import map_header, pack
+from zinfo.protocol import map_header, pack, unpack
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 """The same examples each time, however slow the machine."""
@@ -103,22 +104,24 @@ def mutate(raw: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def check_change(old: bytes, new: bytes, layout: Layout) -> Layout:
-    """Find the delta and the encoding, natively and by Python; compare with a fresh parse."""
+    """Find the delta, and encode it and the whole; compare with a fresh parse."""
     before, fresh = parse(old), parse(new)
+    delta, now = find_delta(old, new, layout)
+    assert now == fresh.layout
+    least = diff(before.fields, fresh.fields)
+    assert delta.unset == least.unset
+    assert exact({name: delta.set[name] for name in least.set}) == exact(least.set)
+    assert exact(sorted(apply(delta, before.fields).items())) == exact(sorted(fresh.fields.items()))
     for twin in (native, None):
-        vars(info_changes)["native"] = vars(info_encoding)["native"] = twin
-        delta, found = find_delta(old, new, layout)
-        assert found == fresh.layout
-        least = diff(before.fields, fresh.fields)
-        assert delta.unset == least.unset
-        assert exact({name: delta.set[name] for name in least.set}) == exact(least.set)
-        assert exact(sorted(apply(delta, before.fields).items())) == exact(
-            sorted(fresh.fields.items())
-        )
-        count, pairs, found = encode_fields(new, layout)
-        assert map_header(count) + pairs == pack(fresh.fields)
-        assert found == fresh.layout
-    return found
+        vars(info_encoding)["native"] = twin
+        fields, now = encode_fields(new, layout)
+        assert map_header(fields.number) + fields.pairs == pack(fresh.fields)
+        assert now == fresh.layout
+        fields, gone, now = encode_delta(old, new, layout)
+        found = cast("dict[str, Value]", unpack(map_header(fields.number) + fields.pairs))
+        assert exact(sorted(found.items())) == exact(sorted(delta.set.items()))
+        assert (gone, now) == (delta.unset, fresh.layout)
+    return fresh.layout
 
 
 def check_reply(raw: bytes) -> None:

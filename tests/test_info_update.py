@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sized
+from typing import Any
 
 import pytest
 
 from tests.info_texts import SEQUENCES, TEXTS, apply, choose_twin, exact
 from zinfo import info_values
 from zinfo.info import parse
-from zinfo.info_changes import Delta, diff, find_delta, read_changes
+from zinfo.info_changes import Delta, diff, read_changes
+from zinfo.info_encoding import encode_delta
+from zinfo.protocol import map_header, unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
@@ -20,9 +23,11 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def find(old: bytes, new: bytes) -> Delta:
-    """The delta, checked in every respect."""
+    """The delta that is published, checked in every respect."""
     before, after = parse(old), parse(new)
-    delta, layout = find_delta(old, new, before.layout)
+    fields, gone, layout = encode_delta(old, new, before.layout)
+    found: Any = unpack(map_header(fields.number) + fields.pairs)
+    delta = Delta(found, gone)
     least = diff(before.fields, after.fields)
     assert delta.unset == least.unset
     assert exact({name: delta.set[name] for name in least.set}) == exact(least.set)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import gevent
 
@@ -22,5 +23,6 @@ class Breath:
         interval.
         """
         if time.monotonic() >= self._until:
-            gevent.idle(priority=gevent.get_hub().loop.MAXPRI)
+            loop: Any = gevent.get_hub().loop  # whose stubs lack MAXPRI
+            gevent.idle(priority=loop.MAXPRI)
             self._until = time.monotonic() + _LONGEST

@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
 _send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
+_SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # of a delta
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
 
 
@@ -120,13 +121,18 @@ class InfoBus:
             wanted = self._shards[shard.id] = ShardInterest(self._interest, shard.id)
         wanted.refresh()
         if wanted.wants_delta:
-            delta = snapshot.delta_from(previous)
-            body = pack_fields(
-                {
-                    "set": delta.set,
-                    "unset": delta.unset,
-                    "base": previous.revision if previous else 0,
-                }
+            fields, gone = snapshot.delta_from(previous)
+            base = previous.revision if previous else 0
+            body = b"".join(
+                (
+                    _SET,
+                    map_header(fields.number),
+                    fields.pairs,
+                    _UNSET,
+                    pack(gone),
+                    _BASE,
+                    pack(base),
+                )
             )
             self._send(KIND_DELTA, wanted.delta_topic, snapshot.revision, snapshot.time, body)
         if wanted.wants_info:

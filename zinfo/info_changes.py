@@ -1,17 +1,13 @@
-"""What changed from one INFO reply to the next, read at the cost of what changed. Pure.
-
-Native code does most of it where there is any; the Python here says what it must do.
-"""
+"""What changed from one INFO reply to the next, read at the cost of what changed. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress, repeat
 from operator import ne
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from zinfo.info import Layout, parse, split_lines
-from zinfo.info_native import native
 from zinfo.info_numbers import read_pairs, read_plain
 from zinfo.info_values import (
     MAX_NAMES,
@@ -21,7 +17,6 @@ from zinfo.info_values import (
     learn_name,
     read_line,
     read_value,
-    reader_of,
 )
 
 _not_numbers: dict[str, None] = {}
@@ -89,19 +84,6 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
         The fields whose text is another; None where lines came, went or moved, or where one line
         does not tell a field's whole value.
     """
-    if native is None:
-        return _read_changes(old, new, layout)
-    found = native.read_changes(old, new, layout.names, layout.kinds)
-    if found is None:
-        return None
-    changed, rest = found
-    for number, text in rest:
-        name = layout.names[number]
-        changed[name] = reader_of(name)(text)
-    return cast("dict[str, Value]", changed)
-
-
-def _read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | None:
     lines = split_lines(new)
     if len(lines) != len(layout.names):
         return None

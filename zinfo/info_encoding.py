@@ -1,32 +1,78 @@
-"""The fields of an INFO reply as msgpack, straight from its bytes. Pure."""
+"""Fields of an INFO reply as msgpack, straight from its bytes. Pure.
+
+Native code does it where there is any; the Python here says what that must do.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from zinfo.info import Layout, layout_of, parse
-from zinfo.info_native import native
-from zinfo.info_values import NO_FIELD, reader_of
+from zinfo.info_changes import find_delta
+from zinfo.info_native import Encoded, native
+from zinfo.info_values import Value, reader_of
 from zinfo.protocol import map_header, pack, pack_fields
 
 
-def encode_fields(raw: bytes, layout: Layout | None) -> tuple[int, bytes, Layout]:
-    """Write a reply's fields as msgpack, as they stand in a map but without a map's header.
+class Fields(NamedTuple):
+    """Fields as they stand in a map, but without the map's header.
+
+    Attributes:
+        number: how many.
+        pairs: name, value, name, value, ... as msgpack, in the reply's order.
+    """
+
+    number: int
+    pairs: bytes
+
+
+def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
+    """Write a reply's fields.
 
     Args:
         raw: A reply.
         layout: Of the reply before it, of the same server; None where that is not known.
 
     Returns:
-        The number of fields; name, value, name, value, ... in the reply's order; and its layout.
+        The fields; and the reply's layout.
     """
     if native is not None:
         layout = layout or layout_of(raw)
-        parts = native.encode_fields(raw, layout.names, layout.kinds)
-        if parts is not None:
-            count = len(layout.kinds) - layout.kinds.count(NO_FIELD)
-            return count, b"".join([_written(part, layout) for part in parts]), layout
+        encoded = native.encode_fields(raw, layout.names, layout.kinds)
+        if encoded is not None:
+            return _whole(encoded, layout), layout
     info = parse(raw)
-    fields = info.fields
-    return len(fields), pack_fields(fields)[len(map_header(len(fields))) :], info.layout
+    return pack_pairs(info.fields), info.layout
+
+
+def encode_delta(old: bytes, new: bytes, layout: Layout | None) -> tuple[Fields, list[str], Layout]:
+    """Write what changed from one reply to the next of the same server, as `find_delta` finds it.
+
+    Args:
+        old: A reply.
+        new: The next one.
+        layout: Of the old one; None where that is not known.
+
+    Returns:
+        The fields that are new or other; the names of those that are gone; and the new layout.
+    """
+    layout = layout or layout_of(old)
+    if native is not None:
+        encoded = native.encode_changes(old, new, layout.names, layout.kinds)
+        if encoded is not None:
+            return _whole(encoded, layout), [], layout
+    delta, layout = find_delta(old, new, layout)
+    return pack_pairs(delta.set), delta.unset, layout
+
+
+def pack_pairs(fields: dict[str, Value]) -> Fields:
+    """Write fields that were read already."""
+    return Fields(len(fields), pack_fields(fields)[len(map_header(len(fields))) :])
+
+
+def _whole(encoded: Encoded, layout: Layout) -> Fields:
+    count, parts = encoded
+    return Fields(count, b"".join([_written(part, layout) for part in parts]))
 
 
 def _written(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:

@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any, Protocol, cast
+from typing import Protocol, TypeAlias, cast
+
+Encoded: TypeAlias = "tuple[int, list[bytes | tuple[int, bytes]]]"
+"""Number of fields; msgpack and, in between, number of a line and what Python is to write of it."""
 
 
 class Native(Protocol):
     """What `zinfo._native` has; its own docstrings say more."""
 
-    def read_changes(
-        self, old: bytes, new: bytes, names: tuple[str, ...], kinds: bytes
-    ) -> tuple[dict[str, Any], list[tuple[int, bytes]]] | None:
-        """Read the lines that differ, where every line is still in its place."""
-
-    def encode_fields(
-        self, raw: bytes, names: tuple[str, ...], kinds: bytes
-    ) -> list[bytes | tuple[int, bytes]] | None:
+    def encode_fields(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> Encoded | None:
         """Write the fields of a reply as msgpack."""
+
+    def encode_changes(
+        self, old: bytes, raw: bytes, names: tuple[str, ...], kinds: bytes
+    ) -> Encoded | None:
+        """Write the fields whose line is another than in an older reply."""
 
     def find_fields(self, raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
         """Find what stands after the colon of some fields."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 from zinfo import info as info_module
 from zinfo.info import FieldReader, Info, Layout, Value, find_field, has_fields
-from zinfo.info_changes import Delta, diff, find_delta
-from zinfo.info_encoding import encode_fields
-from zinfo.protocol import map_header, pack_fields
+from zinfo.info_changes import diff
+from zinfo.info_encoding import Fields, encode_delta, encode_fields, pack_pairs
 
 
 class Snapshot:
@@ -33,7 +32,7 @@ class Snapshot:
         self.at = at
         self._layout: Layout | None = previous._layout if previous else None
         self._parsed: Info | None = None
-        self._encoded: tuple[int, bytes] | None = None
+        self._encoded: Fields | None = None
 
     @classmethod
     def from_fields(
@@ -65,28 +64,26 @@ class Snapshot:
         """Return some fields without parsing the rest; None where that cannot be done."""
         return reader.read(self.raw) if self._parsed is None else None
 
-    def delta_from(self, previous: Snapshot | None) -> Delta:
-        """Return what changed since `previous`; everything where there is none."""
-        if previous is None:
-            return Delta(dict(self.info.fields), [])
-        if not self.raw or not previous.raw:
-            return diff(previous.info.fields, self.info.fields)
-        layout = self._layout or info_module.layout_of(previous.raw)
-        delta, self._layout = find_delta(previous.raw, self.raw, layout)
-        return delta
+    def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:
+        """Return what changed since `previous`, encoded, and what is gone.
 
-    def encoded(self) -> tuple[int, bytes]:
-        """Return the number of fields, and field, value, field, value, ... as msgpack.
-
-        Without a map's header, so that a query can put more pairs into the same map.
+        Everything is new where there is no `previous`.
         """
+        if previous is None:
+            return self.encoded(), []
+        if not self.raw or not previous.raw:
+            delta = diff(previous.info.fields, self.info.fields)
+            return pack_pairs(delta.set), delta.unset
+        fields, gone, self._layout = encode_delta(previous.raw, self.raw, self._layout)
+        return fields, gone
+
+    def encoded(self) -> Fields:
+        """Return all fields, encoded, so that a query can put more pairs into the same map."""
         if self._encoded is None:
             if self.raw:
-                count, pairs, self._layout = encode_fields(self.raw, self._layout)
+                self._encoded, self._layout = encode_fields(self.raw, self._layout)
             else:
-                fields = self.info.fields
-                count, pairs = len(fields), pack_fields(fields)[len(map_header(len(fields))) :]
-            self._encoded = count, pairs
+                self._encoded = pack_pairs(self.info.fields)
         return self._encoded
 
     def has_fields(self) -> bool:

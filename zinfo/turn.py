@@ -25,9 +25,10 @@ class Turn:
 
     def __init__(self, report: Callable[[Exception], None]) -> None:
         self._report = report
-        self._loop = gevent.get_hub().loop
+        hub: Any = gevent.get_hub()  # its stubs lack some of this
+        self._loop = hub.loop
         # Called once a turn. What `run_callback` takes may be called fifty times in one.
-        self._next: Any = self._loop.idle(priority=self._loop.MAXPRI)
+        self._next = self._loop.idle(priority=self._loop.MAXPRI)
         self._waiting: deque[Callable[[], None]] = deque()
 
     def is_over(self) -> bool:

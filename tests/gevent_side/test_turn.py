@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import gevent
 
@@ -52,7 +53,7 @@ def test_what_is_postponed_comes_in_order_and_lets_others_have_their_turn_betwee
     ticks = gevent.get_hub().loop.timer(0.001, 0.001)
     ticks.start(lambda: done.append("tick"))
     for number in range(3):
-        turn.postpone(lambda number=number: piece(number))
+        turn.postpone(partial(piece, number))
     assert turn.is_anybody_waiting()
     assert turn.is_over()
     wait_until(lambda: 2 in done)

@@ -1,7 +1,8 @@
 /* The fields of an INFO reply as msgpack (https://msgpack.org spec), straight from its bytes: the
- * twin of parsing it and packing the fields.
+ * twin of reading them and packing what was read.
  *
- * As in changes.c, a value that is not one of the plain cases is handed back, for Python to write.
+ * It does the plain cases only. A value that is no number or plain text, or not one that Python's
+ * reader would take for the same, is handed back as bytes, for Python to read and write.
  */
 #include "text.h"
 
@@ -172,14 +173,14 @@ is_ascii(Span text)
 static int
 write_value(Buffer *buffer, Span value, int kind)
 {
+    int done;
+
     switch (kind) {
     case TEXT:
         return !is_ascii(value) ? 0 : write_text(buffer, value) ? 1 : -1;
     case VALUE:
-        if (is_text(value)) {
-            return write_text(buffer, value) ? 1 : -1;
-        }
-        return write_number(buffer, read_number(value));
+        done = write_number(buffer, read_number(value));
+        return done == 0 && is_text(value) ? write_text(buffer, value) ? 1 : -1 : done;
     default:
         return write_pairs(buffer, value);
     }
@@ -241,24 +242,36 @@ write_line(Buffer *buffer, Span line, int kind, PyObject *name_object, Py_ssize_
     return done;
 }
 
-/* 1: done; 0: lines came, went or moved; -1: an error. */
 static int
-write_lines(Buffer *buffer, Span raw, PyObject *names, Span kinds, PyObject *parts)
+is_same(Span one, Span other)
+{
+    Py_ssize_t size = one.end - one.start;
+    return size == other.end - other.start && memcmp(one.start, other.start, (size_t)size) == 0;
+}
+
+/* Write all fields, or where there is an old reply those whose line is another now.
+ * 1: done; 0: lines came, went or moved; -1: an error. */
+static int
+write_lines(Buffer *buffer, Span *old, Span raw, PyObject *names, Span kinds, PyObject *parts,
+            Py_ssize_t *written)
 {
     Py_ssize_t number, count = kinds.end - kinds.start;
-    int has_end = 1;
+    int has_end = 1, old_has_end = 1;
 
     for (number = 0; number < count; number++) {
         int kind = kinds.start[number];
         Span line;
         int done;
 
-        if (!has_end) {
+        if (!has_end || !old_has_end) {
             return 0;
         }
         line = next_line(&raw, &has_end);
+        if (old != NULL && is_same(next_line(old, &old_has_end), line)) {
+            continue;
+        }
         if (kind == NO_FIELD) {
-            if (is_field(line)) {
+            if (old != NULL || is_field(line)) {
                 return 0;
             }
             continue;
@@ -267,31 +280,63 @@ write_lines(Buffer *buffer, Span raw, PyObject *names, Span kinds, PyObject *par
         if (done != 1) {
             return done;
         }
+        ++*written;
     }
-    return has_end ? 0 : flush(buffer, parts) ? 1 : -1;
+    if (has_end || (old != NULL && old_has_end)) {
+        return 0;
+    }
+    return flush(buffer, parts) ? 1 : -1;
+}
+
+static PyObject *
+encode(PyObject *old, PyObject *raw, PyObject *names, PyObject *kinds)
+{
+    PyObject *parts = PyList_New(0);
+    Buffer buffer = {NULL, 0, 0};
+    Py_ssize_t written = 0;
+    int done = -1;
+
+    if (parts == NULL) {
+        return NULL;
+    }
+    if (PyTuple_Size(names) != PyBytes_Size(kinds)) {
+        PyErr_SetString(PyExc_ValueError, "names and kinds are not of the same lines");
+    }
+    else if (reserve(&buffer, (size_t)PyBytes_Size(raw) / 2)) {
+        Span before = {NULL, NULL};
+        if (old != NULL) {
+            before = bytes_of(old);
+        }
+        done = write_lines(&buffer, old == NULL ? NULL : &before, bytes_of(raw), names,
+                           bytes_of(kinds), parts, &written);
+    }
+    PyMem_Free(buffer.start);
+    if (done == 1) {
+        return Py_BuildValue("(nN)", written, parts);
+    }
+    Py_DECREF(parts);
+    return done == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 PyObject *
 encode_fields(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *raw, *names, *kinds, *parts;
-    Buffer buffer = {NULL, 0, 0};
-    int done = -1;
+    PyObject *raw, *names, *kinds;
 
     if (!PyArg_ParseTuple(args, "SO!S:encode_fields", &raw, &PyTuple_Type, &names, &kinds)) {
         return NULL;
     }
-    parts = PyList_New(0);
-    if (parts != NULL && PyTuple_Size(names) != PyBytes_Size(kinds)) {
-        PyErr_SetString(PyExc_ValueError, "names and kinds are not of the same lines");
+    return encode(NULL, raw, names, kinds);
+}
+
+PyObject *
+encode_changes(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *old, *raw, *names, *kinds;
+
+    if (!PyArg_ParseTuple(args, "SSO!S:encode_changes", &old, &raw, &PyTuple_Type, &names,
+                          &kinds)) {
+        return NULL;
     }
-    else if (parts != NULL && reserve(&buffer, (size_t)PyBytes_Size(raw) / 2)) {
-        done = write_lines(&buffer, bytes_of(raw), names, bytes_of(kinds), parts);
-    }
-    PyMem_Free(buffer.start);
-    if (done == 1) {
-        return parts;
-    }
-    Py_XDECREF(parts);
-    return done == 0 ? Py_NewRef(Py_None) : NULL;
+    return encode(old, raw, names, kinds);
 }

@@ -4,18 +4,6 @@
  */
 #include "text.h"
 
-PyDoc_STRVAR(read_changes_doc,
-"read_changes(old, new, names, kinds)\n--\n\n"
-"Read the lines that differ, where every line is still in its place.\n\n"
-"Args:\n"
-"    old: A reply.\n"
-"    new: The next one of the same server.\n"
-"    names: For each line of the old one the name of its field.\n"
-"    kinds: For each a byte: what is in it.\n\n"
-"Returns:\n"
-"    Name to value; and number of a line and what stands after its colon, where that is left to\n"
-"    Python. None where lines came, went or moved.");
-
 PyDoc_STRVAR(encode_fields_doc,
 "encode_fields(raw, names, kinds)\n--\n\n"
 "Write the fields of a reply as msgpack.\n\n"
@@ -24,8 +12,13 @@ PyDoc_STRVAR(encode_fields_doc,
 "    names: For each line the name of its field.\n"
 "    kinds: For each a byte: what is in it.\n\n"
 "Returns:\n"
-"    A list of msgpack (name, value, name, value, ...) and, in between, number of a line and what\n"
-"    stands after its colon, where that is left to Python. None where lines came, went or moved.");
+"    The number of fields; and a list of msgpack (name, value, name, value, ...) and, in between,\n"
+"    number of a line and what stands after its colon, where that is left to Python. None where\n"
+"    lines came, went or moved.");
+
+PyDoc_STRVAR(encode_changes_doc,
+"encode_changes(old, raw, names, kinds)\n--\n\n"
+"Write the fields whose line is another than in an older reply, as encode_fields does.");
 
 PyDoc_STRVAR(find_fields_doc,
 "find_fields(raw, names)\n--\n\n"
@@ -43,8 +36,8 @@ PyDoc_STRVAR(fits_doc,
 static PyMethodDef methods[] = {
     {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
     {"fits", fits, METH_VARARGS, fits_doc},
+    {"encode_changes", encode_changes, METH_VARARGS, encode_changes_doc},
     {"encode_fields", encode_fields, METH_VARARGS, encode_fields_doc},
-    {"read_changes", read_changes, METH_VARARGS, read_changes_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -53,7 +46,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "Native twins of what zinfo.info, zinfo.info_changes and zinfo.info_encoding do.",
+    .m_doc = "Native twins of what zinfo.info and zinfo.info_encoding do.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

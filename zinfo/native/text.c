@@ -3,6 +3,7 @@
 #include <string.h>
 
 #define MAX_DIGITS 18 /* of an integer that is in 64 bits whatever its digits */
+#define MAX_EXACT 15  /* digits that a double holds whatever they are */
 #define MAX_FLOAT 64  /* bytes of a fraction; longer ones are Python's */
 
 Span
@@ -40,22 +41,6 @@ without_cr(Span line)
     return line;
 }
 
-const char *
-find_colon(Span line, int kind)
-{
-    const char *at;
-
-    if (kind != STATS) {
-        return find_byte(line, ':');
-    }
-    for (at = line.end; at > line.start; at--) {
-        if (at[-1] == ':') {
-            return at - 1;
-        }
-    }
-    return NULL;
-}
-
 static const char *
 skip_digits(const char *at, const char *end)
 {
@@ -91,6 +76,8 @@ read_fraction(Span text)
 Number
 read_number(Span text)
 {
+    static const double powers[MAX_EXACT + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     Number none = {NONE, 0, 0.0}, number = {INTEGER, 0, 0.0};
     int negative = text.start < text.end && *text.start == '-';
     const char *first = text.start + negative;
@@ -118,6 +105,21 @@ read_number(Span text)
     if (at == part) {
         return none;
     }
+    if (at == text.end && at - first <= MAX_EXACT) {
+        /* Both are exact as doubles, so their quotient is what strtod gives (W. D. Clinger, "How to
+         * read floating point numbers accurately", PLDI 1990). */
+        double whole = 0;
+        const char *digit;
+        for (digit = first; digit < at; digit++) {
+            if (*digit != '.') {
+                whole = 10 * whole + (*digit - '0');
+            }
+        }
+        number.kind = FRACTION;
+        number.fraction = whole / powers[at - part];
+        number.fraction = negative ? -number.fraction : number.fraction;
+        return number;
+    }
     if (at < text.end && (*at == 'e' || *at == 'E')) {
         part = at + 1;
         if (part < text.end && (*part == '+' || *part == '-')) {
@@ -131,6 +133,13 @@ read_number(Span text)
     return at == text.end ? read_fraction(text) : none;
 }
 
+static int
+is_of_number(char byte)
+{
+    return (byte >= '0' && byte <= '9') || byte == '.' || byte == '-' || byte == '+' ||
+           byte == 'e' || byte == 'E';
+}
+
 int
 is_text(Span text)
 {
@@ -141,7 +150,7 @@ is_text(Span text)
         if (*at <= ' ' || *at > '~' || *at == '=' || *at == ',') {
             return 0;
         }
-        found |= strchr("0123456789.-+eE", *at) == NULL;
+        found |= !is_of_number(*at);
     }
     return found;
 }

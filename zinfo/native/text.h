@@ -40,9 +40,6 @@ Span without_cr(Span line);
 /* Where a byte is; NULL where it is not. */
 const char *find_byte(Span text, char byte);
 
-/* Where the name of a field ends: at the first colon, or in statistics at the last one. */
-const char *find_colon(Span line, int kind);
-
 /* Whether a text can be nothing else: all ASCII, no map or list, and nothing of a number's. */
 int is_text(Span text);
 
@@ -58,9 +55,9 @@ int is_field(Span line);
  * 1: done; 0: it is another field's line; -1: an error. */
 int take_name(Span *line, PyObject *name, int kind);
 
-PyObject *read_changes(PyObject *module, PyObject *args);
 PyObject *find_fields(PyObject *module, PyObject *args);
 PyObject *fits(PyObject *module, PyObject *args);
+PyObject *encode_changes(PyObject *module, PyObject *args);
 PyObject *encode_fields(PyObject *module, PyObject *args);
 
 #endif
