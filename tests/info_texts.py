@@ -49,4 +49,4 @@ def choose_twin(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if name == "python":
         monkeypatch.setattr(info_encoding, "native", None)
     elif native is None:
-        pytest.skip("the native part is not there: no compiler when zinfo was installed")
+        pytest.skip("no native part: no compiler when zinfo was installed, or ZINFO_PURE_PYTHON")

@@ -16,11 +16,15 @@ from benchmarks.__main__ import BASELINE, SCRIPTS
 from benchmarks.figures import Figure
 from benchmarks.report import table
 from benchmarks.targets import TARGETS
+from zinfo.info_native import native
 
 ROOT = Path(__file__).parent.parent
 
 WORSE = 1.5
 """By this factor a ratio may be worse than the baseline's: the machine is busy with other tests."""
+
+TRIES = 3
+"""How often it may be so by chance: other work on a machine makes a ratio worse, never better."""
 
 # Without coverage, which would follow zinfo alone and make it slow.
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
@@ -57,9 +61,10 @@ def test_a_benchmark_finds_no_ratio_half_again_as_bad_as_before(
     figures = _measured(script, tmp_path / "first.json")
     assert figures
     worse = _worse(figures)
-    if worse:  # by chance? Once more, then.
-        worse = _worse(_measured(script, tmp_path / "second.json", only=worse))
-    assert worse == {}
+    for again in range(TRIES - 1):  # by chance? Once more, then.
+        if worse and native is not None:
+            worse = _worse(_measured(script, tmp_path / f"{again}.json", only=worse))
+    assert worse == {} or native is None, "the baseline is that of the native part"
 
 
 def test_every_target_has_a_script_that_measures_it() -> None:

@@ -17,6 +17,8 @@ NEVER = math.inf
 # Seconds; what is due within it is begun together. To wake up for each poll by itself costs more
 # than the poll, and one that starts this much late harms nobody.
 _TICK = 0.01
+_LONG_TICK = 0.025  # where few are due, so that it is worth it
+_FEW = 25
 _BATCH = 100  # items begun in one callback; then replies and queries have their turn
 
 
@@ -112,13 +114,16 @@ class Timetable(Generic[T]):
                 self._call(self._overdue, item)
         ready = self._ready
         ready.extend(self._due.take(now))
-        for _ in range(0 if self._is_busy() else min(_BATCH, len(ready))):
+        begun = 0 if self._is_busy() else min(_BATCH, len(ready))
+        for _ in range(begun):
             item = ready.popleft()
             due = item.due
             if due <= now:
                 item.due = NEVER
                 self._call(self._begin, item, now, now - due)
         next_time = min(self._due.next_time(), self._deadlines.next_time())
+        if begun < _FEW:
+            next_time = max(next_time, now + _LONG_TICK)
         self._wake_at(now if ready else next_time, time.monotonic())
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
