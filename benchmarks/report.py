@@ -13,8 +13,18 @@ import zmq
 
 import zinfo
 from benchmarks.figures import Figure, short
+from zinfo.info_native import native
 
-_PACKAGES = ("gevent", "greenlet", "hiredis", "msgpack", "pyzmq", "redis", "hdrhistogram")
+_PACKAGES = (
+    "gevent",
+    "greenlet",
+    "hiredis",
+    "msgpack",
+    "msgspec",
+    "pyzmq",
+    "redis",
+    "hdrhistogram",
+)
 _HEAD = ("", "measure", "target", "measured", "spread", "", "zinfo / the other")
 
 
@@ -53,6 +63,7 @@ def machine() -> dict[str, object]:
         "system": platform.platform(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "zinfo": zinfo.__version__,
+        "native": native is not None,
         "libzmq": zmq.zmq_version(),
         **{name: version for name in _PACKAGES if (version := _version(name))},
     }
