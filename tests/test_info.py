@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from tests.info_texts import TEXTS, exact, handmade
-from zinfo.info import Value, find_field, has_fields, parse, section_fields
+from zinfo.info import Value, parse, section_fields
+from zinfo.info_lookup import find_field, has_fields
 
 LINES: list[tuple[str, str, Value]] = [
     # numbers

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
 from zinfo import info_encoding
-from zinfo.info import Layout, Value, find_field, has_fields, parse, section_fields
+from zinfo.info import Layout, Value, parse, section_fields
 from zinfo.info_changes import diff, find_delta
 from zinfo.info_encoding import encode_delta, encode_fields
+from zinfo.info_lookup import find_field, has_fields
 from zinfo.info_native import native
 from zinfo.protocol import map_header, pack, unpack
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zinfo import info
-from zinfo.info import FieldReader, Value, parse
+from zinfo import info_lookup
+from zinfo.info import Value, parse
+from zinfo.info_lookup import FieldReader
 from zinfo.info_native import native
 
 TEXTS = sorted(Path(__file__).with_name("data").joinpath("info").glob("*.txt"))
@@ -32,7 +33,7 @@ def read_fields(raw: bytes, names: list[str]) -> dict[str, Value] | None:
     found = []
     for twin in dict.fromkeys((native, None)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(info, "native", twin)
+            patch.setattr(info_lookup, "native", twin)
             found.append(FieldReader(names).read(raw))
     assert all(one == found[0] for one in found)
     return found[0]

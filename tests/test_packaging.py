@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -71,3 +72,19 @@ def test_the_sdist_has_what_builds_tests_and_explains_it(packed: set[str]) -> No
 def test_the_sdist_has_no_compiled_files(source: Path, packed: set[str]) -> None:
     assert list(source.rglob("*.pyc"))
     assert not [name for name in packed if name.endswith(".pyc")]
+
+
+def test_without_a_compiler_it_is_built_all_the_same(source: Path) -> None:
+    command = [sys.executable, "setup.py", "build_ext", "--build-lib", "build/none"]
+    done = subprocess.run(
+        command,
+        cwd=source,
+        env={**os.environ, "CC": "no-such-compiler"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "zinfo._native" in done.stdout + done.stderr, "it says what is missing"
+    assert not list((source / "build" / "none").rglob("_native*"))

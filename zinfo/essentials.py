@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from zinfo.info import find_field
+from zinfo.info_lookup import find_field
 from zinfo.snapshot import Snapshot
 
 _OPS = b"\ninstantaneous_ops_per_sec:"

@@ -23,7 +23,7 @@ from redis.retry import Retry
 from zinfo.connection_options import ConnectionOptions
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.failures import PROTOCOL, TLS, PollError, chain, from_exception
-from zinfo.info import has_fields
+from zinfo.info_lookup import has_fields
 
 CLIENT_NAME = "zinfo"
 # An unknown section gives an empty reply, very old servers an error; each step knows less.

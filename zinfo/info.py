@@ -2,9 +2,9 @@
 
 Pure: bytes in, plain values out; no I/O.
 
-`parse` reads a whole reply. `find_field` takes one value out of the bytes without a parse. What
-changed from one reply to the next is the matter of `info_changes`. What a single value becomes is
-in `info_values`; the rules, and where they leave redis-py's, are in docs/info.md.
+`parse` reads a whole reply. Single fields are found by `info_lookup`, what changed from one reply
+to the next by `info_changes`. What a single value becomes is in `info_values`; the rules, and where
+they leave redis-py's, are in docs/info.md.
 
 Nothing here raises on any bytes: a line that is no field is counted in `Info.bad_lines`.
 """
@@ -30,16 +30,12 @@ from zinfo.info_values import (
     learn_line,
     read_line,
     read_text,
-    reader_of,
 )
 
 __all__ = [
-    "FieldReader",
     "Info",
     "Layout",
     "Value",
-    "find_field",
-    "has_fields",
     "layout_of",
     "parse",
     "section_fields",
@@ -51,23 +47,15 @@ ALWAYS_LISTS: Final = frozenset(("module",))
 
 BLANK: Final = frozenset((b"\r", b""))
 """What is left of a blank line."""
-LAYOUT_BYTES: Final = 32
-"""How much of a reply tells its server's version, and so where its fields are."""
-NEAR: Final = 96
-"""Bytes that a field may have moved from where it was in another reply, to be found quickly."""
-MAX_OFFSETS: Final = 1024
-"""Remembered places of fields: a few fields for each version of a server."""
 
 MAX_LAYOUTS: Final = 64
 """Numbers of lines for which layouts are kept."""
 MAX_ALIKE: Final = 8
 """Layouts kept that have the same number of lines."""
 
-_HASH: Final = ord("#")
 _STATS_RUN: Final = re.compile(b"%c+" % STATS)
 _STATS: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
 _layouts: dict[int, tuple[Layout, ...]] = {}
-_offsets: dict[tuple[bytes, bytes], int] = {}
 
 
 class Layout(NamedTuple):
@@ -193,107 +181,6 @@ def layout_of(raw: bytes) -> Layout:
     layout = parse(raw).layout
     keep(_layouts, lines, (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
     return layout
-
-
-def find_field(raw: bytes, name: bytes) -> bytes | None:
-    """Find one field's text in a reply without reading the rest.
-
-    Args:
-        raw: The reply's bytes.
-        name: The field's name.
-
-    Returns:
-        The text after the name's colon, or None where there is no such line. Of a repeated
-        field, one of them.
-    """
-    wanted = b"\n%b:" % name
-    key = (name, raw[:LAYOUT_BYTES])
-    near = _offsets.get(key)
-    # A search of the whole reply costs microseconds, and the poller wants some fields each time.
-    start = -1 if near is None else raw.find(wanted, max(near - NEAR, 0), near + NEAR)
-    if start < 0:
-        start = raw.find(wanted)
-        if start >= 0:
-            keep(_offsets, key, start, MAX_OFFSETS)
-        elif raw.startswith(wanted[1:]):
-            start = -1
-        else:
-            return None
-    start += len(wanted)
-    end = raw.find(b"\n", start)
-    return raw[start : end if end >= 0 else None].removesuffix(b"\r")
-
-
-class FieldReader:
-    """Reads the same few fields of many replies, and nothing else of them.
-
-    Args:
-        names: The fields' names.
-
-    Attributes:
-        MOST: Names that it takes; to find more costs as much as a whole parse.
-    """
-
-    MOST: Final = 16
-
-    def __init__(self, names: Collection[str]) -> None:
-        # Only what can be the name of one line, up to its first colon.
-        self._usable = len(names) <= self.MOST and all(
-            name.isidentifier() and name not in ALWAYS_LISTS and not name.startswith(STATS_PREFIXES)
-            for name in names
-        )
-        names = dict.fromkeys(names)
-        self._stems = tuple(name.encode("utf-8", "replace") for name in names)
-        self._readers = [(name, reader_of(name)) for name in names] if self._usable else []
-
-    def read(self, raw: bytes) -> dict[str, Value] | None:
-        """Read the fields.
-
-        Args:
-            raw: A reply's bytes.
-
-        Returns:
-            Those that are there, as `parse` reads them; None where only a whole parse can tell.
-        """
-        if not self._usable:
-            return None
-        find = _find_fields if native is None else native.find_fields
-        texts = find(raw, self._stems)
-        if texts is None:
-            return None  # repeated
-        return {
-            name: reader(text)
-            for (name, reader), text in zip(self._readers, texts, strict=True)
-            if text is not None
-        }
-
-
-def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
-    texts = [find_field(raw, name) for name in names]
-    for name, text in zip(names, texts, strict=True):
-        wanted = b"\n%b:" % name
-        if text is not None and raw.count(wanted) + raw.startswith(wanted[1:]) != 1:
-            return None
-    return texts
-
-
-def has_fields(raw: bytes) -> bool:
-    """Say whether `parse` would find any field: an empty reply is no snapshot.
-
-    Args:
-        raw: The reply's bytes.
-
-    Returns:
-        True where at least one line is a field.
-    """
-    colon = raw.find(b":")
-    while colon >= 0:
-        start = raw.rfind(b"\n", 0, colon) + 1
-        if start < colon and raw[start] != _HASH:
-            return True
-        end = raw.find(b"\n", colon)
-        colon = raw.find(b":", end) if end >= 0 else -1
-    return False
 
 
 def section_fields(info: Info, wanted: Collection[str]) -> list[str]:

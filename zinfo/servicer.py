@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from zinfo.errors import NotPolledError, RequestError, UnknownShardError
-from zinfo.info import FieldReader, Value, section_fields
+from zinfo.info import Value, section_fields
+from zinfo.info_lookup import FieldReader
 from zinfo.protocol import NOT_AVAILABLE_AGE
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher

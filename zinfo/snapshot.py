@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zinfo import info as info_module
-from zinfo.info import FieldReader, Info, Layout, Value, find_field, has_fields
+from zinfo.info import Info, Layout, Value
 from zinfo.info_changes import diff
 from zinfo.info_encoding import Fields, encode_delta, encode_fields, pack_pairs
+from zinfo.info_lookup import FieldReader, find_field, has_fields
 
 
 class Snapshot:

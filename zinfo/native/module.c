@@ -46,7 +46,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "Native twins of what zinfo.info and zinfo.info_encoding do.",
+    .m_doc = "Native twins of what zinfo.info, info_encoding and info_lookup do.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,
