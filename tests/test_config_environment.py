@@ -23,6 +23,7 @@ def test_variables_become_what_their_keys_ask_for() -> None:
         "ZINFO_LOG_FORMAT": "json",
         "ZINFO_POLL_TIMEOUT": "",
         "ZINFO_CONNECT": "tcp://elsewhere:1",
+        "ZINFO_PURE_PYTHON": "1",
         "HOME": "/root",
     }
     config = load_config(environ=environ)

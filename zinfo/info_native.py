@@ -1,6 +1,6 @@
 """The native part, where it could be compiled; without it Python does the same, slower.
 
-`ZINFO_PURE_PYTHON=1` in the environment does without it.
+`ZINFO_PURE_PYTHON`, set to anything in the environment, does without it.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ MAX_FILE_BYTES = 16 * MIB
 PREFIX = "ZINFO_"
 """Of the environment variables that are configuration."""
 
-CLIENT_VARIABLES = frozenset({"ZINFO_CONNECT"})
-"""Variables with that prefix that belong to the client commands."""
+OTHER_VARIABLES = frozenset({"ZINFO_CONNECT", "ZINFO_PURE_PYTHON"})
+"""Variables with that prefix that are no configuration."""
 
 # What Kubernetes sets in every pod for a Service whose name starts with "zinfo".
 _SERVICE_LINK = re.compile(
@@ -208,11 +208,11 @@ def _section_of(variable: str) -> str:
 def _is_ours(variable: str) -> bool:
     """Whether it ought to be configuration: nobody else sets such a variable."""
     service_link = _SERVICE_LINK.fullmatch(variable)
-    return variable.startswith(PREFIX) and variable not in CLIENT_VARIABLES and not service_link
+    return variable.startswith(PREFIX) and variable not in OTHER_VARIABLES and not service_link
 
 
 def _unknown(variable: str) -> str:
-    suggestion = nearest(variable, [*_variables(), *CLIENT_VARIABLES])
+    suggestion = nearest(variable, [*_variables(), *OTHER_VARIABLES])
     return f"{one_line(variable)}: unknown variable{suggestion}"
 
 
