@@ -28,8 +28,10 @@ def test_it_is_told_when_it_lasts_and_when_it_is_over(caplog: pytest.LogCaptureF
     second = Second(stats, saturation)
     for wanted, late in ((100, 1), (100, 80), (100, 80), (100, 2), (0, 0), (100, 90), (100, 90)):
         second.passes(wanted, late)
+    second.passes(50, 0)  # answers to what began before; nothing begins
+    assert stats.stretch == 1.9
     assert (log.newest, stats.saturated) == (0, False)
-    second.passes(100, 100)
+    second.passes(50, 100)
     assert stats.stretch == 2.0
     (event,) = log.since()
     assert (event.shard, event.type, event.old, event.new) == ("", "saturated", "no", "yes")
