@@ -31,7 +31,7 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
 
     Args:
         raw: A reply.
-        layout: Of the reply before it, of the same server; None where that is not known.
+        layout: Its own, most likely: of an earlier reply of the server. None where not known.
 
     Returns:
         The fields; and the reply's layout.
@@ -45,18 +45,17 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
     return pack_pairs(info.fields), info.layout
 
 
-def encode_delta(old: bytes, new: bytes, layout: Layout | None) -> tuple[Fields, list[str], Layout]:
+def encode_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[str], Layout]:
     """Write what changed from one reply to the next of the same server, as `find_delta` finds it.
 
     Args:
         old: A reply.
         new: The next one.
-        layout: Of the old one; None where that is not known.
+        layout: Of the old one, for certain.
 
     Returns:
         The fields that are new or other; the names of those that are gone; and the new layout.
     """
-    layout = layout or layout_of(old)
     if native is not None:
         encoded = native.encode_changes(old, new, layout.names, layout.kinds)
         if encoded is not None:

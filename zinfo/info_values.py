@@ -79,7 +79,7 @@ UNBOUNDED_PREFIX: Final = "errorstat_"
 """Scripts invent error names, so these are not kept for the next parse."""
 
 NO_FIELD, VALUE, STATS, TEXT, KEYSPACE = range(5)
-"""Kinds of fields, also in `_changes.c`."""
+"""Kinds of fields, also in `native/text.h`."""
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**64 - 1

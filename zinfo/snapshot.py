@@ -22,7 +22,7 @@ class Snapshot:
         previous: the shard's snapshot before it, which is like it in most.
     """
 
-    __slots__ = ("_encoded", "_layout", "_parsed", "at", "raw", "revision", "time")
+    __slots__ = ("_encoded", "_guess", "_layout", "_parsed", "at", "raw", "revision", "time")
 
     def __init__(
         self, raw: bytes, revision: int, time: float, at: float, previous: Snapshot | None = None
@@ -31,7 +31,8 @@ class Snapshot:
         self.revision = revision
         self.time = time
         self.at = at
-        self._layout: Layout | None = previous._layout if previous else None
+        self._layout: Layout | None = None  # once it is known to be that of this reply
+        self._guess: Layout | None = previous._layout or previous._guess if previous else None
         self._parsed: Info | None = None
         self._encoded: Fields | None = None
 
@@ -75,17 +76,24 @@ class Snapshot:
         if not self.raw or not previous.raw:
             delta = diff(previous.info.fields, self.info.fields)
             return pack_pairs(delta.set), delta.unset
-        fields, gone, self._layout = encode_delta(previous.raw, self.raw, self._layout)
+        fields, gone, self._layout = encode_delta(previous.raw, self.raw, previous._known_layout())
         return fields, gone
 
     def encoded(self) -> Fields:
         """Return all fields, encoded, so that a query can put more pairs into the same map."""
         if self._encoded is None:
             if self.raw:
-                self._encoded, self._layout = encode_fields(self.raw, self._layout)
+                guess = self._layout or self._guess
+                self._encoded, self._layout = encode_fields(self.raw, guess)
             else:
                 self._encoded = pack_pairs(self.info.fields)
         return self._encoded
+
+    def _known_layout(self) -> Layout:
+        # A reply that nobody looked at may have another one than those before it.
+        if self._layout is None:
+            self._layout = info_module.layout_of(self.raw)
+        return self._layout
 
     def has_fields(self) -> bool:
         """Return whether there is anything in it."""
