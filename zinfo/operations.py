@@ -217,8 +217,9 @@ class Operations:
                 yield shard, after
 
     def _page(self, entries: Iterator[tuple[bytes, str]], limit: int) -> Answer:
+        breath = Breath(patient=True)
         page = collect(
-            entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=Breath().take
+            entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=breath.take
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 

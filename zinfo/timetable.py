@@ -19,7 +19,7 @@ NEVER = math.inf
 _TICK = 0.01
 _LONG_TICK = 0.025  # where few are due, so that it is worth it
 _FEW = 25
-_BATCH = 100  # items begun in one callback; then replies and queries have their turn
+_BATCH = 30  # items begun in one callback; then replies and queries have their turn
 
 
 class Timed(Protocol):

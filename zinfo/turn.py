@@ -13,7 +13,7 @@ from typing import Any
 
 import gevent
 
-_LONGEST = 0.01  # seconds
+_LONGEST = 0.002  # seconds
 
 
 class Turn:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
@@ -29,6 +28,7 @@ from zinfo.adapters.xmlrpc_codec import (
     response,
 )
 from zinfo.arguments import Arguments
+from zinfo.breath import Breath
 from zinfo.errors import EnvironmentNotReadyError, RequestError
 from zinfo.servicer import InfoProviderServicer, InfoQuery, entry
 
@@ -51,10 +51,6 @@ _IDLE_SECONDS = 60.0  # a connection on which nothing moves for so long is close
 _BODY_SECONDS = 10.0  # for a whole request body to arrive
 _STOP_SECONDS = 0.2  # for answers under way when the door closes
 _WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
-_WORK_SECONDS = 0.002  # without a pause in a long answer
-# Length of a pause. Not 0: what only asks for its next turn, gevent runs again for up to 5 ms (the
-# interpreter's switch interval) before it looks at the sockets.
-_PAUSE_SECONDS = 0.001
 
 # Types of GetInfos' positional arguments, as system.methodSignature names them.
 _ARGUMENT_TYPES = ("array", "array", "boolean", "double", "boolean")
@@ -203,13 +199,11 @@ class XmlRpcDoor:
 
 
 def _paced(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items, with pauses for everybody else when what is done with them takes long."""
-    begun = time.monotonic()
+    """Yield the items; others have their turn when what is done with them takes long."""
+    breath = Breath(patient=True)
     for item in items:
         yield item
-        if time.monotonic() - begun >= _WORK_SECONDS:
-            gevent.sleep(_PAUSE_SECONDS)
-            begun = time.monotonic()
+        breath.take()
 
 
 # --- the server ---
