@@ -65,14 +65,14 @@ def run(door: XmlRpcDoor, *params: Any, method: str = "GetInfos") -> Iterable[by
 def test_every_pause_in_an_answer_leaves_others_their_turn(
     door: XmlRpcDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zinfo.adapters.xmlrpc._WORK_SECONDS", 0.0)  # a pause after each entry
+    monkeypatch.setattr("zinfo.breath._LONGEST", 0.0)  # a pause after each entry
     turns = 0
 
     def others() -> None:
         nonlocal turns
         while True:
             turns += 1
-            gevent.sleep(0.0005)  # so that the loop comes round for each
+            gevent.idle()  # so that the loop comes round for each
 
     greenlet = gevent.spawn(others)
     infos = ask(door)
