@@ -13,9 +13,12 @@ from typing import Any, Protocol
 import psutil
 import pytest
 
+from tests.promises import promise, rows, table
 from tests.server_kinds import ServerKind, kinds_by_source
 from tests.servers import RealServer
 from tests.waiting import wait_until
+
+__all__ = ["promise"]  # a fixture
 
 
 def _patched() -> bool:
@@ -98,3 +101,13 @@ def _no_process_left_behind() -> Iterator[None]:
         for child in left():
             child.kill()
         pytest.fail(f"tests of this module left processes behind: {names}")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what the tests measured."""
+    stats = terminalreporter.stats
+    found = rows([*stats.get("passed", ()), *stats.get("failed", ())])
+    if found:
+        terminalreporter.section("promises")
+        for line in table(found):
+            terminalreporter.line(line)

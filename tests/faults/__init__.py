@@ -1,0 +1,1 @@
+"""What zinfo does when shards, its own parts, consumers or the way to them fail."""

@@ -1,0 +1,1 @@
+"""Who is let in, to what; and what hostile peers cannot do."""
