@@ -13,6 +13,7 @@ from zinfo._version import __version__
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Mirror, Subscriber
+    from zinfo.curve import ClientKeys
     from zinfo.errors import ZinfoError
     from zinfo.poller import InfoPoller
     from zinfo.servicer import InfoProviderServicer
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Client",
+    "ClientKeys",
     "InfoPoller",
     "InfoProviderServicer",
     "LocalShardWatcher",
@@ -40,6 +42,7 @@ __all__ = [
 
 _HOMES = {
     "Client": "zinfo.client",
+    "ClientKeys": "zinfo.curve",
     "InfoPoller": "zinfo.poller",
     "InfoProviderServicer": "zinfo.servicer",
     "LocalShardWatcher": "zinfo.watchers.local",

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import gevent
 import zmq
 
-from zinfo.endpoints import GreenContext, bound_endpoint, listen, reachable
+from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen, reachable
+from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
 from zinfo.interest import Interest, ShardInterest
@@ -33,6 +34,8 @@ from zinfo.protocol import (
     pack_fields,
     topic,
 )
+from zinfo.security.access import Access
+from zinfo.security.guard import Guard
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardEvent, ShardPublisher
 from zinfo.snapshot import Snapshot
@@ -43,6 +46,7 @@ logger = logging.getLogger(__name__)
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
 _send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
 _SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # of a delta
+_REBIND_SECONDS = 5.0  # for the port to be free again
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
 
 
@@ -60,12 +64,13 @@ class InfoBus:
             and it sees the gap by the sequence.
         heartbeat: seconds between two heartbeats.
         advertise: endpoint that clients are told instead of the bound one; empty for none.
+        access: the clients that are let in; None serves all.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it connects, and what the configuration says of it
         self,
         context: GreenContext,
         endpoint: str,
@@ -77,10 +82,12 @@ class InfoBus:
         high_water_mark: int = 10_000,
         heartbeat: float = 1.0,
         advertise: str = "",
+        access: Access | None = None,
     ) -> None:
-        self._socket = listen(context, zmq.XPUB, endpoint, "bus", high_water_mark)
-        # The same socket without the green one's bookkeeping, which costs more than a send.
-        self._sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket.underlying)
+        self._context = context
+        self._high_water_mark = high_water_mark
+        self._secret_key = access.server_keys.secret if access else None
+        self._listen(endpoint)
         self._to_settle = False
         self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
         self.heartbeat = heartbeat
@@ -90,6 +97,7 @@ class InfoBus:
         self._poller = poller
         self._stats = stats
         self._interest = Interest()
+        self._guard = Guard(access.rights_of, self._interest) if access else None
         self._shards: dict[str, ShardInterest] = {}
         # A header is [version, node, epoch, seq, time]; the first three never change.
         self._header_start = (
@@ -100,6 +108,35 @@ class InfoBus:
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._forget)
         poller.subscribe_snapshots(self.publish_snapshot)
         poller.events.subscribe(self.publish_event)
+
+    def _listen(self, endpoint: str) -> None:
+        self._socket = listen(
+            self._context, zmq.XPUB, endpoint, "bus", self._high_water_mark, self._secret_key
+        )
+        # The same socket without the green one's bookkeeping, which costs more than a send.
+        self._sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket.underlying)
+
+    def reopen(self) -> None:
+        """Let go of all subscribers; those that may, come back at once and see what they missed.
+
+        ZeroMQ asks who somebody is when they connect, and has no way to send one peer off.
+
+        Raises:
+            EnvironmentNotReadyError: the endpoint could not be bound again.
+        """
+        if self._guard is not None:
+            self._guard.clear()
+        self._socket.close(linger=0)
+        until = time.monotonic() + _REBIND_SECONDS
+        while True:
+            try:
+                self._listen(self.endpoint)  # ZeroMQ's thread lets go of the port a little later
+            except EnvironmentNotReadyError:
+                if time.monotonic() > until:
+                    raise
+                gevent.sleep(0.01)
+            else:
+                return
 
     def close(self) -> None:
         """Close the socket; nothing is published any more."""
@@ -205,28 +242,51 @@ class InfoBus:
     def run_subscriptions(self) -> None:
         """Read subscriptions for ever; to be run in a greenlet."""
         while True:
-            frames = self._socket.recv_multipart()
+            socket = self._socket
+            try:
+                frames = socket.recv_multipart(copy=False)
+            except zmq.ZMQError:
+                if socket is self._socket and not socket.closed:
+                    raise
+                gevent.sleep(0.01)  # it is being opened anew
+                continue
             try:
                 self._take(frames)
             except Exception:  # one message must never end the loop
                 self._stats.bus.refused += 1
                 logger.exception("a subscription failed in an unexpected way")
 
-    def _take(self, frames: list[bytes]) -> None:
+    def _take(self, frames: list[zmq.Frame]) -> None:
         # A subscriber can send messages of its own, too: they have more frames or another first
         # byte.
-        if len(frames) != 1 or not frames[0] or frames[0][0] > _SUBSCRIBE:
+        message = frames[0].bytes
+        if len(frames) != 1 or not message or message[0] > _SUBSCRIBE:
             self._stats.bus.refused += 1
             return
-        prefix = frames[0][1:]
-        if prefix.startswith(FENCE_PREFIX):
-            if frames[0][0] == _SUBSCRIBE and len(prefix) <= MAX_FENCE_TOPIC:
-                self._send(KIND_FENCE, prefix, 0, time.time(), pack(self._totals()))
-        elif frames[0][0] != _SUBSCRIBE:
-            self._interest.discard(prefix)
-        elif not self._interest.add(prefix):
+        prefix = message[1:]
+        if message[0] != _SUBSCRIBE:
+            self._unsubscribe(prefix)
+        elif not self._subscribe(prefix, frames[0]):
             self._stats.bus.refused += 1
         self._stats.bus.topics = len(self._interest)
+
+    def _subscribe(self, prefix: bytes, frame: zmq.Frame) -> bool:
+        is_fence = prefix.startswith(FENCE_PREFIX)
+        if is_fence and len(prefix) > MAX_FENCE_TOPIC:
+            return False
+        if self._guard is not None:
+            taken = self._guard.subscribed(self._socket, key_of(frame), prefix)
+        else:
+            taken = is_fence or self._interest.add(prefix)
+        if is_fence and taken:
+            self._send(KIND_FENCE, prefix, 0, time.time(), pack(self._totals()))
+        return taken
+
+    def _unsubscribe(self, prefix: bytes) -> None:
+        if self._guard is not None:
+            self._guard.unsubscribed(prefix)
+        else:
+            self._interest.discard(prefix)
 
     def _forget(self, shard: RedisShard) -> None:
         self._shards.pop(shard.id, None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from zinfo.errors import ZinfoError
+from zinfo.private_files import openness
 
 SCHEMES = ("redis", "rediss", "unix")
 DEFAULT_PORT = 6379
@@ -66,6 +67,8 @@ class ConnectionOptions:
             SecretUnavailableError: the file or variable cannot be read.
         """
         if self.password_file is not None:
+            if problem := openness(Path(self.password_file)):
+                raise SecretUnavailableError(f"password file: {problem}")
             try:
                 lines = Path(self.password_file).read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ import logging
 import resource
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import gevent
 import gevent.event
@@ -17,7 +18,7 @@ from zinfo.adapters.xmlrpc import XmlRpcDoor
 from zinfo.bus import InfoBus
 from zinfo.config import Config, ShardConfig, changed_keys
 from zinfo.connection_options import ConnectionOptions
-from zinfo.errors import ConfigError
+from zinfo.errors import ConfigError, EnvironmentNotReadyError
 from zinfo.events import EventLog
 from zinfo.handshake import Limits
 from zinfo.identity import Identity, default_node
@@ -25,6 +26,9 @@ from zinfo.operations import Operations, QueryLimits
 from zinfo.poller import InfoPoller
 from zinfo.router import QueryRouter
 from zinfo.saturation import Saturation
+from zinfo.security.access import Access
+from zinfo.security.rights import Rights
+from zinfo.security.zap import ZapHandler
 from zinfo.servicer import InfoProviderServicer
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
@@ -46,7 +50,7 @@ _TUNABLES = {
     "ops_inactive": "OPS_INACTIVE_THRESH",
 }
 # What SIGHUP can change; the rest needs a restart.
-_LIVE_KEYS = ("local.", *(f"poll.{key}" for key in _TUNABLES))
+_LIVE_KEYS = ("local.", "clients", *(f"poll.{key}" for key in _TUNABLES))
 
 
 class Daemon:
@@ -56,6 +60,7 @@ class Daemon:
         config: the whole configuration.
 
     Raises:
+        ConfigError: a file of keys cannot be used.
         EnvironmentNotReadyError: an address cannot be bound, or monkey-patching was not done.
     """
 
@@ -66,7 +71,9 @@ class Daemon:
         self.identity = Identity(node=config.node or default_node())
         self._stopped = gevent.event.Event()
         self._failed_part = ""
+        self._access = _access(config)
         self._context = zmq.green.Context()
+        self._zap = self._make_zap()
         # A class of this daemon's own, so that the configuration tunes its shards and no others.
         self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _tunables(config))
         poll = config.poll
@@ -90,6 +97,7 @@ class Daemon:
             high_water_mark=config.bus.high_water_mark,
             heartbeat=config.bus.heartbeat,
             advertise=config.bus.advertise,
+            access=self._access,
         )
         self.servicer = InfoProviderServicer(self.publisher)
         self.router = self._make_router(config)
@@ -127,6 +135,15 @@ class Daemon:
             stats=self.stats,
             identity=self.identity,
             limits=limits,
+            access=self._access,
+        )
+
+    def _make_zap(self) -> ZapHandler | None:
+        access = self._access
+        if access is None:
+            return None
+        return ZapHandler(
+            self._context, lambda key: access.rights_of(key) is not None, self.stats.access
         )
 
     def _make_local(self, config: Config) -> LocalShardWatcher | None:
@@ -150,6 +167,8 @@ class Daemon:
         """Start everything; returns at once."""
         _raise_nofile_limit()
         _relax_garbage_collector()
+        if self._zap is not None:
+            self._supervisor.spawn("ZAP", self._zap.run)
         self._supervisor.spawn("bus", self.bus.run_subscriptions)
         self._supervisor.spawn("heartbeat", self.bus.run_heartbeat)
         self._supervisor.spawn("query endpoint", self.router.run)
@@ -201,6 +220,8 @@ class Daemon:
             self._local.stop()
         self._static.stop()
         self.bus.close()
+        if self._zap is not None:
+            self._zap.close()
         # LINGER is 0, so this is quick; but it must not hang the exit whatever happens.
         term = gevent.get_hub().threadpool.spawn(self._context.term)
         if not term.wait(_TERM_SECONDS):
@@ -212,6 +233,7 @@ class Daemon:
         Shards come and go, labels and intervals change; shards whose address and credentials stay
         keep their connections. What needs a restart is said in the log and left as it is.
         """
+        self._apply_access(config)
         later = [
             key
             for key in changed_keys(self._started_with, config)
@@ -230,6 +252,21 @@ class Daemon:
                 self._local.start()
         self.config = config
         logger.info("configuration read again: watching %s", _shards(len(self.publisher)))
+
+    def _apply_access(self, config: Config) -> None:
+        if self._access is None:
+            return
+        lost = True  # where the keys are broken nobody is known any more
+        try:
+            lost = self._access.reload(_rights(config))
+        finally:
+            if lost:
+                try:
+                    self.bus.reopen()
+                except EnvironmentNotReadyError as error:
+                    logger.critical("%s", error)
+                    self._give_up("bus")
+        logger.info("keys read again: %d clients are let in", len(self._access))
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         try:
@@ -256,6 +293,25 @@ class Daemon:
             _shards(len(self.publisher)),
             ", and looking for more on this machine" if self._local is not None else "",
         )
+
+
+def _access(config: Config) -> Access | None:
+    security = config.security
+    if security.server_key is None or security.client_keys is None:
+        return None
+    return Access(Path(security.server_key), Path(security.client_keys), _rights(config))
+
+
+def _rights(config: Config) -> dict[str, Rights]:
+    return {
+        name: Rights(
+            name,
+            shards=client.shards,
+            operations=None if client.operations is None else frozenset(client.operations),
+            withheld=client.withheld,
+        )
+        for name, client in config.clients.items()
+    }
 
 
 def _tunables(config: Config) -> dict[str, float]:

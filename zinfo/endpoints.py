@@ -16,7 +16,17 @@ GreenContext: TypeAlias = "zmq.green.Context[GreenSocket]"
 _MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's connection
 
 
-def listen(context: GreenContext, kind: int, endpoint: str, what: str, hwm: int) -> GreenSocket:
+ZAP_DOMAIN = b"zinfo"  # without a handler that knows it, nobody is let in
+
+
+def listen(
+    context: GreenContext,
+    kind: int,
+    endpoint: str,
+    what: str,
+    hwm: int,
+    secret_key: bytes | None = None,
+) -> GreenSocket:
     """Return a bound green socket.
 
     Args:
@@ -25,6 +35,8 @@ def listen(context: GreenContext, kind: int, endpoint: str, what: str, hwm: int)
         endpoint: where to bind; a port of * takes a free one.
         what: names the socket in the error.
         hwm: high-water mark, messages held for each peer.
+        secret_key: of the daemon, in Z85; then only clients with a CURVE key that ZAP lets in are
+            served. None serves all.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
@@ -39,11 +51,18 @@ def listen(context: GreenContext, kind: int, endpoint: str, what: str, hwm: int)
     sock.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)
     sock.setsockopt(zmq.TCP_KEEPALIVE_INTVL, 10)
     sock.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
+    if secret_key is not None:
+        sock.setsockopt(zmq.CURVE_SERVER, 1)
+        sock.setsockopt(zmq.CURVE_SECRETKEY, secret_key)
+        sock.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+        sock.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     if "[" in endpoint:
         sock.setsockopt(zmq.IPV6, 1)
     if kind == zmq.ROUTER:
         sock.setsockopt(zmq.ROUTER_MANDATORY, 1)  # or replies vanish without a word
     else:
+        if secret_key is not None:
+            sock.setsockopt(zmq.XPUB_MANUAL, 1)  # each peer is served what its key may have
         sock.setsockopt(zmq.XPUB_VERBOSE, 1)  # or the second subscriber's fence is not seen
     try:
         sock.bind(endpoint)
@@ -54,6 +73,15 @@ def listen(context: GreenContext, kind: int, endpoint: str, what: str, hwm: int)
             f"{what}: cannot listen at {endpoint}: {zmq.strerror(error.errno or 0)}{hint}"
         ) from error
     return sock
+
+
+def key_of(frame: zmq.Frame) -> str | None:
+    """Return the CURVE key, in Z85, of the peer that a frame came from; None where it has none."""
+    try:
+        user: Any = frame.get("User-Id")
+    except zmq.ZMQError:  # a message of ZeroMQ's own, such as that a peer has gone
+        return None
+    return str(user)
 
 
 def bound_endpoint(sock: GreenSocket) -> str:

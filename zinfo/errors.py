@@ -67,10 +67,12 @@ class RequestError(ZinfoError):
     Attributes:
         code: the wire's error code; stable, for machines.
         retryable: True where the same request may succeed later.
+        request_id: id of the request where that much could be read, so that the reply can carry it.
     """
 
     code: str = "internal"
     retryable: bool = False
+    request_id: object = None
     _by_code: ClassVar[dict[str, type[RequestError]]] = {}
 
     def __init__(self, message: str, *, retryable: bool | None = None) -> None:
@@ -102,14 +104,9 @@ class RequestError(ZinfoError):
 
 
 class BadRequestError(RequestError, ValueError):
-    """The request is malformed or its arguments make no sense.
-
-    Attributes:
-        request_id: id of the request where that much could be read, so that the reply can carry it.
-    """
+    """The request is malformed or its arguments make no sense."""
 
     code = "bad_request"
-    request_id: object = None
 
 
 class UnsupportedVersionError(RequestError):

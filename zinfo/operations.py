@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import gevent
 
 from zinfo._version import __version__
 from zinfo.arguments import Arguments
 from zinfo.breath import Breath
-from zinfo.errors import BadRequestError, DeadlineError, UnknownOpError
-from zinfo.events import EventLog
+from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, UnknownOpError
+from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, EventLog, LifecycleEvent
 from zinfo.identity import Identity
 from zinfo.paging import collect, start_of
 from zinfo.poller import InfoPoller
@@ -26,12 +27,14 @@ from zinfo.protocol import (
     pack_fields,
     topic,
 )
+from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.servicer import Found, InfoProviderServicer, InfoQuery, has_labels, meta
 from zinfo.shard import RedisShard
 from zinfo.stats import Stats
 
 _PATIENCE = 0.9  # part of a deadline spent on waiting for polls; the rest is for the reply
 _FEW = 4  # shards that a quick request may be about
+_FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 _META = pack("meta")
 _INFO = pack("info")
 
@@ -64,6 +67,20 @@ class Answer:
 
     body: bytes
     extra: Mapping[str, object] = field(default_factory=dict)
+
+
+class _Call(NamedTuple):
+    """One request on its way.
+
+    Attributes:
+        args: its arguments.
+        patience: seconds that it may wait for polls.
+        rights: of the client that asks.
+    """
+
+    args: Arguments
+    patience: float
+    rights: Rights
 
 
 class Operations:
@@ -99,7 +116,7 @@ class Operations:
         self._limits = limits
         self._bus_endpoints = bus_endpoints
         self._heartbeat = heartbeat
-        self._run: dict[str, Callable[[Arguments, float], Answer]] = {
+        self._run: dict[str, Callable[[_Call], Answer]] = {
             "hello": self._hello,
             "get_infos": self._get_infos,
             "shards": self._shards,
@@ -122,8 +139,13 @@ class Operations:
         few = isinstance(ids, list) and 0 < len(ids) <= _FEW and request.op != "events"
         return few and not request.args.get("refresh")
 
-    def run(self, request: Request) -> Answer:
+    def run(self, request: Request, rights: Rights | None = None) -> Answer:
         """Run one request; may wait for polls, and gives other work its turn in long answers.
+
+        Args:
+            request: the request.
+            rights: which shards and fields the client may know of; None for all. Whether it may
+                call the operation is the caller's to look at.
 
         Raises:
             RequestError: whatever is wrong with the request, or why there is no answer.
@@ -133,14 +155,16 @@ class Operations:
             raise UnknownOpError(
                 f"no operation {request.op[:80]!r}; there are {', '.join(self._run)}"
             )
+        args, rights = Arguments(request.args), rights or EVERYTHING
         if request.deadline is None:
-            return run(Arguments(request.args), self._limits.refresh_timeout)
+            return run(_Call(args, self._limits.refresh_timeout, rights))
         with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
-            return run(Arguments(request.args), request.deadline * _PATIENCE)
+            return run(_Call(args, request.deadline * _PATIENCE, rights))
 
     # --- about shards ---
 
-    def _get_infos(self, args: Arguments, patience: float) -> Answer:
+    def _get_infos(self, call: _Call) -> Answer:
+        args = call.args
         query = InfoQuery(
             shard_ids=args.texts("shard_ids"),
             keys=args.texts("keys"),
@@ -152,25 +176,29 @@ class Operations:
         )
         refresh, limit, cursor = args.flag("refresh"), args.count("limit"), args.text("cursor")
         args.finish()
+        _require_seen(call.rights, query.shard_ids)
         asked_at = time.monotonic()
         if refresh:
-            self._refresh(query, asked_at, patience)
-        entries = self._info_entries(query, cursor, asked_at)
+            self._refresh(query, asked_at, call)
+        entries = self._info_entries(query, cursor, asked_at, call.rights)
         return self._page(entries, limit)
 
     def _info_entries(
-        self, query: InfoQuery, cursor: str | None, asked_at: float
+        self, query: InfoQuery, cursor: str | None, asked_at: float, rights: Rights
     ) -> Iterator[tuple[bytes, str]]:
-        live = () if query.shard_ids else sorted(self._publisher.get_live_shard_ids())
-        encode = _entry_encoder(query)
+        live = () if query.shard_ids else sorted(self._live(rights))
+        encode = _entry_encoder(query, rights)
         for shard_id, after in start_of(query.shard_ids, live, cursor):
             found = self._servicer.consider(shard_id, query, asked_at)
             if found is not None:
                 yield encode(found), after
 
-    def _refresh(self, query: InfoQuery, asked_at: float, patience: float) -> None:
+    def _live(self, rights: Rights) -> Iterable[str]:
+        return rights.seen(self._publisher.get_live_shard_ids())
+
+    def _refresh(self, query: InfoQuery, asked_at: float, call: _Call) -> None:
         waiting = []
-        for shard_id in query.shard_ids or self._publisher.get_live_shard_ids():
+        for shard_id in query.shard_ids or self._live(call.rights):
             found = self._servicer.look_up(shard_id)
             if found.shard is None or not has_labels(found.shard, query.labels):
                 continue
@@ -178,18 +206,21 @@ class Operations:
                 done = self._poller.refresh(shard_id, self._limits.refresh_floor)
                 if done is not None:
                     waiting.append(done)
-        gevent.wait(waiting, timeout=min(patience, self._limits.refresh_timeout))
+        gevent.wait(waiting, timeout=min(call.patience, self._limits.refresh_timeout))
 
-    def _shards(self, args: Arguments, _patience: float) -> Answer:
+    def _shards(self, call: _Call) -> Answer:
+        args, rights = call.args, call.rights
         ids, labels = args.texts("ids"), args.labels("labels")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         entries = (
-            (pack(describe(shard)), after) for shard, after in self._select(ids, labels, cursor)
+            (pack(rights.without_facts(describe(shard))), after)
+            for shard, after in self._select(ids, labels, cursor, rights)
         )
         return self._page(entries, limit)
 
-    def _snapshot(self, args: Arguments, _patience: float) -> Answer:
+    def _snapshot(self, call: _Call) -> Answer:
+        args, rights = call.args, call.rights
         ids, labels, topics = args.texts("ids"), args.labels("labels"), args.texts("topics")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
@@ -198,17 +229,18 @@ class Operations:
         prefixes = tuple(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
         entries = (
-            (self._encode_snapshot(shard), after)
-            for shard, after in self._select(ids, labels, cursor)
+            (self._encode_snapshot(shard, rights), after)
+            for shard, after in self._select(ids, labels, cursor, rights)
             if not topics or _has_topic(shard.id, prefixes)
         )
         answer = self._page(entries, limit)
         return Answer(answer.body, {**answer.extra, "number": number})
 
     def _select(
-        self, ids: tuple[str, ...], labels: Mapping[str, str], cursor: str | None
+        self, ids: tuple[str, ...], labels: Mapping[str, str], cursor: str | None, rights: Rights
     ) -> Iterator[tuple[RedisShard, str]]:
-        live = () if ids else sorted(self._publisher.get_live_shard_ids())
+        _require_seen(rights, ids)
+        live = () if ids else sorted(self._live(rights))
         for shard_id, after in start_of(ids, live, cursor):
             if not ids and shard_id not in self._publisher:
                 continue  # gone since the list was made
@@ -223,15 +255,17 @@ class Operations:
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 
-    def _encode_snapshot(self, shard: RedisShard) -> bytes:
+    def _encode_snapshot(self, shard: RedisShard, rights: Rights) -> bytes:
         snapshot = shard.snapshot
-        values = describe(shard)
+        values = rights.without_facts(describe(shard))
         values["shard"] = values.pop("id")
         values["time"] = snapshot.time if snapshot else None
         values["seq"] = self._events.seq(shard.id)
         pairs = pack(values)[len(map_header(len(values))) :]
         if snapshot is None:
             info = pack(None)
+        elif rights.withheld:
+            info = pack_fields(rights.told(snapshot.info.fields))
         else:
             count, encoded = snapshot.encoded()
             info = map_header(count) + encoded
@@ -239,11 +273,12 @@ class Operations:
 
     # --- about the daemon ---
 
-    def _hello(self, args: Arguments, _patience: float) -> Answer:
-        args.finish()
+    def _hello(self, call: _Call) -> Answer:
+        call.args.finish()
         return Answer(
             pack(
                 {
+                    **_told_rights(call.rights),
                     "node": self._identity.node,
                     "epoch": self._identity.epoch,
                     "zinfo": __version__,
@@ -260,7 +295,8 @@ class Operations:
             )
         )
 
-    def _recent_events(self, args: Arguments, _patience: float) -> Answer:
+    def _recent_events(self, call: _Call) -> Answer:
+        args, rights = call.args, call.rights
         since, ids = args.count("since"), args.texts("ids")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
@@ -268,16 +304,18 @@ class Operations:
             if not cursor.isdigit():
                 raise BadRequestError("cursor is not one of this query")
             since = max(since, int(cursor))
+        _require_seen(rights, ids)
         oldest, newest = self._events.oldest, self._events.newest
         entries = (
-            (pack(event.as_map()), str(event.number))
+            (pack(_told_event(event, rights)), str(event.number))
             for event in self._events.since(since, frozenset(ids))
+            if rights.sees(event.shard)
         )
         answer = self._page(entries, limit)
         return Answer(answer.body, {**answer.extra, "oldest": oldest, "newest": newest})
 
-    def _report(self, args: Arguments, _patience: float) -> Answer:
-        args.finish()
+    def _report(self, call: _Call) -> Answer:
+        call.args.finish()
         states: dict[str, int] = {}
         bad_lines = 0
         for shard in self._publisher.get_live_shards():
@@ -290,8 +328,8 @@ class Operations:
         values["callback_errors"] = self._publisher.callback_errors + self._events.callback_errors
         return Answer(pack(values))
 
-    def _ping(self, args: Arguments, _patience: float) -> Answer:
-        args.finish()
+    def _ping(self, call: _Call) -> Answer:
+        call.args.finish()
         return Answer(pack(time.time()))
 
 
@@ -320,13 +358,36 @@ def _interval(shard: RedisShard) -> float | None:
         return None
 
 
-def _entry_encoder(query: InfoQuery) -> Callable[[Found], bytes]:
+def _require_seen(rights: Rights, shard_ids: Iterable[str]) -> None:
+    for shard_id in shard_ids:
+        if not rights.sees(shard_id):
+            raise NotAllowedError(f"this key may not see shard {shard_id[:80]}")
+
+
+def _told_rights(rights: Rights) -> dict[str, object]:
+    """Return what hello says of a client's rights: nothing where it may know of everything."""
+    if rights.shards is None and not rights.withheld:
+        return {}
+    return {"rights": {"shards": rights.shards, "withheld": rights.withheld}}
+
+
+def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
+    values = event.as_map()
+    fact = _FACTS.get(event.type)
+    if fact is not None and fact in rights.withheld_facts():
+        values.update(old=None, new=None, message="")
+    return values
+
+
+def _entry_encoder(query: InfoQuery, rights: Rights) -> Callable[[Found], bytes]:
     """Return what makes msgpack of one shard's entry."""
     pick = query.picker()
 
     def encode(found: Found) -> bytes:
         if found.snapshot is None:
             return pack_fields({"meta": meta(found)})
+        if rights.withheld:
+            return pack_fields({**rights.told(pick(found.snapshot)), "meta": meta(found)})
         if query.wants_all_fields:
             count, pairs = found.snapshot.encoded()
             return map_header(count + 1) + pairs + _META + pack_fields(meta(found))

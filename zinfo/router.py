@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 
 import gevent
 import gevent.pool
 import zmq
 
 from zinfo.breath import Breath
-from zinfo.endpoints import GreenContext, bound_endpoint, listen, reachable
-from zinfo.errors import BadRequestError, BusyError, InternalError, ProtocolError, RequestError
+from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen, reachable
+from zinfo.errors import (
+    BusyError,
+    InternalError,
+    NotAllowedError,
+    ProtocolError,
+    RequestError,
+)
 from zinfo.identity import Identity
 from zinfo.operations import Operations, QueryLimits
 from zinfo.protocol import (
@@ -24,12 +31,15 @@ from zinfo.protocol import (
     encode_reply,
     split_envelope,
 )
+from zinfo.security.access import Access
+from zinfo.security.rights import Rights
 from zinfo.stats import Stats
 
 logger = logging.getLogger(__name__)
 
 _HWM = 1000  # replies held for a client that does not read; more are dropped and counted
 _MAX_RUNNING = 1000  # requests under way; more get `busy`
+_SHARE = 50  # of those for one peer: it cannot take the places of all others
 
 
 class QueryRouter:
@@ -45,6 +55,7 @@ class QueryRouter:
         stats: takes the counters.
         identity: of the daemon.
         limits: bounds of requests.
+        access: the clients that are let in; None serves all.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
@@ -59,14 +70,18 @@ class QueryRouter:
         stats: Stats,
         identity: Identity,
         limits: QueryLimits,
+        access: Access | None = None,
     ) -> None:
-        self._socket = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM)
+        secret_key = access.server_keys.secret if access else None
+        self._socket = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM, secret_key)
+        self._access = access
         self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
         self._operations = operations
         self._stats = stats.query
         self._identity = identity
         self._limits = limits
         self._running = gevent.pool.Group()
+        self._shares: Counter[object] = Counter()  # requests under way, by peer
 
     def close(self) -> None:
         """Close the socket; requests under way get no reply."""
@@ -81,15 +96,22 @@ class QueryRouter:
         """Take requests for ever; to be run in a greenlet."""
         breath = Breath()
         while True:
-            frames = self._socket.recv_multipart()
+            frames, key = self._receive()
             try:
-                self._take(frames)
+                self._take(frames, key)
             except Exception:  # one message must never end the loop
                 self._stats.dropped["unexpected"] += 1
                 logger.exception("a request failed in an unexpected way")
             breath.take()  # while requests wait already, reading them never yields
 
-    def _take(self, frames: list[bytes]) -> None:
+    def _receive(self) -> tuple[list[bytes], str | None]:
+        """Return the next message, and the key of the client that it came from."""
+        if self._access is None:
+            return self._socket.recv_multipart(), None
+        frames = self._socket.recv_multipart(copy=False)  # copies do not tell whose they are
+        return [frame.bytes for frame in frames], key_of(frames[-1])
+
+    def _take(self, frames: list[bytes], key: str | None) -> None:
         try:
             envelope, rest = split_envelope(frames)
         except ProtocolError:
@@ -97,22 +119,46 @@ class QueryRouter:
             return
         try:
             request = decode_request(rest, self._limits.max_request_bytes)
+            rights = self._rights(key, request)
         except RequestError as error:
-            request_id = error.request_id if isinstance(error, BadRequestError) else None
-            self._refuse(envelope, request_id, error)
-            return
-        if len(self._running) >= _MAX_RUNNING:
-            self._refuse(envelope, request.id, BusyError("too many requests under way"))
+            self._refuse(envelope, error.request_id, error)
             return
         if self._operations.is_quick(request):
-            self._serve(envelope, request)
+            self._serve(envelope, request, rights)
         else:
-            self._running.spawn(self._serve, envelope, request)
+            self._serve_later(envelope, request, rights, key or frames[0])
 
-    def _serve(self, envelope: list[bytes], request: Request) -> None:
+    def _rights(self, key: str | None, request: Request) -> Rights | None:
+        """Return what the client may, None for everything; looked up anew for each request."""
+        if self._access is None:
+            return None
+        rights = self._access.rights_of(key)
+        if rights is None or not rights.may(request.op):
+            error = NotAllowedError(f"this key may not call {request.op[:80]}")
+            error.request_id = request.id
+            raise error
+        return rights
+
+    def _serve_later(
+        self, envelope: list[bytes], request: Request, rights: Rights | None, peer: object
+    ) -> None:
+        if self._shares[peer] >= _SHARE or len(self._running) >= _MAX_RUNNING:
+            whose = "of yours " if self._shares[peer] >= _SHARE else ""
+            self._refuse(envelope, request.id, BusyError(f"too many requests {whose}under way"))
+            return
+        self._shares[peer] += 1
+        greenlet = self._running.spawn(self._serve, envelope, request, rights)
+        greenlet.rawlink(lambda _greenlet: self._ended(peer))
+
+    def _ended(self, peer: object) -> None:
+        self._shares[peer] -= 1
+        if not self._shares[peer]:
+            del self._shares[peer]
+
+    def _serve(self, envelope: list[bytes], request: Request, rights: Rights | None) -> None:
         begun = time.monotonic()
         try:
-            answer = self._operations.run(request)
+            answer = self._operations.run(request, rights)
             node, epoch = self._identity.node, self._identity.epoch
             reply = encode_reply(request.id, node, epoch, answer.extra)
             reply.append(answer.body)

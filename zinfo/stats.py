@@ -81,6 +81,7 @@ class Stats:
         stretch: how many times as long as wanted polling intervals now take; 1 is in time.
         saturated: whether that has been so much, for so long, that more is due than can be done.
         restarts: deaths of supervised parts, by part.
+        access: connections of clients with a CURVE key: let `in`, `refused`.
     """
 
     started: float = field(default_factory=time.monotonic)
@@ -89,6 +90,7 @@ class Stats:
     stretch: float = 1.0
     saturated: bool = False
     restarts: Counter[str] = field(default_factory=Counter)
+    access: Counter[str] = field(default_factory=Counter)
     poll: PollStats = field(default_factory=PollStats)
     bus: BusStats = field(default_factory=BusStats)
     query: QueryStats = field(default_factory=QueryStats)
@@ -101,6 +103,7 @@ class Stats:
             "hub_lag_max": self.hub_lag_max,
             "saturation": {"saturated": self.saturated, "stretch": self.stretch},
             "restarts": dict(self.restarts),
+            "access": dict(self.access),
             "poll": _plain(self.poll),
             "bus": _plain(self.bus),
             "query": _plain(self.query),

@@ -31,6 +31,10 @@ COMMANDS = {
     "events": ("zinfo.cli.events:events", "Show what happened to shards: up, down, restarted, ..."),
     "stats": ("zinfo.cli.stats:stats", "Show the daemon's own counters."),
     "check": ("zinfo.cli.check:check", "Validate a configuration file."),
+    "keygen": (
+        "zinfo.cli.keygen:keygen",
+        "Make the keys by which daemon and clients know each other.",
+    ),
     "demo": ("zinfo.cli.demo:demo", "Start servers, put load on them and show them live."),
 }
 """Where each command is defined and what it does, in the order of the help."""

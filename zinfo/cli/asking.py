@@ -15,6 +15,7 @@ from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Subscriber
+    from zinfo.curve import ClientKeys
 
 P = ParamSpec("P")
 
@@ -30,11 +31,13 @@ class Daemon:
         endpoint: its query endpoint.
         timeout: seconds to wait for an answer; None where the user did not say.
         json: whether to print JSON, one object a line.
+        keys: by which this client and the daemon know each other, if they do.
     """
 
     endpoint: str
     timeout: float | None
     json: bool
+    keys: ClientKeys | None = None
 
     @contextmanager
     def client(self, default_timeout: float = DEFAULT_TIMEOUT) -> Iterator[Client]:
@@ -45,7 +48,8 @@ class Daemon:
         """
         from zinfo.client import Client
 
-        with Client(self.endpoint, timeout=self.timeout or default_timeout) as client:
+        timeout = self.timeout or default_timeout
+        with Client(self.endpoint, timeout=timeout, keys=self.keys) as client:
             yield client
 
     @contextmanager
@@ -54,7 +58,9 @@ class Daemon:
         from zinfo.client import Subscriber
 
         timeout = self.timeout or DEFAULT_TIMEOUT
-        with Subscriber(self.endpoint, kinds=kinds, shards=shards, timeout=timeout) as subscriber:
+        with Subscriber(
+            self.endpoint, kinds=kinds, shards=shards, timeout=timeout, keys=self.keys
+        ) as subscriber:
             yield subscriber
 
 
@@ -76,17 +82,52 @@ def asks_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..
         type=click.FloatRange(min=0, min_open=True, max=86400),
         help=f"How long to wait for an answer.  [default: {DEFAULT_TIMEOUT:g}]",
     )
+    @click.option(
+        "--server-key",
+        metavar="FILE",
+        envvar="ZINFO_SERVER_KEY",
+        show_envvar=True,
+        help="Public key of a daemon that asks for keys: its server.key.",
+    )
+    @click.option(
+        "--client-key",
+        metavar="FILE",
+        envvar="ZINFO_CLIENT_KEY",
+        show_envvar=True,
+        help="Your own secret key, that such a daemon knows you by: NAME.key_secret.",
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
     @wraps(function)
     def command(
-        connect: str, timeout: float | None, as_json: bool, *args: P.args, **kwargs: P.kwargs
+        connect: str,
+        timeout: float | None,
+        server_key: str | None,
+        client_key: str | None,
+        as_json: bool,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> None:
+        keys = _keys(server_key, client_key)
         try:
-            function(Daemon(connect, timeout, as_json), *args, **kwargs)
+            function(Daemon(connect, timeout, as_json, keys), *args, **kwargs)
         except NoAnswerError as error:
+            # ZeroMQ does not tell whom it turns away: that looks as if nobody were there.
+            about_keys = (
+                "that knows this key" if keys else "(one that asks for keys needs --server-key)"
+            )
             raise NoAnswerError(
                 f"nothing answers at {connect}: start a daemon with `zinfo serve`, "
-                "or say with --connect or ZINFO_CONNECT where one is"
+                f"or say with --connect or ZINFO_CONNECT where one is {about_keys}"
             ) from error
 
     return command
+
+
+def _keys(server_key: str | None, client_key: str | None) -> ClientKeys | None:
+    if server_key is None and client_key is None:
+        return None
+    if server_key is None or client_key is None:
+        raise click.UsageError("--server-key and --client-key come together: give both, or none")
+    from zinfo.curve import ClientKeys
+
+    return ClientKeys.read(server_key, client_key)

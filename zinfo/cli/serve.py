@@ -66,6 +66,13 @@ def _choices(annotated: object) -> list[str]:
     "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here, too. [default: off]."
 )
 @click.option(
+    "--insecure",
+    is_flag=True,
+    default=None,
+    help="Listen where other machines reach it without keys, so that all who do may read all INFO. "
+    "Keys are better: `zinfo keygen --help`.",
+)
+@click.option(
     "--log-format",
     type=click.Choice(_choices(LogFormat)),
     help="How the log is written. [default: text]",
@@ -78,6 +85,7 @@ def serve(
     query: str | None,
     pub: str | None,
     xmlrpc: str | None,
+    insecure: bool | None,
     log_format: str | None,
     log_level: str | None,
 ) -> None:
@@ -95,6 +103,7 @@ def serve(
         "--query": ("query.endpoint", query),
         "--pub": ("bus.endpoint", pub),
         "--xmlrpc": ("xmlrpc.listen", xmlrpc),
+        "--insecure": ("security.insecure", insecure),
         "--log-format": ("log.format", log_format),
         "--log-level": ("log.level", log_level),
     }

@@ -24,9 +24,11 @@ from zinfo.client.updates import (
     Stale,
     Update,
 )
+from zinfo.curve import ClientKeys
 
 __all__ = [
     "Client",
+    "ClientKeys",
     "Delta",
     "Event",
     "Gap",

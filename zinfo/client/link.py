@@ -108,6 +108,8 @@ class Link:
         node: its name.
         interval: seconds between its heartbeats.
         heard_at: when the last heartbeat (or the fence) came.
+        partial: whether the daemon tells this client of some shards or fields only, so that its
+            totals count what never comes.
         joins: how often the fence was passed.
         problem: why it is not joined, one line; "" where it is.
     """
@@ -130,6 +132,7 @@ class Link:
         self.node = ""
         self.interval = 1.0
         self.heard_at = -math.inf
+        self.partial = False
         self.joins = 0
         self.problem = "not joined yet"
         self.timing = timing or Timing()
@@ -208,6 +211,7 @@ class Link:
         elif bus is None:
             self.lose(now, f"the daemon at {self._endpoint} has no bus")
         else:
+            self.partial = bool(body.get("rights"))
             self.epoch, self.node = reply.epoch, str(body.get("node", ""))
             interval = body.get("heartbeat")
             if isinstance(interval, (int, float)) and 0 < interval < math.inf:

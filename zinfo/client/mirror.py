@@ -17,6 +17,7 @@ from zinfo.client.endpoints import checked
 from zinfo.client.mirror_state import MirrorState, View
 from zinfo.client.sockets import Context, Sockets, clock
 from zinfo.client.updates import Delta, Info, copied
+from zinfo.curve import ClientKeys
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
 
@@ -54,6 +55,8 @@ class Mirror(Mapping[str, Info]):
         context: makes the sockets; a `zmq.green.Context` in a process patched by gevent, where the
             thread is then a greenlet. None for this process's own.
         on_change: called as by `on_change()`, from the first change on.
+        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
+            asks for none.
 
     Raises:
         ConfigError: an endpoint that is none.
@@ -70,6 +73,7 @@ class Mirror(Mapping[str, Info]):
         bus: str | None = None,
         context: Context | None = None,
         on_change: Listener | None = None,
+        keys: ClientKeys | None = None,
     ) -> None:
         if isinstance(shards, str):
             raise TypeError("shards takes several ids, not one text")
@@ -79,7 +83,7 @@ class Mirror(Mapping[str, Info]):
         self._state = MirrorState(
             self.endpoint, shards, bus=bus and checked(bus), tells=on_change is not None
         )
-        self._sockets = Sockets(context)
+        self._sockets = Sockets(context, keys)
         self._lock = threading.Lock()
         self._moved = threading.Condition(self._lock)
         self._closing = False

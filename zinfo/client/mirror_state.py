@@ -112,10 +112,14 @@ class MirrorState:
         self.problem = ""
         self.malformed = 0
         self.gaps = 0
-        self._counts_all = takes_all(self.scope)
         self._events = EventTally()
         self._has_totals = False  # since the fence; losses before the first could not be noticed
         self._quiet_at = 0.0  # when to look for quiet shards next
+
+    @property
+    def _counts_all(self) -> bool:
+        """Whether the daemon's totals count just what comes here."""
+        return takes_all(self.scope) and not self.link.partial
 
     # --- what the owner asks
 

@@ -22,6 +22,7 @@ from zinfo.client.sockets import (
     wait,
 )
 from zinfo.client.updates import Event, Info
+from zinfo.curve import ClientKeys
 from zinfo.errors import ConfigError, NoAnswerError, ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply
 
@@ -60,6 +61,8 @@ class Client:
         retries: how often a request is asked again.
         context: makes the sockets; a `zmq.green.Context` in a process patched by gevent. None for
             this process's own.
+        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
+            asks for none.
 
     Raises:
         ConfigError: an endpoint that is none.
@@ -77,10 +80,12 @@ class Client:
         timeout: float = 5.0,
         retries: int = 1,
         context: Context | None = None,
+        keys: ClientKeys | None = None,
     ) -> None:
         self.endpoint = checked(endpoint)
         self.timeout = timeout
         self.retries = retries
+        self._keys = keys
         self._context: Context = context or zmq.Context.instance()
         self._sockets: list[Socket] = []  # the last one is asked; the others may still answer
         self._ids = itertools.count(1)
@@ -285,7 +290,7 @@ class Client:
 
     def _open(self) -> Socket:
         try:
-            return open_query(self._context, self.endpoint)
+            return open_query(self._context, self.endpoint, self._keys)
         except ProtocolError as error:
             raise ConfigError([str(error)]) from error
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import zmq
 
 from zinfo.client.link import Action, Ask, JoinBus, LeaveBus, OpenQuery
+from zinfo.curve import ClientKeys
 from zinfo.errors import ProtocolError
 from zinfo.protocol import Request, encode_request, split_envelope
 
@@ -42,7 +43,13 @@ clock = (
 )
 
 
-def connect(context: Context, kind: int, endpoint: str, queue: int | None = None) -> Socket:
+def connect(
+    context: Context,
+    kind: int,
+    endpoint: str,
+    queue: int | None = None,
+    keys: ClientKeys | None = None,
+) -> Socket:
     """Return a socket that connects to the endpoint.
 
     Args:
@@ -50,6 +57,7 @@ def connect(context: Context, kind: int, endpoint: str, queue: int | None = None
         kind: zmq.SUB and the like.
         endpoint: where to.
         queue: messages that may wait to be received.
+        keys: by which client and daemon know each other; None where the daemon asks for none.
 
     Raises:
         ProtocolError: ZeroMQ does not take the endpoint.
@@ -60,6 +68,10 @@ def connect(context: Context, kind: int, endpoint: str, queue: int | None = None
             socket.set(option, value)
         if queue is not None:
             socket.set(zmq.RCVHWM, queue)
+        if keys is not None:
+            socket.set(zmq.CURVE_SERVERKEY, keys.server)
+            socket.set(zmq.CURVE_PUBLICKEY, keys.own.public)
+            socket.set(zmq.CURVE_SECRETKEY, keys.own.secret)
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         socket.close(0)
@@ -67,9 +79,9 @@ def connect(context: Context, kind: int, endpoint: str, queue: int | None = None
     return socket
 
 
-def open_query(context: Context, endpoint: str) -> Socket:
+def open_query(context: Context, endpoint: str, keys: ClientKeys | None = None) -> Socket:
     """Return a socket for requests."""
-    return connect(context, zmq.DEALER, endpoint)
+    return connect(context, zmq.DEALER, endpoint, keys=keys)
 
 
 def send_request(socket: Socket, request: Request) -> None:
@@ -115,9 +127,11 @@ class Sockets:
 
     Args:
         context: makes the sockets; None for the process's own.
+        keys: by which client and daemon know each other; None where the daemon asks for none.
     """
 
-    def __init__(self, context: Context | None = None) -> None:
+    def __init__(self, context: Context | None = None, keys: ClientKeys | None = None) -> None:
+        self._keys = keys
         self._context: Context = context or zmq.Context.instance()
         self._query: Socket | None = None
         self._bus: Socket | None = None
@@ -130,13 +144,13 @@ class Sockets:
         """
         if isinstance(action, OpenQuery):
             self._close_query()
-            self._query = open_query(self._context, action.endpoint)
+            self._query = open_query(self._context, action.endpoint, self._keys)
         elif isinstance(action, Ask):
             if self._query is not None:
                 send_request(self._query, action.request)
         elif isinstance(action, JoinBus):
             self._leave()
-            self._bus = connect(self._context, zmq.SUB, action.endpoint, RECEIVE_QUEUE)
+            self._bus = connect(self._context, zmq.SUB, action.endpoint, RECEIVE_QUEUE, self._keys)
             for topic in action.topics:
                 self._bus.subscribe(topic)
         elif isinstance(action, LeaveBus):

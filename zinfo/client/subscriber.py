@@ -9,6 +9,7 @@ from zinfo.client.endpoints import checked
 from zinfo.client.sockets import Context, Sockets, clock
 from zinfo.client.stream_state import StreamState
 from zinfo.client.updates import Update
+from zinfo.curve import ClientKeys
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, KIND_DELTA, KIND_EVENT
 
@@ -42,6 +43,8 @@ class Subscriber:
             (lifecycle), "hb" (heartbeats).
         context: makes the sockets; a `zmq.green.Context` in a process patched by gevent. None for
             this process's own.
+        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
+            asks for none.
         timeout: seconds to wait for the daemon.
 
     Raises:
@@ -59,6 +62,7 @@ class Subscriber:
         kinds: Collection[str] = (KIND_DELTA, KIND_EVENT),
         context: Context | None = None,
         timeout: float = 5.0,
+        keys: ClientKeys | None = None,
     ) -> None:
         if isinstance(shards, str) or isinstance(kinds, str):
             raise TypeError("shards and kinds take several texts, not one")
@@ -67,7 +71,7 @@ class Subscriber:
         self._state = StreamState(
             endpoint and checked(endpoint), bus=bus and checked(bus), shards=shards, kinds=kinds
         )
-        self._sockets = Sockets(context)
+        self._sockets = Sockets(context, keys)
         self._closed = False
         try:
             self._join(timeout, endpoint or bus)

@@ -11,11 +11,13 @@ from __future__ import annotations
 from zinfo.config.loading import changed_keys, check_file, load_config
 from zinfo.config.models import (
     BusConfig,
+    ClientConfig,
     Config,
     LocalConfig,
     LogConfig,
     PollConfig,
     QueryConfig,
+    SecurityConfig,
     ShardConfig,
     XmlRpcConfig,
 )
@@ -24,11 +26,13 @@ from zinfo.redact import redact_url
 
 __all__ = [
     "BusConfig",
+    "ClientConfig",
     "Config",
     "LocalConfig",
     "LogConfig",
     "PollConfig",
     "QueryConfig",
+    "SecurityConfig",
     "ShardConfig",
     "XmlRpcConfig",
     "changed_keys",

@@ -112,6 +112,21 @@ def check_endpoint(endpoint: str, *, for_clients: bool = False) -> str:
     return endpoint
 
 
+def is_local(endpoint: str) -> bool:
+    """Return whether only this machine reaches a checked endpoint: a socket's path or loopback.
+
+    A name other than `localhost` counts as foreign: where it leads to is known only by asking.
+    """
+    scheme, _, rest = endpoint.partition("://")
+    if scheme == "ipc":
+        return True
+    host = rest.rpartition(":")[0].strip("[]")
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def parse_listen(listen: str) -> tuple[str, int]:
     """Split `HOST:PORT` (an IPv6 address in brackets); port 0 is one that is free.
 

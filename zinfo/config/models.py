@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 
 import zinfo.config.types as kinds
-from zinfo.config.addresses import parse_listen, parse_shard_url
+from zinfo.config.addresses import is_local, parse_listen, parse_shard_url
 from zinfo.redact import redact_text
 
 if TYPE_CHECKING:
@@ -224,6 +224,35 @@ class XmlRpcConfig(Section):
         return parse_listen(self.listen) if self.listen else None
 
 
+class SecurityConfig(Section):
+    """The `[security]` section: CURVE keys on both sockets, or nobody from other machines."""
+
+    server_key: kinds.SecretFilePath | None = None
+    client_keys: kinds.DirectoryPath | None = None
+    insecure: kinds.Flag = False
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield one kind of keys without the other."""
+        if (self.server_key is None) != (self.client_keys is None):
+            given, missing = ("server_key",), ("client_keys",)
+            if self.server_key is None:
+                given, missing = missing, given
+            yield Conflict((given, missing), "found without {1}, expected both or none")
+
+
+class ClientConfig(Section):
+    """One `[clients.NAME]` table: what the client with that key may."""
+
+    shards: kinds.Texts | None = None
+    operations: kinds.OperationNames | None = None
+    withheld: kinds.Texts = ()
+
+
+Clients = Annotated[
+    dict[kinds.ClientName, ClientConfig], kinds.Wanted("tables, each headed [clients.NAME]")
+]
+
+
 class LogConfig(Section):
     """The `[log]` section."""
 
@@ -241,14 +270,17 @@ class Config(Section):
     bus: BusConfig = BusConfig()
     query: QueryConfig = QueryConfig()
     xmlrpc: XmlRpcConfig = XmlRpcConfig()
+    security: SecurityConfig = SecurityConfig()
+    clients: Clients = Field(default_factory=dict)
     log: LogConfig = LogConfig()
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield every conflict, those within the sections included."""
-        for name in ("local", "poll"):
+        for name in ("local", "poll", "security"):
             section: Section = getattr(self, name)
             yield from (found.under(name) for found in section.conflicts())
         yield from self._address_conflicts()
+        yield from self._openness_conflicts()
         first_with: dict[str, int] = {}
         for index, shard in enumerate(self.shards):
             yield from (found.under("shards", index) for found in shard.conflicts())
@@ -281,3 +313,22 @@ class Config(Section):
         for (one, first), (other, second) in combinations(doors.items(), 2):
             if first == second and not first.endswith((":*", ":0")):
                 yield Conflict((other, one), "found the address of {1}, expected one of its own")
+
+    def _openness_conflicts(self) -> Iterator[Conflict]:
+        """Yield addresses that other machines reach without a key, and rights without keys."""
+        keys: Path = ("security", "server_key")
+        if self.clients and self.security.server_key is None:
+            text = "found without {1}, expected keys, by which clients are known"
+            yield Conflict((("clients",), keys), text)
+        if not is_local(f"tcp://{self.xmlrpc.listen}") and self.xmlrpc.listen:
+            text = "found an address that other machines reach, expected one like 127.0.0.1:PORT"
+            yield Conflict((("xmlrpc", "listen"),), text)
+        if self.security.server_key is not None or self.security.insecure:
+            return
+        for name, endpoint in (("query", self.query.endpoint), ("bus", self.bus.endpoint)):
+            if not is_local(endpoint):
+                text = (
+                    "found an address that other machines reach, without {1}: expected keys (make "
+                    "them with `zinfo keygen`), 127.0.0.1, or --insecure where all may read all"
+                )
+                yield Conflict(((name, "endpoint"), keys), text)

@@ -9,7 +9,7 @@ from typing import get_args
 
 from pydantic.fields import FieldInfo
 
-from zinfo.config.models import Config, Path, Section, ShardConfig, section_of
+from zinfo.config.models import ClientConfig, Config, Path, Section, ShardConfig, section_of
 from zinfo.config.types import Wanted
 from zinfo.redact import redact_text, redact_url
 
@@ -57,6 +57,8 @@ def wanted(path: Path) -> Wanted:
             return Wanted("a known key")
         if path[: depth + 1] == ("shards",):
             model = ShardConfig
+        elif path[:1] == ("clients",) and depth == 0 and len(path) > 2:
+            return wanted_in_client(path[2:])
         elif section := section_of(info):
             model = section
         else:
@@ -64,6 +66,12 @@ def wanted(path: Path) -> Wanted:
     if path == ("shards",):
         return Wanted("tables, each headed [[shards]]")
     return Wanted(f"a table, headed {'[[shards]]' if 'shards' in path else f'[{path[-1]}]'}")
+
+
+def wanted_in_client(path: Path) -> Wanted:
+    """Return what the key at `path` of a `[clients.NAME]` table expects."""
+    info = ClientConfig.model_fields.get(str(path[0]))
+    return wanted_of(info) if info else Wanted("a name of letters, digits and _ . @ -")
 
 
 def wanted_of(info: FieldInfo) -> Wanted:
@@ -135,6 +143,8 @@ def _near_key(path: Path) -> str:
         if section := section_of(info):
             tables[name,] = section.model_fields
     place, key = path[:-1], str(path[-1])
+    if place[:1] == ("clients",):
+        return nearest(key, ClientConfig.model_fields)
     beside = ShardConfig.model_fields if place[:1] == ("shards",) else tables.get(place, ())
     if close := nearest(key, beside):
         return close

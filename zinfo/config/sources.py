@@ -30,13 +30,16 @@ MAX_FILE_BYTES = 16 * MIB
 PREFIX = "ZINFO_"
 """Of the environment variables that are configuration."""
 
-OTHER_VARIABLES = frozenset({"ZINFO_CONNECT", "ZINFO_PURE_PYTHON"})
+OTHER_VARIABLES = frozenset(
+    {"ZINFO_CONNECT", "ZINFO_SERVER_KEY", "ZINFO_CLIENT_KEY", "ZINFO_PURE_PYTHON"}
+)
 """Variables with that prefix that are no configuration."""
 
 # What Kubernetes sets in every pod for a Service whose name starts with "zinfo".
 _SERVICE_LINK = re.compile(
     r"ZINFO_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
+_PATHS = ("password_file", "ca_file", "cert_file", "key_file", "server_key", "client_keys")
 _POSITION = re.compile(r" \(at (?:(line \d+, column \d+)|end of document)\)$")
 _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True)
 _TRUTH |= dict.fromkeys(("false", "no", "off", "0"), False)
@@ -123,9 +126,13 @@ def _text_of(path: FilePath, name: str) -> str:
 
 def _anchor_paths(tree: Mapping[str, object], directory: FilePath) -> None:
     shards = tree.get("shards")
-    for table in [tree.get("local"), *(shards if isinstance(shards, list) else [])]:
+    for table in [
+        tree.get("local"),
+        tree.get("security"),
+        *(shards if isinstance(shards, list) else []),
+    ]:
         if isinstance(table, dict):
-            for key in ("password_file", "ca_file", "cert_file", "key_file"):
+            for key in _PATHS:
                 if isinstance(value := table.get(key), str) and value:
                     table[key] = str(directory / value)
 

@@ -6,7 +6,7 @@ TOML has types of its own, so all are strict: a number in quotes is no number.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -144,6 +144,12 @@ FilePath = Annotated[
     AfterValidator(_printable),
     Wanted("the path of a file"),
 ]
+DirectoryPath = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=4096),
+    AfterValidator(_printable),
+    Wanted("the path of a directory"),
+]
 # Somebody may take these two for the place of the password itself: what was found stays unsaid.
 SecretFilePath = Annotated[FilePath, Wanted("the path of a file", secret=True)]
 VariableName = Annotated[
@@ -155,6 +161,24 @@ Secret = Annotated[
     SecretStr,
     Field(min_length=1, max_length=4096),
     Wanted("a password of at least 1 character", secret=True),
+]
+
+ClientName = Annotated[
+    str, Field(strict=True, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")
+]
+Texts = Annotated[
+    tuple[
+        Annotated[
+            str, Field(strict=True, min_length=1, max_length=512), AfterValidator(_printable)
+        ],
+        ...,
+    ],
+    Wanted('an array of texts, as in ["cache-", "orders-"]'),
+]
+OperationName = Literal["get_infos", "shards", "snapshot", "events", "stats"]
+OperationNames = Annotated[
+    tuple[OperationName, ...],
+    Wanted(f"an array of some of {', '.join(get_args(OperationName))}"),
 ]
 
 LogFormat = Annotated[Literal["text", "json"], Wanted('"text" or "json"')]

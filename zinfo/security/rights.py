@@ -1,0 +1,120 @@
+"""What a client may: which shards it sees, which operations it calls, which fields it is not told.
+
+Pure: no keys, no sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from zinfo.info import Value
+from zinfo.protocol import (
+    FENCE_PREFIX,
+    KIND_DELTA,
+    KIND_EVENT,
+    KIND_HEARTBEAT,
+    KIND_INFO,
+    topic,
+)
+
+ALWAYS = frozenset({"hello", "ping"})
+"""Operations that every client that is let in may call: without them it could not join."""
+
+# What lifecycle events and the list of shards tell of INFO's fields.
+_TOLD_BY = {
+    "role": ("role",),
+    "version": ("redis_version", "valkey_version"),
+    "run_id": ("run_id",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What one client may.
+
+    Attributes:
+        name: of the client, for logs.
+        shards: beginnings of the ids of the shards that it sees; None for all.
+        operations: that it may call beside those of `ALWAYS`; None for all.
+        withheld: INFO fields that it is not told; a `*` at the end stands for any ending.
+    """
+
+    name: str
+    shards: tuple[str, ...] | None = None
+    operations: frozenset[str] | None = None
+    withheld: tuple[str, ...] = ()
+    _names: frozenset[str] = field(init=False, repr=False)
+    _beginnings: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        names = frozenset(one for one in self.withheld if not one.endswith("*"))
+        beginnings = tuple(one[:-1] for one in self.withheld if one.endswith("*"))
+        object.__setattr__(self, "_names", names)  # the dataclass is frozen
+        object.__setattr__(self, "_beginnings", beginnings)
+
+    def sees(self, shard_id: str) -> bool:
+        """Return whether the client may know of a shard."""
+        return self.shards is None or shard_id.startswith(self.shards)
+
+    def seen(self, shard_ids: Iterable[str]) -> Iterable[str]:
+        """Return those of the shards that the client may know of."""
+        return shard_ids if self.shards is None else filter(self.sees, shard_ids)
+
+    def may(self, operation: str) -> bool:
+        """Return whether the client may call an operation."""
+        return self.operations is None or operation in self.operations or operation in ALWAYS
+
+    def withholds(self, name: str) -> bool:
+        """Return whether the client is not told a field."""
+        return name in self._names or (bool(self._beginnings) and name.startswith(self._beginnings))
+
+    def told(self, fields: Mapping[str, Value]) -> dict[str, Value]:
+        """Return those of INFO's fields that the client is told."""
+        return {name: value for name, value in fields.items() if not self.withholds(name)}
+
+    def withheld_facts(self) -> frozenset[str]:
+        """Return which of `role`, `version` and `run_id`, told beside INFO, are withheld, too."""
+        return frozenset(
+            fact for fact, names in _TOLD_BY.items() if any(map(self.withholds, names))
+        )
+
+    def without_facts(self, values: Mapping[str, object]) -> dict[str, object]:
+        """Return what is told of a shard, less the facts that are withheld."""
+        hidden = self.withheld_facts()
+        return {name: None if name in hidden else value for name, value in values.items()}
+
+    def narrowed(self, prefix: bytes) -> list[bytes]:
+        """Return the topics that a client is served which asked for all that begin with `prefix`.
+
+        Messages go to all subscribers as they are. So whoever is not to be told a field gets no
+        INFO and no delta from the bus; nor lifecycle events, where one of the fields is in those.
+
+        Args:
+            prefix: what the client subscribed.
+        """
+        if prefix.startswith(FENCE_PREFIX):
+            return [prefix]
+        if self.shards is None and not self.withheld:
+            return [prefix]
+        kinds = [KIND_EVENT] if not self.withheld_facts() else []
+        if not self.withheld:
+            kinds += [KIND_DELTA, KIND_INFO]
+        allowed = [topic(KIND_HEARTBEAT)]
+        for kind in kinds:
+            if self.shards is None:
+                allowed.append(topic(kind))
+            else:
+                # Without the / at the end, which would end the id.
+                allowed += [topic(kind, beginning)[:-1] for beginning in self.shards]
+        served = []
+        for one in allowed:
+            if one.startswith(prefix):
+                served.append(one)
+            elif prefix.startswith(one):
+                served.append(prefix)
+        return served
+
+
+EVERYTHING = Rights("everybody")
+"""What all may where nobody is asked for a key."""
