@@ -24,6 +24,7 @@ from typing_extensions import Self
 
 from tests.spawning import HOST, command_prefix, free_port
 from tests.waiting import wait_until
+from zinfo.curve import ClientKeys
 from zinfo.protocol import Reply, Request, decode_reply, encode_request
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,12 @@ class AddressTaken(DaemonError):
     """Somebody else listens where the daemon was told to."""
 
 
+def show_keys(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
+    """Have a socket that is yet to connect speak CURVE."""
+    socket.curve_serverkey = keys.server
+    socket.curve_publickey, socket.curve_secretkey = keys.own
+
+
 class RunningDaemon:
     """One daemon at free ports of 127.0.0.1.
 
@@ -63,6 +70,7 @@ class RunningDaemon:
         config_text: A configuration file's text; it stays in `config_path`, which may be rewritten.
         environ: Variables on top of this process's own.
         args: More options of `zinfo serve`.
+        keys: By which this object and the daemon know each other.
     """
 
     def __init__(
@@ -74,7 +82,9 @@ class RunningDaemon:
         config_text: str | None = None,
         environ: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
+        keys: ClientKeys | None = None,
     ) -> None:
+        self._keys = keys
         self.query = ""  #: The query endpoint; from the first start on.
         self.bus = ""  #: The bus; likewise.
         self.xmlrpc = ""  #: URL of the XML-RPC door; empty where it is closed.
@@ -286,6 +296,8 @@ class RunningDaemon:
     def _ask(self, request: Request, timeout: float) -> Reply:
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
             socket.linger = 0
+            if self._keys is not None:
+                show_keys(socket, self._keys)
             socket.connect(self.query)
             socket.send_multipart(encode_request(request))
             if not socket.poll(int(timeout * 1000)):

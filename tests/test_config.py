@@ -265,8 +265,8 @@ def test_a_configuration_made_in_python_is_checked_as_well() -> None:
 
 
 def test_free_ports_do_not_clash(toml: Path) -> None:
-    toml.write_text('[bus]\nendpoint = "tcp://h:*"\n[query]\nendpoint = "tcp://h:*"\n')
-    assert check_file(toml).bus.endpoint == "tcp://h:*"
+    toml.write_text('[bus]\nendpoint = "tcp://[::1]:*"\n[query]\nendpoint = "tcp://[::1]:*"\n')
+    assert check_file(toml).bus.endpoint == "tcp://[::1]:*"
 
 
 def test_the_xmlrpc_door_knows_host_and_port() -> None:

@@ -12,8 +12,8 @@ import pytest
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from zinfo.config import Config, ShardConfig, check_file, load_config
-from zinfo.config.models import section_of
+from zinfo.config import ClientConfig, Config, ShardConfig, check_file, load_config
+from zinfo.config.models import Section, section_of
 from zinfo.config.problems import wanted_of
 from zinfo.errors import ConfigError
 
@@ -24,7 +24,8 @@ else:
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
-TOML_TYPES = {bool: "boolean", int: "integer", float: "float", dict: "table"}
+TOML_TYPES = {bool: "boolean", int: "integer", float: "float", dict: "table", tuple: "array"}
+TABLES: dict[str, type[Section]] = {"shards": ShardConfig, "clients": ClientConfig}
 
 
 class Row(NamedTuple):
@@ -40,7 +41,7 @@ def documented() -> dict[str, Row]:
     rows: dict[str, Row] = {}
     section = ""
     for line in TEXT.splitlines():
-        if heading := re.fullmatch(r"### (?:Top level|`\[+(\w+)\]+`)", line):
+        if heading := re.fullmatch(r"### (?:Top level|`\[+(\w+)(?:\.NAME)?\]+`)", line):
             section = f"{heading[1]}." if heading[1] else ""
         elif row := re.fullmatch(r"\| `(\w+)` \| (\w+) \| (.+?) \| (.*?) ?\| .*\|", line):
             key, type_name, default, unit = row.groups()
@@ -52,7 +53,8 @@ def documented() -> dict[str, Row]:
 def default_of(cell: str) -> object:
     if not cell.startswith("`"):
         return {"unset": None}.get(cell, cell)
-    return tomllib.loads(f"x = {cell.strip('`')}")["x"]
+    value = tomllib.loads(f"x = {cell.strip('`')}")["x"]
+    return tuple(value) if isinstance(value, list) else value
 
 
 def modelled() -> dict[str, Row]:
@@ -62,7 +64,7 @@ def modelled() -> dict[str, Row]:
 
 def fields() -> Iterator[tuple[str, FieldInfo]]:
     for name, info in Config.model_fields.items():
-        section = ShardConfig if name == "shards" else section_of(info)
+        section = TABLES.get(name) or section_of(info)
         if section:
             yield from ((f"{name}.{key}", one) for key, one in section.model_fields.items())
         else:

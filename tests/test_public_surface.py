@@ -13,6 +13,7 @@ import zinfo
 
 PUBLIC = {
     "Client": "zinfo.client",
+    "ClientKeys": "zinfo.curve",
     "InfoPoller": "zinfo.poller",
     "InfoProviderServicer": "zinfo.servicer",
     "LocalShardWatcher": "zinfo.watchers.local",

@@ -124,6 +124,8 @@ def test_a_password_comes_from_where_it_is_kept(
     file.write_text("from file\nmore\n")
     monkeypatch.setenv("SHARD_PASSWORD", "from env")
 
+    file.chmod(0o600)
+
     def resolved(**options: Any) -> str | None:
         return ConnectionOptions(url=URL, **options).resolve_password()
 

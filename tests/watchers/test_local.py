@@ -145,6 +145,7 @@ def test_labels_and_credentials_go_to_every_shard(
     short_tmp: Path,
 ) -> None:
     servers = [server_factory(password="s3cret"), server_factory(password="s3cret")]
+    (short_tmp / "password").touch(0o600)
     (short_tmp / "password").write_text("s3cret\n")
     start(*servers, labels={"site": "here"}, password_file=str(short_tmp / "password"))
     for server in servers:

@@ -273,7 +273,8 @@ class MirrorState:
             return
         self.resync.calm()
         same_moment = heartbeat.events == self._events.newest
-        if self.scope is None and same_moment and heartbeat.shards != len(self.copies.records):
+        holds_all = self.scope is None and not self.link.partial
+        if holds_all and same_moment and heartbeat.shards != len(self.copies.records):
             self._doubt_events()
 
     def _doubt_events(self) -> None:

@@ -1,0 +1,137 @@
+"""A daemon that asks for keys, and clients that have one."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from tests.daemons import RunningDaemon, show_keys
+from tests.waiting import wait_until
+from zinfo.client import Client
+from zinfo.curve import PUBLIC_SUFFIX, SECRET_SUFFIX, ClientKeys, make_key_files
+from zinfo.errors import NoAnswerError
+
+ADMIN = "admin"
+"""The client that may do everything, by which the tests see how the daemon does."""
+
+
+class Keyring:
+    """A directory of keys: the daemon's, and those of clients."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.clients = directory / "clients"
+        make_key_files(directory, "server")
+        self.clients.mkdir(mode=0o700)
+        self.let_in(ADMIN)
+
+    def make(self, name: str) -> ClientKeys:
+        """Make a client's keys; the daemon does not know them yet."""
+        make_key_files(self.directory, name)
+        return self.of(name)
+
+    def let_in(self, name: str) -> ClientKeys:
+        """Make a client's keys where there are none, and put the public one where it counts."""
+        keys = self.of(name) if self._secret(name).exists() else self.make(name)
+        public = self.directory / f"{name}{PUBLIC_SUFFIX}"
+        (self.clients / public.name).write_bytes(public.read_bytes())
+        return keys
+
+    def shut_out(self, name: str) -> None:
+        """Take a client's key away."""
+        (self.clients / f"{name}{PUBLIC_SUFFIX}").unlink()
+
+    def of(self, name: str) -> ClientKeys:
+        """Return a client's keys."""
+        return ClientKeys.read(self.directory / f"server{PUBLIC_SUFFIX}", self._secret(name))
+
+    def _secret(self, name: str) -> Path:
+        return self.directory / f"{name}{SECRET_SUFFIX}"
+
+    def config(self, shards: Sequence[tuple[str, str]] = (), clients: str = "") -> str:
+        """Return a configuration's text.
+
+        Args:
+            shards: id and URL of each.
+            clients: text of the `[clients.NAME]` tables.
+        """
+        tables = "".join(f'[[shards]]\nid = "{ident}"\nurl = "{url}"\n' for ident, url in shards)
+        return (
+            f'[security]\nserver_key = "{self.directory}/server{SECRET_SUFFIX}"\n'
+            f'client_keys = "{self.clients}"\n'
+            "[poll]\nmin_interval = 0.1\nmax_interval = 0.1\ninterval_step = 0\n"
+            f"{clients}\n{tables}"
+        )
+
+    def daemon(self, shards: Sequence[tuple[str, str]] = (), clients: str = "") -> RunningDaemon:
+        """Return a daemon that asks for these keys."""
+        return RunningDaemon(config_text=self.config(shards, clients), keys=self.of(ADMIN))
+
+
+def reload(daemon: RunningDaemon, text: str | None = None) -> None:
+    """Send SIGHUP, and wait until the daemon has read its files again.
+
+    Args:
+        daemon: the daemon.
+        text: a new configuration.
+    """
+    if text is not None:
+        daemon.config_path.write_text(text)
+
+    def said() -> int:
+        log = daemon.log()
+        return log.count("configuration read again") + log.count("configuration not taken")
+
+    before = said()
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: said() > before, what="the configuration to be read again")
+
+
+def answers(endpoint: str, keys: ClientKeys | None, timeout: float = 1.0) -> bool:
+    """Return whether a daemon answers somebody with these keys."""
+    with Client(endpoint, timeout=timeout, retries=0, keys=keys) as client:
+        try:
+            client.ping()
+        except NoAnswerError:
+            return False
+        return True
+
+
+@contextlib.contextmanager
+def subscribed(
+    endpoint: str, keys: ClientKeys | None, *topics: bytes
+) -> Iterator[zmq.Socket[bytes]]:
+    """Open a plain SUB socket."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.linger = 0
+        if keys is not None:
+            show_keys(socket, keys)
+        for topic in topics:
+            socket.subscribe(topic)
+        socket.connect(endpoint)
+        yield socket
+
+
+def topics_within(socket: zmq.Socket[bytes], seconds: float) -> set[bytes]:
+    """Return the topics of all that comes within some seconds."""
+    seen: set[bytes] = set()
+
+    def collect() -> bool:
+        while socket.poll(20):
+            seen.add(socket.recv_multipart()[0])
+        return False
+
+    with contextlib.suppress(AssertionError):
+        wait_until(collect, seconds, "time to pass")
+    return seen
+
+
+def entries(body: Any) -> list[dict[str, Any]]:
+    """Return the entries of an answer."""
+    assert isinstance(body, list)
+    return body

@@ -1,0 +1,152 @@
+"""With keys: who is let in to a running daemon, and how soon somebody is shut out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.security.keyed import (
+    ADMIN,
+    Keyring,
+    answers,
+    reload,
+    subscribed,
+    topics_within,
+)
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Client, Mirror
+from zinfo.curve import ClientKeys
+from zinfo.errors import NotAllowedError
+
+
+@pytest.fixture
+def daemon(keyring: Keyring, server: RealServer) -> Iterator[RunningDaemon]:
+    """A daemon with one shard."""
+    with keyring.daemon([("cache-1", server.url)]) as daemon:
+        daemon.wait_polled(1)
+        yield daemon
+
+
+def test_only_known_keys_are_let_in(
+    keyring: Keyring, daemon: RunningDaemon, promise: Promise
+) -> None:
+    known = keyring.of(ADMIN)
+    unknown = keyring.make("stranger")
+    elsewhere = Keyring(keyring.directory / "elsewhere")
+    wrong_server = ClientKeys(elsewhere.of(ADMIN).server, known.own)
+    let_in = {
+        "known": answers(daemon.query, known, 5),
+        "unknown": answers(daemon.query, unknown),
+        "none": answers(daemon.query, None),
+        "another daemon's": answers(daemon.query, wrong_server),
+    }
+    measured = ", ".join(f"{name} {'in' if ok else 'out'}" for name, ok in let_in.items())
+    promise("a key that is ...", "only a known one is let in", measured)
+    assert let_in == {"known": True, "unknown": False, "none": False, "another daemon's": False}
+    stats = daemon.ask("stats").body
+    assert isinstance(stats, dict)
+    assert stats["access"]["refused"] >= 1
+    assert "refused: unknown key" in daemon.log()
+
+
+def test_the_bus_is_as_closed_as_the_query_endpoint(
+    keyring: Keyring, daemon: RunningDaemon
+) -> None:
+    unknown = keyring.make("stranger")
+    with (
+        subscribed(daemon.bus, keyring.of(ADMIN), b"") as inside,
+        subscribed(daemon.bus, unknown, b"") as outside,
+        subscribed(daemon.bus, None, b"") as plain,
+    ):
+        assert inside.poll(5000)
+        assert topics_within(outside, 1.0) == topics_within(plain, 0.1) == set()
+
+
+def test_a_key_that_is_removed_is_shut_out_at_once_open_connections_included(
+    keyring: Keyring, daemon: RunningDaemon, promise: Promise
+) -> None:
+    keys = keyring.let_in("guest")
+    reload(daemon)
+    with (
+        Client(daemon.query, keys=keys) as client,
+        subscribed(daemon.bus, keys, b"") as bus,
+        subscribed(daemon.bus, keyring.of(ADMIN), b"z1/hb/") as other,
+    ):
+        client.ping()
+        assert bus.poll(5000)
+        keyring.shut_out("guest")
+        begun = time.monotonic()
+        reload(daemon)
+        took = time.monotonic() - begun
+        with pytest.raises(NotAllowedError):
+            client.ping()
+        topics_within(bus, 0.0)  # what was on its way
+        later = topics_within(bus, 1.5)
+        promise("a client's key is removed", "shut out at SIGHUP", f"{took:.2f} s")
+        assert later == set()
+        while other.poll(0):
+            other.recv_multipart()
+        assert other.poll(5000), "others come back by themselves"
+    assert not answers(daemon.query, keys)
+    keyring.let_in("guest")
+    reload(daemon)
+    assert answers(daemon.query, keys, 5)
+
+
+def test_a_new_key_disturbs_nobody(keyring: Keyring, daemon: RunningDaemon) -> None:
+    with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
+        wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
+        joins = mirror._state.link.joins
+        keyring.let_in("guest")
+        reload(daemon)
+        assert answers(daemon.query, keyring.of("guest"), 5)
+        assert not mirror.stale
+        assert mirror._state.link.joins == joins
+
+
+def test_with_a_broken_key_file_nobody_is_let_in_until_it_is_mended(
+    keyring: Keyring, daemon: RunningDaemon, promise: Promise
+) -> None:
+    broken = keyring.clients / "broken.key"
+    broken.write_text("no key")
+    reload(daemon)
+    during = answers(daemon.query, keyring.of(ADMIN))
+    assert "broken.key: found no key" in daemon.log()
+    broken.unlink()
+    reload(daemon)
+    after = answers(daemon.query, keyring.of(ADMIN), 5)
+    promise("a broken key file at SIGHUP", "nobody in till mended", f"{during=}, {after=}")
+    assert (during, after) == (False, True)
+
+
+def test_a_daemon_does_not_start_with_a_broken_key_file(keyring: Keyring) -> None:
+    (keyring.clients / "broken.key").write_text("no key")
+    with pytest.raises(Exception, match=r"broken\.key: found no key"):
+        keyring.daemon().start()
+
+
+def test_a_mirror_over_curve_holds_what_the_daemon_holds_and_comes_back(
+    keyring: Keyring, daemon: RunningDaemon, server: RealServer
+) -> None:
+    with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
+        wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
+        keyring.let_in("guest")
+        reload(daemon)
+        keyring.shut_out("guest")
+        reload(daemon)  # the bus is opened anew
+        server.client().set("x", "y")
+        wait_until(lambda: not mirror.stale and mirror["cache-1"].get("db0"), what="a fresh mirror")
+
+
+def test_a_client_without_keys_is_told_what_it_needs(daemon: RunningDaemon) -> None:
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.linger = 0
+        socket.connect(daemon.query)
+        socket.send_multipart([b"ZI1", b"\x80"])
+        assert not socket.poll(500)

@@ -1,0 +1,144 @@
+"""Keys in files: made for their owner only, and refused where others may read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.promises import Promise
+from tests.security.keyed import Keyring
+from zinfo.cli.app import cli
+from zinfo.connection_options import ConnectionOptions, SecretUnavailableError
+from zinfo.curve import ClientKeys, make_key_files, read_key_pair, read_public_key
+from zinfo.errors import ConfigError
+from zinfo.security.access import Access
+from zinfo.security.rights import Rights
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_keygen_makes_keys_that_only_the_owner_reads(tmp_path: Path, promise: Promise) -> None:
+    directory = tmp_path / "keys"
+    before = os.umask(0)
+    try:
+        made = CliRunner().invoke(cli, ["keygen", str(directory)])
+        assert made.exit_code == 0, made.output
+        made = CliRunner().invoke(cli, ["keygen", str(directory), "dash", "cron"])
+        assert made.exit_code == 0, made.output
+    finally:
+        os.umask(before)
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    modes = {f"{mode(path):04o}" for path in files}
+    promise("zinfo keygen, umask 0", "mode 0600", f"{len(files)} files, {', '.join(modes)}")
+    assert modes == {"0600"}
+    assert mode(directory) == mode(directory / "clients") == 0o700
+    assert sorted(path.relative_to(directory).as_posix() for path in files) == [
+        "clients/cron.key",
+        "clients/dash.key",
+        "cron.key_secret",
+        "dash.key_secret",
+        "server.key",
+        "server.key_secret",
+    ]
+    Access(directory / "server.key_secret", directory / "clients", {})
+    ClientKeys.read(directory / "server.key", directory / "dash.key_secret")
+
+
+def test_keygen_replaces_nothing(tmp_path: Path) -> None:
+    secret = make_key_files(tmp_path, "server")[1]
+    before = secret.read_bytes()
+    done = CliRunner().invoke(cli, ["keygen", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "is there already" in done.output
+    assert secret.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["server", "../evil", ".hidden", "a/b"])
+def test_keygen_refuses_names_that_are_no_files_of_their_own(tmp_path: Path, name: str) -> None:
+    assert CliRunner().invoke(cli, ["keygen", str(tmp_path / "k"), name]).exit_code == 2
+    assert not list(tmp_path.rglob("*.key*"))
+
+
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644, 0o601])
+def test_a_secret_file_that_others_may_use_is_refused(tmp_path: Path, bits: int) -> None:
+    secret = make_key_files(tmp_path, "server")[1]
+    secret.chmod(bits)
+    with pytest.raises(ConfigError, match=f"found mode {bits:04o}, expected 0600"):
+        read_key_pair(secret)
+    password = tmp_path / "password"
+    password.write_text("s3cret")
+    password.chmod(bits)
+    options = ConnectionOptions(url="redis://h:1", password_file=str(password))
+    with pytest.raises(SecretUnavailableError, match=f"found mode {bits:04o}") as caught:
+        options.resolve_password()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_broken_key_is_told_with_its_file(tmp_path: Path) -> None:
+    public, secret = make_key_files(tmp_path, "x")
+    with pytest.raises(
+        ConfigError, match=r"found no secret key, expected a file like x\.key_secret"
+    ):
+        read_key_pair(public)
+    for text in ("", "curve\n", 'public-key = "short"\n', f'public-key = "{"~" * 40}"\n'):
+        public.write_text(text)
+        with pytest.raises(ConfigError, match=r"x\.key: found"):
+            read_public_key(public)
+    secret.write_text('public-key = "a"\nsecret-key = "b"\n')
+    with pytest.raises(ConfigError, match="broken secret key"):
+        read_key_pair(secret)
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_public_key(tmp_path / "nowhere.key")
+
+
+def test_all_that_is_wrong_with_the_clients_keys_is_told_at_once(keyring: Keyring) -> None:
+    (keyring.clients / "bad.key").write_text("nothing")
+    twin = (keyring.clients / "admin.key").read_bytes()
+    (keyring.clients / "twin.key").write_bytes(twin)
+    with pytest.raises(ConfigError) as caught:
+        access(keyring, absent=Rights("absent"))
+    problems = "\n".join(caught.value.problems)
+    assert "bad.key: found no key" in problems
+    assert "twin.key: found the key of admin" in problems
+    assert "clients.absent: found no key" in problems
+
+
+def access(keyring: Keyring, **rights: Rights) -> Access:
+    return Access(keyring.directory / "server.key_secret", keyring.clients, rights)
+
+
+def test_a_broken_reload_leaves_nobody_known(keyring: Keyring) -> None:
+    key = keyring.of("admin").own.public.decode()
+    clients = access(keyring)
+    assert clients.rights_of(key) is not None
+    (keyring.clients / "bad.key").write_text("nothing")
+    with pytest.raises(ConfigError):
+        clients.reload({})
+    assert clients.rights_of(key) is None
+    (keyring.clients / "bad.key").unlink()
+    clients.reload({})
+    assert clients.rights_of(key) is not None
+
+
+def test_a_reload_tells_whether_somebody_lost_something(keyring: Keyring) -> None:
+    clients = access(keyring)
+    keyring.let_in("more")
+    assert not clients.reload({})
+    assert clients.reload({"admin": Rights("admin", shards=("a",)), "more": Rights("more")})
+    assert not clients.reload({"admin": Rights("admin", shards=("a",)), "more": Rights("more")})
+    keyring.shut_out("more")
+    assert clients.reload({"admin": Rights("admin", shards=("a",))})
+
+
+def test_with_rights_for_some_the_others_may_do_nothing(keyring: Keyring) -> None:
+    key = keyring.let_in("other").own.public.decode()
+    rights = access(keyring, admin=Rights("admin")).rights_of(key)
+    assert rights is not None
+    assert not rights.sees("any")
+    assert not rights.may("get_infos")

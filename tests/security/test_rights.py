@@ -1,0 +1,293 @@
+"""What a client may: pure rules, and then a daemon that keeps to them on both sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.security.keyed import Keyring, entries, reload, subscribed, topics_within
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Client, Mirror
+from zinfo.errors import NotAllowedError
+from zinfo.security.rights import Rights
+
+CLIENTS = """
+[clients.admin]
+[clients.cache]
+shards = ["cache-"]
+[clients.blind]
+withheld = ["executable", "config_file", "mem_*", "run_id"]
+[clients.modest]
+withheld = ["executable"]
+[clients.reader]
+operations = ["get_infos"]
+[clients.nobody]
+operations = []
+shards = []
+"""
+NAMES = ("cache", "blind", "modest", "reader", "nobody")
+HEARTBEAT = b"z1/hb/"
+
+
+# --- the rules
+
+
+def narrowed(rights: Rights, *prefixes: bytes) -> list[bytes]:
+    return [topic for prefix in prefixes for topic in rights.narrowed(prefix)]
+
+
+def test_shards_to_come_are_covered_by_the_beginning_of_their_ids() -> None:
+    rights = Rights("x", shards=("cache-", "a b"))
+    assert rights.sees("cache-")
+    assert rights.sees("cache-new")
+    assert rights.sees("a b")
+    assert not rights.sees("Cache-1")
+    assert not rights.sees("")
+    assert list(rights.seen(["cache-1", "db", "a bc"])) == ["cache-1", "a bc"]
+
+
+@pytest.mark.parametrize("prefix", [b"", b"z", b"z1/", b"z1/d", b"z1/delta/", b"z1/delta/x/"])
+def test_who_may_everything_is_served_as_asked(prefix: bytes) -> None:
+    assert narrowed(Rights("x"), prefix) == [prefix]
+
+
+def test_a_subscription_is_narrowed_to_the_shards() -> None:
+    rights = Rights("x", shards=("cache-", "ü"))
+    assert narrowed(rights, b"z1/delta/") == [b"z1/delta/cache-", b"z1/delta/%C3%BC"]
+    assert narrowed(rights, b"z1/delta/cache-7/") == [b"z1/delta/cache-7/"]
+    assert narrowed(rights, b"z1/delta/c") == [b"z1/delta/cache-"]
+    assert narrowed(rights, b"z1/delta/db-1/", b"z1/info/d") == []
+    assert narrowed(rights, HEARTBEAT, b"~fence/x") == [HEARTBEAT, b"~fence/x"]
+    assert narrowed(rights, b"nonsense", b"z2/delta/cache-") == []
+    everything = narrowed(rights, b"")
+    assert set(everything) == {
+        HEARTBEAT,
+        *(
+            b"z1/%s/%s" % (kind, shard)
+            for kind in (b"info", b"delta", b"event")
+            for shard in (b"cache-", b"%C3%BC")
+        ),
+    }
+
+
+def test_no_shards_is_not_all_shards() -> None:
+    rights = Rights("x", shards=())
+    assert not rights.sees("a")
+    assert narrowed(rights, b"") == [HEARTBEAT]
+
+
+def test_a_withheld_field_takes_the_bus_with_it() -> None:
+    assert narrowed(Rights("x", withheld=("executable",)), b"") == [HEARTBEAT, b"z1/event/"]
+    for withheld in ("run_id", "ro*", "redis_version"):
+        assert narrowed(Rights("x", withheld=(withheld,)), b"") == [HEARTBEAT]
+
+
+def test_a_star_at_the_end_stands_for_any_ending() -> None:
+    rights = Rights("x", withheld=("slave*", "config_file"))
+    assert all(map(rights.withholds, ("slave0", "slave", "slave_repl_offset", "config_file")))
+    assert not any(map(rights.withholds, ("role", "config_files", "Slave0")))
+    assert rights.told({"slave0": 1, "role": "x"}) == {"role": "x"}
+
+
+# --- a daemon
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server behind all shards."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    """Keys of all clients."""
+    ring = Keyring(tmp_path_factory.mktemp("rights") / "keys")
+    for name in NAMES:
+        ring.let_in(name)
+    return ring
+
+
+def shards(server: RealServer, *more: str) -> list[tuple[str, str]]:
+    return [(name, server.url) for name in ("cache-1", "cache-2", "db-1", *more)]
+
+
+@pytest.fixture(scope="module")
+def daemon(ring: Keyring, server: RealServer) -> Iterator[RunningDaemon]:
+    """Three shards and a daemon that lets each client have its own of them."""
+    with ring.daemon(shards(server), CLIENTS) as daemon:
+        daemon.wait_polled(3)
+        yield daemon
+
+
+def as_(ring: Keyring, daemon: RunningDaemon, name: str) -> Client:
+    return Client(daemon.query, keys=ring.of(name))
+
+
+def client_meta(info: dict[str, Any]) -> dict[str, Any]:
+    meta = info["meta"]
+    assert isinstance(meta, dict)
+    return meta
+
+
+def ids(found: list[dict[str, Any]], key: str = "id") -> set[str]:
+    return {entry[key] for entry in found}
+
+
+def test_a_client_sees_its_shards_in_every_operation(
+    ring: Keyring, daemon: RunningDaemon, promise: Promise
+) -> None:
+    with as_(ring, daemon, "cache") as client:
+        infos = {str(client_meta(info)["shard_identifier"]) for info in client.get_infos()}
+        told = {
+            "get_infos": infos,
+            "shards": ids(client.shards()),
+            "snapshot": ids(entries(client.request("snapshot").body), "shard"),
+            "events": {event.shard for event in client.events().events},
+        }
+        foreign = 0
+        for operation, argument in (
+            ("get_infos", "shard_ids"), ("shards", "ids"), ("snapshot", "ids"), ("events", "ids")
+        ):  # fmt: skip
+            arguments: dict[str, Any] = {argument: ["db-1"]}
+            with pytest.raises(NotAllowedError):
+                client.request(operation, **arguments)
+            foreign += 1
+        with pytest.raises(NotAllowedError):
+            client.get_infos(["cache-1", "db-1"], allow_partial=True)
+        hello = client.hello()
+    promise("a client with shards = [cache-]", "sees no others", f"{told}; {foreign} refused")
+    assert all(seen == {"cache-1", "cache-2"} for seen in told.values())
+    assert hello["rights"] == {"shards": ["cache-"], "withheld": []}
+
+
+@pytest.mark.parametrize(
+    "topics", [[b""], [b"z1/"], [b"z1/delta/", b"z1/info/db-1/", b"z1/event/db"]]
+)
+def test_the_bus_serves_a_client_its_shards_whatever_it_asks_for(
+    ring: Keyring, daemon: RunningDaemon, topics: list[bytes], promise: Promise
+) -> None:
+    with subscribed(daemon.bus, ring.of("cache"), *topics) as bus:
+        assert bus.poll(5000)
+        seen = topics_within(bus, 1.5)
+    promise(f"it subscribes {topics}", "gets its shards' only", f"{len(seen)} topics")
+    assert any(b"/cache-1/" in topic for topic in seen)
+    assert not any(b"db-1" in topic for topic in seen), seen
+
+
+def test_withheld_fields_are_told_in_no_way(
+    ring: Keyring, daemon: RunningDaemon, server: RealServer, promise: Promise
+) -> None:
+    secret = dict(server.client().info("server"))
+    with as_(ring, daemon, "blind") as client:
+        info = client.get_infos(["cache-1"])[0]
+        assert "used_memory" in info
+        named = client.get_infos(["cache-1"], ["executable", "role"])[0]
+        (by_prefix,) = client.get_infos(["cache-1"], ["mem_", "used_"], prefix_matching=True)
+        snapshot = entries(client.request("snapshot", ids=["cache-1"]).body)[0]
+        described = client.shards(["cache-1"])[0]
+        everything = [info, named, by_prefix, snapshot, described, *client.events().events]
+    with subscribed(daemon.bus, ring.of("blind"), b"") as bus:
+        assert bus.poll(5000)
+        topics = topics_within(bus, 1.5)
+    text = repr(everything)
+    found = [value for value in (secret["executable"], secret["run_id"]) if value in text]
+    names = [name for name in ("executable", "config_file", "mem_") if f"'{name}" in text]
+    promise("a client with withheld fields", "never told, by no way", f"{found + names}; {topics}")
+    assert found == names == []
+    assert set(named) == {"role", "meta"}
+    assert described["run_id"] is None
+    assert all(topic.startswith(HEARTBEAT) for topic in topics)
+
+
+def test_whoever_lacks_one_field_still_gets_lifecycle_events(
+    ring: Keyring, daemon: RunningDaemon, server: RealServer
+) -> None:
+    with subscribed(daemon.bus, ring.of("modest"), b"z1/") as bus:
+        assert bus.poll(5000)
+        reload(daemon, ring.config(shards(server, "late"), CLIENTS))
+        topics = topics_within(bus, 1.0)
+    assert b"z1/event/late/" in topics
+    assert not any(topic.startswith((b"z1/info/", b"z1/delta/")) for topic in topics)
+    reload(daemon, ring.config(shards(server), CLIENTS))
+
+
+@pytest.mark.parametrize("name", ["reader", "nobody"])
+def test_operations_are_for_those_that_may(
+    ring: Keyring, daemon: RunningDaemon, name: str, promise: Promise
+) -> None:
+    refused = []
+    with as_(ring, daemon, name) as client:
+        client.ping()
+        client.hello()
+        for operation in ("get_infos", "shards", "snapshot", "events", "stats"):
+            try:
+                client.request(operation)
+            except NotAllowedError:
+                refused.append(operation)
+    allowed = {"reader": ["get_infos"], "nobody": []}[name]
+    promise(f"client {name}", f"may {allowed}", f"refused {refused}")
+    expected = [
+        one for one in ("get_infos", "shards", "snapshot", "events", "stats") if one not in allowed
+    ]
+    assert refused == expected
+
+
+def test_a_mirror_of_some_shards_is_fresh_and_not_always_asking(
+    ring: Keyring, daemon: RunningDaemon
+) -> None:
+    with Mirror(daemon.query, keys=ring.of("cache")) as mirror:
+        wait_until(lambda: not mirror.stale and len(mirror) == 2, what="a fresh mirror")
+        stats = daemon.ask("stats").body
+        assert isinstance(stats, dict)
+        before = stats["query"]["requests"].get("snapshot", 0)
+        revision = mirror.view("cache-1").revision
+        wait_until(lambda: mirror.view("cache-1").revision > revision + 15, what="fifteen polls")
+        assert not mirror.stale
+        stats = daemon.ask("stats").body
+        assert isinstance(stats, dict)
+        asked = stats["query"]["requests"].get("snapshot", 0) - before
+        assert asked <= 2, "heartbeats' totals count shards that never come"
+
+
+def test_a_shard_that_is_added_later_is_seen_by_who_may(
+    ring: Keyring, daemon: RunningDaemon, server: RealServer, promise: Promise
+) -> None:
+    with (
+        Mirror(daemon.query, keys=ring.of("cache")) as mirror,
+        subscribed(daemon.bus, ring.of("cache"), b"z1/delta/") as bus,
+    ):
+        wait_until(lambda: not mirror.stale and len(mirror) == 2, what="a fresh mirror")
+        reload(daemon, ring.config(shards(server, "cache-3", "db-2"), CLIENTS))
+        wait_until(lambda: "cache-3" in mirror, what="the new shard")
+        wait_until(
+            lambda: any(b"cache-3" in topic for topic in topics_within(bus, 0.2)), what="its deltas"
+        )
+        held = sorted(mirror)
+    promise("cache-3 and db-2 are added", "cache-3 is seen at once", str(held))
+    assert held == ["cache-1", "cache-2", "cache-3"]
+
+
+def test_rights_that_are_taken_away_count_at_once(
+    ring: Keyring, daemon: RunningDaemon, server: RealServer
+) -> None:
+    with (
+        as_(ring, daemon, "cache") as client,
+        subscribed(daemon.bus, ring.of("cache"), b"") as bus,
+    ):
+        assert client.get_infos(["cache-1"])
+        assert bus.poll(5000)
+        less = CLIENTS.replace('shards = ["cache-"]', 'shards = ["cache-2"]')
+        reload(daemon, ring.config(shards(server), less))
+        with pytest.raises(NotAllowedError):
+            client.get_infos(["cache-1"])
+        topics_within(bus, 0.0)
+        later = topics_within(bus, 1.5)
+        assert any(b"cache-2" in topic for topic in later)
+        assert not any(b"cache-1" in topic for topic in later)
+    reload(daemon, ring.config(shards(server), CLIENTS))
