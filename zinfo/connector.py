@@ -15,12 +15,19 @@ class Connector(Generic[T]):
     """Runs `connect` for items in the order in which they came, a bounded number at a time.
 
     Args:
-        connect: called with an item in a greenlet, where it may wait; it raises nothing.
+        connect: called with an item in a greenlet, where it may wait.
         most: calls under way at the same time, at most.
+        failed: called with an item and the exception that `connect` raised for it.
     """
 
-    def __init__(self, connect: Callable[[T], None], most: int) -> None:
+    def __init__(
+        self,
+        connect: Callable[[T], None],
+        most: int,
+        failed: Callable[[T, Exception], None],
+    ) -> None:
         self._connect = connect
+        self._failed = failed
         self._most = most
         self._waiting: deque[T] = deque()
         self._greenlets = gevent.pool.Group()
@@ -40,4 +47,8 @@ class Connector(Generic[T]):
 
     def _work(self) -> None:
         while self._waiting:
-            self._connect(self._waiting.popleft())
+            item = self._waiting.popleft()
+            try:
+                self._connect(item)
+            except Exception as error:  # or those that wait would wait for ever
+                self._failed(item, error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +12,17 @@ import gevent
 import gevent.event
 import zmq.green
 
+from zinfo import files
 from zinfo._version import __version__
+from zinfo.adapters import xmlrpc
 from zinfo.adapters.xmlrpc import XmlRpcDoor
 from zinfo.bus import InfoBus
 from zinfo.config import Config, ShardConfig, changed_keys
 from zinfo.connection_options import ConnectionOptions
 from zinfo.errors import ConfigError, EnvironmentNotReadyError
 from zinfo.events import EventLog
+from zinfo.faults import take_over_hub
+from zinfo.files import FileWatch
 from zinfo.handshake import Limits
 from zinfo.identity import Identity, default_node
 from zinfo.operations import Operations, QueryLimits
@@ -104,8 +107,10 @@ class Daemon:
         self.bus.query_endpoint = self.router.client_endpoint
         self._doors: list[XmlRpcDoor] = []
         if config.xmlrpc.address is not None:
-            self._doors.append(XmlRpcDoor(self.servicer, *config.xmlrpc.address))
-        self._supervisor = Supervisor(self.stats, self._give_up)
+            report = self.poller.faults.report
+            self._doors.append(XmlRpcDoor(self.servicer, *config.xmlrpc.address, report))
+        self._supervisor = Supervisor(self.stats, self._give_up, self.poller.faults.died)
+        self._give_back_hub: Callable[[], None] | None = None
         self._static = StaticShardWatcher(
             self.publisher, map(_spec, config.shards), shard_class=self._shard_class
         )
@@ -165,7 +170,8 @@ class Daemon:
 
     def start(self) -> None:
         """Start everything; returns at once."""
-        _raise_nofile_limit()
+        files.raise_limit()
+        self._give_back_hub = take_over_hub(self.poller.faults)
         _relax_garbage_collector()
         if self._zap is not None:
             self._supervisor.spawn("ZAP", self._zap.run)
@@ -174,8 +180,9 @@ class Daemon:
         self._supervisor.spawn("query endpoint", self.router.run)
         saturation = Saturation(self.stats, self.poller.events)
         self._supervisor.spawn("saturation", saturation.run)
+        self._supervisor.spawn("files", FileWatch(self.stats, self.poller.events).run)
         for door in self._doors:
-            door.start()
+            self._supervisor.spawn(xmlrpc.NAME, door.run)
         self._static.start()
         if self._local is not None:
             self._local.start()
@@ -226,6 +233,8 @@ class Daemon:
         term = gevent.get_hub().threadpool.spawn(self._context.term)
         if not term.wait(_TERM_SECONDS):
             logger.debug("ZeroMQ's context ended in time")
+        if self._give_back_hub is not None:
+            self._give_back_hub()
 
     def apply(self, config: Config) -> None:
         """Take over what a new configuration can change in a running daemon.
@@ -274,8 +283,9 @@ class Daemon:
         except ConfigError as error:
             for problem in error.problems:
                 logger.error("configuration not taken: %s", problem)
-        except Exception:
-            logger.exception("configuration not taken")
+        except Exception as error:
+            self.poller.faults.report("configuration", error)
+            logger.error("configuration not taken")
 
     def _give_up(self, part: str) -> None:
         self._failed_part = part
@@ -349,10 +359,3 @@ def _relax_garbage_collector() -> None:
     a look at all of them takes tenths of a second, in which nothing is polled.
     """
     gc.set_threshold(50_000, 20, 100)
-
-
-def _raise_nofile_limit() -> None:
-    # Each shard takes one file descriptor; without one ZeroMQ spins at full speed and says nothing.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

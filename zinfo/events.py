@@ -16,7 +16,10 @@ RESTARTED = "restarted"
 ROLE_CHANGED = "role_changed"
 VERSION_CHANGED = "version_changed"
 POLLING_ERROR = "polling_error"
-SATURATED = "saturated"  # of the daemon itself: its shard is ""
+# Of the daemon itself: their shard is "".
+SATURATED = "saturated"
+SHORT_OF_FILES = "short_of_files"
+FAULT = "fault"
 # A change of state is an event named like the new state: up, down, loading, busy.
 
 
@@ -27,10 +30,12 @@ class LifecycleEvent:
     Attributes:
         shard: id of the shard; "" for what happened to the daemon itself.
         type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
-            polling_error (a poll failed, but the shard's state did not change) or saturated.
+            polling_error (a poll failed, but the shard's state did not change); of the daemon:
+            saturated, short_of_files or fault (a part of it failed in an unexpected way).
         old: what was before: a state, run_id, role or version; None where nothing was.
         new: what is now.
-        reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other).
+        reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other); of
+            a fault the name of the part.
         message: the same for humans.
         number: counts all events of this start of the daemon, from 1.
         seq: counts this shard's events, +1 each; where it starts means nothing.

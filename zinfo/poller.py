@@ -16,11 +16,13 @@ from typing import Any, Protocol
 
 import gevent.event
 
+from zinfo import files
 from zinfo.connection import Link
 from zinfo.connection_options import ConnectionOptions
 from zinfo.connector import Connector
 from zinfo.events import EventLog
 from zinfo.failures import OTHER, PROTOCOL, TIMEOUT, PollError
+from zinfo.faults import Faults
 from zinfo.handshake import Limits, Opened, open_or_ask, require_cooperative_sockets
 from zinfo.lifecycle import Lifecycle
 from zinfo.polled import DYING, Polled
@@ -65,6 +67,7 @@ class InfoPoller:
     Attributes:
         events: the `EventLog`.
         stats: the `Stats`.
+        faults: takes what nobody foresaw.
         revisions: snapshots stored since the start, all shards together.
     """
 
@@ -83,6 +86,7 @@ class InfoPoller:
         require_cooperative_sockets()
         self.events = events or EventLog()
         self.stats = stats or Stats()
+        self.faults = Faults(self.stats, self.events)
         self.revisions = 0
         self._publisher = publisher
         self._grace = grace
@@ -96,10 +100,11 @@ class InfoPoller:
         self._timetable: Timetable[Polled] = Timetable(
             self._on_time, self._overdue, self._report, self._turn.is_anybody_waiting
         )
-        self._connector: Connector[Polled] = Connector(self._open, max_connecting)
+        self._connector: Connector[Polled] = Connector(self._open, max_connecting, self._not_opened)
         self._callbacks: list[SnapshotCallback] = []
         self._exception_event: ExceptionEvent | None = None
         self._revision_floor = 0
+        publisher.subscribe_faults(self.faults.died)
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._remove)
         for shard in publisher.get_live_shards():
@@ -113,6 +118,7 @@ class InfoPoller:
 
     def stop(self) -> None:
         """Stop polling and close all connections; the shards and what is known of them stay."""
+        self._publisher.unsub_faults(self.faults.died)
         self._publisher.unsub_shard_event(ShardEvent.ADDED, self._add)
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._remove)
         self._timetable.close()
@@ -211,6 +217,8 @@ class InfoPoller:
             return
         polled.asked_at = time.monotonic()
         try:
+            if files.are_used_up():
+                raise PollError(f"out of file descriptors: {files.limit()} are allowed")
             opened = open_or_ask(polled.shard.redis_conn, polled.limits)
         except PollError as error:
             polled.connecting = False
@@ -219,12 +227,6 @@ class InfoPoller:
                 self._schedule(polled, DYING)
             elif not polled.removed:
                 self._failed(polled, error)
-            return
-        except Exception as error:  # zinfo's own fault; the shard must be tried again all the same
-            polled.connecting = False
-            self._report(error)
-            if not polled.removed:
-                self._failed(polled, PollError(f"{type(error).__name__}: {error}"))
             return
         polled.connecting = False
         if isinstance(opened, Opened):
@@ -243,6 +245,14 @@ class InfoPoller:
             self._store(polled, opened.first, first=True)
         elif not polled.removed:
             self._store(polled, opened)
+
+    def _not_opened(self, polled: Polled, error: Exception) -> None:
+        # zinfo's own fault; the shard must be tried again all the same
+        polled.connecting = False
+        self._report(error)
+        if not polled.removed:
+            polled.close_link()
+            self._failed(polled, PollError(f"{type(error).__name__}: {error}"))
 
     def answered(self, key: Polled, raw: bytes) -> None:
         """Take a reply from a link."""
@@ -372,6 +382,6 @@ class InfoPoller:
 
     def _report(self, error: Exception) -> None:
         self.stats.poll.errors += 1
-        logger.error("unexpected error while polling", exc_info=error)
+        self.faults.report("poller", error)
         if self._exception_event is not None:
             self._exception_event.set_exception(error)

@@ -12,6 +12,7 @@ from zinfo.shard import RedisShard
 logger = logging.getLogger(__name__)
 
 ShardCallback = Callable[[RedisShard], object]
+FaultCallback = Callable[[str, BaseException], object]
 
 
 class ShardEvent(enum.Enum):
@@ -30,6 +31,7 @@ class ShardPublisher:
     def __init__(self) -> None:
         self._shards: dict[str, RedisShard] = {}
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
+        self._fault_callbacks: list[FaultCallback] = []
         self.callback_errors = 0  #: exceptions raised by subscribers
 
     def add_shard(self, shard: RedisShard) -> None:
@@ -93,6 +95,25 @@ class ShardPublisher:
         callbacks = self._callbacks[ShardEvent(event)]
         if callback in callbacks:
             callbacks.remove(callback)
+
+    def report_fault(self, part: str, error: BaseException) -> None:
+        """Tell the subscribers of faults that a part, such as a watcher, failed; it goes on.
+
+        Args:
+            part: its name.
+            error: an exception that nobody foresaw; logged already.
+        """
+        for callback in self._fault_callbacks:
+            callback(part, error)
+
+    def subscribe_faults(self, callback: FaultCallback) -> None:
+        """Call `callback(part, error)` at every fault from now on; it must not raise."""
+        self._fault_callbacks.append(callback)
+
+    def unsub_faults(self, callback: FaultCallback) -> None:
+        """Stop calling `callback`; one that is not subscribed is ignored."""
+        if callback in self._fault_callbacks:
+            self._fault_callbacks.remove(callback)
 
     def __len__(self) -> int:
         return len(self._shards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -81,6 +82,10 @@ class Stats:
         stretch: how many times as long as wanted polling intervals now take; 1 is in time.
         saturated: whether that has been so much, for so long, that more is due than can be done.
         restarts: deaths of supervised parts, by part.
+        faults: unexpected exceptions of zinfo's own, by part; deaths are among them.
+        files_open: file descriptors in use, when they were last counted.
+        files_limit: how many there may be.
+        short_of_files: whether nearly all of them are in use.
         access: connections of clients with a CURVE key: let `in`, `refused`.
     """
 
@@ -90,6 +95,10 @@ class Stats:
     stretch: float = 1.0
     saturated: bool = False
     restarts: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    files_open: int = 0
+    files_limit: int = 0
+    short_of_files: bool = False
     access: Counter[str] = field(default_factory=Counter)
     poll: PollStats = field(default_factory=PollStats)
     bus: BusStats = field(default_factory=BusStats)
@@ -103,11 +112,23 @@ class Stats:
             "hub_lag_max": self.hub_lag_max,
             "saturation": {"saturated": self.saturated, "stretch": self.stretch},
             "restarts": dict(self.restarts),
+            "faults": dict(self.faults),
+            "files": {
+                "open": self.files_open,
+                "limit": self.files_limit,
+                "short": self.short_of_files,
+            },
+            "log": {"lost": _lost_log_records()},
             "access": dict(self.access),
             "poll": _plain(self.poll),
             "bus": _plain(self.bus),
             "query": _plain(self.query),
         }
+
+
+def _lost_log_records() -> int:
+    # Counted by the handlers that can lose some: a full disk is no reason to stop.
+    return sum(getattr(handler, "lost", 0) for handler in logging.getLogger().handlers)
 
 
 def _plain(part: PollStats | BusStats | QueryStats) -> dict[str, object]:

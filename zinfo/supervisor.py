@@ -25,20 +25,21 @@ class Supervisor:
 
     Args:
         stats: counts the deaths.
-        give_up: called with the part's name when it died too often.
+        give_up: called with the part's name when it died too often; None goes on trying.
         report: called with the part's name and the exception at each death.
     """
 
     def __init__(
         self,
         stats: Stats,
-        give_up: Callable[[str], None],
+        give_up: Callable[[str], None] | None = None,
         report: Callable[[str, BaseException], None] = lambda _name, _error: None,
     ) -> None:
         self._stats = stats
         self._give_up = give_up
         self._report = report
         self._group = gevent.pool.Group()
+        self._stopping = False
 
     def spawn(self, name: str, run: Callable[[], None]) -> None:
         """Run `run` in a greenlet, and again whenever it raises or returns."""
@@ -46,6 +47,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """End all parts."""
+        self._stopping = True
         self._group.kill()
 
     def _keep(self, name: str, run: Callable[[], None]) -> None:
@@ -53,19 +55,31 @@ class Supervisor:
         pause = _FIRST_PAUSE
         while True:
             begun = time.monotonic()
-            try:
-                run()
-                error: Exception = RuntimeError(f"{name} ended without being told to")
-            except Exception as caught:
-                error = caught
+            error = self._run(name, run)
             self._stats.restarts[name] += 1
             logger.error("%s died; it runs again in %g s", name, pause, exc_info=error)
-            self._report(name, error)
+            try:
+                self._report(name, error)
+            except Exception:
+                logger.exception("the death of %s cannot be told", name)
             now = time.monotonic()
             deaths.append(now)
-            if len(deaths) == _MOST_DEATHS and now - deaths[0] < _WINDOW:
+            often = len(deaths) == _MOST_DEATHS and now - deaths[0] < _WINDOW
+            if often and self._give_up is not None:
                 logger.critical("%s died %d times within %g s", name, _MOST_DEATHS, now - deaths[0])
                 self._give_up(name)
                 return
             pause = _FIRST_PAUSE if now - begun > _WINDOW else min(pause * 2, _LONGEST_PAUSE)
             gevent.sleep(pause)
+
+    def _run(self, name: str, run: Callable[[], None]) -> BaseException:
+        """Run a part and return why it ended."""
+        try:
+            run()
+        except (Exception, gevent.Timeout) as error:
+            return error
+        except gevent.GreenletExit as error:
+            if self._stopping:
+                raise
+            return error  # somebody else killed it, who had no business to
+        return RuntimeError(f"{name} ended without being told to")

@@ -107,7 +107,14 @@ class Timetable(Generic[T]):
 
     def _tick(self) -> None:
         self._stop_timer()
-        now = time.monotonic()
+        try:
+            self._take_what_is_due(time.monotonic())
+        except Exception as error:  # without its timer nothing would ever be due again
+            self._report(error)
+            now = time.monotonic()
+            self._wake_at(now + _LONG_TICK, now)
+
+    def _take_what_is_due(self, now: float) -> None:
         for item in self._deadlines.take(now):
             if item.deadline <= now:
                 item.deadline = NEVER

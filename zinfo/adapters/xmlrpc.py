@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
+NAME = "XML-RPC door"
+
 PATHS = ("/", "/RPC2")  # where clients look when they are told host and port only
 MAX_REQUEST_BYTES = 65536
 
@@ -49,6 +51,7 @@ _MOST_CONNECTIONS = 100  # more wait in the kernel's queue
 _BACKLOG = 128  # length of that queue
 _IDLE_SECONDS = 60.0  # a connection on which nothing moves for so long is closed
 _BODY_SECONDS = 10.0  # for a whole request body to arrive
+_LOOK_SECONDS = 0.5  # between two looks at whether the door is open
 _STOP_SECONDS = 0.2  # for answers under way when the door closes
 _WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
 
@@ -63,6 +66,7 @@ class XmlRpcDoor:
         servicer: answers.
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
+        report: called with a name and an exception that nobody foresaw.
 
     Attributes:
         endpoint: URL of the door, with the port that it got.
@@ -71,8 +75,15 @@ class XmlRpcDoor:
         EnvironmentNotReadyError: the address cannot be bound.
     """
 
-    def __init__(self, servicer: InfoProviderServicer, host: str, port: int) -> None:
+    def __init__(
+        self,
+        servicer: InfoProviderServicer,
+        host: str,
+        port: int,
+        report: Callable[[str, BaseException], None] | None = None,
+    ) -> None:
         self._servicer = servicer
+        self._report = report or _log
         self._signature = inspect.signature(servicer.GetInfos)
         self._methods: dict[str, Callable[[Sequence[object]], Iterator[bytes]]] = {
             "GetInfos": self._get_infos,
@@ -82,23 +93,43 @@ class XmlRpcDoor:
         }
         listener = _listen(host, port)
         shown = f"[{host}]" if ":" in host else host
-        self.endpoint = f"http://{shown}:{listener.getsockname()[1]}/"
-        self._server = gevent.pywsgi.WSGIServer(
+        self._host, self._port = host, listener.getsockname()[1]
+        self.endpoint = f"http://{shown}:{self._port}/"
+        self._server = self._make_server(listener)
+        self._stopped = False
+
+    def _make_server(self, listener: gevent.socket.socket) -> WSGIServer:
+        return gevent.pywsgi.WSGIServer(
             listener,
             self.application,
             spawn=_MOST_CONNECTIONS,
             log=None,
             error_log=None,
             handler_class=_Handler,
-            environ={"SERVER_NAME": host},  # or it would ask the name server for one
+            environ={"SERVER_NAME": self._host},  # or it would ask the name server for one
         )
+
+    def run(self) -> None:
+        """Accept calls for ever; to be run in a greenlet.
+
+        Raises:
+            RuntimeError: the listener was lost; run again, this listens anew.
+        """
+        if self._server.closed:
+            self._server = self._make_server(_listen(self._host, self._port))
+        if not self._server.started:
+            self._server.start()
+        while self._stopped or not self._server.closed:
+            gevent.sleep(_LOOK_SECONDS)
+        raise RuntimeError("the listener is gone")
 
     def start(self) -> None:
         """Accept calls from now on; those that came since construction are taken, too."""
         self._server.start()
 
     def stop(self) -> None:
-        """Close the door; answers under way have a moment to end."""
+        """Close the door for good; answers under way have a moment to end."""
+        self._stopped = True
         self._server.stop(timeout=_STOP_SECONDS)
 
     # --- HTTP ---
@@ -142,8 +173,8 @@ class XmlRpcDoor:
             return fault(FAULT_BAD_CALL, str(error))
         except RequestError as error:
             return fault(FAULT_FAILED, error.message)
-        except Exception:
-            logger.exception("an XML-RPC call failed")
+        except Exception as error:
+            self._report(NAME, error)
             return fault(FAULT_FAILED, "the daemon failed; see its log")
 
     def _get_infos(self, params: Sequence[object]) -> Iterator[bytes]:
@@ -196,6 +227,10 @@ class XmlRpcDoor:
         if len(params) != 1 or params[0] not in self._methods:
             raise TypeError("give the name of a method that system.listMethods has")
         return str(params[0])
+
+
+def _log(_part: str, error: BaseException) -> None:
+    logger.error("an XML-RPC call failed", exc_info=error)
 
 
 def _paced(items: Iterable[Item]) -> Iterator[Item]:

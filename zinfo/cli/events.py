@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         "role_changed       master became replica, or the other way round",
         "version_changed    after an upgrade",
         "polling_error      a poll failed, but the shard is what it was",
+        "saturated          of the daemon: more polls are due than it can do, or no more so",
+        "short_of_files     of the daemon: it has nearly no file descriptors left, or no more so",
+        "fault              of the daemon: a part of it failed unexpectedly, and runs again",
     )
     + "\n\n"
     + examples(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import abc
 import logging
+from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
 from zinfo.errors import ShardExistsError
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
+from zinfo.stats import Stats
+from zinfo.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,9 @@ class ShardWatcher(abc.ABC):
     since each removes only the shards that it added itself. A watcher whose source fails keeps the
     shards that it knew and says so in the log: a failing source never empties the registry.
 
+    What runs in a greenlet is begun with `spawn`: there an unexpected exception is logged, counted
+    and told, and the greenlet runs again.
+
     A subclass implements `start` (and calls `add` and `remove` as shards come and go) and, where it
     has something to end, `stop`, which it ends with `super().stop()`.
 
@@ -33,15 +39,30 @@ class ShardWatcher(abc.ABC):
     def __init__(self, publisher: ShardPublisher) -> None:
         self.publisher = publisher
         self._owned: dict[str, RedisShard] = {}
+        self._supervisor: Supervisor | None = None
 
     @abc.abstractmethod
     def start(self) -> None:
         """Begin to watch; returns at once."""
 
     def stop(self) -> None:
-        """Stop watching and remove the shards that this watcher added."""
+        """Stop watching: end the greenlets and remove the shards that this watcher added."""
+        if self._supervisor is not None:
+            self._supervisor.stop()
+            self._supervisor = None
         for shard_id in list(self._owned):
             self.remove(shard_id)
+
+    def spawn(self, run: Callable[[], None]) -> None:
+        """Run `run` in a greenlet until `stop`; when it raises or returns, again after a pause.
+
+        A poller of the same publisher counts each death in `faults` of its stats, and tells it by
+        an event, `fault`.
+        """
+        if self._supervisor is None:
+            # Its counts are the poller's to keep; a watcher by itself has the log.
+            self._supervisor = Supervisor(Stats(), report=self.publisher.report_fault)
+        self._supervisor.spawn(type(self).__name__, run)
 
     @property
     def shards(self) -> dict[str, RedisShard]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import gevent
@@ -78,7 +79,7 @@ class LocalShardWatcher(ShardWatcher):
         self._labels = dict(labels or {})
         self._options = options
         self.make_shard("options", "redis://localhost", {}, **options)  # raises now, not later
-        self._greenlet: gevent.Greenlet[[ProcessTable], None] | None = None
+        self._started = False
         self._scanned = Event()
         self._missed: dict[str, tuple[int, float]] = {}  # scans, and when the first of them was
         self._taken: set[str] = set()  # ids that another watcher has; said once
@@ -86,20 +87,18 @@ class LocalShardWatcher(ShardWatcher):
 
     def start(self) -> None:
         """Begin to watch; returns after the first scan, which takes some milliseconds."""
-        if self._greenlet is None:
+        if not self._started:
             self._scanned.clear()
-            self._greenlet = gevent.spawn(self._run, self.make_table())
+            self.spawn(partial(self._run, self.make_table()))
+            self._started = True
             self._scanned.wait(FIRST_SCAN_TIMEOUT)
 
     def stop(self) -> None:
         """Stop watching and remove the shards that this watcher added."""
-        if self._greenlet is not None:
-            # A scan under way in the pool ends by itself; its table is not used again.
-            self._greenlet.kill()
-            self._greenlet = None
+        super().stop()  # a scan under way in the pool ends by itself; its table is not used again
+        self._started = False
         self._missed.clear()
         self._taken.clear()
-        super().stop()
 
     def make_table(self) -> ProcessTable:
         """Return what is scanned; to be overridden where processes are listed otherwise."""
@@ -116,8 +115,9 @@ class LocalShardWatcher(ShardWatcher):
         while True:
             try:
                 self._apply(pool.apply(table.scan, (time.monotonic(),)))
-            except Exception:
+            except Exception as error:
                 if not self._scan_fails:  # said once
+                    self.publisher.report_fault(type(self).__name__, error)
                     logger.exception(
                         "cannot scan the processes; keeping %d known shards, next try in %g s",
                         len(self._owned),

@@ -118,6 +118,9 @@ class StaticShardWatcher(ShardWatcher):
             self.add(spec.make(self._shard_class))
         except ShardExistsError:
             logger.warning("shard %s is live already, from another watcher: left as is", ident)
+        except Exception as error:  # a shard class of somebody else's: the others shall have theirs
+            self.publisher.report_fault(type(self).__name__, error)
+            logger.exception("shard %s cannot be watched", ident)
         else:
             self._live[ident] = spec
 

@@ -1,0 +1,244 @@
+"""A part of zinfo fails in a way that nobody foresaw: told, counted, and run again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import xmlrpc.client
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.own_daemon import OwnDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from tests.wire import listening
+from zinfo.client import Client, Event, Mirror
+
+QUICK = {
+    "ZINFO_BUS_HEARTBEAT": "0.2",
+    "ZINFO_POLL_MIN_INTERVAL": "0.1",
+    "ZINFO_POLL_MAX_INTERVAL": "0.3",
+}
+
+AGAIN = 5.0
+"""Seconds after the end of a fault within which a part must do its work again."""
+
+
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[RealServer]:
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def daemon(own_server: RealServer) -> Iterator[OwnDaemon]:
+    args = ("--shard", own_server.url, "--local")
+    with OwnDaemon(xmlrpc=True, args=args, environ=QUICK) as running:
+        running.wait_polled(1)
+        yield running
+
+
+def heard(daemon: OwnDaemon, topic: bytes = b"z1/hb/") -> None:
+    """Return when a new subscriber's subscription stands and a message came."""
+    with listening(daemon.bus, topic) as ear:
+        ear.hear()
+
+
+def polled(daemon: OwnDaemon) -> None:
+    """Return when one more poll has been made."""
+    before = daemon.stats()["poll"]["replies"]
+    wait_until(lambda: daemon.stats()["poll"]["replies"] > before, what="one more poll")
+
+
+def called(daemon: OwnDaemon) -> None:
+    with xmlrpc.client.ServerProxy(daemon.xmlrpc) as proxy:
+        assert proxy.GetInfos()
+
+
+def found(daemon: OwnDaemon) -> None:
+    """Return when the local watcher has found one more server."""
+    with RealServer() as another:
+        wait_until(
+            lambda: any(shard["id"] == another.ident for shard in all_shards(daemon)),
+            what="another server to be found",
+        )
+
+
+def all_shards(daemon: OwnDaemon) -> list[dict[str, Any]]:
+    body: Any = daemon.ask("shards").body
+    return list(body)
+
+
+def beats(daemon: OwnDaemon) -> None:
+    """Return when a user's own watcher has done something more."""
+    before = (daemon.directory / "alive").read_text()
+    wait_until(lambda: (daemon.directory / "alive").read_text() != before, what="life")
+
+
+def asked(daemon: OwnDaemon) -> None:
+    assert daemon.ask("ping").error is None
+
+
+def dies_again(part: str) -> Callable[[OwnDaemon], None]:
+    """What runs can die once more: for parts whose work is seen only when there is trouble."""
+
+    def look(daemon: OwnDaemon) -> None:
+        before = daemon.stats()["restarts"][part]
+        with daemon.broken(part):
+            wait_until(lambda: daemon.stats()["restarts"][part] > before, what="another death")
+
+    return look
+
+
+PARTS: dict[str, Callable[[OwnDaemon], None]] = {
+    "bus": heard,
+    "heartbeat": heard,
+    "query endpoint": asked,
+    "saturation": dies_again("saturation"),
+    "files": dies_again("files"),
+    "XML-RPC door": called,
+    "LocalShardWatcher": found,
+    "OwnWatcher": beats,
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_dies_is_told_and_runs_again(
+    daemon: OwnDaemon, part: str, promise: Promise
+) -> None:
+    before = daemon.stats()["faults"].get(part, 0)
+    armed = time.monotonic()
+    daemon.arm(part)
+    wait_until(lambda: f"{part} died" in daemon.log(), what="its death in the log")
+    seen = time.monotonic() - armed
+    daemon.disarm(part)
+    mended = time.monotonic()
+    PARTS[part](daemon)
+    again = time.monotonic() - mended
+    event = daemon.wait_for_fault(part, "RuntimeError: broken")
+    deaths = daemon.stats()["faults"][part] - before
+    promise(
+        f"{part} raises",
+        f"logged, counted, told; works within {AGAIN:g} s",
+        f"logged after {seen:.2f} s, works after {again:.2f} s; {deaths} counted",
+    )
+    assert (event.shard, event.type, event.reason) == ("", "fault", part)
+    assert deaths >= 1
+    assert f"RuntimeError: broken: {part}" in daemon.log()
+    assert again < AGAIN
+
+
+@pytest.mark.parametrize("fault", ["connecting", "timetable", "snapshot callback"])
+def test_the_poller_outlives_what_it_runs_and_all_shards_are_polled_again(
+    daemon: OwnDaemon, own_server: RealServer, fault: str, promise: Promise
+) -> None:
+    with daemon.broken(fault):
+        if fault == "connecting":
+            own_server.client().client_kill_filter(_type="normal")
+        daemon.wait_for_fault("poller", fault)
+    mended = time.monotonic()
+    with Client(daemon.query) as client:
+        revision = client.shards([own_server.ident])[0]["revision"]
+        wait_until(
+            lambda: client.shards([own_server.ident])[0]["revision"] > revision + 1,
+            what="polls of the shard",
+        )
+        wait_until(
+            lambda: client.shards([own_server.ident])[0]["state"] == "up", what="the shard to be up"
+        )
+    took = time.monotonic() - mended
+    promise(
+        f"poller: {fault} raises",
+        f"told; polls again within {AGAIN:g} s",
+        f"{took:.2f} s",
+    )
+    assert took < AGAIN
+
+
+def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
+    daemon: OwnDaemon, promise: Promise
+) -> None:
+    begun = time.monotonic()
+    logged = daemon.log().count("unexpected error: event loop")
+    with daemon.broken("event loop"):
+        daemon.wait_for_fault("event loop", "broken")
+        wait_until(lambda: daemon.stats()["faults"]["event loop"] > 50, what="fifty faults")
+    asked(daemon)
+    took = time.monotonic() - begun
+    faults = daemon.stats()["faults"]["event loop"]
+    logged = daemon.log().count("unexpected error: event loop") - logged
+    events = sum(event.reason == "event loop" for event in daemon.events("fault"))
+    promise(
+        "a callback of the loop raises",
+        "each counted; one a second told",
+        f"{faults} in {took:.1f} s: {logged} logged, {events} events",
+    )
+    assert 1 <= logged <= took + 1
+    assert 1 <= events <= took + 1
+
+
+def test_processes_that_cannot_be_scanned_are_told_once_and_scanned_again(
+    daemon: OwnDaemon, own_server: RealServer, promise: Promise
+) -> None:
+    before = daemon.stats()["faults"].get("LocalShardWatcher", 0)
+    with daemon.broken("scan"):
+        wait_until(
+            lambda: daemon.stats()["faults"].get("LocalShardWatcher", 0) > before, what="a fault"
+        )
+        kept = [shard["id"] for shard in all_shards(daemon)]
+    mended = time.monotonic()
+    found(daemon)
+    took = time.monotonic() - mended
+    promise(
+        "the local watcher's scan raises",
+        "shards stay, told once; scans again",
+        f"{took:.2f} s until a new server is found",
+    )
+    assert own_server.ident in kept
+    assert daemon.stats()["faults"]["LocalShardWatcher"] == before + 1
+
+
+def test_whoever_listens_reads_a_fault_well(daemon: OwnDaemon, promise: Promise) -> None:
+    told: list[Event] = []
+
+    def hear(_shard: str, change: object) -> None:
+        if isinstance(change, Event) and change.type == "fault":
+            told.append(change)
+
+    with Mirror(daemon.query, on_change=hear) as mirror:
+        mirror.wait_ready(10)
+        with daemon.broken("saturation"):
+            wait_until(lambda: told, what="the event at a mirror")
+        mirror.wait_ready(10)
+        assert "" not in mirror
+    said = subprocess.run(
+        [sys.executable, "-m", "zinfo", "events", "--connect", daemon.query],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    ).stdout
+    lines = [line for line in said.splitlines() if "fault (saturation)" in line]
+    promise("a fault", "read by Mirror and `zinfo events`", f"{len(lines)} lines, mirror fresh")
+    assert lines
+    assert "RuntimeError: broken: saturation" in lines[-1]
+
+
+def test_a_part_that_cannot_be_kept_alive_ends_the_daemon(promise: Promise) -> None:
+    daemon = OwnDaemon(environ=QUICK)
+    daemon.arm("impatient")
+    with daemon:
+        daemon.arm("heartbeat")
+        begun = time.monotonic()
+        wait_until(lambda: not daemon.running, 30, "its end")
+        took = time.monotonic() - begun
+        code = daemon.terminate()
+        said = daemon.log()
+        daemon.kill()  # it ended with 1, as it should
+    promise("a part dies again and again", "exit 1", f"exit {code} after {took:.1f} s")
+    assert code == 1
+    assert "stopped: heartbeat cannot be kept alive" in said
