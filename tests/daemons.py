@@ -103,6 +103,7 @@ class RunningDaemon:
             self._options.append(f"--config={self.config_path}")
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
+        self.last_log = ""  #: What it had said when its directory was removed.
 
     # -- what it is
 
@@ -310,6 +311,7 @@ class RunningDaemon:
         return sum(shard["revision"] > 0 for shard in body)
 
     def _remove(self) -> None:
+        self.last_log = self.log()
         with contextlib.suppress(Exception):
             self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)

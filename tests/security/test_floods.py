@@ -1,0 +1,115 @@
+"""One client that asks as fast as it can, or more than its share, takes nothing from the others."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Client
+from zinfo.protocol import Request, decode_reply, encode_request
+
+SHARDS = 100
+PATIENT = 0.5  # seconds; far above what an answer takes, far below what a starved one would
+
+
+@pytest.fixture
+def daemon(server: RealServer) -> Iterator[RunningDaemon]:
+    """A daemon with many shards, all of one server."""
+    shards = "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(SHARDS))
+    with RunningDaemon(config_text=shards) as daemon:
+        daemon.wait_polled(SHARDS)
+        yield daemon
+
+
+class Flood:
+    """One connection that keeps many requests under way, and counts what it gets."""
+
+    def __init__(self, endpoint: str, request: Request, in_flight: int) -> None:
+        self.answered: Counter[str] = Counter()
+        self._frames = [b"", *encode_request(request)]
+        self._endpoint, self._in_flight = endpoint, in_flight
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+            socket.linger = 0
+            socket.connect(self._endpoint)
+            for _ in range(self._in_flight):
+                socket.send_multipart(self._frames)
+            while not self._stop.is_set():
+                if socket.poll(100):
+                    reply = decode_reply(socket.recv_multipart()[1:])
+                    self.answered[reply.error.code if reply.error else "ok"] += 1
+                    socket.send_multipart(self._frames)
+
+    def __enter__(self) -> Flood:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def times_of(client: Client, count: int) -> list[float]:
+    """Return how long so many questions about one shard took, in order of length."""
+    times = []
+    for number in range(count):
+        begun = time.monotonic()
+        client.get_infos([f"s{number % SHARDS}"], ["role"])
+        times.append(time.monotonic() - begun)
+    return sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("request_", "in_flight"),
+    [
+        pytest.param(Request("ping"), 500, id="pings"),
+        pytest.param(Request("get_infos", {"shard_ids": ["s1"]}), 500, id="whole shards"),
+        pytest.param(Request("get_infos"), 500, id="all shards whole"),
+        pytest.param(Request("no such operation"), 500, id="nonsense"),
+    ],
+)
+def test_a_flood_of_one_client_leaves_the_others_their_answers(
+    daemon: RunningDaemon, request_: Request, in_flight: int, promise: Promise
+) -> None:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(Client(daemon.query, timeout=5, retries=0))
+        times_of(client, 20)
+        flood = stack.enter_context(Flood(daemon.query, request_, in_flight))
+        wait_until(lambda: flood.answered.total() > 100, what="the flood")
+        times = times_of(client, 100)
+        answered = dict(flood.answered)
+    middle, slowest = times[50], times[-1]
+    promise(
+        f"{in_flight} in flight of one client: {request_.op} {request_.args or ''}",
+        f"others answered within {PATIENT} s",
+        f"median {1000 * middle:.1f}, slowest {1000 * slowest:.0f} ms; it got {answered}",
+    )
+    assert slowest < PATIENT
+
+
+def test_beyond_its_share_a_client_is_told_busy_and_others_are_not(
+    daemon: RunningDaemon, promise: Promise
+) -> None:
+    with contextlib.ExitStack() as stack:
+        flood = stack.enter_context(Flood(daemon.query, Request("get_infos"), 300))
+        wait_until(lambda: flood.answered["busy"] > 0, what="busy")
+        with Client(daemon.query, timeout=10, retries=0) as client:
+            infos = client.get_infos(keys=["role"])
+        got = dict(flood.answered)
+    promise("300 long questions of one client", "busy beyond its 50; others served", str(got))
+    assert len(infos) == SHARDS
+    wait_until(lambda: daemon.ask("get_infos", keys=["role"]).error is None, what="an answer")
+    assert flood.answered["ok"] > 0

@@ -1,0 +1,61 @@
+"""The rights on a shard that the documentation names are enough, and no more is asked for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.conftest import ServerFactory
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.server_kinds import ServerKind
+from tests.waiting import wait_until
+
+SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+
+
+def documented_rules() -> list[str]:
+    """The rules of the page's ACL SETUSER line, less the password."""
+    (line,) = re.findall(r"^ACL SETUSER zinfo (.+)$", SECURITY.read_text(), re.MULTILINE)
+    return [rule for rule in str(line).split() if not rule.startswith(">")]
+
+
+def test_the_documented_rights_are_enough(
+    each_kind: ServerKind, server_factory: ServerFactory, short_tmp: Path, promise: Promise
+) -> None:
+    server = server_factory(each_kind)
+    rules = documented_rules()
+    server.client().execute_command("ACL", "SETUSER", "zinfo", ">l3ast", *rules)
+    password = short_tmp / "password"
+    password.touch(0o600)
+    password.write_text("l3ast\n")
+    config = (
+        "[poll]\nmin_interval = 0.05\nmax_interval = 0.05\ninterval_step = 0\n"
+        f'[[shards]]\nurl = "{server.url}"\nid = "s"\nusername = "zinfo"\n'
+        f'password_file = "{password}"\n'
+    )
+    with RunningDaemon(config_text=config) as daemon:
+
+        def shard() -> dict[str, object]:
+            body = daemon.ask("shards").body
+            assert isinstance(body, list)
+            (only,) = body
+            assert isinstance(only, dict)
+            return only
+
+        def polled() -> bool:
+            revision = shard()["revision"]
+            return isinstance(revision, int) and revision > 5
+
+        wait_until(polled, what="six polls")
+        state = shard()
+    refused = server.client().execute_command("ACL", "LOG")
+    names = server.client().execute_command("CLIENT", "LIST")
+    promise(
+        f"{each_kind.name}: ACL {' '.join(rules)}",
+        "up, nothing refused",
+        f"{state['state']}, {len(refused)} refused",
+    )
+    assert state["state"] == "up"
+    assert refused == []
+    assert names is not None
