@@ -34,7 +34,7 @@ def test_options_and_variables_let_a_command_in(keyring: Keyring, daemon: Runnin
         assert done.exit_code == 0, done.output
         assert "s      up" in done.output
     told = run(daemon, "events", "--server-key", server, "--client-key", own)
-    assert "up (was new)" in told.output
+    assert "up, was new" in told.output
 
 
 def test_what_is_wrong_with_keys_is_said_in_one_line(
