@@ -42,6 +42,10 @@ _POOL_TIES = ("maint", "orig_", "oss_cluster", "event_dispatcher", "driver_info"
 
 RealSocket = socket.socket
 
+_HANDSHAKE = 64 * 1024  # bytes that a server may send beside the first INFO: replies, a greeting
+_REPLIES_BEGIN = frozenset((b"+", b"-", b":", b"$", b"*", b">"))  # RESP's, and a push
+_MAX_LENGTH = 32  # bytes of the line that says how long a reply is, at most
+
 
 class HasInfo(Protocol):
     """A client that can be asked for INFO, whatever is behind it."""
@@ -151,6 +155,7 @@ def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
         if pool is None:
             return dict(client.info())
         connection = _from_pool(pool, limits)
+    _bound(connection, limits.max_reply_bytes + _HANDSHAKE)
     try:
         connection.connect()
         request, first = _choose_variant(connection, limits)
@@ -159,6 +164,69 @@ def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
         return Opened(_take_over(connection), request, first)
     finally:
         connection.disconnect()
+
+
+class _Bounded:
+    """A socket that gives no more than so many bytes: redis-py takes a reply of any size.
+
+    Args:
+        sock: the socket; all but reading goes to it.
+        most: bytes that may be read.
+    """
+
+    def __init__(self, sock: Any, most: int) -> None:
+        self.sock = sock
+        self._most = self._left = most
+        self._begins = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sock, name)
+
+    def sendall(self, *args: Any) -> None:
+        """Send as `socket.sendall` does; what is read next begins a reply."""
+        self._begins = True
+        self.sock.sendall(*args)
+
+    def recv(self, *args: Any) -> bytes:
+        """Read as `socket.recv` does."""
+        data: bytes = self.sock.recv(*args)
+        self._look(data[:_MAX_LENGTH], len(data))
+        return data
+
+    def recv_into(self, buffer: Any, *args: Any) -> int:
+        """Read as `socket.recv_into` does."""
+        count: int = self.sock.recv_into(buffer, *args)
+        self._look(bytes(buffer[: min(count, _MAX_LENGTH)]), count)
+        return count
+
+    def _look(self, head: bytes, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise PollError("the server sends more than any INFO may have", PROTOCOL)
+        if self._begins and count:
+            # Not to wait for what may never come: the end of a line, or of a reply.
+            self._begins = False
+            if head[:1] not in _REPLIES_BEGIN:
+                raise PollError("the server does not speak the Redis protocol", PROTOCOL)
+            announced = head[1:].partition(b"\r\n")[0]
+            if head[:1] == b"$" and announced.isdigit() and int(announced) > self._most:
+                raise PollError(f"a reply of {int(announced)} bytes, over the bound", PROTOCOL)
+
+
+def _bound(connection: Any, most: int) -> None:
+    """Have a connection, once it is made, read no more than so many bytes."""
+    if not hasattr(connection, "redis_connect_func"):
+        return  # a stand-in for redis-py's Connection: it has no socket
+    on_connect = connection.redis_connect_func
+
+    def connected(connection: Any) -> None:
+        connection._sock = _Bounded(connection._sock, most)
+        if on_connect is None:
+            connection.on_connect()
+        else:
+            on_connect(connection)
+
+    connection.redis_connect_func = connected
 
 
 def _common(limits: Limits) -> dict[str, Any]:
@@ -259,7 +327,7 @@ def _choose_variant(connection: Any, limits: Limits) -> tuple[bytes, bytes]:
 def _take_over(connection: Any) -> RealSocket:
     """Take the connected socket out of a redis-py Connection, which forgets it.
 
-    The one place that knows redis-py's private `_sock`.
+    Here and in `_bound` redis-py's private `_sock` is known, and nowhere else.
 
     Raises:
         PollError: bytes that nobody asked for are waiting.
@@ -268,6 +336,8 @@ def _take_over(connection: Any) -> RealSocket:
         raise PollError("the server sent more than the reply to INFO", PROTOCOL)
     sock = connection._sock
     connection._sock = None
+    if isinstance(sock, _Bounded):
+        sock = sock.sock
     if isinstance(sock, ssl.SSLSocket):
         sock.settimeout(0.0)  # gevent's SSLSocket then raises where it would wait
         return sock

@@ -25,6 +25,7 @@ from zinfo.failures import OTHER, PROTOCOL, TIMEOUT, PollError
 from zinfo.faults import Faults
 from zinfo.handshake import Limits, Opened, open_or_ask, require_cooperative_sockets
 from zinfo.lifecycle import Lifecycle
+from zinfo.names import use_threads_of_their_own
 from zinfo.polled import DYING, Polled
 from zinfo.shard import RedisShard, ShardState
 from zinfo.shard_publisher import ShardEvent, ShardPublisher
@@ -84,6 +85,7 @@ class InfoPoller:
         stats: Stats | None = None,
     ) -> None:
         require_cooperative_sockets()
+        use_threads_of_their_own()
         self.events = events or EventLog()
         self.stats = stats or Stats()
         self.faults = Faults(self.stats, self.events)
@@ -190,8 +192,7 @@ class InfoPoller:
     # --- one poll ---
 
     def _on_time(self, polled: Polled, now: float, late: float) -> None:
-        self.stats.poll.late_seconds += late
-        self.stats.poll.latest_seconds = max(self.stats.poll.latest_seconds, late)
+        self.stats.poll.begins(late)
         self._begin(polled, now)
 
     def _begin(self, polled: Polled, now: float) -> None:
@@ -210,11 +211,20 @@ class InfoPoller:
         if polled.connecting or polled.removed:
             return
         polled.connecting = True
-        self._connector.add(polled)
+        self._connector.add(polled, doubtful=polled.shard.failures > 0)
 
     def _open(self, polled: Polled) -> None:
         if polled.removed:
             return
+        poll = self.stats.poll
+        poll.connecting += 1
+        poll.most_connecting = max(poll.most_connecting, poll.connecting)
+        try:
+            self._try_to_open(polled)
+        finally:
+            poll.connecting -= 1
+
+    def _try_to_open(self, polled: Polled) -> None:
         polled.asked_at = time.monotonic()
         try:
             if files.are_used_up():

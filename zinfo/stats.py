@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+
+LATE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Seconds by which polls are counted: those at most that late, but more than the bound before."""
 
 
 @dataclass(slots=True)
@@ -16,23 +20,36 @@ class PollStats:
         replies: INFO replies stored.
         failures: failed polls by reason.
         connects: connections made.
+        connecting: connections that are being made now.
+        most_connecting: the most of them at the same time, since the start.
         refreshes: polls that a query asked for.
         reply_seconds: sum of the times from request to stored reply.
         wanted_seconds: sum of the intervals that polls were scheduled after.
         late_seconds: sum of the times by which polls started after they were due.
         latest_seconds: the largest of those, since the start.
+        late: polls by how late they started: one count for each of `LATE_BOUNDS`, and the last
+            for those that were later than all of them.
         errors: unexpected exceptions in callbacks of the poller.
     """
 
     replies: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     connects: int = 0
+    connecting: int = 0
+    most_connecting: int = 0
     refreshes: int = 0
     reply_seconds: float = 0.0
     wanted_seconds: float = 0.0
     late_seconds: float = 0.0
     latest_seconds: float = 0.0
+    late: list[int] = field(default_factory=lambda: [0] * (len(LATE_BOUNDS) + 1))
     errors: int = 0
+
+    def begins(self, late: float) -> None:
+        """Count a poll that starts so many seconds after it was due."""
+        self.late_seconds += late
+        self.latest_seconds = max(self.latest_seconds, late)
+        self.late[bisect_left(LATE_BOUNDS, late)] += 1
 
 
 @dataclass(slots=True)
@@ -132,7 +149,10 @@ def _lost_log_records() -> int:
 
 
 def _plain(part: PollStats | BusStats | QueryStats) -> dict[str, object]:
-    values = {name: getattr(part, name) for name in type(part).__slots__}
-    return {
-        name: dict(value) if isinstance(value, Counter) else value for name, value in values.items()
-    }
+    return {name: _plain_value(getattr(part, name)) for name in type(part).__slots__}
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, list):
+        return dict(zip([*(f"{bound:g}" for bound in LATE_BOUNDS), "more"], value, strict=True))
+    return dict(value) if isinstance(value, Counter) else value
