@@ -53,8 +53,13 @@ def are_used_up() -> bool:
     except OSError:
         return True
     os.close(lowest)
+    return is_spare(lowest)
+
+
+def is_spare(descriptor: int) -> bool:
+    """Return whether a file descriptor is one of those that shards may not have."""
     most = limit()
-    return lowest >= most - min(_MOST_SPARE, most // _SPARE_PART)
+    return descriptor >= most - min(_MOST_SPARE, most // _SPARE_PART)
 
 
 def count() -> int:

@@ -228,8 +228,11 @@ class InfoPoller:
         polled.asked_at = time.monotonic()
         try:
             if files.are_used_up():
-                raise PollError(f"out of file descriptors: {files.limit()} are allowed")
+                raise _files_used_up()
             opened = open_or_ask(polled.shard.redis_conn, polled.limits)
+            if isinstance(opened, Opened) and files.is_spare(opened.sock.fileno()):
+                opened.sock.close()  # many were connecting when there was still room
+                raise _files_used_up()
         except PollError as error:
             polled.connecting = False
             if polled.is_dying(error):
@@ -395,3 +398,7 @@ class InfoPoller:
         self.faults.report("poller", error)
         if self._exception_event is not None:
             self._exception_event.set_exception(error)
+
+
+def _files_used_up() -> PollError:
+    return PollError(f"out of file descriptors: {files.limit()} are allowed")

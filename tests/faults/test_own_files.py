@@ -1,0 +1,107 @@
+"""The daemon has fewer file descriptors than shards and clients want."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+import psutil
+
+from tests.faults.own_daemon import OwnDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from tests.wire import listening
+from zinfo.events import EventLog
+from zinfo.files import FileWatch
+from zinfo.stats import Stats
+
+LIMIT = 64
+"""File descriptors that the daemon may have; it takes some thirty for itself."""
+
+SHARDS = 100
+"""Entries of one server, each with a connection of its own."""
+
+REFUSED = f"out of file descriptors: {LIMIT} are allowed"
+"""What a shard says that could have none."""
+
+FEW = 10
+"""So many fit."""
+
+WATCHED = 2.0
+"""Seconds over which CPU time is counted."""
+
+BUSY = 50.0
+"""Per cent of a core; a daemon that spins takes 100."""
+
+
+def entries(server: RealServer, count: int) -> str:
+    return "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(count))
+
+
+def states(daemon: OwnDaemon) -> dict[str, list[dict[str, Any]]]:
+    """Return the shards by state."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    body: Any = daemon.ask("shards").body
+    for shard in body:
+        found.setdefault(shard["state"], []).append(shard)
+    return found
+
+
+def cpu_percent(pid: int) -> float:
+    """Return how much of a core a process takes."""
+    process = psutil.Process(pid)
+    process.cpu_percent()
+    time.sleep(WATCHED)  # what is measured
+    return float(process.cpu_percent())
+
+
+def test_shards_beyond_the_limit_are_refused_and_all_else_goes_on(
+    server: RealServer, promise: Promise
+) -> None:
+    shell = f"ulimit -n {LIMIT}"
+    with OwnDaemon(config_text=entries(server, SHARDS), shell=shell) as daemon:
+        wait_until(lambda: "new" not in states(daemon), what="all shards to be tried")
+        wait_until(lambda: daemon.events("short_of_files"), what="the event")
+        wait_until(
+            lambda: {one["error"] for one in states(daemon)["down"]} == {REFUSED}, what="refusals"
+        )
+        busy = cpu_percent(daemon.pid)
+        begun = time.monotonic()
+        daemon.ask("ping")
+        with listening(daemon.bus, b"z1/hb/") as ear:
+            ear.hear()
+        answered = time.monotonic() - begun
+        found, files = states(daemon), daemon.stats()["files"]
+        up, down = found["up"], found["down"]
+
+        daemon.config_path.write_text(entries(server, FEW))
+        begun = time.monotonic()
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: len(states(daemon).get("up", ())) == FEW, what="few shards, all up")
+        wait_until(lambda: not daemon.stats()["files"]["short"], what="no lack")
+        over = time.monotonic() - begun
+        promise(
+            f"{LIMIT} file descriptors, {SHARDS} shards",
+            f"told; answers; below {BUSY:g} % CPU; recovers",
+            f"{len(up)} up, {len(down)} down, {files['open']} of {files['limit']} open, "
+            f"{busy:.0f} % CPU; ping and subscriber in {answered:.2f} s; over in {over:.1f} s",
+        )
+        assert files["limit"] == LIMIT
+        assert files["short"]
+        assert up
+        assert "short of file descriptors" in daemon.log()
+        assert busy < BUSY
+        assert [event.new for event in daemon.events("short_of_files")] == ["yes", "no"]
+        assert not daemon.stats()["faults"]
+
+
+def test_a_lack_is_told_once_and_its_end_when_there_is_room() -> None:
+    stats, log = Stats(), EventLog()
+    watch = FileWatch(stats, log)
+    for used in (10, 79, 80, 95, 80, 76, 75, 79, 80):
+        watch.look(used, 100)
+    assert [event.new for event in log.since()] == ["yes", "no", "yes"]
+    assert all(event.shard == "" for event in log.since())
+    assert stats.as_map()["files"] == {"open": 80, "limit": 100, "short": True}

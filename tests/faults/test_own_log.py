@@ -1,0 +1,90 @@
+"""The log has nowhere to go: the daemon does not mind, and counts what was lost."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+import psutil
+import pytest
+
+from tests.faults.own_daemon import OwnDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+SIGHUPS = 30
+"""Each is worth a line in the log, but for those that come together."""
+
+BROKEN = "nonsense = 1\n"
+
+
+def noise(daemon: OwnDaemon) -> None:
+    """Have the daemon log a lot, among it a traceback."""
+    daemon.config_path.write_text(BROKEN * 50)
+    for _ in range(SIGHUPS):
+        daemon.signal(signal.SIGHUP)
+        daemon.ask("ping")
+    with daemon.broken("saturation"):
+        wait_until(lambda: daemon.stats()["restarts"].get("saturation"), what="a death")
+
+
+def shard_table(server: RealServer) -> str:
+    return f'[[shards]]\nurl = "{server.url}"\n'
+
+
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_full_disk_stops_nothing_and_the_loss_is_counted(
+    server: RealServer, format_: str, promise: Promise
+) -> None:
+    args = (f"--log-format={format_}",)
+    with OwnDaemon(config_text=shard_table(server), stderr="/dev/full", args=args) as daemon:
+        daemon.wait_polled(1)
+        noise(daemon)
+        lost = daemon.stats()["log"]["lost"]
+        busy = psutil.Process(daemon.pid).cpu_percent(0.5)
+        begun = time.monotonic()
+        code = daemon.terminate()
+        took = time.monotonic() - begun
+        promise(
+            f"the disk of the log is full ({format_})",
+            "goes on, loss counted, exit 0",
+            f"{lost} records lost, {busy:.0f} % CPU after; exit {code} in {took:.2f} s",
+        )
+        assert lost >= 5
+        assert busy < 50
+        assert code == 0
+
+
+def test_a_reader_of_the_log_that_has_stopped_holds_nothing_up(
+    server: RealServer, short_tmp: os.PathLike[str], promise: Promise
+) -> None:
+    pipe = os.path.join(short_tmp, "pipe")  # noqa: PTH118 (a path as text is what a shell wants)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # there, but it does not read
+    try:
+        with OwnDaemon(config_text=shard_table(server), stderr=pipe) as daemon:
+            daemon.wait_polled(1)
+            while not daemon.stats()["log"]["lost"]:
+                noise(daemon)
+            begun = time.monotonic()
+            daemon.ask("ping")
+            took = time.monotonic() - begun
+            lost = daemon.stats()["log"]["lost"]
+            kept = 0
+            while select.select([reader], [], [], 0)[0]:
+                kept += os.read(reader, 1 << 16).count(b"\n")
+            daemon.config_path.write_text(shard_table(server))
+            daemon.signal(signal.SIGHUP)
+            wait_until(lambda: select.select([reader], [], [], 0)[0], what="the log again")
+            said = os.read(reader, 1 << 16)
+            promise(
+                "nobody reads the log's pipe",
+                "goes on, loss counted, logs again",
+                f"{kept} lines kept, {lost} records lost; ping in {took * 1000:.0f} ms",
+            )
+            assert b"configuration read again" in said
+    finally:
+        os.close(reader)
