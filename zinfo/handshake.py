@@ -42,8 +42,8 @@ _POOL_TIES = ("maint", "orig_", "oss_cluster", "event_dispatcher", "driver_info"
 
 RealSocket = socket.socket
 
-_HANDSHAKE = 64 * 1024  # bytes that a server may send beside the first INFO: replies, a greeting
-_REPLIES_BEGIN = frozenset((b"+", b"-", b":", b"$", b"*", b">"))  # RESP's, and a push
+_LITTLE = 64 * 1024  # bytes that any reply may have
+_REPLIES_BEGIN = frozenset((b"+", b"-", b":", b"$"))  # RESP's, of all that is sent here
 _MAX_LENGTH = 32  # bytes of the line that says how long a reply is, at most
 
 
@@ -155,7 +155,7 @@ def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
         if pool is None:
             return dict(client.info())
         connection = _from_pool(pool, limits)
-    _bound(connection, limits.max_reply_bytes + _HANDSHAKE)
+    _bound(connection, limits.max_reply_bytes)
     try:
         connection.connect()
         request, first = _choose_variant(connection, limits)
@@ -167,17 +167,22 @@ def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
 
 
 class _Bounded:
-    """A socket that gives no more than so many bytes: redis-py takes a reply of any size.
+    """A socket that gives no more than a reply may have: redis-py takes one of any size and kind.
+
+    Where more than a little comes, the event loop has its turn in between: gevent's sockets give
+    what is there without one, and redis-py may need a long time to read it.
 
     Args:
-        sock: the socket; all but reading goes to it.
-        most: bytes that may be read.
+        sock: the socket; all but sending and reading goes to it.
+        most: bytes of the longest reply.
     """
 
     def __init__(self, sock: Any, most: int) -> None:
         self.sock = sock
-        self._most = self._left = most
-        self._begins = False
+        self._most = most
+        self._begins = True
+        self._left = 0  # bytes that the present reply may still have
+        self._taken = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
@@ -189,32 +194,44 @@ class _Bounded:
 
     def recv(self, *args: Any) -> bytes:
         """Read as `socket.recv` does."""
+        self._breathe()
         data: bytes = self.sock.recv(*args)
         self._look(data[:_MAX_LENGTH], len(data))
         return data
 
     def recv_into(self, buffer: Any, *args: Any) -> int:
         """Read as `socket.recv_into` does."""
+        self._breathe()
         count: int = self.sock.recv_into(buffer, *args)
         self._look(bytes(buffer[: min(count, _MAX_LENGTH)]), count)
         return count
 
+    def _breathe(self) -> None:
+        if self._taken > _LITTLE:
+            gevent.sleep(0)
+
     def _look(self, head: bytes, count: int) -> None:
-        self._left -= count
-        if self._left < 0:
-            raise PollError("the server sends more than any INFO may have", PROTOCOL)
         if self._begins and count:
             # Not to wait for what may never come: the end of a line, or of a reply.
             self._begins = False
-            if head[:1] not in _REPLIES_BEGIN:
-                raise PollError("the server does not speak the Redis protocol", PROTOCOL)
-            announced = head[1:].partition(b"\r\n")[0]
-            if head[:1] == b"$" and announced.isdigit() and int(announced) > self._most:
-                raise PollError(f"a reply of {int(announced)} bytes, over the bound", PROTOCOL)
+            self._left = self._allowed(head) + _LITTLE
+        self._taken += count
+        self._left -= count
+        if self._left < 0:
+            raise PollError("the server sends more than a reply may have", PROTOCOL)
+
+    def _allowed(self, head: bytes) -> int:
+        if head[:1] not in _REPLIES_BEGIN:
+            raise PollError("the server does not speak the Redis protocol", PROTOCOL)
+        announced = head[1:].partition(b"\r\n")[0]
+        length = int(announced) if head[:1] == b"$" and announced.isdigit() else 0
+        if length > self._most:
+            raise PollError(f"INFO of {length} bytes, over the bound of {self._most}", PROTOCOL)
+        return length
 
 
 def _bound(connection: Any, most: int) -> None:
-    """Have a connection, once it is made, read no more than so many bytes."""
+    """Have a connection, once it is made, read no reply that is longer."""
     if not hasattr(connection, "redis_connect_func"):
         return  # a stand-in for redis-py's Connection: it has no socket
     on_connect = connection.redis_connect_func

@@ -185,7 +185,7 @@ def house(environ: dict[str, str] | None = None, **poll: float) -> Iterator[Hous
         environ: variables for it.
         poll: keys of `[poll]` that are to be other than `POLL`.
     """
-    head = "[poll]\n" + toml({**POLL, **poll})
+    head = "[local]\nenabled = false\n[poll]\n" + toml({**POLL, **poll})
     with RunningDaemon(config_text=head, environ=environ) as daemon:
         yield House(daemon, head)
 

@@ -1,0 +1,119 @@
+"""Names that do not resolve, or take their time; nobody else waits for them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.watched import BACKOFF, INTERVAL, SLACK, TIMEOUT, house
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+# No name server is slow on demand. Python runs this module at its start; the C function that it
+# replaces is what gevent calls in a thread.
+SLOW_NAMES = """
+import _socket
+import pathlib
+import time
+
+_look_up = _socket.getaddrinfo
+
+
+def getaddrinfo(host, *args, **kwargs):
+    if not str(host).endswith(".test"):
+        return _look_up(host, *args, **kwargs)
+    if str(host).startswith("hangs"):
+        time.sleep(60)
+    until = time.monotonic() + float(pathlib.Path(__file__).with_name("seconds").read_text())
+    while time.monotonic() < until:
+        time.sleep(0.01)
+    return _look_up("127.0.0.1", *args, **kwargs)
+
+
+_socket.getaddrinfo = getaddrinfo
+"""
+
+GIVES_UP = 2 * TIMEOUT
+"""Seconds within which a connection, and the first INFO over it, are there or given up."""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Path:
+    """A folder for PYTHONPATH: names under .test resolve after the seconds in its file."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_NAMES)
+    (tmp_path / "seconds").write_text("0")
+    return tmp_path
+
+
+def test_a_name_that_does_not_resolve(server: RealServer, promise: Promise) -> None:
+    with house() as home:
+        begun = time.time()
+        shard = home.watch("unknown", "redis://no-such-host.invalid:6379")
+        down = shard.wait_event("down")
+        took = down["time"] - begun
+        promise(
+            "a name does not resolve",
+            f"down, dns within {GIVES_UP:g} s",
+            f"down, {down['reason']} after {took:.2f} s",
+        )
+        assert (down["old"], down["reason"]) == ("new", "dns")
+        assert took <= GIVES_UP + SLACK
+
+
+def test_a_name_that_resolves_slowly(server: RealServer, slow: Path, promise: Promise) -> None:
+    seconds = 3.0
+    assert seconds > GIVES_UP
+    with house(environ={"PYTHONPATH": str(slow)}) as home:
+        shard = home.watch("slow", f"redis://slow.test:{server.port}")
+        shard.wait_up()
+        shard.wait_polls()
+        (slow / "seconds").write_text(str(seconds))
+        since, killed = home.newest(), time.time()
+        server.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        down = shard.wait_event("down", since)
+        took = down["time"] - killed
+        shard.assert_known("down", shard.facts()["revision"])
+        up = shard.wait_event("up", since)
+        back = up["time"] - killed
+        promise(
+            f"a name takes {seconds:g} s to resolve",
+            f"down, dns within {GIVES_UP:g} s; up when the next try finds it resolved",
+            f"down, {down['reason']} after {took:.2f} s; up after {back:.2f} s",
+        )
+        assert down["reason"] == "dns"
+        assert took <= GIVES_UP + SLACK
+        assert back <= seconds + BACKOFF + INTERVAL + SLACK, "the try joins the lookup under way"
+
+
+def test_names_that_hang_hold_up_nobody_else(
+    server: RealServer, slow: Path, promise: Promise
+) -> None:
+    hanging = 40
+    with house(environ={"PYTHONPATH": str(slow)}) as home:
+        home.watch_all({f"h{n}": f"redis://hangs-{n}.test:6379" for n in range(hanging)})
+        number = home.watch("number", server.url)
+        name = home.watch("name", f"redis://fine.test:{server.port}")
+        for shard in (number, name):
+            shard.wait_up()
+        wait_until(
+            lambda: home.stats()["shards"].get("down") == hanging, 20, "the others to be down"
+        )
+        since, killed = home.newest(), time.time()
+        server.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        cut = [shard.wait_event("polling_error", since) for shard in (number, name)]
+        took = [event["time"] - killed for event in cut]
+        for shard in (number, name):
+            shard.wait_polls()
+        stopped = time.monotonic()
+        home.daemon.terminate()
+        ended = time.monotonic() - stopped
+        promise(
+            f"{hanging} names hang for a minute",
+            f"others connect again within {SLACK:g} s; SIGTERM ends zinfo in 2 s",
+            f"{took[0]:.2f} s by number, {took[1]:.2f} s by name; {ended:.2f} s",
+        )
+        assert max(took) <= SLACK
+        assert ended <= 2 + SLACK

@@ -1,0 +1,113 @@
+"""TLS that cannot be trusted: for another name, by another authority, expired."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.conftest import ServerFactory
+from tests.faults.watched import BACKOFF, INTERVAL, SLACK, TIMEOUT, Watched, house
+from tests.promises import Promise
+from tests.server_kinds import available_kinds
+from tests.servers import RealServer
+from tests.spawning import free_port
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A folder with two authorities, a good certificate and one that has expired."""
+    authority, other = trustme.CA(), trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    other.cert_pem.write_to_path(str(tmp_path / "other-ca.pem"))
+    yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+    for name, certificate in (
+        ("good", authority.issue_cert("localhost")),
+        ("expired", authority.issue_cert("localhost", not_after=yesterday)),
+    ):
+        certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / f"{name}.pem"))
+    return tmp_path
+
+
+def tls_server(server_factory: ServerFactory, folder: Path, name: str) -> tuple[RealServer, str]:
+    """A server with one of the certificates; and its URL."""
+    kinds = [kind for kind in available_kinds() if b"libssl" in kind.binary.read_bytes()]
+    if not kinds:
+        pytest.skip("no server with TLS here; Debian's redis-server has it")
+    port = free_port()
+    options = {
+        "--tls-port": str(port),
+        "--tls-cert-file": str(folder / f"{name}.pem"),
+        "--tls-key-file": str(folder / f"{name}.pem"),
+        "--tls-ca-cert-file": str(folder / "ca.pem"),
+        "--tls-auth-clients": "no",
+    }
+    args = [word for option in options.items() for word in option]
+    return server_factory(kinds[0], args=args), f"rediss://localhost:{port}"
+
+
+def test_certificates_that_cannot_be_trusted(
+    server_factory: ServerFactory, certificates: Path, promise: Promise
+) -> None:
+    good, good_url = tls_server(server_factory, certificates, "good")
+    expired, expired_url = tls_server(server_factory, certificates, "expired")
+    right, wrong = str(certificates / "ca.pem"), str(certificates / "other-ca.pem")
+    bound, back = TIMEOUT + INTERVAL, BACKOFF + INTERVAL
+    with house() as home:
+        begun = time.time()
+        bad = {
+            "by an authority that is not trusted": home.watch("wrong CA", good_url, ca_file=wrong),
+            "for another name": home.watch(
+                "wrong name", good_url.replace("localhost", "127.0.0.1"), ca_file=right
+            ),
+            "that has expired": home.watch("expired", expired_url, ca_file=right),
+        }
+        fine = home.watch("fine", good_url, ca_file=right)
+        for what, shard in bad.items():
+            down = shard.wait_event("down")
+            took = down["time"] - begun
+            promise(
+                f"a shard with a certificate {what}",
+                f"down, tls within {bound:g} s",
+                f"down, {down['reason']} after {took:.2f} s",
+            )
+            assert (down["old"], down["reason"]) == ("new", "tls"), down["message"]
+            assert took <= bound + 2 * SLACK  # the configuration is read four times meanwhile
+        fine.wait_up()
+        fine.wait_polls()
+        # Two are mended: the server has a new certificate, the authority's file another content.
+        renewed = time.time()
+        _use(expired, certificates / "good.pem")
+        _trust(certificates)
+        ups = [_up(bad[what]) - renewed for what in list(bad)[:3:2]]
+        promise(
+            "the certificate is renewed, or the authority trusted",
+            f"up within {back:g} s",
+            f"up after {max(ups):.2f} s",
+        )
+        assert max(ups) <= back + SLACK
+        # A connection that stands outlives its certificate.
+        since = home.newest()
+        _use(expired, certificates / "expired.pem")
+        bad["that has expired"].wait_polls(4)
+        assert bad["that has expired"].types(since) == []
+        assert fine.types() == ["added", "up"]
+
+
+def _use(server: RealServer, file: Path) -> None:
+    words = ("CONFIG", "SET", "tls-cert-file", str(file), "tls-key-file", str(file))
+    assert server.cli(*words) == b"+OK\r\n"
+
+
+def _trust(folder: Path) -> None:
+    both = (folder / "other-ca.pem").read_text() + (folder / "ca.pem").read_text()
+    (folder / "other-ca.pem").write_text(both)
+
+
+def _up(shard: Watched) -> float:
+    wait_until(lambda: shard.state()[0] == "up", 20, f"{shard.id} to be up")
+    return float(shard.wait_event("up")["time"])
