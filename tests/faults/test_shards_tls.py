@@ -53,7 +53,7 @@ def tls_server(server_factory: ServerFactory, folder: Path, name: str) -> tuple[
 def test_certificates_that_cannot_be_trusted(
     server_factory: ServerFactory, certificates: Path, promise: Promise
 ) -> None:
-    good, good_url = tls_server(server_factory, certificates, "good")
+    _, good_url = tls_server(server_factory, certificates, "good")
     expired, expired_url = tls_server(server_factory, certificates, "expired")
     right, wrong = str(certificates / "ca.pem"), str(certificates / "other-ca.pem")
     bound, back = TIMEOUT + INTERVAL, BACKOFF + INTERVAL
