@@ -1,0 +1,134 @@
+"""Mirrors and subscribers that come and go, and a look at whether the mirrors are right."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+import threading
+import time
+from typing import Any
+
+from benchmarks.child import answer
+from zinfo.client import Client, Mirror, Subscriber
+from zinfo.errors import NoAnswerError, ZinfoError
+
+_LONGEST_WAIT = 0.2  # seconds for one update
+_SAMPLE = 50  # shards of a leaving mirror that are compared
+_EXAMPLES = 5  # of what is wrong, told in words
+
+
+class Following:
+    """A subscriber that takes every update, in a thread of its own."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.updates = 0
+        self._over = threading.Event()
+        self._subscriber = Subscriber(endpoint, kinds=["delta", "event", "hb"])
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it."""
+        self._over.set()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        with self._subscriber:
+            while not self._over.is_set():
+                self.updates += self._subscriber.recv(_LONGEST_WAIT) is not None
+
+
+class Consumers:
+    """The consumers of this process."""
+
+    def __init__(self) -> None:
+        self._endpoint = ""
+        self._mirrors: list[Mirror] = []
+        self._following: list[Following] = []
+        self._wrong = 0
+        self._compared = 0
+        self._examples: list[str] = []
+
+    def start(self, endpoint: str, mirrors: int, subscribers: int) -> None:
+        """Connect so many to a daemon."""
+        self._endpoint = endpoint
+        self._mirrors = [Mirror(endpoint) for _ in range(mirrors)]
+        self._following = [Following(endpoint) for _ in range(subscribers)]
+
+    def turn(self) -> None:
+        """One of each kind leaves, and another comes."""
+        if self._mirrors:
+            leaving = self._mirrors.pop(0)
+            with contextlib.suppress(ZinfoError), Client(self._endpoint) as client:
+                held = list(leaving)
+                some = random.sample(held, min(_SAMPLE, len(held)))
+                for entry in client.snapshot(some) if some else ():
+                    self._agrees(leaving, entry)
+            leaving.close()
+            self._mirrors.append(Mirror(self._endpoint))
+        if self._following:
+            self._following.pop(0).close()
+            self._following.append(Following(self._endpoint))
+
+    def check(self, seconds: float) -> dict[str, Any]:
+        """Compare every shard of every mirror with what the daemon has at the same revision.
+
+        Args:
+            seconds: within which all must have been found equal; servers and links being well.
+        """
+        until = time.monotonic() + seconds
+        for number, mirror in enumerate(self._mirrors):
+            try:
+                mirror.wait_ready(max(0.1, until - time.monotonic()))
+            except NoAnswerError as error:
+                self._blame(f"mirror {number} is not current: {error}")
+        with Client(self._endpoint) as client:
+            ids = {shard["id"] for shard in client.shards()}
+            numbered = list(enumerate(self._mirrors))
+            missing = {(number, shard) for number, _ in numbered for shard in ids}
+            while missing and time.monotonic() < until:
+                # A shard that is polled between the two looks has its turn in the next round.
+                for entry in client.snapshot(sorted({shard for _, shard in missing})):
+                    for number, mirror in numbered:
+                        pair = (number, entry["shard"])
+                        if pair in missing and self._agrees(mirror, entry, also_state=True):
+                            missing.discard(pair)
+        for number, shard in sorted(missing)[:_EXAMPLES]:
+            self._blame(f"{shard} of mirror {number} not found equal within {seconds:g} s")
+        for number, mirror in numbered:
+            if set(mirror) != ids:
+                self._blame(f"mirror {number} holds other shards than the daemon")
+        return {
+            "wrong": self._wrong,
+            "compared": self._compared,
+            "examples": self._examples,
+            "updates": sum(one.updates for one in self._following),
+        }
+
+    def _agrees(self, mirror: Mirror, entry: dict[str, Any], *, also_state: bool = False) -> bool:
+        """Compare one shard; where both are at the same revision, all must be the same."""
+        try:
+            view = mirror.view(entry["shard"])
+        except KeyError:
+            return False
+        if not view.fresh or view.revision != entry["revision"]:
+            return False
+        self._compared += 1
+        if view.info != entry["info"]:
+            self._blame(f"{entry['shard']} at revision {view.revision} differs")
+        return not also_state or view.state == entry["state"]
+
+    def _blame(self, problem: str) -> None:
+        self._wrong += 1
+        if len(self._examples) < _EXAMPLES:
+            self._examples.append(problem)
+
+    def run(self) -> None:
+        """Obey until the parent goes."""
+        for line in sys.stdin:
+            answer(line, {"start": self.start, "turn": self.turn, "check": self.check})
+
+
+if __name__ == "__main__":
+    Consumers().run()

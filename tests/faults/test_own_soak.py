@@ -1,0 +1,84 @@
+"""Everything around a daemon breaks, for minutes: nothing adds up, and no Mirror ends wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from benchmarks.soak import judge
+from tests.daemons import ROOT
+from tests.promises import Promise
+from tests.spawning import command_prefix
+
+
+def soak(*words: str, timeout: float) -> tuple[int, dict[str, Any]]:
+    """Run the tool; its exit code and what it found."""
+    done = subprocess.run(
+        [*command_prefix(), sys.executable, "-m", "benchmarks.soak", "--json", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return done.returncode, json.loads(done.stdout or "{}")
+
+
+def measured(found: dict[str, Any]) -> str:
+    first, last = found["first"], found["last"]
+    return (
+        f"{sum(found['faults'].values())} faults; memory {100 * found['growth']:+.1f} %, "
+        f"files {first['files']} -> {last['files']}, "
+        f"greenlets {first['greenlets']} -> {last['greenlets']}, "
+        f"{last['compared']} comparisons, {last['wrong']} wrong"
+    )
+
+
+def test_a_little_soak(promise: Promise) -> None:
+    # In so short a run memory is still growing to its size: nothing can be said of it.
+    words = ("--seconds=6", "--shards=100", "--subscribers=4", "--rate=50", "--growth=50")
+    code, found = soak(*words, "--servers=3", "--interval=1", timeout=110)
+    promise("6 s of faults all around", "level, no Mirror wrong", measured(found))
+    assert code == 0, found["broken"]
+    assert found["last"]["compared"] >= 200
+    assert found["faults"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_minutes_of_soak(promise: Promise) -> None:
+    code, found = soak("--seconds=120", timeout=290)
+    promise(
+        "2 minutes of faults around 1,000 shards",
+        "memory < +5 %, files and greenlets level, no Mirror wrong",
+        measured(found),
+    )
+    assert code == 0, found["broken"]
+
+
+def test_whatever_is_not_level_or_wrong_is_judged_broken() -> None:
+    good: dict[str, Any] = {
+        "memory": 100,
+        "files": 10,
+        "greenlets": 5,
+        "wrong": 0,
+        "compared": 1,
+        "updates": 1,
+        "examples": [],
+        "stats": {"faults": {}},
+    }
+    assert judge(good, {**good, "memory": 104}, {}, 5.0) == []
+    for bad in (
+        {"memory": 105},
+        {"files": 14},
+        {"greenlets": 9},
+        {"wrong": 1},
+        {"compared": 0},
+        {"stats": {"faults": {"bus": 1}}},
+    ):
+        assert len(judge(good, {**good, **bad}, {}, 5.0)) == 1, bad
+    assert len(judge(good, good, {"wrong": 2, "examples": ["x"]}, 5.0)) == 1
