@@ -243,7 +243,7 @@ class Soak:
         found: dict[str, Any] = {
             name: statistics.median(look[name] for look in looks) for name in looks[0]
         }
-        for name in ("wrong", "compared", "updates"):
+        for name in ("wrong", "compared", "updates", "late"):
             found[name] = sum(check[name] for check in checks)
         found["examples"] = [text for check in checks for text in check["examples"]]
         stats = self._client.stats()
@@ -341,6 +341,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"files        {first['files']} -> {last['files']}",
         f"greenlets    {first['greenlets']} -> {last['greenlets']}",
         f"mirrors      {last['compared']} comparisons at the same revision, {last['wrong']} wrong",
+        f"subscribers  {last['updates']} updates, {last['late']} that joined at the second try",
     ]
     if answers:
         told.append(

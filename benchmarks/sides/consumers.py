@@ -22,9 +22,9 @@ class Following:
     """A subscriber that takes every update, in a thread of its own."""
 
     def __init__(self, endpoint: str) -> None:
-        self.updates = 0
+        self.updates = self.tries = 0
+        self._endpoint = endpoint
         self._over = threading.Event()
-        self._subscriber = Subscriber(endpoint, kinds=["delta", "event", "hb"])
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
@@ -34,9 +34,13 @@ class Following:
         self._thread.join()
 
     def _follow(self) -> None:
-        with self._subscriber:
-            while not self._over.is_set():
-                self.updates += self._subscriber.recv(_LONGEST_WAIT) is not None
+        while not self._over.is_set():
+            # After a stop this process has much to catch up on: it may be late itself.
+            with contextlib.suppress(NoAnswerError):
+                self.tries += 1
+                with Subscriber(self._endpoint, kinds=["delta", "event", "hb"]) as subscriber:
+                    while not self._over.is_set():
+                        self.updates += subscriber.recv(_LONGEST_WAIT) is not None
 
 
 class Consumers:
@@ -46,7 +50,7 @@ class Consumers:
         self._endpoint = ""
         self._mirrors: list[Mirror] = []
         self._following: list[Following] = []
-        self._wrong = 0
+        self._wrong = self._late = 0
         self._compared = 0
         self._examples: list[str] = []
 
@@ -68,7 +72,9 @@ class Consumers:
             leaving.close()
             self._mirrors.append(Mirror(self._endpoint))
         if self._following:
-            self._following.pop(0).close()
+            leaver = self._following.pop(0)
+            leaver.close()
+            self._late += max(0, leaver.tries - 1)
             self._following.append(Following(self._endpoint))
 
     def check(self, seconds: float) -> dict[str, Any]:
@@ -104,6 +110,7 @@ class Consumers:
             "compared": self._compared,
             "examples": self._examples,
             "updates": sum(one.updates for one in self._following),
+            "late": self._late + sum(one.tries - 1 for one in self._following if one.tries),
         }
 
     def _agrees(self, mirror: Mirror, entry: dict[str, Any], *, also_state: bool = False) -> bool:
