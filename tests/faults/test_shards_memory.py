@@ -1,0 +1,89 @@
+"""INFO that is large, and other names in it each time: memory stays bounded over many polls."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+
+from tests.faults.peers import INFO, Peer
+from tests.faults.watched import Watched, house
+from tests.promises import Promise
+from tests.wire import listening
+from zinfo.protocol import KIND_DELTA, topic
+
+_WARM = 8
+"""Polls after which all that zinfo keeps between two polls is there."""
+
+
+@pytest.mark.parametrize(
+    ("names", "polls", "most"),
+    [
+        (10_000, 24, 20_000_000),
+        pytest.param(
+            *(1_000_000, 30, 400_000_000), marks=[pytest.mark.slow, pytest.mark.timeout(600)]
+        ),
+    ],
+)
+def test_an_info_with_other_names_each_time_costs_bounded_memory(
+    names: int, polls: int, most: int, promise: Promise
+) -> None:
+    template = (
+        INFO
+        + b"# Errorstats\r\n"
+        + b"".join(b"errorstat_@@@@@@_%07d:count=1\r\n" % n for n in range(names))
+    )
+    count = itertools.count()
+
+    def text() -> bytes:
+        return template.replace(b"@@@@@@", b"%06d" % next(count))
+
+    interval = 0.1 if names < 100_000 else 3.0
+    with (
+        Peer(info=text) as peer,
+        house(
+            min_interval=interval,
+            max_interval=interval,
+            timeout=20.0,
+            connect_timeout=20.0,
+            max_reply_bytes=2 * len(template),
+        ) as home,
+    ):
+        alone = home.memory()
+        shard = home.watch("large", peer.url)
+        with listening(home.daemon.bus, topic(KIND_DELTA, shard.id)) as ear:
+
+            def poll_on(more: int) -> int:
+                """Hear so many polls, and ask now and then; the most memory meanwhile."""
+                peak, last = 0, 0
+                goal = ear.hear(60).header.seq + more
+                while last < goal:  # all that comes is heard: what waits here would be counted
+                    last = ear.hear(60).header.seq
+                    peak = max(peak, home.memory())
+                    if last % 4 == 0:
+                        _ask_for_a_prefix(shard)
+                return peak
+
+            warm = poll_on(_WARM) - alone
+            began = time.monotonic()
+            peak = poll_on(polls) - alone
+            took = time.monotonic() - began
+        promise(
+            f"an INFO of {len(template) / 1e6:.1f} MB with {names:,} new names each time",
+            f"{most / 1e6:g} MB at most, no more after {polls} polls than after {_WARM}",
+            f"{warm / 1e6:.0f} MB, then {peak / 1e6:.0f} MB ({took / polls:.2f} s a poll)",
+        )
+        assert peak <= most
+        assert peak <= 1.25 * warm + 5_000_000
+        assert home.stats()["poll"]["errors"] == 0
+        assert "down" not in shard.types()
+
+
+def _ask_for_a_prefix(shard: Watched) -> None:
+    """Have the INFO parsed; a million names are more than a reply may have, and say so."""
+    keys = ["errorstat_", "role"]
+    reply = shard.house.daemon.ask(
+        "get_infos", shard_ids=[shard.id], keys=keys, prefix_matching=True
+    )
+    assert reply.error is None or reply.error.code == "too_large"
