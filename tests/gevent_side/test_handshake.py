@@ -59,6 +59,7 @@ def test_a_password_comes_from_file_environment_or_url(
     bare = f"redis://127.0.0.1:{server.port}"
     file = tmp_path / "password"
     file.write_text("s3cret\n")
+    file.chmod(0o600)
     monkeypatch.setenv("THE_PASSWORD", "s3cret")
     cases: tuple[tuple[str, dict[str, str]], ...] = (
         (bare, {"password_file": str(file)}),
@@ -89,6 +90,7 @@ def test_a_rotated_password_file_is_read_at_the_next_connect(
     server = server_factory(password="s3cret")
     file = tmp_path / "password"
     file.write_text("old")
+    file.chmod(0o600)
     with watching() as watch:
         shard = add(watch, f"redis://127.0.0.1:{server.port}", password_file=str(file))
         watch.wait_for("down")
