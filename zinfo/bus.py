@@ -153,6 +153,8 @@ class InfoBus:
         self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot
     ) -> None:
         """Publish a new snapshot to those who subscribed it, whole or as a delta."""
+        if not self._interest:
+            return
         wanted = self._shards.get(shard.id)
         if wanted is None:
             wanted = self._shards[shard.id] = ShardInterest(self._interest, shard.id)

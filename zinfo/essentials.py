@@ -7,6 +7,8 @@ whole reply only where it is not there.
 from __future__ import annotations
 
 import math
+import sys
+from functools import lru_cache
 
 from zinfo.info_lookup import find_field
 from zinfo.snapshot import Snapshot
@@ -16,6 +18,7 @@ _NEAR = 160  # bytes that a field may have moved since the last reply
 _LONGEST = 64  # bytes of a line that is looked at closer
 # Fields that seldom change. Their whole lines are remembered, so that one comparison will do.
 _STEADY = (b"run_id", b"role", b"loading")
+_SHORT = 16  # bytes of a value that other servers have, too, so that they can share one copy
 
 
 class Essentials:
@@ -26,14 +29,15 @@ class Essentials:
         ops: instantaneous_ops_per_sec; NaN where the server does not say, or says no number.
     """
 
-    __slots__ = ("_lines", "_ops_at", "loading", "ops", "role", "run_id")
+    __slots__ = ("_lines", "_ops_at", "_places", "loading", "ops", "role", "run_id")
 
     def __init__(self) -> None:
         self.run_id: str | None = None
         self.role: str | None = None
         self.loading: str | None = None
         self.ops = math.nan
-        self._lines: tuple[tuple[bytes, int], ...] = ()
+        self._lines: tuple[bytes, ...] = ()
+        self._places: tuple[int, ...] = ()  # where each was
         self._ops_at = -1
 
     def read(self, snapshot: Snapshot) -> bool:
@@ -48,7 +52,7 @@ class Essentials:
         )
         lines = self._lines
         if lines:
-            for line, at in lines:
+            for line, at in zip(lines, self._places):  # noqa: B905 - strict takes longer than all this
                 if (
                     not raw.startswith(line, at)
                     and raw.find(line, max(at - _NEAR, 0), at + _NEAR) < 0
@@ -56,8 +60,8 @@ class Essentials:
                     break
             else:
                 return False
-        self.run_id, self.role, self.loading = (snapshot.text(name) for name in _STEADY)
-        self._lines = _lines(raw)
+        self.run_id, self.role, self.loading = (_shared(snapshot.text(name)) for name in _STEADY)
+        self._lines, self._places = _lines(raw)
         return True
 
     def _find_ops(self, raw: bytes) -> float:
@@ -72,19 +76,31 @@ class Essentials:
         return _number(raw[at + len(_OPS) : end if end > 0 else at + _LONGEST])
 
 
-def _lines(raw: bytes) -> tuple[tuple[bytes, int], ...]:
+def _lines(raw: bytes) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
     """Return the steady fields' lines and places; nothing where one cannot be pinned down."""
-    lines = []
+    lines, places = [], []
     for name in _STEADY:
         value = find_field(raw, name)
         if value is None:
-            return ()
-        line = b"\n" + name + b":" + value + b"\r\n"
+            return (), ()
+        line = (_line if len(value) > _SHORT else _shared_line)(name, value)
         at = raw.find(line)
         if at < 0:
-            return ()
-        lines.append((line, at))
-    return tuple(lines)
+            return (), ()
+        lines.append(line)
+        places.append(at)
+    return tuple(lines), tuple(places)
+
+
+def _line(name: bytes, value: bytes) -> bytes:
+    return b"\n%b:%b\r\n" % (name, value)
+
+
+_shared_line = lru_cache(maxsize=64)(_line)
+
+
+def _shared(text: str | None) -> str | None:
+    return sys.intern(text) if text is not None and len(text) <= _SHORT else text
 
 
 def _number(text: bytes | str | None) -> float:

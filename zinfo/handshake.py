@@ -42,6 +42,8 @@ _POOL_TIES = ("maint", "orig_", "oss_cluster", "event_dispatcher", "driver_info"
 
 RealSocket = socket.socket
 
+_requests: dict[bytes, bytes] = {}  # one copy of each for all shards: there are few variants
+
 _LITTLE = 64 * 1024  # bytes that any reply may have
 _REPLIES_BEGIN = frozenset((b"+", b"-", b":", b"$"))  # RESP's, of all that is sent here
 _MAX_LENGTH = 32  # bytes of the line that says how long a reply is, at most
@@ -85,6 +87,8 @@ class Limits:
 
     def overridden_by(self, options: ConnectionOptions) -> Limits:
         """Return these limits with a shard's own timeouts, where it has some."""
+        if not options.timeout and not options.connect_timeout:
+            return self
         return Limits(
             timeout=options.timeout or self.timeout,
             connect_timeout=options.connect_timeout or self.connect_timeout,
@@ -335,7 +339,8 @@ def _choose_variant(connection: Any, limits: Limits) -> tuple[bytes, bytes]:
         if isinstance(reply, bytes) and has_fields(reply):
             if len(reply) > limits.max_reply_bytes:
                 raise PollError(f"INFO of {len(reply)} bytes, over the bound", PROTOCOL)
-            return b"".join(packed), reply
+            request = b"".join(packed)
+            return _requests.setdefault(request, request), reply
     if refusal is not None:
         raise refusal
     raise PollError("INFO has no fields", PROTOCOL)
