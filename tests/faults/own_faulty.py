@@ -109,7 +109,7 @@ def _break_all() -> None:
         OwnWatcher(self.publisher).start()
         self.poller.subscribe_snapshots(_callback)
         timer = gevent.get_hub().loop.timer(_LOOK, _LOOK)
-        timer.start(_in_the_loop)
+        timer.start(_in_the_loop, self)
         self.__dict__["own timer"] = timer  # so that it lives
 
     Daemon.start = start_with_more  # type: ignore[method-assign]
@@ -122,7 +122,10 @@ def _callback(_shard: RedisShard, _previous: Snapshot | None, _snapshot: Snapsho
         raise RuntimeError("broken: snapshot callback")
 
 
-def _in_the_loop() -> None:
+def _in_the_loop(daemon: Daemon) -> None:
+    if _is_armed("listener"):
+        for door in daemon._doors:
+            door._server.close()
     if _is_armed("event loop"):
         raise RuntimeError("broken: event loop")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import xmlrpc.client
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gevent
 import pytest
 
 from tests.faults.own_daemon import OwnDaemon
@@ -17,6 +19,11 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from tests.wire import listening
 from zinfo.client import Client, Event, Mirror
+from zinfo.shard import RedisShard
+from zinfo.shard_publisher import ShardPublisher
+from zinfo.stats import Stats
+from zinfo.supervisor import Supervisor
+from zinfo.watchers.static import StaticShardWatcher
 
 QUICK = {
     "ZINFO_BUS_HEARTBEAT": "0.2",
@@ -179,6 +186,60 @@ def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
     )
     assert 1 <= logged <= took + 1
     assert 1 <= events <= took + 1
+
+
+def test_a_door_whose_listener_is_lost_listens_anew(daemon: OwnDaemon, promise: Promise) -> None:
+    with daemon.broken("listener"):
+        daemon.wait_for_fault("XML-RPC door", "listener")
+    begun = time.monotonic()
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):
+            called(daemon)
+            return True
+        return False
+
+    wait_until(answers, what="the door to be open")
+    took = time.monotonic() - begun
+    promise("the XML-RPC door's listener is lost", f"open within {AGAIN:g} s", f"{took:.2f} s")
+    assert took < AGAIN
+
+
+def test_a_shard_that_cannot_be_made_keeps_no_other_from_being_watched() -> None:
+    class Picky(RedisShard):
+        def __init__(self, ident: object, *args: Any, **options: Any) -> None:
+            if ident == "a:1":
+                raise RuntimeError("not this one")
+            super().__init__(ident, *args, **options)
+
+    publisher = ShardPublisher()
+    told: list[tuple[str, str]] = []
+    publisher.subscribe_faults(lambda part, error: told.append((part, str(error))))
+    urls = ["redis://a:1", "redis://b:2"]
+    with StaticShardWatcher(publisher, urls, shard_class=Picky):
+        assert publisher.get_live_shard_ids() == {"b:2"}
+    assert told == [("StaticShardWatcher", "not this one")]
+
+
+def test_a_part_that_somebody_else_kills_runs_again_and_one_that_is_stopped_does_not() -> None:
+    runs: list[gevent.Greenlet[Any, Any]] = []
+    told: list[BaseException] = []
+
+    def part() -> None:
+        greenlet = gevent.getcurrent()
+        assert isinstance(greenlet, gevent.Greenlet)
+        runs.append(greenlet)
+        gevent.sleep(60)  # alive until it is killed
+
+    supervisor = Supervisor(Stats(), report=lambda _name, error: told.append(error))
+    supervisor.spawn("part", part)
+    wait_until(lambda: runs, what="the first run", sleep=gevent.sleep)
+    runs[0].kill(block=False)
+    wait_until(lambda: len(runs) == 2, what="the second run", sleep=gevent.sleep)
+    supervisor.stop()
+    assert len(told) == 1
+    assert isinstance(told[0], gevent.GreenletExit)
+    assert runs[1].dead
 
 
 def test_processes_that_cannot_be_scanned_are_told_once_and_scanned_again(
