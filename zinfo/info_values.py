@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from sys import intern
 from typing import Final, TypeAlias, TypeVar
 
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
@@ -129,7 +128,8 @@ def learn_name(raw: bytes) -> tuple[str, Reader]:
     Returns:
         The name and the function that makes a value of its text.
     """
-    name = intern(read_text(raw))
+    # Not interned: CPython 3.12 would keep it for ever, and a server may send any name.
+    name = read_text(raw)
     reader: Reader = read_value
     if name.startswith(STATS_PREFIXES):
         reader = read_stats
