@@ -373,14 +373,17 @@ class InfoPoller:
         shard = polled.shard
         polled.lost, polled.doubted = None, False
         self.stats.poll.failures[error.reason or error.state.value] += 1
-        self._lifecycle.failed(shard, error)
-        if shard.failures == self._grace:
-            logger.warning("shard %s: %s (%d failures in a row)", shard.id, error, shard.failures)
-        polled.end()
-        self._schedule(
-            polled,
-            polled.backoff(self._backoff_max) if polled.link is None else self._interval(polled),
-        )
+        try:
+            self._lifecycle.failed(shard, error)
+            if shard.failures == self._grace:
+                logger.warning(
+                    "shard %s: %s (%d failures in a row)", shard.id, error, shard.failures
+                )
+            polled.end()
+        finally:  # whatever that raises: without a next poll the shard would be forgotten
+            alive = polled.link is not None
+            delay = self._interval(polled) if alive else polled.backoff(self._backoff_max)
+            self._schedule(polled, delay)
 
     def _log_recovery(self, polled: Polled) -> None:
         if polled.shard.failures >= self._grace:

@@ -23,6 +23,7 @@ import zinfo.poller  # noqa: E402
 import zinfo.supervisor  # noqa: E402
 from zinfo.__main__ import main  # noqa: E402
 from zinfo.daemon import Daemon  # noqa: E402
+from zinfo.lifecycle import Lifecycle  # noqa: E402
 from zinfo.shard import RedisShard  # noqa: E402
 from zinfo.snapshot import Snapshot  # noqa: E402
 from zinfo.watchers.base import ShardWatcher  # noqa: E402
@@ -92,6 +93,7 @@ def _break_all() -> None:
     _break(zinfo.poller, "open_or_ask", "connecting")
     _break(ProcessTable, "scan", "scan")
     _break(Wheel, "take", "timetable")
+    _break(Lifecycle, "failed", "failing")
     _break(Snapshot, "encoded", "memory of a reply", MemoryError)
     store = RedisShard.store
 

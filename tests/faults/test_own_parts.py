@@ -166,6 +166,33 @@ def test_the_poller_outlives_what_it_runs_and_all_shards_are_polled_again(
     assert took < AGAIN
 
 
+def test_a_shard_whose_failure_cannot_be_noted_is_not_forgotten(
+    daemon: OwnDaemon, promise: Promise
+) -> None:
+    with RealServer() as server:
+        wait_until(lambda: server.ident in dict(states(daemon)), what="the server to be found")
+        wait_until(lambda: dict(states(daemon))[server.ident] == "up", what="it to be up")
+        with daemon.broken("failing"):
+            server.kill()
+            daemon.wait_for_fault("poller", "failing")
+            server.start()
+        mended = time.monotonic()
+        before = daemon.stats()["poll"]["connects"]
+        wait_until(lambda: daemon.stats()["poll"]["connects"] > before, what="another connection")
+        wait_until(lambda: dict(states(daemon))[server.ident] == "up", what="it to be up")
+        took = time.monotonic() - mended
+        promise(
+            "noting a shard's failure raises",
+            f"told; polled again within {AGAIN:g} s",
+            f"{took:.2f} s",
+        )
+        assert took < AGAIN
+
+
+def states(daemon: OwnDaemon) -> list[tuple[str, str]]:
+    return [(shard["id"], shard["state"]) for shard in all_shards(daemon)]
+
+
 def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
     daemon: OwnDaemon, promise: Promise
 ) -> None:
