@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,17 @@ def test_parsed_fields_do_as_well() -> None:
     fields = {"role": "master", "instantaneous_ops_per_sec": 4, "run_id": "x"}
     assert essentials.read(Snapshot.from_fields(fields, 1, 0.0, 0.0)) is True
     assert values(essentials) == ("x", "master", None, "4.0")
+
+
+def test_shards_share_what_is_alike_and_a_bounded_number_of_texts() -> None:
+    raw = b"# Server\r\nrun_id:%b\r\nrole:%b\r\nloading:0\r\ninstantaneous_ops_per_sec:1\r\n"
+    first, second = Essentials(), Essentials()
+    first.read(Snapshot(raw % (b"a" * 40, b"master"), 1, 0.0, 0.0))
+    second.read(Snapshot(raw % (b"b" * 40, b"master"), 1, 0.0, 0.0))
+    assert first.role is second.role
+
+    before = sys.getallocatedblocks()
+    for number in range(2000):
+        first.read(Snapshot(raw % (b"c" * 40, b"r%d" % number), number, 0.0, 0.0))
+        assert first.role == f"r{number}"
+    assert sys.getallocatedblocks() - before < 1000

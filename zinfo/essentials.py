@@ -7,7 +7,6 @@ whole reply only where it is not there.
 from __future__ import annotations
 
 import math
-import sys
 from functools import lru_cache
 
 from zinfo.info_lookup import find_field
@@ -99,8 +98,13 @@ def _line(name: bytes, value: bytes) -> bytes:
 _shared_line = lru_cache(maxsize=64)(_line)
 
 
+@lru_cache(maxsize=64)  # bounded, unlike sys.intern: a server may send any text
+def _kept(text: str) -> str:
+    return text
+
+
 def _shared(text: str | None) -> str | None:
-    return sys.intern(text) if text is not None and len(text) <= _SHORT else text
+    return _kept(text) if text is not None and len(text) <= _SHORT else text
 
 
 def _number(text: bytes | str | None) -> float:
