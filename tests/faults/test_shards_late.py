@@ -57,7 +57,7 @@ def faulty_urls() -> Iterator[list[str]]:
 @pytest.mark.parametrize(
     ("healthy", "faulty", "servers", "interval", "seconds"),
     [
-        (100, 10, 1, 0.5, 3),
+        (100, 10, 1, 0.5, 2),
         pytest.param(*(1000, 100, 4, 1.0, 30), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )

@@ -35,7 +35,7 @@ def well(home: House, server: RealServer, ident: str, **options: object) -> tupl
     """Watch a server until it is up; the shard, and the number of the newest event."""
     shard = home.watch(ident, server.url, **options)
     shard.wait_up()
-    shard.wait_polls()
+    shard.wait_polls(1)
     return shard, home.newest()
 
 
@@ -205,7 +205,7 @@ def test_a_user_loses_the_permission_to_run_info(
     assert shard.types(since) == ["down", "up"]
 
 
-@pytest.mark.parametrize("how", ["requirepass", "ACL"])
+@pytest.mark.parametrize("how", ["requirepass", pytest.param("ACL", marks=pytest.mark.slow)])
 def test_the_password_changes_while_connected(
     home: House, server_factory: ServerFactory, tmp_path: Path, promise: Promise, how: str
 ) -> None:
@@ -223,7 +223,7 @@ def test_the_password_changes_while_connected(
         admin.execute_command("ACL", "SETUSER", "default", "resetpass", ">new")
     else:
         admin.config_set("requirepass", "new")
-    shard.wait_polls(4)
+    shard.wait_polls(2)
     assert shard.types(since) == [], "a connection that stands stays good"
     killed = time.time()
     kill_connections(admin)

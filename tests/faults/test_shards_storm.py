@@ -26,7 +26,7 @@ BACKOFF_MAX = 5.0
 @pytest.mark.parametrize(
     ("shards", "servers", "away", "most"),
     [
-        (50, 2, 2.0, 8),
+        (50, 2, 1.0, 8),
         pytest.param(*(500, 4, 15.0, 32), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
