@@ -20,7 +20,7 @@ _LEAST_BACKOFF = 0.1  # seconds before a failed shard is tried again, whatever i
 
 
 class Polled:
-    """One shard under watch; `due` and `deadline` are the timetable's.
+    """One shard under watch; `due`, `deadline` and `watched` are the timetable's.
 
     Args:
         shard: the shard.
@@ -41,12 +41,14 @@ class Polled:
         "reconnected",
         "removed",
         "shard",
+        "watched",
     )
 
     def __init__(self, shard: RedisShard, limits: Limits) -> None:
         self.shard = shard
         self.limits = limits
         self.due = self.deadline = NEVER
+        self.watched = False
         self.essentials = Essentials()
         self.link: Link[Polled] | None = None
         self.connecting = False  # waits for a connecting greenlet, or is in one

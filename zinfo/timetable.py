@@ -23,15 +23,18 @@ _BATCH = 30  # items begun in one callback; then replies and queries have their 
 
 
 class Timed(Protocol):
-    """An item of a timetable; the two times are the timetable's to write.
+    """An item of a timetable; `due`, `deadline` and `watched` are the timetable's to write.
 
     Attributes:
         due: monotonic clock at which it is to be begun; infinity for never.
         deadline: monotonic clock by which it must be done; infinity where it need not.
+        watched: whether a look at the deadline is to come. An item's own time between begin and
+            deadline never shrinks, so that no look can be too late.
     """
 
     due: float
     deadline: float
+    watched: bool
 
 
 T = TypeVar("T", bound=Timed)
@@ -82,6 +85,9 @@ class Timetable(Generic[T]):
     def expect(self, item: T, now: float, timeout: float) -> None:
         """Have `item` found overdue, unless its deadline is set to `NEVER` within `timeout`."""
         item.deadline = deadline = now + timeout
+        if item.watched:  # by far most are done long before: one look serves many of them
+            return
+        item.watched = True
         self._deadlines.add(item, deadline)
         if deadline < self._wake_time:
             self._wake_at(deadline, now)
@@ -116,7 +122,12 @@ class Timetable(Generic[T]):
 
     def _take_what_is_due(self, now: float) -> None:
         for item in self._deadlines.take(now):
-            if item.deadline <= now:
+            deadline = item.deadline
+            if now < deadline < NEVER:  # begun again since
+                self._deadlines.add(item, deadline)
+                continue
+            item.watched = False
+            if deadline <= now:
                 item.deadline = NEVER
                 self._call(self._overdue, item)
         ready = self._ready
