@@ -23,6 +23,8 @@ class Asked:
         request: the one whose reply is awaited; of the present page.
         check: says what is wrong with the body of a reply, or nothing.
         seen: ids of the shards of earlier pages.
+        known: newest revision of each shard that an answer had shown when it was asked. An answer
+            that is long is made while others are; only behind what came before it, it is wrong.
         due: when it was to be asked, seconds of the monotonic clock.
         sent: when that page was asked for.
     """
@@ -31,6 +33,7 @@ class Asked:
     request: Request
     check: Callable[[Any], str]
     seen: set[str] = field(default_factory=set)
+    known: dict[str, int] = field(default_factory=dict)
     due: float = 0.0
     sent: float = 0.0
 
@@ -81,11 +84,13 @@ class Questions:
         if name == "field":
             args["keys"] = [FIELD]
         asked = self._ask(name, "get_infos", args)
+        asked.known = {shard: self._revisions.get(shard, 0)}
         asked.check = lambda body: self._infos(body, asked, only=shard)
         return asked
 
     def _all(self, name: str) -> Asked:
         asked = self._ask(name, "get_infos", {"keys": [FIELD]} if name == "fields" else {})
+        asked.known = dict(self._revisions)
         asked.check = lambda body: self._infos(body, asked)
         return asked
 
@@ -107,9 +112,9 @@ class Questions:
             return f"not the one shard {only}"
         for info in body:
             shard, revision = info["meta"]["shard_identifier"], info["meta"]["revision"]
-            if revision < self._revisions.get(shard, 0):
+            if revision < asked.known.get(shard, 0):
                 return f"{shard} goes back to revision {revision}"
-            self._revisions[shard] = revision
+            self._revisions[shard] = max(revision, self._revisions.get(shard, 0))
             if info["meta"]["info_age"] < 0:
                 return f"{shard} is from the future"
             if asked.name in ("one", "all"):

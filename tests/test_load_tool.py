@@ -133,6 +133,15 @@ def test_a_revision_that_goes_back_is_wrong() -> None:
         assert questions.wrong(questions.next(), reply) == problem
 
 
+def test_a_long_answer_may_be_older_than_one_to_a_later_question() -> None:
+    questions = Questions(["a"], {"field": 1, "fields": 1e-9})
+    quick = questions.next()
+    long = questions._all("fields")
+    for asked, revision in ((quick, 7), (long, 6)):
+        meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
+        assert not questions.wrong(asked, Reply(1, {}, [{"used_memory": 1, "meta": meta}]))
+
+
 def test_a_shard_on_two_pages_is_wrong() -> None:
     questions = Questions(["a", "b"], {"fields": 1})
     asked = questions.next()
