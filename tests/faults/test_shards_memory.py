@@ -16,13 +16,16 @@ from zinfo.protocol import KIND_DELTA, topic
 _WARM = 8
 """Polls after which all that zinfo keeps between two polls is there."""
 
+_PARSED = 100_000
+"""Names up to which these tests have an INFO parsed: more take seconds."""
+
 
 @pytest.mark.parametrize(
     ("names", "polls", "most"),
     [
         (10_000, 10, 20_000_000),
         pytest.param(
-            *(1_000_000, 30, 400_000_000), marks=[pytest.mark.slow, pytest.mark.timeout(600)]
+            *(100_000, 30, 200_000_000), marks=[pytest.mark.slow, pytest.mark.timeout(600)]
         ),
     ],
 )
@@ -39,7 +42,7 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
     def text() -> bytes:
         return template.replace(b"@@@@@@", b"%06d" % next(count))
 
-    interval = 0.1 if names < 100_000 else 3.0
+    interval = 0.1 if names < 100_000 else 1.0
     with (
         Peer(info=text) as peer,
         house(
@@ -62,7 +65,7 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
                     last = ear.hear(60).header.seq
                     peak = max(peak, home.memory())
                     if last % 4 == 0:
-                        _ask_for_a_prefix(shard)
+                        _ask(shard, names)
                 return peak
 
             warm = poll_on(_WARM) - alone
@@ -80,10 +83,11 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
         assert "down" not in shard.types()
 
 
-def _ask_for_a_prefix(shard: Watched) -> None:
-    """Have the INFO parsed; a million names are more than a reply may have, and say so."""
-    keys = ["errorstat_", "role"]
+def _ask(shard: Watched, names: int) -> None:
+    """Have the INFO parsed; where it has too many names for that, only have it read."""
+    many = names > _PARSED
+    keys = ["role"] if many else ["errorstat_", "role"]
     reply = shard.house.daemon.ask(
-        "get_infos", shard_ids=[shard.id], keys=keys, prefix_matching=True
+        "get_infos", shard_ids=[shard.id], keys=keys, prefix_matching=not many
     )
-    assert reply.error is None or reply.error.code == "too_large"
+    assert reply.error is None
