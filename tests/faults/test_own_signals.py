@@ -160,6 +160,7 @@ def test_a_loop_that_was_held_up_is_measured_and_told(promise: Promise) -> None:
             return found
 
         calm = lag(0.0, 0.1)
+        time.sleep(HEARTBEAT / 2)  # it waits for the next by now: that wait is what is measured
         daemon.suspend()
         time.sleep(HELD)  # what is measured
         daemon.resume()
