@@ -14,6 +14,7 @@ GreenSocket: TypeAlias = "zmq.green.Socket[Any]"
 GreenContext: TypeAlias = "zmq.green.Context[GreenSocket]"
 
 _MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's connection
+_HANDSHAKE = 5000  # milliseconds; who has not said what it is by then is let go
 
 
 ZAP_DOMAIN = b"zinfo"  # without a handler that knows it, nobody is let in
@@ -46,6 +47,7 @@ def listen(
     sock.setsockopt(zmq.SNDHWM, hwm)
     sock.setsockopt(zmq.RCVHWM, hwm)
     sock.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME)
+    sock.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE)
     # ZeroMQ's own heartbeats abort slow subscribers; the kernel's find dead peers well enough.
     sock.setsockopt(zmq.TCP_KEEPALIVE, 1)
     sock.setsockopt(zmq.TCP_KEEPALIVE_IDLE, 30)

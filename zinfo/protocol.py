@@ -306,7 +306,8 @@ def decode_request(frames: Message, max_bytes: int = 65536) -> Request:
     problem = _request_problem(value)
     if problem:
         bad = BadRequestError(problem)
-        bad.request_id = value.get("id")
+        if not _content_problem(value.get("id")):  # or no reply could carry it
+            bad.request_id = value.get("id")
         raise bad
     deadline = value.get("deadline")
     return Request(
@@ -338,8 +339,9 @@ def _content_problem(value: object) -> str:
         below: list[object] = []
         for item in level:
             if isinstance(item, dict):
+                below.extend(item)
                 below.extend(item.values())
-            elif isinstance(item, list):
+            elif isinstance(item, (list, tuple)):  # an array that is a key becomes a tuple
                 below.extend(item)
             elif isinstance(item, datetime):  # the one extension that no hook is asked for
                 return "msgpack's timestamps have no meaning here"
