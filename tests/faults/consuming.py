@@ -1,0 +1,194 @@
+"""Consumers in processes of their own, which tests stop; and what a daemon holds for them.
+
+`python -m tests.faults.consuming ENDPOINT KIND`: a Subscriber; each line on its input is answered
+by one line of JSON that tells what came since the last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import zmq
+
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.spawning import command_prefix
+from tests.waiting import wait_until
+from zinfo.client import Gap, Restart, Snapshot, Stale, Subscriber
+from zinfo.protocol import unpack_header
+
+ROOT = Path(__file__).parents[2]
+MIB = 1 << 20
+
+QUICK = {
+    "ZINFO_POLL_MIN_INTERVAL": "0.02",
+    "ZINFO_POLL_MAX_INTERVAL": "0.02",
+    "ZINFO_POLL_INTERVAL_STEP": "0",
+    "ZINFO_POLL_JITTER": "0",
+}
+"""Fifty polls a second."""
+
+
+def resident(daemon: RunningDaemon) -> int:
+    """Bytes of memory that a daemon has."""
+    return int(psutil.Process(daemon.pid).memory_info().rss)
+
+
+def stats(daemon: RunningDaemon) -> Any:
+    """The daemon's counters."""
+    return daemon.ask("stats").body
+
+
+def grow_info(server: RealServer, databases: int) -> int:
+    """Put a key into each database, of which INFO tells; returns the bytes of INFO."""
+    for begin in range(0, databases, 500):
+        pipe = server.client().pipeline(transaction=False)
+        for number in range(begin, min(begin + 500, databases)):
+            pipe.execute_command("SELECT", number)
+            pipe.execute_command("SET", "k", "v")
+        pipe.execute_command("SELECT", 0)
+        pipe.execute()
+    return len(server.info_text())
+
+
+@dataclass
+class Watched:
+    """What a healthy subscriber saw.
+
+    Attributes:
+        seqs: of the messages, in the order in which they came.
+        late: seconds from the header's time to the arrival of each.
+    """
+
+    seqs: list[int] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+
+    @property
+    def lost(self) -> int:
+        """Messages that did not come between the first and the last."""
+        return self.seqs[-1] - self.seqs[0] + 1 - len(self.seqs)
+
+    def latest(self, begin: int = 0) -> float:
+        """The longest delay since the message number `begin`."""
+        return max(self.late[begin:], default=0.0)
+
+
+@contextlib.contextmanager
+def watching(bus: str, topic: bytes) -> Iterator[Watched]:
+    """Follow one topic with a plain SUB socket in a thread."""
+    seen, over = Watched(), threading.Event()
+
+    def run() -> None:
+        with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+            socket.linger = 0
+            socket.rcvhwm = 100_000
+            socket.subscribe(topic)
+            socket.connect(bus)
+            while not over.is_set():
+                if socket.poll(20):
+                    header = unpack_header(socket.recv_multipart()[1])
+                    seen.late.append(time.time() - header.time)
+                    seen.seqs.append(header.seq)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: seen.seqs, what="a first message")
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+class ConsumerProcess:
+    """A Subscriber in a process of its own.
+
+    Args:
+        endpoint: the query endpoint.
+        kind: of the messages that it subscribes to.
+    """
+
+    def __init__(self, endpoint: str, kind: str) -> None:
+        self._process = subprocess.Popen(
+            [*command_prefix(), sys.executable, "-m", "tests.faults.consuming", endpoint, kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+
+    def look(self) -> dict[str, Any]:
+        """What came since the last look."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        said = json.loads(self._process.stdout.readline())
+        assert isinstance(said, dict)
+        return said
+
+    def suspend(self) -> None:
+        """Stop it as it is."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def consumer_process(endpoint: str, kind: str) -> Iterator[ConsumerProcess]:
+    """Run a Subscriber in a process of its own."""
+    process = ConsumerProcess(endpoint, kind)
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def main() -> None:
+    """Follow the bus through small buffers, and tell what came."""
+    with zmq.Context() as context:
+        context.setsockopt(zmq.RCVBUF, 1 << 18)
+        with Subscriber(sys.argv[1], kinds=[sys.argv[2]], context=context) as updates:
+            counts = {"messages": 0, "gaps": 0, "stale": 0, "restarts": 0, "unnoticed": 0}
+            last, gap = 0, True
+            while True:
+                if select.select([sys.stdin], [], [], 0)[0]:
+                    if not sys.stdin.readline():
+                        return
+                    sys.stdout.write(json.dumps({**counts, "last": last}) + "\n")
+                    sys.stdout.flush()
+                    counts = dict.fromkeys(counts, 0)
+                update = updates.recv(0.02)
+                if isinstance(update, Snapshot):
+                    counts["messages"] += 1
+                    counts["unnoticed"] += update.revision != last + 1 and not gap
+                    last, gap = update.revision, False
+                elif isinstance(update, (Gap, Restart)):
+                    counts["gaps" if isinstance(update, Gap) else "restarts"] += 1
+                    gap = True
+                elif isinstance(update, Stale):
+                    counts["stale"] += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""The way between consumers and daemon is cut, slow or half open; the daemon goes, or moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.faults.proxy import Proxy
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.spawning import HOST, free_port
+from tests.waiting import wait_until
+from zinfo.client import Client, Event, Gap, Mirror, Restart, Stale, Subscriber
+from zinfo.errors import NoAnswerError
+
+BEAT = 0.2  # seconds between heartbeats
+SILENCE = 3 * BEAT
+QUICK = {
+    "ZINFO_BUS_HEARTBEAT": str(BEAT),
+    "ZINFO_POLL_MIN_INTERVAL": "0.05",
+    "ZINFO_POLL_MAX_INTERVAL": "0.05",
+    "ZINFO_POLL_INTERVAL_STEP": "0",
+}
+CONVERGENCE = 5.0
+
+
+@dataclass
+class Way:
+    """A daemon behind proxies, and a Mirror on this side of them."""
+
+    server: RealServer
+    daemon: RunningDaemon
+    query: Proxy
+    bus: Proxy
+    mirror: Mirror
+
+    def whole(self) -> bool:
+        return not self.mirror.stale and len(self.mirror) > 0
+
+    def mended(self) -> float:
+        """Wait until the Mirror is whole and moves; returns the seconds that it took."""
+        begun = time.monotonic()
+        wait_until(self.whole, 15, "the mirror to be whole again")
+        took = time.monotonic() - begun
+        revision = self.mirror.revision(self.server.ident)
+        wait_until(
+            lambda: self.whole() and self.mirror.revision(self.server.ident) > revision,
+            what="a newer revision",
+        )
+        return took
+
+
+@pytest.fixture(scope="module")
+def way_for_all() -> Iterator[Way]:
+    """One for the whole module: each test leaves it mended."""
+    with ExitStack() as stack:
+        server = stack.enter_context(RealServer())
+        daemon = stack.enter_context(RunningDaemon([server.url], environ=QUICK))
+        query = stack.enter_context(Proxy(daemon.query))
+        bus = stack.enter_context(Proxy(daemon.bus))
+        daemon.wait_polled(1)
+        mirror = stack.enter_context(Mirror(query.endpoint, bus=bus.endpoint))
+        yield Way(server, daemon, query, bus, mirror)
+
+
+@pytest.fixture
+def way(way_for_all: Way) -> Way:
+    way_for_all.mended()
+    return way_for_all
+
+
+def test_a_cut_bus_is_noticed_and_mended(way: Way, promise: Promise) -> None:
+    joins = way.mirror.counters["joins"]
+    begun = time.monotonic()
+    way.bus.cut()
+    wait_until(lambda: way.mirror.counters["joins"] > joins, what="the fence to come again")
+    noticed = time.monotonic() - begun
+    took = way.mended()
+    promise(
+        "bus connection cut",
+        "the copy is read anew, whole within 5 s",
+        f"noticed after {noticed:.2f} s, whole {took:.2f} s later",
+    )
+    assert noticed + took < CONVERGENCE
+
+
+def test_half_open_connections_make_stale_within_three_heartbeats(
+    way: Way, promise: Promise
+) -> None:
+    begun = time.monotonic()
+    way.query.blackhole()
+    way.bus.blackhole()
+    wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
+    noticed = time.monotonic() - begun
+    assert not way.mirror.view(way.server.ident).fresh
+    assert way.mirror[way.server.ident]["role"] == "master", "what was known stays readable"
+    with (
+        Client(way.query.endpoint, timeout=0.5) as client,
+        pytest.raises(NoAnswerError, match=way.query.endpoint),
+    ):
+        client.ping()
+    assert way.mirror.stale
+    way.query.mend()
+    way.bus.mend()
+    took = way.mended()
+    promise(
+        "connections half open",
+        f"stale within 3 heartbeats ({SILENCE:.1f} s), whole within 5 s of their end",
+        f"stale after {noticed:.2f} s, whole after {took:.2f} s",
+    )
+    assert noticed < SILENCE + 0.5
+    assert took < CONVERGENCE
+
+
+def test_messages_that_come_late_are_not_taken_for_news(way: Way, promise: Promise) -> None:
+    way.bus.delay = 4 * SILENCE
+    begun = time.monotonic()
+    wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
+    noticed = time.monotonic() - begun
+    way.bus.mend()
+    took = way.mended()
+    promise(
+        f"bus delayed by {4 * SILENCE:.1f} s",
+        f"stale within 3 heartbeats ({SILENCE:.1f} s), whole within 5 s of its end",
+        f"stale after {noticed:.2f} s, whole after {took:.2f} s",
+    )
+    assert noticed < SILENCE + 0.5
+    assert took < CONVERGENCE
+
+
+def test_a_client_asks_again_where_its_connection_was_cut(way: Way, promise: Promise) -> None:
+    with Client(way.query.endpoint, timeout=2) as client:
+        client.ping()
+        way.query.cut()
+        begun = time.monotonic()
+        client.ping()
+        promise(
+            "query connection cut",
+            "the next call is answered within its 2 s",
+            f"{time.monotonic() - begun:.2f} s",
+        )
+        way.query.blackhole()
+        with pytest.raises(NoAnswerError):
+            client.ping(timeout=0.3)
+        way.query.mend()
+        client.ping()
+
+
+def test_events_missed_in_a_cut_are_known_and_can_be_read_again(way: Way, promise: Promise) -> None:
+    with Subscriber(way.query.endpoint, bus=way.bus.endpoint, kinds=["event"]) as updates:
+        with Client(way.daemon.query) as direct:
+            first = direct.events().newest
+        seen = {first}
+        way.bus.blackhole()
+        way.server.kill()
+        with Client(way.daemon.query) as direct:
+            wait_until(lambda: direct.events(first).events, what="an event that is missed")
+        way.server.start()
+        told: list[object] = []
+        while not any(isinstance(update, Stale) for update in told):
+            told.append(updates.recv(5))
+        way.bus.mend()
+        while not any(isinstance(update, Gap) for update in told):
+            told.append(updates.recv(5))
+        assert None not in told
+        seen.update(update.number for update in told if isinstance(update, Event))
+        with Client(way.query.endpoint) as client:
+            recent = client.events(max(seen))
+        missed = {event.number for event in recent.events}
+        promise(
+            "events while the bus is half open",
+            "Stale, then Gap; `events` has all that is missing",
+            f"{len(missed)} missed, all of them read again",
+        )
+        assert missed
+        assert not recent.missed
+        assert seen | missed == set(range(first, recent.newest + 1))
+    way.mended()
+
+
+def test_a_daemon_that_is_killed_makes_stale_and_its_successor_is_followed(
+    way: Way, promise: Promise
+) -> None:
+    epoch = way.mirror.epoch
+    begun = time.monotonic()
+    way.daemon.kill()
+    wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
+    noticed = time.monotonic() - begun
+    way.daemon.start()
+    begun = time.monotonic()
+    wait_until(lambda: way.mirror.epoch != epoch and way.whole(), 15, "the new epoch")
+    took = time.monotonic() - begun
+    promise(
+        "daemon killed, started again",
+        f"stale within 3 heartbeats ({SILENCE:.1f} s), whole within 5 s of its start",
+        f"stale after {noticed:.2f} s, whole after {took:.2f} s",
+    )
+    assert noticed < SILENCE + 0.5
+    assert took < CONVERGENCE
+
+
+@pytest.mark.slow
+def test_a_daemon_whose_bus_moved_is_followed_there(server: RealServer, promise: Promise) -> None:
+    """And one whose query endpoint moved is not: nobody could tell the Mirror where."""
+    with RunningDaemon([server.url], environ=QUICK) as daemon, Mirror(daemon.query) as mirror:
+        daemon.wait_polled(1)
+        wait_until(lambda: not mirror.stale and len(mirror), what="the mirror to be whole")
+        query, epoch = daemon.query, mirror.epoch
+        with Subscriber(query, kinds=["delta"]) as updates:
+            daemon.kill()
+            daemon.query, daemon.bus = _elsewhere(), _elsewhere()
+            daemon.start()
+            wait_until(lambda: query in mirror.problem, what="the mirror to tell whom it misses")
+            problem = mirror.problem
+            assert mirror.stale
+            daemon.terminate()
+            daemon.query = query
+            daemon.start()
+            begun = time.monotonic()
+            wait_until(
+                lambda: mirror.epoch != epoch and not mirror.stale and len(mirror), 15, "the move"
+            )
+            took = time.monotonic() - begun
+            told: list[type] = []
+            while Restart not in told:
+                told.append(type(updates.recv(10)))
+            promise(
+                "daemon replaced by one on other ports",
+                "stale and why while no query endpoint answers; the bus is followed, within 5 s",
+                f"{problem!r}; whole after {took:.2f} s",
+            )
+            assert took < CONVERGENCE
+            assert Stale in told
+
+
+def _elsewhere() -> str:
+    return f"tcp://{HOST}:{free_port()}"

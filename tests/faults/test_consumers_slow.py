@@ -1,0 +1,126 @@
+"""Consumers that do not read: others lose nothing, and what is held for them is bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import pytest
+
+from tests.client.mirror_process import mirror_process
+from tests.daemons import RunningDaemon
+from tests.faults.consuming import (
+    MIB,
+    QUICK,
+    consumer_process,
+    grow_info,
+    resident,
+    stats,
+    watching,
+)
+from tests.promises import Promise
+from tests.security.zmtp import RawPeer
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.protocol import Request, encode_request, topic
+
+DATABASES = 5000
+HIGH_WATER_MARK = 20
+
+
+@pytest.fixture(scope="module")
+def big() -> Iterator[RealServer]:
+    """A server whose INFO is long."""
+    with RealServer(args=("--databases", str(DATABASES))) as server:
+        grow_info(server, DATABASES)
+        yield server
+
+
+def test_a_stopped_subscriber_harms_nobody_and_mends_itself(
+    big: RealServer, promise: Promise
+) -> None:
+    size = len(big.info_text())
+    environ = {**QUICK, "ZINFO_BUS_HIGH_WATER_MARK": str(HIGH_WATER_MARK)}
+    with (
+        RunningDaemon([big.url], environ=environ) as daemon,
+        watching(daemon.bus, topic("info")) as healthy,
+        consumer_process(daemon.query, "info") as slow,
+        mirror_process(daemon.query) as mirror,
+    ):
+        wait_until(lambda: slow.look()["messages"], what="the subscriber to follow")
+        wait_until(lambda: not mirror.look()["stale"], what="the mirror to be whole")
+        before, begin = resident(daemon), len(healthy.seqs)
+        slow.suspend()
+        mirror.suspend()
+        wait_until(lambda: len(healthy.seqs) - begin > 110, 30, what="110 polls")
+        most = resident(daemon)
+        sent = (len(healthy.seqs) - begin) * size
+        slow.resume()
+        mirror.resume()
+        resumed = time.monotonic()
+        said = wait_until(lambda: _with_gap(slow.look()), what="the gap to be told")
+        wait_until(lambda: not mirror.look()["stale"], 10, what="the mirror to be whole again")
+        took = time.monotonic() - resumed
+        grown = (most - before) / MIB
+        promise(
+            f"subscriber stopped while {sent / MIB:.0f} MiB are published",
+            "memory within the high-water mark; others lose nothing, within 0.5 s; gap told",
+            f"+{grown:.1f} MiB (mark: {HIGH_WATER_MARK * size / MIB:.1f}); others lost "
+            f"{healthy.lost}, latest {healthy.latest(begin):.3f} s; whole again after {took:.1f} s",
+        )
+        assert sent > 15 * MIB
+        assert grown < HIGH_WATER_MARK * size / MIB + 6
+        assert healthy.lost == 0
+        assert healthy.latest(begin) < 0.5
+        assert said["unnoticed"] == 0
+
+
+def _with_gap(said: dict[str, int]) -> dict[str, int]:
+    return said if said["gaps"] or said["unnoticed"] else {}
+
+
+def test_a_client_that_never_reads_its_replies_is_dropped_for_and_counted(
+    server: RealServer, promise: Promise
+) -> None:
+    request = encode_request(Request("get_infos"))
+    with (
+        RunningDaemon([server.url], environ=QUICK) as daemon,
+        watching(daemon.bus, topic("info")) as healthy,
+        RawPeer(daemon.query, rcvbuf=4096) as greedy,
+    ):
+        before, begin = resident(daemon), len(healthy.seqs)
+
+        def dropped() -> int:
+            return int(stats(daemon)["query"]["dropped"].get("client does not read", 0))
+
+        sent, worst = 0, 0.0
+        while sent < 2400:
+            for _ in range(40):  # fewer than the share of one client, so none is refused
+                greedy.send(b"", *request)
+            sent += 40
+            answered = partial(_answered, daemon, sent)
+            worst = max(worst, _seconds(answered))
+            wait_until(answered, what=f"{sent} requests to be taken")
+        grown = (resident(daemon) - before) / MIB
+        lost = wait_until(dropped, what="replies that were dropped")
+        promise(
+            f"client sends {sent} requests and reads nothing",
+            "1,000 replies held, the others dropped and counted; others served within 0.5 s",
+            f"+{grown:.1f} MiB, {lost} dropped, slowest other answer {worst:.3f} s, "
+            f"bus lost {healthy.lost}, latest {healthy.latest(begin):.3f} s",
+        )
+        assert sent - lost < 1000 + 4 * MIB // 5000  # and what the kernel took
+        assert grown < 25
+        assert healthy.lost == 0
+        assert worst < 0.5
+
+
+def _answered(daemon: RunningDaemon, count: int) -> bool:
+    return int(stats(daemon)["query"]["requests"].get("get_infos", 0)) >= count
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    call()
+    return time.monotonic() - begun

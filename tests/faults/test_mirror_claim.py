@@ -1,0 +1,292 @@
+"""A Mirror is never silently wrong: a real daemon, real servers, and a network that fails.
+
+`tests/client/test_mirror_model.py` claims the same of the logic alone, with far more examples.
+
+After every step: whatever the Mirror calls fresh is what the daemon published at that revision, and
+nothing newer has been there for longer than three heartbeats; or it says stale. When the faults
+end, it is whole and equal within five seconds.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+import zmq
+
+from tests.daemons import RunningDaemon
+from tests.faults.proxy import LossyBus, Proxy
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Mirror
+from zinfo.protocol import parse_topic, topic, unpack, unpack_header
+
+SERVERS = 3
+BEAT = 0.2  # seconds between heartbeats
+SILENCE = 3 * BEAT
+SLACK = 1.0  # seconds that threads of this process may lag on a busy machine
+CONVERGENCE = 5.0
+STEPS = 14
+CONFIG = f"""
+[poll]
+min_interval = 0.04
+max_interval = 0.1
+interval_step = 0.02
+[bus]
+heartbeat = {BEAT}
+"""
+
+
+class Record:
+    """All that a daemon published whole, by a subscriber that nothing happens to."""
+
+    def __init__(self, bus: str) -> None:
+        self.infos: dict[tuple[int, str, int], Any] = {}
+        self.newest: dict[tuple[int, str], list[tuple[int, float]]] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(bus,))
+        self._thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def superseded_at(self, epoch: int, shard: str, revision: int) -> float:
+        """When the first newer revision came; infinite where none has."""
+        came = list(self.newest.get((epoch, shard), ()))
+        return next((when for number, when in came if number > revision), float("inf"))
+
+    def _run(self, bus: str) -> None:
+        with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+            socket.linger = 0
+            socket.rcvhwm = 100_000
+            socket.setsockopt(zmq.RECONNECT_IVL, 10)
+            socket.subscribe(topic("info"))
+            socket.connect(bus)
+            while not self._over.is_set():
+                if socket.poll(20):
+                    name, raw, body = socket.recv_multipart()
+                    header, shard = unpack_header(raw), parse_topic(name)[1]
+                    self.infos[header.epoch, shard, header.seq] = unpack(body)
+                    came = self.newest.setdefault((header.epoch, shard), [])
+                    came.append((header.seq, time.monotonic()))
+
+
+class Play:
+    """Daemon, servers, network and Mirror, and all that can happen to them.
+
+    Args:
+        seed: of the choices.
+        servers: that the daemon watches, now and then fewer of them.
+    """
+
+    def __init__(self, seed: int, servers: list[RealServer]) -> None:
+        self.dice = random.Random(seed)
+        self.servers = servers
+        self.watched = set(range(SERVERS))
+        self.compared = 0
+        self.steps: list[str] = []
+        self.longest_silence = 0.0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Play:
+        enter = self._stack.enter_context
+        try:
+            self.daemon = enter(RunningDaemon(config_text=self.config()))
+            self.record = Record(self.daemon.bus)
+            self._stack.callback(self.record.end)
+            self.lossy = enter(LossyBus(self.daemon.bus))
+            self.bus = enter(Proxy(self.lossy.endpoint))
+            self.query = enter(Proxy(self.daemon.query))
+            self.mirror = enter(Mirror(self.query.endpoint, bus=self.bus.endpoint))
+            wait_until(self.whole, what="the mirror to be whole")
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def config(self) -> str:
+        shards = "".join(f'[[shards]]\nurl = "{self.servers[n].url}"\n' for n in self.watched)
+        return CONFIG + shards
+
+    # --- what happens
+
+    def step(self) -> None:
+        actions = [
+            self.write,
+            self.write,
+            self.lose,
+            self.lose,
+            self.swap,
+            self.cut_bus,
+            self.cut_query,
+            self.delay,
+            self.blackhole,
+            self.mend,
+            self.server_dies,
+            self.reload,
+            self.restart,
+            self.suspend,
+        ]
+        action = self.dice.choice(actions)
+        self.steps.append(action.__name__)
+        action()
+        self.look_for(self.dice.choice([0.05, 0.2, 0.5]))
+
+    def write(self) -> None:
+        server = self.dice.choice(self.servers)
+        if server.running:
+            server.client().set(f"k{self.dice.randrange(99)}", "x" * self.dice.randrange(9999))
+
+    def lose(self) -> None:
+        self.lossy.drop += self.dice.choice([1, 2, 5, 20])
+
+    def swap(self) -> None:
+        self.lossy.swap += self.dice.choice([1, 3])
+
+    def cut_bus(self) -> None:
+        self.bus.cut()
+
+    def cut_query(self) -> None:
+        self.query.cut()
+
+    def delay(self) -> None:
+        self.bus.delay, self.query.delay = self.dice.choice([(0.1, 0), (1.0, 0), (0, 0.3)])
+
+    def blackhole(self) -> None:
+        for proxy in self.dice.sample([self.bus, self.query], self.dice.choice([1, 2])):
+            proxy.blackhole()
+
+    def mend(self) -> None:
+        for way in (self.bus, self.query, self.lossy):
+            way.mend()
+
+    def server_dies(self) -> None:
+        server = self.dice.choice(self.servers)
+        if server.running:
+            server.kill()
+        else:
+            server.start()
+
+    def reload(self) -> None:
+        self.watched ^= {self.dice.randrange(SERVERS)}
+        self.daemon.config_path.write_text(self.config())
+        self.daemon.signal(signal.SIGHUP)
+
+    def restart(self) -> None:
+        self.daemon.kill()
+        self.daemon.start()
+
+    def suspend(self) -> None:
+        self.daemon.suspend()
+        self.look_for(self.dice.choice([0.1, SILENCE + 0.3]))
+        self.daemon.resume()
+
+    # --- what must hold
+
+    def look_for(self, seconds: float) -> None:
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            self.look()
+            time.sleep(0.01)
+
+    def look(self) -> None:
+        for shard in self.mirror:
+            looked, epoch = time.monotonic(), self.mirror.epoch
+            try:
+                view = self.mirror.view(shard)
+            except KeyError:  # it went between the two
+                continue
+            if not view.fresh or epoch is None or epoch != self.mirror.epoch:
+                continue
+            known = self.record.infos.get((epoch, shard, view.revision))
+            if known is not None:
+                assert view.info == known, f"{shard} differs at {view.revision}: {self.steps}"
+                self.compared += 1
+            silence = looked - self.record.superseded_at(epoch, shard, view.revision)
+            self.longest_silence = max(self.longest_silence, silence)
+            assert silence < SILENCE + SLACK, f"{shard} is {silence:.2f} s behind: {self.steps}"
+
+    def whole(self) -> bool:
+        return not self.mirror.stale and set(self.mirror) == self.ids()
+
+    def ids(self) -> set[str]:
+        return {self.servers[number].ident for number in self.watched}
+
+    def recover(self) -> float:
+        """End all faults; returns the seconds until Mirror and daemon are equal."""
+        self.mend()
+        begun = time.monotonic()
+        wait_until(self.whole, 20, f"the mirror to be whole after {self.steps}")
+        took = time.monotonic() - begun
+        wait_until(self.equal, 10, f"the mirror to equal the daemon after {self.steps}")
+        self.look()
+        return took
+
+    def equal(self) -> bool:
+        """Whether states are the same, and INFO where the revision is."""
+        body: Any = self.daemon.ask("snapshot").body
+        assert {entry["shard"] for entry in body} == self.ids()
+        same = 0
+        for entry in body:
+            view = self.mirror.view(entry["shard"])
+            if view.fresh and view.revision == entry["revision"]:
+                assert view.info == entry["info"], self.steps
+                same += view.state == entry["state"]
+        return same == len(body)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[RealServer]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(RealServer()) for _ in range(SERVERS)]
+
+
+@contextmanager
+def all_running(servers: list[RealServer]) -> Iterator[list[RealServer]]:
+    yield servers
+    for server in servers:
+        if not server.running:
+            server.start()
+
+
+def play(servers: list[RealServer], seeds: range, promise: Promise) -> None:
+    recovered, compared, steps, behind = [], 0, 0, 0.0
+    for seed in seeds:
+        with all_running(servers), Play(seed, servers) as one:
+            for _ in range(STEPS):
+                one.step()
+            recovered.append(one.recover())
+            compared += one.compared
+            steps += len(one.steps)
+            behind = max(behind, one.longest_silence)
+    promise(
+        f"{steps} random changes, losses, cuts, delays, restarts",
+        f"fresh is right, and at most {SILENCE:.1f} s behind; whole within {CONVERGENCE:.0f} s",
+        f"{compared} comparisons, all equal, at most {behind:.2f} s behind; whole after "
+        f"{max(recovered):.2f} s at most",
+    )
+    assert compared > 20 * len(seeds)
+    assert max(recovered) < CONVERGENCE
+
+
+def test_a_mirror_is_never_silently_wrong(servers: list[RealServer], promise: Promise) -> None:
+    play(servers, range(1), promise)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_mirror_is_never_silently_wrong_whatever_happens(
+    servers: list[RealServer], promise: Promise
+) -> None:
+    play(servers, range(100, 130), promise)

@@ -1,0 +1,222 @@
+"""Hostile input without end: `python -m tests.security.fuzz --target request --inputs 1000000`.
+
+Guided by coverage where atheris is installed (`pip install atheris`), by plain mutation elsewhere.
+An input that raises anything but zinfo's own errors is printed, and ends the run with exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.security.hostile import BOMBS, body, mutated
+from zinfo.client.mirror_state import MirrorState
+from zinfo.client.reading import open_message, read_delta, read_event, read_heartbeat, read_snapshot
+from zinfo.client.stream_state import StreamState
+from zinfo.config import check_file
+from zinfo.errors import ConfigError, ProtocolError, RequestError
+from zinfo.info import parse
+from zinfo.info_encoding import encode_fields
+from zinfo.protocol import (
+    MAGIC,
+    Request,
+    decode_reply,
+    decode_request,
+    encode_error,
+    pack,
+    parse_topic,
+    quote_name,
+    split_envelope,
+)
+
+HEADER = pack([1, "n", 7, 3, 1.5])
+"""The header of a bus message that makes sense."""
+
+SEEDS = {
+    "topic": [b"z1/info/a%2Fb/", b"z1/hb/n/", b"~fence/4f2a"],
+    "reply": [pack({"id": 1, "ok": True, "epoch": 7}), pack({"ok": False, "error": {"code": "x"}})],
+    "bus": [
+        pack({"set": {"a": 1}, "unset": [], "base": 2}),
+        pack({"interval": 1.0, "shards": 1, "events": 2, "revisions": 3}),
+        pack({"shard": "a", "type": "up", "number": 1, "seq": 3, "time": 1.0}),
+    ],
+    "info": [b"# Server\r\nredis_version:7\r\ndb0:keys=1,expires=0\r\nx:1.5\r\n"],
+    "config": [b'node = "a"\n[poll]\ntimeout = 1.0\n[[shards]]\nurl = "redis://h"\n'],
+}
+_READERS = {
+    "info": read_snapshot,
+    "delta": read_delta,
+    "event": read_event,
+    "hb": read_heartbeat,
+}
+
+
+def check_request(data: bytes) -> None:
+    """A request is read or refused, and either can be answered."""
+    try:
+        found = decode_request([MAGIC, data])
+    except RequestError as error:
+        encode_error(error.request_id, "n", 1, error)
+    else:
+        assert isinstance(found, Request)
+        encode_error(found.id, "n", 1, RequestError("x"))
+
+
+def check_frames(frames: list[bytes]) -> None:
+    """Frames have an envelope and a request, or are refused."""
+    try:
+        envelope, rest = split_envelope([b"peer", *frames])
+    except ProtocolError:
+        assert b"" not in frames
+        return
+    assert [*envelope, *rest] == [b"peer", *frames]
+    try:
+        decode_request(rest)
+    except RequestError as error:
+        encode_error(error.request_id, "n", 1, error)
+
+
+def check_topic(data: bytes) -> None:
+    """A topic is read or refused."""
+    try:
+        _, name = parse_topic(data)
+    except ProtocolError:
+        return
+    quote_name(name)
+
+
+def check_reply(frames: list[bytes]) -> None:
+    """A reply is read or refused, by the decoder and by a Mirror."""
+    with contextlib.suppress(ProtocolError):
+        decode_reply(frames)
+    state = MirrorState("tcp://a:1", rng=random.Random(1))
+    state.tick(1.0)
+    state.on_reply(frames, 1.1)
+
+
+def check_bus(frames: list[bytes]) -> None:
+    """A message of the bus is read or refused, by the readers, a Mirror and a Subscriber."""
+    with contextlib.suppress(ProtocolError):
+        opened = open_message(frames)
+        _READERS.get(opened.kind, read_delta)(opened)
+    for state in (_mirror(), _stream()):
+        before = state.malformed
+        state.on_bus(frames, 2.0)
+        state.tick(2.1)
+        assert state.malformed - before in (0, 1)
+
+
+def check_info(data: bytes) -> None:
+    """INFO is read, whatever it is, and can be sent on."""
+    encode_fields(data, parse(data).layout)
+
+
+def check_config(text: str) -> None:
+    """A configuration is read, or its problems are told."""
+    with tempfile.NamedTemporaryFile("wb", suffix=".toml") as file:
+        file.write(text.encode("utf-8", "surrogatepass"))
+        file.flush()
+        try:
+            check_file(Path(file.name))
+        except ConfigError as error:
+            problems: tuple[str, ...] = error.problems
+        else:
+            return
+    assert problems
+
+
+def _join(state: Any) -> Any:
+    state.tick(1.0)
+    state.link.epoch = 7
+    state.link._join("tcp://a:2", 1.0)
+    fence = state.link._fence
+    state.on_bus([fence, pack([1, "n", 7, 0, 1.0]), b""], 1.1)
+    state.link.actions.clear()
+    return state
+
+
+def _mirror() -> MirrorState:
+    state: MirrorState = _join(MirrorState("tcp://a:1", rng=random.Random(1)))
+    return state
+
+
+def _stream() -> StreamState:
+    kinds = ["info", "delta", "event", "hb"]
+    state: StreamState = _join(StreamState("tcp://a:1", kinds=kinds, rng=random.Random(1)))
+    return state
+
+
+def _bus(data: bytes) -> None:
+    for kind in _READERS:
+        check_bus([f"z1/{kind}/a/".encode(), HEADER, data])
+    check_bus([b"z1/delta/a/", data, b"\x80"])
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "request": check_request,
+    "topic": check_topic,
+    "reply": lambda data: check_reply([MAGIC, data, data]),
+    "bus": _bus,
+    "info": check_info,
+    "config": lambda data: check_config(data.decode("latin-1")),
+}
+"""What can be fed."""
+
+
+def run_plain(target: str, inputs: int, dice: random.Random) -> int:
+    """Feed mutated inputs; returns how many it were. What an input raises ends it."""
+    feed = TARGETS[target]
+    seeds = [*SEEDS.get(target, ()), *BOMBS.values()]
+    for number in range(inputs):
+        if target == "request":
+            data = body(dice)
+        else:
+            data = mutated(dice.choice(seeds[:8] if dice.random() < 0.98 else seeds), dice)
+        try:
+            feed(data)
+        except BaseException:
+            sys.stderr.write(f"input {number} of {target}: {data!r}\n")
+            raise
+    return inputs
+
+
+def _run_guided(atheris: Any, target: str, inputs: int) -> None:
+    atheris.instrument_all()
+    atheris.Setup([sys.argv[0], f"-runs={inputs}", "-max_len=4096"], TARGETS[target])
+    atheris.Fuzz()  # ends the process
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", choices=sorted(TARGETS), default="request")
+    parser.add_argument("--inputs", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--plain", action="store_true", help="without atheris, where there is one")
+    options = parser.parse_args()
+    if not options.plain:
+        try:
+            atheris = importlib.import_module("atheris")
+        except ImportError:
+            sys.stderr.write("no atheris here: plain mutation\n")
+        else:
+            _run_guided(atheris, options.target, options.inputs)
+    seed = random.SystemRandom().getrandbits(32) if options.seed is None else options.seed
+    begun = time.monotonic()
+    done = run_plain(options.target, options.inputs, random.Random(seed))
+    seconds = round(time.monotonic() - begun, 1)
+    report = {"target": options.target, "inputs": done, "seed": seed, "seconds": seconds}
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Ten thousand hostile inputs to what reads the wire: a value, or zinfo's own error."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import msgpack
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.security import fuzz
+from tests.security.hostile import BOMBS, mutated
+from zinfo.errors import RequestError
+from zinfo.protocol import MAGIC, Request, decode_request
+
+
+def inputs(count: int) -> settings:
+    """The same inputs each time, however slow the machine."""
+    return settings(
+        derandomize=True, deadline=None, max_examples=count, suppress_health_check=list(HealthCheck)
+    )
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.floats(),
+    st.text(max_size=8),
+    st.binary(max_size=8),
+    st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=4)),
+    st.integers(0, 2**32 - 1).map(lambda seconds: msgpack.Timestamp(seconds, 0)),
+)
+KEYS = st.one_of(
+    st.sampled_from(["op", "args", "id", "deadline", "ok", "error", "set", "base", "interval"]),
+    st.integers(),
+    st.none(),
+    st.text(max_size=4),
+).filter(lambda key: not isinstance(key, int) or -(2**63) <= key < 2**64)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=10,
+)
+PACKED = VALUES.map(msgpack.packb)
+BROKEN = st.builds(mutated, PACKED, st.randoms(use_true_random=False))
+ANY = st.one_of(PACKED, BROKEN, st.sampled_from(sorted(BOMBS.values())), st.binary(max_size=40))
+FRAMES = st.lists(st.one_of(ANY, st.sampled_from([b"", MAGIC, b"ZI2"])), max_size=5)
+
+
+@given(body=ANY)
+@inputs(1500)
+def test_a_request_is_read_or_refused(body: bytes) -> None:
+    fuzz.TARGETS["request"](body)
+
+
+@given(frames=FRAMES)
+@inputs(600)
+def test_any_frames_have_an_envelope_and_a_request_or_are_refused(frames: list[bytes]) -> None:
+    fuzz.check_frames(frames)
+
+
+@given(
+    raw=st.one_of(
+        st.binary(max_size=40), st.builds(mutated, st.just(b"z1/info/a%2Fb/"), st.randoms())
+    )
+)
+@inputs(600)
+def test_a_topic_is_read_or_refused(raw: bytes) -> None:
+    fuzz.TARGETS["topic"](raw)
+
+
+@given(header=ANY, body=ANY)
+@inputs(500)
+def test_a_reply_is_read_or_refused_by_clients(header: bytes, body: bytes) -> None:
+    fuzz.check_reply([MAGIC, header, body])
+
+
+@given(header=ANY, body=ANY, kind=st.sampled_from(["info", "delta", "event", "hb"]))
+@inputs(400)
+def test_a_bus_message_is_read_or_counted_by_clients(header: bytes, body: bytes, kind: str) -> None:
+    fuzz.check_bus([f"z1/{kind}/a/".encode(), header, body])
+    fuzz.check_bus([f"z1/{kind}/a/".encode(), fuzz.HEADER, body])
+
+
+@given(raw=st.one_of(st.binary(max_size=200), ANY))
+@inputs(400)
+def test_an_info_is_read_whatever_it_is(raw: bytes) -> None:
+    fuzz.TARGETS["info"](raw)
+
+
+@given(
+    text=st.one_of(
+        st.text(max_size=60), st.binary(max_size=60).map(lambda raw: raw.decode("latin-1"))
+    )
+)
+@inputs(200)
+def test_a_configuration_is_read_or_refused(text: str) -> None:
+    fuzz.check_config(text)
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_or_harmless(name: str) -> None:
+    found: Request | RequestError
+    try:
+        found = decode_request([MAGIC, BOMBS[name]])
+    except RequestError as error:
+        found = error
+    harmless = name in ("a nil key", "an array as key", "the same key twice")
+    assert isinstance(found, Request) == harmless, found
+
+
+@pytest.mark.parametrize("target", sorted(fuzz.TARGETS))
+def test_the_nightly_program_finds_nothing_in_a_few_inputs(target: str) -> None:
+    assert fuzz.run_plain(target, 1000, random.Random(7)) == 1000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x82\xa2op\xa4ping\xa2id\xd6\xff\x00\x00\x00\x00",
+        b"\x82\xa2op\xa4ping\xa2id\x81\xd6\xff\x00\x00\x00\x00\x01",
+        b"\x82\xa2op\xa4ping\xa2id\x81\x91\xd6\xff\x00\x00\x00\x00\x01",
+    ],
+    ids=["value", "key", "within a key"],
+)
+def test_an_id_that_no_reply_can_carry_is_refused_and_left_out(body: bytes) -> None:
+    with pytest.raises(RequestError, match="timestamps") as caught:
+        decode_request([MAGIC, body])
+    assert caught.value.request_id is None
+    fuzz.check_request(body)
+
+
+def test_the_nightly_program_can_find_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(data: bytes) -> None:
+        raise LookupError
+
+    target: Callable[[bytes], None] = broken
+    monkeypatch.setitem(fuzz.TARGETS, "request", target)
+    with pytest.raises(LookupError):
+        fuzz.run_plain("request", 10, random.Random(1))
