@@ -414,3 +414,22 @@ def test_a_whole_machine_is_watched_in_a_patched_process(server: RealServer) -> 
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, f"{server.pid} []\n"), done.stderr
+
+
+def test_a_stop_during_the_first_scan_ends_the_wait_for_it() -> None:
+    publisher = ShardPublisher()
+    watcher = LocalShardWatcher(publisher)
+    watcher.make_table = lambda: ProcessTable(hanging)  # type: ignore[method-assign] # a bad moment
+    begun = time.monotonic()
+    starting = gevent.spawn(watcher.start)
+    gevent.sleep(0.05)
+    watcher.stop()
+    starting.join(2)
+    assert starting.ready()
+    assert time.monotonic() - begun < 2
+
+
+def hanging() -> Iterable[psutil.Process]:
+    """List processes, after a while."""
+    time.sleep(1)
+    return []

@@ -97,6 +97,7 @@ class LocalShardWatcher(ShardWatcher):
         """Stop watching and remove the shards that this watcher added."""
         super().stop()  # a scan under way in the pool ends by itself; its table is not used again
         self._started = False
+        self._scanned.set()  # nobody waits for a scan that does not come any more
         self._missed.clear()
         self._taken.clear()
 
