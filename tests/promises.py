@@ -49,12 +49,10 @@ def rows(reports: Iterable[Any]) -> list[list[str]]:
 
 
 def table(lines: list[list[str]]) -> list[str]:
-    """Return the lines of a table."""
-    lines = [["fault", "promise", "measured", ""], *lines]
+    """Return the lines of a table; what was measured, of any length, comes last."""
+    lines = [["", "fault", "promise", "measured"], *([end, *row] for *row, end in lines)]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return [
-        "  ".join(
-            [*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[3]]
-        )
+        "  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[3]])
         for line in lines
     ]

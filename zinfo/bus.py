@@ -13,6 +13,7 @@ from collections.abc import Callable
 import gevent
 import zmq
 
+from zinfo.breath import Breath
 from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen, reachable
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
@@ -246,7 +247,9 @@ class InfoBus:
 
     def run_subscriptions(self) -> None:
         """Read subscriptions for ever; to be run in a greenlet."""
+        breath = Breath()
         while True:
+            breath.take()  # while subscriptions wait already, reading them never yields
             socket = self._socket
             try:
                 frames = socket.recv_multipart(copy=False)

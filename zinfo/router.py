@@ -37,7 +37,8 @@ from zinfo.stats import Stats
 
 logger = logging.getLogger(__name__)
 
-_HWM = 1000  # replies held for a client that does not read; more are dropped and counted
+# Replies held for a client that does not read; more are dropped and counted. Each may be large.
+_HWM = 100
 _MAX_RUNNING = 1000  # requests under way; more get `busy`
 _SHARE = 50  # of those for one peer: it cannot take the places of all others
 

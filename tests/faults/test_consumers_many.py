@@ -66,9 +66,6 @@ def taken(daemon: RunningDaemon, count: int) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.xfail(
-    reason="InfoBus.run_subscriptions takes no breath: while subscriptions wait, nothing else runs"
-)
 @pytest.mark.parametrize("count", [200_000, 1_000_000])
 def test_a_subscriber_of_very_many_topics_is_held_to_a_bound_and_delays_nobody(
     server: RealServer, promise: Promise, count: int
