@@ -53,6 +53,6 @@ def table(lines: list[list[str]]) -> list[str]:
     lines = [["", "fault", "promise", "measured"], *([end, *row] for *row, end in lines)]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return [
-        "  ".join([*(text.ljust(width) for text, width in zip(line, widths, strict=False)), line[3]])
+        "  ".join([*(line[column].ljust(widths[column]) for column in range(3)), line[3]])
         for line in lines
     ]
