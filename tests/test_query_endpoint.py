@@ -223,10 +223,10 @@ def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
         server.suspend()
         try:
             with dealer(daemon) as sock:
-                request = Request("get_infos", {"refresh": True}, "me", deadline=0.3)
+                request = Request("get_infos", {"refresh": True}, "me", deadline=2.0)
                 begun = time.monotonic()
                 reply = decode_reply(exchange(sock, [b"", *encode_request(request)])[1:])
-                assert 0.2 < time.monotonic() - begun < 2
+                assert 1.5 < time.monotonic() - begun < 3
         finally:
             server.resume()
     # What is known is worth more than nothing, and its age says what it is.

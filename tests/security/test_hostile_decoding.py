@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.security import fuzz
 from tests.security.hostile import BOMBS, mutated
 from zinfo.errors import RequestError
@@ -19,7 +20,10 @@ from zinfo.protocol import MAGIC, Request, decode_request
 def inputs(count: int) -> settings:
     """The same inputs each time, however slow the machine."""
     return settings(
-        derandomize=True, deadline=None, max_examples=count, suppress_health_check=list(HealthCheck)
+        derandomize=True,
+        deadline=None,
+        max_examples=examples(count),
+        suppress_health_check=list(HealthCheck),
     )
 
 
