@@ -211,8 +211,8 @@ def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
         "each counted; one a second told",
         f"{faults} in {took:.1f} s: {logged} logged, {events} events",
     )
-    assert 1 <= logged <= took + 1
-    assert 1 <= events <= took + 1
+    assert 1 <= logged <= took + 2  # some came between two looks
+    assert 1 <= events <= took + 2
 
 
 def test_a_door_whose_listener_is_lost_listens_anew(daemon: OwnDaemon, promise: Promise) -> None:
@@ -294,7 +294,7 @@ def test_whoever_listens_reads_a_fault_well(daemon: OwnDaemon, promise: Promise)
     told: list[Event] = []
 
     def hear(_shard: str, change: object) -> None:
-        if isinstance(change, Event) and change.type == "fault":
+        if isinstance(change, Event) and change.reason == "saturation":
             told.append(change)
 
     with Mirror(daemon.query, on_change=hear) as mirror:

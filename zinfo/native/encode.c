@@ -210,7 +210,9 @@ flush(Buffer *buffer, PyObject *parts)
 static int
 hand_back(PyObject *parts, Py_ssize_t number, Span value)
 {
-    PyObject *part = Py_BuildValue("(ny#)", number, value.start, value.end - value.start);
+    /* Not "y#": what that means differs between the Pythons that one build of the stable ABI serves. */
+    PyObject *text = PyBytes_FromStringAndSize(value.start, value.end - value.start);
+    PyObject *part = text == NULL ? NULL : Py_BuildValue("(nN)", number, text);
     int done;
 
     if (part == NULL) {
