@@ -260,7 +260,7 @@ class Soak:
         while time.monotonic() < until:
             if self._client.stats()["shards"] == {"up": self._given.shards}:
                 return
-            time.sleep(0.2)
+            time.sleep(0.2)  # between two looks, each of which is a question to the daemon
         raise SideError(f"not all shards are up: {self._client.stats()['shards']}")
 
     def _tell(self) -> None:

@@ -6,21 +6,13 @@ JSON: `{"stale": bool, "epoch": int, "counters": {...}, "shards": {id: [revision
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
 
-from tests.spawning import command_prefix
+from tests.client.other_process import OtherProcess, other_process
 from zinfo.client import Mirror
-
-ROOT = Path(__file__).parents[2]
 
 
 def digest(info: object) -> str:
@@ -46,54 +38,9 @@ def main() -> None:
             sys.stdout.flush()
 
 
-class MirrorProcess:
-    """The process, from outside.
-
-    Args:
-        endpoint: query endpoint of the daemon that it mirrors.
-    """
-
-    def __init__(self, endpoint: str) -> None:
-        self._process = subprocess.Popen(
-            [*command_prefix(), sys.executable, "-m", "tests.client.mirror_process", endpoint],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-
-    def look(self) -> dict[str, Any]:
-        """What it holds."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        said = json.loads(self._process.stdout.readline())
-        assert isinstance(said, dict)
-        return said
-
-    def suspend(self) -> None:
-        """Stop it as it is."""
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def end(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.communicate()
-
-
-@contextlib.contextmanager
-def mirror_process(endpoint: str) -> Iterator[MirrorProcess]:
+def mirror_process(endpoint: str) -> AbstractContextManager[OtherProcess]:
     """Run a process that mirrors the daemon at this query endpoint."""
-    process = MirrorProcess(endpoint)
-    try:
-        yield process
-    finally:
-        process.end()
+    return other_process("tests.client.mirror_process", endpoint)
 
 
 if __name__ == "__main__":

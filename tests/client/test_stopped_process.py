@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.client.mirror_process import MirrorProcess, digest, mirror_process
+from tests.client.mirror_process import digest, mirror_process
+from tests.client.other_process import OtherProcess
 from tests.client.wire_peer import WirePeer
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
@@ -91,7 +92,7 @@ def test_against_a_real_daemon_it_is_equal_again() -> None:
         wait_until(lambda: same_revision(mirror, daemon), what="the mirror to be whole again")
 
 
-def same_revision(mirror: MirrorProcess, daemon: RunningDaemon) -> bool:
+def same_revision(mirror: OtherProcess, daemon: RunningDaemon) -> bool:
     """Compare at the moments when both have the same revision; False where there was none."""
     body: Any = daemon.ask("snapshot").body
     said = mirror.look()

@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import psutil
 import zmq
 
+from tests.client.other_process import OtherProcess, other_process
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
-from tests.spawning import command_prefix
 from tests.waiting import wait_until
 from zinfo.client import Gap, Restart, Snapshot, Stale, Subscriber
 from zinfo.protocol import unpack_header
 
-ROOT = Path(__file__).parents[2]
 MIB = 1 << 20
 
 QUICK = {
@@ -113,55 +108,14 @@ def watching(bus: str, topic: bytes) -> Iterator[Watched]:
         thread.join()
 
 
-class ConsumerProcess:
-    """A Subscriber in a process of its own.
+def consumer_process(endpoint: str, kind: str) -> contextlib.AbstractContextManager[OtherProcess]:
+    """Run a Subscriber in a process of its own.
 
     Args:
         endpoint: the query endpoint.
         kind: of the messages that it subscribes to.
     """
-
-    def __init__(self, endpoint: str, kind: str) -> None:
-        self._process = subprocess.Popen(
-            [*command_prefix(), sys.executable, "-m", "tests.faults.consuming", endpoint, kind],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-
-    def look(self) -> dict[str, Any]:
-        """What came since the last look."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        said = json.loads(self._process.stdout.readline())
-        assert isinstance(said, dict)
-        return said
-
-    def suspend(self) -> None:
-        """Stop it as it is."""
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        os.kill(self._process.pid, signal.SIGCONT)
-
-    def end(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.communicate()
-
-
-@contextlib.contextmanager
-def consumer_process(endpoint: str, kind: str) -> Iterator[ConsumerProcess]:
-    """Run a Subscriber in a process of its own."""
-    process = ConsumerProcess(endpoint, kind)
-    try:
-        yield process
-    finally:
-        process.end()
+    return other_process("tests.faults.consuming", endpoint, kind)
 
 
 def main() -> None:

@@ -71,5 +71,6 @@ class OwnDaemon(RunningDaemon):
     @override
     def _command(self) -> list[str]:
         command = super()._command()
-        command[command.index("zinfo")] = "tests.faults.own_faulty"
+        at = command.index("zinfo")
+        command[at : at + 1] = ["gevent.monkey", "--module", "tests.faults.own_faulty"]
         return [*self._shell, *command]

@@ -1,34 +1,30 @@
 """`zinfo` with faults that are there as long as a file of their name is in the folder $ZI_FAULTS.
 
 A supervised part dies while there is a file of its name. What else can be broken stands in
-`_break_all`.
+`_break_all`. To be run by `python -m gevent.monkey --module`, which patches before all else.
 """
 
 from __future__ import annotations
 
-from gevent import monkey
+import os
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
 
-monkey.patch_all()
+import gevent
 
-import os  # noqa: E402 (gevent patches first)
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from functools import wraps  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-import gevent  # noqa: E402
-
-import zinfo.poller  # noqa: E402
-import zinfo.supervisor  # noqa: E402
-from zinfo.__main__ import main  # noqa: E402
-from zinfo.daemon import Daemon  # noqa: E402
-from zinfo.lifecycle import Lifecycle  # noqa: E402
-from zinfo.shard import RedisShard  # noqa: E402
-from zinfo.snapshot import Snapshot  # noqa: E402
-from zinfo.watchers.base import ShardWatcher  # noqa: E402
-from zinfo.watchers.process_table import ProcessTable  # noqa: E402
-from zinfo.wheel import Wheel  # noqa: E402
+import zinfo.poller
+import zinfo.supervisor
+from zinfo.__main__ import main
+from zinfo.daemon import Daemon
+from zinfo.lifecycle import Lifecycle
+from zinfo.shard import RedisShard
+from zinfo.snapshot import Snapshot
+from zinfo.watchers.base import ShardWatcher
+from zinfo.watchers.process_table import ProcessTable
+from zinfo.wheel import Wheel
 
 _FOLDER = Path(os.environ["ZI_FAULTS"])
 _LOOK = 0.02  # seconds between two looks at whether a part shall die

@@ -82,14 +82,23 @@ class Record:
             socket.rcvhwm = 100_000
             socket.setsockopt(zmq.RECONNECT_IVL, 10)
             socket.subscribe(topic("info"))
+            socket.subscribe(topic("event"))
             socket.connect(bus)
             while not self._over.is_set():
                 if socket.poll(20):
-                    name, raw, body = socket.recv_multipart()
-                    header, shard = unpack_header(raw), parse_topic(name)[1]
-                    self.infos[header.epoch, shard, header.seq] = unpack(body)
-                    came = self.newest.setdefault((header.epoch, shard), [])
-                    came.append((header.seq, time.monotonic()))
+                    self._take(*socket.recv_multipart())
+
+    def _take(self, name: bytes, raw: bytes, body: bytes) -> None:
+        header, (kind, shard) = unpack_header(raw), parse_topic(name)
+        if kind == "info":
+            self.infos[header.epoch, shard, header.seq] = unpack(body)
+            came = self.newest.setdefault((header.epoch, shard), [])
+            came.append((header.seq, time.monotonic()))
+        else:
+            event: Any = unpack(body)
+            if event["type"] == "removed":
+                # One that comes back has revision 0 until it answers: what was before is not newer.
+                self.newest.pop((header.epoch, shard), None)
 
 
 class Play:

@@ -159,7 +159,7 @@ def _happen(home: House, shards: list[Watched], bad: list[Peer]) -> Tale:
         for shard in shards:
             tale.stories[shard.id].known.append(shard.info("run_id"))
             tale.stories[shard.id].error = shard.facts()["error"]
-        time.sleep(0.5)
+        time.sleep(0.5)  # by which the age of what is known must have grown
     since, turned = home.newest(), time.time()
     for peer in bad:
         peer.bad = False

@@ -77,7 +77,7 @@ def test_healthy_shards_are_polled_on_time_among_faulty_ones(
         before, since, began = home.stats()["poll"], home.newest(), time.monotonic()
         revisions = {facts["id"]: facts["revision"] for facts in home.all_facts()}
         while time.monotonic() < began + seconds:
-            time.sleep(0.1)
+            time.sleep(0.1)  # what comes about in this time is what is measured
         after, took = home.stats()["poll"], time.monotonic() - began
         facts = {facts["id"]: facts for facts in home.all_facts()}
         fewest = min(facts[ident]["revision"] - revisions[ident] for ident in good)

@@ -26,7 +26,7 @@ def getaddrinfo(host, *args, **kwargs):
     if not str(host).endswith(".test"):
         return _look_up(host, *args, **kwargs)
     if str(host).startswith("hangs"):
-        time.sleep(60)
+        time.sleep(60)  # the fault itself: a name server that does not answer
     until = time.monotonic() + float(pathlib.Path(__file__).with_name("seconds").read_text())
     while time.monotonic() < until:
         time.sleep(0.01)

@@ -24,7 +24,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def look_up(host: str, *_how: object) -> Any:
         names.append(host)
-        sleep(0.1)
+        sleep(0.1)  # a name server that takes a while
         if "x" in host:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
         return ANSWER

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -417,19 +418,23 @@ def test_a_whole_machine_is_watched_in_a_patched_process(server: RealServer) -> 
 
 
 def test_a_stop_during_the_first_scan_ends_the_wait_for_it() -> None:
-    publisher = ShardPublisher()
-    watcher = LocalShardWatcher(publisher)
-    watcher.make_table = lambda: ProcessTable(hanging)  # type: ignore[method-assign] # a bad moment
-    begun = time.monotonic()
+    begun, let_go = threading.Event(), threading.Event()
+
+    def hanging() -> Iterable[psutil.Process]:
+        begun.set()
+        let_go.wait(10)
+        return []
+
+    class Hanging(LocalShardWatcher):
+        def make_table(self) -> ProcessTable:
+            return ProcessTable(hanging)
+
+    watcher = Hanging(ShardPublisher())
     starting = gevent.spawn(watcher.start)
-    gevent.sleep(0.05)
-    watcher.stop()
-    starting.join(2)
-    assert starting.ready()
-    assert time.monotonic() - begun < 2
-
-
-def hanging() -> Iterable[psutil.Process]:
-    """List processes, after a while."""
-    time.sleep(1)
-    return []
+    try:
+        wait_until(begun.is_set, what="the scan to begin", sleep=gevent.sleep)
+        watcher.stop()
+        starting.join(2)
+        assert starting.ready()
+    finally:
+        let_go.set()
