@@ -20,6 +20,7 @@ from gevent import monkey
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.failures import PROTOCOL, TLS, PollError, chain, from_exception
@@ -173,8 +174,8 @@ def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
 class _Bounded:
     """A socket that gives no more than a reply may have: redis-py takes one of any size and kind.
 
-    Where more than a little comes, the event loop has its turn in between: gevent's sockets give
-    what is there without one, and redis-py may need a long time to read it.
+    The event loop has its turns in between: gevent's sockets give what is there without one, and
+    redis-py may need a long time to read it.
 
     Args:
         sock: the socket; all but sending and reading goes to it.
@@ -186,7 +187,7 @@ class _Bounded:
         self._most = most
         self._begins = True
         self._left = 0  # bytes that the present reply may still have
-        self._taken = 0
+        self._breath = Breath()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
@@ -198,28 +199,23 @@ class _Bounded:
 
     def recv(self, *args: Any) -> bytes:
         """Read as `socket.recv` does."""
-        self._breathe()
+        self._breath.take()
         data: bytes = self.sock.recv(*args)
         self._look(data[:_MAX_LENGTH], len(data))
         return data
 
     def recv_into(self, buffer: Any, *args: Any) -> int:
         """Read as `socket.recv_into` does."""
-        self._breathe()
+        self._breath.take()
         count: int = self.sock.recv_into(buffer, *args)
         self._look(bytes(buffer[: min(count, _MAX_LENGTH)]), count)
         return count
-
-    def _breathe(self) -> None:
-        if self._taken > _LITTLE:
-            gevent.sleep(0)
 
     def _look(self, head: bytes, count: int) -> None:
         if self._begins and count:
             # Not to wait for what may never come: the end of a line, or of a reply.
             self._begins = False
             self._left = self._allowed(head) + _LITTLE
-        self._taken += count
         self._left -= count
         if self._left < 0:
             raise PollError("the server sends more than a reply may have", PROTOCOL)

@@ -79,8 +79,10 @@ class Rights:
             fact for fact, names in _TOLD_BY.items() if any(map(self.withholds, names))
         )
 
-    def without_facts(self, values: Mapping[str, object]) -> dict[str, object]:
+    def without_facts(self, values: dict[str, object]) -> dict[str, object]:
         """Return what is told of a shard, less the facts that are withheld."""
+        if not self.withheld:
+            return values
         hidden = self.withheld_facts()
         return {name: None if name in hidden else value for name, value in values.items()}
 
