@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.servers import RealServer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
-from zinfo.handshake import Limits
+from zinfo.handshake import Limits, _Bounded
 from zinfo.info import parse
 
 
@@ -279,3 +280,29 @@ def _has_peer(sock: Any) -> bool:
     except OSError:
         return False
     return True
+
+
+class Endless:
+    """A socket on which there is always more, and reading it takes a while."""
+
+    def recv(self, *_args: object) -> bytes:
+        """Return the next part of a long reply."""
+        until = time.monotonic() + 0.003
+        while time.monotonic() < until:
+            pass
+        return b"$9000000\r\n"
+
+
+def test_a_long_reply_leaves_the_event_loop_its_turns() -> None:
+    loop: Any = gevent.get_hub().loop
+    turns: list[int] = []
+    watcher = loop.idle(priority=loop.MAXPRI)
+    watcher.start(turns.append, 1)
+    try:
+        sock = _Bounded(Endless(), 10_000_000)
+        for _ in range(10):
+            sock.recv(4096)
+    finally:
+        watcher.stop()
+        watcher.close()
+    assert len(turns) >= 8
