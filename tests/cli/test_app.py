@@ -68,6 +68,7 @@ def test_every_option_of_every_command_has_a_help(name: str) -> None:
     assert command.name == name
     options = [one for one in command.params if isinstance(one, click.Option)]
     assert [one.name for one in options if not one.help] == []
+    assert "\\b" not in invoke(name, "--help").stdout  # click's mark, where it is no mark
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], []])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from zinfo.cli.app import examples
+from zinfo.cli.app import examples, verbatim
 from zinfo.curve import PUBLIC_SUFFIX, make_key_files
 from zinfo.errors import ConfigError
 
@@ -15,7 +15,14 @@ CLIENTS = "clients"
 
 
 @click.command(
-    epilog=examples(
+    epilog=verbatim(
+        "In the daemon's configuration",
+        "[security]",
+        'server_key = "keys/server.key_secret"',
+        'client_keys = "keys/clients"',
+    )
+    + "\n\n"
+    + examples(
         "zinfo keygen keys                  the daemon's pair, in a new directory",
         "zinfo keygen keys dashboard cron   pairs for two clients, in the same",
     )
@@ -23,15 +30,10 @@ CLIENTS = "clients"
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("clients", metavar="[CLIENT]...", nargs=-1)
 def keygen(directory: Path, clients: tuple[str, ...]) -> None:
-    r"""Make keys in DIR: the daemon's, or those of the CLIENTs that are named.
+    """Make keys in DIR: the daemon's, or those of the CLIENTs that are named.
 
     A pair is two files of mode 0600. server.key_secret and the directory clients/ with the public
-    keys of those that are let in stay with the daemon:
-
-    \b
-      [security]
-      server_key = "keys/server.key_secret"
-      client_keys = "keys/clients"
+    keys of those that are let in stay with the daemon.
 
     A client gets server.key and its own NAME.key_secret, over a way that nobody else can read. To
     let a client in, have its NAME.key in clients/; to shut it out, remove it there. Both count from
