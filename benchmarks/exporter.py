@@ -29,6 +29,7 @@ class Exporter:
     """
 
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
+        self.url = f"http://{HOST}:{port}"  #: where it listens
         self._connection = http.client.HTTPConnection(HOST, port, timeout=10)
         self._process = psutil.Process(process.pid)
 

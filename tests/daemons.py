@@ -67,6 +67,7 @@ class RunningDaemon:
         shards: Their URLs.
         local: Watch the servers of this machine.
         xmlrpc: Open the XML-RPC door, too.
+        http: Open the HTTP door, too.
         config_text: A configuration file's text; it stays in `config_path`, which may be rewritten.
         environ: Variables on top of this process's own.
         args: More options of `zinfo serve`.
@@ -79,6 +80,7 @@ class RunningDaemon:
         *,
         local: bool = False,
         xmlrpc: bool = False,
+        http: bool = False,
         config_text: str | None = None,
         environ: Mapping[str, str] | None = None,
         args: Sequence[str] = (),
@@ -89,6 +91,8 @@ class RunningDaemon:
         self.bus = ""  #: The bus; likewise.
         self.xmlrpc = ""  #: URL of the XML-RPC door; empty where it is closed.
         self._wants_xmlrpc = xmlrpc
+        self.http = ""  #: URL of the HTTP door, likewise.
+        self._wants_http = http
         self._options = [
             *(f"--shard={url}" for url in shards),
             *(["--local"] if local else []),
@@ -246,12 +250,16 @@ class RunningDaemon:
         self.bus = f"tcp://{HOST}:{free_port()}"
         if self._wants_xmlrpc:
             self.xmlrpc = f"http://{HOST}:{free_port()}/"
+        if self._wants_http:
+            self.http = f"http://{HOST}:{free_port()}/"
 
     def _command(self) -> list[str]:
         command = [*command_prefix(), sys.executable, "-m", "zinfo", "serve", *self._options]
         command += [f"--query={self.query}", f"--pub={self.bus}"]
         if self.xmlrpc:
             command.append(f"--xmlrpc={urlsplit(self.xmlrpc).netloc}")
+        if self.http:
+            command.append(f"--http={urlsplit(self.http).netloc}")
         return command
 
     def _start_once(self) -> None:

@@ -41,6 +41,7 @@ from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardEvent, ShardPublisher
 from zinfo.snapshot import Snapshot
 from zinfo.stats import Stats
+from zinfo.subscribers import counts
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ _MORE = zmq.NOBLOCK | zmq.SNDMORE
 _send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
 _SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # of a delta
 _REBIND_SECONDS = 5.0  # for the port to be free again
+_REOPEN_SECONDS = 0.01  # between two looks whether it is
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
 
 
@@ -135,7 +137,7 @@ class InfoBus:
             except EnvironmentNotReadyError:
                 if time.monotonic() > until:
                     raise
-                gevent.sleep(0.01)
+                gevent.sleep(_REOPEN_SECONDS)
             else:
                 return
 
@@ -256,13 +258,21 @@ class InfoBus:
             except zmq.ZMQError:
                 if socket is self._socket and not socket.closed:
                     raise
-                gevent.sleep(0.01)  # it is being opened anew
+                gevent.sleep(_REOPEN_SECONDS)  # it is being opened anew
                 continue
             try:
                 self._take(frames)
             except Exception:  # one message must never end the loop
                 self._stats.bus.refused += 1
                 logger.exception("a subscription failed in an unexpected way")
+
+    def count_subscribers(self) -> None:
+        """Keep count of the connections for ever; to be run in a greenlet."""
+        while True:
+            for count in counts(self._socket):
+                self._stats.bus.subscribers = count
+            self._stats.bus.subscribers = 0
+            gevent.sleep(_REOPEN_SECONDS)  # it is being opened anew
 
     def _take(self, frames: list[zmq.Frame]) -> None:
         # A subscriber can send messages of its own, too: they have more frames or another first

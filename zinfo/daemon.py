@@ -6,15 +6,17 @@ import gc
 import logging
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import gevent
 import gevent.event
 import zmq.green
 
-from zinfo import files
+from zinfo import files, memory
 from zinfo._version import __version__
-from zinfo.adapters import xmlrpc
+from zinfo.adapters.tls import server_context
+from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.adapters.xmlrpc import XmlRpcDoor
 from zinfo.bus import InfoBus
 from zinfo.config import Config, ShardConfig, changed_keys
@@ -25,12 +27,14 @@ from zinfo.faults import take_over_hub
 from zinfo.files import FileWatch
 from zinfo.handshake import Limits
 from zinfo.identity import Identity, default_node
+from zinfo.metrics.selection import Selection
 from zinfo.operations import Operations, QueryLimits
 from zinfo.poller import InfoPoller
 from zinfo.router import QueryRouter
 from zinfo.saturation import Saturation
 from zinfo.security.access import Access
 from zinfo.security.rights import Rights
+from zinfo.security.tokens import Tokens
 from zinfo.security.zap import ZapHandler
 from zinfo.servicer import InfoProviderServicer
 from zinfo.shard import RedisShard
@@ -43,6 +47,7 @@ from zinfo.watchers.static import ShardSpec, StaticShardWatcher
 logger = logging.getLogger(__name__)
 
 _TERM_SECONDS = 1.0  # for ZeroMQ to let go of its sockets
+_HTTP_REPLY_BYTES = 1 << 20  # of an answer's msgpack: JSON is made of it in one go
 
 # Key of the configuration to class attribute of RedisShard.
 _TUNABLES = {
@@ -105,10 +110,8 @@ class Daemon:
         self.servicer = InfoProviderServicer(self.publisher)
         self.router = self._make_router(config)
         self.bus.query_endpoint = self.router.client_endpoint
-        self._doors: list[XmlRpcDoor] = []
-        if config.xmlrpc.address is not None:
-            report = self.poller.faults.report
-            self._doors.append(XmlRpcDoor(self.servicer, *config.xmlrpc.address, report))
+        self._tokens = _tokens(config)
+        self._doors = self._make_doors(config)
         self._supervisor = Supervisor(self.stats, self._give_up, self.poller.faults.died)
         self._give_back_hub: Callable[[], None] | None = None
         self._static = StaticShardWatcher(
@@ -117,14 +120,19 @@ class Daemon:
         self._local = self._make_local(config)
 
     def _make_router(self, config: Config) -> QueryRouter:
-        query = config.query
-        limits = QueryLimits(
-            max_request_bytes=query.max_request_bytes,
-            max_reply_bytes=query.max_reply_bytes,
-            refresh_floor=query.refresh_floor,
-            refresh_timeout=config.poll.timeout + config.poll.connect_timeout,
+        limits = _limits(config)
+        return QueryRouter(
+            self._context,
+            config.query.endpoint,
+            self._make_operations(config, limits),
+            stats=self.stats,
+            identity=self.identity,
+            limits=limits,
+            access=self._access,
         )
-        operations = Operations(
+
+    def _make_operations(self, config: Config, limits: QueryLimits) -> Operations:
+        return Operations(
             self.servicer,
             self.poller,
             stats=self.stats,
@@ -133,15 +141,34 @@ class Daemon:
             bus_endpoints=lambda: [self.bus.client_endpoint()],
             heartbeat=config.bus.heartbeat,
         )
-        return QueryRouter(
-            self._context,
-            query.endpoint,
-            operations,
-            stats=self.stats,
-            identity=self.identity,
-            limits=limits,
-            access=self._access,
-        )
+
+    def _make_doors(self, config: Config) -> list[WsgiDoor]:
+        doors: list[WsgiDoor] = []
+        if config.xmlrpc.address is not None:
+            report = self.poller.faults.report
+            doors.append(XmlRpcDoor(self.servicer, *config.xmlrpc.address, report))
+        if config.http.address is not None:
+            # Only now: it takes libraries that few others need.
+            from zinfo.adapters.http.door import HttpDoor, Told  # noqa: PLC0415
+
+            limits = replace(_limits(config), max_reply_bytes=_HTTP_REPLY_BYTES)
+            told = Told(
+                self._make_operations(config, limits),
+                self.publisher,
+                self.poller,
+                self.identity,
+                self.stats,
+                _selection(config),
+            )
+            door = HttpDoor(
+                *config.http.address,
+                told,
+                tokens=self._tokens,
+                tls=server_context(config.http),
+                any_name=config.security.insecure,
+            )
+            doors.append(door)
+        return doors
 
     def _make_zap(self) -> ZapHandler | None:
         access = self._access
@@ -176,13 +203,15 @@ class Daemon:
         if self._zap is not None:
             self._supervisor.spawn("ZAP", self._zap.run)
         self._supervisor.spawn("bus", self.bus.run_subscriptions)
+        self._supervisor.spawn("subscriber count", self.bus.count_subscribers)
         self._supervisor.spawn("heartbeat", self.bus.run_heartbeat)
         self._supervisor.spawn("query endpoint", self.router.run)
         saturation = Saturation(self.stats, self.poller.events)
         self._supervisor.spawn("saturation", saturation.run)
         self._supervisor.spawn("files", FileWatch(self.stats, self.poller.events).run)
+        self._supervisor.spawn("memory", memory.keep_giving_back)
         for door in self._doors:
-            self._supervisor.spawn(xmlrpc.NAME, door.run)
+            self._supervisor.spawn(door.name, door.run)
         self._static.start()
         if self._local is not None:
             self._local.start()
@@ -263,6 +292,8 @@ class Daemon:
         logger.info("configuration read again: watching %s", _shards(len(self.publisher)))
 
     def _apply_access(self, config: Config) -> None:
+        if self._tokens is not None:
+            self._tokens.reload(_rights(config))
         if self._access is None:
             return
         lost = True  # where the keys are broken nobody is known any more
@@ -292,7 +323,7 @@ class Daemon:
         self._stopped.set()
 
     def _log_start(self) -> None:
-        doors = "".join(f", XML-RPC at {door.endpoint}" for door in self._doors)
+        doors = "".join(f", {door.name} at {door.endpoint}" for door in self._doors)
         logger.info(
             "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s",
             __version__,
@@ -309,7 +340,34 @@ def _access(config: Config) -> Access | None:
     security = config.security
     if security.server_key is None or security.client_keys is None:
         return None
-    return Access(Path(security.server_key), Path(security.client_keys), _rights(config))
+    return Access(
+        Path(security.server_key),
+        Path(security.client_keys),
+        _rights(config),
+        all_have_keys=not config.http.knows_clients,
+    )
+
+
+def _tokens(config: Config) -> Tokens | None:
+    http = config.http
+    if http.address is None or not http.knows_clients:
+        return None
+    return Tokens(Path(http.token_file) if http.token_file else None, _rights(config))
+
+
+def _selection(config: Config) -> Selection:
+    metrics = config.metrics
+    return Selection(metrics.include, metrics.exclude, metrics.labels, metrics.max_samples)
+
+
+def _limits(config: Config) -> QueryLimits:
+    query = config.query
+    return QueryLimits(
+        max_request_bytes=query.max_request_bytes,
+        max_reply_bytes=query.max_reply_bytes,
+        refresh_floor=query.refresh_floor,
+        refresh_timeout=config.poll.timeout + config.poll.connect_timeout,
+    )
 
 
 def _rights(config: Config) -> dict[str, Rights]:

@@ -316,14 +316,10 @@ class Operations:
 
     def _report(self, call: _Call) -> Answer:
         call.args.finish()
-        states: dict[str, int] = {}
-        bad_lines = 0
-        for shard in self._publisher.get_live_shards():
-            states[shard.state.value] = states.get(shard.state.value, 0) + 1
-            bad_lines += shard.snapshot.bad_lines if shard.snapshot else 0
+        snapshots = (shard.snapshot for shard in self._publisher.get_live_shards())
         values = self._stats.as_map()
-        values["shards"] = states
-        values["bad_lines"] = bad_lines
+        values["shards"] = self._publisher.count_states()
+        values["bad_lines"] = sum(one.bad_lines for one in snapshots if one is not None)
         values["events"] = self._events.newest
         values["callback_errors"] = self._publisher.callback_errors + self._events.callback_errors
         return Answer(pack(values))

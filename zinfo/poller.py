@@ -289,7 +289,7 @@ class InfoPoller:
             shard.store(snapshot, polled.essentials.ops)
             self.revisions += 1
             self.stats.poll.replies += 1
-            self.stats.poll.reply_seconds += now - polled.asked_at
+            self.stats.poll.took.add(now - polled.asked_at)
             if changed or shard.state is not ShardState.UP or polled.lost is not None:
                 self._notice(polled, snapshot)
             for callback in self._callbacks:

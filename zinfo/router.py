@@ -145,7 +145,8 @@ class QueryRouter:
     ) -> None:
         if self._shares[peer] >= _SHARE or len(self._running) >= _MAX_RUNNING:
             whose = "of yours " if self._shares[peer] >= _SHARE else ""
-            self._refuse(envelope, request.id, BusyError(f"too many requests {whose}under way"))
+            error = BusyError(f"too many requests {whose}under way")
+            self._refuse(envelope, request.id, error, request.op)
             return
         self._shares[peer] += 1
         greenlet = self._running.spawn(self._serve, envelope, request, rights)
@@ -164,18 +165,24 @@ class QueryRouter:
             reply = encode_reply(request.id, node, epoch, answer.extra)
             reply.append(answer.body)
         except RequestError as error:
-            self._refuse(envelope, request.id, error)
+            self._refuse(envelope, request.id, error, request.op)
             return
         except Exception:
             logger.exception("operation %.80r failed", request.op)
-            self._refuse(envelope, request.id, InternalError("the daemon failed; see its log"))
+            failed = InternalError("the daemon failed; see its log")
+            self._refuse(envelope, request.id, failed, request.op)
             return
         self._stats.requests[request.op] += 1
+        self._stats.results[f"{request.op} ok"] += 1
         self._stats.seconds += time.monotonic() - begun
         self._send(envelope, reply)
 
-    def _refuse(self, envelope: list[bytes], request_id: object, error: RequestError) -> None:
+    def _refuse(
+        self, envelope: list[bytes], request_id: object, error: RequestError, op: str = ""
+    ) -> None:
         self._stats.errors[error.code] += 1
+        known = op if op in self._operations.names else "unknown"  # clients may send any text
+        self._stats.results[f"{known} {error.code}"] += 1
         node, epoch = self._identity.node, self._identity.epoch
         self._send(envelope, encode_error(request_id, node, epoch, error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from zinfo.errors import ShardExistsError, UnknownShardError
@@ -73,6 +74,10 @@ class ShardPublisher:
     def get_live_shards(self) -> list[RedisShard]:
         """Return the live shards in the order in which they came; the list is the caller's own."""
         return list(self._shards.values())
+
+    def count_states(self) -> dict[str, int]:
+        """Return how many live shards are in each state that there is one in."""
+        return dict(Counter(shard.state.value for shard in self._shards.values()))
 
     def get_live_shard_ids(self) -> set[str]:
         """Return the ids of the live shards; the set is the caller's own."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from zinfo import info as info_module
 from zinfo.info import Info, Layout, Value
 from zinfo.info_changes import diff
 from zinfo.info_encoding import Fields, encode_delta, encode_fields, pack_pairs
 from zinfo.info_lookup import FieldReader, find_field, has_fields
+from zinfo.protocol import map_header, unpack
 
 
 class Snapshot:
@@ -56,6 +58,18 @@ class Snapshot:
             self._parsed = info_module.parse(self.raw)
             self._layout = self._parsed.layout
         return self._parsed
+
+    def all_fields(self) -> dict[str, Value]:
+        """Return all fields without keeping the parse, which takes seven times the reply's memory.
+
+        Treat it as read-only: it may be the cache's.
+        """
+        if self._parsed is not None or not self.raw:
+            return self.info.fields
+        number, pairs = self.encoded()
+        fields: Any = unpack(map_header(number) + pairs)
+        assert isinstance(fields, dict)
+        return fields
 
     @property
     def bad_lines(self) -> int:

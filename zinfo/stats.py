@@ -9,7 +9,38 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 LATE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds by which polls are counted: those at most that late, but more than the bound before."""
+"""Seconds by which polls are late, as they are counted."""
+TOOK_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Seconds that polls take, as they are counted."""
+
+
+@dataclass(slots=True)
+class Histogram:
+    """Values counted by how large they are.
+
+    Attributes:
+        bounds: ascending.
+        counts: for each bound, how many values were at most that, but more than the bound before;
+            and the last for those that were more than all of them.
+        sum: of all values.
+    """
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(init=False)
+    sum: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self.sum += value
+        self.counts[bisect_left(self.bounds, value)] += 1
+
+    def as_map(self) -> dict[str, int]:
+        """Return the counts by bound, as text; the last one's is `more`."""
+        names = [*(f"{bound:g}" for bound in self.bounds), "more"]
+        return dict(zip(names, self.counts, strict=True))
 
 
 @dataclass(slots=True)
@@ -23,12 +54,10 @@ class PollStats:
         connecting: connections that are being made now.
         most_connecting: the most of them at the same time, since the start.
         refreshes: polls that a query asked for.
-        reply_seconds: sum of the times from request to stored reply.
+        took: the times from request to stored reply, in seconds.
         wanted_seconds: sum of the intervals that polls were scheduled after.
-        late_seconds: sum of the times by which polls started after they were due.
+        late: the times by which polls started after they were due, in seconds.
         latest_seconds: the largest of those, since the start.
-        late: polls by how late they started: one count for each of `LATE_BOUNDS`, and the last
-            for those that were later than all of them.
         errors: unexpected exceptions in callbacks of the poller.
     """
 
@@ -38,18 +67,16 @@ class PollStats:
     connecting: int = 0
     most_connecting: int = 0
     refreshes: int = 0
-    reply_seconds: float = 0.0
+    took: Histogram = field(default_factory=lambda: Histogram(TOOK_BOUNDS))
     wanted_seconds: float = 0.0
-    late_seconds: float = 0.0
+    late: Histogram = field(default_factory=lambda: Histogram(LATE_BOUNDS))
     latest_seconds: float = 0.0
-    late: list[int] = field(default_factory=lambda: [0] * (len(LATE_BOUNDS) + 1))
     errors: int = 0
 
     def begins(self, late: float) -> None:
         """Count a poll that starts so many seconds after it was due."""
-        self.late_seconds += late
+        self.late.add(late)
         self.latest_seconds = max(self.latest_seconds, late)
-        self.late[bisect_left(LATE_BOUNDS, late)] += 1
 
 
 @dataclass(slots=True)
@@ -60,6 +87,7 @@ class BusStats:
         messages: messages handed to ZeroMQ, by kind.
         bytes: bytes of their bodies.
         errors: messages that ZeroMQ would not take.
+        subscribers: connections to the bus now.
         topics: topics subscribed now.
         refused: subscriptions over the limit and frames from subscribers that are none, dropped.
     """
@@ -67,6 +95,7 @@ class BusStats:
     messages: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     errors: int = 0
+    subscribers: int = 0
     topics: int = 0
     refused: int = 0
 
@@ -76,16 +105,35 @@ class QueryStats:
     """What the query endpoint did.
 
     Attributes:
-        requests: requests taken, by operation.
+        requests: requests answered, by operation.
         errors: error replies, by code.
+        results: both, by operation and result: `get_infos ok`, `snapshot busy`.
         dropped: messages that could not be answered, by why.
         seconds: sum of the times from request to reply.
     """
 
     requests: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
+    results: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class HttpStats:
+    """What the HTTP door did.
+
+    Attributes:
+        answers: by path and status: `/metrics 200`.
+        streams: that are open now.
+        dropped: messages that clients lost who read their stream too slowly.
+        cut: samples of metrics that were over the limit, and left out.
+    """
+
+    answers: Counter[str] = field(default_factory=Counter)
+    streams: int = 0
+    dropped: int = 0
+    cut: int = 0
 
 
 @dataclass(slots=True)
@@ -120,6 +168,7 @@ class Stats:
     poll: PollStats = field(default_factory=PollStats)
     bus: BusStats = field(default_factory=BusStats)
     query: QueryStats = field(default_factory=QueryStats)
+    http: HttpStats = field(default_factory=HttpStats)
 
     def as_map(self) -> dict[str, object]:
         """Return the counters as nested maps of text to number."""
@@ -135,24 +184,25 @@ class Stats:
                 "limit": self.files_limit,
                 "short": self.short_of_files,
             },
-            "log": {"lost": _lost_log_records()},
+            "log": {"lost": lost_log_records()},
             "access": dict(self.access),
             "poll": _plain(self.poll),
             "bus": _plain(self.bus),
             "query": _plain(self.query),
+            "http": _plain(self.http),
         }
 
 
-def _lost_log_records() -> int:
-    # Counted by the handlers that can lose some: a full disk is no reason to stop.
+def lost_log_records() -> int:
+    """Return how many log records could not be written: a full disk is no reason to stop."""
     return sum(getattr(handler, "lost", 0) for handler in logging.getLogger().handlers)
 
 
-def _plain(part: PollStats | BusStats | QueryStats) -> dict[str, object]:
+def _plain(part: PollStats | BusStats | QueryStats | HttpStats) -> dict[str, object]:
     return {name: _plain_value(getattr(part, name)) for name in type(part).__slots__}
 
 
 def _plain_value(value: object) -> object:
-    if isinstance(value, list):
-        return dict(zip([*(f"{bound:g}" for bound in LATE_BOUNDS), "more"], value, strict=True))
+    if isinstance(value, Histogram):
+        return value.as_map()
     return dict(value) if isinstance(value, Counter) else value

@@ -10,12 +10,9 @@ import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import gevent
-import gevent.pywsgi
-import gevent.socket
 
 from zinfo.adapters.xmlrpc_codec import (
     CONTENT_TYPE,
@@ -27,16 +24,14 @@ from zinfo.adapters.xmlrpc_codec import (
     parse_call,
     response,
 )
+from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.arguments import Arguments
 from zinfo.breath import Breath
-from zinfo.errors import EnvironmentNotReadyError, RequestError
+from zinfo.errors import RequestError
 from zinfo.servicer import InfoProviderServicer, InfoQuery, entry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-    from gevent.pywsgi import WSGIServer
-
-    ErrorType = type[BaseException] | None
 
 logger = logging.getLogger(__name__)
 
@@ -47,19 +42,14 @@ NAME = "XML-RPC door"
 PATHS = ("/", "/RPC2")  # where clients look when they are told host and port only
 MAX_REQUEST_BYTES = 65536
 
-_MOST_CONNECTIONS = 100  # more wait in the kernel's queue
-_BACKLOG = 128  # length of that queue
-_IDLE_SECONDS = 60.0  # a connection on which nothing moves for so long is closed
 _BODY_SECONDS = 10.0  # for a whole request body to arrive
-_LOOK_SECONDS = 0.5  # between two looks at whether the door is open
-_STOP_SECONDS = 0.2  # for answers under way when the door closes
 _WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
 
 # Types of GetInfos' positional arguments, as system.methodSignature names them.
 _ARGUMENT_TYPES = ("array", "array", "boolean", "double", "boolean")
 
 
-class XmlRpcDoor:
+class XmlRpcDoor(WsgiDoor):
     """Serves `GetInfos`, and the `system` methods that describe it, at `/` and `/RPC2`.
 
     Args:
@@ -67,9 +57,6 @@ class XmlRpcDoor:
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
         report: called with a name and an exception that nobody foresaw.
-
-    Attributes:
-        endpoint: URL of the door, with the port that it got.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -91,46 +78,7 @@ class XmlRpcDoor:
             "system.methodHelp": self._method_help,
             "system.methodSignature": self._method_signature,
         }
-        listener = _listen(host, port)
-        shown = f"[{host}]" if ":" in host else host
-        self._host, self._port = host, listener.getsockname()[1]
-        self.endpoint = f"http://{shown}:{self._port}/"
-        self._server = self._make_server(listener)
-        self._stopped = False
-
-    def _make_server(self, listener: gevent.socket.socket) -> WSGIServer:
-        return gevent.pywsgi.WSGIServer(
-            listener,
-            self.application,
-            spawn=_MOST_CONNECTIONS,
-            log=None,
-            error_log=None,
-            handler_class=_Handler,
-            environ={"SERVER_NAME": self._host},  # or it would ask the name server for one
-        )
-
-    def run(self) -> None:
-        """Accept calls for ever; to be run in a greenlet.
-
-        Raises:
-            RuntimeError: the listener was lost; run again, this listens anew.
-        """
-        if self._server.closed:
-            self._server = self._make_server(_listen(self._host, self._port))
-        if not self._server.started:
-            self._server.start()
-        while self._stopped or not self._server.closed:
-            gevent.sleep(_LOOK_SECONDS)
-        raise RuntimeError("the listener is gone")
-
-    def start(self) -> None:
-        """Accept calls from now on; those that came since construction are taken, too."""
-        self._server.start()
-
-    def stop(self) -> None:
-        """Close the door for good; answers under way have a moment to end."""
-        self._stopped = True
-        self._server.stop(timeout=_STOP_SECONDS)
+        super().__init__(NAME, host, port, max_body=MAX_REQUEST_BYTES)
 
     # --- HTTP ---
 
@@ -239,52 +187,3 @@ def _paced(items: Iterable[Item]) -> Iterator[Item]:
     for item in items:
         yield item
         breath.take()
-
-
-# --- the server ---
-
-
-class _Handler(gevent.pywsgi.WSGIHandler):
-    """One HTTP connection: bounded in size and patience, silent about clients that misbehave."""
-
-    def __init__(self, sock: gevent.socket.socket, address: str, server: WSGIServer) -> None:
-        sock.settimeout(_IDLE_SECONDS)
-        super().__init__(sock, address, server)
-
-    def read_request(self, raw_requestline: str) -> Any:  # a bool; the stubs say otherwise
-        """Read the head of a request; False where the request is refused with a 400."""
-        try:
-            understood = super().read_request(raw_requestline)
-        except (OSError, ValueError):
-            return False
-        # Without a length there is no bound. Refused here, the body is not even read to be dropped.
-        if "transfer-encoding" in self.headers or (self.content_length or 0) > MAX_REQUEST_BYTES:
-            return False
-        return understood
-
-    def handle_error(self, t: ErrorType, v: BaseException | None, tb: TracebackType | None) -> None:
-        """Report an unexpected error; a client that goes, or is too slow, is none."""
-        if isinstance(v, OSError):
-            self.close_connection = True
-        else:
-            super().handle_error(t, v, tb)
-
-
-def _listen(host: str, port: int) -> gevent.socket.socket:
-    try:
-        family, kind, proto, _, address = gevent.socket.getaddrinfo(
-            host, port, type=gevent.socket.SOCK_STREAM, flags=gevent.socket.AI_PASSIVE
-        )[0]
-        listener = gevent.socket.socket(family, kind, proto)
-        try:
-            listener.setsockopt(gevent.socket.SOL_SOCKET, gevent.socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(_BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-    except OSError as error:
-        raise EnvironmentNotReadyError(
-            f"XML-RPC door: cannot listen at {host}:{port}: {error.strerror or error}"
-        ) from error
-    return listener

@@ -31,6 +31,7 @@ def _choices(annotated: object) -> list[str]:
     epilog=examples(
         "zinfo serve",
         "zinfo serve --shard redis://db-1:6379 --shard redis://db-2:6379",
+        "zinfo serve --http 127.0.0.1:9121          metrics for Prometheus, a JSON API",
         "zinfo serve --config /etc/zinfo.toml --log-format json",
         "ZINFO_SHARDS='redis://zinfo:secret@db-1:6379' zinfo serve --local",
     )
@@ -66,6 +67,11 @@ def _choices(annotated: object) -> list[str]:
     "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here, too. [default: off]."
 )
 @click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Serve Prometheus metrics, a JSON API and a stream over HTTP here. [default: off].",
+)
+@click.option(
     "--insecure",
     is_flag=True,
     default=None,
@@ -78,13 +84,14 @@ def _choices(annotated: object) -> list[str]:
     help="How the log is written. [default: text]",
 )
 @click.option("--log-level", type=click.Choice(_choices(LogLevel)), help="[default: info]")
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - one for each option
     file: Path | None,
     shards: tuple[str, ...],
     local: bool | None,
     query: str | None,
     pub: str | None,
     xmlrpc: str | None,
+    http: str | None,
     insecure: bool | None,
     log_format: str | None,
     log_level: str | None,
@@ -103,6 +110,7 @@ def serve(
         "--query": ("query.endpoint", query),
         "--pub": ("bus.endpoint", pub),
         "--xmlrpc": ("xmlrpc.listen", xmlrpc),
+        "--http": ("http.listen", http),
         "--insecure": ("security.insecure", insecure),
         "--log-format": ("log.format", log_format),
         "--log-level": ("log.level", log_level),

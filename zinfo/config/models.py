@@ -224,6 +224,45 @@ class XmlRpcConfig(Section):
         return parse_listen(self.listen) if self.listen else None
 
 
+class HttpConfig(Section):
+    """The `[http]` section: the HTTP door."""
+
+    listen: kinds.Listen = ""
+    token_file: kinds.SecretFilePath | None = None
+    cert_file: kinds.FilePath | None = None
+    key_file: kinds.FilePath | None = None
+    client_ca_file: kinds.FilePath | None = None
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on (port 0: any free one); None where the door is off."""
+        return parse_listen(self.listen) if self.listen else None
+
+    @property
+    def knows_clients(self) -> bool:
+        """Whether clients show who they are."""
+        return self.token_file is not None or self.client_ca_file is not None
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield parts of TLS that lack another one."""
+        for one, needs in (
+            ("cert_file", "key_file"),
+            ("key_file", "cert_file"),
+            ("client_ca_file", "cert_file"),
+        ):
+            if getattr(self, one) is not None and getattr(self, needs) is None:
+                yield Conflict(((one,), (needs,)), "found without {1}, expected both")
+
+
+class MetricsConfig(Section):
+    """The `[metrics]` section: which metrics the HTTP door tells."""
+
+    include: kinds.Texts = ("*",)
+    exclude: kinds.Texts = ()
+    labels: kinds.Texts | None = None
+    max_samples: kinds.Samples = 5000
+
+
 class SecurityConfig(Section):
     """The `[security]` section: CURVE keys on both sockets, or nobody from other machines."""
 
@@ -270,13 +309,15 @@ class Config(Section):
     bus: BusConfig = BusConfig()
     query: QueryConfig = QueryConfig()
     xmlrpc: XmlRpcConfig = XmlRpcConfig()
+    http: HttpConfig = HttpConfig()
+    metrics: MetricsConfig = MetricsConfig()
     security: SecurityConfig = SecurityConfig()
     clients: Clients = Field(default_factory=dict)
     log: LogConfig = LogConfig()
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield every conflict, those within the sections included."""
-        for name in ("local", "poll", "security"):
+        for name in ("local", "poll", "http", "security"):
             section: Section = getattr(self, name)
             yield from (found.under(name) for found in section.conflicts())
         yield from self._address_conflicts()
@@ -308,7 +349,11 @@ class Config(Section):
         doors: dict[Path, str] = {
             ("query", "endpoint"): self.query.endpoint,
             ("bus", "endpoint"): self.bus.endpoint,
-            ("xmlrpc", "listen"): f"tcp://{self.xmlrpc.listen}",
+            **{
+                (name, "listen"): f"tcp://{listen}"
+                for name, listen in (("xmlrpc", self.xmlrpc.listen), ("http", self.http.listen))
+                if listen
+            },
         }
         for (one, first), (other, second) in combinations(doors.items(), 2):
             if first == second and not first.endswith((":*", ":0")):
@@ -317,13 +362,23 @@ class Config(Section):
     def _openness_conflicts(self) -> Iterator[Conflict]:
         """Yield addresses that other machines reach without a key, and rights without keys."""
         keys: Path = ("security", "server_key")
-        if self.clients and self.security.server_key is None:
-            text = "found without {1}, expected keys, by which clients are known"
+        if self.clients and self.security.server_key is None and not self.http.knows_clients:
+            text = "found without {1}, expected keys or tokens, by which clients are known"
             yield Conflict((("clients",), keys), text)
         if not is_local(f"tcp://{self.xmlrpc.listen}") and self.xmlrpc.listen:
             text = "found an address that other machines reach, expected one like 127.0.0.1:PORT"
             yield Conflict((("xmlrpc", "listen"),), text)
-        if self.security.server_key is not None or self.security.insecure:
+        if self.security.insecure:
+            return
+        http = self.http
+        if http.listen and not is_local(f"tcp://{http.listen}") and not http.knows_clients:
+            text = (
+                "found an address that other machines reach, without {1} or {2}: expected one of "
+                "them, 127.0.0.1, or --insecure where all may read all"
+            )
+            ways: tuple[Path, ...] = (("http", "token_file"), ("http", "client_ca_file"))
+            yield Conflict((("http", "listen"), *ways), text)
+        if self.security.server_key is not None:
             return
         for name, endpoint in (("query", self.query.endpoint), ("bus", self.bus.endpoint)):
             if not is_local(endpoint):

@@ -39,7 +39,10 @@ OTHER_VARIABLES = frozenset(
 _SERVICE_LINK = re.compile(
     r"ZINFO_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-_PATHS = ("password_file", "ca_file", "cert_file", "key_file", "server_key", "client_keys")
+_PATHS = (
+    *("password_file", "token_file", "ca_file", "cert_file", "key_file", "client_ca_file"),
+    *("server_key", "client_keys"),
+)
 _POSITION = re.compile(r" \(at (?:(line \d+, column \d+)|end of document)\)$")
 _TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True)
 _TRUTH |= dict.fromkeys(("false", "no", "off", "0"), False)
@@ -128,6 +131,7 @@ def _anchor_paths(tree: Mapping[str, object], directory: FilePath) -> None:
     shards = tree.get("shards")
     for table in [
         tree.get("local"),
+        tree.get("http"),
         tree.get("security"),
         *(shards if isinstance(shards, list) else []),
     ]:
@@ -245,7 +249,10 @@ def _from_text(path: Path, text: str) -> object:
                 return number(text)
             except ValueError:
                 return text
-    if any(getattr(one, "__origin__", one) is dict for one in kinds):
+    origins = {getattr(one, "__origin__", one) for one in kinds}
+    if tuple in origins:
+        return text.split()
+    if dict in origins:
         pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
         if all(equals for _, equals, _ in pairs):
             return {name.strip(): value.strip() for name, _, value in pairs}

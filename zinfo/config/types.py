@@ -82,6 +82,9 @@ Connections = Annotated[
 Messages = Annotated[
     int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "messages")
 ]
+Samples = Annotated[
+    int, Field(strict=True, ge=1, le=10**6), Wanted("a whole number from 1 to 1000000", "samples")
+]
 Events = Annotated[
     int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "events")
 ]

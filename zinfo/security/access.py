@@ -24,12 +24,21 @@ class Access:
         client_keys: directory of the clients' public keys, `NAME.key`.
         rights: what clients may, by name. A name that is not in it may do nothing, unless it is
             empty: then all may do everything.
+        all_have_keys: whether each name must have a key; not where some have other ways in.
 
     Raises:
         ConfigError: a file is broken, or a name has no key.
     """
 
-    def __init__(self, server_key: Path, client_keys: Path, rights: Mapping[str, Rights]) -> None:
+    def __init__(
+        self,
+        server_key: Path,
+        client_keys: Path,
+        rights: Mapping[str, Rights],
+        *,
+        all_have_keys: bool = True,
+    ) -> None:
+        self._all_have_keys = all_have_keys
         self.server_keys = read_key_pair(server_key)
         self._directory = client_keys
         self._clients: dict[str, Rights] = {}
@@ -85,7 +94,7 @@ class Access:
         problems += [
             f"clients.{name}: found no key, expected {self._directory / name}{PUBLIC_SUFFIX}"
             for name in rights
-            if name not in names.values()
+            if self._all_have_keys and name not in names.values()
         ]
         if problems:
             raise ConfigError(problems)

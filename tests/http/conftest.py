@@ -1,0 +1,28 @@
+"""One daemon with its HTTP door open, and a server behind it, for all tests of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[RealServer]:
+    """A server with some data and traffic."""
+    with RealServer() as server:
+        client = server.client()
+        client.set("a", 1)
+        client.get("a")
+        yield server
+
+
+@pytest.fixture(scope="module")
+def daemon(real: RealServer) -> Iterator[RunningDaemon]:
+    """A daemon that watches it, and a port where nobody listens."""
+    with RunningDaemon([real.url, "redis://127.0.0.1:1"], http=True) as running:
+        running.wait_polled(1)
+        yield running

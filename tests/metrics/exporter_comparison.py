@@ -1,0 +1,193 @@
+"""zinfo's metrics against redis_exporter's, of the same server, one by one.
+
+`python -m tests.metrics.exporter_comparison` prints the table for each kind of server there is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+from urllib.request import urlopen
+
+import redis
+
+from benchmarks.exporter import MISSING, PROGRAM, Exporter, running_exporter
+from tests.daemons import RunningDaemon
+from tests.metrics.texts import Samples, families, samples
+from tests.server_kinds import ServerKind, available_kinds
+from tests.servers import RealServer
+from tests.spawning import HOST
+from tests.waiting import wait_until
+
+NOT_FROM_INFO: Final = {
+    r"redis_exporter_.*": "about redis_exporter's own work",
+    r"redis_target_scrape_request_errors_total": "about redis_exporter's own work",
+    r"redis_last_key_groups_scrape_duration_milliseconds": "about redis_exporter's own work",
+    r"redis_slowlog_.*|redis_last_slow_execution_duration_seconds": "from SLOWLOG",
+    r"redis_latency_spike_.*": "from LATENCY LATEST",
+    r"redis_config_(?!maxmemory|maxclients).*": "from CONFIG GET",
+    r"redis_db_keys(_expiring)?\{db=\"db([1-9]|1[0-5])\"\}": (
+        "databases that are empty, which INFO does not name; their number is from CONFIG GET"
+    ),
+    r"redis_cluster_(?!enabled).*": "from CLUSTER INFO, where INFO has no section of it",
+}
+"""What redis_exporter has from other commands than INFO, by pattern, and why zinfo has it not."""
+
+LIKE_LATER_VERSIONS: Final = {
+    r"redis_instance_info\{.*redis_mode=\"\".*\}": (
+        "of Valkey: its server_mode as redis_mode, and valkey_version"
+    ),
+}
+"""Where zinfo does as versions of redis_exporter later than 1.45 do, by pattern of a sample."""
+
+_OWN_TRAFFIC: Final = 0.1
+"""By how much a value may differ, as a fraction: both ways of asking are load on the server."""
+_OWN_CALLS: Final = 20
+"""And by how much in all: each asks with some commands of its own."""
+_OWN_BYTES: Final = 100_000
+"""And by how much in bytes: each has a connection with its buffers."""
+
+
+class Row(NamedTuple):
+    """One metric of redis_exporter.
+
+    Attributes:
+        name: of the metric.
+        verdict: `same`, `differs` or `missing`.
+        why: what differs; for what is missing where it comes from, empty where that is INFO.
+    """
+
+    name: str
+    verdict: str
+    why: str = ""
+
+
+def compare(theirs: str, before: str, after: str) -> Iterator[Row]:
+    """Yield a row for each metric of redis_exporter.
+
+    Args:
+        theirs: what redis_exporter said.
+        before: what zinfo said before that, as `/scrape` gives it.
+        after: and after that.
+    """
+    types, own_types = families(theirs), families(after)
+    values, low, high = samples(theirs), samples(before), samples(after)
+    for name, metric in sorted(types.items()):
+        if not name.startswith("redis_"):
+            continue
+        origin = _origin(name)
+        if name not in own_types:
+            yield Row(name, "missing", origin)
+            continue
+        wrong = []
+        if own_types[name].type != metric.type:
+            wrong.append(f"type {own_types[name].type}, not {metric.type}")
+        wrong += _differences(name, values, low, high)
+        yield Row(name, "differs" if wrong else "same", "; ".join(wrong))
+
+
+def _differences(name: str, values: Samples, low: Samples, high: Samples) -> list[str]:
+    wrong = []
+    most = _OWN_BYTES if "bytes" in name else _OWN_CALLS
+    for key, value in values.items():
+        if not _is_of(key[0], name):
+            continue
+        shown = key[0] + "{" + ",".join(f'{label}="{text}"' for label, text in sorted(key[1])) + "}"
+        if key in low and key in high:
+            if not _fits(value, low[key], high[key], most):
+                wrong.append(f"{shown} {low[key]:g} to {high[key]:g}, not {value:g}")
+        elif not _origin(shown):
+            later = _reason(shown, LIKE_LATER_VERSIONS)
+            wrong.append(f"as later versions: {later}" if later else f"no {shown}")
+    return wrong
+
+
+def _is_of(sample: str, metric: str) -> bool:
+    return sample == metric or sample in (f"{metric}_sum", f"{metric}_count")
+
+
+def _fits(value: float, low: float, high: float, most: float) -> bool:
+    low, high = min(low, high), max(low, high)
+    slack = max(abs(low), abs(high)) * _OWN_TRAFFIC + most
+    return low - slack <= value <= high + slack or math.isnan(value)
+
+
+def _origin(shown: str) -> str:
+    return _reason(shown, NOT_FROM_INFO)
+
+
+def _reason(shown: str, reasons: Mapping[str, str]) -> str:
+    """Return the reason whose pattern fits; empty where none does."""
+    return next((why for pattern, why in reasons.items() if re.fullmatch(pattern, shown)), "")
+
+
+def fetch(url: str) -> str:
+    """Return the body of a page."""
+    with urlopen(url, timeout=10) as answer:
+        text: bytes = answer.read()
+    return text.decode()
+
+
+def compare_with(server: RealServer, exporter: Exporter) -> list[Row]:
+    """Ask a zinfo daemon, redis_exporter and the daemon again about one server."""
+    page = f"{exporter.url}/scrape?target={server.url}"
+    fetch(page)  # the commands that it uses itself show up in INFO from the second time on
+    environ = {"ZINFO_QUERY_REFRESH_FLOOR": "0"}
+    with RunningDaemon([server.url], http=True, environ=environ) as daemon:
+        daemon.wait_polled(1)
+        own = f"{daemon.http}scrape?target={server.url}"
+        daemon.ask("get_infos", refresh=True)
+        before = fetch(own)
+        theirs = fetch(page)
+        daemon.ask("get_infos", refresh=True)
+        return list(compare(theirs, before, fetch(own)))
+
+
+def table(title: str, rows: Iterable[Row]) -> str:
+    """Return a line for each metric, and how many there are of each verdict."""
+    rows = list(rows)
+    lines = [f"{row.verdict:8} {row.name:55} {row.why}".rstrip() for row in rows]
+    counts = Counter(row.verdict for row in rows)
+    summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    return "\n  ".join([f"{title}: {summary}", *lines])
+
+
+def main() -> None:
+    """Print the table for each kind of server."""
+    if shutil.which(PROGRAM) is None:
+        sys.exit(MISSING)
+    with running_exporter() as exporter:
+        for kind in available_kinds():
+            with loaded_pair(kind) as (master, replica):
+                sys.stdout.write(table(f"{kind}, master", compare_with(master, exporter)) + "\n")
+                sys.stdout.write(table(f"{kind}, replica", compare_with(replica, exporter)) + "\n")
+
+
+@contextlib.contextmanager
+def loaded_pair(kind: ServerKind) -> Iterator[tuple[RealServer, RealServer]]:
+    """A master with data and traffic, and its replica."""
+    with RealServer(kind) as master, RealServer(kind) as replica:
+        replica.client().replicaof(HOST, master.port)
+        client = master.client()
+        client.set("a", 1, ex=1000)
+        client.get("a")
+        client.get("missing")
+        client.lpush("list", *range(100))
+        with contextlib.suppress(redis.ResponseError):
+            client.incr("list")
+        wait_until(
+            lambda: replica.client().info("replication")["master_link_status"] == "up",
+            what="the replica to be in step",
+        )
+        wait_until(lambda: "slave0" in client.info("replication"), what="the master to know it")
+        yield master, replica
+
+
+if __name__ == "__main__":
+    main()

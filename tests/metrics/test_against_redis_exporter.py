@@ -1,0 +1,41 @@
+"""What was made for redis_exporter works unchanged: all of INFO's metrics are the same."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.exporter import MISSING, PROGRAM, Exporter, running_exporter
+from tests.metrics.exporter_comparison import Row, compare_with, loaded_pair, table
+from tests.promises import Promise
+from tests.server_kinds import ServerKind, available_kinds
+
+pytestmark = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=MISSING)
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[Exporter]:
+    with running_exporter() as running:
+        yield running
+
+
+@pytest.mark.parametrize("kind", available_kinds(), ids=str)
+def test_each_metric_that_is_from_info_is_the_same(
+    kind: ServerKind, exporter: Exporter, promise: Promise
+) -> None:
+    with loaded_pair(kind) as pair:
+        for server, role in zip(pair, ("master", "replica"), strict=True):
+            rows = compare_with(server, exporter)
+            wrong = [row for row in rows if _is_wrong(row)]
+            assert not wrong, table(f"{kind}, {role}", rows)
+            same = sum(row.verdict == "same" for row in rows)
+            assert same > 100, table(f"{kind}, {role}", rows)
+            promise(f"{kind}, {role}", "INFO's metrics as redis_exporter's", f"{same} the same")
+
+
+def _is_wrong(row: Row) -> bool:
+    if row.verdict == "missing":
+        return not row.why
+    return row.verdict == "differs" and "as later versions" not in row.why

@@ -1,0 +1,255 @@
+"""One shard's INFO and many shards' as Prometheus' text: names, labels, bounds."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.examples import examples
+from tests.metrics.texts import families, samples
+from zinfo import info
+from zinfo.info_values import Value
+from zinfo.metrics.samples import UP, Sample
+from zinfo.metrics.scrape import Scrape
+from zinfo.metrics.selection import Selection
+
+MASTER: dict[str, Value] = {
+    "role": "master",
+    "redis_version": "7.0.1",
+    "redis_mode": "standalone",
+    "tcp_port": 6379,
+}
+
+
+def text_of(
+    fields: dict[str, Value] | None,
+    labels: dict[str, str] | None = None,
+    selection: Selection | None = None,
+    time: float = 1000.0,
+) -> str:
+    selection = selection or Selection()
+    scrape = Scrape(selection)
+    up = [Sample(UP, (), int(fields is not None))]
+    scrape.add(selection.labels_of(labels or {}), up, fields, time)
+    return b"".join(scrape.pieces()).decode()
+
+
+def value(text: str, name: str, **labels: str) -> float:
+    found = samples(text)
+    return found[name, frozenset(labels.items())]
+
+
+def test_a_field_has_the_name_that_redis_exporter_gives_it() -> None:
+    text = text_of({"used_memory": 5, "keyspace_hits": 7, "connected_clients": 3})
+    assert value(text, "redis_memory_used_bytes") == 5
+    assert value(text, "redis_keyspace_hits_total") == 7
+    assert value(text, "redis_connected_clients") == 3
+    assert families(text)["redis_keyspace_hits_total"].type == "counter"
+    assert families(text)["redis_memory_used_bytes"].type == "gauge"
+
+
+def test_a_number_that_redis_exporter_does_not_know_keeps_its_name() -> None:
+    assert value(text_of({"brand_new-thing": 2.5}), "redis_brand_new_thing") == 2.5
+
+
+def test_text_is_no_metric_but_for_states_that_are_ok_or_not() -> None:
+    text = text_of({"os": "Linux", "aof_last_write_status": "ok", "rdb_last_bgsave_status": "err"})
+    assert value(text, "redis_aof_last_write_status") == 1
+    assert value(text, "redis_rdb_last_bgsave_status") == 0
+    assert "redis_os" not in families(text)
+
+
+def test_statistics_of_commands_have_the_command_as_a_label() -> None:
+    text = text_of(
+        {
+            "cmdstat_config|get": {
+                "calls": 4,
+                "usec": 2_000_000,
+                "usec_per_call": 5.0,
+                "rejected_calls": 1,
+                "failed_calls": 2,
+            },
+            "latency_percentiles_usec_config|get": {"p50": 1.5, "p99": 2.0, "p99.9": 3.0},
+        }
+    )
+    assert value(text, "redis_commands_total", cmd="config|get") == 4
+    assert value(text, "redis_commands_duration_seconds_total", cmd="config|get") == 2
+    assert value(text, "redis_commands_rejected_calls_total", cmd="config|get") == 1
+    assert value(text, "redis_commands_failed_calls_total", cmd="config|get") == 2
+    latency = "redis_latency_percentiles_usec"
+    assert value(text, latency, cmd="config|get", quantile="99.9") == 3
+    assert value(text, f"{latency}_sum", cmd="config|get") == 2_000_000
+    assert value(text, f"{latency}_count", cmd="config|get") == 4
+    assert families(text)[latency].type == "summary"
+
+
+def test_each_database_has_its_keys_and_the_first_is_there_when_empty() -> None:
+    text = text_of({"db3": {"keys": 10, "expires": 2, "avg_ttl": 1500}, **MASTER})
+    assert value(text, "redis_db_keys", db="db3") == 10
+    assert value(text, "redis_db_keys_expiring", db="db3") == 2
+    assert value(text, "redis_db_avg_ttl_seconds", db="db3") == 1.5
+    assert value(text, "redis_db_keys", db="db0") == 0
+
+
+def test_a_master_tells_of_its_replicas() -> None:
+    replica: Value = {"ip": "10.0.0.2", "port": 6380, "state": "online", "offset": 77, "lag": 1}
+    text = text_of({**MASTER, "connected_slaves": 1, "slave0": replica})
+    labels = {"slave_ip": "10.0.0.2", "slave_port": "6380", "slave_state": "online"}
+    assert value(text, "redis_connected_slave_offset_bytes", **labels) == 77
+    assert value(text, "redis_connected_slave_lag_seconds", **labels) == 1
+
+
+def test_a_replica_tells_of_its_master() -> None:
+    text = text_of(
+        {
+            "role": "slave",
+            "master_host": "db-1",
+            "master_port": 6379,
+            "master_link_status": "down",
+            "master_last_io_seconds_ago": -1,
+            "slave_repl_offset": 12,
+            "slave_read_only": 1,
+        }
+    )
+    master = {"master_host": "db-1", "master_port": "6379"}
+    assert value(text, "redis_master_link_up", **master) == 0
+    assert value(text, "redis_master_last_io_seconds_ago", **master) == -1
+    assert value(text, "redis_slave_repl_offset", **master) == 12
+    assert value(text, "redis_slave_info", **master, read_only="1") == 1
+
+
+def test_a_replica_of_two_masters_tells_of_both() -> None:
+    text = text_of(
+        {
+            "role": "active-replica",
+            "master_host": "a",
+            "master_port": 1,
+            "master_link_status": "up",
+            "master_1_host": "b",
+            "master_1_port": 2,
+            "master_1_link_status": "down",
+            "master_1_last_io_seconds_ago": 9,
+        }
+    )
+    assert value(text, "redis_master_link_up", master_host="a", master_port="1") == 1
+    assert value(text, "redis_master_link_up", master_host="b", master_port="2") == 0
+    assert value(text, "redis_master_last_io_seconds_ago", master_host="b", master_port="2") == 9
+
+
+def test_the_start_is_told_from_the_uptime() -> None:
+    assert (
+        value(text_of({"uptime_in_seconds": 400}, time=1000.9), "redis_start_time_seconds") == 600
+    )
+
+
+def test_a_fork_is_told_in_seconds_and_limits_by_both_names() -> None:
+    text = text_of({"latest_fork_usec": 2500, "maxmemory": 8, "maxclients": 9})
+    assert value(text, "redis_latest_fork_seconds") == 0.0025
+    assert value(text, "redis_memory_max_bytes") == value(text, "redis_config_maxmemory") == 8
+    assert value(text, "redis_max_clients") == value(text, "redis_config_maxclients") == 9
+
+
+def test_a_division_by_zero_in_the_server_stays_one() -> None:
+    text = text_of({"mem_fragmentation_ratio": "nan", "allocator_frag_ratio": "inf"})
+    assert math.isnan(value(text, "redis_mem_fragmentation_ratio"))
+    assert value(text, "redis_allocator_frag_ratio") == math.inf
+
+
+def test_a_shard_that_does_not_answer_is_told_as_that_alone() -> None:
+    assert samples(text_of(None)) == {("redis_up", frozenset()): 0}
+
+
+def test_no_field_takes_the_place_of_a_metric_with_a_meaning_of_its_own() -> None:
+    text = text_of(
+        {"up": 0, "db_keys": 5, "maxmemory": 1, "memory_max_bytes": 2, "instance_info": 7}
+    )
+    assert value(text, "redis_up") == 1
+    assert value(text, "redis_memory_max_bytes") == 1
+    assert ("redis_db_keys", frozenset()) not in samples(text)
+
+
+def test_labels_of_the_shard_are_on_each_sample_in_a_form_that_prometheus_takes() -> None:
+    labels = {"site": 'f"r\\a\n', "9lives": "x", "cmd": "y", "data-center": "z"}
+    text = text_of({"used_memory": 1, "cmdstat_get": {"calls": 1}}, labels)
+    expected = {"site": 'f"r\\a\n', "label_9lives": "x", "label_cmd": "y", "data_center": "z"}
+    assert value(text, "redis_memory_used_bytes", **expected) == 1
+    assert value(text, "redis_commands_total", cmd="get", **expected) == 1
+
+
+def test_only_chosen_labels_are_told() -> None:
+    text = text_of({}, {"site": "fra", "owner": "me"}, Selection(labels=("site",)))
+    assert value(text, "redis_up", site="fra") == 1
+
+
+def test_only_chosen_metrics_are_told() -> None:
+    selection = Selection(include=("redis_up", "redis_commands_*"), exclude=("*_failed_*",))
+    text = text_of(
+        {"used_memory": 1, "cmdstat_get": {"calls": 1, "failed_calls": 0}}, {}, selection
+    )
+    assert set(families(text)) == {"redis_up", "redis_commands_total"}
+
+
+def test_what_is_over_the_limit_is_cut_and_counted() -> None:
+    fields: dict[str, Value] = {f"errorstat_E{number}": {"count": 1} for number in range(100)}
+    scrape = Scrape(Selection(max_samples=12))
+    scrape.add([], [Sample(UP, (), 1)], fields)
+    scrape.add([("instance", "other")], [Sample(UP, (), 1)], {"used_memory": 1})
+    found = samples(b"".join(scrape.pieces()).decode())
+    of_first = [key for key in found if ("instance", "other") not in key[1]]
+    assert len(of_first) == 12
+    assert scrape.cut == 100 + 2 - 12  # up and instance_info come first
+    assert scrape.samples == len(found)
+    assert ("redis_up", frozenset({("instance", "other")})) in found
+
+
+def test_all_lines_of_a_metric_stand_together() -> None:
+    scrape = Scrape(Selection())
+    for name in ("a", "b"):
+        scrape.add([("instance", name)], [Sample(UP, (), 1)], {"used_memory": 1, "x": 2})
+    text = b"".join(scrape.pieces()).decode()
+    names = [line.split("{")[0] for line in text.splitlines() if not line.startswith("#")]
+    seen: list[str] = []
+    for name in names:
+        if name not in seen:
+            seen.append(name)
+        assert seen[-1] == name, f"{name} comes again after {seen[-1]}"
+
+
+NAMES = (
+    b"up used_memory cmdstat_x db0 slave0 errorstat_A role master_link_status unknown a{b "
+    b"latency_percentiles_usec_x mem_x_ratio"
+).split()
+PARTS = b"calls usec keys count offset p50 ip".split()
+VALUES = b'1 2.5 -1 nan x " 99999999999999999999'.split()
+PAIRS = st.tuples(st.sampled_from(PARTS), st.sampled_from(VALUES)).map(b"=".join)
+LINES = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.tuples(st.sampled_from(NAMES), st.binary(max_size=20)).map(b":".join),
+        st.tuples(st.sampled_from(NAMES), st.lists(PAIRS, max_size=4).map(b",".join)).map(
+            b":".join
+        ),
+    ),
+    max_size=30,
+)
+
+
+@given(lines=LINES, label=st.text(max_size=10))
+@settings(max_examples=examples(300), deadline=None)
+def test_whatever_a_server_says_prometheus_can_read_the_answer(
+    lines: list[bytes], label: str
+) -> None:
+    fields = info.parse(b"\r\n".join(lines)).fields
+    text = text_of(fields, {"label": label})
+    assert value(text, "redis_up", label=label) == 1
+    for metric in text_string_to_metric_families(text):
+        assert all(sample.name.startswith("redis_") for sample in metric.samples)
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**64 - 1, 1e300, 1e-7, 0.1])
+def test_numbers_keep_their_value(number: float) -> None:
+    assert value(text_of({"x": number}), "redis_x") == number

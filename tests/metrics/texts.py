@@ -1,0 +1,47 @@
+"""Reading Prometheus' text format, with its own library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+Labels = frozenset[tuple[str, str]]
+Samples = dict[tuple[str, Labels], float]
+
+
+def families(text: str) -> dict[str, Metric]:
+    """Return the metrics of a text by name, as it stands after `# TYPE`."""
+    found = {metric.name: metric for metric in text_string_to_metric_families(text)}
+    # The parser takes `_total` off a counter's name; metrics like `redis_total_error_replies` have
+    # none, and are counters all the same.
+    types = dict(line.split(" ")[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
+    by_type_name: dict[str, Metric] = {}
+    for name in types:
+        by_type_name[name] = found[name if name in found else name.removesuffix("_total")]
+    return by_type_name
+
+
+def samples(text: str, without: Iterable[str] = ()) -> Samples:
+    """Return all samples of a text by name and labels.
+
+    Args:
+        text: the text.
+        without: labels that are left out.
+
+    Raises:
+        AssertionError: two samples have one name and the same labels.
+    """
+    left_out = frozenset(without)
+    found: Samples = {}
+    for metric in text_string_to_metric_families(text):
+        for sample in metric.samples:
+            key = sample.name, _labels(sample.labels, left_out)
+            assert key not in found, f"{key} is there twice"
+            found[key] = sample.value
+    return found
+
+
+def _labels(labels: Mapping[str, str], left_out: frozenset[str]) -> Labels:
+    return frozenset((name, value) for name, value in labels.items() if name not in left_out)

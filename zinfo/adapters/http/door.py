@@ -1,0 +1,153 @@
+"""HttpDoor: metrics, API, stream and health at one address."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import falcon
+
+from zinfo._version import __version__
+from zinfo.adapters.http.answers import as_json, put, put_error, refused
+from zinfo.adapters.http.api import Api
+from zinfo.adapters.http.guard import Guard
+from zinfo.adapters.http.health import Health, Readiness
+from zinfo.adapters.http.metrics import Metrics, OneShard
+from zinfo.adapters.http.openapi import document
+from zinfo.adapters.http.questions import QUESTIONS
+from zinfo.adapters.http.stream import Streams
+from zinfo.adapters.wsgi import WsgiDoor
+from zinfo.errors import RequestError
+from zinfo.identity import Identity
+from zinfo.metrics.own import OwnMetrics
+from zinfo.metrics.selection import Selection
+from zinfo.operations import Operations
+from zinfo.poller import InfoPoller
+from zinfo.security.tokens import Tokens
+from zinfo.shard_publisher import ShardPublisher
+from zinfo.stats import Stats
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+NAME = "HTTP door"
+
+_PAGE = """<!doctype html><meta charset="utf-8"><title>zinfo {version}</title>
+<h1>zinfo {version}</h1>
+<ul>{links}</ul>
+"""
+_MAX_BODY = 65536  # nothing here takes one
+
+
+class Told(NamedTuple):
+    """What of a daemon the door tells.
+
+    Attributes:
+        operations: answer the API's questions.
+        publisher: the live shards.
+        poller: gives snapshots and events.
+        identity: of the daemon.
+        stats: its counters.
+        selection: which metrics.
+    """
+
+    operations: Operations
+    publisher: ShardPublisher
+    poller: InfoPoller
+    identity: Identity
+    stats: Stats
+    selection: Selection
+
+
+class HttpDoor(WsgiDoor):
+    """Serves the cache over HTTP.
+
+    Args:
+        host: name or address to listen at, without brackets.
+        port: to listen at; 0 for one that is free.
+        told: what it tells.
+        tokens: the clients that are let in; None lets in all who reach the door.
+        tls: makes the door speak TLS.
+        any_name: take requests under any host's name where all are let in.
+
+    Raises:
+        EnvironmentNotReadyError: the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        told: Told,
+        *,
+        tokens: Tokens | None = None,
+        tls: ssl.SSLContext | None = None,
+        any_name: bool = False,
+    ) -> None:
+        self._report = told.poller.faults.report
+        publisher, poller, selection = told.publisher, told.poller, told.selection
+        stats = told.stats.http
+        self._answers = stats.answers
+        own = OwnMetrics(told.stats, publisher.count_states, lambda: poller.events.newest)
+        middleware: list[Any] = [Guard(tokens, any_name=any_name), self]
+        app = falcon.App(middleware=middleware)
+        app.set_error_serializer(as_json)
+        app.add_error_handler(RequestError, refused)
+        app.add_error_handler(Exception, self._failed)
+        routes = {
+            "/": self,
+            "/metrics": Metrics(publisher, selection, own, stats),
+            "/scrape": OneShard(publisher, selection, stats),
+            "/healthz": Health(),
+            "/readyz": Readiness(publisher),
+            "/api/v1/stream": Streams(poller, told.identity, stats),
+            "/api/v1/openapi.json": _Document(),
+            **{path: Api(told.operations, question) for path, question in QUESTIONS.items()},
+        }
+        for path, resource in routes.items():
+            app.add_route(path, resource)
+        self._app = app
+        links = "".join(f'<li><a href="{path}">{path}</a>' for path in routes if path != "/")
+        self._page = _PAGE.format(version=__version__, links=links)
+        super().__init__(NAME, host, port, max_body=_MAX_BODY, tls=tls)
+
+    def application(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer one HTTP request; a WSGI application (PEP 3333)."""
+        return self._app(environ, start_response)
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """Answer at `/` with what there is."""
+        response.content_type = falcon.MEDIA_HTML
+        response.text = self._page
+
+    def process_response(
+        self,
+        request: falcon.Request,
+        response: falcon.Response,
+        _resource: object,
+        _succeeded: bool,
+    ) -> None:
+        """Count an answer; falcon calls this."""
+        path = request.uri_template or "other"
+        self._answers[f"{path} {response.status_code}"] += 1
+
+    def _failed(
+        self,
+        _request: falcon.Request,
+        response: falcon.Response,
+        error: Exception,
+        _params: object,
+    ) -> None:
+        self._report(NAME, error)
+        put_error(response, falcon.HTTP_500, "internal", "the daemon failed; see its log")
+
+
+class _Document:
+    """`/api/v1/openapi.json`."""
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with the OpenAPI document."""
+        put(response, document())

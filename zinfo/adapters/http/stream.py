@@ -1,0 +1,216 @@
+"""`/api/v1/stream`: deltas, snapshots and lifecycle events as they come, as server-sent events.
+
+The format: https://html.spec.whatwg.org/multipage/server-sent-events.html. A client that comes
+back shows the id of the last event that it has (`Last-Event-ID`, which browsers do by themselves),
+and gets the lifecycle events that it missed. Deltas that were missed are not told again: the first
+one's `base` tells that there were some, and `/api/v1/infos` has what they came to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import falcon
+import gevent.event
+
+from zinfo.adapters.http.answers import encode
+from zinfo.adapters.http.guard import require
+from zinfo.adapters.http.questions import TEXTS, Argument, arguments_of
+from zinfo.errors import BadRequestError, NotAllowedError
+from zinfo.events import LifecycleEvent
+from zinfo.identity import Identity
+from zinfo.poller import InfoPoller
+from zinfo.protocol import map_header, unpack
+from zinfo.security.rights import Rights
+from zinfo.shard import RedisShard
+from zinfo.snapshot import Snapshot
+from zinfo.stats import HttpStats
+
+DELTA, INFO, EVENT = "delta", "info", "event"
+KINDS: Final = (DELTA, INFO, EVENT)
+
+ARGUMENTS: Final = {
+    "kinds": Argument(TEXTS, f"any of {', '.join(KINDS)}; delta and event where none is given"),
+    "shard_ids": Argument(TEXTS, "only of these shards; none for all"),
+    "keys": Argument(TEXTS, "only these fields, and no delta without one of them"),
+}
+
+_MOST_STREAMS = 100  # more than half of the door's connections are for other things
+_MOST_WAITING = 1000  # messages held for a client that reads slowly
+_BEAT_SECONDS = 1.0
+
+
+class Streams:
+    """All streams that are open.
+
+    Args:
+        poller: gives snapshots and events.
+        identity: of the daemon.
+        stats: counts streams and what they lose.
+    """
+
+    def __init__(self, poller: InfoPoller, identity: Identity, stats: HttpStats) -> None:
+        self._events = poller.events
+        self._identity = identity
+        self._stats = stats
+        self._open: set[_Stream] = set()
+        poller.subscribe_snapshots(self._publish)
+        poller.events.subscribe(self._publish_event)
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with a stream that never ends."""
+        rights = require(request, "snapshot")
+        given = arguments_of(request.query_string, ARGUMENTS)
+        if len(self._open) >= _MOST_STREAMS:
+            raise falcon.HTTPServiceUnavailable(description=f"{_MOST_STREAMS} streams are open")
+        stream = _Stream(_wish(given, rights), self._stats)
+        last = request.get_header("Last-Event-ID") or ""
+        response.content_type = "text/event-stream"
+        response.cache_control = ("no-cache",)
+        response.stream = self._run(stream, self._missed(last, stream.wish))
+
+    def _run(self, stream: _Stream, missed: list[bytes]) -> Iterator[bytes]:
+        self._open.add(stream)
+        self._stats.streams = len(self._open)
+        try:
+            yield _message("hello", {"node": self._identity.node, "epoch": self._identity.epoch})
+            yield b"".join(missed)
+            while True:
+                yield stream.next()
+        finally:
+            self._open.discard(stream)
+            self._stats.streams = len(self._open)
+
+    def _missed(self, last: str, wish: _Wish) -> list[bytes]:
+        """Return the events since the last one that a client has, if that was of this start."""
+        epoch, _, number = last.partition(":")
+        if EVENT not in wish.kinds or epoch != str(self._identity.epoch) or not number.isdigit():
+            return []
+        return [
+            self._told(event) for event in self._events.since(int(number)) if wish.sees(event.shard)
+        ]
+
+    def _publish(self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
+        wanting = [one for one in self._open if one.wish.sees(shard.id)]
+        if not wanting:
+            return
+        about = {"shard": shard.id, "revision": snapshot.revision, "time": snapshot.time}
+        changes: tuple[dict[str, object], list[str]] | None = None
+        for stream in wanting:
+            wish = stream.wish
+            if DELTA in wish.kinds:
+                if changes is None:
+                    fields, gone = snapshot.delta_from(previous)
+                    changes = _decoded(fields.number, fields.pairs), gone
+                wanted, unset = wish.of(changes[0]), wish.names(changes[1])
+                if wanted or unset or not wish.keys:
+                    base = previous.revision if previous else 0
+                    stream.put(
+                        _message(DELTA, {**about, "base": base, "set": wanted, "unset": unset})
+                    )
+            if INFO in wish.kinds:
+                stream.put(_message(INFO, {**about, "info": wish.of(snapshot.all_fields())}))
+
+    def _publish_event(self, event: LifecycleEvent) -> None:
+        told: bytes | None = None
+        for stream in self._open:
+            if EVENT in stream.wish.kinds and stream.wish.sees(event.shard):
+                told = told or self._told(event)
+                stream.put(told)
+
+    def _told(self, event: LifecycleEvent) -> bytes:
+        return _message(EVENT, event.as_map(), f"{self._identity.epoch}:{event.number}")
+
+
+class _Wish:
+    """What one client wants, and may have."""
+
+    def __init__(
+        self, kinds: frozenset[str], shard_ids: frozenset[str], keys: frozenset[str], rights: Rights
+    ) -> None:
+        self.kinds = kinds
+        self.keys = keys
+        self._shard_ids = shard_ids
+        self._rights = rights
+
+    def sees(self, shard_id: str) -> bool:
+        """Whether it is about this shard; "" is the daemon itself."""
+        if self._shard_ids and shard_id not in self._shard_ids:
+            return False
+        return self._rights.sees(shard_id)
+
+    def of(self, fields: Mapping[str, object]) -> Mapping[str, object]:
+        """Those of the fields that are wanted."""
+        if not self.keys:
+            return fields
+        return {name: value for name, value in fields.items() if name in self.keys}
+
+    def names(self, names: list[str]) -> list[str]:
+        """Those of the names that are wanted."""
+        return [name for name in names if not self.keys or name in self.keys]
+
+
+class _Stream:
+    """One client's messages that wait for it."""
+
+    def __init__(self, wish: _Wish, stats: HttpStats) -> None:
+        self.wish = wish
+        self._stats = stats
+        self._waiting: deque[bytes] = deque()
+        self._lost = 0
+        self._some = gevent.event.Event()
+
+    def put(self, message: bytes) -> None:
+        """Hold a message; where too many wait, it is lost, and the client will be told."""
+        if len(self._waiting) < _MOST_WAITING and not self._lost:
+            self._waiting.append(message)
+        else:
+            self._lost += 1
+            self._stats.dropped += 1
+        self._some.set()
+
+    def next(self) -> bytes:
+        """Return what waits, or a beat where nothing comes for a second."""
+        if not self._waiting and not self._lost:
+            self._some.clear()
+            if not self._some.wait(_BEAT_SECONDS):
+                return _message("beat", {"time": time.time()})
+        messages = b"".join(self._waiting)
+        self._waiting.clear()
+        if self._lost:
+            messages += _message("gap", {"lost": self._lost})
+            self._lost = 0
+        return messages
+
+
+def _wish(given: Mapping[str, object], rights: Rights) -> _Wish:
+    kinds = _set(given, "kinds") or frozenset((DELTA, EVENT))
+    if not kinds <= set(KINDS):
+        raise BadRequestError(f"kinds are {', '.join(KINDS)}")
+    shard_ids = _set(given, "shard_ids")
+    for shard_id in shard_ids:
+        if not rights.sees(shard_id):
+            raise NotAllowedError(f"this client may not see shard {shard_id[:80]}")
+    if rights.withheld:
+        raise NotAllowedError("this client is not told all fields, so it gets no stream")
+    return _Wish(kinds, shard_ids, _set(given, "keys"), rights)
+
+
+def _set(given: Mapping[str, object], name: str) -> frozenset[str]:
+    values = given.get(name, ())
+    assert isinstance(values, (list, tuple))
+    return frozenset(values)
+
+
+def _decoded(number: int, pairs: bytes) -> dict[str, object]:
+    fields = unpack(map_header(number) + pairs)
+    assert isinstance(fields, dict)
+    return fields
+
+
+def _message(kind: str, value: Mapping[str, object], ident: str = "") -> bytes:
+    head = f"id: {ident}\n" if ident else ""
+    return f"{head}event: {kind}\n".encode() + b"data: " + encode(value) + b"\n\n"

@@ -1,0 +1,1 @@
+"""INFO and zinfo's own counters as Prometheus metrics. Pure: no socket here."""
