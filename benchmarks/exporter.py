@@ -51,6 +51,10 @@ class Exporter:
             "memory": self._process.memory_info().rss,
         }
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._connection.close()
+
     def _scrape(self, url: str) -> None:
         self._connection.request("GET", f"/scrape?target={url}")
         text = self._connection.getresponse().read()
@@ -86,7 +90,8 @@ def running_exporter() -> Iterator[Exporter]:
         Cores.MEASURED.hold(process.pid)
         exporter = Exporter(port, process)
         wait_until(exporter.answers, what=f"{PROGRAM} to listen")
-        yield exporter
+        with contextlib.closing(exporter):
+            yield exporter
     finally:
         process.kill()
         process.wait()
