@@ -1,0 +1,44 @@
+"""Deltas and statuses for the model, written short."""
+
+from __future__ import annotations
+
+from zinfo.client import Delta, Event
+from zinfo.client.updates import Info
+from zinfo.top.record import Status
+
+SHARD = "db-1:6379"
+
+
+def delta(
+    revision: int,
+    time: float,
+    fields: Info,
+    *,
+    base: int | None = None,
+    unset: tuple[str, ...] = (),
+    shard: str = SHARD,
+) -> Delta:
+    """A delta against the revision before, or against `base`."""
+    return Delta(shard, revision, revision - 1 if base is None else base, time, fields, unset)
+
+
+def whole(revision: int, time: float, fields: Info, *, shard: str = SHARD) -> Delta:
+    """A delta that has the whole INFO."""
+    return delta(revision, time, fields, base=0, shard=shard)
+
+
+def status(
+    state: str = "up",
+    reason: str = "",
+    *,
+    labels: dict[str, str] | None = None,
+    fresh: bool = True,
+    age: float = 0.0,
+) -> Status:
+    """How a shard does."""
+    return Status(state, reason, labels or {}, fresh, age)
+
+
+def event(number: int, kind: str = "up", *, shard: str = SHARD, time: float = 0.0) -> Event:
+    """An event of a shard."""
+    return Event(shard, kind, "new", kind, "", "", number, number, time)

@@ -1,0 +1,176 @@
+"""The feed against a real daemon: what a daemon knows comes to stand in the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cli.running import QUICK
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer, put_load
+from tests.waiting import wait_until
+from zinfo.top.feed import Feed
+from zinfo.top.fleet import Fleet
+from zinfo.top.sections import NAMES
+
+SOON = 10.0
+"""Seconds in which all that is waited for here happens, on a machine with much else to do."""
+
+
+@pytest.fixture
+def server(server: RealServer) -> RealServer:
+    put_load(server.client(), 100)
+    return server
+
+
+@pytest.fixture
+def daemon(server: RealServer) -> Iterator[RunningDaemon]:
+    config = f'[[shards]]\nurl = "{server.url}"\nlabels = {{ site = "fra" }}\n'
+    with RunningDaemon(config_text=config, environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        yield daemon
+
+
+@pytest.fixture
+def feed(daemon: RunningDaemon) -> Iterator[Feed]:
+    with Feed(daemon.query) as feed:
+        until(feed, lambda fleet, now: fleet.feed(now).fresh and bool(fleet.rows(now)))
+        yield feed
+
+
+def kinds(fleet: Fleet) -> list[str]:
+    """The types of the events, oldest first."""
+    return [event.type for event in fleet.events(100)]
+
+
+def until(feed: Feed, told: Callable[[Fleet, float], object], timeout: float = SOON) -> None:
+    """Wait until the model says so."""
+
+    def look() -> object:
+        with feed.fleet() as fleet:
+            return told(fleet, feed.now())
+
+    wait_until(look, timeout, "the model")
+
+
+def test_a_shards_row_has_what_the_server_says(feed: Feed, server: RealServer) -> None:
+    put_load(server.client(), 100)
+    until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)  # it is idle again
+    with feed.fleet() as fleet:
+        (row,) = fleet.rows(feed.now())
+    assert row.shard == server.ident
+    assert row.labels == {"site": "fra"}
+    assert row.status == "up"
+    assert row.role == "master"
+    assert row.version is not None
+    assert row.version.startswith(server.kind.name.rpartition("-")[2])
+    assert row.keys == server.client().dbsize()
+    assert row.hit_ratio_overall is not None
+    assert 0 < row.hit_ratio_overall < 1
+    assert row.interval is not None
+    assert 0.01 < row.interval < 5
+    assert row.age < SOON
+
+
+def test_counters_have_rates_while_somebody_works(feed: Feed, server: RealServer) -> None:
+    def busy(fleet: Fleet, now: float) -> bool:
+        put_load(server.client(), 20)
+        fields = {
+            field.name: field
+            for section in fleet.sections(server.ident, now)
+            for field in section.fields
+        }
+        rate = fields["total_commands_processed"].rate
+        return rate is not None and rate > 5 and fields["keyspace_hits"].changed is not None
+
+    until(feed, busy)
+
+
+def test_a_shard_that_dies_is_down_within_two_seconds(feed: Feed, server: RealServer) -> None:
+    server.kill()
+    until(feed, lambda fleet, now: fleet.rows(now)[0].status == "down: refused", timeout=2.0)
+    server.start()
+    until(feed, lambda fleet, now: fleet.rows(now)[0].status == "up")
+    until(feed, lambda fleet, _: {"down", "restarted"} <= set(kinds(fleet)))
+
+
+def test_a_reset_of_the_statistics_gives_no_rate_that_is_negative_or_giant(
+    feed: Feed, server: RealServer
+) -> None:
+    client = server.client()
+    seen: list[float | None] = []
+    put_load(client, 2000)
+    until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)
+
+    def look() -> bool:
+        with feed.fleet() as fleet:
+            now = feed.now()
+            (row,) = fleet.rows(now)
+            for section in fleet.sections(server.ident, now):
+                seen.extend(field.rate for field in section.fields if field.name == "keyspace_hits")
+        return row.hit_ratio_overall is None  # the server has forgotten all reads
+
+    client.config_resetstat()
+    wait_until(look, SOON, "the reset to be seen")
+    assert all(rate is None or rate == 0 for rate in seen)
+
+
+def test_events_from_before_the_feed_are_there(feed: Feed) -> None:
+    until(feed, lambda fleet, _: kinds(fleet) == ["added", "up"])
+    with feed.fleet() as fleet:
+        assert [event.number for event in fleet.events(9)] == [1, 2]
+
+
+def test_sections_are_there_soon_after_they_are_wanted(feed: Feed, server: RealServer) -> None:
+    feed.want_sections(server.ident)
+    until(feed, lambda fleet, _: not fleet.unplaced(server.ident))
+    with feed.fleet() as fleet:
+        sections = fleet.sections(server.ident, feed.now())
+    names = [section.name for section in sections]
+    assert names == [name for name in NAMES if name in names]  # and "Other" is not among them
+    assert {"Server", "Memory", "Stats", "CPU", "Keyspace", "Commandstats"} <= set(names)
+
+
+def test_a_daemon_that_stops_makes_all_stale_and_says_why(
+    feed: Feed, daemon: RunningDaemon
+) -> None:
+    daemon.suspend()
+    until(feed, lambda fleet, now: not fleet.feed(now).fresh and fleet.feed(now).problem)
+    with feed.fleet() as fleet:
+        assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
+    until(feed, lambda fleet, _: kinds(fleet)[-1:] == ["stale"])
+    daemon.resume()
+    until(feed, lambda fleet, now: fleet.feed(now).fresh)
+    until(feed, lambda fleet, _: kinds(fleet)[-1:] == ["again"])
+
+
+def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
+    feed: Feed, daemon: RunningDaemon
+) -> None:
+    daemon.restart()
+    until(
+        feed,
+        lambda fleet, now: fleet.feed(now).fresh and kinds(fleet)[-2:] == ["added", "up"],
+    )
+    with feed.fleet() as fleet:
+        told = kinds(fleet)
+    assert told.count("restart") == 1
+    assert told.count("up") == 2
+
+
+def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
+    feed: Feed, daemon: RunningDaemon, server: RealServer
+) -> None:
+    daemon.suspend()
+    feed.want_sections(server.ident)
+    longest = 0.0
+    for _ in range(100):
+        began = time.monotonic()
+        with feed.fleet() as fleet:
+            fleet.rows(feed.now())
+        longest = max(longest, time.monotonic() - began)
+        time.sleep(0.01)
+    daemon.resume()
+    assert longest < 0.5

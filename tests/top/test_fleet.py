@@ -1,0 +1,292 @@
+"""The model: what a view is told after what the feed was told."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.info_texts import SEQUENCES
+from tests.top.building import SHARD, delta, event, status, whole
+from zinfo.client.updates import Info
+from zinfo.info import parse
+from zinfo.top.fleet import NO_WORD, SILENT, Fleet
+from zinfo.top.rows import Row
+
+INFO: Info = {
+    "redis_version": "7.0.15",
+    "run_id": "a" * 40,
+    "role": "master",
+    "instantaneous_ops_per_sec": 100,
+    "used_memory": 2048,
+    "maxmemory": 4096,
+    "connected_clients": 3,
+    "total_commands_processed": 1000,
+    "keyspace_hits": 60,
+    "keyspace_misses": 40,
+    "db0": {"keys": 5, "expires": 0},
+    "db7": {"keys": 2, "expires": 0},
+}
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """One shard, polled once a second ago, and up."""
+    fleet = Fleet()
+    fleet.apply(whole(1, 500.0, INFO), 100.0)
+    fleet.observe({SHARD: status(labels={"site": "fra"}, age=1.0)}, 101.0, fresh=True)
+    return fleet
+
+
+def row(fleet: Fleet, now: float = 101.0) -> Row:
+    found = fleet.row(SHARD, now)
+    assert found is not None
+    return found
+
+
+def test_a_row_has_what_info_and_the_daemon_say(fleet: Fleet) -> None:
+    assert row(fleet) == Row(
+        shard=SHARD,
+        labels={"site": "fra"},
+        state="up",
+        reason="",
+        fresh=True,
+        role="master",
+        version="7.0.15",
+        ops=100,
+        memory=2048,
+        maxmemory=4096,
+        clients=3,
+        keys=7,
+        hit_ratio=None,
+        hit_ratio_overall=0.6,
+        interval=None,
+        age=1.0,
+        revision=1,
+    )
+
+
+def test_the_servers_own_version_goes_before_the_one_that_it_is_compatible_to(
+    fleet: Fleet,
+) -> None:
+    fleet.apply(delta(2, 501.0, {"valkey_version": "8.1.8"}), 101.0)
+    assert row(fleet).version == "8.1.8"
+
+
+def test_interval_hit_ratio_and_age_are_of_the_newest_poll(fleet: Fleet) -> None:
+    fleet.apply(delta(2, 500.5, {"keyspace_hits": 63, "keyspace_misses": 41}), 101.0)
+    fleet.apply(delta(3, 501.0, {"keyspace_hits": 66, "keyspace_misses": 41}), 101.5)
+    now = row(fleet, 101.75)
+    assert now.interval == pytest.approx(0.5)
+    assert now.hit_ratio == 1.0
+    assert now.hit_ratio_overall == pytest.approx(66 / 107)
+    assert now.age == pytest.approx(0.25)
+
+
+def test_an_interval_without_reads_has_no_hit_ratio(fleet: Fleet) -> None:
+    fleet.apply(delta(2, 500.5, {}), 101.0)
+    assert row(fleet).hit_ratio is None
+
+
+def test_after_a_restart_nothing_is_said_of_the_interval(fleet: Fleet) -> None:
+    changed: Info = {"run_id": "b" * 40, "keyspace_hits": 9000, "total_commands_processed": 90000}
+    fleet.apply(delta(2, 500.5, changed), 101.0)
+    assert row(fleet).hit_ratio is None
+    (section,) = fleet.sections(SHARD, 101.0)
+    assert {field.rate for field in section.fields} == {None}
+
+
+def test_the_next_interval_after_a_reset_has_rates_again(fleet: Fleet) -> None:
+    fleet.apply(delta(2, 500.5, {"keyspace_hits": 0, "keyspace_misses": 0}), 101.0)
+    assert row(fleet).hit_ratio is None
+    fleet.apply(delta(3, 501.0, {"keyspace_hits": 1, "keyspace_misses": 1}), 101.5)
+    assert row(fleet).hit_ratio == 0.5
+
+
+def test_fields_tell_their_rate_and_when_they_changed(fleet: Fleet) -> None:
+    fleet.apply(delta(2, 500.5, {"keyspace_hits": 80, "used_memory": 4096}), 101.0)
+    (section,) = fleet.sections(SHARD, 103.0)
+    fields = {field.name: field for field in section.fields}
+    assert list(fields) == list(INFO)
+    assert fields["keyspace_hits"].rate == pytest.approx(40.0)
+    assert fields["keyspace_hits"].changed == pytest.approx(2.0)
+    assert fields["keyspace_misses"].rate == 0.0
+    assert fields["keyspace_misses"].changed is None
+    assert fields["used_memory"].value == 4096
+    assert fields["used_memory"].rate is None
+
+
+def test_a_whole_info_counts_as_the_changes_that_it_has(fleet: Fleet) -> None:
+    again = {**INFO, "used_memory": 1, "keyspace_hits": 70}
+    del again["db7"]
+    fleet.apply(whole(9, 501.0, again), 101.0)
+    (section,) = fleet.sections(SHARD, 101.0)
+    assert {field.name for field in section.fields if field.changed is not None} == {
+        "used_memory",
+        "keyspace_hits",
+    }
+    assert row(fleet).keys == 5
+    assert row(fleet).hit_ratio == 1.0
+
+
+def test_fields_come_by_section_and_new_ones_where_their_like_are(fleet: Fleet) -> None:
+    fleet.place(
+        SHARD,
+        {
+            "Server": ["redis_version", "run_id"],
+            "Keyspace": ["db0", "db7"],
+            "Stats": ["keyspace_hits", "keyspace_misses", "gone"],
+        },
+    )
+    fleet.apply(delta(2, 500.5, {"db3": {"keys": 1}}), 101.0)
+    sections = {
+        section.name: [field.name for field in section.fields]
+        for section in fleet.sections(SHARD, 101.0)
+    }
+    assert list(sections) == ["Server", "Keyspace", "Stats", "Other"]
+    assert sections["Keyspace"] == ["db0", "db7", "db3"]
+    assert sections["Stats"] == ["keyspace_hits", "keyspace_misses"]
+    assert sum(map(len, sections.values())) == len(INFO) + 1
+    assert fleet.unplaced(SHARD)
+
+
+def test_a_shard_whose_fields_all_have_a_section_lacks_none(fleet: Fleet) -> None:
+    fleet.place(SHARD, {"All": list(INFO)})
+    assert not fleet.unplaced(SHARD)
+
+
+def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
+    for texts in SEQUENCES:
+        fleet = Fleet()
+        for number, text in enumerate(texts, 1):
+            fleet.apply(whole(number, 500.0 + number, parse(text).fields), 100.0 + number)
+        fleet.observe({SHARD: status()}, 105.0, fresh=True)
+        now = row(fleet, 105.0)
+        assert now.role == "master"
+        assert now.version
+        assert now.ops is not None
+        assert now.memory
+        assert now.clients
+        assert now.interval == pytest.approx(1.0)
+        assert len(fleet.sections(SHARD, 105.0)[0].fields) == len(parse(texts[-1]).fields)
+
+
+def test_a_shard_that_is_down_says_why_and_is_not_current(fleet: Fleet) -> None:
+    fleet.observe({SHARD: status("down", "refused", age=5.0)}, 102.0, fresh=True)
+    now = row(fleet, 102.0)
+    assert now.status == "down: refused"
+    assert not now.current
+    assert now.age == pytest.approx(5.0)
+
+
+def test_a_shard_that_may_not_be_current_is_stale(fleet: Fleet) -> None:
+    fleet.observe({SHARD: status(fresh=False)}, 102.0, fresh=False, problem="no heartbeat")
+    now = row(fleet, 102.0)
+    assert now.status == "stale"
+    assert not now.current
+
+
+def test_a_shard_that_is_watched_no_more_is_gone(fleet: Fleet) -> None:
+    fleet.observe({}, 102.0, fresh=True)
+    assert fleet.rows(102.0) == []
+    assert fleet.row(SHARD, 102.0) is None
+    assert fleet.series(SHARD, 102.0) is None
+    assert fleet.sections(SHARD, 102.0) == []
+
+
+def test_a_shard_that_was_never_polled_is_new_and_knows_nothing() -> None:
+    fleet = Fleet()
+    fleet.observe({SHARD: status("new", age=math.inf)}, 102.0, fresh=True)
+    now = row(fleet, 102.0)
+    assert now.status == "new"
+    assert now.age == math.inf
+    assert {now.ops, now.memory, now.keys, now.hit_ratio, now.role, now.version} == {None}
+
+
+def test_rows_come_in_the_order_of_ids() -> None:
+    fleet = Fleet()
+    fleet.observe({"c": status(), "a": status(), "b": status()}, 1.0, fresh=True)
+    assert [one.shard for one in fleet.rows(1.0)] == ["a", "b", "c"]
+
+
+def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(fleet: Fleet) -> None:
+    def poll(number: int, now: float, ops: int) -> None:
+        fleet.observe({SHARD: status()}, now, fresh=True)
+        fields: Info = {"instantaneous_ops_per_sec": ops, "keyspace_hits": 60 + number}
+        fleet.apply(delta(number, now + 400, fields), now)
+
+    poll(2, 102.0, 7)
+    poll(3, 104.0, 8)
+    fleet.observe({SHARD: status("down", "refused", age=1.0)}, 105.0, fresh=True)
+    poll(4, 110.0, 9)
+    series = fleet.series(SHARD, 110.0)
+    assert series is not None
+    ops = list(series.ops)[-11:]
+    assert ops[:5] == [100, 7, 7, 8, 8]
+    assert all(math.isnan(value) for value in ops[5:10])
+    assert ops[10] == 9
+    assert list(series.hit_ratio)[-9:-6] == [1.0, 1.0, 1.0]
+    assert list(series.memory)[-1] == 2048
+    assert list(series.clients)[-1] == 3
+    assert row(fleet, 110.0).interval == pytest.approx(2.0)
+
+
+def test_a_short_outage_that_only_an_event_tells_of_is_a_gap_too(fleet: Fleet) -> None:
+    fleet.interrupt(SHARD)
+    fleet.apply(delta(2, 510.0, {"instantaneous_ops_per_sec": 9}), 110.0)
+    series = fleet.series(SHARD, 110.0)
+    assert series is not None
+    assert sum(not math.isnan(value) for value in series.ops) == 2
+
+
+def test_totals_count_only_what_speaks_of_the_present() -> None:
+    fleet = Fleet()
+    for shard in "abc":
+        fleet.apply(whole(1, 500.0, INFO, shard=shard), 100.0)
+        fleet.apply(
+            delta(2, 501.0, {"keyspace_hits": 61, "keyspace_misses": 41}, shard=shard), 101.0
+        )
+    fleet.observe(
+        {"a": status(), "b": status(), "c": status("down", "timeout"), "d": status(fresh=False)},
+        101.0,
+        fresh=False,
+    )
+    totals = fleet.totals(101.0)
+    assert totals.shards == 4
+    assert totals.states == {"up": 2, "down": 1, "stale": 1}
+    assert (totals.ops, totals.memory, totals.clients, totals.keys) == (200, 4096, 6, 14)
+    assert totals.hit_ratio == 0.5
+    series = fleet.totals_series(101.0)
+    assert (series.ops[-1], series.memory[-1], series.hit_ratio[-1]) == (200, 4096, 0.5)
+
+
+def test_before_the_first_word_nothing_is_fresh_and_nothing_is_wrong() -> None:
+    feed = Fleet().feed(5.0)
+    assert (feed.fresh, feed.problem, feed.ever) == (False, "", False)
+
+
+def test_a_feed_that_is_cut_off_says_why_and_for_how_long(fleet: Fleet) -> None:
+    assert fleet.feed(101.5).fresh
+    fleet.observe({SHARD: status(fresh=False)}, 103.0, fresh=False, problem="no heartbeat")
+    feed = fleet.feed(103.5)
+    assert (feed.fresh, feed.problem, feed.ever) == (False, "no heartbeat", True)
+    assert feed.seconds == pytest.approx(2.5)
+
+
+def test_a_feed_that_says_nothing_any_more_leaves_nothing_fresh(fleet: Fleet) -> None:
+    later = 101.0 + SILENT + 0.1
+    assert fleet.feed(later).problem == NO_WORD
+    assert row(fleet, later).status == "stale"
+    assert fleet.totals(later).states == {"stale": 1}
+    assert fleet.totals(later).ops == 0
+
+
+def test_events_come_once_and_in_order_and_can_be_asked_for_by_shard(fleet: Fleet) -> None:
+    fleet.happened([event(3), event(4, shard="x")])
+    before = fleet.events_version
+    fleet.happened([event(1), event(2), event(3)])
+    assert [one.number for one in fleet.events(10)] == [1, 2, 3, 4]
+    assert [one.number for one in fleet.events(2)] == [3, 4]
+    assert [one.number for one in fleet.events(10, SHARD)] == [1, 2, 3]
+    assert fleet.events_version > before
+    assert fleet.events_whole_to == 4
