@@ -149,6 +149,7 @@ def test_a_daemon_that_stops_makes_all_stale_and_says_why(
 def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
     feed: Feed, daemon: RunningDaemon
 ) -> None:
+    until(feed, lambda fleet, _: kinds(fleet) == ["added", "up"])
     daemon.restart()
     until(
         feed,

@@ -29,7 +29,7 @@ LOOK = 0.25
 """Seconds between two looks at how all shards do."""
 
 _LOOK_PART = 0.1  # of the time looks may take, however many shards there are
-_NOTED_AFTER = 1.0  # seconds of being stale that make an event
+_NOTED_AFTER = 2.0  # seconds of being stale that make an event
 _ANSWER = 2.0  # seconds for an answer
 _AGAIN = 1.0  # seconds after a question without an answer, until the next
 _SECTIONS_AGAIN = 5.0  # seconds until a shard's sections are asked for again
@@ -127,10 +127,13 @@ class Feed:
         if self._epoch is not None:
             self._fleet.daemon_restarted()
             self._note("restart", "the daemon was started again")
+            self._stale_since, self._stale_noted = None, False
         self._epoch = epoch
         self._want_history()
 
     def _want_history(self) -> None:
+        if self._epoch is None:  # it is wanted as soon as there is one
+            return
         with self._questions:
             self._wants_history = True
             self._questions.notify()
