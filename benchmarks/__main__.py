@@ -25,6 +25,7 @@ SCRIPTS = (
     "punctuality",
     "delivery_time",
     "overload",
+    "scrape",
 )
 """The scripts that answer a question each; every one can be run by itself."""
 

@@ -67,5 +67,7 @@ TARGETS = {
         Target("g2", "... latest heartbeat", 100, unit="ms"),
         Target("g3", "... 50 queries/s: p99", 100, unit="ms"),
         Target("g4", "... says so: stats, event, log line", 3, at_least=True, unit="of 3"),
+        Target("h1", "scrape of 1,000 shards, compressed: the longest", 1, unit="s"),
+        Target("h2", "... latest poll beside it", 100, unit="ms"),
     )
 }

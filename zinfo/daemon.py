@@ -111,7 +111,7 @@ class Daemon:
         self.router = self._make_router(config)
         self.bus.query_endpoint = self.router.client_endpoint
         self._tokens = _tokens(config)
-        self._doors = self._make_doors(config)
+        self.doors = self._make_doors(config)
         self._supervisor = Supervisor(self.stats, self._give_up, self.poller.faults.died)
         self._give_back_hub: Callable[[], None] | None = None
         self._static = StaticShardWatcher(
@@ -210,7 +210,7 @@ class Daemon:
         self._supervisor.spawn("saturation", saturation.run)
         self._supervisor.spawn("files", FileWatch(self.stats, self.poller.events).run)
         self._supervisor.spawn("memory", memory.keep_giving_back)
-        for door in self._doors:
+        for door in self.doors:
             self._supervisor.spawn(door.name, door.run)
         self._static.start()
         if self._local is not None:
@@ -247,7 +247,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Close everything in order: no new questions, no more polls, then the bus."""
-        for door in self._doors:
+        for door in self.doors:
             door.stop()
         self._supervisor.stop()
         self.router.close()
@@ -323,7 +323,7 @@ class Daemon:
         self._stopped.set()
 
     def _log_start(self) -> None:
-        doors = "".join(f", {door.name} at {door.endpoint}" for door in self._doors)
+        doors = "".join(f", {door.name} at {door.endpoint}" for door in self.doors)
         logger.info(
             "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s",
             __version__,

@@ -36,11 +36,13 @@ class ZinfoDaemon(Poller):
     waits = True
 
     def __init__(self) -> None:
-        self.daemon = Daemon(
-            Config(bus=BusConfig(endpoint=_FREE_PORT), query=QueryConfig(endpoint=_FREE_PORT))
-        )
+        self.daemon = Daemon(self.config())
         self.daemon.start()
         self._recorded: list[tuple[str, bytes]] = []
+
+    def config(self) -> Config:
+        """Return the daemon's configuration."""
+        return Config(bus=BusConfig(endpoint=_FREE_PORT), query=QueryConfig(endpoint=_FREE_PORT))
 
     @property
     @override

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from zinfo.info_values import KEYSPACE_PATTERN, Value
+from zinfo.info_values import KEYSPACE_PATTERN, STATS_PREFIXES, Value
 from zinfo.metrics.names import (
     STATUS_FIELDS,
     Family,
@@ -32,14 +32,31 @@ class Sample(NamedTuple):
         family: the metric.
         labels: of its own, beside the shard's.
         value: the number.
-        suffix: of the name, as the parts of a summary have one.
     """
 
     family: Family
     labels: Labels
     value: Number
+
+
+class Part(NamedTuple):
+    """What one part of a field that is a map becomes.
+
+    Attributes:
+        family: the metric.
+        labels: of its own.
+        divisor: by which the number is divided.
+        suffix: of the name, as the parts of a summary have one.
+    """
+
+    family: Family
+    labels: Labels
+    divisor: float = 1
     suffix: str = ""
 
+
+_MICRO: Final = 1e6
+_MILLI: Final = 1e3
 
 UP: Final = family("up", "gauge", "1 where the shard answers INFO, else 0")
 _START: Final = family("start_time_seconds", "gauge", "when the server started, Unix time")
@@ -57,7 +74,7 @@ _REJECTED: Final = family(
 )
 _FAILED: Final = family("commands_failed_calls_total", "counter", "INFO's cmdstat_*: failed_calls")
 _ERRORS: Final = family("errors_total", "counter", "INFO's errorstat_*: count")
-_PERCENTILES: Final = family(
+_LATENCY: Final = family(
     "latency_percentiles_usec", "summary", "INFO's latency_percentiles_usec_* and cmdstat_*"
 )
 _KEYS: Final = family("db_keys", "gauge", "INFO's dbN: keys")
@@ -71,6 +88,29 @@ _FORK: Final = family("latest_fork_seconds", "gauge", "INFO's latest_fork_usec, 
 _IO_THREAD: Final = family(
     "active_time_io_thread_seconds_total", "counter", "INFO's used_active_time_io_thread_N"
 )
+PERCENTILES: Final = "latency_percentiles_usec_"
+_TOTALS: Final = {"_sum": "usec", "_count": "calls"}
+_STATISTICS: Final = (
+    (
+        "cmdstat_",
+        "cmd",
+        {
+            "calls": Part(_CALLS, ()),
+            "usec": Part(_SECONDS, (), _MICRO),
+            "rejected_calls": Part(_REJECTED, ()),
+            "failed_calls": Part(_FAILED, ()),
+        },
+    ),
+    ("errorstat_", "err", {"count": Part(_ERRORS, ())}),
+)
+_KEYSPACE: Final = {
+    "keys": Part(_KEYS, ()),
+    "expires": Part(_EXPIRING, ()),
+    "avg_ttl": Part(_TTL, (), _MILLI),
+    "subexpiry": Part(_ITEMS, ()),
+    "keys_with_volatile_items": Part(_ITEMS, ()),
+    "cached_keys": Part(_CACHED, ()),
+}
 _CONFIG: Final = {
     "maxmemory": family("config_maxmemory", "gauge", "INFO's maxmemory"),
     "maxclients": family("config_maxclients", "gauge", "INFO's maxclients"),
@@ -101,8 +141,6 @@ _NOT_FINITE: Final = {
     "inf": float("inf"),
     "-inf": float("-inf"),
 }
-_MICRO: Final = 1e6
-_MILLI: Final = 1e3
 
 
 def whole(fields: Fields, now: float) -> Iterator[Sample]:
@@ -130,14 +168,41 @@ def whole(fields: Fields, now: float) -> Iterator[Sample]:
         yield Sample(_EXPIRING, (("db", "db0"),), 0)
 
 
+def has_parts(field: str) -> bool:
+    """Return whether each part of a field's value is a sample: `part_of` tells which."""
+    return field.startswith(STATS_PREFIXES) or KEYSPACE_PATTERN.fullmatch(field) is not None
+
+
+def part_of(field: str, part: str) -> Part | None:
+    """Return what a part of a field that `has_parts` becomes; None where it is not told."""
+    for prefix, label, parts in _STATISTICS:
+        if field.startswith(prefix):
+            found = parts.get(part)
+            return found and found._replace(labels=((label, field[len(prefix) :]),))
+    if field.startswith(PERCENTILES):
+        command = ("cmd", field[len(PERCENTILES) :])
+        if part in _TOTALS:
+            return Part(_LATENCY, (command,), suffix=part)
+        quantile = part.removeprefix("p").removesuffix(".0")
+        return Part(_LATENCY, (command, ("quantile", quantile)))
+    found = _KEYSPACE.get(part)
+    return found and found._replace(labels=(("db", field),))
+
+
+def totals(fields: Fields, field: str) -> Iterator[tuple[str, Value]]:
+    """Yield what else is a part of percentiles: their command's statistics have it."""
+    calls = fields.get(f"cmdstat_{field[len(PERCENTILES) :]}")
+    if isinstance(calls, dict):
+        for part, name in _TOTALS.items():
+            if name in calls:
+                yield part, calls[name]
+
+
 def reader_of(field: str) -> Reader | None:
     """Return what makes samples of a field; None where it is one number, if it is any.
 
     What is returned takes all fields, the field's name and its value.
     """
-    for prefix, by_prefix in _BY_PREFIX:
-        if field.startswith(prefix):
-            return by_prefix
     if field in _BY_NAME:
         return _BY_NAME[field]
     for pattern, reader in _BY_PATTERN:
@@ -156,23 +221,11 @@ def _text(fields: Fields, name: str) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _number(value: Value | None) -> Number | None:
+def number_of(value: Value | None) -> Number | None:
     """Return a value that is a number, or is written like one that is not finite."""
     if isinstance(value, (int, float)):
         return value
     return _NOT_FINITE.get(value) if isinstance(value, str) else None
-
-
-def _parts(
-    value: Value, wanted: tuple[tuple[str, Family, float], ...], labels: Labels
-) -> Iterator[Sample]:
-    """Yield what a map holds of the wanted parts, each divided by its divisor."""
-    if not isinstance(value, dict):
-        return
-    for part, of, divisor in wanted:
-        number = _number(value.get(part))
-        if number is not None:
-            yield Sample(of, labels, number if divisor == 1 else number / divisor)
 
 
 def _master(fields: Fields, which: str) -> Labels:
@@ -182,54 +235,14 @@ def _master(fields: Fields, which: str) -> Labels:
     )
 
 
-def _command(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    wanted = (
-        ("calls", _CALLS, 1),
-        ("usec", _SECONDS, _MICRO),
-        ("rejected_calls", _REJECTED, 1),
-        ("failed_calls", _FAILED, 1),
-    )
-    yield from _parts(value, wanted, (("cmd", name.removeprefix("cmdstat_")),))
-
-
-def _error(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    labels = (("err", name.removeprefix("errorstat_")),)
-    yield from _parts(value, (("count", _ERRORS, 1),), labels)
-
-
-def _percentiles(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    command = name.removeprefix("latency_percentiles_usec_")
-    calls = fields.get(f"cmdstat_{command}")
-    if not isinstance(value, dict) or not isinstance(calls, dict):
-        return
-    labels = (("cmd", command),)
-    for percentile, usec in value.items():
-        number = _number(usec)
-        if number is not None:
-            quantile = percentile.removeprefix("p").removesuffix(".0")
-            yield Sample(_PERCENTILES, (*labels, ("quantile", quantile)), number)
-    for part, suffix in (("usec", "_sum"), ("calls", "_count")):
-        number = _number(calls.get(part))
-        if number is not None:
-            yield Sample(_PERCENTILES, labels, number, suffix)
-
-
-def _keyspace(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    wanted = (
-        ("keys", _KEYS, 1),
-        ("expires", _EXPIRING, 1),
-        ("avg_ttl", _TTL, _MILLI),
-        ("subexpiry", _ITEMS, 1),
-        ("keys_with_volatile_items", _ITEMS, 1),
-        ("cached_keys", _CACHED, 1),
-    )
-    yield from _parts(value, wanted, (("db", name),))
-
-
 def _slave(_fields: Fields, _name: str, value: Value) -> Iterator[Sample]:
-    if isinstance(value, dict):
-        labels = tuple((f"slave_{part}", _text(value, part)) for part in ("ip", "port", "state"))
-        yield from _parts(value, (("offset", _SLAVE_OFFSET, 1), ("lag", _SLAVE_LAG, 1)), labels)
+    if not isinstance(value, dict):
+        return
+    labels = tuple((f"slave_{part}", _text(value, part)) for part in ("ip", "port", "state"))
+    for part, of in (("offset", _SLAVE_OFFSET), ("lag", _SLAVE_LAG)):
+        number = number_of(value.get(part))
+        if number is not None:
+            yield Sample(of, labels, number)
 
 
 def _of_master(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
@@ -239,7 +252,7 @@ def _of_master(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     if what == "link_status":
         yield Sample(_LINK, labels, int(value == "up"))
         return
-    number = _number(value)
+    number = number_of(value)
     if number is not None:
         # A server with several masters has the number in the field, a metric has it in the labels.
         of = family_of(name if which == "master" else f"master_{what}")
@@ -251,35 +264,30 @@ def _status(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
 
 
 def _latest_fork(_fields: Fields, _name: str, value: Value) -> Iterator[Sample]:
-    number = _number(value)
+    number = number_of(value)
     if number is not None:
         yield Sample(_FORK, (), number / _MICRO)
 
 
 def _limit(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = _number(value)
+    number = number_of(value)
     if number is not None:
         yield Sample(family_of(name), (), number)
         yield Sample(_CONFIG[name], (), number)
 
 
 def _io_thread(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = _number(value)
+    number = number_of(value)
     if number is not None:
         yield Sample(_IO_THREAD, (("thread", io_thread_of(name) or ""),), number)
 
 
 def _ratio(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = _number(value)
+    number = number_of(value)
     if number is not None:
         yield Sample(family_of(name), (), number)
 
 
-_BY_PREFIX: Final = (
-    ("cmdstat_", _command),
-    ("errorstat_", _error),
-    ("latency_percentiles_usec_", _percentiles),
-)
 _BY_NAME: Final = {
     "latest_fork_usec": _latest_fork,
     "slave_repl_offset": _of_master,
@@ -287,7 +295,6 @@ _BY_NAME: Final = {
     **dict.fromkeys(STATUS_FIELDS, _status),
 }
 _BY_PATTERN: Final = (
-    (KEYSPACE_PATTERN, _keyspace),
     (_SLAVE_PATTERN, _slave),
     (_MASTER_PATTERN, _of_master),
     # A new server divides by zero here, and writes `nan` or `inf`.

@@ -9,11 +9,24 @@ them; its parser checks this writer in the tests.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from itertools import chain
+from typing import Final, NamedTuple
 
 from zinfo.info_values import Value
 from zinfo.metrics.names import Family, family_of
-from zinfo.metrics.samples import Labels, Reader, Sample, is_taken, reader_of, whole
+from zinfo.metrics.samples import (
+    PERCENTILES,
+    Labels,
+    Reader,
+    Sample,
+    has_parts,
+    is_taken,
+    number_of,
+    part_of,
+    reader_of,
+    totals,
+    whole,
+)
 from zinfo.metrics.selection import Selection, label_text
 
 NOT_FINITE: Final = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
@@ -35,6 +48,18 @@ class _Gathered:
         self.lines: list[str] = []
 
 
+_UNSEEN: Final = _Gathered(Family("", "", ""))
+
+
+class _Line(NamedTuple):
+    """How the lines of one part of one field look: `start`, the shard's labels, `end`, a number."""
+
+    lines: list[str]
+    start: str
+    end: str
+    divisor: float
+
+
 class Scrape:
     """The text of one answer, while it is put together.
 
@@ -52,6 +77,7 @@ class Scrape:
         self._families: dict[str, _Gathered | None] = {}  # None: it is left out
         self._numbers: dict[str, _Gathered | None] = {}  # by field
         self._readers: dict[str, Reader] = {}  # by field, for those that are no plain number
+        self._parts: dict[str, dict[str, _Line | None]] = {}  # by field and part of its value
         self._fields: dict[str, str] = {}  # which field a metric is of
         self.samples = 0
         self.cut = 0
@@ -93,20 +119,84 @@ class Scrape:
     def _write_fields(self, fields: Mapping[str, Value], text: str, left: int) -> int:
         """Write the fields of an INFO; returns how many samples are left, negative where cut."""
         tail = text + "} "
-        numbers, readers = self._numbers, self._readers
+        numbers = self._numbers
         for name, value in fields.items():
-            reader = readers.get(name)
-            if reader is None and name not in numbers:
-                reader = self._learn(name)
-            if reader is not None:
-                left = self._write(reader(fields, name, value), text, left)
-            elif type(value) is int or type(value) is float:
-                gathered = numbers[name]
-                if gathered is not None:
-                    left -= 1
-                    if left >= 0:
-                        gathered.lines.append(f"{gathered.start}{tail}{value}\n")
+            kind = type(value)
+            if kind is int or kind is float:  # most are, and have been seen
+                gathered = numbers.get(name, _UNSEEN)
+                if gathered is not _UNSEEN:
+                    if gathered is not None:
+                        left -= 1
+                        if left >= 0:
+                            gathered.lines.append(f"{gathered.start}{tail}{value}\n")
+                    continue
+            left = self._write_field(fields, name, value, text, left)
         return left
+
+    def _write_field(
+        self, fields: Mapping[str, Value], name: str, value: Value, text: str, left: int
+    ) -> int:
+        """Write a field that is no plain number, or new."""
+        known = self._parts.get(name)
+        if known is None and has_parts(name):
+            known = self._learn_parts(name)
+        if known is not None:
+            return self._write_parts(fields, name, known, text and text + ",", left)
+        reader = self._readers.get(name)
+        if reader is None and name not in self._numbers:
+            reader = self._learn(name)
+        if reader is not None:
+            return self._write(reader(fields, name, value), text, left)
+        if isinstance(value, (int, float)) and self._numbers[name] is not None:
+            return self._write([Sample(family_of(name), (), value)], text, left)
+        return left
+
+    def _write_parts(
+        self,
+        fields: Mapping[str, Value],
+        name: str,
+        known: dict[str, _Line | None],
+        lead: str,
+        left: int,
+    ) -> int:
+        value = fields[name]
+        if not isinstance(value, dict):
+            return left
+        items: Iterable[tuple[str, Value]] = value.items()
+        if name.startswith(PERCENTILES):
+            items = chain(items, totals(fields, name))
+        for part, number in items:
+            try:
+                line = known[part]
+            except KeyError:
+                line = known[part] = self._line_of(name, part)
+            if line is None:
+                continue
+            lines, start, end, divisor = line
+            told: Value | None = number
+            if type(number) is not int and type(number) is not float:
+                told = NOT_FINITE.get(str(number_of(number)))
+            elif divisor != 1:
+                told = number / divisor
+            if told is not None:
+                left -= 1
+                if left >= 0:
+                    lines.append(f"{start}{lead}{end}{told}\n")
+        return left
+
+    def _learn_parts(self, name: str) -> dict[str, _Line | None]:
+        if len(self._parts) >= _MAX_RULES:
+            self._parts.clear()
+        known = self._parts[name] = {}
+        return known
+
+    def _line_of(self, name: str, part: str) -> _Line | None:
+        found = part_of(name, part)
+        gathered = found and self._gathered(found.family)
+        if found is None or gathered is None:
+            return None
+        start = f"{found.family.name}{found.suffix}{{"
+        return _Line(gathered.lines, start, label_text(found.labels) + "} ", found.divisor)
 
     def _learn(self, name: str) -> Reader | None:
         """Remember how a field is written; returns what reads it where it is no plain number."""
@@ -126,7 +216,7 @@ class Scrape:
         return reader
 
     def _write(self, samples: Iterable[Sample], text: str, left: int) -> int:
-        for of, labels, value, suffix in samples:
+        for of, labels, value in samples:
             gathered = self._gathered(of)
             if gathered is None:
                 continue
@@ -135,7 +225,7 @@ class Scrape:
                 own = label_text(labels)
                 comma = "," if own and text else ""
                 number = NOT_FINITE.get(str(value), value)
-                gathered.lines.append(f"{of.name}{suffix}{{{text}{comma}{own}}} {number}\n")
+                gathered.lines.append(f"{gathered.start}{text}{comma}{own}}} {number}\n")
         return left
 
     def _gathered(self, of: Family) -> _Gathered | None:

@@ -1,0 +1,29 @@
+"""zinfo with a stop-watch and its HTTP door open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typing_extensions import override
+
+from benchmarks.child import obey
+from benchmarks.sides.timed_daemon import TimedDaemon
+from zinfo.config.models import Config, HttpConfig
+
+
+class HttpDaemon(TimedDaemon):
+    """A daemon that Prometheus scrapes."""
+
+    @override
+    def config(self) -> Config:
+        return super().config().model_copy(update={"http": HttpConfig(listen="127.0.0.1:0")})
+
+    @override
+    def start(self, urls: list[str], shards: int, interval: float) -> dict[str, Any]:
+        started = super().start(urls, shards, interval)
+        (door,) = self.daemon.doors
+        return {**started, "http": door.endpoint}
+
+
+if __name__ == "__main__":
+    obey(HttpDaemon().handlers())
