@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import gevent
 
+from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.adapters.xmlrpc_codec import (
     CONTENT_TYPE,
     FAULT_BAD_CALL,
@@ -24,7 +25,6 @@ from zinfo.adapters.xmlrpc_codec import (
     parse_call,
     response,
 )
-from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.arguments import Arguments
 from zinfo.breath import Breath
 from zinfo.errors import RequestError

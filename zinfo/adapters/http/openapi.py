@@ -10,6 +10,8 @@ from zinfo.adapters.http.questions import (
     COUNT,
     FLAG,
     LABELS,
+    MAX_COUNT,
+    MAX_SECONDS,
     QUESTIONS,
     SECONDS,
     TEXT,
@@ -24,8 +26,8 @@ _SCHEMAS: Final[dict[str, dict[str, object]]] = {
     TEXTS: {"type": "array", "items": {"type": "string"}},
     TEXT: {"type": "string"},
     FLAG: {"type": "boolean"},
-    SECONDS: {"type": "number", "minimum": 0, "maximum": 1e9},
-    COUNT: {"type": "integer", "minimum": 0, "maximum": 10**15},
+    SECONDS: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+    COUNT: {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
     LABELS: {"type": "object", "additionalProperties": {"type": "string"}},
 }
 _TEXT: Final = {"type": "string"}

@@ -13,6 +13,9 @@ from zinfo.errors import BadRequestError
 
 TEXTS, TEXT, FLAG, SECONDS, COUNT, LABELS = "texts", "text", "flag", "seconds", "count", "labels"
 
+MAX_SECONDS: Final = 1e9
+MAX_COUNT: Final = 10**15
+
 _MOST_ARGUMENTS = 2000  # in one URL, whose length the server bounds, too
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
@@ -119,14 +122,15 @@ def arguments_of(query: str, known: Mapping[str, Argument]) -> dict[str, object]
     for name, text in pairs:
         stem, _, rest = name.partition("[")
         argument = known.get(stem)
-        if argument is None or bool(rest) != (argument.kind == LABELS):
+        if argument is None or rest.endswith("]") != (argument.kind == LABELS):
             raise BadRequestError(f"unknown argument {name[:80]!r}; there are {_named(known)}")
         if argument.kind == TEXTS:
             _list(given, name).append(text)
         elif argument.kind == LABELS:
             labels = given.setdefault(stem, {})
             assert isinstance(labels, dict)
-            labels[rest.removesuffix("]")] = text
+            if labels.setdefault(rest.removesuffix("]"), text) is not text:
+                raise BadRequestError(f"{name[:80]} is given twice")
         elif name in given:
             raise BadRequestError(f"{name} is given twice")
         else:
@@ -147,12 +151,15 @@ def _value(name: str, kind: str, text: str) -> object:
         return _FLAGS[text.lower()]
     if kind == SECONDS:
         try:
-            return float(text)
+            seconds = float(text)
         except ValueError:
-            raise BadRequestError(f"{name} must be a number of seconds") from None
+            seconds = -1.0
+        if not 0 <= seconds <= MAX_SECONDS:
+            raise BadRequestError(f"{name} must be a number of seconds, 0 to {MAX_SECONDS:g}")
+        return seconds
     if kind == COUNT:
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
-            raise BadRequestError(f"{name} must be a whole number from 0 up")
+        if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= MAX_COUNT):
+            raise BadRequestError(f"{name} must be a whole number, 0 to {MAX_COUNT}")
         return int(text)
     return text
 

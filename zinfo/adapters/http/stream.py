@@ -9,7 +9,6 @@ one's `base` tells that there were some, and `/api/v1/infos` has what they came 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -39,7 +38,7 @@ ARGUMENTS: Final = {
 }
 
 _MOST_STREAMS = 100  # more than half of the door's connections are for other things
-_MOST_WAITING = 1000  # messages held for a client that reads slowly
+_MOST_WAITING = 4 << 20  # bytes held for a client that reads slowly
 _BEAT_SECONDS = 1.0
 
 
@@ -159,14 +158,16 @@ class _Stream:
     def __init__(self, wish: _Wish, stats: HttpStats) -> None:
         self.wish = wish
         self._stats = stats
-        self._waiting: deque[bytes] = deque()
+        self._waiting: list[bytes] = []
+        self._size = 0
         self._lost = 0
         self._some = gevent.event.Event()
 
     def put(self, message: bytes) -> None:
         """Hold a message; where too many wait, it is lost, and the client will be told."""
-        if len(self._waiting) < _MOST_WAITING and not self._lost:
+        if self._size < _MOST_WAITING and not self._lost:
             self._waiting.append(message)
+            self._size += len(message)
         else:
             self._lost += 1
             self._stats.dropped += 1
@@ -180,6 +181,7 @@ class _Stream:
                 return _message("beat", {"time": time.time()})
         messages = b"".join(self._waiting)
         self._waiting.clear()
+        self._size = 0
         if self._lost:
             messages += _message("gap", {"lost": self._lost})
             self._lost = 0

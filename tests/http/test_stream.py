@@ -1,0 +1,123 @@
+"""`/api/v1/stream`: what happens, as it happens."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.http.asking import Message, ask, stream
+from tests.metrics.texts import samples
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+FAST = {"ZINFO_POLL_MIN_INTERVAL": "0.05", "ZINFO_POLL_MAX_INTERVAL": "0.05"}
+
+
+@pytest.fixture
+def fast(server: RealServer) -> Iterator[RunningDaemon]:
+    with RunningDaemon([server.url], http=True, environ=FAST) as running:
+        running.wait_polled(1)
+        yield running
+
+
+def first(messages: Iterator[Message], kind: str) -> Message:
+    return next(message for message in messages if message.kind == kind)
+
+
+def streams(daemon: RunningDaemon) -> float:
+    return samples(ask(daemon.http, "metrics").text)["zinfo_http_streams", frozenset()]
+
+
+def test_deltas_put_together_are_the_info(fast: RunningDaemon, server: RealServer) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=delta&kinds=info") as messages:
+        hello = next(messages)
+        assert hello.kind == "hello"
+        assert hello.data["epoch"] == fast.ask("hello").body["epoch"]  # type: ignore[index]
+        whole: dict[str, Any] = first(messages, "info").data
+        fields, revision = whole["info"], whole["revision"]
+        for _ in range(10):
+            delta = first(messages, "delta").data
+            server.client().incr("n")
+            assert (delta["shard"], delta["base"]) == (server.ident, revision)
+            fields.update(delta["set"])
+            for name in delta["unset"]:
+                del fields[name]
+            info = first(messages, "info").data
+            assert fields == info["info"]
+            revision = info["revision"]
+            assert revision == delta["revision"]
+
+
+def test_chosen_fields_come_alone_and_only_when_they_change(
+    fast: RunningDaemon, server: RealServer
+) -> None:
+    path = f"api/v1/stream?kinds=delta&keys=maxmemory&shard_ids={server.ident}"
+    with stream(fast.http, path) as messages:
+        wait_until(lambda: streams(fast) == 1, what="the stream to be open")
+        server.client().config_set("maxmemory", 5 << 20)
+        delta = first(messages, "delta")
+        assert delta.data["set"] == {"maxmemory": 5 << 20}
+    wait_until(lambda: streams(fast) == 0, what="the stream to be forgotten")
+
+
+def test_events_come_and_those_that_were_missed_come_first(
+    fast: RunningDaemon, server: RealServer
+) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=event") as messages:
+        next(messages)
+        server.kill()
+        down = first(messages, "event")
+        assert (down.data["shard"], down.data["type"]) == (server.ident, "down")
+    server.start()
+    wait_until(lambda: _newest(fast) > down.data["number"] + 1, what="more events")
+    headers = {"Last-Event-ID": down.ident}
+    with stream(fast.http, "api/v1/stream?kinds=event", headers) as messages:
+        up, restarted = first(messages, "event").data, first(messages, "event").data
+        assert up["number"] == down.data["number"] + 1
+        assert {up["type"], restarted["type"]} == {"up", "restarted"}
+
+
+def _newest(daemon: RunningDaemon) -> int:
+    newest: int = ask(daemon.http, "api/v1/events").json["newest"]
+    return newest
+
+
+def test_the_id_of_another_start_brings_nothing_back(fast: RunningDaemon) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=event", {"Last-Event-ID": "1:0"}) as messages:
+        assert next(messages).kind == "hello"
+        assert next(messages).kind == "beat"
+
+
+def test_silence_is_filled_with_beats(fast: RunningDaemon) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=event&shard_ids=none") as messages:
+        assert [next(messages).kind for _ in range(3)] == ["hello", "beat", "beat"]
+
+
+def test_a_client_that_does_not_read_loses_messages_and_hears_of_it(server: RealServer) -> None:
+    shards = "".join(f'[[shards]]\nid = "s-{n}"\nurl = "{server.url}"\n' for n in range(50))
+    with (
+        RunningDaemon(config_text=shards, http=True, environ=FAST) as daemon,
+        socket.socket() as slow,
+    ):
+        place = urlsplit(daemon.http)
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect((place.hostname, place.port))
+        slow.sendall(b"GET /api/v1/stream?kinds=info HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        wait_until(lambda: _dropped(daemon) > 0, 60, "messages to be lost")
+        assert daemon.ask("ping").error is None
+        slow.settimeout(10)
+        with slow.makefile("rb") as lines:
+            wait_until(lambda: lines.readline() == b"event: gap\n", 60, "the gap")
+            data = lines.readline().removeprefix(b"data: ")
+            assert json.loads(data)["lost"] > 0
+
+
+def _dropped(daemon: RunningDaemon) -> float:
+    found = samples(ask(daemon.http, "metrics").text)
+    return found["zinfo_http_stream_dropped_total", frozenset()]
