@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": ("zinfo.cli.serve:serve", "Run the daemon: poll servers, publish, answer queries."),
     "shards": ("zinfo.cli.shards:shards", "List the shards: state, role, version, age, ..."),
     "get": ("zinfo.cli.get:get", "Show INFO of shards."),
+    "top": ("zinfo.cli.top:top", "Show all shards live, in a terminal."),
     "watch": ("zinfo.cli.watch:watch", "Show each change of INFO as it arrives."),
     "events": ("zinfo.cli.events:events", "Show what happened to shards: up, down, restarted, ..."),
     "stats": ("zinfo.cli.stats:stats", "Show the daemon's own counters."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
@@ -36,7 +36,7 @@ class Daemon:
 
     endpoint: str
     timeout: float | None
-    json: bool
+    json: bool = False
     keys: ClientKeys | None = None
 
     @contextmanager
@@ -67,6 +67,18 @@ class Daemon:
 def asks_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..., None]:
     """Give a command the options of all that ask a daemon; it gets them as its first argument."""
 
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+    @wraps(function)
+    def command(daemon: Daemon, as_json: bool, *args: P.args, **kwargs: P.kwargs) -> None:
+        function(replace(daemon, json=as_json), *args, **kwargs)
+
+    wrapped: Callable[..., None] = command
+    return reaches_daemon(wrapped)
+
+
+def reaches_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..., None]:
+    """Give a command what `asks_daemon` does, but for --json: it prints none."""
+
     @click.option(
         "--connect",
         metavar="ENDPOINT",
@@ -96,20 +108,18 @@ def asks_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..
         show_envvar=True,
         help="Your own secret key, that such a daemon knows you by: NAME.key_secret.",
     )
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
     @wraps(function)
     def command(
         connect: str,
         timeout: float | None,
         server_key: str | None,
         client_key: str | None,
-        as_json: bool,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
         keys = _keys(server_key, client_key)
         try:
-            function(Daemon(connect, timeout, as_json, keys), *args, **kwargs)
+            function(Daemon(connect, timeout, keys=keys), *args, **kwargs)
         except NoAnswerError as error:
             # ZeroMQ does not tell whom it turns away: that looks as if nobody were there.
             about_keys = (

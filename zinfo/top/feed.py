@@ -95,6 +95,16 @@ class Feed:
                 self._wants_sections[shard] = None
                 self._questions.notify()
 
+    def note(self, kind: str, message: str) -> None:
+        """Have something stand among the events.
+
+        Args:
+            kind: its type.
+            message: one line for people.
+        """
+        with self._lock:
+            self._note(kind, message)
+
     def close(self) -> None:
         """End the threads; what was known stays readable."""
         self._closing.set()
@@ -205,11 +215,14 @@ class Feed:
                 self._closing.wait(_AGAIN)
 
     def _ask(self, sections: list[str], *, history: bool) -> None:
-        for shard in sections:
-            if not self._closing.is_set():
-                self._ask_sections(shard)
-        if history and not self._closing.is_set() and not self._ask_history():
-            self._closing.wait(_AGAIN)
+        if not self._mirror.stale:  # else an answer is not to be expected, either
+            for shard in sections:
+                if not self._closing.is_set():
+                    self._ask_sections(shard)
+            if not history or self._ask_history():
+                return
+        self._closing.wait(_AGAIN)
+        if history:
             self._want_history()
 
     def _ask_history(self) -> bool:

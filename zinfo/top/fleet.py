@@ -33,7 +33,7 @@ class Fleet:
     - `row(shard, now)`: one of them, or None where there is none;
     - `sections(shard, now)`: every field of its INFO by section, with rate and time of change;
     - `series(shard, now)`: its last five minutes of ops/s, memory, hit ratio and clients;
-    - `totals(now)`, `totals_series(now)`: the same for all shards together;
+    - `totals(now, rows)`, `totals_series(now)`: the same for all shards together;
     - `events(count, shard)`: the newest events, and `events_version`, which grows with each;
     - `feed(now)`: whether what is shown is current, and why not.
 
@@ -78,14 +78,20 @@ class Fleet:
         record = self._records.get(shard)
         return None if record is None else record.series(now)
 
-    def totals(self, now: float) -> Totals:
-        """Return the sums over all shards."""
-        return self._totals(self.rows(now))
+    def totals(self, now: float, rows: Sequence[Row] | None = None) -> Totals:
+        """Return the sums over all shards.
+
+        Args:
+            now: our clock.
+            rows: what `rows(now)` returned, where that is at hand; it spares making them again.
+        """
+        return self._totals(self.rows(now) if rows is None else rows)
 
     def totals_series(self, now: float) -> Series:
         """Return the last minutes of the sums."""
         return Series(
             STEP,
+            int(now // STEP),
             self._ops.values(now, STEP),
             self._memory.values(now, STEP),
             self._hit_ratio.values(now, STEP),

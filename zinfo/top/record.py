@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from zinfo.client.updates import Delta, Info, Value
 from zinfo.top.counters import begun_anew, count_of, elapsed, rates, ratio
@@ -44,6 +44,12 @@ class Status(NamedTuple):
     age: float
 
 
+_Measured: TypeAlias = (
+    "tuple[str | None, str | None, float | None, int | None, int | None, int | None, int | None, "
+    "float | None, float | None, float | None]"
+)
+
+
 class Record:
     """One shard.
 
@@ -60,6 +66,7 @@ class Record:
         "_hit_ratio",
         "_interrupted",
         "_interval",
+        "_measured",
         "_memory",
         "_ops",
         "_polled_at",
@@ -82,6 +89,7 @@ class Record:
         self._received_at = -math.inf  # the same by ours
         self._polled_at = -math.inf
         self._interval: float | None = None
+        self._measured: _Measured | None = None  # as of the newest INFO; made when asked for
         self._interrupted = True  # it did not answer for a while, or is not known to have
         self._changed_at: dict[str, float] = {}
         self._rates: dict[str, float | None] | None = None
@@ -131,7 +139,7 @@ class Record:
             self._databases.discard(name)
         self.info = delta.applied_to(old)
         followed = None if self._interrupted or since is None else self._received_at
-        self._revision, self._time = delta.revision, delta.time
+        self._revision, self._time, self._measured = delta.revision, delta.time, None
         self._received_at = self._polled_at = now
         self._interrupted = self.status.state not in NOW and self.status.state != "new"
         self._note(now, followed)
@@ -150,26 +158,16 @@ class Record:
             now: our clock.
             heard: whether the feed itself works.
         """
-        info = self.info
+        if self._measured is None:
+            self._measured = self._measure()
+        status = self.status
         return Row(
             shard,
-            self.status.labels,
-            self.status.state,
-            self.status.reason,
-            heard and self.status.fresh,
-            _text(info.get("role")),
-            self._version(),
-            self._ops_now(),
-            _integer(info.get("used_memory")),
-            _integer(info.get("maxmemory")),
-            _integer(info.get("connected_clients")),
-            self._keys() if info else None,
-            ratio(*self.reads) if self.reads else None,
-            ratio(
-                count_of("keyspace_hits", info.get("keyspace_hits")),
-                count_of("keyspace_misses", info.get("keyspace_misses")),
-            ),
-            self._interval,
+            status.labels,
+            status.state,
+            status.reason,
+            heard and status.fresh,
+            *self._measured,
             max(0.0, now - self._polled_at),
             self._revision,
         )
@@ -181,6 +179,7 @@ class Record:
             hold = max(_HELD_AT_LEAST, _HELD_INTERVALS * (self._interval or 0.0))
         return Series(
             STEP,
+            int(now // STEP),
             self._ops.values(now, hold),
             self._memory.values(now, hold),
             self._hit_ratio.values(now, hold),
@@ -216,6 +215,25 @@ class Record:
         return any(field not in known and _family(field) not in families for field in self.info)
 
     # --- inside
+
+    def _measure(self) -> _Measured:
+        """Return what only a poll changes, in the order of a Row."""
+        info = self.info
+        return (
+            _text(info.get("role")),
+            self._version(),
+            self._ops_now(),
+            _integer(info.get("used_memory")),
+            _integer(info.get("maxmemory")),
+            _integer(info.get("connected_clients")),
+            self._keys() if info else None,
+            ratio(*self.reads) if self.reads else None,
+            ratio(
+                count_of("keyspace_hits", info.get("keyspace_hits")),
+                count_of("keyspace_misses", info.get("keyspace_misses")),
+            ),
+            self._interval,
+        )
 
     def _time_passed(self, delta: Delta, now: float) -> float | None:
         """Return the seconds since the poll before; None where there is none to compare with."""

@@ -62,6 +62,13 @@ class Row(NamedTuple):
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
     @property
+    def full(self) -> float | None:
+        """The memory used as a part of `maxmemory`; None where there is no bound."""
+        if self.memory is None or not self.maxmemory:
+            return None
+        return self.memory / self.maxmemory
+
+    @property
     def current(self) -> bool:
         """Whether the numbers speak of the present: the shard answers, and so does the daemon."""
         return self.fresh and self.state in NOW
@@ -91,6 +98,7 @@ class Series(NamedTuple):
 
     Attributes:
         step: seconds from one value to the next.
+        newest: number of the last value's step; it grows by 1 with each step.
         ops: commands a second.
         memory: used, in bytes.
         hit_ratio: of the interval, 0 to 1.
@@ -98,6 +106,7 @@ class Series(NamedTuple):
     """
 
     step: float
+    newest: int
     ops: Sequence[float]
     memory: Sequence[float]
     hit_ratio: Sequence[float]

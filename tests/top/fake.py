@@ -1,0 +1,72 @@
+"""A fleet that nobody polls: rows by the thousand, through the real model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.info_texts import TEXTS
+from tests.top.building import delta, status, whole
+from zinfo.info import parse
+from zinfo.top.fleet import Fleet
+from zinfo.top.record import Status
+
+INFO = parse(TEXTS["redis-7.0.15-primary-3"]).fields
+
+
+class FakeSource:
+    """What a view reads from, where the test is the feed.
+
+    Args:
+        count: how many shards there are; each has a whole INFO.
+    """
+
+    endpoint = "tcp://127.0.0.1:9736"
+
+    def __init__(self, count: int) -> None:
+        self.time = 1000.0
+        self.model = Fleet()
+        self.statuses: dict[str, Status] = {}
+        self.wanted: list[str] = []
+        self._revision = 1
+        for number in range(count):
+            shard = f"10.0.{number // 250}.{number % 250}:6379"
+            self.statuses[shard] = status(labels={"site": "fra" if number % 2 else "ams"})
+            self.model.apply(whole(1, self.time, INFO, shard=shard), self.time)
+        self.observe()
+
+    def observe(self, *, fresh: bool = True, problem: str = "") -> None:
+        """Tell the model how all shards do now."""
+        statuses = {
+            shard: one if fresh else one._replace(fresh=False)
+            for shard, one in self.statuses.items()
+        }
+        self.model.observe(statuses, self.time, fresh=fresh, problem=problem)
+
+    def poll_all(self) -> None:
+        """Half a second later every shard has been polled, and is busy."""
+        self.time += 0.5
+        self._revision += 1
+        for number, shard in enumerate(self.statuses):
+            changed = {
+                "instantaneous_ops_per_sec": (number * 37 + self._revision * 101) % 5000,
+                "used_memory": 1_000_000 + (number * 7919 + self._revision) % 900_000,
+                "keyspace_hits": self._revision * (number + 1),
+                "keyspace_misses": self._revision * 3,
+                "total_commands_processed": self._revision * 1000,
+            }
+            self.model.apply(delta(self._revision, self.time, {**changed}, shard=shard), self.time)
+        self.observe()
+
+    @contextmanager
+    def fleet(self) -> Iterator[Fleet]:
+        """Hold the model."""
+        yield self.model
+
+    def now(self) -> float:
+        """The time that the test says it is."""
+        return self.time
+
+    def want_sections(self, shard: str) -> None:
+        """Note whose sections are wanted."""
+        self.wanted.append(shard)

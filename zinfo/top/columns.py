@@ -1,0 +1,193 @@
+"""The columns of the table of shards: what is in them, how wide, and how rows are put in order.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from zinfo.top.rows import Row
+from zinfo.top.texts import (
+    NOTHING,
+    count_text,
+    memory_text,
+    ratio_text,
+    safe,
+    seconds_text,
+)
+
+Key: TypeAlias = "float | str | tuple[object, ...] | None"
+
+GAP = 1
+"""Characters between two columns."""
+
+OVERALL = "~"
+"""Before a hit ratio that is not of the last interval, but since the server's start."""
+
+_WORST_FIRST = ("down", "stale", "busy", "loading", "new", "up")
+_DIGITS = re.compile(r"(\d+)")
+_MOST_DIGITS = 18  # of a number in a name; Python refuses to read thousands
+
+
+class Column(NamedTuple):
+    """One column.
+
+    Attributes:
+        name: by which it is called, in the filter, too.
+        heading: above it.
+        width: in characters.
+        right: whether its text is at the right.
+        key: what rows are put in order by; None where it is not known. None for a sparkline.
+        text: what is shown of a row, in `width` characters or less.
+        series: of a sparkline, the name of the numbers in `Series`; else "".
+        falling: whether the greatest come first, unless told otherwise.
+        rank: columns of the greatest rank are left out first where there is no room.
+        grows: whether it takes the room that is left.
+    """
+
+    name: str
+    heading: str
+    width: int
+    right: bool
+    key: Callable[[Row], Key] | None = None
+    text: Callable[[Row], str] = lambda _row: ""
+    series: str = ""
+    falling: bool = False
+    rank: int = 0
+    grows: int = 0
+
+
+@lru_cache(maxsize=20_000)
+def natural(text: str) -> tuple[object, ...]:
+    """Return what puts `db-2` before `db-10`."""
+    parts = _DIGITS.split(text)
+    return tuple(int(part[:_MOST_DIGITS]) if at % 2 else part for at, part in enumerate(parts))
+
+
+def _ops(row: Row) -> float | None:
+    return row.ops if row.current else None
+
+
+def _clients(row: Row) -> float | None:
+    return row.clients if row.current else None
+
+
+def hits(row: Row) -> float | None:
+    """Return the hit ratio of the last interval; where nothing was read in it, the overall one."""
+    if not row.current:
+        return None
+    return row.hit_ratio_overall if row.hit_ratio is None else row.hit_ratio
+
+
+def _hits_text(row: Row) -> str:
+    text = ratio_text(hits(row))
+    return text if row.hit_ratio is not None or text == NOTHING else f"{OVERALL}{text}"
+
+
+def _every(row: Row) -> float | None:
+    return row.interval if row.current else None
+
+
+def _age(row: Row) -> float | None:
+    return row.age if math.isfinite(row.age) else None
+
+
+def _status(row: Row) -> tuple[object, ...]:
+    word = row.state if row.fresh else "stale"
+    return _WORST_FIRST.index(word) if word in _WORST_FIRST else -1, row.reason
+
+
+COLUMNS = (
+    Column(
+        "shard", "shard", 15, False, lambda row: natural(row.shard), lambda row: safe(row.shard),
+        grows=26,
+    ),
+    Column("state", "state", 14, False, _status, lambda row: safe(row.status)),
+    Column("role", "role", 6, False, lambda row: row.role, lambda row: safe(row.role or NOTHING)),
+    Column(
+        "version", "version", 7, False, lambda row: natural(row.version) if row.version else None,
+        lambda row: safe(row.version or NOTHING), rank=4,
+    ),
+    Column("ops", "ops/s", 5, True, _ops, lambda row: count_text(_ops(row)), falling=True),
+    Column("", "", 8, False, series="ops", rank=3),
+    Column(
+        "memory", "memory", 6, True, lambda row: row.memory, lambda row: memory_text(row.memory),
+        falling=True,
+    ),
+    Column("", "", 8, False, series="memory", rank=7),
+    Column(
+        "full", "%max", 4, True, lambda row: row.full, lambda row: ratio_text(row.full),
+        falling=True, rank=9,
+    ),
+    Column(
+        "hits", "hits", 5, True, hits, _hits_text, falling=True
+    ),
+    Column("", "", 8, False, series="hit_ratio", rank=6),
+    Column(
+        "clients", "clients", 7, True, _clients, lambda row: count_text(_clients(row)),
+        falling=True, rank=2,
+    ),
+    Column(
+        "keys", "keys", 5, True, lambda row: row.keys, lambda row: count_text(row.keys),
+        falling=True, rank=5,
+    ),
+    Column(
+        "every", "every", 5, True, _every, lambda row: seconds_text(_every(row)), rank=8
+    ),
+    Column("age", "age", 5, True, _age, lambda row: seconds_text(_age(row)), falling=True, rank=1),
+)  # fmt: skip
+"""All columns, from left to right."""
+
+SORTABLE = {column.name: column for column in COLUMNS if column.key}
+"""Columns that rows can be put in order by, by name."""
+
+
+def fitting(width: int) -> list[Column]:
+    """Return the columns that there is room for, from left to right; the first one grown to fill.
+
+    Args:
+        width: in characters.
+    """
+    shown = list(COLUMNS)
+    while _width(shown) > width and any(column.rank for column in shown):
+        shown.remove(max(shown, key=lambda column: column.rank))
+    left = width - _width(shown)
+    return [
+        column._replace(width=max(1, min(column.width + left, max(column.width, column.grows))))
+        if column.grows
+        else column
+        for column in shown
+    ]
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * (len(columns) - 1)
+
+
+def ordered(rows: Sequence[Row], name: str, *, reverse: bool = False) -> list[Row]:
+    """Return rows in the order of a column; those of which it is not known come last.
+
+    Args:
+        rows: the shards.
+        name: of the column.
+        reverse: the other way round than the column's own.
+    """
+    column = SORTABLE[name]
+    key = column.key
+    assert key is not None
+    known, unknown = [], []
+    for row in rows:
+        value = key(row)
+        if value is None:
+            unknown.append(row)
+        else:
+            known.append((value, natural(row.shard), row))
+    known.sort(key=lambda entry: entry[1])
+    known.sort(key=lambda entry: entry[0], reverse=column.falling != reverse)
+    unknown.sort(key=lambda row: natural(row.shard))
+    return [row for _, _, row in known] + unknown

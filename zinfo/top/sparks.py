@@ -1,0 +1,71 @@
+"""Numbers as bars that are made of characters. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def thinned(values: Sequence[float], newest: int, width: int) -> list[float]:
+    """Return one value for each column of a picture: the mean of what falls into it.
+
+    A column stands for the same stretch of time from one look to the next, so that bars move to
+    the left as they are and only the newest one changes.
+
+    Args:
+        values: a value for each step; NaN for none.
+        newest: the number of the step that the last value is of.
+        width: columns.
+    """
+    if width <= 0:
+        return []
+    size = -(-len(values) // width)
+    if size <= 1:
+        return [math.nan] * (width - len(values)) + list(values)
+    begun = newest % size + 1  # steps of the last column that have been
+    edges = range(len(values) - begun, 0, -size)
+    columns = [_mean(values[max(0, edge - size) : edge]) for edge in edges]
+    columns = [*reversed(columns), _mean(values[-begun:])][-width:]
+    return [math.nan] * (width - len(columns)) + columns
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def greatest(values: Sequence[float]) -> float | None:
+    """Return the greatest value; None where there is none."""
+    return max((value for value in values if math.isfinite(value)), default=None)
+
+
+def plot(
+    columns: Sequence[float], height: int, bars: str, *, full: float | None = None
+) -> list[str]:
+    """Return lines, the top one first, that show a value in each column.
+
+    Args:
+        columns: the values; NaN for none, which leaves its column empty. A value of 0 does not.
+        height: lines.
+        bars: characters of growing height.
+        full: what the full height is; None for the greatest value.
+    """
+    top = (greatest(columns) or 0.0) if full is None else full
+    steps = len(bars)
+    levels = [
+        0 if math.isnan(value) else 1 + _level(value, top, steps * height - 1) for value in columns
+    ]
+    return [
+        "".join(_cell(level - steps * below, bars) for level in levels)
+        for below in reversed(range(height))
+    ]
+
+
+def _cell(level: int, bars: str) -> str:
+    return bars[min(level, len(bars)) - 1] if level > 0 else " "
+
+
+def _level(value: float, top: float, last: int) -> int:
+    if top <= 0 or not math.isfinite(value):
+        return 0
+    return min(last, max(0, round(value / top * last)))

@@ -1,0 +1,137 @@
+"""Every field of a shard's INFO, by section; what changed just now is lit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.rows import Field, Section
+from zinfo.top.terminal import look
+from zinfo.top.terminal.lines import Lines
+from zinfo.top.texts import rate_text, safe, seconds_text, value_text
+
+LIT_SECONDS = 2.0
+"""For how long a change is lit."""
+
+_NAME = 34
+_RATE = 8
+_CHANGED = 9
+_MARK = 2
+
+
+def layout(width: int) -> tuple[int, int]:
+    """Return how many columns names and values get."""
+    name = min(_NAME, max(12, (width - _RATE - _CHANGED - _MARK) // 2))
+    return name, max(4, width - _MARK - name - 1 - _RATE - _CHANGED)
+
+
+def heading(width: int, glyphs: Glyphs) -> list[tuple[str, Style]]:
+    """Return the line above the fields."""
+    name, value = layout(width)
+    parts: list[tuple[str, Style]] = [(" " * _MARK, look.PLAIN)]
+    for text, room, right in (
+        ("field", name, False),
+        ("value", value, False),
+        ("per s", _RATE, True),
+        ("changed", _CHANGED, True),
+    ):
+        parts += [(look.fit(text, room, glyphs, right=right), look.HEADING)]
+        if room == name and text == "field":
+            parts.append((" ", look.PLAIN))
+    return parts
+
+
+class Fields(Lines):
+    """Sections and their fields, a line each.
+
+    Args:
+        glyphs: what the terminal can show.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown,space", "page(1)", "Page down", show=False),
+        Binding("home,g", "move_to(0)", "First", show=False),
+        Binding("end,G", "move_to(-1)", "Last", show=False),
+        Binding("left", "section(-1)", "Section", key_display="left right"),
+        Binding("right", "section(1)", "Section", show=False),
+    ]
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="fields")
+        self._glyphs = glyphs
+        self._lines: list[Section | Field] = []
+
+    def show_sections(self, sections: Sequence[Section], wanted: str = "") -> None:
+        """Show the fields whose name has this text in it."""
+        self._lines = []
+        for section in sections:
+            fields = [field for field in section.fields if wanted in field.name.lower()]
+            if fields:
+                self._lines += [Section(section.name, fields), *fields]
+        self.show(len(self._lines))
+
+    def line(self, index: int, width: int) -> Strip:
+        """Return the line of a section or a field."""
+        item = self._lines[index]
+        if isinstance(item, Section):
+            count = f"  {len(item.fields)} field{'' if len(item.fields) == 1 else 's'}"
+            return look.strip([(f"# {safe(item.name)}", look.HEADING), (count, look.DIM)], width)
+        return look.strip(self._field(item, width), width)
+
+    def _field(self, field: Field, width: int) -> list[tuple[str, Style]]:
+        lit = field.changed is not None and field.changed < LIT_SECONDS
+        style = look.LIT if lit else look.PLAIN
+        name, value = layout(width)
+        changed = "" if field.changed is None else seconds_text(field.changed)
+        return [
+            ("* " if lit else "  ", style),
+            (look.fit(safe(field.name), name, self._glyphs), look.PLAIN),
+            (" ", look.PLAIN),
+            (look.fit(value_text(field.value), value, self._glyphs), style),
+            (
+                look.fit(
+                    "" if field.rate is None else rate_text(field.rate),
+                    _RATE,
+                    self._glyphs,
+                    right=True,
+                ),
+                style,
+            ),
+            (look.fit(changed, _CHANGED, self._glyphs, right=True), look.DIM),
+        ]
+
+    @property
+    def section(self) -> str:
+        """The section at the top of what is seen."""
+        for item in reversed(self._lines[: self.first + 1]):
+            if isinstance(item, Section):
+                return item.name
+        return ""
+
+    def action_move(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.go_to(self.first + lines)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by what is seen."""
+        self.go_to(self.first + pages * self.room)
+
+    def action_move_to(self, line: int) -> None:
+        """Scroll to the first line, or to the last one (-1)."""
+        self.go_to(line if line >= 0 else self.count)
+
+    def action_section(self, steps: int) -> None:
+        """Scroll to the next section, or to the one before."""
+        starts = [at for at, item in enumerate(self._lines) if isinstance(item, Section)]
+        if steps > 0:
+            self.go_to(next((at for at in starts if at > self.first), self.count))
+        else:
+            self.go_to(next((at for at in reversed(starts) if at < self.first), 0))

@@ -1,0 +1,128 @@
+"""The first screen: all shards."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer
+
+from zinfo.top.columns import ordered
+from zinfo.top.filtering import Filter, FilterError
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.rows import Series
+from zinfo.top.terminal.filter_bar import FilterBar
+from zinfo.top.terminal.head import Head, feed_line, states_line, sums_line
+from zinfo.top.terminal.shard_screen import ShardScreen
+from zinfo.top.terminal.source import Source
+from zinfo.top.terminal.table import Heading, Order, Table
+from zinfo.top.terminal.viewing import EVENTS, Viewing
+
+_HINT = "words in id, state, role, version, labels; site=fra; ops>100 (? for more)"
+
+
+class FleetScreen(Viewing):
+    """The table of all shards, the sums, a filter and the events pane.
+
+    Args:
+        source: where the model is.
+        glyphs: what the terminal can show.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("less_than_sign", "order(-1)", "Sort", key_display="< >"),
+        Binding("greater_than_sign", "order(1)", "Sort", show=False),
+        Binding("r", "reverse", "Reverse"),
+        Binding("escape", "unfilter", "Show all", show=False),
+    ]
+
+    def __init__(self, source: Source, glyphs: Glyphs) -> None:
+        super().__init__(source, glyphs, _HINT)
+        self._order = Order()
+        self._filter = Filter()
+        self.head = Head(glyphs, 3)
+        self.heading = Heading(glyphs)
+        self.table = Table(glyphs, self._series)
+        self._seen: dict[str, Series | None] = {}  # the last minutes of the shards that are seen
+
+    def compose(self) -> ComposeResult:
+        """Make the parts."""
+        yield self.head
+        yield self.bar
+        yield self.heading
+        yield self.table
+        yield self.pane
+        yield Footer(show_command_palette=False, compact=True)
+
+    def main(self) -> Table:
+        """Return the table."""
+        return self.table
+
+    def view(self) -> None:
+        """Look at the model, and show what is there now."""
+        source, pane, table = self.source, self.pane, self.table
+        self._seen.clear()
+        with source.fleet() as fleet:
+            now = source.now()
+            rows, feed = fleet.rows(now), fleet.feed(now)
+            totals, sums = fleet.totals(now, rows), fleet.totals_series(now)
+            events = fleet.events(EVENTS) if pane.display else ()
+        shown = self._filter(rows) if self._filter else rows
+        table.show_rows(ordered(shown, self._order.name, reverse=self._order.reverse))
+        self.heading.show(self._order.name, upward=self._order.upward)
+        if pane.display:
+            pane.show_events(events)
+        where = table.where()
+        if self._filter:
+            where += f" that pass, {len(rows)} in all"
+        width = self.size.width
+        self.head.put(
+            [
+                self.head.title(source.endpoint, where),
+                feed_line(feed, source.endpoint, width, self.glyphs) or states_line(totals),
+                sums_line(totals, sums, width, self.glyphs),
+            ]
+        )
+
+    def _series(self, shard: str) -> Series | None:
+        if shard not in self._seen:
+            with self.source.fleet() as fleet:
+                self._seen[shard] = fleet.series(shard, self.source.now())
+        return self._seen[shard]
+
+    # --- keys and mouse
+
+    def action_order(self, columns: int) -> None:
+        """Put in order by the column to the right, or to the left."""
+        self._order.step(columns, self.size.width)
+        self.view()
+
+    def action_reverse(self) -> None:
+        """Put in order the other way round."""
+        self._order.choose(self._order.name)
+        self.view()
+
+    def action_unfilter(self) -> None:
+        """Show all shards."""
+        self.bar.clear()
+        self.table.focus()
+
+    def on_heading_clicked(self, message: Heading.Clicked) -> None:
+        """Put in order by that column."""
+        self._order.choose(message.name)
+        self.view()
+
+    def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
+        """Filter by what is typed so far, where it makes sense."""
+        try:
+            self._filter = Filter(message.text)
+        except FilterError as error:
+            self.bar.tell(str(error))
+            return
+        self.bar.tell("")
+        self.view()
+
+    def on_table_opened(self, message: Table.Opened) -> None:
+        """Show that shard alone."""
+        self.app.push_screen(ShardScreen(self.source, self.glyphs, message.shard))

@@ -1,0 +1,162 @@
+"""The lines above everything: where from, how many, how much, and whether it can be relied on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.style import Style
+from textual.strip import Strip
+from textual.widget import Widget
+
+from zinfo.top.columns import hits
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.rows import FeedState, Row, Series, Totals
+from zinfo.top.sparks import plot, thinned
+from zinfo.top.terminal import look
+from zinfo.top.texts import (
+    NOTHING,
+    clock_text,
+    count_text,
+    memory_text,
+    ratio_text,
+    safe,
+    seconds_text,
+)
+
+_ORDER = ("up", "loading", "busy", "new", "down", "stale")
+_MOST_SPARK = 30  # columns that show five minutes well
+_LEAST_SPARK = 6  # columns under which a sparkline says nothing
+
+
+class Head(Widget):
+    """Some lines that are made anew whenever something in them changes."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Head { height: auto; background: ansi_default; color: ansi_default; }"
+
+    def __init__(self, glyphs: Glyphs, lines: int) -> None:
+        super().__init__()
+        self.glyphs = glyphs
+        self.styles.height = lines
+        self._parts: list[list[tuple[str, Style]]] = [[] for _ in range(lines)]
+
+    def put(self, lines: list[list[tuple[str, Style]]]) -> None:
+        """Show these lines."""
+        if lines != self._parts:
+            self._parts = lines
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return one line."""
+        parts = self._parts[y] if y < len(self._parts) else []
+        return look.strip(parts, self.size.width)
+
+    def title(self, text: str, right: str) -> list[tuple[str, Style]]:
+        """Return the first line: what this is, where one is in it, and the time."""
+        end = f"{right}  {clock_text(time.time())}"
+        room = self.size.width - len(end) - len("zinfo top  ") - 1
+        shown = look.fit(safe(text), max(0, room), self.glyphs)
+        return [
+            ("zinfo top", look.BOLD),
+            ("  ", look.PLAIN),
+            (shown, look.BARS),
+            (" " + end, look.PLAIN),
+        ]
+
+
+def feed_line(
+    feed: FeedState, endpoint: str, width: int, glyphs: Glyphs
+) -> list[tuple[str, Style]]:
+    """Return what is wrong with the feed, in a line that cannot be overlooked; empty where nothing.
+
+    Args:
+        feed: how it does.
+        endpoint: where the daemon should be.
+        width: in columns.
+        glyphs: what the terminal can show.
+    """
+    if feed.fresh:
+        return []
+    why = safe(feed.problem)
+    if not feed.ever:
+        return [
+            (
+                look.fit(f"Waiting for {safe(endpoint)}{f': {why}' if why else ''}", width, glyphs),
+                look.WARNING,
+            )
+        ]
+    text = f" STALE for {seconds_text(feed.seconds)}: {why or 'shards are being read again'}"
+    return [(look.fit(text, width, glyphs), look.ALARM)]
+
+
+def states_line(totals: Totals) -> list[tuple[str, Style]]:
+    """Return how many shards there are, and how many in which state."""
+    plural = "" if totals.shards == 1 else "s"
+    parts: list[tuple[str, Style]] = [(f"{totals.shards} shard{plural}", look.BOLD)]
+    sign = ": "
+    known = [*_ORDER, *sorted(totals.states.keys() - set(_ORDER))]
+    for state in known:
+        if totals.states.get(state):
+            parts += [
+                (sign, look.PLAIN),
+                (f"{totals.states[state]} {safe(state)}", look.STATES.get(state, look.PLAIN)),
+            ]
+            sign = ", "
+    return parts
+
+
+def sums_line(
+    totals: Totals, series: Series, width: int, glyphs: Glyphs
+) -> list[tuple[str, Style]]:
+    """Return the sums over all shards, with sparklines of the last five minutes."""
+    sums = [
+        ("ops/s", count_text(totals.ops), series.ops, None),
+        ("memory", memory_text(totals.memory), series.memory, None),
+        ("hits", ratio_text(totals.hit_ratio), series.hit_ratio, 1.0),
+        ("clients", count_text(totals.clients), None, None),
+        ("keys", count_text(totals.keys), None, None),
+    ]
+    spark = _room(sums, width)
+    if spark < _LEAST_SPARK:
+        del sums[-1]
+        spark = _room(sums, width)
+    parts: list[tuple[str, Style]] = []
+    for name, text, values, full in sums:
+        parts += [(f"{name} ", look.DIM), (f"{text:<5}", look.BOLD)]
+        if values is not None and spark >= _LEAST_SPARK:
+            bars = plot(thinned(values, series.newest, spark), 1, glyphs.bars, full=full)[0]
+            parts += [(" ", look.PLAIN), (bars, look.BARS)]
+        parts.append(("  ", look.PLAIN))
+    return parts
+
+
+def _room(sums: Sequence[tuple[str, str, object, object]], width: int) -> int:
+    """Return how many columns are left for each of three sparklines."""
+    taken = sum(len(name) + len(": 1234 ") + 1 for name, _, _, _ in sums)
+    return min(_MOST_SPARK, (width - taken) // 3 - 1)
+
+
+def shard_line(row: Row, width: int) -> list[tuple[str, Style]]:
+    """Return how one shard does, as much of it as there is room for."""
+    was = "" if row.fresh else f" (was {safe(row.state)})"
+    maxmemory = f" of {memory_text(row.maxmemory)}" if row.maxmemory else ""
+    chunks: list[tuple[str, str, Style]] = [
+        ("", safe(row.status) + was, look.state_style(row)),
+        ("", f"{safe(row.role or NOTHING)} {safe(row.version or NOTHING)}", look.PLAIN),
+        ("every ", seconds_text(row.interval if row.current else None), look.PLAIN),
+        ("age ", seconds_text(row.age), look.age_style(row)),
+        ("memory ", f"{memory_text(row.memory)}{maxmemory}", look.full_style(row)),
+        ("hits ", ratio_text(hits(row)), look.PLAIN),
+        ("overall ", ratio_text(row.hit_ratio_overall), look.PLAIN),
+        ("clients ", count_text(row.clients if row.current else None), look.PLAIN),
+        ("keys ", count_text(row.keys), look.PLAIN),
+    ]
+    parts: list[tuple[str, Style]] = []
+    for name, text, style in chunks:
+        width -= len(name) + len(text)
+        if width < 0:
+            break
+        parts += [(name, look.DIM), (text, style), ("  ", look.PLAIN)]
+        width -= 2
+    return parts

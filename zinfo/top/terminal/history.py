@@ -1,0 +1,68 @@
+"""The events pane: what happened, the newest at the foot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.style import Style
+from textual.strip import Strip
+
+from zinfo.client.updates import Event
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.terminal import look
+from zinfo.top.terminal.lines import Lines
+from zinfo.top.texts import DAEMON, clock_text, event_text, safe
+
+_SHARD = 22  # columns for the id of a shard
+
+
+class EventsPane(Lines):
+    """Events, a line each; it follows the newest unless it was scrolled up.
+
+    Args:
+        glyphs: what the terminal can show.
+    """
+
+    DEFAULT_CSS = """
+    EventsPane { height: 8; border-top: ascii ansi_default; border-title-color: ansi_default; }
+    EventsPane:focus { border-title-style: reverse; }
+    """
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(id="events")
+        self._glyphs = glyphs
+        self._events: Sequence[Event] = ()
+        self._follows = True
+
+    def follow(self) -> None:
+        """Show the newest, from now on."""
+        self._follows = True
+
+    def show_events(self, events: Sequence[Event]) -> None:
+        """Show these events, oldest first."""
+        self._events = events
+        self.show(len(events))
+        if self._follows:
+            self.go_to(len(events))
+        self.border_title = f"events ({self.where()})" if events else "events (none yet)"
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow the newest where it is seen, and only there."""
+        super().watch_scroll_y(old_value, new_value)
+        self._follows = self.first + self.room >= self.count
+
+    def line(self, index: int, width: int) -> Strip:
+        """Return the line of an event."""
+        event = self._events[index]
+        shard = safe(event.shard) or DAEMON
+        parts: list[tuple[str, Style]] = [
+            (f"{clock_text(event.time)} ", look.DIM),
+            (look.fit(shard, _SHARD, self._glyphs), look.PLAIN),
+            (" ", look.PLAIN),
+        ]
+        room = width - sum(len(text) for text, _ in parts)
+        text = event_text(event)
+        if len(text) > room:
+            text = look.fit(text, room, self._glyphs)
+        parts.append((text, look.EVENTS.get(event.type, look.PLAIN)))
+        return look.strip(parts, width)

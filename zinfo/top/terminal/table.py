@@ -1,0 +1,235 @@
+"""The table of shards: a heading that sorts when it is clicked, and a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from zinfo.top.columns import COLUMNS, GAP, SORTABLE, Column, fitting
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.rows import Row, Series
+from zinfo.top.sparks import plot, thinned
+from zinfo.top.terminal import look
+from zinfo.top.terminal.lines import Lines
+
+SPARK_STEPS = 64
+"""Newest values that a sparkline of a shard shows: about a minute."""
+
+_MARK = 1  # column at the left that shows the cursor where there is no reverse
+
+
+class Heading(Widget):
+    """The names of the columns, and by which of them rows are put in order.
+
+    Args:
+        glyphs: what the terminal can show.
+    """
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Heading { height: 1; background: ansi_default; color: ansi_default; }"
+
+    class Clicked(Message):
+        """A column was clicked; `name` says which."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__()
+        self._glyphs = glyphs
+        self._sorted = ("", False)
+
+    def show(self, name: str, *, upward: bool) -> None:
+        """Show by which column rows are in order, and whether the least come first."""
+        if (name, upward) != self._sorted:
+            self._sorted = name, upward
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:  # noqa: ARG002 (textual's)
+        """Return the line."""
+        width = self.size.width
+        parts: list[tuple[str, Style]] = [(" " * _MARK, look.PLAIN)]
+        for column in fitting(width - _MARK):
+            sorted_by, upward = self._sorted
+            text, style = column.heading, look.HEADING
+            if column.name and column.name == sorted_by:
+                arrow = self._glyphs.rising if upward else self._glyphs.falling
+                text = f"{column.heading[: column.width - 1]}{arrow}"
+                style = look.HEADING + look.CURSOR
+            shown = look.fit(text, column.width, self._glyphs, right=column.right)
+            parts += [(shown, style if text else look.PLAIN), (" " * GAP, look.PLAIN)]
+        return look.strip(parts, width)
+
+    def on_click(self, event: events.Click) -> None:
+        """Have the column under the mouse sort."""
+        left = _MARK
+        for column in fitting(self.size.width - _MARK):
+            if left <= event.x < left + column.width + GAP and column.key:
+                self.post_message(self.Clicked(column.name))
+            left += column.width + GAP
+
+
+class Table(Lines):
+    """The shards, a line each.
+
+    Args:
+        glyphs: what the terminal can show.
+        series: returns the last minutes of a shard; asked for those that are seen only.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown,space", "page(1)", "Page down", show=False),
+        Binding("home,g", "move_to(0)", "First", show=False),
+        Binding("end,G", "move_to(-1)", "Last", show=False),
+        Binding("enter", "open", "Open", key_display="Enter"),
+    ]
+
+    class Opened(Message):
+        """A shard was chosen; `shard` is its id."""
+
+        def __init__(self, shard: str) -> None:
+            super().__init__()
+            self.shard = shard
+
+    def __init__(self, glyphs: Glyphs, series: Callable[[str], Series | None]) -> None:
+        super().__init__(id="table")
+        self._glyphs = glyphs
+        self._series = series
+        self._rows: Sequence[Row] = ()
+        self._cursor = 0
+        self._shard: str | None = None  # the cursor's, once it was moved
+
+    @property
+    def shard(self) -> str | None:
+        """Id of the shard under the cursor; None where there is none."""
+        return self._rows[self._cursor].shard if self._rows else None
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """Show these shards; the cursor stays on its own where that is among them."""
+        self._rows = rows
+        at = self._cursor
+        if self._shard is not None:
+            at = next((i for i, row in enumerate(rows) if row.shard == self._shard), at)
+        self._cursor = max(0, min(at, len(rows) - 1))
+        self.show(len(rows))
+        if self._shard is not None:
+            self._keep_in_sight()
+
+    def line(self, index: int, width: int) -> Strip:
+        """Return the line of a shard."""
+        row = self._rows[index]
+        chosen = index == self._cursor
+        mark = ">" if chosen else " "
+        parts: list[tuple[str, Style]] = [(mark.ljust(_MARK), look.BOLD)]
+        base = look.PLAIN if row.current else look.DIM
+        for column in fitting(width - _MARK):
+            text, style = self._cell(row, column)
+            shown = look.fit(text, column.width, self._glyphs, right=column.right)
+            parts += [(shown, base + style), (" " * GAP, look.PLAIN)]
+        if chosen:
+            parts = [(text, look.CURSOR) for text, _ in parts]
+        return look.strip(parts, width)
+
+    def _cell(self, row: Row, column: Column) -> tuple[str, Style]:
+        if column.series:
+            return self._spark(row, column), look.BARS
+        style = {
+            "state": look.state_style,
+            "age": look.age_style,
+            "full": look.full_style,
+        }.get(column.name)
+        return column.text(row), style(row) if style else look.PLAIN
+
+    def _spark(self, row: Row, column: Column) -> str:
+        series = self._series(row.shard)
+        if series is None:
+            return ""
+        values = getattr(series, column.series)[-SPARK_STEPS:]
+        full = 1.0 if column.series == "hit_ratio" else None
+        columns = thinned(values, series.newest, column.width)
+        return plot(columns, 1, self._glyphs.bars, full=full)[0]
+
+    # --- keys and mouse
+
+    def action_move(self, lines: int) -> None:
+        """Move the cursor."""
+        self._move_to(self._cursor + lines)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what is seen."""
+        self.go_to(self.first + pages * self.room)
+        self._move_to(self._cursor + pages * self.room)
+
+    def action_move_to(self, line: int) -> None:
+        """Move the cursor to the first line, or to the last one (-1)."""
+        self._move_to(line if line >= 0 else self.count - 1)
+        if line == 0:
+            self._shard = None
+
+    def action_open(self) -> None:
+        """Open the shard under the cursor."""
+        if self.shard is not None:
+            self.post_message(self.Opened(self.shard))
+
+    def on_click(self, event: events.Click) -> None:
+        """Move the cursor to the line under the mouse; a second click opens it."""
+        at = event.y + self.first
+        if at < self.count:
+            again = at == self._cursor and self._shard is not None
+            self._move_to(at)
+            if again:
+                self.action_open()
+
+    def _move_to(self, line: int) -> None:
+        if not self._rows:
+            return
+        self._cursor = max(0, min(line, self.count - 1))
+        self._shard = self._rows[self._cursor].shard
+        self._keep_in_sight()
+        self.show(self.count)
+
+    def _keep_in_sight(self) -> None:
+        if self._cursor < self.first:
+            self.go_to(self._cursor)
+        elif self._cursor >= self.first + self.room:
+            self.go_to(self._cursor - self.room + 1)
+
+
+class Order:
+    """By which column rows are put in order, and which way.
+
+    Attributes:
+        name: of the column.
+        reverse: the other way round than the column's own.
+    """
+
+    def __init__(self) -> None:
+        self.name = COLUMNS[0].name
+        self.reverse = False
+
+    @property
+    def upward(self) -> bool:
+        """Whether the least come first."""
+        return SORTABLE[self.name].falling == self.reverse
+
+    def choose(self, name: str) -> None:
+        """Order by a column; by the same one once more, the other way round."""
+        self.reverse = not self.reverse if name == self.name else False
+        self.name = name
+
+    def step(self, columns: int, width: int) -> None:
+        """Order by the next column to the right, or to the left, of those that are seen."""
+        names = [column.name for column in fitting(width - _MARK) if column.key]
+        at = names.index(self.name) if self.name in names else 0
+        self.name, self.reverse = names[(at + columns) % len(names)], False
