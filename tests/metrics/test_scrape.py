@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,25 @@ MASTER: dict[str, Value] = {
     "redis_mode": "standalone",
     "tcp_port": 6379,
 }
+
+REPLICA: Value = {"ip": "10.0.0.2", "port": 6380, "state": "online", "offset": 77, "lag": 1}
+FULL: dict[str, Value] = {
+    **MASTER,
+    "role": "slave",
+    "valkey_version": "8.1.0",
+    "valkey_release_stage": "ga",
+    "availability_zone": "b",
+    "master_host": "db-1",
+    "master_port": 6379,
+    "master_link_status": "up",
+    "slave0": REPLICA,
+    "cmdstat_get": {"calls": 1},
+    "errorstat_ERR": {"count": 1},
+    "latency_percentiles_usec_get": {"p50": 1.0},
+    "used_active_time_io_thread_0": 1,
+    "db0": {"keys": 1},
+}
+"""A server that has every label that a metric of INFO may have."""
 
 
 def text_of(
@@ -96,8 +116,7 @@ def test_each_database_has_its_keys_and_the_first_is_there_when_empty() -> None:
 
 
 def test_a_master_tells_of_its_replicas() -> None:
-    replica: Value = {"ip": "10.0.0.2", "port": 6380, "state": "online", "offset": 77, "lag": 1}
-    text = text_of({**MASTER, "connected_slaves": 1, "slave0": replica})
+    text = text_of({**MASTER, "connected_slaves": 1, "slave0": REPLICA})
     labels = {"slave_ip": "10.0.0.2", "slave_port": "6380", "slave_state": "online"}
     assert value(text, "redis_connected_slave_offset_bytes", **labels) == 77
     assert value(text, "redis_connected_slave_lag_seconds", **labels) == 1
@@ -178,6 +197,18 @@ def test_labels_of_the_shard_are_on_each_sample_in_a_form_that_prometheus_takes(
     expected = {"site": 'f"r\\a\n', "label_9lives": "x", "label_cmd": "y", "data_center": "z"}
     assert value(text, "redis_memory_used_bytes", **expected) == 1
     assert value(text, "redis_commands_total", cmd="get", **expected) == 1
+
+
+def test_no_label_of_a_shard_stands_twice_on_a_sample() -> None:
+    of_master = text_of(FULL)
+    own = set(re.findall(r'[{,](\w+)="', of_master))
+    assert {"cmd", "quantile", "availability_zone", "read_only", "slave_ip", "master_host"} < own
+    for name in (*own, "instance", "job", "le", "state", "reason", "__name__", ""):
+        text = text_of(FULL, {name: "mine"})
+        for line in text.splitlines():
+            names = re.findall(r'[{,]([^{,"]*)="', line)
+            assert len(names) == len(set(names)), line
+        assert value(text, "redis_up", **{f"label_{name}": "mine"}) == 1
 
 
 def test_only_chosen_labels_are_told() -> None:

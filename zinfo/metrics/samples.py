@@ -131,6 +131,12 @@ _INSTANCE_FIELDS: Final = (
     "process_id",
 )
 _INSTANCE_EXTRAS: Final = ("valkey_version", "valkey_release_stage", "availability_zone")
+_READ_ONLY: Final = "read_only"
+OWN_LABELS: Final = frozenset(
+    (*_INSTANCE_FIELDS, *_INSTANCE_EXTRAS, _READ_ONLY, "cmd", "err", "db", "quantile", "thread")
+)
+"""Labels that some metric of INFO has itself, beside those that begin with `OWN_PREFIXES`."""
+OWN_PREFIXES: Final = ("master_", "slave_")
 _SLAVE_PATTERN: Final = re.compile("slave[0-9]+")
 _MASTER_PATTERN: Final = re.compile(
     "(master(?:_[0-9]+)?)_(link_status|last_io_seconds_ago|sync_in_progress)"
@@ -160,7 +166,7 @@ def whole(fields: Fields, now: float) -> Iterator[Sample]:
     facts += [(name, _text(fields, name)) for name in _INSTANCE_EXTRAS if _text(fields, name)]
     yield Sample(_INSTANCE, tuple(facts), 1)
     if fields.get("role") == "slave":
-        labels = (*_master(fields, "master"), ("read_only", _text(fields, "slave_read_only")))
+        labels = (*_master(fields, "master"), (_READ_ONLY, _text(fields, "slave_read_only")))
         yield Sample(_SLAVE, labels, 1)
     if "db0" not in fields and "redis_version" in fields:
         # Every server has it, and INFO leaves empty ones out.

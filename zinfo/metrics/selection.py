@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from zinfo.metrics.samples import OWN_LABELS, OWN_PREFIXES
+
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_]")
-_RESERVED = frozenset(
-    ("instance", "job", "le", "quantile", "cmd", "err", "db", "thread", "state", "reason", "role")
-)
+_RESERVED = OWN_LABELS | {"instance", "job", "le", "state", "reason"}
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -40,17 +40,19 @@ class Selection:
         """Return a shard's labels as they are told.
 
         A name that Prometheus does not allow gets `_` for each character that is in the way; one
-        that metrics have themselves (`cmd`, `db`, `instance`, ...) or that begins with a digit is
-        told as `label_...`.
+        that metrics have themselves (`cmd`, `db`, `os`, `instance`, ...), that begins with a digit
+        or is empty is told as `label_...`. Prometheus refuses a whole scrape for one label that
+        is there twice.
         """
         told: dict[str, str] = {}
         for name, value in labels.items():
             if self.labels is None or name in self.labels:
                 plain = _FOREIGN.sub("_", name)
                 if (
-                    plain in _RESERVED
-                    or plain[:1].isdigit()
-                    or plain.startswith(("__", "master_", "slave_"))
+                    not plain
+                    or plain in _RESERVED
+                    or plain[0].isdigit()
+                    or plain.startswith(("__", *OWN_PREFIXES))
                 ):
                     plain = f"label_{plain}"
                 told.setdefault(plain, value)
