@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from zinfo._version import __version__
+from zinfo.shard import ShardState
 from zinfo.stats import Histogram, Stats, lost_log_records
 
 
@@ -51,8 +52,9 @@ class OwnMetrics(Collector):
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
         shards = GaugeMetricFamily("zinfo_shards", "live shards by state", labels=("state",))
-        for state, count in self._shards().items():
-            shards.add_metric((state,), count)
+        counts = self._shards()
+        for state in ShardState:  # also those with none: a number that is missing is not a 0
+            shards.add_metric((state.value,), counts.get(state.value, 0))
         yield shards
         yield _gauge("uptime_seconds", "since the start", time.monotonic() - stats.started)
         yield _counter("events", "lifecycle events", self._events())
