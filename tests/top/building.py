@@ -5,6 +5,7 @@ from __future__ import annotations
 from zinfo.client import Delta, Event
 from zinfo.client.updates import Info
 from zinfo.top.record import Status
+from zinfo.top.rows import Row
 
 SHARD = "db-1:6379"
 
@@ -42,3 +43,26 @@ def status(
 def event(number: int, kind: str = "up", *, shard: str = SHARD, time: float = 0.0) -> Event:
     """An event of a shard."""
     return Event(shard, kind, "new", kind, "", "", number, number, time)
+
+
+def row(shard: str = SHARD, **more: object) -> Row:
+    """A shard that is up and idle, but for what is said."""
+    values: dict[str, object] = {
+        "labels": {},
+        "state": "up",
+        "reason": "",
+        "fresh": True,
+        "role": "master",
+        "version": "7.0.15",
+        "ops": 0,
+        "memory": 0,
+        "maxmemory": 0,
+        "clients": 1,
+        "keys": 0,
+        "hit_ratio": None,
+        "hit_ratio_overall": None,
+        "interval": 0.5,
+        "age": 0.25,
+        "revision": 1,
+    }
+    return Row(shard, **{**values, **more})  # type: ignore[arg-type]

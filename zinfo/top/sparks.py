@@ -53,7 +53,7 @@ def plot(
     top = (greatest(columns) or 0.0) if full is None else full
     steps = len(bars)
     levels = [
-        0 if math.isnan(value) else 1 + _level(value, top, steps * height - 1) for value in columns
+        0 if math.isnan(value) else max(1, _level(value, top, steps * height)) for value in columns
     ]
     return [
         "".join(_cell(level - steps * below, bars) for level in levels)
@@ -65,7 +65,7 @@ def _cell(level: int, bars: str) -> str:
     return bars[min(level, len(bars)) - 1] if level > 0 else " "
 
 
-def _level(value: float, top: float, last: int) -> int:
+def _level(value: float, top: float, most: int) -> int:
     if top <= 0 or not math.isfinite(value):
         return 0
-    return min(last, max(0, round(value / top * last)))
+    return min(most, round(value / top * most))

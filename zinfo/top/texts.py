@@ -114,7 +114,7 @@ def event_text(event: Event) -> str:
         text += f" ({event.reason})"
     if event.message:
         return safe(f"{text}: {event.message}")
-    return safe(f"{text}: {old} -> {new}" if old and new else text)
+    return safe(f"{text}: {old} -> {new}" if old and new and old != new else text)
 
 
 def clock_text(time: float) -> str:

@@ -7,6 +7,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
+from zinfo.top.texts import safe
+
 
 class FilterBar(Horizontal):
     """A line to type in, with what is wrong with it at the right.
@@ -25,7 +27,7 @@ class FilterBar(Horizontal):
         border: none; height: 1; padding: 0; width: 1fr;
         background: ansi_default; color: ansi_default;
     }
-    FilterBar #wrong { color: ansi_red; text-style: bold; padding: 0 0 0 1; }
+    FilterBar #wrong { color: ansi_red; text-style: bold; padding: 0 0 0 1; max-width: 70%; }
     """
 
     class Typed(Message):
@@ -65,7 +67,7 @@ class FilterBar(Horizontal):
 
     def tell(self, wrong: str) -> None:
         """Show what is wrong with the text; "" for nothing."""
-        self.query_one("#wrong", Label).update(wrong)
+        self.query_one("#wrong", Label).update(safe(wrong))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tell of each change as it is typed."""

@@ -39,14 +39,14 @@ _COLUMNS = (
     ("-", "not known, or not known of now: the shard does not answer"),
     ("ops/s", "commands a second; the bars beside it are the last minute"),
     ("memory %max", "used_memory; as a part of maxmemory, yellow from 90% on"),
-    ("hits", f"reads that found their key between two polls; {OVERALL}: since its start"),
+    ("hits", f"reads between two polls that found their key; {OVERALL}: overall"),
     ("every", "seconds between its last two polls"),
     ("age", "seconds since its newest INFO; red where that is long"),
-    ("sums", "at the top: of the shards that answer now, the last five minutes"),
+    ("ops/s memory hits", "above all: of the shards that answer; bars: 5 minutes"),
 )
 _FIELDS = (
     ("*", "before a field, and bold: it changed just now"),
-    ("per s", "of a counter: what came a second between the last two polls;"),
+    ("per s", "of a counter: what came a second between two polls;"),
     ("", "- after a restart or CONFIG RESETSTAT, until the next poll"),
     ("changed", "seconds since then; empty: not since it is watched here"),
 )

@@ -56,17 +56,20 @@ class Heading(Widget):
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 (textual's)
         """Return the line."""
         width = self.size.width
-        parts: list[tuple[str, Style]] = [(" " * _MARK, look.PLAIN)]
+        sorted_by, upward = self._sorted
+        arrow = self._glyphs.rising if upward else self._glyphs.falling
+        cells: list[tuple[str, Style]] = [(" ", look.PLAIN)] * width
+        at = _MARK
         for column in fitting(width - _MARK):
-            sorted_by, upward = self._sorted
-            text, style = column.heading, look.HEADING
+            begin = at + column.width - len(column.heading) if column.right else at
+            style = look.HEADING
             if column.name and column.name == sorted_by:
-                arrow = self._glyphs.rising if upward else self._glyphs.falling
-                text = f"{column.heading[: column.width - 1]}{arrow}"
-                style = look.HEADING + look.CURSOR
-            shown = look.fit(text, column.width, self._glyphs, right=column.right)
-            parts += [(shown, style if text else look.PLAIN), (" " * GAP, look.PLAIN)]
-        return look.strip(parts, width)
+                style += look.CURSOR
+                beside = begin - 1 if column.right else begin + len(column.heading)
+                cells[beside : beside + 1] = [(arrow, style)]
+            cells[begin : begin + len(column.heading)] = [(one, style) for one in column.heading]
+            at += column.width + GAP
+        return look.strip(cells, width)
 
     def on_click(self, event: events.Click) -> None:
         """Have the column under the mouse sort."""

@@ -1,0 +1,81 @@
+"""Runs the view in no terminal at all, and reads what stands on its screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from rich.segment import Segment
+from textual.pilot import Pilot
+
+from zinfo.top.glyphs import FANCY, Glyphs
+from zinfo.top.terminal.app import TopApp
+from zinfo.top.terminal.source import Source
+
+Steps: TypeAlias = "Callable[[Pilot[None]], Awaitable[None]]"
+
+WIDE = (120, 36)
+NARROW = (80, 24)
+PATIENCE = 15.0
+"""Seconds in which all happens that is waited for, on a machine with much else to do."""
+
+_AGAIN = 0.02  # seconds between two looks at the screen
+
+
+def show(
+    source: Source,
+    steps: Steps,
+    size: tuple[int, int] = NARROW,
+    *,
+    glyphs: Glyphs = FANCY,
+    colours: bool = True,
+) -> None:
+    """Run the view, and in it what `steps` does."""
+
+    async def run() -> None:
+        app = TopApp(source, glyphs, colours=colours)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await steps(pilot)
+
+    asyncio.run(run())
+
+
+def segments(pilot: Pilot[None]) -> list[list[Segment]]:
+    """What stands on the screen, line by line, after the app's filters."""
+    app = pilot.app
+    lines = []
+    for strip in app.screen._compositor.render_strips(app.size):
+        for one in app._filters:
+            if one.enabled:
+                strip = strip.apply_filter(one, app.screen.background_colors[1])  # noqa: PLW2901
+        lines.append(list(strip))
+    return lines
+
+
+def lines(pilot: Pilot[None]) -> list[str]:
+    """The text on the screen, line by line."""
+    return ["".join(part.text for part in line) for line in segments(pilot)]
+
+
+def text(pilot: Pilot[None]) -> str:
+    """The text on the screen."""
+    return "\n".join(lines(pilot))
+
+
+async def see(pilot: Pilot[None], *wanted: str, timeout: float = PATIENCE) -> str:
+    """Wait until all of this stands on the screen; returns the screen's text."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout
+    while not all(one in text(pilot) for one in wanted):
+        assert loop.time() < deadline, f"{wanted} not seen in {timeout} s:\n{text(pilot)}"
+        await asyncio.sleep(_AGAIN)
+    return text(pilot)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    """Press keys; returns the screen's text after them."""
+    await pilot.press(*keys)
+    await pilot.pause()
+    return text(pilot)

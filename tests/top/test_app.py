@@ -1,0 +1,443 @@
+"""The view, over a fleet that the test itself makes up."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.promises import Promise
+from tests.top.building import delta, event, status
+from tests.top.fake import INFO, FakeSource
+from tests.top.screen import NARROW, WIDE, lines, press, see, segments, show, text
+from zinfo.top.columns import GAP, fitting
+from zinfo.top.fleet import SILENT
+from zinfo.top.glyphs import PLAIN
+from zinfo.top.terminal.help_screen import lines as help_lines
+
+FIRST = "10.0.0.0:6379"
+
+
+def rows(pilot: Pilot[None]) -> list[str]:
+    """The lines of shards that are seen."""
+    return [line for line in lines(pilot) if line[1:].startswith("10.0.")]
+
+
+def ids(pilot: Pilot[None]) -> list[str]:
+    """Their ids."""
+    return [line[1:].split()[0] for line in rows(pilot)]
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_all_shards_are_shown_with_sums_states_and_keys(size: tuple[int, int]) -> None:
+    source = FakeSource(5)
+    source.statuses[FIRST] = status("down", "refused", age=7.0)
+    source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = text(pilot)
+        assert "5 shards: 4 up, 1 down" in seen
+        assert "1-5 of 5" in seen
+        assert "zinfo top  tcp://127.0.0.1:9736" in seen
+        assert len(rows(pilot)) == 5
+        assert "down: refused" in rows(pilot)[0]
+        assert {len(line) for line in lines(pilot)} == {size[0]}
+        foot = lines(pilot)[-1]
+        for key in ("Enter Open", "/ Filter", "e Events", "? Help", "q Quit", "< > Sort"):
+            assert key in foot
+
+    show(source, steps, size)
+
+
+def test_the_columns_stand_below_their_headings() -> None:
+    source = FakeSource(3)
+    source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        heading = next(line for line in lines(pilot) if "version" in line)
+        at = 1
+        for column in fitting(119):
+            for line in rows(pilot):
+                assert line[at - 1] in " >", (column.name, line)
+            assert heading[at - 1 : at + column.width].strip(" ▲▼") == column.heading
+            at += column.width + GAP
+
+    show(source, steps, WIDE)
+
+
+def test_sparklines_of_the_last_minute_are_in_each_row() -> None:
+    source = FakeSource(3)
+    for _ in range(40):
+        source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        for line in rows(pilot):
+            assert sum(line.count(bar) for bar in "▁▂▃▄▅▆▇█") >= 6
+
+    show(source, steps, WIDE)
+
+
+def test_keys_and_clicks_put_rows_in_order() -> None:
+    source = FakeSource(20)
+    source.poll_all()
+    by_ops = sorted(source.model.rows(source.time), key=lambda row: -(row.ops or 0))
+    greatest = [row.shard for row in by_ops]
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert ids(pilot)[:3] == ["10.0.0.0:6379", "10.0.0.1:6379", "10.0.0.2:6379"]
+        assert "▼ops/s" in await press(pilot, *[">"] * 4)
+        assert ids(pilot) == greatest
+        assert "▲ops/s" in await press(pilot, "r")
+        assert ids(pilot) == greatest[::-1]
+        await pilot.click("Heading", offset=(3, 0))
+        await pilot.pause()
+        assert ids(pilot)[0] == FIRST
+        await pilot.click("Heading", offset=(3, 0))
+        await pilot.pause()
+        assert ids(pilot)[0] == "10.0.0.19:6379"
+        assert "▼age" in await press(pilot, "<")
+
+    show(source, steps, WIDE)
+
+
+def test_the_cursor_stays_on_its_shard_when_rows_move() -> None:
+    source = FakeSource(10)
+    source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "down", "down", "j")
+        (chosen,) = [line for line in rows(pilot) if line.startswith(">")]
+        assert chosen.startswith(">10.0.0.3:6379")
+        await press(pilot, "r")
+        assert [line.split()[0] for line in rows(pilot) if line.startswith(">")] == [
+            ">10.0.0.3:6379"
+        ]
+        assert ids(pilot)[0] == "10.0.0.9:6379"
+
+    show(source, steps)
+
+
+def test_a_filter_shows_fewer_shards_and_says_how_many_there_are() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"site=ams")
+        assert ids(pilot) == [f"10.0.0.{number}:6379" for number in range(0, 10, 2)]
+        seen = await press(pilot, "enter")
+        assert "/ site=ams" in seen
+        assert "1-5 of 5 that pass, 10 in all" in seen
+        await press(pilot, "down", "escape")
+        assert len(ids(pilot)) == 10
+        assert "/ site=ams" not in text(pilot)
+
+    show(FakeSource(10), steps)
+
+
+def test_a_filter_that_makes_no_sense_says_why_and_leaves_the_former_one() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"site=ams")
+        assert "! stands before what is not to be shown" in await press(pilot, *" !")
+        assert len(ids(pilot)) == 5
+        assert "! stands before" not in await press(pilot, *"down", "enter")
+        assert len(ids(pilot)) == 5
+
+    show(FakeSource(10), steps, WIDE)
+
+
+def test_keys_are_text_while_a_filter_is_typed() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", "q", "e", "question_mark")
+        assert pilot.app.screen.query_one(Input).value == "qe?"
+        assert pilot.app.is_running
+
+    show(FakeSource(2), steps)
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE])
+def test_a_shards_page_has_every_field_lit_changes_rates_and_plots(size: tuple[int, int]) -> None:
+    source = FakeSource(3)
+    source.model.place(FIRST, {"Memory": ["used_memory"], "Stats": ["keyspace_hits"]})
+    for _ in range(10):
+        source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = await press(pilot, "enter")
+        assert f"zinfo top  {FIRST}  site=ams" in seen
+        assert "up  master 7.0.15  every 0.5s" in seen
+        for title in ("ops/s ", "memory ", "hit ratio ", "5 min ago", "now", "per s", "changed"):
+            assert title in seen
+        assert "# Memory  1 field" in seen
+        (memory,) = [line for line in lines(pilot) if "used_memory" in line]
+        assert memory.startswith("* used_memory")
+        assert memory.rstrip().endswith("0.0s")
+        (hits,) = [line for line in lines(pilot) if "keyspace_hits" in line]
+        assert hits.split()[-2:] == ["2.00", "0.0s"]  # one in each half second
+        assert "█" in seen
+        source.time += 5
+        source.observe()
+        await see(pilot, "  used_memory")  # not lit any more
+        found = set()
+        for _ in range(60):
+            found |= {line[2:].split()[0] for line in lines(pilot) if line[2:].split()}
+            await press(pilot, "pagedown")
+        assert set(INFO) <= found | {
+            name
+            for name in INFO
+            if any(name.startswith(cut.rstrip("…")) for cut in found if "…" in cut)
+        }
+        for key in ("Esc Back", "left right Section", "/ Filter", "e Events"):
+            assert key in lines(pilot)[-1]
+        await press(pilot, "escape")
+        assert len(rows(pilot)) == 3
+
+    show(source, steps, size)
+
+
+def test_sections_are_asked_for_and_jumped_between() -> None:
+    source = FakeSource(1)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter")
+        assert set(source.wanted) == {FIRST}
+        names = list(INFO)
+        source.model.place(FIRST, {"One": names[:50], "Two": names[50:100], "Three": names[100:]})
+        await see(pilot, "One  lines 1-", "# One  50 fields")
+        assert "# Two" in await press(pilot, "right")
+        assert "# Three" in await press(pilot, "right")
+        assert "# Two" in await press(pilot, "left")
+        await see(pilot, "Two  lines")
+
+    show(source, steps)
+
+
+def test_fields_can_be_filtered_by_name() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter")
+        seen = await press(pilot, "slash", *"keyspace_")
+        assert "keyspace_hits" in seen
+        assert "redis_version" not in seen
+        assert "redis_version" in await press(pilot, "escape")
+        assert len(rows(pilot)) == 0  # it is still the shard's page
+        await press(pilot, "escape")
+        assert len(rows(pilot)) == 1
+
+    show(FakeSource(1), steps)
+
+
+def test_a_shard_that_is_watched_no_more_says_so_on_its_page() -> None:
+    source = FakeSource(2)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "enter")
+        del source.statuses[FIRST]
+        source.observe()
+        await see(pilot, "It is not watched any more.")
+        await press(pilot, "escape")
+        assert ids(pilot) == ["10.0.0.1:6379"]
+
+    show(source, steps)
+
+
+def test_the_events_pane_comes_and_goes_and_follows_the_newest() -> None:
+    source = FakeSource(2)
+    source.model.happened(event(number, shard=FIRST) for number in range(1, 60))
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert "events" not in text(pilot)
+        await press(pilot, "e")
+        await see(pilot, "events (53-59 of 59)")
+        source.model.happened([event(60, "down", shard="10.0.0.1:6379")])
+        await see(pilot, "events (54-60 of 60)", "down (was new)")
+        seen = await press(pilot, "tab", "pageup", "pageup")
+        assert "down (was new)" not in seen
+        source.model.happened([event(61, "loading", shard=FIRST)])
+        await see(pilot, "of 61)")
+        assert "loading (was new)" not in text(pilot)
+        assert "events" not in await press(pilot, "e")
+        await press(pilot, "home", "enter", "e")
+        await see(pilot, "events (54-60 of 60)")  # of that shard alone
+
+    show(source, steps)
+
+
+def test_a_feed_that_is_cut_off_is_said_in_a_line_and_no_row_looks_alive() -> None:
+    source = FakeSource(3)
+    source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert "STALE" not in text(pilot)
+        source.time += 2
+        source.observe(fresh=False, problem="no heartbeat for 3 s")
+        await see(pilot, "STALE for 2.0s: no heartbeat for 3 s")
+        assert all(" stale " in row for row in rows(pilot))
+        await press(pilot, "enter")
+        await see(pilot, "STALE for 2.0s: no heartbeat for 3 s")
+        await press(pilot, "escape")
+        source.observe()
+        await see(pilot, "3 shards: 3 up")
+
+    show(source, steps)
+
+
+def test_a_feed_that_says_nothing_any_more_is_no_frozen_screen() -> None:
+    source = FakeSource(3)
+
+    async def steps(pilot: Pilot[None]) -> None:
+        source.time += SILENT + 1
+        await see(pilot, "STALE for 4.0s: the thread that reads from the daemon does not report")
+        assert all(" stale " in row for row in rows(pilot))
+
+    show(source, steps)
+
+
+def test_before_the_first_word_it_says_that_it_waits() -> None:
+    source = FakeSource(0)
+    source.model = type(source.model)()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert "Waiting for tcp://127.0.0.1:9736" in text(pilot)
+        source.observe(fresh=False, problem="no answer to hello")
+        await see(pilot, "Waiting for tcp://127.0.0.1:9736: no answer to hello")
+
+    show(source, steps)
+
+
+def test_the_help_explains_keys_states_numbers_and_the_filter_and_goes_away() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = await press(pilot, "question_mark")
+        assert "Keys" in seen
+        assert "site=fra" not in seen
+        for _ in range(5):
+            seen += await press(pilot, "pagedown")
+        for words in ("States", "it answers INFO", "Numbers", "Filter", "the label site is fra"):
+            assert words in seen
+        await press(pilot, "q")
+        assert len(rows(pilot)) == 2
+
+    show(FakeSource(2), steps)
+
+
+def test_the_help_fits_a_narrow_screen() -> None:
+    for parts in help_lines():
+        assert sum(len(part) for part, _ in parts) <= NARROW[0], parts
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+def test_quitting_ends_it_in_order(key: str) -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        assert pilot.app.return_code == 0
+
+    show(FakeSource(2), steps)
+
+
+def test_without_colours_everything_is_still_said() -> None:
+    source = FakeSource(3)
+    source.statuses[FIRST] = status("down", "refused", age=7.0)
+    source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "e")
+        coloured = [
+            part
+            for line in segments(pilot)
+            for part in line
+            for colour in (part.style and part.style.color, part.style and part.style.bgcolor)
+            if colour and not colour.is_default
+        ]
+        assert coloured == []
+        assert "down: refused" in rows(pilot)[0]
+        assert rows(pilot)[0].startswith(">")  # the cursor is seen without reverse, too
+
+    show(source, steps, colours=False)
+
+
+def test_with_colours_there_are_some() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        names = {
+            part.style.color.name
+            for line in segments(pilot)
+            for part in line
+            if part.style and part.style.color
+        }
+        assert {"green", "cyan"} <= names
+
+    show(FakeSource(3), steps)
+
+
+def test_where_only_ascii_can_be_shown_nothing_else_is() -> None:
+    source = FakeSource(30)
+    source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = text(pilot) + await press(pilot, "e") + await press(pilot, "enter")
+        seen += await press(pilot, "question_mark")
+        assert seen.isascii()
+
+    show(source, steps, glyphs=PLAIN)
+
+
+def test_what_a_server_says_cannot_steer_the_terminal() -> None:
+    source = FakeSource(1)
+    source.poll_all()
+    bad = "\x1b[2J\x07"
+    source.statuses[FIRST] = status(labels={bad: bad})
+    source.model.apply(
+        delta(3, source.time, {"role": bad, bad: bad, "redis_version": bad}, shard=FIRST),
+        source.time,
+    )
+    source.observe()
+    source.model.happened([event(1, bad, shard=bad)])
+
+    async def steps(pilot: Pilot[None]) -> None:
+        seen = await press(pilot, "e")
+        seen += await press(pilot, "enter")
+        seen += await press(pilot, "slash", *"2J")
+        assert r"\x1b[2J" in seen
+        assert "\x1b" not in seen
+        assert "\x07" not in seen
+
+    show(source, steps)
+
+
+def test_a_tiny_screen_breaks_nothing() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await press(pilot, "e", "down", "enter", "pagedown", "escape", "question_mark", "escape")
+        await pilot.resize_terminal(120, 36)
+        await see(pilot, "3 shards: 3 up")
+        await pilot.resize_terminal(3, 2)
+        await pilot.pause()
+
+    show(FakeSource(3), steps, (12, 4))
+
+
+def test_a_thousand_shards_scroll_and_refresh_without_lag(promise: Promise) -> None:
+    source = FakeSource(1000)
+    for _ in range(3):
+        source.poll_all()
+
+    async def steps(pilot: Pilot[None]) -> None:
+        refreshes, pages = [], []
+        for _ in range(10):
+            source.poll_all()
+            began = time.process_time()
+            pilot.app.view()  # type: ignore[attr-defined]
+            await pilot.pause()
+            refreshes.append(time.process_time() - began)
+        for _ in range(10):
+            began = time.process_time()
+            await press(pilot, "pagedown")
+            pages.append(time.process_time() - began)
+        promise(
+            "1000 shards in zinfo top",
+            "a refresh and a page take under 0.25 s of a core",
+            f"{min(refreshes) * 1000:.0f} ms and {min(pages) * 1000:.0f} ms at best, "
+            f"{max(refreshes) * 1000:.0f} ms and {max(pages) * 1000:.0f} ms at worst",
+        )
+        assert min(refreshes) < 0.25
+        assert min(pages) < 0.25
+        await press(pilot, "end")
+        assert ids(pilot)[-1] == "10.0.3.249:6379"
+        assert "of 1000" in text(pilot)
+
+    show(source, steps, WIDE)
