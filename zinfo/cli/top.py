@@ -11,6 +11,7 @@ import click
 
 from zinfo.cli.app import FAILED, examples, verbatim
 from zinfo.cli.asking import Daemon, reaches_daemon
+from zinfo.cli.output import note
 from zinfo.errors import EnvironmentNotReadyError
 
 _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
@@ -30,18 +31,36 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
         "zinfo top",
         "zinfo top --connect tcp://zinfo-1:9736",
         "NO_COLOR=1 zinfo top",
+        "zinfo top --web 127.0.0.1:8000",
     )
 )
+@click.option(
+    "--web",
+    metavar="HOST:PORT",
+    help="Serve it to browsers here instead of drawing it; needs no textual. [default: off]",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Serve where other machines reach it, to all who do: there are no keys here.",
+)
 @reaches_daemon
-def top(daemon: Daemon) -> None:
+def top(daemon: Daemon, web: str | None, insecure: bool) -> None:
     """Show all shards live: a table to sort and filter, a page for each shard, and events.
 
     A shard's page has every field of its INFO, what changed just now, how fast counters grow, and
     the last five minutes. What can no longer be vouched for is called stale, with the reason. It
     needs a terminal, and textual: pip install 'zinfo[tui]'.
 
+    With --web the same is a page for browsers, for any number of them.
+
     q or Ctrl-C ends it: exit code 0.
     """
+    if web is not None:
+        _serve(daemon, web, insecure=insecure)
+        return
+    if insecure:
+        raise click.UsageError("--insecure is for --web")
     if importlib.util.find_spec("textual") is None:
         raise EnvironmentNotReadyError("`zinfo top` needs textual: pip install 'zinfo[tui]'")
     _need_terminal()
@@ -58,6 +77,32 @@ def top(daemon: Daemon) -> None:
         app.run()
     if app.return_code:
         click.get_current_context().exit(FAILED)
+
+
+def _serve(daemon: Daemon, web: str, *, insecure: bool) -> None:
+    """Serve the page until a signal ends it."""
+    from zinfo.config.addresses import is_local, parse_listen
+
+    try:
+        host, port = parse_listen(web)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; expected HOST:PORT", param_hint="--web") from None
+    if not insecure and not is_local(f"tcp://{web}"):
+        raise click.UsageError(
+            f"--web {web}: other machines reach that address, and would see all shards; "
+            "take 127.0.0.1, or --insecure where all who reach it may"
+        )
+    with daemon.client() as client:
+        client.hello()  # where nothing answers, this says so
+
+    from zinfo.top.feed import Feed
+    from zinfo.top.notes import noting
+    from zinfo.top.web.door import WebDoor
+
+    with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
+        door = WebDoor(feed, host, port, any_name=insecure)
+        note(f"zinfo top of {daemon.endpoint} is at {door.endpoint}; Ctrl-C ends it")
+        door.serve()
 
 
 def _need_terminal() -> None:

@@ -1,0 +1,168 @@
+"""WebDoor: serves the page and its streams."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import gevent
+import gevent.event
+
+from zinfo.adapters.http.answers import as_json, encode
+from zinfo.adapters.http.guard import Guard
+from zinfo.adapters.wsgi import WsgiDoor
+from zinfo.top.filtering import GRAMMAR, Filter, FilterError
+from zinfo.top.web import told
+from zinfo.top.web.viewing import Viewing
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from zinfo.top.feed import Feed
+
+NAME = "page"
+
+_LOOK = 1.0  # seconds between two looks at all shards
+_LOOK_AT_ONE = 0.5  # at one
+_PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/top.js": ("top.js", "text/javascript; charset=utf-8"),
+    "/top.css": ("top.css", "text/css; charset=utf-8"),
+}
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+)
+
+
+class WebDoor(WsgiDoor):
+    """Serves `zinfo top` to browsers.
+
+    Args:
+        feed: keeps the model.
+        host: name or address to listen at, without brackets.
+        port: to listen at; 0 for one that is free.
+        any_name: take requests under any host's name.
+
+    Raises:
+        EnvironmentNotReadyError: the address cannot be bound.
+    """
+
+    def __init__(self, feed: Feed, host: str, port: int, *, any_name: bool = False) -> None:
+        middleware: list[Any] = [Guard(None, any_name=any_name)]
+        app = falcon.App(middleware=middleware)
+        app.set_error_serializer(as_json)
+        for path, (name, kind) in _PAGES.items():
+            app.add_route(path, _Page(name, kind))
+        viewing = Viewing(feed)
+        app.add_route("/columns", _Columns(feed.endpoint))
+        app.add_route("/stream", _FleetStream(viewing))
+        app.add_route("/shard", _ShardStream(feed))
+        self._app = app
+        super().__init__(NAME, host, port, max_body=0)
+
+    def application(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer one HTTP request; a WSGI application (PEP 3333)."""
+        return self._app(environ, start_response)
+
+    def serve(self) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        ended = gevent.event.Event()
+        handlers = [
+            gevent.signal_handler(number, ended.set) for number in (signal.SIGINT, signal.SIGTERM)
+        ]
+        self.start()
+        ended.wait()
+        self.stop()
+        for handler in handlers:
+            handler.cancel()
+
+
+class _Page:
+    """One file of the page."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self._content = (files("zinfo.top.web") / "page" / name).read_bytes()
+        self._kind = kind
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with it."""
+        response.content_type = self._kind
+        response.set_header("Content-Security-Policy", _POLICY)
+        response.data = self._content
+
+
+class _Columns:
+    """What the page needs to know once."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with the table's columns, the filter's grammar, and whose shards these are."""
+        response.content_type = falcon.MEDIA_JSON
+        response.data = encode(
+            {"columns": told.columns(), "grammar": GRAMMAR, "endpoint": self._endpoint}
+        )
+
+
+class _FleetStream:
+    """The table, the totals and the events."""
+
+    def __init__(self, viewing: Viewing) -> None:
+        self._viewing = viewing
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with what changes, until the page is left."""
+        try:
+            wanted = Filter(request.get_param("filter", default=""))
+        except FilterError as error:
+            raise falcon.HTTPBadRequest(description=str(error)) from None
+        _stream(response, self._run(wanted))
+
+    def _run(self, wanted: Filter) -> Iterator[bytes]:
+        changes = told.Changes()
+        version = -1
+        newest: dict[str, int] = {}
+        while True:
+            view = self._viewing.look()
+            message = {**view.head, **changes.of(view.rows_of(wanted))}
+            message["sparks"] = view.sparks_since(newest, wanted)
+            if view.events_version != version:
+                version, message["events"] = view.events_version, view.events
+            yield _message(message)
+            gevent.sleep(_LOOK)
+
+
+class _ShardStream:
+    """One shard's page."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with all that is known of it, again and again, until the page is left."""
+        _stream(response, self._run(request.get_param("id", default="")))
+
+    def _run(self, shard: str) -> Iterator[bytes]:
+        while True:
+            self._feed.want_sections(shard)
+            now = self._feed.now()
+            with self._feed.fleet() as fleet:
+                page, feed = told.shard(fleet, shard, now), told.feed(fleet.feed(now))
+            yield _message({"feed": feed, "page": page})
+            gevent.sleep(_LOOK_AT_ONE)
+
+
+def _stream(response: falcon.Response, messages: Iterator[bytes]) -> None:
+    response.content_type = "text/event-stream"
+    response.cache_control = ("no-cache",)
+    response.stream = messages
+
+
+def _message(value: object) -> bytes:
+    return b"data: " + encode(value) + b"\n\n"
