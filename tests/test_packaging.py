@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 pytest.importorskip("setuptools", reason="Python 3.12 and later come without; tox installs it")
 
-PROJECT = ("benchmarks", "clients", "docs", "tests", "zinfo")
+PROJECT = ("benchmarks", "clients", "deploy", "docs", "tests", "zinfo")
 """The folders whose every file belongs into it."""
 
 GENERATED = shutil.ignore_patterns(
