@@ -186,7 +186,11 @@ class Stats:
             },
             "log": {"lost": lost_log_records()},
             "access": dict(self.access),
-            "poll": _plain(self.poll),
+            "poll": {
+                **_plain(self.poll),
+                "reply_seconds": self.poll.took.sum,
+                "late_seconds": self.poll.late.sum,
+            },
             "bus": _plain(self.bus),
             "query": _plain(self.query),
             "http": _plain(self.http),
