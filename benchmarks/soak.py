@@ -249,7 +249,8 @@ class Soak:
         stats = self._client.stats()
         found["stats"] = stats
         say(
-            f"in peace: {found['memory'] / 1e6:.1f} MB, {found['files']} file descriptors, "
+            f"in peace: {found['memory'] / 1e6:.1f} MB, {found['blocks']:.0f} blocks of Python's, "
+            f"{found['files']} file descriptors, "
             f"{found['greenlets']} greenlets; {found['compared']} comparisons, "
             f"{found['wrong']} wrong"
         )
@@ -265,9 +266,11 @@ class Soak:
 
     def _tell(self) -> None:
         stats = self._client.stats()
+        now = self._daemon.do("now")
         say(
             f"{sum(self.faults.values())} faults; shards {stats['shards']}; "
-            f"{stats['poll']['replies']} polls, {sum(stats['query']['requests'].values())} queries"
+            f"{stats['poll']['replies']} polls, {sum(stats['query']['requests'].values())} queries; "
+            f"{now['memory'] / 1e6:.1f} MB, {now['blocks']} blocks of Python's"
         )
 
 
@@ -338,6 +341,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"polls        {stats['poll']['replies']}, failed {stats['poll']['failures']}",
         f"memory       {first['memory'] / 1e6:.1f} -> {last['memory'] / 1e6:.1f} MB "
         f"({100 * result['growth']:+.1f} %)",
+        f"objects      {first['blocks']:.0f} -> {last['blocks']:.0f} blocks of Python's",
         f"files        {first['files']} -> {last['files']}",
         f"greenlets    {first['greenlets']} -> {last['greenlets']}",
         f"mirrors      {last['compared']} comparisons at the same revision, {last['wrong']} wrong",

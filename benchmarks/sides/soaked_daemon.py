@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from typing import Any
 
 import greenlet
@@ -13,6 +14,7 @@ from zinfo import files
 from zinfo.config import Config, ShardConfig
 from zinfo.config.models import BusConfig, PollConfig, QueryConfig
 from zinfo.daemon import Daemon
+from zinfo.memory import give_back
 
 _FREE_PORT = "tcp://127.0.0.1:*"
 _EVENTS = 1000  # held; the default of 10,000 would still be filling in a run of some minutes
@@ -50,13 +52,22 @@ class SoakedDaemon:
     def look(self) -> dict[str, int]:
         """Return what this process has now."""
         gc.collect()  # so that what is counted is what something still needs
-        found = gc.get_objects()
-        alive = sum(isinstance(one, greenlet.greenlet) and bool(one) for one in found)
-        return {"memory": memory()["memory"], "files": files.count(), "greenlets": alive}
+        alive = sum(isinstance(one, greenlet.greenlet) and bool(one) for one in gc.get_objects())
+        give_back()  # as it does every ten seconds anyhow
+        return {
+            "memory": memory()["memory"],
+            "blocks": sys.getallocatedblocks(),
+            "files": files.count(),
+            "greenlets": alive,
+        }
+
+    def now(self) -> dict[str, int]:
+        """Return what can be told without a pause."""
+        return {"memory": memory()["memory"], "blocks": sys.getallocatedblocks()}
 
     def handlers(self) -> Handlers:
         """Return what the parent can ask for."""
-        return {"start": self.start, "look": self.look}
+        return {"start": self.start, "look": self.look, "now": self.now}
 
     def stop(self) -> None:
         """End it in order."""
