@@ -267,9 +267,10 @@ class Soak:
     def _tell(self) -> None:
         stats = self._client.stats()
         now = self._daemon.do("now")
+        asked = sum(stats["query"]["requests"].values())
         say(
             f"{sum(self.faults.values())} faults; shards {stats['shards']}; "
-            f"{stats['poll']['replies']} polls, {sum(stats['query']['requests'].values())} queries; "
+            f"{stats['poll']['replies']} polls, {asked} queries; "
             f"{now['memory'] / 1e6:.1f} MB, {now['blocks']} blocks of Python's"
         )
 
