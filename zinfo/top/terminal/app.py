@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.theme import Theme
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal.fleet_screen import FleetScreen
@@ -20,6 +21,35 @@ from zinfo.top.terminal.viewing import Viewing
 
 REDRAW = 0.5
 """Seconds from one look at the model to the next."""
+
+
+_THEME = Theme(
+    name="terminal",
+    primary="ansi_blue",
+    secondary="ansi_cyan",
+    warning="ansi_yellow",
+    error="ansi_red",
+    success="ansi_green",
+    accent="ansi_cyan",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    variables={
+        "footer-background": "ansi_default",
+        "footer-foreground": "ansi_default",
+        "footer-key-background": "ansi_default",
+        "footer-key-foreground": "ansi_cyan",
+        "footer-description-background": "ansi_default",
+        "footer-description-foreground": "ansi_default",
+        "input-cursor-background": "ansi_default",
+        "input-cursor-foreground": "ansi_default",
+        "input-cursor-text-style": "reverse",
+        "input-selection-background": "ansi_blue",
+    },
+)
+"""The terminal's own colours, whatever they are."""
 
 
 class TopApp(App[None]):
@@ -43,7 +73,8 @@ class TopApp(App[None]):
             super().__init__(ansi_color=True)  # the terminal's own sixteen
         self.source = source
         self.glyphs = glyphs
-        self.theme = "ansi-dark"
+        self.register_theme(_THEME)
+        self.theme = _THEME.name
         self.animation_level = "none"  # each step of an animation is bytes on somebody's line
 
     def on_mount(self) -> None:
