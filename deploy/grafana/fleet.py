@@ -1,0 +1,225 @@
+"""The dashboard of a fleet: all shards that zinfo watches."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.grafana.board import Row, dashboard, mark
+from deploy.grafana.panels import Json, Query, graph, stat, table
+from deploy.grafana.shard import in_detail
+from deploy.grafana.variables import choice, choice_of, choice_of_datasource
+
+UID: Final = "zinfo-fleet"
+
+_PLACE: Final = 'zinfo=~"$zinfo", $label=~"$value"'
+_ALL: Final = f'{{{_PLACE}, instance=~"$instance"}}'
+_LINK: Final = (
+    f"/d/{UID}?var-shard=${{__value.raw}}&${{datasource:queryparam}}&${{zinfo:queryparam}}"
+    "&${label:queryparam}&${value:queryparam}&${__url_time_range}"
+)
+
+
+def fleet() -> Json:
+    """Return the dashboard."""
+    return dashboard(
+        UID,
+        "Redis fleet (zinfo)",
+        "All Redis servers that zinfo watches: states, load, memory, and one server in detail.",
+        variables=[
+            choice_of_datasource(),
+            choice("zinfo", "zinfo", "label_values(redis_up, zinfo)"),
+            choice(
+                "label",
+                "Label",
+                "label_names()",
+                several=False,
+                first="job",
+                regex="/^(?!__|le$|quantile$).*/",
+            ),
+            choice("value", "is", "label_values(redis_up, $label)"),
+            choice("instance", "Shards", f"label_values(redis_up{{{_PLACE}}}, instance)"),
+            choice_of("top", "Top", ("10", "5", "20", "50")),
+            choice("shard", "In detail", f"label_values(redis_up{_ALL}, instance)", several=False),
+        ],
+        rows=[
+            Row("Fleet", _overview()),
+            Row("Load by $label", _load()),
+            Row("Memory and keys by $label", _memory()),
+            Row("Top $top", _top()),
+            Row("One shard: $shard", in_detail(), collapsed=True),
+        ],
+        marks=[
+            mark(
+                "Restarts",
+                f"resets(redis_uptime_in_seconds{_ALL}[1m]) > 0",
+                "{{instance}} was restarted",
+                "orange",
+            )
+        ],
+    )
+
+
+def _rate(metric: str) -> str:
+    return f"rate({metric}{_ALL}[$__rate_interval])"
+
+
+def _hit_ratio(by: str = "") -> str:
+    hits = f"sum{by} ({_rate('redis_keyspace_hits_total')})"
+    misses = f"sum{by} ({_rate('redis_keyspace_misses_total')})"
+    return f"{hits} / ({hits} + {misses})"
+
+
+def _overview() -> list[Json]:
+    commands = "redis_commands_processed_total"
+    return [
+        stat("Shards", "short", Query(f"count(zinfo_shard_failures{_ALL})")),
+        stat("Up", "short", Query(f"sum(redis_up{_ALL})")),
+        stat(
+            "Down",
+            "short",
+            Query(f"count(redis_up{_ALL} == 0) or vector(0)"),
+            about="Do not answer INFO: down or busy.",
+            bad=1,
+        ),
+        stat("Commands a second", "ops", Query(f"sum({_rate(commands)})")),
+        stat("Memory used", "bytes", Query(f"sum(redis_memory_used_bytes{_ALL})")),
+        stat(
+            "Hit ratio",
+            "percentunit",
+            Query(_hit_ratio()),
+            about="Part of the keys that clients read that were there.",
+        ),
+        stat("Clients", "short", Query(f"sum(redis_connected_clients{_ALL})")),
+        stat(
+            "Oldest INFO",
+            "s",
+            Query(f"max(zinfo_shard_info_age_seconds{_ALL} and redis_up{_ALL} == 1)"),
+            about="Of the shards that answer.",
+            bad=30,
+        ),
+        graph(
+            "Shards by state",
+            "short",
+            Query(f"count by (state) (zinfo_shard_state{_ALL})", "{{state}}"),
+            stacked=True,
+            width=12,
+        ),
+        table(
+            "Not up",
+            "short",
+            Query(f'zinfo_shard_state{{{_PLACE}, instance=~"$instance", state!="up"}}'),
+            about="And why.",
+            hidden=("job", "zinfo"),
+            link=_LINK,
+            width=12,
+        ),
+    ]
+
+
+def _load() -> list[Json]:
+    by, legend = " by ($label)", "{{$label}}"
+    return [
+        graph(
+            "Commands a second",
+            "ops",
+            Query(f"sum{by} ({_rate('redis_commands_processed_total')})", legend),
+            stacked=True,
+        ),
+        graph("Hit ratio", "percentunit", Query(_hit_ratio(by), legend)),
+        graph(
+            "Clients",
+            "short",
+            Query(f"sum{by} (redis_connected_clients{_ALL})", legend),
+            stacked=True,
+        ),
+        graph(
+            "Network, in",
+            "Bps",
+            Query(f"sum{by} ({_rate('redis_net_input_bytes_total')})", legend),
+            stacked=True,
+        ),
+        graph(
+            "Network, out",
+            "Bps",
+            Query(f"sum{by} ({_rate('redis_net_output_bytes_total')})", legend),
+            stacked=True,
+        ),
+        graph(
+            "Rejected connections a second",
+            "cps",
+            Query(f"sum{by} ({_rate('redis_rejected_connections_total')})", legend),
+            about="Over maxclients.",
+        ),
+    ]
+
+
+def _memory() -> list[Json]:
+    by, legend = " by ($label)", "{{$label}}"
+    return [
+        graph(
+            "Memory used",
+            "bytes",
+            Query(f"sum{by} (redis_memory_used_bytes{_ALL})", legend),
+            stacked=True,
+        ),
+        graph(
+            "Fullest, of maxmemory",
+            "percentunit",
+            Query(
+                f"max{by} (redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0))",
+                legend,
+            ),
+            about="Of the shards that have a maxmemory the one that is nearest to it.",
+        ),
+        graph("Keys", "short", Query(f"sum{by} (redis_db_keys{_ALL})", legend), stacked=True),
+        graph(
+            "Evicted keys a second",
+            "cps",
+            Query(f"sum{by} ({_rate('redis_evicted_keys_total')})", legend),
+        ),
+        graph(
+            "Expired keys a second",
+            "cps",
+            Query(f"sum{by} ({_rate('redis_expired_keys_total')})", legend),
+        ),
+        graph(
+            "Worst lag of replicas",
+            "s",
+            Query(f"max{by} (redis_connected_slave_lag_seconds{_ALL})", legend),
+            about="Since a replica last told its master how far it is.",
+        ),
+    ]
+
+
+def _top() -> list[Json]:
+    cpu = f"{_rate('redis_cpu_user_seconds_total')} + {_rate('redis_cpu_sys_seconds_total')}"
+    reads = f"{_rate('redis_keyspace_hits_total')} + {_rate('redis_keyspace_misses_total')}"
+    ratio = f"{_rate('redis_keyspace_hits_total')} / ({reads} > 0)"
+    return [
+        _best("Commands a second", "ops", _rate("redis_commands_processed_total")),
+        _best("Memory used", "bytes", f"redis_memory_used_bytes{_ALL}"),
+        _best(
+            "Memory of maxmemory",
+            "percentunit",
+            f"redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0)",
+        ),
+        _best("Clients", "short", f"redis_connected_clients{_ALL}"),
+        _best("CPU", "percentunit", cpu, about="Of one core."),
+        _best("Network, out", "Bps", _rate("redis_net_output_bytes_total")),
+        _best(
+            "Lowest hit ratio", "percentunit", ratio, about="Of those that are read.", least=True
+        ),
+        table(
+            "Commands by time",
+            "percentunit",
+            Query(f"topk($top, sum by (cmd) ({_rate('redis_commands_duration_seconds_total')}))"),
+            about="On all shards together, of one core.",
+            value="value",
+        ),
+    ]
+
+
+def _best(title: str, unit: str, expr: str, *, about: str = "", least: bool = False) -> Json:
+    choose, of_several = ("bottomk", "min") if least else ("topk", "max")
+    query = Query(f"{choose}($top, {of_several} by (instance) ({expr}))")
+    return table(title, unit, query, about=about, value="value", link=_LINK)
