@@ -1,0 +1,250 @@
+"""A real Prometheus scrapes daemons as deploy/prometheus says, and dashboards find their data."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.metrics.boards import BOARDS, DASHBOARD_763, Asked, filled, queries
+from tests.metrics.exporter_comparison import fetch, loaded_pair
+from tests.metrics.prometheus import AVAILABLE, MISSING, TOOL, RunningPrometheus
+from tests.metrics.scraped import DEAD, Fleet, odd_text, page, scraping, watched
+from tests.server_kinds import available_kinds
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.skipif(not AVAILABLE, reason=MISSING)
+
+Result = list[tuple[dict[str, str], float]]
+
+VALUES = {
+    "__interval": "10s",
+    "__rate_interval": "10s",
+    "instance": ".*",
+    "zinfo": ".*",
+    "label": "namespace",
+    "value": ".*",
+    "top": "10",
+}
+"""What a reader of a dashboard would choose, and Grafana puts in; `shard` comes on top."""
+
+QUIET = {
+    "zinfo_faults_total": "no part of zinfo fails here",
+    "zinfo_part_restarts_total": "nor is one started again",
+    "zinfo_queries_dropped_total": "each question is answered",
+    "zinfo_connections_total": "no client has a CURVE key",
+    "resets(redis_uptime_in_seconds": "no server is restarted",
+}
+"""Beginnings of what has no data in a fleet where all is well, and why."""
+
+NAMED_BY_OTHERS = frozenset(
+    (
+        # redis_exporter has these names
+        "redis_aof_current_rewrite_duration_sec",
+        "redis_aof_last_rewrite_duration_sec",
+        "redis_dump_payload_sanitizations",
+        "redis_eviction_exceeded_time_ms_total",
+        "redis_expire_cycle_cpu_time_ms_total",
+        "redis_expired_time_cap_reached_total",
+        "redis_io_threaded_reads_processed",
+        "redis_io_threaded_writes_processed",
+        "redis_memory_used_vm_total",
+        "redis_migrate_cached_sockets_total",
+        "redis_rdb_current_bgsave_duration_sec",
+        "redis_rdb_last_bgsave_duration_sec",
+        "redis_total_error_replies",
+        "redis_total_reads_processed",
+        "redis_total_writes_processed",
+        "redis_unexpected_error_replies",
+        # these are INFO's
+        "redis_arch_bits",
+        "redis_current_save_keys_total",
+        "redis_eventloop_duration_cmd_sum",
+        "redis_eventloop_duration_sum",
+        "redis_instantaneous_eventloop_cycles_per_sec",
+        "redis_instantaneous_ops_per_sec",
+        "redis_paused_timeout_milliseconds",
+        "redis_uptime_in_days",
+    )
+)
+"""Metrics whose names promtool's linter has something against."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds the keys and tokens that the configuration names."""
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def fleet(folder: Path) -> Iterator[Fleet]:
+    with loaded_pair(available_kinds()[0]) as (master, replica):
+        for server in (master, replica):
+            server.client().config_set("maxmemory", "100mb")
+        with watched(master, replica, folder) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def prometheus(fleet: Fleet, folder: Path) -> Iterator[RunningPrometheus]:
+    with page(odd_text()) as odd, scraping(fleet, folder, odd) as running:
+        yield running
+
+
+def answer(prometheus: RunningPrometheus, expr: str) -> Result:
+    """Return what an expression gives, once it gives a number."""
+
+    def found() -> Result:
+        result = prometheus.query(expr)
+        return result if any(not math.isnan(value) for _labels, value in result) else []
+
+    return wait_until(found, timeout=20, what=f"data of {expr}", sleep=_patiently)
+
+
+def _patiently(_seconds: float) -> None:
+    """Ask for data of the next second ten times, not a hundred."""
+    time.sleep(0.1)
+
+
+def test_each_job_of_the_configuration_scrapes_its_target(prometheus: RunningPrometheus) -> None:
+    def health() -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for target in prometheus.get("targets")["activeTargets"]:
+            state = target["lastError"] or target["health"]
+            found.setdefault(target["labels"]["job"], set()).add(state)
+        return found
+
+    jobs = {"zinfo", "guarded", "redis", "odd"}
+    wait_until(
+        lambda: health().keys() == jobs and "unknown" not in str(health()),
+        what="each target to be scraped",
+        sleep=_patiently,
+    )
+    assert health() == {job: {"up"} for job in jobs}
+
+
+def test_each_shard_is_an_instance_and_says_which_zinfo_tells_of_it(
+    prometheus: RunningPrometheus, fleet: Fleet
+) -> None:
+    found = answer(prometheus, 'redis_up{job="zinfo"}')
+    by_instance = {labels["instance"]: value for labels, value in found}
+    assert by_instance == {fleet.master.ident: 1, fleet.replica.ident: 1, DEAD: 0}
+    (where,) = {labels["zinfo"] for labels, _value in found}
+    assert where in fleet.daemon.http
+    (own,) = answer(prometheus, 'zinfo_build_info{job="zinfo"}')
+    assert own[0]["instance"] == own[0]["zinfo"] == where
+
+
+def test_labels_of_shards_arrive(prometheus: RunningPrometheus, fleet: Fleet) -> None:
+    labels = {"instance": fleet.master.ident, "namespace": "prod", "label_os": "mine"}
+    labels["data_center"] = 'a"b\\c'
+    ((found, _one),) = answer(prometheus, 'redis_instance_info{job="zinfo",role="master"}')
+    assert found.items() >= labels.items()
+    assert found["os"] != "mine"
+
+
+def test_a_target_of_the_old_job_keeps_its_name(
+    prometheus: RunningPrometheus, fleet: Fleet
+) -> None:
+    found = {labels["instance"] for labels, _up in answer(prometheus, 'redis_up{job="redis"} == 1')}
+    assert found == {fleet.master.url, fleet.replica.url}
+
+
+def test_whatever_bytes_servers_say_one_scrape_has_all_of_them(
+    prometheus: RunningPrometheus,
+) -> None:
+    ((_labels, count),) = answer(prometheus, 'count(redis_commands_total{job="odd"})')
+    # A name ends at a colon, a value at a comma or an equals sign, and a line at its end.
+    assert count >= 250
+
+
+@pytest.mark.parametrize("expr", DASHBOARD_763)
+def test_dashboard_763_finds_its_data(expr: str, prometheus: RunningPrometheus) -> None:
+    assert answer(prometheus, filled(expr, VALUES))
+
+
+@pytest.mark.parametrize("label", ["instance", "namespace"])
+def test_dashboard_763_finds_the_values_of_its_variables(
+    label: str, prometheus: RunningPrometheus, fleet: Fleet
+) -> None:
+    expected = {"instance": {fleet.master.ident, fleet.replica.ident, DEAD}, "namespace": {"prod"}}
+    answer(prometheus, 'redis_up{job="zinfo"}')
+    series = prometheus.get("series", {"match[]": 'redis_up{job="zinfo"}'})
+    assert {one[label] for one in series if label in one} == expected[label]
+
+
+@pytest.mark.parametrize("asked", queries(), ids=lambda asked: f"{asked.board}: {asked.panel}")
+def test_each_panel_of_the_dashboards_finds_its_data(
+    asked: Asked, prometheus: RunningPrometheus, fleet: Fleet
+) -> None:
+    # In detail a master shows some things, a replica others.
+    shards = [fleet.master.ident, fleet.replica.ident] if "$shard" in asked.expr else [""]
+    exprs = [filled(asked.expr, {**VALUES, "shard": shard}) for shard in shards]
+    if any(start in asked.expr for start in QUIET):
+        assert [prometheus.query(expr) for expr in exprs] == [[]] * len(exprs)
+        return
+    assert answer(prometheus, " or ".join(f"({expr})" for expr in exprs))
+
+
+def test_the_variables_of_the_dashboards_have_values(
+    prometheus: RunningPrometheus, fleet: Fleet
+) -> None:
+    values = {**VALUES, "shard": fleet.master.ident}
+    answer(prometheus, "redis_up and on () zinfo_build_info")
+    asked = 0
+    for board in BOARDS.values():
+        for variable in board["templating"]["list"]:
+            if variable["type"] == "query":
+                asked += 1
+                assert _values(prometheus, filled(variable["query"]["query"], values)), variable
+    assert asked == 6
+
+
+def _values(prometheus: RunningPrometheus, query: str) -> set[str]:
+    """Return what Grafana offers for a variable."""
+    if query == "label_names()":
+        return set(prometheus.get("labels"))
+    found = re.fullmatch(r"label_values\((.*), (\w+)\)", query)
+    assert found, query
+    series = prometheus.get("series", {"match[]": found[1]})
+    return {one[found[2]] for one in series if found[2] in one}
+
+
+def test_each_alert_can_be_evaluated_and_one_is_about_to_tell_of_the_shard_that_is_down(
+    prometheus: RunningPrometheus,
+) -> None:
+    def rules() -> dict[str, Any]:
+        groups = prometheus.get("rules")["groups"]
+        return {rule["name"]: rule for group in groups for rule in group["rules"]}
+
+    wait_until(lambda: rules()["RedisDown"]["alerts"], what="the alert", sleep=_patiently)
+    wait_until(
+        lambda: all(rule["health"] != "unknown" for rule in rules().values()),
+        what="all rules to be evaluated",
+        sleep=_patiently,
+    )
+    assert {rule.get("lastError", "") for rule in rules().values()} == {""}
+    (alert,) = rules()["RedisDown"]["alerts"]
+    assert alert["labels"]["instance"] == DEAD
+    assert alert["annotations"]["description"].endswith(" down, refused.")
+
+
+def test_promtool_has_nothing_against_names_but_those_that_others_gave(fleet: Fleet) -> None:
+    text = fetch(f"{fleet.daemon.http}metrics")
+    done = subprocess.run(
+        [TOOL, "check", "metrics"],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    said = (done.stdout + done.stderr).splitlines()
+    assert {line.split(" ")[0] for line in said} <= NAMED_BY_OTHERS, said
+    assert "zinfo_polls_total" in text
