@@ -1,0 +1,90 @@
+"""docs/metrics.md says what is told: fields with other names, metrics with labels, zinfo's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.daemons import ROOT, RunningDaemon
+from tests.http.asking import ask
+from tests.info_texts import TEXTS
+from tests.metrics.texts import families, samples
+from tests.servers import RealServer
+from zinfo import info
+from zinfo.metrics.names import PREFIX, family_of, is_other_name
+from zinfo.metrics.samples import UP, Sample, has_parts, is_taken
+from zinfo.metrics.scrape import Scrape
+from zinfo.metrics.selection import Selection
+
+PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> list[tuple[str, ...]]:
+    """The cells of each row of the one table with such a heading."""
+    (table,) = re.findall(rf"\n\| {heading} .*?\n\|[-|]+\n(.*?)\n\n", PAGE, re.DOTALL)
+    return [
+        tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.split("\n")
+    ]
+
+
+RENAMED = {row[0].strip("`"): row[1:] for row in rows("field")}
+LABELLED = {row[0].strip("`"): row[1:] for row in rows(r"metric \| type \| labels")}
+OWN = {row[0].strip("`"): row[1] for row in rows(r"metric \| type \| meaning")}
+
+
+def plain_fields() -> Iterator[tuple[str, str]]:
+    """Each field of the stored texts that is one number, with the text that has it."""
+    for text, raw in TEXTS.items():
+        for field, value in info.parse(raw).fields.items():
+            if isinstance(value, (int, float)) and not has_parts(field):
+                yield field, text
+
+
+@pytest.mark.parametrize("field", RENAMED)
+def test_a_field_has_the_metric_and_type_of_its_row(field: str) -> None:
+    name, kind, _help = family_of(field)
+    assert RENAMED[field] == (f"`{name}`", kind)
+
+
+def test_each_field_with_another_name_or_type_has_a_row() -> None:
+    for field, text in plain_fields():
+        of = family_of(field)
+        other = (of.name, of.kind) != (PREFIX + field, "gauge")
+        taken = is_taken(field, of) or is_other_name(field, of)
+        assert not other or taken or field in RENAMED, (field, text)
+
+
+def test_each_metric_that_is_more_than_a_number_has_a_row_with_its_labels() -> None:
+    numbers = {family_of(field).name for field, _text in plain_fields()}
+    for raw in TEXTS.values():
+        scrape = Scrape(Selection())
+        scrape.add([], [Sample(UP, (), 1)], info.parse(raw).fields, 1.0)
+        text = b"".join(scrape.pieces()).decode()
+        kinds = {name: metric.type for name, metric in families(text).items()}
+        for (sample, labels), _value in samples(text).items():
+            name = re.sub("_(sum|count|total)$", "", sample) if sample not in kinds else sample
+            if name not in LABELLED:
+                assert name in numbers, name
+                assert not labels, (name, labels)
+                continue
+            assert kinds[name] == LABELLED[name][0]
+            assert {label for label, _text in labels} <= labels_of(name), name
+
+
+def labels_of(metric: str) -> set[str]:
+    """The labels that the page gives a metric; `likewise` are those of the row before."""
+    names = list(LABELLED)
+    place = names.index(metric)
+    while LABELLED[names[place]][1] == "likewise":
+        place -= 1
+    return set(re.findall(r"`([a-z_]+)`", LABELLED[names[place]][1]))
+
+
+def test_all_metrics_of_zinfo_itself_are_on_the_page_with_their_types_and_no_other() -> None:
+    with RealServer() as server, RunningDaemon([server.url], http=True) as daemon:
+        daemon.wait_polled(1)
+        found = families(ask(daemon.http, "metrics").text)
+    told = {name: metric.type for name, metric in found.items() if name.startswith("zinfo_")}
+    assert told == OWN
