@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.info_texts import TEXTS
 from tests.metrics.texts import families, samples
 from tests.servers import RealServer
 from zinfo import info
+from zinfo.config import check_file
 from zinfo.metrics.names import PREFIX, family_of, is_other_name
 from zinfo.metrics.samples import UP, Sample, has_parts, is_taken
 from zinfo.metrics.scrape import Scrape
@@ -80,6 +82,12 @@ def labels_of(metric: str) -> set[str]:
     while LABELLED[names[place]][1] == "likewise":
         place -= 1
     return set(re.findall(r"`([a-z_]+)`", LABELLED[names[place]][1]))
+
+
+def test_the_example_of_a_configuration_is_valid(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "zinfo.toml").write_text(example)
+    assert check_file(tmp_path / "zinfo.toml").metrics.max_samples == 2000
 
 
 def test_all_metrics_of_zinfo_itself_are_on_the_page_with_their_types_and_no_other() -> None:
