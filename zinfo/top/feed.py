@@ -87,6 +87,18 @@ class Feed:
         """Return the time by the model's clock."""
         return clock()
 
+    def wait_ready(self, timeout: float = 10.0) -> None:
+        """Wait until the model has all shards, and they are current.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            NoAnswerError: that did not come about in time; the message says what is known of why.
+        """
+        self._mirror.wait_ready(timeout)
+        self._look()
+
     def want_sections(self, shard: str) -> None:
         """Have a shard's sections asked for; where that is not allowed, it stays without."""
         with self._questions:

@@ -6,6 +6,7 @@ said in words or numbers, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from rich.cells import cell_len, set_cell_size
@@ -17,6 +18,7 @@ from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Row
 
 PLAIN = Style()
+CLEAR = Style(dim=False)
 DIM = Style(dim=True)
 BOLD = Style(bold=True)
 HEADING = Style(bold=True, underline=True)
@@ -56,14 +58,14 @@ _NEARLY_FULL = 0.9  # of maxmemory
 
 
 def state_style(row: Row) -> Style:
-    """Return the style of a shard's state."""
-    return STATES.get(row.state if row.fresh else "stale", PLAIN)
+    """Return the style of a shard's state, which stands out of a line that is dim."""
+    return CLEAR + STATES.get(row.state if row.fresh else "stale", PLAIN)
 
 
 def age_style(row: Row) -> Style:
     """Return the style of an age: one that is greater than it should be stands out."""
-    old = row.age > max(_OLD_AT_LEAST, _OLD_INTERVALS * (row.interval or 0.0))
-    return BAD if old else PLAIN
+    old = max(_OLD_AT_LEAST, _OLD_INTERVALS * (row.interval or 0.0))
+    return CLEAR + BAD if old < row.age < math.inf else PLAIN
 
 
 def full_style(row: Row) -> Style:

@@ -62,7 +62,7 @@ class Plots(Widget):
             most = greatest(values)
             now = say(values[-1])
             columns = thinned(values, series.newest, width)
-            drawn = plot(columns, height, self._glyphs.bars, full=full)
+            drawn = plot(columns, height, self._glyphs.bars, full=full or most)
             top = "" if most is None else f"max {say(most)}"
             title = f"{name} {now}"
             shown = f"{title}{top:>{max(0, width - len(title))}}"

@@ -1,0 +1,66 @@
+"""docs/top.md is true: its filters, its keys, its program and its pictures."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import QUICK
+from tests.daemons import ROOT, RunningDaemon
+from tests.servers import RealServer
+from tests.top.building import row
+from zinfo.top.columns import COLUMNS
+from zinfo.top.filtering import Filter
+from zinfo.top.terminal.look import STATES
+
+PAGE = (ROOT / "docs" / "top.md").read_text(encoding="utf-8")
+IMAGES = ROOT / "docs" / "images"
+
+
+def table(title: str) -> list[str]:
+    """The first cells of the table below a heading."""
+    part = PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    return [line.split("|")[1] for line in part.splitlines() if line.startswith("| ")][1:]
+
+
+def test_every_filter_of_the_page_makes_sense() -> None:
+    words = [word for cell in table("Filter") for word in re.findall(r"`([^`]+)`", cell)]
+    assert len(words) > 12
+    for word in words:
+        Filter(word)([row()])
+
+
+def test_every_column_and_state_is_explained() -> None:
+    told = ",".join(table("What you see"))
+    for column in COLUMNS:
+        assert column.heading in told
+    for state in STATES:
+        assert f"`{state}" in told
+
+
+def test_the_program_of_the_page_prints_the_shards(server: RealServer) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        done = subprocess.run(
+            [sys.executable, "-c", program.replace("tcp://127.0.0.1:9736", daemon.query)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    assert done.stdout.startswith(f"{server.ident} up ")
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?)\)", PAGE))
+def test_the_pictures_are_there_and_load_nothing_from_elsewhere(name: str) -> None:
+    picture = (IMAGES / name).read_text(encoding="utf-8")
+    assert "zinfo" in picture
+    links = set(re.findall(r"https?://[^\s\"']+", picture))
+    assert links == {"http://www.w3.org/2000/svg"}
+    assert Path(IMAGES / name).stat().st_size < 200_000
