@@ -122,7 +122,7 @@ def _callback(_shard: RedisShard, _previous: Snapshot | None, _snapshot: Snapsho
 
 def _in_the_loop(daemon: Daemon) -> None:
     if _is_armed("listener"):
-        for door in daemon._doors:
+        for door in daemon.doors:
             door._server.close()
     if _is_armed("event loop"):
         raise RuntimeError("broken: event loop")
