@@ -10,9 +10,10 @@ Inside, what is decided is apart from what is done: `link`, `mirror_state` and `
 
 from __future__ import annotations
 
+from zinfo.client.calls import RecentEvents
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
-from zinfo.client.query import Client, RecentEvents
+from zinfo.client.query import Client
 from zinfo.client.subscriber import Subscriber
 from zinfo.client.updates import (
     Delta,

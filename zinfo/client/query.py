@@ -6,12 +6,13 @@ import itertools
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeVar
 
 import zmq
 
+from zinfo.client import calls
+from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.endpoints import checked
-from zinfo.client.reading import event_from
 from zinfo.client.sockets import (
     Context,
     Socket,
@@ -21,28 +22,12 @@ from zinfo.client.sockets import (
     send_request,
     wait,
 )
-from zinfo.client.updates import Event, Info
+from zinfo.client.updates import Info
 from zinfo.curve import ClientKeys
-from zinfo.errors import ConfigError, NoAnswerError, ProtocolError
+from zinfo.errors import ConfigError, ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply
 
-Map: TypeAlias = "dict[str, Any]"  # as docs/protocol.md describes it for each operation
-
-
-class RecentEvents(NamedTuple):
-    """The events that a daemon still holds.
-
-    Attributes:
-        events: oldest first.
-        oldest: number of the oldest event that it holds, of any shard.
-        newest: number of its newest event; 0 before the first.
-        missed: whether some of those asked for are held no more.
-    """
-
-    events: list[Event]
-    oldest: int
-    newest: int
-    missed: bool
+_Result = TypeVar("_Result")
 
 
 class Client:
@@ -112,7 +97,7 @@ class Client:
 
     def hello(self, *, timeout: float | None = None) -> Map:
         """Return what the daemon is: node, epoch, versions, bus, ops, limits, heartbeat, zinfo."""
-        return _map(self.request("hello", timeout=timeout))
+        return self._call(calls.hello(), timeout)
 
     def get_infos(  # noqa: PLR0913 - those of GetInfos, and what the wire adds
         self,
@@ -146,21 +131,18 @@ class Client:
         Raises:
             UnknownShardError, NotPolledError: both are KeyErrors; not with `allow_partial`.
         """
-        args = {
-            "shard_ids": _texts(shard_ids, "shard_ids"),
-            "keys": _texts(keys, "keys"),
+        arguments = {
+            "shard_ids": shard_ids,
+            "keys": keys,
             "allow_partial": allow_partial,
             "max_age": max_age,
             "prefix_matching": prefix_matching,
-            "sections": _texts(sections, "sections"),
-            "labels": dict(labels or {}),
+            "sections": sections,
+            "labels": labels,
             "refresh": refresh,
             "limit": limit,
         }
-        entries: list[Info] = []
-        for page in self._pages("get_infos", args, timeout, each_page=False):
-            entries += cast("list[Info]", _maps(page))
-        return entries
+        return self._call(calls.get_infos(arguments), timeout)
 
     def iter_infos(
         self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
@@ -172,9 +154,9 @@ class Client:
             timeout: seconds for each page.
             **arguments: any of `get_infos`.
         """
-        args = {"shard_ids": _texts(shard_ids, "shard_ids"), **arguments}
-        for page in self._pages("get_infos", args, timeout, each_page=True):
-            yield cast("list[Info]", _maps(page))
+        call = calls.get_infos({"shard_ids": shard_ids, **arguments})
+        for page in self._pages(call, timeout, each_page=True):
+            yield call.read([page])
 
     def shards(
         self,
@@ -184,11 +166,11 @@ class Client:
         timeout: float | None = None,
     ) -> list[Map]:
         """Return what the daemon knows of shards beside their INFO: state, reason, age and more."""
-        return self._list("shards", {"ids": _texts(ids, "ids"), "labels": labels}, timeout)
+        return self._call(calls.shards(ids, labels), timeout)
 
     def snapshot(self, ids: Collection[str] = (), *, timeout: float | None = None) -> list[Map]:
         """Return shards with INFO, revision and state, as a mirror needs them."""
-        return self._list("snapshot", {"ids": _texts(ids, "ids")}, timeout)
+        return self._call(calls.snapshot(ids), timeout)
 
     def events(
         self, since: int = 0, ids: Collection[str] = (), *, timeout: float | None = None
@@ -200,25 +182,15 @@ class Client:
             ids: of these shards; empty for all.
             timeout: seconds for the whole call.
         """
-        events: list[Event] = []
-        args = {"since": since, "ids": _texts(ids, "ids")}
-        oldest = newest = None
-        for page in self._pages("events", args, timeout, each_page=False):
-            events += [event_from(value) for value in _maps(page)]
-            oldest = _count(page, "oldest") if oldest is None else oldest
-            newest = _count(page, "newest")
-        return RecentEvents(events, oldest or 0, newest or 0, (oldest or 0) > since + 1)
+        return self._call(calls.events(since, ids), timeout)
 
     def stats(self, *, timeout: float | None = None) -> Map:
         """Return the daemon's own counters."""
-        return _map(self.request("stats", timeout=timeout))
+        return self._call(calls.stats(), timeout)
 
     def ping(self, *, timeout: float | None = None) -> float:
         """Return the daemon's wall clock, seconds since the Unix epoch."""
-        body = self.request("ping", timeout=timeout).body
-        if not isinstance(body, (int, float)):
-            raise ProtocolError("ping was not answered with a time")
-        return float(body)
+        return self._call(calls.ping(), timeout)
 
     def request(self, op: str, /, *, timeout: float | None = None, **args: Any) -> Reply:
         """Ask anything, and return the reply as it came.
@@ -235,24 +207,18 @@ class Client:
     def _deadline(self, timeout: float | None) -> float:
         return clock() + (self.timeout if timeout is None else timeout)
 
-    def _list(self, op: str, args: Map, timeout: float | None) -> list[Map]:
-        pages = self._pages(op, args, timeout, each_page=False)
-        return [entry for page in pages for entry in _maps(page)]
+    def _call(self, call: Call[_Result], timeout: float | None) -> _Result:
+        return call.read(list(self._pages(call, timeout)))
 
     def _pages(
-        self, op: str, args: Map, timeout: float | None, *, each_page: bool
+        self, call: Call[Any], timeout: float | None, *, each_page: bool = False
     ) -> Iterator[Reply]:
         """Yield the pages of a reply, in one time for all or one for each."""
-        given = {
-            name: value for name, value in args.items() if value
-        }  # what is empty is the default
-        deadline = self._deadline(timeout)
-        while True:
-            reply = self._exchange(op, given, deadline)
+        paging, deadline = Paging(call.args), self._deadline(timeout)
+        while not paging.done:
+            reply = self._exchange(call.op, paging.args, deadline)
+            paging.took(reply)
             yield reply
-            if reply.cursor is None:
-                return
-            given["cursor"] = reply.cursor
             if each_page:
                 deadline = self._deadline(timeout)
 
@@ -273,20 +239,17 @@ class Client:
         return reply
 
     def _ask(self, request: Request, deadline: float) -> Reply:
-        started = clock()
-        for left in range(self.retries + 1, 0, -1):
-            now = clock()
-            if left <= self.retries or not self._sockets:
+        attempts = Attempts(request, self.retries, clock(), deadline)
+        again = False
+        while (until := attempts.next(clock())) is not None:
+            if again or not self._sockets:
                 self._sockets.append(self._open())
-            request.deadline = max(0.001, deadline - now)
             send_request(self._sockets[-1], request)
-            reply = self._reply(request.id, now + (deadline - now) / left)
+            reply = self._reply(request.id, until)
             if reply is not None:
                 return reply
-        raise NoAnswerError(
-            f"no answer from {self.endpoint} within {clock() - started:.1f} s: is `zinfo serve` "
-            "running, and is this its query endpoint?"
-        )
+            again = True
+        raise attempts.failed(self.endpoint, clock())
 
     def _open(self) -> Socket:
         try:
@@ -313,29 +276,3 @@ class Client:
             if socket is not keep:
                 socket.close(0)
         self._sockets = [] if keep is None else [keep]
-
-
-def _texts(values: Collection[str], name: str) -> list[str]:
-    if isinstance(values, str):
-        raise TypeError(f"{name} takes several texts, not one")
-    return list(values)
-
-
-def _map(reply: Reply) -> Map:
-    if not isinstance(reply.body, dict):
-        raise ProtocolError("the answer is not a map")
-    return reply.body
-
-
-def _maps(reply: Reply) -> list[Map]:
-    body = reply.body
-    if not isinstance(body, list) or not all(isinstance(entry, dict) for entry in body):
-        raise ProtocolError("the answer is not an array of maps")
-    return body
-
-
-def _count(reply: Reply, name: str) -> int:
-    value = reply.header.get(name)
-    if not isinstance(value, int):
-        raise ProtocolError(f"the answer's header has no {name}")
-    return value
