@@ -1,8 +1,9 @@
 """The two sockets of a Mirror or Subscriber: do what a Link asks for, give what arrives.
 
 They belong to one thread. `poll()` then receiving without waiting, until nothing is left, is the
-one pattern that is right for zmq and zmq.green alike (where RCVTIMEO does nothing, and a socket
-that is read in two ways at once misses its wake-up).
+one pattern that is right for zmq, zmq.green and zmq.asyncio alike (where RCVTIMEO does nothing, and
+a socket that is read in two ways at once misses its wake-up). Only the waiting differs: `wait` here
+blocks, `zinfo.aio` has another.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ OPTIONS: dict[int, int] = {
 }
 
 Socket: TypeAlias = "zmq.Socket[bytes]"
-Context: TypeAlias = "zmq.Context[Any]"  # of plain or of green sockets
+Context: TypeAlias = "zmq.Context[Any]"  # of plain or green sockets, or of asyncio's
 
 # Where there is one, the clock that goes on while the machine sleeps: what was known is old then.
 clock = (
@@ -87,15 +88,22 @@ def open_query(context: Context, endpoint: str, keys: ClientKeys | None = None) 
 def send_request(socket: Socket, request: Request) -> None:
     """Send a request; where it would wait, it is dropped, as if it were lost on its way."""
     with contextlib.suppress(zmq.Again):
-        socket.send_multipart([b"", *encode_request(request)], zmq.NOBLOCK)
+        _at_once(socket.send_multipart([b"", *encode_request(request)], zmq.NOBLOCK))
 
 
 def receive(socket: Socket) -> list[bytes] | None:
     """Return the next message without waiting; None where there is none."""
     try:
-        return socket.recv_multipart(zmq.NOBLOCK)
+        frames: list[bytes] = _at_once(socket.recv_multipart(zmq.NOBLOCK))
     except zmq.Again:
         return None
+    return frames
+
+
+def _at_once(result: Any) -> Any:
+    """Return what a call gave that does not wait: zmq.asyncio has it in a future that is done."""
+    told = getattr(result, "result", None)
+    return result if told is None else told()
 
 
 def receive_reply(socket: Socket) -> list[bytes] | None:
@@ -158,7 +166,11 @@ class Sockets:
 
     def wait(self, seconds: float) -> None:
         """Wait until something can be received, or the time has passed."""
-        wait([socket for socket in (self._bus, self._query) if socket is not None], seconds)
+        wait(self.opened(), seconds)
+
+    def opened(self) -> list[Socket]:
+        """Return the sockets that are open now."""
+        return [socket for socket in (self._bus, self._query) if socket is not None]
 
     def bus_messages(self, limit: int) -> Iterator[list[bytes]]:
         """Yield what is there of the bus, at most `limit` messages."""
