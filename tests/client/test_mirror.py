@@ -88,7 +88,7 @@ def test_it_follows_what_happens_and_tells_it(peer: WirePeer, context: Context) 
 def test_a_listener_that_raises_is_logged_and_counted_and_stops_nobody(
     peer: WirePeer, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "zinfo.client.mirror")
+    caplog.set_level(logging.CRITICAL, "zinfo.client.holding")
     seen = threading.Event()
     with Mirror(peer.query, context=context) as mirror:
         mirror.wait_ready()
@@ -240,7 +240,7 @@ def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer) -> None:
 def test_a_failure_within_is_logged_and_the_mirror_starts_again(
     peer: WirePeer, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "zinfo.client.mirror")
+    caplog.set_level(logging.CRITICAL, "zinfo.client.holding")
     with Mirror(peer.query, context=context) as mirror:
         mirror.wait_ready()
         nothing: Any = None
