@@ -8,6 +8,7 @@ The tree, so that a caller knows what to catch::
     ├── ProtocolError            bytes that are not a message of zinfo's wire
     ├── EnvironmentNotReadyError the process lacks something that a part needs to start
     ├── NoAnswerError            nothing answered in time at an endpoint (also a TimeoutError)
+    ├── RecordingError           a file that is no recording, or cannot be read or written as one
     └── RequestError             a query was refused; `code` says why, for machines
         ├── BadRequestError      bad_request (also a ValueError)
         ├── UnsupportedVersionError  unsupported_version
@@ -59,6 +60,10 @@ class EnvironmentNotReadyError(ZinfoError):
 
 class NoAnswerError(ZinfoError, TimeoutError):
     """Nothing answered in time at an endpoint."""
+
+
+class RecordingError(ZinfoError):
+    """A file that is no recording, or cannot be read or written as one."""
 
 
 class RequestError(ZinfoError):

@@ -31,6 +31,7 @@ COMMANDS = {
     "watch": ("zinfo.cli.watch:watch", "Show each change of INFO as it arrives."),
     "events": ("zinfo.cli.events:events", "Show what happened to shards: up, down, restarted, ..."),
     "stats": ("zinfo.cli.stats:stats", "Show the daemon's own counters."),
+    "record": ("zinfo.cli.record:record", "Write what a daemon publishes into a file."),
     "check": ("zinfo.cli.check:check", "Validate a configuration file."),
     "keygen": (
         "zinfo.cli.keygen:keygen",

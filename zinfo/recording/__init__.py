@@ -1,0 +1,23 @@
+"""Recordings: what a daemon published, in a file, to be read or published again.
+
+docs/recording.md has the format. `frames` and `taking` are pure: bytes, and what is recorded of
+which message. `blocks`, `writing` and `reading` are the file, `recorder` the sockets of
+`zinfo record`. `stage`, `pace` and `replay` are `zinfo replay`, and load gevent; nothing else here
+does.
+"""
+
+from __future__ import annotations
+
+from zinfo.recording.reading import Described, Moment, Recording, Section, Summary
+from zinfo.recording.recorder import Recorder
+from zinfo.recording.writing import RecordingWriter
+
+__all__ = [
+    "Described",
+    "Moment",
+    "Recorder",
+    "Recording",
+    "RecordingWriter",
+    "Section",
+    "Summary",
+]

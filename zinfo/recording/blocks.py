@@ -1,0 +1,116 @@
+"""The blocks of a recording's file: walked through up to the last whole one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from zinfo.errors import RecordingError
+from zinfo.recording.frames import (
+    HEADER_BYTES,
+    MAGIC,
+    MARKER,
+    BlockHeader,
+    decode_header,
+    is_whole,
+)
+
+_LOOK = 1 << 20  # bytes read at once where a marker is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A whole block.
+
+    Attributes:
+        position: of its first byte in the file.
+        header: what it says of itself.
+    """
+
+    position: int
+    header: BlockHeader
+
+    @property
+    def end(self) -> int:
+        """Position of the byte behind it."""
+        return self.position + HEADER_BYTES + self.header.packed
+
+    def read(self, file: BinaryIO) -> bytes:
+        """Return the compressed frames."""
+        file.seek(self.position + HEADER_BYTES)
+        return file.read(self.header.packed)
+
+
+def check_magic(file: BinaryIO, name: str) -> bool:
+    """Read the beginning of a file.
+
+    Args:
+        file: at any position.
+        name: of the file, for the error.
+
+    Returns:
+        Whether the magic is whole; False where the file ends within it.
+
+    Raises:
+        RecordingError: the file is something else.
+    """
+    file.seek(0)
+    magic = file.read(len(MAGIC))
+    if magic == MAGIC:
+        return True
+    if MAGIC.startswith(magic):
+        return False
+    if magic[:-2] == MAGIC[:-2]:
+        raise RecordingError(
+            f"{name}: a recording of version {magic[-2]}; this zinfo reads version {MAGIC[-2]}"
+        )
+    raise RecordingError(f"{name}: not a recording of zinfo")
+
+
+def walk(file: BinaryIO, position: int = len(MAGIC)) -> Iterator[Block]:
+    """Yield the blocks from a position on, up to the last one before something that is none.
+
+    Args:
+        file: the recording.
+        position: where a block begins.
+    """
+    while True:
+        block = _block_at(file, position)
+        if block is None:
+            return
+        yield block
+        position = block.end
+
+
+def is_torn(file: BinaryIO, position: int) -> bool:
+    """Return whether what follows the last whole block is merely one that was not finished.
+
+    Where whole blocks come behind it, the file was damaged in another way.
+
+    Args:
+        file: the recording.
+        position: behind the last whole block.
+    """
+    position += 1
+    while True:
+        file.seek(position)
+        data = file.read(_LOOK)
+        found = data.find(MARKER)
+        if found >= 0:
+            if _block_at(file, position + found) is not None:
+                return False
+            position += found + 1
+        elif len(data) < _LOOK:
+            return True
+        else:
+            position += len(data) - len(MARKER) + 1
+
+
+def _block_at(file: BinaryIO, position: int) -> Block | None:
+    file.seek(position)
+    data = file.read(HEADER_BYTES)
+    header = decode_header(data)
+    if header is None or not is_whole(data, header, file.read(header.packed)):
+        return None
+    return Block(position, header)

@@ -1,0 +1,377 @@
+"""Recording: reads what was recorded, as the typed updates that a Subscriber gives.
+
+from zinfo.recording import Recording
+
+with Recording("incident.zrec") as recording:
+    for moment in recording:
+        print(moment.at, moment.update)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
+
+from zinfo.client.reading import (
+    Entry,
+    Opened,
+    entry_from,
+    open_message,
+    read_delta,
+    read_event,
+    read_heartbeat,
+    read_snapshot,
+)
+from zinfo.client.updates import Gap, Restart, Stale, Update
+from zinfo.errors import ProtocolError, RecordingError
+from zinfo.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, unpack
+from zinfo.recording.blocks import Block, check_magic, walk
+from zinfo.recording.frames import (
+    BEGINS_SECTION,
+    BREAK,
+    MAGIC,
+    MESSAGE,
+    PAGE,
+    SECTION,
+    SHARDS,
+    Frame,
+    decode_frames,
+    unpack_block,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """From here on nothing is missing, until a `Gap`, `Stale` or `Restart`, or the next Section.
+
+    Attributes:
+        node: name of the daemon.
+        epoch: random number of its start.
+        time: the daemon's wall clock, seconds since the Unix epoch.
+        wall: the recorder's.
+        heartbeat: seconds between two heartbeats.
+        whole: whether all shards and fields of the daemon are recorded, and its totals count them.
+        events: number of the newest event before what follows.
+        revisions: successful polls before the deltas that follow.
+        entries: the shards as they were.
+    """
+
+    node: str
+    epoch: int
+    time: float
+    wall: float
+    heartbeat: float
+    whole: bool
+    events: int
+    revisions: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """Shards that were added, with their labels, which the event does not tell.
+
+    Attributes:
+        entries: the shards; all but labels and interval may be newer than what came before.
+    """
+
+    entries: tuple[Entry, ...]
+
+
+Recorded: TypeAlias = "Update | Section | Described"
+
+
+_READERS: dict[str, Callable[[Opened], Recorded]] = {
+    KIND_INFO: read_snapshot,
+    KIND_DELTA: read_delta,
+    KIND_EVENT: read_event,
+    KIND_HEARTBEAT: read_heartbeat,
+}
+
+
+class Moment(NamedTuple):
+    """One thing that was recorded.
+
+    Attributes:
+        at: seconds since the recording began; never less than before.
+        wall: the recorder's wall clock, seconds since the Unix epoch.
+        update: what it is.
+    """
+
+    at: float
+    wall: float
+    update: Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A recording as a whole.
+
+    Attributes:
+        begin: the recorder's wall clock at the first frame, seconds since the Unix epoch; 0 where
+            there is none.
+        end: likewise at the last one.
+        blocks: how many whole ones.
+        size: bytes of them, and of what is before them.
+        cut: bytes behind them that are no whole block.
+    """
+
+    begin: float
+    end: float
+    blocks: int
+    size: int
+    cut: int
+
+
+class Recording:
+    """Reads a recording, up to its last whole block. A context manager.
+
+    Each iteration begins at the beginning. A recording that is still being written can be read.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        RecordingError: it cannot be read, or is no recording.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self._file: BinaryIO = self.path.open("rb")
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            raise self._failed(error) from error
+        try:
+            self._has_magic = check_magic(self._file, str(self.path))
+        except OSError as error:
+            self._file.close()
+            raise self._failed(error) from error
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Moment]:
+        return self.moments()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def summary(self) -> Summary:
+        """Return what the recording is as a whole; reads all of the file.
+
+        Raises:
+            RecordingError: it cannot be read.
+        """
+        begin = end = 0.0
+        count, size = 0, len(MAGIC) if self._has_magic else 0
+        for block in self._blocks(0):
+            begin = begin if count else block.header.first
+            end, size, count = block.header.last, block.end, count + 1
+        try:
+            cut = self._file.seek(0, os.SEEK_END) - size
+        except OSError as error:
+            raise self._failed(error) from error
+        return Summary(begin, end, count, size, cut)
+
+    def updates(self) -> Iterator[Update]:
+        """Yield what a Subscriber would have told, without the snapshots.
+
+        Raises:
+            RecordingError: as `moments`.
+        """
+        for moment in self.moments():
+            if not isinstance(moment.update, (Section, Described)):
+                yield moment.update
+
+    def moments(self, since: float = 0.0) -> Iterator[Moment]:
+        """Yield what was recorded, in order.
+
+        Args:
+            since: seconds since the recording began; sections that ended before are left out, so
+                that the first thing yielded is the section that holds this moment.
+
+        Raises:
+            RecordingError: a whole block holds something that is no recording of this version.
+        """
+        reading = _Reading()
+        for block in self._blocks(since):
+            reading.begin = reading.begin or self._begin
+            try:
+                plain = unpack_block(block.header, block.read(self._file))
+                for frame in decode_frames(plain):
+                    yield from reading.take(frame)
+            except (ProtocolError, RecordingError) as error:
+                raise RecordingError(
+                    f"{self.path}: the block at byte {block.position} cannot be read: {error}"
+                ) from error
+            except OSError as error:
+                raise self._failed(error) from error
+
+    @property
+    def _begin(self) -> float:
+        """Wall clock of the first frame."""
+        first = next(walk(self._file), None)
+        return first.header.first if first else 0.0
+
+    def _blocks(self, since: float) -> Iterator[Block]:
+        """Yield the blocks from the last section on that begins before a moment."""
+        if not self._has_magic:
+            return
+        try:
+            position = self._section_at(since) if since > 0 else len(MAGIC)
+            yield from walk(self._file, position)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _section_at(self, since: float) -> int:
+        begin, found = None, len(MAGIC)
+        for block in walk(self._file):
+            begin = block.header.first if begin is None else begin
+            if block.header.first - begin > since:
+                break
+            if block.header.flags & BEGINS_SECTION:
+                found = block.position
+        return found
+
+    def _failed(self, error: Exception) -> RecordingError:
+        return RecordingError(f"{self.path}: {getattr(error, 'strerror', None) or error}")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Makes moments of frames; a section whose pages are not all there is left out.
+
+    Attributes:
+        begin: wall clock of the recording's first frame.
+    """
+
+    begin: float = 0.0
+    _head: Mapping[str, Any] | None = None  # of a section whose pages are being collected
+    _entries: list[Entry] = field(default_factory=list)
+    _missing: int = 0  # pages
+    _wall: float = 0.0  # of the section
+    _at: float = 0.0  # of the newest moment
+    _epoch: int | None = None  # of the last section
+    _broken: bool = True  # a reason was given for the last section's end
+    _inside: bool = False  # a section has begun
+
+    def take(self, frame: Frame) -> Iterator[Moment]:
+        """Take one frame; yield what is complete with it."""
+        if frame.kind == SECTION:
+            self._head = _map(unpack(_only_part(frame)))
+            self._missing, self._entries = _integer(self._head, "pages"), []
+        elif frame.kind == PAGE:
+            if self._head is not None:
+                self._entries += _page(frame)
+                self._missing -= 1
+        elif frame.kind == MESSAGE and self._inside:
+            opened = open_message(frame.parts)
+            reader = _READERS.get(opened.kind)
+            if reader is not None:  # a later zinfo may record more
+                yield self._moment(frame.at, reader(opened))
+        elif frame.kind == SHARDS and self._inside:
+            yield self._moment(frame.at, Described(tuple(_page(frame))))
+        elif frame.kind == BREAK and self._inside:
+            self._broken = True
+            yield self._moment(frame.at, _break(_map(unpack(_only_part(frame)))))
+        if self._head is not None and self._missing <= 0:
+            yield from self._enter(self._head)
+
+    def _enter(self, head: Mapping[str, Any]) -> Iterator[Moment]:
+        section = _section(head, tuple(self._entries))
+        self._head, self._entries = None, []
+        self._wall, self._inside = section.wall, True
+        if self._epoch is not None and not self._broken:
+            if section.epoch != self._epoch:
+                yield self._moment(0.0, Restart(section.node, self._epoch, section.epoch))
+            else:
+                yield self._moment(0.0, Gap(None, KIND_DELTA, None, None))
+        self._epoch, self._broken = section.epoch, False
+        yield self._moment(0.0, section)
+
+    def _moment(self, at: float, update: Recorded) -> Moment:
+        wall = self._wall + at
+        self._at = max(self._at, wall - self.begin)
+        return Moment(self._at, wall, update)
+
+
+def _section(head: Mapping[str, Any], entries: tuple[Entry, ...]) -> Section:
+    return Section(
+        node=_text(head, "node"),
+        epoch=_integer(head, "epoch"),
+        time=_number(head, "time"),
+        wall=_number(head, "wall"),
+        heartbeat=_number(head, "heartbeat"),
+        whole=head.get("whole") is True,
+        events=_integer(head, "events"),
+        revisions=_integer(head, "revisions"),
+        entries=entries,
+    )
+
+
+def _break(fields: Mapping[str, Any]) -> Gap | Stale | Restart:
+    kind = fields.get("break")
+    if kind == "stale":
+        return Stale(_number(fields, "seconds"), _text(fields, "reason"))
+    if kind == "restart":
+        return Restart(
+            _text(fields, "node"), _integer(fields, "old_epoch"), _integer(fields, "epoch")
+        )
+    # Whatever else a later zinfo may record: something is missing.
+    shard, expected, got = fields.get("shard"), fields.get("expected"), fields.get("got")
+    return Gap(
+        shard if isinstance(shard, str) else None,
+        str(fields.get("kind", KIND_DELTA)),
+        expected if isinstance(expected, int) else None,
+        got if isinstance(got, int) else None,
+    )
+
+
+def _page(frame: Frame) -> list[Entry]:
+    value = unpack(_only_part(frame))
+    if not isinstance(value, list):
+        raise RecordingError("a page of a snapshot is no array")
+    return [entry_from(entry) for entry in value]
+
+
+def _only_part(frame: Frame) -> bytes:
+    if len(frame.parts) != 1:
+        raise RecordingError(f"a frame of kind {frame.kind} has {len(frame.parts)} parts, not 1")
+    return frame.parts[0]
+
+
+def _map(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise RecordingError("expected a map with text keys")
+    return cast("Mapping[str, Any]", value)
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise RecordingError(f"{name} must be text")
+    return value
+
+
+def _integer(fields: Mapping[str, Any], name: str) -> int:
+    value = fields.get(name)
+    if type(value) is not int:
+        raise RecordingError(f"{name} must be an integer")
+    return value
+
+
+def _number(fields: Mapping[str, Any], name: str) -> float:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RecordingError(f"{name} must be a number")
+    return float(value)
