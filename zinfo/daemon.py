@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +29,7 @@ from zinfo.files import FileWatch
 from zinfo.handshake import Limits
 from zinfo.identity import Identity, default_node
 from zinfo.metrics.selection import Selection
+from zinfo.notify import Notifier
 from zinfo.operations import Operations, QueryLimits
 from zinfo.poller import InfoPoller
 from zinfo.router import QueryRouter
@@ -36,6 +38,7 @@ from zinfo.security.access import Access
 from zinfo.security.rights import Rights
 from zinfo.security.tokens import Tokens
 from zinfo.security.zap import ZapHandler
+from zinfo.service_manager import ServiceManager
 from zinfo.servicer import InfoProviderServicer
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
@@ -48,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 _TERM_SECONDS = 1.0  # for ZeroMQ to let go of its sockets
 _HTTP_REPLY_BYTES = 1 << 20  # of an answer's msgpack: JSON is made of it in one go
+
+_NOT_TAKEN = "configuration not taken"
 
 # Key of the configuration to class attribute of RedisShard.
 _TUNABLES = {
@@ -77,6 +82,7 @@ class Daemon:
         self.stats = Stats()
         self.publisher = ShardPublisher()
         self.identity = Identity(node=config.node or default_node())
+        self._manager = ServiceManager(Notifier.from_environment(os.environ), self.publisher)
         self._stopped = gevent.event.Event()
         self._failed_part = ""
         self._access = _access(config)
@@ -215,6 +221,8 @@ class Daemon:
         self._static.start()
         if self._local is not None:
             self._local.start()
+        if self._manager.is_there:
+            self._supervisor.spawn("service manager", self._manager.run)
         self._log_start()
 
     def run(self, reload: Callable[[], Config] | None = None) -> int:
@@ -247,6 +255,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Close everything in order: no new questions, no more polls, then the bus."""
+        self._manager.stopping()
         for door in self.doors:
             door.stop()
         self._supervisor.stop()
@@ -309,17 +318,21 @@ class Daemon:
         logger.info("keys read again: %d clients are let in", len(self._access))
 
     def _reload(self, reload: Callable[[], Config]) -> None:
-        try:
-            self.apply(reload())
-        except ConfigError as error:
-            for problem in error.problems:
-                logger.error("configuration not taken: %s", problem)
-        except Exception as error:
-            self.poller.faults.report("configuration", error)
-            logger.error("configuration not taken")
+        with self._manager.reloading():
+            try:
+                self.apply(reload())
+            except ConfigError as error:
+                self._manager.trouble(_NOT_TAKEN)
+                for problem in error.problems:
+                    logger.error("%s: %s", _NOT_TAKEN, problem)
+            except Exception as error:
+                self._manager.trouble(_NOT_TAKEN)
+                self.poller.faults.report("configuration", error)
+                logger.error(_NOT_TAKEN)
 
     def _give_up(self, part: str) -> None:
         self._failed_part = part
+        self._manager.trouble(f"{part} cannot be kept alive")
         self._stopped.set()
 
     def _log_start(self) -> None:

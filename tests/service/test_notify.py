@@ -1,0 +1,185 @@
+"""What the service manager is told by a daemon that it has started, and when."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from tests.conftest import ServerFactory
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.service.manager import Manager
+from tests.spawning import HOST
+from tests.waiting import wait_until
+
+WATCHDOG = 0.5
+"""Seconds within which the manager of these tests wants a beat."""
+
+
+@pytest.fixture
+def manager(short_tmp: Path) -> Iterator[Manager]:
+    with Manager(short_tmp / "notify") as found:
+        yield found
+
+
+def environ(manager: Manager, watchdog: float = 0.0, **more: str) -> dict[str, str]:
+    found = {"NOTIFY_SOCKET": manager.address, **more}
+    if watchdog:
+        found["WATCHDOG_USEC"] = str(round(watchdog * 1e6))
+    return found
+
+
+@pytest.fixture
+def deaf() -> Iterator[str]:
+    """URL of a server that takes connections and says nothing."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        listener.listen()
+        yield f"redis://{HOST}:{listener.getsockname()[1]}"
+
+
+def test_it_is_ready_once_it_listens_and_every_shard_has_been_asked(
+    manager: Manager, server: RealServer, deaf: str
+) -> None:
+    config = f'[[shards]]\nurl = "{server.url}"\n[[shards]]\nurl = "{deaf}"\ntimeout = 1.0\n'
+    begun = time.monotonic()
+    with RunningDaemon(config_text=config, environ=environ(manager)) as daemon:
+        manager.wait_for("STATUS", "asking 2 shards: 1 up, 1 new")
+        assert "READY" not in manager.heard()[-1], "one was not asked to the end yet"
+        manager.wait_for("READY", "1")
+        assert time.monotonic() - begun > 1.0
+        assert manager.all_of("STATUS")[-1] == "watching 2 shards: 1 up, 1 down"
+        assert manager.all_of("WATCHDOG") == [], "nobody asked for beats"
+        assert daemon.running
+
+
+def test_nothing_to_watch_is_ready_at_once(manager: Manager) -> None:
+    with RunningDaemon(config_text="[local]\nenabled = false\n", environ=environ(manager)):
+        manager.wait_for("READY", "1")
+        assert manager.heard()[0] == {"READY": "1", "STATUS": "watching 0 shards"}
+
+
+def test_a_name_in_the_abstract_namespace_is_reached(server: RealServer) -> None:
+    with (
+        Manager(f"@zinfo-test-{os.getpid()}") as manager,
+        RunningDaemon([server.url], environ=environ(manager)),
+    ):
+        manager.wait_for("READY", "1")
+
+
+def test_a_reload_is_told_from_its_beginning_to_its_end(
+    manager: Manager, server_factory: ServerFactory
+) -> None:
+    one, two = (f'[[shards]]\nurl = "{server_factory().url}"\n' for _ in range(2))
+    with RunningDaemon(config_text=one, environ=environ(manager)) as daemon:
+        manager.wait_for("READY", "1")
+        manager.forget()
+        daemon.config_path.write_text(one + two)
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        daemon.signal(signal.SIGHUP)
+        manager.wait_for("READY", "1")
+        after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        begin, end = manager.heard()[:2]
+        assert begin["RELOADING"] == "1"
+        assert before <= int(begin["MONOTONIC_USEC"]) <= after
+        assert end["READY"] == "1"
+        assert end["STATUS"].startswith("watching 2 shards")
+
+
+def test_a_broken_configuration_is_in_the_status_until_it_is_mended(
+    manager: Manager, server: RealServer
+) -> None:
+    table = f'[[shards]]\nurl = "{server.url}"\n'
+    with RunningDaemon(config_text=table, environ=environ(manager)) as daemon:
+        manager.wait_for("STATUS", "watching 1 shard: 1 up")
+        for text, status in (
+            (table + "tiemout = 1\n", "watching 1 shard: 1 up; configuration not taken"),
+            (table, "watching 1 shard: 1 up"),
+        ):
+            manager.forget()
+            daemon.config_path.write_text(text)
+            daemon.signal(signal.SIGHUP)
+            manager.wait_for("READY", "1")
+            assert manager.all_of("STATUS")[-1] == status
+
+
+def test_the_end_is_told_when_it_begins_and_nothing_after_it(
+    manager: Manager, server: RealServer
+) -> None:
+    with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)) as daemon:
+        manager.wait_for("READY", "1")
+        daemon.terminate()
+        assert manager.heard()[-1] == {"STOPPING": "1", "STATUS": "stopping"}
+
+
+def test_it_beats_at_least_twice_in_the_time_of_the_watchdog(
+    manager: Manager, server: RealServer
+) -> None:
+    with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)):
+        manager.wait_for("READY", "1")
+        manager.forget()
+        begun = time.monotonic()
+        wait_until(lambda: len(manager.all_of("WATCHDOG")) >= 8, what="eight beats")
+        assert time.monotonic() - begun < 6 * WATCHDOG
+
+
+def test_no_beat_comes_while_the_event_loop_stands_still(
+    manager: Manager, short_tmp: Path, server: RealServer
+) -> None:
+    held = short_tmp / "held"
+    more = environ(manager, WATCHDOG, ZI_HELD_UP=str(held))
+    with HeldUpDaemon([server.url], environ=more) as daemon:
+        manager.wait_for("WATCHDOG", "1")
+        held.touch()
+        begun = time.monotonic()
+        # Beats that were sent before it took effect.
+        wait_until(lambda: time.monotonic() - begun > WATCHDOG, what="the loop to stand still")
+        manager.forget()
+        wait_until(lambda: time.monotonic() - begun > 4 * WATCHDOG, what="the watchdog's time")
+        assert daemon.running
+        assert manager.heard() == []
+        held.unlink()
+        manager.wait_for("WATCHDOG", "1")
+
+
+class HeldUpDaemon(RunningDaemon):
+    """A daemon whose event loop can be held up; see `tests.service.held_up`."""
+
+    @override
+    def _command(self) -> list[str]:
+        command = super()._command()
+        at = command.index("zinfo")
+        command[at : at + 1] = ["gevent.monkey", "--module", "tests.service.held_up"]
+        return command
+
+
+def test_a_watchdog_for_another_process_gets_no_beats(manager: Manager, server: RealServer) -> None:
+    more = environ(manager, WATCHDOG, WATCHDOG_PID=str(os.getpid()))
+    with RunningDaemon([server.url], environ=more) as daemon:
+        manager.wait_for("STATUS", "watching")
+        daemon.terminate()
+        assert manager.all_of("WATCHDOG") == []
+
+
+def test_a_manager_that_goes_away_is_told_of_in_the_log_once_and_is_found_when_it_is_back(
+    short_tmp: Path, server: RealServer
+) -> None:
+    address = short_tmp / "notify"
+    with Manager(address) as manager:
+        daemon = RunningDaemon([server.url], environ=environ(manager, WATCHDOG))
+        with daemon:
+            manager.wait_for("READY", "1")
+            address.unlink()
+            begun = time.monotonic()
+            wait_until(lambda: time.monotonic() - begun > 3 * WATCHDOG, what="some beats")
+            with Manager(address) as again:
+                again.wait_for("WATCHDOG", "1")
+                daemon.terminate()
+    assert daemon.last_log.count("the service manager cannot be told") == 1
