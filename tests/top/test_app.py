@@ -119,6 +119,49 @@ def test_the_cursor_stays_on_its_shard_when_rows_move() -> None:
     show(source, steps)
 
 
+def test_a_click_chooses_a_shard_and_the_next_one_opens_it() -> None:
+    async def steps(pilot: Pilot[None]) -> None:
+        await pilot.click("Table", offset=(5, 2))
+        await pilot.pause()
+        assert rows(pilot)[2].startswith(">10.0.0.2:6379")
+        await pilot.click("Table", offset=(5, 9))  # below the last one
+        await pilot.pause()
+        assert rows(pilot)[2].startswith(">10.0.0.2:6379")
+        await pilot.click("Table", offset=(5, 2))
+        await see(pilot, "zinfo top  10.0.0.2:6379")
+
+    show(FakeSource(4), steps)
+
+
+def test_all_keys_that_move_do_so() -> None:
+    async def chosen(pilot: Pilot[None], *keys: str) -> str:
+        await press(pilot, *keys)
+        (line,) = [line for line in rows(pilot) if line.startswith(">")]
+        return line[1:].partition(":")[0]
+
+    async def steps(pilot: Pilot[None]) -> None:
+        assert await chosen(pilot, "end") == "10.0.0.99"
+        assert await chosen(pilot, "up", "k") == "10.0.0.97"
+        assert await chosen(pilot, "home", "down") == "10.0.0.1"
+        assert await chosen(pilot, "space") == "10.0.0.20"
+        assert await chosen(pilot, "pageup") == "10.0.0.1"
+        assert await chosen(pilot, "G", "g") == "10.0.0.0"
+        await press(pilot, "enter", "down", "j")
+        await see(pilot, "lines 3-")
+        await press(pilot, "end")
+        await see(pilot, f"of {len(INFO) + 1}")
+        last = lines(pilot)[-2]
+        assert await press(pilot, "up", "k")
+        assert last not in lines(pilot)
+        await press(pilot, "home", "question_mark")
+        assert "Keys" not in await press(pilot, "down")
+        assert "Keys" in await press(pilot, "up")
+        assert "Keys" not in await press(pilot, "pagedown")
+        assert "Keys" in await press(pilot, "pageup")
+
+    show(FakeSource(100), steps)
+
+
 def test_a_filter_shows_fewer_shards_and_says_how_many_there_are() -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await press(pilot, "slash", *"site=ams")

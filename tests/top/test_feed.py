@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 
@@ -9,11 +10,17 @@ import pytest
 
 from tests.cli.running import QUICK
 from tests.daemons import RunningDaemon
+from tests.security.conftest import keyring
+from tests.security.keyed import Keyring
 from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
 from zinfo.top.feed import Feed
-from zinfo.top.fleet import Fleet
+from zinfo.top.fleet import NO_WORD, Fleet
+from zinfo.top.notes import noting
+from zinfo.top.record import OTHER
 from zinfo.top.sections import NAMES
+
+__all__ = ["keyring"]  # a fixture
 
 SOON = 10.0
 """Seconds in which all that is waited for here happens, on a machine with much else to do."""
@@ -159,6 +166,64 @@ def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
         told = kinds(fleet)
     assert told.count("restart") == 1
     assert told.count("up") == 2
+
+
+def test_a_client_with_few_rights_sees_what_it_may(keyring: Keyring, server: RealServer) -> None:
+    """Its shards, their fields without sections, and the events that come."""
+    keyring.let_in("team")
+    rights = '[clients.admin]\n[clients.team]\nshards = ["mine"]\noperations = ["snapshot"]\n'
+    shards = [("mine", server.url), ("other", server.url)]
+    with keyring.daemon(shards, rights) as daemon:
+        daemon.wait_polled(2)
+        with Feed(daemon.query, keys=keyring.of("team")) as feed:
+            feed.wait_ready(SOON)
+            feed.want_sections("mine")
+            with feed.fleet() as fleet:
+                assert [row.shard for row in fleet.rows(feed.now())] == ["mine"]
+            server.kill()
+            until(feed, lambda fleet, now: fleet.rows(now)[0].status == "down: refused")
+            until(feed, lambda fleet, _: kinds(fleet) == ["down"])
+            with feed.fleet() as fleet:
+                (section,) = fleet.sections("mine", feed.now())
+    assert section.name == OTHER
+    assert "used_memory" in {field.name for field in section.fields}
+
+
+def test_a_client_that_may_see_nothing_is_told_so(keyring: Keyring, server: RealServer) -> None:
+    keyring.let_in("cron")
+    rights = '[clients.admin]\n[clients.cron]\noperations = ["stats"]\n'
+    with (
+        keyring.daemon([("s", server.url)], rights) as daemon,
+        Feed(daemon.query, keys=keyring.of("cron")) as feed,
+    ):
+        until(feed, lambda fleet, now: "may not" in fleet.feed(now).problem)
+        with feed.fleet() as fleet:
+            assert not fleet.feed(feed.now()).fresh
+
+
+def test_what_goes_wrong_inside_stands_among_the_events(feed: Feed) -> None:
+    with noting(feed):
+        logging.getLogger("zinfo.client").warning("%s went wrong", "something")
+    with feed.fleet() as fleet:
+        (event,) = fleet.events(1)
+    assert (event.type, event.shard, event.message) == ("fault", "", "something went wrong")
+
+
+def test_where_looking_fails_nothing_passes_for_fresh_and_the_fault_is_told(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("no luck")
+
+    with noting(feed):
+        monkeypatch.setattr(feed, "_look", fail)
+        until(feed, lambda fleet, now: fleet.feed(now).problem == NO_WORD)
+        with feed.fleet() as fleet:
+            assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
+            (event,) = fleet.events(1)
+        assert event.message == "looking at the shards failed: RuntimeError('no luck')"
+        monkeypatch.undo()
+        until(feed, lambda fleet, now: fleet.feed(now).fresh)
 
 
 def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.top.glyphs import FANCY, PLAIN
-from zinfo.top.sparks import greatest, plot, thinned
+from zinfo.top.sparks import greatest, peak, plot, thinned
 
 BARS = FANCY.bars
 NAN = math.nan
@@ -45,6 +45,11 @@ def test_fewer_values_than_columns_are_at_the_right() -> None:
 def test_a_column_is_the_mean_of_what_falls_into_it() -> None:
     assert same(thinned([1, 3, 5, 7], 3, 2), [2, 6])
     assert same(thinned([1, NAN, NAN, NAN], 3, 2), [1, NAN])
+
+
+def test_a_column_can_be_the_peak_of_what_falls_into_it() -> None:
+    assert same(thinned([1, 3, NAN, 7], 3, 2, peak), [3, 7])
+    assert same(thinned([NAN, NAN, 1, 1], 3, 2, peak), [NAN, 1])
 
 
 def test_columns_move_to_the_left_as_they_are() -> None:

@@ -169,6 +169,7 @@ class Feed:
                 self._look()
             except Exception:  # then the model is not told, and says so
                 logger.exception("looking at the shards failed")
+                self._closing.wait(_AGAIN)
             self._closing.wait(max(LOOK, (clock() - began) / _LOOK_PART))
 
     def _look(self) -> None:

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
-def thinned(values: Sequence[float], newest: int, width: int) -> list[float]:
-    """Return one value for each column of a picture: the mean of what falls into it.
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of what is known; NaN where nothing is."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def peak(values: Sequence[float]) -> float:
+    """Return the greatest of what is known; NaN where nothing is."""
+    return max((value for value in values if not math.isnan(value)), default=math.nan)
+
+
+def thinned(
+    values: Sequence[float],
+    newest: int,
+    width: int,
+    of: Callable[[Sequence[float]], float] = mean,
+) -> list[float]:
+    """Return one value for each column of a picture, made of what falls into it.
 
     A column stands for the same stretch of time from one look to the next, so that bars move to
     the left as they are and only the newest one changes.
@@ -16,6 +32,7 @@ def thinned(values: Sequence[float], newest: int, width: int) -> list[float]:
         values: a value for each step; NaN for none.
         newest: the number of the step that the last value is of.
         width: columns.
+        of: makes one value of several.
     """
     if width <= 0:
         return []
@@ -24,14 +41,9 @@ def thinned(values: Sequence[float], newest: int, width: int) -> list[float]:
         return [math.nan] * (width - len(values)) + list(values)
     begun = newest % size + 1  # steps of the last column that have been
     edges = range(len(values) - begun, 0, -size)
-    columns = [_mean(values[max(0, edge - size) : edge]) for edge in edges]
-    columns = [*reversed(columns), _mean(values[-begun:])][-width:]
+    columns = [of(values[max(0, edge - size) : edge]) for edge in edges]
+    columns = [*reversed(columns), of(values[-begun:])][-width:]
     return [math.nan] * (width - len(columns)) + columns
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def greatest(values: Sequence[float]) -> float | None:

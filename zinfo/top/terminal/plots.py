@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Series
-from zinfo.top.sparks import greatest, plot, thinned
+from zinfo.top.sparks import greatest, mean, peak, plot, thinned
 from zinfo.top.terminal import look
 from zinfo.top.texts import count_text, memory_text, ratio_text
 
@@ -19,10 +19,10 @@ _WIDE = 100  # columns from which on there is room for the fourth
 _AXES = 2  # lines above and below
 
 _PLOTS = (
-    ("ops/s", "ops", count_text, None),
-    ("memory", "memory", memory_text, None),
-    ("hit ratio", "hit_ratio", ratio_text, 1.0),
-    ("clients", "clients", count_text, None),
+    ("ops/s", "ops", count_text, peak, None),
+    ("memory", "memory", memory_text, peak, None),
+    ("hit ratio", "hit_ratio", ratio_text, mean, 1.0),
+    ("clients", "clients", count_text, peak, None),
 )
 
 
@@ -57,13 +57,13 @@ class Plots(Widget):
         height = max(1, self.size.height - _AXES)
         width = (self.size.width - _GAP * (len(plots) - 1)) // len(plots)
         lines: list[list[tuple[str, Style]]] = [[] for _ in range(height + _AXES)]
-        for name, attribute, say, full in plots:
+        for name, attribute, say, of, full in plots:
             values: Sequence[float] = getattr(series, attribute)
             most = greatest(values)
             now = say(values[-1])
-            columns = thinned(values, series.newest, width)
+            columns = thinned(values, series.newest, width, of)
             drawn = plot(columns, height, self._glyphs.bars, full=full or most)
-            top = "" if most is None else f"max {say(most)}"
+            top = "" if most is None else f"max {say(full or most)}"
             title = f"{name} {now}"
             shown = f"{title}{top:>{max(0, width - len(title))}}"
             minutes = round(len(values) * series.step / 60)
