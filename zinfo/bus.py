@@ -19,7 +19,7 @@ from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
 from zinfo.interest import Interest, ShardInterest
-from zinfo.poller import InfoPoller
+from zinfo.polling import Polling
 from zinfo.protocol import (
     FENCE_PREFIX,
     KIND_DELTA,
@@ -68,6 +68,7 @@ class InfoBus:
         heartbeat: seconds between two heartbeats.
         advertise: endpoint that clients are told instead of the bound one; empty for none.
         access: the clients that are let in; None serves all.
+        clock: returns the wall clock that heartbeats and fences tell.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
@@ -78,7 +79,7 @@ class InfoBus:
         context: GreenContext,
         endpoint: str,
         publisher: ShardPublisher,
-        poller: InfoPoller,
+        poller: Polling,
         *,
         stats: Stats,
         identity: Identity,
@@ -86,7 +87,9 @@ class InfoBus:
         heartbeat: float = 1.0,
         advertise: str = "",
         access: Access | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
         self._context = context
         self._high_water_mark = high_water_mark
         self._secret_key = access.server_keys.secret if access else None
@@ -192,7 +195,7 @@ class InfoBus:
         """Publish one heartbeat."""
         self._beats += 1
         self._send(
-            KIND_HEARTBEAT, self._heartbeat_topic, self._beats, time.time(), pack(self._totals())
+            KIND_HEARTBEAT, self._heartbeat_topic, self._beats, self._clock(), pack(self._totals())
         )
 
     def _totals(self) -> dict[str, object]:
@@ -297,7 +300,7 @@ class InfoBus:
         else:
             taken = is_fence or self._interest.add(prefix)
         if is_fence and taken:
-            self._send(KIND_FENCE, prefix, 0, time.time(), pack(self._totals()))
+            self._send(KIND_FENCE, prefix, 0, self._clock(), pack(self._totals()))
         return taken
 
     def _unsubscribe(self, prefix: bytes) -> None:

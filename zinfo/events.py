@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 
 logger = logging.getLogger(__name__)
@@ -110,14 +110,39 @@ class EventLog:
         event = LifecycleEvent(
             shard_id, type_, old, new, reason, message, self.newest, seq, self._clock()
         )
+        self._hand_on(event)
+        return event
+
+    def take(self, event: LifecycleEvent) -> None:
+        """Keep and hand on an event that was numbered elsewhere, such as one that is replayed."""
+        self.newest = event.number
+        if event.seq > self._seqs.get(event.shard, 0):
+            if event.type == REMOVED:
+                self._seqs.pop(event.shard, None)
+            else:
+                self._seqs[event.shard] = event.seq
+        self._hand_on(event)
+
+    def go_on_from(self, newest: int, seqs: Mapping[str, int]) -> None:
+        """Count as another log does; where that knows of other events, those held are forgotten.
+
+        Args:
+            newest: number of its newest event.
+            seqs: counts of its shards' newest events.
+        """
+        if newest != self.newest:
+            self._events.clear()
+        self.newest = newest
+        self._seqs = dict(seqs)
+
+    def _hand_on(self, event: LifecycleEvent) -> None:
         self._events.append(event)
         for callback in self._callbacks:
             try:
                 callback(event)
             except Exception:
                 self.callback_errors += 1
-                logger.exception("a subscriber failed on event %s of %s", type_, shard_id)
-        return event
+                logger.exception("a subscriber failed on event %s of %s", event.type, event.shard)
 
     def since(self, number: int = 0, shard_ids: Collection[str] = ()) -> list[LifecycleEvent]:
         """Return the held events after `number`, oldest first.

@@ -16,7 +16,7 @@ from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, Unknow
 from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, EventLog, LifecycleEvent
 from zinfo.identity import Identity
 from zinfo.paging import collect, start_of
-from zinfo.poller import InfoPoller
+from zinfo.polling import Polling
 from zinfo.protocol import (
     KIND_DELTA,
     KIND_INFO,
@@ -94,18 +94,20 @@ class Operations:
         limits: bounds of requests and replies.
         bus_endpoints: where the bus is, as clients reach it.
         heartbeat: seconds between two heartbeats of the bus.
+        clock: returns the wall clock that `ping` tells.
     """
 
     def __init__(
         self,
         servicer: InfoProviderServicer,
-        poller: InfoPoller,
+        poller: Polling,
         *,
         stats: Stats,
         identity: Identity,
         limits: QueryLimits,
         bus_endpoints: Callable[[], list[str]] = list,
         heartbeat: float = 1.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._servicer = servicer
         self._publisher = servicer.publisher
@@ -116,6 +118,7 @@ class Operations:
         self._limits = limits
         self._bus_endpoints = bus_endpoints
         self._heartbeat = heartbeat
+        self._clock = clock
         self._run: dict[str, Callable[[_Call], Answer]] = {
             "hello": self._hello,
             "get_infos": self._get_infos,
@@ -326,7 +329,7 @@ class Operations:
 
     def _ping(self, call: _Call) -> Answer:
         call.args.finish()
-        return Answer(pack(time.time()))
+        return Answer(pack(self._clock()))
 
 
 def describe(shard: RedisShard) -> dict[str, object]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "events": ("zinfo.cli.events:events", "Show what happened to shards: up, down, restarted, ..."),
     "stats": ("zinfo.cli.stats:stats", "Show the daemon's own counters."),
     "record": ("zinfo.cli.record:record", "Write what a daemon publishes into a file."),
+    "replay": ("zinfo.cli.replay:replay", "Publish what was recorded again, for any client."),
     "check": ("zinfo.cli.check:check", "Validate a configuration file."),
     "keygen": (
         "zinfo.cli.keygen:keygen",
