@@ -63,6 +63,7 @@ def run(code: str, *arguments: str) -> dict[str, list[str]]:
         "import zinfo; zinfo.__version__; dir(zinfo)",
         "import zinfo.__main__",
         "import zinfo.client",
+        "import zinfo.aio",
         "from zinfo import Client, Mirror, Subscriber, ZinfoError",
     ],
 )

@@ -1,0 +1,224 @@
+"""Client for asyncio: questions to the daemon, and their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Collection, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+import zmq.asyncio
+
+from zinfo.aio.lines import Lines, Waiting
+from zinfo.aio.waiting import context_for
+from zinfo.client import calls
+from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
+from zinfo.client.endpoints import checked
+from zinfo.client.sockets import clock
+from zinfo.client.updates import Info
+from zinfo.curve import ClientKeys
+from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
+
+_Result = TypeVar("_Result")
+
+
+class Client:
+    """Asks a daemon, as `zinfo.client.Client` does.
+
+    Many tasks may use one Client at once: their requests are under way together, on one connection,
+    and each gets its own reply. (A daemon takes 1,000 at a time, and answers more with
+    `BusyError`.) A call that is cancelled disturbs no other. Like a socket, a Client does not
+    survive a fork.
+
+    Args:
+        endpoint: the daemon's query endpoint.
+        timeout: seconds for a call, retries included, where the call does not say.
+        retries: how often a request is asked again.
+        context: makes the sockets; None for this process's own.
+        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
+            asks for none.
+
+    Raises:
+        ConfigError: an endpoint that is none.
+
+    Every method raises:
+        NoAnswerError: nothing answered in time.
+        RequestError: the daemon refused; the subclass and `code` tell why.
+        ProtocolError: what answers there does not speak zinfo's wire.
+        ValueError: this Client is closed, or was while the call waited.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = DEFAULT_QUERY_ENDPOINT,
+        *,
+        timeout: float = 5.0,
+        retries: int = 1,
+        context: zmq.asyncio.Context | None = None,
+        keys: ClientKeys | None = None,
+    ) -> None:
+        self.endpoint = checked(endpoint)
+        self.timeout = timeout
+        self.retries = retries
+        self._lines = Lines(context_for(context), self.endpoint, keys)
+        self._ids = itertools.count(1)
+        self._closed = False
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the sockets. Calls that wait for an answer raise ValueError."""
+        self._closed = True
+        self._lines.close()
+
+    # --- operations
+
+    async def hello(self, *, timeout: float | None = None) -> Map:
+        """Return what the daemon is: node, epoch, versions, bus, ops, limits, heartbeat, zinfo."""
+        return await self._call(calls.hello(), timeout)
+
+    async def get_infos(  # noqa: PLR0913 - those of the blocking Client
+        self,
+        shard_ids: Collection[str] = (),
+        keys: Collection[str] = (),
+        allow_partial: bool = False,
+        max_age: float = 0.0,
+        prefix_matching: bool = False,
+        *,
+        sections: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        refresh: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> list[Info]:
+        """Return the INFO of shards; see `zinfo.client.Client.get_infos` for the arguments.
+
+        Raises:
+            UnknownShardError, NotPolledError: both are KeyErrors; not with `allow_partial`.
+        """
+        arguments = {
+            "shard_ids": shard_ids,
+            "keys": keys,
+            "allow_partial": allow_partial,
+            "max_age": max_age,
+            "prefix_matching": prefix_matching,
+            "sections": sections,
+            "labels": labels,
+            "refresh": refresh,
+            "limit": limit,
+        }
+        return await self._call(calls.get_infos(arguments), timeout)
+
+    async def iter_infos(
+        self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
+    ) -> AsyncIterator[list[Info]]:
+        """Yield what `get_infos` returns, page by page as it comes.
+
+        Args:
+            shard_ids: of whom; empty for every shard that was polled at least once.
+            timeout: seconds for each page.
+            **arguments: any of `get_infos`.
+        """
+        call = calls.get_infos({"shard_ids": shard_ids, **arguments})
+        paging = Paging(call.args)
+        while not paging.done:
+            yield call.read([await self._page(call, paging, self._deadline(timeout))])
+
+    async def shards(
+        self,
+        ids: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> list[Map]:
+        """Return what the daemon knows of shards beside their INFO: state, reason, age and more."""
+        return await self._call(calls.shards(ids, labels), timeout)
+
+    async def snapshot(
+        self, ids: Collection[str] = (), *, timeout: float | None = None
+    ) -> list[Map]:
+        """Return shards with INFO, revision and state, as a mirror needs them."""
+        return await self._call(calls.snapshot(ids), timeout)
+
+    async def events(
+        self, since: int = 0, ids: Collection[str] = (), *, timeout: float | None = None
+    ) -> RecentEvents:
+        """Return the lifecycle events that the daemon still holds.
+
+        Args:
+            since: number of the last event that is known already; 0 for all.
+            ids: of these shards; empty for all.
+            timeout: seconds for the whole call.
+        """
+        return await self._call(calls.events(since, ids), timeout)
+
+    async def stats(self, *, timeout: float | None = None) -> Map:
+        """Return the daemon's own counters."""
+        return await self._call(calls.stats(), timeout)
+
+    async def ping(self, *, timeout: float | None = None) -> float:
+        """Return the daemon's wall clock, seconds since the Unix epoch."""
+        return await self._call(calls.ping(), timeout)
+
+    async def request(self, op: str, /, *, timeout: float | None = None, **args: Any) -> Reply:
+        """Ask anything, and return the reply as it came.
+
+        Args:
+            op: name of the operation.
+            timeout: seconds, retries included.
+            **args: arguments of the operation.
+        """
+        return await self._exchange(op, args, self._deadline(timeout))
+
+    # --- asking
+
+    def _deadline(self, timeout: float | None) -> float:
+        return clock() + (self.timeout if timeout is None else timeout)
+
+    async def _call(self, call: Call[_Result], timeout: float | None) -> _Result:
+        paging, deadline = Paging(call.args), self._deadline(timeout)
+        pages: list[Reply] = []
+        while not paging.done:
+            pages.append(await self._page(call, paging, deadline))
+        return call.read(pages)
+
+    async def _page(self, call: Call[Any], paging: Paging, deadline: float) -> Reply:
+        reply = await self._exchange(call.op, paging.args, deadline)
+        paging.took(reply)
+        return reply
+
+    async def _exchange(self, op: str, args: Map, deadline: float) -> Reply:
+        if self._closed:
+            raise ValueError("this Client is closed")
+        waiting = Waiting(Request(op, args, next(self._ids)))
+        failed = True
+        try:
+            reply = await self._ask(waiting, deadline)
+            failed = False
+        except asyncio.CancelledError:
+            failed = False  # says nothing about the line
+            raise
+        finally:
+            self._lines.leave(waiting, failed=failed)
+        if reply.error is not None:
+            raise reply.error
+        return reply
+
+    async def _ask(self, waiting: Waiting, deadline: float) -> Reply:
+        attempts = Attempts(waiting.request, self.retries, clock(), deadline)
+        while (until := attempts.next(clock())) is not None:
+            self._lines.ask(waiting)
+            await asyncio.wait([waiting.reply], timeout=max(0.0, until - clock()))
+            if waiting.reply.done():
+                return waiting.reply.result()
+        raise attempts.failed(self.endpoint, clock())
