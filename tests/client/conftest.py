@@ -1,15 +1,13 @@
-"""Fixtures of the clients' tests: a peer that speaks the wire, and no socket left open."""
+"""Fixtures of the clients' tests: a peer that speaks the wire, and both flavours."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
-import zmq
 
+from tests.client.flavours import FLAVOURS, AsyncioFlavour, Flavour
 from tests.client.wire_peer import WirePeer
-from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -19,11 +17,24 @@ def peer() -> Iterator[WirePeer]:
         yield running
 
 
+@pytest.fixture(params=FLAVOURS, ids=lambda kind: kind.name)
+def flavour(request: pytest.FixtureRequest) -> Iterator[Flavour]:
+    """The blocking clients, then those of asyncio; a socket left open fails the test."""
+    with request.param() as made:
+        assert isinstance(made, Flavour)
+        yield made
+
+
 @pytest.fixture
-def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
-    """A context of the test's own; a socket left open in it fails the test."""
-    own: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    yield own
-    ended = threading.Thread(target=own.term, daemon=True)
-    ended.start()
-    wait_until(lambda: not ended.is_alive(), timeout=5, what="all sockets of the test to be closed")
+def blocking() -> Iterator[Flavour]:
+    """The blocking clients alone, for what only they do."""
+    with Flavour() as made:
+        yield made
+
+
+@pytest.fixture
+def asynchronous() -> Iterator[AsyncioFlavour]:
+    """Those of asyncio alone, for what only they do."""
+    with AsyncioFlavour() as made:
+        assert isinstance(made, AsyncioFlavour)
+        yield made

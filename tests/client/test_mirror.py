@@ -9,16 +9,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-import zmq
 
+from tests.client.flavours import Flavour
 from tests.client.wire_peer import INTERVAL, WirePeer
 from tests.spawning import free_port
 from tests.waiting import wait_until
-from zinfo.client import Client, Delta, Event, Mirror
+from zinfo.client import Delta, Event, Mirror
 from zinfo.errors import ConfigError, NoAnswerError, NotAllowedError
 from zinfo.protocol import decode_request, encode_error
-
-Context = zmq.Context[zmq.Socket[bytes]]
 
 
 def equal(mirror: Mirror, peer: WirePeer) -> bool:
@@ -29,8 +27,8 @@ def equal(mirror: Mirror, peer: WirePeer) -> bool:
     return dict(mirror.items()) == {id_: info or {} for id_, info in shards.items()}
 
 
-def test_it_reads_like_a_mapping_of_copies(peer: WirePeer, context: Context) -> None:
-    with Mirror(peer.query, context=context) as mirror:
+def test_it_reads_like_a_mapping_of_copies(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         assert list(mirror) == ["a", "b", "c"]
         assert len(mirror) == 3
@@ -46,9 +44,9 @@ def test_it_reads_like_a_mapping_of_copies(peer: WirePeer, context: Context) -> 
         assert repr(mirror) == f"<Mirror {peer.query} 3 shards>"
 
 
-def test_it_tells_what_is_known_of_a_shard(peer: WirePeer, context: Context) -> None:
+def test_it_tells_what_is_known_of_a_shard(peer: WirePeer, flavour: Flavour) -> None:
     peer.do(lambda daemon: daemon.add("new"))
-    with Mirror(peer.query, context=context) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         view = mirror.view("a")
         assert (view.revision, view.state, view.fresh) == (1, "up", True)
@@ -65,10 +63,10 @@ def test_it_tells_what_is_known_of_a_shard(peer: WirePeer, context: Context) -> 
         wait_until(lambda: mirror.state("a") == ("down", "refused"), what="the event to arrive")
 
 
-def test_it_follows_what_happens_and_tells_it(peer: WirePeer, context: Context) -> None:
+def test_it_follows_what_happens_and_tells_it(peer: WirePeer, flavour: Flavour) -> None:
     changes: list[tuple[str, object]] = []
-    with Mirror(
-        peer.query, context=context, on_change=lambda shard, change: changes.append((shard, change))
+    with flavour.mirror(
+        peer.query, on_change=lambda shard, change: changes.append((shard, change))
     ) as mirror:
         mirror.wait_ready()
         assert len(changes) == 6  # each shard, and its INFO
@@ -86,11 +84,11 @@ def test_it_follows_what_happens_and_tells_it(peer: WirePeer, context: Context) 
 
 
 def test_a_listener_that_raises_is_logged_and_counted_and_stops_nobody(
-    peer: WirePeer, context: Context, caplog: pytest.LogCaptureFixture
+    peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "zinfo.client.holding")
     seen = threading.Event()
-    with Mirror(peer.query, context=context) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
 
         @mirror.on_change
@@ -104,21 +102,18 @@ def test_a_listener_that_raises_is_logged_and_counted_and_stops_nobody(
         assert not mirror.stale
 
 
-def test_a_listener_may_read_the_mirror(peer: WirePeer, context: Context) -> None:
+def test_a_listener_may_read_the_mirror(peer: WirePeer, flavour: Flavour) -> None:
     revisions: list[int] = []
-    with Mirror(
-        peer.query,
-        context=context,
-        on_change=lambda shard, change: revisions.append(mirror.view(shard).revision),
-    ) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
+        mirror.on_change(lambda shard, change: revisions.append(mirror.view(shard).revision))
         peer.do(lambda daemon: daemon.poll("a"))
         wait_until(lambda: 2 in revisions, what="the change")
 
 
-def test_nothing_there_is_said_by_wait_ready(context: Context) -> None:
+def test_nothing_there_is_said_by_wait_ready(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    with Mirror(endpoint, context=context) as mirror:
+    with flavour.mirror(endpoint) as mirror:
         with pytest.raises(NoAnswerError, match=rf"{endpoint} within 0\.1 s: .*zinfo serve"):
             mirror.wait_ready(0.1)
         assert mirror.stale
@@ -126,11 +121,11 @@ def test_nothing_there_is_said_by_wait_ready(context: Context) -> None:
         assert mirror.epoch is None
 
 
-def test_a_refusal_is_said_by_wait_ready(peer: WirePeer, context: Context) -> None:
+def test_a_refusal_is_said_by_wait_ready(peer: WirePeer, flavour: Flavour) -> None:
     error = NotAllowedError("not for you")
     peer.spoil = lambda _: encode_error(decode_request(peer.requests[-1]).id, "n", 1, error)
     with (
-        Mirror(peer.query, context=context) as mirror,
+        flavour.mirror(peer.query) as mirror,
         pytest.raises(NoAnswerError, match="not for you"),
     ):
         mirror.wait_ready(0.5)
@@ -140,8 +135,8 @@ def _drop(peer: WirePeer, count: int, _: object) -> None:
     peer.drop = count
 
 
-def test_lost_messages_are_mended(peer: WirePeer, context: Context) -> None:
-    with Mirror(peer.query, context=context) as mirror:
+def test_lost_messages_are_mended(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         for drop in (1, 3, 6):
             peer.do(partial(_drop, peer, drop))
@@ -156,9 +151,9 @@ def test_lost_messages_are_mended(peer: WirePeer, context: Context) -> None:
 
 
 def test_silence_makes_all_stale_and_what_was_known_stays_readable(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
-    with Mirror(peer.query, context=context) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         peer.mute = True
         started = time.monotonic()
@@ -175,9 +170,9 @@ def test_silence_makes_all_stale_and_what_was_known_stays_readable(
 
 @pytest.mark.parametrize("same_bus", [True, False])
 def test_a_daemon_that_came_back_is_found_and_copied_anew(
-    peer: WirePeer, context: Context, same_bus: bool
+    peer: WirePeer, flavour: Flavour, same_bus: bool
 ) -> None:
-    with Mirror(peer.query, context=context) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         peer.restart("b", "d", same_bus=same_bus)
         wait_until(lambda: equal(mirror, peer), what="the new daemon's shards")
@@ -186,9 +181,9 @@ def test_a_daemon_that_came_back_is_found_and_copied_anew(
 
 
 def test_a_mirror_of_some_shards_waits_for_none_that_is_not_there(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
-    with Mirror(peer.query, shards=["a", "later"], context=context) as mirror:
+    with flavour.mirror(peer.query, shards=["a", "later"]) as mirror:
         mirror.wait_ready()
         assert set(mirror) == {"a"}
         peer.do(lambda daemon: daemon.add("later", zone="y"))
@@ -199,25 +194,25 @@ def test_a_mirror_of_some_shards_waits_for_none_that_is_not_there(
 
 
 def test_a_bus_endpoint_of_one_s_own_wins_over_what_hello_says(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
     bus, peer.daemon.bus = peer.bus, "tcp://127.0.0.1:1"
-    with Mirror(peer.query, bus=bus, context=context) as mirror:
+    with flavour.mirror(peer.query, bus=bus) as mirror:
         mirror.wait_ready()
 
 
 def test_a_bus_that_cannot_be_connected_to_is_a_problem_and_tried_again(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
     bus, peer.daemon.bus = peer.bus, f"ipc:///{'x' * 200}"
-    with Mirror(peer.query, context=context) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         wait_until(lambda: "cannot connect" in mirror.problem, what="the problem to be told")
         peer.daemon.bus = bus
         mirror.wait_ready()
 
 
-def test_a_closed_mirror_is_stale_and_readable(peer: WirePeer, context: Context) -> None:
-    mirror = Mirror(peer.query, context=context)
+def test_a_closed_mirror_is_stale_and_readable(peer: WirePeer, flavour: Flavour) -> None:
+    mirror = flavour.mirror(peer.query)
     mirror.wait_ready()
     mirror.close()
     mirror.close()
@@ -228,9 +223,9 @@ def test_a_closed_mirror_is_stale_and_readable(peer: WirePeer, context: Context)
         mirror.wait_ready(5)
 
 
-def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer) -> None:
-    context = zmq.Context()
-    mirror = Mirror(peer.query, context=context)
+def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer, flavour: Flavour) -> None:
+    context = flavour.new_context()
+    mirror = flavour.mirror(peer.query, context=context)
     mirror.wait_ready()
     context.term()
     wait_until(lambda: mirror.problem == "closed", what="the thread to end")
@@ -238,30 +233,30 @@ def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer) -> None:
 
 
 def test_a_failure_within_is_logged_and_the_mirror_starts_again(
-    peer: WirePeer, context: Context, caplog: pytest.LogCaptureFixture
+    peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "zinfo.client.holding")
-    with Mirror(peer.query, context=context) as mirror:
+    with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         nothing: Any = None
         mirror._state.copies = nothing
         wait_until(lambda: "failed" in mirror.problem, what="the failure to be noticed")
-        with Mirror(peer.query, context=context) as other:
+        with flavour.mirror(peer.query) as other:
             mirror._state = other._state
             mirror.close()
 
 
-def test_wrong_arguments_are_refused(context: Context) -> None:
+def test_wrong_arguments_are_refused(flavour: Flavour) -> None:
     with pytest.raises(TypeError, match="several"):
-        Mirror(shards="a", context=context)
+        flavour.mirror(shards="a")
     with pytest.raises(ConfigError, match="no endpoint"):
-        Mirror("here", context=context)
+        flavour.mirror("here")
 
 
-def test_a_client_and_a_mirror_share_a_context(peer: WirePeer, context: Context) -> None:
+def test_a_client_and_a_mirror_share_a_context(peer: WirePeer, flavour: Flavour) -> None:
     with (
-        Client(peer.query, context=context) as client,
-        Mirror(peer.query, context=context) as mirror,
+        flavour.client(peer.query) as client,
+        flavour.mirror(peer.query) as mirror,
     ):
         mirror.wait_ready()
         assert client.ping()

@@ -6,12 +6,12 @@ import threading
 import time
 
 import pytest
-import zmq
 
+from tests.client.flavours import Flavour
 from tests.client.wire_peer import WirePeer
 from tests.spawning import free_port
 from tests.waiting import wait_until
-from zinfo.client import Client, Event
+from zinfo.client import Event
 from zinfo.errors import (
     ConfigError,
     NoAnswerError,
@@ -22,11 +22,9 @@ from zinfo.errors import (
 )
 from zinfo.protocol import decode_request, encode_reply, pack
 
-Context = zmq.Context[zmq.Socket[bytes]]
 
-
-def test_every_operation_gives_what_its_name_says(peer: WirePeer, context: Context) -> None:
-    with Client(peer.query, context=context) as client:
+def test_every_operation_gives_what_its_name_says(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.client(peer.query) as client:
         assert client.hello()["bus"] == [peer.bus]
         assert client.ping() == pytest.approx(time.time(), abs=5)
         assert client.stats() == {"revisions": 3}
@@ -40,16 +38,16 @@ def test_every_operation_gives_what_its_name_says(peer: WirePeer, context: Conte
 
 
 def test_pages_are_followed_to_the_last_or_given_one_by_one(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
-    with Client(peer.query, context=context) as client:
+    with flavour.client(peer.query) as client:
         assert [len(page) for page in client.iter_infos()] == [2, 1]
         requests = [decode_request(request) for request in peer.requests]
         assert [request.args for request in requests] == [{}, {"cursor": "b"}]
 
 
-def test_only_arguments_that_say_something_are_sent(peer: WirePeer, context: Context) -> None:
-    with Client(peer.query, context=context) as client:
+def test_only_arguments_that_say_something_are_sent(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.client(peer.query) as client:
         client.get_infos(
             ["a"], ("used_",), True, 1.5, True, labels={"zone": "z"}, refresh=True, limit=10
         )
@@ -69,8 +67,8 @@ def test_only_arguments_that_say_something_are_sent(peer: WirePeer, context: Con
     assert requests[-1].args == {"labels": {"zone": "z"}}
 
 
-def test_recent_events_say_whether_some_are_gone(peer: WirePeer, context: Context) -> None:
-    with Client(peer.query, context=context) as client:
+def test_recent_events_say_whether_some_are_gone(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.client(peer.query) as client:
         recent = client.events()
         assert [event.number for event in recent.events] == [4, 5, 6]
         assert all(isinstance(event, Event) for event in recent.events)
@@ -81,9 +79,9 @@ def test_recent_events_say_whether_some_are_gone(peer: WirePeer, context: Contex
 
 
 def test_a_refusal_is_raised_as_its_own_error_and_the_next_call_works(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
-    with Client(peer.query, context=context) as client:
+    with flavour.client(peer.query) as client:
         with pytest.raises(UnknownOpError, match="no operation dance"):
             client.request("dance")
         peer.daemon.refusal = NotPolledError("info for shard a not available")
@@ -94,14 +92,13 @@ def test_a_refusal_is_raised_as_its_own_error_and_the_next_call_works(
         assert client.ping()
 
 
-def test_nothing_there_is_said_in_one_line_with_endpoint_and_advice(context: Context) -> None:
+def test_nothing_there_is_said_in_one_line_with_endpoint_and_advice(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
-    with Client(endpoint, timeout=0.2, context=context) as client:
+    with flavour.client(endpoint, timeout=0.2) as client:
         started = time.monotonic()
         with pytest.raises(NoAnswerError) as refused:
             client.ping()
         assert 0.2 <= time.monotonic() - started < 1
-        assert not client._sockets  # the next call begins with a fresh one
         message = str(refused.value)
         assert endpoint in message
         assert "zinfo serve" in message
@@ -109,9 +106,9 @@ def test_nothing_there_is_said_in_one_line_with_endpoint_and_advice(context: Con
 
 
 def test_a_request_that_got_lost_is_asked_again_on_a_fresh_socket(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
-    with Client(peer.query, timeout=2, context=context) as client:
+    with flavour.client(peer.query, timeout=2) as client:
         peer.deaf = True
         answered = threading.Timer(0.3, lambda: setattr(peer, "deaf", False))
         answered.start()
@@ -124,7 +121,7 @@ def test_a_request_that_got_lost_is_asked_again_on_a_fresh_socket(
 
 
 def test_a_slow_answer_to_the_first_request_is_still_taken(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
     def slowly(reply: list[bytes]) -> list[bytes]:
         if len(peer.requests) == 1:
@@ -135,13 +132,13 @@ def test_a_slow_answer_to_the_first_request_is_still_taken(
 
     peer.spoil = slowly
     started = time.monotonic()
-    with Client(peer.query, timeout=1.4, context=context) as client:
+    with flavour.client(peer.query, timeout=1.4) as client:
         assert client.ping()
 
 
-def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, context: Context) -> None:
+def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, flavour: Flavour) -> None:
     peer.deaf = True
-    with Client(peer.query, retries=3, context=context) as client:
+    with flavour.client(peer.query, retries=3) as client:
         started = time.monotonic()
         with pytest.raises(NoAnswerError):
             client.get_infos(timeout=0.4)
@@ -149,26 +146,31 @@ def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, context: Cont
     wait_until(lambda: len(peer.requests) == 4, what="the retries to arrive")
 
 
-def test_a_late_answer_is_not_taken_for_the_next_one(
-    peer: WirePeer, context: Context, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_late_answer_is_not_taken_for_the_next_one(peer: WirePeer, flavour: Flavour) -> None:
     def twice(reply: list[bytes]) -> list[bytes]:
         late = [*encode_reply(0, "late", 1), pack(1.0)]
-        peer._router.send_multipart([*envelopes[-1], *late])
+        peer._router.send_multipart([*peer.envelopes[-1], *late])
         return reply
 
-    envelopes: list[list[bytes]] = []
-    handle = peer._request
-
-    def note(frames: list[bytes]) -> None:
-        envelopes.append(frames[:2])
-        handle(frames)
-
-    monkeypatch.setattr(peer, "_request", note)
     peer.spoil = twice
-    with Client(peer.query, context=context) as client:
+    with flavour.client(peer.query) as client:
         assert client.ping() > 1.0
         assert client.ping() > 1.0
+
+
+def test_calls_share_a_socket_and_one_that_failed_leaves_none_to_the_next(
+    peer: WirePeer, flavour: Flavour
+) -> None:
+    with flavour.client(peer.query, retries=0) as client:
+        assert client.ping()
+        assert client.ping()
+        peer.deaf = True
+        with pytest.raises(NoAnswerError):
+            client.ping(timeout=0.1)
+        peer.deaf = False
+        assert client.ping()
+    first, second, failed, fresh = (envelope[0] for envelope in peer.envelopes)
+    assert first == second == failed != fresh
 
 
 @pytest.mark.parametrize(
@@ -176,38 +178,38 @@ def test_a_late_answer_is_not_taken_for_the_next_one(
     [[b"HTTP/1.1 400 Bad Request"], [b"ZI1", b"\xc1"], [b"ZI1", pack({"ok": True, "id": 1}), b""]],
 )
 def test_an_answer_that_is_none_is_a_protocol_error(
-    peer: WirePeer, context: Context, reply: list[bytes]
+    peer: WirePeer, flavour: Flavour, reply: list[bytes]
 ) -> None:
     peer.spoil = lambda _: reply
-    with Client(peer.query, context=context) as client, pytest.raises(ProtocolError):
+    with flavour.client(peer.query) as client, pytest.raises(ProtocolError):
         client.hello()
 
 
 @pytest.mark.parametrize("operation", ["hello", "ping", "shards", "get_infos", "events", "stats"])
 def test_a_body_of_another_type_is_a_protocol_error(
-    peer: WirePeer, context: Context, operation: str
+    peer: WirePeer, flavour: Flavour, operation: str
 ) -> None:
     peer.spoil = lambda reply: [*reply[:2], pack("text")]
-    with Client(peer.query, context=context) as client, pytest.raises(ProtocolError):
+    with flavour.client(peer.query) as client, pytest.raises(ProtocolError):
         getattr(client, operation)()
 
 
-def test_events_without_their_counts_are_a_protocol_error(peer: WirePeer, context: Context) -> None:
+def test_events_without_their_counts_are_a_protocol_error(peer: WirePeer, flavour: Flavour) -> None:
     peer.spoil = lambda reply: [*encode_reply(1, "n", 1), reply[2]]
-    with Client(peer.query, context=context) as client, pytest.raises(ProtocolError):
+    with flavour.client(peer.query) as client, pytest.raises(ProtocolError):
         client.events()
 
 
-def test_a_restarted_daemon_is_asked_without_ado(peer: WirePeer, context: Context) -> None:
-    with Client(peer.query, timeout=4, context=context) as client:
+def test_a_restarted_daemon_is_asked_without_ado(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.client(peer.query, timeout=4) as client:
         assert client.request("hello").epoch == 1
         peer.restart("a")
         assert client.request("hello").epoch == 2
 
 
-def test_two_threads_at_once_are_refused_not_mixed_up(peer: WirePeer, context: Context) -> None:
+def test_two_threads_at_once_are_refused_not_mixed_up(peer: WirePeer, blocking: Flavour) -> None:
     peer.deaf = True
-    with Client(peer.query, timeout=1, context=context) as client:
+    with blocking.client(peer.query, timeout=1) as client:
         first = threading.Thread(target=client.ping)
         first.start()
         wait_until(lambda: peer.requests, what="the first call")
@@ -217,24 +219,24 @@ def test_two_threads_at_once_are_refused_not_mixed_up(peer: WirePeer, context: C
         first.join()
 
 
-def test_a_text_where_several_are_expected_is_refused(context: Context) -> None:
-    with Client(context=context) as client, pytest.raises(TypeError, match="several"):
+def test_a_text_where_several_are_expected_is_refused(flavour: Flavour) -> None:
+    with flavour.client() as client, pytest.raises(TypeError, match="several"):
         client.get_infos("127.0.0.1:6379")
 
 
-def test_an_endpoint_that_is_none_is_refused() -> None:
+def test_an_endpoint_that_is_none_is_refused(flavour: Flavour) -> None:
     with pytest.raises(ConfigError, match="no endpoint"):
-        Client("localhost:9736")
+        flavour.client("localhost:9736")
 
 
-def test_an_endpoint_that_zmq_does_not_take_is_refused(context: Context) -> None:
+def test_an_endpoint_that_zmq_does_not_take_is_refused(flavour: Flavour) -> None:
     too_long = f"ipc:///{'x' * 200}"
-    with Client(too_long, context=context) as client, pytest.raises(ConfigError, match="cannot"):
+    with flavour.client(too_long) as client, pytest.raises(ConfigError, match="cannot"):
         client.ping()
 
 
-def test_a_closed_client_says_so(context: Context) -> None:
-    client = Client(context=context)
+def test_a_closed_client_says_so(flavour: Flavour) -> None:
+    client = flavour.client()
     client.close()
     client.close()
     with pytest.raises(ValueError, match="closed"):

@@ -7,33 +7,29 @@ import threading
 import time
 
 import pytest
-import zmq
 
+from tests.client.flavours import Flavour
 from tests.client.model import ModelDaemon
 from tests.client.wire_peer import INTERVAL, WirePeer
 from tests.spawning import free_port
 from tests.waiting import wait_until
-from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Snapshot, Stale, Subscriber
+from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Snapshot, Stale
 from zinfo.errors import ConfigError, NoAnswerError
-
-Context = zmq.Context[zmq.Socket[bytes]]
 
 
 def test_the_subscriptions_stand_when_the_constructor_returns(
-    peer: WirePeer, context: Context
+    peer: WirePeer, flavour: Flavour
 ) -> None:
     for _ in range(5):
-        with Subscriber(peer.query, context=context) as subscriber:
+        with flavour.subscriber(peer.query) as subscriber:
             peer.do(lambda daemon: daemon.poll("a"))
             update = subscriber.recv(5)
             assert isinstance(update, Delta)
             assert update.revision == peer.daemon.shards["a"].revision
 
 
-def test_it_iterates_over_what_was_asked_for(peer: WirePeer, context: Context) -> None:
-    with Subscriber(
-        peer.query, shards=["a"], kinds=("info", "event"), context=context
-    ) as subscriber:
+def test_it_iterates_over_what_was_asked_for(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.subscriber(peer.query, shards=["a"], kinds=("info", "event")) as subscriber:
         peer.do(lambda daemon: daemon.poll("b"))
         peer.do(lambda daemon: daemon.poll("a"))
         peer.do(lambda daemon: daemon.enter("a", "down"))
@@ -45,16 +41,16 @@ def test_it_iterates_over_what_was_asked_for(peer: WirePeer, context: Context) -
         assert subscriber.malformed == 0
 
 
-def test_a_bus_endpoint_alone_is_enough(peer: WirePeer, context: Context) -> None:
-    with Subscriber(bus=peer.bus, kinds=["hb"], context=context) as subscriber:
+def test_a_bus_endpoint_alone_is_enough(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.subscriber(bus=peer.bus, kinds=["hb"]) as subscriber:
         heartbeat = subscriber.recv(5)
         assert isinstance(heartbeat, Heartbeat)
         assert heartbeat.shards == 3
     assert not peer.requests
 
 
-def test_a_lost_message_is_a_gap(peer: WirePeer, context: Context) -> None:
-    with Subscriber(peer.query, kinds=("delta", "hb"), context=context) as subscriber:
+def test_a_lost_message_is_a_gap(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.subscriber(peer.query, kinds=("delta", "hb")) as subscriber:
         assert isinstance(subscriber.recv(5), Heartbeat)
         peer.do(lambda _: setattr(peer, "drop", 2))  # the delta, and the same as "info"
         peer.do(lambda daemon: daemon.poll("a"))
@@ -63,8 +59,8 @@ def test_a_lost_message_is_a_gap(peer: WirePeer, context: Context) -> None:
         assert (gap.shard, gap.kind) == (None, "delta")
 
 
-def test_silence_is_told_and_then_it_goes_on(peer: WirePeer, context: Context) -> None:
-    with Subscriber(peer.query, context=context) as subscriber:
+def test_silence_is_told_and_then_it_goes_on(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.subscriber(peer.query) as subscriber:
         peer.mute = True
         stale = subscriber.recv(5)
         assert isinstance(stale, Stale)
@@ -82,9 +78,9 @@ def poll_often(daemon: ModelDaemon) -> None:
         daemon.poll("b")
 
 
-def test_a_consumer_that_was_busy_is_not_told_of_silence(peer: WirePeer, context: Context) -> None:
+def test_a_consumer_that_was_busy_is_not_told_of_silence(peer: WirePeer, flavour: Flavour) -> None:
     many = ["a", *(f"s{number}" for number in range(600))]
-    with Subscriber(peer.query, shards=many, kinds=["delta"], context=context) as subscriber:
+    with flavour.subscriber(peer.query, shards=many, kinds=["delta"]) as subscriber:
         peer.do(poll_often)
         busy_until = time.monotonic() + 4 * INTERVAL
         wait_until(lambda: time.monotonic() > busy_until, what="the consumer's own work")
@@ -93,8 +89,8 @@ def test_a_consumer_that_was_busy_is_not_told_of_silence(peer: WirePeer, context
         assert isinstance(subscriber.recv(5), Delta)
 
 
-def test_a_daemon_that_came_back_elsewhere_is_found(peer: WirePeer, context: Context) -> None:
-    with Subscriber(peer.query, context=context) as subscriber:
+def test_a_daemon_that_came_back_elsewhere_is_found(peer: WirePeer, flavour: Flavour) -> None:
+    with flavour.subscriber(peer.query) as subscriber:
         peer.restart("a", same_bus=False)
         assert isinstance(subscriber.recv(5), Stale)
         restart = subscriber.recv(5)
@@ -104,46 +100,46 @@ def test_a_daemon_that_came_back_elsewhere_is_found(peer: WirePeer, context: Con
         assert isinstance(subscriber.recv(5), Delta)
 
 
-def test_nothing_there_is_said_with_endpoint_and_advice(context: Context) -> None:
+def test_nothing_there_is_said_with_endpoint_and_advice(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     started = time.monotonic()
     with pytest.raises(NoAnswerError, match=rf"{endpoint} within 0\.3 s .*zinfo serve"):
-        Subscriber(endpoint, timeout=0.3, context=context)
+        flavour.subscriber(endpoint, timeout=0.3)
     assert time.monotonic() - started < 1
 
 
-def test_a_bus_that_is_not_there_is_said_too(context: Context) -> None:
+def test_a_bus_that_is_not_there_is_said_too(flavour: Flavour) -> None:
     with pytest.raises(NoAnswerError):
-        Subscriber(bus=f"tcp://127.0.0.1:{free_port()}", timeout=0.2, context=context)
+        flavour.subscriber(bus=f"tcp://127.0.0.1:{free_port()}", timeout=0.2)
 
 
-def test_a_bus_endpoint_that_zmq_does_not_take_is_said(peer: WirePeer, context: Context) -> None:
+def test_a_bus_endpoint_that_zmq_does_not_take_is_said(peer: WirePeer, flavour: Flavour) -> None:
     peer.daemon.bus = f"ipc:///{'x' * 200}"
     with pytest.raises(NoAnswerError, match="cannot connect"):
-        Subscriber(peer.query, timeout=0.3, context=context)
+        flavour.subscriber(peer.query, timeout=0.3)
 
 
-def test_wrong_arguments_are_refused(context: Context) -> None:
+def test_wrong_arguments_are_refused(flavour: Flavour) -> None:
     with pytest.raises(TypeError, match="several"):
-        Subscriber(shards="a", context=context)
+        flavour.subscriber(shards="a")
     with pytest.raises(ConfigError, match="no endpoint"):
-        Subscriber(bus="here", context=context)
+        flavour.subscriber(bus="here")
     with pytest.raises(ValueError, match="kinds"):
-        Subscriber(kinds=["all"], context=context)
+        flavour.subscriber(kinds=["all"])
 
 
-def test_a_closed_one_says_so_and_ends_its_iteration(peer: WirePeer, context: Context) -> None:
-    subscriber = Subscriber(peer.query, context=context)
+def test_a_closed_one_says_so_and_ends_its_iteration(peer: WirePeer, flavour: Flavour) -> None:
+    subscriber = flavour.subscriber(peer.query)
     subscriber.close()
     assert list(subscriber) == []
     with pytest.raises(ValueError, match="closed"):
         subscriber.recv()
 
 
-def test_ctrl_c_ends_the_wait(peer: WirePeer, context: Context) -> None:
+def test_ctrl_c_ends_the_wait(peer: WirePeer, blocking: Flavour) -> None:
     main = threading.main_thread().ident
     assert main is not None
-    with Subscriber(peer.query, context=context) as subscriber:
+    with blocking.subscriber(peer.query) as subscriber:
         threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             subscriber.recv()

@@ -39,6 +39,7 @@ class WirePeer:
         mute: no heartbeats and no fences.
         deaf: requests are read and not answered.
         requests: those that came, without envelopes.
+        envelopes: theirs; one for each socket that asked.
         spoil: changes a reply's frames before they go out.
     """
 
@@ -51,6 +52,7 @@ class WirePeer:
         self.mute = False
         self.deaf = False
         self.requests: list[Frames] = []
+        self.envelopes: list[Frames] = []
         self.spoil: Callable[[Frames], Frames] = list
         self._context = zmq.Context()
         self._tasks: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -168,6 +170,7 @@ class WirePeer:
 
     def _request(self, frames: Frames) -> None:
         envelope, request = split_envelope(frames)
+        self.envelopes.append(envelope)
         self.requests.append(request)
         if not self.deaf:
             self._router.send_multipart(envelope + self.spoil(self.daemon.answer(request)))

@@ -1,0 +1,219 @@
+"""Both flavours of the clients behind one face, so that one suite of tests holds for both.
+
+The blocking flavour is what it is. The asyncio one is driven from outside: its objects live in an
+event loop in a thread, and `Outside` calls them there and waits for what they give.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast
+
+import zmq
+import zmq.asyncio
+
+import zinfo.aio
+from tests.waiting import wait_until
+from zinfo.client import Client, Mirror, Subscriber
+from zinfo.client.sockets import Context
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT = 60.0
+"""Seconds until something that runs in the event loop is given up."""
+
+
+class EventLoop:
+    """An event loop in a thread.
+
+    Attributes:
+        complaints: what asyncio complained of: tasks destroyed, exceptions that nobody took; not
+            that a context was ended.
+    """
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(self._complained)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], T]) -> Any:
+        """Call a function in the loop; returns its result, awaited where it can be."""
+        if threading.current_thread() is self._thread:  # as a listener does
+            return function()
+
+        async def called() -> object:
+            result = function()
+            return await result if inspect.isawaitable(result) else result
+
+        return asyncio.run_coroutine_threadsafe(called(), self._loop).result(ANSWER_TIMEOUT)
+
+    def tasks(self) -> set[str]:
+        """Return the names of the tasks that are under way."""
+
+        async def names() -> set[str]:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            return {task.get_name() for task in others if task is not None}
+
+        return cast("set[str]", self.call(names))
+
+    def end(self) -> None:
+        """End it."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        gc.collect()
+
+    def _complained(self, _: object, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, zmq.ContextTerminated):  # pyzmq says so besides, in its callback
+            self.complaints.append(f"{context.get('message')}: {error!r}")
+
+
+class Outside(Generic[T]):
+    """An object that lives in an event loop, used from outside of it as if it blocked.
+
+    Args:
+        loop: where it lives.
+        make: makes it, called there.
+        opens: whether it is to be opened, as a blocking one is by its constructor.
+    """
+
+    def __init__(self, loop: EventLoop, make: Callable[[], T], *, opens: bool) -> None:
+        self.__dict__["_loop"] = loop
+        self.__dict__["_inner"] = loop.call(make)
+        if opens:
+            loop.call(self._inner.open)
+
+    def __enter__(self) -> Outside[T]:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._loop.call(self._inner.close)
+
+    def __getattr__(self, name: str) -> Any:
+        value = self._loop.call(lambda: getattr(self._inner, name))
+        if not inspect.ismethod(value):
+            return value
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            result = self._loop.call(lambda: value(*args, **kwargs))
+            return self._each(result) if inspect.isasyncgen(result) else result
+
+        return method
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._inner, name, value)
+
+    def __repr__(self) -> str:
+        return str(self._loop.call(lambda: repr(self._inner)))
+
+    def __iter__(self) -> Iterator[Any]:
+        if hasattr(self._inner, "__aiter__"):
+            return self._each(self._inner)
+        return iter(self._loop.call(lambda: list(self._inner)))
+
+    def __len__(self) -> int:
+        return int(self._loop.call(lambda: len(self._inner)))
+
+    def __contains__(self, key: object) -> bool:
+        return bool(self._loop.call(lambda: key in self._inner))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._loop.call(lambda: self._inner[key])
+
+    def _each(self, source: AsyncIterator[Any]) -> Iterator[Any]:
+        while True:
+            try:
+                yield self._loop.call(source.__anext__)
+            except StopAsyncIteration:
+                return
+
+
+class Flavour:
+    """The blocking flavour; a context manager, at whose end no socket may be left open."""
+
+    name = "blocking"
+
+    def __init__(self) -> None:
+        self.context = self.new_context()
+
+    def __enter__(self) -> Flavour:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        ended = threading.Thread(target=self.context.term, daemon=True)
+        ended.start()
+        wait_until(
+            lambda: not ended.is_alive(), timeout=5, what="all sockets of the test to be closed"
+        )
+
+    def new_context(self) -> Context:
+        """Return a context of this flavour's sockets."""
+        return zmq.Context()
+
+    def client(self, *args: Any, **options: Any) -> Client:
+        """A Client."""
+        return Client(*args, **{"context": self.context, **options})
+
+    def subscriber(self, *args: Any, **options: Any) -> Subscriber:
+        """A Subscriber, joined."""
+        return Subscriber(*args, **{"context": self.context, **options})
+
+    def mirror(self, *args: Any, **options: Any) -> Mirror:
+        """A Mirror, begun."""
+        return Mirror(*args, **{"context": self.context, **options})
+
+
+class AsyncioFlavour(Flavour):
+    """The asyncio flavour; at its end no task may be left, and asyncio have complained of nothing.
+
+    Attributes:
+        loop: where its objects live.
+    """
+
+    name = "asyncio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = EventLoop()
+
+    def __exit__(self, *details: object) -> None:
+        try:
+            super().__exit__(*details)
+            wait_until(lambda: not self.loop.tasks(), timeout=5, what="all tasks to end")
+        finally:
+            self.loop.end()
+        assert self.loop.complaints == []
+
+    def new_context(self) -> Context:
+        return zmq.asyncio.Context()
+
+    def client(self, *args: Any, **options: Any) -> Client:
+        return cast("Client", self._made(zinfo.aio.Client, args, options, opens=False))
+
+    def subscriber(self, *args: Any, **options: Any) -> Subscriber:
+        return cast("Subscriber", self._made(zinfo.aio.Subscriber, args, options, opens=True))
+
+    def mirror(self, *args: Any, **options: Any) -> Mirror:
+        return cast("Mirror", self._made(zinfo.aio.Mirror, args, options, opens=True))
+
+    def _made(
+        self, kind: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any], *, opens: bool
+    ) -> Outside[T]:
+        options = {"context": self.context, **options}
+        return Outside(self.loop, lambda: kind(*args, **options), opens=opens)
+
+
+FLAVOURS = (Flavour, AsyncioFlavour)
