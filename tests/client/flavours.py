@@ -189,6 +189,12 @@ class AsyncioFlavour(Flavour):
         super().__init__()
         self.loop = EventLoop()
 
+    @property
+    def own(self) -> zmq.asyncio.Context:
+        """The context, as what it is."""
+        assert isinstance(self.context, zmq.asyncio.Context)
+        return self.context
+
     def __exit__(self, *details: object) -> None:
         try:
             super().__exit__(*details)

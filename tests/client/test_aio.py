@@ -1,0 +1,350 @@
+"""What only the asyncio flavour has to show: many tasks at once, cancelling, closing meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from tests.client.flavours import AsyncioFlavour
+from tests.client.model import ModelDaemon
+from tests.client.wire_peer import WirePeer
+from tests.spawning import free_port
+from zinfo.aio import Client, Mirror, Subscriber
+from zinfo.client import Delta
+from zinfo.errors import NoAnswerError
+
+ROOT = Path(__file__).parents[2]
+
+INTERRUPTED = """
+import asyncio, os, signal, sys
+from zinfo.aio import Client, Mirror, Subscriber
+
+async def iterate(subscriber):
+    async for update in subscriber:
+        pass
+
+async def ask(client):
+    while True:
+        async for page in client.iter_infos():
+            pass
+
+async def main():
+    where = sys.argv[1]
+    async with Mirror(where) as mirror, Subscriber(where) as subscriber, Client(where) as client:
+        await mirror.wait_ready()
+        asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
+        await asyncio.gather(iterate(subscriber), ask(client), mirror.wait_ready())
+
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+"""Is interrupted in the middle of waiting for all of them."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait in an event loop until something holds; pytest's limit ends the wait."""
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+# --- Client
+
+
+def test_many_tasks_ask_at_once_over_one_socket_and_each_gets_its_own_answer(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Client(peer.query, context=asynchronous.own) as client:
+            answers: list[Any] = await asyncio.gather(
+                *(
+                    client.snapshot([shard]) if number % 2 else client.request("hello")
+                    for number in range(100)
+                    for shard in "abc"
+                )
+            )
+            for number, answer in enumerate(answers):
+                if (number // 3) % 2:
+                    assert [entry["shard"] for entry in answer] == ["abc"[number % 3]]
+                else:
+                    assert answer.body["node"] == "model"
+
+    asynchronous.loop.call(story)
+    assert len({envelope[0] for envelope in peer.envelopes}) == 1
+
+
+def test_requests_are_under_way_together_and_are_asked_again_over_one_more_socket(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Client(peer.query, timeout=2, context=asynchronous.own) as client:
+            peer.deaf = True
+            asking = asyncio.gather(*(client.ping() for _ in range(20)))
+            await until(lambda: len(peer.requests) == 20)
+            peer.deaf = False
+            assert len(await asking) == 20
+
+    asynchronous.loop.call(story)
+    assert len(peer.requests) == 40
+    assert len({envelope[0] for envelope in peer.envelopes}) == 2
+
+
+def test_a_call_that_is_cancelled_disturbs_no_other(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Client(peer.query, timeout=2, context=asynchronous.own) as client:
+            peer.deaf = True
+            cancelled, other = (asyncio.create_task(client.ping()) for _ in range(2))
+            await until(lambda: len(peer.requests) == 2)
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            peer.deaf = False
+            assert await other
+            assert await client.ping()
+
+    asynchronous.loop.call(story)
+
+
+def test_sockets_that_nobody_waits_on_are_closed_while_others_wait(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Client(peer.query, context=asynchronous.own) as client:
+            peer.deaf = True
+            lasting = asyncio.create_task(client.ping(timeout=60))
+            for _ in range(5):
+                with pytest.raises(NoAnswerError):
+                    await client.ping(timeout=0.1)
+            assert len(client._lines._lines) == 1  # the one that the lasting call waits on
+            lasting.cancel()
+            await asyncio.wait([lasting])
+            assert client._lines._lines == []
+
+    asynchronous.loop.call(story)
+
+
+def test_closing_tells_the_calls_that_wait(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
+    async def story() -> None:
+        client = Client(peer.query, context=asynchronous.own)
+        peer.deaf = True
+        asking = [asyncio.create_task(client.ping()) for _ in range(3)]
+        await until(lambda: len(peer.requests) == 3)
+        await client.close()
+        for task in asking:
+            with pytest.raises(ValueError, match="closed"):
+                await task
+
+    asynchronous.loop.call(story)
+
+
+def test_a_client_outlives_its_event_loop(peer: WirePeer) -> None:
+    client = Client(peer.query)
+    assert asyncio.run(client.ping())
+    assert asyncio.run(client.ping())
+    asyncio.run(client.close())
+
+
+# --- Subscriber
+
+
+def test_no_update_is_lost_however_often_recv_is_cancelled(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> list[int]:
+        revisions: list[int] = []
+        async with Subscriber(
+            peer.query, shards=["a"], kinds=["delta"], context=asynchronous.own
+        ) as subscriber:
+            flood = asyncio.get_running_loop().run_in_executor(None, peer.do, poll_often)
+            turns = 0
+            while not revisions or revisions[-1] < 501:
+                receiving = asyncio.create_task(subscriber.recv())
+                turns = (turns + 1) % 12
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                receiving.cancel()
+                await asyncio.wait([receiving])
+                if not receiving.cancelled():
+                    update = receiving.result()
+                    assert isinstance(update, Delta)
+                    revisions.append(update.revision)
+            await flood
+        return revisions
+
+    assert asynchronous.loop.call(story) == list(range(2, 502))
+
+
+def poll_often(daemon: ModelDaemon) -> None:
+    for _ in range(500):
+        daemon.poll("a")
+
+
+def test_a_busy_bus_leaves_other_tasks_their_turns(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> int:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with Subscriber(peer.query, kinds=["delta"], context=asynchronous.own) as subscriber:
+            await asyncio.get_running_loop().run_in_executor(None, peer.do, poll_often)
+            await asyncio.sleep(0.3)  # until all of it waits in the socket
+            ticking = asyncio.create_task(other())
+            for _ in range(500):
+                await subscriber.recv()
+            ticking.cancel()
+        return turns
+
+    assert asynchronous.loop.call(story) >= 2
+
+
+def test_two_tasks_that_wait_for_updates_are_refused_not_mixed_up(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Subscriber(peer.query, context=asynchronous.own) as subscriber:
+            first = asyncio.create_task(subscriber.recv(5))
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match="one task at a time"):
+                await subscriber.recv()
+            await asyncio.get_running_loop().run_in_executor(
+                None, peer.do, lambda daemon: daemon.poll("a")
+            )
+            assert isinstance(await first, Delta)
+
+    asynchronous.loop.call(story)
+
+
+@pytest.mark.parametrize("muted", [False, True], ids=["joined", "stale"])
+def test_closing_tells_the_task_that_waits_for_an_update(
+    peer: WirePeer, asynchronous: AsyncioFlavour, muted: bool
+) -> None:
+    async def iterated(subscriber: Subscriber) -> int:
+        return len([update async for update in subscriber])
+
+    async def story() -> None:
+        for waits in (Subscriber.recv, iterated):
+            subscriber = Subscriber(peer.query, kinds=["event"], context=asynchronous.own)
+            await subscriber.open()
+            peer.mute = muted
+            if muted:
+                await subscriber.recv()
+            waiting = asyncio.create_task(waits(subscriber))
+            await asyncio.sleep(0.05)
+            await subscriber.close()
+            if waits is iterated:
+                assert await asyncio.wait_for(waiting, 0.5) == 0
+            else:
+                with pytest.raises(ValueError, match="closed"):
+                    await asyncio.wait_for(waiting, 0.5)
+            peer.mute = False
+
+    asynchronous.loop.call(story)
+
+
+def test_the_first_recv_joins_the_bus_where_nothing_has(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        subscriber = Subscriber(peer.query, kinds=["hb"], context=asynchronous.own)
+        assert subscriber.stale
+        assert await subscriber.recv(5)
+        await subscriber.close()
+
+    asynchronous.loop.call(story)
+
+
+def test_joining_that_is_cancelled_leaves_nothing_open(asynchronous: AsyncioFlavour) -> None:
+    async def story() -> None:
+        nobody = f"tcp://127.0.0.1:{free_port()}"
+        joining = asyncio.create_task(Subscriber(nobody, context=asynchronous.own).open())
+        await asyncio.sleep(0.1)
+        joining.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await joining
+
+    asynchronous.loop.call(story)
+
+
+# --- Mirror
+
+
+def test_closing_a_mirror_tells_who_waits_for_it(asynchronous: AsyncioFlavour) -> None:
+    async def story() -> None:
+        mirror = Mirror(f"tcp://127.0.0.1:{free_port()}", context=asynchronous.own)
+        waiting = asyncio.create_task(mirror.wait_ready(60))
+        await asyncio.sleep(0.05)
+        await mirror.close()
+        with pytest.raises(NoAnswerError, match="closed"):
+            await asyncio.wait_for(waiting, 0.5)
+        with pytest.raises(ValueError, match="closed"):
+            await mirror.open()
+
+    asynchronous.loop.call(story)
+
+
+def test_what_waits_for_a_mirror_can_be_cancelled_and_the_mirror_goes_on(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Mirror(peer.query, context=asynchronous.own) as mirror:
+            waiting = asyncio.create_task(mirror.wait_ready())
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+            await mirror.wait_ready()
+            assert not mirror._news
+
+    asynchronous.loop.call(story)
+
+
+def test_a_listener_that_would_have_to_be_awaited_is_refused(peer: WirePeer) -> None:
+    async def listener(shard: str, change: object) -> None: ...
+
+    with pytest.raises(TypeError, match="plain function"):
+        Mirror(peer.query, on_change=listener)
+    with pytest.raises(TypeError, match="plain function"):
+        Mirror(peer.query).on_change(listener)
+
+
+# --- all three
+
+
+@pytest.mark.parametrize("kind", [Client, Subscriber, Mirror])
+def test_one_that_was_made_outside_of_a_loop_and_never_used_can_be_closed(
+    kind: type[Client | Subscriber | Mirror],
+) -> None:
+    asyncio.run(kind().close())
+
+
+@pytest.mark.parametrize("kind", [Client, Subscriber, Mirror])
+def test_a_context_whose_sockets_would_block_is_refused(kind: Any) -> None:
+    with zmq.Context() as context, pytest.raises(TypeError, match=r"zmq\.asyncio\.Context"):
+        kind(context=context)
+
+
+def test_a_program_that_is_interrupted_ends_without_a_warning(peer: WirePeer) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", INTERRUPTED, peer.query],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
