@@ -3,8 +3,10 @@
 In reading order: `rows` (what a view is given), `counters` and `history` (rates and the last
 minutes), `record` (one shard), `happenings` (events) and `fleet` (the model of them all; its
 docstring says what a view may call). All of these are pure: no thread, no socket, no clock, no
-terminal; any view can be built on them. `feed` fills the model from a daemon. `columns`,
-`ordering`, `filtering` and `texts` say in words what the model holds in numbers; pure, too.
+terminal; any view can be built on them. `feed` fills the model from a daemon, with `sections`, and
+`notes` has what goes wrong inside stand among the events. `texts`, `columns` and `filtering` say in
+words what the model holds in numbers, put rows in order and choose among them; `glyphs` and
+`sparks` draw with characters; pure, too.
 
-The rest needs textual, and is the view in a terminal.
+`terminal/` is the view in a terminal; it alone needs textual.
 """
