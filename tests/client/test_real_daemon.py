@@ -1,0 +1,407 @@
+"""Both flavours against a real daemon that watches real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.client.flavours import Flavour
+from tests.daemons import RunningDaemon
+from tests.security.keyed import ADMIN, Keyring
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Delta, Event, Gap, Heartbeat, Mirror, Restart, Snapshot, Stale, Subscriber
+from zinfo.errors import (
+    BadRequestError,
+    DeadlineError,
+    NoAnswerError,
+    NotAllowedError,
+    NotPolledError,
+    UnknownOpError,
+    UnknownShardError,
+)
+
+TIMES = """
+[poll]
+min_interval = 0.1
+max_interval = 0.2
+interval_step = 0.1
+[bus]
+heartbeat = 0.3
+"""
+AWAY = "redis://127.0.0.1:1"  # nobody listens there
+
+
+def shard(ident: str, url: str, site: str = "fra") -> str:
+    return f'[[shards]]\nid = "{ident}"\nurl = "{url}"\nlabels = {{ site = "{site}" }}\n'
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[RealServer]]:
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(RealServer()) for _ in range(3)]
+
+
+@pytest.fixture(scope="module")
+def config(servers: list[RealServer]) -> str:
+    """Shards a, b, c, and one that is away."""
+    shards = [shard(*pair) for pair in zip("abc", (one.url for one in servers), strict=True)]
+    return TIMES + "".join(shards) + shard("away", AWAY, "ams")
+
+
+@pytest.fixture(scope="module")
+def daemon(config: str) -> Iterator[RunningDaemon]:
+    """One daemon for the tests that leave it as it is."""
+    with RunningDaemon(config_text=config) as running:
+        running.wait_polled(3)
+        yield running
+
+
+@pytest.fixture
+def own_daemon(config: str) -> Iterator[RunningDaemon]:
+    """A daemon of the test's own."""
+    with RunningDaemon(config_text=config) as running:
+        running.wait_polled(3)
+        yield running
+
+
+def ids(infos: list[Any]) -> list[str]:
+    return [info["meta"]["shard_identifier"] for info in infos]
+
+
+def names(infos: list[Any]) -> set[str]:
+    """The fields of all, but for `meta`."""
+    return {name for info in infos for name in info} - {"meta"}
+
+
+# --- Client
+
+
+def test_each_operation_is_answered(daemon: RunningDaemon, flavour: Flavour) -> None:
+    with flavour.client(daemon.query) as client:
+        hello = client.hello()
+        assert hello["bus"] == [daemon.bus]
+        assert client.ping() == pytest.approx(time.time(), abs=5)
+        assert client.stats()["poll"]
+        states = {entry["id"]: entry["state"] for entry in client.shards()}
+        assert states == {"a": "up", "b": "up", "c": "up", "away": "down"}
+        assert ids(client.get_infos()) == ["a", "b", "c"]
+        (entry,) = client.snapshot(["b"])
+        assert entry["info"]["tcp_port"] == int(entry["info"]["tcp_port"])
+        recent = client.events(ids=["a"])
+        assert [event.type for event in recent.events][:2] == ["added", "up"]
+        assert not recent.missed
+        assert recent.newest >= 8
+        assert client.request("hello").epoch == hello["epoch"]
+
+
+def test_each_argument_of_get_infos_counts(daemon: RunningDaemon, flavour: Flavour) -> None:
+    with flavour.client(daemon.query) as client:
+        assert ids(client.get_infos(["c", "a"])) == ["c", "a"]
+        assert names(client.get_infos(keys=["role", "used_memory"])) == {"role", "used_memory"}
+        prefixed = names(client.get_infos(["a"], ["used_memory"], prefix_matching=True))
+        assert len(prefixed) > 3
+        assert all(name.startswith("used_memory") for name in prefixed)
+        assert "role" not in names(client.get_infos(["a"], sections=["Memory"]))
+        assert ids(client.get_infos(labels={"site": "fra"})) == ["a", "b", "c"]
+        assert client.get_infos(labels={"site": "nowhere"}) == []
+        assert ids(client.get_infos(limit=1)) == ["a", "b", "c"]
+        partial = client.get_infos(["a", "away", "nobody"], allow_partial=True)
+        assert ["error" in info["meta"] for info in partial] == [False, True, True]
+        assert client.get_infos(max_age=1e-9) == []
+        assert [entry["id"] for entry in client.shards(labels={"site": "ams"})] == ["away"]
+        assert [entry["id"] for entry in client.shards(["b"])] == ["b"]
+
+
+def test_pages_come_one_by_one_and_none_is_left_out(
+    daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.client(daemon.query) as client:
+        pages = list(client.iter_infos(limit=2, keys=["role"]))
+        assert [ids(page) for page in pages] == [["a", "b"], ["c"]]
+
+
+def test_a_refresh_brings_what_was_not_there_before(
+    servers: list[RealServer], flavour: Flavour
+) -> None:
+    slow = "[poll]\nmin_interval = 60\nmax_interval = 60\n" + shard("a", servers[0].url)
+    with RunningDaemon(config_text=slow) as running, flavour.client(running.query) as client:
+        running.wait_polled(1)
+        (before,) = client.get_infos(keys=["used_memory"])
+        wait_until(
+            lambda: client.get_infos()[0]["meta"]["info_age"] > 0.2, what="the INFO to be old"
+        )
+        (after,) = client.get_infos(keys=["used_memory"], refresh=True, max_age=0.1)
+        assert after["meta"]["revision"] > before["meta"]["revision"]
+        assert after["meta"]["info_age"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("error", "op", "args"),
+    [
+        (UnknownShardError, "get_infos", {"shard_ids": ["nobody"]}),
+        (NotPolledError, "get_infos", {"shard_ids": ["away"]}),
+        (KeyError, "get_infos", {"shard_ids": ["nobody"]}),
+        (BadRequestError, "get_infos", {"max_age": "old"}),
+        (BadRequestError, "shards", {"colour": "red"}),
+        (UnknownOpError, "dance", {}),
+    ],
+)
+def test_a_refusal_comes_as_its_own_error_and_the_next_call_works(
+    daemon: RunningDaemon, flavour: Flavour, error: type[Exception], op: str, args: dict[str, Any]
+) -> None:
+    with flavour.client(daemon.query) as client:
+        with pytest.raises(error):
+            client.request(op, **args)
+        assert client.ping()
+
+
+def test_a_daemon_that_is_stopped_is_no_answer_and_later_answers_again(
+    own_daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.client(own_daemon.query, timeout=0.5) as client:
+        assert client.ping()
+        own_daemon.suspend()
+        begun = time.monotonic()
+        with pytest.raises(NoAnswerError, match="zinfo serve"):
+            client.ping()
+        assert 0.5 <= time.monotonic() - begun < 1.5
+        own_daemon.resume()
+        assert client.ping(timeout=10)
+
+
+def test_a_deadline_that_passes_at_the_daemon_is_told_as_that_or_as_no_answer(
+    own_daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.client(own_daemon.query, retries=0) as client:
+        with pytest.raises((NoAnswerError, DeadlineError)):
+            client.get_infos(timeout=0.0005)
+        assert client.ping()
+
+
+def test_a_daemon_that_was_started_again_answers_the_same_client(
+    own_daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.client(own_daemon.query, timeout=10) as client:
+        epoch = client.hello()["epoch"]
+        own_daemon.kill()
+        own_daemon.start()
+        assert client.hello()["epoch"] != epoch
+
+
+# --- Subscriber
+
+
+def following(
+    subscriber: Subscriber, kind: type[Any] | tuple[type[Any], ...], seconds: float = 15.0
+) -> Any:
+    """Return the next update of a kind; others before it are let pass."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        update = subscriber.recv(1)
+        if isinstance(update, kind):
+            return update
+    raise AssertionError(f"no {kind} in {seconds} s")
+
+
+def test_each_kind_of_update_comes_and_revisions_follow_each_other(
+    daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    kinds = ("info", "delta", "hb")
+    with flavour.subscriber(daemon.query, shards=["a"], kinds=kinds) as subscriber:
+        beat = following(subscriber, Heartbeat)
+        assert (beat.shards, beat.interval) == (4, 0.3)
+        whole = following(subscriber, Snapshot)
+        assert whole.info["role"] == "master"
+        first, second = following(subscriber, Delta), following(subscriber, Delta)
+        assert second.revision == first.revision + 1 == second.base + 1
+        assert {first.shard, second.shard, whole.shard} == {"a"}
+
+
+def test_an_event_tells_of_a_server_that_goes_and_comes_back(flavour: Flavour) -> None:
+    with (
+        RealServer() as mortal,
+        RunningDaemon(config_text=TIMES + shard("mortal", mortal.url)) as running,
+    ):
+        running.wait_polled(1)
+        with flavour.subscriber(running.query, kinds=["event"]) as subscriber:
+            mortal.kill()
+            down = next(update for update in subscriber if isinstance(update, Event))
+            assert (down.shard, down.type, down.reason) == ("mortal", "down", "refused")
+            mortal.start()
+            wanted = {"up", "restarted"}
+            while wanted:
+                wanted.discard(following(subscriber, Event).type)
+
+
+def test_silence_is_told_and_then_it_goes_on(own_daemon: RunningDaemon, flavour: Flavour) -> None:
+    with flavour.subscriber(own_daemon.query) as subscriber:
+        following(subscriber, Delta)
+        own_daemon.suspend()
+        stale = following(subscriber, Stale)
+        assert "no heartbeat" in stale.reason
+        assert subscriber.stale
+        own_daemon.resume()
+        following(subscriber, (Gap, Delta))
+        assert not subscriber.stale
+
+
+def test_a_daemon_that_was_killed_and_started_again_is_a_restart(
+    own_daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.subscriber(own_daemon.query) as subscriber:
+        following(subscriber, Delta)
+        own_daemon.kill()
+        following(subscriber, Stale)
+        own_daemon.start()
+        restart = following(subscriber, Restart)
+        assert restart.epoch != restart.old_epoch
+        following(subscriber, Delta)
+
+
+# --- Mirror
+
+
+def same(mirror: Mirror, daemon: RunningDaemon) -> bool:
+    """Compare at a moment when both have the same revisions; False where there was none."""
+    body: Any = daemon.ask("snapshot").body
+    theirs = {entry["shard"]: entry for entry in body}
+    if mirror.stale or set(mirror) != set(theirs):
+        return False
+    for ident, entry in theirs.items():
+        view = mirror.view(ident)
+        if view.revision != entry["revision"] or not view.fresh:
+            return False
+        assert view.info == entry["info"]
+        assert view.state == entry["state"]
+        assert mirror.labels(ident) == entry["labels"]
+    return True
+
+
+@contextlib.contextmanager
+def under_load(server: RealServer) -> Iterator[None]:
+    """Change fields of a server all the time."""
+    over = threading.Event()
+
+    def work() -> None:
+        with redis.Redis(port=server.port) as client:
+            number = 0
+            while not over.wait(0.002):
+                number += 1
+                client.execute_command("SET", f"k{number % 50}", "x" * (number % 1000))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_it_is_the_daemon_s_cache_again_and_again_under_load(
+    daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
+) -> None:
+    with under_load(servers[0]), flavour.mirror(daemon.query) as mirror:
+        mirror.wait_ready()
+        assert set(mirror) == {"a", "b", "c", "away"}
+        assert mirror.state("away") == ("down", "refused")
+        revisions: set[int] = set()
+        while len(revisions) < 5:
+            wait_until(lambda: same(mirror, daemon), what="equal revisions")
+            revisions.add(mirror.revision("a"))
+        assert mirror.counters["gaps"] == 0
+
+
+def test_it_is_stale_while_the_daemon_is_away_and_equal_after_it_was_started_again(
+    own_daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.mirror(own_daemon.query) as mirror:
+        mirror.wait_ready()
+        epoch = mirror.epoch
+        own_daemon.kill()
+        wait_until(lambda: mirror.stale, what="the silence to be noticed")
+        assert mirror["a"]["role"] == "master"
+        with pytest.raises(NoAnswerError):
+            mirror.wait_ready(0.2)
+        own_daemon.start()
+        mirror.wait_ready(15)
+        wait_until(lambda: same(mirror, own_daemon), what="equal revisions")
+        assert mirror.epoch != epoch
+
+
+def test_shards_that_come_and_go_come_and_go_and_are_told(
+    own_daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
+) -> None:
+    told: list[tuple[str, str]] = []
+
+    def note(ident: str, change: object) -> None:
+        if isinstance(change, Event):
+            told.append((ident, change.type))
+
+    with flavour.mirror(own_daemon.query) as mirror:
+        mirror.wait_ready()
+        mirror.on_change(note)
+        own_daemon.config_path.write_text(
+            TIMES + shard("a", servers[0].url) + shard("later", servers[1].url)
+        )
+        own_daemon.signal(signal.SIGHUP)
+        wait_until(lambda: set(mirror) == {"a", "later"}, what="the shards of the new file")
+        wait_until(lambda: same(mirror, own_daemon), what="equal revisions")
+        assert {("b", "removed"), ("c", "removed"), ("later", "added")} <= set(told)
+
+
+# --- keys
+
+
+def test_with_keys_all_three_are_let_in_and_without_them_nobody(
+    short_tmp: Path, server: RealServer, flavour: Flavour
+) -> None:
+    keyring = Keyring(short_tmp / "keys")
+    keys = keyring.of(ADMIN)
+    with keyring.daemon([("cache-1", server.url)]) as running:
+        running.wait_polled(1)
+        with (
+            flavour.client(running.query, keys=keys) as client,
+            flavour.mirror(running.query, keys=keys) as mirror,
+            flavour.subscriber(running.query, keys=keys) as subscriber,
+        ):
+            assert ids(client.get_infos()) == ["cache-1"]
+            mirror.wait_ready()
+            assert set(mirror) == {"cache-1"}
+            following(subscriber, Delta)
+        stranger = keyring.make("stranger")
+        with (
+            flavour.client(running.query, timeout=0.5, keys=stranger) as client,
+            pytest.raises(NoAnswerError),
+        ):
+            client.ping()
+        with pytest.raises(NoAnswerError):
+            flavour.subscriber(running.query, timeout=0.5)
+
+
+def test_a_client_that_was_let_in_for_less_is_refused_the_rest(
+    short_tmp: Path, server: RealServer, flavour: Flavour
+) -> None:
+    keyring = Keyring(short_tmp / "keys")
+    keys = keyring.let_in("team")
+    rights = '[clients.admin]\n[clients.team]\nshards = ["cache-"]\n'
+    shards = [("cache-1", server.url), ("secret", server.url)]
+    with keyring.daemon(shards, rights) as running:
+        running.wait_polled(2)
+        with (
+            flavour.client(running.query, keys=keys) as client,
+            flavour.mirror(running.query, keys=keys) as mirror,
+        ):
+            mirror.wait_ready()
+            assert set(mirror) == {"cache-1"}
+            with pytest.raises(NotAllowedError):
+                client.get_infos(["secret"])
