@@ -16,7 +16,6 @@ from zinfo.client import calls
 from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.endpoints import checked
 from zinfo.client.sockets import clock
-from zinfo.client.updates import Info
 from zinfo.curve import ClientKeys
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
 
@@ -100,7 +99,7 @@ class Client:
         refresh: bool = False,
         limit: int | None = None,
         timeout: float | None = None,
-    ) -> list[Info]:
+    ) -> list[Map]:
         """Return the INFO of shards; see `zinfo.client.Client.get_infos` for the arguments.
 
         Raises:
@@ -121,7 +120,7 @@ class Client:
 
     async def iter_infos(
         self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
-    ) -> AsyncIterator[list[Info]]:
+    ) -> AsyncIterator[list[Map]]:
         """Yield what `get_infos` returns, page by page as it comes.
 
         Args:

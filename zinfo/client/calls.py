@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from zinfo.client.reading import event_from
-from zinfo.client.updates import Event, Info
+from zinfo.client.updates import Event
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.protocol import Reply, Request
 
@@ -118,14 +118,14 @@ def hello() -> Call[Map]:
     return Call("hello", {}, _map)
 
 
-def get_infos(arguments: Mapping[str, object]) -> Call[list[Info]]:
+def get_infos(arguments: Mapping[str, object]) -> Call[list[Map]]:
     """INFO of shards, by the arguments of `Client.get_infos`."""
     args = dict(arguments)
     for name in ("shard_ids", "keys", "sections"):
         args[name] = texts(cast("Collection[str]", args.get(name) or ()), name)
     if args.get("labels"):
         args["labels"] = dict(cast("Mapping[str, str]", args["labels"]))
-    return Call("get_infos", args, _infos)
+    return Call("get_infos", args, _maps)
 
 
 def shards(ids: Collection[str], labels: Mapping[str, str] | None) -> Call[list[Map]]:
@@ -188,10 +188,6 @@ def _maps(pages: Sequence[Reply]) -> list[Map]:
             raise ProtocolError("the answer is not an array of maps")
         entries += body
     return entries
-
-
-def _infos(pages: Sequence[Reply]) -> list[Info]:
-    return cast("list[Info]", _maps(pages))
 
 
 def _time(pages: Sequence[Reply]) -> float:

@@ -22,7 +22,6 @@ from zinfo.client.sockets import (
     send_request,
     wait,
 )
-from zinfo.client.updates import Info
 from zinfo.curve import ClientKeys
 from zinfo.errors import ConfigError, ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply
@@ -112,7 +111,7 @@ class Client:
         refresh: bool = False,
         limit: int | None = None,
         timeout: float | None = None,
-    ) -> list[Info]:
+    ) -> list[Map]:
         """Return the INFO of shards, each with `meta`: shard_identifier, info_age, state and more.
 
         Args:
@@ -146,7 +145,7 @@ class Client:
 
     def iter_infos(
         self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
-    ) -> Iterator[list[Info]]:
+    ) -> Iterator[list[Map]]:
         """Yield what `get_infos` returns, page by page as it comes.
 
         Args:
