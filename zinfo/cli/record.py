@@ -15,6 +15,7 @@ from zinfo.cli.app import INTERRUPTED, examples
 from zinfo.cli.asking import DEFAULT_TIMEOUT, Daemon, asks_daemon
 from zinfo.cli.output import echo_json, note
 from zinfo.cli.text import printable
+from zinfo.errors import RecordingError
 
 if TYPE_CHECKING:
     from zinfo.recording import Recorder, RecordingWriter
@@ -109,7 +110,18 @@ def record(
             progress.end()
     if not recorder.counts["sections"]:
         click.get_current_context().exit(INTERRUPTED)
+    if recorder.ended == "max-size" and not _holds_something(file):
+        raise RecordingError(f"{file}: --max-size is too small for all shards as they are")
     _report(file, recorder, writer, json=daemon.json)
+
+
+def _holds_something(file: str) -> bool:
+    from zinfo.recording import Recording
+
+    if not os.path.exists(file):  # noqa: PTH110 - as text, like all else here
+        return False
+    with Recording(file) as recording:
+        return next(iter(recording), None) is not None
 
 
 def _report(file: str, recorder: Recorder, writer: RecordingWriter, *, json: bool) -> None:

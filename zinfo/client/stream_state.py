@@ -86,6 +86,15 @@ class StreamState:
         self._event_seqs = RevisionTally()
         self._events = EventTally()
 
+    def count_anew(self, totals: Heartbeat) -> None:
+        """Forget what came so far: the owner asks for a snapshot of everything now.
+
+        Args:
+            totals: those that came with the fence.
+        """
+        self._reset()
+        self._compare(totals)
+
     # --- what happens
 
     def tick(self, now: float) -> None:

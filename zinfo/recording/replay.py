@@ -99,7 +99,6 @@ class Replay:
         self._recording = recording
         self._options = options
         self._tell = tell
-        self._context: GreenContext = zmq.green.Context()
         self._stopped = gevent.event.Event()
         self._act: _Act | None = None
         self._pace = Pace(options.speed, time.monotonic)
@@ -129,7 +128,7 @@ class Replay:
                 raise failure
         finally:
             playing.kill()
-            self._close()
+            self._drop()
             for handler in handlers:
                 handler.cancel()
 
@@ -234,7 +233,7 @@ class Replay:
         until = time.monotonic() + (_REBIND_SECONDS if self._listens else 0.0)
         while True:
             try:
-                act.open(self._context, self.query, self.bus)
+                act.open(self.query, self.bus)
             except EnvironmentNotReadyError:
                 if time.monotonic() >= until:
                     raise
@@ -256,11 +255,6 @@ class Replay:
             self._had_subscribers = self._act.is_subscribed
             self._act.close()
             self._act = None
-
-    def _close(self) -> None:
-        self._drop()
-        # As there is no LINGER this is quick; but it must not hang the exit whatever happens.
-        gevent.get_hub().threadpool.spawn(self._context.term).wait(_TERM_SECONDS)
 
 
 class _Act:
@@ -286,6 +280,7 @@ class _Act:
         self._stats = Stats()
         self._supervisor = Supervisor(self._stats)
         self._ahead = 0.0  # of the daemon's wall clock before the recording's seconds
+        self._context: GreenContext | None = None
         self._bus: InfoBus | None = None
         self._router: QueryRouter | None = None
 
@@ -317,12 +312,27 @@ class _Act:
         """Return what the daemon's wall clock showed then."""
         return self._pace.position() + self._ahead
 
-    def open(self, context: GreenContext, query: str, bus: str) -> None:
+    def open(self, query: str, bus: str) -> None:
         """Listen.
 
         Raises:
             EnvironmentNotReadyError: an endpoint cannot be bound; nothing listens then.
         """
+        # Of its own: only its end says that ZeroMQ has let go of the ports.
+        self._context = zmq.green.Context()
+        try:
+            self._open(self._context, query, bus)
+        except EnvironmentNotReadyError:
+            self._close_sockets()
+            raise
+        assert self._bus is not None
+        assert self._router is not None
+        self._supervisor.spawn("bus", self._bus.run_subscriptions)
+        self._supervisor.spawn("subscriber count", self._bus.count_subscribers)
+        self._supervisor.spawn("query endpoint", self._router.run)
+        self._supervisor.spawn("heartbeat", self._keep_beating)
+
+    def _open(self, context: GreenContext, query: str, bus: str) -> None:
         limits = QueryLimits()
         self._bus = InfoBus(
             context,
@@ -346,24 +356,16 @@ class _Act:
             heartbeat=_HEARTBEAT,
             clock=self.clock,
         )
-        try:
-            self._router = QueryRouter(
-                context,
-                query,
-                operations,
-                stats=self._stats,
-                identity=self._identity,
-                limits=limits,
-            )
-        except EnvironmentNotReadyError:
-            self._bus.close()
-            raise
+        self._router = QueryRouter(
+            context,
+            query,
+            operations,
+            stats=self._stats,
+            identity=self._identity,
+            limits=limits,
+        )
         self.query = self._router.endpoint
         self._bus.query_endpoint = self._router.client_endpoint
-        self._supervisor.spawn("bus", self._bus.run_subscriptions)
-        self._supervisor.spawn("subscriber count", self._bus.count_subscribers)
-        self._supervisor.spawn("query endpoint", self._router.run)
-        self._supervisor.spawn("heartbeat", self._keep_beating)
 
     def beat(self) -> None:
         """Publish one heartbeat."""
@@ -373,10 +375,17 @@ class _Act:
     def close(self) -> None:
         """Listen no more."""
         self._supervisor.stop()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
         if self._router is not None:
             self._router.close()
         if self._bus is not None:
             self._bus.close()
+        if self._context is not None:
+            # As there is no LINGER this is quick; but nothing may hang whatever happens.
+            gevent.get_hub().threadpool.spawn(self._context.term).wait(_TERM_SECONDS)
+        self._router = self._bus = self._context = None
 
     def _keep_beating(self) -> None:
         while True:

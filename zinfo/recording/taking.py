@@ -276,6 +276,7 @@ class Taking:
         except ProtocolError as error:
             self._give_up(now, f"the fence could not be read: {error}")
             return
+        self._stream.count_anew(totals)
         request = self._snapshot_request(None)
         self._fetch = _Fetch(request, now, now, wall, opened.header.time, totals)
         self.link.actions.append(Ask(request))

@@ -1,0 +1,288 @@
+"""An incident of a real fleet, recorded, and walked through again at ten times its speed."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.recording.replaying import Running
+from tests.servers import RealServer, put_load
+from tests.waiting import wait_until
+from zinfo.client import Client, Delta, Event, Mirror
+from zinfo.client.updates import Info
+from zinfo.recording import Described, Recording, Section
+from zinfo.top.feed import Feed
+
+SPEED = 10
+HEARTBEAT = 0.2
+QUICK = {
+    "ZINFO_POLL_MIN_INTERVAL": "0.1",
+    "ZINFO_POLL_MAX_INTERVAL": "0.3",
+    "ZINFO_POLL_TIMEOUT": "1",
+    "ZINFO_BUS_HEARTBEAT": str(HEARTBEAT),
+}
+SECONDS = 12.0
+"""How long the incident takes at least."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """A recording, and what was in it, read from the file.
+
+    Attributes:
+        path: of the file.
+        servers: ids of the two that were there all the time.
+        late: id of the one that came later.
+        length: seconds from its first moment to its last.
+        events: in order.
+        changes: deltas and events in order, as `said` tells them.
+        states: state and INFO of each shard at its end.
+    """
+
+    path: Path
+    servers: tuple[str, str]
+    late: str
+    length: float = 0.0
+    events: list[Event] = field(default_factory=list)
+    changes: list[tuple[str, str, int]] = field(default_factory=list)
+    infos: dict[str, Info] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+
+
+def said(change: Delta | Event) -> tuple[str, str, int]:
+    """What a change is known by: shard, what, and revision or number."""
+    if isinstance(change, Delta):
+        return change.shard, "delta", change.revision
+    return change.shard, change.type, change.number
+
+
+def shards_text(*servers: RealServer) -> str:
+    labels = '\nlabels = { site = "fra" }\n'
+    return "".join(f'[[shards]]\nurl = "{server.url}"{labels}' for server in servers)
+
+
+def happen(daemon: RunningDaemon, first: RealServer, second: RealServer, late: RealServer) -> None:
+    """A server dies and comes back; the configuration brings another one and takes the second."""
+    with Client(daemon.query) as client:
+
+        def seen(type_: str, shard: str) -> None:
+            wait_until(
+                lambda: any(
+                    event.type == type_
+                    for event in client.events(ids=[shard] if type_ != "removed" else []).events
+                    if event.shard == shard
+                ),
+                20.0,
+                f"{type_} of {shard}",
+            )
+
+        put_load(second.client(), 50)
+        first.kill()
+        seen("down", first.ident)
+        first.start()
+        seen("restarted", first.ident)
+        daemon.config_path.write_text(shards_text(first, second, late))
+        daemon.signal(signal.SIGHUP)
+        seen("added", late.ident)
+        wait_until(lambda: client.snapshot([late.ident])[0]["revision"] > 2, 10.0, "three polls")
+        daemon.config_path.write_text(shards_text(first, late))
+        daemon.signal(signal.SIGHUP)
+        seen("removed", second.ident)
+
+
+@pytest.fixture(scope="module")
+def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
+    path = tmp_path_factory.mktemp("incident") / "a.zrec"
+    with RealServer() as first, RealServer() as second, RealServer() as late:
+        text = shards_text(first, second)
+        with RunningDaemon(config_text=text, environ=QUICK) as daemon:
+            daemon.wait_polled(2)
+            began = time.monotonic()
+            with Running("record", path, daemon=daemon) as recording:
+                wait_until(path.exists, 10.0, "the file")
+                wait_until(lambda: subscribed(daemon), 10.0, "the recorder")
+                happen(daemon, first, second, late)
+                left = SECONDS - (time.monotonic() - began)
+                time.sleep(max(0.0, left))  # the speed is to be measured over so long
+                assert recording.interrupt() == 0, recording.errors
+                (report,) = recording.said
+        found = Incident(path, (first.ident, second.ident), late.ident)
+    read(found)
+    assert report["ended"] == "stopped"
+    assert report["gaps"] == report["stales"] == report["restarts"] == 0
+    assert report["events"] == len(found.events)
+    assert report["size"] == path.stat().st_size
+    return found
+
+
+def subscribed(daemon: RunningDaemon) -> bool:
+    body = daemon.ask("stats").body
+    assert isinstance(body, dict)
+    topics, requests = body["bus"]["topics"], body["query"]["requests"]
+    return bool(topics >= 3 and requests.get("snapshot", 0) >= 1)
+
+
+def read(incident: Incident) -> None:
+    """Read the file by hand, to know what a replay has to tell."""
+    with Recording(incident.path) as recording:
+        for moment in recording:
+            update = moment.update
+            incident.length = moment.at
+            if isinstance(update, Section):
+                incident.infos = {one.shard: one.info or {} for one in update.entries}
+                incident.states = {one.shard: one.state for one in update.entries}
+            elif isinstance(update, Delta):
+                before = incident.infos.get(update.shard, {})
+                incident.infos[update.shard] = update.applied_to(before)
+                incident.changes.append(said(update))
+            elif isinstance(update, Event):
+                incident.events.append(update)
+                incident.changes.append(said(update))
+                if update.type == "removed":
+                    del incident.infos[update.shard], incident.states[update.shard]
+                elif update.type in {"added", "up", "down", "loading", "busy"}:
+                    incident.states[update.shard] = str(update.new)
+
+
+def test_the_recording_has_the_incident(incident: Incident) -> None:
+    first, second = incident.servers
+    told = [(event.shard, event.type) for event in incident.events]
+    for shard, type_ in (
+        (first, "down"),
+        (first, "up"),
+        (first, "restarted"),
+        (incident.late, "added"),
+        (incident.late, "up"),
+        (second, "removed"),
+    ):
+        assert (shard, type_) in told, told
+    numbers = [event.number for event in incident.events]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    with Recording(incident.path) as recording:
+        described = [one.update for one in recording if isinstance(one.update, Described)]
+    assert [entry.shard for one in described for entry in one.entries] == [incident.late]
+
+
+def test_a_mirror_sees_all_of_it_again_in_order_ten_times_as_fast(incident: Incident) -> None:
+    changes: list[Delta | Event] = []
+    times: list[float] = []
+
+    def changed(_shard: str, change: Delta | Event) -> None:
+        if isinstance(change, Event) and change.number == 0:
+            return  # how it found the shards when it came
+        changes.append(change)
+        times.append(time.monotonic())
+
+    with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
+        query = replay.wait_for("ready")["query"]
+        with Mirror(query, on_change=changed) as mirror:
+            replay.wait_for("end")
+            wait_until(
+                lambda: len(changes) >= len(incident.changes), 10.0, f"{len(incident.changes)}"
+            )
+            mirror.wait_ready()
+            assert dict(mirror) == incident.infos
+            assert {shard: mirror.state(shard)[0] for shard in mirror} == incident.states
+            assert {mirror.labels(shard)["site"] for shard in mirror} == {"fra"}
+            counters = mirror.counters
+        # A shard's first snapshot, which the Mirror asked for, is told as a change, too.
+        known = set(incident.changes)
+        told = [said(change) for change in changes if said(change) in known]
+        assert told == incident.changes
+        replayed = [change for change in changes if isinstance(change, Event)]
+        assert replayed == incident.events
+        assert counters["gaps"] == counters["malformed"] == 0
+        assert counters["joins"] == 1
+    took = times[-1] - times[next(i for i, one in enumerate(changes) if said(one) in known)]
+    first = incident_at(incident, 0)
+    length = incident_at(incident, -1) - first
+    assert took == pytest.approx(length / SPEED, rel=0.25, abs=0.3)
+
+
+def incident_at(incident: Incident, index: int) -> float:
+    """When the first or last change was recorded."""
+    with Recording(incident.path) as recording:
+        return [one.at for one in recording if isinstance(one.update, (Delta, Event))][index]
+
+
+def test_the_model_of_the_live_view_sees_all_of_it_again(incident: Incident) -> None:
+    with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
+        query = replay.wait_for("ready")["query"]
+        with Feed(query) as feed:
+            feed.wait_ready()
+            replay.wait_for("end")
+            newest = incident.events[-1].number
+
+            def told() -> bool:
+                with feed.fleet() as fleet:
+                    events = [event for event in fleet.events(1000) if event.number]
+                    return bool(events) and events[-1].number >= newest
+
+            wait_until(told, 10.0, "the last event")
+            feed.wait_ready()
+            with feed.fleet() as fleet:
+                events = [event for event in fleet.events(1000) if event.number]
+                rows = {row.shard: row for row in fleet.rows(feed.now())}
+    assert events == incident.events
+    assert {shard: row.status for shard, row in rows.items()} == incident.states
+    for shard, row in rows.items():
+        assert row.role == incident.infos[shard]["role"]
+        assert row.labels == {"site": "fra"}
+
+
+def test_queries_are_answered_from_the_moment_that_was_asked_for(incident: Incident) -> None:
+    first, second = incident.servers
+    down = next(event for event in incident.events if event.type == "down")
+    with Recording(incident.path) as recording:
+        at = next(one.at for one in recording if one.update == down)
+    arguments = (f"--from={at + 0.001}", f"--to={at + 0.01}")
+    with Running("replay", incident.path, *arguments) as replay:
+        query = replay.wait_for("ready")["query"]
+        with Client(query) as client:
+            states = {shard["id"]: shard["state"] for shard in client.shards()}
+            assert states == {first: "down", second: "up"}
+            assert client.events().events[-1] == down
+            (info,) = client.get_infos([first], keys=["role"])
+            assert info["role"] == "master"
+            assert abs(client.ping() - down.time) < 5  # the time is that of the recording
+            assert client.stats()["events"] == down.number
+            assert client.snapshot([first])[0]["seq"] == down.seq
+            assert client.hello()["epoch"] > 0
+
+
+def test_two_replays_are_never_taken_for_one(incident: Incident) -> None:
+    epochs = set()
+    for _ in range(2):
+        with Running("replay", incident.path, "--speed=max") as replay:
+            query = replay.wait_for("ready")["query"]
+            replay.wait_for("end")
+            with Client(query) as client:
+                epochs.add(client.hello()["epoch"])
+                infos = {info["meta"]["shard_identifier"]: info for info in client.get_infos()}
+                assert infos.keys() == incident.infos.keys()
+    with Recording(incident.path) as recording:
+        section = next(iter(recording)).update
+    assert isinstance(section, Section)
+    assert len(epochs | {section.epoch}) == 3
+
+
+def test_a_replay_that_begins_again_is_a_restart_to_those_who_follow(
+    incident: Incident,
+) -> None:
+    epochs: set[int | None] = set()
+    with Running("replay", incident.path, "--speed=max", "--loop", "--wait") as replay:
+        query = replay.wait_for("ready")["query"]
+        with Mirror(query) as mirror:
+
+            def look() -> bool:
+                epochs.add(mirror.epoch)
+                return len(epochs - {None}) >= 3
+
+            wait_until(look, 40.0, "three passes")
+            mirror.wait_ready(20.0)
+            assert dict(mirror).keys() <= set(incident.infos) | set(incident.servers)
