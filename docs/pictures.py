@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Takes the pictures of `zinfo top` in docs/images: of real servers under load, and a daemon.
 
+In the terminal, and where there is Chromium (and playwright) in a browser, too.
+
     python docs/pictures.py [SECONDS]
 
 It takes five minutes, so that the plots have something to show; with SECONDS less.
@@ -10,8 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import re
+import shutil
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -58,8 +62,8 @@ def main() -> None:
         children.start(command, children.directory / "zinfo.log", environ)
         with Client(query, timeout=30) as client:
             client.hello()
-        with Load(servers), Feed(query) as feed:
-            asyncio.run(_take(feed, named, seconds))
+        with Load(servers), Feed(query) as feed, _page(children, query, environ) as page:
+            asyncio.run(_take(feed, named, seconds, page))
 
 
 def _tables(named: dict[str, EmbeddedServer]) -> Iterator[str]:
@@ -70,7 +74,16 @@ def _tables(named: dict[str, EmbeddedServer]) -> Iterator[str]:
     yield f'[[shards]]\nid = "archive-1"\nurl = "redis://127.0.0.1:{free_port()}"'
 
 
-async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float) -> None:
+@contextlib.contextmanager
+def _page(children: Children, query: str, environ: dict[str, str]) -> Iterator[str]:
+    """Run `zinfo top --web`, from the start on, so that its plots have something to show, too."""
+    port = free_port()
+    command = [sys.executable, "-m", "zinfo", "top", f"--web=127.0.0.1:{port}"]
+    children.start([*command, f"--connect={query}"], children.directory / "web.log", environ)
+    yield f"http://127.0.0.1:{port}/"
+
+
+async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float, page: str) -> None:
     await asyncio.sleep(seconds * 0.7)
     named[RESTARTED].kill()
     await asyncio.sleep(seconds * 0.1)
@@ -84,6 +97,7 @@ async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float) ->
     await _picture(feed, (120, 36), "shard", ["slash", *OPENED, "enter", "enter", *["right"] * 4])
     await _picture(feed, (120, 36), "events", ["greater_than_sign", "e"])
     await _picture(feed, (80, 24), "narrow", ["slash", *"site=fra", "enter"])
+    await _take_in_browser(page)
     named[BUSY].kill()
     blocked.join()
 
@@ -109,6 +123,26 @@ async def _picture(feed: Feed, size: tuple[int, int], name: str, keys: Sequence[
         .replace("Fira Code", "monospace")
     )
     (IMAGES / f"top-{name}.svg").write_text(svg, encoding="utf-8")
+
+
+async def _take_in_browser(url: str) -> None:
+    """Take the pictures of the page, where there is a browser."""
+    chromium = shutil.which("chromium")
+    if chromium is None or importlib.util.find_spec("playwright") is None:
+        sys.stderr.write("no pictures of the page: that takes chromium, and playwright\n")
+        return
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - only there
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = await browser.new_page(viewport={"width": 1280, "height": 720})
+        for name, place in (("table", "#sort=ops"), ("shard", f"#shard={OPENED}")):
+            await page.goto(url + place)
+            await page.wait_for_timeout(7000)
+            await page.screenshot(path=IMAGES / f"web-{name}.png")
+        await browser.close()
 
 
 async def _press(pilot: Pilot[None], keys: Sequence[str]) -> None:
