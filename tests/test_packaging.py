@@ -65,7 +65,7 @@ def test_the_sdist_has_every_file_of_the_project(source: Path, packed: set[str])
 
 def test_the_sdist_has_what_builds_tests_and_explains_it(packed: set[str]) -> None:
     explains = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
-    builds = {"MANIFEST.in", "pyproject.toml", "setup.py", "tox.ini", ".ci/run"}
+    builds = {"MANIFEST.in", "pyproject.toml", "setup.py", "tox.ini", "toxfile.py", ".ci/run"}
     assert explains | builds <= packed
 
 

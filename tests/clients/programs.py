@@ -6,33 +6,38 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 from typing_extensions import Self
 
-ROOT = Path(__file__).parents[2]
-CLIENTS = ROOT / "clients"
+from tests.clients.runtimes import CLIENTS, THIS, Runtime, bare_environment
 
-ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if name != "ZINFO_CONNECT"},
-    "PYTHONPATH": str(ROOT),  # for mirror.py, which imports zinfo
-    "COLUMNS": "100",  # the help is as wide as the terminal
-}
+__all__ = ["CLIENTS", "Running", "run"]
 
 END_TIMEOUT = 30.0
 """Seconds for a program that ends by itself."""
 
 
+def environment(runtime: Runtime) -> dict[str, str]:
+    """The environment of a program; the help is as wide as the terminal."""
+    inherited = bare_environment()
+    if runtime is THIS:  # what measures coverage is in there
+        inherited = {name: os.environ[name] for name in os.environ if name[:6] != "ZINFO_"}
+    return {**inherited, "COLUMNS": "100", **runtime.environ}
+
+
 def run(
-    program: str, *arguments: str, environ: dict[str, str] | None = None
+    program: str,
+    *arguments: str,
+    environ: dict[str, str] | None = None,
+    runtime: Runtime = THIS,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
     return subprocess.run(
-        [sys.executable, str(CLIENTS / program), *arguments],
-        env={**ENVIRONMENT, **(environ or {})},
+        runtime.line(program, *arguments),
+        env={**environment(runtime), **(environ or {})},
         capture_output=True,
         text=True,
         timeout=END_TIMEOUT,
@@ -44,14 +49,15 @@ class Running:
     """A program that goes on until it is told to end.
 
     Args:
-        program: Name of the file.
+        program: Name of the file, or what it does.
         arguments: Its arguments.
+        runtime: What it is run by.
     """
 
-    def __init__(self, program: str, *arguments: str) -> None:
+    def __init__(self, program: str, *arguments: str, runtime: Runtime = THIS) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(CLIENTS / program), *arguments],
-            env=ENVIRONMENT,
+            runtime.line(program, *arguments),
+            env=environment(runtime),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -88,6 +94,10 @@ class Running:
             value = self.json()
             if wanted.items() <= value.items():
                 return value
+
+    def threads(self) -> int:
+        """How many threads it has; ZeroMQ adds some when it begins."""
+        return psutil.Process(self._process.pid).num_threads()
 
     def interrupt(self) -> None:
         """Ctrl-C."""

@@ -1,4 +1,4 @@
-"""A daemon's two sockets with nothing behind them: a test says what it publishes."""
+"""A daemon's two sockets with nothing behind them: a test says what it publishes and answers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,36 @@ from types import TracebackType
 import zmq
 from typing_extensions import Self
 
-from zinfo.protocol import FENCE_PREFIX, Header, encode_reply, pack, split_envelope, topic
+from tests.waiting import wait_until
+from zinfo.protocol import (
+    FENCE_PREFIX,
+    Header,
+    decode_request,
+    encode_reply,
+    pack,
+    split_envelope,
+    topic,
+)
 
 HEARTBEAT = 0.5  # seconds; subscribers wait three of them
 
 
 class ScriptedDaemon:
-    """Answers every request as if it were `hello`, and fences; the rest is `publish`."""
+    """Answers `hello` and `get_infos`, and fences; the rest is `publish`.
 
-    def __init__(self) -> None:
+    Args:
+        heartbeat: seconds between two heartbeats, as it says; it sends none by itself.
+
+    Attributes:
+        epoch: of what it publishes and answers.
+        infos: entries of the answer to `get_infos`.
+        events: of the totals in heartbeats and fences; likewise `revisions`.
+        requests: how many it was asked.
+        mute: whether it leaves requests unanswered.
+    """
+
+    def __init__(self, heartbeat: float = HEARTBEAT) -> None:
+        self._heartbeat = heartbeat
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._bus = self._context.socket(zmq.XPUB)
@@ -26,7 +47,13 @@ class ScriptedDaemon:
         self.query = f"tcp://127.0.0.1:{self._router.bind_to_random_port('tcp://127.0.0.1')}"
         self.bus = f"tcp://127.0.0.1:{self._bus.bind_to_random_port('tcp://127.0.0.1')}"
         self.epoch = 7
-        self._answering = threading.Thread(target=self._answer_hello)
+        self.infos: list[dict[str, object]] = []
+        self.events = 0
+        self.revisions = 0
+        self.requests = 0
+        self.mute = False
+        self._ended = threading.Event()
+        self._answering = threading.Thread(target=self._answer)
 
     def __enter__(self) -> Self:
         self._answering.start()
@@ -39,6 +66,7 @@ class ScriptedDaemon:
         traceback: TracebackType | None,
     ) -> None:
         self._bus.close()
+        self._ended.set()
         self._answering.join()
         self._context.term()
 
@@ -59,12 +87,43 @@ class ScriptedDaemon:
         header = Header(1, "scripted", self.epoch, seq, 1.0)
         self._bus.send_multipart([raw_topic, pack(list(header)), body])
 
-    def _answer_hello(self) -> None:
+    def beat(self, raw_topic: bytes = topic("hb", "scripted"), seq: int = 1) -> None:
+        """Publish the totals: a heartbeat, or the fence whose topic is given."""
+        totals = {"interval": self._heartbeat, "shards": 1}
+        body = {**totals, "events": self.events, "revisions": self.revisions}
+        self.send(raw_topic, seq, pack(body))
+
+    def join(self, entry: dict[str, object] | None = None) -> bytes:
+        """Let a subscriber in: its fence, and what it then asks of the cache; gives the fence."""
+        self.infos = [] if entry is None else [entry]
+        fence = self.wait_fence()
+        self.beat(fence, 0)
+        self.wait_requests(2)  # hello is the first
+        return fence
+
+    def wait_requests(self, count: int) -> None:
+        """Wait until so many requests have been answered."""
+        wait_until(lambda: self.requests >= count, what=f"{count} requests")
+
+    def _answer(self) -> None:
         try:
-            if self._router.poll(10_000):
-                envelope, _ = split_envelope(self._router.recv_multipart())
-                body = pack({"bus": [self.bus], "heartbeat": HEARTBEAT})
-                reply = encode_reply(None, "scripted", self.epoch)
-                self._router.send_multipart([*envelope, *reply, body])
+            while not self._ended.is_set():
+                if not self._router.poll(20):
+                    continue
+                envelope, frames = split_envelope(self._router.recv_multipart())
+                request = decode_request(frames)
+                body: object = self.infos
+                if request.op == "hello":
+                    body = {"bus": [self.bus], "heartbeat": self._heartbeat, "versions": [1]}
+                reply = encode_reply(request.id, "scripted", self.epoch)
+                if not self.mute:
+                    self._router.send_multipart([*envelope, *reply, pack(body)])
+                self.requests += 1
         finally:
             self._router.close()
+
+
+def entry(shard: str, revision: int, **fields: object) -> dict[str, object]:
+    """An entry of the answer to `get_infos`."""
+    meta = {"shard_identifier": shard, "info_age": 0.1, "state": "up", "time": 1.0}
+    return {**fields, "meta": {**meta, "revision": revision}}

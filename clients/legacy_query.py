@@ -1,0 +1,618 @@
+#!/usr/bin/env python
+"""Ask a zinfo daemon for the INFO of shards: `zinfo get` in one file, also for old Pythons.
+
+Runs on Python 2.7, on 3.6 and on every later one, with pyzmq and msgpack alone. Versions of these
+that have wheels for the old ones:
+
+    python2.7 -m pip install pyzmq==19.0.2 msgpack==0.6.2
+    python3.6 -m pip install pyzmq==25.1.2 msgpack==1.0.2
+
+docs/protocol.md says what every part of the wire means.
+"""
+# Python 2.7 has nothing of what these rules want: `raise ... from`, pathlib, round() to an integer,
+# `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types are in
+# comments, as it has no annotations either, and F401 does not look into comments.
+# ruff: noqa: B904, F401, PTH116, PTH123, RUF046
+# ruff: noqa: UP004, UP010, UP024, UP031, UP036
+
+from __future__ import print_function, unicode_literals
+
+import argparse
+import json
+import os
+import re
+import signal
+import stat
+import sys
+from collections import OrderedDict
+
+import msgpack
+import zmq
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any, NoReturn, Text
+
+    Keys = tuple[bytes, bytes, bytes]
+
+if sys.version_info[0] == 2:
+    text_type = unicode  # noqa: F821 - a name of Python 2
+    number_types = (int, long, float)  # noqa: F821 - likewise
+else:
+    text_type = str
+    number_types = (int, float)
+
+MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the version of the wire
+DEFAULT_TIMEOUT = 3.0  # seconds; a daemon answers within milliseconds, or is not there
+REFRESH_TIMEOUT = 10.0  # seconds; shards that do not answer keep the daemon waiting
+
+EXAMPLES = """examples:
+  legacy_query.py                                     all shards, all fields
+  legacy_query.py 127.0.0.1:6379 --section memory     one section of one shard
+  legacy_query.py --key used_memory --key maxmemory
+  legacy_query.py --key db --prefix                   all fields that begin with db
+  legacy_query.py --label role=cache --max-age 5      of some shards, if recent
+  legacy_query.py 127.0.0.1:6379 --refresh --json     polled now, for this
+
+exit codes: 0 done, 1 no answer or a refusal, 2 wrong usage
+"""
+
+
+class FailedError(Exception):
+    """The program cannot do what it was asked; the text is one line for people."""
+
+
+class OutputError(Exception):
+    """What is to be printed cannot be; the text is one line for people."""
+
+
+class UsageError(Exception):
+    """What the user said cannot be right; the text is one line."""
+
+
+class RefusedError(FailedError):
+    """The daemon said why it does not answer.
+
+    Attributes:
+        error: map of code, message and retryable.
+    """
+
+    def __init__(self, error):
+        # type: (dict[Text, Any]) -> None
+        FailedError.__init__(self, "%s: %s" % (error.get("code"), error.get("message")))
+        self.error = error
+
+
+# --- the wire: pure ---
+
+
+def unpack(data):
+    # type: (bytes) -> Any
+    """Return the value that msgpack bytes hold; maps keep their order."""
+    try:
+        return msgpack.unpackb(data, raw=False, object_pairs_hook=OrderedDict)
+    except (ValueError, TypeError, RuntimeError, msgpack.UnpackException) as error:
+        raise FailedError("what came is no msgpack: %s" % error)
+
+
+def encode_request(op, args, request_id=None, deadline=None):
+    # type: (Text, dict[Text, Any], Any, float | None) -> list[bytes]
+    """Return the frames of a request; a REQ socket adds what goes before them.
+
+    Args:
+        op: the operation.
+        args: its arguments by name.
+        request_id: anything; the reply repeats it.
+        deadline: seconds after which the answer is of no use; None where there is no such time.
+    """
+    value = OrderedDict([("id", request_id), ("op", op), ("args", args)])
+    if deadline is not None:
+        value["deadline"] = deadline
+    return [MAGIC, msgpack.packb(value, use_bin_type=True)]
+
+
+def decode_reply(frames):
+    # type: (Sequence[bytes]) -> tuple[dict[Text, Any], Any]
+    """Return header and body of a reply.
+
+    Raises:
+        RefusedError: the reply says why there is no answer.
+        FailedError: it is no reply of this version of the wire.
+    """
+    if len(frames) < 2 or frames[0] != MAGIC:
+        raise FailedError("what came is no reply of zinfo's wire, version 1")
+    header = unpack(frames[1])
+    if not isinstance(header, dict) or not isinstance(header.get("ok"), bool):
+        raise FailedError("what came has no header of a reply")
+    if not header["ok"]:
+        error = header.get("error")
+        raise RefusedError(error if isinstance(error, dict) else {})
+    return header, unpack(frames[2]) if len(frames) > 2 else None
+
+
+# --- asking ---
+
+
+def read_keys(server_file, client_file):
+    # type: (Text, Text) -> Keys
+    """Return the daemon's public key, and this client's own: public, secret.
+
+    Raises:
+        UsageError: a file cannot be read, holds no key, or is open to others.
+    """
+    if not zmq.has("curve"):
+        raise UsageError("this pyzmq cannot do CURVE, which keys need: install one that can")
+    server, secret = _read_key(server_file, "public"), _read_key(client_file, "secret")
+    status = os.stat(client_file)
+    mode = stat.S_IMODE(status.st_mode)
+    mounted = status.st_uid == 0 and os.geteuid() != 0  # a group may read it, as in Kubernetes
+    if mode & ~(0o740 if mounted else 0o700):
+        raise UsageError(
+            "%s: found mode %04o, expected 0600, as it holds a secret: chmod 600 it"
+            % (client_file, mode)
+        )
+    return server, zmq.curve_public(secret), secret
+
+
+def _read_key(path, which):
+    # type: (Text, Text) -> bytes
+    try:
+        with open(path, "rb") as file:
+            text = file.read(65536).decode("utf-8", "replace")
+    except (IOError, OSError) as error:
+        raise UsageError("%s: cannot be read: %s" % (path, error.strerror))
+    found = re.search(r'^\s*%s-key\s*=\s*"([^"\n]*)"' % which, text, re.MULTILINE)
+    if found is None:
+        raise UsageError("%s: found no %s key, expected what `zinfo keygen` makes" % (path, which))
+    key = found.group(1).encode("utf-8")
+    try:
+        zmq.curve_public(key)  # takes any 32 bytes in Z85
+    except (zmq.ZMQError, ValueError):
+        raise UsageError("%s: found a broken %s key, expected 40 characters of Z85" % (path, which))
+    return key
+
+
+def connect(context, kind, endpoint, keys):
+    # type: (zmq.Context[zmq.Socket[bytes]], int, Text, Keys | None) -> zmq.Socket[bytes]
+    """Return a socket that connects to the endpoint; a ZMQError says why it cannot."""
+    socket = context.socket(kind)
+    try:
+        socket.setsockopt(zmq.LINGER, 0)  # or an unanswered request would keep the program
+        socket.setsockopt(zmq.IPV6, 1)
+        if keys is not None:
+            server, public, secret = keys
+            socket.setsockopt(zmq.CURVE_SERVERKEY, server)
+            socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+            socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        socket.connect(endpoint)
+    except zmq.ZMQError:
+        socket.close()
+        raise
+    return socket
+
+
+def nobody_at(endpoint, keys):
+    # type: (Text, Keys | None) -> Text
+    """Return what to say, and to do, where nothing answers."""
+    if keys is None:
+        hint = "one that asks for keys needs --server-key and --client-key"
+    else:
+        hint = "one that does not know this key does not answer"
+    return "nothing answers at %s; does a daemon run there? (%s)" % (endpoint, hint)
+
+
+class Daemon(object):
+    """The daemon to ask, each question over a socket of its own.
+
+    Args:
+        endpoint: its query endpoint.
+        timeout: seconds to wait for each page of an answer.
+        keys: by which client and daemon know each other; None where it asks for none.
+    """
+
+    def __init__(self, endpoint, timeout, keys):
+        # type: (Text, float, Keys | None) -> None
+        self._endpoint = endpoint
+        self._timeout = timeout
+        self._keys = keys
+        self._context = zmq.Context()  # type: zmq.Context[zmq.Socket[bytes]]
+
+    def close(self):
+        # type: () -> None
+        """Let go of ZeroMQ's threads."""
+        self._context.term()
+
+    def pages(self, op, args):
+        # type: (Text, dict[Text, Any]) -> Iterator[list[dict[Text, Any]]]
+        """Yield the pages of an answer.
+
+        Raises:
+            FailedError: nothing answers, or the daemon refuses.
+            UsageError: the endpoint is none.
+        """
+        try:
+            socket = connect(self._context, zmq.REQ, self._endpoint, self._keys)
+        except zmq.ZMQError as error:
+            raise UsageError("--connect %s: %s" % (self._endpoint, error.strerror))
+        try:
+            while True:
+                socket.send_multipart(encode_request(op, args, 1, self._timeout))
+                if not socket.poll(int(self._timeout * 1000) or 1):
+                    raise FailedError(nobody_at(self._endpoint, self._keys))
+                header, body = decode_reply(socket.recv_multipart())
+                if not isinstance(body, list) or not all(isinstance(one, dict) for one in body):
+                    raise FailedError("the answer to %s is no array of maps" % op)
+                yield body
+                if "cursor" not in header:
+                    return
+                args = OrderedDict(args)  # keywords of dict() are no text in Python 2
+                args["cursor"] = header["cursor"]
+        finally:
+            socket.close()
+
+
+# --- printing ---
+
+UNSAFE = [0x61C, 0x200E, 0x200F, 0x2028, 0x2029]  # they turn the direction of text, or end lines
+for _first, _end in ((0, 0x20), (0x7F, 0xA0), (0x202A, 0x202F), (0x2066, 0x206A)):
+    UNSAFE.extend(range(_first, _end))
+ESCAPES = {code: "\\x%02x" % code if code < 256 else "\\u%04x" % code for code in UNSAFE}
+ESCAPES.update({0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"})
+
+COLOURS = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+STATE_COLOURS = {"up": "green", "down": "red", "loading": "yellow", "busy": "yellow", "new": "cyan"}
+
+
+def write_line(stream, number, text):
+    # type: (Any, int, Text) -> None
+    """Write one line to stdout (1) or stderr (2) at once, whatever its encoding can hold.
+
+    Raises:
+        OutputError: it cannot be written; a full disk, for one.
+    """
+    encoding = getattr(stream, "encoding", None) or "utf-8"  # Python 2 has none for a pipe
+    data = text.encode(encoding, "backslashreplace") + b"\n"
+    try:
+        while data:
+            data = data[os.write(number, data) :]
+    except OSError as error:
+        raise OutputError("the output cannot be written: %s" % error.strerror)
+
+
+def hold_places():
+    # type: () -> None
+    """Open what is closed of stdin, stdout and stderr, or ZeroMQ's own files get their numbers."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def say(line):
+    # type: (Text) -> None
+    """Print a line of output."""
+    write_line(sys.stdout, 1, line)
+
+
+def note(message):
+    # type: (Text) -> None
+    """Print a line beside the output proper."""
+    write_line(sys.stderr, 2, printable(message))
+
+
+def printable(text):
+    # type: (Text) -> Text
+    r"""Return text from elsewhere in one line, its control characters as `\x1b`."""
+    return text.translate(ESCAPES)
+
+
+def painted(text, colour):
+    # type: (Text, Text | None) -> Text
+    """Return the text in a colour, where somebody looks at it who wants colours."""
+    dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    if colour is None or dumb or not os.isatty(1):
+        return text
+    return "\x1b[%dm%s\x1b[0m" % (COLOURS[colour], text)
+
+
+def value_text(value):
+    # type: (Any) -> Text
+    """Return a value as INFO writes it: maps as `keys=1,expires=0`."""
+    if isinstance(value, dict):
+        return ",".join(
+            "%s=%s" % (printable(name), value_text(one))
+            for name, item in value.items()
+            for one in (item if isinstance(item, list) else [item])
+        )
+    if isinstance(value, list):
+        return " ".join(map(value_text, value))
+    if isinstance(value, text_type):
+        return printable(value)
+    return repr(value) if isinstance(value, float) else "%s" % (value,)
+
+
+def seconds_text(value):
+    # type: (Any) -> Text
+    """Return a number of seconds in words, short."""
+    if not isinstance(value, number_types):
+        return "-"
+    if value < 100:
+        return "%.1f s" % value
+    minutes, rest = divmod(int(round(value)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return "%d d %d h" % (days, hours)
+    return "%d h %d min" % (hours, minutes) if hours else "%d min %d s" % (minutes, rest)
+
+
+def heading(meta, shard):
+    # type: (dict[Text, Any], dict[Text, Any]) -> Text
+    """Return the line above a shard's fields: id, state, role, version, age.
+
+    Args:
+        meta: of the entry.
+        shard: what `shards` tells of it; empty where that is nothing.
+    """
+    parts = [painted(printable(meta["shard_identifier"]), "bold")]
+    if "state" in meta:
+        state, reason = printable(meta["state"]), printable(shard.get("reason") or "")
+        shown = "%s (%s)" % (state, reason) if reason else state
+        parts.append(painted(shown, STATE_COLOURS.get(state)))
+    if "error" in meta:
+        parts.append(painted(printable(meta["error"]), "red"))
+    else:
+        parts.extend(printable(shard.get(name) or "-") for name in ("role", "version"))
+        parts.append(seconds_text(meta.get("info_age")) + " old")
+    return "# " + "  ".join(parts)
+
+
+# --- options ---
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes shards before, between and behind options, and can tell errors in any language."""
+
+    def words(self, arguments):
+        # type: (Iterable[Any]) -> list[Text]
+        """Return arguments as text: Python 2 has bytes, Python 3 what its locale makes of them."""
+        try:
+            return [
+                (word if isinstance(word, bytes) else os.fsencode(word)).decode("utf-8")
+                for word in arguments
+            ]
+        except UnicodeDecodeError:
+            self.error("found an argument that is no UTF-8, expected text")
+
+    def read(self, words):
+        # type: (list[Text]) -> argparse.Namespace
+        """Return the options; `shards` has all words that are neither options nor their values."""
+        options, rest = self.parse_known_args(words)
+        unknown = [word for word in rest if word.startswith("-")]
+        if unknown:
+            self.error("no such option: %s" % " ".join(unknown))
+        options.shards.extend(rest)
+        return options
+
+    def error(self, message):
+        # type: (Text) -> NoReturn
+        """Say how the program is used, and what is wrong; end it."""
+        write_line(sys.stderr, 2, self.format_usage().rstrip())
+        note("%s: error: %s" % (self.prog, message))
+        sys.exit(2)
+
+    def add_daemon(self):
+        # type: () -> None
+        """Add the options of all programs that ask a daemon."""
+
+        def default(variable):
+            # type: (str) -> Text | None
+            value = os.environ.get(variable)
+            return self.words([value])[0] if value else None
+
+        self.add_argument(
+            "--connect",
+            metavar="ENDPOINT",
+            default=default("ZINFO_CONNECT") or "tcp://127.0.0.1:9736",
+            help="query endpoint of the daemon [ZINFO_CONNECT, else tcp://127.0.0.1:9736]",
+        )
+        self.add_argument(
+            "--timeout",
+            type=waiting_time,
+            metavar="SECONDS",
+            help="how long to wait for an answer [%g]" % DEFAULT_TIMEOUT,
+        )
+        self.add_argument(
+            "--server-key",
+            metavar="FILE",
+            default=default("ZINFO_SERVER_KEY"),
+            help="public key of a daemon that asks for keys: its server.key [ZINFO_SERVER_KEY]",
+        )
+        self.add_argument(
+            "--client-key",
+            metavar="FILE",
+            default=default("ZINFO_CLIENT_KEY"),
+            help="your own secret key: NAME.key_secret [ZINFO_CLIENT_KEY]",
+        )
+        self.add_argument("--json", action="store_true", help="print JSON, one object a line")
+
+
+def waiting_time(text):
+    # type: (Text) -> float
+    """Return what --timeout says, in seconds."""
+    value = seconds(text)
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError("%s is not above 0 and at most 86400 (a day)" % text)
+    return value
+
+
+def seconds(text):
+    # type: (Text) -> float
+    """Return a number of seconds that an option says."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("%s is no number of seconds" % text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("%s is no number of seconds from 0 on" % text)
+    return value
+
+
+def label(text):
+    # type: (Text) -> tuple[Text, Text]
+    """Return name and value of a --label."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError("found '%s', expected NAME=VALUE" % text)
+    return name, value
+
+
+def make_parser():
+    # type: () -> Parser
+    """Return what reads the command line."""
+    parser = Parser(
+        prog="legacy_query.py",
+        usage="%(prog)s [OPTION]... [SHARD]...    (--help tells them)",
+        description="Print the newest INFO of shards, as a zinfo daemon has it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("shards", nargs="*", metavar="SHARD", help="only these shards [all that were polled]")
+    add("--key", action="append", default=[], metavar="NAME", help="only this field; repeatable")
+    add("--prefix", action="store_true", help="each --key is the beginning of field names")
+    add(
+        "--section",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this section, as the server calls it (memory, ...); repeatable",
+    )
+    add(
+        "--label",
+        action="append",
+        default=[],
+        type=label,
+        metavar="NAME=VALUE",
+        help="only shards with this label; repeatable: all of them",
+    )
+    add(
+        "--max-age",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="leave out INFO that is older; 0 takes any [0]",
+    )
+    add(
+        "--refresh",
+        action="store_true",
+        help="have shards polled now whose INFO is older than --max-age; waits up to %g s where "
+        "--timeout does not say" % REFRESH_TIMEOUT,
+    )
+    add(
+        "--partial",
+        action="store_true",
+        help="go on where a SHARD is unknown or was never polled; its entry has the error",
+    )
+    parser.add_daemon()
+    return parser
+
+
+# --- the program ---
+
+
+def get(options, daemon):
+    # type: (argparse.Namespace, Daemon) -> None
+    """Ask for INFO and print it."""
+    args = OrderedDict(
+        [
+            ("shard_ids", options.shards),
+            ("keys", options.key),
+            ("prefix_matching", options.prefix),
+            ("sections", options.section),
+            ("labels", OrderedDict(options.label)),
+            ("max_age", options.max_age),
+            ("refresh", options.refresh),
+            ("allow_partial", options.partial),
+        ]
+    )
+    entries = infos = fields = 0
+    shards = None
+    for page in daemon.pages("get_infos", args):
+        for entry in page:
+            meta = entry["meta"]
+            entries += 1
+            infos += "error" not in meta
+            fields += len(entry) - 1
+            if options.json:
+                say(json.dumps(entry))
+                continue
+            if shards is None:
+                shards = {one["id"]: one for part in daemon.pages("shards", {}) for one in part}
+            else:
+                say("")
+            say("\n".join(entry_lines(entry, shards.get(meta["shard_identifier"], {}))))
+    if not entries:
+        note("no shard has INFO that matches")
+    elif infos and not fields:
+        note("no field matches --key and --section")
+
+
+def entry_lines(entry, shard):
+    # type: (dict[Text, Any], dict[Text, Any]) -> list[Text]
+    """Return the lines of one shard: a heading, and its fields as INFO has them."""
+    lines = [heading(entry["meta"], shard)]
+    for name, value in entry.items():
+        if name != "meta":
+            items = value if isinstance(value, list) else [value]
+            lines.extend("%s:%s" % (printable(name), value_text(item)) for item in items)
+    return lines
+
+
+def run(options):
+    # type: (argparse.Namespace) -> None
+    """Do what the command line asks for.
+
+    Raises:
+        FailedError, UsageError: it cannot be done.
+    """
+    if options.prefix and not options.key:
+        raise UsageError("--prefix says how to take --key, and there is none")
+    keys = None
+    if options.server_key or options.client_key:
+        if not (options.server_key and options.client_key):
+            raise UsageError("--server-key and --client-key come together: give both, or none")
+        keys = read_keys(options.server_key, options.client_key)
+    timeout = options.timeout or (REFRESH_TIMEOUT if options.refresh else DEFAULT_TIMEOUT)
+    daemon = Daemon(options.connect, timeout, keys)
+    try:
+        get(options, daemon)
+    finally:
+        daemon.close()
+
+
+def main():
+    # type: () -> int
+    """Run the program; return its exit code."""
+    hold_places()
+    parser = make_parser()
+    try:
+        run(parser.read(parser.words(sys.argv[1:])))
+    except UsageError as error:
+        parser.error(error.args[0])
+    except (FailedError, OutputError) as error:
+        note("%s: %s" % (parser.prog, error.args[0]))
+        return 1
+    except zmq.ZMQError as error:
+        note("%s: ZeroMQ: %s" % (parser.prog, error.strerror))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `legacy_query.py | head` ends quietly
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""What the programs of clients/ run on: old Pythons and the newest, each with its packages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ROOT / "clients"
+
+INSTALL_TIMEOUT = 100.0
+"""Seconds that an installer may take; a test has 120."""
+
+LOOK_TIMEOUT = 20.0
+"""Seconds for an interpreter to say what it is."""
+
+PINNED = {
+    "2.7": ("pyzmq==19.0.2", "msgpack==0.6.2"),
+    "3.6": ("pyzmq==25.1.2", "msgpack==1.0.2"),
+}
+"""The newest packages that have wheels for Pythons that the newest of all have left."""
+
+NEWEST = ("3.14", "3.13", "3.12", "3.11", "3.10")
+
+LEGACY = {"query": "legacy_query.py", "stream": "legacy_stream.py"}
+
+
+class Missing(Exception):
+    """The machine has no such runtime; the text says what it lacks."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How programs of clients/ are started.
+
+    Attributes:
+        command: goes before the program's path.
+        programs: the file in clients/ by what it does: "query" or "stream".
+        environ: variables on top of the usual ones.
+    """
+
+    command: tuple[str, ...]
+    programs: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self, program: str, *arguments: str) -> list[str]:
+        """The command line of a program, by what it does or by its file's name."""
+        return [*self.command, str(CLIENTS / self.programs.get(program, program)), *arguments]
+
+
+THIS = Runtime((sys.executable,), environ={"PYTHONPATH": str(ROOT)})  # for mirror.py
+"""The Python that runs the tests."""
+
+
+def bare_environment() -> dict[str, str]:
+    """This process's environment, without what would lead another Python or zinfo astray."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "ZINFO_", "VIRTUAL_ENV", "PIP_TARGET", "COVERAGE_"))
+    }
+
+
+def python_with_packages(version: str, directory: Path) -> Runtime:
+    """Find a Python, and pyzmq and msgpack for it.
+
+    Args:
+        version: major and minor, as 2.7.
+        directory: where packages go that the interpreter lacks; it is made for them.
+
+    Raises:
+        Missing: there is no such Python, or no such packages for it.
+    """
+    python = find_python(version)
+    if python is None:
+        raise Missing(f"no python{version} on the PATH or in pyenv")
+    environ = {"PYTHONDONTWRITEBYTECODE": "1"}
+    if run_quietly([python, "-c", "import zmq, msgpack"]).returncode:
+        if not directory.exists():
+            pip_install(python, PINNED.get(version, ("pyzmq", "msgpack")), directory)
+        environ["PYTHONPATH"] = str(directory)
+    return Runtime((python,), LEGACY, environ)
+
+
+def pip_install(python: str, packages: Sequence[str], directory: Path) -> None:
+    """Install packages for an interpreter into a directory, which is there if all went well."""
+    begun = directory.with_name("begun")
+    options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
+    command = [python, "-m", "pip", "install", *options, "--target", str(begun), *packages]
+    done = run_quietly(command, INSTALL_TIMEOUT)
+    if done.returncode:
+        shutil.rmtree(begun, ignore_errors=True)
+        *_, said = ["nothing", *done.stderr.strip().splitlines()]
+        raise Missing(f"{python} does not get {' and '.join(packages)} by pip: {said}")
+    begun.rename(directory)
+
+
+def newest_python(directory: Path) -> Runtime:
+    """Find the newest Python of the machine, and pyzmq and msgpack for it."""
+    version = next(version for version in NEWEST if find_python(version))
+    return python_with_packages(version, directory)
+
+
+def find_python(version: str) -> str | None:
+    """The path of a Python of this version that runs; pyenv leaves some on the PATH that do not."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [
+        shutil.which(f"python{version}", path=directory)
+        for directory in os.environ.get("PATH", "").split(os.pathsep)
+    ]
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        candidates.insert(0, sys.executable)
+    candidates += sorted(map(str, pyenv.glob(f"versions/{version}*/bin/python{version}")))
+    look = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return next(
+        (
+            path
+            for path in filter(None, candidates)
+            if run_quietly([path, "-c", look]).stdout.strip() == version
+        ),
+        None,
+    )
+
+
+def run_quietly(
+    command: list[str], timeout: float = LOOK_TIMEOUT
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, whatever that is."""
+    try:
+        return subprocess.run(
+            command,
+            env=bare_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
+
+
+RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
+    "python2.7": lambda directory: python_with_packages("2.7", directory),
+    "python3.6": lambda directory: python_with_packages("3.6", directory),
+    "newest": newest_python,
+}
+"""By name: what finds or makes a runtime; it is given a directory for packages."""

@@ -1,0 +1,98 @@
+"""The programs and a daemon that asks for keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.programs import Running, run
+from tests.clients.runtimes import Runtime
+from tests.daemons import RunningDaemon
+from tests.security.keyed import Keyring
+from tests.servers import RealServer
+
+PROGRAMS = ("query", "stream")
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    keyring = Keyring(tmp_path_factory.mktemp("keys") / "keys")
+    keyring.let_in("old")
+    keyring.make("stranger")
+    return keyring
+
+
+@pytest.fixture(scope="module")
+def daemon(keyring: Keyring) -> Iterator[RunningDaemon]:
+    with (
+        RealServer() as server,
+        keyring.daemon([("mine", server.url), ("theirs", server.url)], RIGHTS) as running,
+    ):
+        running.wait_polled(2)
+        yield running
+
+
+RIGHTS = '[clients.admin]\n[clients.old]\nshards = ["mine"]\n'
+
+
+def keys(keyring: Keyring, name: str = "old") -> list[str]:
+    directory = keyring.directory
+    return [f"--server-key={directory}/server.key", f"--client-key={directory}/{name}.key_secret"]
+
+
+def test_a_key_lets_it_in_and_says_what_it_may_see(
+    runtime: Runtime, keyring: Keyring, daemon: RunningDaemon
+) -> None:
+    connect = f"--connect={daemon.query}"
+    done = run("query", connect, *keys(keyring), "--json", "--key=role", runtime=runtime)
+    assert (done.returncode, done.stderr) == (0, "")
+    (info,) = map(json.loads, done.stdout.splitlines())
+    assert (info["meta"]["shard_identifier"], info["role"]) == ("mine", "master")
+    ask = (connect, *keys(keyring), "--json", "--key=total_commands_processed")
+    with Running("stream", *ask, runtime=runtime) as stream:
+        for _ in range(4):  # the totals count what it is not told, and that is no gap
+            line = stream.json()
+            assert (line["update"], line["shard"]) == ("change", "mine")
+            assert line["new"] > line["old"]
+
+
+def test_the_environment_can_say_which_keys(
+    runtime: Runtime, keyring: Keyring, daemon: RunningDaemon
+) -> None:
+    options = [option.partition("=")[2] for option in keys(keyring)]
+    environ = dict(zip(("ZINFO_SERVER_KEY", "ZINFO_CLIENT_KEY"), options, strict=True))
+    environ["ZINFO_CONNECT"] = daemon.query
+    done = run("query", "--json", "--key=role", environ=environ, runtime=runtime)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_key_that_nobody_knows_is_told_in_one_line(
+    runtime: Runtime, keyring: Keyring, daemon: RunningDaemon, program: str
+) -> None:
+    ask = (f"--connect={daemon.query}", "--timeout=0.7", *keys(keyring, "stranger"))
+    done = run(program, *ask, runtime=runtime)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("(one that does not know this key does not answer)\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_wrong_with_a_key_is_told(runtime: Runtime, keyring: Keyring) -> None:
+    server, _ = keys(keyring)
+    directory = keyring.directory
+    for broken in ("x" * 39, "x" * 39 + "~"):
+        (directory / "broken.key_secret").write_text(f'    secret-key = "{broken}"\n')
+        (directory / "broken.key_secret").chmod(0o600)
+        done = run("query", server, keys(keyring, "broken")[1], runtime=runtime)
+        assert done.returncode == 2
+        assert "found a broken secret key, expected 40 characters of Z85\n" in done.stderr
+    done = run("query", server, f"--client-key={directory}/server.key", runtime=runtime)
+    assert done.returncode == 2
+    assert "server.key: found no secret key, expected what `zinfo keygen` makes\n" in done.stderr
+    (directory / "open.key_secret").write_bytes((directory / "old.key_secret").read_bytes())
+    (directory / "open.key_secret").chmod(0o644)
+    done = run("stream", server, keys(keyring, "open")[1], runtime=runtime)
+    assert done.returncode == 2
+    assert "found mode 0644, expected 0600, as it holds a secret: chmod 600 it\n" in done.stderr
