@@ -147,6 +147,22 @@ def test_closing_tells_the_calls_that_wait(peer: WirePeer, asynchronous: Asyncio
     asynchronous.loop.call(story)
 
 
+def test_closing_and_cancelling_at_once_leaves_no_error_that_nobody_takes(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        client = Client(peer.query, context=asynchronous.own)
+        peer.deaf = True
+        asking = asyncio.create_task(client.ping())
+        await until(lambda: peer.requests)
+        await client.close()
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+
+    asynchronous.loop.call(story)
+
+
 def test_a_client_outlives_its_event_loop(peer: WirePeer) -> None:
     client = Client(peer.query)
     assert asyncio.run(client.ping())
@@ -239,7 +255,8 @@ def test_closing_tells_the_task_that_waits_for_an_update(
 
     async def story() -> None:
         for waits in (Subscriber.recv, iterated):
-            subscriber = Subscriber(peer.query, kinds=["event"], context=asynchronous.own)
+            # Who knows the bus alone has no socket at all while it pauses before it joins again.
+            subscriber = Subscriber(bus=peer.bus, kinds=["event"], context=asynchronous.own)
             await subscriber.open()
             peer.mute = muted
             if muted:
