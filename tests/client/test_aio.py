@@ -306,7 +306,7 @@ def test_closing_a_mirror_tells_who_waits_for_it(asynchronous: AsyncioFlavour) -
         mirror = Mirror(f"tcp://127.0.0.1:{free_port()}", context=asynchronous.own)
         waiting = asyncio.create_task(mirror.wait_ready(60))
         await asyncio.sleep(0.05)
-        await mirror.close()
+        await asyncio.wait_for(mirror.close(), 0.5)
         with pytest.raises(NoAnswerError, match="closed"):
             await asyncio.wait_for(waiting, 0.5)
         with pytest.raises(ValueError, match="closed"):

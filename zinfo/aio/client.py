@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Collection, Mapping
-from types import TracebackType
 from typing import Any, TypeVar
 
 import zmq.asyncio
 
+from zinfo.aio.closing import Closing
 from zinfo.aio.lines import Lines, Waiting
 from zinfo.aio.waiting import context_for
 from zinfo.client import calls
@@ -22,7 +22,7 @@ from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
 _Result = TypeVar("_Result")
 
 
-class Client:
+class Client(Closing):
     """Asks a daemon, as `zinfo.client.Client` does.
 
     Many tasks may use one Client at once: their requests are under way together, on one connection,
@@ -64,16 +64,8 @@ class Client:
         self._ids = itertools.count(1)
         self._closed = False
 
-    async def __aenter__(self) -> Client:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
+    async def open(self) -> None:
+        """Do nothing: a Client connects with its first question."""
 
     async def close(self) -> None:
         """Close the sockets. Calls that wait for an answer raise ValueError."""

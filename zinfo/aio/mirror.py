@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Collection
-from types import TracebackType
 
 import zmq
 import zmq.asyncio
 
+from zinfo.aio.closing import Closing
 from zinfo.aio.waiting import Waiter, context_for
 from zinfo.client.holding import FAILURE_PAUSE, Holding, Listener
 from zinfo.client.sockets import clock
@@ -17,7 +17,7 @@ from zinfo.curve import ClientKeys
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
 
 
-class Mirror(Holding):
+class Mirror(Holding, Closing):
     """A live copy of all or some shards of a daemon: field to value, by shard id.
 
     It holds, notices, mends and tells what `zinfo.client.Mirror` does, and what *fresh* and *stale*
@@ -61,18 +61,6 @@ class Mirror(Holding):
         self._waiter = Waiter()
         self._task: asyncio.Task[None] | None = None
         self._news: set[asyncio.Future[None]] = set()
-
-    async def __aenter__(self) -> Mirror:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def on_change(self, listener: Listener) -> Listener:
         """Call `listener(shard_id, change)` for each change, as `zinfo.client.Mirror` does.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from types import TracebackType
 
 import zmq.asyncio
 
+from zinfo.aio.closing import Closing
 from zinfo.aio.waiting import Waiter, context_for
 from zinfo.client.sockets import clock
 from zinfo.client.stream import Stream
@@ -15,7 +15,7 @@ from zinfo.curve import ClientKeys
 from zinfo.protocol import KIND_DELTA, KIND_EVENT
 
 
-class Subscriber(Stream):
+class Subscriber(Stream, Closing):
     """Iterates over what the daemon publishes, as `zinfo.client.Subscriber` does.
 
     The subscriptions stand when `async with` (or `open`) is through: what happens later is told.
@@ -60,18 +60,6 @@ class Subscriber(Stream):
         )
         self._waiter = Waiter()
         self._busy = False
-
-    async def __aenter__(self) -> Subscriber:
-        await self.open()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __aiter__(self) -> Subscriber:
         return self

@@ -5,7 +5,8 @@ patched by gevent a `zmq.green.Context`.
 
 Inside, what is decided is apart from what is done: `link`, `mirror_state` and `stream_state` (with
 `copies`, `resync`, `tally`, `kept`) are told what arrives and what time it is, and say what to do;
-`mirror`, `subscriber` and `query` own the sockets and do it.
+`calls` says what to ask and what replies mean. `holding`, `stream` and `sockets` do what needs no
+waiting; `mirror`, `subscriber` and `query` wait, as `zinfo.aio` does in its own way.
 """
 
 from __future__ import annotations
