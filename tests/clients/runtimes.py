@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ROOT / "clients"
+DRIVERS = Path(__file__).parent / "drivers"
 
 INSTALL_TIMEOUT = 100.0
 """Seconds that an installer may take; a test has 120."""
@@ -40,17 +41,27 @@ class Runtime:
 
     Attributes:
         command: goes before the program's path.
-        programs: the file in clients/ by what it does: "query" or "stream".
+        programs: the file by what it does: "query" or "stream".
         environ: variables on top of the usual ones.
+        home: where the files are.
+        driver: the file in tests/clients/drivers/ that calls the programs' own functions.
+        knows_floats: whether 1 and 1.0 differ.
     """
 
     command: tuple[str, ...]
     programs: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+    home: Path = CLIENTS
+    driver: str = "legacy.py"
+    knows_floats: bool = True
 
     def line(self, program: str, *arguments: str) -> list[str]:
         """The command line of a program, by what it does or by its file's name."""
-        return [*self.command, str(CLIENTS / self.programs.get(program, program)), *arguments]
+        return [*self.command, str(self.home / self.programs.get(program, program)), *arguments]
+
+    def driver_line(self) -> list[str]:
+        """The command line of the driver."""
+        return [*self.command, str(DRIVERS / self.driver), str(self.home)]
 
 
 THIS = Runtime((sys.executable,), environ={"PYTHONPATH": str(ROOT)})  # for mirror.py
