@@ -15,7 +15,7 @@ from zinfo.protocol import (
     topic,
 )
 from zinfo.recording import RecordingWriter
-from zinfo.recording.frames import MESSAGE, PAGE, SECTION, Frame
+from zinfo.recording.frames import MESSAGE, PAGE, SPAN, Frame
 
 NODE, EPOCH = "zinfo-a", 81985529216486
 WALL = 1_795_424_700.0
@@ -101,7 +101,7 @@ def entry(
 def head(
     *, events: int = 4, revisions: int = 20, pages: int = 1, wall: float = WALL, **more: object
 ) -> dict[str, object]:
-    """The head of a section."""
+    """The head of a span."""
     return {
         "node": NODE,
         "epoch": EPOCH,
@@ -116,11 +116,11 @@ def head(
     }
 
 
-def section(
+def span(
     *entries: dict[str, object], wall: float = WALL, **more: Any
 ) -> Iterator[tuple[Frame, float]]:
-    """The frames of a section's beginning, with their wall clocks."""
-    yield Frame(SECTION, 0.0, (pack(head(wall=wall, **more)),)), wall
+    """The frames of a span's beginning, with their wall clocks."""
+    yield Frame(SPAN, 0.0, (pack(head(wall=wall, **more)),)), wall
     yield Frame(PAGE, 0.0, (pack(list(entries)),)), wall
 
 
@@ -143,8 +143,8 @@ def write(path: Path, frames: Iterable[tuple[Frame, float]]) -> Path:
 def small(path: Path) -> Path:
     """Write a recording of two shards in which a minute passes: some dozen blocks."""
     said = []
-    for index in range(60):
+    for index in range(30):
         said.append(delta("db-1:6379", 11 + index))
         said.append(heartbeat(index + 1, 2, 4, 21 + index))
-    begin = section(entry("db-1:6379"), entry("db-2:6379", 0, state="down"))
-    return write(path, [*begin, *messages(*said)])
+    begin = span(entry("db-1:6379"), entry("db-2:6379", 0, state="down"))
+    return write(path, [*begin, *messages(*said, every=1.0)])

@@ -15,7 +15,7 @@ from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Event, Mirror
 from zinfo.client.updates import Info
-from zinfo.recording import Described, Recording, Section
+from zinfo.recording import Described, Recording, Span
 from zinfo.top.feed import Feed
 
 SPEED = 10
@@ -133,7 +133,7 @@ def read(incident: Incident) -> None:
         for moment in recording:
             update = moment.update
             incident.length = moment.at
-            if isinstance(update, Section):
+            if isinstance(update, Span):
                 incident.infos = {one.shard: one.info or {} for one in update.entries}
                 incident.states = {one.shard: one.state for one in update.entries}
             elif isinstance(update, Delta):
@@ -266,9 +266,9 @@ def test_two_replays_are_never_taken_for_one(incident: Incident) -> None:
                 infos = {info["meta"]["shard_identifier"]: info for info in client.get_infos()}
                 assert infos.keys() == incident.infos.keys()
     with Recording(incident.path) as recording:
-        section = next(iter(recording)).update
-    assert isinstance(section, Section)
-    assert len(epochs | {section.epoch}) == 3
+        span = next(iter(recording)).update
+    assert isinstance(span, Span)
+    assert len(epochs | {span.epoch}) == 3
 
 
 def test_a_replay_that_begins_again_is_a_restart_to_those_who_follow(

@@ -13,7 +13,7 @@ from zinfo.client.reading import entry_from, open_message, read_delta, read_even
 from zinfo.client.updates import Delta, Event
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.events import LifecycleEvent
-from zinfo.recording import Described, Section
+from zinfo.recording import Described, Span
 from zinfo.recording.pace import LONGEST_PAUSE, Pace
 from zinfo.recording.stage import ReplayedServicer, Stage
 from zinfo.servicer import InfoQuery
@@ -21,9 +21,9 @@ from zinfo.shard import RedisShard, ShardState
 from zinfo.snapshot import Snapshot
 
 
-def a_section(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Section:
+def a_span(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Span:
     read = tuple(entry_from(one) for one in entries)
-    return Section(NODE, 7, WALL, WALL, 1.0, whole, events, 20, read)
+    return Span(NODE, 7, WALL, WALL, 1.0, whole, events, 20, read)
 
 
 def a_delta(shard: str, revision: int, base: int | None = None, **fields: Any) -> Delta:
@@ -37,7 +37,7 @@ def an_event(shard: str, type_: str, number: int, seq: int, **more: Any) -> Even
 @pytest.fixture
 def stage() -> Stage:
     stage = Stage()
-    stage.take(a_section(entry("a:1"), entry("b:1", 0, 1, state="new")))
+    stage.take(a_span(entry("a:1"), entry("b:1", 0, 1, state="new")))
     return stage
 
 
@@ -45,7 +45,7 @@ def shard_of(stage: Stage, shard: str) -> RedisShard:
     return stage.publisher.get_shard(shard)
 
 
-def test_a_section_shows_all_shards_as_they_were(stage: Stage) -> None:
+def test_a_span_shows_all_shards_as_they_were(stage: Stage) -> None:
     a, b = shard_of(stage, "a:1"), shard_of(stage, "b:1")
     assert (a.state, a.revision, a.role, a.version) == (ShardState.UP, 10, "master", "7.2.4")
     assert (b.state, b.revision, b.snapshot) == (ShardState.NEW, 0, None)
@@ -116,7 +116,7 @@ def test_a_shard_that_was_added_gets_its_labels_and_keeps_all_else(stage: Stage)
 
 def test_after_a_break_the_totals_tell_that_something_is_missing(stage: Stage) -> None:
     stage.take(an_event("a:1", "down", 5, 3, new="down"))
-    stage.take(a_section(entry("a:1", 15, 6), entry("d:1"), events=9))
+    stage.take(a_span(entry("a:1", 15, 6), entry("d:1"), events=9))
     assert stage.publisher.get_live_shard_ids() == {"a:1", "d:1"}
     assert (shard_of(stage, "a:1").revision, shard_of(stage, "a:1").state) == (15, ShardState.UP)
     assert stage.events.newest == 9
@@ -126,7 +126,7 @@ def test_after_a_break_the_totals_tell_that_something_is_missing(stage: Stage) -
 
 def test_a_break_in_a_part_of_the_daemon_is_seen_in_the_replays_own_totals() -> None:
     stage = Stage()
-    part = a_section(entry("a:1"), whole=False)
+    part = a_span(entry("a:1"), whole=False)
     stage.take(part)
     events, revisions = stage.events.newest, stage.revisions
     stage.take(an_event("a:1", "down", 50, 3, new="down"))

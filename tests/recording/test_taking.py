@@ -20,7 +20,7 @@ from tests.recording.building import (
 from zinfo.client.link import Ask, JoinBus, Timing
 from zinfo.errors import NotAllowedError
 from zinfo.protocol import Request, encode_error, encode_reply, pack, unpack
-from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SECTION, SHARDS, Frame
+from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 from zinfo.recording.taking import Taking
 
 QUERY, BUS = "tcp://127.0.0.1:25999", "tcp://127.0.0.1:26000"
@@ -76,10 +76,10 @@ class Told:
         self.bus(fence(self.fence, 1, events, revisions, epoch=epoch))
 
     def begin(self, *entries: dict[str, object], **totals: int) -> None:
-        """Up to the section."""
+        """Up to the span."""
         self.join(**totals)
         self.reply([*entries], epoch=totals.get("epoch", EPOCH))
-        assert self.taking.in_section
+        assert self.taking.in_span
 
     def kinds(self) -> list[int]:
         return [frame.kind for frame in self.written]
@@ -89,7 +89,7 @@ class Told:
         return [one["break"] for one in found if isinstance(one, dict)]
 
     def heads(self) -> list[dict[str, object]]:
-        found = [unpack(frame.parts[0]) for frame in self.written if frame.kind == SECTION]
+        found = [unpack(frame.parts[0]) for frame in self.written if frame.kind == SPAN]
         return [one for one in found if isinstance(one, dict)]
 
     def messages(self) -> list[Sequence[bytes]]:
@@ -102,7 +102,7 @@ def test_a_recording_begins_with_all_shards_and_then_has_what_came() -> None:
     said = [delta("a:1", 11), event("a:1", "down", 5, 3, new="down"), heartbeat(1, 1, 5, 21)]
     for frames in said:
         told.bus(frames)
-    assert told.kinds() == [SECTION, PAGE, MESSAGE, MESSAGE, MESSAGE]
+    assert told.kinds() == [SPAN, PAGE, MESSAGE, MESSAGE, MESSAGE]
     assert told.messages() == said
     (head,) = told.heads()
     assert (head["events"], head["revisions"], head["whole"], head["pages"]) == (4, 20, True, 1)
@@ -124,7 +124,7 @@ def test_what_comes_while_the_snapshot_is_asked_for_is_recorded_behind_it_once()
         told.bus(frames)
     assert not told.written
     told.reply([entry("a:1", 11, 3, state="down")])
-    assert told.kinds() == [SECTION, PAGE, *[MESSAGE] * 4]
+    assert told.kinds() == [SPAN, PAGE, *[MESSAGE] * 4]
     assert told.messages() == newer
     (head,) = told.heads()
     assert (head["events"], head["revisions"]) == (4, 22)
@@ -140,7 +140,7 @@ def test_all_pages_of_a_snapshot_are_recorded_and_one_that_does_not_come_is_aske
     told.tick(2.5)
     assert told.requests[0].args == {"cursor": "a:1"}
     told.reply([entry("b:1")])
-    assert told.kinds() == [SECTION, PAGE, PAGE, MESSAGE]
+    assert told.kinds() == [SPAN, PAGE, PAGE, MESSAGE]
     assert told.heads()[0]["pages"] == 2
 
 
@@ -149,7 +149,7 @@ def test_all_pages_of_a_snapshot_are_recorded_and_one_that_does_not_come_is_aske
     [delta("a:1", 12), event("a:1", "down", 6, 4, new="down"), heartbeat(1, 1, 4, 21)],
     ids=["delta", "event", "heartbeat"],
 )
-def test_a_sign_of_a_loss_ends_the_section_and_all_shards_follow_again(sign: list[bytes]) -> None:
+def test_a_sign_of_a_loss_ends_the_span_and_all_shards_follow_again(sign: list[bytes]) -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(delta("a:1", 10, 9))
@@ -162,7 +162,7 @@ def test_a_sign_of_a_loss_ends_the_section_and_all_shards_follow_again(sign: lis
     told.bus(delta("a:1", 13))  # nobody knows what it is a change of
     told.begin(entry("a:1", 13), revisions=23)
     told.bus(delta("a:1", 14))
-    assert told.kinds() == [BREAK, SECTION, PAGE, MESSAGE]
+    assert told.kinds() == [BREAK, SPAN, PAGE, MESSAGE]
     assert told.heads()[0]["revisions"] == 23
     assert told.taking.counts["gaps"] == 1
 
@@ -174,7 +174,7 @@ def test_silence_is_recorded_and_all_shards_follow_when_the_daemon_is_heard_agai
     told.tick(5.0)
     assert told.breaks() == ["stale"]
     told.begin(entry("a:1"))
-    assert told.kinds() == [SECTION, PAGE, MESSAGE, BREAK, SECTION, PAGE]
+    assert told.kinds() == [SPAN, PAGE, MESSAGE, BREAK, SPAN, PAGE]
     assert told.taking.counts["stales"] == 1
 
 
@@ -193,7 +193,7 @@ def test_the_labels_of_a_shard_that_was_added_are_asked_for_and_recorded() -> No
     told.bus(event("b:1", "added", 5, 1, new="new"))
     assert told.requests[0].args == {"topics": ["z1/delta/b:1/"]}
     told.reply([entry("b:1", 0)])
-    assert told.kinds() == [SECTION, PAGE, MESSAGE, SHARDS]
+    assert told.kinds() == [SPAN, PAGE, MESSAGE, SHARDS]
     assert told.taking.shards == 2
     told.bus(event("b:1", "removed", 6, 2))
     assert told.taking.shards == 1

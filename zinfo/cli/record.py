@@ -86,7 +86,7 @@ def record(
     was full. What is written is whole but for the last five seconds. FILE has mode 0600: INFO may
     hold what is not for everybody. It has what your key may see, and no more.
 
-    With --json, one object at the end: file, seconds, size, shards, sections, messages, deltas,
+    With --json, one object at the end: file, seconds, size, shards, spans, messages, deltas,
     events, gaps, stales, restarts, and ended: seconds, max-size or stopped.
 
     Exit codes: 0 recorded; 1 it could not, or no more: what was recorded before is whole; 130 ended
@@ -97,18 +97,25 @@ def record(
 
     if len(set(shards)) > MAX_SHARDS:
         raise click.UsageError(f"--shard: at most {MAX_SHARDS}; without it all are recorded")
+    signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: signals.append(number))
     with RecordingWriter(file, max_size=max_size) as writer:
         if writer.cut:
             note(f"{file}: {writer.cut} bytes of a block that was not finished are cut off")
         recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: recorder.stop())
         progress = _Progress(file, recorder, writer)
+
+        def look() -> None:
+            if signals:
+                recorder.stop()
+            progress.tell()
+
         try:
-            recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, progress.tell)
+            recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, look)
         finally:
             progress.end()
-    if not recorder.counts["sections"]:
+    if not recorder.counts["spans"]:
         click.get_current_context().exit(INTERRUPTED)
     if recorder.ended == "max-size" and not _holds_something(file):
         raise RecordingError(f"{file}: --max-size is too small for all shards as they are")
@@ -167,7 +174,7 @@ class _Progress:
             return
         self._told_at = now
         recorder = self._recorder
-        problem = recorder.problem if recorder.counts["sections"] else ""
+        problem = recorder.problem if recorder.counts["spans"] else ""
         if not self._shows or self._plain:
             if problem != self._problem:
                 note(f"{self._file}: {problem or 'the daemon is heard again'}")

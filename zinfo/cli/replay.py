@@ -163,7 +163,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
             wait=wait,
             exit=leave,
         )
-        telling = _Telling(recording, summary, json=as_json)
+        telling = _Telling(recording, summary, stays=not leave, json=as_json)
         telling.replay = Replay(recording, options, telling.tell)
         telling.replay.run()
 
@@ -198,10 +198,11 @@ def _endpoint(endpoint: str | None, option: str, *, insecure: bool) -> str | Non
 class _Telling:
     """Says what happens."""
 
-    def __init__(self, recording: Recording, summary: Summary, *, json: bool) -> None:
+    def __init__(self, recording: Recording, summary: Summary, *, stays: bool, json: bool) -> None:
         self.replay: Replay | None = None
         self._recording = recording
         self._summary = summary
+        self._stays = stays
         self._json = json
 
     def tell(self, what: object) -> None:
@@ -213,7 +214,7 @@ class _Telling:
         if what == "ready":
             self._ready(self.replay)
         elif what == "end":
-            self._tell("end", "the end; it stays and answers, Ctrl-C ends it")
+            self._tell("end", "the end" + self._stays * "; it stays and answers, Ctrl-C ends it")
         elif isinstance(what, Gap):
             self._tell("gap", f"{at:.1f} s: messages were lost here")
         elif isinstance(what, Stale):

@@ -8,7 +8,7 @@ does.
 
 from __future__ import annotations
 
-from zinfo.recording.reading import Described, Moment, Recording, Section, Summary
+from zinfo.recording.reading import Described, Moment, Recording, Span, Summary
 from zinfo.recording.recorder import Recorder
 from zinfo.recording.writing import RecordingWriter
 
@@ -18,6 +18,6 @@ __all__ = [
     "Recorder",
     "Recording",
     "RecordingWriter",
-    "Section",
+    "Span",
     "Summary",
 ]

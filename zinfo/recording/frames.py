@@ -1,7 +1,7 @@
 """Frames and blocks of a recording to bytes and back; docs/recording.md is its prose. Pure.
 
 A file is the magic and blocks. A block is a header with a checksum, and compressed frames. A frame
-is a piece of what was recorded, with its time: the head of a section, a page of its snapshot, a
+is a piece of what was recorded, with its time: the head of a span, a page of its snapshot, a
 message of the bus, a break.
 """
 
@@ -17,14 +17,14 @@ from zinfo.errors import RecordingError
 MAGIC = b"ZIREC\x00\x01\n"
 """The first bytes of a recording; the one before the last is the version of the format."""
 
-SECTION = 1  # its head, a map; the pages of its snapshot follow
+SPAN = 1  # its head, a map; the pages of its snapshot follow
 PAGE = 2  # body of a reply to `snapshot`
 MESSAGE = 3  # topic, header and body of a message of the bus
-BREAK = 4  # why the section ends here, a map
+BREAK = 4  # why the span ends here, a map
 SHARDS = 5  # body of a reply to `snapshot`, for the labels of shards that were added
 
-BEGINS_SECTION = 1
-"""Flag of a block whose first frame is the head of a section."""
+BEGINS_SPAN = 1
+"""Flag of a block whose first frame is the head of a span."""
 
 MARKER = b"ZIB\n"
 """The first bytes of a block: where one is looked for in a damaged file."""
@@ -46,8 +46,8 @@ class Frame(NamedTuple):
     """One thing that was recorded.
 
     Attributes:
-        kind: `SECTION` and the like.
-        at: seconds since the section began, by the recorder's monotonic clock.
+        kind: `SPAN` and the like.
+        at: seconds since the span began, by the recorder's monotonic clock.
         parts: bytes as they came.
     """
 
@@ -60,7 +60,7 @@ class BlockHeader(NamedTuple):
     """What is known of a block before its frames are read.
 
     Attributes:
-        flags: `BEGINS_SECTION` or 0.
+        flags: `BEGINS_SPAN` or 0.
         packed: bytes of the compressed frames.
         plain: bytes of the frames.
         first: the recorder's wall clock at the first frame, seconds since the Unix epoch.
@@ -113,7 +113,7 @@ def encode_block(plain: bytes, flags: int, first: float, last: float) -> bytes:
 
     Args:
         plain: the frames.
-        flags: `BEGINS_SECTION` or 0.
+        flags: `BEGINS_SPAN` or 0.
         first: wall clock of the first frame, seconds since the Unix epoch.
         last: likewise of the last one.
     """

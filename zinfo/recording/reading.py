@@ -30,13 +30,13 @@ from zinfo.errors import ProtocolError, RecordingError
 from zinfo.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, unpack
 from zinfo.recording.blocks import Block, check_magic, walk
 from zinfo.recording.frames import (
-    BEGINS_SECTION,
+    BEGINS_SPAN,
     BREAK,
     MAGIC,
     MESSAGE,
     PAGE,
-    SECTION,
     SHARDS,
+    SPAN,
     Frame,
     decode_frames,
     unpack_block,
@@ -44,8 +44,8 @@ from zinfo.recording.frames import (
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """From here on nothing is missing, until a `Gap`, `Stale` or `Restart`, or the next Section.
+class Span:
+    """From here on nothing is missing, until a `Gap`, `Stale` or `Restart`, or the next Span.
 
     Attributes:
         node: name of the daemon.
@@ -81,7 +81,7 @@ class Described:
     entries: tuple[Entry, ...]
 
 
-Recorded: TypeAlias = "Update | Section | Described"
+Recorded: TypeAlias = "Update | Span | Described"
 
 
 _READERS: dict[str, Callable[[Opened], Recorded]] = {
@@ -190,15 +190,15 @@ class Recording:
             RecordingError: as `moments`.
         """
         for moment in self.moments():
-            if not isinstance(moment.update, (Section, Described)):
+            if not isinstance(moment.update, (Span, Described)):
                 yield moment.update
 
     def moments(self, since: float = 0.0) -> Iterator[Moment]:
         """Yield what was recorded, in order.
 
         Args:
-            since: seconds since the recording began; sections that ended before are left out, so
-                that the first thing yielded is the section that holds this moment.
+            since: seconds since the recording began; spans that ended before are left out, so
+                that the first thing yielded is the span that holds this moment.
 
         Raises:
             RecordingError: a whole block holds something that is no recording of this version.
@@ -224,22 +224,22 @@ class Recording:
         return first.header.first if first else 0.0
 
     def _blocks(self, since: float) -> Iterator[Block]:
-        """Yield the blocks from the last section on that begins before a moment."""
+        """Yield the blocks from the last span on that begins before a moment."""
         if not self._has_magic:
             return
         try:
-            position = self._section_at(since) if since > 0 else len(MAGIC)
+            position = self._span_at(since) if since > 0 else len(MAGIC)
             yield from walk(self._file, position)
         except OSError as error:
             raise self._failed(error) from error
 
-    def _section_at(self, since: float) -> int:
+    def _span_at(self, since: float) -> int:
         begin, found = None, len(MAGIC)
         for block in walk(self._file):
             begin = block.header.first if begin is None else begin
             if block.header.first - begin > since:
                 break
-            if block.header.flags & BEGINS_SECTION:
+            if block.header.flags & BEGINS_SPAN:
                 found = block.position
         return found
 
@@ -249,25 +249,25 @@ class Recording:
 
 @dataclass(slots=True)
 class _Reading:
-    """Makes moments of frames; a section whose pages are not all there is left out.
+    """Makes moments of frames; a span whose pages are not all there is left out.
 
     Attributes:
         begin: wall clock of the recording's first frame.
     """
 
     begin: float = 0.0
-    _head: Mapping[str, Any] | None = None  # of a section whose pages are being collected
+    _head: Mapping[str, Any] | None = None  # of a span whose pages are being collected
     _entries: list[Entry] = field(default_factory=list)
     _missing: int = 0  # pages
-    _wall: float = 0.0  # of the section
+    _wall: float = 0.0  # of the span
     _at: float = 0.0  # of the newest moment
-    _epoch: int | None = None  # of the last section
-    _broken: bool = True  # a reason was given for the last section's end
-    _inside: bool = False  # a section has begun
+    _epoch: int | None = None  # of the last span
+    _broken: bool = True  # a reason was given for the last span's end
+    _inside: bool = False  # a span has begun
 
     def take(self, frame: Frame) -> Iterator[Moment]:
         """Take one frame; yield what is complete with it."""
-        if frame.kind == SECTION:
+        if frame.kind == SPAN:
             self._head = _map(unpack(_only_part(frame)))
             self._missing, self._entries = _integer(self._head, "pages"), []
         elif frame.kind == PAGE:
@@ -288,16 +288,16 @@ class _Reading:
             yield from self._enter(self._head)
 
     def _enter(self, head: Mapping[str, Any]) -> Iterator[Moment]:
-        section = _section(head, tuple(self._entries))
+        span = _span(head, tuple(self._entries))
         self._head, self._entries = None, []
-        self._wall, self._inside = section.wall, True
+        self._wall, self._inside = span.wall, True
         if self._epoch is not None and not self._broken:
-            if section.epoch != self._epoch:
-                yield self._moment(0.0, Restart(section.node, self._epoch, section.epoch))
+            if span.epoch != self._epoch:
+                yield self._moment(0.0, Restart(span.node, self._epoch, span.epoch))
             else:
                 yield self._moment(0.0, Gap(None, KIND_DELTA, None, None))
-        self._epoch, self._broken = section.epoch, False
-        yield self._moment(0.0, section)
+        self._epoch, self._broken = span.epoch, False
+        yield self._moment(0.0, span)
 
     def _moment(self, at: float, update: Recorded) -> Moment:
         wall = self._wall + at
@@ -305,8 +305,8 @@ class _Reading:
         return Moment(self._at, wall, update)
 
 
-def _section(head: Mapping[str, Any], entries: tuple[Entry, ...]) -> Section:
-    return Section(
+def _span(head: Mapping[str, Any], entries: tuple[Entry, ...]) -> Span:
+    return Span(
         node=_text(head, "node"),
         epoch=_integer(head, "epoch"),
         time=_number(head, "time"),

@@ -52,12 +52,12 @@ class Recorder:
         self._taking = Taking(endpoint, shards=shards)
         self._sockets = Sockets(context, keys)
         self._stopping = False
-        self._first: float | None = None  # local clock at the first section
+        self._first: float | None = None  # local clock at the first span
         self._ended_at: float | None = None
 
     @property
     def counts(self) -> dict[str, int]:
-        """What was recorded: sections, messages, deltas, events, gaps, stales, restarts."""
+        """What was recorded: spans, messages, deltas, events, gaps, stales, restarts."""
         return dict(self._taking.counts)
 
     @property
@@ -67,7 +67,7 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """How long it has recorded; 0 before the first section."""
+        """How long it has recorded; 0 before the first span."""
         if self._first is None:
             return 0.0
         return (self._ended_at or clock()) - self._first
@@ -75,12 +75,12 @@ class Recorder:
     @property
     def problem(self) -> str:
         """Why nothing is recorded at this moment; "" while all is well."""
-        if self._taking.in_section:
+        if self._taking.in_span:
             return ""
         return self._taking.link.problem or "asking for a snapshot"
 
     def stop(self) -> None:
-        """Have `run` return soon; may be called from a signal handler."""
+        """Have `run` return soon; may be called by what it tells."""
         self._stopping = True
 
     def run(
@@ -92,12 +92,12 @@ class Recorder:
         """Record.
 
         Args:
-            timeout: seconds for the first section to begin.
+            timeout: seconds for the first span to begin.
             seconds: how long to record from then on; None for until `stop` is called.
             tell: called several times a second.
 
         Raises:
-            NoAnswerError: the first section did not begin in time.
+            NoAnswerError: the first span did not begin in time.
             NotAllowedError: the key may not ask for what a recording needs.
             RecordingError: the file could not be written.
         """
@@ -159,7 +159,7 @@ class Recorder:
 
     def _write(self) -> None:
         frames, self._taking.frames = self._taking.frames, []
-        if frames and self._first is None and self._taking.counts["sections"]:
+        if frames and self._first is None and self._taking.counts["spans"]:
             self._first = clock()
             self._after_interruption()
         for frame, wall in frames:

@@ -27,7 +27,7 @@ from zinfo.errors import EnvironmentNotReadyError, RecordingError, ZinfoError
 from zinfo.identity import Identity
 from zinfo.operations import Operations, QueryLimits
 from zinfo.recording.pace import Pace
-from zinfo.recording.reading import Moment, Recording, Section
+from zinfo.recording.reading import Moment, Recording, Span
 from zinfo.recording.stage import ReplayedServicer, Stage
 from zinfo.router import QueryRouter
 from zinfo.stats import Stats
@@ -179,7 +179,7 @@ class Replay:
             yield moment
 
     def _wait(self, moment: Moment) -> None:
-        if isinstance(moment.update, Section):
+        if isinstance(moment.update, Span):
             self._pace.skip(moment.at)
         while (left := self._pace.wait(moment.at)) > 0:
             gevent.sleep(left)
@@ -187,12 +187,12 @@ class Replay:
     def _take(self, moment: Moment) -> None:
         update, act = moment.update, self._act
         self.at = moment.at
-        if isinstance(update, Section) and (act is None or act.is_another(update)):
+        if isinstance(update, Span) and (act is None or act.is_another(update)):
             self._begin_act(update, moment.at)
             return
         if act is None:
             return
-        if isinstance(update, (Heartbeat, Section)):
+        if isinstance(update, (Heartbeat, Span)):
             act.set_clock(update.time, moment.at)
         if isinstance(update, (Gap, Stale, Restart)):
             act.silent = True  # the recording knows nothing of what follows
@@ -200,17 +200,17 @@ class Replay:
                 self._tell(update)
         else:
             act.stage.take(update)
-            if isinstance(update, Section):
+            if isinstance(update, Span):
                 act.silent = False
                 act.beat()
 
     # --- the daemon that it stands for
 
-    def _begin_act(self, section: Section, at: float) -> None:
+    def _begin_act(self, span: Span, at: float) -> None:
         self._drop()
-        self._act = act = _Act(section, self._pace)
-        act.set_clock(section.time, at)
-        act.stage.take(section)
+        self._act = act = _Act(span, self._pace)
+        act.set_clock(span.time, at)
+        act.stage.take(span)
         if self._listens:
             self._open(act)
             if self._had_subscribers:
@@ -261,7 +261,7 @@ class _Act:
     """One start of the recorded daemon: its cache, and once it is open, its bus and queries.
 
     Args:
-        section: the first one of it.
+        span: the first one of it.
         pace: tells what time it is in the recording.
 
     Attributes:
@@ -270,13 +270,13 @@ class _Act:
         query, bus_endpoint: where it listens, once it is open.
     """
 
-    def __init__(self, section: Section, pace: Pace) -> None:
+    def __init__(self, span: Span, pace: Pace) -> None:
         self.stage = Stage()
         self.silent = False
         self.query = self.bus_endpoint = ""
-        self._section = section
+        self._span = span
         self._pace = pace
-        self._identity = Identity(node=section.node)
+        self._identity = Identity(node=span.node)
         self._stats = Stats()
         self._supervisor = Supervisor(self._stats)
         self._ahead = 0.0  # of the daemon's wall clock before the recording's seconds
@@ -284,10 +284,10 @@ class _Act:
         self._bus: InfoBus | None = None
         self._router: QueryRouter | None = None
 
-    def is_another(self, section: Section) -> bool:
-        """Return whether a section is of another start of the daemon, or counts otherwise."""
-        mine = (self._section.node, self._section.epoch, self._section.whole)
-        return mine != (section.node, section.epoch, section.whole)
+    def is_another(self, span: Span) -> bool:
+        """Return whether a span is of another start of the daemon, or counts otherwise."""
+        mine = (self._span.node, self._span.epoch, self._span.whole)
+        return mine != (span.node, span.epoch, span.whole)
 
     @property
     def is_open(self) -> bool:

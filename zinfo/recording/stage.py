@@ -20,7 +20,7 @@ from zinfo.info import Layout
 from zinfo.info_encoding import Fields, pack_pairs
 from zinfo.lifecycle import server_version
 from zinfo.poller import SnapshotCallback
-from zinfo.recording.reading import Described, Recorded, Section
+from zinfo.recording.reading import Described, Recorded, Span
 from zinfo.servicer import Found, InfoProviderServicer, InfoQuery
 from zinfo.shard import RedisShard, ShardState
 from zinfo.shard_publisher import ShardPublisher
@@ -139,29 +139,29 @@ class Stage:
             self._show(update)
         elif isinstance(update, Event):
             self._happen(update)
-        elif isinstance(update, Section):
+        elif isinstance(update, Span):
             self._enter(update)
         elif isinstance(update, Described):
             self._describe(update)
 
-    # --- sections
+    # --- spans
 
-    def _enter(self, section: Section) -> None:
-        """Show all shards as they are at the beginning of a section.
+    def _enter(self, span: Span) -> None:
+        """Show all shards as they are at the beginning of a span.
 
         Whoever follows must notice that something is missing before it: by the daemon's own totals
         where they were recorded, else by totals that leave one out.
         """
-        entries = {entry.shard: entry for entry in section.entries}
+        entries = {entry.shard: entry for entry in span.entries}
         for shard_id in self.publisher.get_live_shard_ids().difference(entries):
             self.publisher.del_shard(shard_id)
         for entry in entries.values():
             self._enter_shard(entry)
-        self._is_whole = section.whole
-        seqs = {entry.shard: entry.seq for entry in section.entries}
-        if section.whole:
-            self.revisions = section.revisions
-            self.events.go_on_from(section.events, seqs)
+        self._is_whole = span.whole
+        seqs = {entry.shard: entry.seq for entry in span.entries}
+        if span.whole:
+            self.revisions = span.revisions
+            self.events.go_on_from(span.events, seqs)
         else:
             self.revisions += 1
             self.events.go_on_from(self.events.newest + 1, seqs)

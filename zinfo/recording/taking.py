@@ -1,11 +1,11 @@
 """What is recorded of messages, replies and time. Pure: it holds no socket and reads no clock.
 
-    joining --fence--> asking for all shards --last page--> in a section
+    joining --fence--> asking for all shards --last page--> in a span
        ^                                                       |
        +-------------------- sign of a loss --------------------+
 
 Joining and signs of a loss are those of a Subscriber (`zinfo.client.stream_state`): with the first
-such sign the section ends, the reason is recorded, and the bus is joined anew. So within a section
+such sign the span ends, the reason is recorded, and the bus is joined anew. So within a span
 nothing is missing, and each begins with all that a replay needs.
 """
 
@@ -42,7 +42,7 @@ from zinfo.protocol import (
     pack,
     topic,
 )
-from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SECTION, SHARDS, Frame
+from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 
 KINDS = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
 
@@ -91,7 +91,7 @@ class Taking:
     Attributes:
         link: the way to the daemon; its `actions` are to be carried out.
         frames: what is to be written, each with the wall clock; the owner takes them out.
-        counts: what was recorded so far: sections, messages, deltas, events, gaps, stales,
+        counts: what was recorded so far: spans, messages, deltas, events, gaps, stales,
             restarts.
         refused: why the daemon does not tell what is needed; "" where it does.
     """
@@ -108,23 +108,23 @@ class Taking:
         self.link = self._stream.link
         self.frames: list[tuple[Frame, float]] = []
         self.counts = dict.fromkeys(
-            ("sections", "messages", "deltas", "events", "gaps", "stales", "restarts"), 0
+            ("spans", "messages", "deltas", "events", "gaps", "stales", "restarts"), 0
         )
         self.refused = ""
         self._topics = [topic(KIND_DELTA, shard).decode() for shard in sorted(shards)]
         self._fetch: _Fetch | None = None
-        self._in_section = False
-        self._unbroken = False  # whether the last section has no reason for its end yet
+        self._in_span = False
+        self._unbroken = False  # whether the last span has no reason for its end yet
         self._ids: set[str] = set()
         self._event_seqs = RevisionTally()  # where the numbers of events cannot tell a loss
-        self._began = self._began_wall = 0.0  # of the last section: local clock and wall clock
+        self._began = self._began_wall = 0.0  # of the last span: local clock and wall clock
         self._labels_id: object = None  # of the request for the labels of new shards
         self._without_labels: dict[str, None] = {}
 
     @property
-    def in_section(self) -> bool:
+    def in_span(self) -> bool:
         """Whether what comes is recorded."""
-        return self._in_section
+        return self._in_span
 
     @property
     def shards(self) -> int:
@@ -141,7 +141,7 @@ class Taking:
     # --- what happens
 
     def interrupted(self, wall: float, seconds: float) -> None:
-        """Nothing was recorded for a while before the first section.
+        """Nothing was recorded for a while before the first span.
 
         Args:
             wall: the wall clock now.
@@ -220,11 +220,11 @@ class Taking:
         )
 
     def _on_break(self, update: Gap | Stale | Restart, now: float) -> None:
-        after_one = isinstance(update, Restart) and self.counts["sections"] > 0
+        after_one = isinstance(update, Restart) and self.counts["spans"] > 0
         if self._unbroken or after_one:
             self._put_break(update, now - self._began, self._wall_at(now))
             self.counts[f"{BREAK_NAMES[type(update)]}s"] += 1
-        self._unbroken = self._in_section = False
+        self._unbroken = self._in_span = False
         self._fetch = None
 
     def _put_break(self, update: Gap | Stale | Restart, at: float, wall: float) -> None:
@@ -242,7 +242,7 @@ class Taking:
                 self._event_seqs.forget(update.shard)
         if self._fetch is not None:
             self._fetch.messages.append((update, frames, now))
-        elif self._in_section:
+        elif self._in_span:
             self._put_message(update, frames, now)
 
     def _put_message(self, update: Update, frames: Message, now: float) -> None:
@@ -266,7 +266,7 @@ class Taking:
 
     def _begin(self, fence: Message, now: float, wall: float) -> None:
         """The fence came: everything is to be asked for."""
-        self._in_section = False
+        self._in_span = False
         self._event_seqs = RevisionTally()
         self._labels_id = None
         self._without_labels.clear()
@@ -303,24 +303,24 @@ class Taking:
         for entry in _entries(reply):
             fetch.entries[entry.shard] = entry
         if reply.cursor is None:
-            self._begin_section(fetch)
+            self._begin_span(fetch)
             return
         fetch.request, fetch.asked_at, fetch.tries = self._snapshot_request(reply.cursor), now, 1
         self.link.actions.append(Ask(fetch.request))
 
     def _give_up(self, now: float, why: str) -> None:
         self._fetch = None
-        self._in_section = False
+        self._in_span = False
         self.link.lose(now, why)
 
-    def _begin_section(self, fetch: _Fetch) -> None:
+    def _begin_span(self, fetch: _Fetch) -> None:
         newer, older = _newer_than_snapshot(fetch)
         self._fetch = None
-        self._in_section = True
+        self._in_span = True
         self._unbroken = True
         self._began, self._began_wall = fetch.began, fetch.wall
         self._ids = set(fetch.entries)
-        self.counts["sections"] += 1
+        self.counts["spans"] += 1
         head = {
             "node": self.link.node,
             "epoch": self.link.epoch,
@@ -332,7 +332,7 @@ class Taking:
             "revisions": fetch.totals.revisions + older,
             "pages": len(fetch.pages),
         }
-        self.frames.append((Frame(SECTION, 0.0, (pack(head),)), fetch.wall))
+        self.frames.append((Frame(SPAN, 0.0, (pack(head),)), fetch.wall))
         self.frames += [(Frame(PAGE, 0.0, (page,)), fetch.wall) for page in fetch.pages]
         for update, frames, came in newer:
             self._put_message(update, frames, came)
@@ -352,7 +352,7 @@ class Taking:
 
     def _on_labels(self, reply: Reply, body: bytes, now: float) -> None:
         self._labels_id = None
-        if reply.error is None and self._in_section and reply.epoch == self.link.epoch:
+        if reply.error is None and self._in_span and reply.epoch == self.link.epoch:
             self.frames.append((Frame(SHARDS, now - self._began, (body,)), self._wall_at(now)))
         self._ask_labels()
 

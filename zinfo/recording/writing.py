@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from zinfo.errors import RecordingError
 from zinfo.recording.blocks import Block, check_magic, is_torn, walk
-from zinfo.recording.frames import BEGINS_SECTION, MAGIC, SECTION, Frame, encode_block, encode_frame
+from zinfo.recording.frames import BEGINS_SPAN, MAGIC, SPAN, Frame, encode_block, encode_frame
 
 BLOCK_BYTES = 1 << 20
 """Bytes of frames that make a block; more are rare."""
@@ -53,6 +53,8 @@ class RecordingWriter:
             self._lock()
             self.size = self._find_end()
         except BaseException:
+            if self._is_new:
+                self.path.unlink(missing_ok=True)
             self._file.close()
             raise
 
@@ -66,15 +68,15 @@ class RecordingWriter:
         """Take a frame; it is in the file with its block.
 
         Args:
-            frame: the frame; the head of a section begins a block.
+            frame: the frame; the head of a span begins a block.
             wall: the recorder's wall clock, seconds since the Unix epoch.
 
         Raises:
             RecordingError: a block could not be written.
         """
-        if frame.kind == SECTION:
+        if frame.kind == SPAN:
             self.flush()
-            self._flags = BEGINS_SECTION
+            self._flags = BEGINS_SPAN
         if not self._plain:
             self._first = wall
         self._latest = wall

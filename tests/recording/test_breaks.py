@@ -1,0 +1,160 @@
+"""What breaks while it is recorded, for real: the daemon, the recorder itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.recording.replaying import Running
+from tests.recording.test_incident import QUICK, subscribed
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Client, Delta, Gap, Mirror, Restart, Stale
+from zinfo.recording import Moment, Recording, Span
+
+
+@pytest.fixture
+def daemon(server: RealServer) -> Iterator[RunningDaemon]:
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        yield daemon
+
+
+def read(path: Path) -> list[Moment]:
+    if not path.exists():
+        return []
+    with Recording(path) as recording:
+        return list(recording)
+
+
+def kinds(path: Path) -> list[str]:
+    """What is in a recording, without what repeats."""
+    found: list[str] = []
+    for moment in read(path):
+        name = type(moment.update).__name__
+        if name in {"Span", "Gap", "Stale", "Restart"} or found[-1] != name == "Delta":
+            found.append(name)
+    return found
+
+
+def test_a_daemon_that_is_started_again_stands_in_the_recording_and_restarts_in_the_replay(
+    daemon: RunningDaemon, tmp_path: Path, server: RealServer
+) -> None:
+    path = tmp_path / "a.zrec"
+    with Running("record", path, daemon=daemon) as recording:
+        wait_until(lambda: subscribed(daemon), 10.0, "the recorder")
+        daemon.wait_polled(1)
+        daemon.restart()
+        daemon.wait_polled(1)
+        wait_until(lambda: subscribed(daemon), 20.0, "the recorder again")
+        wait_until(lambda: kinds(path).count("Span") >= 2, 20.0, "the second span")
+        assert recording.interrupt() == 0, recording.errors
+        (report,) = recording.said
+    assert report["spans"] == 2
+    assert report["restarts"] == 1
+    moments = [moment.update for moment in read(path)]
+    first, second = (one for one in moments if isinstance(one, Span))
+    assert first.epoch != second.epoch
+    breaks = [one for one in moments if isinstance(one, (Gap, Stale, Restart))]
+    assert [type(one) for one in breaks][-1] is Restart
+    assert any(isinstance(one, Stale) for one in breaks)
+
+    epochs: list[int | None] = []
+    with Running("replay", path, "--speed=2", "--wait") as replay:
+        query = replay.wait_for("ready")["query"]
+        with Mirror(query, on_change=lambda _shard, _change: epochs.append(mirror.epoch)) as mirror:
+            mirror.wait_ready()
+            replay.wait_for("restart")
+            replay.wait_for("end")
+            wait_until(lambda: len(set(epochs)) == 2, 10.0, "another epoch")
+            mirror.wait_ready()
+            last = [one for one in moments if isinstance(one, Delta)][-1]
+            assert mirror.revision(server.ident) == last.revision
+
+
+def test_a_recorder_that_was_killed_goes_on_in_the_same_file(
+    daemon: RunningDaemon, tmp_path: Path, server: RealServer
+) -> None:
+    path = tmp_path / "a.zrec"
+    with Running("record", path, daemon=daemon) as recording:
+        wait_until(lambda: len(read(path)) > 5, 20.0, "a block")
+        recording.process.kill()
+        recording.process.wait(10)
+    before = read(path)
+    with path.open("ab") as file:
+        file.write(b"ZIB\n\0 what a block begins with")
+    with Running("record", path, "--seconds=1", daemon=daemon) as recording:
+        assert recording.process.wait(30) == 0, recording.errors
+        assert "bytes of a block that was not finished are cut off" in recording.errors
+        (report,) = recording.said
+    assert report["ended"] == "seconds"
+    assert report["seconds"] == pytest.approx(1.0, abs=0.5)
+    moments = read(path)
+    assert moments[: len(before)] == before
+    stale, span = (moment.update for moment in moments[len(before) : len(before) + 2])
+    assert isinstance(stale, Stale)
+    assert stale.reason == "nothing was recorded here"
+    assert isinstance(span, Span)
+    with Running("replay", path, "--speed=max") as replay:
+        query = replay.wait_for("ready")["query"]
+        replay.wait_for("end")
+        with Client(query) as client:
+            last = [one.update for one in moments if isinstance(one.update, Delta)][-1]
+            assert client.shards()[0]["revision"] == last.revision
+
+
+def test_messages_that_are_lost_are_seen_by_a_mirror_of_the_replay(
+    daemon: RunningDaemon, tmp_path: Path, server: RealServer
+) -> None:
+    path = tmp_path / "a.zrec"
+    with Running("record", path, "--seconds=1", daemon=daemon) as recording:
+        assert recording.process.wait(30) == 0, recording.errors
+    server.client().set("between", "two")
+    revision = read(path)[0]
+    assert isinstance(revision.update, Span)
+    with Running("record", path, "--seconds=2", daemon=daemon) as recording:
+        assert recording.process.wait(30) == 0, recording.errors
+    spans = [one.update for one in read(path) if isinstance(one.update, Span)]
+    assert spans[0].epoch == spans[1].epoch
+    assert spans[1].entries[0].revision > spans[0].entries[0].revision
+    with Running("replay", path, "--wait") as replay:
+        query = replay.wait_for("ready")["query"]
+        with Mirror(query) as mirror:
+            mirror.wait_ready()
+            assert mirror.counters["gaps"] == 0
+            replay.wait_for("stale")
+            replay.wait_for("end")
+            wait_until(lambda: mirror.counters["gaps"] > 0, 10.0, "the gap to be seen")
+            mirror.wait_ready()
+            assert mirror.counters["joins"] == 1  # the daemon was the same
+            last = [one.update for one in read(path) if isinstance(one.update, Delta)][-1]
+            assert mirror.revision(server.ident) == last.revision
+
+
+def test_a_shard_that_is_recorded_alone_is_replayed_alone(
+    server: RealServer, server_factory: object, tmp_path: Path
+) -> None:
+    with (
+        RealServer() as other,
+        RunningDaemon([server.url, other.url], environ=QUICK) as daemon,
+    ):
+        daemon.wait_polled(2)
+        path = tmp_path / "a.zrec"
+        options = (f"--shard={server.ident}", "--seconds=2")
+        with Running("record", path, *options, daemon=daemon) as recording:
+            assert recording.process.wait(30) == 0, recording.errors
+            assert recording.said[0]["shards"] == 1
+            assert recording.said[0]["spans"] == 1
+    with Running("replay", path, "--wait") as replay:
+        query = replay.wait_for("ready")["query"]
+        with Mirror(query) as mirror:
+            mirror.wait_ready()
+            replay.wait_for("end")
+            mirror.wait_ready()
+            assert list(mirror) == [server.ident]
+            assert mirror.counters["gaps"] == 0  # the others are not taken for lost
+            last = [one.update for one in read(path) if isinstance(one.update, Delta)][-1]
+            wait_until(lambda: mirror.revision(server.ident) == last.revision, 5.0, "the last")

@@ -1,0 +1,146 @@
+"""`zinfo record` and `zinfo replay`: what they say, and how they end."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import QUICK, invoke, zinfo
+from tests.daemons import RunningDaemon
+from tests.recording.building import entry, small, span, write
+from tests.recording.replaying import Running
+from tests.servers import RealServer, free_port
+from tests.waiting import wait_until
+
+
+def nowhere() -> str:
+    return f"--connect=tcp://127.0.0.1:{free_port()}"
+
+
+def test_without_a_daemon_nothing_is_left_behind(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    done = zinfo("record", str(path), nowhere(), "--timeout", "0.5")
+    assert done.returncode == 1
+    assert "nothing answers at tcp://127.0.0.1:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not path.exists()
+
+
+def test_ctrl_c_before_anything_was_recorded_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    command = Running("record", path, nowhere(), "--timeout", "60")
+    try:
+        wait_until(path.exists, 20.0, "the file")
+        assert command.interrupt() == 130
+    finally:
+        command.process.kill()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("command", ["record", "replay"])
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("buy milk\n")
+    arguments = [nowhere()] if command == "record" else []
+    done = invoke(command, str(path), *arguments)
+    assert done.exit_code == 1
+    assert "notes.txt: not a recording of zinfo" in done.output
+    assert path.read_text() == "buy milk\n"
+
+
+def test_a_recording_with_nothing_whole_in_it_cannot_be_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    path.write_bytes(small(tmp_path / "b.zrec").read_bytes()[:100])
+    done = zinfo("replay", str(path))
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {path}: nothing whole is in it\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--speed", "0.5"], "slower than it was"),
+        (["--speed", "fast"], "expected a number from 1 on, or max"),
+        (["--from", "yesterday"], "is no time"),
+        (["--from", "20", "--to", "10"], "--to is not after --from"),
+        (["--from", "1:00:00"], "--from is behind the end"),
+        (["--query", "tcp://0.0.0.0:9736"], "other machines reach that address"),
+        (["--pub", "http://localhost"], "its scheme is another one"),
+        (["--loop", "--exit"], "--loop never comes to the end"),
+    ],
+)
+def test_wrong_usage_of_replay_is_told_in_a_line(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    path = small(tmp_path / "a.zrec")
+    done = invoke("replay", str(path), *arguments)
+    assert done.exit_code == 2
+    assert words in " ".join(done.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--max-size", "much"], "is no size"),
+        (["--max-size", "1k"], "too small to hold a recording"),
+        (["--seconds", "0"], "0"),
+        ([f"--shard={number}" for number in range(201)], "at most 200"),
+    ],
+)
+def test_wrong_usage_of_record_is_told_in_a_line(
+    tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    done = invoke("record", str(tmp_path / "a.zrec"), *arguments)
+    assert done.exit_code == 2
+    assert words in done.output
+    assert not (tmp_path / "a.zrec").exists()
+
+
+def test_an_address_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:
+    path = small(tmp_path / "a.zrec")
+    with Running("replay", path) as first:
+        taken = first.wait_for("ready")["query"]
+        done = zinfo("replay", str(path), "--query", taken)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: query endpoint: cannot listen at {taken}")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_said_to_people_names_file_times_and_endpoints(tmp_path: Path) -> None:
+    path = small(tmp_path / "a.zrec")
+    done = zinfo("replay", str(path), "--speed", "max", "--exit")
+    assert done.returncode == 0, done.stderr
+    first, where, how, end = done.stdout.splitlines()
+    assert first == f"{path}: 60.0 s from 2026-11-23T09:05:00.000Z on; Ctrl-C ends it"
+    assert where.startswith("queries at tcp://127.0.0.1:")
+    assert how.startswith("Look at it:  zinfo top --connect tcp://127.0.0.1:")
+    assert end == "the end"
+
+
+def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zrec", [*span(entry("db-1:6379"))])
+    with Running("replay", path) as replay:
+        query = replay.wait_for("ready")["query"]
+        replay.wait_for("end")
+        shards = zinfo("shards", "--connect", query)
+        assert "db-1:6379" in shards.stdout, shards.stderr
+        got = zinfo("get", "--connect", query, "--key", "used_memory")
+        assert "used_memory:1000" in got.stdout
+        refused = zinfo("get", "--connect", query, "--section", "memory")
+        assert refused.returncode == 1
+        assert "this is a replay: a recording has no sections" in refused.stderr
+
+
+def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
+    server: RealServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zrec"
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        done = zinfo("record", str(path), "--max-size", "8k", daemon=daemon)
+    assert done.returncode == 0, done.stderr
+    assert "it has the size that it may have" in done.stdout
+    assert path.stat().st_size <= 8192
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
