@@ -1,0 +1,40 @@
+"""Writes the shells' completion files beside itself: `python -m deploy.completion.make`.
+
+They only ask `zinfo` itself what may come next, so they change with click, not with zinfo.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from click.shell_completion import get_completion_class
+
+from zinfo.cli.app import cli
+
+FOLDER: Final = Path(__file__).parent
+
+FILES: Final = {"bash": "zinfo.bash", "zsh": "_zinfo", "fish": "zinfo.fish"}
+"""The name that each shell's completion has to have, or usually has."""
+
+
+def texts() -> dict[str, str]:
+    """Return the files' contents by their names."""
+    made = {}
+    for shell, name in FILES.items():
+        kind = get_completion_class(shell)
+        assert kind is not None, shell
+        # Not `source()`: click's asks the bash of this machine for its version.
+        script = kind(cli, {}, "zinfo", "_ZINFO_COMPLETE")
+        made[name] = (script.source_template % script.source_vars()).strip() + "\n"
+    return made
+
+
+def main() -> None:
+    """Write the files."""
+    for name, text in texts().items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
