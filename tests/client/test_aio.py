@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -284,6 +285,25 @@ def test_the_first_recv_joins_the_bus_where_nothing_has(
         await subscriber.close()
 
     asynchronous.loop.call(story)
+
+
+def test_waiting_in_vain_leaves_nothing_behind(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> int:
+        async with Subscriber(peer.query, kinds=["event"], context=asynchronous.own) as subscriber:
+            before = futures()
+            for _ in range(200):
+                assert await subscriber.recv(0.001) is None
+            return futures() - before
+
+    assert asynchronous.loop.call(story) < 20
+
+
+def futures() -> int:
+    """How many futures there are."""
+    gc.collect()
+    return sum(isinstance(one, asyncio.Future) for one in gc.get_objects())
 
 
 def test_joining_that_is_cancelled_leaves_nothing_open(asynchronous: AsyncioFlavour) -> None:
