@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import QUICK, invoke, zinfo
-from tests.daemons import RunningDaemon
+from tests.cli.running import QUICK, environment, invoke, zinfo
+from tests.daemons import ROOT, RunningDaemon
 from tests.recording.building import entry, small, span, write
 from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
@@ -131,6 +136,31 @@ def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:
         refused = zinfo("get", "--connect", query, "--section", "memory")
         assert refused.returncode == 1
         assert "this is a replay: a recording has no sections" in refused.stderr
+
+
+def test_on_a_terminal_a_line_tells_how_it_goes_and_is_gone_at_the_end(
+    server: RealServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.zrec"
+    ours, theirs = pty.openpty()
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        done = subprocess.run(
+            [sys.executable, "-m", "zinfo", "record", str(path), "--seconds=2"],
+            cwd=ROOT,
+            env=environment(daemon),
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            timeout=60,
+            check=False,
+        )
+    os.close(theirs)
+    told = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    assert done.returncode == 0, told
+    assert re.search(r"\r\x1b\[K +\d+ s  1 shards  \d+ messages \(\d+/s\)  [\d.]+ \w+", told), told
+    assert told.endswith("\r\x1b[K")
+    assert done.stdout.decode().startswith(f"{path}: 2.")
 
 
 def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(

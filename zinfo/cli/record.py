@@ -202,9 +202,10 @@ class _Progress:
 
 def _columns() -> int:
     try:
-        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns - 1)
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError):
-        return 79
+        columns = 0
+    return (columns or 80) - 1  # a terminal may not know how wide it is
 
 
 def _size(size: float) -> str:
