@@ -1,0 +1,1 @@
+"""The files of deploy/: they are right, agree with zinfo and each other, and do what they say."""

@@ -1,0 +1,62 @@
+"""Reads the files of deploy/, and finds the programs that know more about them than we do."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zinfo.config import Config, check_file
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+OWN_PORTS = {"query": 9736, "bus": 9737, "http": 9121}
+"""Where zinfo listens by default; HTTP where every page of the documentation does."""
+
+
+def default_ports() -> dict[str, int]:
+    """Return the ports that zinfo itself has for queries and bus."""
+    config = Config()
+    return {
+        name: int(endpoint.rpartition(":")[2])
+        for name, endpoint in (("query", config.query.endpoint), ("bus", config.bus.endpoint))
+    }
+
+
+def read_yaml(path: Path) -> list[Any]:
+    """Return the documents of a YAML file."""
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def checked(text: str, folder: Path) -> Config:
+    """Return a configuration that `zinfo check` takes."""
+    path = folder / "zinfo.toml"
+    path.write_text(text, encoding="utf-8")
+    return check_file(path)
+
+
+def program(name: str, hint: str) -> str:
+    """Return the path of a program, of this environment or of the machine; skip without it."""
+    here = Path(sys.executable).with_name(name)
+    found = str(here) if here.exists() else shutil.which(name)
+    if not found:
+        pytest.skip(f"needs {name} ({hint})")
+    return found
+
+
+def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=100, check=False, **options
+    )
+
+
+def with_alternatives(text: str) -> str:
+    """Return a file's text with what stands behind a `#` without a space taken in."""
+    return re.sub(r"(?m)^( *)#(?=\S)", r"\1", text)
