@@ -5,7 +5,10 @@ and cut off from the daemon; Mirrors and subscribers come, go, are stopped and k
 are asked all the time. After a warm-up (a third of the run, five minutes at most) and at the end
 all is left in peace for some seconds, and looked at:
 
-- the daemon's memory has grown by less than 5 %, its file descriptors and greenlets not at all;
+- the daemon's memory has grown by less than 5 %: it goes up and down by a third with what breaks, so
+  the median of many looks in the first minutes after the warm-up (five of them at most) is compared
+  with that of the last minutes;
+- its file descriptors and greenlets have not grown at all;
 - every shard of every Mirror is what the daemon has at the same revision;
 - every answer was right, and nothing unforeseen happened in zinfo itself.
 
@@ -52,6 +55,8 @@ _CHECK = 60.0  # seconds, at most, until every mirror is found right then
 _LOOKS = 3  # at the daemon, of which the median counts
 _COMMANDS = 100  # that each server has behind it
 _REPORT = 30.0  # seconds from one line of progress to the next
+_WINDOW = 300.0  # seconds, at most, whose looks at memory are one figure
+_MEMORY_LOOK = 1.0  # seconds from one of them to the next
 
 
 class Soak:
@@ -84,6 +89,7 @@ class Soak:
         self._client = stack.enter_context(Client(self.endpoint))
         self._hurt: set[object] = set()  # servers and consumers that a fault has hold of
         self.faults: Counter[str] = Counter()
+        self.memory: list[tuple[float, int]] = []  # looks: seconds of the monotonic clock, bytes
         self._wait_all_up()
         processes = min(PROCESSES, given.subscribers)
         self._consumers = [self._more_consumers(n, processes) for n in range(processes)]
@@ -94,8 +100,7 @@ class Soak:
     def break_things(self, seconds: float) -> None:
         """Let faults happen for a while, one after the other and some at the same time."""
         until = time.monotonic() + seconds
-        told = time.monotonic()
-        fault_at = time.monotonic()
+        told = looked = fault_at = time.monotonic()
         kinds = (
             self._kill_server,
             self._stop_server,
@@ -109,6 +114,9 @@ class Soak:
             if now >= fault_at:
                 self._chance.choice(kinds)()
                 fault_at = now + self._chance.expovariate(1 / _PAUSE)
+            if now - looked >= _MEMORY_LOOK:
+                looked = now
+                self.memory.append((now, self._daemon.do("now")["memory"]))
             if now - told >= _REPORT:
                 told = now
                 self._tell()
@@ -315,8 +323,16 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         soak.ask(given.seconds)
         soak.break_things(warm_up)
         first = soak.peace()
+        began = time.monotonic()
         soak.break_things(given.seconds - warm_up)
+        ended = time.monotonic()
         last = soak.peace()
+        window = min(_WINDOW, (ended - began) / 3)
+        for found, since in ((first, began), (last, ended - window)):
+            found["memory_in_peace"] = found["memory"]
+            found["memory"] = statistics.median(
+                memory for when, memory in soak.memory if since <= when <= since + window
+            )
         answers = soak.answers()
         return {
             "seconds": given.seconds,
@@ -341,7 +357,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"faults       {faults}",
         f"polls        {stats['poll']['replies']}, failed {stats['poll']['failures']}",
         f"memory       {first['memory'] / 1e6:.1f} -> {last['memory'] / 1e6:.1f} MB "
-        f"({100 * result['growth']:+.1f} %)",
+        f"({100 * result['growth']:+.1f} %); in peace {first['memory_in_peace'] / 1e6:.1f} -> "
+        f"{last['memory_in_peace'] / 1e6:.1f} MB",
         f"objects      {first['blocks']:.0f} -> {last['blocks']:.0f} blocks of Python's",
         f"files        {first['files']} -> {last['files']}",
         f"greenlets    {first['greenlets']} -> {last['greenlets']}",
