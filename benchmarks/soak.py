@@ -5,9 +5,9 @@ and cut off from the daemon; Mirrors and subscribers come, go, are stopped and k
 are asked all the time. After a warm-up (a third of the run, five minutes at most) and at the end
 all is left in peace for some seconds, and looked at:
 
-- the daemon's memory has grown by less than 5 %: it goes up and down by a third with what breaks, so
-  the median of many looks in the first minutes after the warm-up (five of them at most) is compared
-  with that of the last minutes;
+- the daemon's memory has grown by less than 5 %: it goes up and down by a third with what breaks,
+  so the median of many looks in the first minutes after the warm-up (five of them at most) is
+  compared with that of the last minutes;
 - its file descriptors and greenlets have not grown at all;
 - every shard of every Mirror is what the daemon has at the same revision;
 - every answer was right, and nothing unforeseen happened in zinfo itself.
