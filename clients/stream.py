@@ -90,6 +90,15 @@ def lines(bus: zmq.Socket[bytes], fence: str, patience: float) -> Iterator[Line]
         yield {"kind": topic.split("/")[1], "topic": topic, "seq": seq, "time": time, "body": value}
 
 
+def reachable(bus: str, query: str) -> str:
+    """Return where the bus is, seen from here: who listens everywhere knows no address to tell."""
+    here = query.rpartition(":")[0]
+    for everywhere in ("tcp://0.0.0.0:", "tcp://[::]:"):
+        if bus.startswith(everywhere) and here.startswith("tcp://"):
+            return f"{here}:{bus.rpartition(':')[2]}"
+    return bus
+
+
 def run(options: argparse.Namespace) -> None:
     """Join the bus and print, until `--count` lines of the wanted kinds have come."""
     fence = f"~fence/{secrets.token_hex(8)}"
@@ -97,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     with zmq.Context() as context:
         daemon = hello(context, options.connect, options.timeout)
         with context.socket(zmq.SUB) as bus:
-            bus.connect(daemon["bus"][0])
+            bus.connect(reachable(daemon["bus"][0], options.connect))
             for topic in (*topics(options.kind, options.shards), fence):  # the fence comes last
                 bus.subscribe(topic)
             for line in lines(bus, fence, 3 * daemon["heartbeat"]):

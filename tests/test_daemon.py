@@ -9,6 +9,7 @@ from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
+from zinfo.client import Heartbeat, Subscriber
 
 
 def shard_table(server: RealServer, more: str = "") -> str:
@@ -88,4 +89,20 @@ def test_the_local_watcher_can_be_switched_on_and_off(server: RealServer) -> Non
 
 def test_a_daemon_may_listen_on_ipv6(server: RealServer) -> None:
     with RunningDaemon([server.url], environ={"ZINFO_XMLRPC_LISTEN": "[::1]:0"}) as daemon:
-        assert "XML-RPC at http://[::1]:" in daemon.log()
+        assert "XML-RPC door at http://[::1]:" in daemon.log()
+
+
+class OpenDaemon(RunningDaemon):
+    """A daemon whose bus is at every address of the machine."""
+
+    def _choose_addresses(self) -> None:
+        super()._choose_addresses()
+        self.bus = self.bus.replace("127.0.0.1", "0.0.0.0")
+
+
+def test_a_daemon_that_listens_everywhere_leaves_it_to_clients_where_that_is() -> None:
+    with OpenDaemon(args=["--insecure"]) as daemon:
+        hello: Any = daemon.ask("hello").body
+        assert hello["bus"] == [daemon.bus]
+        with Subscriber(daemon.query) as updates:
+            assert next(update for update in updates if isinstance(update, Heartbeat)).shards >= 0

@@ -14,7 +14,7 @@ import gevent
 import zmq
 
 from zinfo.breath import Breath
-from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen, reachable
+from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
@@ -150,8 +150,11 @@ class InfoBus:
         self._socket.close(linger=0)
 
     def client_endpoint(self) -> str:
-        """Return the endpoint that clients are told."""
-        return reachable(self.endpoint, self._advertise)
+        """Return the endpoint that clients are told.
+
+        Where it is that of every address, only a client knows by which one it came.
+        """
+        return self._advertise or self.endpoint
 
     # --- out ---
 

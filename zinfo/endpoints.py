@@ -90,15 +90,3 @@ def bound_endpoint(sock: GreenSocket) -> str:
     """Return where a socket listens, with the port that it got."""
     endpoint: Any = sock.getsockopt(zmq.LAST_ENDPOINT)
     return bytes(endpoint).rstrip(b"\0").decode()
-
-
-def reachable(endpoint: str, advertise: str = "") -> str:
-    """Return the endpoint as a client on this machine reaches it.
-
-    Args:
-        endpoint: where the socket listens; may be a wildcard address.
-        advertise: what to tell clients instead; empty for nothing.
-    """
-    if advertise:
-        return advertise
-    return endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

@@ -14,7 +14,7 @@ import gevent.pool
 import zmq
 
 from zinfo.breath import Breath
-from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen, reachable
+from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen
 from zinfo.errors import (
     BusyError,
     InternalError,
@@ -90,8 +90,8 @@ class QueryRouter:
         self._socket.close(linger=0)
 
     def client_endpoint(self) -> str:
-        """Return the endpoint as a client on this machine reaches it."""
-        return reachable(self.endpoint)
+        """Return the endpoint that clients are told."""
+        return self.endpoint
 
     def run(self) -> None:
         """Take requests for ever; to be run in a greenlet."""

@@ -116,7 +116,8 @@ class HttpDoor(WsgiDoor):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer one HTTP request; a WSGI application (PEP 3333)."""
-        return self._app(environ, start_response)
+        start: Any = start_response  # falcon's own type for it differs from one version to the next
+        return self._app(environ, start)
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
         """Answer at `/` with what there is."""

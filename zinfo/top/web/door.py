@@ -67,7 +67,8 @@ class WebDoor(WsgiDoor):
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer one HTTP request; a WSGI application (PEP 3333)."""
-        return self._app(environ, start_response)
+        start: Any = start_response  # falcon's own type for it differs from one version to the next
+        return self._app(environ, start)
 
     def serve(self) -> None:
         """Serve until SIGINT or SIGTERM."""
