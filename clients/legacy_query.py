@@ -24,10 +24,14 @@ import re
 import signal
 import stat
 import sys
+import time
 from collections import OrderedDict
 
-import msgpack
-import zmq
+try:
+    import msgpack
+    import zmq
+except ImportError as error:
+    sys.exit("legacy_query.py: %s; pip install pyzmq msgpack: the first lines say more" % error)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +50,10 @@ else:
 MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the version of the wire
 DEFAULT_TIMEOUT = 3.0  # seconds; a daemon answers within milliseconds, or is not there
 REFRESH_TIMEOUT = 10.0  # seconds; shards that do not answer keep the daemon waiting
+LONGEST_POLL = 0.5  # seconds; a Ctrl-C that comes just before a poll is seen only after it
+
+# Time that does not jump with the wall clock; Python 2 has it there only.
+clock = getattr(time, "monotonic", lambda: os.times()[4])
 
 EXAMPLES = """examples:
   legacy_query.py                                     all shards, all fields
@@ -221,7 +229,7 @@ class Daemon(object):
     def close(self):
         # type: () -> None
         """Let go of ZeroMQ's threads."""
-        self._context.term()
+        self._context.destroy(0)  # what Ctrl-C left open would make term() wait
 
     def pages(self, op, args):
         # type: (Text, dict[Text, Any]) -> Iterator[list[dict[Text, Any]]]
@@ -238,8 +246,10 @@ class Daemon(object):
         try:
             while True:
                 socket.send_multipart(encode_request(op, args, 1, self._timeout))
-                if not socket.poll(int(self._timeout * 1000) or 1):
-                    raise FailedError(nobody_at(self._endpoint, self._keys))
+                until = clock() + self._timeout
+                while not socket.poll(int(min(self._timeout, LONGEST_POLL) * 1000) + 1):
+                    if clock() >= until:
+                        raise FailedError(nobody_at(self._endpoint, self._keys))
                 header, body = decode_reply(socket.recv_multipart())
                 if not isinstance(body, list) or not all(isinstance(one, dict) for one in body):
                     raise FailedError("the answer to %s is no array of maps" % op)

@@ -31,8 +31,11 @@ import sys
 import time
 from collections import OrderedDict, deque
 
-import msgpack
-import zmq
+try:
+    import msgpack
+    import zmq
+except ImportError as error:
+    sys.exit("legacy_stream.py: %s; pip install pyzmq msgpack: the first lines say more" % error)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +60,9 @@ SPREAD = 1.0  # seconds; a random part is waited before many would ask the daemo
 LONGEST_POLL = 0.5  # seconds; a Ctrl-C that comes just before a poll is seen only after it
 QUEUE = 10000  # messages that wait in this process before some are dropped
 MAX_TOPICS = 500  # a SUB socket with many more loses some when its connection is made anew
+
+# Time that does not jump with the wall clock; Python 2 has it there only.
+clock = getattr(time, "monotonic", lambda: os.times()[4])
 
 EXAMPLES = """examples:
   legacy_stream.py                                        all that changes, of all shards
@@ -627,7 +633,7 @@ class Link(object):
         # type: () -> None
         """Close the bus, and let go of ZeroMQ's threads."""
         self._leave()
-        self._context.term()
+        self._context.destroy(0)  # what Ctrl-C left open would make term() wait
 
     def join(self, topics):
         # type: (list[bytes]) -> Any
@@ -662,6 +668,8 @@ class Link(object):
                 _, _, its_header, body = decode_message(frames)
                 if its_header[2] != self.epoch:
                     raise LostError("another daemon has the bus at %s" % where)
+                if not isinstance(body, dict) or not {"revisions", "events"} <= set(body):
+                    raise LostError("the bus at %s does not tell its totals" % where)
                 return body
 
     def receive(self, until):
@@ -738,10 +746,6 @@ def reachable(bus, query):
     there = re.match(r"tcp://(?:\*|0\.0\.0\.0|\[::\]|::):(\d+)$", bus)
     here = re.match(r"tcp://(.+):\d+$", query)
     return "tcp://%s:%s" % (here.group(1), there.group(1)) if there and here else bus
-
-
-# Time that does not jump with the wall clock; Python 2 has it there only.
-clock = getattr(time, "monotonic", lambda: os.times()[4])
 
 
 # --- options ---

@@ -21,7 +21,8 @@ PROJECT = ("benchmarks", "clients", "deploy", "docs", "tests", "zinfo")
 """The folders whose every file belongs into it."""
 
 GENERATED = shutil.ignore_patterns(
-    ".*", "__pycache__", "build", "dist", "*.egg-info", "*.py[cod]", "*.so"
+    *(".*", "__pycache__", "build", "dist", "*.egg-info", "*.py[cod]", "*.so"),
+    *("node_modules", "package-lock.json"),
 )
 """What is in a working copy, but not of the project; `.ci` is copied apart."""
 

@@ -9,7 +9,6 @@ import subprocess
 from types import TracebackType
 from typing import Any
 
-import psutil
 from typing_extensions import Self
 
 from tests.clients.runtimes import CLIENTS, THIS, Runtime, bare_environment
@@ -94,10 +93,6 @@ class Running:
             value = self.json()
             if wanted.items() <= value.items():
                 return value
-
-    def threads(self) -> int:
-        """How many threads it has; ZeroMQ adds some when it begins."""
-        return psutil.Process(self._process.pid).num_threads()
 
     def interrupt(self) -> None:
         """Ctrl-C."""

@@ -1,8 +1,9 @@
-"""What the programs of clients/ run on: old Pythons and the newest, each with its packages."""
+"""What the programs of clients/ run on: Pythons and Node.js, each with its own packages."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,10 @@ PINNED = {
 NEWEST = ("3.14", "3.13", "3.12", "3.11", "3.10")
 
 LEGACY = {"query": "legacy_query.py", "stream": "legacy_stream.py"}
+NODE = {"query": "query.js", "stream": "stream.js"}
+
+OLDEST_NODE = 18
+"""The oldest Node.js that the packages run on."""
 
 
 class Missing(Exception):
@@ -156,9 +161,38 @@ def run_quietly(
         return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
+def node_with_packages(directory: Path) -> Runtime:
+    """Find Node.js, and install what the programs for it need beside a copy of them.
+
+    Args:
+        directory: where the copy goes; it is made.
+
+    Raises:
+        Missing: there is no Node.js of an age that will do, no npm, or no registry of packages.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise Missing("no node and npm on the PATH")
+    version = run_quietly([node, "--version"]).stdout.strip()
+    if not (found := re.match(r"v(\d+)\.", version)) or int(found[1]) < OLDEST_NODE:
+        raise Missing(f"node is {version or 'broken'}, and {OLDEST_NODE} is needed")
+    if not directory.exists():
+        begun = directory.with_name("begun")
+        shutil.rmtree(begun, ignore_errors=True)
+        shutil.copytree(CLIENTS / "node", begun, ignore=shutil.ignore_patterns("node_modules"))
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
+        done = run_quietly([npm, "install", *options, "--prefix", str(begun)], INSTALL_TIMEOUT)
+        if done.returncode:
+            *_, said = ["nothing", *done.stderr.strip().splitlines()]
+            raise Missing(f"npm install fails: {said}")
+        begun.rename(directory)
+    return Runtime((node,), NODE, home=directory, driver="node.mjs", knows_floats=False)
+
+
 RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
     "python2.7": lambda directory: python_with_packages("2.7", directory),
     "python3.6": lambda directory: python_with_packages("3.6", directory),
     "newest": newest_python,
+    "node": node_with_packages,
 }
 """By name: what finds or makes a runtime; it is given a directory for packages."""

@@ -1,0 +1,21 @@
+// What kind of value something is.
+
+/** Return whether a value is a map. */
+export function isMap(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+/** Return whether two values, of the kinds that msgpack has, are the same. */
+export function same(one, other) {
+  if (Array.isArray(one) && Array.isArray(other)) {
+    return one.length === other.length && one.every((item, index) => same(item, other[index]));
+  }
+  if (isMap(one) && isMap(other)) {
+    const names = Object.keys(one);
+    return (
+      names.length === Object.keys(other).length &&
+      names.every((name) => Object.hasOwn(other, name) && same(one[name], other[name]))
+    );
+  }
+  return one === other;
+}

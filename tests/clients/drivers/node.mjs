@@ -1,0 +1,49 @@
+// Does what it is asked on stdin with the own functions of the programs for Node.js.
+//
+// stdin has an array of tasks, [what, argument...]; stdout gets an array of results,
+// {"failed": ...} for a task that cannot be done. The argument is the programs' directory.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const home = process.argv[2];
+const load = (name) => import(join(home, "lib", `${name}.js`));
+const [wire, { FailedError, RefusedError }, { toJson }] = await Promise.all(
+  ["wire", "errors", "printing"].map(load),
+);
+
+const raw = (frames) => frames.map((digits) => Buffer.from(digits, "hex"));
+const digits = (data) => Buffer.from(data).toString("hex");
+
+const WHAT = {
+  encode_request: (meaning) => wire.encodeRequest(meaning).map(digits),
+  decode_reply: (frames) => {
+    try {
+      return wire.decodeReply(raw(frames));
+    } catch (error) {
+      if (error instanceof RefusedError) {
+        return { error: error.error };
+      }
+      throw error;
+    }
+  },
+  decode_message: (frames) => {
+    const { kind, name, header, body } = wire.decodeMessage(raw(frames));
+    return [kind, name, header, body];
+  },
+  make_topic: (kind, of) => digits(wire.makeTopic(kind, of)),
+  unpack: (data) => wire.unpack(Buffer.from(data, "hex")),
+};
+
+function done([what, ...given]) {
+  try {
+    return WHAT[what](...given);
+  } catch (error) {
+    if (error instanceof FailedError) {
+      return { failed: error.message };
+    }
+    throw error;
+  }
+}
+
+console.log(toJson(JSON.parse(readFileSync(0, "utf8")).map(done)));
