@@ -173,7 +173,7 @@ class QueryRouter:
             self._refuse(envelope, request.id, failed, request.op)
             return
         self._stats.requests[request.op] += 1
-        self._stats.results[f"{request.op} ok"] += 1
+        self._stats.results[request.op, "ok"] += 1
         self._stats.seconds += time.monotonic() - begun
         self._send(envelope, reply)
 
@@ -182,7 +182,7 @@ class QueryRouter:
     ) -> None:
         self._stats.errors[error.code] += 1
         known = op if op in self._operations.names else "unknown"  # clients may send any text
-        self._stats.results[f"{known} {error.code}"] += 1
+        self._stats.results[known, error.code] += 1
         node, epoch = self._identity.node, self._identity.epoch
         self._send(envelope, encode_error(request_id, node, epoch, error))
 

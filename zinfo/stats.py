@@ -107,14 +107,14 @@ class QueryStats:
     Attributes:
         requests: requests answered, by operation.
         errors: error replies, by code.
-        results: both, by operation and result: `get_infos ok`, `snapshot busy`.
+        results: both, by operation and result: `ok` or the error's code.
         dropped: messages that could not be answered, by why.
         seconds: sum of the times from request to reply.
     """
 
     requests: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    results: Counter[str] = field(default_factory=Counter)
+    results: Counter[tuple[str, str]] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -124,13 +124,13 @@ class HttpStats:
     """What the HTTP door did.
 
     Attributes:
-        answers: by path and status: `/metrics 200`.
+        answers: by path and status.
         streams: that are open now.
         dropped: messages that clients lost who read their stream too slowly.
         cut: samples of metrics that were over the limit, and left out.
     """
 
-    answers: Counter[str] = field(default_factory=Counter)
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     streams: int = 0
     dropped: int = 0
     cut: int = 0
@@ -209,4 +209,9 @@ def _plain(part: PollStats | BusStats | QueryStats | HttpStats) -> dict[str, obj
 def _plain_value(value: object) -> object:
     if isinstance(value, Histogram):
         return value.as_map()
+    if isinstance(value, Counter) and value and isinstance(next(iter(value)), tuple):
+        nested: dict[str, dict[str, int]] = {}
+        for (first, second), count in value.items():
+            nested.setdefault(first, {})[second] = count
+        return nested
     return dict(value) if isinstance(value, Counter) else value

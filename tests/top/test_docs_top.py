@@ -57,10 +57,17 @@ def test_the_program_of_the_page_prints_the_shards(server: RealServer) -> None:
     assert done.stdout.startswith(f"{server.ident} up ")
 
 
-@pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?)\)", PAGE))
+@pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?\.svg)\)", PAGE))
 def test_the_pictures_are_there_and_load_nothing_from_elsewhere(name: str) -> None:
     picture = (IMAGES / name).read_text(encoding="utf-8")
     assert "zinfo" in picture
     links = set(re.findall(r"https?://[^\s\"']+", picture))
     assert links == {"http://www.w3.org/2000/svg"}
     assert Path(IMAGES / name).stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?\.png)\)", PAGE))
+def test_the_pictures_of_the_page_are_there(name: str) -> None:
+    picture = (IMAGES / name).read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 200_000

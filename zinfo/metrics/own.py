@@ -120,11 +120,12 @@ def _by(name: str, text: str, counts: Mapping[str, int], label: str) -> Metric:
     return metric
 
 
-def _by_two(name: str, text: str, counts: Mapping[str, int], labels: tuple[str, str]) -> Metric:
-    """Of counts whose keys are two words."""
+def _by_two(
+    name: str, text: str, counts: Mapping[tuple[str, str], int], labels: tuple[str, str]
+) -> Metric:
     metric = CounterMetricFamily(f"zinfo_{name}", text, labels=labels)
     for key, count in sorted(counts.items()):
-        metric.add_metric(key.split(" ", 1), count)
+        metric.add_metric(key, count)
     return metric
 
 

@@ -133,7 +133,7 @@ class HttpDoor(WsgiDoor):
     ) -> None:
         """Count an answer; falcon calls this."""
         path = request.uri_template or "other"
-        self._answers[f"{path} {response.status_code}"] += 1
+        self._answers[path, str(response.status_code)] += 1
 
     def _failed(
         self,
