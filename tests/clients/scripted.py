@@ -27,6 +27,8 @@ class ScriptedDaemon:
 
     Args:
         heartbeat: seconds between two heartbeats, as it says; it sends none by itself.
+        host: address of this machine that it listens at.
+        tells: the host of the bus, as it says; empty for `host`.
 
     Attributes:
         epoch: of what it publishes and answers.
@@ -36,7 +38,9 @@ class ScriptedDaemon:
         mute: whether it leaves requests unanswered.
     """
 
-    def __init__(self, heartbeat: float = HEARTBEAT) -> None:
+    def __init__(
+        self, heartbeat: float = HEARTBEAT, host: str = "127.0.0.1", tells: str = ""
+    ) -> None:
         self._heartbeat = heartbeat
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
@@ -44,8 +48,8 @@ class ScriptedDaemon:
         self._bus.setsockopt(zmq.XPUB_VERBOSE, 1)
         for socket in (self._router, self._bus):
             socket.linger = 0
-        self.query = f"tcp://127.0.0.1:{self._router.bind_to_random_port('tcp://127.0.0.1')}"
-        self.bus = f"tcp://127.0.0.1:{self._bus.bind_to_random_port('tcp://127.0.0.1')}"
+        self.query = f"tcp://{host}:{self._router.bind_to_random_port(f'tcp://{host}')}"
+        self.bus = f"tcp://{tells or host}:{self._bus.bind_to_random_port(f'tcp://{host}')}"
         self.epoch = 7
         self.infos: list[dict[str, object]] = []
         self.events = 0

@@ -202,3 +202,16 @@ def test_a_cache_that_cannot_be_read_is_noted_and_the_stream_goes_on(
         code, said = running.end()
         assert code == 130
         assert said.startswith("the daemon's cache could not be read: nothing answers at ")
+
+
+@pytest.mark.parametrize("tells", ["0.0.0.0", "[::]"])
+def test_a_bus_at_all_addresses_is_looked_for_where_the_queries_are(
+    runtime: Runtime, tells: str
+) -> None:
+    with (
+        ScriptedDaemon(PATIENCE, host="127.0.0.2", tells=tells) as daemon,
+        stream(runtime, daemon) as running,
+    ):
+        daemon.join(entry("a", 5, x=1))
+        daemon.publish("delta", "a", 6, delta(5, x=2))
+        assert told(running) == ("x", 1, 2)
