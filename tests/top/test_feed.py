@@ -220,8 +220,8 @@ def test_where_looking_fails_nothing_passes_for_fresh_and_the_fault_is_told(
         until(feed, lambda fleet, now: fleet.feed(now).problem == NO_WORD)
         with feed.fleet() as fleet:
             assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
-            (event,) = fleet.events(1)
-        assert event.message == "looking at the shards failed: RuntimeError('no luck')"
+            told = [event.message for event in fleet.events(20)]
+        assert "looking at the shards failed: RuntimeError('no luck')" in told
         monkeypatch.undo()
         until(feed, lambda fleet, now: fleet.feed(now).fresh)
 
