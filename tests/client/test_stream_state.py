@@ -291,3 +291,21 @@ def test_a_refused_or_unreadable_hello_is_tried_again() -> None:
     assert stream.stream.malformed == 1
     stream.run(5)
     assert stream.stream.link.joins == 2
+
+
+def test_who_is_told_of_some_shards_only_misses_nothing_where_others_have_events() -> None:
+    stream = Stream("event")
+    stream.stream.link.partial = True  # as hello said: the daemon keeps shards from this client
+    stream.daemon.enter("a", "down")
+    stream.updates()
+    stream.daemon.enter("b", "down")
+    stream.lose()  # not for this client
+    stream.daemon.enter("a", "up")
+    (event,) = stream.updates()
+    assert isinstance(event, Event)
+    stream.daemon.enter("a", "down")
+    stream.lose()
+    stream.daemon.enter("a", "up")
+    gap, event = stream.updates()
+    assert isinstance(gap, Gap)
+    assert gap.shard == "a"

@@ -147,7 +147,7 @@ class StreamState:
         if former is not None and former != self._epoch:
             self.updates.append(Restart(self.link.node, former, self._epoch))
             self._reset()
-        elif former is not None and not self._takes_all:
+        elif former is not None and not self._counts_all:
             # No total will tell whether the cut swallowed something.
             self.updates += [Gap(None, kind, None, None) for kind in sorted(self._checked())]
         if opened.body:
@@ -162,9 +162,14 @@ class StreamState:
     def _checked(self) -> frozenset[str]:
         return self.kinds.difference((KIND_HEARTBEAT,))
 
+    @property
+    def _counts_all(self) -> bool:
+        """Whether all that the daemon counts comes here; it may not tell a client of all shards."""
+        return self._takes_all and not self.link.partial
+
     def _compare(self, heartbeat: Heartbeat) -> None:
         """Compare what came with the daemon's totals, where all of it should have come."""
-        if not self._takes_all or self.link.partial:
+        if not self._counts_all:
             return
         for kind in sorted(self._checked()):
             if kind == KIND_EVENT:
@@ -200,7 +205,7 @@ class StreamState:
     def _on_event(self, opened: Opened) -> None:
         event = read_event(opened)
         shard = event.shard
-        if self._takes_all:
+        if self._counts_all:
             newest = self._events.newest
             missing = self._events.saw(event.number)
             if missing > 0:
