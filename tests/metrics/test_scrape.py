@@ -216,6 +216,12 @@ def test_only_chosen_labels_are_told() -> None:
     assert value(text, "redis_up", site="fra") == 1
 
 
+def test_the_process_of_a_local_server_makes_no_series_of_its_own_unless_asked_for() -> None:
+    labels = {"pid": "7", "site": "fra"}
+    assert value(text_of({}, labels), "redis_up", site="fra") == 1
+    assert value(text_of({}, labels, Selection(labels=("pid",))), "redis_up", pid="7") == 1
+
+
 def test_only_chosen_metrics_are_told() -> None:
     selection = Selection(include=("redis_up", "redis_commands_*"), exclude=("*_failed_*",))
     text = text_of(

@@ -11,6 +11,7 @@ from zinfo.metrics.samples import OWN_LABELS, OWN_PREFIXES
 
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_]")
 _RESERVED = OWN_LABELS | {"instance", "job", "le", "state", "reason"}
+_PASSING = frozenset(("pid",))
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -21,7 +22,8 @@ class Selection:
     Attributes:
         include: patterns (`*`, `?`, `[...]`) of metrics' names; only what one of them fits.
         exclude: patterns of names that are left out of that.
-        labels: names of the shards' labels that are told; None for all.
+        labels: names of the shards' labels that are told; None for all but `pid`, which the local
+            watcher gives and which would make new series at each restart of a server.
         max_samples: samples of one shard; more are cut, and counted.
     """
 
@@ -46,7 +48,7 @@ class Selection:
         """
         told: dict[str, str] = {}
         for name, value in labels.items():
-            if self.labels is None or name in self.labels:
+            if name in self.labels if self.labels is not None else name not in _PASSING:
                 plain = _FOREIGN.sub("_", name)
                 if (
                     not plain
