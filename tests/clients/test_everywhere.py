@@ -5,6 +5,7 @@ Shards are polled when a test asks for it only, so that nothing changes by itsel
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -22,6 +23,8 @@ from tests.clients.runtimes import Runtime
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
+from zinfo.aio import Client, Subscriber
+from zinfo.client import Delta
 
 ODD = "käse ~1/x"
 """An id that needs quoting in a topic, and more than ASCII when it is printed."""
@@ -443,3 +446,30 @@ def test_ctrl_c_before_the_daemon_has_answered_ends_it_quietly(runtime: Runtime)
             mute.accept()[0].close()  # it is there, and waits for what never comes
             stream.interrupt()
             assert stream.end() == (130, "")
+
+
+# --- and asyncio, against the same daemon
+
+
+def test_asyncio_gets_what_the_others_get(fleet: Fleet) -> None:
+    async def ask() -> tuple[list[dict[str, Any]], Delta]:
+        async with Client(fleet.daemon.query) as client, Subscriber(fleet.daemon.query) as updates:
+            waiting = asyncio.ensure_future(first_delta(updates))
+            maxmemory = 1 << 30
+            while not waiting.done():  # until it has joined, and sees a change
+                maxmemory += 4096
+                await asyncio.to_thread(fleet.set, maxmemory=maxmemory)
+                await asyncio.wait([waiting], timeout=0.2)
+            return await client.get_infos(keys=["role", "maxmemory"]), await waiting
+
+    async def first_delta(updates: Subscriber) -> Delta:
+        async for update in updates:
+            if isinstance(update, Delta) and "maxmemory" in update.set:
+                return update
+        raise AssertionError("the stream ended")
+
+    infos, delta = asyncio.run(asyncio.wait_for(ask(), 20))
+    assert ODD in {info["meta"]["shard_identifier"] for info in infos}
+    assert delta.shard == fleet.first.ident
+    of_first = next(i for i in infos if i["meta"]["shard_identifier"] == fleet.first.ident)
+    assert of_first["maxmemory"] >= delta.set["maxmemory"]
