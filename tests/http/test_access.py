@@ -6,6 +6,8 @@ import contextlib
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -233,5 +235,9 @@ def test_readiness_waits_for_the_first_look_at_each_shard(server: RealServer) ->
 
 def test_a_second_door_at_one_address_is_told() -> None:
     port = free_port()
-    with socket.create_server((HOST, port)), pytest.raises(Exception, match="HTTP door: cannot"):
-        RunningDaemon(args=[f"--http={HOST}:{port}"]).start()
+    command = [sys.executable, "-m", "zinfo", "serve", f"--http={HOST}:{port}"]
+    command += [f"--query=tcp://{HOST}:{free_port()}", f"--pub=tcp://{HOST}:{free_port()}"]
+    with socket.create_server((HOST, port)):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"HTTP door: cannot listen at {HOST}:{port}: Address already in use" in done.stderr

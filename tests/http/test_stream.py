@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -97,27 +94,3 @@ def test_the_id_of_another_start_brings_nothing_back(fast: RunningDaemon) -> Non
 def test_silence_is_filled_with_beats(fast: RunningDaemon) -> None:
     with stream(fast.http, "api/v1/stream?kinds=event&shard_ids=none") as messages:
         assert [next(messages).kind for _ in range(3)] == ["hello", "beat", "beat"]
-
-
-def test_a_client_that_does_not_read_loses_messages_and_hears_of_it(server: RealServer) -> None:
-    shards = "".join(f'[[shards]]\nid = "s-{n}"\nurl = "{server.url}"\n' for n in range(50))
-    with (
-        RunningDaemon(config_text=shards, http=True, environ=FAST) as daemon,
-        socket.socket() as slow,
-    ):
-        place = urlsplit(daemon.http)
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        slow.connect((place.hostname, place.port))
-        slow.sendall(b"GET /api/v1/stream?kinds=info HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        wait_until(lambda: _dropped(daemon) > 0, 60, "messages to be lost")
-        assert daemon.ask("ping").error is None
-        slow.settimeout(10)
-        with slow.makefile("rb") as lines:
-            wait_until(lambda: lines.readline() == b"event: gap\n", 60, "the gap")
-            data = lines.readline().removeprefix(b"data: ")
-            assert json.loads(data)["lost"] > 0
-
-
-def _dropped(daemon: RunningDaemon) -> float:
-    found = samples(ask(daemon.http, "metrics").text)
-    return found["zinfo_http_stream_dropped_total", frozenset()]
