@@ -35,10 +35,14 @@ class Workshop:
         place = self._directory / name
         place.mkdir(parents=True, exist_ok=True)
         with (place / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # others wait, and find it made
+            fcntl.flock(lock, fcntl.LOCK_EX)  # others wait, and find it made, or why it cannot be
+            missing = place / "missing"
+            if missing.exists():
+                return Missing(missing.read_text())
             try:
                 return RUNTIMES[name](place / "packages")
             except Missing as error:
+                missing.write_text(str(error))
                 return error
 
 
