@@ -13,7 +13,7 @@ docs/protocol.md says what every part of the wire means.
 # `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types are in
 # comments, as it has no annotations either, and F401 does not look into comments.
 # ruff: noqa: B904, F401, PTH116, PTH123, RUF046
-# ruff: noqa: UP004, UP010, UP024, UP031, UP036
+# ruff: noqa: UP004, UP010, UP024, UP031
 
 from __future__ import print_function, unicode_literals
 
@@ -26,6 +26,7 @@ import stat
 import sys
 import time
 from collections import OrderedDict
+from numbers import Real
 
 try:
     import msgpack
@@ -39,13 +40,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Text
 
     Keys = tuple[bytes, bytes, bytes]
-
-if sys.version_info[0] == 2:
-    text_type = unicode  # noqa: F821 - a name of Python 2
-    number_types = (int, long, float)  # noqa: F821 - likewise
-else:
-    text_type = str
-    number_types = (int, float)
 
 MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the version of the wire
 DEFAULT_TIMEOUT = 3.0  # seconds; a daemon answers within milliseconds, or is not there
@@ -104,7 +98,7 @@ def unpack(data):
         raise FailedError("what came is no msgpack: %s" % error)
 
 
-def encode_request(op, args, request_id=None, deadline=None):
+def encode_request(op, args, request_id, deadline):
     # type: (Text, dict[Text, Any], Any, float | None) -> list[bytes]
     """Return the frames of a request; a REQ socket adds what goes before them.
 
@@ -338,15 +332,13 @@ def value_text(value):
         )
     if isinstance(value, list):
         return " ".join(map(value_text, value))
-    if isinstance(value, text_type):
-        return printable(value)
-    return repr(value) if isinstance(value, float) else "%s" % (value,)
+    return repr(value) if isinstance(value, float) else printable("%s" % (value,))
 
 
 def seconds_text(value):
     # type: (Any) -> Text
     """Return a number of seconds in words, short."""
-    if not isinstance(value, number_types):
+    if not isinstance(value, Real):
         return "-"
     if value < 100:
         return "%.1f s" % value

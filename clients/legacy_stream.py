@@ -14,7 +14,7 @@ order: joining, gaps, staleness. What it has in common with legacy_query.py is t
 # `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types are in
 # comments, as it has no annotations either, and F401 does not look into comments.
 # ruff: noqa: B904, F401, PTH116, PTH123, RUF005, RUF046
-# ruff: noqa: UP004, UP010, UP019, UP024, UP028, UP031, UP036
+# ruff: noqa: UP004, UP010, UP019, UP024, UP028, UP031
 
 from __future__ import print_function, unicode_literals
 
@@ -44,11 +44,6 @@ if TYPE_CHECKING:
 
     Keys = tuple[bytes, bytes, bytes]
     Message = tuple[Text, Text, list[Any], Any]
-
-if sys.version_info[0] == 2:
-    text_type = unicode  # noqa: F821 - a name of Python 2
-else:
-    text_type = str
 
 MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the version of the wire
 TOPIC_ROOT = "z1"  # what topics begin with; the digit is the version of the wire
@@ -112,7 +107,7 @@ def unpack(data):
         raise FailedError("what came is no msgpack: %s" % error)
 
 
-def encode_request(op, args, request_id=None, deadline=None):
+def encode_request(op, args, request_id, deadline):
     # type: (Text, dict[Text, Any], Any, float | None) -> list[bytes]
     """Return the frames of a request; a REQ socket adds what goes before them.
 
@@ -346,9 +341,7 @@ def value_text(value):
         )
     if isinstance(value, list):
         return " ".join(map(value_text, value))
-    if isinstance(value, text_type):
-        return printable(value)
-    return repr(value) if isinstance(value, float) else "%s" % (value,)
+    return repr(value) if isinstance(value, float) else printable("%s" % (value,))
 
 
 def when(moment):
@@ -899,7 +892,7 @@ class Watch(object):
             except LostError as error:
                 if clock() >= until:
                     raise FailedError(error.args[0])
-                time.sleep(random.uniform(0.05, 0.1))
+                time.sleep(random.uniform(0.05, 0.1))  # a back-off, not the same for all clients
             else:
                 return
 
@@ -908,7 +901,7 @@ class Watch(object):
         epoch, pause = self._link.epoch, random.uniform(0, SPREAD)
         while True:
             leave_if_nobody_reads()
-            time.sleep(pause)
+            time.sleep(pause)  # likewise
             try:
                 totals = self._link.join(self._topics)
             except (LostError, FailedError):  # that it is stale was told
@@ -924,8 +917,7 @@ class Watch(object):
         else:
             self._printer.trouble("again", None, "the daemon is heard again")
             self._joined(totals)
-            if not (self._all_shards and self._link.whole):
-                self._cut(0)
+            self._cut(0)
 
     def _joined(self, totals):
         # type: (dict[Text, Any]) -> None
@@ -963,10 +955,8 @@ class Watch(object):
             self._compare(body)
             leave_if_nobody_reads()
         elif topic == self._link.fence:  # ZeroMQ made the connection anew
-            if self._all_shards and self._link.whole:
-                self._compare(body)
-            else:
-                self._cut(random.uniform(0, SPREAD))
+            self._compare(body)
+            self._cut()
         elif kind == "delta":
             self._take_delta(name, seq, moment, body)
         elif kind == "event":
@@ -1019,11 +1009,12 @@ class Watch(object):
             if self._counts[kind].differs(total):
                 self._gap(kind, None)
 
-    def _cut(self, pause):
-        # type: (float) -> None
-        """Messages of any shard may be missing, and no total tells."""
-        for kind in ("delta", "event"):
-            self._gap(kind, None, pause)
+    def _cut(self, pause=None):
+        # type: (float | None) -> None
+        """Messages of any shard may be missing after a cut; say so where no total tells."""
+        if not (self._all_shards and self._link.whole):
+            for kind in ("delta", "event"):
+                self._gap(kind, None, pause)
 
     def _gap(self, kind, shard, pause=None):
         # type: (Text, Text | None, float | None) -> None

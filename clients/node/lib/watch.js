@@ -290,6 +290,7 @@ function newCounts() {
   return { delta: new Count(), event: new Count() };
 }
 
+/** Back off before the next try to join, each client for another time: not all at once. */
 function pause(shortest, longest) {
   return sleep(1000 * (shortest + Math.random() * (longest - shortest)));
 }
