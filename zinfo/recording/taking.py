@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, field
 from zinfo.client.link import Ask, Timing
 from zinfo.client.reading import Entry, entry_from, open_message, read_heartbeat
 from zinfo.client.stream_state import StreamState
-from zinfo.client.tally import RevisionTally
 from zinfo.client.updates import (
     ADDED,
     REMOVED,
@@ -116,7 +115,6 @@ class Taking:
         self._in_span = False
         self._unbroken = False  # whether the last span has no reason for its end yet
         self._ids: set[str] = set()
-        self._event_seqs = RevisionTally()  # where the numbers of events cannot tell a loss
         self._began = self._began_wall = 0.0  # of the last span: local clock and wall clock
         self._labels_id: object = None  # of the request for the labels of new shards
         self._without_labels: dict[str, None] = {}
@@ -202,22 +200,12 @@ class Taking:
         updates = self._stream.updates
         while updates:
             update = updates.popleft()
-            if self._is_of_another(update):
-                continue
             if isinstance(update, (Gap, Stale, Restart)):
                 self._on_break(update, now)
                 if isinstance(update, Gap) and frames is not None:
                     self.link.lose(now, "messages are missing")
             elif frames is not None:
                 self._on_message(update, frames, now)
-
-    def _is_of_another(self, update: Update) -> bool:
-        """Return whether a gap is merely events of shards that this client is not told of."""
-        return (
-            self.link.partial
-            and isinstance(update, Gap)
-            and (update.shard, update.kind) == (None, KIND_EVENT)
-        )
 
     def _on_break(self, update: Gap | Stale | Restart, now: float) -> None:
         after_one = isinstance(update, Restart) and self.counts["spans"] > 0
@@ -232,14 +220,6 @@ class Taking:
         self.frames.append((Frame(BREAK, at, (body,)), wall))
 
     def _on_message(self, update: Update, frames: Message, now: float) -> None:
-        if self.link.partial and isinstance(update, Event):
-            last = self._event_seqs.last.get(update.shard)
-            if self._event_seqs.saw(update.shard, update.seq) > 0:
-                self._on_break(Gap(update.shard, KIND_EVENT, (last or 0) + 1, update.seq), now)
-                self.link.lose(now, "messages are missing")
-                return
-            if update.type == REMOVED:
-                self._event_seqs.forget(update.shard)
         if self._fetch is not None:
             self._fetch.messages.append((update, frames, now))
         elif self._in_span:
@@ -267,7 +247,6 @@ class Taking:
     def _begin(self, fence: Message, now: float, wall: float) -> None:
         """The fence came: everything is to be asked for."""
         self._in_span = False
-        self._event_seqs = RevisionTally()
         self._labels_id = None
         self._without_labels.clear()
         try:
