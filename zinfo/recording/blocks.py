@@ -26,20 +26,17 @@ class Block:
     Attributes:
         position: of its first byte in the file.
         header: what it says of itself.
+        packed: the compressed frames.
     """
 
     position: int
     header: BlockHeader
+    packed: bytes
 
     @property
     def end(self) -> int:
         """Position of the byte behind it."""
-        return self.position + HEADER_BYTES + self.header.packed
-
-    def read(self, file: BinaryIO) -> bytes:
-        """Return the compressed frames."""
-        file.seek(self.position + HEADER_BYTES)
-        return file.read(self.header.packed)
+        return self.position + HEADER_BYTES + len(self.packed)
 
 
 def check_magic(file: BinaryIO, name: str) -> bool:
@@ -111,6 +108,7 @@ def _block_at(file: BinaryIO, position: int) -> Block | None:
     file.seek(position)
     data = file.read(HEADER_BYTES)
     header = decode_header(data)
-    if header is None or not is_whole(data, header, file.read(header.packed)):
+    if header is None:
         return None
-    return Block(position, header)
+    packed = file.read(header.packed)
+    return Block(position, header, packed) if is_whole(data, header, packed) else None

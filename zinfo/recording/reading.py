@@ -207,15 +207,13 @@ class Recording:
         for block in self._blocks(since):
             reading.begin = reading.begin or self._begin
             try:
-                plain = unpack_block(block.header, block.read(self._file))
+                plain = unpack_block(block.header, block.packed)
                 for frame in decode_frames(plain):
                     yield from reading.take(frame)
             except (ProtocolError, RecordingError) as error:
                 raise RecordingError(
                     f"{self.path}: the block at byte {block.position} cannot be read: {error}"
                 ) from error
-            except OSError as error:
-                raise self._failed(error) from error
 
     @property
     def _begin(self) -> float:
