@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -206,6 +207,21 @@ def test_a_span_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
     (moment,) = read(path)
     assert isinstance(moment.update, Span)
     assert [one.shard for one in moment.update.entries] == ["b:1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("node", 7), ("pages", None), ("wall", float("nan")), ("time", True)]
+)
+def test_the_head_of_a_span_that_says_nonsense_is_a_clear_error(
+    tmp_path: Path, key: str, value: Any
+) -> None:
+    frames = [
+        (Frame(SPAN, 0.0, (pack(head(pages=1) | {key: value}),)), WALL),
+        (Frame(PAGE, 0.0, (pack([entry("a:1")]),)), WALL),
+    ]
+    path = write(tmp_path / "a.zrec", frames)
+    with pytest.raises(RecordingError, match=f"the block at byte 8 cannot be read: {key} must be"):
+        read(path)
 
 
 def test_another_epoch_in_the_next_span_is_a_restart(tmp_path: Path) -> None:

@@ -67,9 +67,9 @@ def read_snapshot(opened: Opened) -> Snapshot:
 
 def read_delta(opened: Opened) -> Delta:
     """Return the change that a "delta" message holds, or raise ProtocolError."""
-    fields = _map(unpack(opened.body), "a delta")
+    fields = map_of(unpack(opened.body), "a delta")
     header = opened.header
-    base = _integer(fields, "base")
+    base = integer_of(fields, "base")
     if not 0 <= base < header.seq:
         raise ProtocolError(f"revision {header.seq} cannot be based on {base}")
     unset = fields.get("unset")
@@ -89,9 +89,9 @@ def read_event(opened: Opened) -> Event:
 
 def read_heartbeat(opened: Opened) -> Heartbeat:
     """Return the totals that a heartbeat (or a fence with a body) holds, or raise ProtocolError."""
-    fields = _map(unpack(opened.body), "a heartbeat")
+    fields = map_of(unpack(opened.body), "a heartbeat")
     header = opened.header
-    interval = _number(fields, "interval")
+    interval = number_of(fields, "interval")
     if not interval > 0:
         raise ProtocolError("interval must be above 0")
     return Heartbeat(
@@ -100,58 +100,60 @@ def read_heartbeat(opened: Opened) -> Heartbeat:
         beat=header.seq,
         time=header.time,
         interval=interval,
-        shards=_integer(fields, "shards"),
-        events=_integer(fields, "events"),
-        revisions=_integer(fields, "revisions"),
+        shards=integer_of(fields, "shards"),
+        events=integer_of(fields, "events"),
+        revisions=integer_of(fields, "revisions"),
     )
 
 
 def event_from(value: object) -> Event:
     """Return the event that a bus message or a reply holds as a map, or raise ProtocolError."""
-    fields = _map(value, "an event")
+    fields = map_of(value, "an event")
     return Event(
-        shard=_text(fields, "shard"),
-        type=_text(fields, "type"),
+        shard=text_of(fields, "shard"),
+        type=text_of(fields, "type"),
         old=_optional_text(fields, "old"),
         new=_optional_text(fields, "new"),
         reason=_optional_text(fields, "reason") or "",
         message=_optional_text(fields, "message") or "",
-        number=_integer(fields, "number"),
-        seq=_integer(fields, "seq"),
-        time=_number(fields, "time"),
+        number=integer_of(fields, "number"),
+        seq=integer_of(fields, "seq"),
+        time=number_of(fields, "time"),
     )
 
 
 def entry_from(value: object) -> Entry:
     """Return one entry of a reply to `snapshot`, or raise ProtocolError."""
-    fields = _map(value, "a snapshot")
+    fields = map_of(value, "a snapshot")
     info, age, interval = fields.get("info"), fields.get("age"), fields.get("interval")
-    labels = _map(fields.get("labels") or {}, "labels")
+    labels = map_of(fields.get("labels") or {}, "labels")
     return Entry(
-        shard=_text(fields, "shard"),
-        revision=_integer(fields, "revision"),
-        time=0.0 if info is None else _number(fields, "time"),
-        age=math.inf if age is None else _number(fields, "age"),
+        shard=text_of(fields, "shard"),
+        revision=integer_of(fields, "revision"),
+        time=0.0 if info is None else number_of(fields, "time"),
+        age=math.inf if age is None else number_of(fields, "age"),
         info=None if info is None else _info(info),
-        state=_text(fields, "state"),
+        state=text_of(fields, "state"),
         reason=_optional_text(fields, "reason") or "",
         labels={name: str(text) for name, text in labels.items()},
-        interval=0.0 if interval is None else _number(fields, "interval"),
-        seq=_integer(fields, "seq"),
+        interval=0.0 if interval is None else number_of(fields, "interval"),
+        seq=integer_of(fields, "seq"),
     )
 
 
-def _map(value: object, what: str) -> dict[str, object]:
+def map_of(value: object, what: str) -> dict[str, object]:
+    """Return a map with text keys, or raise ProtocolError."""
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise ProtocolError(f"{what} is a map with text keys")
     return value
 
 
 def _info(value: object) -> Info:
-    return cast("Info", _map(value, "INFO"))
+    return cast("Info", map_of(value, "INFO"))
 
 
-def _text(fields: Mapping[str, object], name: str) -> str:
+def text_of(fields: Mapping[str, object], name: str) -> str:
+    """Return the text that a key has, or raise ProtocolError."""
     value = fields.get(name)
     if not isinstance(value, str):
         raise ProtocolError(f"{name} must be text")
@@ -159,17 +161,19 @@ def _text(fields: Mapping[str, object], name: str) -> str:
 
 
 def _optional_text(fields: Mapping[str, object], name: str) -> str | None:
-    return None if fields.get(name) is None else _text(fields, name)
+    return None if fields.get(name) is None else text_of(fields, name)
 
 
-def _integer(fields: Mapping[str, object], name: str) -> int:
+def integer_of(fields: Mapping[str, object], name: str) -> int:
+    """Return the integer that a key has, or raise ProtocolError."""
     value = fields.get(name)
     if type(value) is not int:
         raise ProtocolError(f"{name} must be an integer")
     return value
 
 
-def _number(fields: Mapping[str, object], name: str) -> float:
+def number_of(fields: Mapping[str, object], name: str) -> float:
+    """Return the finite number that a key has, or raise ProtocolError."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ProtocolError(f"{name} must be a number")

@@ -13,17 +13,21 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias, cast
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from zinfo.client.reading import (
     Entry,
     Opened,
     entry_from,
+    integer_of,
+    map_of,
+    number_of,
     open_message,
     read_delta,
     read_event,
     read_heartbeat,
     read_snapshot,
+    text_of,
 )
 from zinfo.client.updates import Gap, Restart, Stale, Update
 from zinfo.errors import ProtocolError, RecordingError
@@ -254,7 +258,7 @@ class _Reading:
     """
 
     begin: float = 0.0
-    _head: Mapping[str, Any] | None = None  # of a span whose pages are being collected
+    _head: Mapping[str, object] | None = None  # of a span whose pages are being collected
     _entries: list[Entry] = field(default_factory=list)
     _missing: int = 0  # pages
     _wall: float = 0.0  # of the span
@@ -266,8 +270,8 @@ class _Reading:
     def take(self, frame: Frame) -> Iterator[Moment]:
         """Take one frame; yield what is complete with it."""
         if frame.kind == SPAN:
-            self._head = _map(unpack(_only_part(frame)))
-            self._missing, self._entries = _integer(self._head, "pages"), []
+            self._head = map_of(unpack(_only_part(frame)), "the head of a span")
+            self._missing, self._entries = integer_of(self._head, "pages"), []
         elif frame.kind == PAGE:
             if self._head is not None:
                 self._entries += _page(frame)
@@ -281,11 +285,11 @@ class _Reading:
             yield self._moment(frame.at, Described(tuple(_page(frame))))
         elif frame.kind == BREAK and self._inside:
             self._broken = True
-            yield self._moment(frame.at, _break(_map(unpack(_only_part(frame)))))
+            yield self._moment(frame.at, _break(map_of(unpack(_only_part(frame)), "a break")))
         if self._head is not None and self._missing <= 0:
             yield from self._enter(self._head)
 
-    def _enter(self, head: Mapping[str, Any]) -> Iterator[Moment]:
+    def _enter(self, head: Mapping[str, object]) -> Iterator[Moment]:
         span = _span(head, tuple(self._entries))
         self._head, self._entries = None, []
         self._wall, self._inside = span.wall, True
@@ -303,27 +307,27 @@ class _Reading:
         return Moment(self._at, wall, update)
 
 
-def _span(head: Mapping[str, Any], entries: tuple[Entry, ...]) -> Span:
+def _span(head: Mapping[str, object], entries: tuple[Entry, ...]) -> Span:
     return Span(
-        node=_text(head, "node"),
-        epoch=_integer(head, "epoch"),
-        time=_number(head, "time"),
-        wall=_number(head, "wall"),
-        heartbeat=_number(head, "heartbeat"),
+        node=text_of(head, "node"),
+        epoch=integer_of(head, "epoch"),
+        time=number_of(head, "time"),
+        wall=number_of(head, "wall"),
+        heartbeat=number_of(head, "heartbeat"),
         whole=head.get("whole") is True,
-        events=_integer(head, "events"),
-        revisions=_integer(head, "revisions"),
+        events=integer_of(head, "events"),
+        revisions=integer_of(head, "revisions"),
         entries=entries,
     )
 
 
-def _break(fields: Mapping[str, Any]) -> Gap | Stale | Restart:
+def _break(fields: Mapping[str, object]) -> Gap | Stale | Restart:
     kind = fields.get("break")
     if kind == "stale":
-        return Stale(_number(fields, "seconds"), _text(fields, "reason"))
+        return Stale(number_of(fields, "seconds"), text_of(fields, "reason"))
     if kind == "restart":
         return Restart(
-            _text(fields, "node"), _integer(fields, "old_epoch"), _integer(fields, "epoch")
+            text_of(fields, "node"), integer_of(fields, "old_epoch"), integer_of(fields, "epoch")
         )
     # Whatever else a later zinfo may record: something is missing.
     shard, expected, got = fields.get("shard"), fields.get("expected"), fields.get("got")
@@ -346,30 +350,3 @@ def _only_part(frame: Frame) -> bytes:
     if len(frame.parts) != 1:
         raise RecordingError(f"a frame of kind {frame.kind} has {len(frame.parts)} parts, not 1")
     return frame.parts[0]
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
-        raise RecordingError("expected a map with text keys")
-    return cast("Mapping[str, Any]", value)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    value = fields.get(name)
-    if not isinstance(value, str):
-        raise RecordingError(f"{name} must be text")
-    return value
-
-
-def _integer(fields: Mapping[str, Any], name: str) -> int:
-    value = fields.get(name)
-    if type(value) is not int:
-        raise RecordingError(f"{name} must be an integer")
-    return value
-
-
-def _number(fields: Mapping[str, Any], name: str) -> float:
-    value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise RecordingError(f"{name} must be a number")
-    return float(value)
