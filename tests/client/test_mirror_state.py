@@ -181,6 +181,24 @@ def test_a_lost_delta_that_nothing_follows_is_found_by_the_next_heartbeat() -> N
     assert not fresh(world, "b")
 
 
+def test_a_lost_delta_that_was_made_good_hides_none_of_later() -> None:
+    world = joined("a", "b")
+    world.daemon.poll("a")
+    deliver(world)
+    world.daemon.poll("a")
+    lose(world)
+    beat(world)
+    world.recover()
+    world.daemon.poll("b")
+    lose(world)
+    world.daemon.poll("a")
+    deliver(world)
+    beat(world)
+    assert not fresh(world, "b")
+    world.recover()
+    world.check_equal()
+
+
 def test_a_delta_that_fits_proves_that_its_shard_missed_nothing() -> None:
     world = joined("a", "b")
     world.daemon.poll("a")

@@ -134,6 +134,47 @@ def test_a_lost_message_that_nothing_follows_is_a_gap_by_the_next_heartbeat() ->
     assert stream.updates() == []
 
 
+@pytest.mark.parametrize("fence_totals", [False, True])
+def test_a_loss_that_a_total_told_is_not_told_again_by_its_shard(fence_totals: bool) -> None:
+    stream = Stream("delta", fence_totals=fence_totals)
+    stream.daemon.poll("a")
+    stream.updates()
+    stream.cut_bus()
+    stream.daemon.poll("a")
+    stream.daemon.poll("a")
+    told = stream.updates()
+    stream.daemon.beat()
+    told += stream.updates()
+    assert told == [Gap(None, "delta", 5, 3)]
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    (delta,) = stream.updates()
+    assert isinstance(delta, Delta)
+
+
+def test_a_loss_that_a_total_told_hides_none_of_later() -> None:
+    stream = Stream("delta")
+    stream.daemon.poll("a")
+    stream.updates()
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.beat()
+    assert stream.updates() == [Gap(None, "delta", 4, 3)]
+    stream.daemon.poll("b")
+    stream.lose()
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    delta, gap = stream.updates()
+    assert isinstance(delta, Delta)
+    assert gap == Gap(None, "delta", 6, 5)
+    stream.daemon.poll("a")
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.poll("a")
+    _, gap, _ = stream.updates()
+    assert gap == Gap("a", "delta", 6, 7)
+
+
 def test_a_loss_between_fence_and_first_heartbeat_is_known_where_the_fence_has_totals() -> None:
     stream = Stream("delta", fence_totals=True)
     stream.restart_daemon(["a"])

@@ -184,13 +184,13 @@ class StreamState:
 
     def _on_revision(self, opened: Opened) -> None:
         """An INFO or a delta came."""
-        tally, shard = self._revisions[opened.kind], opened.name
+        tally, shard, seq = self._revisions[opened.kind], opened.name, opened.header.seq
         wanted = self.scope is None or shard in self.scope
         last = tally.last.get(shard)
         update = None
         if wanted:
             update = read_delta(opened) if opened.kind == KIND_DELTA else read_snapshot(opened)
-        missing = tally.saw(shard, opened.header.seq)
+        missing = tally.saw(shard, seq)
         if update is None:
             return
         if missing < 0:
@@ -198,8 +198,8 @@ class StreamState:
             return
         if missing:
             self.updates.append(Gap(shard, opened.kind, (last or 0) + 1, update.revision))
-        elif isinstance(update, Delta) and last is not None and update.base not in (0, last):
-            self.updates.append(Gap(shard, opened.kind, last, update.base))
+        elif isinstance(update, Delta) and last is not None and update.base not in (0, seq - 1):
+            self.updates.append(Gap(shard, opened.kind, seq - 1, update.base))
         self.updates.append(update)
 
     def _on_event(self, opened: Opened) -> None:

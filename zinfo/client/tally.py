@@ -14,19 +14,22 @@ class RevisionTally:
         self.last: dict[str, int] = {}
         self._accounted = 0
         self._total: int | None = None
+        self._unsure: set[str] = set()  # shards that a total may have counted more of than came
 
     def saw(self, shard: str, revision: int) -> int:
         """Count one message.
 
         Returns:
             How many messages of the shard are missing before it: 0 for none, or when it is the
-            shard's first here; -1 when a newer one came before, or the same.
+            shard's first here or since a total told of missing ones; -1 when a newer one came
+            before, or the same.
         """
         last = self.last.get(shard)
         if last is not None and revision <= last:
             return -1
-        missing = 0 if last is None else revision - last - 1
+        missing = 0 if last is None or shard in self._unsure else revision - last - 1
         self.last[shard] = revision
+        self._unsure.discard(shard)
         self._accounted += 1 + missing  # what is known to be missing is no news to the totals
         return missing
 
@@ -42,6 +45,8 @@ class RevisionTally:
         """
         missing = 0 if self._total is None else total - self._total - self._accounted
         self._total, self._accounted = total, 0
+        if missing:  # told now; counted again when its shard is known, it would hide the next loss
+            self._unsure = set(self.last)
         return missing
 
 
