@@ -21,7 +21,8 @@ NUMBERS = ("7", "8")
 
 _KEYS: dict[str, list[str]] = {"7": [], "8": ["used_memory"]}
 _RATE = 1000  # polls a second that go on meanwhile: 1,000 shards, each every second
-_QUESTIONS = 3  # in a turn; the shards are polled anew before each
+_QUESTIONS = 3  # in a turn, at least; the shards are polled anew before each
+_TURN = 2.0  # seconds; few shards are polled anew soon, and more questions fit a turn
 
 Ask = Callable[[list[str]], int]  # fields wanted, or none for all; returns the number of shards
 
@@ -34,14 +35,19 @@ class Answerer(NamedTuple):
     shards: int
     interval: float
 
+    @property
+    def _pause(self) -> float:
+        return 1.2 * self.interval
+
     def answer(self, number: str) -> tuple[float, float]:
         """Ask a few times; return the milliseconds that one took, and those of CPU of the side."""
-        taken = [self._answer_once(_KEYS[number]) for _ in range(_QUESTIONS)]
+        questions = max(_QUESTIONS, int(_TURN / self._pause))
+        taken = [self._answer_once(_KEYS[number]) for _ in range(questions)]
         wall, cpu = (1000 * median(values) for values in zip(*taken, strict=True))
         return wall, cpu
 
     def _answer_once(self, keys: list[str]) -> tuple[float, float]:
-        time.sleep(1.2 * self.interval)  # the pause of the method: all was polled anew
+        time.sleep(self._pause)  # of the method: all was polled anew
         cpu, began = self.side.cpu(), time.monotonic()
         answered = self.ask(keys)
         taken = time.monotonic() - began
