@@ -14,7 +14,6 @@ from zinfo import files
 from zinfo.config import Config, ShardConfig
 from zinfo.config.models import BusConfig, PollConfig, QueryConfig
 from zinfo.daemon import Daemon
-from zinfo.memory import give_back
 
 _FREE_PORT = "tcp://127.0.0.1:*"
 _EVENTS = 1000  # held; the default of 10,000 would still be filling in a run of some minutes
@@ -53,7 +52,6 @@ class SoakedDaemon:
         """Return what this process has now."""
         gc.collect()  # so that what is counted is what something still needs
         alive = sum(isinstance(one, greenlet.greenlet) and bool(one) for one in gc.get_objects())
-        give_back()  # as it does every ten seconds anyhow
         return {
             "memory": memory()["memory"],
             "blocks": sys.getallocatedblocks(),
