@@ -10,8 +10,8 @@ from rich.segment import Segment
 from textual.pilot import Pilot
 
 from zinfo.top.glyphs import FANCY, Glyphs
+from zinfo.top.source import Source
 from zinfo.top.terminal.app import TopApp
-from zinfo.top.terminal.source import Source
 
 Steps: TypeAlias = "Callable[[Pilot[None]], Awaitable[None]]"
 

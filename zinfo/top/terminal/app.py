@@ -14,9 +14,9 @@ from textual.binding import Binding, BindingType
 from textual.theme import Theme
 
 from zinfo.top.glyphs import Glyphs
+from zinfo.top.source import Source
 from zinfo.top.terminal.fleet_screen import FleetScreen
 from zinfo.top.terminal.help_screen import HelpScreen
-from zinfo.top.terminal.source import Source
 from zinfo.top.terminal.viewing import Viewing
 
 REDRAW = 0.5

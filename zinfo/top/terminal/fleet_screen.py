@@ -12,10 +12,10 @@ from zinfo.top.columns import ordered
 from zinfo.top.filtering import Filter, FilterError
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Series
+from zinfo.top.source import Source
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, states_line, sums_line
 from zinfo.top.terminal.shard_screen import ShardScreen
-from zinfo.top.terminal.source import Source
 from zinfo.top.terminal.table import Heading, Order, Table
 from zinfo.top.terminal.viewing import EVENTS, Viewing
 

@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
 from zinfo.top.glyphs import Glyphs
+from zinfo.top.source import Source
 from zinfo.top.terminal import look
 from zinfo.top.terminal.fields import Fields, heading
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, shard_line
 from zinfo.top.terminal.plots import Plots
-from zinfo.top.terminal.source import Source
 from zinfo.top.terminal.viewing import EVENTS, Viewing
 from zinfo.top.texts import labels_text
 

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from zinfo.top.glyphs import Glyphs
+from zinfo.top.source import Source
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.history import EventsPane
 from zinfo.top.terminal.lines import Lines
-from zinfo.top.terminal.source import Source
 
 EVENTS = 500
 """The newest events that the pane has."""

@@ -1,4 +1,4 @@
-"""What the view reads from: a feed, or in tests something like it."""
+"""What a view reads from: a feed, or in tests something like it."""
 
 from __future__ import annotations
 
