@@ -5,8 +5,9 @@ minutes), `record` (one shard), `happenings` (events) and `fleet` (the model of 
 docstring says what a view may call). All of these are pure: no thread, no socket, no clock, no
 terminal; any view can be built on them. `feed` fills the model from a daemon, with `sections`, and
 `notes` has what goes wrong inside stand among the events. `texts`, `columns` and `filtering` say in
-words what the model holds in numbers, put rows in order and choose among them; `glyphs` and
-`sparks` draw with characters; pure, too.
+words what the model holds in numbers, put rows in order and choose among them; `measures` says what
+is drawn, and `glyphs` and `sparks` draw with characters; pure, too.
 
-`terminal/` is the view in a terminal; it alone needs textual.
+`source` is what a view needs of a feed. `terminal/` is the view in a terminal; it alone needs
+textual. `web/` is the one in browsers.
 """

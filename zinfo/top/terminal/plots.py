@@ -9,21 +9,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
+from zinfo.top.measures import MEASURES
 from zinfo.top.rows import Series
-from zinfo.top.sparks import greatest, mean, peak, plot, thinned
+from zinfo.top.sparks import greatest, plot, thinned
 from zinfo.top.terminal import look
-from zinfo.top.texts import count_text, memory_text, ratio_text
 
 _GAP = 2  # columns between two plots
 _WIDE = 100  # columns from which on there is room for the fourth
 _AXES = 2  # lines above and below
-
-_PLOTS = (
-    ("ops/s", "ops", count_text, peak, None),
-    ("memory", "memory", memory_text, peak, None),
-    ("hit ratio", "hit_ratio", ratio_text, mean, 1.0),
-    ("clients", "clients", count_text, peak, None),
-)
 
 
 class Plots(Widget):
@@ -53,7 +46,7 @@ class Plots(Widget):
         return look.strip(self._lines[y] if y < len(self._lines) else [], self.size.width)
 
     def _made(self, series: Series) -> list[list[tuple[str, Style]]]:
-        plots = _PLOTS if self.size.width >= _WIDE else _PLOTS[:-1]
+        plots = MEASURES if self.size.width >= _WIDE else MEASURES[:-1]
         height = max(1, self.size.height - _AXES)
         width = (self.size.width - _GAP * (len(plots) - 1)) // len(plots)
         lines: list[list[tuple[str, Style]]] = [[] for _ in range(height + _AXES)]

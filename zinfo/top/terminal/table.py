@@ -14,6 +14,7 @@ from textual.widget import Widget
 
 from zinfo.top.columns import COLUMNS, GAP, SORTABLE, Column, fitting
 from zinfo.top.glyphs import Glyphs
+from zinfo.top.measures import FULL
 from zinfo.top.rows import Row, Series
 from zinfo.top.sparks import plot, thinned
 from zinfo.top.terminal import look
@@ -159,9 +160,8 @@ class Table(Lines):
         if series is None:
             return ""
         values = getattr(series, column.series)[-SPARK_STEPS:]
-        full = 1.0 if column.series == "hit_ratio" else None
         columns = thinned(values, series.newest, column.width)
-        return plot(columns, 1, self._glyphs.bars, full=full)[0]
+        return plot(columns, 1, self._glyphs.bars, full=FULL[column.series])[0]
 
     # --- keys and mouse
 

@@ -128,11 +128,9 @@ class _FleetStream:
     def _run(self, wanted: Filter) -> Iterator[bytes]:
         changes = told.Changes()
         version = -1
-        newest: dict[str, int] = {}
         while True:
             view = self._viewing.look()
-            message = {**view.head, **changes.of(view.rows_of(wanted))}
-            message["sparks"] = view.sparks_since(newest, wanted)
+            message = {**view.head, **changes.of(view.passing(wanted))}
             if view.events_version != version:
                 version, message["events"] = view.events_version, view.events
             yield _message(message)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from zinfo.client.updates import Event
 from zinfo.top.columns import COLUMNS
 from zinfo.top.fleet import Fleet
+from zinfo.top.measures import FULL, MEASURES, Measure
 from zinfo.top.rows import FeedState, Row, Series, Totals
 from zinfo.top.sparks import greatest, thinned
 from zinfo.top.texts import (
@@ -27,8 +28,8 @@ from zinfo.top.texts import (
 SPARK_POINTS = 20  # of the small pictures in the table
 PLOT_POINTS = 150  # of the large ones on a shard's page
 
-_SERIES = ("ops", "memory", "hit_ratio", "clients")
-_WHOLE = {"hit_ratio": 1.0}  # what is at the top of a picture; else the greatest value is
+Sparks: TypeAlias = "dict[str, list[float | None]]"
+"""The small pictures of a row, by the name of their column's series."""
 
 
 class Cells(NamedTuple):
@@ -38,11 +39,13 @@ class Cells(NamedTuple):
         state: for its colour: new, up, loading, busy, down or stale.
         texts: of the columns, in their order.
         keys: by which each column is sorted.
+        sparks: another object whenever they were drawn anew.
     """
 
     state: str
     texts: Sequence[str]
     keys: Sequence[object]
+    sparks: Sparks
 
 
 def columns() -> list[dict[str, object]]:
@@ -59,28 +62,37 @@ def columns() -> list[dict[str, object]]:
     ]
 
 
-def cells(row: Row) -> Cells:
+def cells(row: Row, sparks: Sparks) -> Cells:
     """Return a shard's row."""
-    texts = [column.text(row) for column in COLUMNS]
     keys = [None if column.key is None else column.key(row) for column in COLUMNS]
-    return Cells(row.state if row.fresh else "stale", texts, keys)
+    return Cells(_state(row), _texts(row), keys, sparks)
 
 
-def points(values: Sequence[float], newest: int, count: int, name: str) -> list[float | None]:
-    """Return a picture's points: 0 is its foot and 1 its top; None where there is no value."""
-    shown = thinned(values, newest, count)
-    top = _WHOLE.get(name) or greatest(shown) or 1.0
-    return [None if math.isnan(one) else round(max(0.0, one) / top, 3) for one in shown]
+def _state(row: Row) -> str:
+    return row.state if row.fresh else "stale"
 
 
-def sparks(series: Series) -> dict[str, list[float | None]]:
-    """Return the small pictures of a row, by the name of their column's series."""
+def _texts(row: Row) -> list[str]:
+    return [column.text(row) for column in COLUMNS]
+
+
+def points(values: Sequence[float], top: float | None) -> list[float | None]:
+    """Return a picture's points: 0 is its foot and 1 its top; None where there is no value.
+
+    Args:
+        values: from left to right; NaN for none.
+        top: the value that is at the top; None for the greatest.
+    """
+    top = top or greatest(values) or 1.0
+    return [None if math.isnan(one) else round(max(0.0, one) / top, 3) for one in values]
+
+
+def sparks(series: Series) -> Sparks:
+    """Return the small pictures of a row."""
     return {
-        column.series: points(
-            getattr(series, column.series), series.newest, SPARK_POINTS, column.series
-        )
-        for column in COLUMNS
-        if column.series
+        name: points(thinned(getattr(series, name), series.newest, SPARK_POINTS), FULL[name])
+        for name in (column.series for column in COLUMNS)
+        if name
     }
 
 
@@ -114,17 +126,16 @@ def events(found: Sequence[Event]) -> list[list[str]]:
     ]
 
 
-def shard(fleet: Fleet, name: str, now: float) -> dict[str, object] | None:
+def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
     """Return one shard's page; None where it is not watched."""
     row, series = fleet.row(name, now), fleet.series(name, now)
     if row is None or series is None:
         return None
     return {
-        "shard": safe(name),
         "labels": labels_text(row.labels),
-        "state": row.state if row.fresh else "stale",
+        "state": _state(row),
         "status": safe(row.status),
-        "cells": cells(row).texts,
+        "cells": _texts(row),
         "sections": [
             [
                 safe(section.name),
@@ -135,21 +146,20 @@ def shard(fleet: Fleet, name: str, now: float) -> dict[str, object] | None:
             ]
             for section in fleet.sections(name, now)
         ],
-        "plots": [_plot(series, which) for which in _SERIES],
+        "plots": [_plot(series, measure) for measure in MEASURES],
         "events": events(fleet.events(30, name)),
     }
 
 
-def _plot(series: Series, name: str) -> dict[str, object]:
-    values: Sequence[float] = getattr(series, name)
-    known = [one for one in values if not math.isnan(one)]
-    text = {"memory": memory_text, "hit_ratio": ratio_text}.get(name, count_text)
+def _plot(series: Series, measure: Measure) -> dict[str, object]:
+    values: Sequence[float] = getattr(series, measure.series)
+    top = measure.full or greatest(values)
     return {
-        "name": name.replace("_", " ").replace("ops", "ops/s"),
-        "points": points(values, series.newest, PLOT_POINTS, name),
+        "name": measure.name,
+        "points": points(thinned(values, series.newest, PLOT_POINTS, measure.of), top),
         "minutes": round(len(values) * series.step / 60),
-        "top": text(_WHOLE.get(name) or greatest(values)),
-        "now": text(known[-1] if known else None),
+        "top": measure.text(top),
+        "now": measure.text(values[-1]),
     }
 
 
@@ -168,29 +178,23 @@ class Changes:
         self._told: dict[str, Cells] = {}
 
     def of(self, rows: Mapping[str, Cells]) -> dict[str, object]:
-        """Return what changed: new rows and cells, and rows that are gone.
+        """Return what changed: new rows, cells and small pictures, and rows that are gone.
 
         Args:
             rows: those that the page is to show.
         """
         told, self._told = self._told, dict(rows)
-        changed = {}
+        changed, sparks = {}, {}
         for name, row in rows.items():
             before = told.get(name)
-            if before is None:
-                changed[name] = {
-                    "state": row.state,
-                    "cells": list(_pairs(row, range(len(row.texts)))),
-                }
-            elif before != row:
-                at = [
-                    index
-                    for index, text in enumerate(row.texts)
-                    if text != before.texts[index] or row.keys[index] != before.keys[index]
-                ]
-                changed[name] = {"state": row.state, "cells": list(_pairs(row, at))}
-        return {"rows": changed, "gone": [name for name in told if name not in rows]}
-
-
-def _pairs(row: Cells, at: Sequence[int]) -> list[list[object]]:
-    return [[index, row.texts[index], row.keys[index]] for index in at]
+            cells = [
+                [at, text, key]
+                for at, (text, key) in enumerate(zip(row.texts, row.keys, strict=True))
+                if before is None or text != before.texts[at] or key != before.keys[at]
+            ]
+            if before is None or cells or row.state != before.state:
+                changed[name] = {"state": row.state, "cells": cells}
+            if before is None or row.sparks is not before.sparks:
+                sparks[name] = row.sparks
+        gone = [name for name in told if name not in rows]
+        return {"rows": changed, "sparks": sparks, "gone": gone}
