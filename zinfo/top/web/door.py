@@ -15,15 +15,17 @@ from zinfo.adapters.http.answers import as_json, encode
 from zinfo.adapters.http.guard import Guard
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.top.filtering import GRAMMAR, Filter, FilterError
+from zinfo.top.source import Source
 from zinfo.top.web import told
 from zinfo.top.web.viewing import Viewing
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from zinfo.top.feed import Feed
-
 NAME = "page"
+
+MOST_STREAMS = 100
+"""Pages that can be open at a time."""
 
 _LOOK = 1.0  # seconds between two looks at all shards
 _LOOK_AT_ONE = 0.5  # at one
@@ -41,7 +43,7 @@ class WebDoor(WsgiDoor):
     """Serves `zinfo top` to browsers.
 
     Args:
-        feed: keeps the model.
+        source: where the model is.
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
         any_name: take requests under any host's name.
@@ -50,16 +52,16 @@ class WebDoor(WsgiDoor):
         EnvironmentNotReadyError: the address cannot be bound.
     """
 
-    def __init__(self, feed: Feed, host: str, port: int, *, any_name: bool = False) -> None:
+    def __init__(self, source: Source, host: str, port: int, *, any_name: bool = False) -> None:
         middleware: list[Any] = [Guard(None, any_name=any_name)]
         app = falcon.App(middleware=middleware)
         app.set_error_serializer(as_json)
         for path, (name, kind) in _PAGES.items():
             app.add_route(path, _Page(name, kind))
-        viewing = Viewing(feed)
-        app.add_route("/columns", _Columns(feed.endpoint))
-        app.add_route("/stream", _FleetStream(viewing))
-        app.add_route("/shard", _ShardStream(feed))
+        streams = _Streams()
+        app.add_route("/columns", _Columns(source.endpoint))
+        app.add_route("/stream", _FleetStream(Viewing(source), streams))
+        app.add_route("/shard", _ShardStream(source, streams))
         self._app = app
         super().__init__(NAME, host, port, max_body=0)
 
@@ -114,8 +116,9 @@ class _Columns:
 class _FleetStream:
     """The table, the totals and the events."""
 
-    def __init__(self, viewing: Viewing) -> None:
+    def __init__(self, viewing: Viewing, streams: _Streams) -> None:
         self._viewing = viewing
+        self._streams = streams
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with what changes, until the page is left."""
@@ -123,7 +126,7 @@ class _FleetStream:
             wanted = Filter(request.get_param("filter", default=""))
         except FilterError as error:
             raise falcon.HTTPBadRequest(description=str(error)) from None
-        _stream(response, self._run(wanted))
+        self._streams.answer(response, self._run(wanted))
 
     def _run(self, wanted: Filter) -> Iterator[bytes]:
         changes = told.Changes()
@@ -140,27 +143,46 @@ class _FleetStream:
 class _ShardStream:
     """One shard's page."""
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
+    def __init__(self, source: Source, streams: _Streams) -> None:
+        self._source = source
+        self._streams = streams
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with all that is known of it, again and again, until the page is left."""
-        _stream(response, self._run(request.get_param("id", default="")))
+        self._streams.answer(response, self._run(request.get_param("id", default="")))
 
     def _run(self, shard: str) -> Iterator[bytes]:
         while True:
-            self._feed.want_sections(shard)
-            now = self._feed.now()
-            with self._feed.fleet() as fleet:
+            now = self._source.now()
+            with self._source.fleet() as fleet:
                 page, feed = told.shard(fleet, shard, now), told.feed(fleet.feed(now))
+                unplaced = fleet.unplaced(shard)
+            if unplaced:
+                self._source.want_sections(shard)
             yield _message({"feed": feed, "page": page})
             gevent.sleep(_LOOK_AT_ONE)
 
 
-def _stream(response: falcon.Response, messages: Iterator[bytes]) -> None:
-    response.content_type = "text/event-stream"
-    response.cache_control = ("no-cache",)
-    response.stream = messages
+class _Streams:
+    """All streams that are open: so many that the door has connections left for other things."""
+
+    def __init__(self) -> None:
+        self._open = 0
+
+    def answer(self, response: falcon.Response, messages: Iterator[bytes]) -> None:
+        """Answer with messages, one after the other."""
+        if self._open >= MOST_STREAMS:
+            raise falcon.HTTPServiceUnavailable(description=f"{MOST_STREAMS} pages are open")
+        response.content_type = "text/event-stream"
+        response.cache_control = ("no-cache",)
+        response.stream = self._counted(messages)
+
+    def _counted(self, messages: Iterator[bytes]) -> Iterator[bytes]:
+        self._open += 1
+        try:
+            yield from messages
+        finally:
+            self._open -= 1
 
 
 def _message(value: object) -> bytes:
