@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 import zmq
+import zmq.asyncio
 
 from tests.client.flavours import AsyncioFlavour
 from tests.client.model import ModelDaemon
 from tests.client.wire_peer import WirePeer
 from tests.spawning import free_port
+from tests.waiting import wait_until
 from zinfo.aio import Client, Mirror, Subscriber
 from zinfo.client import Delta
 from zinfo.errors import NoAnswerError
@@ -51,10 +53,9 @@ except KeyboardInterrupt:
 """Is interrupted in the middle of waiting for all of them."""
 
 
-async def until(condition: Callable[[], object]) -> None:
-    """Wait in an event loop until something holds; pytest's limit ends the wait."""
-    while not condition():
-        await asyncio.sleep(0.01)
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Wait until something holds, while the event loop goes on."""
+    await asyncio.to_thread(wait_until, condition, what=what)
 
 
 # --- Client
@@ -89,7 +90,7 @@ def test_requests_are_under_way_together_and_are_asked_again_over_one_more_socke
         async with Client(peer.query, timeout=2, context=asynchronous.own) as client:
             peer.deaf = True
             asking = asyncio.gather(*(client.ping() for _ in range(20)))
-            await until(lambda: len(peer.requests) == 20)
+            await until(lambda: len(peer.requests) == 20, "all requests")
             peer.deaf = False
             assert len(await asking) == 20
 
@@ -105,7 +106,7 @@ def test_a_call_that_is_cancelled_disturbs_no_other(
         async with Client(peer.query, timeout=2, context=asynchronous.own) as client:
             peer.deaf = True
             cancelled, other = (asyncio.create_task(client.ping()) for _ in range(2))
-            await until(lambda: len(peer.requests) == 2)
+            await until(lambda: len(peer.requests) == 2, "both requests")
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await cancelled
@@ -139,7 +140,7 @@ def test_closing_tells_the_calls_that_wait(peer: WirePeer, asynchronous: Asyncio
         client = Client(peer.query, context=asynchronous.own)
         peer.deaf = True
         asking = [asyncio.create_task(client.ping()) for _ in range(3)]
-        await until(lambda: len(peer.requests) == 3)
+        await until(lambda: len(peer.requests) == 3, "all requests")
         await client.close()
         for task in asking:
             with pytest.raises(ValueError, match="closed"):
@@ -155,7 +156,7 @@ def test_closing_and_cancelling_at_once_leaves_no_error_that_nobody_takes(
         client = Client(peer.query, context=asynchronous.own)
         peer.deaf = True
         asking = asyncio.create_task(client.ping())
-        await until(lambda: peer.requests)
+        await until(lambda: peer.requests, "the request")
         await client.close()
         asking.cancel()
         await asyncio.wait([asking])
@@ -209,6 +210,11 @@ def poll_often(daemon: ModelDaemon) -> None:
 def test_a_busy_bus_leaves_other_tasks_their_turns(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
+    # Within one process and context, what was sent waits in the other socket, never on its way.
+    peer.do(lambda daemon: peer._bus.bind("inproc://bus"))
+    peer.daemon.bus = "inproc://bus"
+    context = zmq.asyncio.Context.shadow(peer._context.underlying)
+
     async def story() -> int:
         turns = 0
 
@@ -218,9 +224,8 @@ def test_a_busy_bus_leaves_other_tasks_their_turns(
                 turns += 1
                 await asyncio.sleep(0)
 
-        async with Subscriber(peer.query, kinds=["delta"], context=asynchronous.own) as subscriber:
+        async with Subscriber(peer.query, kinds=["delta"], context=context) as subscriber:
             await asyncio.get_running_loop().run_in_executor(None, peer.do, poll_often)
-            await asyncio.sleep(0.3)  # until all of it waits in the socket
             ticking = asyncio.create_task(other())
             for _ in range(500):
                 await subscriber.recv()
@@ -236,7 +241,7 @@ def test_two_tasks_that_wait_for_updates_are_refused_not_mixed_up(
     async def story() -> None:
         async with Subscriber(peer.query, context=asynchronous.own) as subscriber:
             first = asyncio.create_task(subscriber.recv(5))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the first one's turn
             with pytest.raises(RuntimeError, match="one task at a time"):
                 await subscriber.recv()
             await asyncio.get_running_loop().run_in_executor(
@@ -247,30 +252,30 @@ def test_two_tasks_that_wait_for_updates_are_refused_not_mixed_up(
     asynchronous.loop.call(story)
 
 
-@pytest.mark.parametrize("muted", [False, True], ids=["joined", "stale"])
-def test_closing_tells_the_task_that_waits_for_an_update(
-    peer: WirePeer, asynchronous: AsyncioFlavour, muted: bool
-) -> None:
-    async def iterated(subscriber: Subscriber) -> int:
-        return len([update async for update in subscriber])
+async def iterated(subscriber: Subscriber) -> int:
+    return len([update async for update in subscriber])
 
+
+@pytest.mark.parametrize("muted", [False, True], ids=["joined", "stale"])
+@pytest.mark.parametrize("waits", [Subscriber.recv, iterated], ids=["recv", "iteration"])
+def test_closing_tells_the_task_that_waits_for_an_update(
+    peer: WirePeer, asynchronous: AsyncioFlavour, waits: Callable[..., Any], muted: bool
+) -> None:
     async def story() -> None:
-        for waits in (Subscriber.recv, iterated):
-            # Who knows the bus alone has no socket at all while it pauses before it joins again.
-            subscriber = Subscriber(bus=peer.bus, kinds=["event"], context=asynchronous.own)
-            await subscriber.open()
-            peer.mute = muted
-            if muted:
-                await subscriber.recv()
-            waiting = asyncio.create_task(waits(subscriber))
-            await asyncio.sleep(0.05)
-            await subscriber.close()
-            if waits is iterated:
-                assert await asyncio.wait_for(waiting, 0.5) == 0
-            else:
-                with pytest.raises(ValueError, match="closed"):
-                    await asyncio.wait_for(waiting, 0.5)
-            peer.mute = False
+        # Who knows the bus alone has no socket at all while it pauses before it joins again.
+        subscriber = Subscriber(bus=peer.bus, kinds=["event"], context=asynchronous.own)
+        await subscriber.open()
+        peer.mute = muted
+        if muted:
+            await subscriber.recv()
+        waiting = asyncio.create_task(waits(subscriber))
+        await until(lambda: subscriber._waiter._woken, "the task to wait")
+        await subscriber.close()
+        if waits is iterated:
+            assert await asyncio.wait_for(waiting, 0.5) == 0
+        else:
+            with pytest.raises(ValueError, match="closed"):
+                await asyncio.wait_for(waiting, 0.5)
 
     asynchronous.loop.call(story)
 
@@ -309,8 +314,9 @@ def futures() -> int:
 def test_joining_that_is_cancelled_leaves_nothing_open(asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
         nobody = f"tcp://127.0.0.1:{free_port()}"
-        joining = asyncio.create_task(Subscriber(nobody, context=asynchronous.own).open())
-        await asyncio.sleep(0.1)
+        subscriber = Subscriber(nobody, context=asynchronous.own)
+        joining = asyncio.create_task(subscriber.open())
+        await until(subscriber._sockets.opened, "a socket to be open")
         joining.cancel()
         with pytest.raises(asyncio.CancelledError):
             await joining
@@ -325,7 +331,7 @@ def test_closing_a_mirror_tells_who_waits_for_it(asynchronous: AsyncioFlavour) -
     async def story() -> None:
         mirror = Mirror(f"tcp://127.0.0.1:{free_port()}", context=asynchronous.own)
         waiting = asyncio.create_task(mirror.wait_ready(60))
-        await asyncio.sleep(0.05)
+        await until(lambda: mirror._news, "the task to wait")
         await asyncio.wait_for(mirror.close(), 0.5)
         with pytest.raises(NoAnswerError, match="closed"):
             await asyncio.wait_for(waiting, 0.5)
@@ -341,7 +347,7 @@ def test_what_waits_for_a_mirror_can_be_cancelled_and_the_mirror_goes_on(
     async def story() -> None:
         async with Mirror(peer.query, context=asynchronous.own) as mirror:
             waiting = asyncio.create_task(mirror.wait_ready())
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # its turn
             waiting.cancel()
             await asyncio.wait([waiting])
             await mirror.wait_ready()
