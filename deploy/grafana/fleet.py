@@ -13,6 +13,8 @@ UID: Final = "zinfo-fleet"
 
 _PLACE: Final = 'zinfo=~"$zinfo", $label=~"$value"'
 _ALL: Final = f'{{{_PLACE}, instance=~"$instance"}}'
+_BY: Final = " by ($label)"
+_LEGEND: Final = "{{$label}}"
 _LINK: Final = (
     f"/d/{UID}?var-shard=${{__value.raw}}&${{datasource:queryparam}}&${{zinfo:queryparam}}"
     "&${label:queryparam}&${value:queryparam}&${__url_time_range}"
@@ -117,78 +119,57 @@ def _overview() -> list[Json]:
 
 
 def _load() -> list[Json]:
-    by, legend = " by ($label)", "{{$label}}"
     return [
-        graph(
-            "Commands a second",
-            "ops",
-            Query(f"sum{by} ({_rate('redis_commands_processed_total')})", legend),
-            stacked=True,
+        _by_label(
+            "Commands a second", "ops", _rate("redis_commands_processed_total"), stacked=True
         ),
-        graph("Hit ratio", "percentunit", Query(_hit_ratio(by), legend)),
-        graph(
-            "Clients",
-            "short",
-            Query(f"sum{by} (redis_connected_clients{_ALL})", legend),
-            stacked=True,
-        ),
-        graph(
-            "Network, in",
-            "Bps",
-            Query(f"sum{by} ({_rate('redis_net_input_bytes_total')})", legend),
-            stacked=True,
-        ),
-        graph(
-            "Network, out",
-            "Bps",
-            Query(f"sum{by} ({_rate('redis_net_output_bytes_total')})", legend),
-            stacked=True,
-        ),
-        graph(
+        graph("Hit ratio", "percentunit", Query(_hit_ratio(_BY), _LEGEND)),
+        _by_label("Clients", "short", f"redis_connected_clients{_ALL}", stacked=True),
+        _by_label("Network, in", "Bps", _rate("redis_net_input_bytes_total"), stacked=True),
+        _by_label("Network, out", "Bps", _rate("redis_net_output_bytes_total"), stacked=True),
+        _by_label(
             "Rejected connections a second",
             "cps",
-            Query(f"sum{by} ({_rate('redis_rejected_connections_total')})", legend),
+            _rate("redis_rejected_connections_total"),
             about="Over maxclients.",
         ),
     ]
 
 
 def _memory() -> list[Json]:
-    by, legend = " by ($label)", "{{$label}}"
     return [
-        graph(
-            "Memory used",
-            "bytes",
-            Query(f"sum{by} (redis_memory_used_bytes{_ALL})", legend),
-            stacked=True,
-        ),
-        graph(
+        _by_label("Memory used", "bytes", f"redis_memory_used_bytes{_ALL}", stacked=True),
+        _by_label(
             "Fullest, of maxmemory",
             "percentunit",
-            Query(
-                f"max{by} (redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0))",
-                legend,
-            ),
+            f"redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0)",
+            of_several="max",
             about="Of the shards that have a maxmemory the one that is nearest to it.",
         ),
-        graph("Keys", "short", Query(f"sum{by} (redis_db_keys{_ALL})", legend), stacked=True),
-        graph(
-            "Evicted keys a second",
-            "cps",
-            Query(f"sum{by} ({_rate('redis_evicted_keys_total')})", legend),
-        ),
-        graph(
-            "Expired keys a second",
-            "cps",
-            Query(f"sum{by} ({_rate('redis_expired_keys_total')})", legend),
-        ),
-        graph(
+        _by_label("Keys", "short", f"redis_db_keys{_ALL}", stacked=True),
+        _by_label("Evicted keys a second", "cps", _rate("redis_evicted_keys_total")),
+        _by_label("Expired keys a second", "cps", _rate("redis_expired_keys_total")),
+        _by_label(
             "Worst lag of replicas",
             "s",
-            Query(f"max{by} (redis_connected_slave_lag_seconds{_ALL})", legend),
+            f"redis_connected_slave_lag_seconds{_ALL}",
+            of_several="max",
             about="Since a replica last told its master how far it is.",
         ),
     ]
+
+
+def _by_label(
+    title: str,
+    unit: str,
+    expr: str,
+    *,
+    of_several: str = "sum",
+    about: str = "",
+    stacked: bool = False,
+) -> Json:
+    query = Query(f"{of_several}{_BY} ({expr})", _LEGEND)
+    return graph(title, unit, query, about=about, stacked=stacked)
 
 
 def _top() -> list[Json]:

@@ -37,6 +37,10 @@ def _rate(metric: str) -> str:
     return f"rate({metric}{_ZINFO}[$__rate_interval])"
 
 
+def _rates_by(label: str, counter: str) -> Query:
+    return Query(f"sum by ({label}) ({_rate(counter)})", f"{{{{{label}}}}}")
+
+
 def _now() -> list[Json]:
     return [
         stat(
@@ -79,7 +83,7 @@ def _polls() -> list[Json]:
         graph(
             "Failed polls a second, by reason",
             "cps",
-            Query(f"sum by (reason) ({_rate('zinfo_poll_failures_total')})", "{{reason}}"),
+            _rates_by("reason", "zinfo_poll_failures_total"),
             stacked=True,
         ),
         graph(
@@ -166,7 +170,7 @@ def _bus() -> list[Json]:
         graph(
             "Messages a second, by kind",
             "cps",
-            Query(f"sum by (kind) ({_rate('zinfo_bus_messages_total')})", "{{kind}}"),
+            _rates_by("kind", "zinfo_bus_messages_total"),
             about="Handed to ZeroMQ, once for however many subscribers.",
             stacked=True,
         ),
@@ -187,7 +191,7 @@ def _bus() -> list[Json]:
         graph(
             "Connections with a key",
             "cps",
-            Query(f"sum by (result) ({_rate('zinfo_connections_total')})", "{{result}}"),
+            _rates_by("result", "zinfo_connections_total"),
             about="Of clients with a CURVE key, let in and refused.",
         ),
         graph(
@@ -205,13 +209,13 @@ def _questions() -> list[Json]:
         graph(
             "Questions a second, by operation",
             "reqps",
-            Query(f"sum by (op) ({_rate('zinfo_queries_total')})", "{{op}}"),
+            _rates_by("op", "zinfo_queries_total"),
             stacked=True,
         ),
         graph(
             "Questions a second, by result",
             "reqps",
-            Query(f"sum by (result) ({_rate('zinfo_queries_total')})", "{{result}}"),
+            _rates_by("result", "zinfo_queries_total"),
             stacked=True,
         ),
         graph(
@@ -227,18 +231,18 @@ def _questions() -> list[Json]:
         graph(
             "Not answered, a second",
             "cps",
-            Query(f"sum by (reason) ({_rate('zinfo_queries_dropped_total')})", "{{reason}}"),
+            _rates_by("reason", "zinfo_queries_dropped_total"),
         ),
         graph(
             "Answers over HTTP a second, by path",
             "reqps",
-            Query(f"sum by (path) ({_rate('zinfo_http_answers_total')})", "{{path}}"),
+            _rates_by("path", "zinfo_http_answers_total"),
             stacked=True,
         ),
         graph(
             "Answers over HTTP a second, by status",
             "reqps",
-            Query(f"sum by (status) ({_rate('zinfo_http_answers_total')})", "{{status}}"),
+            _rates_by("status", "zinfo_http_answers_total"),
             stacked=True,
         ),
     ]

@@ -8,7 +8,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 Json: TypeAlias = "dict[str, Any]"
 
 DATASOURCE: Final[Json] = {"type": "prometheus", "uid": "${datasource}"}
-_HEIGHT: Final = 8  # of a panel, in its rows
+_WIDTH: Final = 8  # of a panel, in the grid's columns
+_HEIGHT: Final = 8  # and in its rows
+_STAT_WIDTH: Final = 3
 _STAT_HEIGHT: Final = 4
 _GOOD, _BAD = "green", "red"
 
@@ -31,7 +33,7 @@ def graph(
     *queries: Query,
     about: str = "",
     stacked: bool = False,
-    width: int = 8,
+    width: int = _WIDTH,
 ) -> Json:
     """Return a graph over time."""
     custom = {
@@ -65,7 +67,6 @@ def stat(
     about: str = "",
     bad: float | None = None,
     names: bool = False,
-    width: int = 3,
 ) -> Json:
     """Return one number, or the names of the series.
 
@@ -76,13 +77,12 @@ def stat(
         about: what it means.
         bad: from which on it is red.
         names: whether the series' names are shown instead of the number.
-        width: in columns.
     """
     steps: list[Json] = [{"color": _GOOD, "value": None}]
     if bad is not None:
         steps.append({"color": _BAD, "value": bad})
     defaults = {"thresholds": {"mode": "absolute", "steps": steps}, "unit": unit}
-    panel = _panel("stat", title, [query], about, width, _STAT_HEIGHT)
+    panel = _panel("stat", title, [query], about, _STAT_WIDTH, _STAT_HEIGHT)
     if names:  # those of now, not of all that were in the time that is shown
         panel["targets"][0] |= {"instant": True, "range": False}
     return {
@@ -149,7 +149,7 @@ def table(
     }
 
 
-def heatmap(title: str, unit: str, histogram: str, *, about: str = "", width: int = 8) -> Json:
+def heatmap(title: str, unit: str, histogram: str, *, about: str) -> Json:
     """Return a heatmap of a histogram's buckets.
 
     Args:
@@ -157,10 +157,9 @@ def heatmap(title: str, unit: str, histogram: str, *, about: str = "", width: in
         unit: of the buckets' bounds.
         histogram: selects its buckets.
         about: what it means.
-        width: in columns.
     """
     query = Query(f"sum by (le) (rate({histogram}[$__rate_interval]))", "{{le}}")
-    panel = _panel("heatmap", title, [query], about, width)
+    panel = _panel("heatmap", title, [query], about, _WIDTH)
     panel["targets"][0]["format"] = "heatmap"
     return {
         **panel,
