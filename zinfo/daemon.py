@@ -301,8 +301,13 @@ class Daemon:
         logger.info("configuration read again: watching %s", _shards(len(self.publisher)))
 
     def _apply_access(self, config: Config) -> None:
-        if self._tokens is not None:
-            self._tokens.reload(_rights(config))
+        try:
+            if self._tokens is not None:
+                self._tokens.reload(_rights(config))
+        finally:  # tokens that are broken are no reason to let removed keys in
+            self._apply_keys(config)
+
+    def _apply_keys(self, config: Config) -> None:
         if self._access is None:
             return
         lost = True  # where the keys are broken nobody is known any more

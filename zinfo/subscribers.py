@@ -22,8 +22,10 @@ def counts(socket: GreenSocket) -> Iterator[int]:
     """Yield the number of connections at each change, until the socket is closed.
 
     Args:
-        socket: a listening one.
+        socket: a listening one, or one that is closed already.
     """
+    if socket.closed:
+        return
     monitor: GreenSocket = socket.get_monitor_socket(_COMES | _GOES | _ENDS)
     connected: set[int] = set()
     try:

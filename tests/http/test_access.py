@@ -8,15 +8,18 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
 from tests.daemons import RunningDaemon
-from tests.http.asking import ask
+from tests.http.asking import ask, stream
 from tests.promises import Promise
+from tests.security.keyed import Keyring, answers, reload
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
 from tests.waiting import wait_until
@@ -128,6 +131,21 @@ def test_a_token_that_is_taken_away_opens_nothing_after_a_reload(
     assert "expected 0600" in daemon.log()
 
 
+def test_a_stream_ends_where_its_token_is_taken_away(
+    daemon: RunningDaemon, tokens: Path, promise: Promise
+) -> None:
+    with stream(daemon.http, "api/v1/stream", bearer(ADMIN)) as messages:
+        assert next(messages).kind == "hello"
+        tokens.write_text(TOKENS.replace(ADMIN, "other-0123456789abcdef"))
+        daemon.signal(signal.SIGHUP)
+        began = time.monotonic()
+        assert [message.kind for message in messages if message.kind == "hello"] == []
+        took = time.monotonic() - began
+    promise("the token of an open stream is taken away", "it ends", f"{took:.1f} s after")
+    with stream(daemon.http, "api/v1/stream", bearer("other-0123456789abcdef")) as messages:
+        assert next(messages).kind == "hello"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -187,6 +205,25 @@ def test_a_certificate_lets_in_the_client_that_it_names(server: RealServer, tmp_
             with contextlib.suppress(ConnectionResetError):
                 assert not plain.recv(100).startswith(b"HTTP/1.1 200")
         assert status("grafana") == 200
+
+
+def test_broken_tokens_keep_no_removed_key_in(keyring: Keyring, tokens: Path) -> None:
+    former = keyring.let_in("former")
+    text = f'{keyring.config()}\n[http]\ntoken_file = "{tokens}"\n'
+    with RunningDaemon(config_text=text, http=True, keys=keyring.of("admin")) as running:
+        assert answers(running.query, former)
+        keyring.shut_out("former")
+        tokens.write_text("broken")
+        reload(running)
+        assert "expected a name and a token" in running.log()
+        assert not answers(running.query, former)
+        stats: Any = running.ask("stats").body
+        assert not stats["faults"], "the bus was opened anew, and nothing died of it"
+
+
+@pytest.fixture
+def keyring(short_tmp: Path) -> Keyring:
+    return Keyring(short_tmp / "keys")
 
 
 def test_where_all_are_let_in_a_page_of_another_host_is_not(daemon_open: RunningDaemon) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import partial
 
 import falcon
 
@@ -31,7 +32,7 @@ class Guard:
         self._any_name = any_name or tokens is not None
 
     def process_request(self, request: falcon.Request, _response: falcon.Response) -> None:
-        """Put the client's rights into the request's context.
+        """Put the client's rights into the request's context, and what finds them out anew.
 
         Raises:
             falcon.HTTPUnauthorized: nobody knows the client.
@@ -43,22 +44,21 @@ class Guard:
             raise falcon.HTTPForbidden(
                 description="ask by address, or as localhost; or have tokens made: docs/http.md"
             )
-        request.context.rights = EVERYTHING if self._tokens is None else self._known(request)
-
-    def _known(self, request: falcon.Request) -> Rights:
-        assert self._tokens is not None
-        rights = None
-        shown = request.auth or ""
-        if shown.lower().startswith(_BEARER):
-            rights = self._tokens.rights_of_token(shown[len(_BEARER) :].strip())
-        else:
-            rights = self._tokens.rights_of_name(request.env.get(PEER_NAME, ""))
-        if rights is None:
+        shown, name = request.auth or "", request.env.get(PEER_NAME, "")
+        request.context.find_rights = partial(self._find, shown, name)
+        request.context.rights = self._find(shown, name)
+        if request.context.rights is None:
             raise falcon.HTTPUnauthorized(
                 description="show a token (Authorization: Bearer ...) or a certificate",
                 challenges=["Bearer"],
             )
-        return rights
+
+    def _find(self, shown: str, name: str) -> Rights | None:
+        if self._tokens is None:
+            return EVERYTHING
+        if shown.lower().startswith(_BEARER):
+            return self._tokens.rights_of_token(shown[len(_BEARER) :].strip())
+        return self._tokens.rights_of_name(name)
 
 
 def require(request: falcon.Request, operation: str) -> Rights:

@@ -8,8 +8,9 @@ one's `base` tells that there were some, and `/api/v1/infos` has what they came 
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import falcon
@@ -37,6 +38,7 @@ ARGUMENTS: Final = {
     "keys": Argument(TEXTS, "only these fields, and no delta without one of them"),
 }
 
+_EVENT_ID = re.compile("([0-9]{1,20}):([0-9]{1,20})")  # epoch and number
 _MOST_STREAMS = 100  # more than half of the door's connections are for other things
 _MOST_WAITING = 4 << 20  # bytes held for a client that reads slowly
 _BEAT_SECONDS = 1.0
@@ -67,17 +69,22 @@ class Streams:
             raise falcon.HTTPServiceUnavailable(description=f"{_MOST_STREAMS} streams are open")
         stream = _Stream(_wish(given, rights), self._stats)
         last = request.get_header("Last-Event-ID") or ""
+        find_rights: Callable[[], Rights | None] = request.context.find_rights
         response.content_type = "text/event-stream"
         response.cache_control = ("no-cache",)
-        response.stream = self._run(stream, self._missed(last, stream.wish))
+        response.stream = self._run(
+            stream, self._missed(last, stream.wish), lambda: find_rights() == rights
+        )
 
-    def _run(self, stream: _Stream, missed: list[bytes]) -> Iterator[bytes]:
+    def _run(
+        self, stream: _Stream, missed: list[bytes], may_go_on: Callable[[], bool]
+    ) -> Iterator[bytes]:
         self._open.add(stream)
         self._stats.streams = len(self._open)
         try:
             yield _message("hello", {"node": self._identity.node, "epoch": self._identity.epoch})
             yield b"".join(missed)
-            while True:
+            while may_go_on():  # until the client's rights are others: it may come back with those
                 yield stream.next()
         finally:
             self._open.discard(stream)
@@ -85,12 +92,11 @@ class Streams:
 
     def _missed(self, last: str, wish: _Wish) -> list[bytes]:
         """Return the events since the last one that a client has, if that was of this start."""
-        epoch, _, number = last.partition(":")
-        if EVENT not in wish.kinds or epoch != str(self._identity.epoch) or not number.isdigit():
+        found = _EVENT_ID.fullmatch(last)
+        if EVENT not in wish.kinds or not found or int(found[1]) != self._identity.epoch:
             return []
-        return [
-            self._told(event) for event in self._events.since(int(number)) if wish.sees(event.shard)
-        ]
+        since = self._events.since(int(found[2]))
+        return [self._told(event) for event in since if wish.sees(event.shard)]
 
     def _publish(self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
         wanting = [one for one in self._open if one.wish.sees(shard.id)]

@@ -1,0 +1,36 @@
+"""How many are connected to a socket, as ZeroMQ tells it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+import zmq
+import zmq.green
+
+from tests.waiting import wait_until
+from zinfo.subscribers import counts
+
+
+def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> None:
+    context: Any = zmq.green.Context()
+    socket = context.socket(zmq.XPUB)
+    socket.bind("tcp://127.0.0.1:*")
+    seen: list[int] = []
+
+    def count_them() -> None:
+        seen.extend(counts(socket))
+
+    counting = gevent.spawn(count_them)
+    try:
+        with zmq.Context() as other, other.socket(zmq.SUB) as subscriber:
+            subscriber.connect(socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
+            wait_until(lambda: seen[-1:] == [1], what="it to be counted", sleep=gevent.sleep)
+        wait_until(lambda: seen[-1:] == [0], what="it to be gone", sleep=gevent.sleep)
+        socket.close(linger=0)
+        counting.join(5)
+        assert counting.successful()
+        assert list(counts(socket)) == [], "a closed socket has no connections, and is no error"
+    finally:
+        counting.kill()
+        context.destroy(linger=0)
