@@ -33,6 +33,7 @@ from zinfo.shard import RedisShard
 from zinfo.stats import Stats
 
 _PATIENCE = 0.9  # part of a deadline spent on waiting for polls; the rest is for the reply
+_MOST_DIGITS = 20  # of an event's number
 _FEW = 4  # shards that a quick request may be about
 _FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 _META = pack("meta")
@@ -304,7 +305,7 @@ class Operations:
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         if cursor is not None:
-            if not cursor.isdigit():
+            if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _MOST_DIGITS):
                 raise BadRequestError("cursor is not one of this query")
             since = max(since, int(cursor))
         _require_seen(rights, ids)

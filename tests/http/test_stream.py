@@ -85,8 +85,13 @@ def _newest(daemon: RunningDaemon) -> int:
     return newest
 
 
-def test_the_id_of_another_start_brings_nothing_back(fast: RunningDaemon) -> None:
-    with stream(fast.http, "api/v1/stream?kinds=event", {"Last-Event-ID": "1:0"}) as messages:
+@pytest.mark.parametrize("ident", ["1:0", "{epoch}:\xb2", "{epoch}:" + 5000 * "9", ":", "x"])
+def test_an_id_of_another_start_or_of_none_brings_nothing_back(
+    fast: RunningDaemon, ident: str
+) -> None:
+    body: Any = fast.ask("hello").body
+    headers = {"Last-Event-ID": ident.format(epoch=body["epoch"])}
+    with stream(fast.http, "api/v1/stream?kinds=event", headers) as messages:
         assert next(messages).kind == "hello"
         assert next(messages).kind == "beat"
 
