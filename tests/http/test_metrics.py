@@ -78,6 +78,9 @@ def test_an_answer_is_compressed_for_those_who_can_read_that(daemon: RunningDaem
     plain = ask(daemon.http, "metrics")
     zipped = ask(daemon.http, "metrics", {"Accept-Encoding": "deflate, gzip"})
     assert "content-encoding" not in plain.headers
+    for refused in ("gzip;q=0", "deflate, gzip ; q=0.0, br"):
+        answer = ask(daemon.http, "metrics", {"Accept-Encoding": refused})
+        assert "content-encoding" not in answer.headers
     assert int(plain.headers["content-length"]) == len(plain.body)
     assert zipped.headers["content-encoding"] == "gzip"
     assert samples(gzip.decompress(zipped.body).decode()).keys() >= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from zinfo.shard_publisher import ShardPublisher
 from zinfo.stats import HttpStats
 
 _WAIT_SECONDS = 10.0  # for other scrapes to end
+_GZIP_TAKEN = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say gzip
 _LEVEL = 1  # text this repetitive gets a tenth of its size anyhow
 
@@ -108,7 +110,7 @@ def _joined(scrape: Scrape, own: OwnMetrics | None) -> Iterator[bytes]:
 def _put(request: falcon.Request, response: falcon.Response, pieces: list[bytes]) -> None:
     response.content_type = CONTENT_TYPE
     response.vary = ("Accept-Encoding",)
-    if "gzip" not in (request.get_header("Accept-Encoding") or ""):
+    if not _GZIP_TAKEN.search(request.get_header("Accept-Encoding") or ""):
         response.set_stream(iter(pieces), sum(map(len, pieces)))
         return
     response.set_header("Content-Encoding", "gzip")
