@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import abc
 import ssl
 from collections.abc import Iterable
 from types import TracebackType
@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
     ErrorType = type[BaseException] | None
 
-logger = logging.getLogger(__name__)
-
 PEER_NAME = "zinfo.peer_name"
 """Key of a WSGI environment: the common name of the client's certificate, where it showed one."""
 
-_MOST_CONNECTIONS = 256  # more wait in the kernel's queue
 _BACKLOG = 128  # length of that queue
 _IDLE_SECONDS = 60.0  # a connection on which nothing moves for so long is closed
 _HANDSHAKE_SECONDS = 5.0  # for TLS
@@ -33,7 +30,7 @@ _LOOK_SECONDS = 0.5  # between two looks at whether the door is open
 _STOP_SECONDS = 0.2  # for answers under way when the door closes
 
 
-class WsgiDoor:
+class WsgiDoor(abc.ABC):
     """Serves a WSGI application; listens from construction on.
 
     Args:
@@ -41,6 +38,7 @@ class WsgiDoor:
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
         max_body: bytes that a request may have behind its head.
+        connections: served at a time; more wait in the kernel's queue.
         tls: makes the door speak TLS.
 
     Attributes:
@@ -57,9 +55,11 @@ class WsgiDoor:
         port: int,
         *,
         max_body: int,
+        connections: int = 256,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.name = name
+        self._connections = connections
         self._tls = tls
         self._handler = type("Handler", (_Handler,), {"max_body": max_body})
         listener = _listen(name, host, port)
@@ -69,18 +69,18 @@ class WsgiDoor:
         self._server = self._make_server(listener)
         self._stopped = False
 
+    @abc.abstractmethod
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         """Answer one HTTP request; a WSGI application (PEP 3333)."""
-        raise NotImplementedError
 
     def _make_server(self, listener: gevent.socket.socket) -> WSGIServer:
         options: dict[str, Any] = {} if self._tls is None else {"ssl_context": self._tls}
         return _Server(
             listener,
             self.application,
-            spawn=_MOST_CONNECTIONS,
+            spawn=self._connections,
             log=None,
             error_log=None,
             handler_class=self._handler,

@@ -42,6 +42,7 @@ NAME = "XML-RPC door"
 PATHS = ("/", "/RPC2")  # where clients look when they are told host and port only
 MAX_REQUEST_BYTES = 65536
 
+_MOST_CONNECTIONS = 100
 _BODY_SECONDS = 10.0  # for a whole request body to arrive
 _WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
 
@@ -78,7 +79,9 @@ class XmlRpcDoor(WsgiDoor):
             "system.methodHelp": self._method_help,
             "system.methodSignature": self._method_signature,
         }
-        super().__init__(NAME, host, port, max_body=MAX_REQUEST_BYTES)
+        super().__init__(
+            NAME, host, port, connections=_MOST_CONNECTIONS, max_body=MAX_REQUEST_BYTES
+        )
 
     # --- HTTP ---
 

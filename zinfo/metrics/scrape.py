@@ -67,8 +67,7 @@ class Scrape:
         selection: what of it is told.
 
     Attributes:
-        samples: how many there are.
-        cut: how many more there would be without `max_samples`.
+        cut: how many more samples there would be without `max_samples`.
     """
 
     def __init__(self, selection: Selection) -> None:
@@ -79,7 +78,6 @@ class Scrape:
         self._readers: dict[str, Reader] = {}  # by field, for those that are no plain number
         self._parts: dict[str, dict[str, _Line | None]] = {}  # by field and part of its value
         self._fields: dict[str, str] = {}  # which field a metric is of
-        self.samples = 0
         self.cut = 0
 
     def add(
@@ -102,7 +100,6 @@ class Scrape:
         if fields is not None:
             left = self._write(whole(fields, time), text, left)
             left = self._write_fields(fields, text, left)
-        self.samples += self._most - max(left, 0)
         self.cut += max(-left, 0)
 
     def pieces(self) -> Iterator[bytes]:
