@@ -68,6 +68,20 @@ def test_changes_of_a_doubtful_shard_wait_for_the_cache_and_others_do_not(
         assert {told(running) for _ in range(2)} == {("x", 1, 2), ("x", 1, 6)}
 
 
+def test_a_shard_that_becomes_doubtful_after_another_waits_for_the_cache_too(
+    runtime: Runtime, daemon: ScriptedDaemon
+) -> None:
+    with stream(runtime, daemon) as running:
+        daemon.join(entry("a", 5, x=1))
+        daemon.publish("delta", "b", 1, delta(0, x=1))
+        assert told(running) == ("x", None, 1)
+        daemon.infos = [entry("a", 9, x=6), entry("b", 5, x=9)]
+        daemon.publish("delta", "a", 8, delta(7, x=4))
+        daemon.publish("delta", "b", 4, delta(3, x=8))
+        lines = {told(running) for _ in range(4)}
+        assert lines == {("gap", "a"), ("gap", "b"), ("x", 1, 6), ("x", 1, 9)}
+
+
 def test_events_that_were_lost_are_told_as_a_gap(runtime: Runtime, daemon: ScriptedDaemon) -> None:
     with stream(runtime, daemon) as running:
         daemon.join()
@@ -177,6 +191,16 @@ def test_messages_of_another_epoch_are_stale_and_a_restart(
         assert told(running) == ("x", 5, 6)
 
 
+def test_after_silence_the_cache_is_asked_where_no_total_can_tell(runtime: Runtime) -> None:
+    with ScriptedDaemon(heartbeat=0.7) as daemon, stream(runtime, daemon, "a") as running:
+        daemon.join(entry("a", 5, x=1))
+        assert told(running) == ("stale", None)
+        daemon.infos = [entry("a", 6, x=2)]
+        daemon.beat(daemon.wait_fence(), 0)
+        lines = [told(running) for _ in range(4)]
+        assert lines == [("again", None), ("gap", None), ("gap", None), ("x", 1, 2)]
+
+
 def test_a_fence_that_does_not_come_is_asked_for_with_a_new_nonce(runtime: Runtime) -> None:
     with ScriptedDaemon(heartbeat=0.5) as daemon, stream(runtime, daemon, "--timeout=9") as running:
         first = daemon.wait_fence()
@@ -198,6 +222,13 @@ def test_a_cache_that_cannot_be_read_is_noted_and_the_stream_goes_on(
         daemon.wait_requests(3)
         daemon.publish("delta", "a", 10, delta(9, x=5))  # comes while it waits for the cache
         assert told(running) == ("x", "?", 5)
+        daemon.mute = False
+        daemon.infos = [entry("a", 13, x=6, y=1)]
+        daemon.publish("delta", "a", 13, delta(12, x=6))
+        assert told(running) == ("gap", "a")
+        assert told(running) == ("x", 5, 6)
+        daemon.publish("delta", "a", 14, delta(13, y=2))
+        assert told(running) == ("y", 1, 2)
         running.interrupt()
         code, said = running.end()
         assert code == 130
