@@ -17,6 +17,13 @@ def row(*texts: str, state: str = "up", sparks: Sparks = SPARKS) -> Cells:
     return Cells(state, texts, texts, sparks)
 
 
+def test_what_a_cell_is_sorted_by_is_told_though_its_text_is_the_same() -> None:
+    changes = Changes()
+    changes.of({"a": Cells("up", ["1.0k"], [1000], SPARKS)})
+    told = changes.of({"a": Cells("up", ["1.0k"], [1001], SPARKS)})
+    assert told["rows"] == {"a": {"state": "up", "cells": [[0, "1.0k", 1001]]}}
+
+
 def test_a_row_is_told_whole_once_and_then_what_changed_of_it() -> None:
     changes = Changes()
     first = changes.of({"a": row("a", "1"), "b": row("b", "2")})
@@ -66,6 +73,7 @@ def test_a_plot_says_what_the_terminals_does() -> None:
     fleet = Fleet()
     for number, ops in enumerate([0, 400, 0, 0, 0], 1):
         info: Info = {"instantaneous_ops_per_sec": ops, "used_memory": 1024}
+        info |= {"keyspace_hits": number, "keyspace_misses": number}
         fleet.apply(whole(number, 500.0 + number, info), 100.0 + number)
         fleet.observe({SHARD: status()}, 100.0 + number, fresh=True)
     page = shard(fleet, SHARD, 105.0)
@@ -74,6 +82,8 @@ def test_a_plot_says_what_the_terminals_does() -> None:
     ops_plot = plots["ops/s"]
     assert (ops_plot["top"], max(filter(None, ops_plot["points"]))) == ("400", 1.0)
     assert (ops_plot["now"], plots["memory"]["now"]) == ("0", "1.0K")
+    hits = plots["hit ratio"]
+    assert (hits["top"], hits["now"], hits["points"][-1]) == ("100%", "50%", 0.5)
     fleet.observe({SHARD: status("down", "refused")}, 120.0, fresh=True)
     page = shard(fleet, SHARD, 120.0)
     assert page is not None
