@@ -21,7 +21,7 @@ with contextlib.suppress(ImportError):  # then all is skipped
     from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Route
 
 MS = 1000
 TIMEOUT = 15 * MS
@@ -115,9 +115,43 @@ def test_it_filters_and_says_what_is_wrong_with_a_filter(page: Page) -> None:
     assert ids(page) == ["db-2"]
     page.locator("#filter").fill("ops>many")
     expect(page.locator("#problem")).to_contain_text("many", timeout=TIMEOUT)
+    expect(page.locator("#feed")).to_have_text("")
     page.locator("#filter").fill("")
     expect(rows).to_have_count(3, timeout=TIMEOUT)
     expect(page.locator("#problem")).to_have_text("")
+    expect(page.locator("#feed")).to_have_text("live")
+
+
+def test_a_filter_that_is_refused_is_no_silence_of_the_server(page: Page) -> None:
+    page.clock.install()  # its timers are to pass in no time
+    page.reload()
+    expect(page.locator("#feed")).to_have_text("live", timeout=TIMEOUT)
+    page.locator("#filter").fill("ops>many")
+    expect(page.locator("#problem")).to_contain_text("many", timeout=TIMEOUT)
+    page.clock.fast_forward(60 * MS)
+    expect(page.locator("#feed")).to_have_text("")
+
+
+def test_what_was_asked_before_is_not_told_where_somebody_went_since(page: Page) -> None:
+    """The answer that says why a filter was refused is late, and the filter another one."""
+    late: list[Route] = []
+
+    def take(route: Route) -> None:
+        if route.request.resource_type == "eventsource":
+            route.continue_()
+        else:
+            late.append(route)
+
+    page.route("**/stream?filter=ops*", take)
+    with page.expect_request(lambda asked: "many" in asked.url and asked.resource_type == "fetch"):
+        page.locator("#filter").fill("ops>many")
+    page.locator("#filter").fill("site=s1")
+    expect(page.locator("tr[data-shard]")).to_have_count(1, timeout=TIMEOUT)
+    with page.expect_response(lambda response: "many" in response.url):
+        late[0].continue_()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator("#problem")).to_have_text("")
+    assert page.locator("#feed").inner_text() == "live"
 
 
 def test_a_killed_shard_is_shown_down_within_two_seconds(

@@ -4,9 +4,10 @@
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const LIT_SECONDS = 3; // a field that changed this lately is lit
+const UNHEARD = { fresh: false, problem: "zinfo top does not answer" };
 
 let columns = [];
-let rows = new Map(); // id -> {element, cells, texts, keys, state}
+let rows = new Map(); // id -> {element, cells, texts, keys}
 let sorting = { at: 0, reverse: false };
 let chosen = null; // id of the row that the keys are on
 let source = null; // the stream that is open
@@ -52,34 +53,48 @@ function open(path, draw, begin) {
   if (source && source.path === path) return;
   if (source) source.close();
   if (begin) begin();
-  source = new EventSource(path);
-  source.path = path;
-  source.onmessage = (message) => {
-    clearTimeout(silent);
-    silent = setTimeout(() => tellFeed({ fresh: false, problem: "zinfo top does not answer" }), 4000);
+  const mine = source = new EventSource(path);
+  mine.path = path;
+  expectWord();
+  mine.onmessage = (message) => {
+    expectWord();
     const told = JSON.parse(message.data);
     tellFeed(told.feed);
     draw(told);
   };
-  const mine = source;
-  source.onerror = () => {
+  mine.onerror = () => {
     if (mine !== source) return;
-    tellFeed({ fresh: false, problem: "zinfo top does not answer" });
-    if (mine.readyState === EventSource.CLOSED) explain(path);
-    else if (begin) begin(); // the browser asks again, and is told all from the start
+    if (mine.readyState === EventSource.CLOSED) explain(mine);
+    else {
+      tellFeed(UNHEARD);
+      if (begin) begin(); // the browser asks again, and is told all from the start
+    }
   };
 }
 
-async function explain(path) {
+function expectWord() {
+  clearTimeout(silent);
+  silent = setTimeout(() => tellFeed(UNHEARD), 4000);
+}
+
+async function explain(refused) {
   // An EventSource does not tell why it was refused.
-  const answer = await fetch(path).catch(() => null);
-  if (answer && !answer.ok) {
-    byId("problem").textContent = (await answer.json()).error.message;
-    tellFeed({ fresh: true });
-  } else {
-    setTimeout(() => { source = null; show(); }, 1000);
+  const answer = await fetch(refused.path).catch(() => null);
+  if (answer && answer.ok) answer.body.cancel().catch(() => {});
+  const why = answer && !answer.ok ? (await answer.json()).error.message : UNHEARD.problem;
+  if (refused !== source) return; // somebody went elsewhere meanwhile
+  clearTimeout(silent);
+  if (answer && answer.status === 400) { // the filter: nothing is asked until it is another one
+    byId("problem").textContent = why;
+    byId("feed").className = byId("feed").textContent = "";
+    return;
   }
-  if (answer && answer.body) answer.body.cancel().catch(() => {});
+  tellFeed({ fresh: false, problem: why });
+  setTimeout(() => {
+    if (refused !== source) return;
+    source = null;
+    show();
+  }, 1000);
 }
 
 function tellFeed(feed) {
@@ -120,7 +135,7 @@ function clearTable() {
 }
 
 function newRow(id) {
-  const row = { element: element("tr"), cells: [], texts: [], keys: [], state: "" };
+  const row = { element: element("tr"), cells: [], texts: [], keys: [] };
   row.element.dataset.shard = id;
   row.element.addEventListener("click", () => go({ shard: id }));
   columns.forEach((column) => {
@@ -175,7 +190,6 @@ function drawFleet(told) {
   for (const [id, { state, cells }] of Object.entries(told.rows)) {
     let row = rows.get(id);
     if (!row) rows.set(id, (row = newRow(id)));
-    row.state = state;
     row.element.className = state + (id === chosen ? " chosen" : "");
     for (const [at, text, key] of cells) {
       if (!columns[at].series && row.texts[at] !== text) row.cells[at].textContent = text;
