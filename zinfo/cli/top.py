@@ -52,7 +52,7 @@ def top(daemon: Daemon, web: str | None, insecure: bool) -> None:
     the last five minutes. What can no longer be vouched for is called stale, with the reason. It
     needs a terminal, and textual: pip install 'zinfo[tui]'.
 
-    With --web the same is a page for browsers, for any number of them.
+    With --web the same is a page for browsers, of which a hundred can be open.
 
     q or Ctrl-C ends it: exit code 0.
     """
