@@ -94,7 +94,7 @@ def python_with_packages(version: str, directory: Path) -> Runtime:
     """
     python = find_python(version)
     if python is None:
-        raise Missing(f"no python{version} on the PATH or in pyenv")
+        raise Missing(f"no python{version} on the PATH or in pyenv (pyenv install {version})")
     environ = {"PYTHONDONTWRITEBYTECODE": "1"}
     if run_quietly([python, "-c", "import zmq, msgpack"]).returncode:
         if not directory.exists():
@@ -172,10 +172,10 @@ def node_with_packages(directory: Path) -> Runtime:
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        raise Missing("no node and npm on the PATH")
+        raise Missing("no node and npm on the PATH (Debian: apt-get install nodejs npm)")
     version = run_quietly([node, "--version"]).stdout.strip()
     if not (found := re.match(r"v(\d+)\.", version)) or int(found[1]) < OLDEST_NODE:
-        raise Missing(f"node is {version or 'broken'}, and {OLDEST_NODE} is needed")
+        raise Missing(f"node is {version or 'broken'}, and {OLDEST_NODE} or later is needed")
     if not directory.exists():
         begun = directory.with_name("begun")
         shutil.rmtree(begun, ignore_errors=True)

@@ -30,7 +30,7 @@ def default_ports() -> dict[str, int]:
 
 def read_yaml(path: Path) -> list[Any]:
     """Return the documents of a YAML file."""
-    yaml = pytest.importorskip("yaml", reason="needs PyYAML")
+    yaml = pytest.importorskip("yaml", reason="needs PyYAML (PyPI: pyyaml)")
     return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
@@ -58,5 +58,5 @@ def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str
 
 
 def with_alternatives(text: str) -> str:
-    """Return a file's text with what stands behind a `#` without a space taken in."""
-    return re.sub(r"(?m)^( *)#(?=\S)", r"\1", text)
+    """Return a file's text with what stands behind a `#` without a space, or indented, taken in."""
+    return re.sub(r"(?m)^( *)#(?=\S|  )", r"\1", text)

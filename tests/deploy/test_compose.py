@@ -36,7 +36,7 @@ def mounts(compose: Any) -> list[tuple[str, str]]:
 
 
 def test_it_keeps_to_the_specification(compose: Any) -> None:
-    spec = pytest.importorskip("compose_spec", reason="needs compose-spec, of PyPI")
+    spec = pytest.importorskip("compose_spec", reason="needs compose-spec (PyPI: compose-spec)")
     spec.PyCompose.from_json(json.dumps(compose))
     broken = {**compose, "services": {"x": {**compose["services"]["zinfo"], "restart": "perhaps"}}}
     with pytest.raises(ValueError, match="perhaps"):

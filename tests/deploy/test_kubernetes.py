@@ -50,7 +50,8 @@ def configuration(tmp_path: Path) -> Config:
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("name", OWN_SCHEMAS)
 def test_it_keeps_to_the_schema_of_its_kind(name: str, version: str) -> None:
-    validator = pytest.importorskip("kubernetes_validate", reason="needs kubernetes-validate")
+    reason = "needs kubernetes-validate (PyPI: kubernetes-validate)"
+    validator = pytest.importorskip("kubernetes_validate", reason=reason)
     for document in read_yaml(FOLDER / name):
         validator.validate(document, version, strict=True)
         with pytest.raises(validator.ValidationError):

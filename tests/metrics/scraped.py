@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import trustme
 
 from tests.daemons import ROOT, RunningDaemon
+from tests.deploy.files import with_alternatives
 from tests.metrics.prometheus import RunningPrometheus
 from tests.servers import RealServer
 from tests.spawning import HOST
@@ -58,11 +59,6 @@ class Fleet(NamedTuple):
 def configuration() -> str:
     """Return the shipped scrape configuration."""
     return (FOLDER / "prometheus.yml").read_text(encoding="utf-8")
-
-
-def with_alternatives(text: str) -> str:
-    """Return a configuration with what is commented out in it."""
-    return re.sub(r"(?m)^( *)#(?=[^ ]|  )", r"\1", text)
 
 
 def jobs(text: str) -> dict[str, str]:

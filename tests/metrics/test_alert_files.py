@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.files import with_alternatives
 from tests.metrics.prometheus import AVAILABLE, MISSING, TOOL
-from tests.metrics.scraped import FOLDER, RULES, configuration, jobs, with_alternatives
+from tests.metrics.scraped import FOLDER, RULES, configuration, jobs
 
 TEXT = (FOLDER / RULES).read_text(encoding="utf-8")
 TESTS = (FOLDER / "zinfo.rules.test.yml").read_text(encoding="utf-8")
