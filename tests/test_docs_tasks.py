@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import environment, press_ctrl_c
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer, free_port
@@ -41,7 +41,7 @@ class Typed:
     Args:
         command: it.
         log: takes what it says.
-        environ: on top of this process's variables.
+        environ: on top of this process's variables, less those that are the user's own.
     """
 
     def __init__(self, command: list[str], log: Path, environ: Mapping[str, str]) -> None:
@@ -52,7 +52,7 @@ class Typed:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **environ},
+                env=environment(**environ),
                 cwd=ROOT,
             )
 
@@ -72,8 +72,7 @@ class Typed:
 
     def interrupt(self) -> int:
         """Type Ctrl-C; returns the exit code."""
-        self._process.send_signal(signal.SIGINT)
-        return self._process.wait(15)
+        return press_ctrl_c(self._process)
 
     def ended(self) -> int:
         """Wait until it ends by itself; returns the exit code."""
@@ -92,7 +91,7 @@ class Desk:
         real: what stands for the addresses of the pages.
 
     Attributes:
-        environ: variables for what is typed, on top of this process's own.
+        environ: variables for what is typed.
     """
 
     def __init__(self, directory: Path, real: Mapping[str, str]) -> None:

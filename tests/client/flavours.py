@@ -11,7 +11,6 @@ import gc
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 import zmq
@@ -94,12 +93,7 @@ class Outside(Generic[T]):
     def __enter__(self) -> Outside[T]:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._loop.call(self._inner.close)
 
     def __getattr__(self, name: str) -> Any:
