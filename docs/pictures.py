@@ -18,11 +18,10 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import redis
-from textual.pilot import Pilot
 
 from zinfo.client import Client
 from zinfo.demo.children import Children
@@ -41,6 +40,8 @@ NAMES = [f"{kind}-{site}-{number}" for site in ("ams", "fra") for kind, number i
 )]  # fmt: skip
 BUSY, DOWN, RESTARTED = "orders-fra-2", "sessions-ams-2", "cache-fra-1"
 OPENED = "cache-ams-1"
+PATIENCE = 30.0
+"""Seconds in which all happens that is waited for."""
 
 _FOREIGN = re.compile(r"@font-face\s*{.*?}\s*|<!--.*?-->\s*", re.DOTALL)
 _BLOCKING = "local n = 0 while n < 1e12 do n = n + 1 end"
@@ -84,6 +85,7 @@ def _page(children: Children, query: str, environ: dict[str, str]) -> Iterator[s
 
 
 async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float, page: str) -> None:
+    # Time has to pass, so that the plots have something to show: an outage is a gap in them.
     await asyncio.sleep(seconds * 0.7)
     named[RESTARTED].kill()
     await asyncio.sleep(seconds * 0.1)
@@ -92,11 +94,12 @@ async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float, pa
     named[DOWN].kill()
     blocked = threading.Thread(target=_block, args=(named[BUSY],), daemon=True)
     blocked.start()
-    await asyncio.sleep(4)
-    await _picture(feed, (120, 36), "table", ["down", "down"])
-    await _picture(feed, (120, 36), "shard", ["slash", *OPENED, "enter", "enter", *["right"] * 4])
-    await _picture(feed, (120, 36), "events", ["greater_than_sign", "e"])
-    await _picture(feed, (80, 24), "narrow", ["slash", *"site=fra", "enter"])
+    await _until(lambda: _has_all_to_show(feed), "the shards to be down and busy")
+    await _picture(feed, (120, 36), "table", ["down", "down"], "refused")
+    opening = ["slash", *OPENED, "enter", "enter"]
+    await _picture(feed, (120, 36), "shard", [*opening, *["right"] * 4], "Stats  lines")
+    await _picture(feed, (120, 36), "events", ["greater_than_sign", "e"], "restarted")
+    await _picture(feed, (80, 24), "narrow", ["slash", *"site=fra", "enter"], "that pass")
     await _take_in_browser(page)
     named[BUSY].kill()
     blocked.join()
@@ -110,11 +113,36 @@ def _block(server: EmbeddedServer) -> None:
         client.eval(_BLOCKING, 0)
 
 
-async def _picture(feed: Feed, size: tuple[int, int], name: str, keys: Sequence[str]) -> None:
+def _has_all_to_show(feed: Feed) -> bool:
+    """Whether the feed has seen what was done, and the sections of the shard that is opened."""
+    feed.want_sections(OPENED)
+    with feed.fleet() as fleet:
+        states = {row.shard: row.state for row in fleet.rows(feed.now())}
+        told = states.get(DOWN) == "down" and states.get(BUSY) == "busy"
+        return told and not fleet.unplaced(OPENED)
+
+
+async def _until(told: Callable[[], bool], what: str) -> None:
+    """Wait until something is so."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    while not told():
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+        await asyncio.sleep(0.1)
+
+
+async def _picture(
+    feed: Feed, size: tuple[int, int], name: str, keys: Sequence[str], shown: str
+) -> None:
+    """Take one, of the screen after these keys, once this stands on it."""
     app = TopApp(feed, FANCY)
     async with app.run_test(size=size) as pilot:
-        await _press(pilot, keys)
-        await asyncio.sleep(2)
+        await pilot.pause()
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()  # until it has been answered
+        wanted = shown.replace(" ", "&#160;")
+        await _until(lambda: wanted in app.export_screenshot(), f"{shown} in the picture {name}")
         svg = app.export_screenshot(title="zinfo top")
     # Pictures on a page may load nothing: the reader's own font has to do.
     svg = (
@@ -131,25 +159,24 @@ async def _take_in_browser(url: str) -> None:
     if chromium is None or importlib.util.find_spec("playwright") is None:
         sys.stderr.write("no pictures of the page: that takes chromium, and playwright\n")
         return
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - only there
+    # Not above: the pictures of the terminal are to be had without it.
+    from playwright.async_api import async_playwright  # noqa: PLC0415
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         page = await browser.new_page(viewport={"width": 1280, "height": 720})
-        for name, place in (("table", "#sort=ops"), ("shard", f"#shard={OPENED}")):
-            await page.goto(url + place)
-            await page.wait_for_timeout(7000)
-            await page.screenshot(path=IMAGES / f"web-{name}.png")
+        await page.goto(f"{url}#sort=ops")
+        for shard, state in ((DOWN, "down"), (BUSY, "busy")):
+            row = page.locator(f'tr.{state}[data-shard="{shard}"]', has=page.locator("polyline"))
+            await row.wait_for(timeout=PATIENCE * 1000)
+        await page.screenshot(path=IMAGES / "web-table.png")
+        await page.goto(f"{url}#shard={OPENED}")
+        sections = page.locator("#sections h3")
+        await sections.filter(has_text="Keyspace").wait_for(timeout=PATIENCE * 1000)
+        await page.screenshot(path=IMAGES / "web-shard.png")
         await browser.close()
-
-
-async def _press(pilot: Pilot[None], keys: Sequence[str]) -> None:
-    await asyncio.sleep(1)
-    for key in keys:
-        await pilot.press(key)
-        await asyncio.sleep(0.1)
 
 
 if __name__ == "__main__":
