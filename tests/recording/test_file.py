@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 
 from tests.daemons import ROOT
 from tests.recording.building import (
+    EPOCH,
+    NODE,
     WALL,
     delta,
     entry,
@@ -29,12 +31,13 @@ from tests.recording.building import (
     span,
     write,
 )
-from zinfo.client import Delta, Event, Gap, Heartbeat, Restart
+from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Stale
 from zinfo.errors import RecordingError
 from zinfo.protocol import pack
 from zinfo.recording import Moment, Recording, RecordingWriter, Span
 from zinfo.recording.blocks import walk
 from zinfo.recording.frames import (
+    BREAK,
     MAGIC,
     MESSAGE,
     PAGE,
@@ -230,6 +233,22 @@ def test_another_epoch_in_the_next_span_is_a_restart(tmp_path: Path) -> None:
     assert [type(update) for update in updates] == [Span, Restart, Span]
     assert isinstance(updates[1], Restart)
     assert updates[1].epoch == 7
+
+
+def test_another_epoch_is_a_restart_though_a_silence_was_told(tmp_path: Path) -> None:
+    silence = pack({"break": "stale", "seconds": 3.0, "reason": "nothing was recorded here"})
+    told = pack({"break": "restart", "node": NODE, "old_epoch": EPOCH, "epoch": 7})
+    frames = [
+        *span(entry("a:1")),
+        (Frame(BREAK, 2.0, (silence,)), WALL + 2),
+        *span(entry("a:1"), wall=WALL + 5, epoch=7),
+    ]
+    moments = read(write(tmp_path / "a.zrec", frames))
+    assert [type(moment.update) for moment in moments] == [Span, Stale, Restart, Span]
+    assert moments[2].update == Restart(NODE, EPOCH, 7)
+    frames.insert(3, (Frame(BREAK, 3.0, (told,)), WALL + 3))
+    updates = [moment.update for moment in read(write(tmp_path / "b.zrec", frames))]
+    assert [type(update) for update in updates] == [Span, Stale, Restart, Span]
 
 
 def test_reading_from_a_time_begins_with_the_span_that_holds_it(tmp_path: Path) -> None:

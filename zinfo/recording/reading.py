@@ -263,7 +263,7 @@ class _Reading:
     _missing: int = 0  # pages
     _wall: float = 0.0  # of the span
     _at: float = 0.0  # of the newest moment
-    _epoch: int | None = None  # of the last span
+    _epoch: int | None = None  # that the last span or restart told
     _broken: bool = True  # a reason was given for the last span's end
     _inside: bool = False  # a span has begun
 
@@ -284,8 +284,11 @@ class _Reading:
         elif frame.kind == SHARDS and self._inside:
             yield self._moment(frame.at, Described(tuple(_page(frame))))
         elif frame.kind == BREAK and self._inside:
+            update = _break(map_of(unpack(_only_part(frame)), "a break"))
             self._broken = True
-            yield self._moment(frame.at, _break(map_of(unpack(_only_part(frame)), "a break")))
+            if isinstance(update, Restart):
+                self._epoch = update.epoch
+            yield self._moment(frame.at, update)
         if self._head is not None and self._missing <= 0:
             yield from self._enter(self._head)
 
@@ -293,11 +296,10 @@ class _Reading:
         span = _span(head, tuple(self._entries))
         self._head, self._entries = None, []
         self._wall, self._inside = span.wall, True
-        if self._epoch is not None and not self._broken:
-            if span.epoch != self._epoch:
-                yield self._moment(0.0, Restart(span.node, self._epoch, span.epoch))
-            else:
-                yield self._moment(0.0, Gap(None, KIND_DELTA, None, None))
+        if self._epoch is not None and self._epoch != span.epoch:
+            yield self._moment(0.0, Restart(span.node, self._epoch, span.epoch))
+        elif self._epoch is not None and not self._broken:
+            yield self._moment(0.0, Gap(None, KIND_DELTA, None, None))
         self._epoch, self._broken = span.epoch, False
         yield self._moment(0.0, span)
 

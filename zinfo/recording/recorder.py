@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from zinfo.client.sockets import Context, Sockets, clock
+from zinfo.client.sockets import Sockets, clock
 from zinfo.curve import ClientKeys
 from zinfo.errors import NoAnswerError, NotAllowedError, ProtocolError
 from zinfo.recording.taking import Taking
@@ -29,7 +29,6 @@ class Recorder:
         shards: ids of the shards to record, whether they exist yet or not, at most `MAX_SHARDS`;
             empty for all.
         keys: by which client and daemon know each other; None where the daemon asks for none.
-        context: makes the sockets; None for this process's own.
 
     Attributes:
         ended: why it stopped: "seconds", "max-size" or "stopped".
@@ -42,7 +41,6 @@ class Recorder:
         *,
         shards: Collection[str] = (),
         keys: ClientKeys | None = None,
-        context: Context | None = None,
     ) -> None:
         if len(shards) > MAX_SHARDS:
             raise ValueError(f"at most {MAX_SHARDS} shards can be recorded by name")
@@ -50,7 +48,7 @@ class Recorder:
         self._endpoint = endpoint
         self._writer = writer
         self._taking = Taking(endpoint, shards=shards)
-        self._sockets = Sockets(context, keys)
+        self._sockets = Sockets(keys=keys)
         self._stopping = False
         self._first: float | None = None  # local clock at the first span
         self._ended_at: float | None = None
@@ -158,21 +156,13 @@ class Recorder:
             raise NotAllowedError(f"a recording needs the snapshot: {self._taking.refused}")
 
     def _write(self) -> None:
-        frames, self._taking.frames = self._taking.frames, []
-        if frames and self._first is None and self._taking.counts["spans"]:
+        if self._first is None and self._taking.counts["spans"]:
             self._first = clock()
-            self._after_interruption()
+            last, span = self._writer.last, self._writer.span
+            if last is not None and span is not None:
+                self._taking.interrupted(last - span, last, time.time() - last)
+        frames, self._taking.frames = self._taking.frames, []
         for frame, wall in frames:
             self._writer.add(frame, wall)
         if not frames:
             self._writer.flush_old(time.time())
-
-    def _after_interruption(self) -> None:
-        """Say in a recording that is gone on with that there is a time that it knows nothing of."""
-        last = self._writer.last
-        if last is None:
-            return
-        self._taking.interrupted(last, time.time() - last)
-        for frame, wall in self._taking.frames:
-            self._writer.add(frame, wall)
-        self._taking.frames = []

@@ -138,14 +138,16 @@ class Taking:
 
     # --- what happens
 
-    def interrupted(self, wall: float, seconds: float) -> None:
+    def interrupted(self, at: float, wall: float, seconds: float) -> None:
         """Nothing was recorded for a while before the first span.
 
         Args:
-            wall: the wall clock now.
+            at: seconds from the beginning of the span before to its end.
+            wall: the wall clock at its end.
             seconds: for how long.
         """
-        self._put_break(Stale(max(0.0, seconds), "nothing was recorded here"), 0.0, wall)
+        stale = Stale(max(0.0, seconds), "nothing was recorded here")
+        self.frames.insert(0, _break_frame(stale, at, wall))
 
     def tick(self, now: float) -> None:
         """Time passed, and nothing that came meanwhile is left to be passed in."""
@@ -210,14 +212,10 @@ class Taking:
     def _on_break(self, update: Gap | Stale | Restart, now: float) -> None:
         after_one = isinstance(update, Restart) and self.counts["spans"] > 0
         if self._unbroken or after_one:
-            self._put_break(update, now - self._began, self._wall_at(now))
+            self.frames.append(_break_frame(update, now - self._began, self._wall_at(now)))
             self.counts[f"{BREAK_NAMES[type(update)]}s"] += 1
         self._unbroken = self._in_span = False
         self._fetch = None
-
-    def _put_break(self, update: Gap | Stale | Restart, at: float, wall: float) -> None:
-        body = pack({"break": BREAK_NAMES[type(update)], **asdict(update)})
-        self.frames.append((Frame(BREAK, at, (body,)), wall))
 
     def _on_message(self, update: Update, frames: Message, now: float) -> None:
         if self._fetch is not None:
@@ -337,6 +335,11 @@ class Taking:
 
 
 _AT_ONCE = 100  # shards whose labels are asked for in one request
+
+
+def _break_frame(update: Gap | Stale | Restart, at: float, wall: float) -> tuple[Frame, float]:
+    body = pack({"break": BREAK_NAMES[type(update)], **asdict(update)})
+    return Frame(BREAK, at, (body,)), wall
 
 
 def _entries(reply: Reply) -> list[Entry]:

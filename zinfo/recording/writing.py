@@ -37,6 +37,7 @@ class RecordingWriter:
         cut: bytes of an unfinished block that were cut off.
         full: whether a block was left out because of `max_size`.
         last: wall clock of the last frame that was there already; None in a new recording.
+        span: likewise of the beginning of the last span.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, max_size: int | None = None) -> None:
@@ -44,6 +45,7 @@ class RecordingWriter:
         self.cut = 0
         self.full = False
         self.last: float | None = None
+        self.span: float | None = None
         self._max_size = max_size
         self._plain = bytearray()
         self._flags = 0
@@ -167,8 +169,9 @@ class RecordingWriter:
                 self._write(MAGIC)
                 return len(MAGIC)
             last: Block | None = None
-            for last in walk(self._file):  # noqa: B007 - the last one is what is wanted
-                pass
+            for last in walk(self._file):
+                if last.header.flags & BEGINS_SPAN:
+                    self.span = last.header.first
             end = last.end if last else len(MAGIC)
             size = self._file.seek(0, os.SEEK_END)
             if size > end:
