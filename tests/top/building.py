@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zinfo.client import Delta, Event
 from zinfo.client.updates import Info
 from zinfo.top.record import Status
@@ -45,24 +47,27 @@ def event(number: int, kind: str = "up", *, shard: str = SHARD, time: float = 0.
     return Event(shard, kind, "new", kind, "", "", number, number, time)
 
 
-def row(shard: str = SHARD, **more: object) -> Row:
+_IDLE = Row(
+    shard=SHARD,
+    labels={},
+    state="up",
+    reason="",
+    fresh=True,
+    role="master",
+    version="7.0.15",
+    ops=0,
+    memory=0,
+    maxmemory=0,
+    clients=1,
+    keys=0,
+    hit_ratio=None,
+    hit_ratio_overall=None,
+    interval=0.5,
+    age=0.25,
+    revision=1,
+)
+
+
+def row(shard: str = SHARD, **more: Any) -> Row:
     """A shard that is up and idle, but for what is said."""
-    values: dict[str, object] = {
-        "labels": {},
-        "state": "up",
-        "reason": "",
-        "fresh": True,
-        "role": "master",
-        "version": "7.0.15",
-        "ops": 0,
-        "memory": 0,
-        "maxmemory": 0,
-        "clients": 1,
-        "keys": 0,
-        "hit_ratio": None,
-        "hit_ratio_overall": None,
-        "interval": 0.5,
-        "age": 0.25,
-        "revision": 1,
-    }
-    return Row(shard, **{**values, **more})  # type: ignore[arg-type]
+    return _IDLE._replace(shard=shard, **more)

@@ -47,10 +47,11 @@ def segments(pilot: Pilot[None]) -> list[list[Segment]]:
     app = pilot.app
     lines = []
     for strip in app.screen._compositor.render_strips(app.size):
+        filtered = strip
         for one in app._filters:
             if one.enabled:
-                strip = strip.apply_filter(one, app.screen.background_colors[1])  # noqa: PLW2901
-        lines.append(list(strip))
+                filtered = filtered.apply_filter(one, app.screen.background_colors[1])
+        lines.append(list(filtered))
     return lines
 
 

@@ -15,6 +15,7 @@ from tests.top.screen import NARROW, WIDE, lines, press, see, segments, show, te
 from zinfo.top.columns import GAP, fitting
 from zinfo.top.fleet import SILENT
 from zinfo.top.glyphs import PLAIN
+from zinfo.top.terminal.app import TopApp
 from zinfo.top.terminal.help_screen import lines as help_lines
 
 FIRST = "10.0.0.0:6379"
@@ -460,11 +461,13 @@ def test_a_thousand_shards_scroll_and_refresh_without_lag(promise: Promise) -> N
         source.poll_all()
 
     async def steps(pilot: Pilot[None]) -> None:
+        app = pilot.app
+        assert isinstance(app, TopApp)
         refreshes, pages = [], []
         for _ in range(10):
             source.poll_all()
             began = time.process_time()
-            pilot.app.view()  # type: ignore[attr-defined]
+            app.view()
             await pilot.pause()
             refreshes.append(time.process_time() - began)
         for _ in range(10):
