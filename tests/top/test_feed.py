@@ -237,6 +237,6 @@ def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
         with feed.fleet() as fleet:
             fleet.rows(feed.now())
         longest = max(longest, time.monotonic() - began)
-        time.sleep(0.01)
+        time.sleep(0.01)  # a second in all, in which the feed waits for its answers
     daemon.resume()
     assert longest < 0.5
