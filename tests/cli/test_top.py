@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.cli.conftest import Fleet
-from tests.cli.running import TIMEOUT, environment, zinfo
+from tests.cli.running import TIMEOUT, environment, invoke, zinfo
 from tests.daemons import ROOT
 from tests.servers import free_port
 
@@ -202,6 +203,40 @@ def test_a_terminal_that_cannot_be_drawn_on_is_told(fleet: Fleet) -> None:
         assert top.end() == 1
         assert "cannot draw on this terminal (TERM=dumb)" in top.text
         assert top.text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--insecure"], "--insecure is for --web"),
+        (["--web", "8000"], "expected HOST:PORT"),
+        (["--web", "0.0.0.0:8000"], "other machines reach that address"),
+        (["--web", "[::]:8000"], "other machines reach that address"),
+        (["--web", "zinfo.example:8000"], "other machines reach that address"),
+    ],
+)
+def test_what_makes_no_sense_of_web_or_lets_all_in_is_refused(
+    arguments: list[str], says: str
+) -> None:
+    done = invoke("top", *arguments)
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+def test_before_it_serves_it_says_where_nothing_answers() -> None:
+    nowhere = f"tcp://127.0.0.1:{free_port()}"
+    done = zinfo("top", "--web=127.0.0.1:0", "--connect", nowhere, "--timeout=0.5")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: nothing answers at {nowhere}: start a daemon")
+
+
+def test_an_address_that_is_taken_is_told(fleet: Fleet) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = zinfo("top", f"--web=127.0.0.1:{taken.getsockname()[1]}", daemon=fleet.daemon)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: page: cannot listen at 127.0.0.1:")
 
 
 def test_only_the_command_itself_loads_textual() -> None:

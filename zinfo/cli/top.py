@@ -64,8 +64,7 @@ def top(daemon: Daemon, web: str | None, insecure: bool) -> None:
     if importlib.util.find_spec("textual") is None:
         raise EnvironmentNotReadyError("`zinfo top` needs textual: pip install 'zinfo[tui]'")
     _need_terminal()
-    with daemon.client() as client:
-        client.hello()  # where nothing answers, this says so
+    _need_daemon(daemon)
 
     from zinfo.top.feed import Feed
     from zinfo.top.notes import noting
@@ -92,8 +91,7 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool) -> None:
             f"--web {web}: other machines reach that address, and would see all shards; "
             "take 127.0.0.1, or --insecure where all who reach it may"
         )
-    with daemon.client() as client:
-        client.hello()  # where nothing answers, this says so
+    _need_daemon(daemon)
 
     from zinfo.top.feed import Feed
     from zinfo.top.notes import noting
@@ -103,6 +101,12 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool) -> None:
         door = WebDoor(feed, host, port, any_name=insecure)
         note(f"zinfo top of {daemon.endpoint} is at {door.endpoint}; Ctrl-C ends it")
         door.serve()
+
+
+def _need_daemon(daemon: Daemon) -> None:
+    """Fail where nothing answers: this says so before anything is drawn or served."""
+    with daemon.client() as client:
+        client.hello()
 
 
 def _need_terminal() -> None:
