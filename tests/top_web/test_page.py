@@ -192,6 +192,27 @@ def test_a_daemon_that_is_gone_is_said(page: Page, watched: Watched) -> None:
     expect(page.locator("#feed")).to_have_text("live", timeout=TIMEOUT)
 
 
+def test_a_tab_that_nobody_sees_asks_for_nothing_until_it_is_seen(page: Page) -> None:
+    expect(page.locator("#feed")).to_have_text("live")
+    with page.expect_event("requestfailed", lambda asked: "stream" in asked.url, timeout=TIMEOUT):
+        _turn(page, hidden=True)
+    with page.expect_request("**/stream*", timeout=TIMEOUT):
+        _turn(page, hidden=False)
+    page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
+    expect(page.locator("#feed")).to_have_text("live")
+
+
+def _turn(page: Page, *, hidden: bool) -> None:
+    """Have the page believe that its tab was left, or came back: without a screen all are seen."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
 def test_a_page_of_another_host_is_refused(watched: Watched) -> None:
     question = Request(f"{watched.url}stream", headers={"Host": "rebound.example"})
     with pytest.raises(OSError, match="403"), urlopen(question, timeout=10):

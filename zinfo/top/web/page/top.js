@@ -35,6 +35,16 @@ function go(change) {
 
 window.addEventListener("hashchange", show);
 
+// A tab that nobody sees asks for nothing: a browser has but six connections for all its tabs.
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) show();
+  else if (source) {
+    clearTimeout(silent);
+    source.close();
+    source = null;
+  }
+});
+
 function show() {
   const { shard, filter, sort } = place();
   byId("fleet").hidden = Boolean(shard);
@@ -50,7 +60,7 @@ function show() {
 // --- streams
 
 function open(path, draw, begin) {
-  if (source && source.path === path) return;
+  if (document.hidden || (source && source.path === path)) return;
   if (source) source.close();
   if (begin) begin();
   const mine = source = new EventSource(path);
