@@ -84,6 +84,12 @@ def test_there_is_one_pod_and_never_two() -> None:
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
+def test_kubernetes_puts_no_variables_of_services_among_those_of_the_configuration(
+    pod: Any,
+) -> None:
+    assert pod["spec"]["enableServiceLinks"] is False
+
+
 def test_it_may_next_to_nothing(pod: Any, container: Any) -> None:
     identity, rights = pod["spec"]["securityContext"], container["securityContext"]
     assert identity["runAsNonRoot"]
