@@ -18,6 +18,7 @@ from tests.recording.building import entry, small, span, write
 from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
+from zinfo.client import Delta, Restart, Subscriber
 
 
 def nowhere() -> str:
@@ -122,6 +123,22 @@ def test_what_is_said_to_people_names_file_times_and_endpoints(tmp_path: Path) -
     assert where.startswith("queries at tcp://127.0.0.1:")
     assert how.startswith("Look at it:  zinfo top --connect tcp://127.0.0.1:")
     assert end == "the end"
+
+
+def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_path: Path) -> None:
+    path = small(tmp_path / "a.zrec")
+    with Running(
+        "replay", path, "--from=30", "--to=36", "--speed=10", "--loop", "--wait"
+    ) as replay:
+        query = replay.wait_for("ready")["query"]
+        told: list[Delta | Restart] = []
+        with Subscriber(query, shards=["db-1:6379"]) as updates:
+            for update in updates:
+                if isinstance(update, (Delta, Restart)):
+                    told.append(update)
+                if sum(isinstance(one, Restart) for one in told) == 2:
+                    break
+    assert {one.revision for one in told if isinstance(one, Delta)} == {26, 27, 28}
 
 
 def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:

@@ -211,23 +211,22 @@ class Replay:
         self._act = act = _Act(span, self._pace)
         act.set_clock(span.time, at)
         act.stage.take(span)
-        if self._listens:
-            self._open(act)
-            if self._had_subscribers:
-                self._hold(lambda: act.is_joined, _HOLD_SECONDS)
 
     def _raise_curtain(self) -> None:
-        """Listen, where that was not begun yet."""
+        """Listen, where that was not begun yet; no time passes in the recording meanwhile."""
         act = self._act
         if act is None or act.is_open:
             return
+        at = self._pace.position()
         self._open(act)
-        self._pace.set(self._options.since)
         if not self._listens:
             self._listens = True
             self._tell("ready")
             if self._options.wait:
                 self._hold(lambda: act.is_subscribed, _NEVER)
+        elif self._had_subscribers:
+            self._hold(lambda: act.is_joined, _HOLD_SECONDS)
+        self._pace.set(at)
 
     def _open(self, act: _Act) -> None:
         until = time.monotonic() + (_REBIND_SECONDS if self._listens else 0.0)
@@ -243,12 +242,10 @@ class Replay:
         self.query, self.bus = act.query, act.bus_endpoint
 
     def _hold(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Let no time pass in the recording until clients are there."""
-        at = self._pace.position()
+        """Wait until clients are there."""
         until = time.monotonic() + seconds
         while not ready() and time.monotonic() < until:
             gevent.sleep(_LOOK_SECONDS)
-        self._pace.set(at)
 
     def _drop(self) -> None:
         if self._act is not None:
