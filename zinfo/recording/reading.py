@@ -26,12 +26,11 @@ from zinfo.client.reading import (
     read_delta,
     read_event,
     read_heartbeat,
-    read_snapshot,
     text_of,
 )
 from zinfo.client.updates import Gap, Restart, Stale, Update
 from zinfo.errors import ProtocolError, RecordingError
-from zinfo.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, unpack
+from zinfo.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, unpack
 from zinfo.recording.blocks import Block, check_magic, walk
 from zinfo.recording.frames import (
     BEGINS_SPAN,
@@ -89,7 +88,6 @@ Recorded: TypeAlias = "Update | Span | Described"
 
 
 _READERS: dict[str, Callable[[Opened], Recorded]] = {
-    KIND_INFO: read_snapshot,
     KIND_DELTA: read_delta,
     KIND_EVENT: read_event,
     KIND_HEARTBEAT: read_heartbeat,

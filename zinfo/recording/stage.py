@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 
 from zinfo.client.reading import Entry
 from zinfo.client.updates import ADDED, REMOVED, STATES, Delta, Event, Info
-from zinfo.client.updates import Snapshot as WholeInfo
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.events import EventLog, LifecycleEvent
 from zinfo.info import Info as ParsedInfo
@@ -104,18 +103,15 @@ class ReplayedServicer(InfoProviderServicer):
 class Stage:
     """The shards and events of one start of the recorded daemon.
 
-    Args:
-        keep: how many events are held.
-
     Attributes:
         publisher: the live shards.
         events: what happened to them, numbered as it was recorded.
         revisions: successful polls so far, as the daemon counted them.
     """
 
-    def __init__(self, keep: int = 10_000) -> None:
+    def __init__(self) -> None:
         self.publisher = ShardPublisher()
-        self.events = EventLog(keep)
+        self.events = EventLog()
         self.revisions = 0
         self._callbacks: list[SnapshotCallback] = []
         self._is_whole = True  # events and totals are all there, so that they stand as recorded
@@ -135,8 +131,6 @@ class Stage:
         """
         if isinstance(update, Delta):
             self._change(update)
-        elif isinstance(update, WholeInfo):
-            self._show(update)
         elif isinstance(update, Event):
             self._happen(update)
         elif isinstance(update, Span):
@@ -198,18 +192,6 @@ class Stage:
             )
         fields = delta.applied_to(previous.info.fields if previous else {})
         snapshot = ReplayedSnapshot(fields, delta.revision, delta.time, time.monotonic(), delta)
-        self._store(shard, previous, snapshot)
-
-    def _show(self, whole: WholeInfo) -> None:
-        shard = self.publisher.find_shard(whole.shard)
-        if isinstance(shard, ReplayedShard) and whole.revision > shard.revision:
-            now = time.monotonic()
-            snapshot = ReplayedSnapshot(whole.info, whole.revision, whole.time, now)
-            self._store(shard, shard.snapshot, snapshot)
-
-    def _store(
-        self, shard: ReplayedShard, previous: Snapshot | None, snapshot: ReplayedSnapshot
-    ) -> None:
         if previous is not None and snapshot.time > previous.time:
             shard.interval = snapshot.time - previous.time
         shard.show(snapshot)
