@@ -14,11 +14,13 @@ import pytest
 
 from tests.cli.running import QUICK, environment, invoke, zinfo
 from tests.daemons import ROOT, RunningDaemon
-from tests.recording.building import entry, small, span, write
+from tests.recording.building import WALL, entry, small, span, write
 from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
 from zinfo.client import Delta, Restart, Subscriber
+from zinfo.protocol import pack
+from zinfo.recording.frames import BREAK, Frame
 
 
 def nowhere() -> str:
@@ -36,12 +38,9 @@ def test_without_a_daemon_nothing_is_left_behind(tmp_path: Path) -> None:
 
 def test_ctrl_c_before_anything_was_recorded_is_told_by_the_exit_code(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
-    command = Running("record", path, nowhere(), "--timeout", "60")
-    try:
+    with Running("record", path, nowhere(), "--timeout", "60") as command:
         wait_until(path.exists, 20.0, "the file")
         assert command.interrupt() == 130
-    finally:
-        command.process.kill()
     assert not path.exists()
 
 
@@ -123,6 +122,15 @@ def test_what_is_said_to_people_names_file_times_and_endpoints(tmp_path: Path) -
     assert where.startswith("queries at tcp://127.0.0.1:")
     assert how.startswith("Look at it:  zinfo top --connect tcp://127.0.0.1:")
     assert end == "the end"
+
+
+def test_words_of_a_recording_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    silence = pack({"break": "stale", "seconds": 3.0, "reason": "\x1b[2Jgone"})
+    frames = [*span(entry("db-1:6379")), (Frame(BREAK, 1.0, (silence,)), WALL + 1)]
+    path = write(tmp_path / "a.zrec", frames)
+    done = zinfo("replay", str(path), "--speed", "max", "--exit")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[3] == r"1.0 s: \x1b[2Jgone, 3.0 s"
 
 
 def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 
 class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A time in a recording: seconds from its beginning, or a wall clock as (time,)."""
+    """A time in a recording: seconds from its beginning, or a wall clock as a datetime."""
 
     name = "time"
 
@@ -249,4 +249,4 @@ class _Telling:
         if self._json:
             echo_json({"replay": kind, "at": self.replay.at, "message": text})
         else:
-            emit(text)
+            emit(printable(text))
