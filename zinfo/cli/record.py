@@ -18,6 +18,8 @@ from zinfo.cli.text import printable
 from zinfo.errors import RecordingError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zinfo.recording import Recorder, RecordingWriter
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -98,9 +100,9 @@ def record(
     if len(set(shards)) > MAX_SHARDS:
         raise click.UsageError(f"--shard: at most {MAX_SHARDS}; without it all are recorded")
     signals: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: signals.append(number))
     with RecordingWriter(file, max_size=max_size) as writer:
+        for number in (signal.SIGINT, signal.SIGTERM):  # from here on there is something to end
+            signal.signal(number, lambda number, _frame: signals.append(number))
         if writer.cut:
             note(f"{file}: {writer.cut} bytes of a block that was not finished are cut off")
         recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
@@ -117,17 +119,17 @@ def record(
             progress.end()
     if not recorder.counts["spans"]:
         click.get_current_context().exit(INTERRUPTED)
-    if recorder.ended == "max-size" and not _holds_something(file):
+    if recorder.ended == "max-size" and not _holds_something(writer.path):
         raise RecordingError(f"{file}: --max-size is too small for all shards as they are")
     _report(file, recorder, writer, json=daemon.json)
 
 
-def _holds_something(file: str) -> bool:
+def _holds_something(path: Path) -> bool:
     from zinfo.recording import Recording
 
-    if not os.path.exists(file):  # noqa: PTH110 - as text, like all else here
+    if not path.exists():
         return False
-    with Recording(file) as recording:
+    with Recording(path) as recording:
         return next(iter(recording), None) is not None
 
 
@@ -161,8 +163,8 @@ class _Progress:
         self._file = file
         self._recorder = recorder
         self._writer = writer
-        self._shows = sys.stderr is not None and sys.stderr.isatty()
-        self._plain = os.environ.get("TERM") == "dumb"
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._shows = on_terminal and os.environ.get("TERM") != "dumb"
         self._told_at = 0.0
         self._told = (0.0, 0, 0)  # time, messages and bytes, when it was told last
         self._problem = ""
@@ -175,7 +177,7 @@ class _Progress:
         self._told_at = now
         recorder = self._recorder
         problem = recorder.problem if recorder.counts["spans"] else ""
-        if not self._shows or self._plain:
+        if not self._shows:
             if problem != self._problem:
                 note(f"{self._file}: {problem or 'the daemon is heard again'}")
                 self._problem = problem
@@ -196,7 +198,7 @@ class _Progress:
 
     def end(self) -> None:
         """Leave the line."""
-        if self._shows and not self._plain and self._told_at:
+        if self._shows and self._told_at:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
