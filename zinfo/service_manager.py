@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import gevent
 
@@ -70,8 +70,9 @@ class ServiceManager:
         Args:
             now: the monotonic clock, in seconds.
         """
-        ready = self._ready or now >= self._latest_start or not self._count(ShardState.NEW)
-        status = self._say(ready=ready)
+        counts = self._publisher.count_states()
+        ready = self._ready or now >= self._latest_start or ShardState.NEW.value not in counts
+        status = self._say(counts, ready=ready)
         lines = []
         if ready and not self._ready:
             lines.append("READY=1")
@@ -94,7 +95,7 @@ class ServiceManager:
             yield
         finally:
             if self._ready:
-                self._status = self._say(ready=True)
+                self._status = self._say(self._publisher.count_states(), ready=True)
                 self._ready = self._notifier.send("READY=1", f"STATUS={self._status}")
 
     def trouble(self, what: str) -> None:
@@ -106,11 +107,7 @@ class ServiceManager:
         self._notifier.send("STOPPING=1", f"STATUS={self._with_trouble('stopping')}")
         self._notifier.close()
 
-    def _count(self, state: ShardState) -> int:
-        return self._publisher.count_states().get(state.value, 0)
-
-    def _say(self, *, ready: bool) -> str:
-        counts = self._publisher.count_states()
+    def _say(self, counts: Mapping[str, int], *, ready: bool) -> str:
         total = sum(counts.values())
         text = f"{'watching' if ready else 'asking'} {total} shard{'' if total == 1 else 's'}"
         parts = [f"{counts[state]} {state}" for state in _ORDER if state in counts]

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
+from tests.cli.running import zinfo
 from tests.daemons import ROOT
 from tests.recording.building import WALL, delta, entry, messages, small, span, write
 from zinfo.recording.taking import BREAK_NAMES
@@ -81,17 +82,10 @@ def test_the_program_on_the_page_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["record", "replay"])
 def test_each_option_on_the_page_is_one(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "zinfo", command, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    said = zinfo(command, "--help").stdout
     for line in re.findall(rf"^zinfo {command} .*", PAGE, re.MULTILINE):
         for option in re.findall(r"--[\w-]+", line.split("#")[0]):
-            assert option in done.stdout, option
+            assert option in said, option
 
 
 def test_reading_a_recording_loads_neither_gevent_nor_redis() -> None:
