@@ -53,6 +53,17 @@ def test_changes_that_were_lost_are_told_as_a_gap_and_then_by_the_cache(
         assert {told(running) for _ in range(2)} == {("x", 2, 3), ("w", 4, None)}
 
 
+def test_a_map_that_gains_or_loses_a_pair_is_a_change(
+    runtime: Runtime, daemon: ScriptedDaemon
+) -> None:
+    one, two = {"a": 1}, {"a": 1, "b": 2}
+    with stream(runtime, daemon) as running:
+        daemon.join(entry("a", 5, x=one))
+        daemon.publish("delta", "a", 6, delta(5, x=two))
+        daemon.publish("delta", "a", 7, delta(6, x=one))
+        assert [told(running) for _ in range(2)] == [("x", one, two), ("x", two, one)]
+
+
 def test_changes_of_a_doubtful_shard_wait_for_the_cache_and_others_do_not(
     runtime: Runtime, daemon: ScriptedDaemon
 ) -> None:
@@ -85,7 +96,7 @@ def test_a_shard_that_becomes_doubtful_after_another_waits_for_the_cache_too(
 def test_events_that_were_lost_are_told_as_a_gap(runtime: Runtime, daemon: ScriptedDaemon) -> None:
     with stream(runtime, daemon) as running:
         daemon.join()
-        for seq in (3, 5):
+        for seq in (3, 3, 2, 5):  # of those that are old nothing comes
             daemon.publish("event", "a", seq, event("a", seq))
         assert [told(running) for _ in range(3)] == [("event", "a"), ("gap", "a"), ("event", "a")]
 
