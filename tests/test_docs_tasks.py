@@ -52,7 +52,7 @@ class Typed:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment(**environ),
+                env=environment(None, **environ),
                 cwd=ROOT,
             )
 

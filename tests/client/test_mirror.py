@@ -229,6 +229,10 @@ def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer, flavour: Flavou
     mirror.wait_ready()
     context.term()
     wait_until(lambda: mirror.problem == "closed", what="the thread to end")
+    started = time.monotonic()
+    with pytest.raises(NoAnswerError, match="closed"):
+        mirror.wait_ready(10)
+    assert time.monotonic() - started < 5
     mirror.close()
 
 

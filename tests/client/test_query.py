@@ -46,6 +46,17 @@ def test_pages_are_followed_to_the_last_or_given_one_by_one(
         assert [request.args for request in requests] == [{}, {"cursor": "b"}]
 
 
+def test_each_page_has_its_own_time_however_long_the_one_before_was_looked_at(
+    peer: WirePeer, flavour: Flavour
+) -> None:
+    with flavour.client(peer.query) as client:
+        pages = client.iter_infos(timeout=0.5)
+        next(pages)
+        busy_until = time.monotonic() + 0.6
+        wait_until(lambda: time.monotonic() > busy_until, what="the consumer's own work")
+        assert len(next(pages)) == 1
+
+
 def test_only_arguments_that_say_something_are_sent(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         client.get_infos(
@@ -76,6 +87,7 @@ def test_recent_events_say_whether_some_are_gone(peer: WirePeer, flavour: Flavou
         later = client.events(since=5)
         assert [event.number for event in later.events] == [6]
         assert not later.missed
+        assert not client.events(since=3).missed  # it asks for all that are held
 
 
 def test_a_refusal_is_raised_as_its_own_error_and_the_next_call_works(
@@ -146,9 +158,12 @@ def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, flavour: Flav
     wait_until(lambda: len(peer.requests) == 4, what="the retries to arrive")
 
 
-def test_a_late_answer_is_not_taken_for_the_next_one(peer: WirePeer, flavour: Flavour) -> None:
+@pytest.mark.parametrize("ident", [0, [1]], ids=["a request's", "none that a request has"])
+def test_a_late_answer_is_not_taken_for_the_next_one(
+    peer: WirePeer, flavour: Flavour, ident: object
+) -> None:
     def twice(reply: list[bytes]) -> list[bytes]:
-        late = [*encode_reply(0, "late", 1), pack(1.0)]
+        late = [*encode_reply(ident, "late", 1), pack(1.0)]
         peer._router.send_multipart([*peer.envelopes[-1], *late])
         return reply
 

@@ -64,11 +64,11 @@ def test_a_daemon_that_is_started_again_stands_in_the_recording_and_restarts_in_
 
     epochs: list[int | None] = []
     with Running("replay", path, "--speed=2", "--wait") as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Mirror(query, on_change=lambda _shard, _change: epochs.append(mirror.epoch)) as mirror:
             mirror.wait_ready()
-            replay.wait_for("restart")
-            replay.wait_for("end")
+            replay.wait_told("restart")
+            replay.wait_told("end")
             wait_until(lambda: len(set(epochs)) == 2, 10.0, "another epoch")
             mirror.wait_ready()
             last = [one for one in moments if isinstance(one, Delta)][-1]
@@ -100,8 +100,8 @@ def test_a_recorder_that_was_killed_goes_on_in_the_same_file(
     assert stale.wall == pytest.approx(before[-1].wall, abs=0.1)
     assert isinstance(span.update, Span)
     with Running("replay", path, "--speed=max") as replay:
-        query = replay.wait_for("ready")["query"]
-        replay.wait_for("end")
+        query = replay.wait_told("ready")["query"]
+        replay.wait_told("end")
         with Client(query) as client:
             last = [one.update for one in moments if isinstance(one.update, Delta)][-1]
             assert client.shards()[0]["revision"] == last.revision
@@ -128,12 +128,12 @@ def test_messages_that_are_lost_are_seen_by_a_mirror_of_the_replay(
     # However long the second recorder took to begin, the replay is silent for 2.5 seconds at most:
     # a mirror that misses three heartbeats joins anew.
     with Running("replay", path, "--speed=4", "--wait") as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Mirror(query) as mirror:
             mirror.wait_ready()
             assert mirror.counters["gaps"] == 0
-            replay.wait_for("stale")
-            replay.wait_for("end")
+            replay.wait_told("stale")
+            replay.wait_told("end")
             wait_until(lambda: mirror.counters["gaps"] > 0, 10.0, "the gap to be seen")
             mirror.wait_ready()
             assert mirror.counters["joins"] == 1  # the daemon was the same
@@ -156,10 +156,10 @@ def test_a_shard_that_is_recorded_alone_is_replayed_alone(
             assert recording.said[0]["shards"] == 1
             assert recording.said[0]["spans"] == 1
     with Running("replay", path, "--wait") as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Mirror(query) as mirror:
             mirror.wait_ready()
-            replay.wait_for("end")
+            replay.wait_told("end")
             mirror.wait_ready()
             assert list(mirror) == [server.ident]
             assert mirror.counters["gaps"] == 0  # the others are not taken for lost

@@ -106,7 +106,7 @@ def test_wrong_usage_of_record_is_told_in_a_line(
 def test_an_address_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path) as first:
-        taken = first.wait_for("ready")["query"]
+        taken = first.wait_told("ready")["query"]
         done = zinfo("replay", str(path), "--query", taken)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: query endpoint: cannot listen at {taken}")
@@ -138,7 +138,7 @@ def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_p
     with Running(
         "replay", path, "--from=30", "--to=36", "--speed=10", "--loop", "--wait"
     ) as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         told: list[Delta | Restart] = []
         with Subscriber(query, shards=["db-1:6379"]) as updates:
             for update in updates:
@@ -152,8 +152,8 @@ def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_p
 def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zrec", [*span(entry("db-1:6379"))])
     with Running("replay", path) as replay:
-        query = replay.wait_for("ready")["query"]
-        replay.wait_for("end")
+        query = replay.wait_told("ready")["query"]
+        replay.wait_told("end")
         shards = zinfo("shards", "--connect", query)
         assert "db-1:6379" in shards.stdout, shards.stderr
         got = zinfo("get", "--connect", query, "--key", "used_memory")

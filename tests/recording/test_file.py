@@ -323,6 +323,27 @@ def test_two_do_not_write_the_same_file(tmp_path: Path) -> None:
             RecordingWriter(path)
 
 
+def test_who_makes_a_file_that_another_one_locks_first_leaves_it_to_that_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zrec"
+    others: list[RecordingWriter] = []
+    lock = RecordingWriter._lock
+
+    def too_late(self: RecordingWriter) -> None:
+        monkeypatch.setattr(RecordingWriter, "_lock", lock)
+        others.append(RecordingWriter(path))
+        lock(self)
+
+    monkeypatch.setattr(RecordingWriter, "_lock", too_late)
+    with pytest.raises(RecordingError, match="another process records to it"):
+        RecordingWriter(path)
+    for frame, wall in span(entry("a:1")):
+        others[0].add(frame, wall)
+    others[0].close()
+    assert len(read(path)) == 1
+
+
 def test_a_recording_in_which_there_is_nothing_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     with RecordingWriter(path):

@@ -179,9 +179,9 @@ def test_a_mirror_sees_all_of_it_again_in_order_ten_times_as_fast(incident: Inci
         times.append(time.monotonic())
 
     with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Mirror(query, on_change=changed) as mirror:
-            replay.wait_for("end")
+            replay.wait_told("end")
             wait_until(
                 lambda: len(changes) >= len(incident.changes), 10.0, f"{len(incident.changes)}"
             )
@@ -212,10 +212,10 @@ def incident_at(incident: Incident, index: int) -> float:
 
 def test_the_model_of_the_live_view_sees_all_of_it_again(incident: Incident) -> None:
     with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Feed(query) as feed:
             feed.wait_ready()
-            replay.wait_for("end")
+            replay.wait_told("end")
             newest = incident.events[-1].number
 
             def told() -> bool:
@@ -242,7 +242,7 @@ def test_queries_are_answered_from_the_moment_that_was_asked_for(incident: Incid
         at = next(one.at for one in recording if one.update == down)
     arguments = (f"--from={at + 0.001}", f"--to={at + 0.01}")
     with Running("replay", incident.path, *arguments) as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Client(query) as client:
             states = {shard["id"]: shard["state"] for shard in client.shards()}
             assert states == {first: "down", second: "up"}
@@ -259,8 +259,8 @@ def test_two_replays_are_never_taken_for_one(incident: Incident) -> None:
     epochs = set()
     for _ in range(2):
         with Running("replay", incident.path, "--speed=max") as replay:
-            query = replay.wait_for("ready")["query"]
-            replay.wait_for("end")
+            query = replay.wait_told("ready")["query"]
+            replay.wait_told("end")
             with Client(query) as client:
                 epochs.add(client.hello()["epoch"])
                 infos = {info["meta"]["shard_identifier"]: info for info in client.get_infos()}
@@ -276,7 +276,7 @@ def test_a_replay_that_begins_again_is_a_restart_to_those_who_follow(
 ) -> None:
     epochs: set[int | None] = set()
     with Running("replay", incident.path, "--speed=max", "--loop", "--wait") as replay:
-        query = replay.wait_for("ready")["query"]
+        query = replay.wait_told("ready")["query"]
         with Mirror(query) as mirror:
 
             def look() -> bool:

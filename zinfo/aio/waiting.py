@@ -50,8 +50,7 @@ class Waiter:
         finally:
             self._woken = None
             for end in ends:
-                if not end.cancel() and not end.cancelled():
-                    end.exception()  # whoever reads the socket next gets the same
+                end.cancel()  # even one with an error: whoever reads the socket next gets the same
 
     def wake(self) -> None:
         """End the wait, if there is one."""

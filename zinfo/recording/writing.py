@@ -154,6 +154,7 @@ class RecordingWriter:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._is_new = False  # who has the lock writes to it, though it was made here
             raise RecordingError(f"{self.path}: another process records to it") from error
         except OSError as error:
             # Some file systems cannot lock; two recorders are unlikely enough there.
