@@ -108,6 +108,16 @@ def test_what_comes_while_the_snapshot_is_under_way_is_applied_to_it() -> None:
     world.deliver_reply()
     world.check_equal()
     assert not stale(world)
+    assert world.mirror.gaps == 0  # nothing was lost
+
+
+def test_a_change_of_a_shard_whose_coming_was_lost_is_a_sign_of_loss() -> None:
+    world = joined("a")
+    world.daemon.add("b")
+    lose(world)
+    world.daemon.poll("b")
+    world.deliver()  # the delta; the event of the poll would be a second sign
+    assert world.mirror.gaps == 1
 
 
 def test_a_shard_added_before_the_cursor_while_pages_come_is_not_lost() -> None:

@@ -238,10 +238,11 @@ class MirrorState:
             self.gaps += 1
             self.copies.doubt(opened.name)
             raise
-        doubtful = self.copies.doubtful(opened.name)
+        # Until the first snapshot is there, what is not held is not lost.
+        expected = self.resync.whole and not self.copies.doubtful(opened.name)
         polled_at = now - self.link.lateness(opened.header, now)
         self._tell(self.copies.delta(delta, len(opened.body), polled_at))
-        if not doubtful and self.copies.doubtful(opened.name):
+        if expected and self.copies.doubtful(opened.name):
             self.gaps += 1
 
     def _on_event(self, opened: Opened, now: float) -> None:
