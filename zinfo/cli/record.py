@@ -100,9 +100,9 @@ def record(
     if len(set(shards)) > MAX_SHARDS:
         raise click.UsageError(f"--shard: at most {MAX_SHARDS}; without it all are recorded")
     signals: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):  # before there is a file that would be left over
+        signal.signal(number, lambda number, _frame: signals.append(number))
     with RecordingWriter(file, max_size=max_size) as writer:
-        for number in (signal.SIGINT, signal.SIGTERM):  # from here on there is something to end
-            signal.signal(number, lambda number, _frame: signals.append(number))
         if writer.cut:
             note(f"{file}: {writer.cut} bytes of a block that was not finished are cut off")
         recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
