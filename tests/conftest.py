@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +27,10 @@ def _patched() -> bool:
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what it puts in the background; the commands under test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # These need a patched process: `python -m gevent.monkey --module pytest tests/gevent_side`.
 collect_ignore = [] if _patched() else ["gevent_side"]

@@ -181,7 +181,8 @@ def node_with_packages(directory: Path) -> Runtime:
         shutil.rmtree(begun, ignore_errors=True)
         shutil.copytree(CLIENTS / "node", begun, ignore=shutil.ignore_patterns("node_modules"))
         options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
-        options += ["--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-maxtimeout=2000"]
+        options += ["--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-mintimeout=500"]
+        options += ["--fetch-retry-maxtimeout=2000"]
         done = run_quietly([npm, "install", *options, "--prefix", str(begun)], INSTALL_TIMEOUT)
         if done.returncode:
             *_, said = ["nothing", *done.stderr.strip().splitlines()]

@@ -94,7 +94,8 @@ def test_shards_beyond_the_limit_are_refused_and_all_else_goes_on(
         assert "short of file descriptors" in daemon.log()
         assert busy < BUSY
         assert [event.new for event in daemon.events("short_of_files")] == ["yes", "no"]
-        assert not daemon.stats()["faults"]
+        # The watcher of these tests writes a file over and over, and may be refused it; none else.
+        assert set(daemon.stats()["faults"]) <= {"OwnWatcher"}
 
 
 def test_a_lack_is_told_once_and_its_end_when_there_is_room() -> None:

@@ -160,7 +160,9 @@ def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
     daemon.restart()
     until(
         feed,
-        lambda fleet, now: fleet.feed(now).fresh and kinds(fleet)[-2:] == ["added", "up"],
+        lambda fleet, now: (
+            fleet.feed(now).fresh and kinds(fleet)[-2:] == ["added", "up"] and len(kinds(fleet)) > 4
+        ),
     )
     with feed.fleet() as fleet:
         told = kinds(fleet)
