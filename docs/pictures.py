@@ -159,8 +159,7 @@ async def _take_in_browser(url: str) -> None:
     if chromium is None or importlib.util.find_spec("playwright") is None:
         sys.stderr.write("no pictures of the page: that takes chromium, and playwright\n")
         return
-    # Not above: the pictures of the terminal are to be had without it.
-    from playwright.async_api import async_playwright  # noqa: PLC0415
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - the others are to be had without
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

@@ -48,6 +48,11 @@ sys.stdin.read()
 """A subscriber to everything that reads one message."""
 
 
+def wait_logged(daemon: RunningDaemon, says: str, begin: int) -> None:
+    """Wait until the daemon has logged something, behind so many characters."""
+    wait_until(lambda: says in daemon.log()[begin:], what=says)
+
+
 def test_a_broken_file_leaves_the_old_configuration_and_every_error_is_told(
     server: RealServer, promise: Promise
 ) -> None:
@@ -62,11 +67,11 @@ def test_a_broken_file_leaves_the_old_configuration_and_every_error_is_told(
             begin = len(daemon.log())
             daemon.config_path.write_text(text)
             daemon.signal(signal.SIGHUP)
-            wait_until(lambda says=says, begin=begin: says in daemon.log()[begin:], what=says)  # type: ignore[misc]
+            wait_logged(daemon, says, begin)
         daemon.config_path.unlink()
         begin = len(daemon.log())
         daemon.signal(signal.SIGHUP)
-        wait_until(lambda: "configuration not taken" in daemon.log()[begin:], what="no file")
+        wait_logged(daemon, "configuration not taken", begin)
         after: Any = daemon.ask("stats").body
         more = after["poll"]["connects"] - before["poll"]["connects"]
         promise(

@@ -28,7 +28,7 @@ _SMALLEST = 4096  # bytes; less holds no recording
 _TELL_SECONDS = 0.5  # between two lines of progress
 
 
-class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer click
     """Bytes, such as 500M."""
 
     name = "size"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SECONDS = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 
-class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer click
     """How many times as fast, or "max"."""
 
     name = "speed"
@@ -44,7 +44,7 @@ class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return speed
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likewise
     """A time in a recording: seconds from its beginning, or a wall clock as a datetime."""
 
     name = "time"
