@@ -15,11 +15,12 @@ from zinfo.subscribers import counts
 def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> None:
     context: Any = zmq.green.Context()
     socket = context.socket(zmq.XPUB)
+    connections = counts(socket)  # before anybody can come
     socket.bind("tcp://127.0.0.1:*")
     seen: list[int] = []
 
     def count_them() -> None:
-        seen.extend(counts(socket))
+        seen.extend(connections)
 
     counting = gevent.spawn(count_them)
     try:
@@ -33,4 +34,22 @@ def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> Non
         assert list(counts(socket)) == [], "a closed socket has no connections, and is no error"
     finally:
         counting.kill()
+        context.destroy(linger=0)
+
+
+def test_who_came_before_anybody_looked_is_counted() -> None:
+    context: Any = zmq.green.Context()
+    socket = context.socket(zmq.XPUB)
+    connections = counts(socket)
+    socket.bind("tcp://127.0.0.1:*")
+    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+    try:
+        with zmq.Context() as other, other.socket(zmq.SUB) as subscriber:
+            subscriber.subscribe(b"")
+            subscriber.connect(endpoint)
+            assert socket.recv() == b"\x01"  # it is there
+            assert next(connections) == 1
+    finally:
+        socket.close(linger=0)
+        assert set(connections) <= {0}
         context.destroy(linger=0)

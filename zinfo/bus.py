@@ -14,7 +14,7 @@ import gevent
 import zmq
 
 from zinfo.breath import Breath
-from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen
+from zinfo.endpoints import GreenContext, GreenSocket, bound_endpoint, key_of, listen
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
@@ -117,10 +117,19 @@ class InfoBus:
 
     def _listen(self, endpoint: str) -> None:
         self._socket = listen(
-            self._context, zmq.XPUB, endpoint, "bus", self._high_water_mark, self._secret_key
+            self._context,
+            zmq.XPUB,
+            endpoint,
+            "bus",
+            self._high_water_mark,
+            self._secret_key,
+            watch=self._watch,
         )
         # The same socket without the green one's bookkeeping, which costs more than a send.
         self._sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket.underlying)
+
+    def _watch(self, socket: GreenSocket) -> None:
+        self._connections = counts(socket)
 
     def reopen(self) -> None:
         """Let go of all subscribers; those that may, come back at once and see what they missed.
@@ -275,9 +284,12 @@ class InfoBus:
     def count_subscribers(self) -> None:
         """Keep count of the connections for ever; to be run in a greenlet."""
         while True:
-            for count in counts(self._socket):
+            connections = self._connections
+            for count in connections:
                 self._stats.bus.subscribers = count
             self._stats.bus.subscribers = 0
+            if connections is self._connections:  # not that of a socket that was opened since
+                self._connections = counts(self._socket)
             gevent.sleep(_REOPEN_SECONDS)  # it is being opened anew
 
     def _take(self, frames: list[zmq.Frame]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import zmq
@@ -27,6 +28,7 @@ def listen(
     what: str,
     hwm: int,
     secret_key: bytes | None = None,
+    watch: Callable[[GreenSocket], object] | None = None,
 ) -> GreenSocket:
     """Return a bound green socket.
 
@@ -38,6 +40,7 @@ def listen(
         hwm: high-water mark, messages held for each peer.
         secret_key: of the daemon, in Z85; then only clients with a CURVE key that ZAP lets in are
             served. None serves all.
+        watch: called with the socket before anybody can connect to it.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
@@ -66,6 +69,8 @@ def listen(
         if secret_key is not None:
             sock.setsockopt(zmq.XPUB_MANUAL, 1)  # each peer is served what its key may have
         sock.setsockopt(zmq.XPUB_VERBOSE, 1)  # or the second subscriber's fence is not seen
+    if watch is not None:
+        watch(sock)
     try:
         sock.bind(endpoint)
     except zmq.ZMQError as error:

@@ -19,14 +19,20 @@ _ENDS = zmq.EVENT_MONITOR_STOPPED
 
 
 def counts(socket: GreenSocket) -> Iterator[int]:
-    """Yield the number of connections at each change, until the socket is closed.
+    """Return an iterator over the number of connections at each change, until the socket is closed.
+
+    What comes and goes from this call on is counted, whenever the iterator is asked.
 
     Args:
-        socket: a listening one, or one that is closed already.
+        socket: one that is yet to be bound, a listening one, or one that is closed already.
     """
     if socket.closed:
-        return
+        return iter(())
     monitor: GreenSocket = socket.get_monitor_socket(_COMES | _GOES | _ENDS)
+    return _counted(socket, monitor)
+
+
+def _counted(socket: GreenSocket, monitor: GreenSocket) -> Iterator[int]:
     connected: set[int] = set()
     try:
         while True:
