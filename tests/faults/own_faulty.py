@@ -56,9 +56,10 @@ def _break_parts() -> None:
             part: Any = gevent.getcurrent()
 
             def strike() -> None:
-                while not _is_armed(name):
+                while True:  # once more where the part took it for a failure of what it does
                     gevent.sleep(_LOOK)
-                part.kill(RuntimeError(f"broken: {name}"), block=False)
+                    if _is_armed(name):
+                        part.kill(RuntimeError(f"broken: {name}"), block=False)
 
             striker = gevent.spawn(strike)
             try:
