@@ -10,7 +10,7 @@ setup(
         Extension(
             "zinfo._native",
             sorted(map(str, Path("zinfo/native").glob("*.c"))),
-            depends=["zinfo/native/text.h"],  # what all of them include
+            depends=sorted(map(str, Path("zinfo/native").glob("*.h"))),
             optional=True,  # where there is no compiler, Python does the same, slower
             py_limited_api=True,  # one for all Pythons
         )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from zinfo.info import ALWAYS_LISTS
 from zinfo.info_native import native
-from zinfo.info_values import STATS_PREFIXES, Value, keep, reader_of
+from zinfo.info_values import STATS_PREFIXES, Value, keep, kind_of, reader_of
 
 LAYOUT_BYTES: Final = 32
 """How much of a reply tells its server's version, and so where its fields are."""
@@ -70,6 +70,8 @@ class FieldReader:
         names = dict.fromkeys(names)
         self._stems = tuple(name.encode("utf-8", "replace") for name in names)
         self._readers = [(name, reader_of(name)) for name in names] if self._usable else []
+        # For native code, which writes names as they are.
+        self._kinds = bytes(kind_of(name) for name, _ in self._readers if name.isascii())
 
     def read(self, raw: bytes) -> dict[str, Value] | None:
         """Read the fields.
@@ -91,6 +93,20 @@ class FieldReader:
             for (name, reader), text in zip(self._readers, texts, strict=True)
             if text is not None
         }
+
+    def encode(self, raw: bytes, told: Mapping[str, object]) -> bytes | None:
+        """Write the fields that are there, and what else is told of a shard, as one msgpack map.
+
+        Args:
+            raw: A reply's bytes.
+            told: Text to text, numbers, or maps of such; none of its names is one of the fields.
+
+        Returns:
+            What packing `read` and it gives; None where that has to be done instead.
+        """
+        if native is None or len(self._kinds) < len(self._stems):
+            return None
+        return native.encode_entry(raw, self._stems, self._kinds, told)
 
 
 def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:

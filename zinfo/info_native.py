@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from typing import Protocol, TypeAlias, cast
 
 Encoded: TypeAlias = "tuple[int, list[bytes | tuple[int, bytes]]]"
@@ -23,6 +24,11 @@ class Native(Protocol):
         self, old: bytes, raw: bytes, names: tuple[str, ...], kinds: bytes
     ) -> Encoded | None:
         """Write the fields whose line is another than in an older reply."""
+
+    def encode_entry(
+        self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, told: Mapping[str, object], /
+    ) -> bytes | None:
+        """Write a few fields, and what else is told of a shard, as one msgpack map."""
 
     def find_fields(self, raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
         """Find what stands after the colon of some fields."""

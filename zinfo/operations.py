@@ -36,8 +36,8 @@ _PATIENCE = 0.9  # part of a deadline spent on waiting for polls; the rest is fo
 _MOST_DIGITS = 20  # of an event's number
 _FEW = 4  # shards that a quick request may be about
 _FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
-_META = pack("meta")
 _INFO = pack("info")
+_MAP_HEADER = len(map_header(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,16 +382,20 @@ def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
 def _entry_encoder(query: InfoQuery, rights: Rights) -> Callable[[Found], bytes]:
     """Return what makes msgpack of one shard's entry."""
     pick = query.picker()
+    # A field called meta would stand there twice.
+    reader = query.reader() if "meta" not in query.keys and not rights.withheld else None
 
     def encode(found: Found) -> bytes:
-        if found.snapshot is None:
-            return pack_fields({"meta": meta(found)})
+        snapshot, told = found.snapshot, {"meta": meta(found)}
+        if snapshot is None:
+            return pack_fields(told)
         if rights.withheld:
-            return pack_fields({**rights.told(pick(found.snapshot)), "meta": meta(found)})
+            return pack_fields({**rights.told(pick(snapshot)), **told})
         if query.wants_all_fields:
-            count, pairs = found.snapshot.encoded()
-            return map_header(count + 1) + pairs + _META + pack_fields(meta(found))
-        return pack_fields({**pick(found.snapshot), "meta": meta(found)})
+            count, pairs = snapshot.encoded()
+            return map_header(count + 1) + pairs + pack_fields(told)[_MAP_HEADER:]
+        encoded = reader.encode(snapshot.raw, told) if reader and snapshot.raw else None
+        return encoded or pack_fields({**pick(snapshot), **told})
 
     return encode
 

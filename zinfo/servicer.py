@@ -70,13 +70,18 @@ class InfoQuery:
         """Whether nothing narrows the fields."""
         return not self.keys and not self.sections
 
+    def reader(self) -> FieldReader | None:
+        """Return what finds the wanted fields without a parse; None where only that can tell."""
+        by_name = self.keys and not self.sections and not self.prefix_matching
+        return FieldReader(self.keys) if by_name else None
+
     def picker(self) -> Picker:
         """Return what takes the wanted fields out of a snapshot; their values are the cache's."""
         if self.wants_all_fields:
             return lambda snapshot: snapshot.info.fields
-        if self.sections or self.prefix_matching:
+        reader = self.reader()
+        if reader is None:
             return self._pick
-        reader = FieldReader(self.keys)
 
         def pick(snapshot: Snapshot) -> dict[str, Value]:
             found = snapshot.read_fields(reader)
@@ -220,21 +225,23 @@ def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
 
 def meta(found: Found) -> dict[str, Value]:
     """Return the `meta` map of an entry."""
-    if found.snapshot is None or found.shard is None:
+    shard, snapshot = found.shard, found.snapshot
+    if snapshot is None or shard is None:
         values: dict[str, Value] = {
             "shard_identifier": found.shard_id,
             "info_age": NOT_AVAILABLE_AGE,
             "error": found.error.message if found.error else "",
         }
-        if found.shard is not None:
-            values["state"] = found.shard.state.value
+        if shard is not None:
+            values["state"] = shard.state.value
         return values
+    age = time.monotonic() - snapshot.at
     return {
         "shard_identifier": found.shard_id,
-        "info_age": max(0.0, time.monotonic() - found.snapshot.at),
-        "state": found.shard.state.value,
-        "revision": found.snapshot.revision,
-        "time": found.snapshot.time,
+        "info_age": age if age > 0 else 0.0,  # max() costs as much as a third of all this
+        "state": shard.state._value_,  # as `value` is, without a call
+        "revision": snapshot.revision,
+        "time": snapshot.time,
     }
 
 

@@ -3,98 +3,111 @@
 
 #include <string.h>
 
-#define MAX_NAMES 64 /* more are no longer a few */
+#define BLOCK 256 /* bytes that are looked at together */
 
-/* Where the value of a wanted line is; its start is NULL where the line was not there yet. */
-typedef struct {
-    Span names[MAX_NAMES];
-    Span values[MAX_NAMES];
-    Py_ssize_t count;
-} Wanted;
-
-/* 1: done; 0: not some names as bytes, with the exception set. */
-static int
-take_names(Wanted *wanted, PyObject *names)
+/* How many bytes to go on before a line of this name may begin: its LF, and the colon so much later,
+ * are looked for in a block of bytes at once, which compilers make a few instructions of. */
+static const char *
+skip_blocks(const char *at, const char *end, Py_ssize_t to_colon)
 {
-    Py_ssize_t place;
+    while (end - at >= BLOCK + to_colon) {
+        unsigned char found = 0;
+        int place;
 
-    wanted->count = PyTuple_Size(names);
-    if (wanted->count > MAX_NAMES) {
-        PyErr_SetString(PyExc_ValueError, "too many names");
+        for (place = 0; place < BLOCK; place++) {
+            found |= (unsigned char)((at[place] == '\n') & (at[place + to_colon] == ':'));
+        }
+        if (found) {
+            break;
+        }
+        at += BLOCK;
+    }
+    return at;
+}
+
+/* Take the value of the line that begins here, if it has that name; returns whether it has. */
+static int
+take_value(const char *at, const char *end, Span name, Span *value)
+{
+    Py_ssize_t size = name.end - name.start;
+    Span rest = {at + size + 1, end};
+    int has_end;
+
+    if (end - at <= size || at[size] != ':' || memcmp(at, name.start, (size_t)size) != 0) {
         return 0;
     }
-    for (place = 0; place < wanted->count; place++) {
-        PyObject *name = PyTuple_GetItem(names, place);
-        if (!PyBytes_Check(name)) {
-            PyErr_SetString(PyExc_TypeError, "a name is bytes");
-            return 0;
-        }
-        wanted->names[place] = bytes_of(name);
-        wanted->values[place].start = NULL;
-    }
+    *value = without_cr(next_line(&rest, &has_end));
     return 1;
 }
 
-/* Note where the value of a line is, if its name is wanted; 0 where it was there already. */
+int
+find_value(Span text, Span name, Span *value)
+{
+    const char *lf;
+    int times = take_value(text.start, text.end, name, value);
+
+    while (times < 2 && text.start < text.end) {
+        Span block;
+        text.start = skip_blocks(text.start, text.end, name.end - name.start + 1);
+        block.start = text.start;
+        block.end = text.end - text.start > BLOCK ? text.start + BLOCK : text.end;
+        while ((lf = find_byte(block, '\n')) != NULL) {
+            times += take_value(lf + 1, text.end, name, value);
+            block.start = lf + 1;
+        }
+        text.start = block.end;
+    }
+    return times;
+}
+
+/* 1: added; 0: it stands there more than once; -1: an error. */
 static int
-note_value(Wanted *wanted, Span line)
+add_value(PyObject *found, Span text, PyObject *name)
 {
-    Py_ssize_t place;
+    Span value;
+    PyObject *object;
+    int times, done;
 
-    for (place = 0; place < wanted->count; place++) {
-        Span name = wanted->names[place];
-        Py_ssize_t size = name.end - name.start;
-
-        if (line.end - line.start > size && line.start[size] == ':' &&
-            memcmp(line.start, name.start, (size_t)size) == 0) {
-            if (wanted->values[place].start != NULL) {
-                return 0;
-            }
-            line.start += size + 1;
-            wanted->values[place] = without_cr(line);
-            return 1;
-        }
+    if (!PyBytes_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "a name is bytes");
+        return -1;
     }
-    return 1;
-}
-
-static PyObject *
-value_list(const Wanted *wanted)
-{
-    PyObject *found = PyList_New(wanted->count);
-    Py_ssize_t place;
-
-    for (place = 0; found != NULL && place < wanted->count; place++) {
-        Span value = wanted->values[place];
-        PyObject *object = value.start == NULL
-                               ? Py_NewRef(Py_None)
-                               : PyBytes_FromStringAndSize(value.start, value.end - value.start);
-        if (object == NULL || PyList_SetItem(found, place, object) < 0) {
-            Py_CLEAR(found);
-        }
+    times = find_value(text, bytes_of(name), &value);
+    if (times > 1) {
+        return 0;
     }
-    return found;
+    object = times == 0 ? Py_NewRef(Py_None)
+                        : PyBytes_FromStringAndSize(value.start, value.end - value.start);
+    if (object == NULL) {
+        return -1;
+    }
+    done = PyList_Append(found, object) == 0 ? 1 : -1;
+    Py_DECREF(object);
+    return done;
 }
 
 PyObject *
 find_fields(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *raw, *names;
-    Wanted wanted;
-    int has_end = 1;
-    Span text;
+    PyObject *raw, *names, *found;
+    Py_ssize_t place;
+    int done = 1;
 
-    if (!PyArg_ParseTuple(args, "SO!:find_fields", &raw, &PyTuple_Type, &names) ||
-        !take_names(&wanted, names)) {
+    if (!PyArg_ParseTuple(args, "SO!:find_fields", &raw, &PyTuple_Type, &names)) {
         return NULL;
     }
-    text = bytes_of(raw);
-    while (has_end) {
-        if (!note_value(&wanted, next_line(&text, &has_end))) {
-            return Py_NewRef(Py_None);
-        }
+    found = PyList_New(0);
+    if (found == NULL) {
+        return NULL;
     }
-    return value_list(&wanted);
+    for (place = 0; done == 1 && place < PyTuple_Size(names); place++) {
+        done = add_value(found, bytes_of(raw), PyTuple_GetItem(names, place));
+    }
+    if (done == 1) {
+        return found;
+    }
+    Py_DECREF(found);
+    return done == 0 ? Py_NewRef(Py_None) : NULL;
 }
 
 /* Whether a line that is said to be no field is one. */

@@ -20,6 +20,17 @@ PyDoc_STRVAR(encode_changes_doc,
 "encode_changes(old, raw, names, kinds)\n--\n\n"
 "Write the fields whose line is another than in an older reply, as encode_fields does.");
 
+PyDoc_STRVAR(encode_entry_doc,
+"encode_entry(raw, names, kinds, told, /)\n--\n\n"
+"Write a few fields, and what else is told of a shard, as one msgpack map.\n\n"
+"Args:\n"
+"    raw: A reply.\n"
+"    names: The fields' names, as bytes.\n"
+"    kinds: For each a byte: what is in it.\n"
+"    told: Text to text, numbers, or dicts of such.\n\n"
+"Returns:\n"
+"    The map; None where it is left to Python.");
+
 PyDoc_STRVAR(find_fields_doc,
 "find_fields(raw, names)\n--\n\n"
 "Find what stands after the colon of some fields.\n\n"
@@ -34,6 +45,7 @@ PyDoc_STRVAR(fits_doc,
 "Say whether a reply has a layout: the same fields in the same lines.");
 
 static PyMethodDef methods[] = {
+    {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},
     {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
     {"fits", fits, METH_VARARGS, fits_doc},
     {"encode_changes", encode_changes, METH_VARARGS, encode_changes_doc},

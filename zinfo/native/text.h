@@ -40,6 +40,9 @@ Span without_cr(Span line);
 /* Where a byte is; NULL where it is not. */
 const char *find_byte(Span text, char byte);
 
+/* Find what stands after the colon of a field; returns how often it is there, 2 for twice or more. */
+int find_value(Span text, Span name, Span *value);
+
 /* Whether a text can be nothing else: all ASCII, no map or list, and nothing of a number's. */
 int is_text(Span text);
 
@@ -59,5 +62,6 @@ PyObject *find_fields(PyObject *module, PyObject *args);
 PyObject *fits(PyObject *module, PyObject *args);
 PyObject *encode_changes(PyObject *module, PyObject *args);
 PyObject *encode_fields(PyObject *module, PyObject *args);
+PyObject *encode_entry(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 #endif
