@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zinfo.errors import BadRequestError, TooLargeError
-from zinfo.paging import Page, collect, start_of
+from zinfo.paging import Entry, Page, collect, start_of
 
 
 def page(
     asked: Sequence[str], live: Sequence[str], cursor: str | None, most: int, max_bytes: int
 ) -> Page:
-    entries: Iterator[tuple[bytes, str]] = (
-        (msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor)
-    )
+    packed = ((msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor))
+    entries: Iterator[tuple[Entry, str]] = (((one[:1], one[1:]), after) for one, after in packed)
     return collect(entries, most=most, max_bytes=max_bytes, breathe=lambda: None)
 
 
@@ -71,6 +70,6 @@ def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
 
 def test_others_have_their_turn_now_and_then() -> None:
     breaths: list[int] = []
-    entries = ((b"\x01", "c") for _ in range(100))
+    entries = (((b"\x01",), "c") for _ in range(100))
     collect(entries, most=0, max_bytes=10_000, breathe=lambda: breaths.append(1))
     assert len(breaths) >= 3

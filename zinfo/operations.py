@@ -15,7 +15,7 @@ from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, UnknownOpError
 from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, EventLog, LifecycleEvent
 from zinfo.identity import Identity
-from zinfo.paging import collect, start_of
+from zinfo.paging import Entry, collect, start_of
 from zinfo.polling import Polling
 from zinfo.protocol import (
     KIND_DELTA,
@@ -189,7 +189,7 @@ class Operations:
 
     def _info_entries(
         self, query: InfoQuery, cursor: str | None, asked_at: float, rights: Rights
-    ) -> Iterator[tuple[bytes, str]]:
+    ) -> Iterator[tuple[Entry, str]]:
         live = () if query.shard_ids else sorted(self._live(rights))
         encode = _entry_encoder(query, rights)
         for shard_id, after in start_of(query.shard_ids, live, cursor):
@@ -218,7 +218,7 @@ class Operations:
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         entries = (
-            (pack(rights.without_facts(describe(shard))), after)
+            ((pack(rights.without_facts(describe(shard))),), after)
             for shard, after in self._select(ids, labels, cursor, rights)
         )
         return self._page(entries, limit)
@@ -252,28 +252,27 @@ class Operations:
             if has_labels(shard, labels):
                 yield shard, after
 
-    def _page(self, entries: Iterator[tuple[bytes, str]], limit: int) -> Answer:
+    def _page(self, entries: Iterator[tuple[Entry, str]], limit: int) -> Answer:
         breath = Breath(patient=True)
         page = collect(
             entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=breath.take
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 
-    def _encode_snapshot(self, shard: RedisShard, rights: Rights) -> bytes:
+    def _encode_snapshot(self, shard: RedisShard, rights: Rights) -> Entry:
         snapshot = shard.snapshot
         values = rights.without_facts(describe(shard))
         values["shard"] = values.pop("id")
         values["time"] = snapshot.time if snapshot else None
         values["seq"] = self._events.seq(shard.id)
         pairs = pack(values)[len(map_header(len(values))) :]
+        head = map_header(len(values) + 1) + pairs + _INFO
         if snapshot is None:
-            info = pack(None)
-        elif rights.withheld:
-            info = pack_fields(rights.told(snapshot.info.fields))
-        else:
-            count, encoded = snapshot.encoded()
-            info = map_header(count) + encoded
-        return map_header(len(values) + 1) + pairs + _INFO + info
+            return (head + pack(None),)
+        if rights.withheld:
+            return head, pack_fields(rights.told(snapshot.info.fields))
+        count, encoded = snapshot.encoded()
+        return head + map_header(count), encoded
 
     # --- about the daemon ---
 
@@ -311,7 +310,7 @@ class Operations:
         _require_seen(rights, ids)
         oldest, newest = self._events.oldest, self._events.newest
         entries = (
-            (pack(_told_event(event, rights)), str(event.number))
+            ((pack(_told_event(event, rights)),), str(event.number))
             for event in self._events.since(since, frozenset(ids))
             if rights.sees(event.shard)
         )
@@ -379,23 +378,23 @@ def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
     return values
 
 
-def _entry_encoder(query: InfoQuery, rights: Rights) -> Callable[[Found], bytes]:
+def _entry_encoder(query: InfoQuery, rights: Rights) -> Callable[[Found], Entry]:
     """Return what makes msgpack of one shard's entry."""
     pick = query.picker()
     # A field called meta would stand there twice.
     reader = query.reader() if "meta" not in query.keys and not rights.withheld else None
 
-    def encode(found: Found) -> bytes:
+    def encode(found: Found) -> Entry:
         snapshot, told = found.snapshot, {"meta": meta(found)}
         if snapshot is None:
-            return pack_fields(told)
+            return (pack_fields(told),)
         if rights.withheld:
-            return pack_fields({**rights.told(pick(snapshot)), **told})
+            return (pack_fields({**rights.told(pick(snapshot)), **told}),)
         if query.wants_all_fields:
             count, pairs = snapshot.encoded()
-            return map_header(count + 1) + pairs + pack_fields(told)[_MAP_HEADER:]
+            return map_header(count + 1), pairs, pack_fields(told)[_MAP_HEADER:]
         encoded = reader.encode(snapshot.raw, told) if reader and snapshot.raw else None
-        return encoded or pack_fields({**pick(snapshot), **told})
+        return (encoded or pack_fields({**pick(snapshot), **told}),)
 
     return encode
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from zinfo.errors import BadRequestError, TooLargeError
 from zinfo.protocol import array_header
+
+Entry: TypeAlias = "tuple[bytes, ...]"
+"""Parts of an encoded entry, in their order: large ones are copied once, into the page."""
+
+_LONGEST_HEADER = 5  # bytes, of an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def start_of(
 
 
 def collect(
-    entries: Iterator[tuple[bytes, str]],
+    entries: Iterator[tuple[Entry, str]],
     *,
     most: int,
     max_bytes: int,
@@ -61,7 +67,7 @@ def collect(
     """Return one page of encoded entries.
 
     Args:
-        entries: encoded entries, each with the cursor of the page that begins after it.
+        entries: each with the cursor of the page that begins after it.
         most: entries in a page, at most; 0 for as many as fit.
         max_bytes: bytes of the body, at most.
         breathe: called after each entry; may let other work have its turn.
@@ -69,18 +75,23 @@ def collect(
     Raises:
         TooLargeError: one entry alone is over the bound.
     """
-    taken: list[bytes] = []
-    size, cursor = 5, None  # 5: the longest array header
-    for encoded, after in entries:
-        full = size + len(encoded) > max_bytes or (most and len(taken) == most)
-        if full and taken:
-            return Page(array_header(len(taken)) + b"".join(taken), cursor)
+    parts = [b""]  # the header's place
+    number, size, cursor = 0, _LONGEST_HEADER, None
+    for entry, after in entries:
+        length = sum(map(len, entry))
+        full = size + length > max_bytes or (most and number == most)
+        if full and number:
+            break
         if full:
             raise TooLargeError(
-                f"one entry has {len(encoded)} bytes, over the bound of {max_bytes}: ask for keys"
+                f"one entry has {length} bytes, over the bound of {max_bytes}: ask for keys"
             )
-        taken.append(encoded)
-        size += len(encoded)
+        parts += entry
+        number += 1
+        size += length
         cursor = after
         breathe()
-    return Page(array_header(len(taken)) + b"".join(taken), None)
+    else:
+        cursor = None
+    parts[0] = array_header(number)
+    return Page(b"".join(parts), cursor)

@@ -232,14 +232,16 @@ class Reply:
     Attributes:
         id: the request's.
         header: the whole reply header.
-        body: the decoded body; None where there is none.
+        body: the decoded body; None where there is none, or it is not decoded yet.
         error: the error that the daemon answered with, or None.
+        packed: the body as it came, until it is decoded.
     """
 
     id: object
     header: dict[str, object]
     body: object = None
     error: RequestError | None = None
+    packed: bytes | None = None
 
     @property
     def epoch(self) -> int:
@@ -252,6 +254,15 @@ class Reply:
         """Where the next page starts; None on the last page."""
         value = self.header.get("cursor")
         return value if isinstance(value, str) else None
+
+    def decode_body(self) -> None:
+        """Decode the body, which takes the longest of all, where that has not been done.
+
+        Raises:
+            ProtocolError: it is not msgpack as this wire has it.
+        """
+        if self.packed is not None:
+            self.body, self.packed = unpack(self.packed), None
 
 
 def split_envelope(frames: Message) -> tuple[list[bytes], list[bytes]]:
@@ -388,14 +399,24 @@ def decode_reply(frames: Message) -> Reply:
     Raises:
         ProtocolError: not a reply of this version.
     """
+    reply = decode_reply_header(frames)
+    reply.decode_body()
+    return reply
+
+
+def decode_reply_header(frames: Message) -> Reply:
+    """Return the reply in the frames after the envelope, its body as it came.
+
+    Raises:
+        ProtocolError: not a reply of this version; what is wrong with its body is not known yet.
+    """
     if len(frames) < 2 or frames[0] != MAGIC:
         raise ProtocolError(f"a reply starts with the frame {MAGIC.decode()} and a header")
     header = unpack(frames[1])
     if not isinstance(header, dict) or not isinstance(header.get("ok"), bool):
         raise ProtocolError("a reply header is a map with id and ok")
     if header["ok"]:
-        body = unpack(frames[2]) if len(frames) > 2 else None
-        return Reply(header.get("id"), header, body)
+        return Reply(header.get("id"), header, packed=frames[2] if len(frames) > 2 else None)
     error = header.get("error")
     if not isinstance(error, dict):
         raise ProtocolError("a reply that is not ok has an error map")

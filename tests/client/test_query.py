@@ -46,6 +46,18 @@ def test_pages_are_followed_to_the_last_or_given_one_by_one(
         assert [request.args for request in requests] == [{}, {"cursor": "b"}]
 
 
+def test_a_page_is_asked_for_before_the_one_before_it_is_decoded(
+    peer: WirePeer, flavour: Flavour
+) -> None:
+    peer.spoil = lambda frames: [*frames[:-1], b"\xc1"]  # a byte that msgpack never uses
+    with flavour.client(peer.query) as client:
+        with pytest.raises(ProtocolError, match="msgpack"):
+            client.get_infos()
+        wait_until(lambda: len(peer.requests) == 2, what="both pages to be asked for")
+        peer.spoil = list
+        assert len(client.get_infos()) == 3, "what came of the second page meets no other request"
+
+
 def test_each_page_has_its_own_time_however_long_the_one_before_was_looked_at(
     peer: WirePeer, flavour: Flavour
 ) -> None:

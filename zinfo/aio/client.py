@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import zmq.asyncio
 
@@ -17,9 +17,22 @@ from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.endpoints import checked
 from zinfo.client.sockets import clock
 from zinfo.curve import ClientKeys
+from zinfo.errors import ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
 
 _Result = TypeVar("_Result")
+
+
+class _Asked(NamedTuple):
+    """A request that was sent.
+
+    Attributes:
+        waiting: for its reply.
+        attempts: those that are left.
+    """
+
+    waiting: Waiting
+    attempts: Attempts
 
 
 class Client(Closing):
@@ -123,7 +136,9 @@ class Client(Closing):
         call = calls.get_infos({"shard_ids": shard_ids, **arguments})
         paging = Paging(call.args)
         while not paging.done:
-            yield call.read([await self._page(call, paging, self._deadline(timeout))])
+            page = await self._exchange(call.op, paging.args, self._deadline(timeout))
+            paging.took(page)
+            yield call.read([page])
 
     async def shards(
         self,
@@ -177,39 +192,58 @@ class Client(Closing):
         return clock() + (self.timeout if timeout is None else timeout)
 
     async def _call(self, call: Call[_Result], timeout: float | None) -> _Result:
+        """Ask for all pages, each before the one before it is decoded: that takes as long."""
         paging, deadline = Paging(call.args), self._deadline(timeout)
         pages: list[Reply] = []
-        while not paging.done:
-            pages.append(await self._page(call, paging, deadline))
+        asked: _Asked | None = self._ask(call.op, paging.args, deadline)
+        while asked is not None:
+            reply = await self._answer(asked)
+            paging.took(reply)
+            asked = None if paging.done else self._ask(call.op, paging.args, deadline)
+            try:
+                reply.decode_body()
+            except ProtocolError:
+                if asked is not None:
+                    self._lines.leave(asked.waiting, failed=False)
+                raise
+            pages.append(reply)
         return call.read(pages)
 
-    async def _page(self, call: Call[Any], paging: Paging, deadline: float) -> Reply:
-        reply = await self._exchange(call.op, paging.args, deadline)
-        paging.took(reply)
+    async def _exchange(self, op: str, args: Map, deadline: float) -> Reply:
+        reply = await self._answer(self._ask(op, args, deadline))
+        reply.decode_body()
         return reply
 
-    async def _exchange(self, op: str, args: Map, deadline: float) -> Reply:
+    def _ask(self, op: str, args: Map, deadline: float) -> _Asked:
+        """Send a request for the first time."""
         if self._closed:
             raise ValueError("this Client is closed")
         waiting = Waiting(Request(op, args, next(self._ids)))
+        asked = _Asked(waiting, Attempts(waiting.request, self.retries, clock(), deadline))
+        self._lines.ask(waiting)
+        return asked
+
+    async def _answer(self, asked: _Asked) -> Reply:
+        """Return the reply, its body as it came; where none comes, ask again on another line."""
         failed = True
         try:
-            reply = await self._ask(waiting, deadline)
+            reply = await self._reply(asked)
             failed = False
         except asyncio.CancelledError:
             failed = False  # says nothing about the line
             raise
         finally:
-            self._lines.leave(waiting, failed=failed)
+            self._lines.leave(asked.waiting, failed=failed)
         if reply.error is not None:
             raise reply.error
         return reply
 
-    async def _ask(self, waiting: Waiting, deadline: float) -> Reply:
-        attempts = Attempts(waiting.request, self.retries, clock(), deadline)
-        while (until := attempts.next(clock())) is not None:
-            self._lines.ask(waiting)
-            await asyncio.wait([waiting.reply], timeout=max(0.0, until - clock()))
-            if waiting.reply.done():
-                return waiting.reply.result()
-        raise attempts.failed(self.endpoint, clock())
+    async def _reply(self, asked: _Asked) -> Reply:
+        waiting, attempts = asked
+        while not waiting.reply.done():
+            await asyncio.wait([waiting.reply], timeout=max(0.0, attempts.until - clock()))
+            if not waiting.reply.done():
+                if not attempts.again(clock()):
+                    raise attempts.failed(self.endpoint, clock())
+                self._lines.ask(waiting)
+        return waiting.reply.result()

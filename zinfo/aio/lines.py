@@ -13,7 +13,7 @@ from typing import Any
 from zinfo.client.sockets import Context, Socket, open_query, receive_reply, send_request
 from zinfo.curve import ClientKeys
 from zinfo.errors import ConfigError, ProtocolError
-from zinfo.protocol import Reply, Request, decode_reply
+from zinfo.protocol import Reply, Request, decode_reply_header
 
 
 class Waiting:
@@ -21,7 +21,7 @@ class Waiting:
 
     Attributes:
         request: it.
-        reply: is set to the reply, or to what went wrong.
+        reply: is set to the reply, its body as it came, or to what went wrong.
         lines: those that it was asked on, oldest first.
     """
 
@@ -93,7 +93,7 @@ class Line:
         try:
             readable.result()
             while (frames := receive_reply(self._socket)) is not None:
-                self._take(decode_reply(frames))
+                self._take(decode_reply_header(frames))
         except Exception as error:
             for waiting in self.waiting.values():
                 waiting.fail(error)

@@ -77,30 +77,39 @@ class Paging:
 
 
 class Attempts:
-    """Shares the time until a deadline out among the tries of one request.
+    """Shares the time until a deadline out among the tries of one request; the first begins now.
 
     Args:
         request: it; its deadline is set anew for each try.
         retries: how often it may be asked again.
         now: local clock.
         deadline: local clock when it is given up.
+
+    Attributes:
+        request: the same.
+        until: local clock when this try is given up.
     """
 
     def __init__(self, request: Request, retries: int, now: float, deadline: float) -> None:
-        self._request = request
+        self.request = request
+        self.until = deadline
         self._left = retries + 1
         self._started = now
         self._deadline = deadline
+        self._begin(now)
 
-    def next(self, now: float) -> float | None:
-        """Begin the next try; returns until when to wait for it, None where none is left."""
+    def again(self, now: float) -> bool:
+        """Begin the next try; returns whether there is one."""
         if self._left <= 0:
-            return None
+            return False
+        self._begin(now)
+        return True
+
+    def _begin(self, now: float) -> None:
         left = self._deadline - now
-        self._request.deadline = max(_LEAST_DEADLINE, left)
-        until = now + left / self._left
+        self.request.deadline = max(_LEAST_DEADLINE, left)
+        self.until = now + left / self._left
         self._left -= 1
-        return until
 
     def failed(self, endpoint: str, now: float) -> NoAnswerError:
         """Return the error that says that no try was answered."""

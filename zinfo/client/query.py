@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Collection, Iterator, Mapping
@@ -23,8 +24,8 @@ from zinfo.client.sockets import (
     wait,
 )
 from zinfo.curve import ClientKeys
-from zinfo.errors import ConfigError, ProtocolError
-from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply
+from zinfo.errors import ConfigError, ProtocolError, RequestError
+from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply_header
 
 _Result = TypeVar("_Result")
 
@@ -154,7 +155,10 @@ class Client:
             **arguments: any of `get_infos`.
         """
         call = calls.get_infos({"shard_ids": shard_ids, **arguments})
-        for page in self._pages(call, timeout, each_page=True):
+        paging = Paging(call.args)
+        while not paging.done:
+            page = self._exchange(call.op, paging.args, self._deadline(timeout))
+            paging.took(page)
             yield call.read([page])
 
     def shards(
@@ -207,48 +211,59 @@ class Client:
         return clock() + (self.timeout if timeout is None else timeout)
 
     def _call(self, call: Call[_Result], timeout: float | None) -> _Result:
-        return call.read(list(self._pages(call, timeout)))
-
-    def _pages(
-        self, call: Call[Any], timeout: float | None, *, each_page: bool = False
-    ) -> Iterator[Reply]:
-        """Yield the pages of a reply, in one time for all or one for each."""
+        """Ask for all pages, each before the one before it is decoded: that takes as long."""
         paging, deadline = Paging(call.args), self._deadline(timeout)
-        while not paging.done:
-            reply = self._exchange(call.op, paging.args, deadline)
-            paging.took(reply)
-            yield reply
-            if each_page:
-                deadline = self._deadline(timeout)
+        pages: list[Reply] = []
+        with self._asking():
+            asked: Attempts | None = self._ask(call.op, paging.args, deadline)
+            while asked is not None:
+                reply = self._answer(asked)
+                paging.took(reply)
+                asked = None if paging.done else self._ask(call.op, paging.args, deadline)
+                reply.decode_body()
+                pages.append(reply)
+        return call.read(pages)
 
     def _exchange(self, op: str, args: Map, deadline: float) -> Reply:
+        with self._asking():
+            reply = self._answer(self._ask(op, args, deadline))
+            reply.decode_body()
+        return reply
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
         if self._closed:
             raise ValueError("this Client is closed")
         if not self._busy.acquire(blocking=False):
             raise RuntimeError("a Client answers one call at a time; use one in each thread")
         try:
-            reply = self._ask(Request(op, args, next(self._ids)), deadline)
+            yield
+        except RequestError:
+            raise  # an answer, too
         except BaseException:
             self._drop_sockets()  # whatever is under way is not to meet the next request
             raise
         finally:
             self._busy.release()
+
+    def _ask(self, op: str, args: Map, deadline: float) -> Attempts:
+        """Send a request for the first time."""
+        asked = Attempts(Request(op, args, next(self._ids)), self.retries, clock(), deadline)
+        if not self._sockets:
+            self._sockets.append(self._open())
+        send_request(self._sockets[-1], asked.request)
+        return asked
+
+    def _answer(self, asked: Attempts) -> Reply:
+        """Return the reply, its body as it came; where none comes, ask again on a fresh socket."""
+        while (reply := self._reply(asked.request.id, asked.until)) is None:
+            if not asked.again(clock()):
+                raise asked.failed(self.endpoint, clock())
+            self._sockets.append(self._open())
+            send_request(self._sockets[-1], asked.request)
         if reply.error is not None:
             raise reply.error
         return reply
-
-    def _ask(self, request: Request, deadline: float) -> Reply:
-        attempts = Attempts(request, self.retries, clock(), deadline)
-        again = False
-        while (until := attempts.next(clock())) is not None:
-            if again or not self._sockets:
-                self._sockets.append(self._open())
-            send_request(self._sockets[-1], request)
-            reply = self._reply(request.id, until)
-            if reply is not None:
-                return reply
-            again = True
-        raise attempts.failed(self.endpoint, clock())
 
     def _open(self) -> Socket:
         try:
@@ -261,7 +276,7 @@ class Client:
         while True:
             for socket in self._sockets:
                 while (frames := receive_reply(socket)) is not None:
-                    reply = decode_reply(frames)
+                    reply = decode_reply_header(frames)
                     if reply.id == request_id:
                         self._drop_sockets(keep=socket)
                         return reply
