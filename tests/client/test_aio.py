@@ -21,7 +21,7 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo.aio import Client, Mirror, Subscriber
 from zinfo.client import Delta
-from zinfo.errors import NoAnswerError
+from zinfo.errors import NoAnswerError, ProtocolError
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,6 +131,19 @@ def test_sockets_that_nobody_waits_on_are_closed_while_others_wait(
             lasting.cancel()
             await asyncio.wait([lasting])
             assert client._lines._lines == []
+
+    asynchronous.loop.call(story)
+
+
+def test_nothing_waits_for_a_page_once_the_one_before_it_could_not_be_decoded(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
+    async def story() -> None:
+        async with Client(peer.query, context=asynchronous.own) as client:
+            peer.spoil = lambda frames: [*frames[:-1], b"\xc1"]  # a byte that msgpack never uses
+            with pytest.raises(ProtocolError):
+                await client.get_infos()
+            assert [line.waiting for line in client._lines._lines] == [{}]
 
     asynchronous.loop.call(story)
 

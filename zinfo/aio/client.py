@@ -17,7 +17,6 @@ from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.endpoints import checked
 from zinfo.client.sockets import clock
 from zinfo.curve import ClientKeys
-from zinfo.errors import ProtocolError
 from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
 
 _Result = TypeVar("_Result")
@@ -202,7 +201,7 @@ class Client(Closing):
             asked = None if paging.done else self._ask(call.op, paging.args, deadline)
             try:
                 reply.decode_body()
-            except ProtocolError:
+            except BaseException:
                 if asked is not None:
                     self._lines.leave(asked.waiting, failed=False)
                 raise
