@@ -380,9 +380,10 @@ def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
 
 def _entry_encoder(query: InfoQuery, rights: Rights) -> Callable[[Found], Entry]:
     """Return what makes msgpack of one shard's entry."""
-    pick = query.picker()
-    # A field called meta would stand there twice.
-    reader = query.reader() if "meta" not in query.keys and not rights.withheld else None
+    reader = query.reader()
+    pick = query.picker(reader)
+    if "meta" in query.keys:
+        reader = None  # a field of that name would stand there twice
 
     def encode(found: Found) -> Entry:
         snapshot, told = found.snapshot, {"meta": meta(found)}

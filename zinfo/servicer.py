@@ -75,11 +75,15 @@ class InfoQuery:
         by_name = self.keys and not self.sections and not self.prefix_matching
         return FieldReader(self.keys) if by_name else None
 
-    def picker(self) -> Picker:
-        """Return what takes the wanted fields out of a snapshot; their values are the cache's."""
+    def picker(self, reader: FieldReader | None = None) -> Picker:
+        """Return what takes the wanted fields out of a snapshot; their values are the cache's.
+
+        Args:
+            reader: what `reader` returned, where it was called already.
+        """
         if self.wants_all_fields:
             return lambda snapshot: snapshot.info.fields
-        reader = self.reader()
+        reader = reader or self.reader()
         if reader is None:
             return self._pick
 

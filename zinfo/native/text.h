@@ -40,7 +40,7 @@ Span without_cr(Span line);
 /* Where a byte is; NULL where it is not. */
 const char *find_byte(Span text, char byte);
 
-/* Find what stands after the colon of a field; returns how often it is there, 2 for twice or more. */
+/* Find what stands after the colon of a field; returns how often it is there, 2 or more if not once. */
 int find_value(Span text, Span name, Span *value);
 
 /* Whether a text can be nothing else: all ASCII, no map or list, and nothing of a number's. */
