@@ -25,7 +25,8 @@ STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 def test_a_change_has_time_shard_field_old_and_new_value(fleet: Fleet, tmp_path: Path) -> None:
     client = fleet.first.client()
     client.set("a", 1)
-    wait_until(lambda: "db0" in invoke("get", daemon=fleet.daemon).stdout, what="the key")
+    ask = ("get", fleet.first.ident, "--key", "db0")
+    wait_until(lambda: "\ndb0:" in invoke(*ask, daemon=fleet.daemon).stdout, what="the key")
     wanted = ("--key", "db0", "--key", "maxmemory")
     with following(tmp_path, "watch", *wanted, daemon=fleet.daemon, op="get_infos") as command:
         client.set("b", 1)
