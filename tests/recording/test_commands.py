@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zmq
 
 from tests.cli.running import QUICK, environment, invoke, zinfo
 from tests.daemons import ROOT, RunningDaemon
@@ -18,8 +19,9 @@ from tests.recording.building import WALL, entry, small, span, write
 from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
-from zinfo.client import Delta, Restart, Subscriber
-from zinfo.protocol import pack
+from zinfo.client import Client, Delta, Restart, Subscriber
+from zinfo.client.reading import open_message
+from zinfo.protocol import KIND_DELTA, KIND_HEARTBEAT, pack, topic
 from zinfo.recording.frames import BREAK, Frame
 
 
@@ -147,6 +149,38 @@ def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_p
                 if sum(isinstance(one, Restart) for one in told) == 2:
                     break
     assert {one.revision for one in told if isinstance(one, Delta)} == {26, 27, 28}
+
+
+def test_with_wait_it_begins_when_one_who_follows_it_knows_what_is_there(tmp_path: Path) -> None:
+    path = small(tmp_path / "a.zrec")
+    with Running("replay", path, "--speed=max", "--wait") as replay:
+        ready = replay.wait_told("ready")
+        with (
+            zmq.Context() as context,
+            context.socket(zmq.SUB) as bus,
+            Client(ready["query"]) as client,
+        ):
+            bus.rcvtimeo = 10_000
+            bus.subscribe(topic(KIND_HEARTBEAT))
+            bus.connect(ready["bus"])
+            bus.recv_multipart()  # the beat of a moment at which all would have been told long ago
+            (there,) = client.snapshot(["db-1:6379"])
+            assert there["revision"] == 10
+            replay.wait_told("end")
+            (there,) = client.snapshot(["db-1:6379"])
+            assert there["revision"] == 40
+
+
+def test_with_wait_one_who_never_asks_is_not_waited_for_long(tmp_path: Path) -> None:
+    path = small(tmp_path / "a.zrec")
+    with Running("replay", path, "--speed=max", "--wait") as replay:
+        ready = replay.wait_told("ready")
+        with zmq.Context() as context, context.socket(zmq.SUB) as bus:
+            bus.rcvtimeo = 10_000
+            bus.subscribe(topic(KIND_DELTA))
+            bus.connect(ready["bus"])
+            revisions = [open_message(bus.recv_multipart()).header.seq for _ in range(30)]
+    assert revisions == list(range(11, 41))
 
 
 def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:

@@ -81,6 +81,12 @@ def happen(daemon: RunningDaemon, first: RealServer, second: RealServer, late: R
                 f"{type_} of {shard}",
             )
 
+        def revision(server: RealServer) -> int:
+            return int(client.snapshot([server.ident])[0]["revision"])
+
+        begun = revision(first)
+        # Whoever joins a replay of it has this long for that, divided by the speed.
+        wait_until(lambda: revision(first) > begun + 5, 10.0, "some calm polls")
         put_load(second.client(), 50)
         first.kill()
         seen("down", first.ident)
@@ -89,7 +95,7 @@ def happen(daemon: RunningDaemon, first: RealServer, second: RealServer, late: R
         daemon.config_path.write_text(shards_text(first, second, late))
         daemon.signal(signal.SIGHUP)
         seen("added", late.ident)
-        wait_until(lambda: client.snapshot([late.ident])[0]["revision"] > 2, 10.0, "three polls")
+        wait_until(lambda: revision(late) > 2, 10.0, "three polls")
         daemon.config_path.write_text(shards_text(first, late))
         daemon.signal(signal.SIGHUP)
         seen("removed", second.ident)

@@ -97,7 +97,11 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likew
     help="Begin here: [[H:]M:]S from the beginning, or a time in UTC. What was before is known.",
 )
 @click.option("--to", "until", metavar="TIME", type=_Moment(), help="End here, likewise.")
-@click.option("--wait", is_flag=True, help="Begin when somebody follows the bus.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Begin when somebody follows the bus, and knows what is there.",
+)
 @click.option("--loop", is_flag=True, help="Begin again at the end, as a daemon started anew.")
 @click.option("--exit", "leave", is_flag=True, help="Leave at the end, instead of answering on.")
 @click.option(

@@ -39,6 +39,7 @@ _HEARTBEAT = 1.0  # seconds
 _HIGH_WATER_MARK = 1_000_000  # messages for a slow subscriber: a fast replay is one burst
 _REBIND_SECONDS = 5.0  # for ports to be free again
 _HOLD_SECONDS = 2.0  # for clients to come again after a start; a Mirror is stale after three beats
+_ASK_SECONDS = 2.0  # for one who follows the bus to ask what is there; not all do
 _LOOK_SECONDS = 0.02  # between two looks whether they have
 _LINGER_SECONDS = 1.5  # for clients to read the end, and a heartbeat with its totals
 _TERM_SECONDS = 1.0  # for ZeroMQ to let go of its sockets
@@ -57,7 +58,7 @@ class Options:
             once.
         until: likewise where to end.
         loop: whether to begin again at the end.
-        wait: whether to begin when somebody has subscribed.
+        wait: whether to begin when somebody has subscribed, and had time to ask what is there.
         exit: whether to leave at the end, rather than stay and answer.
     """
 
@@ -224,6 +225,8 @@ class Replay:
             self._tell("ready")
             if self._options.wait:
                 self._hold(lambda: act.is_subscribed, _NEVER)
+                # A delta that comes before the snapshot that it belongs to may be overtaken by it.
+                self._hold(lambda: act.is_known, _ASK_SECONDS)
         elif self._had_subscribers:
             self._hold(lambda: act.is_joined, _HOLD_SECONDS)
         self._pace.set(at)
@@ -300,6 +303,12 @@ class _Act:
     def is_joined(self) -> bool:
         """Whether somebody has asked where the bus is, and then followed it."""
         return self.is_subscribed and self._stats.query.requests["hello"] > 0
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has asked what is there when it begins."""
+        requests = self._stats.query.requests
+        return requests["snapshot"] + requests["get_infos"] > 0
 
     def set_clock(self, wall: float, at: float) -> None:
         """Take the daemon's wall clock at a moment of the recording."""
