@@ -13,7 +13,6 @@ import msgpack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.examples import examples
 from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
 from zinfo import info_encoding
 from zinfo.info import Layout, Value, parse, section_fields
@@ -168,7 +167,7 @@ def test_every_stored_text_can_be_sent_on() -> None:
 
 
 @given(sequences)
-@settings(REPEATABLE, max_examples=examples(400))
+@settings(REPEATABLE, max_examples=400)
 def test_previous_and_delta_make_the_next_for_small_texts(texts: list[bytes]) -> None:
     layout = parse(texts[0]).layout
     for old, new in pairwise(texts):
@@ -176,7 +175,7 @@ def test_previous_and_delta_make_the_next_for_small_texts(texts: list[bytes]) ->
 
 
 @given(st.randoms(use_true_random=False), st.sampled_from(sorted(TEXTS)))
-@settings(REPEATABLE, max_examples=examples(60))
+@settings(REPEATABLE, max_examples=60)
 def test_previous_and_delta_make_the_next_for_real_texts(rng: random.Random, start: str) -> None:
     raw = TEXTS[start]
     layout = parse(raw).layout

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.examples import examples
 from tests.metrics.texts import families, samples
 from zinfo import info
 from zinfo.info_values import Value
@@ -275,7 +274,7 @@ LINES = st.lists(
 
 
 @given(lines=LINES, label=st.text(max_size=10))
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_whatever_a_server_says_prometheus_can_read_the_answer(
     lines: list[bytes], label: str
 ) -> None:

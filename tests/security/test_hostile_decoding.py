@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.examples import examples
 from tests.security import fuzz
 from tests.security.hostile import BOMBS, mutated
 from zinfo.errors import RequestError
@@ -22,7 +21,7 @@ def inputs(count: int) -> settings:
     return settings(
         derandomize=True,
         deadline=None,
-        max_examples=examples(count),
+        max_examples=count,
         suppress_health_check=list(HealthCheck),
     )
 

@@ -7,7 +7,6 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.examples import examples
 from zinfo.top.glyphs import FANCY, PLAIN
 from zinfo.top.sparks import greatest, peak, plot, thinned
 
@@ -82,7 +81,7 @@ def test_the_greatest_of_nothing_is_not_known() -> None:
     st.integers(1, 120),
     st.integers(1, 8),
 )
-@settings(max_examples=examples(200))
+@settings(max_examples=200)
 def test_a_plot_is_exactly_as_large_as_it_should_be(
     values: list[float], newest: int, width: int, height: int
 ) -> None:
