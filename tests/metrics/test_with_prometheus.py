@@ -152,8 +152,13 @@ def test_labels_of_shards_arrive(prometheus: RunningPrometheus, fleet: Fleet) ->
 def test_a_target_of_the_old_job_keeps_its_name(
     prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
-    found = {labels["instance"] for labels, _up in answer(prometheus, 'redis_up{job="redis"} == 1')}
-    assert found == {fleet.master.url, fleet.replica.url}
+    def found() -> set[str]:
+        up = prometheus.query('redis_up{job="redis"} == 1')
+        return {labels["instance"] for labels, _one in up}
+
+    names = {fleet.master.url, fleet.replica.url}  # each is scraped for itself
+    wait_until(lambda: found() >= names, 20, f"{names}", sleep=_patiently)
+    assert found() == names
 
 
 def test_whatever_bytes_servers_say_one_scrape_has_all_of_them(
