@@ -203,7 +203,7 @@ def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) 
         following = desk.begin(page, "sh until-ctrl-c")
         following.wait_said("#2 up, was new$")
         waiting = desk.begin(page, "python waits")
-        wait_until(lambda: _subscribers(running) >= 2, what="both to be subscribed")
+        wait_until(lambda: _joined(running) >= 2, what="both to be subscribed")
         mortal.kill()
         assert waiting.ended() == 0, waiting.said()
         assert waiting.said() == f"{mortal.ident} is down: refused\n"
@@ -214,10 +214,11 @@ def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) 
         assert "go on with since = " in said
 
 
-def _subscribers(daemon: RunningDaemon) -> int:
+def _joined(daemon: RunningDaemon) -> int:
+    """Return how many have joined the bus: each asks for a fence after what it subscribes."""
     stats = daemon.ask("stats").body
     assert isinstance(stats, dict)
-    return int(stats["bus"]["subscribers"])
+    return int(stats["bus"]["messages"].get("fence", 0))
 
 
 def test_ask_from_asyncio(desk: Desk) -> None:
