@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import os
 import random
 import shutil
 import socket
@@ -18,9 +19,15 @@ PORTS = range(10240, 22000)
 one while its server is down (or connects to itself), and low enough for a cluster bus at +10000."""
 
 
+def _own_ports() -> range:
+    """Those of this process: others that run tests beside it would put servers where none is to be."""
+    number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    return PORTS[int(number) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+
+
 # Each is given once, so that two asked for together differ. Not the module's generator: a test that
 # seeds it would make parallel runs collide.
-_unused = itertools.cycle(random.SystemRandom().sample(PORTS, len(PORTS)))
+_unused = itertools.cycle(random.SystemRandom().sample(_own_ports(), len(_own_ports())))
 
 
 def free_port() -> int:
