@@ -20,7 +20,7 @@ one while its server is down (or connects to itself), and low enough for a clust
 
 
 def _own_ports() -> range:
-    """Those of this process: others that run tests beside it would put servers where none is to be."""
+    """Those of this process: others beside it would put servers where no server is to be."""
     number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     return PORTS[int(number) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
