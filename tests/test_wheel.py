@@ -15,7 +15,7 @@ TICK = 0.01
 def test_nothing_comes_from_an_empty_wheel() -> None:
     wheel: Wheel[str] = Wheel(TICK)
     assert wheel.take(1e9) == []
-    assert wheel.next_time() == math.inf
+    assert (wheel.next_time(), wheel.next_count()) == (math.inf, 0)
 
 
 def test_items_come_in_the_order_of_time() -> None:
@@ -25,6 +25,7 @@ def test_items_come_in_the_order_of_time() -> None:
     wheel.add("later", 9)
     assert wheel.take(5) == ["early", "late"]
     assert math.isclose(wheel.next_time(), 9)
+    assert wheel.next_count() == 1
     assert wheel.take(9 + TICK) == ["later"]
 
 

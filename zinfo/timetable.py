@@ -17,7 +17,7 @@ NEVER = math.inf
 # Seconds; what is due within it is begun together. To wake up for each poll by itself costs more
 # than the poll, and one that starts this much late harms nobody.
 _TICK = 0.01
-_LONG_TICK = 0.025  # where few are due, so that it is worth it
+_LONG_TICK = 0.025  # where few are due in the next tick, so that it is worth it
 _FEW = 25
 _BATCH = 30  # items begun in one callback; then replies and queries have their turn
 
@@ -140,7 +140,9 @@ class Timetable(Generic[T]):
                 item.due = NEVER
                 self._call(self._begin, item, now, now - due)
         next_time = min(self._due.next_time(), self._deadlines.next_time())
-        if begun < _FEW:
+        # Not by what was due just now: that may be the rest of a batch, or nothing at all where the
+        # event loop's timer was a little early.
+        if self._due.next_count() < _FEW:
             next_time = max(next_time, now + _LONG_TICK)
         self._wake_at(now if ready else next_time, time.monotonic())
 

@@ -46,3 +46,7 @@ class Wheel(Generic[T]):
     def next_time(self) -> float:
         """Return when the next item comes; infinity where there is none."""
         return self._order[0] * self._tick if self._order else math.inf
+
+    def next_count(self) -> int:
+        """Return how many items come then."""
+        return len(self._slots[self._order[0]]) if self._order else 0
