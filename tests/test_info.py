@@ -298,3 +298,14 @@ def test_an_infos_repr_is_short() -> None:
     assert repr(parse(b"# A\r\na:1\r\nbad")) == (
         "<Info: 1 fields in 1 sections, 1 bad lines, 13 bytes>"
     )
+
+
+def test_shards_share_a_layout() -> None:
+    assert parse(b"a:1\r\nb:2\r\n").layout is parse(b"a:3\r\nb:4\r\n").layout
+    assert parse(b"a:1\r\nb:2\r\n").layout is not parse(b"b:2\r\na:1\r\n").layout
+
+
+def test_a_layout_of_very_many_names_is_not_kept() -> None:
+    raw = b"".join(b"errorstat_%d:count=1\n" % number for number in range(2000))
+    assert parse(raw).layout == parse(raw).layout
+    assert parse(raw).layout is not parse(raw).layout

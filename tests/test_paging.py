@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgpack
 import pytest
@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zinfo.errors import BadRequestError, TooLargeError
-from zinfo.paging import Entry, Page, collect, start_of
+from zinfo.paging import Block, Page, collect, start_of
 
 
 def page(
     asked: Sequence[str], live: Sequence[str], cursor: str | None, most: int, max_bytes: int
 ) -> Page:
     packed = ((msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor))
-    entries: Iterator[tuple[Entry, str]] = (((one[:1], one[1:]), after) for one, after in packed)
-    return collect(entries, most=most, max_bytes=max_bytes, breathe=lambda: None)
+    blocks = (Block((one[:1], one[1:]), after) for one, after in packed)
+    return collect(blocks, most=most, max_bytes=max_bytes, breathe=lambda: None)
 
 
 def all_pages(asked: Sequence[str], live: Sequence[str], most: int, max_bytes: int) -> list[str]:
@@ -70,6 +70,18 @@ def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
 
 def test_others_have_their_turn_now_and_then() -> None:
     breaths: list[int] = []
-    entries = (((b"\x01",), "c") for _ in range(100))
-    collect(entries, most=0, max_bytes=10_000, breathe=lambda: breaths.append(1))
+    blocks = (Block((b"\x01",), "c") for _ in range(100))
+    collect(blocks, most=0, max_bytes=10_000, breathe=lambda: breaths.append(1))
     assert len(breaths) >= 3
+
+
+def test_a_page_ends_before_a_block_that_it_has_no_room_for() -> None:
+    two, three = (
+        Block((b"\x01\x02",), "b", number=2),
+        Block((b"\x03\x04\x05",), "e", number=3),
+    )
+    for most, max_bytes in ((4, 100), (0, 8)):
+        first = collect(iter((two, three)), most=most, max_bytes=max_bytes, breathe=lambda: None)
+        assert first == Page(b"\x92\x01\x02", "b")
+    whole = collect(iter((two, three)), most=5, max_bytes=100, breathe=lambda: None)
+    assert whole == Page(b"\x95\x01\x02\x03\x04\x05", None)

@@ -101,3 +101,14 @@ def test_what_is_returned_is_the_callers_own() -> None:
     publisher.get_live_shards().clear()
     publisher.get_live_shard_ids().clear()
     assert len(publisher) == 1
+
+
+def test_sorted_ids_follow_those_who_come_and_go() -> None:
+    publisher = ShardPublisher()
+    for name in ("b", "c", "a"):
+        publisher.add_shard(shard(name))
+    assert publisher.sorted_shard_ids() == ("a", "b", "c")
+    publisher.del_shard("b")
+    assert publisher.sorted_shard_ids() == ("a", "c")
+    publisher.add_shard(shard("aa"))
+    assert publisher.sorted_shard_ids() == ("a", "aa", "c")

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from zinfo.info_native import native
 from zinfo.info_numbers import read_pairs
 from zinfo.info_values import (
+    MAX_GROUP_LENGTH,
     STATS,
     STATS_PREFIXES,
     Value,
@@ -72,11 +73,11 @@ class Layout(NamedTuple):
     stats: tuple[slice, ...]
 
     @classmethod
-    def of(cls, names: list[str]) -> Layout:
+    def of(cls, names: tuple[str, ...]) -> Layout:
         """Make one of the names."""
         kinds = bytes(map(kind_of, names))
         stats = [slice(*found.span()) for found in re.finditer(_STATS_RUN, kinds)]
-        return cls(tuple(names), kinds, tuple(stats))
+        return cls(names, kinds, tuple(stats))
 
 
 class Info:
@@ -160,7 +161,7 @@ def parse(raw: bytes) -> Info:
     if not sections.get("", True):
         del sections[""]
     shared = {section: keep_names(tuple(names)) for section, names in sections.items()}
-    return Info(raw, fields, shared, Layout.of(names), bad_lines)
+    return Info(raw, fields, shared, _keep_layout(tuple(names)), bad_lines)
 
 
 def layout_of(raw: bytes) -> Layout:
@@ -172,15 +173,11 @@ def layout_of(raw: bytes) -> Layout:
     Returns:
         The same as `parse(raw).layout`.
     """
-    lines = raw.count(b"\n")
-    alike = _layouts.get(lines, ())
     if native is not None:
-        for known in alike:
+        for known in _layouts.get(raw.count(b"\n") + 1, ()):
             if native.fits(raw, known.names, known.kinds):
                 return known
-    layout = parse(raw).layout
-    keep(_layouts, lines, (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
-    return layout
+    return parse(raw).layout
 
 
 def section_fields(info: Info, wanted: Collection[str]) -> list[str]:
@@ -212,6 +209,18 @@ def split_lines(raw: bytes) -> list[bytes]:
         The lines; what follows the last LF is one more, often empty.
     """
     return raw.split(b"\n")
+
+
+def _keep_layout(names: tuple[str, ...]) -> Layout:
+    """Share one copy of a layout between shards."""
+    alike = _layouts.get(len(names), ())
+    for known in alike:
+        if known.names == names:
+            return known
+    layout = Layout.of(names)
+    if sum(map(len, names)) <= MAX_GROUP_LENGTH:
+        keep(_layouts, len(names), (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
+    return layout
 
 
 def _section_name(header: bytes) -> str:

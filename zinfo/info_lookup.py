@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final
+from typing import Any, Final
 
 from zinfo.info import ALWAYS_LISTS
 from zinfo.info_native import native
@@ -60,6 +60,7 @@ class FieldReader:
     """
 
     MOST: Final = 16
+    _MOST_OF_MANY: Final = 14  # with `meta`, what a map can have whose header is one byte
 
     def __init__(self, names: Collection[str]) -> None:
         # Only what can be the name of one line, up to its first colon.
@@ -107,6 +108,40 @@ class FieldReader:
         if native is None or len(self._kinds) < len(self._stems):
             return None
         return native.encode_entry(raw, self._stems, self._kinds, told)
+
+    @property
+    def encodes_many(self) -> bool:
+        """Whether `encode_many` can be called."""
+        return native is not None and len(self._kinds) == len(self._stems) <= self._MOST_OF_MANY
+
+    def encode_many(
+        self,
+        ids: list[str],
+        shards: list[Any],
+        *,
+        now: float,
+        oldest: float,
+        most: int,
+        room: int,
+    ) -> tuple[bytes, int, int]:
+        """Write the fields of many shards, each with its `meta`, as msgpack maps.
+
+        Shards without a reply, or with one that is too old, get none.
+
+        Args:
+            ids: The shards' ids.
+            shards: The shards themselves; None where one is gone.
+            now: The monotonic clock, from which ages count.
+            oldest: By that clock, when a reply came at the earliest.
+            most: Maps, at most.
+            room: Bytes, at most.
+
+        Returns:
+            The maps, one after the other; how many; and how many shards that took. Where `most`
+            was not reached, the shard after those, if there is one, has to be written by itself.
+        """
+        assert native is not None
+        return native.encode_entries(ids, shards, self._stems, self._kinds, now, oldest, most, room)
 
 
 def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:

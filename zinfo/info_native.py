@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Mapping
-from typing import Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 Encoded: TypeAlias = "tuple[int, list[bytes | tuple[int, bytes]]]"
 """Number of fields; msgpack and, in between, number of a line and what Python is to write of it."""
@@ -29,6 +29,19 @@ class Native(Protocol):
         self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, told: Mapping[str, object], /
     ) -> bytes | None:
         """Write a few fields, and what else is told of a shard, as one msgpack map."""
+
+    def encode_entries(
+        self,
+        ids: list[str],
+        shards: list[Any],
+        names: tuple[bytes, ...],
+        kinds: bytes,
+        now: float,
+        oldest: float,
+        most: int,
+        room: int,
+    ) -> tuple[bytes, int, int]:
+        """Write a few fields of many shards, each with its `meta`, as msgpack maps."""
 
     def find_fields(self, raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
         """Find what stands after the colon of some fields."""

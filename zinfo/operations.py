@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,7 +15,8 @@ from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, UnknownOpError
 from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, EventLog, LifecycleEvent
 from zinfo.identity import Identity
-from zinfo.paging import Entry, collect, start_of
+from zinfo.info_entries import InfoEntries
+from zinfo.paging import LONGEST_HEADER, Block, Entry, collect, start_of
 from zinfo.polling import Polling
 from zinfo.protocol import (
     KIND_DELTA,
@@ -28,7 +29,7 @@ from zinfo.protocol import (
     topic,
 )
 from zinfo.security.rights import EVERYTHING, Rights
-from zinfo.servicer import Found, InfoProviderServicer, InfoQuery, has_labels, meta
+from zinfo.servicer import InfoProviderServicer, InfoQuery, has_labels
 from zinfo.shard import RedisShard
 from zinfo.stats import Stats
 
@@ -37,7 +38,6 @@ _MOST_DIGITS = 20  # of an event's number
 _FEW = 4  # shards that a quick request may be about
 _FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 _INFO = pack("info")
-_MAP_HEADER = len(map_header(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,21 +184,13 @@ class Operations:
         asked_at = time.monotonic()
         if refresh:
             self._refresh(query, asked_at, call)
-        entries = self._info_entries(query, cursor, asked_at, call.rights)
-        return self._page(entries, limit)
+        entries = InfoEntries(self._servicer, query, call.rights, asked_at)
+        live = () if query.shard_ids else self._live(call.rights)
+        room = self._limits.max_reply_bytes - LONGEST_HEADER
+        return self._page(entries.blocks(live, cursor, limit, room), limit)
 
-    def _info_entries(
-        self, query: InfoQuery, cursor: str | None, asked_at: float, rights: Rights
-    ) -> Iterator[tuple[Entry, str]]:
-        live = () if query.shard_ids else sorted(self._live(rights))
-        encode = _entry_encoder(query, rights)
-        for shard_id, after in start_of(query.shard_ids, live, cursor):
-            found = self._servicer.consider(shard_id, query, asked_at)
-            if found is not None:
-                yield encode(found), after
-
-    def _live(self, rights: Rights) -> Iterable[str]:
-        return rights.seen(self._publisher.get_live_shard_ids())
+    def _live(self, rights: Rights) -> Sequence[str]:
+        return rights.seen(self._publisher.sorted_shard_ids())
 
     def _refresh(self, query: InfoQuery, asked_at: float, call: _Call) -> None:
         waiting = []
@@ -218,7 +210,7 @@ class Operations:
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         entries = (
-            ((pack(rights.without_facts(describe(shard))),), after)
+            Block((pack(rights.without_facts(describe(shard))),), after)
             for shard, after in self._select(ids, labels, cursor, rights)
         )
         return self._page(entries, limit)
@@ -233,7 +225,7 @@ class Operations:
         prefixes = tuple(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
         entries = (
-            (self._encode_snapshot(shard, rights), after)
+            Block(self._encode_snapshot(shard, rights), after)
             for shard, after in self._select(ids, labels, cursor, rights)
             if not topics or _has_topic(shard.id, prefixes)
         )
@@ -244,7 +236,7 @@ class Operations:
         self, ids: tuple[str, ...], labels: Mapping[str, str], cursor: str | None, rights: Rights
     ) -> Iterator[tuple[RedisShard, str]]:
         _require_seen(rights, ids)
-        live = () if ids else sorted(self._live(rights))
+        live = () if ids else self._live(rights)
         for shard_id, after in start_of(ids, live, cursor):
             if not ids and shard_id not in self._publisher:
                 continue  # gone since the list was made
@@ -252,10 +244,10 @@ class Operations:
             if has_labels(shard, labels):
                 yield shard, after
 
-    def _page(self, entries: Iterator[tuple[Entry, str]], limit: int) -> Answer:
+    def _page(self, blocks: Iterator[Block], limit: int) -> Answer:
         breath = Breath(patient=True)
         page = collect(
-            entries, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=breath.take
+            blocks, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=breath.take
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 
@@ -310,7 +302,7 @@ class Operations:
         _require_seen(rights, ids)
         oldest, newest = self._events.oldest, self._events.newest
         entries = (
-            ((pack(_told_event(event, rights)),), str(event.number))
+            Block((pack(_told_event(event, rights)),), str(event.number))
             for event in self._events.since(since, frozenset(ids))
             if rights.sees(event.shard)
         )
@@ -376,28 +368,6 @@ def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
     if fact is not None and fact in rights.withheld_facts():
         values.update(old=None, new=None, message="")
     return values
-
-
-def _entry_encoder(query: InfoQuery, rights: Rights) -> Callable[[Found], Entry]:
-    """Return what makes msgpack of one shard's entry."""
-    reader = query.reader()
-    pick = query.picker(reader)
-    if "meta" in query.keys:
-        reader = None  # a field of that name would stand there twice
-
-    def encode(found: Found) -> Entry:
-        snapshot, told = found.snapshot, {"meta": meta(found)}
-        if snapshot is None:
-            return (pack_fields(told),)
-        if rights.withheld:
-            return (pack_fields({**rights.told(pick(snapshot)), **told}),)
-        if query.wants_all_fields:
-            count, pairs = snapshot.encoded()
-            return map_header(count + 1), pairs, pack_fields(told)[_MAP_HEADER:]
-        encoded = reader.encode(snapshot.raw, told) if reader and snapshot.raw else None
-        return (encoded or pack_fields({**pick(snapshot), **told}),)
-
-    return encode
 
 
 def _has_topic(shard_id: str, prefixes: tuple[bytes, ...]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from zinfo.errors import BadRequestError, TooLargeError
 from zinfo.protocol import array_header
@@ -13,7 +13,21 @@ from zinfo.protocol import array_header
 Entry: TypeAlias = "tuple[bytes, ...]"
 """Parts of an encoded entry, in their order: large ones are copied once, into the page."""
 
-_LONGEST_HEADER = 5  # bytes, of an array
+LONGEST_HEADER = 5  # bytes, of an array
+
+
+class Block(NamedTuple):
+    """Entries that stand in one page.
+
+    Attributes:
+        parts: the encoded entries.
+        after: the cursor of the page that begins after them.
+        number: of entries.
+    """
+
+    parts: Entry
+    after: str
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +67,17 @@ def start_of(
         for position in range(max(first, 0), len(asked)):
             yield asked[position], str(position + 1)
     else:
-        for position in range(bisect_right(live, cursor) if cursor else 0, len(live)):
-            yield live[position], live[position]
+        for shard_id in rest_of(live, cursor):
+            yield shard_id, shard_id
+
+
+def rest_of(live: Sequence[str], cursor: str | None) -> Sequence[str]:
+    """Return the live ids, which are sorted, from a cursor on."""
+    return live[bisect_right(live, cursor) if cursor else 0 :]
 
 
 def collect(
-    entries: Iterator[tuple[Entry, str]],
+    blocks: Iterator[Block],
     *,
     most: int,
     max_bytes: int,
@@ -67,29 +86,29 @@ def collect(
     """Return one page of encoded entries.
 
     Args:
-        entries: each with the cursor of the page that begins after it.
+        blocks: the entries.
         most: entries in a page, at most; 0 for as many as fit.
         max_bytes: bytes of the body, at most.
-        breathe: called after each entry; may let other work have its turn.
+        breathe: called after each block; may let other work have its turn.
 
     Raises:
         TooLargeError: one entry alone is over the bound.
     """
     parts = [b""]  # the header's place
-    number, size, cursor = 0, _LONGEST_HEADER, None
-    for entry, after in entries:
-        length = sum(map(len, entry))
-        full = size + length > max_bytes or (most and number == most)
+    number, size, cursor = 0, LONGEST_HEADER, None
+    for block in blocks:
+        length = sum(map(len, block.parts))
+        full = size + length > max_bytes or (most and number + block.number > most)
         if full and number:
             break
         if full:
             raise TooLargeError(
                 f"one entry has {length} bytes, over the bound of {max_bytes}: ask for keys"
             )
-        parts += entry
-        number += 1
+        parts += block.parts
+        number += block.number
         size += length
-        cursor = after
+        cursor = block.after
         breathe()
     else:
         cursor = None

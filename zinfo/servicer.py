@@ -186,7 +186,7 @@ class InfoProviderServicer:
             KeyError: unknown or never-polled shard, without `allow_partial`.
         """
         now = time.monotonic() if now is None else now
-        for shard_id in query.shard_ids or sorted(self.publisher.get_live_shard_ids()):
+        for shard_id in query.shard_ids or self.publisher.sorted_shard_ids():
             found = self.consider(shard_id, query, now)
             if found is not None:
                 yield found

@@ -31,6 +31,7 @@ class ShardPublisher:
 
     def __init__(self) -> None:
         self._shards: dict[str, RedisShard] = {}
+        self._sorted: tuple[str, ...] | None = None  # the ids, since they last changed
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
         self.callback_errors = 0  #: exceptions raised by subscribers
@@ -44,6 +45,7 @@ class ShardPublisher:
         if shard.id in self._shards:
             raise ShardExistsError(f"shard {shard.id} is live already")
         self._shards[shard.id] = shard
+        self._sorted = None
         self._notify(ShardEvent.ADDED, shard)
 
     def del_shard(self, shard_id: str) -> None:
@@ -54,6 +56,7 @@ class ShardPublisher:
         """
         shard = self.get_shard(shard_id)
         del self._shards[shard_id]
+        self._sorted = None
         self._notify(ShardEvent.REMOVED, shard)
 
     def get_shard(self, shard_id: str) -> RedisShard:
@@ -82,6 +85,12 @@ class ShardPublisher:
     def get_live_shard_ids(self) -> set[str]:
         """Return the ids of the live shards; the set is the caller's own."""
         return set(self._shards)
+
+    def sorted_shard_ids(self) -> tuple[str, ...]:
+        """Return the ids of the live shards in their order."""
+        if self._sorted is None:
+            self._sorted = tuple(sorted(self._shards))
+        return self._sorted
 
     def clear_shards(self) -> None:
         """Take every shard out, with a REMOVED for each."""

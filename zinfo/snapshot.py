@@ -48,7 +48,7 @@ class Snapshot:
         """
         snapshot = cls(b"", revision, time, at)
         plain = {str(name): _plain(value) for name, value in fields.items()}
-        snapshot._parsed = Info(b"", plain, {}, Layout.of([]))
+        snapshot._parsed = Info(b"", plain, {}, Layout.of(()))
         return snapshot
 
     @property

@@ -1,11 +1,9 @@
 /* A few fields of a reply by name, and what else is told of its shard, as one msgpack map. */
-#include "write.h"
+#include "entry.h"
 
 #define DEPTH 1 /* dicts in the dict of what is told, and none in those */
 
-/* Write those of the fields that are there.
- * 1: done; 0: Python has to read a value, or a field stands there more than once; -1: an error. */
-static int
+int
 write_fields(Buffer *buffer, Span text, PyObject *names, Span kinds, size_t *written)
 {
     Py_ssize_t place;
@@ -25,7 +23,7 @@ write_fields(Buffer *buffer, Span text, PyObject *names, Span kinds, size_t *wri
     return done;
 }
 
-static int
+int
 are_names(PyObject *names, PyObject *kinds)
 {
     Py_ssize_t place;

@@ -3,21 +3,26 @@
 
 #include <string.h>
 
-#define BLOCK 256 /* bytes that are looked at together */
+#define BLOCK 128 /* bytes that are looked at together */
 
-/* How many bytes to go on before a line of this name may begin: its LF, and the colon so much later,
- * are looked for in a block of bytes at once, which compilers make a few instructions of. */
+/* Go on to a block where a line of this name begins, perhaps: its LF, the name's first byte and the
+ * colon after it are looked for in many bytes at once, which compilers make a few instructions of. */
 static const char *
-skip_blocks(const char *at, const char *end, Py_ssize_t to_colon)
+skip_blocks(const char *at, const char *end, Span name)
 {
+    Py_ssize_t to_colon = name.end - name.start + 1;
+    char first = to_colon > 1 ? *name.start : ':';
+
     while (end - at >= BLOCK + to_colon) {
-        unsigned char found = 0;
+        unsigned char least = 0xff; /* 0 where all three are in their places */
         int place;
 
         for (place = 0; place < BLOCK; place++) {
-            found |= (unsigned char)((at[place] == '\n') & (at[place + to_colon] == ':'));
+            unsigned char differ = (unsigned char)((at[place] ^ '\n') | (at[place + 1] ^ first) |
+                                                   (at[place + to_colon] ^ ':'));
+            least = differ < least ? differ : least;
         }
-        if (found) {
+        if (least == 0) {
             break;
         }
         at += BLOCK;
@@ -48,7 +53,7 @@ find_value(Span text, Span name, Span *value)
 
     while (times < 2 && text.start < text.end) {
         Span block;
-        text.start = skip_blocks(text.start, text.end, name.end - name.start + 1);
+        text.start = skip_blocks(text.start, text.end, name);
         block.start = text.start;
         block.end = text.end - text.start > BLOCK ? text.start + BLOCK : text.end;
         while ((lf = find_byte(block, '\n')) != NULL) {

@@ -31,6 +31,23 @@ PyDoc_STRVAR(encode_entry_doc,
 "Returns:\n"
 "    The map; None where it is left to Python.");
 
+PyDoc_STRVAR(encode_entries_doc,
+"encode_entries(ids, shards, names, kinds, now, oldest, most, room)\n--\n\n"
+"Write a few fields of many shards, each with its `meta`, as msgpack maps one after the other.\n\n"
+"Shards without a reply, or with one that is too old, get none.\n\n"
+"Args:\n"
+"    ids: A list of the shards' ids.\n"
+"    shards: A list of the shards; None where there is none.\n"
+"    names: The fields' names, as bytes.\n"
+"    kinds: For each a byte: what is in it.\n"
+"    now: The monotonic clock, from which ages count.\n"
+"    oldest: By that clock, when a reply came at the earliest.\n"
+"    most: Maps, at most.\n"
+"    room: Bytes, at most.\n\n"
+"Returns:\n"
+"    The maps; how many; and how many shards that took. After these is one, where `most` was not\n"
+"    reached, that is left to Python.");
+
 PyDoc_STRVAR(find_fields_doc,
 "find_fields(raw, names)\n--\n\n"
 "Find what stands after the colon of some fields.\n\n"
@@ -46,6 +63,7 @@ PyDoc_STRVAR(fits_doc,
 
 static PyMethodDef methods[] = {
     {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},
+    {"encode_entries", encode_entries, METH_VARARGS, encode_entries_doc},
     {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
     {"fits", fits, METH_VARARGS, fits_doc},
     {"encode_changes", encode_changes, METH_VARARGS, encode_changes_doc},

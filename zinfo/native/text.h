@@ -63,5 +63,6 @@ PyObject *fits(PyObject *module, PyObject *args);
 PyObject *encode_changes(PyObject *module, PyObject *args);
 PyObject *encode_fields(PyObject *module, PyObject *args);
 PyObject *encode_entry(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *encode_entries(PyObject *module, PyObject *args);
 
 #endif

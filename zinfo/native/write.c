@@ -87,7 +87,7 @@ write_short_map(Buffer *buffer, size_t pairs)
     return write_tagged(buffer, (unsigned char)(0x80 | pairs), 0, 0);
 }
 
-static int
+int
 write_fraction(Buffer *buffer, double number)
 {
     uint64_t bits;
@@ -237,6 +237,12 @@ write_object(Buffer *buffer, PyObject *object, int depth)
     return write_short_map(buffer, (size_t)PyDict_Size(object))
                ? write_dict(buffer, object, depth - 1)
                : -1;
+}
+
+int
+write_plain(Buffer *buffer, PyObject *object)
+{
+    return write_object(buffer, object, 0);
 }
 
 int

@@ -12,7 +12,7 @@ typedef struct {
     size_t size;
 } Buffer;
 
-/* The first three return 0 where there is no memory, with the exception set. */
+/* The first four return 0 where there is no memory, with the exception set. */
 
 int reserve(Buffer *buffer, size_t more);
 
@@ -20,11 +20,16 @@ int write_text(Buffer *buffer, Span text);
 
 int write_short_map(Buffer *buffer, size_t pairs);
 
+int write_fraction(Buffer *buffer, double number);
+
 /* The others return 1: done; 0: not one of the plain cases, and what was written of it is to be taken
  * back; -1: an error. */
 
 /* Write what the reader of this kind would make of a text. */
 int write_value(Buffer *buffer, Span value, int kind);
+
+/* Write text or a number of Python's. */
+int write_plain(Buffer *buffer, PyObject *object);
 
 /* Write the pairs of a dict, without the map's header: text, numbers, dicts in dicts so deep. */
 int write_dict(Buffer *buffer, PyObject *dict, int depth);

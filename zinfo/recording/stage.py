@@ -43,7 +43,7 @@ class ReplayedSnapshot(Snapshot):
         self, fields: Info, revision: int, time: float, at: float, delta: Delta | None = None
     ) -> None:
         super().__init__(b"", revision, time, at)
-        self._parsed = ParsedInfo(b"", fields, {}, Layout.of([]))
+        self._parsed = ParsedInfo(b"", fields, {}, Layout.of(()))
         self._delta = delta
 
     def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:

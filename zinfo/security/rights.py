@@ -5,7 +5,7 @@ Pure: no keys, no sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zinfo.info import Value
@@ -57,9 +57,9 @@ class Rights:
         """Return whether the client may know of a shard."""
         return self.shards is None or shard_id.startswith(self.shards)
 
-    def seen(self, shard_ids: Iterable[str]) -> Iterable[str]:
-        """Return those of the shards that the client may know of."""
-        return shard_ids if self.shards is None else filter(self.sees, shard_ids)
+    def seen(self, shard_ids: Sequence[str]) -> Sequence[str]:
+        """Return those of the shards that the client may know of, in their order."""
+        return shard_ids if self.shards is None else tuple(filter(self.sees, shard_ids))
 
     def may(self, operation: str) -> bool:
         """Return whether the client may call an operation."""
