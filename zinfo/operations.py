@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import gevent
@@ -57,8 +58,7 @@ class QueryLimits:
     refresh_timeout: float = 6.0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What an operation gives.
 
     Attributes:
@@ -67,7 +67,7 @@ class Answer:
     """
 
     body: bytes
-    extra: Mapping[str, object] = field(default_factory=dict)
+    extra: Mapping[str, object] = MappingProxyType({})
 
 
 class _Call(NamedTuple):

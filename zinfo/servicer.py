@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from zinfo.errors import NotPolledError, RequestError, UnknownShardError
@@ -19,8 +19,7 @@ from zinfo.snapshot import Snapshot
 Picker: TypeAlias = "Callable[[Snapshot], dict[str, Value]]"
 
 
-@dataclass(frozen=True, slots=True)
-class InfoQuery:
+class InfoQuery(NamedTuple):
     """Which INFO is wanted.
 
     Attributes:
@@ -40,7 +39,7 @@ class InfoQuery:
     max_age: float = 0.0
     prefix_matching: bool = False
     sections: Sequence[str] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def from_call(

@@ -41,7 +41,7 @@ def measured(found: dict[str, Any]) -> str:
 def test_a_little_soak(promise: Promise) -> None:
     # In so short a run memory is still growing to its size: nothing can be said of it.
     words = ("--seconds=6", "--shards=100", "--subscribers=4", "--rate=50", "--growth=50")
-    code, found = soak(*words, "--servers=3", "--interval=1", timeout=110)
+    code, found = soak(*words, "--servers=3", "--interval=1", "--peace=1", timeout=110)
     promise("6 s of faults all around", "level, no Mirror wrong", measured(found))
     assert code == 0, found["broken"]
     assert found["last"]["compared"] >= 200
