@@ -249,13 +249,13 @@ class Soak:
         for side in self._consumers:
             side.tell("check", seconds=_CHECK)
         checks = [side.wait() for side in self._consumers]
-        looks = []
+        looks: list[dict[str, float]] = []
         until = time.monotonic() + self._given.peace
         while not looks or time.monotonic() < until:
             looks.append(self._daemon.do("look"))
             time.sleep(_LOOK)
         found: dict[str, Any] = {
-            name: statistics.median(look[name] for look in looks) for name in looks[0]
+            name: statistics.median_low(look[name] for look in looks) for name in looks[0]
         }
         for name in ("wrong", "compared", "updates", "late"):
             found[name] = sum(check[name] for check in checks)
