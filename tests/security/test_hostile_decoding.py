@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.security import fuzz
 from tests.security.hostile import BOMBS, mutated
+from zinfo import protocol
 from zinfo.errors import RequestError
 from zinfo.protocol import MAGIC, Request, decode_request
 
@@ -134,6 +135,36 @@ def test_an_id_that_no_reply_can_carry_is_refused_and_left_out(body: bytes) -> N
         decode_request([MAGIC, body])
     assert caught.value.request_id is None
     fuzz.check_request(body)
+
+
+@pytest.mark.parametrize("depth", range(1, 24))
+@pytest.mark.parametrize(
+    "one", [b"\x91", b"\x81\xa1a", b"\xdc\x00\x01", b"\xdf\x00\x00\x00\x01\x01"]
+)
+def test_how_deep_a_request_may_be_is_the_same_for_all_kinds(one: bytes, depth: int) -> None:
+    body = b"\x82\xa2op\xa4ping\xa2id" + one * depth + b"\x01"
+    if depth < 15:  # and the map around it
+        assert decode_request([MAGIC, body]).op == "ping"
+    else:
+        with pytest.raises(RequestError, match="nested deeper than 16"):
+            decode_request([MAGIC, body])
+
+
+@given(
+    st.recursive(
+        st.one_of(st.integers(-(2**63), 2**64 - 1), st.text(max_size=5), st.datetimes().map(str)),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+        max_leaves=30,
+    ),
+    st.sampled_from((b"", b"\xd6\xff\x00\x00\x00\x00", b"\xd7\xff" + bytes(8))),
+)
+@inputs(500)
+def test_what_is_told_fast_is_what_a_walk_through_it_tells(value: object, stamp: bytes) -> None:
+    body = b"\x82\xa2op\xa4ping\xa2id" + msgpack.packb(value)
+    if stamp:
+        body = b"\x82\xa2op\xa4ping\xa2id\x92" + msgpack.packb(value) + stamp
+    if protocol._is_plain(body):
+        assert protocol._content_problem(protocol.unpack(body)) == ""
 
 
 def test_the_nightly_program_can_find_something(monkeypatch: pytest.MonkeyPatch) -> None:
