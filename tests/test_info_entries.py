@@ -123,6 +123,21 @@ def test_many_are_written_at_once() -> None:
     assert sum(numbers[:-1]) >= 150  # where a page ends, for those who count
 
 
+def test_pages_have_as_many_entries_as_were_asked_for() -> None:
+    one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
+    servicer = fleet([one] * 250)
+    found = pages(servicer, InfoQuery(keys=("used_memory",)), 100, 100_000)
+    assert list(map(len, found)) == [100, 100, 50]
+
+
+def test_pages_have_as_many_entries_as_there_is_room_for() -> None:
+    one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
+    servicer = fleet([one] * 250)
+    found = pages(servicer, InfoQuery(keys=("used_memory",)), 0, 1000)
+    assert set(map(len, found[:-1])) <= {9, 10}  # of less than a hundred bytes each
+    assert sum(map(len, found)) == 250
+
+
 @needs_native
 def test_shards_that_went_meanwhile_are_left_out() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
