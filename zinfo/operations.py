@@ -209,11 +209,11 @@ class Operations:
         ids, labels = args.texts("ids"), args.labels("labels")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
-        entries = (
+        blocks = (
             Block((pack(rights.without_facts(describe(shard))),), after)
             for shard, after in self._select(ids, labels, cursor, rights)
         )
-        return self._page(entries, limit)
+        return self._page(blocks, limit)
 
     def _snapshot(self, call: _Call) -> Answer:
         args, rights = call.args, call.rights
@@ -224,12 +224,12 @@ class Operations:
             raise BadRequestError("give ids or topics, not both")
         prefixes = tuple(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
-        entries = (
+        blocks = (
             Block(self._encode_snapshot(shard, rights), after)
             for shard, after in self._select(ids, labels, cursor, rights)
             if not topics or _has_topic(shard.id, prefixes)
         )
-        answer = self._page(entries, limit)
+        answer = self._page(blocks, limit)
         return Answer(answer.body, {**answer.extra, "number": number})
 
     def _select(
@@ -301,12 +301,12 @@ class Operations:
             since = max(since, int(cursor))
         _require_seen(rights, ids)
         oldest, newest = self._events.oldest, self._events.newest
-        entries = (
+        blocks = (
             Block((pack(_told_event(event, rights)),), str(event.number))
             for event in self._events.since(since, frozenset(ids))
             if rights.sees(event.shard)
         )
-        answer = self._page(entries, limit)
+        answer = self._page(blocks, limit)
         return Answer(answer.body, {**answer.extra, "oldest": oldest, "newest": newest})
 
     def _report(self, call: _Call) -> Answer:

@@ -40,9 +40,9 @@ logger = logging.getLogger(__name__)
 # Replies held for a client that does not read; more are dropped and counted. Each may be large.
 _HWM = 100
 _MAX_RUNNING = 1000  # requests under way; more get `busy`
+_SHARE = 50  # of those for one peer: it cannot take the places of all others
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
 _send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
-_SHARE = 50  # of those for one peer: it cannot take the places of all others
 
 
 class QueryRouter:
