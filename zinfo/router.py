@@ -41,8 +41,6 @@ logger = logging.getLogger(__name__)
 _HWM = 100
 _MAX_RUNNING = 1000  # requests under way; more get `busy`
 _SHARE = 50  # of those for one peer: it cannot take the places of all others
-_MORE = zmq.NOBLOCK | zmq.SNDMORE
-_send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
 
 
 class QueryRouter:
@@ -77,8 +75,6 @@ class QueryRouter:
     ) -> None:
         secret_key = access.server_keys.secret if access else None
         self._socket = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM, secret_key)
-        # The same socket without the green one's bookkeeping, which costs more than a send.
-        self._sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket.underlying)
         self._access = access
         self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
         self._operations = operations
@@ -153,15 +149,8 @@ class QueryRouter:
             self._refuse(envelope, request.id, error, request.op)
             return
         self._shares[peer] += 1
-        greenlet = self._running.spawn(self._serve_apart, envelope, request, rights)
+        greenlet = self._running.spawn(self._serve, envelope, request, rights)
         greenlet.rawlink(lambda _greenlet: self._ended(peer))
-
-    def _serve_apart(self, envelope: list[bytes], request: Request, rights: Rights | None) -> None:
-        self._serve(envelope, request, rights)
-        # Sending may take the wake-up that a request gave: asking for the green socket's state
-        # gives it back.
-        if not self._socket.closed:
-            self._socket.getsockopt(zmq.EVENTS)
 
     def _ended(self, peer: object) -> None:
         self._shares[peer] -= 1
@@ -198,13 +187,8 @@ class QueryRouter:
         self._send(envelope, encode_error(request_id, node, epoch, error))
 
     def _send(self, envelope: list[bytes], reply: list[bytes]) -> None:
-        if self._socket.closed:
-            return  # and the plain view of it must not be touched
-        *frames, last = envelope + reply
         try:
-            for frame in frames:
-                _send(self._sender, frame, _MORE)
-            _send(self._sender, last, zmq.NOBLOCK)
+            self._socket.send_multipart(envelope + reply, zmq.NOBLOCK)
         except zmq.Again:
             self._stats.dropped["client does not read"] += 1
         except zmq.ZMQError as error:
