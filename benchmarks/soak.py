@@ -253,7 +253,7 @@ class Soak:
         until = time.monotonic() + self._given.peace
         while not looks or time.monotonic() < until:
             looks.append(self._daemon.do("look"))
-            time.sleep(_LOOK)
+            time.sleep(_LOOK)  # of the method: the looks are spread over what they speak of
         found: dict[str, Any] = {
             name: statistics.median_low(look[name] for look in looks) for name in looks[0]
         }
