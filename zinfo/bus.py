@@ -14,6 +14,7 @@ import gevent
 import zmq
 
 from zinfo.breath import Breath
+from zinfo.direct_socket import DirectSocket
 from zinfo.endpoints import GreenContext, GreenSocket, bound_endpoint, key_of, listen
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
@@ -45,8 +46,6 @@ from zinfo.subscribers import counts
 
 logger = logging.getLogger(__name__)
 
-_MORE = zmq.NOBLOCK | zmq.SNDMORE
-_send = zmq.backend.Socket.send  # what is around it in zmq.Socket costs as much as a send itself
 _SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # of a delta
 _REBIND_SECONDS = 5.0  # for the port to be free again
 _REOPEN_SECONDS = 0.01  # between two looks whether it is
@@ -94,7 +93,6 @@ class InfoBus:
         self._high_water_mark = high_water_mark
         self._secret_key = access.server_keys.secret if access else None
         self._listen(endpoint)
-        self._to_settle = False
         self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
         self.heartbeat = heartbeat
         self.query_endpoint: Callable[[], str] = str  #: told in heartbeats
@@ -125,8 +123,7 @@ class InfoBus:
             self._secret_key,
             watch=self._watch,
         )
-        # The same socket without the green one's bookkeeping, which costs more than a send.
-        self._sender: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket.underlying)
+        self._direct = DirectSocket(self._socket)
 
     def _watch(self, socket: GreenSocket) -> None:
         self._connections = counts(socket)
@@ -141,7 +138,7 @@ class InfoBus:
         """
         if self._guard is not None:
             self._guard.clear()
-        self._socket.close(linger=0)
+        self._direct.close()
         until = time.monotonic() + _REBIND_SECONDS
         while True:
             try:
@@ -156,7 +153,7 @@ class InfoBus:
     def close(self) -> None:
         """Close the socket; nothing is published any more."""
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._forget)
-        self._socket.close(linger=0)
+        self._direct.close()
 
     def client_endpoint(self) -> str:
         """Return the endpoint that clients are told.
@@ -235,13 +232,11 @@ class InfoBus:
             due = (due if lag < self.heartbeat else now) + self.heartbeat
 
     def _send(self, kind: str, full_topic: bytes, seq: int, when: float, body: bytes) -> None:
-        if self._socket.closed:
-            return  # and the plain view of it must not be touched
+        if self._direct.closed:
+            return
         header = self._header_start + pack_fields((seq, when))[1:]  # without the array's header
         try:
-            _send(self._sender, full_topic, _MORE)
-            _send(self._sender, header, _MORE)
-            _send(self._sender, body, zmq.NOBLOCK)
+            self._direct.send((full_topic, header, body))
         except zmq.ZMQError as error:
             # An XPUB drops for a slow peer without an error, so this is something worse.
             self._stats.bus.errors += 1
@@ -249,16 +244,6 @@ class InfoBus:
             return
         self._stats.bus.messages[kind] += 1
         self._stats.bus.bytes += len(body)
-        if not self._to_settle:
-            self._to_settle = True
-            gevent.get_hub().loop.run_callback(self._settle)
-
-    def _settle(self) -> None:
-        # Sending may take the wake-up that a subscription gave: asking for the green socket's state
-        # gives it back. Once for all messages of this turn of the event loop.
-        self._to_settle = False
-        if not self._socket.closed:
-            self._socket.getsockopt(zmq.EVENTS)
 
     # --- in ---
 
@@ -267,11 +252,11 @@ class InfoBus:
         breath = Breath()
         while True:
             breath.take()  # while subscriptions wait already, reading them never yields
-            socket = self._socket
+            socket = self._direct
             try:
-                frames = socket.recv_multipart(copy=False)
+                frames = socket.receive(copy=False)
             except zmq.ZMQError:
-                if socket is self._socket and not socket.closed:
+                if socket is self._direct and not socket.closed:
                     raise
                 gevent.sleep(_REOPEN_SECONDS)  # it is being opened anew
                 continue

@@ -14,6 +14,7 @@ import gevent.pool
 import zmq
 
 from zinfo.breath import Breath
+from zinfo.direct_socket import DirectSocket
 from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen
 from zinfo.errors import (
     BusyError,
@@ -74,9 +75,10 @@ class QueryRouter:
         access: Access | None = None,
     ) -> None:
         secret_key = access.server_keys.secret if access else None
-        self._socket = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM, secret_key)
+        sock = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM, secret_key)
+        self._socket = DirectSocket(sock)
         self._access = access
-        self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
+        self.endpoint = bound_endpoint(sock)  #: where it listens, with the port it got
         self._operations = operations
         self._stats = stats.query
         self._identity = identity
@@ -87,7 +89,7 @@ class QueryRouter:
     def close(self) -> None:
         """Close the socket; requests under way get no reply."""
         self._running.kill()
-        self._socket.close(linger=0)
+        self._socket.close()
 
     def client_endpoint(self) -> str:
         """Return the endpoint that clients are told."""
@@ -108,8 +110,8 @@ class QueryRouter:
     def _receive(self) -> tuple[list[bytes], str | None]:
         """Return the next message, and the key of the client that it came from."""
         if self._access is None:
-            return self._socket.recv_multipart(), None
-        frames = self._socket.recv_multipart(copy=False)  # copies do not tell whose they are
+            return self._socket.receive(), None
+        frames = self._socket.receive(copy=False)  # copies do not tell whose they are
         return [frame.bytes for frame in frames], key_of(frames[-1])
 
     def _take(self, frames: list[bytes], key: str | None) -> None:
@@ -188,7 +190,7 @@ class QueryRouter:
 
     def _send(self, envelope: list[bytes], reply: list[bytes]) -> None:
         try:
-            self._socket.send_multipart(envelope + reply, zmq.NOBLOCK)
+            self._socket.send(envelope + reply)
         except zmq.Again:
             self._stats.dropped["client does not read"] += 1
         except zmq.ZMQError as error:
