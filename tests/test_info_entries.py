@@ -71,7 +71,9 @@ def pages(
     while not found or cursor is not None:
         entries = InfoEntries(servicer, query, EVERYTHING, time.monotonic())
         blocks = entries.blocks(live, cursor, most, max_bytes - LONGEST_HEADER)
-        page = collect(blocks, most=most, max_bytes=max_bytes, breathe=lambda: None)
+        page = collect(
+            blocks, most=most, enough=max_bytes, max_bytes=max_bytes, breathe=lambda: None
+        )
         found.append(unpack(page.body))
         cursor = page.cursor
     return found

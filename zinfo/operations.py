@@ -36,6 +36,7 @@ from zinfo.stats import Stats
 
 _PATIENCE = 0.9  # part of a deadline spent on waiting for polls; the rest is for the reply
 _MOST_DIGITS = 20  # of an event's number
+_PAGE = 1 << 20  # bytes; a body is copied twice in one go, two milliseconds in which none is polled
 _FEW = 4  # shards that a quick request may be about
 _FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 _INFO = pack("info")
@@ -47,7 +48,7 @@ class QueryLimits:
 
     Attributes:
         max_request_bytes: largest request taken.
-        max_reply_bytes: largest body of a reply; more comes in pages.
+        max_reply_bytes: largest body of a reply, which is one entry where it is so large.
         refresh_floor: seconds; no shard is polled on demand more often.
         refresh_timeout: seconds that a query waits for the polls that it asked for, at most.
     """
@@ -117,6 +118,7 @@ class Operations:
         self._stats = stats
         self._identity = identity
         self._limits = limits
+        self._enough = min(_PAGE, limits.max_reply_bytes)
         self._bus_endpoints = bus_endpoints
         self._heartbeat = heartbeat
         self._clock = clock
@@ -186,7 +188,7 @@ class Operations:
             self._refresh(query, asked_at, call)
         entries = InfoEntries(self._servicer, query, call.rights, asked_at)
         live = () if query.shard_ids else self._live(call.rights)
-        room = self._limits.max_reply_bytes - LONGEST_HEADER
+        room = self._enough - LONGEST_HEADER
         return self._page(entries.blocks(live, cursor, limit, room), limit)
 
     def _live(self, rights: Rights) -> Sequence[str]:
@@ -247,7 +249,11 @@ class Operations:
     def _page(self, blocks: Iterator[Block], limit: int) -> Answer:
         breath = Breath(patient=True)
         page = collect(
-            blocks, most=limit, max_bytes=self._limits.max_reply_bytes, breathe=breath.take
+            blocks,
+            most=limit,
+            enough=self._enough,
+            max_bytes=self._limits.max_reply_bytes,
+            breathe=breath.take,
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 

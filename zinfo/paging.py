@@ -80,6 +80,7 @@ def collect(
     blocks: Iterator[Block],
     *,
     most: int,
+    enough: int,
     max_bytes: int,
     breathe: Callable[[], None],
 ) -> Page:
@@ -88,6 +89,7 @@ def collect(
     Args:
         blocks: the entries.
         most: entries in a page, at most; 0 for as many as fit.
+        enough: bytes of the body, beyond which it has no more than one entry.
         max_bytes: bytes of the body, at most.
         breathe: called after each block; may let other work have its turn.
 
@@ -98,10 +100,9 @@ def collect(
     number, size, cursor = 0, LONGEST_HEADER, None
     for block in blocks:
         length = sum(map(len, block.parts))
-        full = size + length > max_bytes or (most and number + block.number > most)
-        if full and number:
+        if number and (size + length > enough or (most and number + block.number > most)):
             break
-        if full:
+        if size + length > max_bytes:
             raise TooLargeError(
                 f"one entry has {length} bytes, over the bound of {max_bytes}: ask for keys"
             )

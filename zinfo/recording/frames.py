@@ -30,7 +30,7 @@ MARKER = b"ZIB\n"
 """The first bytes of a block: where one is looked for in a damaged file."""
 
 MAX_BLOCK = 64 << 20
-"""Bytes of a block's frames; a page of a snapshot, the longest of them, has 4 MiB or so."""
+"""Bytes of a block's frames; a page of a snapshot, the longest of them, has 4 MiB at most."""
 
 _LEVEL = 3  # of zlib: 6 takes three times the time and saves a fourteenth
 # marker, flags, compressed and plain length, wall clock of the first and the last frame
