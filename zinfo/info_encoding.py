@@ -5,13 +5,16 @@ Native code does it where there is any; the Python here says what that must do.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from zinfo.info import Layout, layout_of, parse
 from zinfo.info_changes import find_delta
 from zinfo.info_native import Encoded, native
 from zinfo.info_values import Value, reader_of
 from zinfo.protocol import map_header, pack, pack_fields
+
+_SHORT: Final = 256  # bytes of a field's text that is kept for the next reply
 
 
 class Fields(NamedTuple):
@@ -78,5 +81,13 @@ def _written(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
     if isinstance(part, bytes):
         return part
     number, text = part
-    name = layout.names[number]
+    write = _write_short if len(text) <= _SHORT else _write
+    return write(layout.names[number], text)
+
+
+def _write(name: str, text: bytes) -> bytes:
     return pack(name) + pack(reader_of(name)(text))
+
+
+# Such as `listener0`, which is the same in each reply.
+_write_short = lru_cache(maxsize=1024)(_write)
