@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+import tracemalloc
 from itertools import pairwise
 from typing import cast
 
@@ -196,3 +197,20 @@ def test_numbers_that_c_prints_become_those_numbers(fraction: float, whole: int)
     assert isinstance(read["f"], float)
     assert math.copysign(1, read["f"]) == math.copysign(1, fraction)
     assert type(read["i"]) is int
+
+
+def test_what_is_kept_of_fields_for_the_next_reply_is_short() -> None:
+    long = "x" * 100_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(100):
+            for line in (
+                f"listener{number}:name=tcp,bind={long}",
+                f"slave{long}{number}:ip=a,port=1",
+            ):
+                encode_fields(f"# Server\r\n{line}\r\n".encode(), None)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 2_000_000

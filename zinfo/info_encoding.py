@@ -14,7 +14,7 @@ from zinfo.info_native import Encoded, native
 from zinfo.info_values import Value, reader_of
 from zinfo.protocol import map_header, pack, pack_fields
 
-_SHORT: Final = 256  # bytes of a field's text that is kept for the next reply
+_SHORT: Final = 256  # of name and text of a field that is kept for later: shards invent both
 
 
 class Fields(NamedTuple):
@@ -81,8 +81,9 @@ def _written(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
     if isinstance(part, bytes):
         return part
     number, text = part
-    write = _write_short if len(text) <= _SHORT else _write
-    return write(layout.names[number], text)
+    name = layout.names[number]
+    write = _write_short if len(name) + len(text) <= _SHORT else _write
+    return write(name, text)
 
 
 def _write(name: str, text: bytes) -> bytes:
