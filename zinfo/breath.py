@@ -7,9 +7,7 @@ from typing import Any
 
 import gevent
 
-_LONGEST = 0.002  # seconds of work between two turns of the event loop
-_PATIENCE = 0.01  # seconds in which others may go first; the work must end some time, too
-_SILENT: Any = False  # documented, but its stubs want an exception
+from zinfo.line import LONGEST, line_here
 
 
 class Breath:
@@ -17,25 +15,27 @@ class Breath:
 
     Args:
         patient: whether the work waits until nothing else is to be done, polls above all, or a
-            hundredth of a second is over; one turn of all others is enough for it otherwise.
+            hundredth of a second is over, and shares its time with all other patient work; one turn
+            of all others is enough for it otherwise.
     """
 
     def __init__(self, *, patient: bool = False) -> None:
-        self._patient = patient
-        self._until = time.monotonic() + _LONGEST
+        self._line = line_here() if patient else None
+        self._until = self._line.begin() if self._line else time.monotonic() + LONGEST
 
     def take(self) -> None:
         """Let the event loop have its turn, where this has worked for long enough.
+
+        Patient work does so first of all, too: others of its kind may have had the present turn.
 
         `sleep(0)` would come back before that turn, again and again, for as long as Python's switch
         interval.
         """
         if time.monotonic() < self._until:
             return
-        loop: Any = gevent.get_hub().loop  # whose stubs lack the priorities
-        if self._patient:
-            with gevent.Timeout(_PATIENCE, _SILENT):
-                gevent.idle(priority=loop.MINPRI)
+        if self._line is not None:
+            self._until = self._line.wait()
         else:
+            loop: Any = gevent.get_hub().loop  # whose stubs lack the priorities
             gevent.idle(priority=loop.MAXPRI)
-        self._until = time.monotonic() + _LONGEST
+            self._until = time.monotonic() + LONGEST

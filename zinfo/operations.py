@@ -78,11 +78,13 @@ class _Call(NamedTuple):
         args: its arguments.
         patience: seconds that it may wait for polls.
         rights: of the client that asks.
+        breathe: to be called again and again; gives other work its turn.
     """
 
     args: Arguments
     patience: float
     rights: Rights
+    breathe: Callable[[], None]
 
 
 class Operations:
@@ -162,10 +164,12 @@ class Operations:
                 f"no operation {request.op[:80]!r}; there are {', '.join(self._run)}"
             )
         args, rights = Arguments(request.args), rights or EVERYTHING
+        # What is quick must not: whoever runs it has others waiting.
+        breathe = _go_on if self.is_quick(request) else Breath(patient=True).take
         if request.deadline is None:
-            return run(_Call(args, self._limits.refresh_timeout, rights))
+            return run(_Call(args, self._limits.refresh_timeout, rights, breathe))
         with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
-            return run(_Call(args, request.deadline * _PATIENCE, rights))
+            return run(_Call(args, request.deadline * _PATIENCE, rights, breathe))
 
     # --- about shards ---
 
@@ -189,7 +193,7 @@ class Operations:
         entries = InfoEntries(self._servicer, query, call.rights, asked_at)
         live = () if query.shard_ids else self._live(call.rights)
         room = self._enough - LONGEST_HEADER
-        return self._page(entries.blocks(live, cursor, limit, room), limit)
+        return self._page(entries.blocks(live, cursor, limit, room), limit, call)
 
     def _live(self, rights: Rights) -> Sequence[str]:
         return rights.seen(self._publisher.sorted_shard_ids())
@@ -215,7 +219,7 @@ class Operations:
             Block((pack(rights.without_facts(describe(shard))),), after)
             for shard, after in self._select(ids, labels, cursor, rights)
         )
-        return self._page(blocks, limit)
+        return self._page(blocks, limit, call)
 
     def _snapshot(self, call: _Call) -> Answer:
         args, rights = call.args, call.rights
@@ -231,7 +235,7 @@ class Operations:
             for shard, after in self._select(ids, labels, cursor, rights)
             if not topics or _has_topic(shard.id, prefixes)
         )
-        answer = self._page(blocks, limit)
+        answer = self._page(blocks, limit, call)
         return Answer(answer.body, {**answer.extra, "number": number})
 
     def _select(
@@ -246,14 +250,14 @@ class Operations:
             if has_labels(shard, labels):
                 yield shard, after
 
-    def _page(self, blocks: Iterator[Block], limit: int) -> Answer:
-        breath = Breath(patient=True)
+    def _page(self, blocks: Iterator[Block], limit: int, call: _Call) -> Answer:
+        call.breathe()  # other answers may have had this turn
         page = collect(
             blocks,
             most=limit,
             enough=self._enough,
             max_bytes=self._limits.max_reply_bytes,
-            breathe=breath.take,
+            breathe=call.breathe,
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 
@@ -312,7 +316,7 @@ class Operations:
             for event in self._events.since(since, frozenset(ids))
             if rights.sees(event.shard)
         )
-        answer = self._page(blocks, limit)
+        answer = self._page(blocks, limit, call)
         return Answer(answer.body, {**answer.extra, "oldest": oldest, "newest": newest})
 
     def _report(self, call: _Call) -> Answer:
@@ -328,6 +332,10 @@ class Operations:
     def _ping(self, call: _Call) -> Answer:
         call.args.finish()
         return Answer(pack(self._clock()))
+
+
+def _go_on() -> None:
+    """Give nobody a turn."""
 
 
 def describe(shard: RedisShard) -> dict[str, object]:

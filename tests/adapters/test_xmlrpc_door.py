@@ -65,7 +65,7 @@ def run(door: XmlRpcDoor, *params: Any, method: str = "GetInfos") -> Iterable[by
 def test_every_pause_in_an_answer_leaves_others_their_turn(
     door: XmlRpcDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zinfo.breath._LONGEST", 0.0)  # a pause after each entry
+    monkeypatch.setattr("zinfo.line.LONGEST", 0.0)  # a pause after each entry
     turns = 0
 
     def others() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import gevent
@@ -23,6 +24,23 @@ def busy_turns() -> Iterator[list[float]]:
     yield turns
     watcher.stop()
     watcher.close()
+
+
+@pytest.fixture
+def turns() -> Iterator[list[object]]:
+    """Note each turn of the event loop."""
+    loop: Any = gevent.get_hub().loop
+    turns: list[object] = []
+    watcher = loop.check()
+    watcher.start(lambda: turns.append("turn"))
+    yield turns
+    watcher.stop()
+    watcher.close()
+
+
+def most_between(turns: list[object]) -> int:
+    """Return how much was noted between two turns, at most."""
+    return max(len(list(noted)) for what, noted in groupby(turns) if what != "turn")
 
 
 def work(breath: Breath) -> float:
@@ -63,3 +81,51 @@ def test_patient_work_lets_others_go_first_for_a_hundredth_of_a_second(
 
 def test_patient_work_goes_on_at_once_where_nothing_else_is_to_be_done() -> None:
     assert min(work(Breath(patient=True)) for _ in range(10)) < 0.005
+
+
+def test_all_patient_work_together_has_the_turn_of_one(turns: list[object]) -> None:
+    def answer() -> None:
+        breath = Breath(patient=True)
+        for _ in range(3):
+            breath.take()
+            turns.append("piece")
+            time.sleep(0.0015)
+
+    gevent.joinall([gevent.spawn(answer) for _ in range(20)])
+    assert turns.count("piece") == 60
+    assert most_between(turns) <= 3  # two that fit, and one that began a turn anew
+
+
+def test_who_waits_and_is_killed_leaves_the_line() -> None:
+    def answer() -> None:
+        work(Breath(patient=True))
+        done.append(1)
+
+    done: list[int] = []
+    greenlets = [gevent.spawn(answer) for _ in range(5)]
+    gevent.sleep(0)
+    gevent.killall(greenlets[1:4])
+    gevent.joinall(greenlets)
+    assert len(done) == 2
+    assert work(Breath(patient=True)) < 0.5
+
+
+def test_an_exception_of_one_leaves_the_others_their_turns() -> None:
+    def answer() -> None:
+        work(Breath(patient=True))
+        raise ValueError("no luck")
+
+    greenlets = [gevent.spawn(answer) for _ in range(3)]
+    gevent.joinall(greenlets, timeout=5)
+    assert [str(greenlet.exception) for greenlet in greenlets] == ["no luck"] * 3
+
+
+def test_nobody_in_the_line_waits_for_ever(busy_turns: list[float]) -> None:
+    def answer() -> None:
+        breath = Breath(patient=True)
+        for _ in range(3):
+            work(breath)
+
+    greenlets = [gevent.spawn(answer) for _ in range(10)]
+    assert len(gevent.joinall(greenlets, timeout=5)) == 10
+    assert busy_turns

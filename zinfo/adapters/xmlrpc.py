@@ -188,5 +188,5 @@ def _paced(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items; others have their turn when what is done with them takes long."""
     breath = Breath(patient=True)
     for item in items:
-        yield item
         breath.take()
+        yield item

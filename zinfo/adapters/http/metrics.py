@@ -58,8 +58,8 @@ class Metrics:
             breath = Breath(patient=True)
             for shard in self._publisher.get_live_shards():
                 if rights.sees(shard.id):
-                    add_shard(scrape, self._selection, shard, rights, instance=True)
                     breath.take()
+                    add_shard(scrape, self._selection, shard, rights, instance=True)
             self._stats.cut += scrape.cut
             pieces = list(_joined(scrape, self._own if rights.may("stats") else None))
         finally:
@@ -101,8 +101,8 @@ class OneShard:
 def _joined(scrape: Scrape, own: OwnMetrics | None) -> Iterator[bytes]:
     breath = Breath(patient=True)
     for piece in scrape.pieces():
-        yield piece
         breath.take()
+        yield piece
     if own is not None:
         yield own.text()
 
