@@ -301,7 +301,7 @@ def test_bytes_of_port_scanners_do_no_harm(daemon: RunningDaemon) -> None:
 def test_clients_that_read_nothing_are_dropped_and_counted(daemon: RunningDaemon) -> None:
     request = encode_request(Request("get_infos", {"allow_partial": True}))
 
-    def dropped() -> int:
+    def dropped_of_more() -> int:
         for _ in range(50):  # what one client may have under way; beyond it replies are short
             sock.send_multipart([b"", *request])
         stats: Any = daemon.ask("stats").body
@@ -314,7 +314,7 @@ def test_clients_that_read_nothing_are_dropped_and_counted(daemon: RunningDaemon
         begun = time.monotonic()
         assert daemon.ask("ping").error is None
         assert time.monotonic() - begun < 3
-        wait_until(dropped, what="replies that were dropped")
+        wait_until(dropped_of_more, what="replies that were dropped")
 
 
 def test_two_daemons_at_one_endpoint_are_a_clear_error(

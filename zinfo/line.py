@@ -37,13 +37,13 @@ class Line:
     """
 
     def __init__(self) -> None:
-        self.hub = gevent.get_hub()
-        loop: Any = self.hub.loop  # whose stubs lack the priorities, and more
-        self._loop = loop
+        hub: Any = gevent.get_hub()  # its stubs lack the priorities, and more
+        self.hub = hub
+        self._loop = loop = hub.loop
         self._waiting: deque[tuple[float, Waiter[float]]] = deque()  # since when
-        self._quiet: Any = loop.idle(priority=loop.MINPRI)  # while somebody waits
+        self._quiet = loop.idle(priority=loop.MINPRI)  # while somebody waits
         self._patience: Any = None  # timer, likewise
-        self._next_turn: Any = loop.idle(priority=loop.MAXPRI)  # while this one is taken
+        self._next_turn = loop.idle(priority=loop.MAXPRI)  # while this one is taken
 
     def begin(self) -> float:
         """Return the monotonic clock until which work may go on that begins now.

@@ -165,7 +165,7 @@ class Operations:
             )
         args, rights = Arguments(request.args), rights or EVERYTHING
         # What is quick must not: whoever runs it has others waiting.
-        breathe = _go_on if self.is_quick(request) else Breath(patient=True).take
+        breathe = _hurry if self.is_quick(request) else Breath(patient=True).take
         if request.deadline is None:
             return run(_Call(args, self._limits.refresh_timeout, rights, breathe))
         with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
@@ -334,7 +334,7 @@ class Operations:
         return Answer(pack(self._clock()))
 
 
-def _go_on() -> None:
+def _hurry() -> None:
     """Give nobody a turn."""
 
 
