@@ -53,6 +53,9 @@ _OWN_CALLS: Final = 20
 _OWN_BYTES: Final = 100_000
 """And by how much in bytes: each has a connection with its buffers."""
 
+_IN_BYTES: Final = r".*bytes.*|redis_mem_clients_.*"
+"""Metrics in bytes: by their names, or, as the memory of connections, by what Redis documents."""
+
 _PERCENTILES: Final = "redis_latency_percentiles_usec"
 _CALLS: Final = "redis_commands_total"
 
@@ -97,7 +100,7 @@ def compare(theirs: str, before: str, after: str) -> Iterator[Row]:
 
 def _differences(name: str, values: Samples, low: Samples, high: Samples) -> list[str]:
     wrong = []
-    most = _OWN_BYTES if "bytes" in name else _OWN_CALLS
+    most = _OWN_BYTES if re.fullmatch(_IN_BYTES, name) else _OWN_CALLS
     for key, value in values.items():
         if not _is_of(key[0], name):
             continue
