@@ -96,3 +96,35 @@ def test_where_few_are_due_they_are_begun_together_forty_times_a_second(loop: Lo
     assert len(late) == pytest.approx(4 * 500, rel=0.02)
     assert 0.010 < late[-1] < 0.036
     assert loop.wakes < 4 * 45
+
+
+def test_no_more_are_begun_than_there_is_room_for_and_the_rest_in_order(loop: Loop) -> None:
+    begun: list[Any] = []
+    rooms = [0.0, 2.0, 0.0, 1.0]
+
+    def begin(item: Item, _now: float, _late: float) -> None:
+        begun.append(item)
+
+    def room() -> float:
+        return rooms.pop(0) if rooms else NEVER
+
+    table: Timetable[Any] = Timetable(begin, begin_nothing, raise_it, room)
+    items = [Item() for _ in range(5)]
+    for item in items:
+        table.schedule(item, BEGIN, 0)
+    counts = []
+    while rooms:
+        loop.run(loop.now + 0.000001)
+        counts.append(len(begun))
+    assert counts == [0, 2, 2, 3]
+    loop.run(loop.now + 0.000001)
+    table.close()
+    assert begun == items
+
+
+def begin_nothing(item: Any) -> None:
+    raise AssertionError(f"{item} is not overdue")
+
+
+def raise_it(error: Exception) -> None:
+    raise error

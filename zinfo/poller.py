@@ -98,9 +98,10 @@ class InfoPoller:
         self._lifecycle = Lifecycle(self.events)
         self._polled: dict[str, Polled] = {}
         self._turn = Turn(self._report)
-        # Nothing is asked while answers wait: they would be old when they are read.
+        # Where answers wait, half as many are asked as were read: what is due is not held up by a
+        # burst of them, and they do not become ever more, and old by the time they are read.
         self._timetable: Timetable[Polled] = Timetable(
-            self._on_time, self._overdue, self._report, self._turn.is_anybody_waiting
+            self._on_time, self._overdue, self._report, self._turn.room
         )
         self._connector: Connector[Polled] = Connector(self._open, max_connecting, self._not_opened)
         self._callbacks: list[SnapshotCallback] = []

@@ -49,7 +49,7 @@ class Timetable(Generic[T]):
         begin: called with an item that is due, the monotonic clock, and by how much it is late.
         overdue: called with an item that was not done in time.
         report: called with an exception that one of the two raised.
-        is_busy: says whether to begin nothing for now; what is due then waits in order.
+        room: says how many may be begun for now; what is due beyond that waits in order.
     """
 
     def __init__(
@@ -57,12 +57,12 @@ class Timetable(Generic[T]):
         begin: Callable[[T, float, float], None],
         overdue: Callable[[T], None],
         report: Callable[[Exception], None],
-        is_busy: Callable[[], bool] = bool,
+        room: Callable[[], float] = lambda: NEVER,
     ) -> None:
         self._begin = begin
         self._overdue = overdue
         self._report = report
-        self._is_busy = is_busy
+        self._room = room
         # Items stay in the wheels when they are rescheduled or done: their own times tell, when
         # they come, that it was not for this.
         self._due: Wheel[T] = Wheel(_TICK)
@@ -132,7 +132,7 @@ class Timetable(Generic[T]):
                 self._call(self._overdue, item)
         ready = self._ready
         ready.extend(self._due.take(now))
-        begun = 0 if self._is_busy() else min(_BATCH, len(ready))
+        begun = int(min(_BATCH, len(ready), self._room())) if ready else 0
         for _ in range(begun):
             item = ready.popleft()
             due = item.due

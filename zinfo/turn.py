@@ -6,6 +6,7 @@ all of them at once. What is over the bound waits here, in order.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -30,14 +31,23 @@ class Turn:
         # Called once a turn. What `run_callback` takes may be called fifty times in one.
         self._next = self._loop.idle(priority=self._loop.MAXPRI)
         self._waiting: deque[Callable[[], None]] = deque()
+        self._done = 0  # of those that waited, since `room` was last asked
 
     def is_over(self) -> bool:
         """Return whether what comes now has to wait: the turn was long, or others wait already."""
         return bool(self._waiting) or time.time() - self._loop.now() > _LONGEST
 
-    def is_anybody_waiting(self) -> bool:
-        """Return whether something waits for a later turn."""
-        return bool(self._waiting)
+    def room(self) -> float:
+        """Return how many things may be begun now that will end here.
+
+        Where something waits, half of what has been done of that since the last call: the line
+        becomes shorter with each turn, and nobody who is due waits for its end.
+        """
+        if not self._waiting:
+            self._done = 0
+            return math.inf
+        room, self._done = divmod(self._done, 2)
+        return room
 
     def postpone(self, callback: Callable[[], None]) -> None:
         """Have something called in a later turn, in the event loop and in order."""
@@ -53,6 +63,7 @@ class Turn:
     def _go_on(self) -> None:
         until = time.monotonic() + _LONGEST
         while self._waiting and time.monotonic() < until:
+            self._done += 1
             try:
                 self._waiting.popleft()()
             except Exception as error:  # the event loop must never see one

@@ -27,13 +27,13 @@ class TimedTimetable(Timetable[Any]):
         begin: Callable[[Any, float, float], None],
         overdue: Callable[[Any], None],
         report: Callable[[Exception], None],
-        is_busy: Callable[[], bool],
+        room: Callable[[], float],
     ) -> None:
         def timed(item: Any, now: float, late: float) -> None:
             _late.append(time.monotonic() - now + late)
             begin(item, now, late)
 
-        super().__init__(timed, overdue, report, is_busy)
+        super().__init__(timed, overdue, report, room)
 
 
 class Connecting:
@@ -122,8 +122,14 @@ class TimedDaemon(ZinfoDaemon):
             "max": 1000 * late[-1],
         }
 
-    def watch(self, seconds: float) -> dict[str, Any]:
-        """Wait, and return how late polls started meanwhile."""
+    def watch(self, seconds: float, after: float = 0.0) -> dict[str, Any]:
+        """Wait, and return how late polls started meanwhile.
+
+        Args:
+            seconds: of the look.
+            after: seconds before it.
+        """
+        gevent.sleep(after)
         self.forget()
         gevent.sleep(seconds)
         return self.look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 
@@ -56,14 +57,41 @@ def test_what_is_postponed_comes_in_order_and_lets_others_have_their_turn_betwee
     ticks.start(lambda: done.append("tick"))
     for number in range(3):
         turn.postpone(partial(piece, number))
-    assert turn.is_anybody_waiting()
     assert turn.is_over()
     wait_until(lambda: 2 in done)
     ticks.close()
     assert [entry for entry in done if entry != "tick"] == [0, 1, 2]
     assert "tick" in done[done.index(0) : done.index(1)]
     assert "tick" in done[done.index(1) : done.index(2)]
-    assert not turn.is_anybody_waiting()
+
+
+def test_while_some_wait_there_is_room_for_half_as_many_as_had_their_turn() -> None:
+    turn = Turn(no_exception)
+    rooms = []
+
+    def piece() -> None:
+        rooms.append(turn.room())
+
+    assert turn.room() == math.inf
+    for _ in range(9):
+        turn.postpone(piece)
+    assert turn.room() == 0
+    wait_until(lambda: len(rooms) == 9)
+    # Of those before it, of itself, and of the half that was left over; the last one waits no more.
+    assert rooms == [0, 1, 0, 1, 0, 1, 0, 1, math.inf]
+    assert turn.room() == math.inf
+
+
+def test_room_is_of_what_was_done_while_some_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zinfo.turn._LONGEST", 0.3)  # all in one turn
+    turn = Turn(no_exception)
+    done: list[float] = []
+    for _ in range(10):
+        turn.postpone(partial(done.append, 0.0))
+    wait_until(lambda: len(done) == 10)
+    assert turn.room() == math.inf
+    turn.postpone(lambda: None)
+    assert turn.room() == 0, "those ten are long gone"
 
 
 def test_an_exception_is_reported_and_stops_nothing() -> None:
