@@ -40,6 +40,11 @@ class Cores(enum.Enum):
 
 
 def hurry() -> None:
-    """Put this process before the servers on its core, where that is allowed: it takes times."""
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, -15)
+    """Put this process before the servers on its core, where that is allowed: it takes times.
+
+    To be called before ZeroMQ's context starts its thread, which is put there, too. By a real-time
+    policy, since a better nice value does nothing where Linux groups processes by session
+    (`sched_autogroup_enabled`), and each server has a session of its own.
+    """
+    with contextlib.suppress(AttributeError, PermissionError):  # macOS has no such call
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))

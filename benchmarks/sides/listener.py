@@ -28,7 +28,7 @@ class Listener:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
+        self._socket: zmq.Socket[bytes]
         self._timed = False
         self._delays = array("d")
         self._beats = array("d")
@@ -44,6 +44,7 @@ class Listener:
         self._timed = timed
         if timed:
             hurry()
+        self._socket = self._context.socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, _QUEUE)
         self._socket.set(zmq.LINGER, 0)
         self._socket.connect(bus)
@@ -104,14 +105,14 @@ class Listener:
     def run(self) -> None:
         """Listen and obey until the parent goes."""
         handlers = {
-            name: getattr(self, name)
-            for name in ("start", "subscribe", "unsubscribe", "take", "count")
+            name: getattr(self, name) for name in ("subscribe", "unsubscribe", "take", "count")
         }
+        # Not through a buffer, which would hide lines from the poller.
+        stdin = io.FileIO(sys.stdin.fileno(), closefd=False)
+        answer(stdin.readline(), {"start": self.start})
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(sys.stdin.fileno(), zmq.POLLIN)
-        # Not through a buffer, which would hide lines from the poller.
-        stdin = io.FileIO(sys.stdin.fileno(), closefd=False)
         while True:
             ready = dict(poller.poll())
             if self._socket in ready:
