@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from benchmarks.figures import Figure
@@ -26,12 +27,15 @@ class Figures:
         self._wanted = wanted
         self.all: list[Figure] = []
 
-    def add(self, number: str, value: float, detail: Mapping[str, Any] | None = None) -> None:
-        """Add one figure, and say it."""
+    def add(
+        self, number: str, values: float | Sequence[float], detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add one figure, of one round or several, and say it."""
         if number in self._wanted:
-            figure = Figure(number, [value], detail=dict(detail or {}))
+            rounds = values if isinstance(values, Sequence) else [values]
+            figure = Figure(number, rounds, detail=dict(detail or {}))
             self.all.append(figure)
-            say(f"{figure.target.measure}: {value:.2f} {figure.target.unit}")
+            say(f"{figure.target.measure}: {figure.value:.2f} {figure.target.unit}")
 
 
 def asking(stack: contextlib.ExitStack, daemon: Side, rate: float) -> Side:
@@ -42,24 +46,36 @@ def asking(stack: contextlib.ExitStack, daemon: Side, rate: float) -> Side:
         daemon: whom they ask.
         rate: questions a second, of all of them together.
     """
+    options: dict[str, Any] = {"clients": _CLIENTS, "rate": rate, "mix": _MIX, "hurried": True}
     endpoint = daemon.started["query"]
-    return stack.enter_context(
-        Side("asker", gevent=False, endpoint=endpoint, clients=_CLIENTS, rate=rate, mix=_MIX)
-    )
+    return stack.enter_context(Side("asker", gevent=False, endpoint=endpoint, **options))
 
 
-def asked(daemon: Side, asker: Side, seconds: float) -> tuple[float, dict[str, Any]]:
-    """Have questions asked for a while.
+def asked(
+    daemon: Side, asker: Side, seconds: float, *, rounds: int = 1, settle: float = 0.0
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """Have questions asked for a while, in each of some rounds.
+
+    Args:
+        daemon: whom they are asked.
+        asker: who asks.
+        seconds: of a round.
+        rounds: how many.
+        settle: seconds before each, in which what the end of another has held up is made up for.
 
     Returns:
-        The 99th percentile of the time to an answer, in milliseconds; and all that was seen.
+        The 99th percentiles of the time to an answer, in milliseconds; and all that was seen.
 
     Raises:
         RuntimeError: an answer was wrong, or did not come.
     """
-    daemon.do("forget")
-    answers = asker.do("ask", seconds=seconds)
-    if answers["wrong"] or answers["lost"] or answers["errors"]:
-        raise RuntimeError(f"not all answers were right: {answers}")
-    times = milliseconds(joined(answers.pop("times").values()))
-    return times["p99"], {"times": times, "asker": answers, "lateness": daemon.do("look")}
+    seen = []
+    for _ in range(rounds):
+        time.sleep(settle)
+        daemon.do("forget")
+        answers = asker.do("ask", seconds=seconds)
+        if answers["wrong"] or answers["lost"] or answers["errors"]:
+            raise RuntimeError(f"not all answers were right: {answers}")
+        times = milliseconds(joined(answers.pop("times").values()))
+        seen.append({"times": times, "asker": answers, "lateness": daemon.do("look")})
+    return [each["times"]["p99"] for each in seen], seen

@@ -55,7 +55,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         daemon.do("watch", seconds=_SETTLE * scale.seconds)
         beats.do("take")
         before = daemon.do("revisions")["shards"]
-        p99, answers = asked(daemon, asker, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT))
+        p99, (answers,) = asked(daemon, asker, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT))
         after = daemon.do("revisions")["shards"]
         came = beats.do("take")["beats"]
         polls = [new - old for old, new in zip(before, after, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -19,14 +20,13 @@ NUMBERS = ("f1", "f2", "a1", "a2", "d1", "e", "b1", "b2", "d2")
 
 _EVERY = 10_000  # polls a second: 10,000 shards, each every second
 _SELDOM = 3  # times that interval, where there is a subscriber to all deltas
-_WINDOWS = 5  # turns' length of one look at lateness
+_SETTLE = 1.0  # seconds before a round: to sort the last one's times holds the daemon up
 _QUESTIONS = 3  # for all shards whole
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     """Measure lateness with nobody there, with questions, and with a subscriber."""
     interval = scale.many / _EVERY if scale.many >= _EVERY else scale.interval(scale.many)
-    seconds = _WINDOWS * scale.seconds
     figures = Figures(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
@@ -44,24 +44,33 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         figures.add("f2", daemon.started["most_connecting"])
         asker = asking(stack, daemon, rate=500)
 
-        daemon.do("watch", seconds=interval)  # until all are in step
-        late = daemon.do("watch", seconds=seconds)
-        figures.add("a1", late["p99"], late)
-        figures.add("a2", late["max"], late)
-        figures.add("d1", *asked(daemon, asker, seconds / 2))
+        _watch(figures, "a", daemon, scale, interval)
+        _ask(figures, "d1", daemon, asker, scale)
         if "e" in wanted:
             late = _ask_for_all(daemon, scale.many)
             figures.add("e", late["max"], late)
+        if not {"b1", "b2", "d2"} & set(wanted):
+            return figures.all
 
         listener = stack.enter_context(Side("listener", gevent=False, bus=daemon.started["bus"]))
         listener.do("subscribe", topics=["z1/delta/"])
         daemon.do("every", interval=_SELDOM * interval)
-        daemon.do("watch", seconds=_SELDOM * interval * 1.5)
-        late = daemon.do("watch", seconds=seconds)
-        figures.add("b1", late["p99"], late)
-        figures.add("b2", late["max"], late)
-        figures.add("d2", *asked(daemon, asker, seconds / 2))
+        _watch(figures, "b", daemon, scale, 1.5 * _SELDOM * interval)
+        _ask(figures, "d2", daemon, asker, scale)
     return figures.all
+
+
+def _watch(figures: Figures, letter: str, daemon: Side, scale: Scale, settle: float) -> None:
+    """Look at lateness: its 99th percentile in each round, and the latest poll of them all."""
+    time.sleep(settle)  # until all are in step
+    looks = [daemon.do("watch", seconds=scale.seconds, after=_SETTLE) for _ in range(scale.rounds)]
+    figures.add(f"{letter}1", [look["p99"] for look in looks], {"rounds": looks})
+    figures.add(f"{letter}2", max(look["max"] for look in looks))
+
+
+def _ask(figures: Figures, number: str, daemon: Side, asker: Side, scale: Scale) -> None:
+    p99, seen = asked(daemon, asker, scale.seconds, rounds=scale.rounds, settle=_SETTLE)
+    figures.add(number, p99, {"rounds": seen})
 
 
 def _ask_for_all(daemon: Side, shards: int) -> dict[str, Any]:
