@@ -20,7 +20,7 @@ NUMBERS = ("f1", "f2", "a1", "a2", "d1", "e", "b1", "b2", "d2")
 
 _EVERY = 10_000  # polls a second: 10,000 shards, each every second
 _SELDOM = 3  # times that interval, where there is a subscriber to all deltas
-_SETTLE = 1.0  # seconds before a round: to sort the last one's times holds the daemon up
+_SETTLE = 1.0  # seconds before a round, at most: to sort the last one's times holds the daemon up
 _QUESTIONS = 3  # for all shards whole
 
 
@@ -63,14 +63,20 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
 def _watch(figures: Figures, letter: str, daemon: Side, scale: Scale, settle: float) -> None:
     """Look at lateness: its 99th percentile in each round, and the latest poll of them all."""
     time.sleep(settle)  # until all are in step
-    looks = [daemon.do("watch", seconds=scale.seconds, after=_SETTLE) for _ in range(scale.rounds)]
+    seconds, after = scale.seconds, _settle(scale)
+    looks = [daemon.do("watch", seconds=seconds, after=after) for _ in range(scale.rounds)]
     figures.add(f"{letter}1", [look["p99"] for look in looks], {"rounds": looks})
     figures.add(f"{letter}2", max(look["max"] for look in looks))
 
 
 def _ask(figures: Figures, number: str, daemon: Side, asker: Side, scale: Scale) -> None:
-    p99, seen = asked(daemon, asker, scale.seconds, rounds=scale.rounds, settle=_SETTLE)
+    settle = _settle(scale)
+    p99, seen = asked(daemon, asker, scale.seconds, rounds=scale.rounds, settle=settle)
     figures.add(number, p99, {"rounds": seen})
+
+
+def _settle(scale: Scale) -> float:
+    return min(_SETTLE, scale.seconds)
 
 
 def _ask_for_all(daemon: Side, shards: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ NUMBERS = ("7", "8")
 _KEYS: dict[str, list[str]] = {"7": [], "8": ["used_memory"]}
 _RATE = 1000  # polls a second that go on meanwhile: 1,000 shards, each every second
 _QUESTIONS = 3  # in a turn, at least; the shards are polled anew before each
-_TURN = 1.0  # seconds; few shards are polled anew soon, and more questions fit a turn
+_TURN = 1.0  # seconds; where few shards are polled anew soon, more questions fit
 
 Ask = Callable[[list[str]], list[Any]]  # fields wanted, or none for all; returns all shards' INFO
 
@@ -44,8 +44,10 @@ class Answerer(NamedTuple):
 
         Polls that go on meanwhile take CPU time of the same process: of that the least counts.
         """
-        questions = max(_QUESTIONS, int(_TURN / self._pause))
-        taken = [self._answer_once(_KEYS[number]) for _ in range(questions)]
+        taken: list[tuple[float, float]] = []
+        until = time.monotonic() + _TURN
+        while len(taken) < _QUESTIONS or time.monotonic() < until:
+            taken.append(self._answer_once(_KEYS[number]))
         walls, cpus = zip(*taken, strict=True)
         return 1000 * median(walls), 1000 * min(cpus)
 
