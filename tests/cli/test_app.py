@@ -142,9 +142,9 @@ def test_ctrl_c_ends_a_command_quietly_with_130() -> None:
     ) as process:
         # ZeroMQ has threads of its own: with them it waits for the answer.
         wait_until(lambda: threads(process.pid) > 1, what="the question")
-        assert press_ctrl_c(process) == 130
+        code = press_ctrl_c(process)
         said = process.communicate(timeout=TIMEOUT)
-    assert said == (b"", b"")
+    assert (code, *said) == (130, b"", b"")
 
 
 def piped(daemon_arguments: tuple[str, ...], fleet: Fleet, read: int) -> tuple[int, bytes]:

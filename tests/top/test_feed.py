@@ -18,6 +18,7 @@ from zinfo.top.feed import Feed
 from zinfo.top.fleet import NO_WORD, Fleet
 from zinfo.top.notes import noting
 from zinfo.top.record import OTHER
+from zinfo.top.rows import Field
 from zinfo.top.sections import NAMES
 
 __all__ = ["keyring"]  # a fixture
@@ -108,15 +109,22 @@ def test_a_reset_of_the_statistics_gives_no_rate_that_is_negative_or_giant(
 ) -> None:
     client = server.client()
     seen: list[float | None] = []
+
+    def hits(fleet: Fleet, now: float) -> Field:
+        sections = fleet.sections(server.ident, now)
+        fields = [field for section in sections for field in section.fields]
+        return next(field for field in fields if field.name == "keyspace_hits")
+
     put_load(client, 2000)
-    until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)
+    read = client.info("stats")["keyspace_hits"]
+    until(feed, lambda fleet, now: hits(fleet, now).value == read)
+    until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)  # it is idle again
 
     def look() -> bool:
         with feed.fleet() as fleet:
             now = feed.now()
             (row,) = fleet.rows(now)
-            for section in fleet.sections(server.ident, now):
-                seen.extend(field.rate for field in section.fields if field.name == "keyspace_hits")
+            seen.append(hits(fleet, now).rate)
         return row.hit_ratio_overall is None  # the server has forgotten all reads
 
     client.config_resetstat()
