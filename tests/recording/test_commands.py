@@ -229,7 +229,7 @@ def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
     monkeypatch.setattr("zinfo.recording.writing.BLOCK_SECONDS", 0.2)  # little fits into a block
     with RunningDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
-        done = invoke("record", str(path), "--max-size", "8k", daemon=daemon)
+        done = invoke("record", str(path), "--max-size", "8k", "--seconds", "30", daemon=daemon)
     assert done.exit_code == 0, done.output
     assert "it has the size that it may have" in done.output
     assert path.stat().st_size <= 8192
