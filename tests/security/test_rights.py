@@ -14,6 +14,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client, Mirror
 from zinfo.errors import NotAllowedError
+from zinfo.lifecycle import VERSION_FIELDS
 from zinfo.security.rights import Rights
 
 CLIENTS = """
@@ -21,7 +22,7 @@ CLIENTS = """
 [clients.cache]
 shards = ["cache-"]
 [clients.blind]
-withheld = ["executable", "config_file", "mem_*", "run_id"]
+withheld = ["executable", "*_file", "mem_*", "run_id", "*_commands*processed"]
 [clients.modest]
 withheld = ["executable"]
 [clients.reader]
@@ -92,6 +93,37 @@ def test_a_star_at_the_end_stands_for_any_ending() -> None:
     assert all(map(rights.withholds, ("slave0", "slave", "slave_repl_offset", "config_file")))
     assert not any(map(rights.withholds, ("role", "config_files", "Slave0")))
     assert rights.told({"slave0": 1, "role": "x"}) == {"role": "x"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "others"),
+    [
+        ("*_host", ("master_host", "_host"), ("master_hosts", "master_port", "host")),
+        ("m*_host", ("master_host", "m_host"), ("slave_host", "master_port")),
+        ("*host*", ("host", "master_host", "hosts"), ("hos", "master_port")),
+        ("a*a", ("aa", "aba"), ("a", "ab", "ba")),
+        ("a*b*b*c", ("abbc", "a-b-b-c"), ("abc", "ab", "bbc", "abcb")),
+        ("*ab*b", ("abb", "ab-b"), ("ab", "b", "abba")),
+        ("*", ("", "role"), ()),
+        ("**_x*", ("a_x", "_xy"), ("x",)),
+        ("a.b", ("a.b",), ("axb", "a.bc")),
+    ],
+)
+def test_a_star_stands_for_any_characters_wherever_it_is(
+    pattern: str, fits: tuple[str, ...], others: tuple[str, ...], promise: Promise
+) -> None:
+    rights = Rights("x", withheld=("other", pattern))
+    missed = [name for name in fits if not rights.withholds(name)]
+    hidden = [name for name in others if rights.withholds(name)]
+    promise(f"withheld = [{pattern!r}]", "withholds what it fits", f"wrong: {missed + hidden}")
+    assert missed == hidden == []
+
+
+def test_a_version_is_withheld_whichever_field_it_is_read_from() -> None:
+    told_by = {name.decode() for name in VERSION_FIELDS}
+    facts = {name: Rights("x", withheld=(name,)).withheld_facts() for name in told_by}
+    assert set(facts.values()) == {frozenset({"version"})}, facts
+    assert Rights("x", withheld=("*_version",)).withheld_facts() == {"version"}
 
 
 # --- a daemon
@@ -197,7 +229,8 @@ def test_withheld_fields_are_told_in_no_way(
         topics = topics_within(bus, 1.5)
     text = repr(everything)
     found = [value for value in (secret["executable"], secret["run_id"]) if value in text]
-    names = [name for name in ("executable", "config_file", "mem_") if f"'{name}" in text]
+    hidden = ("executable", "config_file", "mem_", "total_commands_processed")
+    names = [name for name in hidden if f"'{name}" in text]
     promise("a client with withheld fields", "never told, by no way", f"{found + names}; {topics}")
     assert found == names == []
     assert set(named) == {"role", "meta"}

@@ -24,7 +24,14 @@ ALWAYS = frozenset({"hello", "ping"})
 # What lifecycle events and the list of shards tell of INFO's fields.
 _TOLD_BY = {
     "role": ("role",),
-    "version": ("redis_version", "valkey_version"),
+    "version": (
+        "redis_version",
+        "valkey_version",
+        "dragonfly_version",
+        "keydb_version",
+        "kvrocks_version",
+        "pika_version",
+    ),
     "run_id": ("run_id",),
 }
 
@@ -37,7 +44,7 @@ class Rights:
         name: of the client, for logs.
         shards: beginnings of the ids of the shards that it sees; None for all.
         operations: that it may call beside those of `ALWAYS`; None for all.
-        withheld: INFO fields that it is not told; a `*` at the end stands for any ending.
+        withheld: INFO fields that it is not told; each `*` stands for any characters, or none.
     """
 
     name: str
@@ -46,12 +53,18 @@ class Rights:
     withheld: tuple[str, ...] = ()
     _names: frozenset[str] = field(init=False, repr=False)
     _beginnings: tuple[str, ...] = field(init=False, repr=False)
+    _patterns: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        names = frozenset(one for one in self.withheld if not one.endswith("*"))
-        beginnings = tuple(one[:-1] for one in self.withheld if one.endswith("*"))
+        split = [tuple(one.split("*")) for one in self.withheld]
+        names = frozenset(parts[0] for parts in split if len(parts) == 1)
+        beginnings = tuple(parts[0] for parts in split if len(parts) == 2 and not parts[1])
+        patterns = tuple(
+            parts for parts in split if len(parts) > 2 or (len(parts) == 2 and parts[1])
+        )
         object.__setattr__(self, "_names", names)  # the dataclass is frozen
         object.__setattr__(self, "_beginnings", beginnings)
+        object.__setattr__(self, "_patterns", patterns)
 
     def sees(self, shard_id: str) -> bool:
         """Return whether the client may know of a shard."""
@@ -67,7 +80,11 @@ class Rights:
 
     def withholds(self, name: str) -> bool:
         """Return whether the client is not told a field."""
-        return name in self._names or (bool(self._beginnings) and name.startswith(self._beginnings))
+        return (
+            name in self._names
+            or (bool(self._beginnings) and name.startswith(self._beginnings))
+            or (bool(self._patterns) and any(_fits(name, parts) for parts in self._patterns))
+        )
 
     def told(self, fields: Mapping[str, Value]) -> dict[str, Value]:
         """Return those of INFO's fields that the client is told."""
@@ -120,3 +137,21 @@ class Rights:
 
 EVERYTHING = Rights("everybody")
 """What all may where nobody is asked for a key."""
+
+
+def _fits(name: str, parts: Sequence[str]) -> bool:
+    """Return whether a name fits a pattern, given as what stands between its `*`.
+
+    The time is bounded by the lengths of both: a server chooses its fields' names, and a regular
+    expression with many `.*` could be made to take very long.
+    """
+    first, *middle, last = parts
+    if not name.startswith(first) or len(name) < len(first) + len(last):
+        return False
+    start, end = len(first), len(name) - len(last)
+    for part in middle:
+        start = name.find(part, start, end)
+        if start < 0:
+            return False
+        start += len(part)
+    return name.endswith(last)
