@@ -29,6 +29,7 @@ from zinfo.protocol import (
     pack_fields,
     topic,
 )
+from zinfo.redact import redact_text
 from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.servicer import InfoProviderServicer, InfoQuery, has_labels
 from zinfo.shard import RedisShard
@@ -366,7 +367,7 @@ def _interval(shard: RedisShard) -> float | None:
 def _require_seen(rights: Rights, shard_ids: Iterable[str]) -> None:
     for shard_id in shard_ids:
         if not rights.sees(shard_id):
-            raise NotAllowedError(f"this key may not see shard {shard_id[:80]}")
+            raise NotAllowedError(f"this key may not see shard {redact_text(shard_id)[:80]}")
 
 
 def _told_rights(rights: Rights) -> dict[str, object]:

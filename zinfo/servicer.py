@@ -12,6 +12,7 @@ from zinfo.errors import NotPolledError, RequestError, UnknownShardError
 from zinfo.info import Value, section_fields
 from zinfo.info_lookup import FieldReader
 from zinfo.protocol import NOT_AVAILABLE_AGE
+from zinfo.redact import redact_text
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
 from zinfo.snapshot import Snapshot
@@ -212,7 +213,7 @@ class InfoProviderServicer:
         """Return one shard with its newest INFO, or with the error that says why there is none."""
         shard = self.publisher.find_shard(shard_id)
         if shard is None:
-            unknown = UnknownShardError(f"shard {shard_id} not found")
+            unknown = UnknownShardError(f"shard {redact_text(shard_id)} not found")
             return Found(shard_id, None, None, unknown)
         snapshot = shard.snapshot
         if snapshot is None:

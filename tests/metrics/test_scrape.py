@@ -190,6 +190,25 @@ def test_no_field_takes_the_place_of_a_metric_with_a_meaning_of_its_own() -> Non
     assert ("redis_db_keys", frozenset()) not in samples(text)
 
 
+@pytest.mark.parametrize("name", ["a\\b", "a\\nb", "a\\", "a\\\\b", "a\nb", "a\rb", "a\udc80b"])
+def test_a_field_of_any_name_is_told_under_help_that_prometheus_can_read(name: str) -> None:
+    found = families(text_of({"used_memory": 1, name: 2}))
+    (other,) = found.keys() - {"redis_up", "redis_memory_used_bytes", "redis_instance_info"}
+    assert found[other].samples[0].value == 2
+    assert found[other].documentation == f"INFO's {name}".replace("\udc80", "?")
+
+
+def test_a_field_cannot_pass_for_a_part_of_a_summary() -> None:
+    fields: dict[str, Value] = {
+        "latency-percentiles_usec_sum": 7,
+        "latency_percentiles_usec_get": {"p50": 1.0},
+        "cmdstat_get": {"calls": 3, "usec": 4},
+    }
+    text = text_of(fields)
+    assert value(text, "redis_latency_percentiles_usec_sum", cmd="get") == 4
+    assert ("redis_latency_percentiles_usec_sum", frozenset()) not in samples(text)
+
+
 def test_labels_of_the_shard_are_on_each_sample_in_a_form_that_prometheus_takes() -> None:
     labels = {"site": 'f"r\\a\n', "9lives": "x", "cmd": "y", "data-center": "z"}
     text = text_of({"used_memory": 1, "cmdstat_get": {"calls": 1}}, labels)
@@ -256,7 +275,7 @@ def test_all_lines_of_a_metric_stand_together() -> None:
 
 NAMES = (
     b"up used_memory cmdstat_x db0 slave0 errorstat_A role master_link_status unknown a{b "
-    b"latency_percentiles_usec_x mem_x_ratio"
+    b"latency_percentiles_usec_x mem_x_ratio a\\b \\n"
 ).split()
 PARTS = b"calls usec keys count offset p50 ip".split()
 VALUES = b'1 2.5 -1 nan x " 99999999999999999999'.split()

@@ -118,7 +118,7 @@ _CONFIG: Final = {
 
 _RESERVED: Final = frozenset(
     one.name for one in (*globals().values(), *_CONFIG.values()) if isinstance(one, Family)
-)
+) | {_LATENCY.name + suffix for suffix in _TOTALS}
 _INSTANCE_FIELDS: Final = (
     "role",
     "redis_version",

@@ -33,6 +33,7 @@ NOT_FINITE: Final = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})  # a server names its fields itself
 _PIECE_LINES = 5000  # written at a time
 _MAX_RULES = 8192  # fields remembered; a server may invent names without end
 
@@ -108,7 +109,8 @@ class Scrape:
             if gathered is None or not gathered.lines:
                 continue
             name, kind, text = gathered.family
-            yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode()
+            head = f"# HELP {name} {text.translate(_HELP_ESCAPES)}\n# TYPE {name} {kind}\n"
+            yield head.encode("utf-8", "replace")
             for begin in range(0, len(gathered.lines), _PIECE_LINES):
                 piece = "".join(gathered.lines[begin : begin + _PIECE_LINES])
                 yield piece.encode("utf-8", "replace")

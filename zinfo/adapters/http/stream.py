@@ -24,6 +24,7 @@ from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
 from zinfo.poller import InfoPoller
 from zinfo.protocol import map_header, unpack
+from zinfo.redact import redact_text
 from zinfo.security.rights import Rights
 from zinfo.shard import RedisShard
 from zinfo.snapshot import Snapshot
@@ -201,7 +202,7 @@ def _wish(given: Mapping[str, object], rights: Rights) -> _Wish:
     shard_ids = _set(given, "shard_ids")
     for shard_id in shard_ids:
         if not rights.sees(shard_id):
-            raise NotAllowedError(f"this client may not see shard {shard_id[:80]}")
+            raise NotAllowedError(f"this client may not see shard {redact_text(shard_id)[:80]}")
     if rights.withheld:
         raise NotAllowedError("this client is not told all fields, so it gets no stream")
     return _Wish(kinds, shard_ids, _set(given, "keys"), rights)
