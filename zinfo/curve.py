@@ -58,32 +58,58 @@ class ClientKeys(NamedTuple):
         return cls(read_public_key(Path(server_file)), read_key_pair(Path(own_file)))
 
 
-def make_key_files(directory: Path, name: str) -> tuple[Path, Path]:
+def make_key_files(
+    directory: Path, name: str, public_directory: Path | None = None
+) -> tuple[Path, Path]:
     """Make a pair of keys and write it into a directory, which is made where there is none.
+
+    Both files are made anew: nothing that is there is replaced, and no link is followed.
 
     Args:
         directory: where to; mode 0700 where it is made.
         name: of the files, without suffix.
+        public_directory: where to for the public key, if not there too.
 
     Returns:
         The file of the public key and that of the secret one, both of mode 0600.
 
     Raises:
-        ConfigError: a file of that name is there already, or nothing can be written.
+        ConfigError: a file or link of that name is there already, or nothing can be written.
     """
-    public, secret = directory / f"{name}{PUBLIC_SUFFIX}", directory / f"{name}{SECRET_SUFFIX}"
+    public = (public_directory or directory) / f"{name}{PUBLIC_SUFFIX}"
+    secret = directory / f"{name}{SECRET_SUFFIX}"
     for path in (public, secret):
-        if path.exists():
+        if os.path.lexists(path):
             raise ConfigError([f"{path}: is there already, and is not replaced"])
-    before = os.umask(0o077)  # from the first byte on nobody else may read it
+    public_key, secret_key = (key.decode("ascii") for key in zmq.curve_keypair())
+    lines = f'metadata\ncurve\n    public-key = "{public_key}"\n'
+    head = "# ZeroMQ CURVE {} key, made by zinfo keygen{}\n"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        zmq.auth.create_certificates(directory, name)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_new(public, head.format("public", "") + lines)
+        try:
+            secret_line = f'    secret-key = "{secret_key}"\n'
+            _write_new(secret, head.format("secret", "; show it to nobody") + lines + secret_line)
+        except BaseException:
+            public.unlink(missing_ok=True)  # of no use without the other
+            raise
+    except FileExistsError as error:
+        raise ConfigError([f"{error.filename}: is there already, and is not replaced"]) from None
     except OSError as error:
         raise ConfigError([f"{error.filename}: cannot be written: {error.strerror}"]) from None
-    finally:
-        os.umask(before)
     return public, secret
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file of mode 0600 that was not there; from the first byte on nobody else reads it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except BaseException:
+            path.unlink(missing_ok=True)  # it is this one's, and has half a key
+            raise
 
 
 def read_public_key(path: Path) -> bytes:

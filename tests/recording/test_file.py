@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
 import signal
 import stat
@@ -280,6 +281,16 @@ def test_a_wall_clock_that_goes_back_does_not_turn_the_recording_round(tmp_path:
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a file of another user's")
+def test_nothing_is_recorded_into_a_file_of_another_user(tmp_path: Path) -> None:
+    path = tmp_path / "a.zrec"
+    path.touch(0o644)
+    os.chown(path, 12345, 12345)
+    with pytest.raises(RecordingError, match="belongs to another user"):
+        RecordingWriter(path)
+    assert path.read_bytes() == b""
 
 
 @pytest.mark.parametrize("content", [b"hello", b"ZIREC\x00\x02\n", b"\x00" * 100])

@@ -7,6 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
+import zmq
+import zmq.auth
 from click.testing import CliRunner
 
 from tests.promises import Promise
@@ -57,6 +59,45 @@ def test_keygen_replaces_nothing(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "is there already" in done.output
     assert secret.read_bytes() == before
+
+
+@pytest.mark.parametrize("link", ["dash.key_secret", "dash.key", "clients/dash.key"])
+@pytest.mark.parametrize("late", [False, True])
+def test_keygen_writes_through_no_link(
+    tmp_path: Path, link: str, late: bool, monkeypatch: pytest.MonkeyPatch, promise: Promise
+) -> None:
+    keys, elsewhere = tmp_path / "keys", tmp_path / "elsewhere"
+    if link.startswith("clients"):
+        (keys / "clients").mkdir(parents=True)
+    keys.mkdir(exist_ok=True)
+    (keys / link).symlink_to(elsewhere)
+    if late:  # as if it had been made between the look and the writing
+        monkeypatch.setattr(os.path, "lexists", lambda _path: False)
+    done = CliRunner().invoke(cli, ["keygen", str(keys), "dash"])
+    left = [path.name for path in keys.rglob("*") if path.is_file() or path.is_symlink()]
+    promise(
+        f"zinfo keygen, {link} is a dangling link{', made late' if late else ''}",
+        "nothing is written through it",
+        f"exit code {done.exit_code}, its target exists: {elsewhere.exists()}",
+    )
+    assert not elsewhere.exists()
+    assert (keys / link).is_symlink()
+    if link.startswith("clients") and not late:  # as where a key of that name is known
+        assert sorted(left) == ["dash.key", "dash.key", "dash.key_secret"]
+        return
+    assert done.exit_code == 2
+    assert "is there already, and is not replaced" in done.output
+    assert left == [Path(link).name]
+
+
+def test_keys_are_those_that_pyzmq_and_others_read(tmp_path: Path) -> None:
+    public, secret = make_key_files(tmp_path / "new", "x")
+    keys = zmq.auth.load_certificate(secret)
+    assert keys[1] is not None
+    assert zmq.curve_public(keys[1]) == keys[0]
+    assert zmq.auth.load_certificate(public) == (keys[0], None)
+    assert mode(public) == mode(secret) == 0o600
+    assert mode(public.parent) == 0o700
 
 
 @pytest.mark.parametrize("name", ["server", "../evil", ".hidden", "a/b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -52,10 +53,10 @@ def keygen(directory: Path, clients: tuple[str, ...]) -> None:
         )
         return
     for name in clients:
-        public, secret = make_key_files(directory, name)
-        known = directory / CLIENTS / public.name
-        if known.parent.is_dir() and not known.exists():
-            public = public.rename(known)
+        known = directory / CLIENTS
+        lets_in = known.is_dir() and not os.path.lexists(known / f"{name}{PUBLIC_SUFFIX}")
+        public, secret = make_key_files(directory, name, known if lets_in else None)
+        if lets_in:
             click.echo(f"{public}: lets {name} in, from the next SIGHUP to the daemon on")
         else:
             click.echo(f"{public}: for the daemon's directory of client keys")

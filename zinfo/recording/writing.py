@@ -146,6 +146,11 @@ class RecordingWriter:
                         f"{self.path}: not a file that can be recorded to"
                     ) from None
                 number, is_new = os.open(self.path, flags), False
+                if os.fstat(number).st_uid not in (0, os.geteuid()):
+                    os.close(number)
+                    raise RecordingError(
+                        f"{self.path}: belongs to another user, who could read what is recorded"
+                    ) from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise self._failed(error) from error
         return os.fdopen(number, "r+b", buffering=0), is_new
