@@ -65,7 +65,7 @@ def _kind_params() -> list[Any]:
     for source, kind in kinds_by_source():
         if kind:
             params.append(pytest.param(kind, id=kind.name))
-        elif source is not None and not (source.program == "valkey-server" and not source.package):
+        elif not source.optional:
             marks = pytest.mark.skip(reason=source.hint)
             params.append(
                 pytest.param(None, id=f"no-{source.package or source.program}", marks=marks)

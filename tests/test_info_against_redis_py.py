@@ -153,6 +153,7 @@ def test_every_value_of_a_live_server_is_that_of_redis_py(
         raw = server.info_text()
         assert compare(raw) <= {"text field", "text part", "repeated part"}
         info = parse(raw)
+        theirs = parse_info(raw)
         assert info.bad_lines == 0
-        assert set(info.fields) == set(parse_info(raw))
-        assert info.fields["run_id"] == parse_info(raw)["run_id"]
+        assert set(info.fields) - {"module"} == set(theirs) - {"modules"}
+        assert info.fields["run_id"] == theirs["run_id"]

