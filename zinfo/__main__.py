@@ -8,6 +8,7 @@ client, needs no gevent, and starts faster without.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 INTERRUPTED = 130
@@ -36,6 +37,8 @@ def main() -> None:
             from gevent import monkey
 
             monkey.patch_all()
+            # gevent warns of sleeps that libuv rounds up to a millisecond, its own among them.
+            warnings.filterwarnings("ignore", "libuv only supports millisecond", UserWarning)
 
         from zinfo.cli.app import cli
 

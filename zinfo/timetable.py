@@ -19,6 +19,7 @@ NEVER = math.inf
 _TICK = 0.01
 _LONG_TICK = 0.025  # where few are due in the next tick, so that it is worth it
 _FEW = 25
+_LEAST = 0.001  # seconds of the shortest timer; libuv counts in milliseconds
 _BATCH = 30  # items begun in one callback; then replies and queries have their turn
 
 
@@ -108,7 +109,8 @@ class Timetable(Generic[T]):
             return
         self._stop_timer()
         self._wake_time = when
-        self._timer = gevent.get_hub().loop.timer(max(when - now, 0))
+        delay = when - now
+        self._timer = gevent.get_hub().loop.timer(max(delay, _LEAST) if delay > 0 else 0)
         self._timer.start(self._tick)
 
     def _tick(self) -> None:

@@ -32,10 +32,21 @@ class Turn:
         self._next = self._loop.idle(priority=self._loop.MAXPRI)
         self._waiting: deque[Callable[[], None]] = deque()
         self._done = 0  # of those that waited, since `room` was last asked
+        self._loop_time = math.nan  # the event loop's time in the turn that was last seen
+        self._seen_at = math.nan  # monotonic clock when that turn was first seen
 
     def is_over(self) -> bool:
         """Return whether what comes now has to wait: the turn was long, or others wait already."""
-        return bool(self._waiting) or time.time() - self._loop.now() > _LONGEST
+        if self._waiting:
+            return True
+        # The loop's time only says which turn this is: libev takes it from the wall clock, libuv
+        # from a monotonic clock, in whole milliseconds.
+        loop_time = self._loop.now()
+        if loop_time != self._loop_time:
+            self._loop_time = loop_time
+            self._seen_at = time.monotonic()
+            return False
+        return time.monotonic() - self._seen_at > _LONGEST
 
     def room(self) -> float:
         """Return how many things may be begun now that will end here.

@@ -1,0 +1,55 @@
+"""gevent's other event loop: polling works on libuv as it does on libev."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import psutil
+
+from tests.daemons import ROOT, RunningDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+LIBUV = {"GEVENT_LOOP": "libuv"}
+POLLS = 20
+"""Polls of one shard that are waited for."""
+
+
+def test_a_daemon_polls_on_libuv(server: RealServer, promise: Promise) -> None:
+    config = f'[poll]\nmin_interval = 0.05\nmax_interval = 0.05\n[[shards]]\nurl = "{server.url}"\n'
+    with RunningDaemon(config_text=config, environ=LIBUV) as daemon:
+
+        def polls() -> int:
+            stats = daemon.ask("stats").body
+            assert isinstance(stats, dict)
+            assert stats["poll"]["failures"] == {}
+            return int(stats["poll"]["replies"])
+
+        wait_until(lambda: polls() >= POLLS, what=f"{POLLS} polls")
+        busy = psutil.Process(daemon.pid).cpu_percent(0.5)
+        maps = "".join(one.path for one in psutil.Process(daemon.pid).memory_maps())
+        promise(
+            "GEVENT_LOOP=libuv",
+            f"{POLLS} polls, none fails, no warning; the loop waits between them",
+            f"{polls()} polls; {busy:.0f} % CPU",
+        )
+        assert "libuv" in maps, "it runs on libuv"
+        assert busy < 80
+        assert "UserWarning" not in daemon.log()
+
+
+def test_turns_of_the_event_loop_and_polls_pass_their_tests_on_libuv(promise: Promise) -> None:
+    wanted = ("test_turn.py", "test_bad_peers.py::test_a_reply_in_small_pieces_is_put_together")
+    command = [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q"]
+    # gevent's own sleeps may be shorter than libuv's millisecond, and it warns of each.
+    command += ["-W", "ignore:libuv only supports:UserWarning", "-p", "no:cacheprovider"]
+    command += [f"tests/gevent_side/{name}" for name in wanted]
+    found = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **LIBUV}, capture_output=True, text=True, check=False
+    )
+    said = found.stdout.strip().splitlines() or [found.stderr]
+    promise("GEVENT_LOOP=libuv", "the tests of turns and polls pass", said[-1])
+    assert found.returncode == 0, found.stdout + found.stderr
