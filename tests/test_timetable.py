@@ -64,7 +64,7 @@ def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
 def lateness(loop: Loop, items: int, seconds: float) -> list[float]:
     """Have so many items begun once a second each; return by how much each was late, in order."""
     late: list[float] = []
-    failed: list[Exception] = []
+    failed: list[BaseException] = []
 
     def begin(item: Item, now: float, behind: float) -> None:
         late.append(behind)
@@ -126,5 +126,5 @@ def begin_nothing(item: Any) -> None:
     raise AssertionError(f"{item} is not overdue")
 
 
-def raise_it(error: Exception) -> None:
+def raise_it(error: BaseException) -> None:
     raise error

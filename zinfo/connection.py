@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 import gevent
 
 from zinfo.failures import OTHER, PROTOCOL, PollError, from_exception, from_reply
+from zinfo.foreign import FAILURES
 from zinfo.handshake import RealSocket
 from zinfo.turn import Turn
 
@@ -135,7 +136,7 @@ class Link(Generic[K_contra]):
                 self._read_once()
         except PollError as error:
             self._lose(error)
-        except Exception as error:  # the event loop must never see one
+        except FAILURES as error:  # the event loop must never see one
             self._lose(from_exception(error))
 
     def _read_once(self) -> bool:

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 import gevent.pool
 
+from zinfo.foreign import FAILURES
+
 T = TypeVar("T")
 
 _KEPT_FREE = 4  # one place in so many is not for items that have failed before
@@ -29,7 +31,7 @@ class Connector(Generic[T]):
         self,
         connect: Callable[[T], None],
         most: int,
-        failed: Callable[[T, Exception], None],
+        failed: Callable[[T, BaseException], None],
     ) -> None:
         self._connect = connect
         self._failed = failed
@@ -74,7 +76,7 @@ class Connector(Generic[T]):
     def _run(self, item: T, doubtful: bool) -> None:
         try:
             self._connect(item)
-        except Exception as error:  # or those that wait would wait for ever
+        except FAILURES as error:  # or those that wait would wait for ever
             self._failed(item, error)
         finally:
             self._under_way -= 1

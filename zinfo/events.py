@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
 
+from zinfo.foreign import FAILURES
+
 logger = logging.getLogger(__name__)
 
 ADDED = "added"
@@ -140,7 +142,7 @@ class EventLog:
         for callback in self._callbacks:
             try:
                 callback(event)
-            except Exception:
+            except FAILURES:
                 self.callback_errors += 1
                 logger.exception("a subscriber failed on event %s of %s", event.type, event.shard)
 

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+import gevent
 import redis.exceptions
 
 from zinfo.connection_options import SecretUnavailableError
@@ -72,6 +73,8 @@ def from_exception(error: BaseException) -> PollError:
     if isinstance(error, PollError):
         return error
     message = str(error) or type(error).__name__
+    if isinstance(error, gevent.Timeout):
+        message = f"gevent.Timeout: {message}"
     links = list(chain(error))
     for kinds, reason in _KINDS:
         if any(isinstance(link, kinds) for link in links):
@@ -92,7 +95,7 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((socket.gaierror, UnicodeError), DNS),  # a host name that IDNA cannot encode
     ((redis.exceptions.InvalidResponse,), PROTOCOL),
     ((ConnectionRefusedError, FileNotFoundError, PermissionError), REFUSED),
-    ((TimeoutError, redis.exceptions.TimeoutError), TIMEOUT),
+    ((TimeoutError, redis.exceptions.TimeoutError, gevent.Timeout), TIMEOUT),
 )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import gevent
 
 from zinfo.events import FAULT, EventLog
+from zinfo.foreign import FAILURES
 from zinfo.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def take_over_hub(faults: Faults) -> Callable[[], None]:
             if context is not None and not isinstance(error, not_ours):
                 faults.report(EVENT_LOOP, error)
                 return
-        except Exception:
+        except FAILURES:
             logger.exception("an error of the event loop cannot be reported")
         original(context, kind, value, trace)
 

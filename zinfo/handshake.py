@@ -24,6 +24,7 @@ from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.failures import PROTOCOL, TLS, PollError, chain, from_exception
+from zinfo.foreign import FAILURES
 from zinfo.info_lookup import has_fields
 
 CLIENT_NAME = "zinfo"
@@ -133,7 +134,7 @@ def open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
             return _open_or_ask(redis_conn, limits)
         except PollError:
             raise
-        except Exception as error:
+        except FAILURES as error:  # also out of a callable of the user
             _close_abandoned(error)
             raise from_exception(error) from error
 

@@ -59,6 +59,8 @@ class Names(gevent.resolver.thread.Resolver):
             raise socket.gaierror(socket.EAI_AGAIN, message) from error
         if isinstance(found, Exception):
             raise type(found)(*found.args)  # not the same one to all who wait
+        if isinstance(found, gevent.GreenletExit):
+            raise socket.gaierror(socket.EAI_AGAIN, f"looking up {host} was ended")
         return [(*entry[:4], (entry[4][0], port, *entry[4][2:])) for entry in found]
 
     def _look_up(self, asked: tuple[Any, ...]) -> Any:

@@ -360,7 +360,7 @@ def describe(shard: RedisShard) -> dict[str, object]:
 def _interval(shard: RedisShard) -> float | None:
     try:
         return float(shard.polling_interval())
-    except Exception:  # a subclass's own; the poller reports it
+    except (Exception, gevent.Timeout):  # a subclass's own; the poller reports it
         return None
 
 

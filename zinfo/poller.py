@@ -23,6 +23,7 @@ from zinfo.connector import Connector
 from zinfo.events import EventLog
 from zinfo.failures import OTHER, PROTOCOL, TIMEOUT, PollError
 from zinfo.faults import Faults
+from zinfo.foreign import FAILURES
 from zinfo.handshake import Limits, Opened, open_or_ask, require_cooperative_sockets
 from zinfo.lifecycle import Lifecycle
 from zinfo.names import use_threads_of_their_own
@@ -260,7 +261,7 @@ class InfoPoller:
         elif not polled.removed:
             self._store(polled, opened)
 
-    def _not_opened(self, polled: Polled, error: Exception) -> None:
+    def _not_opened(self, polled: Polled, error: BaseException) -> None:
         # zinfo's own fault; the shard must be tried again all the same
         polled.connecting = False
         self._report(error)
@@ -295,7 +296,7 @@ class InfoPoller:
                 self._notice(polled, snapshot)
             for callback in self._callbacks:
                 callback(shard, previous, snapshot)
-        except Exception as error:
+        except FAILURES as error:
             self._unexpected(polled, error)
         polled.end()
         interval = self._interval(polled)
@@ -317,7 +318,7 @@ class InfoPoller:
             if 0 <= interval < math.inf:
                 return interval
             raise ValueError(f"polling_interval() gave {interval}, not seconds from 0 up")
-        except Exception as error:
+        except FAILURES as error:
             self._unexpected(polled, error)
             return RedisShard.MAX_POLLING_INTERVAL
 
@@ -325,10 +326,11 @@ class InfoPoller:
 
     def _overdue(self, polled: Polled) -> None:
         # The answer may be there, and zinfo be what is late: all that came before is read first.
-        self._turn.postpone(partial(self._give_up, polled, polled.link))
+        self._turn.postpone(partial(self._give_up, polled, polled.link, polled.asked_at))
 
-    def _give_up(self, polled: Polled, link: Link[Polled] | None) -> None:
-        if link is None or polled.link is not link:
+    def _give_up(self, polled: Polled, link: Link[Polled] | None, asked_at: float) -> None:
+        # Meanwhile this poll may have been answered, and another one begun on the same connection.
+        if link is None or polled.link is not link or polled.asked_at != asked_at:
             return
         link.read()
         if polled.link is link and link.asked:
@@ -380,8 +382,8 @@ class InfoPoller:
                 logger.warning(
                     "shard %s: %s (%d failures in a row)", shard.id, error, shard.failures
                 )
-            polled.end()
         finally:  # whatever that raises: without a next poll the shard would be forgotten
+            polled.end()
             alive = polled.link is not None
             delay = self._interval(polled) if alive else polled.backoff(self._backoff_max)
             self._schedule(polled, delay)
@@ -392,16 +394,20 @@ class InfoPoller:
                 "shard %s answers again after %d failures", polled.shard.id, polled.shard.failures
             )
 
-    def _unexpected(self, polled: Polled, error: Exception) -> None:
+    def _unexpected(self, polled: Polled, error: BaseException) -> None:
         self._report(error)
         message = f"{type(error).__name__}: {error}"
         self._lifecycle.troubled(polled.shard, message, OTHER)
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         self.stats.poll.errors += 1
         self.faults.report("poller", error)
-        if self._exception_event is not None:
+        if self._exception_event is None:
+            return
+        try:
             self._exception_event.set_exception(error)
+        except FAILURES as unable:
+            self.faults.report("exception event", unable)
 
 
 def _files_used_up() -> PollError:

@@ -169,7 +169,7 @@ class QueryRouter:
         except RequestError as error:
             self._refuse(envelope, request.id, error, request.op)
             return
-        except Exception:
+        except (Exception, gevent.Timeout):
             logger.exception("operation %.80r failed", request.op)
             failed = InternalError("the daemon failed; see its log")
             self._refuse(envelope, request.id, failed, request.op)

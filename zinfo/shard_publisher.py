@@ -136,9 +136,14 @@ class ShardPublisher:
         return shard_id in self._shards
 
     def _notify(self, event: ShardEvent, shard: RedisShard) -> None:
+        ended: BaseException | None = None
         for callback in list(self._callbacks[event]):
             try:
                 callback(shard)
             except Exception:
                 self.callback_errors += 1
                 logger.exception("a subscriber failed on %s of shard %s", event.value, shard.id)
+            except BaseException as error:  # a gevent.Timeout of the caller, or the caller's end
+                ended = ended or error
+        if ended is not None:  # after the other subscribers, which must not miss a shard
+            raise ended

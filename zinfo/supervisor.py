@@ -10,6 +10,7 @@ from collections.abc import Callable
 import gevent
 import gevent.pool
 
+from zinfo.foreign import FAILURES
 from zinfo.stats import Stats
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Supervisor:
             logger.error("%s died; it runs again in %g s", name, pause, exc_info=error)
             try:
                 self._report(name, error)
-            except Exception:
+            except FAILURES:
                 logger.exception("the death of %s cannot be told", name)
             now = time.monotonic()
             deaths.append(now)
@@ -70,7 +71,14 @@ class Supervisor:
                 self._give_up(name)
                 return
             pause = _FIRST_PAUSE if now - begun > _WINDOW else min(pause * 2, _LONGEST_PAUSE)
-            gevent.sleep(pause)
+            self._wait(pause)
+
+    def _wait(self, seconds: float) -> None:
+        try:
+            gevent.sleep(seconds)
+        except gevent.GreenletExit:
+            if self._stopping:
+                raise  # else the part runs again a little earlier
 
     def _run(self, name: str, run: Callable[[], None]) -> BaseException:
         """Run a part and return why it ended."""

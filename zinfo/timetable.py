@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
+from zinfo.foreign import FAILURES
 from zinfo.wheel import Wheel
 
 NEVER = math.inf
@@ -57,7 +58,7 @@ class Timetable(Generic[T]):
         self,
         begin: Callable[[T, float, float], None],
         overdue: Callable[[T], None],
-        report: Callable[[Exception], None],
+        report: Callable[[BaseException], None],
         room: Callable[[], float] = lambda: NEVER,
     ) -> None:
         self._begin = begin
@@ -117,7 +118,7 @@ class Timetable(Generic[T]):
         self._stop_timer()
         try:
             self._take_what_is_due(time.monotonic())
-        except Exception as error:  # without its timer nothing would ever be due again
+        except FAILURES as error:  # without its timer nothing would ever be due again
             self._report(error)
             now = time.monotonic()
             self._wake_at(now + _LONG_TICK, now)
@@ -151,5 +152,5 @@ class Timetable(Generic[T]):
     def _call(self, function: Callable[..., None], *args: object) -> None:
         try:
             function(*args)
-        except Exception as error:  # the event loop must never see one
+        except FAILURES as error:  # the event loop must never see one
             self._report(error)

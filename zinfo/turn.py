@@ -14,6 +14,8 @@ from typing import Any
 
 import gevent
 
+from zinfo.foreign import FAILURES
+
 _LONGEST = 0.002  # seconds
 
 
@@ -24,7 +26,7 @@ class Turn:
         report: called with an exception that something raised which had waited.
     """
 
-    def __init__(self, report: Callable[[Exception], None]) -> None:
+    def __init__(self, report: Callable[[BaseException], None]) -> None:
         self._report = report
         hub: Any = gevent.get_hub()  # its stubs lack some of this
         self._loop = hub.loop
@@ -77,7 +79,7 @@ class Turn:
             self._done += 1
             try:
                 self._waiting.popleft()()
-            except Exception as error:  # the event loop must never see one
+            except FAILURES as error:  # the event loop must never see one
                 self._report(error)
         if not self._waiting:
             self._next.stop()

@@ -26,7 +26,7 @@ class TimedTimetable(Timetable[Any]):
         self,
         begin: Callable[[Any, float, float], None],
         overdue: Callable[[Any], None],
-        report: Callable[[Exception], None],
+        report: Callable[[BaseException], None],
         room: Callable[[], float],
     ) -> None:
         def timed(item: Any, now: float, late: float) -> None:

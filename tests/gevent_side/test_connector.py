@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gevent
 import gevent.event
+import pytest
 
+from tests.waiting import wait_until
 from zinfo.connector import Connector
 
 
@@ -87,3 +89,23 @@ def test_nothing_that_waits_is_begun_after_the_close() -> None:
     connecting.connector.close()
     gevent.sleep(0)
     assert connecting.begun == ["a"]
+
+
+@pytest.mark.parametrize("error", [gevent.Timeout(1), gevent.GreenletExit("end")])
+def test_an_item_that_raises_what_is_no_exception_gives_its_place_back(
+    error: BaseException,
+) -> None:
+    failed: list[tuple[str, BaseException]] = []
+    connected: list[str] = []
+
+    def connect(item: str) -> None:
+        if item == "broken":
+            raise error
+        connected.append(item)
+
+    connector = Connector(connect, 1, lambda item, error: failed.append((item, error)))
+    connector.add("broken")
+    connector.add("next")
+    wait_until(lambda: connected == ["next"], what="the next item")
+    assert failed == [("broken", error)]
+    connector.close()

@@ -16,7 +16,7 @@ LONG = 0.02
 """Seconds; more than a turn may take."""
 
 
-def no_exception(error: Exception) -> None:
+def no_exception(error: BaseException) -> None:
     """Nothing of this is to raise."""
     raise AssertionError from error
 
@@ -95,7 +95,7 @@ def test_room_is_of_what_was_done_while_some_waited(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_exception_is_reported_and_stops_nothing() -> None:
-    reported: list[Exception] = []
+    reported: list[BaseException] = []
     turn = Turn(reported.append)
     done = []
 

@@ -116,7 +116,7 @@ class LocalShardWatcher(ShardWatcher):
         while True:
             try:
                 self._apply(pool.apply(table.scan, (time.monotonic(),)))
-            except Exception as error:
+            except (Exception, gevent.Timeout) as error:
                 if not self._scan_fails:  # said once
                     self.publisher.report_fault(type(self).__name__, error)
                     logger.exception(
