@@ -26,6 +26,7 @@ SCRIPTS = (
     "delivery_time",
     "overload",
     "scrape",
+    "interference",
 )
 """The scripts that answer a question each; every one can be run by itself."""
 

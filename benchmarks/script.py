@@ -30,6 +30,14 @@ class Scale:
         rate: polls a second that all shards of one side together are to have.
         polls: of each shard, where memory is measured: 3,600.
         snapshots: published in a turn.
+        frames: of the largest message that a hostile peer sends.
+        fields: lines of the largest INFO.
+        flood: small messages of a flood.
+        connects: connections of a flood.
+        reloaded: shards of a configuration that is read again.
+        texts: short ones, which fit into a request of 64 KiB.
+        head_bytes: of the largest head of an HTTP request.
+        health: seconds for an answer of /healthz, at most.
     """
 
     rounds: int = 5
@@ -40,6 +48,14 @@ class Scale:
     rate: float = 10_000
     polls: int = 3_600
     snapshots: int = 5_000
+    frames: int = 3_000_000
+    fields: int = 1_600_000
+    flood: int = 100_000
+    connects: int = 500
+    reloaded: int = 5_000
+    texts: int = 32_000
+    head_bytes: int = 6_000_000
+    health: float = 5.0
 
     def interval(self, shards: int) -> float:
         """Return the seconds from one poll of a shard to the next, of so many shards."""
@@ -48,7 +64,22 @@ class Scale:
 
 FULL = Scale()
 SMOKE = Scale(
-    rounds=3, seconds=0.3, shards=100, few=20, many=200, rate=1000, polls=60, snapshots=1000
+    rounds=3,
+    seconds=0.3,
+    shards=100,
+    few=20,
+    many=200,
+    rate=1000,
+    polls=60,
+    snapshots=1000,
+    frames=6000,
+    fields=5000,
+    flood=5000,
+    connects=20,
+    reloaded=200,
+    texts=800,
+    head_bytes=20_000,
+    health=0.5,
 )
 
 _GIVEN = {

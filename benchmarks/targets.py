@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -37,6 +38,61 @@ class Target:
         return than / value if self.at_least else value / than
 
 
+INTERFERENCE = {
+    "frames": "a message of 3 million frames to the query endpoint",
+    "frames-curve": "a message of 500,000 frames under CURVE",
+    "frames-bus": "a message of 300,000 frames to the bus",
+    "bus-messages": "a flood of subscribers' own messages",
+    "bus-topics": "a flood of subscriptions",
+    "pings": "a flood of pings whose answers nobody reads",
+    "connects": "connections to all sockets, one after the other",
+    "handshakes": "CURVE handshakes, half of them refused",
+    "prefixes": "get_infos of four shards with 32,000 prefixes",
+    "prefixes-20": "... 20 of them in flight",
+    "topics": "snapshot with 32,000 topics that match nothing",
+    "topics-20": "... 20 of them in flight",
+    "keys": "get_infos of all shards with 10,000 keys",
+    "sections": "... with 10,000 sections",
+    "ids": "... of 16,000 shards that are not there",
+    "labels": "... with 8,000 labels",
+    "label-20": "... with one label that no shard has, 20 in flight",
+    "age-20": "... no older than any is, 20 in flight",
+    "shards-20": "shards with one label that none has, 20 in flight",
+    "stats-20": "stats, 20 in flight",
+    "refresh": "get_infos of all shards, refreshed",
+    "infos": "get_infos of all shards, whole",
+    "snapshot": "snapshot of all shards",
+    "infos-20": "get_infos of all, 20 in flight",
+    "fields": "a shard whose INFO has 1.6 million lines",
+    "fields-most": "a shard whose INFO has as many lines as it may",
+    "http-heads": "256 HTTP connections with heads that do not end",
+    "http-large": "256 HTTP connections with heads of 6 MB",
+    "scrape": "/metrics of all shards",
+    "json": "JSON of all shards by HTTP",
+    "reload-same": "SIGHUP, 5,000 shards: nothing changed",
+    "reload-labels": "... only labels changed",
+    "reload-all": "... all of them replaced",
+    "reload-broken": "... all of them wrong",
+    "reload-large": "SIGHUP with a file of 8 MB",
+}
+"""What others wait for: by its name what is done to the daemon, as `interference` does it."""
+
+LARGE_MESSAGES = ("frames", "frames-curve", "frames-bus")
+"""Those of them that are one message, which libzmq hands over whole: the ping has its own bound."""
+
+_OVER_QUIET = 50  # milliseconds that others wait more than in quiet times, at most
+_PER_MILLION = 150  # milliseconds that a ping waits more, by the frames of one message
+
+
+def _interference() -> Iterator[Target]:
+    for name, what in INTERFERENCE.items():
+        if name in LARGE_MESSAGES:
+            yield Target(f"ping {name}", f"{what}: ping", _PER_MILLION, unit="ms a million")
+            yield Target(name, "... latest poll or heartbeat", _OVER_QUIET, unit="ms")
+        else:
+            yield Target(name, what, _OVER_QUIET, unit="ms")
+
+
 TARGETS = {
     target.number: target
     for target in (
@@ -69,5 +125,6 @@ TARGETS = {
         Target("g4", "... says so: stats, event, log line", 3, at_least=True, unit="of 3"),
         Target("h1", "scrape of 1,000 shards, compressed: the longest", 1, unit="s"),
         Target("h2", "... latest poll beside it", 100, unit="ms"),
+        *_interference(),
     )
 }

@@ -16,7 +16,8 @@ from benchmarks.child import Handlers, Meter, obey
 from benchmarks.sides.zinfo_daemon import ZinfoDaemon
 from zinfo.timetable import Timetable
 
-_late = array("d")
+LATE = array("d")
+"""Seconds by which polls started late, in the order in which they started."""
 
 
 class TimedTimetable(Timetable[Any]):
@@ -30,7 +31,7 @@ class TimedTimetable(Timetable[Any]):
         room: Callable[[], float],
     ) -> None:
         def timed(item: Any, now: float, late: float) -> None:
-            _late.append(time.monotonic() - now + late)
+            LATE.append(time.monotonic() - now + late)
             begin(item, now, late)
 
         super().__init__(timed, overdue, report, room)
@@ -105,12 +106,12 @@ class TimedDaemon(ZinfoDaemon):
 
     def forget(self) -> None:
         """Begin to look anew."""
-        del _late[:]
+        del LATE[:]
         self._meter = Meter()
 
     def look(self) -> dict[str, Any]:
         """Return how late polls started since `forget`, in milliseconds."""
-        late = sorted(_late)
+        late = sorted(LATE)
         cost = self._meter.read()
         count = len(late)
         return {

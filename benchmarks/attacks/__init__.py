@@ -1,0 +1,1 @@
+"""What a daemon is troubled with: hostile peers and heavy honest work, each an `Attack`."""

@@ -1,0 +1,136 @@
+"""Attacks on the ZeroMQ sockets: messages of many frames, and floods of small ones."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from typing import Any
+
+import zmq
+
+from benchmarks.attacks.scene import Attack, Scene, receive
+from benchmarks.script import Scale
+from tests.daemons import show_keys
+from tests.security.zmtp import RawPeer, frame
+from zinfo.protocol import Request, encode_request, fence_topic
+
+_PATIENCE = 120.0  # seconds for an answer
+_EMPTY = frame(b"", more=True)
+_PING = [b"", *encode_request(Request("ping", id=0))]
+_AT_ONCE = 5_000  # small messages that are handed to the kernel together
+
+
+def many(scale: Scale) -> int:
+    """Return the frames of the largest message: 3 million."""
+    return scale.frames
+
+
+def many_with_keys(scale: Scale) -> int:
+    """Return the frames of a message under CURVE: 500,000."""
+    return scale.frames // 6
+
+
+def many_to_bus(scale: Scale) -> int:
+    """Return the frames of a message to the bus: 300,000."""
+    return scale.frames // 10
+
+
+def _frames_to_query(scene: Scene) -> None:
+    with RawPeer(scene.query, b"DEALER") as peer:
+        peer.socket.settimeout(_PATIENCE)
+        peer.socket.sendall(_EMPTY * (many(scene.scale) - 1) + frame(b""))
+        peer.send(*_PING)
+        peer.recv()  # the daemon reads the messages of a peer in their order
+
+
+def _frames_with_keys(scene: Scene) -> None:
+    with scene.dealer() as socket:
+        socket.send_multipart([b""] * many_with_keys(scene.scale))
+        socket.send_multipart(_PING)
+        receive(socket)
+
+
+def _frames_to_bus(scene: Scene) -> None:
+    with RawPeer(scene.bus, b"XSUB") as peer:
+        peer.socket.settimeout(_PATIENCE)
+        peer.socket.sendall(_EMPTY * (many_to_bus(scene.scale) - 1) + frame(b""))
+        _wait_for_fence(peer)
+
+
+def _messages_to_bus(scene: Scene) -> None:
+    with RawPeer(scene.bus, b"XSUB") as peer:
+        peer.socket.settimeout(_PATIENCE)
+        for _ in range(scene.scale.flood // _AT_ONCE + 1):
+            peer.socket.sendall(frame(b"\x02a message of a subscriber's own") * _AT_ONCE)
+        _wait_for_fence(peer)
+
+
+def _subscriptions(scene: Scene) -> None:
+    with RawPeer(scene.bus, b"XSUB") as peer:
+        peer.socket.settimeout(_PATIENCE)
+        for start in range(0, scene.scale.flood, _AT_ONCE):
+            topics = (b"\x01z1/info/%d/" % number for number in range(start, start + _AT_ONCE))
+            peer.socket.sendall(b"".join(map(frame, topics)))
+        _wait_for_fence(peer)
+    with RawPeer(scene.bus, b"XSUB") as peer:  # behind what the end of the other has left to do
+        peer.socket.settimeout(_PATIENCE)
+        _wait_for_fence(peer)
+
+
+def _wait_for_fence(peer: RawPeer) -> None:
+    """Wait until the bus has read all that a peer has sent."""
+    fence = fence_topic(secrets.token_hex(8))
+    peer.send(b"\x01" + fence)
+    while peer.recv()[0] != fence:
+        pass
+
+
+def _requests(scene: Scene) -> None:
+    """Send small requests as fast as the kernel takes them, and read no answer before the last."""
+    request = b"".join((frame(b"", more=True), frame(_PING[1], more=True), frame(_PING[2])))
+    with RawPeer(scene.query, b"DEALER") as peer:
+        peer.socket.settimeout(_PATIENCE)
+        for _ in range(scene.scale.flood // _AT_ONCE + 1):
+            peer.socket.sendall(request * _AT_ONCE)
+    scene.ask("ping", {})
+
+
+def _connects(scene: Scene) -> None:
+    for _ in range(scene.scale.connects):
+        for endpoint, kind in ((scene.query, b"DEALER"), (scene.bus, b"XSUB")):
+            RawPeer(endpoint, kind).close()
+        with contextlib.suppress(OSError):
+            RawPeer(f"tcp://{scene.http.split('/')[2]}", None).close()
+
+
+def _handshakes(scene: Scene) -> dict[str, Any]:
+    assert scene.keys is not None
+    with zmq.Context() as context:
+        for number in range(scene.scale.connects // 2):
+            with context.socket(zmq.DEALER) as socket:
+                socket.linger = 0
+                show_keys(socket, scene.keys)
+                if number % 2:  # a key that the daemon does not know
+                    socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+                socket.connect(scene.query)
+                socket.send_multipart(_PING)
+                if number % 2 == 0:
+                    receive(socket)
+    return {}
+
+
+ATTACKS = (
+    Attack("frames", _frames_to_query, many),
+    Attack(
+        "frames-curve",
+        _frames_with_keys,
+        many_with_keys,
+        keyed=True,
+    ),
+    Attack("frames-bus", _frames_to_bus, many_to_bus),
+    Attack("bus-messages", _messages_to_bus),
+    Attack("bus-topics", _subscriptions),
+    Attack("pings", _requests),
+    Attack("connects", _connects),
+    Attack("handshakes", _handshakes, keyed=True),
+)

@@ -1,0 +1,191 @@
+"""What one peer, request, shard or reload makes all others wait: pings, polls and heartbeats."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.attacks import reloads, requests, sockets, web
+from benchmarks.attacks.scene import Attack, OddServer, Scene
+from benchmarks.cores import Cores
+from benchmarks.figures import Figure
+from benchmarks.progress import say
+from benchmarks.script import FULL, Scale, main
+from benchmarks.servers import Servers, loaded_servers
+from benchmarks.side import Side
+from benchmarks.targets import INTERFERENCE
+from tests.security.keyed import ADMIN, Keyring
+
+ATTACKS = {
+    attack.name: attack
+    for attack in (*sockets.ATTACKS, *requests.ATTACKS, *web.ATTACKS, *reloads.ATTACKS)
+}
+"""All attacks, by name."""
+
+NUMBERS = tuple(
+    f"{kind}{name}"
+    for name, attack in ATTACKS.items()
+    for kind in (("ping ", "") if attack.frames else ("",))
+)
+
+HEARTBEAT = 0.1  # seconds; ten times as often as by default, so that none is far from an attack
+
+_INTERVAL = 1.0  # seconds between two polls of a shard
+_ROUNDS = 3  # at most: some of the attacks take long where they are not met
+_QUIET = 50.0  # milliseconds; what is slower has not recovered yet
+_SETTLE = 60.0  # seconds, at most, until the daemon has recovered from an attack
+_LOOK = 0.25  # seconds between two looks whether it has
+_MILLION = 1_000_000
+_HEADING = f"""
+[query]
+endpoint = "tcp://127.0.0.1:*"
+[bus]
+endpoint = "tcp://127.0.0.1:*"
+heartbeat = {HEARTBEAT}
+[poll]
+min_interval = {_INTERVAL}
+max_interval = {_INTERVAL}
+interval_step = 0
+"""
+_HTTP = '[http]\nlisten = "127.0.0.1:0"\n'
+
+
+def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
+    """Measure each attack beside the quiet times just before it."""
+    names = {number.rpartition(" ")[2] for number in wanted}
+    chosen = [attack for name, attack in ATTACKS.items() if name in names]
+    figures: list[Figure] = []
+    shards = max(scale.shards, scale.reloaded if scale.shards >= FULL.shards else 0)
+    with contextlib.ExitStack() as stack:
+        servers = stack.enter_context(loaded_servers(shards=shards))
+        for keyed in (False, True):
+            attacks = [attack for attack in chosen if attack.keyed == keyed]
+            if attacks:
+                with _scene(scale, servers, keyed=keyed) as (scene, prober):
+                    for attack in attacks:
+                        figures += _measured(attack, scene, prober)
+    return [figure for figure in figures if figure.number in wanted]
+
+
+@contextlib.contextmanager
+def _scene(scale: Scale, servers: Servers, *, keyed: bool) -> Iterator[tuple[Scene, Side]]:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zi-", dir="/tmp")))
+        ring = Keyring(folder) if keyed else None
+        heading = _HEADING + (_security(ring) if ring else _HTTP)
+        scene = Scene(
+            daemon=Side("served_daemon", cores=Cores.MEASURED, config=str(folder / "zinfo.toml")),
+            scale=scale,
+            urls=servers.urls,
+            config=folder / "zinfo.toml",
+            heading=heading,
+            odd=stack.enter_context(OddServer()),
+            keys=ring.of(ADMIN) if ring else None,
+        )
+        scene.write(scale.shards)
+        stack.enter_context(scene.daemon)
+        stack.callback(scene.daemon.do, "end")
+        scene.wait_up(scale.shards)
+        options: dict[str, Any] = {"query": scene.query, "bus": scene.bus, "heartbeat": HEARTBEAT}
+        if scene.keys is not None:
+            keys = (scene.keys.server, *scene.keys.own)
+            options["keys"] = [key.decode() for key in keys]
+        yield scene, stack.enter_context(Side("prober", gevent=False, **options))
+
+
+def _security(ring: Keyring) -> str:
+    (table, _) = ring.config().split("[poll]")
+    return table
+
+
+def _measured(attack: Attack, scene: Scene, prober: Side) -> list[Figure]:
+    """Return what an attack makes others wait, beyond what they wait anyway."""
+    rounds = []
+    if attack.before is not None:
+        attack.before(scene)
+    for _ in range(min(scene.scale.rounds, _ROUNDS) if scene.scale.shards >= FULL.shards else 1):
+        rounds.append(_round(attack, scene, prober))
+    if attack.after is not None:
+        attack.after(scene)
+    over = [each["over"] for each in rounds]
+    detail = {"what": INTERFERENCE[attack.name], "rounds": rounds}
+    worst = max(rounds, key=lambda each: max(each["over"].values()))
+    note = _words(worst)
+    say(f"{attack.name}: {note}")
+    if attack.frames is None:
+        return [
+            Figure(attack.name, [max(each.values()) for each in over], note=note, detail=detail)
+        ]
+    millions = attack.frames(scene.scale) / _MILLION
+    return [
+        Figure(f"ping {attack.name}", [each["ping"] / millions for each in over], note=note),
+        Figure(
+            attack.name,
+            [max(each["poll"], each["beat"]) for each in over],
+            note=note,
+            detail=detail,
+        ),
+    ]
+
+
+def _round(attack: Attack, scene: Scene, prober: Side) -> dict[str, Any]:
+    _settle(scene, prober)
+    _forget(scene, prober)
+    time.sleep(scene.scale.seconds / 2)
+    quiet = _look(scene, prober)
+    _forget(scene, prober)
+    began = time.monotonic()
+    seen = attack.run(scene)
+    seconds = time.monotonic() - began
+    time.sleep(2 * HEARTBEAT)
+    found = _look(scene, prober)
+    return {
+        "quiet": quiet,
+        "found": found,
+        "over": {name: found[name] - quiet[name] for name in ("ping", "poll", "beat")},
+        "seconds": seconds,
+        "seen": dict(seen or {}),
+    }
+
+
+def _settle(scene: Scene, prober: Side) -> None:
+    until = time.monotonic() + _SETTLE
+    while time.monotonic() < until:
+        _forget(scene, prober)
+        time.sleep(min(_LOOK, scene.scale.seconds / 4))
+        found = _look(scene, prober)
+        if max(found["ping"], found["poll"], found["beat"]) < _QUIET:
+            return
+    say("the daemon has not recovered within a minute; it goes on all the same")
+
+
+def _forget(scene: Scene, prober: Side) -> None:
+    scene.daemon.do("forget")
+    prober.do("forget")
+
+
+def _look(scene: Scene, prober: Side) -> dict[str, float]:
+    return {**prober.do("look"), **scene.daemon.do("look")}
+
+
+def _words(each: Mapping[str, Any]) -> str:
+    """Return what others waited in one round: the longest, in ms, and in quiet times."""
+    parts = [
+        f"{name} {each['found'][name]:.0f} ({each['quiet'][name]:.0f})"
+        for name in ("ping", "poll", "beat", "turn")
+    ]
+    seen = [f"{name} {_short(value)}" for name, value in each["seen"].items() if value]
+    return ", ".join(itertools.chain(parts, seen))
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main(run, NUMBERS, __doc__)
