@@ -19,7 +19,12 @@ import gevent
 import zmq
 from gevent.hub import Waiter
 
+from zinfo.breath import Breath
+from zinfo.discard import discard_frames
 from zinfo.endpoints import GreenSocket
+
+MAX_FRAMES = 16
+"""Frames of a message that are received; a request has three and its envelope, often one."""
 
 _READ = 1  # of the event loop's watchers
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
@@ -34,10 +39,13 @@ class DirectSocket:
 
     Args:
         socket: green socket. Options may be set on it, and read; all else goes through here.
+        max_frames: frames of a message that are received, at most; the rest is discarded.
     """
 
-    def __init__(self, socket: GreenSocket) -> None:
+    def __init__(self, socket: GreenSocket, max_frames: int = MAX_FRAMES) -> None:
         self._socket = socket
+        self._max_frames = max_frames
+        self._has_rest = False  # whether the next frame is one of a message to be discarded
         self._plain: zmq.Socket[Any] = zmq.Socket.shadow(socket.underlying)
         self._closed = False
         self._waiter: Waiter[None] | None = None  # of the reader, while there is nothing to read
@@ -90,6 +98,9 @@ class DirectSocket:
     def receive(self, *, copy: bool = True) -> list[Any]:
         """Return the next message, waiting for it; this greenlet only, not all others, waits.
 
+        Of a message with more than `max_frames` frames it returns one frame more than those; the
+        rest is discarded, while the event loop turns.
+
         Args:
             copy: whether to return bytes; otherwise frames, which tell whose they are.
 
@@ -99,14 +110,31 @@ class DirectSocket:
         while True:
             if self._closed:
                 raise zmq.ZMQError(zmq.ENOTSOCK)
+            if self._has_rest:  # the greenlet that was to discard it has been killed
+                self._discard_rest()
+                continue
             try:
                 frames = [_receive(self._plain, zmq.NOBLOCK, copy)]
             except zmq.Again:
                 self._wait()
                 continue
             while _get(self._plain, zmq.RCVMORE):
+                if len(frames) > self._max_frames:
+                    self._has_rest = True
+                    self._discard_rest()
+                    break
                 frames.append(_receive(self._plain, zmq.NOBLOCK, copy))
             return frames
+
+    def _discard_rest(self) -> None:
+        """Discard the rest of a message; messages can be sent meanwhile, none is received."""
+        breath = Breath()
+        while self._has_rest:
+            if self._closed:
+                raise zmq.ZMQError(zmq.ENOTSOCK)
+            self._has_rest = discard_frames(self._plain)
+            if self._has_rest:
+                breath.take()
 
     def _wait(self) -> None:
         if self._waiter is not None:

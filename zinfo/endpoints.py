@@ -15,6 +15,9 @@ GreenSocket: TypeAlias = "zmq.green.Socket[Any]"
 GreenContext: TypeAlias = "zmq.green.Context[GreenSocket]"
 
 _MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's connection
+# Messages of one peer that libzmq holds unread; what comes beyond waits in its connection. An XPUB
+# socket handles all that are held in one go, whatever else is to be done.
+_RECEIVE_HWM = 100
 _HANDSHAKE = 5000  # milliseconds; who has not said what it is by then is let go
 
 
@@ -37,7 +40,7 @@ def listen(
         kind: zmq.ROUTER or zmq.XPUB.
         endpoint: where to bind; a port of * takes a free one.
         what: names the socket in the error.
-        hwm: high-water mark, messages held for each peer.
+        hwm: high-water mark, messages held for each peer that does not read.
         secret_key: of the daemon, in Z85; then only clients with a CURVE key that ZAP lets in are
             served. None serves all.
         watch: called with the socket before anybody can connect to it.
@@ -48,7 +51,7 @@ def listen(
     sock: GreenSocket = context.socket(kind)
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.SNDHWM, hwm)
-    sock.setsockopt(zmq.RCVHWM, hwm)
+    sock.setsockopt(zmq.RCVHWM, _RECEIVE_HWM)
     sock.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME)
     sock.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE)
     # ZeroMQ's own heartbeats abort slow subscribers; the kernel's find dead peers well enough.

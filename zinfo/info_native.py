@@ -46,6 +46,11 @@ class Native(Protocol):
     def find_fields(self, raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
         """Find what stands after the colon of some fields."""
 
+    def discard_frames(
+        self, functions: tuple[int, int, int, int], socket: int, seconds: float
+    ) -> tuple[int, bool]:
+        """Discard frames of a ZeroMQ message; returns how many, and whether it has more."""
+
     def fits(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> bool:
         """Say whether a reply has a layout."""
 

@@ -14,9 +14,10 @@ import gevent.pool
 import zmq
 
 from zinfo.breath import Breath
-from zinfo.direct_socket import DirectSocket
+from zinfo.direct_socket import MAX_FRAMES, DirectSocket
 from zinfo.endpoints import GreenContext, bound_endpoint, key_of, listen
 from zinfo.errors import (
+    BadRequestError,
     BusyError,
     InternalError,
     NotAllowedError,
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 # Replies held for a client that does not read; more are dropped and counted. Each may be large.
 _HWM = 100
 _MAX_RUNNING = 1000  # requests under way; more get `busy`
+# Bytes of an envelope, which each reply repeats. A routing id has up to 255, and there are few.
+_MAX_ENVELOPE = 4096
 _SHARE = 50  # of those for one peer: it cannot take the places of all others
 
 
@@ -120,7 +123,12 @@ class QueryRouter:
         except ProtocolError:
             self._stats.dropped["no envelope"] += 1
             return
+        if sum(map(len, envelope)) > _MAX_ENVELOPE:
+            self._stats.dropped["envelope too long"] += 1
+            return
         try:
+            if len(frames) > MAX_FRAMES:
+                raise BadRequestError(f"a message may have {MAX_FRAMES} frames, this has more")
             request = decode_request(rest, self._limits.max_request_bytes)
             rights = self._rights(key, request)
         except RequestError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import gevent.monkey
@@ -12,10 +13,12 @@ import zmq
 import zmq.green
 
 from tests.waiting import wait_until
-from zinfo.direct_socket import DirectSocket
+from zinfo import breath, discard
+from zinfo.direct_socket import MAX_FRAMES, DirectSocket
 from zinfo.endpoints import bound_endpoint, listen
 
 HWM = 100
+FRAMES = 3000  # of a message that is far too long
 # Nobody but ZeroMQ's own thread goes on meanwhile: not a readiness check, but time that passes.
 pass_time = gevent.monkey.get_original("time", "sleep")
 
@@ -149,3 +152,102 @@ def test_two_readers_are_one_too_many(router: Router) -> None:
     router.reader()
     with pytest.raises(RuntimeError, match="another greenlet"):
         router.socket.receive()
+
+
+@pytest.fixture(params=["native", "python"])
+def short_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have work go on for no longer than it takes to look at the clock, with and without C."""
+    for module in (breath, discard):
+        monkeypatch.setattr(module, "LONGEST", 0.0)
+    if request.param == "python":
+        monkeypatch.setattr(discard, "_functions", None)
+    elif discard._functions is None:
+        pytest.skip("there is no native part here")
+
+
+@pytest.fixture
+def turns() -> Iterator[list[int]]:
+    """Note each turn of the event loop."""
+    loop: Any = gevent.get_hub().loop
+    turns: list[int] = []
+    watcher = loop.check()
+    watcher.start(lambda: turns.append(1))
+    yield turns
+    watcher.stop()
+    watcher.close()
+
+
+def long_message(name: bytes) -> list[bytes]:
+    return [name, *[b"frame"] * (FRAMES - 1)]
+
+
+def wait_for_rest(router: Router) -> None:
+    """Wait for the first piece of a long message to be discarded, and no other."""
+    loop: Any = gevent.get_hub().loop
+    with gevent.Timeout(3):
+        while not router.socket._has_rest:
+            gevent.idle(priority=loop.MAXPRI)
+
+
+def test_of_a_message_that_is_too_long_only_the_beginning_is_received(
+    router: Router, short_pieces: None, turns: list[int]
+) -> None:
+    one = router.peer(b"one")
+    got, _ = router.reader()
+    one.send_multipart(long_message(b"too long"))
+    one.send_multipart([b"next", *[b""] * (MAX_FRAMES - 2)])
+    turns.clear()
+    soon(lambda: len(got) == 2, "both messages")
+    assert got[0] == [b"one", b"too long", *[b"frame"] * (MAX_FRAMES - 1)]
+    assert got[1] == [b"one", b"next", *[b""] * (MAX_FRAMES - 2)]
+    assert len(turns) >= (FRAMES - MAX_FRAMES) // 32  # others had a turn between two pieces
+
+
+def test_messages_are_sent_while_the_rest_of_a_long_one_is_discarded(
+    router: Router, short_pieces: None
+) -> None:
+    one, two = router.peer(b"one"), router.peer(b"two")
+    got, _ = router.reader()
+    one.send_multipart(long_message(b"too long"))
+    wait_for_rest(router)
+    for number in range(20):
+        router.socket.send([b"two", b"%d" % number])
+        assert two.poll(5000)
+        assert two.recv() == b"%d" % number
+        assert router.socket._has_rest
+    soon(lambda: got, "the long message")
+
+
+def test_what_a_killed_reader_has_not_discarded_the_next_one_does(
+    router: Router, short_pieces: None
+) -> None:
+    one = router.peer(b"one")
+    _, first = router.reader()
+    one.send_multipart(long_message(b"too long"))
+    wait_for_rest(router)
+    first.kill()
+    assert router.socket._has_rest
+    got, _ = router.reader()
+    one.send(b"next")
+    soon(lambda: got, "the next message")
+    assert got == [[b"one", b"next"]]
+
+
+def test_closing_ends_the_discarding(router: Router, short_pieces: None) -> None:
+    one = router.peer(b"one")
+    got, reader = router.reader()
+    one.send_multipart(long_message(b"too long"))
+    wait_for_rest(router)
+    router.socket.close()
+    reader.join(3)
+    assert isinstance(reader.exception, zmq.ZMQError)
+    assert not got
+
+
+def test_no_peer_has_more_messages_handled_in_one_go_than_this(router: Router) -> None:
+    with zmq.green.Context() as context:
+        for kind in (zmq.ROUTER, zmq.XPUB):
+            socket = listen(context, kind, "tcp://127.0.0.1:*", "test", 10_000)
+            assert socket.getsockopt(zmq.RCVHWM) == 100
+            assert socket.getsockopt(zmq.SNDHWM) == 10_000
+            socket.close()

@@ -1,4 +1,4 @@
-/* zinfo._native: what takes most of a poll's time where somebody subscribed.
+/* zinfo._native: what takes most of a poll's time where somebody subscribed, and hostile messages.
  *
  * Python does the same where this could not be compiled. It keeps nothing from call to call.
  */
@@ -61,8 +61,21 @@ PyDoc_STRVAR(fits_doc,
 "fits(raw, names, kinds)\n--\n\n"
 "Say whether a reply has a layout: the same fields in the same lines.");
 
+PyDoc_STRVAR(discard_frames_doc,
+"discard_frames(functions, socket, seconds)\n--\n\n"
+"Discard the frames of a ZeroMQ message whose first frames were received.\n\n"
+"Args:\n"
+"    functions: Addresses of libzmq's zmq_msg_init, zmq_msg_close, zmq_msg_more, zmq_msg_recv.\n"
+"    socket: Address of the socket, which is open.\n"
+"    seconds: After these it returns, also where the message has more frames.\n\n"
+"Returns:\n"
+"    The number of frames discarded, and whether the message has more.\n\n"
+"Raises:\n"
+"    OSError: libzmq's error, with its number.");
+
 static PyMethodDef methods[] = {
     {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},
+    {"discard_frames", discard_frames, METH_VARARGS, discard_frames_doc},
     {"encode_entries", encode_entries, METH_VARARGS, encode_entries_doc},
     {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
     {"fits", fits, METH_VARARGS, fits_doc},
@@ -76,7 +89,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "Native twins of what zinfo.info, info_encoding and info_lookup do.",
+    .m_doc = "Native twins of what zinfo.info, info_encoding, info_lookup and discard do.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,
