@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 
 import gevent
 
+from zinfo.credentials import Credentials
 from zinfo.failures import OTHER, PROTOCOL, PollError, from_exception, from_reply
 from zinfo.foreign import FAILURES
 from zinfo.handshake import RealSocket
@@ -53,9 +54,11 @@ class Link(Generic[K_contra]):
         owner: told what happens, always with `key`.
         key: what the owner knows this link by.
         turn: says when to put off reading.
+        credentials: that the server was shown; its errors are told without them.
     """
 
     __slots__ = (
+        "_credentials",
         "_key",
         "_max",
         "_owner",
@@ -77,6 +80,7 @@ class Link(Generic[K_contra]):
         owner: LinkOwner[K_contra],
         key: K_contra,
         turn: Turn,
+        credentials: Credentials,
     ) -> None:
         self._sock = sock
         self._request = request
@@ -84,6 +88,7 @@ class Link(Generic[K_contra]):
         self._owner = owner
         self._key = key
         self._turn = turn
+        self._credentials = credentials
         self._partial: bytearray | None = None
         self._tls = isinstance(sock, ssl.SSLSocket)
         self.asked = False  #: a reply is awaited
@@ -202,7 +207,7 @@ class Link(Generic[K_contra]):
         self._partial = None
         self.asked = False
         self.replies += 1
-        self._owner.refused(self._key, from_reply(line))
+        self._owner.refused(self._key, from_reply(line, self._credentials))
 
     def _keep(self, data: bytearray, count: int) -> None:
         if self._partial is None:

@@ -13,6 +13,7 @@ import gevent
 import redis.exceptions
 
 from zinfo.connection_options import SecretUnavailableError
+from zinfo.credentials import Credentials
 from zinfo.errors import ZinfoError
 from zinfo.shard import ShardState
 
@@ -37,6 +38,22 @@ _REPLIES: dict[str, tuple[ShardState, str]] = {
 }
 
 
+# What stands for a server's words while it has not taken the password: they may repeat it. By what
+# is found in them, in this order.
+_BEFORE_AUTH = (
+    ("unknown command", "the server does not know AUTH: it is renamed or switched off there"),
+    ("without any password", "the server refuses AUTH, as it has no password set"),
+    ("no password is set", "the server refuses AUTH, as it has no password set"),
+    ("max number of clients", "the server has its maximum number of clients"),
+    ("protected mode", "the server is in protected mode"),
+)
+_BEFORE_AUTH_BY_STATE = {
+    ShardState.LOADING: "the server is loading its data",
+    ShardState.BUSY: "a script keeps the server busy",
+    ShardState.DOWN: "the server refuses the password or the user",
+}
+
+
 class PollError(ZinfoError):
     """A poll that brought no INFO.
 
@@ -55,24 +72,57 @@ class PollError(ZinfoError):
         self.state = state
 
 
-def from_reply(line: str) -> PollError:
-    """Return the failure that an error reply (without its `-`) means."""
-    word = line.partition(" ")[0]
+_NO_CREDENTIALS = Credentials()
+
+
+def from_reply(line: str, credentials: Credentials = _NO_CREDENTIALS) -> PollError:
+    """Return the failure that an error reply means.
+
+    Args:
+        line: the reply, without its `-`.
+        credentials: that the server was shown, which are kept out of the error.
+    """
+    word, message = line.partition(" ")[0], credentials.safe(line)
     if "max number of clients" in line:
-        return PollError(line, REFUSED)
+        return PollError(message, REFUSED)
     if word in _REPLIES:
         state, reason = _REPLIES[word]
-        return PollError(line, reason, state)
+        return PollError(message, reason, state)
     if "authentication" in line.lower() or "invalid password" in line.lower():
-        return PollError(line, AUTH)  # before Redis 6 these were plain -ERR
-    return PollError(line, OTHER)
+        return PollError(message, AUTH)  # before Redis 6 these were plain -ERR
+    return PollError(message, OTHER)
 
 
-def from_exception(error: BaseException) -> PollError:
-    """Return the failure that an exception of redis-py or of a socket means."""
+def from_exception(error: BaseException, credentials: Credentials = _NO_CREDENTIALS) -> PollError:
+    """Return the failure that an exception of redis-py or of a socket means.
+
+    Args:
+        error: the exception; its text may be a server's.
+        credentials: that the server was shown, which are kept out of the error.
+    """
     if isinstance(error, PollError):
         return error
-    message = str(error) or type(error).__name__
+    failure = _classified(error, credentials)
+    if credentials.refused and not _is_of_this_side(error):
+        words = str(error).lower()
+        texts = (text for part, text in _BEFORE_AUTH if part in words)
+        text = next(texts, _BEFORE_AUTH_BY_STATE[failure.state])
+        reason = AUTH if failure.reason == OTHER else failure.reason
+        return PollError(text, reason, failure.state)
+    return failure
+
+
+def _is_of_this_side(error: BaseException) -> bool:
+    """Return whether an exception has no word of the server's in its text."""
+    return isinstance(error, (OSError, gevent.Timeout, SecretUnavailableError)) or type(error) in (
+        redis.exceptions.ConnectionError,
+        redis.exceptions.TimeoutError,
+    )
+
+
+def _classified(error: BaseException, credentials: Credentials) -> PollError:
+    words = str(error)
+    message = credentials.safe(words) or type(error).__name__
     if isinstance(error, gevent.Timeout):
         message = f"gevent.Timeout: {message}"
     links = list(chain(error))
@@ -81,8 +131,8 @@ def from_exception(error: BaseException) -> PollError:
             return PollError(message, reason)
     if isinstance(error, redis.exceptions.BusyLoadingError):
         return PollError(message, "", ShardState.LOADING)
-    if isinstance(error, redis.exceptions.ResponseError) or "max number of clients" in message:
-        return from_reply(message)
+    if isinstance(error, redis.exceptions.ResponseError) or "max number of clients" in words:
+        return from_reply(words, credentials)
     return PollError(message, OTHER)
 
 

@@ -22,6 +22,7 @@ from redis.retry import Retry
 
 from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions
+from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.failures import PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.foreign import FAILURES
@@ -66,11 +67,13 @@ class Opened:
         sock: the connected, authenticated, non-blocking socket.
         request: the bytes that ask for INFO on it.
         first: the first INFO reply.
+        credentials: that the server was shown.
     """
 
     sock: RealSocket
     request: bytes
     first: bytes
+    credentials: Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +133,15 @@ def open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
     # socket_timeout is per read: a server that drips bytes never hits it, so one bound around all.
     # It comes as the socket's own error would, which redis-py cleans up after.
     with gevent.Timeout(seconds, TimeoutError(f"no INFO within {seconds:g} s of connecting")):
+        credentials = Credentials()
         try:
-            return _open_or_ask(redis_conn, limits)
+            return _open_or_ask(redis_conn, limits, credentials)
         except PollError:
             raise
         except FAILURES as error:  # also out of a callable of the user
             _close_abandoned(error)
-            raise from_exception(error) from error
+            # Not `from error`: its text, which a traceback would show, may hold the password.
+            raise from_exception(error, credentials) from None
 
 
 def _close_abandoned(error: BaseException) -> None:
@@ -152,22 +157,24 @@ def _close_abandoned(error: BaseException) -> None:
                 half_made.close()
 
 
-def _open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
+def _open_or_ask(
+    redis_conn: Any, limits: Limits, credentials: Credentials
+) -> Opened | dict[str, Any]:
     if isinstance(redis_conn, ConnectionOptions):
-        connection = _from_options(redis_conn, limits)
+        connection = _from_options(redis_conn, limits, credentials)
     else:
         client = redis_conn if hasattr(redis_conn, "info") else redis_conn()
         pool = getattr(client, "connection_pool", None)
         if pool is None:
             return dict(client.info())
-        connection = _from_pool(pool, limits)
-    _bound(connection, limits.max_reply_bytes)
+        connection = _from_pool(pool, limits, credentials)
+    _bound(connection, limits.max_reply_bytes, credentials)
     try:
         connection.connect()
         request, first = _choose_variant(connection, limits)
         if not hasattr(connection, "_sock"):
             return dict(client.info())  # a stand-in for redis-py's Connection: it has no socket
-        return Opened(_take_over(connection), request, first)
+        return Opened(_take_over(connection), request, first, credentials)
     finally:
         connection.disconnect()
 
@@ -181,11 +188,13 @@ class _Bounded:
     Args:
         sock: the socket; all but sending and reading goes to it.
         most: bytes of the longest reply.
+        credentials: take note of what is shown to the server, and whether it takes it.
     """
 
-    def __init__(self, sock: Any, most: int) -> None:
+    def __init__(self, sock: Any, most: int, credentials: Credentials) -> None:
         self.sock = sock
         self._most = most
+        self._credentials = credentials
         self._begins = True
         self._left = 0  # bytes that the present reply may still have
         self._breath = Breath()
@@ -196,6 +205,7 @@ class _Bounded:
     def sendall(self, *args: Any) -> None:
         """Send as `socket.sendall` does; what is read next begins a reply."""
         self._begins = True
+        self._credentials.sent(bytes(args[0]))
         self.sock.sendall(*args)
 
     def recv(self, *args: Any) -> bytes:
@@ -216,6 +226,7 @@ class _Bounded:
         if self._begins and count:
             # Not to wait for what may never come: the end of a line, or of a reply.
             self._begins = False
+            self._credentials.answered(head)
             self._left = self._allowed(head) + _LITTLE
         self._left -= count
         if self._left < 0:
@@ -231,14 +242,14 @@ class _Bounded:
         return length
 
 
-def _bound(connection: Any, most: int) -> None:
+def _bound(connection: Any, most: int, credentials: Credentials) -> None:
     """Have a connection, once it is made, read no reply that is longer."""
     if not hasattr(connection, "redis_connect_func"):
         return  # a stand-in for redis-py's Connection: it has no socket
     on_connect = connection.redis_connect_func
 
     def connected(connection: Any) -> None:
-        connection._sock = _Bounded(connection._sock, most)
+        connection._sock = _Bounded(connection._sock, most, credentials)
         if on_connect is None:
             connection.on_connect()
         else:
@@ -264,7 +275,7 @@ def _common(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _from_options(options: ConnectionOptions, limits: Limits) -> Any:
+def _from_options(options: ConnectionOptions, limits: Limits, credentials: Credentials) -> Any:
     kwargs: dict[str, Any] = dict(redis.connection.parse_url(options.url))
     for path in (options.ca_file, options.cert_file, options.key_file):
         _require_readable(path)
@@ -280,10 +291,10 @@ def _from_options(options: ConnectionOptions, limits: Limits) -> Any:
         kwargs["ssl_certfile"] = options.cert_file
         kwargs["ssl_keyfile"] = options.key_file
         kwargs["ssl_check_hostname"] = options.check_hostname
-    return _construct(connection_class, kwargs, limits)
+    return _construct(connection_class, kwargs, limits, credentials)
 
 
-def _from_pool(pool: Any, limits: Limits) -> Any:
+def _from_pool(pool: Any, limits: Limits, credentials: Credentials) -> Any:
     # A connection of the pool's own making, but outside of it: the pool would want it back.
     kwargs = {
         name: value
@@ -295,10 +306,13 @@ def _from_pool(pool: Any, limits: Limits) -> Any:
         connect_timeout=kwargs.get("socket_connect_timeout") or limits.connect_timeout,
     )
     kwargs.pop("db", None)
-    return _construct(pool.connection_class, kwargs, bounded)
+    return _construct(pool.connection_class, kwargs, bounded, credentials)
 
 
-def _construct(connection_class: Any, kwargs: dict[str, Any], limits: Limits) -> Any:
+def _construct(
+    connection_class: Any, kwargs: dict[str, Any], limits: Limits, credentials: Credentials
+) -> Any:
+    credentials.learn(kwargs.get("username"), kwargs.get("password"))
     kwargs.update(_common(limits))
     if issubclass(connection_class, redis.UnixDomainSocketConnection):
         for name in ("socket_connect_timeout", "socket_keepalive", "host", "port"):

@@ -256,6 +256,7 @@ class InfoPoller:
                 self,
                 polled,
                 self._turn,
+                opened.credentials,
             )
             self._store(polled, opened.first, first=True)
         elif not polled.removed:

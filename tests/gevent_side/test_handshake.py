@@ -23,6 +23,7 @@ from tests.servers import RealServer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
+from zinfo.credentials import Credentials
 from zinfo.handshake import Limits, _Bounded
 from zinfo.info import parse
 
@@ -299,7 +300,7 @@ def test_a_long_reply_leaves_the_event_loop_its_turns() -> None:
     watcher = loop.idle(priority=loop.MAXPRI)
     watcher.start(turns.append, 1)
     try:
-        sock = _Bounded(Endless(), 10_000_000)
+        sock = _Bounded(Endless(), 10_000_000, Credentials())
         for _ in range(10):
             sock.recv(4096)
     finally:

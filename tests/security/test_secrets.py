@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
+from xmlrpc.client import Fault, ServerProxy
 
 import psutil
+import pytest
+import redis
+from click.testing import CliRunner
 
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
+from tests.faults.peers import INFO, Peer, bulk
+from tests.http.asking import ask
 from tests.promises import Promise
 from tests.security.keyed import Keyring, subscribed
 from tests.spawning import command_prefix
 from tests.waiting import wait_until
+from zinfo.cli.app import cli
 from zinfo.client import Client
 
 GOOD = "g00d-Passw0rd%3F"
@@ -105,3 +117,153 @@ def test_no_secret_is_ever_told(
         f"{len(found)} found in {size} characters",
     )
     assert found == []
+
+
+# --- what a server repeats
+
+LONG = "pw-long-" + "0123456789abcdef" * 12  # Redis cuts off the arguments that it repeats
+REPEATED = {"plain": "pw-plain-81", "odd": 'pw-"ödd"/\\82', "long": LONG}
+USER = "zi-user-83"
+
+
+def test_a_password_that_a_server_repeats_is_told_nowhere(
+    server_factory: ServerFactory, short_tmp: Path, promise: Promise
+) -> None:
+    server = server_factory(args=("--rename-command", "AUTH", "anything-else"))
+    with pytest.raises(redis.ResponseError, match="pw-plain-81"):  # a real server does that
+        redis.Redis(port=server.port, password=REPEATED["plain"], protocol=2).ping()
+    tables = ""
+    for kind, password in REPEATED.items():
+        file = short_tmp / kind
+        file.touch(0o600)
+        file.write_text(password)
+        address, encoded = f"redis://{server.ident}", quote(password, safe="")
+        tables += (
+            f'[[shards]]\nid = "{kind}-file"\nurl = "{address}"\npassword_file = "{file}"\n'
+            f'[[shards]]\nid = "{kind}-user"\nurl = "{address}"\npassword_file = "{file}"\n'
+            f'username = "{USER}"\n'
+            f'[[shards]]\nid = "{kind}-url"\nurl = "redis://{USER}:{encoded}@{server.ident}"\n'
+        )
+    said = all_that_is_said(tables, lambda states: set(states.values()) == {"down"})
+    told = said["api/v1/shards"]
+    found = leaks([*REPEATED.values(), USER], said)
+    size = sum(map(len, said.values()))
+    promise(
+        "rename-command AUTH: Redis repeats user and password",
+        "told nowhere",
+        f"{len(found)} found in {len(said)} places, {size} characters",
+    )
+    assert found == []
+    assert told.count("the server does not know AUTH") == 9
+    assert told.count('"reason":"auth"') == 9
+
+
+def test_what_a_server_repeats_later_is_told_nowhere_either(promise: Promise) -> None:
+    password = REPEATED["odd"]
+    forms = {
+        "plain": password,
+        "escaped": password.replace("\\", r"\\").replace('"', r"\"").replace("ö", r"\xc3\xb6"),
+        "in a URL": quote(password, safe=""),
+        "in Python": repr(password.encode()),
+        "cut off": password[:8],
+        "with its user": f"{USER} {password}",
+    }
+    lines = {kind: f"-ERR what is {form}?\r\n" for kind, form in forms.items()}
+    lines["NOPERM"] = f"-NOPERM User {USER} has no permissions to run the 'info' command\r\n"
+
+    def repeating(line: str, always: bool) -> Callable[[Peer, socket.socket, list[bytes]], bool]:
+        asked = 0
+
+        def fault(_peer: Peer, connection: socket.socket, words: list[bytes]) -> bool:
+            nonlocal asked
+            if words[0].upper() != b"INFO":
+                connection.sendall(b"+OK\r\n")
+                return False
+            asked += 1
+            good = asked == 1 or not (always or asked % 2 == 0)
+            connection.sendall(bulk(INFO) if good else line.encode())
+            return False
+
+        return fault
+
+    # Those that go on have it in the answer to a new connection, the others to an old one.
+    peers = {
+        f"{kind}, {'always' if always else 'now and then'}": Peer(repeating(line, always))
+        for kind, line in lines.items()
+        for always in (True, False)
+    }
+    with contextlib.ExitStack() as stack:
+        tables = ""
+        for kind, peer in peers.items():
+            peer.bad = True
+            stack.enter_context(peer)
+            place = peer.url.removeprefix("redis://")
+            url = f"redis://{USER}:{quote(password, safe='')}@{place}"
+            tables += f'[[shards]]\nid = "{kind}"\nurl = "{url}"\n'
+        said = all_that_is_said(tables, lambda states: {*states.values()} == {"up", "down"})
+    found = leaks([password, USER], said)
+    promise(
+        f"a server repeats them in errors later: {', '.join(lines)}",
+        "told nowhere",
+        f"{len(found)} found in {len(said)} places",
+    )
+    assert found == []
+    assert "User *** has no permissions to run the 'info' command" in said["api/v1/shards"]
+    later = "NOPERM User *** has no permissions to run the 'info' command; connected again"
+    assert later in said["api/v1/events"]
+
+
+def all_that_is_said(tables: str, settled: Callable[[dict[str, str]], bool]) -> dict[str, str]:
+    """Return all that a daemon with these shards says, by where it says it."""
+    poll = "[poll]\nmin_interval = 0.1\nmax_interval = 0.1\ninterval_step = 0\ngrace = 1\n"
+    daemon = RunningDaemon(
+        config_text=poll + tables, http=True, xmlrpc=True, args=["--log-level=debug"]
+    )
+    said: dict[str, str] = {}
+    with daemon, Client(daemon.query) as client, subscribed(daemon.bus, None, b"") as bus:
+        heard: list[list[bytes]] = []
+
+        def all_settled() -> bool:
+            while bus.poll(0):
+                heard.append(bus.recv_multipart())
+            return settled({shard["id"]: shard["state"] for shard in client.shards()})
+
+        wait_until(all_settled, what="the shards to settle")
+        wait_until(lambda: "failures in a row" in daemon.log(), what="a warning in the log")
+        for operation in ("hello", "shards", "snapshot", "events", "stats"):
+            said[operation] = repr(client.request(operation))
+        ids = [shard["id"] for shard in client.shards()]
+        said["get_infos"] = repr(
+            client.request("get_infos", shard_ids=ids, refresh=True, allow_partial=True)
+        )
+        for path in ("metrics", "api/v1/shards", "api/v1/events", "api/v1/stats", "readyz"):
+            said[path] = ask(daemon.http, path).text
+        with ServerProxy(daemon.xmlrpc, allow_none=True) as proxy:
+            try:
+                said["XML-RPC"] = repr(proxy.GetInfos(ids, [], True))
+            except Fault as fault:
+                said["XML-RPC"] = repr(fault)
+        for command in (["events"], ["shards"], ["get", *ids, "--partial"]):
+            done = CliRunner().invoke(cli, [*command, "--connect", daemon.query])
+            said[f"zinfo {command[0]}"] = done.output
+        while bus.poll(0):
+            heard.append(bus.recv_multipart())
+        said["bus"] = repr(heard)
+    said["log"] = daemon.last_log
+    assert "failures in a row" in said["log"]
+    return said
+
+
+def leaks(secrets: list[str], said: dict[str, str]) -> list[str]:
+    """Return which secrets are in which text, in the forms in which they may be."""
+    found = []
+    for secret in secrets:
+        forms = {secret, quote(secret, safe=""), repr(secret)[1:-1], repr(secret.encode())[2:-1]}
+        forms |= {json.dumps(secret)[1:-1], secret[:8]}
+        found += [
+            f"{form} told by {where}"
+            for where, text in said.items()
+            for form in forms
+            if form in text
+        ]
+    return found
