@@ -13,6 +13,7 @@ setup(
             depends=sorted(map(str, Path("zinfo/native").glob("*.h"))),
             optional=True,  # where there is no compiler, Python does the same, slower
             py_limited_api=True,  # one for all Pythons
+            define_macros=[("Py_LIMITED_API", "0x030A0000"), ("PY_SSIZE_T_CLEAN", None)],
         )
     ],
     options={"bdist_wheel": {"py_limited_api": "cp310"}},

@@ -27,7 +27,7 @@ PINNED = {
 }
 """The newest packages that have wheels for Pythons that the newest of all have left."""
 
-NEWEST = ("3.14", "3.13", "3.12", "3.11", "3.10")
+NEWEST = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10")
 
 LEGACY = {"query": "legacy_query.py", "stream": "legacy_stream.py"}
 NODE = {"query": "query.js", "stream": "stream.js"}

@@ -30,7 +30,8 @@ flush(Buffer *buffer, PyObject *parts)
 static int
 hand_back(PyObject *parts, Py_ssize_t number, Span value)
 {
-    /* Not "y#": what that means differs between the Pythons that one build of the stable ABI serves. */
+    /* No format with "#": what it means differs between the Pythons that one build of the stable ABI
+     * serves, whatever PY_SSIZE_T_CLEAN says. */
     PyObject *text = PyBytes_FromStringAndSize(value.start, value.end - value.start);
     PyObject *part = text == NULL ? NULL : Py_BuildValue("(nN)", number, text);
     int done;

@@ -190,8 +190,10 @@ encode_entries(PyObject *Py_UNUSED(module), PyObject *args)
     }
     wanted.kinds = bytes_of(kinds);
     if (make_names(&wanted) && reserve(&buffer, 1)) {
+        PyObject *maps;
         taken = write_rows(&buffer, ids, shards, &wanted, (size_t)room, &rows);
-        found = Py_BuildValue("y#nn", buffer.start, (Py_ssize_t)buffer.used, rows, taken);
+        maps = PyBytes_FromStringAndSize(buffer.start, (Py_ssize_t)buffer.used);
+        found = maps == NULL ? NULL : Py_BuildValue("(Nnn)", maps, rows, taken);
     }
     for (place = 0; place < ATTRIBUTES; place++) {
         Py_XDECREF(wanted.attributes[place]);

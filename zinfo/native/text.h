@@ -2,8 +2,9 @@
 #ifndef ZINFO_TEXT_H
 #define ZINFO_TEXT_H
 
-#define Py_LIMITED_API 0x030A0000
-#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#error "Py_LIMITED_API is not defined: setup.py does, for all files alike"
+#endif
 #include <Python.h>
 
 /* What is in a line, as Layout.kinds says it: the numbers of zinfo/info_values.py. */

@@ -1,0 +1,83 @@
+"""Calls each function of the native part, and prints what it returns: one JSON object.
+
+Needs nothing but what is in zinfo's wheel, so that a bare Python of any version can run it:
+`tests/test_native_wheel.py` does so with a wheel that another version built.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from zinfo import _native  # type: ignore[attr-defined,unused-ignore]  # it is compiled
+from zinfo.info_values import kind_of
+
+RAW = (
+    b"role:master\r\nredis_version:7.2.4\r\nused_memory:1048576\r\nratio:0.25\r\n"
+    b"cmdstat_get:calls=3,usec=12,usec_per_call=4.00\r\ndb0:keys=2,expires=0,avg_ttl=0\r\n"
+    b"odd:1,2=3\r\n"
+)
+NEXT = RAW.replace(b"1048576", b"2097152")
+NAMES = ("role", "redis_version", "used_memory", "ratio", "cmdstat_get", "db0", "odd", "")
+LINE_KINDS = bytes(map(kind_of, NAMES))
+
+WANTED = ("used_memory", "role")
+STEMS = tuple(name.encode() for name in WANTED)
+KINDS = bytes(map(kind_of, WANTED))
+
+SHARD = SimpleNamespace(
+    snapshot=SimpleNamespace(raw=RAW, at=90.0, revision=7, time=1700000000.5),
+    state=SimpleNamespace(_value_="up"),
+)
+
+FRAMES = 3
+"""Frames of the message that `discard_frames` is given."""
+
+
+def discard_frames() -> Any:
+    """Call it with stand-ins for libzmq's functions, which have a message of some frames."""
+    left = [FRAMES]
+
+    def receive(_message: int, _socket: int, _flags: int) -> int:
+        left[0] -= 1
+        return 0
+
+    of_message = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    of_socket = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+    calls = (
+        of_message(lambda _message: 0),
+        of_message(lambda _message: 0),
+        of_message(lambda _message: int(left[0] > 0)),
+        of_socket(receive),
+    )
+    addresses = tuple(ctypes.cast(call, ctypes.c_void_p).value for call in calls)
+    return _native.discard_frames(addresses, 1, 60.0)
+
+
+CALLS: dict[str, Callable[[], Any]] = {
+    "encode_fields": lambda: _native.encode_fields(RAW, NAMES, LINE_KINDS),
+    "encode_changes": lambda: _native.encode_changes(RAW, NEXT, NAMES, LINE_KINDS),
+    "encode_entry": lambda: _native.encode_entry(RAW, STEMS, KINDS, {"meta": {"revision": 7}}),
+    "encode_entries": lambda: _native.encode_entries(
+        ["a", "b", "c"], [SHARD, None, SHARD], STEMS, KINDS, 100.0, 0.0, 10, 1 << 20
+    ),
+    "find_fields": lambda: _native.find_fields(RAW, STEMS),
+    "fits": lambda: _native.fits(RAW, NAMES, LINE_KINDS),
+    "discard_frames": discard_frames,
+}
+"""What calls each function, by its name."""
+
+
+def main() -> None:
+    """Call what the native part has."""
+    there = sorted(name for name in dir(_native) if not name.startswith("_"))
+    returned = {name: repr(CALLS[name]()) for name in there}
+    print(json.dumps({"file": Path(_native.__file__).name, "returned": returned}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
