@@ -1,11 +1,27 @@
 """The licence, the native part, and `python setup.py sdist`; all else is in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+class BuildForAll(build_ext):
+    """Names the native part as all Pythons look for it: `_native.abi3.so`.
+
+    Python 3.15 would put the machine into the name, as in `_native.abi3-x86_64-linux-gnu.so`;
+    Pythons before 3.14 do not find that.
+    """
+
+    def get_ext_filename(self, fullname):
+        """Return the path of an extension."""
+        return re.sub(r"\.abi3-[\w-]+\.", ".abi3.", super().get_ext_filename(fullname))
+
 
 setup(
     license="MIT",
+    cmdclass={"build_ext": BuildForAll},
     ext_modules=[
         Extension(
             "zinfo._native",
