@@ -981,7 +981,10 @@ class Watch(object):
 
     def _take_event(self, shard, seq, event):
         # type: (Text, int, dict[Text, Any]) -> None
+        labels = event.get("labels")
         event = OrderedDict((name, event[name]) for name in EVENT_KEYS)
+        if labels is not None:  # of the types added and labels_changed
+            event["labels"] = labels
         missing = self._counts["event"].saw(shard, seq)
         if event["type"] == "removed":
             for count in self._counts.values():

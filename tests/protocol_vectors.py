@@ -98,6 +98,19 @@ EVENT: dict[str, Any] = {
     "time": TIME,
 }
 
+RELABELLED: dict[str, Any] = {
+    "shard": "db-1:6379",
+    "type": "labels_changed",
+    "old": None,
+    "new": None,
+    "reason": "",
+    "message": "dc=köln, empty=",
+    "number": 18,
+    "seq": 6,
+    "time": TIME,
+    "labels": {"dc": "köln", "empty": ""},
+}
+
 TOTALS = {
     "interval": 1.0,
     "shards": 2,
@@ -196,7 +209,7 @@ def replies() -> Iterator[Vector]:
         "get_infos, many": ({}, [{"n": n, "meta": META} for n in range(20)]),
         "shards": ({}, [SHARD, NEW_SHARD]),
         "snapshot": ({"number": 17}, [entry, unpolled]),
-        "events": ({"oldest": 3, "newest": 17}, [EVENT, {**EVENT, "old": None, "new": None}]),
+        "events": ({"oldest": 3, "newest": 17}, [EVENT, RELABELLED]),
         "stats": ({}, {"uptime": 12.5, "poll": {"ok": 5, "failed": {}}}),
         "ping": ({}, TIME),
     }
@@ -245,8 +258,17 @@ def bus() -> Iterator[Vector]:
             "event",
             "käse~1",
             1,
-            {**EVENT, "shard": "käse~1", "type": "added", "old": None, "new": None, "seq": 1},
+            {
+                **EVENT,
+                "shard": "käse~1",
+                "type": "added",
+                "old": None,
+                "new": "new",
+                "seq": 1,
+                "labels": {},
+            },
         ),
+        "event with labels": ("event", "db-1:6379", 6, RELABELLED),
         "event of the daemon": (
             "event",
             "",

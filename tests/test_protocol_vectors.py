@@ -151,7 +151,7 @@ def test_deltas_are_read(vector: Vector) -> None:
 @of_kind("event")
 def test_events_are_read(vector: Vector) -> None:
     body: Any = {key: value for key, value in vector["body"].items() if key != "more"}
-    assert exactly(asdict(read_event(open_message(frames_of(vector))))) == exactly(body)
+    assert exactly(read_event(open_message(frames_of(vector))).as_map()) == exactly(body)
 
 
 @of_kind("hb", "fence")
@@ -171,4 +171,4 @@ def test_entries_of_snapshots_and_events_in_replies_are_read() -> None:
         assert exactly(getattr(polled, key)) == exactly(first[key])
     assert (unpolled.info, unpolled.reason) == (None, second["reason"])
     for event in bodies["events"]:
-        assert exactly(asdict(event_from(event))) == exactly(event)
+        assert exactly(event_from(event).as_map()) == exactly(event)

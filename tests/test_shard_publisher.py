@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from zinfo import RedisShard, ShardEvent, ShardPublisher
-from zinfo.errors import ShardExistsError
+from zinfo.errors import ShardExistsError, UnknownShardError
 
 
 def shard(ident: str) -> RedisShard:
@@ -112,3 +112,22 @@ def test_sorted_ids_follow_those_who_come_and_go() -> None:
     assert publisher.sorted_shard_ids() == ("a", "c")
     publisher.add_shard(shard("aa"))
     assert publisher.sorted_shard_ids() == ("a", "aa", "c")
+
+
+def test_labels_are_changed_and_told_once() -> None:
+    publisher = ShardPublisher()
+    one = shard("a")
+    publisher.add_shard(one)
+    told: list[dict[str, str]] = []
+    publisher.subscribe_shard_event(
+        ShardEvent.LABELS_CHANGED, lambda one: told.append(dict(one.labels))
+    )
+    given = {"site": "fra"}
+    publisher.set_labels("a", given)
+    publisher.set_labels("a", given)
+    given["site"] = "ams"
+    assert one.labels == {"site": "fra"}
+    publisher.set_labels("a", {})
+    assert told == [{"site": "fra"}, {}]
+    with pytest.raises(UnknownShardError):
+        publisher.set_labels("b", {})

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from zinfo.foreign import FAILURES
 
@@ -17,12 +17,18 @@ REMOVED = "removed"
 RESTARTED = "restarted"
 ROLE_CHANGED = "role_changed"
 VERSION_CHANGED = "version_changed"
+LABELS_CHANGED = "labels_changed"
 POLLING_ERROR = "polling_error"
 # Of the daemon itself: their shard is "".
 SATURATED = "saturated"
 SHORT_OF_FILES = "short_of_files"
 FAULT = "fault"
 # A change of state is an event named like the new state: up, down, loading, busy.
+
+MAX_LABELS_SIZE = 4096
+"""Characters of names and values of the labels in one event; an event leaves larger labels out."""
+
+_MAX_LABELS_TEXT = 200  # characters of the labels in the message of a labels_changed event
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +38,9 @@ class LifecycleEvent:
     Attributes:
         shard: id of the shard; "" for what happened to the daemon itself.
         type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
-            polling_error (a poll failed, but the shard's state did not change); of the daemon:
-            saturated, short_of_files or fault (a part of it failed in an unexpected way).
+            labels_changed, polling_error (a poll failed, but the shard's state did not change); of
+            the daemon: saturated, short_of_files or fault (a part of it failed in an unexpected
+            way).
         old: what was before: a state, run_id, role or version; None where nothing was.
         new: what is now.
         reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other); of
@@ -42,6 +49,8 @@ class LifecycleEvent:
         number: counts all events of this start of the daemon, from 1.
         seq: counts this shard's events, +1 each; where it starts means nothing.
         time: wall clock, seconds since the Unix epoch.
+        labels: of added and labels_changed the shard's labels from now on; None for other types,
+            and where the labels are larger than `MAX_LABELS_SIZE`.
     """
 
     shard: str
@@ -53,10 +62,14 @@ class LifecycleEvent:
     number: int
     seq: int
     time: float
+    labels: Mapping[str, str] | None = field(default=None, hash=False)
 
     def as_map(self) -> dict[str, object]:
-        """Return the event as it stands on the wire."""
-        return asdict(self)
+        """Return the event as it stands on the wire; `labels` only where the event has them."""
+        fields = asdict(self)
+        if self.labels is None:
+            del fields["labels"]
+        return fields
 
 
 class EventLog:
@@ -98,6 +111,7 @@ class EventLog:
         *,
         reason: str = "",
         message: str = "",
+        labels: Mapping[str, str] | None = None,
     ) -> LifecycleEvent:
         """Number, keep and hand on one event; arguments as in `LifecycleEvent`."""
         self.newest += 1
@@ -110,7 +124,7 @@ class EventLog:
         else:
             self._seqs[shard_id] = seq
         event = LifecycleEvent(
-            shard_id, type_, old, new, reason, message, self.newest, seq, self._clock()
+            shard_id, type_, old, new, reason, message, self.newest, seq, self._clock(), labels
         )
         self._hand_on(event)
         return event
@@ -158,3 +172,15 @@ class EventLog:
             for event in self._events
             if event.number > number and (not shard_ids or event.shard in shard_ids)
         ]
+
+
+def sent_labels(labels: Mapping[str, str]) -> dict[str, str] | None:
+    """Return a copy of labels for an event; None where they are larger than an event holds."""
+    size = sum(len(name) + len(value) for name, value in labels.items())
+    return dict(labels) if size <= MAX_LABELS_SIZE else None
+
+
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Return labels as `site=fra, rack=7`, cut where they are long; for people."""
+    text = ", ".join(f"{name}={value}" for name, value in labels.items()) or "no labels"
+    return text if len(text) <= _MAX_LABELS_TEXT else text[:_MAX_LABELS_TEXT] + "..."

@@ -37,11 +37,17 @@ class Lifecycle:
     def added(self, shard: RedisShard) -> None:
         """The shard came under watch."""
         shard.state, shard.reason, shard.failures = ShardState.NEW, "", 0
-        self._log.emit(shard.id, events.ADDED, None, shard.state.value)
+        labels = events.sent_labels(shard.labels)
+        self._log.emit(shard.id, events.ADDED, None, shard.state.value, labels=labels)
 
     def removed(self, shard: RedisShard) -> None:
         """The shard is watched no more."""
         self._log.emit(shard.id, events.REMOVED, shard.state.value, None)
+
+    def relabelled(self, shard: RedisShard) -> None:
+        """The shard has other labels."""
+        message, labels = events.labels_text(shard.labels), events.sent_labels(shard.labels)
+        self._log.emit(shard.id, events.LABELS_CHANGED, message=message, labels=labels)
 
     def answered(self, shard: RedisShard, snapshot: Snapshot, essentials: Essentials) -> None:
         """The shard sent INFO; `essentials` are those of this snapshot."""

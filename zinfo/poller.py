@@ -111,6 +111,7 @@ class InfoPoller:
         publisher.subscribe_faults(self.faults.died)
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._remove)
+        publisher.subscribe_shard_event(ShardEvent.LABELS_CHANGED, self._relabel)
         for shard in publisher.get_live_shards():
             self._add(shard)
 
@@ -125,6 +126,7 @@ class InfoPoller:
         self._publisher.unsub_faults(self.faults.died)
         self._publisher.unsub_shard_event(ShardEvent.ADDED, self._add)
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._remove)
+        self._publisher.unsub_shard_event(ShardEvent.LABELS_CHANGED, self._relabel)
         self._timetable.close()
         self._turn.close()
         for polled in self._polled.values():
@@ -184,6 +186,10 @@ class InfoPoller:
         self._let_go(polled)
         self._revision_floor = max(self._revision_floor, shard.revision + 1)
         self._lifecycle.removed(shard)
+
+    def _relabel(self, shard: RedisShard) -> None:
+        if shard.id in self._polled:
+            self._lifecycle.relabelled(shard)
 
     def _let_go(self, polled: Polled) -> None:
         polled.removed = True

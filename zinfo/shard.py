@@ -34,7 +34,8 @@ class RedisShard:
         redis_conn: a URL (redis://, rediss://, unix://) or a `ConnectionOptions`, a `redis.Redis`,
             or a callable that returns one and is called at each connect. An object that is none of
             these but has `info()` works too, by one greenlet a poll.
-        labels: any text by any name, for queries and dashboards.
+        labels: any text by any name, for queries and dashboards. Those of a live shard are changed
+            by `ShardPublisher.set_labels`.
         **options: with a URL only: username, password, password_file, password_env, ca_file,
             cert_file, key_file, check_hostname, timeout, connect_timeout; see `ConnectionOptions`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from zinfo.errors import ShardExistsError, UnknownShardError
 from zinfo.shard import RedisShard
@@ -21,10 +21,11 @@ class ShardEvent(enum.Enum):
 
     ADDED = "added"
     REMOVED = "removed"
+    LABELS_CHANGED = "labels_changed"
 
 
 class ShardPublisher:
-    """Says which shards are live, and tells subscribers when one comes or goes.
+    """Says which shards are live, and tells subscribers when one comes, goes or is relabelled.
 
     Any number of publishers may live in a process. Not thread-safe: use it from one thread.
     """
@@ -58,6 +59,25 @@ class ShardPublisher:
         del self._shards[shard_id]
         self._sorted = None
         self._notify(ShardEvent.REMOVED, shard)
+
+    def set_labels(self, shard_id: str, labels: Mapping[str, str]) -> None:
+        """Give a live shard other labels, and tell the LABELS_CHANGED subscribers if they differ.
+
+        This is the way to change the labels of a live shard: a poller of this publisher makes an
+        event `labels_changed` of it, by which each Mirror learns of the new labels. Labels written
+        to `shard.labels` directly reach queries, and no Mirror.
+
+        Args:
+            shard_id: id of the shard.
+            labels: its labels from now on, in place of all that it has.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+        """
+        shard = self.get_shard(shard_id)
+        if shard.labels != labels:
+            shard.labels = dict(labels)
+            self._notify(ShardEvent.LABELS_CHANGED, shard)
 
     def get_shard(self, shard_id: str) -> RedisShard:
         """Return a live shard.

@@ -85,7 +85,7 @@ class ModelDaemon:
         self.beats = 0
         self.floor = 0  # no shard that comes back starts at or below it
         self.infos: dict[tuple[str, int], Info | None] = {}
-        self.states: dict[tuple[str, int], tuple[str, str]] = {}
+        self.states: dict[tuple[str, int], tuple[str, str, dict[str, str]]] = {}
         self.refusal: RequestError | None = None  # what the next request is answered with
 
     # --- shards
@@ -93,7 +93,7 @@ class ModelDaemon:
     def add(self, shard: str, **labels: str) -> None:
         self.shards[shard] = ModelShard(self.floor, labels=labels)
         self.infos[shard, 0] = None
-        self._event(shard, "added", None, "new")
+        self._event(shard, "added", None, "new", labels=labels)
 
     def remove(self, shard: str) -> None:
         former = self.shards.pop(shard)
@@ -135,13 +135,25 @@ class ModelDaemon:
         """Something happened that leaves the state as it is."""
         self._event(shard, type_, "a", "b")
 
+    def relabel(self, shard: str, *, sent: bool = True, **labels: str) -> None:
+        """The shard has other labels; `sent` is whether the event has them."""
+        self.shards[shard].labels = labels
+        self._event(shard, "labels_changed", None, None, labels=labels if sent else None)
+
     def _event(
-        self, shard: str, type_: str, old: str | None, new: str | None, reason: str = ""
+        self,
+        shard: str,
+        type_: str,
+        old: str | None,
+        new: str | None,
+        reason: str = "",
+        labels: dict[str, str] | None = None,
     ) -> None:
         seq = self.seqs.get(shard, self.floor) + 1
         self.seqs[shard] = seq
         if shard in self.shards:
-            self.states[shard, seq] = (self.shards[shard].state, self.shards[shard].reason)
+            held = self.shards[shard]
+            self.states[shard, seq] = (held.state, held.reason, held.labels)
         event: dict[str, object] = {
             "shard": shard,
             "type": type_,
@@ -153,6 +165,8 @@ class ModelDaemon:
             "seq": seq,
             "time": self.clock(),
         }
+        if labels is not None:
+            event["labels"] = labels
         self.events.append(event)
         self._send(KIND_EVENT, shard, seq, event)
 

@@ -65,7 +65,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
     @rule(
         shard=SHARDS,
-        what=st.sampled_from(["poll", "poll", "poll", "exist", "state", "event"]),
+        what=st.sampled_from(["poll", "poll", "poll", "exist", "state", "event", "labels"]),
         values=VALUES,
         whole=st.booleans(),
         fate=FATES,
@@ -83,6 +83,8 @@ class MirrorMachine(RuleBasedStateMachine):
             daemon.enter(shard, "down" if whole else "loading", "timeout")
         elif what == "event":
             daemon.happen(shard, "role_changed")
+        elif what == "labels":
+            daemon.relabel(shard, sent=not whole, label=str(len(daemon.events) % 3))
         else:
             daemon.poll(shard, values, whole=whole)
         self.meet(fate, before)

@@ -234,7 +234,8 @@ class World(Network):
             if not view.fresh or self.mirror.epoch != self.daemon.epoch:
                 continue
             assert self.daemon.infos[shard, view.revision] == view.info, shard
-            assert self.daemon.states[shard, record.seq] == (view.state, record.reason), shard
+            held = (view.state, record.reason, record.labels)
+            assert self.daemon.states[shard, record.seq] == held, shard
 
     def check_equal(self, *, infos: bool = True) -> None:
         """The Mirror holds exactly what the daemon has now."""

@@ -180,12 +180,14 @@ class LossyBus:
     Attributes:
         endpoint: where subscribers connect.
         drop: how many of the next messages are lost.
+        only: first bytes of the topics of the messages that `drop` is about; empty for all.
         swap: how many of the next messages change places with the one after them.
         lost: messages lost so far.
     """
 
     def __init__(self, bus: str) -> None:
         self.drop = self.swap = self.lost = 0
+        self.only = b""
         self._held: list[bytes] | None = None
         self._closed = threading.Event()
         self._context = zmq.Context()
@@ -234,7 +236,7 @@ class LossyBus:
     def _pass_on(self, frames: list[bytes]) -> None:
         if frames[0].startswith(FENCE_PREFIX):
             self._down.send_multipart(frames)
-        elif self.drop:
+        elif self.drop and frames[0].startswith(self.only):
             self.drop -= 1
             self.lost += 1
         elif self.swap and self._held is None:

@@ -3,8 +3,8 @@
 `tests/client/test_mirror_model.py` claims the same of the logic alone, with far more examples.
 
 After every step: whatever the Mirror calls fresh is what the daemon published at that revision, and
-nothing newer has been there for longer than three heartbeats; or it says stale. When the faults
-end, it is whole and equal within five seconds.
+nothing newer, labels included, has been there for longer than three heartbeats; or it says stale.
+When the faults end, it is whole and equal within five seconds.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class Record:
     def __init__(self, bus: str) -> None:
         self.infos: dict[tuple[int, str, int], Any] = {}
         self.newest: dict[tuple[int, str], list[tuple[int, float]]] = {}
+        self.labels: dict[tuple[int, str], list[tuple[dict[str, str], float]]] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(bus,))
         self._thread.start()
@@ -75,6 +76,13 @@ class Record:
         """When the first newer revision came; infinite where none has."""
         came = list(self.newest.get((epoch, shard), ()))
         return next((when for number, when in came if number > revision), float("inf"))
+
+    def relabelled_at(self, epoch: int, shard: str, labels: dict[str, str]) -> float:
+        """When labels that a shard had were replaced; infinite where they were not."""
+        came = list(self.labels.get((epoch, shard), ()))
+        known = [place for place, (one, _) in enumerate(came) if one == labels]
+        later = came[known[-1] + 1 :] if known else came  # else they are older than the record
+        return next((when for _, when in later), float("inf"))
 
     def _run(self, bus: str) -> None:
         with zmq.Context() as context, context.socket(zmq.SUB) as socket:
@@ -99,6 +107,10 @@ class Record:
             if event["type"] == "removed":
                 # One that comes back has revision 0 until it answers: what was before is not newer.
                 self.newest.pop((header.epoch, shard), None)
+                self.labels.pop((header.epoch, shard), None)
+            elif event.get("labels") is not None:
+                told = self.labels.setdefault((header.epoch, shard), [])
+                told.append((event["labels"], time.monotonic()))
 
 
 class Play:
@@ -116,6 +128,7 @@ class Play:
         self.compared = 0
         self.steps: list[str] = []
         self.longest_silence = 0.0
+        self.turn = 0  # the label of all shards; it never has a value twice
         self._stack = ExitStack()
 
     def __enter__(self) -> Play:
@@ -138,7 +151,10 @@ class Play:
         self._stack.close()
 
     def config(self) -> str:
-        shards = "".join(f'[[shards]]\nurl = "{self.servers[n].url}"\n' for n in self.watched)
+        labels = f'labels = {{ turn = "{self.turn}" }}\n'
+        shards = "".join(
+            f'[[shards]]\nurl = "{self.servers[n].url}"\n{labels}' for n in self.watched
+        )
         return CONFIG + shards
 
     # --- what happens
@@ -158,6 +174,7 @@ class Play:
             self.mend,
             self.server_dies,
             self.reload,
+            self.relabel,
             self.restart,
             self.suspend,
         ]
@@ -212,6 +229,11 @@ class Play:
         self.daemon.config_path.write_text(self.config())
         self.daemon.signal(signal.SIGHUP)
 
+    def relabel(self) -> None:
+        self.turn += 1
+        self.daemon.config_path.write_text(self.config())
+        self.daemon.signal(signal.SIGHUP)
+
     def restart(self) -> None:
         self.daemon.kill()
         self.daemon.start()
@@ -246,6 +268,18 @@ class Play:
             silence = looked - self.record.superseded_at(epoch, shard, view.revision)
             self.longest_silence = max(self.longest_silence, silence)
             assert silence < SILENCE + SLACK, f"{shard} is {silence:.2f} s behind: {self.steps}"
+            self.look_at_labels(shard, epoch)
+
+    def look_at_labels(self, shard: str, epoch: int) -> None:
+        looked = time.monotonic()
+        try:
+            labels, view = self.mirror.labels(shard), self.mirror.view(shard)
+        except KeyError:  # it went meanwhile
+            return
+        if view.fresh and epoch == self.mirror.epoch:
+            silence = looked - self.record.relabelled_at(epoch, shard, labels)
+            self.longest_silence = max(self.longest_silence, silence)
+            assert silence < SILENCE + SLACK, f"labels of {shard}: {silence:.2f} s: {self.steps}"
 
     def whole(self) -> bool:
         return not self.mirror.stale and set(self.mirror) == self.ids()
@@ -264,7 +298,7 @@ class Play:
         return took
 
     def equal(self) -> bool:
-        """Whether states are the same, and INFO where the revision is."""
+        """Whether states and labels are the same, and INFO where the revision is."""
         body: Any = self.daemon.ask("snapshot").body
         assert {entry["shard"] for entry in body} == self.ids()
         same = 0
@@ -272,7 +306,10 @@ class Play:
             view = self.mirror.view(entry["shard"])
             if view.fresh and view.revision == entry["revision"]:
                 assert view.info == entry["info"], self.steps
-                same += view.state == entry["state"]
+                same += (view.state, self.mirror.labels(entry["shard"])) == (
+                    entry["state"],
+                    entry["labels"],
+                )
         return same == len(body)
 
 
@@ -295,6 +332,7 @@ def play(servers: list[RealServer], seeds: range, promise: Promise) -> None:
     for seed in seeds:
         with all_running(servers), Play(seed, servers) as one:
             for lost in (1, 1, 2, 3):  # on a way that is well otherwise
+                one.relabel()
                 one.lossy.drop += lost
                 one.look_for(0.7)
             for _ in range(STEPS):

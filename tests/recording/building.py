@@ -46,8 +46,9 @@ def event(
     new: str | None = None,
     reason: str = "",
     epoch: int = EPOCH,
+    labels: dict[str, str] | None = None,
 ) -> list[bytes]:
-    body = {
+    body: dict[str, object] = {
         "shard": shard,
         "type": type_,
         "old": None,
@@ -58,6 +59,8 @@ def event(
         "seq": seq,
         "time": WALL + number,
     }
+    if labels is not None:
+        body["labels"] = labels
     return [topic(KIND_EVENT, shard), header(seq, WALL + number, epoch), pack(body)]
 
 

@@ -189,3 +189,15 @@ def test_after_the_end_time_passes_as_anywhere() -> None:
     pace.end()
     clock.now += 5
     assert pace.position() == pytest.approx(25.0)
+
+
+def test_labels_change_as_they_were_recorded(stage: Stage) -> None:
+    told: list[LifecycleEvent] = []
+    stage.events.subscribe(told.append)
+    stage.take(an_event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
+    stage.take(an_event("c:1", "added", 6, 1, new="new", labels={"site": "fra"}))
+    assert shard_of(stage, "a:1").labels == {"site": "ams"}
+    assert shard_of(stage, "c:1").labels == {"site": "fra"}
+    assert [one.labels for one in told] == [{"site": "ams"}, {"site": "fra"}]
+    stage.take(an_event("a:1", "labels_changed", 7, 4))  # too many for an event
+    assert shard_of(stage, "a:1").labels == {"site": "ams"}

@@ -74,6 +74,11 @@ def cache(daemon: RunningDaemon) -> dict[str, tuple[int, Any]]:
     return {entry["shard"]: (entry["revision"], entry["info"]) for entry in entries}
 
 
+def labels(daemon: RunningDaemon) -> dict[str, Any]:
+    entries: Any = daemon.ask("shards").body
+    return {entry["id"]: entry["labels"] for entry in entries}
+
+
 def compare(mirror: Mirror, daemon: RunningDaemon) -> int:
     """Compare what both hold at the same revision; returns how many shards that was."""
     theirs = cache(daemon)
@@ -118,6 +123,30 @@ def test_joined_at_any_moment_under_load(servers: list[RealServer]) -> None:
                 mirror.wait_ready(10)
                 equal_for_a_while(mirror, daemon, 10)
             time.sleep(random.random() * 0.2)  # the moment, not a readiness check
+
+
+def test_labels_changed_by_reloads_under_load(servers: list[RealServer]) -> None:
+    def config(turn: int) -> str:
+        label = f'labels = {{ turn = "{turn}" }}'
+        return "".join(f'[[shards]]\nurl = "{one.url}"\n{label}\n' for one in servers)
+
+    with (
+        under_load(servers),
+        RunningDaemon(config_text=config(0), environ=QUICK) as daemon,
+        Mirror(daemon.query) as mirror,
+    ):
+        mirror.wait_ready(10)
+        wait_until(lambda: fresh(mirror), what="all shards")
+        for turn in range(1, 6):
+            daemon.config_path.write_text(config(turn))
+            daemon.signal(signal.SIGHUP)
+            wanted = {one.ident: {"turn": str(turn)} for one in servers}
+            wait_until(lambda: labels(daemon) == wanted, what="the labels at the daemon")  # noqa: B023
+            wait_until(
+                lambda: fresh(mirror) and {s: mirror.labels(s) for s in mirror} == wanted,  # noqa: B023
+                what="the same labels in a fresh mirror",
+            )
+        equal_for_a_while(mirror, daemon)
 
 
 def test_after_the_daemon_was_killed_and_restarted(servers: list[RealServer]) -> None:

@@ -192,7 +192,7 @@ def test_a_restart_at_the_same_port_keeps_the_shard_and_changes_its_label(
     eventually(lambda: shard.labels["pid"] == str(server.pid), "the new process's label")
     assert server.pid != old
     assert publisher.get_shard(server.ident) is shard
-    assert log == [("added", server.ident)]
+    assert log == [("added", server.ident), ("labels_changed", server.ident)]
 
 
 def test_single_scans_without_the_server_remove_nothing(
@@ -210,7 +210,7 @@ def test_single_scans_without_the_server_remove_nothing(
         processes.wait_for_scan_begun()
         server.start()
         eventually(lambda: shard.labels["pid"] == str(server.pid), "the new process's label")
-    assert log == [("added", server.ident)]
+    assert log == [("added", server.ident), *[("labels_changed", server.ident)] * 3]
 
 
 def test_a_killed_server_is_removed_once_the_poller_has_seen_it_down(

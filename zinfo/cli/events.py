@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         "restarted          another process answers at the same place",
         "role_changed       master became replica, or the other way round",
         "version_changed    after an upgrade",
+        "labels_changed     the configuration, or whoever found the shard, gave it other labels",
         "polling_error      a poll failed, but the shard is what it was",
         "saturated          of the daemon: more polls are due than it can do, or no more so",
         "short_of_files     of the daemon: it has nearly no file descriptors left, or no more so",
@@ -63,7 +64,8 @@ def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool)
     end it: exit code 0.
 
     With --json: objects with "update": event, stale, again, restart or gap. An event has shard,
-    type, old, new, reason, message, number, seq and time.
+    type, old, new, reason, message, number, seq and time; added and labels_changed also have
+    labels.
     """
     if not follow:
         with daemon.client() as client:

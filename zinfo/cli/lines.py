@@ -30,7 +30,7 @@ NOT_SEEN = "?"
 def echo_event(event: Event, *, json: bool) -> None:
     """Print an event."""
     if json:
-        echo_json({"update": "event", **asdict(event)})
+        echo_json({"update": "event", **event.as_map()})
         return
     text = click.style(printable(event.type), fg=STATE_COLOURS.get(event.type), bold=True)
     if event.reason:

@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from zinfo.client.reading import Entry
-from zinfo.client.updates import ADDED, Delta, Event, Info
+from zinfo.client.updates import ADDED, LABELS_CHANGED, Delta, Event, Info
 
 
-def inferred_event(entry: Entry, former: tuple[str, str] | None) -> Event | None:
-    """Return the event that explains a shard's state, or None where it did not change.
+def inferred_event(entry: Entry, former: tuple[str, str] | None) -> list[Event]:
+    """Return the event that explains a shard's state; none where it did not change.
 
     Args:
         entry: the shard as it is.
         former: its state and reason before; None where it was not known.
     """
     if former == (entry.state, entry.reason):
-        return None
-    return Event(
-        shard=entry.shard,
-        type=ADDED if former is None else entry.state,
-        old=former and former[0],
-        new=entry.state,
-        reason=entry.reason,
-        message="",
-        number=0,
-        seq=entry.seq,
-        time=entry.time,
-    )
+        return []
+    return [
+        Event(
+            shard=entry.shard,
+            type=ADDED if former is None else entry.state,
+            old=former and former[0],
+            new=entry.state,
+            reason=entry.reason,
+            message="",
+            number=0,
+            seq=entry.seq,
+            time=entry.time,
+            labels=entry.labels if former is None else None,
+        )
+    ]
+
+
+def inferred_labels(entry: Entry, former: Mapping[str, str]) -> list[Event]:
+    """Return the event that explains a shard's labels; none where they did not change.
+
+    Args:
+        entry: the shard as it is.
+        former: its labels before.
+    """
+    if former == entry.labels:
+        return []
+    return [
+        Event(
+            shard=entry.shard,
+            type=LABELS_CHANGED,
+            old=None,
+            new=None,
+            reason="",
+            message="",
+            number=0,
+            seq=entry.seq,
+            time=entry.time,
+            labels=entry.labels,
+        )
+    ]
 
 
 def inferred_delta(entry: Entry, info: Info, former: Info | None, revision: int) -> Delta:

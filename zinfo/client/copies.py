@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from zinfo.client.changes import inferred_delta, inferred_event
+from zinfo.client.changes import inferred_delta, inferred_event, inferred_labels
 from zinfo.client.kept import Kept
 from zinfo.client.reading import Entry
 from zinfo.client.tally import RevisionTally
-from zinfo.client.updates import ADDED, REMOVED, STATES, Delta, Event, Info
+from zinfo.client.updates import ADDED, LABELS_CHANGED, REMOVED, STATES, Delta, Event, Info
 
 Change: TypeAlias = "Delta | Event"
 
@@ -26,7 +26,7 @@ class Record:
     Attributes:
         revision: of `info`; 0 where there is none.
         polled_at: local clock when the daemon polled it, as near as can be told.
-        seq: count of the newest event that `state` and `reason` reflect.
+        seq: count of the newest event that `state`, `reason` and `labels` reflect.
         number: number of the newest event received about the shard; 0 before the first.
         heard_at: local clock when it was last heard of.
         foreign: it is from another epoch; no number in it can be compared.
@@ -179,8 +179,9 @@ class Copies:
     def _add(self, event: Event, now: float) -> None:
         record = Record(event.new or "new", event.seq, now)
         record.number = event.number
+        record.labels = dict(event.labels or {})
         self.records[event.shard] = record
-        self.doubt(event.shard)  # the event does not tell the labels; a snapshot will
+        self.doubt(event.shard)  # the event does not tell the interval; a snapshot will
 
     # --- from snapshots
 
@@ -199,6 +200,7 @@ class Copies:
         if self._removed.get(shard, -1) > entry.seq:
             return []  # taken before the shard was removed
         former = None if record is None else (record.state, record.reason)
+        labels = {} if record is None else record.labels
         number = 0 if record is None else record.number
         if record is not None and entry.info is None and entry.seq > record.seq:
             record = former = None  # it was removed and has come back, and was not polled since
@@ -206,11 +208,14 @@ class Copies:
             record = self.records[shard] = Record(entry.state, entry.seq, now)
             record.number = number
         newest = entry.seq >= record.seq
+        changes: list[Change] = []
         if newest:
+            if self.tells:
+                changes += inferred_event(entry, former)
+                changes += inferred_labels(entry, labels) if former else []
             record.state, record.reason, record.seq = entry.state, entry.reason, entry.seq
-        changed = inferred_event(entry, former) if newest and self.tells else None
-        changes: list[Change] = [changed] if changed else []
-        record.labels, record.interval, record.heard_at = entry.labels, entry.interval, now
+            record.labels = entry.labels
+        record.interval, record.heard_at = entry.interval, now
         changes += self._take_info(entry, record, now)
         self._settle_state(shard, record, proves=proves and newest)
         return changes + self._settle_info(shard, record, proves=proves)
@@ -293,4 +298,8 @@ def _entered(record: Record, event: Event) -> bool:
     record.seq, record.number = event.seq, event.number
     if event.type in STATES:
         record.state, record.reason = event.new or event.type, event.reason
+    elif event.type == LABELS_CHANGED:
+        if event.labels is None:
+            return False  # the event does not hold them; a snapshot will
+        record.labels = dict(event.labels)
     return follows

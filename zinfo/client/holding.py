@@ -124,7 +124,7 @@ class Holding(Mapping[str, Info]):
             return record.state, record.reason
 
     def labels(self, shard: str) -> dict[str, str]:
-        """Return a shard's labels; empty for some moments after it was added."""
+        """Return a shard's labels; as current as `view` says that the shard is."""
         with self._lock:
             return dict(self._state.copies.records[shard].labels)
 

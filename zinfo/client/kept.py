@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from zinfo.client.updates import Delta, Event
 
-_EVENT_BYTES = 400  # about what an event takes
+_EVENT_BYTES = 400  # about what an event takes without its labels
+_LABEL_BYTES = 100  # about what one label takes beside its characters
 
 
 class KeptDelta(NamedTuple):
@@ -43,7 +44,7 @@ class Kept:
     def event(self, event: Event) -> None:
         """Keep an event."""
         self._events.setdefault(event.shard, []).append(event)
-        self._grow(_EVENT_BYTES)
+        self._grow(_size(event))
 
     def take_deltas(self, shard: str) -> list[KeptDelta]:
         """Return the deltas of a shard in the order of their revisions, and hold them no more."""
@@ -54,7 +55,7 @@ class Kept:
     def take_events(self, shard: str) -> list[Event]:
         """Return the events of a shard in their order, and hold them no more."""
         taken = self._events.pop(shard, [])
-        self.size -= _EVENT_BYTES * len(taken)
+        self.size -= sum(map(_size, taken))
         return sorted(taken, key=lambda event: event.seq)
 
     def forget(self, shard: str) -> None:
@@ -73,3 +74,8 @@ class Kept:
         if self.size > self._max_bytes:
             self.overflows += 1
             self.clear()
+
+
+def _size(event: Event) -> int:
+    labels = event.labels or {}
+    return _EVENT_BYTES + sum(_LABEL_BYTES + len(name) + len(text) for name, text in labels.items())

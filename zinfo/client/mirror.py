@@ -25,9 +25,9 @@ class Mirror(Holding):
     (see `zinfo.client.mirror_state`) and mended without help: lost messages, a cut connection, a
     daemon that was restarted or stopped, this process itself having been stopped.
 
-    What is *fresh*: the copy is exactly what the daemon held at its revision, no sign of a lost
-    message is unsettled, and a heartbeat came within the last three heartbeat intervals of this
-    very moment. So it lags behind the daemon by at most that, and a lost message of which nothing
+    What is *fresh*: the copy, labels included, is exactly what the daemon held at its revision, no
+    sign of a lost message is unsettled, and a heartbeat came within the last three heartbeat
+    intervals of this very moment. So it lags behind the daemon by at most that, and a lost message of which nothing
     else tells is noticed with the next heartbeat. Anything else is *stale*: still there to read,
     but perhaps not current. `stale` speaks of all shards together, and of which shards there are;
     `stale_shards` and `view(id).fresh` of single ones. A shard that the daemon cannot reach is

@@ -119,6 +119,7 @@ def event_from(value: object) -> Event:
         number=integer_of(fields, "number"),
         seq=integer_of(fields, "seq"),
         time=number_of(fields, "time"),
+        labels=None if fields.get("labels") is None else _labels(fields["labels"]),
     )
 
 
@@ -126,7 +127,6 @@ def entry_from(value: object) -> Entry:
     """Return one entry of a reply to `snapshot`, or raise ProtocolError."""
     fields = map_of(value, "a snapshot")
     info, age, interval = fields.get("info"), fields.get("age"), fields.get("interval")
-    labels = map_of(fields.get("labels") or {}, "labels")
     return Entry(
         shard=text_of(fields, "shard"),
         revision=integer_of(fields, "revision"),
@@ -135,7 +135,7 @@ def entry_from(value: object) -> Entry:
         info=None if info is None else _info(info),
         state=text_of(fields, "state"),
         reason=_optional_text(fields, "reason") or "",
-        labels={name: str(text) for name, text in labels.items()},
+        labels=_labels(fields.get("labels") or {}),
         interval=0.0 if interval is None else number_of(fields, "interval"),
         seq=integer_of(fields, "seq"),
     )
@@ -146,6 +146,10 @@ def map_of(value: object, what: str) -> dict[str, object]:
     if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise ProtocolError(f"{what} is a map with text keys")
     return value
+
+
+def _labels(value: object) -> dict[str, str]:
+    return {name: str(text) for name, text in map_of(value, "labels").items()}
 
 
 def _info(value: object) -> Info:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TypeAlias, TypeVar, cast
 
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
@@ -13,6 +13,7 @@ _Some = TypeVar("_Some", bound="Value")
 
 ADDED = "added"
 REMOVED = "removed"
+LABELS_CHANGED = "labels_changed"
 STATES = frozenset(
     {"new", "up", "loading", "busy", "down"}
 )  # an event of such a type changes state
@@ -79,8 +80,8 @@ class Event:
 
     Attributes:
         shard: id of the shard.
-        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed or
-            polling_error.
+        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
+            labels_changed or polling_error.
         old: what was before: a state, run_id, role or version; None where nothing was.
         new: what is now.
         reason: why a shard is down.
@@ -89,6 +90,8 @@ class Event:
             re-sync that this must have happened.
         seq: counts this shard's events.
         time: wall clock at the daemon, seconds since the Unix epoch.
+        labels: of added and labels_changed the shard's labels from now on; None for other types,
+            and where the event does not have them: the daemon leaves out very large ones.
     """
 
     shard: str
@@ -100,6 +103,14 @@ class Event:
     number: int
     seq: int
     time: float
+    labels: Mapping[str, str] | None = field(default=None, hash=False)
+
+    def as_map(self) -> dict[str, object]:
+        """Return the event as it stands on the wire; `labels` only where the event has them."""
+        fields = asdict(self)
+        if self.labels is None:
+            del fields["labels"]
+        return fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class JsonView(LineView):
 
     def event(self, event: Event) -> None:
         """Print one event."""
-        self._print("event", asdict(event))
+        self._print("event", event.as_map())
 
     def row(self, row: Row) -> None:
         """Print one shard."""

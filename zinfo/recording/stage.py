@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from zinfo.client.reading import Entry
-from zinfo.client.updates import ADDED, REMOVED, STATES, Delta, Event, Info
+from zinfo.client.updates import ADDED, LABELS_CHANGED, REMOVED, STATES, Delta, Event, Info
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.events import EventLog, LifecycleEvent
 from zinfo.info import Info as ParsedInfo
@@ -212,10 +212,12 @@ class Stage:
         shard = self.publisher.find_shard(event.shard)
         if event.type == ADDED:
             if shard is None:
-                self.publisher.add_shard(ReplayedShard(event.shard, None, 0.0))
+                self.publisher.add_shard(ReplayedShard(event.shard, event.labels, 0.0))
         elif not isinstance(shard, ReplayedShard):
             return  # of the daemon itself; or of a shard that was gone before the snapshot
         elif event.type == REMOVED:
             self.publisher.del_shard(event.shard)
+        elif event.type == LABELS_CHANGED:
+            shard.labels = dict(shard.labels if event.labels is None else event.labels)
         elif event.type in STATES:
             shard.enter(event.new or event.type, event.reason, event.message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -87,6 +87,19 @@ class ShardWatcher(abc.ABC):
         # Somebody may have taken it out and put another in its place: that one is not ours.
         if shard is not None and self.publisher.find_shard(shard_id) is shard:
             self.publisher.del_shard(shard_id)
+
+    def set_labels(self, shard_id: str, labels: Mapping[str, str]) -> None:
+        """Give a shard that this watcher added other labels, and announce them where they differ.
+
+        A shard that this watcher did not add is left alone; see `ShardPublisher.set_labels`.
+
+        Args:
+            shard_id: id of the shard.
+            labels: its labels from now on, in place of all that it has.
+        """
+        shard = self._owned.get(shard_id)
+        if shard is not None and self.publisher.find_shard(shard_id) is shard:
+            self.publisher.set_labels(shard_id, labels)
 
     def __enter__(self: W) -> W:
         self.start()

@@ -155,7 +155,7 @@ class LocalShardWatcher(ShardWatcher):
         if shard is not None:
             if shard.labels.get("pid") != labels["pid"]:
                 logger.info("shard %s has a new process, %d", address.ident, server.pid)
-            shard.labels.update(labels)
+            self.set_labels(address.ident, {**shard.labels, **labels})
             return
         try:
             self.add(self.make_shard(address.ident, address.url, labels, **self._options))

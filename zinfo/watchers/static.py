@@ -107,6 +107,7 @@ class StaticShardWatcher(ShardWatcher):
                 del self._live[ident]
                 self.remove(ident)
             elif spec != before:
+                self.set_labels(ident, spec.labels)  # before they are there: followers are told
                 spec.apply(self._owned[ident], before)
                 self._live[ident] = spec
         for ident, spec in self._specs.items():

@@ -200,7 +200,9 @@ class Watch {
     if (missing) {
       this.#gap("event", shard);
     }
-    this.#printer.event(Object.fromEntries(EVENT_KEYS.map((key) => [key, body[key]])));
+    const event = Object.fromEntries(EVENT_KEYS.map((key) => [key, body[key]]));
+    const labels = body.labels ?? undefined; // of the types added and labels_changed
+    this.#printer.event(labels === undefined ? event : { ...event, labels });
     if (removed) {
       this.#fields.forget(shard);
     }

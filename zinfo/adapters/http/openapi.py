@@ -94,6 +94,7 @@ _DATA: Final[dict[str, dict[str, object]]] = {
                 "number": _COUNT,
                 "seq": _COUNT,
                 "time": {"type": "number"},
+                "labels": {"type": "object", "additionalProperties": _TEXT},
             },
         },
     },

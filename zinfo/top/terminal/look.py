@@ -44,6 +44,7 @@ EVENTS = STATES | {
     "restarted": Style(color="magenta"),
     "role_changed": Style(color="magenta"),
     "version_changed": Style(color="magenta"),
+    "labels_changed": Style(color="magenta"),
     "polling_error": Style(color="yellow"),
     "saturated": WARNING,
     "short_of_files": WARNING,

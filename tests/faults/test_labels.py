@@ -1,0 +1,134 @@
+"""Labels that change: each Mirror has them, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.faults.proxy import LossyBus
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Client, Delta, Event, Mirror
+from zinfo.events import MAX_LABELS_SIZE
+from zinfo.protocol import KIND_EVENT, topic
+
+BEATS = "[bus]\nheartbeat = 0.2\n"
+LONG = {f"name-{number}": "x" * 1000 for number in range(5)}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    with RealServer() as server:
+        yield server
+
+
+class Following:
+    """A daemon with one shard, and a Mirror behind a bus that loses what it is told to.
+
+    Args:
+        server: the shard's.
+        stack: closes all.
+    """
+
+    def __init__(self, server: RealServer, stack: ExitStack) -> None:
+        self.shard = server.ident
+        self._url = server.url
+        self.told: list[Event] = []
+        self.daemon = stack.enter_context(RunningDaemon(config_text=self._config({"turn": "0"})))
+        self.bus = stack.enter_context(LossyBus(self.daemon.bus))
+        self.client = stack.enter_context(Client(self.daemon.query))
+        self.mirror = stack.enter_context(
+            Mirror(self.daemon.query, bus=self.bus.endpoint, on_change=self._tell)
+        )
+        wait_until(lambda: self.has({"turn": "0"}), what="a fresh mirror")
+
+    def relabel(self, labels: dict[str, str]) -> None:
+        """Give the shard other labels by a SIGHUP."""
+        self.daemon.config_path.write_text(self._config(labels))
+        self.daemon.signal(signal.SIGHUP)
+        wait_until(
+            lambda: self.client.shards()[0]["labels"] == labels, what="the labels at the daemon"
+        )
+
+    def has(self, labels: dict[str, str]) -> bool:
+        """Whether the Mirror is fresh and has these labels."""
+        mirror = self.mirror
+        return not mirror.stale and len(mirror) == 1 and mirror.labels(self.shard) == labels
+
+    def _config(self, labels: dict[str, str]) -> str:
+        pairs = ", ".join(f'{name} = "{text}"' for name, text in labels.items())
+        return f'{BEATS}[[shards]]\nurl = "{self._url}"\nlabels = {{ {pairs} }}\n'
+
+    def _tell(self, _shard: str, change: Delta | Event) -> None:
+        if isinstance(change, Event) and change.type == "labels_changed":
+            self.told.append(change)
+
+
+@contextmanager
+def following(server: RealServer) -> Iterator[Following]:
+    with ExitStack() as stack:
+        yield Following(server, stack)
+
+
+def test_labels_that_a_reload_changes_reach_a_mirror(server: RealServer, promise: Promise) -> None:
+    with following(server) as one:
+        snapshots = one.mirror.counters["resyncs"]
+        begun = time.monotonic()
+        one.relabel({"turn": "1", "site": "fra"})
+        wait_until(lambda: one.has({"turn": "1", "site": "fra"}), what="the labels in the mirror")
+        took = time.monotonic() - begun
+        events = one.client.events(ids=[one.shard]).events
+        promise(
+            "a reload changes labels",
+            "a fresh Mirror has them, without another snapshot",
+            f"they were there after {took:.2f} s, "
+            f"{one.mirror.counters['resyncs'] - snapshots} snapshots",
+        )
+        assert one.mirror.counters["resyncs"] == snapshots
+        assert [event.labels for event in one.told] == [{"turn": "1", "site": "fra"}]
+        assert (events[0].type, events[0].labels) == ("added", {"turn": "0"})
+        assert (events[-1].type, events[-1].message) == ("labels_changed", "turn=1, site=fra")
+        assert events[-1] == one.told[0]
+
+
+def test_a_labels_changed_event_that_is_lost_is_made_good(
+    server: RealServer, promise: Promise
+) -> None:
+    with following(server) as one:
+        one.bus.only, one.bus.drop = topic(KIND_EVENT), 1
+        begun = time.monotonic()
+        one.relabel({"turn": "2"})
+        wait_until(lambda: one.has({"turn": "2"}), what="the labels in the mirror")
+        took = time.monotonic() - begun
+        promise(
+            "the event labels_changed is lost",
+            "noticed with the next heartbeat, and a fresh Mirror has the labels",
+            f"{one.bus.lost} lost, {one.mirror.counters['gaps']} gaps; whole after {took:.2f} s",
+        )
+        assert one.bus.lost == 1
+        assert one.mirror.counters["gaps"] >= 1
+        assert [(event.number, event.labels) for event in one.told] == [(0, {"turn": "2"})]
+
+
+def test_labels_too_large_for_an_event_reach_a_mirror_by_a_snapshot(
+    server: RealServer, promise: Promise
+) -> None:
+    with following(server) as one:
+        one.relabel(LONG)
+        wait_until(lambda: one.has(LONG), what="the labels in the mirror")
+        event = one.client.events(ids=[one.shard]).events[-1]
+        promise(
+            f"labels of {sum(map(len, LONG.values()))} characters",
+            f"an event holds at most {MAX_LABELS_SIZE} of them; a Mirror asks for the rest",
+            f"labels {event.labels}, message of {len(event.message)}; the Mirror has them all",
+        )
+        assert event.type == "labels_changed"
+        assert event.labels is None
+        assert len(event.message) < 300
+        assert [told.labels for told in one.told] == [None, LONG]
