@@ -18,7 +18,7 @@ from tests.recording.building import (
     heartbeat,
 )
 from zinfo.client.link import Ask, JoinBus, Timing
-from zinfo.errors import NotAllowedError
+from zinfo.errors import BusyError, NotAllowedError
 from zinfo.protocol import Request, encode_error, encode_reply, pack, unpack
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 from zinfo.recording.taking import Taking
@@ -197,6 +197,63 @@ def test_the_labels_of_a_shard_that_was_added_are_asked_for_and_recorded() -> No
     assert told.taking.shards == 2
     told.bus(event("b:1", "removed", 6, 2))
     assert told.taking.shards == 1
+
+
+def test_a_lost_answer_about_an_added_shard_is_asked_for_again() -> None:
+    told = Told()
+    told.begin(entry("a:1"))
+    told.bus(event("b:1", "added", 5, 1, new="new"))
+    lost = told.requests.pop(0)
+    assert lost.deadline == 2.0
+    assert told.taking.deadline() <= told.now + 2.0
+    told.bus(heartbeat(1, 2, 5, 20))
+    told.tick(2.0)
+    again = told.requests[0]
+    assert (again.op, again.args, again.deadline) == (lost.op, lost.args, 4.0)
+    told.reply([entry("b:1", 0)])
+    assert told.kinds()[-1] == SHARDS
+    assert told.breaks() == []
+
+
+def test_a_busy_daemon_is_asked_again_about_an_added_shard() -> None:
+    told = Told()
+    told.begin(entry("a:1"))
+    told.bus(event("b:1", "added", 5, 1, new="new"))
+    error = encode_error(told.requests.pop(0).id, NODE, EPOCH, BusyError("too much"))
+    told.taking.on_reply(error, told.now)
+    told.bus(heartbeat(1, 2, 5, 20))
+    told.tick(2.0)
+    told.reply([entry("b:1", 0)])
+    assert told.kinds()[-1] == SHARDS
+
+
+def test_where_no_answer_comes_the_span_ends_and_the_next_has_all() -> None:
+    told = Told()
+    told.begin(entry("a:1"))
+    told.bus(event("b:1", "added", 5, 1, new="new"))
+    beat = 0
+    while told.taking.in_span:
+        beat += 1
+        assert beat < 60, "it waits for ever"
+        told.bus(heartbeat(beat, 2, 5, 20))
+        told.tick(0.5)
+    assert {request.op for request in told.requests} == {"snapshot"}
+    assert len(told.requests) == Timing().pages
+    told.requests.clear()
+    told.begin(entry("a:1"), entry("b:1"), events=5)
+    assert told.breaks() == ["stale"]
+    assert len(told.heads()) == 2
+
+
+def test_labels_that_an_event_does_not_hold_are_asked_for() -> None:
+    told = Told()
+    told.begin(entry("a:1"))
+    told.bus(event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
+    assert told.requests == []
+    told.bus(event("a:1", "labels_changed", 6, 4))
+    assert told.requests[0].args == {"topics": ["z1/delta/a:1/"]}
+    told.reply([entry("a:1")])
+    assert told.kinds() == [SPAN, PAGE, MESSAGE, MESSAGE, SHARDS]
 
 
 def test_with_shards_named_only_those_are_asked_for_and_totals_do_not_count() -> None:

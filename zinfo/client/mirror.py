@@ -27,11 +27,11 @@ class Mirror(Holding):
 
     What is *fresh*: the copy, labels included, is exactly what the daemon held at its revision, no
     sign of a lost message is unsettled, and a heartbeat came within the last three heartbeat
-    intervals of this very moment. So it lags behind the daemon by at most that, and a lost message of which nothing
-    else tells is noticed with the next heartbeat. Anything else is *stale*: still there to read,
-    but perhaps not current. `stale` speaks of all shards together, and of which shards there are;
-    `stale_shards` and `view(id).fresh` of single ones. A shard that the daemon cannot reach is
-    fresh: its INFO is the newest there is; its state says down, and its age grows.
+    intervals of this very moment. So it lags behind the daemon by at most that, and a lost message
+    of which nothing else tells is noticed with the next heartbeat. Anything else is *stale*: still
+    there to read, but perhaps not current. `stale` speaks of all shards together, and of which
+    shards there are; `stale_shards` and `view(id).fresh` of single ones. A shard that the daemon
+    cannot reach is fresh: its INFO is the newest there is; its state says down, and its age grows.
 
     What is read is the caller's own copy. A shard that was never polled has an empty INFO. Reading
     is safe from any thread.

@@ -21,7 +21,7 @@ SPAN = 1  # its head, a map; the pages of its snapshot follow
 PAGE = 2  # body of a reply to `snapshot`
 MESSAGE = 3  # topic, header and body of a message of the bus
 BREAK = 4  # why the span ends here, a map
-SHARDS = 5  # body of a reply to `snapshot`, for the labels of shards that were added
+SHARDS = 5  # body of a reply to `snapshot`, for shards that were added or relabelled
 
 BEGINS_SPAN = 1
 """Flag of a block whose first frame is the head of a span."""

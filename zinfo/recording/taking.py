@@ -20,6 +20,7 @@ from zinfo.client.reading import Entry, entry_from, open_message, read_heartbeat
 from zinfo.client.stream_state import StreamState
 from zinfo.client.updates import (
     ADDED,
+    LABELS_CHANGED,
     REMOVED,
     Delta,
     Event,
@@ -41,6 +42,7 @@ from zinfo.protocol import (
     pack,
     topic,
 )
+from zinfo.recording.describing import Describing
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 
 KINDS = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
@@ -116,8 +118,7 @@ class Taking:
         self._unbroken = False  # whether the last span has no reason for its end yet
         self._ids: set[str] = set()
         self._began = self._began_wall = 0.0  # of the last span: local clock and wall clock
-        self._labels_id: object = None  # of the request for the labels of new shards
-        self._without_labels: dict[str, None] = {}
+        self._describing = Describing(self.link.next_id, self.link.timing)
 
     @property
     def in_span(self) -> bool:
@@ -131,10 +132,13 @@ class Taking:
 
     def deadline(self) -> float:
         """Return the time at which `tick` has something to do, if nothing else happens."""
-        deadline = self.link.deadline()
+        deadlines = [self.link.deadline()]
         if self._fetch is not None:
-            return min(deadline, self._fetch.asked_at + self._patience(self._fetch))
-        return deadline
+            deadlines.append(self._fetch.asked_at + self._patience(self._fetch))
+        described = self._describing.deadline()
+        if described is not None:
+            deadlines.append(described)
+        return min(deadlines)
 
     # --- what happens
 
@@ -153,6 +157,13 @@ class Taking:
         """Time passed, and nothing that came meanwhile is left to be passed in."""
         self._stream.tick(now)
         self._take_updates(None, now)
+        described = self._describing.deadline()
+        if described is not None and now >= described:
+            again = self._describing.again(now)
+            if again is None:
+                self._give_up(now, "no answer to a request for labels of shards")
+            else:
+                self.link.ask_afresh(again)
         fetch = self._fetch
         if fetch is None or now < fetch.asked_at + self._patience(fetch):
             return
@@ -188,8 +199,8 @@ class Taking:
             if fetch is not None and reply.id == fetch.request.id:
                 self._on_page(reply, frames[-1], fetch, now)
                 return
-            if self._labels_id is not None and reply.id == self._labels_id:
-                self._on_labels(reply, frames[-1], now)
+            if self._describing.expects(reply):
+                self._on_shards(reply, frames[-1], now)
                 return
         except ProtocolError as error:
             self._give_up(now, f"a reply could not be read: {error}")
@@ -216,6 +227,7 @@ class Taking:
             self.counts[f"{BREAK_NAMES[type(update)]}s"] += 1
         self._unbroken = self._in_span = False
         self._fetch = None
+        self._describing.forget()
 
     def _on_message(self, update: Update, frames: Message, now: float) -> None:
         if self._fetch is not None:
@@ -231,9 +243,10 @@ class Taking:
         elif isinstance(update, Event):
             self.counts["events"] += 1
             if update.type == ADDED:
-                self._without_labels[update.shard] = None
-                self._ask_labels()
                 self._ids.add(update.shard)
+            if update.type == ADDED or (update.type == LABELS_CHANGED and update.labels is None):
+                self._describing.want(update.shard)
+                self._ask_of_shards(now)
             elif update.type == REMOVED:
                 self._ids.discard(update.shard)
 
@@ -245,8 +258,7 @@ class Taking:
     def _begin(self, fence: Message, now: float, wall: float) -> None:
         """The fence came: everything is to be asked for."""
         self._in_span = False
-        self._labels_id = None
-        self._without_labels.clear()
+        self._describing.forget()
         try:
             opened = open_message(fence)
             totals = read_heartbeat(opened)
@@ -288,6 +300,7 @@ class Taking:
     def _give_up(self, now: float, why: str) -> None:
         self._fetch = None
         self._in_span = False
+        self._describing.forget()
         self.link.lose(now, why)
 
     def _begin_span(self, fetch: _Fetch) -> None:
@@ -314,27 +327,18 @@ class Taking:
         for update, frames, came in newer:
             self._put_message(update, frames, came)
 
-    # --- labels
+    # --- what events do not tell
 
-    def _ask_labels(self) -> None:
-        """Ask for the labels of shards that were added: their events do not tell them."""
-        if self._labels_id is not None or not self._without_labels:
-            return
-        shards, self._without_labels = self._without_labels, {}
-        topics = [topic(KIND_DELTA, shard).decode() for shard in list(shards)[:_AT_ONCE]]
-        self._without_labels.update(dict.fromkeys(list(shards)[_AT_ONCE:]))
-        request = Request("snapshot", {"topics": topics}, self.link.next_id())
-        self._labels_id = request.id
-        self.link.actions.append(Ask(request))
+    def _ask_of_shards(self, now: float) -> None:
+        request = self._describing.start(now)
+        if request is not None:
+            self.link.actions.append(Ask(request))
 
-    def _on_labels(self, reply: Reply, body: bytes, now: float) -> None:
-        self._labels_id = None
-        if reply.error is None and self._in_span and reply.epoch == self.link.epoch:
+    def _on_shards(self, reply: Reply, body: bytes, now: float) -> None:
+        told = self._describing.answered(reply)
+        if told and self._in_span and reply.epoch == self.link.epoch:
             self.frames.append((Frame(SHARDS, now - self._began, (body,)), self._wall_at(now)))
-        self._ask_labels()
-
-
-_AT_ONCE = 100  # shards whose labels are asked for in one request
+        self._ask_of_shards(now)
 
 
 def _break_frame(update: Gap | Stale | Restart, at: float, wall: float) -> tuple[Frame, float]:
