@@ -13,6 +13,7 @@ from zinfo.shard import RedisShard
 logger = logging.getLogger(__name__)
 
 ShardCallback = Callable[[RedisShard], object]
+FreeCallback = Callable[[str], object]
 FaultCallback = Callable[[str, BaseException], object]
 
 
@@ -35,6 +36,7 @@ class ShardPublisher:
         self._sorted: tuple[str, ...] | None = None  # the ids, since they last changed
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
+        self._claims: dict[str, list[FreeCallback]] = {}  # by the id that they wait for
         self.callback_errors = 0  #: exceptions raised by subscribers
 
     def add_shard(self, shard: RedisShard) -> None:
@@ -50,7 +52,7 @@ class ShardPublisher:
         self._notify(ShardEvent.ADDED, shard)
 
     def del_shard(self, shard_id: str) -> None:
-        """Take a shard out and tell the REMOVED subscribers.
+        """Take a shard out and tell the REMOVED subscribers; then whoever waits for its id.
 
         Raises:
             UnknownShardError: no such shard is live (a KeyError).
@@ -59,6 +61,35 @@ class ShardPublisher:
         del self._shards[shard_id]
         self._sorted = None
         self._notify(ShardEvent.REMOVED, shard)
+        self._offer(shard_id)
+
+    def replace_shard(self, shard: RedisShard) -> None:
+        """Put a shard in the place of the one with its id: REMOVED for that one, then ADDED.
+
+        Whoever waits for the id goes on waiting.
+
+        Raises:
+            UnknownShardError: no shard with this id is live (a KeyError).
+        """
+        before = self.get_shard(shard.id)
+        del self._shards[shard.id]
+        self._notify(ShardEvent.REMOVED, before)
+        self.add_shard(shard)
+
+    def claim(self, shard_id: str, callback: FreeCallback) -> None:
+        """Call `callback(shard_id)` once, when no shard with this id is live any more.
+
+        Those that wait for one id are called in their order, until one has made a shard live.
+        """
+        self._claims.setdefault(shard_id, []).append(callback)
+
+    def disclaim(self, shard_id: str, callback: FreeCallback) -> None:
+        """Wait for an id no more; one that is not waited for is ignored."""
+        waiting = self._claims.get(shard_id, [])
+        if callback in waiting:
+            waiting.remove(callback)
+        if not waiting:
+            self._claims.pop(shard_id, None)
 
     def set_labels(self, shard_id: str, labels: Mapping[str, str]) -> None:
         """Give a live shard other labels, and tell the LABELS_CHANGED subscribers if they differ.
@@ -113,9 +144,11 @@ class ShardPublisher:
         return self._sorted
 
     def clear_shards(self) -> None:
-        """Take every shard out, with a REMOVED for each."""
+        """Take every shard out, with a REMOVED for each; who waits for an id goes on waiting."""
         while self._shards:  # a callback may add or remove others meanwhile
-            self.del_shard(next(iter(self._shards)))
+            shard = self._shards.pop(next(iter(self._shards)))
+            self._sorted = None
+            self._notify(ShardEvent.REMOVED, shard)
 
     def subscribe_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
         """Call `callback(shard)` at every such event from now on.
@@ -154,6 +187,17 @@ class ShardPublisher:
 
     def __contains__(self, shard_id: object) -> bool:
         return shard_id in self._shards
+
+    def _offer(self, shard_id: str) -> None:
+        """Call those that wait for an id until one has taken it."""
+        while shard_id not in self._shards and (waiting := self._claims.get(shard_id)):
+            callback = waiting[0]
+            self.disclaim(shard_id, callback)
+            try:
+                callback(shard_id)
+            except Exception:
+                self.callback_errors += 1
+                logger.exception("a claim to the id of shard %s failed", shard_id)
 
     def _notify(self, event: ShardEvent, shard: RedisShard) -> None:
         ended: BaseException | None = None

@@ -40,7 +40,8 @@ class LocalShardWatcher(ShardWatcher):
     has gone is removed when two scans in a row have missed it, and not before the poller has found
     it down or had the time to: so subscribers hear `down` before `removed`, and a quick restart is
     no removal. A scan that fails changes nothing. A shard that somebody else takes out of the
-    publisher comes back with the next scan while its server runs.
+    publisher comes back with the next scan while its server runs; one whose id another watcher has
+    becomes live once that watcher lets go.
 
     Left out are Sentinels, the children in which servers save, processes that this user may not
     inspect, and those with a network of their own (containers); the last two with one line in the
@@ -82,7 +83,6 @@ class LocalShardWatcher(ShardWatcher):
         self._started = False
         self._scanned = Event()
         self._missed: dict[str, tuple[int, float]] = {}  # scans, and when the first of them was
-        self._taken: set[str] = set()  # ids that another watcher has; said once
         self._scan_fails = False
 
     def start(self) -> None:
@@ -99,7 +99,6 @@ class LocalShardWatcher(ShardWatcher):
         self._started = False
         self._scanned.set()  # nobody waits for a scan that does not come any more
         self._missed.clear()
-        self._taken.clear()
 
     def make_table(self) -> ProcessTable:
         """Return what is scanned; to be overridden where processes are listed otherwise."""
@@ -135,23 +134,21 @@ class LocalShardWatcher(ShardWatcher):
             self._scan_fails = False
         for refusal in scan.refusals:
             _report_refusal(refusal)
-        for ident in [ident for ident, shard in self._owned.items() if not self._is_live(shard)]:
+        for ident in [ident for ident in self._owned if not self.is_live(ident)]:
             self.remove(ident)  # somebody else took it out of the publisher: no longer ours
         found = by_address(scan.servers)
-        self._taken &= found.keys()
         for server in found.values():
             if server.address is not None:
                 self._found(server, server.address)
+        for ident in self._claimed.keys() - found.keys():
+            self.remove(ident)
         for ident in self._owned.keys() - found.keys():
             self._miss(ident, time.monotonic())
-
-    def _is_live(self, shard: RedisShard) -> bool:
-        return shard.id in self.publisher and self.publisher.get_shard(shard.id) is shard
 
     def _found(self, server: LocalServer, address: Address) -> None:
         self._missed.pop(address.ident, None)
         labels = {**self._labels, "pid": str(server.pid), "process": server.name}
-        shard = self._owned.get(address.ident)
+        shard = self._owned.get(address.ident) or self._claimed.get(address.ident)
         if shard is not None:
             if shard.labels.get("pid") != labels["pid"]:
                 logger.info("shard %s has a new process, %d", address.ident, server.pid)
@@ -160,12 +157,9 @@ class LocalShardWatcher(ShardWatcher):
         try:
             self.add(self.make_shard(address.ident, address.url, labels, **self._options))
         except ShardExistsError:
-            if address.ident not in self._taken:
-                logger.info("shard %s is live already, from another watcher", address.ident)
-            self._taken.add(address.ident)
+            logger.info("shard %s is live already, from another watcher", address.ident)
         else:
             logger.info("found %s, process %d, at %s", server.name, server.pid, address.ident)
-            self._taken.discard(address.ident)
 
     def _miss(self, ident: str, now: float) -> None:
         """Count a scan without the server; remove its shard when it is time."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
+from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions, default_ident
 from zinfo.errors import ShardExistsError
 from zinfo.shard import RedisShard
@@ -77,8 +80,10 @@ class StaticShardWatcher(ShardWatcher):
     ) -> None:
         super().__init__(publisher)
         self._shard_class = shard_class
-        self._specs = _by_id(shards)
-        self._live: dict[str, ShardSpec] = {}
+        self._specs = {spec.ident: spec for spec in map(_spec_of, shards)}
+        self._made: dict[str, ShardSpec] = {}  # what the shards of this watcher were made of
+        self._calls = itertools.count(1)
+        self._applied = 0  # number of the call whose list is the present one
 
     def start(self) -> None:
         """Make the shards live."""
@@ -86,49 +91,76 @@ class StaticShardWatcher(ShardWatcher):
 
     def stop(self) -> None:
         """Take out the shards that this watcher added."""
-        self._live.clear()
+        self._applied = next(self._calls)  # a call that is under way changes nothing any more
+        self._made.clear()
         super().stop()
 
     def set_shards(self, shards: Iterable[str | ShardSpec]) -> None:
         """Keep these shards live from now on.
 
         Those whose address and credentials are as before keep their connections; new labels and
-        tunables are given to the shard as it is.
+        tunables are given to the shard as it is. One that somebody else has taken out of the
+        publisher comes back.
 
-        A shard whose id another watcher has made live is left to it, with a warning.
+        A shard whose id another watcher has made live is left to it, with a warning, and becomes
+        live once that watcher lets go.
+
+        Other work has its turn in between, so thousands of shards hold nothing up. The list of the
+        latest call, or `stop`, wins over one that is still being made live.
+
+        Args:
+            shards: URLs or `ShardSpec`s; may be a generator, which is read in turns as well.
 
         Raises:
             ValueError: a URL that is none; nothing was changed.
         """
-        self._specs = _by_id(shards)
-        for ident, before in list(self._live.items()):
-            spec = self._specs.get(ident)
-            if spec is None or spec.options != before.options:
-                del self._live[ident]
-                self.remove(ident)
-            elif spec != before:
-                self.set_labels(ident, spec.labels)  # before they are there: followers are told
-                spec.apply(self._owned[ident], before)
-                self._live[ident] = spec
-        for ident, spec in self._specs.items():
-            if ident not in self._live:
-                self._try_add(ident, spec)
+        number, breath = next(self._calls), Breath()
+        specs: dict[str, ShardSpec] = {}
+        for spec in map(_spec_of, shards):
+            specs[spec.ident] = spec
+            breath.take()
+        if number < self._applied:
+            return
+        self._applied, self._specs = number, specs
+        for change in self._changes(specs):
+            change()
+            breath.take()
+            if number != self._applied:
+                return
 
-    def _try_add(self, ident: str, spec: ShardSpec) -> None:
+    def _changes(self, specs: Mapping[str, ShardSpec]) -> Iterator[Callable[[], None]]:
+        """Yield a step for each shard that is live, or to be live."""
+        for ident, before in list(self._made.items()):
+            yield partial(self._keep, ident, before, specs.get(ident))
+        for ident, spec in specs.items():
+            if ident not in self._made:
+                yield partial(self._put, ident, spec)
+
+    def _keep(self, ident: str, before: ShardSpec, spec: ShardSpec | None) -> None:
+        """Bring a shard that this watcher has made in step with its new description."""
+        shard = self._owned.get(ident) if self.is_live(ident) else self._claimed.get(ident)
+        if spec is None:
+            del self._made[ident]
+            self.remove(ident)
+        elif shard is None or spec.options != before.options:
+            self._put(ident, spec)
+        elif spec != before:
+            self.set_labels(ident, spec.labels)  # before they are there: followers are told
+            spec.apply(shard, before)
+            self._made[ident] = spec
+
+    def _put(self, ident: str, spec: ShardSpec) -> None:
+        """Make a shard live as described, in the place of the one that this watcher has there."""
         try:
-            self.add(spec.make(self._shard_class))
+            shard = spec.make(self._shard_class)
+            self._made[ident] = spec
+            self.replace(shard)
         except ShardExistsError:
             logger.warning("shard %s is live already, from another watcher: left as is", ident)
         except Exception as error:  # a shard class of somebody else's: the others shall have theirs
             self.publisher.report_fault(type(self).__name__, error)
             logger.exception("shard %s cannot be watched", ident)
-        else:
-            self._live[ident] = spec
 
 
-def _by_id(shards: Iterable[str | ShardSpec]) -> dict[str, ShardSpec]:
-    specs = [
-        ShardSpec(ConnectionOptions(url=shard)) if isinstance(shard, str) else shard
-        for shard in shards
-    ]
-    return {spec.ident: spec for spec in specs}
+def _spec_of(shard: str | ShardSpec) -> ShardSpec:
+    return ShardSpec(ConnectionOptions(url=shard)) if isinstance(shard, str) else shard

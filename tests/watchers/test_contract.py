@@ -1,0 +1,241 @@
+"""What every watcher promises: its shards are live while it names them, also beside others."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from tests.watchers.test_local import INTERVAL, Processes, Watcher
+from zinfo.breath import Breath
+from zinfo.connection_options import ConnectionOptions
+from zinfo.errors import ShardExistsError
+from zinfo.shard import RedisShard
+from zinfo.shard_publisher import ShardEvent, ShardPublisher
+from zinfo.watchers.base import ShardWatcher
+from zinfo.watchers.static import ShardSpec, StaticShardWatcher
+
+URL = "redis://127.0.0.1:1"
+
+
+class OwnWatcher(ShardWatcher):
+    """A watcher as a program may have one of its own: it names one shard."""
+
+    def __init__(self, publisher: ShardPublisher, server: RealServer) -> None:
+        super().__init__(publisher)
+        self._server = server
+
+    def start(self) -> None:
+        with contextlib.suppress(ShardExistsError):
+            self.add(RedisShard(self._server.ident, self._server.url))
+
+
+def local(publisher: ShardPublisher, server: RealServer) -> ShardWatcher:
+    processes = Processes()
+    processes.servers.append(server)
+    return Watcher(publisher, processes, interval=INTERVAL)
+
+
+MAKERS: dict[str, Callable[[ShardPublisher, RealServer], ShardWatcher]] = {
+    "static": lambda publisher, server: StaticShardWatcher(publisher, [server.url]),
+    "local": local,
+    "own": OwnWatcher,
+}
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(MAKERS, MAKERS)))
+def test_the_next_that_names_a_shard_takes_it_over(
+    one: str, other: str, server: RealServer
+) -> None:
+    publisher = ShardPublisher()
+    first, second = (MAKERS[name](publisher, server) for name in (one, other))
+    with first:
+        with second:
+            assert (set(first.shards), set(second.shards)) == ({server.ident}, set())
+            assert publisher.get_shard(server.ident) is first.shards[server.ident]
+            first.stop()
+            assert publisher.get_shard(server.ident) is second.shards[server.ident]
+            assert first.shards == {}
+            first.start()
+            assert publisher.get_shard(server.ident) is second.shards[server.ident]
+        assert publisher.get_shard(server.ident) is first.shards[server.ident]
+    assert len(publisher) == 0
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_watcher_that_names_a_shard_no_more_takes_over_nothing(
+    kind: str, server: RealServer
+) -> None:
+    publisher = ShardPublisher()
+    publisher.add_shard(RedisShard(server.ident, URL))
+    with MAKERS[kind](publisher, server) as watcher:
+        assert watcher.shards == {}
+    publisher.del_shard(server.ident)
+    assert len(publisher) == 0
+
+
+def test_a_process_that_has_gone_takes_over_nothing(server: RealServer) -> None:
+    publisher, processes = ShardPublisher(), Processes()
+    processes.servers.append(server)
+    publisher.add_shard(RedisShard(server.ident, URL))
+    with Watcher(publisher, processes, interval=INTERVAL) as watcher:
+        processes.servers.clear()
+        processes.wait_for_scans()
+        publisher.del_shard(server.ident)
+        assert watcher.shards == {}
+
+
+def test_what_somebody_else_took_out_comes_back_with_the_next_list_or_scan(
+    server: RealServer,
+) -> None:
+    publisher = ShardPublisher()
+    with StaticShardWatcher(publisher, [server.url]) as static:
+        publisher.del_shard(server.ident)
+        static.set_shards([server.url])
+        assert publisher.get_shard(server.ident) is static.shards[server.ident]
+    with local(publisher, server):
+        publisher.del_shard(server.ident)
+        wait_until(lambda: server.ident in publisher, what="the shard", sleep=gevent.sleep)
+
+
+def test_a_shard_of_somebody_else_in_its_place_is_left_until_it_goes() -> None:
+    publisher = ShardPublisher()
+    foreign = RedisShard("a", URL)
+    spec = ShardSpec(ConnectionOptions(url=URL), id="a")
+    with StaticShardWatcher(publisher, [spec]) as static:
+        publisher.del_shard("a")
+        publisher.add_shard(foreign)
+        static.set_shards([spec])
+        assert publisher.get_shard("a") is foreign
+        publisher.del_shard("a")
+        assert publisher.get_shard("a") is static.shards["a"]
+        static.set_shards([])
+        assert "a" not in publisher
+
+
+def test_other_credentials_make_a_new_shard_and_hand_the_id_to_nobody() -> None:
+    publisher = ShardPublisher()
+    told: list[str] = []
+    publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _shard: told.append("added"))
+    publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _shard: told.append("removed"))
+    specs = [ShardSpec(ConnectionOptions(url=URL, username=name), id="a") for name in ("x", "y")]
+    first = StaticShardWatcher(publisher, specs[:1])
+    with first, StaticShardWatcher(publisher, specs[:1]) as second:
+        before = publisher.get_shard("a")
+        first.set_shards(specs[1:])
+        assert publisher.get_shard("a") is first.shards["a"] is not before
+        assert publisher.get_shard("a").redis_conn.username == "y"
+        assert second.shards == {}
+    assert told == ["added", "removed"] * 2
+
+
+def test_labels_of_a_shard_that_waits_are_those_of_the_newest_list() -> None:
+    publisher = ShardPublisher()
+    options = ConnectionOptions(url=URL)
+    with StaticShardWatcher(publisher, [ShardSpec(options, id="a")]) as first:
+        waiting = StaticShardWatcher(publisher, [ShardSpec(options, id="a", labels={"n": "1"})])
+        with waiting:
+            waiting.set_shards([ShardSpec(options, id="a", labels={"n": "2"})])
+            first.stop()
+            assert publisher.get_shard("a").labels == {"n": "2"}
+
+
+def test_all_hear_of_the_end_of_a_shard_before_the_next_one_takes_its_place() -> None:
+    publisher = ShardPublisher()
+    told: list[str] = []
+    with StaticShardWatcher(publisher, [URL]) as first, StaticShardWatcher(publisher, [URL]):
+        publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _: told.append("added"))
+        for _ in range(3):
+            publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _: told.append("removed"))
+        first.stop()
+        assert told == ["removed", "removed", "removed", "added"]
+
+
+def test_a_claim_that_fails_leaves_the_id_to_the_next() -> None:
+    publisher = ShardPublisher()
+    publisher.add_shard(RedisShard("a", URL))
+
+    def fails(_ident: str) -> None:
+        raise RuntimeError("not now")
+
+    publisher.claim("a", fails)
+    publisher.claim("a", lambda ident: publisher.add_shard(RedisShard(ident, URL)))
+    publisher.claim("a", fails)
+    publisher.del_shard("a")
+    assert "a" in publisher
+    assert publisher.callback_errors == 1
+    publisher.clear_shards()
+    assert len(publisher) == 0
+    assert publisher.callback_errors == 1
+
+
+class Turns:
+    """A `Breath` that counts how often others had their turn, and lets something happen then."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.then: Callable[[], Any] = lambda: None
+
+        def take(_breath: Breath) -> None:
+            self.count += 1
+            self.then()
+
+        monkeypatch.setattr(Breath, "take", take)
+
+
+def specs(count: int, name: str = "a", **more: Any) -> list[ShardSpec]:
+    options = ConnectionOptions(url=URL)
+    return [ShardSpec(options, id=f"{name}{number}", **more) for number in range(count)]
+
+
+def test_a_long_list_lets_others_have_their_turn_between_any_two_shards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publisher, turns = ShardPublisher(), Turns(monkeypatch)
+    sizes: list[int] = []
+    turns.then = lambda: sizes.append(len(publisher))
+    with StaticShardWatcher(publisher, specs(50)) as static:
+        for following in (specs(50), specs(50, labels={"n": "1"}), specs(50, "b")):
+            turns.count = 0
+            sizes[:] = [len(publisher)]
+            static.set_shards(iter(following))
+            assert turns.count >= 100  # for each shard that is described, and each that is changed
+            assert max(abs(b - a) for a, b in itertools.pairwise(sizes)) <= 1
+        assert publisher.get_live_shard_ids() == {f"b{number}" for number in range(50)}
+
+
+@pytest.mark.parametrize("moment", [10, 60, 90])
+def test_the_latest_list_wins_over_one_that_is_still_being_made_live(
+    moment: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher, turns = ShardPublisher(), Turns(monkeypatch)
+    with StaticShardWatcher(publisher) as static:
+
+        def interrupt() -> None:
+            if turns.count == moment:
+                static.set_shards(specs(3, "b"))
+
+        turns.then = interrupt
+        static.set_shards(specs(50))
+        assert publisher.get_live_shard_ids() == {"b0", "b1", "b2"} == set(static.shards)
+
+
+def test_a_watcher_that_is_stopped_meanwhile_adds_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publisher, turns = ShardPublisher(), Turns(monkeypatch)
+    static = StaticShardWatcher(publisher, specs(50))
+
+    def interrupt() -> None:
+        if turns.count == 60:
+            static.stop()
+
+    turns.then = interrupt
+    static.start()
+    assert len(publisher) == 0
