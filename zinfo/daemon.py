@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import gevent
@@ -152,7 +153,10 @@ class Daemon:
         doors: list[WsgiDoor] = []
         if config.xmlrpc.address is not None:
             report = self.poller.faults.report
-            doors.append(XmlRpcDoor(self.servicer, *config.xmlrpc.address, report))
+            hosts = config.xmlrpc.allowed_hosts
+            doors.append(
+                XmlRpcDoor(self.servicer, *config.xmlrpc.address, report, allowed_hosts=hosts)
+            )
         if config.http.address is not None:
             # Only now: it takes libraries that few others need.
             from zinfo.adapters.http.door import HttpDoor, Told  # noqa: PLC0415
@@ -171,7 +175,8 @@ class Daemon:
                 told,
                 tokens=self._tokens,
                 tls=server_context(config.http),
-                any_name=config.security.insecure,
+                allowed_hosts=config.http.allowed_hosts,
+                proxies=tuple(map(ip_network, config.http.proxies)),
             )
             doors.append(door)
         return doors

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import abc
 import ssl
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gevent
 import gevent.pywsgi
 import gevent.socket
 
+from zinfo.adapters.handler import Handler, Rules
+from zinfo.adapters.host_names import HostNames
+from zinfo.adapters.places import Places
+from zinfo.adapters.shares import Network, peer_of
 from zinfo.errors import EnvironmentNotReadyError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from gevent.pywsgi import WSGIServer
 
-    ErrorType = type[BaseException] | None
-
-PEER_NAME = "zinfo.peer_name"
-"""Key of a WSGI environment: the common name of the client's certificate, where it showed one."""
-
 _BACKLOG = 128  # length of that queue
-_IDLE_SECONDS = 60.0  # a connection on which nothing moves for so long is closed
-_HANDSHAKE_SECONDS = 5.0  # for TLS
 _LOOK_SECONDS = 0.5  # between two looks at whether the door is open
 _STOP_SECONDS = 0.2  # for answers under way when the door closes
 
@@ -38,8 +34,10 @@ class WsgiDoor(abc.ABC):
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
         max_body: bytes that a request may have behind its head.
-        connections: served at a time; more wait in the kernel's queue.
+        connections: served at a time, beside those on spare places.
         tls: makes the door speak TLS.
+        names: the hosts' names that it answers to; None for any.
+        proxies: networks whose addresses have many clients behind them.
 
     Attributes:
         endpoint: URL of the door, with the port that it got.
@@ -57,17 +55,41 @@ class WsgiDoor(abc.ABC):
         max_body: int,
         connections: int = 256,
         tls: ssl.SSLContext | None = None,
+        names: HostNames | None,
+        proxies: Sequence[Network] = (),
     ) -> None:
         self.name = name
-        self._connections = connections
         self._tls = tls
-        self._handler = type("Handler", (_Handler,), {"max_body": max_body})
+        self._proxies = proxies
+        self._rules = Rules(
+            max_body,
+            names,
+            Places(connections),
+            pages=self.pages,
+            health=self.health,
+            client_of=self.client_of,
+            refused=self.count_refused,
+        )
+        self._handler = type("Handler", (Handler,), {"rules": self._rules})
         listener = _listen(name, host, port)
         shown = f"[{host}]" if ":" in host else host
         self._host, self._port = host, listener.getsockname()[1]
         self.endpoint = f"{'http' if tls is None else 'https'}://{shown}:{self._port}/"
         self._server = self._make_server(listener)
         self._stopped = False
+
+    pages: ClassVar[Collection[str]] = ()
+    """Paths that pages of other sites may link to."""
+
+    health: ClassVar[Collection[str]] = ()
+    """Paths that are answered under any host's name, and when all other places are taken."""
+
+    def client_of(self, _environ: WSGIEnvironment) -> str:
+        """Return the name of the client that sent a request; "" where it has none."""
+        return ""
+
+    def count_refused(self, status: int) -> None:  # noqa: B027  # not all servers count
+        """Count a request that was refused with this status, before `application` saw it."""
 
     @abc.abstractmethod
     def application(
@@ -76,16 +98,19 @@ class WsgiDoor(abc.ABC):
         """Answer one HTTP request; a WSGI application (PEP 3333)."""
 
     def _make_server(self, listener: gevent.socket.socket) -> WSGIServer:
-        options: dict[str, Any] = {} if self._tls is None else {"ssl_context": self._tls}
         return _Server(
             listener,
             self.application,
-            spawn=self._connections,
+            spawn=self._rules.places.most,
             log=None,
             error_log=None,
             handler_class=self._handler,
-            environ={"SERVER_NAME": self._host},  # or it would ask the name server for one
-            **options,
+            proxies=self._proxies,
+            tls=self._tls,
+            environ={
+                "SERVER_NAME": self._host,  # or it would ask the name server for one
+                "wsgi.url_scheme": "http" if self._tls is None else "https",
+            },
         )
 
     def run(self) -> None:
@@ -113,60 +138,37 @@ class WsgiDoor(abc.ABC):
 
 
 class _Server(gevent.pywsgi.WSGIServer):
-    """A WSGI server whose TLS handshakes end in time."""
+    """A WSGI server whose connections have places, and whose TLS handshakes end in time."""
 
-    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
-        """Serve one connection with TLS; a peer that cannot do it, or does not, is let go."""
-        client_socket.settimeout(_HANDSHAKE_SECONDS)
+    handler_class: type[Handler]
+
+    def __init__(
+        self, *args: Any, proxies: Sequence[Network], tls: ssl.SSLContext | None, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self._proxies = proxies
+        self._tls = tls
+
+    def handle(self, sock: Any, address: Any) -> None:
+        """Serve one connection, if there is a place for it."""
+        handler_class = self.handler_class
+        places, times = handler_class.rules.places, handler_class.times
+        place = places.enter(peer_of(address[0], self._proxies))
+        if place is None:
+            return  # gevent closes the socket
         try:
-            return super().wrap_socket_and_handle(client_socket, address)
-        except OSError:  # ssl.SSLError is one
-            client_socket.close()
-            return None
-
-
-class _Handler(gevent.pywsgi.WSGIHandler):
-    """One HTTP connection: bounded in size and patience, silent about clients that misbehave."""
-
-    max_body: ClassVar[int] = 0
-
-    def __init__(self, sock: gevent.socket.socket, address: str, server: WSGIServer) -> None:
-        sock.settimeout(_IDLE_SECONDS)
-        super().__init__(sock, address, server)
-
-    def get_environ(self) -> dict[str, Any]:
-        """Return what the application is told of a request: of the client's certificate, too."""
-        environ: dict[str, Any] = super().get_environ()
-        peer_certificate = getattr(self.socket, "getpeercert", None)
-        if peer_certificate is not None:
-            environ[PEER_NAME] = _common_name(peer_certificate() or {})
-        return environ
-
-    def read_request(self, raw_requestline: str) -> Any:  # a bool; the stubs say otherwise
-        """Read the head of a request; False where the request is refused with a 400."""
-        try:
-            understood = super().read_request(raw_requestline)
-        except (OSError, ValueError):
-            return False
-        # Without a length there is no bound. Refused here, the body is not even read to be dropped.
-        if "transfer-encoding" in self.headers or (self.content_length or 0) > self.max_body:
-            return False
-        return understood
-
-    def handle_error(self, t: ErrorType, v: BaseException | None, tb: TracebackType | None) -> None:
-        """Report an unexpected error; a client that goes, or is too slow, is none."""
-        if isinstance(v, OSError):
-            self.close_connection = True
-        else:
-            super().handle_error(t, v, tb)
-
-
-def _common_name(certificate: dict[str, Any]) -> str:
-    for part in certificate.get("subject", ()):
-        for name, value in part:
-            if name == "commonName":
-                return str(value)
-    return ""
+            sock.settimeout(times.idle)
+            if self._tls is not None:
+                seconds = times.spare_head if place.is_spare else times.head
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                with gevent.Timeout(seconds, TimeoutError("no TLS handshake")):
+                    sock.do_handshake()
+            handler_class(sock, address, self, place).handle()
+        except OSError:  # ssl.SSLError is one: a peer that cannot do TLS, or does not, is let go
+            pass
+        finally:
+            places.leave(place)
+            sock.close()
 
 
 def _listen(name: str, host: str, port: int) -> gevent.socket.socket:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-import gevent
-
+from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.adapters.xmlrpc_codec import (
     CONTENT_TYPE,
@@ -43,7 +42,6 @@ PATHS = ("/", "/RPC2")  # where clients look when they are told host and port on
 MAX_REQUEST_BYTES = 65536
 
 _MOST_CONNECTIONS = 100
-_BODY_SECONDS = 10.0  # for a whole request body to arrive
 _WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
 
 # Types of GetInfos' positional arguments, as system.methodSignature names them.
@@ -58,6 +56,7 @@ class XmlRpcDoor(WsgiDoor):
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
         report: called with a name and an exception that nobody foresaw.
+        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -69,6 +68,8 @@ class XmlRpcDoor(WsgiDoor):
         host: str,
         port: int,
         report: Callable[[str, BaseException], None] | None = None,
+        *,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         self._servicer = servicer
         self._report = report or _log
@@ -80,7 +81,12 @@ class XmlRpcDoor(WsgiDoor):
             "system.methodSignature": self._method_signature,
         }
         super().__init__(
-            NAME, host, port, connections=_MOST_CONNECTIONS, max_body=MAX_REQUEST_BYTES
+            NAME,
+            host,
+            port,
+            connections=_MOST_CONNECTIONS,
+            max_body=MAX_REQUEST_BYTES,
+            names=HostNames([host, *allowed_hosts]),
         )
 
     # --- HTTP ---
@@ -95,8 +101,7 @@ class XmlRpcDoor(WsgiDoor):
         if environ["REQUEST_METHOD"] != "POST":
             start_response("405 Method Not Allowed", [("Allow", "POST")])
             return [b"XML-RPC calls are POST requests\n"]
-        with gevent.Timeout(_BODY_SECONDS, TimeoutError("timed out")):
-            body = environ["wsgi.input"].read()
+        body = environ["wsgi.input"].read()
         pieces = self._reply(body)
         begin: list[bytes] = []
         size = 0

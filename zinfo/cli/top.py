@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 import click
@@ -44,8 +45,16 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
     is_flag=True,
     help="Serve where other machines reach it, to all who do: there are no keys here.",
 )
+@click.option(
+    "--allowed-host",
+    "allowed_hosts",
+    metavar="NAME",
+    multiple=True,
+    help="A host's name under which the page is served, beside localhost and IP addresses; "
+    "may be given more than once. [default: none]",
+)
 @reaches_daemon
-def top(daemon: Daemon, web: str | None, insecure: bool) -> None:
+def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[str, ...]) -> None:
     """Show all shards live: a table to sort and filter, a page for each shard, and events.
 
     A shard's page has every field of its INFO, what changed just now, how fast counters grow, and
@@ -57,10 +66,11 @@ def top(daemon: Daemon, web: str | None, insecure: bool) -> None:
     q or Ctrl-C ends it: exit code 0.
     """
     if web is not None:
-        _serve(daemon, web, insecure=insecure)
+        _serve(daemon, web, insecure=insecure, allowed_hosts=allowed_hosts)
         return
-    if insecure:
-        raise click.UsageError("--insecure is for --web")
+    if insecure or allowed_hosts:
+        option = "--insecure" if insecure else "--allowed-host"
+        raise click.UsageError(f"{option} is for --web")
     if importlib.util.find_spec("textual") is None:
         raise EnvironmentNotReadyError("`zinfo top` needs textual: pip install 'zinfo[tui]'")
     _need_terminal()
@@ -78,7 +88,7 @@ def top(daemon: Daemon, web: str | None, insecure: bool) -> None:
         click.get_current_context().exit(FAILED)
 
 
-def _serve(daemon: Daemon, web: str, *, insecure: bool) -> None:
+def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[str]) -> None:
     """Serve the page until a signal ends it."""
     from zinfo.config.addresses import is_local, parse_listen
 
@@ -98,7 +108,7 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool) -> None:
     from zinfo.top.web.door import WebDoor
 
     with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
-        door = WebDoor(feed, host, port, any_name=insecure)
+        door = WebDoor(feed, host, port, allowed_hosts=allowed_hosts)
         note(f"zinfo top of {daemon.endpoint} is at {door.endpoint}; Ctrl-C ends it")
         door.serve()
 

@@ -217,6 +217,7 @@ class XmlRpcConfig(Section):
     """The `[xmlrpc]` section: the XML-RPC door."""
 
     listen: kinds.Listen = ""
+    allowed_hosts: kinds.HostNames = ()
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -232,6 +233,8 @@ class HttpConfig(Section):
     cert_file: kinds.FilePath | None = None
     key_file: kinds.FilePath | None = None
     client_ca_file: kinds.FilePath | None = None
+    allowed_hosts: kinds.HostNames = ()
+    proxies: kinds.Networks = ()
 
     @property
     def address(self) -> tuple[str, int] | None:

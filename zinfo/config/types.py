@@ -6,11 +6,12 @@ TOML has types of its own, so all are strict: a number in quotes is no number.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from zinfo.config.addresses import check_endpoint, parse_listen, parse_shard_url
+from zinfo.config.addresses import check_endpoint, check_host, parse_listen, parse_shard_url
 
 DAY = 86400
 MIB = 1 << 20
@@ -49,6 +50,11 @@ def _listen(listen: str) -> str:
     if listen:
         parse_listen(listen)
     return listen
+
+
+def _network(network: str) -> str:
+    ip_network(network)
+    return network
 
 
 Flag = Annotated[bool, Field(strict=True), Wanted("true or false")]
@@ -177,6 +183,17 @@ Texts = Annotated[
         ...,
     ],
     Wanted('an array of texts, as in ["cache-", "orders-"]'),
+]
+HostNames = Annotated[
+    tuple[
+        Annotated[str, Field(strict=True, max_length=255), AfterValidator(check_host)],
+        ...,
+    ],
+    Wanted('an array of host names, as in ["zinfo.example.net"], or ["*"] for any'),
+]
+Networks = Annotated[
+    tuple[Annotated[str, Field(strict=True, max_length=64), AfterValidator(_network)], ...],
+    Wanted('an array of IP addresses and networks, as in ["10.0.0.7", "10.1.0.0/16"]'),
 ]
 OperationName = Literal["get_infos", "shards", "snapshot", "events", "stats"]
 OperationNames = Annotated[

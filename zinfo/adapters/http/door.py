@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import falcon
 
 from zinfo._version import __version__
+from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.http.answers import as_json, put, put_error, refused
 from zinfo.adapters.http.api import Api
-from zinfo.adapters.http.guard import Guard
+from zinfo.adapters.http.guard import OPEN_PATHS, Guard
 from zinfo.adapters.http.health import Health, Readiness
 from zinfo.adapters.http.metrics import Metrics, OneShard
 from zinfo.adapters.http.openapi import document
 from zinfo.adapters.http.questions import QUESTIONS
 from zinfo.adapters.http.stream import Streams
+from zinfo.adapters.shares import Network
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.errors import RequestError
 from zinfo.identity import Identity
@@ -69,11 +71,16 @@ class HttpDoor(WsgiDoor):
         told: what it tells.
         tokens: the clients that are let in; None lets in all who reach the door.
         tls: makes the door speak TLS.
-        any_name: take requests under any host's name where all are let in.
+        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
+            Where it knows its clients and there are none, it answers under any.
+        proxies: networks whose addresses have many clients behind them.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
     """
+
+    pages = ("/",)
+    health = OPEN_PATHS
 
     def __init__(
         self,
@@ -83,14 +90,16 @@ class HttpDoor(WsgiDoor):
         *,
         tokens: Tokens | None = None,
         tls: ssl.SSLContext | None = None,
-        any_name: bool = False,
+        allowed_hosts: Collection[str] = (),
+        proxies: Sequence[Network] = (),
     ) -> None:
         self._report = told.poller.faults.report
         publisher, poller, selection = told.publisher, told.poller, told.selection
         stats = told.stats.http
         self._answers = stats.answers
         own = OwnMetrics(told.stats, publisher.count_states, lambda: poller.events.newest)
-        middleware: list[Any] = [Guard(tokens, any_name=any_name), self]
+        self._guard = Guard(tokens)
+        middleware: list[Any] = [self._guard, self]
         app = falcon.App(middleware=middleware)
         app.set_error_serializer(as_json)
         app.add_error_handler(RequestError, refused)
@@ -110,7 +119,25 @@ class HttpDoor(WsgiDoor):
         self._app = app
         links = "".join(f'<li><a href="{path}">{path}</a>' for path in routes if path != "/")
         self._page = _PAGE.format(version=__version__, links=links)
-        super().__init__(NAME, host, port, max_body=_MAX_BODY, tls=tls)
+        # A page of another's that leads here under its own name has no token.
+        any_name = tokens is not None and not allowed_hosts
+        super().__init__(
+            NAME,
+            host,
+            port,
+            max_body=_MAX_BODY,
+            tls=tls,
+            names=None if any_name else HostNames([host, *allowed_hosts]),
+            proxies=proxies,
+        )
+
+    def client_of(self, environ: WSGIEnvironment) -> str:
+        """Return the name of the client that sent a request; "" where it has none."""
+        return self._guard.client_of(environ)
+
+    def count_refused(self, status: int) -> None:
+        """Count a request that was refused before it came to a route."""
+        self._answers["other", str(status)] += 1
 
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse

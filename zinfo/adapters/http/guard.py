@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import falcon
 
-from zinfo.adapters.wsgi import PEER_NAME
+from zinfo.adapters.handler import PEER_NAME
 from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.security.tokens import Tokens
 
@@ -22,28 +23,26 @@ class Guard:
 
     Args:
         tokens: the clients; None lets in all who reach the door.
-        any_name: take requests under any host's name. Else, where all are let in, they must come
-            by address or as localhost: a page in a browser, whose own name was made to lead here,
-            could read all.
     """
 
-    def __init__(self, tokens: Tokens | None, *, any_name: bool) -> None:
+    def __init__(self, tokens: Tokens | None) -> None:
         self._tokens = tokens
-        self._any_name = any_name or tokens is not None
+
+    def client_of(self, environ: Mapping[str, Any]) -> str:
+        """Return the name of the client that sent a request; "" where it has none."""
+        if self._tokens is None:
+            return ""
+        rights = self._find(environ.get("HTTP_AUTHORIZATION", ""), environ.get(PEER_NAME, ""))
+        return "" if rights is None else rights.name
 
     def process_request(self, request: falcon.Request, _response: falcon.Response) -> None:
         """Put the client's rights into the request's context, and what finds them out anew.
 
         Raises:
             falcon.HTTPUnauthorized: nobody knows the client.
-            falcon.HTTPForbidden: the request has another host's name.
         """
         if request.path in OPEN_PATHS:
             return
-        if not self._any_name and not _is_own_name(request.host):
-            raise falcon.HTTPForbidden(
-                description="ask by address, or as localhost; or have tokens made: docs/http.md"
-            )
         shown, name = request.auth or "", request.env.get(PEER_NAME, "")
         request.context.find_rights = partial(self._find, shown, name)
         request.context.rights = self._find(shown, name)
@@ -71,13 +70,3 @@ def require(request: falcon.Request, operation: str) -> Rights:
     if not rights.may(operation):
         raise falcon.HTTPForbidden(description=f"this client may not call {operation}")
     return rights
-
-
-def _is_own_name(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True

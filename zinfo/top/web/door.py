@@ -11,8 +11,9 @@ import falcon
 import gevent
 import gevent.event
 
+from zinfo.adapters.handler import CONTENT_POLICY
+from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.http.answers import as_json, encode
-from zinfo.adapters.http.guard import Guard
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.top.filtering import GRAMMAR, Filter, FilterError
 from zinfo.top.source import Source
@@ -35,7 +36,7 @@ _PAGES = {
     "/top.css": ("top.css", "text/css; charset=utf-8"),
 }
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+    f"{CONTENT_POLICY}; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
 )
 
 
@@ -46,15 +47,18 @@ class WebDoor(WsgiDoor):
         source: where the model is.
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for one that is free.
-        any_name: take requests under any host's name.
+        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
     """
 
-    def __init__(self, source: Source, host: str, port: int, *, any_name: bool = False) -> None:
-        middleware: list[Any] = [Guard(None, any_name=any_name)]
-        app = falcon.App(middleware=middleware)
+    pages = ("/",)
+
+    def __init__(
+        self, source: Source, host: str, port: int, *, allowed_hosts: Iterable[str] = ()
+    ) -> None:
+        app = falcon.App()
         app.set_error_serializer(as_json)
         for path, (name, kind) in _PAGES.items():
             app.add_route(path, _Page(name, kind))
@@ -63,7 +67,7 @@ class WebDoor(WsgiDoor):
         app.add_route("/stream", _FleetStream(Viewing(source), streams))
         app.add_route("/shard", _ShardStream(source, streams))
         self._app = app
-        super().__init__(NAME, host, port, max_body=0)
+        super().__init__(NAME, host, port, max_body=0, names=HostNames([host, *allowed_hosts]))
 
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse

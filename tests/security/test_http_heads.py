@@ -1,0 +1,210 @@
+"""Requests that never end, are too large or ambiguous: refused, and nothing is held for long."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+
+import gevent
+import gevent.ssl
+import pytest
+import trustme
+
+from tests.promises import Promise
+from tests.security.http_serving import (
+    HOST,
+    Small,
+    answer_to,
+    everything,
+    opened,
+    parsed,
+    quick,
+    request,
+    serving,
+    unread,
+)
+from tests.waiting import wait_until
+from zinfo.adapters.request_head import MAX_HEAD_BYTES, MAX_HEADERS
+
+
+@pytest.fixture
+def door() -> Iterator[Small]:
+    with serving() as running:
+        yield running
+
+
+def drip(connection: gevent.socket.socket, data: bytes) -> int:
+    """Send byte by byte until the other side has enough; returns how many were taken."""
+    for number, byte in enumerate(data):
+        try:
+            connection.sendall(bytes([byte]))
+        except OSError:
+            return number
+        gevent.sleep(0.02)
+    return len(data)
+
+
+@pytest.mark.parametrize("before", [b"", request("/first").replace(b"Connection: close\r\n", b"")])
+def test_a_head_that_is_dripped_has_a_time_in_all(before: bytes, promise: Promise) -> None:
+    with (
+        serving(times=quick(head=0.3)) as door,
+        closing(opened(door, before)) as connection,
+    ):
+        dripping = gevent.spawn(drip, connection, b"GET / HTTP/1.1\r\n" + b"X-Y: zzzz\r\n" * 1000)
+        read = everything(connection)
+        taken = dripping.get()
+    promise(
+        f"a head byte by byte, {'after another request' if before else 'first of its connection'}",
+        "408 after the whole head's time",
+        f"{taken} bytes were taken",
+    )
+    assert b"HTTP/1.1 408 " in read
+    assert taken < 1000
+    assert len(door.asked) == bool(before)
+
+
+def test_a_connection_that_says_nothing_is_closed() -> None:
+    with serving(times=quick(head=0.2)) as door, closing(opened(door)) as connection:
+        assert parsed(everything(connection)).status == 408
+    with (
+        serving(times=quick(idle=0.2)) as door,
+        closing(opened(door, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as connection,
+    ):
+        assert everything(connection).count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(b"GET /" + b"x" * (6 << 20), 414, id="a request line of 6 MB"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * (6 << 20), 431, id="a header of 6 MB"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * (1 << 20), 431, id="a million headers"
+        ),
+        pytest.param(b"\r\n" * (1 << 20), 400, id="a million empty lines"),
+    ],
+)
+def test_a_head_that_is_too_large_is_refused(
+    door: Small, data: bytes, status: int, promise: Promise
+) -> None:
+    with closing(opened(door)) as connection:
+        sending = gevent.spawn(_send, connection, data)
+        answer = parsed(everything(connection))
+        sending.get()
+    promise(
+        f"a head of {len(data) >> 20} MB begins with {data[:30]!r}",
+        f"{status} and closed",
+        f"{answer.status}, connection: {answer.headers.get('connection')}",
+    )
+    assert answer.status in {status, 0}, "0: the answer was lost in what was still being sent"
+    assert door.refusals == [status]
+    assert not door.asked
+
+
+def _send(connection: gevent.socket.socket, data: bytes) -> None:
+    with suppress(OSError):
+        connection.sendall(data)
+
+
+def test_a_head_a_little_too_large_is_answered(door: Small) -> None:
+    whole = request("/fits", f"X: {'x' * (MAX_HEAD_BYTES - 200)}")
+    assert answer_to(door, whole).status == 200
+    answer = answer_to(door, request("/", f"X: {'x' * MAX_HEAD_BYTES}"))
+    assert answer.status == 431
+    assert b"16384 bytes" in answer.body
+    assert answer_to(door, request("/", *["X: y"] * (MAX_HEADERS + 1))).status == 431
+    assert answer_to(door, request("/" + "x" * 8200)).status == 414
+    assert answer_to(door, request("/" + "\xe9" * 4000)).status == 414, "percent-encoded it is"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1_0",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: \xb2",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: x, chunked",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length : 1",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n folded",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nno colon",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\0b",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\rHost: b",
+        b"GET / HTTP/2.0\r\nHost: localhost",
+        b"GET / HTTP/1\r\nHost: localhost",
+        b"GET / HTTP/x.y\r\nHost: localhost",
+        b"GET  / HTTP/1.1\r\nHost: localhost",
+        b"GET\t/ HTTP/1.1\r\nHost: localhost",
+        b"GET /",
+        b"GET relative HTTP/1.1\r\nHost: localhost",
+        b"CONNECT a:1 HTTP/1.1\r\nHost: localhost",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_a_head_of_more_than_one_meaning_is_a_400(
+    door: Small, head: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = answer_to(door, head + b"\r\n\r\n")
+    assert answer.status == 400
+    assert not door.asked
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert capfd.readouterr() == ("", ""), "no traceback"
+
+
+def test_what_is_odd_but_clear_is_answered(door: Small) -> None:
+    assert answer_to(door, b"\r\n" + request("/a")).body == b"/a of : "
+    assert answer_to(door, b"GET /b HTTP/1.0\r\n\r\n").status == 200
+    assert answer_to(door, request("/c").replace(b"\r\n", b"\n")).status == 200
+    assert answer_to(door, request("*", method="OPTIONS")).status == 200
+    assert answer_to(door, request("/\xc3\xa9")).body == b"/\xc3\x83\xc2\xa9 of : "
+    posted = request("/d", "Content-Length: 2", method="POST") + b"hi"
+    assert answer_to(door, posted).body == b"/d of : hi"
+    expecting = request("/d", "Content-Length: 2", "Expect: 100-continue", method="POST")
+    assert answer_to(door, expecting + b"hi").status == 100
+
+
+def test_a_body_has_a_time_in_all_and_no_more_than_its_length(promise: Promise) -> None:
+    posted = request("/", "Content-Length: 900", method="POST")
+    with serving(times=quick(body=0.3)) as door, closing(opened(door, posted)) as connection:
+        dripping = gevent.spawn(drip, connection, b"x" * 900)
+        answer = parsed(everything(connection))
+        taken = dripping.get()
+        promise("a body byte by byte", "408 after its time", f"{answer.status}, {taken} bytes")
+        assert answer.status == 408
+        assert not door.asked
+    upgrade = request("/", "Upgrade: websocket", method="POST").replace(b"close", b"upgrade")
+    with serving() as door, closing(opened(door, upgrade + b"x" * 100)) as connection:
+        wait_until(lambda: door.asked, what="the request", sleep=gevent.sleep)
+        connection.shutdown(1)
+        assert b"/ of : " in everything(connection), "what is no body is not read as one"
+
+
+def test_a_tls_handshake_that_is_dripped_has_a_time_in_all(promise: Promise) -> None:
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert(HOST).configure_cert(context)
+    with (
+        serving(times=quick(head=0.3), tls=context) as door,
+        closing(opened(door)) as connection,
+    ):
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
+        dripping = gevent.spawn(drip, connection, hello)
+        everything(connection)
+        taken = dripping.get()
+        door.stop()
+    promise("a TLS handshake byte by byte", "closed after its time", f"{taken} bytes were taken")
+    assert taken < len(hello)
+
+
+def test_who_does_not_read_an_answer_is_let_go(promise: Promise) -> None:
+    with serving(times=quick(send=0.3)) as door, ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(closing(unread(door, "/large")))
+        wait_until(lambda: len(door.asked) == 3, what="the answers", sleep=gevent.sleep)
+        wait_until(lambda: not door.connections, 30, "them to be closed", sleep=gevent.sleep)
+        promise("an answer of 100 MB is not read", "closed after a write's time", "3 of 3 closed")

@@ -1,0 +1,173 @@
+"""Whose connections are served: shares of peers and clients, and places for probes of health."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from ipaddress import ip_network
+
+import gevent
+import gevent.socket
+import pytest
+
+from tests.promises import Promise
+from tests.security.http_serving import (
+    Small,
+    answer_to,
+    everything,
+    opened,
+    parsed,
+    quick,
+    request,
+    serving,
+)
+from tests.waiting import wait_until
+from zinfo.adapters.places import SPARE_PLACES
+from zinfo.adapters.shares import LOCAL, Shares, peer_of
+
+PARTIAL = b"GET / HTTP/1.1\r\nX: "
+KEEPING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@contextmanager
+def crowd(door: Small, number: int, data: bytes = PARTIAL) -> Iterator[list[gevent.socket.socket]]:
+    """Hold connections open on which something was sent."""
+    with ExitStack() as stack:
+        before, full = door.connections, 3 * door._rules.places.total // 4 + SPARE_PLACES
+        many = [stack.enter_context(closing(opened(door, data))) for _ in range(number)]
+        most = min(before + number, full)
+        wait_until(lambda: door.connections >= most, what="them", sleep=gevent.sleep)
+        yield many
+
+
+def test_unfinished_heads_keep_no_probe_out(promise: Promise) -> None:
+    with serving(connections=40) as door, crowd(door, 40 + SPARE_PLACES - 10) as many:
+        statuses = [answer_to(door, request("/healthz")).status for _ in range(10)]
+        others = answer_to(door, request("/other"))
+        assert others.headers["retry-after"] == "1"
+        more = [opened(door, PARTIAL) for _ in range(30)]
+        statuses += [answer_to(door, request("/healthz")).status for _ in range(10)]
+        connections = door.connections
+        for one in more:
+            one.close()
+    promise(
+        f"{len(many) + 30} unfinished heads, 40 places and {SPARE_PLACES} spare ones",
+        "health 200, others 503 or served",
+        f"health {set(statuses)}, others {others.status}, {connections} connections at most",
+    )
+    assert set(statuses) == {200}
+    assert others.status == 503
+    assert connections <= 40 + 2 * SPARE_PLACES
+
+
+def test_who_waits_longest_makes_room_for_who_asks(promise: Promise) -> None:
+    """A connection between two requests, or before its first one, holds no place against others."""
+    for data in (PARTIAL, KEEPING):
+        with serving(connections=8) as door, crowd(door, 6, data):
+            wait_until(
+                lambda: answer_to(door, request("/other")).status == 200,
+                what="an answer",
+                sleep=gevent.sleep,
+            )
+            statuses = {answer_to(door, request("/other")).status for _ in range(4)}
+            promise(f"6 of 6 wait after {data[:20]!r}", "others are served", str(statuses))
+            assert statuses == {200}
+            assert door.connections <= 6
+
+
+def test_answers_under_way_are_not_disturbed(promise: Promise) -> None:
+    with serving(connections=8) as door, crowd(door, 6, request("/wait")) as working:
+        other = answer_to(door, request("/other"))
+        health = answer_to(door, request("/healthz", "Connection: keep-alive"))
+        elsewhere = answer_to(door, request("/other"), "127.0.0.2")
+        door.streaming.set()
+        bodies = {parsed(everything(one)).status for one in working}
+    promise(
+        "6 of 8 connections are this machine's, and busy",
+        "its next: health only",
+        f"{other.status}, health {health.status}; the 6 ended with {bodies}",
+    )
+    assert (other.status, health.status, elsewhere.status) == (503, 200, 503)
+    assert bodies == {200}
+
+
+def test_a_probe_on_a_spare_place_has_less_time(promise: Promise) -> None:
+    times = quick(spare_head=0.2, head=60)
+    with serving(connections=4, times=times) as door, crowd(door, 3, request("/wait")):
+        answer = answer_to(door, PARTIAL)
+        promise("an unfinished head on a spare place", "408 sooner", str(answer.status))
+        assert answer.status == 408
+        assert b"0.2 s" in answer.body
+
+
+def test_a_client_has_a_share_whatever_its_addresses(promise: Promise) -> None:
+    mine, other = "X-Name: mine", "X-Name: other"
+    with serving(connections=16) as door, crowd(door, 4, request("/wait", mine)) as working:
+        wait_until(lambda: len(door.asked) == 4, what="them", sleep=gevent.sleep)
+        statuses = [answer_to(door, request("/a", name)).status for name in (mine, other)]
+        health = answer_to(door, request("/healthz", mine)).status
+        promise("4 of 16 connections are one client's", "its next: 429", f"{statuses}, {health}")
+        assert (statuses, health) == ([429, 200], 200)
+        working.pop().close()
+        door.streaming.set()
+        wait_until(lambda: door.connections < 4, what="room", sleep=gevent.sleep)
+        assert answer_to(door, request("/a", mine)).body == b"/a of mine: "
+
+
+def test_a_connection_counts_for_the_client_that_asked_last() -> None:
+    with serving(connections=4) as door, closing(opened(door)) as connection:
+        for name in ("a", "b", "a"):
+            connection.sendall(KEEPING.replace(b"\r\n\r\n", f"\r\nX-Name: {name}\r\n\r\n".encode()))
+            read = b""
+            while f"of {name}".encode() not in read:
+                read += connection.recv(65536)
+        assert answer_to(door, request("/", "X-Name: b")).status == 200
+        assert answer_to(door, request("/", "X-Name: a")).status == 429
+
+
+def test_places_come_back() -> None:
+    with serving(connections=4) as door:
+        for _ in range(3):
+            with crowd(door, 20 + SPARE_PLACES):
+                pass
+            wait_until(lambda: not door.connections, what="no connections", sleep=gevent.sleep)
+        places = door._rules.places
+        assert not places._held
+        assert not places._spare
+        assert len(places._shares) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "peer"),
+    [
+        ("127.0.0.1", LOCAL),
+        ("127.9.9.9", LOCAL),
+        ("::1", LOCAL),
+        ("::ffff:127.0.0.1", LOCAL),
+        ("10.0.0.1", "10.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("10.1.2.3", "proxy 10.1.2.3"),
+    ],
+)
+def test_a_peer_is_an_address_or_a_network_that_one_host_has(address: str, peer: str) -> None:
+    assert peer_of(address, [ip_network("10.1.0.0/16")]) == peer
+
+
+def test_shares_are_a_quarter_and_three_quarters_where_many_share_an_address() -> None:
+    for holder, most in (("10.0.0.1", 25), (LOCAL, 75), ("proxy 10.1.2.3", 75)):
+        shares = Shares(100)
+        taken = sum(shares.take(holder) for _ in range(200))
+        assert taken == most
+        assert shares.take("10.9.9.9"), "another one has its own"
+    shares = Shares(100)
+    assert sum(shares.take(f"10.0.0.{n}") for n in range(200)) == 100
+    assert Shares(1).take("10.0.0.1"), "at least one"
+    both = Shares(8)
+    assert both.take("10.0.0.1", "client a")
+    assert both.take("10.0.0.2", "client a")
+    assert not both.take("10.0.0.3", "client a")
+    both.give_back("10.0.0.2", "client a")
+    assert both.take("10.0.0.3", "client a")
