@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import socket
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 from tests.daemons import RunningDaemon
 from tests.http.asking import ask
 from tests.metrics.texts import samples
+from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
@@ -111,3 +115,28 @@ def test_the_configuration_chooses_metrics_labels_and_how_many(server: RealServe
         assert not any(name.startswith("redis_commands_") for name, _labels in of_shard)
         assert not any("secret" in dict(labels) for _name, labels in found)
         assert found["zinfo_metrics_cut_total", frozenset()] > 50
+
+
+def test_scrapes_that_are_not_read_are_bounded_and_come_back(
+    server: RealServer, promise: Promise
+) -> None:
+    """Each holds its text until it is sent."""
+    shards = "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(200))
+    with RunningDaemon(config_text=shards, http=True) as daemon, ExitStack() as stack:
+        daemon.wait_polled(200)
+        place = urlsplit(daemon.http)
+        for _ in range(12):
+            slow = stack.enter_context(socket.socket())
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect((place.hostname, place.port))
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: ask(daemon.http, "metrics").status == 429, what="too many scrapes")
+        answer = ask(daemon.http, "metrics")
+        others = [ask(daemon.http, path).status for path in ("api/v1/shards", "healthz")]
+        promise("12 scrapes that nobody reads", "a 13th: 429", f"{answer.status}, other {others}")
+        assert answer.headers["retry-after"] == "1"
+        assert others == [200, 200]
+        stack.close()
+        wait_until(lambda: ask(daemon.http, "metrics").status == 200, what="a scrape")
+        for _ in range(20):
+            assert ask(daemon.http, "metrics", method="HEAD").status == 200

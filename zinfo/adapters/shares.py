@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 LOCAL: Final = "this machine"
@@ -89,3 +89,26 @@ class Shares:
             self._held[holder] -= 1
             if not self._held[holder]:
                 del self._held[holder]
+
+
+class Held:
+    """The body of an answer that holds a share; it is given back when the server closes the body.
+
+    Args:
+        body: what is sent.
+        give_back: is called once; whether or not anything was sent.
+    """
+
+    def __init__(self, body: Iterator[bytes], give_back: Callable[[], None]) -> None:
+        self._body = body
+        self._give_back: Callable[[], None] | None = give_back
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return what is sent."""
+        return self._body
+
+    def close(self) -> None:
+        """End the body; WSGI servers call this."""
+        give_back, self._give_back = self._give_back, None
+        if give_back is not None:
+            give_back()

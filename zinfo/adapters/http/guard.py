@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import falcon
 
-from zinfo.adapters.handler import PEER_NAME
+from zinfo.adapters.handler import CLIENT, PEER, PEER_NAME
+from zinfo.adapters.shares import Shares
 from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.security.tokens import Tokens
 
@@ -70,3 +71,28 @@ def require(request: falcon.Request, operation: str) -> Rights:
     if not rights.may(operation):
         raise falcon.HTTPForbidden(description=f"this client may not call {operation}")
     return rights
+
+
+def take_share(shares: Shares, request: falcon.Request, of_what: str) -> Callable[[], None]:
+    """Take one of something for whoever sent a request; return what gives it back.
+
+    Args:
+        shares: of which one is taken, in the name of the connection's peer and of the client.
+        request: its connection and client.
+        of_what: what there are shares of, for the error.
+
+    Raises:
+        falcon.HTTPServiceUnavailable: all are taken.
+        falcon.HTTPTooManyRequests: this address or client has its share.
+    """
+    client = request.env.get(CLIENT, "")
+    holders = [request.env.get(PEER, ""), *([f"client {client}"] if client else [])]
+    if shares.take(*holders):
+        return partial(shares.give_back, *holders)
+    if shares.is_spent:
+        raise falcon.HTTPServiceUnavailable(
+            description=f"{shares.total} {of_what} are open", retry_after=1
+        )
+    raise falcon.HTTPTooManyRequests(
+        description=f"this address or client has its share of {of_what}", retry_after=1
+    )

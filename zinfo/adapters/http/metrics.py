@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import falcon
 import gevent
 import gevent.lock
 
-from zinfo.adapters.http.guard import require
+from zinfo.adapters.http.guard import require, take_share
+from zinfo.adapters.shares import Held, Shares
 from zinfo.breath import Breath
 from zinfo.metrics.own import OwnMetrics
 from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.shard_metrics import add_shard
+from zinfo.security.rights import Rights
 from zinfo.shard_publisher import ShardPublisher
 from zinfo.stats import HttpStats
 
+_MOST_SCRAPES = 16  # that are made, wait for that, or are sent
 _WAIT_SECONDS = 10.0  # for other scrapes to end
 _GZIP_TAKEN = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say gzip
@@ -45,10 +48,21 @@ class Metrics:
         self._stats = stats
         # A scrape of a thousand shards takes half a second and 25 MB: one at a time is enough.
         self._turn = gevent.lock.BoundedSemaphore(1)
+        # Those that are not read yet take memory.
+        self._shares = Shares(_MOST_SCRAPES)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with all metrics."""
         rights = require(request, "get_infos")
+        give_back = take_share(self._shares, request, "scrapes")
+        try:
+            pieces = self._pieces(rights)
+        except BaseException:
+            give_back()
+            raise
+        _put(request, response, pieces, give_back)
+
+    def _pieces(self, rights: Rights) -> list[bytes]:
         if not self._turn.acquire(timeout=_WAIT_SECONDS):
             raise falcon.HTTPServiceUnavailable(
                 description="other scrapes take all the time", retry_after=10
@@ -61,10 +75,9 @@ class Metrics:
                     breath.take()
                     add_shard(scrape, self._selection, shard, rights, instance=True)
             self._stats.cut += scrape.cut
-            pieces = list(_joined(scrape, self._own if rights.may("stats") else None))
+            return list(_joined(scrape, self._own if rights.may("stats") else None))
         finally:
             self._turn.release()
-        _put(request, response, pieces)
 
 
 class OneShard:
@@ -108,14 +121,21 @@ def _joined(scrape: Scrape, own: OwnMetrics | None) -> Iterator[bytes]:
         yield own.text()
 
 
-def _put(request: falcon.Request, response: falcon.Response, pieces: list[bytes]) -> None:
+def _put(
+    request: falcon.Request,
+    response: falcon.Response,
+    pieces: list[bytes],
+    give_back: Callable[[], None] | None = None,
+) -> None:
     response.content_type = CONTENT_TYPE
     response.vary = ("Accept-Encoding",)
-    if not _GZIP_TAKEN.search(request.get_header("Accept-Encoding") or ""):
-        response.set_stream(iter(pieces), sum(map(len, pieces)))
-        return
-    response.set_header("Content-Encoding", "gzip")
-    response.stream = _zipped(pieces)
+    body = iter(pieces)
+    if _GZIP_TAKEN.search(request.get_header("Accept-Encoding") or ""):
+        response.set_header("Content-Encoding", "gzip")
+        body = _zipped(pieces)
+    else:
+        response.content_length = sum(map(len, pieces))
+    response.stream = body if give_back is None else Held(body, give_back)
 
 
 def _zipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
