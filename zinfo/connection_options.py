@@ -37,6 +37,8 @@ class ConnectionOptions:
         check_hostname: whether the certificate must name the host of the URL.
         timeout: seconds within which INFO must be answered; None takes the poller's.
         connect_timeout: seconds within which a connection must stand; None takes the poller's.
+        trusted_uids: ids of the users of whom the server's process must be one, on this machine,
+            before user and password are sent to it; None sends them to any server.
 
     Raises:
         ValueError: the URL is not one of the three kinds.
@@ -53,6 +55,7 @@ class ConnectionOptions:
     check_hostname: bool = True
     timeout: float | None = None
     connect_timeout: float | None = None
+    trusted_uids: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         default_ident(self.url)  # raises on a URL that cannot be used

@@ -40,6 +40,11 @@ class Credentials:
         self._beginnings: set[str] = set()
         self._user: re.Pattern[str] | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a user or a password."""
+        return bool(self._beginnings) or self._user is not None
+
     def learn(self, user: object, password: object) -> None:
         """Take a user and a password that the server is going to see; None where there is none."""
         if isinstance(password, (str, bytes)) and (plain := _plain(_text(password))):

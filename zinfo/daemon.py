@@ -197,6 +197,7 @@ class Daemon:
             self.publisher,
             interval=local.interval,
             labels=local.labels,
+            trusted_users=local.trusted_users,
             shard_class=self._shard_class,
             username=local.username,
             password_file=local.password_file,

@@ -24,9 +24,10 @@ from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions
 from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
-from zinfo.failures import PROTOCOL, TLS, PollError, chain, from_exception
+from zinfo.failures import AUTH, PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.foreign import FAILURES
 from zinfo.info_lookup import has_fields
+from zinfo.peer_user import can_be_told, peer_uids
 
 CLIENT_NAME = "zinfo"
 # An unknown section gives an empty reply, very old servers an error; each step knows less.
@@ -162,13 +163,14 @@ def _open_or_ask(
 ) -> Opened | dict[str, Any]:
     if isinstance(redis_conn, ConnectionOptions):
         connection = _from_options(redis_conn, limits, credentials)
+        trusted = redis_conn.trusted_uids
     else:
         client = redis_conn if hasattr(redis_conn, "info") else redis_conn()
         pool = getattr(client, "connection_pool", None)
         if pool is None:
             return dict(client.info())
-        connection = _from_pool(pool, limits, credentials)
-    _bound(connection, limits.max_reply_bytes, credentials)
+        connection, trusted = _from_pool(pool, limits, credentials), None
+    _bound(connection, limits.max_reply_bytes, credentials, trusted)
     try:
         connection.connect()
         request, first = _choose_variant(connection, limits)
@@ -242,13 +244,17 @@ class _Bounded:
         return length
 
 
-def _bound(connection: Any, most: int, credentials: Credentials) -> None:
+def _bound(
+    connection: Any, most: int, credentials: Credentials, trusted: frozenset[int] | None
+) -> None:
     """Have a connection, once it is made, read no reply that is longer."""
     if not hasattr(connection, "redis_connect_func"):
         return  # a stand-in for redis-py's Connection: it has no socket
     on_connect = connection.redis_connect_func
 
     def connected(connection: Any) -> None:
+        if trusted is not None and credentials.any:
+            _require_trusted(connection._sock, trusted)
         connection._sock = _Bounded(connection._sock, most, credentials)
         if on_connect is None:
             connection.on_connect()
@@ -256,6 +262,25 @@ def _bound(connection: Any, most: int, credentials: Credentials) -> None:
             on_connect(connection)
 
     connection.redis_connect_func = connected
+
+
+def _require_trusted(sock: Any, trusted: frozenset[int]) -> None:
+    """Raise where a server on this machine is not a process of certain users.
+
+    Raises:
+        PollError: it is another user's, or nobody can say whose.
+    """
+    if sock.family != socket.AF_UNIX and not can_be_told():
+        return  # not on this system; it was looked at when the process was found
+    uids: frozenset[int] = gevent.get_hub().threadpool.apply(peer_uids, (sock,))
+    if uids and uids <= trusted:
+        return
+    whose = f"of user {', '.join(map(str, sorted(uids)))}" if uids else "of a user unknown"
+    raise PollError(
+        f"user and password are not sent: the server is a process {whose}; "
+        "local.trusted_users names those that may see them",
+        AUTH,
+    )
 
 
 def _common(limits: Limits) -> dict[str, Any]:

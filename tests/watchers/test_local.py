@@ -7,6 +7,7 @@ waits by `gevent.sleep`.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -155,6 +156,23 @@ def test_labels_and_credentials_go_to_every_shard(
         assert shard.labels["pid"] == str(server.pid)
         with ask(shard) as client:
             assert client.ping()
+
+
+def test_a_shard_changes_its_credentials_with_the_user_of_its_server(
+    server: RealServer, publisher: ShardPublisher, start: WatcherFactory
+) -> None:
+    watcher = start(server, password="s3cret", labels={"a": "b"})
+    first = publisher.get_shard(server.ident)
+    assert first.redis_conn.resolve_password() == "s3cret"
+    assert first.redis_conn.trusted_uids == {0, os.geteuid()}
+    watcher._trusted_uids = frozenset()  # as if the process were another user's by now
+    eventually(lambda: publisher.find_shard(server.ident) not in (first, None), "a new shard")
+    second = publisher.get_shard(server.ident)
+    assert second.redis_conn.resolve_password() is None
+    assert second.labels == first.labels
+    watcher._trusted_uids = None  # everybody
+    eventually(lambda: publisher.find_shard(server.ident) not in (second, None), "a third shard")
+    assert publisher.get_shard(server.ident).redis_conn.trusted_uids is None
 
 
 def test_an_option_that_no_shard_knows_or_an_interval_of_nothing_is_refused_at_once(

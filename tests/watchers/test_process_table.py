@@ -310,6 +310,9 @@ class FakeProcess:
     def is_running(self) -> bool:
         return True
 
+    def uids(self) -> tuple[int, int, int]:
+        return (0, 0, 0)
+
     def num_fds(self) -> int:
         self._called("net_connections")
         return len(self.sockets)

@@ -161,6 +161,7 @@ class LocalConfig(_Credentials):
     enabled: kinds.Flag = False
     interval: kinds.Seconds = 2.0
     labels: kinds.Labels = Field(default_factory=dict)
+    trusted_users: kinds.Texts = ()
 
 
 class PollConfig(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import gevent
 from gevent.event import Event
 
 from zinfo.errors import ShardExistsError
+from zinfo.peer_user import uids_of
 from zinfo.shard import RedisShard, ShardState
 from zinfo.shard_publisher import ShardPublisher
 from zinfo.watchers.base import ShardWatcher
@@ -25,6 +26,8 @@ FIRST_SCAN_TIMEOUT = 5.0
 
 MISSES = 2
 """Scans in a row that must miss a server before its shard is removed."""
+
+_CREDENTIALS = frozenset({"username", "password", "password_file", "password_env"})
 
 POLL_GRACE = 1.0
 """Seconds beyond a shard's longest interval within which the poller has seen that it is down."""
@@ -48,13 +51,17 @@ class LocalShardWatcher(ShardWatcher):
     log for each process. A server with nothing but TLS is recognised only where its process title
     or its arguments say so; otherwise, name it in the configuration with a rediss:// URL.
 
-    The credentials go to whatever process has the name of a server: on a machine whose users do
-    not trust each other, name the shards instead.
+    User and password are sent to servers of root, of this process's own user and of the trusted
+    users only, as any user may start a process that has the name of a server. Others are polled
+    without, with one line in the log for each process. Where the system tells whose process is at
+    the other end of a connection (Linux), that is looked at before the password is sent.
 
     Args:
         publisher: the registry to keep in step.
         interval: seconds from the end of a scan to the beginning of the next.
         labels: labels for every shard.
+        trusted_users: names or ids of more users to whose servers the password is sent; `*` for
+            all users.
         shard_class: made for each server.
         **options: what `RedisShard` takes with a URL, for every shard: username, password_file, ...
 
@@ -69,6 +76,7 @@ class LocalShardWatcher(ShardWatcher):
         *,
         interval: float = 2.0,
         labels: Mapping[str, str] | None = None,
+        trusted_users: Sequence[str] = (),
         shard_class: type[RedisShard] = RedisShard,
         **options: Any,
     ) -> None:
@@ -79,6 +87,13 @@ class LocalShardWatcher(ShardWatcher):
         self.interval = interval
         self._labels = dict(labels or {})
         self._options = options
+        self._without_credentials = {
+            name: value for name, value in options.items() if name not in _CREDENTIALS
+        }
+        self._trusted_users = trusted_users
+        self._trusted_uids: frozenset[int] | None = None
+        self._trusted: dict[str, bool] = {}  # by id: whether its shard has the credentials
+        self._distrusted: set[tuple[int, float]] = set()  # processes; said once
         self.make_shard("options", "redis://localhost", {}, **options)  # raises now, not later
         self._started = False
         self._scanned = Event()
@@ -89,6 +104,7 @@ class LocalShardWatcher(ShardWatcher):
         """Begin to watch; returns after the first scan, which takes some milliseconds."""
         if not self._started:
             self._scanned.clear()
+            self._find_trusted()
             self.spawn(partial(self._run, self.make_table()))
             self._started = True
             self._scanned.wait(FIRST_SCAN_TIMEOUT)
@@ -99,6 +115,8 @@ class LocalShardWatcher(ShardWatcher):
         self._started = False
         self._scanned.set()  # nobody waits for a scan that does not come any more
         self._missed.clear()
+        self._trusted.clear()
+        self._distrusted.clear()
 
     def make_table(self) -> ProcessTable:
         """Return what is scanned; to be overridden where processes are listed otherwise."""
@@ -140,13 +158,50 @@ class LocalShardWatcher(ShardWatcher):
         for server in found.values():
             if server.address is not None:
                 self._found(server, server.address)
+        self._distrusted &= {(server.pid, server.create_time) for server in scan.servers}
+        for ident in self._trusted.keys() - found.keys() - self._owned.keys():
+            del self._trusted[ident]
         for ident in self._claimed.keys() - found.keys():
             self.remove(ident)
         for ident in self._owned.keys() - found.keys():
             self._miss(ident, time.monotonic())
 
+    def _find_trusted(self) -> None:
+        self._trusted_uids, unknown = uids_of(self._trusted_users)
+        for user in unknown:
+            logger.warning("trusted users: there is no user %s", user)
+
+    def _trusts(self, server: LocalServer) -> bool:
+        """Return whether a server may see the credentials, if there are any."""
+        trusted = self._trusted_uids
+        if trusted is None or not self._options.keys() & _CREDENTIALS:
+            return True
+        return bool(server.uids) and server.uids <= trusted
+
+    def _options_for(self, server: LocalServer, trusted: bool) -> dict[str, Any]:
+        if not self._options.keys() & _CREDENTIALS:
+            return self._options
+        if trusted:
+            # Looked at again at each connect: until then the address may have changed hands.
+            return {**self._options, "trusted_uids": self._trusted_uids}
+        process = server.pid, server.create_time
+        if process not in self._distrusted:
+            self._distrusted.add(process)
+            logger.warning(
+                "process %d (%s) is not sent user and password: it belongs to user %s; "
+                "name that user in local.trusted_users if it may see them",
+                server.pid,
+                server.name,
+                ", ".join(map(str, sorted(server.uids))) or "unknown",
+            )
+        return self._without_credentials
+
     def _found(self, server: LocalServer, address: Address) -> None:
         self._missed.pop(address.ident, None)
+        trusted = self._trusts(server)
+        if self._trusted.get(address.ident, trusted) != trusted:
+            self.remove(address.ident)  # another user's server is there now
+        self._trusted[address.ident] = trusted
         labels = {**self._labels, "pid": str(server.pid), "process": server.name}
         shard = self._owned.get(address.ident) or self._claimed.get(address.ident)
         if shard is not None:
@@ -155,7 +210,8 @@ class LocalShardWatcher(ShardWatcher):
             self.set_labels(address.ident, {**shard.labels, **labels})
             return
         try:
-            self.add(self.make_shard(address.ident, address.url, labels, **self._options))
+            options = self._options_for(server, trusted)
+            self.add(self.make_shard(address.ident, address.url, labels, **options))
         except ShardExistsError:
             logger.info("shard %s is live already, from another watcher", address.ident)
         else:

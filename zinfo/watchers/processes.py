@@ -59,6 +59,7 @@ class ProcessFacts:
         command: its arguments, or the title that it put in their place.
         listeners: its TCP sockets that accept connections.
         sockets: absolute paths of its Unix sockets.
+        uids: ids of its users: real, effective and saved.
     """
 
     pid: int
@@ -68,6 +69,7 @@ class ProcessFacts:
     command: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
     sockets: tuple[str, ...] = ()
+    uids: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class LocalServer:
         parent: PID of its parent.
         address: where it is reached; None while it listens nowhere.
         certain: whether the process itself has said which of its sockets is for clients.
+        uids: ids of the process's users: real, effective and saved.
     """
 
     pid: int
@@ -89,6 +92,7 @@ class LocalServer:
     parent: int
     address: Address | None
     certain: bool
+    uids: frozenset[int] = frozenset()
 
 
 class _Hints(NamedTuple):
@@ -117,7 +121,9 @@ def locate(facts: ProcessFacts) -> LocalServer | None:
     address, certain = _tcp_address(facts.listeners, hints)
     if address is None:
         address, certain = _socket_address(facts.sockets, hints)
-    return LocalServer(facts.pid, facts.create_time, facts.name, facts.parent, address, certain)
+    return LocalServer(
+        facts.pid, facts.create_time, facts.name, facts.parent, address, certain, facts.uids
+    )
 
 
 def by_address(servers: Iterable[LocalServer]) -> dict[str, LocalServer]:
