@@ -69,7 +69,7 @@ def pages(
     cursor = None
     live = servicer.publisher.sorted_shard_ids()
     while not found or cursor is not None:
-        entries = InfoEntries(servicer, query, EVERYTHING, time.monotonic())
+        entries = InfoEntries(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
         blocks = entries.blocks(live, cursor, most, max_bytes - LONGEST_HEADER)
         page = collect(
             blocks, most=most, enough=max_bytes, max_bytes=max_bytes, breathe=lambda: None
@@ -114,11 +114,17 @@ def test_the_pages_together_are_what_get_infos_gives(
             assert all(len(page) == most for page in found[:-1])
 
 
+def entries_of(servicer: InfoProviderServicer) -> InfoEntries:
+    """Return entries of one field of all shards."""
+    query = InfoQuery(keys=("used_memory",))
+    return InfoEntries(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
+
+
 @needs_native
 def test_many_are_written_at_once() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 200)
-    entries = InfoEntries(servicer, InfoQuery(keys=("used_memory",)), EVERYTHING, time.monotonic())
+    entries = entries_of(servicer)
     live = servicer.publisher.sorted_shard_ids()
     numbers = [block.number for block in entries.blocks(live, None, 150, 100_000)]
     assert max(numbers) > 50
@@ -145,7 +151,7 @@ def test_shards_that_went_meanwhile_are_left_out() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 100)
     live = servicer.publisher.sorted_shard_ids()
-    entries = InfoEntries(servicer, InfoQuery(keys=("used_memory",)), EVERYTHING, time.monotonic())
+    entries = entries_of(servicer)
     blocks = entries.blocks(live, None, 0, 100_000)
     first = next(blocks)
     servicer.publisher.del_shard(live[-1])

@@ -7,6 +7,14 @@ from collections.abc import Mapping
 
 from zinfo.errors import BadRequestError
 
+# How many different items a list or map may have. The bytes of a request are bounded, too, but what
+# a request costs goes by the number of its items.
+MAX_IDS = 10_000  # shard ids: those of all shards, where they fit the request
+MAX_KEYS = 1_000  # fields, or beginnings of their names: more than an INFO has
+MAX_SECTIONS = 100  # sections of INFO, of which there are two dozen
+MAX_TOPICS = 1_000  # topics; a client subscribes 500 before it takes all
+MAX_LABELS = 100  # labels that a shard must have
+
 
 class Arguments:
     """The arguments of one request; each is taken once, then `finish` refuses what is left.
@@ -18,18 +26,42 @@ class Arguments:
     def __init__(self, values: Mapping[str, object]) -> None:
         self._left = dict(values)
 
-    def texts(self, name: str) -> tuple[str, ...]:
-        """Take a list of texts; one text counts as a list of one.
+    def ids(self, name: str) -> tuple[str, ...]:
+        """Take a list of shard ids, in which one may stand twice.
 
         Raises:
-            BadRequestError: neither.
+            BadRequestError: something else, or too many.
         """
+        return self._texts(name, MAX_IDS)
+
+    def texts(self, name: str, most: int = MAX_KEYS) -> tuple[str, ...]:
+        """Take a list of texts, each once; one text counts as a list of one.
+
+        Args:
+            name: of the argument.
+            most: different texts, at most.
+
+        Raises:
+            BadRequestError: something else, or too many.
+        """
+        texts = self._texts(name)
+        if len(texts) > 1:
+            texts = tuple(dict.fromkeys(texts))
+        if len(texts) > most:
+            raise _too_many(name, most, len(texts))
+        return texts
+
+    def _texts(self, name: str, most: float = math.inf) -> tuple[str, ...]:
         value = self._left.pop(name, None)
         if value is None:
             return ()
         if isinstance(value, str):
             return (value,)
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list):
+            raise BadRequestError(f"{name} must be a list of texts")
+        if len(value) > most:
+            raise _too_many(name, most, len(value))
+        if not all(isinstance(item, str) for item in value):
             raise BadRequestError(f"{name} must be a list of texts")
         return tuple(value)
 
@@ -87,13 +119,15 @@ class Arguments:
         """Take a map of text to text; empty where it was not given.
 
         Raises:
-            BadRequestError: something else.
+            BadRequestError: something else, or too many.
         """
         value = self._left.pop(name, None)
         if value is None:
             return {}
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
             raise BadRequestError(f"{name} must be a map of text to text")
+        if len(value) > MAX_LABELS:
+            raise _too_many(name, MAX_LABELS, len(value))
         return value
 
     def finish(self) -> None:
@@ -105,3 +139,7 @@ class Arguments:
         if self._left:
             names = ", ".join(sorted(self._left)[:5])[:200]
             raise BadRequestError(f"unknown argument: {names}")
+
+
+def _too_many(name: str, most: float, given: int) -> BadRequestError:
+    return BadRequestError(f"{name} may have {most:,} items, this has {given:,}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 from zinfo.foreign import FAILURES
 
@@ -167,11 +169,11 @@ class EventLog:
             number: of the newest event that the caller has; 0 for all.
             shard_ids: only these shards; empty for all.
         """
-        return [
-            event
-            for event in self._events
-            if event.number > number and (not shard_ids or event.shard in shard_ids)
-        ]
+        first = bisect_right(self._events, number, key=lambda event: event.number)
+        events = islice(self._events, first, None)
+        if not shard_ids:
+            return list(events)
+        return [event for event in events if event.shard in shard_ids]
 
 
 def sent_labels(labels: Mapping[str, str]) -> dict[str, str] | None:

@@ -24,15 +24,22 @@ class InfoEntries:
         query: which of them, and which fields.
         rights: of the client that asks.
         asked_at: monotonic clock when it did.
+        breathe: called at shards that are left out; may let other work have its turn.
     """
 
     def __init__(
-        self, servicer: InfoProviderServicer, query: InfoQuery, rights: Rights, asked_at: float
+        self,
+        servicer: InfoProviderServicer,
+        query: InfoQuery,
+        rights: Rights,
+        asked_at: float,
+        breathe: Callable[[], None],
     ) -> None:
         self._servicer = servicer
         self._query = query
         self._rights = rights
         self._asked_at = asked_at
+        self._breathe = breathe
         # A field named like what is told beside the fields would stand there twice.
         self._reader = None if "meta" in query.keys else query.reader()
         self._encode = self._encoder()
@@ -60,7 +67,9 @@ class InfoEntries:
     def _each(self, ids: Iterator[tuple[str, str]]) -> Iterator[Block]:
         for shard_id, after in ids:
             found = self._servicer.consider(shard_id, self._query, self._asked_at)
-            if found is not None:
+            if found is None:
+                self._breathe()
+            else:
                 yield Block(self._encode(found), after)
 
     def _many(
@@ -86,6 +95,8 @@ class InfoEntries:
                     written = 1
                     yield block
                 taken += 1
+            else:
+                self._breathe()
             place += taken
             number += written
 

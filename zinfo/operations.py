@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import gevent
 
 from zinfo._version import __version__
-from zinfo.arguments import Arguments
+from zinfo.arguments import (
+    MAX_IDS,
+    MAX_KEYS,
+    MAX_LABELS,
+    MAX_SECTIONS,
+    MAX_TOPICS,
+    Arguments,
+)
+from zinfo.beginnings import Beginnings
 from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, UnknownOpError
 from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, EventLog, LifecycleEvent
@@ -22,6 +31,7 @@ from zinfo.polling import Polling
 from zinfo.protocol import (
     KIND_DELTA,
     KIND_INFO,
+    MAX_CONTAINERS,
     VERSION,
     Request,
     map_header,
@@ -35,10 +45,14 @@ from zinfo.servicer import InfoProviderServicer, InfoQuery, has_labels
 from zinfo.shard import RedisShard
 from zinfo.stats import Stats
 
+Item = TypeVar("Item")
+
 _PATIENCE = 0.9  # part of a deadline spent on waiting for polls; the rest is for the reply
 _MOST_DIGITS = 20  # of an event's number
 _PAGE = 1 << 20  # bytes; a body is copied twice in one go, two milliseconds in which none is polled
 _FEW = 4  # shards that a quick request may be about
+_FEW_ITEMS = 16  # of any of its arguments
+_LITTLE = 1 << 16  # bytes of these shards' INFO, which may have to be parsed
 _FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 _INFO = pack("info")
 
@@ -144,9 +158,25 @@ class Operations:
         """Return whether a request is answered in well below a millisecond, without a wait."""
         if request.op in ("ping", "hello"):
             return True
-        ids = request.args.get("shard_ids" if request.op == "get_infos" else "ids")
-        few = isinstance(ids, list) and 0 < len(ids) <= _FEW and request.op != "events"
-        return few and not request.args.get("refresh")
+        args = request.args
+        ids = args.get("shard_ids" if request.op == "get_infos" else "ids")
+        if not isinstance(ids, list) or not 0 < len(ids) <= _FEW or request.op == "events":
+            return False
+        if args.get("refresh"):
+            return False
+        for value in args.values():
+            if isinstance(value, (list, dict)) and len(value) > _FEW_ITEMS:
+                return False
+        return self._size_of(ids) <= _LITTLE
+
+    def _size_of(self, ids: Sequence[object]) -> int:
+        """Return the bytes of INFO that are held of some shards."""
+        size = 0
+        for shard_id in ids:
+            shard = self._publisher.find_shard(shard_id) if isinstance(shard_id, str) else None
+            if shard is not None and shard.snapshot is not None:
+                size += len(shard.snapshot.raw)
+        return size
 
     def run(self, request: Request, rights: Rights | None = None) -> Answer:
         """Run one request; may wait for polls, and gives other work its turn in long answers.
@@ -177,21 +207,21 @@ class Operations:
     def _get_infos(self, call: _Call) -> Answer:
         args = call.args
         query = InfoQuery(
-            shard_ids=args.texts("shard_ids"),
+            shard_ids=args.ids("shard_ids"),
             keys=args.texts("keys"),
             allow_partial=args.flag("allow_partial"),
             max_age=args.seconds("max_age"),
             prefix_matching=args.flag("prefix_matching"),
-            sections=args.texts("sections"),
+            sections=args.texts("sections", MAX_SECTIONS),
             labels=args.labels("labels"),
         )
         refresh, limit, cursor = args.flag("refresh"), args.count("limit"), args.text("cursor")
         args.finish()
-        _require_seen(call.rights, query.shard_ids)
+        _require_seen(call, query.shard_ids)
         asked_at = time.monotonic()
         if refresh:
             self._refresh(query, asked_at, call)
-        entries = InfoEntries(self._servicer, query, call.rights, asked_at)
+        entries = InfoEntries(self._servicer, query, call.rights, asked_at, call.breathe)
         live = () if query.shard_ids else self._live(call.rights)
         room = self._enough - LONGEST_HEADER
         return self._page(entries.blocks(live, cursor, limit, room), limit, call)
@@ -200,8 +230,10 @@ class Operations:
         return rights.seen(self._publisher.sorted_shard_ids())
 
     def _refresh(self, query: InfoQuery, asked_at: float, call: _Call) -> None:
+        until = asked_at + min(call.patience, self._limits.refresh_timeout)
         waiting = []
-        for shard_id in query.shard_ids or self._live(call.rights):
+        for shard_id in dict.fromkeys(query.shard_ids) or self._live(call.rights):
+            call.breathe()
             found = self._servicer.look_up(shard_id)
             if found.shard is None or not has_labels(found.shard, query.labels):
                 continue
@@ -209,42 +241,47 @@ class Operations:
                 done = self._poller.refresh(shard_id, self._limits.refresh_floor)
                 if done is not None:
                     waiting.append(done)
-        gevent.wait(waiting, timeout=min(call.patience, self._limits.refresh_timeout))
+        for done in waiting:  # one after the other: to wait for thousands at once takes long
+            call.breathe()
+            if not done.is_set():
+                done.wait(max(until - time.monotonic(), 0))
 
     def _shards(self, call: _Call) -> Answer:
         args, rights = call.args, call.rights
-        ids, labels = args.texts("ids"), args.labels("labels")
+        ids, labels = args.ids("ids"), args.labels("labels")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         blocks = (
             Block((pack(rights.without_facts(describe(shard))),), after)
-            for shard, after in self._select(ids, labels, cursor, rights)
+            for shard, after in self._select(ids, labels, cursor, call)
         )
         return self._page(blocks, limit, call)
 
     def _snapshot(self, call: _Call) -> Answer:
         args, rights = call.args, call.rights
-        ids, labels, topics = args.texts("ids"), args.labels("labels"), args.texts("topics")
+        ids, labels = args.ids("ids"), args.labels("labels")
+        topics = args.texts("topics", MAX_TOPICS)
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         if ids and topics:
             raise BadRequestError("give ids or topics, not both")
-        prefixes = tuple(text.encode("utf-8", "replace") for text in topics)
+        wanted = Beginnings(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
         blocks = (
             Block(self._encode_snapshot(shard, rights), after)
-            for shard, after in self._select(ids, labels, cursor, rights)
-            if not topics or _has_topic(shard.id, prefixes)
+            for shard, after in self._select(ids, labels, cursor, call)
+            if not topics or _has_topic(shard.id, wanted)
         )
         answer = self._page(blocks, limit, call)
         return Answer(answer.body, {**answer.extra, "number": number})
 
     def _select(
-        self, ids: tuple[str, ...], labels: Mapping[str, str], cursor: str | None, rights: Rights
+        self, ids: tuple[str, ...], labels: Mapping[str, str], cursor: str | None, call: _Call
     ) -> Iterator[tuple[RedisShard, str]]:
-        _require_seen(rights, ids)
-        live = () if ids else self._live(rights)
+        _require_seen(call, ids)
+        live = () if ids else self._live(call.rights)
         for shard_id, after in start_of(ids, live, cursor):
+            call.breathe()  # also where none has what is asked for
             if not ids and shard_id not in self._publisher:
                 continue  # gone since the list was made
             shard = self._publisher.get_shard(shard_id)
@@ -296,6 +333,12 @@ class Operations:
                         "max_request_bytes": self._limits.max_request_bytes,
                         "max_reply_bytes": self._limits.max_reply_bytes,
                         "refresh_floor": self._limits.refresh_floor,
+                        "max_ids": MAX_IDS,
+                        "max_keys": MAX_KEYS,
+                        "max_sections": MAX_SECTIONS,
+                        "max_topics": MAX_TOPICS,
+                        "max_labels": MAX_LABELS,
+                        "max_containers": MAX_CONTAINERS,
                     },
                 }
             )
@@ -303,29 +346,33 @@ class Operations:
 
     def _recent_events(self, call: _Call) -> Answer:
         args, rights = call.args, call.rights
-        since, ids = args.count("since"), args.texts("ids")
+        since, ids = args.count("since"), frozenset(args.ids("ids"))
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         if cursor is not None:
             if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= _MOST_DIGITS):
                 raise BadRequestError("cursor is not one of this query")
             since = max(since, int(cursor))
-        _require_seen(rights, ids)
+        _require_seen(call, ids)
         oldest, newest = self._events.oldest, self._events.newest
         blocks = (
             Block((pack(_told_event(event, rights)),), str(event.number))
-            for event in self._events.since(since, frozenset(ids))
-            if rights.sees(event.shard)
+            for event in _paced(self._events.since(since), call)
+            if (not ids or event.shard in ids) and rights.sees(event.shard)
         )
         answer = self._page(blocks, limit, call)
         return Answer(answer.body, {**answer.extra, "oldest": oldest, "newest": newest})
 
     def _report(self, call: _Call) -> Answer:
         call.args.finish()
-        snapshots = (shard.snapshot for shard in self._publisher.get_live_shards())
+        states: Counter[str] = Counter()
+        bad_lines = 0
+        for shard in _paced(self._publisher.get_live_shards(), call):
+            states[shard.state.value] += 1
+            bad_lines += shard.snapshot.bad_lines if shard.snapshot else 0
         values = self._stats.as_map()
-        values["shards"] = self._publisher.count_states()
-        values["bad_lines"] = sum(one.bad_lines for one in snapshots if one is not None)
+        values["shards"] = dict(states)
+        values["bad_lines"] = bad_lines
         values["events"] = self._events.newest
         values["callback_errors"] = self._publisher.callback_errors + self._events.callback_errors
         return Answer(pack(values))
@@ -364,9 +411,16 @@ def _interval(shard: RedisShard) -> float | None:
         return None
 
 
-def _require_seen(rights: Rights, shard_ids: Iterable[str]) -> None:
-    for shard_id in shard_ids:
-        if not rights.sees(shard_id):
+def _paced(items: Iterable[Item], call: _Call) -> Iterator[Item]:
+    """Yield the items, and give other work its turn in between, also where none is wanted."""
+    for item in items:
+        call.breathe()
+        yield item
+
+
+def _require_seen(call: _Call, shard_ids: Iterable[str]) -> None:
+    for shard_id in _paced(shard_ids, call):
+        if not call.rights.sees(shard_id):
             raise NotAllowedError(f"this key may not see shard {redact_text(shard_id)[:80]}")
 
 
@@ -385,5 +439,5 @@ def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
     return values
 
 
-def _has_topic(shard_id: str, prefixes: tuple[bytes, ...]) -> bool:
-    return any(topic(kind, shard_id).startswith(prefixes) for kind in (KIND_INFO, KIND_DELTA))
+def _has_topic(shard_id: str, wanted: Beginnings[bytes]) -> bool:
+    return any(wanted.begin(topic(kind, shard_id)) for kind in (KIND_INFO, KIND_DELTA))

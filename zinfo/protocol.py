@@ -46,9 +46,12 @@ _SAFE = (
     "._:-@"  # beside letters and digits; quote() adds "~" itself, which is taken out again below
 )
 _MAX_NESTING = 16  # deepest array or map that a request may hold
+MAX_CONTAINERS = 1000  # arrays and maps in a request; an honest one has fewer than ten
 _FEW_CONTAINERS = _MAX_NESTING // 2
 # Bytes of msgpack that neither begin an array or a map nor name the extension of its timestamps.
 _HARMLESS = bytes({*range(255)} - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
+# What a value is that is no array, map or timestamp.
+_PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 _ANY_MAGIC = re.compile(rb"ZI\d{1,3}")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -355,16 +358,22 @@ def _is_plain(packed: bytes) -> bool:
 
 def _content_problem(value: object) -> str:
     level = [value]
+    containers = 0
     for _ in range(_MAX_NESTING):
         below: list[object] = []
         for item in level:
+            if type(item) in _PLAIN:  # most are, and there may be tens of thousands
+                continue
+            if isinstance(item, datetime):  # the one extension that no hook is asked for
+                return "msgpack's timestamps have no meaning here"
             if isinstance(item, dict):
                 below.extend(item)
                 below.extend(item.values())
             elif isinstance(item, (list, tuple)):  # an array that is a key becomes a tuple
                 below.extend(item)
-            elif isinstance(item, datetime):  # the one extension that no hook is asked for
-                return "msgpack's timestamps have no meaning here"
+            containers += 1
+            if containers > MAX_CONTAINERS:
+                return f"more than {MAX_CONTAINERS:,} arrays and maps"
         if not below:
             return ""
         level = below

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
+from zinfo.beginnings import Beginnings
 from zinfo.errors import NotPolledError, RequestError, UnknownShardError
 from zinfo.info import Value, section_fields
 from zinfo.info_lookup import FieldReader
@@ -84,30 +85,37 @@ class InfoQuery(NamedTuple):
         if self.wants_all_fields:
             return lambda snapshot: snapshot.info.fields
         reader = reader or self.reader()
+        parse_and_pick = self._parsing_picker()
         if reader is None:
-            return self._pick
+            return parse_and_pick
 
         def pick(snapshot: Snapshot) -> dict[str, Value]:
             found = snapshot.read_fields(reader)
-            return self._pick(snapshot) if found is None else found
+            return parse_and_pick(snapshot) if found is None else found
 
         return pick
 
-    def _pick(self, snapshot: Snapshot) -> dict[str, Value]:
-        info = snapshot.info
-        names: Collection[str] = info.fields
-        if self.sections:
-            names = section_fields(info, self.sections)
-        if self.keys:
-            names = self._matching(names)
-        return {name: info.fields[name] for name in names}
+    def _parsing_picker(self) -> Picker:
+        matches = self._matcher()  # once, whatever the number of shards
 
-    def _matching(self, names: Collection[str]) -> list[str]:
+        def pick(snapshot: Snapshot) -> dict[str, Value]:
+            info = snapshot.info
+            names: Iterable[str] = info.fields
+            if self.sections:
+                names = section_fields(info, self.sections)
+            if matches is not None:
+                names = filter(matches, names)
+            return {name: info.fields[name] for name in names}
+
+        return pick
+
+    def _matcher(self) -> Callable[[str], bool] | None:
+        """Return what tells whether a field's name is wanted; None where each is."""
+        if not self.keys:
+            return None
         if self.prefix_matching:
-            prefixes = tuple(self.keys)
-            return [name for name in names if name.startswith(prefixes)]
-        wanted = set(self.keys)
-        return [name for name in names if name in wanted]
+            return Beginnings(self.keys).begin
+        return frozenset(self.keys).__contains__
 
 
 class Found(NamedTuple):
@@ -175,18 +183,27 @@ class InfoProviderServicer:
         pick = query.picker()
         return [entry(found, pick) for found in self.find(query)]
 
-    def find(self, query: InfoQuery, now: float | None = None) -> Iterator[Found]:
+    def find(
+        self,
+        query: InfoQuery,
+        now: float | None = None,
+        breathe: Callable[[], None] | None = None,
+    ) -> Iterator[Found]:
         """Return what a query is about, shard by shard: in the order asked, else by id.
 
         Args:
             query: the question.
             now: monotonic clock from which `max_age` counts; the present where None.
+            breathe: called at each shard, also one that is left out; may let other work have its
+                turn.
 
         Raises:
             KeyError: unknown or never-polled shard, without `allow_partial`.
         """
         now = time.monotonic() if now is None else now
         for shard_id in query.shard_ids or self.publisher.sorted_shard_ids():
+            if breathe is not None:
+                breathe()
             found = self.consider(shard_id, query, now)
             if found is not None:
                 yield found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import logging
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -33,7 +34,8 @@ class ShardPublisher:
 
     def __init__(self) -> None:
         self._shards: dict[str, RedisShard] = {}
-        self._sorted: tuple[str, ...] | None = None  # the ids, since they last changed
+        self._ids: list[str] = []  # sorted
+        self._sorted: tuple[str, ...] | None = None  # the same, since they last changed
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
         self._claims: dict[str, list[FreeCallback]] = {}  # by the id that they wait for
@@ -48,6 +50,7 @@ class ShardPublisher:
         if shard.id in self._shards:
             raise ShardExistsError(f"shard {shard.id} is live already")
         self._shards[shard.id] = shard
+        insort(self._ids, shard.id)
         self._sorted = None
         self._notify(ShardEvent.ADDED, shard)
 
@@ -59,6 +62,7 @@ class ShardPublisher:
         """
         shard = self.get_shard(shard_id)
         del self._shards[shard_id]
+        del self._ids[bisect_left(self._ids, shard_id)]
         self._sorted = None
         self._notify(ShardEvent.REMOVED, shard)
         self._offer(shard_id)
@@ -131,7 +135,7 @@ class ShardPublisher:
 
     def count_states(self) -> dict[str, int]:
         """Return how many live shards are in each state that there is one in."""
-        return dict(Counter(shard.state.value for shard in self._shards.values()))
+        return dict(Counter(shard.state._value_ for shard in self._shards.values()))
 
     def get_live_shard_ids(self) -> set[str]:
         """Return the ids of the live shards; the set is the caller's own."""
@@ -140,7 +144,7 @@ class ShardPublisher:
     def sorted_shard_ids(self) -> tuple[str, ...]:
         """Return the ids of the live shards in their order."""
         if self._sorted is None:
-            self._sorted = tuple(sorted(self._shards))
+            self._sorted = tuple(self._ids)
         return self._sorted
 
     def clear_shards(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import xmlrpc.client
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import gevent
@@ -24,7 +24,12 @@ class RefusingServicer(InfoProviderServicer):
 
     error: Exception
 
-    def find(self, query: InfoQuery, now: float | None = None) -> Iterator[Found]:
+    def find(
+        self,
+        query: InfoQuery,
+        now: float | None = None,
+        breathe: Callable[[], None] | None = None,
+    ) -> Iterator[Found]:
         raise self.error
         yield  # makes it a generator, as the real one is
 

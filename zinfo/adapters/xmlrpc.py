@@ -136,7 +136,7 @@ class XmlRpcDoor(WsgiDoor):
     def _get_infos(self, params: Sequence[object]) -> Iterator[bytes]:
         query = self._query(params)
         # All are looked up before the first is sent: from then on there is no way back to a fault.
-        found = list(_paced(self._servicer.find(query)))
+        found = list(self._servicer.find(query, breathe=Breath(patient=True).take))
         pick = query.picker()
         return array_response(entry(one, pick) for one in _paced(found))
 
@@ -149,7 +149,7 @@ class XmlRpcDoor(WsgiDoor):
         args = Arguments(given)
         patterns = args.texts("key_patterns")
         return InfoQuery.from_call(
-            args.texts("shard_ids"),
+            args.ids("shard_ids"),
             args.texts("keys"),
             args.flag("allow_partial"),
             args.seconds("max_age"),

@@ -20,6 +20,9 @@ FAULT_UNKNOWN = 1  # a KeyError: no such shard, or no INFO of it
 FAULT_BAD_CALL = 2  # a TypeError or ValueError: wrong arguments, unknown method, not XML-RPC at all
 FAULT_FAILED = 3  # anything else
 
+MAX_ELEMENTS = 5000
+"""Elements of a call; as many ids of one letter as fit into a request have 4,300."""
+
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<methodResponse>'
 _END = "</methodResponse>\n"
 
@@ -37,7 +40,16 @@ def parse_call(body: bytes) -> tuple[str, list[object]]:
     target = xmlrpc.client.Unmarshaller()
     target.xml("", None)  # its default is to decode text, which expat has done
     parser = expat.ParserCreate()
-    parser.StartElementHandler = target.start
+    elements = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal elements
+        elements += 1
+        if elements > MAX_ELEMENTS:
+            raise ValueError(f"more than {MAX_ELEMENTS:,} elements")
+        target.start(tag, attributes)
+
+    parser.StartElementHandler = start
     parser.EndElementHandler = target.end
     parser.CharacterDataHandler = target.data
     parser.StartDoctypeDeclHandler = _refuse_doctype

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from zinfo.beginnings import Beginnings
 from zinfo.info import Value
 from zinfo.protocol import (
     FENCE_PREFIX,
@@ -71,8 +72,8 @@ class Rights:
         return self.shards is None or shard_id.startswith(self.shards)
 
     def seen(self, shard_ids: Sequence[str]) -> Sequence[str]:
-        """Return those of the shards that the client may know of, in their order."""
-        return shard_ids if self.shards is None else tuple(filter(self.sees, shard_ids))
+        """Return those of the shards, whose ids are sorted, that the client may know of."""
+        return shard_ids if self.shards is None else Beginnings(self.shards).select(shard_ids)
 
     def may(self, operation: str) -> bool:
         """Return whether the client may call an operation."""

@@ -19,6 +19,7 @@ import gevent.event
 from zinfo.adapters.http.answers import encode
 from zinfo.adapters.http.guard import require
 from zinfo.adapters.http.questions import TEXTS, Argument, arguments_of
+from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, NotAllowedError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
@@ -78,26 +79,32 @@ class Streams:
         )
 
     def _run(
-        self, stream: _Stream, missed: list[bytes], may_go_on: Callable[[], bool]
+        self, stream: _Stream, missed: list[LifecycleEvent], may_go_on: Callable[[], bool]
     ) -> Iterator[bytes]:
         self._open.add(stream)
         self._stats.streams = len(self._open)
         try:
             yield _message("hello", {"node": self._identity.node, "epoch": self._identity.epoch})
-            yield b"".join(missed)
+            yield b"".join(self._tell_missed(missed, stream.wish))
             while may_go_on():  # until the client's rights are others: it may come back with those
                 yield stream.next()
         finally:
             self._open.discard(stream)
             self._stats.streams = len(self._open)
 
-    def _missed(self, last: str, wish: _Wish) -> list[bytes]:
+    def _missed(self, last: str, wish: _Wish) -> list[LifecycleEvent]:
         """Return the events since the last one that a client has, if that was of this start."""
         found = _EVENT_ID.fullmatch(last)
         if EVENT not in wish.kinds or not found or int(found[1]) != self._identity.epoch:
             return []
-        since = self._events.since(int(found[2]))
-        return [self._told(event) for event in since if wish.sees(event.shard)]
+        return self._events.since(int(found[2]))
+
+    def _tell_missed(self, missed: list[LifecycleEvent], wish: _Wish) -> Iterator[bytes]:
+        breath = Breath(patient=True)
+        for event in missed:
+            breath.take()
+            if wish.sees(event.shard):
+                yield self._told(event)
 
     def _publish(self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
         wanting = [one for one in self._open if one.wish.sees(shard.id)]

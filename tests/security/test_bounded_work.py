@@ -1,0 +1,271 @@
+"""What one request costs is bounded: by the number of its items, and by turns of all others."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import gevent.event
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
+from zinfo.adapters.xmlrpc_codec import MAX_ELEMENTS, parse_call
+from zinfo.beginnings import Beginnings
+from zinfo.errors import BadRequestError
+from zinfo.events import EventLog
+from zinfo.identity import Identity
+from zinfo.operations import Operations, QueryLimits
+from zinfo.protocol import MAGIC, Request, decode_request
+from zinfo.security.rights import Rights
+from zinfo.snapshot import Snapshot
+from zinfo.stats import Stats
+
+SHARDS = 640
+RAW = b"# Server\r\nredis_version:8.0\r\nrole:master\r\nused_memory:5\r\n"
+"""INFO of each shard."""
+
+
+class Polls:
+    """Polls on demand that end at once."""
+
+    def __init__(self) -> None:
+        self.events = EventLog()
+        self.revisions = 0
+
+    def refresh(self, shard_id: str, floor: float) -> gevent.event.Event:
+        done = gevent.event.Event()
+        done.set()
+        return done
+
+
+@pytest.fixture(scope="module")
+def publisher() -> ShardPublisher:
+    publisher = ShardPublisher()
+    for number in range(SHARDS):
+        shard = RedisShard(f"s{number}", "redis://127.0.0.1:1")
+        shard.store(Snapshot(RAW, 7, 5.0, time.monotonic() - 60), ops=0)
+        publisher.add_shard(shard)
+    return publisher
+
+
+@pytest.fixture(scope="module")
+def operations(publisher: ShardPublisher) -> Operations:
+    polls: Any = Polls()
+    for number in range(SHARDS):
+        polls.events.emit(f"s{number}", "down")
+    return Operations(
+        InfoProviderServicer(publisher),
+        polls,
+        stats=Stats(),
+        identity=Identity("test"),
+        limits=QueryLimits(),
+    )
+
+
+@pytest.fixture
+def breaths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note how often others could have had their turn."""
+    breaths: list[int] = []
+    counted = SimpleNamespace(take=lambda: breaths.append(1))
+    for module in ("operations", "adapters.xmlrpc"):
+        monkeypatch.setattr(f"zinfo.{module}.Breath", lambda patient: counted)
+    return breaths
+
+
+EVERYWHERE = Rights("everywhere", shards=("s",))
+
+NOTHING_FITS = {
+    "no shard is young enough": Request("get_infos", {"max_age": 1}),
+    "no shard has the label": Request("get_infos", {"labels": {"a": "b"}}),
+    "no shard is polled": Request("get_infos", {"labels": {"a": "b"}, "refresh": True}),
+    "no shard of the list": Request("shards", {"labels": {"a": "b"}}),
+    "no topic": Request("snapshot", {"topics": ["nothing"]}),
+    "no event": Request("events", {"ids": ["s"]}),
+    "totals": Request("stats"),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING_FITS)
+@pytest.mark.parametrize("rights", [None, EVERYWHERE], ids=["all rights", "some rights"])
+def test_others_have_their_turn_while_no_shard_fits(
+    operations: Operations, breaths: list[int], name: str, rights: Rights | None
+) -> None:
+    answer = operations.run(NOTHING_FITS[name], rights)
+    if name != "totals":
+        assert msgpack.unpackb(answer.body) == []
+    assert len(breaths) >= SHARDS
+
+
+def test_others_have_their_turn_while_few_fields_of_no_shard_fit(
+    operations: Operations, breaths: list[int]
+) -> None:
+    answer = operations.run(Request("get_infos", {"max_age": 1, "keys": ["role"]}))
+    assert msgpack.unpackb(answer.body) == []
+    assert len(breaths) >= SHARDS // 64  # natively so many shards are a tenth of a millisecond
+
+
+def test_others_have_their_turn_while_all_shards_are_polled(
+    operations: Operations, breaths: list[int], promise: Promise
+) -> None:
+    answer = operations.run(Request("get_infos", {"refresh": True, "limit": 1}))
+    assert len(msgpack.unpackb(answer.body)) == 1
+    promise(
+        f"get_infos with refresh of {SHARDS} shards",
+        "others may have their turn at each shard, when polled and when waited for",
+        f"{len(breaths)} times",
+    )
+    assert len(breaths) >= 2 * SHARDS
+
+
+def test_others_have_their_turn_while_no_shard_fits_an_xml_rpc_call(
+    publisher: ShardPublisher, breaths: list[int]
+) -> None:
+    from zinfo.adapters.xmlrpc import XmlRpcDoor
+
+    door = XmlRpcDoor(InfoProviderServicer(publisher), "127.0.0.1", 0)
+    try:
+        pieces = b"".join(door._get_infos([[], [], False, 1.0]))
+    finally:
+        door.stop()
+    assert b"<struct>" not in pieces
+    assert len(breaths) >= SHARDS
+
+
+def numbered(count: int) -> list[str]:
+    return [f"{number}" for number in range(count)]
+
+
+TOO_MANY = {
+    "shard_ids": Request("get_infos", {"shard_ids": numbered(10_001)}),
+    "keys": Request("get_infos", {"keys": numbered(1001)}),
+    "sections": Request("get_infos", {"sections": numbered(101)}),
+    "labels": Request("get_infos", {"labels": dict.fromkeys(numbered(101), "x")}),
+    "ids": Request("snapshot", {"ids": numbered(10_001)}),
+    "topics": Request("snapshot", {"topics": numbered(1001)}),
+}
+
+
+@pytest.mark.parametrize("name", TOO_MANY)
+def test_too_many_items_are_refused_with_the_limit(
+    operations: Operations, name: str, promise: Promise
+) -> None:
+    request = TOO_MANY[name]
+    value: Any = request.args[name]
+    with pytest.raises(BadRequestError) as caught:
+        operations.run(request)
+    promise(f"{len(value):,} {name}", "bad_request that names the limit", caught.value.message)
+    limit = f"{len(value) - 1:,}"
+    assert caught.value.message == f"{name} may have {limit} items, this has {len(value):,}"
+
+
+def test_as_many_items_as_there_may_be_are_taken(operations: Operations) -> None:
+    keys = ["role", *numbered(999)]
+    for prefix_matching in (False, True):
+        request = Request("get_infos", {"keys": keys, "prefix_matching": prefix_matching})
+        (first, *_) = msgpack.unpackb(operations.run(request).body)
+        assert {*first} == {"role", "meta"}
+    repeated = Request("get_infos", {"keys": ["role"] * 5000})
+    assert len(msgpack.unpackb(operations.run(repeated).body)) == SHARDS
+
+
+@pytest.mark.parametrize(
+    ("args", "quick"),
+    [
+        ({"shard_ids": ["s1", "s2", "s3", "s4"]}, True),
+        ({"shard_ids": ["s1"], "keys": ["role"] * 16}, True),
+        ({"shard_ids": ["s1"], "keys": ["role"] * 17}, False),
+        ({"shard_ids": ["s1"], "labels": dict.fromkeys(numbered(17), "")}, False),
+        ({"shard_ids": ["s1", "s2", "s3", "s4", "s5"]}, False),
+        ({"shard_ids": ["large"]}, False),
+        ({"shard_ids": [["not", "text"]]}, True),  # an error, at once
+    ],
+    ids=str,
+)
+def test_what_is_answered_while_others_wait_is_little(args: dict[str, object], quick: bool) -> None:
+    publisher = ShardPublisher()
+    for shard_id, size in (("s1", 1), ("s2", 1), ("large", 5000)):
+        shard = RedisShard(shard_id, "redis://127.0.0.1:1")
+        shard.store(Snapshot(RAW * size, 7, 5.0, time.monotonic()), ops=0)
+        publisher.add_shard(shard)
+    nothing: Any = SimpleNamespace(events=EventLog())
+    operations = Operations(
+        InfoProviderServicer(publisher),
+        nothing,
+        stats=Stats(),
+        identity=Identity("test"),
+        limits=QueryLimits(),
+    )
+    assert operations.is_quick(Request("get_infos", args)) is quick
+
+
+@given(
+    beginnings=st.lists(st.text("ab/", max_size=4)),
+    texts=st.lists(st.text("ab/", max_size=6)),
+)
+def test_many_beginnings_are_as_good_as_each_of_them(
+    beginnings: list[str], texts: list[str]
+) -> None:
+    wanted = Beginnings(beginnings)
+    texts.sort()
+    for text in texts:
+        assert wanted.begin(text) is text.startswith(tuple(beginnings))
+    assert wanted.select(texts) == [one for one in texts if one.startswith(tuple(beginnings))]
+
+
+def request_with(value: bytes) -> list[bytes]:
+    return [MAGIC, b"\x83\xa2id\x07\xa2op\xa4ping\xa4args\x81\xa1a" + value]
+
+
+@pytest.mark.parametrize(
+    "one", [b"\x90", b"\x80", b"\x91\x90", b"\x81\x01\x90", b"\x91" * 9 + b"\x90"], ids=repr
+)
+def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
+    number = 65000 // len(one)
+    with pytest.raises(BadRequestError, match="more than 1,000 arrays and maps") as caught:
+        decode_request(request_with(b"\xdc" + number.to_bytes(2, "big") + one * number))
+    assert caught.value.request_id == 7
+
+
+def test_a_request_of_some_arrays_and_many_values_is_taken() -> None:
+    values = b"\xdc\x80\x00" + b"\x90" * 900 + b"\x01" * (0x8000 - 900)
+    assert decode_request(request_with(values)).op == "ping"
+
+
+def call_with(elements: int) -> bytes:
+    """Return an XML-RPC call with so many elements, eight of them around the others."""
+    around = ("methodCall", "params", "param", "value", "array", "data")
+    values = "<value>s</value>" * (elements - len(around) - 1)
+    return (
+        "<methodCall><methodName>GetInfos</methodName><params><param><value><array><data>"
+        f"{values}</data></array></value></param></params></methodCall>"
+    ).encode()
+
+
+def test_an_xml_rpc_call_of_very_many_elements_is_refused(promise: Promise) -> None:
+    _, (ids,) = parse_call(call_with(MAX_ELEMENTS))
+    assert isinstance(ids, list)
+    assert len(call_with(MAX_ELEMENTS)) > 65536  # what is let in of a request has no more
+    with pytest.raises(ValueError, match="more than 5,000 elements") as caught:
+        parse_call(call_with(MAX_ELEMENTS + 1))
+    promise("an XML-RPC call of 5,001 elements", "a fault", str(caught.value))
+
+
+def test_the_limits_are_told_and_hold_on_the_wire(promise: Promise) -> None:
+    with RealServer() as server, RunningDaemon([server.url]) as daemon:
+        daemon.wait_polled(1)
+        hello: Any = daemon.ask("hello").body
+        limits = hello["limits"]
+        error = daemon.ask("get_infos", keys=numbered(limits["max_keys"] + 1)).error
+        many = daemon.ask("get_infos", shard_ids=["a"] * (limits["max_ids"] + 1)).error
+    promise("more keys than hello tells, more ids", "bad_request", f"{error}; {many}")
+    assert error is not None
+    assert error.code == "bad_request"
+    assert many is not None
+    assert many.code == "bad_request"
