@@ -51,6 +51,7 @@ def test_a_daemon_that_is_started_again_stands_in_the_recording_and_restarts_in_
         daemon.wait_polled(1)
         wait_until(lambda: subscribed(daemon), 20.0, "the recorder again")
         wait_until(lambda: kinds(path).count("Span") >= 2, 20.0, "the second span")
+        wait_until(lambda: kinds(path)[-1] == "Delta", 20.0, "what follows its shards")
         assert recording.interrupt() == 0, recording.errors
         (report,) = recording.said
     assert report["spans"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -22,6 +23,7 @@ from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Restart, Subscriber
 from zinfo.client.reading import open_message
 from zinfo.protocol import KIND_DELTA, KIND_HEARTBEAT, pack, topic
+from zinfo.recording import Recording, Span
 from zinfo.recording.frames import BREAK, Frame
 
 
@@ -229,8 +231,36 @@ def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
     monkeypatch.setattr("zinfo.recording.writing.BLOCK_SECONDS", 0.2)  # little fits into a block
     with RunningDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
-        done = invoke("record", str(path), "--max-size", "8k", "--seconds", "30", daemon=daemon)
+        options = ("--max-size", "8k", "--seconds", "60", "--json")
+        done = invoke("record", str(path), *options, daemon=daemon)
     assert done.exit_code == 0, done.output
-    assert "it has the size that it may have" in done.output
+    told = json.loads(done.stdout)
+    assert told["ended"] == "max-size"
+    assert told["size"] == path.stat().st_size
     assert path.stat().st_size <= 8192
+    with Recording(path) as recording:
+        updates = [moment.update for moment in recording]
+    counted = {
+        "spans": sum(isinstance(update, Span) for update in updates),
+        "messages": len(updates) - 1,
+        "deltas": sum(isinstance(update, Delta) for update in updates),
+    }
+    assert {name: told[name] for name in counted} == counted
+    assert counted["spans"] == 1
+    assert counted["deltas"] > 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_size_too_small_for_the_shards_says_what_they_need(
+    server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.zrec"
+    monkeypatch.setattr("zinfo.cli.record._SMALLEST", 500)
+    with RunningDaemon([server.url], environ=QUICK) as daemon:
+        daemon.wait_polled(1)
+        done = invoke("record", str(path), "--max-size", "500", "--seconds", "30", daemon=daemon)
+    assert done.exit_code == 1, done.output
+    found = re.search(r"too small for the 1 shards .* need (\d+) bytes or more", done.output)
+    assert found, done.output
+    assert 1000 < int(found[1]) < 10_000
+    assert not path.exists()

@@ -68,7 +68,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
     "--max-size",
     metavar="SIZE",
     type=_Size(),
-    help="End before FILE grows over this: 500M, 2G. [default: no bound]",
+    help="End before FILE grows over this: 500M, 2G. All shards as they are come first, and must "
+    "have room in it. [default: no bound]",
 )
 @asks_daemon
 def record(
@@ -117,10 +118,13 @@ def record(
             recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, look)
         finally:
             progress.end()
-    if not recorder.counts["spans"]:
-        click.get_current_context().exit(INTERRUPTED)
     if recorder.ended == "max-size" and not _holds_something(writer.path):
-        raise RecordingError(f"{file}: --max-size is too small for all shards as they are")
+        raise RecordingError(
+            f"{file}: --max-size is too small for the {recorder.shards} shards as they are: "
+            f"these alone need {writer.needed} bytes or more"
+        )
+    if not recorder.counts["spans"] and recorder.ended != "max-size":
+        click.get_current_context().exit(INTERRUPTED)
     _report(file, recorder, writer, json=daemon.json)
 
 

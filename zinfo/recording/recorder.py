@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from zinfo.client.sockets import Sockets, clock
 from zinfo.curve import ClientKeys
 from zinfo.errors import NoAnswerError, NotAllowedError, ProtocolError
-from zinfo.recording.taking import Taking
+from zinfo.recording.taking import Taking, counted_as
 from zinfo.recording.writing import RecordingWriter
 
 MAX_SHARDS = 200
@@ -55,8 +55,15 @@ class Recorder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """What was recorded: spans, messages, deltas, events, gaps, stales, restarts."""
-        return dict(self._taking.counts)
+        """What was recorded: spans, messages, deltas, events, gaps, stales, restarts.
+
+        What the writer left out for lack of room is not counted.
+        """
+        counts = dict(self._taking.counts)
+        for frame in self._writer.left_out:
+            for name in counted_as(frame):
+                counts[name] -= 1
+        return counts
 
     @property
     def shards(self) -> int:

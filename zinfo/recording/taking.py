@@ -16,7 +16,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 
 from zinfo.client.link import Ask, Timing
-from zinfo.client.reading import Entry, entry_from, open_message, read_heartbeat
+from zinfo.client.reading import Entry, entry_from, map_of, open_message, read_heartbeat
 from zinfo.client.stream_state import StreamState
 from zinfo.client.updates import (
     ADDED,
@@ -40,7 +40,9 @@ from zinfo.protocol import (
     Request,
     decode_reply,
     pack,
+    parse_topic,
     topic,
+    unpack,
 )
 from zinfo.recording.describing import Describing
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
@@ -49,6 +51,9 @@ KINDS = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
 
 BREAK_NAMES: dict[type, str] = {Gap: "gap", Stale: "stale", Restart: "restart"}
 """What a break is called in the file."""
+
+_COUNTED = {KIND_DELTA: ["deltas"], KIND_EVENT: ["events"]}
+"""Counts of a kind of message, beside that of all messages."""
 
 
 @dataclass(slots=True)
@@ -339,6 +344,18 @@ class Taking:
         if told and self._in_span and reply.epoch == self.link.epoch:
             self.frames.append((Frame(SHARDS, now - self._began, (body,)), self._wall_at(now)))
         self._ask_of_shards(now)
+
+
+def counted_as(frame: Frame) -> list[str]:
+    """Return the names of the counts of a `Taking` that a frame is part of."""
+    if frame.kind == SPAN:
+        return ["spans"]
+    if frame.kind == BREAK:
+        return [f"{map_of(unpack(frame.parts[0]), 'a break')['break']}s"]
+    if frame.kind != MESSAGE:
+        return []
+    kind, _ = parse_topic(frame.parts[0])
+    return ["messages", *_COUNTED.get(kind, ())]
 
 
 def _break_frame(update: Gap | Stale | Restart, at: float, wall: float) -> tuple[Frame, float]:

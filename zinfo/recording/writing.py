@@ -6,17 +6,37 @@ import errno
 import fcntl
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from zinfo.errors import RecordingError
 from zinfo.recording.blocks import Block, check_magic, is_torn, walk
-from zinfo.recording.frames import BEGINS_SPAN, MAGIC, SPAN, Frame, encode_block, encode_frame
+from zinfo.recording.frames import (
+    BEGINS_SPAN,
+    MAGIC,
+    PAGE,
+    SPAN,
+    Frame,
+    encode_block,
+    encode_frame,
+)
 
 BLOCK_BYTES = 1 << 20
 """Bytes of frames that make a block; more are rare."""
 
 BLOCK_SECONDS = 5.0
 """Seconds that frames wait for the others of their block: what is lost when all is killed."""
+
+
+_SNAPSHOT = (SPAN, PAGE)
+"""Kinds of frames that make the snapshot of a span."""
+
+
+class _Waiting(NamedTuple):
+    """A frame that is not in the file yet, its bytes, and the recorder's wall clock."""
+
+    frame: Frame
+    encoded: bytes
+    wall: float
 
 
 class RecordingWriter:
@@ -35,7 +55,10 @@ class RecordingWriter:
     Attributes:
         size: bytes of the file.
         cut: bytes of an unfinished block that were cut off.
-        full: whether a block was left out because of `max_size`.
+        full: whether frames were left out because of `max_size`.
+        left_out: these frames.
+        needed: bytes that the file would have with the first block that was left out; 0 where none
+            was.
         last: wall clock of the last frame that was there already; None in a new recording.
         span: likewise of the beginning of the last span.
     """
@@ -44,12 +67,14 @@ class RecordingWriter:
         self.path = Path(path)
         self.cut = 0
         self.full = False
+        self.left_out: list[Frame] = []
+        self.needed = 0
         self.last: float | None = None
         self.span: float | None = None
         self._max_size = max_size
-        self._plain = bytearray()
+        self._waiting: list[_Waiting] = []
+        self._bytes = 0  # of the frames that wait
         self._flags = 0
-        self._first = self._latest = 0.0
         self._file, self._is_new = self._open()
         try:
             self._lock()
@@ -70,20 +95,21 @@ class RecordingWriter:
         """Take a frame; it is in the file with its block.
 
         Args:
-            frame: the frame; the head of a span begins a block.
+            frame: the frame. The head of a span and the pages of its snapshot are blocks of their
+                own, so that they are there where what follows them is not.
             wall: the recorder's wall clock, seconds since the Unix epoch.
 
         Raises:
             RecordingError: a block could not be written.
         """
-        if frame.kind == SPAN:
+        if frame.kind == SPAN or (frame.kind != PAGE and self._waits_snapshot()):
             self.flush()
+        if frame.kind == SPAN:
             self._flags = BEGINS_SPAN
-        if not self._plain:
-            self._first = wall
-        self._latest = wall
-        self._plain += encode_frame(frame)
-        if len(self._plain) >= BLOCK_BYTES or wall - self._first >= BLOCK_SECONDS:
+        encoded = encode_frame(frame)
+        self._waiting.append(_Waiting(frame, encoded, wall))
+        self._bytes += len(encoded)
+        if self._bytes >= BLOCK_BYTES or wall - self._waiting[0].wall >= BLOCK_SECONDS:
             self.flush()
 
     def flush_old(self, wall: float) -> None:
@@ -95,23 +121,25 @@ class RecordingWriter:
         Raises:
             RecordingError: a block could not be written.
         """
-        if self._plain and wall - self._first >= BLOCK_SECONDS:
+        if self._waiting and wall - self._waiting[0].wall >= BLOCK_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write the frames that wait.
+        """Write the frames that wait; of messages as many as `max_size` has room for.
 
         Raises:
             RecordingError: that failed; what was written before is whole.
         """
-        if not self._plain:
+        if not self._waiting:
             return
-        block = encode_block(bytes(self._plain), self._flags, self._first, self._latest)
-        self._plain.clear()
-        self._flags = 0
-        if self._max_size is not None and self.size + len(block) > self._max_size:
-            self.full = True
-        if not self.full:
+        waiting, self._waiting = self._waiting, []
+        flags, self._flags, self._bytes = self._flags, 0, 0
+        block = b"" if self.full else _block(waiting, flags)
+        written = len(waiting)
+        if self.full or not self._has_room(block):
+            block, written = self._what_fits(waiting)
+            self.left_out += [one.frame for one in waiting[written:]]
+        if block:
             self._append(block)
 
     def close(self) -> None:
@@ -131,6 +159,34 @@ class RecordingWriter:
             if self._is_new and self.size <= len(MAGIC):
                 self.path.unlink(missing_ok=True)
             self._file.close()
+
+    # --- blocks
+
+    def _waits_snapshot(self) -> bool:
+        """Whether the newest frame that waits belongs to the snapshot of a span."""
+        return bool(self._waiting) and self._waiting[-1].frame.kind in _SNAPSHOT
+
+    def _has_room(self, block: bytes) -> bool:
+        return self._max_size is None or self.size + len(block) <= self._max_size
+
+    def _what_fits(self, waiting: list[_Waiting]) -> tuple[bytes, int]:
+        """Return the longest block for which there is room, and how many frames are in it.
+
+        A part of a snapshot is of no use, and nothing may follow frames that were left out.
+        """
+        best = b"", 0
+        if not self.full and waiting[0].frame.kind not in _SNAPSHOT:
+            least, most = 0, len(waiting) - 1
+            while least < most:
+                middle = (least + most + 1) // 2
+                block = _block(waiting[:middle], 0)
+                if self._has_room(block):
+                    least, best = middle, (block, middle)
+                else:
+                    most = middle - 1
+        self.needed = self.needed or self.size + len(_block(waiting, 0))
+        self.full = True
+        return best
 
     # --- the file
 
@@ -215,3 +271,8 @@ class RecordingWriter:
     def _failed(self, error: Exception) -> RecordingError:
         reason = getattr(error, "strerror", None) or str(error)
         return RecordingError(f"{self.path}: {reason}; what was written before is whole")
+
+
+def _block(waiting: list[_Waiting], flags: int) -> bytes:
+    plain = b"".join(one.encoded for one in waiting)
+    return encode_block(plain, flags, waiting[0].wall, waiting[-1].wall)
