@@ -1,4 +1,4 @@
-"""InfoBus: owns the XPUB socket. Snapshots, deltas, events, heartbeats out; subscriptions in.
+"""InfoBus: snapshots, deltas, events and heartbeats out, on a socket for each set of rights.
 
 What nobody subscribed is not parsed, not encoded and not sent. Every send is NOBLOCK and all frames
 of a message go out in one call, so any greenlet and any callback of the event loop may publish.
@@ -6,58 +6,78 @@ of a message go out in one call, so any greenlet and any callback of the event l
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import Protocol
 
 import gevent
+import gevent.event
+import gevent.pool
 import zmq
 
-from zinfo.breath import Breath
-from zinfo.direct_socket import DirectSocket
-from zinfo.endpoints import GreenContext, GreenSocket, bound_endpoint, key_of, listen
+from zinfo.bus_bodies import Bodies
+from zinfo.bus_places import Place, advertised
+from zinfo.bus_rights import UNLIMITED, BusRights
+from zinfo.bus_socket import REBIND_SECONDS, REOPEN_SECONDS, BusSocket
+from zinfo.endpoints import GreenContext
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
-from zinfo.interest import Interest, ShardInterest
 from zinfo.polling import Polling
 from zinfo.protocol import (
-    FENCE_PREFIX,
     KIND_DELTA,
     KIND_EVENT,
     KIND_FENCE,
     KIND_HEARTBEAT,
     KIND_INFO,
-    MAX_FENCE_TOPIC,
     VERSION,
     array_header,
-    map_header,
     pack,
     pack_fields,
     topic,
 )
-from zinfo.security.access import Access
-from zinfo.security.guard import Guard
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardEvent, ShardPublisher
 from zinfo.snapshot import Snapshot
 from zinfo.stats import Stats
-from zinfo.subscribers import counts
 
 logger = logging.getLogger(__name__)
 
-_SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # of a delta
-_REBIND_SECONDS = 5.0  # for the port to be free again
-_REOPEN_SECONDS = 0.01  # between two looks whether it is
-_SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
+
+class Gatekeeper(Protocol):
+    """Knows the clients' keys, and which of them a socket lets in."""
+
+    @property
+    def secret_key(self) -> bytes:
+        """The daemon's secret key, in Z85."""
+        ...
+
+    def guard(self, domain: bytes, rights: BusRights) -> None:
+        """Let keys of these rights in to the sockets of a ZAP domain."""
+        ...
+
+    def unguard(self, domain: bytes) -> None:
+        """Let nobody in to the sockets of a ZAP domain any more."""
+        ...
+
+    def name_of(self, key: str | None) -> str:
+        """Return the name of the client with a key."""
+        ...
+
+    def lock_out(self, key: str) -> None:
+        """Let a key in to no socket of the bus for a while."""
+        ...
 
 
 class InfoBus:
-    """Publishes on an XPUB socket, which to a SUB socket is a PUB.
+    """Publishes on XPUB sockets, each of which to a SUB socket is a PUB.
 
     Args:
-        context: green context to make the socket in.
-        endpoint: where to bind.
+        context: green context to make the sockets in.
+        endpoint: where to bind the socket of the clients without limits.
         publisher: the live shards.
         poller: gives the snapshots and events.
         stats: takes the counters.
@@ -66,11 +86,12 @@ class InfoBus:
             and it sees the gap by the sequence.
         heartbeat: seconds between two heartbeats.
         advertise: endpoint that clients are told instead of the bound one; empty for none.
-        access: the clients that are let in; None serves all.
+        gatekeeper: of the clients that are let in; None serves all.
+        places: of the other sets of rights.
         clock: returns the wall clock that heartbeats and fences tell.
 
     Raises:
-        EnvironmentNotReadyError: the endpoint cannot be bound.
+        EnvironmentNotReadyError: an endpoint cannot be bound.
     """
 
     def __init__(  # noqa: PLR0913 - what it connects, and what the configuration says of it
@@ -85,82 +106,156 @@ class InfoBus:
         high_water_mark: int = 10_000,
         heartbeat: float = 1.0,
         advertise: str = "",
-        access: Access | None = None,
+        gatekeeper: Gatekeeper | None = None,
+        places: Sequence[Place] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
         self._context = context
         self._high_water_mark = high_water_mark
-        self._secret_key = access.server_keys.secret if access else None
-        self._listen(endpoint)
-        self.endpoint = bound_endpoint(self._socket)  #: where it listens, with the port it got
+        self._gatekeeper = gatekeeper
         self.heartbeat = heartbeat
         self.query_endpoint: Callable[[], str] = str  #: told in heartbeats
         self._advertise = advertise
         self._publisher = publisher
         self._poller = poller
         self._stats = stats
-        self._interest = Interest()
-        self._guard = Guard(access.rights_of, self._interest) if access else None
-        self._shards: dict[str, ShardInterest] = {}
+        self._domains = itertools.count(1)
         # A header is [version, node, epoch, seq, time]; the first three never change.
         self._header_start = (
             array_header(5) + pack(VERSION) + pack(identity.node) + pack(identity.epoch)
         )
         self._heartbeat_topic = topic(KIND_HEARTBEAT, identity.node)
         self._beats = 0
+        self._readers = gevent.pool.Group()
+        self._failed: gevent.event.AsyncResult[None] | None = None
+        self._sockets: dict[BusRights, BusSocket] = {}
+        try:
+            for place in (Place(UNLIMITED, (), endpoint), *places):
+                self._sockets[place.rights] = self._make(place)
+        except EnvironmentNotReadyError:
+            for socket in self._sockets.values():
+                socket.retire()
+            raise
+        self._main = self._sockets[UNLIMITED]
+        self.endpoint = self._main.endpoint  #: where it listens, with the port it got
+        self._count_sockets()
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._forget)
         poller.subscribe_snapshots(self.publish_snapshot)
         poller.events.subscribe(self.publish_event)
 
-    def _listen(self, endpoint: str) -> None:
-        self._socket = listen(
-            self._context,
-            zmq.XPUB,
-            endpoint,
-            "bus",
-            self._high_water_mark,
-            self._secret_key,
-            watch=self._watch,
-        )
-        self._direct = DirectSocket(self._socket)
-
-    def _watch(self, socket: GreenSocket) -> None:
-        self._connections = counts(socket)
-
-    def reopen(self) -> None:
-        """Let go of all subscribers; those that may, come back at once and see what they missed.
-
-        ZeroMQ asks who somebody is when they connect, and has no way to send one peer off.
-
-        Raises:
-            EnvironmentNotReadyError: the endpoint could not be bound again.
-        """
-        if self._guard is not None:
-            self._guard.clear()
-        self._direct.close()
-        until = time.monotonic() + _REBIND_SECONDS
-        while True:
-            try:
-                self._listen(self.endpoint)  # ZeroMQ's thread lets go of the port a little later
-            except EnvironmentNotReadyError:
-                if time.monotonic() > until:
-                    raise
-                gevent.sleep(_REOPEN_SECONDS)
-            else:
-                return
+    def _make(self, place: Place) -> BusSocket:
+        keeper = self._gatekeeper
+        domain = b"" if keeper is None else b"zinfo-bus-%d" % next(self._domains)
+        if keeper is not None:
+            keeper.guard(domain, place.rights)
+        try:
+            return BusSocket(
+                self._context,
+                place,
+                stats=self._stats.bus,
+                high_water_mark=self._high_water_mark,
+                secret_key=None if keeper is None else keeper.secret_key,
+                domain=domain,
+                fence=self._publish_fence,
+                name_of=(lambda _key: "") if keeper is None else keeper.name_of,
+                locked_out=str if keeper is None else keeper.lock_out,
+            )
+        except EnvironmentNotReadyError:
+            if keeper is not None:
+                keeper.unguard(domain)
+            raise
 
     def close(self) -> None:
-        """Close the socket; nothing is published any more."""
+        """Close the sockets; nothing is published any more."""
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._forget)
-        self._direct.close()
+        for socket in self._sockets.values():
+            socket.retire()
 
-    def client_endpoint(self) -> str:
-        """Return the endpoint that clients are told.
+    def client_endpoint(self, rights: BusRights | None = UNLIMITED) -> str | None:
+        """Return the endpoint that clients of some rights are told; None where they have none.
 
         Where it is that of every address, only a client knows by which one it came.
         """
-        return self._advertise or self.endpoint
+        socket = None if rights is None else self._sockets.get(rights)
+        return None if socket is None else self._told_endpoint(socket)
+
+    def _told_endpoint(self, socket: BusSocket) -> str:
+        if socket is self._main:
+            return self._advertise or self.endpoint
+        return advertised(self._advertise, socket.endpoint)
+
+    # --- sets of rights ---
+
+    @property
+    def places(self) -> list[Place]:
+        """The places of the limited sets that have a socket now."""
+        return [socket.place for socket in self._sockets.values() if socket is not self._main]
+
+    def arrange(self, places: Sequence[Place], disturbed: Collection[BusRights]) -> list[str]:
+        """Have a socket for each place, and no others.
+
+        Args:
+            places: of the limited sets of rights.
+            disturbed: sets whose sockets have connections of clients that have lost these rights.
+                ZeroMQ asks who a client is when it connects, and never again: so these sockets let
+                go of all. Those that may, come back at once and see what they missed.
+
+        Returns:
+            What is wrong, a line for each set that could not be given its socket.
+        """
+        wanted = {place.rights: place for place in places}
+        for rights, socket in list(self._sockets.items()):
+            if socket is self._main:
+                continue
+            place = wanted.get(rights)
+            if place is None or place.endpoint != socket.place.endpoint:
+                self._remove(rights)
+            else:
+                socket.place = place
+        reopened = [one for rights, one in self._sockets.items() if rights in disturbed]
+        for socket in reopened:
+            socket.close()
+        problems = [problem for one in reopened for problem in self._reopen(one)]
+        for rights, place in wanted.items():
+            if rights not in self._sockets:
+                problems += self._add(place)
+        self._count_sockets()
+        return problems
+
+    def _reopen(self, socket: BusSocket) -> Iterator[str]:
+        try:
+            socket.open()
+        except EnvironmentNotReadyError as error:
+            if socket is self._main:
+                raise
+            self._remove(socket.place.rights)
+            yield _problem(socket.place, error)
+
+    def _add(self, place: Place) -> Iterator[str]:
+        """Open a socket; another one may have had its port until now."""
+        until = time.monotonic() + REBIND_SECONDS
+        while True:
+            try:
+                socket = self._make(place)
+            except EnvironmentNotReadyError as error:
+                if time.monotonic() > until:
+                    yield _problem(place, error)
+                    return
+                gevent.sleep(REOPEN_SECONDS)
+            else:
+                self._sockets[place.rights] = socket
+                self._start(socket)
+                return
+
+    def _remove(self, rights: BusRights) -> None:
+        socket = self._sockets.pop(rights)
+        socket.retire()
+        if self._gatekeeper is not None:
+            self._gatekeeper.unguard(socket.domain)
+
+    def _count_sockets(self) -> None:
+        self._stats.bus.sockets = len(self._sockets)
 
     # --- out ---
 
@@ -168,53 +263,54 @@ class InfoBus:
         self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot
     ) -> None:
         """Publish a new snapshot to those who subscribed it, whole or as a delta."""
-        if not self._interest:
-            return
-        wanted = self._shards.get(shard.id)
-        if wanted is None:
-            wanted = self._shards[shard.id] = ShardInterest(self._interest, shard.id)
-        wanted.refresh()
-        if wanted.wants_delta:
-            fields, gone = snapshot.delta_from(previous)
-            base = previous.revision if previous else 0
-            body = b"".join(
-                (
-                    _SET,
-                    map_header(fields.number),
-                    fields.pairs,
-                    _UNSET,
-                    pack(gone),
-                    _BASE,
-                    pack(base),
-                )
-            )
-            self._send(KIND_DELTA, wanted.delta_topic, snapshot.revision, snapshot.time, body)
-        if wanted.wants_info:
-            pairs, encoded = snapshot.encoded()
-            body = map_header(pairs) + encoded
-            self._send(KIND_INFO, wanted.info_topic, snapshot.revision, snapshot.time, body)
+        bodies: Bodies | None = None
+        for socket in self._sockets.values():
+            if not socket.interest:
+                continue
+            wanted = socket.wanted(shard.id)
+            if not wanted.wants_delta and not wanted.wants_info:
+                continue
+            bodies = bodies or Bodies(previous, snapshot)
+            seq, when = snapshot.revision, snapshot.time
+            if wanted.wants_delta:
+                body = bodies.delta(socket.hiding)
+                self._send(socket, KIND_DELTA, wanted.delta_topic, seq, when, body)
+            if wanted.wants_info:
+                body = bodies.info(socket.hiding)
+                self._send(socket, KIND_INFO, wanted.info_topic, seq, when, body)
 
     def publish_event(self, event: LifecycleEvent) -> None:
         """Publish a lifecycle event."""
         full_topic = topic(KIND_EVENT, event.shard)
-        if self._interest.wants(full_topic):
-            self._send(KIND_EVENT, full_topic, event.seq, event.time, pack(event.as_map()))
+        for socket in self._sockets.values():
+            rights = socket.rights_on_event(event.shard, full_topic)
+            if rights is not None:
+                body = pack(rights.told_event(event))
+                self._send(socket, KIND_EVENT, full_topic, event.seq, event.time, body)
 
     def beat(self) -> None:
-        """Publish one heartbeat."""
+        """Publish one heartbeat on each socket."""
         self._beats += 1
-        self._send(
-            KIND_HEARTBEAT, self._heartbeat_topic, self._beats, self._clock(), pack(self._totals())
-        )
+        for socket in self._sockets.values():
+            body = pack(self._totals(socket))
+            self._send(
+                socket, KIND_HEARTBEAT, self._heartbeat_topic, self._beats, self._clock(), body
+            )
 
-    def _totals(self) -> dict[str, object]:
+    def _publish_fence(self, socket: BusSocket, topic: bytes, refused: Sequence[bytes]) -> None:
+        totals = self._totals(socket)
+        if refused:
+            totals["refused"] = [one.decode("utf-8", "backslashreplace") for one in refused]
+        self._send(socket, KIND_FENCE, topic, 0, self._clock(), pack(totals))
+
+    def _totals(self, socket: BusSocket) -> dict[str, object]:
         return {
             "interval": self.heartbeat,
             "shards": len(self._publisher),
             "events": self._poller.events.newest,
             "revisions": self._poller.revisions,
             "query": self.query_endpoint(),
-            "bus": self.client_endpoint(),
+            "bus": self._told_endpoint(socket),
             "lag": self._stats.hub_lag,
         }
 
@@ -231,12 +327,14 @@ class InfoBus:
             # From when it was due, so that what held the loop up during the beat counts, too.
             due = (due if lag < self.heartbeat else now) + self.heartbeat
 
-    def _send(self, kind: str, full_topic: bytes, seq: int, when: float, body: bytes) -> None:
-        if self._direct.closed:
+    def _send(
+        self, socket: BusSocket, kind: str, full_topic: bytes, seq: int, when: float, body: bytes
+    ) -> None:
+        if socket.closed:
             return
         header = self._header_start + pack_fields((seq, when))[1:]  # without the array's header
         try:
-            self._direct.send((full_topic, header, body))
+            socket.send((full_topic, header, body))
         except zmq.ZMQError as error:
             # An XPUB drops for a slow peer without an error, so this is something worse.
             self._stats.bus.errors += 1
@@ -248,66 +346,35 @@ class InfoBus:
     # --- in ---
 
     def run_subscriptions(self) -> None:
-        """Read subscriptions for ever; to be run in a greenlet."""
-        breath = Breath()
-        while True:
-            breath.take()  # while subscriptions wait already, reading them never yields
-            socket = self._direct
-            try:
-                frames = socket.receive(copy=False)
-            except zmq.ZMQError:
-                if socket is self._direct and not socket.closed:
-                    raise
-                gevent.sleep(_REOPEN_SECONDS)  # it is being opened anew
-                continue
-            try:
-                self._take(frames)
-            except Exception:  # one message must never end the loop
-                self._stats.bus.refused += 1
-                logger.exception("a subscription failed in an unexpected way")
+        """Read subscriptions of all sockets for ever; to be run in a greenlet."""
+        self._failed = gevent.event.AsyncResult()
+        try:
+            for socket in self._sockets.values():
+                self._start(socket)
+            self._failed.get()
+        finally:
+            self._failed = None
+            self._readers.kill()
 
-    def count_subscribers(self) -> None:
-        """Keep count of the connections for ever; to be run in a greenlet."""
-        while True:
-            connections = self._connections
-            for count in connections:
-                self._stats.bus.subscribers = count
-            self._stats.bus.subscribers = 0
-            if connections is self._connections:  # not that of a socket that was opened since
-                self._connections = counts(self._socket)
-            gevent.sleep(_REOPEN_SECONDS)  # it is being opened anew
-
-    def _take(self, frames: list[zmq.Frame]) -> None:
-        # A subscriber can send messages of its own, too: they have more frames or another first
-        # byte.
-        message = frames[0].bytes
-        if len(frames) != 1 or not message or message[0] > _SUBSCRIBE:
-            self._stats.bus.refused += 1
+    def _start(self, socket: BusSocket) -> None:
+        """Read a socket, where sockets are being read; whatever goes wrong ends that for all."""
+        if self._failed is None:
             return
-        prefix = message[1:]
-        if message[0] != _SUBSCRIBE:
-            self._unsubscribe(prefix)
-        elif not self._subscribe(prefix, frames[0]):
-            self._stats.bus.refused += 1
-        self._stats.bus.topics = len(self._interest)
-
-    def _subscribe(self, prefix: bytes, frame: zmq.Frame) -> bool:
-        is_fence = prefix.startswith(FENCE_PREFIX)
-        if is_fence and len(prefix) > MAX_FENCE_TOPIC:
-            return False
-        if self._guard is not None:
-            taken = self._guard.subscribed(self._socket, key_of(frame), prefix)
-        else:
-            taken = is_fence or self._interest.add(prefix)
-        if is_fence and taken:
-            self._send(KIND_FENCE, prefix, 0, self._clock(), pack(self._totals()))
-        return taken
-
-    def _unsubscribe(self, prefix: bytes) -> None:
-        if self._guard is not None:
-            self._guard.unsubscribed(prefix)
-        else:
-            self._interest.discard(prefix)
+        for run in (socket.read, socket.follow_connections):
+            greenlet = self._readers.spawn(run)
+            greenlet.link_exception(partial(_tell_failure, self._failed))
 
     def _forget(self, shard: RedisShard) -> None:
-        self._shards.pop(shard.id, None)
+        for socket in self._sockets.values():
+            socket.forget(shard.id)
+
+
+def _tell_failure(
+    failed: gevent.event.AsyncResult[None], greenlet: gevent.Greenlet[..., object]
+) -> None:
+    assert greenlet.exception is not None
+    failed.set_exception(greenlet.exception)
+
+
+def _problem(place: Place, error: Exception) -> str:
+    return f"{place.key}: {error}: set it to a free address (clients: {', '.join(place.clients)})"

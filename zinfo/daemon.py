@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
-from pathlib import Path
 
 import gevent
 import gevent.event
@@ -20,6 +19,7 @@ from zinfo._version import __version__
 from zinfo.adapters.tls import server_context
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.adapters.xmlrpc import XmlRpcDoor
+from zinfo.admission import Admission
 from zinfo.bus import InfoBus
 from zinfo.config import Config, ShardConfig, changed_keys
 from zinfo.connection_options import ConnectionOptions
@@ -35,10 +35,7 @@ from zinfo.operations import Operations, QueryLimits
 from zinfo.poller import InfoPoller
 from zinfo.router import QueryRouter
 from zinfo.saturation import Saturation
-from zinfo.security.access import Access
 from zinfo.security.rights import Rights
-from zinfo.security.tokens import Tokens
-from zinfo.security.zap import ZapHandler
 from zinfo.service_manager import ServiceManager
 from zinfo.servicer import InfoProviderServicer
 from zinfo.shard import RedisShard
@@ -64,7 +61,7 @@ _TUNABLES = {
     "ops_inactive": "OPS_INACTIVE_THRESH",
 }
 # What SIGHUP can change; the rest needs a restart.
-_LIVE_KEYS = ("local.", "clients", *(f"poll.{key}" for key in _TUNABLES))
+_LIVE_KEYS = ("local.", "clients", "bus.endpoints", *(f"poll.{key}" for key in _TUNABLES))
 
 
 class Daemon:
@@ -86,9 +83,8 @@ class Daemon:
         self._manager = ServiceManager(Notifier.from_environment(os.environ), self.publisher)
         self._stopped = gevent.event.Event()
         self._failed_part = ""
-        self._access = _access(config)
         self._context = zmq.green.Context()
-        self._zap = self._make_zap()
+        self._admission = Admission(config, self._context, self.stats)
         # A class of this daemon's own, so that the configuration tunes its shards and no others.
         self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _tunables(config))
         poll = config.poll
@@ -112,12 +108,12 @@ class Daemon:
             high_water_mark=config.bus.high_water_mark,
             heartbeat=config.bus.heartbeat,
             advertise=config.bus.advertise,
-            access=self._access,
+            gatekeeper=self._admission.gatekeeper,
+            places=self._admission.places(),
         )
         self.servicer = InfoProviderServicer(self.publisher)
         self.router = self._make_router(config)
         self.bus.query_endpoint = self.router.client_endpoint
-        self._tokens = _tokens(config)
         self.doors = self._make_doors(config)
         self._supervisor = Supervisor(self.stats, self._give_up, self.poller.faults.died)
         self._give_back_hub: Callable[[], None] | None = None
@@ -135,7 +131,7 @@ class Daemon:
             stats=self.stats,
             identity=self.identity,
             limits=limits,
-            access=self._access,
+            access=self._admission.access,
         )
 
     def _make_operations(self, config: Config, limits: QueryLimits) -> Operations:
@@ -145,9 +141,13 @@ class Daemon:
             stats=self.stats,
             identity=self.identity,
             limits=limits,
-            bus_endpoints=lambda: [self.bus.client_endpoint()],
+            bus_endpoints=self._bus_endpoints,
             heartbeat=config.bus.heartbeat,
         )
+
+    def _bus_endpoints(self, rights: Rights) -> list[str]:
+        endpoint = self.bus.client_endpoint(rights.on_bus())
+        return [] if endpoint is None else [endpoint]
 
     def _make_doors(self, config: Config) -> list[WsgiDoor]:
         doors: list[WsgiDoor] = []
@@ -173,21 +173,13 @@ class Daemon:
             door = HttpDoor(
                 *config.http.address,
                 told,
-                tokens=self._tokens,
+                tokens=self._admission.tokens,
                 tls=server_context(config.http),
                 allowed_hosts=config.http.allowed_hosts,
                 proxies=tuple(map(ip_network, config.http.proxies)),
             )
             doors.append(door)
         return doors
-
-    def _make_zap(self) -> ZapHandler | None:
-        access = self._access
-        if access is None:
-            return None
-        return ZapHandler(
-            self._context, lambda key: access.rights_of(key) is not None, self.stats.access
-        )
 
     def _make_local(self, config: Config) -> LocalShardWatcher | None:
         local = config.local
@@ -212,10 +204,9 @@ class Daemon:
         files.raise_limit()
         self._give_back_hub = take_over_hub(self.poller.faults)
         _relax_garbage_collector()
-        if self._zap is not None:
-            self._supervisor.spawn("ZAP", self._zap.run)
+        if self._admission.zap is not None:
+            self._supervisor.spawn("ZAP", self._admission.zap.run)
         self._supervisor.spawn("bus", self.bus.run_subscriptions)
-        self._supervisor.spawn("subscriber count", self.bus.count_subscribers)
         self._supervisor.spawn("heartbeat", self.bus.run_heartbeat)
         self._supervisor.spawn("query endpoint", self.router.run)
         saturation = Saturation(self.stats, self.poller.events)
@@ -271,8 +262,7 @@ class Daemon:
             self._local.stop()
         self._static.stop()
         self.bus.close()
-        if self._zap is not None:
-            self._zap.close()
+        self._admission.close()
         # LINGER is 0, so this is quick; but it must not hang the exit whatever happens.
         term = gevent.get_hub().threadpool.spawn(self._context.term)
         if not term.wait(_TERM_SECONDS):
@@ -306,32 +296,18 @@ class Daemon:
         self.config = config
         logger.info("configuration read again: watching %s", _shards(len(self.publisher)))
 
-    def _apply_access(self, config: Config) -> None:
+    def _apply_access(self, config: Config | None) -> None:
+        """Read keys and tokens again; None where rights stay as they were."""
         try:
-            if self._tokens is not None:
-                self._tokens.reload(_rights(config))
-        finally:  # tokens that are broken are no reason to let removed keys in
-            self._apply_keys(config)
-
-    def _apply_keys(self, config: Config) -> None:
-        if self._access is None:
-            return
-        lost = True  # where the keys are broken nobody is known any more
-        try:
-            lost = self._access.reload(_rights(config))
-        finally:
-            if lost:
-                try:
-                    self.bus.reopen()
-                except EnvironmentNotReadyError as error:
-                    logger.critical("%s", error)
-                    self._give_up("bus")
-        logger.info("keys read again: %d clients are let in", len(self._access))
+            self._admission.reload(config, self.bus)
+        except EnvironmentNotReadyError as error:
+            logger.critical("%s", error)
+            self._give_up("bus")
 
     def _reload(self, reload: Callable[[], Config]) -> None:
         with self._manager.reloading():
             try:
-                self.apply(reload())
+                self.apply(self._read_config(reload))
             except ConfigError as error:
                 self._manager.trouble(_NOT_TAKEN)
                 for problem in error.problems:
@@ -340,6 +316,17 @@ class Daemon:
                 self._manager.trouble(_NOT_TAKEN)
                 self.poller.faults.report("configuration", error)
                 logger.error(_NOT_TAKEN)
+
+    def _read_config(self, reload: Callable[[], Config]) -> Config:
+        try:
+            return reload()
+        except ConfigError as error:
+            # Whoever lost a key or token is out all the same, with the rights of before.
+            try:
+                self._apply_access(None)
+            except ConfigError as more:
+                raise ConfigError([*error.problems, *more.problems]) from None
+            raise
 
     def _give_up(self, part: str) -> None:
         self._failed_part = part
@@ -360,25 +347,6 @@ class Daemon:
         )
 
 
-def _access(config: Config) -> Access | None:
-    security = config.security
-    if security.server_key is None or security.client_keys is None:
-        return None
-    return Access(
-        Path(security.server_key),
-        Path(security.client_keys),
-        _rights(config),
-        all_have_keys=not config.http.knows_clients,
-    )
-
-
-def _tokens(config: Config) -> Tokens | None:
-    http = config.http
-    if http.address is None or not http.knows_clients:
-        return None
-    return Tokens(Path(http.token_file) if http.token_file else None, _rights(config))
-
-
 def _selection(config: Config) -> Selection:
     metrics = config.metrics
     return Selection(metrics.include, metrics.exclude, metrics.labels, metrics.max_samples)
@@ -392,18 +360,6 @@ def _limits(config: Config) -> QueryLimits:
         refresh_floor=query.refresh_floor,
         refresh_timeout=config.poll.timeout + config.poll.connect_timeout,
     )
-
-
-def _rights(config: Config) -> dict[str, Rights]:
-    return {
-        name: Rights(
-            name,
-            shards=client.shards,
-            operations=None if client.operations is None else frozenset(client.operations),
-            withheld=client.withheld,
-        )
-        for name, client in config.clients.items()
-    }
 
 
 def _tunables(config: Config) -> dict[str, float]:

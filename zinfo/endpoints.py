@@ -18,10 +18,17 @@ _MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's conne
 # Messages of one peer that libzmq holds unread; what comes beyond waits in its connection. An XPUB
 # socket handles all that are held in one go, whatever else is to be done.
 _RECEIVE_HWM = 100
+# On the bus a frame is a topic. ZeroMQ keeps some 50 bytes for each byte of one, and the longest
+# honest one is that of an id of 512 characters, percent-encoded.
+_MAX_TOPIC_FRAME = 8192
+# Bytes that the kernel holds of what a subscriber sends: subscriptions are all that it has to say,
+# and after its connection was cut ZeroMQ still reads what is there.
+_RECEIVE_BUFFER = 1 << 16
 _HANDSHAKE = 5000  # milliseconds; who has not said what it is by then is let go
 
 
-ZAP_DOMAIN = b"zinfo"  # without a handler that knows it, nobody is let in
+ZAP_DOMAIN = b"zinfo"
+"""Domain of the query endpoint; without a handler that knows a socket's domain nobody is let in."""
 
 
 def listen(
@@ -32,6 +39,8 @@ def listen(
     hwm: int,
     secret_key: bytes | None = None,
     watch: Callable[[GreenSocket], object] | None = None,
+    *,
+    domain: bytes = ZAP_DOMAIN,
 ) -> GreenSocket:
     """Return a bound green socket.
 
@@ -44,15 +53,19 @@ def listen(
         secret_key: of the daemon, in Z85; then only clients with a CURVE key that ZAP lets in are
             served. None serves all.
         watch: called with the socket before anybody can connect to it.
+        domain: by which the ZAP handler knows the socket.
 
     Raises:
+        ValueError: the domain is empty: ZeroMQ would ask no handler, and let everybody in.
         EnvironmentNotReadyError: the endpoint cannot be bound.
     """
+    if secret_key is not None and not domain:
+        raise ValueError("a socket with keys needs a ZAP domain that is not empty")
     sock: GreenSocket = context.socket(kind)
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.SNDHWM, hwm)
     sock.setsockopt(zmq.RCVHWM, _RECEIVE_HWM)
-    sock.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME)
+    sock.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME if kind == zmq.ROUTER else _MAX_TOPIC_FRAME)
     sock.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE)
     # ZeroMQ's own heartbeats abort slow subscribers; the kernel's find dead peers well enough.
     sock.setsockopt(zmq.TCP_KEEPALIVE, 1)
@@ -62,15 +75,14 @@ def listen(
     if secret_key is not None:
         sock.setsockopt(zmq.CURVE_SERVER, 1)
         sock.setsockopt(zmq.CURVE_SECRETKEY, secret_key)
-        sock.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+        sock.setsockopt(zmq.ZAP_DOMAIN, domain)  # after bind it would do nothing
         sock.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     if "[" in endpoint:
         sock.setsockopt(zmq.IPV6, 1)
     if kind == zmq.ROUTER:
         sock.setsockopt(zmq.ROUTER_MANDATORY, 1)  # or replies vanish without a word
     else:
-        if secret_key is not None:
-            sock.setsockopt(zmq.XPUB_MANUAL, 1)  # each peer is served what its key may have
+        sock.setsockopt(zmq.RCVBUF, _RECEIVE_BUFFER)
         sock.setsockopt(zmq.XPUB_VERBOSE, 1)  # or the second subscriber's fence is not seen
     if watch is not None:
         watch(sock)
@@ -83,6 +95,17 @@ def listen(
             f"{what}: cannot listen at {endpoint}: {zmq.strerror(error.errno or 0)}{hint}"
         ) from error
     return sock
+
+
+def descriptor_of(frame: zmq.Frame) -> int | None:
+    """Return the file descriptor of the connection that a frame came over; None where it has gone.
+
+    ZeroMQ sends the end of a subscription itself where a peer has gone.
+    """
+    try:
+        return int(str(frame.get(zmq.SRCFD)))
+    except (zmq.ZMQError, ValueError):
+        return None
 
 
 def key_of(frame: zmq.Frame) -> str | None:

@@ -36,6 +36,11 @@ class Interest:
             self._prefixes.remove(prefix)
             self.generation += 1
 
+    def clear(self) -> None:
+        """Forget all subscriptions: their connections have gone."""
+        self._prefixes.clear()
+        self.generation += 1
+
     def wants(self, full_topic: bytes) -> bool:
         """Return whether a subscribed prefix begins this topic."""
         prefixes = self._prefixes

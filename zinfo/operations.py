@@ -22,8 +22,9 @@ from zinfo.arguments import (
 )
 from zinfo.beginnings import Beginnings
 from zinfo.breath import Breath
+from zinfo.bus_rights import UNLIMITED
 from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, UnknownOpError
-from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, EventLog, LifecycleEvent
+from zinfo.events import EventLog
 from zinfo.identity import Identity
 from zinfo.info_entries import InfoEntries
 from zinfo.paging import LONGEST_HEADER, Block, Entry, collect, start_of
@@ -53,7 +54,6 @@ _PAGE = 1 << 20  # bytes; a body is copied twice in one go, two milliseconds in 
 _FEW = 4  # shards that a quick request may be about
 _FEW_ITEMS = 16  # of any of its arguments
 _LITTLE = 1 << 16  # bytes of these shards' INFO, which may have to be parsed
-_FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 _INFO = pack("info")
 
 
@@ -111,7 +111,7 @@ class Operations:
         stats: the counters that `stats` reports.
         identity: of the daemon.
         limits: bounds of requests and replies.
-        bus_endpoints: where the bus is, as clients reach it.
+        bus_endpoints: where the bus is, as a client of some rights reaches it.
         heartbeat: seconds between two heartbeats of the bus.
         clock: returns the wall clock that `ping` tells.
     """
@@ -124,7 +124,7 @@ class Operations:
         stats: Stats,
         identity: Identity,
         limits: QueryLimits,
-        bus_endpoints: Callable[[], list[str]] = list,
+        bus_endpoints: Callable[[Rights], list[str]] = lambda _rights: [],
         heartbeat: float = 1.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -326,7 +326,7 @@ class Operations:
                     "epoch": self._identity.epoch,
                     "zinfo": __version__,
                     "versions": [VERSION],
-                    "bus": self._bus_endpoints(),
+                    "bus": self._bus_endpoints(call.rights),
                     "heartbeat": self._heartbeat,
                     "ops": self.names,
                     "limits": {
@@ -356,7 +356,7 @@ class Operations:
         _require_seen(call, ids)
         oldest, newest = self._events.oldest, self._events.newest
         blocks = (
-            Block((pack(_told_event(event, rights)),), str(event.number))
+            Block((pack(rights.told_event(event)),), str(event.number))
             for event in _paced(self._events.since(since), call)
             if (not ids or event.shard in ids) and rights.sees(event.shard)
         )
@@ -426,17 +426,16 @@ def _require_seen(call: _Call, shard_ids: Iterable[str]) -> None:
 
 def _told_rights(rights: Rights) -> dict[str, object]:
     """Return what hello says of a client's rights: nothing where it may know of everything."""
-    if rights.shards is None and not rights.withheld:
+    on_bus = rights.on_bus()
+    if on_bus == UNLIMITED:
         return {}
-    return {"rights": {"shards": rights.shards, "withheld": rights.withheld}}
-
-
-def _told_event(event: LifecycleEvent, rights: Rights) -> dict[str, object]:
-    values = event.as_map()
-    fact = _FACTS.get(event.type)
-    if fact is not None and fact in rights.withheld_facts():
-        values.update(old=None, new=None, message="")
-    return values
+    told: dict[str, object] = {
+        "shards": rights.shards,
+        "withheld": rights.withheld,
+        "operations": None if rights.operations is None else sorted(rights.operations),
+        "kinds": on_bus.kinds if on_bus else (),
+    }
+    return {"rights": told}
 
 
 def _has_topic(shard_id: str, wanted: Beginnings[bytes]) -> bool:

@@ -89,7 +89,11 @@ class BusStats:
         errors: messages that ZeroMQ would not take.
         subscribers: connections to the bus now.
         topics: topics subscribed now.
-        refused: subscriptions over the limit and frames from subscribers that are none, dropped.
+        refused: subscriptions that the client may not have or that are over the limit, and frames
+            from subscribers that are none, dropped.
+        refused_by: the same by the client's name, where there are keys.
+        cut: connections that were ended, as their client subscribed more than it may.
+        sockets: of the bus: one, and one for each further set of rights that clients have.
     """
 
     messages: Counter[str] = field(default_factory=Counter)
@@ -98,6 +102,9 @@ class BusStats:
     subscribers: int = 0
     topics: int = 0
     refused: int = 0
+    refused_by: Counter[str] = field(default_factory=Counter)
+    cut: int = 0
+    sockets: int = 0
 
 
 @dataclass(slots=True)

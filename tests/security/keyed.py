@@ -102,6 +102,15 @@ def answers(endpoint: str, keys: ClientKeys | None, timeout: float = 1.0) -> boo
         return True
 
 
+def bus_of(daemon: RunningDaemon, keys: ClientKeys) -> str:
+    """Return the endpoint of the bus that a client is told."""
+    with Client(daemon.query, keys=keys) as client:
+        told = client.hello()["bus"]
+    assert isinstance(told, list)
+    assert len(told) == 1, told
+    return str(told[0])
+
+
 @contextlib.contextmanager
 def subscribed(
     endpoint: str, keys: ClientKeys | None, *topics: bytes
@@ -117,18 +126,23 @@ def subscribed(
         yield socket
 
 
-def topics_within(socket: zmq.Socket[bytes], seconds: float) -> set[bytes]:
-    """Return the topics of all that comes within some seconds."""
-    seen: set[bytes] = set()
+def messages_within(socket: zmq.Socket[bytes], seconds: float) -> list[list[bytes]]:
+    """Return all that comes within some seconds."""
+    seen: list[list[bytes]] = []
 
     def collect() -> bool:
         while socket.poll(20):
-            seen.add(socket.recv_multipart()[0])
+            seen.append(socket.recv_multipart())
         return False
 
     with contextlib.suppress(AssertionError):
         wait_until(collect, seconds, "time to pass")
     return seen
+
+
+def topics_within(socket: zmq.Socket[bytes], seconds: float) -> set[bytes]:
+    """Return the topics of all that comes within some seconds."""
+    return {frames[0] for frames in messages_within(socket, seconds)}
 
 
 def entries(body: Any) -> list[dict[str, Any]]:

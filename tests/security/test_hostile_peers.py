@@ -26,6 +26,8 @@ MESSAGES = 4000
 HALF_GREETINGS = 500
 HANDSHAKE = 5.0  # seconds until a stalled handshake is ended
 MIB = 1 << 20
+LONGEST_TOPIC = 8192
+"""Bytes of a frame to the bus."""
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +113,8 @@ def test_hostile_messages_to_the_bus_are_counted_and_harm_nobody(
         plain = 0
         for _ in range(1000):
             frames = message(dice)
+            if max(map(len, frames)) > LONGEST_TOPIC:
+                continue  # ends the connection, which the next test looks at
             peer.send(*frames)
             plain += len(frames) > 1 or frames[0][:1] not in (b"\0", b"\1")
         peer.send(b"\x01~fence/done")
@@ -125,6 +129,19 @@ def test_hostile_messages_to_the_bus_are_counted_and_harm_nobody(
         )
         assert refused > 0.9 * plain
     wait_until(lambda: stats(daemon)["bus"]["topics"] <= topics, what="topics to be forgotten")
+
+
+def test_a_topic_that_is_too_long_ends_its_connection(
+    daemon: RunningDaemon, promise: Promise
+) -> None:
+    before = stats(daemon)["bus"]["topics"]
+    with RawPeer(daemon.bus, b"SUB") as peer:
+        with contextlib.suppress(ConnectionError):
+            peer.send(b"\x01" + b"x" * LONGEST_TOPIC)
+        wait_until(peer.closed, what="the connection to end")
+    topics = stats(daemon)["bus"]["topics"] - before
+    promise("a topic of 8 KiB and more", "the connection is ended", f"{topics} topics more")
+    assert topics <= 0
 
 
 def test_strangers_are_let_go_and_harm_nobody(daemon: RunningDaemon, promise: Promise) -> None:

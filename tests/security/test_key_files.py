@@ -13,11 +13,12 @@ from click.testing import CliRunner
 
 from tests.promises import Promise
 from tests.security.keyed import Keyring
+from zinfo.bus_rights import UNLIMITED, BusRights
 from zinfo.cli.app import cli
 from zinfo.connection_options import ConnectionOptions, SecretUnavailableError
 from zinfo.curve import ClientKeys, make_key_files, read_key_pair, read_public_key
 from zinfo.errors import ConfigError
-from zinfo.security.access import Access
+from zinfo.security.access import Access, lost_on_bus
 from zinfo.security.rights import Rights
 
 
@@ -167,14 +168,34 @@ def test_a_broken_reload_leaves_nobody_known(keyring: Keyring) -> None:
     assert clients.rights_of(key) is not None
 
 
-def test_a_reload_tells_whether_somebody_lost_something(keyring: Keyring) -> None:
+def test_only_sockets_whose_clients_lost_something_are_disturbed(keyring: Keyring) -> None:
     clients = access(keyring)
+
+    def lost(*rights: Rights) -> set[BusRights]:
+        before = clients.rights_by_key()
+        clients.reload({one.name: one for one in rights})
+        return lost_on_bus(before, clients.rights_by_key())
+
     keyring.let_in("more")
-    assert not clients.reload({})
-    assert clients.reload({"admin": Rights("admin", shards=("a",)), "more": Rights("more")})
-    assert not clients.reload({"admin": Rights("admin", shards=("a",)), "more": Rights("more")})
+    some = Rights("admin", shards=("a",))
+    assert lost() == set(), "a key that is added"
+    assert lost(some, Rights("more")) == {UNLIMITED}
+    assert lost(some, Rights("more")) == set(), "nothing changed"
+    fewer = Rights("more", operations=frozenset({"events", "snapshot"}))
+    assert lost(some, fewer) == set(), "what the bus does not know of"
     keyring.shut_out("more")
-    assert clients.reload({"admin": Rights("admin", shards=("a",))})
+    assert lost(some, fewer) == {UNLIMITED}
+    assert lost(Rights("admin")) == {BusRights(shards=("a",))}
+
+
+def test_a_name_whose_key_has_gone_is_a_warning_at_a_reload(
+    keyring: Keyring, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = keyring.of("admin").own.public.decode()
+    clients = access(keyring)
+    clients.reload({"admin": Rights("admin"), "gone": Rights("gone")})
+    assert clients.rights_of(key) is not None
+    assert "clients.gone: found no key" in caplog.text
 
 
 def test_with_rights_for_some_the_others_may_do_nothing(keyring: Keyring) -> None:

@@ -9,12 +9,22 @@ import pytest
 
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
-from tests.security.keyed import Keyring, entries, reload, subscribed, topics_within
+from tests.security.keyed import (
+    Keyring,
+    bus_of,
+    entries,
+    messages_within,
+    reload,
+    subscribed,
+    topics_within,
+)
 from tests.servers import RealServer
 from tests.waiting import wait_until
+from zinfo.bus_rights import UNLIMITED, BusRights
 from zinfo.client import Client, Mirror
 from zinfo.errors import NotAllowedError
 from zinfo.lifecycle import VERSION_FIELDS
+from zinfo.protocol import unpack, unpack_header
 from zinfo.security.rights import Rights
 
 CLIENTS = """
@@ -25,21 +35,29 @@ shards = ["cache-"]
 withheld = ["executable", "*_file", "mem_*", "run_id", "*_commands*processed"]
 [clients.modest]
 withheld = ["executable"]
+[clients.static]
+withheld = ["*"]
 [clients.reader]
 operations = ["get_infos"]
 [clients.nobody]
 operations = []
 shards = []
 """
-NAMES = ("cache", "blind", "modest", "reader", "nobody")
+NAMES = ("cache", "blind", "modest", "static", "reader", "nobody")
 HEARTBEAT = b"z1/hb/"
 
 
 # --- the rules
 
 
-def narrowed(rights: Rights, *prefixes: bytes) -> list[bytes]:
-    return [topic for prefix in prefixes for topic in rights.narrowed(prefix)]
+def on_bus(rights: Rights) -> BusRights:
+    found = rights.on_bus()
+    assert found is not None
+    return found
+
+
+def covered(rights: Rights, *prefixes: bytes) -> list[bytes]:
+    return [prefix for prefix in prefixes if on_bus(rights).covers(prefix)]
 
 
 def test_shards_to_come_are_covered_by_the_beginning_of_their_ids() -> None:
@@ -52,40 +70,50 @@ def test_shards_to_come_are_covered_by_the_beginning_of_their_ids() -> None:
     assert list(rights.seen(["a bc", "cache-1", "db"])) == ["a bc", "cache-1"]
 
 
-@pytest.mark.parametrize("prefix", [b"", b"z", b"z1/", b"z1/d", b"z1/delta/", b"z1/delta/x/"])
-def test_who_may_everything_is_served_as_asked(prefix: bytes) -> None:
-    assert narrowed(Rights("x"), prefix) == [prefix]
+@pytest.mark.parametrize("prefix", [b"", b"z", b"z1/", b"z1/d", b"z1/delta/", b"nonsense"])
+def test_who_may_everything_is_refused_nothing(prefix: bytes) -> None:
+    assert on_bus(Rights("x")) == UNLIMITED
+    assert covered(Rights("x"), prefix) == [prefix]
 
 
-def test_a_subscription_is_narrowed_to_the_shards() -> None:
+def test_a_subscription_that_can_match_nothing_is_known() -> None:
     rights = Rights("x", shards=("cache-", "ü"))
-    assert narrowed(rights, b"z1/delta/") == [b"z1/delta/cache-", b"z1/delta/%C3%BC"]
-    assert narrowed(rights, b"z1/delta/cache-7/") == [b"z1/delta/cache-7/"]
-    assert narrowed(rights, b"z1/delta/c") == [b"z1/delta/cache-"]
-    assert narrowed(rights, b"z1/delta/db-1/", b"z1/info/d") == []
-    assert narrowed(rights, HEARTBEAT, b"~fence/x") == [HEARTBEAT, b"~fence/x"]
-    assert narrowed(rights, b"nonsense", b"z2/delta/cache-") == []
-    everything = narrowed(rights, b"")
-    assert set(everything) == {
-        HEARTBEAT,
-        *(
-            b"z1/%s/%s" % (kind, shard)
-            for kind in (b"info", b"delta", b"event")
-            for shard in (b"cache-", b"%C3%BC")
-        ),
-    }
+    good = [b"", b"z", b"z1/delta/", b"z1/delta/c", b"z1/delta/cache-7/", b"z1/info/%C3%BC"]
+    good += [HEARTBEAT, b"z1/hb/node/", b"~fence/x", b"~"]
+    assert covered(rights, *good) == good
+    bad = [b"z1/delta/db-1/", b"z1/info/d", b"nonsense", b"z2/delta/cache-", b"z1/delta/Cache-"]
+    assert covered(rights, *bad) == []
 
 
 def test_no_shards_is_not_all_shards() -> None:
     rights = Rights("x", shards=())
     assert not rights.sees("a")
-    assert narrowed(rights, b"") == [HEARTBEAT]
+    assert covered(rights, b"", HEARTBEAT, b"z1/info/", b"z1/event/a/") == [b"", HEARTBEAT]
 
 
-def test_a_withheld_field_takes_the_bus_with_it() -> None:
-    assert narrowed(Rights("x", withheld=("executable",)), b"") == [HEARTBEAT, b"z1/event/"]
-    for withheld in ("run_id", "ro*", "redis_version"):
-        assert narrowed(Rights("x", withheld=(withheld,)), b"") == [HEARTBEAT]
+def test_what_a_client_may_call_binds_its_bus() -> None:
+    kinds = {
+        operations: rights.kinds if (rights := Rights("x", operations=operations).on_bus()) else ()
+        for operations in map(
+            frozenset, (["snapshot"], ["get_infos", "stats"], ["events"], ["stats"])
+        )
+    }
+    assert list(kinds.values()) == [("info", "delta"), ("info", "delta"), ("event",), ()]
+    infos = Rights("x", operations=frozenset({"get_infos"}))
+    assert covered(infos, b"z1/event/", b"z1/info/", b"z1/e", b"z1/") == [b"z1/info/", b"z1/"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Rights("a", shards=("a", "b")), Rights("b", shards=("b", "ab", "a"))),
+        (Rights("a", withheld=("x", "y*")), Rights("b", withheld=("y*", "x", "x"))),
+        (Rights("a"), Rights("b", operations=frozenset({"get_infos", "events"}))),
+        (Rights("a"), Rights("b", shards=("",))),
+    ],
+)
+def test_clients_of_equal_rights_share_a_socket(one: Rights, other: Rights) -> None:
+    assert on_bus(one) == on_bus(other)
 
 
 def test_a_star_at_the_end_stands_for_any_ending() -> None:
@@ -195,7 +223,12 @@ def test_a_client_sees_its_shards_in_every_operation(
         hello = client.hello()
     promise("a client with shards = [cache-]", "sees no others", f"{told}; {foreign} refused")
     assert all(seen == {"cache-1", "cache-2"} for seen in told.values())
-    assert hello["rights"] == {"shards": ["cache-"], "withheld": []}
+    assert hello["rights"] == {
+        "shards": ["cache-"],
+        "withheld": [],
+        "operations": None,
+        "kinds": ["info", "delta", "event"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -204,7 +237,7 @@ def test_a_client_sees_its_shards_in_every_operation(
 def test_the_bus_serves_a_client_its_shards_whatever_it_asks_for(
     ring: Keyring, daemon: RunningDaemon, topics: list[bytes], promise: Promise
 ) -> None:
-    with subscribed(daemon.bus, ring.of("cache"), *topics) as bus:
+    with subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), *topics) as bus:
         assert bus.poll(5000)
         seen = topics_within(bus, 1.5)
     promise(f"it subscribes {topics}", "gets its shards' only", f"{len(seen)} topics")
@@ -219,14 +252,20 @@ def test_withheld_fields_are_told_in_no_way(
     with as_(ring, daemon, "blind") as client:
         info = client.get_infos(["cache-1"])[0]
         assert "used_memory" in info
+        told = info.keys() - {"meta"}
         named = client.get_infos(["cache-1"], ["executable", "role"])[0]
         (by_prefix,) = client.get_infos(["cache-1"], ["mem_", "used_"], prefix_matching=True)
         snapshot = entries(client.request("snapshot", ids=["cache-1"]).body)[0]
         described = client.shards(["cache-1"])[0]
         everything = [info, named, by_prefix, snapshot, described, *client.events().events]
-    with subscribed(daemon.bus, ring.of("blind"), b"") as bus:
+    with subscribed(bus_of(daemon, ring.of("blind")), ring.of("blind"), b"") as bus:
         assert bus.poll(5000)
-        topics = topics_within(bus, 1.5)
+        reload(daemon, ring.config(shards(server, "late"), CLIENTS))
+        heard = messages_within(bus, 1.5)
+    reload(daemon, ring.config(shards(server), CLIENTS))
+    topics = {frames[0].split(b"/")[1].decode() for frames in heard}
+    fields = {frames[0]: unpack(frames[2]) for frames in heard}
+    everything += [frames[2].decode("latin1") for frames in heard] + [fields]
     text = repr(everything)
     found = [value for value in (secret["executable"], secret["run_id"]) if value in text]
     hidden = ("executable", "config_file", "mem_", "total_commands_processed")
@@ -235,18 +274,42 @@ def test_withheld_fields_are_told_in_no_way(
     assert found == names == []
     assert set(named) == {"role", "meta"}
     assert described["run_id"] is None
-    assert all(topic.startswith(HEARTBEAT) for topic in topics)
+    assert topics == {"info", "delta", "event", "hb"}
+    whole: Any = fields[b"z1/info/late/"]
+    assert whole.keys() >= told
+    first = next(unpack(one[2]) for one in heard if one[0] == b"z1/delta/late/")
+    assert isinstance(first, dict)
+    assert first["base"] == 0
+    assert first["set"].keys() >= told
+
+
+def test_deltas_without_withheld_fields_follow_each_other(
+    ring: Keyring, daemon: RunningDaemon, promise: Promise
+) -> None:
+    keys = ring.of("static")
+    seqs: list[int] = []
+    changed: set[str] = set()
+    with subscribed(bus_of(daemon, keys), keys, b"z1/delta/cache-1/") as bus:
+        while len(seqs) < 8:
+            assert bus.poll(5000)
+            _, header, body = bus.recv_multipart()
+            delta: Any = unpack(body)
+            assert delta["base"] == unpack_header(header).seq - 1
+            changed.update(delta["set"])
+            seqs.append(delta["base"])
+    promise("all that changes is withheld", "deltas come, and are empty", f"{len(seqs)} deltas")
+    assert seqs == list(range(seqs[0], seqs[0] + 8))
+    assert not changed
 
 
 def test_whoever_lacks_one_field_still_gets_lifecycle_events(
     ring: Keyring, daemon: RunningDaemon, server: RealServer
 ) -> None:
-    with subscribed(daemon.bus, ring.of("modest"), b"z1/") as bus:
+    with subscribed(bus_of(daemon, ring.of("modest")), ring.of("modest"), b"z1/") as bus:
         assert bus.poll(5000)
         reload(daemon, ring.config(shards(server, "late"), CLIENTS))
         topics = topics_within(bus, 1.0)
-    assert b"z1/event/late/" in topics
-    assert not any(topic.startswith((b"z1/info/", b"z1/delta/")) for topic in topics)
+    assert {b"z1/event/late/", b"z1/delta/late/", b"z1/info/late/"} <= topics
     reload(daemon, ring.config(shards(server), CLIENTS))
 
 
@@ -293,7 +356,7 @@ def test_a_shard_that_is_added_later_is_seen_by_who_may(
 ) -> None:
     with (
         Mirror(daemon.query, keys=ring.of("cache")) as mirror,
-        subscribed(daemon.bus, ring.of("cache"), b"z1/delta/") as bus,
+        subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), b"z1/delta/") as bus,
     ):
         wait_until(lambda: not mirror.stale and len(mirror) == 2, what="a fresh mirror")
         reload(daemon, ring.config(shards(server, "cache-3", "db-2"), CLIENTS))
@@ -311,7 +374,7 @@ def test_rights_that_are_taken_away_count_at_once(
 ) -> None:
     with (
         as_(ring, daemon, "cache") as client,
-        subscribed(daemon.bus, ring.of("cache"), b"") as bus,
+        subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), b"") as bus,
     ):
         assert client.get_infos(["cache-1"])
         assert bus.poll(5000)

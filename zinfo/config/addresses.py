@@ -21,6 +21,8 @@ MAX_HOST = 253
 
 MAX_PORT = 65535
 
+_EVERY_ADDRESS = frozenset({"*", "0.0.0.0", "[::]"})  # hosts that stand for all of a machine's
+
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
 _DATABASE = re.compile(r"(/\d{0,4})?", re.ASCII)
@@ -125,6 +127,20 @@ def is_local(endpoint: str) -> bool:
         return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def overlap(one: str, other: str) -> bool:
+    """Return whether two checked endpoints cannot both be bound: one address, or one within both.
+
+    Names are not looked up: two names of one address count as two.
+    """
+    if not (one.startswith("tcp://") and other.startswith("tcp://")):
+        return one == other
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    if port != other_port or port in ("*", "0"):
+        return False
+    hosts = {host.removeprefix("tcp://").lower(), other_host.removeprefix("tcp://").lower()}
+    return len(hosts) == 1 or not hosts.isdisjoint(_EVERY_ADDRESS)
 
 
 def parse_listen(listen: str) -> tuple[str, int]:

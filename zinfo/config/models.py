@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 from pydantic.fields import FieldInfo
 
 import zinfo.config.types as kinds
-from zinfo.config.addresses import is_local, parse_listen, parse_shard_url
+from zinfo.bus_places import PlaceError, place_sets
+from zinfo.bus_rights import BusRights
+from zinfo.config.addresses import is_local, overlap, parse_listen, parse_shard_url
 from zinfo.redact import redact_text
 
 if TYPE_CHECKING:
@@ -202,6 +204,7 @@ class BusConfig(Section):
     high_water_mark: kinds.Messages = 10_000
     heartbeat: kinds.Seconds = 1.0
     advertise: kinds.ClientEndpoint = ""
+    endpoints: kinds.ClientEndpoints = Field(default_factory=dict)
 
 
 class QueryConfig(Section):
@@ -325,6 +328,7 @@ class Config(Section):
             section: Section = getattr(self, name)
             yield from (found.under(name) for found in section.conflicts())
         yield from self._address_conflicts()
+        yield from self._bus_conflicts()
         yield from self._openness_conflicts()
         first_with: dict[str, int] = {}
         for index, shard in enumerate(self.shards):
@@ -348,9 +352,9 @@ class Config(Section):
                 keys = (place + key for place, key in zip(places, found.keys, strict=True))
                 yield found._replace(keys=tuple(keys))
 
-    def _address_conflicts(self) -> Iterator[Conflict]:
-        """Yield two doors that would bind one address."""
-        doors: dict[Path, str] = {
+    def _listening(self) -> dict[Path, str]:
+        """Return the addresses to bind that have a key of their own, by that key."""
+        return {
             ("query", "endpoint"): self.query.endpoint,
             ("bus", "endpoint"): self.bus.endpoint,
             **{
@@ -359,9 +363,38 @@ class Config(Section):
                 if listen
             },
         }
-        for (one, first), (other, second) in combinations(doors.items(), 2):
+
+    def _address_conflicts(self) -> Iterator[Conflict]:
+        """Yield two doors that would bind one address."""
+        for (one, first), (other, second) in combinations(self._listening().items(), 2):
             if first == second and not first.endswith((":*", ":0")):
                 yield Conflict((other, one), "found the address of {1}, expected one of its own")
+
+    def _bus_conflicts(self) -> Iterator[Conflict]:
+        """Yield sets of rights that cannot have a socket each."""
+        key: Path = ("bus", "endpoints")
+        if self.security.server_key is None:
+            if self.bus.endpoints:
+                text = "found without {1}: without keys all clients have bus.endpoint"
+                yield Conflict((key, ("security", "server_key")), text)
+            return
+        rights = {
+            name: BusRights.of(one.shards, one.operations, one.withheld)
+            for name, one in self.clients.items()
+        }
+        try:
+            places = place_sets(self.bus.endpoint, self.bus.endpoints, rights)
+        except PlaceError as error:
+            yield Conflict((key,), _literal(str(error)))
+            return
+        for place in places:
+            for other, address in self._listening().items():
+                if overlap(place.endpoint, address):
+                    text = (
+                        f"found {place.endpoint} for {', '.join(place.clients)}, which is the "
+                        f"address of {{1}}: set {place.key} to another one"
+                    )
+                    yield Conflict((key, other), text)
 
     def _openness_conflicts(self) -> Iterator[Conflict]:
         """Yield addresses that other machines reach without a key, and rights without keys."""
@@ -391,3 +424,8 @@ class Config(Section):
                     "them with `zinfo keygen`), 127.0.0.1, or --insecure where all may read all"
                 )
                 yield Conflict(((name, "endpoint"), keys), text)
+
+
+def _literal(text: str) -> str:
+    """Return a template that gives this text."""
+    return text.replace("{", "{{").replace("}", "}}")

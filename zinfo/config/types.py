@@ -175,6 +175,10 @@ Secret = Annotated[
 ClientName = Annotated[
     str, Field(strict=True, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]*$")
 ]
+ClientEndpoints = Annotated[
+    dict[ClientName, Endpoint],
+    Wanted('client names and endpoints, as in { cache = "tcp://0.0.0.0:9741" }'),
+]
 Texts = Annotated[
     tuple[
         Annotated[

@@ -334,7 +334,6 @@ class _Act:
         assert self._bus is not None
         assert self._router is not None
         self._supervisor.spawn("bus", self._bus.run_subscriptions)
-        self._supervisor.spawn("subscriber count", self._bus.count_subscribers)
         self._supervisor.spawn("query endpoint", self._router.run)
         self._supervisor.spawn("heartbeat", self._keep_beating)
 
@@ -358,7 +357,7 @@ class _Act:
             stats=self._stats,
             identity=self._identity,
             limits=limits,
-            bus_endpoints=lambda: [self._bus.client_endpoint() if self._bus else ""],
+            bus_endpoints=lambda _rights: [self.bus_endpoint],
             heartbeat=_HEARTBEAT,
             clock=self.clock,
         )

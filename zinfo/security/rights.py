@@ -9,15 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zinfo.beginnings import Beginnings
+from zinfo.bus_rights import BusRights
+from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, LifecycleEvent
 from zinfo.info import Value
-from zinfo.protocol import (
-    FENCE_PREFIX,
-    KIND_DELTA,
-    KIND_EVENT,
-    KIND_HEARTBEAT,
-    KIND_INFO,
-    topic,
-)
 
 ALWAYS = frozenset({"hello", "ping"})
 """Operations that every client that is let in may call: without them it could not join."""
@@ -35,6 +29,7 @@ _TOLD_BY = {
     ),
     "run_id": ("run_id",),
 }
+_FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,36 +99,22 @@ class Rights:
         hidden = self.withheld_facts()
         return {name: None if name in hidden else value for name, value in values.items()}
 
-    def narrowed(self, prefix: bytes) -> list[bytes]:
-        """Return the topics that a client is served which asked for all that begin with `prefix`.
+    def told_event(self, event: LifecycleEvent) -> dict[str, object]:
+        """Return what a client is told of a lifecycle event of a shard that it sees."""
+        values = event.as_map()
+        fact = _FACTS.get(event.type)
+        if fact is not None and fact in self.withheld_facts():
+            values.update(old=None, new=None, message="")
+        return values
 
-        Messages go to all subscribers as they are. So whoever is not to be told a field gets no
-        INFO and no delta from the bus; nor lifecycle events, where one of the fields is in those.
+    def on_bus(self) -> BusRights | None:
+        """Return what the client may get from the bus; None for nothing."""
+        return BusRights.of(self.shards, self.operations, self.withheld)
 
-        Args:
-            prefix: what the client subscribed.
-        """
-        if prefix.startswith(FENCE_PREFIX):
-            return [prefix]
-        if self.shards is None and not self.withheld:
-            return [prefix]
-        kinds = [KIND_EVENT] if not self.withheld_facts() else []
-        if not self.withheld:
-            kinds += [KIND_DELTA, KIND_INFO]
-        allowed = [topic(KIND_HEARTBEAT)]
-        for kind in kinds:
-            if self.shards is None:
-                allowed.append(topic(kind))
-            else:
-                # Without the / at the end, which would end the id.
-                allowed += [topic(kind, beginning)[:-1] for beginning in self.shards]
-        served = []
-        for one in allowed:
-            if one.startswith(prefix):
-                served.append(one)
-            elif prefix.startswith(one):
-                served.append(prefix)
-        return served
+    @classmethod
+    def of_bus(cls, rights: BusRights) -> Rights:
+        """Return the rights of whoever has these on the bus, as far as the bus knows them."""
+        return cls("subscriber", shards=rights.shards, withheld=rights.withheld)
 
 
 EVERYTHING = Rights("everybody")

@@ -36,16 +36,17 @@ class Tokens:
         self._names: dict[bytes, str] = {}
         self.reload(rights)
 
-    def reload(self, rights: Mapping[str, Rights]) -> None:
+    def reload(self, rights: Mapping[str, Rights] | None) -> None:
         """Read the file anew.
 
         Args:
-            rights: as at construction.
+            rights: as at construction; None for those of before.
 
         Raises:
             ConfigError: the file is broken, or open to others; no token is known now.
         """
-        self._rights = dict(rights)
+        if rights is not None:
+            self._rights = dict(rights)
         self._names = {}
         if self._file is not None:
             self._names = _read(self._file)

@@ -24,12 +24,19 @@ _FRAMES = 7  # version, request id, domain, address, routing id, mechanism, key
 _KEY_BYTES = 32
 
 
+class LockedOutError(Exception):
+    """A known key is let in again later; raised by a rule."""
+
+
 class ZapHandler:
     """Lets known CURVE keys in, and nobody else.
 
+    Each listening socket has a domain, and each domain has its own rule. What has no rule lets
+    nobody in.
+
     Args:
         context: green context of the sockets to guard; bound before they are.
-        is_known: says whether a public key, in Z85, is let in.
+        is_known: says whether a public key, in Z85, is let in to the query endpoint.
         counts: takes how many were let `in` and `refused`.
 
     Raises:
@@ -39,7 +46,7 @@ class ZapHandler:
     def __init__(
         self, context: GreenContext, is_known: Callable[[str], bool], counts: Counter[str]
     ) -> None:
-        self._is_known = is_known
+        self._rules = {ZAP_DOMAIN: is_known}
         self._counts = counts
         self._socket: GreenSocket = context.socket(zmq.REP)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -48,6 +55,24 @@ class ZapHandler:
         except zmq.ZMQError as error:
             self._socket.close()
             raise EnvironmentNotReadyError(f"ZAP: cannot bind {_ENDPOINT}: {error}") from error
+
+    def guard(self, domain: bytes, is_known: Callable[[str], bool]) -> None:
+        """Have a rule for the sockets of a domain.
+
+        Args:
+            domain: theirs; not empty, as ZeroMQ would ask nobody then.
+            is_known: says whether a public key, in Z85, is let in.
+
+        Raises:
+            ValueError: the domain is empty, or has a rule.
+        """
+        if not domain or domain in self._rules:
+            raise ValueError(f"expected a ZAP domain of its own, not {domain!r}")
+        self._rules[domain] = is_known
+
+    def unguard(self, domain: bytes) -> None:
+        """Let nobody in to the sockets of a domain any more."""
+        self._rules.pop(domain, None)
 
     def close(self) -> None:
         """Close the socket; nobody is let in any more."""
@@ -68,20 +93,25 @@ class ZapHandler:
         if len(frames) != _FRAMES or frames[0] != _VERSION:
             return self._refuse(frames, "not a request of ZAP 1.0 with CURVE")
         _version, _id, domain, address, _routing_id, mechanism, key = frames
-        if domain != ZAP_DOMAIN or mechanism != b"CURVE" or len(key) != _KEY_BYTES:
+        rule = self._rules.get(domain)
+        if rule is None or mechanism != b"CURVE" or len(key) != _KEY_BYTES:
             return self._refuse(frames, f"not CURVE, from {address.decode('utf-8', 'replace')}")
         name = z85.encode(key).decode("ascii")
-        if not self._is_known(name):
-            return self._refuse(
-                frames, f"unknown key {name} from {address.decode('utf-8', 'replace')}"
-            )
+        try:
+            known = rule(name)
+        except LockedOutError as error:
+            # Temporary: ZeroMQ ends the connection, and the client tries again later.
+            return self._refuse(frames, str(error), b"300")
+        if not known:
+            whose = "unknown key" if domain == ZAP_DOMAIN else "no client of this bus endpoint:"
+            return self._refuse(frames, f"{whose} {name} from {address.decode('utf-8', 'replace')}")
         self._counts["in"] += 1
         return _reply(frames, b"200", b"OK", name.encode("ascii"))
 
-    def _refuse(self, frames: list[bytes], why: str) -> list[bytes]:
+    def _refuse(self, frames: list[bytes], why: str, code: bytes = b"400") -> list[bytes]:
         self._counts["refused"] += 1
         logger.warning("refused: %.200s", why)
-        return _reply(frames, b"400", b"no access")
+        return _reply(frames, code, b"no access")
 
 
 def _reply(frames: list[bytes], code: bytes, text: bytes, user: bytes = b"") -> list[bytes]:
