@@ -44,6 +44,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.fixture
 def tokens(short_tmp: Path) -> Path:
+    short_tmp.chmod(0o755)  # a directory that others may enter
     file = short_tmp / "tokens"
     file.write_text(TOKENS)
     file.chmod(0o600)

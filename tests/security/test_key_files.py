@@ -108,12 +108,13 @@ def test_keygen_refuses_names_that_are_no_files_of_their_own(tmp_path: Path, nam
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644, 0o601])
-def test_a_secret_file_that_others_may_use_is_refused(tmp_path: Path, bits: int) -> None:
-    secret = make_key_files(tmp_path, "server")[1]
+def test_a_secret_file_that_others_may_use_is_refused(short_tmp: Path, bits: int) -> None:
+    short_tmp.chmod(0o755)  # a directory that others may enter
+    secret = make_key_files(short_tmp, "server")[1]
     secret.chmod(bits)
     with pytest.raises(ConfigError, match=f"found mode {bits:04o}, expected 0600"):
         read_key_pair(secret)
-    password = tmp_path / "password"
+    password = short_tmp / "password"
     password.write_text("s3cret")
     password.chmod(bits)
     options = ConnectionOptions(url="redis://h:1", password_file=str(password))

@@ -18,11 +18,12 @@ def check(file: Path) -> None:
     """Validate a configuration FILE.
 
     Prints one line for each problem: file, key, what was found and what was expected. Environment
-    and flags are not looked at, and files that the configuration names are not opened.
+    and flags are not looked at, and files that the configuration names are not opened. Files and
+    directories that others may read or change, though they should not, give a warning.
 
     Exit code 0: the file is right; 1: it is not.
     """
-    from zinfo.config import check_file
+    from zinfo.config import check_file, exposure_notes
 
     try:
         config = check_file(file)
@@ -30,6 +31,8 @@ def check(file: Path) -> None:
         for problem in error.problems:
             emit(printable(problem))
         click.get_current_context().exit(FAILED)
+    for note in exposure_notes(config, file):
+        emit(printable(f"warning: {note}"))
     count = len(config.shards)
     local = ", and the servers of its machine" if config.local.enabled else ""
     emit(printable(f"{file}: ok, {count} shard{'' if count == 1 else 's'}{local}"))

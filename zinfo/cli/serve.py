@@ -13,7 +13,7 @@ import click
 
 from zinfo.cli.app import FAILED, examples
 from zinfo.cli.logs import set_up_logging
-from zinfo.config import Config, environment_notes, load_config
+from zinfo.config import Config, environment_notes, exposure_notes, load_config
 from zinfo.config.addresses import parse_shard_url
 from zinfo.config.types import LogFormat, LogLevel
 from zinfo.errors import EnvironmentNotReadyError
@@ -119,11 +119,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     config = load()
     set_up_logging(config.log.format, config.log.level)
     _say_what_is_odd(config, shards)
+    _say_what_is_open(exposure_notes(config, file))
     # Only now, as a wrong configuration is told sooner without it.
     from zinfo.daemon import Daemon
 
     try:
-        code = Daemon(config).run(reload=load)
+        code = Daemon(config).run(reload=partial(_load_again, file, flags))
     except EnvironmentNotReadyError as error:
         logger.critical("cannot start: %s", error)
         code = FAILED
@@ -136,6 +137,20 @@ def _load(file: Path | None, flags: Flags) -> Config:
     if config.shards or "enabled" in local.model_fields_set:
         return config
     return config.model_copy(update={"local": local.model_copy(update={"enabled": True})})
+
+
+def _load_again(file: Path | None, flags: Flags) -> Config:
+    config = _load(file, flags)
+    import gevent
+
+    # In a thread: very many files may take a while, in which zinfo goes on.
+    _say_what_is_open(gevent.get_hub().threadpool.apply(exposure_notes, (config, file)))
+    return config
+
+
+def _say_what_is_open(notes: tuple[str, ...]) -> None:
+    for note in notes:
+        logger.warning("%s", note)
 
 
 def _say_what_is_odd(config: Config, shards: tuple[str, ...]) -> None:

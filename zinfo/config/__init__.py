@@ -3,11 +3,12 @@
     config = load_config(Path("zinfo.toml"), environ=os.environ)
 
 Reading order: `types` (what a key accepts), `models` (the sections), `sources` (reading),
-`loading` (merging), `problems` (the words of errors).
+`loading` (merging), `problems` (the words of errors), `exposure` (files that others may use).
 """
 
 from __future__ import annotations
 
+from zinfo.config.exposure import exposure_notes
 from zinfo.config.loading import changed_keys, check_file, load_config
 from zinfo.config.models import (
     BusConfig,
@@ -38,6 +39,7 @@ __all__ = [
     "changed_keys",
     "check_file",
     "environment_notes",
+    "exposure_notes",
     "load_config",
     "redact_url",
 ]

@@ -1,0 +1,86 @@
+"""Says which files of a configuration others may read or change, though they should not.
+
+Only the configuration itself is opened, of the others owner and mode are looked at. A file that is
+not there gives no line: an error says that where the file is needed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from zinfo.config.addresses import parse_shard_url
+from zinfo.config.models import Config
+from zinfo.config.sources import read_file
+from zinfo.errors import ConfigError
+from zinfo.private_files import changeability, openness
+
+MAX_NOTES = 20
+"""Lines for one configuration; what goes beyond is counted."""
+
+_PUBLIC_KEYS = "*.key"
+
+
+def exposure_notes(config: Config, file: Path | None = None) -> tuple[str, ...]:
+    """Return a line for each file that others may read or change.
+
+    Args:
+        config: the configuration.
+        file: that it was read from; None where there was none.
+    """
+    notes = list(_notes(config, file))
+    if len(notes) > MAX_NOTES:
+        notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more files that others may use"]
+    return tuple(notes)
+
+
+def _notes(config: Config, file: Path | None) -> Iterator[str]:
+    changeable: dict[Path, None] = {}
+    if file is not None:
+        changeable[file] = None
+        problem = openness(file)
+        if problem and any(shard.password for shard in config.shards) and _holds_password(file):
+            yield f"{problem} (a password of a shard), or use password_file"
+    for secret in dict.fromkeys(_secret_files(config)):
+        if not os.path.lexists(secret):
+            continue
+        changeable[secret] = None
+        if problem := openness(secret):
+            yield problem
+    if config.security.client_keys is not None:
+        keys = Path(config.security.client_keys)
+        changeable[keys] = None
+        changeable |= dict.fromkeys(sorted(keys.glob(_PUBLIC_KEYS)))
+    yield from changeability(changeable)
+
+
+def _secret_files(config: Config) -> Iterator[Path]:
+    keepers: tuple[tuple[object, tuple[str, ...]], ...] = (
+        (config.security, ("server_key",)),
+        (config.http, ("token_file", "key_file")),
+        *((one, ("password_file", "key_file")) for one in (config.local, *config.shards)),
+    )
+    for section, keys in keepers:
+        for key in keys:
+            if (path := getattr(section, key)) is not None:
+                yield Path(path)
+
+
+def _holds_password(file: Path) -> bool:
+    """Return whether a password stands in the file itself, and not in environment or flags."""
+    try:
+        shards = read_file(file).tree.get("shards")
+    except ConfigError:
+        return True  # it was right a moment ago
+    for table in shards if isinstance(shards, list) else ():
+        if isinstance(table, dict) and (table.get("password") or _url_has_password(table)):
+            return True
+    return False
+
+
+def _url_has_password(table: dict[str, object]) -> bool:
+    try:
+        return parse_shard_url(str(table.get("url"))).password is not None
+    except ValueError:
+        return False
