@@ -51,6 +51,9 @@ class Native(Protocol):
     ) -> tuple[int, bool]:
         """Discard frames of a ZeroMQ message; returns how many, and whether it has more."""
 
+    def count_containers(self, packed: bytes, /) -> int:
+        """Count the arrays and maps of a msgpack document."""
+
     def fits(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> bool:
         """Say whether a reply has a layout."""
 

@@ -25,8 +25,10 @@ from zinfo.errors import (
     RequestError,
 )
 from zinfo.identity import Identity
+from zinfo.info_native import native
 from zinfo.operations import Operations, QueryLimits
 from zinfo.protocol import (
+    MAX_CONTAINERS,
     Request,
     decode_request,
     encode_error,
@@ -129,6 +131,7 @@ class QueryRouter:
         try:
             if len(frames) > MAX_FRAMES:
                 raise BadRequestError(f"a message may have {MAX_FRAMES} frames, this has more")
+            _require_few_containers(rest, self._limits.max_request_bytes)
             request = decode_request(rest, self._limits.max_request_bytes)
             rights = self._rights(key, request)
         except RequestError as error:
@@ -204,3 +207,16 @@ class QueryRouter:
         except zmq.ZMQError as error:
             gone = error.errno == zmq.EHOSTUNREACH
             self._stats.dropped["client is gone" if gone else "could not send"] += 1
+
+
+def _require_few_containers(frames: list[bytes], most_bytes: int) -> None:
+    """Refuse a request of very many arrays and maps before they are made.
+
+    To decode 60,000 of them takes 30 ms, and to count them a tenth of one. Without the native part
+    the decoder refuses them, later.
+    """
+    packed = frames[-1] if frames else b""
+    if native is None or not MAX_CONTAINERS < len(packed) <= most_bytes:
+        return
+    if native.count_containers(packed) > MAX_CONTAINERS:
+        raise BadRequestError(f"more than {MAX_CONTAINERS:,} arrays and maps")

@@ -9,7 +9,7 @@ from typing import Any
 import gevent.event
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemons import RunningDaemon
@@ -21,6 +21,7 @@ from zinfo.beginnings import Beginnings
 from zinfo.errors import BadRequestError
 from zinfo.events import EventLog
 from zinfo.identity import Identity
+from zinfo.info_native import native
 from zinfo.operations import Operations, QueryLimits
 from zinfo.protocol import MAGIC, Request, decode_request
 from zinfo.security.rights import Rights
@@ -233,6 +234,42 @@ def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
     assert caught.value.request_id == 7
 
 
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**64 - 1)
+        | st.floats()
+        | st.text()
+        | st.binary(max_size=300)
+        | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary()),
+        lambda below: st.lists(below) | st.dictionaries(st.text(), below),
+    )
+)
+@settings(max_examples=50)
+@pytest.mark.skipif(native is None, reason="there is no native part here")
+def test_arrays_and_maps_are_counted_before_they_are_made(value: object) -> None:
+    def count(one: object) -> int:
+        if isinstance(one, dict):
+            return 1 + sum(map(count, one.values()))
+        return 1 + sum(map(count, one)) if isinstance(one, list) else 0
+
+    assert native is not None
+    packed = msgpack.packb(value)
+    assert native.count_containers(packed) == count(value)
+    for end in range(len(packed)):
+        assert native.count_containers(packed[:end]) <= count(value)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 255, 256, 65535, 65536])
+@pytest.mark.skipif(native is None, reason="there is no native part here")
+def test_arrays_and_maps_after_long_values_are_counted(size: int) -> None:
+    assert native is not None
+    many: list[list[object]] = [[]] * size
+    for value in ("x" * size, b"\x90" * size, msgpack.ExtType(1, b"\x90" * size), 1.5, -size):
+        assert native.count_containers(msgpack.packb([value, {}, value, [], many])) == 4 + size
+
+
 def test_a_request_of_some_arrays_and_many_values_is_taken() -> None:
     values = b"\xdc\x80\x00" + b"\x90" * 900 + b"\x01" * (0x8000 - 900)
     assert decode_request(request_with(values)).op == "ping"
@@ -263,9 +300,12 @@ def test_the_limits_are_told_and_hold_on_the_wire(promise: Promise) -> None:
         hello: Any = daemon.ask("hello").body
         limits = hello["limits"]
         error = daemon.ask("get_infos", keys=numbered(limits["max_keys"] + 1)).error
+        nested = daemon.ask("ping", a=[[]] * 2000).error
         many = daemon.ask("get_infos", shard_ids=["a"] * (limits["max_ids"] + 1)).error
     promise("more keys than hello tells, more ids", "bad_request", f"{error}; {many}")
     assert error is not None
     assert error.code == "bad_request"
+    assert nested is not None
+    assert nested.message == "more than 1,000 arrays and maps"
     assert many is not None
     assert many.code == "bad_request"

@@ -73,8 +73,13 @@ PyDoc_STRVAR(discard_frames_doc,
 "Raises:\n"
 "    OSError: libzmq's error, with its number.");
 
+PyDoc_STRVAR(count_containers_doc,
+"count_containers(packed)\n--\n\n"
+"Count the arrays and maps of a msgpack document, up to where it is cut short.");
+
 static PyMethodDef methods[] = {
     {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},
+    {"count_containers", count_containers, METH_VARARGS, count_containers_doc},
     {"discard_frames", discard_frames, METH_VARARGS, discard_frames_doc},
     {"encode_entries", encode_entries, METH_VARARGS, encode_entries_doc},
     {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
