@@ -18,6 +18,7 @@ import trustme
 
 from tests.daemons import RunningDaemon
 from tests.http.asking import ask, stream
+from tests.metrics.texts import samples
 from tests.promises import Promise
 from tests.security.keyed import Keyring, answers, reload
 from tests.servers import RealServer
@@ -145,6 +146,36 @@ def test_a_stream_ends_where_its_token_is_taken_away(
     promise("the token of an open stream is taken away", "it ends", f"{took:.1f} s after")
     with stream(daemon.http, "api/v1/stream", bearer("other-0123456789abcdef")) as messages:
         assert next(messages).kind == "hello"
+
+
+def test_a_client_has_a_share_of_the_streams(daemon: RunningDaemon, promise: Promise) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(25):
+            messages = stack.enter_context(stream(daemon.http, "api/v1/stream", bearer(ADMIN)))
+            assert next(messages).kind == "hello"
+        beyond = ask(daemon.http, "api/v1/stream", bearer(ADMIN))
+        other = ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status
+        promise(
+            "25 of 100 streams are one token's",
+            "its next: 429; its other requests are answered",
+            f"{beyond.status}, {other}",
+        )
+        assert (beyond.status, beyond.json["error"]["code"]) == (429, "too_many_requests")
+        assert other == 200
+    wait_until(
+        lambda: ask(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200,
+        what="room for a stream",
+    )
+    wait_until(
+        lambda: (
+            not samples(ask(daemon.http, "metrics", bearer(ADMIN)).text)[
+                "zinfo_http_streams", frozenset()
+            ]
+        ),
+        what="no streams",
+    )
+    for _ in range(30):
+        assert ask(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,9 @@ class Held:
 
     def close(self) -> None:
         """End the body; WSGI servers call this."""
+        end = getattr(self._body, "close", None)
+        if end is not None:
+            end()
         give_back, self._give_back = self._give_back, None
         if give_back is not None:
             give_back()

@@ -20,7 +20,7 @@ from zinfo.adapters.http.questions import (
     Question,
 )
 from zinfo.adapters.http.stream import ARGUMENTS as STREAM_ARGUMENTS
-from zinfo.adapters.http.stream import KINDS
+from zinfo.adapters.http.wishes import KINDS
 
 _SCHEMAS: Final[dict[str, dict[str, object]]] = {
     TEXTS: {"type": "array", "items": {"type": "string"}},

@@ -16,23 +16,28 @@ from typing import Final
 import falcon
 import gevent.event
 
-from zinfo.adapters.http.answers import encode
-from zinfo.adapters.http.guard import require
+from zinfo.adapters.http.guard import require, take_share
 from zinfo.adapters.http.questions import TEXTS, Argument, arguments_of
+from zinfo.adapters.http.wishes import (
+    DELTA,
+    EVENT,
+    KINDS,
+    SnapshotMessages,
+    Wish,
+    Wishes,
+    message,
+)
+from zinfo.adapters.shares import Held, Shares
 from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, NotAllowedError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
 from zinfo.poller import InfoPoller
-from zinfo.protocol import map_header, unpack
 from zinfo.redact import redact_text
 from zinfo.security.rights import Rights
 from zinfo.shard import RedisShard
 from zinfo.snapshot import Snapshot
 from zinfo.stats import HttpStats
-
-DELTA, INFO, EVENT = "delta", "info", "event"
-KINDS: Final = (DELTA, INFO, EVENT)
 
 ARGUMENTS: Final = {
     "kinds": Argument(TEXTS, f"any of {', '.join(KINDS)}; delta and event where none is given"),
@@ -59,7 +64,8 @@ class Streams:
         self._events = poller.events
         self._identity = identity
         self._stats = stats
-        self._open: set[_Stream] = set()
+        self._wishes: Wishes[_Stream] = Wishes()
+        self._shares = Shares(_MOST_STREAMS)
         poller.subscribe_snapshots(self._publish)
         poller.events.subscribe(self._publish_event)
 
@@ -67,39 +73,39 @@ class Streams:
         """Answer with a stream that never ends."""
         rights = require(request, "snapshot")
         given = arguments_of(request.query_string, ARGUMENTS)
-        if len(self._open) >= _MOST_STREAMS:
-            raise falcon.HTTPServiceUnavailable(description=f"{_MOST_STREAMS} streams are open")
         stream = _Stream(_wish(given, rights), self._stats)
         last = request.get_header("Last-Event-ID") or ""
         find_rights: Callable[[], Rights | None] = request.context.find_rights
         response.content_type = "text/event-stream"
         response.cache_control = ("no-cache",)
-        response.stream = self._run(
+        messages = self._run(
             stream, self._missed(last, stream.wish), lambda: find_rights() == rights
         )
+        give_back = take_share(self._shares, request, "streams")
+        response.stream = Held(messages, give_back)
 
     def _run(
         self, stream: _Stream, missed: list[LifecycleEvent], may_go_on: Callable[[], bool]
     ) -> Iterator[bytes]:
-        self._open.add(stream)
-        self._stats.streams = len(self._open)
+        self._wishes.add(stream.wish, stream)
+        self._stats.streams += 1
         try:
-            yield _message("hello", {"node": self._identity.node, "epoch": self._identity.epoch})
+            yield message("hello", {"node": self._identity.node, "epoch": self._identity.epoch})
             yield b"".join(self._tell_missed(missed, stream.wish))
             while may_go_on():  # until the client's rights are others: it may come back with those
                 yield stream.next()
         finally:
-            self._open.discard(stream)
-            self._stats.streams = len(self._open)
+            self._wishes.remove(stream.wish, stream)
+            self._stats.streams -= 1
 
-    def _missed(self, last: str, wish: _Wish) -> list[LifecycleEvent]:
+    def _missed(self, last: str, wish: Wish) -> list[LifecycleEvent]:
         """Return the events since the last one that a client has, if that was of this start."""
         found = _EVENT_ID.fullmatch(last)
         if EVENT not in wish.kinds or not found or int(found[1]) != self._identity.epoch:
             return []
         return self._events.since(int(found[2]))
 
-    def _tell_missed(self, missed: list[LifecycleEvent], wish: _Wish) -> Iterator[bytes]:
+    def _tell_missed(self, missed: list[LifecycleEvent], wish: Wish) -> Iterator[bytes]:
         breath = Breath(patient=True)
         for event in missed:
             breath.take()
@@ -107,69 +113,33 @@ class Streams:
                 yield self._told(event)
 
     def _publish(self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
-        wanting = [one for one in self._open if one.wish.sees(shard.id)]
-        if not wanting:
+        if not self._wishes:
             return
-        about = {"shard": shard.id, "revision": snapshot.revision, "time": snapshot.time}
-        changes: tuple[dict[str, object], list[str]] | None = None
-        for stream in wanting:
-            wish = stream.wish
-            if DELTA in wish.kinds:
-                if changes is None:
-                    fields, gone = snapshot.delta_from(previous)
-                    changes = _decoded(fields.number, fields.pairs), gone
-                wanted, unset = wish.of(changes[0]), wish.names(changes[1])
-                if wanted or unset or not wish.keys:
-                    base = previous.revision if previous else 0
-                    stream.put(
-                        _message(DELTA, {**about, "base": base, "set": wanted, "unset": unset})
-                    )
-            if INFO in wish.kinds:
-                stream.put(_message(INFO, {**about, "info": wish.of(snapshot.all_fields())}))
+        messages: SnapshotMessages | None = None
+        for group in self._wishes.about(shard.id):
+            for kind in group.wish.of_snapshots:
+                messages = messages or SnapshotMessages(shard.id, previous, snapshot)
+                made = messages.of(kind, group.wish.keys)
+                if made:
+                    for stream in group.streams:
+                        stream.put(made)
 
     def _publish_event(self, event: LifecycleEvent) -> None:
-        told: bytes | None = None
-        for stream in self._open:
-            if EVENT in stream.wish.kinds and stream.wish.sees(event.shard):
-                told = told or self._told(event)
-                stream.put(told)
+        made: bytes | None = None
+        for group in self._wishes.about(event.shard):
+            if EVENT in group.wish.kinds:
+                made = made or self._told(event)
+                for stream in group.streams:
+                    stream.put(made)
 
     def _told(self, event: LifecycleEvent) -> bytes:
-        return _message(EVENT, event.as_map(), f"{self._identity.epoch}:{event.number}")
-
-
-class _Wish:
-    """What one client wants, and may have."""
-
-    def __init__(
-        self, kinds: frozenset[str], shard_ids: frozenset[str], keys: frozenset[str], rights: Rights
-    ) -> None:
-        self.kinds = kinds
-        self.keys = keys
-        self._shard_ids = shard_ids
-        self._rights = rights
-
-    def sees(self, shard_id: str) -> bool:
-        """Whether it is about this shard; "" is the daemon itself."""
-        if self._shard_ids and shard_id not in self._shard_ids:
-            return False
-        return self._rights.sees(shard_id)
-
-    def of(self, fields: Mapping[str, object]) -> Mapping[str, object]:
-        """Those of the fields that are wanted."""
-        if not self.keys:
-            return fields
-        return {name: value for name, value in fields.items() if name in self.keys}
-
-    def names(self, names: list[str]) -> list[str]:
-        """Those of the names that are wanted."""
-        return [name for name in names if not self.keys or name in self.keys]
+        return message(EVENT, event.as_map(), f"{self._identity.epoch}:{event.number}")
 
 
 class _Stream:
     """One client's messages that wait for it."""
 
-    def __init__(self, wish: _Wish, stats: HttpStats) -> None:
+    def __init__(self, wish: Wish, stats: HttpStats) -> None:
         self.wish = wish
         self._stats = stats
         self._waiting: list[bytes] = []
@@ -192,17 +162,17 @@ class _Stream:
         if not self._waiting and not self._lost:
             self._some.clear()
             if not self._some.wait(_BEAT_SECONDS):
-                return _message("beat", {"time": time.time()})
+                return message("beat", {"time": time.time()})
         messages = b"".join(self._waiting)
         self._waiting.clear()
         self._size = 0
         if self._lost:
-            messages += _message("gap", {"lost": self._lost})
+            messages += message("gap", {"lost": self._lost})
             self._lost = 0
         return messages
 
 
-def _wish(given: Mapping[str, object], rights: Rights) -> _Wish:
+def _wish(given: Mapping[str, object], rights: Rights) -> Wish:
     kinds = _set(given, "kinds") or frozenset((DELTA, EVENT))
     if not kinds <= set(KINDS):
         raise BadRequestError(f"kinds are {', '.join(KINDS)}")
@@ -212,21 +182,10 @@ def _wish(given: Mapping[str, object], rights: Rights) -> _Wish:
             raise NotAllowedError(f"this client may not see shard {redact_text(shard_id)[:80]}")
     if rights.withheld:
         raise NotAllowedError("this client is not told all fields, so it gets no stream")
-    return _Wish(kinds, shard_ids, _set(given, "keys"), rights)
+    return Wish(kinds, shard_ids, _set(given, "keys"), rights)
 
 
 def _set(given: Mapping[str, object], name: str) -> frozenset[str]:
     values = given.get(name, ())
     assert isinstance(values, (list, tuple))
     return frozenset(values)
-
-
-def _decoded(number: int, pairs: bytes) -> dict[str, object]:
-    fields = unpack(map_header(number) + pairs)
-    assert isinstance(fields, dict)
-    return fields
-
-
-def _message(kind: str, value: Mapping[str, object], ident: str = "") -> bytes:
-    head = f"id: {ident}\n" if ident else ""
-    return f"{head}event: {kind}\n".encode() + b"data: " + encode(value) + b"\n\n"

@@ -14,10 +14,13 @@ import gevent.event
 from zinfo.adapters.handler import CONTENT_POLICY
 from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.http.answers import as_json, encode
+from zinfo.adapters.http.guard import take_share
+from zinfo.adapters.shares import Held, Shares
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.top.filtering import GRAMMAR, Filter, FilterError
 from zinfo.top.source import Source
 from zinfo.top.web import told
+from zinfo.top.web.channels import Channels, FleetChannel, ShardChannel
 from zinfo.top.web.viewing import Viewing
 
 if TYPE_CHECKING:
@@ -62,10 +65,10 @@ class WebDoor(WsgiDoor):
         app.set_error_serializer(as_json)
         for path, (name, kind) in _PAGES.items():
             app.add_route(path, _Page(name, kind))
-        streams = _Streams()
+        shares = Shares(MOST_STREAMS)
         app.add_route("/columns", _Columns(source.endpoint))
-        app.add_route("/stream", _FleetStream(Viewing(source), streams))
-        app.add_route("/shard", _ShardStream(source, streams))
+        app.add_route("/stream", _FleetStream(Viewing(source), shares))
+        app.add_route("/shard", _ShardStream(source, shares))
         self._app = app
         super().__init__(NAME, host, port, max_body=0, names=HostNames([host, *allowed_hosts]))
 
@@ -120,74 +123,52 @@ class _Columns:
 class _FleetStream:
     """The table, the totals and the events."""
 
-    def __init__(self, viewing: Viewing, streams: _Streams) -> None:
-        self._viewing = viewing
-        self._streams = streams
+    def __init__(self, viewing: Viewing, shares: Shares) -> None:
+        self._channels = Channels(lambda text: FleetChannel(viewing, Filter(text)))
+        self._shares = shares
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with what changes, until the page is left."""
+        text = request.get_param("filter", default="")
         try:
-            wanted = Filter(request.get_param("filter", default=""))
+            Filter(text)
         except FilterError as error:
             raise falcon.HTTPBadRequest(description=str(error)) from None
-        self._streams.answer(response, self._run(wanted))
+        _stream(request, response, self._shares, self._run(text))
 
-    def _run(self, wanted: Filter) -> Iterator[bytes]:
-        changes = told.Changes()
-        version = -1
-        while True:
-            view = self._viewing.look()
-            message = {**view.head, **changes.of(view.passing(wanted))}
-            if view.events_version != version:
-                version, message["events"] = view.events_version, view.events
-            yield _message(message)
-            gevent.sleep(_LOOK)
+    def _run(self, text: str) -> Iterator[bytes]:
+        number = 0
+        with self._channels.listening(text) as channel:
+            while (found := channel.since(number)) is not None:
+                number, messages = found
+                yield messages
+                gevent.sleep(_LOOK)
 
 
 class _ShardStream:
     """One shard's page."""
 
-    def __init__(self, source: Source, streams: _Streams) -> None:
-        self._source = source
-        self._streams = streams
+    def __init__(self, source: Source, shares: Shares) -> None:
+        self._channels = Channels(lambda shard: ShardChannel(source, shard))
+        self._shares = shares
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with all that is known of it, again and again, until the page is left."""
-        self._streams.answer(response, self._run(request.get_param("id", default="")))
+        shard = request.get_param("id", default="")
+        _stream(request, response, self._shares, self._run(shard))
 
     def _run(self, shard: str) -> Iterator[bytes]:
-        while True:
-            now = self._source.now()
-            with self._source.fleet() as fleet:
-                page, feed = told.shard(fleet, shard, now), told.feed(fleet.feed(now))
-                unplaced = fleet.unplaced(shard)
-            if unplaced:
-                self._source.want_sections(shard)
-            yield _message({"feed": feed, "page": page})
-            gevent.sleep(_LOOK_AT_ONE)
+        with self._channels.listening(shard) as channel:
+            while True:
+                yield channel.newest()
+                gevent.sleep(_LOOK_AT_ONE)
 
 
-class _Streams:
-    """All streams that are open: so many that the door has connections left for other things."""
-
-    def __init__(self) -> None:
-        self._open = 0
-
-    def answer(self, response: falcon.Response, messages: Iterator[bytes]) -> None:
-        """Answer with messages, one after the other."""
-        if self._open >= MOST_STREAMS:
-            raise falcon.HTTPServiceUnavailable(description=f"{MOST_STREAMS} pages are open")
-        response.content_type = "text/event-stream"
-        response.cache_control = ("no-cache",)
-        response.stream = self._counted(messages)
-
-    def _counted(self, messages: Iterator[bytes]) -> Iterator[bytes]:
-        self._open += 1
-        try:
-            yield from messages
-        finally:
-            self._open -= 1
-
-
-def _message(value: object) -> bytes:
-    return b"data: " + encode(value) + b"\n\n"
+def _stream(
+    request: falcon.Request, response: falcon.Response, shares: Shares, messages: Iterator[bytes]
+) -> None:
+    """Answer with messages, one after the other, if there is room for a page."""
+    give_back = take_share(shares, request, "pages")
+    response.content_type = "text/event-stream"
+    response.cache_control = ("no-cache",)
+    response.stream = Held(messages, give_back)
