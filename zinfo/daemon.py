@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_network
 
 import gevent
@@ -33,6 +34,7 @@ from zinfo.metrics.selection import Selection
 from zinfo.notify import Notifier
 from zinfo.operations import Operations, QueryLimits
 from zinfo.poller import InfoPoller
+from zinfo.reloading import Reloads
 from zinfo.router import QueryRouter
 from zinfo.saturation import Saturation
 from zinfo.security.rights import Rights
@@ -226,7 +228,8 @@ class Daemon:
         """Start, serve until a signal says to stop, close.
 
         Args:
-            reload: returns the configuration read anew, at SIGHUP; None ignores that signal.
+            reload: returns the configuration read anew, at SIGHUP; None ignores that signal. Runs
+                in a greenlet, never twice at a time: requests that come meanwhile make one more.
 
         Returns:
             Exit code: 0, or 1 where a part could not be kept alive.
@@ -235,10 +238,13 @@ class Daemon:
             gevent.signal_handler(number, self._stopped.set)
             for number in (signal.SIGTERM, signal.SIGINT)
         ]
-        if reload is not None:
-            handlers.append(gevent.signal_handler(signal.SIGHUP, lambda: self._reload(reload)))
+        reloads = None if reload is None else Reloads(partial(self._reload, reload))
+        if reloads is not None:
+            handlers.append(gevent.signal_handler(signal.SIGHUP, reloads.request))
         try:
             self.start()
+            if reloads is not None:
+                self._supervisor.spawn("configuration", reloads.run)
             self._stopped.wait()
         finally:
             self.stop()
@@ -275,6 +281,9 @@ class Daemon:
 
         Shards come and go, labels and intervals change; shards whose address and credentials stay
         keep their connections. What needs a restart is said in the log and left as it is.
+
+        Other work has its turn in between. Where it fails on the way, the next call begins with
+        what is live by then, and does the rest.
         """
         self._apply_access(config)
         later = [

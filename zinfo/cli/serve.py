@@ -115,8 +115,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
         "--log-format": ("log.format", log_format),
         "--log-level": ("log.level", log_level),
     }
-    load = partial(_load, file, flags)
-    config = load()
+    config = _or_local(load_config(file, os.environ, flags))
     set_up_logging(config.log.format, config.log.level)
     _say_what_is_odd(config, shards)
     _say_what_is_open(exposure_notes(config, file))
@@ -131,8 +130,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     click.get_current_context().exit(code)
 
 
-def _load(file: Path | None, flags: Flags) -> Config:
-    config = load_config(file, os.environ, flags)
+def _or_local(config: Config) -> Config:
+    """Have a configuration that names no shards anywhere watch this machine."""
     local = config.local
     if config.shards or "enabled" in local.model_fields_set:
         return config
@@ -140,12 +139,11 @@ def _load(file: Path | None, flags: Flags) -> Config:
 
 
 def _load_again(file: Path | None, flags: Flags) -> Config:
-    config = _load(file, flags)
-    import gevent
+    from zinfo.reloading import read_config
 
-    # In a thread: very many files may take a while, in which zinfo goes on.
-    _say_what_is_open(gevent.get_hub().threadpool.apply(exposure_notes, (config, file)))
-    return config
+    loaded = read_config(file, flags)
+    _say_what_is_open(loaded.notes)
+    return _or_local(loaded.config)
 
 
 def _say_what_is_open(notes: tuple[str, ...]) -> None:

@@ -1,0 +1,179 @@
+"""SIGHUP while the daemon works: it goes on with everything else, however long a file takes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.service.manager import Manager
+from tests.waiting import wait_until
+
+SHARDS = 300
+"""In the configurations here; enough for a reload of many turns."""
+
+READ = "configuration read again"
+
+
+def config(server: RealServer, name: str, count: int = SHARDS, label: str = "a") -> str:
+    return "[poll]\nmin_interval = 1\nmax_interval = 1\n" + "".join(
+        f'[[shards]]\nid = "{name}-{number}"\nurl = "{server.url}"\nlabels = {{ n = "{label}" }}\n'
+        for number in range(count)
+    )
+
+
+def waiting_file(daemon: RunningDaemon) -> Path:
+    """Put a file in the configuration's place whose reader waits until somebody writes."""
+    path = daemon.config_path
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    return path
+
+
+def readers(daemon: RunningDaemon) -> list[psutil.Process]:
+    return psutil.Process(daemon.pid).children()
+
+
+def has_read(daemon: RunningDaemon, times: int) -> bool:
+    return daemon.log().count(READ) == times
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_pings_are_answered_while_a_file_takes_for_ever(
+    server: RealServer, promise: Promise
+) -> None:
+    with RunningDaemon(config_text=config(server, "one", 2)) as daemon:
+        daemon.wait_polled(2)
+        fifo = waiting_file(daemon)
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: readers(daemon), what="the file to be read")
+        for _ in range(3):
+            daemon.signal(signal.SIGHUP)
+            daemon.ask("ping")
+        answered = sum(daemon.ask("ping").error is None for _ in range(20))
+        before: Any = daemon.ask("stats").body
+        for done in range(2):  # the one that waits, and the one for all that came meanwhile
+            fifo.write_text(config(server, "two", 3))
+            wait_until(partial(has_read, daemon, done + 1), what="a reload")
+        daemon.wait_polled(3)
+        promise(
+            "SIGHUP with a file that takes for ever, and three more",
+            "all else goes on; one more reload for the three",
+            f"{answered} pings answered meanwhile, {before['shards']} shards polled, "
+            f"{daemon.log().count(READ)} reloads",
+        )
+        assert answered == 20
+        wait_until(lambda: not readers(daemon), what="the end of what read it")
+
+
+@pytest.mark.parametrize("change", ["replaced", "relabelled"])
+def test_pings_are_answered_between_a_signal_and_what_it_changes(
+    change: str, server: RealServer, promise: Promise
+) -> None:
+    with RunningDaemon(config_text=config(server, "one")) as daemon:
+        daemon.wait_polled(SHARDS, 30)
+        text = config(server, "two") if change == "replaced" else config(server, "one", label="b")
+        daemon.config_path.write_text(text)
+        daemon.signal(signal.SIGHUP)
+        answered = 0
+        while READ not in daemon.log():
+            daemon.ask("ping")
+            answered += 1
+        daemon.wait_polled(SHARDS, 30)
+        shards: Any = daemon.ask("shards").body
+        promise(
+            f"SIGHUP with {SHARDS} shards {change}",
+            "pings are answered meanwhile",
+            f"{answered} pings answered before it was done",
+        )
+        assert answered >= 3
+        name, label = ("two", "a") if change == "replaced" else ("one", "b")
+        assert {shard["id"].split("-")[0] for shard in shards} == {name}
+        assert {shard["labels"]["n"] for shard in shards} == {label}
+        assert len(shards) == SHARDS
+
+
+def test_what_reads_a_file_ends_with_the_daemon_however_that_ends(
+    server: RealServer, promise: Promise
+) -> None:
+    left = {}
+    for name in ("SIGTERM", "SIGKILL"):
+        with RunningDaemon(config_text=config(server, "one", 1)) as daemon:
+            waiting_file(daemon)
+            daemon.signal(signal.SIGHUP)
+            (reader,) = wait_until(partial(readers, daemon), what="a reader")
+            if name == "SIGTERM":
+                begun = time.monotonic()
+                assert daemon.terminate() == 0
+                assert time.monotonic() - begun < 5
+            else:
+                daemon.kill()
+            wait_until(partial(has_ended, reader), what="its end")
+            left[name] = not has_ended(reader)
+    promise(
+        "the daemon ends while a file is read",
+        "no process is left",
+        ", ".join(f"{name}: {'left' if is_left else 'gone'}" for name, is_left in left.items()),
+    )
+    assert left == {"SIGTERM": False, "SIGKILL": False}
+
+
+def test_a_reader_that_is_killed_leaves_the_configuration_and_is_told(
+    server: RealServer, promise: Promise
+) -> None:
+    with RunningDaemon(config_text=config(server, "one", 1)) as daemon:
+        fifo = waiting_file(daemon)
+        daemon.signal(signal.SIGHUP)
+        (reader,) = wait_until(lambda: readers(daemon), what="a reader")
+        reader.kill()
+        told = "configuration not taken: the process that reads it ended without an answer"
+        wait_until(lambda: told in daemon.log(), what=told)
+        fifo.unlink()
+        fifo.write_text(config(server, "one", 2))
+        daemon.signal(signal.SIGHUP)
+        wait_until(lambda: READ in daemon.log(), what="the next reload")
+        daemon.wait_polled(2)
+        promise(
+            "what reads the file is killed",
+            "old configuration stays, told; the next SIGHUP works",
+            "told, then 2 shards",
+        )
+
+
+def test_a_service_manager_hears_of_the_end_of_a_reload_when_it_has_ended(
+    server: RealServer, promise: Promise, tmp_path: Path
+) -> None:
+    with (
+        Manager(tmp_path / "notify") as manager,
+        RunningDaemon(
+            config_text=config(server, "one", 1), environ={"NOTIFY_SOCKET": manager.address}
+        ) as daemon,
+    ):
+        manager.wait_for("READY", "1")
+        manager.forget()
+        fifo = waiting_file(daemon)
+        daemon.signal(signal.SIGHUP)
+        manager.wait_for("RELOADING", "1")
+        wait_until(lambda: readers(daemon), what="the file to be read")
+        early = manager.all_of("READY")
+        fifo.write_text(config(server, "one", 2))
+        manager.wait_for("READY", "1")
+        promise(
+            "a reload that takes long, under systemd",
+            "READY=1 only at its end",
+            f"{len(early)} before, {manager.all_of('READY')} and "
+            f"{manager.all_of('STATUS')[-1]!r} after",
+        )
+        assert early == []
