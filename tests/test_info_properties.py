@@ -21,6 +21,7 @@ from zinfo.info_changes import diff, find_delta
 from zinfo.info_encoding import encode_delta, encode_fields
 from zinfo.info_lookup import find_field, has_fields
 from zinfo.info_native import native
+from zinfo.info_values import MAX_KEY_LENGTH, read_text
 from zinfo.protocol import map_header, pack, unpack
 
 REPEATABLE = settings(derandomize=True, deadline=None)
@@ -214,3 +215,18 @@ def test_what_is_kept_of_fields_for_the_next_reply_is_short() -> None:
     finally:
         tracemalloc.stop()
     assert after - before < 2_000_000
+
+
+@REPEATABLE
+@given(
+    st.lists(
+        st.sampled_from([b"\\", b"udc80", b"x", "é€😀".encode(), b"\xff", b"\xe2\x82", b"\xed\xa0"])
+    )
+)
+@example([b"\xff" * 1000])
+def test_bytes_that_are_no_utf8_are_escaped_alike_in_short_and_in_long_text(
+    parts: list[bytes],
+) -> None:
+    raw = b"".join(parts)
+    for text in (raw, raw + b"y" * MAX_KEY_LENGTH, b"y" * MAX_KEY_LENGTH + raw):
+        assert read_text(text) == text.decode("utf-8", "backslashreplace")

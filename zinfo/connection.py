@@ -15,7 +15,8 @@ import gevent
 from zinfo.credentials import Credentials
 from zinfo.failures import OTHER, PROTOCOL, PollError, from_exception, from_reply
 from zinfo.foreign import FAILURES
-from zinfo.handshake import RealSocket
+from zinfo.handshake import Limits, RealSocket, too_long
+from zinfo.info_bounds import UNCOUNTED, excess
 from zinfo.turn import Turn
 
 K_contra = TypeVar("K_contra", contravariant=True)
@@ -50,7 +51,7 @@ class Link(Generic[K_contra]):
     Args:
         sock: connected, authenticated and non-blocking.
         request: the bytes that ask for INFO.
-        max_reply_bytes: largest reply taken.
+        limits: bounds of a reply.
         owner: told what happens, always with `key`.
         key: what the owner knows this link by.
         turn: says when to put off reading.
@@ -61,12 +62,14 @@ class Link(Generic[K_contra]):
         "_credentials",
         "_key",
         "_max",
+        "_max_fields",
         "_owner",
         "_partial",
         "_request",
         "_sock",
         "_tls",
         "_turn",
+        "_uncounted",
         "_watcher",
         "asked",
         "replies",
@@ -76,7 +79,7 @@ class Link(Generic[K_contra]):
         self,
         sock: RealSocket,
         request: bytes,
-        max_reply_bytes: int,
+        limits: Limits,
         owner: LinkOwner[K_contra],
         key: K_contra,
         turn: Turn,
@@ -84,7 +87,9 @@ class Link(Generic[K_contra]):
     ) -> None:
         self._sock = sock
         self._request = request
-        self._max = max_reply_bytes
+        self._max = limits.max_reply_bytes
+        self._max_fields = limits.max_fields
+        self._uncounted = UNCOUNTED * limits.max_fields  # bytes
         self._owner = owner
         self._key = key
         self._turn = turn
@@ -160,9 +165,12 @@ class Link(Generic[K_contra]):
         if _buffer[0] == _DOLLAR and end > 0 and _buffer[1:end].isdigit():
             start, stop = end + 2, count - 2
             if int(_buffer[1:end]) == stop - start <= self._max:
+                raw = bytes(_view[start:stop])
+                if stop - start > self._uncounted:
+                    self._require_few_fields(raw)
                 self.asked = False
                 self.replies += 1
-                self._owner.answered(self._key, bytes(_view[start:stop]))
+                self._owner.answered(self._key, raw)
                 return True
         self._take(_buffer, count)
         return True
@@ -186,7 +194,7 @@ class Link(Generic[K_contra]):
             raise PollError("the server answers INFO with no text", PROTOCOL)
         length = int(digits)
         if length > self._max:
-            raise PollError(f"INFO of {length} bytes, over the bound of {self._max}", PROTOCOL)
+            raise PollError(too_long(length, self._max), PROTOCOL)
         start = end + 2
         missing = start + length + 2 - count
         if missing > 0:
@@ -197,9 +205,14 @@ class Link(Generic[K_contra]):
         with memoryview(data) as whole:
             raw = bytes(whole[start : start + length])
         self._partial = None
+        self._require_few_fields(raw)
         self.asked = False
         self.replies += 1
         self._owner.answered(self._key, raw)
+
+    def _require_few_fields(self, raw: bytes) -> None:
+        if too_much := excess(raw, self._max_fields):
+            raise PollError(too_much, PROTOCOL)
 
     def _take_error(self, line: str, rest: int) -> None:
         if rest:

@@ -93,7 +93,9 @@ class Daemon:
         self.poller = InfoPoller(
             self.publisher,
             poll.grace,
-            limits=Limits(poll.timeout, poll.connect_timeout, poll.max_reply_bytes),
+            limits=Limits(
+                poll.timeout, poll.connect_timeout, poll.max_reply_bytes, poll.max_fields
+            ),
             max_connecting=poll.max_connecting,
             jitter=poll.jitter,
             backoff_max=poll.backoff_max,

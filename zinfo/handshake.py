@@ -9,7 +9,7 @@ import inspect
 import socket
 import ssl
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.failures import AUTH, PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.foreign import FAILURES
+from zinfo.info_bounds import MAX_FIELDS, excess, excess_of_fields
 from zinfo.info_lookup import has_fields
 from zinfo.peer_user import can_be_told, peer_uids
 
@@ -85,21 +86,28 @@ class Limits:
         timeout: seconds for an INFO reply.
         connect_timeout: seconds for connecting, TLS included.
         max_reply_bytes: largest INFO taken.
+        max_fields: lines of an INFO, at most; see `info_bounds`.
     """
 
     timeout: float = 3.0
     connect_timeout: float = 3.0
-    max_reply_bytes: int = 16 * 1024 * 1024
+    max_reply_bytes: int = 512 * 1024
+    max_fields: int = MAX_FIELDS
 
     def overridden_by(self, options: ConnectionOptions) -> Limits:
         """Return these limits with a shard's own timeouts, where it has some."""
         if not options.timeout and not options.connect_timeout:
             return self
-        return Limits(
+        return replace(
+            self,
             timeout=options.timeout or self.timeout,
             connect_timeout=options.connect_timeout or self.connect_timeout,
-            max_reply_bytes=self.max_reply_bytes,
         )
+
+
+def too_long(length: int, most: int) -> str:
+    """Return the words for an INFO of more bytes than a reply may have."""
+    return f"INFO of {length} bytes, over the bound of {most} (poll.max_reply_bytes)"
 
 
 def require_cooperative_sockets() -> None:
@@ -168,17 +176,24 @@ def _open_or_ask(
         client = redis_conn if hasattr(redis_conn, "info") else redis_conn()
         pool = getattr(client, "connection_pool", None)
         if pool is None:
-            return dict(client.info())
+            return _parsed(client, limits)
         connection, trusted = _from_pool(pool, limits, credentials), None
     _bound(connection, limits.max_reply_bytes, credentials, trusted)
     try:
         connection.connect()
         request, first = _choose_variant(connection, limits)
         if not hasattr(connection, "_sock"):
-            return dict(client.info())  # a stand-in for redis-py's Connection: it has no socket
+            return _parsed(client, limits)  # a stand-in for redis-py's Connection: it has no socket
         return Opened(_take_over(connection), request, first, credentials)
     finally:
         connection.disconnect()
+
+
+def _parsed(client: HasInfo, limits: Limits) -> dict[str, Any]:
+    fields = dict(client.info())
+    if too_much := excess_of_fields(fields, limits.max_fields):
+        raise PollError(too_much, PROTOCOL)
+    return fields
 
 
 class _Bounded:
@@ -240,7 +255,7 @@ class _Bounded:
         announced = head[1:].partition(b"\r\n")[0]
         length = int(announced) if head[:1] == b"$" and announced.isdigit() else 0
         if length > self._most:
-            raise PollError(f"INFO of {length} bytes, over the bound of {self._most}", PROTOCOL)
+            raise PollError(too_long(length, self._most), PROTOCOL)
         return length
 
 
@@ -372,14 +387,20 @@ def _choose_variant(connection: Any, limits: Limits) -> tuple[bytes, bytes]:
                 raise
             refusal = error
             continue
-        if isinstance(reply, bytes) and has_fields(reply):
-            if len(reply) > limits.max_reply_bytes:
-                raise PollError(f"INFO of {len(reply)} bytes, over the bound", PROTOCOL)
+        if isinstance(reply, bytes) and _is_info(reply, limits):
             request = b"".join(packed)
             return _requests.setdefault(request, request), reply
     if refusal is not None:
         raise refusal
     raise PollError("INFO has no fields", PROTOCOL)
+
+
+def _is_info(reply: bytes, limits: Limits) -> bool:
+    if len(reply) > limits.max_reply_bytes:
+        raise PollError(too_long(len(reply), limits.max_reply_bytes), PROTOCOL)
+    if too_much := excess(reply, limits.max_fields):
+        raise PollError(too_much, PROTOCOL)
+    return has_fields(reply)
 
 
 def _take_over(connection: Any) -> RealSocket:

@@ -23,7 +23,6 @@ from zinfo.info_values import (
     STATS,
     STATS_PREFIXES,
     Value,
-    field_of,
     keep,
     keep_names,
     kind_of,
@@ -31,12 +30,14 @@ from zinfo.info_values import (
     learn_line,
     read_line,
     read_text,
+    stats_name,
 )
 
 __all__ = [
     "Info",
     "Layout",
     "Value",
+    "known_layout",
     "layout_of",
     "parse",
     "section_fields",
@@ -136,7 +137,7 @@ def parse(raw: bytes) -> Info:
         field = known_line(line)
         if field is None and line not in BLANK:
             if line.startswith(_STATS) and b":" in line:
-                field = field_of(line)[1], 0  # until all of them are read together
+                field = stats_name(line), 0  # until all of them are read together
                 stats.append(line)
             else:
                 field = learn_line(line)
@@ -173,11 +174,16 @@ def layout_of(raw: bytes) -> Layout:
     Returns:
         The same as `parse(raw).layout`.
     """
+    return known_layout(raw) or parse(raw).layout
+
+
+def known_layout(raw: bytes) -> Layout | None:
+    """Return the layout of a reply where it is that of another one; None where it is not known."""
     if native is not None:
         for known in _layouts.get(raw.count(b"\n") + 1, ()):
             if native.fits(raw, known.names, known.kinds):
                 return known
-    return parse(raw).layout
+    return None
 
 
 def section_fields(info: Info, wanted: Collection[str]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import compress, repeat
-from operator import ne
+from operator import ne, not_
 from typing import NamedTuple
 
-from zinfo.info import Layout, parse, split_lines
+from zinfo.info import Info, Layout, parse, split_lines
 from zinfo.info_numbers import read_pairs, read_plain
 from zinfo.info_values import (
     MAX_NAMES,
@@ -51,7 +51,36 @@ def find_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Delta, Layout]:
     if changed is not None:
         return Delta(changed, []), layout
     info = parse(new)
-    return diff(parse(old).fields, info.fields), info.layout
+    return _diff_lines(old, layout, info) or diff(parse(old).fields, info.fields), info.layout
+
+
+def _diff_lines(old: bytes, layout: Layout, info: Info) -> Delta | None:
+    """Compare line by line, which needs no parse of the old reply.
+
+    Args:
+        old: The old reply.
+        layout: Of the old one.
+        info: The new reply.
+
+    Returns:
+        As `find_delta`; None where a field has more than one line, before or now.
+    """
+    before = _lines_by_name(old, layout)
+    after = _lines_by_name(info.raw, info.layout)
+    if before is None or after is None:
+        return None
+    changed = {name: info.fields[name] for name in after if before.get(name) != after[name]}
+    return Delta(changed, [name for name in before if name not in after])
+
+
+def _lines_by_name(raw: bytes, layout: Layout) -> dict[str, bytes] | None:
+    lines = split_lines(raw)
+    nameless = compress(lines, map(not_, layout.names))
+    if any(line.find(b":") > 0 and not line.startswith(b"#") for line in nameless):
+        return None
+    named = dict(zip(layout.names, lines, strict=True))
+    named.pop("", None)
+    return named
 
 
 def diff(old: Mapping[str, Value], new: Mapping[str, Value]) -> Delta:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from zinfo.info import Layout, layout_of, parse
+from zinfo.info import Layout, known_layout, parse
 from zinfo.info_changes import find_delta
 from zinfo.info_native import Encoded, native
 from zinfo.info_values import Value, reader_of
 from zinfo.protocol import map_header, pack, pack_fields
 
+MAX_WRITTEN: Final = 8192
+"""Fields kept as msgpack: more than one reply has, which is written whole and as a delta."""
 _SHORT: Final = 256  # of name and text of a field that is kept for later: shards invent both
 
 
@@ -40,9 +42,9 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
         The fields; and the reply's layout.
     """
     if native is not None:
-        layout = layout or layout_of(raw)
-        encoded = native.encode_fields(raw, layout.names, layout.kinds)
-        if encoded is not None:
+        layout = layout or known_layout(raw)
+        encoded = native.encode_fields(raw, layout.names, layout.kinds) if layout else None
+        if layout is not None and encoded is not None:
             return _whole(encoded, layout), layout
     info = parse(raw)
     return pack_pairs(info.fields), info.layout
@@ -91,4 +93,4 @@ def _write(name: str, text: bytes) -> bytes:
 
 
 # Such as `listener0`, which is the same in each reply.
-_write_short = lru_cache(maxsize=1024)(_write)
+_write_short = lru_cache(maxsize=MAX_WRITTEN)(_write)

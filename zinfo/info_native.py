@@ -17,6 +17,9 @@ Encoded: TypeAlias = "tuple[int, list[bytes | tuple[int, bytes]]]"
 class Native(Protocol):
     """What `zinfo._native` has; its own docstrings say more."""
 
+    def count_marks(self, raw: bytes) -> tuple[int, int]:
+        """Count a reply's LF and its commas."""
+
     def encode_fields(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> Encoded | None:
         """Write the fields of a reply as msgpack."""
 

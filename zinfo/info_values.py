@@ -57,6 +57,7 @@ TEXT_FIELD_PATTERN: Final = re.compile(
     r"|master_[0-9]+_host"  # KeyDB has several masters
 )
 """Like TEXT_FIELDS, for names that are made by a rule."""
+_TEXT_SUFFIXES: Final = ("_version", "_host")
 
 UNIQUE_TEXT: Final = frozenset(("run_id", "master_replid", "master_replid2", "replication_id"))
 """Text that no two shards share: keeping it for the next parse would only cost memory."""
@@ -76,6 +77,7 @@ KEYSPACE_PATTERN: Final = re.compile("db[0-9]+")
 
 UNBOUNDED_PREFIX: Final = "errorstat_"
 """Scripts invent error names, so these are not kept for the next parse."""
+_UNBOUNDED: Final = UNBOUNDED_PREFIX.encode()
 
 NO_FIELD, VALUE, STATS, TEXT, KEYSPACE = range(5)
 """Kinds of fields, also in `native/text.h`."""
@@ -88,6 +90,8 @@ MAX_DIGITS: Final = len(str(INT_MAX))
 
 _INTEGER: Final = re.compile(r"[ \t]*(0|-?[1-9][0-9]*)[ \t]*")
 _FRACTION: Final = re.compile(r"[ \t]*-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*")
+_BACKSLASH: Final = "\ud800"  # stands for a backslash of the server's: no bytes are read as it
+_BACKSLASH_ESCAPED: Final = rb"\ud800"
 _HASH: Final = ord("#")
 _ZERO: Final = ord("0")
 _NO_PARTS: Final = frozenset[str]()
@@ -107,6 +111,9 @@ MAX_KEPT_NUMBER: Final = 5
 """Longest number kept, in characters; longer ones seldom come twice."""
 MAX_KEPT_TEXT: Final = 64
 """Longest text kept, in characters."""
+
+MAX_KEPT_PARTS: Final = 64
+"""Parts of a map up to which their names are kept; servers' own maps have twenty at most."""
 
 _names: dict[bytes, tuple[str, Reader]] = {}
 _groups: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -130,16 +137,10 @@ def learn_name(raw: bytes) -> tuple[str, Reader]:
     """
     # Not interned: CPython 3.12 would keep it for ever, and a server may send any name.
     name = read_text(raw)
-    reader: Reader = read_value
-    if name.startswith(STATS_PREFIXES):
-        reader = read_stats
-    elif KEYSPACE_PATTERN.fullmatch(name):
-        reader = read_keyspace
-    elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
-        reader = read_text
-    if not name.startswith(UNBOUNDED_PREFIX):
-        keep(_names, raw, (name, reader), MAX_NAMES)
-    return name, reader
+    field = name, reader_of(name)
+    if len(raw) <= MAX_KEY_LENGTH and not name.startswith(UNBOUNDED_PREFIX):
+        keep(_names, raw, field, MAX_NAMES)
+    return field
 
 
 def kind_of(name: str) -> int:
@@ -151,8 +152,16 @@ def kind_of(name: str) -> int:
 
 def reader_of(name: str) -> Reader:
     """Return what reads the value of a field, without its CR."""
-    stem = name.encode("utf-8", "backslashreplace")
-    return (known_name(stem) or learn_name(stem))[1]
+    # Suffix and beginning are looked at first: they cost a third of an expression.
+    if name.startswith(STATS_PREFIXES):
+        return read_stats
+    if name in TEXT_FIELDS:
+        return read_text
+    if name.endswith(_TEXT_SUFFIXES) and TEXT_FIELD_PATTERN.fullmatch(name):
+        return read_text
+    if name.startswith("db") and KEYSPACE_PATTERN.fullmatch(name):
+        return read_keyspace
+    return read_value
 
 
 def learn_line(line: bytes) -> tuple[str, Value] | None:
@@ -191,32 +200,37 @@ def read_line(line: bytes) -> tuple[str, Value] | None:
         return None
     name, reader = known_name(raw) or learn_name(raw)
     if reader is read_stats and b":" in text:
-        raw, name, reader = field_of(line)
-        text = line[len(raw) + 1 :]
+        name, text = stats_name(line), line.rpartition(b":")[2]
     return name, reader(text)
 
 
-def field_of(line: bytes) -> tuple[bytes, str, Reader]:
-    """Find the name in a line that is a field, and the reader for its value.
-
-    Args:
-        line: A line of INFO, with or without its CR.
-
-    Returns:
-        The name as it came, the one copy of the name, and the function that makes a value of what
-        follows the colon.
-    """
-    raw, _, text = line.partition(b":")
-    name, reader = known_name(raw) or learn_name(raw)
-    if reader is read_stats and b":" in text:
-        raw = line.rpartition(b":")[0]
-        name, reader = known_name(raw) or learn_name(raw)
-    return raw, name, reader
+def stats_name(line: bytes) -> str:
+    """Return the name in a line that begins with one of `STATS_PREFIXES` and has a colon."""
+    raw = line.rpartition(b":")[0]
+    if raw.startswith(_UNBOUNDED):
+        return read_text(raw)
+    return (known_name(raw) or learn_name(raw))[0]
 
 
 def read_text(raw: bytes) -> str:
-    """Read text; bytes that are no UTF-8 are escaped."""
-    return raw.decode("utf-8", "backslashreplace")
+    """Read text; bytes that are no UTF-8 are escaped, as `backslashreplace` does it."""
+    if len(raw) <= MAX_KEY_LENGTH:
+        return raw.decode("utf-8", "backslashreplace")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return _escape(raw)
+
+
+def _escape(raw: bytes) -> str:
+    """Read bytes that are no UTF-8, as the handler `backslashreplace` does.
+
+    That is called for each byte by itself and takes 0.2 s for a million of them. Where text is
+    written, the handler of this name is native: five times as quick.
+    """
+    text = raw.decode("utf-8", "surrogateescape").replace("\\", _BACKSLASH)
+    escaped = text.encode("utf-8", "backslashreplace")
+    return escaped.replace(rb"\udc", rb"\x").replace(_BACKSLASH_ESCAPED, b"\\").decode()
 
 
 def read_value(raw: bytes) -> Value:
@@ -290,8 +304,10 @@ def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
     """Read pairs, of which some may be empty, or repeat a name (`bind=*,bind=-::*`)."""
     fields: dict[str, Value] = {}
     repeated: dict[str, list[Value]] = {}
-    for item in filter(None, text.split(",")):
-        name, value = _read_pair(item, text_parts)
+    items = text.split(",")
+    known = _parts if len(items) <= MAX_KEPT_PARTS else {}
+    for item in filter(None, items):
+        name, value = _read_pair(item, text_parts, known)
         if name in repeated:
             repeated[name].append(value)
         elif name in fields:
@@ -301,14 +317,15 @@ def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
     return fields
 
 
-def _read_pair(item: str, text_parts: frozenset[str]) -> tuple[str, Value]:
+def _read_pair(item: str, text_parts: frozenset[str], known: dict[str, str]) -> tuple[str, Value]:
     """Read `name=value`."""
     part, equals, text = item.rpartition("=")
     if not equals:
         return item, True  # a flag that is set
-    name = _parts.get(part, part)
-    if name is part:
-        keep(_parts, part, part, MAX_NAMES)
+    name = known.get(part)
+    if name is None:
+        name = part
+        keep(known, part, part, MAX_NAMES)
     return name, text if name in text_parts else _read_plain(text)
 
 

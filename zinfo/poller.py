@@ -258,7 +258,7 @@ class InfoPoller:
             polled.link = Link(
                 opened.sock,
                 opened.request,
-                polled.limits.max_reply_bytes,
+                polled.limits,
                 self,
                 polled,
                 self._turn,

@@ -180,6 +180,7 @@ def test_a_reply_in_small_pieces_is_put_together() -> None:
 
 def test_a_reply_larger_than_one_read_is_put_together() -> None:
     big = INFO + b"".join(b"field%d:%d\r\n" % (n, n) for n in range(100_000))
+    limits = Limits(timeout=5, connect_timeout=5, max_reply_bytes=1 << 24, max_fields=1_000_000)
 
     def script(sock: Any) -> None:
         handshake(sock)
@@ -187,7 +188,7 @@ def test_a_reply_larger_than_one_read_is_put_together() -> None:
             sock.sendall(b"$%d\r\n%s\r\n" % (len(big), big))
             read_command(sock)
 
-    with peer(script) as url, watching(limits=Limits(timeout=5, connect_timeout=5)) as watch:
+    with peer(script) as url, watching(limits=limits) as watch:
         shard = watch.add(url)
         watch.wait_polls(shard, 3)
         assert shard.snapshot is not None

@@ -307,3 +307,13 @@ def test_whatever_a_server_says_prometheus_can_read_the_answer(
 @pytest.mark.parametrize("number", [0, -1, 2**64 - 1, 1e300, 1e-7, 0.1])
 def test_numbers_keep_their_value(number: float) -> None:
     assert value(text_of({"x": number}), "redis_x") == number
+
+
+def test_other_work_has_its_turn_between_pieces_of_a_large_info() -> None:
+    taken: list[int] = []
+    scrape = Scrape(Selection(), lambda: taken.append(1))
+    scrape.add([], (), {f"f{number}": number for number in range(400)})
+    assert not taken, "one of usual size is written at once"
+    scrape.add([], (), {f"f{number}": number for number in range(3000)})
+    assert len(taken) == 6
+    assert b"".join(scrape.pieces()).count(b"\nredis_f2999{} 2999\n") == 1

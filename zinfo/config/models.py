@@ -180,7 +180,8 @@ class PollConfig(Section):
     jitter: kinds.Jitter = 0.1
     backoff_max: kinds.Seconds = 5.0
     grace: kinds.Grace = 3
-    max_reply_bytes: kinds.Bytes = 16 * kinds.MIB
+    max_reply_bytes: kinds.Bytes = 512 * 1024
+    max_fields: kinds.Fields = 3000
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield limits that are the wrong way round."""

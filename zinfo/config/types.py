@@ -91,6 +91,11 @@ Messages = Annotated[
 Samples = Annotated[
     int, Field(strict=True, ge=1, le=10**6), Wanted("a whole number from 1 to 1000000", "samples")
 ]
+Fields = Annotated[
+    int,
+    Field(strict=True, ge=100, le=10**6),
+    Wanted("a whole number from 100 to 1000000", "fields"),
+]
 Events = Annotated[
     int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "events")
 ]

@@ -8,8 +8,8 @@ them; its parser checks this writer in the tests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from zinfo.info_values import Value
@@ -35,6 +35,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})  # a server names its fields itself
 _PIECE_LINES = 5000  # written at a time
+_PIECE_FIELDS = 500  # of one INFO, between two looks whether others wait; most have fewer
 _MAX_RULES = 8192  # fields remembered; a server may invent names without end
 
 
@@ -66,13 +67,15 @@ class Scrape:
 
     Args:
         selection: what of it is told.
+        breathe: called between pieces of a large INFO, to give other work its turn.
 
     Attributes:
         cut: how many more samples there would be without `max_samples`.
     """
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, breathe: Callable[[], None] = lambda: None) -> None:
         self._selection = selection
+        self._breathe = breathe
         self._most = selection.max_samples
         self._families: dict[str, _Gathered | None] = {}  # None: it is left out
         self._numbers: dict[str, _Gathered | None] = {}  # by field
@@ -117,9 +120,25 @@ class Scrape:
 
     def _write_fields(self, fields: Mapping[str, Value], text: str, left: int) -> int:
         """Write the fields of an INFO; returns how many samples are left, negative where cut."""
+        if len(fields) <= _PIECE_FIELDS:
+            return self._write_piece(fields, fields.items(), text, left)
+        items = iter(fields.items())
+        while piece := tuple(islice(items, _PIECE_FIELDS)):
+            left = self._write_piece(fields, piece, text, left)
+            if len(piece) == _PIECE_FIELDS:
+                self._breathe()
+        return left
+
+    def _write_piece(
+        self,
+        fields: Mapping[str, Value],
+        piece: Iterable[tuple[str, Value]],
+        text: str,
+        left: int,
+    ) -> int:
         tail = text + "} "
         numbers = self._numbers
-        for name, value in fields.items():
+        for name, value in piece:
             kind = type(value)
             if kind is int or kind is float:  # most are, and have been seen
                 gathered = numbers.get(name, _UNSEEN)

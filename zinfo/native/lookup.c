@@ -1,6 +1,7 @@
 /* Some fields of a reply by name, and whether a reply has a layout: nothing is read but names. */
 #include "text.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #define BLOCK 128 /* bytes that are looked at together */
@@ -113,6 +114,31 @@ find_fields(PyObject *Py_UNUSED(module), PyObject *args)
     }
     Py_DECREF(found);
     return done == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+PyObject *
+count_marks(PyObject *Py_UNUSED(module), PyObject *raw)
+{
+    Py_ssize_t lines = 0, commas = 0;
+    Span text;
+
+    if (!PyBytes_Check(raw)) {
+        PyErr_SetString(PyExc_TypeError, "count_marks takes bytes");
+        return NULL;
+    }
+    text = bytes_of(raw);
+    while (text.start < text.end) {
+        /* Counted in bytes for a while: compilers make instructions for many bytes at once of it. */
+        const char *end = text.end - text.start > UINT8_MAX ? text.start + UINT8_MAX : text.end;
+        uint8_t some_lines = 0, some_commas = 0;
+        for (; text.start < end; text.start++) {
+            some_lines += *text.start == '\n';
+            some_commas += *text.start == ',';
+        }
+        lines += some_lines;
+        commas += some_commas;
+    }
+    return Py_BuildValue("(nn)", lines, commas);
 }
 
 /* Whether a line that is said to be no field is one. */

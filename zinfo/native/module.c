@@ -4,6 +4,10 @@
  */
 #include "text.h"
 
+PyDoc_STRVAR(count_marks_doc,
+"count_marks(raw)\n--\n\n"
+"Count the LF of a reply, and its commas.");
+
 PyDoc_STRVAR(encode_fields_doc,
 "encode_fields(raw, names, kinds)\n--\n\n"
 "Write the fields of a reply as msgpack.\n\n"
@@ -78,6 +82,7 @@ PyDoc_STRVAR(count_containers_doc,
 "Count the arrays and maps of a msgpack document, up to where it is cut short.");
 
 static PyMethodDef methods[] = {
+    {"count_marks", count_marks, METH_O, count_marks_doc},
     {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},
     {"count_containers", count_containers, METH_VARARGS, count_containers_doc},
     {"discard_frames", discard_frames, METH_VARARGS, discard_frames_doc},

@@ -59,6 +59,7 @@ int is_field(Span line);
  * 1: done; 0: it is another field's line; -1: an error. */
 int take_name(Span *line, PyObject *name, int kind);
 
+PyObject *count_marks(PyObject *module, PyObject *raw);
 PyObject *find_fields(PyObject *module, PyObject *args);
 PyObject *fits(PyObject *module, PyObject *args);
 PyObject *encode_changes(PyObject *module, PyObject *args);

@@ -68,8 +68,8 @@ class Metrics:
                 description="other scrapes take all the time", retry_after=10
             )
         try:
-            scrape = Scrape(self._selection)
             breath = Breath(patient=True)
+            scrape = Scrape(self._selection, breath.take)
             for shard in self._publisher.get_live_shards():
                 if rights.sees(shard.id):
                     breath.take()
@@ -106,7 +106,7 @@ class OneShard:
                 # The target is not repeated: redis_exporter takes passwords in it.
                 description="no shard has the id in target; /api/v1/shards has all ids",
             )
-        scrape = Scrape(self._selection)
+        scrape = Scrape(self._selection, Breath(patient=True).take)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.cut += scrape.cut
         _put(request, response, list(scrape.pieces()))
