@@ -131,6 +131,15 @@ def test_many_are_written_at_once() -> None:
     assert sum(numbers[:-1]) >= 150  # where a page ends, for those who count
 
 
+@needs_native
+def test_few_large_ones_are_written_at_once() -> None:
+    raw = b"used_memory:1\r\n" + b"x:1\r\n" * (1 << 18)  # 1.25 MiB
+    servicer = fleet([Snapshot(raw, 1, 1.5, time.monotonic())] * 64)
+    live = servicer.publisher.sorted_shard_ids()
+    numbers = [block.number for block in entries_of(servicer).blocks(live, None, 0, 100_000)]
+    assert numbers == [7] * 9 + [1]  # what ends after 8 MiB
+
+
 def test_pages_have_as_many_entries_as_were_asked_for() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 250)

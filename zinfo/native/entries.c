@@ -9,6 +9,7 @@ static const char *const attributes[ATTRIBUTES] = {"snapshot", "state",    "_val
                                                    "at",       "revision", "time"};
 
 #define META_PAIRS 5
+#define MOST_SEARCHED (8 << 20) /* bytes, for all names together: one to two milliseconds */
 
 typedef struct {
     PyObject *attributes[ATTRIBUTES]; /* their names */
@@ -129,10 +130,11 @@ static Py_ssize_t
 write_rows(Buffer *buffer, PyObject *ids, PyObject *shards, const Wanted *wanted, size_t room,
            Py_ssize_t *rows)
 {
-    Py_ssize_t place, most = *rows;
+    Py_ssize_t place, most = *rows, searched = 0;
 
     *rows = 0;
-    for (place = 0; place < PyList_Size(shards) && *rows < most; place++) {
+    for (place = 0; place < PyList_Size(shards) && *rows < most && searched < MOST_SEARCHED;
+         place++) {
         PyObject *shard = PyList_GetItem(shards, place);
         Told told = {{NULL}, 0.0};
         size_t used = buffer->used;
@@ -141,6 +143,9 @@ write_rows(Buffer *buffer, PyObject *ids, PyObject *shards, const Wanted *wanted
         if (has_reply == 1) {
             done = write_row(buffer, PyList_GetItem(ids, place), wanted, &told);
             done = done == 1 && buffer->used > room ? 0 : done;
+        }
+        if (done == 1) {
+            searched += PyBytes_Size(told.of[RAW]) * PyTuple_Size(wanted->names);
         }
         forget(&told);
         if (has_reply != 0 && done != 1) {
