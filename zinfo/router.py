@@ -138,7 +138,7 @@ class QueryRouter:
             self._refuse(envelope, error.request_id, error)
             return
         if self._operations.is_quick(request):
-            self._serve(envelope, request, rights)
+            self._serve(envelope, request, rights, quick=True)
         else:
             self._serve_later(envelope, request, rights, key or frames[0])
 
@@ -170,10 +170,12 @@ class QueryRouter:
         if not self._shares[peer]:
             del self._shares[peer]
 
-    def _serve(self, envelope: list[bytes], request: Request, rights: Rights | None) -> None:
+    def _serve(
+        self, envelope: list[bytes], request: Request, rights: Rights | None, *, quick: bool = False
+    ) -> None:
         begun = time.monotonic()
         try:
-            answer = self._operations.run(request, rights)
+            answer = self._operations.run(request, rights, quick=quick)
             node, epoch = self._identity.node, self._identity.epoch
             reply = encode_reply(request.id, node, epoch, answer.extra)
             reply.append(answer.body)

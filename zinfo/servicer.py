@@ -85,13 +85,17 @@ class InfoQuery(NamedTuple):
         if self.wants_all_fields:
             return lambda snapshot: snapshot.info.fields
         reader = reader or self.reader()
-        parse_and_pick = self._parsing_picker()
         if reader is None:
-            return parse_and_pick
+            return self._parsing_picker()
+        parse_and_pick: Picker | None = None  # seldom needed
 
         def pick(snapshot: Snapshot) -> dict[str, Value]:
+            nonlocal parse_and_pick
             found = snapshot.read_fields(reader)
-            return parse_and_pick(snapshot) if found is None else found
+            if found is not None:
+                return found
+            parse_and_pick = parse_and_pick or self._parsing_picker()
+            return parse_and_pick(snapshot)
 
         return pick
 
