@@ -98,7 +98,8 @@ def unpack(data: bytes) -> object:
         return _decode(data)
     except ProtocolError:
         raise
-    except (ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+    except (ValueError, TypeError, RecursionError, MemoryError, msgspec.MsgspecError) as error:
+        # MemoryError: an array or a map says that it has millions of items, and has not.
         raise ProtocolError(f"not valid msgpack: {str(error) or type(error).__name__}") from error
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from zinfo.errors import RecordingError
+from zinfo.recording.bounds import is_dense, is_within
 
 MAGIC = b"ZIREC\x00\x01\n"
 """The first bytes of a recording; the one before the last is the version of the format."""
@@ -118,6 +119,10 @@ def encode_block(plain: bytes, flags: int, first: float, last: float) -> bytes:
         last: likewise of the last one.
     """
     packed = zlib.compress(plain, _LEVEL)
+    if is_dense(len(plain), len(packed)):
+        parts = (part for frame in decode_frames(plain) for part in frame.parts)
+        if not is_within(len(plain), len(packed), parts):
+            packed = zlib.compress(plain, 0)  # no reader would take it for something recorded
     header = _HEADER.pack(MARKER, flags, len(packed), len(plain), first, last)
     return header + _CRC.pack(zlib.crc32(packed, zlib.crc32(header))) + packed
 

@@ -32,6 +32,7 @@ from zinfo.client.updates import Gap, Restart, Stale, Update
 from zinfo.errors import ProtocolError, RecordingError
 from zinfo.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, unpack
 from zinfo.recording.blocks import Block, check_magic, walk
+from zinfo.recording.bounds import Bounds
 from zinfo.recording.frames import (
     BEGINS_SPAN,
     BREAK,
@@ -205,12 +206,14 @@ class Recording:
         Raises:
             RecordingError: a whole block holds something that is no recording of this version.
         """
-        reading = _Reading()
+        reading, bounds = _Reading(), Bounds()
         for block in self._blocks(since):
             reading.begin = reading.begin or self._begin
             try:
+                bounds.begin(block.header.plain, block.header.packed)
                 plain = unpack_block(block.header, block.packed)
                 for frame in decode_frames(plain):
+                    bounds.take(frame.parts)
                     yield from reading.take(frame)
             except (ProtocolError, RecordingError) as error:
                 raise RecordingError(

@@ -1,0 +1,158 @@
+"""What a recording may unpack to is bounded by its size, and what is recorded is within that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.daemons import ROOT
+from tests.promises import Promise
+from tests.recording.building import INFO, delta, entry, head, messages, span, write
+from zinfo.errors import ProtocolError
+from zinfo.protocol import KIND_INFO, array_header, pack, topic, unpack
+from zinfo.recording import Recording, Span
+from zinfo.recording import frames as frames_module
+from zinfo.recording.bounds import Bounds, count_values
+from zinfo.recording.frames import BEGINS_SPAN, MAGIC, PAGE, SPAN, Frame, encode_frame
+
+MAX_MB = 300
+"""Megabytes that a process may have at most that reads one of these recordings."""
+
+MANY = 20 << 20
+
+
+def page(value: bytes, count: int) -> bytes:
+    """A page with one entry, in whose INFO is a list of very many equal values."""
+    one = pack(entry("a", info={"x": 7}))
+    before, _, after = one.partition(pack("x") + b"\x07")
+    return array_header(1) + before + pack("x") + array_header(count) + value * count + after
+
+
+def bomb(path: Path, *pages: bytes) -> Path:
+    """Write a recording as no zinfo does: compressed as far as it goes, each page a block."""
+    pages_due = len(pages) + 1  # never all there: what has come is held
+    frames = [Frame(SPAN, 0.0, (pack(head(pages=pages_due)),))]
+    frames += [Frame(PAGE, 0.0, (one,)) for one in pages]
+    data = MAGIC
+    for index, frame in enumerate(frames):
+        plain = encode_frame(frame)
+        packed = zlib.compress(plain, 9)
+        flags = 0 if index else BEGINS_SPAN
+        header = frames_module._HEADER.pack(b"ZIB\n", flags, len(packed), len(plain), 1.0, 1.0)
+        crc = zlib.crc32(packed, zlib.crc32(header))
+        data += header + frames_module._CRC.pack(crc) + packed
+    path.write_bytes(data)
+    return path
+
+
+BOMBS: dict[str, Callable[[], list[bytes]]] = {
+    "texts of two characters": lambda: [page(b"\xa2ab", MANY)],
+    "empty maps": lambda: [page(b"\x80", MANY)],
+    "maps of one pair": lambda: [page(b"\x81\xa0\xc0", MANY)],
+    "numbers": lambda: [page(b"\xcd\x10\x00", MANY)],
+    "one text": lambda: [page(b"\xdb" + (60 << 20).to_bytes(4, "big") + b"a" * (60 << 20), 1)],
+    "many small blocks": lambda: [page(b"\x80", 1 << 16)] * 400,
+    "within its bytes, maps": lambda: [page(b"\x80", 3 << 20)],
+    "within its bytes, texts": lambda: [page(b"\xa2ab", 1 << 20)],
+}
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc tells memory here")
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_file_takes_little_memory(kind: str, tmp_path: Path, promise: Promise) -> None:
+    path = bomb(tmp_path / "a.zrec", *BOMBS[kind]())
+    program = (
+        "import re, sys\n"
+        "from pathlib import Path\n"
+        "from zinfo.errors import RecordingError\n"
+        "from zinfo.recording import Recording\n"
+        "try:\n"
+        "    list(Recording(sys.argv[1]))\n"
+        "except RecordingError as error:\n"
+        "    print(error)\n"
+        "status = Path('/proc/self/status').read_text()\n"
+        "print(int(re.search(r'VmHWM:\\s*(\\d+) kB', status)[1]) // 1024)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, str(path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=100,
+        check=True,
+    )
+    *errors, megabytes = done.stdout.splitlines()
+    promise(
+        f"a recording of {path.stat().st_size // 1024} KiB: {kind}",
+        f"refused within {MAX_MB} MB",
+        f"{megabytes} MB; {''.join(errors).partition(': ')[2]}",
+    )
+    assert int(megabytes) < MAX_MB
+    assert "cannot be read" in "".join(errors)
+
+
+def differing(number: int) -> dict[str, object]:
+    """What differs between idle shards that were set up alike."""
+    run_id = f"{number * 7919**9 % 2**160:040x}"
+    return {"run_id": run_id, "used_memory": 1_000_000 + 37 * number, "uptime": 13 * number}
+
+
+def test_shards_that_are_much_alike_are_read_again(tmp_path: Path) -> None:
+    stats = {f"cmdstat_c{number}": {"calls": 1, "usec": 2} for number in range(100)}
+    entries = [
+        entry(f"db-{number}", info={**INFO, **stats, **differing(number)}) for number in range(1000)
+    ]
+    path = write(tmp_path / "a.zrec", span(*entries))
+    size = path.stat().st_size
+    with Recording(path) as recording:
+        (moment,) = recording
+    assert isinstance(moment.update, Span)
+    assert len(moment.update.entries) == 1000
+    assert size < 300_000  # it is compressed, though it is dense
+
+
+@pytest.mark.parametrize("value", ["a" * (5 << 20), ["ab"] * (1 << 20), [{}] * (1 << 19)])
+def test_whatever_a_shard_says_is_read_again(value: object, tmp_path: Path) -> None:
+    said = [delta("a", number, x=value) for number in range(1, 4)]
+    path = write(tmp_path / "a.zrec", [*span(entry("a")), *messages(*said)])
+    with Recording(path) as recording:
+        assert len(list(recording)) == 4
+    assert topic(KIND_INFO, "a")
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_values_are_counted(value: object) -> None:
+    def count(one: object) -> int:
+        if isinstance(one, dict):
+            return 1 + len(one) + sum(map(count, one.values()))
+        return 1 + sum(map(count, one)) if isinstance(one, list) else 1
+
+    data = msgpack.packb(value)
+    assert count_values(data, 1 << 30) == count(value)
+    assert count_values(data, 0) == 1
+
+
+def test_an_array_that_claims_more_than_there_is_memory_is_no_msgpack() -> None:
+    for data in (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff" * 100):
+        with pytest.raises(ProtocolError, match="not valid msgpack"):
+            unpack(data)
+        assert count_values(data, 1000) <= 101
+
+
+def test_usual_blocks_are_not_counted() -> None:
+    bounds = Bounds()
+    bounds.begin(32_000, 1000)
+    bounds.take([array_header(1 << 24) + b"\x80" * (1 << 20)])
