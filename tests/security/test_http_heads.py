@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -183,6 +184,29 @@ def test_a_body_has_a_time_in_all_and_no_more_than_its_length(promise: Promise) 
         wait_until(lambda: door.asked, what="the request", sleep=gevent.sleep)
         connection.shutdown(1)
         assert b"/ of : " in everything(connection), "what is no body is not read as one"
+
+
+def test_requests_without_an_end_leave_others_their_turns(promise: Promise) -> None:
+    """All have arrived when the first is answered, so nothing is waited for in between."""
+    many = 1000
+    door = Small()
+    whole = request("/a").replace(b"Connection: close\r\n", b"") * (many - 1) + request("/end")
+    with closing(opened(door, whole)) as connection:
+        seen = [0]
+
+        def look() -> None:
+            while seen[-1] < many:
+                seen.append(len(door.asked))
+                gevent.sleep(0.0001)
+
+        looking = gevent.spawn(look)
+        door.start()
+        assert everything(connection).count(b"HTTP/1.1 200") == many
+        looking.get()
+    door.stop()
+    most = max(after - before for before, after in itertools.pairwise(seen))
+    promise(f"{many} requests at once", "others have turns between them", f"{most} in one turn")
+    assert most < many / 4
 
 
 def test_a_tls_handshake_that_is_dripped_has_a_time_in_all(promise: Promise) -> None:

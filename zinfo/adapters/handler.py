@@ -22,6 +22,7 @@ from zinfo.adapters.cross_site import may_answer
 from zinfo.adapters.host_names import HostNames, host_of
 from zinfo.adapters.places import Place, Places
 from zinfo.adapters.request_head import Head, Refused, read_head
+from zinfo.breath import Breath
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -136,6 +137,8 @@ class Handler(gevent.pywsgi.WSGIHandler):
         if self._head is None:
             return None
         self._is_first = False
+        # Requests may come without an end: where the next one has arrived already, nothing waits.
+        Breath(patient=True).take()
         return super().handle_one_request()
 
     def _read_head(self) -> Head | None:

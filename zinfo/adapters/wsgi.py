@@ -15,6 +15,7 @@ from zinfo.adapters.handler import Handler, Rules
 from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.places import Places
 from zinfo.adapters.shares import Network, peer_of
+from zinfo.breath import Breath
 from zinfo.errors import EnvironmentNotReadyError
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class WsgiDoor(abc.ABC):
 class _Server(gevent.pywsgi.WSGIServer):
     """A WSGI server whose connections have places, and whose TLS handshakes end in time."""
 
+    max_accept = 16  # connections in one turn of the event loop
+
     handler_class: type[Handler]
 
     def __init__(
@@ -162,6 +165,8 @@ class _Server(gevent.pywsgi.WSGIServer):
                 seconds = times.spare_head if place.is_spare else times.head
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
                 with gevent.Timeout(seconds, TimeoutError("no TLS handshake")):
+                    gevent.socket.wait_read(sock.fileno())
+                    Breath(patient=True).take()  # a signature takes a millisecond
                     sock.do_handshake()
             handler_class(sock, address, self, place).handle()
         except OSError:  # ssl.SSLError is one: a peer that cannot do TLS, or does not, is let go
