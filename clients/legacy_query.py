@@ -204,6 +204,19 @@ def nobody_at(endpoint, keys):
     return "nothing answers at %s; does a daemon run there? (%s)" % (endpoint, hint)
 
 
+def send_request(socket, request, endpoint, keys):
+    # type: (zmq.Socket[bytes], list[bytes], Text, Keys | None) -> None
+    """Send a request.
+
+    Raises:
+        FailedError: the daemon has refused this client; a send that waits would wait for ever.
+    """
+    try:
+        socket.send_multipart(request, zmq.NOBLOCK)
+    except zmq.Again:
+        raise FailedError(nobody_at(endpoint, keys))
+
+
 class Daemon(object):
     """The daemon to ask, each question over a socket of its own.
 
@@ -239,7 +252,8 @@ class Daemon(object):
             raise UsageError("--connect %s: %s" % (self._endpoint, error.strerror))
         try:
             while True:
-                socket.send_multipart(encode_request(op, args, 1, self._timeout))
+                request = encode_request(op, args, 1, self._timeout)
+                send_request(socket, request, self._endpoint, self._keys)
                 until = clock() + self._timeout
                 while not socket.poll(int(min(self._timeout, LONGEST_POLL) * 1000) + 1):
                     if clock() >= until:

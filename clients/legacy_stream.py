@@ -265,6 +265,19 @@ def nobody_at(endpoint, keys):
     return "nothing answers at %s; does a daemon run there? (%s)" % (endpoint, hint)
 
 
+def send_request(socket, request, endpoint, keys):
+    # type: (zmq.Socket[bytes], list[bytes], Text, Keys | None) -> None
+    """Send a request.
+
+    Raises:
+        FailedError: the daemon has refused this client; a send that waits would wait for ever.
+    """
+    try:
+        socket.send_multipart(request, zmq.NOBLOCK)
+    except zmq.Again:
+        raise FailedError(nobody_at(endpoint, keys))
+
+
 # --- printing ---
 
 UNSAFE = [0x61C, 0x200E, 0x200F, 0x2028, 0x2029]  # they turn the direction of text, or end lines
@@ -713,7 +726,8 @@ class Link(object):
             poller.register(socket, zmq.POLLIN)
             if self._bus is not None:
                 poller.register(self._bus, zmq.POLLIN)
-            socket.send_multipart(encode_request(op, args, 1, self._timeout))
+            request = encode_request(op, args, 1, self._timeout)
+            send_request(socket, request, self._endpoint, self._keys)
             until = clock() + self._timeout
             while clock() < until:
                 ready = dict(poller.poll(int(min(until - clock(), LONGEST_POLL) * 1000) + 1))

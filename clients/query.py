@@ -42,6 +42,7 @@ def ask(endpoint: str, op: str, args: dict[str, Any], timeout: float) -> Iterato
     """
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.linger = 0  # or an unanswered request would keep the program from ending
+        socket.sndtimeo = int(timeout * 1000)  # or it would, too, once the daemon has refused it
         socket.connect(endpoint)
         while True:
             socket.send_multipart([b"ZI1", msgpack.packb({"op": op, "args": args})])
@@ -89,6 +90,9 @@ def main() -> int:
             print(json.dumps(info))
     except RefusedError as error:
         print(f"query.py: {error}", file=sys.stderr)
+        return 1
+    except zmq.Again:  # the daemon has refused this client before it asked
+        print(f"query.py: nothing answers at {options.connect} to this client", file=sys.stderr)
         return 1
     except zmq.ZMQError as error:
         parser.error(f"--connect {options.connect}: {error}")

@@ -45,8 +45,12 @@ def hello(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, timeout: float
     with context.socket(zmq.REQ) as socket:
         socket.linger = 0
         socket.connect(endpoint)
-        socket.send_multipart([b"ZI1", msgpack.packb({"op": "hello"})])
-        if not socket.poll(int(timeout * 1000)):
+        try:  # where the daemon has refused this client, a send that waits would never end
+            socket.send_multipart([b"ZI1", msgpack.packb({"op": "hello"})], zmq.NOBLOCK)
+            answered = socket.poll(int(timeout * 1000))
+        except zmq.Again:
+            answered = 0
+        if not answered:
             raise LostError(f"nothing answers at {endpoint}; does a daemon run there?")
         body: Line = msgpack.unpackb(socket.recv_multipart()[2])
         return body

@@ -11,6 +11,7 @@ import argparse
 import http.client
 import json
 import signal
+import socket
 import sys
 import xmlrpc.client
 
@@ -39,9 +40,15 @@ def main() -> int:
         default="http://127.0.0.1:50051/",
         help="of the XML-RPC door [http://127.0.0.1:50051/]",
     )
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait [5]"
+    )
     options = parser.parse_args()
+    if not 0 < options.timeout <= 86400:
+        parser.error(f"--timeout {options.timeout:g}: expected seconds above 0, at most 86400")
     if not options.connect.startswith("http://"):
         parser.error(f"--connect {options.connect}: expected a URL that starts with http://")
+    socket.setdefaulttimeout(options.timeout)  # of itself a ServerProxy waits for ever
     try:
         with xmlrpc.client.ServerProxy(options.connect) as door:
             # XML-RPC has no arguments by name: a struct after the others holds them.

@@ -64,6 +64,13 @@ class Runtime:
         """The command line of a program, by what it does or by its file's name."""
         return [*self.command, str(self.home / self.programs.get(program, program)), *arguments]
 
+    def refused_line(self, program: str, *arguments: str) -> list[str]:
+        """The command line of a program that asks only after a daemon has refused it."""
+        driver = DRIVERS / ("refused.mjs" if self.driver == "node.mjs" else "refused.py")
+        at = len(self.command)
+        line = self.line(program, *arguments)
+        return [*line[:at], str(driver), *line[at:]]
+
     def driver_line(self) -> list[str]:
         """The command line of the driver."""
         return [*self.command, str(DRIVERS / self.driver), str(self.home)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -89,6 +90,14 @@ def test_nobody_there_is_told_in_one_line() -> None:
     done = run("xmlrpc_query.py", f"--connect=http://{NOBODY}/")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"xmlrpc_query\.py: no answer at .*Connection refused\n", done.stderr)
+
+
+def test_an_xmlrpc_door_that_says_nothing_is_not_waited_for_without_end() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        done = run("xmlrpc_query.py", f"--connect={url}", "--timeout=0.3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"xmlrpc_query.py: no answer at {url}: timed out\n"
 
 
 def test_a_wrong_path_of_the_door_is_told_in_one_line(daemon: RunningDaemon) -> None:

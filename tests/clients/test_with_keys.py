@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.clients.programs import Running, run
-from tests.clients.runtimes import Runtime
+from tests.clients.programs import END_TIMEOUT, Running, environment, run
+from tests.clients.runtimes import THIS, Runtime
 from tests.daemons import RunningDaemon
+from tests.protocol_page import blocks
 from tests.security.keyed import Keyring
 from tests.servers import RealServer
 
@@ -96,3 +99,50 @@ def test_what_is_wrong_with_a_key_is_told(runtime: Runtime, keyring: Keyring) ->
     done = run("stream", server, keys(keyring, "open")[1], runtime=runtime)
     assert done.returncode == 2
     assert "found mode 0644, expected 0600, as it holds a secret: chmod 600 it\n" in done.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_daemon_that_refuses_before_it_is_asked_keeps_no_program_waiting(
+    runtime: Runtime, keyring: Keyring, daemon: RunningDaemon, program: str
+) -> None:
+    ask = (f"--connect={daemon.query}", "--timeout=0.7", *keys(keyring, "stranger"))
+    done = ended(runtime, runtime.refused_line(program, *ask))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("(one that does not know this key does not answer)\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("program", ["query.py", "stream.py"])
+def test_nor_does_it_keep_a_program_that_knows_no_keys(
+    keyring: Keyring, daemon: RunningDaemon, program: str
+) -> None:
+    line = THIS.refused_line(program, f"--connect={daemon.query}", "--timeout=0.7")
+    done = ended(THIS, line, REFUSED_KEYS=keyring.texts("stranger"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert f"nothing answers at {daemon.query}" in done.stderr
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_nor_the_examples_of_the_page_on_the_wire(
+    keyring: Keyring, daemon: RunningDaemon, tmp_path: Path, number: int
+) -> None:
+    example = tmp_path / "example.py"
+    example.write_text(blocks("python")[number])
+    line = THIS.refused_line(str(example))
+    environ = {"ZINFO_CONNECT": daemon.query, "REFUSED_KEYS": keyring.texts("stranger")}
+    done = ended(THIS, line, **environ)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("zmq.error.Again: Resource temporarily unavailable\n")
+
+
+def ended(runtime: Runtime, line: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line to its end, which comes within half a minute."""
+    return subprocess.run(
+        line,
+        env={**environment(runtime), **environ},
+        capture_output=True,
+        text=True,
+        timeout=END_TIMEOUT,
+        check=False,
+    )

@@ -388,26 +388,6 @@ def test_the_file_never_grows_over_the_size_that_it_may_have(tmp_path: Path) -> 
     assert len(read(path)) > 1
 
 
-def test_of_more_than_there_is_room_for_in_five_seconds_what_fits_is_recorded(
-    tmp_path: Path,
-) -> None:
-    noise = random.Random(1)  # does not compress
-    deltas = [delta("a:1", 11 + n, note=noise.randbytes(200).hex()) for n in range(100)]
-    path = tmp_path / "a.zrec"
-    with RecordingWriter(path, max_size=16_384) as writer:
-        for frame, wall in [*span(entry("a:1")), *messages(*deltas, every=0.01)]:
-            writer.add(frame, wall)
-        writer.flush()
-        assert writer.full
-        assert writer.needed > 16_384
-    assert 16_384 - 500 < path.stat().st_size <= 16_384
-    moments = read(path)
-    assert isinstance(moments[0].update, Span)
-    revisions = [one.update.revision for one in moments[1:] if isinstance(one.update, Delta)]
-    assert revisions == list(range(11, 11 + len(revisions)))
-    assert len(revisions) + len(writer.left_out) == len(deltas)
-
-
 def test_a_snapshot_that_has_no_room_leaves_nothing_and_says_what_it_needs(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     text = random.Random(1).randbytes(3000).hex()

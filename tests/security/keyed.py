@@ -50,6 +50,11 @@ class Keyring:
         """Return a client's keys."""
         return ClientKeys.read(self.directory / f"server{PUBLIC_SUFFIX}", self._secret(name))
 
+    def texts(self, name: str) -> str:
+        """Return the daemon's public key and a client's pair as text, with spaces between."""
+        server, own = self.of(name)
+        return b" ".join((server, *own)).decode()
+
     def _secret(self, name: str) -> Path:
         return self.directory / f"{name}{SECRET_SUFFIX}"
 

@@ -35,8 +35,10 @@ export class Daemon {
   async ask(op, args = {}) {
     let socket;
     try {
-      const receiveTimeout = Math.ceil(this.timeout * 1000);
-      socket = connect(zmq.Request, this.endpoint, this.keys, { receiveTimeout });
+      // Where the daemon has refused this client, a send without a limit would never end.
+      const limit = Math.ceil(this.timeout * 1000);
+      const limits = { sendTimeout: limit, receiveTimeout: limit };
+      socket = connect(zmq.Request, this.endpoint, this.keys, limits);
     } catch (error) {
       throw new UsageError(`--connect ${this.endpoint}: ${error.message}`);
     }

@@ -1,0 +1,92 @@
+"""A recording where an answer is lost, or the file has no more room."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from pathlib import Path
+
+from tests.daemons import RunningDaemon
+from tests.faults.proxy import Proxy
+from tests.promises import Promise
+from tests.recording.building import delta, entry, messages, span
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.client import Delta
+from zinfo.recording import Recorder, Recording, RecordingWriter, Span
+from zinfo.recording.reading import Described
+
+ROOM = 16_384  # bytes
+
+
+def test_a_lost_answer_about_a_shard_that_was_added_is_asked_for_again(
+    tmp_path: Path, promise: Promise
+) -> None:
+    path = tmp_path / "a.zrec"
+    with RealServer() as server:
+        shards = [f'[[shards]]\nid = "{name}"\nurl = "{server.url}"\n' for name in "ab"]
+        with (
+            RunningDaemon(config_text=shards[0]) as daemon,
+            Proxy(daemon.query) as query,
+            RecordingWriter(path) as writer,
+        ):
+            recorder = Recorder(query.endpoint, writer)
+            thread = threading.Thread(target=recorder.run, args=(30.0,))
+            thread.start()
+            try:
+                wait_until(lambda: recorder.counts["spans"] == 1, what="a span")
+                before = query.connections
+                query.blackhole()
+                daemon.config_path.write_text("".join(shards))
+                daemon.signal(signal.SIGHUP)
+                wait_until(lambda: recorder.shards == 2, what="the other shard")
+                query.mend()  # for connections that are made from now on
+                wait_until(lambda: query.connections > before, 30, what="another try")
+                wait_until(lambda: described(path), 30, what="the answer in the file")
+            finally:
+                recorder.stop()
+                thread.join()
+        counts = recorder.counts
+        promise(
+            "the answer about a shard that was added is lost",
+            "it is asked for again on another connection, and the span goes on",
+            f"{query.connections - before} more connections, {counts['spans']} spans, "
+            f"described: {', '.join(described(path))}",
+        )
+        assert described(path) == ["b"]
+        assert (counts["spans"], counts["gaps"], counts["stales"]) == (1, 0, 0)
+
+
+def described(path: Path) -> list[str]:
+    """The ids of the shards that the file describes beside its snapshots."""
+    with Recording(path) as recording:
+        updates = [moment.update for moment in recording]
+    return [e.shard for one in updates if isinstance(one, Described) for e in one.entries]
+
+
+def test_of_more_than_there_is_room_for_in_five_seconds_what_fits_is_recorded(
+    tmp_path: Path, promise: Promise
+) -> None:
+    noise = random.Random(1)  # does not compress
+    deltas = [delta("a:1", 11 + n, note=noise.randbytes(200).hex()) for n in range(100)]
+    path = tmp_path / "a.zrec"
+    with RecordingWriter(path, max_size=ROOM) as writer:
+        for frame, wall in [*span(entry("a:1")), *messages(*deltas, every=0.01)]:
+            writer.add(frame, wall)
+        writer.flush()
+    with Recording(path) as recording:
+        updates = [moment.update for moment in recording]
+    revisions = [one.revision for one in updates if isinstance(one, Delta)]
+    size = path.stat().st_size
+    promise(
+        f"the first five seconds need {writer.needed} bytes, --max-size is {ROOM}",
+        "the shards as they are and as many messages as have room",
+        f"{size} bytes with {len(revisions)} of {len(deltas)} messages",
+    )
+    assert writer.full
+    assert writer.needed > ROOM
+    assert ROOM - 500 < size <= ROOM
+    assert isinstance(updates[0], Span)
+    assert revisions == list(range(11, 11 + len(revisions)))
+    assert len(revisions) + len(writer.left_out) == len(deltas)
