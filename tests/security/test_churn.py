@@ -1,0 +1,16 @@
+"""A few seconds of the churn that `python -m tests.security.churn` runs for half an hour."""
+
+from __future__ import annotations
+
+from tests.promises import Promise
+from tests.security.churn import run
+
+
+def test_connections_that_come_and_go_inherit_no_rights(promise: Promise) -> None:
+    churn = run(4.0, lambda _line: None)
+    measured = ", ".join(churn.report())
+    promise("connections and user messages that come and go", "no foreign frame", measured)
+    assert not churn.foreign
+    assert not churn.failures
+    assert churn.counts["frames"] > 0
+    assert churn.counts["fences"] > 0
