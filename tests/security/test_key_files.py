@@ -91,6 +91,14 @@ def test_keygen_writes_through_no_link(
     assert left == [Path(link).name]
 
 
+def test_keygen_warns_of_a_directory_that_others_may_change(short_tmp: Path) -> None:
+    short_tmp.chmod(0o777)
+    done = CliRunner().invoke(cli, ["keygen", str(short_tmp)])
+    assert done.exit_code == 0
+    warning = f"warning: {short_tmp}: found mode 0777, by which others may change it: chmod go-w it"
+    assert done.output.count(warning) == 1
+
+
 def test_keys_are_those_that_pyzmq_and_others_read(tmp_path: Path) -> None:
     public, secret = make_key_files(tmp_path / "new", "x")
     keys = zmq.auth.load_certificate(secret)

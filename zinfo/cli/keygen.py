@@ -10,6 +10,7 @@ import click
 from zinfo.cli.app import examples, verbatim
 from zinfo.curve import PUBLIC_SUFFIX, make_key_files
 from zinfo.errors import ConfigError
+from zinfo.private_files import changeability
 
 SERVER = "server"
 CLIENTS = "clients"
@@ -45,6 +46,7 @@ def keygen(directory: Path, clients: tuple[str, ...]) -> None:
             raise ConfigError([f"{name!r}: expected a client's name, which becomes a file's"])
     if not clients:
         _, secret = make_key_files(directory, SERVER)
+        _warn_of_others(secret)
         (directory / CLIENTS).mkdir(mode=0o700, exist_ok=True)
         click.echo(f"{secret}: for the daemon's configuration, security.server_key")
         click.echo(f"{directory / SERVER}{PUBLIC_SUFFIX}: for every client, --server-key")
@@ -56,8 +58,14 @@ def keygen(directory: Path, clients: tuple[str, ...]) -> None:
         known = directory / CLIENTS
         lets_in = known.is_dir() and not os.path.lexists(known / f"{name}{PUBLIC_SUFFIX}")
         public, secret = make_key_files(directory, name, known if lets_in else None)
+        _warn_of_others(secret)
         if lets_in:
             click.echo(f"{public}: lets {name} in, from the next SIGHUP to the daemon on")
         else:
             click.echo(f"{public}: for the daemon's directory of client keys")
         click.echo(f"{secret}: for {name} alone, --client-key")
+
+
+def _warn_of_others(secret: Path) -> None:
+    for note in changeability([secret]):
+        click.echo(f"warning: {note}", err=True)
