@@ -18,7 +18,7 @@ TEXTS = {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.txt"))}
 
 SEQUENCES = [
     [TEXTS[f"{server}-{step}"] for step in ("idle", "primary-1", "primary-2", "primary-3")]
-    for server in ("redis-6.2.14", "redis-7.0.15", "valkey-8.1.8")
+    for server in ("redis-6.2.14", "redis-7.0.15", "valkey-8.1.8", "valkey-9.1.2")
 ]
 """Replies of one server, one after the other."""
 

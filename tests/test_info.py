@@ -238,6 +238,14 @@ def test_pikas_comments_are_no_sections_and_its_role_in_a_header_is_kept() -> No
     assert info.bad_lines == 2
 
 
+def test_a_sections_name_may_have_several_words() -> None:
+    info = parse(TEXTS["valkey-9.1.2-idle"])
+    assert "engines_count" in info.sections["Scripting Engines"]
+    assert info.sections["Modules"] == ("module",)
+    assert "engine_0" in section_fields(info, ["scripting engines"])
+    assert list(parse(b"# One two\na:1\n# Three Four: 5\nb:2\n").sections) == [""]
+
+
 def test_sections_are_asked_for_in_any_case_and_come_in_the_replys_order() -> None:
     info = parse(TEXTS["valkey-8.1.8-primary-1"])
     assert section_fields(info, {"KEYSPACE", "cluster"}) == [

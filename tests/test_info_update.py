@@ -44,7 +44,9 @@ def test_the_delta_from_any_text_makes_any_other(old: str) -> None:
         assert apply(find(TEXTS[old], new), before) == parse(new).fields
 
 
-@pytest.mark.parametrize("texts", SEQUENCES, ids=["redis-6.2", "redis-7.0", "valkey-8.1"])
+@pytest.mark.parametrize(
+    "texts", SEQUENCES, ids=["redis-6.2", "redis-7.0", "valkey-8.1", "valkey-9.1"]
+)
 def test_a_chain_of_deltas_follows_a_server(texts: list[bytes]) -> None:
     previous = texts[0]
     copy = dict(parse(previous).fields)

@@ -56,6 +56,7 @@ MAX_ALIKE: Final = 8
 """Layouts kept that have the same number of lines."""
 
 _STATS_RUN: Final = re.compile(b"%c+" % STATS)
+_TITLE: Final = re.compile(r"[^\s:]+|[A-Z]\w*(?: [A-Z]\w*)+")  # of a section
 _STATS: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
 _layouts: dict[int, tuple[Layout, ...]] = {}
 
@@ -232,7 +233,7 @@ def _keep_layout(names: tuple[str, ...]) -> Layout:
 def _section_name(header: bytes) -> str:
     """The name in a header; empty where the line is a comment (`# Time: 1970-01-01`)."""
     name = read_text(header).strip()
-    return "" if ":" in name or len(name.split(maxsplit=1)) > 1 else name
+    return name if _TITLE.fullmatch(name) else ""
 
 
 def _with_lists(lines: list[bytes]) -> tuple[dict[str, Value], set[str]]:

@@ -35,7 +35,8 @@ def test_a_change_has_time_shard_field_old_and_new_value(fleet: Fleet, tmp_path:
         client.config_set("maxmemory", 12345678)
         assert command.wait_for("maxmemory").endswith(" maxmemory: 0 -> 12345678")
         client.flushall()
-        assert command.wait_for(" -> -").endswith("db0: keys=2,expires=0,avg_ttl=0 -> -")
+        gone = r"db0: keys=2,expires=0,avg_ttl=0(,\w+=0)? -> -"  # one more from Redis 8 on
+        assert re.search(rf" {gone}$", command.wait_for(" -> -"))
         assert command.interrupt() == 0
     assert len(command.lines) == 3
     assert command.errors == ""

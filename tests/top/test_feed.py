@@ -10,10 +10,12 @@ import pytest
 
 from tests.cli.running import QUICK
 from tests.daemons import RunningDaemon
+from tests.info_texts import TEXTS
 from tests.security.conftest import keyring
 from tests.security.keyed import Keyring
 from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
+from zinfo.info import parse
 from zinfo.top.feed import Feed
 from zinfo.top.fleet import NO_WORD, Fleet
 from zinfo.top.notes import noting
@@ -146,6 +148,11 @@ def test_sections_are_there_soon_after_they_are_wanted(feed: Feed, server: RealS
     names = [section.name for section in sections]
     assert names == [name for name in NAMES if name in names]  # and "Other" is not among them
     assert {"Server", "Memory", "Stats", "CPU", "Keyspace", "Commandstats"} <= set(names)
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if not name.startswith("handmade")])
+def test_every_section_of_a_server_that_was_met_is_known(name: str) -> None:
+    assert set(parse(TEXTS[name]).sections) - {""} <= set(NAMES)
 
 
 def test_a_daemon_that_stops_makes_all_stale_and_says_why(
