@@ -158,7 +158,9 @@ class InfoProviderServicer:
         *,
         key_patterns: Sequence[str] | None = None,
     ) -> list[dict[str, Value]]:
-        """Return the newest INFO of shards.
+        """Return the newest INFO of shards, all in one go: other greenlets wait meanwhile.
+
+        `find` gives one shard after the other, and others their turn in between.
 
         Args:
             shard_ids: of these shards; empty for every live shard that has been polled at least
