@@ -13,8 +13,8 @@ import gevent
 import gevent.event
 import gevent.socket
 
-from zinfo.adapters.handler import CLIENT, Times
 from zinfo.adapters.host_names import HostNames
+from zinfo.adapters.rules import CLIENT, Times
 from zinfo.adapters.wsgi import WsgiDoor
 
 if TYPE_CHECKING:

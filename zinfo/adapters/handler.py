@@ -6,10 +6,7 @@ application sees them; all answers have the headers that browsers are restricted
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -18,43 +15,16 @@ import gevent
 import gevent.pywsgi
 import gevent.socket
 
-from zinfo.adapters.cross_site import may_answer
-from zinfo.adapters.host_names import HostNames, host_of
-from zinfo.adapters.places import Place, Places
-from zinfo.adapters.request_head import Head, Refused, read_head
+from zinfo.adapters.places import Place
+from zinfo.adapters.refusal import HEADERS, Refused, refusal
+from zinfo.adapters.request_head import Head, read_head
+from zinfo.adapters.rules import PEER, PEER_NAME, Rules, Times
 from zinfo.breath import Breath
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
     from gevent.pywsgi import WSGIServer
 
     ErrorType = type[BaseException] | None
-
-PEER_NAME: Final = "zinfo.peer_name"
-"""Key of a WSGI environment: the common name of the client's certificate, where it showed one."""
-
-PEER: Final = "zinfo.peer"
-"""Key of a WSGI environment: whose the connection is, as `zinfo.adapters.shares` tells peers."""
-
-CLIENT: Final = "zinfo.client"
-"""Key of a WSGI environment: the client's name; "" where it has none."""
-
-CONTENT_POLICY: Final = (
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""Content-Security-Policy of all answers: nothing is loaded, run, sent or framed."""
-
-_HEADERS: Final = {
-    "Content-Security-Policy": CONTENT_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-"""Headers of all answers."""
-
-_RETRYABLE: Final = ("408", "429", "503")
-"""Statuses of refusals after which the same request may be answered later."""
 
 _MIN_RATE: Final = 65_536
 """Bytes per second of an answer that a client has to read, beside `Times.send` seconds at most."""
@@ -64,48 +34,6 @@ _DRAIN_BYTES: Final = 262_144
 
 _DRAIN_SECONDS: Final = 1.0
 """Seconds for that."""
-
-
-@dataclass
-class Times:
-    """How long a client may take, in seconds.
-
-    Attributes:
-        head: for a whole request head, and for a TLS handshake before the first one.
-        spare_head: for one on a spare place.
-        idle: between two requests on one connection.
-        body: for a whole body.
-        send: for reading what one write sends.
-    """
-
-    head: float = 10.0
-    spare_head: float = 2.0
-    idle: float = 60.0
-    body: float = 10.0
-    send: float = 60.0
-
-
-@dataclass
-class Rules:
-    """What a server takes.
-
-    Attributes:
-        max_body: bytes that a request may have behind its head.
-        names: the hosts' names that it answers to; None for any.
-        places: its connections.
-        pages: paths that other sites may link to.
-        health: paths that are answered under any name, from any site, and on spare places.
-        client_of: returns the name of the client that sent a request; "" for none.
-        refused: is told the status code of each answer that the application does not make.
-    """
-
-    max_body: int
-    names: HostNames | None
-    places: Places
-    pages: Collection[str] = ()
-    health: Collection[str] = ()
-    client_of: Callable[[WSGIEnvironment], str] = field(default=lambda _environ: "")
-    refused: Callable[[int], None] = field(default=lambda _status: None)
 
 
 class Handler(gevent.pywsgi.WSGIHandler):
@@ -185,7 +113,7 @@ class Handler(gevent.pywsgi.WSGIHandler):
         """Answer a request, if it passes."""
         self._waited, self._is_stream = 0.0, False
         try:
-            self._check()
+            self.rules.check(self._environ, self.content_length or 0, self._place)
             self._read_body()
         except Refused as refused:
             self._refuse(refused)
@@ -200,33 +128,6 @@ class Handler(gevent.pywsgi.WSGIHandler):
     def _environ(self) -> dict[str, Any]:
         assert self.environ is not None
         return self.environ
-
-    def _check(self) -> None:
-        """Refuse a request that is not to be answered.
-
-        Raises:
-            Refused: it is not.
-        """
-        rules, environ = self.rules, self._environ
-        host = _host(environ.get("HTTP_HOST"))
-        environ[CLIENT] = ""
-        if (self.content_length or 0) > rules.max_body:
-            raise Refused("400 Bad Request", f"a body may have {rules.max_body} bytes")
-        if environ["PATH_INFO"] in rules.health:
-            return
-        if self._place.is_spare:
-            raise Refused("503 Service Unavailable", "too many connections; ask again later")
-        if rules.names is not None and host is not None and not rules.names.allows(host):
-            raise Refused(
-                "403 Forbidden",
-                "not under this host's name: ask by address, or as localhost, "
-                "or allow the name: docs/http.md",
-            )
-        if not may_answer(environ, rules.pages):
-            raise Refused("403 Forbidden", "not for another site's page")
-        environ[CLIENT] = client = rules.client_of(environ)
-        if not rules.places.name(self._place, client and f"client {client}"):
-            raise Refused("429 Too Many Requests", "this client has too many connections")
 
     def _read_body(self) -> None:
         """Read the body, of a length that has been checked; the application gets it whole."""
@@ -245,7 +146,7 @@ class Handler(gevent.pywsgi.WSGIHandler):
         given = {name.lower(): value for name, value in headers}
         self._is_stream = given.get("content-type", "").startswith("text/event-stream")
         headers = [(name, _with_head(name, value)) for name, value in headers]
-        headers += [one for one in _HEADERS.items() if one[0].lower() not in given]
+        headers += [one for one in HEADERS.items() if one[0].lower() not in given]
         return super().start_response(status, headers, exc_info)
 
     def process_result(self) -> None:
@@ -294,31 +195,6 @@ class Handler(gevent.pywsgi.WSGIHandler):
             self.close_connection = True
         else:
             super().handle_error(t, v, tb)
-
-
-def refusal(refused: Refused, *, body: bool = True) -> bytes:
-    """Return a whole answer that refuses a request; it ends the connection."""
-    code = refused.status[4:].lower().replace(" ", "_")
-    retryable = refused.status[:3] in _RETRYABLE
-    error = {"code": code, "message": refused.message, "retryable": retryable}
-    content = json.dumps({"error": error}).encode()
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
-        "Connection": "close",
-        **_HEADERS,
-    }
-    if retryable:
-        headers["Retry-After"] = "1"
-    lines = [f"HTTP/1.1 {refused.status}", *(": ".join(one) for one in headers.items()), "", ""]
-    return "\r\n".join(lines).encode("latin-1") + (content if body else b"")
-
-
-def _host(header: str | None) -> str | None:
-    try:
-        return None if header is None else host_of(header)
-    except ValueError as error:
-        raise Refused("400 Bad Request", str(error)) from None
 
 
 def _with_head(name: str, value: str) -> str:

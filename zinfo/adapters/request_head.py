@@ -10,6 +10,8 @@ import re
 from typing import Final, NamedTuple, Protocol
 from urllib.parse import quote
 
+from zinfo.adapters.refusal import Refused
+
 MAX_HEAD_BYTES: Final = 16_384
 """Bytes of a request line and its headers together."""
 
@@ -27,20 +29,6 @@ _ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)([^#]*)", re.IGNORECASE)
 _LENGTH: Final = re.compile("[0-9]{1,18}")
 _ONCE: Final = ("host", "content-length", "authorization", "sec-fetch-site", "origin")
 _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
-
-
-class Refused(Exception):  # noqa: N818  # it is an answer, no fault
-    """A request that is refused before the application sees it.
-
-    Attributes:
-        status: of the answer, such as `400 Bad Request`.
-        message: for the client: what is wrong, or what to do.
-    """
-
-    def __init__(self, status: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 class Head(NamedTuple):

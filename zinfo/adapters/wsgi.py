@@ -11,9 +11,10 @@ import gevent
 import gevent.pywsgi
 import gevent.socket
 
-from zinfo.adapters.handler import Handler, Rules
+from zinfo.adapters.handler import Handler
 from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.places import Places
+from zinfo.adapters.rules import Rules
 from zinfo.adapters.shares import Network, peer_of
 from zinfo.breath import Breath
 from zinfo.errors import EnvironmentNotReadyError

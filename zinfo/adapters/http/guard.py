@@ -8,7 +8,7 @@ from typing import Any
 
 import falcon
 
-from zinfo.adapters.handler import CLIENT, PEER, PEER_NAME
+from zinfo.adapters.rules import CLIENT, PEER, PEER_NAME
 from zinfo.adapters.shares import Shares
 from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.security.tokens import Tokens

@@ -11,10 +11,10 @@ import falcon
 import gevent
 import gevent.event
 
-from zinfo.adapters.handler import CONTENT_POLICY
 from zinfo.adapters.host_names import HostNames
 from zinfo.adapters.http.answers import as_json, encode
 from zinfo.adapters.http.guard import take_share
+from zinfo.adapters.refusal import CONTENT_POLICY
 from zinfo.adapters.shares import Held, Shares
 from zinfo.adapters.wsgi import WsgiDoor
 from zinfo.top.filtering import GRAMMAR, Filter, FilterError
