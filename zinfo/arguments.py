@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from zinfo.errors import BadRequestError
 
-# How many different items a list or map may have. The bytes of a request are bounded, too, but what
+# How many items a list or map may have. The bytes of a request are bounded, too, but what
 # a request costs goes by the number of its items.
 MAX_IDS = 10_000  # shard ids: those of all shards, where they fit the request
 MAX_KEYS = 1_000  # fields, or beginnings of their names: more than an INFO has
@@ -39,19 +39,15 @@ class Arguments:
 
         Args:
             name: of the argument.
-            most: different texts, at most.
+            most: texts given, at most.
 
         Raises:
             BadRequestError: something else, or too many.
         """
-        texts = self._texts(name)
-        if len(texts) > 1:
-            texts = tuple(dict.fromkeys(texts))
-        if len(texts) > most:
-            raise _too_many(name, most, len(texts))
-        return texts
+        texts = self._texts(name, most)
+        return tuple(dict.fromkeys(texts)) if len(texts) > 1 else texts
 
-    def _texts(self, name: str, most: float = math.inf) -> tuple[str, ...]:
+    def _texts(self, name: str, most: int) -> tuple[str, ...]:
         value = self._left.pop(name, None)
         if value is None:
             return ()
@@ -141,5 +137,5 @@ class Arguments:
             raise BadRequestError(f"unknown argument: {names}")
 
 
-def _too_many(name: str, most: float, given: int) -> BadRequestError:
+def _too_many(name: str, most: int, given: int) -> BadRequestError:
     return BadRequestError(f"{name} may have {most:,} items, this has {given:,}")
