@@ -676,7 +676,20 @@ class Link(object):
                     raise LostError("another daemon has the bus at %s" % where)
                 if not isinstance(body, dict) or not {"revisions", "events"} <= set(body):
                     raise LostError("the bus at %s does not tell its totals" % where)
+                self._look_at_refused(body.get("refused") or [], topics)
                 return body
+
+    @staticmethod
+    def _look_at_refused(refused, topics):
+        # type: (list[Text], list[bytes]) -> None
+        """Say which topics the daemon refuses; FailedError where none of those wanted is left."""
+        if not refused:
+            return
+        said = "the daemon does not let this client have %s from the bus" % ", ".join(refused)
+        wanted = {topic for topic in topics if not topic.startswith(make_topic("hb"))}
+        if wanted <= {topic.encode("utf-8") for topic in refused}:
+            raise FailedError(said)
+        note(said)
 
     def receive(self, until):
         # type: (float) -> list[bytes] | None

@@ -2,9 +2,9 @@
 """Print what a zinfo daemon publishes, as it comes: one JSON object a line.
 
 Needs pyzmq and msgpack, and nothing of zinfo; docs/protocol.md says what every part of it means.
-Lines of three kinds are made here: `joined` (from here on all is there; where it comes again, the
+Lines of four kinds are made here: `joined` (from here on all is there; where it comes again, the
 connection broke and was made anew), `gap` (messages are missing), `restarted` (the daemon began
-anew, and so do its counters).
+anew, and so do its counters), `refused` (topics that the daemon does not let this client have).
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ def lines(bus: zmq.Socket[bytes], fence: str, patience: float) -> Iterator[Line]
         epoch = of_epoch
         if topic == fence:  # it comes again should the connection be made anew
             yield {"kind": "joined", "node": node, "time": time}
+            totals = msgpack.unpackb(body) if body else {}
+            if totals.get("refused"):  # topics that this client's rights do not cover
+                yield {"kind": "refused", "topics": totals["refused"]}
             continue
         if last.get(topic, seq - 1) != seq - 1:
             yield {"kind": "gap", "topic": topic, "after": last[topic], "before": seq}

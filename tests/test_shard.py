@@ -169,11 +169,3 @@ def test_lines_that_make_no_sense_are_counted_when_the_reply_is_parsed() -> None
     assert snapshot.bad_lines == 0
     assert snapshot.info.fields == {"a": 1}
     assert snapshot.bad_lines == 1
-
-
-@pytest.mark.parametrize(
-    "url", ["redis://:0", "redis://h:0", "rediss://[::1]:0", "redis://h:65536"]
-)
-def test_a_port_that_is_none_is_refused_and_not_taken_for_the_default(url: str) -> None:
-    with pytest.raises(ValueError, match="1 to 65535"):
-        RedisShard("s", url)

@@ -18,7 +18,7 @@ import gevent.event
 import gevent.pool
 import zmq
 
-from zinfo.bus_bodies import Bodies
+from zinfo.bus_bodies import HiddenBodies, delta_body, info_body
 from zinfo.bus_places import Place, advertised
 from zinfo.bus_rights import UNLIMITED, BusRights
 from zinfo.bus_socket import REBIND_SECONDS, REOPEN_SECONDS, BusSocket
@@ -26,6 +26,7 @@ from zinfo.endpoints import GreenContext
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
+from zinfo.interest import ShardInterest
 from zinfo.polling import Polling
 from zinfo.protocol import (
     KIND_DELTA,
@@ -130,9 +131,11 @@ class InfoBus:
         self._readers = gevent.pool.Group()
         self._failed: gevent.event.AsyncResult[None] | None = None
         self._sockets: dict[BusRights, BusSocket] = {}
+        self._listened: tuple[BusSocket, ...] = ()  # those where something is subscribed
         try:
-            for place in (Place(UNLIMITED, (), endpoint), *places):
-                self._sockets[place.rights] = self._make(place)
+            self._sockets[UNLIMITED] = self._make(Place(UNLIMITED, (), endpoint))
+            for place in places:
+                self._sockets[place.rights] = self._make_named(place)
         except EnvironmentNotReadyError:
             for socket in self._sockets.values():
                 socket.retire()
@@ -158,6 +161,7 @@ class InfoBus:
                 secret_key=None if keeper is None else keeper.secret_key,
                 domain=domain,
                 fence=self._publish_fence,
+                listened=self._find_listened,
                 name_of=(lambda _key: "") if keeper is None else keeper.name_of,
                 locked_out=str if keeper is None else keeper.lock_out,
             )
@@ -165,6 +169,12 @@ class InfoBus:
             if keeper is not None:
                 keeper.unguard(domain)
             raise
+
+    def _make_named(self, place: Place) -> BusSocket:
+        try:
+            return self._make(place)
+        except EnvironmentNotReadyError as error:
+            raise EnvironmentNotReadyError(_problem(place, error)) from error
 
     def close(self) -> None:
         """Close the sockets; nothing is published any more."""
@@ -237,10 +247,10 @@ class InfoBus:
         until = time.monotonic() + REBIND_SECONDS
         while True:
             try:
-                socket = self._make(place)
+                socket = self._make_named(place)
             except EnvironmentNotReadyError as error:
                 if time.monotonic() > until:
-                    yield _problem(place, error)
+                    yield str(error)
                     return
                 gevent.sleep(REOPEN_SECONDS)
             else:
@@ -254,6 +264,9 @@ class InfoBus:
         if self._gatekeeper is not None:
             self._gatekeeper.unguard(socket.domain)
 
+    def _find_listened(self) -> None:
+        self._listened = tuple(one for one in self._sockets.values() if one.interest)
+
     def _count_sockets(self) -> None:
         self._stats.bus.sockets = len(self._sockets)
 
@@ -263,21 +276,40 @@ class InfoBus:
         self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot
     ) -> None:
         """Publish a new snapshot to those who subscribed it, whole or as a delta."""
-        bodies: Bodies | None = None
-        for socket in self._sockets.values():
-            if not socket.interest:
-                continue
+        delta: bytes | None = None
+        info: bytes | None = None
+        hidden: HiddenBodies | None = None
+        for socket in self._listened:
             wanted = socket.wanted(shard.id)
-            if not wanted.wants_delta and not wanted.wants_info:
+            if socket.hiding is not None:
+                hidden = hidden or HiddenBodies(previous, snapshot)
+                self._publish_hidden(socket, wanted, snapshot, hidden)
                 continue
-            bodies = bodies or Bodies(previous, snapshot)
-            seq, when = snapshot.revision, snapshot.time
             if wanted.wants_delta:
-                body = bodies.delta(socket.hiding)
-                self._send(socket, KIND_DELTA, wanted.delta_topic, seq, when, body)
+                if delta is None:
+                    fields, gone = snapshot.delta_from(previous)
+                    delta = delta_body(fields, gone, previous.revision if previous else 0)
+                self._send(
+                    socket, KIND_DELTA, wanted.delta_topic, snapshot.revision, snapshot.time, delta
+                )
             if wanted.wants_info:
-                body = bodies.info(socket.hiding)
-                self._send(socket, KIND_INFO, wanted.info_topic, seq, when, body)
+                info = info or info_body(snapshot.encoded())
+                self._send(
+                    socket, KIND_INFO, wanted.info_topic, snapshot.revision, snapshot.time, info
+                )
+
+    def _publish_hidden(
+        self, socket: BusSocket, wanted: ShardInterest, snapshot: Snapshot, bodies: HiddenBodies
+    ) -> None:
+        """Publish a new snapshot to those that are not told all fields."""
+        assert socket.hiding is not None
+        seq, when = snapshot.revision, snapshot.time
+        if wanted.wants_delta:
+            body = bodies.delta(socket.hiding)
+            self._send(socket, KIND_DELTA, wanted.delta_topic, seq, when, body)
+        if wanted.wants_info:
+            body = bodies.info(socket.hiding)
+            self._send(socket, KIND_INFO, wanted.info_topic, seq, when, body)
 
     def publish_event(self, event: LifecycleEvent) -> None:
         """Publish a lifecycle event."""
@@ -292,6 +324,8 @@ class InfoBus:
         """Publish one heartbeat on each socket."""
         self._beats += 1
         for socket in self._sockets.values():
+            if socket.closed:
+                continue
             body = pack(self._totals(socket))
             self._send(
                 socket, KIND_HEARTBEAT, self._heartbeat_topic, self._beats, self._clock(), body
@@ -330,8 +364,6 @@ class InfoBus:
     def _send(
         self, socket: BusSocket, kind: str, full_topic: bytes, seq: int, when: float, body: bytes
     ) -> None:
-        if socket.closed:
-            return
         header = self._header_start + pack_fields((seq, when))[1:]  # without the array's header
         try:
             socket.send((full_topic, header, body))
@@ -377,4 +409,4 @@ def _tell_failure(
 
 
 def _problem(place: Place, error: Exception) -> str:
-    return f"{place.key}: {error}: set it to a free address (clients: {', '.join(place.clients)})"
+    return f"{place.key}: {error}: set it to a free address"

@@ -24,55 +24,57 @@ class Hiding(Protocol):
         ...
 
 
-class Bodies:
-    """The INFO and the delta of one poll, encoded when they are first asked for.
+def delta_body(fields: Fields, gone: list[str], base: int) -> bytes:
+    """Return the body of a delta.
+
+    Args:
+        fields: what is new or has another value.
+        gone: names of the fields that are no longer there.
+        base: the revision that it is a change of; 0 for none.
+    """
+    return b"".join(
+        (_SET, map_header(fields.number), fields.pairs, _UNSET, pack(gone), _BASE, pack(base))
+    )
+
+
+def info_body(fields: Fields) -> bytes:
+    """Return the body of a message with a whole INFO."""
+    return map_header(fields.number) + fields.pairs
+
+
+class HiddenBodies:
+    """Bodies about one poll without some fields, each made once for all that are told the same.
 
     Args:
         previous: the snapshot before; None where there is none.
         snapshot: the new one.
     """
 
-    __slots__ = ("_change", "_made", "_previous", "_snapshot")
-
     def __init__(self, previous: Snapshot | None, snapshot: Snapshot) -> None:
         self._previous = previous
         self._snapshot = snapshot
         self._change: tuple[Fields, list[str]] | None = None
-        self._made: dict[tuple[str, tuple[str, ...]], bytes] = {}
+        self._deltas: dict[tuple[str, ...], bytes] = {}
+        self._infos: dict[tuple[str, ...], bytes] = {}
 
-    def delta(self, hiding: Hiding | None) -> bytes:
-        """Return the body of a delta, without some fields."""
-        key = ("delta", hiding.withheld if hiding else ())
-        body = self._made.get(key)
+    def delta(self, hiding: Hiding) -> bytes:
+        """Return the body of a delta; one in which nothing else changed is empty."""
+        body = self._deltas.get(hiding.withheld)
         if body is None:
             if self._change is None:
                 self._change = self._snapshot.delta_from(self._previous)
             fields, gone = self._change
-            if hiding:
-                fields = _without(fields, hiding)
-                gone = [name for name in gone if not hiding.withholds(name)]
-            body = self._made[key] = b"".join(
-                (
-                    _SET,
-                    map_header(fields.number),
-                    fields.pairs,
-                    _UNSET,
-                    pack(gone),
-                    _BASE,
-                    pack(self._previous.revision if self._previous else 0),
-                )
-            )
+            gone = [name for name in gone if not hiding.withholds(name)]
+            base = self._previous.revision if self._previous else 0
+            body = self._deltas[hiding.withheld] = delta_body(_without(fields, hiding), gone, base)
         return body
 
-    def info(self, hiding: Hiding | None) -> bytes:
-        """Return the body of a message with the whole INFO, without some fields."""
-        key = ("info", hiding.withheld if hiding else ())
-        body = self._made.get(key)
+    def info(self, hiding: Hiding) -> bytes:
+        """Return the body of a message with the INFO."""
+        body = self._infos.get(hiding.withheld)
         if body is None:
-            fields = self._snapshot.encoded()
-            if hiding:
-                fields = _without(fields, hiding)
-            body = self._made[key] = map_header(fields.number) + fields.pairs
+            fields = _without(self._snapshot.encoded(), hiding)
+            body = self._infos[hiding.withheld] = info_body(fields)
         return body
 
 

@@ -65,6 +65,7 @@ class BusSocket:
         name_of: returns the name of the client with a key, for counts and logs.
         locked_out: called with the key of a client that subscribed more than it may.
         fence: publishes a fence.
+        listened: called when the first topic is subscribed, and when the last one is let go.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
@@ -75,9 +76,10 @@ class BusSocket:
         endpoint: where it listens, with the port it got.
         interest: what is subscribed.
         hiding: says which fields are left out; None where none is.
+        send: publishes a message to those who subscribed its topic, as `DirectSocket.send` does.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it connects
         self,
         context: GreenContext,
         place: Place,
@@ -87,6 +89,7 @@ class BusSocket:
         secret_key: bytes | None,
         domain: bytes,
         fence: Fence,
+        listened: Callable[[], object],
         name_of: Callable[[str | None], str] = lambda _key: "",
         locked_out: Callable[[str], object] = str,
     ) -> None:
@@ -102,6 +105,7 @@ class BusSocket:
         self._name_of = name_of
         self._locked_out = locked_out
         self._fence = fence
+        self._listened = listened
         self._counts = TopicCounts()
         self._shards: dict[str, ShardInterest] = {}
         self._retired = False
@@ -122,6 +126,7 @@ class BusSocket:
             domain=self.domain,
         )
         self._direct = DirectSocket(self._socket)
+        self.send = self._direct.send
 
     def _watch(self, socket: GreenSocket) -> None:
         self._connections = Connections(socket, self._counts.forget)
@@ -140,6 +145,7 @@ class BusSocket:
         self._counts.clear()
         self._stats.topics -= len(self.interest)
         self.interest.clear()
+        self._listened()
 
     def retire(self) -> None:
         """Close for good."""
@@ -183,10 +189,6 @@ class BusSocket:
         """Return with which rights an event is told here; None where it is not to be published."""
         told = self.place.rights.events and self._rights.sees(shard_id)
         return self._rights if told and self.interest.wants(topic) else None
-
-    def send(self, frames: Sequence[bytes]) -> None:
-        """Publish a message to those who subscribed its topic, as `DirectSocket.send` does."""
-        self._direct.send(frames)
 
     # --- in
 
@@ -234,7 +236,10 @@ class BusSocket:
             self._subscribe(message[1:], frames[0])
         else:
             self._unsubscribe(message[1:], frames[0])
-        self._stats.topics += len(self.interest) - before
+        now = len(self.interest)
+        self._stats.topics += now - before
+        if not before or not now:
+            self._listened()
 
     def _subscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
         connection, descriptor = self._connection(frame)

@@ -100,8 +100,6 @@ def default_ident(url: str) -> str:
     try:
         port = parts.port
     except ValueError:
-        port = 0
-    if port == 0:
-        raise ValueError("the port of a shard's URL is a number from 1 to 65535")
+        raise ValueError("the port of a shard's URL is a number from 1 to 65535") from None
     host = unquote(parts.hostname or "localhost")
     return f"[{host}]:{port or DEFAULT_PORT}" if ":" in host else f"{host}:{port or DEFAULT_PORT}"

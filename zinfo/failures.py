@@ -25,13 +25,12 @@ TLS = "tls"
 DNS = "dns"
 PROTOCOL = "protocol"
 OTHER = "other"
-NO_INFO = "no_info"  # the server says that it is loading its data, instead of answering
 
 # First word of an error reply, to state and reason. Redis makes it the error's kind (RESP spec,
 # "Simple errors").
 _REPLIES: dict[str, tuple[ShardState, str]] = {
     "BUSY": (ShardState.BUSY, ""),
-    "LOADING": (ShardState.LOADING, NO_INFO),
+    "LOADING": (ShardState.LOADING, ""),
     "NOAUTH": (ShardState.DOWN, AUTH),
     "WRONGPASS": (ShardState.DOWN, AUTH),
     "NOPERM": (ShardState.DOWN, NOPERM),
@@ -61,7 +60,7 @@ class PollError(ZinfoError):
     Args:
         message: for humans; one line, no secrets.
         state: what the shard is, as far as this failure tells.
-        reason: why it is down; `NO_INFO` for loading, "" for busy.
+        reason: why it is down; "" for loading and busy.
     """
 
     def __init__(
@@ -131,7 +130,7 @@ def _classified(error: BaseException, credentials: Credentials) -> PollError:
         if any(isinstance(link, kinds) for link in links):
             return PollError(message, reason)
     if isinstance(error, redis.exceptions.BusyLoadingError):
-        return PollError(message, NO_INFO, ShardState.LOADING)
+        return PollError(message, "", ShardState.LOADING)
     if isinstance(error, redis.exceptions.ResponseError) or "max number of clients" in words:
         return from_reply(words, credentials)
     return PollError(message, OTHER)

@@ -24,17 +24,7 @@ from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions
 from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
-from zinfo.failures import (
-    AUTH,
-    OTHER,
-    PROTOCOL,
-    REFUSED,
-    TLS,
-    PollError,
-    chain,
-    from_exception,
-    from_reply,
-)
+from zinfo.failures import AUTH, PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.foreign import FAILURES
 from zinfo.info_bounds import MAX_FIELDS, excess, excess_of_fields
 from zinfo.info_lookup import has_fields
@@ -61,7 +51,6 @@ _requests: dict[bytes, bytes] = {}  # one copy of each for all shards: there are
 
 _LITTLE = 64 * 1024  # bytes that any reply may have
 _REPLIES_BEGIN = frozenset((b"+", b"-", b":", b"$"))  # RESP's, of all that is sent here
-_MAX_LINE = 4096  # bytes of an error reply, at most
 _MAX_LENGTH = 32  # bytes of the line that says how long a reply is, at most
 
 
@@ -192,7 +181,6 @@ def _open_or_ask(
     _bound(connection, limits.max_reply_bytes, credentials, trusted)
     try:
         connection.connect()
-        _name(connection, credentials)
         request, first = _choose_variant(connection, limits)
         if not hasattr(connection, "_sock"):
             return _parsed(client, limits)  # a stand-in for redis-py's Connection: it has no socket
@@ -312,7 +300,7 @@ def _require_trusted(sock: Any, trusted: frozenset[int]) -> None:
 
 def _common(limits: Limits) -> dict[str, Any]:
     return {
-        "client_name": None,  # see `_name`: where it is refused, redis-py would give up
+        "client_name": CLIENT_NAME,
         # redis-py 8 would try a dead server for a minute
         "socket_connect_timeout": limits.connect_timeout,
         "socket_timeout": limits.timeout,
@@ -380,31 +368,6 @@ def _require_readable(path: str | None) -> None:
             pass
     except OSError as error:
         raise PollError(f"TLS file: {error}", TLS) from error
-
-
-def _name(connection: Any, credentials: Credentials) -> None:
-    """Give a connection its name in CLIENT LIST, where the server lets it.
-
-    Old servers, renamed commands, least rights and proxies refuse it, and so does Redis before
-    version 6 while it loads its data: INFO is asked all the same.
-    """
-    sock = getattr(connection, "_sock", None)
-    if sock is None:
-        return  # a stand-in for redis-py's Connection: it has no socket
-    # By hand: redis-py takes -LOADING for a broken connection, and reads it again for INFO.
-    sock.sendall(b"".join(connection.pack_command("CLIENT", "SETNAME", CLIENT_NAME)))
-    reply = b""
-    while not reply.endswith(b"\r\n"):
-        more = sock.recv(_MAX_LINE)
-        reply += more
-        if not more:
-            raise PollError("connection closed by the server", OTHER)
-        if len(reply) > _MAX_LINE:
-            raise PollError("the server does not speak the Redis protocol", PROTOCOL)
-    if reply.startswith(b"-"):
-        error = from_reply(reply[1:-2].decode("utf-8", "replace"), credentials)
-        if error.reason in (AUTH, REFUSED):  # of the connection, not of the command
-            raise error
 
 
 def _choose_variant(connection: Any, limits: Limits) -> tuple[bytes, bytes]:

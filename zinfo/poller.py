@@ -382,8 +382,7 @@ class InfoPoller:
     def _failed(self, polled: Polled, error: PollError) -> None:
         shard = polled.shard
         polled.lost, polled.doubted = None, False
-        down = error.state is ShardState.DOWN
-        self.stats.poll.failures[error.reason if down else error.state.value] += 1
+        self.stats.poll.failures[error.reason or error.state.value] += 1
         try:
             self._lifecycle.failed(shard, error)
             if shard.failures == self._grace:

@@ -18,7 +18,7 @@ class ShardState(str, enum.Enum):
 
     NEW = "new"  # not asked yet, or not answered yet
     UP = "up"
-    LOADING = "loading"  # is loading its data; answers INFO, unless `reason` says no_info
+    LOADING = "loading"  # answers INFO, but is loading its data
     BUSY = "busy"  # a script keeps it from answering; what is known is old
     DOWN = "down"  # did not answer; `reason` says why
 
@@ -45,7 +45,7 @@ class RedisShard:
 
     Attributes:
         state: a `ShardState`.
-        reason: why it is down; no_info where it is loading and INFO was not read; else "".
+        reason: why it is down, "" where it is not.
         last_error: the last failure in words, "" while all is well.
         failures: failed polls in a row.
         run_id, role, version: as the newest INFO says; None where it does not.
@@ -113,11 +113,6 @@ class RedisShard:
         except ValueError:
             ops = math.nan
         self.store(snapshot, ops)
-
-    @property
-    def answers(self) -> bool:
-        """Whether the newest poll brought INFO, so that the newest INFO speaks of the present."""
-        return self.state in (ShardState.UP, ShardState.LOADING) and self.failures == 0
 
     @property
     def info_timestamp(self) -> float | None:

@@ -78,7 +78,7 @@ def to_the_first(reply: bytes) -> Callable[[Any], None]:
     ("script", "state", "reason"),
     [
         (answer(b"-NOPERM no permission for info\r\n"), "down", "noperm"),
-        (answer(b"-LOADING Redis is loading\r\n"), "loading", "no_info"),
+        (answer(b"-LOADING Redis is loading\r\n"), "loading", ""),
         (answer(b"-BUSY Redis is busy running a script\r\n"), "busy", ""),
         (answer(b"-NOAUTH Authentication required.\r\n"), "down", "auth"),
         (answer(b"-ERR unknown command 'INFO'\r\n"), "down", "other"),

@@ -72,10 +72,10 @@ def test_a_message_is_made_once_for_all_that_want_the_same(
     assert not encoded, "and none that nobody wants"
     only_a, only_b = frozenset("a"), frozenset("b")
     for _ in range(100):
-        assert data(messages.of(DELTA, NOTHING))["set"] == {"b": 3}
-        assert data(messages.of(INFO, NOTHING))["info"] == {"a": 1, "b": 3}
-        assert data(messages.of(DELTA, only_b))["set"] == {"b": 3}
-        assert messages.of(DELTA, only_a) == b""
-        assert data(messages.of(INFO, only_a))["info"] == {"a": 1}
+        assert data(messages.of(DELTA, wish()))["set"] == {"b": 3}
+        assert data(messages.of(INFO, wish()))["info"] == {"a": 1, "b": 3}
+        assert data(messages.of(DELTA, wish(keys=only_b)))["set"] == {"b": 3}
+        assert messages.of(DELTA, wish(keys=only_a)) == b""
+        assert data(messages.of(INFO, wish(keys=only_a)))["info"] == {"a": 1}
     promise("400 messages of 4 kinds to streams", "4 encodings", f"{len(encoded)} encodings")
     assert len(encoded) == 4

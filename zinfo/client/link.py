@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from zinfo.client.endpoints import reachable
 from zinfo.client.updates import Heartbeat
+from zinfo.errors import NotAllowedError
 from zinfo.protocol import VERSION, Header, Reply, Request, fence_topic
 
 CLOCK_DRIFT = 1e-4  # seconds a second by which two clocks may part unnoticed
@@ -110,6 +111,7 @@ class Link:
         heard_at: when the last heartbeat (or the fence) came.
         partial: whether the daemon tells this client of some shards or fields only, so that its
             totals count what never comes.
+        refused: topics that the daemon does not let this client have, as the last fence said.
         joins: how often the fence was passed.
         problem: why it is not joined, one line; "" where it is.
     """
@@ -133,6 +135,7 @@ class Link:
         self.interval = 1.0
         self.heard_at = -math.inf
         self.partial = False
+        self.refused: tuple[str, ...] = ()
         self.joins = 0
         self.problem = "not joined yet"
         self.timing = timing or Timing()
@@ -296,6 +299,14 @@ class Link:
         self.phase, self._until = Phase.FENCING, now + self.timing.reply
         self._fence = fence_topic(f"{self.rng.getrandbits(64):016x}")
         self.actions.append(JoinBus(bus, (*self._topics, self._fence)))
+
+
+def refusal(topics: Sequence[str]) -> NotAllowedError:
+    """Return the error that says that a client may not have some topics."""
+    return NotAllowedError(
+        f"the daemon does not let this client have {', '.join(topics)} from the bus: "
+        "see `rights` in its answer to hello"
+    )
 
 
 def _first_text(value: object) -> str | None:

@@ -22,7 +22,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from zinfo.client.copies import Change, Copies
-from zinfo.client.link import Ask, Link, Phase, Timing
+from zinfo.client.link import Ask, Link, Phase, Timing, refusal
 from zinfo.client.reading import (
     Opened,
     entry_from,
@@ -30,6 +30,7 @@ from zinfo.client.reading import (
     read_delta,
     read_event,
     read_heartbeat,
+    read_refused,
 )
 from zinfo.client.resync import Fetch, Resync
 from zinfo.client.tally import EventTally
@@ -224,6 +225,9 @@ class MirrorState:
         self.epoch = self.link.epoch
         self._events = EventTally()
         self._has_totals = False
+        self.link.refused = read_refused(opened)
+        if self.link.refused:
+            self.problem = str(refusal(self.link.refused))
         if opened.body:  # totals right at the fence spare the wait for the first heartbeat
             with contextlib.suppress(ProtocolError):
                 self._compare(read_heartbeat(opened), now)

@@ -106,6 +106,16 @@ def read_heartbeat(opened: Opened) -> Heartbeat:
     )
 
 
+def read_refused(opened: Opened) -> tuple[str, ...]:
+    """Return the topics that a fence says this client may not have, or raise ProtocolError."""
+    if not opened.body:
+        return ()
+    refused = map_of(unpack(opened.body), "a fence").get("refused") or []
+    if not isinstance(refused, list) or not all(isinstance(one, str) for one in refused):
+        raise ProtocolError("refused must be an array of topics")
+    return tuple(refused)
+
+
 def event_from(value: object) -> Event:
     """Return the event that a bus message or a reply holds as a map, or raise ProtocolError."""
     fields = map_of(value, "an event")

@@ -83,8 +83,10 @@ class Stream:
 
         Raises:
             NoAnswerError: it is not, and the deadline has passed.
+            NotAllowedError: it is, but this client may not have all that it subscribed.
         """
         self._take()
+        self._raise_refusal()
         state, now = self._state, clock()
         if state.link.joins:
             return None
@@ -105,6 +107,9 @@ class Stream:
 
         Returns:
             Seconds to wait before the next look; None when there is an update, or it is too late.
+
+        Raises:
+            NotAllowedError: this client may not have all that it subscribed any more; once.
         """
         state = self._state
         if state.updates:
@@ -112,6 +117,7 @@ class Stream:
         taken = self._take()
         if state.updates:
             return None
+        self._raise_refusal()
         if taken == _BATCH:
             return 0.0  # only when none is left may silence be judged
         state.tick(clock())
@@ -121,6 +127,11 @@ class Stream:
             return None
         ends = [state.link.deadline(), now + _LONGEST_WAIT]
         return min(ends if deadline is None else [*ends, deadline]) - now
+
+    def _raise_refusal(self) -> None:
+        refusal, self._state.refusal = self._state.refusal, None
+        if refusal is not None:
+            raise refusal
 
     def _next(self) -> Update | None:
         """Return the oldest update that was not told yet; None where there is none."""

@@ -6,19 +6,20 @@ import random
 from collections import deque
 from collections.abc import Collection
 
-from zinfo.client.link import Link, Phase, Timing
+from zinfo.client.link import Link, Phase, Timing, refusal
 from zinfo.client.reading import (
     Opened,
     open_message,
     read_delta,
     read_event,
     read_heartbeat,
+    read_refused,
     read_snapshot,
 )
 from zinfo.client.tally import EventTally, RevisionTally
 from zinfo.client.topics import takes_all, topics_of
 from zinfo.client.updates import REMOVED, Delta, Gap, Heartbeat, Restart, Stale, Update
-from zinfo.errors import ProtocolError
+from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.protocol import (
     KIND_DELTA,
     KIND_EVENT,
@@ -49,6 +50,7 @@ class StreamState:
         updates: what to tell, oldest first; the owner takes them out.
         malformed: messages that could not be read.
         repeated: messages that were not newer than the one before.
+        refusal: says which topics the daemon refuses; the owner raises it once, and takes it out.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class StreamState:
         self.updates: deque[Update] = deque()
         self.malformed = 0
         self.repeated = 0
+        self.refusal: NotAllowedError | None = None
         self._epoch: int | None = None
         self._told_stale = False
         self._reset()
@@ -142,6 +145,10 @@ class StreamState:
         if not self.link.fence(fence, opened.header, now):
             return
         self._told_stale = False
+        refused = read_refused(opened)
+        if refused and refused != self.link.refused:
+            self.refusal = refusal(refused)
+        self.link.refused = refused
         former, self._epoch = self._epoch, self.link.epoch
         assert self._epoch is not None
         if former is not None and former != self._epoch:

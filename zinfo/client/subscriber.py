@@ -46,6 +46,9 @@ class Subscriber(Stream):
         ConfigError: an endpoint that is none.
         ValueError: an unknown kind, or none at all.
         NoAnswerError: the bus could not be joined in time.
+        NotAllowedError: this client may not have all of it; the message names the topics. So may
+            `recv` and the iteration do later, once, when rights are taken away meanwhile: what may
+            be had still comes.
     """
 
     def __init__(

@@ -391,11 +391,9 @@ class Config(Section):
         for place in places:
             for other, address in self._listening().items():
                 if overlap(place.endpoint, address):
-                    text = (
-                        f"found {place.endpoint} for {', '.join(place.clients)}, which is the "
-                        f"address of {{1}}: set {place.key} to another one"
-                    )
-                    yield Conflict((key, other), text)
+                    found = f"found {place.endpoint} for {', '.join(place.clients)}"
+                    what = f"which is the address of {{1}}: set {place.key} to another one"
+                    yield Conflict((key, other), f"{_literal(found)}, {what}")
 
     def _openness_conflicts(self) -> Iterator[Conflict]:
         """Yield addresses that other machines reach without a key, and rights without keys."""

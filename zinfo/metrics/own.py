@@ -89,6 +89,9 @@ class OwnMetrics(Collector):
         yield _gauge("bus_subscribers", "connections to the bus", bus.subscribers)
         yield _gauge("bus_topics", "topics subscribed", bus.topics)
         yield _counter("bus_refused", "subscriptions and frames refused", bus.refused)
+        yield _by("bus_client_refused", "the same by client", bus.refused_by, "client")
+        yield _counter("bus_cut", "connections ended for too many topics", bus.cut)
+        yield _gauge("bus_sockets", "one for each set of rights", bus.sockets)
 
     def _of_queries(self) -> Iterator[Metric]:
         query = self._stats.query

@@ -18,6 +18,7 @@ _STATE: Final = Family(
 )
 _AGE: Final = Family("zinfo_shard_info_age_seconds", "gauge", "since the newest INFO arrived")
 _FAILURES: Final = Family("zinfo_shard_failures", "gauge", "failed polls in a row")
+_ANSWERING: Final = frozenset((ShardState.UP, ShardState.LOADING))
 
 
 def add_shard(
@@ -39,7 +40,7 @@ def add_shard(
     if instance:
         labels.insert(0, ("instance", shard.id))
     snapshot = shard.snapshot
-    if not shard.answers or snapshot is None:
+    if shard.state not in _ANSWERING or snapshot is None:
         scrape.add(labels, _about(shard))
         return
     fields = snapshot.all_fields()
@@ -50,7 +51,7 @@ def add_shard(
 
 def _about(shard: RedisShard) -> Iterator[Sample]:
     if shard.state is not ShardState.NEW:  # of which nothing is known yet
-        yield Sample(UP, (), int(shard.answers))
+        yield Sample(UP, (), int(shard.state in _ANSWERING))
     yield Sample(_STATE, (("state", shard.state.value), ("reason", shard.reason)), 1)
     yield Sample(_FAILURES, (), shard.failures)
     if shard.snapshot is not None:

@@ -15,8 +15,15 @@ import random
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 
-from zinfo.client.link import Ask, Timing
-from zinfo.client.reading import Entry, entry_from, map_of, open_message, read_heartbeat
+from zinfo.client.link import Ask, Timing, refusal
+from zinfo.client.reading import (
+    Entry,
+    entry_from,
+    map_of,
+    open_message,
+    read_heartbeat,
+    read_refused,
+)
 from zinfo.client.stream_state import StreamState
 from zinfo.client.updates import (
     ADDED,
@@ -267,8 +274,13 @@ class Taking:
         try:
             opened = open_message(fence)
             totals = read_heartbeat(opened)
+            topics = read_refused(opened)
         except ProtocolError as error:
             self._give_up(now, f"the fence could not be read: {error}")
+            return
+        if topics:
+            self.refused = str(refusal(topics))
+            self._give_up(now, self.refused)
             return
         self._stream.count_anew(totals)
         request = self._snapshot_request(None)

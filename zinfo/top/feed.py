@@ -20,7 +20,7 @@ from zinfo.errors import NoAnswerError, NotAllowedError, ZinfoError
 from zinfo.top.fleet import Fleet
 from zinfo.top.happenings import KEPT
 from zinfo.top.record import Status
-from zinfo.top.rows import answers
+from zinfo.top.rows import NOW
 from zinfo.top.sections import ask_sections
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class Feed:
             if isinstance(change, Delta):
                 self._fleet.apply(change, clock())
                 return
-            if change.type in STATES and not answers(change.type, change.reason):
+            if change.type in STATES and change.type not in NOW:
                 self._fleet.interrupt(shard)
             if change.number or (self._history_refused and change.type != ADDED):
                 self._fleet.happened([change])

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 from zinfo.client.updates import Delta, Info, Value
 from zinfo.top.counters import begun_anew, count_of, elapsed, rates, ratio
 from zinfo.top.history import STEP, History
-from zinfo.top.rows import Field, Row, Section, Series, answers
+from zinfo.top.rows import NOW, Field, Row, Section, Series
 
 OTHER = "Other"
 """The section of fields of which no other is known."""
@@ -103,7 +103,7 @@ class Record:
         """Take what the daemon says of the shard beside INFO."""
         self.status = status
         self._polled_at = now - status.age
-        if not answers(status.state, status.reason):
+        if status.state not in NOW:
             self._interrupted = True
 
     def interrupt(self) -> None:
@@ -141,8 +141,7 @@ class Record:
         followed = None if self._interrupted or since is None else self._received_at
         self._revision, self._time, self._measured = delta.revision, delta.time, None
         self._received_at = self._polled_at = now
-        known = self.status.state != "new"
-        self._interrupted = known and not answers(self.status.state, self.status.reason)
+        self._interrupted = self.status.state not in NOW and self.status.state != "new"
         self._note(now, followed)
 
     def place(self, sections: Mapping[str, Collection[str]]) -> None:
@@ -176,7 +175,7 @@ class Record:
     def series(self, now: float) -> Series:
         """Return the last minutes."""
         hold = 0.0
-        if self.status.fresh and answers(self.status.state, self.status.reason):
+        if self.status.fresh and self.status.state in NOW:
             hold = max(_HELD_AT_LEAST, _HELD_INTERVALS * (self._interval or 0.0))
         return Series(
             STEP,

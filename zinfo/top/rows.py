@@ -8,15 +8,8 @@ from typing import NamedTuple
 
 from zinfo.client.updates import Value
 
-_ANSWERING = frozenset({"up", "loading"})
-
-
-def answers(state: str, reason: str) -> bool:
-    """Return whether a shard answers INFO, so that its newest INFO speaks of the present.
-
-    One that only says that it is loading its data has a reason, `no_info`.
-    """
-    return state in _ANSWERING and not reason
+NOW = frozenset({"up", "loading"})
+"""States in which a shard answers INFO, so that its newest INFO speaks of the present."""
 
 
 class Row(NamedTuple):
@@ -78,7 +71,7 @@ class Row(NamedTuple):
     @property
     def current(self) -> bool:
         """Whether the numbers speak of the present: the shard answers, and so does the daemon."""
-        return self.fresh and answers(self.state, self.reason)
+        return self.fresh and self.state in NOW
 
 
 class Totals(NamedTuple):

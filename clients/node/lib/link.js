@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import zmq from "zeromq";
 
 import { FailedError, LostError } from "./errors.js";
+import { note } from "./printing.js";
 import { connect, Daemon } from "./sockets.js";
 import { isMap } from "./values.js";
 import { decodeMessage, fenceTopic } from "./wire.js";
@@ -18,6 +19,18 @@ const MOMENT = 50; // milliseconds; this process itself may have been held up
 /** Return seconds by a clock that does not jump with the wall clock. */
 export function clock() {
   return performance.now() / 1000;
+}
+
+/** Say which topics the daemon does not let this client have; throws where none is left. */
+function lookAtRefused(refused, topics) {
+  if (!refused.length) {
+    return;
+  }
+  const said = `the daemon does not let this client have ${refused.join(", ")} from the bus`;
+  if (topics.every((topic) => topic.startsWith("z1/hb/") || refused.includes(topic))) {
+    throw new FailedError(said);
+  }
+  note(said);
 }
 
 /**
@@ -80,6 +93,7 @@ export class Link {
         if (!isMap(totals) || !("revisions" in totals && "events" in totals)) {
           throw new LostError(`the bus at ${where} does not tell its totals`);
         }
+        lookAtRefused(totals.refused ?? [], topics);
         return totals;
       }
     }

@@ -110,7 +110,7 @@ class Streams:
         for event in missed:
             breath.take()
             if wish.sees(event.shard):
-                yield self._told(event)
+                yield self._told(event, wish.rights)
 
     def _publish(self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
         if not self._wishes:
@@ -119,21 +119,24 @@ class Streams:
         for group in self._wishes.about(shard.id):
             for kind in group.wish.of_snapshots:
                 messages = messages or SnapshotMessages(shard.id, previous, snapshot)
-                made = messages.of(kind, group.wish.keys)
+                made = messages.of(kind, group.wish)
                 if made:
                     for stream in group.streams:
                         stream.put(made)
 
     def _publish_event(self, event: LifecycleEvent) -> None:
-        made: bytes | None = None
+        made: dict[tuple[str, ...], bytes] = {}  # by the fields that are withheld
         for group in self._wishes.about(event.shard):
             if EVENT in group.wish.kinds:
-                made = made or self._told(event)
+                withheld = group.wish.rights.withheld
+                if withheld not in made:
+                    made[withheld] = self._told(event, group.wish.rights)
                 for stream in group.streams:
-                    stream.put(made)
+                    stream.put(made[withheld])
 
-    def _told(self, event: LifecycleEvent) -> bytes:
-        return message(EVENT, event.as_map(), f"{self._identity.epoch}:{event.number}")
+    def _told(self, event: LifecycleEvent, rights: Rights) -> bytes:
+        told = rights.told_event(event)
+        return message(EVENT, told, f"{self._identity.epoch}:{event.number}")
 
 
 class _Stream:
@@ -180,8 +183,10 @@ def _wish(given: Mapping[str, object], rights: Rights) -> Wish:
     for shard_id in shard_ids:
         if not rights.sees(shard_id):
             raise NotAllowedError(f"this client may not see shard {redact_text(shard_id)[:80]}")
-    if rights.withheld:
-        raise NotAllowedError("this client is not told all fields, so it gets no stream")
+    if EVENT in kinds and not rights.may("events"):
+        if "kinds" in given:
+            raise NotAllowedError("this client may not call events, so it gets none in a stream")
+        kinds -= {EVENT}
     return Wish(kinds, shard_ids, _set(given, "keys"), rights)
 
 

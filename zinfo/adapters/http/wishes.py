@@ -119,35 +119,36 @@ class SnapshotMessages:
         self._previous = previous
         self._snapshot = snapshot
         self._changes: tuple[dict[str, object], list[str]] | None = None
-        self._made: dict[tuple[str, frozenset[str]], bytes] = {}
+        self._made: dict[tuple[str, frozenset[str], tuple[str, ...]], bytes] = {}
 
-    def of(self, kind: str, keys: frozenset[str]) -> bytes:
+    def of(self, kind: str, wish: Wish) -> bytes:
         """Return a message; empty where none of the fields changed.
 
         Args:
             kind: `DELTA` or `INFO`.
-            keys: only these fields; empty for all.
+            wish: which fields are wanted, and may be told.
         """
-        made = self._made.get((kind, keys))
+        key = kind, wish.keys, wish.rights.withheld
+        made = self._made.get(key)
         if made is None:
             make = self._delta if kind == DELTA else self._info
-            made = self._made[kind, keys] = make(keys)
+            made = self._made[key] = make(wish)
         return made
 
-    def _delta(self, keys: frozenset[str]) -> bytes:
+    def _delta(self, wish: Wish) -> bytes:
         if self._changes is None:
             fields, gone = self._snapshot.delta_from(self._previous)
             self._changes = _decoded(fields.number, fields.pairs), gone
-        changed, unset = _chosen(self._changes[0], keys), self._changes[1]
-        if keys:
-            unset = [name for name in unset if name in keys]
-            if not changed and not unset:
-                return b""
+        changed, unset = _chosen(self._changes[0], wish), self._changes[1]
+        if wish.keys or wish.rights.withheld:
+            unset = list(_chosen(dict.fromkeys(unset), wish))
+        if wish.keys and not changed and not unset:
+            return b""
         base = self._previous.revision if self._previous else 0
         return message(DELTA, {**self._about, "base": base, "set": changed, "unset": unset})
 
-    def _info(self, keys: frozenset[str]) -> bytes:
-        return message(INFO, {**self._about, "info": _chosen(self._snapshot.all_fields(), keys)})
+    def _info(self, wish: Wish) -> bytes:
+        return message(INFO, {**self._about, "info": _chosen(self._snapshot.all_fields(), wish)})
 
 
 def message(kind: str, value: Mapping[str, object], ident: str = "") -> bytes:
@@ -162,10 +163,13 @@ def message(kind: str, value: Mapping[str, object], ident: str = "") -> bytes:
     return f"{head}event: {kind}\n".encode() + b"data: " + encode(value) + b"\n\n"
 
 
-def _chosen(fields: Mapping[str, object], keys: frozenset[str]) -> Mapping[str, object]:
-    if not keys:
-        return fields
-    return {name: value for name, value in fields.items() if name in keys}
+def _chosen(fields: Mapping[str, object], wish: Wish) -> Mapping[str, object]:
+    if wish.keys:
+        fields = {name: value for name, value in fields.items() if name in wish.keys}
+    if wish.rights.withheld:
+        hides = wish.rights.withholds
+        fields = {name: value for name, value in fields.items() if not hides(name)}
+    return fields
 
 
 def _decoded(number: int, pairs: bytes) -> dict[str, object]:

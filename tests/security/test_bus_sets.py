@@ -1,0 +1,320 @@
+"""A socket of the bus for each set of rights: where, for whom, and what happens at a reload."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import zmq
+import zmq.green
+
+from tests.daemons import DaemonError, RunningDaemon, show_keys
+from tests.promises import Promise
+from tests.security.keyed import (
+    ADMIN,
+    Keyring,
+    answers,
+    bus_of,
+    messages_within,
+    reload,
+    subscribed,
+    topics_within,
+)
+from tests.servers import RealServer
+from tests.spawning import HOST, free_port
+from tests.waiting import wait_until
+from zinfo.bus_topics import MAX_TOPICS
+from zinfo.client import Client, Mirror, Subscriber
+from zinfo.curve import ClientKeys
+from zinfo.endpoints import ZAP_DOMAIN, listen
+from zinfo.errors import NoAnswerError, NotAllowedError
+from zinfo.protocol import unpack
+from zinfo.security.zap import ZapHandler
+
+CLIENTS = """
+[clients.admin]
+[clients.cache]
+shards = ["cache-"]
+[clients.also-cache]
+shards = ["cache-", "cache-1"]
+[clients.infos]
+operations = ["get_infos"]
+[clients.events]
+operations = ["events", "stats"]
+[clients.nothing]
+operations = ["stats"]
+"""
+NAMES = ("cache", "also-cache", "infos", "events", "nothing")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server behind all shards."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    """Keys of all clients."""
+    ring = Keyring(tmp_path_factory.mktemp("sets") / "keys")
+    for name in NAMES:
+        ring.let_in(name)
+    return ring
+
+
+@pytest.fixture(scope="module")
+def text(ring: Keyring, server: RealServer) -> str:
+    """The configuration that each test leaves behind."""
+    return ring.config([(name, server.url) for name in ("cache-1", "db-1")], CLIENTS)
+
+
+@pytest.fixture(scope="module")
+def daemon(ring: Keyring, text: str) -> Iterator[RunningDaemon]:
+    """A daemon with two shards and six clients."""
+    with RunningDaemon(config_text=text, keys=ring.of(ADMIN)) as daemon:
+        daemon.wait_polled(2)
+        yield daemon
+        assert "Traceback" not in daemon.log()
+
+
+def stats(daemon: RunningDaemon) -> Any:
+    body: Any = daemon.ask("stats").body
+    return body["bus"]
+
+
+def hello(daemon: RunningDaemon, keys: ClientKeys) -> Any:
+    with Client(daemon.query, keys=keys) as client:
+        return client.hello()
+
+
+def after(bus: str, number: int) -> str:
+    host, _, port = bus.rpartition(":")
+    return f"{host}:{int(port) + number}"
+
+
+# --- where
+
+
+def test_hello_tells_each_client_the_endpoint_of_its_set(
+    daemon: RunningDaemon, ring: Keyring, promise: Promise
+) -> None:
+    told = {name: hello(daemon, ring.of(name))["bus"] for name in (ADMIN, *NAMES)}
+    promise("clients of equal rights", "share a port, by the order of names", str(told))
+    assert told == {
+        ADMIN: [daemon.bus],
+        "also-cache": [after(daemon.bus, 1)],
+        "cache": [after(daemon.bus, 1)],
+        "events": [after(daemon.bus, 2)],
+        "infos": [after(daemon.bus, 3)],
+        "nothing": [],
+    }
+    assert stats(daemon)["sockets"] == 4
+    with subscribed(told["cache"][0], ring.of("cache"), b"z1/hb/") as bus:
+        assert bus.poll(5000)
+        beat: Any = unpack(bus.recv_multipart()[2])
+    assert beat["bus"] == told["cache"][0]
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_the_key(ring: Keyring) -> None:
+    with socket.create_server((HOST, 0)) as other:
+        port = other.getsockname()[1]
+        clients = '[clients.admin]\n[clients.cache]\nshards = ["cache-"]\n'
+        clients += f'[bus.endpoints]\ncache = "tcp://{HOST}:{port}"\n'
+        daemon = RunningDaemon(config_text=ring.config(clients=clients), keys=ring.of(ADMIN))
+        daemon.query, daemon.bus = (f"tcp://{HOST}:{free_port()}" for _ in range(2))
+        with pytest.raises(DaemonError, match=r"bus\.endpoints\.cache: .*Address already in use"):
+            daemon.__enter__()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_key_is_let_in_to_its_own_socket_only(
+    daemon: RunningDaemon, ring: Keyring, name: str, promise: Promise
+) -> None:
+    own = hello(daemon, ring.of(name))["bus"]
+    heard = []
+    with contextlib.ExitStack() as stack:
+        sockets = {
+            where: stack.enter_context(subscribed(where, ring.of(name), b""))
+            for where in (after(daemon.bus, number) for number in range(4))
+        }
+        if own:
+            assert sockets[own[0]].poll(5000)
+        heard = [where for where, one in sockets.items() if topics_within(one, 0.3)]
+    promise(f"client {name} at all ports of the bus", "heard at its own", f"{len(heard)} of 4")
+    assert heard == own
+
+
+# --- what
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"), [("infos", {"info", "delta", "hb"}), ("events", {"event", "hb"})]
+)
+def test_what_a_client_may_call_binds_its_bus(
+    daemon: RunningDaemon, ring: Keyring, server: RealServer, text: str, name: str, kinds: set[str]
+) -> None:
+    keys = ring.of(name)
+    told = hello(daemon, keys)["rights"]
+    with subscribed(bus_of(daemon, keys), keys, b"") as bus:
+        assert bus.poll(5000)
+        reload(daemon, f'{text}\n[[shards]]\nid = "late"\nurl = "{server.url}"\n')
+        heard = {frames[0].split(b"/")[1].decode() for frames in messages_within(bus, 1.2)}
+    reload(daemon, text)
+    assert heard == kinds
+    assert set(told["kinds"]) == kinds - {"hb"}
+
+
+def test_a_subscription_that_is_not_allowed_is_told_and_counted(
+    daemon: RunningDaemon, ring: Keyring, promise: Promise
+) -> None:
+    keys = ring.of("cache")
+    before = stats(daemon)["refused_by"].get("cache", 0)
+    with pytest.raises(NotAllowedError, match=r"z1/delta/db-1/, z1/event/db-1/") as caught:
+        Subscriber(daemon.query, shards=["db-1"], keys=keys)
+    with Subscriber(daemon.query, shards=["cache-1"], keys=keys, kinds=["delta"]) as allowed:
+        assert allowed.recv(5)
+    with (
+        Mirror(daemon.query, shards=["db-1"], keys=keys) as mirror,
+        pytest.raises(NoAnswerError, match="db-1"),
+    ):
+        mirror.wait_ready(1.5)
+    told = [b"z1/info/db-1/", b"z1/nonsense", b"~fence/x"]
+    with subscribed(bus_of(daemon, keys), keys, b"z1/info/cache-1/", *told) as bus:
+        while True:
+            assert bus.poll(5000)
+            topic, _, body = bus.recv_multipart()
+            if topic == b"~fence/x":
+                break
+    fence: Any = unpack(body)
+    counted = stats(daemon)["refused_by"]["cache"] - before
+    promise("it subscribes another's shard", "told in its fence, and counted", str(caught.value))
+    assert fence["refused"] == ["z1/info/db-1/", "z1/nonsense"]
+    assert counted >= 4
+
+
+def test_who_may_have_nothing_from_the_bus_is_told_so(daemon: RunningDaemon, ring: Keyring) -> None:
+    with pytest.raises(NoAnswerError, match="has no bus"):
+        Subscriber(daemon.query, keys=ring.of("nothing"), timeout=1.0)
+
+
+def test_a_client_that_subscribes_without_end_is_cut_and_others_are_not(
+    daemon: RunningDaemon, ring: Keyring, promise: Promise
+) -> None:
+    keys = ring.of("events")
+    where = bus_of(daemon, keys)
+    with (
+        subscribed(daemon.bus, ring.of(ADMIN), b"z1/hb/") as other,
+        zmq.Context() as context,
+        context.socket(zmq.XSUB) as honest,
+        context.socket(zmq.XSUB) as flood,
+    ):
+        for one in (honest, flood):
+            one.linger, one.sndhwm = 0, 0
+            show_keys(one, keys if one is flood else ring.of("infos"))
+        honest.connect(bus_of(daemon, ring.of("infos")))
+        for number in range(20_000):
+            honest.send(b"\x01z1/delta/shard-%d/" % number)
+        honest.send(b"\x01~fence/honest")
+        assert honest.poll(20_000), "INFO and deltas of 10,000 shards may be subscribed one by one"
+        assert honest.recv_multipart()[0] == b"~fence/honest"
+        flood.connect(where)
+        for number in range(MAX_TOPICS + 50):
+            flood.send(b"\x01z1/event/shard-%d/" % number)
+        wait_until(lambda: stats(daemon)["cut"], 20, what="the connection to be ended")
+        wait_until(lambda: stats(daemon)["topics"] <= 20_100, 20, what="its topics to be forgotten")
+        topics_within(other, 0.0)
+        assert other.poll(5000)
+        held = stats(daemon)["topics"]
+    promise(
+        f"a client subscribes {MAX_TOPICS} topics and more",
+        "its connection is ended; others stay",
+        f"{held} topics held",
+    )
+    assert "client events subscribed" in daemon.log()
+    assert held >= 20_000, "who has no more than it may is not disturbed"
+
+
+# --- reload
+
+
+def test_a_key_that_moves_loses_its_connection_and_others_come_back(
+    daemon: RunningDaemon, ring: Keyring, text: str, promise: Promise
+) -> None:
+    moving, staying = ring.of("cache"), ring.of("also-cache")
+    where = bus_of(daemon, moving)
+    with (
+        subscribed(where, moving, b"z1/") as moved,
+        subscribed(where, staying, b"z1/", b"~fence/stays") as stays,
+        subscribed(daemon.bus, ring.of(ADMIN), b"z1/hb/", b"~fence/admin") as admin,
+    ):
+        assert moved.poll(5000)
+        wait_until(lambda: b"~fence/stays" in topics_within(stays, 0.05), what="its fence")
+        wait_until(lambda: b"~fence/admin" in topics_within(admin, 0.05), what="a fence")
+        table = '[clients.cache]\nshards = ["{}-"]'
+        changed = text.replace(table.format("cache"), table.format("db"))
+        reload(daemon, changed)
+        topics_within(moved, 0.0)
+        wait_until(lambda: b"~fence/stays" in topics_within(stays, 0.05), what="its fence again")
+        later = topics_within(moved, 0.5)
+        again = topics_within(admin, 0.1)
+        now = hello(daemon, moving)["bus"]
+    promise("a client's rights change", "its connection ends, others are back", f"{later}, {now}")
+    assert not later, "the old connection brings nothing"
+    assert b"~fence/admin" not in again, "who lost nothing is not disturbed"
+    assert now == [after(daemon.bus, 4)]
+    assert hello(daemon, staying)["bus"] == [where], "a set keeps its port"
+    with subscribed(now[0], moving, b"z1/delta/") as bus:
+        assert bus.poll(5000)
+        assert topics_within(bus, 0.5) == {b"z1/delta/db-1/"}
+    reload(daemon, text)
+    assert hello(daemon, moving)["bus"] == [where]
+
+
+@pytest.mark.parametrize("broken", ["[[[", "[poll]\ntimeout = 0\n[poll]\n", ""])
+def test_a_key_is_revoked_whatever_else_is_wrong(
+    ring: Keyring, text: str, broken: str, promise: Promise
+) -> None:
+    with RunningDaemon(config_text=text, keys=ring.of(ADMIN)) as daemon:
+        keys = ring.of("cache")
+        with subscribed(bus_of(daemon, keys), keys, b"z1/hb/") as bus:
+            assert bus.poll(5000)
+            try:
+                ring.shut_out("cache")
+                reload(daemon, broken + text if broken else text)
+                topics_within(bus, 0.0)
+                out = not answers(daemon.query, keys, 0.4) and not topics_within(bus, 1.2)
+                others = answers(daemon.query, ring.of("infos"), 5.0)
+                shards = set(hello(daemon, ring.of("also-cache"))["rights"]["shards"])
+            finally:
+                ring.let_in("cache")
+        log = daemon.log()
+    what = "the TOML is broken" if broken else "its [clients] table stays"
+    promise(f"a key is removed while {what}", "it is out, others are in", f"{out}, {others}")
+    assert out
+    assert others
+    assert shards == {"cache-", "cache-1"}
+    assert ("configuration not taken" in log) is bool(broken)
+    assert "clients.cache: found no key" in log
+
+
+# --- traps of ZeroMQ
+
+
+def test_a_domain_is_never_empty(keyring: Keyring, promise: Promise) -> None:
+    context: Any = zmq.green.Context()
+    try:
+        handler = ZapHandler(context, bool, Counter())
+        for domain in (b"", ZAP_DOMAIN):
+            with pytest.raises(ValueError, match="ZAP domain"):
+                handler.guard(domain, bool)
+        with pytest.raises(ValueError, match="ZAP domain"):
+            listen(context, zmq.XPUB, "tcp://127.0.0.1:*", "bus", 1, b"x" * 40, domain=b"")
+        handler.close()
+    finally:
+        context.destroy(linger=0)
+    promise("an empty ZAP domain", "refused: it would let everybody in", "ValueError")
