@@ -67,6 +67,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "find_fields": lambda: _native.find_fields(RAW, STEMS),
     "fits": lambda: _native.fits(RAW, NAMES, LINE_KINDS),
     "discard_frames": discard_frames,
+    "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
+    "count_marks": lambda: _native.count_marks(b"a\n#b:1\n"),
 }
 """What calls each function, by its name."""
 
@@ -74,6 +76,8 @@ CALLS: dict[str, Callable[[], Any]] = {
 def main() -> None:
     """Call what the native part has."""
     there = sorted(name for name in dir(_native) if not name.startswith("_"))
+    if missing := set(there) - set(CALLS):
+        raise SystemExit(f"CALLS of {__file__} needs a call of {', '.join(missing)}")
     print(json.dumps({name: repr(CALLS[name]()) for name in there}))  # noqa: T201
 
 
