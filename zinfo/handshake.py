@@ -20,7 +20,6 @@ from gevent import monkey
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from zinfo.breath import Breath
 from zinfo.connection_options import ConnectionOptions
 from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
@@ -29,6 +28,7 @@ from zinfo.foreign import FAILURES
 from zinfo.info_bounds import MAX_FIELDS, excess, excess_of_fields
 from zinfo.info_lookup import has_fields
 from zinfo.peer_user import can_be_told, peer_uids
+from zinfo.share import connecting_share
 
 CLIENT_NAME = "zinfo"
 # An unknown section gives an empty reply, very old servers an error; each step knows less.
@@ -169,6 +169,7 @@ def _close_abandoned(error: BaseException) -> None:
 def _open_or_ask(
     redis_conn: Any, limits: Limits, credentials: Credentials
 ) -> Opened | dict[str, Any]:
+    connecting_share().take()
     if isinstance(redis_conn, ConnectionOptions):
         connection = _from_options(redis_conn, limits, credentials)
         trusted = redis_conn.trusted_uids
@@ -199,8 +200,9 @@ def _parsed(client: HasInfo, limits: Limits) -> dict[str, Any]:
 class _Bounded:
     """A socket that gives no more than a reply may have: redis-py takes one of any size and kind.
 
-    The event loop has its turns in between: gevent's sockets give what is there without one, and
-    redis-py may need a long time to read it.
+    What is done with each piece that was read is part of the share that all handshakes have of a
+    turn of the event loop: gevent's sockets give what is there without a turn of others, redis-py
+    may need a long time to read it, and a hundred handshakes may go on in one turn.
 
     Args:
         sock: the socket; all but sending and reading goes to it.
@@ -214,7 +216,7 @@ class _Bounded:
         self._credentials = credentials
         self._begins = True
         self._left = 0  # bytes that the present reply may still have
-        self._breath = Breath()
+        self._share = connecting_share()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
@@ -227,15 +229,15 @@ class _Bounded:
 
     def recv(self, *args: Any) -> bytes:
         """Read as `socket.recv` does."""
-        self._breath.take()
         data: bytes = self.sock.recv(*args)
+        self._share.take()
         self._look(data[:_MAX_LENGTH], len(data))
         return data
 
     def recv_into(self, buffer: Any, *args: Any) -> int:
         """Read as `socket.recv_into` does."""
-        self._breath.take()
         count: int = self.sock.recv_into(buffer, *args)
+        self._share.take()
         self._look(bytes(buffer[: min(count, _MAX_LENGTH)]), count)
         return count
 
