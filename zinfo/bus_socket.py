@@ -17,7 +17,7 @@ import zmq
 
 from zinfo.breath import Breath
 from zinfo.bus_places import Place
-from zinfo.bus_topics import MAX_REFUSED, Subscriptions, TopicCounts
+from zinfo.bus_topics import MAX_ALL, MAX_REFUSED, Subscriptions, TopicCounts
 from zinfo.direct_socket import DirectSocket
 from zinfo.endpoints import (
     GreenContext,
@@ -41,6 +41,7 @@ REBIND_SECONDS = 5.0
 REOPEN_SECONDS = 0.01
 """Between two looks whether it is."""
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
+_CUT_SECONDS = 5.0  # for ZeroMQ to let go of the topics of a connection that was ended
 _NOBODY = Interest()  # for shards whose messages are not published here
 
 
@@ -95,7 +96,8 @@ class BusSocket:
     ) -> None:
         self.place = place
         self.domain = domain
-        self.interest = Interest()
+        # Twice what there may be: others may still subscribe while the largest connection ends.
+        self.interest = Interest(2 * MAX_ALL)
         self._rights = Rights.of_bus(place.rights)
         self.hiding = self._rights if place.rights.withheld else None
         self._context = context
@@ -109,6 +111,8 @@ class BusSocket:
         self._counts = TopicCounts()
         self._shards: dict[str, ShardInterest] = {}
         self._retired = False
+        self._cutting: set[int] = set()  # descriptors of connections that are being ended
+        self._cut_again_at = 0.0  # by the monotonic clock
         self._counted = 0  # connections that are in the statistics
         self._listen(place.endpoint)
         self.endpoint = bound_endpoint(self._socket)
@@ -129,7 +133,11 @@ class BusSocket:
         self.send = self._direct.send
 
     def _watch(self, socket: GreenSocket) -> None:
-        self._connections = Connections(socket, self._counts.forget)
+        self._connections = Connections(socket, self._gone)
+
+    def _gone(self, descriptor: int) -> None:
+        self._counts.forget(descriptor)
+        self._cutting.discard(descriptor)
 
     @property
     def closed(self) -> bool:
@@ -143,6 +151,7 @@ class BusSocket:
         self._direct.close()
         self._connections.close()
         self._counts.clear()
+        self._cutting.clear()
         self._stats.topics -= len(self.interest)
         self.interest.clear()
         self._listened()
@@ -243,6 +252,9 @@ class BusSocket:
 
     def _subscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
         connection, descriptor = self._connection(frame)
+        if descriptor in self._cutting:
+            self._refuse(frame)
+            return
         if connection is not None and not self._counts.add(connection, prefix):
             self._cut(descriptor, connection)
             self._refuse(frame)
@@ -257,10 +269,12 @@ class BusSocket:
             if connection is not None and len(connection.refused) < MAX_REFUSED:
                 connection.refused.append(prefix)
         elif not self.interest.add(prefix):
+            self._refuse(frame)
+        elif len(self.interest) > MAX_ALL and time.monotonic() >= self._cut_again_at:
             largest = self._counts.largest()
             if largest is not None:
+                self._cut_again_at = time.monotonic() + _CUT_SECONDS
                 self._cut(largest, self._counts.of(largest, None))
-            self._refuse(frame)
 
     def _unsubscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
         connection, _ = self._connection(frame)
@@ -276,8 +290,8 @@ class BusSocket:
         if descriptor is None:
             return None, -1
         self._connections.drain()
-        if descriptor not in self._connections:
-            return None, -1
+        if descriptor not in self._connections or descriptor in self._cutting:
+            return None, descriptor
         key = key_of(frame) if self._secret_key is not None else None
         return self._counts.of(descriptor, key), descriptor
 
@@ -290,6 +304,7 @@ class BusSocket:
         if not self._connections.cut(descriptor):
             return
         self._counts.forget(descriptor)
+        self._cutting.add(descriptor)
         self._stats.cut += 1
         key = connection.client if isinstance(connection.client, str) else None
         who = f"client {self._name_of(key)}" if key else "a client"

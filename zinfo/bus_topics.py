@@ -15,6 +15,9 @@ MAX_TOPICS = 25_000
 MAX_BYTES = 4 << 20
 """Bytes of those topics together."""
 
+MAX_ALL = 100_000
+"""Topics of all clients of one socket; beyond it the connection with the most of them is ended."""
+
 MAX_REFUSED = 20
 """Topics that a fence tells as refused; what is over it is counted only."""
 

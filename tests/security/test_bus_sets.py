@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +14,7 @@ import pytest
 import zmq
 import zmq.green
 
-from tests.daemons import DaemonError, RunningDaemon, show_keys
+from tests.daemons import ROOT, DaemonError, RunningDaemon, show_keys
 from tests.promises import Promise
 from tests.security.keyed import (
     ADMIN,
@@ -318,3 +320,56 @@ def test_a_domain_is_never_empty(keyring: Keyring, promise: Promise) -> None:
     finally:
         context.destroy(linger=0)
     promise("an empty ZAP domain", "refused: it would let everybody in", "ValueError")
+
+
+def legacy_stream(daemon: RunningDaemon, ring: Keyring, name: str, shard: str) -> list[str]:
+    """Return the command of a subscriber without zinfo."""
+    command = [sys.executable, str(ROOT / "clients" / "legacy_stream.py"), shard]
+    command += ["--connect", daemon.query, "--server-key", str(ring.directory / "server.key")]
+    return [*command, "--client-key", str(ring.directory / f"{name}.key_secret")]
+
+
+def test_the_programs_say_what_is_refused(
+    daemon: RunningDaemon, ring: Keyring, promise: Promise
+) -> None:
+    command = legacy_stream(daemon, ring, "cache", "db-1")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "have z1/delta/db-1/, z1/event/db-1/ from the bus" in done.stderr
+    command = legacy_stream(daemon, ring, "infos", "cache-1")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as some:
+        assert some.stdout
+        assert some.stderr
+        assert b"cache-1" in some.stdout.readline(), "what may be had is printed"
+        some.kill()
+        said = some.stderr.read().decode()
+    promise("legacy_stream.py subscribes what is refused", "it says what", said.strip())
+    assert "have z1/event/cache-1/ from the bus" in said
+
+
+def test_a_mirror_without_some_fields_lives_on_deltas(
+    daemon: RunningDaemon, ring: Keyring, text: str
+) -> None:
+    reload(
+        daemon,
+        text.replace(
+            "[clients.nothing]\n", '[clients.nothing]\nwithheld = ["executable"]\n'
+        ).replace('operations = ["stats"]\n', ""),
+    )
+    try:
+        with Mirror(daemon.query, keys=ring.of("nothing")) as mirror:
+            wait_until(lambda: not mirror.stale and len(mirror) == 2, what="a fresh mirror")
+            before = requests(daemon)
+            revision = mirror.view("db-1").revision
+            wait_until(lambda: mirror.view("db-1").revision > revision + 10, what="ten polls")
+            info = mirror.view("db-1").info or {}
+            assert "executable" not in info
+            assert "used_memory" in info
+        assert requests(daemon) - before <= 2, "deltas come, so it need not ask"
+    finally:
+        reload(daemon, text)
+
+
+def requests(daemon: RunningDaemon) -> int:
+    body: Any = daemon.ask("stats").body
+    return int(body["query"]["requests"].get("snapshot", 0))
