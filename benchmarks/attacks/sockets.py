@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from typing import Any
 
 import zmq
@@ -17,6 +18,7 @@ from zinfo.protocol import Request, encode_request, fence_topic
 _PATIENCE = 120.0  # seconds for an answer
 _EMPTY = frame(b"", more=True)
 _PING = [b"", *encode_request(Request("ping", id=0))]
+_AGAIN = 0.05  # seconds until one that was sent off comes back
 _AT_ONCE = 5_000  # small messages that are handed to the kernel together
 
 
@@ -36,7 +38,7 @@ def many_to_bus(scale: Scale) -> int:
 
 
 def _frames_to_query(scene: Scene) -> None:
-    with RawPeer(scene.query, b"DEALER") as peer:
+    with contextlib.suppress(OSError), RawPeer(scene.query, b"DEALER") as peer:
         peer.socket.settimeout(_PATIENCE)
         peer.socket.sendall(_EMPTY * (many(scene.scale) - 1) + frame(b""))
         peer.send(*_PING)
@@ -51,14 +53,14 @@ def _frames_with_keys(scene: Scene) -> None:
 
 
 def _frames_to_bus(scene: Scene) -> None:
-    with RawPeer(scene.bus, b"XSUB") as peer:
+    with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
         peer.socket.settimeout(_PATIENCE)
         peer.socket.sendall(_EMPTY * (many_to_bus(scene.scale) - 1) + frame(b""))
         _wait_for_fence(peer)
 
 
 def _messages_to_bus(scene: Scene) -> None:
-    with RawPeer(scene.bus, b"XSUB") as peer:
+    with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
         peer.socket.settimeout(_PATIENCE)
         for _ in range(scene.scale.flood // _AT_ONCE + 1):
             peer.socket.sendall(frame(b"\x02a message of a subscriber's own") * _AT_ONCE)
@@ -66,15 +68,20 @@ def _messages_to_bus(scene: Scene) -> None:
 
 
 def _subscriptions(scene: Scene) -> None:
-    with RawPeer(scene.bus, b"XSUB") as peer:
+    # It may be sent off on the way: the daemon bounds what one may subscribe.
+    with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
         peer.socket.settimeout(_PATIENCE)
         for start in range(0, scene.scale.flood, _AT_ONCE):
             topics = (b"\x01z1/info/%d/" % number for number in range(start, start + _AT_ONCE))
             peer.socket.sendall(b"".join(map(frame, topics)))
         _wait_for_fence(peer)
-    with RawPeer(scene.bus, b"XSUB") as peer:  # behind what the end of the other has left to do
-        peer.socket.settimeout(_PATIENCE)
-        _wait_for_fence(peer)
+    until = time.monotonic() + _PATIENCE  # for what the end of the other has left to do
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
+            _wait_for_fence(peer)
+            return
+        time.sleep(_AGAIN)
+    raise RuntimeError("the bus does not answer")
 
 
 def _wait_for_fence(peer: RawPeer) -> None:
@@ -88,7 +95,7 @@ def _wait_for_fence(peer: RawPeer) -> None:
 def _requests(scene: Scene) -> None:
     """Send small requests as fast as the kernel takes them, and read no answer before the last."""
     request = b"".join((frame(b"", more=True), frame(_PING[1], more=True), frame(_PING[2])))
-    with RawPeer(scene.query, b"DEALER") as peer:
+    with contextlib.suppress(OSError), RawPeer(scene.query, b"DEALER") as peer:
         peer.socket.settimeout(_PATIENCE)
         for _ in range(scene.scale.flood // _AT_ONCE + 1):
             peer.socket.sendall(request * _AT_ONCE)
