@@ -212,7 +212,9 @@ class Link:
         if not isinstance(versions, list) or VERSION not in versions:
             self.lose(now, f"the daemon serves versions {versions!r} of the wire, not {VERSION}")
         elif bus is None:
-            self.lose(now, f"the daemon at {self._endpoint} has no bus")
+            limited = bool(body.get("rights"))
+            why = "may not have anything from the bus" if limited else "finds no bus"
+            self.lose(now, f"this client {why} of the daemon at {self._endpoint}")
         else:
             self.partial = bool(body.get("rights"))
             self.epoch, self.node = reply.epoch, str(body.get("node", ""))
