@@ -10,14 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from zinfo.addresses import MAX_PORT, Endpoint, parse_endpoint
 from zinfo.bus_rights import UNLIMITED, BusRights
 
 MAX_SETS = 64
 """Distinct sets of rights beside the unlimited one: each has a socket, and is a send more."""
-
-MAX_PORT = 65535
-
-_ANY_PORT = ("*", "0")
 
 
 class Place(NamedTuple):
@@ -109,19 +106,20 @@ def next_endpoint(bus: str, number: int) -> str:
     Raises:
         PlaceError: there is none.
     """
-    if bus.startswith("ipc://"):
+    parsed = parse_endpoint(bus)
+    if parsed.scheme != "tcp":
         return f"{bus}-{number}"
-    host, _, port = bus.rpartition(":")
-    if port in _ANY_PORT:
+    if not parsed.port:
         return bus
-    if int(port) + number > MAX_PORT:
+    if parsed.port + number > MAX_PORT:
         raise PlaceError(f"found no port after that of the bus for {number} sets of rights")
-    return f"{host}:{int(port) + number}"
+    return str(parsed._replace(port=parsed.port + number))
 
 
 def any_port(endpoint: str) -> bool:
     """Return whether an endpoint stands for any free port."""
-    return endpoint.startswith("tcp://") and endpoint.rpartition(":")[2] in _ANY_PORT
+    parsed = parse_endpoint(endpoint)
+    return parsed.scheme == "tcp" and not parsed.port
 
 
 def advertised(advertise: str, endpoint: str) -> str:
@@ -131,9 +129,25 @@ def advertised(advertise: str, endpoint: str) -> str:
         advertise: the endpoint of the bus as clients are told it; "" where they are told its own.
         endpoint: where the set's socket is bound.
     """
-    if not (advertise.startswith("tcp://") and endpoint.startswith("tcp://")):
+    if not advertise:
         return endpoint
-    return f"{advertise.rpartition(':')[0]}:{endpoint.rpartition(':')[2]}"
+    shown, bound = parse_endpoint(advertise), parse_endpoint(endpoint)
+    if not shown.scheme == bound.scheme == "tcp":
+        return endpoint
+    return str(shown._replace(port=bound.port))
+
+
+def overlap(one: Endpoint, other: Endpoint) -> bool:
+    """Return whether two endpoints cannot both be bound: one address, or one within both.
+
+    Names are not looked up: two names of one address count as two.
+    """
+    if not one.scheme == other.scheme == "tcp":
+        return one == other
+    if one.port != other.port or one.port == 0:
+        return False
+    same = one.host.lower() == other.host.lower()
+    return same or one.is_every_address or other.is_every_address
 
 
 def _check_names(

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from zinfo.addresses import SHARD_URLS, parse_shard_url
 from zinfo.errors import ZinfoError
 from zinfo.private_files import openness
-
-SCHEMES = ("redis", "rediss", "unix")
-DEFAULT_PORT = 6379
 
 
 class SecretUnavailableError(ZinfoError):
@@ -41,7 +38,7 @@ class ConnectionOptions:
             before user and password are sent to it; None sends them to any server.
 
     Raises:
-        ValueError: the URL is not one of the three kinds.
+        ValueError: the URL cannot be used, as `parse_shard_url` says.
     """
 
     url: str
@@ -88,18 +85,9 @@ def default_ident(url: str) -> str:
     """Return the shard id that a URL stands for: `host:port`, or the socket's path.
 
     Raises:
-        ValueError: not a redis://, rediss:// or unix:// URL.
+        ValueError: the URL cannot be used; the message says why and holds nothing of it.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        raise ValueError("a shard's URL starts with redis://, rediss:// or unix://")
-    if parts.scheme == "unix":
-        if not parts.path:
-            raise ValueError("a unix:// URL needs the socket's path, as in unix:///run/redis.sock")
-        return unquote(parts.path)
     try:
-        port = parts.port
-    except ValueError:
-        raise ValueError("the port of a shard's URL is a number from 1 to 65535") from None
-    host = unquote(parts.hostname or "localhost")
-    return f"[{host}]:{port or DEFAULT_PORT}" if ":" in host else f"{host}:{port or DEFAULT_PORT}"
+        return parse_shard_url(url).ident
+    except ValueError as error:
+        raise ValueError(f"a shard's URL cannot be used: {error}; expected {SHARD_URLS}") from None

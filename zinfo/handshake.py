@@ -20,6 +20,7 @@ from gevent import monkey
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from zinfo.addresses import parse_shard_url
 from zinfo.connection_options import ConnectionOptions
 from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
@@ -318,11 +319,15 @@ def _common(limits: Limits) -> dict[str, Any]:
 
 
 def _from_options(options: ConnectionOptions, limits: Limits, credentials: Credentials) -> Any:
-    kwargs: dict[str, Any] = dict(redis.connection.parse_url(options.url))
+    address = parse_shard_url(options.url)
+    kwargs: dict[str, Any] = {"username": address.username, "password": address.password}
+    connection_class: Any = redis.SSLConnection if address.tls else redis.Connection
+    if address.path:
+        connection_class, kwargs["path"] = redis.UnixDomainSocketConnection, address.path
+    else:
+        kwargs.update(host=address.host, port=address.port)
     for path in (options.ca_file, options.cert_file, options.key_file):
         _require_readable(path)
-    connection_class = kwargs.pop("connection_class", redis.Connection)
-    kwargs.pop("db", None)
     password = options.resolve_password()
     if options.username is not None:
         kwargs["username"] = options.username

@@ -14,6 +14,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from zinfo.addresses import parse_endpoint
 from zinfo.endpoints import GreenSocket, bound_endpoint
 
 # Whose value is the connection's file descriptor.
@@ -119,8 +120,8 @@ def _is_of(connection: sockets.socket, endpoint: str) -> bool:
         address: Any = connection.getsockname()
     except OSError:
         return False
-    if endpoint.startswith("ipc://"):
-        path = endpoint.removeprefix("ipc://")
+    bound = parse_endpoint(endpoint)
+    if bound.scheme != "tcp":
+        path = bound.path
         return connection.family == sockets.AF_UNIX and address in (path, "\0" + path[1:])
-    port = endpoint.rpartition(":")[2]
-    return connection.family in (sockets.AF_INET, sockets.AF_INET6) and str(address[1]) == port
+    return connection.family in (sockets.AF_INET, sockets.AF_INET6) and address[1] == bound.port

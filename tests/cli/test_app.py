@@ -112,7 +112,8 @@ def test_an_endpoint_that_is_none_is_wrong_usage() -> None:
     done = invoke("get", "--connect", "localhost")
     assert done.exit_code == 2
     assert done.stderr == (
-        "Error: 'localhost' is no endpoint: expected one like tcp://127.0.0.1:9736\n"
+        "Error: no endpoint to connect to: it has no scheme; "
+        "expected one like tcp://127.0.0.1:9736\n"
     )
 
 

@@ -183,7 +183,7 @@ def _seconds(moment: float | datetime | None, summary: Summary, default: float) 
 def _endpoint(endpoint: str | None, option: str, *, insecure: bool) -> str | None:
     if endpoint is None:
         return None
-    from zinfo.config.addresses import check_endpoint, is_local
+    from zinfo.addresses import check_endpoint, parse_endpoint
 
     try:
         check_endpoint(endpoint)
@@ -191,7 +191,7 @@ def _endpoint(endpoint: str | None, option: str, *, insecure: bool) -> str | Non
         raise click.BadParameter(
             f"{error}; expected tcp://HOST:PORT or ipc://PATH", param_hint=option
         ) from None
-    if not insecure and not is_local(endpoint):
+    if not insecure and not parse_endpoint(endpoint).is_local:
         raise click.UsageError(
             f"{option} {endpoint}: other machines reach that address, and could read all that was "
             "recorded; take 127.0.0.1, or --insecure where all who reach it may"

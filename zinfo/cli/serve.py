@@ -11,10 +11,10 @@ from typing import get_args
 
 import click
 
+from zinfo.addresses import parse_shard_url
 from zinfo.cli.app import FAILED, examples
 from zinfo.cli.logs import set_up_logging
 from zinfo.config import Config, environment_notes, exposure_notes, load_config
-from zinfo.config.addresses import parse_shard_url
 from zinfo.config.types import LogFormat, LogLevel
 from zinfo.errors import EnvironmentNotReadyError
 

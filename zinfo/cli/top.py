@@ -90,13 +90,13 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
 
 def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[str]) -> None:
     """Serve the page until a signal ends it."""
-    from zinfo.config.addresses import is_local, parse_listen
+    from zinfo.addresses import listen_endpoint, parse_listen
 
     try:
         host, port = parse_listen(web)
     except ValueError as error:
         raise click.BadParameter(f"{error}; expected HOST:PORT", param_hint="--web") from None
-    if not insecure and not is_local(f"tcp://{web}"):
+    if not insecure and not listen_endpoint(web).is_local:
         raise click.UsageError(
             f"--web {web}: other machines reach that address, and would see all shards; "
             "take 127.0.0.1, or --insecure where all who reach it may"

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
-
+from zinfo.addresses import parse_endpoint
 from zinfo.errors import ConfigError
-
-_ENDPOINT = re.compile(r"tcp://(?P<host>.+):(?P<port>\d{1,5})|(ipc|inproc)://.+")
-_ANYWHERE = frozenset({"*", "0.0.0.0", "[::]", "::"})  # hosts that a server binds but nobody dials
 
 
 def checked(endpoint: str) -> str:
     """Return the endpoint as it is.
 
     Raises:
-        ConfigError: it is none that can be connected to.
+        ConfigError: no client can connect to it; the message holds nothing of it, as a user may
+            have given a URL with a password.
     """
-    found = _ENDPOINT.fullmatch(endpoint)
-    if not found or not 0 < int(found["port"] or 1) < 65536:
-        raise ConfigError([f"{endpoint!r} is no endpoint: expected one like tcp://127.0.0.1:9736"])
+    try:
+        parse_endpoint(endpoint, for_clients=True)
+    except ValueError as error:
+        raise ConfigError(
+            [f"no endpoint to connect to: {error}; expected one like tcp://127.0.0.1:9736"]
+        ) from None
     return endpoint
+
+
+def checked_or_none(endpoint: str | None) -> str | None:
+    """Return `checked(endpoint)`, or None where none was given."""
+    return None if endpoint is None else checked(endpoint)
 
 
 def reachable(bus: str, query: str) -> str:
@@ -32,7 +37,10 @@ def reachable(bus: str, query: str) -> str:
         bus: what hello said.
         query: the query endpoint that was asked.
     """
-    there, here = _ENDPOINT.fullmatch(bus), _ENDPOINT.fullmatch(query)
-    if there and here and there["host"] in _ANYWHERE and here["host"]:
-        return f"tcp://{here['host']}:{there['port']}"
+    try:
+        there, here = parse_endpoint(bus), parse_endpoint(query)
+    except ValueError:  # of a daemon's own making: ZeroMQ decides
+        return bus
+    if there.is_every_address and here.host:
+        return str(there._replace(host=here.host))
     return bus

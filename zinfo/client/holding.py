@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, 
 from typing import TypeAlias
 
 from zinfo.client.copies import Change
-from zinfo.client.endpoints import checked
+from zinfo.client.endpoints import checked, checked_or_none
 from zinfo.client.mirror_state import MirrorState, View
 from zinfo.client.sockets import Context, Sockets, clock
 from zinfo.client.updates import Delta, Info, copied
@@ -59,7 +59,7 @@ class Holding(Mapping[str, Info]):
         self.callback_errors = 0
         self._listeners: list[Listener] = []
         self._state = MirrorState(
-            self.endpoint, shards, bus=bus and checked(bus), tells=on_change is not None
+            self.endpoint, shards, bus=checked_or_none(bus), tells=on_change is not None
         )
         self._sockets = Sockets(context, keys)
         self._lock = threading.Lock()

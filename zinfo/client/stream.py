@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from zinfo.client.endpoints import checked
+from zinfo.client.endpoints import checked_or_none
 from zinfo.client.sockets import Context, Sockets, clock
 from zinfo.client.stream_state import StreamState
 from zinfo.client.updates import Update
@@ -48,7 +48,7 @@ class Stream:
         if endpoint is None and bus is None:
             endpoint = DEFAULT_QUERY_ENDPOINT
         self._state = StreamState(
-            endpoint and checked(endpoint), bus=bus and checked(bus), shards=shards, kinds=kinds
+            checked_or_none(endpoint), bus=checked_or_none(bus), shards=shards, kinds=kinds
         )
         self._where = endpoint or bus
         self._timeout = timeout

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from zinfo.config.addresses import parse_shard_url
+from zinfo.addresses import parse_shard_url
 from zinfo.config.models import Config
 from zinfo.config.sources import read_file
 from zinfo.errors import ConfigError

@@ -16,9 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 from pydantic.fields import FieldInfo
 
 import zinfo.config.types as kinds
-from zinfo.bus_places import PlaceError, place_sets
+from zinfo.addresses import (
+    Endpoint,
+    listen_endpoint,
+    parse_endpoint,
+    parse_listen,
+    parse_shard_url,
+)
+from zinfo.bus_places import PlaceError, overlap, place_sets
 from zinfo.bus_rights import BusRights
-from zinfo.config.addresses import is_local, overlap, parse_listen, parse_shard_url
 from zinfo.redact import redact_text
 
 if TYPE_CHECKING:
@@ -353,13 +359,13 @@ class Config(Section):
                 keys = (place + key for place, key in zip(places, found.keys, strict=True))
                 yield found._replace(keys=tuple(keys))
 
-    def _listening(self) -> dict[Path, str]:
+    def _listening(self) -> dict[Path, Endpoint]:
         """Return the addresses to bind that have a key of their own, by that key."""
         return {
-            ("query", "endpoint"): self.query.endpoint,
-            ("bus", "endpoint"): self.bus.endpoint,
+            ("query", "endpoint"): parse_endpoint(self.query.endpoint),
+            ("bus", "endpoint"): parse_endpoint(self.bus.endpoint),
             **{
-                (name, "listen"): f"tcp://{listen}"
+                (name, "listen"): listen_endpoint(listen)
                 for name, listen in (("xmlrpc", self.xmlrpc.listen), ("http", self.http.listen))
                 if listen
             },
@@ -368,7 +374,7 @@ class Config(Section):
     def _address_conflicts(self) -> Iterator[Conflict]:
         """Yield two doors that would bind one address."""
         for (one, first), (other, second) in combinations(self._listening().items(), 2):
-            if first == second and not first.endswith((":*", ":0")):
+            if first == second and (first.port or first.scheme != "tcp"):
                 yield Conflict((other, one), "found the address of {1}, expected one of its own")
 
     def _bus_conflicts(self) -> Iterator[Conflict]:
@@ -390,7 +396,7 @@ class Config(Section):
             return
         for place in places:
             for other, address in self._listening().items():
-                if overlap(place.endpoint, address):
+                if overlap(parse_endpoint(place.endpoint), address):
                     found = f"found {place.endpoint} for {', '.join(place.clients)}"
                     what = f"which is the address of {{1}}: set {place.key} to another one"
                     yield Conflict((key, other), f"{_literal(found)}, {what}")
@@ -401,13 +407,14 @@ class Config(Section):
         if self.clients and self.security.server_key is None and not self.http.knows_clients:
             text = "found without {1}, expected keys or tokens, by which clients are known"
             yield Conflict((("clients",), keys), text)
-        if not is_local(f"tcp://{self.xmlrpc.listen}") and self.xmlrpc.listen:
+        if self.xmlrpc.listen and not listen_endpoint(self.xmlrpc.listen).is_local:
             text = "found an address that other machines reach, expected one like 127.0.0.1:PORT"
             yield Conflict((("xmlrpc", "listen"),), text)
         if self.security.insecure:
             return
         http = self.http
-        if http.listen and not is_local(f"tcp://{http.listen}") and not http.knows_clients:
+        open_http = http.listen and not listen_endpoint(http.listen).is_local
+        if open_http and not http.knows_clients:
             text = (
                 "found an address that other machines reach, without {1} or {2}: expected one of "
                 "them, 127.0.0.1, or --insecure where all may read all"
@@ -417,7 +424,7 @@ class Config(Section):
         if self.security.server_key is not None:
             return
         for name, endpoint in (("query", self.query.endpoint), ("bus", self.bus.endpoint)):
-            if not is_local(endpoint):
+            if not parse_endpoint(endpoint).is_local:
                 text = (
                     "found an address that other machines reach, without {1}: expected keys (make "
                     "them with `zinfo keygen`), 127.0.0.1, or --insecure where all may read all"

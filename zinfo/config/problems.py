@@ -42,7 +42,7 @@ def describe_error(error: Mapping[str, object]) -> str:
     reason = str(context["error"]) if isinstance(context, dict) and "error" in context else ""
     if reason.startswith("found"):  # about a whole table, and complete
         return reason
-    found = "something else" if wish.secret else show(error["input"], is_url=path[-1] == "url")
+    found = "something else" if wish.secret else _show_found(error["input"], path, wish)
     return f"found {found}{f' ({reason})' if reason else ''}, expected {wish.text}"
 
 
@@ -103,6 +103,12 @@ def show(value: object, *, is_url: bool = False) -> str:
     kinds: dict[type, str] = {dict: "table", list: "array", tuple: "array"}
     name = kinds.get(type(value), type(value).__name__)
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+
+
+def _show_found(value: object, path: Path, wish: Wanted) -> str:
+    """Show a wrong value; an address with an @ may be a URL that has a password and no scheme."""
+    odd = wish.address and isinstance(value, str) and "@" in value
+    return show(value, is_url=odd or path[-1] == "url")
 
 
 def _show_text(text: str, redact: Callable[[str], str]) -> str:

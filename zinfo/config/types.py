@@ -11,7 +11,13 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from zinfo.config.addresses import check_endpoint, check_host, parse_listen, parse_shard_url
+from zinfo.addresses import (
+    SHARD_URLS,
+    check_endpoint,
+    check_host,
+    parse_listen,
+    parse_shard_url,
+)
 
 DAY = 86400
 MIB = 1 << 20
@@ -25,11 +31,13 @@ class Wanted:
         text: completes "expected ...".
         unit: what the number counts; empty for what is no number.
         secret: True where a wrong value is never shown, as it may be a password.
+        address: True where somebody may write a URL with a password by mistake.
     """
 
     text: str
     unit: str = ""
     secret: bool = False
+    address: bool = False
 
 
 def _printable(text: str) -> str:
@@ -109,25 +117,25 @@ ShardUrl = Annotated[
     str,
     Field(strict=True, max_length=4096),
     AfterValidator(_shard_url),
-    Wanted("redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH"),
+    Wanted(SHARD_URLS),
 ]
 Endpoint = Annotated[
     str,
     Field(strict=True, max_length=1024),
     AfterValidator(check_endpoint),
-    Wanted("tcp://HOST:PORT (either may be *) or ipc://PATH"),
+    Wanted("tcp://HOST:PORT (either may be *) or ipc://PATH", address=True),
 ]
 ClientEndpoint = Annotated[
     str,
     Field(strict=True, max_length=1024),
     AfterValidator(_client_endpoint),
-    Wanted("tcp://HOST:PORT, ipc://PATH or an empty text"),
+    Wanted("tcp://HOST:PORT, ipc://PATH or an empty text", address=True),
 ]
 Listen = Annotated[
     str,
     Field(strict=True, max_length=1024),
     AfterValidator(_listen),
-    Wanted("HOST:PORT or an empty text"),
+    Wanted("HOST:PORT or an empty text", address=True),
 ]
 
 Name = Annotated[
@@ -182,7 +190,7 @@ ClientName = Annotated[
 ]
 ClientEndpoints = Annotated[
     dict[ClientName, Endpoint],
-    Wanted('client names and endpoints, as in { cache = "tcp://0.0.0.0:9741" }'),
+    Wanted('client names and endpoints, as in { cache = "tcp://0.0.0.0:9741" }', address=True),
 ]
 Texts = Annotated[
     tuple[

@@ -17,6 +17,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
 
+from zinfo.addresses import host_port
+
 SERVER_NAMES = frozenset({"redis-server", "valkey-server", "keydb-server"})
 
 CLUSTER_BUS_OFFSET = 10_000
@@ -175,7 +177,7 @@ def _tcp_address(listeners: Iterable[Listener], hints: _Hints) -> tuple[Address 
     host = _reachable_host(
         [item.ip for item in listeners if item.port == port], hints.hosts.get(port)
     )
-    ident = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    ident = host_port(host, port)
     scheme = "rediss" if port in hints.tls_ports else "redis"
     return Address(ident, f"{scheme}://{ident}"), certain
 

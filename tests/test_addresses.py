@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zinfo.config.addresses import check_endpoint, parse_listen, parse_shard_url
+from zinfo.addresses import check_endpoint, parse_listen, parse_shard_url
 from zinfo.connection_options import default_ident
 
 

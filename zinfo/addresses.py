@@ -1,0 +1,280 @@
+"""Parses every address that zinfo is given: shard URLs, ZeroMQ endpoints, HOST:PORT.
+
+The configuration, the command line, the Python API and the clients all call these functions, so
+that one text means one address, or one error, in all of them. Pure: nothing is resolved or opened.
+No error repeats the address, which may hold a password.
+
+An IPv6 address stands in brackets. It may have a zone, `[fe80::1%eth0]`, which a URL may also
+write as RFC 6874 does, `[fe80::1%25eth0]`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
+from urllib.parse import unquote
+
+SHARD_URLS = "redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH"
+"""The forms of a shard's URL, for error messages."""
+
+DEFAULT_REDIS_PORT = 6379
+"""Port of a shard whose URL has none."""
+
+MAX_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path on Linux (sun_path, less its closing NUL)."""
+
+MAX_HOST = 253
+"""Characters of a name in DNS."""
+
+MAX_PORT = 65535
+"""The highest TCP port."""
+
+_EVERY_ADDRESS = frozenset({"*", "0.0.0.0", "[::]"})  # hosts that stand for all of a machine's
+
+_HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
+_ZONE = re.compile(r"[\w.-]+")
+_PORT = re.compile(r"\d{1,5}", re.ASCII)
+_DATABASE = re.compile(r"(/\d{0,4})?", re.ASCII)
+
+_ENCODE = "; in a password, @ : / ? # and % are written %40 %3A %2F %3F %23 %25"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAddress:
+    """A shard's URL, parsed.
+
+    Attributes:
+        scheme: `redis`, `rediss` or `unix`.
+        url: the URL without user, password and database, its port always given.
+        host: name or IP address in lower case, without brackets; "" for a Unix socket.
+        port: TCP port; 0 for a Unix socket.
+        path: path of a Unix socket; "" for TCP.
+        username: user in the URL; None without one.
+        password: password in the URL; None without one.
+    """
+
+    scheme: str
+    url: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.scheme == "rediss"
+
+    @property
+    def ident(self) -> str:
+        """The shard's id where none is configured: `host:port`, or the socket's path."""
+        return self.path or host_port(self.host, self.port)
+
+
+class Endpoint(NamedTuple):
+    """A ZeroMQ endpoint, parsed; `str()` gives its text.
+
+    Attributes:
+        scheme: `tcp`, `ipc` or `inproc`.
+        host: as written, an IPv6 address in brackets; `*` for every address; "" without TCP.
+        port: TCP port; 0 for any free one, which is written `*`.
+        path: path or name of an endpoint without TCP; "" for TCP.
+    """
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.scheme != "tcp":
+            return f"{self.scheme}://{self.path}"
+        return f"tcp://{self.host}:{self.port or '*'}"
+
+    @property
+    def is_every_address(self) -> bool:
+        """Whether it stands for all addresses of a machine, so that clients need another host."""
+        return self.host in _EVERY_ADDRESS
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it: a socket's path, or a loopback address.
+
+        A name other than `localhost` counts as foreign: only a resolver knows its address.
+        """
+        host = self.host.strip("[]")
+        try:
+            return not host or host.lower() == "localhost" or ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_shard_url(url: str) -> ShardAddress:
+    """Parse a shard's URL: `redis://`, `rediss://` or `unix://`.
+
+    Raises:
+        ValueError: it cannot be used; the message says why and holds nothing of the URL.
+    """
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise ValueError("it has no scheme")
+    if scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("its scheme is another one")
+    _check_text(url)
+    if "?" in rest or "#" in rest:
+        raise ValueError("it has a ? or a #; options have keys of their own" + _ENCODE)
+    credentials, _, place = rest.rpartition("@") if not rest.startswith("/") else ("", "", rest)
+    if "/" in credentials:
+        raise ValueError("it has a / before its @" + _ENCODE)
+    username, _, password = credentials.partition(":")
+    user, secret = _decoded(username) or None, _decoded(password) or None
+    if scheme == "unix":
+        path = _socket_path(place)
+        return ShardAddress(scheme, f"unix://{place}", "", 0, path, user, secret)
+    slash = place.find("/")
+    authority, database = (place, "") if slash < 0 else (place[:slash], place[slash:])
+    if not _DATABASE.fullmatch(database):
+        raise ValueError("after host and port comes at most a database number")
+    host_text, port_text = _split_host(authority, default_port=str(DEFAULT_REDIS_PORT))
+    if host_text == "*":
+        raise ValueError("its host is *")
+    if host_text.startswith("["):
+        host_text = host_text.replace("%25", "%", 1)
+    name, percent, zone = check_host(host_text).strip("[]").partition("%")
+    host, port = f"{name.lower()}{percent}{zone}", _port_number(port_text)
+    clean = f"{scheme}://{host_port(host.replace('%', '%25'), port)}"
+    return ShardAddress(scheme, clean, host, port, "", user, secret)
+
+
+def parse_endpoint(endpoint: str, *, for_clients: bool = False) -> Endpoint:
+    """Parse a ZeroMQ endpoint: `tcp://host:port`, `ipc://path` or `inproc://name`.
+
+    Args:
+        endpoint: `*` as host is every address, `*` as port one that is free.
+        for_clients: it is one to connect to, where `*` means nothing.
+
+    Raises:
+        ValueError: it cannot be used; the message says why.
+    """
+    scheme, separator, rest = endpoint.partition("://")
+    if not separator:
+        raise ValueError("it has no scheme")
+    if scheme not in ("tcp", "ipc", "inproc"):
+        raise ValueError("its scheme is another one")
+    _check_text(endpoint)
+    if for_clients and "*" in rest:
+        raise ValueError("clients cannot connect to a *")
+    if scheme != "tcp":
+        if not 0 < len(rest.encode()) <= MAX_SOCKET_PATH:
+            raise ValueError(f"the path of a socket has 1 to {MAX_SOCKET_PATH} bytes")
+        return Endpoint(scheme, path=rest)
+    host, port = _split_host(rest)
+    return Endpoint(scheme, check_host(host), 0 if port == "*" else _port_number(port))
+
+
+def check_endpoint(endpoint: str, *, for_clients: bool = False) -> str:
+    """Return an endpoint of the daemon unchanged: as `parse_endpoint`, but no `inproc://`.
+
+    Raises:
+        ValueError: it cannot be used; the message says why.
+    """
+    if parse_endpoint(endpoint, for_clients=for_clients).scheme == "inproc":
+        raise ValueError("inproc:// reaches no other process")
+    return endpoint
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Split `HOST:PORT` (an IPv6 address in brackets); port 0 is one that is free.
+
+    Returns:
+        The host, without brackets, and the port.
+
+    Raises:
+        ValueError: it is not of that form; the message says why.
+    """
+    _check_text(listen)
+    host, port = _split_host(listen)
+    if host == "*":
+        raise ValueError("its host is *; every address is 0.0.0.0 or [::]")
+    return check_host(host).strip("[]"), 0 if port == "0" else _port_number(port)
+
+
+def listen_endpoint(listen: str) -> Endpoint:
+    """Return a checked `HOST:PORT` as an endpoint, to be compared with others."""
+    host, port = parse_listen(listen)
+    return Endpoint("tcp", f"[{host}]" if ":" in host else host, port)
+
+
+def host_port(host: str, port: int) -> str:
+    """Return `host:port`, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def check_host(host: str) -> str:
+    """Return a host's name, IPv4 address, IPv6 address in brackets, or `*`, if it can be one."""
+    if host == "*":
+        return host
+    if host.startswith("[") and host.endswith("]"):
+        address, percent, zone = host[1:-1].partition("%")
+        try:
+            IPv6Address(address)
+        except ValueError:
+            raise ValueError("what stands in [ ] is no IPv6 address") from None
+        if percent and not _ZONE.fullmatch(zone):
+            raise ValueError("the zone of its IPv6 address is no name of an interface")
+        return host
+    if ":" in host:
+        raise ValueError("an IPv6 address stands in [ ]")
+    if not host:
+        raise ValueError("it has no host")
+    if len(host) > MAX_HOST or not _HOST_NAME.fullmatch(host):
+        raise ValueError("its host is no name and no address")
+    return host
+
+
+def _check_text(text: str) -> None:
+    if not text.isprintable() or " " in text:
+        raise ValueError("it holds white space or control characters")
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("what is percent-encoded in it is not UTF-8") from None
+
+
+def _split_host(authority: str, default_port: str | None = None) -> tuple[str, str]:
+    """Split `host:port`; the port is not looked at yet."""
+    if authority.startswith("["):
+        inside, bracket, after = authority.partition("]")
+        if after and not after.startswith(":"):
+            raise ValueError("after its [ ] comes a : and the port")
+        host, colon, port = inside + bracket, after[:1], after[1:]
+    else:
+        host, colon, port = authority.rpartition(":")
+        host = host if colon else authority
+    if colon:
+        return host, port
+    if default_port is None:
+        raise ValueError("it has no port")
+    return host, default_port
+
+
+def _port_number(port: str) -> int:
+    if not _PORT.fullmatch(port) or not 1 <= int(port) <= MAX_PORT:
+        raise ValueError("its port is not a number from 1 to 65535")
+    return int(port)
+
+
+def _socket_path(place: str) -> str:
+    path = _decoded(place)
+    if not path.startswith("/"):
+        raise ValueError("a socket's path is absolute: unix:///run/redis.sock has three slashes")
+    if "\0" in path or not 1 < len(path.encode()) <= MAX_SOCKET_PATH:
+        raise ValueError(f"the path of a socket has 2 to {MAX_SOCKET_PATH} bytes, none of them 0")
+    return path
