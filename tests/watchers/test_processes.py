@@ -146,6 +146,12 @@ def test_without_tcp_it_is_the_unix_socket(
     assert default_ident(server.address.url) == path
 
 
+def test_a_socket_whose_path_is_not_utf_8_is_no_address() -> None:
+    server = locate(facts("", sockets=("/run/a\udcff",)))
+    assert server is not None
+    assert server.address is None
+
+
 def test_tcp_goes_before_the_unix_socket() -> None:
     assert url_of(facts("redis-server *:7000", PLAIN, sockets=("/s",))) == "redis://127.0.0.1:7000"
 

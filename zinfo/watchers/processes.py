@@ -31,6 +31,8 @@ _PLAIN_PORT = re.compile(r"--port\s+(\d+)")
 _TLS_PORT = re.compile(r"\btls-port[\s:=]+(\d+)")
 _BUS_PORT = re.compile(r"--cluster-port\s+(\d+)")
 _TLS_WORD = re.compile(r"[\s\[(]tls(?=[\s\])]|$)", re.IGNORECASE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes of a path that are not UTF-8, which no URL and no id can have."""
 _BACKGROUND = re.compile(r"(redis|valkey|keydb)-(rdb|aof|module)-")
 """Titles of the children that save, rewrite or run for a module: `redis-rdb-bgsave`, ..."""
 
@@ -228,6 +230,6 @@ def _socket_address(paths: Iterable[str], hints: _Hints) -> tuple[Address | None
     # argument says only what will be, perhaps beside TCP.
     certain = named in found or (hints.tcp_is_off and named.startswith("/") and not found)
     path = named if certain else min(found, default=None)
-    if not path:
+    if not path or _SURROGATE.search(path):
         return None, False
     return Address(path, f"unix://{quote(path)}"), certain
