@@ -252,13 +252,14 @@ def test_a_text_where_several_are_expected_is_refused(flavour: Flavour) -> None:
 
 
 def test_an_endpoint_that_is_none_is_refused(flavour: Flavour) -> None:
-    with pytest.raises(ConfigError, match="no endpoint"):
-        flavour.client("localhost:9736")
+    for endpoint in ("localhost:9736", f"ipc:///{'x' * 200}"):
+        with pytest.raises(ConfigError, match="no endpoint"):
+            flavour.client(endpoint)
 
 
 def test_an_endpoint_that_zmq_does_not_take_is_refused(flavour: Flavour) -> None:
-    too_long = f"ipc:///{'x' * 200}"
-    with flavour.client(too_long) as client, pytest.raises(ConfigError, match="cannot"):
+    no_name = "tcp://-:1"  # the parser leaves names to DNS
+    with flavour.client(no_name) as client, pytest.raises(ConfigError, match="cannot"):
         client.ping()
 
 
