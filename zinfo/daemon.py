@@ -331,12 +331,13 @@ class Daemon:
     def _read_config(self, reload: Callable[[], Config]) -> Config:
         try:
             return reload()
-        except ConfigError as error:
-            # Whoever lost a key or token is out all the same, with the rights of before.
+        except Exception as error:
+            # A client whose key or token was removed is shut out whatever is wrong.
             try:
                 self._apply_access(None)
             except ConfigError as more:
-                raise ConfigError([*error.problems, *more.problems]) from None
+                before = error.problems if isinstance(error, ConfigError) else [str(error)]
+                raise ConfigError([*before, *more.problems]) from error
             raise
 
     def _give_up(self, part: str) -> None:
