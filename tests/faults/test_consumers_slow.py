@@ -41,7 +41,11 @@ def test_a_stopped_subscriber_harms_nobody_and_mends_itself(
     big: RealServer, promise: Promise
 ) -> None:
     size = len(big.info_text())
-    environ = {**QUICK, "ZINFO_BUS_HIGH_WATER_MARK": str(HIGH_WATER_MARK)}
+    environ = {
+        **QUICK,
+        "ZINFO_BUS_HIGH_WATER_MARK": str(HIGH_WATER_MARK),
+        "ZINFO_POLL_MAX_FIELDS": str(2 * DATABASES),
+    }
     with (
         RunningDaemon([big.url], environ=environ) as daemon,
         watching(daemon.bus, topic("info")) as healthy,

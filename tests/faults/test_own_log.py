@@ -15,20 +15,21 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
-SIGHUPS = 30
-"""Each is worth a line in the log, but for those that come together."""
-
-BROKEN = "nonsense = 1\n"
+BROKEN = "".join(f"nonsense{number} = 1\n" for number in range(500))
+"""A configuration that is worth a line in the log for each of its keys."""
 
 
 def noise(daemon: OwnDaemon) -> None:
-    """Have the daemon log a lot, among it a traceback."""
-    daemon.config_path.write_text(BROKEN * 50)
-    for _ in range(SIGHUPS):
-        daemon.signal(signal.SIGHUP)
-        daemon.ask("ping")
+    """Have the daemon log a traceback, and more lines than it can write."""
     with daemon.broken("saturation"):
         wait_until(lambda: daemon.stats()["restarts"].get("saturation"), what="a death")
+    daemon.config_path.write_text(BROKEN)
+
+    def are_lost() -> bool:
+        daemon.signal(signal.SIGHUP)
+        return int(daemon.stats()["log"]["lost"]) >= 5
+
+    wait_until(are_lost, 60.0, "records to be lost")
 
 
 def shard_table(server: RealServer) -> str:
@@ -67,8 +68,7 @@ def test_a_reader_of_the_log_that_has_stopped_holds_nothing_up(
     try:
         with OwnDaemon(config_text=shard_table(server), stderr=pipe) as daemon:
             daemon.wait_polled(1)
-            while not daemon.stats()["log"]["lost"]:
-                noise(daemon)
+            noise(daemon)
             begun = time.monotonic()
             daemon.ask("ping")
             took = time.monotonic() - begun

@@ -51,6 +51,7 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
             timeout=20.0,
             connect_timeout=20.0,
             max_reply_bytes=2 * len(template),
+            max_fields=2 * names,
         ) as home,
     ):
         alone = home.memory()
