@@ -15,9 +15,10 @@ GreenSocket: TypeAlias = "zmq.green.Socket[Any]"
 GreenContext: TypeAlias = "zmq.green.Context[GreenSocket]"
 
 _MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's connection
-# Messages of one peer that libzmq holds unread; what comes beyond waits in its connection. An XPUB
-# socket handles all that are held in one go, whatever else is to be done.
+# Messages of one peer that libzmq holds unread; what comes beyond waits in its connection.
 _RECEIVE_HWM = 100
+# An XPUB socket handles all that are held in one call, and those that arrive meanwhile.
+_RECEIVE_HWM_BUS = 10
 # On the bus a frame is a topic. ZeroMQ keeps some 50 bytes for each byte of one, and the longest
 # honest one is that of an id of 512 characters, percent-encoded.
 _MAX_TOPIC_FRAME = 8192
@@ -64,7 +65,7 @@ def listen(
     sock: GreenSocket = context.socket(kind)
     sock.setsockopt(zmq.LINGER, 0)
     sock.setsockopt(zmq.SNDHWM, hwm)
-    sock.setsockopt(zmq.RCVHWM, _RECEIVE_HWM)
+    sock.setsockopt(zmq.RCVHWM, _RECEIVE_HWM if kind == zmq.ROUTER else _RECEIVE_HWM_BUS)
     sock.setsockopt(zmq.MAXMSGSIZE, _MAX_FRAME if kind == zmq.ROUTER else _MAX_TOPIC_FRAME)
     sock.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE)
     # ZeroMQ's own heartbeats abort slow subscribers; the kernel's find dead peers well enough.

@@ -219,16 +219,16 @@ def test_a_client_that_subscribes_without_end_is_cut_and_others_are_not(
             one.linger, one.sndhwm = 0, 0
             show_keys(one, keys if one is flood else ring.of("infos"))
         honest.connect(bus_of(daemon, ring.of("infos")))
-        for number in range(20_000):
+        for number in range(10_000):
             honest.send(b"\x01z1/delta/shard-%d/" % number)
         honest.send(b"\x01~fence/honest")
-        assert honest.poll(20_000), "INFO and deltas of 10,000 shards may be subscribed one by one"
+        assert honest.poll(20_000), "deltas of 10,000 shards may be subscribed one by one"
         assert honest.recv_multipart()[0] == b"~fence/honest"
         flood.connect(where)
         for number in range(MAX_TOPICS + 50):
             flood.send(b"\x01z1/event/shard-%d/" % number)
         wait_until(lambda: stats(daemon)["cut"], 20, what="the connection to be ended")
-        wait_until(lambda: stats(daemon)["topics"] <= 20_100, 20, what="its topics to be forgotten")
+        wait_until(lambda: stats(daemon)["topics"] <= 10_100, 20, what="its topics to be forgotten")
         topics_within(other, 0.0)
         assert other.poll(5000)
         held = stats(daemon)["topics"]
@@ -238,7 +238,7 @@ def test_a_client_that_subscribes_without_end_is_cut_and_others_are_not(
         f"{held} topics held",
     )
     assert "client events subscribed" in daemon.log()
-    assert held >= 20_000, "who has no more than it may is not disturbed"
+    assert held >= 10_000, "who has no more than it may is not disturbed"
 
 
 # --- reload
