@@ -57,7 +57,8 @@ def test_problems_of_other_sources_are_told_beside_a_missing_file(toml: Path) ->
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("node = 'a'\n[poll\n", "zinfo.toml: line 2, column 6: not TOML: Expected ']'"),
+        # What is expected is quoted in one way or another, by the version of tomli.
+        ("node = 'a'\n[poll\n", "zinfo.toml: line 2, column 6: not TOML: Expected "),
         ("\n\nnode = ", "zinfo.toml: line 3"),
         ("[poll]\ntimeout = fast\n", "zinfo.toml: line 2, column 11: not TOML: Invalid value"),
         ("node = 'a'\nnode = 'b'\n", "zinfo.toml: line 2"),

@@ -176,10 +176,11 @@ def test_previous_and_delta_make_the_next_for_small_texts(texts: list[bytes]) ->
         layout = check_change(old, new, layout)
 
 
-@given(st.randoms(use_true_random=False), st.sampled_from(sorted(TEXTS)))
+# A seed, and not st.randoms(): the changes of a long text draw more than hypothesis records.
+@given(st.integers(0, 2**32), st.sampled_from(sorted(TEXTS)))
 @settings(REPEATABLE, max_examples=60)
-def test_previous_and_delta_make_the_next_for_real_texts(rng: random.Random, start: str) -> None:
-    raw = TEXTS[start]
+def test_previous_and_delta_make_the_next_for_real_texts(seed: int, start: str) -> None:
+    rng, raw = random.Random(seed), TEXTS[start]
     layout = parse(raw).layout
     for _ in range(8):
         old = raw

@@ -71,9 +71,15 @@ def test_a_client_that_is_refused_before_it_asks_gives_up_in_time(
     def connect(self: zmq.Socket[bytes], addr: str) -> object:
         done = plain_connect(self, addr)
         deadline = time.monotonic() + 20
+        again_at = time.monotonic() + 1
         while self.poll(10, zmq.POLLOUT):
             assert time.monotonic() < deadline, "the daemon refuses nothing"
             time.sleep(0.01)
+            # Where ZeroMQ sees the end of the connection before the refusal, it connects for ever.
+            if time.monotonic() > again_at:
+                self.disconnect(addr)
+                done = plain_connect(self, addr)
+                again_at = time.monotonic() + 1
         return done
 
     monkeypatch.setattr(zmq.Socket, "connect", connect)

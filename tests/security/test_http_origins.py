@@ -19,6 +19,7 @@ from tests.metrics.texts import samples
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.top_web.conftest import running_web
+from tests.waiting import wait_until
 from zinfo.adapters.host_names import HostNames
 
 CALL = b"<?xml version='1.0'?><methodCall><methodName>GetInfos</methodName></methodCall>"
@@ -166,8 +167,12 @@ def test_another_sites_page_reads_nothing_and_polls_nothing(
         assert ask(url, "", frame).status == 403
         assert ask(url, "", {**LINK, "Sec-Fetch-Site": site}, method="POST").status == 403
     assert _polls(servers) == polls
-    assert ask(servers.http, "api/v1/infos?refresh=true").status == 200
-    assert _polls(servers) == polls + 1, "a program's request does poll"
+
+    def polled() -> bool:  # not within query.refresh_floor of a poll that a test before caused
+        assert ask(servers.http, "api/v1/infos?refresh=true").status == 200
+        return _polls(servers) > polls
+
+    wait_until(polled, what="a program's request to poll")
 
 
 def _polls(servers: Servers) -> float:
