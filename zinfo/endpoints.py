@@ -17,8 +17,9 @@ GreenContext: TypeAlias = "zmq.green.Context[GreenSocket]"
 _MAX_FRAME = 1 << 20  # bytes; a longer frame from a peer ends that peer's connection
 # Messages of one peer that libzmq holds unread; what comes beyond waits in its connection.
 _RECEIVE_HWM = 100
-# An XPUB socket handles all that are held in one call, and those that arrive meanwhile.
-_RECEIVE_HWM_BUS = 10
+# An XPUB socket handles all that are held in one call, and those that arrive meanwhile: with 10,
+# tens of thousands of subscriptions may be handled before that call returns.
+_RECEIVE_HWM_BUS = 2
 # On the bus a frame is a topic. ZeroMQ keeps some 50 bytes for each byte of one, and the longest
 # honest one is that of an id of 512 characters, percent-encoded.
 _MAX_TOPIC_FRAME = 8192
