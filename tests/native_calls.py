@@ -78,6 +78,7 @@ def main() -> None:
     there = sorted(name for name in dir(_native) if not name.startswith("_"))
     if missing := set(there) - set(CALLS):
         raise SystemExit(f"CALLS of {__file__} needs a call of {', '.join(missing)}")
+    # The test that starts this program reads what it prints.
     print(json.dumps({name: repr(CALLS[name]()) for name in there}))  # noqa: T201
 
 

@@ -141,6 +141,7 @@ def test_labels_changed_by_reloads_under_load(servers: list[RealServer]) -> None
             daemon.config_path.write_text(config(turn))
             daemon.signal(signal.SIGHUP)
             wanted = {one.ident: {"turn": str(turn)} for one in servers}
+            # B023: both functions are called before the loop goes on, with its present values.
             wait_until(lambda: labels(daemon) == wanted, what="the labels at the daemon")  # noqa: B023
             wait_until(
                 lambda: fresh(mirror) and {s: mirror.labels(s) for s in mirror} == wanted,  # noqa: B023

@@ -42,6 +42,7 @@ def connect(self, *args, **kwargs):
     return done
 
 
+# For this process only: the program under test is run as it is shipped.
 zmq.Socket.connect = connect  # type: ignore[assignment,method-assign]
 sys.argv[:] = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
