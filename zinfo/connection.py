@@ -7,6 +7,7 @@ wait. The reply is a bulk string of the Redis serialization protocol, RESP
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import Generic, Protocol, TypeVar
 
@@ -15,9 +16,11 @@ import gevent
 from zinfo.credentials import Credentials
 from zinfo.failures import OTHER, PROTOCOL, PollError, from_exception, from_reply
 from zinfo.foreign import FAILURES
-from zinfo.handshake import Limits, RealSocket, too_long
 from zinfo.info_bounds import UNCOUNTED, excess
+from zinfo.limits import Limits, too_long
 from zinfo.turn import Turn
+
+RealSocket = socket.socket
 
 K_contra = TypeVar("K_contra", contravariant=True)
 

@@ -28,8 +28,8 @@ from zinfo.errors import ConfigError, EnvironmentNotReadyError
 from zinfo.events import EventLog
 from zinfo.faults import take_over_hub
 from zinfo.files import FileWatch
-from zinfo.handshake import Limits
 from zinfo.identity import Identity, default_node
+from zinfo.limits import Limits
 from zinfo.metrics.selection import Selection
 from zinfo.notify import Notifier
 from zinfo.operations import Operations, QueryLimits
@@ -119,7 +119,9 @@ class Daemon:
         self.router = self._make_router(config)
         self.bus.query_endpoint = self.router.client_endpoint
         self.doors = self._make_doors(config)
-        self._supervisor = Supervisor(self.stats, self._give_up, self.poller.faults.died)
+        self._supervisor = Supervisor(
+            self.stats.count_restart, self._give_up, self.poller.faults.died
+        )
         self._give_back_hub: Callable[[], None] | None = None
         self._static = StaticShardWatcher(
             self.publisher, map(_spec, config.shards), shard_class=self._shard_class
@@ -172,6 +174,7 @@ class Daemon:
                 self.poller,
                 self.identity,
                 self.stats,
+                self.poller.faults.report,
                 _selection(config),
             )
             door = HttpDoor(

@@ -9,7 +9,7 @@ import inspect
 import socket
 import ssl
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,13 +21,15 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from zinfo.addresses import parse_shard_url
+from zinfo.connection import RealSocket
 from zinfo.connection_options import ConnectionOptions
 from zinfo.credentials import Credentials
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.failures import AUTH, PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.foreign import FAILURES
-from zinfo.info_bounds import MAX_FIELDS, excess, excess_of_fields
+from zinfo.info_bounds import excess, excess_of_fields
 from zinfo.info_lookup import has_fields
+from zinfo.limits import Limits, too_long
 from zinfo.peer_user import can_be_told, peer_uids
 from zinfo.share import connecting_share
 
@@ -45,8 +47,6 @@ _NO_CLIENT_SETINFO: dict[str, Any] = (
 )
 # What a pool passes to its connections so that they report back to it.
 _POOL_TIES = ("maint", "orig_", "oss_cluster", "event_dispatcher", "driver_info", "lib_")
-
-RealSocket = socket.socket
 
 _requests: dict[bytes, bytes] = {}  # one copy of each for all shards: there are few variants
 
@@ -77,38 +77,6 @@ class Opened:
     request: bytes
     first: bytes
     credentials: Credentials
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one poll.
-
-    Attributes:
-        timeout: seconds for an INFO reply.
-        connect_timeout: seconds for connecting, TLS included.
-        max_reply_bytes: largest INFO taken.
-        max_fields: lines of an INFO, at most; see `info_bounds`.
-    """
-
-    timeout: float = 3.0
-    connect_timeout: float = 3.0
-    max_reply_bytes: int = 512 * 1024
-    max_fields: int = MAX_FIELDS
-
-    def overridden_by(self, options: ConnectionOptions) -> Limits:
-        """Return these limits with a shard's own timeouts, where it has some."""
-        if not options.timeout and not options.connect_timeout:
-            return self
-        return replace(
-            self,
-            timeout=options.timeout or self.timeout,
-            connect_timeout=options.connect_timeout or self.connect_timeout,
-        )
-
-
-def too_long(length: int, most: int) -> str:
-    """Return the words for an INFO of more bytes than a reply may have."""
-    return f"INFO of {length} bytes, over the bound of {most} (poll.max_reply_bytes)"
 
 
 def require_cooperative_sockets() -> None:

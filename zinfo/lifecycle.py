@@ -10,18 +10,7 @@ from zinfo.essentials import Essentials
 from zinfo.events import EventLog
 from zinfo.failures import PollError
 from zinfo.shard import RedisShard, ShardState
-from zinfo.snapshot import Snapshot
-
-# The first one present is the server's own version; redis_version may only say what it is
-# compatible to.
-VERSION_FIELDS = (
-    b"valkey_version",
-    b"dragonfly_version",
-    b"keydb_version",
-    b"kvrocks_version",
-    b"pika_version",
-    b"redis_version",
-)
+from zinfo.snapshot import Snapshot, server_version
 
 
 class Lifecycle:
@@ -90,12 +79,3 @@ class Lifecycle:
         if version != shard.version and shard.version is not None:
             self._log.emit(shard.id, events.VERSION_CHANGED, shard.version, version)
         shard.run_id, shard.version = run_id, version
-
-
-def server_version(snapshot: Snapshot) -> str | None:
-    """Return the server's own version, as it wrote it; None where it does not say."""
-    for name in VERSION_FIELDS:
-        version = snapshot.text(name)
-        if version:
-            return version
-    return None

@@ -10,7 +10,7 @@ import gevent.event
 from zinfo.connection import Link
 from zinfo.essentials import Essentials
 from zinfo.failures import OTHER, PollError
-from zinfo.handshake import Limits
+from zinfo.limits import Limits
 from zinfo.shard import RedisShard
 from zinfo.timetable import NEVER
 

@@ -10,7 +10,6 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
@@ -24,10 +23,12 @@ from zinfo.events import EventLog
 from zinfo.failures import OTHER, PROTOCOL, TIMEOUT, PollError
 from zinfo.faults import Faults
 from zinfo.foreign import FAILURES
-from zinfo.handshake import Limits, Opened, open_or_ask, require_cooperative_sockets
+from zinfo.handshake import Opened, open_or_ask, require_cooperative_sockets
 from zinfo.lifecycle import Lifecycle
+from zinfo.limits import Limits
 from zinfo.names import use_threads_of_their_own
 from zinfo.polled import DYING, Polled
+from zinfo.polling import SnapshotCallback
 from zinfo.shard import RedisShard, ShardState
 from zinfo.shard_publisher import ShardEvent, ShardPublisher
 from zinfo.snapshot import Snapshot
@@ -36,8 +37,6 @@ from zinfo.timetable import NEVER, Timetable
 from zinfo.turn import Turn
 
 logger = logging.getLogger(__name__)
-
-SnapshotCallback = Callable[[RedisShard, "Snapshot | None", Snapshot], None]
 
 
 class ExceptionEvent(Protocol):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import gevent.event
 
 from zinfo.events import EventLog
-from zinfo.poller import SnapshotCallback
+from zinfo.shard import RedisShard
+from zinfo.snapshot import Snapshot
+
+SnapshotCallback = Callable[[RedisShard, "Snapshot | None", Snapshot], None]
+"""Called with the shard, its previous snapshot and its new one."""
 
 
 class Polling(Protocol):

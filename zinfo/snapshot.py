@@ -12,6 +12,17 @@ from zinfo.info_encoding import Fields, encode_delta, encode_fields, pack_pairs
 from zinfo.info_lookup import FieldReader, find_field, has_fields
 from zinfo.protocol import map_header, unpack
 
+# The first one present is the server's own version; redis_version may only say what it is
+# compatible to.
+VERSION_FIELDS = (
+    b"valkey_version",
+    b"dragonfly_version",
+    b"keydb_version",
+    b"kvrocks_version",
+    b"pika_version",
+    b"redis_version",
+)
+
 
 class Snapshot:
     """An INFO reply with its revision and times.
@@ -120,6 +131,15 @@ class Snapshot:
             return None if found is None else found.decode("utf-8", "replace")
         value = self.info.fields.get(name.decode())
         return None if value is None else str(value)
+
+
+def server_version(snapshot: Snapshot) -> str | None:
+    """Return the server's own version, as it wrote it; None where it does not say."""
+    for name in VERSION_FIELDS:
+        version = snapshot.text(name)
+        if version:
+            return version
+    return None
 
 
 def _plain(value: object) -> Value:

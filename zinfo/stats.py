@@ -177,6 +177,10 @@ class Stats:
     query: QueryStats = field(default_factory=QueryStats)
     http: HttpStats = field(default_factory=HttpStats)
 
+    def count_restart(self, name: str) -> None:
+        """Count that a supervised part ended and is started again."""
+        self.restarts[name] += 1
+
     def as_map(self) -> dict[str, object]:
         """Return the counters as nested maps of text to number."""
         return {

@@ -11,7 +11,6 @@ import gevent
 import gevent.pool
 
 from zinfo.foreign import FAILURES
-from zinfo.stats import Stats
 
 logger = logging.getLogger(__name__)
 
@@ -25,18 +24,18 @@ class Supervisor:
     """Runs parts that never end by themselves.
 
     Args:
-        stats: counts the deaths.
+        count: called with the name of a part each time that it is to run again.
         give_up: called with the part's name when it died too often; None goes on trying.
         report: called with the part's name and the exception at each death.
     """
 
     def __init__(
         self,
-        stats: Stats,
+        count: Callable[[str], None] = lambda _name: None,
         give_up: Callable[[str], None] | None = None,
         report: Callable[[str, BaseException], None] = lambda _name, _error: None,
     ) -> None:
-        self._stats = stats
+        self._count = count
         self._give_up = give_up
         self._report = report
         self._group = gevent.pool.Group()
@@ -57,7 +56,7 @@ class Supervisor:
         while True:
             begun = time.monotonic()
             error = self._run(name, run)
-            self._stats.restarts[name] += 1
+            self._count(name)
             logger.error("%s died; it runs again in %g s", name, pause, exc_info=error)
             try:
                 self._report(name, error)

@@ -21,7 +21,6 @@ from tests.wire import listening
 from zinfo.client import Client, Event, Mirror
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
-from zinfo.stats import Stats
 from zinfo.supervisor import Supervisor
 from zinfo.watchers.static import StaticShardWatcher
 
@@ -258,7 +257,7 @@ def test_a_part_that_somebody_else_kills_runs_again_and_one_that_is_stopped_does
         runs.append(greenlet)
         gevent.sleep(60)  # alive until it is killed
 
-    supervisor = Supervisor(Stats(), report=lambda _name, error: told.append(error))
+    supervisor = Supervisor(report=lambda _name, error: told.append(error))
     supervisor.spawn("part", part)
     wait_until(lambda: runs, what="the first run", sleep=gevent.sleep)
     runs[0].kill(block=False)

@@ -17,9 +17,8 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo import RedisShard, ShardPublisher
 from zinfo.events import EventLog, LifecycleEvent
-from zinfo.handshake import Limits
+from zinfo.limits import Limits
 from zinfo.shard_publisher import ShardEvent
-from zinfo.stats import Stats
 from zinfo.supervisor import Supervisor
 
 ENDS = [gevent.Timeout(0.1), gevent.GreenletExit("end")]
@@ -174,7 +173,7 @@ def test_a_part_that_is_killed_between_two_runs_runs_again() -> None:
         runs.append(gevent.getcurrent())  # type: ignore[arg-type]  # a Greenlet, here
         raise ValueError("boom")
 
-    supervisor = Supervisor(Stats())
+    supervisor = Supervisor()
     supervisor.spawn("part", part)
     wait_until(lambda: len(runs) == 1, what="the first run")
     runs[0].kill(block=False)

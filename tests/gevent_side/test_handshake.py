@@ -24,8 +24,9 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
 from zinfo.credentials import Credentials
-from zinfo.handshake import Limits, _Bounded
+from zinfo.handshake import _Bounded
 from zinfo.info import parse
+from zinfo.limits import Limits
 
 
 def add(watch: Watch, url: str, **options: Any) -> RedisShard:

@@ -25,7 +25,9 @@ def test_a_part_that_dies_is_logged_counted_and_run_again(
             return  # to end is to die, too
         gevent.sleep(60)  # alive until the supervisor stops it
 
-    supervisor = Supervisor(stats, told.append, lambda name, error: told.append(f"{name}: {error}"))
+    supervisor = Supervisor(
+        stats.count_restart, told.append, lambda name, error: told.append(f"{name}: {error}")
+    )
     with caplog.at_level(logging.ERROR):
         supervisor.spawn("part", part)
         wait_until(lambda: len(runs) == 3, what="the third run")
@@ -43,7 +45,7 @@ def test_a_part_that_cannot_be_kept_alive_is_given_up(monkeypatch: pytest.Monkey
     def part() -> None:
         raise RuntimeError("never")
 
-    supervisor = Supervisor(Stats(), given_up.append)
+    supervisor = Supervisor(give_up=given_up.append)
     supervisor.spawn("part", part)
     wait_until(lambda: given_up == ["part"], what="giving up")
     supervisor.stop()

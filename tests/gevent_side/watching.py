@@ -12,7 +12,7 @@ import gevent
 from tests.waiting import wait_until
 from zinfo import InfoPoller, RedisShard, ShardPublisher
 from zinfo.events import LifecycleEvent
-from zinfo.handshake import Limits
+from zinfo.limits import Limits
 
 
 @dataclass

@@ -23,9 +23,9 @@ from tests.waiting import wait_until
 from zinfo.bus_rights import UNLIMITED, BusRights
 from zinfo.client import Client, Mirror
 from zinfo.errors import NotAllowedError
-from zinfo.lifecycle import VERSION_FIELDS
 from zinfo.protocol import unpack, unpack_header
 from zinfo.security.rights import Rights
+from zinfo.snapshot import VERSION_FIELDS
 
 CLIENTS = """
 [clients.admin]

@@ -278,7 +278,7 @@ class _Act:
         self._pace = pace
         self._identity = Identity(node=span.node)
         self._stats = Stats()
-        self._supervisor = Supervisor(self._stats)
+        self._supervisor = Supervisor(self._stats.count_restart)
         self._ahead = 0.0  # of the daemon's wall clock before the recording's seconds
         self._context: GreenContext | None = None
         self._bus: InfoBus | None = None

@@ -17,13 +17,12 @@ from zinfo.events import EventLog, LifecycleEvent
 from zinfo.info import Info as ParsedInfo
 from zinfo.info import Layout
 from zinfo.info_encoding import Fields, pack_pairs
-from zinfo.lifecycle import server_version
-from zinfo.poller import SnapshotCallback
+from zinfo.polling import SnapshotCallback
 from zinfo.recording.reading import Described, Recorded, Span
 from zinfo.servicer import Found, InfoProviderServicer, InfoQuery
 from zinfo.shard import RedisShard, ShardState
 from zinfo.shard_publisher import ShardPublisher
-from zinfo.snapshot import Snapshot
+from zinfo.snapshot import Snapshot, server_version
 
 
 class ReplayedSnapshot(Snapshot):

@@ -11,7 +11,6 @@ from typing import TypeVar
 from zinfo.errors import ShardExistsError
 from zinfo.shard import RedisShard
 from zinfo.shard_publisher import ShardPublisher
-from zinfo.stats import Stats
 from zinfo.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ class ShardWatcher(abc.ABC):
         """
         if self._supervisor is None:
             # Its counts are the poller's to keep; a watcher by itself has the log.
-            self._supervisor = Supervisor(Stats(), report=self.publisher.report_fault)
+            self._supervisor = Supervisor(report=self.publisher.report_fault)
         self._supervisor.spawn(type(self).__name__, run)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import falcon
@@ -25,7 +25,7 @@ from zinfo.identity import Identity
 from zinfo.metrics.own import OwnMetrics
 from zinfo.metrics.selection import Selection
 from zinfo.operations import Operations
-from zinfo.poller import InfoPoller
+from zinfo.polling import Polling
 from zinfo.security.tokens import Tokens
 from zinfo.shard_publisher import ShardPublisher
 from zinfo.stats import Stats
@@ -51,14 +51,16 @@ class Told(NamedTuple):
         poller: gives snapshots and events.
         identity: of the daemon.
         stats: its counters.
+        report: called with the name of a part and an unexpected exception of it.
         selection: which metrics.
     """
 
     operations: Operations
     publisher: ShardPublisher
-    poller: InfoPoller
+    poller: Polling
     identity: Identity
     stats: Stats
+    report: Callable[[str, BaseException], None]
     selection: Selection
 
 
@@ -93,7 +95,7 @@ class HttpDoor(WsgiDoor):
         allowed_hosts: Collection[str] = (),
         proxies: Sequence[Network] = (),
     ) -> None:
-        self._report = told.poller.faults.report
+        self._report = told.report
         publisher, poller, selection = told.publisher, told.poller, told.selection
         stats = told.stats.http
         self._answers = stats.answers

@@ -32,7 +32,7 @@ from zinfo.breath import Breath
 from zinfo.errors import BadRequestError, NotAllowedError
 from zinfo.events import LifecycleEvent
 from zinfo.identity import Identity
-from zinfo.poller import InfoPoller
+from zinfo.polling import Polling
 from zinfo.redact import redact_text
 from zinfo.security.rights import Rights
 from zinfo.shard import RedisShard
@@ -60,7 +60,7 @@ class Streams:
         stats: counts streams and what they lose.
     """
 
-    def __init__(self, poller: InfoPoller, identity: Identity, stats: HttpStats) -> None:
+    def __init__(self, poller: Polling, identity: Identity, stats: HttpStats) -> None:
         self._events = poller.events
         self._identity = identity
         self._stats = stats
