@@ -22,7 +22,7 @@ from benchmarks.questions import NAMES
 from benchmarks.side import Side, SideError
 from zinfo.client import Client
 from zinfo.errors import NotPolledError, ZinfoError
-from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
 
 KINDS = ("delta", "info", "event")
 

@@ -14,7 +14,7 @@ from benchmarks.progress import say
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
 from benchmarks.side import Side
-from zinfo.protocol import Request, encode_request
+from zinfo.wire.protocol import Request, encode_request
 
 NUMBERS = ("5", "6")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from zinfo.protocol import Reply, Request
+from zinfo.wire.protocol import Reply, Request
 
 FIELD = "used_memory"  # every server has it; a number
 

@@ -13,7 +13,7 @@ import zmq
 
 import zinfo
 from benchmarks.figures import Figure, short
-from zinfo.info_native import native
+from zinfo.native.loader import native
 
 _PACKAGES = (
     "gevent",

@@ -40,9 +40,9 @@ from benchmarks.progress import say
 from benchmarks.side import Side, SideError
 from tests.load import put_load
 from tests.servers import RealServer
-from zinfo import files
 from zinfo.client import Client
 from zinfo.errors import ZinfoError
+from zinfo.health import fd_limits
 
 PROCESSES = 5  # that the consumers are in
 CLIENTS = 8  # that ask
@@ -321,7 +321,7 @@ def judge(
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
     """Run the soak, and return all that was seen."""
-    files.raise_limit()  # for the servers, which inherit it
+    fd_limits.raise_limit()  # for the servers, which inherit it
     with contextlib.ExitStack() as stack:
         soak = Soak(given, stack)
         say(f"{given.shards} shards are up at {soak.endpoint}; {given.seconds:g} s to go")

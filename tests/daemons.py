@@ -24,8 +24,8 @@ from typing_extensions import Self
 
 from tests.spawning import HOST, command_prefix, free_port
 from tests.waiting import wait_until
-from zinfo.curve import ClientKeys
-from zinfo.protocol import Reply, Request, decode_reply, encode_request
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import Reply, Request, decode_reply, encode_request
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from zinfo import info_encoding
-from zinfo.info import Info, Value
-from zinfo.info_changes import Delta
-from zinfo.info_native import native
+from zinfo.info import encoder
+from zinfo.info.delta import Delta
+from zinfo.info.parser import Info, Value
+from zinfo.native.loader import native
 
 FOLDER = Path(__file__).parent / "data" / "info"
 
@@ -47,6 +47,6 @@ def apply(delta: Delta, fields: dict[str, Value]) -> dict[str, Value]:
 def choose_twin(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have encodings made by the native part, or by Python."""
     if name == "python":
-        monkeypatch.setattr(info_encoding, "native", None)
+        monkeypatch.setattr(encoder, "native", None)
     elif native is None:
         pytest.skip("no native part: no compiler when zinfo was installed, or ZINFO_PURE_PYTHON")

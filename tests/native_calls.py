@@ -1,7 +1,7 @@
 """Calls each function of the native part, and prints what it returns: one JSON object.
 
 Needs nothing but what is in zinfo's wheel, so that a bare Python of any version can run it:
-`tests/test_native_wheel.py` does so with a wheel that another version built.
+`tests/packaging/test_native_wheel.py` does so with a wheel that another version built.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from zinfo import _native  # type: ignore[attr-defined,unused-ignore]  # it is compiled
-from zinfo.info_values import kind_of
+from zinfo.info.values import kind_of
 
 RAW = (
     b"role:master\r\nredis_version:7.2.4\r\nused_memory:1048576\r\nratio:0.25\r\n"

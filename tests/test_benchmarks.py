@@ -16,7 +16,7 @@ from benchmarks.__main__ import BASELINE, SCRIPTS
 from benchmarks.figures import Figure
 from benchmarks.report import table
 from benchmarks.targets import TARGETS
-from zinfo.info_native import native
+from zinfo.native.loader import native
 
 ROOT = Path(__file__).parent.parent
 

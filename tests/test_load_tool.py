@@ -19,7 +19,7 @@ from benchmarks.questions import NAMES, Questions
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
-from zinfo.protocol import Reply, pack, unpack
+from zinfo.wire.protocol import Reply, pack, unpack
 
 ROOT = Path(__file__).parent.parent
 

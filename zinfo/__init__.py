@@ -13,15 +13,15 @@ from zinfo._version import __version__
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Mirror, Subscriber
-    from zinfo.curve import ClientKeys
     from zinfo.errors import ZinfoError
-    from zinfo.poller import InfoPoller
-    from zinfo.servicer import InfoProviderServicer
-    from zinfo.shard import RedisShard
-    from zinfo.shard_publisher import ShardEvent, ShardPublisher
+    from zinfo.poll.poller import InfoPoller
+    from zinfo.query.servicer import InfoProviderServicer
+    from zinfo.shards.registry import ShardEvent, ShardPublisher
+    from zinfo.shards.shard import RedisShard
     from zinfo.watchers.base import ShardWatcher
     from zinfo.watchers.local import LocalShardWatcher
     from zinfo.watchers.static import StaticShardWatcher
+    from zinfo.wire.curve_keys import ClientKeys
 
 __all__ = [
     "Client",
@@ -42,14 +42,14 @@ __all__ = [
 
 _HOMES = {
     "Client": "zinfo.client",
-    "ClientKeys": "zinfo.curve",
-    "InfoPoller": "zinfo.poller",
-    "InfoProviderServicer": "zinfo.servicer",
+    "ClientKeys": "zinfo.wire.curve_keys",
+    "InfoPoller": "zinfo.poll.poller",
+    "InfoProviderServicer": "zinfo.query.servicer",
     "LocalShardWatcher": "zinfo.watchers.local",
     "Mirror": "zinfo.client",
-    "RedisShard": "zinfo.shard",
-    "ShardEvent": "zinfo.shard_publisher",
-    "ShardPublisher": "zinfo.shard_publisher",
+    "RedisShard": "zinfo.shards.shard",
+    "ShardEvent": "zinfo.shards.registry",
+    "ShardPublisher": "zinfo.shards.registry",
     "ShardWatcher": "zinfo.watchers.base",
     "StaticShardWatcher": "zinfo.watchers.static",
     "Subscriber": "zinfo.client",

@@ -13,7 +13,7 @@ from benchmarks.attacks.scene import Attack, Scene, receive
 from benchmarks.script import Scale
 from tests.daemons import show_keys
 from tests.security.zmtp import RawPeer, frame
-from zinfo.protocol import Request, encode_request, fence_topic
+from zinfo.wire.protocol import Request, encode_request, fence_topic
 
 _PATIENCE = 120.0  # seconds for an answer
 _EMPTY = frame(b"", more=True)

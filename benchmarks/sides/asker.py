@@ -17,7 +17,7 @@ from benchmarks.histogram import as_text, new_histogram, record
 from benchmarks.questions import Asked, Questions
 from zinfo.client import Client
 from zinfo.errors import ProtocolError
-from zinfo.protocol import decode_reply, encode_request
+from zinfo.wire.protocol import decode_reply, encode_request
 
 _PATIENCE = 10.0  # seconds after which a reply counts as lost
 _LOOK = 0.1  # seconds between two looks for lost replies, at most

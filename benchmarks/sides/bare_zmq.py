@@ -9,7 +9,7 @@ import zmq
 import zmq.green
 
 from benchmarks.child import Meter, obey
-from zinfo.endpoints import bound_endpoint
+from zinfo.sockets.listen import bound_endpoint
 
 _FREE_PORT = "tcp://127.0.0.1:*"
 _BREATHE = 100  # messages after which the event loop has its turn

@@ -11,7 +11,7 @@ import zmq
 
 from benchmarks.child import answer
 from benchmarks.cores import hurry
-from zinfo.protocol import Request, encode_request
+from zinfo.wire.protocol import Request, encode_request
 
 _EVERY = 0.004  # seconds from one ping to the next, where the answer is there by then
 _PATIENCE = 120_000  # milliseconds for one answer

@@ -12,14 +12,14 @@ import gevent
 import gevent.event
 from typing_extensions import override
 
-import zinfo.daemon
-import zinfo.poller
+import zinfo.daemon.daemon
+import zinfo.poll.poller
 from benchmarks.child import obey
 from benchmarks.sides.timed_daemon import LATE, Said, TimedTimetable
 from zinfo.cli.app import cli
 from zinfo.config import Config
-from zinfo.daemon import Daemon
-from zinfo.shard import ShardState
+from zinfo.daemon.daemon import Daemon
+from zinfo.shards.shard import ShardState
 
 _LOOK = 0.02  # seconds between two looks at what is waited for
 _END = 5.0  # seconds for the daemon to end
@@ -77,8 +77,8 @@ class ServedDaemon:
 
     def start(self, config: str) -> dict[str, Any]:
         """Start the daemon with a configuration file, and say where it is."""
-        vars(zinfo.poller).update(Timetable=TimedTimetable)
-        vars(zinfo.daemon).update(Daemon=KnownDaemon)
+        vars(zinfo.poll.poller).update(Timetable=TimedTimetable)
+        vars(zinfo.daemon.daemon).update(Daemon=KnownDaemon)
         self._command = gevent.spawn(cli, ["serve", "--config", config], standalone_mode=False)
         if not _made.wait(_END):
             raise RuntimeError("the daemon did not start")

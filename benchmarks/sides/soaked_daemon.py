@@ -10,10 +10,10 @@ from typing import Any
 import greenlet
 
 from benchmarks.child import Handlers, memory, obey
-from zinfo import files
 from zinfo.config import Config, ShardConfig
 from zinfo.config.models import BusConfig, PollConfig, QueryConfig
-from zinfo.daemon import Daemon
+from zinfo.daemon.daemon import Daemon
+from zinfo.health import fd_limits
 
 _FREE_PORT = "tcp://127.0.0.1:*"
 _EVENTS = 1000  # held; the default of 10,000 would still be filling in a run of some minutes
@@ -55,7 +55,7 @@ class SoakedDaemon:
         return {
             "memory": memory()["memory"],
             "blocks": sys.getallocatedblocks(),
-            "files": files.count(),
+            "files": fd_limits.count(),
             "greenlets": alive,
         }
 

@@ -11,10 +11,10 @@ from typing import Any
 import gevent
 from typing_extensions import override
 
-import zinfo.poller
+import zinfo.poll.poller
 from benchmarks.child import Handlers, Meter, obey
 from benchmarks.sides.zinfo_daemon import ZinfoDaemon
-from zinfo.timetable import Timetable
+from zinfo.poll.scheduler import Timetable
 
 LATE = array("d")
 """Seconds by which polls started late, in the order in which they started."""
@@ -77,7 +77,7 @@ class TimedDaemon(ZinfoDaemon):
     waits = False
 
     def __init__(self) -> None:
-        poller = vars(zinfo.poller)
+        poller = vars(zinfo.poll.poller)
         self._connecting = Connecting(poller["open_or_ask"])
         poller.update(Timetable=TimedTimetable, open_or_ask=self._connecting)
         self._said = Said()

@@ -11,9 +11,9 @@ from typing_extensions import override
 from benchmarks.child import Handlers, Meter, memory, obey
 from benchmarks.sides.polling import Poller
 from zinfo.config.models import BusConfig, Config, QueryConfig
-from zinfo.daemon import Daemon
-from zinfo.shard import RedisShard
-from zinfo.snapshot import Snapshot
+from zinfo.daemon.daemon import Daemon
+from zinfo.shards.shard import RedisShard
+from zinfo.shards.snapshot import Snapshot
 
 BREATHE = 100  # messages published without a pause, after which the event loop has its turn
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zinfo.cli.changes import UNKNOWN, Change
-from zinfo.cli.lines import echo_change, echo_event
+from zinfo.cli.format import echo_change, echo_event
 from zinfo.cli.logs import TextFormatter
 from zinfo.cli.output import echo_json, field_lines, seconds, text_or_nothing, value_text, when
 from zinfo.cli.text import printable, printable_lines

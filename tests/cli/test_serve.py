@@ -48,7 +48,7 @@ def test_a_signal_ends_it_in_order_within_two_seconds(
         wait_until(lambda: not daemon.running, what="its end")
         assert time.monotonic() - asked_at < 2
         assert daemon.terminate() == 0
-        assert daemon.log().endswith("INFO zinfo.daemon: stopped\n")
+        assert daemon.log().endswith("INFO zinfo.daemon.daemon: stopped\n")
 
 
 def test_with_json_every_line_of_the_log_is_an_object() -> None:

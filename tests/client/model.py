@@ -13,7 +13,7 @@ from typing import cast
 
 from zinfo.client.updates import Info
 from zinfo.errors import RequestError, UnknownOpError, UnknownShardError
-from zinfo.protocol import (
+from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,
     KIND_HEARTBEAT,

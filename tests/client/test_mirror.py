@@ -16,7 +16,7 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo.client import Delta, Event, Mirror
 from zinfo.errors import ConfigError, NoAnswerError, NotAllowedError
-from zinfo.protocol import decode_request, encode_error
+from zinfo.wire.protocol import decode_request, encode_error
 
 
 def equal(mirror: Mirror, peer: WirePeer) -> bool:
@@ -86,7 +86,7 @@ def test_it_follows_what_happens_and_tells_it(peer: WirePeer, flavour: Flavour) 
 def test_a_listener_that_raises_is_logged_and_counted_and_stops_nobody(
     peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "zinfo.client.holding")
+    caplog.set_level(logging.CRITICAL, "zinfo.client.mirror_base")
     seen = threading.Event()
     with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
@@ -239,7 +239,7 @@ def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer, flavour: Flavou
 def test_a_failure_within_is_logged_and_the_mirror_starts_again(
     peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "zinfo.client.holding")
+    caplog.set_level(logging.CRITICAL, "zinfo.client.mirror_base")
     with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         nothing: Any = None

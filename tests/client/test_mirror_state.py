@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.client.world import World
-from zinfo.client.link import JoinBus, Phase, Timing
+from zinfo.client.bus_session import JoinBus, Phase, Timing
 from zinfo.client.updates import Delta, Event
 from zinfo.errors import BusyError, NotAllowedError
-from zinfo.protocol import pack, topic
+from zinfo.wire.protocol import pack, topic
 
 
 def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: Any) -> World:

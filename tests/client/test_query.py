@@ -20,7 +20,7 @@ from zinfo.errors import (
     RequestError,
     UnknownOpError,
 )
-from zinfo.protocol import decode_request, encode_reply, pack
+from zinfo.wire.protocol import decode_request, encode_reply, pack
 
 
 def test_every_operation_gives_what_its_name_says(peer: WirePeer, flavour: Flavour) -> None:

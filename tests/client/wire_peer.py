@@ -1,6 +1,6 @@
 """A small honest daemon on real sockets, that can be told to do what a real one would not.
 
-It speaks through `zinfo.protocol` and plain zmq; what it publishes and answers is a
+It speaks through `zinfo.wire.protocol` and plain zmq; what it publishes and answers is a
 `ModelDaemon`'s. A thread owns its sockets; tests change the model with `do`.
 """
 
@@ -17,7 +17,7 @@ from typing import TypeVar
 import zmq
 
 from tests.client.model import Frames, ModelDaemon
-from zinfo.protocol import FENCE_PREFIX, split_envelope
+from zinfo.wire.protocol import FENCE_PREFIX, split_envelope
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tests.client.model import Frames, ModelDaemon
-from zinfo.client.link import Ask, JoinBus, LeaveBus, Link, OpenQuery, Timing
+from zinfo.client.bus_session import Ask, JoinBus, LeaveBus, Link, OpenQuery, Timing
 from zinfo.client.mirror_state import MirrorState
 from zinfo.errors import ProtocolError
-from zinfo.protocol import (
+from zinfo.wire.protocol import (
     FENCE_PREFIX,
     encode_request,
     parse_topic,

@@ -9,7 +9,7 @@ import zmq
 from typing_extensions import Self
 
 from tests.waiting import wait_until
-from zinfo.protocol import (
+from zinfo.wire.protocol import (
     FENCE_PREFIX,
     Header,
     decode_request,

@@ -9,7 +9,7 @@ import pytest
 from tests.clients.programs import Running
 from tests.clients.runtimes import Runtime
 from tests.clients.scripted import ScriptedDaemon, entry
-from zinfo.protocol import pack, topic
+from zinfo.wire.protocol import pack, topic
 
 PATIENCE = 5.0
 """Seconds between two heartbeats that never come; three of them are more than these tests take."""

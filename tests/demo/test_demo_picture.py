@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from zinfo.client import Event, View
-from zinfo.demo.picture import Picture, Summary, draw
+from zinfo.demo.feed import kind_of, row
 from zinfo.demo.rows import (
     Row,
     count_text,
@@ -24,7 +24,7 @@ from zinfo.demo.rows import (
     ratio_text,
     seconds_text,
 )
-from zinfo.demo.watching import kind_of, row
+from zinfo.demo.screen import Picture, Summary, draw
 
 WIDEST = Row(
     shard="127.0.0.1:29999",

@@ -16,14 +16,14 @@ import pytest
 
 from tests.server_kinds import available_kinds
 from tests.waiting import wait_until
-from zinfo.demo import keeper, servers, watching
+from zinfo.demo import feed, reaper, servers
 from zinfo.demo.children import Children
+from zinfo.demo.daemon_process import ServingDaemon
+from zinfo.demo.feed import Watch
 from zinfo.demo.load import CYCLE, PHASES, Load, phase_at
 from zinfo.demo.outages import DOWN, EVERY, FIRST, Outages
 from zinfo.demo.program import ServerProgram
 from zinfo.demo.servers import EmbeddedServer, start_servers
-from zinfo.demo.serving import ServingDaemon
-from zinfo.demo.watching import Watch
 from zinfo.errors import EnvironmentNotReadyError, NoAnswerError
 
 pytestmark = pytest.mark.skipif(not available_kinds(), reason="no server program")
@@ -184,7 +184,7 @@ def test_a_daemon_that_does_not_start_is_told_with_its_last_words(children: Chil
 
 
 def test_a_watch_without_a_daemon_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "_READY_SECONDS", 0.1)
+    monkeypatch.setattr(feed, "_READY_SECONDS", 0.1)
     with Watch("tcp://127.0.0.1:1") as watch, pytest.raises(NoAnswerError):
         watch.wait_ready(never)
     watch.wait_ready(lambda: True)
@@ -193,7 +193,7 @@ def test_a_watch_without_a_daemon_gives_up(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_a_silent_daemon_said_last_is_stale_and_grows_old(
     server: EmbeddedServer, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "_ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(feed, "_ANSWER_SECONDS", 0.5)
     daemon = ServingDaemon(children, [server.url])
     daemon.wait(never)
     with Watch(daemon.query) as watch:
@@ -219,7 +219,7 @@ def test_the_keeper_kills_the_groups_it_knows_and_no_others(tmp_path: Path) -> N
     command = [sys.executable, "-c", SLEEP]
     known, ended = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
     try:
-        keeper.keep([f"+{known.pid}", f"+{ended.pid}", f"-{ended.pid}"], tmp_path)
+        reaper.keep([f"+{known.pid}", f"+{ended.pid}", f"-{ended.pid}"], tmp_path)
         assert known.wait(10) == -signal.SIGKILL
         assert ended.poll() is None
     finally:
@@ -232,9 +232,9 @@ def test_the_keeper_leaves_a_terminal_alone_that_is_normal_again(tmp_path: Path)
     ours, theirs = os.openpty()
     try:
         path = os.ttyname(theirs)
-        keeper.keep([f"screen {path}", "normal"], tmp_path)
-        keeper.keep([f"screen {path}"], tmp_path)
-        assert os.read(ours, 1000) == keeper.LEAVE_SCREEN + keeper.SHOW_CURSOR
+        reaper.keep([f"screen {path}", "normal"], tmp_path)
+        reaper.keep([f"screen {path}"], tmp_path)
+        assert os.read(ours, 1000) == reaper.LEAVE_SCREEN + reaper.SHOW_CURSOR
     finally:
         os.close(ours)
         os.close(theirs)

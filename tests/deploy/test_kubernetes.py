@@ -14,7 +14,7 @@ from tests.deploy.files import DEPLOY, OWN_PORTS, checked, read_yaml
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.config import Config
-from zinfo.curve import ClientKeys, make_key_files
+from zinfo.wire.curve_keys import ClientKeys, make_key_files
 
 FOLDER = DEPLOY / "kubernetes"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deploy.files import DEPLOY, OWN_PORTS, checked, program, run, with_alternatives
 from zinfo.cli.app import USAGE
-from zinfo.service_manager import LONGEST_START
+from zinfo.daemon.systemd import LONGEST_START
 
 FOLDER = DEPLOY / "systemd"
 UNIT = FOLDER / "zinfo.service"

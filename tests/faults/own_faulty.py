@@ -15,16 +15,16 @@ from typing import Any
 
 import gevent
 
-import zinfo.poller
-import zinfo.supervisor
+import zinfo.loop.supervisor
+import zinfo.poll.poller
 from zinfo.__main__ import main
-from zinfo.daemon import Daemon
-from zinfo.lifecycle import Lifecycle
-from zinfo.shard import RedisShard
-from zinfo.snapshot import Snapshot
+from zinfo.daemon.daemon import Daemon
+from zinfo.poll.state_machine import Lifecycle
+from zinfo.poll.timer_wheel import Wheel
+from zinfo.shards.shard import RedisShard
+from zinfo.shards.snapshot import Snapshot
 from zinfo.watchers.base import ShardWatcher
 from zinfo.watchers.process_table import ProcessTable
-from zinfo.wheel import Wheel
 
 _FOLDER = Path(os.environ["ZI_FAULTS"])
 _LOOK = 0.02  # seconds between two looks at whether a part shall die
@@ -49,7 +49,7 @@ def _break(owner: Any, name: str, fault: str, error: type[Exception] = RuntimeEr
 
 def _break_parts() -> None:
     """Have a supervised part raise, wherever it is, while its name is armed."""
-    spawn = zinfo.supervisor.Supervisor.spawn
+    spawn = zinfo.loop.supervisor.Supervisor.spawn
 
     def breakable(self: Any, name: str, run: Callable[[], None]) -> None:
         def run_until_armed() -> None:
@@ -69,7 +69,7 @@ def _break_parts() -> None:
 
         spawn(self, name, run_until_armed)
 
-    zinfo.supervisor.Supervisor.spawn = breakable  # type: ignore[method-assign]
+    zinfo.loop.supervisor.Supervisor.spawn = breakable  # type: ignore[method-assign]
 
 
 class OwnWatcher(ShardWatcher):
@@ -87,7 +87,7 @@ class OwnWatcher(ShardWatcher):
 
 def _break_all() -> None:
     _break_parts()
-    _break(zinfo.poller, "open_or_ask", "connecting")
+    _break(zinfo.poll.poller, "open_or_ask", "connecting")
     _break(ProcessTable, "scan", "scan")
     _break(Wheel, "take", "timetable")
     _break(Lifecycle, "failed", "failing")
@@ -113,7 +113,7 @@ def _break_all() -> None:
 
     Daemon.start = start_with_more  # type: ignore[method-assign]
     if _is_armed("impatient"):
-        zinfo.supervisor._LONGEST_PAUSE = 0.1
+        zinfo.loop.supervisor._LONGEST_PAUSE = 0.1
 
 
 def _callback(_shard: RedisShard, _previous: Snapshot | None, _snapshot: Snapshot) -> None:

@@ -26,7 +26,7 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Mirror
-from zinfo.protocol import parse_topic, topic, unpack, unpack_header
+from zinfo.wire.protocol import parse_topic, topic, unpack, unpack_header
 
 SERVERS = 3
 BEAT = 0.2  # seconds between heartbeats

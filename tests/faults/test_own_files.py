@@ -11,11 +11,11 @@ import psutil
 from tests.faults.own_daemon import OwnDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
+from tests.sub_peer import listening
 from tests.waiting import wait_until
-from tests.wire import listening
-from zinfo.events import EventLog
-from zinfo.files import FileWatch
-from zinfo.stats import Stats
+from zinfo.health.fd_limits import FileWatch
+from zinfo.health.stats import Stats
+from zinfo.shards.events import EventLog
 
 LIMIT = 64
 """File descriptors that the daemon may have; it takes some thirty for itself."""

@@ -16,12 +16,12 @@ import pytest
 from tests.faults.own_daemon import OwnDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
+from tests.sub_peer import listening
 from tests.waiting import wait_until
-from tests.wire import listening
 from zinfo.client import Client, Event, Mirror
-from zinfo.shard import RedisShard
-from zinfo.shard_publisher import ShardPublisher
-from zinfo.supervisor import Supervisor
+from zinfo.loop.supervisor import Supervisor
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard
 from zinfo.watchers.static import StaticShardWatcher
 
 QUICK = {

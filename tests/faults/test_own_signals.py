@@ -17,9 +17,9 @@ from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.spawning import command_prefix
+from tests.sub_peer import listening
 from tests.waiting import wait_until
-from tests.wire import listening
-from zinfo.protocol import Request, encode_request
+from zinfo.wire.protocol import Request, encode_request
 
 SUBSCRIBERS, ASKERS = 4, 4
 

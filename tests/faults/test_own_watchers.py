@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.watchers.test_contract import MAKERS
-from zinfo.shard_publisher import ShardPublisher
+from zinfo.shards.registry import ShardPublisher
 from zinfo.watchers.static import StaticShardWatcher
 
 

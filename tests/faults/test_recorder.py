@@ -15,7 +15,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Delta
 from zinfo.recording import Recorder, Recording, RecordingWriter, Span
-from zinfo.recording.reading import Described
+from zinfo.recording.reader import Described
 
 ROOM = 16_384  # bytes
 

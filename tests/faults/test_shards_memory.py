@@ -10,8 +10,8 @@ import pytest
 from tests.faults.peers import INFO, Peer
 from tests.faults.watched import Watched, house
 from tests.promises import Promise
-from tests.wire import listening
-from zinfo.protocol import KIND_DELTA, topic
+from tests.sub_peer import listening
+from zinfo.wire.protocol import KIND_DELTA, topic
 
 _WARM = 8
 """Polls after which all that zinfo keeps between two polls is there."""

@@ -13,7 +13,7 @@ from gevent.server import StreamServer
 from tests.gevent_side.peers import BULK, INFO, good_then, handshake, peer, read_command, say
 from tests.gevent_side.watching import watching
 from tests.waiting import wait_until
-from zinfo.limits import Limits
+from zinfo.poll.limits import Limits
 
 FEW = Limits(timeout=0.4, connect_timeout=0.4, max_reply_bytes=100_000)
 

@@ -16,10 +16,10 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo import RedisShard, ShardPublisher
-from zinfo.events import EventLog, LifecycleEvent
-from zinfo.limits import Limits
-from zinfo.shard_publisher import ShardEvent
-from zinfo.supervisor import Supervisor
+from zinfo.loop.supervisor import Supervisor
+from zinfo.poll.limits import Limits
+from zinfo.shards.events import EventLog, LifecycleEvent
+from zinfo.shards.registry import ShardEvent
 
 ENDS = [gevent.Timeout(0.1), gevent.GreenletExit("end")]
 each_end = pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)

@@ -23,10 +23,10 @@ from tests.servers import RealServer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
-from zinfo.credentials import Credentials
-from zinfo.handshake import _Bounded
-from zinfo.info import parse
-from zinfo.limits import Limits
+from zinfo.info.parser import parse
+from zinfo.poll.credentials import Credentials
+from zinfo.poll.handshake import _Bounded
+from zinfo.poll.limits import Limits
 
 
 def add(watch: Watch, url: str, **options: Any) -> RedisShard:

@@ -11,7 +11,7 @@ from tests.gevent_side.peers import BULK, INFO, good_then, handshake, peer, read
 from tests.gevent_side.watching import watching
 from tests.promises import Promise
 from tests.waiting import wait_until
-from zinfo.limits import Limits
+from zinfo.poll.limits import Limits
 
 LIMITS = Limits(timeout=5, connect_timeout=5)
 LINES = INFO + b"".join(b"%x:1\r\n" % number for number in range(60_000))

@@ -18,8 +18,8 @@ from tests.server_kinds import ServerKind
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo import InfoPoller, RedisShard, ShardPublisher, StaticShardWatcher
-from zinfo.info import parse
-from zinfo.snapshot import Snapshot
+from zinfo.info.parser import parse
+from zinfo.shards.snapshot import Snapshot
 
 
 def test_info_of_each_kind_of_server_is_polled_whole(
@@ -193,7 +193,7 @@ def test_a_fault_of_our_own_while_connecting_is_told_and_the_shard_tried_again(
     with watching() as watch:
         watch.poller.set_exception_event(told)
         with monkeypatch.context() as patch:
-            patch.setattr("zinfo.poller.open_or_ask", broken)
+            patch.setattr("zinfo.poll.poller.open_or_ask", broken)
             watch.add(server.url)
             down = watch.wait_for("down")
         assert (down.reason, down.message) == ("other", "RuntimeError: a fault")

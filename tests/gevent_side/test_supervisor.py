@@ -8,8 +8,8 @@ import gevent
 import pytest
 
 from tests.waiting import wait_until
-from zinfo.stats import Stats
-from zinfo.supervisor import Supervisor
+from zinfo.health.stats import Stats
+from zinfo.loop.supervisor import Supervisor
 
 
 def test_a_part_that_dies_is_logged_counted_and_run_again(
@@ -39,7 +39,7 @@ def test_a_part_that_dies_is_logged_counted_and_run_again(
 
 
 def test_a_part_that_cannot_be_kept_alive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zinfo.supervisor._LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr("zinfo.loop.supervisor._LONGEST_PAUSE", 0.001)
     given_up: list[str] = []
 
     def part() -> None:

@@ -11,8 +11,8 @@ import gevent
 
 from tests.waiting import wait_until
 from zinfo import InfoPoller, RedisShard, ShardPublisher
-from zinfo.events import LifecycleEvent
-from zinfo.limits import Limits
+from zinfo.poll.limits import Limits
+from zinfo.shards.events import LifecycleEvent
 
 
 @dataclass

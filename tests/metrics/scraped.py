@@ -18,8 +18,8 @@ from tests.deploy.files import with_alternatives
 from tests.metrics.prometheus import RunningPrometheus
 from tests.servers import RealServer
 from tests.spawning import HOST
-from zinfo import info
 from zinfo.client import Client
+from zinfo.info import parser
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
 from zinfo.metrics.selection import Selection
@@ -170,7 +170,7 @@ def odd_text() -> bytes:
         byte = bytes([number])
         lines = (b"a" + byte + b"b:1", b"cmdstat_a" + byte + b"b:calls=1", b"role:a" + byte + b"b")
         labels = [("instance", f"odd-{number}"), *Selection().labels_of({"x": chr(number)})]
-        scrape.add(labels, [Sample(UP, (), 1)], info.parse(b"\r\n".join(lines)).fields, 1.0)
+        scrape.add(labels, [Sample(UP, (), 1)], parser.parse(b"\r\n".join(lines)).fields, 1.0)
     return b"".join(scrape.pieces())
 
 

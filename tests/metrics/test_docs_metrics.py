@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.http.asking import ask
 from tests.daemons import ROOT, RunningDaemon
-from tests.http.asking import ask
 from tests.info_texts import TEXTS
 from tests.metrics.texts import families, samples
 from tests.servers import RealServer
-from zinfo import info
 from zinfo.config import check_file
+from zinfo.info import parser
 from zinfo.metrics.names import PREFIX, family_of, is_other_name
 from zinfo.metrics.samples import UP, Sample, has_parts, is_taken
 from zinfo.metrics.scrape import Scrape
@@ -39,7 +39,7 @@ OWN = {row[0].strip("`"): row[1] for row in rows(r"metric \| type \| meaning")}
 def plain_fields() -> Iterator[tuple[str, str]]:
     """Each field of the stored texts that is one number, with the text that has it."""
     for text, raw in TEXTS.items():
-        for field, value in info.parse(raw).fields.items():
+        for field, value in parser.parse(raw).fields.items():
             if isinstance(value, (int, float)) and not has_parts(field):
                 yield field, text
 
@@ -62,7 +62,7 @@ def test_each_metric_that_is_more_than_a_number_has_a_row_with_its_labels() -> N
     numbers = {family_of(field).name for field, _text in plain_fields()}
     for raw in TEXTS.values():
         scrape = Scrape(Selection())
-        scrape.add([], [Sample(UP, (), 1)], info.parse(raw).fields, 1.0)
+        scrape.add([], [Sample(UP, (), 1)], parser.parse(raw).fields, 1.0)
         text = b"".join(scrape.pieces()).decode()
         kinds = {name: metric.type for name, metric in families(text).items()}
         for (sample, labels), _value in samples(text).items():

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.metrics.texts import families, samples
-from zinfo import info
-from zinfo.info_values import Value
+from zinfo.info import parser
+from zinfo.info.values import Value
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
@@ -297,7 +297,7 @@ LINES = st.lists(
 def test_whatever_a_server_says_prometheus_can_read_the_answer(
     lines: list[bytes], label: str
 ) -> None:
-    fields = info.parse(b"\r\n".join(lines)).fields
+    fields = parser.parse(b"\r\n".join(lines)).fields
     text = text_of(fields, {"label": label})
     assert value(text, "redis_up", label=label) == 1
     for metric in text_string_to_metric_families(text):

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from zinfo.protocol import (
+from zinfo.recording import RecordingWriter
+from zinfo.recording.frames import MESSAGE, PAGE, SPAN, Frame
+from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,
     KIND_HEARTBEAT,
@@ -14,8 +16,6 @@ from zinfo.protocol import (
     pack,
     topic,
 )
-from zinfo.recording import RecordingWriter
-from zinfo.recording.frames import MESSAGE, PAGE, SPAN, Frame
 
 NODE, EPOCH = "zinfo-a", 81985529216486
 WALL = 1_795_424_700.0

@@ -17,11 +17,11 @@ from tests.daemons import ROOT
 from tests.promises import Promise
 from tests.recording.building import INFO, delta, entry, head, messages, span, write
 from zinfo.errors import ProtocolError
-from zinfo.protocol import KIND_INFO, array_header, pack, topic, unpack
 from zinfo.recording import Recording, Span
 from zinfo.recording import frames as frames_module
 from zinfo.recording.bounds import Bounds, count_values
 from zinfo.recording.frames import BEGINS_SPAN, MAGIC, PAGE, SPAN, Frame, encode_frame
+from zinfo.wire.protocol import KIND_INFO, array_header, pack, topic, unpack
 
 MAX_MB = 300
 """Megabytes that a process may have at most that reads one of these recordings."""

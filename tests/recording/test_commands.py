@@ -21,10 +21,10 @@ from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Restart, Subscriber
-from zinfo.client.reading import open_message
-from zinfo.protocol import KIND_DELTA, KIND_HEARTBEAT, pack, topic
+from zinfo.client.decoding import open_message
 from zinfo.recording import Recording, Span
 from zinfo.recording.frames import BREAK, Frame
+from zinfo.wire.protocol import KIND_DELTA, KIND_HEARTBEAT, pack, topic
 
 
 def nowhere() -> str:
@@ -228,7 +228,7 @@ def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.zrec"
-    monkeypatch.setattr("zinfo.recording.writing.BLOCK_SECONDS", 0.2)  # little fits into a block
+    monkeypatch.setattr("zinfo.recording.writer.BLOCK_SECONDS", 0.2)  # little fits into a block
     with RunningDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
         options = ("--max-size", "8k", "--seconds", "60", "--json")

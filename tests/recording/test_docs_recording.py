@@ -16,7 +16,7 @@ import pytest
 from tests.cli.running import zinfo
 from tests.daemons import ROOT
 from tests.recording.building import WALL, delta, entry, messages, small, span, write
-from zinfo.recording.taking import BREAK_NAMES
+from zinfo.recording.session import BREAK_NAMES
 
 PAGE = (ROOT / "docs" / "recording.md").read_text()
 

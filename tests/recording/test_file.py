@@ -35,7 +35,6 @@ from tests.recording.building import (
 )
 from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Stale
 from zinfo.errors import RecordingError
-from zinfo.protocol import pack
 from zinfo.recording import Moment, Recording, RecordingWriter, Span
 from zinfo.recording.blocks import walk
 from zinfo.recording.frames import (
@@ -51,7 +50,8 @@ from zinfo.recording.frames import (
     encode_frame,
     unpack_block,
 )
-from zinfo.recording.writing import BLOCK_SECONDS
+from zinfo.recording.writer import BLOCK_SECONDS
+from zinfo.wire.protocol import pack
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import zmq
 from typing_extensions import Self
 
 from tests.daemons import show_keys
-from zinfo.curve import ClientKeys
+from zinfo.wire.curve_keys import ClientKeys
 
 USER_MESSAGES: tuple[tuple[bytes, ...], ...] = (
     (b"\x02",),

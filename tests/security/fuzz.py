@@ -19,14 +19,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.security.hostile import BOMBS, body, mutated
+from zinfo.client.decoding import (
+    open_message,
+    read_delta,
+    read_event,
+    read_heartbeat,
+    read_snapshot,
+)
 from zinfo.client.mirror_state import MirrorState
-from zinfo.client.reading import open_message, read_delta, read_event, read_heartbeat, read_snapshot
-from zinfo.client.stream_state import StreamState
+from zinfo.client.subscriber_state import StreamState
 from zinfo.config import check_file
 from zinfo.errors import ConfigError, ProtocolError, RequestError
-from zinfo.info import parse
-from zinfo.info_encoding import encode_fields
-from zinfo.protocol import (
+from zinfo.info.encoder import encode_fields
+from zinfo.info.parser import parse
+from zinfo.wire.protocol import (
     MAGIC,
     Request,
     decode_reply,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from zinfo.protocol import parse_topic, unpack, unpack_header
+from zinfo.wire.protocol import parse_topic, unpack, unpack_header
 
 HIDEABLE: Mapping[str, Sequence[str]] = {
     "role": ("role",),

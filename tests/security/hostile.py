@@ -6,7 +6,7 @@ import random
 
 import msgpack
 
-from zinfo.protocol import MAGIC
+from zinfo.wire.protocol import MAGIC
 
 BOMBS: dict[str, bytes] = {
     "deep arrays": b"\x91" * 60_000,

@@ -13,9 +13,9 @@ import gevent
 import gevent.event
 import gevent.socket
 
-from zinfo.adapters.host_names import HostNames
-from zinfo.adapters.rules import CLIENT, Times
-from zinfo.adapters.wsgi import WsgiDoor
+from zinfo.adapters.wsgi.host_names import HostNames
+from zinfo.adapters.wsgi.request_rules import CLIENT, Times
+from zinfo.adapters.wsgi.server import WsgiDoor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

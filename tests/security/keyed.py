@@ -13,8 +13,8 @@ import zmq
 from tests.daemons import RunningDaemon, show_keys
 from tests.waiting import wait_until
 from zinfo.client import Client
-from zinfo.curve import PUBLIC_SUFFIX, SECRET_SUFFIX, ClientKeys, make_key_files
 from zinfo.errors import NoAnswerError
+from zinfo.wire.curve_keys import PUBLIC_SUFFIX, SECRET_SUFFIX, ClientKeys, make_key_files
 
 ADMIN = "admin"
 """The client that may do everything, by which the tests see how the daemon does."""

@@ -13,8 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zinfo import private_files
-from zinfo.private_files import openness
+from zinfo.wire import secret_files
+from zinfo.wire.secret_files import openness
 
 UID = 10001
 """The user of zinfo's image."""
@@ -112,7 +112,7 @@ def main(base: str) -> None:
     """Make the cases and say what user 10001 finds."""
     if "ZI_FIRST_NAMESPACE" in os.environ:  # as if this were no container
         here = Path("/proc/self/ns/pid").stat().st_ino
-        private_files._FIRST_PID_NAMESPACE = here
+        secret_files._FIRST_PID_NAMESPACE = here
     made = cases(Path(base))
     os.setgroups([])
     os.setgid(UID)

@@ -16,17 +16,17 @@ from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
-from zinfo.adapters.xmlrpc_codec import MAX_ELEMENTS, parse_call
-from zinfo.beginnings import Beginnings
+from zinfo.adapters.xmlrpc.codec import MAX_ELEMENTS, parse_call
 from zinfo.errors import BadRequestError
-from zinfo.events import EventLog
-from zinfo.identity import Identity
-from zinfo.info_native import native
-from zinfo.operations import Operations, QueryLimits
-from zinfo.protocol import MAGIC, Request, decode_request
+from zinfo.health.stats import Stats
+from zinfo.native.loader import native
+from zinfo.query.operations import Operations, QueryLimits
 from zinfo.security.rights import Rights
-from zinfo.snapshot import Snapshot
-from zinfo.stats import Stats
+from zinfo.shards.events import EventLog
+from zinfo.shards.id_prefixes import Beginnings
+from zinfo.shards.snapshot import Snapshot
+from zinfo.wire.identity import Identity
+from zinfo.wire.protocol import MAGIC, Request, decode_request
 
 SHARDS = 640
 RAW = b"# Server\r\nredis_version:8.0\r\nrole:master\r\nused_memory:5\r\n"
@@ -128,7 +128,7 @@ def test_others_have_their_turn_while_all_shards_are_polled(
 def test_others_have_their_turn_while_no_shard_fits_an_xml_rpc_call(
     publisher: ShardPublisher, breaths: list[int]
 ) -> None:
-    from zinfo.adapters.xmlrpc import XmlRpcDoor
+    from zinfo.adapters.xmlrpc.server import XmlRpcDoor
 
     door = XmlRpcDoor(InfoProviderServicer(publisher), "127.0.0.1", 0)
     try:

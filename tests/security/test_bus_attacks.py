@@ -16,7 +16,7 @@ from tests.security.keyed import ADMIN, Keyring, subscribed
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client
-from zinfo.curve import ClientKeys
+from zinfo.wire.curve_keys import ClientKeys
 
 CLIENTS = '[clients.admin]\n[clients.cache]\nshards = ["cache-"]\n'
 ROUNDS = 30

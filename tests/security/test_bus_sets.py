@@ -29,13 +29,13 @@ from tests.security.keyed import (
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
 from tests.waiting import wait_until
-from zinfo.bus_topics import MAX_TOPICS
+from zinfo.bus.topic_limits import MAX_TOPICS
 from zinfo.client import Client, Mirror, Subscriber
-from zinfo.curve import ClientKeys
-from zinfo.endpoints import ZAP_DOMAIN, listen
 from zinfo.errors import NoAnswerError, NotAllowedError
-from zinfo.protocol import unpack
 from zinfo.security.zap import ZapHandler
+from zinfo.sockets.listen import ZAP_DOMAIN, listen
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import unpack
 
 CLIENTS = """
 [clients.admin]

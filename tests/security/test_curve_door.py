@@ -21,8 +21,8 @@ from tests.security.keyed import (
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client, Mirror
-from zinfo.curve import ClientKeys
 from zinfo.errors import NotAllowedError
+from zinfo.wire.curve_keys import ClientKeys
 
 
 @pytest.fixture

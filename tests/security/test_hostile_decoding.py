@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.security import fuzz
 from tests.security.hostile import BOMBS, mutated
-from zinfo import protocol
 from zinfo.errors import RequestError
-from zinfo.protocol import MAGIC, Request, decode_request
+from zinfo.wire import protocol
+from zinfo.wire.protocol import MAGIC, Request, decode_request
 
 
 def inputs(count: int) -> settings:

@@ -26,7 +26,7 @@ from tests.security.http_serving import (
     unread,
 )
 from tests.waiting import wait_until
-from zinfo.adapters.request_head import MAX_HEAD_BYTES, MAX_HEADERS
+from zinfo.adapters.wsgi.request_head import MAX_HEAD_BYTES, MAX_HEADERS
 
 
 @pytest.fixture

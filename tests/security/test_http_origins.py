@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
+from tests.adapters.http.asking import Answer, ask
 from tests.daemons import RunningDaemon
-from tests.http.asking import Answer, ask
 from tests.metrics.texts import samples
 from tests.promises import Promise
 from tests.servers import RealServer
-from tests.top_web.conftest import running_web
+from tests.top.web.conftest import running_web
 from tests.waiting import wait_until
-from zinfo.adapters.host_names import HostNames
+from zinfo.adapters.wsgi.host_names import HostNames
 
 CALL = b"<?xml version='1.0'?><methodCall><methodName>GetInfos</methodName></methodCall>"
 OTHER = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}

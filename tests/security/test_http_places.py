@@ -22,8 +22,8 @@ from tests.security.http_serving import (
     serving,
 )
 from tests.waiting import wait_until
-from zinfo.adapters.places import SPARE_PLACES
-from zinfo.adapters.shares import LOCAL, Shares, peer_of
+from zinfo.adapters.wsgi.client_shares import LOCAL, Shares, peer_of
+from zinfo.adapters.wsgi.connection_slots import SPARE_PLACES
 
 PARTIAL = b"GET / HTTP/1.1\r\nX: "
 KEEPING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from tests.promises import Promise
 from tests.security.keyed import Keyring
-from zinfo.bus_rights import UNLIMITED, BusRights
 from zinfo.cli.app import cli
-from zinfo.connection_options import ConnectionOptions, SecretUnavailableError
-from zinfo.curve import ClientKeys, make_key_files, read_key_pair, read_public_key
 from zinfo.errors import ConfigError
 from zinfo.security.access import Access, lost_on_bus
+from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.security.rights import Rights
+from zinfo.shards.connection_options import ConnectionOptions, SecretUnavailableError
+from zinfo.wire.curve_keys import ClientKeys, make_key_files, read_key_pair, read_public_key
 
 
 def mode(path: Path) -> int:

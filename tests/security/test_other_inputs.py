@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 
+from tests.adapters.http.asking import ask
 from tests.daemons import RunningDaemon
 from tests.faults.peers import INFO, Peer
-from tests.http.asking import ask
 from tests.metrics.texts import families
 from tests.promises import Promise
 

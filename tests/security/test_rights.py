@@ -20,12 +20,12 @@ from tests.security.keyed import (
 )
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.bus_rights import UNLIMITED, BusRights
 from zinfo.client import Client, Mirror
 from zinfo.errors import NotAllowedError
-from zinfo.protocol import unpack, unpack_header
+from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.security.rights import Rights
-from zinfo.snapshot import VERSION_FIELDS
+from zinfo.shards.snapshot import VERSION_FIELDS
+from zinfo.wire.protocol import unpack, unpack_header
 
 CLIENTS = """
 [clients.admin]

@@ -17,10 +17,10 @@ import pytest
 import redis
 from click.testing import CliRunner
 
+from tests.adapters.http.asking import ask
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.faults.peers import INFO, Peer, bulk
-from tests.http.asking import ask
 from tests.promises import Promise
 from tests.security.keyed import Keyring, subscribed
 from tests.spawning import command_prefix

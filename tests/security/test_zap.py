@@ -13,10 +13,10 @@ import zmq.green
 from tests.promises import Promise
 from tests.security.keyed import ADMIN, Keyring
 from tests.waiting import wait_until
-from zinfo.curve import ClientKeys, read_key_pair
-from zinfo.endpoints import GreenContext, bound_endpoint, listen
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.security.zap import ZapHandler
+from zinfo.sockets.listen import GreenContext, bound_endpoint, listen
+from zinfo.wire.curve_keys import ClientKeys, read_key_pair
 
 
 @pytest.fixture

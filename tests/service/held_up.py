@@ -14,7 +14,7 @@ import gevent
 from gevent import monkey
 
 from zinfo.__main__ import main
-from zinfo.daemon import Daemon
+from zinfo.daemon.daemon import Daemon
 
 _LOOK = 0.02  # seconds
 _FILE = Path(os.environ["ZI_HELD_UP"])

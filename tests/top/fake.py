@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tests.info_texts import TEXTS
 from tests.top.building import delta, status, whole
-from zinfo.info import parse
+from zinfo.info.parser import parse
 from zinfo.top.fleet import Fleet
 from zinfo.top.record import Status
 

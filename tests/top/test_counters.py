@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.info_texts import TEXTS
 from zinfo.client.updates import Info
-from zinfo.info import parse
+from zinfo.info.parser import parse
 from zinfo.top.counters import (
     COUNTERS,
     begun_anew,

@@ -15,7 +15,7 @@ from tests.servers import RealServer
 from tests.top.building import row
 from zinfo.top.columns import COLUMNS
 from zinfo.top.filtering import Filter
-from zinfo.top.terminal.look import STATES
+from zinfo.top.terminal.styles import STATES
 
 PAGE = (ROOT / "docs" / "top.md").read_text(encoding="utf-8")
 IMAGES = ROOT / "docs" / "images"

@@ -15,10 +15,10 @@ from tests.security.conftest import keyring
 from tests.security.keyed import Keyring
 from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
-from zinfo.info import parse
+from zinfo.info.parser import parse
 from zinfo.top.feed import Feed
 from zinfo.top.fleet import NO_WORD, Fleet
-from zinfo.top.notes import noting
+from zinfo.top.log_bridge import noting
 from zinfo.top.record import OTHER
 from zinfo.top.rows import Field
 from zinfo.top.sections import NAMES

@@ -9,7 +9,7 @@ import pytest
 from tests.info_texts import SEQUENCES
 from tests.top.building import SHARD, delta, event, status, whole
 from zinfo.client.updates import Info
-from zinfo.info import parse
+from zinfo.info.parser import parse
 from zinfo.top.fleet import NO_WORD, SILENT, Fleet
 from zinfo.top.rows import Row
 

@@ -13,11 +13,11 @@ import pytest
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from tests.watchers.test_local import INTERVAL, Processes, Watcher
-from zinfo.breath import Breath
-from zinfo.connection_options import ConnectionOptions
 from zinfo.errors import ShardExistsError
-from zinfo.shard import RedisShard
-from zinfo.shard_publisher import ShardEvent, ShardPublisher
+from zinfo.loop.yielding import Breath
+from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.registry import ShardEvent, ShardPublisher
+from zinfo.shards.shard import RedisShard
 from zinfo.watchers.base import ShardWatcher
 from zinfo.watchers.static import ShardSpec, StaticShardWatcher
 

@@ -25,9 +25,9 @@ import redis
 from tests.conftest import ServerFactory
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.connection_options import ConnectionOptions
-from zinfo.shard import RedisShard, ShardState
-from zinfo.shard_publisher import ShardEvent, ShardPublisher
+from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.registry import ShardEvent, ShardPublisher
+from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.watchers.local import LocalShardWatcher
 from zinfo.watchers.process_table import ProcessTable, Scan
 

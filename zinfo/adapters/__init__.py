@@ -1,1 +1,7 @@
-"""Other doors to the servicer, one module a protocol; docs/doors.md tells how one is added."""
+"""Server adapters: the queries of the ROUTER socket over other transports.
+
+`wsgi` holds the bounded HTTP server that all of them run on; `http` (metrics, JSON API, event
+stream, health) and `xmlrpc` translate requests to `zinfo.query` and its answers back. Imports
+`query`, `metrics`, `security` and what is below them. Begin with `wsgi/server.py`, then
+`http/server.py`.
+"""

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, TypeVar
 import zmq.asyncio
 
 from zinfo.aio.closing import Closing
-from zinfo.aio.lines import Lines, Waiting
-from zinfo.aio.waiting import context_for
-from zinfo.client import calls
-from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
+from zinfo.aio.connections import Lines, Waiting
+from zinfo.aio.poller import context_for
+from zinfo.client import requests
 from zinfo.client.endpoints import checked
+from zinfo.client.requests import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.sockets import clock
-from zinfo.curve import ClientKeys
-from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
 
 _Result = TypeVar("_Result")
 
@@ -88,7 +88,7 @@ class Client(Closing):
 
     async def hello(self, *, timeout: float | None = None) -> Map:
         """Return what the daemon is: node, epoch, versions, bus, ops, limits, heartbeat, zinfo."""
-        return await self._call(calls.hello(), timeout)
+        return await self._call(requests.hello(), timeout)
 
     async def get_infos(  # noqa: PLR0913 - those of the blocking Client
         self,
@@ -120,7 +120,7 @@ class Client(Closing):
             "refresh": refresh,
             "limit": limit,
         }
-        return await self._call(calls.get_infos(arguments), timeout)
+        return await self._call(requests.get_infos(arguments), timeout)
 
     async def iter_infos(
         self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
@@ -132,7 +132,7 @@ class Client(Closing):
             timeout: seconds for each page.
             **arguments: any of `get_infos`.
         """
-        call = calls.get_infos({"shard_ids": shard_ids, **arguments})
+        call = requests.get_infos({"shard_ids": shard_ids, **arguments})
         paging = Paging(call.args)
         while not paging.done:
             page = await self._exchange(call.op, paging.args, self._deadline(timeout))
@@ -147,13 +147,13 @@ class Client(Closing):
         timeout: float | None = None,
     ) -> list[Map]:
         """Return what the daemon knows of shards beside their INFO: state, reason, age and more."""
-        return await self._call(calls.shards(ids, labels), timeout)
+        return await self._call(requests.shards(ids, labels), timeout)
 
     async def snapshot(
         self, ids: Collection[str] = (), *, timeout: float | None = None
     ) -> list[Map]:
         """Return shards with INFO, revision and state, as a mirror needs them."""
-        return await self._call(calls.snapshot(ids), timeout)
+        return await self._call(requests.snapshot(ids), timeout)
 
     async def events(
         self, since: int = 0, ids: Collection[str] = (), *, timeout: float | None = None
@@ -165,15 +165,15 @@ class Client(Closing):
             ids: of these shards; empty for all.
             timeout: seconds for the whole call.
         """
-        return await self._call(calls.events(since, ids), timeout)
+        return await self._call(requests.events(since, ids), timeout)
 
     async def stats(self, *, timeout: float | None = None) -> Map:
         """Return the daemon's own counters."""
-        return await self._call(calls.stats(), timeout)
+        return await self._call(requests.stats(), timeout)
 
     async def ping(self, *, timeout: float | None = None) -> float:
         """Return the daemon's wall clock, seconds since the Unix epoch."""
-        return await self._call(calls.ping(), timeout)
+        return await self._call(requests.ping(), timeout)
 
     async def request(self, op: str, /, *, timeout: float | None = None, **args: Any) -> Reply:
         """Ask anything, and return the reply as it came.

@@ -10,11 +10,11 @@ import zmq
 import zmq.asyncio
 
 from zinfo.aio.closing import Closing
-from zinfo.aio.waiting import Waiter, context_for
-from zinfo.client.holding import FAILURE_PAUSE, Holding, Listener
+from zinfo.aio.poller import Waiter, context_for
+from zinfo.client.mirror_base import FAILURE_PAUSE, Holding, Listener
 from zinfo.client.sockets import clock
-from zinfo.curve import ClientKeys
-from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
 
 
 class Mirror(Holding, Closing):

@@ -7,12 +7,12 @@ from collections.abc import Collection
 import zmq.asyncio
 
 from zinfo.aio.closing import Closing
-from zinfo.aio.waiting import Waiter, context_for
+from zinfo.aio.poller import Waiter, context_for
 from zinfo.client.sockets import clock
-from zinfo.client.stream import Stream
+from zinfo.client.subscriber_base import Stream
 from zinfo.client.updates import Update
-from zinfo.curve import ClientKeys
-from zinfo.protocol import KIND_DELTA, KIND_EVENT
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT
 
 
 class Subscriber(Stream, Closing):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import examples, verbatim
-from zinfo.cli.asking import Daemon, asks_daemon
-from zinfo.cli.lines import echo_break, echo_event
+from zinfo.cli.client_options import Daemon, asks_daemon
+from zinfo.cli.format import echo_break, echo_event
 from zinfo.cli.output import leave_if_nobody_reads, note
 from zinfo.errors import ZinfoError
-from zinfo.protocol import KIND_EVENT, KIND_HEARTBEAT
+from zinfo.wire.protocol import KIND_EVENT, KIND_HEARTBEAT
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Event, Update

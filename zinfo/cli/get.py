@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import examples
-from zinfo.cli.asking import DEFAULT_TIMEOUT, Daemon, asks_daemon
+from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, asks_daemon
 from zinfo.cli.output import (
     coloured_state,
     echo_json,

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from zinfo.cli.app import examples, verbatim
-from zinfo.curve import PUBLIC_SUFFIX, make_key_files
 from zinfo.errors import ConfigError
-from zinfo.private_files import changeability
+from zinfo.wire.curve_keys import PUBLIC_SUFFIX, make_key_files
+from zinfo.wire.secret_files import changeability
 
 SERVER = "server"
 CLIENTS = "clients"

@@ -61,7 +61,7 @@ def _poll() -> Any:
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-11-23T08:00:00Z INFO zinfo.daemon: message`, a traceback below where there is one."""
+    """`2026-11-23T08:00:00Z INFO zinfo.poll.poller: message`, with a traceback below."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import INTERRUPTED, examples
-from zinfo.cli.asking import DEFAULT_TIMEOUT, Daemon, asks_daemon
+from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, asks_daemon
 from zinfo.cli.output import echo_json, note
 from zinfo.cli.text import printable
 from zinfo.errors import RecordingError

@@ -183,7 +183,7 @@ def _seconds(moment: float | datetime | None, summary: Summary, default: float) 
 def _endpoint(endpoint: str | None, option: str, *, insecure: bool) -> str | None:
     if endpoint is None:
         return None
-    from zinfo.addresses import check_endpoint, parse_endpoint
+    from zinfo.wire.addresses import check_endpoint, parse_endpoint
 
     try:
         check_endpoint(endpoint)

@@ -11,12 +11,12 @@ from typing import get_args
 
 import click
 
-from zinfo.addresses import parse_shard_url
 from zinfo.cli.app import FAILED, examples
 from zinfo.cli.logs import set_up_logging
 from zinfo.config import Config, environment_notes, exposure_notes, load_config
 from zinfo.config.types import LogFormat, LogLevel
 from zinfo.errors import EnvironmentNotReadyError
+from zinfo.wire.addresses import parse_shard_url
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     _say_what_is_odd(config, shards)
     _say_what_is_open(exposure_notes(config, file))
     # Only now, as a wrong configuration is told sooner without it.
-    from zinfo.daemon import Daemon
+    from zinfo.daemon.daemon import Daemon
 
     try:
         code = Daemon(config).run(reload=partial(_load_again, file, flags))
@@ -139,7 +139,7 @@ def _or_local(config: Config) -> Config:
 
 
 def _load_again(file: Path | None, flags: Flags) -> Config:
-    from zinfo.reloading import read_config
+    from zinfo.daemon.reload import read_config
 
     loaded = read_config(file, flags)
     _say_what_is_open(loaded.notes)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from zinfo.cli.app import examples, verbatim
-from zinfo.cli.asking import Daemon, asks_daemon
+from zinfo.cli.client_options import Daemon, asks_daemon
 from zinfo.cli.output import (
     coloured_state,
     echo_json,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from zinfo.cli.app import examples
-from zinfo.cli.asking import Daemon, asks_daemon
+from zinfo.cli.client_options import Daemon, asks_daemon
 from zinfo.cli.output import echo_json, emit
 from zinfo.cli.text import printable
 

@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from zinfo.cli.app import FAILED, examples, verbatim
-from zinfo.cli.asking import Daemon, reaches_daemon
+from zinfo.cli.client_options import Daemon, reaches_daemon
 from zinfo.cli.output import note
 from zinfo.errors import EnvironmentNotReadyError
 
@@ -77,12 +77,12 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
     _need_daemon(daemon)
 
     from zinfo.top.feed import Feed
-    from zinfo.top.notes import noting
-    from zinfo.top.terminal import abilities
+    from zinfo.top.log_bridge import noting
+    from zinfo.top.terminal import terminal_caps
     from zinfo.top.terminal.app import TopApp
 
     with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
-        app = TopApp(feed, abilities.glyphs(), colours=abilities.has_colours())
+        app = TopApp(feed, terminal_caps.glyphs(), colours=terminal_caps.has_colours())
         app.run()
     if app.return_code:
         click.get_current_context().exit(FAILED)
@@ -90,7 +90,7 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
 
 def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[str]) -> None:
     """Serve the page until a signal ends it."""
-    from zinfo.addresses import listen_endpoint, parse_listen
+    from zinfo.wire.addresses import listen_endpoint, parse_listen
 
     try:
         host, port = parse_listen(web)
@@ -104,8 +104,8 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
     _need_daemon(daemon)
 
     from zinfo.top.feed import Feed
-    from zinfo.top.notes import noting
-    from zinfo.top.web.door import WebDoor
+    from zinfo.top.log_bridge import noting
+    from zinfo.top.web.server import WebDoor
 
     with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
         door = WebDoor(feed, host, port, allowed_hosts=allowed_hosts)

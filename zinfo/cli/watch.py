@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import examples
-from zinfo.cli.asking import Daemon, asks_daemon
 from zinfo.cli.changes import Change, Fields
-from zinfo.cli.lines import echo_break, echo_change, echo_event
+from zinfo.cli.client_options import Daemon, asks_daemon
+from zinfo.cli.format import echo_break, echo_change, echo_event
 from zinfo.cli.output import leave_if_nobody_reads, note
 from zinfo.errors import ZinfoError
-from zinfo.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
+from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Update

@@ -11,10 +11,10 @@ waiting; `mirror`, `subscriber` and `query` wait, as `zinfo.aio` does in its own
 
 from __future__ import annotations
 
-from zinfo.client.calls import RecentEvents
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
 from zinfo.client.query import Client
+from zinfo.client.requests import RecentEvents
 from zinfo.client.subscriber import Subscriber
 from zinfo.client.updates import (
     Delta,
@@ -26,7 +26,7 @@ from zinfo.client.updates import (
     Stale,
     Update,
 )
-from zinfo.curve import ClientKeys
+from zinfo.wire.curve_keys import ClientKeys
 
 __all__ = [
     "Client",

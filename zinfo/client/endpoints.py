@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zinfo.addresses import parse_endpoint
 from zinfo.errors import ConfigError
+from zinfo.wire.addresses import parse_endpoint
 
 
 def checked(endpoint: str) -> str:

@@ -9,10 +9,10 @@ from types import TracebackType
 
 import zmq
 
-from zinfo.client.holding import FAILURE_PAUSE, Holding, Listener
+from zinfo.client.mirror_base import FAILURE_PAUSE, Holding, Listener
 from zinfo.client.sockets import Context, clock
-from zinfo.curve import ClientKeys
-from zinfo.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
 
 _LONGEST_WAIT = 0.2  # seconds until a call of close() is noticed
 _CLOSE_TIMEOUT = 5.0  # seconds to wait for the thread; a listener may keep it

@@ -21,9 +21,8 @@ import random
 from collections.abc import Collection
 from typing import NamedTuple
 
-from zinfo.client.copies import Change, Copies
-from zinfo.client.link import Ask, Link, Phase, Timing, refusal
-from zinfo.client.reading import (
+from zinfo.client.bus_session import Ask, Link, Phase, Timing, refusal
+from zinfo.client.decoding import (
     Opened,
     entry_from,
     open_message,
@@ -32,12 +31,13 @@ from zinfo.client.reading import (
     read_heartbeat,
     read_refused,
 )
+from zinfo.client.gap_detection import EventTally
 from zinfo.client.resync import Fetch, Resync
-from zinfo.client.tally import EventTally
+from zinfo.client.shard_store import Change, Copies
 from zinfo.client.topics import mirror_topics, takes_all
 from zinfo.client.updates import Heartbeat, Info
 from zinfo.errors import ProtocolError, UnknownShardError
-from zinfo.protocol import (
+from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,
     KIND_FENCE,

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import zmq
 
-from zinfo.client import calls
-from zinfo.client.calls import Attempts, Call, Map, Paging, RecentEvents
+from zinfo.client import requests
 from zinfo.client.endpoints import checked
+from zinfo.client.requests import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.sockets import (
     Context,
     Socket,
@@ -23,9 +23,9 @@ from zinfo.client.sockets import (
     send_request,
     wait,
 )
-from zinfo.curve import ClientKeys
 from zinfo.errors import ConfigError, ProtocolError, RequestError
-from zinfo.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply_header
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply_header
 
 _Result = TypeVar("_Result")
 
@@ -97,7 +97,7 @@ class Client:
 
     def hello(self, *, timeout: float | None = None) -> Map:
         """Return what the daemon is: node, epoch, versions, bus, ops, limits, heartbeat, zinfo."""
-        return self._call(calls.hello(), timeout)
+        return self._call(requests.hello(), timeout)
 
     def get_infos(  # noqa: PLR0913 - those of GetInfos, and what the wire adds
         self,
@@ -142,7 +142,7 @@ class Client:
             "refresh": refresh,
             "limit": limit,
         }
-        return self._call(calls.get_infos(arguments), timeout)
+        return self._call(requests.get_infos(arguments), timeout)
 
     def iter_infos(
         self, shard_ids: Collection[str] = (), *, timeout: float | None = None, **arguments: Any
@@ -154,7 +154,7 @@ class Client:
             timeout: seconds for each page.
             **arguments: any of `get_infos`.
         """
-        call = calls.get_infos({"shard_ids": shard_ids, **arguments})
+        call = requests.get_infos({"shard_ids": shard_ids, **arguments})
         paging = Paging(call.args)
         while not paging.done:
             page = self._exchange(call.op, paging.args, self._deadline(timeout))
@@ -169,11 +169,11 @@ class Client:
         timeout: float | None = None,
     ) -> list[Map]:
         """Return what the daemon knows of shards beside their INFO: state, reason, age and more."""
-        return self._call(calls.shards(ids, labels), timeout)
+        return self._call(requests.shards(ids, labels), timeout)
 
     def snapshot(self, ids: Collection[str] = (), *, timeout: float | None = None) -> list[Map]:
         """Return shards with INFO, revision and state, as a mirror needs them."""
-        return self._call(calls.snapshot(ids), timeout)
+        return self._call(requests.snapshot(ids), timeout)
 
     def events(
         self, since: int = 0, ids: Collection[str] = (), *, timeout: float | None = None
@@ -185,15 +185,15 @@ class Client:
             ids: of these shards; empty for all.
             timeout: seconds for the whole call.
         """
-        return self._call(calls.events(since, ids), timeout)
+        return self._call(requests.events(since, ids), timeout)
 
     def stats(self, *, timeout: float | None = None) -> Map:
         """Return the daemon's own counters."""
-        return self._call(calls.stats(), timeout)
+        return self._call(requests.stats(), timeout)
 
     def ping(self, *, timeout: float | None = None) -> float:
         """Return the daemon's wall clock, seconds since the Unix epoch."""
-        return self._call(calls.ping(), timeout)
+        return self._call(requests.ping(), timeout)
 
     def request(self, op: str, /, *, timeout: float | None = None, **args: Any) -> Reply:
         """Ask anything, and return the reply as it came.

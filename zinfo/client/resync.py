@@ -11,8 +11,8 @@ import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from zinfo.client.link import Timing
-from zinfo.protocol import Request
+from zinfo.client.bus_session import Timing
+from zinfo.wire.protocol import Request
 
 MAX_IDS = 1000  # asked for in one request
 MAX_ID_BYTES = 32768  # of them together; a request may have 64 KiB

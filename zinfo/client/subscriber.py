@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 from types import TracebackType
 
 from zinfo.client.sockets import Context, clock
-from zinfo.client.stream import Stream
+from zinfo.client.subscriber_base import Stream
 from zinfo.client.updates import Update
-from zinfo.curve import ClientKeys
-from zinfo.protocol import KIND_DELTA, KIND_EVENT
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT
 
 
 class Subscriber(Stream):

@@ -23,7 +23,7 @@ from zinfo.config.models import (
     XmlRpcConfig,
 )
 from zinfo.config.sources import environment_notes
-from zinfo.redact import redact_url
+from zinfo.wire.redact import redact_url
 
 __all__ = [
     "BusConfig",

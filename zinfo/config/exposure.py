@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from zinfo.addresses import parse_shard_url
 from zinfo.config.models import Config
 from zinfo.config.sources import read_file
 from zinfo.errors import ConfigError
-from zinfo.private_files import changeability, openness
+from zinfo.wire.addresses import parse_shard_url
+from zinfo.wire.secret_files import changeability, openness
 
 MAX_NOTES = 20
 """Lines for one configuration; what goes beyond is counted."""

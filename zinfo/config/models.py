@@ -16,16 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validat
 from pydantic.fields import FieldInfo
 
 import zinfo.config.types as kinds
-from zinfo.addresses import (
+from zinfo.security.bus_endpoints import PlaceError, overlap, place_sets
+from zinfo.security.bus_rights import BusRights
+from zinfo.wire.addresses import (
     Endpoint,
     listen_endpoint,
     parse_endpoint,
     parse_listen,
     parse_shard_url,
 )
-from zinfo.bus_places import PlaceError, overlap, place_sets
-from zinfo.bus_rights import BusRights
-from zinfo.redact import redact_text
+from zinfo.wire.redact import redact_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from zinfo.config.models import ClientConfig, Config, Path, Section, ShardConfig, section_of
 from zinfo.config.types import Wanted
-from zinfo.redact import redact_text, redact_url
+from zinfo.wire.redact import redact_text, redact_url
 
 MAX_SHOWN = 80
 """Characters of a wrong value or key that a line repeats."""

@@ -17,7 +17,7 @@ from zinfo.config.models import Config, Path, section_of
 from zinfo.config.problems import nearest, one_line
 from zinfo.config.types import MIB
 from zinfo.errors import ConfigError
-from zinfo.redact import redact_text
+from zinfo.wire.redact import redact_text
 
 if sys.version_info >= (3, 11):
     import tomllib

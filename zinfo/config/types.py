@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from zinfo.addresses import (
+from zinfo.wire.addresses import (
     SHARD_URLS,
     check_endpoint,
     check_host,

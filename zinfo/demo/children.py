@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from zinfo.demo import keeper, launch
+from zinfo.demo import launch, reaper
 from zinfo.errors import EnvironmentNotReadyError
 
 TERM_SECONDS = 3.0
@@ -40,7 +40,7 @@ class Children:
     def __init__(self) -> None:
         self._processes: list[Process] = []
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", keeper.__file__],
+            [sys.executable, "-I", reaper.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # the terminal's Ctrl-C and hang-up are not for it

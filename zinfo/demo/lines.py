@@ -10,7 +10,6 @@ from dataclasses import asdict
 import click
 
 from zinfo.client.updates import Event
-from zinfo.demo.picture import Picture, Summary
 from zinfo.demo.rows import (
     NOTHING,
     Row,
@@ -21,6 +20,7 @@ from zinfo.demo.rows import (
     ratio_text,
     seconds_text,
 )
+from zinfo.demo.screen import Picture, Summary
 
 LINE_SECONDS = 1.0
 """Shortest time from one line about a shard to the next."""

@@ -10,15 +10,15 @@ from types import FrameType
 from rich.console import Console
 
 from zinfo.demo.children import Children
+from zinfo.demo.daemon_process import ServingDaemon
+from zinfo.demo.feed import Watch
 from zinfo.demo.lines import JsonView, LineView
 from zinfo.demo.load import Load
 from zinfo.demo.outages import Outages
-from zinfo.demo.picture import Picture, Summary, View
 from zinfo.demo.program import find_program
+from zinfo.demo.screen import Picture, Summary, View
 from zinfo.demo.servers import EmbeddedServer, start_servers
-from zinfo.demo.serving import ServingDaemon
 from zinfo.demo.view import LiveView
-from zinfo.demo.watching import Watch
 from zinfo.errors import EnvironmentNotReadyError
 
 _SLICE_SECONDS = 0.05  # until a signal is noticed

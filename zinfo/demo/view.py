@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 
-from zinfo.demo.picture import Picture, Summary, draw
+from zinfo.demo.screen import Picture, Summary, draw
 
 REDRAW_SECONDS = 0.25
 """From one picture to the next; ages and intervals move no faster."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from zinfo.info_values import KEYSPACE_PATTERN, STATS_PREFIXES, Value
+from zinfo.info.values import KEYSPACE_PATTERN, STATS_PREFIXES, Value
 from zinfo.metrics.names import (
     STATUS_FIELDS,
     Family,

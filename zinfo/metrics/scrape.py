@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Final, NamedTuple
 
-from zinfo.info_values import Value
+from zinfo.info.values import Value
 from zinfo.metrics.names import Family, family_of
 from zinfo.metrics.samples import (
     PERCENTILES,

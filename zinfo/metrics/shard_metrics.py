@@ -11,7 +11,7 @@ from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.security.rights import Rights
-from zinfo.shard import RedisShard, ShardState
+from zinfo.shards.shard import RedisShard, ShardState
 
 _STATE: Final = Family(
     "zinfo_shard_state", "gauge", "1 for the state that the shard is in, and why it is down"

@@ -99,7 +99,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "Native twins of what zinfo.info, info_encoding, info_lookup and discard do.",
+    .m_doc = "Native twins of functions of zinfo.info, zinfo.sockets and zinfo.query.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

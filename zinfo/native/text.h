@@ -7,7 +7,7 @@
 #endif
 #include <Python.h>
 
-/* What is in a line, as Layout.kinds says it: the numbers of zinfo/info_values.py. */
+/* What is in a line, as Layout.kinds says it: the numbers of zinfo/info/values.py. */
 enum { NO_FIELD = 0, VALUE = 1, STATS = 2, TEXT = 3, KEYSPACE = 4 };
 
 typedef struct {

@@ -8,9 +8,9 @@ does.
 
 from __future__ import annotations
 
-from zinfo.recording.reading import Described, Moment, Recording, Span, Summary
+from zinfo.recording.reader import Described, Moment, Recording, Span, Summary
 from zinfo.recording.recorder import Recorder
-from zinfo.recording.writing import RecordingWriter
+from zinfo.recording.writer import RecordingWriter
 
 __all__ = [
     "Described",

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Collection
 
 from zinfo.client.sockets import Sockets, clock
-from zinfo.curve import ClientKeys
 from zinfo.errors import NoAnswerError, NotAllowedError, ProtocolError
-from zinfo.recording.taking import Taking, counted_as
-from zinfo.recording.writing import RecordingWriter
+from zinfo.recording.session import Taking, counted_as
+from zinfo.recording.writer import RecordingWriter
+from zinfo.wire.curve_keys import ClientKeys
 
 MAX_SHARDS = 200
 """Shards that can be recorded by name: their topics go into one request."""

@@ -19,19 +19,19 @@ import gevent
 import gevent.event
 import zmq.green
 
-from zinfo.breath import Breath
-from zinfo.bus import InfoBus
+from zinfo.bus.publisher import InfoBus
 from zinfo.client.updates import Gap, Heartbeat, Restart, Stale
-from zinfo.endpoints import GreenContext
 from zinfo.errors import EnvironmentNotReadyError, RecordingError, ZinfoError
-from zinfo.identity import Identity
-from zinfo.operations import Operations, QueryLimits
-from zinfo.recording.pace import Pace
-from zinfo.recording.reading import Moment, Recording, Span
-from zinfo.recording.stage import ReplayedServicer, Stage
-from zinfo.router import QueryRouter
-from zinfo.stats import Stats
-from zinfo.supervisor import Supervisor
+from zinfo.health.stats import Stats
+from zinfo.loop.supervisor import Supervisor
+from zinfo.loop.yielding import Breath
+from zinfo.query.operations import Operations, QueryLimits
+from zinfo.query.router import QueryRouter
+from zinfo.recording.clock import Pace
+from zinfo.recording.reader import Moment, Recording, Span
+from zinfo.recording.replay_cache import ReplayedServicer, Stage
+from zinfo.sockets.listen import GreenContext
+from zinfo.wire.identity import Identity
 
 ANY_PORT = "tcp://127.0.0.1:*"
 

@@ -1,6 +1,5 @@
-"""Who is let in, and what they may: CURVE keys, ZAP and rights.
+"""Who may connect, and what each client may see and call.
 
-Reading order: `rights` (what a client may), `access` (which client a key is), `zap` (ZeroMQ's
-question whether a key is let in). Without it all who reach the sockets may do everything, which is
-why they are on the loopback address then.
+CURVE keys (`access`), bearer tokens (`tokens`), ZeroMQ's authentication protocol (`zap`) and rights
+(`rights`, `bus_rights`). Imports `sockets`, `shards` and `wire`. Begin with `rights.py`.
 """

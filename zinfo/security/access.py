@@ -9,10 +9,10 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from zinfo.bus_rights import BusRights
-from zinfo.curve import PUBLIC_SUFFIX, read_key_pair, read_public_key
 from zinfo.errors import ConfigError
+from zinfo.security.bus_rights import BusRights
 from zinfo.security.rights import Rights
+from zinfo.wire.curve_keys import PUBLIC_SUFFIX, read_key_pair, read_public_key
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from zinfo.beginnings import Beginnings
-from zinfo.bus_rights import BusRights
-from zinfo.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, LifecycleEvent
-from zinfo.info import Value
+from zinfo.info.parser import Value
+from zinfo.security.bus_rights import BusRights
+from zinfo.shards.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, LifecycleEvent
+from zinfo.shards.id_prefixes import Beginnings
 
 ALWAYS = frozenset({"hello", "ping"})
 """Operations that every client that is let in may call: without them it could not join."""

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zinfo.errors import ConfigError
-from zinfo.private_files import openness
 from zinfo.security.rights import Rights
+from zinfo.wire.secret_files import openness
 
 _SHORTEST = 16  # characters of a token: shorter ones can be guessed
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import zmq
 from zmq.utils import z85
 
-from zinfo.endpoints import ZAP_DOMAIN, GreenContext, GreenSocket
 from zinfo.errors import EnvironmentNotReadyError
+from zinfo.sockets.listen import ZAP_DOMAIN, GreenContext, GreenSocket
 
 logger = logging.getLogger(__name__)
 

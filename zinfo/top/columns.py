@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from zinfo.top.rows import Row
-from zinfo.top.texts import (
+from zinfo.top.formatting import (
     NOTHING,
     count_text,
     memory_text,
@@ -20,6 +19,7 @@ from zinfo.top.texts import (
     safe,
     seconds_text,
 )
+from zinfo.top.rows import Row
 
 Key: TypeAlias = "float | str | tuple[object, ...] | None"
 

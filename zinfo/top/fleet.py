@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from zinfo.client.updates import Delta, Event
 from zinfo.top.counters import ratio
-from zinfo.top.happenings import Happenings
+from zinfo.top.event_log import Happenings
 from zinfo.top.history import STEP, History
 from zinfo.top.record import Record, Status
 from zinfo.top.rows import FeedState, Row, Section, Series, Totals

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import TypeVar
 
 from zinfo.errors import ShardExistsError
-from zinfo.shard import RedisShard
-from zinfo.shard_publisher import ShardPublisher
-from zinfo.supervisor import Supervisor
+from zinfo.loop.supervisor import Supervisor
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ import gevent
 from gevent.event import Event
 
 from zinfo.errors import ShardExistsError
-from zinfo.peer_user import uids_of
-from zinfo.shard import RedisShard, ShardState
-from zinfo.shard_publisher import ShardPublisher
+from zinfo.shards.peer_user import uids_of
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.watchers.base import ShardWatcher
 from zinfo.watchers.process_table import ProcessTable, Refusal, Scan
 from zinfo.watchers.processes import Address, LocalServer, by_address

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from urllib.parse import quote
 
-from zinfo.addresses import host_port
+from zinfo.wire.addresses import host_port
 
 SERVER_NAMES = frozenset({"redis-server", "valkey-server", "keydb-server"})
 

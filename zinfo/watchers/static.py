@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from zinfo.breath import Breath
-from zinfo.connection_options import ConnectionOptions, default_ident
 from zinfo.errors import ShardExistsError
-from zinfo.shard import RedisShard
-from zinfo.shard_publisher import ShardPublisher
+from zinfo.loop.yielding import Breath
+from zinfo.shards.connection_options import ConnectionOptions, default_ident
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard
 from zinfo.watchers.base import ShardWatcher
 
 logger = logging.getLogger(__name__)

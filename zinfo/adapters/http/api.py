@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import falcon
 
-from zinfo.adapters.http.answers import put
-from zinfo.adapters.http.guard import require
-from zinfo.adapters.http.questions import Question, arguments_of
-from zinfo.operations import Operations
-from zinfo.protocol import Request, unpack
+from zinfo.adapters.http.auth import require
+from zinfo.adapters.http.responses import put
+from zinfo.adapters.http.routes import Question, arguments_of
+from zinfo.query.operations import Operations
+from zinfo.wire.protocol import Request, unpack
 
 
 class Api:

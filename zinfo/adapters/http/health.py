@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import falcon
 
-from zinfo.adapters.http.answers import put
-from zinfo.shard import ShardState
-from zinfo.shard_publisher import ShardPublisher
+from zinfo.adapters.http.responses import put
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import ShardState
 
 
 class Health:

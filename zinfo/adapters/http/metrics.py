@@ -11,16 +11,16 @@ import falcon
 import gevent
 import gevent.lock
 
-from zinfo.adapters.http.guard import require, take_share
-from zinfo.adapters.shares import Held, Shares
-from zinfo.breath import Breath
-from zinfo.metrics.own import OwnMetrics
+from zinfo.adapters.http.auth import require, take_share
+from zinfo.adapters.wsgi.client_shares import Held, Shares
+from zinfo.health.stats import HttpStats
+from zinfo.loop.yielding import Breath
 from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
 from zinfo.metrics.selection import Selection
+from zinfo.metrics.self_metrics import OwnMetrics
 from zinfo.metrics.shard_metrics import add_shard
 from zinfo.security.rights import Rights
-from zinfo.shard_publisher import ShardPublisher
-from zinfo.stats import HttpStats
+from zinfo.shards.registry import ShardPublisher
 
 _MOST_SCRAPES = 16  # that are made, wait for that, or are sent
 _WAIT_SECONDS = 10.0  # for other scrapes to end

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zinfo._version import __version__
-from zinfo.adapters.http.questions import (
+from zinfo.adapters.http.routes import (
     COUNT,
     FLAG,
     LABELS,
@@ -20,7 +20,7 @@ from zinfo.adapters.http.questions import (
     Question,
 )
 from zinfo.adapters.http.stream import ARGUMENTS as STREAM_ARGUMENTS
-from zinfo.adapters.http.wishes import KINDS
+from zinfo.adapters.http.stream_selection import KINDS
 
 _SCHEMAS: Final[dict[str, dict[str, object]]] = {
     TEXTS: {"type": "array", "items": {"type": "string"}},

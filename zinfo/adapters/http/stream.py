@@ -16,9 +16,9 @@ from typing import Final
 import falcon
 import gevent.event
 
-from zinfo.adapters.http.guard import require, take_share
-from zinfo.adapters.http.questions import TEXTS, Argument, arguments_of
-from zinfo.adapters.http.wishes import (
+from zinfo.adapters.http.auth import require, take_share
+from zinfo.adapters.http.routes import TEXTS, Argument, arguments_of
+from zinfo.adapters.http.stream_selection import (
     DELTA,
     EVENT,
     KINDS,
@@ -27,17 +27,17 @@ from zinfo.adapters.http.wishes import (
     Wishes,
     message,
 )
-from zinfo.adapters.shares import Held, Shares
-from zinfo.breath import Breath
+from zinfo.adapters.wsgi.client_shares import Held, Shares
 from zinfo.errors import BadRequestError, NotAllowedError
-from zinfo.events import LifecycleEvent
-from zinfo.identity import Identity
-from zinfo.polling import Polling
-from zinfo.redact import redact_text
+from zinfo.health.stats import HttpStats
+from zinfo.loop.yielding import Breath
 from zinfo.security.rights import Rights
-from zinfo.shard import RedisShard
-from zinfo.snapshot import Snapshot
-from zinfo.stats import HttpStats
+from zinfo.shards.events import LifecycleEvent
+from zinfo.shards.shard import RedisShard
+from zinfo.shards.snapshot import Snapshot
+from zinfo.shards.source import Polling
+from zinfo.wire.identity import Identity
+from zinfo.wire.redact import redact_text
 
 ARGUMENTS: Final = {
     "kinds": Argument(TEXTS, f"any of {', '.join(KINDS)}; delta and event where none is given"),

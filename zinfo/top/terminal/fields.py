@@ -9,11 +9,11 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
+from zinfo.top.formatting import rate_text, safe, seconds_text, value_text
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Field, Section
-from zinfo.top.terminal import look
+from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
-from zinfo.top.texts import rate_text, safe, seconds_text, value_text
 
 LIT_SECONDS = 2.0
 """For how long a change is lit."""
@@ -33,16 +33,16 @@ def layout(width: int) -> tuple[int, int]:
 def heading(width: int, glyphs: Glyphs) -> list[tuple[str, Style]]:
     """Return the line above the fields."""
     name, value = layout(width)
-    parts: list[tuple[str, Style]] = [(" " * _MARK, look.PLAIN)]
+    parts: list[tuple[str, Style]] = [(" " * _MARK, styles.PLAIN)]
     for text, room, right in (
         ("field", name, False),
         ("value", value, False),
         ("per s", _RATE, True),
         ("changed", _CHANGED, True),
     ):
-        parts += [(look.fit(text, room, glyphs, right=right), look.HEADING)]
+        parts += [(styles.fit(text, room, glyphs, right=right), styles.HEADING)]
         if room == name and text == "field":
-            parts.append((" ", look.PLAIN))
+            parts.append((" ", styles.PLAIN))
     return parts
 
 
@@ -83,21 +83,23 @@ class Fields(Lines):
         item = self._lines[index]
         if isinstance(item, Section):
             count = f"  {len(item.fields)} field{'' if len(item.fields) == 1 else 's'}"
-            return look.strip([(f"# {safe(item.name)}", look.HEADING), (count, look.DIM)], width)
-        return look.strip(self._field(item, width), width)
+            return styles.strip(
+                [(f"# {safe(item.name)}", styles.HEADING), (count, styles.DIM)], width
+            )
+        return styles.strip(self._field(item, width), width)
 
     def _field(self, field: Field, width: int) -> list[tuple[str, Style]]:
         lit = field.changed is not None and field.changed < LIT_SECONDS
-        style = look.LIT if lit else look.PLAIN
+        style = styles.LIT if lit else styles.PLAIN
         name, value = layout(width)
         changed = "" if field.changed is None else seconds_text(field.changed)
         return [
             ("* " if lit else "  ", style),
-            (look.fit(safe(field.name), name, self._glyphs), look.PLAIN),
-            (" ", look.PLAIN),
-            (look.fit(value_text(field.value), value, self._glyphs), style),
+            (styles.fit(safe(field.name), name, self._glyphs), styles.PLAIN),
+            (" ", styles.PLAIN),
+            (styles.fit(value_text(field.value), value, self._glyphs), style),
             (
-                look.fit(
+                styles.fit(
                     "" if field.rate is None else rate_text(field.rate),
                     _RATE,
                     self._glyphs,
@@ -105,7 +107,7 @@ class Fields(Lines):
                 ),
                 style,
             ),
-            (look.fit(changed, _CHANGED, self._glyphs, right=True), look.DIM),
+            (styles.fit(changed, _CHANGED, self._glyphs, right=True), styles.DIM),
         ]
 
     @property

@@ -10,11 +10,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from zinfo.top.columns import hits
-from zinfo.top.glyphs import Glyphs
-from zinfo.top.rows import FeedState, Row, Series, Totals
-from zinfo.top.sparks import plot, thinned
-from zinfo.top.terminal import look
-from zinfo.top.texts import (
+from zinfo.top.formatting import (
     NOTHING,
     clock_text,
     count_text,
@@ -23,6 +19,10 @@ from zinfo.top.texts import (
     safe,
     seconds_text,
 )
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.rows import FeedState, Row, Series, Totals
+from zinfo.top.sparklines import plot, thinned
+from zinfo.top.terminal import styles
 
 _ORDER = ("up", "loading", "busy", "new", "down", "stale")
 _MOST_SPARK = 30  # columns that show five minutes well
@@ -50,18 +50,18 @@ class Head(Widget):
     def render_line(self, y: int) -> Strip:
         """Return one line."""
         parts = self._parts[y] if y < len(self._parts) else []
-        return look.strip(parts, self.size.width)
+        return styles.strip(parts, self.size.width)
 
     def title(self, text: str, right: str) -> list[tuple[str, Style]]:
         """Return the first line: what this is, where one is in it, and the time."""
         end = f"{right}  {clock_text(time.time())}"
         room = self.size.width - len(end) - len("zinfo top  ") - 1
-        shown = look.fit(safe(text), max(0, room), self.glyphs)
+        shown = styles.fit(safe(text), max(0, room), self.glyphs)
         return [
-            ("zinfo top", look.BOLD),
-            ("  ", look.PLAIN),
-            (shown, look.BARS),
-            (" " + end, look.PLAIN),
+            ("zinfo top", styles.BOLD),
+            ("  ", styles.PLAIN),
+            (shown, styles.BARS),
+            (" " + end, styles.PLAIN),
         ]
 
 
@@ -82,25 +82,27 @@ def feed_line(
     if not feed.ever:
         return [
             (
-                look.fit(f"Waiting for {safe(endpoint)}{f': {why}' if why else ''}", width, glyphs),
-                look.WARNING,
+                styles.fit(
+                    f"Waiting for {safe(endpoint)}{f': {why}' if why else ''}", width, glyphs
+                ),
+                styles.WARNING,
             )
         ]
     text = f" STALE for {seconds_text(feed.seconds)}: {why or 'shards are being read again'}"
-    return [(look.fit(text, width, glyphs), look.ALARM)]
+    return [(styles.fit(text, width, glyphs), styles.ALARM)]
 
 
 def states_line(totals: Totals) -> list[tuple[str, Style]]:
     """Return how many shards there are, and how many in which state."""
     plural = "" if totals.shards == 1 else "s"
-    parts: list[tuple[str, Style]] = [(f"{totals.shards} shard{plural}", look.BOLD)]
+    parts: list[tuple[str, Style]] = [(f"{totals.shards} shard{plural}", styles.BOLD)]
     sign = ": "
     known = [*_ORDER, *sorted(totals.states.keys() - set(_ORDER))]
     for state in known:
         if totals.states.get(state):
             parts += [
-                (sign, look.PLAIN),
-                (f"{totals.states[state]} {safe(state)}", look.STATES.get(state, look.PLAIN)),
+                (sign, styles.PLAIN),
+                (f"{totals.states[state]} {safe(state)}", styles.STATES.get(state, styles.PLAIN)),
             ]
             sign = ", "
     return parts
@@ -123,11 +125,11 @@ def sums_line(
         spark = _room(sums, width)
     parts: list[tuple[str, Style]] = []
     for name, text, values, full in sums:
-        parts += [(f"{name} ", look.DIM), (f"{text:<5}", look.BOLD)]
+        parts += [(f"{name} ", styles.DIM), (f"{text:<5}", styles.BOLD)]
         if values is not None and spark >= _LEAST_SPARK:
             bars = plot(thinned(values, series.newest, spark), 1, glyphs.bars, full=full)[0]
-            parts += [(" ", look.PLAIN), (bars, look.BARS)]
-        parts.append(("  ", look.PLAIN))
+            parts += [(" ", styles.PLAIN), (bars, styles.BARS)]
+        parts.append(("  ", styles.PLAIN))
     return parts
 
 
@@ -142,21 +144,21 @@ def shard_line(row: Row, width: int) -> list[tuple[str, Style]]:
     was = "" if row.fresh else f" (was {safe(row.state)})"
     maxmemory = f" of {memory_text(row.maxmemory)}" if row.maxmemory else ""
     chunks: list[tuple[str, str, Style]] = [
-        ("", safe(row.status) + was, look.state_style(row)),
-        ("", f"{safe(row.role or NOTHING)} {safe(row.version or NOTHING)}", look.PLAIN),
-        ("every ", seconds_text(row.interval if row.current else None), look.PLAIN),
-        ("age ", seconds_text(row.age), look.age_style(row)),
-        ("memory ", f"{memory_text(row.memory)}{maxmemory}", look.full_style(row)),
-        ("hits ", ratio_text(hits(row)), look.PLAIN),
-        ("overall ", ratio_text(row.hit_ratio_overall), look.PLAIN),
-        ("clients ", count_text(row.clients if row.current else None), look.PLAIN),
-        ("keys ", count_text(row.keys), look.PLAIN),
+        ("", safe(row.status) + was, styles.state_style(row)),
+        ("", f"{safe(row.role or NOTHING)} {safe(row.version or NOTHING)}", styles.PLAIN),
+        ("every ", seconds_text(row.interval if row.current else None), styles.PLAIN),
+        ("age ", seconds_text(row.age), styles.age_style(row)),
+        ("memory ", f"{memory_text(row.memory)}{maxmemory}", styles.full_style(row)),
+        ("hits ", ratio_text(hits(row)), styles.PLAIN),
+        ("overall ", ratio_text(row.hit_ratio_overall), styles.PLAIN),
+        ("clients ", count_text(row.clients if row.current else None), styles.PLAIN),
+        ("keys ", count_text(row.keys), styles.PLAIN),
     ]
     parts: list[tuple[str, Style]] = []
     for name, text, style in chunks:
         width -= len(name) + len(text)
         if width < 0:
             break
-        parts += [(name, look.DIM), (text, style), ("  ", look.PLAIN)]
+        parts += [(name, styles.DIM), (text, style), ("  ", styles.PLAIN)]
         width -= 2
     return parts

@@ -13,7 +13,7 @@ from textual.widgets import Footer
 
 from zinfo.top.columns import OVERALL
 from zinfo.top.filtering import GRAMMAR
-from zinfo.top.terminal import look
+from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 
 _KEYS = (
@@ -64,10 +64,10 @@ def lines() -> list[list[tuple[str, Style]]]:
     """Return the text."""
     made: list[list[tuple[str, Style]]] = []
     for title, entries in _PARTS:
-        made += [[], [(title, look.HEADING)]] if made else [[(title, look.HEADING)]]
+        made += [[], [(title, styles.HEADING)]] if made else [[(title, styles.HEADING)]]
         for name, text in entries:
-            style = look.STATES.get(name.partition(":")[0], look.KEY)
-            made.append([(f"  {name:<{_NAME}}", style), (text, look.PLAIN)])
+            style = styles.STATES.get(name.partition(":")[0], styles.KEY)
+            made.append([(f"  {name:<{_NAME}}", style), (text, styles.PLAIN)])
     return made
 
 
@@ -84,7 +84,7 @@ class HelpText(Lines):
 
     def line(self, index: int, width: int) -> Strip:
         """Return one line."""
-        return look.strip(self._text[index], width)
+        return styles.strip(self._text[index], width)
 
 
 class HelpScreen(Screen[None]):

@@ -8,10 +8,10 @@ from rich.style import Style
 from textual.strip import Strip
 
 from zinfo.client.updates import Event
+from zinfo.top.formatting import DAEMON, clock_text, event_text, safe
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.terminal import look
+from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
-from zinfo.top.texts import DAEMON, clock_text, event_text, safe
 
 _SHARD = 22  # columns for the id of a shard
 
@@ -56,13 +56,13 @@ class EventsPane(Lines):
         event = self._events[index]
         shard = safe(event.shard) or DAEMON
         parts: list[tuple[str, Style]] = [
-            (f"{clock_text(event.time)} ", look.DIM),
-            (look.fit(shard, _SHARD, self._glyphs), look.PLAIN),
-            (" ", look.PLAIN),
+            (f"{clock_text(event.time)} ", styles.DIM),
+            (styles.fit(shard, _SHARD, self._glyphs), styles.PLAIN),
+            (" ", styles.PLAIN),
         ]
         room = width - sum(len(text) for text, _ in parts)
         text = event_text(event)
         if len(text) > room:
-            text = look.fit(text, room, self._glyphs)
-        parts.append((text, look.EVENTS.get(event.type, look.PLAIN)))
-        return look.strip(parts, width)
+            text = styles.fit(text, room, self._glyphs)
+        parts.append((text, styles.EVENTS.get(event.type, styles.PLAIN)))
+        return styles.strip(parts, width)

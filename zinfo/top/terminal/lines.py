@@ -6,7 +6,7 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from zinfo.top.terminal import look
+from zinfo.top.terminal import styles
 
 
 class Lines(ScrollView, can_focus=True):
@@ -75,7 +75,7 @@ class Lines(ScrollView, can_focus=True):
 
     def _at(self, y: int) -> Strip:
         index, width = y + self.first, self.size.width
-        return self.line(index, width) if index < self._count else Strip.blank(width, look.PLAIN)
+        return self.line(index, width) if index < self._count else Strip.blank(width, styles.PLAIN)
 
     def where(self) -> str:
         """Return which lines are seen: `1-19 of 1000`."""

@@ -9,10 +9,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.measures import MEASURES
+from zinfo.top.plots import MEASURES
 from zinfo.top.rows import Series
-from zinfo.top.sparks import greatest, plot, thinned
-from zinfo.top.terminal import look
+from zinfo.top.sparklines import greatest, plot, thinned
+from zinfo.top.terminal import styles
 
 _GAP = 2  # columns between two plots
 _WIDE = 100  # columns from which on there is room for the fourth
@@ -43,7 +43,7 @@ class Plots(Widget):
 
     def render_line(self, y: int) -> Strip:
         """Return one line."""
-        return look.strip(self._lines[y] if y < len(self._lines) else [], self.size.width)
+        return styles.strip(self._lines[y] if y < len(self._lines) else [], self.size.width)
 
     def _made(self, series: Series) -> list[list[tuple[str, Style]]]:
         plots = MEASURES if self.size.width >= _WIDE else MEASURES[:-1]
@@ -63,8 +63,12 @@ class Plots(Widget):
             axis = f"{minutes} min ago{'now':>{max(0, width - 9)}}"
             for line, (text, style) in zip(
                 lines,
-                [(shown, look.BOLD), *((text, look.BARS) for text in drawn), (axis, look.DIM)],
+                [
+                    (shown, styles.BOLD),
+                    *((text, styles.BARS) for text in drawn),
+                    (axis, styles.DIM),
+                ],
                 strict=True,
             ):
-                line += [(look.fit(text, width, self._glyphs), style), (" " * _GAP, look.PLAIN)]
+                line += [(styles.fit(text, width, self._glyphs), style), (" " * _GAP, styles.PLAIN)]
         return lines

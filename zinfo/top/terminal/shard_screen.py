@@ -9,15 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
+from zinfo.top.formatting import labels_text
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
-from zinfo.top.terminal import look
+from zinfo.top.terminal import styles
 from zinfo.top.terminal.fields import Fields, heading
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, shard_line
 from zinfo.top.terminal.plots import Plots
 from zinfo.top.terminal.viewing import EVENTS, Viewing
-from zinfo.top.texts import labels_text
 
 _HIGH = 30  # lines from which on there is room for higher plots
 _PLOT_LINES = (5, 8)
@@ -76,7 +76,7 @@ class ShardScreen(Viewing):
         if pane.display:
             pane.show_events(happened)
         where = f"{fields.section}  lines {fields.where()}" if fields.section else "no fields yet"
-        gone: list[tuple[str, Style]] = [("It is not watched any more.", look.BAD)]
+        gone: list[tuple[str, Style]] = [("It is not watched any more.", styles.BAD)]
         self.head.put(
             [
                 self.head.title(f"{shard}  {labels_text(row.labels) if row else ''}", where),

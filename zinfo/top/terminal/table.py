@@ -14,10 +14,10 @@ from textual.widget import Widget
 
 from zinfo.top.columns import COLUMNS, GAP, SORTABLE, Column, fitting
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.measures import FULL
+from zinfo.top.plots import FULL
 from zinfo.top.rows import Row, Series
-from zinfo.top.sparks import plot, thinned
-from zinfo.top.terminal import look
+from zinfo.top.sparklines import plot, thinned
+from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 
 SPARK_STEPS = 64
@@ -59,18 +59,18 @@ class Heading(Widget):
         width = self.size.width
         sorted_by, upward = self._sorted
         arrow = self._glyphs.rising if upward else self._glyphs.falling
-        cells: list[tuple[str, Style]] = [(" ", look.PLAIN)] * width
+        cells: list[tuple[str, Style]] = [(" ", styles.PLAIN)] * width
         at = _MARK
         for column in fitting(width - _MARK):
             begin = at + column.width - len(column.heading) if column.right else at
-            style = look.HEADING
+            style = styles.HEADING
             if column.name and column.name == sorted_by:
-                style += look.CURSOR
+                style += styles.CURSOR
                 beside = begin - 1 if column.right else begin + len(column.heading)
                 cells[beside : beside + 1] = [(arrow, style)]
             cells[begin : begin + len(column.heading)] = [(one, style) for one in column.heading]
             at += column.width + GAP
-        return look.strip(cells, width)
+        return styles.strip(cells, width)
 
     def on_click(self, event: events.Click) -> None:
         """Have the column under the mouse sort."""
@@ -135,25 +135,25 @@ class Table(Lines):
         row = self._rows[index]
         chosen = index == self._cursor
         mark = ">" if chosen else " "
-        parts: list[tuple[str, Style]] = [(mark.ljust(_MARK), look.BOLD)]
-        base = look.PLAIN if row.current else look.DIM
+        parts: list[tuple[str, Style]] = [(mark.ljust(_MARK), styles.BOLD)]
+        base = styles.PLAIN if row.current else styles.DIM
         for column in fitting(width - _MARK):
             text, style = self._cell(row, column)
-            shown = look.fit(text, column.width, self._glyphs, right=column.right)
-            parts += [(shown, base + style), (" " * GAP, look.PLAIN)]
+            shown = styles.fit(text, column.width, self._glyphs, right=column.right)
+            parts += [(shown, base + style), (" " * GAP, styles.PLAIN)]
         if chosen:
-            parts = [(text, look.CURSOR) for text, _ in parts]
-        return look.strip(parts, width)
+            parts = [(text, styles.CURSOR) for text, _ in parts]
+        return styles.strip(parts, width)
 
     def _cell(self, row: Row, column: Column) -> tuple[str, Style]:
         if column.series:
-            return self._spark(row, column), look.BARS
+            return self._spark(row, column), styles.BARS
         style = {
-            "state": look.state_style,
-            "age": look.age_style,
-            "full": look.full_style,
+            "state": styles.state_style,
+            "age": styles.age_style,
+            "full": styles.full_style,
         }.get(column.name)
-        return column.text(row), style(row) if style else look.PLAIN
+        return column.text(row), style(row) if style else styles.PLAIN
 
     def _spark(self, row: Row, column: Column) -> str:
         series = self._series(row.shard)

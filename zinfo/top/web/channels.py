@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
-from zinfo.adapters.http.answers import encode
+from zinfo.adapters.http.responses import encode
 from zinfo.top.filtering import Filter
 from zinfo.top.source import Source
-from zinfo.top.web import told
+from zinfo.top.web import json_model
 from zinfo.top.web.viewing import View, Viewing
 
 _RECENT: Final = 30  # messages that a page may lack; one that lacks more begins again
@@ -60,7 +60,7 @@ class FleetChannel:
         self._viewing = viewing
         self._wanted = wanted
         self._view: View | None = None
-        self._changes = told.Changes()
+        self._changes = json_model.Changes()
         self._newest = 0  # number of the newest message
         self._recent: deque[bytes] = deque(maxlen=_RECENT)
         self._whole: bytes | None = None  # all that the messages so far came to
@@ -99,7 +99,7 @@ class FleetChannel:
         if self._whole is None:
             view = self._view
             assert view is not None, "it was looked at"
-            changes = told.Changes().of(view.passing(self._wanted))
+            changes = json_model.Changes().of(view.passing(self._wanted))
             self._whole = message({**view.head, **changes, "events": view.events})
         return self._whole
 
@@ -127,7 +127,7 @@ class ShardChannel:
     def _make(self) -> bytes:
         now = self._source.now()
         with self._source.fleet() as fleet:
-            page, feed = told.shard(fleet, self._shard, now), told.feed(fleet.feed(now))
+            page, feed = json_model.shard(fleet, self._shard, now), json_model.feed(fleet.feed(now))
             unplaced = fleet.unplaced(self._shard)
         if unplaced:
             self._source.want_sections(self._shard)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from zinfo.top.filtering import Filter
 from zinfo.top.rows import Row
 from zinfo.top.source import Source
-from zinfo.top.web import told
+from zinfo.top.web import json_model
 
 _LAST = 0.5  # seconds for which a look will do
 _EVENTS = 100
@@ -27,11 +27,11 @@ class View(NamedTuple):
 
     head: dict[str, Any]
     rows: list[Row]
-    cells: dict[str, told.Cells]
+    cells: dict[str, json_model.Cells]
     events: list[list[str]]
     events_version: int
 
-    def passing(self, wanted: Filter) -> dict[str, told.Cells]:
+    def passing(self, wanted: Filter) -> dict[str, json_model.Cells]:
         """Return the rows that pass a filter."""
         return {row.shard: self.cells[row.shard] for row in wanted(self.rows)}
 
@@ -47,7 +47,7 @@ class Viewing:
         self._source = source
         self._at = float("-inf")
         self._view: View | None = None
-        self._sparks: dict[str, tuple[int, told.Sparks]] = {}  # with the turn they are of
+        self._sparks: dict[str, tuple[int, json_model.Sparks]] = {}  # with the turn they are of
 
     def look(self) -> View:
         """Return how all shards do now, or did a moment ago."""
@@ -72,11 +72,11 @@ class Viewing:
                     series[row.shard] = turn, fleet.series(row.shard, now)
         for shard, (turn, one) in series.items():
             assert one is not None, "it has a row"
-            self._sparks[shard] = turn, told.sparks(one)
+            self._sparks[shard] = turn, json_model.sparks(one)
         return View(
-            {"feed": told.feed(feed), "totals": told.totals(totals)},
+            {"feed": json_model.feed(feed), "totals": json_model.totals(totals)},
             rows,
-            {row.shard: told.cells(row, self._sparks[row.shard][1]) for row in rows},
-            told.events(events),
+            {row.shard: json_model.cells(row, self._sparks[row.shard][1]) for row in rows},
+            json_model.events(events),
             version,
         )

@@ -1,0 +1,318 @@
+"""Who may ask over HTTP: tokens, certificates, names of hosts; and health, which all may ask."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.adapters.http.asking import ask, stream
+from tests.daemons import RunningDaemon
+from tests.metrics.texts import samples
+from tests.promises import Promise
+from tests.security.keyed import Keyring, answers, reload
+from tests.servers import RealServer
+from tests.spawning import HOST, free_port
+from tests.waiting import wait_until
+from zinfo.config import load_config
+from zinfo.errors import ConfigError
+
+ADMIN, CACHE, BLIND = "admin-0123456789abcdef", "cache-0123456789abcdef", "blind-0123456789abcdef"
+TOKENS = f"# who\nadmin {ADMIN}\ncache {CACHE}\nblind {BLIND}\nnobody nobody-0123456789abcdef\n"
+CLIENTS = """
+[clients.admin]
+[clients.cache]
+shards = ["cache-"]
+operations = ["get_infos"]
+[clients.blind]
+withheld = ["executable", "run_id", "used_memory*"]
+"""
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def tokens(short_tmp: Path) -> Path:
+    short_tmp.chmod(0o755)  # a directory that others may enter
+    file = short_tmp / "tokens"
+    file.write_text(TOKENS)
+    file.chmod(0o600)
+    return file
+
+
+@pytest.fixture
+def daemon(server: RealServer, tokens: Path) -> Iterator[RunningDaemon]:
+    shards = "".join(
+        f'[[shards]]\nid = "{ident}"\nurl = "{server.url}"\n' for ident in ("cache-1", "db-1")
+    )
+    text = f'{shards}\n[http]\ntoken_file = "{tokens}"\n{CLIENTS}'
+    with RunningDaemon(config_text=text, http=True) as running:
+        running.wait_polled(2)
+        yield running
+
+
+def test_nobody_without_a_token_gets_anything_but_health(
+    daemon: RunningDaemon, promise: Promise
+) -> None:
+    paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
+    paths += ["api/v1/stats", "api/v1/stream", "api/v1/openapi.json", "", "nothing"]
+    for headers in ({}, bearer("wrong-0123456789abcdef"), {"Authorization": f"Basic {ADMIN}"}):
+        found = {path: ask(daemon.http, path, headers).status for path in paths}
+        promise(f"shown {headers or 'nothing'}", "401 for everything", str(set(found.values())))
+        assert set(found.values()) == {401}, found
+    assert ask(daemon.http, "healthz").status == 200
+    assert "www-authenticate" in ask(daemon.http, "metrics").headers
+
+
+def test_a_token_opens_what_its_client_may(daemon: RunningDaemon, promise: Promise) -> None:
+    assert len(ask(daemon.http, "api/v1/shards", bearer(ADMIN)).json["data"]) == 2
+    infos = ask(daemon.http, "api/v1/infos", bearer(CACHE)).json["data"]
+    assert [info["meta"]["shard_identifier"] for info in infos] == ["cache-1"]
+    seen = ask(daemon.http, "metrics", bearer(CACHE)).text
+    promise("its shards are cache-", "no metric of others", f"{seen.count('db-1')} times db-1")
+    assert "db-1" not in seen
+    assert 'instance="cache-1"' in seen
+    assert "zinfo_polls_total" not in seen
+    refused = {
+        path: ask(daemon.http, path, bearer(CACHE)).status
+        for path in ("api/v1/shards", "api/v1/events", "api/v1/stats", "api/v1/stream")
+    }
+    promise("its operations are get_infos", "403 for all others", str(refused))
+    assert set(refused.values()) == {403}
+    assert ask(daemon.http, "api/v1/infos?shard_ids=db-1", bearer(CACHE)).status == 403
+    assert ask(daemon.http, "scrape?target=db-1", bearer(CACHE)).status == 404
+
+
+def test_withheld_fields_are_in_no_metric(
+    daemon: RunningDaemon, server: RealServer, promise: Promise
+) -> None:
+    run_id = str(server.client().info("server")["run_id"])
+    text = ask(daemon.http, "metrics", bearer(BLIND)).text
+    found = [one for one in (run_id, "redis_memory_used_bytes", "redis_memory_used") if one in text]
+    promise("run_id and used_memory* withheld", "in no metric", str(found))
+    assert not found
+    assert "redis_connected_clients" in text
+    assert "used_memory" not in ask(daemon.http, "api/v1/infos", bearer(BLIND)).text
+    with stream(daemon.http, "api/v1/stream?kinds=info&kinds=delta", bearer(BLIND)) as messages:
+        heard = [next(messages) for _ in range(5)]
+    said = [one.kind for one in heard]
+    promise("the same in a stream", "INFO and deltas without them", str(said))
+    assert {"info", "delta"} <= set(said)
+    assert "used_memory" not in repr(heard)
+    assert run_id not in repr(heard)
+
+
+def test_a_client_without_a_table_may_nothing(daemon: RunningDaemon) -> None:
+    assert ask(daemon.http, "api/v1/infos", bearer("nobody-0123456789abcdef")).status == 403
+    assert ask(daemon.http, "metrics", bearer("nobody-0123456789abcdef")).status == 403
+
+
+def test_a_token_that_is_taken_away_opens_nothing_after_a_reload(
+    daemon: RunningDaemon, tokens: Path
+) -> None:
+    assert ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 200
+    tokens.write_text(TOKENS.replace(ADMIN, "other-0123456789abcdef"))
+    daemon.signal(signal.SIGHUP)
+    wait_until(
+        lambda: ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 401,
+        what="the old token to open nothing",
+    )
+    assert ask(daemon.http, "api/v1/infos", bearer("other-0123456789abcdef")).status == 200
+    tokens.chmod(0o644)
+    daemon.signal(signal.SIGHUP)
+    wait_until(
+        lambda: ask(daemon.http, "api/v1/infos", bearer("other-0123456789abcdef")).status == 401,
+        what="no token to open anything, as the file is open to others",
+    )
+    assert "expected 0600" in daemon.log()
+
+
+def test_a_stream_ends_where_its_token_is_taken_away(
+    daemon: RunningDaemon, tokens: Path, promise: Promise
+) -> None:
+    with stream(daemon.http, "api/v1/stream", bearer(ADMIN)) as messages:
+        assert next(messages).kind == "hello"
+        tokens.write_text(TOKENS.replace(ADMIN, "other-0123456789abcdef"))
+        daemon.signal(signal.SIGHUP)
+        began = time.monotonic()
+        assert [message.kind for message in messages if message.kind == "hello"] == []
+        took = time.monotonic() - began
+    promise("the token of an open stream is taken away", "it ends", f"{took:.1f} s after")
+    with stream(daemon.http, "api/v1/stream", bearer("other-0123456789abcdef")) as messages:
+        assert next(messages).kind == "hello"
+
+
+def test_a_client_has_a_share_of_the_streams(daemon: RunningDaemon, promise: Promise) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(25):
+            messages = stack.enter_context(stream(daemon.http, "api/v1/stream", bearer(ADMIN)))
+            assert next(messages).kind == "hello"
+        beyond = ask(daemon.http, "api/v1/stream", bearer(ADMIN))
+        other = ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status
+        promise(
+            "25 of 100 streams are one token's",
+            "its next: 429; its other requests are answered",
+            f"{beyond.status}, {other}",
+        )
+        assert (beyond.status, beyond.json["error"]["code"]) == (429, "too_many_requests")
+        assert other == 200
+    wait_until(
+        lambda: ask(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200,
+        what="room for a stream",
+    )
+    wait_until(
+        lambda: (
+            not samples(ask(daemon.http, "metrics", bearer(ADMIN)).text)[
+                "zinfo_http_streams", frozenset()
+            ]
+        ),
+        what="no streams",
+    )
+    for _ in range(30):
+        assert ask(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("admin", "line 1: expected a name and a token"),
+        ("admin short", "line 1: expected a token of 16 characters or more"),
+        (f"a {ADMIN}\nb {ADMIN}", "line 2: another line has the same token"),
+        ("# nobody\n", "found no token"),
+    ],
+)
+def test_a_broken_file_of_tokens_is_told(tmp_path: Path, text: str, problem: str) -> None:
+    from zinfo.security.tokens import Tokens
+
+    file = tmp_path / "tokens"
+    file.write_text(text)
+    file.chmod(0o600)
+    with pytest.raises(ConfigError, match=problem) as caught:
+        Tokens(file, {})
+    assert ADMIN not in str(caught.value)
+
+
+def test_a_certificate_lets_in_the_client_that_it_names(server: RealServer, tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    certificate = authority.issue_cert(HOST)
+    certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    (tmp_path / "key.pem").chmod(0o600)
+    certificate.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    text = f"""
+    [[shards]]
+    id = "db-1"
+    url = "{server.url}"
+    [http]
+    cert_file = "{tmp_path}/cert.pem"
+    key_file = "{tmp_path}/key.pem"
+    client_ca_file = "{tmp_path}/ca.pem"
+    [clients.grafana]
+    """
+    with RunningDaemon(config_text=text, http=True) as daemon:
+        daemon.wait_polled(1)
+        url = daemon.http.replace("http:", "https:")
+
+        def status(common_name: str | None, issuer: trustme.CA = authority) -> int:
+            context = ssl.create_default_context()
+            authority.configure_trust(context)
+            if common_name is not None:
+                issuer.issue_cert("x.example", common_name=common_name).configure_cert(context)
+            return ask(url, "api/v1/infos", tls=context).status
+
+        assert status("grafana") == 200
+        assert status("somebody") == 403
+        assert status(None) == 401
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            status("grafana", stranger)
+        with socket.create_connection((HOST, int(url.rstrip("/").rpartition(":")[2]))) as plain:
+            plain.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
+            plain.settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert not plain.recv(100).startswith(b"HTTP/1.1 200")
+        assert status("grafana") == 200
+
+
+def test_broken_tokens_keep_no_removed_key_in(keyring: Keyring, tokens: Path) -> None:
+    former = keyring.let_in("former")
+    text = f'{keyring.config()}\n[http]\ntoken_file = "{tokens}"\n'
+    with RunningDaemon(config_text=text, http=True, keys=keyring.of("admin")) as running:
+        assert answers(running.query, former)
+        keyring.shut_out("former")
+        tokens.write_text("broken")
+        reload(running)
+        assert "expected a name and a token" in running.log()
+        assert not answers(running.query, former)
+        stats: Any = running.ask("stats").body
+        assert not stats["faults"], "the bus was opened anew, and nothing died of it"
+
+
+@pytest.fixture
+def keyring(short_tmp: Path) -> Keyring:
+    return Keyring(short_tmp / "keys")
+
+
+def test_where_all_are_let_in_a_page_of_another_host_is_not(daemon_open: RunningDaemon) -> None:
+    assert ask(daemon_open.http, "metrics", {"Host": "localhost:9"}).status == 200
+    assert ask(daemon_open.http, "metrics", {"Host": "[::1]:9"}).status == 200
+    assert ask(daemon_open.http, "metrics", {"Host": "rebound.example"}).status == 403
+    assert ask(daemon_open.http, "healthz", {"Host": "probe.example"}).status == 200
+
+
+@pytest.fixture
+def daemon_open(server: RealServer) -> Iterator[RunningDaemon]:
+    with RunningDaemon([server.url], http=True) as running:
+        running.wait_polled(1)
+        yield running
+
+
+def test_an_address_that_others_reach_needs_tokens_or_the_word() -> None:
+    def problems(**flags: object) -> str:
+        given = {f"--{key}": (key.replace("_", ".", 1), value) for key, value in flags.items()}
+        try:
+            load_config(flags=given)
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    assert "http.token_file" in problems(http_listen="0.0.0.0:9121")
+    assert not problems(http_listen="0.0.0.0:9121", security_insecure=True)
+    assert not problems(http_listen="0.0.0.0:9121", http_token_file="/tokens")
+    assert not problems(http_listen="[::1]:9121")
+    assert "http.key_file" in problems(http_listen="127.0.0.1:9121", http_cert_file="/cert")
+
+
+def test_readiness_waits_for_the_first_look_at_each_shard(server: RealServer) -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        port = silent.getsockname()[1]
+        urls = [server.url, f"redis://{HOST}:{port}"]
+        environ = {"ZINFO_POLL_CONNECT_TIMEOUT": "2", "ZINFO_POLL_TIMEOUT": "2"}
+        with RunningDaemon(urls, http=True, environ=environ) as daemon:
+            early = ask(daemon.http, "readyz")
+            assert (early.status, early.json["status"]) == (503, "starting")
+            assert early.json["waiting"] in {1, 2}
+            wait_until(lambda: ask(daemon.http, "readyz").status == 200, what="to be ready")
+            states = {one["state"] for one in ask(daemon.http, "api/v1/shards").json["data"]}
+            assert states == {"up", "down"}
+
+
+def test_a_second_door_at_one_address_is_told() -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "zinfo", "serve", f"--http={HOST}:{port}"]
+    command += [f"--query=tcp://{HOST}:{free_port()}", f"--pub=tcp://{HOST}:{free_port()}"]
+    with socket.create_server((HOST, port)):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"HTTP door: cannot listen at {HOST}:{port}: Address already in use" in done.stderr

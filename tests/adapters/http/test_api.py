@@ -1,0 +1,139 @@
+"""The query operations over HTTP: the same answers as over ZeroMQ, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.adapters.http.asking import Answer, ask
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+DEAD = "127.0.0.1:1"
+
+
+def data(daemon: RunningDaemon, path: str) -> Any:
+    answer = ask(daemon.http, path)
+    assert answer.status == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json["data"]
+
+
+def code(answer: Answer) -> tuple[int, str]:
+    return answer.status, answer.json["error"]["code"]
+
+
+def test_infos_are_those_of_the_query_endpoint(daemon: RunningDaemon, real: RealServer) -> None:
+    def both() -> tuple[Any, Any] | None:
+        (by_http,) = data(daemon, "api/v1/infos")
+        body: Any = daemon.ask("get_infos").body
+        (by_zmq,) = body
+        same = by_http["meta"]["revision"] == by_zmq["meta"]["revision"]
+        return (by_http, by_zmq) if same else None
+
+    found = wait_until(both, what="two answers of one poll")
+    assert found is not None
+    by_http, by_zmq = found
+    assert by_http.pop("meta")["shard_identifier"] == by_zmq.pop("meta")["shard_identifier"]
+    assert by_http == by_zmq
+    assert len(by_http) > 100
+
+
+def test_arguments_choose_shards_fields_and_sections(
+    daemon: RunningDaemon, real: RealServer
+) -> None:
+    (info,) = data(daemon, f"api/v1/infos?shard_ids={real.ident}&keys=role&keys=used_memory")
+    assert info.keys() == {"role", "used_memory", "meta"}
+    (info,) = data(daemon, "api/v1/infos?keys=used_memory&prefix_matching=true")
+    assert "used_memory_peak" in info
+    (info,) = data(daemon, "api/v1/infos?sections=Clients")
+    assert "connected_clients" in info
+    assert "used_memory" not in info
+    whole = data(daemon, f"api/v1/infos?shard_ids={DEAD}&allow_partial=1")
+    assert whole[0]["meta"]["error"] == f"info for shard {DEAD} not available"
+    assert data(daemon, "api/v1/infos?labels[site]=none") == []
+
+
+def test_refresh_asks_the_shard(daemon: RunningDaemon, real: RealServer) -> None:
+    path = f"api/v1/infos?shard_ids={real.ident}&refresh=true&keys=total_commands_processed"
+    before = data(daemon, "api/v1/stats")["poll"]["refreshes"]
+    (first,) = data(daemon, path)
+    wait_until(
+        lambda: data(daemon, path)[0]["meta"]["revision"] > first["meta"]["revision"] + 2,
+        what="answers to be newer than one another",
+    )
+    assert data(daemon, "api/v1/stats")["poll"]["refreshes"] > before
+
+
+def test_shards_and_events_come_in_pages(daemon: RunningDaemon, real: RealServer) -> None:
+    answer = ask(daemon.http, "api/v1/shards?limit=1").json
+    (first,) = answer["data"]
+    (second,) = data(daemon, f"api/v1/shards?limit=1&cursor={answer['cursor']}")
+    assert {first["id"], second["id"]} == {DEAD, real.ident}
+    assert {first["state"], second["state"]} == {"down", "up"}
+    events = ask(daemon.http, "api/v1/events?limit=1").json
+    assert events["data"][0]["type"] == "added"
+    later = ask(daemon.http, f"api/v1/events?since={events['data'][0]['number']}").json
+    assert later["data"][0]["number"] == events["data"][0]["number"] + 1
+    assert later["newest"] >= later["data"][-1]["number"]
+
+
+def test_stats_tell_of_the_door_itself(daemon: RunningDaemon) -> None:
+    def looks() -> int:
+        answers = data(daemon, "api/v1/stats")["http"]["answers"]
+        count: int = answers.get("/healthz", {}).get("200", 0)
+        return count
+
+    before = looks()
+    ask(daemon.http, "healthz")
+    assert looks() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("path", "expected", "word"),
+    [
+        ("api/v1/infos?shard_ids=nope", (404, "unknown_shard"), "nope"),
+        (f"api/v1/infos?shard_ids={DEAD}", (503, "not_polled"), DEAD),
+        ("api/v1/infos?colour=red", (400, "bad_request"), "colour"),
+        ("api/v1/infos?allow_partial=perhaps", (400, "bad_request"), "allow_partial"),
+        ("api/v1/infos?max_age=-1", (400, "bad_request"), "max_age"),
+        ("api/v1/infos?max_age=inf", (400, "bad_request"), "max_age"),
+        ("api/v1/infos?limit=1&limit=2", (400, "bad_request"), "limit"),
+        ("api/v1/infos?limit=-1", (400, "bad_request"), "limit"),
+        ("api/v1/infos?labels=site", (400, "bad_request"), "labels"),
+        ("api/v1/infos?keys[a]=b", (400, "bad_request"), "keys"),
+        ("api/v1/infos?keys=%ff", (400, "bad_request"), "URL"),
+        ("api/v1/events?cursor=x", (400, "bad_request"), "cursor"),
+        ("api/v1/events?cursor=%C2%B2", (400, "bad_request"), "cursor"),
+        (f"api/v1/events?cursor={5000 * '9'}", (400, "bad_request"), "cursor"),
+        ("api/v1/stream?kinds=noise", (400, "bad_request"), "kinds"),
+        ("scrape?target=nope", (404, "unknown_shard"), "id in target"),
+        ("nothing/here", (404, "not_found"), "Not Found"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    daemon: RunningDaemon, path: str, expected: tuple[int, str], word: str
+) -> None:
+    answer = ask(daemon.http, path)
+    assert code(answer) == expected
+    assert word in answer.json["error"]["message"]
+
+
+def test_only_reading_is_served(daemon: RunningDaemon) -> None:
+    answer = ask(daemon.http, "api/v1/infos", method="POST")
+    assert code(answer) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["allow"]
+
+
+def test_a_body_without_a_bound_is_refused(daemon: RunningDaemon) -> None:
+    headers = {"Content-Length": str(1 << 20)}
+    assert ask(daemon.http, "api/v1/infos", headers).status == 400
+    assert ask(daemon.http, "healthz").status == 200
+
+
+def test_the_first_page_leads_to_all_others(daemon: RunningDaemon) -> None:
+    page = ask(daemon.http, "").text
+    for path in ("/metrics", "/api/v1/infos", "/api/v1/openapi.json", "/healthz"):
+        assert f'href="{path}"' in page

@@ -1,0 +1,142 @@
+"""`/metrics` and `/scrape` of a real daemon."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+from tests.adapters.http.asking import ask
+from tests.daemons import RunningDaemon
+from tests.metrics.texts import samples
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+DEAD = "127.0.0.1:1"
+
+
+def test_all_shards_are_told_each_as_an_instance(daemon: RunningDaemon, real: RealServer) -> None:
+    found = samples(ask(daemon.http, "metrics").text)
+    assert found["redis_up", frozenset({("instance", real.ident)})] == 1
+    assert found["redis_up", frozenset({("instance", DEAD)})] == 0
+    of_dead = {name for name, labels in found if ("instance", DEAD) in labels}
+    assert of_dead == {"redis_up", "zinfo_shard_state", "zinfo_shard_failures"}
+    down = frozenset({("instance", DEAD), ("state", "down"), ("reason", "refused")})
+    assert found["zinfo_shard_state", down] == 1
+    of_real = {name for name, labels in found if ("instance", real.ident) in labels}
+    assert "redis_memory_used_bytes" in of_real
+    assert len(of_real) > 100
+
+
+def test_zinfo_tells_of_itself(daemon: RunningDaemon) -> None:
+    found = samples(ask(daemon.http, "metrics").text)
+    plain = {name: value for (name, labels), value in found.items() if not labels}
+    assert plain["zinfo_polls_total"] >= 1
+    assert plain["zinfo_poll_seconds_count"] == plain["zinfo_polls_total"]
+    assert 0 < plain["zinfo_poll_seconds_sum"] < 60 * plain["zinfo_polls_total"]
+    assert plain["zinfo_process_resident_memory_bytes"] > 1 << 20
+    for state, count in {"new": 0, "up": 1, "loading": 0, "busy": 0, "down": 1}.items():
+        assert found["zinfo_shards", frozenset({("state", state)})] == count
+    assert found["zinfo_poll_failures_total", frozenset({("reason", "refused")})] >= 1
+    assert found["zinfo_queries_total", frozenset({("op", "ping"), ("result", "ok")})] >= 1
+
+
+def test_errors_of_queries_are_counted_by_operation(daemon: RunningDaemon) -> None:
+    unknown = frozenset({("op", "get_infos"), ("result", "unknown_shard")})
+    nonsense = frozenset({("op", "unknown"), ("result", "unknown_op")})
+    before = samples(ask(daemon.http, "metrics").text)
+    daemon.ask("get_infos", shard_ids=["nope"])
+    daemon.ask("nonsense")
+    after = samples(ask(daemon.http, "metrics").text)
+    for labels in (unknown, nonsense):
+        key = "zinfo_queries_total", labels
+        assert after[key] == before.get(key, 0) + 1
+
+
+def test_subscribers_are_counted(daemon: RunningDaemon) -> None:
+    from zinfo.client import Subscriber
+
+    def subscribers() -> float:
+        return samples(ask(daemon.http, "metrics").text)["zinfo_bus_subscribers", frozenset()]
+
+    before = subscribers()
+    with Subscriber(daemon.query):
+        wait_until(lambda: subscribers() == before + 1, what="the subscriber to be counted")
+    wait_until(lambda: subscribers() == before, what="the subscriber to be gone")
+
+
+def test_one_shard_is_scraped_as_from_redis_exporter(
+    daemon: RunningDaemon, real: RealServer
+) -> None:
+    for target in (real.ident, f"redis://{real.ident}"):
+        found = samples(ask(daemon.http, f"scrape?target={target}").text)
+        assert found["redis_up", frozenset()] == 1
+        assert found["redis_memory_used_bytes", frozenset()] > 0
+    found = samples(ask(daemon.http, f"scrape?target={DEAD}").text)
+    assert found["redis_up", frozenset()] == 0
+
+
+def test_an_answer_is_compressed_for_those_who_can_read_that(daemon: RunningDaemon) -> None:
+    plain = ask(daemon.http, "metrics")
+    zipped = ask(daemon.http, "metrics", {"Accept-Encoding": "deflate, gzip"})
+    assert "content-encoding" not in plain.headers
+    for refused in ("gzip;q=0", "deflate, gzip ; q=0.0, br"):
+        answer = ask(daemon.http, "metrics", {"Accept-Encoding": refused})
+        assert "content-encoding" not in answer.headers
+    assert int(plain.headers["content-length"]) == len(plain.body)
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert samples(gzip.decompress(zipped.body).decode()).keys() >= {
+        key for key in samples(plain.text) if key[0].startswith("redis_memory")
+    }
+    assert len(zipped.body) < len(plain.body) / 4
+    assert plain.headers["vary"] == zipped.headers["vary"] == "Accept-Encoding"
+
+
+def test_the_configuration_chooses_metrics_labels_and_how_many(server: RealServer) -> None:
+    config = f"""
+    [[shards]]
+    url = "{server.url}"
+    labels = {{ site = "fra", secret = "x", "data center" = "7" }}
+    [metrics]
+    include = ["redis_*"]
+    exclude = ["redis_commands_*", "redis_latency_*"]
+    labels = ["site", "data center"]
+    max_samples = 30
+    """
+    with RunningDaemon(config_text=config, http=True) as daemon:
+        daemon.wait_polled(1)
+        found = samples(ask(daemon.http, "metrics").text)
+        of_shard = {key for key in found if key[0].startswith("redis_")}
+        assert len(of_shard) == 30
+        common = {("instance", server.ident), ("site", "fra"), ("data_center", "7")}
+        assert all(labels >= common for _name, labels in of_shard)
+        assert not any(name.startswith("redis_commands_") for name, _labels in of_shard)
+        assert not any("secret" in dict(labels) for _name, labels in found)
+        assert found["zinfo_metrics_cut_total", frozenset()] > 50
+
+
+def test_scrapes_that_are_not_read_are_bounded_and_come_back(
+    server: RealServer, promise: Promise
+) -> None:
+    """Each holds its text until it is sent."""
+    shards = "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(200))
+    with RunningDaemon(config_text=shards, http=True) as daemon, ExitStack() as stack:
+        daemon.wait_polled(200)
+        place = urlsplit(daemon.http)
+        for _ in range(12):
+            slow = stack.enter_context(socket.socket())
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            slow.connect((place.hostname, place.port))
+            slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: ask(daemon.http, "metrics").status == 429, what="too many scrapes")
+        answer = ask(daemon.http, "metrics")
+        others = [ask(daemon.http, path).status for path in ("api/v1/shards", "healthz")]
+        promise("12 scrapes that nobody reads", "a 13th: 429", f"{answer.status}, other {others}")
+        assert answer.headers["retry-after"] == "1"
+        assert others == [200, 200]
+        stack.close()
+        wait_until(lambda: ask(daemon.http, "metrics").status == 200, what="a scrape")
+        for _ in range(20):
+            assert ask(daemon.http, "metrics", method="HEAD").status == 200

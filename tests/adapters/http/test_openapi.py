@@ -1,0 +1,45 @@
+"""The OpenAPI document tells what the door does: schemathesis asks what it allows and forbids."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.http.asking import ask
+from tests.daemons import RunningDaemon
+
+# What it cannot know: a cursor comes from the answer before. Streams do not end.
+WITHOUT = ("--exclude-checks=positive_data_acceptance", "--exclude-path=/api/v1/stream")
+
+
+def test_the_document_names_all_that_is_served(daemon: RunningDaemon) -> None:
+    document = ask(daemon.http, "api/v1/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    for path in document["paths"]:
+        if path != "/api/v1/stream":
+            assert ask(daemon.http, path.lstrip("/")).status == 200, path
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("schemathesis") is None,
+    reason="no schemathesis here; `tox -e processes` has it",
+)
+@pytest.mark.timeout(300)
+def test_answers_are_as_the_document_says(daemon: RunningDaemon, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("st")
+    options = ["--no-color", "--seed=1", "-n", "25", "--phases=examples,coverage,fuzzing"]
+    done = subprocess.run(
+        [program, "run", *options, *WITHOUT, f"{daemon.http}api/v1/openapi.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Tested: 6" in done.stdout, done.stdout
+    assert daemon.ask("ping").error is None

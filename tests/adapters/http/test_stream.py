@@ -1,0 +1,102 @@
+"""`/api/v1/stream`: what happens, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.adapters.http.asking import Message, ask, stream
+from tests.daemons import RunningDaemon
+from tests.metrics.texts import samples
+from tests.servers import RealServer
+from tests.waiting import wait_until
+
+FAST = {"ZINFO_POLL_MIN_INTERVAL": "0.05", "ZINFO_POLL_MAX_INTERVAL": "0.05"}
+
+
+@pytest.fixture
+def fast(server: RealServer) -> Iterator[RunningDaemon]:
+    with RunningDaemon([server.url], http=True, environ=FAST) as running:
+        running.wait_polled(1)
+        yield running
+
+
+def first(messages: Iterator[Message], kind: str) -> Message:
+    return next(message for message in messages if message.kind == kind)
+
+
+def streams(daemon: RunningDaemon) -> float:
+    return samples(ask(daemon.http, "metrics").text)["zinfo_http_streams", frozenset()]
+
+
+def test_deltas_put_together_are_the_info(fast: RunningDaemon, server: RealServer) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=delta&kinds=info") as messages:
+        hello = next(messages)
+        assert hello.kind == "hello"
+        daemon: Any = fast.ask("hello").body
+        assert hello.data["epoch"] == daemon["epoch"]
+        whole: dict[str, Any] = first(messages, "info").data
+        fields, revision = whole["info"], whole["revision"]
+        for _ in range(10):
+            delta = first(messages, "delta").data
+            server.client().incr("n")
+            assert (delta["shard"], delta["base"]) == (server.ident, revision)
+            fields.update(delta["set"])
+            for name in delta["unset"]:
+                del fields[name]
+            info = first(messages, "info").data
+            assert fields == info["info"]
+            revision = info["revision"]
+            assert revision == delta["revision"]
+
+
+def test_chosen_fields_come_alone_and_only_when_they_change(
+    fast: RunningDaemon, server: RealServer
+) -> None:
+    path = f"api/v1/stream?kinds=delta&keys=maxmemory&shard_ids={server.ident}"
+    with stream(fast.http, path) as messages:
+        wait_until(lambda: streams(fast) == 1, what="the stream to be open")
+        server.client().config_set("maxmemory", 5 << 20)
+        delta = first(messages, "delta")
+        assert delta.data["set"] == {"maxmemory": 5 << 20}
+    wait_until(lambda: streams(fast) == 0, what="the stream to be forgotten")
+
+
+def test_events_come_and_those_that_were_missed_come_first(
+    fast: RunningDaemon, server: RealServer
+) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=event") as messages:
+        next(messages)
+        server.kill()
+        down = first(messages, "event")
+        assert (down.data["shard"], down.data["type"]) == (server.ident, "down")
+    server.start()
+    wait_until(lambda: _newest(fast) > down.data["number"] + 1, what="more events")
+    headers = {"Last-Event-ID": down.ident}
+    with stream(fast.http, "api/v1/stream?kinds=event", headers) as messages:
+        up, restarted = first(messages, "event").data, first(messages, "event").data
+        assert up["number"] == down.data["number"] + 1
+        assert {up["type"], restarted["type"]} == {"up", "restarted"}
+
+
+def _newest(daemon: RunningDaemon) -> int:
+    newest: int = ask(daemon.http, "api/v1/events").json["newest"]
+    return newest
+
+
+@pytest.mark.parametrize("ident", ["1:0", "{epoch}:\xb2", "{epoch}:" + 5000 * "9", ":", "x"])
+def test_an_id_of_another_start_or_of_none_brings_nothing_back(
+    fast: RunningDaemon, ident: str
+) -> None:
+    body: Any = fast.ask("hello").body
+    headers = {"Last-Event-ID": ident.format(epoch=body["epoch"])}
+    with stream(fast.http, "api/v1/stream?kinds=event", headers) as messages:
+        assert next(messages).kind == "hello"
+        assert next(messages).kind == "beat"
+
+
+def test_silence_is_filled_with_beats(fast: RunningDaemon) -> None:
+    with stream(fast.http, "api/v1/stream?kinds=event&shard_ids=none") as messages:
+        assert [next(messages).kind for _ in range(3)] == ["hello", "beat", "beat"]

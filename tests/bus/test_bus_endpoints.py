@@ -1,0 +1,221 @@
+"""Which set of rights has which endpoint of the bus, and what two of them may not share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from zinfo.bus.topic_limits import TopicCounts
+from zinfo.config import load_config
+from zinfo.errors import ConfigError
+from zinfo.security.bus_endpoints import (
+    MAX_SETS,
+    Place,
+    PlaceError,
+    advertised,
+    overlap,
+    place_sets,
+)
+from zinfo.security.bus_rights import UNLIMITED, BusRights
+from zinfo.wire.addresses import parse_endpoint
+
+BUS = "tcp://0.0.0.0:9737"
+
+
+def some(*shards: str) -> BusRights:
+    return BusRights(shards=shards)
+
+
+def endpoints(places: list[Place]) -> dict[str, str]:
+    return {name: place.endpoint for place in places for name in place.clients}
+
+
+def placed(
+    clients: Mapping[str, BusRights | None],
+    named: Mapping[str, str] | None = None,
+    bus: str = BUS,
+    before: list[Place] | None = None,
+) -> dict[str, str]:
+    return endpoints(place_sets(bus, named or {}, clients, before or []))
+
+
+def test_the_next_ports_go_by_the_names_of_first_clients() -> None:
+    clients = {
+        "d": some("d"),
+        "b": some("x"),
+        "a": some("y"),
+        "c": some("y"),
+        "all": UNLIMITED,
+        "none": None,
+    }
+    assert placed(clients) == {
+        "a": "tcp://0.0.0.0:9738",
+        "c": "tcp://0.0.0.0:9738",
+        "b": "tcp://0.0.0.0:9739",
+        "d": "tcp://0.0.0.0:9740",
+    }
+
+
+def test_a_path_has_a_suffix_and_any_port_stays_any() -> None:
+    clients = {"a": some("a"), "b": some("b")}
+    assert placed(clients, bus="ipc:///run/bus") == {
+        "a": "ipc:///run/bus-1",
+        "b": "ipc:///run/bus-2",
+    }
+    assert placed(clients, bus="tcp://*:*") == {"a": "tcp://*:*", "b": "tcp://*:*"}
+
+
+def test_an_endpoint_that_is_named_is_for_the_whole_set_and_is_left_out_of_the_order() -> None:
+    clients = {"a": some("x"), "b": some("x"), "c": some("c")}
+    named = {"b": "tcp://0.0.0.0:9738"}
+    assert placed(clients, named) == {
+        "a": "tcp://0.0.0.0:9738",
+        "b": "tcp://0.0.0.0:9738",
+        "c": "tcp://0.0.0.0:9739",
+    }
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"x": BUS}, r"no table \[clients.NAME\] names"),
+        ({"all": "tcp://0.0.0.0:1"}, "without limits, which has bus.endpoint"),
+        ({"a": "tcp://*:1", "b": "tcp://*:2"}, "another endpoint than that of a"),
+        ({"a": "tcp://*:1", "c": "tcp://*:1"}, "for clients of different rights"),
+        ({"a": BUS}, "for clients of different rights"),
+    ],
+)
+def test_names_that_contradict_each_other_are_told(named: dict[str, str], said: str) -> None:
+    clients = {"a": some("x"), "b": some("x"), "c": some("c"), "all": UNLIMITED}
+    with pytest.raises(PlaceError, match=said):
+        placed(clients, named)
+
+
+def test_the_number_of_sets_and_of_ports_is_bounded() -> None:
+    clients = {f"c{number}": some(str(number)) for number in range(MAX_SETS + 1)}
+    with pytest.raises(PlaceError, match=f"at most {MAX_SETS}"):
+        placed(clients)
+    with pytest.raises(PlaceError, match="no port after that of the bus"):
+        placed({"a": some("a"), "b": some("b")}, bus="tcp://*:65534")
+
+
+def test_a_set_keeps_its_port_over_reloads() -> None:
+    first = place_sets(BUS, {}, {"b": some("b"), "c": some("c")})
+    more = place_sets(BUS, {}, {"a": some("a"), "b": some("b"), "c": some("c")}, first)
+    assert endpoints(more) == {
+        "a": "tcp://0.0.0.0:9740",
+        "b": "tcp://0.0.0.0:9738",
+        "c": "tcp://0.0.0.0:9739",
+    }
+    fewer = place_sets(BUS, {}, {"c": some("c")}, more)
+    assert endpoints(fewer) == {"c": "tcp://0.0.0.0:9739"}
+    assert placed({"c": some("c"), "d": some("d")}, before=fewer)["d"] == "tcp://0.0.0.0:9738"
+    changed = {"a": some("new"), "b": some("b"), "c": some("c")}
+    assert placed(changed, before=more) == endpoints(more), "other rights, the same client"
+
+
+def test_who_moves_in_with_others_takes_their_port() -> None:
+    before = place_sets(BUS, {}, {"b": some("b"), "c": some("c")})
+    assert placed({"b": some("c"), "c": some("c")}, before=before) == {
+        "b": "tcp://0.0.0.0:9739",
+        "c": "tcp://0.0.0.0:9739",
+    }
+
+
+@pytest.mark.parametrize(
+    ("advertise", "endpoint", "told"),
+    [
+        ("", "tcp://0.0.0.0:9738", "tcp://0.0.0.0:9738"),
+        ("tcp://zinfo.example:19737", "tcp://0.0.0.0:9738", "tcp://zinfo.example:9738"),
+        ("tcp://zinfo.example:19737", "ipc:///run/bus-1", "ipc:///run/bus-1"),
+        ("ipc:///shared/bus", "ipc:///run/bus-1", "ipc:///run/bus-1"),
+    ],
+)
+def test_a_set_is_advertised_at_the_host_of_the_bus(
+    advertise: str, endpoint: str, told: str
+) -> None:
+    assert advertised(advertise, endpoint) == told
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("tcp://127.0.0.1:1", "tcp://127.0.0.1:1", True),
+        ("tcp://0.0.0.0:1", "tcp://127.0.0.1:1", True),
+        ("tcp://*:1", "tcp://h:1", True),
+        ("tcp://127.0.0.1:1", "tcp://127.0.0.2:1", False),
+        ("tcp://127.0.0.1:1", "tcp://127.0.0.1:2", False),
+        ("tcp://127.0.0.1:*", "tcp://127.0.0.1:*", False),
+        ("ipc:///a", "ipc:///a", True),
+        ("ipc:///a", "tcp://*:1", False),
+    ],
+)
+def test_two_addresses_that_overlap(one: str, other: str, both: bool) -> None:
+    first, second = parse_endpoint(one), parse_endpoint(other)
+    assert overlap(first, second) is overlap(second, first) is both
+
+
+KEYS = {
+    "--server-key": ("security.server_key", "k"),
+    "--client-keys": ("security.client_keys", "d"),
+    "--clients": ("clients", {"a": {"shards": ["a"]}, "b": {"shards": ["b"]}}),
+}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            {"--query": ("query.endpoint", "tcp://127.0.0.1:9739"), **KEYS},
+            "found tcp://127.0.0.1:9739 for b, which is the address of query.endpoint",
+        ),
+        (
+            {"--http": ("http.listen", "127.0.0.1:9738"), **KEYS},
+            "set bus.endpoints.a to another one",
+        ),
+        ({"--e": ("bus.endpoints", {"x": "tcp://*:1"}), **KEYS}, "bus.endpoints: found a client"),
+        ({"--e": ("bus.endpoints", {"x": "tcp://*:1"})}, "without security.server_key"),
+    ],
+)
+def test_the_configuration_is_checked_for_it(
+    flags: dict[str, tuple[str, object]], said: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(flags=flags)
+    assert said in str(caught.value)
+
+
+# --- what one client subscribes
+
+
+def test_a_client_is_counted_by_distinct_topics_over_all_its_connections() -> None:
+    counts = TopicCounts(most=3)
+    one, two, other = counts.of(1, "key"), counts.of(2, "key"), counts.of(3, "other")
+    assert all(counts.add(connection, topic) for connection in (one, two) for topic in (b"a", b"b"))
+    assert counts.add(two, b"c")
+    assert all(counts.add(other, topic) for topic in (b"a", b"b", b"d"))
+    assert not counts.add(one, b"d")
+    assert counts.largest() in (1, 2, 3)
+    counts.forget(2)
+    assert counts.add(one, b"d"), "a, b, and d are left"
+    counts.discard(one, b"a")
+    assert counts.add(one, b"e")
+    assert not counts.add(one, b"f")
+
+
+def test_a_client_is_counted_by_bytes_too() -> None:
+    counts = TopicCounts(most_bytes=10)
+    one = counts.of(1, None)
+    assert counts.add(one, b"12345")
+    assert counts.add(one, b"12345")
+    assert not counts.add(one, b"123456")
+    counts.forget(1)
+    assert counts.add(counts.of(1, None), b"123456"), "a descriptor that comes again begins anew"
+
+
+def test_without_keys_each_connection_is_a_client() -> None:
+    counts = TopicCounts(most=1)
+    assert counts.add(counts.of(1, None), b"a")
+    assert counts.add(counts.of(2, None), b"b")
+    assert not counts.add(counts.of(2, None), b"c")

@@ -1,0 +1,103 @@
+"""One socket of the bus, within this process: whose connection is ended where there is too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gevent
+import pytest
+import zmq
+import zmq.green
+
+from tests.promises import Promise
+from tests.waiting import wait_until
+from zinfo.bus import socket
+from zinfo.bus.socket import BusSocket
+from zinfo.health.stats import BusStats
+from zinfo.security.bus_endpoints import Place
+from zinfo.security.bus_rights import BusRights
+
+MOST = 50
+
+
+@pytest.fixture
+def stats() -> BusStats:
+    return BusStats()
+
+
+@pytest.fixture(params=["tcp", "ipc"])
+def bus(
+    request: pytest.FixtureRequest,
+    stats: BusStats,
+    short_tmp: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[BusSocket]:
+    """A socket without keys that holds few topics."""
+    monkeypatch.setattr(socket, "MAX_ALL", MOST)
+    context: Any = zmq.green.Context()
+    endpoint = "tcp://127.0.0.1:*" if request.param == "tcp" else f"ipc://{short_tmp}/bus"
+
+    def fence(socket: BusSocket, topic: bytes, refused: Sequence[bytes]) -> None:
+        socket.send((topic, b"", b",".join(refused)))
+
+    bus = BusSocket(
+        context,
+        Place(BusRights(shards=("a",)), ("x",), endpoint),
+        stats=stats,
+        high_water_mark=1000,
+        secret_key=None,
+        domain=b"",
+        fence=fence,
+        listened=int,
+    )
+    greenlets = [gevent.spawn(bus.read), gevent.spawn(bus.follow_connections)]
+    yield bus
+    bus.retire()
+    gevent.joinall(greenlets, timeout=5, raise_error=True)
+    context.destroy(linger=0)
+
+
+def test_of_all_connections_the_one_with_most_topics_is_ended(
+    bus: BusSocket, stats: BusStats, promise: Promise
+) -> None:
+    with (
+        zmq.green.Context() as context,
+        context.socket(zmq.SUB) as honest,
+        context.socket(zmq.XSUB) as flood,
+    ):
+        for socket in (honest, flood):
+            socket.linger = 0
+            socket.connect(bus.endpoint)
+        for number in range(10):
+            honest.subscribe(b"z1/info/a-%d/" % number)
+        honest.subscribe(b"~fence/1")
+        assert honest.poll(5000)
+        assert honest.recv_multipart()[0] == b"~fence/1"
+        for number in range(MOST):
+            flood.send(b"\x01z1/event/a-%d/" % number)
+        wait_until(lambda: stats.cut, what="a connection to be ended", sleep=gevent.sleep)
+        wait_until(lambda: stats.topics == 10, what="its topics to go", sleep=gevent.sleep)
+        assert stats.cut == 1
+        honest.subscribe(b"~fence/2")
+        assert honest.poll(5000)
+        assert honest.recv_multipart()[0] == b"~fence/2"
+        assert not honest.poll(50), "its first fence comes again only where its connection broke"
+    promise("one of two subscribes more than there may be", "it is ended", "1 connection ended")
+
+
+def test_a_fence_tells_what_its_own_connection_is_refused(bus: BusSocket) -> None:
+    with (
+        zmq.green.Context() as context,
+        context.socket(zmq.SUB) as one,
+        context.socket(zmq.SUB) as other,
+    ):
+        for socket, topic in ((one, b"z1/info/b/"), (other, b"z1/info/a/")):
+            socket.linger = 0
+            socket.connect(bus.endpoint)
+            socket.subscribe(topic)
+            socket.subscribe(b"~fence/" + topic[-2:-1])
+        assert one.poll(5000)
+        assert one.recv_multipart() == [b"~fence/b", b"", b"z1/info/b/"]
+        assert other.poll(5000)
+        assert other.recv_multipart() == [b"~fence/a", b"", b""]

@@ -1,0 +1,202 @@
+"""How a Link joins, waits and gives up."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from zinfo.client.bus_session import Ask, JoinBus, LeaveBus, Link, OpenQuery, Phase, Timing
+from zinfo.client.endpoints import checked, reachable
+from zinfo.client.gap_detection import EventTally, RevisionTally
+from zinfo.client.resync import MAX_ID_BYTES, MAX_IDS, split
+from zinfo.errors import ConfigError
+from zinfo.wire.protocol import Header, Reply, encode_request
+
+HELLO = {"versions": [1], "bus": ["tcp://h:2"], "heartbeat": 0.5, "node": "n"}
+
+
+def link(**options: Any) -> Link:
+    options = {"endpoint": "tcp://h:1", "rng": random.Random(3), **options}
+    return Link([b"z1/hb/"], **options)
+
+
+def greeting(body: object, epoch: int = 7) -> Reply:
+    return Reply(1, {"ok": True, "epoch": epoch}, body)
+
+
+def header(epoch: int = 7, time: float = 0.0) -> Header:
+    return Header(1, "n", epoch, 0, time)
+
+
+def test_it_asks_hello_then_joins_the_bus_then_waits_for_its_own_fence() -> None:
+    under_test = link()
+    under_test.tick(0)
+    opened, asked = under_test.actions
+    assert opened == OpenQuery("tcp://h:1")
+    assert isinstance(asked, Ask)
+    assert asked.request.op == "hello"
+    encode_request(asked.request)
+    under_test.actions.clear()
+    assert under_test.expects(Reply(asked.request.id, {}))
+    assert not under_test.expects(Reply("other", {}))
+    under_test.greeted(greeting(HELLO), 0)
+    (join,) = under_test.actions
+    assert isinstance(join, JoinBus)
+    assert join.endpoint == "tcp://h:2"
+    fence = join.topics[-1]
+    assert join.topics[:-1] == (b"z1/hb/",)
+    assert fence.startswith(b"~fence/")
+    assert not under_test.fence(b"~fence/another", header(), 0)
+    assert under_test.phase is Phase.FENCING
+    assert under_test.fence(fence, header(), 0)
+    assert under_test.reliable(1.5)
+    assert not under_test.reliable(1.6)  # three intervals of the 0.5 s that hello told
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (None, "nonsense"),
+        ({**HELLO, "versions": [2, 3]}, "versions [2, 3] of the wire, not 1"),
+        ({**HELLO, "versions": None}, "versions None"),
+        ({**HELLO, "bus": []}, "finds no bus"),
+        ({**HELLO, "bus": "tcp://h:2"}, "finds no bus"),
+        ({**HELLO, "bus": [], "rights": {"kinds": []}}, "may not have anything from the bus"),
+    ],
+)
+def test_a_hello_that_is_of_no_use_is_a_problem_and_tried_again(body: object, problem: str) -> None:
+    under_test = link()
+    under_test.tick(0)
+    under_test.greeted(greeting(body), 0)
+    assert problem in under_test.problem
+    assert under_test.phase is Phase.PAUSED
+    under_test.tick(under_test.deadline())
+    assert under_test.actions[-2] == OpenQuery("tcp://h:1")
+
+
+def test_without_an_answer_it_tries_again_ever_more_rarely_up_to_a_bound() -> None:
+    timing = Timing(reply=1, first_pause=0.1, longest_pause=0.8)
+    under_test = link(timing=timing)
+    now, pauses = 0.0, []
+    for _ in range(8):
+        under_test.tick(now)
+        now = under_test.deadline()
+        under_test.tick(now)
+        assert under_test.problem == "no answer from tcp://h:1"
+        pauses.append(under_test.deadline() - now)
+        now = under_test.deadline()
+    assert 0.05 <= pauses[0] <= 0.1
+    assert all(0.4 <= pause <= 0.8 for pause in pauses[3:])
+    assert len(set(pauses)) == len(pauses)
+
+
+def test_without_a_fence_it_starts_again_with_another_nonce() -> None:
+    under_test = link(endpoint=None, bus="tcp://h:2")
+    nonces = set()
+    now = 0.0
+    for _ in range(3):
+        under_test.actions.clear()
+        under_test.tick(now)
+        (join,) = under_test.actions
+        assert isinstance(join, JoinBus)
+        nonces.add(join.topics[-1])
+        now = under_test.deadline()
+        under_test.tick(now)
+        assert under_test.actions[-1] == LeaveBus()
+        assert "bus of tcp://h:2" in under_test.problem
+        now = under_test.deadline()
+    assert len(nonces) == 3
+
+
+def test_after_a_joined_link_is_lost_many_do_not_come_back_at_once() -> None:
+    pauses = []
+    for seed in range(20):
+        under_test = link(endpoint=None, bus="tcp://h:2", rng=random.Random(seed))
+        under_test.tick(0)
+        join = under_test.actions.pop()
+        assert isinstance(join, JoinBus)
+        under_test.fence(join.topics[-1], header(), 0)
+        under_test.tick(3.5)
+        pauses.append(under_test.deadline() - 3.5)
+    assert max(pauses) - min(pauses) > 0.6
+    assert max(pauses) <= 1
+
+
+def test_messages_before_joining_and_of_other_epochs_are_not_accepted() -> None:
+    under_test = link()
+    assert not under_test.accepts(header(), 0)
+    under_test.tick(0)
+    under_test.greeted(greeting(HELLO), 0)
+    assert under_test.accepts(header(), 0)
+    assert not under_test.accepts(header(epoch=8), 0)
+    assert under_test.phase is Phase.PAUSED
+    assert "started again" in under_test.problem
+
+
+def test_a_link_that_was_left_does_nothing_any_more() -> None:
+    under_test = link()
+    under_test.leave()
+    under_test.actions.clear()
+    under_test.tick(1e9)
+    assert not under_test.actions
+
+
+def test_a_link_needs_an_endpoint() -> None:
+    with pytest.raises(ValueError, match="endpoint"):
+        link(endpoint=None)
+
+
+@pytest.mark.parametrize(
+    ("bus", "query", "seen"),
+    [
+        ("tcp://0.0.0.0:2", "tcp://10.0.0.1:1", "tcp://10.0.0.1:2"),
+        ("tcp://*:2", "tcp://db-1:1", "tcp://db-1:2"),
+        ("tcp://[::]:2", "tcp://[fe80::1]:1", "tcp://[fe80::1]:2"),
+        ("tcp://10.0.0.2:2", "tcp://10.0.0.1:1", "tcp://10.0.0.2:2"),
+        ("ipc:///run/bus", "tcp://10.0.0.1:1", "ipc:///run/bus"),
+        ("tcp://*:2", "ipc:///run/query", "tcp://*:2"),
+    ],
+)
+def test_a_bus_bound_to_all_addresses_is_reached_where_the_query_endpoint_was(
+    bus: str, query: str, seen: str
+) -> None:
+    assert reachable(bus, query) == seen
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "127.0.0.1:9736", "tcp://host", "tcp://:1", "tcp://h:70000", "udp://h:1"]
+)
+def test_what_is_no_endpoint_is_refused_with_an_example(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected one like tcp://127\.0\.0\.1:9736"):
+        checked(endpoint)
+
+
+def test_ids_are_split_into_requests_that_the_daemon_takes() -> None:
+    ids = {f"{number:040d}" for number in range(1500)} | {"x" * (MAX_ID_BYTES + 1)}
+    parts = split(ids)
+    assert {shard for part in parts for shard in part} == ids
+    assert all(len(part) <= MAX_IDS for part in parts)
+    assert all(sum(map(len, part)) <= MAX_ID_BYTES for part in parts[:-1])
+    assert split([]) == []
+
+
+def test_revisions_are_counted_against_totals() -> None:
+    tally = RevisionTally()
+    assert tally.missing(100) == 0
+    assert [tally.saw("a", 5), tally.saw("a", 6), tally.saw("b", 1)] == [0, 0, 0]
+    assert tally.saw("a", 6) == -1
+    assert tally.missing(103) == 0
+    assert tally.saw("a", 9) == 2
+    assert tally.missing(106) == 0
+    assert tally.missing(107) == 1
+    tally.forget("a")
+    assert tally.saw("a", 50) == 0
+
+
+def test_events_are_followed_by_their_number() -> None:
+    tally = EventTally()
+    assert [tally.saw(4), tally.saw(5), tally.saw(8), tally.saw(8)] == [0, 0, 2, -1]
+    assert [tally.missing(8), tally.missing(9), tally.missing(9)] == [0, 1, 0]
+    assert EventTally().missing(5) == 0

@@ -1,0 +1,352 @@
+"""What a Subscriber tells, and that no loss goes untold, in a world without sockets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+
+import pytest
+
+from tests.client.world import Network
+from zinfo.client.subscriber_state import StreamState
+from zinfo.client.updates import (
+    Delta,
+    Event,
+    Gap,
+    Heartbeat,
+    Restart,
+    Snapshot,
+    Stale,
+    Update,
+)
+from zinfo.errors import NotAllowedError
+from zinfo.wire.protocol import topic
+
+
+class Stream(Network):
+    """A Subscriber that joined a daemon with shards a and b, each polled once before."""
+
+    def __init__(
+        self,
+        *kinds: str,
+        shards: Collection[str] = (),
+        fence_totals: bool = False,
+        bus: str | None = None,
+    ) -> None:
+        self.stream = StreamState(
+            None if bus else "inproc://query",
+            bus=bus,
+            shards=shards,
+            kinds=kinds,
+            rng=random.Random(1),
+        )
+        super().__init__(self.stream, fence_totals=fence_totals)
+        for shard in ("a", "b"):
+            self.daemon.add(shard)
+            self.daemon.poll(shard)
+        self.run(1.5, polls=False)
+        self.updates()
+
+    def updates(self) -> list[Update]:
+        """What was told since the last call."""
+        self.settle()
+        told = list(self.stream.updates)
+        self.stream.updates.clear()
+        return told
+
+    def lose(self) -> None:
+        self.bus.pop()
+
+
+# --- updates
+
+
+def test_each_kind_is_told_as_its_type_and_no_other_is() -> None:
+    stream = Stream("info", "delta", "event", "hb")
+    stream.daemon.poll("a", {"role": "master"})
+    stream.daemon.enter("a", "down", "timeout")
+    stream.daemon.beat()
+    delta, snapshot, event, heartbeat = stream.updates()
+    assert isinstance(delta, Delta)
+    assert (delta.shard, delta.revision, delta.base) == ("a", 2, 1)
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.info == {"role": "master", "uptime_in_seconds": 3}
+    assert isinstance(event, Event)
+    assert (event.type, event.reason, event.number) == ("down", "timeout", 5)
+    assert isinstance(heartbeat, Heartbeat)
+    assert (heartbeat.shards, heartbeat.revisions, heartbeat.events) == (2, 3, 5)
+    only = Stream("event")
+    only.daemon.poll("a")
+    only.daemon.beat()
+    assert only.updates() == []
+
+
+def test_only_the_shards_asked_for_are_told() -> None:
+    stream = Stream("delta", "event", shards=["a"])
+    stream.daemon.poll("b")
+    stream.daemon.happen("b", "restarted")
+    stream.daemon.poll("a")
+    (update,) = stream.updates()
+    assert isinstance(update, Delta)
+    assert update.shard == "a"
+
+
+def test_many_shards_are_filtered_here_so_that_no_subscription_can_get_lost() -> None:
+    stream = Stream("delta", "event", shards=[f"s{number}" for number in range(250)] + ["a"])
+    assert topic("delta") in stream.subscribed
+    stream.daemon.poll("b")
+    stream.daemon.enter("b", "down")
+    stream.daemon.poll("a")
+    (update,) = stream.updates()
+    assert isinstance(update, Delta)
+
+
+@pytest.mark.parametrize("kinds", [(), ("delta", "dela")])
+def test_unknown_kinds_and_none_at_all_are_refused(kinds: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="kinds are info, delta, event and hb"):
+        StreamState("inproc://query", kinds=kinds)
+
+
+# --- gaps
+
+
+@pytest.mark.parametrize("kind", ["delta", "info"])
+def test_a_lost_message_is_a_gap_before_the_next_one_and_told_once(kind: str) -> None:
+    stream = Stream(kind)
+    stream.daemon.poll("a")
+    stream.updates()
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    gap, update = stream.updates()
+    assert gap == Gap("a", kind, 3, 4)
+    assert isinstance(update, (Delta, Snapshot))
+
+
+def test_a_lost_message_that_nothing_follows_is_a_gap_by_the_next_heartbeat() -> None:
+    stream = Stream("delta")
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.beat()
+    assert stream.updates() == [Gap(None, "delta", 3, 2)]
+    stream.daemon.beat()
+    assert stream.updates() == []
+
+
+@pytest.mark.parametrize("fence_totals", [False, True])
+def test_a_loss_that_a_total_told_is_not_told_again_by_its_shard(fence_totals: bool) -> None:
+    stream = Stream("delta", fence_totals=fence_totals)
+    stream.daemon.poll("a")
+    stream.updates()
+    stream.cut_bus()
+    stream.daemon.poll("a")
+    stream.daemon.poll("a")
+    told = stream.updates()
+    stream.daemon.beat()
+    told += stream.updates()
+    assert told == [Gap(None, "delta", 5, 3)]
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    (delta,) = stream.updates()
+    assert isinstance(delta, Delta)
+
+
+def test_a_loss_that_a_total_told_hides_none_of_later() -> None:
+    stream = Stream("delta")
+    stream.daemon.poll("a")
+    stream.updates()
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.beat()
+    assert stream.updates() == [Gap(None, "delta", 4, 3)]
+    stream.daemon.poll("b")
+    stream.lose()
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    delta, gap = stream.updates()
+    assert isinstance(delta, Delta)
+    assert gap == Gap(None, "delta", 6, 5)
+    stream.daemon.poll("a")
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.poll("a")
+    _, gap, _ = stream.updates()
+    assert gap == Gap("a", "delta", 6, 7)
+
+
+def test_a_loss_between_fence_and_first_heartbeat_is_known_where_the_fence_has_totals() -> None:
+    stream = Stream("delta", fence_totals=True)
+    stream.restart_daemon(["a"])
+    while stream.stream.link.joins < 2:
+        stream.tick(0.1)
+        stream.updates()
+    stream.daemon.poll("a")
+    stream.lose()
+    stream.daemon.beat()
+    assert stream.updates() == [Gap(None, "delta", 1, 0)]
+
+
+def test_a_lost_event_is_a_gap_before_the_next_one_or_by_the_next_heartbeat() -> None:
+    stream = Stream("event")
+    stream.daemon.enter("a", "down")
+    stream.lose()
+    stream.daemon.enter("b", "down")
+    gap, event = stream.updates()
+    assert gap == Gap(None, "event", 5, 6)
+    assert isinstance(event, Event)
+    stream.daemon.enter("b", "up")
+    stream.lose()
+    stream.daemon.beat()
+    assert stream.updates() == [Gap(None, "event", 7, 6)]
+
+
+def test_of_some_shards_a_lost_event_is_a_gap_of_its_shard() -> None:
+    stream = Stream("event", shards=["a"])
+    stream.daemon.happen("a", "restarted")
+    stream.daemon.enter("a", "down")
+    stream.updates()
+    stream.daemon.enter("a", "up")
+    stream.lose()
+    stream.daemon.happen("a", "restarted")
+    gap, event = stream.updates()
+    assert gap == Gap("a", "event", 5, 6)
+    assert isinstance(event, Event)
+
+
+def test_a_shard_that_comes_back_makes_no_gap() -> None:
+    for shards in ([], ["a"]):
+        stream = Stream("info", "delta", "event", shards=shards)
+        stream.daemon.poll("a")
+        stream.daemon.remove("a")
+        stream.daemon.add("a")
+        stream.daemon.poll("a")
+        stream.daemon.beat()
+        assert not [update for update in stream.updates() if isinstance(update, Gap)]
+
+
+def test_a_delta_on_another_base_than_the_last_one_is_a_gap() -> None:
+    stream = Stream("delta")
+    stream.daemon.poll("a")
+    stream.updates()
+    stream.daemon.shards["a"].revision = 1
+    stream.daemon.poll("a")
+    stream.bus[-1][1] = stream.daemon._header(3)
+    gap, _ = stream.updates()
+    assert gap == Gap("a", "delta", 2, 1)
+
+
+def test_what_comes_twice_is_told_once() -> None:
+    stream = Stream("delta", "event")
+    stream.daemon.poll("a")
+    stream.daemon.enter("a", "down")
+    stream.bus.extend(list(stream.bus))
+    assert len(stream.updates()) == 2
+    assert stream.stream.repeated == 2
+
+
+def test_what_cannot_be_read_is_counted_and_missing() -> None:
+    stream = Stream("delta")
+    stream.daemon.poll("a")
+    stream.bus[-1][2] = b"\xc1"
+    stream.daemon.beat()
+    assert stream.updates() == [Gap(None, "delta", 3, 2)]
+    assert stream.stream.malformed == 1
+
+
+# --- connections
+
+
+def test_silence_is_told_once_and_what_was_missed_meanwhile_is_a_gap() -> None:
+    stream = Stream("delta")
+    stream.topics = ()
+    for _ in range(40):
+        stream.tick(0.1)
+        stream.asked.clear()
+    stream.daemon.poll("a")
+    (told,) = stream.updates()
+    assert isinstance(told, Stale)
+    assert told.seconds == pytest.approx(3.0, abs=0.2)
+    assert told.reason.startswith("no heartbeat for 3")
+    stream.run(5, polls=False)
+    assert stream.updates() == [Gap(None, "delta", 3, 2)]
+
+
+def test_of_some_shards_anything_may_have_been_missed_in_a_cut() -> None:
+    stream = Stream("delta", "event", "hb", shards=["a"])
+    stream.cut_bus()
+    assert stream.updates() == [Gap(None, "delta", None, None), Gap(None, "event", None, None)]
+
+
+def test_a_cut_in_which_nothing_was_missed_is_not_told() -> None:
+    stream = Stream("delta", "event")
+    stream.cut_bus()
+    stream.daemon.beat()
+    stream.updates()
+    stream.daemon.beat()
+    assert stream.updates() == []
+
+
+@pytest.mark.parametrize("bus", [None, "inproc://bus"])
+def test_a_restarted_daemon_is_told_and_counts_anew(bus: str | None) -> None:
+    stream = Stream("delta", bus=bus)
+    stream.restart_daemon(["a"])
+    stream.settle()
+    stream.run(3, polls=False)
+    stale, restart = stream.updates()
+    assert isinstance(stale, Stale)
+    assert restart == Restart("model", 1, 2)
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    (delta,) = stream.updates()
+    assert isinstance(delta, Delta)
+    assert delta.revision == 1
+
+
+def test_a_consumer_that_was_busy_for_long_gets_what_waited_for_it_and_is_not_told_of_silence() -> (
+    None
+):
+    stream = Stream("delta")
+    stream.daemon.poll("a")
+    stream.daemon.beat()
+    stream.now += 60
+    (update,) = stream.updates()
+    stream.tick()
+    assert isinstance(update, Delta)
+    assert stream.updates() == []
+
+
+def test_a_refused_or_unreadable_hello_is_tried_again() -> None:
+    stream = Stream("delta")
+    for answer in (NotAllowedError("not you"), None):
+        stream.topics = ()
+        while not stream.asked:
+            stream.tick(0.1)
+        stream.daemon.refusal = answer
+        stream.serve()
+        if answer is None:
+            stream.replies[-1][1] = b"\xc1"
+        stream.deliver_reply()
+        problem = stream.stream.link.problem
+        assert problem == "not you" if answer else "could not be read" in problem
+    assert stream.stream.malformed == 1
+    stream.run(5)
+    assert stream.stream.link.joins == 2
+
+
+def test_who_is_told_of_some_shards_only_misses_nothing_where_others_have_events() -> None:
+    stream = Stream("event")
+    stream.stream.link.partial = True  # as hello said: the daemon keeps shards from this client
+    stream.daemon.enter("a", "down")
+    stream.updates()
+    stream.daemon.enter("b", "down")
+    stream.lose()  # not for this client
+    stream.daemon.enter("a", "up")
+    (event,) = stream.updates()
+    assert isinstance(event, Event)
+    stream.daemon.enter("a", "down")
+    stream.lose()
+    stream.daemon.enter("a", "up")
+    gap, event = stream.updates()
+    assert isinstance(gap, Gap)
+    assert gap.shard == "a"

@@ -1,0 +1,209 @@
+"""A configuration read in a process of its own: the same as here, or the reason why not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+import psutil
+import pytest
+
+from tests.waiting import wait_until
+from zinfo.config import Config, load_config
+from zinfo.config.loader_process import Problems, Request, Whole, pieces
+from zinfo.daemon.reload import Reloads, read_config
+from zinfo.errors import ConfigError
+from zinfo.loop.yielding import Breath
+
+FULL = """
+node = "here"
+[local]
+labels = { a = "b" }
+[poll]
+timeout = 2.5
+[bus]
+endpoint = "ipc:///tmp/bus"
+[metrics]
+include = ["redis_*"]
+labels = []
+[http]
+listen = "127.0.0.1:0"
+token_file = "tokens"
+[clients.one]
+shards = ["db-"]
+operations = ["stats"]
+withheld = ["executable"]
+[clients.two]
+[[shards]]
+url = "rediss://user:secret@db-1:6379"
+id = "one"
+labels = { role = "cache", "x y" = "é" }
+check_hostname = false
+max_interval = 7
+[[shards]]
+url = "unix:///tmp/s"
+username = "somebody"
+password_env = "PASSWORD"
+"""
+
+FLAGS: dict[str, tuple[str, object]] = {
+    "--shard": ("shards", ("redis://:other-secret@db-2:6379",)),
+    "--query": ("query.endpoint", "tcp://127.0.0.1:1234"),
+    "--pub": ("bus.endpoint", None),
+    "--insecure": ("security.insecure", True),
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "zinfo.toml"
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """A file whose reader waits until somebody writes."""
+    path = tmp_path / "fifo.toml"
+    os.mkfifo(path, 0o600)
+    return path
+
+
+def children() -> list[psutil.Process]:
+    """The processes that read a configuration now."""
+    found = []
+    for child in psutil.Process().children():
+        if "loader_process" in " ".join(child.cmdline()):
+            found.append(child)
+    return found
+
+
+def wait_child() -> psutil.Process:
+    (child,) = wait_until(children, what="the process", sleep=gevent.sleep)
+    return child
+
+
+def raised(call: Callable[[], object]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        call()
+    return list(caught.value.problems)
+
+
+def test_it_is_what_is_read_here_to_the_last_key(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZINFO_SHARDS", "redis://:third@db-3 redis://db-4")
+    monkeypatch.setenv("ZINFO_POLL_GRACE", "7")
+    many = "".join(f'[[shards]]\nurl = "redis://many:{port}"\n' for port in range(1000, 1100))
+    for text in ("", FULL, FULL + many):
+        file.write_text(text)
+        here, there = load_config(file, os.environ, FLAGS), read_config(file, FLAGS).config
+        assert there == here
+        for one, other in ((here, there), *zip(here.shards, there.shards, strict=True)):
+            assert one.model_fields_set == other.model_fields_set
+        assert [shard.password for shard in there.shards] == [one.password for one in here.shards]
+    assert isinstance(there, Config)
+
+
+@pytest.mark.parametrize(
+    "text", ["[poll]\ntimeout = 'soon'\nx = 1\nmin_interval = 9\n", "[[x", None]
+)
+def test_the_same_is_wrong_with_it_in_the_same_words(text: str | None, file: Path) -> None:
+    if text is not None:
+        file.write_text(text)
+    here = raised(lambda: load_config(file, os.environ, FLAGS))
+    assert raised(lambda: read_config(file, FLAGS)) == here
+
+
+def test_others_run_meanwhile_and_between_any_two_pieces(
+    fifo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(f'[[shards]]\nurl = "redis://many:{port}"\n' for port in range(1000, 1200))
+    turns: list[None] = []
+    monkeypatch.setattr(Breath, "take", lambda _: turns.append(None))
+    reader = gevent.spawn(read_config, fifo, {})
+    wait_child()  # this greenlet runs while the other waits for the file
+    gevent.get_hub().threadpool.apply(fifo.write_text, (text,))
+    assert len(reader.get(timeout=20).config.shards) == 200
+    assert len(turns) >= 10
+
+
+def test_a_piece_is_small_however_large_the_whole_is(file: Path) -> None:
+    file.write_text("".join(f'[[shards]]\nurl = "redis://h:{port}"\n' for port in range(1, 1001)))
+    head, *rest = pieces(Request(file, {}), {})
+    assert isinstance(head, Whole)
+    assert head.config.shards == ()
+    assert all(isinstance(piece, list) and len(piece) <= 20 for piece in rest)
+    file.write_text("x")
+    (problems,) = pieces(Request(file, {}), {})
+    assert isinstance(problems, Problems)
+
+
+def test_passwords_are_in_no_argument_and_no_file(fifo: Path) -> None:
+    reader = gevent.spawn(read_config, fifo, FLAGS)
+    child = wait_child()
+    assert "other-secret" not in " ".join(child.cmdline())
+    files = [one.path for one in child.open_files()]
+    assert not any("other-secret" in Path(path).read_text(errors="replace") for path in files)
+    gevent.get_hub().threadpool.apply(fifo.write_text, ("",))
+    (shard,) = reader.get(timeout=20).config.shards
+    assert shard.password is not None
+    assert shard.password.get_secret_value() == "other-secret"
+    assert children() == []
+
+
+def test_one_that_takes_too_long_is_ended_and_told(fifo: Path) -> None:
+    assert raised(lambda: read_config(fifo, {}, timeout=0.3)) == [
+        "it could not be read within 0.3 s"
+    ]
+    assert children() == []
+
+
+def test_one_that_dies_is_told(fifo: Path) -> None:
+    reader = gevent.spawn(raised, lambda: read_config(fifo, {}))
+    os.kill(wait_child().pid, signal.SIGKILL)
+    assert reader.get(timeout=20) == ["the process that reads it ended without an answer"]
+
+
+def test_one_that_cannot_be_started_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    (problem,) = raised(lambda: read_config(file, {}))
+    assert problem.startswith("no process could be started to read it: ")
+    files = len(psutil.Process().open_files())
+    raised(lambda: read_config(file, {}))
+    assert len(psutil.Process().open_files()) == files
+
+
+def test_whoever_waits_for_it_can_be_killed_and_leaves_no_process(fifo: Path) -> None:
+    reader = gevent.spawn(read_config, fifo, {})
+    child = wait_child()
+    reader.kill()
+    assert not child.is_running()
+
+
+def test_what_is_asked_for_meanwhile_is_done_once_more_afterwards() -> None:
+    done: list[int] = []
+    may_end = gevent.event.Event()
+    running: list[Any] = []
+
+    def reload() -> None:
+        running.append(None)
+        assert len(running) == 1, "never twice at a time"
+        may_end.wait()
+        running.pop()
+        done.append(len(done))
+
+    reloads = Reloads(reload)
+    part = gevent.spawn(reloads.run)
+    reloads.request()
+    wait_until(lambda: running, what="the first", sleep=gevent.sleep)
+    for _ in range(5):
+        reloads.request()
+    may_end.set()
+    wait_until(lambda: len(done) == 2, what="the second", sleep=gevent.sleep)
+    gevent.idle()
+    assert done == [0, 1]
+    part.kill()

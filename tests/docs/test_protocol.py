@@ -1,0 +1,303 @@
+"""docs/protocol.md is true: its bytes, its tables and its two programs, against a real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+from tests.daemons import RunningDaemon
+from tests.protocol_page import ARGUMENTS, EXAMPLES, OPERATIONS, TEXT, blocks, names, rows, section
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.errors import RequestError
+from zinfo.shards.events import LifecycleEvent
+from zinfo.wire import protocol
+from zinfo.wire.protocol import Request
+
+# --- bytes ---
+
+
+def test_the_page_has_an_example_of_each_kind_of_message() -> None:
+    assert set(EXAMPLES) == {
+        *("request", "reply", "first page", "request of the next page"),
+        *("error", "error of another version"),
+        *("info", "delta", "event", "hb", "fence", "subscription", "fence subscription"),
+    }
+
+
+@pytest.mark.parametrize("name", ["request", "request of the next page"])
+def test_requests_are_what_the_codec_reads_and_writes(name: str) -> None:
+    (magic, said_magic), (raw, said) = EXAMPLES[name]
+    value = json.loads(said)
+    request = protocol.decode_request([magic, raw])
+    assert magic.decode() == said_magic
+    assert request == Request(value["op"], value["args"], value["id"], value.get("deadline"))
+    assert protocol.encode_request(request) == [magic, raw]
+
+
+@pytest.mark.parametrize("name", ["reply", "first page"])
+def test_replies_are_what_the_codec_reads_and_writes(name: str) -> None:
+    (magic, _), (header, said_header), (body, said_body) = EXAMPLES[name]
+    reply = protocol.decode_reply([magic, header, body])
+    assert reply.error is None
+    assert reply.header == json.loads(said_header)
+    assert reply.body == json.loads(said_body)
+    told: dict[str, Any] = dict(reply.header)
+    base = [told.pop(key) for key in ("id", "ok", "node", "epoch")]
+    assert protocol.encode_reply(base[0], base[2], base[3], told) == [magic, header]
+    assert protocol.pack(reply.body) == body
+    assert reply.cursor == ("db-1:6379" if name == "first page" else None)
+
+
+@pytest.mark.parametrize("name", ["error", "error of another version"])
+def test_errors_are_what_the_codec_reads_and_writes(name: str) -> None:
+    (magic, _), (header, said) = EXAMPLES[name]
+    reply = protocol.decode_reply([magic, header])
+    value = json.loads(said)
+    assert reply.header == value
+    assert reply.error is not None
+    assert (reply.error.code, reply.error.retryable) == (value["error"]["code"], False)
+    again = protocol.encode_error(value["id"], value["node"], value["epoch"], reply.error)
+    assert again == [magic, header]
+
+
+@pytest.mark.parametrize("kind", ["info", "delta", "event", "hb", "fence"])
+def test_bus_messages_are_what_the_codec_reads_and_writes(kind: str) -> None:
+    (topic, said_topic), (header, said_header), (body, said_body) = EXAMPLES[kind]
+    assert topic.decode() == said_topic
+    parsed, name = protocol.parse_topic(topic)
+    assert parsed == kind
+    again = protocol.fence_topic(name) if kind == "fence" else protocol.topic(kind, name)
+    assert again == topic
+    assert list(protocol.unpack_header(header)) == json.loads(said_header)
+    assert protocol.pack(json.loads(said_header)) == header
+    assert protocol.unpack(body) == json.loads(said_body)
+    assert protocol.pack(json.loads(said_body)) == body
+
+
+@pytest.mark.parametrize("name", ["subscription", "fence subscription"])
+def test_subscriptions_are_the_byte_1_and_a_topic(name: str) -> None:
+    ((raw, said),) = EXAMPLES[name]
+    assert raw == b"\x01" + said.removeprefix("subscribe ").encode()
+
+
+def test_ids_are_quoted_as_shown() -> None:
+    shown = dict(re.findall(r"^\| `(.+?)` \| `(z1/info/.+?)` \|$", TEXT, re.MULTILINE))
+    assert len(shown) == 4
+    for ident, topic in shown.items():
+        assert protocol.topic("info", ident).decode() == topic
+
+
+# --- tables ---
+
+
+def test_the_codes_of_errors_are_all_there_and_right() -> None:
+    kinds = RequestError.__subclasses__()
+    real = {kind.code: "yes" if kind.retryable else "no" for kind in kinds}
+    assert {row[0]: row[1] for row in rows(section("### Errors"), 3)} == real
+
+
+def test_the_keys_of_events_are_those_of_the_code() -> None:
+    assert names(section("#### event")) == set(LifecycleEvent.__dataclass_fields__)
+    example = set(json.loads(EXAMPLES["event"][2][1]))
+    assert example == set(LifecycleEvent.__dataclass_fields__) - {"labels"}  # of a state
+
+
+def test_the_keys_of_deltas_are_those_of_the_example() -> None:
+    assert names(section("#### delta")) == set(json.loads(EXAMPLES["delta"][2][1]))
+
+
+def test_the_constants_are_those_of_the_code() -> None:
+    assert f"`{protocol.DEFAULT_QUERY_ENDPOINT}`" in TEXT
+    assert f"`{protocol.DEFAULT_BUS_ENDPOINT}`" in TEXT
+    assert f"| topic of a fence | {protocol.MAX_FENCE_TOPIC} bytes |" in TEXT
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    with RealServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def daemon(server: RealServer) -> Iterator[RunningDaemon]:
+    with RunningDaemon([server.url]) as running:
+        running.wait_polled(1)
+        yield running
+
+
+def body_of(daemon: RunningDaemon, op: str, **args: object) -> Any:
+    reply = daemon.ask(op, **args)
+    assert reply.error is None, reply.error
+    return reply.body
+
+
+def test_hello_is_as_documented(daemon: RunningDaemon) -> None:
+    hello = body_of(daemon, "hello")
+    assert set(hello) == names(section("#### `hello`"))
+    assert hello["ops"] == OPERATIONS
+    assert hello["versions"] == [protocol.VERSION]
+    limits = section("## Limits")
+    for name, value in hello["limits"].items():
+        assert f"`{name}`" in section("#### `hello`")
+        assert f"`{name}`" in limits
+        assert f"{value:,}" in limits or f"{value >> 20} MiB" in limits
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_each_operation_has_the_documented_arguments_and_no_others(
+    daemon: RunningDaemon, op: str
+) -> None:
+    for _, default in ARGUMENTS[op].values():
+        assert default in ([], {}, False, 0, None)
+    for argument in {name for arguments in ARGUMENTS.values() for name in arguments}:
+        error = daemon.ask(op, **{argument: b"neither"}).error
+        assert error is not None
+        assert error.code == "bad_request"
+        assert str(error).startswith(
+            f"{argument} must be" if argument in ARGUMENTS[op] else "unknown argument"
+        )
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_an_argument_at_its_default_changes_nothing(daemon: RunningDaemon, op: str) -> None:
+    defaults = {name: default for name, (_, default) in ARGUMENTS[op].items()}
+    assert daemon.ask(op, **defaults).error is None
+
+
+def test_one_text_stands_for_an_array_of_one(daemon: RunningDaemon, server: RealServer) -> None:
+    for op, arguments in ARGUMENTS.items():
+        for name, (kind, _) in arguments.items():
+            if kind == "array of text":
+                assert daemon.ask(op, **{name: server.ident}).error is None
+
+
+def test_meta_is_as_documented(daemon: RunningDaemon) -> None:
+    good, unknown = body_of(daemon, "get_infos", shard_ids=[*_ids(daemon), "x"], allow_partial=True)
+    documented = names(section("#### `get_infos`"))
+    assert set(good["meta"]) | set(unknown["meta"]) == documented
+    assert set(unknown["meta"]) == {"shard_identifier", "info_age", "error"}
+    assert unknown["meta"]["info_age"] == protocol.NOT_AVAILABLE_AGE
+
+
+def _ids(daemon: RunningDaemon) -> list[str]:
+    return [shard["id"] for shard in body_of(daemon, "shards")]
+
+
+def test_shards_snapshot_and_events_are_as_documented(daemon: RunningDaemon) -> None:
+    (shard,) = body_of(daemon, "shards")
+    documented = names(section("#### `shards`"))
+    assert set(shard) == documented
+    (entry,) = body_of(daemon, "snapshot")
+    assert set(entry) == documented - {"id"} | names(section("#### `snapshot`"))
+    first, *_ = body_of(daemon, "events")
+    assert set(first) == names(section("#### event"))
+
+
+@pytest.mark.parametrize(
+    ("op", "more"), [("snapshot", {"number"}), ("events", {"oldest", "newest"}), ("shards", set())]
+)
+def test_replies_carry_the_documented_numbers(
+    daemon: RunningDaemon, op: str, more: set[str]
+) -> None:
+    assert set(daemon.ask(op).header) - {"id", "ok", "node", "epoch"} == more
+    for name in more:
+        assert f"`{name}`" in section(f"#### `{op}`")
+
+
+def test_the_keys_of_reply_headers_are_documented(daemon: RunningDaemon) -> None:
+    text = section("### Frames of a question")
+    table = text[text.index("key of the header") :]
+    documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|[^|]+", table, re.MULTILINE))))
+    assert len(documented) == 10
+    for op in OPERATIONS:
+        assert set(daemon.ask(op).header) <= documented
+
+
+def test_heartbeats_are_as_documented(daemon: RunningDaemon) -> None:
+    documented = names(section("#### hb"))
+    assert set(json.loads(EXAMPLES["hb"][2][1])) == documented
+    with zmq.Context() as context, context.socket(zmq.SUB) as bus:
+        bus.subscribe(protocol.topic("hb"))
+        bus.connect(daemon.bus)
+        assert bus.poll(10_000)
+        topic, header, body = bus.recv_multipart()
+    assert protocol.parse_topic(topic) == ("hb", protocol.unpack_header(header).node)
+    totals: Any = protocol.unpack(body)
+    assert set(totals) == documented
+
+
+# --- the programs ---
+
+
+def test_the_pages_client_prints_what_it_says(daemon: RunningDaemon, server: RealServer) -> None:
+    client, _ = blocks("python")
+    done = run(client, daemon)
+    assert done.returncode == 0, done.stderr
+    ident, role, memory = done.stdout.split()
+    assert (ident, role) == (server.ident, "master")
+    assert int(memory) > 0
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_programs_are_20_lines_and_use_pyzmq_and_msgpack_only(number: int) -> None:
+    program = blocks("python")[number]
+    assert set(re.findall(r"^import (\w+)", program, re.MULTILINE)) == {"os", "msgpack", "zmq"}
+    assert "from " not in program
+    statements = [line for line in program.splitlines() if line and not line.startswith("import")]
+    assert len(statements) <= 20
+
+
+def test_the_pages_client_says_when_the_daemon_refuses(daemon: RunningDaemon) -> None:
+    client, _ = blocks("python")
+    done = run(client.replace("get_infos", "gossip"), daemon)
+    assert done.returncode == 1
+    assert "no operation 'gossip'" in done.stderr
+
+
+def test_the_pages_subscriber_prints_info_and_heartbeats_and_says_when_it_is_stale(
+    server: RealServer,
+) -> None:
+    _, subscriber = blocks("python")
+    with RunningDaemon([server.url], environ={"ZINFO_BUS_HEARTBEAT": "0.2"}) as daemon:
+        process = subprocess.Popen(
+            [sys.executable, "-c", subscriber],
+            env={**os.environ, "ZINFO_CONNECT": daemon.query},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            wanted = {f"z1/info/{server.ident}/", "z1/hb/"}
+            for line in process.stdout:
+                wanted = {topic for topic in wanted if not line.startswith(topic)}
+                if not wanted:
+                    break
+            assert not wanted
+            daemon.kill()
+            *_, last = process.stdout
+            assert last == "no heartbeat: what was printed last is stale\n"
+            assert wait_until(lambda: process.poll() is not None, what="the end")
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+def run(program: str, daemon: RunningDaemon) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "ZINFO_CONNECT": daemon.query},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )

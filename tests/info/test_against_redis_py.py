@@ -1,0 +1,159 @@
+"""Every value equals that of redis-py's own parser, except where that one loses something.
+
+Line by line, on every stored text and on what each kind of server at hand says right now. The
+exceptions are DIFFERENCES and nothing else; docs/info.md lists the same for readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis._parsers.helpers import parse_info
+
+from tests.conftest import ServerFactory
+from tests.info_texts import TEXTS, exact
+from tests.server_kinds import ServerKind
+from tests.servers import put_load
+from tests.waiting import wait_until
+from zinfo.info.parser import Value, parse
+from zinfo.info.values import INT_MAX, INT_MIN, STATS_PREFIXES, TEXT_FIELD_PATTERN, TEXT_FIELDS
+
+DIFFERENCES = {
+    "text field": "an id, a version, a path, a name or an address that looks like something else",
+    "text part": "the same for a name inside a map",
+    "number not written so": "`007`, `+5`, `1_000`, `-0`: the number could not be written back",
+    "integer beyond 64 bits": "msgpack cannot carry it",
+    "beyond a double": "it would become infinite, which JSON does not have",
+    "repeated part": "redis-py keeps the last one only, zinfo all as a list",
+    "colon in a name": "redis-py knows it for `cmdstat_host:` only",
+    "hole in a list": "redis-py leaves empty items out, and so moves the others",
+    "odd line end": "redis-py also ends a line where Python's splitlines() does",
+}
+"""Why a value may differ from redis-py's, for one line."""
+
+WHOLE_TEXT = {
+    "repeated field": "redis-py keeps the last one only, zinfo all as a list",
+    "module": "redis-py calls the field `modules`",
+    "no field": "redis-py puts lines without a colon under `__raw__`, zinfo counts them",
+    "no name": "redis-py has a field with an empty name, zinfo counts the line",
+    "no utf-8": "redis-py replaces such bytes, zinfo escapes them, so that names stay apart",
+}
+"""What differs beyond a single line; the comparison below is made so that it does not see them."""
+
+Found = Iterator[tuple[str, str, Value, Any]]
+
+
+def values(raw: bytes) -> Found:
+    """Each field line of a text: name, text, and the value as zinfo and as redis-py read it."""
+    for written in raw.decode("utf-8", "backslashreplace").split("\n"):
+        line = written.removesuffix("\r")
+        fields = parse(line.encode()).fields
+        for name, value in fields.items():
+            theirs = parse_info(line)
+            if name == "module":
+                assert isinstance(value, list)
+                yield name, line[len(name) + 1 :], value[0], theirs["modules"][0]
+            else:
+                yield name, line[len(name) + 1 :], value, theirs.get(name, ...)
+
+
+def difference(name: str, text: str, ours: Value, theirs: Any) -> str | None:
+    """The reason why the two differ; None where they are the same, "" where there is no reason."""
+    if exact(ours) == exact(theirs):
+        return None
+    reason = ""
+    if len(f"{name}:{text}".splitlines()) > 1:
+        reason = "odd line end"
+    elif name.startswith(STATS_PREFIXES) and ":" in name:
+        reason = "colon in a name"
+    elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
+        reason = "text field" if ours == text else ""
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        reason = "hole in a list" if [item for item in ours if item != ""] == theirs else ""
+    elif isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
+        reasons = [part_difference(part, ours[part], theirs[part]) for part in ours]
+        reason = "" if "" in reasons else next(filter(None, reasons))
+    else:
+        reason = number_difference(text, ours, theirs)
+    return reason
+
+
+def part_difference(part: str, ours: Value, theirs: Any) -> str | None:
+    """The same for a pair inside a map."""
+    if exact(ours) == exact(theirs):
+        return None
+    if isinstance(ours, list):
+        return "repeated part" if ours[-1] == theirs else ""
+    if part in ("ip", "name") and isinstance(ours, str):
+        return "text part"
+    return number_difference(str(ours), ours, theirs)
+
+
+def number_difference(text: str, ours: Value, theirs: Any) -> str:
+    """The reason why zinfo leaves a text that redis-py takes for a number."""
+    if ours != text or isinstance(theirs, str):
+        return ""
+    if theirs in (float("inf"), float("-inf")):
+        return "beyond a double"
+    if not INT_MIN <= theirs <= INT_MAX:
+        return "integer beyond 64 bits"
+    return "number not written so" if str(theirs) != text else ""
+
+
+def compare(raw: bytes) -> set[str]:
+    """Compare a whole text; the differences that were met."""
+    met = set()
+    for name, text, ours, theirs in values(raw):
+        reason = difference(name, text, ours, theirs)
+        if reason is not None:
+            assert reason in DIFFERENCES, f"{name}:{text} is {ours!r}, and in redis-py {theirs!r}"
+            met.add(reason)
+    return met
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_stored_value_is_that_of_redis_py_but_for_the_listed_differences(name: str) -> None:
+    compare(TEXTS[name])
+
+
+def test_every_listed_difference_is_met_in_the_stored_texts() -> None:
+    assert set().union(*map(compare, TEXTS.values())) == set(DIFFERENCES)
+
+
+def test_every_listed_difference_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "info.md").read_text()
+    for name in DIFFERENCES | WHOLE_TEXT:
+        assert f"| {name} |" in page
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_fields_are_those_of_redis_py_none_missing_none_invented(name: str) -> None:
+    raw = TEXTS[name].decode("utf-8", "backslashreplace")
+    theirs = set(parse_info(raw)) - {"__raw__", "modules", ""}
+    if name == "handmade-odd-lines":  # the names that redis-py cuts
+        theirs -= {"cmdstat_a", "errorstat_vt"}
+        theirs |= {"cmdstat_a:b", "errorstat_vt\x0b"}
+    assert set(parse(TEXTS[name]).fields) - {"module"} == theirs
+
+
+def test_every_value_of_a_live_server_is_that_of_redis_py(
+    each_kind: ServerKind, server_factory: ServerFactory
+) -> None:
+    primary = server_factory(each_kind, args=("--repl-diskless-sync-delay", "0"))
+    put_load(primary.client(), 100)
+    replica = server_factory(each_kind)
+    replica.cli("REPLICAOF", primary.host, primary.port)
+    wait_until(
+        lambda: b"master_link_status:up" in replica.info_text(), what="the replica to be in step"
+    )
+    for server in (primary, replica):
+        raw = server.info_text()
+        assert compare(raw) <= {"text field", "text part", "repeated part"}
+        info = parse(raw)
+        theirs = parse_info(raw)
+        assert info.bad_lines == 0
+        assert set(info.fields) - {"module"} == set(theirs) - {"modules"}
+        assert info.fields["run_id"] == theirs["run_id"]

@@ -1,0 +1,139 @@
+"""What is loaded, and what is patched, by importing zinfo and by starting its command line.
+
+Each case runs in an interpreter of its own: this one has loaded all of it already.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zinfo.__main__ import DAEMON_COMMANDS, runs_daemon
+
+ROOT = Path(__file__).parents[2]
+
+HEAVY = {"gevent", "psutil", "redis"}
+"""What a program that only talks to a daemon must not pay for."""
+
+TIMEOUT = 60
+"""Seconds for one interpreter to start, do its work and end."""
+
+LOOK = """
+import json, socket, sys, threading
+print(json.dumps({
+    "loaded": sorted(sys.modules),
+    "homes": [socket.socket.__module__, threading.Thread.start.__module__],
+}))
+"""
+"""Prints the modules loaded, and the modules that define what gevent would have replaced."""
+
+RUN_MAIN = """
+import contextlib, io, sys
+from zinfo.__main__ import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+"""
+"""Runs the command line with the arguments given, and throws away what it prints."""
+
+
+def run(code: str, *arguments: str) -> dict[str, list[str]]:
+    """Run a program in a fresh interpreter; what its last line says, read as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(said, dict)
+    return said
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import zinfo",
+        "import zinfo; zinfo.__version__; dir(zinfo)",
+        "import zinfo.__main__",
+        "import zinfo.client",
+        "import zinfo.aio",
+        "from zinfo import Client, Mirror, Subscriber, ZinfoError",
+    ],
+)
+def test_importing_what_a_client_needs_loads_no_gevent_redis_or_psutil(code: str) -> None:
+    seen = run(code + "\n" + LOOK)
+    assert "zinfo" in seen["loaded"]
+    assert HEAVY.isdisjoint(seen["loaded"])
+    assert seen["homes"] == ["socket", "threading"]
+
+
+def test_importing_every_module_patches_nothing() -> None:
+    seen = run(
+        """
+import importlib, pkgutil
+import zinfo
+for module in pkgutil.walk_packages(zinfo.__path__, "zinfo."):
+    importlib.import_module(module.name)
+"""
+        + LOOK
+    )
+    assert {"gevent", "zinfo.poll.poller", "zinfo.query.servicer", "zinfo.watchers.local"} <= set(
+        seen["loaded"]
+    )
+    assert seen["homes"] == ["socket", "threading"]
+
+
+@pytest.mark.parametrize("command", ["get", "shards", "watch", "events", "stats", "check"])
+def test_a_client_command_starts_without_gevent_redis_or_psutil(command: str) -> None:
+    seen = run(RUN_MAIN + LOOK, command, "--help")
+    assert "zinfo.cli.app" in seen["loaded"]
+    assert HEAVY.isdisjoint(seen["loaded"])
+    assert seen["homes"] == ["socket", "threading"]
+
+
+def test_serve_patches_before_anything_that_would_keep_the_originals_is_imported() -> None:
+    seen = run(
+        """
+import json, sys
+from gevent import monkey
+
+patch_all = monkey.patch_all
+
+def noting_what_is_loaded(*args, **kwargs):
+    global loaded
+    loaded = sorted(sys.modules)
+    return patch_all(*args, **kwargs)
+
+monkey.patch_all = noting_what_is_loaded
+"""
+        + RUN_MAIN
+        + """
+patched = [name for name in ("socket", "threading", "time") if monkey.is_module_patched(name)]
+print(json.dumps({"loaded": loaded, "patched": patched, "later": sorted(sys.modules)}))
+""",
+        "serve",
+        "--help",
+    )
+    assert {"click", "psutil", "redis", "ssl", "zinfo.cli", "zmq"}.isdisjoint(seen["loaded"])
+    assert seen["patched"] == ["socket", "threading", "time"]
+    assert "zinfo.cli.app" in seen["later"]
+
+
+@pytest.mark.parametrize("command", sorted(DAEMON_COMMANDS))
+def test_a_daemon_command_is_recognised_after_options_and_before_its_own(command: str) -> None:
+    assert runs_daemon([command])
+    assert runs_daemon(["--verbose", command, "--shard", "redis://get"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["get", "serve"], ["get", "--key", "serve"]])
+def test_a_shard_or_value_called_like_a_daemon_command_starts_no_daemon(
+    arguments: list[str],
+) -> None:
+    assert not runs_daemon(arguments)

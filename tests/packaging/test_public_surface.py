@@ -1,0 +1,85 @@
+"""The public names of zinfo: these, no more and no fewer, and each of them explained."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import zinfo
+
+PUBLIC = {
+    "Client": "zinfo.client",
+    "ClientKeys": "zinfo.wire.curve_keys",
+    "InfoPoller": "zinfo.poll.poller",
+    "InfoProviderServicer": "zinfo.query.servicer",
+    "LocalShardWatcher": "zinfo.watchers.local",
+    "Mirror": "zinfo.client",
+    "RedisShard": "zinfo.shards.shard",
+    "ShardEvent": "zinfo.shards.registry",
+    "ShardPublisher": "zinfo.shards.registry",
+    "ShardWatcher": "zinfo.watchers.base",
+    "StaticShardWatcher": "zinfo.watchers.static",
+    "Subscriber": "zinfo.client",
+    "ZinfoError": "zinfo.errors",
+}
+"""Each public class and the module to import it from; written here a second time on purpose."""
+
+
+def members(cls: type) -> Iterator[tuple[str, object]]:
+    """The public methods and properties that a class itself defines."""
+    kinds = (staticmethod, classmethod, property)
+    for name, member in vars(cls).items():
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, kinds)):
+            yield name, member
+
+
+def test_all_is_exactly_the_documented_names() -> None:
+    assert sorted(zinfo.__all__) == sorted([*PUBLIC, "__version__"])
+
+
+def test_dir_shows_the_public_names() -> None:
+    assert sorted(dir(zinfo)) == sorted(zinfo.__all__)
+
+
+def test_a_star_import_brings_every_public_name() -> None:
+    namespace: dict[str, object] = {}
+    exec("from zinfo import *", namespace)
+    assert set(namespace) - {"__builtins__"} == set(zinfo.__all__)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_is_the_class_that_its_module_defines(name: str) -> None:
+    found = getattr(zinfo, name)
+    assert inspect.isclass(found)
+    assert found.__name__ == name
+    assert found is getattr(sys.modules[PUBLIC[name]], name)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_class_and_its_public_methods_are_documented(name: str) -> None:
+    cls = getattr(zinfo, name)
+    assert cls.__doc__, f"{name} has no docstring"
+    bare = [member for member, _ in members(cls) if not inspect.getdoc(getattr(cls, member))]
+    assert not bare, f"without a docstring in {name}: {bare}"
+
+
+def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
+    with pytest.raises(AttributeError, match="'zinfo' has no attribute 'Sharb'"):
+        _ = zinfo.Sharb  # type: ignore[attr-defined]  # that it is unknown is the point
+
+
+def test_submodules_can_be_imported_from_the_package() -> None:
+    code = "from zinfo import errors, wire; print(errors.__name__, wire.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["zinfo.errors", "zinfo.wire.protocol"]
+
+
+def test_the_version_is_the_one_that_is_built() -> None:
+    assert zinfo.__version__.count(".") == 2
+    assert zinfo.__version__.replace(".", "").isdigit()

@@ -1,0 +1,48 @@
+"""The timer wheel, driven by a time that the test makes."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zinfo.poll.timer_wheel import Wheel
+
+TICK = 0.01
+
+
+def test_nothing_comes_from_an_empty_wheel() -> None:
+    wheel: Wheel[str] = Wheel(TICK)
+    assert wheel.take(1e9) == []
+    assert (wheel.next_time(), wheel.next_count()) == (math.inf, 0)
+
+
+def test_items_come_in_the_order_of_time() -> None:
+    wheel: Wheel[str] = Wheel(TICK)
+    wheel.add("late", 3)
+    wheel.add("early", 1)
+    wheel.add("later", 9)
+    assert wheel.take(5) == ["early", "late"]
+    assert math.isclose(wheel.next_time(), 9)
+    assert wheel.next_count() == 1
+    assert wheel.take(9 + TICK) == ["later"]
+
+
+@given(st.lists(st.tuples(st.integers(), st.floats(0, 100)), max_size=60), st.floats(0, 1))
+def test_every_item_comes_once_never_early_and_at_most_a_tick_late(
+    items: list[tuple[int, float]], step: float
+) -> None:
+    wheel: Wheel[tuple[int, float]] = Wheel(TICK)
+    for item in items:
+        wheel.add(item, item[1])
+    came: list[tuple[int, float]] = []
+    now, step = 0.0, step + TICK
+    while now < 100 + 2 * step:
+        assert now <= wheel.next_time() + step + TICK
+        for item in wheel.take(now):
+            assert item[1] <= now + 1e-9
+            assert item[1] >= now - step - TICK - 1e-9
+            came.append(item)
+        now += step
+    assert sorted(came) == sorted(items)

@@ -1,0 +1,62 @@
+"""Arguments of queries: the wrong ones are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from zinfo.errors import BadRequestError
+from zinfo.query.arguments import Arguments
+
+
+def test_what_is_not_given_has_its_default() -> None:
+    args = Arguments({})
+    assert args.texts("a") == ()
+    assert args.text("a") is None
+    assert args.flag("a") is False
+    assert args.seconds("a") == 0.0
+    assert args.count("a") == 0
+    assert args.labels("a") == {}
+    args.finish()
+
+
+def test_what_is_given_is_taken_once() -> None:
+    args = Arguments(
+        {"t": "one", "l": ["a", "b"], "f": True, "s": 1.5, "c": 3, "m": {"k": "v"}, "x": "text"}
+    )
+    assert args.texts("t") == ("one",)
+    assert args.texts("l") == ("a", "b")
+    assert args.flag("f") is True
+    assert args.seconds("s") == 1.5
+    assert args.count("c") == 3
+    assert args.labels("m") == {"k": "v"}
+    assert args.text("x") == "text"
+    args.finish()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("texts", 5),
+        ("texts", ["a", 1]),
+        ("text", 5),
+        ("flag", 1),
+        ("seconds", "1"),
+        ("seconds", -1),
+        ("seconds", True),
+        ("seconds", float("nan")),
+        ("seconds", float("inf")),
+        ("count", 1.5),
+        ("count", -1),
+        ("count", False),
+        ("labels", ["a"]),
+        ("labels", {"a": 1}),
+    ],
+)
+def test_a_wrong_kind_names_the_argument(kind: str, value: object) -> None:
+    with pytest.raises(BadRequestError, match=r"^it must be"):
+        getattr(Arguments({"it": value}), kind)("it")
+
+
+def test_an_argument_that_nobody_knows_is_refused() -> None:
+    with pytest.raises(BadRequestError, match="unknown argument: shrd"):
+        Arguments({"shrd": 1}).finish()

@@ -1,0 +1,62 @@
+"""The bytes of an answer's entries: each name once, whichever way they were made."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import msgpack
+import pytest
+
+from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
+from zinfo.loop.fair_queue import Line, line_here
+from zinfo.query.operations import Operations, QueryLimits
+from zinfo.shards.events import EventLog
+from zinfo.shards.snapshot import Snapshot
+from zinfo.wire.protocol import Request
+
+RAW = b"role:master\r\nmeta:1\r\nused_memory:5\r\n"
+
+
+def operations_of(*shard_ids: str) -> Operations:
+    """Return operations about shards with one reply each."""
+    publisher = ShardPublisher()
+    for shard_id in shard_ids:
+        publisher.add_shard(RedisShard(shard_id, "redis://127.0.0.1:1"))
+        publisher.get_shard(shard_id).store(Snapshot(RAW, 7, 5.0, time.monotonic()), ops=0)
+    nothing: Any = None  # of what is not asked here
+    poller: Any = SimpleNamespace(events=EventLog())
+    return Operations(
+        InfoProviderServicer(publisher),
+        poller,
+        stats=nothing,
+        identity=nothing,
+        limits=QueryLimits(),
+    )
+
+
+@pytest.mark.parametrize("keys", [["role"], ["meta", "role"], ["meta"], ["role", "role"]], ids=str)
+def test_the_meta_of_an_entry_is_the_shards_and_stands_there_once(keys: list[str]) -> None:
+    body = operations_of("a").run(Request("get_infos", {"keys": keys})).body
+    (pairs,) = msgpack.unpackb(body, object_pairs_hook=list)
+    assert sorted(name for name, _ in pairs) == sorted({*keys, "meta"})
+    assert dict(dict(pairs)["meta"])["revision"] == 7
+
+
+def test_who_asks_for_little_waits_for_no_long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def wait(_line: Line) -> float:
+        waited.append(1)
+        return math.inf
+
+    monkeypatch.setattr(Line, "wait", wait)
+    operations = operations_of("a", "b")
+    line_here().begin()  # a long one has had this turn
+    operations.run(Request("get_infos", {"shard_ids": ["a"]}))
+    operations.run(Request("shards", {"ids": ["b"]}))
+    assert not waited
+    operations.run(Request("get_infos"))
+    assert waited

@@ -1,0 +1,99 @@
+"""Pages of long answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zinfo.errors import BadRequestError, TooLargeError
+from zinfo.query.paging import Block, Page, collect, start_of
+
+
+def page(
+    asked: Sequence[str],
+    live: Sequence[str],
+    cursor: str | None,
+    most: int,
+    enough: int,
+    max_bytes: int = 60,
+) -> Page:
+    packed = ((msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor))
+    blocks = (Block((one[:1], one[1:]), after) for one, after in packed)
+    return collect(blocks, most=most, enough=enough, max_bytes=max_bytes, breathe=lambda: None)
+
+
+def all_pages(asked: Sequence[str], live: Sequence[str], most: int, enough: int) -> list[str]:
+    got: list[str] = []
+    cursor = None
+    while True:
+        one = page(asked, live, cursor, most, enough)
+        entries = msgpack.unpackb(one.body)
+        assert len(one.body) <= enough or len(entries) <= 1
+        got += entries
+        if one.cursor is None:
+            return got
+        cursor = one.cursor
+
+
+ids = st.text("abc", min_size=1, max_size=5)
+
+
+@given(st.lists(ids), st.integers(0, 4), st.integers(0, 60))
+def test_pages_of_asked_ids_are_the_ids_in_their_order(
+    asked: list[str], most: int, enough: int
+) -> None:
+    expected = asked or ["live"]
+    assert all_pages(asked, ["live"], most, enough) == expected
+
+
+@given(st.sets(ids), st.integers(0, 4), st.integers(0, 60))
+def test_pages_of_all_live_ids_are_all_of_them_once(live: set[str], most: int, enough: int) -> None:
+    assert all_pages([], sorted(live), most, enough) == sorted(live)
+
+
+def test_shards_that_come_and_go_between_pages_do_not_shift_the_rest() -> None:
+    first = page([], ["a", "b", "c"], None, 2, 1000)
+    assert first.cursor == "b"
+    second = page([], ["a2", "c", "d"], first.cursor, 2, 1000)
+    assert msgpack.unpackb(second.body) == ["c", "d"]
+
+
+def test_an_entry_over_the_bound_says_so() -> None:
+    with pytest.raises(TooLargeError, match="ask for keys"):
+        page([], ["a" * 100], None, 0, 50)
+
+
+def test_an_entry_that_is_more_than_enough_comes_alone() -> None:
+    first = page([], ["a", "b" * 30, "c"], None, 0, 20)
+    assert (msgpack.unpackb(first.body), first.cursor) == (["a"], "a")
+    second = page([], ["a", "b" * 30, "c"], first.cursor, 0, 20)
+    assert (msgpack.unpackb(second.body), second.cursor) == (["b" * 30], "b" * 30)
+
+
+def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
+    with pytest.raises(BadRequestError):
+        page(["a"], [], "b", 0, 50)
+
+
+def test_others_have_their_turn_now_and_then() -> None:
+    breaths: list[int] = []
+    blocks = (Block((b"\x01",), "c") for _ in range(100))
+    collect(blocks, most=0, enough=10_000, max_bytes=10_000, breathe=lambda: breaths.append(1))
+    assert len(breaths) >= 3
+
+
+def test_a_page_ends_before_a_block_that_it_has_no_room_for() -> None:
+    two, three = (
+        Block((b"\x01\x02",), "b", number=2),
+        Block((b"\x03\x04\x05",), "e", number=3),
+    )
+    for most, enough in ((4, 100), (0, 8)):
+        blocks = iter((two, three))
+        first = collect(blocks, most=most, enough=enough, max_bytes=100, breathe=lambda: None)
+        assert first == Page(b"\x92\x01\x02", "b")
+    whole = collect(iter((two, three)), most=5, enough=100, max_bytes=100, breathe=lambda: None)
+    assert whole == Page(b"\x95\x01\x02\x03\x04\x05", None)

@@ -1,0 +1,348 @@
+"""The query endpoint of a real daemon, asked through plain sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import zmq
+
+from tests.conftest import ServerFactory
+from tests.daemons import RunningDaemon
+from tests.load import put_load
+from tests.servers import RealServer
+from tests.waiting import wait_until
+from zinfo.errors import (
+    BadRequestError,
+    NotPolledError,
+    TooLargeError,
+    UnknownOpError,
+    UnknownShardError,
+    UnsupportedVersionError,
+)
+from zinfo.wire.protocol import MAGIC, Request, decode_reply, encode_request, pack
+
+NOBODY = "redis://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server for all tests of this module; those that count its commands take their own."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def daemon(server: RealServer) -> Iterator[RunningDaemon]:
+    with RunningDaemon([server.url, NOBODY]) as daemon:
+        daemon.wait_polled(1)
+        yield daemon
+
+
+@contextlib.contextmanager
+def dealer(daemon: RunningDaemon, rcvhwm: int = 1000) -> Iterator[zmq.Socket[bytes]]:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as sock:
+        sock.linger = 0
+        sock.rcvhwm = rcvhwm
+        sock.connect(daemon.query)
+        yield sock
+
+
+def exchange(sock: zmq.Socket[bytes], frames: Sequence[bytes], timeout: float = 5.0) -> list[bytes]:
+    sock.send_multipart(frames)
+    assert sock.poll(int(timeout * 1000)), "no reply"
+    return sock.recv_multipart()
+
+
+def test_hello_tells_all_that_a_client_needs(daemon: RunningDaemon) -> None:
+    hello: Any = daemon.ask("hello").body
+    assert hello["bus"] == [daemon.bus]
+    assert hello["versions"] == [1]
+    assert set(hello["ops"]) == {
+        *("hello", "get_infos", "shards", "snapshot", "events", "stats", "ping"),
+    }
+    assert hello["limits"]["max_request_bytes"] == 65536
+
+
+def test_ping_gives_the_time(daemon: RunningDaemon) -> None:
+    told: Any = daemon.ask("ping").body
+    assert abs(told - time.time()) < 5
+
+
+def test_get_infos_gives_the_whole_info_and_meta(daemon: RunningDaemon, server: RealServer) -> None:
+    infos: Any = daemon.ask("get_infos").body
+    assert len(infos) == 1
+    assert infos[0]["tcp_port"] == server.port
+    meta = infos[0]["meta"]
+    assert meta["shard_identifier"] == server.ident
+    assert 0 <= meta["info_age"] < 10
+    assert (meta["state"], meta["revision"] > 0, meta["time"] > 1.7e9) == ("up", True, True)
+
+
+def test_keys_prefixes_sections_and_labels_narrow_the_answer(server: RealServer) -> None:
+    config = f'[[shards]]\nurl = "{server.url}"\nlabels = {{ role = "cache" }}\n'
+    with RunningDaemon(config_text=config) as daemon:
+        daemon.wait_polled(1)
+
+        def fields(**args: object) -> set[str]:
+            infos: Any = daemon.ask("get_infos", **args).body
+            assert len(infos) == 1
+            return set(infos[0]) - {"meta"}
+
+        assert fields(keys=["used_memory", "nothing"]) == {"used_memory"}
+        assert fields(keys="used_memory") == {"used_memory"}
+        assert fields(keys=["used_cpu_"], prefix_matching=True) >= {"used_cpu_sys", "used_cpu_user"}
+        assert fields(sections=["clients"]) >= {"connected_clients"}
+        assert fields(sections=["cpu"], keys=["used_cpu_sys", "role"]) == {"used_cpu_sys"}
+        assert fields(labels={"role": "cache"}, keys=["role"]) == {"role"}
+        assert daemon.ask("get_infos", labels={"role": "queue"}).body == []
+
+
+def test_a_shard_without_info_is_an_error_or_a_partial_entry(daemon: RunningDaemon) -> None:
+    for ids, kind, message in (
+        (["nobody"], UnknownShardError, "shard nobody not found"),
+        (["127.0.0.1:1"], NotPolledError, "info for shard 127.0.0.1:1 not available"),
+    ):
+        error = daemon.ask("get_infos", shard_ids=ids).error
+        assert (type(error), str(error)) == (kind, message)
+        partial: Any = daemon.ask("get_infos", shard_ids=ids, allow_partial=True).body
+        assert partial[0]["meta"]["error"] == message
+        assert partial[0]["meta"]["info_age"] == 1e38
+
+
+def test_shards_tell_state_and_reason(daemon: RunningDaemon, server: RealServer) -> None:
+    shards: Any = daemon.ask("shards").body
+    assert [shard["id"] for shard in shards] == sorted(["127.0.0.1:1", server.ident])
+    up = next(shard for shard in shards if shard["id"] == server.ident)
+    down = next(shard for shard in shards if shard["id"] == "127.0.0.1:1")
+    assert (up["state"], up["role"], up["reason"]) == ("up", "master", "")
+    assert (down["state"], down["reason"], down["age"]) == ("down", "refused", None)
+    assert down["failures"] >= 1
+    assert "refused" in down["error"]
+    assert isinstance(daemon.ask("shards", ids=["nobody"]).error, UnknownShardError)
+
+
+def test_a_snapshot_holds_every_shard_and_where_its_streams_are(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
+    reply = daemon.ask("snapshot")
+    entries: Any = reply.body
+    known = next(entry for entry in entries if entry["shard"] == server.ident)
+    unknown = next(entry for entry in entries if entry["shard"] != server.ident)
+    assert known["info"]["tcp_port"] == server.port
+    assert (known["state"], known["revision"] > 0, known["seq"]) == ("up", True, 2)
+    assert (unknown["info"], unknown["revision"]) == (None, 0)
+    assert reply.header["number"] == 4
+    some: Any = daemon.ask("snapshot", topics=[f"z1/delta/{server.ident}/"]).body
+    assert [entry["shard"] for entry in some] == [server.ident]
+    assert isinstance(daemon.ask("snapshot", topics=["z1/"], ids=["x"]).error, BadRequestError)
+
+
+def test_events_can_be_read_again_page_by_page(daemon: RunningDaemon) -> None:
+    everything = daemon.ask("events")
+    assert (everything.header["oldest"], everything.header["newest"]) == (1, 4)
+    first = daemon.ask("events", limit=3)
+    rest = daemon.ask("events", cursor=first.cursor)
+    pages: tuple[Any, Any] = (first.body, rest.body)
+    assert [*pages[0], *pages[1]] == everything.body
+    assert daemon.ask("events", since=4).body == []
+    of_one: Any = daemon.ask("events", ids=["127.0.0.1:1"]).body
+    assert [event["type"] for event in of_one] == ["added", "down"]
+
+
+def test_pages_over_the_bound_come_with_a_cursor(server_factory: ServerFactory) -> None:
+    servers = [server_factory() for _ in range(3)]
+    small = {"ZINFO_QUERY_MAX_REPLY_BYTES": "9000"}
+    with RunningDaemon([server.url for server in servers], environ=small) as daemon:
+        daemon.wait_polled(3)
+        seen: list[str] = []
+        cursor: str | None = None
+        for _ in range(5):
+            reply = daemon.ask("get_infos", **({"cursor": cursor} if cursor else {}))
+            assert reply.error is None
+            infos: Any = reply.body
+            seen += [info["meta"]["shard_identifier"] for info in infos]
+            cursor = reply.cursor
+            if cursor is None:
+                break
+        assert seen == sorted(server.ident for server in servers)
+        two: Any = daemon.ask("get_infos", limit=2, keys=["role"])
+        assert len(two.body) == 2
+        assert two.cursor
+
+
+def test_one_entry_over_the_bound_is_too_large(server: RealServer) -> None:
+    with RunningDaemon([server.url], environ={"ZINFO_QUERY_MAX_REPLY_BYTES": "2000"}) as daemon:
+        wait_until(
+            lambda: isinstance(daemon.ask("get_infos").error, TooLargeError), what="too_large"
+        )
+        assert daemon.ask("get_infos", keys=["role"]).error is None
+
+
+def test_refresh_polls_what_is_older_than_max_age(server_factory: ServerFactory) -> None:
+    server = server_factory()
+    lazy = {"ZINFO_POLL_MIN_INTERVAL": "60", "ZINFO_POLL_MAX_INTERVAL": "60"}
+    with RunningDaemon([server.url], environ=lazy) as daemon:
+        daemon.wait_polled(1)
+        put_load(server.client())
+
+        def revision(**args: object) -> int:
+            infos: Any = daemon.ask("get_infos", keys=["role"], **args).body
+            found: int = infos[0]["meta"]["revision"]
+            return found
+
+        assert revision() == 1
+        assert revision(refresh=True, max_age=30) == 1
+        wait_until(lambda: revision(refresh=True) == 2, what="a poll after the floor")
+        before = server.client().info("commandstats")["cmdstat_info"]["calls"]
+        with dealer(daemon) as sock:
+            ask = Request("get_infos", {"refresh": True, "keys": ["role"]})
+            for number in range(20):
+                ask.id = number
+                sock.send_multipart([b"", *encode_request(ask)])
+            replies = []
+            for _ in range(20):
+                assert sock.poll(5000)
+                replies.append(decode_reply(sock.recv_multipart()[1:]))
+        assert {reply.id for reply in replies} == set(range(20))
+        after = server.client().info("commandstats")["cmdstat_info"]["calls"]
+        assert after - before <= 3, "twenty refreshes share their polls"
+
+
+def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
+    server = server_factory()
+    with RunningDaemon([server.url], environ={"ZINFO_QUERY_REFRESH_FLOOR": "0"}) as daemon:
+        daemon.wait_polled(1)
+        server.suspend()
+        try:
+            with dealer(daemon) as sock:
+                request = Request("get_infos", {"refresh": True}, "me", deadline=2.0)
+                begun = time.monotonic()
+                reply = decode_reply(exchange(sock, [b"", *encode_request(request)])[1:])
+                assert 1.5 < time.monotonic() - begun < 3
+        finally:
+            server.resume()
+    # What is known is worth more than nothing, and its age says what it is.
+    assert (reply.id, reply.error) == ("me", None)
+    infos: Any = reply.body
+    assert infos[0]["meta"]["info_age"] > 0.2
+
+
+@pytest.mark.parametrize(
+    ("frames", "kind"),
+    [
+        ([MAGIC, b"\xc1"], BadRequestError),
+        ([MAGIC, pack({"op": "ping", "args": []})], BadRequestError),
+        ([MAGIC, pack({"op": "ping", "args": {"extra": 1}})], BadRequestError),
+        ([MAGIC], BadRequestError),
+        ([MAGIC, b"x" * 70_000], TooLargeError),
+        ([b"what?"], BadRequestError),
+        ([b"ZI7", b""], UnsupportedVersionError),
+        ([MAGIC, pack({"op": "drop_all"})], UnknownOpError),
+    ],
+)
+def test_what_is_malformed_gets_an_error_and_the_loop_lives_on(
+    daemon: RunningDaemon, frames: list[bytes], kind: type[Exception]
+) -> None:
+    with dealer(daemon) as sock:
+        reply = decode_reply(exchange(sock, [b"", *frames])[1:])
+        assert isinstance(reply.error, kind)
+    assert daemon.ask("ping").error is None
+
+
+def test_without_an_envelope_it_is_counted_and_dropped(daemon: RunningDaemon) -> None:
+    with dealer(daemon) as sock:
+        sock.send_multipart([b"no", b"empty", b"frame"])
+        sock.send(b"x")
+
+        def dropped() -> bool:
+            stats: Any = daemon.ask("stats").body
+            return bool(stats["query"]["dropped"].get("no envelope") == 2)
+
+        wait_until(dropped, what="both to be counted")
+
+
+def test_the_envelope_is_repeated_whatever_its_length(daemon: RunningDaemon) -> None:
+    request = encode_request(Request("ping", id=secrets.token_bytes(4)))
+    with dealer(daemon) as sock:
+        for envelope in ([b""], [b"a", b""], [b"a", b"bb", b"ccc", b""]):
+            got = exchange(sock, [*envelope, *request])
+            assert got[: len(envelope)] == envelope
+            assert decode_reply(got[len(envelope) :]).error is None
+
+
+def test_a_correlating_req_socket_works(daemon: RunningDaemon) -> None:
+    with zmq.Context() as context, context.socket(zmq.REQ) as sock:
+        sock.linger = 0
+        sock.setsockopt(zmq.REQ_CORRELATE, 1)
+        sock.connect(daemon.query)
+        for _ in range(3):
+            reply = decode_reply(exchange(sock, encode_request(Request("ping"))))
+            assert reply.error is None
+
+
+def test_bytes_of_port_scanners_do_no_harm(daemon: RunningDaemon) -> None:
+    parts = urlsplit(daemon.query)
+    assert parts.hostname
+    assert parts.port
+    for data in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\x02", os.urandom(500), b""):
+        with socket.create_connection((parts.hostname, parts.port), timeout=5) as sock:
+            sock.sendall(data)
+    assert daemon.ask("ping").error is None
+
+
+def test_clients_that_read_nothing_are_dropped_and_counted(daemon: RunningDaemon) -> None:
+    request = encode_request(Request("get_infos", {"allow_partial": True}))
+
+    def dropped_of_more() -> int:
+        for _ in range(50):  # what one client may have under way; beyond it replies are short
+            sock.send_multipart([b"", *request])
+        stats: Any = daemon.ask("stats").body
+        count: int = stats["query"]["dropped"].get("client does not read", 0)
+        return count
+
+    with dealer(daemon, rcvhwm=1) as sock:
+        for _ in range(3000):
+            sock.send_multipart([b"", *request])
+        begun = time.monotonic()
+        assert daemon.ask("ping").error is None
+        assert time.monotonic() - begun < 3
+        wait_until(dropped_of_more, what="replies that were dropped")
+
+
+def test_two_daemons_at_one_endpoint_are_a_clear_error(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
+    import subprocess
+    import sys
+
+    second = subprocess.run(
+        [sys.executable, "-m", "zinfo", "serve", "--shard", server.url, "--query", daemon.query],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "ZINFO_BUS_ENDPOINT": "tcp://127.0.0.1:*"},
+    )
+    assert second.returncode == 1
+    assert "cannot listen at" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_it_ends_within_two_seconds_of_a_signal_with_unread_peers(server: RealServer) -> None:
+    with RunningDaemon([server.url]) as daemon, dealer(daemon) as sock:
+        daemon.wait_polled(1)
+        request = encode_request(Request("get_infos"))
+        for _ in range(500):
+            sock.send_multipart([b"", *request])
+        begun = time.monotonic()
+        assert daemon.terminate() == 0
+        assert time.monotonic() - begun < 2
+        assert "Traceback" not in daemon.log()

@@ -1,0 +1,138 @@
+"""When the service manager is told that zinfo is ready, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.manager import Manager
+from zinfo.daemon.sd_notify import Notifier
+from zinfo.daemon.systemd import LONGEST_START, ServiceManager
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard, ShardState
+
+
+@pytest.fixture
+def manager(short_tmp: Path) -> Iterator[Manager]:
+    with Manager(short_tmp / "notify") as found:
+        yield found
+
+
+@pytest.fixture
+def shard() -> RedisShard:
+    return RedisShard("db-1:6379", "redis://db-1:6379")
+
+
+@pytest.fixture
+def service(manager: Manager, shard: RedisShard) -> Iterator[ServiceManager]:
+    publisher = ShardPublisher()
+    publisher.add_shard(shard)
+    with contextlib.closing(Notifier(manager.address, watchdog=1.0)) as notifier:
+        yield ServiceManager(notifier, publisher)
+
+
+def test_a_shard_that_is_never_asked_holds_up_the_start_for_so_long_and_no_longer(
+    manager: Manager, service: ServiceManager
+) -> None:
+    now = time.monotonic()
+    service.tell(now + LONGEST_START - 1)
+    assert manager.heard() == [{"STATUS": "asking 1 shard: 1 new"}]
+    service.tell(now + LONGEST_START + 1)
+    ready = {"READY": "1", "STATUS": "watching 1 shard: 1 new", "WATCHDOG": "1"}
+    assert manager.heard()[1:] == [ready]
+
+
+def test_a_shard_that_comes_later_makes_it_no_less_ready(
+    manager: Manager, service: ServiceManager, shard: RedisShard
+) -> None:
+    shard.state = ShardState.UP
+    service.tell(time.monotonic())
+    shard.state = ShardState.NEW
+    service.tell(time.monotonic())
+    assert [message.get("READY") for message in manager.heard()] == ["1", None]
+    assert manager.all_of("STATUS")[-1] == "watching 1 shard: 1 new"
+
+
+def test_a_status_is_sent_when_it_changes_and_not_again(
+    manager: Manager, service: ServiceManager, shard: RedisShard
+) -> None:
+    for state in (ShardState.UP, ShardState.UP, ShardState.DOWN, ShardState.DOWN):
+        shard.state = state
+        service.tell(time.monotonic())
+    told = ["watching 1 shard: 1 up", "watching 1 shard: 1 down"]
+    assert manager.all_of("STATUS") == told
+    assert manager.all_of("WATCHDOG") == ["1"] * 4
+
+
+def test_what_could_not_be_sent_is_sent_as_soon_as_it_can(
+    short_tmp: Path, shard: RedisShard, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = ShardPublisher()
+    publisher.add_shard(shard)
+    shard.state = ShardState.UP
+    address = short_tmp / "late"
+    with contextlib.closing(Notifier(str(address))) as notifier:
+        service = ServiceManager(notifier, publisher)
+        service.tell(time.monotonic())
+        service.tell(time.monotonic())
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        with Manager(address) as manager:
+            service.tell(time.monotonic())
+            assert manager.heard() == [{"READY": "1", "STATUS": "watching 1 shard: 1 up"}]
+
+
+def test_the_end_is_told_and_nothing_after_it(
+    manager: Manager, service: ServiceManager, shard: RedisShard
+) -> None:
+    shard.state = ShardState.UP
+    service.trouble("bus cannot be kept alive")
+    service.stopping()
+    service.tell(time.monotonic())
+    end = {"STOPPING": "1", "STATUS": "stopping; bus cannot be kept alive"}
+    assert manager.heard() == [end]
+
+
+def test_a_queue_that_is_full_holds_nothing_up(manager: Manager) -> None:
+    with contextlib.closing(Notifier(manager.address)) as notifier:
+        begun = time.monotonic()
+        assert [notifier.send("STATUS=x") for _ in range(5000)][-1] is False
+        assert time.monotonic() - begun < 5
+        manager.heard()
+        assert notifier.send("STATUS=x")
+
+
+@pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"WATCHDOG_USEC": "1000"}])
+def test_without_a_service_manager_nobody_is_told(environ: dict[str, str]) -> None:
+    notifier = Notifier.from_environment(environ)
+    assert not notifier.is_heard
+    assert not notifier.send("READY=1")
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"NOTIFY_SOCKET": "vsock:2:1234"}, "NOTIFY_SOCKET: found 'vsock:2:1234'"),
+        ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "-5"}, "WATCHDOG_USEC: found '-5'"),
+        ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC: found 'soon'"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_left_alone(
+    environ: dict[str, str], says: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    notifier = Notifier.from_environment(environ)
+    notifier.close()
+    assert notifier.watchdog == 0
+    assert says in caplog.text
+
+
+def test_watchdog_and_socket_are_as_the_environment_says(manager: Manager) -> None:
+    environ = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "30000000"}
+    with contextlib.closing(Notifier.from_environment(environ)) as notifier:
+        assert notifier.watchdog == 30.0
+        assert notifier.send("A=1", "B=2")
+        assert manager.heard() == [{"A": "1", "B": "2"}]

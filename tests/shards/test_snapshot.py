@@ -1,0 +1,38 @@
+"""What a snapshot makes of the one before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.info_texts import choose_twin
+from zinfo.shards.snapshot import Snapshot
+from zinfo.wire.protocol import map_header, unpack
+
+
+@pytest.fixture(params=["native", "python"], autouse=True)
+def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of this with the native part, and without it."""
+    choose_twin(request.param, monkeypatch)
+
+
+def after(previous: Snapshot | None, raw: bytes) -> Snapshot:
+    """The next snapshot of the same shard."""
+    return Snapshot(raw, previous.revision + 1 if previous else 1, 0.0, 0.0, previous)
+
+
+@pytest.mark.parametrize(
+    ("between", "changed", "gone"),
+    [(b"x:1\r\nz:1\r\n", {"y": 3}, ["x"]), (b"y:1\r\ny:2\r\n", {"y": 3, "z": 1}, [])],
+    ids=["another field", "a field twice"],
+)
+def test_a_delta_is_right_after_replies_that_nobody_looked_at(
+    between: bytes, changed: dict[str, int], gone: list[str]
+) -> None:
+    first = after(None, b"y:1\r\nz:1\r\n")
+    second = after(first, b"y:2\r\nz:1\r\n")
+    second.delta_from(first)
+    third = after(second, between)
+    fourth = after(third, b"y:3\r\nz:1\r\n")
+    fields, unset = fourth.delta_from(third)
+    assert unpack(map_header(fields.number) + fields.pairs) == changed
+    assert unset == gone

@@ -1,0 +1,64 @@
+"""A SUB socket for tests, in pyzmq's words alone: messages decoded, nothing hidden."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+
+from zinfo.wire.protocol import Header, fence_topic, parse_topic, unpack, unpack_header
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the bus, decoded."""
+
+    kind: str
+    name: str
+    header: Header
+    body: Any
+
+
+class Ear:
+    """A subscriber whose subscriptions stand once it exists."""
+
+    def __init__(self, socket: zmq.Socket[bytes], topics: tuple[bytes, ...]) -> None:
+        self._socket = socket
+        for topic in topics:
+            socket.subscribe(topic)
+        nonce = secrets.token_hex(8)
+        socket.subscribe(fence_topic(nonce))
+        self.before_fence = self.until(lambda message: message.kind == "fence")
+        assert self.before_fence[-1].name == nonce
+
+    def hear(self, timeout: float = 10.0) -> Message:
+        """Return the next message; AssertionError where none comes."""
+        assert self._socket.poll(int(timeout * 1000)), f"nothing on the bus for {timeout} s"
+        frames = self._socket.recv_multipart()
+        assert len(frames) == 3
+        kind, name = parse_topic(frames[0])
+        body = unpack(frames[2]) if frames[2] else None
+        return Message(kind, name, unpack_header(frames[1]), body)
+
+    def until(self, wanted: Callable[[Message], bool], timeout: float = 10.0) -> list[Message]:
+        """Return all messages up to the first wanted one, that one last."""
+        heard: list[Message] = []
+        deadline = time.monotonic() + timeout
+        while True:
+            heard.append(self.hear(max(0.0, deadline - time.monotonic())))
+            if wanted(heard[-1]):
+                return heard
+
+
+@contextlib.contextmanager
+def listening(endpoint: str, *topics: bytes) -> Iterator[Ear]:
+    """Subscribe to topics of a bus."""
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.linger = 0
+        socket.connect(endpoint)
+        yield Ear(socket, topics)

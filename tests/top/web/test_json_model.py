@@ -1,0 +1,96 @@
+"""What the page is told: only what is new, in values that JSON has."""
+
+from __future__ import annotations
+
+import math
+
+from tests.top.building import SHARD, status, whole
+from zinfo.client.updates import Info
+from zinfo.top.columns import COLUMNS
+from zinfo.top.fleet import Fleet
+from zinfo.top.web.json_model import Cells, Changes, Sparks, columns, points, shard
+
+SPARKS: Sparks = {"ops": [0.5]}
+
+
+def row(*texts: str, state: str = "up", sparks: Sparks = SPARKS) -> Cells:
+    return Cells(state, texts, texts, sparks)
+
+
+def test_what_a_cell_is_sorted_by_is_told_though_its_text_is_the_same() -> None:
+    changes = Changes()
+    changes.of({"a": Cells("up", ["1.0k"], [1000], SPARKS)})
+    told = changes.of({"a": Cells("up", ["1.0k"], [1001], SPARKS)})
+    assert told["rows"] == {"a": {"state": "up", "cells": [[0, "1.0k", 1001]]}}
+
+
+def test_a_row_is_told_whole_once_and_then_what_changed_of_it() -> None:
+    changes = Changes()
+    first = changes.of({"a": row("a", "1"), "b": row("b", "2")})
+    assert first["gone"] == []
+    assert first["rows"] == {
+        "a": {"state": "up", "cells": [[0, "a", "a"], [1, "1", "1"]]},
+        "b": {"state": "up", "cells": [[0, "b", "b"], [1, "2", "2"]]},
+    }
+    assert first["sparks"] == {"a": SPARKS, "b": SPARKS}
+    assert changes.of({"a": row("a", "1"), "b": row("b", "2")}) == {
+        "rows": {},
+        "sparks": {},
+        "gone": [],
+    }
+    assert changes.of({"a": row("a", "3")}) == {
+        "rows": {"a": {"state": "up", "cells": [[1, "3", "3"]]}},
+        "sparks": {},
+        "gone": ["b"],
+    }
+
+
+def test_pictures_are_told_when_they_are_drawn_anew_and_when_their_row_comes_back() -> None:
+    changes = Changes()
+    changes.of({"a": row("a"), "b": row("b")})
+    anew: Sparks = {"ops": [1.0]}
+    told = changes.of({"a": row("a", sparks=anew)})
+    assert (told["rows"], told["sparks"], told["gone"]) == ({}, {"a": anew}, ["b"])
+    told = changes.of({"a": row("a", sparks=anew), "b": row("b")})
+    assert told["sparks"] == {"b": SPARKS}
+
+
+def test_a_state_alone_is_a_change() -> None:
+    changes = Changes()
+    changes.of({"a": row("a")})
+    told = changes.of({"a": row("a", state="stale")})
+    assert told["rows"] == {"a": {"state": "stale", "cells": []}}
+
+
+def test_a_picture_has_its_holes_and_its_height() -> None:
+    assert points([math.nan, 0.0, 5.0, 10.0], None) == [None, 0.0, 0.5, 1.0]
+    assert points([0.25], 1.0) == [0.25]
+    assert points([math.nan] * 3, None) == [None] * 3
+
+
+def test_a_plot_says_what_the_terminals_does() -> None:
+    """A peak is as high as is said, and what is past is not called now."""
+    fleet = Fleet()
+    for number, ops in enumerate([0, 400, 0, 0, 0], 1):
+        info: Info = {"instantaneous_ops_per_sec": ops, "used_memory": 1024}
+        info |= {"keyspace_hits": number, "keyspace_misses": number}
+        fleet.apply(whole(number, 500.0 + number, info), 100.0 + number)
+        fleet.observe({SHARD: status()}, 100.0 + number, fresh=True)
+    page = shard(fleet, SHARD, 105.0)
+    assert page is not None
+    plots = {plot["name"]: plot for plot in page["plots"]}
+    ops_plot = plots["ops/s"]
+    assert (ops_plot["top"], max(filter(None, ops_plot["points"]))) == ("400", 1.0)
+    assert (ops_plot["now"], plots["memory"]["now"]) == ("0", "1.0K")
+    hits = plots["hit ratio"]
+    assert (hits["top"], hits["now"], hits["points"][-1]) == ("100%", "50%", 0.5)
+    fleet.observe({SHARD: status("down", "refused")}, 120.0, fresh=True)
+    page = shard(fleet, SHARD, 120.0)
+    assert page is not None
+    assert [plot["now"] for plot in page["plots"]] == ["-"] * 4
+
+
+def test_each_column_of_the_table_has_a_heading() -> None:
+    told = columns()
+    assert len(told) == len(COLUMNS)
+    assert all(column["heading"] for column in told)

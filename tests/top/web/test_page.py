@@ -1,0 +1,219 @@
+"""The page in a real browser: it loads, lives, sorts, filters, and shows a shard that goes down."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.conftest import ServerFactory
+from tests.daemons import RunningDaemon
+from tests.promises import Promise
+from tests.servers import RealServer
+from tests.top.web.conftest import needs_browser, running_web
+from zinfo.top.columns import COLUMNS
+
+with contextlib.suppress(ImportError):  # then all is skipped
+    from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Route
+
+MS = 1000
+TIMEOUT = 15 * MS
+HEADINGS = [column.name for column in COLUMNS]
+
+
+class Watched:
+    """Three servers, a daemon that watches them, and the page."""
+
+    def __init__(self, servers: list[RealServer], daemon: RunningDaemon, url: str) -> None:
+        self.servers = servers
+        self.daemon = daemon
+        self.url = url
+
+
+@pytest.fixture
+def watched(server_factory: ServerFactory) -> Iterator[Watched]:
+    servers = [server_factory() for _ in range(3)]
+    for number, server in enumerate(servers):
+        for key in range(10 * (number + 1)):
+            server.client().set(f"k{key}", key)
+    tables = "".join(
+        f'[[shards]]\nid = "db-{n + 1}"\nurl = "{one.url}"\nlabels = {{ site = "s{n}" }}\n'
+        for n, one in enumerate(servers)
+    )
+    with RunningDaemon(config_text=tables) as daemon:
+        daemon.wait_polled(3)
+        with running_web(daemon) as url:
+            yield Watched(servers, daemon, url)
+
+
+@pytest.fixture
+def page(browser: Browser, watched: Watched) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda said: problems.append(said.text) if _is_bad(said) else None)
+    page.goto(watched.url)
+    page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+def _is_bad(said: ConsoleMessage) -> bool:
+    """Whether it is an error, but not that of a filter that was refused on purpose."""
+    return said.type == "error" and "400 (Bad Request)" not in said.text
+
+
+def ids(page: Page) -> list[str]:
+    found: list[str] = page.locator("tr[data-shard]").evaluate_all(
+        "rows => rows.map(row => row.dataset.shard)"
+    )
+    return found
+
+
+def cell(page: Page, shard: str, number: int) -> str:
+    return page.locator(f'tr[data-shard="{shard}"] td').nth(number).inner_text()
+
+
+pytestmark = needs_browser()
+
+
+def test_it_loads_and_lives(page: Page, watched: Watched) -> None:
+    assert page.locator("#feed").inner_text() == "live"
+    assert ids(page) == ["db-1", "db-2", "db-3"]
+    assert cell(page, "db-2", 1) == "up"
+    assert "3" in page.locator("#totals").inner_text()
+    for key in range(50):
+        watched.servers[0].client().set(f"more{key}", 1)
+    keys = page.locator('tr[data-shard="db-1"] td').nth(HEADINGS.index("keys"))
+    expect(keys).to_have_text("60", timeout=TIMEOUT)
+
+
+def test_it_sorts_by_a_heading_both_ways(page: Page) -> None:
+    heading = page.locator("th", has_text="keys")
+    heading.click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    assert ids(page) == ["db-3", "db-2", "db-1"]
+    heading.click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    assert ids(page) == ["db-1", "db-2", "db-3"]
+
+
+def test_it_filters_and_says_what_is_wrong_with_a_filter(page: Page) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("site=s1")
+    rows = page.locator("tr[data-shard]")
+    expect(rows).to_have_count(1, timeout=TIMEOUT)
+    assert ids(page) == ["db-2"]
+    page.locator("#filter").fill("ops>many")
+    expect(page.locator("#problem")).to_contain_text("many", timeout=TIMEOUT)
+    expect(page.locator("#feed")).to_have_text("")
+    page.locator("#filter").fill("")
+    expect(rows).to_have_count(3, timeout=TIMEOUT)
+    expect(page.locator("#problem")).to_have_text("")
+    expect(page.locator("#feed")).to_have_text("live")
+
+
+def test_a_filter_that_is_refused_is_no_silence_of_the_server(page: Page) -> None:
+    page.clock.install()  # its timers are to pass in no time
+    page.reload()
+    expect(page.locator("#feed")).to_have_text("live", timeout=TIMEOUT)
+    page.locator("#filter").fill("ops>many")
+    expect(page.locator("#problem")).to_contain_text("many", timeout=TIMEOUT)
+    page.clock.fast_forward(60 * MS)
+    expect(page.locator("#feed")).to_have_text("")
+
+
+def test_what_was_asked_before_is_not_told_where_somebody_went_since(page: Page) -> None:
+    """The answer that says why a filter was refused is late, and the filter another one."""
+    late: list[Route] = []
+
+    def take(route: Route) -> None:
+        if route.request.resource_type == "eventsource":
+            route.continue_()
+        else:
+            late.append(route)
+
+    page.route("**/stream?filter=ops*", take)
+    with page.expect_request(lambda asked: "many" in asked.url and asked.resource_type == "fetch"):
+        page.locator("#filter").fill("ops>many")
+    page.locator("#filter").fill("site=s1")
+    expect(page.locator("tr[data-shard]")).to_have_count(1, timeout=TIMEOUT)
+    with page.expect_response(lambda response: "many" in response.url):
+        late[0].continue_()
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    expect(page.locator("#problem")).to_have_text("")
+    assert page.locator("#feed").inner_text() == "live"
+
+
+def test_a_killed_shard_is_shown_down_within_two_seconds(
+    page: Page, watched: Watched, promise: Promise
+) -> None:
+    began = time.monotonic()
+    watched.servers[1].kill()
+    expect(page.locator('tr[data-shard="db-2"]')).to_contain_text("down: refused", timeout=TIMEOUT)
+    took = time.monotonic() - began
+    promise("a shard is killed", "down in the browser within 2 s", f"{took:.2f} s")
+    assert took < 2
+    page.locator("#events li", has_text="down: refused").first.wait_for(timeout=TIMEOUT)
+
+
+def test_a_shard_has_a_page_with_all_fields_and_what_changed_is_lit(
+    page: Page, watched: Watched
+) -> None:
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.locator("#sections h3", has_text="Memory").wait_for(timeout=TIMEOUT)
+    assert page.locator("#name").inner_text() == "db-1"
+    names = page.locator("#sections td:first-child").all_inner_texts()
+    info = watched.servers[0].client().info("everything")
+    assert {"used_memory", "redis_version", "connected_clients"} <= set(names)
+    assert len(names) > len(info) * 0.8
+    watched.servers[0].client().config_set("maxmemory", 77 << 20)
+    lit = page.locator("#sections tr.lit td:first-child", has_text="maxmemory").first
+    lit.wait_for(timeout=TIMEOUT)
+    page.keyboard.press("Escape")
+    page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
+
+
+def test_a_daemon_that_is_gone_is_said(page: Page, watched: Watched) -> None:
+    watched.daemon.kill()
+    expect(page.locator("#feed")).to_contain_text("stale", timeout=TIMEOUT)
+    expect(page.locator('tr[data-shard="db-1"]')).to_contain_text("stale", timeout=TIMEOUT)
+    watched.daemon.start()
+    expect(page.locator("#feed")).to_have_text("live", timeout=TIMEOUT)
+
+
+def test_a_tab_that_nobody_sees_asks_for_nothing_until_it_is_seen(page: Page) -> None:
+    expect(page.locator("#feed")).to_have_text("live")
+    with page.expect_event("requestfailed", lambda asked: "stream" in asked.url, timeout=TIMEOUT):
+        _turn(page, hidden=True)
+    with page.expect_request("**/stream*", timeout=TIMEOUT):
+        _turn(page, hidden=False)
+    page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
+    expect(page.locator("#feed")).to_have_text("live")
+
+
+def _turn(page: Page, *, hidden: bool) -> None:
+    """Have the page believe that its tab was left, or came back: without a screen all are seen."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_page_of_another_host_is_refused(watched: Watched) -> None:
+    question = Request(f"{watched.url}stream", headers={"Host": "rebound.example"})
+    with pytest.raises(OSError, match="403"), urlopen(question, timeout=10):
+        pass

@@ -1,0 +1,94 @@
+"""The door of the page: what it asks for, and how many pages it serves at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import gevent
+import gevent.socket
+import pytest
+
+from tests.top.fake import INFO, FakeSource
+from tests.waiting import wait_until
+from zinfo.top.web import server as doors
+from zinfo.top.web.server import WebDoor
+
+SHARD = "10.0.0.0:6379"
+
+
+@pytest.fixture
+def source() -> FakeSource:
+    return FakeSource(1)
+
+
+@pytest.fixture
+def door(source: FakeSource) -> Iterator[WebDoor]:
+    door = WebDoor(source, "127.0.0.1", 0)
+    door.start()
+    yield door
+    door.stop()
+
+
+def opened(door: WebDoor, path: str) -> gevent.socket.socket:
+    """Ask for something; returns the connection."""
+    port = int(door.endpoint.rstrip("/").rpartition(":")[2])
+    connection = gevent.socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return connection
+
+
+def until(connection: gevent.socket.socket, wanted: bytes) -> bytes:
+    """Read until something came."""
+    read = b""
+    while wanted not in read:
+        part = connection.recv(65536)
+        assert part, read
+        read += part
+    return read
+
+
+def status(door: WebDoor, path: str) -> int:
+    """Ask for something; returns the answer's status."""
+    with closing(opened(door, path)) as connection:
+        return int(until(connection, b"\r\n").split()[1])
+
+
+def test_sections_are_asked_for_while_some_are_not_known(door: WebDoor, source: FakeSource) -> None:
+    with closing(opened(door, f"/shard?id={SHARD}")) as connection:
+        until(connection, b"data: ")
+        wait_until(lambda: source.wanted, 10, "sections to be asked for", sleep=gevent.sleep)
+        source.model.place(SHARD, {"All": list(INFO)})
+        until(connection, b'"All"')
+        source.wanted.clear()
+        for _ in range(3):
+            until(connection, b"data: ")
+    assert source.wanted == []
+
+
+def test_nothing_is_asked_of_a_shard_that_nobody_watches(door: WebDoor, source: FakeSource) -> None:
+    with closing(opened(door, "/shard?id=made-up")) as connection:
+        for _ in range(2):
+            assert b'"page":null' in until(connection, b"}")
+    assert source.wanted == []
+
+
+def test_so_many_pages_can_be_open_and_one_that_is_left_makes_room(
+    source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "MOST_STREAMS", 3)  # of which this machine has two
+    door = WebDoor(source, "127.0.0.1", 0)
+    door.start()
+    pages = [opened(door, path) for path in ("/stream", f"/shard?id={SHARD}")]
+    for page in pages:
+        until(page, b"data: ")
+    assert status(door, "/stream") == 429
+    assert status(door, "/") == 200
+    pages.pop().close()
+    wait_until(lambda: status(door, "/stream") == 200, 10, "room", sleep=gevent.sleep)
+    pages.pop().close()
+    door.stop()
+
+
+def test_a_filter_that_makes_no_sense_is_refused(door: WebDoor) -> None:
+    assert status(door, "/stream?filter=ops%3Emany") == 400

@@ -1,0 +1,55 @@
+"""One look for all pages: nothing is looked at twice, and no picture is of long ago."""
+
+from __future__ import annotations
+
+from tests.top.fake import FakeSource
+from zinfo.top.filtering import Filter
+from zinfo.top.web.json_model import Sparks
+from zinfo.top.web.viewing import View, Viewing
+
+
+def sparks(view: View) -> list[Sparks]:
+    return [cells.sparks for cells in view.cells.values()]
+
+
+def anew(before: View, after: View) -> int:
+    """How many shards' pictures were drawn anew."""
+    return sum(one is not other for one, other in zip(sparks(before), sparks(after), strict=True))
+
+
+def test_pages_that_look_at_about_the_same_time_see_the_same() -> None:
+    source = FakeSource(3)
+    viewing = Viewing(source)
+    first = viewing.look()
+    source.time += 0.25
+    assert viewing.look() is first
+    source.time += 0.5
+    assert viewing.look() is not first
+
+
+def test_pictures_are_drawn_anew_in_turns_each_once_in_five_seconds() -> None:
+    source = FakeSource(10)
+    viewing = Viewing(source)
+    drawn, before = [], viewing.look()
+    for _ in range(10):
+        source.time += 0.5
+        source.observe()
+        view = viewing.look()
+        drawn.append(anew(before, view))
+        before = view
+    assert drawn == [0, 2] * 5
+
+
+def test_after_a_while_without_a_page_no_picture_is_an_old_one() -> None:
+    source = FakeSource(10)
+    viewing = Viewing(source)
+    before = viewing.look()
+    source.time += 60
+    source.observe()
+    assert anew(before, viewing.look()) == 10
+
+
+def test_a_page_gets_what_passes_its_filter() -> None:
+    view = Viewing(FakeSource(4)).look()
+    assert list(view.passing(Filter("site=ams"))) == ["10.0.0.0:6379", "10.0.0.2:6379"]
+    assert view.head["totals"][0] == ["shards", "4"]

@@ -1,0 +1,194 @@
+"""The codec: what it writes it reads, and what it cannot read it refuses with its own error."""
+
+from __future__ import annotations
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zinfo.errors import (
+    BadRequestError,
+    NotPolledError,
+    ProtocolError,
+    RequestError,
+    TooLargeError,
+    UnknownShardError,
+    UnsupportedVersionError,
+)
+from zinfo.wire import protocol
+from zinfo.wire.protocol import MAGIC, Request
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.text())
+def test_any_shard_id_survives_its_topic(shard_id: str) -> None:
+    raw = protocol.topic("info", shard_id)
+    assert raw.count(b"/") == 3
+    assert protocol.parse_topic(raw) == ("info", shard_id)
+
+
+@given(st.text(), st.text())
+def test_a_subscription_to_one_shard_never_matches_another(one: str, other: str) -> None:
+    begins = protocol.topic("info", other).startswith(protocol.topic("info", one))
+    assert begins == (one == other)
+
+
+def test_plain_ids_stay_readable_in_topics() -> None:
+    assert protocol.topic("info", "10.0.0.1:6379") == b"z1/info/10.0.0.1:6379/"
+    assert protocol.topic("delta", "/run/redis.sock") == b"z1/delta/%2Frun%2Fredis.sock/"
+    assert protocol.topic("event") == b"z1/event/"
+
+
+@pytest.mark.parametrize("raw", [b"", b"z1", b"z2/info/a/", b"z1/info/a", b"z1/info/a/b/", b"\xff"])
+def test_what_is_no_topic_is_refused(raw: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        protocol.parse_topic(raw)
+
+
+def test_the_fence_has_a_topic_of_its_own() -> None:
+    assert protocol.parse_topic(protocol.fence_topic("a b")) == ("fence", "a b")
+
+
+def test_a_header_reads_back_and_later_elements_are_ignored() -> None:
+    raw = protocol.pack([1, "node", 7, 42, 3, "from the future"])
+    assert protocol.unpack_header(raw) == (1, "node", 7, 42, 3.0)
+
+
+@pytest.mark.parametrize(
+    "value", [[], [2, "n", 1, 1, 1.0], [1, 2, 1, 1, 1.0], [1, "n", True, 1, 1.0], "text", {"a": 1}]
+)
+def test_what_is_no_header_is_refused(value: object) -> None:
+    with pytest.raises(ProtocolError):
+        protocol.unpack_header(protocol.pack(value))
+
+
+@given(plain, st.text(), st.dictionaries(st.text(), plain, max_size=3))
+def test_a_request_reads_back(request_id: object, op: str, args: dict[str, object]) -> None:
+    request = Request(op, args, request_id, 2.5)
+    assert protocol.decode_request(protocol.encode_request(request)) == request
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_request_or_bad_request(data: bytes) -> None:
+    try:
+        request = protocol.decode_request([MAGIC, data])
+    except BadRequestError:
+        return
+    assert isinstance(request.op, str)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"op": 1},
+        {"op": "get_infos", "args": []},
+        {"op": "get_infos", "args": {"a": msgpack.Timestamp(1)}},
+        {"op": "ping", "deadline": 0},
+        {"op": "ping", "deadline": True},
+        {"op": "ping", "deadline": float("nan")},
+        {"op": "ping", "args": {"a": [[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]}},
+    ],
+)
+def test_a_map_that_is_no_request_is_bad(value: object) -> None:
+    with pytest.raises(BadRequestError):
+        protocol.decode_request([MAGIC, msgpack.packb(value)])
+
+
+def test_a_bad_request_keeps_its_id_so_that_the_error_can_be_matched() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        protocol.decode_request([MAGIC, protocol.pack({"id": "me", "op": 5})])
+    assert caught.value.request_id == "me"
+
+
+def test_keys_that_are_no_text_are_refused() -> None:
+    with pytest.raises(BadRequestError):
+        protocol.decode_request([MAGIC, msgpack.packb({"op": "ping", "args": {1: 2}})])
+
+
+def test_another_version_is_told_which_is_served() -> None:
+    with pytest.raises(UnsupportedVersionError, match="ZI1"):
+        protocol.decode_request([b"ZI9", b""])
+
+
+@pytest.mark.parametrize("frames", [[], [b"HELO", b""], [MAGIC], [MAGIC, b"", b""]])
+def test_other_frames_are_no_request(frames: list[bytes]) -> None:
+    with pytest.raises(BadRequestError):
+        protocol.decode_request(frames)
+
+
+def test_a_request_over_the_bound_is_refused() -> None:
+    with pytest.raises(TooLargeError, match="may have 10 bytes"):
+        protocol.decode_request([MAGIC, b"x" * 11], max_bytes=10)
+
+
+@pytest.mark.parametrize("envelope", [[b"a", b""], [b"a", b"id", b""], [b"a", b"b", b"c", b""]])
+def test_an_envelope_of_any_length_is_split_off(envelope: list[bytes]) -> None:
+    assert protocol.split_envelope([*envelope, b"ZI1", b""]) == (envelope, [b"ZI1", b""])
+
+
+@pytest.mark.parametrize("frames", [[], [b""], [b"a", b"b"]])
+def test_frames_without_an_envelope_are_refused(frames: list[bytes]) -> None:
+    with pytest.raises(ProtocolError):
+        protocol.split_envelope(frames)
+
+
+def test_a_reply_reads_back_with_its_cursor() -> None:
+    frames = protocol.encode_reply(5, "n", 9, {"cursor": "c"})
+    reply = protocol.decode_reply([*frames, protocol.pack([1])])
+    assert (reply.id, reply.body, reply.cursor, reply.epoch, reply.error) == (5, [1], "c", 9, None)
+
+
+@pytest.mark.parametrize("error", [UnknownShardError("shard x not found"), NotPolledError("none")])
+def test_an_error_reads_back_as_the_same_kind(error: RequestError) -> None:
+    reply = protocol.decode_reply(protocol.encode_error(1, "n", 9, error))
+    assert type(reply.error) is type(error)
+    assert str(reply.error) == str(error)
+    assert isinstance(reply.error, KeyError)
+    assert reply.error.retryable == error.retryable
+
+
+def test_a_code_from_a_later_version_is_still_an_error() -> None:
+    error = RequestError.from_wire("teapot", "short and stout", True)
+    reply = protocol.decode_reply(protocol.encode_error(1, "n", 9, error))
+    assert reply.error is not None
+    assert (reply.error.code, reply.error.retryable) == ("teapot", True)
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [MAGIC],
+        [b"ZI2", b"\x80"],
+        [MAGIC, b"\x80"],
+        [MAGIC, b"\xc1"],
+        [MAGIC, protocol.pack({"ok": 1})],
+        [MAGIC, protocol.pack({"ok": False})],
+    ],
+)
+def test_what_is_no_reply_is_refused(frames: list[bytes]) -> None:
+    with pytest.raises(ProtocolError):
+        protocol.decode_reply(frames)
+
+
+@pytest.mark.parametrize("count", [0, 15, 16, 65535, 65536])
+def test_map_and_array_headers_are_what_msgpack_writes(count: int) -> None:
+    assert msgpack.packb([None] * count)[: -count or None] == protocol.array_header(count)
+    packed = msgpack.packb(dict.fromkeys(range(count)))
+    assert packed.startswith(protocol.map_header(count))
+
+
+def test_text_that_is_no_valid_unicode_is_escaped_and_not_refused() -> None:
+    assert protocol.unpack(protocol.pack("a\udcff")) == "a\\udcff"
+
+
+def test_a_value_without_a_form_on_the_wire_is_refused() -> None:
+    with pytest.raises(ProtocolError):
+        protocol.pack(object())

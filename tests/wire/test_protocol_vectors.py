@@ -1,0 +1,174 @@
+"""The test vectors of the wire: zinfo's own codec and readings; clients are in tests/clients/."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import protocol_vectors
+from tests.protocol_vectors import DIRECTORY, FILES, Vector, frames_of, read
+from zinfo.client.decoding import (
+    entry_from,
+    event_from,
+    open_message,
+    read_delta,
+    read_event,
+    read_heartbeat,
+    read_snapshot,
+)
+from zinfo.errors import ProtocolError, RequestError
+from zinfo.wire import protocol
+from zinfo.wire.protocol import Header, Request
+
+
+def name(vector: Vector) -> str:
+    return str(vector.get("name", vector.get("of")))
+
+
+def each(file: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("vector", read(file), ids=name)
+
+
+def exactly(value: object) -> str:
+    """The value as text, by which 1 and 1.0 differ, and so do maps of another order."""
+    return json.dumps(value)
+
+
+def test_the_files_are_what_the_script_makes(tmp_path: Path) -> None:
+    protocol_vectors.write(tmp_path)
+    assert {path.stem for path in DIRECTORY.glob("*.json")} == set(FILES)
+    for file in FILES:
+        made = (tmp_path / f"{file}.json").read_text(encoding="utf-8")
+        assert (DIRECTORY / f"{file}.json").read_text(encoding="utf-8") == made, file
+
+
+def test_there_is_a_vector_of_every_kind_of_message() -> None:
+    assert {vector["kind"] for vector in read("bus")} == {"info", "delta", "event", "hb", "fence"}
+    codes = {kind.code for kind in RequestError.__subclasses__()}
+    answered = [vector["header"] for vector in read("replies")]
+    assert {header["error"]["code"] for header in answered if "error" in header} > codes
+
+
+# --- the codec ---
+
+
+@each("requests")
+def test_requests_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
+    meaning = vector["meaning"]
+    request = Request(meaning["op"], meaning["args"], meaning["id"], meaning.get("deadline"))
+    assert protocol.decode_request(frames_of(vector)) == request
+    assert protocol.encode_request(request) == frames_of(vector)
+
+
+@each("replies")
+def test_replies_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
+    frames, header = frames_of(vector), vector["header"]
+    reply = protocol.decode_reply(frames)
+    assert exactly(reply.header) == exactly(header)
+    base = (header["id"], header["node"], header["epoch"])
+    if "error" in header:
+        error = reply.error
+        assert error is not None
+        assert {"code": error.code, "message": str(error), "retryable": error.retryable} == (
+            header["error"]
+        )
+        assert protocol.encode_error(*base, error) == frames
+    else:
+        assert exactly(reply.body) == exactly(vector["body"])
+        more = {key: header[key] for key in header if key not in ("id", "ok", "node", "epoch")}
+        assert [*protocol.encode_reply(*base, more), protocol.pack(reply.body)] == frames
+        assert protocol.pack_fields(reply.body) == frames[2]
+
+
+@each("bus")
+def test_bus_messages_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
+    topic, header, body = frames_of(vector)
+    kind, of = vector["kind"], vector["of"]
+    assert protocol.parse_topic(topic) == (kind, of)
+    again = protocol.fence_topic(of) if kind == "fence" else protocol.topic(kind, of)
+    assert again == topic
+    assert exactly(protocol.unpack_header(header)) == exactly(vector["header"][:5])
+    assert exactly(protocol.unpack(body)) == exactly(vector["body"])
+    assert protocol.pack(vector["header"]) == header
+    assert protocol.pack(vector["body"]) == protocol.pack_fields(vector["body"]) == body
+
+
+@each("topics")
+def test_topics_are_what_the_codec_writes(vector: Vector) -> None:
+    topic = bytes.fromhex(vector["topic"])
+    assert protocol.topic(vector["kind"], vector["of"]) == topic
+    if vector["of"] is not None:
+        assert protocol.parse_topic(topic) == (vector["kind"], vector["of"])
+
+
+@each("values")
+def test_values_of_unusual_form_are_read(vector: Vector) -> None:
+    assert exactly(protocol.unpack(bytes.fromhex(vector["data"]))) == exactly(vector["meaning"])
+
+
+@each("unreadable")
+def test_what_holds_no_value_is_an_error(vector: Vector) -> None:
+    with pytest.raises(ProtocolError):
+        protocol.unpack(bytes.fromhex(vector["data"]))
+
+
+# --- what clients of zinfo.client are told ---
+
+
+def of_kind(*kinds: str) -> pytest.MarkDecorator:
+    vectors = [vector for vector in read("bus") if vector["kind"] in kinds]
+    return pytest.mark.parametrize("vector", vectors, ids=name)
+
+
+@each("bus")
+def test_topic_and_header_are_opened(vector: Vector) -> None:
+    opened = open_message(frames_of(vector))
+    assert (opened.kind, opened.name) == (vector["kind"], vector["of"])
+    assert opened.header == Header(*vector["header"][:5])
+
+
+@of_kind("info")
+def test_infos_are_read(vector: Vector) -> None:
+    _, _, _, seq, time = vector["header"]
+    read = asdict(read_snapshot(open_message(frames_of(vector))))
+    told = {"shard": vector["of"], "revision": seq, "time": time, "info": vector["body"]}
+    assert exactly(read) == exactly(told)
+
+
+@of_kind("delta")
+def test_deltas_are_read(vector: Vector) -> None:
+    _, _, _, seq, time = vector["header"]
+    body = vector["body"]
+    read = asdict(read_delta(open_message(frames_of(vector))))
+    told = {"shard": vector["of"], "revision": seq, "base": body["base"], "time": time}
+    assert exactly(read) == exactly({**told, "set": body["set"], "unset": body["unset"]})
+
+
+@of_kind("event")
+def test_events_are_read(vector: Vector) -> None:
+    body: Any = {key: value for key, value in vector["body"].items() if key != "more"}
+    assert exactly(read_event(open_message(frames_of(vector))).as_map()) == exactly(body)
+
+
+@of_kind("hb", "fence")
+def test_totals_are_read(vector: Vector) -> None:
+    _, node, epoch, beat, time = vector["header"][:5]
+    read = asdict(read_heartbeat(open_message(frames_of(vector))))
+    told = {"node": node, "epoch": epoch, "beat": beat, "time": time}
+    body = {key: vector["body"][key] for key in ("interval", "shards", "events", "revisions")}
+    assert exactly(read) == exactly({**told, **body})
+
+
+def test_entries_of_snapshots_and_events_in_replies_are_read() -> None:
+    bodies = {vector["name"]: vector["body"] for vector in read("replies") if "body" in vector}
+    polled, unpolled = map(entry_from, bodies["snapshot"])
+    first, second = bodies["snapshot"]
+    for key in ("shard", "revision", "time", "age", "info", "labels", "interval", "seq"):
+        assert exactly(getattr(polled, key)) == exactly(first[key])
+    assert (unpolled.info, unpolled.reason) == (None, second["reason"])
+    for event in bodies["events"]:
+        assert exactly(event_from(event).as_map()) == exactly(event)

@@ -1,0 +1,96 @@
+"""Fields of an INFO reply as msgpack, straight from its bytes. Pure.
+
+Native code does it where there is any; the Python here says what that must do.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from zinfo.info.delta import find_delta
+from zinfo.info.parser import Layout, known_layout, parse
+from zinfo.info.values import Value, reader_of
+from zinfo.native.loader import Encoded, native
+from zinfo.wire.protocol import map_header, pack, pack_fields
+
+MAX_WRITTEN: Final = 8192
+"""Fields kept as msgpack: more than one reply has, which is written whole and as a delta."""
+_SHORT: Final = 256  # of name and text of a field that is kept for later: shards invent both
+
+
+class Fields(NamedTuple):
+    """Fields as they stand in a map, but without the map's header.
+
+    Attributes:
+        number: how many.
+        pairs: name, value, name, value, ... as msgpack, in the reply's order.
+    """
+
+    number: int
+    pairs: bytes
+
+
+def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
+    """Write a reply's fields.
+
+    Args:
+        raw: A reply.
+        layout: Its own, most likely: of an earlier reply of the server. None where not known.
+
+    Returns:
+        The fields; and the reply's layout.
+    """
+    if native is not None:
+        layout = layout or known_layout(raw)
+        encoded = native.encode_fields(raw, layout.names, layout.kinds) if layout else None
+        if layout is not None and encoded is not None:
+            return _whole(encoded, layout), layout
+    info = parse(raw)
+    return pack_pairs(info.fields), info.layout
+
+
+def encode_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[str], Layout]:
+    """Write what changed from one reply to the next of the same server, as `find_delta` finds it.
+
+    Args:
+        old: A reply.
+        new: The next one.
+        layout: Of the old one, for certain.
+
+    Returns:
+        The fields that are new or other; the names of those that are gone; and the new layout.
+    """
+    if native is not None:
+        encoded = native.encode_changes(old, new, layout.names, layout.kinds)
+        if encoded is not None:
+            return _whole(encoded, layout), [], layout
+    delta, layout = find_delta(old, new, layout)
+    return pack_pairs(delta.set), delta.unset, layout
+
+
+def pack_pairs(fields: dict[str, Value]) -> Fields:
+    """Write fields that were read already."""
+    return Fields(len(fields), pack_fields(fields)[len(map_header(len(fields))) :])
+
+
+def _whole(encoded: Encoded, layout: Layout) -> Fields:
+    count, parts = encoded
+    return Fields(count, b"".join([_written(part, layout) for part in parts]))
+
+
+def _written(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
+    if isinstance(part, bytes):
+        return part
+    number, text = part
+    name = layout.names[number]
+    write = _write_short if len(name) + len(text) <= _SHORT else _write
+    return write(name, text)
+
+
+def _write(name: str, text: bytes) -> bytes:
+    return pack(name) + pack(reader_of(name)(text))
+
+
+# Such as `listener0`, which is the same in each reply.
+_write_short = lru_cache(maxsize=MAX_WRITTEN)(_write)

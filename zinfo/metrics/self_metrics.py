@@ -1,0 +1,143 @@
+"""zinfo's own counters as Prometheus metrics."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from zinfo._version import __version__
+from zinfo.health.stats import Histogram, Stats, lost_log_records
+from zinfo.shards.shard import ShardState
+
+
+class OwnMetrics(Collector):
+    """Tells a daemon's counters.
+
+    Args:
+        stats: the counters.
+        shards: returns the number of live shards by state.
+        events: returns the number of lifecycle events so far.
+    """
+
+    def __init__(
+        self, stats: Stats, shards: Callable[[], Mapping[str, int]], events: Callable[[], int]
+    ) -> None:
+        self._stats = stats
+        self._shards = shards
+        self._events = events
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(namespace="zinfo", registry=self._registry)
+
+    def text(self) -> bytes:
+        """Return all of them in the text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics; prometheus_client calls this."""
+        stats = self._stats
+        build = GaugeMetricFamily(
+            "zinfo_build_info", "zinfo's version; always 1", labels=("version", "python")
+        )
+        build.add_metric((__version__, platform.python_version()), 1)
+        yield build
+        shards = GaugeMetricFamily("zinfo_shards", "live shards by state", labels=("state",))
+        counts = self._shards()
+        for state in ShardState:  # also those with none: a number that is missing is not a 0
+            shards.add_metric((state.value,), counts.get(state.value, 0))
+        yield shards
+        yield _gauge("uptime_seconds", "since the start", time.monotonic() - stats.started)
+        yield _counter("events", "lifecycle events", self._events())
+        yield _gauge("hub_lag_seconds", "how late the event loop last was", stats.hub_lag)
+        yield _gauge("hub_lag_max_seconds", "the largest since the start", stats.hub_lag_max)
+        yield _gauge("saturated", "1 where more is due than can be done", int(stats.saturated))
+        yield _gauge("stretch", "polling intervals take so many times as long", stats.stretch)
+        yield _by("part_restarts", "deaths of parts", stats.restarts, "part")
+        yield _by("faults", "unexpected exceptions of zinfo's own", stats.faults, "part")
+        yield _gauge("open_files", "file descriptors in use", stats.files_open)
+        yield _counter("log_records_lost", "log records not written", lost_log_records())
+        yield from self._of_polls()
+        yield from self._of_bus()
+        yield from self._of_queries()
+        yield from self._of_http()
+
+    def _of_polls(self) -> Iterator[Metric]:
+        poll = self._stats.poll
+        yield _counter("polls", "INFO replies stored", poll.replies)
+        yield _by("poll_failures", "failed polls", poll.failures, "reason")
+        yield _histogram("poll_seconds", "from asking a shard to its stored reply", poll.took)
+        yield _histogram("poll_late_seconds", "from a poll's due time to its start", poll.late)
+        yield _counter("connects", "connections made to shards", poll.connects)
+        yield _gauge("connecting", "connections that are being made", poll.connecting)
+        yield _counter("refreshes", "polls that a query asked for", poll.refreshes)
+
+    def _of_bus(self) -> Iterator[Metric]:
+        bus = self._stats.bus
+        yield _by("bus_messages", "messages handed to ZeroMQ", bus.messages, "kind")
+        yield _counter("bus_bytes", "bytes of their bodies", bus.bytes)
+        yield _counter("bus_dropped", "messages that ZeroMQ would not take", bus.errors)
+        yield _gauge("bus_subscribers", "connections to the bus", bus.subscribers)
+        yield _gauge("bus_topics", "topics subscribed", bus.topics)
+        yield _counter("bus_refused", "subscriptions and frames refused", bus.refused)
+        yield _by("bus_client_refused", "the same by client", bus.refused_by, "client")
+        yield _counter("bus_cut", "connections ended for too many topics", bus.cut)
+        yield _gauge("bus_sockets", "one for each set of rights", bus.sockets)
+
+    def _of_queries(self) -> Iterator[Metric]:
+        query = self._stats.query
+        yield _by_two("queries", "requests answered", query.results, ("op", "result"))
+        yield _counter("query_seconds", "time spent on those that succeeded", query.seconds)
+        yield _by("queries_dropped", "messages that could not be answered", query.dropped, "reason")
+        yield _by("connections", "connections with a CURVE key", self._stats.access, "result")
+
+    def _of_http(self) -> Iterator[Metric]:
+        http = self._stats.http
+        yield _by_two("http_answers", "answers over HTTP", http.answers, ("path", "status"))
+        yield _gauge("http_streams", "streams that are open", http.streams)
+        yield _counter("http_stream_dropped", "messages that a slow stream lost", http.dropped)
+        yield _counter("metrics_cut", "samples over metrics.max_samples, left out", http.cut)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"zinfo_{name}", text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"zinfo_{name}", text, value=value)
+
+
+def _by(name: str, text: str, counts: Mapping[str, int], label: str) -> Metric:
+    metric = CounterMetricFamily(f"zinfo_{name}", text, labels=(label,))
+    for value, count in sorted(counts.items()):
+        metric.add_metric((value,), count)
+    return metric
+
+
+def _by_two(
+    name: str, text: str, counts: Mapping[tuple[str, str], int], labels: tuple[str, str]
+) -> Metric:
+    metric = CounterMetricFamily(f"zinfo_{name}", text, labels=labels)
+    for key, count in sorted(counts.items()):
+        metric.add_metric(key, count)
+    return metric
+
+
+def _histogram(name: str, text: str, counted: Histogram) -> Metric:
+    buckets = []
+    total = 0
+    for bound, count in zip((*map(str, counted.bounds), "+Inf"), counted.counts, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    metric = HistogramMetricFamily(f"zinfo_{name}", text)
+    metric.add_metric((), buckets, counted.sum)
+    return metric

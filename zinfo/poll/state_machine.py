@@ -1,0 +1,81 @@
+"""What a poll's outcome means for a shard: its state, and the events that tell of the change.
+
+State machine: new -> up <-> loading | busy | down -> removed. No I/O.
+"""
+
+from __future__ import annotations
+
+from zinfo.poll.errors import PollError
+from zinfo.poll.hot_fields import Essentials
+from zinfo.shards import events
+from zinfo.shards.events import EventLog
+from zinfo.shards.shard import RedisShard, ShardState
+from zinfo.shards.snapshot import Snapshot, server_version
+
+
+class Lifecycle:
+    """Keeps the state of shards and emits their events.
+
+    Args:
+        log: takes the events.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    def added(self, shard: RedisShard) -> None:
+        """The shard came under watch."""
+        shard.state, shard.reason, shard.failures = ShardState.NEW, "", 0
+        labels = events.sent_labels(shard.labels)
+        self._log.emit(shard.id, events.ADDED, None, shard.state.value, labels=labels)
+
+    def removed(self, shard: RedisShard) -> None:
+        """The shard is watched no more."""
+        self._log.emit(shard.id, events.REMOVED, shard.state.value, None)
+
+    def relabelled(self, shard: RedisShard) -> None:
+        """The shard has other labels."""
+        message, labels = events.labels_text(shard.labels), events.sent_labels(shard.labels)
+        self._log.emit(shard.id, events.LABELS_CHANGED, message=message, labels=labels)
+
+    def answered(self, shard: RedisShard, snapshot: Snapshot, essentials: Essentials) -> None:
+        """The shard sent INFO; `essentials` are those of this snapshot."""
+        loading = essentials.loading not in (None, "0")
+        self._enter(shard, ShardState.LOADING if loading else ShardState.UP)
+        shard.failures, shard.last_error = 0, ""
+        run_id, role = essentials.run_id, essentials.role
+        if run_id != shard.run_id or run_id is None:
+            self._new_process(shard, run_id, server_version(snapshot))
+        if role != shard.role:
+            if shard.role is not None:
+                self._log.emit(shard.id, events.ROLE_CHANGED, shard.role, role)
+            shard.role = role
+
+    def failed(self, shard: RedisShard, error: PollError) -> None:
+        """A poll brought no INFO."""
+        shard.failures += 1
+        shard.last_error = error.message
+        self._enter(shard, error.state, error.reason, error.message)
+
+    def troubled(self, shard: RedisShard, message: str, reason: str) -> None:
+        """Something failed that left the shard's state as it was."""
+        shard.last_error = message
+        state = shard.state.value
+        self._log.emit(shard.id, events.POLLING_ERROR, state, state, reason=reason, message=message)
+
+    def _enter(
+        self, shard: RedisShard, state: ShardState, reason: str = "", message: str = ""
+    ) -> None:
+        if (state, reason) == (shard.state, shard.reason):
+            return
+        old, shard.state, shard.reason = shard.state, state, reason
+        self._log.emit(
+            shard.id, state.value, old.value, state.value, reason=reason, message=message
+        )
+
+    def _new_process(self, shard: RedisShard, run_id: str | None, version: str | None) -> None:
+        if shard.run_id is not None and run_id is not None:
+            self._log.emit(shard.id, events.RESTARTED, shard.run_id, run_id)
+        if version != shard.version and shard.version is not None:
+            self._log.emit(shard.id, events.VERSION_CHANGED, shard.version, version)
+        shard.run_id, shard.version = run_id, version

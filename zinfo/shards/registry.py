@@ -1,0 +1,217 @@
+"""The registry of live shards and its notifications."""
+
+from __future__ import annotations
+
+import enum
+import logging
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from zinfo.errors import ShardExistsError, UnknownShardError
+from zinfo.shards.shard import RedisShard
+
+logger = logging.getLogger(__name__)
+
+ShardCallback = Callable[[RedisShard], object]
+FreeCallback = Callable[[str], object]
+FaultCallback = Callable[[str, BaseException], object]
+
+
+class ShardEvent(enum.Enum):
+    """What a subscriber of the registry can be told of."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    LABELS_CHANGED = "labels_changed"
+
+
+class ShardPublisher:
+    """Says which shards are live, and tells subscribers when one comes, goes or is relabelled.
+
+    Any number of publishers may live in a process. Not thread-safe: use it from one thread.
+    """
+
+    def __init__(self) -> None:
+        self._shards: dict[str, RedisShard] = {}
+        self._ids: list[str] = []  # sorted
+        self._sorted: tuple[str, ...] | None = None  # the same, since they last changed
+        self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
+        self._fault_callbacks: list[FaultCallback] = []
+        self._claims: dict[str, list[FreeCallback]] = {}  # by the id that they wait for
+        self.callback_errors = 0  #: exceptions raised by subscribers
+
+    def add_shard(self, shard: RedisShard) -> None:
+        """Make a shard live and tell the ADDED subscribers.
+
+        Raises:
+            ShardExistsError: a shard with this id is live already.
+        """
+        if shard.id in self._shards:
+            raise ShardExistsError(f"shard {shard.id} is live already")
+        self._shards[shard.id] = shard
+        insort(self._ids, shard.id)
+        self._sorted = None
+        self._notify(ShardEvent.ADDED, shard)
+
+    def del_shard(self, shard_id: str) -> None:
+        """Take a shard out and tell the REMOVED subscribers; then whoever waits for its id.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+        """
+        shard = self.get_shard(shard_id)
+        del self._shards[shard_id]
+        del self._ids[bisect_left(self._ids, shard_id)]
+        self._sorted = None
+        self._notify(ShardEvent.REMOVED, shard)
+        self._offer(shard_id)
+
+    def replace_shard(self, shard: RedisShard) -> None:
+        """Put a shard in the place of the one with its id: REMOVED for that one, then ADDED.
+
+        Whoever waits for the id goes on waiting.
+
+        Raises:
+            UnknownShardError: no shard with this id is live (a KeyError).
+        """
+        before = self.get_shard(shard.id)
+        del self._shards[shard.id]
+        self._notify(ShardEvent.REMOVED, before)
+        self.add_shard(shard)
+
+    def claim(self, shard_id: str, callback: FreeCallback) -> None:
+        """Call `callback(shard_id)` once, when no shard with this id is live any more.
+
+        Those that wait for one id are called in their order, until one has made a shard live.
+        """
+        self._claims.setdefault(shard_id, []).append(callback)
+
+    def disclaim(self, shard_id: str, callback: FreeCallback) -> None:
+        """Wait for an id no more; one that is not waited for is ignored."""
+        waiting = self._claims.get(shard_id, [])
+        if callback in waiting:
+            waiting.remove(callback)
+        if not waiting:
+            self._claims.pop(shard_id, None)
+
+    def set_labels(self, shard_id: str, labels: Mapping[str, str]) -> None:
+        """Give a live shard other labels, and tell the LABELS_CHANGED subscribers if they differ.
+
+        This is the way to change the labels of a live shard: a poller of this publisher makes an
+        event `labels_changed` of it, by which each Mirror learns of the new labels. Labels written
+        to `shard.labels` directly reach queries, and no Mirror.
+
+        Args:
+            shard_id: id of the shard.
+            labels: its labels from now on, in place of all that it has.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+        """
+        shard = self.get_shard(shard_id)
+        if shard.labels != labels:
+            shard.labels = dict(labels)
+            self._notify(ShardEvent.LABELS_CHANGED, shard)
+
+    def get_shard(self, shard_id: str) -> RedisShard:
+        """Return a live shard.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+        """
+        shard = self._shards.get(shard_id)
+        if shard is None:
+            raise UnknownShardError(f"shard {shard_id} not found")
+        return shard
+
+    def find_shard(self, shard_id: str) -> RedisShard | None:
+        """Return a live shard, or None where no such shard is live."""
+        return self._shards.get(shard_id)
+
+    def get_live_shards(self) -> list[RedisShard]:
+        """Return the live shards in the order in which they came; the list is the caller's own."""
+        return list(self._shards.values())
+
+    def count_states(self) -> dict[str, int]:
+        """Return how many live shards are in each state that there is one in."""
+        return dict(Counter(shard.state._value_ for shard in self._shards.values()))
+
+    def get_live_shard_ids(self) -> set[str]:
+        """Return the ids of the live shards; the set is the caller's own."""
+        return set(self._shards)
+
+    def sorted_shard_ids(self) -> tuple[str, ...]:
+        """Return the ids of the live shards in their order."""
+        if self._sorted is None:
+            self._sorted = tuple(self._ids)
+        return self._sorted
+
+    def clear_shards(self) -> None:
+        """Take every shard out, with a REMOVED for each; who waits for an id goes on waiting."""
+        while self._shards:  # a callback may add or remove others meanwhile
+            shard = self._shards.pop(next(iter(self._shards)))
+            self._sorted = None
+            self._notify(ShardEvent.REMOVED, shard)
+
+    def subscribe_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
+        """Call `callback(shard)` at every such event from now on.
+
+        A callback that raises is logged and counted; it stops neither the others nor the publisher.
+        """
+        self._callbacks[ShardEvent(event)].append(callback)
+
+    def unsub_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
+        """Stop calling `callback`; one that is not subscribed is ignored."""
+        callbacks = self._callbacks[ShardEvent(event)]
+        if callback in callbacks:
+            callbacks.remove(callback)
+
+    def report_fault(self, part: str, error: BaseException) -> None:
+        """Tell the subscribers of faults that a part, such as a watcher, failed; it goes on.
+
+        Args:
+            part: its name.
+            error: an exception that nobody foresaw; logged already.
+        """
+        for callback in self._fault_callbacks:
+            callback(part, error)
+
+    def subscribe_faults(self, callback: FaultCallback) -> None:
+        """Call `callback(part, error)` at every fault from now on; it must not raise."""
+        self._fault_callbacks.append(callback)
+
+    def unsub_faults(self, callback: FaultCallback) -> None:
+        """Stop calling `callback`; one that is not subscribed is ignored."""
+        if callback in self._fault_callbacks:
+            self._fault_callbacks.remove(callback)
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    def __contains__(self, shard_id: object) -> bool:
+        return shard_id in self._shards
+
+    def _offer(self, shard_id: str) -> None:
+        """Call those that wait for an id until one has taken it."""
+        while shard_id not in self._shards and (waiting := self._claims.get(shard_id)):
+            callback = waiting[0]
+            self.disclaim(shard_id, callback)
+            try:
+                callback(shard_id)
+            except Exception:
+                self.callback_errors += 1
+                logger.exception("a claim to the id of shard %s failed", shard_id)
+
+    def _notify(self, event: ShardEvent, shard: RedisShard) -> None:
+        ended: BaseException | None = None
+        for callback in list(self._callbacks[event]):
+            try:
+                callback(shard)
+            except Exception:
+                self.callback_errors += 1
+                logger.exception("a subscriber failed on %s of shard %s", event.value, shard.id)
+            except BaseException as error:  # a gevent.Timeout of the caller, or the caller's end
+                ended = ended or error
+        if ended is not None:  # after the other subscribers, which must not miss a shard
+            raise ended

@@ -1,0 +1,148 @@
+"""RedisShard: one server's identity, its newest INFO, its state and how often to ask it."""
+
+from __future__ import annotations
+
+import enum
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from zinfo.info.parser import Value
+from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.snapshot import Snapshot
+
+
+class ShardState(str, enum.Enum):
+    """What zinfo knows of a shard."""
+
+    NEW = "new"  # not asked yet, or not answered yet
+    UP = "up"
+    LOADING = "loading"  # answers INFO, but is loading its data
+    BUSY = "busy"  # a script keeps it from answering; what is known is old
+    DOWN = "down"  # did not answer; `reason` says why
+
+
+class RedisShard:
+    """A Redis (or Valkey, KeyDB, ...) server that is polled for INFO.
+
+    The six class attributes can be changed for a subclass, for one shard, or from the
+    configuration.
+
+    Args:
+        ident: names the shard; `id` is `str(ident)`.
+        redis_conn: a URL (redis://, rediss://, unix://) or a `ConnectionOptions`, a `redis.Redis`,
+            or a callable that returns one and is called at each connect. An object that is none of
+            these but has `info()` works too, by one greenlet a poll.
+        labels: any text by any name, for queries and dashboards. Those of a live shard are changed
+            by `ShardPublisher.set_labels`.
+        **options: with a URL only: username, password, password_file, password_env, ca_file,
+            cert_file, key_file, check_hostname, timeout, connect_timeout; see `ConnectionOptions`.
+
+    Raises:
+        ValueError: a URL that is none.
+        TypeError: options without a URL, or unknown ones.
+
+    Attributes:
+        state: a `ShardState`.
+        reason: why it is down, "" where it is not.
+        last_error: the last failure in words, "" while all is well.
+        failures: failed polls in a row.
+        run_id, role, version: as the newest INFO says; None where it does not.
+    """
+
+    MIN_POLLING_INTERVAL: float = 0.5  # seconds
+    MAX_POLLING_INTERVAL: float = 3  # seconds
+    POLLING_INTERVAL_STEP: float = 0.5  # seconds added after each poll that finds the shard idle
+    OPS_ACTIVE_THRESH: float = 10  # ops/s at or above which the interval drops to the minimum
+    OPS_INACTIVE_THRESH: float = 5  # ops/s at or below which the interval grows by a step
+
+    def __init__(
+        self,
+        ident: object,
+        redis_conn: Any,
+        labels: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> None:
+        self.id = str(ident)
+        self.labels: dict[str, str] = dict(labels or {})
+        self.redis_conn: Any
+        if isinstance(redis_conn, str):
+            self.redis_conn = ConnectionOptions(url=redis_conn, **options)
+        elif options:
+            raise TypeError(f"{', '.join(options)}: only a URL takes options")
+        else:
+            self.redis_conn = redis_conn
+        self.state = ShardState.NEW
+        self.reason = ""
+        self.last_error = ""
+        self.failures = 0
+        self.run_id: str | None = None
+        self.role: str | None = None
+        self.version: str | None = None
+        self._snapshot: Snapshot | None = None
+        self._interval = self.MIN_POLLING_INTERVAL
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id} {self.state.value}>"
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest INFO with its revision and times; None before the first."""
+        return self._snapshot
+
+    @property
+    def revision(self) -> int:
+        """Revision of the newest INFO; 0 before the first."""
+        return self._snapshot.revision if self._snapshot else 0
+
+    @property
+    def info(self) -> dict[str, Value] | None:
+        """The newest INFO, field to value; None before the first.
+
+        Setting it stamps `info_timestamp` and adapts the polling interval. Do not change the dict.
+        """
+        return self._snapshot.info.fields if self._snapshot else None
+
+    @info.setter
+    def info(self, fields: Mapping[str, Value]) -> None:
+        revision = self.revision + 1
+        snapshot = Snapshot.from_fields(fields, revision, time.time(), time.monotonic())
+        try:
+            ops = float(snapshot.text(b"instantaneous_ops_per_sec") or "")
+        except ValueError:
+            ops = math.nan
+        self.store(snapshot, ops)
+
+    @property
+    def info_timestamp(self) -> float | None:
+        """Wall clock of the newest INFO, seconds since the Unix epoch; None before the first."""
+        return self._snapshot.time if self._snapshot else None
+
+    @property
+    def info_age(self) -> float | None:
+        """Seconds since the newest INFO arrived, by the monotonic clock; None before the first."""
+        return max(0.0, time.monotonic() - self._snapshot.at) if self._snapshot else None
+
+    def store(self, snapshot: Snapshot, ops: float) -> None:
+        """Make `snapshot` the newest INFO and adapt the polling interval.
+
+        Args:
+            snapshot: the new one.
+            ops: its instantaneous_ops_per_sec; NaN, which leaves the interval as it is, where the
+                server does not say.
+        """
+        self._snapshot = snapshot
+        if ops >= self.OPS_ACTIVE_THRESH:
+            self._interval = self.MIN_POLLING_INTERVAL
+        elif ops <= self.OPS_INACTIVE_THRESH:
+            longer = max(self._interval, self.MIN_POLLING_INTERVAL) + self.POLLING_INTERVAL_STEP
+            self._interval = min(longer, self.MAX_POLLING_INTERVAL)
+
+    def polling_interval(self) -> float:
+        """Return the seconds until the next poll.
+
+        Asked once after every poll; may be overridden. 0 means again at once, after other work had
+        its turn.
+        """
+        return min(max(self._interval, self.MIN_POLLING_INTERVAL), self.MAX_POLLING_INTERVAL)

@@ -1,0 +1,154 @@
+"""One INFO reply of one shard: kept raw, parsed when first asked for, encoded at most once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zinfo.info import parser
+from zinfo.info.delta import diff
+from zinfo.info.encoder import Fields, encode_delta, encode_fields, pack_pairs
+from zinfo.info.field_reader import FieldReader, find_field, has_fields
+from zinfo.info.parser import Info, Layout, Value
+from zinfo.wire.protocol import map_header, unpack
+
+# The first one present is the server's own version; redis_version may only say what it is
+# compatible to.
+VERSION_FIELDS = (
+    b"valkey_version",
+    b"dragonfly_version",
+    b"keydb_version",
+    b"kvrocks_version",
+    b"pika_version",
+    b"redis_version",
+)
+
+
+class Snapshot:
+    """An INFO reply with its revision and times.
+
+    Args:
+        raw: the reply as the server sent it; empty where a client gave parsed fields instead.
+        revision: number of the reply, +1 at every successful poll of the shard.
+        time: wall clock of its arrival, seconds since the Unix epoch.
+        at: monotonic clock of its arrival, seconds; ages are counted from here.
+        previous: the shard's snapshot before it, which is like it in most.
+    """
+
+    __slots__ = ("_encoded", "_guess", "_layout", "_parsed", "at", "raw", "revision", "time")
+
+    def __init__(
+        self, raw: bytes, revision: int, time: float, at: float, previous: Snapshot | None = None
+    ) -> None:
+        self.raw = raw
+        self.revision = revision
+        self.time = time
+        self.at = at
+        self._layout: Layout | None = None  # once it is known to be that of this reply
+        self._guess: Layout | None = previous._layout or previous._guess if previous else None
+        self._parsed: Info | None = None
+        self._encoded: Fields | None = None
+
+    @classmethod
+    def from_fields(
+        cls, fields: Mapping[str, object], revision: int, time: float, at: float
+    ) -> Snapshot:
+        """Return a snapshot of fields that somebody else parsed; it has no sections.
+
+        Values that the wire has no form for become text.
+        """
+        snapshot = cls(b"", revision, time, at)
+        plain = {str(name): _plain(value) for name, value in fields.items()}
+        snapshot._parsed = Info(b"", plain, {}, Layout.of(()))
+        return snapshot
+
+    @property
+    def info(self) -> Info:
+        """The parsed reply."""
+        if self._parsed is None:
+            self._parsed = parser.parse(self.raw)
+            self._layout = self._parsed.layout
+        return self._parsed
+
+    def all_fields(self) -> dict[str, Value]:
+        """Return all fields without keeping the parse, which takes seven times the reply's memory.
+
+        Treat it as read-only: it may be the cache's.
+        """
+        if self._parsed is not None or not self.raw:
+            return self.info.fields
+        number, pairs = self.encoded()
+        fields: Any = unpack(map_header(number) + pairs)
+        assert isinstance(fields, dict)
+        return fields
+
+    @property
+    def bad_lines(self) -> int:
+        """Lines that could not be understood; 0 while nobody has asked for a parse."""
+        return self._parsed.bad_lines if self._parsed is not None else 0
+
+    def read_fields(self, reader: FieldReader) -> dict[str, Value] | None:
+        """Return some fields without parsing the rest; None where that cannot be done."""
+        return reader.read(self.raw) if self._parsed is None else None
+
+    def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:
+        """Return what changed since `previous`, encoded, and what is gone.
+
+        Everything is new where there is no `previous`.
+        """
+        if previous is None:
+            return self.encoded(), []
+        if not self.raw or not previous.raw:
+            delta = diff(previous.info.fields, self.info.fields)
+            return pack_pairs(delta.set), delta.unset
+        fields, gone, self._layout = encode_delta(previous.raw, self.raw, previous._known_layout())
+        return fields, gone
+
+    def encoded(self) -> Fields:
+        """Return all fields, encoded, so that a query can put more pairs into the same map."""
+        if self._encoded is None:
+            if self.raw:
+                guess = self._layout or self._guess
+                self._encoded, self._layout = encode_fields(self.raw, guess)
+            else:
+                self._encoded = pack_pairs(self.info.fields)
+        return self._encoded
+
+    def _known_layout(self) -> Layout:
+        # A reply that nobody looked at may have another one than those before it.
+        if self._layout is None:
+            self._layout = parser.layout_of(self.raw)
+        return self._layout
+
+    def has_fields(self) -> bool:
+        """Return whether there is anything in it."""
+        return has_fields(self.raw) if self.raw else bool(self.info.fields)
+
+    def text(self, name: bytes) -> str | None:
+        """Return one field as the server wrote it, without parsing the rest; None where absent."""
+        if self.raw:
+            found = find_field(self.raw, name)
+            return None if found is None else found.decode("utf-8", "replace")
+        value = self.info.fields.get(name.decode())
+        return None if value is None else str(value)
+
+
+def server_version(snapshot: Snapshot) -> str | None:
+    """Return the server's own version, as it wrote it; None where it does not say."""
+    for name in VERSION_FIELDS:
+        version = snapshot.text(name)
+        if version:
+            return version
+    return None
+
+
+def _plain(value: object) -> Value:
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
+        return str(value)
+    if isinstance(value, (int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value)

@@ -1,0 +1,174 @@
+"""WebDoor: serves the page and its streams."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import falcon
+import gevent
+import gevent.event
+
+from zinfo.adapters.http.auth import take_share
+from zinfo.adapters.http.responses import as_json, encode
+from zinfo.adapters.wsgi.client_shares import Held, Shares
+from zinfo.adapters.wsgi.host_names import HostNames
+from zinfo.adapters.wsgi.rejection import CONTENT_POLICY
+from zinfo.adapters.wsgi.server import WsgiDoor
+from zinfo.top.filtering import GRAMMAR, Filter, FilterError
+from zinfo.top.source import Source
+from zinfo.top.web import json_model
+from zinfo.top.web.channels import Channels, FleetChannel, ShardChannel
+from zinfo.top.web.viewing import Viewing
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+NAME = "page"
+
+MOST_STREAMS = 100
+"""Pages that can be open at a time."""
+
+_LOOK = 1.0  # seconds between two looks at all shards
+_LOOK_AT_ONE = 0.5  # at one
+_PAGES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/top.js": ("top.js", "text/javascript; charset=utf-8"),
+    "/top.css": ("top.css", "text/css; charset=utf-8"),
+}
+_POLICY = (
+    f"{CONTENT_POLICY}; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:"
+)
+
+
+class WebDoor(WsgiDoor):
+    """Serves `zinfo top` to browsers.
+
+    Args:
+        source: where the model is.
+        host: name or address to listen at, without brackets.
+        port: to listen at; 0 for one that is free.
+        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
+
+    Raises:
+        EnvironmentNotReadyError: the address cannot be bound.
+    """
+
+    pages = ("/",)
+
+    def __init__(
+        self, source: Source, host: str, port: int, *, allowed_hosts: Iterable[str] = ()
+    ) -> None:
+        app = falcon.App()
+        app.set_error_serializer(as_json)
+        for path, (name, kind) in _PAGES.items():
+            app.add_route(path, _Page(name, kind))
+        shares = Shares(MOST_STREAMS)
+        app.add_route("/columns", _Columns(source.endpoint))
+        app.add_route("/stream", _FleetStream(Viewing(source), shares))
+        app.add_route("/shard", _ShardStream(source, shares))
+        self._app = app
+        super().__init__(NAME, host, port, max_body=0, names=HostNames([host, *allowed_hosts]))
+
+    def application(
+        self, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Answer one HTTP request; a WSGI application (PEP 3333)."""
+        start: Any = start_response  # falcon's own type for it differs from one version to the next
+        return self._app(environ, start)
+
+    def serve(self) -> None:
+        """Serve until SIGINT or SIGTERM."""
+        ended = gevent.event.Event()
+        handlers = [
+            gevent.signal_handler(number, ended.set) for number in (signal.SIGINT, signal.SIGTERM)
+        ]
+        self.start()
+        ended.wait()
+        self.stop()
+        for handler in handlers:
+            handler.cancel()
+
+
+class _Page:
+    """One file of the page."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        self._content = (files("zinfo.top.web") / "page" / name).read_bytes()
+        self._kind = kind
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with it."""
+        response.content_type = self._kind
+        response.set_header("Content-Security-Policy", _POLICY)
+        response.data = self._content
+
+
+class _Columns:
+    """What the page needs to know once."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with the table's columns, the filter's grammar, and whose shards these are."""
+        response.content_type = falcon.MEDIA_JSON
+        response.data = encode(
+            {"columns": json_model.columns(), "grammar": GRAMMAR, "endpoint": self._endpoint}
+        )
+
+
+class _FleetStream:
+    """The table, the totals and the events."""
+
+    def __init__(self, viewing: Viewing, shares: Shares) -> None:
+        self._channels = Channels(lambda text: FleetChannel(viewing, Filter(text)))
+        self._shares = shares
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with what changes, until the page is left."""
+        text = request.get_param("filter", default="")
+        try:
+            Filter(text)
+        except FilterError as error:
+            raise falcon.HTTPBadRequest(description=str(error)) from None
+        _stream(request, response, self._shares, self._run(text))
+
+    def _run(self, text: str) -> Iterator[bytes]:
+        number = 0
+        with self._channels.listening(text) as channel:
+            while (found := channel.since(number)) is not None:
+                number, messages = found
+                yield messages
+                gevent.sleep(_LOOK)
+
+
+class _ShardStream:
+    """One shard's page."""
+
+    def __init__(self, source: Source, shares: Shares) -> None:
+        self._channels = Channels(lambda shard: ShardChannel(source, shard))
+        self._shares = shares
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Answer with all that is known of it, again and again, until the page is left."""
+        shard = request.get_param("id", default="")
+        _stream(request, response, self._shares, self._run(shard))
+
+    def _run(self, shard: str) -> Iterator[bytes]:
+        with self._channels.listening(shard) as channel:
+            while True:
+                yield channel.newest()
+                gevent.sleep(_LOOK_AT_ONE)
+
+
+def _stream(
+    request: falcon.Request, response: falcon.Response, shares: Shares, messages: Iterator[bytes]
+) -> None:
+    """Answer with messages, one after the other, if there is room for a page."""
+    give_back = take_share(shares, request, "pages")
+    response.content_type = "text/event-stream"
+    response.cache_control = ("no-cache",)
+    response.stream = Held(messages, give_back)
