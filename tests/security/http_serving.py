@@ -15,7 +15,7 @@ import gevent.socket
 
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.request_rules import CLIENT, Times
-from zinfo.adapters.wsgi.server import WsgiDoor
+from zinfo.adapters.wsgi.server import WsgiServer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -26,7 +26,7 @@ TIMEOUT = 20.0
 HOST = "127.0.0.1"
 
 
-class Small(WsgiDoor):
+class Small(WsgiServer):
     """Serves what it was asked for as text, `/large` a long answer, `/healthz` a short one."""
 
     pages = ("/",)

@@ -128,9 +128,9 @@ def test_others_have_their_turn_while_all_shards_are_polled(
 def test_others_have_their_turn_while_no_shard_fits_an_xml_rpc_call(
     publisher: ShardPublisher, breaths: list[int]
 ) -> None:
-    from zinfo.adapters.xmlrpc.server import XmlRpcDoor
+    from zinfo.adapters.xmlrpc.server import XmlRpcServer
 
-    door = XmlRpcDoor(InfoProviderServicer(publisher), "127.0.0.1", 0)
+    door = XmlRpcServer(InfoProviderServicer(publisher), "127.0.0.1", 0)
     try:
         pieces = b"".join(door._get_infos([[], [], False, 1.0]))
     finally:

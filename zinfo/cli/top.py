@@ -105,10 +105,10 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
 
     from zinfo.top.feed import Feed
     from zinfo.top.log_bridge import noting
-    from zinfo.top.web.server import WebDoor
+    from zinfo.top.web.server import WebServer
 
     with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
-        door = WebDoor(feed, host, port, allowed_hosts=allowed_hosts)
+        door = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
         note(f"zinfo top of {daemon.endpoint} is at {door.endpoint}; Ctrl-C ends it")
         door.serve()
 

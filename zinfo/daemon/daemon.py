@@ -16,9 +16,9 @@ import gevent.event
 import zmq.green
 
 from zinfo._version import __version__
-from zinfo.adapters.wsgi.server import WsgiDoor
+from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.adapters.wsgi.tls import server_context
-from zinfo.adapters.xmlrpc.server import XmlRpcDoor
+from zinfo.adapters.xmlrpc.server import XmlRpcServer
 from zinfo.bus.publisher import InfoBus
 from zinfo.config import Config, ShardConfig, changed_keys
 from zinfo.daemon import malloc_trim
@@ -156,17 +156,17 @@ class Daemon:
         endpoint = self.bus.client_endpoint(rights.on_bus())
         return [] if endpoint is None else [endpoint]
 
-    def _make_doors(self, config: Config) -> list[WsgiDoor]:
-        doors: list[WsgiDoor] = []
+    def _make_doors(self, config: Config) -> list[WsgiServer]:
+        doors: list[WsgiServer] = []
         if config.xmlrpc.address is not None:
             report = self.poller.faults.report
             hosts = config.xmlrpc.allowed_hosts
             doors.append(
-                XmlRpcDoor(self.servicer, *config.xmlrpc.address, report, allowed_hosts=hosts)
+                XmlRpcServer(self.servicer, *config.xmlrpc.address, report, allowed_hosts=hosts)
             )
         if config.http.address is not None:
             # Only now: it takes libraries that few others need.
-            from zinfo.adapters.http.server import HttpDoor, Told  # noqa: PLC0415
+            from zinfo.adapters.http.server import HttpServer, Told  # noqa: PLC0415
 
             limits = replace(_limits(config), max_reply_bytes=_HTTP_REPLY_BYTES)
             told = Told(
@@ -178,7 +178,7 @@ class Daemon:
                 self.poller.faults.report,
                 _selection(config),
             )
-            door = HttpDoor(
+            door = HttpServer(
                 *config.http.address,
                 told,
                 tokens=self._admission.tokens,

@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
-from zinfo.adapters.xmlrpc.server import XmlRpcDoor
+from zinfo.adapters.xmlrpc.server import XmlRpcServer
 from zinfo.errors import EnvironmentNotReadyError, NotAllowedError
 from zinfo.query.servicer import Found, InfoQuery
 
@@ -49,26 +49,26 @@ def servicer() -> InfoProviderServicer:
 
 
 @pytest.fixture
-def door(servicer: InfoProviderServicer) -> Iterator[XmlRpcDoor]:
-    made = XmlRpcDoor(servicer, "127.0.0.1", 0)
+def door(servicer: InfoProviderServicer) -> Iterator[XmlRpcServer]:
+    made = XmlRpcServer(servicer, "127.0.0.1", 0)
     yield made
     made.stop()
 
 
-def ask(door: XmlRpcDoor, *params: Any, method: str = "GetInfos") -> object:
+def ask(door: XmlRpcServer, *params: Any, method: str = "GetInfos") -> object:
     """What the door answers, without HTTP between."""
     (value,), _ = xmlrpc.client.loads(b"".join(run(door, *params, method=method)))
     return value
 
 
-def run(door: XmlRpcDoor, *params: Any, method: str = "GetInfos") -> Iterable[bytes]:
+def run(door: XmlRpcServer, *params: Any, method: str = "GetInfos") -> Iterable[bytes]:
     body = xmlrpc.client.dumps(params, method).encode()
     environ = {"PATH_INFO": "/", "REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body)}
     return door.application(environ, lambda status, headers, exc=None: lambda _data: None)
 
 
 def test_every_pause_in_an_answer_leaves_others_their_turn(
-    door: XmlRpcDoor, monkeypatch: pytest.MonkeyPatch
+    door: XmlRpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zinfo.loop.fair_queue.LONGEST", 0.0)  # a pause after each entry
     turns = 0
@@ -88,7 +88,7 @@ def test_every_pause_in_an_answer_leaves_others_their_turn(
 
 
 def test_a_short_answer_has_a_length_and_a_long_one_is_sent_in_parts() -> None:
-    door = XmlRpcDoor(InfoProviderServicer(publisher(fields=300)), "127.0.0.1", 0)
+    door = XmlRpcServer(InfoProviderServicer(publisher(fields=300)), "127.0.0.1", 0)
     assert hasattr(run(door, ["s01"]), "__len__")  # pywsgi gives it a Content-Length
     assert not hasattr(run(door), "__len__")
     infos = ask(door)
@@ -112,7 +112,7 @@ def test_a_short_answer_has_a_length_and_a_long_one_is_sent_in_parts() -> None:
 def test_each_kind_of_error_has_its_fault_code(error: Exception, code: int, text: str) -> None:
     servicer = RefusingServicer(ShardPublisher())
     servicer.error = error
-    door = XmlRpcDoor(servicer, "127.0.0.1", 0)
+    door = XmlRpcServer(servicer, "127.0.0.1", 0)
     with pytest.raises(xmlrpc.client.Fault) as caught:
         ask(door)
     door.stop()
@@ -120,10 +120,10 @@ def test_each_kind_of_error_has_its_fault_code(error: Exception, code: int, text
 
 
 def test_the_endpoint_names_the_port_it_got(servicer: InfoProviderServicer) -> None:
-    six = XmlRpcDoor(servicer, "::1", 0)
+    six = XmlRpcServer(servicer, "::1", 0)
     assert six.endpoint.startswith("http://[::1]:")
     six.stop()
-    named = XmlRpcDoor(servicer, "localhost", 0)
+    named = XmlRpcServer(servicer, "localhost", 0)
     assert named.endpoint.startswith("http://localhost:")
     assert not named.endpoint.endswith(":0/")
     named.stop()
@@ -133,7 +133,7 @@ def test_an_address_in_use_is_told_in_one_line(servicer: InfoProviderServicer) -
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(EnvironmentNotReadyError) as caught:
-            XmlRpcDoor(servicer, "127.0.0.1", port)
+            XmlRpcServer(servicer, "127.0.0.1", port)
     assert str(caught.value) == (
         f"XML-RPC door: cannot listen at 127.0.0.1:{port}: Address already in use"
     )
@@ -141,4 +141,4 @@ def test_an_address_in_use_is_told_in_one_line(servicer: InfoProviderServicer) -
 
 def test_a_host_that_does_not_exist_is_told_in_one_line(servicer: InfoProviderServicer) -> None:
     with pytest.raises(EnvironmentNotReadyError, match=r"cannot listen at nohost\.invalid:1: "):
-        XmlRpcDoor(servicer, "nohost.invalid", 1)
+        XmlRpcServer(servicer, "nohost.invalid", 1)

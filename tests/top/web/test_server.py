@@ -12,7 +12,7 @@ import pytest
 from tests.top.fake import INFO, FakeSource
 from tests.waiting import wait_until
 from zinfo.top.web import server as doors
-from zinfo.top.web.server import WebDoor
+from zinfo.top.web.server import WebServer
 
 SHARD = "10.0.0.0:6379"
 
@@ -23,14 +23,14 @@ def source() -> FakeSource:
 
 
 @pytest.fixture
-def door(source: FakeSource) -> Iterator[WebDoor]:
-    door = WebDoor(source, "127.0.0.1", 0)
+def door(source: FakeSource) -> Iterator[WebServer]:
+    door = WebServer(source, "127.0.0.1", 0)
     door.start()
     yield door
     door.stop()
 
 
-def opened(door: WebDoor, path: str) -> gevent.socket.socket:
+def opened(door: WebServer, path: str) -> gevent.socket.socket:
     """Ask for something; returns the connection."""
     port = int(door.endpoint.rstrip("/").rpartition(":")[2])
     connection = gevent.socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -48,13 +48,15 @@ def until(connection: gevent.socket.socket, wanted: bytes) -> bytes:
     return read
 
 
-def status(door: WebDoor, path: str) -> int:
+def status(door: WebServer, path: str) -> int:
     """Ask for something; returns the answer's status."""
     with closing(opened(door, path)) as connection:
         return int(until(connection, b"\r\n").split()[1])
 
 
-def test_sections_are_asked_for_while_some_are_not_known(door: WebDoor, source: FakeSource) -> None:
+def test_sections_are_asked_for_while_some_are_not_known(
+    door: WebServer, source: FakeSource
+) -> None:
     with closing(opened(door, f"/shard?id={SHARD}")) as connection:
         until(connection, b"data: ")
         wait_until(lambda: source.wanted, 10, "sections to be asked for", sleep=gevent.sleep)
@@ -66,7 +68,9 @@ def test_sections_are_asked_for_while_some_are_not_known(door: WebDoor, source: 
     assert source.wanted == []
 
 
-def test_nothing_is_asked_of_a_shard_that_nobody_watches(door: WebDoor, source: FakeSource) -> None:
+def test_nothing_is_asked_of_a_shard_that_nobody_watches(
+    door: WebServer, source: FakeSource
+) -> None:
     with closing(opened(door, "/shard?id=made-up")) as connection:
         for _ in range(2):
             assert b'"page":null' in until(connection, b"}")
@@ -77,7 +81,7 @@ def test_so_many_pages_can_be_open_and_one_that_is_left_makes_room(
     source: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doors, "MOST_STREAMS", 3)  # of which this machine has two
-    door = WebDoor(source, "127.0.0.1", 0)
+    door = WebServer(source, "127.0.0.1", 0)
     door.start()
     pages = [opened(door, path) for path in ("/stream", f"/shard?id={SHARD}")]
     for page in pages:
@@ -90,5 +94,5 @@ def test_so_many_pages_can_be_open_and_one_that_is_left_makes_room(
     door.stop()
 
 
-def test_a_filter_that_makes_no_sense_is_refused(door: WebDoor) -> None:
+def test_a_filter_that_makes_no_sense_is_refused(door: WebServer) -> None:
     assert status(door, "/stream?filter=ops%3Emany") == 400

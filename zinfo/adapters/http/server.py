@@ -1,4 +1,4 @@
-"""HttpDoor: metrics, API, stream and health at one address."""
+"""HttpServer: metrics, API, stream and health at one address."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zinfo.adapters.http.routes import QUESTIONS
 from zinfo.adapters.http.stream import Streams
 from zinfo.adapters.wsgi.client_shares import Network
 from zinfo.adapters.wsgi.host_names import HostNames
-from zinfo.adapters.wsgi.server import WsgiDoor
+from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.errors import RequestError
 from zinfo.health.stats import Stats
 from zinfo.metrics.selection import Selection
@@ -64,7 +64,7 @@ class Told(NamedTuple):
     selection: Selection
 
 
-class HttpDoor(WsgiDoor):
+class HttpServer(WsgiServer):
     """Serves the cache over HTTP.
 
     Args:

@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.5  # between two looks at whether the door is open
 _STOP_SECONDS = 0.2  # for answers under way when the door closes
 
 
-class WsgiDoor(abc.ABC):
+class WsgiServer(abc.ABC):
     """Serves a WSGI application; listens from construction on.
 
     Args:

@@ -1,4 +1,4 @@
-"""XmlRpcDoor: GetInfos for any XML-RPC client, over HTTP.
+"""XmlRpcServer: GetInfos for any XML-RPC client, over HTTP.
 
 A long answer is encoded shard by shard, and everybody else has a turn in between: an XML-RPC client
 that asks for ten thousand shards delays no poll.
@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from zinfo.adapters.wsgi.host_names import HostNames
-from zinfo.adapters.wsgi.server import WsgiDoor
+from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.adapters.xmlrpc.codec import (
     CONTENT_TYPE,
     FAULT_BAD_CALL,
@@ -48,7 +48,7 @@ _WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Conten
 _ARGUMENT_TYPES = ("array", "array", "boolean", "double", "boolean")
 
 
-class XmlRpcDoor(WsgiDoor):
+class XmlRpcServer(WsgiServer):
     """Serves `GetInfos`, and the `system` methods that describe it, at `/` and `/RPC2`.
 
     Args:

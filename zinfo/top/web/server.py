@@ -1,4 +1,4 @@
-"""WebDoor: serves the page and its streams."""
+"""WebServer: serves the page and its streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zinfo.adapters.http.responses import as_json, encode
 from zinfo.adapters.wsgi.client_shares import Held, Shares
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.rejection import CONTENT_POLICY
-from zinfo.adapters.wsgi.server import WsgiDoor
+from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.top.filtering import GRAMMAR, Filter, FilterError
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
@@ -43,7 +43,7 @@ _POLICY = (
 )
 
 
-class WebDoor(WsgiDoor):
+class WebServer(WsgiServer):
     """Serves `zinfo top` to browsers.
 
     Args:
