@@ -8,8 +8,9 @@ import pytest
 
 from tests.client.world import World
 from zinfo.client.bus_session import JoinBus, Phase, Timing
-from zinfo.client.updates import Delta, Event
+from zinfo.client.updates import Delta
 from zinfo.errors import BusyError, NotAllowedError
+from zinfo.wire.lifecycle import Event
 from zinfo.wire.protocol import pack, topic
 
 

@@ -9,17 +9,9 @@ import pytest
 
 from tests.client.world import Network
 from zinfo.client.subscriber_state import StreamState
-from zinfo.client.updates import (
-    Delta,
-    Event,
-    Gap,
-    Heartbeat,
-    Restart,
-    Snapshot,
-    Stale,
-    Update,
-)
+from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.errors import NotAllowedError
+from zinfo.wire.lifecycle import Event
 from zinfo.wire.protocol import topic
 
 

@@ -19,8 +19,8 @@ from tests.protocol_page import ARGUMENTS, EXAMPLES, OPERATIONS, TEXT, blocks, n
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.errors import RequestError
-from zinfo.shards.events import LifecycleEvent
 from zinfo.wire import protocol
+from zinfo.wire.lifecycle import Event
 from zinfo.wire.protocol import Request
 
 # --- bytes ---
@@ -107,9 +107,9 @@ def test_the_codes_of_errors_are_all_there_and_right() -> None:
 
 
 def test_the_keys_of_events_are_those_of_the_code() -> None:
-    assert names(section("#### event")) == set(LifecycleEvent.__dataclass_fields__)
+    assert names(section("#### event")) == set(Event.__dataclass_fields__)
     example = set(json.loads(EXAMPLES["event"][2][1]))
-    assert example == set(LifecycleEvent.__dataclass_fields__) - {"labels"}  # of a state
+    assert example == set(Event.__dataclass_fields__) - {"labels"}  # of a state
 
 
 def test_the_keys_of_deltas_are_those_of_the_example() -> None:

@@ -18,8 +18,9 @@ from tests.waiting import wait_until
 from zinfo import RedisShard, ShardPublisher
 from zinfo.loop.supervisor import Supervisor
 from zinfo.poll.limits import Limits
-from zinfo.shards.events import EventLog, LifecycleEvent
+from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardEvent
+from zinfo.wire.lifecycle import Event
 
 ENDS = [gevent.Timeout(0.1), gevent.GreenletExit("end")]
 each_end = pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name__)
@@ -135,7 +136,7 @@ def test_an_exception_event_that_raises_it_stops_no_poll(
 def test_a_subscriber_of_events_that_raises_it_keeps_none_from_the_others(
     end: BaseException,
 ) -> None:
-    told: list[LifecycleEvent] = []
+    told: list[Event] = []
 
     def fail(_event: object) -> None:
         raise end

@@ -12,7 +12,7 @@ import gevent
 from tests.waiting import wait_until
 from zinfo import InfoPoller, RedisShard, ShardPublisher
 from zinfo.poll.limits import Limits
-from zinfo.shards.events import LifecycleEvent
+from zinfo.wire.lifecycle import Event
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Watch:
 
     publisher: ShardPublisher
     poller: InfoPoller
-    events: list[LifecycleEvent]
+    events: list[Event]
 
     def add(self, url: Any, ident: str = "s", **tunables: Any) -> RedisShard:
         """Add a shard that is polled quickly unless `tunables` say otherwise."""
@@ -45,7 +45,7 @@ class Watch:
         """Return the types of a shard's events so far."""
         return [event.type for event in self.events if event.shard == ident]
 
-    def wait_for(self, type_: str, ident: str = "s", count: int = 1) -> LifecycleEvent:
+    def wait_for(self, type_: str, ident: str = "s", count: int = 1) -> Event:
         """Wait for the `count`-th event of a type."""
         wait_until(
             lambda: self.types(ident).count(type_) >= count,
@@ -66,7 +66,7 @@ def watching(**options: Any) -> Iterator[Watch]:
     options.setdefault("limits", Limits(timeout=0.5, connect_timeout=0.5))
     options.setdefault("backoff_max", 0.2)
     with InfoPoller(publisher, **options) as poller:
-        events: list[LifecycleEvent] = []
+        events: list[Event] = []
         poller.events.subscribe(events.append)
         yield Watch(publisher, poller, events)
     gevent.sleep(0)

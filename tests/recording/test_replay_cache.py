@@ -10,15 +10,15 @@ import pytest
 
 from tests.recording.building import NODE, WALL, delta, entry, event
 from zinfo.client.decoding import entry_from, open_message, read_delta, read_event
-from zinfo.client.updates import Delta, Event
+from zinfo.client.updates import Delta
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.query.servicer import InfoQuery
 from zinfo.recording import Described, Span
 from zinfo.recording.clock import LONGEST_PAUSE, Pace
 from zinfo.recording.replay_cache import ReplayedServicer, Stage
-from zinfo.shards.events import LifecycleEvent
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot
+from zinfo.wire.lifecycle import Event
 
 
 def a_span(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Span:
@@ -83,7 +83,7 @@ def test_a_delta_that_does_not_follow_is_a_clear_error(stage: Stage) -> None:
 
 
 def test_events_change_states_and_are_told_with_their_numbers(stage: Stage) -> None:
-    told: list[LifecycleEvent] = []
+    told: list[Event] = []
     stage.events.subscribe(told.append)
     stage.take(an_event("a:1", "down", 5, 3, new="down", reason="refused"))
     stage.take(an_event("c:1", "added", 6, 1, new="new"))
@@ -192,7 +192,7 @@ def test_after_the_end_time_passes_as_anywhere() -> None:
 
 
 def test_labels_change_as_they_were_recorded(stage: Stage) -> None:
-    told: list[LifecycleEvent] = []
+    told: list[Event] = []
     stage.events.subscribe(told.append)
     stage.take(an_event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
     stage.take(an_event("c:1", "added", 6, 1, new="new", labels={"site": "fra"}))

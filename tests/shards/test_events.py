@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from zinfo.shards.events import ADDED, REMOVED, EventLog, LifecycleEvent
+from zinfo.shards.events import EventLog
+from zinfo.wire.lifecycle import ADDED, REMOVED, Event
 
 
 def test_events_are_numbered_for_all_and_counted_for_each_shard() -> None:
@@ -58,9 +59,9 @@ def test_a_subscriber_that_fails_is_counted_and_the_others_are_told(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = EventLog()
-    told: list[LifecycleEvent] = []
+    told: list[Event] = []
 
-    def fail(_event: LifecycleEvent) -> None:
+    def fail(_event: Event) -> None:
         raise ValueError("boom")
 
     log.subscribe(fail)

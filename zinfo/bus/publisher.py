@@ -25,13 +25,13 @@ from zinfo.errors import EnvironmentNotReadyError
 from zinfo.health.stats import Stats
 from zinfo.security.bus_endpoints import Place, advertised
 from zinfo.security.bus_rights import UNLIMITED, BusRights
-from zinfo.shards.events import LifecycleEvent
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
 from zinfo.shards.source import Polling
 from zinfo.sockets.listen import GreenContext
 from zinfo.wire.identity import Identity
+from zinfo.wire.lifecycle import Event
 from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,
@@ -311,7 +311,7 @@ class InfoBus:
             body = bodies.info(socket.hiding)
             self._send(socket, KIND_INFO, wanted.info_topic, seq, when, body)
 
-    def publish_event(self, event: LifecycleEvent) -> None:
+    def publish_event(self, event: Event) -> None:
         """Publish a lifecycle event."""
         full_topic = topic(KIND_EVENT, event.shard)
         for socket in self._sockets.values():

@@ -17,8 +17,9 @@ import click
 
 from zinfo.cli.text import printable
 from zinfo.errors import ZinfoError
+from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
-STATE_COLOURS = {"up": "green", "down": "red", "loading": "yellow", "busy": "yellow", "new": "cyan"}
+STATE_COLOURS = {UP: "green", DOWN: "red", LOADING: "yellow", BUSY: "yellow", NEW: "cyan"}
 """How the states of shards look, and the events that are named like them."""
 
 NOTHING = "-"

@@ -14,6 +14,7 @@ from zinfo.cli.client_options import Daemon, asks_daemon
 from zinfo.cli.format import echo_break, echo_change, echo_event
 from zinfo.cli.output import leave_if_nobody_reads, note
 from zinfo.errors import ZinfoError
+from zinfo.wire.lifecycle import REMOVED
 from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class _Watching:
                 self._changes(self._fields.apply(update))
             case Event():
                 echo_event(update, json=self._json)
-                if update.type == "removed":
+                if update.type == REMOVED:
                     self._fields.forget(update.shard)
             case Gap():
                 self._break("gap", time.time(), update.shard, _LOST[update.kind])

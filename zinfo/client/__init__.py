@@ -16,17 +16,9 @@ from zinfo.client.mirror_state import View
 from zinfo.client.query import Client
 from zinfo.client.requests import RecentEvents
 from zinfo.client.subscriber import Subscriber
-from zinfo.client.updates import (
-    Delta,
-    Event,
-    Gap,
-    Heartbeat,
-    Restart,
-    Snapshot,
-    Stale,
-    Update,
-)
+from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.lifecycle import Event
 
 __all__ = [
     "Client",

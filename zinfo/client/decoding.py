@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
-from zinfo.client.updates import Delta, Event, Heartbeat, Info, Snapshot
+from zinfo.client.updates import Delta, Heartbeat, Info, Snapshot
 from zinfo.errors import ProtocolError
+from zinfo.wire.lifecycle import Event
 from zinfo.wire.protocol import Header, Message, parse_topic, unpack, unpack_header
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from zinfo.client.decoding import Entry
-from zinfo.client.updates import ADDED, LABELS_CHANGED, Delta, Event, Info
+from zinfo.client.updates import Delta, Info
+from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, Event
 
 
 def inferred_event(entry: Entry, former: tuple[str, str] | None) -> list[Event]:

@@ -37,6 +37,7 @@ from zinfo.client.shard_store import Change, Copies
 from zinfo.client.topics import mirror_topics, takes_all
 from zinfo.client.updates import Heartbeat, Info
 from zinfo.errors import ProtocolError, UnknownShardError
+from zinfo.wire.lifecycle import UP
 from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,
@@ -291,7 +292,7 @@ class MirrorState:
         """Ask for shards that ought to have been polled: where totals cannot tell a lost delta."""
         for shard, record in self.copies.records.items():
             limit = max(QUIET_SECONDS, QUIET_INTERVALS * record.interval)
-            if record.state == "up" and now - record.heard_at > limit:
+            if record.state == UP and now - record.heard_at > limit:
                 record.heard_at = now
                 self.resync.checks.add(shard)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from zinfo.client.updates import Delta, Event
+from zinfo.client.updates import Delta
+from zinfo.wire.lifecycle import Event
 
 _EVENT_BYTES = 400  # about what an event takes without its labels
 _LABEL_BYTES = 100  # about what one label takes beside its characters

@@ -15,7 +15,8 @@ from zinfo.client.decoding import Entry
 from zinfo.client.gap_detection import RevisionTally
 from zinfo.client.inferred_events import inferred_delta, inferred_event, inferred_labels
 from zinfo.client.pending_updates import Kept
-from zinfo.client.updates import ADDED, LABELS_CHANGED, REMOVED, STATES, Delta, Event, Info
+from zinfo.client.updates import Delta, Info
+from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, STATES, Event
 
 Change: TypeAlias = "Delta | Event"
 

@@ -18,8 +18,9 @@ from zinfo.client.decoding import (
 )
 from zinfo.client.gap_detection import EventTally, RevisionTally
 from zinfo.client.topics import takes_all, topics_of
-from zinfo.client.updates import REMOVED, Delta, Gap, Heartbeat, Restart, Stale, Update
+from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
+from zinfo.wire.lifecycle import REMOVED
 from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,

@@ -1,22 +1,17 @@
-"""What a consumer is told: typed updates. Pure."""
+"""The updates that a subscriber receives, as frozen dataclasses. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
+
+from zinfo.wire.lifecycle import Event
 
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
 Info: TypeAlias = "dict[str, Value]"
 
 _Some = TypeVar("_Some", bound="Value")
-
-ADDED = "added"
-REMOVED = "removed"
-LABELS_CHANGED = "labels_changed"
-STATES = frozenset(
-    {"new", "up", "loading", "busy", "down"}
-)  # an event of such a type changes state
 
 
 def copied(value: _Some) -> _Some:
@@ -72,45 +67,6 @@ class Delta:
         for name in self.unset:
             result.pop(name, None)
         return result
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened to a shard.
-
-    Attributes:
-        shard: id of the shard.
-        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
-            labels_changed or polling_error.
-        old: what was before: a state, run_id, role or version; None where nothing was.
-        new: what is now.
-        reason: why a shard is down.
-        message: the same for humans.
-        number: counts all events of this start of the daemon, from 1; 0 where a Mirror found by a
-            re-sync that this must have happened.
-        seq: counts this shard's events.
-        time: wall clock at the daemon, seconds since the Unix epoch.
-        labels: of added and labels_changed the shard's labels from now on; None for other types,
-            and where the event does not have them: the daemon leaves out very large ones.
-    """
-
-    shard: str
-    type: str
-    old: str | None
-    new: str | None
-    reason: str
-    message: str
-    number: int
-    seq: int
-    time: float
-    labels: Mapping[str, str] | None = field(default=None, hash=False)
-
-    def as_map(self) -> dict[str, object]:
-        """Return the event as it stands on the wire; `labels` only where the event has them."""
-        fields = asdict(self)
-        if self.labels is None:
-            del fields["labels"]
-        return fields
 
 
 @dataclass(frozen=True, slots=True)

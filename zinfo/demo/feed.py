@@ -11,6 +11,7 @@ from typing import Any
 from zinfo.client import Client, Event, Mirror, View
 from zinfo.demo.rows import Row, hit_ratio, integer, keys_in
 from zinfo.errors import NoAnswerError, RequestError
+from zinfo.wire.lifecycle import DOWN, UP
 
 _EVENTS_KEPT = 200  # more than any screen has lines
 _ANSWER_SECONDS = 1.0  # for the daemon to answer a query; it is on this machine
@@ -86,7 +87,7 @@ class Watch:
 
 def kind_of(event: Event) -> str:
     """Return an event's type, but "back" for the `up` of a shard that was down."""
-    return "back" if (event.type, event.old) == ("up", "down") else event.type
+    return "back" if (event.type, event.old) == (UP, DOWN) else event.type
 
 
 def row(entry: Mapping[str, Any], view: View, age: float) -> Row:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 
 import click
 
-from zinfo.client.updates import Event
 from zinfo.demo.rows import (
     NOTHING,
     Row,
@@ -21,6 +20,7 @@ from zinfo.demo.rows import (
     seconds_text,
 )
 from zinfo.demo.screen import Picture, Summary
+from zinfo.wire.lifecycle import Event
 
 LINE_SECONDS = 1.0
 """Shortest time from one line about a shard to the next."""

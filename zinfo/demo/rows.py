@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from zinfo.client.updates import STATES, Event, Value
+from zinfo.client.updates import Value
+from zinfo.wire.lifecycle import POLLING_ERROR, RESTARTED, STATES, Event
 
 NOTHING = "-"
 """Stands where a value is not known."""
@@ -122,10 +123,10 @@ def seconds_text(seconds: float | None) -> str:
 
 def event_text(event: Event) -> str:
     """Return what happened to a shard, in few words."""
-    if event.type == "polling_error":
+    if event.type == POLLING_ERROR:
         return f"polling_error: {event.reason}"
     old, new = (side and side[:_RUN_ID_SHOWN] for side in (event.old, event.new))
-    if event.type == "restarted":
+    if event.type == RESTARTED:
         return f"restarted: run_id {old} -> {new}"
     if event.type in STATES:
         why = f": {event.reason}" if event.reason else ""

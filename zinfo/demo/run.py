@@ -20,6 +20,7 @@ from zinfo.demo.screen import Picture, Summary, View
 from zinfo.demo.servers import EmbeddedServer, start_servers
 from zinfo.demo.view import LiveView
 from zinfo.errors import EnvironmentNotReadyError
+from zinfo.wire.lifecycle import DOWN
 
 _SLICE_SECONDS = 0.05  # until a signal is noticed
 
@@ -135,6 +136,6 @@ def _summary(elapsed: float, watch: Watch) -> Summary:
         seconds=elapsed,
         polls=sum(row.revision for row in watch.rows),
         events=watch.counts.total(),
-        down=watch.counts["down"],
+        down=watch.counts[DOWN],
         up_again=watch.counts["back"],
     )

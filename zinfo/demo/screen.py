@@ -12,7 +12,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zinfo.client.updates import Event
 from zinfo.demo.rows import (
     NOTHING,
     Row,
@@ -23,18 +22,19 @@ from zinfo.demo.rows import (
     ratio_text,
     seconds_text,
 )
+from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, POLLING_ERROR, RESTARTED, UP, Event
 
 WIDTH = 80
 """Columns that everything fits into."""
 
 COLOURS = {
-    "up": "green",
-    "down": "bold red",
-    "loading": "yellow",
-    "busy": "yellow",
-    "new": "cyan",
-    "restarted": "magenta",
-    "polling_error": "yellow",
+    UP: "green",
+    DOWN: "bold red",
+    LOADING: "yellow",
+    BUSY: "yellow",
+    NEW: "cyan",
+    RESTARTED: "magenta",
+    POLLING_ERROR: "yellow",
 }
 """Of states, and of the events that are named like them or else worth a look."""
 
@@ -179,7 +179,7 @@ def _table(rows: Sequence[Row], gap: int) -> Table:
             overflow="crop",
         )
     for row in rows:
-        table.add_row(*_cells(row), style="dim" if row.stale or row.state == "down" else "")
+        table.add_row(*_cells(row), style="dim" if row.stale or row.state == DOWN else "")
     return table
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import gevent
 
 from zinfo.health.stats import Stats
-from zinfo.shards.events import SHORT_OF_FILES, EventLog
+from zinfo.shards.events import EventLog
+from zinfo.wire.lifecycle import SHORT_OF_FILES
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ import gevent
 
 from zinfo.health.stats import Stats
 from zinfo.loop.foreign_errors import FAILURES
-from zinfo.shards.events import FAULT, EventLog
+from zinfo.shards.events import EventLog
+from zinfo.wire.lifecycle import FAULT
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ import logging
 import gevent
 
 from zinfo.health.stats import Stats
-from zinfo.shards.events import SATURATED, EventLog
+from zinfo.shards.events import EventLog
+from zinfo.wire.lifecycle import SATURATED
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from zinfo.shards import events
 from zinfo.shards.events import EventLog
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot, server_version
+from zinfo.wire import lifecycle
 
 
 class Lifecycle:
@@ -27,16 +28,16 @@ class Lifecycle:
         """The shard came under watch."""
         shard.state, shard.reason, shard.failures = ShardState.NEW, "", 0
         labels = events.sent_labels(shard.labels)
-        self._log.emit(shard.id, events.ADDED, None, shard.state.value, labels=labels)
+        self._log.emit(shard.id, lifecycle.ADDED, None, shard.state.value, labels=labels)
 
     def removed(self, shard: RedisShard) -> None:
         """The shard is watched no more."""
-        self._log.emit(shard.id, events.REMOVED, shard.state.value, None)
+        self._log.emit(shard.id, lifecycle.REMOVED, shard.state.value, None)
 
     def relabelled(self, shard: RedisShard) -> None:
         """The shard has other labels."""
         message, labels = events.labels_text(shard.labels), events.sent_labels(shard.labels)
-        self._log.emit(shard.id, events.LABELS_CHANGED, message=message, labels=labels)
+        self._log.emit(shard.id, lifecycle.LABELS_CHANGED, message=message, labels=labels)
 
     def answered(self, shard: RedisShard, snapshot: Snapshot, essentials: Essentials) -> None:
         """The shard sent INFO; `essentials` are those of this snapshot."""
@@ -48,7 +49,7 @@ class Lifecycle:
             self._new_process(shard, run_id, server_version(snapshot))
         if role != shard.role:
             if shard.role is not None:
-                self._log.emit(shard.id, events.ROLE_CHANGED, shard.role, role)
+                self._log.emit(shard.id, lifecycle.ROLE_CHANGED, shard.role, role)
             shard.role = role
 
     def failed(self, shard: RedisShard, error: PollError) -> None:
@@ -61,7 +62,9 @@ class Lifecycle:
         """Something failed that left the shard's state as it was."""
         shard.last_error = message
         state = shard.state.value
-        self._log.emit(shard.id, events.POLLING_ERROR, state, state, reason=reason, message=message)
+        self._log.emit(
+            shard.id, lifecycle.POLLING_ERROR, state, state, reason=reason, message=message
+        )
 
     def _enter(
         self, shard: RedisShard, state: ShardState, reason: str = "", message: str = ""
@@ -75,7 +78,7 @@ class Lifecycle:
 
     def _new_process(self, shard: RedisShard, run_id: str | None, version: str | None) -> None:
         if shard.run_id is not None and run_id is not None:
-            self._log.emit(shard.id, events.RESTARTED, shard.run_id, run_id)
+            self._log.emit(shard.id, lifecycle.RESTARTED, shard.run_id, run_id)
         if version != shard.version and shard.version is not None:
-            self._log.emit(shard.id, events.VERSION_CHANGED, shard.version, version)
+            self._log.emit(shard.id, lifecycle.VERSION_CHANGED, shard.version, version)
         shard.run_id, shard.version = run_id, version

@@ -8,21 +8,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from zinfo.client.decoding import Entry
-from zinfo.client.updates import ADDED, LABELS_CHANGED, REMOVED, STATES, Delta, Event, Info
+from zinfo.client.updates import Delta, Info
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.info.encoder import Fields, pack_pairs
 from zinfo.info.parser import Info as ParsedInfo
 from zinfo.info.parser import Layout
 from zinfo.query.servicer import Found, InfoProviderServicer, InfoQuery
 from zinfo.recording.reader import Described, Recorded, Span
-from zinfo.shards.events import EventLog, LifecycleEvent
+from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot, server_version
 from zinfo.shards.source import SnapshotCallback
+from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, STATES, Event
 
 
 class ReplayedSnapshot(Snapshot):
@@ -204,7 +205,7 @@ class Stage:
         if event.seq > self.events.seq(event.shard):
             self._follow(event)
         number = event.number if self._is_whole else self.events.newest + 1
-        self.events.take(LifecycleEvent(**asdict(replace(event, number=number))))
+        self.events.take(replace(event, number=number))
 
     def _follow(self, event: Event) -> None:
         """Do to the shard what the event tells."""

@@ -25,21 +25,11 @@ from zinfo.client.decoding import (
     read_refused,
 )
 from zinfo.client.subscriber_state import StreamState
-from zinfo.client.updates import (
-    ADDED,
-    LABELS_CHANGED,
-    REMOVED,
-    Delta,
-    Event,
-    Gap,
-    Heartbeat,
-    Restart,
-    Stale,
-    Update,
-)
+from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 from zinfo.recording.label_updates import Describing
+from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, Event
 from zinfo.wire.protocol import (
     KIND_DELTA,
     KIND_EVENT,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from zinfo.info.parser import Value
 from zinfo.security.bus_rights import BusRights
-from zinfo.shards.events import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, LifecycleEvent
 from zinfo.shards.id_prefixes import Beginnings
+from zinfo.wire.lifecycle import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, Event
 
 ALWAYS = frozenset({"hello", "ping"})
 """Operations that every client that is let in may call: without them it could not join."""
@@ -99,7 +99,7 @@ class Rights:
         hidden = self.withheld_facts()
         return {name: None if name in hidden else value for name, value in values.items()}
 
-    def told_event(self, event: LifecycleEvent) -> dict[str, object]:
+    def told_event(self, event: Event) -> dict[str, object]:
         """Return what a client is told of a lifecycle event of a shard that it sees."""
         values = event.as_map()
         fact = _FACTS.get(event.type)

@@ -7,71 +7,17 @@ import time
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field
 from itertools import islice
 
 from zinfo.loop.foreign_errors import FAILURES
+from zinfo.wire.lifecycle import REMOVED, Event
 
 logger = logging.getLogger(__name__)
-
-ADDED = "added"
-REMOVED = "removed"
-RESTARTED = "restarted"
-ROLE_CHANGED = "role_changed"
-VERSION_CHANGED = "version_changed"
-LABELS_CHANGED = "labels_changed"
-POLLING_ERROR = "polling_error"
-# Of the daemon itself: their shard is "".
-SATURATED = "saturated"
-SHORT_OF_FILES = "short_of_files"
-FAULT = "fault"
-# A change of state is an event named like the new state: up, down, loading, busy.
 
 MAX_LABELS_SIZE = 4096
 """Characters of names and values of the labels in one event; an event leaves larger labels out."""
 
 _MAX_LABELS_TEXT = 200  # characters of the labels in the message of a labels_changed event
-
-
-@dataclass(frozen=True, slots=True)
-class LifecycleEvent:
-    """Something that happened to a shard.
-
-    Attributes:
-        shard: id of the shard; "" for what happened to the daemon itself.
-        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
-            labels_changed, polling_error (a poll failed, but the shard's state did not change); of
-            the daemon: saturated, short_of_files or fault (a part of it failed in an unexpected
-            way).
-        old: what was before: a state, run_id, role or version; None where nothing was.
-        new: what is now.
-        reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other); of
-            a fault the name of the part.
-        message: the same for humans.
-        number: counts all events of this start of the daemon, from 1.
-        seq: counts this shard's events, +1 each; where it starts means nothing.
-        time: wall clock, seconds since the Unix epoch.
-        labels: of added and labels_changed the shard's labels from now on; None for other types,
-            and where the labels are larger than `MAX_LABELS_SIZE`.
-    """
-
-    shard: str
-    type: str
-    old: str | None
-    new: str | None
-    reason: str
-    message: str
-    number: int
-    seq: int
-    time: float
-    labels: Mapping[str, str] | None = field(default=None, hash=False)
-
-    def as_map(self) -> dict[str, object]:
-        """Return the event as it stands on the wire; `labels` only where the event has them."""
-        fields = asdict(self)
-        if self.labels is None:
-            del fields["labels"]
-        return fields
 
 
 class EventLog:
@@ -83,11 +29,11 @@ class EventLog:
     """
 
     def __init__(self, keep: int = 10_000, clock: Callable[[], float] = time.time) -> None:
-        self._events: deque[LifecycleEvent] = deque(maxlen=keep)
+        self._events: deque[Event] = deque(maxlen=keep)
         self._clock = clock
         self._seqs: dict[str, int] = {}
         self._floor = 0
-        self._callbacks: list[Callable[[LifecycleEvent], None]] = []
+        self._callbacks: list[Callable[[Event], None]] = []
         self.newest = 0  #: number of the newest event; 0 before the first
         self.callback_errors = 0  #: exceptions raised by subscribers
 
@@ -100,7 +46,7 @@ class EventLog:
         """Return the count of the shard's newest event; 0 where it has none."""
         return self._seqs.get(shard_id, 0)
 
-    def subscribe(self, callback: Callable[[LifecycleEvent], None]) -> None:
+    def subscribe(self, callback: Callable[[Event], None]) -> None:
         """Call `callback` with every event from now on; it must not block."""
         self._callbacks.append(callback)
 
@@ -114,8 +60,8 @@ class EventLog:
         reason: str = "",
         message: str = "",
         labels: Mapping[str, str] | None = None,
-    ) -> LifecycleEvent:
-        """Number, keep and hand on one event; arguments as in `LifecycleEvent`."""
+    ) -> Event:
+        """Number, keep and hand on one event; arguments as in `Event`."""
         self.newest += 1
         seq = self._seqs.get(shard_id, self._floor) + 1
         if type_ == REMOVED:
@@ -125,13 +71,13 @@ class EventLog:
             self._seqs.pop(shard_id, None)
         else:
             self._seqs[shard_id] = seq
-        event = LifecycleEvent(
+        event = Event(
             shard_id, type_, old, new, reason, message, self.newest, seq, self._clock(), labels
         )
         self._hand_on(event)
         return event
 
-    def take(self, event: LifecycleEvent) -> None:
+    def take(self, event: Event) -> None:
         """Keep and hand on an event that was numbered elsewhere, such as one that is replayed."""
         self.newest = event.number
         if event.seq > self._seqs.get(event.shard, 0):
@@ -153,7 +99,7 @@ class EventLog:
         self.newest = newest
         self._seqs = dict(seqs)
 
-    def _hand_on(self, event: LifecycleEvent) -> None:
+    def _hand_on(self, event: Event) -> None:
         self._events.append(event)
         for callback in self._callbacks:
             try:
@@ -162,7 +108,7 @@ class EventLog:
                 self.callback_errors += 1
                 logger.exception("a subscriber failed on event %s of %s", event.type, event.shard)
 
-    def since(self, number: int = 0, shard_ids: Collection[str] = ()) -> list[LifecycleEvent]:
+    def since(self, number: int = 0, shard_ids: Collection[str] = ()) -> list[Event]:
         """Return the held events after `number`, oldest first.
 
         Args:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from zinfo.errors import ShardExistsError, UnknownShardError
 from zinfo.shards.shard import RedisShard
+from zinfo.wire import lifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -21,9 +22,9 @@ FaultCallback = Callable[[str, BaseException], object]
 class ShardEvent(enum.Enum):
     """What a subscriber of the registry can be told of."""
 
-    ADDED = "added"
-    REMOVED = "removed"
-    LABELS_CHANGED = "labels_changed"
+    ADDED = lifecycle.ADDED
+    REMOVED = lifecycle.REMOVED
+    LABELS_CHANGED = lifecycle.LABELS_CHANGED
 
 
 class ShardPublisher:

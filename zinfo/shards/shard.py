@@ -11,16 +11,17 @@ from typing import Any
 from zinfo.info.parser import Value
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.snapshot import Snapshot
+from zinfo.wire import lifecycle
 
 
 class ShardState(str, enum.Enum):
     """What zinfo knows of a shard."""
 
-    NEW = "new"  # not asked yet, or not answered yet
-    UP = "up"
-    LOADING = "loading"  # answers INFO, but is loading its data
-    BUSY = "busy"  # a script keeps it from answering; what is known is old
-    DOWN = "down"  # did not answer; `reason` says why
+    NEW = lifecycle.NEW  # not asked yet, or not answered yet
+    UP = lifecycle.UP
+    LOADING = lifecycle.LOADING  # answers INFO, but is loading its data
+    BUSY = lifecycle.BUSY  # a script keeps it from answering; what is known is old
+    DOWN = lifecycle.DOWN  # did not answer; `reason` says why
 
 
 class RedisShard:

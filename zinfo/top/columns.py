@@ -20,6 +20,7 @@ from zinfo.top.formatting import (
     seconds_text,
 )
 from zinfo.top.rows import Row
+from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
 Key: TypeAlias = "float | str | tuple[object, ...] | None"
 
@@ -29,7 +30,7 @@ GAP = 1
 OVERALL = "~"
 """Before a hit ratio that is not of the last interval, but since the server's start."""
 
-_WORST_FIRST = ("down", "stale", "busy", "loading", "new", "up")
+_WORST_FIRST = (DOWN, "stale", BUSY, LOADING, NEW, UP)
 _DIGITS = re.compile(r"(\d+)")
 _MOST_DIGITS = 18  # of a number in a name; Python refuses to read thousands
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from zinfo.client.updates import Event
+from zinfo.wire.lifecycle import Event
 
 KEPT = 1000
 """Events that are held."""

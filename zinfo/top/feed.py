@@ -15,13 +15,13 @@ from contextlib import contextmanager
 
 from zinfo.client import Client, ClientKeys, Delta, Event, Mirror
 from zinfo.client.sockets import clock
-from zinfo.client.updates import ADDED, STATES
 from zinfo.errors import NoAnswerError, NotAllowedError, ZinfoError
 from zinfo.top.event_log import KEPT
 from zinfo.top.fleet import Fleet
 from zinfo.top.record import Status
 from zinfo.top.rows import NOW
 from zinfo.top.sections import ask_sections
+from zinfo.wire.lifecycle import ADDED, STATES
 
 logger = logging.getLogger(__name__)
 

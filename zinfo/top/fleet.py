@@ -10,12 +10,13 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from zinfo.client.updates import Delta, Event
+from zinfo.client.updates import Delta
 from zinfo.top.counters import ratio
 from zinfo.top.event_log import Happenings
 from zinfo.top.history import STEP, History
 from zinfo.top.record import Record, Status
 from zinfo.top.rows import FeedState, Row, Section, Series, Totals
+from zinfo.wire.lifecycle import Event
 
 SILENT = 3.0
 """Seconds without a word from the feed after which nothing passes for fresh."""

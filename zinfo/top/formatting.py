@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from zinfo.client.updates import STATES, Event, Value
+from zinfo.client.updates import Value
+from zinfo.wire.lifecycle import RESTARTED, STATES, Event
 
 NOTHING = "-"
 """Stands where a value is not known, or does not speak of the present."""
@@ -103,7 +104,7 @@ def labels_text(labels: Mapping[str, str]) -> str:
 def event_text(event: Event) -> str:
     """Return what happened, in few words."""
     old, new = (side and side[:_RUN_ID_SHOWN] for side in (event.old, event.new))
-    if event.type == "restarted":
+    if event.type == RESTARTED:
         return safe(f"restarted: run_id {old} -> {new}")
     if event.type in STATES:
         was = f" (was {event.old})" if event.old else ""

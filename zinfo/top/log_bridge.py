@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from zinfo.top.feed import Feed
+from zinfo.wire.lifecycle import FAULT
 
 
 class _Notes(logging.Handler):
@@ -18,7 +19,7 @@ class _Notes(logging.Handler):
         text = record.getMessage()
         if record.exc_info and record.exc_info[1]:
             text += f": {record.exc_info[1]!r}"
-        self._feed.note("fault", text)
+        self._feed.note(FAULT, text)
 
 
 @contextlib.contextmanager

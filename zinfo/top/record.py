@@ -10,6 +10,7 @@ from zinfo.client.updates import Delta, Info, Value
 from zinfo.top.counters import begun_anew, count_of, elapsed, rates, ratio
 from zinfo.top.history import STEP, History
 from zinfo.top.rows import NOW, Field, Row, Section, Series
+from zinfo.wire.lifecycle import NEW
 
 OTHER = "Other"
 """The section of fields of which no other is known."""
@@ -141,7 +142,7 @@ class Record:
         followed = None if self._interrupted or since is None else self._received_at
         self._revision, self._time, self._measured = delta.revision, delta.time, None
         self._received_at = self._polled_at = now
-        self._interrupted = self.status.state not in NOW and self.status.state != "new"
+        self._interrupted = self.status.state not in NOW and self.status.state != NEW
         self._note(now, followed)
 
     def place(self, sections: Mapping[str, Collection[str]]) -> None:

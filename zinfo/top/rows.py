@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from zinfo.client.updates import Value
+from zinfo.wire.lifecycle import LOADING, UP
 
-NOW = frozenset({"up", "loading"})
+NOW = frozenset({UP, LOADING})
 """States in which a shard answers INFO, so that its newest INFO speaks of the present."""
 
 

@@ -32,11 +32,11 @@ from zinfo.errors import BadRequestError, NotAllowedError
 from zinfo.health.stats import HttpStats
 from zinfo.loop.yielding import Breath
 from zinfo.security.rights import Rights
-from zinfo.shards.events import LifecycleEvent
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
 from zinfo.shards.source import Polling
 from zinfo.wire.identity import Identity
+from zinfo.wire.lifecycle import Event
 from zinfo.wire.redact import redact_text
 
 ARGUMENTS: Final = {
@@ -85,7 +85,7 @@ class Streams:
         response.stream = Held(messages, give_back)
 
     def _run(
-        self, stream: _Stream, missed: list[LifecycleEvent], may_go_on: Callable[[], bool]
+        self, stream: _Stream, missed: list[Event], may_go_on: Callable[[], bool]
     ) -> Iterator[bytes]:
         self._wishes.add(stream.wish, stream)
         self._stats.streams += 1
@@ -98,14 +98,14 @@ class Streams:
             self._wishes.remove(stream.wish, stream)
             self._stats.streams -= 1
 
-    def _missed(self, last: str, wish: Wish) -> list[LifecycleEvent]:
+    def _missed(self, last: str, wish: Wish) -> list[Event]:
         """Return the events since the last one that a client has, if that was of this start."""
         found = _EVENT_ID.fullmatch(last)
         if EVENT not in wish.kinds or not found or int(found[1]) != self._identity.epoch:
             return []
         return self._events.since(int(found[2]))
 
-    def _tell_missed(self, missed: list[LifecycleEvent], wish: Wish) -> Iterator[bytes]:
+    def _tell_missed(self, missed: list[Event], wish: Wish) -> Iterator[bytes]:
         breath = Breath(patient=True)
         for event in missed:
             breath.take()
@@ -124,7 +124,7 @@ class Streams:
                     for stream in group.streams:
                         stream.put(made)
 
-    def _publish_event(self, event: LifecycleEvent) -> None:
+    def _publish_event(self, event: Event) -> None:
         made: dict[tuple[str, ...], bytes] = {}  # by the fields that are withheld
         for group in self._wishes.about(event.shard):
             if EVENT in group.wish.kinds:
@@ -134,7 +134,7 @@ class Streams:
                 for stream in group.streams:
                     stream.put(made[withheld])
 
-    def _told(self, event: LifecycleEvent, rights: Rights) -> bytes:
+    def _told(self, event: Event, rights: Rights) -> bytes:
         told = rights.told_event(event)
         return message(EVENT, told, f"{self._identity.epoch}:{event.number}")
 

@@ -23,8 +23,9 @@ from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import FeedState, Row, Series, Totals
 from zinfo.top.sparklines import plot, thinned
 from zinfo.top.terminal import styles
+from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
-_ORDER = ("up", "loading", "busy", "new", "down", "stale")
+_ORDER = (UP, LOADING, BUSY, NEW, DOWN, "stale")
 _MOST_SPARK = 30  # columns that show five minutes well
 _LEAST_SPARK = 6  # columns under which a sparkline says nothing
 

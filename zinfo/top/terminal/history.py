@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.style import Style
 from textual.strip import Strip
 
-from zinfo.client.updates import Event
 from zinfo.top.formatting import DAEMON, clock_text, event_text, safe
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
+from zinfo.wire.lifecycle import Event
 
 _SHARD = 22  # columns for the id of a shard
 

@@ -16,6 +16,21 @@ from textual.strip import Strip
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Row
+from zinfo.wire.lifecycle import (
+    BUSY,
+    DOWN,
+    FAULT,
+    LABELS_CHANGED,
+    LOADING,
+    NEW,
+    POLLING_ERROR,
+    RESTARTED,
+    ROLE_CHANGED,
+    SATURATED,
+    SHORT_OF_FILES,
+    UP,
+    VERSION_CHANGED,
+)
 
 PLAIN = Style()
 CLEAR = Style(dim=False)
@@ -31,24 +46,24 @@ LIT = Style(bold=True, color="yellow")
 KEY = Style(bold=True)
 
 STATES = {
-    "up": Style(color="green"),
-    "down": BAD,
-    "loading": Style(color="yellow"),
-    "busy": Style(color="yellow"),
-    "new": Style(color="cyan"),
+    UP: Style(color="green"),
+    DOWN: BAD,
+    LOADING: Style(color="yellow"),
+    BUSY: Style(color="yellow"),
+    NEW: Style(color="cyan"),
     "stale": Style(bold=True, color="magenta"),
 }
 """Of the states of shards, and of the events that are called like them."""
 
 EVENTS = STATES | {
-    "restarted": Style(color="magenta"),
-    "role_changed": Style(color="magenta"),
-    "version_changed": Style(color="magenta"),
-    "labels_changed": Style(color="magenta"),
-    "polling_error": Style(color="yellow"),
-    "saturated": WARNING,
-    "short_of_files": WARNING,
-    "fault": BAD,
+    RESTARTED: Style(color="magenta"),
+    ROLE_CHANGED: Style(color="magenta"),
+    VERSION_CHANGED: Style(color="magenta"),
+    LABELS_CHANGED: Style(color="magenta"),
+    POLLING_ERROR: Style(color="yellow"),
+    SATURATED: WARNING,
+    SHORT_OF_FILES: WARNING,
+    FAULT: BAD,
     "restart": Style(color="magenta"),
 }
 """Of events."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from zinfo.client.updates import Event
 from zinfo.top.columns import COLUMNS
 from zinfo.top.fleet import Fleet
 from zinfo.top.formatting import (
@@ -24,6 +23,7 @@ from zinfo.top.formatting import (
 from zinfo.top.plots import FULL, MEASURES, Measure
 from zinfo.top.rows import FeedState, Row, Series, Totals
 from zinfo.top.sparklines import greatest, thinned
+from zinfo.wire.lifecycle import Event
 
 SPARK_POINTS = 20  # of the small pictures in the table
 PLOT_POINTS = 150  # of the large ones on a shard's page

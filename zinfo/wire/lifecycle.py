@@ -1,0 +1,94 @@
+"""Lifecycle events and the names of states: one definition for the daemon and its clients. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+NEW = "new"
+"""State of a shard that has not replied yet; never the type of an event."""
+
+UP = "up"
+"""The shard replies to INFO."""
+
+LOADING = "loading"
+"""The shard replies to INFO, but is loading its data set."""
+
+BUSY = "busy"
+"""The shard is running a script and replies -BUSY; its newest INFO is old."""
+
+DOWN = "down"
+"""The shard does not reply; the event's `reason` says why."""
+
+STATES = frozenset({NEW, UP, LOADING, BUSY, DOWN})
+"""States of a shard. A change of state is an event whose type is the new state."""
+
+ADDED = "added"
+"""A watcher added the shard to the registry."""
+
+REMOVED = "removed"
+"""The shard was taken out of the registry."""
+
+RESTARTED = "restarted"
+"""The shard's run_id changed."""
+
+ROLE_CHANGED = "role_changed"
+"""The shard's replication role changed."""
+
+VERSION_CHANGED = "version_changed"
+"""The shard runs another version of the server."""
+
+LABELS_CHANGED = "labels_changed"
+"""The shard has other labels."""
+
+POLLING_ERROR = "polling_error"
+"""A poll failed, but the shard's state did not change."""
+
+SATURATED = "saturated"
+"""More polls are due than the daemon can do. An event of the daemon: its shard is ""."""
+
+SHORT_OF_FILES = "short_of_files"
+"""The daemon is running out of file descriptors. An event of the daemon: its shard is ""."""
+
+FAULT = "fault"
+"""A part of the daemon failed unexpectedly. An event of the daemon: its shard is ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A lifecycle event of a shard, or of the daemon itself.
+
+    Attributes:
+        shard: id of the shard; "" for an event of the daemon.
+        type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
+            labels_changed or polling_error; of the daemon: saturated, short_of_files or fault.
+        old: the previous state, run_id, role or version; None where there was none.
+        new: the present one.
+        reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other); of
+            a fault the name of the part that failed.
+        message: the reason as text for people.
+        number: counts all events of this run of the daemon, from 1; 0 where a Mirror inferred the
+            event from a re-sync.
+        seq: counts the events of this shard, +1 each; its first value means nothing.
+        time: wall clock at the daemon, seconds since the Unix epoch.
+        labels: of added and labels_changed the shard's labels from now on; None for other types,
+            and where the labels are too large for an event.
+    """
+
+    shard: str
+    type: str
+    old: str | None
+    new: str | None
+    reason: str
+    message: str
+    number: int
+    seq: int
+    time: float
+    labels: Mapping[str, str] | None = field(default=None, hash=False)
+
+    def as_map(self) -> dict[str, object]:
+        """Return the event as it is sent on the wire; `labels` only where the event has them."""
+        fields = asdict(self)
+        if self.labels is None:
+            del fields["labels"]
+        return fields
