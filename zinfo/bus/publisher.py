@@ -28,7 +28,7 @@ from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
-from zinfo.shards.source import Polling
+from zinfo.shards.source import SnapshotSource
 from zinfo.sockets.listen import GreenContext
 from zinfo.wire.identity import Identity
 from zinfo.wire.lifecycle import Event
@@ -100,7 +100,7 @@ class InfoBus:
         context: GreenContext,
         endpoint: str,
         publisher: ShardPublisher,
-        poller: Polling,
+        poller: SnapshotSource,
         *,
         stats: Stats,
         identity: Identity,

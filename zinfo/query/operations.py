@@ -31,7 +31,7 @@ from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.shards.events import EventLog
 from zinfo.shards.id_prefixes import Beginnings
 from zinfo.shards.shard import RedisShard
-from zinfo.shards.source import Polling
+from zinfo.shards.source import SnapshotSource
 from zinfo.wire.identity import Identity
 from zinfo.wire.protocol import (
     KIND_DELTA,
@@ -119,7 +119,7 @@ class Operations:
     def __init__(
         self,
         servicer: InfoProviderServicer,
-        poller: Polling,
+        poller: SnapshotSource,
         *,
         stats: Stats,
         identity: Identity,

@@ -15,7 +15,7 @@ SnapshotCallback = Callable[[RedisShard, "Snapshot | None", Snapshot], None]
 """Called with the shard, its previous snapshot and its new one."""
 
 
-class Polling(Protocol):
+class SnapshotSource(Protocol):
     """Brings snapshots and events of the live shards.
 
     Attributes:

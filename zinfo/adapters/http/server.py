@@ -27,7 +27,7 @@ from zinfo.metrics.self_metrics import OwnMetrics
 from zinfo.query.operations import Operations
 from zinfo.security.tokens import Tokens
 from zinfo.shards.registry import ShardPublisher
-from zinfo.shards.source import Polling
+from zinfo.shards.source import SnapshotSource
 from zinfo.wire.identity import Identity
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Told(NamedTuple):
 
     operations: Operations
     publisher: ShardPublisher
-    poller: Polling
+    poller: SnapshotSource
     identity: Identity
     stats: Stats
     report: Callable[[str, BaseException], None]

@@ -34,7 +34,7 @@ from zinfo.loop.yielding import Breath
 from zinfo.security.rights import Rights
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
-from zinfo.shards.source import Polling
+from zinfo.shards.source import SnapshotSource
 from zinfo.wire.identity import Identity
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.redact import redact_text
@@ -60,7 +60,7 @@ class Streams:
         stats: counts streams and what they lose.
     """
 
-    def __init__(self, poller: Polling, identity: Identity, stats: HttpStats) -> None:
+    def __init__(self, poller: SnapshotSource, identity: Identity, stats: HttpStats) -> None:
         self._events = poller.events
         self._identity = identity
         self._stats = stats
