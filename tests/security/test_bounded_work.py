@@ -23,7 +23,7 @@ from zinfo.native.loader import native
 from zinfo.query.operations import Operations, QueryLimits
 from zinfo.security.rights import Rights
 from zinfo.shards.events import EventLog
-from zinfo.shards.id_prefixes import Beginnings
+from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.identity import Identity
 from zinfo.wire.protocol import MAGIC, Request, decode_request
@@ -207,17 +207,17 @@ def test_what_is_answered_while_others_wait_is_little(args: dict[str, object], q
 
 
 @given(
-    beginnings=st.lists(st.text("ab/", max_size=4)),
+    prefixes=st.lists(st.text("ab/", max_size=4)),
     texts=st.lists(st.text("ab/", max_size=6)),
 )
-def test_many_beginnings_are_as_good_as_each_of_them(
-    beginnings: list[str], texts: list[str]
+def test_a_set_of_prefixes_matches_what_any_of_its_prefixes_matches(
+    prefixes: list[str], texts: list[str]
 ) -> None:
-    wanted = Beginnings(beginnings)
+    wanted = PrefixSet(prefixes)
     texts.sort()
     for text in texts:
-        assert wanted.begin(text) is text.startswith(tuple(beginnings))
-    assert wanted.select(texts) == [one for one in texts if one.startswith(tuple(beginnings))]
+        assert wanted.matches(text) is text.startswith(tuple(prefixes))
+    assert wanted.select(texts) == [one for one in texts if one.startswith(tuple(prefixes))]
 
 
 def request_with(value: bytes) -> list[bytes]:

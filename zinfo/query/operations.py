@@ -29,7 +29,7 @@ from zinfo.query.servicer import InfoProviderServicer, InfoQuery, has_labels
 from zinfo.security.bus_rights import UNLIMITED
 from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.shards.events import EventLog
-from zinfo.shards.id_prefixes import Beginnings
+from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.source import SnapshotSource
 from zinfo.wire.identity import Identity
@@ -270,7 +270,7 @@ class Operations:
         args.finish()
         if ids and topics:
             raise BadRequestError("give ids or topics, not both")
-        wanted = Beginnings(text.encode("utf-8", "replace") for text in topics)
+        wanted = PrefixSet(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
         blocks = (
             Block(self._encode_snapshot(shard, rights), after)
@@ -445,5 +445,5 @@ def _told_rights(rights: Rights) -> dict[str, object]:
     return {"rights": told}
 
 
-def _has_topic(shard_id: str, wanted: Beginnings[bytes]) -> bool:
-    return any(wanted.begin(topic(kind, shard_id)) for kind in (KIND_INFO, KIND_DELTA))
+def _has_topic(shard_id: str, wanted: PrefixSet[bytes]) -> bool:
+    return any(wanted.matches(topic(kind, shard_id)) for kind in (KIND_INFO, KIND_DELTA))

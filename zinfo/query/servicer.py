@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 from zinfo.errors import NotPolledError, RequestError, UnknownShardError
 from zinfo.info.field_reader import FieldReader
 from zinfo.info.parser import Value, section_fields
-from zinfo.shards.id_prefixes import Beginnings
+from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
@@ -118,7 +118,7 @@ class InfoQuery(NamedTuple):
         if not self.keys:
             return None
         if self.prefix_matching:
-            return Beginnings(self.keys).begin
+            return PrefixSet(self.keys).matches
         return frozenset(self.keys).__contains__
 
 

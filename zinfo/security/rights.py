@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from zinfo.info.parser import Value
 from zinfo.security.bus_rights import BusRights
-from zinfo.shards.id_prefixes import Beginnings
+from zinfo.shards.prefix_set import PrefixSet
 from zinfo.wire.lifecycle import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, Event
 
 ALWAYS = frozenset({"hello", "ping"})
@@ -38,7 +38,7 @@ class Rights:
 
     Attributes:
         name: of the client, for logs.
-        shards: beginnings of the ids of the shards that it sees; None for all.
+        shards: prefixes of the ids of the shards that it sees; None for all.
         operations: that it may call beside those of `ALWAYS`; None for all.
         withheld: INFO fields that it is not told; each `*` stands for any characters, or none.
     """
@@ -48,18 +48,18 @@ class Rights:
     operations: frozenset[str] | None = None
     withheld: tuple[str, ...] = ()
     _names: frozenset[str] = field(init=False, repr=False)
-    _beginnings: tuple[str, ...] = field(init=False, repr=False)
+    _prefixes: tuple[str, ...] = field(init=False, repr=False)
     _patterns: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         split = [tuple(one.split("*")) for one in self.withheld]
         names = frozenset(parts[0] for parts in split if len(parts) == 1)
-        beginnings = tuple(parts[0] for parts in split if len(parts) == 2 and not parts[1])
+        prefixes = tuple(parts[0] for parts in split if len(parts) == 2 and not parts[1])
         patterns = tuple(
             parts for parts in split if len(parts) > 2 or (len(parts) == 2 and parts[1])
         )
         object.__setattr__(self, "_names", names)  # the dataclass is frozen
-        object.__setattr__(self, "_beginnings", beginnings)
+        object.__setattr__(self, "_prefixes", prefixes)
         object.__setattr__(self, "_patterns", patterns)
 
     def sees(self, shard_id: str) -> bool:
@@ -68,7 +68,7 @@ class Rights:
 
     def seen(self, shard_ids: Sequence[str]) -> Sequence[str]:
         """Return those of the shards, whose ids are sorted, that the client may know of."""
-        return shard_ids if self.shards is None else Beginnings(self.shards).select(shard_ids)
+        return shard_ids if self.shards is None else PrefixSet(self.shards).select(shard_ids)
 
     def may(self, operation: str) -> bool:
         """Return whether the client may call an operation."""
@@ -78,7 +78,7 @@ class Rights:
         """Return whether the client is not told a field."""
         return (
             name in self._names
-            or (bool(self._beginnings) and name.startswith(self._beginnings))
+            or (bool(self._prefixes) and name.startswith(self._prefixes))
             or (bool(self._patterns) and any(_fits(name, parts) for parts in self._patterns))
         )
 
