@@ -2,7 +2,7 @@
 """Ask a zinfo daemon's XML-RPC door for the INFO of shards: one JSON object a line.
 
 Needs Python, nothing else. The door is open where the daemon was told so, for example with
-`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/doors.md says what it does.
+`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/server-adapters.md says what it does.
 """
 
 from __future__ import annotations

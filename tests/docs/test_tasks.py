@@ -24,7 +24,7 @@ PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(TASKS.gl
 QUICK = {"ZINFO_POLL_MIN_INTERVAL": "0.1", "ZINFO_POLL_MAX_INTERVAL": "0.3"}
 
 SHARD, QUERY, BUS = "127.0.0.1:6379", "127.0.0.1:9736", "127.0.0.1:9737"
-HTTP, DOOR, KEYS = "127.0.0.1:9121", "127.0.0.1:9800", "/etc/zinfo"
+HTTP, ADAPTER, KEYS = "127.0.0.1:9121", "127.0.0.1:9800", "/etc/zinfo"
 """What the pages call the server, the daemon's endpoints, and the folder of keys."""
 
 
@@ -107,12 +107,12 @@ class Desk:
         self._stack.close()
 
     def made_real(self, text: str) -> str:
-        host, port = DOOR.split(":")
-        text = text.replace(f'"{host}", {port}', DOOR).replace(f"{host}/{port}", DOOR)
+        host, port = ADAPTER.split(":")
+        text = text.replace(f'"{host}", {port}', ADAPTER).replace(f"{host}/{port}", ADAPTER)
         replaced = re.compile("|".join(map(re.escape, self.real)))
         text = replaced.sub(lambda found: self.real[found[0]], text)
-        if DOOR in self.real:
-            host, port = self.real[DOOR].split(":")
+        if ADAPTER in self.real:
+            host, port = self.real[ADAPTER].split(":")
             text = text.replace(f"({host}:{port})", f'("{host}", {port})')
             text = text.replace(f"/dev/tcp/{host}:{port}", f"/dev/tcp/{host}/{port}")
         return text
@@ -211,11 +211,11 @@ def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) 
         assert following.interrupt() == 0
         said = desk.type(page, "python")
         assert f"3 {mortal.ident} down\n" in said
-        assert "go on with since = " in said
+        assert "continue with since = " in said
 
 
 def _joined(daemon: RunningDaemon) -> int:
-    """Return how many have joined the bus: each asks for a fence after what it subscribes."""
+    """Return how many clients have joined the bus: each subscribes a fence after its topics."""
     stats = daemon.ask("stats").body
     assert isinstance(stats, dict)
     return int(stats["bus"]["messages"].get("fence", 0))
@@ -227,7 +227,7 @@ def test_ask_from_asyncio(desk: Desk) -> None:
     assert lines[0] == "1 of 1 shards have answered"
     assert re.fullmatch(rf"{re.escape(shard)} \d+", lines[1])
     assert lines[2] == f"{ {shard: 'master'} } stale: False"
-    assert re.fullmatch(r"the daemon \S+ lives", lines[3])
+    assert re.fullmatch(r"heartbeat from \S+", lines[3])
 
 
 def test_expose_to_prometheus(desk_with: DeskMaker, server: RealServer) -> None:
@@ -267,11 +267,13 @@ def test_write_a_watcher(
     running.wait_said("(cache-2 master\n){3}")
 
 
-def test_write_a_door(desk_with: DeskMaker, server: RealServer) -> None:
-    page = "write-a-door"
-    desk = desk_with({SHARD: server.ident, DOOR: address()})
+def test_write_a_server_adapter(desk_with: DeskMaker, server: RealServer) -> None:
+    page = "write-a-server-adapter"
+    desk = desk_with({SHARD: server.ident, ADAPTER: address()})
     desk.begin(page, "python answers at 127.0.0.1:9800", server.url)
-    wait_until(lambda: _tried(desk, page) == block(page, "text"), 30, what="the door's answer")
+    wait_until(
+        lambda: _tried(desk, page) == block(page, "text"), 30, what="the reply of the adapter"
+    )
 
 
 def test_secure_it(desk_with: DeskMaker, server: RealServer, short_tmp: Path) -> None:
@@ -291,7 +293,7 @@ def test_secure_it(desk_with: DeskMaker, server: RealServer, short_tmp: Path) ->
     serving = desk.begin(page, "sh serves")
     serving.wait_said(re.escape(query.split(":")[1]))
     assert server.ident in desk.type(page, "sh", 1)
-    assert desk.type(page, "python").endswith(" let us in\n")
+    assert desk.type(page, "python").endswith(" admitted this client\n")
     refused = desk.begin(page, "sh refused")
     assert refused.ended() != 0
     assert refused.said().startswith(block(page, "text").split(" at ")[0])
@@ -308,7 +310,7 @@ def test_size_it(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
+def test_every_link_of_a_page_has_a_target(page: str) -> None:
     links = re.findall(r"\]\(([^)]+)\)", PAGES[page])
     assert links
     for link in links:
@@ -335,7 +337,7 @@ def test_every_block_that_can_be_run_is_run() -> None:
         "size-it": 2,
         "wait-for-an-event": 3,
         "watch-one-shard": 3,
-        "write-a-door": 2,
+        "write-a-server-adapter": 2,
         "write-a-watcher": 1,
     }
 
