@@ -58,7 +58,7 @@ def main() -> None:
         config.write_text("\n".join(_tables(named)))
         query, bus = (f"tcp://127.0.0.1:{free_port()}" for _ in range(2))
         command = [sys.executable, "-m", "zinfo", "serve", f"--config={config}"]
-        command += [f"--query={query}", f"--pub={bus}"]
+        command += [f"--query={query}", f"--bus={bus}"]
         environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
         children.start(command, children.directory / "zinfo.log", environ)
         with Client(query, timeout=30) as client:

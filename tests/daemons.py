@@ -255,7 +255,7 @@ class RunningDaemon:
 
     def _command(self) -> list[str]:
         command = [*command_prefix(), sys.executable, "-m", "zinfo", "serve", *self._options]
-        command += [f"--query={self.query}", f"--pub={self.bus}"]
+        command += [f"--query={self.query}", f"--bus={self.bus}"]
         if self.xmlrpc:
             command.append(f"--xmlrpc={urlsplit(self.xmlrpc).netloc}")
         if self.http:

@@ -17,7 +17,7 @@ from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
-LOOPBACK = ("--query", "tcp://127.0.0.1:*", "--pub", "tcp://127.0.0.1:*")
+LOOPBACK = ("--query", "tcp://127.0.0.1:*", "--bus", "tcp://127.0.0.1:*")
 LOG_LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (DEBUG|INFO|WARNING|ERROR|CRITICAL) zinfo\.[\w.]+: .+"
 
 

@@ -68,7 +68,7 @@ def test_flags_may_be_text_and_may_be_absent() -> None:
         "--query": ("query.endpoint", "ipc:///run/q"),
         "--grace": ("poll.grace", "7"),
         "--local": ("local.enabled", True),
-        "--pub": ("bus.endpoint", None),
+        "--bus": ("bus.endpoint", None),
         "--node": ("node", "1"),
         "--shard": ("shards", ()),
     }

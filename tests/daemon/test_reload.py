@@ -54,7 +54,7 @@ password_env = "PASSWORD"
 FLAGS: dict[str, tuple[str, object]] = {
     "--shard": ("shards", ("redis://:other-secret@db-2:6379",)),
     "--query": ("query.endpoint", "tcp://127.0.0.1:1234"),
-    "--pub": ("bus.endpoint", None),
+    "--bus": ("bus.endpoint", None),
     "--insecure": ("security.insecure", True),
 }
 

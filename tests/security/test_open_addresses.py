@@ -28,7 +28,7 @@ def serve(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
 
-@pytest.mark.parametrize("option", ["--query", "--pub"])
+@pytest.mark.parametrize("option", ["--query", "--bus"])
 def test_the_daemon_does_not_start_at_an_open_address(option: str, promise: Promise) -> None:
     done = serve(f"{option}=tcp://0.0.0.0:{free_port()}")
     promise(f"{option} at 0.0.0.0, no keys", "exit 2, one line", f"exit {done.returncode}")
@@ -41,7 +41,7 @@ def test_the_daemon_does_not_start_at_an_open_address(option: str, promise: Prom
 def test_insecure_says_so_in_that_word(promise: Promise) -> None:
     with RunningDaemon(args=["--insecure", "--log-level=info"]) as daemon:
         port = daemon.query.rpartition(":")[2]
-    done = serve("--query=tcp://*:*", "--pub=tcp://0.0.0.0:0", "--xmlrpc=0.0.0.0:1", "--insecure")
+    done = serve("--query=tcp://*:*", "--bus=tcp://0.0.0.0:0", "--xmlrpc=0.0.0.0:1", "--insecure")
     promise("XML-RPC at 0.0.0.0, --insecure", "exit 2", f"exit {done.returncode}")
     assert port
     assert done.returncode == 2
@@ -70,7 +70,7 @@ def test_the_xmlrpc_door_is_for_this_machine_only(listen: str) -> None:
 
 
 def test_insecure_can_be_said_by_flag_variable_and_file() -> None:
-    flags = {"--pub": ("bus.endpoint", "tcp://*:1"), "--insecure": ("security.insecure", True)}
+    flags = {"--bus": ("bus.endpoint", "tcp://*:1"), "--insecure": ("security.insecure", True)}
     assert load_config(flags=flags).bus.endpoint == "tcp://*:1"
     variables = {"ZINFO_BUS_ENDPOINT": "tcp://*:1", "ZINFO_SECURITY_INSECURE": "yes"}
     assert load_config(environ=variables).bus.endpoint == "tcp://*:1"

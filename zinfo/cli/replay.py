@@ -11,6 +11,7 @@ import click
 
 from zinfo.cli.app import examples
 from zinfo.cli.output import echo_json, emit, note, when
+from zinfo.cli.renamed_options import RenamedOption
 from zinfo.cli.text import printable
 
 if TYPE_CHECKING:
@@ -109,7 +110,13 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likew
     metavar="ENDPOINT",
     help="Answer queries here. [default: a free port of 127.0.0.1]",
 )
-@click.option("--pub", metavar="ENDPOINT", help="Publish here. [default: a free port of 127.0.0.1]")
+@click.option(
+    "--bus",
+    cls=RenamedOption,
+    former="--pub",
+    metavar="ENDPOINT",
+    help="Publish here. [default: a free port of 127.0.0.1]",
+)
 @click.option(
     "--insecure",
     is_flag=True,
@@ -125,7 +132,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
     loop: bool,
     leave: bool,
     query: str | None,
-    pub: str | None,
+    bus: str | None,
     insecure: bool,
     as_json: bool,
 ) -> None:
@@ -159,7 +166,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
             )
         options = Options(
             query=_endpoint(query, "--query", insecure=insecure) or ANY_PORT,
-            bus=_endpoint(pub, "--pub", insecure=insecure) or ANY_PORT,
+            bus=_endpoint(bus, "--bus", insecure=insecure) or ANY_PORT,
             speed=speed,
             since=begin,
             until=end,

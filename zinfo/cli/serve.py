@@ -13,6 +13,7 @@ import click
 
 from zinfo.cli.app import FAILED, examples
 from zinfo.cli.logs import set_up_logging
+from zinfo.cli.renamed_options import RenamedOption
 from zinfo.config import Config, environment_notes, exposure_notes, load_config
 from zinfo.config.types import LogFormat, LogLevel
 from zinfo.errors import EnvironmentNotReadyError
@@ -62,7 +63,13 @@ def _choices(annotated: object) -> list[str]:
 @click.option(
     "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]."
 )
-@click.option("--pub", metavar="ENDPOINT", help="Publish here. [default: tcp://127.0.0.1:9737].")
+@click.option(
+    "--bus",
+    cls=RenamedOption,
+    former="--pub",
+    metavar="ENDPOINT",
+    help="Publish here. [default: tcp://127.0.0.1:9737].",
+)
 @click.option(
     "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here, too. [default: off]."
 )
@@ -89,7 +96,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     shards: tuple[str, ...],
     local: bool | None,
     query: str | None,
-    pub: str | None,
+    bus: str | None,
     xmlrpc: str | None,
     http: str | None,
     insecure: bool | None,
@@ -108,7 +115,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
         "--shard": ("shards", shards or None),
         "--local": ("local.enabled", local),
         "--query": ("query.endpoint", query),
-        "--pub": ("bus.endpoint", pub),
+        "--bus": ("bus.endpoint", bus),
         "--xmlrpc": ("xmlrpc.listen", xmlrpc),
         "--http": ("http.listen", http),
         "--insecure": ("security.insecure", insecure),

@@ -38,7 +38,7 @@ class ServingDaemon:
         self._children = children
         self._log = children.directory / "zinfo.log"
         command = [sys.executable, "-m", "zinfo", "serve", "--log-format", "json"]
-        command += ["--query", _ANY_PORT, "--pub", _ANY_PORT]
+        command += ["--query", _ANY_PORT, "--bus", _ANY_PORT]
         for url in urls:
             command += ["--shard", url]
         self._process = children.start(command, self._log, _environment())

@@ -311,7 +311,7 @@ def test_readiness_waits_for_the_first_look_at_each_shard(server: RealServer) ->
 def test_a_second_door_at_one_address_is_told() -> None:
     port = free_port()
     command = [sys.executable, "-m", "zinfo", "serve", f"--http={HOST}:{port}"]
-    command += [f"--query=tcp://{HOST}:{free_port()}", f"--pub=tcp://{HOST}:{free_port()}"]
+    command += [f"--query=tcp://{HOST}:{free_port()}", f"--bus=tcp://{HOST}:{free_port()}"]
     with socket.create_server((HOST, port)):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
