@@ -61,7 +61,7 @@ def _now() -> list[Json]:
         stat(
             "Intervals are stretched",
             "none",
-            Query(f"max(zinfo_stretch{_ZINFO})"),
+            Query(f"max(zinfo_interval_stretch_ratio{_ZINFO})"),
             about="Polling intervals take so many times as long as wanted; 1 is in time.",
             bad=1.25,
         ),
@@ -133,7 +133,7 @@ def _loop() -> list[Json]:
         graph(
             "Saturation",
             "none",
-            Query(f"zinfo_stretch{_ZINFO}", f"{_NAME} stretch"),
+            Query(f"zinfo_interval_stretch_ratio{_ZINFO}", f"{_NAME} stretch"),
             Query(f"zinfo_saturated{_ZINFO}", f"{_NAME} saturated"),
             about="Saturated is 1 where intervals are stretched by a quarter for three seconds.",
         ),

@@ -75,7 +75,9 @@ def test_keys_prefixes_sections_and_labels_narrow_it(fleet: Fleet) -> None:
 
 def test_refresh_shows_what_was_written_a_moment_ago(server: RealServer) -> None:
     slow = {"ZINFO_POLL_MIN_INTERVAL": "600", "ZINFO_POLL_MAX_INTERVAL": "600"}
-    with RunningDaemon([server.url], environ={**slow, "ZINFO_QUERY_REFRESH_FLOOR": "0"}) as daemon:
+    with RunningDaemon(
+        [server.url], environ={**slow, "ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
+    ) as daemon:
         daemon.wait_polled(1)
         server.client().set("a", 1)
         ask = ("get", "--key", "db0", "--json")

@@ -182,7 +182,7 @@ def test_a_daemon_that_is_stopped_is_no_answer_and_later_answers_again(
 def test_the_daemon_knows_how_long_a_call_waits_and_tells_what_it_has_before(
     flavour: Flavour,
 ) -> None:
-    patient = {"ZINFO_POLL_TIMEOUT": "30", "ZINFO_QUERY_REFRESH_FLOOR": "0"}
+    patient = {"ZINFO_POLL_TIMEOUT": "30", "ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
     with (
         RealServer() as hanging,
         RunningDaemon([hanging.url], environ=patient) as running,

@@ -41,7 +41,7 @@ PROGRAMS = ("query", "stream")
 ONLY_WHEN_ASKED = {
     "ZINFO_POLL_MIN_INTERVAL": "600",
     "ZINFO_POLL_MAX_INTERVAL": "600",
-    "ZINFO_QUERY_REFRESH_FLOOR": "0",
+    "ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0",
     "ZINFO_QUERY_MAX_REPLY_BYTES": "16000",  # not all shards fit a page
     "ZINFO_BUS_HEARTBEAT": "0.5",
 }

@@ -39,7 +39,11 @@ def test_variables_become_what_their_keys_ask_for() -> None:
     ("variable", "value", "problem"),
     [
         ("ZINFO_LOCAL_ENABLED", "maybe", "local.enabled: found 'maybe', expected true or false"),
-        ("ZINFO_POLL_GRACE", "1.5", "poll.grace: found '1.5', expected a whole number from 0"),
+        (
+            "ZINFO_POLL_LOG_AFTER_FAILURES",
+            "1.5",
+            "poll.log_after_failures: found '1.5', expected a whole number from 0",
+        ),
         ("ZINFO_POLL_TIMEOUT", "nan", "poll.timeout: found nan, expected a number of seconds"),
         ("ZINFO_LOCAL_LABELS", "a", "local.labels: found 'a', expected names and texts"),
         ("ZINFO_POLL_TIMEOUTT", "1", "unknown variable, did you mean ZINFO_POLL_TIMEOUT?"),

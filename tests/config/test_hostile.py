@@ -48,10 +48,10 @@ def test_an_endless_file_is_refused_and_not_read_to_its_end() -> None:
 
 def test_problems_of_other_sources_are_told_beside_a_missing_file(toml: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(toml, {"ZINFO_POLL_MIN_INTERVAL": "9", "ZINFO_POLL_GRACE": "x"})
+        load_config(toml, {"ZINFO_POLL_MIN_INTERVAL": "9", "ZINFO_POLL_LOG_AFTER_FAILURES": "x"})
     first, second = caught.value.problems
     assert first.endswith("No such file or directory")
-    assert second.startswith("ZINFO_POLL_GRACE: poll.grace: found 'x'")
+    assert second.startswith("ZINFO_POLL_LOG_AFTER_FAILURES: poll.log_after_failures: found 'x'")
 
 
 @pytest.mark.parametrize(

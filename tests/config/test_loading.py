@@ -50,9 +50,9 @@ def test_without_any_source_the_defaults_hold() -> None:
 
 def test_the_later_source_wins_key_by_key(toml: Path) -> None:
     toml.write_text("[poll]\ntimeout = 1.0\ngrace = 1\njitter = 0.2\n")
-    environ = {"ZINFO_POLL_TIMEOUT": "2", "ZINFO_POLL_GRACE": "2"}
+    environ = {"ZINFO_POLL_TIMEOUT": "2", "ZINFO_POLL_LOG_AFTER_FAILURES": "2"}
     poll = load_config(toml, environ, {"--timeout": ("poll.timeout", 3)}).poll
-    assert (poll.timeout, poll.grace, poll.jitter) == (3.0, 2, 0.2)
+    assert (poll.timeout, poll.log_after_failures, poll.jitter) == (3.0, 2, 0.2)
 
 
 def test_shards_of_all_sources_are_added_up(toml: Path) -> None:
@@ -66,14 +66,14 @@ def test_shards_of_all_sources_are_added_up(toml: Path) -> None:
 def test_flags_may_be_text_and_may_be_absent() -> None:
     flags = {
         "--query": ("query.endpoint", "ipc:///run/q"),
-        "--grace": ("poll.grace", "7"),
+        "--log-after": ("poll.log_after_failures", "7"),
         "--local": ("local.enabled", True),
         "--bus": ("bus.endpoint", None),
         "--node": ("node", "1"),
         "--shard": ("shards", ()),
     }
     config = load_config(flags=flags)
-    assert (config.query.endpoint, config.poll.grace) == ("ipc:///run/q", 7)
+    assert (config.query.endpoint, config.poll.log_after_failures) == ("ipc:///run/q", 7)
     assert (config.local.enabled, config.node) == (True, "1")
     assert config.bus == Config().bus
 
@@ -276,7 +276,9 @@ def test_the_xmlrpc_door_knows_host_and_port() -> None:
 
 def test_changed_keys_are_named_but_shards_are_not() -> None:
     new = Config(
-        node="x", shards=(ShardConfig(url="redis://a"),), poll=PollConfig(timeout=1.0, grace=3)
+        node="x",
+        shards=(ShardConfig(url="redis://a"),),
+        poll=PollConfig(timeout=1.0, log_after_failures=3),
     )
     assert changed_keys(Config(), new) == ("node", "poll.timeout")
     assert changed_keys(new, new) == ()

@@ -37,7 +37,7 @@ token_file = "tokens"
 [clients.one]
 shards = ["db-"]
 operations = ["stats"]
-withheld = ["executable"]
+hidden_fields = ["executable"]
 [clients.two]
 [[shards]]
 url = "rediss://user:secret@db-1:6379"
@@ -96,7 +96,7 @@ def test_it_is_what_is_read_here_to_the_last_key(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZINFO_SHARDS", "redis://:third@db-3 redis://db-4")
-    monkeypatch.setenv("ZINFO_POLL_GRACE", "7")
+    monkeypatch.setenv("ZINFO_POLL_LOG_AFTER_FAILURES", "7")
     many = "".join(f'[[shards]]\nurl = "redis://many:{port}"\n' for port in range(1000, 1100))
     for text in ("", FULL, FULL + many):
         file.write_text(text)

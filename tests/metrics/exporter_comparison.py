@@ -158,7 +158,7 @@ def compare_with(server: RealServer, exporter: Exporter) -> list[Row]:
     """Ask a zinfo daemon, redis_exporter and the daemon again about one server."""
     page = f"{exporter.url}/scrape?target={server.url}"
     fetch(page)  # the commands that it uses itself show up in INFO from the second time on
-    environ = {"ZINFO_QUERY_REFRESH_FLOOR": "0"}
+    environ = {"ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
     with RunningDaemon([server.url], http=True, environ=environ) as daemon:
         daemon.wait_polled(1)
         own = f"{daemon.http}scrape?target={server.url}"

@@ -218,7 +218,7 @@ def test_refresh_polls_what_is_older_than_max_age(server_factory: ServerFactory)
 
 def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
     server = server_factory()
-    with RunningDaemon([server.url], environ={"ZINFO_QUERY_REFRESH_FLOOR": "0"}) as daemon:
+    with RunningDaemon([server.url], environ={"ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}) as daemon:
         daemon.wait_polled(1)
         server.suspend()
         try:

@@ -54,7 +54,7 @@ class Grant(NamedTuple):
         if self.operations is not None:
             lines.append(f"operations = {json.dumps(sorted(self.operations))}")
         if self.hidden:
-            lines.append(f"withheld = {json.dumps(list(self.hidden))}")
+            lines.append(f"hidden_fields = {json.dumps(list(self.hidden))}")
         return "\n".join(lines) + "\n"
 
     def problem(self, frames: Sequence[bytes]) -> str:

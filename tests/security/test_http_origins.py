@@ -168,7 +168,9 @@ def test_another_sites_page_reads_nothing_and_polls_nothing(
         assert ask(url, "", {**LINK, "Sec-Fetch-Site": site}, method="POST").status == 403
     assert _polls(servers) == polls
 
-    def polled() -> bool:  # not within query.refresh_floor of a poll that a test before caused
+    def polled() -> (
+        bool
+    ):  # not within query.min_refresh_interval of a poll that a test before caused
         assert ask(servers.http, "api/v1/infos?refresh=true").status == 200
         return _polls(servers) > polls
 

@@ -31,7 +31,7 @@ def check(file: Path) -> None:
         for problem in error.problems:
             emit(printable(problem))
         click.get_current_context().exit(FAILED)
-    for note in exposure_notes(config, file):
+    for note in (*config.warnings, *exposure_notes(config, file)):
         emit(printable(f"warning: {note}"))
     count = len(config.shards)
     local = ", and the servers of its machine" if config.local.enabled else ""

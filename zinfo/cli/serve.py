@@ -149,7 +149,7 @@ def _load_again(file: Path | None, flags: Flags) -> Config:
     from zinfo.daemon.reload import read_config
 
     loaded = read_config(file, flags)
-    _say_what_is_open(loaded.notes)
+    _say_what_is_open((*loaded.config.warnings, *loaded.notes))
     return _or_local(loaded.config)
 
 
@@ -159,7 +159,7 @@ def _say_what_is_open(notes: tuple[str, ...]) -> None:
 
 
 def _say_what_is_odd(config: Config, shards: tuple[str, ...]) -> None:
-    for note in environment_notes(os.environ, config):
+    for note in (*config.warnings, *environment_notes(os.environ, config)):
         logger.warning("%s", note)
     if any(parse_shard_url(url).password for url in shards):
         logger.warning(

@@ -99,6 +99,7 @@ class _Merged:
         origins: the source's name for each key set.
         faulty: paths of keys that were wrong; conflicts with them say nothing.
         problems: one line each.
+        warnings: one line for each use of an old key name.
         whole: False where a source could not be read; then conflicts would say nothing.
     """
 
@@ -108,11 +109,14 @@ class _Merged:
     origins: dict[Path, str] = field(default_factory=dict)
     faulty: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     whole: bool = True
 
     def add(self, source: Source) -> None:
         """Take over what is right in a source; later ones win."""
+        source.use_current_names()
         self.problems += source.problems
+        self.warnings += source.warnings
         part, shard_indices = self._validated(source)
         for name in part.model_fields_set - {"shards"}:
             value = getattr(part, name)
@@ -160,7 +164,7 @@ class _Merged:
             rest = len(self.problems) - MAX_PROBLEMS
             more = [f"and {rest} more problems"] if rest > 0 else []
             raise ConfigError([*self.problems[:MAX_PROBLEMS], *more])
-        return config
+        return config.with_warnings(self.warnings)
 
     def _line(self, conflict: Conflict) -> str:
         """Word a conflict: under the name of its first key's source, the others told beside."""

@@ -7,12 +7,12 @@ conflicts off until all sources are merged (`PARTIAL`), as one source may mend a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 from pydantic.fields import FieldInfo
 
 import zinfo.config.types as kinds
@@ -184,8 +184,8 @@ class PollConfig(Section):
     connect_timeout: kinds.Seconds = 3.0
     max_connecting: kinds.Connections = 128
     jitter: kinds.Jitter = 0.1
-    backoff_max: kinds.Seconds = 5.0
-    grace: kinds.Grace = 3
+    max_backoff: kinds.Seconds = 5.0
+    log_after_failures: kinds.Failures = 3
     max_reply_bytes: kinds.Bytes = 512 * 1024
     max_fields: kinds.Fields = 3000
 
@@ -220,7 +220,7 @@ class QueryConfig(Section):
     endpoint: kinds.Endpoint = "tcp://127.0.0.1:9736"
     max_request_bytes: kinds.Bytes = 65_536
     max_reply_bytes: kinds.Bytes = 4 * kinds.MIB
-    refresh_floor: kinds.SecondsOrNone = 0.1
+    min_refresh_interval: kinds.SecondsOrNone = 0.1
     events_kept: kinds.Events = 10_000
 
 
@@ -298,7 +298,7 @@ class ClientConfig(Section):
 
     shards: kinds.Texts | None = None
     operations: kinds.OperationNames | None = None
-    withheld: kinds.Texts = ()
+    hidden_fields: kinds.Texts = ()
 
 
 Clients = Annotated[
@@ -328,6 +328,18 @@ class Config(Section):
     security: SecurityConfig = SecurityConfig()
     clients: Clients = Field(default_factory=dict)
     log: LogConfig = LogConfig()
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """A line for each key that a source of this configuration sets under its old name."""
+        return self._warnings
+
+    def with_warnings(self, warnings: Sequence[str]) -> Config:
+        """Return a copy of this configuration with these `warnings`."""
+        config = self.model_copy()
+        config._warnings = tuple(warnings)
+        return config
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield every conflict, those within the sections included."""
@@ -386,7 +398,7 @@ class Config(Section):
                 yield Conflict((key, ("security", "server_key")), text)
             return
         rights = {
-            name: BusRights.of(one.shards, one.operations, one.withheld)
+            name: BusRights.of(one.shards, one.operations, one.hidden_fields)
             for name, one in self.clients.items()
         }
         try:

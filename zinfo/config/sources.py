@@ -14,7 +14,8 @@ from pathlib import Path as FilePath
 from typing import get_args
 
 from zinfo.config.models import Config, Path, section_of
-from zinfo.config.problems import nearest, one_line
+from zinfo.config.problems import key_name, nearest, one_line
+from zinfo.config.renamed import RENAMED, current_path, old_keys
 from zinfo.config.types import MIB
 from zinfo.errors import ConfigError
 from zinfo.wire.redact import redact_text
@@ -55,12 +56,14 @@ class Source:
     Attributes:
         tree: the values.
         origins: what to call the place that a value came from, by its key path or a start of it.
-        problems: what is wrong already.
+        problems: errors found while reading, one line each.
+        warnings: uses of old key names, one line each.
     """
 
     tree: dict[str, object] = field(default_factory=dict)
     origins: dict[Path, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def origin(self, path: Path) -> str:
         """Return what to call the place that the value at `path` came from."""
@@ -75,8 +78,22 @@ class Source:
             inner = table.setdefault(name, {})
             assert isinstance(inner, dict)
             table = inner
-        table[key] = _from_text(path, value) if isinstance(value, str) else value
+        table[key] = _from_text(current_path(path), value) if isinstance(value, str) else value
         self.origins[path] = origin
+
+    def use_current_names(self) -> None:
+        """Move the values of keys with an old name to the current one; adds warnings."""
+        for key in old_keys(self.tree):
+            value = key.table.pop(str(key.path[-1]))
+            origin, old, new = self.origin(key.path), key_name(key.path), key_name(key.new)
+            if key.new[-1] in key.table:
+                self.problems.append(
+                    f"{origin}: {old}: found beside {new}, which is its new name, expected one"
+                )
+                continue
+            key.table[str(key.new[-1])] = value
+            self.origins[key.new] = origin
+            self.warnings.append(f"{origin}: {old} is deprecated, use {new}")
 
     def add_shards(self, shards: object, origin: str) -> None:
         """Add shards, each a URL or a table, to those that are there."""
@@ -156,8 +173,8 @@ def read_environment(environ: Mapping[str, str], claimed: frozenset[str]) -> Sou
             continue
         if known.get(variable) == ("shards",):
             source.add_shards(value.split(), variable)
-        elif variable in known:
-            source.put(known[variable], value, variable)
+        elif path := known.get(variable) or _old_variables().get(variable):
+            source.put(path, value, variable)
         elif _is_ours(variable) and _section_of(variable) in _sections():
             source.problems.append(_unknown(variable))
     return source
@@ -173,7 +190,7 @@ def environment_notes(environ: Mapping[str, str], config: Config | None = None) 
     claimed: set[str | None] = set()
     if config is not None:
         claimed = {section.password_env for section in (config.local, *config.shards)}
-    known = _variables().keys() | claimed
+    known = _variables().keys() | _old_variables().keys() | claimed
     return tuple(
         f"{_unknown(variable)} (ignored)"
         for variable in sorted(environ)
@@ -205,7 +222,16 @@ def scalar_keys() -> Iterator[Path]:
 
 def _variables() -> dict[str, Path]:
     """Return each known variable with the key that it sets."""
-    return {PREFIX + "_".join(map(str, path)).upper(): path for path in scalar_keys()}
+    return {_variable_of(path): path for path in scalar_keys()}
+
+
+def _old_variables() -> dict[str, Path]:
+    """Return the variables of renamed keys, each with the key's old path."""
+    return {_variable_of(path): path for path in RENAMED}
+
+
+def _variable_of(path: Path) -> str:
+    return PREFIX + "_".join(map(str, path)).upper()
 
 
 def _sections() -> set[str]:

@@ -87,7 +87,7 @@ OpsRate = Annotated[
     Field(strict=True, ge=0, le=10**9),
     Wanted("a whole number from 0 to 1000000000", "commands/s"),
 ]
-Grace = Annotated[
+Failures = Annotated[
     int, Field(strict=True, ge=0, le=10**6), Wanted("a whole number from 0 to 1000000", "failures")
 ]
 Connections = Annotated[

@@ -93,13 +93,13 @@ class Daemon:
         poll = config.poll
         self.poller = InfoPoller(
             self.publisher,
-            poll.grace,
+            poll.log_after_failures,
             limits=Limits(
                 poll.timeout, poll.connect_timeout, poll.max_reply_bytes, poll.max_fields
             ),
             max_connecting=poll.max_connecting,
             jitter=poll.jitter,
-            backoff_max=poll.backoff_max,
+            backoff_max=poll.max_backoff,
             events=EventLog(config.query.events_kept),
             stats=self.stats,
         )
@@ -373,7 +373,7 @@ def _limits(config: Config) -> QueryLimits:
     return QueryLimits(
         max_request_bytes=query.max_request_bytes,
         max_reply_bytes=query.max_reply_bytes,
-        refresh_floor=query.refresh_floor,
+        min_refresh_interval=query.min_refresh_interval,
         refresh_timeout=config.poll.timeout + config.poll.connect_timeout,
     )
 

@@ -61,7 +61,10 @@ class OwnMetrics(Collector):
         yield _gauge("hub_lag_seconds", "how late the event loop last was", stats.hub_lag)
         yield _gauge("hub_lag_max_seconds", "the largest since the start", stats.hub_lag_max)
         yield _gauge("saturated", "1 where more is due than can be done", int(stats.saturated))
-        yield _gauge("stretch", "polling intervals take so many times as long", stats.stretch)
+        text = "actual polling intervals divided by the intended ones; 1 is on time"
+        yield _gauge("interval_stretch_ratio", text, stats.stretch)
+        text = "deprecated: use zinfo_interval_stretch_ratio"
+        yield _gauge("stretch", text, stats.stretch)
         yield _by("part_restarts", "deaths of parts", stats.restarts, "part")
         yield _by("faults", "unexpected exceptions of zinfo's own", stats.faults, "part")
         yield _gauge("open_files", "file descriptors in use", stats.files_open)

@@ -64,13 +64,13 @@ class QueryLimits:
     Attributes:
         max_request_bytes: largest request taken.
         max_reply_bytes: largest body of a reply, which is one entry where it is so large.
-        refresh_floor: seconds; no shard is polled on demand more often.
+        min_refresh_interval: seconds; no shard is polled on demand more often.
         refresh_timeout: seconds that a query waits for the polls that it asked for, at most.
     """
 
     max_request_bytes: int = 65536
     max_reply_bytes: int = 4 * 1024 * 1024
-    refresh_floor: float = 0.1
+    min_refresh_interval: float = 0.1
     refresh_timeout: float = 6.0
 
 
@@ -243,7 +243,7 @@ class Operations:
             if found.shard is None or not has_labels(found.shard, query.labels):
                 continue
             if found.snapshot is None or asked_at - found.snapshot.at >= query.max_age:
-                done = self._poller.refresh(shard_id, self._limits.refresh_floor)
+                done = self._poller.refresh(shard_id, self._limits.min_refresh_interval)
                 if done is not None:
                     waiting.append(done)
         for done in waiting:  # one after the other: to wait for thousands at once takes long
@@ -337,7 +337,7 @@ class Operations:
                     "limits": {
                         "max_request_bytes": self._limits.max_request_bytes,
                         "max_reply_bytes": self._limits.max_reply_bytes,
-                        "refresh_floor": self._limits.refresh_floor,
+                        "refresh_floor": self._limits.min_refresh_interval,
                         "max_ids": MAX_IDS,
                         "max_keys": MAX_KEYS,
                         "max_sections": MAX_SECTIONS,

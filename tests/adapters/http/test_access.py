@@ -35,7 +35,7 @@ CLIENTS = """
 shards = ["cache-"]
 operations = ["get_infos"]
 [clients.blind]
-withheld = ["executable", "run_id", "used_memory*"]
+hidden_fields = ["executable", "run_id", "used_memory*"]
 """
 
 
