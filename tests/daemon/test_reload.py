@@ -18,7 +18,7 @@ from zinfo.config import Config, load_config
 from zinfo.config.loader_process import Problems, Request, Whole, pieces
 from zinfo.daemon.reload import Reloads, read_config
 from zinfo.errors import ConfigError
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 
 FULL = """
 node = "here"
@@ -123,7 +123,7 @@ def test_others_run_meanwhile_and_between_any_two_pieces(
 ) -> None:
     text = "".join(f'[[shards]]\nurl = "redis://many:{port}"\n' for port in range(1000, 1200))
     turns: list[None] = []
-    monkeypatch.setattr(Breath, "take", lambda _: turns.append(None))
+    monkeypatch.setattr(CooperativeYield, "maybe_yield", lambda _: turns.append(None))
     reader = gevent.spawn(read_config, fifo, {})
     wait_child()  # this greenlet runs while the other waits for the file
     gevent.get_hub().threadpool.apply(fifo.write_text, (text,))

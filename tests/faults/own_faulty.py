@@ -113,7 +113,7 @@ def _break_all() -> None:
 
     Daemon.start = start_with_more  # type: ignore[method-assign]
     if _is_armed("impatient"):
-        zinfo.loop.supervisor._LONGEST_PAUSE = 0.1
+        zinfo.loop.supervisor._MAX_BACKOFF = 0.1
 
 
 def _callback(_shard: RedisShard, _previous: Snapshot | None, _snapshot: Snapshot) -> None:

@@ -119,7 +119,7 @@ def test_a_part_that_dies_is_told_and_runs_again(
     before = daemon.stats()["faults"].get(part, 0)
     armed = time.monotonic()
     daemon.arm(part)
-    wait_until(lambda: f"{part} died" in daemon.log(), what="its death in the log")
+    wait_until(lambda: f"{part} crashed" in daemon.log(), what="its death in the log")
     seen = time.monotonic() - armed
     daemon.disarm(part)
     mended = time.monotonic()

@@ -1,4 +1,4 @@
-"""What is over the bound of one turn of the event loop waits for the next, in order."""
+"""Callbacks that do not fit into one iteration of the event loop run in later ones, in order."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ import gevent
 import pytest
 
 from tests.waiting import wait_until
-from zinfo.loop.callback_queue import Turn
+from zinfo.loop.callback_queue import CallbackQueue
 
 LONG = 0.02
-"""Seconds; more than a turn may take."""
+"""Seconds; more than the queue spends in one iteration."""
 
 
 def no_exception(error: BaseException) -> None:
-    """Nothing of this is to raise."""
+    """Fail: no callback of the test is to raise."""
     raise AssertionError from error
 
 
 def work(seconds: float = LONG) -> None:
-    """Something that takes a whole turn."""
+    """Keep the CPU busy for longer than an iteration's budget."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         pass
 
 
-def test_a_turn_is_over_when_it_was_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "zinfo.loop.callback_queue._LONGEST", 0.3
-    )  # a busy machine may take some itself
-    turn = Turn(no_exception)
+def test_the_budget_is_spent_after_long_work_in_one_iteration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # More than a busy machine takes by itself between two lines.
+    monkeypatch.setattr("zinfo.loop.callback_queue.YIELD_INTERVAL", 0.3)
+    queue = CallbackQueue(no_exception)
     seen = []
 
     def look() -> None:
-        seen.append(turn.is_over())
+        seen.append(queue.budget_spent())
         work(0.4)
-        seen.append(turn.is_over())
+        seen.append(queue.budget_spent())
 
     timer = gevent.get_hub().loop.timer(0)
     timer.start(look)
@@ -47,8 +48,8 @@ def test_a_turn_is_over_when_it_was_long(monkeypatch: pytest.MonkeyPatch) -> Non
     assert seen == [False, True]
 
 
-def test_what_is_postponed_comes_in_order_and_lets_others_have_their_turn_between() -> None:
-    turn = Turn(no_exception)
+def test_deferred_callbacks_run_in_order_and_other_watchers_run_between_them() -> None:
+    queue = CallbackQueue(no_exception)
     done: list[object] = []
 
     def piece(number: int) -> None:
@@ -58,8 +59,8 @@ def test_what_is_postponed_comes_in_order_and_lets_others_have_their_turn_betwee
     ticks = gevent.get_hub().loop.timer(0.001, 0.001)
     ticks.start(lambda: done.append("tick"))
     for number in range(3):
-        turn.postpone(partial(piece, number))
-    assert turn.is_over()
+        queue.defer(partial(piece, number))
+    assert queue.budget_spent()
     wait_until(lambda: 2 in done)
     ticks.close()
     assert [entry for entry in done if entry != "tick"] == [0, 1, 2]
@@ -67,53 +68,56 @@ def test_what_is_postponed_comes_in_order_and_lets_others_have_their_turn_betwee
     assert "tick" in done[done.index(1) : done.index(2)]
 
 
-def test_while_some_wait_there_is_room_for_half_as_many_as_had_their_turn() -> None:
-    turn = Turn(no_exception)
-    rooms = []
+def test_while_callbacks_are_queued_the_capacity_is_half_of_those_completed() -> None:
+    queue = CallbackQueue(no_exception)
+    capacities = []
 
     def piece() -> None:
-        rooms.append(turn.room())
+        capacities.append(queue.capacity())
 
-    assert turn.room() == math.inf
+    assert queue.capacity() == math.inf
     for _ in range(9):
-        turn.postpone(piece)
-    assert turn.room() == 0
-    wait_until(lambda: len(rooms) == 9)
-    # Of those before it, of itself, and of the half that was left over; the last one waits no more.
-    assert rooms == [0, 1, 0, 1, 0, 1, 0, 1, math.inf]
-    assert turn.room() == math.inf
+        queue.defer(piece)
+    assert queue.capacity() == 0
+    wait_until(lambda: len(capacities) == 9)
+    # A callback counts itself, those completed since the last call, and the half left over then. At
+    # the last one, none is queued any more.
+    assert capacities == [0, 1, 0, 1, 0, 1, 0, 1, math.inf]
+    assert queue.capacity() == math.inf
 
 
-def test_room_is_of_what_was_done_while_some_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zinfo.loop.callback_queue._LONGEST", 0.3)  # all in one turn
-    turn = Turn(no_exception)
+def test_callbacks_completed_in_an_earlier_backlog_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zinfo.loop.callback_queue.YIELD_INTERVAL", 0.3)  # all in one iteration
+    queue = CallbackQueue(no_exception)
     done: list[float] = []
     for _ in range(10):
-        turn.postpone(partial(done.append, 0.0))
+        queue.defer(partial(done.append, 0.0))
     wait_until(lambda: len(done) == 10)
-    assert turn.room() == math.inf
-    turn.postpone(lambda: None)
-    assert turn.room() == 0, "those ten are long gone"
+    assert queue.capacity() == math.inf
+    queue.defer(lambda: None)
+    assert queue.capacity() == 0, "those ten belong to the backlog before"
 
 
-def test_an_exception_is_reported_and_stops_nothing() -> None:
+def test_an_exception_of_a_callback_is_reported_and_the_next_one_runs() -> None:
     reported: list[BaseException] = []
-    turn = Turn(reported.append)
+    queue = CallbackQueue(reported.append)
     done = []
 
     def fail() -> None:
         raise ValueError("no luck")
 
-    turn.postpone(fail)
-    turn.postpone(lambda: done.append(1))
+    queue.defer(fail)
+    queue.defer(lambda: done.append(1))
     wait_until(lambda: done)
     assert [str(error) for error in reported] == ["no luck"]
 
 
-def test_nothing_comes_after_the_end() -> None:
-    turn = Turn(no_exception)
+def test_no_callback_runs_after_close() -> None:
+    queue = CallbackQueue(no_exception)
     done = []
-    turn.postpone(lambda: done.append(1))
-    turn.close()
+    queue.defer(lambda: done.append(1))
+    queue.close()
     gevent.sleep(LONG)  # a proof of absence
     assert not done

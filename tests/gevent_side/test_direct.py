@@ -159,7 +159,7 @@ def test_two_readers_are_one_too_many(router: Router) -> None:
 def short_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have work go on for no longer than it takes to look at the clock, with and without C."""
     for module in (yielding, discard):
-        monkeypatch.setattr(module, "LONGEST", 0.0)
+        monkeypatch.setattr(module, "YIELD_INTERVAL", 0.0)
     if request.param == "python":
         monkeypatch.setattr(discard, "_functions", None)
     elif discard._functions is None:

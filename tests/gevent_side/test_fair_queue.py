@@ -1,67 +1,149 @@
-"""Who begins something long goes ahead only where nobody else has the turn, or waits for one."""
+"""Greenlets of one kind that share `YIELD_INTERVAL` seconds of an iteration of the event loop."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import gevent
 import pytest
+from gevent.pool import Group
 
 from tests.waiting import wait_until
-from zinfo.loop.fair_queue import Line, line_here
+from zinfo.loop.yielding import FairQueue, fair_queue_of_hub
+
+GREENLETS, PIECES = 40, 3
 
 
-def may_begin(line: Line) -> bool:
-    """Begin something, and return whether it may go on."""
-    return line.begin() > time.monotonic()
+def work(seconds: float) -> None:
+    """Keep the CPU busy, without a yield."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+
+
+def can_start(queue: FairQueue) -> bool:
+    """Start a slice, and return whether it has any time."""
+    return queue.start_slice() > time.monotonic()
+
+
+class IterationCounter:
+    """Counts the iterations of the event loop while it is entered."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        loop: Any = gevent.get_hub().loop
+        self._watcher = loop.idle(priority=loop.MAXPRI)
+
+    def __enter__(self) -> IterationCounter:
+        self._watcher.start(self._count)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._watcher.stop()
+        self._watcher.close()
+
+    def _count(self) -> None:
+        self.number += 1
 
 
 @pytest.fixture
-def long_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a turn, and patience, longer than a busy machine takes between two lines of a test."""
-    monkeypatch.setattr("zinfo.loop.fair_queue.LONGEST", 5.0)
-    monkeypatch.setattr("zinfo.loop.fair_queue._PATIENCE", 5.0)
+def long_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make slices and waits longer than a busy machine takes between two lines of a test."""
+    monkeypatch.setattr("zinfo.loop.yielding.YIELD_INTERVAL", 5.0)
+    monkeypatch.setattr("zinfo.loop.yielding._MAX_WAIT", 5.0)
 
 
-@pytest.mark.usefixtures("long_turns")
-class TestLongTurns:
-    def test_one_may_begin_in_a_turn(self) -> None:
-        line = Line()
-        assert may_begin(line)
-        assert not may_begin(line)
+@pytest.mark.usefixtures("long_slices")
+class TestStartOfASlice:
+    def test_one_slice_starts_in_an_iteration(self) -> None:
+        queue = FairQueue()
+        assert can_start(queue)
+        assert not can_start(queue)
         gevent.idle()
-        assert may_begin(line)
+        assert can_start(queue)
 
-    def test_nobody_may_begin_in_the_turn_of_one_who_waited(self) -> None:
+    def test_no_slice_starts_in_the_iteration_of_a_greenlet_that_waited(self) -> None:
         def wait() -> None:
-            line.wait()
-            began.append(may_begin(line))
+            queue.wait_for_slice()
+            started.append(can_start(queue))
 
-        line, began = Line(), list[bool]()
+        queue, started = FairQueue(), list[bool]()
         gevent.spawn(wait).join()
-        assert began == [False]
+        assert started == [False]
 
-    def test_nobody_may_begin_before_one_who_waits(self) -> None:
-        line = Line()
-        busy = line.hub.loop.idle(priority=line.hub.loop.MAXPRI)
-        turns: list[int] = []
-        busy.start(lambda: turns.append(1))  # so that no moment is quiet
-        waiting = gevent.spawn(line.wait)
-        wait_until(lambda: len(turns) > 3)
-        assert not may_begin(line)
+    def test_no_slice_starts_while_a_greenlet_waits(self) -> None:
+        queue = FairQueue()
+        busy = queue.hub.loop.idle(priority=queue.hub.loop.MAXPRI)
+        iterations: list[int] = []
+        busy.start(lambda: iterations.append(1))  # the loop is never idle
+        waiting = gevent.spawn(queue.wait_for_slice)
+        wait_until(lambda: len(iterations) > 3)
+        assert not can_start(queue)
         busy.stop()
         busy.close()
         waiting.join()
         gevent.idle()
-        assert may_begin(line)
+        assert can_start(queue)
 
 
-def test_each_event_loop_has_a_line_of_its_own() -> None:
-    def lines() -> list[Line]:
-        found = [line_here(), line_here()]
+def test_many_ready_greenlets_are_spread_over_several_iterations() -> None:
+    queue, pieces = FairQueue(), []
+
+    def connect(number: int) -> None:
+        for piece in range(PIECES):
+            queue.acquire_slice()
+            pieces.append((iterations.number, number, piece))
+            work(0.001)
+
+    with IterationCounter() as iterations:
+        group = Group()
+        for number in range(GREENLETS):
+            group.spawn(connect, number)
+        group.join()
+    assert len(pieces) == GREENLETS * PIECES
+    for iteration in {iteration for iteration, *_ in pieces}:  # 2 ms, and what starts within them
+        assert sum(one == iteration for one, *_ in pieces) <= 6
+    for piece in range(PIECES):  # no greenlet is left behind
+        assert sorted(number for _, number, one in pieces if one == piece) == list(range(GREENLETS))
+
+
+def test_a_greenlet_killed_in_the_queue_does_not_hold_up_the_others() -> None:
+    queue, done = FairQueue(), []
+
+    def connect(number: int) -> None:
+        queue.acquire_slice()
+        work(0.003)
+        done.append(number)
+
+    greenlets = [gevent.spawn(connect, number) for number in range(6)]
+    gevent.sleep(0)
+    greenlets[3].kill()
+    gevent.joinall(greenlets)
+    assert done == [0, 1, 2, 4, 5]
+
+
+def test_a_timeout_ends_a_wait() -> None:
+    queue = FairQueue()
+
+    def hold(pieces: int) -> None:
+        for _ in range(pieces):
+            queue.acquire_slice()
+            work(0.003)
+
+    others = [gevent.spawn(hold, 10) for _ in range(20)]
+    gevent.sleep(0)
+    with pytest.raises(TimeoutError), gevent.Timeout(0.01, TimeoutError("too long")):
+        hold(100)
+    gevent.joinall(others)
+
+
+def test_each_event_loop_has_its_own_queue_of_each_kind() -> None:
+    def queues() -> list[FairQueue]:
+        found = [fair_queue_of_hub(), fair_queue_of_hub(), fair_queue_of_hub("connecting")]
         gevent.get_hub().destroy(destroy_loop=True)
-        return [*found, line_here()]
+        return [*found, fair_queue_of_hub()]
 
-    first, again, after = gevent.get_hub().threadpool.apply(lines)
+    first, again, connecting, after = gevent.get_hub().threadpool.apply(queues)
     assert first is again
-    assert len({id(line) for line in (line_here(), first, after)}) == 3
+    assert len({id(queue) for queue in (fair_queue_of_hub(), first, connecting, after)}) == 4

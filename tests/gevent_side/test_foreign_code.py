@@ -203,7 +203,7 @@ def test_a_late_look_at_one_poll_says_nothing_of_the_next(promise: Promise) -> N
         wait_until(lambda: len(asked) == 2, what="a poll that takes a while")
         polled = watch.poller._polled[shard.id]
         watch.poller._overdue(polled)  # as after 5 seconds: a look is postponed ...
-        late = watch.poller._turn._waiting.pop()
+        late = watch.poller._queue._callbacks.pop()
         wait_until(lambda: len(asked) == 3, what="the next poll")
         late()  # ... and comes when the next poll is under way
         watch.wait_polls(shard, 3)

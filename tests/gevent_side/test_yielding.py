@@ -1,4 +1,4 @@
-"""Long work lets others go first, but not for ever."""
+"""Long work yields to the event loop; low-priority work waits until it is idle, within bounds."""
 
 from __future__ import annotations
 
@@ -11,94 +11,92 @@ import gevent
 import gevent.monkey
 import pytest
 
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 
 
 @pytest.fixture
-def busy_turns() -> Iterator[list[float]]:
-    """Have something to do in each turn of the event loop; its times."""
+def busy_iterations() -> Iterator[list[float]]:
+    """Run a callback in each iteration of the event loop; the times at which it ran."""
     loop: Any = gevent.get_hub().loop
-    turns: list[float] = []
+    iterations: list[float] = []
     watcher = loop.idle(priority=loop.MAXPRI)
-    watcher.start(lambda: turns.append(time.monotonic()))
-    yield turns
+    watcher.start(lambda: iterations.append(time.monotonic()))
+    yield iterations
     watcher.stop()
     watcher.close()
 
 
 @pytest.fixture
-def turns() -> Iterator[list[object]]:
-    """Note each turn of the event loop."""
+def log() -> Iterator[list[object]]:
+    """Note each iteration of the event loop."""
     loop: Any = gevent.get_hub().loop
-    turns: list[object] = []
+    log: list[object] = []
     watcher = loop.check()
-    watcher.start(lambda: turns.append("turn"))
-    yield turns
+    watcher.start(lambda: log.append("iteration"))
+    yield log
     watcher.stop()
     watcher.close()
 
 
-def most_between(turns: list[object]) -> int:
-    """Return how much was noted between two turns, at most."""
-    return max(len(list(noted)) for what, noted in groupby(turns) if what != "turn")
+def most_in_one_iteration(log: list[object]) -> int:
+    """Return the largest number of entries between two iterations."""
+    return max(len(list(entries)) for what, entries in groupby(log) if what != "iteration")
 
 
-def work(breath: Breath) -> float:
-    """Work for as long as may be, take a breath, and return its seconds."""
-    time.sleep(0.003)  # not gevent's: it holds the loop up, as work does
-    begun = time.monotonic()
-    breath.take()
-    return time.monotonic() - begun
+def work(yielder: CooperativeYield) -> float:
+    """Work for longer than the interval, yield, and return the seconds that the yield took."""
+    time.sleep(0.003)  # not gevent's: it blocks the loop, as work does
+    started = time.monotonic()
+    yielder.maybe_yield()
+    return time.monotonic() - started
 
 
 @pytest.fixture(autouse=True)
 def real_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give `time.sleep` back what gevent took."""
+    """Undo gevent's patch of `time.sleep`."""
     monkeypatch.setattr(time, "sleep", gevent.monkey.get_original("time", "sleep"))
 
 
-def test_short_work_takes_no_breath(busy_turns: list[float]) -> None:
-    Breath().take()
-    Breath(patient=True).take()
-    assert not busy_turns
+def test_short_work_does_not_yield(busy_iterations: list[float]) -> None:
+    CooperativeYield().maybe_yield()
+    CooperativeYield(low_priority=True).maybe_yield()
+    assert not busy_iterations
 
 
-def test_one_turn_of_others_is_enough_for_work_that_is_not_patient(
-    busy_turns: list[float],
-) -> None:
-    breath = Breath()
+def test_work_of_normal_priority_yields_for_one_iteration(busy_iterations: list[float]) -> None:
+    yielder = CooperativeYield()
     for _ in range(10):
-        work(breath)
-    assert 9 <= len(busy_turns) <= 11
+        work(yielder)
+    assert 9 <= len(busy_iterations) <= 11
 
 
-def test_patient_work_lets_others_go_first_for_a_hundredth_of_a_second(
-    busy_turns: list[float],
+def test_low_priority_work_waits_ten_milliseconds_for_a_busy_loop(
+    busy_iterations: list[float],
 ) -> None:
-    assert work(Breath(patient=True)) >= 0.0099
-    assert len(busy_turns) > 10
+    assert work(CooperativeYield(low_priority=True)) >= 0.0099
+    assert len(busy_iterations) > 10
 
 
-def test_patient_work_goes_on_at_once_where_nothing_else_is_to_be_done() -> None:
-    assert min(work(Breath(patient=True)) for _ in range(10)) < 0.005
+def test_low_priority_work_continues_at_once_in_an_idle_loop() -> None:
+    assert min(work(CooperativeYield(low_priority=True)) for _ in range(10)) < 0.005
 
 
-def test_all_patient_work_together_has_the_turn_of_one(turns: list[object]) -> None:
+def test_all_low_priority_work_shares_one_slice_of_an_iteration(log: list[object]) -> None:
     def answer() -> None:
-        breath = Breath(patient=True)
+        yielder = CooperativeYield(low_priority=True)
         for _ in range(3):
-            breath.take()
-            turns.append("piece")
+            yielder.maybe_yield()
+            log.append("piece")
             time.sleep(0.0015)
 
     gevent.joinall([gevent.spawn(answer) for _ in range(20)])
-    assert turns.count("piece") == 60
-    assert most_between(turns) <= 3  # two that fit, and one that began a turn anew
+    assert log.count("piece") == 60
+    assert most_in_one_iteration(log) <= 3  # two that fit, and one that starts the next slice
 
 
-def test_who_is_killed_in_the_line_does_no_more_and_holds_up_nobody() -> None:
+def test_a_greenlet_killed_in_the_queue_does_not_hold_up_the_others() -> None:
     def answer() -> None:
-        work(Breath(patient=True))
+        work(CooperativeYield(low_priority=True))
         done.append(1)
 
     done: list[int] = []
@@ -107,15 +105,17 @@ def test_who_is_killed_in_the_line_does_no_more_and_holds_up_nobody() -> None:
     gevent.killall(greenlets[1:4])
     gevent.joinall(greenlets)
     assert len(done) == 2
-    assert work(Breath(patient=True)) < 0.5
+    assert work(CooperativeYield(low_priority=True)) < 0.5
 
 
-def test_nobody_in_the_line_waits_for_ever(busy_turns: list[float]) -> None:
+def test_every_queued_greenlet_gets_its_slice_while_the_loop_is_busy(
+    busy_iterations: list[float],
+) -> None:
     def answer() -> None:
-        breath = Breath(patient=True)
+        yielder = CooperativeYield(low_priority=True)
         for _ in range(3):
-            work(breath)
+            work(yielder)
 
     greenlets = [gevent.spawn(answer) for _ in range(10)]
     assert len(gevent.joinall(greenlets, timeout=5)) == 10
-    assert busy_turns
+    assert busy_iterations

@@ -18,7 +18,7 @@ class Second:
 
     def passes(self, wanted: float, late: float) -> None:
         self.stats.poll.wanted_seconds += wanted
-        self.stats.poll.late.sum += late
+        self.stats.poll.lateness.sum += late
         self.saturation.look()
 
 

@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
-from zinfo.loop.fair_queue import Line, line_here
+from zinfo.loop.yielding import FairQueue, fair_queue_of_hub
 from zinfo.query.operations import Operations, QueryLimits
 from zinfo.shards.events import EventLog
 from zinfo.shards.snapshot import Snapshot
@@ -48,13 +48,13 @@ def test_the_meta_of_an_entry_is_the_shards_and_stands_there_once(keys: list[str
 def test_who_asks_for_little_waits_for_no_long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
-    def wait(_line: Line) -> float:
+    def wait(_queue: FairQueue) -> float:
         waited.append(1)
         return math.inf
 
-    monkeypatch.setattr(Line, "wait", wait)
+    monkeypatch.setattr(FairQueue, "wait_for_slice", wait)
     operations = operations_of("a", "b")
-    line_here().begin()  # a long one has had this turn
+    fair_queue_of_hub().start_slice()  # a long one has had this turn
     operations.run(Request("get_infos", {"shard_ids": ["a"]}))
     operations.run(Request("shards", {"ids": ["b"]}))
     assert not waited

@@ -72,7 +72,7 @@ def pages(
         entries = InfoEntries(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
         blocks = entries.blocks(live, cursor, most, max_bytes - LONGEST_HEADER)
         page = collect(
-            blocks, most=most, enough=max_bytes, max_bytes=max_bytes, breathe=lambda: None
+            blocks, most=most, enough=max_bytes, max_bytes=max_bytes, yield_point=lambda: None
         )
         found.append(unpack(page.body))
         cursor = page.cursor

@@ -23,7 +23,7 @@ def page(
 ) -> Page:
     packed = ((msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor))
     blocks = (Block((one[:1], one[1:]), after) for one, after in packed)
-    return collect(blocks, most=most, enough=enough, max_bytes=max_bytes, breathe=lambda: None)
+    return collect(blocks, most=most, enough=enough, max_bytes=max_bytes, yield_point=lambda: None)
 
 
 def all_pages(asked: Sequence[str], live: Sequence[str], most: int, enough: int) -> list[str]:
@@ -82,7 +82,7 @@ def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
 def test_others_have_their_turn_now_and_then() -> None:
     breaths: list[int] = []
     blocks = (Block((b"\x01",), "c") for _ in range(100))
-    collect(blocks, most=0, enough=10_000, max_bytes=10_000, breathe=lambda: breaths.append(1))
+    collect(blocks, most=0, enough=10_000, max_bytes=10_000, yield_point=lambda: breaths.append(1))
     assert len(breaths) >= 3
 
 
@@ -93,7 +93,7 @@ def test_a_page_ends_before_a_block_that_it_has_no_room_for() -> None:
     )
     for most, enough in ((4, 100), (0, 8)):
         blocks = iter((two, three))
-        first = collect(blocks, most=most, enough=enough, max_bytes=100, breathe=lambda: None)
+        first = collect(blocks, most=most, enough=enough, max_bytes=100, yield_point=lambda: None)
         assert first == Page(b"\x92\x01\x02", "b")
-    whole = collect(iter((two, three)), most=5, enough=100, max_bytes=100, breathe=lambda: None)
+    whole = collect(iter((two, three)), most=5, enough=100, max_bytes=100, yield_point=lambda: None)
     assert whole == Page(b"\x95\x01\x02\x03\x04\x05", None)

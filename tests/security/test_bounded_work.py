@@ -74,9 +74,9 @@ def operations(publisher: ShardPublisher) -> Operations:
 def breaths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note how often others could have had their turn."""
     breaths: list[int] = []
-    counted = SimpleNamespace(take=lambda: breaths.append(1))
-    for module in ("operations", "adapters.xmlrpc"):
-        monkeypatch.setattr(f"zinfo.{module}.Breath", lambda patient: counted)
+    counted = SimpleNamespace(maybe_yield=lambda: breaths.append(1))
+    for module in ("query.operations", "adapters.xmlrpc.server"):
+        monkeypatch.setattr(f"zinfo.{module}.CooperativeYield", lambda low_priority: counted)
     return breaths
 
 

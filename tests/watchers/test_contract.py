@@ -14,7 +14,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from tests.watchers.test_local import INTERVAL, Processes, Watcher
 from zinfo.errors import ShardExistsError
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard
@@ -176,17 +176,17 @@ def test_a_claim_that_fails_leaves_the_id_to_the_next() -> None:
 
 
 class Turns:
-    """A `Breath` that counts how often others had their turn, and lets something happen then."""
+    """A `CooperativeYield` that counts its yields, and runs a function at one of them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
         self.then: Callable[[], Any] = lambda: None
 
-        def take(_breath: Breath) -> None:
+        def maybe_yield(_yielder: CooperativeYield) -> None:
             self.count += 1
             self.then()
 
-        monkeypatch.setattr(Breath, "take", take)
+        monkeypatch.setattr(CooperativeYield, "maybe_yield", maybe_yield)
 
 
 def specs(count: int, name: str = "a", **more: Any) -> list[ShardSpec]:

@@ -19,7 +19,7 @@ from zinfo.bus.subscriptions import Interest, ShardInterest
 from zinfo.bus.topic_limits import MAX_ALL, MAX_REFUSED, Subscriptions, TopicCounts
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.health.stats import BusStats
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.security.bus_endpoints import Place
 from zinfo.security.rights import Rights
 from zinfo.sockets.direct import DirectSocket
@@ -203,9 +203,9 @@ class BusSocket:
 
     def read(self) -> None:
         """Read subscriptions until this is closed for good; to be run in a greenlet."""
-        breath = Breath()
+        yielder = CooperativeYield()
         while not self._retired:
-            breath.take()  # while subscriptions wait already, reading them never yields
+            yielder.maybe_yield()  # while subscriptions wait already, reading them never yields
             direct = self._direct
             try:
                 frames = direct.receive(copy=False)

@@ -29,7 +29,7 @@ from zinfo.daemon.systemd import ServiceManager
 from zinfo.errors import ConfigError, EnvironmentNotReadyError
 from zinfo.health import fd_limits
 from zinfo.health.fd_limits import FileWatch
-from zinfo.health.internal_errors import take_over_hub
+from zinfo.health.internal_errors import handle_hub_errors
 from zinfo.health.saturation import Saturation
 from zinfo.health.stats import Stats
 from zinfo.loop.supervisor import Supervisor
@@ -121,7 +121,7 @@ class Daemon:
         self.bus.query_endpoint = self.router.client_endpoint
         self.doors = self._make_doors(config)
         self._supervisor = Supervisor(
-            self.stats.count_restart, self._give_up, self.poller.faults.died
+            self.stats.count_restart, self._give_up, self.poller.faults.record_crash
         )
         self._give_back_hub: Callable[[], None] | None = None
         self._static = StaticShardWatcher(
@@ -210,7 +210,7 @@ class Daemon:
     def start(self) -> None:
         """Start everything; returns at once."""
         fd_limits.raise_limit()
-        self._give_back_hub = take_over_hub(self.poller.faults)
+        self._give_back_hub = handle_hub_errors(self.poller.faults)
         _relax_garbage_collector()
         if self._admission.zap is not None:
             self._supervisor.spawn("ZAP", self._admission.zap.run)

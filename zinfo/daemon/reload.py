@@ -23,7 +23,7 @@ from gevent.fileobject import FileObjectPosix
 from zinfo.config import Config, ShardConfig
 from zinfo.config.loader_process import COMMAND, LENGTH, Piece, Problems, Request, Whole, framed
 from zinfo.errors import ConfigError
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 
 LONGEST = 60.0
 """Seconds until a configuration that has not been read by then counts as one that cannot be."""
@@ -107,12 +107,12 @@ def _received(source: _Stream) -> Loaded:
         raise ConfigError(first.lines)
     assert isinstance(first, Whole)
     shards: list[ShardConfig] = []
-    breath = Breath()
+    yielder = CooperativeYield()
     while len(shards) < first.shards:
         more = _piece(source)
         assert isinstance(more, list)
         shards += more
-        breath.take()
+        yielder.maybe_yield()
     return Loaded(first.config.model_copy(update={"shards": tuple(shards)}), first.notes)
 
 

@@ -43,7 +43,7 @@ def limit() -> int:
     return 1 << 30 if soft == resource.RLIM_INFINITY else soft
 
 
-def are_used_up() -> bool:
+def exhausted() -> bool:
     """Return whether all that shards may have are in use: the rest is for clients.
 
     The system gives the lowest number that is free, so one number tells that all below it are in
@@ -54,10 +54,10 @@ def are_used_up() -> bool:
     except OSError:
         return True
     os.close(lowest)
-    return is_spare(lowest)
+    return is_reserved(lowest)
 
 
-def is_spare(descriptor: int) -> bool:
+def is_reserved(descriptor: int) -> bool:
     """Return whether a file descriptor is one of those that shards may not have."""
     most = limit()
     return descriptor >= most - min(_MOST_SPARE, most // _SPARE_PART)

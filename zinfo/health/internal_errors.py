@@ -16,7 +16,7 @@ from typing import Any
 import gevent
 
 from zinfo.health.stats import Stats
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.shards.events import EventLog
 from zinfo.wire.lifecycle import FAULT
 
@@ -29,7 +29,7 @@ EVENT_LOOP = "event loop"
 """The part to which exceptions belong that reached gevent's hub."""
 
 
-class Faults:
+class InternalErrors:
     """Takes unexpected exceptions.
 
     Args:
@@ -60,7 +60,7 @@ class Faults:
         logger.error("unexpected error: %s%s", part, more, exc_info=error)
         self._tell(part, error, more)
 
-    def died(self, part: str, error: BaseException) -> None:
+    def record_crash(self, part: str, error: BaseException) -> None:
         """Count and tell a fault, such as a death, that was logged where it was seen."""
         self._tell(part, error)
 
@@ -71,7 +71,7 @@ class Faults:
         self._log.emit("", FAULT, reason=part, message=message + more)
 
 
-def take_over_hub(faults: Faults) -> Callable[[], None]:
+def handle_hub_errors(faults: InternalErrors) -> Callable[[], None]:
     """Have exceptions that reach gevent's hub reported, not only printed.
 
     They come from callbacks of the event loop and from greenlets that nobody waits for. What ends a
@@ -90,7 +90,7 @@ def take_over_hub(faults: Faults) -> Callable[[], None]:
             if context is not None and not isinstance(error, not_ours):
                 faults.report(EVENT_LOOP, error)
                 return
-        except FAILURES:
+        except FOREIGN_ERRORS:
             logger.exception("an error of the event loop cannot be reported")
         original(context, kind, value, trace)
 

@@ -44,10 +44,10 @@ class Saturation:
     def look(self) -> None:
         """Compare what was wanted since the last look with what was done."""
         poll = self._stats.poll
-        late, wanted = poll.late.sum - self._late, poll.wanted_seconds - self._wanted
+        late, wanted = poll.lateness.sum - self._late, poll.wanted_seconds - self._wanted
         if late == 0 < wanted:
             return  # answers came, but none began: overload comes in waves, and the next look tells
-        self._late, self._wanted = poll.late.sum, poll.wanted_seconds
+        self._late, self._wanted = poll.lateness.sum, poll.wanted_seconds
         self._stats.stretch = stretch = 1 + late / wanted if wanted > 0 else 1.0
         other = stretch < _ENDS if self._stats.saturated else stretch > _BEGINS
         self._agree = self._agree + 1 if other else 0

@@ -8,10 +8,10 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
-LATE_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds by which polls are late, as they are counted."""
-TOOK_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Seconds that polls take, as they are counted."""
+LATENESS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Bounds in seconds of the histogram of how late polls start."""
+DURATION_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Bounds in seconds of the histogram of how long polls take."""
 
 
 @dataclass(slots=True)
@@ -54,10 +54,10 @@ class PollStats:
         connecting: connections that are being made now.
         most_connecting: the most of them at the same time, since the start.
         refreshes: polls that a query asked for.
-        took: the times from request to stored reply, in seconds.
+        duration: seconds from a request to its stored reply.
         wanted_seconds: sum of the intervals that polls were scheduled after.
-        late: the times by which polls started after they were due, in seconds.
-        latest_seconds: the largest of those, since the start.
+        lateness: seconds from the time at which a poll was due to its start.
+        latest_seconds: the largest of those since the daemon started.
         errors: unexpected exceptions in callbacks of the poller.
     """
 
@@ -67,16 +67,16 @@ class PollStats:
     connecting: int = 0
     most_connecting: int = 0
     refreshes: int = 0
-    took: Histogram = field(default_factory=lambda: Histogram(TOOK_BOUNDS))
+    duration: Histogram = field(default_factory=lambda: Histogram(DURATION_BOUNDS))
     wanted_seconds: float = 0.0
-    late: Histogram = field(default_factory=lambda: Histogram(LATE_BOUNDS))
+    lateness: Histogram = field(default_factory=lambda: Histogram(LATENESS_BOUNDS))
     latest_seconds: float = 0.0
     errors: int = 0
 
-    def begins(self, late: float) -> None:
-        """Count a poll that starts so many seconds after it was due."""
-        self.late.add(late)
-        self.latest_seconds = max(self.latest_seconds, late)
+    def record_start(self, lateness: float) -> None:
+        """Count a poll that starts `lateness` seconds after it was due."""
+        self.lateness.add(lateness)
+        self.latest_seconds = max(self.latest_seconds, lateness)
 
 
 @dataclass(slots=True)
@@ -199,13 +199,17 @@ class Stats:
             "access": dict(self.access),
             "poll": {
                 **_plain(self.poll),
-                "reply_seconds": self.poll.took.sum,
-                "late_seconds": self.poll.late.sum,
+                "reply_seconds": self.poll.duration.sum,
+                "late_seconds": self.poll.lateness.sum,
             },
             "bus": _plain(self.bus),
             "query": _plain(self.query),
             "http": _plain(self.http),
         }
+
+
+_KEYS = {"duration": "took", "lateness": "late"}
+"""Keys of the `stats` reply whose counters are called otherwise in this module."""
 
 
 def lost_log_records() -> int:
@@ -214,7 +218,9 @@ def lost_log_records() -> int:
 
 
 def _plain(part: PollStats | BusStats | QueryStats | HttpStats) -> dict[str, object]:
-    return {name: _plain_value(getattr(part, name)) for name in type(part).__slots__}
+    return {
+        _KEYS.get(name, name): _plain_value(getattr(part, name)) for name in type(part).__slots__
+    }
 
 
 def _plain_value(value: object) -> object:

@@ -1,6 +1,6 @@
-"""Fair use of gevent's event loop.
+"""Fair use of gevent's event loop, and supervision of greenlets.
 
-Long work yields, callbacks are spread over several turns of the loop, and greenlets that die are
-started again. Imports nothing of zinfo. Begin with `yielding.py`, then `callback_queue.py` and
+Long work yields, callbacks are spread over several iterations of the loop, and greenlets that crash
+are restarted. Imports nothing of zinfo. Begin with `yielding.py`, then `callback_queue.py` and
 `supervisor.py`.
 """

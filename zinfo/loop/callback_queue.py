@@ -1,7 +1,8 @@
-"""Bounds what is done in one turn of the event loop, so that nothing else waits long for its own.
+"""Spreads callbacks over several iterations of the event loop, so that no iteration is long.
 
-When thousands of servers answer at the same moment, or each answer is much work, epoll hands over
-all of them at once. What is over the bound waits here, in order.
+When thousands of servers reply at the same moment, epoll returns all of their sockets at once. What
+does not fit into 2 ms of an iteration is queued here. The callbacks run in the event loop itself
+and cannot switch greenlets; for work in greenlets see `zinfo.loop.yielding`.
 """
 
 from __future__ import annotations
@@ -14,72 +15,71 @@ from typing import Any
 
 import gevent
 
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
+from zinfo.loop.yielding import YIELD_INTERVAL
 
-_LONGEST = 0.002  # seconds
 
-
-class Turn:
-    """Knows how long the present turn has taken, and keeps what has to wait for the next one.
+class CallbackQueue:
+    """Measures the current iteration of the event loop, and queues callbacks for later ones.
 
     Args:
-        report: called with an exception that something raised which had waited.
+        report: called with an exception that a queued callback raised.
     """
 
     def __init__(self, report: Callable[[BaseException], None]) -> None:
         self._report = report
-        hub: Any = gevent.get_hub()  # its stubs lack some of this
+        hub: Any = gevent.get_hub()  # gevent's stubs lack some of this
         self._loop = hub.loop
-        # Called once a turn. What `run_callback` takes may be called fifty times in one.
-        self._next = self._loop.idle(priority=self._loop.MAXPRI)
-        self._waiting: deque[Callable[[], None]] = deque()
-        self._done = 0  # of those that waited, since `room` was last asked
-        self._loop_time = math.nan  # the event loop's time in the turn that was last seen
-        self._seen_at = math.nan  # monotonic clock when that turn was first seen
+        # An idle watcher runs once an iteration; callbacks of `run_callback` may run fifty times.
+        self._watcher = self._loop.idle(priority=self._loop.MAXPRI)
+        self._callbacks: deque[Callable[[], None]] = deque()
+        self._completed = 0  # queued callbacks that ran since `capacity` was last called
+        self._iteration = math.nan  # the loop's own time, which identifies the last iteration seen
+        self._started = math.nan  # monotonic clock when that iteration was first seen
 
-    def is_over(self) -> bool:
-        """Return whether what comes now has to wait: the turn was long, or others wait already."""
-        if self._waiting:
+    def budget_spent(self) -> bool:
+        """Return whether new work must be deferred: callbacks are queued, or 2 ms have passed."""
+        if self._callbacks:
             return True
-        # The loop's time only says which turn this is: libev takes it from the wall clock, libuv
+        # The loop's time only identifies the iteration: libev takes it from the wall clock, libuv
         # from a monotonic clock, in whole milliseconds.
-        loop_time = self._loop.now()
-        if loop_time != self._loop_time:
-            self._loop_time = loop_time
-            self._seen_at = time.monotonic()
+        iteration = self._loop.now()
+        if iteration != self._iteration:
+            self._iteration = iteration
+            self._started = time.monotonic()
             return False
-        return time.monotonic() - self._seen_at > _LONGEST
+        return time.monotonic() - self._started > YIELD_INTERVAL
 
-    def room(self) -> float:
-        """Return how many things may be begun now that will end here.
+    def capacity(self) -> float:
+        """Return how many new items of work may be started whose results end up in this queue.
 
-        Where something waits, half of what has been done of that since the last call: the line
-        becomes shorter with each turn, and nobody who is due waits for its end.
+        While callbacks are queued, allow half as many new items as were completed since the last
+        call, so that the backlog shrinks while new work still gets through.
         """
-        if not self._waiting:
-            self._done = 0
+        if not self._callbacks:
+            self._completed = 0
             return math.inf
-        room, self._done = divmod(self._done, 2)
-        return room
+        capacity, self._completed = divmod(self._completed, 2)
+        return capacity
 
-    def postpone(self, callback: Callable[[], None]) -> None:
-        """Have something called in a later turn, in the event loop and in order."""
-        self._waiting.append(callback)
-        if not self._next.active:
-            self._next.start(self._go_on)
+    def defer(self, callback: Callable[[], None]) -> None:
+        """Call `callback` in a later iteration of the event loop, after those queued before it."""
+        self._callbacks.append(callback)
+        if not self._watcher.active:
+            self._watcher.start(self._run)
 
     def close(self) -> None:
-        """Call nothing any more."""
-        self._waiting.clear()
-        self._next.stop()
+        """Drop the queued callbacks."""
+        self._callbacks.clear()
+        self._watcher.stop()
 
-    def _go_on(self) -> None:
-        until = time.monotonic() + _LONGEST
-        while self._waiting and time.monotonic() < until:
-            self._done += 1
+    def _run(self) -> None:
+        until = time.monotonic() + YIELD_INTERVAL
+        while self._callbacks and time.monotonic() < until:
+            self._completed += 1
             try:
-                self._waiting.popleft()()
-            except FAILURES as error:  # the event loop must never see one
+                self._callbacks.popleft()()
+            except FOREIGN_ERRORS as error:  # must not reach the event loop
                 self._report(error)
-        if not self._waiting:
-            self._next.stop()
+        if not self._callbacks:
+            self._watcher.stop()

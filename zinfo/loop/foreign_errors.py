@@ -1,4 +1,4 @@
-"""What a callable of the user, or of another library, may raise under gevent."""
+"""The exceptions that a callable of the user, or of another library, may raise under gevent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final
 
 import gevent
 
-FAILURES: Final = (Exception, gevent.Timeout, gevent.GreenletExit)
-"""What a failing callable raises. The two of gevent are no `Exception`.
+FOREIGN_ERRORS: Final = (Exception, gevent.Timeout, gevent.GreenletExit)
+"""What a failing callable raises; gevent's two are no subclasses of `Exception`.
 
-To be caught where the event loop calls, and in zinfo's own greenlets: no caller waits there with a
-`gevent.Timeout` of its own. What ends the process is not in it.
+To be caught in callbacks of the event loop and in zinfo's own greenlets: no caller there waits with
+a `gevent.Timeout` of its own. KeyboardInterrupt and SystemExit are not in it.
 """

@@ -1,4 +1,4 @@
-"""Keeps the daemon's greenlets alive: deaths are logged, counted, mended; too many end it all."""
+"""Restarts greenlets that crash; crashes are logged and counted, and too many end the daemon."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Callable
 import gevent
 import gevent.pool
 
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 
 logger = logging.getLogger(__name__)
 
-_FIRST_PAUSE = 0.1  # seconds before a part that died runs again; doubles with each death in a row
-_LONGEST_PAUSE = 5.0
-_MOST_DEATHS = 10  # of one part within the window: it cannot be mended
+_MIN_BACKOFF = 0.1  # seconds before a restart; doubles with each crash in a row
+_MAX_BACKOFF = 5.0
+_MAX_CRASHES = 10  # of one task within the window; then it is given up
 _WINDOW = 60.0  # seconds
 
 
 class Supervisor:
-    """Runs parts that never end by themselves.
+    """Runs tasks that are meant to run for ever.
 
     Args:
-        count: called with the name of a part each time that it is to run again.
-        give_up: called with the part's name when it died too often; None goes on trying.
-        report: called with the part's name and the exception at each death.
+        count: called with a task's name before each restart.
+        give_up: called with the name of a task that crashed too often; None restarts it for ever.
+        report: called with a task's name and the exception at each crash.
     """
 
     def __init__(
@@ -42,45 +42,46 @@ class Supervisor:
         self._stopping = False
 
     def spawn(self, name: str, run: Callable[[], None]) -> None:
-        """Run `run` in a greenlet, and again whenever it raises or returns."""
-        self._group.spawn(self._keep, name, run)
+        """Run `run` in a greenlet; restart it whenever it raises or returns."""
+        self._group.spawn(self._supervise, name, run)
 
     def stop(self) -> None:
-        """End all parts."""
+        """Kill all tasks."""
         self._stopping = True
         self._group.kill()
 
-    def _keep(self, name: str, run: Callable[[], None]) -> None:
-        deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
-        pause = _FIRST_PAUSE
+    def _supervise(self, name: str, run: Callable[[], None]) -> None:
+        crashes: deque[float] = deque(maxlen=_MAX_CRASHES)
+        backoff = _MIN_BACKOFF
         while True:
-            begun = time.monotonic()
+            started = time.monotonic()
             error = self._run(name, run)
             self._count(name)
-            logger.error("%s died; it runs again in %g s", name, pause, exc_info=error)
+            logger.error("%s crashed; restarting it in %g s", name, backoff, exc_info=error)
             try:
                 self._report(name, error)
-            except FAILURES:
-                logger.exception("the death of %s cannot be told", name)
+            except FOREIGN_ERRORS:
+                logger.exception("the crash of %s cannot be reported", name)
             now = time.monotonic()
-            deaths.append(now)
-            often = len(deaths) == _MOST_DEATHS and now - deaths[0] < _WINDOW
-            if often and self._give_up is not None:
-                logger.critical("%s died %d times within %g s", name, _MOST_DEATHS, now - deaths[0])
+            crashes.append(now)
+            too_often = len(crashes) == _MAX_CRASHES and now - crashes[0] < _WINDOW
+            if too_often and self._give_up is not None:
+                logger.critical("%s crashed %d times in %g s", name, _MAX_CRASHES, now - crashes[0])
                 self._give_up(name)
                 return
-            pause = _FIRST_PAUSE if now - begun > _WINDOW else min(pause * 2, _LONGEST_PAUSE)
-            self._wait(pause)
+            backoff = _MIN_BACKOFF if now - started > _WINDOW else min(backoff * 2, _MAX_BACKOFF)
+            self._sleep(backoff)
 
-    def _wait(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         try:
             gevent.sleep(seconds)
         except gevent.GreenletExit:
             if self._stopping:
-                raise  # else the part runs again a little earlier
+                raise
+            # Killed by code outside the supervisor: the task restarts a little earlier.
 
     def _run(self, name: str, run: Callable[[], None]) -> BaseException:
-        """Run a part and return why it ended."""
+        """Run a task and return why it ended."""
         try:
             run()
         except (Exception, gevent.Timeout) as error:
@@ -88,5 +89,5 @@ class Supervisor:
         except gevent.GreenletExit as error:
             if self._stopping:
                 raise
-            return error  # somebody else killed it, who had no business to
-        return RuntimeError(f"{name} ended without being told to")
+            return error  # killed by code outside the supervisor
+        return RuntimeError(f"{name} returned, although it is to run until it is stopped")

@@ -1,41 +1,144 @@
-"""Long work gives all else its turn, often enough and no more often."""
+"""Makes long work yield to the event loop, and low-priority work share one time budget.
+
+A `CooperativeYield` counts the time of one piece of work and yields when it has run for 2 ms. That
+bounds one greenlet, not many: gevent may start fifty of them in one iteration of the event loop,
+and wakes all that wait for an idle loop in the same iteration. Greenlets of one kind therefore wait
+in a `FairQueue`, which gives all of them together 2 ms of an iteration.
+"""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 import gevent
+import gevent.monkey
+from gevent.hub import Waiter
 
-from zinfo.loop.fair_queue import LONGEST, line_here
+YIELD_INTERVAL = 0.002
+"""Seconds that one kind of work may take in one iteration of the event loop."""
+
+_MAX_WAIT = 0.01  # seconds after which queued work runs although the event loop is busy
+
+_queues: Any = gevent.monkey.get_original("threading", "local")()  # one event loop per OS thread
 
 
-class Breath:
-    """Counts the time of a piece of work from its construction, and from each turn of others.
+class FairQueue:
+    """Greenlets that wait for a slice of time: until the event loop is idle, or for 10 ms.
 
-    Args:
-        patient: whether the work waits until nothing else is to be done, polls above all, or a
-            hundredth of a second is over, and shares its time with all other patient work; one turn
-            of all others is enough for it otherwise.
+    They run in the order in which they came. All of them together have `YIELD_INTERVAL` seconds of
+    one iteration of the event loop, which is a fifth of a busy loop's time.
+
+    Attributes:
+        hub: gevent's hub, whose event loop this is for.
     """
 
-    def __init__(self, *, patient: bool = False) -> None:
-        self._line = line_here() if patient else None
-        self._until = self._line.begin() if self._line else time.monotonic() + LONGEST
+    def __init__(self) -> None:
+        hub: Any = gevent.get_hub()  # gevent's stubs lack the priorities, among others
+        self.hub = hub
+        self._loop = loop = hub.loop
+        self._waiting: deque[tuple[float, Waiter[float]]] = deque()  # with the time of arrival
+        self._idle = loop.idle(priority=loop.MINPRI)  # active while greenlets wait
+        self._timer: Any = None  # the bound on the oldest one's wait, while greenlets wait
+        self._this_iteration = loop.idle(priority=loop.MAXPRI)  # active until the next iteration
 
-    def take(self) -> None:
-        """Let the event loop have its turn, where this has worked for long enough.
+    def start_slice(self) -> float:
+        """Return the monotonic clock until which work that starts now may run.
 
-        Patient work does so first of all, too: others of its kind may have had the present turn.
+        It has passed already where other greenlets wait, or have had a slice of this iteration.
+        """
+        now = time.monotonic()
+        if self._waiting or self._this_iteration.active:
+            return now
+        self._use_this_iteration()
+        return now + YIELD_INTERVAL
 
-        `sleep(0)` would come back before that turn, again and again, for as long as Python's switch
-        interval.
+    def wait_for_slice(self) -> float:
+        """Wait behind the other greenlets; return the monotonic clock at which the slice ends."""
+        waiter: Waiter[float] = Waiter()
+        self._waiting.append((time.monotonic(), waiter))
+        if self._timer is None:
+            self._idle.start(self._run_waiting)
+            self._start_timer(_MAX_WAIT)
+        # A greenlet killed here leaves its waiter in the queue; to switch to that does nothing.
+        return waiter.get()
+
+    def acquire_slice(self) -> None:
+        """Return at once if a slice can start now, else wait for one.
+
+        To be called before each piece of work that is shorter than `YIELD_INTERVAL`.
+        """
+        if self.start_slice() <= time.monotonic():
+            self.wait_for_slice()
+
+    def _use_this_iteration(self) -> None:
+        self._this_iteration.start(self._this_iteration.stop)
+
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = self._loop.timer(seconds)
+        self._timer.start(self._run_waiting, update=True)
+
+    def _run_waiting(self) -> None:
+        self._timer.close()
+        self._use_this_iteration()
+        until = time.monotonic() + YIELD_INTERVAL
+        while self._waiting:
+            self._waiting.popleft()[1].switch(until)
+            if time.monotonic() >= until:
+                break
+        if self._waiting:
+            waited = time.monotonic() - self._waiting[0][0]
+            self._start_timer(max(_MAX_WAIT - waited, 0))
+        else:
+            self._idle.stop()
+            self._timer = None
+
+
+def fair_queue_of_hub(kind: str = "low_priority") -> FairQueue:
+    """Return the queue that all work of one kind shares in this thread's event loop.
+
+    Connecting has a queue of its own: it takes hundreds of short slices, and a long reply to a
+    query would wait for all of them.
+    """
+    queue: FairQueue | None = getattr(_queues, kind, None)
+    if queue is None or queue.hub is not gevent.get_hub():
+        queue = FairQueue()
+        setattr(_queues, kind, queue)
+    return queue
+
+
+class CooperativeYield:
+    """Lets one piece of work yield to the event loop every 2 ms, and not more often.
+
+    The time counts from the construction, and again from each yield.
+
+    Args:
+        low_priority: whether the work waits until the event loop is idle or 10 ms have passed, and
+            shares its time with all other low-priority work; otherwise it yields for one iteration
+            of the event loop.
+    """
+
+    def __init__(self, *, low_priority: bool = False) -> None:
+        self._queue = fair_queue_of_hub() if low_priority else None
+        self._until = (
+            self._queue.start_slice() if self._queue else time.monotonic() + YIELD_INTERVAL
+        )
+
+    def maybe_yield(self) -> None:
+        """Yield to the event loop if this work has run for long enough.
+
+        The first call of low-priority work yields, too, if other low-priority work has used the
+        current iteration.
+
+        `gevent.sleep(0)` would not do: it returns before the loop polls its watchers, again and
+        again for as long as Python's switch interval.
         """
         if time.monotonic() < self._until:
             return
-        if self._line is not None:
-            self._until = self._line.wait()
+        if self._queue is not None:
+            self._until = self._queue.wait_for_slice()
         else:
-            loop: Any = gevent.get_hub().loop  # whose stubs lack the priorities
+            loop: Any = gevent.get_hub().loop  # gevent's stubs lack the priorities
             gevent.idle(priority=loop.MAXPRI)
-            self._until = time.monotonic() + LONGEST
+            self._until = time.monotonic() + YIELD_INTERVAL

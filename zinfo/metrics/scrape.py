@@ -67,15 +67,17 @@ class Scrape:
 
     Args:
         selection: what of it is told.
-        breathe: called between pieces of a large INFO, to give other work its turn.
+        yield_point: called between pieces of a large INFO, to give other work its turn.
 
     Attributes:
         cut: how many more samples there would be without `max_samples`.
     """
 
-    def __init__(self, selection: Selection, breathe: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, selection: Selection, yield_point: Callable[[], None] = lambda: None
+    ) -> None:
         self._selection = selection
-        self._breathe = breathe
+        self._yield_point = yield_point
         self._most = selection.max_samples
         self._families: dict[str, _Gathered | None] = {}  # None: it is left out
         self._numbers: dict[str, _Gathered | None] = {}  # by field
@@ -126,7 +128,7 @@ class Scrape:
         while piece := tuple(islice(items, _PIECE_FIELDS)):
             left = self._write_piece(fields, piece, text, left)
             if len(piece) == _PIECE_FIELDS:
-                self._breathe()
+                self._yield_point()
         return left
 
     def _write_piece(

@@ -78,8 +78,8 @@ class OwnMetrics(Collector):
         poll = self._stats.poll
         yield _counter("polls", "INFO replies stored", poll.replies)
         yield _by("poll_failures", "failed polls", poll.failures, "reason")
-        yield _histogram("poll_seconds", "from asking a shard to its stored reply", poll.took)
-        yield _histogram("poll_late_seconds", "from a poll's due time to its start", poll.late)
+        yield _histogram("poll_seconds", "from asking a shard to its stored reply", poll.duration)
+        yield _histogram("poll_late_seconds", "from a poll's due time to its start", poll.lateness)
         yield _counter("connects", "connections made to shards", poll.connects)
         yield _gauge("connecting", "connections that are being made", poll.connecting)
         yield _counter("refreshes", "polls that a query asked for", poll.refreshes)

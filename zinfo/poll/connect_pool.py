@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import gevent.pool
 
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Connector(Generic[T]):
     def _run(self, item: T, doubtful: bool) -> None:
         try:
             self._connect(item)
-        except FAILURES as error:  # or those that wait would wait for ever
+        except FOREIGN_ERRORS as error:  # or those that wait would wait for ever
             self._failed(item, error)
         finally:
             self._under_way -= 1

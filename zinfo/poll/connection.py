@@ -14,8 +14,8 @@ from typing import Generic, Protocol, TypeVar
 import gevent
 
 from zinfo.info.bounds import UNCOUNTED, excess
-from zinfo.loop.callback_queue import Turn
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.callback_queue import CallbackQueue
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import OTHER, PROTOCOL, PollError, from_exception, from_reply
 from zinfo.poll.limits import Limits, too_long
@@ -57,7 +57,7 @@ class Link(Generic[K_contra]):
         limits: bounds of a reply.
         owner: told what happens, always with `key`.
         key: what the owner knows this link by.
-        turn: says when to put off reading.
+        queue: tells when reading must be deferred.
         credentials: that the server was shown; its errors are told without them.
     """
 
@@ -68,10 +68,10 @@ class Link(Generic[K_contra]):
         "_max_fields",
         "_owner",
         "_partial",
+        "_queue",
         "_request",
         "_sock",
         "_tls",
-        "_turn",
         "_uncounted",
         "_watcher",
         "asked",
@@ -85,7 +85,7 @@ class Link(Generic[K_contra]):
         limits: Limits,
         owner: LinkOwner[K_contra],
         key: K_contra,
-        turn: Turn,
+        queue: CallbackQueue,
         credentials: Credentials,
     ) -> None:
         self._sock = sock
@@ -95,7 +95,7 @@ class Link(Generic[K_contra]):
         self._uncounted = UNCOUNTED * limits.max_fields  # bytes
         self._owner = owner
         self._key = key
-        self._turn = turn
+        self._queue = queue
         self._credentials = credentials
         self._partial: bytearray | None = None
         self._tls = isinstance(sock, ssl.SSLSocket)
@@ -127,9 +127,9 @@ class Link(Generic[K_contra]):
         self._owner.lost(self._key, error)
 
     def _readable(self) -> None:
-        if self._turn.is_over():
+        if self._queue.budget_spent():
             self._watcher.stop()
-            self._turn.postpone(self._go_on)
+            self._queue.defer(self._go_on)
         else:
             self.read()
 
@@ -149,7 +149,7 @@ class Link(Generic[K_contra]):
                 self._read_once()
         except PollError as error:
             self._lose(error)
-        except FAILURES as error:  # the event loop must never see one
+        except FOREIGN_ERRORS as error:  # the event loop must never see one
             self._lose(from_exception(error))
 
     def _read_once(self) -> bool:

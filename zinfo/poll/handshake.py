@@ -23,8 +23,8 @@ from redis.retry import Retry
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.info.bounds import excess, excess_of_fields
 from zinfo.info.field_reader import has_fields
-from zinfo.loop.foreign_errors import FAILURES
-from zinfo.loop.turn_share import connecting_share
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
+from zinfo.loop.yielding import fair_queue_of_hub
 from zinfo.poll.connection import RealSocket
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import AUTH, PROTOCOL, TLS, PollError, chain, from_exception
@@ -116,7 +116,7 @@ def open_or_ask(redis_conn: Any, limits: Limits) -> Opened | dict[str, Any]:
             return _open_or_ask(redis_conn, limits, credentials)
         except PollError:
             raise
-        except FAILURES as error:  # also out of a callable of the user
+        except FOREIGN_ERRORS as error:  # also out of a callable of the user
             _close_abandoned(error)
             # Not `from error`: its text, which a traceback would show, may hold the password.
             raise from_exception(error, credentials) from None
@@ -138,7 +138,7 @@ def _close_abandoned(error: BaseException) -> None:
 def _open_or_ask(
     redis_conn: Any, limits: Limits, credentials: Credentials
 ) -> Opened | dict[str, Any]:
-    connecting_share().take()
+    fair_queue_of_hub("connecting").acquire_slice()
     if isinstance(redis_conn, ConnectionOptions):
         connection = _from_options(redis_conn, limits, credentials)
         trusted = redis_conn.trusted_uids
@@ -185,7 +185,7 @@ class _Bounded:
         self._credentials = credentials
         self._begins = True
         self._left = 0  # bytes that the present reply may still have
-        self._share = connecting_share()
+        self._queue = fair_queue_of_hub("connecting")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
@@ -199,14 +199,14 @@ class _Bounded:
     def recv(self, *args: Any) -> bytes:
         """Read as `socket.recv` does."""
         data: bytes = self.sock.recv(*args)
-        self._share.take()
+        self._queue.acquire_slice()
         self._look(data[:_MAX_LENGTH], len(data))
         return data
 
     def recv_into(self, buffer: Any, *args: Any) -> int:
         """Read as `socket.recv_into` does."""
         count: int = self.sock.recv_into(buffer, *args)
-        self._share.take()
+        self._queue.acquire_slice()
         self._look(bytes(buffer[: min(count, _MAX_LENGTH)]), count)
         return count
 

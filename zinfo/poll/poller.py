@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import gevent.event
 
 from zinfo.health import fd_limits
-from zinfo.health.internal_errors import Faults
+from zinfo.health.internal_errors import InternalErrors
 from zinfo.health.stats import Stats
-from zinfo.loop.callback_queue import Turn
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.callback_queue import CallbackQueue
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.poll.connect_pool import Connector
 from zinfo.poll.connection import Link
 from zinfo.poll.errors import OTHER, PROTOCOL, TIMEOUT, PollError
@@ -88,7 +88,7 @@ class InfoPoller:
         use_threads_of_their_own()
         self.events = events or EventLog()
         self.stats = stats or Stats()
-        self.faults = Faults(self.stats, self.events)
+        self.faults = InternalErrors(self.stats, self.events)
         self.revisions = 0
         self._publisher = publisher
         self._grace = grace
@@ -97,17 +97,17 @@ class InfoPoller:
         self._backoff_max = backoff_max
         self._lifecycle = Lifecycle(self.events)
         self._polled: dict[str, Polled] = {}
-        self._turn = Turn(self._report)
+        self._queue = CallbackQueue(self._report)
         # Where answers wait, half as many are asked as were read: what is due is not held up by a
         # burst of them, and they do not become ever more, and old by the time they are read.
         self._timetable: Timetable[Polled] = Timetable(
-            self._on_time, self._overdue, self._report, self._turn.room
+            self._on_time, self._overdue, self._report, self._queue.capacity
         )
         self._connector: Connector[Polled] = Connector(self._open, max_connecting, self._not_opened)
         self._callbacks: list[SnapshotCallback] = []
         self._exception_event: ExceptionEvent | None = None
         self._revision_floor = 0
-        publisher.subscribe_faults(self.faults.died)
+        publisher.subscribe_faults(self.faults.record_crash)
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._remove)
         publisher.subscribe_shard_event(ShardEvent.LABELS_CHANGED, self._relabel)
@@ -122,12 +122,12 @@ class InfoPoller:
 
     def stop(self) -> None:
         """Stop polling and close all connections; the shards and what is known of them stay."""
-        self._publisher.unsub_faults(self.faults.died)
+        self._publisher.unsub_faults(self.faults.record_crash)
         self._publisher.unsub_shard_event(ShardEvent.ADDED, self._add)
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._remove)
         self._publisher.unsub_shard_event(ShardEvent.LABELS_CHANGED, self._relabel)
         self._timetable.close()
-        self._turn.close()
+        self._queue.close()
         for polled in self._polled.values():
             self._let_go(polled)
         self._polled.clear()
@@ -199,7 +199,7 @@ class InfoPoller:
     # --- one poll ---
 
     def _on_time(self, polled: Polled, now: float, late: float) -> None:
-        self.stats.poll.begins(late)
+        self.stats.poll.record_start(late)
         self._begin(polled, now)
 
     def _begin(self, polled: Polled, now: float) -> None:
@@ -234,10 +234,10 @@ class InfoPoller:
     def _try_to_open(self, polled: Polled) -> None:
         polled.asked_at = time.monotonic()
         try:
-            if fd_limits.are_used_up():
+            if fd_limits.exhausted():
                 raise _files_used_up()
             opened = open_or_ask(polled.shard.redis_conn, polled.limits)
-            if isinstance(opened, Opened) and fd_limits.is_spare(opened.sock.fileno()):
+            if isinstance(opened, Opened) and fd_limits.is_reserved(opened.sock.fileno()):
                 opened.sock.close()  # many were connecting when there was still room
                 raise _files_used_up()
         except PollError as error:
@@ -260,7 +260,7 @@ class InfoPoller:
                 polled.limits,
                 self,
                 polled,
-                self._turn,
+                self._queue,
                 opened.credentials,
             )
             self._store(polled, opened.first, first=True)
@@ -297,12 +297,12 @@ class InfoPoller:
             shard.store(snapshot, polled.essentials.ops)
             self.revisions += 1
             self.stats.poll.replies += 1
-            self.stats.poll.took.add(now - polled.asked_at)
+            self.stats.poll.duration.add(now - polled.asked_at)
             if changed or shard.state is not ShardState.UP or polled.lost is not None:
                 self._notice(polled, snapshot)
             for callback in self._callbacks:
                 callback(shard, previous, snapshot)
-        except FAILURES as error:
+        except FOREIGN_ERRORS as error:
             self._unexpected(polled, error)
         polled.end()
         interval = self._interval(polled)
@@ -324,7 +324,7 @@ class InfoPoller:
             if 0 <= interval < math.inf:
                 return interval
             raise ValueError(f"polling_interval() gave {interval}, not seconds from 0 up")
-        except FAILURES as error:
+        except FOREIGN_ERRORS as error:
             self._unexpected(polled, error)
             return RedisShard.MAX_POLLING_INTERVAL
 
@@ -332,7 +332,7 @@ class InfoPoller:
 
     def _overdue(self, polled: Polled) -> None:
         # The answer may be there, and zinfo be what is late: all that came before is read first.
-        self._turn.postpone(partial(self._give_up, polled, polled.link, polled.asked_at))
+        self._queue.defer(partial(self._give_up, polled, polled.link, polled.asked_at))
 
     def _give_up(self, polled: Polled, link: Link[Polled] | None, asked_at: float) -> None:
         # Meanwhile this poll may have been answered, and another one begun on the same connection.
@@ -412,7 +412,7 @@ class InfoPoller:
             return
         try:
             self._exception_event.set_exception(error)
-        except FAILURES as unable:
+        except FOREIGN_ERRORS as unable:
             self.faults.report("exception event", unable)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.poll.timer_wheel import Wheel
 
 NEVER = math.inf
@@ -118,7 +118,7 @@ class Timetable(Generic[T]):
         self._stop_timer()
         try:
             self._take_what_is_due(time.monotonic())
-        except FAILURES as error:  # without its timer nothing would ever be due again
+        except FOREIGN_ERRORS as error:  # without its timer nothing would ever be due again
             self._report(error)
             now = time.monotonic()
             self._wake_at(now + _LONG_TICK, now)
@@ -152,5 +152,5 @@ class Timetable(Generic[T]):
     def _call(self, function: Callable[..., None], *args: object) -> None:
         try:
             function(*args)
-        except FAILURES as error:  # the event loop must never see one
+        except FOREIGN_ERRORS as error:  # the event loop must never see one
             self._report(error)

@@ -24,7 +24,7 @@ class InfoEntries:
         query: which of them, and which fields.
         rights: of the client that asks.
         asked_at: monotonic clock when it did.
-        breathe: called at shards that are left out; may let other work have its turn.
+        yield_point: called at shards that are left out; may let other work have its turn.
     """
 
     def __init__(
@@ -33,13 +33,13 @@ class InfoEntries:
         query: InfoQuery,
         rights: Rights,
         asked_at: float,
-        breathe: Callable[[], None],
+        yield_point: Callable[[], None],
     ) -> None:
         self._servicer = servicer
         self._query = query
         self._rights = rights
         self._asked_at = asked_at
-        self._breathe = breathe
+        self._yield_point = yield_point
         # A field named like what is told beside the fields would stand there twice.
         self._reader = None if "meta" in query.keys else query.reader()
         self._encode = self._encoder()
@@ -68,7 +68,7 @@ class InfoEntries:
         for shard_id, after in ids:
             found = self._servicer.consider(shard_id, self._query, self._asked_at)
             if found is None:
-                self._breathe()
+                self._yield_point()
             else:
                 yield Block(self._encode(found), after)
 
@@ -96,7 +96,7 @@ class InfoEntries:
                     yield block
                 taken += 1
             else:
-                self._breathe()
+                self._yield_point()
             place += taken
             number += written
 

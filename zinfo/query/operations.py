@@ -14,7 +14,7 @@ import gevent
 from zinfo._version import __version__
 from zinfo.errors import BadRequestError, DeadlineError, NotAllowedError, UnknownOpError
 from zinfo.health.stats import Stats
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.query.arguments import (
     MAX_IDS,
     MAX_KEYS,
@@ -93,13 +93,13 @@ class _Call(NamedTuple):
         args: its arguments.
         patience: seconds that it may wait for polls.
         rights: of the client that asks.
-        breathe: to be called again and again; gives other work its turn.
+        yield_point: to be called again and again; gives other work its turn.
     """
 
     args: Arguments
     patience: float
     rights: Rights
-    breathe: Callable[[], None]
+    yield_point: Callable[[], None]
 
 
 class Operations:
@@ -201,11 +201,11 @@ class Operations:
         # What is quick must not: whoever runs it has others waiting.
         if quick is None:
             quick = self.is_quick(request)
-        breathe = _hurry if quick else Breath(patient=True).take
+        yield_point = _hurry if quick else CooperativeYield(low_priority=True).maybe_yield
         if request.deadline is None:
-            return run(_Call(args, self._limits.refresh_timeout, rights, breathe))
+            return run(_Call(args, self._limits.refresh_timeout, rights, yield_point))
         with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
-            return run(_Call(args, request.deadline * _PATIENCE, rights, breathe))
+            return run(_Call(args, request.deadline * _PATIENCE, rights, yield_point))
 
     # --- about shards ---
 
@@ -226,7 +226,7 @@ class Operations:
         asked_at = time.monotonic()
         if refresh:
             self._refresh(query, asked_at, call)
-        entries = InfoEntries(self._servicer, query, call.rights, asked_at, call.breathe)
+        entries = InfoEntries(self._servicer, query, call.rights, asked_at, call.yield_point)
         live = () if query.shard_ids else self._live(call.rights)
         room = self._enough - LONGEST_HEADER
         return self._page(entries.blocks(live, cursor, limit, room), limit, call)
@@ -238,7 +238,7 @@ class Operations:
         until = asked_at + min(call.patience, self._limits.refresh_timeout)
         waiting = []
         for shard_id in dict.fromkeys(query.shard_ids) or self._live(call.rights):
-            call.breathe()
+            call.yield_point()
             found = self._servicer.look_up(shard_id)
             if found.shard is None or not has_labels(found.shard, query.labels):
                 continue
@@ -247,7 +247,7 @@ class Operations:
                 if done is not None:
                     waiting.append(done)
         for done in waiting:  # one after the other: to wait for thousands at once takes long
-            call.breathe()
+            call.yield_point()
             if not done.is_set():
                 done.wait(max(until - time.monotonic(), 0))
 
@@ -286,7 +286,7 @@ class Operations:
         _require_seen(call, ids)
         live = () if ids else self._live(call.rights)
         for shard_id, after in start_of(ids, live, cursor):
-            call.breathe()  # also where none has what is asked for
+            call.yield_point()  # also where none has what is asked for
             if not ids and shard_id not in self._publisher:
                 continue  # gone since the list was made
             shard = self._publisher.get_shard(shard_id)
@@ -294,13 +294,13 @@ class Operations:
                 yield shard, after
 
     def _page(self, blocks: Iterator[Block], limit: int, call: _Call) -> Answer:
-        call.breathe()  # other answers may have had this turn
+        call.yield_point()  # other answers may have had this turn
         page = collect(
             blocks,
             most=limit,
             enough=self._enough,
             max_bytes=self._limits.max_reply_bytes,
-            breathe=call.breathe,
+            yield_point=call.yield_point,
         )
         return Answer(page.body, {} if page.cursor is None else {"cursor": page.cursor})
 
@@ -419,7 +419,7 @@ def _interval(shard: RedisShard) -> float | None:
 def _paced(items: Iterable[Item], call: _Call) -> Iterator[Item]:
     """Yield the items, and give other work its turn in between, also where none is wanted."""
     for item in items:
-        call.breathe()
+        call.yield_point()
         yield item
 
 

@@ -82,7 +82,7 @@ def collect(
     most: int,
     enough: int,
     max_bytes: int,
-    breathe: Callable[[], None],
+    yield_point: Callable[[], None],
 ) -> Page:
     """Return one page of encoded entries.
 
@@ -91,7 +91,7 @@ def collect(
         most: entries in a page, at most; 0 for as many as fit.
         enough: bytes of the body, beyond which it has no more than one entry.
         max_bytes: bytes of the body, at most.
-        breathe: called after each block; may let other work have its turn.
+        yield_point: called after each block; may let other work have its turn.
 
     Raises:
         TooLargeError: one entry alone is over the bound.
@@ -110,7 +110,7 @@ def collect(
         number += block.number
         size += length
         cursor = block.after
-        breathe()
+        yield_point()
     else:
         cursor = None
     parts[0] = array_header(number)

@@ -22,7 +22,7 @@ from zinfo.errors import (
     RequestError,
 )
 from zinfo.health.stats import Stats
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.native.loader import native
 from zinfo.query.operations import Operations, QueryLimits
 from zinfo.security.access import Access
@@ -102,7 +102,7 @@ class QueryRouter:
 
     def run(self) -> None:
         """Take requests for ever; to be run in a greenlet."""
-        breath = Breath()
+        yielder = CooperativeYield()
         while True:
             frames, key = self._receive()
             try:
@@ -110,7 +110,7 @@ class QueryRouter:
             except Exception:  # one message must never end the loop
                 self._stats.dropped["unexpected"] += 1
                 logger.exception("a request failed in an unexpected way")
-            breath.take()  # while requests wait already, reading them never yields
+            yielder.maybe_yield()  # while requests wait already, reading them never yields
 
     def _receive(self) -> tuple[list[bytes], str | None]:
         """Return the next message, and the key of the client that it came from."""

@@ -193,23 +193,22 @@ class InfoProviderServicer:
         self,
         query: InfoQuery,
         now: float | None = None,
-        breathe: Callable[[], None] | None = None,
+        yield_point: Callable[[], None] | None = None,
     ) -> Iterator[Found]:
         """Return what a query is about, shard by shard: in the order asked, else by id.
 
         Args:
             query: the question.
             now: monotonic clock from which `max_age` counts; the present where None.
-            breathe: called at each shard, also one that is left out; may let other work have its
-                turn.
+            yield_point: called at each shard, also one that is left out; may yield to other work.
 
         Raises:
             KeyError: unknown or never-polled shard, without `allow_partial`.
         """
         now = time.monotonic() if now is None else now
         for shard_id in query.shard_ids or self.publisher.sorted_shard_ids():
-            if breathe is not None:
-                breathe()
+            if yield_point is not None:
+                yield_point()
             found = self.consider(shard_id, query, now)
             if found is not None:
                 yield found

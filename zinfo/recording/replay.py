@@ -24,7 +24,7 @@ from zinfo.client.updates import Gap, Heartbeat, Restart, Stale
 from zinfo.errors import EnvironmentNotReadyError, RecordingError, ZinfoError
 from zinfo.health.stats import Stats
 from zinfo.loop.supervisor import Supervisor
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.query.operations import Operations, QueryLimits
 from zinfo.query.router import QueryRouter
 from zinfo.recording.clock import Pace
@@ -159,13 +159,13 @@ class Replay:
 
     def _play_once(self) -> None:
         self._pace.set(self._options.since)
-        breath = Breath()
+        yielder = CooperativeYield()
         for moment in self._moments():
             if moment.at > self._options.since:
                 self._raise_curtain()
                 self._wait(moment)
             self._take(moment)
-            breath.take()
+            yielder.maybe_yield()
         if self._act is None:
             raise RecordingError(
                 f"{self._recording.path}: nothing whole is in it"

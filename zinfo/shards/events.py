@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 
-from zinfo.loop.foreign_errors import FAILURES
+from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.wire.lifecycle import REMOVED, Event
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class EventLog:
         for callback in self._callbacks:
             try:
                 callback(event)
-            except FAILURES:
+            except FOREIGN_ERRORS:
                 self.callback_errors += 1
                 logger.exception("a subscriber failed on event %s of %s", event.type, event.shard)
 

@@ -19,7 +19,7 @@ import gevent
 import zmq
 from gevent.hub import Waiter
 
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.sockets.discard import discard_frames
 from zinfo.sockets.listen import GreenSocket
 
@@ -128,13 +128,13 @@ class DirectSocket:
 
     def _discard_rest(self) -> None:
         """Discard the rest of a message; messages can be sent meanwhile, none is received."""
-        breath = Breath()
+        yielder = CooperativeYield()
         while self._has_rest:
             if self._closed:
                 raise zmq.ZMQError(zmq.ENOTSOCK)
             self._has_rest = discard_frames(self._plain)
             if self._has_rest:
-                breath.take()
+                yielder.maybe_yield()
 
     def _wait(self) -> None:
         if self._waiter is not None:

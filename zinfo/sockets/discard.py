@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import zmq
 
-from zinfo.loop.fair_queue import LONGEST
+from zinfo.loop.yielding import YIELD_INTERVAL
 from zinfo.native.loader import native
 
 _Functions: TypeAlias = "tuple[int, int, int, int]"
@@ -60,14 +60,14 @@ def discard_frames(socket: zmq.Socket[Any]) -> bool:
     if native is None or _functions is None:
         return _discard_slowly(socket)
     try:
-        _, more = native.discard_frames(_functions, socket.underlying, LONGEST)
+        _, more = native.discard_frames(_functions, socket.underlying, YIELD_INTERVAL)
     except OSError as error:
         raise zmq.ZMQError(error.errno) from None
     return more
 
 
 def _discard_slowly(socket: zmq.Socket[Any]) -> bool:
-    until = time.monotonic() + LONGEST
+    until = time.monotonic() + YIELD_INTERVAL
     while True:
         for _ in range(_LOOK_EVERY):
             _receive(socket, zmq.NOBLOCK, False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from zinfo.errors import ShardExistsError
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.connection_options import ConnectionOptions, default_ident
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
@@ -114,17 +114,17 @@ class StaticShardWatcher(ShardWatcher):
         Raises:
             ValueError: a URL that is none; nothing was changed.
         """
-        number, breath = next(self._calls), Breath()
+        number, yielder = next(self._calls), CooperativeYield()
         specs: dict[str, ShardSpec] = {}
         for spec in map(_spec_of, shards):
             specs[spec.ident] = spec
-            breath.take()
+            yielder.maybe_yield()
         if number < self._applied:
             return
         self._applied, self._specs = number, specs
         for change in self._changes(specs):
             change()
-            breath.take()
+            yielder.maybe_yield()
             if number != self._applied:
                 return
 

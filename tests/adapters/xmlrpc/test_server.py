@@ -28,7 +28,7 @@ class RefusingServicer(InfoProviderServicer):
         self,
         query: InfoQuery,
         now: float | None = None,
-        breathe: Callable[[], None] | None = None,
+        yield_point: Callable[[], None] | None = None,
     ) -> Iterator[Found]:
         raise self.error
         yield  # makes it a generator, as the real one is
@@ -70,7 +70,7 @@ def run(door: XmlRpcServer, *params: Any, method: str = "GetInfos") -> Iterable[
 def test_every_pause_in_an_answer_leaves_others_their_turn(
     door: XmlRpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zinfo.loop.fair_queue.LONGEST", 0.0)  # a pause after each entry
+    monkeypatch.setattr("zinfo.loop.yielding.YIELD_INTERVAL", 0.0)  # a pause after each entry
     turns = 0
 
     def others() -> None:

@@ -14,7 +14,7 @@ import gevent.lock
 from zinfo.adapters.http.auth import require, take_share
 from zinfo.adapters.wsgi.client_shares import Held, Shares
 from zinfo.health.stats import HttpStats
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.self_metrics import OwnMetrics
@@ -68,11 +68,11 @@ class Metrics:
                 description="other scrapes take all the time", retry_after=10
             )
         try:
-            breath = Breath(patient=True)
-            scrape = Scrape(self._selection, breath.take)
+            yielder = CooperativeYield(low_priority=True)
+            scrape = Scrape(self._selection, yielder.maybe_yield)
             for shard in self._publisher.get_live_shards():
                 if rights.sees(shard.id):
-                    breath.take()
+                    yielder.maybe_yield()
                     add_shard(scrape, self._selection, shard, rights, instance=True)
             self._stats.cut += scrape.cut
             return list(_joined(scrape, self._own if rights.may("stats") else None))
@@ -106,16 +106,16 @@ class OneShard:
                 # The target is not repeated: redis_exporter takes passwords in it.
                 description="no shard has the id in target; /api/v1/shards has all ids",
             )
-        scrape = Scrape(self._selection, Breath(patient=True).take)
+        scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.cut += scrape.cut
         _put(request, response, list(scrape.pieces()))
 
 
 def _joined(scrape: Scrape, own: OwnMetrics | None) -> Iterator[bytes]:
-    breath = Breath(patient=True)
+    yielder = CooperativeYield(low_priority=True)
     for piece in scrape.pieces():
-        breath.take()
+        yielder.maybe_yield()
         yield piece
     if own is not None:
         yield own.text()

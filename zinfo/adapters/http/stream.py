@@ -30,7 +30,7 @@ from zinfo.adapters.http.stream_selection import (
 from zinfo.adapters.wsgi.client_shares import Held, Shares
 from zinfo.errors import BadRequestError, NotAllowedError
 from zinfo.health.stats import HttpStats
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.security.rights import Rights
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
@@ -106,9 +106,9 @@ class Streams:
         return self._events.since(int(found[2]))
 
     def _tell_missed(self, missed: list[Event], wish: Wish) -> Iterator[bytes]:
-        breath = Breath(patient=True)
+        yielder = CooperativeYield(low_priority=True)
         for event in missed:
-            breath.take()
+            yielder.maybe_yield()
             if wish.sees(event.shard):
                 yield self._told(event, wish.rights)
 

@@ -19,7 +19,7 @@ from zinfo.adapters.wsgi.connection_slots import Place
 from zinfo.adapters.wsgi.rejection import HEADERS, Refused, refusal
 from zinfo.adapters.wsgi.request_head import Head, read_head
 from zinfo.adapters.wsgi.request_rules import PEER, PEER_NAME, Rules, Times
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 
 if TYPE_CHECKING:
     from gevent.pywsgi import WSGIServer
@@ -66,7 +66,7 @@ class Handler(gevent.pywsgi.WSGIHandler):
             return None
         self._is_first = False
         # Requests may come without an end: where the next one has arrived already, nothing waits.
-        Breath(patient=True).take()
+        CooperativeYield(low_priority=True).maybe_yield()
         return super().handle_one_request()
 
     def _read_head(self) -> Head | None:

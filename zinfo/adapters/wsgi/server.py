@@ -17,7 +17,7 @@ from zinfo.adapters.wsgi.handler import Handler
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.request_rules import Rules
 from zinfo.errors import EnvironmentNotReadyError
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -167,7 +167,9 @@ class _Server(gevent.pywsgi.WSGIServer):
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
                 with gevent.Timeout(seconds, TimeoutError("no TLS handshake")):
                     gevent.socket.wait_read(sock.fileno())
-                    Breath(patient=True).take()  # a signature takes a millisecond
+                    CooperativeYield(
+                        low_priority=True
+                    ).maybe_yield()  # a signature takes a millisecond
                     sock.do_handshake()
             handler_class(sock, address, self, place).handle()
         except OSError:  # ssl.SSLError is one: a peer that cannot do TLS, or does not, is let go

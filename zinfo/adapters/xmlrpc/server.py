@@ -25,7 +25,7 @@ from zinfo.adapters.xmlrpc.codec import (
     response,
 )
 from zinfo.errors import RequestError
-from zinfo.loop.yielding import Breath
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.query.arguments import Arguments
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery, entry
 
@@ -136,7 +136,9 @@ class XmlRpcServer(WsgiServer):
     def _get_infos(self, params: Sequence[object]) -> Iterator[bytes]:
         query = self._query(params)
         # All are looked up before the first is sent: from then on there is no way back to a fault.
-        found = list(self._servicer.find(query, breathe=Breath(patient=True).take))
+        found = list(
+            self._servicer.find(query, yield_point=CooperativeYield(low_priority=True).maybe_yield)
+        )
         pick = query.picker()
         return array_response(entry(one, pick) for one in _paced(found))
 
@@ -191,7 +193,7 @@ def _log(_part: str, error: BaseException) -> None:
 
 def _paced(items: Iterable[Item]) -> Iterator[Item]:
     """Yield the items; others have their turn when what is done with them takes long."""
-    breath = Breath(patient=True)
+    yielder = CooperativeYield(low_priority=True)
     for item in items:
-        breath.take()
+        yielder.maybe_yield()
         yield item
