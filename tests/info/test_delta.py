@@ -11,9 +11,9 @@ import pytest
 from tests.info_texts import SEQUENCES, TEXTS, apply, choose_twin, exact
 from zinfo.info import values
 from zinfo.info.delta import Delta, diff, read_changes
-from zinfo.info.encoder import encode_delta
+from zinfo.info.encoder import encode_changes
 from zinfo.info.parser import parse
-from zinfo.wire.protocol import map_header, unpack
+from zinfo.wire.protocol import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
@@ -25,8 +25,8 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 def find(old: bytes, new: bytes) -> Delta:
     """The delta that is published, checked in every respect."""
     before, after = parse(old), parse(new)
-    fields, gone, layout = encode_delta(old, new, before.layout)
-    found: Any = unpack(map_header(fields.number) + fields.pairs)
+    fields, gone, layout = encode_changes(old, new, before.layout)
+    found: Any = unpack(fields.as_map())
     delta = Delta(found, gone)
     least = diff(before.fields, after.fields)
     assert delta.unset == least.unset

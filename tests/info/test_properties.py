@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
 from zinfo.info import encoder
 from zinfo.info.delta import diff, find_delta
-from zinfo.info.encoder import encode_delta, encode_fields
+from zinfo.info.encoder import encode_changes, encode_fields
 from zinfo.info.field_reader import find_field, has_fields
 from zinfo.info.parser import Layout, Value, parse, section_fields
 from zinfo.info.values import MAX_KEY_LENGTH, read_text
 from zinfo.native.loader import native
-from zinfo.wire.protocol import map_header, pack, unpack
+from zinfo.wire.protocol import pack, unpack
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 """The same examples each time, however slow the machine."""
@@ -118,10 +118,10 @@ def check_change(old: bytes, new: bytes, layout: Layout) -> Layout:
     for twin in (native, None):
         vars(encoder)["native"] = twin
         fields, now = encode_fields(new, layout)
-        assert map_header(fields.number) + fields.pairs == pack(fresh.fields)
+        assert fields.as_map() == pack(fresh.fields)
         assert now == fresh.layout
-        fields, gone, now = encode_delta(old, new, layout)
-        found = cast("dict[str, Value]", unpack(map_header(fields.number) + fields.pairs))
+        fields, gone, now = encode_changes(old, new, layout)
+        found = cast("dict[str, Value]", unpack(fields.as_map()))
         assert exact(sorted(found.items())) == exact(sorted(delta.set.items()))
         assert (gone, now) == (delta.unset, fresh.layout)
     return fresh.layout

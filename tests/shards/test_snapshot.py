@@ -6,7 +6,7 @@ import pytest
 
 from tests.info_texts import choose_twin
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import map_header, unpack
+from zinfo.wire.protocol import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
@@ -34,5 +34,5 @@ def test_a_delta_is_right_after_replies_that_nobody_looked_at(
     third = after(second, between)
     fourth = after(third, b"y:3\r\nz:1\r\n")
     fields, unset = fourth.delta_from(third)
-    assert unpack(map_header(fields.number) + fields.pairs) == changed
+    assert unpack(fields.as_map()) == changed
     assert unset == gone

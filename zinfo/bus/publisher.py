@@ -18,11 +18,12 @@ import gevent.event
 import gevent.pool
 import zmq
 
-from zinfo.bus.bodies import HiddenBodies, delta_body, info_body
+from zinfo.bus.bodies import HiddenBodies
 from zinfo.bus.socket import REBIND_SECONDS, REOPEN_SECONDS, BusSocket
 from zinfo.bus.subscriptions import ShardInterest
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.health.stats import Stats
+from zinfo.info.encoder import encode_delta, encode_event, encode_snapshot
 from zinfo.security.bus_endpoints import Place, advertised
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.shards.registry import ShardEvent, ShardPublisher
@@ -38,10 +39,8 @@ from zinfo.wire.protocol import (
     KIND_FENCE,
     KIND_HEARTBEAT,
     KIND_INFO,
-    VERSION,
-    array_header,
     pack,
-    pack_fields,
+    pack_header,
     topic,
 )
 
@@ -122,10 +121,7 @@ class InfoBus:
         self._poller = poller
         self._stats = stats
         self._domains = itertools.count(1)
-        # A header is [version, node, epoch, seq, time]; the first three never change.
-        self._header_start = (
-            array_header(5) + pack(VERSION) + pack(identity.node) + pack(identity.epoch)
-        )
+        self._node, self._epoch = identity.node, identity.epoch
         self._heartbeat_topic = topic(KIND_HEARTBEAT, identity.node)
         self._beats = 0
         self._readers = gevent.pool.Group()
@@ -288,12 +284,12 @@ class InfoBus:
             if wanted.wants_delta:
                 if delta is None:
                     fields, gone = snapshot.delta_from(previous)
-                    delta = delta_body(fields, gone, previous.revision if previous else 0)
+                    delta = encode_delta(fields, gone, previous.revision if previous else 0)
                 self._send(
                     socket, KIND_DELTA, wanted.delta_topic, snapshot.revision, snapshot.time, delta
                 )
             if wanted.wants_info:
-                info = info or info_body(snapshot.encoded())
+                info = info or encode_snapshot(snapshot.encoded())
                 self._send(
                     socket, KIND_INFO, wanted.info_topic, snapshot.revision, snapshot.time, info
                 )
@@ -317,7 +313,7 @@ class InfoBus:
         for socket in self._sockets.values():
             rights = socket.rights_on_event(event.shard, full_topic)
             if rights is not None:
-                body = pack(rights.told_event(event))
+                body = encode_event(rights.told_event(event))
                 self._send(socket, KIND_EVENT, full_topic, event.seq, event.time, body)
 
     def beat(self) -> None:
@@ -364,7 +360,7 @@ class InfoBus:
     def _send(
         self, socket: BusSocket, kind: str, full_topic: bytes, seq: int, when: float, body: bytes
     ) -> None:
-        header = self._header_start + pack_fields((seq, when))[1:]  # without the array's header
+        header = pack_header(self._node, self._epoch, seq, when)
         try:
             socket.send((full_topic, header, body))
         except zmq.ZMQError as error:

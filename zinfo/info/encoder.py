@@ -5,18 +5,20 @@ Native code does it where there is any; the Python here says what that must do.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from zinfo.info.delta import find_delta
 from zinfo.info.parser import Layout, known_layout, parse
 from zinfo.info.values import Value, reader_of
 from zinfo.native.loader import Encoded, native
-from zinfo.wire.protocol import map_header, pack, pack_fields
+from zinfo.wire.protocol import map_header, pack, pack_fields, unpack
 
 MAX_WRITTEN: Final = 8192
 """Fields kept as msgpack: more than one reply has, which is written whole and as a delta."""
 _SHORT: Final = 256  # of name and text of a field that is kept for later: shards invent both
+_SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # keys of a delta
 
 
 class Fields(NamedTuple):
@@ -29,6 +31,10 @@ class Fields(NamedTuple):
 
     number: int
     pairs: bytes
+
+    def as_map(self) -> bytes:
+        """Return the fields as a msgpack map."""
+        return map_header(self.number) + self.pairs
 
 
 def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
@@ -50,7 +56,7 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
     return pack_pairs(info.fields), info.layout
 
 
-def encode_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[str], Layout]:
+def encode_changes(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[str], Layout]:
     """Write what changed from one reply to the next of the same server, as `find_delta` finds it.
 
     Args:
@@ -67,6 +73,43 @@ def encode_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[s
             return _whole(encoded, layout), [], layout
     delta, layout = find_delta(old, new, layout)
     return pack_pairs(delta.set), delta.unset, layout
+
+
+def encode_snapshot(fields: Fields) -> bytes:
+    """Return the body of an "info" message.
+
+    Args:
+        fields: All fields of the INFO.
+    """
+    return fields.as_map()
+
+
+def encode_delta(changed: Fields, unset: list[str], base: int) -> bytes:
+    """Return the body of a "delta" message.
+
+    Args:
+        changed: Fields that are new or have another value.
+        unset: Names of the fields that were removed.
+        base: Revision that the delta applies to; 0 for none.
+    """
+    return b"".join(
+        (_SET, map_header(changed.number), changed.pairs, _UNSET, pack(unset), _BASE, pack(base))
+    )
+
+
+def encode_event(values: Mapping[str, object]) -> bytes:
+    """Return the body of an "event" message.
+
+    Args:
+        values: The event as a map, as `Event.as_map` returns it.
+    """
+    return pack(values)
+
+
+def without_fields(fields: Fields, hides: Callable[[str], bool]) -> Fields:
+    """Return the fields less those whose name `hides` returns True for."""
+    values: Any = unpack(fields.as_map())
+    return pack_pairs({name: value for name, value in values.items() if not hides(name)})
 
 
 def pack_pairs(fields: dict[str, Value]) -> Fields:

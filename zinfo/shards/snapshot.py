@@ -7,10 +7,10 @@ from typing import Any
 
 from zinfo.info import parser
 from zinfo.info.delta import diff
-from zinfo.info.encoder import Fields, encode_delta, encode_fields, pack_pairs
+from zinfo.info.encoder import Fields, encode_changes, encode_fields, pack_pairs
 from zinfo.info.field_reader import FieldReader, find_field, has_fields
 from zinfo.info.parser import Info, Layout, Value
-from zinfo.wire.protocol import map_header, unpack
+from zinfo.wire.protocol import unpack
 
 # The first one present is the server's own version; redis_version may only say what it is
 # compatible to.
@@ -77,8 +77,7 @@ class Snapshot:
         """
         if self._parsed is not None or not self.raw:
             return self.info.fields
-        number, pairs = self.encoded()
-        fields: Any = unpack(map_header(number) + pairs)
+        fields: Any = unpack(self.encoded().as_map())
         assert isinstance(fields, dict)
         return fields
 
@@ -101,7 +100,9 @@ class Snapshot:
         if not self.raw or not previous.raw:
             delta = diff(previous.info.fields, self.info.fields)
             return pack_pairs(delta.set), delta.unset
-        fields, gone, self._layout = encode_delta(previous.raw, self.raw, previous._known_layout())
+        fields, gone, self._layout = encode_changes(
+            previous.raw, self.raw, previous._known_layout()
+        )
         return fields, gone
 
     def encoded(self) -> Fields:

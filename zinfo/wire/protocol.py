@@ -190,6 +190,11 @@ def parse_topic(raw: bytes) -> tuple[str, str]:
     return kind, unquote(name)
 
 
+def pack_header(node: str, epoch: int, seq: int, time: float) -> bytes:
+    """Return the header of a bus message of this version; arguments as in `Header`."""
+    return pack_fields((VERSION, node, epoch, seq, time))
+
+
 def unpack_header(raw: bytes) -> Header:
     """Return the header of a bus message; elements that a later version appended are ignored.
 

@@ -8,9 +8,10 @@ from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from zinfo.adapters.http.responses import encode
+from zinfo.info.encoder import Fields
 from zinfo.security.rights import Rights
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import map_header, unpack
+from zinfo.wire.protocol import unpack
 
 DELTA, INFO, EVENT = "delta", "info", "event"
 KINDS: Final = (DELTA, INFO, EVENT)
@@ -138,7 +139,7 @@ class SnapshotMessages:
     def _delta(self, wish: Wish) -> bytes:
         if self._changes is None:
             fields, gone = self._snapshot.delta_from(self._previous)
-            self._changes = _decoded(fields.number, fields.pairs), gone
+            self._changes = _decoded(fields), gone
         changed, unset = _chosen(self._changes[0], wish), self._changes[1]
         if wish.keys or wish.rights.withheld:
             unset = list(_chosen(dict.fromkeys(unset), wish))
@@ -172,7 +173,7 @@ def _chosen(fields: Mapping[str, object], wish: Wish) -> Mapping[str, object]:
     return fields
 
 
-def _decoded(number: int, pairs: bytes) -> dict[str, object]:
-    fields = unpack(map_header(number) + pairs)
+def _decoded(encoded: Fields) -> dict[str, object]:
+    fields = unpack(encoded.as_map())
     assert isinstance(fields, dict)
     return fields
