@@ -76,10 +76,10 @@ def test_each_metric_that_is_more_than_a_number_has_a_row_with_its_labels() -> N
 
 
 def labels_of(metric: str) -> set[str]:
-    """The labels that the page gives a metric; `likewise` are those of the row before."""
+    """The labels that the page gives a metric; `as above` means those of the row above."""
     names = list(LABELLED)
     place = names.index(metric)
-    while LABELLED[names[place]][1] == "likewise":
+    while LABELLED[names[place]][1] == "as above":
         place -= 1
     return set(re.findall(r"`([a-z_]+)`", LABELLED[names[place]][1]))
 
