@@ -211,5 +211,5 @@ def test_with_rights_for_some_the_others_may_do_nothing(keyring: Keyring) -> Non
     key = keyring.let_in("other").own.public.decode()
     rights = access(keyring, admin=Rights("admin")).rights_of(key)
     assert rights is not None
-    assert not rights.sees("any")
-    assert not rights.may("get_infos")
+    assert not rights.can_see("any")
+    assert not rights.can_call("get_infos")

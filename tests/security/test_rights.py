@@ -62,12 +62,12 @@ def covered(rights: Rights, *prefixes: bytes) -> list[bytes]:
 
 def test_shards_to_come_are_covered_by_the_beginning_of_their_ids() -> None:
     rights = Rights("x", shards=("cache-", "a b"))
-    assert rights.sees("cache-")
-    assert rights.sees("cache-new")
-    assert rights.sees("a b")
-    assert not rights.sees("Cache-1")
-    assert not rights.sees("")
-    assert list(rights.seen(["a bc", "cache-1", "db"])) == ["a bc", "cache-1"]
+    assert rights.can_see("cache-")
+    assert rights.can_see("cache-new")
+    assert rights.can_see("a b")
+    assert not rights.can_see("Cache-1")
+    assert not rights.can_see("")
+    assert list(rights.visible_shards(["a bc", "cache-1", "db"])) == ["a bc", "cache-1"]
 
 
 @pytest.mark.parametrize("prefix", [b"", b"z", b"z1/", b"z1/d", b"z1/delta/", b"nonsense"])
@@ -87,7 +87,7 @@ def test_a_subscription_that_can_match_nothing_is_known() -> None:
 
 def test_no_shards_is_not_all_shards() -> None:
     rights = Rights("x", shards=())
-    assert not rights.sees("a")
+    assert not rights.can_see("a")
     assert covered(rights, b"", HEARTBEAT, b"z1/info/", b"z1/event/a/") == [b"", HEARTBEAT]
 
 
@@ -107,7 +107,7 @@ def test_what_a_client_may_call_binds_its_bus() -> None:
     ("one", "other"),
     [
         (Rights("a", shards=("a", "b")), Rights("b", shards=("b", "ab", "a"))),
-        (Rights("a", withheld=("x", "y*")), Rights("b", withheld=("y*", "x", "x"))),
+        (Rights("a", hidden_fields=("x", "y*")), Rights("b", hidden_fields=("y*", "x", "x"))),
         (Rights("a"), Rights("b", operations=frozenset({"get_infos", "events"}))),
         (Rights("a"), Rights("b", shards=("",))),
     ],
@@ -117,10 +117,10 @@ def test_clients_of_equal_rights_share_a_socket(one: Rights, other: Rights) -> N
 
 
 def test_a_star_at_the_end_stands_for_any_ending() -> None:
-    rights = Rights("x", withheld=("slave*", "config_file"))
-    assert all(map(rights.withholds, ("slave0", "slave", "slave_repl_offset", "config_file")))
-    assert not any(map(rights.withholds, ("role", "config_files", "Slave0")))
-    assert rights.told({"slave0": 1, "role": "x"}) == {"role": "x"}
+    rights = Rights("x", hidden_fields=("slave*", "config_file"))
+    assert all(map(rights.hides, ("slave0", "slave", "slave_repl_offset", "config_file")))
+    assert not any(map(rights.hides, ("role", "config_files", "Slave0")))
+    assert rights.visible_fields({"slave0": 1, "role": "x"}) == {"role": "x"}
 
 
 @pytest.mark.parametrize(
@@ -140,18 +140,18 @@ def test_a_star_at_the_end_stands_for_any_ending() -> None:
 def test_a_star_stands_for_any_characters_wherever_it_is(
     pattern: str, fits: tuple[str, ...], others: tuple[str, ...], promise: Promise
 ) -> None:
-    rights = Rights("x", withheld=("other", pattern))
-    missed = [name for name in fits if not rights.withholds(name)]
-    hidden = [name for name in others if rights.withholds(name)]
+    rights = Rights("x", hidden_fields=("other", pattern))
+    missed = [name for name in fits if not rights.hides(name)]
+    hidden = [name for name in others if rights.hides(name)]
     promise(f"withheld = [{pattern!r}]", "withholds what it fits", f"wrong: {missed + hidden}")
     assert missed == hidden == []
 
 
 def test_a_version_is_withheld_whichever_field_it_is_read_from() -> None:
     told_by = {name.decode() for name in VERSION_FIELDS}
-    facts = {name: Rights("x", withheld=(name,)).withheld_facts() for name in told_by}
+    facts = {name: Rights("x", hidden_fields=(name,)).hidden_attributes() for name in told_by}
     assert set(facts.values()) == {frozenset({"version"})}, facts
-    assert Rights("x", withheld=("*_version",)).withheld_facts() == {"version"}
+    assert Rights("x", hidden_fields=("*_version",)).hidden_attributes() == {"version"}
 
 
 # --- a daemon

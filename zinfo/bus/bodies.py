@@ -12,11 +12,11 @@ class Hiding(Protocol):
     """Says which fields are left out."""
 
     @property
-    def withheld(self) -> tuple[str, ...]:
+    def hidden_fields(self) -> tuple[str, ...]:
         """The patterns of their names; two of the same patterns leave out the same."""
         ...
 
-    def withholds(self, name: str) -> bool:
+    def hides(self, name: str) -> bool:
         """Return whether a field is left out."""
         ...
 
@@ -38,21 +38,21 @@ class HiddenBodies:
 
     def delta(self, hiding: Hiding) -> bytes:
         """Return the body of a delta; one in which nothing else changed is empty."""
-        body = self._deltas.get(hiding.withheld)
+        body = self._deltas.get(hiding.hidden_fields)
         if body is None:
             if self._change is None:
                 self._change = self._snapshot.delta_from(self._previous)
             fields, gone = self._change
-            gone = [name for name in gone if not hiding.withholds(name)]
-            visible = without_fields(fields, hiding.withholds)
+            gone = [name for name in gone if not hiding.hides(name)]
+            visible = without_fields(fields, hiding.hides)
             base = self._previous.revision if self._previous else 0
-            body = self._deltas[hiding.withheld] = encode_delta(visible, gone, base)
+            body = self._deltas[hiding.hidden_fields] = encode_delta(visible, gone, base)
         return body
 
     def info(self, hiding: Hiding) -> bytes:
         """Return the body of a message with the INFO."""
-        body = self._infos.get(hiding.withheld)
+        body = self._infos.get(hiding.hidden_fields)
         if body is None:
-            fields = without_fields(self._snapshot.encoded(), hiding.withholds)
-            body = self._infos[hiding.withheld] = encode_snapshot(fields)
+            fields = without_fields(self._snapshot.encoded(), hiding.hides)
+            body = self._infos[hiding.hidden_fields] = encode_snapshot(fields)
         return body

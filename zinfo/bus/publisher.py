@@ -313,7 +313,7 @@ class InfoBus:
         for socket in self._sockets.values():
             rights = socket.rights_on_event(event.shard, full_topic)
             if rights is not None:
-                body = encode_event(rights.told_event(event))
+                body = encode_event(rights.visible_event(event))
                 self._send(socket, KIND_EVENT, full_topic, event.seq, event.time, body)
 
     def beat(self) -> None:

@@ -99,7 +99,7 @@ class BusSocket:
         # Twice what there may be: others may still subscribe while the largest connection ends.
         self.interest = Interest(2 * MAX_ALL)
         self._rights = Rights.of_bus(place.rights)
-        self.hiding = self._rights if place.rights.withheld else None
+        self.hiding = self._rights if place.rights.hidden_fields else None
         self._context = context
         self._stats = stats
         self._high_water_mark = high_water_mark
@@ -184,7 +184,7 @@ class BusSocket:
         """Return whether INFO and deltas of a shard are to be published here."""
         wanted = self._shards.get(shard_id)
         if wanted is None:
-            published = self.place.rights.infos and self._rights.sees(shard_id)
+            published = self.place.rights.infos and self._rights.can_see(shard_id)
             wanted = ShardInterest(self.interest if published else _NOBODY, shard_id)
             self._shards[shard_id] = wanted
         wanted.refresh()
@@ -196,7 +196,7 @@ class BusSocket:
 
     def rights_on_event(self, shard_id: str, topic: bytes) -> Rights | None:
         """Return with which rights an event is told here; None where it is not to be published."""
-        told = self.place.rights.events and self._rights.sees(shard_id)
+        told = self.place.rights.events and self._rights.can_see(shard_id)
         return self._rights if told and self.interest.wants(topic) else None
 
     # --- in

@@ -178,7 +178,7 @@ def rights_of(config: Config) -> dict[str, Rights]:
             name,
             shards=client.shards,
             operations=None if client.operations is None else frozenset(client.operations),
-            withheld=client.hidden_fields,
+            hidden_fields=client.hidden_fields,
         )
         for name, client in config.clients.items()
     }

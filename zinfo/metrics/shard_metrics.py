@@ -44,8 +44,8 @@ def add_shard(
         scrape.add(labels, _about(shard))
         return
     fields = snapshot.all_fields()
-    if rights.withheld:
-        fields = rights.told(fields)
+    if rights.hidden_fields:
+        fields = rights.visible_fields(fields)
     scrape.add(labels, _about(shard), fields, snapshot.time)
 
 

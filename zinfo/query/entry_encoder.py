@@ -59,7 +59,7 @@ class InfoEntries:
             RequestError: a cursor that is none, or a shard asked for of which nothing is known.
         """
         reader, query = self._reader, self._query
-        plain = not (query.shard_ids or query.labels or self._rights.withheld)
+        plain = not (query.shard_ids or query.labels or self._rights.hidden_fields)
         if plain and reader is not None and reader.encodes_many:
             return self._many(reader, rest_of(live, cursor), most, room)
         return self._each(start_of(query.shard_ids, live, cursor))
@@ -108,8 +108,8 @@ class InfoEntries:
             snapshot, told = found.snapshot, {"meta": meta(found)}
             if snapshot is None:
                 return (pack_fields(told),)
-            if rights.withheld:
-                return (pack_fields({**rights.told(pick(snapshot)), **told}),)
+            if rights.hidden_fields:
+                return (pack_fields({**rights.visible_fields(pick(snapshot)), **told}),)
             if query.wants_all_fields:
                 count, pairs = snapshot.encoded()
                 return map_header(count + 1), pairs, pack_fields(told)[_MAP_HEADER:]

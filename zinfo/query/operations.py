@@ -232,7 +232,7 @@ class Operations:
         return self._page(entries.blocks(live, cursor, limit, room), limit, call)
 
     def _live(self, rights: Rights) -> Sequence[str]:
-        return rights.seen(self._publisher.sorted_shard_ids())
+        return rights.visible_shards(self._publisher.sorted_shard_ids())
 
     def _refresh(self, query: InfoQuery, asked_at: float, call: _Call) -> None:
         until = asked_at + min(call.patience, self._limits.refresh_timeout)
@@ -257,7 +257,7 @@ class Operations:
         limit, cursor = args.count("limit"), args.text("cursor")
         args.finish()
         blocks = (
-            Block((pack(rights.without_facts(describe(shard))),), after)
+            Block((pack(rights.visible_attributes(describe(shard))),), after)
             for shard, after in self._select(ids, labels, cursor, call)
         )
         return self._page(blocks, limit, call)
@@ -306,7 +306,7 @@ class Operations:
 
     def _encode_snapshot(self, shard: RedisShard, rights: Rights) -> Entry:
         snapshot = shard.snapshot
-        values = rights.without_facts(describe(shard))
+        values = rights.visible_attributes(describe(shard))
         values["shard"] = values.pop("id")
         values["time"] = snapshot.time if snapshot else None
         values["seq"] = self._events.seq(shard.id)
@@ -314,8 +314,8 @@ class Operations:
         head = map_header(len(values) + 1) + pairs + _INFO
         if snapshot is None:
             return (head + pack(None),)
-        if rights.withheld:
-            return head, pack_fields(rights.told(snapshot.info.fields))
+        if rights.hidden_fields:
+            return head, pack_fields(rights.visible_fields(snapshot.info.fields))
         count, encoded = snapshot.encoded()
         return head + map_header(count), encoded
 
@@ -361,9 +361,9 @@ class Operations:
         _require_seen(call, ids)
         oldest, newest = self._events.oldest, self._events.newest
         blocks = (
-            Block((pack(rights.told_event(event)),), str(event.number))
+            Block((pack(rights.visible_event(event)),), str(event.number))
             for event in _paced(self._events.since(since), call)
-            if (not ids or event.shard in ids) and rights.sees(event.shard)
+            if (not ids or event.shard in ids) and rights.can_see(event.shard)
         )
         answer = self._page(blocks, limit, call)
         return Answer(answer.body, {**answer.extra, "oldest": oldest, "newest": newest})
@@ -427,7 +427,7 @@ def _require_seen(call: _Call, shard_ids: Iterable[str]) -> None:
     if call.rights.shards is None:
         return
     for shard_id in _paced(shard_ids, call):
-        if not call.rights.sees(shard_id):
+        if not call.rights.can_see(shard_id):
             raise NotAllowedError(f"this key may not see shard {redact_text(shard_id)[:80]}")
 
 
@@ -438,7 +438,7 @@ def _told_rights(rights: Rights) -> dict[str, object]:
         return {}
     told: dict[str, object] = {
         "shards": rights.shards,
-        "withheld": rights.withheld,
+        "withheld": rights.hidden_fields,
         "operations": None if rights.operations is None else sorted(rights.operations),
         "kinds": on_bus.kinds if on_bus else (),
     }

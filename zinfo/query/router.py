@@ -147,7 +147,7 @@ class QueryRouter:
         if self._access is None:
             return None
         rights = self._access.rights_of(key)
-        if rights is None or not rights.may(request.op):
+        if rights is None or not rights.can_call(request.op):
             error = NotAllowedError(f"this key may not call {request.op[:80]}")
             error.request_id = request.id
             raise error

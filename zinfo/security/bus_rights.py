@@ -26,13 +26,13 @@ class BusRights(NamedTuple):
 
     Attributes:
         shards: beginnings of the ids of the shards whose messages are published; None for all.
-        withheld: patterns of INFO fields that are left out of messages.
+        hidden_fields: patterns of INFO fields that are left out of messages.
         infos: whether INFO and deltas are published.
         events: whether lifecycle events are published.
     """
 
     shards: tuple[str, ...] | None = None
-    withheld: tuple[str, ...] = ()
+    hidden_fields: tuple[str, ...] = ()
     infos: bool = True
     events: bool = True
 
@@ -41,20 +41,20 @@ class BusRights(NamedTuple):
         cls,
         shards: Collection[str] | None,
         operations: Collection[str] | None,
-        withheld: Iterable[str],
+        hidden_fields: Iterable[str],
     ) -> BusRights | None:
         """Return the rights on the bus that a client's rights come to; None where it gets nothing.
 
         Args:
             shards: beginnings of the ids of the shards that it sees; None for all.
             operations: of the query endpoint, which it may call; None for all.
-            withheld: patterns of INFO fields that it is not told.
+            hidden_fields: patterns of INFO fields that it may not read.
         """
         infos = operations is None or not INFO_OPERATIONS.isdisjoint(operations)
         events = operations is None or not EVENT_OPERATIONS.isdisjoint(operations)
         if not infos and not events:
             return None
-        return cls(_shortest(shards), tuple(sorted(set(withheld))), infos, events)
+        return cls(_shortest(shards), tuple(sorted(set(hidden_fields))), infos, events)
 
     @property
     def kinds(self) -> tuple[str, ...]:

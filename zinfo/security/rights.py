@@ -17,7 +17,7 @@ ALWAYS = frozenset({"hello", "ping"})
 """Operations that every client that is let in may call: without them it could not join."""
 
 # What lifecycle events and the list of shards tell of INFO's fields.
-_TOLD_BY = {
+_SOURCE_FIELDS = {
     "role": ("role",),
     "version": (
         "redis_version",
@@ -29,7 +29,7 @@ _TOLD_BY = {
     ),
     "run_id": ("run_id",),
 }
-_FACTS = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
+_ATTRIBUTES = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,19 @@ class Rights:
         name: of the client, for logs.
         shards: prefixes of the ids of the shards that it sees; None for all.
         operations: that it may call beside those of `ALWAYS`; None for all.
-        withheld: INFO fields that it is not told; each `*` stands for any characters, or none.
+        hidden_fields: INFO fields that it is not told; each `*` stands for any characters, or none.
     """
 
     name: str
     shards: tuple[str, ...] | None = None
     operations: frozenset[str] | None = None
-    withheld: tuple[str, ...] = ()
+    hidden_fields: tuple[str, ...] = ()
     _names: frozenset[str] = field(init=False, repr=False)
     _prefixes: tuple[str, ...] = field(init=False, repr=False)
     _patterns: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        split = [tuple(one.split("*")) for one in self.withheld]
+        split = [tuple(one.split("*")) for one in self.hidden_fields]
         names = frozenset(parts[0] for parts in split if len(parts) == 1)
         prefixes = tuple(parts[0] for parts in split if len(parts) == 2 and not parts[1])
         patterns = tuple(
@@ -62,19 +62,19 @@ class Rights:
         object.__setattr__(self, "_prefixes", prefixes)
         object.__setattr__(self, "_patterns", patterns)
 
-    def sees(self, shard_id: str) -> bool:
+    def can_see(self, shard_id: str) -> bool:
         """Return whether the client may know of a shard."""
         return self.shards is None or shard_id.startswith(self.shards)
 
-    def seen(self, shard_ids: Sequence[str]) -> Sequence[str]:
+    def visible_shards(self, shard_ids: Sequence[str]) -> Sequence[str]:
         """Return those of the shards, whose ids are sorted, that the client may know of."""
         return shard_ids if self.shards is None else PrefixSet(self.shards).select(shard_ids)
 
-    def may(self, operation: str) -> bool:
+    def can_call(self, operation: str) -> bool:
         """Return whether the client may call an operation."""
         return self.operations is None or operation in self.operations or operation in ALWAYS
 
-    def withholds(self, name: str) -> bool:
+    def hides(self, name: str) -> bool:
         """Return whether the client is not told a field."""
         return (
             name in self._names
@@ -82,39 +82,39 @@ class Rights:
             or (bool(self._patterns) and any(_fits(name, parts) for parts in self._patterns))
         )
 
-    def told(self, fields: Mapping[str, Value]) -> dict[str, Value]:
+    def visible_fields(self, fields: Mapping[str, Value]) -> dict[str, Value]:
         """Return those of INFO's fields that the client is told."""
-        return {name: value for name, value in fields.items() if not self.withholds(name)}
+        return {name: value for name, value in fields.items() if not self.hides(name)}
 
-    def withheld_facts(self) -> frozenset[str]:
+    def hidden_attributes(self) -> frozenset[str]:
         """Return which of `role`, `version` and `run_id`, told beside INFO, are withheld, too."""
         return frozenset(
-            fact for fact, names in _TOLD_BY.items() if any(map(self.withholds, names))
+            fact for fact, names in _SOURCE_FIELDS.items() if any(map(self.hides, names))
         )
 
-    def without_facts(self, values: dict[str, object]) -> dict[str, object]:
+    def visible_attributes(self, values: dict[str, object]) -> dict[str, object]:
         """Return what is told of a shard, less the facts that are withheld."""
-        if not self.withheld:
+        if not self.hidden_fields:
             return values
-        hidden = self.withheld_facts()
+        hidden = self.hidden_attributes()
         return {name: None if name in hidden else value for name, value in values.items()}
 
-    def told_event(self, event: Event) -> dict[str, object]:
+    def visible_event(self, event: Event) -> dict[str, object]:
         """Return what a client is told of a lifecycle event of a shard that it sees."""
         values = event.as_map()
-        fact = _FACTS.get(event.type)
-        if fact is not None and fact in self.withheld_facts():
+        fact = _ATTRIBUTES.get(event.type)
+        if fact is not None and fact in self.hidden_attributes():
             values.update(old=None, new=None, message="")
         return values
 
     def on_bus(self) -> BusRights | None:
         """Return what the client may get from the bus; None for nothing."""
-        return BusRights.of(self.shards, self.operations, self.withheld)
+        return BusRights.of(self.shards, self.operations, self.hidden_fields)
 
     @classmethod
     def of_bus(cls, rights: BusRights) -> Rights:
         """Return the rights of whoever has these on the bus, as far as the bus knows them."""
-        return cls("subscriber", shards=rights.shards, withheld=rights.withheld)
+        return cls("subscriber", shards=rights.shards, hidden_fields=rights.hidden_fields)
 
 
 EVERYTHING = Rights("everybody")

@@ -68,7 +68,7 @@ def require(request: falcon.Request, operation: str) -> Rights:
         falcon.HTTPForbidden: not this operation.
     """
     rights: Rights = request.context.rights
-    if not rights.may(operation):
+    if not rights.can_call(operation):
         raise falcon.HTTPForbidden(description=f"this client may not call {operation}")
     return rights
 

@@ -71,11 +71,11 @@ class Metrics:
             yielder = CooperativeYield(low_priority=True)
             scrape = Scrape(self._selection, yielder.maybe_yield)
             for shard in self._publisher.get_live_shards():
-                if rights.sees(shard.id):
+                if rights.can_see(shard.id):
                     yielder.maybe_yield()
                     add_shard(scrape, self._selection, shard, rights, instance=True)
             self._stats.cut += scrape.cut
-            return list(_joined(scrape, self._own if rights.may("stats") else None))
+            return list(_joined(scrape, self._own if rights.can_call("stats") else None))
         finally:
             self._turn.release()
 
@@ -100,7 +100,7 @@ class OneShard:
         target = request.get_param("target", default="")
         shard_id = target.partition("://")[2] if "://" in target else target
         shard = self._publisher.find_shard(shard_id) or self._publisher.find_shard(target)
-        if shard is None or not rights.sees(shard.id):
+        if shard is None or not rights.can_see(shard.id):
             raise falcon.HTTPNotFound(
                 title="unknown shard",
                 # The target is not repeated: redis_exporter takes passwords in it.

@@ -109,7 +109,7 @@ class Streams:
         yielder = CooperativeYield(low_priority=True)
         for event in missed:
             yielder.maybe_yield()
-            if wish.sees(event.shard):
+            if wish.can_see(event.shard):
                 yield self._told(event, wish.rights)
 
     def _publish(self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
@@ -128,14 +128,14 @@ class Streams:
         made: dict[tuple[str, ...], bytes] = {}  # by the fields that are withheld
         for group in self._wishes.about(event.shard):
             if EVENT in group.wish.kinds:
-                withheld = group.wish.rights.withheld
+                withheld = group.wish.rights.hidden_fields
                 if withheld not in made:
                     made[withheld] = self._told(event, group.wish.rights)
                 for stream in group.streams:
                     stream.put(made[withheld])
 
     def _told(self, event: Event, rights: Rights) -> bytes:
-        told = rights.told_event(event)
+        told = rights.visible_event(event)
         return message(EVENT, told, f"{self._identity.epoch}:{event.number}")
 
 
@@ -181,9 +181,9 @@ def _wish(given: Mapping[str, object], rights: Rights) -> Wish:
         raise BadRequestError(f"kinds are {', '.join(KINDS)}")
     shard_ids = _set(given, "shard_ids")
     for shard_id in shard_ids:
-        if not rights.sees(shard_id):
+        if not rights.can_see(shard_id):
             raise NotAllowedError(f"this client may not see shard {redact_text(shard_id)[:80]}")
-    if EVENT in kinds and not rights.may("events"):
+    if EVENT in kinds and not rights.can_call("events"):
         if "kinds" in given:
             raise NotAllowedError("this client may not call events, so it gets none in a stream")
         kinds -= {EVENT}

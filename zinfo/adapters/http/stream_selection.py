@@ -41,11 +41,11 @@ class Wish:
         """Which kinds of messages about snapshots it wants, in the order in which they are sent."""
         return tuple(kind for kind in (DELTA, INFO) if kind in self.kinds)
 
-    def sees(self, shard_id: str) -> bool:
+    def can_see(self, shard_id: str) -> bool:
         """Whether it is about this shard; "" is the daemon itself."""
         if self.shard_ids and shard_id not in self.shard_ids:
             return False
-        return self.rights.sees(shard_id)
+        return self.rights.can_see(shard_id)
 
 
 class Group(Generic[Stream]):
@@ -102,7 +102,7 @@ class Wishes(Generic[Stream]):
     def about(self, shard_id: str) -> Iterator[Group[Stream]]:
         """Yield the streams that a shard is for, by wish."""
         for group in chain(self._of_all, self._of_shard.get(shard_id, ())):
-            if group.wish.rights.sees(shard_id):
+            if group.wish.rights.can_see(shard_id):
                 yield group
 
 
@@ -129,7 +129,7 @@ class SnapshotMessages:
             kind: `DELTA` or `INFO`.
             wish: which fields are wanted, and may be told.
         """
-        key = kind, wish.keys, wish.rights.withheld
+        key = kind, wish.keys, wish.rights.hidden_fields
         made = self._made.get(key)
         if made is None:
             make = self._delta if kind == DELTA else self._info
@@ -141,7 +141,7 @@ class SnapshotMessages:
             fields, gone = self._snapshot.delta_from(self._previous)
             self._changes = _decoded(fields), gone
         changed, unset = _chosen(self._changes[0], wish), self._changes[1]
-        if wish.keys or wish.rights.withheld:
+        if wish.keys or wish.rights.hidden_fields:
             unset = list(_chosen(dict.fromkeys(unset), wish))
         if wish.keys and not changed and not unset:
             return b""
@@ -167,8 +167,8 @@ def message(kind: str, value: Mapping[str, object], ident: str = "") -> bytes:
 def _chosen(fields: Mapping[str, object], wish: Wish) -> Mapping[str, object]:
     if wish.keys:
         fields = {name: value for name, value in fields.items() if name in wish.keys}
-    if wish.rights.withheld:
-        hides = wish.rights.withholds
+    if wish.rights.hidden_fields:
+        hides = wish.rights.hides
         fields = {name: value for name, value in fields.items() if not hides(name)}
     return fields
 
