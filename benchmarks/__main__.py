@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from benchmarks.figures import Figure
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
 from benchmarks.report import machine, table
 from benchmarks.script import Run, Scale, chosen, measure, options, results
 from benchmarks.targets import TARGETS
@@ -54,7 +54,7 @@ def main() -> int:
     figures: list[Figure] = []
     failed = False
     for script in SCRIPTS:
-        say(f"{script} begins")
+        log_progress(f"{script} begins")
         measured = _run(script, scale)
         failed |= measured is None
         figures += measured or []
@@ -67,7 +67,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{now:%Y-%m-%d-%H%M}.json"
         path.write_text(json.dumps(results(figures, scale), indent=1) + "\n")
-        say(f"written: {path}")
+        log_progress(f"written: {path}")
     return 1 if failed else 0
 
 

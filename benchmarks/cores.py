@@ -39,7 +39,7 @@ class Cores(enum.Enum):
             os.sched_setaffinity(pid, self.numbers)
 
 
-def hurry() -> None:
+def prefer_this_process() -> None:
     """Put this process before the servers on its core, where that is allowed: it takes times.
 
     To be called before ZeroMQ's context starts its thread, which is put there, too. By a real-time

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 
 
 class LostMessagesError(Exception):
-    """The subscriber did not get what was published: the sides did not do the same work."""
+    """The subscriber did not get what was published: the workers did not do the same work."""
 
 
-def turn_with_subscriber(daemon: Side, listener: Side, kind: str, seconds: float) -> dict[str, Any]:
+def measure_with_subscriber(
+    daemon: Worker, subscriber: Worker, kind: str, seconds: float
+) -> dict[str, Any]:
     """Have a daemon poll for a while with a subscriber, and return what it cost.
 
     Args:
-        daemon: the side that polls.
-        listener: connected to its bus.
+        daemon: the worker that polls.
+        subscriber: connected to its bus.
         kind: what is subscribed: "delta" or "info", of all shards.
         seconds: what is measured.
 
@@ -24,10 +26,10 @@ def turn_with_subscriber(daemon: Side, listener: Side, kind: str, seconds: float
         LostMessagesError: fewer messages came than polls were made.
     """
     topics = [f"z1/{kind}/"]
-    listener.do("subscribe", topics=topics)
-    cost = daemon.do("turn", seconds=seconds)
-    listener.do("unsubscribe", topics=topics)
-    heard = listener.do("take")["counts"].get(kind, 0)
+    subscriber.call("subscribe", topics=topics)
+    cost = daemon.call("measure", seconds=seconds)
+    subscriber.call("unsubscribe", topics=topics)
+    heard = subscriber.call("take")["counts"].get(kind, 0)
     if heard < cost["polls"]:
         raise LostMessagesError(f"{heard} of {cost['polls']} messages came")
     return cost

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Collection
 from typing import Any
 
-from benchmarks.behaviour import Figures, asked, asking
 from benchmarks.cores import Cores
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, FigureList
+from benchmarks.query_load import measure_queries, start_query_clients
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 
 NUMBERS = ("c", "d3")
 
@@ -20,11 +20,11 @@ _RATE = 1000  # polls a second: 1,000 shards, each every second
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     """Measure from the stamp of a reply's arrival to the subscriber's having its delta."""
-    figures = Figures(wanted)
+    figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
         daemon = stack.enter_context(
-            Side(
+            Worker(
                 "timed_daemon",
                 cores=Cores.MEASURED,
                 urls=servers.urls,
@@ -32,19 +32,19 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
                 interval=scale.shards / _RATE,
             )
         )
-        listener = stack.enter_context(
-            Side("listener", gevent=False, bus=daemon.started["bus"], timed=True)
+        subscriber = stack.enter_context(
+            Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"], timed=True)
         )
-        listener.do("subscribe", topics=["z1/delta/"])
-        daemon.do("watch", seconds=1.5 * scale.shards / _RATE)
-        asker = asking(stack, daemon, rate=500)
+        subscriber.call("subscribe", topics=["z1/delta/"])
+        daemon.call("observe", seconds=1.5 * scale.shards / _RATE)
+        clients = start_query_clients(stack, daemon, rate=500)
         p99, answers, delays = [], [], []
         for _ in range(scale.rounds):
-            listener.do("take")
-            late = daemon.do("watch", seconds=scale.seconds)
-            alone = _delays(listener.do("take")["delays"])
-            (time,), (seen,) = asked(daemon, asker, scale.seconds)
-            beside = _delays(listener.do("take")["delays"])
+            subscriber.call("take")
+            late = daemon.call("observe", seconds=scale.seconds)
+            alone = _delays(subscriber.call("take")["delays"])
+            (time,), (seen,) = measure_queries(daemon, clients, scale.seconds)
+            beside = _delays(subscriber.call("take")["delays"])
             p99.append(time)
             answers.append(seen)
             delays.append({"alone": alone, "beside_queries": beside, "lateness": late})

@@ -33,7 +33,7 @@ class Exporter:
         self._connection = http.client.HTTPConnection(HOST, port, timeout=10)
         self._process = psutil.Process(process.pid)
 
-    def turn(self, urls: list[str], seconds: float) -> dict[str, Any]:
+    def measure(self, urls: list[str], seconds: float) -> dict[str, Any]:
         """Scrape one server after the other for a while, and return what that cost it.
 
         Args:

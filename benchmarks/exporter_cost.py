@@ -8,13 +8,13 @@ from collections.abc import Collection
 from typing import Any
 
 from benchmarks.cores import Cores
-from benchmarks.delivery import micros, turn_with_subscriber
+from benchmarks.delivery import measure_with_subscriber, micros
 from benchmarks.exporter import MISSING, PROGRAM, running_exporter
 from benchmarks.figures import Figure, Pair, compared
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 
 NUMBERS = ("10",)
 
@@ -31,14 +31,16 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
             "interval": scale.interval(scale.shards),
         }
         daemon = stack.enter_context(
-            Side("zinfo_daemon", cores=Cores.MEASURED, urls=servers.urls, **options)
+            Worker("zinfo_daemon", cores=Cores.MEASURED, urls=servers.urls, **options)
         )
-        listener = stack.enter_context(Side("listener", gevent=False, bus=daemon.started["bus"]))
+        subscriber = stack.enter_context(
+            Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"])
+        )
         ours, theirs = [], []
         for number in range(1, scale.rounds + 1):
-            ours.append(turn_with_subscriber(daemon, listener, "info", scale.seconds))
-            theirs.append(exporter.turn(servers.urls, scale.seconds))
-            say(
+            ours.append(measure_with_subscriber(daemon, subscriber, "info", scale.seconds))
+            theirs.append(exporter.measure(servers.urls, scale.seconds))
+            log_progress(
                 f"exporter_cost: round {number} of {scale.rounds}: zinfo {micros(ours[-1]):.1f}, "
                 f"redis_exporter {micros(theirs[-1]):.1f} us of CPU a shard"
             )

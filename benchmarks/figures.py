@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.progress import log_progress
 from benchmarks.targets import TARGETS, Target
 
 
@@ -62,9 +63,31 @@ class Figure:
         }
 
 
+class FigureList:
+    """Collects the figures of a script, and reports each as soon as it is measured.
+
+    Args:
+        wanted: Numbers of the targets to collect; figures of others are ignored.
+    """
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        self._wanted = wanted
+        self.all: list[Figure] = []
+
+    def add(
+        self, number: str, values: float | Sequence[float], detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add a figure: one value, or one for each round."""
+        if number in self._wanted:
+            rounds = values if isinstance(values, Sequence) else [values]
+            figure = Figure(number, rounds, detail=dict(detail or {}))
+            self.all.append(figure)
+            log_progress(f"{figure.target.measure}: {figure.value:.2f} {figure.target.unit}")
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What was measured of both sides, a value for each round.
+    """What was measured of both workers, a value for each round.
 
     Attributes:
         ours: of zinfo.

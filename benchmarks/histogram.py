@@ -1,4 +1,4 @@
-"""Latencies as HdrHistograms: what they hold, and how they travel between processes."""
+"""Latencies as HdrHistograms, and their text form for sending between processes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-_LONGEST = 600  # seconds; what is over it counts as that
-_DIGITS = 3  # significant ones
-_MICROS = 1_000_000
+_LONGEST = 600  # seconds; a longer latency is recorded as this
+_DIGITS = 3  # significant digits
+_MICROS = 1_000_000  # in a second
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+"""The percentiles that are reported."""
 
 
 def new_histogram() -> Any:
@@ -25,12 +26,12 @@ def record(histogram: Any, seconds: float) -> None:
 
 
 def as_text(histogram: Any) -> str:
-    """Return a histogram as text, for `joined`."""
+    """Return a histogram as text, for `merged`."""
     encoded: bytes = histogram.encode()
     return encoded.decode("ascii")
 
 
-def joined(texts: Iterable[str]) -> Any:
+def merged(texts: Iterable[str]) -> Any:
     """Return one histogram of all latencies in several."""
     whole = new_histogram()
     for text in texts:

@@ -14,11 +14,11 @@ from benchmarks.attacks import reloads, requests, sockets, web
 from benchmarks.attacks.scene import Attack, OddServer, Scene
 from benchmarks.cores import Cores
 from benchmarks.figures import Figure
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
 from benchmarks.script import FULL, Scale, main
 from benchmarks.servers import Servers, loaded_servers
-from benchmarks.side import Side
 from benchmarks.targets import INTERFERENCE
+from benchmarks.worker import Worker
 from tests.security.keyed import ADMIN, Keyring
 
 ATTACKS = {
@@ -66,20 +66,20 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         for keyed in (False, True):
             attacks = [attack for attack in chosen if attack.keyed == keyed]
             if attacks:
-                with _scene(scale, servers, keyed=keyed) as (scene, prober):
+                with _scene(scale, servers, keyed=keyed) as (scene, probe):
                     for attack in attacks:
-                        figures += _measured(attack, scene, prober)
+                        figures += _measured(attack, scene, probe)
     return [figure for figure in figures if figure.number in wanted]
 
 
 @contextlib.contextmanager
-def _scene(scale: Scale, servers: Servers, *, keyed: bool) -> Iterator[tuple[Scene, Side]]:
+def _scene(scale: Scale, servers: Servers, *, keyed: bool) -> Iterator[tuple[Scene, Worker]]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zi-", dir="/tmp")))
         ring = Keyring(folder) if keyed else None
         heading = _HEADING + (_security(ring) if ring else _HTTP)
         scene = Scene(
-            daemon=Side("served_daemon", cores=Cores.MEASURED, config=str(folder / "zinfo.toml")),
+            daemon=Worker("served_daemon", cores=Cores.MEASURED, config=str(folder / "zinfo.toml")),
             scale=scale,
             urls=servers.urls,
             config=folder / "zinfo.toml",
@@ -89,13 +89,13 @@ def _scene(scale: Scale, servers: Servers, *, keyed: bool) -> Iterator[tuple[Sce
         )
         scene.write(scale.shards)
         stack.enter_context(scene.daemon)
-        stack.callback(scene.daemon.do, "end")
+        stack.callback(scene.daemon.call, "end")
         scene.wait_up(scale.shards)
         options: dict[str, Any] = {"query": scene.query, "bus": scene.bus, "heartbeat": HEARTBEAT}
         if scene.keys is not None:
             keys = (scene.keys.server, *scene.keys.own)
             options["keys"] = [key.decode() for key in keys]
-        yield scene, stack.enter_context(Side("prober", gevent=False, **options))
+        yield scene, stack.enter_context(Worker("latency_probe", gevent=False, **options))
 
 
 def _security(ring: Keyring) -> str:
@@ -103,20 +103,20 @@ def _security(ring: Keyring) -> str:
     return table
 
 
-def _measured(attack: Attack, scene: Scene, prober: Side) -> list[Figure]:
+def _measured(attack: Attack, scene: Scene, probe: Worker) -> list[Figure]:
     """Return what an attack makes others wait, beyond what they wait anyway."""
     rounds = []
     if attack.before is not None:
         attack.before(scene)
     for _ in range(min(scene.scale.rounds, _ROUNDS) if scene.scale.shards >= FULL.shards else 1):
-        rounds.append(_round(attack, scene, prober))
+        rounds.append(_round(attack, scene, probe))
     if attack.after is not None:
         attack.after(scene)
     over = [each["over"] for each in rounds]
     detail = {"what": INTERFERENCE[attack.name], "rounds": rounds}
     worst = max(rounds, key=lambda each: max(each["over"].values()))
     note = _words(worst)
-    say(f"{attack.name}: {note}")
+    log_progress(f"{attack.name}: {note}")
     if attack.frames is None:
         return [
             Figure(attack.name, [max(each.values()) for each in over], note=note, detail=detail)
@@ -133,17 +133,17 @@ def _measured(attack: Attack, scene: Scene, prober: Side) -> list[Figure]:
     ]
 
 
-def _round(attack: Attack, scene: Scene, prober: Side) -> dict[str, Any]:
-    _settle(scene, prober)
-    _forget(scene, prober)
+def _round(attack: Attack, scene: Scene, probe: Worker) -> dict[str, Any]:
+    _settle(scene, probe)
+    _forget(scene, probe)
     time.sleep(scene.scale.seconds / 2)
-    quiet = _look(scene, prober)
-    _forget(scene, prober)
+    quiet = _look(scene, probe)
+    _forget(scene, probe)
     began = time.monotonic()
     seen = attack.run(scene)
     seconds = time.monotonic() - began
     time.sleep(2 * HEARTBEAT)
-    found = _look(scene, prober)
+    found = _look(scene, probe)
     return {
         "quiet": quiet,
         "found": found,
@@ -153,24 +153,24 @@ def _round(attack: Attack, scene: Scene, prober: Side) -> dict[str, Any]:
     }
 
 
-def _settle(scene: Scene, prober: Side) -> None:
+def _settle(scene: Scene, probe: Worker) -> None:
     until = time.monotonic() + _SETTLE
     while time.monotonic() < until:
-        _forget(scene, prober)
+        _forget(scene, probe)
         time.sleep(min(_LOOK, scene.scale.seconds / 4))
-        found = _look(scene, prober)
+        found = _look(scene, probe)
         if max(found["ping"], found["poll"], found["beat"]) < _QUIET:
             return
-    say("the daemon has not recovered within a minute; it goes on all the same")
+    log_progress("the daemon has not recovered within a minute; it goes on all the same")
 
 
-def _forget(scene: Scene, prober: Side) -> None:
-    scene.daemon.do("forget")
-    prober.do("forget")
+def _forget(scene: Scene, probe: Worker) -> None:
+    scene.daemon.call("reset")
+    probe.call("reset")
 
 
-def _look(scene: Scene, prober: Side) -> dict[str, float]:
-    return {**prober.do("look"), **scene.daemon.do("look")}
+def _look(scene: Scene, probe: Worker) -> dict[str, float]:
+    return {**probe.call("report"), **scene.daemon.call("report")}
 
 
 def _words(each: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ from typing import Any
 
 from benchmarks.cores import Cores
 from benchmarks.load_report import daemon, lines, queries, subscribers
-from benchmarks.questions import NAMES
-from benchmarks.side import Side, SideError
+from benchmarks.queries import NAMES
+from benchmarks.worker import Worker, WorkerError
 from zinfo.client import Client
 from zinfo.errors import NotPolledError, ZinfoError
 from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(words)
     try:
         result = put_load(given)
-    except (ZinfoError, SideError) as error:
+    except (ZinfoError, WorkerError) as error:
         print(f"load: {error}", file=sys.stderr)
         return 1
     print(json.dumps(result, indent=1) if given.json else "\n".join(lines(result)))
@@ -52,8 +52,8 @@ def put_load(given: argparse.Namespace) -> dict[str, Any]:
         before = client.stats()
         askers = [
             stack.enter_context(
-                Side(
-                    "asker",
+                Worker(
+                    "query_client",
                     gevent=False,
                     cores=Cores.ANY,
                     endpoint=given.endpoint,
@@ -67,8 +67,8 @@ def put_load(given: argparse.Namespace) -> dict[str, Any]:
         ]
         followers = [
             stack.enter_context(
-                Side(
-                    "follower",
+                Worker(
+                    "client_subscriber",
                     gevent=False,
                     cores=Cores.ANY,
                     endpoint=given.endpoint,
@@ -78,14 +78,14 @@ def put_load(given: argparse.Namespace) -> dict[str, Any]:
             )
             for _ in range(given.subscribers)
         ]
-        if any(not side.started["shards"] for side in askers):
+        if any(not worker.started["shards"] for worker in askers):
             raise NotPolledError("it has polled no shard yet, so there is nothing to ask for")
-        for side in followers:
-            side.tell("follow", seconds=given.seconds)
-        for side in askers:
-            side.tell("ask", seconds=given.seconds)
-        asked = [side.wait() for side in askers]
-        followed = [side.wait() for side in followers]
+        for worker in followers:
+            worker.send("receive", seconds=given.seconds)
+        for worker in askers:
+            worker.send("send_queries", seconds=given.seconds)
+        asked = [worker.wait() for worker in askers]
+        followed = [worker.wait() for worker in followers]
         after = client.stats()
     return {
         "endpoint": given.endpoint,

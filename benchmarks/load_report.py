@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from benchmarks.histogram import joined, milliseconds
+from benchmarks.histogram import merged, milliseconds
 
 _COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _TITLES = {name: name for name in _COLUMNS}
@@ -23,7 +23,7 @@ def queries(asked: list[dict[str, Any]], clients: int, rate: float) -> dict[str,
         return {}
     times = {}
     for name in sorted({name for one in asked for name in one["times"]}):
-        histogram = joined(one["times"][name] for one in asked if name in one["times"])
+        histogram = merged(one["times"][name] for one in asked if name in one["times"])
         times[name] = {"answered": histogram.get_total_count(), **milliseconds(histogram)}
     seconds = max(one["seconds"] for one in asked)
     return {
@@ -44,7 +44,7 @@ def subscribers(followed: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what came to the subscribers, from what the followers answered."""
     if not followed:
         return {}
-    histogram = joined(one["times"] for one in followed)
+    histogram = merged(one["times"] for one in followed)
     return {
         "subscribers": len(followed),
         "counts": [one["counts"] for one in followed],

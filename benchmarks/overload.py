@@ -8,13 +8,13 @@ from collections.abc import Collection
 from statistics import mean
 from typing import Any
 
-from benchmarks.behaviour import Figures, asked, asking
 from benchmarks.cores import Cores
-from benchmarks.figures import Figure
-from benchmarks.progress import say
+from benchmarks.figures import Figure, FigureList
+from benchmarks.progress import log_progress
+from benchmarks.query_load import measure_queries, start_query_clients
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 from zinfo.client import Client
 
 NUMBERS = ("g1", "g2", "g3", "g4")
@@ -29,12 +29,12 @@ _HEARTBEAT = 1.0  # seconds, the daemon's default
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     """Measure how evenly shards are polled, and the times of heartbeats and questions."""
-    figures = Figures(wanted)
+    figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
-        say(f"overload: starting {scale.many} shards")
+        log_progress(f"overload: starting {scale.many} shards")
         daemon = stack.enter_context(
-            Side(
+            Worker(
                 "timed_daemon",
                 cores=Cores.MEASURED,
                 urls=servers.urls,
@@ -45,22 +45,26 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         bus = daemon.started["bus"]
         # The servers must not be the narrow place, so the daemon gets more to do for each poll:
         # this, and the burden.
-        everything = stack.enter_context(Side("listener", gevent=False, bus=bus))
-        everything.do("subscribe", topics=["z1/delta/", "z1/info/"])
-        beats = stack.enter_context(Side("listener", gevent=False, bus=bus))
-        beats.do("subscribe", topics=["z1/hb/"])
-        asker = asking(stack, daemon, rate=50)
-        daemon.do("burden", seconds=_BURDEN)
-        daemon.do("every", interval=_INTERVAL if scale.many >= 10_000 else _SMOKE_INTERVAL)
-        daemon.do("watch", seconds=_SETTLE * scale.seconds)
-        beats.do("take")
-        before = daemon.do("revisions")["shards"]
-        p99, (answers,) = asked(daemon, asker, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT))
-        after = daemon.do("revisions")["shards"]
-        came = beats.do("take")["beats"]
+        everything = stack.enter_context(Worker("raw_subscriber", gevent=False, bus=bus))
+        everything.call("subscribe", topics=["z1/delta/", "z1/info/"])
+        beats = stack.enter_context(Worker("raw_subscriber", gevent=False, bus=bus))
+        beats.call("subscribe", topics=["z1/hb/"])
+        clients = start_query_clients(stack, daemon, rate=50)
+        daemon.call("add_work", seconds=_BURDEN)
+        daemon.call(
+            "change_interval", interval=_INTERVAL if scale.many >= 10_000 else _SMOKE_INTERVAL
+        )
+        daemon.call("observe", seconds=_SETTLE * scale.seconds)
+        beats.call("take")
+        before = daemon.call("revisions")["shards"]
+        p99, (answers,) = measure_queries(
+            daemon, clients, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT)
+        )
+        after = daemon.call("revisions")["shards"]
+        came = beats.call("take")["beats"]
         polls = [new - old for old, new in zip(before, after, strict=True)]
         spread = {"fewest": min(polls), "mean": mean(polls), "most": max(polls)}
-        say(f"overload: polls of a shard: {spread}; {answers['lateness']}")
+        log_progress(f"overload: polls of a shard: {spread}; {answers['lateness']}")
         figures.add("g1", min(polls) / mean(polls), {**spread, **answers["lateness"]})
         figures.add("g2", _latest(came))
         figures.add("g3", p99, answers)
@@ -72,12 +76,12 @@ def _latest(beats: list[float]) -> float:
     return 1000 * max(later - earlier - _HEARTBEAT for earlier, later in itertools.pairwise(beats))
 
 
-def _told(daemon: Side) -> tuple[int, dict[str, Any]]:
+def _told(daemon: Worker) -> tuple[int, dict[str, Any]]:
     """Return in how many of three ways the daemon says that it is saturated; and what it says."""
     with Client(daemon.started["query"]) as client:
         stats = client.stats().get("saturation")
         events = [event.message for event in client.events().events if event.type == "saturated"]
-    logged = [line for line in daemon.do("said")["lines"] if "saturat" in line]
+    logged = [line for line in daemon.call("log_lines")["lines"] if "saturat" in line]
     told = {"stats": stats, "events": events[:3], "log": logged[:3]}
     return sum(map(bool, (stats, events, logged))), told
 

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from benchmarks.cores import Cores
-from benchmarks.delivery import micros, turn_with_subscriber
+from benchmarks.delivery import measure_with_subscriber, micros
 from benchmarks.figures import Figure, Pair, compared
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 
 NUMBERS = ("1", "2", "3", "4", "12")
 
@@ -37,14 +37,14 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     cases = list(dict.fromkeys(case for number in wanted for case in _COMPARED[number]))
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
-        say(f"poll_cost: {servers.facts}")
+        log_progress(f"poll_cost: {servers.facts}")
         turns = dict(_cases(stack, servers.urls, scale, cases))
         costs: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for number in range(1, scale.rounds + 1):
             for case in cases:
                 cost = turns[case]()
                 costs[case].append(cost)
-                say(
+                log_progress(
                     f"poll_cost: round {number} of {scale.rounds}, {case}: {micros(cost):.1f} us"
                     f" of CPU a poll, {cost['polls'] / cost['wall']:.0f} polls/s"
                 )
@@ -61,30 +61,30 @@ def _figure(number: str, costs: dict[str, list[dict[str, Any]]], facts: object) 
 def _cases(
     stack: contextlib.ExitStack, urls: list[str], scale: Scale, cases: Collection[str]
 ) -> Iterator[tuple[str, Turn]]:
-    def side(module: str, shards: int) -> Side:
-        say(f"poll_cost: starting {module} of {shards} shards")
+    def worker(module: str, shards: int) -> Worker:
+        log_progress(f"poll_cost: starting {module} of {shards} shards")
         interval = scale.interval(shards)
         return stack.enter_context(
-            Side(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
+            Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
         )
 
-    def turn(side: Side) -> Turn:
-        return partial(side.do, "turn", seconds=scale.seconds)
+    def turn(worker: Worker) -> Turn:
+        return partial(worker.call, "measure", seconds=scale.seconds)
 
     if "plain" in cases:
-        yield "plain", turn(side("plain_poller", scale.shards))
+        yield "plain", turn(worker("plain_poller", scale.shards))
     if "bare" in cases:
-        yield "bare", turn(side("bare_read", scale.shards))
+        yield "bare", turn(worker("bare_read", scale.shards))
     if {"zinfo", *_TOPICS}.intersection(cases):
-        daemon = side("zinfo_daemon", scale.shards)
+        daemon = worker("zinfo_daemon", scale.shards)
         yield "zinfo", turn(daemon)
-        listener = Side("listener", gevent=False, bus=daemon.started["bus"])
-        stack.enter_context(listener)
+        subscriber = Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"])
+        stack.enter_context(subscriber)
         for case, kind in _TOPICS.items():
-            yield case, partial(turn_with_subscriber, daemon, listener, kind, scale.seconds)
+            yield case, partial(measure_with_subscriber, daemon, subscriber, kind, scale.seconds)
     if "zinfo, many" in cases:
-        yield "zinfo, few", turn(side("zinfo_daemon", scale.few))
-        yield "zinfo, many", turn(side("zinfo_daemon", scale.many))
+        yield "zinfo, few", turn(worker("zinfo_daemon", scale.few))
+        yield "zinfo, many", turn(worker("zinfo_daemon", scale.many))
 
 
 if __name__ == "__main__":

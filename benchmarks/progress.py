@@ -8,6 +8,6 @@ import time
 _began = time.monotonic()
 
 
-def say(text: str) -> None:
+def log_progress(text: str) -> None:
     """Tell one step, with the seconds since the start."""
     print(f"{time.monotonic() - _began:7.1f} s  {text}", file=sys.stderr, flush=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from benchmarks.cores import Cores
 from benchmarks.figures import Figure, Pair, compared
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 
 NUMBERS = ("9",)
 
@@ -26,7 +26,7 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.few))
         daemon = stack.enter_context(
-            Side(
+            Worker(
                 "zinfo_daemon",
                 cores=Cores.ANY,
                 urls=servers.urls,
@@ -34,42 +34,42 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
                 interval=scale.interval(scale.few),
             )
         )
-        daemon.do("record", messages=scale.snapshots)
-        bare = stack.enter_context(Side("bare_zmq", cores=Cores.ANY, reply=[]))
-        ears = {side: _listeners(stack, side.started["bus"]) for side in (daemon, bare)}
+        daemon.call("record", messages=scale.snapshots)
+        bare = stack.enter_context(Worker("bare_zmq", cores=Cores.ANY, reply=[]))
+        ears = {worker: _listeners(stack, worker.started["bus"]) for worker in (daemon, bare)}
         _, sizes = _publish(daemon, ears[daemon], scale.snapshots)
         rounds = _ROUNDS * scale.rounds
         for number in range(1, rounds + 1):
-            for side, rate, micro, options in (
+            for worker, rate, micro, options in (
                 (daemon, rates.ours, micros.ours, {}),
                 (bare, rates.theirs, micros.theirs, {"sizes": sizes}),
             ):
-                cost, _ = _publish(side, ears[side], scale.snapshots, **options)
+                cost, _ = _publish(worker, ears[worker], scale.snapshots, **options)
                 rate.append(scale.snapshots / cost["until_received"])
                 micro.append(1e6 * cost["cpu"] / scale.snapshots)
-                say(
-                    f"publish_rate: round {number} of {rounds}, {side.name}: "
+                log_progress(
+                    f"publish_rate: round {number} of {rounds}, {worker.name}: "
                     f"{rate[-1]:.0f} snapshots/s"
                 )
     return [compared("9", rates, "snapshots/s", cpu=micros, bytes=sizes)]
 
 
-def _listeners(stack: contextlib.ExitStack, bus: str) -> list[Side]:
+def _listeners(stack: contextlib.ExitStack, bus: str) -> list[Worker]:
     ears = []
     for _ in range(_SUBSCRIBERS):
-        ear = stack.enter_context(Side("listener", gevent=False, cores=Cores.ANY, bus=bus))
-        ear.do("subscribe", topics=["z1/info/"])
+        ear = stack.enter_context(Worker("raw_subscriber", gevent=False, cores=Cores.ANY, bus=bus))
+        ear.call("subscribe", topics=["z1/info/"])
         ears.append(ear)
     return ears
 
 
 def _publish(
-    side: Side, ears: list[Side], messages: int, **options: Any
+    worker: Worker, ears: list[Worker], messages: int, **options: Any
 ) -> tuple[dict[str, float], list[int]]:
     """Publish once; returns the cost, and the bytes of a message's header and body."""
     for ear in ears:
-        ear.tell("count", messages=messages, seconds=_SECONDS)
-    cost = side.do("publish", messages=messages, **options)
+        ear.send("count", messages=messages, seconds=_SECONDS)
+    cost = worker.call("publish", messages=messages, **options)
     heard = [ear.wait() for ear in ears]
     for one in heard:
         if one["counts"].get("info") != messages:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 from benchmarks.cores import Cores
 from benchmarks.figures import Figure, Pair, compared
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 from zinfo.client import Client
 
 NUMBERS = ("7", "8")
@@ -28,9 +28,9 @@ Ask = Callable[[list[str]], list[Any]]  # fields wanted, or none for all; return
 
 
 class Answerer(NamedTuple):
-    """One side, and how it is asked."""
+    """One worker, and how it is asked."""
 
-    side: Side
+    worker: Worker
     ask: Ask
     shards: int
     interval: float
@@ -40,7 +40,7 @@ class Answerer(NamedTuple):
         return 1.2 * self.interval
 
     def answer(self, number: str) -> tuple[float, float]:
-        """Ask a few times; return the milliseconds that one took, and those of CPU of the side.
+        """Ask a few times; return the milliseconds that one took, and those of CPU of the worker.
 
         Polls that go on meanwhile take CPU time of the same process: of that the least counts.
         """
@@ -53,12 +53,12 @@ class Answerer(NamedTuple):
 
     def _answer_once(self, keys: list[str]) -> tuple[float, float]:
         time.sleep(self._pause)  # of the method: all was polled anew
-        cpu, began = self.side.cpu(), time.monotonic()
+        cpu, began = self.worker.cpu(), time.monotonic()
         infos = self.ask(keys)
         taken = time.monotonic() - began  # with all in hand: to let go of it takes time, too
         if len(infos) != self.shards:
             raise RuntimeError(f"{len(infos)} of {self.shards} shards: nothing is comparable")
-        return taken, self.side.cpu() - cpu
+        return taken, self.worker.cpu() - cpu
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
@@ -71,16 +71,16 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         plain = _answerer(stack, "plain_server", _plain, servers.urls, scale.shards)
         for turn in range(1, scale.rounds + 1):
             for one in (zinfo, plain):
-                one.side.do("resume")
+                one.worker.call("resume")
                 for number in wanted:
                     values = one.answer(number)
                     for pair, value in zip((times[number], cpu[number]), values, strict=True):
                         (pair.ours if one is zinfo else pair.theirs).append(value)
-                    say(
-                        f"query_many: round {turn} of {scale.rounds}, {one.side.name}, "
+                    log_progress(
+                        f"query_many: round {turn} of {scale.rounds}, {one.worker.name}, "
                         f"{'one field' if _KEYS[number] else 'whole'}: {values[0]:.1f} ms"
                     )
-                one.side.do("pause")
+                one.worker.call("pause")
     return [
         compared(number, times[number], "ms", cpu=cpu[number], servers=servers.facts)
         for number in wanted
@@ -95,10 +95,10 @@ def _answerer(
     shards: int,
 ) -> Answerer:
     interval = shards / _RATE
-    side = stack.enter_context(
-        Side(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
+    worker = stack.enter_context(
+        Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
     )
-    return Answerer(side, connect(stack, side.started["query"]), shards, interval)
+    return Answerer(worker, connect(stack, worker.started["query"]), shards, interval)
 
 
 def _zinfo(stack: contextlib.ExitStack, endpoint: str) -> Ask:

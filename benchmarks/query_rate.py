@@ -7,13 +7,13 @@ from collections.abc import Collection
 
 import zmq
 
-from benchmarks.asking import count_replies
 from benchmarks.cores import Cores
 from benchmarks.figures import Figure, Pair, compared
-from benchmarks.progress import say
+from benchmarks.progress import log_progress
+from benchmarks.reply_counter import count_replies
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 from zinfo.wire.protocol import Request, encode_request
 
 NUMBERS = ("5", "6")
@@ -28,7 +28,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.few))
         daemon = stack.enter_context(
-            Side(
+            Worker(
                 "zinfo_daemon",
                 cores=Cores.MEASURED,
                 urls=servers.urls,
@@ -36,26 +36,26 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
                 interval=_INTERVAL,
             )
         )
-        daemon.do("resume")
+        daemon.call("resume")
         reply = [len(frame) for frame in _ask(daemon.started["query"])]
-        bare = stack.enter_context(Side("bare_zmq", cores=Cores.MEASURED, reply=reply))
+        bare = stack.enter_context(Worker("bare_zmq", cores=Cores.MEASURED, reply=reply))
         rates = {number: Pair() for number in wanted}
         micros = {number: Pair() for number in wanted}
         for turn in range(1, scale.rounds + 1):
             for number in wanted:
-                for side, rate, micro in (
+                for worker, rate, micro in (
                     (daemon, rates[number].ours, micros[number].ours),
                     (bare, rates[number].theirs, micros[number].theirs),
                 ):
                     seconds = scale.seconds / 2
-                    cpu = side.cpu()
+                    cpu = worker.cpu()
                     replies = count_replies(
-                        side.started["query"], _REQUEST, _IN_FLIGHT[number], seconds
+                        worker.started["query"], _REQUEST, _IN_FLIGHT[number], seconds
                     )
                     rate.append(replies / seconds)
-                    micro.append(1e6 * (side.cpu() - cpu) / replies)
-                    say(
-                        f"query_rate: round {turn} of {scale.rounds}, {side.name}, "
+                    micro.append(1e6 * (worker.cpu() - cpu) / replies)
+                    log_progress(
+                        f"query_rate: round {turn} of {scale.rounds}, {worker.name}, "
                         f"{_IN_FLIGHT[number]} in flight: {rate[-1]:.0f} queries/s"
                     )
     return [

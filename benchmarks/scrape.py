@@ -9,13 +9,12 @@ from collections.abc import Collection
 from typing import Any
 from urllib.request import Request, urlopen
 
-from benchmarks.behaviour import Figures
 from benchmarks.cores import Cores
-from benchmarks.figures import Figure
-from benchmarks.progress import say
+from benchmarks.figures import Figure, FigureList
+from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 
 NUMBERS = ("h1", "h2")
 
@@ -26,27 +25,27 @@ _PAUSE = 0.5  # seconds between two of them
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     """Measure scrapes of zinfo, compressed as Prometheus asks for them."""
-    figures = Figures(wanted)
+    figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
         options: dict[str, Any] = {"urls": servers.urls, "shards": scale.shards}
         daemon = stack.enter_context(
-            Side("http_daemon", cores=Cores.MEASURED, interval=_INTERVAL, **options)
+            Worker("http_daemon", cores=Cores.MEASURED, interval=_INTERVAL, **options)
         )
-        daemon.do("watch", seconds=2 * _INTERVAL)
-        daemon.do("forget")
+        daemon.call("observe", seconds=2 * _INTERVAL)
+        daemon.call("reset")
         looks = []
         for _ in range(_SCRAPES):
             time.sleep(_PAUSE)
             looks.append(_scrape(daemon, scale.shards))
-            say(f"scrape: {looks[-1]}")
+            log_progress(f"scrape: {looks[-1]}")
         figures.add("h1", max(look["seconds"] for look in looks), {"scrapes": looks})
-        late = daemon.do("look")
+        late = daemon.call("report")
         figures.add("h2", late["max"], late)
     return figures.all
 
 
-def _scrape(daemon: Side, shards: int) -> dict[str, float]:
+def _scrape(daemon: Worker, shards: int) -> dict[str, float]:
     cpu, began = daemon.cpu(), time.monotonic()
     question = Request(f"{daemon.started['http']}metrics", headers={"Accept-Encoding": "gzip"})
     with urlopen(question, timeout=60) as answer:

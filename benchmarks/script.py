@@ -22,12 +22,12 @@ class Scale:
     """How much is done.
 
     Attributes:
-        rounds: turns that each side has.
+        rounds: turns that each worker has.
         seconds: what is measured of a turn.
         shards: where the table says nothing else: 1,000.
         few: where it says few: 100.
         many: where it says many, or all: 10,000.
-        rate: polls a second that all shards of one side together are to have.
+        rate: polls a second that all shards of one worker together are to have.
         polls: of each shard, where memory is measured: 3,600.
         snapshots: published in a turn.
         frames: of the largest message that a hostile peer sends.
@@ -83,9 +83,9 @@ SMOKE = Scale(
 )
 
 _GIVEN = {
-    "rounds": "turns of each side",
+    "rounds": "turns of each worker",
     "seconds": "what a turn measures",
-    "rate": "polls a second, of all shards of a side together",
+    "rate": "polls a second, of all shards of a worker together",
 }  # parts of the scale that can be given as options
 
 Run: TypeAlias = Callable[[Scale, Collection[str]], list[Figure]]

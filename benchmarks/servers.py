@@ -1,4 +1,4 @@
-"""The servers that all sides of all benchmarks ask: real ones, loaded, and busy a little."""
+"""The servers that all workers of all benchmarks ask: real ones, loaded, and busy a little."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import redis
 
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 from tests.load import put_load
 from tests.servers import RealServer
 
@@ -74,7 +74,7 @@ def loaded_servers(*, shards: int) -> Iterator[Servers]:
                 server.client().config_set("latency-tracking", "no")
             put_load(server.client(), _LOAD)
         urls = [server.url for server in running]
-        stack.enter_context(Side("background", gevent=False, urls=urls))
+        stack.enter_context(Worker("background_load", gevent=False, urls=urls))
         info = running[0].info_text()
         yield Servers(
             urls,

@@ -36,8 +36,8 @@ from typing import Any
 
 from benchmarks.cores import Cores
 from benchmarks.load_report import queries
-from benchmarks.progress import say
-from benchmarks.side import Side, SideError
+from benchmarks.progress import log_progress
+from benchmarks.worker import Worker, WorkerError
 from tests.load import put_load
 from tests.servers import RealServer
 from zinfo.client import Client
@@ -79,7 +79,7 @@ class Soak:
         for server in self._servers:
             put_load(server.client(), _COMMANDS)
         self._daemon = stack.enter_context(
-            Side(
+            Worker(
                 "soaked_daemon",
                 cores=Cores.ANY,
                 urls=[server.url for server in self._servers],
@@ -118,7 +118,7 @@ class Soak:
                 fault_at = now + self._chance.expovariate(1 / _PAUSE)
             if now - looked >= _MEMORY_LOOK:
                 looked = now
-                self.memory.append((now, self._daemon.do("now")["memory"]))
+                self.memory.append((now, self._daemon.call("now")["memory"]))
             if now - told >= _REPORT:
                 told = now
                 self._tell()
@@ -173,38 +173,38 @@ class Soak:
             server.cli("CLIENT", "KILL", "TYPE", "normal")
 
     def _stop_consumers(self) -> None:
-        side = self._well(self._consumers)
-        if side is not None:
+        worker = self._well(self._consumers)
+        if worker is not None:
             self.faults["consumers stopped"] += 1
-            self._hurt.add(side)
-            os.kill(side.pid, signal.SIGSTOP)
+            self._hurt.add(worker)
+            os.kill(worker.pid, signal.SIGSTOP)
 
             def back() -> None:
-                os.kill(side.pid, signal.SIGCONT)
-                self._hurt.discard(side)
+                os.kill(worker.pid, signal.SIGCONT)
+                self._hurt.discard(worker)
 
             self._after(0.5, 15, back)
 
     def _change_consumers(self) -> None:
-        side = self._well(self._consumers)
-        if side is not None:
+        worker = self._well(self._consumers)
+        if worker is not None:
             self.faults["consumers changed"] += 1
-            side.do("turn")
+            worker.call("replace_one")
 
     def _kill_consumers(self) -> None:
-        side = self._well(self._consumers)
-        if side is not None:
+        worker = self._well(self._consumers)
+        if worker is not None:
             self.faults["consumers killed"] += 1
-            number = self._consumers.index(side)
-            os.kill(side.pid, signal.SIGKILL)
+            number = self._consumers.index(worker)
+            os.kill(worker.pid, signal.SIGKILL)
             self._consumers[number] = self._more_consumers(number, len(self._consumers))
 
     # --- those who are around
 
-    def _more_consumers(self, number: int, processes: int) -> Side:
+    def _more_consumers(self, number: int, processes: int) -> Worker:
         share, more = divmod(self._given.subscribers, processes)
         count = share + (number < more)
-        side = Side(
+        worker = Worker(
             "consumers",
             gevent=False,
             cores=Cores.ANY,
@@ -212,14 +212,14 @@ class Soak:
             mirrors=(count + 1) // 2,
             subscribers=count // 2,
         )
-        return self._stack.enter_context(side)
+        return self._stack.enter_context(worker)
 
-    def _ask(self) -> Side | None:
+    def _ask(self) -> Worker | None:
         if not self._given.rate:
             return None
         return self._stack.enter_context(
-            Side(
-                "asker",
+            Worker(
+                "query_client",
                 gevent=False,
                 cores=Cores.ANY,
                 endpoint=self.endpoint,
@@ -233,7 +233,7 @@ class Soak:
     def ask(self, seconds: float) -> None:
         """Have questions asked for a while."""
         if self._asker is not None:
-            self._asker.tell("ask", seconds=seconds)
+            self._asker.send("send_queries", seconds=seconds)
 
     def answers(self) -> dict[str, Any]:
         """Return what came of the questions."""
@@ -246,13 +246,13 @@ class Soak:
     def peace(self) -> dict[str, Any]:
         """Leave all in peace, and look at the daemon and the mirrors."""
         self._wait_all_up()
-        for side in self._consumers:
-            side.tell("check", seconds=_CHECK)
-        checks = [side.wait() for side in self._consumers]
+        for worker in self._consumers:
+            worker.send("check", seconds=_CHECK)
+        checks = [worker.wait() for worker in self._consumers]
         looks: list[dict[str, float]] = []
         until = time.monotonic() + self._given.peace
         while not looks or time.monotonic() < until:
-            looks.append(self._daemon.do("look"))
+            looks.append(self._daemon.call("report"))
             time.sleep(_LOOK)  # of the method: the looks are spread over what they speak of
         found: dict[str, Any] = {
             name: statistics.median_low(look[name] for look in looks) for name in looks[0]
@@ -262,7 +262,7 @@ class Soak:
         found["examples"] = [text for check in checks for text in check["examples"]]
         stats = self._client.stats()
         found["stats"] = stats
-        say(
+        log_progress(
             f"in peace: {found['memory'] / 1e6:.1f} MB, {found['blocks']:.0f} blocks of Python's, "
             f"{found['files']} file descriptors, "
             f"{found['greenlets']} greenlets; {found['compared']} comparisons, "
@@ -276,13 +276,13 @@ class Soak:
             if self._client.stats()["shards"] == {"up": self._given.shards}:
                 return
             time.sleep(0.2)  # between two looks, each of which is a question to the daemon
-        raise SideError(f"not all shards are up: {self._client.stats()['shards']}")
+        raise WorkerError(f"not all shards are up: {self._client.stats()['shards']}")
 
     def _tell(self) -> None:
         stats = self._client.stats()
-        now = self._daemon.do("now")
+        now = self._daemon.call("now")
         asked = sum(stats["query"]["requests"].values())
-        say(
+        log_progress(
             f"{sum(self.faults.values())} faults; shards {stats['shards']}; "
             f"{stats['poll']['replies']} polls, {asked} queries; "
             f"{now['memory'] / 1e6:.1f} MB, {now['blocks']} blocks of Python's"
@@ -324,7 +324,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     fd_limits.raise_limit()  # for the servers, which inherit it
     with contextlib.ExitStack() as stack:
         soak = Soak(given, stack)
-        say(f"{given.shards} shards are up at {soak.endpoint}; {given.seconds:g} s to go")
+        log_progress(f"{given.shards} shards are up at {soak.endpoint}; {given.seconds:g} s to go")
         warm_up = min(_WARM_UP, given.seconds / 3)
         soak.ask(given.seconds + 2 * given.peace)  # at the end as at the beginning
         soak.break_things(warm_up)
@@ -383,7 +383,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(words)
     try:
         result = run(given)
-    except (ZinfoError, SideError) as error:
+    except (ZinfoError, WorkerError) as error:
         print(f"soak: {error}", file=sys.stderr)
         return 1
     print(json.dumps(result, indent=1) if given.json else "\n".join(lines(result)))

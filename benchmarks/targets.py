@@ -26,7 +26,7 @@ class Target:
 
     @property
     def ratio(self) -> bool:
-        """Whether two sides of one run are compared, so that it says the same on any machine."""
+        """Whether two workers of one run are compared, so that it says the same on any machine."""
         return not self.unit
 
     def met_by(self, value: float) -> bool:

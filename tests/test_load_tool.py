@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import zmq
 
-from benchmarks.questions import NAMES, Questions
+from benchmarks.queries import NAMES, QueryGenerator
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
@@ -126,7 +126,7 @@ def test_a_wrong_reply_is_told_and_is_exit_code_1(
 
 
 def test_a_revision_that_goes_back_is_wrong() -> None:
-    questions = Questions(["a"], {"field": 1})
+    questions = QueryGenerator(["a"], {"field": 1})
     for revision, problem in ((7, ""), (7, ""), (6, "field: a goes back to revision 6")):
         meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
         reply = Reply(1, {}, [{"used_memory": 1, "meta": meta}])
@@ -134,7 +134,7 @@ def test_a_revision_that_goes_back_is_wrong() -> None:
 
 
 def test_a_long_answer_may_be_older_than_one_to_a_later_question() -> None:
-    questions = Questions(["a"], {"field": 1, "fields": 1e-9})
+    questions = QueryGenerator(["a"], {"field": 1, "fields": 1e-9})
     quick = questions.next()
     long = questions._all("fields")
     for asked, revision in ((quick, 7), (long, 6)):
@@ -143,7 +143,7 @@ def test_a_long_answer_may_be_older_than_one_to_a_later_question() -> None:
 
 
 def test_a_shard_on_two_pages_is_wrong() -> None:
-    questions = Questions(["a", "b"], {"fields": 1})
+    questions = QueryGenerator(["a", "b"], {"fields": 1})
     asked = questions.next()
     meta = {"shard_identifier": "a", "revision": 1, "info_age": 0.1}
     reply = Reply(1, {"cursor": "a"}, [{"used_memory": 1, "meta": meta}])

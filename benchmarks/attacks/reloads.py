@@ -48,7 +48,7 @@ def _broken(scene: Scene) -> dict[str, Any]:
     scene.write(scene.scale.reloaded)
     text = scene.config.read_text().replace("redis://", "http://")
     scene.config.write_text(text)
-    return dict(scene.daemon.do("reload", seconds=120))
+    return dict(scene.daemon.call("reload", seconds=120))
 
 
 def _attack(name: str, run: Callable[[Scene], dict[str, Any]]) -> Attack:

@@ -65,7 +65,7 @@ def _fields(scene: Scene, *, most: int) -> dict[str, Any]:
         with scene.odd.says(text):
             time.sleep(scene.scale.seconds)
             errors = scene.ask("get_infos", {"shard_ids": [ODD]})["errors"]
-    scene.daemon.do("poll", shard=ODD)  # an ordinary INFO again
+    scene.daemon.call("poll", shard=ODD)  # an ordinary INFO again
     return {"lines": lines, "errors": errors}
 
 

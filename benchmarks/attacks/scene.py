@@ -11,7 +11,7 @@ from typing import Any
 import zmq
 
 from benchmarks.script import Scale
-from benchmarks.side import Side
+from benchmarks.worker import Worker
 from tests.daemons import show_keys
 from tests.faults.peers import Peer, answers_info, bulk
 from zinfo.config import PollConfig
@@ -31,7 +31,7 @@ class Scene:
     """A daemon under attack.
 
     Attributes:
-        daemon: the side that it runs in.
+        daemon: the worker that it runs in.
         scale: how much is done.
         urls: where the real servers are.
         config: path of its configuration file.
@@ -40,7 +40,7 @@ class Scene:
         keys: by which a client is let in; None where all are.
     """
 
-    daemon: Side
+    daemon: Worker
     scale: Scale
     urls: list[str]
     config: Path
@@ -85,13 +85,13 @@ class Scene:
 
     def reload(self, shards: int) -> dict[str, float]:
         """Have the daemon read the configuration again, and wait until all shards are up."""
-        took: dict[str, float] = self.daemon.do("reload", seconds=_RELOAD)
+        took: dict[str, float] = self.daemon.call("reload", seconds=_RELOAD)
         self.wait_up(shards)
         return took
 
     def wait_up(self, shards: int) -> None:
         """Wait until so many shards, and the odd one, are live and up."""
-        if not self.daemon.do("up", shards=shards + 1, seconds=_UP)["up"]:
+        if not self.daemon.call("up", shards=shards + 1, seconds=_UP)["up"]:
             raise RuntimeError("not all shards are up")
 
     @contextlib.contextmanager

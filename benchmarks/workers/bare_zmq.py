@@ -8,7 +8,7 @@ import gevent
 import zmq
 import zmq.green
 
-from benchmarks.child import Meter, obey
+from benchmarks.worker_loop import Meter, serve_commands
 from zinfo.sockets.listen import bound_endpoint
 
 _FREE_PORT = "tcp://127.0.0.1:*"
@@ -72,5 +72,5 @@ class BareZmq:
 
 
 if __name__ == "__main__":
-    side = BareZmq()
-    obey({"start": side.start, "publish": side.publish})
+    worker = BareZmq()
+    serve_commands({"start": worker.start, "publish": worker.publish})

@@ -15,7 +15,7 @@ _LEAST_FIELDS = 10  # that a whole INFO has; any server has more
 
 
 @dataclass
-class Asked:
+class PendingQuery:
     """A question under way.
 
     Attributes:
@@ -38,7 +38,7 @@ class Asked:
     sent: float = 0.0
 
 
-class Questions:
+class QueryGenerator:
     """Makes questions at random, and judges the answers.
 
     Args:
@@ -54,12 +54,12 @@ class Questions:
         self._revisions: dict[str, int] = {}  # newest seen of each shard: it never goes back
         self._ids = 0
 
-    def next(self) -> Asked:
+    def next(self) -> PendingQuery:
         """Return the next question."""
         (name,) = self._chance.choices(self._names, self._weights)
         return _MAKE[name](self, name)
 
-    def wrong(self, asked: Asked, reply: Reply) -> str:
+    def wrong(self, asked: PendingQuery, reply: Reply) -> str:
         """Return what is wrong with a reply that is no error; empty where nothing is.
 
         Where there are more pages, `asked` asks for the next one afterwards.
@@ -74,11 +74,11 @@ class Questions:
             asked.request = Request(asked.request.op, args, self._ids)
         return problem and f"{asked.name}: {problem}"
 
-    def _ask(self, name: str, op: str, args: dict[str, object]) -> Asked:
+    def _ask(self, name: str, op: str, args: dict[str, object]) -> PendingQuery:
         self._ids += 1
-        return Asked(name, Request(op, args, self._ids), _is_map)
+        return PendingQuery(name, Request(op, args, self._ids), _is_map)
 
-    def _one(self, name: str) -> Asked:
+    def _one(self, name: str) -> PendingQuery:
         shard = self._chance.choice(self._shards)
         args: dict[str, object] = {"shard_ids": [shard]}
         if name == "field":
@@ -88,26 +88,28 @@ class Questions:
         asked.check = lambda body: self._infos(body, asked, only=shard)
         return asked
 
-    def _all(self, name: str) -> Asked:
+    def _all(self, name: str) -> PendingQuery:
         asked = self._ask(name, "get_infos", {"keys": [FIELD]} if name == "fields" else {})
         asked.known = dict(self._revisions)
         asked.check = lambda body: self._infos(body, asked)
         return asked
 
-    def _shards_of(self, name: str) -> Asked:
+    def _shards_of(self, name: str) -> PendingQuery:
         asked = self._ask(name, "shards", {})
         asked.check = lambda body: _new(asked, [shard["id"] for shard in body])
         return asked
 
-    def _ping(self, name: str) -> Asked:
+    def _ping(self, name: str) -> PendingQuery:
         asked = self._ask(name, "ping", {})
         asked.check = lambda body: "" if isinstance(body, float) else f"{body!r} is no time"
         return asked
 
-    def _stats(self, name: str) -> Asked:
+    def _stats(self, name: str) -> PendingQuery:
         return self._ask(name, "stats", {})
 
-    def _infos(self, body: list[dict[str, Any]], asked: Asked, only: str | None = None) -> str:
+    def _infos(
+        self, body: list[dict[str, Any]], asked: PendingQuery, only: str | None = None
+    ) -> str:
         if only is not None and [info["meta"]["shard_identifier"] for info in body] != [only]:
             return f"not the one shard {only}"
         for info in body:
@@ -129,21 +131,21 @@ def _is_map(body: object) -> str:
     return "" if isinstance(body, dict) else "not a map"
 
 
-def _new(asked: Asked, shards: list[str]) -> str:
+def _new(asked: PendingQuery, shards: list[str]) -> str:
     if len(set(shards)) < len(shards) or asked.seen.intersection(shards):
         return "a shard stands there twice"
     asked.seen.update(shards)
     return ""
 
 
-_MAKE: dict[str, Callable[[Questions, str], Asked]] = {
-    "one": Questions._one,
-    "field": Questions._one,
-    "all": Questions._all,
-    "fields": Questions._all,
-    "shards": Questions._shards_of,
-    "ping": Questions._ping,
-    "stats": Questions._stats,
+_MAKE: dict[str, Callable[[QueryGenerator, str], PendingQuery]] = {
+    "one": QueryGenerator._one,
+    "field": QueryGenerator._one,
+    "all": QueryGenerator._all,
+    "fields": QueryGenerator._all,
+    "shards": QueryGenerator._shards_of,
+    "ping": QueryGenerator._ping,
+    "stats": QueryGenerator._stats,
 }
 NAMES = {
     "one": "one shard whole",

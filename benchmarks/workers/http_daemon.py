@@ -6,8 +6,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from benchmarks.child import obey
-from benchmarks.sides.timed_daemon import TimedDaemon
+from benchmarks.worker_loop import serve_commands
+from benchmarks.workers.timed_daemon import TimedDaemon
 from zinfo.config.models import Config, HttpConfig
 
 
@@ -26,4 +26,4 @@ class HttpDaemon(TimedDaemon):
 
 
 if __name__ == "__main__":
-    obey(HttpDaemon().handlers())
+    serve_commands(HttpDaemon().handlers())

@@ -1,6 +1,6 @@
-"""One side of a comparison: a process that lives for the whole run and works when it is its turn.
+"""Child processes of a benchmark: each lives for the whole run, and works on command.
 
-It is told what to do by a JSON line on its stdin and answers by one on its stdout.
+A command is a JSON line on the child's stdin, its result a JSON line on the child's stdout.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from benchmarks.cores import Cores
 
 ROOT = Path(__file__).parents[1]
 
-_END_SECONDS = 10.0  # for a side to end by itself
+_EXIT_TIMEOUT = 10.0  # seconds after stdin is closed, before the process is killed
 
 
-class SideError(Exception):
-    """A side ended, or answered with nothing that can be read."""
+class WorkerError(Exception):
+    """A worker process ended before it sent a result."""
 
 
-class Side:
+class Worker:
     """A child process; entering starts it, leaving ends it.
 
     Args:
-        module: its program, in `benchmarks.sides`.
-        gevent: whether gevent patches it before anything else.
-        cores: where it may run.
-        **options: told to it at once, in a `start` command; the answer is in `started`.
+        module: Its program, in `benchmarks.workers`.
+        gevent: Whether gevent patches it before anything else.
+        cores: Cores that it may run on.
+        **options: Arguments of its `start` command, whose result is in `started`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Side:
         self._options = options
         self._cores = cores
         patch = ["gevent.monkey", "--module"] if gevent else []
-        self._command = [sys.executable, "-m", *patch, f"benchmarks.sides.{module}"]
+        self._command = [sys.executable, "-m", *patch, f"benchmarks.workers.{module}"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -59,7 +59,7 @@ class Side:
         )
         try:
             self._cores.hold(self.pid)
-            self.started = self.do("start", **self._options)
+            self.started = self.call("start", **self._options)
         except BaseException:
             self._process.kill()
             self._end()
@@ -74,42 +74,43 @@ class Side:
     ) -> None:
         self._end()
 
-    def do(self, what: str, /, **arguments: Any) -> dict[str, Any]:
-        """Have it do something, and return its answer when that is done.
+    def call(self, command: str, /, **arguments: Any) -> dict[str, Any]:
+        """Send a command and return its result.
 
         Raises:
-            SideError: it ended instead; its stderr, which is ours, says why.
+            WorkerError: The process ended; its stderr, which is inherited, says why.
         """
-        self.tell(what, **arguments)
+        self.send(command, **arguments)
         return self.wait()
 
-    def tell(self, what: str, /, **arguments: Any) -> None:
-        """Have it do something, and go on; `wait` gives the answer."""
+    def send(self, command: str, /, **arguments: Any) -> None:
+        """Send a command without waiting; `wait` returns the result."""
         assert self._process is not None
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps({"do": what, **arguments}).encode() + b"\n")
+            line = json.dumps({"command": command, **arguments}).encode() + b"\n"
+            self._process.stdin.write(line)
             self._process.stdin.flush()
         except BrokenPipeError as error:
-            raise SideError(f"{self.name} ended") from error
+            raise WorkerError(f"{self.name} ended") from error
 
     def cpu(self) -> float:
         """Return the seconds of CPU time that it has used so far."""
-        return float(self.do("cost")["cpu"])
+        return float(self.call("cost")["cpu"])
 
     def wait(self) -> dict[str, Any]:
-        """Return the answer to what it was told.
+        """Return the result of the command that was sent last.
 
         Raises:
-            SideError: it ended instead.
+            WorkerError: The process ended.
         """
         assert self._process is not None
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SideError(f"{self.name} ended with {self._process.wait(_END_SECONDS)}")
-        answered: dict[str, Any] = json.loads(line)["answer"] or {}
-        return answered
+            raise WorkerError(f"{self.name} ended with {self._process.wait(_EXIT_TIMEOUT)}")
+        result: dict[str, Any] = json.loads(line)["result"] or {}
+        return result
 
     def _end(self) -> None:
         process = self._process
@@ -119,7 +120,7 @@ class Side:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         try:
-            process.wait(_END_SECONDS)
+            process.wait(_EXIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

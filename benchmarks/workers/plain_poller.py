@@ -7,8 +7,8 @@ from typing import Any
 import redis
 from typing_extensions import override
 
-from benchmarks.child import obey
-from benchmarks.sides.polling import GreenletPoller
+from benchmarks.worker_loop import serve_commands
+from benchmarks.workers.poll_worker import GreenletPoller
 
 
 class PlainPoller(GreenletPoller):
@@ -33,4 +33,4 @@ class PlainPoller(GreenletPoller):
 
 
 if __name__ == "__main__":
-    obey(PlainPoller().handlers())
+    serve_commands(PlainPoller().handlers())

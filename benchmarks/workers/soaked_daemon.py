@@ -9,7 +9,7 @@ from typing import Any
 
 import greenlet
 
-from benchmarks.child import Handlers, memory, obey
+from benchmarks.worker_loop import Handlers, memory, serve_commands
 from zinfo.config import Config, ShardConfig
 from zinfo.config.models import BusConfig, PollConfig, QueryConfig
 from zinfo.daemon.daemon import Daemon
@@ -48,7 +48,7 @@ class SoakedDaemon:
         self._daemon.start()
         return {"query": self._daemon.router.endpoint}
 
-    def look(self) -> dict[str, int]:
+    def report(self) -> dict[str, int]:
         """Return what this process has now."""
         gc.collect()  # so that what is counted is what something still needs
         alive = sum(isinstance(one, greenlet.greenlet) and bool(one) for one in gc.get_objects())
@@ -65,7 +65,7 @@ class SoakedDaemon:
 
     def handlers(self) -> Handlers:
         """Return what the parent can ask for."""
-        return {"start": self.start, "look": self.look, "now": self.now}
+        return {"start": self.start, "report": self.report, "now": self.now}
 
     def stop(self) -> None:
         """End it in order."""
@@ -76,6 +76,6 @@ class SoakedDaemon:
 if __name__ == "__main__":
     soaked = SoakedDaemon()
     try:
-        obey(soaked.handlers())
+        serve_commands(soaked.handlers())
     finally:
         soaked.stop()

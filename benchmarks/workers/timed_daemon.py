@@ -12,8 +12,8 @@ import gevent
 from typing_extensions import override
 
 import zinfo.poll.poller
-from benchmarks.child import Handlers, Meter, obey
-from benchmarks.sides.zinfo_daemon import ZinfoDaemon
+from benchmarks.worker_loop import Handlers, Meter, serve_commands
+from benchmarks.workers.zinfo_daemon import ZinfoDaemon
 from zinfo.poll.scheduler import Timetable
 
 LATE = array("d")
@@ -37,7 +37,7 @@ class TimedTimetable(Timetable[Any]):
         super().__init__(timed, overdue, report, room)
 
 
-class Connecting:
+class ConnectionCounter:
     """How many connections are being made at the same time.
 
     Attributes:
@@ -59,7 +59,7 @@ class Connecting:
             self._now -= 1
 
 
-class Said(logging.Handler):
+class LogRecorder(logging.Handler):
     """Keeps what is logged."""
 
     def __init__(self) -> None:
@@ -78,10 +78,10 @@ class TimedDaemon(ZinfoDaemon):
 
     def __init__(self) -> None:
         poller = vars(zinfo.poll.poller)
-        self._connecting = Connecting(poller["open_or_ask"])
+        self._connecting = ConnectionCounter(poller["open_or_ask"])
         poller.update(Timetable=TimedTimetable, open_or_ask=self._connecting)
-        self._said = Said()
-        logging.getLogger("zinfo").addHandler(self._said)
+        self._log = LogRecorder()
+        logging.getLogger("zinfo").addHandler(self._log)
         self._meter = Meter()
         super().__init__()
 
@@ -90,7 +90,7 @@ class TimedDaemon(ZinfoDaemon):
         started = super().start(urls, shards, interval)
         return {**started, "most_connecting": self._connecting.most}
 
-    def burden(self, seconds: float) -> None:
+    def add_work(self, seconds: float) -> None:
         """Have each snapshot cost so much more, as a slow callback of a user's does."""
 
         def burn(*_snapshot: object) -> None:
@@ -100,17 +100,17 @@ class TimedDaemon(ZinfoDaemon):
 
         self.daemon.poller.subscribe_snapshots(burn)
 
-    def every(self, interval: float) -> None:
+    def change_interval(self, interval: float) -> None:
         """Have each shard polled at another interval from now on."""
         self.set_interval(interval)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin to look anew."""
         del LATE[:]
         self._meter = Meter()
 
-    def look(self) -> dict[str, Any]:
-        """Return how late polls started since `forget`, in milliseconds."""
+    def report(self) -> dict[str, Any]:
+        """Return how late polls started since `reset`, in milliseconds."""
         late = sorted(LATE)
         cost = self._meter.read()
         count = len(late)
@@ -123,7 +123,7 @@ class TimedDaemon(ZinfoDaemon):
             "max": 1000 * late[-1],
         }
 
-    def watch(self, seconds: float, after: float = 0.0) -> dict[str, Any]:
+    def observe(self, seconds: float, after: float = 0.0) -> dict[str, Any]:
         """Wait, and return how late polls started meanwhile.
 
         Args:
@@ -131,23 +131,31 @@ class TimedDaemon(ZinfoDaemon):
             after: seconds before it.
         """
         gevent.sleep(after)
-        self.forget()
+        self.reset()
         gevent.sleep(seconds)
-        return self.look()
+        return self.report()
 
     def revisions(self) -> dict[str, list[int]]:
         """Return the revision of each shard."""
         return {"shards": [shard.revision for shard in self.daemon.publisher.get_live_shards()]}
 
-    def said(self) -> dict[str, list[str]]:
+    def log_lines(self) -> dict[str, list[str]]:
         """Return what was logged."""
-        return {"lines": self._said.lines}
+        return {"lines": self._log.lines}
 
     @override
     def handlers(self) -> Handlers:
-        names = ("burden", "every", "forget", "look", "watch", "revisions", "said")
+        names = (
+            "add_work",
+            "change_interval",
+            "reset",
+            "report",
+            "observe",
+            "revisions",
+            "log_lines",
+        )
         return {**super().handlers(), **{name: getattr(self, name) for name in names}}
 
 
 if __name__ == "__main__":
-    obey(TimedDaemon().handlers())
+    serve_commands(TimedDaemon().handlers())

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from typing import Any
 
-from benchmarks.child import answer
 from benchmarks.histogram import as_text, new_histogram, record
+from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.client import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Subscriber
 
 _LONGEST_WAIT = 0.2  # seconds for one update
 
 
-class Follower:
+class ClientSubscriber:
     """Takes every update and counts."""
 
     def __init__(self) -> None:
@@ -30,7 +29,7 @@ class Follower:
         """
         self._subscriber = Subscriber(endpoint, bus=bus, kinds=[*kinds, "hb"])
 
-    def follow(self, seconds: float) -> dict[str, Any]:
+    def receive(self, seconds: float) -> dict[str, Any]:
         """Take updates for a while; return what they were.
 
         The time of an update is that from the daemon's stamp on it until it is here decoded: right
@@ -61,11 +60,7 @@ class Follower:
             "times": as_text(histogram),
         }
 
-    def run(self) -> None:
-        """Obey until the parent goes."""
-        for line in sys.stdin:
-            answer(line, {"start": self.start, "follow": self.follow})
-
 
 if __name__ == "__main__":
-    Follower().run()
+    subscriber = ClientSubscriber()
+    serve_commands_blocking({"start": subscriber.start, "receive": subscriber.receive})

@@ -7,7 +7,7 @@ import sys
 
 import redis
 
-from benchmarks.child import answer
+from benchmarks.worker_loop import handle_command
 from tests.load import put_load
 
 _TICK = 0.1  # seconds from one batch of commands to the next
@@ -21,7 +21,7 @@ def main() -> None:
     def start(urls: list[str]) -> None:
         clients.extend(map(redis.Redis.from_url, urls))
 
-    answer(sys.stdin.readline(), {"start": start})
+    handle_command(sys.stdin.readline(), {"start": start})
     while not select.select([sys.stdin], [], [], _TICK)[0]:
         for client in clients:
             put_load(client, _COMMANDS)

@@ -14,8 +14,8 @@ from typing_extensions import override
 
 import zinfo.daemon.daemon
 import zinfo.poll.poller
-from benchmarks.child import obey
-from benchmarks.sides.timed_daemon import LATE, Said, TimedTimetable
+from benchmarks.worker_loop import serve_commands
+from benchmarks.workers.timed_daemon import LATE, LogRecorder, TimedTimetable
 from zinfo.cli.app import cli
 from zinfo.config import Config
 from zinfo.daemon.daemon import Daemon
@@ -42,7 +42,7 @@ class KnownDaemon(Daemon):
         _made.set()
 
 
-class Turns:
+class IterationTimer:
     """Times the turns of the event loop by the CPU time of its thread.
 
     Attributes:
@@ -56,7 +56,7 @@ class Turns:
         self._watcher = loop.check()
         self._watcher.start(self._turned)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin to look anew."""
         self.longest = 0.0
         self._last = time.thread_time()
@@ -71,8 +71,8 @@ class ServedDaemon:
     """Runs the command line in a greenlet, and looks at what it does."""
 
     def __init__(self) -> None:
-        self._said = Said()
-        self._turns = Turns()
+        self._log = LogRecorder()
+        self._iterations = IterationTimer()
         self._command: gevent.Greenlet[..., Any] | None = None
 
     def start(self, config: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class ServedDaemon:
             raise RuntimeError("the daemon did not start")
         for handler in logging.getLogger().handlers:
             handler.setLevel(logging.CRITICAL)  # what is read again is read dozens of times
-        logging.getLogger("zinfo").addHandler(self._said)
+        logging.getLogger("zinfo").addHandler(self._log)
         return {
             "query": self._daemon.router.endpoint,
             "bus": self._daemon.bus.endpoint,
@@ -113,7 +113,7 @@ class ServedDaemon:
 
     def reloads(self) -> int:
         """Return how often the configuration was read again."""
-        return sum(line.startswith(_READ) for line in list(self._said.lines))
+        return sum(line.startswith(_READ) for line in list(self._log.lines))
 
     def reload(self, seconds: float) -> dict[str, float]:
         """Send the daemon a SIGHUP, and wait until the configuration was read again."""
@@ -125,17 +125,17 @@ class ServedDaemon:
             gevent.sleep(_LOOK)
         return {"seconds": time.monotonic() - began}
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin to look anew."""
         del LATE[:]
-        self._turns.forget()
+        self._iterations.reset()
 
-    def look(self) -> dict[str, Any]:
-        """Return the latest poll and the longest turn since `forget`, in milliseconds."""
+    def report(self) -> dict[str, Any]:
+        """Return the latest poll and the longest turn since `reset`, in milliseconds."""
         return {
             "polls": len(LATE),
             "poll": 1000 * max(LATE, default=0.0),
-            "turn": 1000 * self._turns.longest,
+            "turn": 1000 * self._iterations.longest,
         }
 
     def end(self) -> None:
@@ -147,5 +147,5 @@ class ServedDaemon:
 
 if __name__ == "__main__":
     served = ServedDaemon()
-    names = ("start", "up", "poll", "reload", "forget", "look", "end")
-    obey({name: getattr(served, name) for name in names})
+    names = ("start", "up", "poll", "reload", "reset", "report", "end")
+    serve_commands({name: getattr(served, name) for name in names})

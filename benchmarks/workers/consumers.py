@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-import sys
 import threading
 import time
 from typing import Any
 
-from benchmarks.child import answer
+from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.client import Client, Mirror, Subscriber
 from zinfo.errors import NoAnswerError, ZinfoError
 
@@ -18,7 +17,7 @@ _SAMPLE = 50  # shards of a leaving mirror that are compared
 _EXAMPLES = 5  # of what is wrong, told in words
 
 
-class Following:
+class SubscriberThread:
     """A subscriber that takes every update, in a thread of its own."""
 
     def __init__(self, endpoint: str) -> None:
@@ -49,7 +48,7 @@ class Consumers:
     def __init__(self) -> None:
         self._endpoint = ""
         self._mirrors: list[Mirror] = []
-        self._following: list[Following] = []
+        self._subscribers: list[SubscriberThread] = []
         self._wrong = self._late = 0
         self._compared = 0
         self._examples: list[str] = []
@@ -58,9 +57,9 @@ class Consumers:
         """Connect so many to a daemon."""
         self._endpoint = endpoint
         self._mirrors = [Mirror(endpoint) for _ in range(mirrors)]
-        self._following = [Following(endpoint) for _ in range(subscribers)]
+        self._subscribers = [SubscriberThread(endpoint) for _ in range(subscribers)]
 
-    def turn(self) -> None:
+    def replace_one(self) -> None:
         """One of each kind leaves, and another comes."""
         if self._mirrors:
             leaving = self._mirrors.pop(0)
@@ -71,11 +70,11 @@ class Consumers:
                     self._agrees(leaving, entry)
             leaving.close()
             self._mirrors.append(Mirror(self._endpoint))
-        if self._following:
-            leaver = self._following.pop(0)
+        if self._subscribers:
+            leaver = self._subscribers.pop(0)
             leaver.close()
             self._late += max(0, leaver.tries - 1)
-            self._following.append(Following(self._endpoint))
+            self._subscribers.append(SubscriberThread(self._endpoint))
 
     def check(self, seconds: float) -> dict[str, Any]:
         """Compare every shard of every mirror with what the daemon has at the same revision.
@@ -109,8 +108,8 @@ class Consumers:
             "wrong": self._wrong,
             "compared": self._compared,
             "examples": self._examples,
-            "updates": sum(one.updates for one in self._following),
-            "late": self._late + sum(one.tries - 1 for one in self._following if one.tries),
+            "updates": sum(one.updates for one in self._subscribers),
+            "late": self._late + sum(one.tries - 1 for one in self._subscribers if one.tries),
         }
 
     def _agrees(self, mirror: Mirror, entry: dict[str, Any], *, also_state: bool = False) -> bool:
@@ -131,11 +130,9 @@ class Consumers:
         if len(self._examples) < _EXAMPLES:
             self._examples.append(problem)
 
-    def run(self) -> None:
-        """Obey until the parent goes."""
-        for line in sys.stdin:
-            answer(line, {"start": self.start, "turn": self.turn, "check": self.check})
-
 
 if __name__ == "__main__":
-    Consumers().run()
+    consumers = Consumers()
+    serve_commands_blocking(
+        {"start": consumers.start, "replace_one": consumers.replace_one, "check": consumers.check}
+    )

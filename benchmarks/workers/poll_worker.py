@@ -1,4 +1,4 @@
-"""What all sides that poll have in common: shards, and turns in which they are polled."""
+"""What all workers that poll have in common: shards, and turns in which they are polled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gevent
 import gevent.event
 from typing_extensions import override
 
-from benchmarks.child import Handlers, Meter, memory
+from benchmarks.worker_loop import Handlers, Meter, memory
 
 _LEAST_WARM_UP = 0.2  # seconds
 _LOOK = 0.05  # seconds between two looks at whether all is quiet
@@ -47,7 +47,7 @@ class Poller(abc.ABC):
     def pause(self) -> None:
         """Poll no more; returns when no poll is under way or due."""
 
-    def turn(self, seconds: float) -> dict[str, Any]:
+    def measure(self, seconds: float) -> dict[str, Any]:
         """Poll for a while, and return what it cost.
 
         Args:
@@ -74,7 +74,7 @@ class Poller(abc.ABC):
         """Return what the parent can ask for."""
         return {
             "start": self.start,
-            "turn": self.turn,
+            "measure": self.measure,
             "poll_until": self.poll_until,
             "resume": self.resume,
             "pause": self.pause,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import select
 import selectors
-import sys
 import time
 from collections import Counter, defaultdict, deque
 from typing import Any
 
 import zmq
 
-from benchmarks.child import answer
-from benchmarks.cores import hurry
+from benchmarks.cores import prefer_this_process
 from benchmarks.histogram import as_text, new_histogram, record
-from benchmarks.questions import Asked, Questions
+from benchmarks.queries import PendingQuery, QueryGenerator
+from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.client import Client
 from zinfo.errors import ProtocolError
 from zinfo.wire.protocol import decode_reply, encode_request
@@ -26,7 +25,7 @@ _EXAMPLES = 5  # wrong answers that are told in words
 Socket = zmq.Socket[bytes]
 
 
-class Asker:
+class QueryClients:
     """Clients with a socket each, and at most one question under way on it."""
 
     def __init__(self) -> None:
@@ -34,9 +33,9 @@ class Asker:
         self._endpoint = ""
         self._interval = 0.0
         self._idle: deque[Socket] = deque()
-        self._asked: dict[Socket, Asked] = {}
+        self._asked: dict[Socket, PendingQuery] = {}
         self._selector = selectors.DefaultSelector()
-        self._questions = Questions([], {})
+        self._questions = QueryGenerator([], {})
         self._forget()
 
     def start(
@@ -46,7 +45,7 @@ class Asker:
         rate: float,
         mix: dict[str, float],
         seed: int = 0,
-        hurried: bool = False,
+        realtime: bool = False,
     ) -> dict[str, Any]:
         """Connect.
 
@@ -56,21 +55,21 @@ class Asker:
             rate: questions a second of all of them together; 0 for as many as are answered.
             mix: name of a question to its weight.
             seed: of the chance.
-            hurried: whether to come before all else on its core; not for asking flat out.
+            realtime: whether to come before all else on its core; not for asking flat out.
         """
-        if hurried:
-            hurry()
+        if realtime:
+            prefer_this_process()
         self._endpoint, self._interval = endpoint, 1 / rate if rate else 0.0
         with Client(endpoint) as client:
             shards = [shard["id"] for shard in client.shards() if shard["revision"]]
         if not shards:
             return {"shards": 0}
-        self._questions = Questions(shards, mix, seed)
+        self._questions = QueryGenerator(shards, mix, seed)
         for _ in range(clients):
             self._idle.append(self._connect())
         return {"shards": len(shards)}
 
-    def ask(self, seconds: float) -> dict[str, Any]:
+    def send_queries(self, seconds: float) -> dict[str, Any]:
         """Ask for a while, then wait for what is under way; return what came of it.
 
         Where a rate is given, a question's time counts from when it was due: one that had to wait
@@ -122,12 +121,12 @@ class Asker:
         self._selector.register(socket, selectors.EVENT_READ)
         return socket
 
-    def _send(self, socket: Socket, asked: Asked, due: float, now: float) -> None:
+    def _send(self, socket: Socket, asked: PendingQuery, due: float, now: float) -> None:
         self._counts[asked.name] += 1
         asked.due = due
         self._send_page(socket, asked, now)
 
-    def _send_page(self, socket: Socket, asked: Asked, now: float) -> None:
+    def _send_page(self, socket: Socket, asked: PendingQuery, now: float) -> None:
         asked.sent = now
         self._asked[socket] = asked
         socket.send_multipart([b"", *encode_request(asked.request)])
@@ -180,11 +179,7 @@ class Asker:
                 socket.close()
                 self._idle.append(self._connect())
 
-    def run(self) -> None:
-        """Obey until the parent goes."""
-        for line in sys.stdin:
-            answer(line, {"start": self.start, "ask": self.ask})
-
 
 if __name__ == "__main__":
-    Asker().run()
+    clients = QueryClients()
+    serve_commands_blocking({"start": clients.start, "send_queries": clients.send_queries})

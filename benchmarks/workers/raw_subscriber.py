@@ -12,13 +12,13 @@ from typing import Any
 import msgpack
 import zmq
 
-from benchmarks.child import answer
-from benchmarks.cores import hurry
+from benchmarks.cores import prefer_this_process
+from benchmarks.worker_loop import handle_command
 
 _QUEUE = 1_000_000  # messages that may wait, so that none is dropped here
 
 
-class Listener:
+class RawSubscriber:
     """One SUB socket.
 
     Attributes:
@@ -43,7 +43,7 @@ class Listener:
         """
         self._timed = timed
         if timed:
-            hurry()
+            prefer_this_process()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.set(zmq.RCVHWM, _QUEUE)
         self._socket.set(zmq.LINGER, 0)
@@ -103,13 +103,13 @@ class Listener:
             pass
 
     def run(self) -> None:
-        """Listen and obey until the parent goes."""
+        """Listen and serve_commands until the parent goes."""
         handlers = {
             name: getattr(self, name) for name in ("subscribe", "unsubscribe", "take", "count")
         }
         # Not through a buffer, which would hide lines from the poller.
         stdin = io.FileIO(sys.stdin.fileno(), closefd=False)
-        answer(stdin.readline(), {"start": self.start})
+        handle_command(stdin.readline(), {"start": self.start})
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(sys.stdin.fileno(), zmq.POLLIN)
@@ -121,8 +121,8 @@ class Listener:
                 line = stdin.readline()
                 if not line:
                     return
-                answer(line, handlers)
+                handle_command(line, handlers)
 
 
 if __name__ == "__main__":
-    Listener().run()
+    RawSubscriber().run()

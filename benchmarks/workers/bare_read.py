@@ -8,8 +8,8 @@ import redis
 import redis.connection
 from typing_extensions import override
 
-from benchmarks.child import obey
-from benchmarks.sides.polling import GreenletPoller
+from benchmarks.worker_loop import serve_commands
+from benchmarks.workers.poll_worker import GreenletPoller
 
 
 class BareReader(GreenletPoller):
@@ -41,4 +41,4 @@ class BareReader(GreenletPoller):
 
 
 if __name__ == "__main__":
-    obey(BareReader().handlers())
+    serve_commands(BareReader().handlers())

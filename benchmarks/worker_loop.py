@@ -1,4 +1,7 @@
-"""The child's end of `side.Side`: commands in by stdin, answers out by stdout, a JSON line each."""
+"""The child's end of `worker.Worker`: reads commands from stdin, writes results to stdout.
+
+Commands and results are one JSON object a line.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +19,29 @@ import psutil
 Handlers = Mapping[str, Callable[..., object]]
 
 
-def answer(line: str | bytes, handlers: Handlers) -> None:
-    """Run one command of the parent and answer it."""
-    command = json.loads(line)
-    what = command.pop("do")
-    answered = cost() if what == "cost" else handlers[what](**command)
-    os.write(sys.stdout.fileno(), json.dumps({"answer": answered}).encode() + b"\n")
+def handle_command(line: str | bytes, handlers: Handlers) -> None:
+    """Run one command of the parent and write its result."""
+    arguments = json.loads(line)
+    name = arguments.pop("command")
+    result = cost() if name == "cost" else handlers[name](**arguments)
+    os.write(sys.stdout.fileno(), json.dumps({"result": result}).encode() + b"\n")
 
 
-def obey(handlers: Handlers) -> None:
-    """Answer the parent's commands until it goes; in a process patched by gevent."""
+def serve_commands(handlers: Handlers) -> None:
+    """Handle commands until the parent closes stdin; in a process that gevent has patched."""
     for line in _lines():
-        answer(line, handlers)
+        handle_command(line, handlers)
+
+
+def serve_commands_blocking(handlers: Handlers) -> None:
+    """Handle commands until the parent closes stdin; in a process without gevent."""
+    for line in sys.stdin:
+        handle_command(line, handlers)
 
 
 def _lines() -> Iterable[bytes]:
-    # Not sys.stdin: reading it would hold up the event loop.
-    from gevent.fileobject import FileObjectPosix  # noqa: PLC0415 (most sides run without gevent, which this would load)
+    # Not sys.stdin: reading it would block the event loop.
+    from gevent.fileobject import FileObjectPosix  # noqa: PLC0415 (most workers run without gevent, which this would load)
 
     lines: Iterable[bytes] = FileObjectPosix(sys.stdin.fileno(), "rb", close=False)
     return lines
@@ -46,7 +55,7 @@ class Meter:
         self._wall = time.monotonic()
 
     def read(self) -> dict[str, Any]:
-        """Return seconds of CPU and wall time, and memory in bytes now and at the most."""
+        """Return seconds of CPU and wall time, and current and peak memory in bytes."""
         return {
             "cpu": time.process_time() - self._cpu,
             "wall": time.monotonic() - self._wall,
@@ -69,7 +78,7 @@ def memory() -> dict[str, int]:
 
 
 def _own_memory() -> int:
-    # Without what is mapped from files: that counts or not by whether others map it, too.
+    # Without pages mapped from files: whether they are counted depends on other processes.
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():

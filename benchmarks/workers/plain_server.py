@@ -11,8 +11,8 @@ import gevent
 import redis
 from typing_extensions import override
 
-from benchmarks.child import obey
-from benchmarks.sides.plain_poller import PlainPoller
+from benchmarks.worker_loop import serve_commands
+from benchmarks.workers.plain_poller import PlainPoller
 
 
 class PlainServer(PlainPoller):
@@ -55,4 +55,4 @@ def _dump_int(_: xmlrpc.client.Marshaller, value: int, write: Any) -> None:
 
 if __name__ == "__main__":
     xmlrpc.client.Marshaller.dispatch[int] = _dump_int
-    obey(PlainServer().handlers())
+    serve_commands(PlainServer().handlers())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from typing import Any
 
 import zmq
 
-from benchmarks.child import answer
-from benchmarks.cores import hurry
+from benchmarks.cores import prefer_this_process
+from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.wire.protocol import Request, encode_request
 
 _EVERY = 0.004  # seconds from one ping to the next, where the answer is there by then
@@ -18,11 +17,11 @@ _PATIENCE = 120_000  # milliseconds for one answer
 _LOOK = 100  # milliseconds between two looks whether it is over
 
 
-class Prober:
+class LatencyProbe:
     """Measures how long a ping waits and how late heartbeats are, in threads of its own."""
 
     def __init__(self) -> None:
-        hurry()
+        prefer_this_process()
         self._context = zmq.Context()
         self._lock = threading.Lock()
         self._keys: dict[str, bytes] = {}
@@ -53,12 +52,12 @@ class Prober:
             time.sleep(_EVERY)
         return {}
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin to look anew."""
         with self._lock:
             self._ping, self._pings, self._beat = 0.0, 0, 0.0
 
-    def look(self) -> dict[str, float]:
+    def report(self) -> dict[str, float]:
         """Return the longest wait of a ping and the latest heartbeat, in milliseconds."""
         with self._lock:
             now = time.monotonic()
@@ -111,13 +110,6 @@ class Prober:
                 self._last_beat = now
 
 
-def main() -> None:
-    """Obey until the parent goes."""
-    prober = Prober()
-    handlers = {name: getattr(prober, name) for name in ("start", "forget", "look")}
-    for line in sys.stdin:
-        answer(line, handlers)
-
-
 if __name__ == "__main__":
-    main()
+    probe = LatencyProbe()
+    serve_commands_blocking({name: getattr(probe, name) for name in ("start", "reset", "report")})

@@ -8,8 +8,8 @@ from typing import Any
 import gevent
 from typing_extensions import override
 
-from benchmarks.child import Handlers, Meter, memory, obey
-from benchmarks.sides.polling import Poller
+from benchmarks.worker_loop import Handlers, Meter, memory, serve_commands
+from benchmarks.workers.poll_worker import Poller
 from zinfo.config.models import BusConfig, Config, QueryConfig
 from zinfo.daemon.daemon import Daemon
 from zinfo.shards.shard import RedisShard
@@ -23,7 +23,7 @@ _QUIET = 0.1  # seconds over the interval without a poll, after which none is un
 
 
 class Shard(RedisShard):
-    """A shard whose interval does not adapt, so that all sides do the same work."""
+    """A shard whose interval does not adapt, so that all workers do the same work."""
 
 
 class ZinfoDaemon(Poller):
@@ -134,4 +134,4 @@ class ZinfoDaemon(Poller):
 
 
 if __name__ == "__main__":
-    obey(ZinfoDaemon().handlers())
+    serve_commands(ZinfoDaemon().handlers())

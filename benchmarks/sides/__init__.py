@@ -1,1 +1,0 @@
-"""The two sides of each comparison, and those who listen and ask: each a process of its own."""
