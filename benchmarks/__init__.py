@@ -1,1 +1,1 @@
-"""What zinfo costs, measured beside what one would build without it. README.md tells the method."""
+"""Benchmarks of zinfo against what one would write without it; README.md describes the method."""

@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: one table, and a dated JSON under results/."""
+"""Runs all benchmarks: prints one table, and writes a dated JSON file under results/."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ SCRIPTS = (
     "scrape",
     "interference",
 )
-"""The scripts that answer a question each; every one can be run by itself."""
+"""The scripts, each of which can be run by itself."""
 
 RESULTS = Path(__file__).parent / "results"
 BASELINE = Path(__file__).parent / "baseline.json"
 
 
 def main() -> int:
-    """Run them all; returns the exit code, 1 where one of them failed."""
+    """Run all scripts; returns the exit code, 1 if one of them failed."""
     parser = options(__doc__)
     parser.prog = "python -m benchmarks"
     parser.add_argument(
         "--results",
         type=Path,
         metavar="FOLDER",
-        help="for the JSON [benchmarks/results; of a --smoke: none]",
+        help="write the JSON file here [benchmarks/results; with --smoke: no file]",
     )
     parser.add_argument(
         "--baseline",
         action="store_true",
-        help="keep the ratios of this --smoke run as those that the tests compare with",
+        help="store the ratios of this --smoke run as the baseline of the tests",
     )
     given = parser.parse_args()
     scale = chosen(given)
     figures: list[Figure] = []
     failed = False
     for script in SCRIPTS:
-        log_progress(f"{script} begins")
+        log_progress(f"{script} starts")
         measured = _run(script, scale)
         failed |= measured is None
         figures += measured or []
@@ -85,7 +85,7 @@ def _run(script: str, scale: Scale) -> list[Figure] | None:
     run: Run = module.run
     try:
         return measure(run, scale, module.NUMBERS)
-    except Exception:  # the others are still worth running
+    except Exception:  # the other scripts still run
         traceback.print_exc()
         return None
 

@@ -1,4 +1,4 @@
-"""Which cores a process may run on: what is measured has one to itself, all else has the rest."""
+"""CPU affinity: the measured process has a core to itself, all other processes share the rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 
 
 def _all() -> list[int]:
-    # Python for macOS has none of this.
+    # macOS has no CPU affinity.
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
@@ -16,7 +16,7 @@ _ALL = _all()
 
 
 class Cores(enum.Enum):
-    """Where a process may run; all the same on a machine with one core, or that cannot tell."""
+    """Cores that a process may run on; no difference with one core, or without CPU affinity."""
 
     MEASURED = "measured"  # the first core
     OTHERS = "others"  # all but the first: servers, clients, load
@@ -24,27 +24,28 @@ class Cores(enum.Enum):
 
     @property
     def numbers(self) -> list[int]:
-        """The cores' numbers."""
+        """Numbers of the cores."""
         if self is Cores.ANY or len(_ALL) < 2:
             return _ALL
         return _ALL[:1] if self is Cores.MEASURED else _ALL[1:]
 
     def hold(self, pid: int) -> None:
-        """Keep a process, whose threads are yet to be started, on these cores.
+        """Restrict a process to these cores, before it starts threads.
 
         Args:
-            pid: the process; 0 for this one.
+            pid: Id of the process; 0 is this process.
         """
         if _ALL:
             os.sched_setaffinity(pid, self.numbers)
 
 
 def prefer_this_process() -> None:
-    """Put this process before the servers on its core, where that is allowed: it takes times.
+    """Schedule this process before the servers on its core, where the system permits it.
 
-    To be called before ZeroMQ's context starts its thread, which is put there, too. By a real-time
-    policy, since a better nice value does nothing where Linux groups processes by session
-    (`sched_autogroup_enabled`), and each server has a session of its own.
+    For processes that measure latency. Call it before the ZeroMQ context starts its I/O thread,
+    which inherits the policy. It sets a real-time policy, because a better nice value has no effect
+    where Linux groups processes by session (`sched_autogroup_enabled`), and each server has its own
+    session.
     """
     with contextlib.suppress(AttributeError, PermissionError):  # macOS has no such call
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))

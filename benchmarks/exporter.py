@@ -1,4 +1,4 @@
-"""redis_exporter, as Debian packages it: one process that is scraped for each shard."""
+"""Runs redis_exporter as packaged by Debian: one process, scraped once for each shard."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Exporter:
     """A running redis_exporter.
 
     Args:
-        port: where it listens.
-        process: what runs.
+        port: Port that it listens on.
+        process: Its process.
     """
 
     def __init__(self, port: int, process: subprocess.Popen[bytes]) -> None:
-        self.url = f"http://{HOST}:{port}"  #: where it listens
+        self.url = f"http://{HOST}:{port}"  #: its base URL
         self._connection = http.client.HTTPConnection(HOST, port, timeout=10)
         self._process = psutil.Process(process.pid)
 
     def measure(self, urls: list[str], seconds: float) -> dict[str, Any]:
-        """Scrape one server after the other for a while, and return what that cost it.
+        """Scrape the servers in rotation for a while, and return the cost to the exporter.
 
         Args:
-            urls: the servers, each of which stands for many shards.
-            seconds: how long.
+            urls: URLs of the servers, each of which represents many shards.
+            seconds: How long to scrape.
         """
         began, cpu, polls = time.monotonic(), self._cpu(), 0
         while time.monotonic() - began < seconds:
@@ -52,17 +52,17 @@ class Exporter:
         }
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _scrape(self, url: str) -> None:
         self._connection.request("GET", f"/scrape?target={url}")
         text = self._connection.getresponse().read()
         if b"\nredis_up 1\n" not in text:
-            raise RuntimeError(f"redis_exporter says: {text[-500:]!r}")
+            raise RuntimeError(f"redis_exporter reports no redis_up: {text[-500:]!r}")
 
     def answers(self) -> bool:
-        """Return whether it listens."""
+        """Return whether it accepts requests."""
         try:
             self._connection.request("GET", "/")
             self._connection.getresponse().read()
@@ -78,7 +78,7 @@ class Exporter:
 
 @contextlib.contextmanager
 def running_exporter() -> Iterator[Exporter]:
-    """Start redis_exporter, with its defaults but for where it listens."""
+    """Run redis_exporter with its defaults, on a free port."""
     port = free_port()
     command = [*command_prefix(), shutil.which(PROGRAM) or PROGRAM]
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What does it cost to refresh a shard and deliver its INFO, beside redis_exporter?"""
+"""CPU time to refresh a shard and deliver its INFO, compared with redis_exporter."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = ("10",)
 
 
 def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
-    """Measure the CPU time of polls that go to a subscriber whole, and that of scrapes."""
+    """Measure the CPU time of polls whose snapshots are delivered, and that of scrapes."""
     if shutil.which(PROGRAM) is None:
         return [Figure("10", skipped=MISSING)]
     with contextlib.ExitStack() as stack:

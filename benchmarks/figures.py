@@ -1,4 +1,4 @@
-"""What was measured: a figure for each line of the table."""
+"""Measured figures, one for each line of the table."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Figure:
     """One measured line of the table.
 
     Attributes:
-        number: the target's.
-        values: one for each round.
-        cpu: the same comparison by CPU time, where `values` are of the wall clock: on a machine
-            that is busy with other things, it says more.
-        note: absolute figures in words, for the table.
-        detail: whatever else was measured, for the results.
-        skipped: why there are no values; empty where there are.
+        number: Number of the target.
+        values: One value for each round.
+        cpu: The same comparison by CPU time, if `values` are wall-clock times; on a busy machine
+            it is more reliable.
+        note: The absolute values in words, for the table.
+        detail: Further measurements, for the results file.
+        skipped: Why nothing was measured; empty if it was.
     """
 
     number: str
@@ -34,7 +34,7 @@ class Figure:
 
     @property
     def target(self) -> Target:
-        """What it is to reach."""
+        """The target of this figure."""
         return TARGETS[self.number]
 
     @property
@@ -44,7 +44,7 @@ class Figure:
 
     @property
     def steady(self) -> float:
-        """What a busy machine disturbs least: by CPU time, where there is that."""
+        """The median by CPU time if it was measured, which a busy machine disturbs least."""
         return statistics.median(self.cpu or self.values)
 
     def as_map(self) -> dict[str, Any]:
@@ -87,22 +87,22 @@ class FigureList:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What was measured of both workers, a value for each round.
+    """Measurements of zinfo and of what it is compared with, a value for each round.
 
     Attributes:
-        ours: of zinfo.
-        theirs: of what it is compared with.
+        ours: Values of zinfo.
+        theirs: Values of the other.
     """
 
     ours: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
 
     def ratios(self) -> list[float]:
-        """Return zinfo's values over the other's, round by round."""
+        """Return zinfo's value divided by the other's, for each round."""
         return [one / other for one, other in zip(self.ours, self.theirs, strict=True)]
 
     def in_words(self, unit: str) -> str:
-        """Return the medians of both."""
+        """Return both medians as text."""
         ours, theirs = statistics.median(self.ours), statistics.median(self.theirs)
         return f"{short(ours)} / {short(theirs)} {unit}"
 
@@ -117,21 +117,21 @@ def compared(
     """Return the figure of a comparison.
 
     Args:
-        number: the target's.
-        measured: what is compared.
-        unit: of that.
-        cpu: CPU time for the same, where `measured` is of the wall clock.
-        **detail: whatever else was measured.
+        number: Number of the target.
+        measured: The values that are compared.
+        unit: Their unit.
+        cpu: CPU time of the same work, if `measured` is wall-clock time.
+        **detail: Further measurements, for the results file.
     """
     figure = Figure(number, measured.ratios(), note=measured.in_words(unit))
     figure.detail = {unit: measured.as_map(), **detail}
     if cpu is not None:
-        # Half the time for each is twice as many in a second.
+        # CPU times are inverted for a rate: half the time an item is twice the items a second.
         figure.cpu = [1 / one if figure.target.at_least else one for one in cpu.ratios()]
         figure.detail["us of CPU"] = cpu.as_map()
     return figure
 
 
 def short(value: float) -> str:
-    """Return a number with as many digits as mean something."""
+    """Return a number with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

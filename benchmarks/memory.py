@@ -1,4 +1,4 @@
-"""How much memory does a shard take, after many polls?"""
+"""Memory of a shard after many polls, compared with a plain poller."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from benchmarks.worker import Worker
 
 NUMBERS = ("11",)
 
-_LOOKS = 5  # looks at the memory of each worker, which show whether it grows
-_PLAIN_PART = 24  # the plain poller does one of so many polls: it would take twenty minutes
+_SAMPLES = 5  # memory samples of each process, which show whether it grows
+_PLAIN_DIVISOR = 24  # the plain poller polls this much less often: else it would take 20 minutes
 
 
 def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
-    """Measure the memory of a shard, in a process of many."""
+    """Measure the memory of a process with many shards, divided by their number."""
     shards = scale.shards
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=shards))
         log_progress(f"memory: {servers.facts}")
         options: dict[str, Any] = {"urls": servers.urls, "shards": shards, "interval": 0}
-        # Both at the same time, wherever there is room: no time is measured.
+        # Both at the same time and on any core, because no time is measured.
         workers = {
             worker: -(-scale.polls // part)
             for worker, part in (
                 (Worker("zinfo_daemon", cores=Cores.ANY, **options), 1),
-                (Worker("plain_poller", cores=Cores.ANY, **options), _PLAIN_PART),
+                (Worker("plain_poller", cores=Cores.ANY, **options), _PLAIN_DIVISOR),
             )
         }
         for worker in workers:
             stack.enter_context(worker)
-        looks: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
-        for look in range(1, _LOOKS + 1):
+        samples: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
+        for sample in range(1, _SAMPLES + 1):
             for worker, polls in workers.items():
-                worker.send("poll_until", polls=shards * polls * look // _LOOKS)
+                worker.send("poll_until", polls=shards * polls * sample // _SAMPLES)
             for worker in workers:
                 seen = worker.wait()
                 seen["memory_a_shard"] = (seen["memory"] - seen["memory_before"]) / shards
-                looks[worker.name].append(seen)
+                samples[worker.name].append(seen)
                 each = seen["memory_a_shard"] / 1024
                 log_progress(
                     f"memory: {worker.name}, {seen['polls'] // shards} polls each: {each:.1f} KB"
                 )
-    last = Pair(*([looks[worker.name][-1]["memory_a_shard"] / 1024] for worker in workers))
-    return [compared("11", last, "KB", servers=servers.facts, shards=shards, looks=looks)]
+    last = Pair(*([samples[worker.name][-1]["memory_a_shard"] / 1024] for worker in workers))
+    return [compared("11", last, "KB", servers=servers.facts, shards=shards, looks=samples)]
 
 
 if __name__ == "__main__":

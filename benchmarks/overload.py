@@ -1,4 +1,4 @@
-"""When more polls are due than one core can do: is the lack shared evenly, and all else in time?"""
+"""More polls due than one core can do: are polls shared evenly, and everything else on time?"""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NUMBERS = ("g1", "g2", "g3", "g4")
 
 _INTERVAL = 0.1  # seconds; ten times as many polls as one core is made for
 _SMOKE_INTERVAL = 0.001
-_BURDEN = 0.0005  # seconds of work more for each poll
-_SETTLE = 2  # turns' length until all intervals have stretched
-_WINDOW = 4  # turns' length that is looked at
+_ADDED_WORK = 0.0005  # seconds of extra work for each poll
+_SETTLE = 2  # lengths of a round until all intervals are stretched
+_WINDOW = 4  # lengths of a round that are measured
 _HEARTBEAT = 1.0  # seconds, the daemon's default
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure how evenly shards are polled, and the times of heartbeats and questions."""
+    """Measure how evenly shards are polled, and the delay of heartbeats and queries."""
     figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
@@ -43,14 +43,14 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
             )
         )
         bus = daemon.started["bus"]
-        # The servers must not be the narrow place, so the daemon gets more to do for each poll:
-        # this, and the burden.
+        # The daemon must be the bottleneck, not the servers. So it gets more to do for each poll:
+        # a subscriber to everything, and added work.
         everything = stack.enter_context(Worker("raw_subscriber", gevent=False, bus=bus))
         everything.call("subscribe", topics=["z1/delta/", "z1/info/"])
         beats = stack.enter_context(Worker("raw_subscriber", gevent=False, bus=bus))
         beats.call("subscribe", topics=["z1/hb/"])
         clients = start_query_clients(stack, daemon, rate=50)
-        daemon.call("add_work", seconds=_BURDEN)
+        daemon.call("add_work", seconds=_ADDED_WORK)
         daemon.call(
             "change_interval", interval=_INTERVAL if scale.many >= 10_000 else _SMOKE_INTERVAL
         )
@@ -68,7 +68,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         figures.add("g1", min(polls) / mean(polls), {**spread, **answers["lateness"]})
         figures.add("g2", _latest(came))
         figures.add("g3", p99, answers)
-        figures.add("g4", *_told(daemon))
+        figures.add("g4", *_saturation_reports(daemon))
     return figures.all
 
 
@@ -76,14 +76,14 @@ def _latest(beats: list[float]) -> float:
     return 1000 * max(later - earlier - _HEARTBEAT for earlier, later in itertools.pairwise(beats))
 
 
-def _told(daemon: Worker) -> tuple[int, dict[str, Any]]:
-    """Return in how many of three ways the daemon says that it is saturated; and what it says."""
+def _saturation_reports(daemon: Worker) -> tuple[int, dict[str, Any]]:
+    """Return in how many of three ways the daemon reports saturation, and the reports."""
     with Client(daemon.started["query"]) as client:
         stats = client.stats().get("saturation")
         events = [event.message for event in client.events().events if event.type == "saturated"]
     logged = [line for line in daemon.call("log_lines")["lines"] if "saturat" in line]
-    told = {"stats": stats, "events": events[:3], "log": logged[:3]}
-    return sum(map(bool, (stats, events, logged))), told
+    reports = {"stats": stats, "events": events[:3], "log": logged[:3]}
+    return sum(map(bool, (stats, events, logged))), reports
 
 
 if __name__ == "__main__":

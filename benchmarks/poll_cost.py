@@ -1,4 +1,4 @@
-"""What does a poll cost, beside one by redis-py and beside the bare read, and with subscribers?"""
+"""CPU time of a poll, with and without subscribers, compared with redis-py and a bare read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from benchmarks.worker import Worker
 
 NUMBERS = ("1", "2", "3", "4", "12")
 
-# Target: the case that it is about, and the case that it is compared with.
+# For each target, the measured case and the case that it is compared with.
 _COMPARED = {
     "1": ("zinfo", "plain"),
     "2": ("zinfo, deltas", "plain"),
@@ -28,21 +28,21 @@ _COMPARED = {
 }
 _TOPICS = {"zinfo, deltas": "delta", "zinfo, snapshots": "info"}
 
-Turn = Callable[[], dict[str, Any]]
+Measurement = Callable[[], dict[str, Any]]
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure the CPU time that polls take."""
+    """Measure the CPU time of polls."""
     wanted = [number for number in NUMBERS if number in wanted]
     cases = list(dict.fromkeys(case for number in wanted for case in _COMPARED[number]))
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
         log_progress(f"poll_cost: {servers.facts}")
-        turns = dict(_cases(stack, servers.urls, scale, cases))
+        measurements = dict(_cases(stack, servers.urls, scale, cases))
         costs: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for number in range(1, scale.rounds + 1):
             for case in cases:
-                cost = turns[case]()
+                cost = measurements[case]()
                 costs[case].append(cost)
                 log_progress(
                     f"poll_cost: round {number} of {scale.rounds}, {case}: {micros(cost):.1f} us"
@@ -60,31 +60,31 @@ def _figure(number: str, costs: dict[str, list[dict[str, Any]]], facts: object) 
 
 def _cases(
     stack: contextlib.ExitStack, urls: list[str], scale: Scale, cases: Collection[str]
-) -> Iterator[tuple[str, Turn]]:
-    def worker(module: str, shards: int) -> Worker:
-        log_progress(f"poll_cost: starting {module} of {shards} shards")
+) -> Iterator[tuple[str, Measurement]]:
+    def start(module: str, shards: int) -> Worker:
+        log_progress(f"poll_cost: starting {module} with {shards} shards")
         interval = scale.interval(shards)
         return stack.enter_context(
             Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
         )
 
-    def turn(worker: Worker) -> Turn:
+    def measurement(worker: Worker) -> Measurement:
         return partial(worker.call, "measure", seconds=scale.seconds)
 
     if "plain" in cases:
-        yield "plain", turn(worker("plain_poller", scale.shards))
+        yield "plain", measurement(start("plain_poller", scale.shards))
     if "bare" in cases:
-        yield "bare", turn(worker("bare_read", scale.shards))
+        yield "bare", measurement(start("bare_read", scale.shards))
     if {"zinfo", *_TOPICS}.intersection(cases):
-        daemon = worker("zinfo_daemon", scale.shards)
-        yield "zinfo", turn(daemon)
+        daemon = start("zinfo_daemon", scale.shards)
+        yield "zinfo", measurement(daemon)
         subscriber = Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"])
         stack.enter_context(subscriber)
         for case, kind in _TOPICS.items():
             yield case, partial(measure_with_subscriber, daemon, subscriber, kind, scale.seconds)
     if "zinfo, many" in cases:
-        yield "zinfo, few", turn(worker("zinfo_daemon", scale.few))
-        yield "zinfo, many", turn(worker("zinfo_daemon", scale.many))
+        yield "zinfo, few", measurement(start("zinfo_daemon", scale.few))
+        yield "zinfo, many", measurement(start("zinfo_daemon", scale.many))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a long run says on stderr while it runs."""
+"""Progress lines on stderr."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _began = time.monotonic()
 
 
 def log_progress(text: str) -> None:
-    """Tell one step, with the seconds since the start."""
+    """Print one line, with the seconds since the start."""
     print(f"{time.monotonic() - _began:7.1f} s  {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How many snapshots a second are published to four subscribers, beside a bare PUB?"""
+"""Snapshots a second published to four subscribers, compared with a bare PUB."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmarks.worker import Worker
 NUMBERS = ("9",)
 
 _SUBSCRIBERS = 4
-_ROUNDS = 2  # of it for one of the others: they are short
-_SECONDS = 60.0  # until the last message must have come
+_ROUNDS = 2  # rounds here for one of the other scripts: they are short
+_TIMEOUT = 60.0  # seconds for the last message to arrive
 
 
 def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
-    """Measure snapshots, from the first one published to the last one received by all."""
+    """Measure from the first snapshot published to the last one received by all subscribers."""
     rates, micros = Pair(), Pair()
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.few))
@@ -36,15 +36,17 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
         )
         daemon.call("record", messages=scale.snapshots)
         bare = stack.enter_context(Worker("bare_zmq", cores=Cores.ANY, reply=[]))
-        ears = {worker: _listeners(stack, worker.started["bus"]) for worker in (daemon, bare)}
-        _, sizes = _publish(daemon, ears[daemon], scale.snapshots)
+        subscribers = {
+            worker: _subscribers(stack, worker.started["bus"]) for worker in (daemon, bare)
+        }
+        _, sizes = _publish(daemon, subscribers[daemon], scale.snapshots)
         rounds = _ROUNDS * scale.rounds
         for number in range(1, rounds + 1):
             for worker, rate, micro, options in (
                 (daemon, rates.ours, micros.ours, {}),
                 (bare, rates.theirs, micros.theirs, {"sizes": sizes}),
             ):
-                cost, _ = _publish(worker, ears[worker], scale.snapshots, **options)
+                cost, _ = _publish(worker, subscribers[worker], scale.snapshots, **options)
                 rate.append(scale.snapshots / cost["until_received"])
                 micro.append(1e6 * cost["cpu"] / scale.snapshots)
                 log_progress(
@@ -54,28 +56,30 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
     return [compared("9", rates, "snapshots/s", cpu=micros, bytes=sizes)]
 
 
-def _listeners(stack: contextlib.ExitStack, bus: str) -> list[Worker]:
-    ears = []
+def _subscribers(stack: contextlib.ExitStack, bus: str) -> list[Worker]:
+    subscribers = []
     for _ in range(_SUBSCRIBERS):
-        ear = stack.enter_context(Worker("raw_subscriber", gevent=False, cores=Cores.ANY, bus=bus))
-        ear.call("subscribe", topics=["z1/info/"])
-        ears.append(ear)
-    return ears
+        subscriber = stack.enter_context(
+            Worker("raw_subscriber", gevent=False, cores=Cores.ANY, bus=bus)
+        )
+        subscriber.call("subscribe", topics=["z1/info/"])
+        subscribers.append(subscriber)
+    return subscribers
 
 
 def _publish(
-    worker: Worker, ears: list[Worker], messages: int, **options: Any
+    worker: Worker, subscribers: list[Worker], messages: int, **options: Any
 ) -> tuple[dict[str, float], list[int]]:
     """Publish once; returns the cost, and the bytes of a message's header and body."""
-    for ear in ears:
-        ear.send("count", messages=messages, seconds=_SECONDS)
+    for subscriber in subscribers:
+        subscriber.send("count", messages=messages, seconds=_TIMEOUT)
     cost = worker.call("publish", messages=messages, **options)
-    heard = [ear.wait() for ear in ears]
-    for one in heard:
+    received = [subscriber.wait() for subscriber in subscribers]
+    for one in received:
         if one["counts"].get("info") != messages:
             raise RuntimeError(f"{one['counts']} of {messages} came: nothing is comparable")
-    cost["until_received"] = max(one["at"] for one in heard) - cost["began"]
-    return cost, heard[0]["last"][1:]
+    cost["until_received"] = max(one["at"] for one in received) - cost["began"]
+    return cost, received[0]["last"][1:]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long does it take to ask about all shards, beside a plain XML-RPC server?"""
+"""Time of a query for all shards, compared with a plain XML-RPC server."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ NUMBERS = ("7", "8")
 
 _KEYS: dict[str, list[str]] = {"7": [], "8": ["used_memory"]}
 _RATE = 1000  # polls a second that go on meanwhile: 1,000 shards, each every second
-_QUESTIONS = 3  # in a turn, at least; the shards are polled anew before each
-_TURN = 1.0  # seconds; where few shards are polled anew soon, more questions fit
+_MIN_QUERIES = 3  # in a round; all shards are polled again before each query
+_MIN_SECONDS = 1.0  # of a round; with few shards, more queries fit
 
-Ask = Callable[[list[str]], list[Any]]  # fields wanted, or none for all; returns all shards' INFO
+Query = Callable[[list[str]], list[Any]]  # takes the fields, none for all; returns all INFO
 
 
-class Answerer(NamedTuple):
-    """One worker, and how it is asked."""
+class Contender(NamedTuple):
+    """One of the compared processes, and how it is queried."""
 
     worker: Worker
-    ask: Ask
+    query: Query
     shards: int
     interval: float
 
@@ -39,45 +39,46 @@ class Answerer(NamedTuple):
     def _pause(self) -> float:
         return 1.2 * self.interval
 
-    def answer(self, number: str) -> tuple[float, float]:
-        """Ask a few times; return the milliseconds that one took, and those of CPU of the worker.
+    def measure(self, number: str) -> tuple[float, float]:
+        """Query a few times; return the milliseconds of wall-clock and of CPU time of one query.
 
-        Polls that go on meanwhile take CPU time of the same process: of that the least counts.
+        Polls that go on meanwhile add to the CPU time of the same process, so the smallest CPU
+        time counts; of the wall-clock times, the median.
         """
         taken: list[tuple[float, float]] = []
-        until = time.monotonic() + _TURN
-        while len(taken) < _QUESTIONS or time.monotonic() < until:
-            taken.append(self._answer_once(_KEYS[number]))
+        until = time.monotonic() + _MIN_SECONDS
+        while len(taken) < _MIN_QUERIES or time.monotonic() < until:
+            taken.append(self._measure_once(_KEYS[number]))
         walls, cpus = zip(*taken, strict=True)
         return 1000 * median(walls), 1000 * min(cpus)
 
-    def _answer_once(self, keys: list[str]) -> tuple[float, float]:
-        time.sleep(self._pause)  # of the method: all was polled anew
+    def _measure_once(self, keys: list[str]) -> tuple[float, float]:
+        time.sleep(self._pause)  # part of the method: all shards are polled again
         cpu, began = self.worker.cpu(), time.monotonic()
-        infos = self.ask(keys)
-        taken = time.monotonic() - began  # with all in hand: to let go of it takes time, too
+        infos = self.query(keys)
+        taken = time.monotonic() - began  # before `infos` is freed, which takes time as well
         if len(infos) != self.shards:
-            raise RuntimeError(f"{len(infos)} of {self.shards} shards: nothing is comparable")
+            raise RuntimeError(f"the reply has {len(infos)} of {self.shards} shards")
         return taken, self.worker.cpu() - cpu
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure the time from a question to its decoded answer."""
+    """Measure the time from a query to its decoded reply."""
     times = {number: Pair() for number in wanted}
     cpu = {number: Pair() for number in wanted}
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
-        zinfo = _answerer(stack, "zinfo_daemon", _zinfo, servers.urls, scale.shards)
-        plain = _answerer(stack, "plain_server", _plain, servers.urls, scale.shards)
-        for turn in range(1, scale.rounds + 1):
+        zinfo = _contender(stack, "zinfo_daemon", _zinfo, servers.urls, scale.shards)
+        plain = _contender(stack, "plain_server", _plain, servers.urls, scale.shards)
+        for round_number in range(1, scale.rounds + 1):
             for one in (zinfo, plain):
                 one.worker.call("resume")
                 for number in wanted:
-                    values = one.answer(number)
+                    values = one.measure(number)
                     for pair, value in zip((times[number], cpu[number]), values, strict=True):
                         (pair.ours if one is zinfo else pair.theirs).append(value)
                     log_progress(
-                        f"query_many: round {turn} of {scale.rounds}, {one.worker.name}, "
+                        f"query_many: round {round_number} of {scale.rounds}, {one.worker.name}, "
                         f"{'one field' if _KEYS[number] else 'whole'}: {values[0]:.1f} ms"
                     )
                 one.worker.call("pause")
@@ -87,34 +88,34 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     ]
 
 
-def _answerer(
+def _contender(
     stack: contextlib.ExitStack,
     module: str,
-    connect: Callable[[contextlib.ExitStack, str], Ask],
+    connect: Callable[[contextlib.ExitStack, str], Query],
     urls: list[str],
     shards: int,
-) -> Answerer:
+) -> Contender:
     interval = shards / _RATE
     worker = stack.enter_context(
         Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
     )
-    return Answerer(worker, connect(stack, worker.started["query"]), shards, interval)
+    return Contender(worker, connect(stack, worker.started["query"]), shards, interval)
 
 
-def _zinfo(stack: contextlib.ExitStack, endpoint: str) -> Ask:
+def _zinfo(stack: contextlib.ExitStack, endpoint: str) -> Query:
     client = stack.enter_context(Client(endpoint, timeout=30))
     return lambda keys: client.get_infos(keys=keys)
 
 
-def _plain(stack: contextlib.ExitStack, url: str) -> Ask:
+def _plain(stack: contextlib.ExitStack, url: str) -> Query:
     server = stack.enter_context(xmlrpc.client.ServerProxy(url))
 
-    def ask(keys: list[str]) -> list[Any]:
+    def query(keys: list[str]) -> list[Any]:
         infos = server.get_infos([], keys)
         assert isinstance(infos, list)
         return infos
 
-    return ask
+    return query
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many questions about one shard are answered a second, beside a bare ROUTER?"""
+"""Queries a second about one shard, compared with a bare ROUTER."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NUMBERS = ("5", "6")
 
 _IN_FLIGHT = {"5": 1, "6": 64}
 _REQUEST = encode_request(Request("get_infos", {"shard_ids": ["shard-00000"]}, id=1))
-_INTERVAL = 1.0  # seconds; shards are polled meanwhile, as they would be
+_INTERVAL = 1.0  # seconds between two polls of a shard, which go on meanwhile
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure answered requests."""
+    """Measure the rate of replies."""
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.few))
         daemon = stack.enter_context(
@@ -37,11 +37,11 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
             )
         )
         daemon.call("resume")
-        reply = [len(frame) for frame in _ask(daemon.started["query"])]
+        reply = [len(frame) for frame in _request_once(daemon.started["query"])]
         bare = stack.enter_context(Worker("bare_zmq", cores=Cores.MEASURED, reply=reply))
         rates = {number: Pair() for number in wanted}
         micros = {number: Pair() for number in wanted}
-        for turn in range(1, scale.rounds + 1):
+        for number_of_round in range(1, scale.rounds + 1):
             for number in wanted:
                 for worker, rate, micro in (
                     (daemon, rates[number].ours, micros[number].ours),
@@ -55,7 +55,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
                     rate.append(replies / seconds)
                     micro.append(1e6 * (worker.cpu() - cpu) / replies)
                     log_progress(
-                        f"query_rate: round {turn} of {scale.rounds}, {worker.name}, "
+                        f"query_rate: round {number_of_round} of {scale.rounds}, {worker.name}, "
                         f"{_IN_FLIGHT[number]} in flight: {rate[-1]:.0f} queries/s"
                     )
     return [
@@ -64,7 +64,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     ]
 
 
-def _ask(endpoint: str) -> list[bytes]:
+def _request_once(endpoint: str) -> list[bytes]:
     """Return the frames of one reply, without envelope."""
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.linger = 0

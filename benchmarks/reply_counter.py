@@ -1,4 +1,4 @@
-"""A client that only counts: replies, whose contents are not decoded."""
+"""A query client that counts replies without decoding them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Sequence
 
 import zmq
 
-_PATIENCE = 10_000  # milliseconds for one reply
+_TIMEOUT = 10_000  # milliseconds for one reply
 
 
 def count_replies(endpoint: str, request: Sequence[bytes], in_flight: int, seconds: float) -> int:
-    """Ask the same again and again for a while, and return how often it was answered.
+    """Send the same request repeatedly, and return the number of replies.
 
     Args:
-        endpoint: a ROUTER.
-        request: the frames, without envelope.
-        in_flight: requests that are under way at the same time.
-        seconds: how long.
+        endpoint: Endpoint of a ROUTER.
+        request: Frames of the request, without envelope.
+        in_flight: Number of requests that are outstanding at any time.
+        seconds: How long to send.
+
+    Raises:
+        RuntimeError: No reply came within the timeout.
     """
     frames, replies = [b"", *request], 0
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
@@ -27,7 +30,7 @@ def count_replies(endpoint: str, request: Sequence[bytes], in_flight: int, secon
             socket.send_multipart(frames)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            if not socket.poll(_PATIENCE):
+            if not socket.poll(_TIMEOUT):
                 raise RuntimeError("no reply within 10 s")
             socket.recv_multipart()
             socket.send_multipart(frames)

@@ -1,4 +1,4 @@
-"""The table, and the facts of the machine that it is of."""
+"""The table of figures, and a description of the machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HEAD = ("", "measure", "target", "measured", "spread", "", "zinfo / the other")
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Return the figures beside their targets, a line each."""
+    """Return the figures and their targets as a table, a line each."""
     rows = [_HEAD, *map(_row, figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
@@ -54,7 +54,7 @@ def _row(figure: Figure) -> tuple[str, ...]:
 
 
 def machine() -> dict[str, object]:
-    """Return what the figures depend on: machine, kernel, versions, and how busy it was."""
+    """Return what the figures depend on: machine, kernel, versions, load average."""
     return {
         "processor": _processor(),
         "cores": psutil.cpu_count(),

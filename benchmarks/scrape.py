@@ -1,4 +1,4 @@
-"""How long does a scrape of all shards take, and what does it delay?"""
+"""Duration of a scrape of all shards, and the delay of polls meanwhile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAUSE = 0.5  # seconds between two of them
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure scrapes of zinfo, compressed as Prometheus asks for them."""
+    """Measure scrapes of zinfo, compressed as Prometheus requests them."""
     figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
@@ -34,12 +34,12 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         )
         daemon.call("observe", seconds=2 * _INTERVAL)
         daemon.call("reset")
-        looks = []
+        scrapes = []
         for _ in range(_SCRAPES):
             time.sleep(_PAUSE)
-            looks.append(_scrape(daemon, scale.shards))
-            log_progress(f"scrape: {looks[-1]}")
-        figures.add("h1", max(look["seconds"] for look in looks), {"scrapes": looks})
+            scrapes.append(_scrape(daemon, scale.shards))
+            log_progress(f"scrape: {scrapes[-1]}")
+        figures.add("h1", max(each["seconds"] for each in scrapes), {"scrapes": scrapes})
         late = daemon.call("report")
         figures.add("h2", late["max"], late)
     return figures.all
@@ -47,9 +47,9 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
 
 def _scrape(daemon: Worker, shards: int) -> dict[str, float]:
     cpu, began = daemon.cpu(), time.monotonic()
-    question = Request(f"{daemon.started['http']}metrics", headers={"Accept-Encoding": "gzip"})
-    with urlopen(question, timeout=60) as answer:
-        zipped = answer.read()
+    request = Request(f"{daemon.started['http']}metrics", headers={"Accept-Encoding": "gzip"})
+    with urlopen(request, timeout=60) as response:
+        zipped = response.read()
     taken = time.monotonic() - began
     cpu = daemon.cpu() - cpu
     text = gzip.decompress(zipped)

@@ -109,8 +109,11 @@ def test_subscribers_get_updates_without_a_gap(daemon: RunningDaemon) -> None:
     [
         (lambda body: [], "not the one shard"),
         (lambda body: body * 2, "not the one shard"),
-        (lambda body: [{**body[0], "used_memory": "a lot"}], "other than the field"),
-        (lambda body: [{**body[0], "more": 1}], "other than the field"),
+        (
+            lambda body: [{**body[0], "used_memory": "a lot"}],
+            "not have exactly the requested field",
+        ),
+        (lambda body: [{**body[0], "more": 1}], "not have exactly the requested field"),
         (lambda body: [{"used_memory": 1}], "cannot be read"),
         (lambda body: 3, "cannot be read"),
     ],
@@ -130,7 +133,7 @@ def test_a_revision_that_goes_back_is_wrong() -> None:
     for revision, problem in ((7, ""), (7, ""), (6, "field: a goes back to revision 6")):
         meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
         reply = Reply(1, {}, [{"used_memory": 1, "meta": meta}])
-        assert questions.wrong(questions.next(), reply) == problem
+        assert questions.problem(questions.next(), reply) == problem
 
 
 def test_a_long_answer_may_be_older_than_one_to_a_later_question() -> None:
@@ -139,7 +142,7 @@ def test_a_long_answer_may_be_older_than_one_to_a_later_question() -> None:
     long = questions._all("fields")
     for asked, revision in ((quick, 7), (long, 6)):
         meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
-        assert not questions.wrong(asked, Reply(1, {}, [{"used_memory": 1, "meta": meta}]))
+        assert not questions.problem(asked, Reply(1, {}, [{"used_memory": 1, "meta": meta}]))
 
 
 def test_a_shard_on_two_pages_is_wrong() -> None:
@@ -147,9 +150,9 @@ def test_a_shard_on_two_pages_is_wrong() -> None:
     asked = questions.next()
     meta = {"shard_identifier": "a", "revision": 1, "info_age": 0.1}
     reply = Reply(1, {"cursor": "a"}, [{"used_memory": 1, "meta": meta}])
-    assert questions.wrong(asked, reply) == ""
+    assert questions.problem(asked, reply) == ""
     assert asked.request.args["cursor"] == "a"
-    assert questions.wrong(asked, reply) == "fields: a shard stands there twice"
+    assert questions.problem(asked, reply) == "fields: a shard is listed twice"
 
 
 def test_a_daemon_that_is_not_there_is_exit_code_1() -> None:

@@ -35,7 +35,7 @@ class QueryClients:
         self._idle: deque[Socket] = deque()
         self._asked: dict[Socket, PendingQuery] = {}
         self._selector = selectors.DefaultSelector()
-        self._questions = QueryGenerator([], {})
+        self._queries = QueryGenerator([], {})
         self._forget()
 
     def start(
@@ -64,7 +64,7 @@ class QueryClients:
             shards = [shard["id"] for shard in client.shards() if shard["revision"]]
         if not shards:
             return {"shards": 0}
-        self._questions = QueryGenerator(shards, mix, seed)
+        self._queries = QueryGenerator(shards, mix, seed)
         for _ in range(clients):
             self._idle.append(self._connect())
         return {"shards": len(shards)}
@@ -84,7 +84,7 @@ class QueryClients:
             if not self._interval:
                 due = now
             while self._idle and due <= now and due < end and (asked < to_ask or not to_ask):
-                self._send(self._idle.popleft(), self._questions.next(), due, now)
+                self._send(self._idle.popleft(), self._queries.next(), due, now)
                 asked += 1
                 if self._interval:  # multiplied: a sum of intervals would drift
                     due = began + asked * self._interval
@@ -153,7 +153,7 @@ class QueryClients:
                 return
             if reply.error is not None:
                 self._errors[reply.error.code] += 1
-            elif problem := self._questions.wrong(asked, reply):
+            elif problem := self._queries.problem(asked, reply):
                 self._blame(problem)
             elif reply.cursor is not None:
                 self._send_page(socket, asked, now)
