@@ -1,9 +1,10 @@
-"""Put a stated load on a running daemon, and tell how it bears it: to size a machine.
+"""Put a given load on a running daemon and report its latency, to size a machine.
 
-It connects to the daemon's query endpoint, and for --subscribers to the bus that the daemon tells.
-Every answer is checked. Exit code: 0 all answers were right, 1 one was wrong or none came, 2 usage.
+It connects to the daemon's query endpoint and, for --subscribers, to the bus that the daemon
+announces. Every reply is checked. Exit code: 0 if all replies were right, 1 if one was wrong or
+none came, 2 for wrong usage.
 
-A mix is made of: {names}.
+Queries of a mix: {names}.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.cores import Cores
-from benchmarks.load_report import daemon, lines, queries, subscribers
+from benchmarks.load_report import (
+    lines,
+    summarize_daemon,
+    summarize_queries,
+    summarize_subscribers,
+)
 from benchmarks.queries import NAMES
 from benchmarks.worker import Worker, WorkerError
 from zinfo.client import Client
@@ -36,21 +42,21 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"load: {error}", file=sys.stderr)
         return 1
     print(json.dumps(result, indent=1) if given.json else "\n".join(lines(result)))
-    asked, followed = result["queries"], result["subscribers"]
-    wrong = sum(one.get("wrong", 0) for one in (asked, followed))
+    queried, subscribed = result["queries"], result["subscribers"]
+    wrong = sum(one.get("wrong", 0) for one in (queried, subscribed))
     if wrong:
-        print(f"load: {wrong} wrong", *asked.get("examples", ()), sep="\n  ", file=sys.stderr)
-    return 1 if wrong or (asked and not asked["times"]) else 0
+        print(f"load: {wrong} wrong", *queried.get("examples", ()), sep="\n  ", file=sys.stderr)
+    return 1 if wrong or (queried and not queried["times"]) else 0
 
 
 def put_load(given: argparse.Namespace) -> dict[str, Any]:
-    """Put the load on the daemon, and return all that was seen."""
+    """Put the load on the daemon, and return the measurements."""
     processes = min(given.processes, given.clients)
     share, more = divmod(given.clients, processes) if processes else (0, 0)
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(Client(given.endpoint))
         before = client.stats()
-        askers = [
+        clients = [
             stack.enter_context(
                 Worker(
                     "query_client",
@@ -65,7 +71,7 @@ def put_load(given: argparse.Namespace) -> dict[str, Any]:
             )
             for number in range(processes)
         ]
-        followers = [
+        subscribers = [
             stack.enter_context(
                 Worker(
                     "client_subscriber",
@@ -78,49 +84,66 @@ def put_load(given: argparse.Namespace) -> dict[str, Any]:
             )
             for _ in range(given.subscribers)
         ]
-        if any(not worker.started["shards"] for worker in askers):
-            raise NotPolledError("it has polled no shard yet, so there is nothing to ask for")
-        for worker in followers:
+        if any(not worker.started["shards"] for worker in clients):
+            raise NotPolledError("the daemon has not polled any shard yet, so none can be queried")
+        for worker in subscribers:
             worker.send("receive", seconds=given.seconds)
-        for worker in askers:
+        for worker in clients:
             worker.send("send_queries", seconds=given.seconds)
-        asked = [worker.wait() for worker in askers]
-        followed = [worker.wait() for worker in followers]
+        queried = [worker.wait() for worker in clients]
+        received = [worker.wait() for worker in subscribers]
         after = client.stats()
     return {
         "endpoint": given.endpoint,
-        "queries": queries(asked, given.clients, given.rate),
-        "subscribers": subscribers(followed),
-        "daemon": daemon(before, after),
+        "queries": summarize_queries(queried, given.clients, given.rate),
+        "subscribers": summarize_subscribers(received),
+        "daemon": summarize_daemon(before, after),
     }
 
 
 def _parser() -> argparse.ArgumentParser:
     words = (__doc__ or "").format(names="; ".join(f"{one} ({NAMES[one]})" for one in NAMES))
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=words)
-    parser.add_argument("endpoint", nargs="?", default=DEFAULT_QUERY_ENDPOINT, help="[%(default)s]")
     parser.add_argument(
-        "--bus", metavar="ENDPOINT", help="of the bus, where not as the daemon says"
+        "endpoint",
+        nargs="?",
+        default=DEFAULT_QUERY_ENDPOINT,
+        help="the daemon's query endpoint [%(default)s]",
+    )
+    parser.add_argument(
+        "--bus", metavar="ENDPOINT", help="bus endpoint, if not the one that the daemon announces"
     )
     cores = len(Cores.ANY.numbers) or os.cpu_count() or 1
     for name, default, what in (
-        ("clients", 4, "that ask"),
-        ("processes", cores, "that the clients are in"),
-        ("subscribers", 0, "to all shards"),
+        ("clients", 4, "number of query clients"),
+        ("processes", cores, "number of processes that run the clients"),
+        ("subscribers", 0, "number of subscribers to all shards"),
     ):
         words = f"{what} [%(default)s]"
         parser.add_argument(f"--{name}", type=_count, default=default, metavar="N", help=words)
     parser.add_argument(
-        "--rate", type=_rate, default=0.0, metavar="N", help="questions a second; 0: flat out [0]"
+        "--rate",
+        type=_rate,
+        default=0.0,
+        metavar="N",
+        help="queries a second of all clients; 0: as many as possible [0]",
     )
     parser.add_argument(
-        "--mix", type=_mix, default="one=7,field=2,ping=1", metavar="MIX", help="[%(default)s]"
+        "--mix",
+        type=_mix,
+        default="one=7,field=2,ping=1",
+        metavar="MIX",
+        help="queries and their weights [%(default)s]",
     )
     parser.add_argument(
-        "--kinds", type=_kinds, default="delta,event", metavar="KINDS", help="[%(default)s]"
+        "--kinds",
+        type=_kinds,
+        default="delta,event",
+        metavar="KINDS",
+        help="kinds of updates to subscribe to [%(default)s]",
     )
     parser.add_argument(
-        "--seconds", type=_seconds, default=10.0, metavar="S", help="how long [%(default)s]"
+        "--seconds", type=_seconds, default=10.0, metavar="S", help="duration [%(default)s]"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser

@@ -1,4 +1,4 @@
-"""What a load showed: one result of what many clients and subscribers saw, and its words."""
+"""Summarizes the results of many query clients and subscribers, as values and as text."""
 
 from __future__ import annotations
 
@@ -11,52 +11,52 @@ _COLUMNS = ("p50", "p90", "p99", "p99.9", "max")
 _TITLES = {name: name for name in _COLUMNS}
 
 
-def queries(asked: list[dict[str, Any]], clients: int, rate: float) -> dict[str, Any]:
-    """Return what came of the questions.
+def summarize_queries(queried: list[dict[str, Any]], clients: int, rate: float) -> dict[str, Any]:
+    """Return the summary of the query clients.
 
     Args:
-        asked: what the askers answered.
-        clients: how many of them asked.
-        rate: questions a second that there should have been; 0 for no such.
+        queried: Results of the `query_client` workers.
+        clients: Number of clients in all of them.
+        rate: Requested queries a second; 0 if as many as possible.
     """
-    if not asked:
+    if not queried:
         return {}
     times = {}
-    for name in sorted({name for one in asked for name in one["times"]}):
-        histogram = merged(one["times"][name] for one in asked if name in one["times"])
+    for name in sorted({name for one in queried for name in one["times"]}):
+        histogram = merged(one["times"][name] for one in queried if name in one["times"])
         times[name] = {"answered": histogram.get_total_count(), **milliseconds(histogram)}
-    seconds = max(one["seconds"] for one in asked)
+    seconds = max(one["seconds"] for one in queried)
     return {
         "clients": clients,
-        "processes": len(asked),
+        "processes": len(queried),
         "rate_wanted": rate,
         "rate": sum(row["answered"] for row in times.values()) / seconds,
-        "errors": dict(sum((Counter(one["errors"]) for one in asked), Counter())),
-        "unasked": sum(one["unasked"] for one in asked),
-        "lost": sum(one["lost"] for one in asked),
-        "wrong": sum(one["wrong"] for one in asked),
-        "examples": [text for one in asked for text in one["examples"]],
+        "errors": dict(sum((Counter(one["errors"]) for one in queried), Counter())),
+        "unasked": sum(one["unasked"] for one in queried),
+        "lost": sum(one["lost"] for one in queried),
+        "wrong": sum(one["wrong"] for one in queried),
+        "examples": [text for one in queried for text in one["examples"]],
         "times": times,
     }
 
 
-def subscribers(followed: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what came to the subscribers, from what the followers answered."""
-    if not followed:
+def summarize_subscribers(received: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the summary of the results of the `client_subscriber` workers."""
+    if not received:
         return {}
-    histogram = merged(one["times"] for one in followed)
+    histogram = merged(one["times"] for one in received)
     return {
-        "subscribers": len(followed),
-        "counts": [one["counts"] for one in followed],
-        **{name: sum(one[name] for one in followed) for name in ("gaps", "stale", "restarts")},
-        "wrong": sum(one["malformed"] for one in followed),
-        "heartbeat_late_ms": 1000 * max(one["heartbeat_late"] for one in followed),
+        "subscribers": len(received),
+        "counts": [one["counts"] for one in received],
+        **{name: sum(one[name] for one in received) for name in ("gaps", "stale", "restarts")},
+        "wrong": sum(one["malformed"] for one in received),
+        "heartbeat_late_ms": 1000 * max(one["heartbeat_late"] for one in received),
         "times": milliseconds(histogram) if histogram.get_total_count() else {},
     }
 
 
-def daemon(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """Return what the daemon did meanwhile, from its counters before and after."""
+def summarize_daemon(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return what the daemon did during the load, from its counters before and after."""
     seconds = max(1e-3, after["uptime"] - before["uptime"])
     polls = after["poll"]["replies"] - before["poll"]["replies"]
     late = after["poll"]["late_seconds"] - before["poll"]["late_seconds"]
@@ -72,34 +72,34 @@ def daemon(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """Return all of it for a terminal."""
-    asked, followed, done = result["queries"], result["subscribers"], result["daemon"]
-    told = []
-    if asked:
-        wanted = f" ({asked['rate_wanted']:g} asked for)" if asked["rate_wanted"] else ""
-        told += [
-            f"{asked['rate']:.1f} queries/s{wanted}: {asked['clients']} clients in "
-            f"{asked['processes']} processes; {sum(asked['errors'].values())} errors, "
-            f"{asked['lost']} lost, {asked['unasked']} not asked, {asked['wrong']} wrong",
-            *(f"  error {code}: {count}" for code, count in asked["errors"].items()),
+    """Return the result of `benchmarks.load` as lines of text."""
+    queried, received, done = result["queries"], result["subscribers"], result["daemon"]
+    text = []
+    if queried:
+        wanted = f" ({queried['rate_wanted']:g} requested)" if queried["rate_wanted"] else ""
+        text += [
+            f"{queried['rate']:.1f} queries/s{wanted}: {queried['clients']} clients in "
+            f"{queried['processes']} processes; {sum(queried['errors'].values())} errors, "
+            f"{queried['lost']} lost, {queried['unasked']} not sent, {queried['wrong']} wrong",
+            *(f"  error {code}: {count}" for code, count in queried["errors"].items()),
             _row("ms", {"answered": "answered", **_TITLES}),
-            *(_row(name, row) for name, row in asked["times"].items()),
+            *(_row(name, row) for name, row in queried["times"].items()),
         ]
-    if followed:
-        updates = sum(one.get("delta", 0) + one.get("snapshot", 0) for one in followed["counts"])
-        told += [
-            f"{followed['subscribers']} subscribers: {followed['gaps']} gaps, "
-            f"{followed['stale']} times stale, {followed['restarts']} restarts, heartbeats "
-            f"at most {followed['heartbeat_late_ms']:.1f} ms late",
+    if received:
+        updates = sum(one.get("delta", 0) + one.get("snapshot", 0) for one in received["counts"])
+        text += [
+            f"{received['subscribers']} subscribers: {received['gaps']} gaps, "
+            f"{received['stale']} times stale, {received['restarts']} restarts, heartbeats "
+            f"at most {received['heartbeat_late_ms']:.1f} ms late",
             _row("ms", {"answered": "updates", **_TITLES}),
-            _row("to subscriber", {"answered": updates, **followed["times"]}),
+            _row("to subscriber", {"answered": updates, **received["times"]}),
         ]
-    told.append(
+    text.append(
         f"meanwhile {done['polls_per_second']:.0f} polls/s of {sum(done['shards'].values())} "
-        f"shards, {done['late_ms']:.2f} ms late in the mean; event loop late by "
-        f"{done['hub_lag_max_ms']:.1f} ms at most since its start"
+        f"shards, on average {done['late_ms']:.2f} ms late; event loop at most "
+        f"{done['hub_lag_max_ms']:.1f} ms late since its start"
     )
-    return told + [f"  dropped, {why}: {count}" for why, count in done["dropped"].items()]
+    return text + [f"  dropped, {why}: {count}" for why, count in done["dropped"].items()]
 
 
 def _row(name: str, cells: dict[str, Any]) -> str:

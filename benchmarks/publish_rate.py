@@ -70,14 +70,14 @@ def _subscribers(stack: contextlib.ExitStack, bus: str) -> list[Worker]:
 def _publish(
     worker: Worker, subscribers: list[Worker], messages: int, **options: Any
 ) -> tuple[dict[str, float], list[int]]:
-    """Publish once; returns the cost, and the bytes of a message's header and body."""
+    """Publish once; returns the cost, and the sizes of a message's header and body in bytes."""
     for subscriber in subscribers:
         subscriber.send("count", messages=messages, seconds=_TIMEOUT)
     cost = worker.call("publish", messages=messages, **options)
     received = [subscriber.wait() for subscriber in subscribers]
     for one in received:
         if one["counts"].get("info") != messages:
-            raise RuntimeError(f"{one['counts']} of {messages} came: nothing is comparable")
+            raise RuntimeError(f"{one['counts']} of {messages} messages were received")
     cost["until_received"] = max(one["at"] for one in received) - cost["began"]
     return cost, received[0]["last"][1:]
 

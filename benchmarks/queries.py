@@ -51,13 +51,13 @@ class QueryGenerator:
     def __init__(self, shards: list[str], mix: dict[str, float], seed: int = 0) -> None:
         self._shards = shards
         self._names, self._weights = list(mix), list(mix.values())
-        self._chance = random.Random(seed)
+        self._random = random.Random(seed)
         self._revisions: dict[str, int] = {}  # newest revision received of each shard
         self._ids = 0
 
     def next(self) -> PendingQuery:
         """Return the next query."""
-        (name,) = self._chance.choices(self._names, self._weights)
+        (name,) = self._random.choices(self._names, self._weights)
         return _MAKE[name](self, name)
 
     def problem(self, query: PendingQuery, reply: Reply) -> str:
@@ -80,7 +80,7 @@ class QueryGenerator:
         return PendingQuery(name, Request(op, args, self._ids), _is_map)
 
     def _one(self, name: str) -> PendingQuery:
-        shard = self._chance.choice(self._shards)
+        shard = self._random.choice(self._shards)
         args: dict[str, object] = {"shard_ids": [shard]}
         if name == "field":
             args["keys"] = [FIELD]

@@ -1,4 +1,4 @@
-"""What all scripts have in common: their options, how much they do, and what they print."""
+"""Common parts of all scripts: command-line options, amount of work, and output."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from benchmarks.servers import TooFewFilesError
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is done.
+    """Amount of work.
 
     Attributes:
-        rounds: turns that each worker has.
-        seconds: what is measured of a turn.
-        shards: where the table says nothing else: 1,000.
-        few: where it says few: 100.
-        many: where it says many, or all: 10,000.
-        rate: polls a second that all shards of one worker together are to have.
-        polls: of each shard, where memory is measured: 3,600.
-        snapshots: published in a turn.
-        frames: of the largest message that a hostile peer sends.
-        fields: lines of the largest INFO.
-        flood: small messages of a flood.
-        connects: connections of a flood.
-        reloaded: shards of a configuration that is read again.
-        texts: short ones, which fit into a request of 64 KiB.
-        head_bytes: of the largest head of an HTTP request.
-        health: seconds for an answer of /healthz, at most.
+        rounds: Number of rounds of each process.
+        seconds: Measured seconds of a round.
+        shards: Number of shards, unless the table says few, many or all.
+        few: Number of shards where the table says few.
+        many: Number of shards where the table says many, or all.
+        rate: Polls a second of one process, of all its shards together.
+        polls: Polls of each shard before memory is measured.
+        snapshots: Snapshots published in a round.
+        frames: Frames of the largest message that a hostile peer sends.
+        fields: Lines of the largest INFO.
+        flood: Small messages of a flood.
+        connects: Connections of a flood.
+        reloaded: Shards of a configuration that is reloaded.
+        texts: Short texts in a request; as many as fit into 64 KiB.
+        head_bytes: Bytes of the largest head of an HTTP request.
+        health: Longest time for a response of /healthz, in seconds.
     """
 
     rounds: int = 5
@@ -58,7 +58,7 @@ class Scale:
     health: float = 5.0
 
     def interval(self, shards: int) -> float:
-        """Return the seconds from one poll of a shard to the next, of so many shards."""
+        """Return the seconds between two polls of a shard, for this number of shards."""
         return shards / self.rate
 
 
@@ -83,10 +83,10 @@ SMOKE = Scale(
 )
 
 _GIVEN = {
-    "rounds": "turns of each worker",
-    "seconds": "what a turn measures",
-    "rate": "polls a second, of all shards of a worker together",
-}  # parts of the scale that can be given as options
+    "rounds": "rounds of each process",
+    "seconds": "measured seconds of a round",
+    "rate": "polls a second of one process, of all its shards together",
+}  # fields of the scale that are options, with their help texts
 
 Run: TypeAlias = Callable[[Scale, Collection[str]], list[Figure]]
 
@@ -95,15 +95,15 @@ def main(run: Run, numbers: Sequence[str], description: str | None) -> None:
     """Run one script by itself, and print its part of the table.
 
     Args:
-        run: does the work, told how much and for which targets.
-        numbers: the targets that it has figures for.
-        description: what it measures.
+        run: Measures: takes the amount of work and the wanted targets.
+        numbers: Numbers of the targets that it measures.
+        description: What it measures, for `--help`.
     """
     parser = options(description)
     parser.add_argument(
-        "--only", metavar="NUMBERS", help=f"only these of its targets: {','.join(numbers)}"
+        "--only", metavar="NUMBERS", help=f"measure only these targets, of {','.join(numbers)}"
     )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there, too")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="also write the figures here")
     given = parser.parse_args()
     wanted = given.only.split(",") if given.only else numbers
     if unknown := set(wanted) - set(numbers):
@@ -116,9 +116,11 @@ def main(run: Run, numbers: Sequence[str], description: str | None) -> None:
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser with the options that say how much is done."""
+    """Return a parser with the options for the amount of work."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--smoke", action="store_true", help="very little of it: does it work?")
+    parser.add_argument(
+        "--smoke", action="store_true", help="do very little, only to see that it works"
+    )
     for name, what in _GIVEN.items():
         kind = type(getattr(FULL, name))
         parser.add_argument(f"--{name}", type=kind, metavar="N", help=what)
@@ -126,13 +128,13 @@ def options(description: str | None) -> argparse.ArgumentParser:
 
 
 def chosen(given: argparse.Namespace) -> Scale:
-    """Return how much the options ask for."""
+    """Return the amount of work that the options request."""
     changes = {name: value for name in _GIVEN if (value := getattr(given, name)) is not None}
     return dataclasses.replace(SMOKE if given.smoke else FULL, **changes)
 
 
 def measure(run: Run, scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Run one script; where the machine cannot do it, the figures say why they are missing."""
+    """Run one script; if the machine allows too few open files, its figures are skipped."""
     Cores.OTHERS.hold(0)
     try:
         return run(scale, wanted)
@@ -142,7 +144,7 @@ def measure(run: Run, scale: Scale, wanted: Collection[str]) -> list[Figure]:
 
 
 def results(figures: Sequence[Figure], scale: Scale) -> dict[str, object]:
-    """Return all that a file under results/ says."""
+    """Return the content of a results file."""
     return {
         "machine": machine(),
         "parameters": dataclasses.asdict(scale),

@@ -1,4 +1,4 @@
-"""The servers that all workers of all benchmarks ask: real ones, loaded, and busy a little."""
+"""The real servers that are polled in all benchmarks, with a small background load."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.worker import Worker
 from tests.load import put_load
 from tests.servers import RealServer
 
-COUNT = 4  # servers, shared by all connections, so that one machine holds the test
-MAX_CLIENTS = 12_000  # connections that each of them takes
-SPARE_FILES = 500  # open files of a process beside those of its shards
+COUNT = 4  # servers, shared by all shards, so that one machine can run them
+MAX_CLIENTS = 12_000  # connections that each server accepts
+RESERVED_FILES = 500  # open files of a process beside the connections to its shards
 
-_LOAD = 400  # commands that each has behind it; enough for each kind of load to be there
+_LOAD = 400  # commands that each server executes first; enough to include each kind of load
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Servers:
     """Running servers.
 
     Attributes:
-        urls: where they are.
-        facts: what they are, for the results.
+        urls: Their URLs.
+        facts: Their kind, number and size of INFO, for the results.
     """
 
     urls: list[str]
@@ -34,20 +34,23 @@ class Servers:
 
 
 class TooFewFilesError(Exception):
-    """The machine does not let a process open as many files as the run needs."""
+    """The hard limit of open files is lower than the run needs."""
 
 
 def allow_files(shards: int) -> None:
-    """Let this process and its children open a file for each of so many shards.
+    """Raise the limit of open files of this process and its children.
+
+    Args:
+        shards: Number of connections that one process has.
 
     Raises:
-        TooFewFilesError: the hard limit is below that.
+        TooFewFilesError: The hard limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = max(shards, MAX_CLIENTS) + SPARE_FILES
+    needed = max(shards, MAX_CLIENTS) + RESERVED_FILES
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise TooFewFilesError(
-            f"{needed} open files are needed, and `ulimit -Hn` says {hard}: raise it and run again"
+            f"{needed} open files are needed, but `ulimit -Hn` is {hard}: raise it and run again"
         )
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
@@ -55,22 +58,22 @@ def allow_files(shards: int) -> None:
 
 @contextlib.contextmanager
 def loaded_servers(*, shards: int) -> Iterator[Servers]:
-    """Start the servers, with load behind them and a little of it going on.
+    """Run the servers, with data in them and a small load that continues.
 
     Args:
-        shards: connections that one process will have to them, at most.
+        shards: Largest number of connections that one process will make to them.
 
     Raises:
-        TooFewFilesError: the machine does not allow that many.
+        TooFewFilesError: The limit of open files is too low for that many.
     """
     allow_files(shards)
     with contextlib.ExitStack() as stack:
         options = ("--maxclients", str(MAX_CLIENTS))
         running = [stack.enter_context(RealServer(args=options)) for _ in range(COUNT)]
         for server in running:
-            # Percentiles cost a server more than all the rest of INFO: four servers on one core
-            # could not give 10,000 a second with them, and would be what is measured.
-            with contextlib.suppress(redis.ResponseError):  # before 7.0 there are none
+            # Latency percentiles cost a server more than the rest of INFO: with them, four servers
+            # on one core could not reply to 10,000 polls a second, and would be the bottleneck.
+            with contextlib.suppress(redis.ResponseError):  # servers before 7.0 have none
                 server.client().config_set("latency-tracking", "no")
             put_load(server.client(), _LOAD)
         urls = [server.url for server in running]

@@ -1,20 +1,20 @@
-"""Run a daemon for long while everything around it breaks, and judge that nothing adds up.
+"""Run a daemon under faults for a long time, and check that it leaks nothing and stays correct.
 
-A few real servers stand for all shards. They are killed and started again, stopped and continued,
-and cut off from the daemon; Mirrors and subscribers come, go, are stopped and killed; and questions
-are asked all the time. After a warm-up (a third of the run, five minutes at most) and at the end
-all is left in peace for some seconds, and looked at:
+A few real servers represent all shards. They are killed and restarted, stopped and continued, and
+their connections are killed; Mirrors and subscribers start, end, are stopped and killed; and
+queries are sent all the time. After a warm-up (a third of the run, five minutes at most) and at
+the end, the faults pause for some seconds, and these are checked:
 
-- the daemon's memory has grown by less than 5 %, its file descriptors and greenlets not at all;
-- every shard of every Mirror is what the daemon has at the same revision;
-- every answer was right, and nothing unforeseen happened in zinfo itself.
+- the daemon's memory has grown by less than 5 %, and its file descriptors and greenlets not at all;
+- every shard of every Mirror is equal to the daemon's at the same revision;
+- every reply was right, and zinfo had no internal error.
 
-Memory goes up and down by a third with what breaks, and zinfo gives free memory back only every ten
-seconds, so a single look says little of a leak. What is judged is the median of a dozen looks, a
-second from one to the next; the medians of the minutes after the warm-up and of the last ones, in
-which things break, are told beside it.
+Memory varies by a third under faults, and zinfo returns free memory to the system only every ten
+seconds, so a single sample says little about a leak. The check uses the median of a dozen samples,
+one second apart; the report also has the medians of the minutes after the warm-up and of the last
+minutes, under faults.
 
-Exit code: 0 all of that holds, 1 something does not, 2 usage.
+Exit code: 0 if all of this holds, 1 if not, 2 for wrong usage.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.cores import Cores
-from benchmarks.load_report import queries
+from benchmarks.load_report import summarize_queries
 from benchmarks.progress import log_progress
 from benchmarks.worker import Worker, WorkerError
 from tests.load import put_load
@@ -44,36 +44,36 @@ from zinfo.client import Client
 from zinfo.errors import ZinfoError
 from zinfo.health import fd_limits
 
-PROCESSES = 5  # that the consumers are in
-CLIENTS = 8  # that ask
+PROCESSES = 5  # processes that run the consumers
+CLIENTS = 8  # query clients
 MIX = {"one": 5.0, "field": 3.0, "ping": 1.0, "stats": 0.5, "fields": 0.1, "shards": 0.1}
 
-MOST_MORE = 3  # file descriptors and greenlets: a client of ZeroMQ may just be closing
+MAX_GROWTH = 3  # file descriptors and greenlets: a ZeroMQ connection may just be closing
 
-_WARM_UP = 300.0  # seconds, at most
-_PAUSE = 1.0  # seconds from one fault to the next, on average
-_SETTLE = 60.0  # seconds, at most, until all shards are up once nothing breaks any more
-_CHECK = 60.0  # seconds, at most, until every mirror is found right then
-_LOOK = 1.0  # seconds from one look at the daemon in peace to the next
-_COMMANDS = 100  # that each server has behind it
-_REPORT = 30.0  # seconds from one line of progress to the next
-_WINDOW = 300.0  # seconds, at most, whose looks at memory are one figure
-_MEMORY_LOOK = 1.0  # seconds from one of them to the next
+_WARM_UP = 300.0  # longest warm-up, in seconds
+_PAUSE = 1.0  # average time between two faults, in seconds
+_SETTLE = 60.0  # longest time until all shards are up after the last fault, in seconds
+_CHECK = 60.0  # longest time until every mirror is found equal after that, in seconds
+_SAMPLE_INTERVAL = 1.0  # seconds between two samples of the daemon during a pause
+_COMMANDS = 100  # commands that each server executes first
+_REPORT = 30.0  # seconds between two progress lines
+_WINDOW = 300.0  # longest period whose memory samples become one median, in seconds
+_MEMORY_INTERVAL = 1.0  # seconds between two of these samples
 
 
 class Soak:
-    """Servers, a daemon, consumers, and what happens to them.
+    """Servers, a daemon and its consumers, and the faults that are injected.
 
     Args:
-        given: the command line.
-        stack: takes what has to be ended.
+        given: Options of the command line.
+        stack: Ends the processes.
     """
 
     def __init__(self, given: argparse.Namespace, stack: contextlib.ExitStack) -> None:
         self._given = given
         self._stack = stack
-        self._chance = random.Random(given.seed)
-        self._later: list[tuple[float, int, Callable[[], None]]] = []  # a heap: when, order, what
+        self._random = random.Random(given.seed)
+        self._scheduled: list[tuple[float, int, Callable[[], None]]] = []  # heap: time, order, call
         self._order = itertools.count()
         self._servers = [stack.enter_context(RealServer()) for _ in range(given.servers)]
         for server in self._servers:
@@ -89,119 +89,119 @@ class Soak:
         )
         self.endpoint: str = self._daemon.started["query"]
         self._client = stack.enter_context(Client(self.endpoint))
-        self._hurt: set[object] = set()  # servers and consumers that a fault has hold of
+        self._faulty: set[object] = set()  # servers and consumers with a fault
         self.faults: Counter[str] = Counter()
-        self.memory: list[tuple[float, int]] = []  # looks: seconds of the monotonic clock, bytes
+        self.memory: list[tuple[float, int]] = []  # samples: seconds of the monotonic clock, bytes
         self._wait_all_up()
         processes = min(PROCESSES, given.subscribers)
-        self._consumers = [self._more_consumers(n, processes) for n in range(processes)]
-        self._asker = self._ask()
+        self._consumers = [self._start_consumers(n, processes) for n in range(processes)]
+        self._clients = self._start_clients()
 
-    # --- the faults
+    # --- faults
 
-    def break_things(self, seconds: float) -> None:
-        """Let faults happen for a while, one after the other and some at the same time."""
+    def inject_faults(self, seconds: float) -> None:
+        """Inject faults for a while; several may last at the same time."""
         until = time.monotonic() + seconds
-        told = looked = fault_at = time.monotonic()
+        reported = sampled = fault_at = time.monotonic()
         kinds = (
             self._kill_server,
             self._stop_server,
-            self._cut_off,
+            self._kill_connections,
             self._stop_consumers,
-            self._change_consumers,
+            self._replace_consumers,
             self._kill_consumers,
         )
         while (now := time.monotonic()) < until:
-            self._do_what_is_due(now)
+            self._run_scheduled(now)
             if now >= fault_at:
-                self._chance.choice(kinds)()
-                fault_at = now + self._chance.expovariate(1 / _PAUSE)
-            if now - looked >= _MEMORY_LOOK:
-                looked = now
+                self._random.choice(kinds)()
+                fault_at = now + self._random.expovariate(1 / _PAUSE)
+            if now - sampled >= _MEMORY_INTERVAL:
+                sampled = now
                 self.memory.append((now, self._daemon.call("now")["memory"]))
-            if now - told >= _REPORT:
-                told = now
-                self._tell()
+            if now - reported >= _REPORT:
+                reported = now
+                self._report()
             time.sleep(0.05)
-        while self._later:
-            self._do_what_is_due(self._later[0][0])
+        while self._scheduled:
+            self._run_scheduled(self._scheduled[0][0])
 
-    def _do_what_is_due(self, now: float) -> None:
-        while self._later and self._later[0][0] <= now:
-            heapq.heappop(self._later)[2]()
+    def _run_scheduled(self, now: float) -> None:
+        while self._scheduled and self._scheduled[0][0] <= now:
+            heapq.heappop(self._scheduled)[2]()
 
-    def _after(self, shortest: float, longest: float, what: Callable[[], None]) -> None:
-        when = time.monotonic() + self._chance.uniform(shortest, longest)
-        heapq.heappush(self._later, (when, next(self._order), what))
+    def _schedule(self, shortest: float, longest: float, call: Callable[[], None]) -> None:
+        when = time.monotonic() + self._random.uniform(shortest, longest)
+        heapq.heappush(self._scheduled, (when, next(self._order), call))
 
-    def _well(self, those: Sequence[Any]) -> Any:
-        """Return one that no fault has hold of; None where too few are left."""
-        well = [one for one in those if one not in self._hurt]
-        return self._chance.choice(well) if len(well) > len(those) // 2 else None
+    def _choose_healthy(self, candidates: Sequence[Any]) -> Any:
+        """Return one without a fault; None if half of them or more have one."""
+        healthy = [one for one in candidates if one not in self._faulty]
+        return self._random.choice(healthy) if len(healthy) > len(candidates) // 2 else None
 
     def _kill_server(self) -> None:
-        server = self._well(self._servers)
+        server = self._choose_healthy(self._servers)
         if server is not None:
             self.faults["servers killed"] += 1
-            self._hurt.add(server)
+            self._faulty.add(server)
             server.kill()
 
-            def back() -> None:
+            def recover() -> None:
                 server.start()
                 put_load(server.client(), _COMMANDS)
-                self._hurt.discard(server)
+                self._faulty.discard(server)
 
-            self._after(0.2, 4, back)
+            self._schedule(0.2, 4, recover)
 
     def _stop_server(self) -> None:
-        server = self._well(self._servers)
+        server = self._choose_healthy(self._servers)
         if server is not None:
             self.faults["servers stopped"] += 1
-            self._hurt.add(server)
+            self._faulty.add(server)
             server.suspend()
 
-            def back() -> None:
+            def recover() -> None:
                 server.resume()
-                self._hurt.discard(server)
+                self._faulty.discard(server)
 
-            self._after(0.2, 6, back)
+            self._schedule(0.2, 6, recover)
 
-    def _cut_off(self) -> None:
-        server = self._well(self._servers)
+    def _kill_connections(self) -> None:
+        server = self._choose_healthy(self._servers)
         if server is not None:
             self.faults["connections killed"] += 1
             server.cli("CLIENT", "KILL", "TYPE", "normal")
 
     def _stop_consumers(self) -> None:
-        worker = self._well(self._consumers)
+        worker = self._choose_healthy(self._consumers)
         if worker is not None:
             self.faults["consumers stopped"] += 1
-            self._hurt.add(worker)
+            self._faulty.add(worker)
             os.kill(worker.pid, signal.SIGSTOP)
 
-            def back() -> None:
+            def recover() -> None:
                 os.kill(worker.pid, signal.SIGCONT)
-                self._hurt.discard(worker)
+                self._faulty.discard(worker)
 
-            self._after(0.5, 15, back)
+            self._schedule(0.5, 15, recover)
 
-    def _change_consumers(self) -> None:
-        worker = self._well(self._consumers)
+    def _replace_consumers(self) -> None:
+        worker = self._choose_healthy(self._consumers)
         if worker is not None:
             self.faults["consumers changed"] += 1
             worker.call("replace_one")
 
     def _kill_consumers(self) -> None:
-        worker = self._well(self._consumers)
+        worker = self._choose_healthy(self._consumers)
         if worker is not None:
             self.faults["consumers killed"] += 1
             number = self._consumers.index(worker)
             os.kill(worker.pid, signal.SIGKILL)
-            self._consumers[number] = self._more_consumers(number, len(self._consumers))
+            self._consumers[number] = self._start_consumers(number, len(self._consumers))
 
-    # --- those who are around
+    # --- consumers and query clients
 
-    def _more_consumers(self, number: int, processes: int) -> Worker:
+    def _start_consumers(self, number: int, processes: int) -> Worker:
         share, more = divmod(self._given.subscribers, processes)
         count = share + (number < more)
         worker = Worker(
@@ -214,7 +214,7 @@ class Soak:
         )
         return self._stack.enter_context(worker)
 
-    def _ask(self) -> Worker | None:
+    def _start_clients(self) -> Worker | None:
         if not self._given.rate:
             return None
         return self._stack.enter_context(
@@ -230,32 +230,32 @@ class Soak:
             )
         )
 
-    def ask(self, seconds: float) -> None:
-        """Have questions asked for a while."""
-        if self._asker is not None:
-            self._asker.send("send_queries", seconds=seconds)
+    def send_queries(self, seconds: float) -> None:
+        """Start sending queries for a while."""
+        if self._clients is not None:
+            self._clients.send("send_queries", seconds=seconds)
 
-    def answers(self) -> dict[str, Any]:
-        """Return what came of the questions."""
-        if self._asker is None:
+    def query_summary(self) -> dict[str, Any]:
+        """Return the summary of the queries when all are sent."""
+        if self._clients is None:
             return {}
-        return queries([self._asker.wait()], CLIENTS, self._given.rate)
+        return summarize_queries([self._clients.wait()], CLIENTS, self._given.rate)
 
-    # --- what is looked at
+    # --- checks
 
-    def peace(self) -> dict[str, Any]:
-        """Leave all in peace, and look at the daemon and the mirrors."""
+    def check(self) -> dict[str, Any]:
+        """Pause the faults, and sample the daemon and check the mirrors."""
         self._wait_all_up()
         for worker in self._consumers:
             worker.send("check", seconds=_CHECK)
         checks = [worker.wait() for worker in self._consumers]
-        looks: list[dict[str, float]] = []
+        samples: list[dict[str, float]] = []
         until = time.monotonic() + self._given.peace
-        while not looks or time.monotonic() < until:
-            looks.append(self._daemon.call("report"))
-            time.sleep(_LOOK)  # of the method: the looks are spread over what they speak of
+        while not samples or time.monotonic() < until:
+            samples.append(self._daemon.call("report"))
+            time.sleep(_SAMPLE_INTERVAL)  # part of the method: samples spread over the pause
         found: dict[str, Any] = {
-            name: statistics.median_low(look[name] for look in looks) for name in looks[0]
+            name: statistics.median_low(each[name] for each in samples) for name in samples[0]
         }
         for name in ("wrong", "compared", "updates", "late"):
             found[name] = sum(check[name] for check in checks)
@@ -263,7 +263,7 @@ class Soak:
         stats = self._client.stats()
         found["stats"] = stats
         log_progress(
-            f"in peace: {found['memory'] / 1e6:.1f} MB, {found['blocks']:.0f} blocks of Python's, "
+            f"pause: {found['memory'] / 1e6:.1f} MB, {found['blocks']:.0f} Python memory blocks, "
             f"{found['files']} file descriptors, "
             f"{found['greenlets']} greenlets; {found['compared']} comparisons, "
             f"{found['wrong']} wrong"
@@ -275,70 +275,70 @@ class Soak:
         while time.monotonic() < until:
             if self._client.stats()["shards"] == {"up": self._given.shards}:
                 return
-            time.sleep(0.2)  # between two looks, each of which is a question to the daemon
+            time.sleep(0.2)  # between two queries for the state
         raise WorkerError(f"not all shards are up: {self._client.stats()['shards']}")
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         stats = self._client.stats()
         now = self._daemon.call("now")
-        asked = sum(stats["query"]["requests"].values())
+        requests = sum(stats["query"]["requests"].values())
         log_progress(
             f"{sum(self.faults.values())} faults; shards {stats['shards']}; "
-            f"{stats['poll']['replies']} polls, {asked} queries; "
-            f"{now['memory'] / 1e6:.1f} MB, {now['blocks']} blocks of Python's"
+            f"{stats['poll']['replies']} polls, {requests} queries; "
+            f"{now['memory'] / 1e6:.1f} MB, {now['blocks']} Python memory blocks"
         )
 
 
-def judge(
-    first: dict[str, Any], last: dict[str, Any], answers: dict[str, Any], most_growth: float
+def find_problems(
+    first: dict[str, Any], last: dict[str, Any], answers: dict[str, Any], max_growth: float
 ) -> list[str]:
-    """Return what is broken, in words.
+    """Return the failed checks, in words.
 
     Args:
-        first: what was found after the warm-up.
-        last: at the end.
-        answers: what came of the questions.
-        most_growth: per cent by which memory may have grown.
+        first: Result of `check` after the warm-up.
+        last: Result of `check` at the end.
+        answers: Summary of the queries.
+        max_growth: Largest growth of memory, in per cent.
     """
     broken = []
     growth = 100 * (last["memory"] / first["memory"] - 1)
-    if growth >= most_growth:
+    if growth >= max_growth:
         broken.append(f"memory grew by {growth:.1f} %")
     for name in ("files", "greenlets"):
-        if last[name] > first[name] + MOST_MORE:
+        if last[name] > first[name] + MAX_GROWTH:
             broken.append(f"{name} grew from {first[name]} to {last[name]}")
     for found in (first, last):
         if found["wrong"]:
-            broken.append(f"{found['wrong']} mirrors' shards wrong: {found['examples']}")
+            broken.append(f"{found['wrong']} shards of mirrors wrong: {found['examples']}")
     if not last["compared"] and last["updates"]:
         broken.append("no mirror was compared")
     if answers.get("wrong"):
-        broken.append(f"{answers['wrong']} answers wrong: {answers['examples']}")
+        broken.append(f"{answers['wrong']} replies wrong: {answers['examples']}")
     if last["stats"]["faults"]:
-        broken.append(f"faults of zinfo's own: {last['stats']['faults']}")
+        broken.append(f"internal errors of zinfo: {last['stats']['faults']}")
     return broken
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
-    """Run the soak, and return all that was seen."""
+    """Run the soak, and return its measurements and failed checks."""
     fd_limits.raise_limit()  # for the servers, which inherit it
     with contextlib.ExitStack() as stack:
         soak = Soak(given, stack)
-        log_progress(f"{given.shards} shards are up at {soak.endpoint}; {given.seconds:g} s to go")
+        log_progress(f"{given.shards} shards are up at {soak.endpoint}; {given.seconds:g} s left")
         warm_up = min(_WARM_UP, given.seconds / 3)
-        soak.ask(given.seconds + 2 * given.peace)  # at the end as at the beginning
-        soak.break_things(warm_up)
-        first = soak.peace()
+        soak.send_queries(given.seconds + 2 * given.peace)  # for the whole run
+        soak.inject_faults(warm_up)
+        first = soak.check()
         began = time.monotonic()
-        soak.break_things(given.seconds - warm_up)
+        soak.inject_faults(given.seconds - warm_up)
         ended = time.monotonic()
-        last = soak.peace()
+        last = soak.check()
         window = min(_WINDOW, (ended - began) / 3)
         for found, since in ((first, began), (last, ended - window)):
             found["memory_meanwhile"] = statistics.median(
                 memory for when, memory in soak.memory if since <= when <= since + window
             )
-        answers = soak.answers()
+        answers = soak.query_summary()
         return {
             "seconds": given.seconds,
             "shards": given.shards,
@@ -348,34 +348,34 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
             "last": last,
             "growth": last["memory"] / first["memory"] - 1,
             "answers": answers,
-            "broken": judge(first, last, answers, given.growth),
+            "broken": find_problems(first, last, answers, given.growth),
         }
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """Return a result in words."""
+    """Return a result as lines of text."""
     first, last, stats = result["first"], result["last"], result["last"]["stats"]
     answers = result["answers"]
     faults = ", ".join(f"{count} {what}" for what, count in sorted(result["faults"].items()))
-    told = [
+    text = [
         f"{result['seconds']:g} s, {result['shards']} shards, {result['subscribers']} subscribers",
         f"faults       {faults}",
         f"polls        {stats['poll']['replies']}, failed {stats['poll']['failures']}",
         f"memory       {first['memory'] / 1e6:.1f} -> {last['memory'] / 1e6:.1f} MB "
         f"({100 * result['growth']:+.1f} %); medians of minutes "
         f"{first['memory_meanwhile'] / 1e6:.1f} -> {last['memory_meanwhile'] / 1e6:.1f} MB",
-        f"objects      {first['blocks']:.0f} -> {last['blocks']:.0f} blocks of Python's",
+        f"objects      {first['blocks']:.0f} -> {last['blocks']:.0f} Python memory blocks",
         f"files        {first['files']} -> {last['files']}",
         f"greenlets    {first['greenlets']} -> {last['greenlets']}",
         f"mirrors      {last['compared']} comparisons at the same revision, {last['wrong']} wrong",
-        f"subscribers  {last['updates']} updates, {last['late']} that joined at the second try",
+        f"subscribers  {last['updates']} updates, {last['late']} repeated attempts to subscribe",
     ]
     if answers:
-        told.append(
+        text.append(
             f"queries      {answers['rate']:.1f} a second of {answers['rate_wanted']:g}, "
             f"{answers['wrong']} wrong, {answers['lost']} lost, errors {answers['errors']}"
         )
-    return [*told, *(f"BROKEN       {problem}" for problem in result["broken"])]
+    return [*text, *(f"BROKEN       {problem}" for problem in result["broken"])]
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -394,24 +394,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.soak",
         description=__doc__,
-        epilog="A night of it: python -m benchmarks.soak --seconds 28800",
+        epilog="A whole night: python -m benchmarks.soak --seconds 28800",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for name, kind, default, what in (
-        ("seconds", float, 600.0, "how long, without the moments of peace"),
-        ("shards", int, 1000, "entries that the daemon watches"),
-        ("servers", int, 5, "real servers that stand for them"),
-        ("interval", float, 3.0, "seconds from one poll of a shard to the next"),
-        ("subscribers", int, 20, "half of them Mirrors"),
-        (
-            "peace",
-            float,
-            12.0,
-            "seconds of looks in peace",
-        ),
-        ("growth", float, 5.0, "per cent of memory that may come after the warm-up"),
-        ("rate", float, 200.0, "questions a second; 0: none"),
-        ("seed", int, 0, "of the chance"),
+        ("seconds", float, 600.0, "duration, without the pauses"),
+        ("shards", int, 1000, "number of shards that the daemon polls"),
+        ("servers", int, 5, "number of real servers that represent them"),
+        ("interval", float, 3.0, "seconds between two polls of a shard"),
+        ("subscribers", int, 20, "number of consumers, half of them Mirrors"),
+        ("peace", float, 12.0, "length of a pause without faults, in seconds"),
+        ("growth", float, 5.0, "largest growth of memory after the warm-up, in per cent"),
+        ("rate", float, 200.0, "queries a second; 0: none"),
+        ("seed", int, 0, "seed of the random faults"),
     ):
         parser.add_argument(
             f"--{name}", type=kind, default=default, metavar="N", help=f"{what} [%(default)s]"

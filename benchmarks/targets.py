@@ -1,4 +1,4 @@
-"""What zinfo promises about its cost and behaviour: the lines of the table."""
+"""The targets for cost and behaviour of zinfo: the lines of the table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ class Target:
     """One line of the table.
 
     Attributes:
-        number: as the README's table counts them; letters follow for absolutes of behaviour.
-        measure: what is measured, in words.
-        bound: the figure to reach.
-        at_least: whether the figure is to be at least the bound, rather than at most.
-        unit: of figure and bound; empty for a ratio.
+        number: As in the table of the README: a number for a ratio of costs, a letter for absolute
+            figures of behaviour.
+        measure: What is measured, in words.
+        bound: The limit that the figure must meet.
+        at_least: Whether the bound is a minimum, rather than a maximum.
+        unit: Unit of figure and bound; empty for a ratio.
     """
 
     number: str
@@ -26,15 +27,15 @@ class Target:
 
     @property
     def ratio(self) -> bool:
-        """Whether two workers of one run are compared, so that it says the same on any machine."""
+        """Whether it compares two processes of one run, which hardly depends on the machine."""
         return not self.unit
 
     def met_by(self, value: float) -> bool:
-        """Return whether a figure reaches the bound."""
+        """Return whether a figure meets the bound."""
         return value >= self.bound if self.at_least else value <= self.bound
 
     def worse(self, value: float, than: float) -> float:
-        """Return by which factor a figure is worse than another; below 1 where it is better."""
+        """Return the factor by which a figure is worse than another; below 1 if it is better."""
         return than / value if self.at_least else value / than
 
 
@@ -44,7 +45,7 @@ INTERFERENCE = {
     "frames-bus": "a message of 300,000 frames to the bus",
     "bus-messages": "a flood of subscribers' own messages",
     "bus-topics": "a flood of subscriptions",
-    "pings": "a flood of pings whose answers nobody reads",
+    "pings": "a flood of pings whose replies are not read",
     "connects": "connections to all sockets, one after the other",
     "handshakes": "CURVE handshakes, half of them refused",
     "prefixes": "get_infos of four shards with 32,000 prefixes",
@@ -53,35 +54,35 @@ INTERFERENCE = {
     "topics-20": "... 20 of them in flight",
     "keys": "get_infos of all shards with 10,000 keys",
     "sections": "... with 10,000 sections",
-    "ids": "... of 16,000 shards that are not there",
+    "ids": "... of 16,000 shards that do not exist",
     "labels": "... with 8,000 labels",
     "label-20": "... with one label that no shard has, 20 in flight",
-    "age-20": "... no older than any is, 20 in flight",
+    "age-20": "... with a maximum age that none exceeds, 20 in flight",
     "shards-20": "shards with one label that none has, 20 in flight",
     "stats-20": "stats, 20 in flight",
     "refresh": "get_infos of all shards, refreshed",
-    "infos": "get_infos of all shards, whole",
+    "infos": "get_infos of all fields of all shards",
     "snapshot": "snapshot of all shards",
-    "infos-20": "get_infos of all, 20 in flight",
+    "infos-20": "get_infos of all shards, 20 in flight",
     "fields": "a shard whose INFO has 1.6 million lines",
-    "fields-most": "a shard whose INFO has as many lines as it may",
+    "fields-most": "a shard whose INFO has the maximum number of lines",
     "http-heads": "256 HTTP connections with heads that do not end",
     "http-large": "256 HTTP connections with heads of 6 MB",
     "scrape": "/metrics of all shards",
     "json": "JSON of all shards by HTTP",
     "reload-same": "SIGHUP, 5,000 shards: nothing changed",
     "reload-labels": "... only labels changed",
-    "reload-all": "... all of them replaced",
-    "reload-broken": "... all of them wrong",
+    "reload-all": "... all shards replaced",
+    "reload-broken": "... all shards invalid",
     "reload-large": "SIGHUP with a file of 8 MB",
 }
-"""What others wait for: by its name what is done to the daemon, as `interference` does it."""
+"""The loads of `interference` by name, each of which may delay other clients."""
 
 LARGE_MESSAGES = ("frames", "frames-curve", "frames-bus")
-"""Those of them that are one message, which libzmq hands over whole: the ping has its own bound."""
+"""The loads of one message, which libzmq delivers as a whole: the ping has a bound of its own."""
 
-_OVER_QUIET = 50  # milliseconds that others wait more than in quiet times, at most
-_PER_MILLION = 150  # milliseconds that a ping waits more, by the frames of one message
+_OVER_QUIET = 50  # largest additional delay of other clients, in ms
+_PER_MILLION = 150  # largest additional delay of a ping, in ms for a million frames of one message
 
 
 def _interference() -> Iterator[Target]:
@@ -96,35 +97,35 @@ def _interference() -> Iterator[Target]:
 TARGETS = {
     target.number: target
     for target in (
-        Target("1", "CPU a poll, nobody subscribed / plain poller", 0.07),
+        Target("1", "CPU a poll, no subscriber / plain poller", 0.07),
         Target("2", "CPU a poll, one subscriber to all deltas / plain poller", 0.22),
         Target("3", "CPU a poll, one subscriber to all snapshots / plain poller", 0.30),
-        Target("4", "CPU a poll, nobody subscribed / bare read", 0.7),
-        Target("5", "queries/s of one shard whole, one by one / bare router", 0.75, at_least=True),
-        Target("6", "queries/s of one shard whole, 64 in flight / bare router", 0.5, at_least=True),
-        Target("7", "time for all shards whole, decoded / plain server", 1 / 30),
+        Target("4", "CPU a poll, no subscriber / bare read", 0.7),
+        Target("5", "queries/s for one shard, one by one / bare router", 0.75, at_least=True),
+        Target("6", "queries/s for one shard, 64 in flight / bare router", 0.5, at_least=True),
+        Target("7", "time for all shards, decoded / plain server", 1 / 30),
         Target("8", "time for one field of all shards / plain server", 1 / 30),
         Target("9", "snapshots/s to 4 subscribers / bare pub", 0.6, at_least=True),
         Target("10", "CPU a shard refreshed and delivered / redis_exporter", 1 / 15),
         Target("11", "memory a shard after many polls / plain poller", 0.15),
         Target("12", "CPU a poll, many shards / few shards", 2.0),
         Target("a1", "lateness of polls, each shard every 1 s: p99", 100, unit="ms"),
-        Target("a2", "... the latest", 1000, unit="ms"),
+        Target("a2", "... maximum", 1000, unit="ms"),
         Target("b1", "lateness, every 3 s, a subscriber to all deltas: p99", 100, unit="ms"),
-        Target("b2", "... the latest", 1000, unit="ms"),
+        Target("b2", "... maximum", 1000, unit="ms"),
         Target("c", "poll to subscriber, 1,000 shards: p99", 5, unit="ms"),
-        Target("d1", "500 queries/s beside a: p99", 10, unit="ms"),
-        Target("d2", "500 queries/s beside b: p99", 10, unit="ms"),
-        Target("d3", "500 queries/s beside c: p99", 10, unit="ms"),
-        Target("e", "latest poll beside queries for all shards whole", 100, unit="ms"),
+        Target("d1", "500 queries/s during a: p99", 10, unit="ms"),
+        Target("d2", "500 queries/s during b: p99", 10, unit="ms"),
+        Target("d3", "500 queries/s during c: p99", 10, unit="ms"),
+        Target("e", "latest poll during queries for all shards", 100, unit="ms"),
         Target("f1", "start of all shards", 20, unit="s"),
-        Target("f2", "... connections under way, at most", 128, unit="connections"),
+        Target("f2", "... most connections being made", 128, unit="connections"),
         Target("g1", "overload: fewest polls of a shard / mean", 0.5, at_least=True),
         Target("g2", "... latest heartbeat", 100, unit="ms"),
         Target("g3", "... 50 queries/s: p99", 100, unit="ms"),
-        Target("g4", "... says so: stats, event, log line", 3, at_least=True, unit="of 3"),
-        Target("h1", "scrape of 1,000 shards, compressed: the longest", 1, unit="s"),
-        Target("h2", "... latest poll beside it", 100, unit="ms"),
+        Target("g4", "... reported in stats, event, log", 3, at_least=True, unit="of 3"),
+        Target("h1", "scrape of 1,000 shards, compressed: maximum", 1, unit="s"),
+        Target("h2", "... latest poll meanwhile", 100, unit="ms"),
         *_interference(),
     )
 }

@@ -1,4 +1,4 @@
-"""benchmarks/load.py: what it puts on a daemon, what it tells, and that it finds wrong answers."""
+"""benchmarks/load.py: the load that it generates, its report, and its checks of the replies."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[RunningDaemon]:
-    """A daemon with one server that it has polled."""
+    """A daemon that has polled its one server."""
     with RealServer() as server, RunningDaemon([server.url]) as running:
         running.wait_polled(1)
         yield running
 
 
 def _load(*words: str) -> tuple[int, dict[str, Any], str]:
-    """Run the tool; its exit code, its JSON and its stderr."""
+    """Run the tool; returns its exit code, its JSON and its stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.load", "--json", "--seconds=1", *words],
         cwd=ROOT,
@@ -47,8 +47,8 @@ def _load(*words: str) -> tuple[int, dict[str, Any], str]:
 
 
 @contextlib.contextmanager
-def between(daemon: RunningDaemon, change: Callable[[Any], Any]) -> Iterator[str]:
-    """Stand between clients and a daemon, and change what it says of one field of a shard."""
+def modifying_proxy(daemon: RunningDaemon, change: Callable[[Any], Any]) -> Iterator[str]:
+    """Relay queries to a daemon, and change its replies to those for one field of a shard."""
     with zmq.Context() as context, context.socket(zmq.ROUTER) as front:
         port = front.bind_to_random_port(f"tcp://{HOST}")
         over = threading.Event()
@@ -76,10 +76,10 @@ def between(daemon: RunningDaemon, change: Callable[[Any], Any]) -> Iterator[str
             thread.join()
 
 
-def test_every_kind_of_question_is_asked_answered_and_timed(daemon: RunningDaemon) -> None:
-    code, told, said = _load(daemon.query, f"--mix={','.join(NAMES)}", "--clients=3")
-    assert (code, said) == (0, "")
-    queries = told["queries"]
+def test_every_kind_of_query_is_sent_checked_and_timed(daemon: RunningDaemon) -> None:
+    code, result, stderr = _load(daemon.query, f"--mix={','.join(NAMES)}", "--clients=3")
+    assert (code, stderr) == (0, "")
+    queries = result["queries"]
     assert set(queries["times"]) == set(NAMES)
     assert queries["wrong"] == queries["lost"] == 0
     assert queries["errors"] == {}
@@ -87,25 +87,25 @@ def test_every_kind_of_question_is_asked_answered_and_timed(daemon: RunningDaemo
         assert 0 < row["p50"] <= row["p99"] <= row["max"]
 
 
-def test_a_rate_is_kept(daemon: RunningDaemon) -> None:
-    code, told, _ = _load(daemon.query, "--rate=100", "--clients=2", "--processes=1")
+def test_as_many_queries_are_sent_as_the_rate_says(daemon: RunningDaemon) -> None:
+    code, result, _ = _load(daemon.query, "--rate=100", "--clients=2", "--processes=1")
     assert code == 0
-    answered = sum(row["answered"] for row in told["queries"]["times"].values())
-    assert answered + told["queries"]["unasked"] == 100
+    answered = sum(row["answered"] for row in result["queries"]["times"].values())
+    assert answered + result["queries"]["unasked"] == 100
 
 
 def test_subscribers_get_updates_without_a_gap(daemon: RunningDaemon) -> None:
-    code, told, _ = _load(
+    code, result, _ = _load(
         daemon.query, "--clients=0", "--subscribers=2", "--kinds=delta,info", "--seconds=4"
     )
     assert code == 0
-    subscribers = told["subscribers"]
+    subscribers = result["subscribers"]
     assert subscribers["gaps"] == subscribers["stale"] == subscribers["restarts"] == 0
     assert all(one["delta"] and one["snapshot"] for one in subscribers["counts"])
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "problem"),
     [
         (lambda body: [], "not the one shard"),
         (lambda body: body * 2, "not the one shard"),
@@ -118,51 +118,51 @@ def test_subscribers_get_updates_without_a_gap(daemon: RunningDaemon) -> None:
         (lambda body: 3, "cannot be read"),
     ],
 )
-def test_a_wrong_reply_is_told_and_is_exit_code_1(
-    daemon: RunningDaemon, change: Callable[[Any], Any], told: str
+def test_a_wrong_reply_is_reported_with_exit_code_1(
+    daemon: RunningDaemon, change: Callable[[Any], Any], problem: str
 ) -> None:
-    with between(daemon, change) as endpoint:
-        code, result, said = _load(endpoint, "--mix=field,one", "--rate=20", "--clients=1")
+    with modifying_proxy(daemon, change) as endpoint:
+        code, result, stderr = _load(endpoint, "--mix=field,one", "--rate=20", "--clients=1")
     assert code == 1
     assert result["queries"]["wrong"]
-    assert told in said
+    assert problem in stderr
 
 
-def test_a_revision_that_goes_back_is_wrong() -> None:
-    questions = QueryGenerator(["a"], {"field": 1})
+def test_an_older_revision_than_before_is_wrong() -> None:
+    queries = QueryGenerator(["a"], {"field": 1})
     for revision, problem in ((7, ""), (7, ""), (6, "field: a goes back to revision 6")):
         meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
         reply = Reply(1, {}, [{"used_memory": 1, "meta": meta}])
-        assert questions.problem(questions.next(), reply) == problem
+        assert queries.problem(queries.next(), reply) == problem
 
 
-def test_a_long_answer_may_be_older_than_one_to_a_later_question() -> None:
-    questions = QueryGenerator(["a"], {"field": 1, "fields": 1e-9})
-    quick = questions.next()
-    long = questions._all("fields")
-    for asked, revision in ((quick, 7), (long, 6)):
+def test_a_long_reply_may_be_older_than_the_reply_to_a_later_query() -> None:
+    queries = QueryGenerator(["a"], {"field": 1, "fields": 1e-9})
+    quick = queries.next()
+    long = queries._all("fields")
+    for query, revision in ((quick, 7), (long, 6)):
         meta = {"shard_identifier": "a", "revision": revision, "info_age": 0.1}
-        assert not questions.problem(asked, Reply(1, {}, [{"used_memory": 1, "meta": meta}]))
+        assert not queries.problem(query, Reply(1, {}, [{"used_memory": 1, "meta": meta}]))
 
 
 def test_a_shard_on_two_pages_is_wrong() -> None:
-    questions = QueryGenerator(["a", "b"], {"fields": 1})
-    asked = questions.next()
+    queries = QueryGenerator(["a", "b"], {"fields": 1})
+    query = queries.next()
     meta = {"shard_identifier": "a", "revision": 1, "info_age": 0.1}
     reply = Reply(1, {"cursor": "a"}, [{"used_memory": 1, "meta": meta}])
-    assert questions.problem(asked, reply) == ""
-    assert asked.request.args["cursor"] == "a"
-    assert questions.problem(asked, reply) == "fields: a shard is listed twice"
+    assert queries.problem(query, reply) == ""
+    assert query.request.args["cursor"] == "a"
+    assert queries.problem(query, reply) == "fields: a shard is listed twice"
 
 
-def test_a_daemon_that_is_not_there_is_exit_code_1() -> None:
-    code, _, said = _load(f"tcp://{HOST}:{free_port()}")
+def test_an_unreachable_daemon_is_exit_code_1() -> None:
+    code, _, stderr = _load(f"tcp://{HOST}:{free_port()}")
     assert code == 1
-    assert said.startswith("load: no answer from")
+    assert stderr.startswith("load: no answer from")
 
 
 @pytest.mark.parametrize(
     "words", ["--mix=poll", "--mix=one=0", "--kinds=all", "--clients=-1", "--seconds=0"]
 )
-def test_nonsense_is_exit_code_2(words: str) -> None:
+def test_an_invalid_option_is_exit_code_2(words: str) -> None:
     assert _load(words)[0] == 2

@@ -1,4 +1,4 @@
-"""The little load that goes on, so that numbers change from poll to poll."""
+"""A small background load on the servers, so that fields change from poll to poll."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import redis
 from benchmarks.worker_loop import handle_command
 from tests.load import put_load
 
-_TICK = 0.1  # seconds from one batch of commands to the next
+_TICK = 0.1  # seconds between two batches of commands
 _COMMANDS = 20  # commands of a batch
 
 
 def main() -> None:
-    """Put load on the servers until the parent goes."""
+    """Put load on the servers until the parent closes stdin."""
     clients: list[redis.Redis] = []
 
     def start(urls: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The bare read: a greenlet a shard that sends INFO and takes the raw reply, nothing else."""
+"""The bare read: one greenlet for each shard, which sends INFO and reads the raw reply."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from benchmarks.workers.poll_worker import GreenletPoller
 
 
 class BareReader(GreenletPoller):
-    """How little a poll costs with redis-py's Connection.
+    """The least that a poll costs with redis-py's Connection.
 
     Attributes:
-        infos: the newest INFO of each shard.
+        infos: The newest INFO of each shard.
     """
 
     def __init__(self) -> None:

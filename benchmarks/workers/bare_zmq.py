@@ -1,4 +1,4 @@
-"""The bare router and the bare pub: `zmq.green` sockets that send prepared bytes, nothing else."""
+"""The bare ROUTER and the bare PUB: `zmq.green` sockets that send prepared bytes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.worker_loop import Meter, serve_commands
 from zinfo.sockets.listen import bound_endpoint
 
 _FREE_PORT = "tcp://127.0.0.1:*"
-_BREATHE = 100  # messages after which the event loop has its turn
+_YIELD_EVERY = 100  # messages between two yields to the event loop
 
 
 class BareZmq:
-    """A ROUTER that answers anything with the same frames, and a PUB."""
+    """A ROUTER that sends the same reply to every request, and a PUB."""
 
     def __init__(self) -> None:
         context = zmq.green.Context()
@@ -27,10 +27,10 @@ class BareZmq:
         self._reply: list[bytes] = []
 
     def start(self, reply: list[int]) -> dict[str, str]:
-        """Bind.
+        """Bind both sockets.
 
         Args:
-            reply: sizes of the reply's frames, in bytes.
+            reply: Sizes of the frames of a reply, in bytes.
         """
         self._reply = [bytes(size) for size in reply]
         endpoints = {}
@@ -38,24 +38,24 @@ class BareZmq:
             socket.bind(_FREE_PORT)
             endpoints[name] = bound_endpoint(socket)
         gevent.spawn(self._answer)
-        gevent.spawn(self._fence)
+        gevent.spawn(self._confirm_subscriptions)
         return endpoints
 
     def publish(self, messages: int, sizes: list[int]) -> dict[str, float]:
-        """Publish as fast as it can.
+        """Publish as fast as possible.
 
         Args:
-            messages: how many.
-            sizes: of header and body, in bytes.
+            messages: Number of messages.
+            sizes: Sizes of header and body, in bytes.
 
         Returns:
-            When that began, by the monotonic clock; and what it cost.
+            The start by the monotonic clock, and the cost.
         """
         frames = [b"z1/info/shard/", *map(bytes, sizes)]
         began, meter = time.monotonic(), Meter()
         for number in range(messages):
             self._pub.send_multipart(frames)
-            if number % _BREATHE == 0:
+            if number % _YIELD_EVERY == 0:
                 gevent.sleep(0)
         return {"began": began, **meter.read()}
 
@@ -64,7 +64,7 @@ class BareZmq:
             envelope = self._router.recv_multipart()[:2]
             self._router.send_multipart(envelope + self._reply)
 
-    def _fence(self) -> None:
+    def _confirm_subscriptions(self) -> None:
         while True:
             (frame,) = self._pub.recv_multipart()
             if frame.startswith(b"\x01~fence/"):
@@ -72,5 +72,5 @@ class BareZmq:
 
 
 if __name__ == "__main__":
-    worker = BareZmq()
-    serve_commands({"start": worker.start, "publish": worker.publish})
+    sockets = BareZmq()
+    serve_commands({"start": sockets.start, "publish": sockets.publish})

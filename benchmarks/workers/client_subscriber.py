@@ -1,4 +1,4 @@
-"""A subscriber as users have it: zinfo's own client, which finds gaps by the sequence numbers."""
+"""A subscriber with zinfo's own client, which detects gaps by the sequence numbers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from benchmarks.histogram import as_text, new_histogram, record
 from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.client import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Subscriber
 
-_LONGEST_WAIT = 0.2  # seconds for one update
+_TIMEOUT = 0.2  # seconds for one update
 
 
 class ClientSubscriber:
-    """Takes every update and counts."""
+    """Receives and counts all updates."""
 
     def __init__(self) -> None:
         self._subscriber: Subscriber | None = None
@@ -23,17 +23,17 @@ class ClientSubscriber:
         """Subscribe to all shards.
 
         Args:
-            endpoint: of the daemon's queries.
-            bus: of its bus; None asks the daemon.
-            kinds: of updates, beside heartbeats.
+            endpoint: The daemon's query endpoint.
+            bus: Its bus endpoint; None uses the one that the daemon announces.
+            kinds: Kinds of updates, beside heartbeats.
         """
         self._subscriber = Subscriber(endpoint, bus=bus, kinds=[*kinds, "hb"])
 
     def receive(self, seconds: float) -> dict[str, Any]:
-        """Take updates for a while; return what they were.
+        """Receive updates for a while; return their counts and latencies.
 
-        The time of an update is that from the daemon's stamp on it until it is here decoded: right
-        where both have one clock.
+        The latency of an update is the time from its timestamp until it is decoded here, so both
+        processes must share a clock.
         """
         assert self._subscriber is not None
         counts: Counter[str] = Counter()
@@ -41,7 +41,7 @@ class ClientSubscriber:
         began, end, late = time.time(), time.monotonic() + seconds, 0.0
         beat = None
         while (left := end - time.monotonic()) > 0:
-            update = self._subscriber.recv(min(left, _LONGEST_WAIT))
+            update = self._subscriber.recv(min(left, _TIMEOUT))
             counts[type(update).__name__.lower() if update is not None else "silence"] += 1
             if isinstance(update, (Delta, Snapshot)) and update.time >= began:
                 record(histogram, max(0.0, time.time() - update.time))

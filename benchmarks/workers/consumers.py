@@ -1,4 +1,4 @@
-"""Mirrors and subscribers that come and go, and a look at whether the mirrors are right."""
+"""Mirrors and subscribers that are replaced by new ones, and a check of the mirrors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.client import Client, Mirror, Subscriber
 from zinfo.errors import NoAnswerError, ZinfoError
 
-_LONGEST_WAIT = 0.2  # seconds for one update
-_SAMPLE = 50  # shards of a leaving mirror that are compared
-_EXAMPLES = 5  # of what is wrong, told in words
+_TIMEOUT = 0.2  # seconds for one update
+_SAMPLE = 50  # shards that are compared before a mirror is closed
+_EXAMPLES = 5  # problems that are reported in words
 
 
 class SubscriberThread:
-    """A subscriber that takes every update, in a thread of its own."""
+    """A subscriber that receives all updates in a thread of its own."""
 
     def __init__(self, endpoint: str) -> None:
         self.updates = self.tries = 0
@@ -28,18 +28,18 @@ class SubscriberThread:
         self._thread.start()
 
     def close(self) -> None:
-        """End it."""
+        """End the thread."""
         self._over.set()
         self._thread.join()
 
     def _follow(self) -> None:
         while not self._over.is_set():
-            # After a stop this process has much to catch up on: it may be late itself.
+            # After SIGSTOP this process has a backlog, and may itself exceed the timeout.
             with contextlib.suppress(NoAnswerError):
                 self.tries += 1
                 with Subscriber(self._endpoint, kinds=["delta", "event", "hb"]) as subscriber:
                     while not self._over.is_set():
-                        self.updates += subscriber.recv(_LONGEST_WAIT) is not None
+                        self.updates += subscriber.recv(_TIMEOUT) is not None
 
 
 class Consumers:
@@ -54,13 +54,13 @@ class Consumers:
         self._examples: list[str] = []
 
     def start(self, endpoint: str, mirrors: int, subscribers: int) -> None:
-        """Connect so many to a daemon."""
+        """Connect this many mirrors and subscribers to a daemon."""
         self._endpoint = endpoint
         self._mirrors = [Mirror(endpoint) for _ in range(mirrors)]
         self._subscribers = [SubscriberThread(endpoint) for _ in range(subscribers)]
 
     def replace_one(self) -> None:
-        """One of each kind leaves, and another comes."""
+        """Close one mirror and one subscriber, and start others in their place."""
         if self._mirrors:
             leaving = self._mirrors.pop(0)
             with contextlib.suppress(ZinfoError), Client(self._endpoint) as client:
@@ -80,30 +80,30 @@ class Consumers:
         """Compare every shard of every mirror with what the daemon has at the same revision.
 
         Args:
-            seconds: within which all must have been found equal; servers and links being well.
+            seconds: Time within which all must be found equal, while there are no faults.
         """
         until = time.monotonic() + seconds
         for number, mirror in enumerate(self._mirrors):
             try:
                 mirror.wait_ready(max(0.1, until - time.monotonic()))
             except NoAnswerError as error:
-                self._blame(f"mirror {number} is not current: {error}")
+                self._count_wrong(f"mirror {number} is not current: {error}")
         with Client(self._endpoint) as client:
             ids = {shard["id"] for shard in client.shards()}
             numbered = list(enumerate(self._mirrors))
             missing = {(number, shard) for number, _ in numbered for shard in ids}
             while missing and time.monotonic() < until:
-                # A shard that is polled between the two looks has its turn in the next round.
+                # A shard that was polled between the two reads is compared in the next pass.
                 for entry in client.snapshot(sorted({shard for _, shard in missing})):
                     for number, mirror in numbered:
                         pair = (number, entry["shard"])
                         if pair in missing and self._agrees(mirror, entry, also_state=True):
                             missing.discard(pair)
         for number, shard in sorted(missing)[:_EXAMPLES]:
-            self._blame(f"{shard} of mirror {number} not found equal within {seconds:g} s")
+            self._count_wrong(f"{shard} of mirror {number} not found equal within {seconds:g} s")
         for number, mirror in numbered:
             if set(mirror) != ids:
-                self._blame(f"mirror {number} holds other shards than the daemon")
+                self._count_wrong(f"mirror {number} holds other shards than the daemon")
         return {
             "wrong": self._wrong,
             "compared": self._compared,
@@ -113,7 +113,7 @@ class Consumers:
         }
 
     def _agrees(self, mirror: Mirror, entry: dict[str, Any], *, also_state: bool = False) -> bool:
-        """Compare one shard; where both are at the same revision, all must be the same."""
+        """Compare one shard; if both are at the same revision, all fields must be equal."""
         try:
             view = mirror.view(entry["shard"])
         except KeyError:
@@ -122,10 +122,10 @@ class Consumers:
             return False
         self._compared += 1
         if view.info != entry["info"]:
-            self._blame(f"{entry['shard']} at revision {view.revision} differs")
+            self._count_wrong(f"{entry['shard']} at revision {view.revision} differs")
         return not also_state or view.state == entry["state"]
 
-    def _blame(self, problem: str) -> None:
+    def _count_wrong(self, problem: str) -> None:
         self._wrong += 1
         if len(self._examples) < _EXAMPLES:
             self._examples.append(problem)

@@ -1,4 +1,4 @@
-"""zinfo with a stop-watch and its HTTP door open."""
+"""The timed daemon, with its HTTP server enabled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain poller: a greenlet a shard around redis-py's `info()`, storing the dict."""
+"""The plain poller: one greenlet for each shard, which calls redis-py's `info()`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from benchmarks.workers.poll_worker import GreenletPoller
 
 
 class PlainPoller(GreenletPoller):
-    """What one would build without zinfo.
+    """A poller as one would write it without zinfo.
 
     Attributes:
-        infos: the newest INFO of each shard.
+        infos: The newest INFO of each shard.
     """
 
     def __init__(self) -> None:

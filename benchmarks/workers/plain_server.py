@@ -1,4 +1,4 @@
-"""The plain server: the plain poller's dicts by SimpleXMLRPCServer, in the same process."""
+"""The plain server: a SimpleXMLRPCServer for the plain poller's dicts, in the same process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.workers.plain_poller import PlainPoller
 
 
 class PlainServer(PlainPoller):
-    """What one would build without zinfo, for programs that ask."""
+    """A server of polled INFO as one would write it without zinfo."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,10 @@ class PlainServer(PlainPoller):
         self._polled_at[number] = time.monotonic()
 
     def get_infos(self, numbers: Any, keys: Any) -> list[dict[str, Any]]:
-        """Return the INFO of these shards, or of all; these fields, or all. And whose, how old."""
+        """Return these fields of these shards, each with its shard's id and age.
+
+        An empty list of numbers is all shards, an empty list of keys all fields.
+        """
         now = time.monotonic()
         infos = []
         for number in numbers or sorted(self.infos):
@@ -49,7 +52,7 @@ class PlainServer(PlainPoller):
 
 
 def _dump_int(_: xmlrpc.client.Marshaller, value: int, write: Any) -> None:
-    # XML-RPC's integers have 32 bits and INFO's do not: the usual extension, which Python reads.
+    # XML-RPC integers have 32 bits, which is too few for INFO: a common extension, known to Python.
     write(f"<value><i8>{value}</i8></value>")
 
 

@@ -1,4 +1,4 @@
-"""What all workers that poll have in common: shards, and turns in which they are polled."""
+"""Common parts of all processes that poll: shards, and rounds in which polling is measured."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing_extensions import override
 
 from benchmarks.worker_loop import Handlers, Meter, memory
 
-_LEAST_WARM_UP = 0.2  # seconds
-_LOOK = 0.05  # seconds between two looks at whether all is quiet
+_MIN_WARM_UP = 0.2  # seconds of polling before a measurement
+_CHECK_INTERVAL = 0.05  # seconds between two checks of the state
 
 
-class Poller(abc.ABC):
-    """Polls shards while it is its turn.
+class PollWorker(abc.ABC):
+    """Polls shards on command.
 
     Attributes:
-        polls: replies that were stored.
-        interval: seconds from one poll of a shard to the next.
-        memory_before: bytes that the process had when it had polled one shard only.
+        polls: Number of replies that were stored.
+        interval: Seconds between two polls of a shard.
+        memory_before: Memory of the process when it had polled only one shard, in bytes.
     """
 
     polls: int = 0
@@ -31,30 +31,30 @@ class Poller(abc.ABC):
 
     @abc.abstractmethod
     def start(self, urls: list[str], shards: int, interval: float) -> object:
-        """Make the shards and poll each once.
+        """Create the shards and poll each once.
 
         Args:
-            urls: the servers, each of which stands for every so many of the shards.
-            shards: how many.
-            interval: seconds from one poll of a shard to the next.
+            urls: URLs of the servers, over which the shards are distributed.
+            shards: Number of shards.
+            interval: Seconds between two polls of a shard.
         """
 
     @abc.abstractmethod
     def resume(self) -> None:
-        """Poll, each shard every interval; the shards' polls are spread evenly."""
+        """Start polling each shard every interval, with the polls spread evenly."""
 
     @abc.abstractmethod
     def pause(self) -> None:
-        """Poll no more; returns when no poll is under way or due."""
+        """Stop polling; returns when no poll is in progress or due."""
 
     def measure(self, seconds: float) -> dict[str, Any]:
-        """Poll for a while, and return what it cost.
+        """Poll for a while, and return the cost.
 
         Args:
-            seconds: what is measured, after a while of warming up.
+            seconds: Measured time, after a short warm-up.
         """
         self.resume()
-        gevent.sleep(max(self.interval, _LEAST_WARM_UP))
+        gevent.sleep(max(self.interval, _MIN_WARM_UP))
         polls, meter = self.polls, Meter()
         gevent.sleep(seconds)
         cost = meter.read()
@@ -63,15 +63,15 @@ class Poller(abc.ABC):
         return {"polls": polls, **cost}
 
     def poll_until(self, polls: int) -> dict[str, Any]:
-        """Poll until so many replies are stored, and return the memory of this process."""
+        """Poll until this many replies are stored, and return the memory of this process."""
         self.resume()
         while self.polls < polls:
-            gevent.sleep(_LOOK)
+            gevent.sleep(_CHECK_INTERVAL)
         self.pause()
         return {"polls": self.polls, "memory_before": self.memory_before, **memory()}
 
     def handlers(self) -> Handlers:
-        """Return what the parent can ask for."""
+        """Return the commands of the parent."""
         return {
             "start": self.start,
             "measure": self.measure,
@@ -81,8 +81,8 @@ class Poller(abc.ABC):
         }
 
 
-class GreenletPoller(Poller):
-    """Polls with a greenlet a shard, as one would write it without zinfo."""
+class GreenletPoller(PollWorker):
+    """Polls with one greenlet for each shard, as one would write it without zinfo."""
 
     def __init__(self) -> None:
         self._running = gevent.event.Event()
@@ -90,11 +90,11 @@ class GreenletPoller(Poller):
 
     @abc.abstractmethod
     def connect(self, url: str) -> Any:
-        """Return what polls one shard."""
+        """Return the connection by which a shard is polled."""
 
     @abc.abstractmethod
     def poll(self, number: int, connection: Any) -> None:
-        """Poll one shard once and store what comes."""
+        """Poll one shard once and store the reply."""
 
     @override
     def start(self, urls: list[str], shards: int, interval: float) -> object:
@@ -115,7 +115,7 @@ class GreenletPoller(Poller):
     def pause(self) -> None:
         self._running.clear()
         while self._waiting < self._shards:
-            gevent.sleep(_LOOK)
+            gevent.sleep(_CHECK_INTERVAL)
 
     def _run(self, number: int, connection: Any) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Query clients: ask at a fixed rate or flat out, check every answer, take the time."""
+"""Query clients: send queries at a given rate or as fast as possible, check and time replies."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from zinfo.client import Client
 from zinfo.errors import ProtocolError
 from zinfo.wire.protocol import decode_reply, encode_request
 
-_PATIENCE = 10.0  # seconds after which a reply counts as lost
-_LOOK = 0.1  # seconds between two looks for lost replies, at most
-_EXAMPLES = 5  # wrong answers that are told in words
+_TIMEOUT = 10.0  # seconds after which a reply counts as lost
+_CHECK_INTERVAL = 0.1  # longest time between two checks for lost replies, in seconds
+_EXAMPLES = 5  # wrong replies that are reported in words
 
 Socket = zmq.Socket[bytes]
 
 
 class QueryClients:
-    """Clients with a socket each, and at most one question under way on it."""
+    """Clients with a socket each, and at most one outstanding query on it."""
 
     def __init__(self) -> None:
         self._context = zmq.Context()
         self._endpoint = ""
         self._interval = 0.0
         self._idle: deque[Socket] = deque()
-        self._asked: dict[Socket, PendingQuery] = {}
+        self._outstanding: dict[Socket, PendingQuery] = {}
         self._selector = selectors.DefaultSelector()
         self._queries = QueryGenerator([], {})
-        self._forget()
+        self._reset()
 
     def start(
         self,
@@ -47,15 +47,15 @@ class QueryClients:
         seed: int = 0,
         realtime: bool = False,
     ) -> dict[str, Any]:
-        """Connect.
+        """Connect the clients.
 
         Args:
-            endpoint: of the daemon's queries.
-            clients: how many ask.
-            rate: questions a second of all of them together; 0 for as many as are answered.
-            mix: name of a question to its weight.
-            seed: of the chance.
-            realtime: whether to come before all else on its core; not for asking flat out.
+            endpoint: The daemon's query endpoint.
+            clients: Number of clients.
+            rate: Queries a second of all clients together; 0 sends the next after each reply.
+            mix: Weight of each query, by name.
+            seed: Seed of the random number generator.
+            realtime: Whether to run before all other processes on its core; not for rate 0.
         """
         if realtime:
             prefer_this_process()
@@ -70,35 +70,35 @@ class QueryClients:
         return {"shards": len(shards)}
 
     def send_queries(self, seconds: float) -> dict[str, Any]:
-        """Ask for a while, then wait for what is under way; return what came of it.
+        """Send queries for a while, then wait for outstanding replies; return the results.
 
-        Where a rate is given, a question's time counts from when it was due: one that had to wait
-        for a free client waited for the daemon.
+        With a rate, the latency of a query counts from when it was due, because a query that had
+        to wait for a free client had to wait for the daemon.
         """
-        self._forget()
+        self._reset()
         began = time.monotonic()
         end, due = began + seconds, began
-        asked, to_ask = 0, round(seconds / self._interval) if self._interval else 0
+        sent, to_send = 0, round(seconds / self._interval) if self._interval else 0
         while True:
             now = time.monotonic()
             if not self._interval:
                 due = now
-            while self._idle and due <= now and due < end and (asked < to_ask or not to_ask):
+            while self._idle and due <= now and due < end and (sent < to_send or not to_send):
                 self._send(self._idle.popleft(), self._queries.next(), due, now)
-                asked += 1
+                sent += 1
                 if self._interval:  # multiplied: a sum of intervals would drift
-                    due = began + asked * self._interval
-            if now >= end and not self._asked:
+                    due = began + sent * self._interval
+            if now >= end and not self._outstanding:
                 break
-            self._give_up(now)
+            self._expire(now)
             if self._idle and due < end:
                 self._receive(due)
             else:
-                self._receive(end if now < end else now + _LOOK)
+                self._receive(end if now < end else now + _CHECK_INTERVAL)
         return {
             "seconds": time.monotonic() - began,
-            "rate_asked": to_ask / seconds,
-            "unasked": max(0, to_ask - asked),
+            "rate_asked": to_send / seconds,
+            "unasked": max(0, to_send - sent),
             "asked": dict(self._counts),
             "errors": dict(self._errors),
             "lost": self._lost,
@@ -107,7 +107,7 @@ class QueryClients:
             "times": {name: as_text(histogram) for name, histogram in self._times.items()},
         }
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._counts: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._lost = self._wrong = 0
@@ -121,60 +121,60 @@ class QueryClients:
         self._selector.register(socket, selectors.EVENT_READ)
         return socket
 
-    def _send(self, socket: Socket, asked: PendingQuery, due: float, now: float) -> None:
-        self._counts[asked.name] += 1
-        asked.due = due
-        self._send_page(socket, asked, now)
+    def _send(self, socket: Socket, query: PendingQuery, due: float, now: float) -> None:
+        self._counts[query.name] += 1
+        query.due = due
+        self._send_page(socket, query, now)
 
-    def _send_page(self, socket: Socket, asked: PendingQuery, now: float) -> None:
-        asked.sent = now
-        self._asked[socket] = asked
-        socket.send_multipart([b"", *encode_request(asked.request)])
+    def _send_page(self, socket: Socket, query: PendingQuery, now: float) -> None:
+        query.sent = now
+        self._outstanding[socket] = query
+        socket.send_multipart([b"", *encode_request(query.request)])
 
     def _receive(self, until: float) -> None:
-        wait = max(0.0, min(until - time.monotonic(), _LOOK))
-        # Selectors and ZeroMQ's poller know whole milliseconds only, which is as long as an answer
-        # takes; and to look again and again costs the servers' core.
+        wait = max(0.0, min(until - time.monotonic(), _CHECK_INTERVAL))
+        # Selectors and ZeroMQ's poller round timeouts to milliseconds, which is as long as a reply
+        # takes, and polling in a loop would take CPU time from the servers on the same core.
         if not select.select([self._selector], [], [], wait)[0]:
             return
         for key, _ in self._selector.select(0):
             socket: Any = key.fileobj
-            # Until nothing is there: only then does ZeroMQ make the descriptor readable again.
+            # Until the queue is empty: ZeroMQ's descriptor is edge-triggered.
             while socket.get(zmq.EVENTS) & zmq.POLLIN:
-                self._take(socket, time.monotonic())
+                self._handle_reply(socket, time.monotonic())
 
-    def _take(self, socket: Socket, now: float) -> None:
+    def _handle_reply(self, socket: Socket, now: float) -> None:
         frames = socket.recv_multipart()
-        asked = self._asked.get(socket)
+        query = self._outstanding.get(socket)
         try:
             reply = decode_reply(frames[1:])
-            if asked is None or reply.id != asked.request.id:
-                self._blame(f"an answer to {reply.id!r}, which was not asked")
+            if query is None or reply.id != query.request.id:
+                self._count_wrong(f"a reply to {reply.id!r}, which was not sent")
                 return
             if reply.error is not None:
                 self._errors[reply.error.code] += 1
-            elif problem := self._queries.problem(asked, reply):
-                self._blame(problem)
+            elif problem := self._queries.problem(query, reply):
+                self._count_wrong(problem)
             elif reply.cursor is not None:
-                self._send_page(socket, asked, now)
+                self._send_page(socket, query, now)
                 return
         except ProtocolError as error:
-            self._blame(f"not a reply: {error}")
+            self._count_wrong(f"not a reply: {error}")
             return
-        del self._asked[socket]
+        del self._outstanding[socket]
         self._idle.append(socket)
-        record(self._times[asked.name], now - asked.due)
+        record(self._times[query.name], now - query.due)
 
-    def _blame(self, problem: str) -> None:
+    def _count_wrong(self, problem: str) -> None:
         self._wrong += 1
         if len(self._examples) < _EXAMPLES:
             self._examples.append(problem)
 
-    def _give_up(self, now: float) -> None:
-        for socket, asked in list(self._asked.items()):
-            if now - asked.sent > _PATIENCE:
+    def _expire(self, now: float) -> None:
+        for socket, query in list(self._outstanding.items()):
+            if now - query.sent > _TIMEOUT:
                 self._lost += 1
-                del self._asked[socket]
+                del self._outstanding[socket]
                 self._selector.unregister(socket)
                 socket.close()
                 self._idle.append(self._connect())

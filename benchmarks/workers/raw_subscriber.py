@@ -1,4 +1,4 @@
-"""Subscribers: take what the bus sends, as quickly as may be, and remember when it came."""
+"""A SUB socket that receives from the bus as fast as possible, and records arrival times."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import zmq
 from benchmarks.cores import prefer_this_process
 from benchmarks.worker_loop import handle_command
 
-_QUEUE = 1_000_000  # messages that may wait, so that none is dropped here
+_QUEUE = 1_000_000  # high-water mark in messages, so that none is dropped here
 
 
 class RawSubscriber:
     """One SUB socket.
 
     Attributes:
-        counts: messages so far, by the kind in their topic.
+        counts: Messages so far, by the kind in their topic.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class RawSubscriber:
         """Connect.
 
         Args:
-            bus: where to.
-            timed: whether to take the time from a message's header to its arrival, too.
+            bus: The bus endpoint.
+            timed: Whether to record the time from the timestamp in the header to the arrival.
         """
         self._timed = timed
         if timed:
@@ -50,7 +50,7 @@ class RawSubscriber:
         self._socket.connect(bus)
 
     def subscribe(self, topics: list[str]) -> None:
-        """Subscribe, and wait until that stands."""
+        """Subscribe, and wait until the bus confirms it."""
         for topic in topics:
             self._socket.subscribe(topic.encode())
         fence = f"~fence/{time.monotonic_ns()}"
@@ -60,12 +60,12 @@ class RawSubscriber:
         self._socket.unsubscribe(fence.encode())
 
     def unsubscribe(self, topics: list[str]) -> None:
-        """Take subscriptions back."""
+        """Cancel subscriptions."""
         for topic in topics:
             self._socket.unsubscribe(topic.encode())
 
     def take(self) -> dict[str, Any]:
-        """Return what came since the last time this was asked."""
+        """Return what was received since the last call."""
         self.receive()
         taken = {
             "counts": dict(self.counts),
@@ -79,7 +79,7 @@ class RawSubscriber:
         return taken
 
     def count(self, messages: int, seconds: float) -> dict[str, Any]:
-        """Return when so many messages have come, by the monotonic clock, or the time is over."""
+        """Wait for this many messages, or until the time is over; return the end and counts."""
         until = time.monotonic() + seconds
         while self.counts["info"] < messages and time.monotonic() < until:
             self._socket.poll(100)
@@ -87,7 +87,7 @@ class RawSubscriber:
         return {"at": time.monotonic(), **self.take()}
 
     def receive(self) -> None:
-        """Take all that is there."""
+        """Receive all messages that have arrived."""
         receive, counts, timed = self._socket.recv_multipart, self.counts, self._timed
         try:
             while True:
@@ -103,11 +103,11 @@ class RawSubscriber:
             pass
 
     def run(self) -> None:
-        """Listen and serve_commands until the parent goes."""
+        """Receive messages and handle commands until the parent closes stdin."""
         handlers = {
             name: getattr(self, name) for name in ("subscribe", "unsubscribe", "take", "count")
         }
-        # Not through a buffer, which would hide lines from the poller.
+        # Unbuffered: lines in a buffer would be invisible to the poller.
         stdin = io.FileIO(sys.stdin.fileno(), closefd=False)
         handle_command(stdin.readline(), {"start": self.start})
         poller = zmq.Poller()

@@ -1,4 +1,4 @@
-"""`zinfo serve` as it is, with a stop-watch: for late polls, and for turns of the event loop."""
+"""`zinfo serve`, with timing of late polls and of event loop iterations."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from zinfo.config import Config
 from zinfo.daemon.daemon import Daemon
 from zinfo.shards.shard import ShardState
 
-_LOOK = 0.02  # seconds between two looks at what is waited for
-_END = 5.0  # seconds for the daemon to end
+_CHECK_INTERVAL = 0.02  # seconds between two checks for an awaited state
+_TIMEOUT = 5.0  # seconds for the daemon to start, to end, or to poll a shard
 _READ = (
     "configuration read again",
     "configuration not taken",
-)  # in the log, at the end of a reload
+)  # start of the log line at the end of a reload
 
 _daemons: list[Daemon] = []
 _made = gevent.event.Event()
 
 
 class KnownDaemon(Daemon):
-    """The daemon that the command line makes."""
+    """A daemon that can be found after the command line has created it."""
 
     @override
     def __init__(self, config: Config) -> None:
@@ -43,10 +43,10 @@ class KnownDaemon(Daemon):
 
 
 class IterationTimer:
-    """Times the turns of the event loop by the CPU time of its thread.
+    """Measures iterations of the event loop by the CPU time of its thread.
 
     Attributes:
-        longest: the longest turn in seconds of CPU time, which other processes do not add to.
+        longest: CPU time of the longest iteration in seconds; other processes do not add to it.
     """
 
     def __init__(self) -> None:
@@ -54,21 +54,21 @@ class IterationTimer:
         self._last = time.thread_time()
         loop: Any = gevent.get_hub().loop  # its stubs lack this
         self._watcher = loop.check()
-        self._watcher.start(self._turned)
+        self._watcher.start(self._on_iteration)
 
     def reset(self) -> None:
-        """Begin to look anew."""
+        """Discard what was measured so far."""
         self.longest = 0.0
         self._last = time.thread_time()
 
-    def _turned(self) -> None:
+    def _on_iteration(self) -> None:
         now = time.thread_time()
         self.longest = max(self.longest, now - self._last)
         self._last = now
 
 
 class ServedDaemon:
-    """Runs the command line in a greenlet, and looks at what it does."""
+    """Runs the command line in a greenlet, and measures the daemon."""
 
     def __init__(self) -> None:
         self._log = LogRecorder()
@@ -76,14 +76,14 @@ class ServedDaemon:
         self._command: gevent.Greenlet[..., Any] | None = None
 
     def start(self, config: str) -> dict[str, Any]:
-        """Start the daemon with a configuration file, and say where it is."""
+        """Start the daemon with a configuration file, and return its endpoints."""
         vars(zinfo.poll.poller).update(Timetable=TimedTimetable)
         vars(zinfo.daemon.daemon).update(Daemon=KnownDaemon)
         self._command = gevent.spawn(cli, ["serve", "--config", config], standalone_mode=False)
-        if not _made.wait(_END):
+        if not _made.wait(_TIMEOUT):
             raise RuntimeError("the daemon did not start")
         for handler in logging.getLogger().handlers:
-            handler.setLevel(logging.CRITICAL)  # what is read again is read dozens of times
+            handler.setLevel(logging.CRITICAL)  # each of dozens of reloads would be logged
         logging.getLogger("zinfo").addHandler(self._log)
         return {
             "query": self._daemon.router.endpoint,
@@ -96,42 +96,42 @@ class ServedDaemon:
         return _daemons[0]
 
     def up(self, shards: int, seconds: float) -> dict[str, bool]:
-        """Wait until that many shards are live and all of them are up."""
+        """Wait until this many shards are live and all of them are up."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             live = self._daemon.publisher.get_live_shards()
             if len(live) == shards and all(one.state is ShardState.UP for one in live):
                 return {"up": True}
-            gevent.sleep(_LOOK)
+            gevent.sleep(_CHECK_INTERVAL)
         return {"up": False}
 
     def poll(self, shard: str) -> None:
-        """Poll a shard, and wait for the end of that."""
+        """Poll a shard, and wait for the reply."""
         done = self._daemon.poller.refresh(shard, 0.0)
         if done is not None:
-            done.wait(_END)
+            done.wait(_TIMEOUT)
 
     def reloads(self) -> int:
-        """Return how often the configuration was read again."""
+        """Return how often the configuration was reloaded."""
         return sum(line.startswith(_READ) for line in list(self._log.lines))
 
     def reload(self, seconds: float) -> dict[str, float]:
-        """Send the daemon a SIGHUP, and wait until the configuration was read again."""
+        """Send the daemon SIGHUP, and wait for the end of the reload."""
         before, began = self.reloads(), time.monotonic()
         os.kill(os.getpid(), signal.SIGHUP)
         while self.reloads() == before:
             if time.monotonic() - began > seconds:
-                raise RuntimeError("the configuration was not read again")
-            gevent.sleep(_LOOK)
+                raise RuntimeError("the configuration was not reloaded")
+            gevent.sleep(_CHECK_INTERVAL)
         return {"seconds": time.monotonic() - began}
 
     def reset(self) -> None:
-        """Begin to look anew."""
+        """Discard what was measured so far."""
         del LATE[:]
         self._iterations.reset()
 
     def report(self) -> dict[str, Any]:
-        """Return the latest poll and the longest turn since `reset`, in milliseconds."""
+        """Return the latest poll and the longest iteration since `reset`, in milliseconds."""
         return {
             "polls": len(LATE),
             "poll": 1000 * max(LATE, default=0.0),
@@ -139,10 +139,10 @@ class ServedDaemon:
         }
 
     def end(self) -> None:
-        """End the daemon in order."""
+        """Shut the daemon down by SIGTERM."""
         if self._command is not None:
             os.kill(os.getpid(), signal.SIGTERM)
-            self._command.join(_END)
+            self._command.join(_TIMEOUT)
 
 
 if __name__ == "__main__":

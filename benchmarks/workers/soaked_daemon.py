@@ -1,4 +1,4 @@
-"""The daemon under a soak: all of `zinfo serve`, and a look at what it has."""
+"""The daemon of a soak test: all of `zinfo serve`, and counts of its resources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zinfo.daemon.daemon import Daemon
 from zinfo.health import fd_limits
 
 _FREE_PORT = "tcp://127.0.0.1:*"
-_EVENTS = 1000  # held; the default of 10,000 would still be filling in a run of some minutes
+_EVENTS = 1000  # stored events; the default of 10,000 would still grow in a run of some minutes
 
 
 class SoakedDaemon:
@@ -26,12 +26,12 @@ class SoakedDaemon:
         self._daemon: Daemon | None = None
 
     def start(self, urls: list[str], shards: int, interval: float) -> dict[str, Any]:
-        """Start it.
+        """Start the daemon.
 
         Args:
-            urls: the servers, each of which stands for every so many of the shards.
-            shards: how many.
-            interval: seconds from one poll of a shard to the next.
+            urls: URLs of the servers, over which the shards are distributed.
+            shards: Number of shards.
+            interval: Seconds between two polls of a shard.
         """
         logging.basicConfig(level=logging.ERROR)
         named = tuple(
@@ -49,8 +49,8 @@ class SoakedDaemon:
         return {"query": self._daemon.router.endpoint}
 
     def report(self) -> dict[str, int]:
-        """Return what this process has now."""
-        gc.collect()  # so that what is counted is what something still needs
+        """Return the resources of this process, after garbage collection."""
+        gc.collect()  # so that unreachable objects are not counted
         alive = sum(isinstance(one, greenlet.greenlet) and bool(one) for one in gc.get_objects())
         return {
             "memory": memory()["memory"],
@@ -60,15 +60,15 @@ class SoakedDaemon:
         }
 
     def now(self) -> dict[str, int]:
-        """Return what can be told without a pause."""
+        """Return the memory, which takes no noticeable time."""
         return {"memory": memory()["memory"], "blocks": sys.getallocatedblocks()}
 
     def handlers(self) -> Handlers:
-        """Return what the parent can ask for."""
+        """Return the commands of the parent."""
         return {"start": self.start, "report": self.report, "now": self.now}
 
     def stop(self) -> None:
-        """End it in order."""
+        """Stop the daemon."""
         if self._daemon is not None:
             self._daemon.stop()
 

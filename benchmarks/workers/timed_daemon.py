@@ -1,4 +1,4 @@
-"""zinfo with a stop-watch: by how much each poll starts after it was due."""
+"""The zinfo daemon, with recording of how late each poll starts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from benchmarks.workers.zinfo_daemon import ZinfoDaemon
 from zinfo.poll.scheduler import Timetable
 
 LATE = array("d")
-"""Seconds by which polls started late, in the order in which they started."""
+"""Delays of the start of polls in seconds, in the order in which they started."""
 
 
 class TimedTimetable(Timetable[Any]):
-    """Notes the moment at which each poll really starts."""
+    """Records the actual start of each poll."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class TimedTimetable(Timetable[Any]):
 
 
 class ConnectionCounter:
-    """How many connections are being made at the same time.
+    """Counts the connections that are being made at the same time.
 
     Attributes:
-        most: so far.
+        most: The largest count so far.
     """
 
     def __init__(self, connect: Callable[..., Any]) -> None:
@@ -60,7 +60,7 @@ class ConnectionCounter:
 
 
 class LogRecorder(logging.Handler):
-    """Keeps what is logged."""
+    """Stores the messages that are logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class TimedDaemon(ZinfoDaemon):
         return {**started, "most_connecting": self._connecting.most}
 
     def add_work(self, seconds: float) -> None:
-        """Have each snapshot cost so much more, as a slow callback of a user's does."""
+        """Add CPU time to each snapshot, as a slow callback of a user does."""
 
         def burn(*_snapshot: object) -> None:
             until = time.monotonic() + seconds
@@ -101,16 +101,16 @@ class TimedDaemon(ZinfoDaemon):
         self.daemon.poller.subscribe_snapshots(burn)
 
     def change_interval(self, interval: float) -> None:
-        """Have each shard polled at another interval from now on."""
+        """Poll each shard at another interval from now on."""
         self.set_interval(interval)
 
     def reset(self) -> None:
-        """Begin to look anew."""
+        """Discard what was measured so far."""
         del LATE[:]
         self._meter = Meter()
 
     def report(self) -> dict[str, Any]:
-        """Return how late polls started since `reset`, in milliseconds."""
+        """Return the lateness of polls since `reset`, in milliseconds."""
         late = sorted(LATE)
         cost = self._meter.read()
         count = len(late)
@@ -124,11 +124,11 @@ class TimedDaemon(ZinfoDaemon):
         }
 
     def observe(self, seconds: float, after: float = 0.0) -> dict[str, Any]:
-        """Wait, and return how late polls started meanwhile.
+        """Wait, and return the lateness of polls meanwhile.
 
         Args:
-            seconds: of the look.
-            after: seconds before it.
+            seconds: Measured time.
+            after: Seconds before the measurement.
         """
         gevent.sleep(after)
         self.reset()
@@ -140,7 +140,7 @@ class TimedDaemon(ZinfoDaemon):
         return {"shards": [shard.revision for shard in self.daemon.publisher.get_live_shards()]}
 
     def log_lines(self) -> dict[str, list[str]]:
-        """Return what was logged."""
+        """Return the messages that were logged."""
         return {"lines": self._log.lines}
 
     @override

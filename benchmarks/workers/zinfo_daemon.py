@@ -1,4 +1,4 @@
-"""zinfo: the whole daemon, with bus and query endpoint, but one that waits for its turn."""
+"""The whole zinfo daemon, with bus and query endpoint, which polls only on command."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import gevent
 from typing_extensions import override
 
 from benchmarks.worker_loop import Handlers, Meter, memory, serve_commands
-from benchmarks.workers.poll_worker import Poller
+from benchmarks.workers.poll_worker import PollWorker
 from zinfo.config.models import BusConfig, Config, QueryConfig
 from zinfo.daemon.daemon import Daemon
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
 
-BREATHE = 100  # messages published without a pause, after which the event loop has its turn
+YIELD_EVERY = 100  # published messages between two yields to the event loop
 
 _FREE_PORT = "tcp://127.0.0.1:*"
-_NEVER = 86_400.0  # seconds; the interval of a daemon that waits
-_QUIET = 0.1  # seconds over the interval without a poll, after which none is under way
+_NEVER = 86_400.0  # seconds; the interval while polling is paused
+_QUIET = 0.1  # seconds beyond the interval without a poll, after which none is in progress
 
 
 class Shard(RedisShard):
-    """A shard whose interval does not adapt, so that all workers do the same work."""
+    """A shard whose interval does not adapt, so that all compared processes do the same work."""
 
 
-class ZinfoDaemon(Poller):
-    """A daemon like that of `zinfo serve`, but for where its shards come from.
+class ZinfoDaemon(PollWorker):
+    """A daemon like that of `zinfo serve`, whose shards are added by the benchmark.
 
     Attributes:
-        waits: whether shards are polled once at the start and then no more, until its turn.
+        waits: Whether polling pauses after each shard was polled once.
     """
 
     waits = True
@@ -67,12 +67,12 @@ class ZinfoDaemon(Poller):
         }
 
     def record(self, messages: int) -> None:
-        """Poll until there are so many replies, and keep them for `publish`."""
+        """Poll until there are this many replies, and store them for `publish`."""
 
-        def keep(shard: RedisShard, _previous: Snapshot | None, snapshot: Snapshot) -> None:
+        def store(shard: RedisShard, _previous: Snapshot | None, snapshot: Snapshot) -> None:
             self._recorded.append((shard.id, snapshot.raw))
 
-        self.daemon.poller.subscribe_snapshots(keep)
+        self.daemon.poller.subscribe_snapshots(store)
         self.resume()
         while len(self._recorded) < messages:
             gevent.sleep(0.05)
@@ -80,21 +80,21 @@ class ZinfoDaemon(Poller):
         del self._recorded[messages:]
 
     def publish(self, messages: int) -> dict[str, float]:
-        """Take recorded replies as if they came from the shards, as fast as it can.
+        """Process recorded replies like replies of the shards, as fast as possible.
 
         Args:
-            messages: how many, of those recorded.
+            messages: Number of recorded replies to process.
 
         Returns:
-            When that began, by the monotonic clock; and what it cost.
+            The start by the monotonic clock, and the cost.
         """
         poller, recorded = self.daemon.poller, self._recorded
-        self._recorded = []  # while they are taken, `record` keeps on keeping
+        self._recorded = []  # `store` is still subscribed, and appends to this list meanwhile
         polled = poller._polled  # a reply's way starts there, when it has been read
         began, meter = time.monotonic(), Meter()
         for number, (shard_id, raw) in enumerate(recorded[:messages]):
             poller.answered(polled[shard_id], raw)
-            if number % BREATHE == 0:
+            if number % YIELD_EVERY == 0:
                 gevent.sleep(0)
         cost = meter.read()
         self._recorded = recorded
@@ -129,7 +129,7 @@ class ZinfoDaemon(Poller):
             gevent.sleep(self.interval + _QUIET)
 
     def set_interval(self, seconds: float) -> None:
-        """Have each shard polled so often, from its next poll on."""
+        """Poll each shard at this interval, from its next poll on."""
         Shard.MIN_POLLING_INTERVAL = Shard.MAX_POLLING_INTERVAL = seconds
 
 

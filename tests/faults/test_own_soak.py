@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.soak import judge
+from benchmarks.soak import find_problems
 from tests.daemons import ROOT
 from tests.promises import Promise
 from tests.spawning import command_prefix
@@ -71,7 +71,7 @@ def test_whatever_is_not_level_or_wrong_is_judged_broken() -> None:
         "examples": [],
         "stats": {"faults": {}},
     }
-    assert judge(good, {**good, "memory": 104}, {}, 5.0) == []
+    assert find_problems(good, {**good, "memory": 104}, {}, 5.0) == []
     for bad in (
         {"memory": 105},
         {"files": 14},
@@ -80,5 +80,5 @@ def test_whatever_is_not_level_or_wrong_is_judged_broken() -> None:
         {"compared": 0},
         {"stats": {"faults": {"bus": 1}}},
     ):
-        assert len(judge(good, {**good, **bad}, {}, 5.0)) == 1, bad
-    assert len(judge(good, good, {"wrong": 2, "examples": ["x"]}, 5.0)) == 1
+        assert len(find_problems(good, {**good, **bad}, {}, 5.0)) == 1, bad
+    assert len(find_problems(good, good, {"wrong": 2, "examples": ["x"]}, 5.0)) == 1
