@@ -28,7 +28,7 @@ from benchmarks.queries import NAMES
 from benchmarks.worker import Worker, WorkerError
 from zinfo.client import Client
 from zinfo.errors import NotPolledError, ZinfoError
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 KINDS = ("delta", "info", "event")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from zinfo.wire.protocol import Reply, Request
+from zinfo.wire.query_messages import Reply, Request
 
 FIELD = "used_memory"  # a number that every server reports
 

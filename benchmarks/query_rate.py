@@ -14,7 +14,7 @@ from benchmarks.reply_counter import count_replies
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
 from benchmarks.worker import Worker
-from zinfo.wire.protocol import Request, encode_request
+from zinfo.wire.query_messages import Request, encode_request
 
 NUMBERS = ("5", "6")
 

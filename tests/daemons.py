@@ -25,7 +25,7 @@ from typing_extensions import Self
 from tests.spawning import HOST, command_prefix, free_port
 from tests.waiting import wait_until
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import Reply, Request, decode_reply, encode_request
+from zinfo.wire.query_messages import Reply, Request, decode_reply, encode_request
 
 ROOT = Path(__file__).parents[1]
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import zmq
 
-from zinfo.wire.protocol import Header, fence_topic, parse_topic, unpack, unpack_header
+from zinfo.wire.bus_messages import Header, fence_topic, parse_topic, unpack_header
+from zinfo.wire.codec import unpack
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from benchmarks.queries import NAMES, QueryGenerator
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
-from zinfo.wire.protocol import Reply, pack, unpack
+from zinfo.wire.codec import pack, unpack
+from zinfo.wire.query_messages import Reply
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,7 +10,7 @@ from typing import Any
 import zmq
 
 from benchmarks.attacks.scene import ODD, Attack, Scene, most_fields
-from zinfo.wire.protocol import KIND_DELTA, KIND_INFO, topic
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, topic
 
 _IN_FLIGHT = 20
 

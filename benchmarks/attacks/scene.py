@@ -16,7 +16,7 @@ from tests.daemons import show_keys
 from tests.faults.peers import Peer, answers_info, bulk
 from zinfo.config import PollConfig
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import Reply, Request, decode_reply_header, encode_request
+from zinfo.wire.query_messages import Reply, Request, decode_reply_header, encode_request
 
 ODD = "odd"
 """Id of the shard that an attack has answer with something unusual."""

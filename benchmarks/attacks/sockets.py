@@ -13,7 +13,8 @@ from benchmarks.attacks.scene import Attack, Scene, receive
 from benchmarks.script import Scale
 from tests.daemons import show_keys
 from tests.security.zmtp import RawPeer, frame
-from zinfo.wire.protocol import Request, encode_request, fence_topic
+from zinfo.wire.bus_messages import fence_topic
+from zinfo.wire.query_messages import Request, encode_request
 
 _PATIENCE = 120.0  # seconds for an answer
 _EMPTY = frame(b"", more=True)

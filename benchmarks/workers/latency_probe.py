@@ -10,7 +10,7 @@ import zmq
 
 from benchmarks.cores import prefer_this_process
 from benchmarks.worker_loop import serve_commands_blocking
-from zinfo.wire.protocol import Request, encode_request
+from zinfo.wire.query_messages import Request, encode_request
 
 _INTERVAL = 0.004  # seconds between two pings, if the reply has come by then
 _TIMEOUT = 120_000  # milliseconds for one reply

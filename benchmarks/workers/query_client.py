@@ -16,7 +16,7 @@ from benchmarks.queries import PendingQuery, QueryGenerator
 from benchmarks.worker_loop import serve_commands_blocking
 from zinfo.client import Client
 from zinfo.errors import ProtocolError
-from zinfo.wire.protocol import decode_reply, encode_request
+from zinfo.wire.query_messages import decode_reply, encode_request
 
 _TIMEOUT = 10.0  # seconds after which a reply counts as lost
 _CHECK_INTERVAL = 0.1  # longest time between two checks for lost replies, in seconds

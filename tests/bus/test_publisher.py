@@ -15,7 +15,7 @@ from tests.load import put_load
 from tests.servers import RealServer
 from tests.sub_peer import listening
 from tests.waiting import wait_until
-from zinfo.wire.protocol import topic
+from zinfo.wire.bus_messages import topic
 
 QUICK = {"ZINFO_POLL_MIN_INTERVAL": "0.05", "ZINFO_POLL_MAX_INTERVAL": "0.1"}
 

@@ -13,18 +13,9 @@ from typing import cast
 
 from zinfo.client.updates import Info
 from zinfo.errors import RequestError, UnknownOpError, UnknownShardError
-from zinfo.wire.protocol import (
-    KIND_DELTA,
-    KIND_EVENT,
-    KIND_HEARTBEAT,
-    KIND_INFO,
-    VERSION,
-    decode_request,
-    encode_error,
-    encode_reply,
-    pack,
-    topic,
-)
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, topic
+from zinfo.wire.codec import VERSION, pack
+from zinfo.wire.query_messages import decode_request, encode_error, encode_reply
 
 Frames = list[bytes]
 Operation = Callable[[dict[str, object]], tuple[object, dict[str, object]]]

@@ -12,7 +12,8 @@ from zinfo.client.endpoints import checked, reachable
 from zinfo.client.gap_detection import EventTally, RevisionTally
 from zinfo.client.resync import MAX_ID_BYTES, MAX_IDS, split
 from zinfo.errors import ConfigError
-from zinfo.wire.protocol import Header, Reply, encode_request
+from zinfo.wire.bus_messages import Header
+from zinfo.wire.query_messages import Reply, encode_request
 
 HELLO = {"versions": [1], "bus": ["tcp://h:2"], "heartbeat": 0.5, "node": "n"}
 

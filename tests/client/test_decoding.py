@@ -20,7 +20,8 @@ from zinfo.client.inferred_events import inferred_delta
 from zinfo.client.pending_updates import Kept
 from zinfo.client.updates import Delta, copied
 from zinfo.errors import ProtocolError
-from zinfo.wire.protocol import Header, pack
+from zinfo.wire.bus_messages import Header
+from zinfo.wire.codec import pack
 
 DELTA = {"set": {"a": 1}, "unset": ["b"], "base": 3}
 EVENT = {

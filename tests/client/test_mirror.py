@@ -16,7 +16,7 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo.client import Delta, Event, Mirror
 from zinfo.errors import ConfigError, NoAnswerError, NotAllowedError
-from zinfo.wire.protocol import decode_request, encode_error
+from zinfo.wire.query_messages import decode_request, encode_error
 
 
 def equal(mirror: Mirror, peer: WirePeer) -> bool:

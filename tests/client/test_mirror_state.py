@@ -10,8 +10,9 @@ from tests.client.world import World
 from zinfo.client.bus_session import JoinBus, Phase, Timing
 from zinfo.client.updates import Delta
 from zinfo.errors import BusyError, NotAllowedError
+from zinfo.wire.bus_messages import topic
+from zinfo.wire.codec import pack
 from zinfo.wire.lifecycle import Event
-from zinfo.wire.protocol import pack, topic
 
 
 def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: Any) -> World:

@@ -20,7 +20,8 @@ from zinfo.errors import (
     RequestError,
     UnknownOpError,
 )
-from zinfo.wire.protocol import decode_request, encode_reply, pack
+from zinfo.wire.codec import pack
+from zinfo.wire.query_messages import decode_request, encode_reply
 
 
 def test_every_operation_gives_what_its_name_says(peer: WirePeer, flavour: Flavour) -> None:

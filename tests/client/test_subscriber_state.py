@@ -11,8 +11,8 @@ from tests.client.world import Network
 from zinfo.client.subscriber_state import StreamState
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.errors import NotAllowedError
+from zinfo.wire.bus_messages import topic
 from zinfo.wire.lifecycle import Event
-from zinfo.wire.protocol import topic
 
 
 class Stream(Network):

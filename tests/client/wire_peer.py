@@ -1,6 +1,6 @@
 """A small honest daemon on real sockets, that can be told to do what a real one would not.
 
-It speaks through `zinfo.wire.protocol` and plain zmq; what it publishes and answers is a
+It speaks through `zinfo.wire` and plain zmq; what it publishes and answers is a
 `ModelDaemon`'s. A thread owns its sockets; tests change the model with `do`.
 """
 
@@ -17,7 +17,8 @@ from typing import TypeVar
 import zmq
 
 from tests.client.model import Frames, ModelDaemon
-from zinfo.wire.protocol import FENCE_PREFIX, split_envelope
+from zinfo.wire.bus_messages import FENCE_PREFIX
+from zinfo.wire.query_messages import split_envelope
 
 T = TypeVar("T")
 

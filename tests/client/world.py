@@ -14,13 +14,9 @@ from tests.client.model import Frames, ModelDaemon
 from zinfo.client.bus_session import Ask, JoinBus, LeaveBus, Link, OpenQuery, Timing
 from zinfo.client.mirror_state import MirrorState
 from zinfo.errors import ProtocolError
-from zinfo.wire.protocol import (
-    FENCE_PREFIX,
-    encode_request,
-    parse_topic,
-    unpack,
-    unpack_header,
-)
+from zinfo.wire.bus_messages import FENCE_PREFIX, parse_topic, unpack_header
+from zinfo.wire.codec import unpack
+from zinfo.wire.query_messages import encode_request
 
 STEP = 0.05  # seconds that pass at once while the world runs by itself
 

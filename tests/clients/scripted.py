@@ -9,15 +9,9 @@ import zmq
 from typing_extensions import Self
 
 from tests.waiting import wait_until
-from zinfo.wire.protocol import (
-    FENCE_PREFIX,
-    Header,
-    decode_request,
-    encode_reply,
-    pack,
-    split_envelope,
-    topic,
-)
+from zinfo.wire.bus_messages import FENCE_PREFIX, Header, topic
+from zinfo.wire.codec import pack
+from zinfo.wire.query_messages import decode_request, encode_reply, split_envelope
 
 HEARTBEAT = 0.5  # seconds; subscribers wait three of them
 

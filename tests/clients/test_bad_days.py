@@ -9,7 +9,8 @@ import pytest
 from tests.clients.programs import Running
 from tests.clients.runtimes import Runtime
 from tests.clients.scripted import ScriptedDaemon, entry
-from zinfo.wire.protocol import pack, topic
+from zinfo.wire.bus_messages import topic
+from zinfo.wire.codec import pack
 
 PATIENCE = 5.0
 """Seconds between two heartbeats that never come; three of them are more than these tests take."""

@@ -17,7 +17,7 @@ import zmq
 from tests.clients.programs import environment
 from tests.clients.runtimes import CLIENTS, Runtime
 from tests.protocol_vectors import Vector, frames_of, read
-from zinfo.wire.protocol import Request, decode_request, split_envelope
+from zinfo.wire.query_messages import Request, decode_request, split_envelope
 
 PATIENCE = 5.0  # seconds for one message to come
 

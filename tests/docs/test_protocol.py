@@ -18,10 +18,11 @@ from tests.daemons import RunningDaemon
 from tests.protocol_page import ARGUMENTS, EXAMPLES, OPERATIONS, TEXT, blocks, names, rows, section
 from tests.servers import RealServer
 from tests.waiting import wait_until
+from zinfo.config.models import BusConfig
 from zinfo.errors import RequestError
-from zinfo.wire import protocol
+from zinfo.wire import bus_messages, codec, query_messages
 from zinfo.wire.lifecycle import Event
-from zinfo.wire.protocol import Request
+from zinfo.wire.query_messages import Request
 
 # --- bytes ---
 
@@ -38,35 +39,35 @@ def test_the_page_has_an_example_of_each_kind_of_message() -> None:
 def test_requests_are_what_the_codec_reads_and_writes(name: str) -> None:
     (magic, said_magic), (raw, said) = EXAMPLES[name]
     value = json.loads(said)
-    request = protocol.decode_request([magic, raw])
+    request = query_messages.decode_request([magic, raw])
     assert magic.decode() == said_magic
     assert request == Request(value["op"], value["args"], value["id"], value.get("deadline"))
-    assert protocol.encode_request(request) == [magic, raw]
+    assert query_messages.encode_request(request) == [magic, raw]
 
 
 @pytest.mark.parametrize("name", ["reply", "first page"])
 def test_replies_are_what_the_codec_reads_and_writes(name: str) -> None:
     (magic, _), (header, said_header), (body, said_body) = EXAMPLES[name]
-    reply = protocol.decode_reply([magic, header, body])
+    reply = query_messages.decode_reply([magic, header, body])
     assert reply.error is None
     assert reply.header == json.loads(said_header)
     assert reply.body == json.loads(said_body)
     told: dict[str, Any] = dict(reply.header)
     base = [told.pop(key) for key in ("id", "ok", "node", "epoch")]
-    assert protocol.encode_reply(base[0], base[2], base[3], told) == [magic, header]
-    assert protocol.pack(reply.body) == body
+    assert query_messages.encode_reply(base[0], base[2], base[3], told) == [magic, header]
+    assert codec.pack(reply.body) == body
     assert reply.cursor == ("db-1:6379" if name == "first page" else None)
 
 
 @pytest.mark.parametrize("name", ["error", "error of another version"])
 def test_errors_are_what_the_codec_reads_and_writes(name: str) -> None:
     (magic, _), (header, said) = EXAMPLES[name]
-    reply = protocol.decode_reply([magic, header])
+    reply = query_messages.decode_reply([magic, header])
     value = json.loads(said)
     assert reply.header == value
     assert reply.error is not None
     assert (reply.error.code, reply.error.retryable) == (value["error"]["code"], False)
-    again = protocol.encode_error(value["id"], value["node"], value["epoch"], reply.error)
+    again = query_messages.encode_error(value["id"], value["node"], value["epoch"], reply.error)
     assert again == [magic, header]
 
 
@@ -74,14 +75,14 @@ def test_errors_are_what_the_codec_reads_and_writes(name: str) -> None:
 def test_bus_messages_are_what_the_codec_reads_and_writes(kind: str) -> None:
     (topic, said_topic), (header, said_header), (body, said_body) = EXAMPLES[kind]
     assert topic.decode() == said_topic
-    parsed, name = protocol.parse_topic(topic)
+    parsed, name = bus_messages.parse_topic(topic)
     assert parsed == kind
-    again = protocol.fence_topic(name) if kind == "fence" else protocol.topic(kind, name)
+    again = bus_messages.fence_topic(name) if kind == "fence" else bus_messages.topic(kind, name)
     assert again == topic
-    assert list(protocol.unpack_header(header)) == json.loads(said_header)
-    assert protocol.pack(json.loads(said_header)) == header
-    assert protocol.unpack(body) == json.loads(said_body)
-    assert protocol.pack(json.loads(said_body)) == body
+    assert list(bus_messages.unpack_header(header)) == json.loads(said_header)
+    assert codec.pack(json.loads(said_header)) == header
+    assert codec.unpack(body) == json.loads(said_body)
+    assert codec.pack(json.loads(said_body)) == body
 
 
 @pytest.mark.parametrize("name", ["subscription", "fence subscription"])
@@ -94,7 +95,7 @@ def test_ids_are_quoted_as_shown() -> None:
     shown = dict(re.findall(r"^\| `(.+?)` \| `(z1/info/.+?)` \|$", TEXT, re.MULTILINE))
     assert len(shown) == 4
     for ident, topic in shown.items():
-        assert protocol.topic("info", ident).decode() == topic
+        assert bus_messages.topic("info", ident).decode() == topic
 
 
 # --- tables ---
@@ -117,9 +118,9 @@ def test_the_keys_of_deltas_are_those_of_the_example() -> None:
 
 
 def test_the_constants_are_those_of_the_code() -> None:
-    assert f"`{protocol.DEFAULT_QUERY_ENDPOINT}`" in TEXT
-    assert f"`{protocol.DEFAULT_BUS_ENDPOINT}`" in TEXT
-    assert f"| topic of a fence | {protocol.MAX_FENCE_TOPIC} bytes |" in TEXT
+    assert f"`{query_messages.DEFAULT_QUERY_ENDPOINT}`" in TEXT
+    assert f"`{BusConfig().endpoint}`" in TEXT
+    assert f"| topic of a fence | {bus_messages.MAX_FENCE_TOPIC} bytes |" in TEXT
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_hello_is_as_documented(daemon: RunningDaemon) -> None:
     hello = body_of(daemon, "hello")
     assert set(hello) == names(section("#### `hello`"))
     assert hello["ops"] == OPERATIONS
-    assert hello["versions"] == [protocol.VERSION]
+    assert hello["versions"] == [codec.VERSION]
     limits = section("## Limits")
     for name, value in hello["limits"].items():
         assert f"`{name}`" in section("#### `hello`")
@@ -186,7 +187,7 @@ def test_meta_is_as_documented(daemon: RunningDaemon) -> None:
     documented = names(section("#### `get_infos`"))
     assert set(good["meta"]) | set(unknown["meta"]) == documented
     assert set(unknown["meta"]) == {"shard_identifier", "info_age", "error"}
-    assert unknown["meta"]["info_age"] == protocol.NOT_AVAILABLE_AGE
+    assert unknown["meta"]["info_age"] == query_messages.NOT_AVAILABLE_AGE
 
 
 def _ids(daemon: RunningDaemon) -> list[str]:
@@ -227,12 +228,12 @@ def test_heartbeats_are_as_documented(daemon: RunningDaemon) -> None:
     documented = names(section("#### hb"))
     assert set(json.loads(EXAMPLES["hb"][2][1])) == documented
     with zmq.Context() as context, context.socket(zmq.SUB) as bus:
-        bus.subscribe(protocol.topic("hb"))
+        bus.subscribe(bus_messages.topic("hb"))
         bus.connect(daemon.bus)
         assert bus.poll(10_000)
         topic, header, body = bus.recv_multipart()
-    assert protocol.parse_topic(topic) == ("hb", protocol.unpack_header(header).node)
-    totals: Any = protocol.unpack(body)
+    assert bus_messages.parse_topic(topic) == ("hb", bus_messages.unpack_header(header).node)
+    totals: Any = codec.unpack(body)
     assert set(totals) == documented
 
 

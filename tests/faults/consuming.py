@@ -24,7 +24,7 @@ from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Gap, Restart, Snapshot, Stale, Subscriber
-from zinfo.wire.protocol import unpack_header
+from zinfo.wire.bus_messages import unpack_header
 
 MIB = 1 << 20
 

@@ -13,7 +13,7 @@ import zmq
 from typing_extensions import Self
 
 from tests.spawning import HOST
-from zinfo.wire.protocol import FENCE_PREFIX
+from zinfo.wire.bus_messages import FENCE_PREFIX
 
 _CHUNK = 1 << 20  # bytes; all that came meanwhile is held once, not piece by piece
 _SMALL = 4096  # bytes of a socket's buffers, so that hardly anything is on its way unseen

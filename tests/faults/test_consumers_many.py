@@ -15,7 +15,7 @@ from tests.faults.consuming import MIB, QUICK, resident, stats, watching
 from tests.promises import Promise
 from tests.security.zmtp import RawPeer, frame
 from tests.servers import RealServer
-from zinfo.wire.protocol import topic
+from zinfo.wire.bus_messages import topic
 
 CONNECTIONS = 5000
 MOST_TOPICS = 100_000  # held by the daemon, of all subscribers together

@@ -23,7 +23,8 @@ from tests.promises import Promise
 from tests.security.zmtp import RawPeer
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.wire.protocol import Request, encode_request, topic
+from zinfo.wire.bus_messages import topic
+from zinfo.wire.query_messages import Request, encode_request
 
 DATABASES = 5000
 HIGH_WATER_MARK = 20

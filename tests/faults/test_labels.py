@@ -16,7 +16,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Event, Mirror
 from zinfo.shards.events import MAX_LABELS_SIZE
-from zinfo.wire.protocol import KIND_EVENT, topic
+from zinfo.wire.bus_messages import KIND_EVENT, topic
 
 BEATS = "[bus]\nheartbeat = 0.2\n"
 LONG = {f"name-{number}": "x" * 1000 for number in range(5)}

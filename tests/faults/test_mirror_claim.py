@@ -26,7 +26,8 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Mirror
-from zinfo.wire.protocol import parse_topic, topic, unpack, unpack_header
+from zinfo.wire.bus_messages import parse_topic, topic, unpack_header
+from zinfo.wire.codec import unpack
 
 SERVERS = 3
 BEAT = 0.2  # seconds between heartbeats

@@ -19,7 +19,7 @@ from tests.servers import RealServer
 from tests.spawning import command_prefix
 from tests.sub_peer import listening
 from tests.waiting import wait_until
-from zinfo.wire.protocol import Request, encode_request
+from zinfo.wire.query_messages import Request, encode_request
 
 SUBSCRIBERS, ASKERS = 4, 4
 

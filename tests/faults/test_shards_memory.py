@@ -11,7 +11,7 @@ from tests.faults.peers import INFO, Peer
 from tests.faults.watched import Watched, house
 from tests.promises import Promise
 from tests.sub_peer import listening
-from zinfo.wire.protocol import KIND_DELTA, topic
+from zinfo.wire.bus_messages import KIND_DELTA, topic
 
 _WARM = 8
 """Polls after which all that zinfo keeps between two polls is there."""

@@ -13,7 +13,7 @@ from zinfo.info import values
 from zinfo.info.delta import Delta, diff, read_changes
 from zinfo.info.encoder import encode_changes
 from zinfo.info.parser import parse
-from zinfo.wire.protocol import unpack
+from zinfo.wire.codec import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)

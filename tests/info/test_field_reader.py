@@ -14,7 +14,7 @@ from zinfo.info import field_reader
 from zinfo.info.field_reader import FieldReader
 from zinfo.info.parser import Value, parse
 from zinfo.native.loader import native
-from zinfo.wire.protocol import pack_fields
+from zinfo.wire.codec import pack_fields
 
 TEXTS = sorted((Path(__file__).parents[1] / "data").joinpath("info").glob("*.txt"))
 LINES = [

@@ -22,7 +22,7 @@ from zinfo.info.field_reader import find_field, has_fields
 from zinfo.info.parser import Layout, Value, parse, section_fields
 from zinfo.info.values import MAX_KEY_LENGTH, read_text
 from zinfo.native.loader import native
-from zinfo.wire.protocol import pack, unpack
+from zinfo.wire.codec import pack, unpack
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 """The same examples each time, however slow the machine."""

@@ -15,7 +15,7 @@ from zinfo.loop.yielding import FairQueue, fair_queue_of_hub
 from zinfo.query.operations import Operations, QueryLimits
 from zinfo.shards.events import EventLog
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import Request
+from zinfo.wire.query_messages import Request
 
 RAW = b"role:master\r\nmeta:1\r\nused_memory:5\r\n"
 

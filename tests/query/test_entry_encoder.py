@@ -18,7 +18,7 @@ from zinfo.security.rights import EVERYTHING
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import unpack
+from zinfo.wire.codec import unpack
 
 needs_native = pytest.mark.skipif(native is None, reason="the native part could not be compiled")
 

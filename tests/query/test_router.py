@@ -27,7 +27,8 @@ from zinfo.errors import (
     UnknownShardError,
     UnsupportedVersionError,
 )
-from zinfo.wire.protocol import MAGIC, Request, decode_reply, encode_request, pack
+from zinfo.wire.codec import pack
+from zinfo.wire.query_messages import MAGIC, Request, decode_reply, encode_request
 
 NOBODY = "redis://127.0.0.1:1"
 

@@ -8,14 +8,8 @@ from typing import Any
 
 from zinfo.recording import RecordingWriter
 from zinfo.recording.frames import MESSAGE, PAGE, SPAN, Frame
-from zinfo.wire.protocol import (
-    KIND_DELTA,
-    KIND_EVENT,
-    KIND_HEARTBEAT,
-    fence_topic,
-    pack,
-    topic,
-)
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, fence_topic, topic
+from zinfo.wire.codec import pack
 
 NODE, EPOCH = "zinfo-a", 81985529216486
 WALL = 1_795_424_700.0

@@ -21,7 +21,8 @@ from zinfo.recording import Recording, Span
 from zinfo.recording import frames as frames_module
 from zinfo.recording.bounds import Bounds, count_values
 from zinfo.recording.frames import BEGINS_SPAN, MAGIC, PAGE, SPAN, Frame, encode_frame
-from zinfo.wire.protocol import KIND_INFO, array_header, pack, topic, unpack
+from zinfo.wire.bus_messages import KIND_INFO, topic
+from zinfo.wire.codec import array_header, pack, unpack
 
 MAX_MB = 300
 """Megabytes that a process may have at most that reads one of these recordings."""

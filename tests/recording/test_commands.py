@@ -24,7 +24,8 @@ from zinfo.client import Client, Delta, Restart, Subscriber
 from zinfo.client.decoding import open_message
 from zinfo.recording import Recording, Span
 from zinfo.recording.frames import BREAK, Frame
-from zinfo.wire.protocol import KIND_DELTA, KIND_HEARTBEAT, pack, topic
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_HEARTBEAT, topic
+from zinfo.wire.codec import pack
 
 
 def nowhere() -> str:

@@ -51,7 +51,7 @@ from zinfo.recording.frames import (
     unpack_block,
 )
 from zinfo.recording.writer import BLOCK_SECONDS
-from zinfo.wire.protocol import pack
+from zinfo.wire.codec import pack
 
 
 @pytest.fixture(scope="module")

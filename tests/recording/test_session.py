@@ -21,7 +21,8 @@ from zinfo.client.bus_session import Ask, JoinBus, Timing
 from zinfo.errors import BusyError, NotAllowedError
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 from zinfo.recording.session import Taking
-from zinfo.wire.protocol import Request, encode_error, encode_reply, pack, unpack
+from zinfo.wire.codec import pack, unpack
+from zinfo.wire.query_messages import Request, encode_error, encode_reply
 
 QUERY, BUS = "tcp://127.0.0.1:25999", "tcp://127.0.0.1:26000"
 

@@ -32,7 +32,7 @@ from tests.security.keyed import ADMIN, Keyring
 from tests.servers import RealServer
 from zinfo.client import Client
 from zinfo.errors import ZinfoError
-from zinfo.wire.protocol import fence_topic
+from zinfo.wire.bus_messages import fence_topic
 
 SHARDS = ("cache-1", "cache-2", "db-1", "secret-1", "secret-2")
 

@@ -32,15 +32,14 @@ from zinfo.config import check_file
 from zinfo.errors import ConfigError, ProtocolError, RequestError
 from zinfo.info.encoder import encode_fields
 from zinfo.info.parser import parse
-from zinfo.wire.protocol import (
+from zinfo.wire.bus_messages import parse_topic, quote_name
+from zinfo.wire.codec import pack
+from zinfo.wire.query_messages import (
     MAGIC,
     Request,
     decode_reply,
     decode_request,
     encode_error,
-    pack,
-    parse_topic,
-    quote_name,
     split_envelope,
 )
 

@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from zinfo.wire.protocol import parse_topic, unpack, unpack_header
+from zinfo.wire.bus_messages import parse_topic, unpack_header
+from zinfo.wire.codec import unpack
 
 HIDEABLE: Mapping[str, Sequence[str]] = {
     "role": ("role",),

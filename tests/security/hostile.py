@@ -6,7 +6,7 @@ import random
 
 import msgpack
 
-from zinfo.wire.protocol import MAGIC
+from zinfo.wire.query_messages import MAGIC
 
 BOMBS: dict[str, bytes] = {
     "deep arrays": b"\x91" * 60_000,

@@ -26,7 +26,7 @@ from zinfo.shards.events import EventLog
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.identity import Identity
-from zinfo.wire.protocol import MAGIC, Request, decode_request
+from zinfo.wire.query_messages import MAGIC, Request, decode_request
 
 SHARDS = 640
 RAW = b"# Server\r\nredis_version:8.0\r\nrole:master\r\nused_memory:5\r\n"

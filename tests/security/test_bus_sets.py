@@ -34,8 +34,8 @@ from zinfo.client import Client, Mirror, Subscriber
 from zinfo.errors import NoAnswerError, NotAllowedError
 from zinfo.security.zap import ZapHandler
 from zinfo.sockets.listen import ZAP_DOMAIN, listen
+from zinfo.wire.codec import unpack
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import unpack
 
 CLIENTS = """
 [clients.admin]

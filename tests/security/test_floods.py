@@ -16,7 +16,7 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client
-from zinfo.wire.protocol import Request, decode_reply_header, encode_request
+from zinfo.wire.query_messages import Request, decode_reply_header, encode_request
 
 SHARDS = 100
 PATIENT = 0.5  # seconds; far above what an answer takes, far below what a starved one would

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.security import fuzz
 from tests.security.hostile import BOMBS, mutated
 from zinfo.errors import RequestError
-from zinfo.wire import protocol
-from zinfo.wire.protocol import MAGIC, Request, decode_request
+from zinfo.wire import codec, query_messages
+from zinfo.wire.query_messages import MAGIC, Request, decode_request
 
 
 def inputs(count: int) -> settings:
@@ -163,8 +163,8 @@ def test_what_is_told_fast_is_what_a_walk_through_it_tells(value: object, stamp:
     body = b"\x82\xa2op\xa4ping\xa2id" + msgpack.packb(value)
     if stamp:
         body = b"\x82\xa2op\xa4ping\xa2id\x92" + msgpack.packb(value) + stamp
-    if protocol._is_plain(body):
-        assert protocol._content_problem(protocol.unpack(body)) == ""
+    if query_messages._is_plain(body):
+        assert query_messages._content_problem(codec.unpack(body)) == ""
 
 
 def test_the_nightly_program_can_find_something(monkeypatch: pytest.MonkeyPatch) -> None:

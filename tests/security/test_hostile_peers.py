@@ -20,7 +20,7 @@ from tests.security.hostile import BOMBS, STRANGERS, message
 from tests.security.zmtp import GREETING, RawPeer, address, frame
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.wire.protocol import MAGIC
+from zinfo.wire.query_messages import MAGIC
 
 MESSAGES = 4000
 HALF_GREETINGS = 500

@@ -12,7 +12,7 @@ from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.security.zmtp import RawPeer, frame
 from tests.waiting import wait_until
-from zinfo.wire.protocol import MAGIC, Request, decode_reply, encode_request
+from zinfo.wire.query_messages import MAGIC, Request, decode_reply, encode_request
 
 FRAMES = 200_000
 PING = encode_request(Request("ping", id=1))

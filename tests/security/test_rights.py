@@ -25,7 +25,8 @@ from zinfo.errors import NotAllowedError
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.security.rights import Rights
 from zinfo.shards.snapshot import VERSION_FIELDS
-from zinfo.wire.protocol import unpack, unpack_header
+from zinfo.wire.bus_messages import unpack_header
+from zinfo.wire.codec import unpack
 
 CLIENTS = """
 [clients.admin]

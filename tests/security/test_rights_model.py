@@ -34,7 +34,7 @@ from tests.security.keyed import ADMIN, Keyring, reload
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client
-from zinfo.wire.protocol import fence_topic, unpack_header
+from zinfo.wire.bus_messages import fence_topic, unpack_header
 
 CLIENTS = ("ann", "bob", "cid", "dan")
 SHARDS = ("cache-1", "cache-2", "db-1", "secret-1")

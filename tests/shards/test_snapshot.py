@@ -6,7 +6,7 @@ import pytest
 
 from tests.info_texts import choose_twin
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import unpack
+from zinfo.wire.codec import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)

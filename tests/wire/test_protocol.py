@@ -16,8 +16,8 @@ from zinfo.errors import (
     UnknownShardError,
     UnsupportedVersionError,
 )
-from zinfo.wire import protocol
-from zinfo.wire.protocol import MAGIC, Request
+from zinfo.wire import bus_messages, codec, query_messages
+from zinfo.wire.query_messages import MAGIC, Request
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.binary(),
@@ -28,36 +28,36 @@ plain = st.recursive(
 
 @given(st.text())
 def test_any_shard_id_survives_its_topic(shard_id: str) -> None:
-    raw = protocol.topic("info", shard_id)
+    raw = bus_messages.topic("info", shard_id)
     assert raw.count(b"/") == 3
-    assert protocol.parse_topic(raw) == ("info", shard_id)
+    assert bus_messages.parse_topic(raw) == ("info", shard_id)
 
 
 @given(st.text(), st.text())
 def test_a_subscription_to_one_shard_never_matches_another(one: str, other: str) -> None:
-    begins = protocol.topic("info", other).startswith(protocol.topic("info", one))
+    begins = bus_messages.topic("info", other).startswith(bus_messages.topic("info", one))
     assert begins == (one == other)
 
 
 def test_plain_ids_stay_readable_in_topics() -> None:
-    assert protocol.topic("info", "10.0.0.1:6379") == b"z1/info/10.0.0.1:6379/"
-    assert protocol.topic("delta", "/run/redis.sock") == b"z1/delta/%2Frun%2Fredis.sock/"
-    assert protocol.topic("event") == b"z1/event/"
+    assert bus_messages.topic("info", "10.0.0.1:6379") == b"z1/info/10.0.0.1:6379/"
+    assert bus_messages.topic("delta", "/run/redis.sock") == b"z1/delta/%2Frun%2Fredis.sock/"
+    assert bus_messages.topic("event") == b"z1/event/"
 
 
 @pytest.mark.parametrize("raw", [b"", b"z1", b"z2/info/a/", b"z1/info/a", b"z1/info/a/b/", b"\xff"])
 def test_what_is_no_topic_is_refused(raw: bytes) -> None:
     with pytest.raises(ProtocolError):
-        protocol.parse_topic(raw)
+        bus_messages.parse_topic(raw)
 
 
 def test_the_fence_has_a_topic_of_its_own() -> None:
-    assert protocol.parse_topic(protocol.fence_topic("a b")) == ("fence", "a b")
+    assert bus_messages.parse_topic(bus_messages.fence_topic("a b")) == ("fence", "a b")
 
 
 def test_a_header_reads_back_and_later_elements_are_ignored() -> None:
-    raw = protocol.pack([1, "node", 7, 42, 3, "from the future"])
-    assert protocol.unpack_header(raw) == (1, "node", 7, 42, 3.0)
+    raw = codec.pack([1, "node", 7, 42, 3, "from the future"])
+    assert bus_messages.unpack_header(raw) == (1, "node", 7, 42, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -65,19 +65,19 @@ def test_a_header_reads_back_and_later_elements_are_ignored() -> None:
 )
 def test_what_is_no_header_is_refused(value: object) -> None:
     with pytest.raises(ProtocolError):
-        protocol.unpack_header(protocol.pack(value))
+        bus_messages.unpack_header(codec.pack(value))
 
 
 @given(plain, st.text(), st.dictionaries(st.text(), plain, max_size=3))
 def test_a_request_reads_back(request_id: object, op: str, args: dict[str, object]) -> None:
     request = Request(op, args, request_id, 2.5)
-    assert protocol.decode_request(protocol.encode_request(request)) == request
+    assert query_messages.decode_request(query_messages.encode_request(request)) == request
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_request_or_bad_request(data: bytes) -> None:
     try:
-        request = protocol.decode_request([MAGIC, data])
+        request = query_messages.decode_request([MAGIC, data])
     except BadRequestError:
         return
     assert isinstance(request.op, str)
@@ -98,56 +98,56 @@ def test_any_bytes_give_a_request_or_bad_request(data: bytes) -> None:
 )
 def test_a_map_that_is_no_request_is_bad(value: object) -> None:
     with pytest.raises(BadRequestError):
-        protocol.decode_request([MAGIC, msgpack.packb(value)])
+        query_messages.decode_request([MAGIC, msgpack.packb(value)])
 
 
 def test_a_bad_request_keeps_its_id_so_that_the_error_can_be_matched() -> None:
     with pytest.raises(BadRequestError) as caught:
-        protocol.decode_request([MAGIC, protocol.pack({"id": "me", "op": 5})])
+        query_messages.decode_request([MAGIC, codec.pack({"id": "me", "op": 5})])
     assert caught.value.request_id == "me"
 
 
 def test_keys_that_are_no_text_are_refused() -> None:
     with pytest.raises(BadRequestError):
-        protocol.decode_request([MAGIC, msgpack.packb({"op": "ping", "args": {1: 2}})])
+        query_messages.decode_request([MAGIC, msgpack.packb({"op": "ping", "args": {1: 2}})])
 
 
 def test_another_version_is_told_which_is_served() -> None:
     with pytest.raises(UnsupportedVersionError, match="ZI1"):
-        protocol.decode_request([b"ZI9", b""])
+        query_messages.decode_request([b"ZI9", b""])
 
 
 @pytest.mark.parametrize("frames", [[], [b"HELO", b""], [MAGIC], [MAGIC, b"", b""]])
 def test_other_frames_are_no_request(frames: list[bytes]) -> None:
     with pytest.raises(BadRequestError):
-        protocol.decode_request(frames)
+        query_messages.decode_request(frames)
 
 
 def test_a_request_over_the_bound_is_refused() -> None:
     with pytest.raises(TooLargeError, match="may have 10 bytes"):
-        protocol.decode_request([MAGIC, b"x" * 11], max_bytes=10)
+        query_messages.decode_request([MAGIC, b"x" * 11], max_bytes=10)
 
 
 @pytest.mark.parametrize("envelope", [[b"a", b""], [b"a", b"id", b""], [b"a", b"b", b"c", b""]])
 def test_an_envelope_of_any_length_is_split_off(envelope: list[bytes]) -> None:
-    assert protocol.split_envelope([*envelope, b"ZI1", b""]) == (envelope, [b"ZI1", b""])
+    assert query_messages.split_envelope([*envelope, b"ZI1", b""]) == (envelope, [b"ZI1", b""])
 
 
 @pytest.mark.parametrize("frames", [[], [b""], [b"a", b"b"]])
 def test_frames_without_an_envelope_are_refused(frames: list[bytes]) -> None:
     with pytest.raises(ProtocolError):
-        protocol.split_envelope(frames)
+        query_messages.split_envelope(frames)
 
 
 def test_a_reply_reads_back_with_its_cursor() -> None:
-    frames = protocol.encode_reply(5, "n", 9, {"cursor": "c"})
-    reply = protocol.decode_reply([*frames, protocol.pack([1])])
+    frames = query_messages.encode_reply(5, "n", 9, {"cursor": "c"})
+    reply = query_messages.decode_reply([*frames, codec.pack([1])])
     assert (reply.id, reply.body, reply.cursor, reply.epoch, reply.error) == (5, [1], "c", 9, None)
 
 
 @pytest.mark.parametrize("error", [UnknownShardError("shard x not found"), NotPolledError("none")])
 def test_an_error_reads_back_as_the_same_kind(error: RequestError) -> None:
-    reply = protocol.decode_reply(protocol.encode_error(1, "n", 9, error))
+    reply = query_messages.decode_reply(query_messages.encode_error(1, "n", 9, error))
     assert type(reply.error) is type(error)
     assert str(reply.error) == str(error)
     assert isinstance(reply.error, KeyError)
@@ -156,7 +156,7 @@ def test_an_error_reads_back_as_the_same_kind(error: RequestError) -> None:
 
 def test_a_code_from_a_later_version_is_still_an_error() -> None:
     error = RequestError.from_wire("teapot", "short and stout", True)
-    reply = protocol.decode_reply(protocol.encode_error(1, "n", 9, error))
+    reply = query_messages.decode_reply(query_messages.encode_error(1, "n", 9, error))
     assert reply.error is not None
     assert (reply.error.code, reply.error.retryable) == ("teapot", True)
 
@@ -169,26 +169,26 @@ def test_a_code_from_a_later_version_is_still_an_error() -> None:
         [b"ZI2", b"\x80"],
         [MAGIC, b"\x80"],
         [MAGIC, b"\xc1"],
-        [MAGIC, protocol.pack({"ok": 1})],
-        [MAGIC, protocol.pack({"ok": False})],
+        [MAGIC, codec.pack({"ok": 1})],
+        [MAGIC, codec.pack({"ok": False})],
     ],
 )
 def test_what_is_no_reply_is_refused(frames: list[bytes]) -> None:
     with pytest.raises(ProtocolError):
-        protocol.decode_reply(frames)
+        query_messages.decode_reply(frames)
 
 
 @pytest.mark.parametrize("count", [0, 15, 16, 65535, 65536])
 def test_map_and_array_headers_are_what_msgpack_writes(count: int) -> None:
-    assert msgpack.packb([None] * count)[: -count or None] == protocol.array_header(count)
+    assert msgpack.packb([None] * count)[: -count or None] == codec.array_header(count)
     packed = msgpack.packb(dict.fromkeys(range(count)))
-    assert packed.startswith(protocol.map_header(count))
+    assert packed.startswith(codec.map_header(count))
 
 
 def test_text_that_is_no_valid_unicode_is_escaped_and_not_refused() -> None:
-    assert protocol.unpack(protocol.pack("a\udcff")) == "a\\udcff"
+    assert codec.unpack(codec.pack("a\udcff")) == "a\\udcff"
 
 
 def test_a_value_without_a_form_on_the_wire_is_refused() -> None:
     with pytest.raises(ProtocolError):
-        protocol.pack(object())
+        codec.pack(object())

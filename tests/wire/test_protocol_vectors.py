@@ -21,8 +21,9 @@ from zinfo.client.decoding import (
     read_snapshot,
 )
 from zinfo.errors import ProtocolError, RequestError
-from zinfo.wire import protocol
-from zinfo.wire.protocol import Header, Request
+from zinfo.wire import bus_messages, codec, query_messages
+from zinfo.wire.bus_messages import Header
+from zinfo.wire.query_messages import Request
 
 
 def name(vector: Vector) -> str:
@@ -60,14 +61,14 @@ def test_there_is_a_vector_of_every_kind_of_message() -> None:
 def test_requests_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
     meaning = vector["meaning"]
     request = Request(meaning["op"], meaning["args"], meaning["id"], meaning.get("deadline"))
-    assert protocol.decode_request(frames_of(vector)) == request
-    assert protocol.encode_request(request) == frames_of(vector)
+    assert query_messages.decode_request(frames_of(vector)) == request
+    assert query_messages.encode_request(request) == frames_of(vector)
 
 
 @each("replies")
 def test_replies_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
     frames, header = frames_of(vector), vector["header"]
-    reply = protocol.decode_reply(frames)
+    reply = query_messages.decode_reply(frames)
     assert exactly(reply.header) == exactly(header)
     base = (header["id"], header["node"], header["epoch"])
     if "error" in header:
@@ -76,44 +77,44 @@ def test_replies_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
         assert {"code": error.code, "message": str(error), "retryable": error.retryable} == (
             header["error"]
         )
-        assert protocol.encode_error(*base, error) == frames
+        assert query_messages.encode_error(*base, error) == frames
     else:
         assert exactly(reply.body) == exactly(vector["body"])
         more = {key: header[key] for key in header if key not in ("id", "ok", "node", "epoch")}
-        assert [*protocol.encode_reply(*base, more), protocol.pack(reply.body)] == frames
-        assert protocol.pack_fields(reply.body) == frames[2]
+        assert [*query_messages.encode_reply(*base, more), codec.pack(reply.body)] == frames
+        assert codec.pack_fields(reply.body) == frames[2]
 
 
 @each("bus")
 def test_bus_messages_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
     topic, header, body = frames_of(vector)
     kind, of = vector["kind"], vector["of"]
-    assert protocol.parse_topic(topic) == (kind, of)
-    again = protocol.fence_topic(of) if kind == "fence" else protocol.topic(kind, of)
+    assert bus_messages.parse_topic(topic) == (kind, of)
+    again = bus_messages.fence_topic(of) if kind == "fence" else bus_messages.topic(kind, of)
     assert again == topic
-    assert exactly(protocol.unpack_header(header)) == exactly(vector["header"][:5])
-    assert exactly(protocol.unpack(body)) == exactly(vector["body"])
-    assert protocol.pack(vector["header"]) == header
-    assert protocol.pack(vector["body"]) == protocol.pack_fields(vector["body"]) == body
+    assert exactly(bus_messages.unpack_header(header)) == exactly(vector["header"][:5])
+    assert exactly(codec.unpack(body)) == exactly(vector["body"])
+    assert codec.pack(vector["header"]) == header
+    assert codec.pack(vector["body"]) == codec.pack_fields(vector["body"]) == body
 
 
 @each("topics")
 def test_topics_are_what_the_codec_writes(vector: Vector) -> None:
     topic = bytes.fromhex(vector["topic"])
-    assert protocol.topic(vector["kind"], vector["of"]) == topic
+    assert bus_messages.topic(vector["kind"], vector["of"]) == topic
     if vector["of"] is not None:
-        assert protocol.parse_topic(topic) == (vector["kind"], vector["of"])
+        assert bus_messages.parse_topic(topic) == (vector["kind"], vector["of"])
 
 
 @each("values")
 def test_values_of_unusual_form_are_read(vector: Vector) -> None:
-    assert exactly(protocol.unpack(bytes.fromhex(vector["data"]))) == exactly(vector["meaning"])
+    assert exactly(codec.unpack(bytes.fromhex(vector["data"]))) == exactly(vector["meaning"])
 
 
 @each("unreadable")
 def test_what_holds_no_value_is_an_error(vector: Vector) -> None:
     with pytest.raises(ProtocolError):
-        protocol.unpack(bytes.fromhex(vector["data"]))
+        codec.unpack(bytes.fromhex(vector["data"]))
 
 
 # --- what clients of zinfo.client are told ---

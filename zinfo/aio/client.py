@@ -17,7 +17,7 @@ from zinfo.client.endpoints import checked
 from zinfo.client.requests import Attempts, Call, Map, Paging, RecentEvents
 from zinfo.client.sockets import clock
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT, Reply, Request
 
 _Result = TypeVar("_Result")
 

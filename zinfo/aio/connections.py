@@ -13,7 +13,7 @@ from typing import Any
 from zinfo.client.sockets import Context, Socket, open_query, receive_reply, send_request
 from zinfo.errors import ConfigError, ProtocolError
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import Reply, Request, decode_reply_header
+from zinfo.wire.query_messages import Reply, Request, decode_reply_header
 
 
 class Waiting:

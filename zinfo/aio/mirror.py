@@ -14,7 +14,7 @@ from zinfo.aio.poller import Waiter, context_for
 from zinfo.client.mirror_base import FAILURE_PAUSE, Holding, Listener
 from zinfo.client.sockets import clock
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 
 class Mirror(Holding, Closing):

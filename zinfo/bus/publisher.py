@@ -31,18 +31,18 @@ from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
 from zinfo.shards.source import SnapshotSource
 from zinfo.sockets.listen import GreenContext
-from zinfo.wire.identity import Identity
-from zinfo.wire.lifecycle import Event
-from zinfo.wire.protocol import (
+from zinfo.wire.bus_messages import (
     KIND_DELTA,
     KIND_EVENT,
     KIND_FENCE,
     KIND_HEARTBEAT,
     KIND_INFO,
-    pack,
     pack_header,
     topic,
 )
+from zinfo.wire.codec import pack
+from zinfo.wire.identity import Identity
+from zinfo.wire.lifecycle import Event
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from zinfo.sockets.listen import (
     listen,
 )
 from zinfo.sockets.monitor import Connections
-from zinfo.wire.protocol import FENCE_PREFIX, MAX_FENCE_TOPIC
+from zinfo.wire.bus_messages import FENCE_PREFIX, MAX_FENCE_TOPIC
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zinfo.wire.protocol import KIND_DELTA, KIND_INFO, topic
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, topic
 
 
 class Interest:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 import click
 
 from zinfo.errors import NoAnswerError
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Subscriber

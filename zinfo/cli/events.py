@@ -13,7 +13,7 @@ from zinfo.cli.client_options import Daemon, asks_daemon
 from zinfo.cli.format import echo_break, echo_event
 from zinfo.cli.output import leave_if_nobody_reads, note
 from zinfo.errors import ZinfoError
-from zinfo.wire.protocol import KIND_EVENT, KIND_HEARTBEAT
+from zinfo.wire.bus_messages import KIND_EVENT, KIND_HEARTBEAT
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Event, Update

@@ -14,8 +14,8 @@ from zinfo.cli.client_options import Daemon, asks_daemon
 from zinfo.cli.format import echo_break, echo_change, echo_event
 from zinfo.cli.output import leave_if_nobody_reads, note
 from zinfo.errors import ZinfoError
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 from zinfo.wire.lifecycle import REMOVED
-from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Update

@@ -21,7 +21,9 @@ from typing import TypeAlias
 from zinfo.client.endpoints import reachable
 from zinfo.client.updates import Heartbeat
 from zinfo.errors import NotAllowedError
-from zinfo.wire.protocol import VERSION, Header, Reply, Request, fence_topic
+from zinfo.wire.bus_messages import Header, fence_topic
+from zinfo.wire.codec import VERSION
+from zinfo.wire.query_messages import Reply, Request
 
 CLOCK_DRIFT = 1e-4  # seconds a second by which two clocks may part unnoticed
 

@@ -9,8 +9,9 @@ from typing import NamedTuple, cast
 
 from zinfo.client.updates import Delta, Heartbeat, Info, Snapshot
 from zinfo.errors import ProtocolError
+from zinfo.wire.bus_messages import Header, parse_topic, unpack_header
+from zinfo.wire.codec import Message, unpack
 from zinfo.wire.lifecycle import Event
-from zinfo.wire.protocol import Header, Message, parse_topic, unpack, unpack_header
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import zmq
 from zinfo.client.mirror_base import FAILURE_PAUSE, Holding, Listener
 from zinfo.client.sockets import Context, clock
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 _LONGEST_WAIT = 0.2  # seconds until a call of close() is noticed
 _CLOSE_TIMEOUT = 5.0  # seconds to wait for the thread; a listener may keep it

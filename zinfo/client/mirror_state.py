@@ -37,17 +37,10 @@ from zinfo.client.shard_store import Change, Copies
 from zinfo.client.topics import mirror_topics, takes_all
 from zinfo.client.updates import Heartbeat, Info
 from zinfo.errors import ProtocolError, UnknownShardError
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_FENCE, KIND_HEARTBEAT
+from zinfo.wire.codec import Message
 from zinfo.wire.lifecycle import UP
-from zinfo.wire.protocol import (
-    KIND_DELTA,
-    KIND_EVENT,
-    KIND_FENCE,
-    KIND_HEARTBEAT,
-    Message,
-    Reply,
-    Request,
-    decode_reply,
-)
+from zinfo.wire.query_messages import Reply, Request, decode_reply
 
 QUIET_INTERVALS = 3  # an up shard that misses so many polls is asked for, where totals cannot tell
 QUIET_SECONDS = 5.0  # but not before so long

@@ -25,7 +25,7 @@ from zinfo.client.sockets import (
 )
 from zinfo.errors import ConfigError, ProtocolError, RequestError
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply_header
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT, Reply, Request, decode_reply_header
 
 _Result = TypeVar("_Result")
 

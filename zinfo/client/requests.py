@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 from zinfo.client.decoding import event_from
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.wire.lifecycle import Event
-from zinfo.wire.protocol import Reply, Request
+from zinfo.wire.query_messages import Reply, Request
 
 Map: TypeAlias = "dict[str, Any]"  # as docs/protocol.md describes it for each operation
 

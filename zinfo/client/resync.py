@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from zinfo.client.bus_session import Timing
-from zinfo.wire.protocol import Request
+from zinfo.wire.query_messages import Request
 
 MAX_IDS = 1000  # asked for in one request
 MAX_ID_BYTES = 32768  # of them together; a request may have 64 KiB

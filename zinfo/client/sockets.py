@@ -19,7 +19,7 @@ import zmq
 from zinfo.client.bus_session import Action, Ask, JoinBus, LeaveBus, OpenQuery
 from zinfo.errors import ProtocolError
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import Request, encode_request, split_envelope
+from zinfo.wire.query_messages import Request, encode_request, split_envelope
 
 RECEIVE_QUEUE = 10_000  # messages that wait in this process before the daemon's side drops some
 LONGEST_POLL = 0.5  # seconds; a Ctrl-C that comes just before a poll is seen only after it

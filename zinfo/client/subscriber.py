@@ -8,8 +8,8 @@ from types import TracebackType
 from zinfo.client.sockets import Context, clock
 from zinfo.client.subscriber_base import Stream
 from zinfo.client.updates import Update
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT
 
 
 class Subscriber(Stream):

@@ -13,7 +13,7 @@ from zinfo.client.subscriber_state import StreamState
 from zinfo.client.updates import Update
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.wire.curve_keys import ClientKeys
-from zinfo.wire.protocol import DEFAULT_QUERY_ENDPOINT
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 _LONGEST_WAIT = 1.0  # seconds; a bound for the case that a wake-up is missed
 _BATCH = 200  # messages taken from the socket at once

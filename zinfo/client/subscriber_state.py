@@ -20,17 +20,17 @@ from zinfo.client.gap_detection import EventTally, RevisionTally
 from zinfo.client.topics import takes_all, topics_of
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
-from zinfo.wire.lifecycle import REMOVED
-from zinfo.wire.protocol import (
+from zinfo.wire.bus_messages import (
     KIND_DELTA,
     KIND_EVENT,
     KIND_FENCE,
     KIND_HEARTBEAT,
     KIND_INFO,
-    Message,
-    decode_reply,
     topic,
 )
+from zinfo.wire.codec import Message
+from zinfo.wire.lifecycle import REMOVED
+from zinfo.wire.query_messages import decode_reply
 
 SHARD_KINDS = (KIND_INFO, KIND_DELTA, KIND_EVENT)
 

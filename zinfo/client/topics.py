@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, topic
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, topic
 
 # A SUB socket with more than about 1,000 subscriptions loses some of them when it reconnects
 # (https://github.com/zeromq/libzmq/issues/2258); over this, the prefix is subscribed instead.

@@ -13,7 +13,7 @@ from zinfo.info.delta import find_delta
 from zinfo.info.parser import Layout, known_layout, parse
 from zinfo.info.values import Value, reader_of
 from zinfo.native.loader import Encoded, native
-from zinfo.wire.protocol import map_header, pack, pack_fields, unpack
+from zinfo.wire.codec import map_header, pack, pack_fields, unpack
 
 MAX_WRITTEN: Final = 8192
 """Fields kept as msgpack: more than one reply has, which is written whole and as a delta."""

@@ -10,7 +10,7 @@ from zinfo.info.field_reader import FieldReader
 from zinfo.query.paging import Block, Entry, rest_of, start_of
 from zinfo.query.servicer import Found, InfoProviderServicer, InfoQuery, meta
 from zinfo.security.rights import Rights
-from zinfo.wire.protocol import map_header, pack_fields
+from zinfo.wire.codec import map_header, pack_fields
 
 _MANY = 64  # shards between two looks at whether others wait: a tenth of a millisecond
 _MAP_HEADER = len(map_header(1))

@@ -32,18 +32,10 @@ from zinfo.shards.events import EventLog
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.source import SnapshotSource
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, topic
+from zinfo.wire.codec import VERSION, map_header, pack, pack_fields
 from zinfo.wire.identity import Identity
-from zinfo.wire.protocol import (
-    KIND_DELTA,
-    KIND_INFO,
-    MAX_CONTAINERS,
-    VERSION,
-    Request,
-    map_header,
-    pack,
-    pack_fields,
-    topic,
-)
+from zinfo.wire.query_messages import MAX_CONTAINERS, Request
 from zinfo.wire.redact import redact_text
 
 Item = TypeVar("Item")

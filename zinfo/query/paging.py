@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from zinfo.errors import BadRequestError, TooLargeError
-from zinfo.wire.protocol import array_header
+from zinfo.wire.codec import array_header
 
 Entry: TypeAlias = "tuple[bytes, ...]"
 """Parts of an encoded entry, in their order: large ones are copied once, into the page."""

@@ -30,7 +30,7 @@ from zinfo.security.rights import Rights
 from zinfo.sockets.direct import MAX_FRAMES, DirectSocket
 from zinfo.sockets.listen import GreenContext, bound_endpoint, key_of, listen
 from zinfo.wire.identity import Identity
-from zinfo.wire.protocol import (
+from zinfo.wire.query_messages import (
     MAX_CONTAINERS,
     Request,
     decode_request,

@@ -15,7 +15,7 @@ from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import NOT_AVAILABLE_AGE
+from zinfo.wire.query_messages import NOT_AVAILABLE_AGE
 from zinfo.wire.redact import redact_text
 
 Picker: TypeAlias = "Callable[[Snapshot], dict[str, Value]]"

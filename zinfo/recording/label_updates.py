@@ -10,7 +10,8 @@ import itertools
 from collections.abc import Callable
 
 from zinfo.client.bus_session import Timing
-from zinfo.wire.protocol import KIND_DELTA, Reply, Request, topic
+from zinfo.wire.bus_messages import KIND_DELTA, topic
+from zinfo.wire.query_messages import Reply, Request
 
 _AT_ONCE = 100  # shards that one request asks for
 

@@ -44,7 +44,8 @@ from zinfo.recording.frames import (
     decode_frames,
     unpack_block,
 )
-from zinfo.wire.protocol import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, unpack
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
+from zinfo.wire.codec import unpack
 
 
 @dataclass(frozen=True, slots=True)

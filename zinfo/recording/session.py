@@ -29,20 +29,10 @@ from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
 from zinfo.recording.label_updates import Describing
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, parse_topic, topic
+from zinfo.wire.codec import Message, pack, unpack
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, Event
-from zinfo.wire.protocol import (
-    KIND_DELTA,
-    KIND_EVENT,
-    KIND_HEARTBEAT,
-    Message,
-    Reply,
-    Request,
-    decode_reply,
-    pack,
-    parse_topic,
-    topic,
-    unpack,
-)
+from zinfo.wire.query_messages import Reply, Request, decode_reply
 
 KINDS = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
 

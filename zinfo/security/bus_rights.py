@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from zinfo.wire.protocol import (
+from zinfo.wire.bus_messages import (
     FENCE_PREFIX,
     KIND_DELTA,
     KIND_EVENT,

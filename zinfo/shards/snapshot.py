@@ -10,7 +10,7 @@ from zinfo.info.delta import diff
 from zinfo.info.encoder import Fields, encode_changes, encode_fields, pack_pairs
 from zinfo.info.field_reader import FieldReader, find_field, has_fields
 from zinfo.info.parser import Info, Layout, Value
-from zinfo.wire.protocol import unpack
+from zinfo.wire.codec import unpack
 
 # The first one present is the server's own version; redis_version may only say what it is
 # compatible to.

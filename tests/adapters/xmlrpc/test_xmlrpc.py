@@ -18,7 +18,7 @@ import zmq
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.wire.protocol import topic, unpack_header
+from zinfo.wire.bus_messages import topic, unpack_header
 
 MANY = 300  # shards of the slow query: INFO of one server under many ids
 HEARTBEAT = 0.01  # seconds

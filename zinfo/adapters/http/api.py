@@ -8,7 +8,8 @@ from zinfo.adapters.http.auth import require
 from zinfo.adapters.http.responses import put
 from zinfo.adapters.http.routes import Question, arguments_of
 from zinfo.query.operations import Operations
-from zinfo.wire.protocol import Request, unpack
+from zinfo.wire.codec import unpack
+from zinfo.wire.query_messages import Request
 
 
 class Api:

@@ -11,7 +11,7 @@ from zinfo.adapters.http.responses import encode
 from zinfo.info.encoder import Fields
 from zinfo.security.rights import Rights
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.protocol import unpack
+from zinfo.wire.codec import unpack
 
 DELTA, INFO, EVENT = "delta", "info", "event"
 KINDS: Final = (DELTA, INFO, EVENT)

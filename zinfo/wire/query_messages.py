@@ -1,22 +1,15 @@
-"""The wire, version 1: messages to frames and back. Pure: no socket, no clock, no I/O.
+"""Query messages: requests and replies to frames and back. Pure: no socket, no clock.
 
-This is the only module that both sides of the wire share; docs/protocol.md is its prose. Bus
-messages are three frames, topic, header and body; query messages are an envelope, an empty frame,
-the magic frame, a header and sometimes a body. All maps and arrays are msgpack (https://msgpack.org
-spec).
+A query message is an envelope, an empty frame, the magic frame, a header and sometimes a body.
+docs/protocol.md specifies them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
-from urllib.parse import quote, unquote
-
-import msgpack
-import msgspec
 
 from zinfo.errors import (
     BadRequestError,
@@ -25,199 +18,26 @@ from zinfo.errors import (
     TooLargeError,
     UnsupportedVersionError,
 )
+from zinfo.wire.codec import VERSION, Message, pack, pack_fields, unpack
 
-VERSION = 1
-MAGIC = b"ZI1"  # third part of a query message; the digit is the version
-TOPIC_ROOT = "z1"  # first part of every bus topic but the fence's; the digit is the version
-FENCE_PREFIX = b"~fence/"  # "~" sorts last, and a SUB socket sends its subscriptions in byte order
-MAX_FENCE_TOPIC = 128  # bytes; a nonce has no reason to be longer
+MAGIC = b"ZI1"
+"""First frame after the envelope; the digit is the version of the wire."""
+
 DEFAULT_QUERY_ENDPOINT = "tcp://127.0.0.1:9736"
-DEFAULT_BUS_ENDPOINT = "tcp://127.0.0.1:9737"
+"""Where a daemon listens for queries unless it is configured otherwise."""
 
-KIND_INFO = "info"
-KIND_DELTA = "delta"
-KIND_EVENT = "event"
-KIND_HEARTBEAT = "hb"
-KIND_FENCE = "fence"
+NOT_AVAILABLE_AGE = 1e38
+"""info_age of an entry that has no INFO; finite, so that JSON can represent it."""
 
-NOT_AVAILABLE_AGE = 1e38  # info_age of an entry that has no INFO; finite, so that JSON can carry it
+MAX_CONTAINERS = 1000
+"""Arrays and maps in a request; a normal one has fewer than ten."""
 
-_SAFE = (
-    "._:-@"  # beside letters and digits; quote() adds "~" itself, which is taken out again below
-)
-_MAX_NESTING = 16  # deepest array or map that a request may hold
-MAX_CONTAINERS = 1000  # arrays and maps in a request; an honest one has fewer than ten
+_MAX_NESTING = 16  # levels of arrays and maps in a request
 _FEW_CONTAINERS = _MAX_NESTING // 2
-# Bytes of msgpack that neither begin an array or a map nor name the extension of its timestamps.
+# Bytes that in msgpack neither start an array or a map nor name the timestamp extension.
 _HARMLESS = bytes({*range(255)} - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
-# What a value is that is no array, map or timestamp.
-_PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
+_SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
 _ANY_MAGIC = re.compile(rb"ZI\d{1,3}")
-
-_encode = msgspec.msgpack.Encoder().encode
-
-Message = Sequence[bytes]
-
-
-def pack(value: object) -> bytes:
-    """Return `value` as msgpack; text that is not valid Unicode is escaped rather than refused.
-
-    Raises:
-        ProtocolError: the value holds something that msgpack has no form for.
-    """
-    try:
-        packed: bytes = msgpack.packb(value, unicode_errors="backslashreplace")
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ProtocolError(f"cannot be sent as msgpack: {error}") from error
-    return packed
-
-
-def pack_fields(value: object) -> bytes:
-    """Return what zinfo itself made as msgpack: the same bytes as `pack`, in a sixth of the time.
-
-    Only for text, numbers, and maps and lists of them: msgspec would take what `pack` refuses.
-
-    Raises:
-        ProtocolError: the value holds something that msgpack has no form for.
-    """
-    try:
-        return _encode(value)
-    except (TypeError, ValueError, OverflowError):
-        return pack(value)
-
-
-def unpack(data: bytes) -> object:
-    """Return the value that `data` holds.
-
-    Extension types have no meaning on this wire and are refused.
-
-    Raises:
-        ProtocolError: not msgpack, cut short, followed by more, or with an extension type.
-    """
-    try:
-        return _decode(data)
-    except ProtocolError:
-        raise
-    except (ValueError, TypeError, RecursionError, MemoryError, msgspec.MsgspecError) as error:
-        # MemoryError: an array or a map says that it has millions of items, and has not.
-        raise ProtocolError(f"not valid msgpack: {str(error) or type(error).__name__}") from error
-
-
-def _no_extensions(code: int, _data: memoryview) -> object:
-    raise ProtocolError(f"msgpack extension type {code} has no meaning here")
-
-
-_decode = msgspec.msgpack.Decoder(ext_hook=_no_extensions).decode
-
-
-def map_header(pairs: int) -> bytes:
-    """Return the msgpack header of a map of `pairs` pairs (msgpack spec)."""
-    if pairs < 16:
-        return bytes((0x80 | pairs,))
-    if pairs < 1 << 16:
-        return b"\xde" + pairs.to_bytes(2, "big")
-    return b"\xdf" + pairs.to_bytes(4, "big")
-
-
-def array_header(items: int) -> bytes:
-    """Return the msgpack header of an array of `items` items (msgpack spec)."""
-    if items < 16:
-        return bytes((0x90 | items,))
-    if items < 1 << 16:
-        return b"\xdc" + items.to_bytes(2, "big")
-    return b"\xdd" + items.to_bytes(4, "big")
-
-
-# --- bus ------------------------------------------------------------------------------------------
-
-
-class Header(NamedTuple):
-    """Second frame of a bus message.
-
-    Attributes:
-        version: of the wire.
-        node: name of the daemon.
-        epoch: random number of this start of the daemon; all counters begin again with it.
-        seq: revision on info and delta topics, the shard's event count on event topics, the beat on
-            hb.
-        time: wall clock at the daemon, seconds since the Unix epoch.
-    """
-
-    version: int
-    node: str
-    epoch: int
-    seq: int
-    time: float
-
-
-def quote_name(name: str) -> str:
-    """Return a shard id or node name as it stands in a topic: percent-encoded where needed."""
-    return quote(name, safe=_SAFE, errors="backslashreplace").replace("~", "%7E")
-
-
-def topic(kind: str, name: str | None = None) -> bytes:
-    """Return the topic of one shard or node, or the prefix of all of a kind.
-
-    Args:
-        kind: one of "info", "delta", "event", "hb".
-        name: shard id (node name for "hb"); None gives the prefix that subscribes to all of the
-            kind.
-    """
-    if name is None:
-        return f"{TOPIC_ROOT}/{kind}/".encode()
-    return f"{TOPIC_ROOT}/{kind}/{quote_name(name)}/".encode()
-
-
-def fence_topic(nonce: str) -> bytes:
-    """Return the topic that the daemon publishes on once, when it is subscribed."""
-    return FENCE_PREFIX + quote_name(nonce).encode()
-
-
-def parse_topic(raw: bytes) -> tuple[str, str]:
-    """Return kind and name (shard id, node or nonce) of a topic.
-
-    Raises:
-        ProtocolError: not a topic of this version.
-    """
-    if raw.startswith(FENCE_PREFIX):
-        return KIND_FENCE, unquote(raw[len(FENCE_PREFIX) :].decode("ascii", "replace"))
-    try:
-        root, kind, name, end = raw.decode("ascii").split("/")
-    except ValueError as error:
-        raise ProtocolError(f"not a topic: {raw[:80]!r}") from error
-    if root != TOPIC_ROOT or end:
-        raise ProtocolError(f"not a topic of version {VERSION}: {raw[:80]!r}")
-    return kind, unquote(name)
-
-
-def pack_header(node: str, epoch: int, seq: int, time: float) -> bytes:
-    """Return the header of a bus message of this version; arguments as in `Header`."""
-    return pack_fields((VERSION, node, epoch, seq, time))
-
-
-def unpack_header(raw: bytes) -> Header:
-    """Return the header of a bus message; elements that a later version appended are ignored.
-
-    Raises:
-        ProtocolError: not an array of [version, node, epoch, seq, time], or another version.
-    """
-    value = unpack(raw)
-    if not isinstance(value, list) or len(value) < len(Header._fields):
-        raise ProtocolError("a bus header is an array [version, node, epoch, seq, time]")
-    version, node, epoch, seq, time = value[: len(Header._fields)]
-    if version != VERSION:
-        raise ProtocolError(f"bus header of version {version!r}, not {VERSION}")
-    if not (
-        isinstance(node, str)
-        and type(epoch) is int
-        and type(seq) is int
-        and isinstance(time, (int, float))
-    ):
-        raise ProtocolError("a bus header holds text, integer, integer, number after its version")
-    return Header(version, node, epoch, seq, float(time))
-
-
-# --- query ----------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -368,7 +188,7 @@ def _content_problem(value: object) -> str:
     for _ in range(_MAX_NESTING):
         below: list[object] = []
         for item in level:
-            if type(item) in _PLAIN:  # most are, and there may be tens of thousands
+            if type(item) in _SCALARS:  # most are, and there may be tens of thousands
                 continue
             if isinstance(item, datetime):  # the one extension that no hook is asked for
                 return "msgpack's timestamps have no meaning here"
