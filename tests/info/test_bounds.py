@@ -8,7 +8,13 @@ import pytest
 
 from tests.info_texts import TEXTS
 from zinfo.info import bounds
-from zinfo.info.bounds import MAX_FIELDS, PARTS, UNCOUNTED, excess, excess_of_fields
+from zinfo.info.bounds import (
+    COMMAS_PER_LINE,
+    MAX_FIELDS,
+    UNCOUNTED_BYTES,
+    size_problem,
+    size_problem_of_fields,
+)
 from zinfo.native.loader import native
 
 LEAST = 100
@@ -26,8 +32,8 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_real_reply_is_far_within_the_bounds(name: str) -> None:
-    assert excess(TEXTS[name], MAX_FIELDS) == ""
-    assert excess(TEXTS[name], MAX_FIELDS // 3) == ""
+    assert size_problem(TEXTS[name], MAX_FIELDS) == ""
+    assert size_problem(TEXTS[name], MAX_FIELDS // 3) == ""
 
 
 def test_a_server_whose_every_command_was_called_is_within_the_bounds() -> None:
@@ -40,36 +46,36 @@ def test_a_server_whose_every_command_was_called_is_within_the_bounds() -> None:
     lines += [b"errorstat_E%d:count=1" % n for n in range(128)]
     lines += [b"db%d:keys=1,expires=0,avg_ttl=0,subexpiry=0" % n for n in range(1000)]
     raw = TEXTS["valkey-8.1.8-primary-3"] + b"\r\n".join(lines)
-    assert excess(raw, MAX_FIELDS) == ""
+    assert size_problem(raw, MAX_FIELDS) == ""
 
 
 def test_more_lines_than_allowed_are_told_with_the_key_to_raise() -> None:
     line = b"field:123\r\n"
-    assert excess(line * LEAST, LEAST) == ""
-    told = excess(line * (LEAST + 1), LEAST)
+    assert size_problem(line * LEAST, LEAST) == ""
+    told = size_problem(line * (LEAST + 1), LEAST)
     assert told == "INFO of 101 lines, over the bound of 100 (poll.max_fields)"
 
 
 def test_more_values_in_maps_and_lists_than_allowed_are_told() -> None:
-    most = PARTS * LEAST
-    assert excess(b"field:" + b",".join([b"12"] * (most + 1)), LEAST) == ""
-    told = excess(b"field:" + b",".join([b"12"] * (most + 2)), LEAST)
+    most = COMMAS_PER_LINE * LEAST
+    assert size_problem(b"field:" + b",".join([b"12"] * (most + 1)), LEAST) == ""
+    told = size_problem(b"field:" + b",".join([b"12"] * (most + 2)), LEAST)
     assert told == (
         "INFO of 301 values in lists and maps, over the bound of 3 times 100 (poll.max_fields)"
     )
 
 
 def test_a_short_reply_is_not_counted() -> None:
-    assert excess(b"\n" * UNCOUNTED * LEAST, LEAST) == ""
-    assert excess(b"\n" * (UNCOUNTED * LEAST + 1), LEAST)
+    assert size_problem(b"\n" * UNCOUNTED_BYTES * LEAST, LEAST) == ""
+    assert size_problem(b"\n" * (UNCOUNTED_BYTES * LEAST + 1), LEAST)
 
 
 def test_fields_that_a_client_parsed_are_bounded_likewise() -> None:
     fields: dict[str, object] = {f"f{number}": 1 for number in range(LEAST)}
-    assert excess_of_fields(fields, LEAST) == ""
-    assert "101 lines" in excess_of_fields({**fields, "more": 1}, LEAST)
-    assert excess_of_fields({"f": [1] * (PARTS * LEAST)}, LEAST) == ""
-    assert "301 values" in excess_of_fields({"f": [1] * (PARTS * LEAST + 1)}, LEAST)
+    assert size_problem_of_fields(fields, LEAST) == ""
+    assert "101 lines" in size_problem_of_fields({**fields, "more": 1}, LEAST)
+    assert size_problem_of_fields({"f": [1] * (COMMAS_PER_LINE * LEAST)}, LEAST) == ""
+    assert "301 values" in size_problem_of_fields({"f": [1] * (COMMAS_PER_LINE * LEAST + 1)}, LEAST)
 
 
 def test_both_count_the_same() -> None:

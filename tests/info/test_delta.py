@@ -164,9 +164,9 @@ def test_names_without_end_take_no_memory_without_end() -> None:
         (values._names, values.MAX_NAMES),
         (values._parts, values.MAX_NAMES),
         (values._lines, values.MAX_LINES),
-        (values._groups, values.MAX_GROUPS),
+        (values._name_lists, values.MAX_NAME_LISTS),
     ]
-    for turn in range(values.MAX_GROUPS + 1):
+    for turn in range(values.MAX_NAME_LISTS + 1):
         lines = [f"name{turn}x{n}:{n % 100}\r\nmap{n}:part{turn}x{n}={n}" for n in range(10)]
         parse("\r\n".join(lines).encode())
     for table, limit in tables:
@@ -175,8 +175,8 @@ def test_names_without_end_take_no_memory_without_end() -> None:
 
 def test_ids_that_no_two_shards_share_are_not_kept() -> None:
     parse(b"run_id:5471869cb21f456e\r\nredis_version:7.0.15\r\n")
-    assert values.known_line(b"run_id:5471869cb21f456e\r") is None
-    assert values.known_line(b"redis_version:7.0.15\r") == ("redis_version", "7.0.15")
+    assert values.cached_line(b"run_id:5471869cb21f456e\r") is None
+    assert values.cached_line(b"redis_version:7.0.15\r") == ("redis_version", "7.0.15")
 
 
 def test_maps_and_lists_are_nobodys_but_their_infos() -> None:
@@ -192,10 +192,10 @@ def test_long_names_take_no_memory_at_all() -> None:
         assert max(map(len, table)) <= values.MAX_KEY_LENGTH
     names = [f"{'x' * 100}{n}" for n in range(200)]
     parse("\n".join(f"{name}:1" for name in names).encode())
-    assert tuple(names) not in values._groups
+    assert tuple(names) not in values._name_lists
 
 
 def test_error_names_are_not_kept_at_all() -> None:
     parse(b"# Errorstats\r\nerrorstat_made_up_by_a_script:count=1\r\n")
     assert b"errorstat_made_up_by_a_script" not in values._names
-    assert ("errorstat_made_up_by_a_script",) not in values._groups
+    assert ("errorstat_made_up_by_a_script",) not in values._name_lists

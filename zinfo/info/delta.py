@@ -12,9 +12,9 @@ from zinfo.info.parser import Info, Layout, parse, split_lines
 from zinfo.info.values import (
     MAX_NAMES,
     Value,
-    keep,
-    known_name,
-    learn_name,
+    cache_entry,
+    cached_name,
+    find_name,
     read_line,
     read_value,
 )
@@ -135,7 +135,7 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
     numbers: dict[str, bytes] = {}
     for name, line in zip(names, compress(lines, differs), strict=True):
         stem, _, text = line.partition(b":")
-        known, reader = known_name(stem) or learn_name(stem)
+        known, reader = cached_name(stem) or find_name(stem)
         if known != name or len(stem) == len(line):
             return None
         if reader is read_value and name not in _not_numbers:
@@ -153,7 +153,7 @@ def _read_numbers(texts: dict[str, bytes]) -> Iterable[tuple[str, Value]]:
         values = list(map(read_value, texts.values()))
         for name, value in zip(texts, values, strict=True):
             if not isinstance(value, (int, float)):
-                keep(_not_numbers, name, None, MAX_NAMES)
+                cache_entry(_not_numbers, name, None, MAX_NAMES)
     return zip(texts, values, strict=True)
 
 

@@ -10,12 +10,12 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from zinfo.info.delta import find_delta
-from zinfo.info.parser import Layout, known_layout, parse
+from zinfo.info.parser import Layout, cached_layout, parse
 from zinfo.info.values import Value, reader_of
 from zinfo.native.loader import Encoded, native
 from zinfo.wire.codec import map_header, pack, pack_fields, unpack
 
-MAX_WRITTEN: Final = 8192
+MAX_CACHED_FIELDS: Final = 8192
 """Fields kept as msgpack: more than one reply has, which is written whole and as a delta."""
 _SHORT: Final = 256  # of name and text of a field that is kept for later: shards invent both
 _SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # keys of a delta
@@ -48,7 +48,7 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
         The fields; and the reply's layout.
     """
     if native is not None:
-        layout = layout or known_layout(raw)
+        layout = layout or cached_layout(raw)
         encoded = native.encode_fields(raw, layout.names, layout.kinds) if layout else None
         if layout is not None and encoded is not None:
             return _whole(encoded, layout), layout
@@ -136,4 +136,4 @@ def _write(name: str, text: bytes) -> bytes:
 
 
 # Such as `listener0`, which is the same in each reply.
-_write_short = lru_cache(maxsize=MAX_WRITTEN)(_write)
+_write_short = lru_cache(maxsize=MAX_CACHED_FIELDS)(_write)

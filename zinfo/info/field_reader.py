@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from zinfo.info.parser import ALWAYS_LISTS
-from zinfo.info.values import STATS_PREFIXES, Value, keep, kind_of, reader_of
+from zinfo.info.values import STATS_PREFIXES, Value, cache_entry, kind_of, reader_of
 from zinfo.native.loader import native
 
 LAYOUT_BYTES: Final = 32
@@ -39,7 +39,7 @@ def find_field(raw: bytes, name: bytes) -> bytes | None:
     if start < 0:
         start = raw.find(wanted)
         if start >= 0:
-            keep(_offsets, key, start, MAX_OFFSETS)
+            cache_entry(_offsets, key, start, MAX_OFFSETS)
         elif raw.startswith(wanted[1:]):
             start = -1
         else:
@@ -69,7 +69,7 @@ class FieldReader:
             for name in names
         )
         names = dict.fromkeys(names)
-        self._stems = tuple(name.encode("utf-8", "replace") for name in names)
+        self._names = tuple(name.encode("utf-8", "replace") for name in names)
         self._readers = [(name, reader_of(name)) for name in names] if self._usable else []
         # For native code, which writes names as they are.
         self._kinds = bytes(kind_of(name) for name, _ in self._readers if name.isascii())
@@ -86,7 +86,7 @@ class FieldReader:
         if not self._usable:
             return None
         find = _find_fields if native is None else native.find_fields
-        texts = find(raw, self._stems)
+        texts = find(raw, self._names)
         if texts is None:
             return None  # repeated
         return {
@@ -105,14 +105,14 @@ class FieldReader:
         Returns:
             What packing `read` and it gives; None where that has to be done instead.
         """
-        if native is None or len(self._kinds) < len(self._stems):
+        if native is None or len(self._kinds) < len(self._names):
             return None
-        return native.encode_entry(raw, self._stems, self._kinds, told)
+        return native.encode_entry(raw, self._names, self._kinds, told)
 
     @property
     def encodes_many(self) -> bool:
         """Whether `encode_many` can be called."""
-        return native is not None and len(self._kinds) == len(self._stems) <= self._MOST_OF_MANY
+        return native is not None and len(self._kinds) == len(self._names) <= self._MOST_OF_MANY
 
     def encode_many(
         self,
@@ -141,7 +141,7 @@ class FieldReader:
             was not reached, the shard after those, if there is one, has to be written by itself.
         """
         assert native is not None
-        return native.encode_entries(ids, shards, self._stems, self._kinds, now, oldest, most, room)
+        return native.encode_entries(ids, shards, self._names, self._kinds, now, oldest, most, room)
 
 
 def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:

@@ -18,15 +18,15 @@ from typing import Final, NamedTuple
 
 from zinfo.info.bulk_numbers import read_pairs
 from zinfo.info.values import (
-    MAX_GROUP_LENGTH,
+    MAX_NAME_LIST_LENGTH,
     STATS,
     STATS_PREFIXES,
     Value,
-    keep,
-    keep_names,
+    cache_entry,
+    cached_line,
+    intern_names,
     kind_of,
-    known_line,
-    learn_line,
+    read_and_cache_line,
     read_line,
     read_text,
     stats_name,
@@ -37,7 +37,7 @@ __all__ = [
     "Info",
     "Layout",
     "Value",
-    "known_layout",
+    "cached_layout",
     "layout_of",
     "parse",
     "section_fields",
@@ -135,13 +135,13 @@ def parse(raw: bytes) -> Info:
     sections: dict[str, list[str]] = {}
     section, start, bad_lines = "", 0, 0
     for line in lines:
-        field = known_line(line)
+        field = cached_line(line)
         if field is None and line not in BLANK:
             if line.startswith(_STATS) and b":" in line:
                 field = stats_name(line), 0  # until all of them are read together
                 stats.append(line)
             else:
-                field = learn_line(line)
+                field = read_and_cache_line(line)
         if field is not None:
             name, fields[name] = field
             names.append(name)
@@ -162,8 +162,8 @@ def parse(raw: bytes) -> Info:
         sections = {section: list(dict.fromkeys(names)) for section, names in sections.items()}
     if not sections.get("", True):
         del sections[""]
-    shared = {section: keep_names(tuple(names)) for section, names in sections.items()}
-    return Info(raw, fields, shared, _keep_layout(tuple(names)), bad_lines)
+    shared = {section: intern_names(tuple(names)) for section, names in sections.items()}
+    return Info(raw, fields, shared, _intern_layout(tuple(names)), bad_lines)
 
 
 def layout_of(raw: bytes) -> Layout:
@@ -175,10 +175,10 @@ def layout_of(raw: bytes) -> Layout:
     Returns:
         The same as `parse(raw).layout`.
     """
-    return known_layout(raw) or parse(raw).layout
+    return cached_layout(raw) or parse(raw).layout
 
 
-def known_layout(raw: bytes) -> Layout | None:
+def cached_layout(raw: bytes) -> Layout | None:
     """Return the layout of a reply where it is that of another one; None where it is not known."""
     if native is not None:
         for known in _layouts.get(raw.count(b"\n") + 1, ()):
@@ -218,15 +218,15 @@ def split_lines(raw: bytes) -> list[bytes]:
     return raw.split(b"\n")
 
 
-def _keep_layout(names: tuple[str, ...]) -> Layout:
+def _intern_layout(names: tuple[str, ...]) -> Layout:
     """Share one copy of a layout between shards."""
     alike = _layouts.get(len(names), ())
     for known in alike:
         if known.names == names:
             return known
     layout = Layout.of(names)
-    if sum(map(len, names)) <= MAX_GROUP_LENGTH:
-        keep(_layouts, len(names), (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
+    if sum(map(len, names)) <= MAX_NAME_LIST_LENGTH:
+        cache_entry(_layouts, len(names), (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
     return layout
 
 

@@ -75,9 +75,9 @@ STATS_PREFIXES: Final = ("cmdstat_", "errorstat_", "latency_percentiles_usec_")
 KEYSPACE_PATTERN: Final = re.compile("db[0-9]+")
 """Fields whose value is pairs of numbers, as in those of STATS_PREFIXES."""
 
-UNBOUNDED_PREFIX: Final = "errorstat_"
+INVENTED_PREFIX: Final = "errorstat_"
 """Scripts invent error names, so these are not kept for the next parse."""
-_UNBOUNDED: Final = UNBOUNDED_PREFIX.encode()
+_INVENTED: Final = INVENTED_PREFIX.encode()
 
 NO_FIELD, VALUE, STATS, TEXT, KEYSPACE = range(5)
 """Kinds of fields, also in `native/text.h`."""
@@ -99,34 +99,34 @@ _NOT_FINITE: Final = (float("inf"), float("-inf"))
 
 MAX_NAMES: Final = 8192
 """Names kept. A server has 200 to 400, of which most are every server's."""
-MAX_GROUPS: Final = 1024
+MAX_NAME_LISTS: Final = 1024
 """Sections' rows of names kept: a few for each version and use of a server."""
 MAX_LINES: Final = 8192
 """Lines kept with what they mean: 2 MB when full."""
-MAX_GROUP_LENGTH: Final = 16384
+MAX_NAME_LIST_LENGTH: Final = 16384
 """Longest row of names kept, in characters of all its names."""
 MAX_KEY_LENGTH: Final = 128
 """Longest name or line kept, in characters."""
-MAX_KEPT_NUMBER: Final = 5
+MAX_CACHED_NUMBER: Final = 5
 """Longest number kept, in characters; longer ones seldom come twice."""
-MAX_KEPT_TEXT: Final = 64
+MAX_CACHED_TEXT: Final = 64
 """Longest text kept, in characters."""
 
-MAX_KEPT_PARTS: Final = 64
+MAX_CACHED_PARTS: Final = 64
 """Parts of a map up to which their names are kept; servers' own maps have twenty at most."""
 
 _names: dict[bytes, tuple[str, Reader]] = {}
-_groups: dict[tuple[str, ...], tuple[str, ...]] = {}
+_name_lists: dict[tuple[str, ...], tuple[str, ...]] = {}
 _lines: dict[bytes, tuple[str, Value]] = {}
 _parts: dict[str, str] = {}
 
-known_name: Final = _names.get
-"""A field's name as it came -> the one copy of it and its reader, or None: ask `learn_name`."""
-known_line: Final = _lines.get
-"""A line as it came -> its field's name and value, or None: ask `learn_line`."""
+cached_name: Final = _names.get
+"""A field's name as it came -> the one copy of it and its reader, or None: ask `find_name`."""
+cached_line: Final = _lines.get
+"""A line as it came -> its field's name and value, or None: ask `read_and_cache_line`."""
 
 
-def learn_name(raw: bytes) -> tuple[str, Reader]:
+def find_name(raw: bytes) -> tuple[str, Reader]:
     """Find the reader for a field's name, and keep both for the next parse.
 
     Args:
@@ -138,8 +138,8 @@ def learn_name(raw: bytes) -> tuple[str, Reader]:
     # Not interned: CPython 3.12 would keep it for ever, and a server may send any name.
     name = read_text(raw)
     field = name, reader_of(name)
-    if len(raw) <= MAX_KEY_LENGTH and not name.startswith(UNBOUNDED_PREFIX):
-        keep(_names, raw, field, MAX_NAMES)
+    if len(raw) <= MAX_KEY_LENGTH and not name.startswith(INVENTED_PREFIX):
+        cache_entry(_names, raw, field, MAX_NAMES)
     return field
 
 
@@ -164,7 +164,7 @@ def reader_of(name: str) -> Reader:
     return read_value
 
 
-def learn_line(line: bytes) -> tuple[str, Value] | None:
+def read_and_cache_line(line: bytes) -> tuple[str, Value] | None:
     """Read a line, and keep it for the next parse where it may well come again.
 
     Args:
@@ -178,9 +178,9 @@ def learn_line(line: bytes) -> tuple[str, Value] | None:
         name, value = field
         kind = type(value)
         if kind is not dict and kind is not list and name not in UNIQUE_TEXT:
-            limit = MAX_KEPT_TEXT if kind is str else MAX_KEPT_NUMBER
+            limit = MAX_CACHED_TEXT if kind is str else MAX_CACHED_NUMBER
             if len(line) - len(name) - len(":\r") <= limit:
-                keep(_lines, line, field, MAX_LINES)
+                cache_entry(_lines, line, field, MAX_LINES)
     return field
 
 
@@ -198,7 +198,7 @@ def read_line(line: bytes) -> tuple[str, Value] | None:
     raw, colon, text = line.partition(b":")
     if not colon or not raw or raw[0] == _HASH:
         return None
-    name, reader = known_name(raw) or learn_name(raw)
+    name, reader = cached_name(raw) or find_name(raw)
     if reader is read_stats and b":" in text:
         name, text = stats_name(line), line.rpartition(b":")[2]
     return name, reader(text)
@@ -207,9 +207,9 @@ def read_line(line: bytes) -> tuple[str, Value] | None:
 def stats_name(line: bytes) -> str:
     """Return the name in a line that begins with one of `STATS_PREFIXES` and has a colon."""
     raw = line.rpartition(b":")[0]
-    if raw.startswith(_UNBOUNDED):
+    if raw.startswith(_INVENTED):
         return read_text(raw)
-    return (known_name(raw) or learn_name(raw))[0]
+    return (cached_name(raw) or find_name(raw))[0]
 
 
 def read_text(raw: bytes) -> str:
@@ -257,18 +257,18 @@ def read_keyspace(raw: bytes) -> Value:
     return read_stats(raw)
 
 
-def keep_names(names: tuple[str, ...]) -> tuple[str, ...]:
+def intern_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Share one copy of a section's field names between shards."""
-    kept = _groups.get(names)
+    kept = _name_lists.get(names)
     if kept is not None:
         return kept
-    unbounded = bool(names) and names[-1].startswith(UNBOUNDED_PREFIX)
-    if not unbounded and sum(map(len, names)) <= MAX_GROUP_LENGTH:
-        keep(_groups, names, names, MAX_GROUPS)
+    unbounded = bool(names) and names[-1].startswith(INVENTED_PREFIX)
+    if not unbounded and sum(map(len, names)) <= MAX_NAME_LIST_LENGTH:
+        cache_entry(_name_lists, names, names, MAX_NAME_LISTS)
     return names
 
 
-def keep(table: dict[Key, Kept], key: Key, value: Kept, limit: int) -> None:
+def cache_entry(table: dict[Key, Kept], key: Key, value: Kept, limit: int) -> None:
     """Add to one of the bounded tables, which is emptied first if it is full."""
     if isinstance(key, (str, bytes)) and len(key) > MAX_KEY_LENGTH:
         return
@@ -305,7 +305,7 @@ def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
     fields: dict[str, Value] = {}
     repeated: dict[str, list[Value]] = {}
     items = text.split(",")
-    known = _parts if len(items) <= MAX_KEPT_PARTS else {}
+    known = _parts if len(items) <= MAX_CACHED_PARTS else {}
     for item in filter(None, items):
         name, value = _read_pair(item, text_parts, known)
         if name in repeated:
@@ -325,7 +325,7 @@ def _read_pair(item: str, text_parts: frozenset[str], known: dict[str, str]) -> 
     name = known.get(part)
     if name is None:
         name = part
-        keep(known, part, part, MAX_NAMES)
+        cache_entry(known, part, part, MAX_NAMES)
     return name, text if name in text_parts else _read_plain(text)
 
 

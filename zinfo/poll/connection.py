@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import gevent
 
-from zinfo.info.bounds import UNCOUNTED, excess
+from zinfo.info.bounds import UNCOUNTED_BYTES, size_problem
 from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.poll.credentials import Credentials
@@ -92,7 +92,7 @@ class Link(Generic[K_contra]):
         self._request = request
         self._max = limits.max_reply_bytes
         self._max_fields = limits.max_fields
-        self._uncounted = UNCOUNTED * limits.max_fields  # bytes
+        self._uncounted = UNCOUNTED_BYTES * limits.max_fields  # bytes
         self._owner = owner
         self._key = key
         self._queue = queue
@@ -214,7 +214,7 @@ class Link(Generic[K_contra]):
         self._owner.answered(self._key, raw)
 
     def _require_few_fields(self, raw: bytes) -> None:
-        if too_much := excess(raw, self._max_fields):
+        if too_much := size_problem(raw, self._max_fields):
             raise PollError(too_much, PROTOCOL)
 
     def _take_error(self, line: str, rest: int) -> None:

@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from zinfo.errors import EnvironmentNotReadyError
-from zinfo.info.bounds import excess, excess_of_fields
+from zinfo.info.bounds import size_problem, size_problem_of_fields
 from zinfo.info.field_reader import has_fields
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.loop.yielding import fair_queue_of_hub
@@ -161,7 +161,7 @@ def _open_or_ask(
 
 def _parsed(client: HasInfo, limits: Limits) -> dict[str, Any]:
     fields = dict(client.info())
-    if too_much := excess_of_fields(fields, limits.max_fields):
+    if too_much := size_problem_of_fields(fields, limits.max_fields):
         raise PollError(too_much, PROTOCOL)
     return fields
 
@@ -373,7 +373,7 @@ def _choose_variant(connection: Any, limits: Limits) -> tuple[bytes, bytes]:
 def _is_info(reply: bytes, limits: Limits) -> bool:
     if len(reply) > limits.max_reply_bytes:
         raise PollError(too_long(len(reply), limits.max_reply_bytes), PROTOCOL)
-    if too_much := excess(reply, limits.max_fields):
+    if too_much := size_problem(reply, limits.max_fields):
         raise PollError(too_much, PROTOCOL)
     return has_fields(reply)
 

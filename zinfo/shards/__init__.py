@@ -1,6 +1,6 @@
-"""What is known of each server, and which servers are live.
+"""Shards: their identity, state, newest INFO and events, and the registry of live shards.
 
-Imports `info` and `wire`; imports neither redis-py nor ZeroMQ. Nearly everything above uses these
-classes. Begin with `shard.py`, `snapshot.py` and `registry.py`; `source.py` is the protocol of
-whatever brings snapshots.
+Imports `info`, `wire` and `loop`, and neither redis-py nor ZeroMQ. Nearly all other packages of the
+daemon use these classes. Begin with `shard.py`, `snapshot.py` and `registry.py`; `source.py` is the
+protocol of an object that delivers snapshots.
 """

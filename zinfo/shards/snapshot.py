@@ -1,4 +1,4 @@
-"""One INFO reply of one shard: kept raw, parsed when first asked for, encoded at most once."""
+"""One INFO reply of one shard: stored raw, parsed on first use, encoded at most once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from zinfo.info.field_reader import FieldReader, find_field, has_fields
 from zinfo.info.parser import Info, Layout, Value
 from zinfo.wire.codec import unpack
 
-# The first one present is the server's own version; redis_version may only say what it is
-# compatible to.
+# The first of these that is present is the server's own version. redis_version comes last, as forks
+# set it to the version of Redis that they are compatible with.
 VERSION_FIELDS = (
     b"valkey_version",
     b"dragonfly_version",
@@ -35,7 +35,16 @@ class Snapshot:
         previous: the shard's snapshot before it, which is like it in most.
     """
 
-    __slots__ = ("_encoded", "_guess", "_layout", "_parsed", "at", "raw", "revision", "time")
+    __slots__ = (
+        "_encoded",
+        "_layout",
+        "_likely_layout",
+        "_parsed",
+        "at",
+        "raw",
+        "revision",
+        "time",
+    )
 
     def __init__(
         self, raw: bytes, revision: int, time: float, at: float, previous: Snapshot | None = None
@@ -45,7 +54,9 @@ class Snapshot:
         self.time = time
         self.at = at
         self._layout: Layout | None = None  # once it is known to be that of this reply
-        self._guess: Layout | None = previous._layout or previous._guess if previous else None
+        self._likely_layout: Layout | None = (
+            previous._layout or previous._likely_layout if previous else None
+        )
         self._parsed: Info | None = None
         self._encoded: Fields | None = None
 
@@ -53,9 +64,9 @@ class Snapshot:
     def from_fields(
         cls, fields: Mapping[str, object], revision: int, time: float, at: float
     ) -> Snapshot:
-        """Return a snapshot of fields that somebody else parsed; it has no sections.
+        """Return a snapshot of fields that a client library parsed; it has no sections.
 
-        Values that the wire has no form for become text.
+        Values that msgpack cannot represent become text.
         """
         snapshot = cls(b"", revision, time, at)
         plain = {str(name): _plain(value) for name, value in fields.items()}
@@ -71,9 +82,9 @@ class Snapshot:
         return self._parsed
 
     def all_fields(self) -> dict[str, Value]:
-        """Return all fields without keeping the parse, which takes seven times the reply's memory.
+        """Return all fields without caching the parse, which takes seven times the reply's memory.
 
-        Treat it as read-only: it may be the cache's.
+        Treat the dict as read-only: it may be the cached one.
         """
         if self._parsed is not None or not self.raw:
             return self.info.fields
@@ -83,17 +94,17 @@ class Snapshot:
 
     @property
     def bad_lines(self) -> int:
-        """Lines that could not be understood; 0 while nobody has asked for a parse."""
+        """Lines that could not be parsed; 0 while the reply has not been parsed."""
         return self._parsed.bad_lines if self._parsed is not None else 0
 
     def read_fields(self, reader: FieldReader) -> dict[str, Value] | None:
-        """Return some fields without parsing the rest; None where that cannot be done."""
+        """Return some fields without parsing the rest; None where that is not possible."""
         return reader.read(self.raw) if self._parsed is None else None
 
     def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:
-        """Return what changed since `previous`, encoded, and what is gone.
+        """Return the fields that changed since `previous`, encoded, and the names removed.
 
-        Everything is new where there is no `previous`.
+        Without `previous` all fields count as changed.
         """
         if previous is None:
             return self.encoded(), []
@@ -101,28 +112,28 @@ class Snapshot:
             delta = diff(previous.info.fields, self.info.fields)
             return pack_pairs(delta.set), delta.unset
         fields, gone, self._layout = encode_changes(
-            previous.raw, self.raw, previous._known_layout()
+            previous.raw, self.raw, previous._layout_of_reply()
         )
         return fields, gone
 
     def encoded(self) -> Fields:
-        """Return all fields, encoded, so that a query can put more pairs into the same map."""
+        """Return all fields, encoded without a map header, so that a reply can add pairs."""
         if self._encoded is None:
             if self.raw:
-                guess = self._layout or self._guess
-                self._encoded, self._layout = encode_fields(self.raw, guess)
+                likely = self._layout or self._likely_layout
+                self._encoded, self._layout = encode_fields(self.raw, likely)
             else:
                 self._encoded = pack_pairs(self.info.fields)
         return self._encoded
 
-    def _known_layout(self) -> Layout:
-        # A reply that nobody looked at may have another one than those before it.
+    def _layout_of_reply(self) -> Layout:
+        # The layout may have changed in a reply that was never parsed or encoded.
         if self._layout is None:
             self._layout = parser.layout_of(self.raw)
         return self._layout
 
     def has_fields(self) -> bool:
-        """Return whether there is anything in it."""
+        """Return whether the reply has any fields."""
         return has_fields(self.raw) if self.raw else bool(self.info.fields)
 
     def text(self, name: bytes) -> str | None:
@@ -135,7 +146,7 @@ class Snapshot:
 
 
 def server_version(snapshot: Snapshot) -> str | None:
-    """Return the server's own version, as it wrote it; None where it does not say."""
+    """Return the server's own version as INFO has it; None where INFO has none."""
     for name in VERSION_FIELDS:
         version = snapshot.text(name)
         if version:

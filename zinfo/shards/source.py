@@ -1,4 +1,4 @@
-"""What the bus and the queries need of whatever brings snapshots: an InfoPoller, or a replay."""
+"""SnapshotSource: what the bus and the queries use of an InfoPoller or of a replay."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ SnapshotCallback = Callable[[RedisShard, "Snapshot | None", Snapshot], None]
 
 
 class SnapshotSource(Protocol):
-    """Brings snapshots and events of the live shards.
+    """Delivers snapshots and lifecycle events of the live shards.
 
     Attributes:
-        events: the lifecycle events.
-        revisions: snapshots so far, of all shards together.
+        events: log of the lifecycle events.
+        revisions: number of snapshots so far, of all shards together.
     """
 
     events: EventLog
     revisions: int
 
     def subscribe_snapshots(self, callback: SnapshotCallback) -> None:
-        """Call `callback(shard, previous, snapshot)` at every snapshot; it must not wait."""
+        """Call `callback(shard, previous, snapshot)` for every snapshot; it must not block."""
 
     def refresh(self, shard_id: str, floor: float) -> gevent.event.Event | None:
-        """Have a shard polled now.
+        """Poll a shard now.
 
         Args:
             shard_id: of a live shard.
-            floor: seconds since the last poll within which there is no other.
+            floor: minimum seconds since the last poll; within them the shard is not polled.
 
         Returns:
-            An event that is set when that has ended; None where there is none to wait for.
+            An event that is set when the poll has ended; None where there is no poll to wait for.
         """
