@@ -216,7 +216,7 @@ def test_replies_carry_the_documented_numbers(
 
 
 def test_the_keys_of_reply_headers_are_documented(daemon: RunningDaemon) -> None:
-    text = section("### Frames of a question")
+    text = section("### Frames of a request")
     table = text[text.index("key of the header") :]
     documented = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\|[^|]+", table, re.MULTILINE))))
     assert len(documented) == 10
@@ -286,7 +286,7 @@ def test_the_pages_subscriber_prints_info_and_heartbeats_and_says_when_it_is_sta
             assert not wanted
             daemon.kill()
             *_, last = process.stdout
-            assert last == "no heartbeat: what was printed last is stale\n"
+            assert last == "no heartbeat: the last values are stale\n"
             assert wait_until(lambda: process.poll() is not None, what="the end")
         finally:
             process.send_signal(signal.SIGKILL)
