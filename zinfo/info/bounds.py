@@ -1,4 +1,4 @@
-"""Bounds of an INFO reply beyond its bytes: what is in it decides what reading it costs. Pure."""
+"""Limits on lines and values of an INFO reply, which decide what parsing it costs. Pure."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 from zinfo.native.loader import native
 
 MAX_FIELDS: Final = 3000
-"""Lines of a reply, where nothing else is configured."""
+"""Default for the number of lines that a reply may have."""
 
 COMMAS_PER_LINE: Final = 3
-"""Commas of a reply for each line that it may have: they part the values of maps and lists."""
+"""Commas allowed for each line allowed; commas separate the values of maps and lists."""
 
 UNCOUNTED_BYTES: Final = 8
-"""Bytes for each line that a reply may have, up to which it is not counted: by far most have less,
-and to count costs as much as a tenth of a poll. No field that has a value is much shorter."""
+"""Bytes for each line allowed; a shorter reply is not counted. Counting costs a tenth of a poll, by
+far most replies are shorter, and hardly any field with a value takes fewer bytes."""
 
 
 def size_problem(raw: bytes, max_fields: int) -> str:
-    """Return what a reply has too much of, in words; "" where it is within the bounds.
+    """Return the limit that a reply exceeds, as text for people; "" where it exceeds none.
 
     Args:
         raw: the reply's bytes.
-        max_fields: lines that it may have, and a third of the commas.
+        max_fields: number of lines allowed; of commas, three times as many are.
     """
     if len(raw) <= UNCOUNTED_BYTES * max_fields:
         return ""
@@ -32,7 +32,7 @@ def size_problem(raw: bytes, max_fields: int) -> str:
 
 
 def size_problem_of_fields(fields: Mapping[str, object], max_fields: int) -> str:
-    """Return the same of an INFO that a client parsed."""
+    """Return the same for an INFO that a client library parsed."""
     parts = sum(len(value) for value in fields.values() if isinstance(value, (dict, list)))
     return _words(len(fields), parts, max_fields)
 

@@ -1,11 +1,11 @@
-"""Many numbers at once: INFO writes numbers as JSON does, so a JSON decoder reads them.
+"""Parses many numbers in one call, by a JSON decoder: INFO writes numbers as JSON does.
 
 Most of what changes from one INFO to the next are values such as `3071` and
-`calls=64,usec=99,usec_per_call=1.55`. A step of Python's for each of their numbers costs more than
-all else that a poll does; msgspec's decoder reads them all in one call.
+`calls=64,usec=99,usec_per_call=1.55`. A Python function call for each number would cost more than
+the rest of a poll; msgspec's decoder reads all of them in one call.
 
-It only ever takes what `info_values` reads to the same values. Whatever might be something else is
-left to that: the answer is then None.
+The result is always the one that `values.py` gives. For input that may differ, the functions return
+None, and the caller parses it with `values.py`.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _decode_plain: Final = msgspec.json.Decoder(list[int | float]).decode
 _decode_pairs: Final = msgspec.json.Decoder(dict[str, dict[str, int | float]]).decode
 
 _LONG: Final = b"0" * 19
-"""Digits from which on an integer may be beyond what msgpack can carry."""
+"""As many digits as an integer has that may be too large for msgpack."""
 
 
 def _shape() -> bytes:
-    """What a byte is to the reader: any digit a 0, either e an e, `!` what must not be there."""
+    """Return the class of each byte: `0` for digits, `e` for e and E, `!` for bytes not allowed."""
     shape = bytearray(b"!" * 256)
     for byte in range(ord("!"), 0x7F):
         shape[byte] = byte
-    for byte in b'"\\{}[]':  # these mean something to JSON
+    for byte in b'"\\{}[]':  # syntax in JSON
         shape[byte] = ord("!")
     for byte in b"123456789":
         shape[byte] = ord("0")
@@ -43,13 +43,13 @@ _SHAPE: Final = _shape()
 
 
 def read_plain(values: Collection[bytes]) -> list[Value] | None:
-    """Read numbers.
+    """Parse numbers.
 
     Args:
-        values: What stands after the colon of some lines, without their CR.
+        values: The texts after the colon of some lines, without CR.
 
     Returns:
-        Each as `info_values.read_value` reads it; None where that cannot be promised.
+        Each value as `values.read_value` returns it; None where the results might differ.
     """
     text = b",".join(values)
     if not _is_safe(text):
@@ -62,14 +62,14 @@ def read_plain(values: Collection[bytes]) -> list[Value] | None:
 
 
 def read_pairs(lines: Sequence[bytes]) -> dict[str, Value] | None:
-    """Read lines that are a name and pairs of a name and a number.
+    """Parse lines whose values are pairs of a name and a number.
 
     Args:
-        lines: As they came, with their CR or without.
+        lines: Lines of a reply, with or without CR.
 
     Returns:
-        Name to pairs, in the order of the lines, as `info_values.read_line` reads them; None where
-        that cannot be promised, or where a name is repeated.
+        Field name to pairs, in the order of the lines, as `values.read_line` returns them; None
+        where the results might differ, or where a name is repeated.
     """
     if not lines:
         return {}
@@ -86,15 +86,15 @@ def read_pairs(lines: Sequence[bytes]) -> dict[str, Value] | None:
         maps = _decode_pairs(b'{"%b}}' % ended)
     except (ValueError, msgspec.DecodeError):
         return None
-    grown = len(named) - len(opened)  # by a byte for each pair
+    grown = len(named) - len(opened)  # one byte for each pair
     if len(maps) != len(lines) or sum(map(len, maps.values())) != grown:
-        return None  # a name stood twice, in one line or for two
+        return None  # a name was repeated, in a line or as the name of two lines
     return cast("dict[str, Value]", maps)
 
 
 def _is_safe(text: bytes) -> bool:
-    """Whether all that JSON takes for a number is one to INFO, too, and the same."""
+    """Return whether each JSON number in the text is the same number by the rules of INFO."""
     shape = text.translate(_SHAPE)
     if b"!" in shape or _LONG in shape or b"0e" in shape:
-        return False  # INFO's numbers have no exponent without a point before it
-    return b"-" not in shape or b"-0" not in text  # the sign of a zero
+        return False  # in INFO an exponent follows a decimal point
+    return b"-" not in shape or b"-0" not in text  # JSON would drop the sign of an integer zero

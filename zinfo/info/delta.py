@@ -1,4 +1,4 @@
-"""What changed from one INFO reply to the next, read at the cost of what changed. Pure."""
+"""Finds what changed from one INFO reply to the next; parses only what changed. Pure."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from zinfo.info.values import (
 )
 
 _not_numbers: dict[str, None] = {}
-"""Names of fields that had another value than a number, here or at another server."""
+"""Names of fields that had a value other than a number, at any server."""
 
 
 class Delta(NamedTuple):
-    """What turns the fields of one INFO into those of the next."""
+    """The difference between the fields of two INFO replies."""
 
     set: dict[str, Value]
-    """Fields that are new or have another value (or type)."""
+    """Fields that are new or have another value or type."""
     unset: list[str]
-    """Fields that are gone."""
+    """Names of the fields that were removed."""
 
 
 def find_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Delta, Layout]:
     """Find what changed from one INFO reply to the next of the same server.
 
-    From bytes to bytes: to look at values that were read before costs more than to read those that
-    changed.
+    It compares bytes: comparing parsed values costs more than parsing those that changed.
 
     Args:
         old: A reply.
-        new: The next one.
-        layout: Of the old one.
+        new: The next reply.
+        layout: The layout of the old reply.
 
     Returns:
-        What makes the fields of `parse(new)` of those of `parse(old)`. A field whose text is
-        another is in it, also where it says the same (`1.0`, then `1.00`). And the new layout.
+        The delta from the fields of `parse(old)` to those of `parse(new)`, and the layout of the
+        new reply. A field whose text differs is in the delta even if its value is the same (`1.0`,
+        then `1.00`).
     """
     changed = read_changes(old, new, layout)
     if changed is not None:
@@ -55,15 +55,15 @@ def find_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Delta, Layout]:
 
 
 def _diff_lines(old: bytes, layout: Layout, info: Info) -> Delta | None:
-    """Compare line by line, which needs no parse of the old reply.
+    """Compare line by line, without parsing the old reply.
 
     Args:
         old: The old reply.
-        layout: Of the old one.
-        info: The new reply.
+        layout: The layout of the old reply.
+        info: The new reply, parsed.
 
     Returns:
-        As `find_delta`; None where a field has more than one line, before or now.
+        The delta as in `find_delta`; None where a field has several lines in either reply.
     """
     before = _lines_by_name(old, layout)
     after = _lines_by_name(info.raw, info.layout)
@@ -91,7 +91,7 @@ def diff(old: Mapping[str, Value], new: Mapping[str, Value]) -> Delta:
         new: The fields now.
 
     Returns:
-        What to set in `old`, and what to drop from it, to get `new`.
+        What to set in `old`, and what to remove from it, to get `new`.
     """
     changed = {
         name: value
@@ -102,21 +102,21 @@ def diff(old: Mapping[str, Value], new: Mapping[str, Value]) -> Delta:
 
 
 def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | None:
-    """Read the lines that differ, where every line is still in its place.
+    """Parse the lines that differ, if both replies have the same layout.
 
     Args:
         old: A reply.
-        new: The next one of the same server.
-        layout: Of the old one; in the end it is that of the new one, too.
+        new: The next reply of the same server.
+        layout: The layout of the old reply; where the result is not None, also of the new one.
 
     Returns:
-        The fields whose text is another; None where lines came, went or moved, or where one line
-        does not tell a field's whole value.
+        The fields whose text differs; None where lines were added, removed or moved, or where one
+        line is not a field's whole value.
     """
     lines = split_lines(new)
     if len(lines) != len(layout.names):
         return None
-    # What differs is found without a step of Python's a line: most lines are the same.
+    # `map(ne, ...)` runs no Python code for each line: most lines are the same.
     differs = list(map(ne, split_lines(old), lines))
     changed: dict[str, Value] = {}
     for place in layout.stats:
@@ -147,7 +147,7 @@ def read_changes(old: bytes, new: bytes, layout: Layout) -> dict[str, Value] | N
 
 
 def _read_numbers(texts: dict[str, bytes]) -> Iterable[tuple[str, Value]]:
-    """Read values that are numbers, most likely; those that are not are no more expected to be."""
+    """Parse values that are most likely numbers; remember the fields whose values are not."""
     values: Sequence[Value] | None = read_plain(texts.values())
     if values is None:
         values = list(map(read_value, texts.values()))
@@ -158,7 +158,7 @@ def _read_numbers(texts: dict[str, bytes]) -> Iterable[tuple[str, Value]]:
 
 
 def _same(one: Value, other: Value) -> bool:
-    """Equality that tells 1 from 1.0 and True, 0.0 from -0.0, and the order in a map."""
+    """Compare; 1, 1.0 and True differ, 0.0 and -0.0 differ, and so do maps in another order."""
     if one is other:
         return True
     if type(one) is not type(other) or one != other:

@@ -1,6 +1,7 @@
-"""Fields of an INFO reply as msgpack, straight from its bytes. Pure.
+"""Encodes fields of INFO replies, and bodies of bus messages, as msgpack. Pure.
 
-Native code does it where there is any; the Python here says what that must do.
+Fields are encoded straight from the bytes of a reply by native code, if it was compiled; the Python
+code here does the same and is the reference for it.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from zinfo.native.loader import Encoded, native
 from zinfo.wire.codec import map_header, pack, pack_fields, unpack
 
 MAX_CACHED_FIELDS: Final = 8192
-"""Fields kept as msgpack: more than one reply has, which is written whole and as a delta."""
-_SHORT: Final = 256  # of name and text of a field that is kept for later: shards invent both
+"""Encoded fields that are cached: more than one reply has, as it is encoded whole and as delta."""
+_MAX_CACHED: Final = 256  # bytes of name and text of a cached field: a server may invent both
 _SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # keys of a delta
 
 
 class Fields(NamedTuple):
-    """Fields as they stand in a map, but without the map's header.
+    """Encoded fields: a msgpack map without its header.
 
     Attributes:
-        number: how many.
+        number: number of fields.
         pairs: name, value, name, value, ... as msgpack, in the reply's order.
     """
 
@@ -38,39 +39,40 @@ class Fields(NamedTuple):
 
 
 def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
-    """Write a reply's fields.
+    """Encode a reply's fields.
 
     Args:
         raw: A reply.
-        layout: Its own, most likely: of an earlier reply of the server. None where not known.
+        layout: Its likely layout: that of an earlier reply of the server. None where not known.
 
     Returns:
-        The fields; and the reply's layout.
+        The fields, and the layout of the reply.
     """
     if native is not None:
         layout = layout or cached_layout(raw)
         encoded = native.encode_fields(raw, layout.names, layout.kinds) if layout else None
         if layout is not None and encoded is not None:
-            return _whole(encoded, layout), layout
+            return _joined(encoded, layout), layout
     info = parse(raw)
     return pack_pairs(info.fields), info.layout
 
 
 def encode_changes(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[str], Layout]:
-    """Write what changed from one reply to the next of the same server, as `find_delta` finds it.
+    """Encode what changed from one reply to the next of the same server, as `find_delta` finds it.
 
     Args:
         old: A reply.
-        new: The next one.
-        layout: Of the old one, for certain.
+        new: The next reply.
+        layout: The layout of the old reply; another one gives wrong results.
 
     Returns:
-        The fields that are new or other; the names of those that are gone; and the new layout.
+        The fields that are new or have another value, the names of the fields that were removed,
+        and the layout of the new reply.
     """
     if native is not None:
         encoded = native.encode_changes(old, new, layout.names, layout.kinds)
         if encoded is not None:
-            return _whole(encoded, layout), [], layout
+            return _joined(encoded, layout), [], layout
     delta, layout = find_delta(old, new, layout)
     return pack_pairs(delta.set), delta.unset, layout
 
@@ -113,27 +115,27 @@ def without_fields(fields: Fields, hides: Callable[[str], bool]) -> Fields:
 
 
 def pack_pairs(fields: dict[str, Value]) -> Fields:
-    """Write fields that were read already."""
+    """Encode parsed fields."""
     return Fields(len(fields), pack_fields(fields)[len(map_header(len(fields))) :])
 
 
-def _whole(encoded: Encoded, layout: Layout) -> Fields:
+def _joined(encoded: Encoded, layout: Layout) -> Fields:
     count, parts = encoded
-    return Fields(count, b"".join([_written(part, layout) for part in parts]))
+    return Fields(count, b"".join([_encode_part(part, layout) for part in parts]))
 
 
-def _written(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
+def _encode_part(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
     if isinstance(part, bytes):
         return part
     number, text = part
     name = layout.names[number]
-    write = _write_short if len(name) + len(text) <= _SHORT else _write
-    return write(name, text)
+    encode = _encode_cached if len(name) + len(text) <= _MAX_CACHED else _encode_field
+    return encode(name, text)
 
 
-def _write(name: str, text: bytes) -> bytes:
+def _encode_field(name: str, text: bytes) -> bytes:
     return pack(name) + pack(reader_of(name)(text))
 
 
-# Such as `listener0`, which is the same in each reply.
-_write_short = lru_cache(maxsize=MAX_CACHED_FIELDS)(_write)
+# Fields such as `listener0`, which native code leaves to Python, are the same in each reply.
+_encode_cached = lru_cache(maxsize=MAX_CACHED_FIELDS)(_encode_field)

@@ -1,4 +1,4 @@
-"""Single fields of an INFO reply, found in its bytes without a parse. Pure."""
+"""Finds single fields in the bytes of an INFO reply, without parsing the rest. Pure."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from zinfo.info.values import STATS_PREFIXES, Value, cache_entry, kind_of, reade
 from zinfo.native.loader import native
 
 LAYOUT_BYTES: Final = 32
-"""How much of a reply tells its server's version, and so where its fields are."""
+"""Bytes at the start of a reply that differ by the server's version, and so by the layout."""
 NEAR: Final = 96
-"""Bytes that a field may have moved from where it was in another reply, to be found quickly."""
+"""A field is searched first within this many bytes of its offset in an earlier reply."""
 MAX_OFFSETS: Final = 1024
-"""Remembered places of fields: a few fields for each version of a server."""
+"""Cached offsets of fields: a few fields for each version of a server."""
 
 _HASH: Final = ord("#")
 _offsets: dict[tuple[bytes, bytes], int] = {}
 
 
 def find_field(raw: bytes, name: bytes) -> bytes | None:
-    """Find one field's text in a reply without reading the rest.
+    """Find one field's text in a reply without parsing the rest.
 
     Args:
         raw: The reply's bytes.
         name: The field's name.
 
     Returns:
-        The text after the name's colon, or None where there is no such line. Of a repeated
-        field, one of them.
+        The text after the colon, or None where there is no such line. If the field is repeated,
+        the text of any of its lines.
     """
     wanted = b"\n%b:" % name
     key = (name, raw[:LAYOUT_BYTES])
     near = _offsets.get(key)
-    # A search of the whole reply costs microseconds, and the poller wants some fields each time.
+    # Searching the whole reply takes microseconds, and the poller reads some fields in each poll.
     start = -1 if near is None else raw.find(wanted, max(near - NEAR, 0), near + NEAR)
     if start < 0:
         start = raw.find(wanted)
@@ -50,20 +50,20 @@ def find_field(raw: bytes, name: bytes) -> bytes | None:
 
 
 class FieldReader:
-    """Reads the same few fields of many replies, and nothing else of them.
+    """Reads the same few fields from many replies.
 
     Args:
         names: The fields' names.
 
     Attributes:
-        MOST: Names that it takes; to find more costs as much as a whole parse.
+        MOST: Largest number of names; finding more fields would cost as much as a whole parse.
     """
 
     MOST: Final = 16
-    _MOST_OF_MANY: Final = 14  # with `meta`, what a map can have whose header is one byte
+    _MOST_OF_MANY: Final = 14  # with `meta`, the largest map with a header of one byte
 
     def __init__(self, names: Collection[str]) -> None:
-        # Only what can be the name of one line, up to its first colon.
+        # Only fields of one line whose name ends at the first colon.
         self._usable = len(names) <= self.MOST and all(
             name.isidentifier() and name not in ALWAYS_LISTS and not name.startswith(STATS_PREFIXES)
             for name in names
@@ -71,47 +71,48 @@ class FieldReader:
         names = dict.fromkeys(names)
         self._names = tuple(name.encode("utf-8", "replace") for name in names)
         self._readers = [(name, reader_of(name)) for name in names] if self._usable else []
-        # For native code, which writes names as they are.
+        # For native code, which encodes ASCII names only.
         self._kinds = bytes(kind_of(name) for name, _ in self._readers if name.isascii())
 
     def read(self, raw: bytes) -> dict[str, Value] | None:
-        """Read the fields.
+        """Parse the fields.
 
         Args:
             raw: A reply's bytes.
 
         Returns:
-            Those that are there, as `parse` reads them; None where only a whole parse can tell.
+            The fields that the reply has, as `parse` returns them; None where that takes a whole
+            parse.
         """
         if not self._usable:
             return None
         find = _find_fields if native is None else native.find_fields
         texts = find(raw, self._names)
         if texts is None:
-            return None  # repeated
+            return None  # a field is repeated
         return {
             name: reader(text)
             for (name, reader), text in zip(self._readers, texts, strict=True)
             if text is not None
         }
 
-    def encode(self, raw: bytes, told: Mapping[str, object]) -> bytes | None:
-        """Write the fields that are there, and what else is told of a shard, as one msgpack map.
+    def encode(self, raw: bytes, more: Mapping[str, object]) -> bytes | None:
+        """Encode the fields that the reply has, and more values, as one msgpack map.
 
         Args:
             raw: A reply's bytes.
-            told: Text to text, numbers, or maps of such; none of its names is one of the fields.
+            more: Text to text, numbers, or maps of them; no name is the name of one of the fields.
 
         Returns:
-            What packing `read` and it gives; None where that has to be done instead.
+            The map; None where the caller has to pack the values itself, after `read` or `parse`.
         """
         if native is None or len(self._kinds) < len(self._names):
             return None
-        return native.encode_entry(raw, self._names, self._kinds, told)
+        return native.encode_entry(raw, self._names, self._kinds, more)
 
     @property
     def encodes_many(self) -> bool:
-        """Whether `encode_many` can be called."""
+        """Whether `encode_many` may be called."""
         return native is not None and len(self._kinds) == len(self._names) <= self._MOST_OF_MANY
 
     def encode_many(
@@ -124,21 +125,21 @@ class FieldReader:
         most: int,
         room: int,
     ) -> tuple[bytes, int, int]:
-        """Write the fields of many shards, each with its `meta`, as msgpack maps.
+        """Encode the fields of many shards, each with its `meta`, as msgpack maps.
 
-        Shards without a reply, or with one that is too old, get none.
+        Shards without a reply, or whose reply is too old, are skipped.
 
         Args:
             ids: The shards' ids.
-            shards: The shards themselves; None where one is gone.
-            now: The monotonic clock, from which ages count.
-            oldest: By that clock, when a reply came at the earliest.
-            most: Maps, at most.
-            room: Bytes, at most.
+            shards: The shards; None for one that was removed.
+            now: Monotonic clock, for the ages.
+            oldest: Monotonic clock at which a reply must have arrived at the earliest.
+            most: Largest number of maps.
+            room: Largest number of bytes.
 
         Returns:
-            The maps, one after the other; how many; and how many shards that took. Where `most`
-            was not reached, the shard after those, if there is one, has to be written by itself.
+            The maps, concatenated; their number; and the number of shards processed. If neither
+            limit was reached, the next shard, if there is one, has to be encoded by the caller.
         """
         assert native is not None
         return native.encode_entries(ids, shards, self._names, self._kinds, now, oldest, most, room)
@@ -154,13 +155,10 @@ def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | N
 
 
 def has_fields(raw: bytes) -> bool:
-    """Say whether `parse` would find any field: an empty reply is no snapshot.
+    """Return whether at least one line of a reply is a field; without one it is not a snapshot.
 
     Args:
         raw: The reply's bytes.
-
-    Returns:
-        True where at least one line is a field.
     """
     colon = raw.find(b":")
     while colon >= 0:

@@ -1,12 +1,10 @@
-"""INFO text to typed fields and sections.
+"""Parses INFO text to typed fields and sections. Pure.
 
-Pure: bytes in, plain values out; no I/O.
+`parse` reads a whole reply. `field_reader.py` finds single fields, and `delta.py` what changed from
+one reply to the next. `values.py` parses a single value; docs/info.md has the rules, and where they
+differ from those of redis-py.
 
-`parse` reads a whole reply. Single fields are found by `info_lookup`, what changed from one reply
-to the next by `info_changes`. What a single value becomes is in `info_values`; the rules, and where
-they leave redis-py's, are in docs/info.md.
-
-Nothing here raises on any bytes: a line that is no field is counted in `Info.bad_lines`.
+No input raises an exception: lines that are not valid are counted in `Info.bad_lines`.
 """
 
 from __future__ import annotations
@@ -45,18 +43,18 @@ __all__ = [
 ]
 
 ALWAYS_LISTS: Final = frozenset(("module",))
-"""Fields that servers repeat, a line for each thing: a list even where there is only one."""
+"""Fields with a line for each item: their value is a list even if there is only one line."""
 
 BLANK: Final = frozenset((b"\r", b""))
-"""What is left of a blank line."""
+"""Blank lines, without their LF."""
 
 MAX_LAYOUTS: Final = 64
-"""Numbers of lines for which layouts are kept."""
-MAX_ALIKE: Final = 8
-"""Layouts kept that have the same number of lines."""
+"""Numbers of lines for which layouts are cached."""
+MAX_LAYOUTS_OF_A_LENGTH: Final = 8
+"""Cached layouts with the same number of lines."""
 
 _STATS_RUN: Final = re.compile(b"%c+" % STATS)
-_TITLE: Final = re.compile(r"[^\s:]+|[A-Z]\w*(?: [A-Z]\w*)+")  # of a section
+_TITLE: Final = re.compile(r"[^\s:]+|[A-Z]\w*(?: [A-Z]\w*)+")  # title of a section
 _STATS: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
 _layouts: dict[int, tuple[Layout, ...]] = {}
 
@@ -65,9 +63,10 @@ class Layout(NamedTuple):
     """Which field is in which line of a reply.
 
     Attributes:
-        names: For each line the name of its field; empty where the line is none, or not all of it.
-        kinds: For each a byte: what kind of field that is, as `info_values.kind_of` says.
-        stats: Where lines of statistics begin and end, which are read together.
+        names: For each line the name of its field; empty where the line is not a field, or is one
+            of several lines of a field.
+        kinds: For each line a byte, the kind of its field as `values.kind_of` returns it.
+        stats: The ranges of consecutive lines of statistics, which are parsed together.
     """
 
     names: tuple[str, ...]
@@ -76,24 +75,24 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, names: tuple[str, ...]) -> Layout:
-        """Make one of the names."""
+        """Return the layout with these names."""
         kinds = bytes(map(kind_of, names))
         stats = [slice(*found.span()) for found in re.finditer(_STATS_RUN, kinds)]
         return cls(names, kinds, tuple(stats))
 
 
 class Info:
-    """One INFO reply, read.
+    """A parsed INFO reply.
 
-    Treat it as read-only: shards share what their replies have in common.
+    Treat it as read-only: the replies of several shards share equal parts.
 
     Attributes:
-        raw: The reply as it came.
+        raw: The reply's bytes.
         fields: Field name to value, in the reply's order.
         sections: Section name, as the server wrote it, to the names of its fields. Fields before
-            any header are under the empty name.
-        layout: Where in the reply they are.
-        bad_lines: How many lines were neither a field nor a header nor a comment.
+            the first header are under the empty name.
+        layout: The lines that the fields are in.
+        bad_lines: Number of lines that are neither a field nor a header nor a comment.
     """
 
     __slots__ = ("bad_lines", "fields", "layout", "raw", "sections")
@@ -120,13 +119,13 @@ class Info:
 
 
 def parse(raw: bytes) -> Info:
-    """Read a whole INFO reply.
+    """Parse a whole INFO reply.
 
     Args:
         raw: The reply's bytes, lines ended by CRLF or LF.
 
     Returns:
-        The fields, the sections that hold them, and the number of lines that made no sense.
+        The fields, their sections, and the number of lines that could not be parsed.
     """
     lines = split_lines(raw)
     fields: dict[str, Value] = {}
@@ -138,7 +137,7 @@ def parse(raw: bytes) -> Info:
         field = cached_line(line)
         if field is None and line not in BLANK:
             if line.startswith(_STATS) and b":" in line:
-                field = stats_name(line), 0  # until all of them are read together
+                field = stats_name(line), 0  # 0 until all statistics are parsed together
                 stats.append(line)
             else:
                 field = read_and_cache_line(line)
@@ -157,8 +156,8 @@ def parse(raw: bytes) -> Info:
     sections.setdefault(section, []).extend(filter(None, names[start:]))
     fields.update(read_pairs(stats) or filter(None, map(read_line, stats)))
     if len(fields) < sum(map(len, sections.values())) or not fields.keys().isdisjoint(ALWAYS_LISTS):
-        fields, several = _with_lists(lines)
-        names = ["" if name in several else name for name in names]
+        fields, list_names = _with_lists(lines)
+        names = ["" if name in list_names else name for name in names]
         sections = {section: list(dict.fromkeys(names)) for section, names in sections.items()}
     if not sections.get("", True):
         del sections[""]
@@ -167,90 +166,89 @@ def parse(raw: bytes) -> Info:
 
 
 def layout_of(raw: bytes) -> Layout:
-    """Return the layout of a reply, with luck that of another server's.
+    """Return the layout of a reply: the same as `parse(raw).layout`, faster if it is cached.
 
     Args:
         raw: The reply's bytes.
-
-    Returns:
-        The same as `parse(raw).layout`.
     """
     return cached_layout(raw) or parse(raw).layout
 
 
 def cached_layout(raw: bytes) -> Layout | None:
-    """Return the layout of a reply where it is that of another one; None where it is not known."""
+    """Return the layout of a reply if an earlier reply had the same; None if not."""
     if native is not None:
-        for known in _layouts.get(raw.count(b"\n") + 1, ()):
-            if native.fits(raw, known.names, known.kinds):
-                return known
+        for layout in _layouts.get(raw.count(b"\n") + 1, ()):
+            if native.fits(raw, layout.names, layout.kinds):
+                return layout
     return None
 
 
 def section_fields(info: Info, wanted: Collection[str]) -> list[str]:
-    """Name the fields of some sections.
+    """Return the names of the fields in some sections.
 
     Args:
-        info: A reply that has been read.
-        wanted: Section names in any case. `replication` means `Replication(MASTER)` too.
+        info: A parsed reply.
+        wanted: Section names in any case. `replication` includes `Replication(MASTER)`.
 
     Returns:
         The fields' names, in the reply's order, each once.
     """
-    asked = {name.lower() for name in wanted}
+    titles = {name.lower() for name in wanted}
     found: dict[str, None] = {}
     for section, names in info.sections.items():
         title = section.lower()
-        if title in asked or title.partition("(")[0] in asked:
+        if title in titles or title.partition("(")[0] in titles:
             found.update(dict.fromkeys(names))
     return list(found)
 
 
 def split_lines(raw: bytes) -> list[bytes]:
-    """Split a reply into lines, with the CR that they may end with: most are not looked at closer.
+    """Split a reply into lines, without LF but with CR: most lines are never parsed.
 
     Args:
         raw: The reply's bytes.
 
     Returns:
-        The lines; what follows the last LF is one more, often empty.
+        The lines; the text after the last LF, often empty, is one more.
     """
     return raw.split(b"\n")
 
 
 def _intern_layout(names: tuple[str, ...]) -> Layout:
     """Share one copy of a layout between shards."""
-    alike = _layouts.get(len(names), ())
-    for known in alike:
-        if known.names == names:
-            return known
+    candidates = _layouts.get(len(names), ())
+    for layout in candidates:
+        if layout.names == names:
+            return layout
     layout = Layout.of(names)
     if sum(map(len, names)) <= MAX_NAME_LIST_LENGTH:
-        cache_entry(_layouts, len(names), (layout, *alike)[:MAX_ALIKE], MAX_LAYOUTS)
+        cache_entry(
+            _layouts, len(names), (layout, *candidates)[:MAX_LAYOUTS_OF_A_LENGTH], MAX_LAYOUTS
+        )
     return layout
 
 
 def _section_name(header: bytes) -> str:
-    """The name in a header; empty where the line is a comment (`# Time: 1970-01-01`)."""
+    """Return the name in a header; empty if the line is a comment (`# Time: 1970-01-01`)."""
     name = read_text(header).strip()
     return name if _TITLE.fullmatch(name) else ""
 
 
 def _with_lists(lines: list[bytes]) -> tuple[dict[str, Value], set[str]]:
-    """Read the fields once more and gather those that are repeated, or always lists.
+    """Parse the lines again, with lists for fields that are repeated or always lists.
 
     Returns:
-        The fields; and the names of those that were gathered.
+        The fields, and the names of those that are lists.
     """
     found = [field for field in map(read_line, lines) if field is not None]
     times = Counter(name for name, _ in found)
-    several = {name for name in times if times[name] > 1 or name in ALWAYS_LISTS}
+    list_names = {name for name in times if times[name] > 1 or name in ALWAYS_LISTS}
     fields: dict[str, Value] = {}
     for name, value in found:
-        if name not in several:
+        if name not in list_names:
             fields[name] = value
             continue
-        gathered = fields.setdefault(name, [])
-        assert isinstance(gathered, list)
-        gathered.append(value)
-    return fields, several
+        items = fields.setdefault(name, [])
+        assert isinstance(items, list)
+        items.append(value)
+    return fields, list_names

@@ -1,14 +1,13 @@
-"""One line of INFO: its field's name, and its value as number, text, list or map.
+"""Parses one line of INFO to the field's name and its value: a number, text, a list or a map. Pure.
 
-INFO is untyped: `redis_version:7.4` is a name and `used_cpu_sys:7.4` is a number. A value
-becomes a number where it is written the way C prints one and its name is not known to be text;
-nothing is converted that could not be written back. Pairs (`keys=1,expires=0`) become maps.
+INFO is untyped: `redis_version:7.4` is text and `used_cpu_sys:7.4` is a number. A value becomes a
+number if it is written as C prints one and its field is not known to be text; a number is never
+converted if its text could not be restored. Pairs (`keys=1,expires=0`) become maps.
 
-Some tables hold what one parse can use again in the next, of the same shard or of another:
-names and whole lines. They are bounded, and emptied when full: a server that invents names
-without end costs the others a little time, never memory.
+Names and whole lines are cached for later replies of any shard. The caches are bounded and are
+cleared when full: a server with ever new names costs the others a little time, but no memory.
 
-Many numbers at once are read by `info_numbers`.
+`bulk_numbers.py` parses many numbers in one call.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from typing import Final, TypeAlias, TypeVar
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
 Reader: TypeAlias = "Callable[[bytes], Value]"
 Key = TypeVar("Key")
-Kept = TypeVar("Kept")
+Cached = TypeVar("Cached")
 
 TEXT_FIELDS: Final = frozenset(
     (
-        # Hexadecimal ids: all digits by accident, or `7e12`, now and then.
+        # Hexadecimal ids, some of which have only digits, or look like `7e12`.
         "redis_git_sha1",
         "redis_build_id",
         "valkey_git_sha1",
@@ -35,62 +34,62 @@ TEXT_FIELDS: Final = frozenset(
         "master_replid",
         "master_replid2",
         "replication_id",
-        # Names and addresses that people choose; a host may be called `10`, or `a,b=c`.
+        # Names and addresses that people choose; a host may be named `10`, or `a,b=c`.
         "master_host",
         "server_name",
         "availability_zone",
-        # Paths hold `=` and `,`.
+        # Paths may contain `=` and `,`.
         "executable",
         "config_file",
         "db_fatal_msg",
-        # Prose about what the server was made of and runs on.
+        # Descriptions of the build and of the system.
         "os",
         "monotonic_clock",
         "mem_allocator",
         "pika_build_compile_date",
     )
 )
-"""Fields whose value is text whatever it looks like."""
+"""Fields whose value is always text."""
 
 TEXT_FIELD_PATTERN: Final = re.compile(
     r".*_version"  # `redis_version:7.4` is not a number, and 7.10 is newer than 7.4
-    r"|master_[0-9]+_host"  # KeyDB has several masters
+    r"|master_[0-9]+_host"  # KeyDB may replicate from several masters
 )
-"""Like TEXT_FIELDS, for names that are made by a rule."""
+"""Fields whose value is always text, by pattern."""
 _TEXT_SUFFIXES: Final = ("_version", "_host")
 
 UNIQUE_TEXT: Final = frozenset(("run_id", "master_replid", "master_replid2", "replication_id"))
-"""Text that no two shards share: keeping it for the next parse would only cost memory."""
+"""Fields whose text no two shards share; caching them would only cost memory."""
 
 TEXT_PARTS: Final = frozenset(
     ("ip", "address", "host", "bind", "path", "name", "state", "status", "version")
 )
-"""Names inside a map (`slave0`, `master0`, `listener0`, `module`) whose value stays text.
+"""Names in a map (`slave0`, `master0`, `listener0`, `module`) whose value stays text.
 
-Not so where the whole field is about numbers, as statistics and the keyspace are."""
+Does not apply to statistics and the keyspace, whose values are all numbers."""
 
 STATS_PREFIXES: Final = ("cmdstat_", "errorstat_", "latency_percentiles_usec_")
-"""Fields whose name may hold any character, `:` too, and whose value never holds a `:`."""
+"""Fields whose name may contain any character, also `:`, and whose value never contains `:`."""
 
 KEYSPACE_PATTERN: Final = re.compile("db[0-9]+")
-"""Fields whose value is pairs of numbers, as in those of STATS_PREFIXES."""
+"""Fields whose value is pairs of a name and a number, like those of STATS_PREFIXES."""
 
 INVENTED_PREFIX: Final = "errorstat_"
-"""Scripts invent error names, so these are not kept for the next parse."""
+"""Fields that are not cached, as scripts choose the names of errors."""
 _INVENTED: Final = INVENTED_PREFIX.encode()
 
 NO_FIELD, VALUE, STATS, TEXT, KEYSPACE = range(5)
-"""Kinds of fields, also in `native/text.h`."""
+"""Kinds of fields; `native/text.h` has the same numbers."""
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**64 - 1
-"""The integers that msgpack can carry; anything beyond stays text."""
+"""Range of the integers of msgpack; integers outside stay text."""
 MAX_DIGITS: Final = len(str(INT_MAX))
-"""Digits of the largest integer; fewer always fit."""
+"""Digits of the largest integer; an integer with fewer digits always fits."""
 
 _INTEGER: Final = re.compile(r"[ \t]*(0|-?[1-9][0-9]*)[ \t]*")
 _FRACTION: Final = re.compile(r"[ \t]*-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*")
-_BACKSLASH: Final = "\ud800"  # stands for a backslash of the server's: no bytes are read as it
+_BACKSLASH: Final = "\ud800"  # placeholder for a backslash in the input, which never decodes to it
 _BACKSLASH_ESCAPED: Final = rb"\ud800"
 _HASH: Final = ord("#")
 _ZERO: Final = ord("0")
@@ -98,22 +97,22 @@ _NO_PARTS: Final = frozenset[str]()
 _NOT_FINITE: Final = (float("inf"), float("-inf"))
 
 MAX_NAMES: Final = 8192
-"""Names kept. A server has 200 to 400, of which most are every server's."""
+"""Cached names. A server has 200 to 400, most of which all servers have."""
 MAX_NAME_LISTS: Final = 1024
-"""Sections' rows of names kept: a few for each version and use of a server."""
+"""Cached lists of the names in a section: a few for each version and use of a server."""
 MAX_LINES: Final = 8192
-"""Lines kept with what they mean: 2 MB when full."""
+"""Cached lines with their field and value: 2 MB when full."""
 MAX_NAME_LIST_LENGTH: Final = 16384
-"""Longest row of names kept, in characters of all its names."""
+"""Longest list of names that is cached, in characters of all names."""
 MAX_KEY_LENGTH: Final = 128
-"""Longest name or line kept, in characters."""
+"""Longest name or line that is cached, in characters."""
 MAX_CACHED_NUMBER: Final = 5
-"""Longest number kept, in characters; longer ones seldom come twice."""
+"""Longest number that is cached, in characters; longer numbers rarely repeat."""
 MAX_CACHED_TEXT: Final = 64
-"""Longest text kept, in characters."""
+"""Longest text that is cached, in characters."""
 
 MAX_CACHED_PARTS: Final = 64
-"""Parts of a map up to which their names are kept; servers' own maps have twenty at most."""
+"""Most pairs of a map whose names are cached; servers' own maps have at most twenty."""
 
 _names: dict[bytes, tuple[str, Reader]] = {}
 _name_lists: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -121,21 +120,21 @@ _lines: dict[bytes, tuple[str, Value]] = {}
 _parts: dict[str, str] = {}
 
 cached_name: Final = _names.get
-"""A field's name as it came -> the one copy of it and its reader, or None: ask `find_name`."""
+"""A field's name as bytes -> the name and its reader; None where it is not cached."""
 cached_line: Final = _lines.get
-"""A line as it came -> its field's name and value, or None: ask `read_and_cache_line`."""
+"""A line -> its field's name and value; None where it is not cached."""
 
 
 def find_name(raw: bytes) -> tuple[str, Reader]:
-    """Find the reader for a field's name, and keep both for the next parse.
+    """Decode a field's name, find its reader, and cache both.
 
     Args:
         raw: The name as the server wrote it.
 
     Returns:
-        The name and the function that makes a value of its text.
+        The name, and the function that parses the field's value.
     """
-    # Not interned: CPython 3.12 would keep it for ever, and a server may send any name.
+    # Not interned: CPython 3.12 never frees an interned string, and a server may send any name.
     name = read_text(raw)
     field = name, reader_of(name)
     if len(raw) <= MAX_KEY_LENGTH and not name.startswith(INVENTED_PREFIX):
@@ -144,15 +143,15 @@ def find_name(raw: bytes) -> tuple[str, Reader]:
 
 
 def kind_of(name: str) -> int:
-    """Return what kind of field a name has; `NO_FIELD` where it is empty."""
+    """Return the kind of the field with a name; `NO_FIELD` if the name is empty."""
     if not name:
         return NO_FIELD
     return _KINDS[reader_of(name)]
 
 
 def reader_of(name: str) -> Reader:
-    """Return what reads the value of a field, without its CR."""
-    # Suffix and beginning are looked at first: they cost a third of an expression.
+    """Return the function that parses the value of a field, given without CR."""
+    # Suffix and prefix are checked first: that takes a third of the time of a regular expression.
     if name.startswith(STATS_PREFIXES):
         return read_stats
     if name in TEXT_FIELDS:
@@ -165,10 +164,10 @@ def reader_of(name: str) -> Reader:
 
 
 def read_and_cache_line(line: bytes) -> tuple[str, Value] | None:
-    """Read a line, and keep it for the next parse where it may well come again.
+    """Parse a line, and cache the result if the line is likely to repeat.
 
     Args:
-        line: A line of INFO, with or without its CR.
+        line: A line of INFO, with or without CR.
 
     Returns:
         The same as `read_line`.
@@ -185,14 +184,14 @@ def read_and_cache_line(line: bytes) -> tuple[str, Value] | None:
 
 
 def read_line(line: bytes) -> tuple[str, Value] | None:
-    """Read a line.
+    """Parse a line.
 
     Args:
-        line: A line of INFO, with or without its CR.
+        line: A line of INFO, with or without CR.
 
     Returns:
-        The field's name and value; None where the line is no field but a header, a comment,
-        blank, or without a name or a colon.
+        The field's name and value; None where the line is a header, a comment or blank, or has no
+        name or no colon.
     """
     line = line.removesuffix(b"\r")
     raw, colon, text = line.partition(b":")
@@ -205,7 +204,7 @@ def read_line(line: bytes) -> tuple[str, Value] | None:
 
 
 def stats_name(line: bytes) -> str:
-    """Return the name in a line that begins with one of `STATS_PREFIXES` and has a colon."""
+    """Return the name in a line that starts with one of `STATS_PREFIXES` and has a colon."""
     raw = line.rpartition(b":")[0]
     if raw.startswith(_INVENTED):
         return read_text(raw)
@@ -213,7 +212,7 @@ def stats_name(line: bytes) -> str:
 
 
 def read_text(raw: bytes) -> str:
-    """Read text; bytes that are no UTF-8 are escaped, as `backslashreplace` does it."""
+    """Decode text; bytes that are not UTF-8 are escaped as by `backslashreplace`."""
     if len(raw) <= MAX_KEY_LENGTH:
         return raw.decode("utf-8", "backslashreplace")
     try:
@@ -223,10 +222,10 @@ def read_text(raw: bytes) -> str:
 
 
 def _escape(raw: bytes) -> str:
-    """Read bytes that are no UTF-8, as the handler `backslashreplace` does.
+    """Decode bytes that are not UTF-8, with the result of the error handler `backslashreplace`.
 
-    That is called for each byte by itself and takes 0.2 s for a million of them. Where text is
-    written, the handler of this name is native: five times as quick.
+    While decoding, Python calls that handler for each byte, which takes 0.2 s for a million of
+    them. While encoding it is native code, which is five times as fast.
     """
     text = raw.decode("utf-8", "surrogateescape").replace("\\", _BACKSLASH)
     escaped = text.encode("utf-8", "backslashreplace")
@@ -234,10 +233,10 @@ def _escape(raw: bytes) -> str:
 
 
 def read_value(raw: bytes) -> Value:
-    """Read a value of unknown kind: a number, a map, a list, or else the text as it is.
+    """Parse a value of unknown kind to a number, a map or a list, or return its text.
 
-    Text stays: leading zeros, signs and underscores that a number would lose; integers that
-    msgpack cannot carry; `nan` and `inf`, which equal nothing or have no JSON.
+    It stays text if a number would lose leading zeros, a sign or underscores, if an integer is out
+    of msgpack's range, and if it is `nan` or `inf`, which JSON does not have.
     """
     if raw.isdigit() and len(raw) < MAX_DIGITS:
         return int(raw) if raw[0] != _ZERO or raw == b"0" else raw.decode()
@@ -247,29 +246,29 @@ def read_value(raw: bytes) -> Value:
 
 
 def read_stats(raw: bytes) -> Value:
-    """Read pairs of a name and a number (`calls=1,usec=2`); text without any pair is a value."""
+    """Parse pairs of a name and a number (`calls=1,usec=2`); text without a pair is one value."""
     text = read_text(raw)
     return _read_map(text, _NO_PARTS) if "=" in text else _read_plain(text)
 
 
 def read_keyspace(raw: bytes) -> Value:
-    """Read what a database has (`keys=1,expires=0`), as `read_stats` does."""
+    """Parse the value of a database (`keys=1,expires=0`), as `read_stats` does."""
     return read_stats(raw)
 
 
 def intern_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Share one copy of a section's field names between shards."""
-    kept = _name_lists.get(names)
-    if kept is not None:
-        return kept
-    unbounded = bool(names) and names[-1].startswith(INVENTED_PREFIX)
-    if not unbounded and sum(map(len, names)) <= MAX_NAME_LIST_LENGTH:
+    """Return the shared copy of a section's field names."""
+    shared = _name_lists.get(names)
+    if shared is not None:
+        return shared
+    invented = bool(names) and names[-1].startswith(INVENTED_PREFIX)
+    if not invented and sum(map(len, names)) <= MAX_NAME_LIST_LENGTH:
         cache_entry(_name_lists, names, names, MAX_NAME_LISTS)
     return names
 
 
-def cache_entry(table: dict[Key, Kept], key: Key, value: Kept, limit: int) -> None:
-    """Add to one of the bounded tables, which is emptied first if it is full."""
+def cache_entry(table: dict[Key, Cached], key: Key, value: Cached, limit: int) -> None:
+    """Add an entry to a bounded cache, which is cleared first if it is full."""
     if isinstance(key, (str, bytes)) and len(key) > MAX_KEY_LENGTH:
         return
     if len(table) >= limit:
@@ -278,7 +277,7 @@ def cache_entry(table: dict[Key, Kept], key: Key, value: Kept, limit: int) -> No
 
 
 def _read_plain(text: str) -> Value:
-    """Read a value without `=`."""
+    """Parse a value without `=`."""
     if text.isdigit() and len(text) < MAX_DIGITS and text.isascii():
         return int(text) if text[0] != "0" or text == "0" else text
     if "," in text:
@@ -287,7 +286,7 @@ def _read_plain(text: str) -> Value:
 
 
 def _read_odd_number(text: str) -> int | float | str:
-    """Read a number that is no plain row of digits, or leave the text as it is."""
+    """Parse a number that is not only digits, or return the text."""
     if "." in text:
         if not _FRACTION.fullmatch(text):
             return text
@@ -301,7 +300,7 @@ def _read_odd_number(text: str) -> int | float | str:
 
 
 def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
-    """Read pairs, of which some may be empty, or repeat a name (`bind=*,bind=-::*`)."""
+    """Parse pairs; some may be empty, or repeat a name (`bind=*,bind=-::*`)."""
     fields: dict[str, Value] = {}
     repeated: dict[str, list[Value]] = {}
     items = text.split(",")
@@ -318,10 +317,10 @@ def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
 
 
 def _read_pair(item: str, text_parts: frozenset[str], known: dict[str, str]) -> tuple[str, Value]:
-    """Read `name=value`."""
+    """Parse `name=value`, or a name that stands alone, whose value is True."""
     part, equals, text = item.rpartition("=")
     if not equals:
-        return item, True  # a flag that is set
+        return item, True
     name = known.get(part)
     if name is None:
         name = part

@@ -32,7 +32,7 @@ class Snapshot:
         revision: number of the reply, +1 at every successful poll of the shard.
         time: wall clock of its arrival, seconds since the Unix epoch.
         at: monotonic clock of its arrival, seconds; ages are counted from here.
-        previous: the shard's snapshot before it, which is like it in most.
+        previous: the shard's previous snapshot; most likely it has the same layout.
     """
 
     __slots__ = (
@@ -53,7 +53,7 @@ class Snapshot:
         self.revision = revision
         self.time = time
         self.at = at
-        self._layout: Layout | None = None  # once it is known to be that of this reply
+        self._layout: Layout | None = None  # set once it is known to be the layout of this reply
         self._likely_layout: Layout | None = (
             previous._layout or previous._likely_layout if previous else None
         )
