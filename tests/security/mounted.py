@@ -1,7 +1,7 @@
 """Secret files as container systems mount them, in a mount namespace of their own; run as root.
 
 Run by `unshare --mount`: `python -m tests.security.mounted DIRECTORY`. It prints a line for each
-case: what `openness` says of it to user 10001, as JSON.
+case: what `permission_problem` says of it to user 10001, as JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from zinfo.wire import secret_files
-from zinfo.wire.secret_files import openness
+from zinfo.wire.secret_files import permission_problem
 
 UID = 10001
 """The user of zinfo's image."""
@@ -119,7 +119,7 @@ def main(base: str) -> None:
     os.setuid(UID)
     ctypes.CDLL(None).prctl(_SET_DUMPABLE, 1)  # as a process that was started as that user
     for name, file in made.items():
-        found = {"case": name, "openness": openness(file)}
+        found = {"case": name, "permission_problem": permission_problem(file)}
         sys.stdout.write(json.dumps(found) + "\n")
 
 

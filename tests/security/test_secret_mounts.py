@@ -58,7 +58,7 @@ def said(directory: Path, *options: str) -> dict[str, str]:
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     lines = map(json.loads, done.stdout.splitlines())
-    return {line["case"]: line["openness"] for line in lines}
+    return {line["case"]: line["permission_problem"] for line in lines}
 
 
 def test_secrets_are_taken_as_container_systems_mount_them(

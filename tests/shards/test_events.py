@@ -39,7 +39,7 @@ def test_a_shard_that_comes_back_never_continues_its_old_count() -> None:
 
 
 def test_only_the_newest_are_held_and_the_oldest_is_known() -> None:
-    log = EventLog(keep=2)
+    log = EventLog(capacity=2)
     assert (log.oldest, log.newest) == (1, 0)
     for _ in range(5):
         log.emit("a", "up")

@@ -12,11 +12,11 @@ import pytest
 
 from tests.spawning import free_port
 from tests.watchers.imposters import NOBODY, as_root, running_imposter
-from zinfo.shards.peer_user import can_be_told, peer_uids, uids_of
+from zinfo.shards.peer_user import peer_uids, peer_uids_available, resolve_uids
 
 ME = frozenset({os.geteuid()})
 
-on_linux = pytest.mark.skipif(not can_be_told(), reason="no /proc/net/tcp")
+on_linux = pytest.mark.skipif(not peer_uids_available(), reason="no /proc/net/tcp")
 
 
 @on_linux
@@ -92,6 +92,6 @@ def test_of_a_server_that_has_gone_nothing_is_known() -> None:
 def test_users_are_found_by_name_and_number() -> None:
     mine = frozenset({0, os.geteuid()})
     name = pwd.getpwuid(os.geteuid()).pw_name
-    assert uids_of(()) == (mine, ())
-    assert uids_of((name, "12345", "no-such-user")) == (mine | {12345}, ("no-such-user",))
-    assert uids_of((name, "*")) == (None, ())
+    assert resolve_uids(()) == (mine, ())
+    assert resolve_uids((name, "12345", "no-such-user")) == (mine | {12345}, ("no-such-user",))
+    assert resolve_uids((name, "*")) == (None, ())

@@ -10,7 +10,7 @@ import click
 from zinfo.cli.app import examples, verbatim
 from zinfo.errors import ConfigError
 from zinfo.wire.curve_keys import PUBLIC_SUFFIX, make_key_files
-from zinfo.wire.secret_files import changeability
+from zinfo.wire.secret_files import write_access_problems
 
 SERVER = "server"
 CLIENTS = "clients"
@@ -67,5 +67,5 @@ def keygen(directory: Path, clients: tuple[str, ...]) -> None:
 
 
 def _warn_of_others(secret: Path) -> None:
-    for note in changeability([secret]):
+    for note in write_access_problems([secret]):
         click.echo(f"warning: {note}", err=True)

@@ -14,7 +14,7 @@ from zinfo.config.models import Config
 from zinfo.config.sources import read_file
 from zinfo.errors import ConfigError
 from zinfo.wire.addresses import parse_shard_url
-from zinfo.wire.secret_files import changeability, openness
+from zinfo.wire.secret_files import permission_problem, write_access_problems
 
 MAX_NOTES = 20
 """Lines for one configuration; what goes beyond is counted."""
@@ -39,20 +39,20 @@ def _notes(config: Config, file: Path | None) -> Iterator[str]:
     changeable: dict[Path, None] = {}
     if file is not None:
         changeable[file] = None
-        problem = openness(file)
+        problem = permission_problem(file)
         if problem and any(shard.password for shard in config.shards) and _holds_password(file):
             yield f"{problem} (a password of a shard), or use password_file"
     for secret in dict.fromkeys(_secret_files(config)):
         if not os.path.lexists(secret):
             continue
         changeable[secret] = None
-        if problem := openness(secret):
+        if problem := permission_problem(secret):
             yield problem
     if config.security.client_keys is not None:
         keys = Path(config.security.client_keys)
         changeable[keys] = None
         changeable |= dict.fromkeys(sorted(keys.glob(_PUBLIC_KEYS)))
-    yield from changeability(changeable)
+    yield from write_access_problems(changeable)
 
 
 def _secret_files(config: Config) -> Iterator[Path]:

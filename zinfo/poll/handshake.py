@@ -30,7 +30,7 @@ from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import AUTH, PROTOCOL, TLS, PollError, chain, from_exception
 from zinfo.poll.limits import Limits, too_long
 from zinfo.shards.connection_options import ConnectionOptions
-from zinfo.shards.peer_user import can_be_told, peer_uids
+from zinfo.shards.peer_user import peer_uids, peer_uids_available
 from zinfo.wire.addresses import parse_shard_url
 
 CLIENT_NAME = "zinfo"
@@ -256,7 +256,7 @@ def _require_trusted(sock: Any, trusted: frozenset[int]) -> None:
     Raises:
         PollError: it is another user's, or nobody can say whose.
     """
-    if sock.family != socket.AF_UNIX and not can_be_told():
+    if sock.family != socket.AF_UNIX and not peer_uids_available():
         return  # not on this system; it was looked at when the process was found
     uids: frozenset[int] = gevent.get_hub().threadpool.apply(peer_uids, (sock,))
     if uids and uids <= trusted:

@@ -27,7 +27,7 @@ class Lifecycle:
     def added(self, shard: RedisShard) -> None:
         """The shard came under watch."""
         shard.state, shard.reason, shard.failures = ShardState.NEW, "", 0
-        labels = events.sent_labels(shard.labels)
+        labels = events.event_labels(shard.labels)
         self._log.emit(shard.id, lifecycle.ADDED, None, shard.state.value, labels=labels)
 
     def removed(self, shard: RedisShard) -> None:
@@ -36,7 +36,7 @@ class Lifecycle:
 
     def relabelled(self, shard: RedisShard) -> None:
         """The shard has other labels."""
-        message, labels = events.labels_text(shard.labels), events.sent_labels(shard.labels)
+        message, labels = events.format_labels(shard.labels), events.event_labels(shard.labels)
         self._log.emit(shard.id, lifecycle.LABELS_CHANGED, message=message, labels=labels)
 
     def answered(self, shard: RedisShard, snapshot: Snapshot, essentials: Essentials) -> None:

@@ -155,10 +155,10 @@ class Stage:
         seqs = {entry.shard: entry.seq for entry in span.entries}
         if span.whole:
             self.revisions = span.revisions
-            self.events.go_on_from(span.events, seqs)
+            self.events.continue_from(span.events, seqs)
         else:
             self.revisions += 1
-            self.events.go_on_from(self.events.newest + 1, seqs)
+            self.events.continue_from(self.events.newest + 1, seqs)
 
     def _enter_shard(self, entry: Entry) -> None:
         found = self.publisher.find_shard(entry.shard)
@@ -205,7 +205,7 @@ class Stage:
         if event.seq > self.events.seq(event.shard):
             self._follow(event)
         number = event.number if self._is_whole else self.events.newest + 1
-        self.events.take(replace(event, number=number))
+        self.events.append(replace(event, number=number))
 
     def _follow(self, event: Event) -> None:
         """Do to the shard what the event tells."""

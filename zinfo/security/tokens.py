@@ -11,7 +11,7 @@ from pathlib import Path
 
 from zinfo.errors import ConfigError
 from zinfo.security.rights import Rights
-from zinfo.wire.secret_files import openness
+from zinfo.wire.secret_files import permission_problem
 
 _SHORTEST = 16  # characters of a token: shorter ones can be guessed
 
@@ -66,7 +66,7 @@ class Tokens:
 
 
 def _read(file: Path) -> dict[bytes, str]:
-    problem = openness(file)
+    problem = permission_problem(file)
     if problem:
         raise ConfigError([problem])
     try:

@@ -1,4 +1,4 @@
-"""How to reach a shard: a URL and what goes with it. No I/O until it is used."""
+"""ConnectionOptions: a shard's URL, credentials and TLS files. No I/O before a connect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zinfo.errors import ZinfoError
 from zinfo.wire.addresses import SHARD_URLS, parse_shard_url
-from zinfo.wire.secret_files import openness
+from zinfo.wire.secret_files import permission_problem
 
 
 class SecretUnavailableError(ZinfoError):
@@ -24,18 +24,19 @@ class ConnectionOptions:
             password.
         username: ACL user; overrides the URL's.
         password: the password itself; prefer one of the next two.
-        password_file: file whose first line is the password, read at each connect, so that a
-            rotated password is found.
+        password_file: file whose first line is the password; read at each connect, so that a
+            rotated password takes effect.
         password_env: environment variable that holds the password.
-        ca_file: PEM file of the authorities that may have signed the server's certificate; the
-            system's own where None.
+        ca_file: PEM file of the authorities that may sign the server's certificate; None for the
+            system's authorities.
         cert_file: PEM file of the client's certificate.
         key_file: PEM file of the client's key.
-        check_hostname: whether the certificate must name the host of the URL.
-        timeout: seconds within which INFO must be answered; None takes the poller's.
-        connect_timeout: seconds within which a connection must stand; None takes the poller's.
-        trusted_uids: ids of the users of whom the server's process must be one, on this machine,
-            before user and password are sent to it; None sends them to any server.
+        check_hostname: whether the certificate must be for the host in the URL.
+        timeout: seconds within which the reply to INFO must arrive; None for the poller's default.
+        connect_timeout: seconds within which a connection must be made; None for the poller's
+            default.
+        trusted_uids: user and password are sent only if the server's process runs on this machine
+            under one of these user ids; None sends them to any server.
 
     Raises:
         ValueError: the URL cannot be used, as `parse_shard_url` says.
@@ -61,13 +62,13 @@ class ConnectionOptions:
         return f"ConnectionOptions({default_ident(self.url)!r})"
 
     def resolve_password(self) -> str | None:
-        """Return the password from wherever it is kept; None where there is none (or in the URL).
+        """Return the password from its file, variable or option; None without one (or in the URL).
 
         Raises:
             SecretUnavailableError: the file or variable cannot be read.
         """
         if self.password_file is not None:
-            if problem := openness(Path(self.password_file)):
+            if problem := permission_problem(Path(self.password_file)):
                 raise SecretUnavailableError(f"password file: {problem}")
             try:
                 lines = Path(self.password_file).read_text(encoding="utf-8").splitlines()
@@ -82,10 +83,10 @@ class ConnectionOptions:
 
 
 def default_ident(url: str) -> str:
-    """Return the shard id that a URL stands for: `host:port`, or the socket's path.
+    """Return the default shard id for a URL: `host:port`, or the socket's path.
 
     Raises:
-        ValueError: the URL cannot be used; the message says why and holds nothing of it.
+        ValueError: the URL cannot be used; the message says why and repeats no part of it.
     """
     try:
         return parse_shard_url(url).ident

@@ -20,7 +20,7 @@ FaultCallback = Callable[[str, BaseException], object]
 
 
 class ShardEvent(enum.Enum):
-    """What a subscriber of the registry can be told of."""
+    """The notifications of the registry."""
 
     ADDED = lifecycle.ADDED
     REMOVED = lifecycle.REMOVED
@@ -28,7 +28,7 @@ class ShardEvent(enum.Enum):
 
 
 class ShardPublisher:
-    """Says which shards are live, and tells subscribers when one comes, goes or is relabelled.
+    """The registry of live shards; notifies subscribers of added, removed and relabelled shards.
 
     Any number of publishers may live in a process. Not thread-safe: use it from one thread.
     """
@@ -36,14 +36,14 @@ class ShardPublisher:
     def __init__(self) -> None:
         self._shards: dict[str, RedisShard] = {}
         self._ids: list[str] = []  # sorted
-        self._sorted: tuple[str, ...] | None = None  # the same, since they last changed
+        self._sorted: tuple[str, ...] | None = None  # copy of _ids; None after a change
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
-        self._claims: dict[str, list[FreeCallback]] = {}  # by the id that they wait for
+        self._claims: dict[str, list[FreeCallback]] = {}  # by shard id
         self.callback_errors = 0  #: exceptions raised by subscribers
 
     def add_shard(self, shard: RedisShard) -> None:
-        """Make a shard live and tell the ADDED subscribers.
+        """Make a shard live and notify the ADDED subscribers.
 
         Raises:
             ShardExistsError: a shard with this id is live already.
@@ -56,7 +56,7 @@ class ShardPublisher:
         self._notify(ShardEvent.ADDED, shard)
 
     def del_shard(self, shard_id: str) -> None:
-        """Take a shard out and tell the REMOVED subscribers; then whoever waits for its id.
+        """Remove a shard, notify the REMOVED subscribers, and offer its id to those claiming it.
 
         Raises:
             UnknownShardError: no such shard is live (a KeyError).
@@ -69,9 +69,9 @@ class ShardPublisher:
         self._offer(shard_id)
 
     def replace_shard(self, shard: RedisShard) -> None:
-        """Put a shard in the place of the one with its id: REMOVED for that one, then ADDED.
+        """Replace the live shard with the same id: REMOVED for that shard, then ADDED.
 
-        Whoever waits for the id goes on waiting.
+        Claims to the id remain.
 
         Raises:
             UnknownShardError: no shard with this id is live (a KeyError).
@@ -82,14 +82,14 @@ class ShardPublisher:
         self.add_shard(shard)
 
     def claim(self, shard_id: str, callback: FreeCallback) -> None:
-        """Call `callback(shard_id)` once, when no shard with this id is live any more.
+        """Call `callback(shard_id)` once, as soon as no shard with this id is live.
 
-        Those that wait for one id are called in their order, until one has made a shard live.
+        Several claims to an id are called in order until one of them has made a shard live.
         """
         self._claims.setdefault(shard_id, []).append(callback)
 
     def disclaim(self, shard_id: str, callback: FreeCallback) -> None:
-        """Wait for an id no more; one that is not waited for is ignored."""
+        """Withdraw a claim; an unknown one is ignored."""
         waiting = self._claims.get(shard_id, [])
         if callback in waiting:
             waiting.remove(callback)
@@ -97,15 +97,15 @@ class ShardPublisher:
             self._claims.pop(shard_id, None)
 
     def set_labels(self, shard_id: str, labels: Mapping[str, str]) -> None:
-        """Give a live shard other labels, and tell the LABELS_CHANGED subscribers if they differ.
+        """Replace the labels of a live shard, and notify LABELS_CHANGED subscribers if they differ.
 
-        This is the way to change the labels of a live shard: a poller of this publisher makes an
-        event `labels_changed` of it, by which each Mirror learns of the new labels. Labels written
-        to `shard.labels` directly reach queries, and no Mirror.
+        This is the way to change the labels of a live shard: a poller of this publisher emits a
+        `labels_changed` event, which updates each Mirror. Labels written to `shard.labels` directly
+        are visible to queries, but to no Mirror.
 
         Args:
             shard_id: id of the shard.
-            labels: its labels from now on, in place of all that it has.
+            labels: its new labels; they replace all present ones.
 
         Raises:
             UnknownShardError: no such shard is live (a KeyError).
@@ -131,59 +131,59 @@ class ShardPublisher:
         return self._shards.get(shard_id)
 
     def get_live_shards(self) -> list[RedisShard]:
-        """Return the live shards in the order in which they came; the list is the caller's own."""
+        """Return a new list of the live shards, in the order in which they were added."""
         return list(self._shards.values())
 
     def count_states(self) -> dict[str, int]:
-        """Return how many live shards are in each state that there is one in."""
+        """Return the number of live shards by state, without states that no shard is in."""
         return dict(Counter(shard.state._value_ for shard in self._shards.values()))
 
     def get_live_shard_ids(self) -> set[str]:
-        """Return the ids of the live shards; the set is the caller's own."""
+        """Return a new set of the ids of the live shards."""
         return set(self._shards)
 
     def sorted_shard_ids(self) -> tuple[str, ...]:
-        """Return the ids of the live shards in their order."""
+        """Return the ids of the live shards, sorted."""
         if self._sorted is None:
             self._sorted = tuple(self._ids)
         return self._sorted
 
     def clear_shards(self) -> None:
-        """Take every shard out, with a REMOVED for each; who waits for an id goes on waiting."""
-        while self._shards:  # a callback may add or remove others meanwhile
+        """Remove every shard, with a REMOVED for each; claims remain."""
+        while self._shards:  # a callback may add or remove shards
             shard = self._shards.pop(next(iter(self._shards)))
             self._sorted = None
             self._notify(ShardEvent.REMOVED, shard)
 
     def subscribe_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
-        """Call `callback(shard)` at every such event from now on.
+        """Call `callback(shard)` for each later event of this kind.
 
-        A callback that raises is logged and counted; it stops neither the others nor the publisher.
+        An exception of a callback is logged and counted; the other callbacks are still called.
         """
         self._callbacks[ShardEvent(event)].append(callback)
 
     def unsub_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
-        """Stop calling `callback`; one that is not subscribed is ignored."""
+        """Stop calling `callback`; an unknown one is ignored."""
         callbacks = self._callbacks[ShardEvent(event)]
         if callback in callbacks:
             callbacks.remove(callback)
 
     def report_fault(self, part: str, error: BaseException) -> None:
-        """Tell the subscribers of faults that a part, such as a watcher, failed; it goes on.
+        """Notify subscribers of faults that a part, such as a watcher, failed and goes on.
 
         Args:
-            part: its name.
-            error: an exception that nobody foresaw; logged already.
+            part: name of the part.
+            error: an unexpected exception, which is logged already.
         """
         for callback in self._fault_callbacks:
             callback(part, error)
 
     def subscribe_faults(self, callback: FaultCallback) -> None:
-        """Call `callback(part, error)` at every fault from now on; it must not raise."""
+        """Call `callback(part, error)` for each later fault; it must not raise."""
         self._fault_callbacks.append(callback)
 
     def unsub_faults(self, callback: FaultCallback) -> None:
-        """Stop calling `callback`; one that is not subscribed is ignored."""
+        """Stop calling `callback`; an unknown one is ignored."""
         if callback in self._fault_callbacks:
             self._fault_callbacks.remove(callback)
 
@@ -194,7 +194,7 @@ class ShardPublisher:
         return shard_id in self._shards
 
     def _offer(self, shard_id: str) -> None:
-        """Call those that wait for an id until one has taken it."""
+        """Call the claims to an id until one has made a shard live."""
         while shard_id not in self._shards and (waiting := self._claims.get(shard_id)):
             callback = waiting[0]
             self.disclaim(shard_id, callback)
@@ -212,7 +212,7 @@ class ShardPublisher:
             except Exception:
                 self.callback_errors += 1
                 logger.exception("a subscriber failed on %s of shard %s", event.value, shard.id)
-            except BaseException as error:  # a gevent.Timeout of the caller, or the caller's end
+            except BaseException as error:  # such as a gevent.Timeout or GreenletExit of the caller
                 ended = ended or error
-        if ended is not None:  # after the other subscribers, which must not miss a shard
+        if ended is not None:  # raised last: the other subscribers must not miss a shard
             raise ended

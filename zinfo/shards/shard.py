@@ -1,4 +1,4 @@
-"""RedisShard: one server's identity, its newest INFO, its state and how often to ask it."""
+"""RedisShard: one server's identity, newest INFO, state and polling interval."""
 
 from __future__ import annotations
 
@@ -15,41 +15,40 @@ from zinfo.wire import lifecycle
 
 
 class ShardState(str, enum.Enum):
-    """What zinfo knows of a shard."""
+    """State of a shard, by its newest poll."""
 
-    NEW = lifecycle.NEW  # not asked yet, or not answered yet
+    NEW = lifecycle.NEW  # no reply yet
     UP = lifecycle.UP
-    LOADING = lifecycle.LOADING  # answers INFO, but is loading its data
-    BUSY = lifecycle.BUSY  # a script keeps it from answering; what is known is old
-    DOWN = lifecycle.DOWN  # did not answer; `reason` says why
+    LOADING = lifecycle.LOADING  # replies to INFO, but is loading its data set
+    BUSY = lifecycle.BUSY  # running a script, replies -BUSY; the newest INFO is old
+    DOWN = lifecycle.DOWN  # no reply; `reason` says why
 
 
 class RedisShard:
     """A Redis (or Valkey, KeyDB, ...) server that is polled for INFO.
 
-    The six class attributes can be changed for a subclass, for one shard, or from the
-    configuration.
+    The class attributes may be set for a subclass, for one shard, or by the configuration.
 
     Args:
         ident: names the shard; `id` is `str(ident)`.
         redis_conn: a URL (redis://, rediss://, unix://) or a `ConnectionOptions`, a `redis.Redis`,
-            or a callable that returns one and is called at each connect. An object that is none of
-            these but has `info()` works too, by one greenlet a poll.
-        labels: any text by any name, for queries and dashboards. Those of a live shard are changed
-            by `ShardPublisher.set_labels`.
+            or a callable that returns one and is called at each connect. Any other object with
+            an `info()` method works too; each of its polls runs in a greenlet.
+        labels: any names and values, for queries and dashboards. `ShardPublisher.set_labels`
+            changes the labels of a live shard.
         **options: with a URL only: username, password, password_file, password_env, ca_file,
             cert_file, key_file, check_hostname, timeout, connect_timeout; see `ConnectionOptions`.
 
     Raises:
-        ValueError: a URL that is none.
-        TypeError: options without a URL, or unknown ones.
+        ValueError: the URL is not valid.
+        TypeError: options without a URL, or unknown options.
 
     Attributes:
         state: a `ShardState`.
-        reason: why it is down, "" where it is not.
-        last_error: the last failure in words, "" while all is well.
+        reason: why the shard is down; "" if it is not.
+        last_error: text of the last failure; "" after a successful poll.
         failures: failed polls in a row.
-        run_id, role, version: as the newest INFO says; None where it does not.
+        run_id, role, version: from the newest INFO; None if INFO does not have them.
     """
 
     MIN_POLLING_INTERVAL: float = 0.5  # seconds
@@ -101,7 +100,7 @@ class RedisShard:
     def info(self) -> dict[str, Value] | None:
         """The newest INFO, field to value; None before the first.
 
-        Setting it stamps `info_timestamp` and adapts the polling interval. Do not change the dict.
+        Setting it sets `info_timestamp` and adapts the polling interval. Do not modify the dict.
         """
         return self._snapshot.info.fields if self._snapshot else None
 
@@ -129,9 +128,9 @@ class RedisShard:
         """Make `snapshot` the newest INFO and adapt the polling interval.
 
         Args:
-            snapshot: the new one.
-            ops: its instantaneous_ops_per_sec; NaN, which leaves the interval as it is, where the
-                server does not say.
+            snapshot: the new snapshot.
+            ops: its instantaneous_ops_per_sec; NaN if INFO has none, which leaves the interval
+                unchanged.
         """
         self._snapshot = snapshot
         if ops >= self.OPS_ACTIVE_THRESH:
@@ -143,7 +142,7 @@ class RedisShard:
     def polling_interval(self) -> float:
         """Return the seconds until the next poll.
 
-        Asked once after every poll; may be overridden. 0 means again at once, after other work had
-        its turn.
+        Called once after each poll; may be overridden. 0 polls again in the next iteration of the
+        event loop.
         """
         return min(max(self._interval, self.MIN_POLLING_INTERVAL), self.MAX_POLLING_INTERVAL)

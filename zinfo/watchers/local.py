@@ -12,7 +12,7 @@ import gevent
 from gevent.event import Event
 
 from zinfo.errors import ShardExistsError
-from zinfo.shards.peer_user import uids_of
+from zinfo.shards.peer_user import resolve_uids
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.watchers.base import ShardWatcher
@@ -167,7 +167,7 @@ class LocalShardWatcher(ShardWatcher):
             self._miss(ident, time.monotonic())
 
     def _find_trusted(self) -> None:
-        self._trusted_uids, unknown = uids_of(self._trusted_users)
+        self._trusted_uids, unknown = resolve_uids(self._trusted_users)
         for user in unknown:
             logger.warning("trusted users: there is no user %s", user)
 

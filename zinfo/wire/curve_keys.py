@@ -16,7 +16,7 @@ import zmq.auth
 from zmq.utils import z85
 
 from zinfo.errors import ConfigError
-from zinfo.wire.secret_files import openness
+from zinfo.wire.secret_files import permission_problem
 
 PUBLIC_SUFFIX = ".key"
 SECRET_SUFFIX = ".key_secret"
@@ -131,7 +131,7 @@ def read_key_pair(path: Path) -> KeyPair:
     if secret is None:
         wanted = path.with_name(f"{path.stem}{SECRET_SUFFIX}")
         raise ConfigError([f"{path}: found no secret key, expected a file like {wanted.name}"])
-    if problem := openness(path):
+    if problem := permission_problem(path):
         raise ConfigError([problem])
     return KeyPair(zmq.curve_public(_checked(path, secret, "secret")), secret)
 

@@ -29,7 +29,7 @@ _FIRST_PID_NAMESPACE = 0xEFFFFFFC  # its inode: PROC_PID_INIT_INO of Linux' incl
 Status = os.stat_result
 
 
-def openness(path: Path) -> str:
+def permission_problem(path: Path) -> str:
     """Return why a file is not secret enough; an empty text where it is.
 
     Its owner is root or this process's user, and nobody else may read or change it. It may have a
@@ -67,7 +67,7 @@ def openness(path: Path) -> str:
     return f"{path}: found mode {mode:04o}, expected 0600, as it holds a secret: {advice}"
 
 
-def changeability(paths: Iterable[Path]) -> Iterator[str]:
+def write_access_problems(paths: Iterable[Path]) -> Iterator[str]:
     """Yield what lets others change or replace files or directories, each place once.
 
     Args:
@@ -84,7 +84,7 @@ def changeability(paths: Iterable[Path]) -> Iterator[str]:
                 yield f"{path}: {found}" if place == real else f"{place}: {found} (above {path})"
 
 
-def is_mount_of_secrets(real: Path) -> bool:
+def is_secret_mount(real: Path) -> bool:
     """Return whether a path is on a mount in memory, in a container's own set of processes.
 
     There nobody else is who could read it. A service that systemd locks up (ProtectSystem=strict)
@@ -106,7 +106,7 @@ def _nobody_reaches(real: Path) -> bool:
     """Return whether others cannot read or change a file, whatever its mode."""
     if any(_keeps_others_out(directory) for directory in real.parents):
         return True
-    return _is_read_only(real) and is_mount_of_secrets(real)
+    return _is_read_only(real) and is_secret_mount(real)
 
 
 def _is_roots_for_us(status: Status) -> bool:

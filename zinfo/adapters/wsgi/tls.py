@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zinfo.config.models import HttpConfig
 from zinfo.errors import ConfigError
-from zinfo.wire.secret_files import openness
+from zinfo.wire.secret_files import permission_problem
 
 
 def server_context(config: HttpConfig) -> ssl.SSLContext | None:
@@ -21,7 +21,7 @@ def server_context(config: HttpConfig) -> ssl.SSLContext | None:
     """
     if config.cert_file is None or config.key_file is None:
         return None
-    problem = openness(Path(config.key_file))
+    problem = permission_problem(Path(config.key_file))
     if problem:
         raise ConfigError([problem])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
