@@ -24,22 +24,22 @@ from zinfo.info.values import INT_MAX, INT_MIN, STATS_PREFIXES, TEXT_FIELD_PATTE
 DIFFERENCES = {
     "text field": "an id, a version, a path, a name or an address that looks like something else",
     "text part": "the same for a name inside a map",
-    "number not written so": "`007`, `+5`, `1_000`, `-0`: the number could not be written back",
+    "other notation of a number": "`007`, `+5`, `1_000`, `-0`: the number could not be written back",
     "integer beyond 64 bits": "msgpack cannot carry it",
-    "beyond a double": "it would become infinite, which JSON does not have",
+    "float out of range": "it would become infinite, which JSON does not have",
     "repeated part": "redis-py keeps the last one only, zinfo all as a list",
     "colon in a name": "redis-py knows it for `cmdstat_host:` only",
-    "hole in a list": "redis-py leaves empty items out, and so moves the others",
-    "odd line end": "redis-py also ends a line where Python's splitlines() does",
+    "empty item in a list": "redis-py leaves empty items out, and so moves the others",
+    "other line separators": "redis-py also ends a line where Python's splitlines() does",
 }
 """Why a value may differ from redis-py's, for one line."""
 
 WHOLE_TEXT = {
     "repeated field": "redis-py keeps the last one only, zinfo all as a list",
     "module": "redis-py calls the field `modules`",
-    "no field": "redis-py puts lines without a colon under `__raw__`, zinfo counts them",
+    "not a field": "redis-py puts lines without a colon under `__raw__`, zinfo counts them",
     "no name": "redis-py has a field with an empty name, zinfo counts the line",
-    "no utf-8": "redis-py replaces such bytes, zinfo escapes them, so that names stay apart",
+    "invalid UTF-8": "redis-py replaces such bytes, zinfo escapes them, so that names stay apart",
 }
 """What differs beyond a single line; the comparison below is made so that it does not see them."""
 
@@ -66,13 +66,13 @@ def difference(name: str, text: str, ours: Value, theirs: Any) -> str | None:
         return None
     reason = ""
     if len(f"{name}:{text}".splitlines()) > 1:
-        reason = "odd line end"
+        reason = "other line separators"
     elif name.startswith(STATS_PREFIXES) and ":" in name:
         reason = "colon in a name"
     elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
         reason = "text field" if ours == text else ""
     elif isinstance(ours, list) and isinstance(theirs, list):
-        reason = "hole in a list" if [item for item in ours if item != ""] == theirs else ""
+        reason = "empty item in a list" if [item for item in ours if item != ""] == theirs else ""
     elif isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
         reasons = [part_difference(part, ours[part], theirs[part]) for part in ours]
         reason = "" if "" in reasons else next(filter(None, reasons))
@@ -97,10 +97,10 @@ def number_difference(text: str, ours: Value, theirs: Any) -> str:
     if ours != text or isinstance(theirs, str):
         return ""
     if theirs in (float("inf"), float("-inf")):
-        return "beyond a double"
+        return "float out of range"
     if not INT_MIN <= theirs <= INT_MAX:
         return "integer beyond 64 bits"
-    return "number not written so" if str(theirs) != text else ""
+    return "other notation of a number" if str(theirs) != text else ""
 
 
 def compare(raw: bytes) -> set[str]:
