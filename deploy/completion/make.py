@@ -1,6 +1,6 @@
-"""Writes the shells' completion files beside itself: `python -m deploy.completion.make`.
+"""Writes the completion files of the shells into this directory: `python -m deploy.completion.make`.
 
-They only ask `zinfo` itself what may come next, so they change with click, not with zinfo.
+The files call `zinfo` for the completions, so they change with click, not with zinfo.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from zinfo.cli.app import cli
 FOLDER: Final = Path(__file__).parent
 
 FILES: Final = {"bash": "zinfo.bash", "zsh": "_zinfo", "fish": "zinfo.fish"}
-"""The name that each shell's completion has to have, or usually has."""
+"""The file name that each shell requires, or that is usual for it."""
 
 
 def texts() -> dict[str, str]:
-    """Return the files' contents by their names."""
+    """Return the contents of the files by file name."""
     made = {}
     for shell, name in FILES.items():
         kind = get_completion_class(shell)
         assert kind is not None, shell
-        # Not `source()`: click's asks the bash of this machine for its version.
+        # Not `source()`, which runs the bash of this machine to check its version.
         script = kind(cli, {}, "zinfo", "_ZINFO_COMPLETE")
         made[name] = (script.source_template % script.source_vars()).strip() + "\n"
     return made

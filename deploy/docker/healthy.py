@@ -1,7 +1,7 @@
-"""Ends with 0 if zinfo's HTTP door says that it lives: the container's health check.
+"""The container's health check: exits with 0 if zinfo's HTTP server reports that it is healthy.
 
-It asks the URL in $HEALTH_URL, past any proxy, and takes whatever certificate is shown there: it is
-this container's own.
+Requests the URL in $HEALTH_URL without a proxy, and accepts any certificate, because the server runs
+in the same container.
 """
 
 import os

@@ -24,7 +24,7 @@ from zinfo.info.values import INT_MAX, INT_MIN, STATS_PREFIXES, TEXT_FIELD_PATTE
 DIFFERENCES = {
     "text field": "an id, a version, a path, a name or an address that looks like something else",
     "text part": "the same for a name inside a map",
-    "other notation of a number": "`007`, `+5`, `1_000`, `-0`: the number could not be written back",
+    "other notation of a number": "`007`, `+5`, `1_000`, `-0`: writing the number would change it",
     "integer beyond 64 bits": "msgpack cannot carry it",
     "float out of range": "it would become infinite, which JSON does not have",
     "repeated part": "redis-py keeps the last one only, zinfo all as a list",
