@@ -1,4 +1,4 @@
-"""Writes the completion files of the shells into this directory: `python -m deploy.completion.make`.
+"""Writes the shell completion files into this directory: `python -m deploy.completion.make`.
 
 The files call `zinfo` for the completions, so they change with click, not with zinfo.
 """

@@ -1,7 +1,7 @@
 """The container's health check: exits with 0 if zinfo's HTTP server reports that it is healthy.
 
-Requests the URL in $HEALTH_URL without a proxy, and accepts any certificate, because the server runs
-in the same container.
+Requests the URL in $HEALTH_URL without a proxy, and accepts any certificate, because the server
+runs in the same container.
 """
 
 import os

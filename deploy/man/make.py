@@ -39,7 +39,7 @@ _VARIABLES: Final = (
     ("NO_COLOR", "Disables colours if set to any value."),
     (
         "NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID",
-        "Set by systemd; serve then reports its readiness and sends watchdog messages: sd_notify(3).",
+        "Set by systemd; serve then reports readiness and sends watchdog messages: sd_notify(3).",
     ),
 )
 
