@@ -15,7 +15,7 @@ from typing_extensions import override
 import zinfo.daemon.daemon
 import zinfo.poll.poller
 from benchmarks.worker_loop import serve_commands
-from benchmarks.workers.timed_daemon import LATE, LogRecorder, TimedTimetable
+from benchmarks.workers.timed_daemon import LATE, LogRecorder, TimedScheduler
 from zinfo.cli.app import cli
 from zinfo.config import Config
 from zinfo.daemon.daemon import Daemon
@@ -77,7 +77,7 @@ class ServedDaemon:
 
     def start(self, config: str) -> dict[str, Any]:
         """Start the daemon with a configuration file, and return its endpoints."""
-        vars(zinfo.poll.poller).update(Timetable=TimedTimetable)
+        vars(zinfo.poll.poller).update(PollScheduler=TimedScheduler)
         vars(zinfo.daemon.daemon).update(Daemon=KnownDaemon)
         self._command = gevent.spawn(cli, ["serve", "--config", config], standalone_mode=False)
         if not _made.wait(_TIMEOUT):

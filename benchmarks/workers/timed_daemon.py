@@ -12,29 +12,30 @@ import gevent
 from typing_extensions import override
 
 import zinfo.poll.poller
+import zinfo.poll.shard_connector
 from benchmarks.worker_loop import Handlers, Meter, serve_commands
 from benchmarks.workers.zinfo_daemon import ZinfoDaemon
-from zinfo.poll.scheduler import Timetable
+from zinfo.poll.scheduler import PollScheduler
 
 LATE = array("d")
 """Delays of the start of polls in seconds, in the order in which they started."""
 
 
-class TimedTimetable(Timetable[Any]):
+class TimedScheduler(PollScheduler[Any]):
     """Records the actual start of each poll."""
 
     def __init__(
         self,
-        begin: Callable[[Any, float, float], None],
-        overdue: Callable[[Any], None],
+        on_due: Callable[[Any, float, float], None],
+        on_timeout: Callable[[Any], None],
         report: Callable[[BaseException], None],
-        room: Callable[[], float],
+        capacity: Callable[[], float],
     ) -> None:
-        def timed(item: Any, now: float, late: float) -> None:
-            LATE.append(time.monotonic() - now + late)
-            begin(item, now, late)
+        def timed(item: Any, now: float, lateness: float) -> None:
+            LATE.append(time.monotonic() - now + lateness)
+            on_due(item, now, lateness)
 
-        super().__init__(timed, overdue, report, room)
+        super().__init__(timed, on_timeout, report, capacity)
 
 
 class ConnectionCounter:
@@ -50,7 +51,7 @@ class ConnectionCounter:
         self._connect = connect
 
     def __call__(self, *args: Any) -> Any:
-        """Connect, and count."""
+        """Connect."""
         self._now += 1
         self.most = max(self.most, self._now)
         try:
@@ -77,9 +78,10 @@ class TimedDaemon(ZinfoDaemon):
     waits = False
 
     def __init__(self) -> None:
-        poller = vars(zinfo.poll.poller)
-        self._connecting = ConnectionCounter(poller["open_or_ask"])
-        poller.update(Timetable=TimedTimetable, open_or_ask=self._connecting)
+        connector = vars(zinfo.poll.shard_connector)
+        self._connecting = ConnectionCounter(connector["connect_and_poll"])
+        connector.update(connect_and_poll=self._connecting)
+        vars(zinfo.poll.poller).update(PollScheduler=TimedScheduler)
         self._log = LogRecorder()
         logging.getLogger("zinfo").addHandler(self._log)
         self._meter = Meter()

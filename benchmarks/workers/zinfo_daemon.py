@@ -90,10 +90,10 @@ class ZinfoDaemon(PollWorker):
         """
         poller, recorded = self.daemon.poller, self._recorded
         self._recorded = []  # `store` is still subscribed, and appends to this list meanwhile
-        polled = poller._polled  # a reply's way starts there, when it has been read
+        states = poller._states  # on_reply receives each reply that has been read
         began, meter = time.monotonic(), Meter()
         for number, (shard_id, raw) in enumerate(recorded[:messages]):
-            poller.answered(polled[shard_id], raw)
+            poller.on_reply(states[shard_id], raw)
             if number % YIELD_EVERY == 0:
                 gevent.sleep(0)
         cost = meter.read()

@@ -16,11 +16,11 @@ from typing import Any
 import gevent
 
 import zinfo.loop.supervisor
-import zinfo.poll.poller
+import zinfo.poll.shard_connector
 from zinfo.__main__ import main
 from zinfo.daemon.daemon import Daemon
-from zinfo.poll.state_machine import Lifecycle
-from zinfo.poll.timer_wheel import Wheel
+from zinfo.poll.state_machine import ShardStateMachine
+from zinfo.poll.timer_wheel import TimerWheel
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
 from zinfo.watchers.base import ShardWatcher
@@ -87,10 +87,10 @@ class OwnWatcher(ShardWatcher):
 
 def _break_all() -> None:
     _break_parts()
-    _break(zinfo.poll.poller, "open_or_ask", "connecting")
+    _break(zinfo.poll.shard_connector, "connect_and_poll", "connecting")
     _break(ProcessTable, "scan", "scan")
-    _break(Wheel, "take", "timetable")
-    _break(Lifecycle, "failed", "failing")
+    _break(TimerWheel, "take", "scheduler")
+    _break(ShardStateMachine, "on_failure", "failing")
     _break(Snapshot, "encoded", "memory of a reply", MemoryError)
     store = RedisShard.store
 

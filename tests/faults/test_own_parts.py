@@ -138,7 +138,7 @@ def test_a_part_that_dies_is_told_and_runs_again(
     assert again < AGAIN
 
 
-@pytest.mark.parametrize("fault", ["connecting", "timetable", "snapshot callback"])
+@pytest.mark.parametrize("fault", ["connecting", "scheduler", "snapshot callback"])
 def test_the_poller_outlives_what_it_runs_and_all_shards_are_polled_again(
     daemon: OwnDaemon, own_server: RealServer, fault: str, promise: Promise
 ) -> None:

@@ -69,7 +69,7 @@ def test_healthy_shards_are_polled_on_time_among_faulty_ones(
         assert len(urls) == KINDS
         real = [stack.enter_context(RealServer()) for _ in range(servers)]
         home = stack.enter_context(
-            house(min_interval=interval, max_interval=interval, jitter=0.1, backoff_max=2.0)
+            house(min_interval=interval, max_interval=interval, jitter=0.1, max_backoff=2.0)
         )
         good = {f"good-{n:04}": real[n % servers].url for n in range(healthy)}
         home.watch_all({**good, **{f"bad-{n:03}": urls[n % KINDS] for n in range(faulty)}})
@@ -107,7 +107,7 @@ def test_a_healthy_shard_connects_again_though_many_never_do(
     server: RealServer, promise: Promise
 ) -> None:
     most, silent = 4, 24
-    with Peer(peers.says_nothing) as peer, house(max_connecting=most, backoff_max=0.5) as home:
+    with Peer(peers.says_nothing) as peer, house(max_connecting=most, max_backoff=0.5) as home:
         shard = home.watch("good", server.url)
         shard.wait_up()
         peer.bad = True

@@ -35,7 +35,7 @@ def test_shards_that_die_and_return_together_are_whole_again_in_time(
 ) -> None:
     with contextlib.ExitStack() as stack:
         real = [stack.enter_context(RealServer()) for _ in range(servers)]
-        home = stack.enter_context(house(max_connecting=most, backoff_max=BACKOFF_MAX))
+        home = stack.enter_context(house(max_connecting=most, max_backoff=BACKOFF_MAX))
         home.watch_all({f"s{n:03}": real[n % servers].url for n in range(shards)})
         home.wait_polled(2, 60)
         since, killed = home.newest(), time.time()

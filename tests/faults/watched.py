@@ -32,7 +32,7 @@ POLL = {
     "max_interval": INTERVAL,
     "timeout": TIMEOUT,
     "connect_timeout": TIMEOUT,
-    "backoff_max": BACKOFF,
+    "max_backoff": BACKOFF,
     "jitter": 0.0,
 }
 

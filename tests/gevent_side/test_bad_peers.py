@@ -13,9 +13,9 @@ from gevent.server import StreamServer
 from tests.gevent_side.peers import BULK, INFO, good_then, handshake, peer, read_command, say
 from tests.gevent_side.watching import watching
 from tests.waiting import wait_until
-from zinfo.poll.limits import Limits
+from zinfo.poll.limits import PollLimits
 
-FEW = Limits(timeout=0.4, connect_timeout=0.4, max_reply_bytes=100_000)
+FEW = PollLimits(timeout=0.4, connect_timeout=0.4, max_reply_bytes=100_000)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_reply_in_small_pieces_is_put_together() -> None:
 
 def test_a_reply_larger_than_one_read_is_put_together() -> None:
     big = INFO + b"".join(b"field%d:%d\r\n" % (n, n) for n in range(100_000))
-    limits = Limits(timeout=5, connect_timeout=5, max_reply_bytes=1 << 24, max_fields=1_000_000)
+    limits = PollLimits(timeout=5, connect_timeout=5, max_reply_bytes=1 << 24, max_fields=1_000_000)
 
     def script(sock: Any) -> None:
         handshake(sock)

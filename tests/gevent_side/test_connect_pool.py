@@ -7,7 +7,7 @@ import gevent.event
 import pytest
 
 from tests.waiting import wait_until
-from zinfo.poll.connect_pool import Connector
+from zinfo.poll.connect_pool import ConnectPool
 
 
 class Connecting:
@@ -17,7 +17,7 @@ class Connecting:
         self.begun: list[str] = []
         self.failed: list[str] = []
         self._ends: dict[str, gevent.event.Event] = {}
-        self.connector = Connector(
+        self.connector = ConnectPool(
             self._connect, most, lambda item, _error: self.failed.append(item)
         )
 
@@ -28,9 +28,9 @@ class Connecting:
         if item.startswith("broken"):
             raise RuntimeError(item)
 
-    def add(self, *items: str, doubtful: bool = False) -> None:
+    def add(self, *items: str, failed_before: bool = False) -> None:
         for item in items:
-            self.connector.add(item, doubtful=doubtful)
+            self.connector.add(item, failed_before=failed_before)
         gevent.sleep(0)
 
     def end(self, item: str) -> None:
@@ -53,7 +53,7 @@ def test_items_are_connected_in_order_and_a_bounded_number_at_a_time() -> None:
 
 def test_those_that_failed_before_leave_places_to_others_and_come_after_them() -> None:
     connecting = Connecting(4)
-    connecting.add("old1", "old2", "old3", "old4", doubtful=True)
+    connecting.add("old1", "old2", "old3", "old4", failed_before=True)
     assert connecting.begun == ["old1", "old2", "old3"]
     connecting.add("new1", "new2", "new3")
     assert connecting.begun[3:] == ["new1"]
@@ -67,7 +67,7 @@ def test_those_that_failed_before_leave_places_to_others_and_come_after_them() -
 
 def test_one_place_serves_all() -> None:
     connecting = Connecting(1)
-    connecting.add("old", doubtful=True)
+    connecting.add("old", failed_before=True)
     connecting.end("old")
     connecting.add("new")
     assert connecting.begun == ["old", "new"]
@@ -103,7 +103,7 @@ def test_an_item_that_raises_what_is_no_exception_gives_its_place_back(
             raise error
         connected.append(item)
 
-    connector = Connector(connect, 1, lambda item, error: failed.append((item, error)))
+    connector = ConnectPool(connect, 1, lambda item, error: failed.append((item, error)))
     connector.add("broken")
     connector.add("next")
     wait_until(lambda: connected == ["next"], what="the next item")

@@ -17,7 +17,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo import RedisShard, ShardPublisher
 from zinfo.loop.supervisor import Supervisor
-from zinfo.poll.limits import Limits
+from zinfo.poll.limits import PollLimits
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardEvent
 from zinfo.wire.lifecycle import Event
@@ -197,13 +197,13 @@ def test_a_late_look_at_one_poll_says_nothing_of_the_next(promise: Promise) -> N
                 gevent.sleep(0.1)
             sock.sendall(BULK)
 
-    limits = Limits(timeout=5, connect_timeout=5)
+    limits = PollLimits(timeout=5, connect_timeout=5)
     with peer(script) as url, watching(limits=limits) as watch:
         shard = watch.add(url, MIN_POLLING_INTERVAL=0.05, MAX_POLLING_INTERVAL=0.05)
         wait_until(lambda: len(asked) == 2, what="a poll that takes a while")
-        polled = watch.poller._polled[shard.id]
-        watch.poller._overdue(polled)  # as after 5 seconds: a look is postponed ...
-        late = watch.poller._queue._callbacks.pop()
+        polled = watch.poller._states[shard.id]
+        watch.poller._on_timeout(polled)  # as after 5 seconds: a look is postponed ...
+        late = watch.poller._callback_queue._callbacks.pop()
         wait_until(lambda: len(asked) == 3, what="the next poll")
         late()  # ... and comes when the next poll is under way
         watch.wait_polls(shard, 3)

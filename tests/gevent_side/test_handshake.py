@@ -24,9 +24,9 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
 from zinfo.info.parser import parse
+from zinfo.poll.bounded_socket import BoundedSocket
 from zinfo.poll.credentials import Credentials
-from zinfo.poll.handshake import _Bounded
-from zinfo.poll.limits import Limits
+from zinfo.poll.limits import PollLimits
 
 
 def add(watch: Watch, url: str, **options: Any) -> RedisShard:
@@ -241,7 +241,7 @@ def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> No
         say(hold=30)(sock)
 
     with peer(silent) as url:
-        with watching(limits=Limits(timeout=30, connect_timeout=30)) as watch:
+        with watching(limits=PollLimits(timeout=30, connect_timeout=30)) as watch:
             for number in range(5):
                 watch.add(url.replace("redis:", "rediss:"), f"s{number}")
             wait_until(lambda: len(came) == 5, what="five connections")
@@ -301,7 +301,7 @@ def test_a_long_reply_leaves_the_event_loop_its_turns() -> None:
     watcher = loop.idle(priority=loop.MAXPRI)
     watcher.start(turns.append, 1)
     try:
-        sock = _Bounded(Endless(), 10_000_000, Credentials())
+        sock = BoundedSocket(Endless(), 10_000_000, Credentials())
         for _ in range(10):
             sock.recv(4096)
     finally:

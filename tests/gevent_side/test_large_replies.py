@@ -11,9 +11,9 @@ from tests.gevent_side.peers import BULK, INFO, good_then, handshake, peer, read
 from tests.gevent_side.watching import watching
 from tests.promises import Promise
 from tests.waiting import wait_until
-from zinfo.poll.limits import Limits
+from zinfo.poll.limits import PollLimits
 
-LIMITS = Limits(timeout=5, connect_timeout=5)
+LIMITS = PollLimits(timeout=5, connect_timeout=5)
 LINES = INFO + b"".join(b"%x:1\r\n" % number for number in range(60_000))
 PARTS = INFO + b"x:" + b",".join(b"%x=1" % number for number in range(60_000)) + b"\r\n"
 BYTES = INFO + b"x:" + b"y" * 600_000 + b"\r\n"

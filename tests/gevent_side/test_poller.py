@@ -193,7 +193,7 @@ def test_a_fault_of_our_own_while_connecting_is_told_and_the_shard_tried_again(
     with watching() as watch:
         watch.poller.set_exception_event(told)
         with monkeypatch.context() as patch:
-            patch.setattr("zinfo.poll.poller.open_or_ask", broken)
+            patch.setattr("zinfo.poll.shard_connector.connect_and_poll", broken)
             watch.add(server.url)
             down = watch.wait_for("down")
         assert (down.reason, down.message) == ("other", "RuntimeError: a fault")
@@ -285,7 +285,7 @@ def test_refresh_polls_now_and_all_who_wait_share_the_poll(server: RealServer) -
 
 
 def test_a_refresh_of_a_shard_that_is_down_ends_when_the_try_failed(server: RealServer) -> None:
-    with watching(backoff_max=60) as watch:
+    with watching(max_backoff=60) as watch:
         watch.add(server.url, MIN_POLLING_INTERVAL=60.0, MAX_POLLING_INTERVAL=60.0)
         watch.wait_for("up")
         server.kill()
@@ -298,7 +298,7 @@ def test_a_refresh_of_a_shard_that_is_down_ends_when_the_try_failed(server: Real
 def test_failures_are_logged_from_grace_on_and_once(
     server: RealServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with watching(grace=3) as watch, caplog.at_level(logging.WARNING):
+    with watching(log_after_failures=3) as watch, caplog.at_level(logging.WARNING):
         shard = watch.add(server.url)
         watch.wait_for("up")
         server.kill()
@@ -306,7 +306,7 @@ def test_failures_are_logged_from_grace_on_and_once(
         assert caplog.text.count("failures in a row") == 1
         server.restart()
         watch.wait_for("up", count=2)
-        assert "answers again after" in caplog.text
+        assert "replies again after" in caplog.text
 
 
 def test_no_more_connections_are_made_at_once_than_allowed(server: RealServer) -> None:
@@ -332,7 +332,7 @@ def test_shards_started_together_do_not_stay_in_step(server: RealServer) -> None
     def tenths(watch: Watch) -> list[int]:
         """How many polls are due in each tenth of the next minute."""
         now = time.monotonic()
-        times = [polled.due - now for polled in watch.poller._polled.values()]
+        times = [polled.due - now for polled in watch.poller._states.values()]
         return [sum(1 for due in times if n * 6 <= due < n * 6 + 6) for n in range(11)]
 
     with watching() as watch:
@@ -368,3 +368,11 @@ def test_a_static_watcher_keeps_a_list_live_and_connections_with_it(
         assert watch.publisher.get_shard(one.ident) is kept
         assert watch.types(one.ident) == ["added", "up"]
     assert len(watch.publisher) == 0
+
+
+def test_the_deprecated_keywords_of_the_poller_work_and_warn_once() -> None:
+    with pytest.warns(DeprecationWarning, match="use log_after_failures and max_backoff") as warned:
+        poller = InfoPoller(ShardPublisher(), grace=7, backoff_max=9.0)
+    poller.stop()
+    assert (poller._log_after_failures, poller._max_backoff) == (7, 9.0)
+    assert [warning.filename for warning in warned] == [__file__]

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent import monkey
 
-from zinfo.poll.resolver import Names
+from zinfo.poll.resolver import ThreadedResolver
 
 ANSWER = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
 
@@ -34,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_tries_at_the_same_time_share_a_lookup_whatever_the_port(asked: list[str]) -> None:
-    names = Names(gevent.get_hub())
+    names = ThreadedResolver(gevent.get_hub())
     tries = [gevent.spawn(names.getaddrinfo, "db", port) for port in (1, 2, 1)]
     gevent.joinall(tries, raise_error=True)
     assert asked == ["db"]
@@ -48,7 +48,7 @@ def test_tries_at_the_same_time_share_a_lookup_whatever_the_port(asked: list[str
 
 
 def test_who_has_waited_long_enough_goes_and_the_next_joins(asked: list[str]) -> None:
-    names = Names(gevent.get_hub())
+    names = ThreadedResolver(gevent.get_hub())
     with (
         pytest.raises(socket.gaierror, match="takes too long"),
         gevent.Timeout(0.02, TimeoutError()),
@@ -59,7 +59,7 @@ def test_who_has_waited_long_enough_goes_and_the_next_joins(asked: list[str]) ->
 
 
 def test_an_unknown_name_is_told_to_all_who_ask(asked: list[str]) -> None:
-    names = Names(gevent.get_hub())
+    names = ThreadedResolver(gevent.get_hub())
 
     def ask() -> socket.gaierror | None:
         try:
@@ -77,7 +77,7 @@ def test_an_unknown_name_is_told_to_all_who_ask(asked: list[str]) -> None:
     ("host", "found"), [("127.0.0.1", ("127.0.0.1", 7)), ("::1", ("::1", 7, 0, 0))]
 )
 def test_an_address_takes_no_thread(host: str, found: tuple[object, ...]) -> None:
-    names = Names(gevent.get_hub())
+    names = ThreadedResolver(gevent.get_hub())
     began = time.monotonic()
     (entry,) = names.getaddrinfo(host, 7, 0, socket.SOCK_STREAM)
     assert entry[4] == found

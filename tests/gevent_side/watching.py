@@ -11,7 +11,7 @@ import gevent
 
 from tests.waiting import wait_until
 from zinfo import InfoPoller, RedisShard, ShardPublisher
-from zinfo.poll.limits import Limits
+from zinfo.poll.limits import PollLimits
 from zinfo.wire.lifecycle import Event
 
 
@@ -63,8 +63,8 @@ class Watch:
 def watching(**options: Any) -> Iterator[Watch]:
     """Run a poller with short timeouts."""
     publisher = ShardPublisher()
-    options.setdefault("limits", Limits(timeout=0.5, connect_timeout=0.5))
-    options.setdefault("backoff_max", 0.2)
+    options.setdefault("limits", PollLimits(timeout=0.5, connect_timeout=0.5))
+    options.setdefault("max_backoff", 0.2)
     with InfoPoller(publisher, **options) as poller:
         events: list[Event] = []
         poller.events.subscribe(events.append)

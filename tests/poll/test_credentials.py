@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zinfo.poll.credentials import WITHHELD, Credentials
+from zinfo.poll.credentials import HIDDEN_TEXT, Credentials
 from zinfo.poll.errors import from_exception, from_reply
 from zinfo.wire.redact import MASK
 
@@ -17,7 +17,7 @@ PASSWORD = 'hunter2 "é\\/@\n'
 
 def knowing(user: str | None, password: str | None) -> Credentials:
     credentials = Credentials()
-    credentials.learn(user, password)
+    credentials.add(user, password)
     return credentials
 
 
@@ -52,7 +52,7 @@ def escaped(text: str) -> str:
 def test_a_text_with_the_password_is_withheld_however_it_is_written(repeated: str) -> None:
     credentials = knowing(None, PASSWORD)
     line = f"ERR unknown command 'AUTH', with args beginning with: '{repeated}' "
-    assert credentials.safe(line) == f"ERR {WITHHELD}"
+    assert credentials.redact(line) == f"ERR {HIDDEN_TEXT}"
     assert from_reply(f"{repeated} as the first word", credentials).message.startswith(MASK)
     error = from_exception(ValueError(f"invalid literal: {repeated}"), credentials)
     assert "hunter" not in error.message.lower()
@@ -64,7 +64,7 @@ def test_any_password_is_found_in_any_form(password: str, around: str) -> None:
         return
     credentials = knowing(None, password)
     for form in (password, escaped(password), repr(password.encode("utf-8", "replace"))):
-        assert WITHHELD in credentials.safe(f"ERR {around} {form} {around}")
+        assert HIDDEN_TEXT in credentials.redact(f"ERR {around} {form} {around}")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_any_password_is_found_in_any_form(password: str, around: str) -> None:
     ],
 )
 def test_the_user_is_masked_as_a_whole_word(line: str, shown: str) -> None:
-    assert knowing("zi.nfo", "pw-99-long").safe(line) == shown
+    assert knowing("zi.nfo", "pw-99-long").redact(line) == shown
 
 
 def test_without_credentials_a_servers_words_stay_as_they_are() -> None:
     for credentials in (Credentials(), knowing(None, None), knowing("", ""), knowing(" ", " ")):
-        assert credentials.safe("ERR any thing") == "ERR any thing"
+        assert credentials.redact("ERR any thing") == "ERR any thing"
 
 
 @pytest.mark.parametrize(
@@ -102,14 +102,14 @@ def test_what_is_shown_to_the_server_is_known_whoever_gave_it(
     command: bytes, said: list[str]
 ) -> None:
     credentials = Credentials()
-    credentials.sent(command)
-    assert credentials.refused
+    credentials.on_send(command)
+    assert credentials.unconfirmed
     for word in said:
-        assert WITHHELD in credentials.safe(f"ERR {word}")
-    credentials.answered(b"-ERR")
-    assert credentials.refused
-    credentials.answered(b"+OK")
-    assert not credentials.refused
+        assert HIDDEN_TEXT in credentials.redact(f"ERR {word}")
+    credentials.on_reply(b"-ERR")
+    assert credentials.unconfirmed
+    credentials.on_reply(b"+OK")
+    assert not credentials.unconfirmed
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_what_is_shown_to_the_server_is_known_whoever_gave_it(
 )
 def test_other_commands_show_nothing(command: bytes) -> None:
     credentials = Credentials()
-    credentials.sent(command)
-    assert not credentials.refused
+    credentials.on_send(command)
+    assert not credentials.unconfirmed

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zinfo.poll.hot_fields import Essentials
+from zinfo.poll.hot_fields import HotFields
 from zinfo.shards.snapshot import Snapshot
 
 TEXTS = sorted((Path(__file__).parents[1] / "data").joinpath("info").glob("*.txt"))
@@ -31,18 +31,18 @@ def by_parsing(raw: bytes) -> tuple[object, ...]:
     return (*(found.text(name) for name in (b"run_id", b"role", b"loading")), repr(number))
 
 
-def values(essentials: Essentials) -> tuple[object, ...]:
-    return essentials.run_id, essentials.role, essentials.loading, repr(float(essentials.ops))
+def values(hot_fields: HotFields) -> tuple[object, ...]:
+    return hot_fields.run_id, hot_fields.role, hot_fields.loading, repr(float(hot_fields.ops))
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
 def test_real_replies_give_what_parsing_gives_however_they_grow(path: Path) -> None:
     dice = random.Random(path.stem)
-    essentials = Essentials()
+    hot_fields = HotFields()
     raw = path.read_bytes()
     for _ in range(200):
-        assert essentials.read(snapshot(raw)) in (True, False)
-        assert values(essentials) == by_parsing(raw)
+        assert hot_fields.read(snapshot(raw)) in (True, False)
+        assert values(hot_fields) == by_parsing(raw)
         lines = raw.split(b"\r\n")
         number = dice.randrange(len(lines))
         name, colon, value = lines[number].partition(b":")
@@ -53,39 +53,39 @@ def test_real_replies_give_what_parsing_gives_however_they_grow(path: Path) -> N
 
 def test_a_steady_reply_is_known_by_comparison_and_a_change_is_seen() -> None:
     raw = b"# S\r\nrun_id:abc\r\nloading:0\r\nrole:master\r\ninstantaneous_ops_per_sec:5\r\n"
-    essentials = Essentials()
-    assert essentials.read(snapshot(raw)) is True
-    assert essentials.read(snapshot(raw.replace(b"sec:5", b"sec:77"))) is False
-    assert essentials.ops == 77
-    assert essentials.read(snapshot(raw.replace(b"# S", b"# Server longer"))) is False
+    hot_fields = HotFields()
+    assert hot_fields.read(snapshot(raw)) is True
+    assert hot_fields.read(snapshot(raw.replace(b"sec:5", b"sec:77"))) is False
+    assert hot_fields.ops == 77
+    assert hot_fields.read(snapshot(raw.replace(b"# S", b"# Server longer"))) is False
     for changed in (b"run_id:abd", b"loading:1", b"role:slave"):
         name = changed.partition(b":")[0]
         at = raw.index(name)
         other = raw[:at] + changed + raw[raw.index(b"\r\n", at) :]
-        assert essentials.read(snapshot(other)) is True
-        assert values(essentials) == by_parsing(other)
-        assert essentials.read(snapshot(raw)) is True
+        assert hot_fields.read(snapshot(other)) is True
+        assert values(hot_fields) == by_parsing(other)
+        assert hot_fields.read(snapshot(raw)) is True
 
 
 @given(st.lists(st.sampled_from([b"run_id:a", b"role:", b"loading:0", b"x:1", b"", b"role"])))
 def test_any_text_gives_what_parsing_gives(lines: list[bytes]) -> None:
-    essentials = Essentials()
+    hot_fields = HotFields()
     for raw in (b"\r\n".join(lines) + b"\r\n", b"\n".join(lines), b"\r\n".join(lines[1:])):
         if raw:
-            essentials.read(snapshot(raw))
-            assert values(essentials) == by_parsing(raw)
+            hot_fields.read(snapshot(raw))
+            assert values(hot_fields) == by_parsing(raw)
 
 
 def test_parsed_fields_do_as_well() -> None:
-    essentials = Essentials()
+    hot_fields = HotFields()
     fields = {"role": "master", "instantaneous_ops_per_sec": 4, "run_id": "x"}
-    assert essentials.read(Snapshot.from_fields(fields, 1, 0.0, 0.0)) is True
-    assert values(essentials) == ("x", "master", None, "4.0")
+    assert hot_fields.read(Snapshot.from_fields(fields, 1, 0.0, 0.0)) is True
+    assert values(hot_fields) == ("x", "master", None, "4.0")
 
 
 def test_shards_share_what_is_alike_and_a_bounded_number_of_texts() -> None:
     raw = b"# Server\r\nrun_id:%b\r\nrole:%b\r\nloading:0\r\ninstantaneous_ops_per_sec:1\r\n"
-    first, second = Essentials(), Essentials()
+    first, second = HotFields(), HotFields()
     first.read(Snapshot(raw % (b"a" * 40, b"master"), 1, 0.0, 0.0))
     second.read(Snapshot(raw % (b"b" * 40, b"master"), 1, 0.0, 0.0))
     assert first.role is second.role

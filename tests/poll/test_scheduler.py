@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from zinfo.poll import scheduler
-from zinfo.poll.scheduler import NEVER, Timetable
+from zinfo.poll.scheduler import NEVER, PollScheduler
 
 EARLY = 0.0003  # seconds that a timer of libev may fire before its time
 BEGIN = 1000.0
@@ -50,7 +50,7 @@ class Loop:
 class Item:
     def __init__(self) -> None:
         self.due = self.deadline = NEVER
-        self.watched = False
+        self.deadline_queued = False
 
 
 @pytest.fixture
@@ -68,18 +68,18 @@ def lateness(loop: Loop, items: int, seconds: float) -> list[float]:
 
     def begin(item: Item, now: float, behind: float) -> None:
         late.append(behind)
-        table.expect(item, now, 1.0)
+        poll_scheduler.set_deadline(item, now, 1.0)
         item.deadline = NEVER
-        table.schedule(item, now, 1.0)
+        poll_scheduler.schedule(item, now, 1.0)
 
     def overdue(item: Any) -> None:
         raise AssertionError(f"{item} was done at once")
 
-    table: Timetable[Item] = Timetable(begin, overdue, failed.append)
+    poll_scheduler: PollScheduler[Item] = PollScheduler(begin, overdue, failed.append)
     for index in range(items):
-        table.schedule(Item(), BEGIN, (index + 0.5) / items)
+        poll_scheduler.schedule(Item(), BEGIN, (index + 0.5) / items)
     loop.run(BEGIN + seconds)
-    table.close()
+    poll_scheduler.close()
     assert not failed
     return sorted(late)
 
@@ -108,17 +108,17 @@ def test_no_more_are_begun_than_there_is_room_for_and_the_rest_in_order(loop: Lo
     def room() -> float:
         return rooms.pop(0) if rooms else NEVER
 
-    table: Timetable[Any] = Timetable(begin, begin_nothing, raise_it, room)
+    poll_scheduler: PollScheduler[Any] = PollScheduler(begin, begin_nothing, raise_it, room)
     items = [Item() for _ in range(5)]
     for item in items:
-        table.schedule(item, BEGIN, 0)
+        poll_scheduler.schedule(item, BEGIN, 0)
     counts = []
     while rooms:
         loop.run(loop.now + 0.000001)
         counts.append(len(begun))
     assert counts == [0, 2, 2, 3]
     loop.run(loop.now + 0.000001)
-    table.close()
+    poll_scheduler.close()
     assert begun == items
 
 

@@ -7,19 +7,19 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zinfo.poll.timer_wheel import Wheel
+from zinfo.poll.timer_wheel import TimerWheel
 
 TICK = 0.01
 
 
 def test_nothing_comes_from_an_empty_wheel() -> None:
-    wheel: Wheel[str] = Wheel(TICK)
+    wheel: TimerWheel[str] = TimerWheel(TICK)
     assert wheel.take(1e9) == []
     assert (wheel.next_time(), wheel.next_count()) == (math.inf, 0)
 
 
 def test_items_come_in_the_order_of_time() -> None:
-    wheel: Wheel[str] = Wheel(TICK)
+    wheel: TimerWheel[str] = TimerWheel(TICK)
     wheel.add("late", 3)
     wheel.add("early", 1)
     wheel.add("later", 9)
@@ -33,7 +33,7 @@ def test_items_come_in_the_order_of_time() -> None:
 def test_every_item_comes_once_never_early_and_at_most_a_tick_late(
     items: list[tuple[int, float]], step: float
 ) -> None:
-    wheel: Wheel[tuple[int, float]] = Wheel(TICK)
+    wheel: TimerWheel[tuple[int, float]] = TimerWheel(TICK)
     for item in items:
         wheel.add(item, item[1])
     came: list[tuple[int, float]] = []

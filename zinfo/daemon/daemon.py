@@ -34,7 +34,7 @@ from zinfo.health.saturation import Saturation
 from zinfo.health.stats import Stats
 from zinfo.loop.supervisor import Supervisor
 from zinfo.metrics.selection import Selection
-from zinfo.poll.limits import Limits
+from zinfo.poll.limits import PollLimits
 from zinfo.poll.poller import InfoPoller
 from zinfo.query.operations import Operations, QueryLimits
 from zinfo.query.router import QueryRouter
@@ -94,12 +94,12 @@ class Daemon:
         self.poller = InfoPoller(
             self.publisher,
             poll.log_after_failures,
-            limits=Limits(
+            limits=PollLimits(
                 poll.timeout, poll.connect_timeout, poll.max_reply_bytes, poll.max_fields
             ),
             max_connecting=poll.max_connecting,
             jitter=poll.jitter,
-            backoff_max=poll.max_backoff,
+            max_backoff=poll.max_backoff,
             events=EventLog(config.query.events_kept),
             stats=self.stats,
         )

@@ -1,4 +1,4 @@
-"""Connecting, in greenlets, bounded in number: a thousand dead shards take no more than a few."""
+"""Connects in a bounded number of greenlets, so that a thousand dead shards do not block others."""
 
 from __future__ import annotations
 
@@ -12,73 +12,73 @@ from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 
 T = TypeVar("T")
 
-_KEPT_FREE = 4  # one place in so many is not for items that have failed before
+_RESERVED_PART = 4  # one greenlet in this many is reserved for items that have not failed before
 
 
-class Connector(Generic[T]):
-    """Runs `connect` for items in the order in which they came, a bounded number at a time.
+class ConnectPool(Generic[T]):
+    """Calls `connect` for items in the order of their arrival, a bounded number at a time.
 
-    Items that have failed before come after all others and never take all places: each may take
-    seconds to fail again, and a healthy server that lost its connection must not wait for that.
+    Items that have failed before come after all others and never occupy all greenlets. Each may
+    take seconds to fail again, and a healthy server that lost its connection must not wait for
+    that.
 
     Args:
-        connect: called with an item in a greenlet, where it may wait.
-        most: calls under way at the same time, at most.
-        failed: called with an item and the exception that `connect` raised for it.
+        connect: called with an item in a greenlet, where it may block.
+        max_greenlets: the most calls of `connect` at the same time.
+        on_exception: called with an item and the exception that `connect` raised for it.
     """
 
     def __init__(
         self,
         connect: Callable[[T], None],
-        most: int,
-        failed: Callable[[T, BaseException], None],
+        max_greenlets: int,
+        on_exception: Callable[[T, BaseException], None],
     ) -> None:
         self._connect = connect
-        self._failed = failed
-        self._most = most
-        self._most_doubtful = max(1, most - most // _KEPT_FREE)
-        self._hopeful: deque[T] = deque()
-        self._doubtful: deque[T] = deque()
+        self._on_exception = on_exception
+        self._max = max_greenlets
+        self._max_failed = max(1, max_greenlets - max_greenlets // _RESERVED_PART)
+        self._new: deque[T] = deque()
+        self._failed: deque[T] = deque()  # items that have failed before
         self._greenlets = gevent.pool.Group()
-        self._under_way = self._doubtful_under_way = 0
+        self._running = self._running_failed = 0
 
-    def add(self, item: T, *, doubtful: bool = False) -> None:
-        """Have `connect(item)` called as soon as there is room.
+    def add(self, item: T, *, failed_before: bool = False) -> None:
+        """Call `connect(item)` as soon as a greenlet is free.
 
         Args:
             item: what to connect.
-            doubtful: whether it has failed before.
+            failed_before: whether its last connection attempt failed.
         """
-        (self._doubtful if doubtful else self._hopeful).append(item)
+        (self._failed if failed_before else self._new).append(item)
         self._fill()
 
     def close(self) -> None:
-        """End what is under way, forget what waits."""
-        self._hopeful.clear()
-        self._doubtful.clear()
-        # An error of the socket's own, which redis-py cleans up after; at gevent's GreenletExit it
-        # would leave its socket open.
+        """Kill the greenlets and drop the queued items."""
+        self._new.clear()
+        self._failed.clear()
+        # redis-py closes its socket on a socket error, but not on gevent's GreenletExit.
         self._greenlets.kill(ConnectionAbortedError("stopped"))
 
     def _fill(self) -> None:
-        while self._under_way < self._most:
-            if self._hopeful:
-                item, doubtful = self._hopeful.popleft(), False
-            elif self._doubtful and self._doubtful_under_way < self._most_doubtful:
-                item, doubtful = self._doubtful.popleft(), True
+        while self._running < self._max:
+            if self._new:
+                item, failed_before = self._new.popleft(), False
+            elif self._failed and self._running_failed < self._max_failed:
+                item, failed_before = self._failed.popleft(), True
             else:
                 return
-            # Counted here: a greenlet is in its group until a while after its end.
-            self._under_way += 1
-            self._doubtful_under_way += doubtful
-            self._greenlets.spawn(self._run, item, doubtful)
+            # Counted here: a greenlet stays in its group for a while after its end.
+            self._running += 1
+            self._running_failed += failed_before
+            self._greenlets.spawn(self._run, item, failed_before)
 
-    def _run(self, item: T, doubtful: bool) -> None:
+    def _run(self, item: T, failed_before: bool) -> None:
         try:
             self._connect(item)
-        except FOREIGN_ERRORS as error:  # or those that wait would wait for ever
-            self._failed(item, error)
+        except FOREIGN_ERRORS as error:  # the queued items must go on
+            self._on_exception(item, error)
         finally:
-            self._under_way -= 1
-            self._doubtful_under_way -= doubtful
+            self._running -= 1
+            self._running_failed -= failed_before
             self._fill()

@@ -1,7 +1,7 @@
-"""The hot path of one shard's connection: ask for INFO, read the raw reply by I/O watcher.
+"""The hot path: requests INFO on a shard's connection and reads the raw reply by I/O watcher.
 
-No greenlet and no redis-py here: everything runs in callbacks of the event loop, where nothing may
-wait. The reply is a bulk string of the Redis serialization protocol, RESP
+Uses no greenlet and no redis-py: everything runs in callbacks of the event loop, which must not
+block. The reply is a bulk string of the Redis serialization protocol, RESP
 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
 """
 
@@ -18,55 +18,59 @@ from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import OTHER, PROTOCOL, PollError, from_exception, from_reply
-from zinfo.poll.limits import Limits, too_long
+from zinfo.poll.limits import PollLimits, reply_too_long
 
 RealSocket = socket.socket
 
 K_contra = TypeVar("K_contra", contravariant=True)
 
-_MAX_HEAD = 512  # bytes; the longest first line taken: `$<length>` or an error reply
-_DOLLAR, _MINUS = b"$-"  # first byte of a bulk string, of an error
+_MAX_HEAD = 512  # bytes of the longest first line accepted: `$<length>` or an error reply
+_DOLLAR, _MINUS = b"$-"  # first byte of a bulk string and of an error
 _READ = 1  # libev's event for readable
 
-# All links read into this one: a callback takes what it needs out of it before the next can run.
+# Shared by all connections: a callback copies its reply out before the next callback runs.
 _buffer = bytearray(256 * 1024)
 _view = memoryview(_buffer)
 
-_WOULD_WAIT = (BlockingIOError, ssl.SSLWantReadError)
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
 
 
-class LinkOwner(Protocol[K_contra]):
-    """Whoever has links; none of these may wait."""
+class ConnectionHandler(Protocol[K_contra]):
+    """Receives the results of connections; its methods must not block."""
 
-    def answered(self, key: K_contra, raw: bytes) -> None:
-        """Take the raw INFO text of a reply."""
+    def on_reply(self, key: K_contra, raw: bytes) -> None:
+        """Handle the raw INFO text of a reply."""
 
-    def refused(self, key: K_contra, error: PollError) -> None:
-        """Take an error reply; the link stays open."""
+    def on_error_reply(self, key: K_contra, error: PollError) -> None:
+        """Handle an error reply; the connection stays open."""
 
-    def lost(self, key: K_contra, error: PollError) -> None:
-        """Take what ended the link, which is closed already; told once."""
+    def on_close(self, key: K_contra, error: PollError) -> None:
+        """Handle the error that closed the connection; called once."""
 
 
-class Link(Generic[K_contra]):
-    """A shard's connected socket, owned.
+class InfoConnection(Generic[K_contra]):
+    """Owns the connected socket of a shard.
 
     Args:
         sock: connected, authenticated and non-blocking.
-        request: the bytes that ask for INFO.
-        limits: bounds of a reply.
-        owner: told what happens, always with `key`.
-        key: what the owner knows this link by.
-        queue: tells when reading must be deferred.
-        credentials: that the server was shown; its errors are told without them.
+        request: the bytes of the INFO command.
+        limits: size limits of a reply.
+        handler: its methods are called with `key` and the result.
+        key: identifies this connection to the handler.
+        queue: defers reading when an iteration of the event loop has taken too long.
+        credentials: those sent to the server; they are removed from its error texts.
+
+    Attributes:
+        reply_pending: a request was sent and its reply has not been read.
+        replies: how many replies were read, error replies included.
     """
 
     __slots__ = (
         "_credentials",
+        "_handler",
         "_key",
         "_max",
         "_max_fields",
-        "_owner",
         "_partial",
         "_queue",
         "_request",
@@ -74,16 +78,16 @@ class Link(Generic[K_contra]):
         "_tls",
         "_uncounted",
         "_watcher",
-        "asked",
         "replies",
+        "reply_pending",
     )
 
     def __init__(
         self,
         sock: RealSocket,
         request: bytes,
-        limits: Limits,
-        owner: LinkOwner[K_contra],
+        limits: PollLimits,
+        handler: ConnectionHandler[K_contra],
         key: K_contra,
         queue: CallbackQueue,
         credentials: Credentials,
@@ -93,144 +97,144 @@ class Link(Generic[K_contra]):
         self._max = limits.max_reply_bytes
         self._max_fields = limits.max_fields
         self._uncounted = UNCOUNTED_BYTES * limits.max_fields  # bytes
-        self._owner = owner
+        self._handler = handler
         self._key = key
         self._queue = queue
         self._credentials = credentials
         self._partial: bytearray | None = None
         self._tls = isinstance(sock, ssl.SSLSocket)
-        self.asked = False  #: a reply is awaited
-        self.replies = 0  #: replies read, error replies included
-        # Always on, so that a server's end is seen at once and not at the next poll.
+        self.reply_pending = False
+        self.replies = 0
+        # Active all the time, so that a closed connection is noticed at once, not at the next poll.
         self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
         self._watcher.start(self._readable)
 
-    def ask(self) -> None:
-        """Send the request; one of the callbacks tells how it went."""
-        self.asked = True
+    def send_request(self) -> None:
+        """Send the INFO command; the handler receives the result."""
+        self.reply_pending = True
         try:
             sent = self._sock.send(self._request)
         except OSError as error:
-            self._lose(from_exception(error))
+            self._fail(from_exception(error))
             return
-        if sent != len(self._request):  # the server has stopped reading: its window is full
-            self._lose(PollError("the server takes no requests", OTHER))
+        if sent != len(self._request):  # the server has stopped reading: its TCP window is full
+            self._fail(PollError("the server does not read requests", OTHER))
 
     def close(self) -> None:
-        """Let go of the socket; no callback is called any more."""
+        """Close the socket; the handler is not called any more."""
         self._watcher.stop()
         self._watcher.close()
         self._sock.close()
 
-    def _lose(self, error: PollError) -> None:
+    def _fail(self, error: PollError) -> None:
         self.close()
-        self._owner.lost(self._key, error)
+        self._handler.on_close(self._key, error)
 
     def _readable(self) -> None:
         if self._queue.budget_spent():
             self._watcher.stop()
-            self._queue.defer(self._go_on)
+            self._queue.defer(self._resume)
         else:
             self.read()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         if self._sock.fileno() >= 0:
             self._watcher.start(self._readable)
             self.read()
 
     def read(self) -> None:
-        """Take what is there; one of the callbacks tells what it was."""
+        """Read the bytes that have arrived; the handler receives a complete reply or an error."""
         try:
             if self._tls:
-                # TLS holds decrypted bytes that the watcher knows nothing of.
+                # The TLS layer may hold decrypted bytes, for which the watcher does not fire.
                 while self._read_once() and self._sock.fileno() >= 0:
                     pass
             else:
                 self._read_once()
         except PollError as error:
-            self._lose(error)
-        except FOREIGN_ERRORS as error:  # the event loop must never see one
-            self._lose(from_exception(error))
+            self._fail(error)
+        except FOREIGN_ERRORS as error:  # must not reach the event loop
+            self._fail(from_exception(error))
 
     def _read_once(self) -> bool:
         try:
             count = self._sock.recv_into(_buffer)
-        except _WOULD_WAIT:
+        except _WOULD_BLOCK:
             return False
-        if not self.asked or not count:
-            raise _unwelcome(count)
+        if not self.reply_pending or not count:
+            raise _unexpected_read(count)
         if self._partial is not None:
             self._partial += _view[:count]
-            self._take(self._partial, len(self._partial))
+            self._parse(self._partial, len(self._partial))
             return True
-        # By far most replies come whole, in one read; all else is looked at closer.
+        # Most replies arrive whole in one read; every other case is handled by `_parse`.
         end = _buffer.find(b"\r\n", 1, 16)
         if _buffer[0] == _DOLLAR and end > 0 and _buffer[1:end].isdigit():
             start, stop = end + 2, count - 2
             if int(_buffer[1:end]) == stop - start <= self._max:
                 raw = bytes(_view[start:stop])
                 if stop - start > self._uncounted:
-                    self._require_few_fields(raw)
-                self.asked = False
+                    self._check_field_count(raw)
+                self.reply_pending = False
                 self.replies += 1
-                self._owner.answered(self._key, raw)
+                self._handler.on_reply(self._key, raw)
                 return True
-        self._take(_buffer, count)
+        self._parse(_buffer, count)
         return True
 
-    def _take(self, data: bytearray, count: int) -> None:
+    def _parse(self, data: bytearray, count: int) -> None:
         end = data.find(b"\r\n", 0, min(count, _MAX_HEAD))
         if end < 0:
             if count >= _MAX_HEAD or data[0] not in b"$-":
                 raise PollError("the server does not speak the Redis protocol", PROTOCOL)
-            self._keep(data, count)
+            self._save_partial(data, count)
         elif data[0] == _DOLLAR:
-            self._take_bulk(data, count, end)
+            self._parse_bulk(data, count, end)
         elif data[0] == _MINUS:
-            self._take_error(data[1:end].decode("utf-8", "replace"), count - end - 2)
+            self._parse_error(data[1:end].decode("utf-8", "replace"), count - end - 2)
         else:
-            raise PollError("the server answers INFO with something else", PROTOCOL)
+            raise PollError("the reply to INFO is not a bulk string", PROTOCOL)
 
-    def _take_bulk(self, data: bytearray, count: int, end: int) -> None:
+    def _parse_bulk(self, data: bytearray, count: int, end: int) -> None:
         digits = bytes(data[1:end])
         if not digits.isdigit():
-            raise PollError("the server answers INFO with no text", PROTOCOL)
+            raise PollError("the reply to INFO has no valid length", PROTOCOL)
         length = int(digits)
         if length > self._max:
-            raise PollError(too_long(length, self._max), PROTOCOL)
+            raise PollError(reply_too_long(length, self._max), PROTOCOL)
         start = end + 2
         missing = start + length + 2 - count
         if missing > 0:
-            self._keep(data, count)
+            self._save_partial(data, count)
             return
         if missing < 0:
             raise PollError("the server sent more than the reply to INFO", PROTOCOL)
         with memoryview(data) as whole:
             raw = bytes(whole[start : start + length])
         self._partial = None
-        self._require_few_fields(raw)
-        self.asked = False
+        self._check_field_count(raw)
+        self.reply_pending = False
         self.replies += 1
-        self._owner.answered(self._key, raw)
+        self._handler.on_reply(self._key, raw)
 
-    def _require_few_fields(self, raw: bytes) -> None:
-        if too_much := size_problem(raw, self._max_fields):
-            raise PollError(too_much, PROTOCOL)
+    def _check_field_count(self, raw: bytes) -> None:
+        if problem := size_problem(raw, self._max_fields):
+            raise PollError(problem, PROTOCOL)
 
-    def _take_error(self, line: str, rest: int) -> None:
-        if rest:
-            raise PollError("the server sent more than an error", PROTOCOL)
+    def _parse_error(self, line: str, extra: int) -> None:
+        if extra:
+            raise PollError("the server sent more than the error reply", PROTOCOL)
         self._partial = None
-        self.asked = False
+        self.reply_pending = False
         self.replies += 1
-        self._owner.refused(self._key, from_reply(line, self._credentials))
+        self._handler.on_error_reply(self._key, from_reply(line, self._credentials))
 
-    def _keep(self, data: bytearray, count: int) -> None:
+    def _save_partial(self, data: bytearray, count: int) -> None:
         if self._partial is None:
             self._partial = data[:count]
 
 
-def _unwelcome(count: int) -> PollError:
+def _unexpected_read(count: int) -> PollError:
     if count:
-        return PollError("the server sent what nobody asked for", PROTOCOL)
+        return PollError("the server sent data without a request", PROTOCOL)
     return PollError("connection closed by the server", OTHER)

@@ -1,7 +1,7 @@
-"""Keeps a shard's user and password out of what its server says. Pure.
+"""Removes a shard's user and password from the error texts of its server. Pure.
 
-A server's words are not to be trusted: where AUTH is renamed, Redis answers with an error that
-repeats the arguments of the command, and a hostile server may repeat them whenever it likes.
+The texts are not to be trusted: if AUTH is renamed, Redis replies with an error that repeats the
+arguments of the command, and a hostile server may repeat them in any reply.
 """
 
 from __future__ import annotations
@@ -12,50 +12,50 @@ from urllib.parse import quote, unquote, unquote_plus
 
 from zinfo.wire.redact import MASK, redact_text
 
-WITHHELD = f"{MASK} (the server's words are not shown: they hold the password)"
-"""Stands for an error's text that holds a password."""
+HIDDEN_TEXT = f"{MASK} (the server's text is not shown: it contains the password)"
+"""Replaces the text of an error that contains a password."""
 
 CODES = frozenset(
     ("BUSY", "DENIED", "ERR", "LOADING", "MASTERDOWN", "MISCONF", "NOAUTH", "NOPERM", "WRONGPASS")
 )
-"""First words of error replies that are shown although the rest is withheld."""
+"""First words of error replies that are shown although the rest of the text is hidden."""
 
-_TELLING = 6  # characters: a text with so many of a password's first ones is taken to hold it
-_LONGEST = 4096  # characters of a text that are looked at, and passed on
+_PREFIX = 6  # characters: a text that contains this prefix of a password is hidden
+_MAX_TEXT = 4096  # characters of a text that are searched and shown
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
-_ENDS_OF_LINES = b"\r\n"
+_CRLF = b"\r\n"
 
 
 class Credentials:
-    """The user and the passwords that one connection shows its server.
+    """The user and the passwords that one connection sends to its server.
 
     Attributes:
-        refused: whether AUTH was sent and has not succeeded so far: until then no word of the
-            server is passed on.
+        unconfirmed: whether AUTH was sent and has not succeeded so far; until then no text of the
+            server is shown.
     """
 
     def __init__(self) -> None:
-        self.refused = False
-        self._beginnings: set[str] = set()
+        self.unconfirmed = False
+        self._prefixes: set[str] = set()
         self._user: re.Pattern[str] | None = None
 
     @property
-    def any(self) -> bool:
+    def present(self) -> bool:
         """Whether there is a user or a password."""
-        return bool(self._beginnings) or self._user is not None
+        return bool(self._prefixes) or self._user is not None
 
-    def learn(self, user: object, password: object) -> None:
-        """Take a user and a password that the server is going to see; None where there is none."""
+    def add(self, user: object, password: object) -> None:
+        """Register a user and a password that will be sent to the server; None if there is none."""
         if isinstance(password, (str, bytes)) and (plain := _plain(_text(password))):
-            self._beginnings.add(plain[:_TELLING])
+            self._prefixes.add(plain[:_PREFIX])
         if isinstance(user, (str, bytes)) and (name := _text(user).strip()):
             escaped = repr(name.encode())[2:-1]
             forms = "|".join(map(re.escape, {name, quote(name, safe=""), quote(name), escaped}))
             self._user = re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.IGNORECASE)
 
-    def sent(self, data: bytes) -> None:
-        """Look at a command on its way to the server, in RESP; AUTH and HELLO are noted."""
+    def on_send(self, data: bytes) -> None:
+        """Inspect a command that is sent to the server, in RESP, for AUTH and HELLO."""
         words = list(_words(data)) if b"AUTH" in data[:64].upper() else []
         names = [word.upper() for word in words]
         if names[:1] == [b"AUTH"]:
@@ -64,24 +64,24 @@ class Credentials:
             shown = words[names.index(b"AUTH", 2) + 1 :][:2]
         else:
             return
-        self.refused = True
+        self.unconfirmed = True
         if shown:
-            self.learn(shown[0] if len(shown) > 1 else None, shown[-1])
+            self.add(shown[0] if len(shown) > 1 else None, shown[-1])
 
-    def answered(self, head: bytes) -> None:
-        """Look at the first bytes of the reply to the command that was sent last."""
-        self.refused = self.refused and head[:1] == b"-"
+    def on_reply(self, head: bytes) -> None:
+        """Inspect the first bytes of the reply to the last command."""
+        self.unconfirmed = self.unconfirmed and head[:1] == b"-"
 
-    def safe(self, text: str) -> str:
-        """Return what of a server's words may be passed on.
+    def redact(self, text: str) -> str:
+        """Return a server's text without user and password.
 
-        A text that holds a password, or the beginning of one, is withheld: to mask only the
-        password would tell it wherever the words around it are known. The user is masked.
+        A text that contains a password, or a prefix of one, is hidden as a whole: to mask only the
+        password would reveal it to a reader who knows the rest of the text. The user is masked.
         """
-        text = text[:_LONGEST]
-        if any(beginning in form for form in _forms(text) for beginning in self._beginnings):
+        text = text[:_MAX_TEXT]
+        if any(prefix in form for form in _forms(text) for prefix in self._prefixes):
             code = text.partition(" ")[0]
-            return f"{code} {WITHHELD}" if code in CODES else WITHHELD
+            return f"{code} {HIDDEN_TEXT}" if code in CODES else HIDDEN_TEXT
         return redact_text(text if self._user is None else self._user.sub(MASK, text))
 
 
@@ -90,12 +90,12 @@ def _text(value: str | bytes) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text without what servers change in it: case, ends of lines, runs of white space."""
+    """Return a text without what servers change in it: case, line ends, runs of white space."""
     return " ".join(text.casefold().split())
 
 
 def _forms(text: str) -> set[str]:
-    """Return a text as it is, and with what may be URL-encoded or escaped in it decoded."""
+    """Return a text as it is, and with its URL encoding and its escapes decoded."""
     decoded = {text, unquote(text), unquote_plus(text)}
     return {_plain(form) for one in decoded for form in (one, _unescaped(one))}
 
@@ -104,10 +104,10 @@ def _unescaped(text: str) -> str:
     """Undo the escapes that Redis, Python and JSON put into quoted texts."""
     if "\\" not in text:
         return text
-    return _ESCAPE.sub(_meant, text.encode("utf-8", "replace")).decode("utf-8", "replace")
+    return _ESCAPE.sub(_unescape, text.encode("utf-8", "replace")).decode("utf-8", "replace")
 
 
-def _meant(found: re.Match[bytes]) -> bytes:
+def _unescape(found: re.Match[bytes]) -> bytes:
     byte, character, other = found.groups()
     if byte is not None:
         return bytes.fromhex(byte.decode("ascii"))
@@ -117,10 +117,10 @@ def _meant(found: re.Match[bytes]) -> bytes:
 
 
 def _words(data: bytes) -> Iterator[bytes]:
-    """Yield the words of a command in RESP; of the last one what there is of it."""
-    at = data.find(_ENDS_OF_LINES) + 2
+    """Yield the words of a command in RESP; the last one may be incomplete."""
+    at = data.find(_CRLF) + 2
     while 1 < at < len(data):
-        end = data.find(_ENDS_OF_LINES, at)
+        end = data.find(_CRLF, at)
         if end < 0 or not data[at + 1 : end].isdigit():
             return
         start = end + 2

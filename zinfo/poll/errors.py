@@ -1,6 +1,6 @@
-"""Why a poll failed: errors of redis-py, sockets, TLS and the server become one state and reason.
+"""Maps errors of redis-py, sockets, TLS and the server to a `PollError` with a state and reason.
 
-Foreign errors end here; the rest of zinfo sees a `PollError`.
+No other module of zinfo sees the original exceptions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DNS = "dns"
 PROTOCOL = "protocol"
 OTHER = "other"
 
-# First word of an error reply, to state and reason. Redis makes it the error's kind (RESP spec,
+# State and reason by the first word of an error reply, which is the kind of the error (RESP spec,
 # "Simple errors").
 _REPLIES: dict[str, tuple[ShardState, str]] = {
     "BUSY": (ShardState.BUSY, ""),
@@ -38,8 +38,8 @@ _REPLIES: dict[str, tuple[ShardState, str]] = {
 }
 
 
-# What stands for a server's words while it has not taken the password: they may repeat it. By what
-# is found in them, in this order.
+# Texts that replace the server's own until it has accepted the password, which its own may repeat.
+# By a part of the server's text; the first match counts.
 _BEFORE_AUTH = (
     ("unknown command", "the server does not know AUTH: it is renamed or switched off there"),
     ("without any password", "the server refuses AUTH, as it has no password set"),
@@ -49,25 +49,25 @@ _BEFORE_AUTH = (
 )
 _BEFORE_AUTH_BY_STATE = {
     ShardState.LOADING: "the server is loading its data",
-    ShardState.BUSY: "a script keeps the server busy",
+    ShardState.BUSY: "a script blocks the server",
     ShardState.DOWN: "the server refuses the password or the user",
 }
 
 
 class PollError(ZinfoError):
-    """A poll that brought no INFO.
+    """A poll that returned no INFO.
 
     Args:
         message: for humans; one line, no secrets.
-        state: what the shard is, as far as this failure tells.
-        reason: why it is down; "" for loading and busy.
+        reason: why the shard is down; "" for loading and busy.
+        state: the state of the shard that this failure implies.
     """
 
     def __init__(
         self, message: str, reason: str = OTHER, state: ShardState = ShardState.DOWN
     ) -> None:
         super().__init__(message)
-        self.message = " ".join(message.split())[:300]  # a server's words may be long
+        self.message = " ".join(message.split())[:300]  # a server's text may be long
         self.reason = reason
         self.state = state
 
@@ -76,17 +76,17 @@ _NO_CREDENTIALS = Credentials()
 
 
 def from_reply(line: str, credentials: Credentials = _NO_CREDENTIALS) -> PollError:
-    """Return the failure that an error reply means.
+    """Return the `PollError` for an error reply.
 
     Args:
         line: the reply, without its `-`.
-        credentials: that the server was shown, which are kept out of the error.
+        credentials: those sent to the server; they are removed from the text.
     """
-    word, message = line.partition(" ")[0], credentials.safe(line)
+    code, message = line.partition(" ")[0], credentials.redact(line)
     if "max number of clients" in line:
         return PollError(message, REFUSED)
-    if word in _REPLIES:
-        state, reason = _REPLIES[word]
+    if code in _REPLIES:
+        state, reason = _REPLIES[code]
         return PollError(message, reason, state)
     if "authentication" in line.lower() or "invalid password" in line.lower():
         return PollError(message, AUTH)  # before Redis 6 these were plain -ERR
@@ -94,45 +94,45 @@ def from_reply(line: str, credentials: Credentials = _NO_CREDENTIALS) -> PollErr
 
 
 def from_exception(error: BaseException, credentials: Credentials = _NO_CREDENTIALS) -> PollError:
-    """Return the failure that an exception of redis-py or of a socket means.
+    """Return the `PollError` for an exception of redis-py or of a socket.
 
     Args:
-        error: the exception; its text may be a server's.
-        credentials: that the server was shown, which are kept out of the error.
+        error: the exception; its text may come from the server.
+        credentials: those sent to the server; they are removed from the text.
     """
     if isinstance(error, PollError):
         return error
-    failure = _classified(error, credentials)
-    if credentials.refused and not _is_of_this_side(error):
-        words = str(error).lower()
-        texts = (text for part, text in _BEFORE_AUTH if part in words)
+    failure = _classify(error, credentials)
+    if credentials.unconfirmed and not _is_local(error):
+        received = str(error).lower()
+        texts = (text for part, text in _BEFORE_AUTH if part in received)
         text = next(texts, _BEFORE_AUTH_BY_STATE[failure.state])
         reason = AUTH if failure.reason == OTHER else failure.reason
         return PollError(text, reason, failure.state)
     return failure
 
 
-def _is_of_this_side(error: BaseException) -> bool:
-    """Return whether an exception has no word of the server's in its text."""
+def _is_local(error: BaseException) -> bool:
+    """Return whether the text of an exception contains nothing that the server sent."""
     return isinstance(error, (OSError, gevent.Timeout, SecretUnavailableError)) or type(error) in (
         redis.exceptions.ConnectionError,
         redis.exceptions.TimeoutError,
     )
 
 
-def _classified(error: BaseException, credentials: Credentials) -> PollError:
-    words = str(error)
-    message = credentials.safe(words) or type(error).__name__
+def _classify(error: BaseException, credentials: Credentials) -> PollError:
+    text = str(error)
+    message = credentials.redact(text) or type(error).__name__
     if isinstance(error, gevent.Timeout):
         message = f"gevent.Timeout: {message}"
-    links = list(chain(error))
+    causes = list(exception_chain(error))
     for kinds, reason in _KINDS:
-        if any(isinstance(link, kinds) for link in links):
+        if any(isinstance(cause, kinds) for cause in causes):
             return PollError(message, reason)
     if isinstance(error, redis.exceptions.BusyLoadingError):
         return PollError(message, "", ShardState.LOADING)
-    if isinstance(error, redis.exceptions.ResponseError) or "max number of clients" in words:
-        return from_reply(words, credentials)
+    if isinstance(error, redis.exceptions.ResponseError) or "max number of clients" in text:
+        return from_reply(text, credentials)
     return PollError(message, OTHER)
 
 
@@ -149,10 +149,10 @@ _KINDS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
-def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Return an exception and those behind it, the newest first.
+def exception_chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Return an exception and its causes, the newest first.
 
-    redis-py raises its own error while it handles the socket's: that one is the context.
+    redis-py raises its own error while it handles the socket's, which becomes the context.
     """
     for _ in range(8):
         if error is None:

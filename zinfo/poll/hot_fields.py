@@ -1,7 +1,7 @@
 """The few fields that polling itself needs, found in the bytes of a reply without parsing it.
 
-Replies of one server are alike: a field is looked for near where it was the last time, and in the
-whole reply only where it is not there.
+Successive replies of a server are similar: a field is searched near its last position first, and in
+the whole reply only if it is not found there.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from zinfo.shards.snapshot import Snapshot
 
 _OPS = b"\ninstantaneous_ops_per_sec:"
 _NEAR = 160  # bytes that a field may have moved since the last reply
-_LONGEST = 64  # bytes of a line that is looked at closer
-# Fields that seldom change. Their whole lines are remembered, so that one comparison will do.
+_MAX_LINE = 64  # bytes of the line that are searched for its end
+# Fields that seldom change. Their whole lines are stored, so that one comparison is enough.
 _STEADY = (b"run_id", b"role", b"loading")
-_SHORT = 16  # bytes of a value that other servers have, too, so that they can share one copy
+_SHORT = 16  # bytes of a value that many servers have, so that they share one copy
 
 
-class Essentials:
-    """The newest values of the fields that polling needs, of one shard.
+class HotFields:
+    """The newest values of the fields of one shard that polling needs.
 
     Attributes:
-        run_id, role, loading: as the server wrote them; None where it does not say.
-        ops: instantaneous_ops_per_sec; NaN where the server does not say, or says no number.
+        run_id, role, loading: as the server sent them; None if it did not.
+        ops: instantaneous_ops_per_sec; NaN if the server did not send a number.
     """
 
-    __slots__ = ("_lines", "_ops_at", "_places", "loading", "ops", "role", "run_id")
+    __slots__ = ("_lines", "_ops_position", "_positions", "loading", "ops", "role", "run_id")
 
     def __init__(self) -> None:
         self.run_id: str | None = None
@@ -36,14 +36,14 @@ class Essentials:
         self.loading: str | None = None
         self.ops = math.nan
         self._lines: tuple[bytes, ...] = ()
-        self._places: tuple[int, ...] = ()  # where each was
-        self._ops_at = -1
+        self._positions: tuple[int, ...] = ()  # in the last reply
+        self._ops_position = -1
 
     def read(self, snapshot: Snapshot) -> bool:
-        """Take the values of a new snapshot.
+        """Read the values of a new snapshot.
 
         Returns:
-            Whether run_id, role or loading may be other than before.
+            Whether run_id, role or loading may have changed.
         """
         raw = snapshot.raw
         self.ops = (
@@ -51,7 +51,7 @@ class Essentials:
         )
         lines = self._lines
         if lines:
-            for line, at in zip(lines, self._places):  # noqa: B905 - strict takes longer than all this
+            for line, at in zip(lines, self._positions):  # noqa: B905 - strict costs more time than this loop
                 if (
                     not raw.startswith(line, at)
                     and raw.find(line, max(at - _NEAR, 0), at + _NEAR) < 0
@@ -60,24 +60,24 @@ class Essentials:
             else:
                 return False
         self.run_id, self.role, self.loading = (_shared(snapshot.text(name)) for name in _STEADY)
-        self._lines, self._places = _lines(raw)
+        self._lines, self._positions = _lines(raw)
         return True
 
     def _find_ops(self, raw: bytes) -> float:
-        near = self._ops_at
+        near = self._ops_position
         at = raw.find(_OPS, near - _NEAR, near + _NEAR) if near >= _NEAR else -1
         if at < 0:
             at = raw.find(_OPS)
             if at < 0:
                 return math.nan
-        self._ops_at = at
-        end = raw.find(b"\n", at + 1, at + _LONGEST)
-        return _number(raw[at + len(_OPS) : end if end > 0 else at + _LONGEST])
+        self._ops_position = at
+        end = raw.find(b"\n", at + 1, at + _MAX_LINE)
+        return _number(raw[at + len(_OPS) : end if end > 0 else at + _MAX_LINE])
 
 
 def _lines(raw: bytes) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
-    """Return the steady fields' lines and places; nothing where one cannot be pinned down."""
-    lines, places = [], []
+    """Return the lines and positions of the steady fields; empty if one of them is not found."""
+    lines, positions = [], []
     for name in _STEADY:
         value = find_field(raw, name)
         if value is None:
@@ -87,8 +87,8 @@ def _lines(raw: bytes) -> tuple[tuple[bytes, ...], tuple[int, ...]]:
         if at < 0:
             return (), ()
         lines.append(line)
-        places.append(at)
-    return tuple(lines), tuple(places)
+        positions.append(at)
+    return tuple(lines), tuple(positions)
 
 
 def _line(name: bytes, value: bytes) -> bytes:
@@ -98,13 +98,13 @@ def _line(name: bytes, value: bytes) -> bytes:
 _shared_line = lru_cache(maxsize=64)(_line)
 
 
-@lru_cache(maxsize=64)  # bounded, unlike sys.intern: a server may send any text
-def _kept(text: str) -> str:
+@lru_cache(maxsize=64)  # bounded, which sys.intern is not: a server may send any text
+def _cached(text: str) -> str:
     return text
 
 
 def _shared(text: str | None) -> str | None:
-    return _kept(text) if text is not None and len(text) <= _SHORT else text
+    return _cached(text) if text is not None and len(text) <= _SHORT else text
 
 
 def _number(text: bytes | str | None) -> float:

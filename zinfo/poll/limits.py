@@ -1,4 +1,4 @@
-"""Bounds of one poll."""
+"""Timeouts and size limits of one poll."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from zinfo.shards.connection_options import ConnectionOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of one poll.
+class PollLimits:
+    """Timeouts and size limits of one poll.
 
     Attributes:
-        timeout: seconds for an INFO reply.
+        timeout: seconds to wait for an INFO reply.
         connect_timeout: seconds for connecting, TLS included.
-        max_reply_bytes: largest INFO taken.
-        max_fields: lines of an INFO, at most; see `info_bounds`.
+        max_reply_bytes: size of the largest INFO reply that is accepted.
+        max_fields: the most lines of an INFO reply; see `zinfo.info.bounds`.
     """
 
     timeout: float = 3.0
@@ -24,8 +24,8 @@ class Limits:
     max_reply_bytes: int = 512 * 1024
     max_fields: int = MAX_FIELDS
 
-    def overridden_by(self, options: ConnectionOptions) -> Limits:
-        """Return these limits with a shard's own timeouts, where it has some."""
+    def overridden_by(self, options: ConnectionOptions) -> PollLimits:
+        """Return these limits with the timeouts that a shard's own options set."""
         if not options.timeout and not options.connect_timeout:
             return self
         return replace(
@@ -35,6 +35,6 @@ class Limits:
         )
 
 
-def too_long(length: int, most: int) -> str:
-    """Return the words for an INFO of more bytes than a reply may have."""
-    return f"INFO of {length} bytes, over the bound of {most} (poll.max_reply_bytes)"
+def reply_too_long(length: int, limit: int) -> str:
+    """Return the error text for an INFO reply of more than `max_reply_bytes`."""
+    return f"INFO of {length} bytes, over the bound of {limit} (poll.max_reply_bytes)"

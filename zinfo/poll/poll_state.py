@@ -1,4 +1,4 @@
-"""What the poller knows of one shard: its connection, its times, and how it last failed."""
+"""What the poller knows of one shard: its connection, its times, and its last failure."""
 
 from __future__ import annotations
 
@@ -7,85 +7,88 @@ import random
 
 import gevent.event
 
-from zinfo.poll.connection import Link
+from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PollError
-from zinfo.poll.hot_fields import Essentials
-from zinfo.poll.limits import Limits
+from zinfo.poll.hot_fields import HotFields
+from zinfo.poll.limits import PollLimits
 from zinfo.poll.scheduler import NEVER
 from zinfo.shards.shard import RedisShard
 
-DYING = 0.05  # seconds until a server that resets new connections is asked whether it lives
+RESET_RETRY_DELAY = 0.05  # seconds until a server that reset a new connection is tried once more
 
-_LEAST_BACKOFF = 0.1  # seconds before a failed shard is tried again, whatever its intervals
+_MIN_BACKOFF = 0.1  # seconds before a failed shard is tried again, whatever its interval
 
 
-class Polled:
-    """One shard under watch; `due`, `deadline` and `watched` are the timetable's.
+class ShardPollState:
+    """One polled shard; only the scheduler writes `due`, `deadline` and `deadline_queued`.
 
     Args:
         shard: the shard.
-        limits: bounds of its polls.
+        limits: timeouts and size limits of its polls.
     """
 
     __slots__ = (
-        "asked_at",
         "connecting",
+        "connection",
         "deadline",
-        "done",
-        "doubted",
+        "deadline_queued",
+        "disconnect_error",
         "due",
-        "essentials",
+        "hot_fields",
         "limits",
-        "link",
-        "lost",
+        "poll_done",
         "reconnected",
         "removed",
+        "reset_retried",
         "shard",
-        "watched",
+        "started_at",
     )
 
-    def __init__(self, shard: RedisShard, limits: Limits) -> None:
+    def __init__(self, shard: RedisShard, limits: PollLimits) -> None:
         self.shard = shard
         self.limits = limits
         self.due = self.deadline = NEVER
-        self.watched = False
-        self.essentials = Essentials()
-        self.link: Link[Polled] | None = None
-        self.connecting = False  # waits for a connecting greenlet, or is in one
-        self.lost: PollError | None = None  # why the last link ended, until the next one stands
-        self.doubted = False  # whether the first try after that was reset, and is tried once more
-        self.reconnected = False  # at once, after a link was lost
+        self.deadline_queued = False
+        self.hot_fields = HotFields()
+        self.connection: InfoConnection[ShardPollState] | None = None
+        self.connecting = False  # waits for a greenlet of the connect pool, or runs in one
+        # Why the last connection ended, until the next one is open.
+        self.disconnect_error: PollError | None = None
+        self.reset_retried = False  # the reconnect after that was reset, and is tried once more
+        self.reconnected = False  # at once, after a connection ended
         self.removed = False
-        self.asked_at = -math.inf  # monotonic clock of the last poll's start
-        self.done: gevent.event.Event | None = None  # set when the poll under way ends
+        self.started_at = -math.inf  # monotonic clock at the start of the last poll
+        self.poll_done: gevent.event.Event | None = None  # set when the current poll ends
 
-    def close_link(self) -> None:
-        """Close the connection, if there is one, and have no poll begun on it."""
-        if self.link is not None:
-            self.link.close()
-            self.link = None
+    def close_connection(self) -> None:
+        """Close the connection, if there is one, and schedule no poll on it."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
         self.due = NEVER
 
-    def end(self) -> None:
-        """Tell those who wait for the poll under way that it has ended."""
-        if self.done is not None:
-            self.done.set()
-            self.done = None
+    def finish_poll(self) -> None:
+        """Wake the callers that wait for the end of the current poll."""
+        if self.poll_done is not None:
+            self.poll_done.set()
+            self.poll_done = None
 
-    def is_dying(self, error: PollError) -> bool:
-        """Return whether a failure to connect may only mean that the server is being killed.
+    def is_transient_reset(self, error: PollError) -> bool:
+        """Return whether a failed connect may only mean that the server is being killed.
 
-        It loses its connections a moment before its listening socket: who connects in between is
-        reset, which says nothing yet.
+        A killed server loses its connections a moment before its listening socket. A connection
+        reset in this window is not yet evidence of failure.
         """
-        return self.lost is not None and error.reason == OTHER and not self.doubted
+        return (
+            self.disconnect_error is not None and error.reason == OTHER and not self.reset_retried
+        )
 
-    def backoff(self, longest: float) -> float:
-        """Return the seconds until a shard that failed is tried again, with jitter.
+    def backoff(self, maximum: float) -> float:
+        """Return the seconds until a failed shard is tried again, with jitter.
 
         Args:
-            longest: bound of what grows with each failure in a row.
+            maximum: limit in seconds of the delay, which doubles with each failure in a row.
         """
-        first = max(self.shard.MIN_POLLING_INTERVAL, _LEAST_BACKOFF)
-        bounded = min(longest, first * 2 ** min(self.shard.failures - 1, 16))
+        first = max(self.shard.MIN_POLLING_INTERVAL, _MIN_BACKOFF)
+        bounded = min(maximum, first * 2 ** min(self.shard.failures - 1, 16))
         return float(bounded * random.uniform(0.5, 1))

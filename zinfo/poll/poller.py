@@ -1,7 +1,7 @@
-"""InfoPoller: asks every live shard for INFO as often as its activity warrants.
+"""InfoPoller: polls the INFO of every live shard at the interval that its activity warrants.
 
-Asking and reading are callbacks of the event loop (`timetable`, `connection`). Only what may wait,
-connecting above all, runs in greenlets (`connector`, `handshake`).
+Requests are sent and replies are read in callbacks of the event loop (`scheduler`, `connection`).
+Only what may block, connecting above all, runs in greenlets (`shard_connector`, `handshake`).
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import logging
 import math
 import random
 import time
+import warnings
 from functools import partial
 from typing import Any, Protocol
 
 import gevent.event
 
-from zinfo.health import fd_limits
 from zinfo.health.internal_errors import InternalErrors
 from zinfo.health.stats import Stats
 from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
-from zinfo.poll.connect_pool import Connector
-from zinfo.poll.connection import Link
+from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PROTOCOL, TIMEOUT, PollError
-from zinfo.poll.handshake import Opened, open_or_ask, require_cooperative_sockets
-from zinfo.poll.limits import Limits
-from zinfo.poll.poll_state import DYING, Polled
-from zinfo.poll.resolver import use_threads_of_their_own
-from zinfo.poll.scheduler import NEVER, Timetable
-from zinfo.poll.state_machine import Lifecycle
+from zinfo.poll.handshake import HandshakeResult, require_cooperative_sockets
+from zinfo.poll.limits import PollLimits
+from zinfo.poll.poll_state import RESET_RETRY_DELAY, ShardPollState
+from zinfo.poll.resolver import use_threaded_resolver
+from zinfo.poll.scheduler import NEVER, PollScheduler
+from zinfo.poll.shard_connector import ShardConnector
+from zinfo.poll.state_machine import ShardStateMachine
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardEvent, ShardPublisher
@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 
 
 class ExceptionEvent(Protocol):
-    """Something that can be told of an exception, such as a gevent AsyncResult."""
+    """Receives exceptions, as a gevent AsyncResult does."""
 
     def set_exception(self, exception: BaseException) -> object:
-        """Take the exception."""
+        """Receive an exception."""
 
 
 class InfoPoller:
@@ -52,15 +52,17 @@ class InfoPoller:
     A context manager: leaving it stops it.
 
     Args:
-        publisher: says which shards are live.
-        grace: failures in a row before a shard's failing is logged as a warning.
-        limits: timeouts and the size bound of a poll; a shard's own options override the timeouts.
-        max_connecting: connections being made at the same time, at most.
+        publisher: the registry of live shards.
+        log_after_failures: failures in a row after which a shard's failure is logged as a warning.
+        limits: timeouts and size limits of a poll; a shard's own options override the timeouts.
+        max_connecting: the most connections being made at the same time.
         jitter: part of the interval by which polls are moved at random, so that shards started
             together do not stay in step; 0.1 means up to 10 % earlier or later.
-        backoff_max: seconds between two tries of a shard that fails, at most.
-        events: takes the lifecycle events; its own log where None.
-        stats: takes the counters; its own where None.
+        max_backoff: the most seconds between two attempts to connect to a shard that fails.
+        events: takes the lifecycle events; a new log if None.
+        stats: takes the counters; new ones if None.
+        grace: deprecated name of `log_after_failures`.
+        backoff_max: deprecated name of `max_backoff`.
 
     Raises:
         EnvironmentNotReadyError: gevent's monkey-patching was not done.
@@ -68,49 +70,64 @@ class InfoPoller:
     Attributes:
         events: the `EventLog`.
         stats: the `Stats`.
-        faults: takes what nobody foresaw.
-        revisions: snapshots stored since the start, all shards together.
+        faults: the `InternalErrors`.
+        revisions: snapshots stored since the start, of all shards together.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two are deprecated names of others
         self,
         publisher: ShardPublisher,
-        grace: int = 3,
+        log_after_failures: int = 3,
         *,
-        limits: Limits | None = None,
+        limits: PollLimits | None = None,
         max_connecting: int = 128,
         jitter: float = 0.1,
-        backoff_max: float = 5.0,
+        max_backoff: float = 5.0,
         events: EventLog | None = None,
         stats: Stats | None = None,
+        grace: int | None = None,
+        backoff_max: float | None = None,
     ) -> None:
+        if grace is not None or backoff_max is not None:
+            warnings.warn(
+                "InfoPoller: grace and backoff_max are deprecated, "
+                "use log_after_failures and max_backoff",
+                DeprecationWarning,
+                stacklevel=2,
+            )
         require_cooperative_sockets()
-        use_threads_of_their_own()
+        use_threaded_resolver()
         self.events = events or EventLog()
         self.stats = stats or Stats()
         self.faults = InternalErrors(self.stats, self.events)
         self.revisions = 0
         self._publisher = publisher
-        self._grace = grace
-        self._limits = limits or Limits()
+        self._log_after_failures = log_after_failures if grace is None else grace
+        self._limits = limits or PollLimits()
         self._jitter = jitter
-        self._backoff_max = backoff_max
-        self._lifecycle = Lifecycle(self.events)
-        self._polled: dict[str, Polled] = {}
-        self._queue = CallbackQueue(self._report)
-        # Where answers wait, half as many are asked as were read: what is due is not held up by a
-        # burst of them, and they do not become ever more, and old by the time they are read.
-        self._timetable: Timetable[Polled] = Timetable(
-            self._on_time, self._overdue, self._report, self._queue.capacity
+        self._max_backoff = max_backoff if backoff_max is None else backoff_max
+        self._state_machine = ShardStateMachine(self.events)
+        self._states: dict[str, ShardPollState] = {}
+        self._callback_queue = CallbackQueue(self._report)
+        # The queue's capacity limits new polls while replies wait to be read, so that a burst of
+        # replies becomes shorter and no reply is old when it gets its time stamp.
+        self._scheduler: PollScheduler[ShardPollState] = PollScheduler(
+            self._on_due, self._on_timeout, self._report, self._callback_queue.capacity
         )
-        self._connector: Connector[Polled] = Connector(self._open, max_connecting, self._not_opened)
+        self._connector = ShardConnector(
+            max_connecting,
+            self.stats.poll,
+            self._on_connected,
+            self._on_connect_failure,
+            self._on_connect_exception,
+        )
         self._callbacks: list[SnapshotCallback] = []
         self._exception_event: ExceptionEvent | None = None
         self._revision_floor = 0
         publisher.subscribe_faults(self.faults.record_crash)
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._remove)
-        publisher.subscribe_shard_event(ShardEvent.LABELS_CHANGED, self._relabel)
+        publisher.subscribe_shard_event(ShardEvent.LABELS_CHANGED, self._on_labels_changed)
         for shard in publisher.get_live_shards():
             self._add(shard)
 
@@ -121,168 +138,128 @@ class InfoPoller:
         self.stop()
 
     def stop(self) -> None:
-        """Stop polling and close all connections; the shards and what is known of them stay."""
+        """Stop polling and close all connections; the shards stay live, with their snapshots."""
         self._publisher.unsub_faults(self.faults.record_crash)
         self._publisher.unsub_shard_event(ShardEvent.ADDED, self._add)
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._remove)
-        self._publisher.unsub_shard_event(ShardEvent.LABELS_CHANGED, self._relabel)
-        self._timetable.close()
-        self._queue.close()
-        for polled in self._polled.values():
-            self._let_go(polled)
-        self._polled.clear()
+        self._publisher.unsub_shard_event(ShardEvent.LABELS_CHANGED, self._on_labels_changed)
+        self._scheduler.close()
+        self._callback_queue.close()
+        for state in self._states.values():
+            self._release(state)
+        self._states.clear()
         self._connector.close()
 
     def set_exception_event(self, event: ExceptionEvent) -> None:
-        """Tell `event` (anything with `set_exception`) of any unexpected exception."""
+        """Call `event.set_exception` with each unexpected exception."""
         self._exception_event = event
 
     def subscribe_snapshots(self, callback: SnapshotCallback) -> None:
-        """Call `callback(shard, previous, snapshot)` at every snapshot; it must not wait."""
+        """Call `callback(shard, previous, snapshot)` at every snapshot; it must not block."""
         self._callbacks.append(callback)
 
     def refresh(self, shard_id: str, floor: float) -> gevent.event.Event | None:
         """Poll a shard now, or join the poll that is under way.
 
         Args:
-            shard_id: of a live shard.
-            floor: seconds since the last poll's start within which there is no other.
+            shard_id: id of a live shard.
+            floor: the least seconds from the start of the last poll to a new one.
 
         Returns:
-            An event that is set when the poll has ended, well or not; None where the last poll is
-            within the floor, or the shard is not polled here.
+            An event that is set when the poll has succeeded or failed; None if the last poll
+            started less than `floor` seconds ago, or the shard is not polled here.
         """
-        polled = self._polled.get(shard_id)
-        if polled is None:
+        state = self._states.get(shard_id)
+        if state is None:
             return None
-        under_way = polled.connecting or (polled.link is not None and polled.link.asked)
+        connection = state.connection
+        under_way = state.connecting or (connection is not None and connection.reply_pending)
         now = time.monotonic()
-        if not under_way and now - polled.asked_at < floor:
+        if not under_way and now - state.started_at < floor:
             return None
-        if polled.done is None:
-            polled.done = gevent.event.Event()
-        done = polled.done
+        if state.poll_done is None:
+            state.poll_done = gevent.event.Event()
+        done = state.poll_done
         if not under_way:
             self.stats.poll.refreshes += 1
-            polled.due = NEVER
-            self._begin(polled, now)
+            state.due = NEVER
+            self._start_poll(state, now)
         return done
 
-    # --- which shards ---
+    # --- the registry's events ---
 
     def _add(self, shard: RedisShard) -> None:
         limits = self._limits
         if isinstance(shard.redis_conn, ConnectionOptions):
             limits = limits.overridden_by(shard.redis_conn)
-        polled = self._polled[shard.id] = Polled(shard, limits)
-        self._lifecycle.added(shard)
-        self._connect(polled)
+        state = self._states[shard.id] = ShardPollState(shard, limits)
+        self._state_machine.on_added(shard)
+        self._connector.connect(state)
 
     def _remove(self, shard: RedisShard) -> None:
-        polled = self._polled.pop(shard.id, None)
-        if polled is None:
+        state = self._states.pop(shard.id, None)
+        if state is None:
             return
-        self._let_go(polled)
+        self._release(state)
         self._revision_floor = max(self._revision_floor, shard.revision + 1)
-        self._lifecycle.removed(shard)
+        self._state_machine.on_removed(shard)
 
-    def _relabel(self, shard: RedisShard) -> None:
-        if shard.id in self._polled:
-            self._lifecycle.relabelled(shard)
+    def _on_labels_changed(self, shard: RedisShard) -> None:
+        if shard.id in self._states:
+            self._state_machine.on_labels_changed(shard)
 
-    def _let_go(self, polled: Polled) -> None:
-        polled.removed = True
-        polled.deadline = NEVER
-        polled.close_link()
-        polled.end()
+    def _release(self, state: ShardPollState) -> None:
+        state.removed = True
+        state.deadline = NEVER
+        state.close_connection()
+        state.finish_poll()
 
     # --- one poll ---
 
-    def _on_time(self, polled: Polled, now: float, late: float) -> None:
-        self.stats.poll.record_start(late)
-        self._begin(polled, now)
+    def _on_due(self, state: ShardPollState, now: float, lateness: float) -> None:
+        self.stats.poll.record_start(lateness)
+        self._start_poll(state, now)
 
-    def _begin(self, polled: Polled, now: float) -> None:
-        if polled.link is None:
-            self._connect(polled)
+    def _start_poll(self, state: ShardPollState, now: float) -> None:
+        if state.connection is None:
+            self._connector.connect(state)
             return
-        polled.asked_at = now
-        self._timetable.expect(polled, now, polled.limits.timeout)
-        polled.link.ask()
+        state.started_at = now
+        self._scheduler.set_deadline(state, now, state.limits.timeout)
+        state.connection.send_request()
 
-    def _schedule(self, polled: Polled, delay: float) -> None:
-        if not polled.removed:
-            self._timetable.schedule(polled, time.monotonic(), delay)
+    def _schedule(self, state: ShardPollState, delay: float) -> None:
+        if not state.removed:
+            self._scheduler.schedule(state, time.monotonic(), delay)
 
-    def _connect(self, polled: Polled) -> None:
-        if polled.connecting or polled.removed:
+    def _on_connected(
+        self, state: ShardPollState, result: HandshakeResult | dict[str, Any]
+    ) -> None:
+        if not isinstance(result, HandshakeResult):
+            self._store(state, result)
             return
-        polled.connecting = True
-        self._connector.add(polled, doubtful=polled.shard.failures > 0)
+        self.stats.poll.connects += 1
+        state.connection = InfoConnection(
+            result.sock,
+            result.request,
+            state.limits,
+            self,
+            state,
+            self._callback_queue,
+            result.credentials,
+        )
+        self._store(state, result.first_reply, first=True)
 
-    def _open(self, polled: Polled) -> None:
-        if polled.removed:
-            return
-        poll = self.stats.poll
-        poll.connecting += 1
-        poll.most_connecting = max(poll.most_connecting, poll.connecting)
-        try:
-            self._try_to_open(polled)
-        finally:
-            poll.connecting -= 1
-
-    def _try_to_open(self, polled: Polled) -> None:
-        polled.asked_at = time.monotonic()
-        try:
-            if fd_limits.exhausted():
-                raise _files_used_up()
-            opened = open_or_ask(polled.shard.redis_conn, polled.limits)
-            if isinstance(opened, Opened) and fd_limits.is_reserved(opened.sock.fileno()):
-                opened.sock.close()  # many were connecting when there was still room
-                raise _files_used_up()
-        except PollError as error:
-            polled.connecting = False
-            if polled.is_dying(error):
-                polled.doubted = True
-                self._schedule(polled, DYING)
-            elif not polled.removed:
-                self._failed(polled, error)
-            return
-        polled.connecting = False
-        if isinstance(opened, Opened):
-            if polled.removed:
-                opened.sock.close()
-                return
-            self.stats.poll.connects += 1
-            polled.link = Link(
-                opened.sock,
-                opened.request,
-                polled.limits,
-                self,
-                polled,
-                self._queue,
-                opened.credentials,
-            )
-            self._store(polled, opened.first, first=True)
-        elif not polled.removed:
-            self._store(polled, opened)
-
-    def _not_opened(self, polled: Polled, error: BaseException) -> None:
-        # zinfo's own fault; the shard must be tried again all the same
-        polled.connecting = False
-        self._report(error)
-        if not polled.removed:
-            polled.close_link()
-            self._failed(polled, PollError(f"{type(error).__name__}: {error}"))
-
-    def answered(self, key: Polled, raw: bytes) -> None:
-        """Take a reply from a link."""
+    def on_reply(self, key: ShardPollState, raw: bytes) -> None:
+        """Handle a reply of a connection."""
         key.deadline = NEVER
         self._store(key, raw)
 
-    def _store(self, polled: Polled, reply: bytes | dict[str, Any], *, first: bool = False) -> None:
-        # Revision, cache and bus without a yield in between: whoever sees one sees all.
-        shard, previous = polled.shard, polled.shard.snapshot
+    def _store(
+        self, state: ShardPollState, reply: bytes | dict[str, Any], *, first: bool = False
+    ) -> None:
+        # No yield between the revision, the cache and the bus: all readers see the same revision.
+        shard, previous = state.shard, state.shard.snapshot
         now = time.monotonic()
         revision = (previous.revision if previous else self._revision_floor) + 1
         try:
@@ -290,120 +267,145 @@ class InfoPoller:
                 snapshot = Snapshot(reply, revision, time.time(), now, previous)
             else:
                 snapshot = Snapshot.from_fields(reply, revision, time.time(), now)
-            changed = polled.essentials.read(snapshot)
+            changed = state.hot_fields.read(snapshot)
             if changed and not snapshot.has_fields():
-                self._drop(polled, PollError("INFO has no fields", PROTOCOL))
+                self._reconnect(state, PollError("INFO has no fields", PROTOCOL))
                 return
-            shard.store(snapshot, polled.essentials.ops)
+            shard.store(snapshot, state.hot_fields.ops)
             self.revisions += 1
             self.stats.poll.replies += 1
-            self.stats.poll.duration.add(now - polled.asked_at)
-            if changed or shard.state is not ShardState.UP or polled.lost is not None:
-                self._notice(polled, snapshot)
+            self.stats.poll.duration.add(now - state.started_at)
+            if changed or shard.state is not ShardState.UP or state.disconnect_error is not None:
+                self._update_state(state, snapshot)
             for callback in self._callbacks:
                 callback(shard, previous, snapshot)
         except FOREIGN_ERRORS as error:
-            self._unexpected(polled, error)
-        polled.end()
-        interval = self._interval(polled)
+            self._on_unexpected(state, error)
+        state.finish_poll()
+        interval = self._interval(state)
         spread = random.random()
         factor = spread if first else 1 + self._jitter * (2 * spread - 1)
-        if not polled.removed:
+        if not state.removed:
             self.stats.poll.wanted_seconds += interval
-            self._timetable.schedule(polled, now, interval * factor)
+            self._scheduler.schedule(state, now, interval * factor)
 
-    def _notice(self, polled: Polled, snapshot: Snapshot) -> None:
-        if polled.lost is not None:
-            self._recovered(polled, polled.lost)
-        self._log_recovery(polled)
-        self._lifecycle.answered(polled.shard, snapshot, polled.essentials)
+    def _update_state(self, state: ShardPollState, snapshot: Snapshot) -> None:
+        shard = state.shard
+        if state.disconnect_error is not None:
+            self._on_reconnected(state, state.disconnect_error)
+        if shard.failures >= self._log_after_failures:
+            logger.warning("shard %s replies again after %d failures", shard.id, shard.failures)
+        self._state_machine.on_reply(shard, snapshot, state.hot_fields)
 
-    def _interval(self, polled: Polled) -> float:
+    def _interval(self, state: ShardPollState) -> float:
         try:
-            interval = float(polled.shard.polling_interval())
+            interval = float(state.shard.polling_interval())
             if 0 <= interval < math.inf:
                 return interval
-            raise ValueError(f"polling_interval() gave {interval}, not seconds from 0 up")
+            raise ValueError(f"polling_interval() returned {interval}, not 0 or more seconds")
         except FOREIGN_ERRORS as error:
-            self._unexpected(polled, error)
+            self._on_unexpected(state, error)
             return RedisShard.MAX_POLLING_INTERVAL
 
-    # --- what goes wrong ---
+    # --- failures ---
 
-    def _overdue(self, polled: Polled) -> None:
-        # The answer may be there, and zinfo be what is late: all that came before is read first.
-        self._queue.defer(partial(self._give_up, polled, polled.link, polled.asked_at))
+    def _on_timeout(self, state: ShardPollState) -> None:
+        # The reply may have arrived while zinfo itself was late. Reads that are queued come first.
+        self._callback_queue.defer(
+            partial(self._fail_if_pending, state, state.connection, state.started_at)
+        )
 
-    def _give_up(self, polled: Polled, link: Link[Polled] | None, asked_at: float) -> None:
-        # Meanwhile this poll may have been answered, and another one begun on the same connection.
-        if link is None or polled.link is not link or polled.asked_at != asked_at:
+    def _fail_if_pending(
+        self,
+        state: ShardPollState,
+        connection: InfoConnection[ShardPollState] | None,
+        started_at: float,
+    ) -> None:
+        # Since the timeout the reply may have come, and the next poll may have started.
+        if (
+            connection is None
+            or state.connection is not connection
+            or state.started_at != started_at
+        ):
             return
-        link.read()
-        if polled.link is link and link.asked:
-            polled.close_link()
-            seconds = polled.limits.timeout
-            self._failed(polled, PollError(f"no answer to INFO within {seconds:g} s", TIMEOUT))
+        connection.read()
+        if state.connection is connection and connection.reply_pending:
+            state.close_connection()
+            seconds = state.limits.timeout
+            self._on_failure(state, PollError(f"no reply to INFO within {seconds:g} s", TIMEOUT))
 
-    def refused(self, key: Polled, error: PollError) -> None:
-        """Take an error reply from a link."""
+    def on_error_reply(self, key: ShardPollState, error: PollError) -> None:
+        """Handle an error reply of a connection."""
         key.deadline = NEVER
-        if error.state is ShardState.BUSY:  # the connection is good; the server will answer again
-            self._failed(key, error)
+        if error.state is ShardState.BUSY:  # the connection is good: the server will reply again
+            self._on_failure(key, error)
         else:
-            self._drop(key, error)
+            self._reconnect(key, error)
 
-    def _drop(self, polled: Polled, error: PollError) -> None:
-        polled.close_link()
-        polled.lost = error
-        self._connect(polled)
+    def on_close(self, key: ShardPollState, error: PollError) -> None:
+        """Handle the end of a connection."""
+        state = key
+        state.deadline = NEVER
+        never_replied = state.connection is None or state.connection.replies == 0
+        state.connection = None
+        state.disconnect_error = error
+        state.due = NEVER
+        if state.reconnected and never_replied:  # do not reconnect in a tight loop
+            self._schedule(state, self._interval(state))
+        else:  # a reconnect at once shows whether the server is down
+            state.reconnected = True
+            self._connector.connect(state)
 
-    def lost(self, key: Polled, error: PollError) -> None:
-        """Take the end of a link."""
-        polled = key
-        polled.deadline = NEVER
-        served = polled.link is not None and polled.link.replies > 0
-        again = polled.reconnected and not served
-        polled.link = None
-        polled.lost = error
-        polled.due = NEVER
-        if again:  # links that end before they serve: not in a tight circle
-            self._schedule(polled, self._interval(polled))
-        else:  # at once: it says whether the shard is down
-            polled.reconnected = True
-            self._connect(polled)
+    def _reconnect(self, state: ShardPollState, error: PollError) -> None:
+        state.close_connection()
+        state.disconnect_error = error
+        self._connector.connect(state)
 
-    def _recovered(self, polled: Polled, error: PollError) -> None:
-        polled.lost, polled.doubted = None, False
-        if polled.shard.failures == 0:
+    def _on_reconnected(self, state: ShardPollState, error: PollError) -> None:
+        state.disconnect_error, state.reset_retried = None, False
+        if state.shard.failures == 0:
             message = f"{error.message}; connected again"
-            self._lifecycle.troubled(polled.shard, message, error.reason)
+            self._state_machine.on_error(state.shard, message, error.reason)
 
-    def _failed(self, polled: Polled, error: PollError) -> None:
-        shard = polled.shard
-        polled.lost, polled.doubted = None, False
+    def _on_connect_failure(self, state: ShardPollState, error: PollError) -> None:
+        if state.removed:
+            return
+        if state.is_transient_reset(error):
+            state.reset_retried = True
+            self._schedule(state, RESET_RETRY_DELAY)
+        else:
+            self._on_failure(state, error)
+
+    def _on_connect_exception(self, state: ShardPollState, error: BaseException) -> None:
+        # An internal error; the shard must be tried again nevertheless.
+        state.connecting = False
+        self._report(error)
+        if not state.removed:
+            state.close_connection()
+            self._on_failure(state, PollError(f"{type(error).__name__}: {error}"))
+
+    def _on_failure(self, state: ShardPollState, error: PollError) -> None:
+        shard = state.shard
+        state.disconnect_error, state.reset_retried = None, False
         self.stats.poll.failures[error.reason or error.state.value] += 1
         try:
-            self._lifecycle.failed(shard, error)
-            if shard.failures == self._grace:
+            self._state_machine.on_failure(shard, error)
+            if shard.failures == self._log_after_failures:
                 logger.warning(
                     "shard %s: %s (%d failures in a row)", shard.id, error, shard.failures
                 )
-        finally:  # whatever that raises: without a next poll the shard would be forgotten
-            polled.end()
-            alive = polled.link is not None
-            delay = self._interval(polled) if alive else polled.backoff(self._backoff_max)
-            self._schedule(polled, delay)
+        finally:  # also on an internal error: the shard must get a next poll
+            state.finish_poll()
+            if state.connection is not None:
+                delay = self._interval(state)
+            else:
+                delay = state.backoff(self._max_backoff)
+            self._schedule(state, delay)
 
-    def _log_recovery(self, polled: Polled) -> None:
-        if polled.shard.failures >= self._grace:
-            logger.warning(
-                "shard %s answers again after %d failures", polled.shard.id, polled.shard.failures
-            )
-
-    def _unexpected(self, polled: Polled, error: BaseException) -> None:
+    def _on_unexpected(self, state: ShardPollState, error: BaseException) -> None:
         self._report(error)
         message = f"{type(error).__name__}: {error}"
-        self._lifecycle.troubled(polled.shard, message, OTHER)
+        self._state_machine.on_error(state.shard, message, OTHER)
 
     def _report(self, error: BaseException) -> None:
         self.stats.poll.errors += 1
@@ -412,9 +414,5 @@ class InfoPoller:
             return
         try:
             self._exception_event.set_exception(error)
-        except FOREIGN_ERRORS as unable:
-            self.faults.report("exception event", unable)
-
-
-def _files_used_up() -> PollError:
-    return PollError(f"out of file descriptors: {fd_limits.limit()} are allowed")
+        except FOREIGN_ERRORS as event_error:
+            self.faults.report("exception event", event_error)

@@ -1,4 +1,4 @@
-"""One timer of the event loop for all shards: begins what is due, finds what is overdue."""
+"""One timer for all shards: starts the polls that are due and ends those that time out."""
 
 from __future__ import annotations
 
@@ -11,71 +11,71 @@ from typing import Any, Generic, Protocol, TypeVar
 import gevent
 
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
-from zinfo.poll.timer_wheel import Wheel
+from zinfo.poll.timer_wheel import TimerWheel
 
 NEVER = math.inf
 
-# Seconds; what is due within it is begun together. To wake up for each poll by itself costs more
-# than the poll, and one that starts this much late harms nobody.
+# Seconds. Items that are due within one tick are started together: to wake up for each poll costs
+# more than the poll, and a start that is this much late does no harm.
 _TICK = 0.01
-_LONG_TICK = 0.025  # where few are due in the next tick, so that it is worth it
-_FEW = 25
-_LEAST = 0.001  # seconds of the shortest timer; libuv counts in milliseconds
-_BATCH = 30  # items begun in one callback; then replies and queries have their turn
+_LONG_TICK = 0.025  # used while only a few items are due in the next tick
+_FEW_ITEMS = 25
+_MIN_DELAY = 0.001  # seconds of the shortest timer; libuv counts in milliseconds
+_BATCH = 30  # items started in one callback; then the loop handles replies and queries
 
 
 class Timed(Protocol):
-    """An item of a timetable; `due`, `deadline` and `watched` are the timetable's to write.
+    """An item of a scheduler, which alone writes `due`, `deadline` and `deadline_queued`.
 
     Attributes:
-        due: monotonic clock at which it is to be begun; infinity for never.
-        deadline: monotonic clock by which it must be done; infinity where it need not.
-        watched: whether a look at the deadline is to come. An item's own time between begin and
-            deadline never shrinks, so that no look can be too late.
+        due: monotonic clock at which the item is to be started; infinity for never.
+        deadline: monotonic clock at which it times out; infinity for never.
+        deadline_queued: whether the wheel of deadlines holds the item. The time from an item's
+            start to its deadline never shrinks, so that the wheel is never too late for it.
     """
 
     due: float
     deadline: float
-    watched: bool
+    deadline_queued: bool
 
 
 T = TypeVar("T", bound=Timed)
 
 
-class Timetable(Generic[T]):
-    """Calls back when items are due, and when they are not done in time.
+class PollScheduler(Generic[T]):
+    """Calls back when items are due, and when they time out.
 
-    Everything is called in callbacks of the event loop, so nothing may wait there.
+    All calls are made from callbacks of the event loop and must not block.
 
     Args:
-        begin: called with an item that is due, the monotonic clock, and by how much it is late.
-        overdue: called with an item that was not done in time.
+        on_due: called with an item that is due, the monotonic clock, and the seconds it is late.
+        on_timeout: called with an item whose deadline has passed.
         report: called with an exception that one of the two raised.
-        room: says how many may be begun for now; what is due beyond that waits in order.
+        capacity: returns how many items may be started now; the others stay queued, in order.
     """
 
     def __init__(
         self,
-        begin: Callable[[T, float, float], None],
-        overdue: Callable[[T], None],
+        on_due: Callable[[T, float, float], None],
+        on_timeout: Callable[[T], None],
         report: Callable[[BaseException], None],
-        room: Callable[[], float] = lambda: NEVER,
+        capacity: Callable[[], float] = lambda: NEVER,
     ) -> None:
-        self._begin = begin
-        self._overdue = overdue
+        self._on_due = on_due
+        self._on_timeout = on_timeout
         self._report = report
-        self._room = room
-        # Items stay in the wheels when they are rescheduled or done: their own times tell, when
-        # they come, that it was not for this.
-        self._due: Wheel[T] = Wheel(_TICK)
-        self._deadlines: Wheel[T] = Wheel(_TICK)
+        self._capacity = capacity
+        # Items stay in the wheels when they are rescheduled or done. When an entry expires, the
+        # item's own times say whether the entry is out of date.
+        self._due: TimerWheel[T] = TimerWheel(_TICK)
+        self._deadlines: TimerWheel[T] = TimerWheel(_TICK)
         self._ready: deque[T] = deque()
         self._timer: Any = None
         self._wake_time = NEVER
         self._closed = False
 
     def schedule(self, item: T, now: float, delay: float) -> None:
-        """Have `item` begun `delay` seconds after `now`; an earlier call for it is forgotten."""
+        """Start `item` `delay` seconds after `now`, instead of when it was scheduled before."""
         item.due = due = now + delay
         if delay > 0:
             self._due.add(item, due)
@@ -84,12 +84,12 @@ class Timetable(Generic[T]):
         if due < self._wake_time:
             self._wake_at(due, now)
 
-    def expect(self, item: T, now: float, timeout: float) -> None:
-        """Have `item` found overdue, unless its deadline is set to `NEVER` within `timeout`."""
+    def set_deadline(self, item: T, now: float, timeout: float) -> None:
+        """Have `item` time out unless its deadline is set to `NEVER` within `timeout` seconds."""
         item.deadline = deadline = now + timeout
-        if item.watched:  # by far most are done long before: one look serves many of them
+        if item.deadline_queued:  # most replies come long before: one entry serves many polls
             return
-        item.watched = True
+        item.deadline_queued = True
         self._deadlines.add(item, deadline)
         if deadline < self._wake_time:
             self._wake_at(deadline, now)
@@ -111,46 +111,46 @@ class Timetable(Generic[T]):
         self._stop_timer()
         self._wake_time = when
         delay = when - now
-        self._timer = gevent.get_hub().loop.timer(max(delay, _LEAST) if delay > 0 else 0)
+        self._timer = gevent.get_hub().loop.timer(max(delay, _MIN_DELAY) if delay > 0 else 0)
         self._timer.start(self._tick)
 
     def _tick(self) -> None:
         self._stop_timer()
         try:
-            self._take_what_is_due(time.monotonic())
-        except FOREIGN_ERRORS as error:  # without its timer nothing would ever be due again
+            self._run(time.monotonic())
+        except FOREIGN_ERRORS as error:  # without its timer the scheduler would stop for good
             self._report(error)
             now = time.monotonic()
             self._wake_at(now + _LONG_TICK, now)
 
-    def _take_what_is_due(self, now: float) -> None:
+    def _run(self, now: float) -> None:
         for item in self._deadlines.take(now):
             deadline = item.deadline
-            if now < deadline < NEVER:  # begun again since
+            if now < deadline < NEVER:  # of a poll that started after this entry was added
                 self._deadlines.add(item, deadline)
                 continue
-            item.watched = False
+            item.deadline_queued = False
             if deadline <= now:
                 item.deadline = NEVER
-                self._call(self._overdue, item)
+                self._call(self._on_timeout, item)
         ready = self._ready
         ready.extend(self._due.take(now))
-        begun = int(min(_BATCH, len(ready), self._room())) if ready else 0
-        for _ in range(begun):
+        count = int(min(_BATCH, len(ready), self._capacity())) if ready else 0
+        for _ in range(count):
             item = ready.popleft()
             due = item.due
             if due <= now:
                 item.due = NEVER
-                self._call(self._begin, item, now, now - due)
+                self._call(self._on_due, item, now, now - due)
         next_time = min(self._due.next_time(), self._deadlines.next_time())
-        # Not by what was due just now: that may be the rest of a batch, or nothing at all where the
-        # event loop's timer was a little early.
-        if self._due.next_count() < _FEW:
+        # Not decided by the number started just now: that may be the rest of a batch, or none if
+        # the event loop's timer was a little early.
+        if self._due.next_count() < _FEW_ITEMS:
             next_time = max(next_time, now + _LONG_TICK)
         self._wake_at(now if ready else next_time, time.monotonic())
 
     def _call(self, function: Callable[..., None], *args: object) -> None:
         try:
             function(*args)
-        except FOREIGN_ERRORS as error:  # the event loop must never see one
+        except FOREIGN_ERRORS as error:  # must not reach the event loop
             self._report(error)

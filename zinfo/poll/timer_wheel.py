@@ -1,7 +1,7 @@
-"""A timer wheel: items by the tick in which their time comes. Pure: the time is a parameter.
+"""A timer wheel: items grouped by the tick in which they expire. Pure: the time is a parameter.
 
-Cheaper than a heap of items, since thousands share a tick (G. Varghese and A. Lauck, "Hashed and
-hierarchical timing wheels", SOSP 1987; here one level, with a heap of the ticks that are in use).
+Thousands of items share a tick, so it costs less than a heap of items (G. Varghese and A. Lauck,
+"Hashed and hierarchical timing wheels", SOSP 1987; here one level, and a heap of the slots in use).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Wheel(Generic[T]):
-    """Items by time. An item may be in it more than once; what that means is the caller's matter.
+class TimerWheel(Generic[T]):
+    """Items by the time at which they expire. The same item may be in it more than once.
 
     Args:
-        tick: seconds that an item may come late, at most; it never comes early.
+        tick: seconds that an item may expire late, at most; it never expires early.
     """
 
     def __init__(self, tick: float) -> None:
@@ -26,7 +26,7 @@ class Wheel(Generic[T]):
         self._order: list[int] = []  # heap of the slots in use
 
     def add(self, item: T, when: float) -> None:
-        """Have `item` come at `when`, in seconds of a steady clock."""
+        """Have `item` expire at `when`, in seconds of a monotonic clock."""
         number = math.ceil(when / self._tick)
         slot = self._slots.get(number)
         if slot is None:
@@ -36,7 +36,7 @@ class Wheel(Generic[T]):
             slot.append(item)
 
     def take(self, now: float) -> list[T]:
-        """Remove and return what has come by `now`, in the order of time."""
+        """Remove and return the items that have expired by `now`, ordered by time."""
         newest = math.floor(now / self._tick)
         taken: list[T] = []
         while self._order and self._order[0] <= newest:
@@ -44,9 +44,9 @@ class Wheel(Generic[T]):
         return taken
 
     def next_time(self) -> float:
-        """Return when the next item comes; infinity where there is none."""
+        """Return when the next item expires; infinity if the wheel is empty."""
         return self._order[0] * self._tick if self._order else math.inf
 
     def next_count(self) -> int:
-        """Return how many items come then."""
+        """Return how many items expire at `next_time()`."""
         return len(self._slots[self._order[0]]) if self._order else 0

@@ -1,0 +1,93 @@
+"""Connects shards: one handshake at a time for each, within the limit of file descriptors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from zinfo.health import fd_limits
+from zinfo.health.stats import PollStats
+from zinfo.poll.connect_pool import ConnectPool
+from zinfo.poll.errors import PollError
+from zinfo.poll.handshake import HandshakeResult, connect_and_poll
+from zinfo.poll.poll_state import ShardPollState
+
+
+class ShardConnector:
+    """Connects shards in greenlets and reports the result of each handshake.
+
+    Args:
+        max_connecting: the most connections being made at the same time.
+        stats: `connecting` and `most_connecting` are written.
+        on_connected: called with a shard and its connection, or with INFO as a dict from a client
+            whose socket cannot be taken over. Not called for a shard that was removed meanwhile.
+        on_failure: called with a shard and the error; also for a shard that was removed.
+        on_exception: called with a shard and an unexpected exception, also of the two others.
+    """
+
+    def __init__(
+        self,
+        max_connecting: int,
+        stats: PollStats,
+        on_connected: Callable[[ShardPollState, HandshakeResult | dict[str, Any]], None],
+        on_failure: Callable[[ShardPollState, PollError], None],
+        on_exception: Callable[[ShardPollState, BaseException], None],
+    ) -> None:
+        self._stats = stats
+        self._on_connected = on_connected
+        self._on_failure = on_failure
+        self._pool: ConnectPool[ShardPollState] = ConnectPool(
+            self._run, max_connecting, on_exception
+        )
+
+    def connect(self, state: ShardPollState) -> None:
+        """Connect a shard, unless that is under way."""
+        if state.connecting or state.removed:
+            return
+        state.connecting = True
+        self._pool.add(state, failed_before=state.shard.failures > 0)
+
+    def close(self) -> None:
+        """Kill the greenlets; nothing more is connected."""
+        self._pool.close()
+
+    def _run(self, state: ShardPollState) -> None:
+        if state.removed:
+            return
+        stats = self._stats
+        stats.connecting += 1
+        stats.most_connecting = max(stats.most_connecting, stats.connecting)
+        try:
+            self._connect(state)
+        finally:
+            stats.connecting -= 1
+
+    def _connect(self, state: ShardPollState) -> None:
+        state.started_at = time.monotonic()
+        try:
+            result = _connect_within_fd_limit(state)
+        except PollError as error:
+            state.connecting = False
+            self._on_failure(state, error)
+            return
+        state.connecting = False
+        if not state.removed:
+            self._on_connected(state, result)
+        elif isinstance(result, HandshakeResult):
+            result.sock.close()
+
+
+def _connect_within_fd_limit(state: ShardPollState) -> HandshakeResult | dict[str, Any]:
+    if fd_limits.exhausted():
+        raise _out_of_file_descriptors()
+    result = connect_and_poll(state.shard.redis_conn, state.limits)
+    # Checked again: other greenlets were connecting at the same time.
+    if isinstance(result, HandshakeResult) and fd_limits.is_reserved(result.sock.fileno()):
+        result.sock.close()
+        raise _out_of_file_descriptors()
+    return result
+
+
+def _out_of_file_descriptors() -> PollError:
+    return PollError(f"out of file descriptors: {fd_limits.limit()} are allowed")
