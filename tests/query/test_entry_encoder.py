@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from zinfo.native.loader import native
-from zinfo.query.entry_encoder import InfoEntries
+from zinfo.query.entry_encoder import EntryEncoder
 from zinfo.query.paging import LONGEST_HEADER, collect
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery
 from zinfo.security.rights import EVERYTHING
@@ -69,7 +69,7 @@ def pages(
     cursor = None
     live = servicer.publisher.sorted_shard_ids()
     while not found or cursor is not None:
-        entries = InfoEntries(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
+        entries = EntryEncoder(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
         blocks = entries.blocks(live, cursor, most, max_bytes - LONGEST_HEADER)
         page = collect(
             blocks, most=most, enough=max_bytes, max_bytes=max_bytes, yield_point=lambda: None
@@ -114,10 +114,10 @@ def test_the_pages_together_are_what_get_infos_gives(
             assert all(len(page) == most for page in found[:-1])
 
 
-def entries_of(servicer: InfoProviderServicer) -> InfoEntries:
+def entries_of(servicer: InfoProviderServicer) -> EntryEncoder:
     """Return entries of one field of all shards."""
     query = InfoQuery(keys=("used_memory",))
-    return InfoEntries(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
+    return EntryEncoder(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
 
 
 @needs_native

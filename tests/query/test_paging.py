@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zinfo.errors import BadRequestError, TooLargeError
-from zinfo.query.paging import Block, Page, collect, start_of
+from zinfo.query.paging import Block, Page, collect, ids_from
 
 
 def page(
@@ -21,7 +21,7 @@ def page(
     enough: int,
     max_bytes: int = 60,
 ) -> Page:
-    packed = ((msgpack.packb(shard_id), after) for shard_id, after in start_of(asked, live, cursor))
+    packed = ((msgpack.packb(shard_id), after) for shard_id, after in ids_from(asked, live, cursor))
     blocks = (Block((one[:1], one[1:]), after) for one, after in packed)
     return collect(blocks, most=most, enough=enough, max_bytes=max_bytes, yield_point=lambda: None)
 

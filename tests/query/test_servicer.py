@@ -87,7 +87,7 @@ def test_key_patterns_is_a_deprecated_alias_of_keys(servicer: InfoProviderServic
 
 
 def test_max_age_leaves_out_what_is_older(servicer: InfoProviderServicer) -> None:
-    older = servicer.look_up("a").snapshot
+    older = servicer.lookup("a").snapshot
     assert older is not None
     query = InfoQuery(max_age=10)
     assert [found.shard_id for found in servicer.find(query, now=older.at + 9)] == ["a", "b"]
@@ -98,12 +98,12 @@ def test_labels_and_sections_narrow_the_answer(servicer: InfoProviderServicer) -
     query = InfoQuery(labels={"is": "a"}, sections=("KEYSPACE",))
     (found,) = servicer.find(query)
     assert found.snapshot is not None
-    assert query.picker()(found.snapshot) == {
+    assert query.field_selector()(found.snapshot) == {
         "db0": {"keys": 1, "expires": 0},
         "db1": {"keys": 2, "expires": 0},
     }
     query = InfoQuery(sections=("keyspace",), keys=("db1", "redis_version"))
-    assert list(query.picker()(found.snapshot)) == ["db1"]
+    assert list(query.field_selector()(found.snapshot)) == ["db1"]
 
 
 def test_changing_an_answer_never_changes_the_cache(servicer: InfoProviderServicer) -> None:

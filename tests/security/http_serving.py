@@ -14,7 +14,7 @@ import gevent.event
 import gevent.socket
 
 from zinfo.adapters.wsgi.host_names import HostNames
-from zinfo.adapters.wsgi.request_rules import CLIENT, Times
+from zinfo.adapters.wsgi.request_policy import CLIENT, Timeouts
 from zinfo.adapters.wsgi.server import WsgiServer
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Small(WsgiServer):
         self,
         *,
         connections: int = 256,
-        times: Times | None = None,
+        times: Timeouts | None = None,
         tls: ssl.SSLContext | None = None,
         names: HostNames | None = None,
         max_body: int = 1000,
@@ -48,7 +48,7 @@ class Small(WsgiServer):
         super().__init__(
             "small", HOST, 0, max_body=max_body, connections=connections, tls=tls, names=names
         )
-        self._handler = type("Quick", (self._handler,), {"times": times or Times()})
+        self._handler = type("Quick", (self._handler,), {"timeouts": times or Timeouts()})
         self._server.handler_class = self._handler
 
     def application(
@@ -74,7 +74,7 @@ class Small(WsgiServer):
         name: str = environ.get("HTTP_X_NAME", "")
         return name
 
-    def count_refused(self, status: int) -> None:
+    def count_rejected(self, status: int) -> None:
         """Note a status."""
         self.refusals.append(status)
 
@@ -102,9 +102,9 @@ def serving(**options: object) -> Iterator[Small]:
         door.stop()
 
 
-def quick(**times: float) -> Times:
+def quick(**times: float) -> Timeouts:
     """Return times of which some are short."""
-    return replace(Times(), **times)
+    return replace(Timeouts(), **times)
 
 
 def opened(door: Small, data: bytes = b"", source: str | None = None) -> gevent.socket.socket:

@@ -166,10 +166,10 @@ class Daemon:
             )
         if config.http.address is not None:
             # Only now: it takes libraries that few others need.
-            from zinfo.adapters.http.server import HttpServer, Told  # noqa: PLC0415
+            from zinfo.adapters.http.server import HttpDependencies, HttpServer  # noqa: PLC0415
 
             limits = replace(_limits(config), max_reply_bytes=_HTTP_REPLY_BYTES)
-            told = Told(
+            dependencies = HttpDependencies(
                 self._make_operations(config, limits),
                 self.publisher,
                 self.poller,
@@ -180,7 +180,7 @@ class Daemon:
             )
             door = HttpServer(
                 *config.http.address,
-                told,
+                dependencies,
                 tokens=self._admission.tokens,
                 tls=server_context(config.http),
                 allowed_hosts=config.http.allowed_hosts,

@@ -20,7 +20,7 @@ from zinfo.health.stats import Histogram, Stats, lost_log_records
 from zinfo.shards.shard import ShardState
 
 
-class OwnMetrics(Collector):
+class SelfMetrics(Collector):
     """Tells a daemon's counters.
 
     Args:

@@ -1,4 +1,4 @@
-"""What `get_infos` tells of each shard, as msgpack: its fields and its `meta`."""
+"""EntryEncoder: the entries of a `get_infos` reply as msgpack: fields and `meta` of each shard."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from zinfo.info.field_reader import FieldReader
-from zinfo.query.paging import Block, Entry, rest_of, start_of
-from zinfo.query.servicer import Found, InfoProviderServicer, InfoQuery, meta
+from zinfo.query.paging import Block, Entry, ids_after, ids_from
+from zinfo.query.servicer import InfoProviderServicer, InfoQuery, LookupResult, build_meta
 from zinfo.security.rights import Rights
 from zinfo.wire.codec import map_header, pack_fields
 
-_MANY = 64  # shards between two looks at whether others wait: a tenth of a millisecond
+_BATCH = 64  # shards encoded between two yield points, which takes a tenth of a millisecond
 _MAP_HEADER = len(map_header(1))
 
 
-class InfoEntries:
-    """Writes the entries of one answer.
+class EntryEncoder:
+    """Encodes the entries of one reply.
 
     Args:
-        servicer: knows the shards.
-        query: which of them, and which fields.
-        rights: of the client that asks.
-        asked_at: monotonic clock when it did.
-        yield_point: called at shards that are left out; may let other work have its turn.
+        servicer: looks up the shards.
+        query: selects shards and fields.
+        rights: of the client.
+        requested_at: monotonic clock at the arrival of the request.
+        yield_point: called for skipped shards; may yield to the event loop.
     """
 
     def __init__(
@@ -32,88 +32,89 @@ class InfoEntries:
         servicer: InfoProviderServicer,
         query: InfoQuery,
         rights: Rights,
-        asked_at: float,
+        requested_at: float,
         yield_point: Callable[[], None],
     ) -> None:
         self._servicer = servicer
         self._query = query
         self._rights = rights
-        self._asked_at = asked_at
+        self._requested_at = requested_at
         self._yield_point = yield_point
-        # A field named like what is told beside the fields would stand there twice.
+        # The reader would write a field named `meta` in addition to the `meta` of the entry.
         self._reader = None if "meta" in query.keys else query.reader()
         self._encode = self._encoder()
 
     def blocks(
-        self, live: Sequence[str], cursor: str | None, most: int, room: int
+        self, live: Sequence[str], cursor: str | None, limit: int, max_bytes: int
     ) -> Iterator[Block]:
-        """Return the entries of one page, and what shows whether there are more.
+        """Yield the entries of one page, and one more if there are more.
 
         Args:
-            live: ids of the live shards that the client may see, sorted.
-            cursor: where the page begins; None at the beginning.
-            most: entries in the page, at most; 0 for any number.
-            room: bytes, at most.
+            live: sorted ids of the live shards that the client can see.
+            cursor: start of the page; None for the first page.
+            limit: maximum number of entries in the page; 0 for no limit.
+            max_bytes: maximum size of a page.
 
         Raises:
-            RequestError: a cursor that is none, or a shard asked for of which nothing is known.
+            RequestError: the cursor is invalid, or a requested shard is unknown.
         """
         reader, query = self._reader, self._query
         plain = not (query.shard_ids or query.labels or self._rights.hidden_fields)
         if plain and reader is not None and reader.encodes_many:
-            return self._many(reader, rest_of(live, cursor), most, room)
-        return self._each(start_of(query.shard_ids, live, cursor))
+            return self._in_batches(reader, ids_after(live, cursor), limit, max_bytes)
+        return self._one_by_one(ids_from(query.shard_ids, live, cursor))
 
-    def _each(self, ids: Iterator[tuple[str, str]]) -> Iterator[Block]:
+    def _one_by_one(self, ids: Iterator[tuple[str, str]]) -> Iterator[Block]:
         for shard_id, after in ids:
-            found = self._servicer.consider(shard_id, self._query, self._asked_at)
+            found = self._servicer.select(shard_id, self._query, self._requested_at)
             if found is None:
                 self._yield_point()
             else:
                 yield Block(self._encode(found), after)
 
-    def _many(
-        self, reader: FieldReader, live: Sequence[str], most: int, room: int
+    def _in_batches(
+        self, reader: FieldReader, live: Sequence[str], limit: int, max_bytes: int
     ) -> Iterator[Block]:
-        oldest = self._asked_at - (self._query.max_age or math.inf)
-        place = number = 0
-        while place < len(live):
-            ids = list(live[place : place + _MANY])
-            wanted = max(min(len(ids), most - number), 1) if most else len(ids)
+        oldest = self._requested_at - (self._query.max_age or math.inf)
+        position = number = 0
+        while position < len(live):
+            ids = list(live[position : position + _BATCH])
+            most = max(min(len(ids), limit - number), 1) if limit else len(ids)
             packed, written, taken = reader.encode_many(
                 ids,
                 list(map(self._servicer.publisher.find_shard, ids)),
                 now=time.monotonic(),
                 oldest=oldest,
-                most=wanted,
-                room=room,
+                most=most,
+                room=max_bytes,
             )
             if written:
                 yield Block((packed,), ids[taken - 1], written)
             elif taken < len(ids):
-                for block in self._each(iter([(ids[taken], ids[taken])])):
+                # The reader cannot encode this shard.
+                for block in self._one_by_one(iter([(ids[taken], ids[taken])])):
                     written = 1
                     yield block
                 taken += 1
             else:
                 self._yield_point()
-            place += taken
+            position += taken
             number += written
 
-    def _encoder(self) -> Callable[[Found], Entry]:
+    def _encoder(self) -> Callable[[LookupResult], Entry]:
         query, rights, reader = self._query, self._rights, self._reader
-        pick = query.picker(reader)
+        select = query.field_selector(reader)
 
-        def encode(found: Found) -> Entry:
-            snapshot, told = found.snapshot, {"meta": meta(found)}
+        def encode(found: LookupResult) -> Entry:
+            snapshot, meta = found.snapshot, {"meta": build_meta(found)}
             if snapshot is None:
-                return (pack_fields(told),)
+                return (pack_fields(meta),)
             if rights.hidden_fields:
-                return (pack_fields({**rights.visible_fields(pick(snapshot)), **told}),)
+                return (pack_fields({**rights.visible_fields(select(snapshot)), **meta}),)
             if query.wants_all_fields:
                 count, pairs = snapshot.encoded()
-                return map_header(count + 1), pairs, pack_fields(told)[_MAP_HEADER:]
-            encoded = reader.encode(snapshot.raw, told) if reader and snapshot.raw else None
-            return (encoded or pack_fields({**pick(snapshot), **told}),)
+                return map_header(count + 1), pairs, pack_fields(meta)[_MAP_HEADER:]
+            encoded = reader.encode(snapshot.raw, meta) if reader and snapshot.raw else None
+            return (encoded or pack_fields({**select(snapshot), **meta}),)
 
         return encode

@@ -23,8 +23,8 @@ from zinfo.query.arguments import (
     MAX_TOPICS,
     Arguments,
 )
-from zinfo.query.entry_encoder import InfoEntries
-from zinfo.query.paging import LONGEST_HEADER, Block, Entry, collect, start_of
+from zinfo.query.entry_encoder import EntryEncoder
+from zinfo.query.paging import LONGEST_HEADER, Block, Entry, collect, ids_from
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery, has_labels
 from zinfo.security.bus_rights import UNLIMITED
 from zinfo.security.rights import EVERYTHING, Rights
@@ -218,7 +218,7 @@ class Operations:
         asked_at = time.monotonic()
         if refresh:
             self._refresh(query, asked_at, call)
-        entries = InfoEntries(self._servicer, query, call.rights, asked_at, call.yield_point)
+        entries = EntryEncoder(self._servicer, query, call.rights, asked_at, call.yield_point)
         live = () if query.shard_ids else self._live(call.rights)
         room = self._enough - LONGEST_HEADER
         return self._page(entries.blocks(live, cursor, limit, room), limit, call)
@@ -231,7 +231,7 @@ class Operations:
         waiting = []
         for shard_id in dict.fromkeys(query.shard_ids) or self._live(call.rights):
             call.yield_point()
-            found = self._servicer.look_up(shard_id)
+            found = self._servicer.lookup(shard_id)
             if found.shard is None or not has_labels(found.shard, query.labels):
                 continue
             if found.snapshot is None or asked_at - found.snapshot.at >= query.max_age:
@@ -277,7 +277,7 @@ class Operations:
     ) -> Iterator[tuple[RedisShard, str]]:
         _require_seen(call, ids)
         live = () if ids else self._live(call.rights)
-        for shard_id, after in start_of(ids, live, cursor):
+        for shard_id, after in ids_from(ids, live, cursor):
             call.yield_point()  # also where none has what is asked for
             if not ids and shard_id not in self._publisher:
                 continue  # gone since the list was made

@@ -43,7 +43,7 @@ class Page:
     cursor: str | None
 
 
-def start_of(
+def ids_from(
     asked: Sequence[str], live: Sequence[str], cursor: str | None
 ) -> Iterator[tuple[str, str]]:
     """Return shard ids from a cursor on, each with the cursor of the page that begins after it.
@@ -67,11 +67,11 @@ def start_of(
         for position in range(max(first, 0), len(asked)):
             yield asked[position], str(position + 1)
     else:
-        for shard_id in rest_of(live, cursor):
+        for shard_id in ids_after(live, cursor):
             yield shard_id, shard_id
 
 
-def rest_of(live: Sequence[str], cursor: str | None) -> Sequence[str]:
+def ids_after(live: Sequence[str], cursor: str | None) -> Sequence[str]:
     """Return the live ids, which are sorted, from a cursor on."""
     return live[bisect_right(live, cursor) if cursor else 0 :]
 

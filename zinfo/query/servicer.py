@@ -1,4 +1,4 @@
-"""InfoProviderServicer: answers questions about INFO from the cache, free of any transport."""
+"""InfoProviderServicer: answers queries for INFO from the newest snapshots, for any transport."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.query_messages import NOT_AVAILABLE_AGE
 from zinfo.wire.redact import redact_text
 
-Picker: TypeAlias = "Callable[[Snapshot], dict[str, Value]]"
+FieldSelector: TypeAlias = "Callable[[Snapshot], dict[str, Value]]"
+"""Returns the requested fields of a snapshot."""
 
 
 class InfoQuery(NamedTuple):
-    """Which INFO is wanted.
+    """Which INFO a client requests.
 
     Attributes:
-        shard_ids: of these shards; empty for every live shard that has been polled at least once.
+        shard_ids: only these shards; empty for every live shard that has been polled at least once.
         keys: only these fields; empty for all.
-        allow_partial: whether a shard without INFO gives an entry that says so, rather than an
-            error.
-        max_age: seconds; what is older is left out. 0 takes all.
-        prefix_matching: whether `keys` are beginnings of field names.
-        sections: only fields of these sections, upper and lower case the same; empty for all.
+        allow_partial: whether a shard without INFO gives an entry with an error, rather than an
+            exception.
+        max_age: seconds; shards with older INFO are skipped. 0 for no limit.
+        prefix_matching: whether `keys` are prefixes of field names.
+        sections: only fields of these sections, in any case; empty for all.
         labels: only shards that have all of these labels.
     """
 
@@ -54,7 +55,7 @@ class InfoQuery(NamedTuple):
         *,
         key_patterns: Iterable[str] | None = None,
     ) -> InfoQuery:
-        """Return what a call of `InfoProviderServicer.GetInfos` with these arguments asks for.
+        """Return the query of a call of `InfoProviderServicer.GetInfos` with these arguments.
 
         Raises:
             TypeError: both `keys` and `key_patterns`.
@@ -68,41 +69,43 @@ class InfoQuery(NamedTuple):
 
     @property
     def wants_all_fields(self) -> bool:
-        """Whether nothing narrows the fields."""
+        """Whether the query has no restriction on fields."""
         return not self.keys and not self.sections
 
     def reader(self) -> FieldReader | None:
-        """Return what finds the wanted fields without a parse; None where only that can tell."""
+        """Return a reader that finds the fields without parsing; None if parsing is needed."""
         by_name = self.keys and not self.sections and not self.prefix_matching
         return FieldReader(self.keys) if by_name else None
 
-    def picker(self, reader: FieldReader | None = None) -> Picker:
-        """Return what takes the wanted fields out of a snapshot; their values are the cache's.
+    def field_selector(self, reader: FieldReader | None = None) -> FieldSelector:
+        """Return a function that selects the requested fields of a snapshot.
+
+        The values are those of the cache, not copies.
 
         Args:
-            reader: what `reader` returned, where it was called already.
+            reader: result of `reader`, if it was called already.
         """
         if self.wants_all_fields:
             return lambda snapshot: snapshot.info.fields
         reader = reader or self.reader()
         if reader is None:
-            return self._parsing_picker()
-        parse_and_pick: Picker | None = None  # seldom needed
+            return self._parsing_selector()
+        parse_and_select: FieldSelector | None = None  # rarely needed
 
-        def pick(snapshot: Snapshot) -> dict[str, Value]:
-            nonlocal parse_and_pick
+        def select(snapshot: Snapshot) -> dict[str, Value]:
+            nonlocal parse_and_select
             found = snapshot.read_fields(reader)
             if found is not None:
                 return found
-            parse_and_pick = parse_and_pick or self._parsing_picker()
-            return parse_and_pick(snapshot)
+            parse_and_select = parse_and_select or self._parsing_selector()
+            return parse_and_select(snapshot)
 
-        return pick
+        return select
 
-    def _parsing_picker(self) -> Picker:
-        matches = self._matcher()  # once, whatever the number of shards
+    def _parsing_selector(self) -> FieldSelector:
+        matches = self._matcher()  # once for all shards
 
-        def pick(snapshot: Snapshot) -> dict[str, Value]:
+        def select(snapshot: Snapshot) -> dict[str, Value]:
             info = snapshot.info
             names: Iterable[str] = info.fields
             if self.sections:
@@ -111,10 +114,10 @@ class InfoQuery(NamedTuple):
                 names = filter(matches, names)
             return {name: info.fields[name] for name in names}
 
-        return pick
+        return select
 
     def _matcher(self) -> Callable[[str], bool] | None:
-        """Return what tells whether a field's name is wanted; None where each is."""
+        """Return a predicate for the names of requested fields; None if all are requested."""
         if not self.keys:
             return None
         if self.prefix_matching:
@@ -122,14 +125,14 @@ class InfoQuery(NamedTuple):
         return frozenset(self.keys).__contains__
 
 
-class Found(NamedTuple):
-    """One shard of an answer.
+class LookupResult(NamedTuple):
+    """One shard of the result of a query.
 
     Attributes:
         shard_id: its id.
-        shard: the live shard; None where there is none of that id.
-        snapshot: its newest INFO; None where `error` is set.
-        error: why there is no INFO.
+        shard: the live shard; None if no live shard has that id.
+        snapshot: its newest snapshot; None if `error` is set.
+        error: why there is no snapshot.
     """
 
     shard_id: str
@@ -139,10 +142,10 @@ class Found(NamedTuple):
 
 
 class InfoProviderServicer:
-    """Answers from the cache; never waits for a shard.
+    """Answers queries from the newest snapshots; never waits for a shard.
 
     Args:
-        publisher: says which shards are live.
+        publisher: the registry of live shards.
     """
 
     def __init__(self, publisher: ShardPublisher) -> None:
@@ -158,24 +161,24 @@ class InfoProviderServicer:
         *,
         key_patterns: Sequence[str] | None = None,
     ) -> list[dict[str, Value]]:
-        """Return the newest INFO of shards, all in one go: other greenlets wait meanwhile.
+        """Return the newest INFO of shards, without yielding to other greenlets.
 
-        `find` gives one shard after the other, and others their turn in between.
+        `find` returns one shard after the other, and can yield in between.
 
         Args:
-            shard_ids: of these shards; empty for every live shard that has been polled at least
+            shard_ids: only these shards; empty for every live shard that has been polled at least
                 once.
             keys: only these fields; empty for all.
             allow_partial: whether an unknown or never-polled shard gives an entry whose `meta` has
                 an `error` and an `info_age` of 1e38, rather than an exception.
-            max_age: seconds; what is older is left out. 0 takes all.
-            prefix_matching: whether `keys` are beginnings of field names.
+            max_age: seconds; shards with older INFO are skipped. 0 for no limit.
+            prefix_matching: whether `keys` are prefixes of field names.
             key_patterns: deprecated alias of `keys`.
 
         Returns:
-            For each shard a dict of field to value, and `meta` with `shard_identifier`, `info_age`
-            (seconds), `state`, `revision`, `time` and, where partial, `error`. It is the caller's
-            own: changing it never changes the cache.
+            For each shard a dict of field name to value, and `meta` with `shard_identifier`,
+            `info_age` (seconds), `state`, `revision`, `time` and, for a partial entry, `error`. It
+            is a copy: changing it does not change the cache.
 
         Raises:
             KeyError: unknown or never-polled shard, without `allow_partial`.
@@ -186,21 +189,21 @@ class InfoProviderServicer:
         )
         if key_patterns is not None:
             warnings.warn("key_patterns is now called keys", DeprecationWarning, stacklevel=2)
-        pick = query.picker()
-        return [entry(found, pick) for found in self.find(query)]
+        select = query.field_selector()
+        return [build_entry(found, select) for found in self.find(query)]
 
     def find(
         self,
         query: InfoQuery,
         now: float | None = None,
         yield_point: Callable[[], None] | None = None,
-    ) -> Iterator[Found]:
-        """Return what a query is about, shard by shard: in the order asked, else by id.
+    ) -> Iterator[LookupResult]:
+        """Yield the shards that a query selects: in the requested order, or else by id.
 
         Args:
-            query: the question.
-            now: monotonic clock from which `max_age` counts; the present where None.
-            yield_point: called at each shard, also one that is left out; may yield to other work.
+            query: selects the shards.
+            now: monotonic clock relative to which `max_age` counts; None for the current time.
+            yield_point: called for each shard, including skipped ones; may yield to the event loop.
 
         Raises:
             KeyError: unknown or never-polled shard, without `allow_partial`.
@@ -209,39 +212,40 @@ class InfoProviderServicer:
         for shard_id in query.shard_ids or self.publisher.sorted_shard_ids():
             if yield_point is not None:
                 yield_point()
-            found = self.consider(shard_id, query, now)
+            found = self.select(shard_id, query, now)
             if found is not None:
                 yield found
 
-    def consider(self, shard_id: str, query: InfoQuery, now: float) -> Found | None:
-        """Return what a query gets of one shard; None where the query leaves it out.
+    def select(self, shard_id: str, query: InfoQuery, now: float) -> LookupResult | None:
+        """Return one shard if a query selects it; None if not.
 
         Raises:
-            KeyError: asked for by id, unknown or never polled, and `allow_partial` is not set.
+            KeyError: the query has the id of an unknown or never-polled shard, and not
+                `allow_partial`.
         """
-        found = self.look_up(shard_id)
+        found = self.lookup(shard_id)
         if query.labels and found.shard is not None and not has_labels(found.shard, query.labels):
             return None
         if found.snapshot is None or found.error is not None:
             if not query.shard_ids:
-                return None  # gone since, or not polled yet
+                return None  # removed meanwhile, or not polled yet
             if found.error is not None and not query.allow_partial:
                 raise found.error
         elif 0 < query.max_age < now - found.snapshot.at:
             return None
         return found
 
-    def look_up(self, shard_id: str) -> Found:
-        """Return one shard with its newest INFO, or with the error that says why there is none."""
+    def lookup(self, shard_id: str) -> LookupResult:
+        """Return one shard with its newest snapshot, or with the error why there is none."""
         shard = self.publisher.find_shard(shard_id)
         if shard is None:
             unknown = UnknownShardError(f"shard {redact_text(shard_id)} not found")
-            return Found(shard_id, None, None, unknown)
+            return LookupResult(shard_id, None, None, unknown)
         snapshot = shard.snapshot
         if snapshot is None:
             missing = NotPolledError(f"info for shard {shard_id} not available")
-            return Found(shard_id, shard, None, missing)
-        return Found(shard_id, shard, snapshot)
+            return LookupResult(shard_id, shard, None, missing)
+        return LookupResult(shard_id, shard, snapshot)
 
 
 def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
@@ -249,7 +253,7 @@ def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
     return all(shard.labels.get(name) == value for name, value in labels.items())
 
 
-def meta(found: Found) -> dict[str, Value]:
+def build_meta(found: LookupResult) -> dict[str, Value]:
     """Return the `meta` map of an entry."""
     shard, snapshot = found.shard, found.snapshot
     if snapshot is None or shard is None:
@@ -264,25 +268,25 @@ def meta(found: Found) -> dict[str, Value]:
     age = time.monotonic() - snapshot.at
     return {
         "shard_identifier": found.shard_id,
-        "info_age": age if age > 0 else 0.0,  # max() costs as much as a third of all this
-        "state": shard.state._value_,  # as `value` is, without a call
+        "info_age": age if age > 0 else 0.0,  # max() would make this function a third slower
+        "state": shard.state._value_,  # like `value`, but without a call
         "revision": snapshot.revision,
         "time": snapshot.time,
     }
 
 
-def entry(found: Found, pick: Picker) -> dict[str, Value]:
-    """Return one INFO dict of an answer, the caller's own."""
+def build_entry(found: LookupResult, select: FieldSelector) -> dict[str, Value]:
+    """Return one entry of a `GetInfos` result, as a copy that the caller may change."""
     fields: dict[str, Value] = {}
     if found.snapshot is not None:
-        fields = {name: _own(value) for name, value in pick(found.snapshot).items()}
-    fields["meta"] = meta(found)
+        fields = {name: _copied(value) for name, value in select(found.snapshot).items()}
+    fields["meta"] = build_meta(found)
     return fields
 
 
-def _own(value: Value) -> Value:
+def _copied(value: Value) -> Value:
     if isinstance(value, dict):
-        return {name: _own(item) for name, item in value.items()}
+        return {name: _copied(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [_own(item) for item in value]
+        return [_copied(item) for item in value]
     return value

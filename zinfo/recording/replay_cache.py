@@ -16,7 +16,7 @@ from zinfo.errors import BadRequestError, RecordingError
 from zinfo.info.encoder import Fields, pack_pairs
 from zinfo.info.parser import Info as ParsedInfo
 from zinfo.info.parser import Layout
-from zinfo.query.servicer import Found, InfoProviderServicer, InfoQuery
+from zinfo.query.servicer import InfoProviderServicer, InfoQuery, LookupResult
 from zinfo.recording.reader import Described, Recorded, Span
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
@@ -88,7 +88,7 @@ class ReplayedShard(RedisShard):
 class ReplayedServicer(InfoProviderServicer):
     """Answers from what was recorded, in which fields have no sections."""
 
-    def consider(self, shard_id: str, query: InfoQuery, now: float) -> Found | None:
+    def select(self, shard_id: str, query: InfoQuery, now: float) -> LookupResult | None:
         """Return what a query gets of one shard; None where the query leaves it out.
 
         Raises:
@@ -97,7 +97,7 @@ class ReplayedServicer(InfoProviderServicer):
         """
         if query.sections:
             raise BadRequestError("this is a replay: a recording has no sections, ask for fields")
-        return super().consider(shard_id, query, now)
+        return super().select(shard_id, query, now)
 
 
 class Stage:

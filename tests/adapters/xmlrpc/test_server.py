@@ -14,7 +14,7 @@ import pytest
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
 from zinfo.adapters.xmlrpc.server import XmlRpcServer
 from zinfo.errors import EnvironmentNotReadyError, NotAllowedError
-from zinfo.query.servicer import Found, InfoQuery
+from zinfo.query.servicer import InfoQuery, LookupResult
 
 SHARDS = 40
 
@@ -29,7 +29,7 @@ class RefusingServicer(InfoProviderServicer):
         query: InfoQuery,
         now: float | None = None,
         yield_point: Callable[[], None] | None = None,
-    ) -> Iterator[Found]:
+    ) -> Iterator[LookupResult]:
         raise self.error
         yield  # makes it a generator, as the real one is
 

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import falcon
 
-from zinfo.adapters.http.auth import require
-from zinfo.adapters.http.responses import put
-from zinfo.adapters.http.routes import Question, arguments_of
+from zinfo.adapters.http.auth import require_operation
+from zinfo.adapters.http.responses import set_json
+from zinfo.adapters.http.routes import Route, parse_arguments
 from zinfo.query.operations import Operations
 from zinfo.wire.codec import unpack
 from zinfo.wire.query_messages import Request
 
 
-class Api:
-    """Answers one kind of question.
+class OperationResource:
+    """Serves one query operation.
 
     Args:
-        operations: gives the answers.
-        question: which.
+        operations: runs it.
+        route: the operation and its arguments.
     """
 
-    def __init__(self, operations: Operations, question: Question) -> None:
+    def __init__(self, operations: Operations, route: Route) -> None:
         self._operations = operations
-        self._question = question
+        self._route = route
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with `{"data": ..., ...}`."""
-        rights = require(request, self._question.operation)
-        args = arguments_of(request.query_string, self._question.arguments)
-        answer = self._operations.run(Request(self._question.operation, args), rights)
-        put(response, {"data": unpack(answer.body), **answer.extra})
+        """Respond with `{"data": ..., ...}`."""
+        rights = require_operation(request, self._route.operation)
+        args = parse_arguments(request.query_string, self._route.arguments)
+        result = self._operations.run(Request(self._route.operation, args), rights)
+        set_json(response, {"data": unpack(result.body), **result.extra})

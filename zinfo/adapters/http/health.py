@@ -1,26 +1,27 @@
-"""Whether zinfo lives, and whether it knows the shards yet."""
+"""Health endpoints: liveness and readiness."""
 
 from __future__ import annotations
 
 import falcon
 
-from zinfo.adapters.http.responses import put
+from zinfo.adapters.http.responses import set_json
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import ShardState
 
 
 class Health:
-    """`/healthz`: answers as long as the event loop turns."""
+    """`/healthz`: responds as long as the event loop runs."""
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Answer 200."""
-        put(response, {"status": "ok"})
+        """Respond with status 200."""
+        set_json(response, {"status": "ok"})
 
 
 class Readiness:
-    """`/readyz`: answers 200 once every shard that was known at first has been asked.
+    """`/readyz`: responds with 200 once each shard has been polled.
 
-    From then on it stays so: that a shard is down, or new, makes zinfo's answers no less true.
+    It then stays ready: a shard that is down, or one that is added later, does not affect the
+    replies about other shards.
 
     Args:
         publisher: the live shards.
@@ -31,7 +32,7 @@ class Readiness:
         self._ready = False
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Answer 200, or 503 with the number of shards that have not been asked."""
+        """Respond with 200, or with 503 and the number of shards that have not been polled."""
         waiting = 0
         if not self._ready:
             waiting = sum(
@@ -40,4 +41,4 @@ class Readiness:
             self._ready = not waiting
         if not self._ready:
             response.status = falcon.HTTP_503
-        put(response, {"status": "ready" if self._ready else "starting", "waiting": waiting})
+        set_json(response, {"status": "ready" if self._ready else "starting", "waiting": waiting})

@@ -11,61 +11,65 @@ import falcon
 import gevent
 import gevent.lock
 
-from zinfo.adapters.http.auth import require, take_share
-from zinfo.adapters.wsgi.client_shares import Held, Shares
+from zinfo.adapters.http.auth import acquire_quota, require_operation
+from zinfo.adapters.wsgi.client_quotas import ClientQuotas, ReleasingBody
 from zinfo.health.stats import HttpStats
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
 from zinfo.metrics.selection import Selection
-from zinfo.metrics.self_metrics import OwnMetrics
+from zinfo.metrics.self_metrics import SelfMetrics
 from zinfo.metrics.shard_metrics import add_shard
 from zinfo.security.rights import Rights
 from zinfo.shards.registry import ShardPublisher
 
-_MOST_SCRAPES = 16  # that are made, wait for that, or are sent
-_WAIT_SECONDS = 10.0  # for other scrapes to end
-_GZIP_TAKEN = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say gzip
-_LEVEL = 1  # text this repetitive gets a tenth of its size anyhow
+_MAX_SCRAPES = 16  # scrapes that are queued, being generated or being sent
+_WAIT_SECONDS = 10.0  # maximum time in the queue
+_GZIP_ACCEPTED = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS  # `wbits` value that makes zlib write the gzip format
+_GZIP_LEVEL = 1  # enough to compress this repetitive text to a tenth
 
 
 class Metrics:
-    """`/metrics`: all shards, and zinfo itself.
+    """`/metrics`: the metrics of all shards, and of zinfo itself.
 
     Args:
         publisher: the live shards.
-        selection: what of them is told.
-        own: zinfo's own metrics.
-        stats: counts what is left out.
+        selection: which metrics and labels are exposed.
+        self_metrics: zinfo's own metrics.
+        stats: counts the samples over the limit.
     """
 
     def __init__(
-        self, publisher: ShardPublisher, selection: Selection, own: OwnMetrics, stats: HttpStats
+        self,
+        publisher: ShardPublisher,
+        selection: Selection,
+        self_metrics: SelfMetrics,
+        stats: HttpStats,
     ) -> None:
         self._publisher = publisher
         self._selection = selection
-        self._own = own
+        self._self_metrics = self_metrics
         self._stats = stats
         # A scrape of a thousand shards takes half a second and 25 MB: one at a time is enough.
-        self._turn = gevent.lock.BoundedSemaphore(1)
-        # Those that are not read yet take memory.
-        self._shares = Shares(_MOST_SCRAPES)
+        self._lock = gevent.lock.BoundedSemaphore(1)
+        # A scrape occupies memory until the client has read it.
+        self._quotas = ClientQuotas(_MAX_SCRAPES)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with all metrics."""
-        rights = require(request, "get_infos")
-        give_back = take_share(self._shares, request, "scrapes")
+        """Respond with all metrics."""
+        rights = require_operation(request, "get_infos")
+        release = acquire_quota(self._quotas, request, "scrapes")
         try:
             pieces = self._pieces(rights)
         except BaseException:
-            give_back()
+            release()
             raise
-        _put(request, response, pieces, give_back)
+        _set_body(request, response, pieces, release)
 
     def _pieces(self, rights: Rights) -> list[bytes]:
-        if not self._turn.acquire(timeout=_WAIT_SECONDS):
+        if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise falcon.HTTPServiceUnavailable(
-                description="other scrapes take all the time", retry_after=10
+                description=f"other scrapes did not end within {_WAIT_SECONDS:g} s", retry_after=10
             )
         try:
             yielder = CooperativeYield(low_priority=True)
@@ -75,18 +79,20 @@ class Metrics:
                     yielder.maybe_yield()
                     add_shard(scrape, self._selection, shard, rights, instance=True)
             self._stats.cut += scrape.cut
-            return list(_joined(scrape, self._own if rights.can_call("stats") else None))
+            return list(_joined(scrape, self._self_metrics if rights.can_call("stats") else None))
         finally:
-            self._turn.release()
+            self._lock.release()
 
 
-class OneShard:
-    """`/scrape?target=...`: one shard, as redis_exporter gives it: without a label `instance`.
+class ShardMetrics:
+    """`/scrape?target=...`: the metrics of one shard, without a label `instance`.
+
+    That is the form in which redis_exporter exposes them.
 
     Args:
         publisher: the live shards.
-        selection: what of them is told.
-        stats: counts what is left out.
+        selection: which metrics and labels are exposed.
+        stats: counts the samples over the limit.
     """
 
     def __init__(self, publisher: ShardPublisher, selection: Selection, stats: HttpStats) -> None:
@@ -95,55 +101,55 @@ class OneShard:
         self._stats = stats
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with one shard's metrics."""
-        rights = require(request, "get_infos")
+        """Respond with one shard's metrics."""
+        rights = require_operation(request, "get_infos")
         target = request.get_param("target", default="")
         shard_id = target.partition("://")[2] if "://" in target else target
         shard = self._publisher.find_shard(shard_id) or self._publisher.find_shard(target)
         if shard is None or not rights.can_see(shard.id):
             raise falcon.HTTPNotFound(
                 title="unknown shard",
-                # The target is not repeated: redis_exporter takes passwords in it.
-                description="no shard has the id in target; /api/v1/shards has all ids",
+                # The target is not repeated, because for redis_exporter it may have a password.
+                description="no shard has the id in target; /api/v1/shards lists all ids",
             )
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.cut += scrape.cut
-        _put(request, response, list(scrape.pieces()))
+        _set_body(request, response, list(scrape.pieces()))
 
 
-def _joined(scrape: Scrape, own: OwnMetrics | None) -> Iterator[bytes]:
+def _joined(scrape: Scrape, self_metrics: SelfMetrics | None) -> Iterator[bytes]:
     yielder = CooperativeYield(low_priority=True)
     for piece in scrape.pieces():
         yielder.maybe_yield()
         yield piece
-    if own is not None:
-        yield own.text()
+    if self_metrics is not None:
+        yield self_metrics.text()
 
 
-def _put(
+def _set_body(
     request: falcon.Request,
     response: falcon.Response,
     pieces: list[bytes],
-    give_back: Callable[[], None] | None = None,
+    release: Callable[[], None] | None = None,
 ) -> None:
     response.content_type = CONTENT_TYPE
     response.vary = ("Accept-Encoding",)
     body = iter(pieces)
-    if _GZIP_TAKEN.search(request.get_header("Accept-Encoding") or ""):
+    if _GZIP_ACCEPTED.search(request.get_header("Accept-Encoding") or ""):
         response.set_header("Content-Encoding", "gzip")
-        body = _zipped(pieces)
+        body = _gzipped(pieces)
     else:
         response.content_length = sum(map(len, pieces))
-    response.stream = body if give_back is None else Held(body, give_back)
+    response.stream = body if release is None else ReleasingBody(body, release)
 
 
-def _zipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress in another thread: polls go on meanwhile."""
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Compress in another thread, so that polling continues."""
     pool: Any = gevent.get_hub().threadpool
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
     for piece in pieces:
-        zipped: bytes = pool.apply(packer.compress, (piece,))
-        if zipped:
-            yield zipped
-    yield pool.apply(packer.flush)
+        compressed: bytes = pool.apply(compressor.compress, (piece,))
+        if compressed:
+            yield compressed
+    yield pool.apply(compressor.flush)

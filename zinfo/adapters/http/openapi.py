@@ -1,4 +1,4 @@
-"""The OpenAPI document of the HTTP door, made from the table that the door itself goes by."""
+"""The OpenAPI document of the HTTP server, generated from the same table as its routes."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from zinfo.adapters.http.routes import (
     FLAG,
     LABELS,
     MAX_COUNT,
-    MAX_SECONDS,
-    QUESTIONS,
+    ROUTES,
     SECONDS,
     TEXT,
     TEXTS,
     Argument,
-    Question,
+    Route,
 )
 from zinfo.adapters.http.stream import ARGUMENTS as STREAM_ARGUMENTS
-from zinfo.adapters.http.stream_selection import KINDS
+from zinfo.adapters.http.stream_filter import KINDS
 
 _SCHEMAS: Final[dict[str, dict[str, object]]] = {
     TEXTS: {"type": "array", "items": {"type": "string"}},
     TEXT: {"type": "string"},
     FLAG: {"type": "boolean"},
-    SECONDS: {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+    SECONDS: {"type": "number", "minimum": 0},
     COUNT: {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
     LABELS: {"type": "object", "additionalProperties": {"type": "string"}},
 }
@@ -40,7 +39,7 @@ _DATA: Final[dict[str, dict[str, object]]] = {
         "type": "array",
         "items": {
             "type": "object",
-            "description": "INFO's fields by name, and `meta`",
+            "description": "the fields of INFO by name, and `meta`",
             "required": ["meta"],
             "properties": {
                 "meta": {
@@ -111,40 +110,41 @@ _ERROR: Final = {
         }
     },
 }
-_PROBLEMS: Final = {
-    "400": "the arguments make no sense",
-    "401": "a token or a certificate is needed",
-    "403": "this client may not",
+_ERRORS: Final = {
+    "400": "an argument is invalid",
+    "401": "a token or a certificate is required",
+    "403": "this client is not allowed to do this",
     "404": "no such shard",
-    "503": "not now; `error.retryable` tells whether later",
-    "504": "the polls that were asked for took too long",
+    "503": "temporarily unavailable; `error.retryable` says whether to retry",
+    "504": "the requested polls took too long",
 }
 
 
 def document() -> dict[str, Any]:
     """Return the document, OpenAPI 3.1."""
-    paths: dict[str, Any] = {path: _path(question) for path, question in QUESTIONS.items()}
+    paths: dict[str, Any] = {path: _path(route) for path, route in ROUTES.items()}
     paths["/api/v1/stream"] = {
         "get": {
             "operationId": "stream",
-            "summary": f"{', '.join(KINDS)} as they come, as server-sent events",
+            "summary": f"Each new {', '.join(KINDS[:-1])} and {KINDS[-1]}, as server-sent events",
             "parameters": _parameters(STREAM_ARGUMENTS),
             "responses": {
                 "200": {
-                    "description": "a stream that does not end",
+                    "description": "an endless stream",
                     "content": {"text/event-stream": {"schema": _TEXT}},
                 },
-                **_problems(),
+                **_error_responses(),
             },
         }
     }
-    for path, what in (("/healthz", "whether zinfo lives"), ("/readyz", "whether it is ready")):
-        answers = {"200": _json("it is", {"type": "object", "required": ["status"]})}
+    schema = {"type": "object", "required": ["status"]}
+    for path, what in (("/healthz", "Liveness"), ("/readyz", "Readiness")):
+        responses = {"200": _json("yes", schema)}
         if path == "/readyz":
-            answers["503"] = _json("not yet", {"type": "object", "required": ["status"]})
+            responses["503"] = _json("not yet", schema)
         name = path.strip("/")
         paths[path] = {
-            "get": {"operationId": name, "summary": what, "security": [], "responses": answers}
+            "get": {"operationId": name, "summary": what, "security": [], "responses": responses}
         }
     return {
         "openapi": "3.1.0",
@@ -164,18 +164,18 @@ def document() -> dict[str, Any]:
     }
 
 
-def _path(question: Question) -> dict[str, Any]:
+def _path(route: Route) -> dict[str, Any]:
     schema = {
         "type": "object",
         "required": ["data"],
-        "properties": {"data": _DATA[question.operation], **question.extra},
+        "properties": {"data": _DATA[route.operation], **route.extra},
     }
     return {
         "get": {
-            "operationId": question.operation,
-            "summary": question.summary,
-            "parameters": _parameters(question.arguments),
-            "responses": {"200": _json("the answer", schema), **_problems()},
+            "operationId": route.operation,
+            "summary": route.summary,
+            "parameters": _parameters(route.arguments),
+            "responses": {"200": _json("success", schema), **_error_responses()},
         }
     }
 
@@ -195,9 +195,9 @@ def _parameter(name: str, argument: Argument) -> dict[str, Any]:
     }
 
 
-def _problems() -> dict[str, Any]:
+def _error_responses() -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Error"}
-    return {status: _json(text, schema) for status, text in _PROBLEMS.items()}
+    return {status: _json(text, schema) for status, text in _ERRORS.items()}
 
 
 def _json(text: str, schema: Mapping[str, object]) -> dict[str, Any]:

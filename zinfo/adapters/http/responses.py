@@ -25,31 +25,33 @@ _STATUS: Final = {
 encode: Final = msgspec.json.Encoder().encode
 
 
-def put(response: falcon.Response, value: object) -> None:
-    """Answer with a value as JSON."""
+def set_json(response: falcon.Response, value: object) -> None:
+    """Set the response body to a value as JSON."""
     response.content_type = JSON
     response.data = encode(value)
 
 
-def put_error(
+def set_error(
     response: falcon.Response, status: str, code: str, message: str, *, retryable: bool = False
 ) -> None:
-    """Answer with an error."""
+    """Set status and body of an error response."""
     response.status = status
-    put(response, {"error": {"code": code, "message": message, "retryable": retryable}})
+    set_json(response, {"error": {"code": code, "message": message, "retryable": retryable}})
 
 
-def refused(
+def handle_request_error(
     _request: falcon.Request, response: falcon.Response, error: RequestError, _params: Any
 ) -> None:
-    """Turn a query's error into an answer; a handler of falcon's."""
+    """Respond with the error of a query operation; an error handler for falcon."""
     status = _STATUS.get(error.code, falcon.HTTP_500)
-    put_error(response, status, error.code, error.message, retryable=error.retryable)
+    set_error(response, status, error.code, error.message, retryable=error.retryable)
 
 
-def as_json(_request: falcon.Request, response: falcon.Response, error: falcon.HTTPError) -> None:
-    """Write an error of falcon's own (no such path, no such method, not let in) as ours are."""
+def serialize_http_error(
+    _request: falcon.Request, response: falcon.Response, error: falcon.HTTPError
+) -> None:
+    """Give falcon's errors (unknown path or method, not authorised) the same form as ours."""
     status = str(error.status)  # as in `404 Not Found`
     title = error.title if error.title and error.title != status else status.partition(" ")[2]
     code = title.lower().replace(" ", "_")
-    put_error(response, status, code, error.description or title)
+    set_error(response, status, code, error.description or title)

@@ -1,10 +1,12 @@
-"""The query operations that HTTP serves, and the form of their arguments in a URL.
+"""The query operations that HTTP serves, and the syntax of their arguments in a URL.
 
-One table says it for both the parser and the OpenAPI document.
+One table, `ROUTES`, defines both the parser and the OpenAPI document. Only the syntax is handled
+here; `query.arguments` validates the values.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -13,33 +15,34 @@ from zinfo.errors import BadRequestError
 
 TEXTS, TEXT, FLAG, SECONDS, COUNT, LABELS = "texts", "text", "flag", "seconds", "count", "labels"
 
-MAX_SECONDS: Final = 1e9
-MAX_COUNT: Final = 10**15
+MAX_COUNT: Final = 10**15 - 1
+"""Largest value of a COUNT; a longer number is not converted."""
 
-_MOST_ARGUMENTS = 2000  # in one URL, whose length the server bounds, too
+_MAX_ARGUMENTS = 2000  # in one URL, whose length the server limits as well
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
+_COUNT: Final = re.compile("[0-9]{1,15}")
 
 
 class Argument(NamedTuple):
-    """One argument of a question.
+    """One argument of a route.
 
     Attributes:
-        kind: how its text is read.
-        help: what it does.
+        kind: how its text is converted: one of the kinds above.
+        help: what it does, for the OpenAPI document.
     """
 
     kind: str
     help: str
 
 
-class Question(NamedTuple):
-    """One operation, as HTTP has it.
+class Route(NamedTuple):
+    """One query operation as HTTP serves it.
 
     Attributes:
-        operation: of the query endpoint.
-        summary: what it gives, in a line.
+        operation: name of the operation.
+        summary: what it returns, in one line.
         arguments: by name.
-        extra: what else there is in the answer, by name: JSON schema.
+        extra: JSON schemas of the members of the response beside `data`, by name.
     """
 
     operation: str
@@ -49,81 +52,88 @@ class Question(NamedTuple):
 
 
 _PAGE: Final = {
-    "limit": Argument(COUNT, "entries of an answer at most; 0 for as many as fit"),
-    "cursor": Argument(TEXT, "where to go on: the `cursor` of the answer before"),
+    "limit": Argument(COUNT, "maximum number of entries in a response; 0 for as many as fit"),
+    "cursor": Argument(TEXT, "where to continue: the `cursor` of the previous response"),
 }
 _CURSOR: Final = {
-    "cursor": {"type": "string", "description": "there is more: ask again with this cursor"}
+    "cursor": {
+        "type": "string",
+        "description": "present if there are more entries: repeat the request with this cursor",
+    }
 }
 _LABELS: Final = Argument(LABELS, "only shards with these labels: `labels[site]=fra`")
 
-QUESTIONS: Final = {
-    "/api/v1/infos": Question(
+ROUTES: Final = {
+    "/api/v1/infos": Route(
         "get_infos",
         "The newest INFO of shards",
         {
-            "shard_ids": Argument(TEXTS, "of these shards; none for all that have been polled"),
+            "shard_ids": Argument(TEXTS, "only these shards; default: all that have been polled"),
             "keys": Argument(TEXTS, "only these fields"),
-            "prefix_matching": Argument(FLAG, "take `keys` as beginnings of names"),
+            "prefix_matching": Argument(FLAG, "treat `keys` as prefixes of field names"),
             "sections": Argument(TEXTS, "only fields of these sections"),
             "labels": _LABELS,
-            "max_age": Argument(SECONDS, "leave out what is older; 0 takes all"),
-            "allow_partial": Argument(FLAG, "give an entry with an error for a shard without INFO"),
-            "refresh": Argument(FLAG, "poll what is older than `max_age` first"),
+            "max_age": Argument(SECONDS, "skip INFO that is older, in seconds; 0 for no limit"),
+            "allow_partial": Argument(
+                FLAG, "return an entry with an error for a shard without INFO"
+            ),
+            "refresh": Argument(FLAG, "first poll the shards whose INFO is older than `max_age`"),
             **_PAGE,
         },
         _CURSOR,
     ),
-    "/api/v1/shards": Question(
+    "/api/v1/shards": Route(
         "shards",
         "The live shards: state, role, version, interval, age",
-        {"ids": Argument(TEXTS, "only these; none for all"), "labels": _LABELS, **_PAGE},
+        {"ids": Argument(TEXTS, "only these shards; default: all"), "labels": _LABELS, **_PAGE},
         _CURSOR,
     ),
-    "/api/v1/events": Question(
+    "/api/v1/events": Route(
         "events",
-        "What happened to shards: up, down, restarted, ...",
+        "Lifecycle events of shards: up, down, restarted, ...",
         {
             "since": Argument(COUNT, "only events with a higher number"),
-            "ids": Argument(TEXTS, "only of these shards; none for all"),
+            "ids": Argument(TEXTS, "only events of these shards; default: all"),
             **_PAGE,
         },
         {
             **_CURSOR,
-            "oldest": {"type": "integer", "description": "number of the oldest event still held"},
+            "oldest": {"type": "integer", "description": "number of the oldest stored event"},
             "newest": {"type": "integer", "description": "number of the newest event"},
         },
     ),
-    "/api/v1/stats": Question("stats", "zinfo's own counters", {}, {}),
+    "/api/v1/stats": Route("stats", "zinfo's own counters", {}, {}),
 }
-"""Path to question."""
+"""The route at each path."""
 
 
-def arguments_of(query: str, known: Mapping[str, Argument]) -> dict[str, object]:
-    """Return the arguments that a URL's query holds.
+def parse_arguments(query: str, known: Mapping[str, Argument]) -> dict[str, object]:
+    """Return the arguments in the query of a URL, converted to the type of their kind.
+
+    A value that cannot be converted stays text, which `query.arguments` then rejects.
 
     Args:
-        query: what follows the `?`. A list is a name that is repeated: `keys=role&keys=os`.
-        known: the arguments that there are.
+        query: the text after the `?`. A name is repeated for a list: `keys=role&keys=os`.
+        known: the arguments of the route.
 
     Raises:
-        BadRequestError: one is unknown, given twice, or not of its kind.
+        BadRequestError: an argument is unknown or given twice.
     """
     try:
         pairs = parse_qsl(
             query,
             keep_blank_values=True,
-            max_num_fields=_MOST_ARGUMENTS,
+            max_num_fields=_MAX_ARGUMENTS,
             errors="strict",
         )
     except ValueError as error:
-        raise BadRequestError(f"the URL's query cannot be read: {error}") from None
+        raise BadRequestError(f"the query of the URL cannot be parsed: {error}") from None
     given: dict[str, object] = {}
     for name, text in pairs:
         stem, _, rest = name.partition("[")
         argument = known.get(stem)
         if argument is None or rest.endswith("]") != (argument.kind == LABELS):
-            raise BadRequestError(f"unknown argument {name[:80]!r}; there are {_named(known)}")
+            raise BadRequestError(f"unknown argument {name[:80]!r}; known are: {_names(known)}")
         if argument.kind == TEXTS:
             _list(given, name).append(text)
         elif argument.kind == LABELS:
@@ -134,7 +144,7 @@ def arguments_of(query: str, known: Mapping[str, Argument]) -> dict[str, object]
         elif name in given:
             raise BadRequestError(f"{name} is given twice")
         else:
-            given[name] = _value(name, argument.kind, text)
+            given[name] = _converted(argument.kind, text)
     return given
 
 
@@ -144,27 +154,20 @@ def _list(given: dict[str, object], name: str) -> list[object]:
     return values
 
 
-def _value(name: str, kind: str, text: str) -> object:
+def _converted(kind: str, text: str) -> object:
     if kind == FLAG:
-        if text.lower() not in _FLAGS:
-            raise BadRequestError(f"{name} must be true or false")
-        return _FLAGS[text.lower()]
+        return _FLAGS.get(text.lower(), text)
     if kind == SECONDS:
         try:
-            seconds = float(text)
+            return float(text)
         except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds <= MAX_SECONDS:
-            raise BadRequestError(f"{name} must be a number of seconds, 0 to {MAX_SECONDS:g}")
-        return seconds
-    if kind == COUNT:
-        if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= MAX_COUNT):
-            raise BadRequestError(f"{name} must be a whole number, 0 to {MAX_COUNT}")
+            return text
+    if kind == COUNT and _COUNT.fullmatch(text):
         return int(text)
     return text
 
 
-def _named(known: Mapping[str, Argument]) -> str:
+def _names(known: Mapping[str, Argument]) -> str:
     names: Sequence[str] = [
         f"{name}[NAME]" if argument.kind == LABELS else name for name, argument in known.items()
     ]

@@ -1,4 +1,4 @@
-"""HttpServer: metrics, API, stream and health at one address."""
+"""HttpServer: metrics, JSON API, event stream and health endpoints at one address."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import falcon
 
 from zinfo._version import __version__
-from zinfo.adapters.http.api import Api
-from zinfo.adapters.http.auth import OPEN_PATHS, Guard
+from zinfo.adapters.http.api import OperationResource
+from zinfo.adapters.http.auth import OPEN_PATHS, AuthMiddleware
 from zinfo.adapters.http.health import Health, Readiness
-from zinfo.adapters.http.metrics import Metrics, OneShard
+from zinfo.adapters.http.metrics import Metrics, ShardMetrics
 from zinfo.adapters.http.openapi import document
-from zinfo.adapters.http.responses import as_json, put, put_error, refused
-from zinfo.adapters.http.routes import QUESTIONS
+from zinfo.adapters.http.responses import (
+    handle_request_error,
+    serialize_http_error,
+    set_error,
+    set_json,
+)
+from zinfo.adapters.http.routes import ROUTES
 from zinfo.adapters.http.stream import Streams
-from zinfo.adapters.wsgi.client_shares import Network
+from zinfo.adapters.wsgi.client_quotas import Network
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.errors import RequestError
 from zinfo.health.stats import Stats
 from zinfo.metrics.selection import Selection
-from zinfo.metrics.self_metrics import OwnMetrics
+from zinfo.metrics.self_metrics import SelfMetrics
 from zinfo.query.operations import Operations
 from zinfo.security.tokens import Tokens
 from zinfo.shards.registry import ShardPublisher
@@ -33,26 +38,26 @@ from zinfo.wire.identity import Identity
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-NAME = "HTTP door"
+NAME = "HTTP server"
 
 _PAGE = """<!doctype html><meta charset="utf-8"><title>zinfo {version}</title>
 <h1>zinfo {version}</h1>
 <ul>{links}</ul>
 """
-_MAX_BODY = 65536  # nothing here takes one
+_MAX_BODY = 65536  # in bytes; no route uses the body
 
 
-class Told(NamedTuple):
-    """What of a daemon the door tells.
+class HttpDependencies(NamedTuple):
+    """The parts of a daemon that the HTTP server uses.
 
     Attributes:
-        operations: answer the API's questions.
+        operations: runs the requests of the API.
         publisher: the live shards.
-        poller: gives snapshots and events.
+        poller: source of snapshots and events.
         identity: of the daemon.
-        stats: its counters.
-        report: called with the name of a part and an unexpected exception of it.
-        selection: which metrics.
+        stats: counters of the daemon.
+        report: called with the name of a component and an unexpected exception in it.
+        selection: which metrics and labels are exposed.
     """
 
     operations: Operations
@@ -65,17 +70,17 @@ class Told(NamedTuple):
 
 
 class HttpServer(WsgiServer):
-    """Serves the cache over HTTP.
+    """Serves the cached snapshots over HTTP.
 
     Args:
         host: name or address to listen at, without brackets.
-        port: to listen at; 0 for one that is free.
-        told: what it tells.
-        tokens: the clients that are let in; None lets in all who reach the door.
-        tls: makes the door speak TLS.
-        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
-            Where it knows its clients and there are none, it answers under any.
-        proxies: networks whose addresses have many clients behind them.
+        port: to listen at; 0 for any free port.
+        dependencies: the parts of the daemon that it uses.
+        tokens: the clients that are authorised; None authorises every client.
+        tls: TLS context; None for plain HTTP.
+        allowed_hosts: host names that it accepts, beside localhost and addresses; `*` for any. If
+            it is empty and `tokens` is given, any name is accepted.
+        proxies: networks of addresses that many clients share.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -88,40 +93,43 @@ class HttpServer(WsgiServer):
         self,
         host: str,
         port: int,
-        told: Told,
+        dependencies: HttpDependencies,
         *,
         tokens: Tokens | None = None,
         tls: ssl.SSLContext | None = None,
         allowed_hosts: Collection[str] = (),
         proxies: Sequence[Network] = (),
     ) -> None:
-        self._report = told.report
-        publisher, poller, selection = told.publisher, told.poller, told.selection
-        stats = told.stats.http
-        self._answers = stats.answers
-        own = OwnMetrics(told.stats, publisher.count_states, lambda: poller.events.newest)
-        self._guard = Guard(tokens)
-        middleware: list[Any] = [self._guard, self]
+        self._report = dependencies.report
+        publisher, poller = dependencies.publisher, dependencies.poller
+        selection, stats = dependencies.selection, dependencies.stats.http
+        self._responses = stats.answers
+        self_metrics = SelfMetrics(
+            dependencies.stats, publisher.count_states, lambda: poller.events.newest
+        )
+        self._auth = AuthMiddleware(tokens)
+        middleware: list[Any] = [self._auth, self]
         app = falcon.App(middleware=middleware)
-        app.set_error_serializer(as_json)
-        app.add_error_handler(RequestError, refused)
-        app.add_error_handler(Exception, self._failed)
+        app.set_error_serializer(serialize_http_error)
+        app.add_error_handler(RequestError, handle_request_error)
+        app.add_error_handler(Exception, self._handle_unexpected)
+        operations = dependencies.operations
         routes = {
             "/": self,
-            "/metrics": Metrics(publisher, selection, own, stats),
-            "/scrape": OneShard(publisher, selection, stats),
+            "/metrics": Metrics(publisher, selection, self_metrics, stats),
+            "/scrape": ShardMetrics(publisher, selection, stats),
             "/healthz": Health(),
             "/readyz": Readiness(publisher),
-            "/api/v1/stream": Streams(poller, told.identity, stats),
+            "/api/v1/stream": Streams(poller, dependencies.identity, stats),
             "/api/v1/openapi.json": _Document(),
-            **{path: Api(told.operations, question) for path, question in QUESTIONS.items()},
+            **{path: OperationResource(operations, route) for path, route in ROUTES.items()},
         }
         for path, resource in routes.items():
             app.add_route(path, resource)
         self._app = app
         links = "".join(f'<li><a href="{path}">{path}</a>' for path in routes if path != "/")
         self._page = _PAGE.format(version=__version__, links=links)
-        # A page of another's that leads here under its own name has no token.
+        # With tokens DNS rebinding is harmless: the page of an attacker has no token.
         any_name = tokens is not None and not allowed_hosts
         super().__init__(
             NAME,
@@ -134,22 +142,22 @@ class HttpServer(WsgiServer):
         )
 
     def client_of(self, environ: WSGIEnvironment) -> str:
-        """Return the name of the client that sent a request; "" where it has none."""
-        return self._guard.client_of(environ)
+        """Return the name of the client that sent a request; "" if it has none."""
+        return self._auth.client_of(environ)
 
-    def count_refused(self, status: int) -> None:
-        """Count a request that was refused before it came to a route."""
-        self._answers["other", str(status)] += 1
+    def count_rejected(self, status: int) -> None:
+        """Count a request that was rejected before it reached a route."""
+        self._responses["other", str(status)] += 1
 
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer one HTTP request; a WSGI application (PEP 3333)."""
-        start: Any = start_response  # falcon's own type for it differs from one version to the next
+        """Serve one HTTP request; a WSGI application (PEP 3333)."""
+        start: Any = start_response  # falcon's type for it differs between versions
         return self._app(environ, start)
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Answer at `/` with what there is."""
+        """Respond at `/` with links to all paths."""
         response.content_type = falcon.MEDIA_HTML
         response.text = self._page
 
@@ -160,11 +168,11 @@ class HttpServer(WsgiServer):
         _resource: object,
         _succeeded: bool,
     ) -> None:
-        """Count an answer; falcon calls this."""
+        """Count a response; falcon calls this."""
         path = request.uri_template or "other"
-        self._answers[path, str(response.status_code)] += 1
+        self._responses[path, str(response.status_code)] += 1
 
-    def _failed(
+    def _handle_unexpected(
         self,
         _request: falcon.Request,
         response: falcon.Response,
@@ -172,12 +180,12 @@ class HttpServer(WsgiServer):
         _params: object,
     ) -> None:
         self._report(NAME, error)
-        put_error(response, falcon.HTTP_500, "internal", "the daemon failed; see its log")
+        set_error(response, falcon.HTTP_500, "internal", "internal error; see the daemon's log")
 
 
 class _Document:
     """`/api/v1/openapi.json`."""
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with the OpenAPI document."""
-        put(response, document())
+        """Respond with the OpenAPI document."""
+        set_json(response, document())

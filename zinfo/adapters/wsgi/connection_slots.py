@@ -1,8 +1,8 @@
-"""Places: the connections that a server has at a time, and whose they are.
+"""Connection slots: bounds the connections of a server, in total and per peer.
 
-Each peer has a share of the places. A connection beyond it takes the place of one of the same peer
-that waits for a request, if there is one; else it gets a spare place, from which only the health
-routes may be asked. So neither many connections nor unfinished requests keep a probe out.
+Each peer has a quota of the slots. A connection beyond the quota replaces an idle one of the same
+peer, if there is one. Otherwise it gets a reserved slot, which serves only the health endpoints. So
+neither many connections nor unfinished requests can block a health probe.
 """
 
 from __future__ import annotations
@@ -15,128 +15,130 @@ from typing import Final
 import gevent
 import gevent.socket
 
-from zinfo.adapters.wsgi.client_shares import Shares
+from zinfo.adapters.wsgi.client_quotas import ClientQuotas
 
-SPARE_PLACES: Final = 32
-"""Connections that may ask the health routes only, beside all others."""
+RESERVED_SLOTS: Final = 32
+"""Slots, in addition to the others, for connections that may request only health endpoints."""
 
-_PATIENCE: Final = 1.0
-"""Seconds for which a connection may wait for a request before another one can take its place."""
+_MIN_IDLE: Final = 1.0
+"""Seconds that a connection has waited for a request before another one may replace it."""
 
 
-class Place:
-    """One connection's place.
+class ConnectionSlot:
+    """The slot of one connection.
 
     Attributes:
-        peer: whose connection it is.
-        is_spare: whether only the health routes may be asked.
-        client: name of the client that asks through it; "" where it has none, or not yet.
-        waits_since: monotonic clock, in seconds, since when it waits for a whole request; None
-            while one is answered.
+        peer: the peer of the connection, as `peer_of` names it.
+        is_reserved: whether only the health endpoints may be requested.
+        client: name of the client that sent the latest request; "" without a name or a request.
+        idle_since: monotonic clock, in seconds, since when the connection waits for a complete
+            request; None while a request is served.
     """
 
-    __slots__ = ("_greenlet", "client", "is_spare", "peer", "waits_since")
+    __slots__ = ("_greenlet", "client", "idle_since", "is_reserved", "peer")
 
-    def __init__(self, peer: str, *, is_spare: bool) -> None:
+    def __init__(self, peer: str, *, is_reserved: bool) -> None:
         self.peer = peer
-        self.is_spare = is_spare
+        self.is_reserved = is_reserved
         self.client = ""
-        self.waits_since: float | None = time.monotonic()
+        self.idle_since: float | None = time.monotonic()
         self._greenlet = gevent.getcurrent()
 
-    def wait(self) -> None:
-        """Note that the connection waits for a request."""
-        self.waits_since = time.monotonic()
+    def mark_idle(self) -> None:
+        """Record that the connection waits for a request."""
+        self.idle_since = time.monotonic()
 
-    def work(self) -> None:
-        """Note that a request is answered."""
-        self.waits_since = None
+    def mark_busy(self) -> None:
+        """Record that a request is being served."""
+        self.idle_since = None
 
-    def end(self) -> None:
-        """End the connection: its greenlet is killed, and closes the socket."""
+    def disconnect(self) -> None:
+        """End the connection: kill its greenlet, which closes the socket."""
         self._greenlet.kill(block=False)  # type: ignore[attr-defined]  # all are Greenlets of a pool
 
 
-class Places:
-    """All places of one server.
+class ConnectionSlots:
+    """All connection slots of one server.
 
     Args:
-        total: connections at a time, beside those in spare places.
+        total: number of slots, without the reserved ones.
     """
 
     def __init__(self, total: int) -> None:
-        self._shares = Shares(total)
-        self._clients = Shares(total)
-        self._held: dict[Place, None] = {}  # in the order of their coming
-        self._spare: dict[Place, None] = {}
+        self._peer_quotas = ClientQuotas(total)
+        self._client_quotas = ClientQuotas(total)
+        self._used: dict[ConnectionSlot, None] = {}  # oldest first
+        self._reserved: dict[ConnectionSlot, None] = {}
 
     @property
     def total(self) -> int:
-        """How many connections there can be, beside those in spare places."""
-        return self._shares.total
+        """Number of slots, without the reserved ones."""
+        return self._peer_quotas.total
 
     @property
-    def most(self) -> int:
-        """How many connections there can be, those included that are about to end."""
-        return self.total + 2 * SPARE_PLACES
+    def max_connections(self) -> int:
+        """Upper bound of open connections, including those that are being closed."""
+        return self.total + 2 * RESERVED_SLOTS
 
-    def enter(self, peer: str) -> Place | None:
-        """Return a place for the calling greenlet's new connection; None where there is none."""
-        if not self._shares.take(peer):
-            of_whom = None if self._shares.has_share_left(peer) else peer
-            longest = _longest_waiting(self._held, of_whom, _PATIENCE)
+    def acquire(self, peer: str) -> ConnectionSlot | None:
+        """Return a slot for the calling greenlet's new connection; None if none is available."""
+        if not self._peer_quotas.acquire(peer):
+            replaceable = None if self._peer_quotas.below_quota(peer) else peer
+            longest = _longest_idle(self._used, replaceable, _MIN_IDLE)
             if longest is None:
-                return self._enter_spare(peer)
-            self._end(longest)
-            self._shares.take(peer)
-        place = Place(peer, is_spare=False)
-        self._held[place] = None
-        return place
+                return self._acquire_reserved(peer)
+            self._disconnect(longest)
+            self._peer_quotas.acquire(peer)
+        slot = ConnectionSlot(peer, is_reserved=False)
+        self._used[slot] = None
+        return slot
 
-    def _enter_spare(self, peer: str) -> Place | None:
-        if len(self._spare) >= SPARE_PLACES:
-            most = Counter(place.peer for place in self._spare).most_common(1)[0][0]
-            longest = _longest_waiting(self._spare, most, 0)
+    def _acquire_reserved(self, peer: str) -> ConnectionSlot | None:
+        if len(self._reserved) >= RESERVED_SLOTS:
+            busiest = Counter(slot.peer for slot in self._reserved).most_common(1)[0][0]
+            longest = _longest_idle(self._reserved, busiest, 0)
             if longest is None:
                 return None
-            self._end(longest)
-        place = Place(peer, is_spare=True)
-        self._spare[place] = None
-        return place
+            self._disconnect(longest)
+        slot = ConnectionSlot(peer, is_reserved=True)
+        self._reserved[slot] = None
+        return slot
 
-    def leave(self, place: Place) -> None:
-        """Give a place back; one whose connection was ended already has none any more."""
-        if self._spare.pop(place, place) is None:
+    def release(self, slot: ConnectionSlot) -> None:
+        """Release a slot; does nothing if it was released already, when it was replaced."""
+        if self._reserved.pop(slot, slot) is None:
             return
-        if self._held.pop(place, place) is None:
-            self._shares.give_back(place.peer)
-            if place.client:
-                self._clients.give_back(place.client)
+        if self._used.pop(slot, slot) is None:
+            self._peer_quotas.release(slot.peer)
+            if slot.client:
+                self._client_quotas.release(slot.client)
 
-    def name(self, place: Place, client: str) -> bool:
-        """Note which client asks through a place; return whether it has a share left for it."""
-        if place.is_spare or client == place.client:
+    def set_client(self, slot: ConnectionSlot, client: str) -> bool:
+        """Record which client uses a slot; return False if that client's quota is exhausted."""
+        if slot.is_reserved or client == slot.client:
             return True
-        if client and not self._clients.take(client):
+        if client and not self._client_quotas.acquire(client):
             return False
-        if place.client:
-            self._clients.give_back(place.client)
-        place.client = client
+        if slot.client:
+            self._client_quotas.release(slot.client)
+        slot.client = client
         return True
 
-    def _end(self, place: Place) -> None:
-        self.leave(place)
-        place.end()
+    def _disconnect(self, slot: ConnectionSlot) -> None:
+        self.release(slot)
+        slot.disconnect()
 
 
-def _longest_waiting(places: Iterable[Place], peer: str | None, patience: float) -> Place | None:
-    """Return the place that has waited longest, of a peer or (None) of anybody."""
-    until = time.monotonic() - patience
-    found: Place | None = None
-    for place in places:
-        since = place.waits_since
-        if since is None or since > until or (peer is not None and place.peer != peer):
+def _longest_idle(
+    slots: Iterable[ConnectionSlot], peer: str | None, min_idle: float
+) -> ConnectionSlot | None:
+    """Return the slot that has been idle longest, of one peer or (None) of any."""
+    until = time.monotonic() - min_idle
+    found: ConnectionSlot | None = None
+    for slot in slots:
+        since = slot.idle_since
+        if since is None or since > until or (peer is not None and slot.peer != peer):
             continue
-        if found is None or found.waits_since is None or since < found.waits_since:
-            found = place
+        if found is None or found.idle_since is None or since < found.idle_since:
+            found = slot
     return found

@@ -1,7 +1,8 @@
-"""Requests that another site's page has a browser send: what they may ask for, which is little.
+"""Rejects cross-site requests: requests that a page of another site makes a browser send.
 
-Browsers say where a request comes from: Fetch Metadata (https://www.w3.org/TR/fetch-metadata/), and
-Origin. Programs that are no browsers send neither, and are not restricted here. Pure.
+Browsers state the origin of a request in Fetch Metadata headers
+(https://www.w3.org/TR/fetch-metadata/) and in Origin. Other programs send neither, and are not
+restricted here. Pure.
 """
 
 from __future__ import annotations
@@ -9,23 +10,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-_SAME: Final = ("same-origin", "none")  # none: the user typed the address, or opened a bookmark
+_TRUSTED: Final = ("same-origin", "none")
+"""Values of Sec-Fetch-Site; `none` if the user typed the address or opened a bookmark."""
 
 
-def may_answer(environ: Mapping[str, str], pages: Collection[str]) -> bool:
-    """Return whether a request may be answered, as far as its origin is concerned.
+def is_allowed(environ: Mapping[str, str], pages: Collection[str]) -> bool:
+    """Return whether the origin of a request allows it to be served.
 
-    From other origins, those of the same site included (another port of localhost is one), only a
-    page may be asked for, and only as what the whole tab then shows: a link was followed.
+    Another origin may only navigate a whole tab to a page, as by a link. This includes origins of
+    the same site, such as another port of localhost.
 
     Args:
-        environ: of WSGI, with the request's headers.
-        pages: paths of the pages that others may link to.
+        environ: WSGI environment with the request's headers.
+        pages: paths that pages of other sites may link to.
     """
     site = environ.get("HTTP_SEC_FETCH_SITE")
     if site is None:
-        return _is_own_origin(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", ""))
-    if site in _SAME:
+        return _is_same_origin(environ.get("HTTP_ORIGIN"), environ.get("HTTP_HOST", ""))
+    if site in _TRUSTED:
         return True
     return (
         environ["REQUEST_METHOD"] == "GET"
@@ -35,6 +37,6 @@ def may_answer(environ: Mapping[str, str], pages: Collection[str]) -> bool:
     )
 
 
-def _is_own_origin(origin: str | None, host: str) -> bool:
-    """Return whether a browser without Fetch Metadata asks for a page of this server."""
+def _is_same_origin(origin: str | None, host: str) -> bool:
+    """Return whether the Origin of a browser without Fetch Metadata is this server."""
     return origin is None or origin.lower().partition("://")[2] == host.lower()

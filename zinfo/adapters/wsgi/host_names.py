@@ -1,7 +1,7 @@
-"""Under which host's names a server answers: the defence against DNS rebinding.
+"""Host names that a server accepts: the defence against DNS rebinding.
 
-A web page may have its own name lead to this machine's address. The browser then lets it read what
-the server answers, but still sends that name as Host. Pure.
+An attacker can make the host name of a web page resolve to the address of this machine. The browser
+then allows the page to read the server's responses, but it still sends that name as Host. Pure.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 ANY_HOST: Final = "*"
-"""Among the allowed names: all of them."""
+"""Allowed name that stands for all names."""
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::([0-9]{0,5}))?")
 _MAX_PORT: Final = 65_535
@@ -37,12 +37,13 @@ def host_of(header: str) -> str:
 
 
 class HostNames:
-    """The names that a server answers to: localhost, any IP address, and those it is given.
+    """The host names that a server accepts: localhost, any IP address, and the given names.
 
-    An address is no danger: nobody can have another machine's address in his own page's name.
+    IP addresses are safe: the Host header of a page of another host never has this machine's
+    address.
 
     Args:
-        names: further names; `*` for all.
+        names: additional names; `*` for all.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -51,7 +52,7 @@ class HostNames:
         self._names = given | {"localhost"}
 
     def allows(self, host: str) -> bool:
-        """Return whether the server answers under a name, as `host_of` returns it."""
+        """Return whether the server accepts a name, as `host_of` returns it."""
         if self._any or host in self._names:
             return True
         try:

@@ -1,4 +1,4 @@
-"""Requests that are refused before the application sees them, and the headers of all answers."""
+"""Rejection of requests before the application sees them, and the headers of all responses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 CONTENT_POLICY: Final = (
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Content-Security-Policy of all answers: nothing is loaded, run, sent or framed."""
+"""Content-Security-Policy of all responses: nothing is loaded, run, sent or framed."""
 
 HEADERS: Final = {
     "Content-Security-Policy": CONTENT_POLICY,
@@ -17,17 +17,17 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Headers of all answers."""
+"""Headers of all responses."""
 
 _RETRYABLE: Final = ("408", "429", "503")
-"""Statuses of refusals after which the same request may be answered later."""
+"""Status codes of rejections after which the same request may succeed later."""
 
 
-class Refused(Exception):  # noqa: N818  # it is an answer, no fault
-    """A request that is refused before the application sees it.
+class RequestRejected(Exception):  # noqa: N818  # a response to the client, not an error here
+    """A request is rejected before the application sees it.
 
     Attributes:
-        status: of the answer, such as `400 Bad Request`.
+        status: of the response, such as `400 Bad Request`.
         message: for the client: what is wrong, or what to do.
     """
 
@@ -37,11 +37,11 @@ class Refused(Exception):  # noqa: N818  # it is an answer, no fault
         self.message = message
 
 
-def refusal(refused: Refused, *, body: bool = True) -> bytes:
-    """Return a whole answer that refuses a request; it ends the connection."""
-    code = refused.status[4:].lower().replace(" ", "_")
-    retryable = refused.status[:3] in _RETRYABLE
-    error = {"code": code, "message": refused.message, "retryable": retryable}
+def rejection_response(rejected: RequestRejected, *, body: bool = True) -> bytes:
+    """Return a complete HTTP response for a rejected request; it closes the connection."""
+    code = rejected.status[4:].lower().replace(" ", "_")
+    retryable = rejected.status[:3] in _RETRYABLE
+    error = {"code": code, "message": rejected.message, "retryable": retryable}
     content = json.dumps({"error": error}).encode()
     headers = {
         "Content-Type": "application/json",
@@ -51,5 +51,5 @@ def refusal(refused: Refused, *, body: bool = True) -> bytes:
     }
     if retryable:
         headers["Retry-After"] = "1"
-    lines = [f"HTTP/1.1 {refused.status}", *(": ".join(one) for one in headers.items()), "", ""]
+    lines = [f"HTTP/1.1 {rejected.status}", *(": ".join(one) for one in headers.items()), "", ""]
     return "\r\n".join(lines).encode("latin-1") + (content if body else b"")

@@ -1,4 +1,4 @@
-"""What all doors over HTTP share: a WSGI server of gevent's, bounded and patient within limits."""
+"""WsgiServer: base class of the HTTP servers, with limits on connections, sizes and times."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import gevent
 import gevent.pywsgi
 import gevent.socket
 
-from zinfo.adapters.wsgi.client_shares import Network, peer_of
-from zinfo.adapters.wsgi.connection_slots import Places
+from zinfo.adapters.wsgi.client_quotas import Network, peer_of
+from zinfo.adapters.wsgi.connection_slots import ConnectionSlots
 from zinfo.adapters.wsgi.handler import Handler
 from zinfo.adapters.wsgi.host_names import HostNames
-from zinfo.adapters.wsgi.request_rules import Rules
+from zinfo.adapters.wsgi.request_policy import RequestPolicy
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.loop.yielding import CooperativeYield
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from gevent.pywsgi import WSGIServer
 
-_BACKLOG = 128  # length of that queue
-_LOOK_SECONDS = 0.5  # between two looks at whether the door is open
-_STOP_SECONDS = 0.2  # for answers under way when the door closes
+_BACKLOG = 128  # connections that wait to be accepted
+_CHECK_SECONDS = 0.5  # between two checks whether the listener is still open
+_STOP_SECONDS = 0.2  # for responses in progress when the server stops
 
 
 class WsgiServer(abc.ABC):
-    """Serves a WSGI application; listens from construction on.
+    """Serves a WSGI application; listens as soon as it is constructed.
 
     Args:
-        name: of the door, for errors.
+        name: of the server, for error messages.
         host: name or address to listen at, without brackets.
-        port: to listen at; 0 for one that is free.
-        max_body: bytes that a request may have behind its head.
-        connections: served at a time, beside those on spare places.
-        tls: makes the door speak TLS.
-        names: the hosts' names that it answers to; None for any.
-        proxies: networks whose addresses have many clients behind them.
+        port: to listen at; 0 for any free port.
+        max_body: maximum size of a request body, in bytes.
+        connections: maximum number of concurrent connections, without those on reserved slots.
+        tls: TLS context; None for plain HTTP.
+        names: host names that the server accepts; None for any.
+        proxies: networks of addresses that many clients share.
 
     Attributes:
-        endpoint: URL of the door, with the port that it got.
+        endpoint: URL of the server, with the actual port.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -63,16 +63,16 @@ class WsgiServer(abc.ABC):
         self.name = name
         self._tls = tls
         self._proxies = proxies
-        self._rules = Rules(
+        self._policy = RequestPolicy(
             max_body,
             names,
-            Places(connections),
+            ConnectionSlots(connections),
             pages=self.pages,
             health=self.health,
             client_of=self.client_of,
-            refused=self.count_refused,
+            on_rejected=self.count_rejected,
         )
-        self._handler = type("Handler", (Handler,), {"rules": self._rules})
+        self._handler = type("Handler", (Handler,), {"policy": self._policy})
         listener = _listen(name, host, port)
         shown = f"[{host}]" if ":" in host else host
         self._host, self._port = host, listener.getsockname()[1]
@@ -84,33 +84,33 @@ class WsgiServer(abc.ABC):
     """Paths that pages of other sites may link to."""
 
     health: ClassVar[Collection[str]] = ()
-    """Paths that are answered under any host's name, and when all other places are taken."""
+    """Paths served under any host name, and also when all other connection slots are used."""
 
     def client_of(self, _environ: WSGIEnvironment) -> str:
-        """Return the name of the client that sent a request; "" where it has none."""
+        """Return the name of the client that sent a request; "" if it has none."""
         return ""
 
-    def count_refused(self, status: int) -> None:  # noqa: B027  # not all servers count
-        """Count a request that was refused with this status, before `application` saw it."""
+    def count_rejected(self, status: int) -> None:  # noqa: B027  # not all servers count
+        """Count a request that was rejected with this status, before `application` saw it."""
 
     @abc.abstractmethod
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer one HTTP request; a WSGI application (PEP 3333)."""
+        """Serve one HTTP request; a WSGI application (PEP 3333)."""
 
     def _make_server(self, listener: gevent.socket.socket) -> WSGIServer:
         return _Server(
             listener,
             self.application,
-            spawn=self._rules.places.most,
+            spawn=self._policy.slots.max_connections,
             log=None,
             error_log=None,
             handler_class=self._handler,
             proxies=self._proxies,
             tls=self._tls,
             environ={
-                "SERVER_NAME": self._host,  # or it would ask the name server for one
+                "SERVER_NAME": self._host,  # without it gevent makes a DNS request
                 "wsgi.url_scheme": "http" if self._tls is None else "https",
             },
         )
@@ -119,30 +119,30 @@ class WsgiServer(abc.ABC):
         """Accept connections for ever; to be run in a greenlet.
 
         Raises:
-            RuntimeError: the listener was lost; run again, this listens anew.
+            RuntimeError: the listener was closed; the next call of `run` listens again.
         """
         if self._server.closed:
             self._server = self._make_server(_listen(self.name, self._host, self._port))
         if not self._server.started:
             self._server.start()
         while self._stopped or not self._server.closed:
-            gevent.sleep(_LOOK_SECONDS)
-        raise RuntimeError("the listener is gone")
+            gevent.sleep(_CHECK_SECONDS)
+        raise RuntimeError("the listener was closed")
 
     def start(self) -> None:
-        """Accept connections from now on; those that came since construction are taken, too."""
+        """Accept connections, including those that have been waiting since construction."""
         self._server.start()
 
     def stop(self) -> None:
-        """Close the door for good; answers under way have a moment to end."""
+        """Stop for good, after a short time for responses in progress."""
         self._stopped = True
         self._server.stop(timeout=_STOP_SECONDS)
 
 
 class _Server(gevent.pywsgi.WSGIServer):
-    """A WSGI server whose connections have places, and whose TLS handshakes end in time."""
+    """A WSGI server with connection slots and a timeout for TLS handshakes."""
 
-    max_accept = 16  # connections in one turn of the event loop
+    max_accept = 16  # connections accepted in one iteration of the event loop
 
     handler_class: type[Handler]
 
@@ -154,16 +154,16 @@ class _Server(gevent.pywsgi.WSGIServer):
         self._tls = tls
 
     def handle(self, sock: Any, address: Any) -> None:
-        """Serve one connection, if there is a place for it."""
+        """Serve one connection if a slot is available."""
         handler_class = self.handler_class
-        places, times = handler_class.rules.places, handler_class.times
-        place = places.enter(peer_of(address[0], self._proxies))
-        if place is None:
+        slots, timeouts = handler_class.policy.slots, handler_class.timeouts
+        slot = slots.acquire(peer_of(address[0], self._proxies))
+        if slot is None:
             return  # gevent closes the socket
         try:
-            sock.settimeout(times.idle)
+            sock.settimeout(timeouts.idle)
             if self._tls is not None:
-                seconds = times.spare_head if place.is_spare else times.head
+                seconds = timeouts.reserved_head if slot.is_reserved else timeouts.head
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
                 with gevent.Timeout(seconds, TimeoutError("no TLS handshake")):
                     gevent.socket.wait_read(sock.fileno())
@@ -171,11 +171,11 @@ class _Server(gevent.pywsgi.WSGIServer):
                         low_priority=True
                     ).maybe_yield()  # a signature takes a millisecond
                     sock.do_handshake()
-            handler_class(sock, address, self, place).handle()
-        except OSError:  # ssl.SSLError is one: a peer that cannot do TLS, or does not, is let go
+            handler_class(sock, address, self, slot).handle()
+        except OSError:  # includes ssl.SSLError, if the peer does not complete the handshake
             pass
         finally:
-            places.leave(place)
+            slots.release(slot)
             sock.close()
 
 

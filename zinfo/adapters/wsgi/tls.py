@@ -1,4 +1,4 @@
-"""TLS of a door over HTTP, as the configuration says."""
+"""The TLS context of an HTTP server, made from its configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from zinfo.wire.secret_files import permission_problem
 
 
 def server_context(config: HttpConfig) -> ssl.SSLContext | None:
-    """Return what makes a door speak TLS; None where it does not.
+    """Return the TLS context of the HTTP server; None if TLS is not configured.
 
-    With `client_ca_file` clients may show a certificate; who shows none may still have a token.
+    With `client_ca_file` clients may present a certificate. It stays optional, because a client may
+    authenticate with a token instead.
 
     Raises:
-        ConfigError: a file cannot be used, or the key is open to others.
+        ConfigError: a file cannot be used, or other users can access the key.
     """
     if config.cert_file is None or config.key_file is None:
         return None

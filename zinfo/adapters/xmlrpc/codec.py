@@ -1,7 +1,8 @@
-"""XML-RPC in bytes: a call to its method and parameters, values to XML. Pure: no socket, no clock.
+"""Decodes XML-RPC calls and encodes XML-RPC responses. Pure: no socket, no clock.
 
-The standard library's marshaller ends at 32 bits, writes control characters that no parser takes,
-and makes a whole document at once; this one gives pieces, so that others have a turn in between.
+The standard library's marshaller supports only 32-bit integers, writes control characters that no
+parser accepts, and builds a whole document at once. This one generates pieces, so that the caller
+can yield to the event loop between them.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ from xml.sax.saxutils import escape
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 
-FAULT_UNKNOWN = 1  # a KeyError: no such shard, or no INFO of it
-FAULT_BAD_CALL = 2  # a TypeError or ValueError: wrong arguments, unknown method, not XML-RPC at all
-FAULT_FAILED = 3  # anything else
+FAULT_UNKNOWN = 1  # KeyError: unknown shard, or a shard that has not been polled yet
+FAULT_BAD_CALL = 2  # TypeError or ValueError: wrong arguments, unknown method, malformed call
+FAULT_FAILED = 3  # any other error
 
 MAX_ELEMENTS = 5000
-"""Elements of a call; as many ids of one letter as fit into a request have 4,300."""
+"""Maximum number of elements of a call. The most ids that fit into a request make 4,300."""
 
 _HEAD = '<?xml version="1.0" encoding="utf-8"?>\n<methodResponse>'
 _END = "</methodResponse>\n"
 
-# What is no character in XML 1.0 (https://www.w3.org/TR/xml/#charsets): parsers end at one.
+# Characters that XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets): parsers reject them.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACEMENT = "\ufffd"
 
@@ -35,10 +36,11 @@ def parse_call(body: bytes) -> tuple[str, list[object]]:
     """Return method name and parameters of a `methodCall` document.
 
     Raises:
-        ValueError: it is none; document types, whose entities could grow without bound, included.
+        ValueError: it is malformed, or has a document type, whose entities could expand without
+            bound.
     """
     target = xmlrpc.client.Unmarshaller()
-    target.xml("", None)  # its default is to decode text, which expat has done
+    target.xml("", None)  # no encoding: expat has decoded the text already
     parser = expat.ParserCreate()
     elements = 0
 
@@ -52,21 +54,21 @@ def parse_call(body: bytes) -> tuple[str, list[object]]:
     parser.StartElementHandler = start
     parser.EndElementHandler = target.end
     parser.CharacterDataHandler = target.data
-    parser.StartDoctypeDeclHandler = _refuse_doctype
+    parser.StartDoctypeDeclHandler = _reject_doctype
     try:
         parser.Parse(body, True)
         params: list[object] = [*target.close()]
     except Exception as error:
-        # The unmarshaller stumbles over wrong documents in many ways, IndexError among them.
+        # The unmarshaller raises many types for malformed documents, IndexError among them.
         raise ValueError(f"not an XML-RPC call: {error or type(error).__name__}") from None
     method = target.getmethodname()
     if method is None:
-        raise ValueError("not an XML-RPC call: it names no method")
+        raise ValueError("not an XML-RPC call: the method name is missing")
     return method, params
 
 
-def _refuse_doctype(*_declaration: object) -> None:
-    raise ValueError("document types are not taken")
+def _reject_doctype(*_declaration: object) -> None:
+    raise ValueError("document types are not allowed")
 
 
 def response(value: object) -> Iterator[bytes]:
@@ -75,7 +77,7 @@ def response(value: object) -> Iterator[bytes]:
 
 
 def array_response(values: Iterable[object]) -> Iterator[bytes]:
-    """Return a `methodResponse` with an array: a piece for each value, made when asked for."""
+    """Return a `methodResponse` with an array; generates one piece for each value."""
     yield f"{_HEAD}<params><param><value><array><data>".encode()
     for value in values:
         yield encode(value).encode()
@@ -91,12 +93,12 @@ def fault(code: int, text: str) -> Iterator[bytes]:
 def encode(value: object) -> str:
     """Return a `<value>` element.
 
-    XML-RPC has no form for some values, so those become text: integers beyond 64 bits, `nan` and
-    `inf`. None becomes empty text, as `<nil/>` is an extension that not every client knows.
-    Integers beyond 32 bits are `<i8>`, an extension, too, but one that is known far and wide.
+    XML-RPC cannot represent some values, which become strings: integers beyond 64 bits, `nan` and
+    `inf`. None becomes an empty string, because not every client supports the extension `<nil/>`.
+    Integers beyond 32 bits become `<i8>`, an extension that most clients support.
 
     Raises:
-        TypeError: something that is neither number, text, list nor map.
+        TypeError: the value is neither number, text, list nor map.
     """
     pieces: list[str] = []
     _write(value, pieces)
@@ -129,7 +131,7 @@ def _scalar(value: object) -> str:
         return _double(value)
     if value is None or isinstance(value, str):
         return f"<string>{_text(value or '')}</string>"
-    raise TypeError(f"XML-RPC has no form for {type(value).__name__}")
+    raise TypeError(f"XML-RPC cannot represent {type(value).__name__}")
 
 
 def _integer(value: int) -> str:
@@ -143,11 +145,11 @@ def _integer(value: int) -> str:
 def _double(value: float) -> str:
     if not math.isfinite(value):
         return f"<string>{value}</string>"
-    text = repr(value)  # the shortest form that gives the same number again
-    # The specification's double has digits and a point, but no exponent.
+    text = repr(value)  # the shortest form that is read as the same number
+    # A double of the specification has digits and a decimal point, but no exponent.
     return f"<double>{format(Decimal(text), 'f') if 'e' in text else text}</double>"
 
 
 def _text(value: str) -> str:
-    # Parsers turn a bare carriage return into a line feed, so it goes as a character reference.
+    # Parsers turn a literal carriage return into a line feed; a character reference is preserved.
     return escape(_FORBIDDEN.sub(_REPLACEMENT, value), {"\r": "&#13;"})

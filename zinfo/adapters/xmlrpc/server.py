@@ -1,7 +1,7 @@
-"""XmlRpcServer: GetInfos for any XML-RPC client, over HTTP.
+"""XmlRpcServer: serves GetInfos to XML-RPC clients over HTTP.
 
-A long answer is encoded shard by shard, and everybody else has a turn in between: an XML-RPC client
-that asks for ten thousand shards delays no poll.
+A long response is encoded shard by shard and yields to the event loop in between, so that a request
+for ten thousand shards delays no poll.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zinfo.adapters.xmlrpc.codec import (
 from zinfo.errors import RequestError
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.query.arguments import Arguments
-from zinfo.query.servicer import InfoProviderServicer, InfoQuery, entry
+from zinfo.query.servicer import InfoProviderServicer, InfoQuery, build_entry
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -36,15 +36,17 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
-NAME = "XML-RPC door"
+NAME = "XML-RPC server"
 
-PATHS = ("/", "/RPC2")  # where clients look when they are told host and port only
+PATHS = ("/", "/RPC2")
+"""Paths that clients use by default if they are configured with host and port only."""
+
 MAX_REQUEST_BYTES = 65536
 
-_MOST_CONNECTIONS = 100
-_WHOLE_BYTES = 1 << 20  # a longer answer is sent in parts, and without a Content-Length
+_MAX_CONNECTIONS = 100
+_MAX_BUFFERED_BYTES = 1 << 20  # a longer response is sent in chunks, without Content-Length
 
-# Types of GetInfos' positional arguments, as system.methodSignature names them.
+# Types of the positional arguments of GetInfos, as system.methodSignature names them.
 _ARGUMENT_TYPES = ("array", "array", "boolean", "double", "boolean")
 
 
@@ -52,11 +54,11 @@ class XmlRpcServer(WsgiServer):
     """Serves `GetInfos`, and the `system` methods that describe it, at `/` and `/RPC2`.
 
     Args:
-        servicer: answers.
+        servicer: answers the queries.
         host: name or address to listen at, without brackets.
-        port: to listen at; 0 for one that is free.
-        report: called with a name and an exception that nobody foresaw.
-        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
+        port: to listen at; 0 for any free port.
+        report: called with the name of the server and an unexpected exception.
+        allowed_hosts: host names that it accepts, beside localhost and addresses; `*` for any.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -84,7 +86,7 @@ class XmlRpcServer(WsgiServer):
             NAME,
             host,
             port,
-            connections=_MOST_CONNECTIONS,
+            connections=_MAX_CONNECTIONS,
             max_body=MAX_REQUEST_BYTES,
             names=HostNames([host, *allowed_hosts]),
         )
@@ -94,7 +96,7 @@ class XmlRpcServer(WsgiServer):
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer one HTTP request; a WSGI application (PEP 3333)."""
+        """Serve one HTTP request; a WSGI application (PEP 3333)."""
         if environ["PATH_INFO"] not in PATHS:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"XML-RPC is served at / and /RPC2\n"]
@@ -102,26 +104,27 @@ class XmlRpcServer(WsgiServer):
             start_response("405 Method Not Allowed", [("Allow", "POST")])
             return [b"XML-RPC calls are POST requests\n"]
         body = environ["wsgi.input"].read()
-        pieces = self._reply(body)
-        begin: list[bytes] = []
+        pieces = self._respond(body)
+        buffered: list[bytes] = []
         size = 0
         for piece in pieces:
-            begin.append(piece)
+            buffered.append(piece)
             size += len(piece)
-            if size > _WHOLE_BYTES:
+            if size > _MAX_BUFFERED_BYTES:
                 break
         start_response("200 OK", [("Content-Type", CONTENT_TYPE)])
-        # A list gets a Content-Length, as XML-RPC demands; a chain has none, and needs no memory.
-        return begin if size <= _WHOLE_BYTES else chain(begin, pieces)
+        # For a list gevent sends a Content-Length, as XML-RPC requires; a chain needs less memory.
+        return buffered if size <= _MAX_BUFFERED_BYTES else chain(buffered, pieces)
 
     # --- XML-RPC ---
 
-    def _reply(self, body: bytes) -> Iterator[bytes]:
+    def _respond(self, body: bytes) -> Iterator[bytes]:
         try:
             method, params = parse_call(body)
             run = self._methods.get(method)
             if run is None:
-                raise TypeError(f"no method {method[:80]!r}; there are {', '.join(self._methods)}")
+                known = ", ".join(self._methods)
+                raise TypeError(f"unknown method {method[:80]!r}; known are: {known}")
             return run(params)
         except KeyError as error:
             return fault(FAULT_UNKNOWN, str(error.args[0] if error.args else error))
@@ -131,21 +134,21 @@ class XmlRpcServer(WsgiServer):
             return fault(FAULT_FAILED, error.message)
         except Exception as error:
             self._report(NAME, error)
-            return fault(FAULT_FAILED, "the daemon failed; see its log")
+            return fault(FAULT_FAILED, "internal error; see the daemon's log")
 
     def _get_infos(self, params: Sequence[object]) -> Iterator[bytes]:
         query = self._query(params)
-        # All are looked up before the first is sent: from then on there is no way back to a fault.
+        # Look up all shards before sending the first: after that a fault is no longer possible.
         found = list(
             self._servicer.find(query, yield_point=CooperativeYield(low_priority=True).maybe_yield)
         )
-        pick = query.picker()
-        return array_response(entry(one, pick) for one in _paced(found))
+        select = query.field_selector()
+        return array_response(build_entry(one, select) for one in _yielding(found))
 
     def _query(self, params: Sequence[object]) -> InfoQuery:
         by_name: Mapping[str, object] = {}
         *by_position, last = params or [None]
-        if isinstance(last, dict):  # XML-RPC has no keywords; no argument by position is a map
+        if isinstance(last, dict):  # keyword arguments; no positional argument is a map
             params, by_name = by_position, last
         given = self._signature.bind(*params, **by_name).arguments
         args = Arguments(given)
@@ -165,15 +168,15 @@ class XmlRpcServer(WsgiServer):
         return response(list(self._methods))
 
     def _method_help(self, params: Sequence[object]) -> Iterator[bytes]:
-        if self._described(params) != "GetInfos":
+        if self._method_name(params) != "GetInfos":
             return response("")
         return response(
             f"GetInfos{self._signature}\n\n{inspect.getdoc(self._servicer.GetInfos)}\n\n"
-            "Arguments by name go in a struct after those by position."
+            "Pass keyword arguments in a struct, after the positional arguments."
         )
 
     def _method_signature(self, params: Sequence[object]) -> Iterator[bytes]:
-        method = self._described(params)
+        method = self._method_name(params)
         if method == "system.listMethods":
             return response([["array"]])
         if method != "GetInfos":
@@ -181,9 +184,9 @@ class XmlRpcServer(WsgiServer):
         by_position = [["array", *_ARGUMENT_TYPES[:count]] for count in range(6)]
         return response([*by_position, *([*types, "struct"] for types in by_position)])
 
-    def _described(self, params: Sequence[object]) -> str:
+    def _method_name(self, params: Sequence[object]) -> str:
         if len(params) != 1 or params[0] not in self._methods:
-            raise TypeError("give the name of a method that system.listMethods has")
+            raise TypeError("expected the name of a method that system.listMethods returns")
         return str(params[0])
 
 
@@ -191,8 +194,8 @@ def _log(_part: str, error: BaseException) -> None:
     logger.error("an XML-RPC call failed", exc_info=error)
 
 
-def _paced(items: Iterable[Item]) -> Iterator[Item]:
-    """Yield the items; others have their turn when what is done with them takes long."""
+def _yielding(items: Iterable[Item]) -> Iterator[Item]:
+    """Iterate over the items, and yield to the event loop if processing them takes long."""
     yielder = CooperativeYield(low_priority=True)
     for item in items:
         yielder.maybe_yield()

@@ -11,9 +11,9 @@ import falcon
 import gevent
 import gevent.event
 
-from zinfo.adapters.http.auth import take_share
-from zinfo.adapters.http.responses import as_json, encode
-from zinfo.adapters.wsgi.client_shares import Held, Shares
+from zinfo.adapters.http.auth import acquire_quota
+from zinfo.adapters.http.responses import encode, serialize_http_error
+from zinfo.adapters.wsgi.client_quotas import ClientQuotas, ReleasingBody
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.rejection import CONTENT_POLICY
 from zinfo.adapters.wsgi.server import WsgiServer
@@ -62,13 +62,13 @@ class WebServer(WsgiServer):
         self, source: Source, host: str, port: int, *, allowed_hosts: Iterable[str] = ()
     ) -> None:
         app = falcon.App()
-        app.set_error_serializer(as_json)
+        app.set_error_serializer(serialize_http_error)
         for path, (name, kind) in _PAGES.items():
             app.add_route(path, _Page(name, kind))
-        shares = Shares(MOST_STREAMS)
+        quotas = ClientQuotas(MOST_STREAMS)
         app.add_route("/columns", _Columns(source.endpoint))
-        app.add_route("/stream", _FleetStream(Viewing(source), shares))
-        app.add_route("/shard", _ShardStream(source, shares))
+        app.add_route("/stream", _FleetStream(Viewing(source), quotas))
+        app.add_route("/shard", _ShardStream(source, quotas))
         self._app = app
         super().__init__(NAME, host, port, max_body=0, names=HostNames([host, *allowed_hosts]))
 
@@ -123,9 +123,9 @@ class _Columns:
 class _FleetStream:
     """The table, the totals and the events."""
 
-    def __init__(self, viewing: Viewing, shares: Shares) -> None:
+    def __init__(self, viewing: Viewing, quotas: ClientQuotas) -> None:
         self._channels = Channels(lambda text: FleetChannel(viewing, Filter(text)))
-        self._shares = shares
+        self._quotas = quotas
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with what changes, until the page is left."""
@@ -134,7 +134,7 @@ class _FleetStream:
             Filter(text)
         except FilterError as error:
             raise falcon.HTTPBadRequest(description=str(error)) from None
-        _stream(request, response, self._shares, self._run(text))
+        _stream(request, response, self._quotas, self._run(text))
 
     def _run(self, text: str) -> Iterator[bytes]:
         number = 0
@@ -148,14 +148,14 @@ class _FleetStream:
 class _ShardStream:
     """One shard's page."""
 
-    def __init__(self, source: Source, shares: Shares) -> None:
+    def __init__(self, source: Source, quotas: ClientQuotas) -> None:
         self._channels = Channels(lambda shard: ShardChannel(source, shard))
-        self._shares = shares
+        self._quotas = quotas
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Answer with all that is known of it, again and again, until the page is left."""
         shard = request.get_param("id", default="")
-        _stream(request, response, self._shares, self._run(shard))
+        _stream(request, response, self._quotas, self._run(shard))
 
     def _run(self, shard: str) -> Iterator[bytes]:
         with self._channels.listening(shard) as channel:
@@ -165,10 +165,13 @@ class _ShardStream:
 
 
 def _stream(
-    request: falcon.Request, response: falcon.Response, shares: Shares, messages: Iterator[bytes]
+    request: falcon.Request,
+    response: falcon.Response,
+    quotas: ClientQuotas,
+    messages: Iterator[bytes],
 ) -> None:
     """Answer with messages, one after the other, if there is room for a page."""
-    give_back = take_share(shares, request, "pages")
+    release = acquire_quota(quotas, request, "pages")
     response.content_type = "text/event-stream"
     response.cache_control = ("no-cache",)
-    response.stream = Held(messages, give_back)
+    response.stream = ReleasingBody(messages, release)

@@ -22,8 +22,8 @@ from tests.security.http_serving import (
     serving,
 )
 from tests.waiting import wait_until
-from zinfo.adapters.wsgi.client_shares import LOCAL, Shares, peer_of
-from zinfo.adapters.wsgi.connection_slots import SPARE_PLACES
+from zinfo.adapters.wsgi.client_quotas import LOCAL, ClientQuotas, peer_of
+from zinfo.adapters.wsgi.connection_slots import RESERVED_SLOTS
 
 PARTIAL = b"GET / HTTP/1.1\r\nX: "
 KEEPING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -33,7 +33,7 @@ KEEPING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def crowd(door: Small, number: int, data: bytes = PARTIAL) -> Iterator[list[gevent.socket.socket]]:
     """Hold connections open on which something was sent."""
     with ExitStack() as stack:
-        before, full = door.connections, 3 * door._rules.places.total // 4 + SPARE_PLACES
+        before, full = door.connections, 3 * door._policy.slots.total // 4 + RESERVED_SLOTS
         many = [stack.enter_context(closing(opened(door, data))) for _ in range(number)]
         most = min(before + number, full)
         wait_until(lambda: door.connections >= most, what="them", sleep=gevent.sleep)
@@ -41,7 +41,7 @@ def crowd(door: Small, number: int, data: bytes = PARTIAL) -> Iterator[list[geve
 
 
 def test_unfinished_heads_keep_no_probe_out(promise: Promise) -> None:
-    with serving(connections=40) as door, crowd(door, 40 + SPARE_PLACES - 10) as many:
+    with serving(connections=40) as door, crowd(door, 40 + RESERVED_SLOTS - 10) as many:
         statuses = [answer_to(door, request("/healthz")).status for _ in range(10)]
         others = answer_to(door, request("/other"))
         assert others.headers["retry-after"] == "1"
@@ -51,13 +51,13 @@ def test_unfinished_heads_keep_no_probe_out(promise: Promise) -> None:
         for one in more:
             one.close()
     promise(
-        f"{len(many) + 30} unfinished heads, 40 places and {SPARE_PLACES} spare ones",
+        f"{len(many) + 30} unfinished heads, 40 places and {RESERVED_SLOTS} spare ones",
         "health 200, others 503 or served",
         f"health {set(statuses)}, others {others.status}, {connections} connections at most",
     )
     assert set(statuses) == {200}
     assert others.status == 503
-    assert connections <= 40 + 2 * SPARE_PLACES
+    assert connections <= 40 + 2 * RESERVED_SLOTS
 
 
 def test_who_waits_longest_makes_room_for_who_asks(promise: Promise) -> None:
@@ -92,7 +92,7 @@ def test_answers_under_way_are_not_disturbed(promise: Promise) -> None:
 
 
 def test_a_probe_on_a_spare_place_has_less_time(promise: Promise) -> None:
-    times = quick(spare_head=0.2, head=60)
+    times = quick(reserved_head=0.2, head=60)
     with serving(connections=4, times=times) as door, crowd(door, 3, request("/wait")):
         answer = answer_to(door, PARTIAL)
         promise("an unfinished head on a spare place", "408 sooner", str(answer.status))
@@ -128,13 +128,13 @@ def test_a_connection_counts_for_the_client_that_asked_last() -> None:
 def test_places_come_back() -> None:
     with serving(connections=4) as door:
         for _ in range(3):
-            with crowd(door, 20 + SPARE_PLACES):
+            with crowd(door, 20 + RESERVED_SLOTS):
                 pass
             wait_until(lambda: not door.connections, what="no connections", sleep=gevent.sleep)
-        places = door._rules.places
-        assert not places._held
-        assert not places._spare
-        assert len(places._shares) == 0
+        places = door._policy.slots
+        assert not places._used
+        assert not places._reserved
+        assert len(places._peer_quotas) == 0
 
 
 @pytest.mark.parametrize(
@@ -158,16 +158,16 @@ def test_a_peer_is_an_address_or_a_network_that_one_host_has(address: str, peer:
 
 def test_shares_are_a_quarter_and_three_quarters_where_many_share_an_address() -> None:
     for holder, most in (("10.0.0.1", 25), (LOCAL, 75), ("proxy 10.1.2.3", 75)):
-        shares = Shares(100)
-        taken = sum(shares.take(holder) for _ in range(200))
+        shares = ClientQuotas(100)
+        taken = sum(shares.acquire(holder) for _ in range(200))
         assert taken == most
-        assert shares.take("10.9.9.9"), "another one has its own"
-    shares = Shares(100)
-    assert sum(shares.take(f"10.0.0.{n}") for n in range(200)) == 100
-    assert Shares(1).take("10.0.0.1"), "at least one"
-    both = Shares(8)
-    assert both.take("10.0.0.1", "client a")
-    assert both.take("10.0.0.2", "client a")
-    assert not both.take("10.0.0.3", "client a")
-    both.give_back("10.0.0.2", "client a")
-    assert both.take("10.0.0.3", "client a")
+        assert shares.acquire("10.9.9.9"), "another one has its own"
+    shares = ClientQuotas(100)
+    assert sum(shares.acquire(f"10.0.0.{n}") for n in range(200)) == 100
+    assert ClientQuotas(1).acquire("10.0.0.1"), "at least one"
+    both = ClientQuotas(8)
+    assert both.acquire("10.0.0.1", "client a")
+    assert both.acquire("10.0.0.2", "client a")
+    assert not both.acquire("10.0.0.3", "client a")
+    both.release("10.0.0.2", "client a")
+    assert both.acquire("10.0.0.3", "client a")

@@ -9,40 +9,54 @@ import pytest
 
 from tests.promises import Promise
 from zinfo.adapters.http import responses
-from zinfo.adapters.http import stream_selection as module
-from zinfo.adapters.http.stream_selection import DELTA, INFO, SnapshotMessages, Wish, Wishes
+from zinfo.adapters.http import stream_filter as module
+from zinfo.adapters.http.stream_filter import (
+    DELTA,
+    INFO,
+    SnapshotMessages,
+    StreamFilter,
+    StreamRegistry,
+)
 from zinfo.security.rights import EVERYTHING, Rights
 from zinfo.shards.snapshot import Snapshot
 
 NOTHING: frozenset[str] = frozenset()
 
 
-def wish(*shard_ids: str, keys: frozenset[str] = NOTHING, rights: Rights = EVERYTHING) -> Wish:
-    return Wish(frozenset((DELTA, INFO)), frozenset(shard_ids), keys, rights)
+def stream_filter(
+    *shard_ids: str, keys: frozenset[str] = NOTHING, rights: Rights = EVERYTHING
+) -> StreamFilter:
+    return StreamFilter(frozenset((DELTA, INFO)), frozenset(shard_ids), keys, rights)
 
 
-def streams(wishes: Wishes[str], shard_id: str) -> list[str]:
-    return sorted(stream for group in wishes.about(shard_id) for stream in group.streams)
+def streams(wishes: StreamRegistry[str], shard_id: str) -> list[str]:
+    return sorted(stream for group in wishes.groups_for(shard_id) for stream in group.streams)
 
 
 def test_streams_are_found_by_shard_and_rights() -> None:
-    wishes: Wishes[str] = Wishes()
+    wishes: StreamRegistry[str] = StreamRegistry()
     caches = Rights("a", shards=("cache-",))
     for number, one in enumerate(
-        (wish(), wish("db-1"), wish("db-1", "db-2"), wish(rights=caches), wish("db-1"))
+        (
+            stream_filter(),
+            stream_filter("db-1"),
+            stream_filter("db-1", "db-2"),
+            stream_filter(rights=caches),
+            stream_filter("db-1"),
+        )
     ):
         wishes.add(one, str(number))
     assert len(wishes) == 4
     assert streams(wishes, "db-1") == ["0", "1", "2", "4"]
     assert streams(wishes, "db-2") == ["0", "2"]
     assert streams(wishes, "cache-1") == ["0", "3"]
-    wishes.remove(wish("db-1"), "1")
+    wishes.remove(stream_filter("db-1"), "1")
     assert streams(wishes, "db-1") == ["0", "2", "4"]
-    wishes.remove(wish("db-1"), "4")
-    wishes.remove(wish("db-1", "db-2"), "2")
+    wishes.remove(stream_filter("db-1"), "4")
+    wishes.remove(stream_filter("db-1", "db-2"), "2")
     assert not wishes._of_shard
-    wishes.remove(wish(), "0")
-    wishes.remove(wish(rights=caches), "3")
+    wishes.remove(stream_filter(), "0")
+    wishes.remove(stream_filter(rights=caches), "3")
     assert not wishes
 
 
@@ -72,10 +86,10 @@ def test_a_message_is_made_once_for_all_that_want_the_same(
     assert not encoded, "and none that nobody wants"
     only_a, only_b = frozenset("a"), frozenset("b")
     for _ in range(100):
-        assert data(messages.of(DELTA, wish()))["set"] == {"b": 3}
-        assert data(messages.of(INFO, wish()))["info"] == {"a": 1, "b": 3}
-        assert data(messages.of(DELTA, wish(keys=only_b)))["set"] == {"b": 3}
-        assert messages.of(DELTA, wish(keys=only_a)) == b""
-        assert data(messages.of(INFO, wish(keys=only_a)))["info"] == {"a": 1}
+        assert data(messages.encode(DELTA, stream_filter()))["set"] == {"b": 3}
+        assert data(messages.encode(INFO, stream_filter()))["info"] == {"a": 1, "b": 3}
+        assert data(messages.encode(DELTA, stream_filter(keys=only_b)))["set"] == {"b": 3}
+        assert messages.encode(DELTA, stream_filter(keys=only_a)) == b""
+        assert data(messages.encode(INFO, stream_filter(keys=only_a)))["info"] == {"a": 1}
     promise("400 messages of 4 kinds to streams", "4 encodings", f"{len(encoded)} encodings")
     assert len(encoded) == 4
