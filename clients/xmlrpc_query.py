@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ask a zinfo daemon's XML-RPC door for the INFO of shards: one JSON object a line.
+"""Ask a zinfo daemon's XML-RPC server for the INFO of shards: one JSON object a line.
 
 Needs Python, nothing else. The door is open where the daemon was told so, for example with
 `zinfo serve --xmlrpc 127.0.0.1:50051`; docs/server-adapters.md says what it does.
@@ -38,7 +38,7 @@ def main() -> int:
         "--connect",
         metavar="URL",
         default="http://127.0.0.1:50051/",
-        help="of the XML-RPC door [http://127.0.0.1:50051/]",
+        help="of the XML-RPC server [http://127.0.0.1:50051/]",
     )
     parser.add_argument(
         "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait [5]"

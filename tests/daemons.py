@@ -66,8 +66,8 @@ class RunningDaemon:
     Args:
         shards: Their URLs.
         local: Watch the servers of this machine.
-        xmlrpc: Open the XML-RPC door, too.
-        http: Open the HTTP door, too.
+        xmlrpc: Open the XML-RPC server, too.
+        http: Open the HTTP server, too.
         config_text: A configuration file's text; it stays in `config_path`, which may be rewritten.
         environ: Variables on top of this process's own.
         args: More options of `zinfo serve`.
@@ -89,9 +89,9 @@ class RunningDaemon:
         self._keys = keys
         self.query = ""  #: The query endpoint; from the first start on.
         self.bus = ""  #: The bus; likewise.
-        self.xmlrpc = ""  #: URL of the XML-RPC door; empty where it is closed.
+        self.xmlrpc = ""  #: URL of the XML-RPC server; empty where it is closed.
         self._wants_xmlrpc = xmlrpc
-        self.http = ""  #: URL of the HTTP door, likewise.
+        self.http = ""  #: URL of the HTTP server, likewise.
         self._wants_http = http
         self._options = [
             *(f"--shard={url}" for url in shards),

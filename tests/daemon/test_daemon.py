@@ -89,7 +89,7 @@ def test_the_local_watcher_can_be_switched_on_and_off(server: RealServer) -> Non
 
 def test_a_daemon_may_listen_on_ipv6(server: RealServer) -> None:
     with RunningDaemon([server.url], environ={"ZINFO_XMLRPC_LISTEN": "[::1]:0"}) as daemon:
-        assert "XML-RPC door at http://[::1]:" in daemon.log()
+        assert "XML-RPC server at http://[::1]:" in daemon.log()
 
 
 class OpenDaemon(RunningDaemon):

@@ -106,7 +106,7 @@ PARTS: dict[str, Callable[[OwnDaemon], None]] = {
     "query endpoint": asked,
     "saturation": dies_again("saturation"),
     "files": dies_again("files"),
-    "XML-RPC door": called,
+    "XML-RPC server": called,
     "LocalShardWatcher": found,
     "OwnWatcher": beats,
 }
@@ -216,7 +216,7 @@ def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
 
 def test_a_door_whose_listener_is_lost_listens_anew(daemon: OwnDaemon, promise: Promise) -> None:
     with daemon.broken("listener"):
-        daemon.wait_for_fault("XML-RPC door", "listener")
+        daemon.wait_for_fault("XML-RPC server", "listener")
     begun = time.monotonic()
 
     def answers() -> bool:
@@ -227,7 +227,7 @@ def test_a_door_whose_listener_is_lost_listens_anew(daemon: OwnDaemon, promise: 
 
     wait_until(answers, what="the door to be open")
     took = time.monotonic() - begun
-    promise("the XML-RPC door's listener is lost", f"open within {AGAIN:g} s", f"{took:.2f} s")
+    promise("the XML-RPC server's listener is lost", f"open within {AGAIN:g} s", f"{took:.2f} s")
     assert took < AGAIN
 
 

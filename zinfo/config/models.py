@@ -225,7 +225,7 @@ class QueryConfig(Section):
 
 
 class XmlRpcConfig(Section):
-    """The `[xmlrpc]` section: the XML-RPC door."""
+    """The `[xmlrpc]` section: the XML-RPC server."""
 
     listen: kinds.Listen = ""
     allowed_hosts: kinds.HostNames = ()
@@ -237,7 +237,7 @@ class XmlRpcConfig(Section):
 
 
 class HttpConfig(Section):
-    """The `[http]` section: the HTTP door."""
+    """The `[http]` section: the HTTP server."""
 
     listen: kinds.Listen = ""
     token_file: kinds.SecretFilePath | None = None
@@ -269,7 +269,7 @@ class HttpConfig(Section):
 
 
 class MetricsConfig(Section):
-    """The `[metrics]` section: which metrics the HTTP door tells."""
+    """The `[metrics]` section: which metrics the HTTP server tells."""
 
     include: kinds.Texts = ("*",)
     exclude: kinds.Texts = ()

@@ -128,7 +128,7 @@ class QueryStats:
 
 @dataclass(slots=True)
 class HttpStats:
-    """What the HTTP door did.
+    """What the HTTP server did.
 
     Attributes:
         answers: by path and status.

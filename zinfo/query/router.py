@@ -184,7 +184,7 @@ class QueryRouter:
             return
         except (Exception, gevent.Timeout):
             logger.exception("operation %.80r failed", request.op)
-            failed = InternalError("the daemon failed; see its log")
+            failed = InternalError("internal error; see the daemon's log")
             self._refuse(envelope, request.id, failed, request.op)
             return
         self._stats.requests[request.op] += 1

@@ -1,4 +1,4 @@
-"""Clients of the HTTP door: by the token that they show, or by the name in their certificate.
+"""Clients of the HTTP server: by the token that they show, or by the name in their certificate.
 
 Fail-closed: where the file cannot be read, no token is known.
 """

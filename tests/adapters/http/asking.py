@@ -1,4 +1,4 @@
-"""Asking the HTTP door: status, headers and body of an answer, errors included."""
+"""Asking the HTTP server: status, headers and body of an answer, errors included."""
 
 from __future__ import annotations
 

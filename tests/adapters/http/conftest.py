@@ -1,4 +1,4 @@
-"""One daemon with its HTTP door open, and a server behind it, for all tests of a module."""
+"""One daemon with its HTTP server open, and a server behind it, for all tests of a module."""
 
 from __future__ import annotations
 

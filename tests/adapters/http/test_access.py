@@ -315,4 +315,4 @@ def test_a_second_door_at_one_address_is_told() -> None:
     with socket.create_server((HOST, port)):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert f"HTTP door: cannot listen at {HOST}:{port}: Address already in use" in done.stderr
+    assert f"HTTP server: cannot listen at {HOST}:{port}: Address already in use" in done.stderr

@@ -106,7 +106,7 @@ def test_a_short_answer_has_a_length_and_a_long_one_is_sent_in_parts() -> None:
         (KeyError(), 1, ""),
         (TypeError("no"), 2, "no"),
         (NotAllowedError("not yours"), 3, "not yours"),
-        (RuntimeError("secret"), 3, "the daemon failed; see its log"),
+        (RuntimeError("secret"), 3, "internal error; see the daemon's log"),
     ],
 )
 def test_each_kind_of_error_has_its_fault_code(error: Exception, code: int, text: str) -> None:
@@ -135,7 +135,7 @@ def test_an_address_in_use_is_told_in_one_line(servicer: InfoProviderServicer) -
         with pytest.raises(EnvironmentNotReadyError) as caught:
             XmlRpcServer(servicer, "127.0.0.1", port)
     assert str(caught.value) == (
-        f"XML-RPC door: cannot listen at 127.0.0.1:{port}: Address already in use"
+        f"XML-RPC server: cannot listen at 127.0.0.1:{port}: Address already in use"
     )
 
 

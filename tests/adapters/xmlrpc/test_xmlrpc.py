@@ -1,4 +1,4 @@
-"""The XML-RPC door of a real daemon, through the standard library's client."""
+"""The XML-RPC server of a real daemon, through the standard library's client."""
 
 from __future__ import annotations
 
