@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 from zinfo.bus import socket
 from zinfo.bus.socket import BusSocket
 from zinfo.health.stats import BusStats
-from zinfo.security.bus_endpoints import Place
+from zinfo.security.bus_endpoints import BusEndpoint
 from zinfo.security.bus_rights import BusRights
 
 MOST = 50
@@ -34,7 +34,7 @@ def bus(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[BusSocket]:
     """A socket without keys that holds few topics."""
-    monkeypatch.setattr(socket, "MAX_ALL", MOST)
+    monkeypatch.setattr(socket, "MAX_SOCKET_TOPICS", MOST)
     context: Any = zmq.green.Context()
     endpoint = "tcp://127.0.0.1:*" if request.param == "tcp" else f"ipc://{short_tmp}/bus"
 
@@ -43,17 +43,17 @@ def bus(
 
     bus = BusSocket(
         context,
-        Place(BusRights(shards=("a",)), ("x",), endpoint),
+        BusEndpoint(BusRights(shards=("a",)), ("x",), endpoint),
         stats=stats,
         high_water_mark=1000,
         secret_key=None,
         domain=b"",
-        fence=fence,
-        listened=int,
+        publish_fence=fence,
+        on_subscribed_change=int,
     )
-    greenlets = [gevent.spawn(bus.read), gevent.spawn(bus.follow_connections)]
+    greenlets = [gevent.spawn(bus.read), gevent.spawn(bus.count_connections)]
     yield bus
-    bus.retire()
+    bus.close()
     gevent.joinall(greenlets, timeout=5, raise_error=True)
     context.destroy(linger=0)
 
@@ -68,7 +68,7 @@ def test_of_all_connections_the_one_with_most_topics_is_ended(
     ):
         for socket in (honest, flood):
             socket.linger = 0
-            socket.connect(bus.endpoint)
+            socket.connect(bus.address)
         for number in range(10):
             honest.subscribe(b"z1/info/a-%d/" % number)
         honest.subscribe(b"~fence/1")
@@ -94,7 +94,7 @@ def test_a_fence_tells_what_its_own_connection_is_refused(bus: BusSocket) -> Non
     ):
         for socket, topic in ((one, b"z1/info/b/"), (other, b"z1/info/a/")):
             socket.linger = 0
-            socket.connect(bus.endpoint)
+            socket.connect(bus.address)
             socket.subscribe(topic)
             socket.subscribe(b"~fence/" + topic[-2:-1])
         assert one.poll(5000)

@@ -186,7 +186,7 @@ def wait_for_rest(router: Router) -> None:
     """Wait for the first piece of a long message to be discarded, and no other."""
     loop: Any = gevent.get_hub().loop
     with gevent.Timeout(3):
-        while not router.socket._has_rest:
+        while not router.socket._discarding:
             gevent.idle(priority=loop.MAXPRI)
 
 
@@ -215,7 +215,7 @@ def test_messages_are_sent_while_the_rest_of_a_long_one_is_discarded(
         router.socket.send([b"two", b"%d" % number])
         assert two.poll(5000)
         assert two.recv() == b"%d" % number
-        assert router.socket._has_rest
+        assert router.socket._discarding
     soon(lambda: got, "the long message")
 
 
@@ -227,7 +227,7 @@ def test_what_a_killed_reader_has_not_discarded_the_next_one_does(
     one.send_multipart(long_message(b"too long"))
     wait_for_rest(router)
     first.kill()
-    assert router.socket._has_rest
+    assert router.socket._discarding
     got, _ = router.reader()
     one.send(b"next")
     soon(lambda: got, "the next message")

@@ -14,7 +14,7 @@ from zinfo.native.loader import native
 from zinfo.query.entry_encoder import EntryEncoder
 from zinfo.query.paging import LONGEST_HEADER, collect
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery
-from zinfo.security.rights import EVERYTHING
+from zinfo.security.rights import ALL_RIGHTS
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot
@@ -69,7 +69,7 @@ def pages(
     cursor = None
     live = servicer.publisher.sorted_shard_ids()
     while not found or cursor is not None:
-        entries = EntryEncoder(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
+        entries = EntryEncoder(servicer, query, ALL_RIGHTS, time.monotonic(), lambda: None)
         blocks = entries.blocks(live, cursor, most, max_bytes - LONGEST_HEADER)
         page = collect(
             blocks, most=most, enough=max_bytes, max_bytes=max_bytes, yield_point=lambda: None
@@ -117,7 +117,7 @@ def test_the_pages_together_are_what_get_infos_gives(
 def entries_of(servicer: InfoProviderServicer) -> EntryEncoder:
     """Return entries of one field of all shards."""
     query = InfoQuery(keys=("used_memory",))
-    return EntryEncoder(servicer, query, EVERYTHING, time.monotonic(), lambda: None)
+    return EntryEncoder(servicer, query, ALL_RIGHTS, time.monotonic(), lambda: None)
 
 
 @needs_native

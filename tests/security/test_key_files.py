@@ -15,7 +15,7 @@ from tests.promises import Promise
 from tests.security.keyed import Keyring
 from zinfo.cli.app import cli
 from zinfo.errors import ConfigError
-from zinfo.security.access import Access, lost_on_bus
+from zinfo.security.authorized_keys import AuthorizedKeys, rights_lost_on_bus
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.security.rights import Rights
 from zinfo.shards.connection_options import ConnectionOptions, SecretUnavailableError
@@ -49,7 +49,7 @@ def test_keygen_makes_keys_that_only_the_owner_reads(tmp_path: Path, promise: Pr
         "server.key",
         "server.key_secret",
     ]
-    Access(directory / "server.key_secret", directory / "clients", {})
+    AuthorizedKeys(directory / "server.key_secret", directory / "clients", {})
     ClientKeys.read(directory / "server.key", directory / "dash.key_secret")
 
 
@@ -160,8 +160,8 @@ def test_all_that_is_wrong_with_the_clients_keys_is_told_at_once(keyring: Keyrin
     assert "clients.absent: found no key" in problems
 
 
-def access(keyring: Keyring, **rights: Rights) -> Access:
-    return Access(keyring.directory / "server.key_secret", keyring.clients, rights)
+def access(keyring: Keyring, **rights: Rights) -> AuthorizedKeys:
+    return AuthorizedKeys(keyring.directory / "server.key_secret", keyring.clients, rights)
 
 
 def test_a_broken_reload_leaves_nobody_known(keyring: Keyring) -> None:
@@ -183,7 +183,7 @@ def test_only_sockets_whose_clients_lost_something_are_disturbed(keyring: Keyrin
     def lost(*rights: Rights) -> set[BusRights]:
         before = clients.rights_by_key()
         clients.reload({one.name: one for one in rights})
-        return lost_on_bus(before, clients.rights_by_key())
+        return rights_lost_on_bus(before, clients.rights_by_key())
 
     keyring.let_in("more")
     some = Rights("admin", shards=("a",))

@@ -9,16 +9,16 @@ import zmq
 import zmq.green
 
 from tests.waiting import wait_until
-from zinfo.sockets.monitor import Connections
+from zinfo.sockets.monitor import ConnectionMonitor
 
 
 def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> None:
     context: Any = zmq.green.Context()
     socket = context.socket(zmq.XPUB)
-    connections = Connections(socket)  # before anybody can come
+    connections = ConnectionMonitor(socket)  # before anybody can come
     socket.bind("tcp://127.0.0.1:*")
     seen: list[int] = []
-    counting = gevent.spawn(connections.follow, lambda: seen.append(len(connections)))
+    counting = gevent.spawn(connections.run, lambda: seen.append(len(connections)))
     try:
         with zmq.Context() as other, other.socket(zmq.SUB) as subscriber:
             subscriber.connect(socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
@@ -36,7 +36,7 @@ def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> Non
 def test_who_came_before_anybody_looked_is_counted() -> None:
     context: Any = zmq.green.Context()
     socket = context.socket(zmq.XPUB)
-    connections = Connections(socket)
+    connections = ConnectionMonitor(socket)
     socket.bind("tcp://127.0.0.1:*")
     endpoint = socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
     try:

@@ -1,4 +1,7 @@
-"""Bodies of the bus's messages about one poll, made once for all whom they are the same for."""
+"""Bodies of the INFO and delta messages for clients with hidden fields.
+
+Sockets that hide the same fields share one encoding.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,25 @@ from zinfo.info.encoder import Fields, encode_delta, encode_snapshot, without_fi
 from zinfo.shards.snapshot import Snapshot
 
 
-class Hiding(Protocol):
-    """Says which fields are left out."""
+class FieldFilter(Protocol):
+    """Decides which fields are hidden."""
 
     @property
     def hidden_fields(self) -> tuple[str, ...]:
-        """The patterns of their names; two of the same patterns leave out the same."""
+        """Patterns of field names; filters with equal patterns hide the same fields."""
         ...
 
     def hides(self, name: str) -> bool:
-        """Return whether a field is left out."""
+        """Return whether a field is hidden."""
         ...
 
 
-class HiddenBodies:
-    """Bodies about one poll without some fields, each made once for all that are told the same.
+class FilteredBodies:
+    """Bodies of the messages about one poll, without the fields that a filter hides.
 
     Args:
-        previous: the snapshot before; None where there is none.
-        snapshot: the new one.
+        previous: the snapshot before; None if there is none.
+        snapshot: the new snapshot.
     """
 
     def __init__(self, previous: Snapshot | None, snapshot: Snapshot) -> None:
@@ -36,23 +39,23 @@ class HiddenBodies:
         self._deltas: dict[tuple[str, ...], bytes] = {}
         self._infos: dict[tuple[str, ...], bytes] = {}
 
-    def delta(self, hiding: Hiding) -> bytes:
-        """Return the body of a delta; one in which nothing else changed is empty."""
-        body = self._deltas.get(hiding.hidden_fields)
+    def delta(self, field_filter: FieldFilter) -> bytes:
+        """Return the body of a delta; it is empty if only hidden fields have changed."""
+        body = self._deltas.get(field_filter.hidden_fields)
         if body is None:
             if self._change is None:
                 self._change = self._snapshot.delta_from(self._previous)
-            fields, gone = self._change
-            gone = [name for name in gone if not hiding.hides(name)]
-            visible = without_fields(fields, hiding.hides)
+            fields, removed = self._change
+            removed = [name for name in removed if not field_filter.hides(name)]
+            visible = without_fields(fields, field_filter.hides)
             base = self._previous.revision if self._previous else 0
-            body = self._deltas[hiding.hidden_fields] = encode_delta(visible, gone, base)
+            body = self._deltas[field_filter.hidden_fields] = encode_delta(visible, removed, base)
         return body
 
-    def info(self, hiding: Hiding) -> bytes:
-        """Return the body of a message with the INFO."""
-        body = self._infos.get(hiding.hidden_fields)
+    def info(self, field_filter: FieldFilter) -> bytes:
+        """Return the body of an INFO message."""
+        body = self._infos.get(field_filter.hidden_fields)
         if body is None:
-            fields = without_fields(self._snapshot.encoded(), hiding.hides)
-            body = self._infos[hiding.hidden_fields] = encode_snapshot(fields)
+            fields = without_fields(self._snapshot.encoded(), field_filter.hides)
+            body = self._infos[field_filter.hidden_fields] = encode_snapshot(fields)
         return body

@@ -1,8 +1,8 @@
-"""One XPUB socket of the bus: for the clients of one set of rights, and for no others.
+"""One XPUB socket of the bus, for the clients of one set of rights.
 
-What a client may get is decided by the socket that its key is let in to. ZeroMQ's manual mode
-(XPUB_MANUAL), which serves each subscription by itself, can give one subscriber the subscription
-of another: docs/decisions/0009-a-socket-for-each-set-of-rights.md.
+The socket that admits a client's key determines what the client can receive. Manual mode
+(XPUB_MANUAL), which lets a server decide on each subscription, can give one subscriber the
+subscription of another: docs/decisions/0009-a-socket-for-each-set-of-rights.md.
 """
 
 from __future__ import annotations
@@ -15,303 +15,313 @@ from typing import Protocol
 import gevent
 import zmq
 
-from zinfo.bus.subscriptions import Interest, ShardInterest
-from zinfo.bus.topic_limits import MAX_ALL, MAX_REFUSED, Subscriptions, TopicCounts
+from zinfo.bus.subscriptions import ShardSubscriptions, SubscriptionSet
+from zinfo.bus.topic_limits import (
+    MAX_REFUSED_LISTED,
+    MAX_SOCKET_TOPICS,
+    ConnectionTopics,
+    TopicUsage,
+)
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.health.stats import BusStats
 from zinfo.loop.yielding import CooperativeYield
-from zinfo.security.bus_endpoints import Place
+from zinfo.security.bus_endpoints import BusEndpoint
 from zinfo.security.rights import Rights
 from zinfo.sockets.direct import DirectSocket
 from zinfo.sockets.listen import (
     GreenContext,
     GreenSocket,
     bound_endpoint,
-    descriptor_of,
-    key_of,
+    connection_descriptor,
     listen,
+    peer_public_key,
 )
-from zinfo.sockets.monitor import Connections
+from zinfo.sockets.monitor import ConnectionMonitor
 from zinfo.wire.bus_messages import FENCE_PREFIX, MAX_FENCE_TOPIC
 
 logger = logging.getLogger(__name__)
 
-REBIND_SECONDS = 5.0
-"""For a port to be free again."""
-REOPEN_SECONDS = 0.01
-"""Between two looks whether it is."""
+REBIND_TIMEOUT = 5.0
+"""Seconds until an address that was just closed must be free again."""
+REBIND_INTERVAL = 0.01
+"""Seconds between two attempts to bind it."""
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
-_CUT_SECONDS = 5.0  # for ZeroMQ to let go of the topics of a connection that was ended
-_NOBODY = Interest()  # for shards whose messages are not published here
+_DISCONNECT_INTERVAL = 5.0  # seconds that libzmq gets to drop the topics of a closed connection
+_EMPTY = SubscriptionSet()  # for shards that are not published on a socket
 
 
-class Fence(Protocol):
-    """Publishes the fence that a subscriber asked for."""
+class PublishFence(Protocol):
+    """Publishes the fence that a subscriber requested."""
 
     def __call__(self, socket: BusSocket, topic: bytes, refused: Sequence[bytes]) -> None:
-        """Publish it on a socket, with the topics that its subscriber is refused."""
+        """Publish a fence on a socket; `refused` are topics that its subscriber may not have."""
         ...
 
 
 class BusSocket:
-    """Publishes what one set of rights allows, and takes subscriptions.
+    """Publishes what one set of rights allows, and reads subscriptions.
 
     Args:
-        context: green context to make the socket in.
-        place: the set of rights, and where to listen.
-        stats: takes the counters.
-        high_water_mark: messages held for a slow subscriber.
-        secret_key: of the daemon, in Z85; None serves all who connect.
-        domain: by which the ZAP handler knows this socket; not empty where there is a key.
-        name_of: returns the name of the client with a key, for counts and logs.
-        locked_out: called with the key of a client that subscribed more than it may.
-        fence: publishes a fence.
-        listened: called when the first topic is subscribed, and when the last one is let go.
+        context: green context of the socket.
+        endpoint: the set of rights, and the address to bind.
+        stats: the bus counters to update.
+        high_water_mark: messages queued for a slow subscriber.
+        secret_key: the daemon's secret key, in Z85; None admits every client.
+        domain: ZAP domain of this socket; not empty if there is a key.
+        client_name: returns the name of the client with a public key, for counters and logs.
+        ban: called with the public key of a client that exceeded its limit of subscriptions.
+        publish_fence: publishes a fence.
+        on_subscribed_change: called when the first topic is subscribed and when the last one is
+            unsubscribed.
 
     Raises:
-        EnvironmentNotReadyError: the endpoint cannot be bound.
+        EnvironmentNotReadyError: the address cannot be bound.
 
     Attributes:
-        place: as given, or as it became since.
-        domain: as given.
-        endpoint: where it listens, with the port it got.
-        interest: what is subscribed.
-        hiding: says which fields are left out; None where none is.
-        send: publishes a message to those who subscribed its topic, as `DirectSocket.send` does.
+        endpoint: the set of rights and its clients; replaced when the clients change.
+        domain: ZAP domain of this socket.
+        address: the bound address, with the actual port.
+        subscriptions: the topics that are subscribed.
+        field_filter: says which fields are hidden; None if none is.
+        send: publishes a message, as `DirectSocket.send` does.
     """
 
     def __init__(  # noqa: PLR0913 - what it connects
         self,
         context: GreenContext,
-        place: Place,
+        endpoint: BusEndpoint,
         *,
         stats: BusStats,
         high_water_mark: int,
         secret_key: bytes | None,
         domain: bytes,
-        fence: Fence,
-        listened: Callable[[], object],
-        name_of: Callable[[str | None], str] = lambda _key: "",
-        locked_out: Callable[[str], object] = str,
+        publish_fence: PublishFence,
+        on_subscribed_change: Callable[[], object],
+        client_name: Callable[[str | None], str] = lambda _key: "",
+        ban: Callable[[str], object] = str,
     ) -> None:
-        self.place = place
+        self.endpoint = endpoint
         self.domain = domain
-        # Twice what there may be: others may still subscribe while the largest connection ends.
-        self.interest = Interest(2 * MAX_ALL)
-        self._rights = Rights.of_bus(place.rights)
-        self.hiding = self._rights if place.rights.hidden_fields else None
+        # Twice the limit: clients may go on subscribing while the largest connection is closed.
+        self.subscriptions = SubscriptionSet(2 * MAX_SOCKET_TOPICS)
+        self._rights = Rights.of_bus(endpoint.rights)
+        self.field_filter = self._rights if endpoint.rights.hidden_fields else None
         self._context = context
         self._stats = stats
         self._high_water_mark = high_water_mark
         self._secret_key = secret_key
-        self._name_of = name_of
-        self._locked_out = locked_out
-        self._fence = fence
-        self._listened = listened
-        self._counts = TopicCounts()
-        self._shards: dict[str, ShardInterest] = {}
-        self._retired = False
-        self._cutting: set[int] = set()  # descriptors of connections that are being ended
-        self._cut_again_at = 0.0  # by the monotonic clock
-        self._counted = 0  # connections that are in the statistics
-        self._listen(place.endpoint)
-        self.endpoint = bound_endpoint(self._socket)
+        self._client_name = client_name
+        self._ban = ban
+        self._publish_fence = publish_fence
+        self._on_subscribed_change = on_subscribed_change
+        self._usage = TopicUsage()
+        self._shards: dict[str, ShardSubscriptions] = {}
+        self._is_finished = False
+        self._disconnecting: set[int] = set()  # descriptors of connections that are being closed
+        self._next_disconnect = 0.0  # by the monotonic clock
+        self._connection_count = 0  # as included in the statistics
+        self._bind(endpoint.address)
+        self.address = bound_endpoint(self._socket)
 
-    def _listen(self, endpoint: str) -> None:
-        what = "bus" if not self.place.clients else f"bus of {', '.join(self.place.clients)}"
+    def _bind(self, address: str) -> None:
+        clients = self.endpoint.clients
         self._socket = listen(
             self._context,
             zmq.XPUB,
-            endpoint,
-            what,
+            address,
+            f"bus of {', '.join(clients)}" if clients else "bus",
             self._high_water_mark,
             self._secret_key,
-            watch=self._watch,
+            before_bind=self._monitor,
             domain=self.domain,
         )
         self._direct = DirectSocket(self._socket)
         self.send = self._direct.send
 
-    def _watch(self, socket: GreenSocket) -> None:
-        self._connections = Connections(socket, self._gone)
+    def _monitor(self, socket: GreenSocket) -> None:
+        self._connections = ConnectionMonitor(socket, self._on_disconnect)
 
-    def _gone(self, descriptor: int) -> None:
-        self._counts.forget(descriptor)
-        self._cutting.discard(descriptor)
+    def _on_disconnect(self, descriptor: int) -> None:
+        self._usage.forget(descriptor)
+        self._disconnecting.discard(descriptor)
 
     @property
     def closed(self) -> bool:
-        """Whether it listens no more."""
+        """Whether no address is bound now."""
         return self._direct.closed
 
-    def close(self) -> None:
-        """Let go of all subscribers; nothing is published any more."""
+    def unbind(self) -> None:
+        """Close all connections and the address, until `rebind`."""
         if self.closed:
             return
         self._direct.close()
         self._connections.close()
-        self._counts.clear()
-        self._cutting.clear()
-        self._stats.topics -= len(self.interest)
-        self.interest.clear()
-        self._listened()
+        self._usage.clear()
+        self._disconnecting.clear()
+        self._stats.topics -= len(self.subscriptions)
+        self.subscriptions.clear()
+        self._on_subscribed_change()
 
-    def retire(self) -> None:
-        """Close for good."""
-        self._retired = True
-        self.close()
+    def close(self) -> None:
+        """Close the socket permanently; `read` and `count_connections` return."""
+        self._is_finished = True
+        self.unbind()
 
-    def open(self) -> None:
-        """Listen again where it did; waits until ZeroMQ's thread has let go of the port.
+    def rebind(self) -> None:
+        """Bind the same address again; waits until libzmq's I/O thread has released it.
 
         Raises:
-            EnvironmentNotReadyError: the endpoint could not be bound again.
+            EnvironmentNotReadyError: the address was not free within `REBIND_TIMEOUT`.
         """
-        until = time.monotonic() + REBIND_SECONDS
+        deadline = time.monotonic() + REBIND_TIMEOUT
         while True:
             try:
-                self._listen(self.endpoint)
+                self._bind(self.address)
             except EnvironmentNotReadyError:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise
-                gevent.sleep(REOPEN_SECONDS)
+                gevent.sleep(REBIND_INTERVAL)
             else:
                 return
 
-    # --- out
+    # --- publishing
 
-    def wanted(self, shard_id: str) -> ShardInterest:
-        """Return whether INFO and deltas of a shard are to be published here."""
-        wanted = self._shards.get(shard_id)
-        if wanted is None:
-            published = self.place.rights.infos and self._rights.can_see(shard_id)
-            wanted = ShardInterest(self.interest if published else _NOBODY, shard_id)
-            self._shards[shard_id] = wanted
-        wanted.refresh()
-        return wanted
+    def subscriptions_to(self, shard_id: str) -> ShardSubscriptions:
+        """Return whether INFO and deltas of a shard must be published on this socket."""
+        found = self._shards.get(shard_id)
+        if found is None:
+            allowed = self.endpoint.rights.infos and self._rights.can_see(shard_id)
+            found = ShardSubscriptions(self.subscriptions if allowed else _EMPTY, shard_id)
+            self._shards[shard_id] = found
+        found.refresh()
+        return found
 
     def forget(self, shard_id: str) -> None:
-        """Forget a shard that has gone."""
+        """Drop what is cached about a removed shard."""
         self._shards.pop(shard_id, None)
 
-    def rights_on_event(self, shard_id: str, topic: bytes) -> Rights | None:
-        """Return with which rights an event is told here; None where it is not to be published."""
-        told = self.place.rights.events and self._rights.can_see(shard_id)
-        return self._rights if told and self.interest.wants(topic) else None
+    def rights_for_event(self, shard_id: str, topic: bytes) -> Rights | None:
+        """Return the rights to encode an event with; None if it is not published here."""
+        allowed = self.endpoint.rights.events and self._rights.can_see(shard_id)
+        return self._rights if allowed and self.subscriptions.matches(topic) else None
 
-    # --- in
+    # --- reading subscriptions
 
     def read(self) -> None:
-        """Read subscriptions until this is closed for good; to be run in a greenlet."""
+        """Read subscriptions until `close`; runs in a greenlet of its own."""
         yielder = CooperativeYield()
-        while not self._retired:
-            yielder.maybe_yield()  # while subscriptions wait already, reading them never yields
+        while not self._is_finished:
+            yielder.maybe_yield()  # receiving messages that are queued already never yields
             direct = self._direct
             try:
                 frames = direct.receive(copy=False)
             except zmq.ZMQError:
                 if direct is self._direct and not direct.closed:
                     raise
-                gevent.sleep(REOPEN_SECONDS)  # it is being opened again
+                gevent.sleep(REBIND_INTERVAL)  # until it is bound again
                 continue
             try:
-                self._take(frames)
-            except Exception:  # one message must never end the loop
+                self._handle(frames)
+            except Exception:  # one message must not stop the greenlet
                 self._stats.refused += 1
-                logger.exception("a subscription failed in an unexpected way")
+                logger.exception("bus: unexpected error while handling a subscription")
 
-    def follow_connections(self) -> None:
-        """Keep count of the connections until this is closed for good; to be run in a greenlet."""
-        while not self._retired:
+    def count_connections(self) -> None:
+        """Update the number of subscribers until `close`; runs in a greenlet of its own."""
+        while not self._is_finished:
             connections = self._connections
-            connections.follow(self._count)
-            while connections is self._connections and not self._retired:
-                gevent.sleep(REOPEN_SECONDS)  # it is being opened again, or closed
+            connections.run(self._update_count)
+            while connections is self._connections and not self._is_finished:
+                gevent.sleep(REBIND_INTERVAL)  # until it is bound again or closed
 
-    def _count(self) -> None:
-        now = len(self._connections)
-        self._stats.subscribers += now - self._counted
-        self._counted = now
+    def _update_count(self) -> None:
+        count = len(self._connections)
+        self._stats.subscribers += count - self._connection_count
+        self._connection_count = count
 
-    def _take(self, frames: list[zmq.Frame]) -> None:
-        # A subscriber can send messages of its own, too: they have more frames or another first
+    def _handle(self, frames: list[zmq.Frame]) -> None:
+        # Subscribers can also send messages of their own, which have more frames or another first
         # byte.
         message = frames[0].bytes
         if len(frames) != 1 or not message or message[0] > _SUBSCRIBE:
-            self._refuse(frames[0])
+            self._count_refused(frames[0])
             return
-        before = len(self.interest)
+        before = len(self.subscriptions)
         if message[0] == _SUBSCRIBE:
             self._subscribe(message[1:], frames[0])
         else:
             self._unsubscribe(message[1:], frames[0])
-        now = len(self.interest)
-        self._stats.topics += now - before
-        if not before or not now:
-            self._listened()
+        after = len(self.subscriptions)
+        self._stats.topics += after - before
+        if not before or not after:
+            self._on_subscribed_change()
 
     def _subscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
-        connection, descriptor = self._connection(frame)
-        if descriptor in self._cutting:
-            self._refuse(frame)
+        connection, descriptor = self._find_connection(frame)
+        if descriptor in self._disconnecting:
+            self._count_refused(frame)
             return
-        if connection is not None and not self._counts.add(connection, prefix):
-            self._cut(descriptor, connection)
-            self._refuse(frame)
+        if connection is not None and not self._usage.add(connection, prefix):
+            self._disconnect(descriptor, connection)
+            self._count_refused(frame)
             return
         if prefix.startswith(FENCE_PREFIX):
             if len(prefix) > MAX_FENCE_TOPIC:
-                self._refuse(frame)
+                self._count_refused(frame)
             else:
-                self._fence(self, prefix, connection.refused if connection else ())
-        elif not self.place.rights.covers(prefix):
-            self._refuse(frame)
-            if connection is not None and len(connection.refused) < MAX_REFUSED:
+                self._publish_fence(self, prefix, connection.refused if connection else ())
+        elif not self.endpoint.rights.covers(prefix):
+            self._count_refused(frame)
+            if connection is not None and len(connection.refused) < MAX_REFUSED_LISTED:
                 connection.refused.append(prefix)
-        elif not self.interest.add(prefix):
-            self._refuse(frame)
-        elif len(self.interest) > MAX_ALL and time.monotonic() >= self._cut_again_at:
-            largest = self._counts.largest()
-            if largest is not None:
-                self._cut_again_at = time.monotonic() + _CUT_SECONDS
-                self._cut(largest, self._counts.of(largest, None))
+        elif not self.subscriptions.add(prefix):
+            self._count_refused(frame)
+        elif len(self.subscriptions) > MAX_SOCKET_TOPICS:
+            self._disconnect_largest()
 
     def _unsubscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
-        connection, _ = self._connection(frame)
+        connection, _ = self._find_connection(frame)
         if connection is not None:
-            self._counts.discard(connection, prefix)
+            self._usage.discard(connection, prefix)
             if prefix in connection.refused:
                 connection.refused.remove(prefix)
-        self.interest.discard(prefix)
+        self.subscriptions.discard(prefix)
 
-    def _connection(self, frame: zmq.Frame) -> tuple[Subscriptions | None, int]:
-        """Return the connection that a frame came over; None where it has gone already."""
-        descriptor = descriptor_of(frame)
+    def _find_connection(self, frame: zmq.Frame) -> tuple[ConnectionTopics | None, int]:
+        """Return a frame's connection, None if it is closed or being closed, and its descriptor."""
+        descriptor = connection_descriptor(frame)
         if descriptor is None:
             return None, -1
         self._connections.drain()
-        if descriptor not in self._connections or descriptor in self._cutting:
+        if descriptor not in self._connections or descriptor in self._disconnecting:
             return None, descriptor
-        key = key_of(frame) if self._secret_key is not None else None
-        return self._counts.of(descriptor, key), descriptor
+        key = peer_public_key(frame) if self._secret_key is not None else None
+        return self._usage.connection(descriptor, key), descriptor
 
-    def _refuse(self, frame: zmq.Frame) -> None:
+    def _count_refused(self, frame: zmq.Frame) -> None:
         self._stats.refused += 1
         if self._secret_key is not None:
-            self._stats.refused_by[self._name_of(key_of(frame))] += 1
+            self._stats.refused_by[self._client_name(peer_public_key(frame))] += 1
 
-    def _cut(self, descriptor: int, connection: Subscriptions) -> None:
-        if not self._connections.cut(descriptor):
+    def _disconnect_largest(self) -> None:
+        """Close the connection with the most topics, but not the next one right after it."""
+        now = time.monotonic()
+        descriptor = self._usage.largest_connection() if now >= self._next_disconnect else None
+        if descriptor is not None:
+            self._next_disconnect = now + _DISCONNECT_INTERVAL
+            self._disconnect(descriptor, self._usage.connection(descriptor, None))
+
+    def _disconnect(self, descriptor: int, connection: ConnectionTopics) -> None:
+        if not self._connections.shut_down(descriptor):
             return
-        self._counts.forget(descriptor)
-        self._cutting.add(descriptor)
+        self._usage.forget(descriptor)
+        self._disconnecting.add(descriptor)
         self._stats.cut += 1
         key = connection.client if isinstance(connection.client, str) else None
-        who = f"client {self._name_of(key)}" if key else "a client"
         logger.warning(
-            "bus: %s subscribed %d topics over one connection, which is ended",
-            who,
+            "bus: closed a connection of %s: it subscribed %d topics, which is too many",
+            f"client {self._client_name(key)}" if key else "a client",
             len(connection.topics),
         )
         if key is not None:
-            self._locked_out(key)
+            self._ban(key)

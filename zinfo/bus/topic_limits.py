@@ -1,7 +1,7 @@
-"""What each client of the bus has subscribed, and when that is too much. Pure.
+"""Counts the subscriptions of each client of the bus and checks them against limits. Pure.
 
-ZeroMQ remembers every topic that is subscribed, some 50 bytes for each byte of it, before zinfo
-sees it; what is over a bound can only be let go with the connection.
+libzmq stores every subscribed topic, at about 50 bytes per byte of the topic, before zinfo sees the
+subscription. Only closing the connection releases that memory.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-MAX_TOPICS = 12_500
-"""Distinct topics of one client: one for each of 10,000 shards, and some more.
+MAX_CLIENT_TOPICS = 12_500
+"""Distinct topics of one client: enough for one topic of each of 10,000 shards.
 
-libzmq forgets all topics of a connection that ends in one call: 1 to 1.5 ms a thousand."""
+When a connection closes, libzmq removes all its topics in one call: 1 to 1.5 ms per thousand."""
 
-MAX_BYTES = 1 << 20
-"""Bytes of those topics together; longer topics take libzmq as many times longer to forget."""
+MAX_CLIENT_BYTES = 1 << 20
+"""Total bytes of one client's distinct topics; removing a topic takes time linear in its length."""
 
-MAX_ALL = 100_000
-"""Topics of all clients of one socket; beyond it the connection with the most of them is ended."""
+MAX_SOCKET_TOPICS = 100_000
+"""Topics of all clients of one socket; above it, the connection with the most topics is closed."""
 
-MAX_REFUSED = 20
-"""Topics that a fence tells as refused; what is over it is counted only."""
+MAX_REFUSED_LISTED = 20
+"""Refused topics that a fence lists; further ones are only counted."""
 
 
 @dataclass(slots=True, eq=False)
-class Subscriptions:
-    """What came over one connection.
+class ConnectionTopics:
+    """The subscriptions of one connection.
 
     Attributes:
-        client: who has it: a key, or the connection's own descriptor where there are no keys.
-        topics: subscribed and not let go.
-        refused: the first of the topics that the client may not have.
+        client: the client's public key, or the connection's descriptor if the bus has no keys.
+        topics: the topics that are subscribed now.
+        refused: the first topics that were refused because the client has no right to them.
     """
 
     client: object
@@ -40,13 +40,13 @@ class Subscriptions:
 
 
 @dataclass(slots=True)
-class _Client:
-    """All connections of one client.
+class _ClientTopics:
+    """The subscriptions of all connections of one client.
 
     Attributes:
-        connections: their number.
-        topics: the number of connections that subscribed each.
-        bytes: of the distinct topics.
+        connections: number of open connections.
+        topics: number of connections that subscribe each topic.
+        bytes: total bytes of the distinct topics.
     """
 
     connections: int = 0
@@ -54,77 +54,79 @@ class _Client:
     bytes: int = 0
 
 
-class TopicCounts:
-    """The subscriptions of all connections of one socket.
+class TopicUsage:
+    """The subscriptions of all connections of one socket, by connection and by client.
 
-    What one connection lets go while another still has it is not told by ZeroMQ, and so stays
-    counted until the connection ends.
+    XPUB reports an unsubscription only when the last subscriber of a topic is gone. So a topic that
+    one connection unsubscribes while another still has it is counted until the connection closes.
 
     Args:
-        most: distinct topics that one client may have.
-        most_bytes: bytes of them together.
+        max_topics: distinct topics that one client may subscribe.
+        max_bytes: total bytes of those topics.
     """
 
-    def __init__(self, most: int = MAX_TOPICS, most_bytes: int = MAX_BYTES) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
-        self._connections: dict[int, Subscriptions] = {}
-        self._clients: dict[object, _Client] = {}
+    def __init__(
+        self, max_topics: int = MAX_CLIENT_TOPICS, max_bytes: int = MAX_CLIENT_BYTES
+    ) -> None:
+        self._max_topics = max_topics
+        self._max_bytes = max_bytes
+        self._connections: dict[int, ConnectionTopics] = {}
+        self._clients: dict[object, _ClientTopics] = {}
 
-    def of(self, descriptor: int, client: object) -> Subscriptions:
-        """Return what came over a connection.
+    def connection(self, descriptor: int, client: object) -> ConnectionTopics:
+        """Return the subscriptions of a connection, which is registered if it is new.
 
         Args:
-            descriptor: of the connection.
-            client: who has it; None where there are no keys.
+            descriptor: file descriptor of the connection.
+            client: the client's public key; None if the bus has no keys.
         """
         found = self._connections.get(descriptor)
         if found is None:
-            found = Subscriptions(descriptor if client is None else client)
+            found = ConnectionTopics(descriptor if client is None else client)
             self._connections[descriptor] = found
-            self._clients.setdefault(found.client, _Client()).connections += 1
+            self._clients.setdefault(found.client, _ClientTopics()).connections += 1
         return found
 
-    def add(self, connection: Subscriptions, topic: bytes) -> bool:
-        """Count a topic; return whether its client still has no more than it may."""
+    def add(self, connection: ConnectionTopics, topic: bytes) -> bool:
+        """Add a subscription; return whether the client is still within its limits."""
         client = self._clients[connection.client]
         if topic not in connection.topics:
             connection.topics.add(topic)
             client.topics[topic] += 1
             if client.topics[topic] == 1:
                 client.bytes += len(topic)
-        return len(client.topics) <= self._most and client.bytes <= self._most_bytes
+        return len(client.topics) <= self._max_topics and client.bytes <= self._max_bytes
 
-    def discard(self, connection: Subscriptions, topic: bytes) -> None:
-        """A topic was let go."""
+    def discard(self, connection: ConnectionTopics, topic: bytes) -> None:
+        """Remove a subscription of a connection."""
         if topic in connection.topics:
             connection.topics.remove(topic)
-            self._let_go(connection, topic)
+            self._release(connection, topic)
 
     def forget(self, descriptor: int) -> None:
-        """A connection has gone."""
+        """Remove a connection that has closed, with its subscriptions."""
         connection = self._connections.pop(descriptor, None)
         if connection is None:
             return
         client = self._clients[connection.client]
         client.connections -= 1
-        if not client.connections:  # at once: topic by topic it would take 7 ms for 12,500
+        if not client.connections:  # in one step: topic by topic takes 7 ms for 12,500 topics
             del self._clients[connection.client]
             return
         for topic in connection.topics:
-            self._let_go(connection, topic)
+            self._release(connection, topic)
 
     def clear(self) -> None:
-        """All connections have gone."""
+        """Remove all connections."""
         self._connections.clear()
         self._clients.clear()
 
-    def largest(self) -> int | None:
-        """Return the descriptor of the connection with the most topics; None where none is."""
-        sizes = {one: len(of.topics) for one, of in self._connections.items()}
+    def largest_connection(self) -> int | None:
+        """Return the descriptor of the connection with the most topics; None if there is none."""
+        sizes = {descriptor: len(of.topics) for descriptor, of in self._connections.items()}
         return max(sizes, key=sizes.__getitem__, default=None)
 
-    def _let_go(self, connection: Subscriptions, topic: bytes) -> None:
+    def _release(self, connection: ConnectionTopics, topic: bytes) -> None:
         client = self._clients[connection.client]
         client.topics[topic] -= 1
         if not client.topics[topic]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, 
 from pydantic.fields import FieldInfo
 
 import zinfo.config.types as kinds
-from zinfo.security.bus_endpoints import PlaceError, overlap, place_sets
+from zinfo.security.bus_endpoints import BusEndpointError, assign_endpoints, overlap
 from zinfo.security.bus_rights import BusRights
 from zinfo.wire.addresses import (
     Endpoint,
@@ -402,15 +402,15 @@ class Config(Section):
             for name, one in self.clients.items()
         }
         try:
-            places = place_sets(self.bus.endpoint, self.bus.endpoints, rights)
-        except PlaceError as error:
+            assigned = assign_endpoints(self.bus.endpoint, self.bus.endpoints, rights)
+        except BusEndpointError as error:
             yield Conflict((key,), _literal(str(error)))
             return
-        for place in places:
+        for endpoint in assigned:
             for other, address in self._listening().items():
-                if overlap(parse_endpoint(place.endpoint), address):
-                    found = f"found {place.endpoint} for {', '.join(place.clients)}"
-                    what = f"which is the address of {{1}}: set {place.key} to another one"
+                if overlap(parse_endpoint(endpoint.address), address):
+                    found = f"found {endpoint.address} for {', '.join(endpoint.clients)}"
+                    what = f"which is the address of {{1}}: set {endpoint.key} to another one"
                     yield Conflict((key, other), f"{_literal(found)}, {what}")
 
     def _openness_conflicts(self) -> Iterator[Conflict]:

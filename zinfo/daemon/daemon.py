@@ -22,7 +22,7 @@ from zinfo.adapters.xmlrpc.server import XmlRpcServer
 from zinfo.bus.publisher import InfoBus
 from zinfo.config import Config, ShardConfig, changed_keys
 from zinfo.daemon import malloc_trim
-from zinfo.daemon.admission import Admission
+from zinfo.daemon.access_control import AccessControl
 from zinfo.daemon.reload import Reloads
 from zinfo.daemon.sd_notify import Notifier
 from zinfo.daemon.systemd import ServiceManager
@@ -87,7 +87,7 @@ class Daemon:
         self._stopped = gevent.event.Event()
         self._failed_part = ""
         self._context = zmq.green.Context()
-        self._admission = Admission(config, self._context, self.stats)
+        self._access = AccessControl(config, self._context, self.stats)
         # A class of this daemon's own, so that the configuration tunes its shards and no others.
         self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _tunables(config))
         poll = config.poll
@@ -113,8 +113,8 @@ class Daemon:
             high_water_mark=config.bus.high_water_mark,
             heartbeat=config.bus.heartbeat,
             advertise=config.bus.advertise,
-            gatekeeper=self._admission.gatekeeper,
-            places=self._admission.places(),
+            access=self._access.for_bus,
+            limited=self._access.bus_endpoints(),
         )
         self.servicer = InfoProviderServicer(self.publisher)
         self.router = self._make_router(config)
@@ -138,7 +138,7 @@ class Daemon:
             stats=self.stats,
             identity=self.identity,
             limits=limits,
-            access=self._admission.access,
+            access=self._access.keys,
         )
 
     def _make_operations(self, config: Config, limits: QueryLimits) -> Operations:
@@ -181,7 +181,7 @@ class Daemon:
             door = HttpServer(
                 *config.http.address,
                 dependencies,
-                tokens=self._admission.tokens,
+                tokens=self._access.tokens,
                 tls=server_context(config.http),
                 allowed_hosts=config.http.allowed_hosts,
                 proxies=tuple(map(ip_network, config.http.proxies)),
@@ -212,8 +212,8 @@ class Daemon:
         fd_limits.raise_limit()
         self._give_back_hub = handle_hub_errors(self.poller.faults)
         _relax_garbage_collector()
-        if self._admission.zap is not None:
-            self._supervisor.spawn("ZAP", self._admission.zap.run)
+        if self._access.zap is not None:
+            self._supervisor.spawn("ZAP", self._access.zap.run)
         self._supervisor.spawn("bus", self.bus.run_subscriptions)
         self._supervisor.spawn("heartbeat", self.bus.run_heartbeat)
         self._supervisor.spawn("query endpoint", self.router.run)
@@ -274,7 +274,7 @@ class Daemon:
             self._local.stop()
         self._static.stop()
         self.bus.close()
-        self._admission.close()
+        self._access.close()
         # LINGER is 0, so this is quick; but it must not hang the exit whatever happens.
         term = gevent.get_hub().threadpool.spawn(self._context.term)
         if not term.wait(_TERM_SECONDS):
@@ -314,7 +314,7 @@ class Daemon:
     def _apply_access(self, config: Config | None) -> None:
         """Read keys and tokens again; None where rights stay as they were."""
         try:
-            self._admission.reload(config, self.bus)
+            self._access.reload(config, self.bus)
         except EnvironmentNotReadyError as error:
             logger.critical("%s", error)
             self._give_up("bus")

@@ -27,7 +27,7 @@ from zinfo.query.entry_encoder import EntryEncoder
 from zinfo.query.paging import LONGEST_HEADER, Block, Entry, collect, ids_from
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery, has_labels
 from zinfo.security.bus_rights import UNLIMITED
-from zinfo.security.rights import EVERYTHING, Rights
+from zinfo.security.rights import ALL_RIGHTS, Rights
 from zinfo.shards.events import EventLog
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.shard import RedisShard
@@ -189,7 +189,7 @@ class Operations:
             raise UnknownOpError(
                 f"no operation {request.op[:80]!r}; there are {', '.join(self._run)}"
             )
-        args, rights = Arguments(request.args), rights or EVERYTHING
+        args, rights = Arguments(request.args), rights or ALL_RIGHTS
         # What is quick must not: whoever runs it has others waiting.
         if quick is None:
             quick = self.is_quick(request)

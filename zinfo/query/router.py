@@ -25,10 +25,10 @@ from zinfo.health.stats import Stats
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.native.loader import native
 from zinfo.query.operations import Operations, QueryLimits
-from zinfo.security.access import Access
+from zinfo.security.authorized_keys import AuthorizedKeys
 from zinfo.security.rights import Rights
 from zinfo.sockets.direct import MAX_FRAMES, DirectSocket
-from zinfo.sockets.listen import GreenContext, bound_endpoint, key_of, listen
+from zinfo.sockets.listen import GreenContext, bound_endpoint, listen, peer_public_key
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import (
     MAX_CONTAINERS,
@@ -77,7 +77,7 @@ class QueryRouter:
         stats: Stats,
         identity: Identity,
         limits: QueryLimits,
-        access: Access | None = None,
+        access: AuthorizedKeys | None = None,
     ) -> None:
         secret_key = access.server_keys.secret if access else None
         sock = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM, secret_key)
@@ -117,7 +117,7 @@ class QueryRouter:
         if self._access is None:
             return self._socket.receive(), None
         frames = self._socket.receive(copy=False)  # copies do not tell whose they are
-        return [frame.bytes for frame in frames], key_of(frames[-1])
+        return [frame.bytes for frame in frames], peer_public_key(frames[-1])
 
     def _take(self, frames: list[bytes], key: str | None) -> None:
         try:

@@ -375,7 +375,7 @@ class _Act:
     def beat(self) -> None:
         """Publish one heartbeat."""
         if self._bus is not None:
-            self._bus.beat()
+            self._bus.publish_heartbeat()
 
     def close(self) -> None:
         """Listen no more."""

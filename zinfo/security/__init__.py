@@ -1,5 +1,7 @@
-"""Who may connect, and what each client may see and call.
+"""Authentication and authorisation of clients.
 
-CURVE keys (`access`), bearer tokens (`tokens`), ZeroMQ's authentication protocol (`zap`) and rights
-(`rights`, `bus_rights`). Imports `sockets`, `shards` and `wire`. Begin with `rights.py`.
+Clients are identified by CURVE keys (`authorized_keys`, checked through ZeroMQ's `zap`), or by
+bearer tokens or certificates (`tokens`). Their `rights` say what each can see and call;
+`bus_rights` and `bus_endpoints` apply that to the bus. Imports `sockets`, `shards`, `wire`. Begin
+with `rights.py`.
 """

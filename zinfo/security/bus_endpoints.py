@@ -1,50 +1,52 @@
-"""Which set of rights has which endpoint of the bus. Pure.
+"""Assigns a bus endpoint to each set of rights. Pure.
 
-The set of the clients without limits has `bus.endpoint`. Each other set has what `bus.endpoints`
-says for one of its clients, or else the next address: the bus's port plus 1, 2, ..., in the order
-of the names of each set's first client.
+Clients without limits use `bus.endpoint`. Each limited set uses the address that `bus.endpoints`
+configures for one of its clients, or else the next free address: the port of `bus.endpoint` plus 1,
+2, ..., in the order of the name of each set's first client.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import NamedTuple
 
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.wire.addresses import MAX_PORT, Endpoint, parse_endpoint
 
 MAX_SETS = 64
-"""Distinct sets of rights beside the unlimited one: each has a socket, and is a send more."""
+"""Maximum number of limited sets of rights: each costs a socket, and a send per message."""
 
 
-class Place(NamedTuple):
-    """Where the clients of one set of rights find the bus.
+class BusEndpoint(NamedTuple):
+    """The endpoint of the bus for one set of rights.
 
     Attributes:
-        rights: the set.
-        clients: names of its clients, in order.
-        endpoint: where to bind; a port of `*` is any free one.
-        number: of the address after that of the bus; 0 where the configuration names the endpoint.
+        rights: the set of rights.
+        clients: names of the clients that have these rights, sorted.
+        address: address to bind; the port `*` means any free port.
+        offset: distance from the address of `bus.endpoint`, in ports; 0 where the configuration
+            names the address.
     """
 
     rights: BusRights
     clients: tuple[str, ...]
-    endpoint: str
-    number: int = 0
+    address: str
+    offset: int = 0
 
     @property
     def key(self) -> str:
-        """The configuration key that sets this endpoint."""
+        """The configuration key that sets this address."""
         if self.rights == UNLIMITED:
             return "bus.endpoint"
         return f"bus.endpoints.{self.clients[0] if self.clients else 'NAME'}"
 
 
-class PlaceError(ValueError):
-    """The sets of rights cannot be placed.
+class BusEndpointError(ValueError):
+    """The sets of rights cannot be assigned endpoints.
 
     Attributes:
-        client: the name in `bus.endpoints` that is to blame; "" where it is none.
+        client: the client in `bus.endpoints` whose entry is wrong; "" if no single entry is.
     """
 
     def __init__(self, message: str, client: str = "") -> None:
@@ -52,8 +54,8 @@ class PlaceError(ValueError):
         self.client = client
 
 
-def sets_of(clients: Mapping[str, BusRights | None]) -> dict[BusRights, tuple[str, ...]]:
-    """Return the names of the clients of each limited set, by the order of their first names."""
+def group_by_rights(clients: Mapping[str, BusRights | None]) -> dict[BusRights, tuple[str, ...]]:
+    """Return the clients of each limited set of rights, ordered by each set's first client."""
     sets: dict[BusRights, tuple[str, ...]] = {}
     for name in sorted(clients):
         rights = clients[name]
@@ -62,72 +64,72 @@ def sets_of(clients: Mapping[str, BusRights | None]) -> dict[BusRights, tuple[st
     return sets
 
 
-def place_sets(
+def assign_endpoints(
     bus: str,
     named: Mapping[str, str],
     clients: Mapping[str, BusRights | None],
-    before: Sequence[Place] = (),
-) -> list[Place]:
-    """Return a place for each limited set of rights.
+    before: Sequence[BusEndpoint] = (),
+) -> list[BusEndpoint]:
+    """Return an endpoint for each limited set of rights.
 
     Args:
-        bus: endpoint of the bus as configured.
-        named: endpoints by client, as configured.
-        clients: what each client may get from the bus; None for nothing.
-        before: the places so far, which sets keep.
+        bus: `bus.endpoint` of the configuration.
+        named: `bus.endpoints` of the configuration: addresses by client.
+        clients: each client's rights on the bus; None for a client that may receive nothing.
+        before: the endpoints assigned so far; a set that is among them keeps its offset.
 
     Raises:
-        PlaceError: why there is none.
+        BusEndpointError: there are too many sets, or `named` contradicts `clients` or itself.
     """
-    sets = sets_of(clients)
+    sets = group_by_rights(clients)
     if len(sets) > MAX_SETS:
-        raise PlaceError(
+        raise BusEndpointError(
             f"found {len(sets)} different sets of rights on the bus, expected at most {MAX_SETS}"
         )
     _check_names(bus, named, clients)
-    endpoints = {rights: _named(named, names) for rights, names in sets.items()}
-    taken = _check_distinct(bus, endpoints)
-    unnamed = [rights for rights, endpoint in endpoints.items() if not endpoint]
-    numbers = _numbers(unnamed, sets, before, _free_numbers(bus, taken))
+    addresses = {rights: _named(named, names) for rights, names in sets.items()}
+    taken = _check_distinct(bus, addresses)
+    unnamed = [rights for rights, address in addresses.items() if not address]
+    offsets = _offsets(unnamed, sets, before, _free_offsets(bus, taken))
     return [
-        Place(
+        BusEndpoint(
             rights,
             names,
-            endpoints[rights] or next_endpoint(bus, numbers[rights]),
-            numbers.get(rights, 0),
+            addresses[rights] or offset_address(bus, offsets[rights]),
+            offsets.get(rights, 0),
         )
         for rights, names in sets.items()
     ]
 
 
-def next_endpoint(bus: str, number: int) -> str:
-    """Return the address that is so many after that of the bus.
+def offset_address(bus: str, offset: int) -> str:
+    """Return the address whose port is that of the bus plus `offset`.
 
     Raises:
-        PlaceError: there is none.
+        BusEndpointError: the port would be above 65535.
     """
     parsed = parse_endpoint(bus)
     if parsed.scheme != "tcp":
-        return f"{bus}-{number}"
+        return f"{bus}-{offset}"
     if not parsed.port:
         return bus
-    if parsed.port + number > MAX_PORT:
-        raise PlaceError(f"found no port after that of the bus for {number} sets of rights")
-    return str(parsed._replace(port=parsed.port + number))
+    if parsed.port + offset > MAX_PORT:
+        raise BusEndpointError(f"found no port after that of the bus for {offset} sets of rights")
+    return str(parsed._replace(port=parsed.port + offset))
 
 
 def any_port(endpoint: str) -> bool:
-    """Return whether an endpoint stands for any free port."""
+    """Return whether an endpoint leaves the port to the operating system (`*` or 0)."""
     parsed = parse_endpoint(endpoint)
     return parsed.scheme == "tcp" and not parsed.port
 
 
 def advertised(advertise: str, endpoint: str) -> str:
-    """Return the endpoint of a set as its clients are told it.
+    """Return the endpoint that is advertised to the clients of a limited set.
 
     Args:
-        advertise: the endpoint of the bus as clients are told it; "" where they are told its own.
-        endpoint: where the set's socket is bound.
+        advertise: `bus.advertise` of the configuration; "" advertises the bound endpoint.
+        endpoint: the endpoint that the set's socket is bound to.
     """
     if not advertise:
         return endpoint
@@ -138,9 +140,9 @@ def advertised(advertise: str, endpoint: str) -> str:
 
 
 def overlap(one: Endpoint, other: Endpoint) -> bool:
-    """Return whether two endpoints cannot both be bound: one address, or one within both.
+    """Return whether two endpoints cannot both be bound: they are equal, or one is a wildcard.
 
-    Names are not looked up: two names of one address count as two.
+    Host names are not resolved: two names of one address count as different addresses.
     """
     if not one.scheme == other.scheme == "tcp":
         return one == other
@@ -155,9 +157,9 @@ def _check_names(
 ) -> None:
     for name, endpoint in named.items():
         if name not in clients:
-            raise PlaceError("found a client that no table [clients.NAME] names", name)
+            raise BusEndpointError("found a client that no table [clients.NAME] names", name)
         if clients[name] == UNLIMITED and endpoint != bus:
-            raise PlaceError(
+            raise BusEndpointError(
                 "found an endpoint for a client without limits, which has bus.endpoint", name
             )
 
@@ -166,7 +168,7 @@ def _named(named: Mapping[str, str], clients: Sequence[str]) -> str:
     found = [name for name in clients if name in named]
     for name in found[1:]:
         if named[name] != named[found[0]]:
-            raise PlaceError(
+            raise BusEndpointError(
                 f"found another endpoint than that of {found[0]}, which has the same rights and so "
                 "the same socket: expected the same endpoint, or one of the two keys alone",
                 name,
@@ -174,44 +176,45 @@ def _named(named: Mapping[str, str], clients: Sequence[str]) -> str:
     return named[found[0]] if found else ""
 
 
-def _check_distinct(bus: str, endpoints: Mapping[BusRights, str]) -> set[str]:
+def _check_distinct(bus: str, addresses: Mapping[BusRights, str]) -> set[str]:
     taken: set[str] = set()
-    for endpoint in endpoints.values():
-        if not endpoint or any_port(endpoint):
+    for address in addresses.values():
+        if not address or any_port(address):
             continue
-        if endpoint in taken or endpoint == bus:
-            raise PlaceError(
-                f"found {endpoint} for clients of different rights, expected one for each set"
+        if address in taken or address == bus:
+            raise BusEndpointError(
+                f"found {address} for clients of different rights, expected one for each set"
             )
-        taken.add(endpoint)
+        taken.add(address)
     return taken
 
 
-def _free_numbers(bus: str, taken: set[str]) -> Iterator[int]:
-    number = 0
-    while True:
-        number += 1
-        if any_port(bus) or next_endpoint(bus, number) not in taken:
-            yield number
+def _free_offsets(bus: str, taken: set[str]) -> Iterator[int]:
+    for offset in count(1):
+        if any_port(bus) or offset_address(bus, offset) not in taken:
+            yield offset
 
 
-def _numbers(
+def _offsets(
     unnamed: Sequence[BusRights],
     sets: Mapping[BusRights, tuple[str, ...]],
-    before: Sequence[Place],
+    before: Sequence[BusEndpoint],
     free: Iterator[int],
 ) -> dict[BusRights, int]:
-    """Return the number of each set without a name: the one it has, its first client's, or next."""
-    numbers = {place.rights: place.number for place in before if place.number}
-    numbers = {rights: numbers[rights] for rights in unnamed if rights in numbers}
+    """Return the offset of each set without a configured address.
+
+    A set keeps its offset; a new set takes over that of its first client, or else a free one.
+    """
+    known = {endpoint.rights: endpoint.offset for endpoint in before if endpoint.offset}
+    offsets = {rights: known[rights] for rights in unnamed if rights in known}
     for rights in unnamed:
-        if rights not in numbers:
-            for place in before:
-                first = place.clients[:1] == sets[rights][:1]
-                if place.number and first and place.number not in numbers.values():
-                    numbers[rights] = place.number
-    held = set(numbers.values())
+        if rights not in offsets:
+            for endpoint in before:
+                same_client = endpoint.clients[:1] == sets[rights][:1]
+                if endpoint.offset and same_client and endpoint.offset not in offsets.values():
+                    offsets[rights] = endpoint.offset
+    reserved = set(offsets.values())
     for rights in unnamed:
-        if rights not in numbers:
-            numbers[rights] = next(number for number in free if number not in held)
-    return numbers
+        if rights not in offsets:
+            offsets[rights] = next(offset for offset in free if offset not in reserved)
+    return offsets

@@ -1,4 +1,4 @@
-"""What a client may get from the bus; clients of equal rights share a socket. Pure."""
+"""What a client may receive on the bus; clients with equal rights share a socket. Pure."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from zinfo.wire.bus_messages import (
 )
 
 INFO_OPERATIONS = frozenset({"snapshot", "get_infos"})
-"""Operations that tell INFO: who may call one of them gets INFO and deltas from the bus."""
+"""Operations that return INFO; a client that may call one of them may subscribe INFO and deltas."""
 
 EVENT_OPERATIONS = frozenset({"events"})
-"""Operations that tell lifecycle events: who may call one of them gets events from the bus."""
+"""Operations that return lifecycle events; a client that may call one may subscribe events."""
 
 
 class BusRights(NamedTuple):
-    """One set of rights on the bus; equal for clients that may get the same messages.
+    """One set of rights on the bus; equal for clients that may receive the same messages.
 
     Attributes:
-        shards: beginnings of the ids of the shards whose messages are published; None for all.
+        shards: prefixes of the ids of the shards whose messages are published; None for all.
         hidden_fields: patterns of INFO fields that are left out of messages.
         infos: whether INFO and deltas are published.
         events: whether lifecycle events are published.
@@ -43,12 +43,12 @@ class BusRights(NamedTuple):
         operations: Collection[str] | None,
         hidden_fields: Iterable[str],
     ) -> BusRights | None:
-        """Return the rights on the bus that a client's rights come to; None where it gets nothing.
+        """Derive a client's rights on the bus; None if it may receive nothing there.
 
         Args:
-            shards: beginnings of the ids of the shards that it sees; None for all.
-            operations: of the query endpoint, which it may call; None for all.
-            hidden_fields: patterns of INFO fields that it may not read.
+            shards: prefixes of the ids of the shards that it can see; None for all.
+            operations: operations of the query endpoint that it can call; None for all.
+            hidden_fields: patterns of INFO fields that are hidden from it.
         """
         infos = operations is None or not INFO_OPERATIONS.isdisjoint(operations)
         events = operations is None or not EVENT_OPERATIONS.isdisjoint(operations)
@@ -58,36 +58,37 @@ class BusRights(NamedTuple):
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of messages about shards that are published."""
+        """The kinds of messages about shards that may be received."""
         return (KIND_INFO, KIND_DELTA) * self.infos + (KIND_EVENT,) * self.events
 
     def covers(self, prefix: bytes) -> bool:
-        """Return whether any message that these rights allow could match a subscription."""
+        """Return whether a subscription can match any message that these rights allow."""
         if self == UNLIMITED or prefix.startswith(FENCE_PREFIX):
             return True
-        return any(one.startswith(prefix) or prefix.startswith(one) for one in self._beginnings())
+        return any(one.startswith(prefix) or prefix.startswith(one) for one in self._topics())
 
-    def _beginnings(self) -> Iterable[bytes]:
+    def _topics(self) -> Iterable[bytes]:
+        """Yield prefixes of all topics that are allowed."""
         yield FENCE_PREFIX
         yield topic(KIND_HEARTBEAT)
         for kind in self.kinds:
             if self.shards is None:
                 yield topic(kind)
             else:
-                # Without the / at the end, which would end the id.
-                yield from (topic(kind, beginning)[:-1] for beginning in self.shards)
+                # Without the final "/", as this is only a prefix of the id.
+                yield from (topic(kind, prefix)[:-1] for prefix in self.shards)
 
 
 UNLIMITED = BusRights()
-"""The rights of whoever may get every message."""
+"""The rights of a client that may receive every message."""
 
 
 def _shortest(shards: Collection[str] | None) -> tuple[str, ...] | None:
-    """Return the beginnings that no other one begins, in order; None where one is empty."""
+    """Return the prefixes that no other prefix covers, sorted; None if one is empty."""
     if shards is None or "" in shards:
         return None
-    kept: list[str] = []
-    for one in sorted(set(shards)):  # what another one begins comes right behind it
-        if not kept or not one.startswith(kept[-1]):
-            kept.append(one)
-    return tuple(kept)
+    shortest: list[str] = []
+    for prefix in sorted(set(shards)):  # sorted: a prefix comes right before those it covers
+        if not shortest or not prefix.startswith(shortest[-1]):
+            shortest.append(prefix)
+    return tuple(shortest)

@@ -1,4 +1,4 @@
-"""What a client may: which shards it sees, which operations it calls, which fields it is not told.
+"""A client's rights: the shards it can see, the operations it can call, the fields hidden from it.
 
 Pure: no keys, no sockets.
 """
@@ -13,10 +13,10 @@ from zinfo.security.bus_rights import BusRights
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.wire.lifecycle import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, Event
 
-ALWAYS = frozenset({"hello", "ping"})
-"""Operations that every client that is let in may call: without them it could not join."""
+PUBLIC_OPERATIONS = frozenset({"hello", "ping"})
+"""Operations that every admitted client can call: it needs them to connect."""
 
-# What lifecycle events and the list of shards tell of INFO's fields.
+# Attributes of a shard in events and in the list of shards, with the INFO fields they come from.
 _SOURCE_FIELDS = {
     "role": ("role",),
     "version": (
@@ -29,18 +29,24 @@ _SOURCE_FIELDS = {
     ),
     "run_id": ("run_id",),
 }
-_ATTRIBUTES = {ROLE_CHANGED: "role", VERSION_CHANGED: "version", RESTARTED: "run_id"}  # in events
+# The attribute that an event of a type reports.
+_ATTRIBUTES = {
+    ROLE_CHANGED: "role",
+    VERSION_CHANGED: "version",
+    RESTARTED: "run_id",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What one client may.
+    """The rights of one client.
 
     Attributes:
-        name: of the client, for logs.
-        shards: prefixes of the ids of the shards that it sees; None for all.
-        operations: that it may call beside those of `ALWAYS`; None for all.
-        hidden_fields: INFO fields that it is not told; each `*` stands for any characters, or none.
+        name: the client's name, for logs.
+        shards: prefixes of the ids of the shards that it can see; None for all.
+        operations: operations that it can call beside `PUBLIC_OPERATIONS`; None for all.
+        hidden_fields: patterns of the INFO fields that are hidden from it; `*` stands for any
+            characters, or none.
     """
 
     name: str
@@ -52,7 +58,7 @@ class Rights:
     _patterns: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        split = [tuple(one.split("*")) for one in self.hidden_fields]
+        split = [tuple(pattern.split("*")) for pattern in self.hidden_fields]
         names = frozenset(parts[0] for parts in split if len(parts) == 1)
         prefixes = tuple(parts[0] for parts in split if len(parts) == 2 and not parts[1])
         patterns = tuple(
@@ -63,69 +69,86 @@ class Rights:
         object.__setattr__(self, "_patterns", patterns)
 
     def can_see(self, shard_id: str) -> bool:
-        """Return whether the client may know of a shard."""
+        """Return whether the client can see a shard."""
         return self.shards is None or shard_id.startswith(self.shards)
 
     def visible_shards(self, shard_ids: Sequence[str]) -> Sequence[str]:
-        """Return those of the shards, whose ids are sorted, that the client may know of."""
+        """Return the ids, of sorted shard ids, of the shards that the client can see."""
         return shard_ids if self.shards is None else PrefixSet(self.shards).select(shard_ids)
 
     def can_call(self, operation: str) -> bool:
-        """Return whether the client may call an operation."""
-        return self.operations is None or operation in self.operations or operation in ALWAYS
+        """Return whether the client can call an operation."""
+        return (
+            self.operations is None
+            or operation in self.operations
+            or operation in PUBLIC_OPERATIONS
+        )
 
     def hides(self, name: str) -> bool:
-        """Return whether the client is not told a field."""
+        """Return whether an INFO field is hidden from the client."""
         return (
             name in self._names
             or (bool(self._prefixes) and name.startswith(self._prefixes))
-            or (bool(self._patterns) and any(_fits(name, parts) for parts in self._patterns))
+            or (bool(self._patterns) and any(_matches(name, parts) for parts in self._patterns))
         )
 
     def visible_fields(self, fields: Mapping[str, Value]) -> dict[str, Value]:
-        """Return those of INFO's fields that the client is told."""
+        """Return the INFO fields that are not hidden from the client."""
         return {name: value for name, value in fields.items() if not self.hides(name)}
 
     def hidden_attributes(self) -> frozenset[str]:
-        """Return which of `role`, `version` and `run_id`, told beside INFO, are withheld, too."""
+        """Return those of `role`, `version` and `run_id` that come from hidden fields."""
         return frozenset(
-            fact for fact, names in _SOURCE_FIELDS.items() if any(map(self.hides, names))
+            attribute for attribute, names in _SOURCE_FIELDS.items() if any(map(self.hides, names))
         )
 
     def visible_attributes(self, values: dict[str, object]) -> dict[str, object]:
-        """Return what is told of a shard, less the facts that are withheld."""
+        """Return the attributes of a shard, with None for the hidden ones."""
         if not self.hidden_fields:
             return values
         hidden = self.hidden_attributes()
         return {name: None if name in hidden else value for name, value in values.items()}
 
     def visible_event(self, event: Event) -> dict[str, object]:
-        """Return what a client is told of a lifecycle event of a shard that it sees."""
+        """Return a lifecycle event as a map, without the values of a hidden attribute."""
         values = event.as_map()
-        fact = _ATTRIBUTES.get(event.type)
-        if fact is not None and fact in self.hidden_attributes():
+        attribute = _ATTRIBUTES.get(event.type)
+        if attribute is not None and attribute in self.hidden_attributes():
             values.update(old=None, new=None, message="")
         return values
 
     def on_bus(self) -> BusRights | None:
-        """Return what the client may get from the bus; None for nothing."""
+        """Return the client's rights on the bus; None if it may receive nothing there."""
         return BusRights.of(self.shards, self.operations, self.hidden_fields)
 
     @classmethod
     def of_bus(cls, rights: BusRights) -> Rights:
-        """Return the rights of whoever has these on the bus, as far as the bus knows them."""
+        """Return the rights that correspond to a set of rights on the bus."""
         return cls("subscriber", shards=rights.shards, hidden_fields=rights.hidden_fields)
 
 
-EVERYTHING = Rights("everybody")
-"""What all may where nobody is asked for a key."""
+ALL_RIGHTS = Rights("anonymous")
+"""The rights of each client if clients are not authenticated."""
 
 
-def _fits(name: str, parts: Sequence[str]) -> bool:
-    """Return whether a name fits a pattern, given as what stands between its `*`.
+def client_rights(name: str, configured: Mapping[str, Rights]) -> Rights:
+    """Return the rights of an authenticated client.
 
-    The time is bounded by the lengths of both: a server chooses its fields' names, and a regular
-    expression with many `.*` could be made to take very long.
+    Args:
+        name: of the client.
+        configured: rights by name. A client without an entry has no rights, unless this is empty:
+            then every client has all rights.
+    """
+    if not configured:
+        return Rights(name)
+    return configured.get(name) or Rights(name, operations=frozenset(), shards=())
+
+
+def _matches(name: str, parts: Sequence[str]) -> bool:
+    """Return whether a name matches a pattern, given as its parts between the `*`.
+
+    Takes time proportional to the lengths of both. A regular expression with many `.*` could take
+    exponential time, and a monitored server chooses the names of its fields.
     """
     first, *middle, last = parts
     if not name.startswith(first) or len(name) < len(first) + len(last):

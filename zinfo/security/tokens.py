@@ -1,6 +1,6 @@
-"""Clients of the HTTP server: by the token that they show, or by the name in their certificate.
+"""Clients of the HTTP server, identified by a bearer token or by the name in their certificate.
 
-Fail-closed: where the file cannot be read, no token is known.
+Fail-closed: while the file of tokens cannot be read, no token is valid.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zinfo.errors import ConfigError
-from zinfo.security.rights import Rights
+from zinfo.security.rights import Rights, client_rights
 from zinfo.wire.secret_files import permission_problem
 
-_SHORTEST = 16  # characters of a token: shorter ones can be guessed
+_MIN_LENGTH = 16  # characters; shorter tokens can be guessed
 
 
 class Tokens:
-    """The clients that are let in over HTTP.
+    """The clients of the HTTP server, with their rights.
 
     Args:
-        file: with a line `NAME TOKEN` for each client; blank lines and those that begin with `#`
-            are none. None where clients show certificates only.
-        rights: what clients may, by name. A name that is not in it may do nothing, unless it is
-            empty: then all may do everything.
+        file: a file with a line `NAME TOKEN` for each client; blank lines and lines that start with
+            `#` are ignored. None if clients have certificates only.
+        rights: each client's rights, by name. A client without an entry has no rights, unless
+            `rights` is empty: then every client has all rights.
 
     Raises:
-        ConfigError: the file is broken, or open to others.
+        ConfigError: the file is not valid, or other users can read it.
     """
 
     def __init__(self, file: Path | None, rights: Mapping[str, Rights]) -> None:
         self._file = file
         self._rights: Mapping[str, Rights] = {}
-        # By hash: how long a look takes tells nothing about how much of a token was right.
+        # By hash, so that the time of a lookup does not depend on how much of a token is correct.
         self._names: dict[bytes, str] = {}
         self.reload(rights)
 
     def reload(self, rights: Mapping[str, Rights] | None) -> None:
-        """Read the file anew.
+        """Read the file again.
 
         Args:
-            rights: as at construction; None for those of before.
+            rights: as for the constructor; None keeps the current ones.
 
         Raises:
-            ConfigError: the file is broken, or open to others; no token is known now.
+            ConfigError: the file is not valid, or other users can read it; no token is valid now.
         """
         if rights is not None:
             self._rights = dict(rights)
@@ -52,17 +52,13 @@ class Tokens:
             self._names = _read(self._file)
 
     def rights_of_token(self, token: str) -> Rights | None:
-        """Return what whoever shows this token may; None where nobody has it."""
+        """Return the rights of the client with this token; None if the token is not valid."""
         name = self._names.get(_digest(token))
         return None if name is None else self.rights_of_name(name)
 
     def rights_of_name(self, name: str) -> Rights | None:
-        """Return what the client of this name may; None for an empty name."""
-        if not name:
-            return None
-        if not self._rights:
-            return Rights(name)
-        return self._rights.get(name) or Rights(name, operations=frozenset(), shards=())
+        """Return the rights of the client of this name; None for an empty name."""
+        return client_rights(name, self._rights) if name else None
 
 
 def _read(file: Path) -> dict[bytes, str]:
@@ -83,9 +79,9 @@ def _read(file: Path) -> dict[bytes, str]:
             problems.append(
                 f"{file}: line {number}: expected a name and a token, with a space between"
             )
-        elif len(parts[1]) < _SHORTEST:
+        elif len(parts[1]) < _MIN_LENGTH:
             problems.append(
-                f"{file}: line {number}: expected a token of {_SHORTEST} characters or more"
+                f"{file}: line {number}: expected a token of {_MIN_LENGTH} characters or more"
             )
         elif _digest(parts[1]) in names:
             problems.append(f"{file}: line {number}: another line has the same token")

@@ -1,7 +1,7 @@
-"""Answers ZeroMQ's question whether a key is let in: ZAP (https://rfc.zeromq.org/spec/27/).
+"""A ZAP handler (https://rfc.zeromq.org/spec/27/), which admits clients by their CURVE keys.
 
-Not pyzmq's Authenticator: it has no green flavour, and lets NULL in unless told otherwise. Without
-a handler, or with one that is dead, sockets that enforce their domain let nobody in.
+pyzmq's Authenticator has no gevent version, and admits the NULL mechanism by default. Without a
+running handler, sockets with ZMQ_ZAP_ENFORCE_DOMAIN admit no client.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _FRAMES = 7  # version, request id, domain, address, routing id, mechanism, key
 _KEY_BYTES = 32
 
 
-class LockedOutError(Exception):
-    """A known key is let in again later; raised by a rule."""
+class TemporarilyBannedError(Exception):
+    """A known key is refused for now; raised by a rule."""
 
 
 class ZapHandler:
-    """Lets known CURVE keys in, and nobody else.
+    """Admits known CURVE keys and no other clients.
 
-    Each listening socket has a domain, and each domain has its own rule. What has no rule lets
-    nobody in.
+    Each listening socket has a ZAP domain, and each domain has a rule. Without one, it admits no
+    client.
 
     Args:
-        context: green context of the sockets to guard; bound before they are.
-        is_known: says whether a public key, in Z85, is let in to the query endpoint.
-        counts: takes how many were let `in` and `refused`.
+        context: green context of the listening sockets, which must be bound after the handler.
+        is_known: returns whether the query endpoint admits a public key, given in Z85.
+        counts: counts connections that were admitted (`in`) and `refused`.
 
     Raises:
-        EnvironmentNotReadyError: the context has a handler already.
+        EnvironmentNotReadyError: the context already has a handler.
     """
 
     def __init__(
@@ -56,42 +56,42 @@ class ZapHandler:
             self._socket.close()
             raise EnvironmentNotReadyError(f"ZAP: cannot bind {_ENDPOINT}: {error}") from error
 
-    def guard(self, domain: bytes, is_known: Callable[[str], bool]) -> None:
-        """Have a rule for the sockets of a domain.
+    def add_rule(self, domain: bytes, is_known: Callable[[str], bool]) -> None:
+        """Set the rule for the sockets of a domain.
 
         Args:
-            domain: theirs; not empty, as ZeroMQ would ask nobody then.
-            is_known: says whether a public key, in Z85, is let in.
+            domain: not empty, as libzmq does not call a handler for an empty domain.
+            is_known: returns whether a public key, given in Z85, is admitted.
 
         Raises:
-            ValueError: the domain is empty, or has a rule.
+            ValueError: the domain is empty, or already has a rule.
         """
         if not domain or domain in self._rules:
-            raise ValueError(f"expected a ZAP domain of its own, not {domain!r}")
+            raise ValueError(f"expected a new, non-empty ZAP domain, not {domain!r}")
         self._rules[domain] = is_known
 
-    def unguard(self, domain: bytes) -> None:
-        """Let nobody in to the sockets of a domain any more."""
+    def remove_rule(self, domain: bytes) -> None:
+        """Admit no client to the sockets of a domain any more."""
         self._rules.pop(domain, None)
 
     def close(self) -> None:
-        """Close the socket; nobody is let in any more."""
+        """Close the handler; no client is admitted any more."""
         self._socket.close(linger=0)
 
     def run(self) -> None:
-        """Answer for ever; to be run in a greenlet."""
+        """Handle requests; runs in a greenlet of its own."""
         while True:
             frames = self._socket.recv_multipart()
             try:
-                reply = self._answer(frames)
-            except Exception:  # whatever it was, that one is not let in, and the next is looked at
-                logger.exception("a request for access failed in an unexpected way")
+                reply = self._handle(frames)
+            except Exception:  # this client is refused; the handler goes on
+                logger.exception("ZAP: unexpected error; the client is refused")
                 reply = _reply(frames, b"500", b"failed")
             self._socket.send_multipart(reply)
 
-    def _answer(self, frames: list[bytes]) -> list[bytes]:
+    def _handle(self, frames: list[bytes]) -> list[bytes]:
         if len(frames) != _FRAMES or frames[0] != _VERSION:
-            return self._refuse(frames, "not a request of ZAP 1.0 with CURVE")
+            return self._refuse(frames, "not a ZAP 1.0 request with CURVE")
         _version, _id, domain, address, _routing_id, mechanism, key = frames
         rule = self._rules.get(domain)
         if rule is None or mechanism != b"CURVE" or len(key) != _KEY_BYTES:
@@ -99,18 +99,20 @@ class ZapHandler:
         name = z85.encode(key).decode("ascii")
         try:
             known = rule(name)
-        except LockedOutError as error:
-            # Temporary: ZeroMQ ends the connection, and the client tries again later.
+        except TemporarilyBannedError as error:
+            # "Temporary error": libzmq closes the connection, and the client reconnects later.
             return self._refuse(frames, str(error), b"300")
         if not known:
-            whose = "unknown key" if domain == ZAP_DOMAIN else "no client of this bus endpoint:"
-            return self._refuse(frames, f"{whose} {name} from {address.decode('utf-8', 'replace')}")
+            reason = "unknown key" if domain == ZAP_DOMAIN else "no client of this bus endpoint:"
+            return self._refuse(
+                frames, f"{reason} {name} from {address.decode('utf-8', 'replace')}"
+            )
         self._counts["in"] += 1
         return _reply(frames, b"200", b"OK", name.encode("ascii"))
 
-    def _refuse(self, frames: list[bytes], why: str, code: bytes = b"400") -> list[bytes]:
+    def _refuse(self, frames: list[bytes], reason: str, code: bytes = b"400") -> list[bytes]:
         self._counts["refused"] += 1
-        logger.warning("refused: %.200s", why)
+        logger.warning("refused: %.200s", reason)
         return _reply(frames, code, b"no access")
 
 

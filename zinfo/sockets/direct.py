@@ -1,13 +1,13 @@
-"""A green socket without the bookkeeping of `zmq.green`, which costs more than a send itself.
+"""A green socket without the overhead of `zmq.green`, which exceeds the cost of a send.
 
-`zmq.green` asks the socket for its state after each send and receive, and makes a new event and a
-timer for each wait. What that is good for is done here, once in a turn of the event loop:
+`zmq.green` reads ZMQ_EVENTS after each send and receive, and creates an event and a timer for each
+wait. This module does what is necessary of that, at most once per event loop iteration:
 
-- ZeroMQ makes its file descriptor readable once, when something new arrives
-  (http://api.zeromq.org/4-3:zmq-getsockopt, ZMQ_FD), and each use of the socket may take that. A
-  reader who waits would sleep on beside a message. So it is looked after whenever somebody sent.
-- What ZeroMQ's own thread says, such as that a peer has read what it was sent, is heard only now
-  and then. A peer that reads well may seem to be full until somebody listens.
+- ZMQ_FD is edge-triggered (http://api.zeromq.org/4-3:zmq-getsockopt), and any use of the socket may
+  consume the edge, after which a waiting reader would not wake up although a message is queued. So
+  after a send, the next loop iteration checks whether the reader must wake up.
+- libzmq processes commands of its I/O thread, such as "this peer has read its messages", only now
+  and then. Until it does, a peer that keeps up may appear to have reached its high-water mark.
 """
 
 from __future__ import annotations
@@ -24,93 +24,93 @@ from zinfo.sockets.discard import discard_frames
 from zinfo.sockets.listen import GreenSocket
 
 MAX_FRAMES = 16
-"""Frames of a message that are received; a request has three and its envelope, often one."""
+"""Frames of a message that are received; a request has three, and usually one as its envelope."""
 
-_READ = 1  # of the event loop's watchers
+_READ = 1  # event mask of a libev or libuv I/O watcher
 _MORE = zmq.NOBLOCK | zmq.SNDMORE
-# What is around these in zmq.Socket costs as much as they do.
+# The methods of zmq.Socket that wrap these functions cost as much as the functions.
 _send = zmq.backend.Socket.send
 _receive = zmq.backend.Socket.recv
 _get = zmq.backend.Socket.get
 
 
 class DirectSocket:
-    """Sends from any greenlet or callback of the event loop, never waiting; one greenlet reads.
+    """Sends without blocking, from any greenlet or event loop callback; one greenlet receives.
 
     Args:
-        socket: green socket. Options may be set on it, and read; all else goes through here.
-        max_frames: frames of a message that are received, at most; the rest is discarded.
+        socket: green socket. Only its options may be used directly.
+        max_frames: frames of a message that are received; the rest are discarded.
     """
 
     def __init__(self, socket: GreenSocket, max_frames: int = MAX_FRAMES) -> None:
         self._socket = socket
         self._max_frames = max_frames
-        self._has_rest = False  # whether the next frame is one of a message to be discarded
+        self._discarding = False  # whether the next frame belongs to a message to discard
         self._plain: zmq.Socket[Any] = zmq.Socket.shadow(socket.underlying)
         self._closed = False
-        self._waiter: Waiter[None] | None = None  # of the reader, while there is nothing to read
-        self._to_look = False
-        self._loop: Any = gevent.get_hub().loop  # whose stubs lack the watchers
+        self._waiter: Waiter[None] | None = None  # of the reader, while it waits
+        self._check_queued = False
+        self._loop: Any = gevent.get_hub().loop  # gevent's stubs lack the watchers
         descriptor: Any = socket.getsockopt(zmq.FD)
         self._watcher = self._loop.io(descriptor, _READ)
-        self._watcher.start(self._look)
+        self._watcher.start(self._wake_reader)
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the socket was closed."""
         return self._closed
 
     def close(self) -> None:
-        """Close the socket, with what waits to be sent; who reads gets an error."""
+        """Close the socket and drop unsent messages; a waiting `receive` raises."""
         if self._closed:
             return
         self._closed = True
         self._watcher.stop()
         self._watcher.close()
         self._socket.close(linger=0)
-        self._loop.run_callback(self._look)
+        self._loop.run_callback(self._wake_reader)
 
     def send(self, frames: Sequence[bytes]) -> None:
-        """Send a message, without a wait; does nothing where the socket is closed.
+        """Send a message without blocking; does nothing if the socket is closed.
 
         Args:
-            frames: two at least.
+            frames: at least two.
 
         Raises:
-            zmq.Again: the high-water mark of the peer is reached; nothing was sent.
-            zmq.ZMQError: it could not be sent for another reason, such as that the peer is gone.
+            zmq.Again: the peer's high-water mark is reached; nothing was sent.
+            zmq.ZMQError: the message cannot be sent, for example because the peer is disconnected.
         """
         if self._closed:
-            return  # the plain view knows nothing of it, and must not be touched
-        if not self._to_look:
-            self._to_look = True
-            self._loop.run_callback(self._look_again)
+            return  # `_plain` does not know and must not be used
+        if not self._check_queued:
+            self._check_queued = True
+            self._loop.run_callback(self._run_check)
         first, *rest, last = frames
         try:
             _send(self._plain, first, _MORE)
         except zmq.Again:
-            _get(self._plain, zmq.EVENTS)  # listen to ZeroMQ's thread: does the peer read?
+            _get(self._plain, zmq.EVENTS)  # processes commands of libzmq's I/O thread
             _send(self._plain, first, _MORE)
         for frame in rest:
             _send(self._plain, frame, _MORE)
         _send(self._plain, last, zmq.NOBLOCK)
 
     def receive(self, *, copy: bool = True) -> list[Any]:
-        """Return the next message, waiting for it; this greenlet only, not all others, waits.
+        """Wait for the next message and return it; blocks the calling greenlet only.
 
-        Of a message with more than `max_frames` frames it returns one frame more than those; the
-        rest is discarded, while the event loop turns.
+        Of a message with more than `max_frames` frames it returns `max_frames + 1`. The rest are
+        discarded, with yields to the event loop.
 
         Args:
-            copy: whether to return bytes; otherwise frames, which tell whose they are.
+            copy: whether to return bytes; otherwise `zmq.Frame`, which identifies the peer.
 
         Raises:
-            zmq.ZMQError: the socket was closed, or its context has ended.
+            zmq.ZMQError: the socket was closed, or its context was terminated.
         """
         while True:
             if self._closed:
                 raise zmq.ZMQError(zmq.ENOTSOCK)
-            if self._has_rest:  # the greenlet that was to discard it has been killed
+            if self._discarding:  # the previous reader was killed before it finished
                 self._discard_rest()
                 continue
             try:
@@ -120,37 +120,37 @@ class DirectSocket:
                 continue
             while _get(self._plain, zmq.RCVMORE):
                 if len(frames) > self._max_frames:
-                    self._has_rest = True
+                    self._discarding = True
                     self._discard_rest()
                     break
                 frames.append(_receive(self._plain, zmq.NOBLOCK, copy))
             return frames
 
     def _discard_rest(self) -> None:
-        """Discard the rest of a message; messages can be sent meanwhile, none is received."""
+        """Discard the rest of a message; other greenlets can send meanwhile."""
         yielder = CooperativeYield()
-        while self._has_rest:
+        while self._discarding:
             if self._closed:
                 raise zmq.ZMQError(zmq.ENOTSOCK)
-            self._has_rest = discard_frames(self._plain)
-            if self._has_rest:
+            self._discarding = discard_frames(self._plain)
+            if self._discarding:
                 yielder.maybe_yield()
 
     def _wait(self) -> None:
         if self._waiter is not None:
-            raise RuntimeError("another greenlet reads this socket")
+            raise RuntimeError("another greenlet is receiving from this socket")
         self._waiter = Waiter()
         try:
             self._waiter.get()
         finally:
             self._waiter = None
 
-    def _look_again(self) -> None:
-        self._to_look = False
-        self._look()
+    def _run_check(self) -> None:
+        self._check_queued = False
+        self._wake_reader()
 
-    def _look(self) -> None:
-        """Wake the reader where there is something for it; called by the event loop only."""
+    def _wake_reader(self) -> None:
+        """Wake the reader if it can continue; called by the event loop only."""
         if self._waiter is not None and (self._closed or self._is_readable()):
             self._waiter.switch(None)
 
@@ -159,4 +159,4 @@ class DirectSocket:
             events: Any = _get(self._plain, zmq.EVENTS)
             return bool(events & zmq.POLLIN)
         except zmq.ZMQError:
-            return True  # the reader will get the error, too, and tell it
+            return True  # the reader gets the same error and raises it

@@ -1,8 +1,8 @@
-"""Discards the rest of a multipart message that has more frames than are wanted.
+"""Discards the remaining frames of a multipart message with too many frames.
 
-libzmq hands over a multipart message whole, whatever its number of frames, and the next message of
-the socket comes after its last frame. pyzmq takes two to three seconds for a million frames; a loop
-in C takes a tenth of a second. Both are done in pieces, so that the event loop turns in between.
+libzmq delivers a multipart message completely, whatever its number of frames, before the next one.
+pyzmq needs two to three seconds for a million frames; a loop in C needs a tenth of a second. Both
+work in slices of 2 ms, between which the caller can yield to the event loop.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from zinfo.native.loader import native
 
 _Functions: TypeAlias = "tuple[int, int, int, int]"
 
-# What the loop in C calls, in the order in which it takes them.
+# The functions that the loop in C calls, in the order of its arguments.
 _NAMES = ("zmq_msg_init", "zmq_msg_close", "zmq_msg_more", "zmq_msg_recv")
-_LOOK_EVERY = 32  # frames between two looks at the clock, without the native part
+_FRAMES_PER_CHECK = 32  # frames between two readings of the clock, without the C extension
 
 _receive = zmq.backend.Socket.recv
 _get = zmq.backend.Socket.get
 
 
 def _find_functions() -> _Functions | None:
-    """Return the addresses of libzmq's functions; None where they cannot be called from C."""
+    """Return the addresses of libzmq's functions; None if they cannot be called from C."""
     if native is None:
         return None
     try:
-        # Loaded already, and it depends on the libzmq that pyzmq uses: no other one is found.
+        # pyzmq's extension module is loaded already and links the libzmq to use.
         library = ctypes.CDLL(str(sys.modules[zmq.backend.Socket.__module__].__file__))
         init, close, more, receive = (
             ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in _NAMES
         )
-    except (AttributeError, KeyError, OSError):  # a pyzmq that was built in another way
+    except (AttributeError, KeyError, OSError):  # pyzmq was built differently
         return None
     return init, close, more, receive
 
@@ -46,19 +46,19 @@ _functions = _find_functions()
 
 
 def discard_frames(socket: zmq.Socket[Any]) -> bool:
-    """Discard frames of the message whose first frames were received, for two milliseconds.
+    """Discard frames of a message whose first frames were received, for up to 2 ms.
 
     Args:
-        socket: that it was received from; open, and not a green one.
+        socket: the socket that received them; open, and not a green one.
 
     Returns:
-        Whether the message has more frames.
+        Whether the message has more frames to discard.
 
     Raises:
         zmq.ZMQError: the socket fails.
     """
     if native is None or _functions is None:
-        return _discard_slowly(socket)
+        return _discard_in_python(socket)
     try:
         _, more = native.discard_frames(_functions, socket.underlying, YIELD_INTERVAL)
     except OSError as error:
@@ -66,10 +66,10 @@ def discard_frames(socket: zmq.Socket[Any]) -> bool:
     return more
 
 
-def _discard_slowly(socket: zmq.Socket[Any]) -> bool:
+def _discard_in_python(socket: zmq.Socket[Any]) -> bool:
     until = time.monotonic() + YIELD_INTERVAL
     while True:
-        for _ in range(_LOOK_EVERY):
+        for _ in range(_FRAMES_PER_CHECK):
             _receive(socket, zmq.NOBLOCK, False)
             if not _get(socket, zmq.RCVMORE):
                 return False

@@ -1,6 +1,6 @@
-"""The connections of a listening socket: ZeroMQ tells of each that comes and goes.
+"""Tracks the connections of a listening socket by ZeroMQ's socket monitor events.
 
-What it tells: http://api.zeromq.org/4-3:zmq-socket-monitor.
+The events: http://api.zeromq.org/4-3:zmq-socket-monitor.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from zmq.utils.monitor import parse_monitor_message
 from zinfo.sockets.listen import GreenSocket, bound_endpoint
 from zinfo.wire.addresses import parse_endpoint
 
-# Whose value is the connection's file descriptor.
-_COMES = zmq.EVENT_ACCEPTED
-_GOES = zmq.EVENT_DISCONNECTED
-_ENDS = zmq.EVENT_MONITOR_STOPPED
+# The value of these two is the connection's file descriptor.
+_ACCEPTED = zmq.EVENT_ACCEPTED
+_DISCONNECTED = zmq.EVENT_DISCONNECTED
+_STOPPED = zmq.EVENT_MONITOR_STOPPED
 
 
-class Connections:
-    """Follows the connections of one socket by their file descriptors, until it is closed.
+class ConnectionMonitor:
+    """The open connections of one socket, as a collection of their file descriptors.
 
     Args:
-        socket: one that is yet to be bound.
-        gone: called with the descriptor of each connection that has gone, or whose descriptor
-            another one has now.
+        socket: a socket that is not bound yet.
+        on_disconnect: called with the descriptor of each connection that has closed, or whose
+            descriptor has been reused.
     """
 
-    def __init__(self, socket: GreenSocket, gone: Callable[[int], object] = int) -> None:
+    def __init__(self, socket: GreenSocket, on_disconnect: Callable[[int], object] = int) -> None:
         self._socket = socket
-        self._gone = gone
-        self._monitor: GreenSocket = socket.get_monitor_socket(_COMES | _GOES | _ENDS)
-        # The same socket without gevent's waiting, for `drain`.
+        self._on_disconnect = on_disconnect
+        self._monitor: GreenSocket = socket.get_monitor_socket(_ACCEPTED | _DISCONNECTED | _STOPPED)
+        # The same socket without gevent, for `drain`.
         self._plain: zmq.Socket[Any] = zmq.Socket.shadow(self._monitor.underlying)
         self._open: set[int] = set()
-        self._followed = False
+        self._running = False
 
     def __len__(self) -> int:
         return len(self._open)
@@ -47,74 +47,74 @@ class Connections:
     def __contains__(self, descriptor: object) -> bool:
         return descriptor in self._open
 
-    def follow(self, changed: Callable[[], object] = int) -> None:
-        """Follow what comes and goes until the socket is closed; to be run in a greenlet.
+    def run(self, on_change: Callable[[], object] = int) -> None:
+        """Handle monitor events until the socket is closed; runs in a greenlet of its own.
 
         Args:
-            changed: called after each change.
+            on_change: called after each event.
         """
-        self._followed = True
+        self._running = True
         try:
-            while self._take(self._monitor.recv_multipart()):
-                changed()
+            while self._handle(self._monitor.recv_multipart()):
+                on_change()
         except zmq.ZMQError:
             if not self._socket.closed:
                 raise
         finally:
-            self._followed = False
+            self._running = False
         self.close()
-        changed()
+        on_change()
 
     def close(self) -> None:
-        """Follow no more, where nobody does who will end by itself; the socket is closed."""
-        if not self._followed:
+        """Close the monitor of a closed socket, unless `run` is running: it closes it itself."""
+        if not self._running:
             self._open.clear()
             self._monitor.close(linger=0)
 
     def drain(self) -> None:
-        """Take what ZeroMQ has told already, so that a new connection is not taken for an old one.
+        """Handle all queued events, so that a new connection is not mistaken for an old one.
 
-        A descriptor is given to the next connection as soon as the one before is closed.
+        The operating system reuses a descriptor as soon as it is closed.
         """
         with contextlib.suppress(zmq.ZMQError):
-            while not self._socket.closed:  # or `follow` would miss the last message
-                self._take(self._plain.recv_multipart(zmq.NOBLOCK))
+            while not self._socket.closed:  # or `run` would miss the last event
+                self._handle(self._plain.recv_multipart(zmq.NOBLOCK))
 
-    def cut(self, descriptor: int) -> bool:
-        """End one connection, where the descriptor still is one of this socket's.
+    def shut_down(self, descriptor: int) -> bool:
+        """Shut a connection down, if the descriptor still belongs to this socket.
 
         Returns:
-            Whether it was ended.
+            Whether it was shut down.
         """
         self.drain()
         if descriptor not in self._open or self._socket.closed:
             return False
         try:
-            # A duplicate stays the same connection, whatever ZeroMQ's thread does to its own.
+            # A duplicate refers to the same connection even if libzmq closes its own descriptor.
             connection = sockets.socket(fileno=os.dup(descriptor))
         except OSError:
             return False
         with connection:
-            if not _is_of(connection, bound_endpoint(self._socket)):
+            if not _is_accepted_at(connection, bound_endpoint(self._socket)):
                 return False
             with contextlib.suppress(OSError):
                 connection.shutdown(sockets.SHUT_RDWR)
         return True
 
-    def _take(self, frames: list[bytes]) -> bool:
-        """Take one message; False where it was the last."""
+    def _handle(self, frames: list[bytes]) -> bool:
+        """Handle one event; return False if it was the last one."""
         event = parse_monitor_message(frames)
-        if event["event"] == _ENDS:
+        if event["event"] == _STOPPED:
             return False
         descriptor = int(event["value"])
         self._open.discard(descriptor)
-        self._gone(descriptor)
-        if event["event"] == _COMES:
+        self._on_disconnect(descriptor)
+        if event["event"] == _ACCEPTED:
             self._open.add(descriptor)
         return True
 
 
-def _is_of(connection: sockets.socket, endpoint: str) -> bool:
+def _is_accepted_at(connection: sockets.socket, endpoint: str) -> bool:
     """Return whether a connection was accepted at an endpoint."""
     try:
         address: Any = connection.getsockname()

@@ -17,14 +17,14 @@ from zinfo.adapters.http.stream_filter import (
     StreamFilter,
     StreamRegistry,
 )
-from zinfo.security.rights import EVERYTHING, Rights
+from zinfo.security.rights import ALL_RIGHTS, Rights
 from zinfo.shards.snapshot import Snapshot
 
 NOTHING: frozenset[str] = frozenset()
 
 
 def stream_filter(
-    *shard_ids: str, keys: frozenset[str] = NOTHING, rights: Rights = EVERYTHING
+    *shard_ids: str, keys: frozenset[str] = NOTHING, rights: Rights = ALL_RIGHTS
 ) -> StreamFilter:
     return StreamFilter(frozenset((DELTA, INFO)), frozenset(shard_ids), keys, rights)
 

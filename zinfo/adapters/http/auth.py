@@ -10,7 +10,7 @@ import falcon
 
 from zinfo.adapters.wsgi.client_quotas import ClientQuotas
 from zinfo.adapters.wsgi.request_policy import CLIENT, PEER, PEER_NAME
-from zinfo.security.rights import EVERYTHING, Rights
+from zinfo.security.rights import ALL_RIGHTS, Rights
 from zinfo.security.tokens import Tokens
 
 OPEN_PATHS = frozenset(("/healthz", "/readyz"))
@@ -55,7 +55,7 @@ class AuthMiddleware:
 
     def _find(self, credentials: str, name: str) -> Rights | None:
         if self._tokens is None:
-            return EVERYTHING
+            return ALL_RIGHTS
         if credentials.lower().startswith(_BEARER):
             return self._tokens.rights_of_token(credentials[len(_BEARER) :].strip())
         return self._tokens.rights_of_name(name)

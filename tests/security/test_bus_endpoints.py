@@ -6,16 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from zinfo.bus.topic_limits import TopicCounts
 from zinfo.config import load_config
 from zinfo.errors import ConfigError
 from zinfo.security.bus_endpoints import (
     MAX_SETS,
-    Place,
-    PlaceError,
+    BusEndpoint,
+    BusEndpointError,
     advertised,
+    assign_endpoints,
     overlap,
-    place_sets,
 )
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.wire.addresses import parse_endpoint
@@ -27,17 +26,17 @@ def some(*shards: str) -> BusRights:
     return BusRights(shards=shards)
 
 
-def endpoints(places: list[Place]) -> dict[str, str]:
-    return {name: place.endpoint for place in places for name in place.clients}
+def endpoints(assigned: list[BusEndpoint]) -> dict[str, str]:
+    return {name: endpoint.address for endpoint in assigned for name in endpoint.clients}
 
 
 def placed(
     clients: Mapping[str, BusRights | None],
     named: Mapping[str, str] | None = None,
     bus: str = BUS,
-    before: list[Place] | None = None,
+    before: list[BusEndpoint] | None = None,
 ) -> dict[str, str]:
-    return endpoints(place_sets(bus, named or {}, clients, before or []))
+    return endpoints(assign_endpoints(bus, named or {}, clients, before or []))
 
 
 def test_the_next_ports_go_by_the_names_of_first_clients() -> None:
@@ -88,27 +87,27 @@ def test_an_endpoint_that_is_named_is_for_the_whole_set_and_is_left_out_of_the_o
 )
 def test_names_that_contradict_each_other_are_told(named: dict[str, str], said: str) -> None:
     clients = {"a": some("x"), "b": some("x"), "c": some("c"), "all": UNLIMITED}
-    with pytest.raises(PlaceError, match=said):
+    with pytest.raises(BusEndpointError, match=said):
         placed(clients, named)
 
 
 def test_the_number_of_sets_and_of_ports_is_bounded() -> None:
     clients = {f"c{number}": some(str(number)) for number in range(MAX_SETS + 1)}
-    with pytest.raises(PlaceError, match=f"at most {MAX_SETS}"):
+    with pytest.raises(BusEndpointError, match=f"at most {MAX_SETS}"):
         placed(clients)
-    with pytest.raises(PlaceError, match="no port after that of the bus"):
+    with pytest.raises(BusEndpointError, match="no port after that of the bus"):
         placed({"a": some("a"), "b": some("b")}, bus="tcp://*:65534")
 
 
 def test_a_set_keeps_its_port_over_reloads() -> None:
-    first = place_sets(BUS, {}, {"b": some("b"), "c": some("c")})
-    more = place_sets(BUS, {}, {"a": some("a"), "b": some("b"), "c": some("c")}, first)
+    first = assign_endpoints(BUS, {}, {"b": some("b"), "c": some("c")})
+    more = assign_endpoints(BUS, {}, {"a": some("a"), "b": some("b"), "c": some("c")}, first)
     assert endpoints(more) == {
         "a": "tcp://0.0.0.0:9740",
         "b": "tcp://0.0.0.0:9738",
         "c": "tcp://0.0.0.0:9739",
     }
-    fewer = place_sets(BUS, {}, {"c": some("c")}, more)
+    fewer = assign_endpoints(BUS, {}, {"c": some("c")}, more)
     assert endpoints(fewer) == {"c": "tcp://0.0.0.0:9739"}
     assert placed({"c": some("c"), "d": some("d")}, before=fewer)["d"] == "tcp://0.0.0.0:9738"
     changed = {"a": some("new"), "b": some("b"), "c": some("c")}
@@ -116,7 +115,7 @@ def test_a_set_keeps_its_port_over_reloads() -> None:
 
 
 def test_who_moves_in_with_others_takes_their_port() -> None:
-    before = place_sets(BUS, {}, {"b": some("b"), "c": some("c")})
+    before = assign_endpoints(BUS, {}, {"b": some("b"), "c": some("c")})
     assert placed({"b": some("c"), "c": some("c")}, before=before) == {
         "b": "tcp://0.0.0.0:9739",
         "c": "tcp://0.0.0.0:9739",
@@ -184,38 +183,3 @@ def test_the_configuration_is_checked_for_it(
     with pytest.raises(ConfigError) as caught:
         load_config(flags=flags)
     assert said in str(caught.value)
-
-
-# --- what one client subscribes
-
-
-def test_a_client_is_counted_by_distinct_topics_over_all_its_connections() -> None:
-    counts = TopicCounts(most=3)
-    one, two, other = counts.of(1, "key"), counts.of(2, "key"), counts.of(3, "other")
-    assert all(counts.add(connection, topic) for connection in (one, two) for topic in (b"a", b"b"))
-    assert counts.add(two, b"c")
-    assert all(counts.add(other, topic) for topic in (b"a", b"b", b"d"))
-    assert not counts.add(one, b"d")
-    assert counts.largest() in (1, 2, 3)
-    counts.forget(2)
-    assert counts.add(one, b"d"), "a, b, and d are left"
-    counts.discard(one, b"a")
-    assert counts.add(one, b"e")
-    assert not counts.add(one, b"f")
-
-
-def test_a_client_is_counted_by_bytes_too() -> None:
-    counts = TopicCounts(most_bytes=10)
-    one = counts.of(1, None)
-    assert counts.add(one, b"12345")
-    assert counts.add(one, b"12345")
-    assert not counts.add(one, b"123456")
-    counts.forget(1)
-    assert counts.add(counts.of(1, None), b"123456"), "a descriptor that comes again begins anew"
-
-
-def test_without_keys_each_connection_is_a_client() -> None:
-    counts = TopicCounts(most=1)
-    assert counts.add(counts.of(1, None), b"a")
-    assert counts.add(counts.of(2, None), b"b")
-    assert not counts.add(counts.of(2, None), b"c")

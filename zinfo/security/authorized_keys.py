@@ -1,6 +1,6 @@
-"""Which client a CURVE key is, and what it may: read from files, anew at each reload.
+"""Clients identified by their CURVE keys, which are read from files and re-read at each reload.
 
-Fail-closed: where the files cannot be read, nobody is known.
+Fail-closed: while a file cannot be read, no client is admitted.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from pathlib import Path
 
 from zinfo.errors import ConfigError
 from zinfo.security.bus_rights import BusRights
-from zinfo.security.rights import Rights
+from zinfo.security.rights import Rights, client_rights
 from zinfo.wire.curve_keys import PUBLIC_SUFFIX, read_key_pair, read_public_key
 
 logger = logging.getLogger(__name__)
 
 
-class Access:
-    """The clients that are let in.
+class AuthorizedKeys:
+    """The clients that have a key, with their rights.
 
     Args:
-        server_key: file of the daemon's secret key.
-        client_keys: directory of the clients' public keys, `NAME.key`.
-        rights: what clients may, by name. A name that is not in it may do nothing, unless it is
-            empty: then all may do everything.
-        all_have_keys: whether each name must have a key; not where some have other ways in.
+        server_key: file with the daemon's secret key.
+        client_keys: directory with the clients' public keys, `NAME.key`.
+        rights: each client's rights, by name. A client without an entry has no rights, unless
+            `rights` is empty: then every client has all rights.
+        all_have_keys: whether each name in `rights` must have a key; False if clients may also use
+            tokens or certificates.
 
     Raises:
-        ConfigError: a file is broken, or a name has no key.
+        ConfigError: a key file is not valid, or a name lacks its key.
     """
 
     def __init__(
@@ -49,11 +50,11 @@ class Access:
             raise ConfigError([*problems, *without_key])
 
     def rights_of(self, key: str | None) -> Rights | None:
-        """Return what the client with this public key (in Z85) may; None where it is not known."""
+        """Return the rights of the client with this public key (Z85); None if it is not known."""
         return None if key is None else self._clients.get(key)
 
     def rights_by_key(self) -> dict[str, Rights]:
-        """Return what each client that is known may, by its public key in Z85."""
+        """Return the rights of each client, by its public key in Z85."""
         return dict(self._clients)
 
     def __len__(self) -> int:
@@ -62,29 +63,29 @@ class Access:
     def reload(self, rights: Mapping[str, Rights] | None) -> None:
         """Read the clients' keys again.
 
-        A name in `rights` that has no key any more is a warning only: taking a key away is how a
-        client is shut out, and no reason to shut out others.
+        A name in `rights` without a key is only a warning here: deleting a key is how an operator
+        revokes one client's access, and must not affect the others.
 
         Args:
-            rights: as at construction; None for those of before.
+            rights: as for the constructor; None keeps the current ones.
 
         Raises:
-            ConfigError: a file is broken; nobody is known now.
+            ConfigError: a key file is not valid; no client is known any more.
         """
         if rights is not None:
             self._rights = dict(rights)
         self._clients = {}
         problems, without_key = self._read()
         for problem in without_key:
-            logger.warning("%s: it is not let in", problem)
+            logger.warning("%s: this client is not admitted", problem)
         if problems:
             raise ConfigError(problems)
 
     def _read(self) -> tuple[list[str], list[str]]:
-        """Read all keys; nobody is known where a file is broken.
+        """Read all keys; no client is known if a file is not valid.
 
         Returns:
-            A line for each broken file, and one for each name that has rights and lacks a key.
+            A message for each invalid file, and one for each name that has rights but no key.
         """
         rights = self._rights
         if not self._directory.is_dir():
@@ -100,14 +101,12 @@ class Access:
                 continue
             name = path.name.removesuffix(PUBLIC_SUFFIX)
             if key in names:
-                problems.append(f"{path}: found the key of {names[key]}, expected one of its own")
+                problems.append(f"{path}: found the key of {names[key]}, expected a key of its own")
             names[key] = name
-            if not rights or name in rights:
-                clients[key] = rights.get(name) or Rights(name)
-            else:
-                clients[key] = Rights(name, operations=frozenset(), shards=())
+            clients[key] = client_rights(name, rights)
+            if rights and name not in rights:
                 logger.warning(
-                    "client %s has a key, but no [clients.%s]: it may do nothing", name, name
+                    "client %s has a key, but no [clients.%s]: it has no rights", name, name
                 )
         if not problems:
             self._clients = clients
@@ -118,8 +117,8 @@ class Access:
         ]
 
 
-def lost_on_bus(before: Mapping[str, Rights], after: Mapping[str, Rights]) -> set[BusRights]:
-    """Return the sets of rights on the bus that some key had and has no more."""
+def rights_lost_on_bus(before: Mapping[str, Rights], after: Mapping[str, Rights]) -> set[BusRights]:
+    """Return the sets of rights on the bus that at least one key had before and has no more."""
     lost: set[BusRights] = set()
     for key, rights in before.items():
         had = rights.on_bus()
