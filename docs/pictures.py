@@ -115,11 +115,11 @@ def _block(server: EmbeddedServer) -> None:
 
 def _has_all_to_show(feed: Feed) -> bool:
     """Whether the feed has seen what was done, and the sections of the shard that is opened."""
-    feed.want_sections(OPENED)
+    feed.request_sections(OPENED)
     with feed.fleet() as fleet:
         states = {row.shard: row.state for row in fleet.rows(feed.now())}
         told = states.get(DOWN) == "down" and states.get(BUSY) == "busy"
-        return told and not fleet.unplaced(OPENED)
+        return told and not fleet.lacks_sections(OPENED)
 
 
 async def _until(told: Callable[[], bool], what: str) -> None:

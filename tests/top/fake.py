@@ -33,15 +33,15 @@ class FakeSource:
             shard = f"10.0.{number // 250}.{number % 250}:6379"
             self.statuses[shard] = status(labels={"site": "fra" if number % 2 else "ams"})
             self.model.apply(whole(1, self.time, INFO, shard=shard), self.time)
-        self.observe()
+        self.set_statuses()
 
-    def observe(self, *, fresh: bool = True, problem: str = "") -> None:
+    def set_statuses(self, *, fresh: bool = True, problem: str = "") -> None:
         """Tell the model how all shards do now."""
         statuses = {
             shard: one if fresh else one._replace(fresh=False)
             for shard, one in self.statuses.items()
         }
-        self.model.observe(statuses, self.time, fresh=fresh, problem=problem)
+        self.model.set_statuses(statuses, self.time, fresh=fresh, problem=problem)
 
     def poll_all(self) -> None:
         """Half a second later every shard has been polled, and is busy."""
@@ -56,7 +56,7 @@ class FakeSource:
                 "total_commands_processed": self._revision * 1000,
             }
             self.model.apply(delta(self._revision, self.time, {**changed}, shard=shard), self.time)
-        self.observe()
+        self.set_statuses()
 
     @contextmanager
     def fleet(self) -> Iterator[Fleet]:
@@ -67,6 +67,6 @@ class FakeSource:
         """The time that the test says it is."""
         return self.time
 
-    def want_sections(self, shard: str) -> None:
+    def request_sections(self, shard: str) -> None:
         """Note whose sections are wanted."""
         self.wanted.append(shard)

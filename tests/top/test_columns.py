@@ -61,7 +61,7 @@ def test_every_text_fits_its_column() -> None:
 def test_what_does_not_speak_of_the_present_is_not_shown() -> None:
     down = row(state="down", reason="timeout", ops=500, clients=9, hit_ratio=0.5, memory=1024)
     assert text("state", down) == "down: timeout"
-    assert [text(name, down) for name in ("ops", "clients", "hits", "every")] == ["-"] * 4
+    assert [text(name, down) for name in ("ops", "clients", "hits", "interval")] == ["-"] * 4
     assert text("memory", down) == "1.0K"
     stale = row(fresh=False, ops=500)
     assert text("state", stale) == "stale"

@@ -11,11 +11,11 @@ from zinfo.client.updates import Info
 from zinfo.info.parser import parse
 from zinfo.top.counters import (
     COUNTERS,
-    begun_anew,
-    count_of,
+    counter_value,
     elapsed,
     rates,
     ratio,
+    were_reset,
 )
 
 
@@ -42,7 +42,7 @@ def test_the_statistics_of_commands_and_errors_have_the_rate_of_their_count() ->
 
 
 def test_a_counter_that_is_text_is_none() -> None:
-    assert count_of("keyspace_hits", "many") is None
+    assert counter_value("keyspace_hits", "many") is None
 
 
 @pytest.mark.parametrize(
@@ -57,12 +57,12 @@ def test_a_counter_that_is_text_is_none() -> None:
 def test_another_process_and_a_reset_begin_anew(
     name: str, before: int | str, after: int | str
 ) -> None:
-    assert begun_anew({name: before}, {name: after})
-    assert not begun_anew({name: before}, {})
+    assert were_reset({name: before}, {name: after})
+    assert not were_reset({name: before}, {})
 
 
 def test_a_run_id_that_may_not_be_seen_is_no_sign() -> None:
-    assert not begun_anew({"uptime_in_seconds": 5}, {"uptime_in_seconds": 6})
+    assert not were_reset({"uptime_in_seconds": 5}, {"uptime_in_seconds": 6})
 
 
 def test_the_stored_replies_have_most_counters() -> None:

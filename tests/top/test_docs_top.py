@@ -15,7 +15,7 @@ from tests.servers import RealServer
 from tests.top.building import row
 from zinfo.top.columns import COLUMNS
 from zinfo.top.filtering import Filter
-from zinfo.top.terminal.styles import STATES
+from zinfo.top.formatting import STATE_COLOURS
 
 PAGE = (ROOT / "docs" / "top.md").read_text(encoding="utf-8")
 IMAGES = ROOT / "docs" / "images"
@@ -35,11 +35,11 @@ def test_every_filter_of_the_page_makes_sense() -> None:
 
 
 def test_every_column_and_state_is_explained() -> None:
-    told = ",".join(table("What you see"))
+    explained = ",".join(table("What you see"))
     for column in COLUMNS:
-        assert column.heading in told
-    for state in STATES:
-        assert f"`{state}" in told
+        assert column.heading in explained
+    for state in STATE_COLOURS:
+        assert f"`{state}" in explained
 
 
 def test_the_program_of_the_page_prints_the_shards(server: RealServer) -> None:

@@ -17,8 +17,8 @@ from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
 from zinfo.info.parser import parse
 from zinfo.top.feed import Feed
-from zinfo.top.fleet import NO_WORD, Fleet
-from zinfo.top.log_bridge import noting
+from zinfo.top.fleet import NO_REPORT, Fleet
+from zinfo.top.log_bridge import warnings_as_events
 from zinfo.top.record import OTHER
 from zinfo.top.rows import Field
 from zinfo.top.sections import NAMES
@@ -141,8 +141,8 @@ def test_events_from_before_the_feed_are_there(feed: Feed) -> None:
 
 
 def test_sections_are_there_soon_after_they_are_wanted(feed: Feed, server: RealServer) -> None:
-    feed.want_sections(server.ident)
-    until(feed, lambda fleet, _: not fleet.unplaced(server.ident))
+    feed.request_sections(server.ident)
+    until(feed, lambda fleet, _: not fleet.lacks_sections(server.ident))
     with feed.fleet() as fleet:
         sections = fleet.sections(server.ident, feed.now())
     names = [section.name for section in sections]
@@ -194,7 +194,7 @@ def test_a_client_with_few_rights_sees_what_it_may(keyring: Keyring, server: Rea
         daemon.wait_polled(2)
         with Feed(daemon.query, keys=keyring.of("team")) as feed:
             feed.wait_ready(SOON)
-            feed.want_sections("mine")
+            feed.request_sections("mine")
             with feed.fleet() as fleet:
                 assert [row.shard for row in fleet.rows(feed.now())] == ["mine"]
             server.kill()
@@ -219,7 +219,7 @@ def test_a_client_that_may_see_nothing_is_told_so(keyring: Keyring, server: Real
 
 
 def test_what_goes_wrong_inside_stands_among_the_events(feed: Feed) -> None:
-    with noting(feed):
+    with warnings_as_events(feed):
         logging.getLogger("zinfo.client").warning("%s went wrong", "something")
     with feed.fleet() as fleet:
         (event,) = fleet.events(1)
@@ -232,13 +232,13 @@ def test_where_looking_fails_nothing_passes_for_fresh_and_the_fault_is_told(
     def fail() -> None:
         raise RuntimeError("no luck")
 
-    with noting(feed):
-        monkeypatch.setattr(feed, "_look", fail)
-        until(feed, lambda fleet, now: fleet.feed(now).problem == NO_WORD)
+    with warnings_as_events(feed):
+        monkeypatch.setattr(feed, "_update", fail)
+        until(feed, lambda fleet, now: fleet.feed(now).problem == NO_REPORT)
         with feed.fleet() as fleet:
             assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
             told = [event.message for event in fleet.events(20)]
-        assert "looking at the shards failed: RuntimeError('no luck')" in told
+        assert "updating the shards failed: RuntimeError('no luck')" in told
         monkeypatch.undo()
         until(feed, lambda fleet, now: fleet.feed(now).fresh)
 
@@ -247,7 +247,7 @@ def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
     feed: Feed, daemon: RunningDaemon, server: RealServer
 ) -> None:
     daemon.suspend()
-    feed.want_sections(server.ident)
+    feed.request_sections(server.ident)
     longest = 0.0
     for _ in range(100):
         began = time.monotonic()

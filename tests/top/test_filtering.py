@@ -76,17 +76,17 @@ def test_a_filter_shows_what_it_says(text: str, shards: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("ops>", "there is no value after >"),
-        ("site=", "there is no value after ="),
-        ("=fra", "there is no name"),
-        (">5", "there is no name"),
-        ("ops>many", "many is no number"),
-        ("ops>5s", "a unit that ops is not told in"),
-        ("age>5G", "a unit that age is not told in"),
-        ("site>5", "site is no number: age, clients"),
-        ("!", "! stands before"),
-        ("!=fra", "there is no name"),
-        ('"open', 'a " has no other one'),
+        ("ops>", "the value after > is missing"),
+        ("site=", "the value after = is missing"),
+        ("=fra", "the name before the sign is missing"),
+        (">5", "the name before the sign is missing"),
+        ("ops>many", "many is not a number"),
+        ("ops>5s", "a unit that does not fit ops"),
+        ("age>5G", "a unit that does not fit age"),
+        ("site>5", "site is not a number; age, clients"),
+        ("!", "! needs a word"),
+        ("!=fra", "the name before the sign is missing"),
+        ('"open', 'a " is missing'),
     ],
 )
 def test_a_filter_that_makes_no_sense_says_why(text: str, says: str) -> None:

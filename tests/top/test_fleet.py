@@ -10,7 +10,7 @@ from tests.info_texts import SEQUENCES
 from tests.top.building import SHARD, delta, event, status, whole
 from zinfo.client.updates import Info
 from zinfo.info.parser import parse
-from zinfo.top.fleet import NO_WORD, SILENT, Fleet
+from zinfo.top.fleet import NO_REPORT, SILENT, Fleet
 from zinfo.top.rows import Row
 
 INFO: Info = {
@@ -34,7 +34,7 @@ def fleet() -> Fleet:
     """One shard, polled once a second ago, and up."""
     fleet = Fleet()
     fleet.apply(whole(1, 500.0, INFO), 100.0)
-    fleet.observe({SHARD: status(labels={"site": "fra"}, age=1.0)}, 101.0, fresh=True)
+    fleet.set_statuses({SHARD: status(labels={"site": "fra"}, age=1.0)}, 101.0, fresh=True)
     return fleet
 
 
@@ -130,7 +130,7 @@ def test_a_whole_info_counts_as_the_changes_that_it_has(fleet: Fleet) -> None:
 
 
 def test_fields_come_by_section_and_new_ones_where_their_like_are(fleet: Fleet) -> None:
-    fleet.place(
+    fleet.set_sections(
         SHARD,
         {
             "Server": ["redis_version", "run_id"],
@@ -147,12 +147,12 @@ def test_fields_come_by_section_and_new_ones_where_their_like_are(fleet: Fleet) 
     assert sections["Keyspace"] == ["db0", "db7", "db3"]
     assert sections["Stats"] == ["keyspace_hits", "keyspace_misses"]
     assert sum(map(len, sections.values())) == len(INFO) + 1
-    assert fleet.unplaced(SHARD)
+    assert fleet.lacks_sections(SHARD)
 
 
 def test_a_shard_whose_fields_all_have_a_section_lacks_none(fleet: Fleet) -> None:
-    fleet.place(SHARD, {"All": list(INFO)})
-    assert not fleet.unplaced(SHARD)
+    fleet.set_sections(SHARD, {"All": list(INFO)})
+    assert not fleet.lacks_sections(SHARD)
 
 
 def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
@@ -160,7 +160,7 @@ def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
         fleet = Fleet()
         for number, text in enumerate(texts, 1):
             fleet.apply(whole(number, 500.0 + number, parse(text).fields), 100.0 + number)
-        fleet.observe({SHARD: status()}, 105.0, fresh=True)
+        fleet.set_statuses({SHARD: status()}, 105.0, fresh=True)
         now = row(fleet, 105.0)
         assert now.role == "master"
         assert now.version
@@ -172,7 +172,7 @@ def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
 
 
 def test_a_shard_that_is_down_says_why_and_is_not_current(fleet: Fleet) -> None:
-    fleet.observe({SHARD: status("down", "refused", age=5.0)}, 102.0, fresh=True)
+    fleet.set_statuses({SHARD: status("down", "refused", age=5.0)}, 102.0, fresh=True)
     now = row(fleet, 102.0)
     assert now.status == "down: refused"
     assert not now.current
@@ -180,14 +180,14 @@ def test_a_shard_that_is_down_says_why_and_is_not_current(fleet: Fleet) -> None:
 
 
 def test_a_shard_that_may_not_be_current_is_stale(fleet: Fleet) -> None:
-    fleet.observe({SHARD: status(fresh=False)}, 102.0, fresh=False, problem="no heartbeat")
+    fleet.set_statuses({SHARD: status(fresh=False)}, 102.0, fresh=False, problem="no heartbeat")
     now = row(fleet, 102.0)
     assert now.status == "stale"
     assert not now.current
 
 
 def test_a_shard_that_is_watched_no_more_is_gone(fleet: Fleet) -> None:
-    fleet.observe({}, 102.0, fresh=True)
+    fleet.set_statuses({}, 102.0, fresh=True)
     assert fleet.rows(102.0) == []
     assert fleet.row(SHARD, 102.0) is None
     assert fleet.series(SHARD, 102.0) is None
@@ -196,7 +196,7 @@ def test_a_shard_that_is_watched_no_more_is_gone(fleet: Fleet) -> None:
 
 def test_a_shard_that_was_never_polled_is_new_and_knows_nothing() -> None:
     fleet = Fleet()
-    fleet.observe({SHARD: status("new", age=math.inf)}, 102.0, fresh=True)
+    fleet.set_statuses({SHARD: status("new", age=math.inf)}, 102.0, fresh=True)
     now = row(fleet, 102.0)
     assert now.status == "new"
     assert now.age == math.inf
@@ -205,19 +205,19 @@ def test_a_shard_that_was_never_polled_is_new_and_knows_nothing() -> None:
 
 def test_rows_come_in_the_order_of_ids() -> None:
     fleet = Fleet()
-    fleet.observe({"c": status(), "a": status(), "b": status()}, 1.0, fresh=True)
+    fleet.set_statuses({"c": status(), "a": status(), "b": status()}, 1.0, fresh=True)
     assert [one.shard for one in fleet.rows(1.0)] == ["a", "b", "c"]
 
 
 def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(fleet: Fleet) -> None:
     def poll(number: int, now: float, ops: int) -> None:
-        fleet.observe({SHARD: status()}, now, fresh=True)
+        fleet.set_statuses({SHARD: status()}, now, fresh=True)
         fields: Info = {"instantaneous_ops_per_sec": ops, "keyspace_hits": 60 + number}
         fleet.apply(delta(number, now + 400, fields), now)
 
     poll(2, 102.0, 7)
     poll(3, 104.0, 8)
-    fleet.observe({SHARD: status("down", "refused", age=1.0)}, 105.0, fresh=True)
+    fleet.set_statuses({SHARD: status("down", "refused", age=1.0)}, 105.0, fresh=True)
     poll(4, 110.0, 9)
     series = fleet.series(SHARD, 110.0)
     assert series is not None
@@ -246,7 +246,7 @@ def test_totals_count_only_what_speaks_of_the_present() -> None:
         fleet.apply(
             delta(2, 501.0, {"keyspace_hits": 61, "keyspace_misses": 41}, shard=shard), 101.0
         )
-    fleet.observe(
+    fleet.set_statuses(
         {"a": status(), "b": status(), "c": status("down", "timeout"), "d": status(fresh=False)},
         101.0,
         fresh=False,
@@ -267,7 +267,7 @@ def test_before_the_first_word_nothing_is_fresh_and_nothing_is_wrong() -> None:
 
 def test_a_feed_that_is_cut_off_says_why_and_for_how_long(fleet: Fleet) -> None:
     assert fleet.feed(101.5).fresh
-    fleet.observe({SHARD: status(fresh=False)}, 103.0, fresh=False, problem="no heartbeat")
+    fleet.set_statuses({SHARD: status(fresh=False)}, 103.0, fresh=False, problem="no heartbeat")
     feed = fleet.feed(103.5)
     assert (feed.fresh, feed.problem, feed.ever) == (False, "no heartbeat", True)
     assert feed.seconds == pytest.approx(2.5)
@@ -275,18 +275,18 @@ def test_a_feed_that_is_cut_off_says_why_and_for_how_long(fleet: Fleet) -> None:
 
 def test_a_feed_that_says_nothing_any_more_leaves_nothing_fresh(fleet: Fleet) -> None:
     later = 101.0 + SILENT + 0.1
-    assert fleet.feed(later).problem == NO_WORD
+    assert fleet.feed(later).problem == NO_REPORT
     assert row(fleet, later).status == "stale"
     assert fleet.totals(later).states == {"stale": 1}
     assert fleet.totals(later).ops == 0
 
 
 def test_events_come_once_and_in_order_and_can_be_asked_for_by_shard(fleet: Fleet) -> None:
-    fleet.happened([event(3), event(4, shard="x")])
+    fleet.add_events([event(3), event(4, shard="x")])
     before = fleet.events_version
-    fleet.happened([event(1), event(2), event(3)])
+    fleet.add_events([event(1), event(2), event(3)])
     assert [one.number for one in fleet.events(10)] == [1, 2, 3, 4]
     assert [one.number for one in fleet.events(2)] == [3, 4]
     assert [one.number for one in fleet.events(10, SHARD)] == [1, 2, 3]
     assert fleet.events_version > before
-    assert fleet.events_whole_to == 4
+    assert fleet.events_complete_to == 4

@@ -118,7 +118,7 @@ def test_events_say_what_was_and_what_is() -> None:
     assert event("up", "down", "up") == "up (was down)"
     assert event("added", None, "new") == "added"
     assert event("restarted", "a" * 40, "b" * 40) == "restarted: run_id aaaaaaaa -> bbbbbbbb"
-    assert event("role_changed", "slave", "master") == "role_changed: slave -> master"
+    assert event("role_changed", "slave", "master") == "role_changed: replica -> primary"
     assert event("polling_error", "up", "up", "timeout") == "polling_error (timeout)"
     assert event("stale", None, None, "", "no heartbeat") == "stale: no heartbeat"
     assert event("restart", None, None, "", "started again") == "restart: started again"

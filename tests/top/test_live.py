@@ -109,7 +109,7 @@ def test_a_daemon_that_is_stopped_and_started_again_is_stale_meanwhile(
         await see(pilot, "STALE for")
         assert " up " not in text(pilot).partition("events")[0]
         await asyncio.to_thread(daemon.start)
-        await see(pilot, "2 shards: 2 up", "restart: the daemon was started again")
+        await see(pilot, "2 shards: 2 up", "restart: the daemon was restarted")
 
     show(feed, steps)
 
@@ -129,7 +129,7 @@ def test_labels_and_dead_shards_are_found_by_a_filter(fleet: Fleet) -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await see(pilot, "3 shards: 2 up, 1 down")
         await press(pilot, "slash", *"role=cache", "enter")
-        assert "1-1 of 1 that pass, 3 in all" in text(pilot)
+        assert "1-1 of 1 matching, 3 in total" in text(pilot)
         assert fleet.second.ident in text(pilot)
         await press(pilot, "escape", "slash", *"down", "enter")
         await see(pilot, fleet.dead, "down: refused")

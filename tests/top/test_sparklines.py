@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zinfo.top.glyphs import FANCY, PLAIN
-from zinfo.top.sparklines import greatest, peak, plot, thinned
+from zinfo.top.sparklines import downsample, draw_bars, maximum, peak
 
 BARS = FANCY.bars
 NAN = math.nan
@@ -19,36 +19,36 @@ def same(one: list[float], other: list[float]) -> bool:
 
 
 def test_a_line_of_bars_goes_from_the_lowest_to_the_full_one() -> None:
-    assert plot([1, 2, 3, 4, 5, 6, 7, 8], 1, BARS) == ["▁▂▃▄▅▆▇█"]
-    assert plot([0, 7], 1, PLAIN.bars) == ["_#"]
+    assert draw_bars([1, 2, 3, 4, 5, 6, 7, 8], 1, BARS) == ["▁▂▃▄▅▆▇█"]
+    assert draw_bars([0, 7], 1, PLAIN.bars) == ["_#"]
 
 
 def test_no_value_is_an_empty_place_and_zero_is_not() -> None:
-    assert plot([NAN, 0, NAN], 1, BARS) == [" ▁ "]
-    assert plot([0, 0], 1, BARS) == ["▁▁"]
+    assert draw_bars([NAN, 0, NAN], 1, BARS) == [" ▁ "]
+    assert draw_bars([0, 0], 1, BARS) == ["▁▁"]
 
 
 def test_a_full_bar_can_be_more_than_what_is_shown() -> None:
-    assert plot([0.5], 1, BARS, full=1.0) == ["▄"]
+    assert draw_bars([0.5], 1, BARS, full_scale=1.0) == ["▄"]
 
 
 def test_a_plot_of_several_lines_stacks_bars() -> None:
-    assert plot([0, 0.5, 1], 2, BARS, full=1.0) == ["  █", "▁██"]
-    assert plot([0, 1], 2, BARS, full=2.0) == ["  ", "▁█"]
+    assert draw_bars([0, 0.5, 1], 2, BARS, full_scale=1.0) == ["  █", "▁██"]
+    assert draw_bars([0, 1], 2, BARS, full_scale=2.0) == ["  ", "▁█"]
 
 
 def test_fewer_values_than_columns_are_at_the_right() -> None:
-    assert same(thinned([1, 2], 0, 4), [NAN, NAN, 1, 2])
+    assert same(downsample([1, 2], 0, 4), [NAN, NAN, 1, 2])
 
 
 def test_a_column_is_the_mean_of_what_falls_into_it() -> None:
-    assert same(thinned([1, 3, 5, 7], 3, 2), [2, 6])
-    assert same(thinned([1, NAN, NAN, NAN], 3, 2), [1, NAN])
+    assert same(downsample([1, 3, 5, 7], 3, 2), [2, 6])
+    assert same(downsample([1, NAN, NAN, NAN], 3, 2), [1, NAN])
 
 
 def test_a_column_can_be_the_peak_of_what_falls_into_it() -> None:
-    assert same(thinned([1, 3, NAN, 7], 3, 2, peak), [3, 7])
-    assert same(thinned([NAN, NAN, 1, 1], 3, 2, peak), [NAN, 1])
+    assert same(downsample([1, 3, NAN, 7], 3, 2, peak), [3, 7])
+    assert same(downsample([NAN, NAN, 1, 1], 3, 2, peak), [NAN, 1])
 
 
 def test_columns_move_to_the_left_as_they_are() -> None:
@@ -56,7 +56,7 @@ def test_columns_move_to_the_left_as_they_are() -> None:
     story = [float(number % 7) for number in range(100)]
     before: list[float] = []
     for newest in range(40, 60):
-        columns = thinned(story[newest - 19 : newest + 1], newest, 5)
+        columns = downsample(story[newest - 19 : newest + 1], newest, 5)
         begins = newest % 4 == 0
         if before and begins:
             assert columns[1:-1] == before[2:]
@@ -66,13 +66,13 @@ def test_columns_move_to_the_left_as_they_are() -> None:
 
 
 def test_no_room_shows_nothing() -> None:
-    assert thinned([1, 2], 1, 0) == []
-    assert plot([], 1, BARS) == [""]
+    assert downsample([1, 2], 1, 0) == []
+    assert draw_bars([], 1, BARS) == [""]
 
 
 def test_the_greatest_of_nothing_is_not_known() -> None:
-    assert greatest([NAN]) is None
-    assert greatest([NAN, 2, 1]) == 2
+    assert maximum([NAN]) is None
+    assert maximum([NAN, 2, 1]) == 2
 
 
 @given(
@@ -85,6 +85,6 @@ def test_the_greatest_of_nothing_is_not_known() -> None:
 def test_a_plot_is_exactly_as_large_as_it_should_be(
     values: list[float], newest: int, width: int, height: int
 ) -> None:
-    lines = plot(thinned(values, newest, width), height, BARS)
+    lines = draw_bars(downsample(values, newest, width), height, BARS)
     assert [len(line) for line in lines] == [width] * height
     assert set("".join(lines)) <= set(BARS) | {" "}

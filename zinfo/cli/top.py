@@ -77,11 +77,11 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
     _need_daemon(daemon)
 
     from zinfo.top.feed import Feed
-    from zinfo.top.log_bridge import noting
+    from zinfo.top.log_bridge import warnings_as_events
     from zinfo.top.terminal import terminal_caps
     from zinfo.top.terminal.app import TopApp
 
-    with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
+    with Feed(daemon.endpoint, keys=daemon.keys) as feed, warnings_as_events(feed):
         app = TopApp(feed, terminal_caps.glyphs(), colours=terminal_caps.has_colours())
         app.run()
     if app.return_code:
@@ -104,10 +104,10 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
     _need_daemon(daemon)
 
     from zinfo.top.feed import Feed
-    from zinfo.top.log_bridge import noting
+    from zinfo.top.log_bridge import warnings_as_events
     from zinfo.top.web.server import WebServer
 
-    with Feed(daemon.endpoint, keys=daemon.keys) as feed, noting(feed):
+    with Feed(daemon.endpoint, keys=daemon.keys) as feed, warnings_as_events(feed):
         door = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
         note(f"zinfo top of {daemon.endpoint} is at {door.endpoint}; Ctrl-C ends it")
         door.serve()

@@ -1,13 +1,11 @@
-"""The live view, `zinfo top`: what is known of all shards, and how it looks in a terminal.
+"""The live view, `zinfo top`: the model of all shards, and the views that draw it.
 
-In reading order: `rows` (what a view is given), `counters` and `history` (rates and the last
-minutes), `record` (one shard), `happenings` (events) and `fleet` (the model of them all; its
-docstring says what a view may call). All of these are pure: no thread, no socket, no clock, no
-terminal; any view can be built on them. `feed` fills the model from a daemon, with `sections`, and
-`notes` has what goes wrong inside stand among the events. `texts`, `columns` and `filtering` say in
-words what the model holds in numbers, put rows in order and choose among them; `measures` says what
-is drawn, and `glyphs` and `sparks` draw with characters; pure, too.
+In reading order: `rows` (what a view gets), `counters` and `history` (rates, the last minutes),
+`record` (one shard), `event_log` and `fleet` (the whole model; its docstring lists what a view may
+call). `formatting`, `columns`, `filtering`, `plots`, `sparklines` and `glyphs` turn it into text.
+All of these are pure: no threads, sockets, clocks or terminals.
 
-`source` is what a view needs of a feed. `terminal/` is the view in a terminal; it alone needs
-textual. `web/` is the one in browsers.
+`feed` fills the model from a daemon, with `sections`; `log_bridge` shows log warnings as events;
+`source` is the interface between feed and views. The views: `terminal/`, which alone needs textual,
+`web/`, and `zinfo.demo`. Imports `zinfo.client`; `web/` imports `zinfo.adapters`, too.
 """

@@ -1,7 +1,4 @@
-"""The columns of the table of shards: what is in them, how wide, and how rows are put in order.
-
-Pure.
-"""
+"""The columns of the table of shards: content, width and sort order. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +10,11 @@ from typing import NamedTuple, TypeAlias
 
 from zinfo.top.formatting import (
     NOTHING,
+    STALE,
     count_text,
     memory_text,
     ratio_text,
+    role_text,
     safe,
     seconds_text,
 )
@@ -28,27 +27,31 @@ GAP = 1
 """Characters between two columns."""
 
 OVERALL = "~"
-"""Before a hit ratio that is not of the last interval, but since the server's start."""
+"""Prefix of a hit ratio since the server's start, shown where the last interval has no reads."""
 
-_WORST_FIRST = (DOWN, "stale", BUSY, LOADING, NEW, UP)
+FORMER_NAMES = {"every": "interval"}
+"""Former names of columns, which filters and saved sort orders may still contain."""
+
+_WORST_FIRST = (DOWN, STALE, BUSY, LOADING, NEW, UP)
 _DIGITS = re.compile(r"(\d+)")
-_MOST_DIGITS = 18  # of a number in a name; Python refuses to read thousands
+_MAX_DIGITS = 18  # of a number in a name; Python refuses to convert thousands of digits
 
 
 class Column(NamedTuple):
     """One column.
 
     Attributes:
-        name: by which it is called, in the filter, too.
-        heading: above it.
+        name: identifies it; used in filters, too. "" for a sparkline.
+        heading: the text above it.
         width: in characters.
-        right: whether its text is at the right.
-        key: what rows are put in order by; None where it is not known. None for a sparkline.
-        text: what is shown of a row, in `width` characters or less.
-        series: of a sparkline, the name of the numbers in `Series`; else "".
-        falling: whether the greatest come first, unless told otherwise.
-        rank: columns of the greatest rank are left out first where there is no room.
-        grows: whether it takes the room that is left.
+        right: whether it is right-aligned.
+        key: returns the sort key of a row, None where that is unknown. None for a sparkline.
+        text: returns the text of a row, at most `width` characters.
+        series: of a sparkline, the field of `Series` that it draws; else "".
+        falling: whether the default order is descending.
+        rank: where the width does not suffice, the columns of the highest rank are left out first;
+            a column of rank 0 is never left out.
+        grows: the width up to which it takes unused space; 0 for a fixed width.
     """
 
     name: str
@@ -65,9 +68,16 @@ class Column(NamedTuple):
 
 @lru_cache(maxsize=20_000)
 def natural(text: str) -> tuple[object, ...]:
-    """Return what puts `db-2` before `db-10`."""
+    """Return a sort key that puts `db-2` before `db-10`."""
     parts = _DIGITS.split(text)
-    return tuple(int(part[:_MOST_DIGITS]) if at % 2 else part for at, part in enumerate(parts))
+    return tuple(int(part[:_MAX_DIGITS]) if at % 2 else part for at, part in enumerate(parts))
+
+
+def hits(row: Row) -> float | None:
+    """Return the hit ratio of the last interval; where that has no reads, the overall one."""
+    if not row.current:
+        return None
+    return row.hit_ratio_overall if row.hit_ratio is None else row.hit_ratio
 
 
 def _ops(row: Row) -> float | None:
@@ -78,19 +88,12 @@ def _clients(row: Row) -> float | None:
     return row.clients if row.current else None
 
 
-def hits(row: Row) -> float | None:
-    """Return the hit ratio of the last interval; where nothing was read in it, the overall one."""
-    if not row.current:
-        return None
-    return row.hit_ratio_overall if row.hit_ratio is None else row.hit_ratio
-
-
 def _hits_text(row: Row) -> str:
     text = ratio_text(hits(row))
     return text if row.hit_ratio is not None or text == NOTHING else f"{OVERALL}{text}"
 
 
-def _every(row: Row) -> float | None:
+def _interval(row: Row) -> float | None:
     return row.interval if row.current else None
 
 
@@ -99,8 +102,12 @@ def _age(row: Row) -> float | None:
 
 
 def _status(row: Row) -> tuple[object, ...]:
-    word = row.state if row.fresh else "stale"
-    return _WORST_FIRST.index(word) if word in _WORST_FIRST else -1, row.reason
+    state = row.shown_state
+    return _WORST_FIRST.index(state) if state in _WORST_FIRST else -1, row.reason
+
+
+def _role(row: Row) -> str | None:
+    return role_text(row.role) if row.role else None
 
 
 COLUMNS = (
@@ -109,18 +116,18 @@ COLUMNS = (
         grows=26,
     ),
     Column("state", "state", 14, False, _status, lambda row: safe(row.status)),
-    Column("role", "role", 6, False, lambda row: row.role, lambda row: safe(row.role or NOTHING)),
+    Column("role", "role", 7, False, _role, lambda row: role_text(row.role)),
     Column(
         "version", "version", 7, False, lambda row: natural(row.version) if row.version else None,
         lambda row: safe(row.version or NOTHING), rank=4,
     ),
     Column("ops", "ops/s", 5, True, _ops, lambda row: count_text(_ops(row)), falling=True),
-    Column("", "", 8, False, series="ops", rank=3),
+    Column("", "", 7, False, series="ops", rank=3),
     Column(
         "memory", "memory", 6, True, lambda row: row.memory, lambda row: memory_text(row.memory),
         falling=True,
     ),
-    Column("", "", 8, False, series="memory", rank=7),
+    Column("", "", 7, False, series="memory", rank=7),
     Column(
         "full", "%max", 4, True, lambda row: row.full, lambda row: ratio_text(row.full),
         falling=True, rank=9,
@@ -128,7 +135,7 @@ COLUMNS = (
     Column(
         "hits", "hits", 5, True, hits, _hits_text, falling=True
     ),
-    Column("", "", 8, False, series="hit_ratio", rank=6),
+    Column("", "", 7, False, series="hit_ratio", rank=6),
     Column(
         "clients", "clients", 7, True, _clients, lambda row: count_text(_clients(row)),
         falling=True, rank=2,
@@ -138,23 +145,24 @@ COLUMNS = (
         falling=True, rank=5,
     ),
     Column(
-        "every", "every", 5, True, _every, lambda row: seconds_text(_every(row)), rank=8
+        "interval", "interval", 8, True, _interval, lambda row: seconds_text(_interval(row)), rank=8
     ),
     Column("age", "age", 5, True, _age, lambda row: seconds_text(_age(row)), falling=True, rank=1),
 )  # fmt: skip
 """All columns, from left to right."""
 
 SORTABLE = {column.name: column for column in COLUMNS if column.key}
-"""Columns that rows can be put in order by, by name."""
+"""The columns that rows can be sorted by, by name."""
 
 
-def fitting(width: int) -> list[Column]:
-    """Return the columns that there is room for, from left to right; the first one grown to fill.
+def fitting(width: int, columns: Sequence[Column] = COLUMNS) -> list[Column]:
+    """Return the columns that fit into a width, from left to right.
 
     Args:
         width: in characters.
+        columns: to choose from.
     """
-    shown = list(COLUMNS)
+    shown = list(columns)
     while _width(shown) > width and any(column.rank for column in shown):
         shown.remove(max(shown, key=lambda column: column.rank))
     left = width - _width(shown)
@@ -171,12 +179,12 @@ def _width(columns: Sequence[Column]) -> int:
 
 
 def ordered(rows: Sequence[Row], name: str, *, reverse: bool = False) -> list[Row]:
-    """Return rows in the order of a column; those of which it is not known come last.
+    """Return rows sorted by a column; rows whose key is unknown come last.
 
     Args:
         rows: the shards.
         name: of the column.
-        reverse: the other way round than the column's own.
+        reverse: whether to sort against the column's default order.
     """
     column = SORTABLE[name]
     key = column.key

@@ -1,7 +1,8 @@
-"""Which fields of INFO only grow, and how fast they grew. Pure.
+"""Knows which fields of INFO are counters, and computes their rates. Pure.
 
-A server that was restarted, or told CONFIG RESETSTAT, counts from 0 again, and another server may
-answer at the same place: then the difference of two readings means nothing, and no rate is told.
+Counters start from 0 again after a restart or CONFIG RESETSTAT, and continue elsewhere when another
+server takes over the address. Then the difference of two readings is meaningless, and there is no
+rate.
 """
 
 from __future__ import annotations
@@ -73,12 +74,12 @@ COUNTERS = frozenset(
         "used_cpu_user_main_thread",
     )
 )
-"""Fields that count something since the server's start or the last CONFIG RESETSTAT."""
+"""Fields that count since the server's start or the last CONFIG RESETSTAT."""
 
 COUNTS = {"cmdstat_": "calls", "errorstat_": "count"}
-"""Beginnings of the names of maps that count, and the key that does."""
+"""Prefixes of fields that are maps with a counter, and the key of the counter."""
 
-_TELLING = (
+_RESET_MARKERS = (
     "uptime_in_seconds",
     "total_commands_processed",
     "total_connections_received",
@@ -86,31 +87,31 @@ _TELLING = (
     "keyspace_hits",
     "keyspace_misses",
 )
-"""Every server has them, they begin anew with all others, and they do not go back otherwise."""
+"""Counters of every server that are reset with all others, and otherwise never decrease."""
 
 
-def count_of(name: str, value: Value | None) -> float | None:
-    """Return what a field has counted; None where it is no counter."""
+def counter_value(name: str, value: Value | None) -> float | None:
+    """Return the value of a counter; None where the field is no counter."""
     if isinstance(value, (int, float)):
         return value if name in COUNTERS else None
     if isinstance(value, dict):
-        for beginning, key in COUNTS.items():
-            if name.startswith(beginning):
+        for prefix, key in COUNTS.items():
+            if name.startswith(prefix):
                 count = value.get(key)
                 return count if isinstance(count, (int, float)) else None
     return None
 
 
-def begun_anew(old: Mapping[str, Value], changed: Mapping[str, Value]) -> bool:
-    """Return whether a server's counters do not go on from where they were.
+def were_reset(old: Mapping[str, Value], changed: Mapping[str, Value]) -> bool:
+    """Return whether a server's counters were reset.
 
     Args:
-        old: the INFO before.
-        changed: fields that have another value since.
+        old: the previous INFO.
+        changed: fields that changed since.
     """
     if changed.get("run_id", old.get("run_id")) != old.get("run_id"):
         return True
-    for name in _TELLING:
+    for name in _RESET_MARKERS:
         if name in changed:
             before, after = old.get(name), changed[name]
             if (
@@ -125,46 +126,46 @@ def begun_anew(old: Mapping[str, Value], changed: Mapping[str, Value]) -> bool:
 def rates(
     old: Mapping[str, Value], changed: Mapping[str, Value], seconds: float
 ) -> dict[str, float | None]:
-    """Return how fast the counters that changed grew.
+    """Return the rates of the counters that changed.
 
     Args:
-        old: the INFO before.
-        changed: fields that have another value since; of counters that went on.
-        seconds: from then to now; above 0.
+        old: the previous INFO.
+        changed: fields that changed since, where counters were not reset.
+        seconds: between the two; above 0.
 
     Returns:
-        By field, what came a second. None for one that is new, or went back by itself.
+        Growth per second, by field. None for a counter that is new, or that decreased by itself.
     """
     found: dict[str, float | None] = {}
     for name, value in changed.items():
-        after = count_of(name, value)
+        after = counter_value(name, value)
         if after is not None:
-            before = count_of(name, old.get(name))
+            before = counter_value(name, old.get(name))
             found[name] = None if before is None or after < before else (after - before) / seconds
     return found
 
 
-def elapsed(told: float, waited: float) -> float | None:
+def elapsed(reported: float, waited: float) -> float | None:
     """Return the seconds between two polls, such that no rate is ever much too large.
 
     Args:
-        told: by the daemon's clock, which may be set while it runs.
-        waited: between the arrivals here; more or less, as messages are late.
+        reported: by the daemon's clock, which may be set while it runs.
+        waited: between the arrivals here; inexact, as messages may be delayed.
 
     Returns:
-        What the daemon told; but the wait where that is more than twice as long: then that clock
-        was set back, or a message was late. None where there is nothing to divide by.
+        The reported time; but the wait where that is more than twice as long: then the daemon's
+        clock was set back, or a message was delayed. None where the time is too short to divide by.
     """
-    seconds = told if told >= waited / 2 else waited
-    return seconds if seconds > SHORTEST else None
+    seconds = reported if reported >= waited / 2 else waited
+    return seconds if seconds > MIN_SECONDS else None
 
 
-SHORTEST = 0.001
-"""Seconds between two polls below which no rate is told."""
+MIN_SECONDS = 0.001
+"""Seconds between two polls below which there is no rate."""
 
 
 def ratio(hits: float | None, misses: float | None) -> float | None:
-    """Return hits as a part of both; None where there were neither."""
+    """Return the share of hits in all reads, 0 to 1; None where there was no read."""
     if hits is None or misses is None or hits + misses <= 0:
         return None
     return hits / (hits + misses)

@@ -1,4 +1,4 @@
-"""The last events, each once and in order, over restarts of the daemon. Pure."""
+"""The newest events, each once and in order, across restarts of the daemon. Pure."""
 
 from __future__ import annotations
 
@@ -6,78 +6,78 @@ from collections.abc import Iterable
 
 from zinfo.wire.lifecycle import Event
 
-KEPT = 1000
-"""Events that are held."""
+MAX_EVENTS = 1000
+"""Number of events that are stored."""
 
 
-class Happenings:
+class EventLog:
     """The newest events, oldest first.
 
-    A daemon numbers its events, so that each is taken once, whichever way it comes, and in its
-    place. What has no number stays where it came.
+    A daemon numbers its events, so that each is stored once and at its place, no matter whether it
+    comes over the bus or in a reply. Events without a number stay in the order of their arrival.
 
     Attributes:
-        whole_to: up to this number (of this start of the daemon) no event is missing.
+        complete_to: up to this number (of the daemon's present run) no event is missing.
         version: grows with every change.
     """
 
     def __init__(self) -> None:
-        self.whole_to = 0
+        self.complete_to = 0
         self.version = 0
-        self._held: list[Event] = []
-        self._begin = 0  # where those of this start of the daemon begin
-        self._numbers: set[int] = set()  # of those
-        self._let_go = 0  # the greatest number of this start that is held no more
+        self._events: list[Event] = []
+        self._run_start = 0  # index of the first event of the daemon's present run
+        self._numbers: set[int] = set()  # of the stored events of that run
+        self._dropped_to = 0  # greatest number of that run that is no longer stored
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._events)
 
     def add(self, events: Iterable[Event]) -> None:
-        """Take events; those with a number may come in any order, and more than once."""
+        """Add events; numbered ones may come in any order, and more than once."""
         for event in events:
             number = event.number
-            at = len(self._held)
+            at = len(self._events)
             if number:
-                if number in self._numbers or number <= self._let_go:
+                if number in self._numbers or number <= self._dropped_to:
                     continue
-                while at > self._begin and self._held[at - 1].number > number:
+                while at > self._run_start and self._events[at - 1].number > number:
                     at -= 1
                 self._numbers.add(number)
-            self._held.insert(at, event)
+            self._events.insert(at, event)
             self.version += 1
-        self.have_all_to(self.whole_to)
-        self._shorten()
+        self.mark_complete(self.complete_to)
+        self._drop_oldest()
 
-    def have_all_to(self, number: int) -> None:
-        """Whatever came up to this number is held, or not to be had."""
-        self.whole_to = max(self.whole_to, number)
-        while self.whole_to + 1 in self._numbers:
-            self.whole_to += 1
+    def mark_complete(self, number: int) -> None:
+        """Note that every event up to this number is stored, or no longer available."""
+        self.complete_to = max(self.complete_to, number)
+        while self.complete_to + 1 in self._numbers:
+            self.complete_to += 1
 
-    def begin_anew(self) -> None:
-        """The daemon counts from 1 again."""
-        self._begin = len(self._held)
+    def restart_numbering(self) -> None:
+        """Note that the daemon was restarted: its events are numbered from 1 again."""
+        self._run_start = len(self._events)
         self._numbers.clear()
-        self.whole_to = self._let_go = 0
+        self.complete_to = self._dropped_to = 0
 
-    def last(self, count: int, shard: str | None = None) -> list[Event]:
+    def newest(self, count: int, shard: str | None = None) -> list[Event]:
         """Return the newest events, oldest first.
 
         Args:
-            count: how many at most.
-            shard: only of this one; "" for those of the daemon itself, None for all.
+            count: maximum number of events.
+            shard: only events of this one; "" for those of the daemon itself, None for all.
         """
-        held = self._held
+        events = self._events
         if shard is not None:
-            held = [event for event in held if event.shard == shard]
-        return held[-count:] if count > 0 else []
+            events = [event for event in events if event.shard == shard]
+        return events[-count:] if count > 0 else []
 
-    def _shorten(self) -> None:
-        too_many = len(self._held) - KEPT
-        if too_many <= 0:
+    def _drop_oldest(self) -> None:
+        excess = len(self._events) - MAX_EVENTS
+        if excess <= 0:
             return
-        for event in self._held[self._begin : max(self._begin, too_many)]:
+        for event in self._events[self._run_start : max(self._run_start, excess)]:
             self._numbers.discard(event.number)
-            self._let_go = max(self._let_go, event.number)
-        del self._held[:too_many]
-        self._begin = max(0, self._begin - too_many)
+            self._dropped_to = max(self._dropped_to, event.number)
+        del self._events[:excess]
+        self._run_start = max(0, self._run_start - excess)

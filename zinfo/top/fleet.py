@@ -1,7 +1,7 @@
-"""The model of `zinfo top`: what is known of all shards, now and in the last minutes. Pure.
+"""The model of `zinfo top`: all shards, now and in the last minutes. Pure.
 
-It has neither thread nor lock nor clock: whoever owns it calls one method at a time, and says what
-time it is (`now`: seconds of one clock that never goes back).
+It has no thread, lock or clock: its owner calls one method at a time, and gives the time (`now`:
+seconds of one monotonic clock).
 """
 
 from __future__ import annotations
@@ -12,70 +12,73 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from zinfo.client.updates import Delta
 from zinfo.top.counters import ratio
-from zinfo.top.event_log import Happenings
+from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
 from zinfo.top.record import Record, Status
 from zinfo.top.rows import FeedState, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
 
 SILENT = 3.0
-"""Seconds without a word from the feed after which nothing passes for fresh."""
+"""Seconds without a report from the feed after which nothing counts as fresh."""
 
-NO_WORD = "the thread that reads from the daemon does not report"
-"""The problem in such a case."""
+NO_REPORT = "the thread that reads from the daemon does not report"
+"""The problem that is shown in that case."""
 
 
 class Fleet:
-    """All shards, their last minutes, the last events, and whether all that can be relied on.
+    """All shards, their last minutes, the newest events, and whether these are current.
 
-    A view may call, as often as it likes, any of these, and nothing else:
+    A view calls only these, as often as it likes:
 
-    - `rows(now)`: every shard, as a list of `Row` in the order of ids;
-    - `row(shard, now)`: one of them, or None where there is none;
-    - `sections(shard, now)`: every field of its INFO by section, with rate and time of change;
+    - `rows(now)`: every shard, as a list of `Row` sorted by id;
+    - `row(shard, now)`: one shard; None where it is not watched;
+    - `sections(shard, now)`: its INFO by section, with the rate and age of each field's change;
     - `series(shard, now)`: its last five minutes of ops/s, memory, hit ratio and clients;
-    - `totals(now, rows)`, `totals_series(now)`: the same for all shards together;
-    - `events(count, shard)`: the newest events, and `events_version`, which grows with each;
-    - `feed(now)`: whether what is shown is current, and why not.
+    - `totals(now, rows)`, `totals_series(now)`: the sums over all shards;
+    - `events(count, shard)`: the newest events; `events_version`, which grows with each; and
+      `events_complete_to`, the number up to which none is missing;
+    - `lacks_sections(shard)`: whether the shard's sections should be requested;
+    - `feed(now)`: whether the model is current, and why not.
 
-    What they return never changes afterwards, and may be handed to other threads. All times are
-    ages: seconds before `now`; only an event has the daemon's wall clock.
+    What they return is immutable and may be passed to other threads. All times are ages in seconds
+    before `now`; only events have the daemon's wall clock.
 
-    The other methods are for the feed, which writes: `apply`, `observe`, `interrupt`, `happened`,
-    `daemon_restarted`, `have_events_to` and `place`.
+    The other methods are for the feed, which writes: `apply`, `set_statuses`, `interrupt`,
+    `add_events`, `daemon_restarted`, `mark_events_complete` and `set_sections`.
     """
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
-        self._happenings = Happenings()
+        self._event_log = EventLog()
         self._fresh = False
         self._problem = ""
         self._fresh_at = -math.inf
-        self._heard_at = -math.inf  # when the feed reported last
-        self._summed_at = -math.inf
+        self._reported_at = -math.inf  # when the feed reported last
+        self._totals_at = -math.inf
         self._ops, self._memory, self._hit_ratio, self._clients = (History() for _ in range(4))
 
     # --- for views
 
     def rows(self, now: float) -> list[Row]:
-        """Return all shards, in the order of their ids."""
-        heard = self._heard(now)
+        """Return all shards, sorted by id."""
+        feed_reports = self._reports(now)
         return [
-            self._records[shard].row(shard, now, heard=heard) for shard in sorted(self._records)
+            self._records[shard].row(shard, now, feed_reports=feed_reports)
+            for shard in sorted(self._records)
         ]
 
     def row(self, shard: str, now: float) -> Row | None:
-        """Return one shard; None where it is not (or no more) watched."""
+        """Return one shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
-        return None if record is None else record.row(shard, now, heard=self._heard(now))
+        return None if record is None else record.row(shard, now, feed_reports=self._reports(now))
 
     def sections(self, shard: str, now: float) -> list[Section]:
-        """Return every field of a shard's INFO; empty where it has none, or is not watched."""
+        """Return a shard's INFO by section; empty where it has none, or is not watched."""
         record = self._records.get(shard)
         return [] if record is None else record.sections(now)
 
     def series(self, shard: str, now: float) -> Series | None:
-        """Return the last minutes of a shard; None where it is not (or no more) watched."""
+        """Return the last minutes of a shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
         return None if record is None else record.series(now)
 
@@ -83,8 +86,8 @@ class Fleet:
         """Return the sums over all shards.
 
         Args:
-            now: our clock.
-            rows: what `rows(now)` returned, where that is at hand; it spares making them again.
+            now: the time.
+            rows: the result of `rows(now)`, where the caller has it; saves making them again.
         """
         return self._totals(self.rows(now) if rows is None else rows)
 
@@ -103,22 +106,22 @@ class Fleet:
         """Return the newest events, oldest first.
 
         Args:
-            count: how many at most.
-            shard: only of this one; "" for those of the daemon itself, None for all.
+            count: maximum number of events.
+            shard: only events of this one; "" for those of the daemon itself, None for all.
         """
-        return self._happenings.last(count, shard)
+        return self._event_log.newest(count, shard)
 
     @property
     def events_version(self) -> int:
         """A number that grows with every event."""
-        return self._happenings.version
+        return self._event_log.version
 
     def feed(self, now: float) -> FeedState:
-        """Return whether what is shown is current."""
+        """Return whether the model is current."""
         ever = math.isfinite(self._fresh_at)
-        if not self._heard(now):
-            began = ever or math.isfinite(self._heard_at)
-            return FeedState(False, NO_WORD if began else "", now - self._fresh_at, ever)
+        if not self._reports(now):
+            began = ever or math.isfinite(self._reported_at)
+            return FeedState(False, NO_REPORT if began else "", now - self._fresh_at, ever)
         if self._fresh:
             return FeedState(True, "", 0.0, True)
         return FeedState(False, self._problem, now - self._fresh_at, ever)
@@ -126,21 +129,21 @@ class Fleet:
     # --- for the feed
 
     def apply(self, delta: Delta, now: float) -> None:
-        """Take what a poll changed; the first of a shard has its whole INFO."""
+        """Apply the changes that a poll found; the first delta of a shard has its whole INFO."""
         record = self._records.get(delta.shard)
         if record is None:
             record = self._records[delta.shard] = Record()
         record.apply(delta, now)
 
-    def observe(
+    def set_statuses(
         self, statuses: Mapping[str, Status], now: float, *, fresh: bool, problem: str = ""
     ) -> None:
-        """Take how all shards do; one that is not among them is watched no more.
+        """Set the statuses of all shards; a shard that is missing in them is removed.
 
         Args:
             statuses: by id.
-            now: when that was so.
-            fresh: whether the whole is what the daemon has.
+            now: the time of the statuses.
+            fresh: whether the copy of the daemon's cache is complete and current.
             problem: why not, in one line.
         """
         for shard in self._records.keys() - statuses.keys():
@@ -149,53 +152,53 @@ class Fleet:
             record = self._records.get(shard)
             if record is None:
                 record = self._records[shard] = Record()
-            record.observe(status, now)
-        self._heard_at, self._fresh, self._problem = now, fresh, problem
+            record.set_status(status, now)
+        self._reported_at, self._fresh, self._problem = now, fresh, problem
         if fresh:
             self._fresh_at = now
-        if now - self._summed_at >= STEP / 2:
-            self._sum(now)
+        if now - self._totals_at >= STEP / 2:
+            self._record_totals(now)
 
     def interrupt(self, shard: str) -> None:
-        """A shard did not answer for a while."""
+        """Note that a shard did not answer for a while."""
         if shard in self._records:
             self._records[shard].interrupt()
 
-    def happened(self, events: Iterable[Event]) -> None:
-        """Take events, in any order; one that is held already is not taken again."""
-        self._happenings.add(events)
+    def add_events(self, events: Iterable[Event]) -> None:
+        """Add events, in any order; events that are stored already are ignored."""
+        self._event_log.add(events)
 
     def daemon_restarted(self) -> None:
-        """The daemon was started again: its events are numbered from 1."""
-        self._happenings.begin_anew()
+        """Note that the daemon was restarted: its events are numbered from 1 again."""
+        self._event_log.restart_numbering()
 
     @property
-    def events_whole_to(self) -> int:
-        """Up to this number (of this start of the daemon) no event is missing."""
-        return self._happenings.whole_to
+    def events_complete_to(self) -> int:
+        """Up to this number (of the daemon's present run) no event is missing."""
+        return self._event_log.complete_to
 
-    def have_events_to(self, number: int) -> None:
-        """Whatever came up to this number was taken, or is not to be had."""
-        self._happenings.have_all_to(number)
+    def mark_events_complete(self, number: int) -> None:
+        """Note that every event up to this number was added, or is no longer available."""
+        self._event_log.mark_complete(number)
 
-    def place(self, shard: str, sections: Mapping[str, Collection[str]]) -> None:
-        """Take which fields of a shard's INFO are in which section."""
+    def set_sections(self, shard: str, sections: Mapping[str, Collection[str]]) -> None:
+        """Set which fields of a shard's INFO are in which section."""
         if shard in self._records:
-            self._records[shard].place(sections)
+            self._records[shard].set_sections(sections)
 
-    def unplaced(self, shard: str) -> bool:
-        """Return whether a shard has fields of which no section is known."""
+    def lacks_sections(self, shard: str) -> bool:
+        """Return whether a shard has fields whose section is unknown."""
         record = self._records.get(shard)
-        return record is not None and record.unplaced()
+        return record is not None and record.lacks_sections()
 
-    # --- inside
+    # --- internals
 
-    def _heard(self, now: float) -> bool:
-        return now - self._heard_at <= SILENT
+    def _reports(self, now: float) -> bool:
+        return now - self._reported_at <= SILENT
 
     def _totals(self, rows: Sequence[Row]) -> Totals:
         current = [row for row in rows if row.current]
-        states = Counter(row.state if row.fresh else "stale" for row in rows)
+        states = Counter(row.shown_state for row in rows)
         reads = [self._records[row.shard].reads or (0.0, 0.0) for row in current]
         return Totals(
             shards=len(rows),
@@ -207,10 +210,10 @@ class Fleet:
             hit_ratio=ratio(sum(hits for hits, _ in reads), sum(misses for _, misses in reads)),
         )
 
-    def _sum(self, now: float) -> None:
+    def _record_totals(self, now: float) -> None:
         rows = self.rows(now)
         totals, known = self._totals(rows), any(row.current for row in rows)
-        since = self._summed_at if now - self._summed_at < SILENT else None
+        since = self._totals_at if now - self._totals_at < SILENT else None
         for history, value in (
             (self._ops, totals.ops),
             (self._memory, totals.memory),
@@ -218,4 +221,4 @@ class Fleet:
             (self._clients, totals.clients),
         ):
             history.add(value if known and value is not None else math.nan, now, since)
-        self._summed_at = now
+        self._totals_at = now

@@ -1,34 +1,93 @@
-"""Numbers, values and events in few characters. Pure."""
+"""Short text for numbers, values, states and events, and the colours of states. Pure.
+
+All views use it: `zinfo top` in a terminal and in a browser, `zinfo demo`, and the commands that
+print lines.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
-from zinfo.client.updates import Value
-from zinfo.wire.lifecycle import RESTARTED, STATES, Event
+from zinfo.wire.lifecycle import (
+    BUSY,
+    DOWN,
+    FAULT,
+    LABELS_CHANGED,
+    LOADING,
+    NEW,
+    POLLING_ERROR,
+    RESTARTED,
+    ROLE_CHANGED,
+    SATURATED,
+    SHORT_OF_FILES,
+    STATES,
+    UP,
+    VERSION_CHANGED,
+    Event,
+)
 
 NOTHING = "-"
-"""Stands where a value is not known, or does not speak of the present."""
+"""Shown where a value is unknown or outdated."""
 
 DAEMON = "(daemon)"
-"""Stands for the shard in events of the daemon itself, and of the way to it."""
+"""Shown instead of a shard id for events of the daemon itself and of the connection to it."""
 
-_RUN_ID_SHOWN = 8  # of its 40 digits; enough to see that it is another one
-_BYTES = 1024  # from a unit of memory to the next, as Redis counts
-_UNITS = "BKMGTPE"
+STALE = "stale"
+"""Status of a shard whose data may be outdated, and the type of the event that reports this."""
+
+RECONNECTED = "again"
+"""Type of the event that reports that the daemon is heard again after STALE."""
+
+DAEMON_RESTARTED = "restart"
+"""Type of the event that reports a restart of the daemon."""
+
+STATE_COLOURS = {
+    UP: "green",
+    DOWN: "red",
+    LOADING: "yellow",
+    BUSY: "yellow",
+    NEW: "cyan",
+    STALE: "magenta",
+}
+"""The terminal colour of each state, and of the events that report a change to it."""
+
+EVENT_COLOURS = STATE_COLOURS | {
+    RESTARTED: "magenta",
+    ROLE_CHANGED: "magenta",
+    VERSION_CHANGED: "magenta",
+    LABELS_CHANGED: "magenta",
+    POLLING_ERROR: "yellow",
+    SATURATED: "yellow",
+    SHORT_OF_FILES: "yellow",
+    FAULT: "red",
+    DAEMON_RESTARTED: "magenta",
+}
+"""The terminal colour of each type of event."""
+
+EMPHASISED = frozenset({DOWN, STALE, SATURATED, SHORT_OF_FILES, FAULT})
+"""States and types of events that are shown in bold."""
+
+_ROLES = {"master": "primary", "slave": "replica"}
+_RUN_ID_DIGITS = 8  # of 40 that are shown; enough to tell two run_ids apart
+_KIBI = 1024  # factor between units of memory, as in Redis
+_MEMORY_UNITS = "BKMGTPE"
 
 
 def safe(text: str) -> str:
-    r"""Return text with what could steer a terminal written as Python would: `\x1b`."""
+    r"""Return text with every unprintable character escaped as in Python: `\x1b`.
+
+    Stricter than `zinfo.cli.text.printable`: characters without a width are escaped, too, because
+    the views rely on the width of what they draw.
+    """
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def count_text(number: float | None) -> str:
-    """Return a count in four characters or less: `999`, `1.2k`, `12k`, `1.2M`."""
+    """Return a count in at most four characters: `999`, `1.2k`, `12k`, `1.2M`."""
     if number is None or not math.isfinite(number):
         return NOTHING
     if number < 999.5:
@@ -41,7 +100,7 @@ def count_text(number: float | None) -> str:
 
 
 def rate_text(rate: float | None) -> str:
-    """Return a rate in five characters or less; slow ones with what comes after the point."""
+    """Return a rate in at most five characters; rates below 100 have decimals."""
     if rate is None or not math.isfinite(rate):
         return NOTHING
     if rate == 0 or rate >= 99.5:
@@ -50,30 +109,30 @@ def rate_text(rate: float | None) -> str:
 
 
 def memory_text(size: float | None) -> str:
-    """Return a number of bytes in five characters or less: `1.2M`."""
+    """Return a number of bytes in at most five characters: `1.2M`."""
     if size is None or not math.isfinite(size):
         return NOTHING
     value, unit = float(size), 0
-    while round(value) >= 1000 and unit < len(_UNITS) - 1:
-        value, unit = value / _BYTES, unit + 1
-    return f"{_short(value) if unit else f'{size:.0f}'}{_UNITS[unit]}"
+    while round(value) >= 1000 and unit < len(_MEMORY_UNITS) - 1:
+        value, unit = value / _KIBI, unit + 1
+    return f"{_short(value) if unit else f'{size:.0f}'}{_MEMORY_UNITS[unit]}"
 
 
 def ratio_text(ratio: float | None) -> str:
-    """Return a part of one as a percentage, in four characters or less; 100% only for all."""
+    """Return a ratio as a percentage, rounded down, in at most four characters."""
     if ratio is None or not math.isfinite(ratio):
         return NOTHING
     return f"{math.floor(ratio * 100)}%"
 
 
 def seconds_text(seconds: float | None) -> str:
-    """Return seconds in four characters or less: `0.5s`, `12s`, `3m`, `2h`, `9d`."""
+    """Return seconds in at most four characters: `0.5s`, `12s`, `3m`, `2h`, `9d`."""
     if seconds is None or not math.isfinite(seconds):
         return NOTHING
     if seconds < 9.95:
         return f"{seconds:.1f}s"
-    for most, unit, letter in ((99.5, 1, "s"), (5970, 60, "m"), (356400, 3600, "h")):
-        if seconds < most:
+    for below, unit, letter in ((99.5, 1, "s"), (5970, 60, "m"), (356400, 3600, "h")):
+        if seconds < below:
             return f"{seconds / unit:.0f}{letter}"
     return f"{seconds / 86400:.0f}d"
 
@@ -82,18 +141,28 @@ def _short(value: float) -> str:
     return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
 
 
-def value_text(value: Value) -> str:
-    """Return a field's value as INFO writes it: maps as `keys=1,expires=0`."""
-    if isinstance(value, dict):
-        return ",".join(pair for name, item in value.items() for pair in _pairs(name, item))
+def value_text(value: object, clean: Callable[[str], str] = safe) -> str:
+    """Return a field's value as INFO writes it: maps as `keys=1,expires=0`.
+
+    Args:
+        value: the value.
+        clean: makes text safe to print.
+    """
+    if isinstance(value, Mapping):
+        return ",".join(pair for name, item in value.items() for pair in _pairs(name, item, clean))
     if isinstance(value, list):
-        return " ".join(map(value_text, value))
-    return safe(str(value))
+        return " ".join(value_text(item, clean) for item in value)
+    return clean(str(value))
 
 
-def _pairs(name: str, value: Value) -> Iterator[str]:
+def _pairs(name: str, value: object, clean: Callable[[str], str]) -> Iterator[str]:
     for item in value if isinstance(value, list) else [value]:
-        yield f"{safe(name)}={value_text(item)}"
+        yield f"{clean(name)}={value_text(item, clean)}"
+
+
+def role_text(role: object) -> str:
+    """Return a role for people: `primary` for INFO's `master`, `replica` for `slave`."""
+    return _ROLES.get(str(role), safe(str(role))) if role else NOTHING
 
 
 def labels_text(labels: Mapping[str, str]) -> str:
@@ -102,14 +171,16 @@ def labels_text(labels: Mapping[str, str]) -> str:
 
 
 def event_text(event: Event) -> str:
-    """Return what happened, in few words."""
-    old, new = (side and side[:_RUN_ID_SHOWN] for side in (event.old, event.new))
+    """Return a short description of an event: `down: refused (was up)`."""
+    old, new = (side and side[:_RUN_ID_DIGITS] for side in (event.old, event.new))
     if event.type == RESTARTED:
         return safe(f"restarted: run_id {old} -> {new}")
     if event.type in STATES:
         was = f" (was {event.old})" if event.old else ""
         why = f": {event.reason}" if event.reason else ""
         return safe(f"{event.type}{why}{was}")
+    if event.type == ROLE_CHANGED:
+        return safe(f"{event.type}: {role_text(event.old)} -> {role_text(event.new)}")
     text = event.type
     if event.reason:
         text += f" ({event.reason})"
@@ -119,8 +190,8 @@ def event_text(event: Event) -> str:
 
 
 def clock_text(time: float) -> str:
-    """Return the local time of day of a wall clock's seconds."""
+    """Return the local time of day of a wall-clock time."""
     try:
         return datetime.fromtimestamp(time).astimezone().strftime("%H:%M:%S")
-    except (ValueError, OverflowError, OSError):  # a daemon whose clock is nonsense
+    except (ValueError, OverflowError, OSError):  # outside the range of datetime
         return "??:??:??"

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 
 class Glyphs(NamedTuple):
-    """What a terminal can show.
+    """The characters that a terminal can show.
 
     Attributes:
         bars: of growing height, from the lowest to the full one.
-        cut: the end of a text that did not fit; one character.
-        rising, falling: beside the column that rows are put in order by.
+        cut: replaces the end of a text that does not fit; one character.
+        rising, falling: mark the column that rows are sorted by.
     """
 
     bars: str
@@ -21,7 +21,7 @@ class Glyphs(NamedTuple):
 
 
 FANCY = Glyphs("▁▂▃▄▅▆▇█", "…", "▲", "▼")
-"""For terminals that can show them."""
+"""For terminals with Unicode and such a font."""
 
 PLAIN = Glyphs("_.:-=+*#", "~", "^", "v")
-"""For those that cannot."""
+"""For other terminals: ASCII only."""

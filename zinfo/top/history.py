@@ -6,16 +6,16 @@ import math
 from array import array
 
 STEP = 1.0
-"""Seconds that one value stands for."""
+"""Seconds between two values."""
 
 STEPS = 300
-"""Values that are kept: five minutes."""
+"""Number of values that are stored: five minutes."""
 
 
 class History:
-    """A ring of values, one for each step of time; NaN where there was none.
+    """A ring buffer with one value per step of time; NaN where there is none.
 
-    Time is the caller's: seconds of one clock that never goes back.
+    The caller gives the time: seconds of one monotonic clock.
     """
 
     __slots__ = ("_newest", "_ring")
@@ -25,12 +25,12 @@ class History:
         self._newest: int | None = None  # the step that was written last
 
     def add(self, value: float, now: float, since: float | None = None) -> None:
-        """Note a value.
+        """Store a value.
 
         Args:
             value: the number; NaN for none.
-            now: when.
-            since: the value holds for the time from then on, too; None for just now.
+            now: the time of the value.
+            since: the value also fills the steps after this time; None for the present step only.
         """
         step = int(now // STEP)
         if self._newest is None:
@@ -43,11 +43,11 @@ class History:
         self._newest = step
 
     def values(self, now: float, hold: float = 0.0) -> list[float]:
-        """Return the values up to now, oldest first, one for each step.
+        """Return the values up to now, oldest first, one per step.
 
         Args:
             now: the time of the last one.
-            hold: for so many seconds the newest value holds though no other has come.
+            hold: for how many seconds the newest value is repeated while no other comes.
         """
         newest = self._newest
         if newest is None:

@@ -1,4 +1,7 @@
-"""What goes wrong inside stands among the events: a log on the screen would be drawn over."""
+"""Shows zinfo's own log warnings as events of the view.
+
+A log line on the terminal would be drawn over.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,33 @@ from zinfo.top.feed import Feed
 from zinfo.wire.lifecycle import FAULT
 
 
-class _Notes(logging.Handler):
+class LogBridge(logging.Handler):
+    """Adds each warning to a feed's events.
+
+    Args:
+        feed: gets the events.
+    """
+
     def __init__(self, feed: Feed) -> None:
         super().__init__(logging.WARNING)
         self._feed = feed
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Add one record."""
         text = record.getMessage()
         if record.exc_info and record.exc_info[1]:
             text += f": {record.exc_info[1]!r}"
-        self._feed.note(FAULT, text)
+        self._feed.add_event(FAULT, text)
 
 
 @contextlib.contextmanager
-def noting(feed: Feed) -> Iterator[None]:
-    """Have zinfo's warnings noted as events for the `with` block.
+def warnings_as_events(feed: Feed) -> Iterator[None]:
+    """Add zinfo's warnings to a feed's events for the `with` block.
 
     Args:
-        feed: takes them.
+        feed: gets the events.
     """
-    handler, log = _Notes(feed), logging.getLogger("zinfo")
+    handler, log = LogBridge(feed), logging.getLogger("zinfo")
     log.addHandler(handler)
     try:
         yield

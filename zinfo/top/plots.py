@@ -1,4 +1,4 @@
-"""What is drawn of a shard's last minutes, and how, in whichever view. Pure."""
+"""Which numbers of a shard are plotted, and how, in every view. Pure."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from zinfo.top.formatting import count_text, memory_text, ratio_text
 from zinfo.top.sparklines import mean, peak
 
 
-class Measure(NamedTuple):
-    """Some numbers of a shard.
+class Plot(NamedTuple):
+    """A plot of one number of a shard.
 
     Attributes:
-        name: above their plot.
-        series: their name in `Series`.
-        text: says one of them.
-        of: makes one of several that share a column of a plot.
-        full: what the height of a plot stands for; None for the greatest of them.
+        name: the title.
+        series: the field of `Series` that it shows.
+        text: formats a value.
+        combine: combines the values that share a column of the plot.
+        full_scale: the value at full height; None for the greatest value shown.
     """
 
     name: str
     series: str
     text: Callable[[float | None], str]
-    of: Callable[[Sequence[float]], float] = peak
-    full: float | None = None
+    combine: Callable[[Sequence[float]], float] = peak
+    full_scale: float | None = None
 
 
-MEASURES = (
-    Measure("ops/s", "ops", count_text),
-    Measure("memory", "memory", memory_text),
-    Measure("hit ratio", "hit_ratio", ratio_text, mean, 1.0),
-    Measure("clients", "clients", count_text),
+PLOTS = (
+    Plot("ops/s", "ops", count_text),
+    Plot("memory", "memory", memory_text),
+    Plot("hit ratio", "hit_ratio", ratio_text, mean, 1.0),
+    Plot("clients", "clients", count_text),
 )
-"""All of them; what matters most comes first."""
+"""All plots, the most important first."""
 
-FULL = {measure.series: measure.full for measure in MEASURES}
-"""Of each, by its name in `Series`, what the height of a picture stands for."""
+FULL_SCALES = {plot.series: plot.full_scale for plot in PLOTS}
+"""The full scale of each, by its field of `Series`."""

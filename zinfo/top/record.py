@@ -1,4 +1,4 @@
-"""What the model holds of one shard, and how a poll's changes are taken in. Pure."""
+"""The state of one shard in the model, updated by deltas. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, TypeAlias
 
 from zinfo.client.updates import Delta, Info, Value
-from zinfo.top.counters import begun_anew, count_of, elapsed, rates, ratio
+from zinfo.top.counters import counter_value, elapsed, rates, ratio, were_reset
 from zinfo.top.history import STEP, History
-from zinfo.top.rows import NOW, Field, Row, Section, Series
+from zinfo.top.rows import ANSWERING, Field, Row, Section, Series
 from zinfo.wire.lifecycle import NEW
 
 OTHER = "Other"
-"""The section of fields of which no other is known."""
+"""The section of fields whose section is unknown."""
 
 _VERSIONS = (
     "valkey_version",
@@ -21,20 +21,20 @@ _VERSIONS = (
     "keydb_version",
     "kvrocks_version",
     "pika_version",
-    "redis_version",  # what the others only claim to be compatible to
+    "redis_version",  # last: the others report it for compatibility
 )
-_HELD_INTERVALS = 2  # for so many intervals a value holds though no newer one has come
-_HELD_AT_LEAST = 2.0  # seconds
+_HOLD_INTERVALS = 2  # polling intervals for which a value is repeated while no newer one comes
+_HOLD_SECONDS = 2.0  # and at least for so long
 
 
 class Status(NamedTuple):
-    """What the daemon says of a shard beside INFO.
+    """What the daemon reports about a shard besides INFO.
 
     Attributes:
         state: new, up, loading, busy or down.
         reason: why it is down; else "".
         labels: by name.
-        fresh: whether all that is held of it is what the daemon has.
+        fresh: whether the copy of its INFO is what the daemon has.
         age: seconds since its newest INFO; infinite before the first.
     """
 
@@ -45,7 +45,7 @@ class Status(NamedTuple):
     age: float
 
 
-_Measured: TypeAlias = (
+_PolledValues: TypeAlias = (
     "tuple[str | None, str | None, float | None, int | None, int | None, int | None, int | None, "
     "float | None, float | None, float | None]"
 )
@@ -56,8 +56,8 @@ class Record:
 
     Attributes:
         info: field to value.
-        status: what the daemon said of it last; its age is as of then.
-        reads: hits and misses between the last two polls; None where that is not known.
+        status: the daemon's last report; its age is as of then.
+        reads: hits and misses between the last two polls; None where unknown.
     """
 
     __slots__ = (
@@ -67,10 +67,10 @@ class Record:
         "_hit_ratio",
         "_interrupted",
         "_interval",
-        "_measured",
         "_memory",
         "_ops",
         "_polled_at",
+        "_polled_values",
         "_rates",
         "_received_at",
         "_revision",
@@ -87,11 +87,13 @@ class Record:
         self.reads: tuple[float, float] | None = None
         self._revision = 0
         self._time = 0.0  # of the newest INFO, by the daemon's clock
-        self._received_at = -math.inf  # the same by ours
+        self._received_at = -math.inf  # when it arrived, by our clock
         self._polled_at = -math.inf
         self._interval: float | None = None
-        self._measured: _Measured | None = None  # as of the newest INFO; made when asked for
-        self._interrupted = True  # it did not answer for a while, or is not known to have
+        self._polled_values: _PolledValues | None = None  # of the newest INFO; computed on demand
+        self._interrupted = (
+            True  # whether it did not answer, or may not have, since the newest INFO
+        )
         self._changed_at: dict[str, float] = {}
         self._rates: dict[str, float | None] | None = None
         self._databases: set[str] = set()
@@ -100,23 +102,23 @@ class Record:
 
     # --- from the feed
 
-    def observe(self, status: Status, now: float) -> None:
-        """Take what the daemon says of the shard beside INFO."""
+    def set_status(self, status: Status, now: float) -> None:
+        """Set what the daemon reports about the shard besides INFO."""
         self.status = status
         self._polled_at = now - status.age
-        if status.state not in NOW:
+        if status.state not in ANSWERING:
             self._interrupted = True
 
     def interrupt(self) -> None:
-        """It did not answer for a while: its next INFO does not follow the last one."""
+        """Note that it did not answer for a while: its next INFO does not follow this one."""
         self._interrupted = True
 
     def apply(self, delta: Delta, now: float) -> None:
-        """Take the changes that a poll found.
+        """Apply the changes that a poll found.
 
         Args:
-            delta: against the INFO that is held, or whole.
-            now: our clock when it came.
+            delta: against the present INFO, or whole.
+            now: the time of its arrival.
         """
         old = self.info
         changed: Mapping[str, Value]
@@ -131,7 +133,7 @@ class Record:
             }
             gone = [name for name in old if name not in delta.set]
         since = self._time_passed(delta, now)
-        self._count(old, changed, since)
+        self._update_rates(old, changed, since)
         if old:
             self._changed_at.update(dict.fromkeys(changed, now))
         self._databases.update(name for name in changed if _is_database(name))
@@ -140,35 +142,35 @@ class Record:
             self._databases.discard(name)
         self.info = delta.applied_to(old)
         followed = None if self._interrupted or since is None else self._received_at
-        self._revision, self._time, self._measured = delta.revision, delta.time, None
+        self._revision, self._time, self._polled_values = delta.revision, delta.time, None
         self._received_at = self._polled_at = now
-        self._interrupted = self.status.state not in NOW and self.status.state != NEW
-        self._note(now, followed)
+        self._interrupted = self.status.state not in ANSWERING and self.status.state != NEW
+        self._record_history(now, followed)
 
-    def place(self, sections: Mapping[str, Collection[str]]) -> None:
-        """Take which fields are in which section, by name, in the server's order."""
+    def set_sections(self, sections: Mapping[str, Collection[str]]) -> None:
+        """Set which fields are in which section, by name, in the server's order."""
         self._sections = {name: tuple(fields) for name, fields in sections.items()}
 
     # --- for views
 
-    def row(self, shard: str, now: float, *, heard: bool) -> Row:
+    def row(self, shard: str, now: float, *, feed_reports: bool) -> Row:
         """Return the shard as it is now.
 
         Args:
             shard: its id.
-            now: our clock.
-            heard: whether the feed itself works.
+            now: the time.
+            feed_reports: whether the feed itself works; without it nothing is fresh.
         """
-        if self._measured is None:
-            self._measured = self._measure()
+        if self._polled_values is None:
+            self._polled_values = self._read_values()
         status = self.status
         return Row(
             shard,
             status.labels,
             status.state,
             status.reason,
-            heard and status.fresh,
-            *self._measured,
+            feed_reports and status.fresh,
+            *self._polled_values,
             max(0.0, now - self._polled_at),
             self._revision,
         )
@@ -176,8 +178,8 @@ class Record:
     def series(self, now: float) -> Series:
         """Return the last minutes."""
         hold = 0.0
-        if self.status.fresh and self.status.state in NOW:
-            hold = max(_HELD_AT_LEAST, _HELD_INTERVALS * (self._interval or 0.0))
+        if self.status.fresh and self.status.state in ANSWERING:
+            hold = max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
         return Series(
             STEP,
             int(now // STEP),
@@ -188,7 +190,7 @@ class Record:
         )
 
     def sections(self, now: float) -> list[Section]:
-        """Return every field, by section."""
+        """Return all fields, by section."""
         left = dict.fromkeys(self.info)
         found = []
         for name, fields in self._sections.items():
@@ -197,7 +199,7 @@ class Record:
                 del left[field]
             found.append((name, here))
         homes = {_family(field): here for _, here in found for field in here if _family(field)}
-        for field in list(left):  # new since the sections were asked for
+        for field in list(left):  # new since the sections were requested
             if _family(field) in homes:
                 homes[_family(field)].append(field)
                 del left[field]
@@ -209,16 +211,16 @@ class Record:
             if fields
         ]
 
-    def unplaced(self) -> bool:
-        """Return whether there are fields of which no section is known."""
+    def lacks_sections(self) -> bool:
+        """Return whether there are fields whose section is unknown."""
         known = {field for fields in self._sections.values() for field in fields}
         families = {_family(field) for field in known} - {""}
         return any(field not in known and _family(field) not in families for field in self.info)
 
-    # --- inside
+    # --- internals
 
-    def _measure(self) -> _Measured:
-        """Return what only a poll changes, in the order of a Row."""
+    def _read_values(self) -> _PolledValues:
+        """Return the values that only a poll changes, in the order of a Row."""
         info = self.info
         return (
             _text(info.get("role")),
@@ -230,14 +232,14 @@ class Record:
             self._keys() if info else None,
             ratio(*self.reads) if self.reads else None,
             ratio(
-                count_of("keyspace_hits", info.get("keyspace_hits")),
-                count_of("keyspace_misses", info.get("keyspace_misses")),
+                counter_value("keyspace_hits", info.get("keyspace_hits")),
+                counter_value("keyspace_misses", info.get("keyspace_misses")),
             ),
             self._interval,
         )
 
     def _time_passed(self, delta: Delta, now: float) -> float | None:
-        """Return the seconds since the poll before; None where there is none to compare with."""
+        """Return the seconds since the previous poll; None where there was none."""
         if not self.info:
             return None
         passed = elapsed(delta.time - self._time, now - self._received_at)
@@ -246,10 +248,10 @@ class Record:
             self._interval = passed / max(1, polls)
         return passed
 
-    def _count(self, old: Info, changed: Mapping[str, Value], seconds: float | None) -> None:
-        """Take the rates of the counters that changed."""
+    def _update_rates(self, old: Info, changed: Mapping[str, Value], seconds: float | None) -> None:
+        """Compute the rates of the counters that changed."""
         self._rates, self.reads = None, None
-        if seconds is None or begun_anew(old, changed):
+        if seconds is None or were_reset(old, changed):
             return
         self._rates = rates(old, changed, seconds)
         if "keyspace_hits" in old and "keyspace_misses" in old:
@@ -258,8 +260,8 @@ class Record:
             if hits is not None and misses is not None:
                 self.reads = hits * seconds, misses * seconds
 
-    def _note(self, now: float, since: float | None) -> None:
-        """Write what is now into the histories."""
+    def _record_history(self, now: float, since: float | None) -> None:
+        """Add the present values to the histories."""
         hits = ratio(*self.reads) if self.reads else None
         for history, value in (
             (self._ops, self._ops_now()),
@@ -270,13 +272,13 @@ class Record:
             history.add(math.nan if value is None else value, now, since)
 
     def _ops_now(self) -> float | None:
-        told = self.info.get("instantaneous_ops_per_sec")
-        if isinstance(told, (int, float)):
-            return told
+        reported = self.info.get("instantaneous_ops_per_sec")
+        if isinstance(reported, (int, float)):
+            return reported
         return self._rate("total_commands_processed")
 
     def _rate(self, name: str) -> float | None:
-        if self._rates is None or count_of(name, self.info.get(name)) is None:
+        if self._rates is None or counter_value(name, self.info.get(name)) is None:
             return None
         return self._rates.get(name, 0.0)
 
@@ -303,12 +305,12 @@ def _is_database(name: str) -> bool:
 
 
 def _family(name: str) -> str:
-    """Return what a field has in common with others that are always in its section; or ""."""
+    """Return the prefix shared by fields that are always in the same section; or ""."""
     if _is_database(name):
         return "db"
-    for beginning in ("cmdstat_", "errorstat_", "latency_percentiles_usec_"):
-        if name.startswith(beginning):
-            return beginning
+    for prefix in ("cmdstat_", "errorstat_", "latency_percentiles_usec_"):
+        if name.startswith(prefix):
+            return prefix
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What a view is given: values that stay as they are, whatever happens after. Pure."""
+"""The immutable values that the model gives to views. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from zinfo.client.updates import Value
+from zinfo.top.formatting import STALE
 from zinfo.wire.lifecycle import LOADING, UP
 
-NOW = frozenset({UP, LOADING})
-"""States in which a shard answers INFO, so that its newest INFO speaks of the present."""
+ANSWERING = frozenset({UP, LOADING})
+"""States in which a shard answers INFO, so that its newest INFO is current."""
+
+_LATE_INTERVALS = 3  # an INFO older than so many polling intervals is late
+_LATE_SECONDS = 4.0  # and not before this age
 
 
 class Row(NamedTuple):
@@ -21,17 +25,17 @@ class Row(NamedTuple):
         labels: by name.
         state: new, up, loading, busy or down.
         reason: why it is down, in one word; else "".
-        fresh: whether all this is what the daemon has; False while the daemon is not heard, too.
-        role: as INFO says it; None where it does not.
-        version: of the server; likewise.
-        ops: commands a second.
-        memory: used, in bytes.
-        maxmemory: bytes that it may use; 0 for no bound.
-        clients: connected.
-        keys: in all databases together.
-        hit_ratio: part of the reads between the last two polls that found their key, 0 to 1; None
-            where there was no read, or where the counters began anew.
-        hit_ratio_overall: the same since the server's start, or since its statistics were reset.
+        fresh: whether the row is what the daemon has; False also while the daemon is not heard.
+        role: "master" or "slave", as in INFO; None where unknown.
+        version: of the server; None where unknown.
+        ops: commands per second.
+        memory: bytes used.
+        maxmemory: limit of memory in bytes; 0 for no limit.
+        clients: number of connected clients.
+        keys: number of keys in all databases.
+        hit_ratio: share of the reads between the last two polls that found their key, 0 to 1; None
+            where there was no read, or where the counters were reset.
+        hit_ratio_overall: the same since the server's start or the last CONFIG RESETSTAT.
         interval: seconds between the last two polls; None before the second.
         age: seconds since the newest INFO; infinite before the first.
         revision: number of the newest INFO; 0 before the first.
@@ -56,33 +60,44 @@ class Row(NamedTuple):
     revision: int
 
     @property
+    def shown_state(self) -> str:
+        """The state; STALE where the row is not fresh."""
+        return self.state if self.fresh else STALE
+
+    @property
     def status(self) -> str:
-        """The state in words, with its reason: "up", "down: refused"; "stale" where not fresh."""
+        """The shown state and its reason: "up", "down: refused", "stale"."""
         if not self.fresh:
-            return "stale"
+            return STALE
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
     @property
     def full(self) -> float | None:
-        """The memory used as a part of `maxmemory`; None where there is no bound."""
+        """Used memory divided by `maxmemory`; None where there is no limit."""
         if self.memory is None or not self.maxmemory:
             return None
         return self.memory / self.maxmemory
 
     @property
     def current(self) -> bool:
-        """Whether the numbers speak of the present: the shard answers, and so does the daemon."""
-        return self.fresh and self.state in NOW
+        """Whether the numbers describe the present: the shard answers, and the row is fresh."""
+        return self.fresh and self.state in ANSWERING
+
+    @property
+    def late(self) -> bool:
+        """Whether the newest INFO is much older than the polling interval."""
+        limit = max(_LATE_SECONDS, _LATE_INTERVALS * (self.interval or 0.0))
+        return limit < self.age < math.inf
 
 
 class Totals(NamedTuple):
-    """All shards together. Sums are of the shards whose numbers speak of the present.
+    """All shards together. The sums include only rows that are current.
 
     Attributes:
         shards: how many there are.
-        states: how many are in which status: "up", "down", ..., and "stale".
+        states: number of shards by shown state: "up", "down", ..., and "stale".
         ops, memory, clients, keys: sums.
-        hit_ratio: part of the reads of their last intervals that found their key.
+        hit_ratio: share of the reads of their last intervals that found their key.
     """
 
     shards: int
@@ -95,15 +110,15 @@ class Totals(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The last minutes of some numbers: a value for each step, the newest last; NaN for none.
+    """The last minutes of some numbers: one value per step, the newest last; NaN for unknown.
 
     Attributes:
-        step: seconds from one value to the next.
+        step: seconds between two values.
         newest: number of the last value's step; it grows by 1 with each step.
-        ops: commands a second.
-        memory: used, in bytes.
-        hit_ratio: of the interval, 0 to 1.
-        clients: connected.
+        ops: commands per second.
+        memory: bytes used.
+        hit_ratio: of the polling interval, 0 to 1.
+        clients: number of connected clients.
     """
 
     step: float
@@ -119,11 +134,12 @@ class Field(NamedTuple):
 
     Attributes:
         name: as the server spells it.
-        value: what it is now.
-        rate: of a counter, what came a second between the last two polls; of a command's or an
-            error's statistics, their number. None where it is no counter, and for the interval in
-            which it began anew.
-        changed: seconds since it changed; None where it has not since the shard was first seen.
+        value: the newest one.
+        rate: of a counter, its growth per second between the last two polls; of `cmdstat_` and
+            `errorstat_` fields, that of their count. None where the field is no counter, and for
+            the interval in which the counter was reset.
+        changed: seconds since the value changed; None where it has not changed since the shard
+            was first seen.
     """
 
     name: str
@@ -140,13 +156,13 @@ class Section(NamedTuple):
 
 
 class FeedState(NamedTuple):
-    """Whether what is shown can be relied on.
+    """Whether the model is current.
 
     Attributes:
-        fresh: whether the copy of the daemon's cache is whole and current.
-        problem: why it is not, in one line; "" where nothing is known to be wrong.
-        seconds: for how long it has not been so; 0 while it is.
-        ever: whether it has ever been so.
+        fresh: whether the copy of the daemon's cache is complete and current.
+        problem: why it is not, in one line; "" where no reason is known.
+        seconds: for how long it has not been fresh; 0 while it is.
+        ever: whether it has ever been fresh.
     """
 
     fresh: bool = False

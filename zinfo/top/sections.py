@@ -1,6 +1,6 @@
-"""Which fields of a shard's INFO are in which section: asked of the daemon, by the sections' names.
+"""Requests from the daemon which fields of a shard's INFO are in which section.
 
-What comes over the bus is fields without sections.
+Messages on the bus have fields, but no sections.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ NAMES = (
     "Latencystats",
     "Command_Exec_Count",
 )
-"""Sections of Redis, Valkey and their kin, what people look at most first."""
+"""Sections of Redis, Valkey and compatible servers, the most used first."""
 
 
-def ask_sections(client: Client, shard: str) -> dict[str, tuple[str, ...]]:
+def fetch_sections(client: Client, shard: str) -> dict[str, tuple[str, ...]]:
     """Return the names of the fields in each section that a shard has.
 
     Args:
-        client: asks.
-        shard: of whom.
+        client: sends the requests.
+        shard: id of the shard.
 
     Raises:
-        NoAnswerError, RequestError, ProtocolError: as any question does.
+        NoAnswerError, RequestError, ProtocolError: as any request does.
     """
     found = {}
     for name in NAMES:

@@ -1,4 +1,4 @@
-"""What a view reads from: a feed, or in tests something like it."""
+"""The interface between a view and what fills the model: a feed, or a stand-in in tests."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from zinfo.top.fleet import Fleet
 
 
 class Source(Protocol):
-    """Holds the model, and knows its time; `zinfo.top.feed.Feed` is one."""
+    """Owns the model and its clock; `zinfo.top.feed.Feed` is one."""
 
     endpoint: str
 
     def fleet(self) -> AbstractContextManager[Fleet]:
-        """Hold the model for the `with` block."""
+        """Lock the model for the `with` block."""
 
     def now(self) -> float:
         """Return the time by the model's clock."""
 
-    def want_sections(self, shard: str) -> None:
-        """Have a shard's sections asked for."""
+    def request_sections(self, shard: str) -> None:
+        """Request a shard's sections from the daemon, without waiting for them."""

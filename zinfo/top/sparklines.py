@@ -1,4 +1,4 @@
-"""Numbers as bars that are made of characters. Pure."""
+"""Draws series of numbers as bars made of characters. Pure."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ from collections.abc import Callable, Sequence
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the mean of what is known; NaN where nothing is."""
+    """Return the mean of the values that are not NaN; NaN where there are none."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
 
 def peak(values: Sequence[float]) -> float:
-    """Return the greatest of what is known; NaN where nothing is."""
+    """Return the greatest of the values that are not NaN; NaN where there are none."""
     return max((value for value in values if not math.isnan(value)), default=math.nan)
 
 
-def thinned(
+def downsample(
     values: Sequence[float],
     newest: int,
     width: int,
-    of: Callable[[Sequence[float]], float] = mean,
+    combine: Callable[[Sequence[float]], float] = mean,
 ) -> list[float]:
-    """Return one value for each column of a picture, made of what falls into it.
+    """Return one value per column of a plot.
 
-    A column stands for the same stretch of time from one look to the next, so that bars move to
-    the left as they are and only the newest one changes.
+    The boundaries of columns are fixed in time, not relative to now: from one redraw to the next
+    bars only move to the left, and only the newest one changes its height.
 
     Args:
-        values: a value for each step; NaN for none.
-        newest: the number of the step that the last value is of.
-        width: columns.
-        of: makes one value of several.
+        values: one value per step; NaN for none.
+        newest: the number of the last value's step.
+        width: number of columns.
+        combine: makes one value of those that share a column.
     """
     if width <= 0:
         return []
     size = -(-len(values) // width)
     if size <= 1:
         return [math.nan] * (width - len(values)) + list(values)
-    begun = newest % size + 1  # steps of the last column that have been
+    begun = newest % size + 1  # steps in the newest column so far
     edges = range(len(values) - begun, 0, -size)
-    columns = [of(values[max(0, edge - size) : edge]) for edge in edges]
-    columns = [*reversed(columns), of(values[-begun:])][-width:]
+    columns = [combine(values[max(0, edge - size) : edge]) for edge in edges]
+    columns = [*reversed(columns), combine(values[-begun:])][-width:]
     return [math.nan] * (width - len(columns)) + columns
 
 
-def greatest(values: Sequence[float]) -> float | None:
-    """Return the greatest value; None where there is none."""
+def maximum(values: Sequence[float]) -> float | None:
+    """Return the greatest finite value; None where there is none."""
     return max((value for value in values if math.isfinite(value)), default=None)
 
 
-def plot(
-    columns: Sequence[float], height: int, bars: str, *, full: float | None = None
+def draw_bars(
+    columns: Sequence[float], height: int, bars: str, *, full_scale: float | None = None
 ) -> list[str]:
-    """Return lines, the top one first, that show a value in each column.
+    """Return the lines of a bar chart, the top one first.
 
     Args:
-        columns: the values; NaN for none, which leaves its column empty. A value of 0 does not.
-        height: lines.
+        columns: the values. NaN leaves its column empty; 0 is drawn as the lowest bar.
+        height: number of lines.
         bars: characters of growing height.
-        full: what the full height is; None for the greatest value.
+        full_scale: the value at full height; None for the greatest value.
     """
-    top = (greatest(columns) or 0.0) if full is None else full
+    top = (maximum(columns) or 0.0) if full_scale is None else full_scale
     steps = len(bars)
     levels = [
         0 if math.isnan(value) else max(1, _level(value, top, steps * height)) for value in columns
@@ -77,7 +77,7 @@ def _cell(level: int, bars: str) -> str:
     return bars[min(level, len(bars)) - 1] if level > 0 else " "
 
 
-def _level(value: float, top: float, most: int) -> int:
+def _level(value: float, top: float, limit: int) -> int:
     if top <= 0 or not math.isfinite(value):
         return 0
-    return min(most, round(value / top * most))
+    return min(limit, round(value / top * limit))

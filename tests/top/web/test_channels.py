@@ -12,7 +12,7 @@ from tests.top.fake import FakeSource
 from zinfo.top.filtering import Filter
 from zinfo.top.web import channels as module
 from zinfo.top.web.channels import Channels, FleetChannel, ShardChannel
-from zinfo.top.web.viewing import Viewing
+from zinfo.top.web.fleet_view import FleetViewer
 
 SHARD = "10.0.0.0:6379"
 
@@ -39,7 +39,7 @@ class Page:
         self.rows: dict[str, dict[int, str]] = {}
         self.events: Any = None
 
-    def look(self) -> bool:
+    def current(self) -> bool:
         """Take what is sent; return whether the stream goes on."""
         found = self._channel.since(self._number)
         if found is None:
@@ -58,16 +58,16 @@ class Page:
 
 def test_pages_of_one_filter_are_sent_the_same_bytes(made: list[object], promise: Promise) -> None:
     source = FakeSource(4)
-    channel = FleetChannel(Viewing(source), Filter(""))
+    channel = FleetChannel(FleetViewer(source), Filter(""))
     pages = [Page(channel) for _ in range(50)]
     for _ in range(5):
         source.poll_all()
         for page in pages:
-            assert page.look()
+            assert page.current()
     promise("50 pages look 5 times", "6 messages are made: 5, and a whole one", f"{len(made)}")
     assert len(made) == 6
     late = Page(channel)
-    late.look()
+    late.current()
     assert late.rows == pages[0].rows
     assert len(late.rows) == 4
     assert late.events == pages[0].events
@@ -75,20 +75,20 @@ def test_pages_of_one_filter_are_sent_the_same_bytes(made: list[object], promise
 
 def test_a_page_that_looks_seldom_is_sent_all_it_lacks_or_begins_again() -> None:
     source = FakeSource(4)
-    channel = FleetChannel(Viewing(source), Filter("ops>1000"))
+    channel = FleetChannel(FleetViewer(source), Filter("ops>1000"))
     often, seldom, never = Page(channel), Page(channel), Page(channel)
     for page in (often, seldom, never):
-        page.look()
+        page.current()
     seen = set()
     for turn in range(40):
         source.poll_all()
-        assert often.look()
+        assert often.current()
         seen.add(frozenset(often.rows))
         if turn % 20 == 19:
-            assert seldom.look()
+            assert seldom.current()
             assert seldom.rows == often.rows
     assert len(seen) > 1, "rows came and went"
-    assert not never.look()
+    assert not never.current()
 
 
 def test_a_shards_page_is_made_once_for_all(made: list[object]) -> None:

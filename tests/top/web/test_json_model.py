@@ -75,7 +75,7 @@ def test_a_plot_says_what_the_terminals_does() -> None:
         info: Info = {"instantaneous_ops_per_sec": ops, "used_memory": 1024}
         info |= {"keyspace_hits": number, "keyspace_misses": number}
         fleet.apply(whole(number, 500.0 + number, info), 100.0 + number)
-        fleet.observe({SHARD: status()}, 100.0 + number, fresh=True)
+        fleet.set_statuses({SHARD: status()}, 100.0 + number, fresh=True)
     page = shard(fleet, SHARD, 105.0)
     assert page is not None
     plots = {plot["name"]: plot for plot in page["plots"]}
@@ -84,7 +84,7 @@ def test_a_plot_says_what_the_terminals_does() -> None:
     assert (ops_plot["now"], plots["memory"]["now"]) == ("0", "1.0K")
     hits = plots["hit ratio"]
     assert (hits["top"], hits["now"], hits["points"][-1]) == ("100%", "50%", 0.5)
-    fleet.observe({SHARD: status("down", "refused")}, 120.0, fresh=True)
+    fleet.set_statuses({SHARD: status("down", "refused")}, 120.0, fresh=True)
     page = shard(fleet, SHARD, 120.0)
     assert page is not None
     assert [plot["now"] for plot in page["plots"]] == ["-"] * 4

@@ -178,7 +178,7 @@ def test_a_shard_has_a_page_with_all_fields_and_what_changed_is_lit(
     assert {"used_memory", "redis_version", "connected_clients"} <= set(names)
     assert len(names) > len(info) * 0.8
     watched.servers[0].client().config_set("maxmemory", 77 << 20)
-    lit = page.locator("#sections tr.lit td:first-child", has_text="maxmemory").first
+    lit = page.locator("#sections tr.changed td:first-child", has_text="maxmemory").first
     lit.wait_for(timeout=TIMEOUT)
     page.keyboard.press("Escape")
     page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)

@@ -60,7 +60,7 @@ def test_sections_are_asked_for_while_some_are_not_known(
     with closing(opened(door, f"/shard?id={SHARD}")) as connection:
         until(connection, b"data: ")
         wait_until(lambda: source.wanted, 10, "sections to be asked for", sleep=gevent.sleep)
-        source.model.place(SHARD, {"All": list(INFO)})
+        source.model.set_sections(SHARD, {"All": list(INFO)})
         until(connection, b'"All"')
         source.wanted.clear()
         for _ in range(3):
@@ -80,7 +80,7 @@ def test_nothing_is_asked_of_a_shard_that_nobody_watches(
 def test_so_many_pages_can_be_open_and_one_that_is_left_makes_room(
     source: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "MOST_STREAMS", 3)  # of which this machine has two
+    monkeypatch.setattr(doors, "MAX_STREAMS", 3)  # of which this machine has two
     door = WebServer(source, "127.0.0.1", 0)
     door.start()
     pages = [opened(door, path) for path in ("/stream", f"/shard?id={SHARD}")]

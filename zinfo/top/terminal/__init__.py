@@ -1,6 +1,6 @@
-"""The view in a terminal, with textual.
+"""The view in a terminal; the only package that needs textual.
 
-In reading order: `abilities` (what the terminal can show), `look` (styles, and text cut to fit),
-`lines` (a widget that draws only the lines that are seen), the widgets `head`, `table`, `fields`,
-`plots` and `history`, the screens `fleet_screen`, `shard_screen` and `help_screen`, and `app`.
+In reading order: `terminal_caps` (what the terminal can show), `styles` (styles, text cut to fit),
+`lines` (a widget that draws only visible lines), the widgets `head`, `table`, `fields`, `plots`,
+`history` and `filter_bar`, the screens on top of `base_screen`, and `app`.
 """

@@ -15,12 +15,12 @@ from textual.theme import Theme
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
+from zinfo.top.terminal.base_screen import BaseScreen
 from zinfo.top.terminal.fleet_screen import FleetScreen
 from zinfo.top.terminal.help_screen import HelpScreen
-from zinfo.top.terminal.viewing import Viewing
 
-REDRAW = 0.5
-"""Seconds from one look at the model to the next."""
+REDRAW_INTERVAL = 0.5
+"""Seconds between two redraws."""
 
 
 _THEME = Theme(
@@ -49,23 +49,23 @@ _THEME = Theme(
         "input-selection-background": "ansi_blue",
     },
 )
-"""The terminal's own colours, whatever they are."""
+"""Uses only the terminal's own colours."""
 
 
 class TopApp(App[None]):
-    """Shows what a feed knows, until somebody quits.
+    """Shows the model until the user quits.
 
     Args:
-        source: where the model is.
-        glyphs: what the terminal can show.
-        colours: whether to use any.
+        source: owns the model.
+        glyphs: the characters to draw with.
+        colours: whether to use colours.
     """
 
     ENABLE_COMMAND_PALETTE = False
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
-        Binding("ctrl+z", "suspend_process", "Sleep", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "Suspend", show=False, priority=True),
     ]
 
     def __init__(self, source: Source, glyphs: Glyphs, *, colours: bool = True) -> None:
@@ -75,31 +75,31 @@ class TopApp(App[None]):
         self.glyphs = glyphs
         self.register_theme(_THEME)
         self.theme = _THEME.name
-        self.animation_level = "none"  # each step of an animation is bytes on somebody's line
+        self.animation_level = "none"  # animations cost bandwidth over ssh
 
     def on_mount(self) -> None:
-        """Begin to look."""
+        """Show the first screen and start redrawing."""
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
         self.push_screen(FleetScreen(self.source, self.glyphs))
-        self.set_interval(REDRAW, self.view)
+        self.set_interval(REDRAW_INTERVAL, self.redraw)
 
-    def view(self) -> None:
-        """Have every screen look at the model; those below another one, too."""
+    def redraw(self) -> None:
+        """Redraw every screen from the model, hidden ones included."""
         for screen in self.screen_stack:
-            if isinstance(screen, Viewing) and screen.ready:
-                screen.view()
+            if isinstance(screen, BaseScreen) and screen.ready:
+                screen.redraw()
 
     def action_help(self) -> None:
-        """Show what the keys do."""
+        """Open the help."""
         self.push_screen(HelpScreen())
 
 
 @contextlib.contextmanager
-def _no_color(wanted: bool) -> Iterator[None]:
-    """Have textual, which only looks at whether NO_COLOR is there, see it just if it is wanted."""
+def _no_color(enabled: bool) -> Iterator[None]:
+    """Set NO_COLOR, or unset it, for the `with` block: textual only checks whether it exists."""
     former = os.environ.pop("NO_COLOR", None)
-    if wanted:
+    if enabled:
         os.environ["NO_COLOR"] = "1"
     try:
         yield

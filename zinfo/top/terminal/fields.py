@@ -1,4 +1,4 @@
-"""Every field of a shard's INFO, by section; what changed just now is lit."""
+"""The widget with every field of a shard's INFO, by section; recent changes are highlighted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from zinfo.top.rows import Field, Section
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 
-LIT_SECONDS = 2.0
-"""For how long a change is lit."""
+HIGHLIGHT_SECONDS = 2.0
+"""For how long a change is highlighted."""
 
+# Widths of columns; the name and the value share what the others leave.
 _NAME = 34
 _RATE = 8
 _CHANGED = 9
@@ -25,13 +26,13 @@ _MARK = 2
 
 
 def layout(width: int) -> tuple[int, int]:
-    """Return how many columns names and values get."""
+    """Return the widths of the columns of names and values."""
     name = min(_NAME, max(12, (width - _RATE - _CHANGED - _MARK) // 2))
     return name, max(4, width - _MARK - name - 1 - _RATE - _CHANGED)
 
 
 def heading(width: int, glyphs: Glyphs) -> list[tuple[str, Style]]:
-    """Return the line above the fields."""
+    """Return the heading above the fields."""
     name, value = layout(width)
     parts: list[tuple[str, Style]] = [(" " * _MARK, styles.PLAIN)]
     for text, room, right in (
@@ -47,10 +48,10 @@ def heading(width: int, glyphs: Glyphs) -> list[tuple[str, Style]]:
 
 
 class Fields(Lines):
-    """Sections and their fields, a line each.
+    """One line per section and field.
 
     Args:
-        glyphs: what the terminal can show.
+        glyphs: the characters to draw with.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,11 +70,11 @@ class Fields(Lines):
         self._glyphs = glyphs
         self._lines: list[Section | Field] = []
 
-    def show_sections(self, sections: Sequence[Section], wanted: str = "") -> None:
-        """Show the fields whose name has this text in it."""
+    def show_sections(self, sections: Sequence[Section], name_filter: str = "") -> None:
+        """Show the fields whose names contain `name_filter`."""
         self._lines = []
         for section in sections:
-            fields = [field for field in section.fields if wanted in field.name.lower()]
+            fields = [field for field in section.fields if name_filter in field.name.lower()]
             if fields:
                 self._lines += [Section(section.name, fields), *fields]
         self.show(len(self._lines))
@@ -89,12 +90,12 @@ class Fields(Lines):
         return styles.strip(self._field(item, width), width)
 
     def _field(self, field: Field, width: int) -> list[tuple[str, Style]]:
-        lit = field.changed is not None and field.changed < LIT_SECONDS
-        style = styles.LIT if lit else styles.PLAIN
+        recent = field.changed is not None and field.changed < HIGHLIGHT_SECONDS
+        style = styles.HIGHLIGHT if recent else styles.PLAIN
         name, value = layout(width)
         changed = "" if field.changed is None else seconds_text(field.changed)
         return [
-            ("* " if lit else "  ", style),
+            ("* " if recent else "  ", style),
             (styles.fit(safe(field.name), name, self._glyphs), styles.PLAIN),
             (" ", styles.PLAIN),
             (styles.fit(value_text(field.value), value, self._glyphs), style),
@@ -112,7 +113,7 @@ class Fields(Lines):
 
     @property
     def section(self) -> str:
-        """The section at the top of what is seen."""
+        """The section of the first visible line."""
         for item in reversed(self._lines[: self.first + 1]):
             if isinstance(item, Section):
                 return item.name
@@ -123,7 +124,7 @@ class Fields(Lines):
         self.go_to(self.first + lines)
 
     def action_page(self, pages: int) -> None:
-        """Scroll by what is seen."""
+        """Scroll by pages."""
         self.go_to(self.first + pages * self.room)
 
     def action_move_to(self, line: int) -> None:
@@ -131,7 +132,7 @@ class Fields(Lines):
         self.go_to(line if line >= 0 else self.count)
 
     def action_section(self, steps: int) -> None:
-        """Scroll to the next section, or to the one before."""
+        """Scroll to the next or previous section."""
         starts = [at for at, item in enumerate(self._lines) if isinstance(item, Section)]
         if steps > 0:
             self.go_to(next((at for at in starts if at > self.first), self.count))

@@ -1,4 +1,4 @@
-"""The line in which a filter is typed."""
+"""The line for typing a filter."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from zinfo.top.formatting import safe
 
 
 class FilterBar(Horizontal):
-    """A line to type in, with what is wrong with it at the right.
+    """An input line, with an error message to its right.
 
-    It is there while something is typed, or filtered.
+    It is visible while a filter is typed or active.
 
     Args:
-        hint: what to type, while nothing is.
+        hint: placeholder of the empty line.
     """
 
     DEFAULT_CSS = """
@@ -27,55 +27,55 @@ class FilterBar(Horizontal):
         border: none; height: 1; padding: 0; width: 1fr;
         background: ansi_default; color: ansi_default;
     }
-    FilterBar #wrong { color: ansi_red; text-style: bold; padding: 0 0 0 1; max-width: 70%; }
+    FilterBar #error { color: ansi_red; text-style: bold; padding: 0 0 0 1; max-width: 70%; }
     """
 
     class Typed(Message):
-        """The text is another; `text` has it."""
+        """The text changed to `text`."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class Left(Message):
-        """Somebody is done typing."""
+        """The user finished typing."""
 
     def __init__(self, hint: str) -> None:
         super().__init__()
         self._hint = hint
 
     def compose(self) -> ComposeResult:
-        """Make the parts."""
+        """Create the widgets."""
         yield Label("/ ")
         yield Input(placeholder=self._hint, select_on_focus=False)
-        yield Label("", id="wrong", markup=False)
+        yield Label("", id="error", markup=False)
 
     @property
     def text(self) -> str:
-        """What is typed."""
+        """The text in the line."""
         return self.query_one(Input).value
 
     def open(self) -> None:
-        """Have something typed."""
+        """Show the line and focus it."""
         self.add_class("-shown")
         self.query_one(Input).focus()
 
     def clear(self) -> None:
-        """Take away what was typed, and the line."""
+        """Delete the text and hide the line."""
         self.query_one(Input).value = ""
         self.remove_class("-shown")
 
-    def tell(self, wrong: str) -> None:
-        """Show what is wrong with the text; "" for nothing."""
-        self.query_one("#wrong", Label).update(safe(wrong))
+    def show_error(self, message: str) -> None:
+        """Show an error message; "" removes it."""
+        self.query_one("#error", Label).update(safe(message))
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tell of each change as it is typed."""
+        """Post each change as it is typed."""
         event.stop()
         self.post_message(self.Typed(event.value))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Leave with what is typed; an empty line goes."""
+        """Keep the filter and leave the line; hide the line if it is empty."""
         event.stop()
         if not event.value.strip():
             self.clear()

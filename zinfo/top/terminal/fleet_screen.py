@@ -13,21 +13,21 @@ from zinfo.top.filtering import Filter, FilterError
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Series
 from zinfo.top.source import Source
+from zinfo.top.terminal.base_screen import EVENTS, BaseScreen
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, states_line, sums_line
 from zinfo.top.terminal.shard_screen import ShardScreen
-from zinfo.top.terminal.table import Heading, Order, Table
-from zinfo.top.terminal.viewing import EVENTS, Viewing
+from zinfo.top.terminal.table import Heading, SortOrder, Table
 
 _HINT = "words in id, state, role, version, labels; site=fra; ops>100 (? for more)"
 
 
-class FleetScreen(Viewing):
-    """The table of all shards, the sums, a filter and the events pane.
+class FleetScreen(BaseScreen):
+    """The table of all shards, the totals, a filter and the events pane.
 
     Args:
-        source: where the model is.
-        glyphs: what the terminal can show.
+        source: owns the model.
+        glyphs: the characters to draw with.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,15 +39,15 @@ class FleetScreen(Viewing):
 
     def __init__(self, source: Source, glyphs: Glyphs) -> None:
         super().__init__(source, glyphs, _HINT)
-        self._order = Order()
+        self._order = SortOrder()
         self._filter = Filter()
         self.head = Head(glyphs, 3)
         self.heading = Heading(glyphs)
         self.table = Table(glyphs, self._series)
-        self._seen: dict[str, Series | None] = {}  # the last minutes of the shards that are seen
+        self._visible_series: dict[str, Series | None] = {}  # by shard; read when first drawn
 
     def compose(self) -> ComposeResult:
-        """Make the parts."""
+        """Create the widgets."""
         yield self.head
         yield self.bar
         yield self.heading
@@ -59,10 +59,10 @@ class FleetScreen(Viewing):
         """Return the table."""
         return self.table
 
-    def view(self) -> None:
-        """Look at the model, and show what is there now."""
+    def redraw(self) -> None:
+        """Read the model and show it."""
         source, pane, table = self.source, self.pane, self.table
-        self._seen.clear()
+        self._visible_series.clear()
         with source.fleet() as fleet:
             now = source.now()
             rows, feed = fleet.rows(now), fleet.feed(now)
@@ -70,38 +70,38 @@ class FleetScreen(Viewing):
             events = fleet.events(EVENTS) if pane.display else ()
         shown = self._filter(rows) if self._filter else rows
         table.show_rows(ordered(shown, self._order.name, reverse=self._order.reverse))
-        self.heading.show(self._order.name, upward=self._order.upward)
+        self.heading.show(self._order.name, ascending=self._order.ascending)
         if pane.display:
             pane.show_events(events)
-        where = table.where()
+        position = table.position()
         if self._filter:
-            where += f" that pass, {len(rows)} in all"
+            position += f" matching, {len(rows)} in total"
         width = self.size.width
         self.head.put(
             [
-                self.head.title(source.endpoint, where),
+                self.head.title(source.endpoint, position),
                 feed_line(feed, source.endpoint, width, self.glyphs) or states_line(totals),
                 sums_line(totals, sums, width, self.glyphs),
             ]
         )
 
     def _series(self, shard: str) -> Series | None:
-        if shard not in self._seen:
+        if shard not in self._visible_series:
             with self.source.fleet() as fleet:
-                self._seen[shard] = fleet.series(shard, self.source.now())
-        return self._seen[shard]
+                self._visible_series[shard] = fleet.series(shard, self.source.now())
+        return self._visible_series[shard]
 
     # --- keys and mouse
 
     def action_order(self, columns: int) -> None:
-        """Put in order by the column to the right, or to the left."""
+        """Sort by the next column to the right, or to the left."""
         self._order.step(columns, self.size.width)
-        self.view()
+        self.redraw()
 
     def action_reverse(self) -> None:
-        """Put in order the other way round."""
+        """Reverse the sort order."""
         self._order.choose(self._order.name)
-        self.view()
+        self.redraw()
 
     def action_unfilter(self) -> None:
         """Show all shards."""
@@ -109,20 +109,20 @@ class FleetScreen(Viewing):
         self.table.focus()
 
     def on_heading_clicked(self, message: Heading.Clicked) -> None:
-        """Put in order by that column."""
+        """Sort by the clicked column."""
         self._order.choose(message.name)
-        self.view()
+        self.redraw()
 
     def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
-        """Filter by what is typed so far, where it makes sense."""
+        """Apply the filter typed so far, if it is valid."""
         try:
             self._filter = Filter(message.text)
         except FilterError as error:
-            self.bar.tell(str(error))
+            self.bar.show_error(str(error))
             return
-        self.bar.tell("")
-        self.view()
+        self.bar.show_error("")
+        self.redraw()
 
     def on_table_opened(self, message: Table.Opened) -> None:
-        """Show that shard alone."""
+        """Open the shard's page."""
         self.app.push_screen(ShardScreen(self.source, self.glyphs, message.shard))

@@ -1,4 +1,4 @@
-"""The lines above everything: where from, how many, how much, and whether it can be relied on."""
+"""The lines at the top of a screen: endpoint, position, totals, and whether the data is stale."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ from textual.widget import Widget
 from zinfo.top.columns import hits
 from zinfo.top.formatting import (
     NOTHING,
+    STALE,
     clock_text,
     count_text,
     memory_text,
     ratio_text,
+    role_text,
     safe,
     seconds_text,
 )
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import FeedState, Row, Series, Totals
-from zinfo.top.sparklines import plot, thinned
+from zinfo.top.sparklines import downsample, draw_bars
 from zinfo.top.terminal import styles
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
-_ORDER = (UP, LOADING, BUSY, NEW, DOWN, "stale")
-_MOST_SPARK = 30  # columns that show five minutes well
-_LEAST_SPARK = 6  # columns under which a sparkline says nothing
+_ORDER = (UP, LOADING, BUSY, NEW, DOWN, STALE)
+_MAX_SPARK = 30  # columns of a sparkline
+_MIN_SPARK = 6  # columns below which a sparkline is left out
 
 
 class Head(Widget):
-    """Some lines that are made anew whenever something in them changes."""
+    """Some lines that are redrawn when they change."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Head { height: auto; background: ansi_default; color: ansi_default; }"
@@ -43,7 +45,7 @@ class Head(Widget):
         self._parts: list[list[tuple[str, Style]]] = [[] for _ in range(lines)]
 
     def put(self, lines: list[list[tuple[str, Style]]]) -> None:
-        """Show these lines."""
+        """Set the lines."""
         if lines != self._parts:
             self._parts = lines
             self.refresh()
@@ -54,7 +56,7 @@ class Head(Widget):
         return styles.strip(parts, self.size.width)
 
     def title(self, text: str, right: str) -> list[tuple[str, Style]]:
-        """Return the first line: what this is, where one is in it, and the time."""
+        """Return the first line: a text, the position in the list, and the time."""
         end = f"{right}  {clock_text(time.time())}"
         room = self.size.width - len(end) - len("zinfo top  ") - 1
         shown = styles.fit(safe(text), max(0, room), self.glyphs)
@@ -69,13 +71,13 @@ class Head(Widget):
 def feed_line(
     feed: FeedState, endpoint: str, width: int, glyphs: Glyphs
 ) -> list[tuple[str, Style]]:
-    """Return what is wrong with the feed, in a line that cannot be overlooked; empty where nothing.
+    """Return the warning that the data is stale; empty where it is not.
 
     Args:
-        feed: how it does.
-        endpoint: where the daemon should be.
+        feed: whether the data is fresh, and why not.
+        endpoint: the daemon's query endpoint.
         width: in columns.
-        glyphs: what the terminal can show.
+        glyphs: the characters to draw with.
     """
     if feed.fresh:
         return []
@@ -89,12 +91,12 @@ def feed_line(
                 styles.WARNING,
             )
         ]
-    text = f" STALE for {seconds_text(feed.seconds)}: {why or 'shards are being read again'}"
+    text = f" STALE for {seconds_text(feed.seconds)}: {why or 'the shards are being read again'}"
     return [(styles.fit(text, width, glyphs), styles.ALARM)]
 
 
 def states_line(totals: Totals) -> list[tuple[str, Style]]:
-    """Return how many shards there are, and how many in which state."""
+    """Return the number of shards, and of those in each state."""
     plural = "" if totals.shards == 1 else "s"
     parts: list[tuple[str, Style]] = [(f"{totals.shards} shard{plural}", styles.BOLD)]
     sign = ": "
@@ -103,7 +105,7 @@ def states_line(totals: Totals) -> list[tuple[str, Style]]:
         if totals.states.get(state):
             parts += [
                 (sign, styles.PLAIN),
-                (f"{totals.states[state]} {safe(state)}", styles.STATES.get(state, styles.PLAIN)),
+                (f"{totals.states[state]} {safe(state)}", styles.event_style(state)),
             ]
             sign = ", "
     return parts
@@ -112,7 +114,7 @@ def states_line(totals: Totals) -> list[tuple[str, Style]]:
 def sums_line(
     totals: Totals, series: Series, width: int, glyphs: Glyphs
 ) -> list[tuple[str, Style]]:
-    """Return the sums over all shards, with sparklines of the last five minutes."""
+    """Return the totals of all shards, with sparklines of the last five minutes."""
     sums = [
         ("ops/s", count_text(totals.ops), series.ops, None),
         ("memory", memory_text(totals.memory), series.memory, None),
@@ -121,33 +123,35 @@ def sums_line(
         ("keys", count_text(totals.keys), None, None),
     ]
     spark = _room(sums, width)
-    if spark < _LEAST_SPARK:
+    if spark < _MIN_SPARK:
         del sums[-1]
         spark = _room(sums, width)
     parts: list[tuple[str, Style]] = []
     for name, text, values, full in sums:
         parts += [(f"{name} ", styles.DIM), (f"{text:<5}", styles.BOLD)]
-        if values is not None and spark >= _LEAST_SPARK:
-            bars = plot(thinned(values, series.newest, spark), 1, glyphs.bars, full=full)[0]
+        if values is not None and spark >= _MIN_SPARK:
+            bars = draw_bars(
+                downsample(values, series.newest, spark), 1, glyphs.bars, full_scale=full
+            )[0]
             parts += [(" ", styles.PLAIN), (bars, styles.BARS)]
         parts.append(("  ", styles.PLAIN))
     return parts
 
 
 def _room(sums: Sequence[tuple[str, str, object, object]], width: int) -> int:
-    """Return how many columns are left for each of three sparklines."""
+    """Return how many columns are left for each of the three sparklines."""
     taken = sum(len(name) + len(": 1234 ") + 1 for name, _, _, _ in sums)
-    return min(_MOST_SPARK, (width - taken) // 3 - 1)
+    return min(_MAX_SPARK, (width - taken) // 3 - 1)
 
 
 def shard_line(row: Row, width: int) -> list[tuple[str, Style]]:
-    """Return how one shard does, as much of it as there is room for."""
+    """Return a summary of one shard, as much of it as fits."""
     was = "" if row.fresh else f" (was {safe(row.state)})"
     maxmemory = f" of {memory_text(row.maxmemory)}" if row.maxmemory else ""
     chunks: list[tuple[str, str, Style]] = [
         ("", safe(row.status) + was, styles.state_style(row)),
-        ("", f"{safe(row.role or NOTHING)} {safe(row.version or NOTHING)}", styles.PLAIN),
-        ("every ", seconds_text(row.interval if row.current else None), styles.PLAIN),
+        ("", f"{role_text(row.role)} {safe(row.version or NOTHING)}", styles.PLAIN),
+        ("interval ", seconds_text(row.interval if row.current else None), styles.PLAIN),
         ("age ", seconds_text(row.age), styles.age_style(row)),
         ("memory ", f"{memory_text(row.memory)}{maxmemory}", styles.full_style(row)),
         ("hits ", ratio_text(hits(row)), styles.PLAIN),

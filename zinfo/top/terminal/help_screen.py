@@ -1,4 +1,4 @@
-"""What the keys, the words and the colours mean."""
+"""The help: keys, states, columns, fields and filters."""
 
 from __future__ import annotations
 
@@ -13,42 +13,43 @@ from textual.widgets import Footer
 
 from zinfo.top.columns import OVERALL
 from zinfo.top.filtering import GRAMMAR
+from zinfo.top.formatting import STATE_COLOURS
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 
 _KEYS = (
     ("up down PgUp PgDn", "move; also j k space, Home End, g G"),
-    ("Enter", "open the shard; Esc goes back"),
-    ("< >", "sort by the next column; a click on a heading does, too"),
-    ("r", "sort the other way round"),
-    ("/", "filter; Enter keeps it, Esc takes it away"),
-    ("left right", "on a shard's page: the next section"),
-    ("e", "events: Tab goes there to scroll, and back"),
-    ("?", "this; any of Esc, ? and q goes back"),
-    ("q Ctrl-C", "quit; Ctrl-Z puts it to sleep"),
+    ("Enter", "open the shard's page; Esc goes back"),
+    ("< >", "sort by the previous or next column; or click a heading"),
+    ("r", "reverse the sort order"),
+    ("/", "filter; Enter applies it, Esc clears it"),
+    ("left right", "on a shard's page: previous or next section"),
+    ("e", "show events; Tab moves there to scroll, and back"),
+    ("?", "this help; Esc, ? or q goes back"),
+    ("q Ctrl-C", "quit; Ctrl-Z suspends"),
 )
 _STATES = (
-    ("up", "it answers INFO"),
-    ("down: REASON", "it does not: timeout, refused, auth, noperm, tls, dns, ..."),
-    ("loading", "it reads its data from disk"),
-    ("busy", "it runs a script and answers nothing else"),
-    ("new", "it was not polled yet"),
-    ("stale", "not known: the daemon is not heard, or news are missing"),
+    ("up", "the shard answers INFO"),
+    ("down: REASON", "no answer: timeout, refused, auth, noperm, tls, dns, ..."),
+    ("loading", "it is loading its data set"),
+    ("busy", "it is running a script and answers nothing else"),
+    ("new", "not polled yet"),
+    ("stale", "unknown: the daemon is not heard, or messages were lost"),
 )
 _COLUMNS = (
-    ("-", "not known, or not known of now: the shard does not answer"),
-    ("ops/s", "commands a second; the bars beside it are the last minute"),
-    ("memory %max", "used_memory; as a part of maxmemory, yellow from 90% on"),
-    ("hits", f"reads between two polls that found their key; {OVERALL}: overall"),
-    ("every", "seconds between its last two polls"),
-    ("age", "seconds since its newest INFO; red where that is long"),
-    ("ops/s memory hits", "above all: of the shards that answer; bars: 5 minutes"),
+    ("-", "unknown, or outdated: the shard does not answer"),
+    ("ops/s", "commands per second; the bars show the last minute"),
+    ("memory %max", "used_memory; its share of maxmemory, yellow from 90%"),
+    ("hits", f"hit ratio between two polls; {OVERALL}: since the start"),
+    ("interval", "seconds between the last two polls"),
+    ("age", "seconds since the newest INFO; red when overdue"),
+    ("totals", "of the shards that answer; the bars show 5 minutes"),
 )
 _FIELDS = (
-    ("*", "before a field, and bold: it changed just now"),
-    ("per s", "of a counter: what came a second between two polls;"),
-    ("", "- after a restart or CONFIG RESETSTAT, until the next poll"),
-    ("changed", "seconds since then; empty: not since it is watched here"),
+    ("*", "the field has just changed; also bold"),
+    ("per s", "growth of a counter per second between two polls;"),
+    ("", "- until the next poll after a restart or CONFIG RESETSTAT"),
+    ("changed", "seconds since the last change; empty: none seen so far"),
 )
 _PARTS = (
     ("Keys", _KEYS),
@@ -57,29 +58,30 @@ _PARTS = (
     ("A shard's page", _FIELDS),
     ("Filter", GRAMMAR),
 )
-_NAME = 20
+_NAME_WIDTH = 20
 
 
 def lines() -> list[list[tuple[str, Style]]]:
-    """Return the text."""
+    """Return the lines of the help."""
     made: list[list[tuple[str, Style]]] = []
     for title, entries in _PARTS:
         made += [[], [(title, styles.HEADING)]] if made else [[(title, styles.HEADING)]]
         for name, text in entries:
-            style = styles.STATES.get(name.partition(":")[0], styles.KEY)
-            made.append([(f"  {name:<{_NAME}}", style), (text, styles.PLAIN)])
+            state = name.partition(":")[0]
+            style = styles.event_style(state) if state in STATE_COLOURS else styles.KEY
+            made.append([(f"  {name:<{_NAME_WIDTH}}", style), (text, styles.PLAIN)])
     return made
 
 
 class HelpText(Lines):
-    """The text."""
+    """The help as a widget."""
 
     def __init__(self) -> None:
         super().__init__(id="help")
         self._text = lines()
 
     def on_resize(self) -> None:
-        """Show what fits now."""
+        """Adapt to the new size."""
         self.show(len(self._text))
 
     def line(self, index: int, width: int) -> Strip:
@@ -88,7 +90,7 @@ class HelpText(Lines):
 
 
 class HelpScreen(Screen[None]):
-    """The text, to be scrolled through."""
+    """The scrollable help."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "app.pop_screen", "Back", key_display="Esc"),
@@ -100,12 +102,12 @@ class HelpScreen(Screen[None]):
     DEFAULT_CSS = "HelpScreen { background: ansi_default; color: ansi_default; }"
 
     def compose(self) -> ComposeResult:
-        """Make the parts."""
+        """Create the widgets."""
         yield HelpText()
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
-        """Be ready for keys."""
+        """Focus the text."""
         self.query_one(HelpText).focus()
 
     def action_scroll(self, count: int) -> None:
@@ -114,6 +116,6 @@ class HelpScreen(Screen[None]):
         text.go_to(text.first + count)
 
     def action_page(self, pages: int) -> None:
-        """Scroll by what is seen."""
+        """Scroll by pages."""
         text = self.query_one(HelpText)
         text.go_to(text.first + pages * text.room)

@@ -1,4 +1,4 @@
-"""The events pane: what happened, the newest at the foot."""
+"""The events pane, with the newest event at the bottom."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 from zinfo.wire.lifecycle import Event
 
-_SHARD = 22  # columns for the id of a shard
+_SHARD_WIDTH = 22  # columns for the id of a shard
 
 
 class EventsPane(Lines):
-    """Events, a line each; it follows the newest unless it was scrolled up.
+    """One line per event. It follows the newest event unless it was scrolled up.
 
     Args:
-        glyphs: what the terminal can show.
+        glyphs: the characters to draw with.
     """
 
     DEFAULT_CSS = """
@@ -35,7 +35,7 @@ class EventsPane(Lines):
         self._follows = True
 
     def follow(self) -> None:
-        """Show the newest, from now on."""
+        """Follow the newest event from now on."""
         self._follows = True
 
     def show_events(self, events: Sequence[Event]) -> None:
@@ -44,10 +44,10 @@ class EventsPane(Lines):
         self.show(len(events))
         if self._follows:
             self.go_to(len(events))
-        self.border_title = f"events ({self.where()})" if events else "events (none yet)"
+        self.border_title = f"events ({self.position()})" if events else "events (none yet)"
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follow the newest where it is seen, and only there."""
+        """Follow the newest event if and only if it is visible."""
         super().watch_scroll_y(old_value, new_value)
         self._follows = self.first + self.room >= self.count
 
@@ -57,12 +57,12 @@ class EventsPane(Lines):
         shard = safe(event.shard) or DAEMON
         parts: list[tuple[str, Style]] = [
             (f"{clock_text(event.time)} ", styles.DIM),
-            (styles.fit(shard, _SHARD, self._glyphs), styles.PLAIN),
+            (styles.fit(shard, _SHARD_WIDTH, self._glyphs), styles.PLAIN),
             (" ", styles.PLAIN),
         ]
         room = width - sum(len(text) for text, _ in parts)
         text = event_text(event)
         if len(text) > room:
             text = styles.fit(text, room, self._glyphs)
-        parts.append((text, styles.EVENTS.get(event.type, styles.PLAIN)))
+        parts.append((text, styles.event_style(event.type)))
         return styles.strip(parts, width)

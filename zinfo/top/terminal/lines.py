@@ -1,4 +1,4 @@
-"""A widget of many lines that makes only those that are seen, and draws only those that changed."""
+"""A widget of many lines that renders visible lines only, and redraws only changed ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from zinfo.top.terminal import styles
 
 
 class Lines(ScrollView, can_focus=True):
-    """Lines one below the other, to be scrolled through.
+    """A scrollable list of lines.
 
-    Whoever derives from it says how many there are (`show`) and what is in each (`line`).
+    Subclasses call `show` with the number of lines and implement `line`.
     """
 
     ALLOW_SELECT = False
@@ -29,32 +29,32 @@ class Lines(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (textual's)
         super().__init__(id=id)
         self._count = 0
-        self._drawn: dict[int, Strip] = {}  # by the line of the screen
+        self._drawn: dict[int, Strip] = {}  # by line of the widget
 
     def line(self, index: int, width: int) -> Strip:
-        """Return one line, in so many columns."""
+        """Return one line, `width` columns wide."""
         raise NotImplementedError
 
     @property
     def count(self) -> int:
-        """How many lines there are."""
+        """The number of lines."""
         return self._count
 
     @property
     def first(self) -> int:
-        """The line at the top of what is seen."""
+        """The first visible line."""
         return int(self.scroll_offset.y)
 
     @property
     def room(self) -> int:
-        """How many lines can be seen at a time."""
+        """How many lines fit into the widget."""
         return max(1, self.size.height)
 
     def show(self, count: int) -> None:
-        """Show what there is now.
+        """Redraw the visible lines that changed.
 
         Args:
-            count: how many lines that is.
+            count: the number of lines.
         """
         self._count = count
         size = Size(self.size.width, count)
@@ -65,20 +65,20 @@ class Lines(ScrollView, can_focus=True):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def go_to(self, first: int) -> None:
-        """Have this line at the top, or as near to it as can be."""
+        """Scroll so that this line is at the top, or as near to it as possible."""
         self.scroll_to(y=max(0, min(first, self._count - self.room)), animate=False)
 
     def render_line(self, y: int) -> Strip:
-        """Return a line of the screen."""
-        made = self._drawn[y] = self._at(y)
-        return made
+        """Return a line of the widget."""
+        line = self._drawn[y] = self._at(y)
+        return line
 
     def _at(self, y: int) -> Strip:
         index, width = y + self.first, self.size.width
         return self.line(index, width) if index < self._count else Strip.blank(width, styles.PLAIN)
 
-    def where(self) -> str:
-        """Return which lines are seen: `1-19 of 1000`."""
+    def position(self) -> str:
+        """Return which lines are visible: `1-19 of 1000`."""
         if not self._count:
             return "none"
         last = min(self._count, self.first + self.room)

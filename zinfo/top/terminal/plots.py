@@ -1,4 +1,4 @@
-"""The last five minutes of a shard, as columns."""
+"""The widget that plots a shard's last five minutes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.plots import MEASURES
+from zinfo.top.plots import PLOTS
 from zinfo.top.rows import Series
-from zinfo.top.sparklines import greatest, plot, thinned
+from zinfo.top.sparklines import downsample, draw_bars, maximum
 from zinfo.top.terminal import styles
 
 _GAP = 2  # columns between two plots
-_WIDE = 100  # columns from which on there is room for the fourth
-_AXES = 2  # lines above and below
+_WIDE = 100  # columns from which there is room for the fourth plot
+_TITLE_AND_AXIS = 2  # lines above and below a plot
 
 
 class Plots(Widget):
     """Plots side by side.
 
     Args:
-        glyphs: what the terminal can show.
+        glyphs: the characters to draw with.
     """
 
     ALLOW_SELECT = False
@@ -35,8 +35,8 @@ class Plots(Widget):
         self._lines: list[list[tuple[str, Style]]] = []
 
     def show(self, series: Series | None) -> None:
-        """Show the last minutes; None for nothing."""
-        lines = [] if series is None else self._made(series)
+        """Show the series; None clears the widget."""
+        lines = [] if series is None else self._render_plots(series)
         if lines != self._lines:
             self._lines = lines
             self.refresh()
@@ -45,18 +45,18 @@ class Plots(Widget):
         """Return one line."""
         return styles.strip(self._lines[y] if y < len(self._lines) else [], self.size.width)
 
-    def _made(self, series: Series) -> list[list[tuple[str, Style]]]:
-        plots = MEASURES if self.size.width >= _WIDE else MEASURES[:-1]
-        height = max(1, self.size.height - _AXES)
+    def _render_plots(self, series: Series) -> list[list[tuple[str, Style]]]:
+        plots = PLOTS if self.size.width >= _WIDE else PLOTS[:-1]
+        height = max(1, self.size.height - _TITLE_AND_AXIS)
         width = (self.size.width - _GAP * (len(plots) - 1)) // len(plots)
-        lines: list[list[tuple[str, Style]]] = [[] for _ in range(height + _AXES)]
-        for name, attribute, say, of, full in plots:
+        lines: list[list[tuple[str, Style]]] = [[] for _ in range(height + _TITLE_AND_AXIS)]
+        for name, attribute, text_of, combine, full_scale in plots:
             values: Sequence[float] = getattr(series, attribute)
-            most = greatest(values)
-            now = say(values[-1])
-            columns = thinned(values, series.newest, width, of)
-            drawn = plot(columns, height, self._glyphs.bars, full=full or most)
-            top = "" if most is None else f"max {say(full or most)}"
+            greatest = maximum(values)
+            now = text_of(values[-1])
+            columns = downsample(values, series.newest, width, combine)
+            drawn = draw_bars(columns, height, self._glyphs.bars, full_scale=full_scale or greatest)
+            top = "" if greatest is None else f"max {text_of(full_scale or greatest)}"
             title = f"{name} {now}"
             shown = f"{title}{top:>{max(0, width - len(title))}}"
             minutes = round(len(values) * series.step / 60)

@@ -1,4 +1,4 @@
-"""One shard's page: how it does, its last minutes, and every field of its INFO."""
+"""One shard's page: its state, its last minutes, and every field of its INFO."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from zinfo.top.formatting import labels_text
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
 from zinfo.top.terminal import styles
+from zinfo.top.terminal.base_screen import EVENTS, BaseScreen
 from zinfo.top.terminal.fields import Fields, heading
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, shard_line
 from zinfo.top.terminal.plots import Plots
-from zinfo.top.terminal.viewing import EVENTS, Viewing
 
-_HIGH = 30  # lines from which on there is room for higher plots
-_PLOT_LINES = (5, 8)
+_TALL = 30  # lines of a screen that has room for taller plots
+_PLOT_LINES = (5, 8)  # of plots on a smaller and on a tall screen
 
 
-class ShardScreen(Viewing):
-    """All about one shard.
+class ShardScreen(BaseScreen):
+    """The page of one shard.
 
     Args:
-        source: where the model is.
-        glyphs: what the terminal can show.
+        source: owns the model.
+        glyphs: the characters to draw with.
         shard: its id.
     """
 
@@ -37,16 +37,16 @@ class ShardScreen(Viewing):
     ]
 
     def __init__(self, source: Source, glyphs: Glyphs, shard: str) -> None:
-        super().__init__(source, glyphs, "part of a field's name")
+        super().__init__(source, glyphs, "part of a field name")
         self.head = Head(glyphs, 2)
         self.plots = Plots(glyphs)
         self.heading = Head(glyphs, 1)
         self.fields = Fields(glyphs)
         self._shard = shard
-        self._wanted = ""
+        self._name_filter = ""
 
     def compose(self) -> ComposeResult:
-        """Make the parts."""
+        """Create the widgets."""
         yield self.head
         yield self.plots
         yield self.bar
@@ -59,41 +59,43 @@ class ShardScreen(Viewing):
         """Return the fields."""
         return self.fields
 
-    def view(self) -> None:
-        """Look at the model, and show what is there now."""
+    def redraw(self) -> None:
+        """Read the model and show it."""
         source, shard, pane = self.source, self._shard, self.pane
         with source.fleet() as fleet:
             now = source.now()
             row, feed = fleet.row(shard, now), fleet.feed(now)
             series, sections = fleet.series(shard, now), fleet.sections(shard, now)
-            unplaced = fleet.unplaced(shard)
-            happened = fleet.events(EVENTS, shard) if pane.display else ()
-        if unplaced:
-            source.want_sections(shard)
+            lacks_sections = fleet.lacks_sections(shard)
+            events = fleet.events(EVENTS, shard) if pane.display else ()
+        if lacks_sections:
+            source.request_sections(shard)
         fields, width = self.fields, self.size.width
-        fields.show_sections(sections, self._wanted)
+        fields.show_sections(sections, self._name_filter)
         self.plots.show(series)
         if pane.display:
-            pane.show_events(happened)
-        where = f"{fields.section}  lines {fields.where()}" if fields.section else "no fields yet"
-        gone: list[tuple[str, Style]] = [("It is not watched any more.", styles.BAD)]
+            pane.show_events(events)
+        position = (
+            f"{fields.section}  lines {fields.position()}" if fields.section else "no fields yet"
+        )
+        gone: list[tuple[str, Style]] = [("This shard is no longer watched.", styles.BAD)]
         self.head.put(
             [
-                self.head.title(f"{shard}  {labels_text(row.labels) if row else ''}", where),
+                self.head.title(f"{shard}  {labels_text(row.labels) if row else ''}", position),
                 feed_line(feed, source.endpoint, width, self.glyphs)
                 or (gone if row is None else shard_line(row, width)),
             ]
         )
         self.heading.put([heading(width, self.glyphs)])
 
-    def share_lines(self, height: int) -> None:
-        """Have plots as high as there is room for."""
-        self.plots.styles.height = _PLOT_LINES[height >= _HIGH]
+    def divide_lines(self, height: int) -> None:
+        """Make the plots taller where there is room."""
+        self.plots.styles.height = _PLOT_LINES[height >= _TALL]
 
     # --- keys
 
     def action_leave(self) -> None:
-        """Take away the filter, or go back to all shards."""
+        """Clear the filter, or go back to all shards."""
         if self.bar.has_class("-shown"):
             self.bar.clear()
             self.fields.focus()
@@ -101,6 +103,6 @@ class ShardScreen(Viewing):
             self.app.pop_screen()
 
     def on_filter_bar_typed(self, message: FilterBar.Typed) -> None:
-        """Show the fields that have this in their names."""
-        self._wanted = message.text.strip().lower()
-        self.view()
+        """Show only the fields whose names contain the text."""
+        self._name_filter = message.text.strip().lower()
+        self.redraw()

@@ -1,36 +1,22 @@
-"""How it looks: a style for each thing, and text cut or filled to a width.
+"""Styles, and text cut or padded to a width.
 
-The colours are the terminal's own sixteen. None is the only sign of anything: what they say is
-said in words or numbers, too.
+The colours are the terminal's own sixteen. Colour is never the only sign: words or numbers say the
+same.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
+from functools import cache
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from zinfo.top.formatting import EMPHASISED, EVENT_COLOURS
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.rows import Row
-from zinfo.wire.lifecycle import (
-    BUSY,
-    DOWN,
-    FAULT,
-    LABELS_CHANGED,
-    LOADING,
-    NEW,
-    POLLING_ERROR,
-    RESTARTED,
-    ROLE_CHANGED,
-    SATURATED,
-    SHORT_OF_FILES,
-    UP,
-    VERSION_CHANGED,
-)
 
 PLAIN = Style()
 CLEAR = Style(dim=False)
@@ -42,61 +28,42 @@ ALARM = Style(bold=True, reverse=True, color="red")
 WARNING = Style(bold=True, color="yellow")
 BAD = Style(bold=True, color="red")
 BARS = Style(color="cyan")
-LIT = Style(bold=True, color="yellow")
+HIGHLIGHT = Style(bold=True, color="yellow")
 KEY = Style(bold=True)
 
-STATES = {
-    UP: Style(color="green"),
-    DOWN: BAD,
-    LOADING: Style(color="yellow"),
-    BUSY: Style(color="yellow"),
-    NEW: Style(color="cyan"),
-    "stale": Style(bold=True, color="magenta"),
-}
-"""Of the states of shards, and of the events that are called like them."""
+_NEARLY_FULL = 0.9  # share of maxmemory from which on memory is highlighted
 
-EVENTS = STATES | {
-    RESTARTED: Style(color="magenta"),
-    ROLE_CHANGED: Style(color="magenta"),
-    VERSION_CHANGED: Style(color="magenta"),
-    LABELS_CHANGED: Style(color="magenta"),
-    POLLING_ERROR: Style(color="yellow"),
-    SATURATED: WARNING,
-    SHORT_OF_FILES: WARNING,
-    FAULT: BAD,
-    "restart": Style(color="magenta"),
-}
-"""Of events."""
 
-_OLD_INTERVALS = 3  # after which an age stands out
-_OLD_AT_LEAST = 4.0  # seconds
-_NEARLY_FULL = 0.9  # of maxmemory
+@cache
+def event_style(kind: str) -> Style:
+    """Return the style of a state, or of a type of event."""
+    colour = EVENT_COLOURS.get(kind)
+    return Style(color=colour, bold=kind in EMPHASISED or None) if colour else PLAIN
 
 
 def state_style(row: Row) -> Style:
-    """Return the style of a shard's state, which stands out of a line that is dim."""
-    return CLEAR + STATES.get(row.state if row.fresh else "stale", PLAIN)
+    """Return the style of a shard's state, which is never dim."""
+    return CLEAR + event_style(row.shown_state)
 
 
 def age_style(row: Row) -> Style:
-    """Return the style of an age: one that is greater than it should be stands out."""
-    old = max(_OLD_AT_LEAST, _OLD_INTERVALS * (row.interval or 0.0))
-    return CLEAR + BAD if old < row.age < math.inf else PLAIN
+    """Return the style of an age; one that is late is red."""
+    return CLEAR + BAD if row.late else PLAIN
 
 
 def full_style(row: Row) -> Style:
-    """Return the style of the part of maxmemory that is used."""
+    """Return the style of the share of maxmemory that is used."""
     return WARNING if row.full is not None and row.full >= _NEARLY_FULL else PLAIN
 
 
 def fit(text: str, width: int, glyphs: Glyphs, *, right: bool = False) -> str:
-    """Return text in exactly so many columns of the terminal.
+    """Return text padded or cut to exactly `width` columns of the terminal.
 
     Args:
         text: without control characters.
         width: columns.
-        glyphs: has the sign for text that was cut.
-        right: to the right side.
+        glyphs: has the character that marks a cut.
+        right: whether to align it to the right.
     """
     taken = cell_len(text)
     if taken == width:
@@ -108,7 +75,7 @@ def fit(text: str, width: int, glyphs: Glyphs, *, right: bool = False) -> str:
 
 
 def strip(parts: Iterable[tuple[str, Style]], width: int) -> Strip:
-    """Return a line of so many columns, made of texts and their styles."""
+    """Return a line of `width` columns, made of texts and their styles."""
     return Strip([Segment(text, style) for text, style in parts if text]).adjust_cell_length(
         width, PLAIN
     )

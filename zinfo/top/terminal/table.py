@@ -1,4 +1,4 @@
-"""The table of shards: a heading that sorts when it is clicked, and a cursor."""
+"""The table of shards, with a cursor and a heading that sorts when clicked."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from textual.widget import Widget
 
 from zinfo.top.columns import COLUMNS, GAP, SORTABLE, Column, fitting
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.plots import FULL
+from zinfo.top.plots import FULL_SCALES
 from zinfo.top.rows import Row, Series
-from zinfo.top.sparklines import plot, thinned
+from zinfo.top.sparklines import downsample, draw_bars
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
 
 SPARK_STEPS = 64
-"""Newest values that a sparkline of a shard shows: about a minute."""
+"""Number of values in a shard's sparkline: about a minute."""
 
-_MARK = 1  # column at the left that shows the cursor where there is no reverse
+_MARK = 1  # column at the left that marks the cursor on terminals without reverse video
 
 
 class Heading(Widget):
-    """The names of the columns, and by which of them rows are put in order.
+    """The column headings, with an arrow at the one that rows are sorted by.
 
     Args:
-        glyphs: what the terminal can show.
+        glyphs: the characters to draw with.
     """
 
     ALLOW_SELECT = False
     DEFAULT_CSS = "Heading { height: 1; background: ansi_default; color: ansi_default; }"
 
     class Clicked(Message):
-        """A column was clicked; `name` says which."""
+        """The column `name` was clicked."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -48,17 +48,17 @@ class Heading(Widget):
         self._glyphs = glyphs
         self._sorted = ("", False)
 
-    def show(self, name: str, *, upward: bool) -> None:
-        """Show by which column rows are in order, and whether the least come first."""
-        if (name, upward) != self._sorted:
-            self._sorted = name, upward
+    def show(self, name: str, *, ascending: bool) -> None:
+        """Show which column rows are sorted by, and whether in ascending order."""
+        if (name, ascending) != self._sorted:
+            self._sorted = name, ascending
             self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002 (textual's)
         """Return the line."""
         width = self.size.width
-        sorted_by, upward = self._sorted
-        arrow = self._glyphs.rising if upward else self._glyphs.falling
+        sorted_by, ascending = self._sorted
+        arrow = self._glyphs.rising if ascending else self._glyphs.falling
         cells: list[tuple[str, Style]] = [(" ", styles.PLAIN)] * width
         at = _MARK
         for column in fitting(width - _MARK):
@@ -73,7 +73,7 @@ class Heading(Widget):
         return styles.strip(cells, width)
 
     def on_click(self, event: events.Click) -> None:
-        """Have the column under the mouse sort."""
+        """Sort by the column under the mouse."""
         left = _MARK
         for column in fitting(self.size.width - _MARK):
             if left <= event.x < left + column.width + GAP and column.key:
@@ -82,11 +82,11 @@ class Heading(Widget):
 
 
 class Table(Lines):
-    """The shards, a line each.
+    """One line per shard.
 
     Args:
-        glyphs: what the terminal can show.
-        series: returns the last minutes of a shard; asked for those that are seen only.
+        glyphs: the characters to draw with.
+        series: returns the last minutes of a shard; called for visible shards only.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -100,7 +100,7 @@ class Table(Lines):
     ]
 
     class Opened(Message):
-        """A shard was chosen; `shard` is its id."""
+        """The shard with the id `shard` was opened."""
 
         def __init__(self, shard: str) -> None:
             super().__init__()
@@ -112,7 +112,7 @@ class Table(Lines):
         self._series = series
         self._rows: Sequence[Row] = ()
         self._cursor = 0
-        self._shard: str | None = None  # the cursor's, once it was moved
+        self._shard: str | None = None  # under the cursor, once the cursor was moved
 
     @property
     def shard(self) -> str | None:
@@ -120,7 +120,7 @@ class Table(Lines):
         return self._rows[self._cursor].shard if self._rows else None
 
     def show_rows(self, rows: Sequence[Row]) -> None:
-        """Show these shards; the cursor stays on its own where that is among them."""
+        """Show these shards; the cursor stays on its shard if that is among them."""
         self._rows = rows
         at = self._cursor
         if self._shard is not None:
@@ -128,7 +128,7 @@ class Table(Lines):
         self._cursor = max(0, min(at, len(rows) - 1))
         self.show(len(rows))
         if self._shard is not None:
-            self._keep_in_sight()
+            self._scroll_to_cursor()
 
     def line(self, index: int, width: int) -> Strip:
         """Return the line of a shard."""
@@ -160,8 +160,8 @@ class Table(Lines):
         if series is None:
             return ""
         values = getattr(series, column.series)[-SPARK_STEPS:]
-        columns = thinned(values, series.newest, column.width)
-        return plot(columns, 1, self._glyphs.bars, full=FULL[column.series])[0]
+        columns = downsample(values, series.newest, column.width)
+        return draw_bars(columns, 1, self._glyphs.bars, full_scale=FULL_SCALES[column.series])[0]
 
     # --- keys and mouse
 
@@ -170,7 +170,7 @@ class Table(Lines):
         self._move_to(self._cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Move the cursor by what is seen."""
+        """Move the cursor by pages."""
         self.go_to(self.first + pages * self.room)
         self._move_to(self._cursor + pages * self.room)
 
@@ -186,7 +186,7 @@ class Table(Lines):
             self.post_message(self.Opened(self.shard))
 
     def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the line under the mouse; a second click opens it."""
+        """Move the cursor to the clicked line; a second click opens the shard."""
         at = event.y + self.first
         if at < self.count:
             again = at == self._cursor and self._shard is not None
@@ -199,22 +199,22 @@ class Table(Lines):
             return
         self._cursor = max(0, min(line, self.count - 1))
         self._shard = self._rows[self._cursor].shard
-        self._keep_in_sight()
+        self._scroll_to_cursor()
         self.show(self.count)
 
-    def _keep_in_sight(self) -> None:
+    def _scroll_to_cursor(self) -> None:
         if self._cursor < self.first:
             self.go_to(self._cursor)
         elif self._cursor >= self.first + self.room:
             self.go_to(self._cursor - self.room + 1)
 
 
-class Order:
-    """By which column rows are put in order, and which way.
+class SortOrder:
+    """The column that rows are sorted by, and the direction.
 
     Attributes:
         name: of the column.
-        reverse: the other way round than the column's own.
+        reverse: whether the direction is not the column's default.
     """
 
     def __init__(self) -> None:
@@ -222,17 +222,17 @@ class Order:
         self.reverse = False
 
     @property
-    def upward(self) -> bool:
-        """Whether the least come first."""
+    def ascending(self) -> bool:
+        """Whether the order is ascending."""
         return SORTABLE[self.name].falling == self.reverse
 
     def choose(self, name: str) -> None:
-        """Order by a column; by the same one once more, the other way round."""
+        """Sort by a column; reverse the order if rows are sorted by it already."""
         self.reverse = not self.reverse if name == self.name else False
         self.name = name
 
     def step(self, columns: int, width: int) -> None:
-        """Order by the next column to the right, or to the left, of those that are seen."""
+        """Sort by the next visible column to the right, or to the left."""
         names = [column.name for column in fitting(width - _MARK) if column.key]
         at = names.index(self.name) if self.name in names else 0
         self.name, self.reverse = names[(at + columns) % len(names)], False

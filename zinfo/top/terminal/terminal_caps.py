@@ -1,4 +1,4 @@
-"""What the terminal can show: colours, and characters beyond ASCII."""
+"""Detects what the terminal can show: colours, and characters beyond ASCII."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import sys
 from zinfo.top.glyphs import FANCY, PLAIN, Glyphs
 
 _OLD = ("vt", "ansi", "cons25", "linux", "sun")
-"""Beginnings of the names of terminals that have no bars in their font."""
+"""Prefixes of TERM for terminals whose fonts have no bars."""
 
 
 def has_colours() -> bool:
-    """Return whether to use colours: NO_COLOR says no, and so do terminals without any."""
+    """Return whether to use colours: not with NO_COLOR, nor on terminals that have none."""
     if os.environ.get("NO_COLOR"):  # https://no-color.org
         return False
     try:
@@ -20,7 +20,7 @@ def has_colours() -> bool:
 
         curses.setupterm(fd=sys.__stdout__.fileno() if sys.__stdout__ else 1)
         return curses.tigetnum("colors") != -1
-    except Exception:  # no such terminal is described; most have colours
+    except Exception:  # the terminal is unknown; most have colours
         return not os.environ.get("TERM", "").endswith("-m")
 
 

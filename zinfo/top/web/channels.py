@@ -1,4 +1,4 @@
-"""What pages are sent, made once for all pages that show the same: one filter, or one shard."""
+"""Messages to pages, made once for all pages with the same filter or the same shard."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from zinfo.adapters.http.responses import encode
 from zinfo.top.filtering import Filter
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
-from zinfo.top.web.viewing import View, Viewing
+from zinfo.top.web.fleet_view import FleetView, FleetViewer
 
-_RECENT: Final = 30  # messages that a page may lack; one that lacks more begins again
-_LASTS: Final = 0.4  # seconds for which a message about one shard will do
+_RECENT: Final = 30  # messages a page may be behind before it has to reconnect
+_MAX_AGE: Final = 0.4  # seconds for which a message about one shard is reused
 
 Channel = TypeVar("Channel")
 
 
 class Channels(Generic[Channel]):
-    """The channels that pages listen to now.
+    """The channels that have listeners.
 
     Args:
-        make: makes the channel of a filter's text, or of a shard's id.
+        make: makes the channel for a filter's text or a shard's id.
     """
 
     def __init__(self, make: Callable[[str], Channel]) -> None:
@@ -32,12 +32,12 @@ class Channels(Generic[Channel]):
         self._open: dict[str, tuple[Channel, int]] = {}  # with the number of its pages
 
     def __len__(self) -> int:
-        """Return how many channels there are."""
+        """Return the number of channels."""
         return len(self._open)
 
     @contextmanager
     def listening(self, name: str) -> Iterator[Channel]:
-        """Yield a channel; it lasts as long as a page listens."""
+        """Yield a channel, which exists while at least one page listens to it."""
         channel, pages = self._open.get(name) or (self._make(name), 0)
         self._open[name] = channel, pages + 1
         try:
@@ -49,32 +49,32 @@ class Channels(Generic[Channel]):
 
 
 class FleetChannel:
-    """The table of the shards that pass a filter, the totals and the events.
+    """The table of the shards that match a filter, the totals and the events.
 
     Args:
-        viewing: where all shards are looked at.
-        wanted: which of them are shown.
+        viewer: computes the view of all shards.
+        wanted: selects the shards.
     """
 
-    def __init__(self, viewing: Viewing, wanted: Filter) -> None:
-        self._viewing = viewing
+    def __init__(self, viewer: FleetViewer, wanted: Filter) -> None:
+        self._viewer = viewer
         self._wanted = wanted
-        self._view: View | None = None
+        self._view: FleetView | None = None
         self._changes = json_model.Changes()
         self._newest = 0  # number of the newest message
         self._recent: deque[bytes] = deque(maxlen=_RECENT)
-        self._whole: bytes | None = None  # all that the messages so far came to
+        self._whole: bytes | None = None  # one message with everything, for a new page
 
     def since(self, number: int) -> tuple[int, bytes] | None:
-        """Return what a page lacks, and the number of the newest message.
+        """Return the messages that a page lacks, and the number of the newest one.
 
         Args:
             number: of the newest message that the page has; 0 for none.
 
         Returns:
-            None where it lacks so many that it has to begin again.
+            None where it lacks too many, and has to reconnect.
         """
-        self._look()
+        self._update()
         if not number:
             return self._newest, self._all()
         lacking = self._newest - number
@@ -82,12 +82,12 @@ class FleetChannel:
             return None
         return self._newest, b"".join(list(self._recent)[len(self._recent) - lacking :])
 
-    def _look(self) -> None:
-        view = self._viewing.look()
+    def _update(self) -> None:
+        view = self._viewer.current()
         before = self._view
         if view is before:
             return
-        changes = self._changes.of(view.passing(self._wanted))
+        changes = self._changes.of(view.matching(self._wanted))
         value = {**view.head, **changes}
         if before is None or view.events_version != before.events_version:
             value["events"] = view.events
@@ -98,8 +98,8 @@ class FleetChannel:
     def _all(self) -> bytes:
         if self._whole is None:
             view = self._view
-            assert view is not None, "it was looked at"
-            changes = json_model.Changes().of(view.passing(self._wanted))
+            assert view is not None, "set by _update()"
+            changes = json_model.Changes().of(view.matching(self._wanted))
             self._whole = message({**view.head, **changes, "events": view.events})
         return self._whole
 
@@ -108,7 +108,7 @@ class ShardChannel:
     """One shard's page.
 
     Args:
-        source: where the model is.
+        source: owns the model.
         shard: its id.
     """
 
@@ -119,8 +119,8 @@ class ShardChannel:
         self._made = b""
 
     def newest(self) -> bytes:
-        """Return all that is known of the shard now, or was a moment ago."""
-        if time.monotonic() - self._made_at >= _LASTS:
+        """Return the whole page, at most 0.4 seconds old."""
+        if time.monotonic() - self._made_at >= _MAX_AGE:
             self._made_at, self._made = time.monotonic(), self._make()
         return self._made
 
@@ -128,9 +128,9 @@ class ShardChannel:
         now = self._source.now()
         with self._source.fleet() as fleet:
             page, feed = json_model.shard(fleet, self._shard, now), json_model.feed(fleet.feed(now))
-            unplaced = fleet.unplaced(self._shard)
-        if unplaced:
-            self._source.want_sections(self._shard)
+            lacks_sections = fleet.lacks_sections(self._shard)
+        if lacks_sections:
+            self._source.request_sections(self._shard)
         return message({"feed": feed, "page": page})
 
 

@@ -1,4 +1,4 @@
-"""What the page is told: rows, totals, events, a shard's fields, in values that JSON has. Pure."""
+"""Turns rows, totals, events and a shard's fields into JSON values for the page. Pure."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from zinfo.top.formatting import (
     safe,
     value_text,
 )
-from zinfo.top.plots import FULL, MEASURES, Measure
+from zinfo.top.plots import FULL_SCALES, PLOTS, Plot
 from zinfo.top.rows import FeedState, Row, Series, Totals
-from zinfo.top.sparklines import greatest, thinned
+from zinfo.top.sparklines import downsample, maximum
 from zinfo.wire.lifecycle import Event
 
-SPARK_POINTS = 20  # of the small pictures in the table
-PLOT_POINTS = 150  # of the large ones on a shard's page
+SPARK_POINTS = 20
+"""Points of a sparkline in the table."""
+
+PLOT_POINTS = 150
+"""Points of a plot on a shard's page."""
 
 Sparks: TypeAlias = "dict[str, list[float | None]]"
-"""The small pictures of a row, by the name of their column's series."""
+"""The sparklines of a row, by the name of their column's series."""
 
 
 class Cells(NamedTuple):
     """One shard's row in the table.
 
     Attributes:
-        state: for its colour: new, up, loading, busy, down or stale.
+        state: the shown state, which selects the colour.
         texts: of the columns, in their order.
-        keys: by which each column is sorted.
-        sparks: another object whenever they were drawn anew.
+        keys: the sort keys of the columns.
+        sparks: the sparklines; replaced by another object when they change.
     """
 
     state: str
@@ -49,7 +52,7 @@ class Cells(NamedTuple):
 
 
 def columns() -> list[dict[str, object]]:
-    """Return the columns' headings; the same number and order as in `cells`."""
+    """Return the columns, in the same order as in `cells`."""
     return [
         {
             "name": column.name,
@@ -63,13 +66,9 @@ def columns() -> list[dict[str, object]]:
 
 
 def cells(row: Row, sparks: Sparks) -> Cells:
-    """Return a shard's row."""
+    """Return a shard's row of the table."""
     keys = [None if column.key is None else column.key(row) for column in COLUMNS]
-    return Cells(_state(row), _texts(row), keys, sparks)
-
-
-def _state(row: Row) -> str:
-    return row.state if row.fresh else "stale"
+    return Cells(row.shown_state, _texts(row), keys, sparks)
 
 
 def _texts(row: Row) -> list[str]:
@@ -77,27 +76,29 @@ def _texts(row: Row) -> list[str]:
 
 
 def points(values: Sequence[float], top: float | None) -> list[float | None]:
-    """Return a picture's points: 0 is its foot and 1 its top; None where there is no value.
+    """Return the points of a plot, scaled to 0 to 1; None where there is no value.
 
     Args:
         values: from left to right; NaN for none.
-        top: the value that is at the top; None for the greatest.
+        top: the value at full height; None for the greatest.
     """
-    top = top or greatest(values) or 1.0
+    top = top or maximum(values) or 1.0
     return [None if math.isnan(one) else round(max(0.0, one) / top, 3) for one in values]
 
 
 def sparks(series: Series) -> Sparks:
-    """Return the small pictures of a row."""
+    """Return the sparklines of a row."""
     return {
-        name: points(thinned(getattr(series, name), series.newest, SPARK_POINTS), FULL[name])
+        name: points(
+            downsample(getattr(series, name), series.newest, SPARK_POINTS), FULL_SCALES[name]
+        )
         for name in (column.series for column in COLUMNS)
         if name
     }
 
 
 def totals(all_: Totals) -> list[list[str]]:
-    """Return what stands above the table: pairs of a word and a value."""
+    """Return the totals above the table: pairs of a name and a value."""
     return [
         ["shards", str(all_.shards)],
         *([state, str(count)] for state, count in sorted(all_.states.items())),
@@ -110,7 +111,7 @@ def totals(all_: Totals) -> list[list[str]]:
 
 
 def feed(state: FeedState) -> dict[str, object]:
-    """Return whether what is shown can be relied on."""
+    """Return whether the page is current, and why not."""
     return {
         "fresh": state.fresh,
         "problem": state.problem,
@@ -133,7 +134,7 @@ def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
         return None
     return {
         "labels": labels_text(row.labels),
-        "state": _state(row),
+        "state": row.shown_state,
         "status": safe(row.status),
         "cells": _texts(row),
         "sections": [
@@ -146,20 +147,20 @@ def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
             ]
             for section in fleet.sections(name, now)
         ],
-        "plots": [_plot(series, measure) for measure in MEASURES],
+        "plots": [_plot(series, plot) for plot in PLOTS],
         "events": events(fleet.events(30, name)),
     }
 
 
-def _plot(series: Series, measure: Measure) -> dict[str, object]:
-    values: Sequence[float] = getattr(series, measure.series)
-    top = measure.full or greatest(values)
+def _plot(series: Series, plot: Plot) -> dict[str, object]:
+    values: Sequence[float] = getattr(series, plot.series)
+    top = plot.full_scale or maximum(values)
     return {
-        "name": measure.name,
-        "points": points(thinned(values, series.newest, PLOT_POINTS, measure.of), top),
+        "name": plot.name,
+        "points": points(downsample(values, series.newest, PLOT_POINTS, plot.combine), top),
         "minutes": round(len(values) * series.step / 60),
-        "top": measure.text(top),
-        "now": measure.text(values[-1]),
+        "top": plot.text(top),
+        "now": plot.text(values[-1]),
     }
 
 
@@ -172,21 +173,21 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 class Changes:
-    """What one page has been told of the table, so that only what is new is told."""
+    """Computes what changed in the table since the last message to a page."""
 
     def __init__(self) -> None:
-        self._told: dict[str, Cells] = {}
+        self._sent: dict[str, Cells] = {}
 
     def of(self, rows: Mapping[str, Cells]) -> dict[str, object]:
-        """Return what changed: new rows, cells and small pictures, and rows that are gone.
+        """Return the changes: rows, cells and sparklines that are new, and rows that are gone.
 
         Args:
-            rows: those that the page is to show.
+            rows: the rows that the page shows.
         """
-        told, self._told = self._told, dict(rows)
+        sent, self._sent = self._sent, dict(rows)
         changed, sparks = {}, {}
         for name, row in rows.items():
-            before = told.get(name)
+            before = sent.get(name)
             cells = [
                 [at, text, key]
                 for at, (text, key) in enumerate(zip(row.texts, row.keys, strict=True))
@@ -196,5 +197,5 @@ class Changes:
                 changed[name] = {"state": row.state, "cells": cells}
             if before is None or row.sparks is not before.sparks:
                 sparks[name] = row.sparks
-        gone = [name for name in told if name not in rows]
+        gone = [name for name in sent if name not in rows]
         return {"rows": changed, "sparks": sparks, "gone": gone}

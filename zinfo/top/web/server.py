@@ -1,4 +1,4 @@
-"""WebServer: serves the page and its streams."""
+"""WebServer: serves the page and its streams of server-sent events."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from zinfo.top.filtering import GRAMMAR, Filter, FilterError
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
 from zinfo.top.web.channels import Channels, FleetChannel, ShardChannel
-from zinfo.top.web.viewing import Viewing
+from zinfo.top.web.fleet_view import FleetViewer
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 NAME = "page"
 
-MOST_STREAMS = 100
-"""Pages that can be open at a time."""
+MAX_STREAMS = 100
+"""Pages that can be open at the same time."""
 
-_LOOK = 1.0  # seconds between two looks at all shards
-_LOOK_AT_ONE = 0.5  # at one
+_FLEET_INTERVAL = 1.0  # seconds between two messages about all shards
+_SHARD_INTERVAL = 0.5  # about one
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/top.js": ("top.js", "text/javascript; charset=utf-8"),
@@ -47,10 +47,11 @@ class WebServer(WsgiServer):
     """Serves `zinfo top` to browsers.
 
     Args:
-        source: where the model is.
+        source: owns the model.
         host: name or address to listen at, without brackets.
-        port: to listen at; 0 for one that is free.
-        allowed_hosts: names under which it answers, beside localhost and addresses; `*` for any.
+        port: to listen at; 0 for a free one.
+        allowed_hosts: host names that requests may use besides localhost and addresses; `*` for
+            any.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -65,9 +66,9 @@ class WebServer(WsgiServer):
         app.set_error_serializer(serialize_http_error)
         for path, (name, kind) in _PAGES.items():
             app.add_route(path, _Page(name, kind))
-        quotas = ClientQuotas(MOST_STREAMS)
+        quotas = ClientQuotas(MAX_STREAMS)
         app.add_route("/columns", _Columns(source.endpoint))
-        app.add_route("/stream", _FleetStream(Viewing(source), quotas))
+        app.add_route("/stream", _FleetStream(FleetViewer(source), quotas))
         app.add_route("/shard", _ShardStream(source, quotas))
         self._app = app
         super().__init__(NAME, host, port, max_body=0, names=HostNames([host, *allowed_hosts]))
@@ -75,18 +76,18 @@ class WebServer(WsgiServer):
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer one HTTP request; a WSGI application (PEP 3333)."""
-        start: Any = start_response  # falcon's own type for it differs from one version to the next
+        """Serve one HTTP request; a WSGI application (PEP 3333)."""
+        start: Any = start_response  # falcon's type for it differs between versions
         return self._app(environ, start)
 
     def serve(self) -> None:
         """Serve until SIGINT or SIGTERM."""
-        ended = gevent.event.Event()
+        stopped = gevent.event.Event()
         handlers = [
-            gevent.signal_handler(number, ended.set) for number in (signal.SIGINT, signal.SIGTERM)
+            gevent.signal_handler(number, stopped.set) for number in (signal.SIGINT, signal.SIGTERM)
         ]
         self.start()
-        ended.wait()
+        stopped.wait()
         self.stop()
         for handler in handlers:
             handler.cancel()
@@ -100,20 +101,20 @@ class _Page:
         self._kind = kind
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with it."""
+        """Return the file."""
         response.content_type = self._kind
         response.set_header("Content-Security-Policy", _POLICY)
         response.data = self._content
 
 
 class _Columns:
-    """What the page needs to know once."""
+    """What the page reads once, when it is loaded."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with the table's columns, the filter's grammar, and whose shards these are."""
+        """Return the table's columns, the filter's grammar, and the daemon's endpoint."""
         response.content_type = falcon.MEDIA_JSON
         response.data = encode(
             {"columns": json_model.columns(), "grammar": GRAMMAR, "endpoint": self._endpoint}
@@ -123,12 +124,12 @@ class _Columns:
 class _FleetStream:
     """The table, the totals and the events."""
 
-    def __init__(self, viewing: Viewing, quotas: ClientQuotas) -> None:
-        self._channels = Channels(lambda text: FleetChannel(viewing, Filter(text)))
+    def __init__(self, viewer: FleetViewer, quotas: ClientQuotas) -> None:
+        self._channels = Channels(lambda text: FleetChannel(viewer, Filter(text)))
         self._quotas = quotas
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with what changes, until the page is left."""
+        """Stream the changes until the page is closed."""
         text = request.get_param("filter", default="")
         try:
             Filter(text)
@@ -142,7 +143,7 @@ class _FleetStream:
             while (found := channel.since(number)) is not None:
                 number, messages = found
                 yield messages
-                gevent.sleep(_LOOK)
+                gevent.sleep(_FLEET_INTERVAL)
 
 
 class _ShardStream:
@@ -153,7 +154,7 @@ class _ShardStream:
         self._quotas = quotas
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """Answer with all that is known of it, again and again, until the page is left."""
+        """Stream the whole page, repeatedly, until it is closed."""
         shard = request.get_param("id", default="")
         _stream(request, response, self._quotas, self._run(shard))
 
@@ -161,7 +162,7 @@ class _ShardStream:
         with self._channels.listening(shard) as channel:
             while True:
                 yield channel.newest()
-                gevent.sleep(_LOOK_AT_ONE)
+                gevent.sleep(_SHARD_INTERVAL)
 
 
 def _stream(
@@ -170,7 +171,7 @@ def _stream(
     quotas: ClientQuotas,
     messages: Iterator[bytes],
 ) -> None:
-    """Answer with messages, one after the other, if there is room for a page."""
+    """Stream messages, unless too many pages are open."""
     release = acquire_quota(quotas, request, "pages")
     response.content_type = "text/event-stream"
     response.cache_control = ("no-cache",)

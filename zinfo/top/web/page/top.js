@@ -1,17 +1,19 @@
-// zinfo top: draws what the server's streams tell. All text is set as text, never as markup.
+// zinfo top: draws the messages of the server's streams. All text is set as text, never as markup.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
-const LIT_SECONDS = 3; // a field that changed this lately is lit
-const UNHEARD = { fresh: false, problem: "zinfo top does not answer" };
+const HIGHLIGHT_SECONDS = 3; // for how long a changed field is highlighted
+const SILENCE_MS = 4000; // without a message for so long, the stream counts as broken
+const NO_ANSWER = { fresh: false, problem: "zinfo top does not answer" };
+const FORMER_COLUMNS = { every: "interval" }; // in addresses that were saved before a column was renamed
 
 let columns = [];
 let rows = new Map(); // id -> {element, cells, texts, keys}
 let sorting = { at: 0, reverse: false };
-let chosen = null; // id of the row that the keys are on
-let source = null; // the stream that is open
-let silent = null; // timer: the stream says nothing
+let chosen = null; // id of the row under the cursor
+let source = null; // the open stream
+let silenceTimer = null; // runs out when the stream sends nothing
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -20,33 +22,33 @@ function element(name, text, className) {
   return made;
 }
 
-// --- where we are: #shard=ID, or the table; filter and order in the address, so it can be sent on
+// --- the address: a shard's page (#shard=ID) or the table, with filter and sort order, to be shared
 
-function place() {
+function address() {
   const words = new URLSearchParams(location.hash.slice(1));
   return { shard: words.get("shard"), filter: words.get("filter") || "", sort: words.get("sort") || "" };
 }
 
 function go(change) {
   const words = new URLSearchParams();
-  for (const [name, value] of Object.entries({ ...place(), ...change })) if (value) words.set(name, value);
+  for (const [name, value] of Object.entries({ ...address(), ...change })) if (value) words.set(name, value);
   location.hash = words.toString();
 }
 
 window.addEventListener("hashchange", show);
 
-// A tab that nobody sees asks for nothing: a browser has but six connections for all its tabs.
+// A hidden tab closes its stream: a browser has only six connections to a server for all its tabs.
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) show();
   else if (source) {
-    clearTimeout(silent);
+    clearTimeout(silenceTimer);
     source.close();
     source = null;
   }
 });
 
 function show() {
-  const { shard, filter, sort } = place();
+  const { shard, filter, sort } = address();
   byId("fleet").hidden = Boolean(shard);
   byId("shard").hidden = !shard;
   if (document.activeElement !== byId("filter")) byId("filter").value = filter;
@@ -65,41 +67,41 @@ function open(path, draw, begin) {
   if (begin) begin();
   const mine = source = new EventSource(path);
   mine.path = path;
-  expectWord();
+  restartSilenceTimer();
   mine.onmessage = (message) => {
-    expectWord();
-    const told = JSON.parse(message.data);
-    tellFeed(told.feed);
-    draw(told);
+    restartSilenceTimer();
+    const update = JSON.parse(message.data);
+    showFeed(update.feed);
+    draw(update);
   };
   mine.onerror = () => {
     if (mine !== source) return;
-    if (mine.readyState === EventSource.CLOSED) explain(mine);
+    if (mine.readyState === EventSource.CLOSED) showRefusal(mine);
     else {
-      tellFeed(UNHEARD);
-      if (begin) begin(); // the browser asks again, and is told all from the start
+      showFeed(NO_ANSWER);
+      if (begin) begin(); // the browser reconnects, and gets everything again
     }
   };
 }
 
-function expectWord() {
-  clearTimeout(silent);
-  silent = setTimeout(() => tellFeed(UNHEARD), 4000);
+function restartSilenceTimer() {
+  clearTimeout(silenceTimer);
+  silenceTimer = setTimeout(() => showFeed(NO_ANSWER), SILENCE_MS);
 }
 
-async function explain(refused) {
-  // An EventSource does not tell why it was refused.
-  const answer = await fetch(refused.path).catch(() => null);
-  if (answer && answer.ok) answer.body.cancel().catch(() => {});
-  const why = answer && !answer.ok ? (await answer.json()).error.message : UNHEARD.problem;
-  if (refused !== source) return; // somebody went elsewhere meanwhile
-  clearTimeout(silent);
-  if (answer && answer.status === 400) { // the filter: nothing is asked until it is another one
+async function showRefusal(refused) {
+  // An EventSource does not say why it was refused: request the same address once more.
+  const response = await fetch(refused.path).catch(() => null);
+  if (response && response.ok) response.body.cancel().catch(() => {});
+  const why = response && !response.ok ? (await response.json()).error.message : NO_ANSWER.problem;
+  if (refused !== source) return; // the user left meanwhile
+  clearTimeout(silenceTimer);
+  if (response && response.status === 400) { // the filter is invalid: wait until it is changed
     byId("problem").textContent = why;
     byId("feed").className = byId("feed").textContent = "";
     return;
   }
-  tellFeed({ fresh: false, problem: why });
+  showFeed({ fresh: false, problem: why });
   setTimeout(() => {
     if (refused !== source) return;
     source = null;
@@ -107,18 +109,20 @@ async function explain(refused) {
   }, 1000);
 }
 
-function tellFeed(feed) {
-  const place = byId("feed");
-  place.className = feed.fresh ? "fresh" : "stale";
+function showFeed(feed) {
+  const label = byId("feed");
+  label.className = feed.fresh ? "fresh" : "stale";
   const since = feed.seconds ? ` (for ${Math.round(feed.seconds)} s)` : "";
-  place.textContent = feed.fresh ? "live" : `stale: ${feed.problem || "waiting for the daemon"}${since}`;
+  label.textContent = feed.fresh ? "live" : `stale: ${feed.problem || "waiting for the daemon"}${since}`;
 }
 
 // --- the table
 
 function readSorting(text) {
   const reverse = text.startsWith("-");
-  const at = columns.findIndex((column) => column.name && column.name === text.replace("-", ""));
+  const wanted = text.replace("-", "");
+  const name = FORMER_COLUMNS[wanted] || wanted;
+  const at = columns.findIndex((column) => column.name && column.name === name);
   sorting = { at: at < 0 ? 0 : at, reverse };
   drawHeadings();
   order();
@@ -168,7 +172,7 @@ function spark() {
 }
 
 function draw(picture, points, width, height) {
-  // One line for each stretch without a hole.
+  // One line for each run of known values.
   const step = width / Math.max(1, points.length - 1);
   const lines = [];
   let line = [];
@@ -186,18 +190,18 @@ function draw(picture, points, width, height) {
   }));
 }
 
-function drawFleet(told) {
-  byId("totals").replaceChildren(...told.totals.map(([word, value]) => {
+function drawFleet(update) {
+  byId("totals").replaceChildren(...update.totals.map(([word, value]) => {
     const pair = element("span", word, `word ${word}`);
     pair.append(element("b", value));
     return pair;
   }));
-  for (const id of told.gone) {
+  for (const id of update.gone) {
     const row = rows.get(id);
     if (row) row.element.remove();
     rows.delete(id);
   }
-  for (const [id, { state, cells }] of Object.entries(told.rows)) {
+  for (const [id, { state, cells }] of Object.entries(update.rows)) {
     let row = rows.get(id);
     if (!row) rows.set(id, (row = newRow(id)));
     row.element.className = state + (id === chosen ? " chosen" : "");
@@ -208,7 +212,7 @@ function drawFleet(told) {
       if (at === 0) row.cells[at].title = text;
     }
   }
-  for (const [id, sparks] of Object.entries(told.sparks)) {
+  for (const [id, sparks] of Object.entries(update.sparks)) {
     const row = rows.get(id);
     if (row) columns.forEach((column, at) => {
       if (column.series && sparks[column.series]) draw(row.cells[at].firstChild, sparks[column.series], 100, 20);
@@ -216,7 +220,7 @@ function drawFleet(told) {
   }
   order();
   byId("count").textContent = `${rows.size} shown`;
-  if (told.events) drawEvents(byId("events").querySelector("ol"), told.events);
+  if (update.events) drawEvents(byId("events").querySelector("ol"), update.events);
 }
 
 function compare(one, other) {
@@ -247,10 +251,10 @@ function order() {
 }
 
 function drawEvents(list, events) {
-  list.replaceChildren(...[...events].reverse().map(([time, who, type, text]) => {
+  list.replaceChildren(...[...events].reverse().map(([time, shard, type, text]) => {
     const line = element("li");
-    const where = element("span", who, "who");
-    where.title = who;
+    const where = element("span", shard, "shard");
+    where.title = shard;
     line.append(element("time", time), where, element("span", text, `word ${type}`));
     return line;
   }));
@@ -259,10 +263,10 @@ function drawEvents(list, events) {
 // --- one shard's page
 
 function drawShard({ page }) {
-  const id = place().shard;
+  const id = address().shard;
   byId("name").textContent = id;
   if (!page) {
-    byId("about").textContent = "This shard is not watched (any more).";
+    byId("about").textContent = "This shard is not watched, or no longer.";
     for (const name of ["plots", "sections"]) byId(name).replaceChildren();
     return;
   }
@@ -276,7 +280,7 @@ function drawShard({ page }) {
     const caption = element("figcaption");
     const name = element("span", `${plot.name} `);
     name.append(element("b", plot.now));
-    caption.append(name, element("span", `top: ${plot.top}, last ${plot.minutes} minutes`));
+    caption.append(name, element("span", `max ${plot.top}, last ${plot.minutes} minutes`));
     const picture = document.createElementNS(SVG, "svg");
     picture.setAttribute("viewBox", "0 0 300 60");
     picture.setAttribute("preserveAspectRatio", "none");
@@ -289,7 +293,7 @@ function drawShard({ page }) {
 }
 
 function drawSections(sections) {
-  // In place, so that text which is being marked stays marked.
+  // Cells are updated in place, so that selected text stays selected.
   const box = byId("sections");
   const shape = sections.map(([title, fields]) => title + fields.map(([name]) => name)).join();
   if (box.dataset.shape !== shape) {
@@ -309,7 +313,7 @@ function drawSections(sections) {
     const table = box.children[at].querySelector("table");
     fields.forEach(([, value, rate, changed], index) => {
       const row = table.rows[index];
-      row.className = changed !== null && changed < LIT_SECONDS ? "lit" : "";
+      row.className = changed !== null && changed < HIGHLIGHT_SECONDS ? "changed" : "";
       if (row.cells[1].textContent !== value) row.cells[1].textContent = value;
       row.cells[2].textContent = rate;
     });
@@ -333,7 +337,7 @@ const KEYS = {
   "/": () => byId("filter").focus(),
   "?": () => byId("help").showModal(),
   e: () => { byId("events").hidden = !byId("events").hidden; },
-  Escape: () => (place().shard ? go({ shard: "" }) : go({ filter: "" })),
+  Escape: () => (address().shard ? go({ shard: "" }) : go({ filter: "" })),
   ArrowDown: () => move(1),
   ArrowUp: () => move(-1),
   PageDown: () => move(20),
@@ -353,7 +357,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const act = KEYS[event.key];
-  if (!act || (place().shard && event.key.match(/^(Arrow|Page|Enter)/))) return;
+  if (!act || (address().shard && event.key.match(/^(Arrow|Page|Enter)/))) return;
   event.preventDefault();
   act();
 });
@@ -383,4 +387,4 @@ async function begin() {
   show();
 }
 
-begin().catch(() => tellFeed({ fresh: false, problem: "zinfo top does not answer; load the page again" }));
+begin().catch(() => showFeed({ fresh: false, problem: "zinfo top does not answer; load the page again" }));

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 from tests.top.fake import FakeSource
 from zinfo.top.filtering import Filter
+from zinfo.top.web.fleet_view import FleetView, FleetViewer
 from zinfo.top.web.json_model import Sparks
-from zinfo.top.web.viewing import View, Viewing
 
 
-def sparks(view: View) -> list[Sparks]:
+def sparks(view: FleetView) -> list[Sparks]:
     return [cells.sparks for cells in view.cells.values()]
 
 
-def anew(before: View, after: View) -> int:
+def anew(before: FleetView, after: FleetView) -> int:
     """How many shards' pictures were drawn anew."""
     return sum(one is not other for one, other in zip(sparks(before), sparks(after), strict=True))
 
 
 def test_pages_that_look_at_about_the_same_time_see_the_same() -> None:
     source = FakeSource(3)
-    viewing = Viewing(source)
-    first = viewing.look()
+    viewer = FleetViewer(source)
+    first = viewer.current()
     source.time += 0.25
-    assert viewing.look() is first
+    assert viewer.current() is first
     source.time += 0.5
-    assert viewing.look() is not first
+    assert viewer.current() is not first
 
 
 def test_pictures_are_drawn_anew_in_turns_each_once_in_five_seconds() -> None:
     source = FakeSource(10)
-    viewing = Viewing(source)
-    drawn, before = [], viewing.look()
+    viewer = FleetViewer(source)
+    drawn, before = [], viewer.current()
     for _ in range(10):
         source.time += 0.5
-        source.observe()
-        view = viewing.look()
+        source.set_statuses()
+        view = viewer.current()
         drawn.append(anew(before, view))
         before = view
     assert drawn == [0, 2] * 5
@@ -42,14 +42,14 @@ def test_pictures_are_drawn_anew_in_turns_each_once_in_five_seconds() -> None:
 
 def test_after_a_while_without_a_page_no_picture_is_an_old_one() -> None:
     source = FakeSource(10)
-    viewing = Viewing(source)
-    before = viewing.look()
+    viewer = FleetViewer(source)
+    before = viewer.current()
     source.time += 60
-    source.observe()
-    assert anew(before, viewing.look()) == 10
+    source.set_statuses()
+    assert anew(before, viewer.current()) == 10
 
 
 def test_a_page_gets_what_passes_its_filter() -> None:
-    view = Viewing(FakeSource(4)).look()
-    assert list(view.passing(Filter("site=ams"))) == ["10.0.0.0:6379", "10.0.0.2:6379"]
+    view = FleetViewer(FakeSource(4)).current()
+    assert list(view.matching(Filter("site=ams"))) == ["10.0.0.0:6379", "10.0.0.2:6379"]
     assert view.head["totals"][0] == ["shards", "4"]

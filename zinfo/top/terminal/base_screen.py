@@ -1,4 +1,4 @@
-"""What the screens have in common: they look at the model, and show what they see."""
+"""The base class of the screens that show the model."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from zinfo.top.terminal.history import EventsPane
 from zinfo.top.terminal.lines import Lines
 
 EVENTS = 500
-"""The newest events that the pane has."""
+"""Number of events in the events pane."""
 
 
-class Viewing(Screen[None]):
+class BaseScreen(Screen[None]):
     """A screen with a filter and an events pane.
 
     Args:
-        source: where the model is.
-        glyphs: what the terminal can show.
-        hint: what to type into the filter.
+        source: owns the model.
+        glyphs: the characters to draw with.
+        hint: placeholder of the filter.
 
     Attributes:
-        ready: whether it can look.
+        ready: whether it is mounted.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,7 +36,7 @@ class Viewing(Screen[None]):
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
     ]
-    DEFAULT_CSS = "Viewing { background: ansi_default; color: ansi_default; }"
+    DEFAULT_CSS = "BaseScreen { background: ansi_default; color: ansi_default; }"
 
     def __init__(self, source: Source, glyphs: Glyphs, hint: str) -> None:
         super().__init__()
@@ -47,49 +47,49 @@ class Viewing(Screen[None]):
         self.pane = EventsPane(glyphs)
         self.pane.display = False
 
-    def view(self) -> None:
-        """Look at the model, and show what is there now."""
+    def redraw(self) -> None:
+        """Read the model and show it."""
         raise NotImplementedError
 
     def main(self) -> Lines:
-        """Return the widget that keys are for."""
+        """Return the main widget, which gets the keys."""
         raise NotImplementedError
 
     def on_mount(self) -> None:
-        """Be ready for keys."""
+        """Focus the main widget."""
         self.ready = True
         self.main().focus()
-        self.view()
+        self.redraw()
 
     def on_unmount(self) -> None:
-        """Look no more."""
+        """Stop redrawing."""
         self.ready = False
 
-    def share_lines(self, height: int) -> None:
-        """Share out the lines of the screen anew.
+    def divide_lines(self, height: int) -> None:
+        """Set the heights of the widgets.
 
         Args:
-            height: how many there are.
+            height: lines of the screen.
         """
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show what fits now."""
-        self.share_lines(event.size.height)
-        self.call_after_refresh(self.view)
+        """Adapt to the new size."""
+        self.divide_lines(event.size.height)
+        self.call_after_refresh(self.redraw)
 
     def action_filter(self) -> None:
-        """Type a filter."""
+        """Open the filter."""
         self.bar.open()
 
     def action_events(self) -> None:
-        """Show the events pane, or take it away."""
+        """Show or hide the events pane."""
         self.pane.display = not self.pane.display
         if self.pane.display:
             self.pane.follow()
-            self.call_after_refresh(self.view)
+            self.call_after_refresh(self.redraw)
         else:
             self.main().focus()
 
     def on_filter_bar_left(self) -> None:
-        """Give the keys back."""
+        """Focus the main widget again."""
         self.main().focus()
