@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""Ask a zinfo daemon for the INFO of shards: `zinfo get` in one file, also for old Pythons.
+"""Query a zinfo daemon for the INFO of shards: `zinfo get` in one file, also for old Pythons.
 
-Runs on Python 2.7, on 3.6 and on every later one, with pyzmq and msgpack alone. Versions of these
-that have wheels for the old ones:
+Runs on Python 2.7, and on 3.6 and later, and needs only pyzmq and msgpack. Versions of these that
+have wheels for the old Pythons:
 
     python2.7 -m pip install pyzmq==19.0.2 msgpack==0.6.2
     python3.6 -m pip install pyzmq==25.1.2 msgpack==1.0.2
 
-docs/protocol.md says what every part of the wire means.
+docs/protocol.md describes the protocol.
 """
-# Python 2.7 has nothing of what these rules want: `raise ... from`, pathlib, round() to an integer,
-# `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types are in
-# comments, as it has no annotations either, and F401 does not look into comments.
+# These rules require features that Python 2.7 lacks: `raise ... from`, pathlib, round() to an
+# integer, `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types
+# are in comments, because it has no annotations either, and F401 does not read comments.
 # ruff: noqa: B904, F401, PTH116, PTH123, RUF046
 # ruff: noqa: UP004, UP010, UP024, UP031
 
@@ -41,43 +41,43 @@ if TYPE_CHECKING:
 
     Keys = tuple[bytes, bytes, bytes]
 
-MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the version of the wire
-DEFAULT_TIMEOUT = 3.0  # seconds; a daemon answers within milliseconds, or is not there
-REFRESH_TIMEOUT = 10.0  # seconds; shards that do not answer keep the daemon waiting
-LONGEST_POLL = 0.5  # seconds; a Ctrl-C that comes just before a poll is seen only after it
+MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the protocol version
+DEFAULT_TIMEOUT = 3.0  # seconds; a running daemon replies within milliseconds
+REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not reply
+LONGEST_POLL = 0.5  # seconds; a Ctrl-C just before a poll takes effect only after it
 
-# Time that does not jump with the wall clock; Python 2 has it there only.
+# A monotonic clock in seconds; Python 2 has one only in os.times().
 clock = getattr(time, "monotonic", lambda: os.times()[4])
 
 EXAMPLES = """examples:
   legacy_query.py                                     all shards, all fields
   legacy_query.py 127.0.0.1:6379 --section memory     one section of one shard
   legacy_query.py --key used_memory --key maxmemory
-  legacy_query.py --key db --prefix                   all fields that begin with db
-  legacy_query.py --label role=cache --max-age 5      of some shards, if recent
-  legacy_query.py 127.0.0.1:6379 --refresh --json     polled now, for this
+  legacy_query.py --key db --prefix                   fields that begin with db
+  legacy_query.py --label role=cache --max-age 5      recent INFO of shards with a label
+  legacy_query.py 127.0.0.1:6379 --refresh --json     polled for this query
 
-exit codes: 0 done, 1 no answer or a refusal, 2 wrong usage
+exit codes: 0 done, 1 no reply or an error reply, 2 wrong usage
 """
 
 
 class FailedError(Exception):
-    """The program cannot do what it was asked; the text is one line for people."""
+    """The program failed; the text is a one-line message for the user."""
 
 
 class OutputError(Exception):
-    """What is to be printed cannot be; the text is one line for people."""
+    """The output cannot be written; the text is a one-line message for the user."""
 
 
 class UsageError(Exception):
-    """What the user said cannot be right; the text is one line."""
+    """An option or argument is wrong; the text is a one-line message for the user."""
 
 
 class RefusedError(FailedError):
-    """The daemon said why it does not answer.
+    """The daemon sent an error reply.
 
     Attributes:
-        error: map of code, message and retryable.
+        error: Map of code, message and retryable.
     """
 
     def __init__(self, error):
@@ -86,27 +86,27 @@ class RefusedError(FailedError):
         self.error = error
 
 
-# --- the wire: pure ---
+# --- messages to bytes and back; no I/O ---
 
 
 def unpack(data):
     # type: (bytes) -> Any
-    """Return the value that msgpack bytes hold; maps keep their order."""
+    """Decode msgpack; maps keep their order."""
     try:
         return msgpack.unpackb(data, raw=False, object_pairs_hook=OrderedDict)
     except (ValueError, TypeError, RuntimeError, msgpack.UnpackException) as error:
-        raise FailedError("what came is no msgpack: %s" % error)
+        raise FailedError("received data is not msgpack: %s" % error)
 
 
 def encode_request(op, args, request_id, deadline):
     # type: (Text, dict[Text, Any], Any, float | None) -> list[bytes]
-    """Return the frames of a request; a REQ socket adds what goes before them.
+    """Return the frames of a request; a REQ socket adds the envelope.
 
     Args:
-        op: the operation.
-        args: its arguments by name.
-        request_id: anything; the reply repeats it.
-        deadline: seconds after which the answer is of no use; None where there is no such time.
+        op: The operation.
+        args: Its arguments by name.
+        request_id: Any value; the reply repeats it.
+        deadline: Seconds after which the reply is of no use; None for no limit.
     """
     value = OrderedDict([("id", request_id), ("op", op), ("args", args)])
     if deadline is not None:
@@ -119,36 +119,36 @@ def decode_reply(frames):
     """Return header and body of a reply.
 
     Raises:
-        RefusedError: the reply says why there is no answer.
-        FailedError: it is no reply of this version of the wire.
+        RefusedError: It is an error reply.
+        FailedError: It is not a reply of this protocol version.
     """
     if len(frames) < 2 or frames[0] != MAGIC:
-        raise FailedError("what came is no reply of zinfo's wire, version 1")
+        raise FailedError("the reply is not one of zinfo's protocol, version 1")
     header = unpack(frames[1])
     if not isinstance(header, dict) or not isinstance(header.get("ok"), bool):
-        raise FailedError("what came has no header of a reply")
+        raise FailedError("the reply has no valid header")
     if not header["ok"]:
         error = header.get("error")
         raise RefusedError(error if isinstance(error, dict) else {})
     return header, unpack(frames[2]) if len(frames) > 2 else None
 
 
-# --- asking ---
+# --- requests and replies ---
 
 
 def read_keys(server_file, client_file):
     # type: (Text, Text) -> Keys
-    """Return the daemon's public key, and this client's own: public, secret.
+    """Return the daemon's public key, and this client's public and secret key.
 
     Raises:
-        UsageError: a file cannot be read, holds no key, or is open to others.
+        UsageError: A file cannot be read, has no key, or may be read by other users.
     """
     if not zmq.has("curve"):
-        raise UsageError("this pyzmq cannot do CURVE, which keys need: install one that can")
+        raise UsageError("keys need CURVE, which this pyzmq does not support: install another")
     server, secret = _read_key(server_file, "public"), _read_key(client_file, "secret")
     status = os.stat(client_file)
     mode = stat.S_IMODE(status.st_mode)
-    mounted = status.st_uid == 0 and os.geteuid() != 0  # a group may read it, as in Kubernetes
+    mounted = status.st_uid == 0 and os.geteuid() != 0  # group-readable, as Kubernetes mounts it
     if mode & ~(0o740 if mounted else 0o700):
         raise UsageError(
             "%s: found mode %04o, expected 0600, as it holds a secret: chmod 600 it"
@@ -169,7 +169,7 @@ def _read_key(path, which):
         raise UsageError("%s: found no %s key, expected what `zinfo keygen` makes" % (path, which))
     key = found.group(1).encode("utf-8")
     try:
-        zmq.curve_public(key)  # takes any 32 bytes in Z85
+        zmq.curve_public(key)  # accepts any 32 bytes in Z85
     except (zmq.ZMQError, ValueError):
         raise UsageError("%s: found a broken %s key, expected 40 characters of Z85" % (path, which))
     return key
@@ -177,10 +177,10 @@ def _read_key(path, which):
 
 def connect(context, kind, endpoint, keys):
     # type: (zmq.Context[zmq.Socket[bytes]], int, Text, Keys | None) -> zmq.Socket[bytes]
-    """Return a socket that connects to the endpoint; a ZMQError says why it cannot."""
+    """Return a socket that connects to the endpoint; raises ZMQError if it is invalid."""
     socket = context.socket(kind)
     try:
-        socket.setsockopt(zmq.LINGER, 0)  # or an unanswered request would keep the program
+        socket.setsockopt(zmq.LINGER, 0)  # an unsent request must not delay the exit
         socket.setsockopt(zmq.IPV6, 1)
         if keys is not None:
             server, public, secret = keys
@@ -194,14 +194,14 @@ def connect(context, kind, endpoint, keys):
     return socket
 
 
-def nobody_at(endpoint, keys):
+def no_reply(endpoint, keys):
     # type: (Text, Keys | None) -> Text
-    """Return what to say, and to do, where nothing answers."""
+    """Return the message for a missing reply, with a hint."""
     if keys is None:
-        hint = "one that asks for keys needs --server-key and --client-key"
+        hint = "if it requires keys, give --server-key and --client-key"
     else:
-        hint = "one that does not know this key does not answer"
-    return "nothing answers at %s; does a daemon run there? (%s)" % (endpoint, hint)
+        hint = "a daemon does not answer a client whose key it does not know"
+    return "nothing answers at %s; is a daemon running there? (%s)" % (endpoint, hint)
 
 
 def send_request(socket, request, endpoint, keys):
@@ -209,21 +209,21 @@ def send_request(socket, request, endpoint, keys):
     """Send a request.
 
     Raises:
-        FailedError: the daemon has refused this client; a send that waits would wait for ever.
+        FailedError: The daemon has closed the connection; a blocking send would never return.
     """
     try:
         socket.send_multipart(request, zmq.NOBLOCK)
     except zmq.Again:
-        raise FailedError(nobody_at(endpoint, keys))
+        raise FailedError(no_reply(endpoint, keys))
 
 
 class Daemon(object):
-    """The daemon to ask, each question over a socket of its own.
+    """A daemon that is queried, each query on a socket of its own.
 
     Args:
-        endpoint: its query endpoint.
-        timeout: seconds to wait for each page of an answer.
-        keys: by which client and daemon know each other; None where it asks for none.
+        endpoint: Its query endpoint.
+        timeout: Seconds to wait for each page of a reply.
+        keys: Keys of daemon and client; None if it requires none.
     """
 
     def __init__(self, endpoint, timeout, keys):
@@ -235,16 +235,16 @@ class Daemon(object):
 
     def close(self):
         # type: () -> None
-        """Let go of ZeroMQ's threads."""
-        self._context.destroy(0)  # what Ctrl-C left open would make term() wait
+        """End ZeroMQ's threads."""
+        self._context.destroy(0)  # term() would block on sockets that Ctrl-C left open
 
     def pages(self, op, args):
         # type: (Text, dict[Text, Any]) -> Iterator[list[dict[Text, Any]]]
-        """Yield the pages of an answer.
+        """Yield the pages of a reply.
 
         Raises:
-            FailedError: nothing answers, or the daemon refuses.
-            UsageError: the endpoint is none.
+            FailedError: There was no reply, or an error reply.
+            UsageError: The endpoint is invalid.
         """
         try:
             socket = connect(self._context, zmq.REQ, self._endpoint, self._keys)
@@ -257,14 +257,14 @@ class Daemon(object):
                 until = clock() + self._timeout
                 while not socket.poll(int(min(self._timeout, LONGEST_POLL) * 1000) + 1):
                     if clock() >= until:
-                        raise FailedError(nobody_at(self._endpoint, self._keys))
+                        raise FailedError(no_reply(self._endpoint, self._keys))
                 header, body = decode_reply(socket.recv_multipart())
                 if not isinstance(body, list) or not all(isinstance(one, dict) for one in body):
-                    raise FailedError("the answer to %s is no array of maps" % op)
+                    raise FailedError("the reply to %s is not an array of maps" % op)
                 yield body
                 if "cursor" not in header:
                     return
-                args = OrderedDict(args)  # keywords of dict() are no text in Python 2
+                args = OrderedDict(args)  # dict(args, cursor=...) would have a key of bytes
                 args["cursor"] = header["cursor"]
         finally:
             socket.close()
@@ -272,7 +272,7 @@ class Daemon(object):
 
 # --- printing ---
 
-UNSAFE = [0x61C, 0x200E, 0x200F, 0x2028, 0x2029]  # they turn the direction of text, or end lines
+UNSAFE = [0x61C, 0x200E, 0x200F, 0x2028, 0x2029]  # change the direction of text, or end a line
 for _first, _end in ((0, 0x20), (0x7F, 0xA0), (0x202A, 0x202F), (0x2066, 0x206A)):
     UNSAFE.extend(range(_first, _end))
 ESCAPES = {code: "\\x%02x" % code if code < 256 else "\\u%04x" % code for code in UNSAFE}
@@ -284,12 +284,12 @@ STATE_COLOURS = {"up": "green", "down": "red", "loading": "yellow", "busy": "yel
 
 def write_line(stream, number, text):
     # type: (Any, int, Text) -> None
-    """Write one line to stdout (1) or stderr (2) at once, whatever its encoding can hold.
+    """Write one line to stdout (1) or stderr (2), unbuffered; escape unencodable characters.
 
     Raises:
-        OutputError: it cannot be written; a full disk, for one.
+        OutputError: It cannot be written, for example because the disk is full.
     """
-    encoding = getattr(stream, "encoding", None) or "utf-8"  # Python 2 has none for a pipe
+    encoding = getattr(stream, "encoding", None) or "utf-8"  # None for a pipe in Python 2
     data = text.encode(encoding, "backslashreplace") + b"\n"
     try:
         while data:
@@ -298,37 +298,37 @@ def write_line(stream, number, text):
         raise OutputError("the output cannot be written: %s" % error.strerror)
 
 
-def hold_places():
+def reserve_standard_descriptors():
     # type: () -> None
-    """Open what is closed of stdin, stdout and stderr, or ZeroMQ's own files get their numbers."""
+    """Open closed ones of stdin, stdout and stderr, so that ZeroMQ does not get their numbers."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
-def say(line):
+def print_line(line):
     # type: (Text) -> None
     """Print a line of output."""
     write_line(sys.stdout, 1, line)
 
 
-def note(message):
+def print_note(message):
     # type: (Text) -> None
-    """Print a line beside the output proper."""
+    """Print a message on stderr."""
     write_line(sys.stderr, 2, printable(message))
 
 
 def printable(text):
     # type: (Text) -> Text
-    r"""Return text from elsewhere in one line, its control characters as `\x1b`."""
+    r"""Return text in one line, with control characters escaped as in `\x1b`."""
     return text.translate(ESCAPES)
 
 
-def painted(text, colour):
+def coloured(text, colour):
     # type: (Text, Text | None) -> Text
-    """Return the text in a colour, where somebody looks at it who wants colours."""
+    """Return the text in a colour, if stdout is a terminal and colours are not disabled."""
     dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     if colour is None or dumb or not os.isatty(1):
         return text
@@ -337,7 +337,7 @@ def painted(text, colour):
 
 def value_text(value):
     # type: (Any) -> Text
-    """Return a value as INFO writes it: maps as `keys=1,expires=0`."""
+    """Return a value in the format of INFO: maps as `keys=1,expires=0`."""
     if isinstance(value, dict):
         return ",".join(
             "%s=%s" % (printable(name), value_text(one))
@@ -351,7 +351,7 @@ def value_text(value):
 
 def seconds_text(value):
     # type: (Any) -> Text
-    """Return a number of seconds in words, short."""
+    """Return a duration in seconds as short text."""
     if not isinstance(value, Real):
         return "-"
     if value < 100:
@@ -366,19 +366,19 @@ def seconds_text(value):
 
 def heading(meta, shard):
     # type: (dict[Text, Any], dict[Text, Any]) -> Text
-    """Return the line above a shard's fields: id, state, role, version, age.
+    """Return the heading of a shard: id, state, role, version, age.
 
     Args:
-        meta: of the entry.
-        shard: what `shards` tells of it; empty where that is nothing.
+        meta: The `meta` map of the entry.
+        shard: Its entry in the reply to `shards`; empty if it has none.
     """
-    parts = [painted(printable(meta["shard_identifier"]), "bold")]
+    parts = [coloured(printable(meta["shard_identifier"]), "bold")]
     if "state" in meta:
         state, reason = printable(meta["state"]), printable(shard.get("reason") or "")
         shown = "%s (%s)" % (state, reason) if reason else state
-        parts.append(painted(shown, STATE_COLOURS.get(state)))
+        parts.append(coloured(shown, STATE_COLOURS.get(state)))
     if "error" in meta:
-        parts.append(painted(printable(meta["error"]), "red"))
+        parts.append(coloured(printable(meta["error"]), "red"))
     else:
         parts.extend(printable(shard.get(name) or "-") for name in ("role", "version"))
         parts.append(seconds_text(meta.get("info_age")) + " old")
@@ -389,22 +389,22 @@ def heading(meta, shard):
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes shards before, between and behind options, and can tell errors in any language."""
+    """Accepts shards before, between and after options, and prints non-ASCII errors."""
 
     def words(self, arguments):
         # type: (Iterable[Any]) -> list[Text]
-        """Return arguments as text: Python 2 has bytes, Python 3 what its locale makes of them."""
+        """Return arguments as text: Python 2 has bytes, Python 3 has decoded them by its locale."""
         try:
             return [
                 (word if isinstance(word, bytes) else os.fsencode(word)).decode("utf-8")
                 for word in arguments
             ]
         except UnicodeDecodeError:
-            self.error("found an argument that is no UTF-8, expected text")
+            self.error("found an argument that is not UTF-8, expected text")
 
     def read(self, words):
         # type: (list[Text]) -> argparse.Namespace
-        """Return the options; `shards` has all words that are neither options nor their values."""
+        """Return the options; `shards` has all arguments that are not options or their values."""
         options, rest = self.parse_known_args(words)
         unknown = [word for word in rest if word.startswith("-")]
         if unknown:
@@ -414,14 +414,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         # type: (Text) -> NoReturn
-        """Say how the program is used, and what is wrong; end it."""
+        """Print the usage and the error, and exit."""
         write_line(sys.stderr, 2, self.format_usage().rstrip())
-        note("%s: error: %s" % (self.prog, message))
+        print_note("%s: error: %s" % (self.prog, message))
         sys.exit(2)
 
     def add_daemon(self):
         # type: () -> None
-        """Add the options of all programs that ask a daemon."""
+        """Add the options of all programs that query a daemon."""
 
         def default(variable):
             # type: (str) -> Text | None
@@ -438,13 +438,13 @@ class Parser(argparse.ArgumentParser):
             "--timeout",
             type=waiting_time,
             metavar="SECONDS",
-            help="how long to wait for an answer [%g]" % DEFAULT_TIMEOUT,
+            help="how long to wait for a reply [%g]" % DEFAULT_TIMEOUT,
         )
         self.add_argument(
             "--server-key",
             metavar="FILE",
             default=default("ZINFO_SERVER_KEY"),
-            help="public key of a daemon that asks for keys: its server.key [ZINFO_SERVER_KEY]",
+            help="public key of a daemon that requires keys: its server.key [ZINFO_SERVER_KEY]",
         )
         self.add_argument(
             "--client-key",
@@ -457,28 +457,30 @@ class Parser(argparse.ArgumentParser):
 
 def waiting_time(text):
     # type: (Text) -> float
-    """Return what --timeout says, in seconds."""
+    """Return the value of --timeout, in seconds."""
     value = seconds(text)
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError("%s is not above 0 and at most 86400 (a day)" % text)
+        raise argparse.ArgumentTypeError(
+            "found %s, expected seconds above 0, at most 86400 (a day)" % text
+        )
     return value
 
 
 def seconds(text):
     # type: (Text) -> float
-    """Return a number of seconds that an option says."""
+    """Return the value of an option in seconds."""
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("%s is no number of seconds" % text)
+        raise argparse.ArgumentTypeError("found %s, expected a number of seconds" % text)
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("%s is no number of seconds from 0 on" % text)
+        raise argparse.ArgumentTypeError("found %s, expected a number of seconds, 0 or more" % text)
     return value
 
 
 def label(text):
     # type: (Text) -> tuple[Text, Text]
-    """Return name and value of a --label."""
+    """Return name and value of a --label option."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError("found '%s', expected NAME=VALUE" % text)
@@ -487,24 +489,24 @@ def label(text):
 
 def make_parser():
     # type: () -> Parser
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parser = Parser(
         prog="legacy_query.py",
-        usage="%(prog)s [OPTION]... [SHARD]...    (--help tells them)",
-        description="Print the newest INFO of shards, as a zinfo daemon has it.",
+        usage="%(prog)s [OPTION]... [SHARD]...    (--help lists them)",
+        description="Print the newest INFO of shards from a zinfo daemon.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("shards", nargs="*", metavar="SHARD", help="only these shards [all that were polled]")
     add("--key", action="append", default=[], metavar="NAME", help="only this field; repeatable")
-    add("--prefix", action="store_true", help="each --key is the beginning of field names")
+    add("--prefix", action="store_true", help="each --key is a prefix of field names")
     add(
         "--section",
         action="append",
         default=[],
         metavar="NAME",
-        help="only this section, as the server calls it (memory, ...); repeatable",
+        help="only this section, by the server's name for it (memory, ...); repeatable",
     )
     add(
         "--label",
@@ -512,25 +514,25 @@ def make_parser():
         default=[],
         type=label,
         metavar="NAME=VALUE",
-        help="only shards with this label; repeatable: all of them",
+        help="only shards with this label; repeatable, a shard must have all",
     )
     add(
         "--max-age",
         type=seconds,
         default=0.0,
         metavar="SECONDS",
-        help="leave out INFO that is older; 0 takes any [0]",
+        help="omit INFO that is older; 0 omits none [0]",
     )
     add(
         "--refresh",
         action="store_true",
-        help="have shards polled now whose INFO is older than --max-age; waits up to %g s where "
-        "--timeout does not say" % REFRESH_TIMEOUT,
+        help="poll shards whose INFO is older than --max-age; the default --timeout is then %g s"
+        % REFRESH_TIMEOUT,
     )
     add(
         "--partial",
         action="store_true",
-        help="go on where a SHARD is unknown or was never polled; its entry has the error",
+        help="if a SHARD is unknown or was never polled, print an entry with the error for it",
     )
     parser.add_daemon()
     return parser
@@ -541,7 +543,7 @@ def make_parser():
 
 def get(options, daemon):
     # type: (argparse.Namespace, Daemon) -> None
-    """Ask for INFO and print it."""
+    """Query INFO and print it."""
     args = OrderedDict(
         [
             ("shard_ids", options.shards),
@@ -563,22 +565,22 @@ def get(options, daemon):
             infos += "error" not in meta
             fields += len(entry) - 1
             if options.json:
-                say(json.dumps(entry))
+                print_line(json.dumps(entry))
                 continue
             if shards is None:
                 shards = {one["id"]: one for part in daemon.pages("shards", {}) for one in part}
             else:
-                say("")
-            say("\n".join(entry_lines(entry, shards.get(meta["shard_identifier"], {}))))
+                print_line("")
+            print_line("\n".join(entry_lines(entry, shards.get(meta["shard_identifier"], {}))))
     if not entries:
-        note("no shard has INFO that matches")
+        print_note("no shard has INFO that matches")
     elif infos and not fields:
-        note("no field matches --key and --section")
+        print_note("no field matches --key and --section")
 
 
 def entry_lines(entry, shard):
     # type: (dict[Text, Any], dict[Text, Any]) -> list[Text]
-    """Return the lines of one shard: a heading, and its fields as INFO has them."""
+    """Return the lines of one shard: a heading, and its fields in the format of INFO."""
     lines = [heading(entry["meta"], shard)]
     for name, value in entry.items():
         if name != "meta":
@@ -589,17 +591,17 @@ def entry_lines(entry, shard):
 
 def run(options):
     # type: (argparse.Namespace) -> None
-    """Do what the command line asks for.
+    """Run the program with these options.
 
     Raises:
-        FailedError, UsageError: it cannot be done.
+        FailedError, UsageError: It failed.
     """
     if options.prefix and not options.key:
-        raise UsageError("--prefix says how to take --key, and there is none")
+        raise UsageError("--prefix needs at least one --key")
     keys = None
     if options.server_key or options.client_key:
         if not (options.server_key and options.client_key):
-            raise UsageError("--server-key and --client-key come together: give both, or none")
+            raise UsageError("--server-key and --client-key belong together: give both, or none")
         keys = read_keys(options.server_key, options.client_key)
     timeout = options.timeout or (REFRESH_TIMEOUT if options.refresh else DEFAULT_TIMEOUT)
     daemon = Daemon(options.connect, timeout, keys)
@@ -612,17 +614,17 @@ def run(options):
 def main():
     # type: () -> int
     """Run the program; return its exit code."""
-    hold_places()
+    reserve_standard_descriptors()
     parser = make_parser()
     try:
         run(parser.read(parser.words(sys.argv[1:])))
     except UsageError as error:
         parser.error(error.args[0])
     except (FailedError, OutputError) as error:
-        note("%s: %s" % (parser.prog, error.args[0]))
+        print_note("%s: %s" % (parser.prog, error.args[0]))
         return 1
     except zmq.ZMQError as error:
-        note("%s: ZeroMQ: %s" % (parser.prog, error.strerror))
+        print_note("%s: ZeroMQ: %s" % (parser.prog, error.strerror))
         return 1
     except KeyboardInterrupt:
         return 130

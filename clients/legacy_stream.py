@@ -1,18 +1,18 @@
 #!/usr/bin/env python
 """Print each change of INFO as it arrives: `zinfo watch` in one file, also for old Pythons.
 
-Runs on Python 2.7, on 3.6 and on every later one, with pyzmq and msgpack alone. Versions of these
-that have wheels for the old ones:
+Runs on Python 2.7, and on 3.6 and later, and needs only pyzmq and msgpack. Versions of these that
+have wheels for the old Pythons:
 
     python2.7 -m pip install pyzmq==19.0.2 msgpack==0.6.2
     python3.6 -m pip install pyzmq==25.1.2 msgpack==1.0.2
 
-docs/protocol.md says what every part of the wire means; the parts of this program stand in its
-order: joining, gaps, staleness. What it has in common with legacy_query.py is the same there.
+docs/protocol.md describes the protocol; this program follows its order: joining, gaps, staleness.
+Definitions that legacy_query.py also needs are identical in both files.
 """
-# Python 2.7 has nothing of what these rules want: `raise ... from`, pathlib, round() to an integer,
-# `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types are in
-# comments, as it has no annotations either, and F401 does not look into comments.
+# These rules require features that Python 2.7 lacks: `raise ... from`, pathlib, round() to an
+# integer, `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types
+# are in comments, because it has no annotations either, and F401 does not read comments.
 # ruff: noqa: B904, F401, PTH116, PTH123, RUF005, RUF046
 # ruff: noqa: UP004, UP010, UP019, UP024, UP028, UP031
 
@@ -45,48 +45,48 @@ if TYPE_CHECKING:
     Keys = tuple[bytes, bytes, bytes]
     Message = tuple[Text, Text, list[Any], Any]
 
-MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the version of the wire
-TOPIC_ROOT = "z1"  # what topics begin with; the digit is the version of the wire
-FENCE = b"~fence/"  # what topics of fences begin with
-DEFAULT_TIMEOUT = 3.0  # seconds; a daemon answers within milliseconds, or is not there
-HEARTBEATS = 3  # so many that do not come make all stale
-FENCE_TIME = 1.5  # seconds that a fence may take at least, where heartbeats are quicker
-SPREAD = 1.0  # seconds; a random part is waited before many would ask the daemon at once
-LONGEST_POLL = 0.5  # seconds; a Ctrl-C that comes just before a poll is seen only after it
-QUEUE = 10000  # messages that wait in this process before some are dropped
-MAX_TOPICS = 500  # a SUB socket with many more loses some when its connection is made anew
+MAGIC = b"ZI1"  # first frame of a request and of a reply; the digit is the protocol version
+TOPIC_ROOT = "z1"  # first part of a topic; the digit is the protocol version
+FENCE = b"~fence/"  # prefix of the topics of fences
+DEFAULT_TIMEOUT = 3.0  # seconds; a running daemon replies within milliseconds
+HEARTBEATS = 3  # missed heartbeats after which the stream is stale
+FENCE_TIME = 1.5  # shortest timeout for the fence in seconds, if heartbeats are more frequent
+JITTER = 1.0  # longest random delay in seconds, so that many clients do not query at once
+LONGEST_POLL = 0.5  # seconds; a Ctrl-C just before a poll takes effect only after it
+QUEUE = 10000  # receive high-water mark in messages; beyond it messages are dropped
+MAX_TOPICS = 500  # a SUB socket with many more may lose subscriptions when it reconnects
 
-# Time that does not jump with the wall clock; Python 2 has it there only.
+# A monotonic clock in seconds; Python 2 has one only in os.times().
 clock = getattr(time, "monotonic", lambda: os.times()[4])
 
 EXAMPLES = """examples:
-  legacy_stream.py                                        all that changes, of all shards
+  legacy_stream.py                                        all changes of all shards
   legacy_stream.py --key used_memory --key connected_clients
-  legacy_stream.py 127.0.0.1:6379 --key db --prefix       all fields that begin with db
+  legacy_stream.py 127.0.0.1:6379 --key db --prefix       fields that begin with db
   legacy_stream.py --key role --json
 
-exit codes: 0 done (whoever read the output is gone), 1 no answer or a refusal, 2 wrong usage,
-130 Ctrl-C, which is the way to end it
+exit codes: 0 done (the reader of the output has gone), 1 no reply or an error reply,
+2 wrong usage, 130 ended by Ctrl-C
 """
 
 
 class FailedError(Exception):
-    """The program cannot do what it was asked; the text is one line for people."""
+    """The program failed; the text is a one-line message for the user."""
 
 
 class OutputError(Exception):
-    """What is to be printed cannot be; the text is one line for people."""
+    """The output cannot be written; the text is a one-line message for the user."""
 
 
 class UsageError(Exception):
-    """What the user said cannot be right; the text is one line."""
+    """An option or argument is wrong; the text is a one-line message for the user."""
 
 
 class RefusedError(FailedError):
-    """The daemon said why it does not answer.
+    """The daemon sent an error reply.
 
     Attributes:
-        error: map of code, message and retryable.
+        error: Map of code, message and retryable.
     """
 
     def __init__(self, error):
@@ -95,27 +95,27 @@ class RefusedError(FailedError):
         self.error = error
 
 
-# --- the wire: pure ---
+# --- messages to bytes and back; no I/O ---
 
 
 def unpack(data):
     # type: (bytes) -> Any
-    """Return the value that msgpack bytes hold; maps keep their order."""
+    """Decode msgpack; maps keep their order."""
     try:
         return msgpack.unpackb(data, raw=False, object_pairs_hook=OrderedDict)
     except (ValueError, TypeError, RuntimeError, msgpack.UnpackException) as error:
-        raise FailedError("what came is no msgpack: %s" % error)
+        raise FailedError("received data is not msgpack: %s" % error)
 
 
 def encode_request(op, args, request_id, deadline):
     # type: (Text, dict[Text, Any], Any, float | None) -> list[bytes]
-    """Return the frames of a request; a REQ socket adds what goes before them.
+    """Return the frames of a request; a REQ socket adds the envelope.
 
     Args:
-        op: the operation.
-        args: its arguments by name.
-        request_id: anything; the reply repeats it.
-        deadline: seconds after which the answer is of no use; None where there is no such time.
+        op: The operation.
+        args: Its arguments by name.
+        request_id: Any value; the reply repeats it.
+        deadline: Seconds after which the reply is of no use; None for no limit.
     """
     value = OrderedDict([("id", request_id), ("op", op), ("args", args)])
     if deadline is not None:
@@ -128,14 +128,14 @@ def decode_reply(frames):
     """Return header and body of a reply.
 
     Raises:
-        RefusedError: the reply says why there is no answer.
-        FailedError: it is no reply of this version of the wire.
+        RefusedError: It is an error reply.
+        FailedError: It is not a reply of this protocol version.
     """
     if len(frames) < 2 or frames[0] != MAGIC:
-        raise FailedError("what came is no reply of zinfo's wire, version 1")
+        raise FailedError("the reply is not one of zinfo's protocol, version 1")
     header = unpack(frames[1])
     if not isinstance(header, dict) or not isinstance(header.get("ok"), bool):
-        raise FailedError("what came has no header of a reply")
+        raise FailedError("the reply has no valid header")
     if not header["ok"]:
         error = header.get("error")
         raise RefusedError(error if isinstance(error, dict) else {})
@@ -144,7 +144,7 @@ def decode_reply(frames):
 
 def quote_name(name):
     # type: (Text) -> Text
-    """Return an id as it stands in a topic: every byte but some is percent-encoded."""
+    """Return an id percent-encoded for a topic."""
     return "".join(
         chr(byte) if byte in PLAIN else "%%%02X" % byte for byte in bytearray(name.encode("utf-8"))
     )
@@ -155,7 +155,7 @@ PLAIN = frozenset(bytearray(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 def unquote_name(quoted):
     # type: (bytes) -> Text
-    """Return the id that stands in a topic."""
+    """Return the id of a percent-encoded part of a topic."""
 
     def byte(found):
         # type: (re.Match[bytes]) -> bytes
@@ -166,23 +166,23 @@ def unquote_name(quoted):
 
 def make_topic(kind, name=None):
     # type: (Text, Text | None) -> bytes
-    """Return the topic of a shard or node, or the beginning of all topics of a kind."""
+    """Return the topic of a shard or node, or the prefix of all topics of a kind."""
     end = "" if name is None else quote_name(name) + "/"
     return ("%s/%s/%s" % (TOPIC_ROOT, kind, end)).encode("ascii")
 
 
 def decode_message(frames):
     # type: (Sequence[bytes]) -> Message
-    """Return kind, name, header and body of a message of the bus.
+    """Return kind, name, header and body of a bus message.
 
-    The name is a shard's id, of hb the node, of a fence its nonce. The header is [version, node,
-    epoch, seq, time]; what a later version of the program may append is left out.
+    The name is the id of a shard, for a heartbeat the node, for a fence its nonce. The header is
+    [version, node, epoch, seq, time]; items that a later version may append are dropped.
 
     Raises:
-        FailedError: it is no message of this version of the wire.
+        FailedError: It is not a message of this protocol version.
     """
     if len(frames) != 3:
-        raise FailedError("a message of the bus is 3 frames, not %d" % len(frames))
+        raise FailedError("a bus message has 3 frames, not %d" % len(frames))
     header, body = unpack(frames[1]), unpack(frames[2])
     if not isinstance(header, list) or len(header) < 5 or header[0] != 1:
         raise FailedError("a header is [1, node, epoch, seq, time]")
@@ -199,17 +199,17 @@ def decode_message(frames):
 
 def read_keys(server_file, client_file):
     # type: (Text, Text) -> Keys
-    """Return the daemon's public key, and this client's own: public, secret.
+    """Return the daemon's public key, and this client's public and secret key.
 
     Raises:
-        UsageError: a file cannot be read, holds no key, or is open to others.
+        UsageError: A file cannot be read, has no key, or may be read by other users.
     """
     if not zmq.has("curve"):
-        raise UsageError("this pyzmq cannot do CURVE, which keys need: install one that can")
+        raise UsageError("keys need CURVE, which this pyzmq does not support: install another")
     server, secret = _read_key(server_file, "public"), _read_key(client_file, "secret")
     status = os.stat(client_file)
     mode = stat.S_IMODE(status.st_mode)
-    mounted = status.st_uid == 0 and os.geteuid() != 0  # a group may read it, as in Kubernetes
+    mounted = status.st_uid == 0 and os.geteuid() != 0  # group-readable, as Kubernetes mounts it
     if mode & ~(0o740 if mounted else 0o700):
         raise UsageError(
             "%s: found mode %04o, expected 0600, as it holds a secret: chmod 600 it"
@@ -230,7 +230,7 @@ def _read_key(path, which):
         raise UsageError("%s: found no %s key, expected what `zinfo keygen` makes" % (path, which))
     key = found.group(1).encode("utf-8")
     try:
-        zmq.curve_public(key)  # takes any 32 bytes in Z85
+        zmq.curve_public(key)  # accepts any 32 bytes in Z85
     except (zmq.ZMQError, ValueError):
         raise UsageError("%s: found a broken %s key, expected 40 characters of Z85" % (path, which))
     return key
@@ -238,10 +238,10 @@ def _read_key(path, which):
 
 def connect(context, kind, endpoint, keys):
     # type: (zmq.Context[zmq.Socket[bytes]], int, Text, Keys | None) -> zmq.Socket[bytes]
-    """Return a socket that connects to the endpoint; a ZMQError says why it cannot."""
+    """Return a socket that connects to the endpoint; raises ZMQError if it is invalid."""
     socket = context.socket(kind)
     try:
-        socket.setsockopt(zmq.LINGER, 0)  # or an unanswered request would keep the program
+        socket.setsockopt(zmq.LINGER, 0)  # an unsent request must not delay the exit
         socket.setsockopt(zmq.IPV6, 1)
         if keys is not None:
             server, public, secret = keys
@@ -255,14 +255,14 @@ def connect(context, kind, endpoint, keys):
     return socket
 
 
-def nobody_at(endpoint, keys):
+def no_reply(endpoint, keys):
     # type: (Text, Keys | None) -> Text
-    """Return what to say, and to do, where nothing answers."""
+    """Return the message for a missing reply, with a hint."""
     if keys is None:
-        hint = "one that asks for keys needs --server-key and --client-key"
+        hint = "if it requires keys, give --server-key and --client-key"
     else:
-        hint = "one that does not know this key does not answer"
-    return "nothing answers at %s; does a daemon run there? (%s)" % (endpoint, hint)
+        hint = "a daemon does not answer a client whose key it does not know"
+    return "nothing answers at %s; is a daemon running there? (%s)" % (endpoint, hint)
 
 
 def send_request(socket, request, endpoint, keys):
@@ -270,17 +270,17 @@ def send_request(socket, request, endpoint, keys):
     """Send a request.
 
     Raises:
-        FailedError: the daemon has refused this client; a send that waits would wait for ever.
+        FailedError: The daemon has closed the connection; a blocking send would never return.
     """
     try:
         socket.send_multipart(request, zmq.NOBLOCK)
     except zmq.Again:
-        raise FailedError(nobody_at(endpoint, keys))
+        raise FailedError(no_reply(endpoint, keys))
 
 
 # --- printing ---
 
-UNSAFE = [0x61C, 0x200E, 0x200F, 0x2028, 0x2029]  # they turn the direction of text, or end lines
+UNSAFE = [0x61C, 0x200E, 0x200F, 0x2028, 0x2029]  # change the direction of text, or end a line
 for _first, _end in ((0, 0x20), (0x7F, 0xA0), (0x202A, 0x202F), (0x2066, 0x206A)):
     UNSAFE.extend(range(_first, _end))
 ESCAPES = {code: "\\x%02x" % code if code < 256 else "\\u%04x" % code for code in UNSAFE}
@@ -292,12 +292,12 @@ STATE_COLOURS = {"up": "green", "down": "red", "loading": "yellow", "busy": "yel
 
 def write_line(stream, number, text):
     # type: (Any, int, Text) -> None
-    """Write one line to stdout (1) or stderr (2) at once, whatever its encoding can hold.
+    """Write one line to stdout (1) or stderr (2), unbuffered; escape unencodable characters.
 
     Raises:
-        OutputError: it cannot be written; a full disk, for one.
+        OutputError: It cannot be written, for example because the disk is full.
     """
-    encoding = getattr(stream, "encoding", None) or "utf-8"  # Python 2 has none for a pipe
+    encoding = getattr(stream, "encoding", None) or "utf-8"  # None for a pipe in Python 2
     data = text.encode(encoding, "backslashreplace") + b"\n"
     try:
         while data:
@@ -306,37 +306,37 @@ def write_line(stream, number, text):
         raise OutputError("the output cannot be written: %s" % error.strerror)
 
 
-def hold_places():
+def reserve_standard_descriptors():
     # type: () -> None
-    """Open what is closed of stdin, stdout and stderr, or ZeroMQ's own files get their numbers."""
+    """Open closed ones of stdin, stdout and stderr, so that ZeroMQ does not get their numbers."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
 
 
-def say(line):
+def print_line(line):
     # type: (Text) -> None
     """Print a line of output."""
     write_line(sys.stdout, 1, line)
 
 
-def note(message):
+def print_note(message):
     # type: (Text) -> None
-    """Print a line beside the output proper."""
+    """Print a message on stderr."""
     write_line(sys.stderr, 2, printable(message))
 
 
 def printable(text):
     # type: (Text) -> Text
-    r"""Return text from elsewhere in one line, its control characters as `\x1b`."""
+    r"""Return text in one line, with control characters escaped as in `\x1b`."""
     return text.translate(ESCAPES)
 
 
-def painted(text, colour):
+def coloured(text, colour):
     # type: (Text, Text | None) -> Text
-    """Return the text in a colour, where somebody looks at it who wants colours."""
+    """Return the text in a colour, if stdout is a terminal and colours are not disabled."""
     dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     if colour is None or dumb or not os.isatty(1):
         return text
@@ -345,7 +345,7 @@ def painted(text, colour):
 
 def value_text(value):
     # type: (Any) -> Text
-    """Return a value as INFO writes it: maps as `keys=1,expires=0`."""
+    """Return a value in the format of INFO: maps as `keys=1,expires=0`."""
     if isinstance(value, dict):
         return ",".join(
             "%s=%s" % (printable(name), value_text(one))
@@ -368,10 +368,10 @@ def when(moment):
 
 
 class Printer(object):
-    """Prints changes, events, and what is wrong with the stream: a line each.
+    """Prints changes, events, and interruptions of the stream, a line each.
 
     Args:
-        as_json: as objects.
+        as_json: Whether to print JSON objects.
     """
 
     def __init__(self, as_json):
@@ -380,7 +380,7 @@ class Printer(object):
 
     def change(self, shard, revision, moment, change):
         # type: (Text, int, float, tuple[Text, Any, Any]) -> None
-        """Print that a field has another value."""
+        """Print the change of a field."""
         field, old, new = change
         if self._json:
             value = OrderedDict([("update", "change"), ("shard", shard), ("revision", revision)])
@@ -388,25 +388,26 @@ class Printer(object):
             if old is not UNKNOWN:
                 value["old"] = old
             value["new"] = new
-            say(json.dumps(value))
+            print_line(json.dumps(value))
             return
         if isinstance(old, dict) and isinstance(new, dict):
             old, new = _without_same(old, new), _without_same(new, old)
-        self._text(moment, shard, "%s: %s -> %s" % (printable(field), _side(old), _side(new)))
+        values = (printable(field), _shown(old), _shown(new))
+        self._text(moment, shard, "%s: %s -> %s" % values)
 
     def event(self, event):
         # type: (dict[Text, Any]) -> None
-        """Print what happened to a shard."""
+        """Print an event of a shard."""
         if self._json:
             value = OrderedDict([("update", "event")])
             value.update(event)
-            say(json.dumps(value))
+            print_line(json.dumps(value))
             return
         kind, old, new = event["type"], event["old"], event["new"]
-        text = painted(printable(kind), STATE_COLOURS.get(kind, "bold"))
+        text = coloured(printable(kind), STATE_COLOURS.get(kind, "bold"))
         if event["reason"]:
             text += " (%s)" % printable(event["reason"])
-        if kind == new:  # the state is the event's name
+        if kind == new:  # events of some types are named like the new state
             text += ", was %s" % printable(old) if old else ""
         elif old != new and old and new:
             text += ": %s -> %s" % (printable(old), printable(new))
@@ -414,20 +415,20 @@ class Printer(object):
             text += ": %s" % printable(event["message"])
         self._text(event["time"], event["shard"], "#%d %s" % (event["number"], text))
 
-    def trouble(self, kind, shard, text):
+    def interruption(self, kind, shard, text):
         # type: (Text, Text | None, Text) -> None
-        """Print a break of the stream, or its end: "gap", "stale", "again" or "restart"."""
+        """Print an interruption of the stream, or its end: gap, stale, again or restart."""
         moment = time.time()
         if self._json:
             value = [("update", kind), ("time", moment), ("shard", shard), ("message", text)]
-            say(json.dumps(OrderedDict(value)))
+            print_line(json.dumps(OrderedDict(value)))
         else:
-            self._text(moment, shard, painted("%s: %s" % (kind, printable(text)), "yellow"))
+            self._text(moment, shard, coloured("%s: %s" % (kind, printable(text)), "yellow"))
 
     def _text(self, moment, shard, text):
         # type: (float, Text | None, Text) -> None
-        shown = "-" if shard is None else painted(printable(shard), "cyan")
-        say("%s %s %s" % (when(moment), shown, text))
+        shown = "-" if shard is None else coloured(printable(shard), "cyan")
+        print_line("%s %s %s" % (when(moment), shown, text))
 
 
 def _without_same(one, other):
@@ -435,62 +436,63 @@ def _without_same(one, other):
     return OrderedDict((name, value) for name, value in one.items() if other.get(name) != value)
 
 
-def _side(value):
+def _shown(value):
     # type: (Any) -> Text
     if value is UNKNOWN:
         return "?"
     return "-" if value is None else value_text(value) or '""'
 
 
-def leave_if_nobody_reads():
+def exit_if_output_is_closed():
     # type: () -> None
-    """End the program if stdout is a pipe whose reader is gone: a quiet stream writes nothing."""
+    """Exit if stdout is a pipe without a reader; a write would find out, but may be long off."""
     poller = select.poll()
-    poller.register(1, 0)  # errors are always told
-    if any(told & (select.POLLERR | select.POLLNVAL) for _, told in poller.poll(0)):
+    poller.register(1, 0)  # POLLERR is always reported
+    if any(events & (select.POLLERR | select.POLLNVAL) for _, events in poller.poll(0)):
         sys.exit(0)
 
 
-# --- what is known: pure ---
+# --- state of the shards; no I/O ---
 
-UNKNOWN = object()  # stands for an old value that was not seen
+UNKNOWN = object()  # an old value that was never received
 EVENT_KEYS = ("shard", "type", "old", "new", "reason", "message", "number", "seq", "time")
 
 
 class Fields(object):
-    """The newest known values of the fields of interest.
+    """The newest known values of the selected fields.
 
     Args:
-        keys: names of the fields; empty for all.
-        prefix: whether the keys are beginnings of names.
+        keys: Names of the fields; empty for all.
+        prefix: Whether the keys are prefixes of names.
     """
 
     def __init__(self, keys, prefix):
         # type: (Sequence[Text], bool) -> None
         self._keys = tuple(keys)
         self._prefix = prefix
-        # Of each shard: revision, fields, and whether a field that is not there is known not to be.
+        # For each shard: revision, fields, and whether these are complete. If they are not, a
+        # missing field may exist on the server.
         self._shards = {}  # type: dict[Text, tuple[int, dict[Text, Any], bool]]
 
     def wants(self, field):
         # type: (Text) -> bool
-        """Return whether a field is of interest."""
+        """Return whether a field is selected."""
         if self._prefix:
             return field.startswith(self._keys)
         return not self._keys or field in self._keys
 
     def revision(self, shard):
         # type: (Text) -> int | None
-        """Return the revision of what is known of a shard; None where nothing is."""
+        """Return the known revision of a shard, or None."""
         known = self._shards.get(shard)
         return None if known is None else known[0]
 
-    def look(self, shard, revision, fields):
+    def replace(self, shard, revision, fields):
         # type: (Text, int, dict[Text, Any]) -> list[tuple[Text, Any, Any]]
-        """Take what the daemon's cache holds of a shard, the fields of interest only.
+        """Replace the fields of a shard by the selected fields of the daemon's cache.
 
         Returns:
-            What has changed since something was known: field, old and new value of each.
+            The changes, each as field, old and new value; none for a shard that was unknown.
         """
         known = self._shards.get(shard)
         if known is not None and known[0] >= revision:
@@ -506,13 +508,13 @@ class Fields(object):
 
     def apply(self, shard, revision, delta):
         # type: (Text, int, dict[Text, Any]) -> list[tuple[Text, Any, Any]]
-        """Take a delta; returns the changes of the fields of interest, as `look` does."""
+        """Apply a delta; returns the changes of selected fields, as `replace` does."""
         known = self._shards.get(shard)
         if known is not None and revision <= known[0]:
             return []
         fields = OrderedDict(delta["set"])  # type: OrderedDict[Text, Any]
         fields.update((name, None) for name in delta["unset"])
-        if delta["base"] == 0:  # this is all there is
+        if delta["base"] == 0:  # it has all fields
             known = known or (0, {}, True)
             before = OrderedDict.fromkeys(known[1])  # type: OrderedDict[Text, Any]
             before.update(fields)
@@ -529,7 +531,7 @@ class Fields(object):
 
     def forget(self, shard=None):
         # type: (Text | None) -> None
-        """Forget what is known of a shard, or of all."""
+        """Remove a shard, or all shards."""
         if shard is None:
             self._shards.clear()
         else:
@@ -546,29 +548,30 @@ def _differences(known, missing, fields):
     return changes
 
 
-class Count(object):
-    """Counts messages of one kind, to know which did not come.
+class GapDetector(object):
+    """Detects missing messages of one kind.
 
-    Each shard's are numbered without holes, and heartbeats tell how many there were of all shards.
+    The sequence numbers of each shard are consecutive, and heartbeats have the total number of
+    messages of all shards.
     """
 
     def __init__(self):
         # type: () -> None
         self._last = {}  # type: dict[Text, int]
-        self._accounted = 0  # since the last total: those that came, and those known to be missing
+        self._accounted = 0  # messages since the last total, both received and known to be missing
         self._total = None  # type: int | None
 
-    def saw(self, shard, seq, known=None):
+    def record(self, shard, seq, known=None):
         # type: (Text, int, int | None) -> int
-        """Count a message.
+        """Record a received message.
 
         Args:
-            shard: whose.
-            seq: its number.
-            known: the number up to which all is known from elsewhere, if any is.
+            shard: Id of its shard.
+            seq: Its sequence number.
+            known: Sequence number up to which the state is known from the cache, if it is.
 
         Returns:
-            How many are missing before it; -1 where it is old.
+            The number of messages missing before it; -1 if it is a duplicate or old.
         """
         last = self._last.get(shard)
         if last is not None and seq <= last:
@@ -581,17 +584,17 @@ class Count(object):
 
     def forget(self, shard):
         # type: (Text) -> None
-        """The shard is gone; should it come back, it goes on at another number."""
+        """Forget a removed shard: if it is added again, its numbers do not continue these."""
         self._last.pop(shard, None)
 
     def forget_all(self):
         # type: () -> None
-        """Any may be missing: what comes next of a shard is its first."""
+        """Forget all shards: the next message of each is taken as its first."""
         self._last.clear()
 
-    def differs(self, total):
+    def total_differs(self, total):
         # type: (int) -> bool
-        """Return whether the daemon's total grew by another number than that of what came."""
+        """Return whether the total grew by another number than that of accounted messages."""
         before, accounted = self._total, self._accounted
         self._total, self._accounted = total, 0
         return before is not None and total - before != accounted
@@ -600,24 +603,24 @@ class Count(object):
 # --- the connection ---
 
 
-class LostError(Exception):
-    """What came so far cannot be relied on any more, and the connection has to be made anew."""
+class StaleError(Exception):
+    """The state is no longer current, and the bus has to be joined again."""
 
 
-class Link(object):
-    """The way to a daemon: its bus, and questions beside it.
+class BusSession(object):
+    """The subscription to a daemon's bus, and queries beside it.
 
     Args:
-        endpoint: the daemon's query endpoint.
-        timeout: seconds that an answer may take.
-        keys: by which client and daemon know each other; None where it asks for none.
+        endpoint: The daemon's query endpoint.
+        timeout: Seconds to wait for a reply.
+        keys: Keys of daemon and client; None if it requires none.
 
     Attributes:
-        epoch: of the daemon; None before it was reached.
-        node: its name.
-        interval: seconds between its heartbeats.
-        whole: whether this client is told of all shards, so that totals can be compared.
-        fence: the topic that says that the subscriptions stand.
+        epoch: Epoch of the daemon; None before the first reply.
+        node: Name of the daemon.
+        interval: Seconds between its heartbeats.
+        sees_all: Whether this client can see all shards, so that totals can be compared.
+        fence: Topic of the message that confirms the subscriptions.
     """
 
     def __init__(self, endpoint, timeout, keys):
@@ -628,107 +631,107 @@ class Link(object):
         self._context = zmq.Context()  # type: zmq.Context[zmq.Socket[bytes]]
         self._context.setsockopt(zmq.RCVHWM, QUEUE)
         self._bus = None  # type: zmq.Socket[bytes] | None
-        self._kept = deque()  # type: deque[list[bytes]]
+        self._received = deque()  # type: deque[list[bytes]]
         self.epoch = None  # type: int | None
         self.node = ""
         self.interval = 1.0
-        self.whole = True
+        self.sees_all = True
         self.fence = b""
 
     def close(self):
         # type: () -> None
-        """Close the bus, and let go of ZeroMQ's threads."""
+        """Close the bus socket, and end ZeroMQ's threads."""
         self._leave()
-        self._context.destroy(0)  # what Ctrl-C left open would make term() wait
+        self._context.destroy(0)  # term() would block on sockets that Ctrl-C left open
 
     def join(self, topics):
         # type: (list[bytes]) -> Any
-        """Ask where the bus is, and subscribe; returns the daemon's totals of that moment.
+        """Request the bus endpoint, and subscribe; returns the daemon's totals at that time.
 
         Raises:
-            LostError: the bus does not answer.
-            FailedError: nothing answers, or the daemon refuses.
-            UsageError: the endpoint is none.
+            StaleError: The bus does not confirm the subscriptions.
+            FailedError: There was no reply, or an error reply.
+            UsageError: The endpoint is invalid.
         """
         self._leave()
-        header, hello = self._ask("hello", {})
+        header, hello = self._query("hello", {})
         buses = hello.get("bus") if isinstance(hello, dict) else None
         if not buses or 1 not in hello.get("versions", []):
-            raise FailedError("what answers at %s has no bus of version 1" % self._endpoint)
+            raise FailedError("%s has no bus of protocol version 1" % self._endpoint)
         self.epoch, self.node = header.get("epoch"), hello.get("node", "")
-        self.interval, self.whole = hello.get("heartbeat", 1.0), not hello.get("rights")
+        self.interval, self.sees_all = hello.get("heartbeat", 1.0), not hello.get("rights")
         self.fence = FENCE + binascii.hexlify(os.urandom(8))
         where = reachable(buses[0], self._endpoint)
         try:
             self._bus = connect(self._context, zmq.SUB, where, self._keys)
         except zmq.ZMQError as error:
-            raise LostError("the bus at %s cannot be reached: %s" % (where, error.strerror))
-        for topic in topics + [self.fence]:  # the fence comes last
+            raise StaleError("the bus at %s cannot be reached: %s" % (where, error.strerror))
+        for topic in topics + [self.fence]:  # the fence must be last
             self._bus.setsockopt(zmq.SUBSCRIBE, topic)
         until = clock() + max(HEARTBEATS * self.interval, FENCE_TIME)
         while True:
             frames = self.receive(until)
             if frames is None:
-                raise LostError("the bus at %s does not answer" % where)
+                raise StaleError("the bus at %s does not answer" % where)
             if frames[0] == self.fence:
                 _, _, its_header, body = decode_message(frames)
                 if its_header[2] != self.epoch:
-                    raise LostError("another daemon has the bus at %s" % where)
+                    raise StaleError("another daemon has the bus at %s" % where)
                 if not isinstance(body, dict) or not {"revisions", "events"} <= set(body):
-                    raise LostError("the bus at %s does not tell its totals" % where)
-                self._look_at_refused(body.get("refused") or [], topics)
+                    raise StaleError("the bus at %s sends no totals" % where)
+                self._report_refused(body.get("refused") or [], topics)
                 return body
 
     @staticmethod
-    def _look_at_refused(refused, topics):
+    def _report_refused(refused, topics):
         # type: (list[Text], list[bytes]) -> None
-        """Say which topics the daemon refuses; FailedError where none of those wanted is left."""
+        """Print the topics that the daemon refuses; raise FailedError if no other remains."""
         if not refused:
             return
-        said = "the daemon does not let this client have %s from the bus" % ", ".join(refused)
+        problem = "this client is not authorised to subscribe to %s" % ", ".join(refused)
         wanted = {topic for topic in topics if not topic.startswith(make_topic("hb"))}
         if wanted <= {topic.encode("utf-8") for topic in refused}:
-            raise FailedError(said)
-        note(said)
+            raise FailedError(problem)
+        print_note(problem)
 
     def receive(self, until):
         # type: (float) -> list[bytes] | None
-        """Return the next message of the bus; None where there is none at that time."""
-        looked = False
-        while self._bus is not None and not self._kept:
+        """Return the next bus message; None if there is none until then."""
+        polled = False
+        while self._bus is not None and not self._received:
             try:
                 return self._bus.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 left = until - clock()
-            if left <= 0 and looked:
+            if left <= 0 and polled:
                 return None
-            # At least once, and for a moment: this process itself may have been held up.
+            # At least once: if this process was stopped, messages may be about to arrive.
             self._bus.poll(int(max(0.05, min(left, LONGEST_POLL)) * 1000))
-            looked = True
-        return self._kept.popleft()
+            polled = True
+        return self._received.popleft()
 
     def entries(self, args):
         # type: (dict[Text, Any]) -> Iterator[dict[Text, Any]]
-        """Yield the entries of an answer to `get_infos`; what the bus brings meanwhile is kept.
+        """Yield the entries of a reply to `get_infos`; bus messages are queued meanwhile.
 
         Raises:
-            LostError: another daemon answers than the one whose bus this is.
-            FailedError: nothing answers, or the daemon refuses.
+            StaleError: The reply is from another daemon than the bus.
+            FailedError: There was no reply, or an error reply.
         """
         while True:
-            header, body = self._ask("get_infos", args)
+            header, body = self._query("get_infos", args)
             if header.get("epoch") != self.epoch:
-                raise LostError("another daemon, or one that started again")
+                raise StaleError("another daemon, or a restarted one")
             if not isinstance(body, list):
-                raise FailedError("the answer to get_infos is no array")
+                raise FailedError("the reply to get_infos is not an array")
             for entry in body:
                 yield entry
             if "cursor" not in header:
                 return
-            args = OrderedDict(args)  # keywords of dict() are no text in Python 2
+            args = OrderedDict(args)  # dict(args, cursor=...) would have a key of bytes
             args["cursor"] = header["cursor"]
 
-    def _ask(self, op, args):
+    def _query(self, op, args):
         # type: (Text, dict[Text, Any]) -> tuple[dict[Text, Any], Any]
         try:
             socket = connect(self._context, zmq.REQ, self._endpoint, self._keys)
@@ -745,16 +748,16 @@ class Link(object):
             while clock() < until:
                 ready = dict(poller.poll(int(min(until - clock(), LONGEST_POLL) * 1000) + 1))
                 if self._bus is not None and self._bus in ready:
-                    self._kept.append(self._bus.recv_multipart())
+                    self._received.append(self._bus.recv_multipart())
                 if socket in ready:
                     return decode_reply(socket.recv_multipart())
-            raise FailedError(nobody_at(self._endpoint, self._keys))
+            raise FailedError(no_reply(self._endpoint, self._keys))
         finally:
             socket.close()
 
     def _leave(self):
         # type: () -> None
-        self._kept.clear()
+        self._received.clear()
         if self._bus is not None:
             self._bus.close()
             self._bus = None
@@ -762,7 +765,7 @@ class Link(object):
 
 def reachable(bus, query):
     # type: (Text, Text) -> Text
-    """Return the bus as seen from here: a daemon at all addresses may not know which one we use."""
+    """Return the bus endpoint, with the query endpoint's host in place of a wildcard address."""
     there = re.match(r"tcp://(?:\*|0\.0\.0\.0|\[::\]|::):(\d+)$", bus)
     here = re.match(r"tcp://(.+):\d+$", query)
     return "tcp://%s:%s" % (here.group(1), there.group(1)) if there and here else bus
@@ -772,22 +775,22 @@ def reachable(bus, query):
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes shards before, between and behind options, and can tell errors in any language."""
+    """Accepts shards before, between and after options, and prints non-ASCII errors."""
 
     def words(self, arguments):
         # type: (Iterable[Any]) -> list[Text]
-        """Return arguments as text: Python 2 has bytes, Python 3 what its locale makes of them."""
+        """Return arguments as text: Python 2 has bytes, Python 3 has decoded them by its locale."""
         try:
             return [
                 (word if isinstance(word, bytes) else os.fsencode(word)).decode("utf-8")
                 for word in arguments
             ]
         except UnicodeDecodeError:
-            self.error("found an argument that is no UTF-8, expected text")
+            self.error("found an argument that is not UTF-8, expected text")
 
     def read(self, words):
         # type: (list[Text]) -> argparse.Namespace
-        """Return the options; `shards` has all words that are neither options nor their values."""
+        """Return the options; `shards` has all arguments that are not options or their values."""
         options, rest = self.parse_known_args(words)
         unknown = [word for word in rest if word.startswith("-")]
         if unknown:
@@ -797,14 +800,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         # type: (Text) -> NoReturn
-        """Say how the program is used, and what is wrong; end it."""
+        """Print the usage and the error, and exit."""
         write_line(sys.stderr, 2, self.format_usage().rstrip())
-        note("%s: error: %s" % (self.prog, message))
+        print_note("%s: error: %s" % (self.prog, message))
         sys.exit(2)
 
     def add_daemon(self):
         # type: () -> None
-        """Add the options of all programs that ask a daemon."""
+        """Add the options of all programs that query a daemon."""
 
         def default(variable):
             # type: (str) -> Text | None
@@ -821,13 +824,13 @@ class Parser(argparse.ArgumentParser):
             "--timeout",
             type=waiting_time,
             metavar="SECONDS",
-            help="how long to wait for an answer [%g]" % DEFAULT_TIMEOUT,
+            help="how long to wait for a reply [%g]" % DEFAULT_TIMEOUT,
         )
         self.add_argument(
             "--server-key",
             metavar="FILE",
             default=default("ZINFO_SERVER_KEY"),
-            help="public key of a daemon that asks for keys: its server.key [ZINFO_SERVER_KEY]",
+            help="public key of a daemon that requires keys: its server.key [ZINFO_SERVER_KEY]",
         )
         self.add_argument(
             "--client-key",
@@ -840,22 +843,24 @@ class Parser(argparse.ArgumentParser):
 
 def waiting_time(text):
     # type: (Text) -> float
-    """Return what --timeout says, in seconds."""
+    """Return the value of --timeout, in seconds."""
     value = seconds(text)
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError("%s is not above 0 and at most 86400 (a day)" % text)
+        raise argparse.ArgumentTypeError(
+            "found %s, expected seconds above 0, at most 86400 (a day)" % text
+        )
     return value
 
 
 def seconds(text):
     # type: (Text) -> float
-    """Return a number of seconds that an option says."""
+    """Return the value of an option in seconds."""
     try:
         value = float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError("%s is no number of seconds" % text)
+        raise argparse.ArgumentTypeError("found %s, expected a number of seconds" % text)
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("%s is no number of seconds from 0 on" % text)
+        raise argparse.ArgumentTypeError("found %s, expected a number of seconds, 0 or more" % text)
     return value
 
 
@@ -863,19 +868,19 @@ def seconds(text):
 
 
 class Watch(object):
-    """Follows a daemon's bus, and tells what it brings and what it does not.
+    """Subscribes to a daemon's bus, and prints changes, events and gaps.
 
     Args:
-        link: the way to the daemon.
-        printer: takes what is to be told.
-        shards: ids of the shards of interest; empty for all.
-        keys: fields of interest; empty for all.
-        prefix: whether keys are beginnings of names.
+        session: The subscription to the bus.
+        printer: Prints them.
+        shards: Ids of the selected shards; empty for all.
+        keys: The selected fields; empty for all.
+        prefix: Whether keys are prefixes of names.
     """
 
-    def __init__(self, link, printer, shards, keys, prefix):
-        # type: (Link, Printer, list[Text], list[Text], bool) -> None
-        self._link = link
+    def __init__(self, session, printer, shards, keys, prefix):
+        # type: (BusSession, Printer, list[Text], list[Text], bool) -> None
+        self._session = session
         self._printer = printer
         self._shards = shards
         self._args = {"keys": keys, "prefix_matching": prefix, "allow_partial": True}
@@ -887,24 +892,24 @@ class Watch(object):
             names = [None] if all_shards else sorted(set(shards))  # type: Sequence[Text | None]
             self._topics.extend(make_topic(kind, name) for name in names)
         self._all_shards = all_shards
-        self._counts = {"delta": Count(), "event": Count()}
-        self._heard_at = 0.0
-        self._doubtful = None  # type: set[Text] | None
-        self._look_at = 0.0  # when to ask for what is doubtful
+        self._gap_detectors = {"delta": GapDetector(), "event": GapDetector()}
+        self._received_at = 0.0
+        self._suspect = None  # type: set[Text] | None
+        self._fetch_at = 0.0  # when to fetch suspect shards
 
     def run(self, timeout):
         # type: (float) -> None
-        """Join, and print, for ever.
+        """Join and print; does not return.
 
         Args:
-            timeout: seconds within which the daemon must have answered at first.
+            timeout: Seconds within which the first attempt to join must succeed.
         """
         self._begin(clock() + timeout)
         while True:
             try:
                 self._follow()
-            except LostError as error:
-                self._printer.trouble("stale", None, error.args[0])
+            except StaleError as error:
+                self._printer.interruption("stale", None, error.args[0])
                 self._join_again()
 
     # --- joining
@@ -913,83 +918,84 @@ class Watch(object):
         # type: (float) -> None
         while True:
             try:
-                self._joined(self._link.join(self._topics))
-                for missing in self._look(self._shards):
-                    note("%s; waiting for it" % missing)
-            except LostError as error:
+                self._joined(self._session.join(self._topics))
+                for missing in self._fetch(self._shards):
+                    print_note("%s; waiting for it" % missing)
+            except StaleError as error:
                 if clock() >= until:
                     raise FailedError(error.args[0])
-                time.sleep(random.uniform(0.05, 0.1))  # a back-off, not the same for all clients
+                time.sleep(random.uniform(0.05, 0.1))  # back-off with jitter
             else:
                 return
 
     def _join_again(self):
         # type: () -> None
-        epoch, pause = self._link.epoch, random.uniform(0, SPREAD)
+        epoch, pause = self._session.epoch, random.uniform(0, JITTER)
         while True:
-            leave_if_nobody_reads()
-            time.sleep(pause)  # likewise
+            exit_if_output_is_closed()
+            time.sleep(pause)  # back-off with jitter
             try:
-                totals = self._link.join(self._topics)
-            except (LostError, FailedError):  # that it is stale was told
-                pause = random.uniform(SPREAD / 2, SPREAD)
+                totals = self._session.join(self._topics)
+            except (StaleError, FailedError):  # "stale" has been printed already
+                pause = random.uniform(JITTER / 2, JITTER)
             else:
                 break
-        if self._link.epoch != epoch:
-            self._printer.trouble("restart", None, "%s was started again" % self._link.node)
-            self._counts = {"delta": Count(), "event": Count()}
+        if self._session.epoch != epoch:
+            self._printer.interruption("restart", None, "%s was restarted" % self._session.node)
+            self._gap_detectors = {"delta": GapDetector(), "event": GapDetector()}
             self._fields.forget()
             self._joined(totals)
-            self._doubt(None, 0)
+            self._mark_suspect(None, 0)
         else:
-            self._printer.trouble("again", None, "the daemon is heard again")
+            self._printer.interruption("again", None, "heartbeats are received again")
             self._joined(totals)
-            self._cut(0)
+            self._check_after_reconnect(0)
 
     def _joined(self, totals):
         # type: (dict[Text, Any]) -> None
-        self._heard_at = clock()
-        self._doubtful = None
+        self._received_at = clock()
+        self._suspect = None
         self._compare(totals)
 
     # --- following
 
     def _follow(self):
         # type: () -> None
-        """Take messages until the connection is lost."""
+        """Handle messages until the state becomes stale."""
         while True:
-            silent_at = self._heard_at + HEARTBEATS * self._link.interval
-            until = silent_at if self._doubtful is None else min(silent_at, self._look_at)
-            frames = self._link.receive(until)
+            silent_at = self._received_at + HEARTBEATS * self._session.interval
+            until = silent_at if self._suspect is None else min(silent_at, self._fetch_at)
+            frames = self._session.receive(until)
             if frames is not None:
-                self._heard_at = clock()
+                self._received_at = clock()
                 try:
-                    self._take(decode_message(frames), frames[0])
+                    self._handle(decode_message(frames), frames[0])
                 except (FailedError, KeyError, TypeError, ValueError) as error:
-                    note("a message of the bus could not be read: %s" % error)  # so it is missing
+                    # It counts as missing, so the next message reveals a gap.
+                    print_note("a bus message could not be decoded: %s" % error)
             elif clock() >= silent_at:
-                raise LostError("no heartbeat for %.1f s" % (clock() - self._heard_at))
-            if self._doubtful is not None and clock() >= self._look_at:
-                self._look_again()
+                raise StaleError("no heartbeat for %.1f s" % (clock() - self._received_at))
+            if self._suspect is not None and clock() >= self._fetch_at:
+                self._fetch_suspect()
 
-    def _take(self, message, topic):
+    def _handle(self, message, topic):
         # type: (Message, bytes) -> None
         kind, name, (_, node, epoch, seq, moment), body = message
-        if epoch != self._link.epoch:
-            raise LostError("another daemon, or one that started again: %s" % node)
+        if epoch != self._session.epoch:
+            raise StaleError("another daemon, or a restarted one: %s" % node)
         if kind == "hb":
-            self._link.interval = body["interval"]
+            self._session.interval = body["interval"]
             self._compare(body)
-            leave_if_nobody_reads()
-        elif topic == self._link.fence:  # ZeroMQ made the connection anew
+            exit_if_output_is_closed()
+        elif topic == self._session.fence:  # ZeroMQ has reconnected
             self._compare(body)
-            self._cut()
+            self._check_after_reconnect()
         elif kind == "delta":
-            self._take_delta(name, seq, moment, body)
+            self._handle_delta(name, seq, moment, body)
         elif kind == "event":
-            self._take_event(name, seq, body)
+            self._handle_event(name, seq, body)
 
-    def _take_delta(self, shard, revision, moment, delta):
+    def _handle_delta(self, shard, revision, moment, delta):
         # type: (Text, int, float, dict[Text, Any]) -> None
         delta = {
             "set": OrderedDict(delta["set"]),
@@ -997,26 +1003,26 @@ class Watch(object):
             "base": delta["base"],
         }
         known = self._fields.revision(shard) if delta["base"] else None
-        missing = self._counts["delta"].saw(shard, revision, known)
-        if missing < 0 or not self._of_interest(shard):
+        missing = self._gap_detectors["delta"].record(shard, revision, known)
+        if missing < 0 or not self._is_selected(shard):
             return
         if missing:
             self._gap("delta", shard)
-        if self._doubtful is None or (self._doubtful and shard not in self._doubtful):
+        if self._suspect is None or (self._suspect and shard not in self._suspect):
             for change in self._fields.apply(shard, revision, delta):
                 self._printer.change(shard, revision, moment, change)
 
-    def _take_event(self, shard, seq, event):
+    def _handle_event(self, shard, seq, event):
         # type: (Text, int, dict[Text, Any]) -> None
         labels = event.get("labels")
         event = OrderedDict((name, event[name]) for name in EVENT_KEYS)
-        if labels is not None:  # of the types added and labels_changed
+        if labels is not None:  # in events of the types added and labels_changed
             event["labels"] = labels
-        missing = self._counts["event"].saw(shard, seq)
+        missing = self._gap_detectors["event"].record(shard, seq)
         if event["type"] == "removed":
-            for count in self._counts.values():
-                count.forget(shard)
-        if missing < 0 or not self._of_interest(shard):
+            for detector in self._gap_detectors.values():
+                detector.forget(shard)
+        if missing < 0 or not self._is_selected(shard):
             return
         if missing:
             self._gap("event", shard)
@@ -1024,7 +1030,7 @@ class Watch(object):
         if event["type"] == "removed":
             self._fields.forget(shard)
 
-    def _of_interest(self, shard):
+    def _is_selected(self, shard):
         # type: (Text) -> bool
         return not self._shards or shard in self._shards
 
@@ -1032,123 +1038,125 @@ class Watch(object):
 
     def _compare(self, totals):
         # type: (dict[Text, Any]) -> None
-        """Compare what came with what the daemon published, where all of it should have come."""
-        if not (self._all_shards and self._link.whole):
+        """Compare received messages with the daemon's totals, if all should be received."""
+        if not (self._all_shards and self._session.sees_all):
             return
         for kind, total in (("delta", totals["revisions"]), ("event", totals["events"])):
-            if self._counts[kind].differs(total):
+            if self._gap_detectors[kind].total_differs(total):
                 self._gap(kind, None)
 
-    def _cut(self, pause=None):
+    def _check_after_reconnect(self, pause=None):
         # type: (float | None) -> None
-        """Messages of any shard may be missing after a cut; say so where no total tells."""
-        if not (self._all_shards and self._link.whole):
+        """Report a gap after a reconnection, unless totals show whether there is one."""
+        if not (self._all_shards and self._session.sees_all):
             for kind in ("delta", "event"):
                 self._gap(kind, None, pause)
 
     def _gap(self, kind, shard, pause=None):
         # type: (Text, Text | None, float | None) -> None
         if shard is None:
-            self._counts[kind].forget_all()
+            self._gap_detectors[kind].forget_all()
         if kind == "event":
-            self._printer.trouble("gap", shard, "events were lost; `events` of the daemon has them")
+            self._printer.interruption(
+                "gap", shard, "events were lost; `events` of the daemon has them"
+            )
             return
-        self._printer.trouble("gap", shard, "changes were lost; what they came to follows")
-        self._doubt(shard, random.uniform(0, SPREAD) if pause is None else pause)
+        self._printer.interruption("gap", shard, "changes were lost; the current values follow")
+        self._mark_suspect(shard, random.uniform(0, JITTER) if pause is None else pause)
 
-    def _doubt(self, shard, pause):
+    def _mark_suspect(self, shard, pause):
         # type: (Text | None, float) -> None
-        """Ask for a shard, or for all, in a moment: others may want to ask at once."""
-        if self._doubtful is None:
-            self._look_at = clock() + pause
-            self._doubtful = set() if shard is None else {shard}
+        """Schedule fetching a shard, or all, after a pause: other clients may fetch as well."""
+        if self._suspect is None:
+            self._fetch_at = clock() + pause
+            self._suspect = set() if shard is None else {shard}
         elif shard is None:
-            self._doubtful = set()  # an empty set stands for all
-        elif self._doubtful:
-            self._doubtful.add(shard)
+            self._suspect = set()  # the empty set means all shards
+        elif self._suspect:
+            self._suspect.add(shard)
 
-    def _look_again(self):
+    def _fetch_suspect(self):
         # type: () -> None
-        shards = sorted(self._doubtful or self._shards)
+        shards = sorted(self._suspect or self._shards)
         try:
-            self._look(shards)
-        except FailedError as error:  # the stream goes on; old values come with it
+            self._fetch(shards)
+        except FailedError as error:  # the stream continues; the next old values are unknown
             self._fields.forget()
-            note("the daemon's cache could not be read: %s" % error.args[0])
-        self._doubtful = None
+            print_note("the daemon's cache could not be read: %s" % error.args[0])
+        self._suspect = None
 
-    def _look(self, shards):
+    def _fetch(self, shards):
         # type: (list[Text]) -> list[Text]
-        """Compare with the daemon's cache; returns why shards are not in it."""
+        """Fetch from the daemon's cache, and print changes; returns errors of missing shards."""
         missing = []
         args = dict(self._args)
         args["shard_ids"] = shards
-        for entry in self._link.entries(args):
+        for entry in self._session.entries(args):
             meta = entry.pop("meta")
             shard = meta["shard_identifier"]
             if "error" in meta:
                 missing.append(meta["error"])
                 continue
-            for change in self._fields.look(shard, meta["revision"], entry):
+            for change in self._fields.replace(shard, meta["revision"], entry):
                 self._printer.change(shard, meta["revision"], meta["time"], change)
         return missing
 
 
 def make_parser():
     # type: () -> Parser
-    """Return what reads the command line."""
+    """Return the parser of the command line."""
     parser = Parser(
         prog="legacy_stream.py",
-        usage="%(prog)s [OPTION]... [SHARD]...    (--help tells them)",
+        usage="%(prog)s [OPTION]... [SHARD]...    (--help lists them)",
         description="Print each change of INFO as it arrives, until Ctrl-C.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("shards", nargs="*", metavar="SHARD", help="only these, which need not exist yet [all]")
+    add("shards", nargs="*", metavar="SHARD", help="only these shards, existing or not [all]")
     add("--key", action="append", default=[], metavar="NAME", help="only this field; repeatable")
-    add("--prefix", action="store_true", help="each --key is the beginning of field names")
+    add("--prefix", action="store_true", help="each --key is a prefix of field names")
     parser.add_daemon()
     return parser
 
 
 def run(options):
     # type: (argparse.Namespace) -> None
-    """Do what the command line asks for.
+    """Run the program with these options.
 
     Raises:
-        FailedError, UsageError: it cannot be done.
+        FailedError, UsageError: It failed.
     """
     if options.prefix and not options.key:
-        raise UsageError("--prefix says how to take --key, and there is none")
+        raise UsageError("--prefix needs at least one --key")
     keys = None
     if options.server_key or options.client_key:
         if not (options.server_key and options.client_key):
-            raise UsageError("--server-key and --client-key come together: give both, or none")
+            raise UsageError("--server-key and --client-key belong together: give both, or none")
         keys = read_keys(options.server_key, options.client_key)
     timeout = options.timeout or DEFAULT_TIMEOUT
-    link = Link(options.connect, timeout, keys)
+    session = BusSession(options.connect, timeout, keys)
     printer = Printer(options.json)
     try:
-        Watch(link, printer, options.shards, options.key, options.prefix).run(timeout)
+        Watch(session, printer, options.shards, options.key, options.prefix).run(timeout)
     finally:
-        link.close()
+        session.close()
 
 
 def main():
     # type: () -> int
     """Run the program; return its exit code."""
-    hold_places()
+    reserve_standard_descriptors()
     parser = make_parser()
     try:
         run(parser.read(parser.words(sys.argv[1:])))
     except UsageError as error:
         parser.error(error.args[0])
     except (FailedError, OutputError) as error:
-        note("%s: %s" % (parser.prog, error.args[0]))
+        print_note("%s: %s" % (parser.prog, error.args[0]))
         return 1
     except zmq.ZMQError as error:
-        note("%s: ZeroMQ: %s" % (parser.prog, error.strerror))
+        print_note("%s: ZeroMQ: %s" % (parser.prog, error.strerror))
         return 1
     except KeyboardInterrupt:
         return 130

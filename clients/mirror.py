@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Keep a live copy of a daemon's shards, and print a line for each change.
 
-Needs zinfo: `Mirror` joins the bus, takes a snapshot, applies what changes and mends what was lost.
-What remains for a program is this page.
+Needs zinfo: its `Mirror` subscribes to the bus, fetches a snapshot, applies deltas, and fetches
+again after a gap. This program only prints.
 """
 
 from __future__ import annotations
@@ -23,57 +23,57 @@ EXAMPLES = """examples:
   mirror.py --key role --key used_memory       only where these fields change
   mirror.py 127.0.0.1:6379                     one shard
 
-exit codes: 0 done, 1 no answer, 2 wrong usage
+exit codes: 0 done, 1 no reply, 2 wrong usage
 """
 
-LOOK = 0.1  # seconds between two looks whether the copy is stale
+CHECK_INTERVAL = 0.1  # seconds between two checks whether the copy is stale
 
 
 class Printer:
-    """Prints changes and whether the copy is current; one line at a time, whoever calls.
+    """Prints changes and whether the copy is current; may be called from several threads.
 
     Args:
-        keys: only these fields; empty for all.
+        keys: Print only these fields; empty for all.
     """
 
     def __init__(self, keys: list[str]) -> None:
         self._keys = keys
         self._lock = threading.Lock()
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Print one line."""
         with self._lock:
             print(line, flush=True)
 
     def change(self, shard: str, change: Delta | Event) -> None:
-        """Print what happened to a shard, or which of its fields changed."""
+        """Print an event of a shard, or its changed fields."""
         if isinstance(change, Event):
-            self.say(f"{shard} {change.type} {change.reason}".rstrip())
+            self.print_line(f"{shard} {change.type} {change.reason}".rstrip())
             return
         changed = [
             *(
                 f"{name}={json.dumps(value)}"
                 for name, value in change.set.items()
-                if self._of(name)
+                if self._wants(name)
             ),
-            *(f"{name} is gone" for name in change.unset if self._of(name)),
+            *(f"{name} is gone" for name in change.unset if self._wants(name)),
         ]
         if changed:
-            self.say(f"{shard} revision {change.revision}: {' '.join(changed)}")
+            self.print_line(f"{shard} revision {change.revision}: {' '.join(changed)}")
 
-    def _of(self, name: str) -> bool:
+    def _wants(self, name: str) -> bool:
         return not self._keys or name in self._keys
 
 
 def watch(mirror: Mirror, printer: Printer) -> None:
-    """Say when the copy becomes stale, and when it is current again; for ever."""
+    """Print when the copy becomes stale, and when it is current again; does not return."""
     was_stale = False
     while True:
-        time.sleep(LOOK)
+        time.sleep(CHECK_INTERVAL)
         stale = mirror.stale
         if stale != was_stale:
-            why = mirror.problem or "something was lost"
-            printer.say(f"stale: {why}" if stale else f"current: {len(mirror)} shards")
+            why = mirror.problem or "messages were lost"
+            printer.print_line(f"stale: {why}" if stale else f"current: {len(mirror)} shards")
         was_stale = stale
 
 
@@ -93,7 +93,11 @@ def main() -> int:
         help="query endpoint [ZINFO_CONNECT, else tcp://127.0.0.1:9736]",
     )
     parser.add_argument(
-        "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait at first [5]"
+        "--timeout",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="seconds to wait for the first complete copy [5]",
     )
     options = parser.parse_args()
     printer = Printer(options.key)
@@ -104,7 +108,7 @@ def main() -> int:
     try:
         with mirror:
             mirror.wait_ready(options.timeout)
-            printer.say(f"current: {len(mirror)} shards")
+            printer.print_line(f"current: {len(mirror)} shards")
             watch(mirror, printer)
     except NoAnswerError as error:
         print(f"mirror.py: {error}", file=sys.stderr)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Ask a zinfo daemon for the INFO of shards, and print it: one JSON object a line.
+"""Query a zinfo daemon for the INFO of shards, and print one JSON object a line.
 
-Needs pyzmq and msgpack, and nothing of zinfo: what speaks to the daemon is `ask`, 20 lines.
-docs/protocol.md says what every part of it means.
+Needs pyzmq and msgpack, but not zinfo: `query` is the whole protocol client, in 20 lines. It is
+described in docs/protocol.md.
 """
 
 from __future__ import annotations
@@ -23,37 +23,37 @@ EXAMPLES = """examples:
   query.py --key role --key used_memory        two fields of each
   query.py --key db --prefix 127.0.0.1:6379    the databases of one shard
 
-exit codes: 0 done, 1 no answer or a refusal, 2 wrong usage
+exit codes: 0 done, 1 no reply or an error reply, 2 wrong usage
 """
 
 
-class RefusedError(Exception):
-    """The daemon said why it does not answer, or nothing answered."""
+class QueryError(Exception):
+    """There was no reply, or an error reply."""
 
 
-def ask(endpoint: str, op: str, args: dict[str, Any], timeout: float) -> Iterator[Any]:
-    """Yield what an operation's answer holds, page after page.
+def query(endpoint: str, op: str, args: dict[str, Any], timeout: float) -> Iterator[Any]:
+    """Yield the items of a reply, page after page.
 
     Args:
-        endpoint: the daemon's query endpoint.
-        op: the operation.
-        args: its arguments; `cursor` is added.
-        timeout: seconds for each page.
+        endpoint: The daemon's query endpoint.
+        op: The operation.
+        args: Its arguments; `cursor` is added.
+        timeout: Seconds to wait for each page.
     """
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.linger = 0  # or an unanswered request would keep the program from ending
-        socket.sndtimeo = int(timeout * 1000)  # or it would, too, once the daemon has refused it
+        socket.linger = 0  # an unsent request must not keep the program from ending
+        socket.sndtimeo = int(timeout * 1000)  # nor one to a daemon that closed the connection
         socket.connect(endpoint)
         while True:
             socket.send_multipart([b"ZI1", msgpack.packb({"op": op, "args": args})])
             if not socket.poll(int(timeout * 1000)):
-                raise RefusedError(f"nothing answers at {endpoint}; does a daemon run there?")
+                raise QueryError(f"nothing answers at {endpoint}; is a daemon running there?")
             magic, header, *body = socket.recv_multipart()
             if magic != b"ZI1":
-                raise RefusedError(f"what answers at {endpoint} is no zinfo daemon")
+                raise QueryError(f"the reply from {endpoint} is not from a zinfo daemon")
             head = msgpack.unpackb(header)
             if not head["ok"]:
-                raise RefusedError(f"{head['error']['code']}: {head['error']['message']}")
+                raise QueryError(f"{head['error']['code']}: {head['error']['message']}")
             yield from msgpack.unpackb(body[0])
             if "cursor" not in head:
                 return
@@ -63,13 +63,13 @@ def ask(endpoint: str, op: str, args: dict[str, Any], timeout: float) -> Iterato
 def main() -> int:
     """Run the program; return its exit code."""
     parser = argparse.ArgumentParser(
-        description="Print the INFO of shards, as a zinfo daemon has it.",
+        description="Print the newest INFO of shards from a zinfo daemon.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shards", nargs="*", metavar="SHARD", help="only these shards")
     parser.add_argument("--key", action="append", default=[], help="only this field; repeatable")
-    parser.add_argument("--prefix", action="store_true", help="keys are beginnings of names")
+    parser.add_argument("--prefix", action="store_true", help="keys are prefixes of names")
     parser.add_argument(
         "--connect",
         metavar="ENDPOINT",
@@ -77,7 +77,7 @@ def main() -> int:
         help="query endpoint [ZINFO_CONNECT, else tcp://127.0.0.1:9736]",
     )
     parser.add_argument(
-        "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait [5]"
+        "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait for a reply [5]"
     )
     options = parser.parse_args()
     args = {
@@ -86,12 +86,12 @@ def main() -> int:
         "prefix_matching": options.prefix,
     }
     try:
-        for info in ask(options.connect, "get_infos", args, options.timeout):
+        for info in query(options.connect, "get_infos", args, options.timeout):
             print(json.dumps(info))
-    except RefusedError as error:
+    except QueryError as error:
         print(f"query.py: {error}", file=sys.stderr)
         return 1
-    except zmq.Again:  # the daemon has refused this client before it asked
+    except zmq.Again:  # the daemon closed the connection before a request could be sent
         print(f"query.py: nothing answers at {options.connect} to this client", file=sys.stderr)
         return 1
     except zmq.ZMQError as error:

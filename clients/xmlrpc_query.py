@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Ask a zinfo daemon's XML-RPC server for the INFO of shards: one JSON object a line.
+"""Query a zinfo daemon's XML-RPC server for the INFO of shards: one JSON object a line.
 
-Needs Python, nothing else. The door is open where the daemon was told so, for example with
-`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/server-adapters.md says what it does.
+Needs only Python. The daemon's XML-RPC server must be enabled, for example with
+`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/server-adapters.md describes it.
 """
 
 from __future__ import annotations
@@ -20,39 +20,39 @@ EXAMPLES = """examples:
   xmlrpc_query.py --key role --key used_memory        two fields of each
   xmlrpc_query.py --key db --prefix 127.0.0.1:6379    the databases of one shard
 
-exit codes: 0 done, 1 no answer or a fault, 2 wrong usage
+exit codes: 0 done, 1 no response or a fault, 2 wrong usage
 """
 
 
 def main() -> int:
     """Run the program; return its exit code."""
     parser = argparse.ArgumentParser(
-        description="Print the INFO of shards, as a zinfo daemon has it, through XML-RPC.",
+        description="Print the newest INFO of shards from a zinfo daemon's XML-RPC server.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("shards", nargs="*", metavar="SHARD", help="only these shards")
     parser.add_argument("--key", action="append", default=[], help="only this field; repeatable")
-    parser.add_argument("--prefix", action="store_true", help="keys are beginnings of names")
+    parser.add_argument("--prefix", action="store_true", help="keys are prefixes of names")
     parser.add_argument(
         "--connect",
         metavar="URL",
         default="http://127.0.0.1:50051/",
-        help="of the XML-RPC server [http://127.0.0.1:50051/]",
+        help="URL of the XML-RPC server [http://127.0.0.1:50051/]",
     )
     parser.add_argument(
-        "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait [5]"
+        "--timeout", type=float, default=5.0, metavar="S", help="seconds to wait for a reply [5]"
     )
     options = parser.parse_args()
     if not 0 < options.timeout <= 86400:
         parser.error(f"--timeout {options.timeout:g}: expected seconds above 0, at most 86400")
     if not options.connect.startswith("http://"):
         parser.error(f"--connect {options.connect}: expected a URL that starts with http://")
-    socket.setdefaulttimeout(options.timeout)  # of itself a ServerProxy waits for ever
+    socket.setdefaulttimeout(options.timeout)  # a ServerProxy has no timeout by default
     try:
-        with xmlrpc.client.ServerProxy(options.connect) as door:
-            # XML-RPC has no arguments by name: a struct after the others holds them.
-            infos = door.GetInfos(options.shards, options.key, {"prefix_matching": options.prefix})
+        with xmlrpc.client.ServerProxy(options.connect) as proxy:
+            # XML-RPC has no keyword arguments: they are a struct in the last position.
+            infos = proxy.GetInfos(options.shards, options.key, {"prefix_matching": options.prefix})
     except xmlrpc.client.Fault as fault:
         print(f"xmlrpc_query.py: {fault.faultString}", file=sys.stderr)
         return 1

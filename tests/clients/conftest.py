@@ -1,4 +1,4 @@
-"""The runtimes, each made once in a session and only where a test asks for it."""
+"""Fixtures for the runtimes, each set up once in a session, when the first test uses it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 from tests.clients.runtimes import RUNTIMES, Missing, Runtime
 
 
-class Workshop:
-    """Makes runtimes, and keeps them.
+class RuntimeCache:
+    """Sets up runtimes, and caches them.
 
     Args:
-        directory: where packages are installed; one for all processes that share the session.
+        directory: Where packages are installed; shared by all processes of the session.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -23,7 +23,7 @@ class Workshop:
         self._made: dict[str, Runtime | Missing] = {}
 
     def get(self, name: str) -> Runtime:
-        """Return a runtime; skips the test where the machine has none."""
+        """Return a runtime; skips the test if the machine has none."""
         if name not in self._made:
             self._made[name] = self._make(name)
         found = self._made[name]
@@ -35,7 +35,7 @@ class Workshop:
         place = self._directory / name
         place.mkdir(parents=True, exist_ok=True)
         with (place / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # others wait, and find it made, or why it cannot be
+            fcntl.flock(lock, fcntl.LOCK_EX)  # other processes wait, and find the result
             missing = place / "missing"
             if missing.exists():
                 return Missing(missing.read_text())
@@ -47,14 +47,14 @@ class Workshop:
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """What makes the runtimes of this session."""
+def runtimes(tmp_path_factory: pytest.TempPathFactory) -> RuntimeCache:
+    """The runtimes of this session."""
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    return Workshop(shared / "runtimes")
+    return RuntimeCache(shared / "runtimes")
 
 
 @pytest.fixture(params=RUNTIMES)
-def runtime(request: pytest.FixtureRequest, workshop: Workshop) -> Runtime:
-    """Each runtime in turn."""
-    return workshop.get(request.param)
+def runtime(request: pytest.FixtureRequest, runtimes: RuntimeCache) -> Runtime:
+    """Each of the runtimes."""
+    return runtimes.get(request.param)

@@ -1,4 +1,4 @@
-"""Running the programs of clients/ as a user does."""
+"""Runs the programs of clients/ as a user does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.clients.runtimes import CLIENTS, THIS, Runtime, bare_environment
 __all__ = ["CLIENTS", "Running", "run"]
 
 END_TIMEOUT = 30.0
-"""Seconds for a program that ends by itself."""
+"""Seconds for a program to end by itself."""
 
 
 def environment(runtime: Runtime) -> dict[str, str]:
-    """The environment of a program; the help is as wide as the terminal."""
+    """The environment of a program; `COLUMNS` fixes the width of its help."""
     inherited = bare_environment()
-    if runtime is THIS:  # what measures coverage is in there
+    if runtime is THIS:  # with the variables that enable coverage
         inherited = {name: os.environ[name] for name in os.environ if name[:6] != "ZINFO_"}
     return {**inherited, "COLUMNS": "100", **runtime.environ}
 
@@ -33,7 +33,7 @@ def run(
     environ: dict[str, str] | None = None,
     runtime: Runtime = THIS,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end."""
+    """Run a program until it ends."""
     return subprocess.run(
         runtime.line(program, *arguments),
         env={**environment(runtime), **(environ or {})},
@@ -45,12 +45,12 @@ def run(
 
 
 class Running:
-    """A program that goes on until it is told to end.
+    """A program that runs until it is stopped.
 
     Args:
-        program: Name of the file, or what it does.
+        program: Name of the file, or "query" or "stream".
         arguments: Its arguments.
-        runtime: What it is run by.
+        runtime: What runs it.
     """
 
     def __init__(self, program: str, *arguments: str, runtime: Runtime = THIS) -> None:
@@ -75,30 +75,30 @@ class Running:
         self._process.communicate()
 
     def line(self) -> str:
-        """The next line that it prints; waits for it (pytest's limit ends the wait)."""
+        """Wait for the next line that it prints; only the time limit of the test ends the wait."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"the program ended: {self.end()}"
         return line.rstrip("\n")
 
     def json(self) -> dict[str, Any]:
-        """The next line, as the object that it holds."""
+        """The next line, decoded from JSON."""
         value = json.loads(self.line())
         assert isinstance(value, dict)
         return value
 
     def until(self, **wanted: object) -> dict[str, Any]:
-        """The next line whose object has these values."""
+        """Skip to the next line that has these values."""
         while True:
             value = self.json()
             if wanted.items() <= value.items():
                 return value
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Send SIGINT, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
 
     def end(self) -> tuple[int, str]:
-        """Wait for its end; gives exit code and what it said on stderr."""
-        _, said = self._process.communicate(timeout=END_TIMEOUT)
-        return self._process.returncode, said
+        """Wait for its end; returns exit code and stderr."""
+        _, stderr = self._process.communicate(timeout=END_TIMEOUT)
+        return self._process.returncode, stderr

@@ -1,4 +1,4 @@
-"""What the programs of clients/ run on: Pythons and Node.js, each with its own packages."""
+"""The runtimes of the programs of clients/: Pythons and Node.js, each with its packages."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ CLIENTS = ROOT / "clients"
 DRIVERS = Path(__file__).parent / "drivers"
 
 INSTALL_TIMEOUT = 100.0
-"""Seconds that an installer may take; a test has 120."""
+"""Longest time for an installer in seconds; a test has 120."""
 
-LOOK_TIMEOUT = 20.0
-"""Seconds for an interpreter to say what it is."""
+VERSION_TIMEOUT = 20.0
+"""Longest time for an interpreter to print its version, in seconds."""
 
 PINNED = {
     "2.7": ("pyzmq==19.0.2", "msgpack==0.6.2"),
     "3.6": ("pyzmq==25.1.2", "msgpack==1.0.2"),
 }
-"""The newest packages that have wheels for Pythons that the newest of all have left."""
+"""The newest packages that have wheels for Pythons that current versions no longer support."""
 
 NEWEST = ("3.15", "3.14", "3.13", "3.12", "3.11", "3.10")
 
@@ -33,24 +33,24 @@ LEGACY = {"query": "legacy_query.py", "stream": "legacy_stream.py"}
 NODE = {"query": "query.js", "stream": "stream.js"}
 
 OLDEST_NODE = 18
-"""The oldest Node.js that the packages run on."""
+"""The oldest major version of Node.js that the packages support."""
 
 
 class Missing(Exception):
-    """The machine has no such runtime; the text says what it lacks."""
+    """The machine has no such runtime; the text says what is missing."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """How programs of clients/ are started.
+    """A way to start the programs of clients/.
 
     Attributes:
-        command: goes before the program's path.
-        programs: the file by what it does: "query" or "stream".
-        environ: variables on top of the usual ones.
-        home: where the files are.
-        driver: the file in tests/clients/drivers/ that calls the programs' own functions.
-        knows_floats: whether 1 and 1.0 differ.
+        command: Command that precedes the program's path.
+        programs: Names of the files, by "query" and "stream".
+        environ: Additional environment variables.
+        home: Folder of the files.
+        driver: The file in tests/clients/drivers/ that calls functions of the programs.
+        distinguishes_floats: Whether 1 and 1.0 are different values.
     """
 
     command: tuple[str, ...]
@@ -58,14 +58,14 @@ class Runtime:
     environ: Mapping[str, str] = field(default_factory=dict)
     home: Path = CLIENTS
     driver: str = "legacy.py"
-    knows_floats: bool = True
+    distinguishes_floats: bool = True
 
     def line(self, program: str, *arguments: str) -> list[str]:
-        """The command line of a program, by what it does or by its file's name."""
+        """The command line of a program, by "query" or "stream", or by the name of its file."""
         return [*self.command, str(self.home / self.programs.get(program, program)), *arguments]
 
     def refused_line(self, program: str, *arguments: str) -> list[str]:
-        """The command line of a program that asks only after a daemon has refused it."""
+        """The command line of a program whose connection is refused before it sends."""
         driver = DRIVERS / ("refused.mjs" if self.driver == "node.mjs" else "refused.py")
         at = len(self.command)
         line = self.line(program, *arguments)
@@ -76,12 +76,12 @@ class Runtime:
         return [*self.command, str(DRIVERS / self.driver), str(self.home)]
 
 
-THIS = Runtime((sys.executable,), environ={"PYTHONPATH": str(ROOT)})  # for mirror.py
+THIS = Runtime((sys.executable,), environ={"PYTHONPATH": str(ROOT)})  # mirror.py imports zinfo
 """The Python that runs the tests."""
 
 
 def bare_environment() -> dict[str, str]:
-    """This process's environment, without what would lead another Python or zinfo astray."""
+    """This process's environment, without variables that affect another Python or zinfo."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -93,11 +93,11 @@ def python_with_packages(version: str, directory: Path) -> Runtime:
     """Find a Python, and pyzmq and msgpack for it.
 
     Args:
-        version: major and minor, as 2.7.
-        directory: where packages go that the interpreter lacks; it is made for them.
+        version: Major and minor version, such as 2.7.
+        directory: Where missing packages are installed; it is created for them.
 
     Raises:
-        Missing: there is no such Python, or no such packages for it.
+        Missing: There is no such Python, or its packages cannot be installed.
     """
     python = find_python(version)
     if python is None:
@@ -111,16 +111,16 @@ def python_with_packages(version: str, directory: Path) -> Runtime:
 
 
 def pip_install(python: str, packages: Sequence[str], directory: Path) -> None:
-    """Install packages for an interpreter into a directory, which is there if all went well."""
-    begun = directory.with_name("begun")
+    """Install packages for an interpreter into a directory, which exists only on success."""
+    partial = directory.with_name("partial")
     options = ["--quiet", "--disable-pip-version-check", "--only-binary=:all:"]
-    command = [python, "-m", "pip", "install", *options, "--target", str(begun), *packages]
+    command = [python, "-m", "pip", "install", *options, "--target", str(partial), *packages]
     done = run_quietly(command, INSTALL_TIMEOUT)
     if done.returncode:
-        shutil.rmtree(begun, ignore_errors=True)
-        *_, said = ["nothing", *done.stderr.strip().splitlines()]
-        raise Missing(f"{python} does not get {' and '.join(packages)} by pip: {said}")
-    begun.rename(directory)
+        shutil.rmtree(partial, ignore_errors=True)
+        *_, message = ["no message", *done.stderr.strip().splitlines()]
+        raise Missing(f"{python} cannot install {' and '.join(packages)} by pip: {message}")
+    partial.rename(directory)
 
 
 def newest_python(directory: Path) -> Runtime:
@@ -130,7 +130,7 @@ def newest_python(directory: Path) -> Runtime:
 
 
 def find_python(version: str) -> str | None:
-    """The path of a Python of this version that runs; pyenv leaves some on the PATH that do not."""
+    """The path of a Python of this version that runs; not every shim of pyenv on the PATH does."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     candidates = [
         shutil.which(f"python{version}", path=directory)
@@ -139,21 +139,21 @@ def find_python(version: str) -> str | None:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         candidates.insert(0, sys.executable)
     candidates += sorted(map(str, pyenv.glob(f"versions/{version}*/bin/python{version}")))
-    look = "import sys; print('%d.%d' % sys.version_info[:2])"
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
     return next(
         (
             path
             for path in filter(None, candidates)
-            if run_quietly([path, "-c", look]).stdout.strip() == version
+            if run_quietly([path, "-c", code]).stdout.strip() == version
         ),
         None,
     )
 
 
 def run_quietly(
-    command: list[str], timeout: float = LOOK_TIMEOUT
+    command: list[str], timeout: float = VERSION_TIMEOUT
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, whatever that is."""
+    """Run a command; a failure to start and a timeout are results as well."""
     try:
         return subprocess.run(
             command,
@@ -169,13 +169,13 @@ def run_quietly(
 
 
 def node_with_packages(directory: Path) -> Runtime:
-    """Find Node.js, and install what the programs for it need beside a copy of them.
+    """Find Node.js, and install the packages of its programs beside a copy of them.
 
     Args:
-        directory: where the copy goes; it is made.
+        directory: Folder for the copy; it is created.
 
     Raises:
-        Missing: there is no Node.js of an age that will do, no npm, or no registry of packages.
+        Missing: Node.js or npm is missing or too old, or the package registry is unreachable.
     """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
@@ -184,18 +184,18 @@ def node_with_packages(directory: Path) -> Runtime:
     if not (found := re.match(r"v(\d+)\.", version)) or int(found[1]) < OLDEST_NODE:
         raise Missing(f"node is {version or 'broken'}, and {OLDEST_NODE} or later is needed")
     if not directory.exists():
-        begun = directory.with_name("begun")
-        shutil.rmtree(begun, ignore_errors=True)
-        shutil.copytree(CLIENTS / "node", begun, ignore=shutil.ignore_patterns("node_modules"))
+        partial = directory.with_name("partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(CLIENTS / "node", partial, ignore=shutil.ignore_patterns("node_modules"))
         options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
         options += ["--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-mintimeout=500"]
         options += ["--fetch-retry-maxtimeout=2000"]
-        done = run_quietly([npm, "install", *options, "--prefix", str(begun)], INSTALL_TIMEOUT)
+        done = run_quietly([npm, "install", *options, "--prefix", str(partial)], INSTALL_TIMEOUT)
         if done.returncode:
-            *_, said = ["nothing", *done.stderr.strip().splitlines()]
-            raise Missing(f"npm install fails: {said}")
-        begun.rename(directory)
-    return Runtime((node,), NODE, home=directory, driver="node.mjs", knows_floats=False)
+            *_, message = ["no message", *done.stderr.strip().splitlines()]
+            raise Missing(f"npm install fails: {message}")
+        partial.rename(directory)
+    return Runtime((node,), NODE, home=directory, driver="node.mjs", distinguishes_floats=False)
 
 
 RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
@@ -204,4 +204,4 @@ RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
     "newest": newest_python,
     "node": node_with_packages,
 }
-"""By name: what finds or makes a runtime; it is given a directory for packages."""
+"""Functions that set up a runtime, by name; each gets a directory for packages."""

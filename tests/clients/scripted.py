@@ -1,4 +1,4 @@
-"""A daemon's two sockets with nothing behind them: a test says what it publishes and answers."""
+"""A fake daemon: the test determines what it publishes and replies."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from zinfo.wire.bus_messages import FENCE_PREFIX, Header, topic
 from zinfo.wire.codec import pack
 from zinfo.wire.query_messages import decode_request, encode_reply, split_envelope
 
-HEARTBEAT = 0.5  # seconds; subscribers wait three of them
+HEARTBEAT = 0.5  # seconds; a subscriber is stale after three of them
 
 
 class ScriptedDaemon:
-    """Answers `hello` and `get_infos`, and fences; the rest is `publish`.
+    """Replies to `hello` and `get_infos`; everything on the bus is sent by the test.
 
     Args:
-        heartbeat: seconds between two heartbeats, as it says; it sends none by itself.
-        host: address of this machine that it listens at.
-        tells: the host of the bus, as it says; empty for `host`.
+        heartbeat: Interval that `hello` announces, in seconds; it sends no heartbeats by itself.
+        host: Address that it listens on.
+        announced: Host of the bus that `hello` announces; empty for `host`.
 
     Attributes:
-        epoch: of what it publishes and answers.
-        infos: entries of the answer to `get_infos`.
-        events: of the totals in heartbeats and fences; likewise `revisions`.
-        requests: how many it was asked.
-        mute: whether it leaves requests unanswered.
+        epoch: Epoch in bus messages and replies.
+        infos: Entries of the reply to `get_infos`.
+        events: Total number of events, in heartbeats and fences.
+        revisions: Total number of revisions, in heartbeats and fences.
+        requests: Number of requests received.
+        mute: Whether it sends no replies.
     """
 
     def __init__(
-        self, heartbeat: float = HEARTBEAT, host: str = "127.0.0.1", tells: str = ""
+        self, heartbeat: float = HEARTBEAT, host: str = "127.0.0.1", announced: str = ""
     ) -> None:
         self._heartbeat = heartbeat
         self._context = zmq.Context()
@@ -43,7 +44,7 @@ class ScriptedDaemon:
         for socket in (self._router, self._bus):
             socket.linger = 0
         self.query = f"tcp://{host}:{self._router.bind_to_random_port(f'tcp://{host}')}"
-        self.bus = f"tcp://{tells or host}:{self._bus.bind_to_random_port(f'tcp://{host}')}"
+        self.bus = f"tcp://{announced or host}:{self._bus.bind_to_random_port(f'tcp://{host}')}"
         self.epoch = 7
         self.infos: list[dict[str, object]] = []
         self.events = 0
@@ -69,30 +70,30 @@ class ScriptedDaemon:
         self._context.term()
 
     def wait_fence(self) -> bytes:
-        """Wait until a subscriber asks for its fence; gives its topic."""
+        """Wait until a subscriber subscribes to its fence; returns the topic."""
         while self._bus.poll(10_000):
             raw = self._bus.recv()
             if raw.startswith(b"\x01" + FENCE_PREFIX):
                 return raw[1:]
-        raise AssertionError("nobody subscribed a fence")
+        raise AssertionError("no client subscribed to a fence")
 
     def publish(self, kind: str, name: str, seq: int, value: object = None) -> None:
         """Publish one message."""
         self.send(topic(kind, name), seq, pack({} if value is None else value))
 
     def send(self, raw_topic: bytes, seq: int, body: bytes) -> None:
-        """Publish one message of any topic and body."""
+        """Publish one message with any topic and body."""
         header = Header(1, "scripted", self.epoch, seq, 1.0)
         self._bus.send_multipart([raw_topic, pack(list(header)), body])
 
     def beat(self, raw_topic: bytes = topic("hb", "scripted"), seq: int = 1) -> None:
-        """Publish the totals: a heartbeat, or the fence whose topic is given."""
+        """Publish the totals, as a heartbeat or with the topic of a fence."""
         totals = {"interval": self._heartbeat, "shards": 1}
         body = {**totals, "events": self.events, "revisions": self.revisions}
         self.send(raw_topic, seq, pack(body))
 
     def join(self, entry: dict[str, object] | None = None) -> bytes:
-        """Let a subscriber in: its fence, and what it then asks of the cache; gives the fence."""
+        """Complete a join: the fence, and the query of the cache; returns the fence."""
         self.infos = [] if entry is None else [entry]
         fence = self.wait_fence()
         self.beat(fence, 0)
@@ -100,7 +101,7 @@ class ScriptedDaemon:
         return fence
 
     def wait_requests(self, count: int) -> None:
-        """Wait until so many requests have been answered."""
+        """Wait until this many requests are handled."""
         wait_until(lambda: self.requests >= count, what=f"{count} requests")
 
     def _answer(self) -> None:
@@ -122,6 +123,6 @@ class ScriptedDaemon:
 
 
 def entry(shard: str, revision: int, **fields: object) -> dict[str, object]:
-    """An entry of the answer to `get_infos`."""
+    """An entry of the reply to `get_infos`."""
     meta = {"shard_identifier": shard, "info_age": 0.1, "state": "up", "time": 1.0}
     return {**fields, "meta": {**meta, "revision": revision}}

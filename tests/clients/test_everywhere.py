@@ -1,6 +1,6 @@
-"""One contract for the programs that run where zinfo does not: all against one real daemon.
+"""The same tests for the clients on all runtimes, with one real daemon.
 
-Shards are polled when a test asks for it only, so that nothing changes by itself.
+Shards are polled only when a test requests it, so that nothing changes by itself.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from zinfo.aio import Client, Subscriber
 from zinfo.client import Delta
 
 ODD = "käse ~1/x"
-"""An id that needs quoting in a topic, and more than ASCII when it is printed."""
+"""An id that is percent-encoded in a topic, and not ASCII when it is printed."""
 
 LARGEST = 2**63 - 1
-"""The largest integer that a server says; no floating-point number holds it."""
+"""The largest integer that a server can report; no floating-point number represents it."""
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-NOBODY = "tcp://127.0.0.1:1"
+CLOSED_PORT = "tcp://127.0.0.1:1"
 PROGRAMS = ("query", "stream")
 
-ONLY_WHEN_ASKED = {
+POLL_ON_REQUEST = {
     "ZINFO_POLL_MIN_INTERVAL": "600",
     "ZINFO_POLL_MAX_INTERVAL": "600",
     "ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0",
-    "ZINFO_QUERY_MAX_REPLY_BYTES": "16000",  # not all shards fit a page
+    "ZINFO_QUERY_MAX_REPLY_BYTES": "16000",  # not all shards fit into a page
     "ZINFO_BUS_HEARTBEAT": "0.5",
 }
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What the programs are pointed at.
+    """The daemon of these tests, and its shards.
 
     Attributes:
-        daemon: the daemon.
-        first: a server, whose id is its address.
-        second: another one, whose id is ODD; it has the label role=cache.
-        dead: id of a shard that nobody listens at.
+        daemon: The daemon.
+        first: A server whose id is its address.
+        second: A server whose id is ODD, with the label role=cache.
+        dead: Id of a shard at a closed port.
     """
 
     daemon: RunningDaemon
@@ -65,11 +65,11 @@ class Fleet:
 
     @property
     def connect(self) -> str:
-        """The option that says where the daemon is."""
+        """The option for the daemon's endpoint."""
         return f"--connect={self.daemon.query}"
 
     def poll(self) -> None:
-        """Have the daemon poll, and publish what changed."""
+        """Make the daemon poll all shards, and publish changes."""
         assert self.daemon.ask("get_infos", refresh=True, keys=["role"]).error is None
 
     def set(self, **values: object) -> None:
@@ -89,15 +89,15 @@ def fleet() -> Iterator[Fleet]:
             for ident in (ODD, "more-1", "more-2", "more-3")
         )
         urls = [first.url, f"redis://{dead}"]
-        with RunningDaemon(urls, config_text=tables, environ=ONLY_WHEN_ASKED) as daemon:
+        with RunningDaemon(urls, config_text=tables, environ=POLL_ON_REQUEST) as daemon:
             daemon.wait_polled(5)
             assert daemon.ask("get_infos").cursor
             yield Fleet(daemon, first, second, dead)
 
 
 @pytest.fixture(autouse=True)
-def _same_again(fleet: Fleet) -> None:
-    """Every test begins with the same servers."""
+def _reset(fleet: Fleet) -> None:
+    """Every test starts with the same configuration and data."""
     with fleet.first.client() as client:
         client.flushall()
     fleet.set(maxmemory=0, hz=10)
@@ -111,10 +111,12 @@ def ids(text: str) -> list[str]:
     return [info["meta"]["shard_identifier"] for info in objects(text)]
 
 
-# --- asking ---
+# --- queries ---
 
 
-def test_every_shard_comes_with_all_fields_page_by_page(runtime: Runtime, fleet: Fleet) -> None:
+def test_all_shards_are_printed_with_all_fields_page_by_page(
+    runtime: Runtime, fleet: Fleet
+) -> None:
     done = run("query", fleet.connect, "--json", runtime=runtime)
     assert (done.returncode, done.stderr) == (0, "")
     assert ids(done.stdout) == sorted([fleet.first.ident, ODD, "more-1", "more-2", "more-3"])
@@ -125,7 +127,7 @@ def test_every_shard_comes_with_all_fields_page_by_page(runtime: Runtime, fleet:
         assert len(info) > 100
 
 
-def test_its_text_is_that_of_zinfo_get(runtime: Runtime, fleet: Fleet) -> None:
+def test_the_text_is_that_of_zinfo_get(runtime: Runtime, fleet: Fleet) -> None:
     with fleet.first.client() as client:
         client.set("a", 1)
     fleet.poll()
@@ -143,7 +145,7 @@ def test_its_text_is_that_of_zinfo_get(runtime: Runtime, fleet: Fleet) -> None:
     assert f"# {ODD}  up  master  " in done.stdout
 
 
-def test_shards_keys_prefixes_sections_and_labels_narrow_it(runtime: Runtime, fleet: Fleet) -> None:
+def test_shards_keys_prefixes_sections_and_labels_select(runtime: Runtime, fleet: Fleet) -> None:
     def names(*arguments: str) -> set[str]:
         done = run("query", fleet.connect, "--json", *arguments, runtime=runtime)
         assert (done.returncode, done.stderr) == (0, "")
@@ -157,7 +159,7 @@ def test_shards_keys_prefixes_sections_and_labels_narrow_it(runtime: Runtime, fl
     assert set(ids(labelled.stdout)) == {ODD, "more-1", "more-2", "more-3"}
 
 
-def test_refresh_has_shards_polled_for_it(runtime: Runtime, fleet: Fleet) -> None:
+def test_refresh_polls_shards_first(runtime: Runtime, fleet: Fleet) -> None:
     ask = ("query", fleet.connect, fleet.first.ident, "--key=db0", "--json")
     with fleet.first.client() as client:
         client.set("a", 1)
@@ -169,14 +171,14 @@ def test_refresh_has_shards_polled_for_it(runtime: Runtime, fleet: Fleet) -> Non
     assert after["db0"]["keys"] == 1
 
 
-def test_integers_of_64_bits_survive(runtime: Runtime, fleet: Fleet) -> None:
+def test_integers_of_64_bits_are_printed_exactly(runtime: Runtime, fleet: Fleet) -> None:
     fleet.set(maxmemory=LARGEST)
     ask = ("query", fleet.connect, fleet.first.ident, "--key=maxmemory")
     assert f'"maxmemory": {LARGEST}' in run(*ask, "--json", runtime=runtime).stdout
     assert f"\nmaxmemory:{LARGEST}\n" in run(*ask, runtime=runtime).stdout
 
 
-def test_nothing_that_matches_is_said_and_no_failure(runtime: Runtime, fleet: Fleet) -> None:
+def test_an_empty_result_is_reported_and_not_a_failure(runtime: Runtime, fleet: Fleet) -> None:
     done = run("query", fleet.connect, "--label", "role=none", runtime=runtime)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "no shard has INFO that matches\n"
@@ -184,7 +186,7 @@ def test_nothing_that_matches_is_said_and_no_failure(runtime: Runtime, fleet: Fl
     assert (done.returncode, done.stderr) == (0, "no field matches --key and --section\n")
 
 
-def test_an_unknown_shard_is_told_in_one_line(runtime: Runtime, fleet: Fleet) -> None:
+def test_an_unknown_shard_is_reported_in_one_line(runtime: Runtime, fleet: Fleet) -> None:
     done = run("query", fleet.connect, "nowhere", runtime=runtime)
     assert (done.returncode, done.stdout) == (1, "")
     name = runtime.programs["query"].rpartition("/")[2]
@@ -195,25 +197,25 @@ def test_an_unknown_shard_is_told_in_one_line(runtime: Runtime, fleet: Fleet) ->
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_the_environment_can_say_where_the_daemon_is(
+def test_the_endpoint_can_be_set_in_the_environment(
     runtime: Runtime, fleet: Fleet, program: str
 ) -> None:
-    environ = {"ZINFO_CONNECT": NOBODY}
+    environ = {"ZINFO_CONNECT": CLOSED_PORT}
     done = run(program, "--timeout=0.3", environ=environ, runtime=runtime)
     assert done.returncode == 1
-    assert f"nothing answers at {NOBODY}; " in done.stderr
+    assert f"nothing answers at {CLOSED_PORT}; " in done.stderr
     done = run(program, fleet.connect, "--prefix", environ=environ, runtime=runtime)
-    assert NOBODY not in done.stderr
+    assert CLOSED_PORT not in done.stderr
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_nobody_there_is_told_in_one_line(runtime: Runtime, program: str) -> None:
-    done = run(program, f"--connect={NOBODY}", "--timeout=0.3", runtime=runtime)
+def test_an_unreachable_daemon_is_reported_in_one_line(runtime: Runtime, program: str) -> None:
+    done = run(program, f"--connect={CLOSED_PORT}", "--timeout=0.3", runtime=runtime)
     assert (done.returncode, done.stdout) == (1, "")
     name = runtime.programs[program].rpartition("/")[2]
     assert done.stderr == (
-        f"{name}: nothing answers at {NOBODY}; does a daemon run there? "
-        "(one that asks for keys needs --server-key and --client-key)\n"
+        f"{name}: nothing answers at {CLOSED_PORT}; is a daemon running there? "
+        "(if it requires keys, give --server-key and --client-key)\n"
     )
 
 
@@ -223,10 +225,10 @@ def test_nobody_there_is_told_in_one_line(runtime: Runtime, program: str) -> Non
     [
         (["--kies"], "--kies"),
         (["--connect=nonsense"], "--connect nonsense: "),
-        (["--timeout=soon"], "soon is no number of seconds"),
-        (["--timeout=0"], "0 is not above 0"),
-        (["--prefix"], "--prefix says how to take --key, and there is none"),
-        (["--client-key=a"], "come together: give both, or none"),
+        (["--timeout=soon"], "found soon, expected a number of seconds"),
+        (["--timeout=0"], "found 0, expected seconds above 0"),
+        (["--prefix"], "--prefix needs at least one --key"),
+        (["--client-key=a"], "belong together: give both, or none"),
         (["--server-key=/nowhere", "--client-key=a"], "/nowhere: cannot be read: "),
     ],
 )
@@ -258,11 +260,11 @@ def test_its_help_has_examples_and_exit_codes(runtime: Runtime, program: str) ->
         assert option in done.stdout
 
 
-# --- following ---
+# --- streams ---
 
 
-def following(runtime: Runtime, fleet: Fleet, *arguments: str) -> Running:
-    """Start the stream, and wait until it has joined and looked at the daemon's cache."""
+def joined_stream(runtime: Runtime, fleet: Fleet, *arguments: str) -> Running:
+    """Start the stream, and wait until it has joined and queried the daemon's cache."""
     before = asked(fleet.daemon, "get_infos")
     running = Running("stream", fleet.connect, *arguments, runtime=runtime)
     try:
@@ -275,7 +277,7 @@ def following(runtime: Runtime, fleet: Fleet, *arguments: str) -> Running:
 
 def test_a_change_has_time_shard_field_old_and_new_value(runtime: Runtime, fleet: Fleet) -> None:
     wanted = ("--key", "db0", "--key", "maxmemory", "--key", "hz")
-    with following(runtime, fleet, *wanted) as stream, fleet.first.client() as client:
+    with joined_stream(runtime, fleet, *wanted) as stream, fleet.first.client() as client:
         ident = re.escape(fleet.first.ident)
         fleet.set(hz=42)
         assert re.fullmatch(rf"{STAMP} {ident} hz: 10 -> 42", stream.line())
@@ -293,9 +295,9 @@ def test_a_change_has_time_shard_field_old_and_new_value(runtime: Runtime, fleet
         assert stream.end() == (130, "")
 
 
-def test_json_tells_the_kind_of_each_update(runtime: Runtime, fleet: Fleet) -> None:
+def test_json_has_the_type_of_each_update(runtime: Runtime, fleet: Fleet) -> None:
     wanted = (fleet.first.ident, "--key", "maxmem", "--prefix", "--json")
-    with following(runtime, fleet, *wanted) as stream:
+    with joined_stream(runtime, fleet, *wanted) as stream:
         fleet.set(maxmemory=2 << 20)
         changes = [stream.json() for _ in range(2)]
         assert all(isinstance(change.pop("time"), float | int) for change in changes)
@@ -310,10 +312,10 @@ def test_json_tells_the_kind_of_each_update(runtime: Runtime, fleet: Fleet) -> N
         assert f'"new": {LARGEST}' in stream.line()
 
 
-def test_events_are_told_in_between(runtime: Runtime, fleet: Fleet) -> None:
+def test_events_are_printed_among_changes(runtime: Runtime, fleet: Fleet) -> None:
     with (
-        following(runtime, fleet, "--json", "--key=role") as stream,
-        following(runtime, fleet, "--key=role", fleet.first.ident) as text,
+        joined_stream(runtime, fleet, "--json", "--key=role") as stream,
+        joined_stream(runtime, fleet, "--key=role", fleet.first.ident) as text,
     ):
         fleet.first.kill()
         down = stream.until(update="event", shard=fleet.first.ident, type="down")
@@ -328,8 +330,8 @@ def test_events_are_told_in_between(runtime: Runtime, fleet: Fleet) -> None:
         assert re.match(line, text.line())
 
 
-def test_only_the_wanted_shards_are_told(runtime: Runtime, fleet: Fleet) -> None:
-    with following(runtime, fleet, ODD, "--key=lru_clock", "--key=hz") as stream:
+def test_only_the_wanted_shards_are_printed(runtime: Runtime, fleet: Fleet) -> None:
+    with joined_stream(runtime, fleet, ODD, "--key=lru_clock", "--key=hz") as stream:
         fleet.set(hz=11)
         with fleet.second.client() as client:
             client.config_set("hz", 12)
@@ -343,9 +345,9 @@ def test_only_the_wanted_shards_are_told(runtime: Runtime, fleet: Fleet) -> None
             client.config_set("hz", 10)
 
 
-def test_a_shard_that_is_not_there_yet_is_waited_for(runtime: Runtime, fleet: Fleet) -> None:
+def test_a_shard_that_does_not_exist_yet_is_awaited(runtime: Runtime, fleet: Fleet) -> None:
     before = fleet.daemon.config_path.read_text()
-    with following(runtime, fleet, "later", "--key", "role") as stream:
+    with joined_stream(runtime, fleet, "later", "--key", "role") as stream:
         try:
             late = f'{before}[[shards]]\nid = "later"\nurl = "{fleet.second.url}"\n'
             fleet.daemon.config_path.write_text(late)
@@ -361,30 +363,32 @@ def test_a_shard_that_is_not_there_yet_is_waited_for(runtime: Runtime, fleet: Fl
         assert stream.end() == (130, "shard later not found; waiting for it\n")
 
 
-def test_silence_return_and_restart_of_the_daemon_are_said(runtime: Runtime, fleet: Fleet) -> None:
-    with following(runtime, fleet, "--key", "hz", "--json") as stream:
+def test_missed_heartbeats_recovery_and_restart_of_the_daemon_are_printed(
+    runtime: Runtime, fleet: Fleet
+) -> None:
+    with joined_stream(runtime, fleet, "--key", "hz", "--json") as stream:
         fleet.daemon.suspend()
         stale = stream.until(update="stale")
         assert re.fullmatch(r"no heartbeat for \d+\.\d s", stale["message"])
         assert stale["shard"] is None
         fleet.daemon.resume()
-        assert stream.until(update="again")["message"] == "the daemon is heard again"
+        assert stream.until(update="again")["message"] == "heartbeats are received again"
         fleet.set(hz=13)
         change = stream.until(update="change")
         assert (change["old"], change["new"]) == (10, 13)
         fleet.daemon.restart()
-        assert " was started again" in stream.until(update="restart")["message"]
+        assert " was restarted" in stream.until(update="restart")["message"]
         fleet.daemon.wait_polled(5)
-        wait_until(lambda: asked(fleet.daemon, "get_infos"), what="the new daemon to be asked")
+        wait_until(lambda: asked(fleet.daemon, "get_infos"), what="a query of the new daemon")
         fleet.set(hz=14)
         change = stream.until(update="change", new=14)
-        assert change.get("old") in (None, 13)  # it may have looked before the first poll
+        assert change.get("old") in (None, 13)  # it may have queried before the first poll
         stream.interrupt()
         assert stream.end() == (130, "")
 
 
 def end_of(runtime: Runtime, fleet: Fleet, program: str, stdout: IO[bytes]) -> tuple[int, str]:
-    """Exit code and stderr of a program that gets something to print until it ends."""
+    """Exit code and stderr of a program that has output to write until it ends."""
 
     def gone() -> bool:
         fleet.set(hz=15)
@@ -406,40 +410,40 @@ def end_of(runtime: Runtime, fleet: Fleet, program: str, stdout: IO[bytes]) -> t
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_output_that_nobody_reads_any_more_ends_it_quietly(
+def test_closed_output_ends_the_program_quietly(
     runtime: Runtime, fleet: Fleet, program: str
 ) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as unread:
-        code, said = end_of(runtime, fleet, program, unread)
+        code, stderr = end_of(runtime, fleet, program, unread)
     assert code in (0, -signal.SIGPIPE)
-    assert said == ""
+    assert stderr == ""
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_full_disk_is_told_in_one_line(runtime: Runtime, fleet: Fleet, program: str) -> None:
+def test_a_full_disk_is_reported_in_one_line(runtime: Runtime, fleet: Fleet, program: str) -> None:
     with Path("/dev/full").open("wb") as full:
-        code, said = end_of(runtime, fleet, program, full)
+        code, stderr = end_of(runtime, fleet, program, full)
     name = runtime.programs[program].rpartition("/")[2]
-    assert said == f"{name}: the output cannot be written: No space left on device\n"
+    assert stderr == f"{name}: the output cannot be written: No space left on device\n"
     assert code == 1
 
 
-def test_ctrl_c_before_the_daemon_has_answered_ends_it_quietly(runtime: Runtime) -> None:
+def test_ctrl_c_before_the_first_reply_ends_it_quietly(runtime: Runtime) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         mute.settimeout(10)
         ask = (f"--connect=tcp://127.0.0.1:{mute.getsockname()[1]}", "--timeout=60")
         with Running("stream", *ask, runtime=runtime) as stream:
-            mute.accept()[0].close()  # it is there, and waits for what never comes
+            mute.accept()[0].close()  # it has connected, and waits for a reply
             stream.interrupt()
             assert stream.end() == (130, "")
 
 
-# --- and asyncio, against the same daemon
+# --- zinfo.aio, with the same daemon ---
 
 
-def test_asyncio_gets_what_the_others_get(fleet: Fleet) -> None:
+def test_the_asyncio_client_gets_the_same(fleet: Fleet) -> None:
     async def ask() -> tuple[list[dict[str, Any]], Delta]:
         async with Client(fleet.daemon.query) as client, Subscriber(fleet.daemon.query) as updates:
             waiting = asyncio.ensure_future(first_delta(updates))

@@ -1,4 +1,4 @@
-"""clients/mirror.py, against a real daemon and a real server."""
+"""clients/mirror.py, with a real daemon and a real server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
 
 
 def until(mirror: Running, pattern: str) -> str:
-    """The next line that the pattern describes from beginning to end."""
+    """Skip to the next line that the pattern matches completely."""
     while True:
         line = mirror.line()
         if re.fullmatch(pattern, line):
@@ -57,7 +57,7 @@ def test_changes_events_and_staleness_are_printed(
         assert mirror.end() == (130, "")
 
 
-def test_nobody_there_is_told_in_one_line() -> None:
+def test_an_unreachable_daemon_is_reported_in_one_line() -> None:
     done = run("mirror.py", "--connect=tcp://127.0.0.1:1", "--timeout=0.2")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("mirror.py: no current copy of tcp://127.0.0.1:1 within 0.2 s: ")

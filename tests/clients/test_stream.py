@@ -1,4 +1,4 @@
-"""clients/stream.py, against a real daemon, and against one that loses messages on purpose."""
+"""clients/stream.py, with a real daemon, and with a fake one that omits messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.clients.scripted import HEARTBEAT, ScriptedDaemon
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 
-ODD = "käse ~1/x"  # an id that needs quoting in a topic
+ODD = "käse ~1/x"  # an id that is percent-encoded in a topic
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,9 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
         yield running
 
 
-def test_changes_of_all_shards_come_in_sequence(daemon: RunningDaemon, server: RealServer) -> None:
+def test_changes_of_all_shards_are_printed_in_sequence(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
     with Running("stream.py", f"--connect={daemon.query}") as stream:
         stream.until(kind="joined")
         first = stream.until(kind="delta", topic=f"z1/delta/{server.ident}/")
@@ -47,12 +49,12 @@ def test_only_the_wanted_shards_and_kinds_are_printed(daemon: RunningDaemon) -> 
     assert all('"role": "master"' in line for line in lines)
 
 
-def test_heartbeats_are_printed_where_they_are_asked_for(daemon: RunningDaemon) -> None:
+def test_heartbeats_are_printed_on_request(daemon: RunningDaemon) -> None:
     with Running("stream.py", f"--connect={daemon.query}", "--kind=hb") as stream:
         assert stream.until(kind="hb")["body"]["shards"] == 2
 
 
-def test_events_come_and_the_end_of_the_daemon_is_noticed() -> None:
+def test_events_are_printed_and_the_end_of_the_daemon_is_detected() -> None:
     with (
         RealServer() as victim,
         RunningDaemon([victim.url], environ={"ZINFO_BUS_HEARTBEAT": "0.5"}) as daemon,
@@ -76,11 +78,11 @@ def test_ctrl_c_ends_it_quietly(daemon: RunningDaemon) -> None:
         assert stream.end() == (130, "")
 
 
-def test_nobody_there_is_told_in_one_line() -> None:
+def test_an_unreachable_daemon_is_reported_in_one_line() -> None:
     done = run("stream.py", "--connect=tcp://127.0.0.1:1", "--timeout=0.2")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "stream.py: nothing answers at tcp://127.0.0.1:1; does a daemon run there?\n"
+        "stream.py: nothing answers at tcp://127.0.0.1:1; is a daemon running there?\n"
     )
 
 
@@ -91,10 +93,10 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert done.stderr.startswith("usage: ")
 
 
-# --- what a real daemon does on bad days only ---
+# --- faults that a real daemon rarely has ---
 
 
-def test_a_gap_is_told_where_it_is_and_only_once() -> None:
+def test_a_gap_is_printed_once_where_it_occurs() -> None:
     with (
         ScriptedDaemon() as daemon,
         Running("stream.py", f"--connect={daemon.query}", "--kind=info") as stream,
@@ -113,7 +115,7 @@ def test_a_gap_is_told_where_it_is_and_only_once() -> None:
         assert kinds[4] == {"kind": "gap", "topic": "z1/info/a/", "after": 6, "before": 9}
 
 
-def test_a_daemon_that_began_anew_is_told_and_its_counters_are_no_gap() -> None:
+def test_a_restart_is_printed_and_is_no_gap() -> None:
     with (
         ScriptedDaemon() as daemon,
         Running("stream.py", f"--connect={daemon.query}", "--kind=info") as stream,
@@ -127,7 +129,7 @@ def test_a_daemon_that_began_anew_is_told_and_its_counters_are_no_gap() -> None:
         assert kinds == ["joined", "info", "restarted", "info", "info"]
 
 
-def test_a_shard_that_went_and_came_back_is_no_gap() -> None:
+def test_a_shard_that_is_removed_and_added_again_is_no_gap() -> None:
     with (
         ScriptedDaemon() as daemon,
         Running("stream.py", f"--connect={daemon.query}") as stream,
@@ -141,7 +143,7 @@ def test_a_shard_that_went_and_came_back_is_no_gap() -> None:
         assert kinds == ["joined", "delta", "event", "event", "delta"]
 
 
-def test_silence_for_three_heartbeats_is_stale() -> None:
+def test_the_stream_is_stale_after_three_missed_heartbeats() -> None:
     with (
         ScriptedDaemon() as daemon,
         Running("stream.py", f"--connect={daemon.query}") as stream,

@@ -1,4 +1,4 @@
-"""The programs and a daemon that asks for keys."""
+"""The programs with a daemon that requires keys."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def keys(keyring: Keyring, name: str = "old") -> list[str]:
     return [f"--server-key={directory}/server.key", f"--client-key={directory}/{name}.key_secret"]
 
 
-def test_a_key_lets_it_in_and_says_what_it_may_see(
+def test_a_client_is_admitted_by_its_key_and_sees_its_shards(
     runtime: Runtime, keyring: Keyring, daemon: RunningDaemon
 ) -> None:
     connect = f"--connect={daemon.query}"
@@ -55,13 +55,13 @@ def test_a_key_lets_it_in_and_says_what_it_may_see(
     assert (info["meta"]["shard_identifier"], info["role"]) == ("mine", "master")
     ask = (connect, *keys(keyring), "--json", "--key=total_commands_processed")
     with Running("stream", *ask, runtime=runtime) as stream:
-        for _ in range(4):  # the totals count what it is not told, and that is no gap
+        for _ in range(4):  # totals include shards that it cannot see, which is no gap
             line = stream.json()
             assert (line["update"], line["shard"]) == ("change", "mine")
             assert line["new"] > line["old"]
 
 
-def test_the_environment_can_say_which_keys(
+def test_keys_can_be_set_in_the_environment(
     runtime: Runtime, keyring: Keyring, daemon: RunningDaemon
 ) -> None:
     options = [option.partition("=")[2] for option in keys(keyring)]
@@ -72,17 +72,17 @@ def test_the_environment_can_say_which_keys(
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_key_that_nobody_knows_is_told_in_one_line(
+def test_an_unknown_key_is_reported_in_one_line(
     runtime: Runtime, keyring: Keyring, daemon: RunningDaemon, program: str
 ) -> None:
     ask = (f"--connect={daemon.query}", "--timeout=0.7", *keys(keyring, "stranger"))
     done = run(program, *ask, runtime=runtime)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("(one that does not know this key does not answer)\n")
+    assert done.stderr.endswith("(a daemon does not answer a client whose key it does not know)\n")
     assert done.stderr.count("\n") == 1
 
 
-def test_what_is_wrong_with_a_key_is_told(runtime: Runtime, keyring: Keyring) -> None:
+def test_an_invalid_key_file_is_reported(runtime: Runtime, keyring: Keyring) -> None:
     server, _ = keys(keyring)
     directory = keyring.directory
     for broken in ("x" * 39, "x" * 39 + "~"):
@@ -102,18 +102,18 @@ def test_what_is_wrong_with_a_key_is_told(runtime: Runtime, keyring: Keyring) ->
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_daemon_that_refuses_before_it_is_asked_keeps_no_program_waiting(
+def test_no_program_hangs_if_the_connection_is_refused_before_it_sends(
     runtime: Runtime, keyring: Keyring, daemon: RunningDaemon, program: str
 ) -> None:
     ask = (f"--connect={daemon.query}", "--timeout=0.7", *keys(keyring, "stranger"))
     done = ended(runtime, runtime.refused_line(program, *ask))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.endswith("(one that does not know this key does not answer)\n")
+    assert done.stderr.endswith("(a daemon does not answer a client whose key it does not know)\n")
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("program", ["query.py", "stream.py"])
-def test_nor_does_it_keep_a_program_that_knows_no_keys(
+def test_nor_does_a_program_without_options_for_keys(
     keyring: Keyring, daemon: RunningDaemon, program: str
 ) -> None:
     line = THIS.refused_line(program, f"--connect={daemon.query}", "--timeout=0.7")
@@ -124,7 +124,7 @@ def test_nor_does_it_keep_a_program_that_knows_no_keys(
 
 
 @pytest.mark.parametrize("number", range(2))
-def test_nor_the_examples_of_the_page_on_the_wire(
+def test_nor_do_the_examples_of_the_protocol_page(
     keyring: Keyring, daemon: RunningDaemon, tmp_path: Path, number: int
 ) -> None:
     example = tmp_path / "example.py"
@@ -137,7 +137,7 @@ def test_nor_the_examples_of_the_page_on_the_wire(
 
 
 def ended(runtime: Runtime, line: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a command line to its end, which comes within half a minute."""
+    """Run a command line, which must end within half a minute."""
     return subprocess.run(
         line,
         env={**environment(runtime), **environ},

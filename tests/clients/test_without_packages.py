@@ -1,4 +1,4 @@
-"""The programs where the packages that they need are missing: one line says which."""
+"""Without the packages that the programs need, a one-line message names them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import Workshop
+from tests.clients.conftest import RuntimeCache
 from tests.clients.runtimes import CLIENTS, RUNTIMES, bare_environment
 
 
 @pytest.mark.parametrize("program", ["query", "stream"])
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_missing_packages_are_told_in_one_line(
-    name: str, program: str, workshop: Workshop, tmp_path: Path
+def test_missing_packages_are_reported_in_one_line(
+    name: str, program: str, runtimes: RuntimeCache, tmp_path: Path
 ) -> None:
-    runtime = workshop.get(name)
+    runtime = runtimes.get(name)
     if name == "node":
         without = shutil.ignore_patterns("node_modules")
         shutil.copytree(CLIENTS / "node", tmp_path, ignore=without, dirs_exist_ok=True)

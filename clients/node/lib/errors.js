@@ -1,18 +1,18 @@
-// What can go wrong, each in one line for people.
+// Errors, each with a one-line message for the user.
 
-/** The program cannot do what it was asked. */
+/** The program failed. */
 export class FailedError extends Error {}
 
-/** What the user said cannot be right. */
+/** An option or argument is wrong. */
 export class UsageError extends Error {}
 
-/** What is to be printed cannot be. */
+/** The output cannot be written. */
 export class OutputError extends Error {}
 
-/** What came so far cannot be relied on any more, and the connection has to be made anew. */
-export class LostError extends Error {}
+/** The state is no longer current, and the bus has to be joined again. */
+export class StaleError extends Error {}
 
-/** The daemon said why it does not answer: `error` is its map of code, message and retryable. */
+/** The daemon sent an error reply: `error` is its map of code, message and retryable. */
 export class RefusedError extends FailedError {
   constructor(error) {
     super(`${error.code}: ${error.message}`);

@@ -1,27 +1,28 @@
-// From deltas to single changes of fields, old value to new. Pure.
+// From deltas to single changes of fields, old value to new. No I/O.
 
 import { same } from "./values.js";
 
-/** An old value that was not seen. */
+/** An old value that was never received. */
 export const UNKNOWN = Symbol("unknown");
 
-/** The newest known values of the fields of interest. */
+/** The newest known values of the selected fields. */
 export class Fields {
-  // Of each shard: revision, fields, and whether a field that is not there is known not to be.
+  // For each shard: revision, fields, and whether these are complete. If they are not, a missing
+  // field may exist on the server.
   #shards = new Map();
   #keys;
   #prefix;
 
   /**
    * @param {string[]} keys names of the fields; empty for all
-   * @param {boolean} prefix whether the keys are beginnings of names
+   * @param {boolean} prefix whether the keys are prefixes of names
    */
   constructor(keys, prefix) {
     this.#keys = keys;
     this.#prefix = prefix;
   }
 
-  /** Return whether a field is of interest. */
+  /** Return whether a field is selected. */
   wants(field) {
     if (this.#prefix) {
       return this.#keys.some((key) => field.startsWith(key));
@@ -29,17 +30,17 @@ export class Fields {
     return !this.#keys.length || this.#keys.includes(field);
   }
 
-  /** Return the revision of what is known of a shard; undefined where nothing is. */
+  /** Return the known revision of a shard, or undefined. */
   revision(shard) {
     return this.#shards.get(shard)?.revision;
   }
 
   /**
-   * Take what the daemon's cache holds of a shard, the fields of interest only.
+   * Replace the fields of a shard by the selected fields of the daemon's cache.
    *
-   * @returns {object[]} what has changed since something was known: field, old and new of each
+   * @returns {object[]} changes, each with field, old and new; none for a shard that was unknown
    */
-  look(shard, revision, found) {
+  replace(shard, revision, found) {
     const fields = new Map(Object.entries(found));
     const known = this.#shards.get(shard);
     if (known && known.revision >= revision) {
@@ -56,7 +57,7 @@ export class Fields {
     return differences(known, now);
   }
 
-  /** Take a delta; returns the changes of the fields of interest, as `look` does. */
+  /** Apply a delta; returns the changes of selected fields, as `replace` does. */
   apply(shard, revision, { set, unset, base }) {
     let known = this.#shards.get(shard);
     if (known && revision <= known.revision) {
@@ -66,7 +67,7 @@ export class Fields {
     if (!known || (base !== 0 && known.revision !== base)) {
       known = nothing;
     }
-    // Without a base this is all there is: what is not in it is gone.
+    // A delta without a base has all fields: the others no longer exist.
     const gone = base === 0 ? [...known.fields.keys()] : [];
     const changed = [
       ...gone.map((name) => [name, null]),
@@ -86,12 +87,12 @@ export class Fields {
     return changes;
   }
 
-  /** Forget what is known of a shard. */
+  /** Remove a shard. */
   forget(shard) {
     this.#shards.delete(shard);
   }
 
-  /** Forget what is known of all shards. */
+  /** Remove all shards. */
   forgetAll() {
     this.#shards.clear();
   }

@@ -1,4 +1,4 @@
-// What query.js does: ask for INFO, and print it.
+// The program query.js: queries INFO, and prints it.
 
 import { FailedError, UsageError } from "./errors.js";
 import { readOptions, REFRESH_TIMEOUT, seconds, timeoutOr } from "./options.js";
@@ -35,19 +35,19 @@ function labels(pairs) {
   );
 }
 
-/** Yield the entries of an answer, page by page as it comes. */
+/** Yield the entries of a reply, page by page. */
 async function* entriesOf(daemon, op, args) {
   for await (const { entries } of daemon.pages(op, args)) {
     for (const entry of entries) {
       if (!isMap(entry) || (op === "get_infos" && !isMap(entry.meta))) {
-        throw new FailedError(`the answer to ${op} is no array of maps`);
+        throw new FailedError(`the reply to ${op} is not an array of maps`);
       }
       yield entry;
     }
   }
 }
 
-/** Return the lines of one shard: a heading, and its fields as INFO has them. */
+/** Return the lines of one shard: a heading, and its fields in the format of INFO. */
 function entryLines({ meta, ...fields }, shard = {}) {
   const head = [painted(printable(meta.shard_identifier), "bold")];
   if (meta.state !== undefined) {
@@ -66,7 +66,7 @@ function entryLines({ meta, ...fields }, shard = {}) {
   return [`# ${head.join("  ")}`, ...lines];
 }
 
-/** Do what the command line asks for. */
+/** Run the program with these arguments. */
 export async function main(words) {
   const options = readOptions(words, OPTIONS);
   const args = {

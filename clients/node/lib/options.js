@@ -1,4 +1,4 @@
-// What both programs take on the command line, and how wrong usage is told.
+// The command-line options of both programs.
 
 import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -6,11 +6,11 @@ import { parseArgs } from "node:util";
 import { UsageError } from "./errors.js";
 import { reason } from "./printing.js";
 
-const DEFAULT_TIMEOUT = 3; // seconds; a daemon answers within milliseconds, or is not there
-export const REFRESH_TIMEOUT = 10; // seconds; shards that do not answer keep the daemon waiting
+const DEFAULT_TIMEOUT = 3; // seconds; a running daemon replies within milliseconds
+export const REFRESH_TIMEOUT = 10; // seconds; the daemon waits for shards that do not reply
 const Z85_KEY = /^[0-9A-Za-z.:+=^!/*?&<>()[\]{}@%$#-]{40}$/;
 
-/** The options of every program that asks a daemon. */
+/** The options of both programs. */
 const COMMON = {
   help: { type: "boolean", short: "h" },
   key: { type: "string", multiple: true, default: [] },
@@ -22,22 +22,22 @@ const COMMON = {
   json: { type: "boolean", default: false },
 };
 
-/** How the help of both programs tells these. */
+/** The help text for these. */
 export const COMMON_HELP = `\
   --key NAME            only this field; repeatable
-  --prefix              each --key is the beginning of field names
+  --prefix              each --key is a prefix of field names
   --connect ENDPOINT    query endpoint of the daemon [ZINFO_CONNECT, else tcp://127.0.0.1:9736]
-  --timeout SECONDS     how long to wait for an answer [${DEFAULT_TIMEOUT}]
-  --server-key FILE     public key of a daemon that asks for keys: its server.key [ZINFO_SERVER_KEY]
+  --timeout SECONDS     how long to wait for a reply [${DEFAULT_TIMEOUT}]
+  --server-key FILE     public key of a daemon that requires keys: its server.key [ZINFO_SERVER_KEY]
   --client-key FILE     your own secret key: NAME.key_secret [ZINFO_CLIENT_KEY]
   --json                print JSON, one object a line
-  -h, --help            show this and end`;
+  -h, --help            show this help and exit`;
 
 /**
- * Return the options, those of both programs checked; `shards` has the words that are none.
+ * Return the options, with those of both programs checked; `shards` has the other arguments.
  *
  * @param {string[]} words the command line
- * @param {object} own the program's own options, as those of util.parseArgs
+ * @param {object} own further options of the program, in the form of util.parseArgs
  */
 export function readOptions(words, own = {}) {
   let values, positionals;
@@ -51,7 +51,7 @@ export function readOptions(words, own = {}) {
     throw new UsageError(error.message.split(/\. |\n/)[0]);
   }
   if (values.prefix && !values.key.length) {
-    throw new UsageError("--prefix says how to take --key, and there is none");
+    throw new UsageError("--prefix needs at least one --key");
   }
   return {
     ...values,
@@ -65,11 +65,12 @@ export function readOptions(words, own = {}) {
   };
 }
 
-/** Return a number of seconds that an option says. */
+/** Return the value of an option in seconds. */
 export function seconds(option, text) {
   const value = /^[0-9.]/.test(text) ? Number(text) : NaN;
   if (!(value >= 0 && value < Infinity)) {
-    throw new UsageError(`argument --${option}: ${text} is no number of seconds from 0 on`);
+    const expected = "expected a number of seconds, 0 or more";
+    throw new UsageError(`argument --${option}: found ${text}, ${expected}`);
   }
   return value;
 }
@@ -77,23 +78,24 @@ export function seconds(option, text) {
 function waitingTime(text) {
   const value = text === undefined ? undefined : seconds("timeout", text);
   if (value === 0 || value > 86400) {
-    throw new UsageError(`argument --timeout: ${text} is not above 0 and at most 86400 (a day)`);
+    const expected = "expected seconds above 0, at most 86400 (a day)";
+    throw new UsageError(`argument --timeout: found ${text}, ${expected}`);
   }
   return value;
 }
 
-/** Return how long to wait, in seconds, where the user did not say. */
+/** Return the --timeout in seconds, or a default. */
 export function timeoutOr(options, otherwise = DEFAULT_TIMEOUT) {
   return options.timeout ?? otherwise;
 }
 
-// By which client and daemon know each other: options of a socket; undefined without keys.
+// Return the CURVE options of a socket; undefined without keys.
 function readKeys(serverFile, clientFile) {
   if (!serverFile && !clientFile) {
     return undefined;
   }
   if (!serverFile || !clientFile) {
-    throw new UsageError("--server-key and --client-key come together: give both, or none");
+    throw new UsageError("--server-key and --client-key belong together: give both, or none");
   }
   const curveServerKey = keyIn(serverFile, "public");
   const curveSecretKey = keyIn(clientFile, "secret", true);
@@ -120,7 +122,7 @@ function keyIn(path, which, secret = false) {
   if (!Z85_KEY.test(key)) {
     throw new UsageError(`${path}: found a broken ${which} key, expected 40 characters of Z85`);
   }
-  const mounted = owner === 0 && process.geteuid() !== 0; // a group may read it, as in Kubernetes
+  const mounted = owner === 0 && process.geteuid() !== 0; // group-readable, as Kubernetes mounts it
   const open = mode & 0o7777 & ~(mounted ? 0o740 : 0o700);
   if (secret && open) {
     const found = (mode & 0o7777).toString(8).padStart(4, "0");

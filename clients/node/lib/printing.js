@@ -1,4 +1,4 @@
-// How the programs print: JSON lines, values as INFO writes them, times, colours.
+// Output: JSON lines, values in the format of INFO, times, colours.
 
 import { writeSync } from "node:fs";
 import { getSystemErrorMap } from "node:util";
@@ -6,11 +6,11 @@ import { getSystemErrorMap } from "node:util";
 import { OutputError } from "./errors.js";
 import { isMap } from "./values.js";
 
-// Control characters, and those that turn the direction of text, or end lines.
+// Control characters, and those that change the direction of text or end a line.
 const UNSAFE = /[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 const COLOURS = { bold: 1, red: 31, green: 32, yellow: 33, cyan: 36 };
 
-/** How the states of shards look, and the events that are named like them. */
+/** Colours of the states of shards, and of the events named like them. */
 export const STATE_COLOURS = {
   up: "green",
   down: "red",
@@ -24,7 +24,7 @@ export function say(line) {
   write(1, `${line}\n`);
 }
 
-/** Print a line beside the output proper. */
+/** Print a message on stderr. */
 export function note(message) {
   write(2, `${printable(message)}\n`);
 }
@@ -36,10 +36,10 @@ function write(file, text) {
       data = data.subarray(writeSync(file, data));
     } catch (error) {
       if (error.code === "EAGAIN") {
-        // Whoever reads is slow, and has made the pipe one that does not wait.
+        // The pipe is full, and its reader has made it non-blocking.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
       } else if (error.code === "EPIPE") {
-        process.exit(0); // nobody reads any more: `query.js | head` ends quietly
+        process.exit(0); // the reader has gone: `query.js | head` ends quietly
       } else {
         throw new OutputError(`the output cannot be written: ${reason(error)}`);
       }
@@ -47,13 +47,13 @@ function write(file, text) {
   }
 }
 
-/** Return what an error of the system is in words. */
+/** Return the description of a system error. */
 export function reason(error) {
   const words = getSystemErrorMap().get(error.errno)?.[1] ?? error.message;
   return words[0].toUpperCase() + words.slice(1);
 }
 
-/** Return a value as JSON in one line of ASCII, integers of any size exactly. */
+/** Return a value as JSON in one line of ASCII, with integers of any size. */
 export function toJson(value) {
   if (Array.isArray(value)) {
     return `[${value.map(toJson).join(", ")}]`;
@@ -68,7 +68,7 @@ export function toJson(value) {
   return JSON.stringify(value).replace(/[\x7f-\uffff]/g, (unit) => `\\u${hex(unit, 4)}`);
 }
 
-/** Return text from elsewhere in one line, its control characters as `\x1b`. */
+/** Return text in one line, with control characters escaped as in `\x1b`. */
 export function printable(text) {
   const known = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
   return text.replace(
@@ -81,13 +81,13 @@ function hex(unit, digits) {
   return unit.charCodeAt(0).toString(16).padStart(digits, "0");
 }
 
-/** Return the text in a colour, where somebody looks at it who wants colours. */
+/** Return the text in a colour, if stdout is a terminal and colours are not disabled. */
 export function painted(text, colour) {
   const wanted = process.stdout.isTTY && !process.env.NO_COLOR && process.env.TERM !== "dumb";
   return wanted && colour ? `\x1b[${COLOURS[colour]}m${text}\x1b[0m` : text;
 }
 
-/** Return a value as INFO writes it: maps as `keys=1,expires=0`. */
+/** Return a value in the format of INFO: maps as `keys=1,expires=0`. */
 export function valueText(value) {
   if (Array.isArray(value)) {
     return value.map(valueText).join(" ");
@@ -107,7 +107,7 @@ export function when(moment) {
   return Number.isNaN(date.getTime()) ? "-" : date.toISOString();
 }
 
-/** Return a number of seconds in words, short. */
+/** Return a duration in seconds as short text. */
 export function secondsText(value) {
   if (typeof value !== "number") {
     return "-";

@@ -1,14 +1,14 @@
-// How the programs begin and end.
+// Start and exit of the programs.
 
 import { FailedError, OutputError, UsageError } from "./errors.js";
 import { note, say } from "./printing.js";
 
 /**
- * Run a program, and end it: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
+ * Run a program, and exit: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
  *
  * @param {string} name of the program
  * @param {string} help what --help prints
- * @param {() => Promise<object>} load imports the module whose `main` does it; it gets the words
+ * @param {() => Promise<object>} load imports the module whose `main` gets the arguments
  */
 export async function run(name, help, load) {
   process.on("SIGINT", () => process.exit(130));
@@ -22,13 +22,14 @@ export async function run(name, help, load) {
     }
     process.exit(0);
   } catch (error) {
-    process.exit(told(name, error));
+    process.exit(reported(name, error));
   }
 }
 
-function told(name, error) {
+// Print an error, and return the exit code.
+function reported(name, error) {
   if (error instanceof UsageError) {
-    note(`usage: ${name} [OPTION]... [SHARD]...    (--help tells them)`);
+    note(`usage: ${name} [OPTION]... [SHARD]...    (--help lists them)`);
     note(`${name}: error: ${error.message}`);
     return 2;
   }
@@ -41,6 +42,6 @@ function told(name, error) {
     note(`${name}: zeromq and @msgpack/msgpack are needed: run \`npm install\` in ${where}`);
     return 1;
   }
-  note(`${name}: nobody foresaw this: ${error.stack}`);
+  note(`${name}: unexpected error: ${error.stack}`);
   return 1;
 }

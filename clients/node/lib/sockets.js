@@ -1,13 +1,13 @@
-// Sockets that connect to a daemon, and questions on one of them.
+// Sockets that connect to a daemon, and queries.
 
 import zmq from "zeromq";
 
 import { FailedError, UsageError } from "./errors.js";
 import { decodeReply, encodeRequest } from "./wire.js";
 
-/** Return a socket of a class that connects to an endpoint; throws ZeroMQ's own errors. */
+/** Return a socket of a class that connects to an endpoint; throws ZeroMQ's errors. */
 export function connect(kind, endpoint, keys, more = {}) {
-  // Without linger 0 an unanswered request would keep the program.
+  // Without linger 0, an unsent request would delay the exit.
   const socket = new kind({ linger: 0, ipv6: true, ...keys, ...more });
   try {
     socket.connect(endpoint);
@@ -18,12 +18,12 @@ export function connect(kind, endpoint, keys, more = {}) {
   return socket;
 }
 
-/** A daemon, to be asked: each question over a socket of its own. */
+/** A daemon that is queried, each query on a socket of its own. */
 export class Daemon {
   /**
    * @param {string} endpoint its query endpoint
-   * @param {number} timeout seconds to wait for each answer
-   * @param {object} keys by which both know each other; undefined where it asks for none
+   * @param {number} timeout seconds to wait for each reply
+   * @param {object} keys CURVE options of a socket; undefined if the daemon requires none
    */
   constructor(endpoint, timeout, keys) {
     this.endpoint = endpoint;
@@ -31,11 +31,11 @@ export class Daemon {
     this.timeout = timeout;
   }
 
-  /** Return header and body of the answer to a question. */
-  async ask(op, args = {}) {
+  /** Send a request, and return header and body of the reply. */
+  async request(op, args = {}) {
     let socket;
     try {
-      // Where the daemon has refused this client, a send without a limit would never end.
+      // Without a limit, a send would never return if the daemon has closed the connection.
       const limit = Math.ceil(this.timeout * 1000);
       const limits = { sendTimeout: limit, receiveTimeout: limit };
       socket = connect(zmq.Request, this.endpoint, this.keys, limits);
@@ -46,19 +46,19 @@ export class Daemon {
       await socket.send(encodeRequest({ op, args, id: 1, deadline: this.timeout }));
       return decodeReply(await socket.receive());
     } catch (error) {
-      throw error.code === "EAGAIN" ? new FailedError(this.nobody()) : error;
+      throw error.code === "EAGAIN" ? new FailedError(this.noReply()) : error;
     } finally {
       socket.close();
     }
   }
 
-  /** Yield header and entries of each page of an answer. */
+  /** Yield header and entries of each page of a reply. */
   async *pages(op, args = {}) {
     for (let cursor; ; ) {
-      const asked = cursor === undefined ? args : { ...args, cursor };
-      const { header, body } = await this.ask(op, asked);
+      const more = cursor === undefined ? args : { ...args, cursor };
+      const { header, body } = await this.request(op, more);
       if (!Array.isArray(body)) {
-        throw new FailedError(`the answer to ${op} is no array`);
+        throw new FailedError(`the reply to ${op} is not an array`);
       }
       yield { header, entries: body };
       if (header.cursor === undefined) {
@@ -68,11 +68,11 @@ export class Daemon {
     }
   }
 
-  /** Return what to say, and to do, where nothing answers. */
-  nobody() {
+  /** Return the message for a missing reply, with a hint. */
+  noReply() {
     const hint = this.keys
-      ? "one that does not know this key does not answer"
-      : "one that asks for keys needs --server-key and --client-key";
-    return `nothing answers at ${this.endpoint}; does a daemon run there? (${hint})`;
+      ? "a daemon does not answer a client whose key it does not know"
+      : "if it requires keys, give --server-key and --client-key";
+    return `nothing answers at ${this.endpoint}; is a daemon running there? (${hint})`;
   }
 }

@@ -1,11 +1,11 @@
-// What kind of value something is.
+// Comparison of decoded values.
 
 /** Return whether a value is a map. */
 export function isMap(value) {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** Return whether two values, of the kinds that msgpack has, are the same. */
+/** Return whether two decoded values are equal. */
 export function same(one, other) {
   if (Array.isArray(one) && Array.isArray(other)) {
     return one.length === other.length && one.every((item, index) => same(item, other[index]));

@@ -1,44 +1,44 @@
-// What stream.js does: follow a daemon's bus, and tell what it brings and what it does not.
+// The program stream.js: subscribes to a daemon's bus, and prints changes, events and gaps.
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { FailedError, LostError } from "./errors.js";
-import { Count } from "./count.js";
+import { BusSession, clock } from "./bus_session.js";
+import { FailedError, StaleError } from "./errors.js";
 import { Fields } from "./fields.js";
-import { EVENT_KEYS, Printer } from "./lines.js";
-import { clock, Link } from "./link.js";
+import { GapDetector } from "./gap_detector.js";
 import { readOptions, timeoutOr } from "./options.js";
+import { EVENT_KEYS, Printer } from "./printer.js";
 import { note } from "./printing.js";
 import { isMap } from "./values.js";
 import { decodeMessage, makeTopic } from "./wire.js";
 
 const KINDS = ["delta", "event"];
-const SPREAD = 1; // seconds; a random part is waited before many would ask the daemon at once
-const MAX_TOPICS = 500; // a socket with many more loses some when its connection is made anew
-const ALL = null; // stands for every shard
+const JITTER = 1; // longest random delay in seconds, so that many clients do not query at once
+const MAX_TOPICS = 500; // a socket with many more may lose subscriptions when it reconnects
+const ALL = null; // all shards
 
-/** Do what the command line asks for, until Ctrl-C. */
+/** Run the program with these arguments, until Ctrl-C. */
 export async function main(words) {
   const options = readOptions(words);
   const timeout = timeoutOr(options);
-  await new Watch(options, new Link(options.connect, timeout, options.keys)).run(timeout);
+  await new Watch(options, new BusSession(options.connect, timeout, options.keys)).run(timeout);
 }
 
 class Watch {
-  #link;
+  #session;
   #printer;
   #shards;
   #args;
   #fields;
   #topics;
   #all; // whether messages of all shards are received
-  #counts = newCounts();
-  #heardAt = 0;
-  #doubtful; // shards, or ALL, whose changes wait until the daemon's cache was asked; or undefined
-  #lookAt = 0; // when to ask it
+  #gapDetectors = newGapDetectors();
+  #receivedAt = 0;
+  #suspect; // shards, or ALL, that are to be fetched from the daemon's cache; or undefined
+  #fetchAt = 0; // when to fetch them
 
-  constructor({ shards, key, prefix, json }, link) {
-    this.#link = link;
+  constructor({ shards, key, prefix, json }, session) {
+    this.#session = session;
     this.#printer = new Printer(json);
     this.#shards = shards;
     this.#args = { keys: key, prefix_matching: prefix, allow_partial: true };
@@ -49,17 +49,17 @@ class Watch {
     this.#topics = [makeTopic("hb"), ...topics];
   }
 
-  /** Join, within `timeout` seconds at first, and print, for ever. */
+  /** Join, the first time within `timeout` seconds, and print; does not return. */
   async run(timeout) {
     await this.#begin(clock() + timeout);
     for (;;) {
       try {
         await this.#follow();
       } catch (error) {
-        if (!(error instanceof LostError)) {
+        if (!(error instanceof StaleError)) {
           throw error;
         }
-        this.#printer.trouble("stale", null, error.message);
+        this.#printer.interruption("stale", null, error.message);
         await this.#joinAgain();
       }
     }
@@ -70,13 +70,13 @@ class Watch {
   async #begin(until) {
     for (;;) {
       try {
-        this.#joined(await this.#link.join(this.#topics));
-        for (const missing of await this.#look(this.#shards)) {
+        this.#joined(await this.#session.join(this.#topics));
+        for (const missing of await this.#fetch(this.#shards)) {
           note(`${missing}; waiting for it`);
         }
         return;
       } catch (error) {
-        if (!(error instanceof LostError)) {
+        if (!(error instanceof StaleError)) {
           throw error;
         }
         if (clock() >= until) {
@@ -88,62 +88,62 @@ class Watch {
   }
 
   async #joinAgain() {
-    const epoch = this.#link.epoch;
+    const epoch = this.#session.epoch;
     const totals = await this.#rejoined();
-    if (this.#link.epoch !== epoch) {
-      this.#printer.trouble("restart", null, `${this.#link.node} was started again`);
-      this.#counts = newCounts();
+    if (this.#session.epoch !== epoch) {
+      this.#printer.interruption("restart", null, `${this.#session.node} was restarted`);
+      this.#gapDetectors = newGapDetectors();
       this.#fields.forgetAll();
       this.#joined(totals);
-      this.#doubt(ALL, 0);
+      this.#markSuspect(ALL, 0);
     } else {
-      this.#printer.trouble("again", null, "the daemon is heard again");
+      this.#printer.interruption("again", null, "heartbeats are received again");
       this.#joined(totals);
-      this.#cutWhereNoTotalTells(0);
+      this.#checkAfterReconnect(0);
     }
   }
 
   async #rejoined() {
-    await pause(0, SPREAD);
+    await pause(0, JITTER);
     for (;;) {
       try {
-        return await this.#link.join(this.#topics);
+        return await this.#session.join(this.#topics);
       } catch (error) {
-        if (!(error instanceof LostError || error instanceof FailedError)) {
+        if (!(error instanceof StaleError || error instanceof FailedError)) {
           throw error;
         }
-        await pause(SPREAD / 2, SPREAD); // that all is stale was told
+        await pause(JITTER / 2, JITTER); // "stale" has been printed already
       }
     }
   }
 
   #joined(totals) {
-    this.#heardAt = clock();
-    this.#doubtful = undefined;
+    this.#receivedAt = clock();
+    this.#suspect = undefined;
     this.#compare(totals);
   }
 
   // --- following
 
-  /** Take messages until the connection is lost. */
+  /** Handle messages until the state becomes stale. */
   async #follow() {
     for (;;) {
-      const silentAt = this.#heardAt + this.#link.patience;
-      const doubts = this.#doubtful !== undefined;
-      const frames = await this.#link.receive(doubts ? Math.min(silentAt, this.#lookAt) : silentAt);
+      const silentAt = this.#receivedAt + this.#session.staleAfter;
+      const fetchAt = this.#suspect === undefined ? Infinity : this.#fetchAt;
+      const frames = await this.#session.receive(Math.min(silentAt, fetchAt));
       if (frames !== undefined) {
-        this.#heardAt = clock();
-        this.#take(frames);
+        this.#receivedAt = clock();
+        this.#handle(frames);
       } else if (clock() >= silentAt) {
-        throw new LostError(`no heartbeat for ${(clock() - this.#heardAt).toFixed(1)} s`);
+        throw new StaleError(`no heartbeat for ${(clock() - this.#receivedAt).toFixed(1)} s`);
       }
-      if (this.#doubtful !== undefined && clock() >= this.#lookAt) {
-        await this.#lookAgain();
+      if (this.#suspect !== undefined && clock() >= this.#fetchAt) {
+        await this.#fetchSuspect();
       }
     }
   }
 
-  #take(frames) {
+  #handle(frames) {
     let message;
     try {
       message = checked(decodeMessage(frames));
@@ -151,136 +151,138 @@ class Watch {
       if (!(error instanceof FailedError)) {
         throw error;
       }
-      note(`a message of the bus could not be read: ${error.message}`); // so it is missing
+      // It counts as missing, so the next message reveals a gap.
+      note(`a bus message could not be decoded: ${error.message}`);
       return;
     }
     const { topic, kind, name, body } = message;
     const [, node, epoch, seq, time] = message.header;
-    if (epoch !== this.#link.epoch) {
-      throw new LostError(`another daemon, or one that started again: ${node}`);
+    if (epoch !== this.#session.epoch) {
+      throw new StaleError(`another daemon, or a restarted one: ${node}`);
     }
     if (kind === "hb") {
-      this.#link.interval = body.interval;
+      this.#session.interval = body.interval;
       this.#compare(body);
-    } else if (topic === this.#link.fence) {
-      this.#compare(body); // ZeroMQ made the connection anew
-      this.#cutWhereNoTotalTells();
+    } else if (topic === this.#session.fence) {
+      this.#compare(body); // ZeroMQ has reconnected
+      this.#checkAfterReconnect();
     } else if (kind === "delta") {
-      this.#takeDelta(name, seq, time, body);
+      this.#handleDelta(name, seq, time, body);
     } else if (kind === "event") {
-      this.#takeEvent(name, seq, body);
+      this.#handleEvent(name, seq, body);
     }
   }
 
-  #takeDelta(shard, revision, time, delta) {
+  #handleDelta(shard, revision, time, delta) {
     const known = delta.base === 0 ? undefined : this.#fields.revision(shard);
-    const missing = this.#counts.delta.saw(shard, revision, known);
-    if (missing < 0 || !this.#ofInterest(shard)) {
+    const missing = this.#gapDetectors.delta.record(shard, revision, known);
+    if (missing < 0 || !this.#isSelected(shard)) {
       return;
     }
     if (missing) {
       this.#gap("delta", shard);
     }
-    if (this.#doubtful === undefined || (this.#doubtful !== ALL && !this.#doubtful.has(shard))) {
+    if (this.#suspect === undefined || (this.#suspect !== ALL && !this.#suspect.has(shard))) {
       for (const change of this.#fields.apply(shard, revision, delta)) {
         this.#printer.change(shard, revision, time, change);
       }
     }
   }
 
-  #takeEvent(shard, seq, body) {
-    const missing = this.#counts.event.saw(shard, seq);
+  #handleEvent(shard, seq, body) {
+    const missing = this.#gapDetectors.event.record(shard, seq);
     const removed = body.type === "removed";
     if (removed) {
-      Object.values(this.#counts).forEach((count) => count.forget(shard));
+      Object.values(this.#gapDetectors).forEach((detector) => detector.forget(shard));
     }
-    if (missing < 0 || !this.#ofInterest(shard)) {
+    if (missing < 0 || !this.#isSelected(shard)) {
       return;
     }
     if (missing) {
       this.#gap("event", shard);
     }
     const event = Object.fromEntries(EVENT_KEYS.map((key) => [key, body[key]]));
-    const labels = body.labels ?? undefined; // of the types added and labels_changed
+    const labels = body.labels ?? undefined; // in events of the types added and labels_changed
     this.#printer.event(labels === undefined ? event : { ...event, labels });
     if (removed) {
       this.#fields.forget(shard);
     }
   }
 
-  #ofInterest(shard) {
+  #isSelected(shard) {
     return !this.#shards.length || this.#shards.includes(shard);
   }
 
   // --- gaps
 
-  /** Compare what came with what the daemon published, where all of it should have come. */
+  /** Compare received messages with the daemon's totals, if all should be received. */
   #compare(totals) {
-    if (this.#all && this.#link.whole) {
+    if (this.#all && this.#session.seesAll) {
       const published = { delta: totals.revisions, event: totals.events };
-      for (const kind of KINDS.filter((one) => this.#counts[one].differs(published[one]))) {
-        this.#gap(kind, ALL);
-      }
+      const differing = KINDS.filter((kind) => {
+        return this.#gapDetectors[kind].totalDiffers(published[kind]);
+      });
+      differing.forEach((kind) => this.#gap(kind, ALL));
     }
   }
 
-  /** After a cut messages of any shard may be missing. */
-  #cutWhereNoTotalTells(wait) {
-    if (!(this.#all && this.#link.whole)) {
+  /** Report a gap after a reconnection, unless totals show whether there is one. */
+  #checkAfterReconnect(wait) {
+    if (!(this.#all && this.#session.seesAll)) {
       KINDS.forEach((kind) => this.#gap(kind, ALL, wait));
     }
   }
 
-  #gap(kind, shard, wait = Math.random() * SPREAD) {
+  #gap(kind, shard, wait = Math.random() * JITTER) {
     if (shard === ALL) {
-      this.#counts[kind].forgetAll();
+      this.#gapDetectors[kind].forgetAll();
     }
     if (kind === "event") {
       const hint = "events were lost; `events` of the daemon has them";
-      this.#printer.trouble("gap", shard, hint);
+      this.#printer.interruption("gap", shard, hint);
     } else {
-      this.#printer.trouble("gap", shard, "changes were lost; what they came to follows");
-      this.#doubt(shard, wait);
+      this.#printer.interruption("gap", shard, "changes were lost; the current values follow");
+      this.#markSuspect(shard, wait);
     }
   }
 
-  /** Ask for a shard, or for ALL, in a moment: others may want to ask at once. */
-  #doubt(shard, wait) {
-    if (this.#doubtful === undefined) {
-      this.#lookAt = clock() + wait;
-      this.#doubtful = new Set();
+  /** Schedule fetching a shard, or ALL, after a pause: other clients may fetch as well. */
+  #markSuspect(shard, wait) {
+    if (this.#suspect === undefined) {
+      this.#fetchAt = clock() + wait;
+      this.#suspect = new Set();
     }
     if (shard === ALL) {
-      this.#doubtful = ALL;
-    } else if (this.#doubtful !== ALL) {
-      this.#doubtful.add(shard);
+      this.#suspect = ALL;
+    } else if (this.#suspect !== ALL) {
+      this.#suspect.add(shard);
     }
   }
 
-  async #lookAgain() {
+  async #fetchSuspect() {
     try {
-      await this.#look(this.#doubtful === ALL ? this.#shards : [...this.#doubtful].sort());
+      await this.#fetch(this.#suspect === ALL ? this.#shards : [...this.#suspect].sort());
     } catch (error) {
       if (!(error instanceof FailedError)) {
         throw error;
       }
-      this.#fields.forgetAll(); // the stream goes on; old values come with it
+      this.#fields.forgetAll(); // the stream continues; the next old values are unknown
       note(`the daemon's cache could not be read: ${error.message}`);
     }
-    this.#doubtful = undefined;
+    this.#suspect = undefined;
   }
 
-  /** Compare with the daemon's cache; returns why shards are not in it. */
-  async #look(shards) {
+  /** Fetch from the daemon's cache, and print changes; returns errors of missing shards. */
+  async #fetch(shards) {
     const missing = [];
-    for await (const entry of this.#link.entries({ ...this.#args, shard_ids: shards })) {
+    for await (const entry of this.#session.entries({ ...this.#args, shard_ids: shards })) {
       const { meta, ...fields } = entry;
       if (meta.error !== undefined) {
         missing.push(meta.error);
         continue;
       }
       const { shard_identifier: shard, revision, time } = meta;
-      for (const change of this.#fields.look(shard, revision, fields)) {
+      for (const change of this.#fields.replace(shard, revision, fields)) {
         this.#printer.change(shard, revision, time, change);
       }
     }
@@ -288,16 +290,16 @@ class Watch {
   }
 }
 
-function newCounts() {
-  return { delta: new Count(), event: new Count() };
+function newGapDetectors() {
+  return { delta: new GapDetector(), event: new GapDetector() };
 }
 
-/** Back off before the next try to join, each client for another time: not all at once. */
+/** Back off before the next attempt to join, with jitter. */
 function pause(shortest, longest) {
   return sleep(1000 * (shortest + Math.random() * (longest - shortest)));
 }
 
-// What the body of each kind of message must hold.
+// Required keys in the body of each kind of message.
 const NEEDED = {
   hb: ["interval", "revisions", "events"],
   fence: ["revisions", "events"],
@@ -305,7 +307,7 @@ const NEEDED = {
   event: EVENT_KEYS,
 };
 
-/** Return a message whose body is what it should be, or throw a FailedError. */
+/** Return the message if its body is valid, or throw a FailedError. */
 function checked(message) {
   const { kind, body } = message;
   const lacks = (NEEDED[kind] ?? []).filter((key) => !isMap(body) || !Object.hasOwn(body, key));

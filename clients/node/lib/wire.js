@@ -1,22 +1,22 @@
-// Messages to frames and back: docs/protocol.md in code. Pure.
+// Messages to frames and back, as docs/protocol.md describes. No I/O.
 //
-// Integers that a JavaScript number does not hold are BigInts, and the others numbers.
+// Integers beyond the safe range of JavaScript numbers are BigInts.
 
 import { decode, encode } from "@msgpack/msgpack";
 
 import { FailedError, RefusedError } from "./errors.js";
 import { isMap } from "./values.js";
 
-const MAGIC = "ZI1"; // first frame of a request and of a reply; the digit is the version
-const FENCE = "~fence/"; // what topics of fences begin with
+const MAGIC = "ZI1"; // first frame of a request and of a reply; the digit is the protocol version
+const FENCE = "~fence/"; // prefix of the topics of fences
 
-/** Return the value that msgpack bytes hold. */
+/** Decode msgpack. */
 export function unpack(data) {
   let value;
   try {
     value = decode(data, { useBigInt64: true });
   } catch (error) {
-    throw new FailedError(`what came is no msgpack: ${error.message}`);
+    throw new FailedError(`received data is not msgpack: ${error.message}`);
   }
   return narrowed(value);
 }
@@ -26,7 +26,7 @@ export function pack(value) {
   return encode(widened(value), { useBigInt64: true });
 }
 
-// Every 64-bit integer comes as a BigInt, small ones, too.
+// The decoder returns a BigInt for every 64-bit integer, even a small one.
 function narrowed(value) {
   if (typeof value === "bigint") {
     const number = Number(value);
@@ -35,7 +35,7 @@ function narrowed(value) {
   return mapped(value, narrowed);
 }
 
-// A number beyond 32 bits would be sent as a float.
+// The encoder would send a number beyond 32 bits as a float.
 function widened(value) {
   if (Number.isInteger(value) && (value > 0xffffffff || value < -0x80000000)) {
     return BigInt(value);
@@ -54,7 +54,7 @@ function mapped(value, change) {
 }
 
 /**
- * Return the frames of a request; a Request socket adds what goes before them.
+ * Return the frames of a request; a Request socket adds the envelope.
  *
  * @param {{op: string, args: object, id?: any, deadline?: number}} request deadline in seconds
  */
@@ -66,14 +66,14 @@ export function encodeRequest({ op, args, id = null, deadline }) {
   return [Buffer.from(MAGIC), pack(request)];
 }
 
-/** Return header and body of a reply; throw a RefusedError where it says why there is none. */
+/** Return header and body of a reply; throw a RefusedError for an error reply. */
 export function decodeReply(frames) {
   if (frames.length < 2 || frames[0].toString() !== MAGIC) {
-    throw new FailedError("what came is no reply of zinfo's wire, version 1");
+    throw new FailedError("the reply is not one of zinfo's protocol, version 1");
   }
   const header = unpack(frames[1]);
   if (!isMap(header) || typeof header.ok !== "boolean") {
-    throw new FailedError("what came has no header of a reply");
+    throw new FailedError("the reply has no valid header");
   }
   if (!header.ok) {
     throw new RefusedError(isMap(header.error) ? header.error : {});
@@ -81,7 +81,7 @@ export function decodeReply(frames) {
   return { header, body: frames.length > 2 ? unpack(frames[2]) : null };
 }
 
-/** Return an id as it stands in a topic: every byte but some is percent-encoded. */
+/** Return an id percent-encoded for a topic. */
 export function quoteName(name) {
   return Array.from(Buffer.from(name), (byte) => {
     const letter = String.fromCharCode(byte);
@@ -91,7 +91,7 @@ export function quoteName(name) {
   }).join("");
 }
 
-/** Return the topic of a shard or node, or the beginning of all topics of a kind. */
+/** Return the topic of a shard or node, or the prefix of all topics of a kind. */
 export function makeTopic(kind, name = null) {
   return name === null ? `z1/${kind}/` : `z1/${kind}/${quoteName(name)}/`;
 }
@@ -102,14 +102,14 @@ export function fenceTopic(nonce) {
 }
 
 /**
- * Return kind, name, header and body of a message of the bus.
+ * Return kind, name, header and body of a bus message.
  *
- * The name is a shard's id, of hb the node, of a fence its nonce. The header is [version, node,
- * epoch, seq, time]; what a later version of the program may append is left out.
+ * The name is the id of a shard, for a heartbeat the node, for a fence its nonce. The header is
+ * [version, node, epoch, seq, time]; items that a later version may append are dropped.
  */
 export function decodeMessage(frames) {
   if (frames.length !== 3) {
-    throw new FailedError(`a message of the bus is 3 frames, not ${frames.length}`);
+    throw new FailedError(`a bus message has 3 frames, not ${frames.length}`);
   }
   const topic = frames[0].toString();
   const header = unpack(frames[1]);

@@ -1,9 +1,9 @@
-"""Does what it is asked on stdin with the own functions of the legacy programs, on any Python.
+"""Calls functions of the legacy programs, as requested on stdin, on any Python.
 
-stdin has an array of tasks, [what, argument...]; stdout gets an array of results, {"failed": ...}
-for a task that cannot be done.
+stdin has an array of tasks, [function, argument...]; stdout gets an array of results, with
+{"failed": ...} for a task that failed.
 """
-# It runs on Python 2.7, as the programs do, and has types in comments as they have.
+# Like the programs, it runs on Python 2.7 and has types in comments.
 # ruff: noqa: F401, T201, UP010
 
 from __future__ import print_function, unicode_literals
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 def raw(digits):
     # type: (Text) -> bytes
-    """Return the bytes that are told in hexadecimal digits."""
+    """Return the bytes of hexadecimal digits."""
     return binascii.unhexlify(digits.encode("ascii"))
 
 
 def digits(data):
     # type: (bytes) -> Text
-    """Return bytes in hexadecimal digits."""
+    """Return bytes as hexadecimal digits."""
     return binascii.hexlify(data).decode("ascii")
 
 
 def encode_request(meaning):
     # type: (dict[Text, Any]) -> list[Text]
-    """Return the frames that both programs make of a request."""
+    """Return the frames of a request, which must be equal in both programs."""
     args = (meaning["op"], meaning["args"], meaning["id"], meaning.get("deadline"))
     frames = legacy_query.encode_request(*args)
     assert legacy_stream.encode_request(*args) == frames
@@ -46,7 +46,7 @@ def encode_request(meaning):
 
 def decode_reply(frames):
     # type: (list[Text]) -> dict[Text, Any]
-    """Return what both programs read in a reply."""
+    """Return a decoded reply, which must be equal in both programs."""
     data = [raw(frame) for frame in frames]
     found = [_decoded(program, data) for program in (legacy_query, legacy_stream)]
     assert found[0] == found[1]
@@ -64,7 +64,7 @@ def _decoded(program, frames):
 
 def decode_message(frames):
     # type: (list[Text]) -> list[Any]
-    """Return kind, name, header and body of a message of the bus."""
+    """Return kind, name, header and body of a bus message."""
     return list(legacy_stream.decode_message([raw(frame) for frame in frames]))
 
 
@@ -76,11 +76,11 @@ def make_topic(kind, of):
 
 def unpack(data):
     # type: (Text) -> Any
-    """Return the value that msgpack bytes hold."""
+    """Return the value of msgpack bytes."""
     return legacy_query.unpack(raw(data))
 
 
-WHAT = {
+FUNCTIONS = {
     "encode_request": encode_request,
     "decode_reply": decode_reply,
     "decode_message": decode_message,
@@ -89,15 +89,15 @@ WHAT = {
 }  # type: dict[Text, Any]
 
 
-def do(task):
+def run(task):
     # type: (list[Any]) -> Any
     """Return the result of one task."""
     try:
-        return WHAT[task[0]](*task[1:])
+        return FUNCTIONS[task[0]](*task[1:])
     except (legacy_query.FailedError, legacy_stream.FailedError) as error:
         return {"failed": error.args[0]}
 
 
 stdin = getattr(sys.stdin, "buffer", sys.stdin)  # type: Any
 tasks = json.loads(stdin.read().decode("utf-8"), object_pairs_hook=OrderedDict)
-print(json.dumps([do(task) for task in tasks]))
+print(json.dumps([run(task) for task in tasks]))

@@ -1,7 +1,7 @@
-// Does what it is asked on stdin with the own functions of the programs for Node.js.
+// Calls functions of the programs for Node.js, as requested on stdin.
 //
-// stdin has an array of tasks, [what, argument...]; stdout gets an array of results,
-// {"failed": ...} for a task that cannot be done. The argument is the programs' directory.
+// stdin has an array of tasks, [function, argument...]; stdout gets an array of results, with
+// {"failed": ...} for a task that failed. The argument is the programs' directory.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ const [wire, { FailedError, RefusedError }, { toJson }] = await Promise.all(
 const raw = (frames) => frames.map((digits) => Buffer.from(digits, "hex"));
 const digits = (data) => Buffer.from(data).toString("hex");
 
-const WHAT = {
+const FUNCTIONS = {
   encode_request: (meaning) => wire.encodeRequest(meaning).map(digits),
   decode_reply: (frames) => {
     try {
@@ -35,9 +35,9 @@ const WHAT = {
   unpack: (data) => wire.unpack(Buffer.from(data, "hex")),
 };
 
-function done([what, ...given]) {
+function run([name, ...given]) {
   try {
-    return WHAT[what](...given);
+    return FUNCTIONS[name](...given);
   } catch (error) {
     if (error instanceof FailedError) {
       return { failed: error.message };
@@ -46,4 +46,4 @@ function done([what, ...given]) {
   }
 }
 
-console.log(toJson(JSON.parse(readFileSync(0, "utf8")).map(done)));
+console.log(toJson(JSON.parse(readFileSync(0, "utf8")).map(run)));

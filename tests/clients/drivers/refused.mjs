@@ -1,12 +1,12 @@
-// Runs a program so that a daemon has refused it before it asks: `refused.mjs PROGRAM ARGUMENT...`.
+// Runs a program whose connection is refused before it sends: `refused.mjs PROGRAM ARGUMENT...`.
 //
-// A request is sent only after the connection has gone for good.
+// A request is sent only after the daemon has closed the connection for good.
 
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 
-const TRIES = 1000; // of a hundredth of a second each
+const TRIES = 1000; // checks, a hundredth of a second apart
 
 const [node, , program, ...words] = process.argv;
 const zmq = createRequire(pathToFileURL(program))("zeromq");

@@ -1,9 +1,9 @@
-"""Runs a program so that a daemon has refused it before it asks: `refused.py PROGRAM ARGUMENT...`.
+"""Runs a program whose connection is refused before it sends: `refused.py PROGRAM ARGUMENT...`.
 
-A socket of type REQ that connects waits until the connection has gone for good. `REFUSED_KEYS` has
-three keys, server, public and secret, for a program that cannot be told any.
+Connecting a REQ socket waits until the daemon has closed the connection for good. `REFUSED_KEYS`
+has three keys, server, public and secret, for a program without options for keys.
 """
-# It runs on Python 2.7, as the programs do, and has types in comments as they have.
+# Like the programs, it runs on Python 2.7 and has types in comments.
 # ruff: noqa: F401, UP010
 
 from __future__ import print_function, unicode_literals
@@ -19,14 +19,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TRIES = 1000  # of a hundredth of a second each
+TRIES = 1000  # checks, a hundredth of a second apart
 
 plain_connect = zmq.Socket.connect
 
 
 def connect(self, *args, **kwargs):
     # type: (zmq.Socket[bytes], *Any, **Any) -> Any
-    """Connect, and wait until the socket has nowhere to send to any more."""
+    """Connect, and wait until the socket can no longer send."""
     if self.getsockopt(zmq.TYPE) == zmq.REQ and "REFUSED_KEYS" in os.environ:
         keys = os.environ["REFUSED_KEYS"].encode("ascii").split()
         options = (zmq.CURVE_SERVERKEY, zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY)
@@ -38,11 +38,11 @@ def connect(self, *args, **kwargs):
             if not self.poll(10, zmq.POLLOUT):
                 return done
             time.sleep(0.01)
-        sys.exit("refused.py: the daemon refuses nothing")
+        sys.exit("refused.py: the daemon does not refuse the connection")
     return done
 
 
-# For this process only: the program under test is run as it is shipped.
+# Patched in this process only: the program itself is unchanged.
 zmq.Socket.connect = connect  # type: ignore[assignment,method-assign]
 sys.argv[:] = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,4 +1,4 @@
-// What stream.js prints: a line for each change, event, or break in the stream.
+// The output of stream.js: a line for each change, event, or interruption of the stream.
 
 import { UNKNOWN } from "./fields.js";
 import { painted, printable, say, STATE_COLOURS, toJson, valueText, when } from "./printing.js";
@@ -10,16 +10,16 @@ export const EVENT_KEYS = [
   ...["message", "number", "seq", "time"],
 ];
 
-/** Prints, as text or as JSON. */
+/** Prints as text or as JSON. */
 export class Printer {
   #json;
 
-  /** @param {boolean} json whether lines are objects */
+  /** @param {boolean} json whether to print JSON objects */
   constructor(json) {
     this.#json = json;
   }
 
-  /** Print that a field has another value; of maps only the pairs that differ. */
+  /** Print the change of a field; of maps only the pairs that differ. */
   change(shard, revision, time, { field, old, new: now }) {
     if (this.#json) {
       const seen = old === UNKNOWN ? {} : { old };
@@ -28,10 +28,10 @@ export class Printer {
     }
     const both = isMap(old) && isMap(now);
     const [left, right] = both ? [without(old, now), without(now, old)] : [old, now];
-    text(time, shard, `${printable(field)}: ${side(left)} -> ${side(right)}`);
+    text(time, shard, `${printable(field)}: ${shown(left)} -> ${shown(right)}`);
   }
 
-  /** Print what happened to a shard. */
+  /** Print an event of a shard. */
   event(event) {
     if (this.#json) {
       say(toJson({ update: "event", ...event }));
@@ -41,7 +41,8 @@ export class Printer {
     let what = painted(printable(type), STATE_COLOURS[type] ?? "bold");
     what += reason ? ` (${printable(reason)})` : "";
     if (type === now) {
-      what += old ? `, was ${printable(old)}` : ""; // the state is the event's name
+      // Events of some types are named like the new state.
+      what += old ? `, was ${printable(old)}` : "";
     } else if (old && now && old !== now) {
       what += `: ${printable(old)} -> ${printable(now)}`;
     }
@@ -49,8 +50,8 @@ export class Printer {
     text(event.time, event.shard, `#${event.number} ${what}`);
   }
 
-  /** Print a break of the stream, or its end: "gap", "stale", "again" or "restart". */
-  trouble(update, shard, message) {
+  /** Print an interruption of the stream, or its end: "gap", "stale", "again" or "restart". */
+  interruption(update, shard, message) {
     const time = Date.now() / 1000;
     if (this.#json) {
       say(toJson({ update, time, shard, message }));
@@ -61,8 +62,8 @@ export class Printer {
 }
 
 function text(time, shard, what) {
-  const shown = shard === null ? "-" : painted(printable(shard), "cyan");
-  say(`${when(time)} ${shown} ${what}`);
+  const id = shard === null ? "-" : painted(printable(shard), "cyan");
+  say(`${when(time)} ${id} ${what}`);
 }
 
 function without(one, other) {
@@ -71,7 +72,7 @@ function without(one, other) {
   );
 }
 
-function side(value) {
+function shown(value) {
   if (value === UNKNOWN) {
     return "?";
   }

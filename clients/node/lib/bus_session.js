@@ -1,127 +1,127 @@
-// The way to a daemon: its bus, and questions beside it.
+// The subscription to a daemon's bus, and queries beside it.
 
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import zmq from "zeromq";
 
-import { FailedError, LostError } from "./errors.js";
+import { FailedError, StaleError } from "./errors.js";
 import { note } from "./printing.js";
 import { connect, Daemon } from "./sockets.js";
 import { isMap } from "./values.js";
 import { decodeMessage, fenceTopic } from "./wire.js";
 
-const HEARTBEATS = 3; // so many that do not come make all stale
-const FENCE_TIME = 1.5; // seconds that a fence may take at least, where heartbeats are quicker
-const QUEUE = 10_000; // messages that ZeroMQ holds before some are dropped
-const MOMENT = 50; // milliseconds; this process itself may have been held up
+const HEARTBEATS = 3; // missed heartbeats after which the stream is stale
+const FENCE_TIME = 1.5; // shortest timeout for the fence in seconds
+const QUEUE = 10_000; // receive high-water mark in messages; beyond it messages are dropped
+const SHORTEST_WAIT = 50; // milliseconds; after a stop of this process, messages may just arrive
 
-/** Return seconds by a clock that does not jump with the wall clock. */
+/** Return seconds of a monotonic clock. */
 export function clock() {
   return performance.now() / 1000;
 }
 
-/** Say which topics the daemon does not let this client have; throws where none is left. */
-function lookAtRefused(refused, topics) {
+/** Print the topics that the daemon refuses; throw a FailedError if no other remains. */
+function reportRefused(refused, topics) {
   if (!refused.length) {
     return;
   }
-  const said = `the daemon does not let this client have ${refused.join(", ")} from the bus`;
+  const problem = `this client is not authorised to subscribe to ${refused.join(", ")}`;
   if (topics.every((topic) => topic.startsWith("z1/hb/") || refused.includes(topic))) {
-    throw new FailedError(said);
+    throw new FailedError(problem);
   }
-  note(said);
+  note(problem);
 }
 
 /**
- * Joins a daemon's bus. Attributes: `epoch` and `node` of the daemon, `interval` between its
- * heartbeats in seconds, `whole` (whether this client is told of all shards, so that totals can be
- * compared), `fence` (the topic that says that the subscriptions stand).
+ * The subscription to a daemon's bus. Attributes: `epoch` and `node` of the daemon, `interval`
+ * between its heartbeats in seconds, `seesAll` (whether this client can see all shards, so that
+ * totals can be compared), `fence` (topic of the message that confirms the subscriptions).
  */
-export class Link {
+export class BusSession {
   #daemon;
   #bus;
-  #queue = []; // messages that came, oldest first
+  #queue = []; // received messages, oldest first
   #wake = () => {};
 
-  /** Arguments as those of Daemon. */
+  /** Takes the arguments of Daemon. */
   constructor(endpoint, timeout, keys) {
     this.#daemon = new Daemon(endpoint, timeout, keys);
     this.epoch = undefined;
     this.node = "";
     this.interval = 1;
-    this.whole = true;
+    this.seesAll = true;
     this.fence = "";
   }
 
-  /** Seconds without any message after which all is stale. */
-  get patience() {
+  /** Seconds without any message after which the stream is stale. */
+  get staleAfter() {
     return HEARTBEATS * this.interval;
   }
 
   /**
-   * Ask where the bus is, and subscribe to topics; returns the daemon's totals of that moment.
+   * Request the bus endpoint, and subscribe; returns the daemon's totals at that time.
    *
-   * Throws a LostError where the bus does not answer, and what Daemon throws.
+   * Throws a StaleError if the bus does not confirm the subscriptions, and the errors of Daemon.
    */
   async join(topics) {
     this.close();
-    const { header, body: hello } = await this.#daemon.ask("hello");
+    const { header, body: hello } = await this.#daemon.request("hello");
     const bus = isMap(hello) && Array.isArray(hello.bus) ? hello.bus[0] : undefined;
     if (bus === undefined || !hello.versions?.includes(1)) {
-      throw new FailedError(`what answers at ${this.#daemon.endpoint} has no bus of version 1`);
+      throw new FailedError(`${this.#daemon.endpoint} has no bus of protocol version 1`);
     }
     this.epoch = header.epoch;
     this.node = hello.node ?? "";
     this.interval = hello.heartbeat ?? 1;
-    this.whole = !hello.rights;
+    this.seesAll = !hello.rights;
     this.fence = fenceTopic(randomBytes(8).toString("hex"));
     const where = reachable(bus, this.#daemon.endpoint);
-    this.#listen(where, [...topics, this.fence]); // the fence comes last
-    const until = clock() + Math.max(this.patience, FENCE_TIME);
+    this.#subscribe(where, [...topics, this.fence]); // the fence must be last
+    const until = clock() + Math.max(this.staleAfter, FENCE_TIME);
     for (;;) {
       const frames = await this.receive(until);
       if (frames === undefined) {
-        throw new LostError(`the bus at ${where} does not answer`);
+        throw new StaleError(`the bus at ${where} does not answer`);
       }
       if (frames[0].toString() === this.fence) {
         const message = decodeMessage(frames);
         if (message.header[2] !== this.epoch) {
-          throw new LostError(`another daemon has the bus at ${where}`);
+          throw new StaleError(`another daemon has the bus at ${where}`);
         }
         const totals = message.body;
         if (!isMap(totals) || !("revisions" in totals && "events" in totals)) {
-          throw new LostError(`the bus at ${where} does not tell its totals`);
+          throw new StaleError(`the bus at ${where} sends no totals`);
         }
-        lookAtRefused(totals.refused ?? [], topics);
+        reportRefused(totals.refused ?? [], topics);
         return totals;
       }
     }
   }
 
-  /** Return the next message of the bus; undefined where there is none at that time. */
+  /** Return the next bus message; undefined if there is none until then. */
   async receive(until) {
-    for (let looked = false; !this.#queue.length; looked = true) {
+    for (let waitedOnce = false; !this.#queue.length; waitedOnce = true) {
       const left = (until - clock()) * 1000;
-      if (left <= 0 && looked) {
+      if (left <= 0 && waitedOnce) {
         return undefined;
       }
       const stop = new AbortController();
       const woken = new Promise((resolve) => {
         this.#wake = resolve;
       });
-      const waited = sleep(Math.max(left, MOMENT), undefined, { signal: stop.signal });
+      const waited = sleep(Math.max(left, SHORTEST_WAIT), undefined, { signal: stop.signal });
       await Promise.race([woken, waited.catch(() => {})]);
       stop.abort();
     }
     return this.#queue.shift();
   }
 
-  /** Yield the entries of an answer to `get_infos`; what the bus brings meanwhile waits. */
+  /** Yield the entries of a reply to `get_infos`; bus messages are queued meanwhile. */
   async *entries(args) {
     for await (const { header, entries } of this.#daemon.pages("get_infos", args)) {
       if (header.epoch !== this.epoch) {
-        throw new LostError("another daemon, or one that started again");
+        throw new StaleError("another daemon, or a restarted one");
       }
       yield* entries;
     }
@@ -134,12 +134,12 @@ export class Link {
     this.#queue = [];
   }
 
-  #listen(endpoint, topics) {
+  #subscribe(endpoint, topics) {
     let bus;
     try {
       bus = connect(zmq.Subscriber, endpoint, this.#daemon.keys, { receiveHighWaterMark: QUEUE });
     } catch (error) {
-      throw new LostError(`the bus at ${endpoint} cannot be reached: ${error.message}`);
+      throw new StaleError(`the bus at ${endpoint} cannot be reached: ${error.message}`);
     }
     topics.forEach((topic) => bus.subscribe(topic));
     this.#bus = bus;
@@ -157,7 +157,7 @@ export class Link {
   }
 }
 
-/** Return the bus as seen from here: a daemon at all addresses may not know which one we use. */
+/** Return the bus endpoint, with the query endpoint's host in place of a wildcard address. */
 function reachable(bus, query) {
   const there = /^tcp:\/\/(?:\*|0\.0\.0\.0|\[::\]|::):(\d+)$/.exec(bus);
   const here = /^tcp:\/\/(.+):\d+$/.exec(query);

@@ -1,4 +1,4 @@
-"""clients/query.py and clients/xmlrpc_query.py, against a real daemon and a real server."""
+"""clients/query.py and clients/xmlrpc_query.py, with a real daemon and a real server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.clients.programs import CLIENTS, run
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 
-NOBODY = "127.0.0.1:1"
+CLOSED_PORT = "127.0.0.1:1"
 IDS = ("a", "b", "c", "d", "e")
 PROGRAMS = ("query.py", "xmlrpc_query.py")
 
@@ -27,7 +27,7 @@ def server() -> Iterator[RealServer]:
 
 @pytest.fixture(scope="module")
 def daemon(server: RealServer) -> Iterator[RunningDaemon]:
-    # One server under many ids, and pages so small that not all of them fit one.
+    # One server under many ids, which do not all fit into one page.
     tables = "\n".join(f'[[shards]]\nid = "{ident}"\nurl = "{server.url}"' for ident in IDS)
     small = {"ZINFO_QUERY_MAX_REPLY_BYTES": "16000"}
     with RunningDaemon(config_text=tables, xmlrpc=True, environ=small) as running:
@@ -62,18 +62,18 @@ def test_only_the_wanted_shards_and_fields_are_printed(program: str, daemon: Run
     exact = run(program, connect, "b", "--key", "role", "--key", "used_memory")
     (info,) = map(json.loads, exact.stdout.splitlines())
     assert set(info) == {"role", "used_memory", "meta"}
-    beginning = run(program, connect, "--key", "used_memory", "--prefix", "b")
-    (info,) = map(json.loads, beginning.stdout.splitlines())
+    prefixed = run(program, connect, "--key", "used_memory", "--prefix", "b")
+    (info,) = map(json.loads, prefixed.stdout.splitlines())
     assert set(info) > {"used_memory", "used_memory_rss", "meta"}
 
 
-def test_the_environment_can_say_where_the_daemon_is(daemon: RunningDaemon) -> None:
+def test_the_endpoint_can_be_set_in_the_environment(daemon: RunningDaemon) -> None:
     done = run("query.py", "b", "--key", "role", environ={"ZINFO_CONNECT": daemon.query})
     assert done.returncode == 0
     assert '"role": "master"' in done.stdout
 
 
-def test_an_unknown_shard_is_told_in_one_line(program: str, daemon: RunningDaemon) -> None:
+def test_an_unknown_shard_is_reported_in_one_line(program: str, daemon: RunningDaemon) -> None:
     done = run(program, endpoint(program, daemon), "x")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{program}: ")
@@ -81,18 +81,18 @@ def test_an_unknown_shard_is_told_in_one_line(program: str, daemon: RunningDaemo
     assert done.stderr.count("\n") == 1
 
 
-def test_nobody_there_is_told_in_one_line() -> None:
-    done = run("query.py", f"--connect=tcp://{NOBODY}", "--timeout=0.2")
+def test_an_unreachable_daemon_is_reported_in_one_line() -> None:
+    done = run("query.py", f"--connect=tcp://{CLOSED_PORT}", "--timeout=0.2")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"query.py: nothing answers at tcp://{NOBODY}; does a daemon run there?\n"
+        f"query.py: nothing answers at tcp://{CLOSED_PORT}; is a daemon running there?\n"
     )
-    done = run("xmlrpc_query.py", f"--connect=http://{NOBODY}/")
+    done = run("xmlrpc_query.py", f"--connect=http://{CLOSED_PORT}/")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"xmlrpc_query\.py: no answer at .*Connection refused\n", done.stderr)
 
 
-def test_an_xmlrpc_door_that_says_nothing_is_not_waited_for_without_end() -> None:
+def test_an_xmlrpc_server_that_does_not_respond_ends_in_a_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         done = run("xmlrpc_query.py", f"--connect={url}", "--timeout=0.3")
@@ -100,7 +100,7 @@ def test_an_xmlrpc_door_that_says_nothing_is_not_waited_for_without_end() -> Non
     assert done.stderr == f"xmlrpc_query.py: no answer at {url}: timed out\n"
 
 
-def test_a_wrong_path_of_the_door_is_told_in_one_line(daemon: RunningDaemon) -> None:
+def test_a_wrong_path_of_the_xmlrpc_server_is_reported_in_one_line(daemon: RunningDaemon) -> None:
     done = run("xmlrpc_query.py", f"--connect={daemon.xmlrpc}nowhere")
     assert done.returncode == 1
     assert "404 Not Found" in done.stderr
@@ -124,7 +124,7 @@ def test_each_program_has_help_with_examples_and_a_row_in_the_index(name: str) -
     assert f"| [{name}]({name}) |" in (CLIENTS / "README.md").read_text()
 
 
-def test_the_protocol_in_query_is_as_short_as_the_index_says() -> None:
+def test_query_implements_the_protocol_in_about_20_lines() -> None:
     text = (CLIENTS / "query.py").read_text()
     body = text[text.index("    with zmq.Context()") : text.index("def main")]
     assert len(body.splitlines()) <= 22
