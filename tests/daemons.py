@@ -50,7 +50,7 @@ class AddressTaken(DaemonError):
     """Somebody else listens where the daemon was told to."""
 
 
-def show_keys(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
+def set_curve_keys(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
     """Have a socket that is yet to connect speak CURVE."""
     socket.curve_serverkey = keys.server
     socket.curve_publickey, socket.curve_secretkey = keys.own
@@ -306,7 +306,7 @@ class RunningDaemon:
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
             socket.linger = 0
             if self._keys is not None:
-                show_keys(socket, self._keys)
+                set_curve_keys(socket, self._keys)
             socket.connect(self.query)
             socket.send_multipart(encode_request(request))
             if not socket.poll(int(timeout * 1000)):

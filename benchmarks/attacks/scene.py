@@ -12,8 +12,8 @@ import zmq
 
 from benchmarks.script import Scale
 from benchmarks.worker import Worker
-from tests.daemons import show_keys
-from tests.faults.peers import Peer, answers_info, bulk
+from tests.daemons import set_curve_keys
+from tests.faults.peers import Peer, bulk, replies_to_info
 from zinfo.config import PollConfig
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import Reply, Request, decode_reply_header, encode_request
@@ -101,7 +101,7 @@ class Scene:
             socket.linger = 0
             socket.sndhwm = socket.rcvhwm = 0
             if self.keys is not None:
-                show_keys(socket, self.keys)
+                set_curve_keys(socket, self.keys)
             socket.connect(self.query)
             yield socket
 
@@ -131,7 +131,7 @@ class OddServer(Peer):
 
     def __init__(self) -> None:
         self.text = b""
-        super().__init__(answers_info(lambda: bulk(self.text)))
+        super().__init__(replies_to_info(lambda: bulk(self.text)))
 
     @contextlib.contextmanager
     def says(self, text: bytes) -> Any:

@@ -11,7 +11,7 @@ import zmq
 
 from benchmarks.attacks.scene import Attack, Scene, receive
 from benchmarks.script import Scale
-from tests.daemons import show_keys
+from tests.daemons import set_curve_keys
 from tests.security.zmtp import RawPeer, frame
 from zinfo.wire.bus_messages import fence_topic
 from zinfo.wire.query_messages import Request, encode_request
@@ -117,7 +117,7 @@ def _handshakes(scene: Scene) -> dict[str, Any]:
         for number in range(scene.scale.connects // 2):
             with context.socket(zmq.DEALER) as socket:
                 socket.linger = 0
-                show_keys(socket, scene.keys)
+                set_curve_keys(socket, scene.keys)
                 if number % 2:  # a key that the daemon does not know
                     socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
                 socket.connect(scene.query)

@@ -1,4 +1,4 @@
-"""The bus of a real daemon, heard through plain SUB sockets."""
+"""The bus of a real daemon, received through plain SUB sockets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import zmq
 
+from tests.bus_subscriber import subscribed
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.load import put_load
 from tests.servers import RealServer
-from tests.sub_peer import listening
 from tests.waiting import wait_until
 from zinfo.wire.bus_messages import topic
 
@@ -34,15 +34,15 @@ def stats(daemon: RunningDaemon) -> Any:
 def test_revisions_follow_each_other_and_snapshots_follow_from_deltas(
     daemon: RunningDaemon, server: RealServer
 ) -> None:
-    with listening(daemon.bus, topic("info"), topic("delta")) as ear:
-        first = ear.until(lambda m: m.kind == "info")[-1]
+    with subscribed(daemon.bus, topic("info"), topic("delta")) as subscriber:
+        first = subscriber.until(lambda m: m.kind == "info")[-1]
         fields, revision = first.body, first.header.seq
         for round_ in range(8):
             if round_ == 3:
                 put_load(server.client())  # new lines come
             if round_ == 6:
                 server.client().flushall()  # lines go
-            delta, info = (ear.hear() for _ in range(2))
+            delta, info = (subscriber.receive() for _ in range(2))
             assert (delta.kind, info.kind, delta.name) == ("delta", "info", server.ident)
             assert delta.header.seq == info.header.seq == revision + 1
             assert delta.body["base"] == revision
@@ -55,8 +55,8 @@ def test_revisions_follow_each_other_and_snapshots_follow_from_deltas(
 
 def test_every_message_names_version_node_epoch_and_time(daemon: RunningDaemon) -> None:
     hello: Any = daemon.ask("hello").body
-    with listening(daemon.bus, b"z1/") as ear:
-        for message in ear.until(lambda m: m.kind == "hb"):
+    with subscribed(daemon.bus, b"z1/") as subscriber:
+        for message in subscriber.until(lambda m: m.kind == "hb"):
             header = message.header
             assert (header.version, header.node, header.epoch) == (1, hello["node"], hello["epoch"])
             assert header.time > 1.7e9
@@ -65,12 +65,12 @@ def test_every_message_names_version_node_epoch_and_time(daemon: RunningDaemon) 
 def test_the_first_delta_of_a_shard_holds_everything(server: RealServer) -> None:
     config = '[[shards]]\nurl = "redis://127.0.0.1:1"\n'
     with RunningDaemon(config_text=config, environ=QUICK) as daemon:
-        with listening(daemon.bus, topic("delta"), topic("event")) as ear:
+        with subscribed(daemon.bus, topic("delta"), topic("event")) as subscriber:
             daemon.config_path.write_text(f'[[shards]]\nurl = "{server.url}"\n')
             daemon.signal(_signal("SIGHUP"))
-            heard = ear.until(lambda m: m.kind == "delta")
-        assert [m.body["type"] for m in heard[:-1] if m.name == server.ident] == ["added", "up"]
-        first = heard[-1]
+            received = subscriber.until(lambda m: m.kind == "delta")
+        assert [m.body["type"] for m in received[:-1] if m.name == server.ident] == ["added", "up"]
+        first = received[-1]
         assert (first.body["base"], first.body["unset"]) == (0, [])
         assert first.body["set"]["tcp_port"] == server.port
 
@@ -85,23 +85,23 @@ def test_a_subscription_to_one_shard_brings_no_other(server_factory: ServerFacto
     servers = [server_factory() for _ in range(3)]
     with RunningDaemon([s.url for s in servers], environ=QUICK) as daemon:
         daemon.wait_polled(3)
-        with listening(daemon.bus, topic("info", servers[1].ident)) as ear:
-            assert {ear.hear().name for _ in range(5)} == {servers[1].ident}
+        with subscribed(daemon.bus, topic("info", servers[1].ident)) as subscriber:
+            assert {subscriber.receive().name for _ in range(5)} == {servers[1].ident}
 
 
 def test_events_are_counted_for_each_shard_and_told_once(
     daemon: RunningDaemon, server: RealServer
 ) -> None:
-    with listening(daemon.bus, topic("event")) as ear:
+    with subscribed(daemon.bus, topic("event")) as subscriber:
         server.kill()
-        down = ear.hear()
+        down = subscriber.receive()
         assert (down.body["type"], down.body["old"], down.body["reason"]) == (
             "down",
             "up",
             "refused",
         )
         server.restart()
-        up, restarted = ear.hear(), ear.hear()
+        up, restarted = subscriber.receive(), subscriber.receive()
     assert [up.body["type"], restarted.body["type"]] == ["up", "restarted"]
     seqs = [m.header.seq for m in (down, up, restarted)]
     assert seqs == list(range(seqs[0], seqs[0] + 3))
@@ -110,9 +110,9 @@ def test_events_are_counted_for_each_shard_and_told_once(
 
 
 def test_heartbeats_say_totals_that_a_full_subscriber_can_check(daemon: RunningDaemon) -> None:
-    with listening(daemon.bus, topic("hb"), topic("delta")) as ear:
-        first = ear.until(lambda m: m.kind == "hb")[-1]
-        between = ear.until(lambda m: m.kind == "hb")
+    with subscribed(daemon.bus, topic("hb"), topic("delta")) as subscriber:
+        first = subscriber.until(lambda m: m.kind == "hb")[-1]
+        between = subscriber.until(lambda m: m.kind == "hb")
         second = between[-1]
     assert second.header.seq == first.header.seq + 1
     assert second.body["revisions"] - first.body["revisions"] == len(between) - 1 > 0
@@ -129,8 +129,8 @@ def test_what_nobody_subscribed_is_not_sent(daemon: RunningDaemon, server: RealS
     polls = stats(daemon)["poll"]["replies"]
     wait_until(lambda: stats(daemon)["poll"]["replies"] >= polls + 5, what="five polls")
     assert set(sent()) <= {"hb"}
-    with listening(daemon.bus, topic("delta", server.ident)) as ear:
-        ear.hear()
+    with subscribed(daemon.bus, topic("delta", server.ident)) as subscriber:
+        subscriber.receive()
         assert "info" not in sent()
     wait_until(lambda: stats(daemon)["bus"]["topics"] == 0, what="the subscriptions to end")
     before = sent()["delta"]
@@ -140,7 +140,7 @@ def test_what_nobody_subscribed_is_not_sent(daemon: RunningDaemon, server: RealS
 
 
 def test_each_of_two_subscribers_gets_its_own_fence(daemon: RunningDaemon) -> None:
-    with listening(daemon.bus, topic("hb")) as one, listening(daemon.bus, topic("hb")) as two:
+    with subscribed(daemon.bus, topic("hb")) as one, subscribed(daemon.bus, topic("hb")) as two:
         assert [m.kind for m in one.before_fence if m.kind != "hb"] == ["fence"]
         assert set(one.before_fence[-1].body) == set(one.until(lambda m: m.kind == "hb")[-1].body)
         assert [m.kind for m in two.before_fence if m.kind != "hb"] == ["fence"]
@@ -163,11 +163,11 @@ def test_what_subscribers_send_that_is_no_subscription_is_counted_and_dropped(
 
 
 def test_a_new_start_has_a_new_epoch(daemon: RunningDaemon) -> None:
-    with listening(daemon.bus, topic("hb")) as ear:
-        before = ear.hear().header
+    with subscribed(daemon.bus, topic("hb")) as subscriber:
+        before = subscriber.receive().header
         daemon.kill()
         daemon.start()
-        after = ear.until(lambda m: m.header.epoch != before.epoch)[-1].header
+        after = subscriber.until(lambda m: m.header.epoch != before.epoch)[-1].header
     assert after.node != before.node
     assert after.seq <= 3
 
@@ -179,6 +179,6 @@ def test_a_subscriber_that_reads_nothing_holds_up_nobody(daemon: RunningDaemon) 
         deaf.linger, deaf.rcvhwm, deaf.rcvbuf = 0, 1, 1024
         deaf.connect(daemon.bus)
         deaf.subscribe(b"z1/")
-        with listening(daemon.bus, topic("delta")) as ear:
-            seqs = [ear.hear().header.seq for _ in range(30)]
+        with subscribed(daemon.bus, topic("delta")) as subscriber:
+            seqs = [subscriber.receive().header.seq for _ in range(30)]
     assert seqs == list(range(seqs[0], seqs[0] + 30))

@@ -106,7 +106,7 @@ class Peer:
 Fault = Callable[[Peer, socket.socket, list[bytes]], bool]
 
 
-def says(reply: bytes) -> Fault:
+def sends(reply: bytes) -> Fault:
     """To every command the same."""
 
     def fault(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
@@ -117,7 +117,7 @@ def says(reply: bytes) -> Fault:
     return fault
 
 
-def answers_info(reply: Callable[[], bytes]) -> Fault:
+def replies_to_info(reply: Callable[[], bytes]) -> Fault:
     """To INFO something that is none; to all else what is right."""
 
     def fault(_peer: Peer, connection: socket.socket, words: list[bytes]) -> bool:
@@ -127,13 +127,13 @@ def answers_info(reply: Callable[[], bytes]) -> Fault:
     return fault
 
 
-def says_nothing(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
+def sends_nothing(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
     """Accept, and keep quiet."""
     peer.hold(connection)
     return True
 
 
-def drips(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
+def sends_slowly(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
     """Send a good reply, one byte a second."""
     for byte in bulk(INFO):
         connection.sendall(bytes([byte]))

@@ -8,10 +8,10 @@ from typing import Any
 
 import psutil
 
-from tests.faults.own_daemon import OwnDaemon
+from tests.bus_subscriber import subscribed
+from tests.faults.faulty_daemon import FaultyDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
-from tests.sub_peer import listening
 from tests.waiting import wait_until
 from zinfo.health.fd_limits import FileWatch
 from zinfo.health.stats import Stats
@@ -40,7 +40,7 @@ def entries(server: RealServer, count: int) -> str:
     return "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(count))
 
 
-def states(daemon: OwnDaemon) -> dict[str, list[dict[str, Any]]]:
+def states(daemon: FaultyDaemon) -> dict[str, list[dict[str, Any]]]:
     """Return the shards by state."""
     found: dict[str, list[dict[str, Any]]] = {}
     body: Any = daemon.ask("shards").body
@@ -61,7 +61,7 @@ def test_shards_beyond_the_limit_are_refused_and_all_else_goes_on(
     server: RealServer, promise: Promise
 ) -> None:
     shell = f"ulimit -n {LIMIT}"
-    with OwnDaemon(config_text=entries(server, SHARDS), shell=shell) as daemon:
+    with FaultyDaemon(config_text=entries(server, SHARDS), shell=shell) as daemon:
         wait_until(lambda: "new" not in states(daemon), what="all shards to be tried")
         wait_until(lambda: daemon.events("short_of_files"), what="the event")
         wait_until(
@@ -70,8 +70,8 @@ def test_shards_beyond_the_limit_are_refused_and_all_else_goes_on(
         busy = cpu_percent(daemon.pid)
         begun = time.monotonic()
         daemon.ask("ping")
-        with listening(daemon.bus, b"z1/hb/") as ear:
-            ear.hear()
+        with subscribed(daemon.bus, b"z1/hb/") as subscriber:
+            subscriber.receive()
         answered = time.monotonic() - begun
         found, files = states(daemon), daemon.stats()["files"]
         up, down = found["up"], found["down"]

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from tests.faults.own_daemon import OwnDaemon
+from tests.faults.faulty_daemon import FaultyDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -19,7 +19,7 @@ BROKEN = "".join(f"nonsense{number} = 1\n" for number in range(500))
 """A configuration that is worth a line in the log for each of its keys."""
 
 
-def noise(daemon: OwnDaemon) -> None:
+def noise(daemon: FaultyDaemon) -> None:
     """Have the daemon log a traceback, and more lines than it can write."""
     with daemon.broken("saturation"):
         wait_until(lambda: daemon.stats()["restarts"].get("saturation"), what="a death")
@@ -41,7 +41,7 @@ def test_a_full_disk_stops_nothing_and_the_loss_is_counted(
     server: RealServer, format_: str, promise: Promise
 ) -> None:
     args = (f"--log-format={format_}",)
-    with OwnDaemon(config_text=shard_table(server), stderr="/dev/full", args=args) as daemon:
+    with FaultyDaemon(config_text=shard_table(server), stderr="/dev/full", args=args) as daemon:
         daemon.wait_polled(1)
         noise(daemon)
         lost = daemon.stats()["log"]["lost"]
@@ -66,7 +66,7 @@ def test_a_reader_of_the_log_that_has_stopped_holds_nothing_up(
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # there, but it does not read
     try:
-        with OwnDaemon(config_text=shard_table(server), stderr=pipe) as daemon:
+        with FaultyDaemon(config_text=shard_table(server), stderr=pipe) as daemon:
             daemon.wait_polled(1)
             noise(daemon)
             begun = time.monotonic()

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tests.conftest import ServerFactory
-from tests.faults.own_daemon import OwnDaemon
+from tests.faults.faulty_daemon import FaultyDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -19,7 +19,7 @@ QUICK = {"ZINFO_POLL_MIN_INTERVAL": "0.1", "ZINFO_POLL_MAX_INTERVAL": "0.1"}
 def test_an_answer_that_there_is_no_memory_for_is_an_error_of_that_request_alone(
     server: RealServer, promise: Promise
 ) -> None:
-    with OwnDaemon([server.url], environ=QUICK) as daemon:
+    with FaultyDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
         with daemon.broken("memory of a reply"):
             failed = daemon.ask("get_infos")
@@ -46,7 +46,7 @@ def test_a_reply_that_there_is_no_memory_for_is_a_polling_error_of_that_shard_al
     server_factory: ServerFactory, promise: Promise
 ) -> None:
     poor, other = server_factory(), server_factory()
-    with OwnDaemon([poor.url, other.url], environ=QUICK) as daemon:
+    with FaultyDaemon([poor.url, other.url], environ=QUICK) as daemon:
         daemon.wait_polled(2)
 
         def revision(server: RealServer) -> int:

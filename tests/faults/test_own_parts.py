@@ -13,10 +13,10 @@ from typing import Any
 import gevent
 import pytest
 
-from tests.faults.own_daemon import OwnDaemon
+from tests.bus_subscriber import subscribed
+from tests.faults.faulty_daemon import FaultyDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
-from tests.sub_peer import listening
 from tests.waiting import wait_until
 from zinfo.client import Client, Event, Mirror
 from zinfo.loop.supervisor import Supervisor
@@ -41,31 +41,31 @@ def own_server() -> Iterator[RealServer]:
 
 
 @pytest.fixture(scope="module")
-def daemon(own_server: RealServer) -> Iterator[OwnDaemon]:
+def daemon(own_server: RealServer) -> Iterator[FaultyDaemon]:
     args = ("--shard", own_server.url, "--local")
-    with OwnDaemon(xmlrpc=True, args=args, environ=QUICK) as running:
+    with FaultyDaemon(xmlrpc=True, args=args, environ=QUICK) as running:
         running.wait_polled(1)
         yield running
 
 
-def heard(daemon: OwnDaemon, topic: bytes = b"z1/hb/") -> None:
+def received(daemon: FaultyDaemon, topic: bytes = b"z1/hb/") -> None:
     """Return when a new subscriber's subscription stands and a message came."""
-    with listening(daemon.bus, topic) as ear:
-        ear.hear()
+    with subscribed(daemon.bus, topic) as subscriber:
+        subscriber.receive()
 
 
-def polled(daemon: OwnDaemon) -> None:
+def polled(daemon: FaultyDaemon) -> None:
     """Return when one more poll has been made."""
     before = daemon.stats()["poll"]["replies"]
     wait_until(lambda: daemon.stats()["poll"]["replies"] > before, what="one more poll")
 
 
-def called(daemon: OwnDaemon) -> None:
+def called(daemon: FaultyDaemon) -> None:
     with xmlrpc.client.ServerProxy(daemon.xmlrpc) as proxy:
         assert proxy.GetInfos()
 
 
-def found(daemon: OwnDaemon) -> None:
+def found(daemon: FaultyDaemon) -> None:
     """Return when the local watcher has found one more server."""
     with RealServer() as another:
         wait_until(
@@ -74,25 +74,25 @@ def found(daemon: OwnDaemon) -> None:
         )
 
 
-def all_shards(daemon: OwnDaemon) -> list[dict[str, Any]]:
+def all_shards(daemon: FaultyDaemon) -> list[dict[str, Any]]:
     body: Any = daemon.ask("shards").body
     return list(body)
 
 
-def beats(daemon: OwnDaemon) -> None:
+def beats(daemon: FaultyDaemon) -> None:
     """Return when a user's own watcher has done something more."""
     before = (daemon.directory / "alive").read_text()
     wait_until(lambda: (daemon.directory / "alive").read_text() != before, what="life")
 
 
-def asked(daemon: OwnDaemon) -> None:
+def asked(daemon: FaultyDaemon) -> None:
     assert daemon.ask("ping").error is None
 
 
-def dies_again(part: str) -> Callable[[OwnDaemon], None]:
+def dies_again(part: str) -> Callable[[FaultyDaemon], None]:
     """What runs can die once more: for parts whose work is seen only when there is trouble."""
 
-    def look(daemon: OwnDaemon) -> None:
+    def look(daemon: FaultyDaemon) -> None:
         before = daemon.stats()["restarts"][part]
         with daemon.broken(part):
             wait_until(lambda: daemon.stats()["restarts"][part] > before, what="another death")
@@ -100,9 +100,9 @@ def dies_again(part: str) -> Callable[[OwnDaemon], None]:
     return look
 
 
-PARTS: dict[str, Callable[[OwnDaemon], None]] = {
-    "bus": heard,
-    "heartbeat": heard,
+PARTS: dict[str, Callable[[FaultyDaemon], None]] = {
+    "bus": received,
+    "heartbeat": received,
     "query endpoint": asked,
     "saturation": dies_again("saturation"),
     "files": dies_again("files"),
@@ -114,7 +114,7 @@ PARTS: dict[str, Callable[[OwnDaemon], None]] = {
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_dies_is_told_and_runs_again(
-    daemon: OwnDaemon, part: str, promise: Promise
+    daemon: FaultyDaemon, part: str, promise: Promise
 ) -> None:
     before = daemon.stats()["faults"].get(part, 0)
     armed = time.monotonic()
@@ -140,7 +140,7 @@ def test_a_part_that_dies_is_told_and_runs_again(
 
 @pytest.mark.parametrize("fault", ["connecting", "scheduler", "snapshot callback"])
 def test_the_poller_outlives_what_it_runs_and_all_shards_are_polled_again(
-    daemon: OwnDaemon, own_server: RealServer, fault: str, promise: Promise
+    daemon: FaultyDaemon, own_server: RealServer, fault: str, promise: Promise
 ) -> None:
     with daemon.broken(fault):
         if fault == "connecting":
@@ -166,7 +166,7 @@ def test_the_poller_outlives_what_it_runs_and_all_shards_are_polled_again(
 
 
 def test_a_shard_whose_failure_cannot_be_noted_is_not_forgotten(
-    daemon: OwnDaemon, promise: Promise
+    daemon: FaultyDaemon, promise: Promise
 ) -> None:
     with RealServer() as server:
         wait_until(lambda: server.ident in dict(states(daemon)), what="the server to be found")
@@ -188,12 +188,12 @@ def test_a_shard_whose_failure_cannot_be_noted_is_not_forgotten(
         assert took < AGAIN
 
 
-def states(daemon: OwnDaemon) -> list[tuple[str, str]]:
+def states(daemon: FaultyDaemon) -> list[tuple[str, str]]:
     return [(shard["id"], shard["state"]) for shard in all_shards(daemon)]
 
 
 def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
-    daemon: OwnDaemon, promise: Promise
+    daemon: FaultyDaemon, promise: Promise
 ) -> None:
     begun = time.monotonic()
     logged = daemon.log().count("unexpected error: event loop")
@@ -214,7 +214,7 @@ def test_an_exception_in_the_event_loop_is_told_and_does_not_flood(
     assert 1 <= events <= took + 2
 
 
-def test_a_door_whose_listener_is_lost_listens_anew(daemon: OwnDaemon, promise: Promise) -> None:
+def test_a_door_whose_listener_is_lost_listens_anew(daemon: FaultyDaemon, promise: Promise) -> None:
     with daemon.broken("listener"):
         daemon.wait_for_fault("XML-RPC server", "listener")
     begun = time.monotonic()
@@ -269,7 +269,7 @@ def test_a_part_that_somebody_else_kills_runs_again_and_one_that_is_stopped_does
 
 
 def test_processes_that_cannot_be_scanned_are_told_once_and_scanned_again(
-    daemon: OwnDaemon, own_server: RealServer, promise: Promise
+    daemon: FaultyDaemon, own_server: RealServer, promise: Promise
 ) -> None:
     before = daemon.stats()["faults"].get("LocalShardWatcher", 0)
     with daemon.broken("scan"):
@@ -289,14 +289,14 @@ def test_processes_that_cannot_be_scanned_are_told_once_and_scanned_again(
     assert daemon.stats()["faults"]["LocalShardWatcher"] == before + 1
 
 
-def test_whoever_listens_reads_a_fault_well(daemon: OwnDaemon, promise: Promise) -> None:
+def test_whoever_listens_reads_a_fault_well(daemon: FaultyDaemon, promise: Promise) -> None:
     told: list[Event] = []
 
-    def hear(_shard: str, change: object) -> None:
+    def receive(_shard: str, change: object) -> None:
         if isinstance(change, Event) and change.reason == "saturation":
             told.append(change)
 
-    with Mirror(daemon.query, on_change=hear) as mirror:
+    with Mirror(daemon.query, on_change=receive) as mirror:
         mirror.wait_ready(10)
         with daemon.broken("saturation"):
             wait_until(lambda: told, what="the event at a mirror")
@@ -316,7 +316,7 @@ def test_whoever_listens_reads_a_fault_well(daemon: OwnDaemon, promise: Promise)
 
 
 def test_a_part_that_cannot_be_kept_alive_ends_the_daemon(promise: Promise) -> None:
-    daemon = OwnDaemon(environ=QUICK)
+    daemon = FaultyDaemon(environ=QUICK)
     daemon.arm("impatient")
     with daemon:
         daemon.arm("heartbeat")

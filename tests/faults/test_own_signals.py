@@ -13,11 +13,11 @@ from typing import Any
 
 import zmq
 
+from tests.bus_subscriber import subscribed
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.spawning import command_prefix
-from tests.sub_peer import listening
 from tests.waiting import wait_until
 from zinfo.wire.query_messages import Request, encode_request
 
@@ -155,13 +155,15 @@ def test_peers_that_read_nothing_do_not_keep_a_daemon_from_ending(
 def test_a_loop_that_was_held_up_is_measured_and_told(promise: Promise) -> None:
     with (
         RunningDaemon(environ={"ZINFO_BUS_HEARTBEAT": str(HEARTBEAT)}) as daemon,
-        listening(daemon.bus, b"z1/hb/") as ear,
+        subscribed(daemon.bus, b"z1/hb/") as subscriber,
     ):
 
         def lag(least: float, most: float) -> float:
             """Return the lag of the next heartbeat in which it is between the two."""
-            heard = ear.until(lambda one: one.kind == "hb" and least <= one.body["lag"] < most)
-            found: float = heard[-1].body["lag"]
+            received = subscriber.until(
+                lambda one: one.kind == "hb" and least <= one.body["lag"] < most
+            )
+            found: float = received[-1].body["lag"]
             return found
 
         calm = lag(0.0, 0.1)

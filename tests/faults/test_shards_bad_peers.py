@@ -37,35 +37,38 @@ def _many_errors() -> bytes:
 
 
 FAULTS: dict[str, tuple[Fault, str]] = {
-    "speaks HTTP": (peers.says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "protocol"),
-    "sends garbage": (peers.says(b"\x00\xff\x17" * 700), "protocol"),
+    "speaks HTTP": (peers.sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "protocol"),
+    "sends garbage": (peers.sends(b"\x00\xff\x17" * 700), "protocol"),
     "a line without an end": (peers.streams(b"x", b"x" * 65536), "protocol"),
-    "accepts and says nothing": (peers.says_nothing, "timeout"),
-    "drips one byte a second": (peers.drips, "timeout"),
+    "accepts and says nothing": (peers.sends_nothing, "timeout"),
+    "drips one byte a second": (peers.sends_slowly, "timeout"),
     "closes in the middle of a reply": (peers.closes(peers.bulk(INFO)[:50]), "other"),
     "closes instead of answering": (peers.closes(b""), "other"),
-    "announces 200 MB": (peers.says(b"$200000000\r\nabc"), "protocol"),
-    "announces 200 MB of INFO": (peers.answers_info(lambda: b"$200000000\r\nabc"), "protocol"),
+    "announces 200 MB": (peers.sends(b"$200000000\r\nabc"), "protocol"),
+    "announces 200 MB of INFO": (peers.replies_to_info(lambda: b"$200000000\r\nabc"), "protocol"),
     "sends a reply without an end": (
         peers.streams(b"*9999999\r\n", b"$1\r\na\r\n" * 999),
         "protocol",
     ),
-    "an INFO of 20 MB": (peers.answers_info(_large_info), "protocol"),
-    "an INFO of a million errors": (peers.answers_info(_many_errors), "protocol"),
-    "an INFO that is empty": (peers.answers_info(lambda: b"$0\r\n\r\n"), "protocol"),
-    "an INFO without fields": (peers.answers_info(lambda: peers.bulk(b"# Server\r\n")), "protocol"),
-    "sends more than the reply": (
-        peers.answers_info(lambda: peers.bulk(INFO) + b"+MORE\r\n"),
+    "an INFO of 20 MB": (peers.replies_to_info(_large_info), "protocol"),
+    "an INFO of a million errors": (peers.replies_to_info(_many_errors), "protocol"),
+    "an INFO that is empty": (peers.replies_to_info(lambda: b"$0\r\n\r\n"), "protocol"),
+    "an INFO without fields": (
+        peers.replies_to_info(lambda: peers.bulk(b"# Server\r\n")),
         "protocol",
     ),
-    "answers with an error": (peers.answers_info(lambda: b"-ERR no\r\n"), "other"),
+    "sends more than the reply": (
+        peers.replies_to_info(lambda: peers.bulk(INFO) + b"+MORE\r\n"),
+        "protocol",
+    ),
+    "answers with an error": (peers.replies_to_info(lambda: b"-ERR no\r\n"), "other"),
     "takes the permission away": (
-        peers.answers_info(lambda: b"-NOPERM no permission for info\r\n"),
+        peers.replies_to_info(lambda: b"-NOPERM no permission for info\r\n"),
         "noperm",
     ),
-    "wants a password": (peers.says(b"-NOAUTH Authentication required.\r\n"), "auth"),
-    "takes no more clients": (peers.says(b"-ERR max number of clients reached\r\n"), "refused"),
-    "is in protected mode": (peers.says(b"-DENIED protected mode\r\n"), "refused"),
+    "wants a password": (peers.sends(b"-NOAUTH Authentication required.\r\n"), "auth"),
+    "takes no more clients": (peers.sends(b"-ERR max number of clients reached\r\n"), "refused"),
+    "is in protected mode": (peers.sends(b"-DENIED protected mode\r\n"), "refused"),
 }
 
 

@@ -30,12 +30,12 @@ def faulty_urls() -> Iterator[list[str]]:
         bad = [
             stack.enter_context(Peer(fault))
             for fault in (
-                peers.says_nothing,
-                peers.drips,
-                peers.says(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+                peers.sends_nothing,
+                peers.sends_slowly,
+                peers.sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
                 peers.closes(b"$100\r\nabc"),
                 peers.streams(b"*9999999\r\n", b"$1\r\na\r\n" * 999),
-                peers.answers_info(lambda: large),
+                peers.replies_to_info(lambda: large),
             )
         ]
         for peer in bad:
@@ -107,7 +107,7 @@ def test_a_healthy_shard_connects_again_though_many_never_do(
     server: RealServer, promise: Promise
 ) -> None:
     most, silent = 4, 24
-    with Peer(peers.says_nothing) as peer, house(max_connecting=most, max_backoff=0.5) as home:
+    with Peer(peers.sends_nothing) as peer, house(max_connecting=most, max_backoff=0.5) as home:
         shard = home.watch("good", server.url)
         shard.wait_up()
         peer.bad = True

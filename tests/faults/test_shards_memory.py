@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from tests.bus_subscriber import subscribed
 from tests.faults.peers import INFO, Peer
 from tests.faults.watched import Watched, house
 from tests.promises import Promise
-from tests.sub_peer import listening
 from zinfo.wire.bus_messages import KIND_DELTA, topic
 
 _WARM = 8
@@ -56,14 +56,14 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
     ):
         alone = home.memory()
         shard = home.watch("large", peer.url)
-        with listening(home.daemon.bus, topic(KIND_DELTA, shard.id)) as ear:
+        with subscribed(home.daemon.bus, topic(KIND_DELTA, shard.id)) as subscriber:
 
             def poll_on(more: int) -> int:
                 """Hear so many polls, and ask now and then; the most memory meanwhile."""
                 peak, last = 0, 0
-                goal = ear.hear(60).header.seq + more
-                while last < goal:  # all that comes is heard: what waits here would be counted
-                    last = ear.hear(60).header.seq
+                goal = subscriber.receive(60).header.seq + more
+                while last < goal:  # all that comes is received: what waits here would be counted
+                    last = subscriber.receive(60).header.seq
                     peak = max(peak, home.memory())
                     if last % 4 == 0:
                         _ask(shard, names)

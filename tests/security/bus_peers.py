@@ -7,7 +7,7 @@ from types import TracebackType
 import zmq
 from typing_extensions import Self
 
-from tests.daemons import show_keys
+from tests.daemons import set_curve_keys
 from zinfo.wire.curve_keys import ClientKeys
 
 USER_MESSAGES: tuple[tuple[bytes, ...], ...] = (
@@ -38,7 +38,7 @@ class BusPeer:
         self._socket.linger = 0
         self._socket.sndtimeo = 2000  # milliseconds; a peer that is not let in cannot send
         if keys is not None:
-            show_keys(self._socket, keys)
+            set_curve_keys(self._socket, keys)
         self._socket.connect(endpoint)
 
     def __enter__(self) -> Self:

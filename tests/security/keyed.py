@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from tests.daemons import RunningDaemon, show_keys
+from tests.daemons import RunningDaemon, set_curve_keys
 from tests.waiting import wait_until
 from zinfo.client import Client
 from zinfo.errors import NoAnswerError
@@ -124,7 +124,7 @@ def subscribed(
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.linger = 0
         if keys is not None:
-            show_keys(socket, keys)
+            set_curve_keys(socket, keys)
         for topic in topics:
             socket.subscribe(topic)
         socket.connect(endpoint)

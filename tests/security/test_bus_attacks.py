@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import zmq
 
-from tests.daemons import RunningDaemon, show_keys
+from tests.daemons import RunningDaemon, set_curve_keys
 from tests.promises import Promise
 from tests.security.keyed import ADMIN, Keyring, subscribed
 from tests.servers import RealServer
@@ -55,7 +55,7 @@ class Attacker:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: ClientKeys):
         self.socket = context.socket(zmq.XSUB)
         self.socket.linger = 0
-        show_keys(self.socket, keys)
+        set_curve_keys(self.socket, keys)
         self.socket.connect(endpoint)
         self.got: set[bytes] = set()
 

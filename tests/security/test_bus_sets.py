@@ -14,7 +14,7 @@ import pytest
 import zmq
 import zmq.green
 
-from tests.daemons import ROOT, DaemonError, RunningDaemon, show_keys
+from tests.daemons import ROOT, DaemonError, RunningDaemon, set_curve_keys
 from tests.promises import Promise
 from tests.security.keyed import (
     ADMIN,
@@ -217,7 +217,7 @@ def test_a_client_that_subscribes_without_end_is_cut_and_others_are_not(
     ):
         for one in (honest, flood):
             one.linger, one.sndhwm = 0, 0
-            show_keys(one, keys if one is flood else ring.of("infos"))
+            set_curve_keys(one, keys if one is flood else ring.of("infos"))
         honest.connect(bus_of(daemon, ring.of("infos")))
         for number in range(10_000):
             honest.send(b"\x01z1/delta/shard-%d/" % number)

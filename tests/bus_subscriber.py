@@ -25,7 +25,7 @@ class Message:
     body: Any
 
 
-class Ear:
+class BusSubscriber:
     """A subscriber whose subscriptions stand once it exists."""
 
     def __init__(self, socket: zmq.Socket[bytes], topics: tuple[bytes, ...]) -> None:
@@ -37,7 +37,7 @@ class Ear:
         self.before_fence = self.until(lambda message: message.kind == "fence")
         assert self.before_fence[-1].name == nonce
 
-    def hear(self, timeout: float = 10.0) -> Message:
+    def receive(self, timeout: float = 10.0) -> Message:
         """Return the next message; AssertionError where none comes."""
         assert self._socket.poll(int(timeout * 1000)), f"nothing on the bus for {timeout} s"
         frames = self._socket.recv_multipart()
@@ -48,18 +48,18 @@ class Ear:
 
     def until(self, wanted: Callable[[Message], bool], timeout: float = 10.0) -> list[Message]:
         """Return all messages up to the first wanted one, that one last."""
-        heard: list[Message] = []
+        received: list[Message] = []
         deadline = time.monotonic() + timeout
         while True:
-            heard.append(self.hear(max(0.0, deadline - time.monotonic())))
-            if wanted(heard[-1]):
-                return heard
+            received.append(self.receive(max(0.0, deadline - time.monotonic())))
+            if wanted(received[-1]):
+                return received
 
 
 @contextlib.contextmanager
-def listening(endpoint: str, *topics: bytes) -> Iterator[Ear]:
+def subscribed(endpoint: str, *topics: bytes) -> Iterator[BusSubscriber]:
     """Subscribe to topics of a bus."""
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.linger = 0
         socket.connect(endpoint)
-        yield Ear(socket, topics)
+        yield BusSubscriber(socket, topics)

@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 from zinfo.client import Client, Event
 
 
-class OwnDaemon(RunningDaemon):
+class FaultyDaemon(RunningDaemon):
     """A `zinfo serve` with faults to switch on; see `tests.faults.own_faulty`.
 
     Args:
