@@ -112,7 +112,8 @@ def test_all_problems_of_all_sources_are_told_at_once(toml: Path) -> None:
         "expected a number of seconds above 0, at most 86400",
         "zinfo.toml: poll.ops_active: found true, expected a whole number from 0 to 1000000000",
         "zinfo.toml: poll.timeoutt: unknown key, did you mean timeout?",
-        "zinfo.toml: query.endpoint: found 'inproc://x' (inproc:// reaches no other process), "
+        "zinfo.toml: query.endpoint: found 'inproc://x' "
+        "(inproc:// cannot be reached from another process), "
         "expected tcp://HOST:PORT (either may be *) or ipc://PATH",
         'zinfo.toml: log.level: found \'loud\', expected "debug", "info", "warning" or "error"',
         "zinfo.toml: timeout: unknown key, did you mean poll.timeout?",

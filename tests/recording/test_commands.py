@@ -77,7 +77,7 @@ def test_a_recording_with_nothing_whole_in_it_cannot_be_replayed(tmp_path: Path)
         (["--from", "20", "--to", "10"], "--to is not after --from"),
         (["--from", "1:00:00"], "--from is behind the end"),
         (["--query", "tcp://0.0.0.0:9736"], "other machines reach that address"),
-        (["--bus", "http://localhost"], "its scheme is another one"),
+        (["--bus", "http://localhost"], "its scheme is not supported"),
         (["--loop", "--exit"], "--loop never comes to the end"),
     ],
 )

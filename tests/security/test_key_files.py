@@ -58,7 +58,7 @@ def test_keygen_replaces_nothing(tmp_path: Path) -> None:
     before = secret.read_bytes()
     done = CliRunner().invoke(cli, ["keygen", str(tmp_path)])
     assert done.exit_code == 2
-    assert "is there already" in done.output
+    assert "exists" in done.output
     assert secret.read_bytes() == before
 
 
@@ -87,7 +87,7 @@ def test_keygen_writes_through_no_link(
         assert sorted(left) == ["dash.key", "dash.key", "dash.key_secret"]
         return
     assert done.exit_code == 2
-    assert "is there already, and is not replaced" in done.output
+    assert "exists, and is not replaced" in done.output
     assert left == [Path(link).name]
 
 

@@ -1,11 +1,11 @@
-"""Parses every address that zinfo is given: shard URLs, ZeroMQ endpoints, HOST:PORT.
+"""The parsers of all addresses: shard URLs, ZeroMQ endpoints and HOST:PORT.
 
 The configuration, the command line, the Python API and the clients all call these functions, so
-that one text means one address, or one error, in all of them. Pure: nothing is resolved or opened.
-No error repeats the address, which may hold a password.
+that a text is the same address, or the same error, in all of them. Pure: no name is resolved and no
+socket opened. No error message repeats the address, as it may contain a password.
 
-An IPv6 address stands in brackets. It may have a zone, `[fe80::1%eth0]`, which a URL may also
-write as RFC 6874 does, `[fe80::1%25eth0]`.
+An IPv6 address is written in brackets. It may have a zone, `[fe80::1%eth0]`; URLs may also use the
+form of RFC 6874, `[fe80::1%25eth0]`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 SHARD_URLS = "redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH"
-"""The forms of a shard's URL, for error messages."""
+"""Forms of a shard's URL, for error messages."""
 
 DEFAULT_REDIS_PORT = 6379
-"""Port of a shard whose URL has none."""
+"""Port of a shard whose URL has no port."""
 
 MAX_SOCKET_PATH = 107
-"""Bytes of a Unix socket's path on Linux (sun_path, less its closing NUL)."""
+"""Longest path of a Unix socket on Linux, in bytes (sun_path without its closing NUL)."""
 
 MAX_HOST = 253
-"""Characters of a name in DNS."""
+"""Longest name in DNS, in characters."""
 
 MAX_PORT = 65535
 """The highest TCP port."""
 
-_EVERY_ADDRESS = frozenset({"*", "0.0.0.0", "[::]"})  # hosts that stand for all of a machine's
+_EVERY_ADDRESS = frozenset({"*", "0.0.0.0", "[::]"})  # hosts that bind all addresses
 
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _ZONE = re.compile(r"[\w.-]+")
@@ -43,16 +43,16 @@ _ENCODE = "; in a password, @ : / ? # and % are written %40 %3A %2F %3F %23 %25"
 
 @dataclass(frozen=True, slots=True)
 class ShardAddress:
-    """A shard's URL, parsed.
+    """A parsed shard URL.
 
     Attributes:
         scheme: `redis`, `rediss` or `unix`.
-        url: the URL without user, password and database, its port always given.
+        url: the URL without user, password and database, and with a port.
         host: name or IP address in lower case, without brackets; "" for a Unix socket.
         port: TCP port; 0 for a Unix socket.
         path: path of a Unix socket; "" for TCP.
-        username: user in the URL; None without one.
-        password: password in the URL; None without one.
+        username: user in the URL, or None.
+        password: password in the URL, or None.
     """
 
     scheme: str
@@ -70,18 +70,18 @@ class ShardAddress:
 
     @property
     def ident(self) -> str:
-        """The shard's id where none is configured: `host:port`, or the socket's path."""
+        """The default id of the shard: `host:port`, or the socket's path."""
         return self.path or host_port(self.host, self.port)
 
 
 class Endpoint(NamedTuple):
-    """A ZeroMQ endpoint, parsed; `str()` gives its text.
+    """A parsed ZeroMQ endpoint; `str()` returns its text.
 
     Attributes:
         scheme: `tcp`, `ipc` or `inproc`.
-        host: as written, an IPv6 address in brackets; `*` for every address; "" without TCP.
-        port: TCP port; 0 for any free one, which is written `*`.
-        path: path or name of an endpoint without TCP; "" for TCP.
+        host: as written, an IPv6 address in brackets; `*` for all addresses; "" without TCP.
+        port: TCP port; 0 for any free port, which is written `*`.
+        path: path of an ipc endpoint or name of an inproc endpoint; "" for TCP.
     """
 
     scheme: str
@@ -96,14 +96,14 @@ class Endpoint(NamedTuple):
 
     @property
     def is_every_address(self) -> bool:
-        """Whether it stands for all addresses of a machine, so that clients need another host."""
+        """Whether it binds all addresses of a machine, so that clients need another host."""
         return self.host in _EVERY_ADDRESS
 
     @property
     def is_local(self) -> bool:
-        """Whether only this machine reaches it: a socket's path, or a loopback address.
+        """Whether only this machine can connect to it: a socket's path, or a loopback address.
 
-        A name other than `localhost` counts as foreign: only a resolver knows its address.
+        A name other than `localhost` counts as remote, as its address is not known without DNS.
         """
         host = self.host.strip("[]")
         try:
@@ -116,17 +116,19 @@ def parse_shard_url(url: str) -> ShardAddress:
     """Parse a shard's URL: `redis://`, `rediss://` or `unix://`.
 
     Raises:
-        ValueError: it cannot be used; the message says why and holds nothing of the URL.
+        ValueError: the URL is not valid; the message says why and repeats no part of it.
     """
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator:
         raise ValueError("it has no scheme")
     if scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("its scheme is another one")
+        raise ValueError("its scheme is not supported")
     _check_text(url)
     if "?" in rest or "#" in rest:
-        raise ValueError("it has a ? or a #; options have keys of their own" + _ENCODE)
+        raise ValueError(
+            "it has a ? or a #; options are set by keys of the configuration" + _ENCODE
+        )
     credentials, _, place = rest.rpartition("@") if not rest.startswith("/") else ("", "", rest)
     if "/" in credentials:
         raise ValueError("it has a / before its @" + _ENCODE)
@@ -138,7 +140,7 @@ def parse_shard_url(url: str) -> ShardAddress:
     slash = place.find("/")
     authority, database = (place, "") if slash < 0 else (place[:slash], place[slash:])
     if not _DATABASE.fullmatch(database):
-        raise ValueError("after host and port comes at most a database number")
+        raise ValueError("after host and port only a database number may follow")
     host_text, port_text = _split_host(authority, default_port=str(DEFAULT_REDIS_PORT))
     if host_text == "*":
         raise ValueError("its host is *")
@@ -154,17 +156,17 @@ def parse_endpoint(endpoint: str, *, for_clients: bool = False) -> Endpoint:
     """Parse a ZeroMQ endpoint: `tcp://host:port`, `ipc://path` or `inproc://name`.
 
     Args:
-        endpoint: `*` as host is every address, `*` as port one that is free.
-        for_clients: it is one to connect to, where `*` means nothing.
+        endpoint: `*` as host is all addresses; `*` as port is any free port.
+        for_clients: whether it is to connect to, where `*` is not allowed.
 
     Raises:
-        ValueError: it cannot be used; the message says why.
+        ValueError: the endpoint is not valid; the message says why.
     """
     scheme, separator, rest = endpoint.partition("://")
     if not separator:
         raise ValueError("it has no scheme")
     if scheme not in ("tcp", "ipc", "inproc"):
-        raise ValueError("its scheme is another one")
+        raise ValueError("its scheme is not supported")
     _check_text(endpoint)
     if for_clients and "*" in rest:
         raise ValueError("clients cannot connect to a *")
@@ -177,34 +179,34 @@ def parse_endpoint(endpoint: str, *, for_clients: bool = False) -> Endpoint:
 
 
 def check_endpoint(endpoint: str, *, for_clients: bool = False) -> str:
-    """Return an endpoint of the daemon unchanged: as `parse_endpoint`, but no `inproc://`.
+    """Return the endpoint unchanged if `parse_endpoint` accepts it and it is not `inproc://`.
 
     Raises:
-        ValueError: it cannot be used; the message says why.
+        ValueError: the endpoint is not valid; the message says why.
     """
     if parse_endpoint(endpoint, for_clients=for_clients).scheme == "inproc":
-        raise ValueError("inproc:// reaches no other process")
+        raise ValueError("inproc:// cannot be reached from another process")
     return endpoint
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
-    """Split `HOST:PORT` (an IPv6 address in brackets); port 0 is one that is free.
+    """Parse `HOST:PORT` (an IPv6 address in brackets); port 0 is any free port.
 
     Returns:
         The host, without brackets, and the port.
 
     Raises:
-        ValueError: it is not of that form; the message says why.
+        ValueError: the address is not valid; the message says why.
     """
     _check_text(listen)
     host, port = _split_host(listen)
     if host == "*":
-        raise ValueError("its host is *; every address is 0.0.0.0 or [::]")
+        raise ValueError("its host is *; for all addresses use 0.0.0.0 or [::]")
     return check_host(host).strip("[]"), 0 if port == "0" else _port_number(port)
 
 
 def listen_endpoint(listen: str) -> Endpoint:
-    """Return a checked `HOST:PORT` as an endpoint, to be compared with others."""
+    """Return `HOST:PORT` as an endpoint, to compare it with others."""
     host, port = parse_listen(listen)
     return Endpoint("tcp", f"[{host}]" if ":" in host else host, port)
 
@@ -215,7 +217,7 @@ def host_port(host: str, port: int) -> str:
 
 
 def check_host(host: str) -> str:
-    """Return a host's name, IPv4 address, IPv6 address in brackets, or `*`, if it can be one."""
+    """Return the host if it is a name, an IPv4 address, an IPv6 address in brackets, or `*`."""
     if host == "*":
         return host
     if host.startswith("[") and host.endswith("]"):
@@ -223,37 +225,37 @@ def check_host(host: str) -> str:
         try:
             IPv6Address(address)
         except ValueError:
-            raise ValueError("what stands in [ ] is no IPv6 address") from None
+            raise ValueError("the text in [ ] is not an IPv6 address") from None
         if percent and not _ZONE.fullmatch(zone):
-            raise ValueError("the zone of its IPv6 address is no name of an interface")
+            raise ValueError("the zone of its IPv6 address is not the name of an interface")
         return host
     if ":" in host:
-        raise ValueError("an IPv6 address stands in [ ]")
+        raise ValueError("an IPv6 address must be in [ ]")
     if not host:
         raise ValueError("it has no host")
     if len(host) > MAX_HOST or not _HOST_NAME.fullmatch(host):
-        raise ValueError("its host is no name and no address")
+        raise ValueError("its host is not a name or an address")
     return host
 
 
 def _check_text(text: str) -> None:
     if not text.isprintable() or " " in text:
-        raise ValueError("it holds white space or control characters")
+        raise ValueError("it contains white space or control characters")
 
 
 def _decoded(text: str) -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise ValueError("what is percent-encoded in it is not UTF-8") from None
+        raise ValueError("its percent-encoded text is not UTF-8") from None
 
 
 def _split_host(authority: str, default_port: str | None = None) -> tuple[str, str]:
-    """Split `host:port`; the port is not looked at yet."""
+    """Split `host:port`; the port is not checked."""
     if authority.startswith("["):
         inside, bracket, after = authority.partition("]")
         if after and not after.startswith(":"):
-            raise ValueError("after its [ ] comes a : and the port")
+            raise ValueError("after its [ ] it has no : and port")
         host, colon, port = inside + bracket, after[:1], after[1:]
     else:
         host, colon, port = authority.rpartition(":")
@@ -274,7 +276,9 @@ def _port_number(port: str) -> int:
 def _socket_path(place: str) -> str:
     path = _decoded(place)
     if not path.startswith("/"):
-        raise ValueError("a socket's path is absolute: unix:///run/redis.sock has three slashes")
+        raise ValueError(
+            "the path of a socket must be absolute: unix:///run/redis.sock has three slashes"
+        )
     if "\0" in path or not 1 < len(path.encode()) <= MAX_SOCKET_PATH:
         raise ValueError(f"the path of a socket has 2 to {MAX_SOCKET_PATH} bytes, none of them 0")
     return path

@@ -37,7 +37,7 @@ class Header(NamedTuple):
     Attributes:
         version: of the wire.
         node: name of the daemon.
-        epoch: random number of this start of the daemon; all counters begin again with it.
+        epoch: random number of this run of the daemon; all counters restart with it.
         seq: revision on info and delta topics, the shard's event count on event topics, the beat on
             hb.
         time: wall clock at the daemon, seconds since the Unix epoch.
@@ -51,17 +51,16 @@ class Header(NamedTuple):
 
 
 def quote_name(name: str) -> str:
-    """Return a shard id or node name as it stands in a topic: percent-encoded where needed."""
+    """Return a shard id or node name, percent-encoded as in a topic."""
     return quote(name, safe=_SAFE, errors="backslashreplace").replace("~", "%7E")
 
 
 def topic(kind: str, name: str | None = None) -> bytes:
-    """Return the topic of one shard or node, or the prefix of all of a kind.
+    """Return the topic of one shard or node, or the prefix of all topics of a kind.
 
     Args:
         kind: one of "info", "delta", "event", "hb".
-        name: shard id (node name for "hb"); None gives the prefix that subscribes to all of the
-            kind.
+        name: shard id (node name for "hb"); None returns the prefix of all topics of the kind.
     """
     if name is None:
         return f"{TOPIC_ROOT}/{kind}/".encode()
@@ -69,7 +68,7 @@ def topic(kind: str, name: str | None = None) -> bytes:
 
 
 def fence_topic(nonce: str) -> bytes:
-    """Return the topic that the daemon publishes on once, when it is subscribed."""
+    """Return the topic of a fence: the daemon publishes on it once, when it is subscribed."""
     return FENCE_PREFIX + quote_name(nonce).encode()
 
 
@@ -96,7 +95,7 @@ def pack_header(node: str, epoch: int, seq: int, time: float) -> bytes:
 
 
 def unpack_header(raw: bytes) -> Header:
-    """Return the header of a bus message; elements that a later version appended are ignored.
+    """Return the header of a bus message; elements that later versions append are ignored.
 
     Raises:
         ProtocolError: not an array of [version, node, epoch, seq, time], or another version.
@@ -113,5 +112,5 @@ def unpack_header(raw: bytes) -> Header:
         and type(seq) is int
         and isinstance(time, (int, float))
     ):
-        raise ProtocolError("a bus header holds text, integer, integer, number after its version")
+        raise ProtocolError("a bus header has text, integer, integer, number after its version")
     return Header(version, node, epoch, seq, float(time))

@@ -19,7 +19,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def pack(value: object) -> bytes:
-    """Return `value` as msgpack; text that is not valid Unicode is escaped rather than refused.
+    """Return `value` as msgpack; text that is not valid Unicode is escaped.
 
     Raises:
         ProtocolError: the value holds a type that msgpack cannot represent.
@@ -47,19 +47,19 @@ def pack_fields(value: object) -> bytes:
 
 
 def unpack(data: bytes) -> object:
-    """Return the value that `data` holds.
+    """Return the value that `data` encodes.
 
-    Extension types have no meaning on this wire and are refused.
+    Extension types are not used on this wire and are refused.
 
     Raises:
-        ProtocolError: not msgpack, cut short, followed by more, or with an extension type.
+        ProtocolError: not msgpack, truncated, followed by more bytes, or with an extension type.
     """
     try:
         return _decode(data)
     except ProtocolError:
         raise
     except (ValueError, TypeError, RecursionError, MemoryError, msgspec.MsgspecError) as error:
-        # MemoryError: an array or a map says that it has millions of items, and has not.
+        # MemoryError: the header of an array or a map claims millions of items.
         raise ProtocolError(f"not valid msgpack: {str(error) or type(error).__name__}") from error
 
 

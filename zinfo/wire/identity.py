@@ -1,4 +1,4 @@
-"""Who a daemon is to its clients: the name and epoch that every message carries."""
+"""A daemon's identity in every message: its name, and the epoch of this run."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dataclasses import dataclass, field
 
 
 def default_node() -> str:
-    """Return the name of a daemon that was given none: host name and process id."""
+    """Return the default name of a daemon: host name and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def new_epoch() -> int:
-    """Return a random epoch; below 2**48, so that any language's numbers can hold it."""
+    """Return a random epoch; below 2**48, so that numbers of any language can represent it."""
     return secrets.randbelow(1 << 48)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A daemon's name and this start's epoch.
+    """A daemon's name and epoch.
 
     Attributes:
-        node: names the daemon; host name and process id where it was given none.
-        epoch: random number of this start.
+        node: name of the daemon; by default host name and process id.
+        epoch: random number of this run of the daemon.
     """
 
     node: str = field(default_factory=default_node)

@@ -42,13 +42,13 @@ _ANY_MAGIC = re.compile(rb"ZI\d{1,3}")
 
 @dataclass(slots=True)
 class Request:
-    """One question to the query endpoint.
+    """A request to the query endpoint.
 
     Attributes:
         op: name of the operation.
-        args: its arguments by name.
-        id: anything; the reply repeats it.
-        deadline: seconds from now after which the answer is of no use, or None.
+        args: arguments by name.
+        id: any value; the reply repeats it.
+        deadline: seconds from now after which the client no longer waits for the reply, or None.
     """
 
     op: str
@@ -59,14 +59,14 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """One answer from the query endpoint.
+    """A reply from the query endpoint.
 
     Attributes:
-        id: the request's.
+        id: id of the request.
         header: the whole reply header.
-        body: the decoded body; None where there is none, or it is not decoded yet.
-        error: the error that the daemon answered with, or None.
-        packed: the body as it came, until it is decoded.
+        body: the decoded body; None without a body, or before it is decoded.
+        error: the error that the daemon returned, or None.
+        packed: the encoded body, until it is decoded.
     """
 
     id: object
@@ -77,7 +77,7 @@ class Reply:
 
     @property
     def epoch(self) -> int:
-        """Epoch of the daemon that answered; 0 where it did not say."""
+        """Epoch of the daemon; 0 if the reply has none."""
         value = self.header.get("epoch")
         return value if isinstance(value, int) else 0
 
@@ -88,19 +88,19 @@ class Reply:
         return value if isinstance(value, str) else None
 
     def decode_body(self) -> None:
-        """Decode the body, which takes the longest of all, where that has not been done.
+        """Decode the body unless that is done; this is the slowest part of reading a reply.
 
         Raises:
-            ProtocolError: it is not msgpack as this wire has it.
+            ProtocolError: the body is not valid msgpack.
         """
         if self.packed is not None:
             self.body, self.packed = unpack(self.packed), None
 
 
 def split_envelope(frames: Message) -> tuple[list[bytes], list[bytes]]:
-    """Return the envelope (up to and with the first empty frame) and what follows it.
+    """Return the envelope, up to and including the first empty frame, and the frames after it.
 
-    The number of envelope frames is not fixed: proxies add routing ids, REQ_CORRELATE a request id.
+    The number of envelope frames varies: proxies add routing ids, REQ_CORRELATE a request id.
 
     Raises:
         ProtocolError: there is no empty frame.
@@ -124,13 +124,13 @@ def decode_request(frames: Message, max_bytes: int = 65536) -> Request:
 
     Args:
         frames: the magic frame and the request frame.
-        max_bytes: largest request frame taken.
+        max_bytes: largest request frame accepted, in bytes.
 
     Raises:
         UnsupportedVersionError: another version's magic.
-        TooLargeError: the request frame is over the bound.
-        BadRequestError: anything else that is not a request. Its `request_id` attribute is the id
-            where that much could be read, so that the error can be matched to the request.
+        TooLargeError: the request frame is larger than `max_bytes`.
+        BadRequestError: the frames are not a valid request. Its `request_id` attribute is the id,
+            if it could be read, so that the error can be matched to the request.
     """
     if not frames or frames[0] != MAGIC:
         if frames and _ANY_MAGIC.fullmatch(frames[0]):
@@ -149,7 +149,7 @@ def decode_request(frames: Message, max_bytes: int = 65536) -> Request:
     problem = _request_problem(value) or ("" if _is_plain(frames[1]) else _content_problem(value))
     if problem:
         bad = BadRequestError(problem)
-        if not _content_problem(value.get("id")):  # or no reply could carry it
+        if not _content_problem(value.get("id")):  # else no reply could contain it
             bad.request_id = value.get("id")
         raise bad
     deadline = value.get("deadline")
@@ -177,7 +177,7 @@ def _request_problem(value: Mapping[object, object]) -> str:
 
 
 def _is_plain(packed: bytes) -> bool:
-    """Whether no value of this can be nested too deep, or a timestamp: most requests, told fast."""
+    """Return whether no value can be nested too deep or be a timestamp: a fast check."""
     others = packed.translate(None, _HARMLESS)
     return len(others) <= _FEW_CONTAINERS and b"\xff" not in others
 
@@ -188,14 +188,14 @@ def _content_problem(value: object) -> str:
     for _ in range(_MAX_NESTING):
         below: list[object] = []
         for item in level:
-            if type(item) in _SCALARS:  # most are, and there may be tens of thousands
+            if type(item) in _SCALARS:  # most values are, and there may be tens of thousands
                 continue
-            if isinstance(item, datetime):  # the one extension that no hook is asked for
+            if isinstance(item, datetime):  # the one extension type that msgspec decodes itself
                 return "msgpack's timestamps have no meaning here"
             if isinstance(item, dict):
                 below.extend(item)
                 below.extend(item.values())
-            elif isinstance(item, (list, tuple)):  # an array that is a key becomes a tuple
+            elif isinstance(item, (list, tuple)):  # an array as a key becomes a tuple
                 below.extend(item)
             containers += 1
             if containers > MAX_CONTAINERS:
@@ -209,13 +209,13 @@ def _content_problem(value: object) -> str:
 def encode_reply(
     request_id: object, node: str, epoch: int, extra: Mapping[str, object] | None = None
 ) -> list[bytes]:
-    """Return the frames of a successful reply's start; the body frame is appended by the caller.
+    """Return the first frames of a successful reply; the caller appends the body frame.
 
     Args:
-        request_id: the request's id.
+        request_id: id of the request.
         node: name of the daemon.
-        epoch: of the daemon.
-        extra: further header keys, such as the next page's cursor.
+        epoch: epoch of the daemon.
+        extra: more header keys, such as the cursor of the next page.
     """
     header: dict[str, object] = {"id": request_id, "ok": True, "node": node, "epoch": epoch}
     if extra:
@@ -224,7 +224,7 @@ def encode_reply(
 
 
 def encode_error(request_id: object, node: str, epoch: int, error: RequestError) -> list[bytes]:
-    """Return the frames of a reply that says why there is no answer."""
+    """Return the frames of a reply with an error."""
     header = {
         "id": request_id,
         "ok": False,
@@ -249,10 +249,10 @@ def decode_reply(frames: Message) -> Reply:
 
 
 def decode_reply_header(frames: Message) -> Reply:
-    """Return the reply in the frames after the envelope, its body as it came.
+    """Return the reply in the frames after the envelope, without decoding its body.
 
     Raises:
-        ProtocolError: not a reply of this version; what is wrong with its body is not known yet.
+        ProtocolError: not a reply of this version; its body is not checked.
     """
     if len(frames) < 2 or frames[0] != MAGIC:
         raise ProtocolError(f"a reply starts with the frame {MAGIC.decode()} and a header")

@@ -1,4 +1,4 @@
-"""Takes passwords out of URLs and of texts that may hold URLs, before anybody prints them."""
+"""Removes passwords from URLs, and from texts that may contain URLs, before they are printed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 MASK = "***"
 
-# Schemes whose URLs never carry a user or a password: a wrong port there may be shown.
+# Schemes whose URLs never contain a user or a password: a port that is not valid may be shown.
 _OPEN_SCHEMES = frozenset({"tcp", "ipc", "inproc"})
 
 # The scheme's length is bounded so that a long text without a URL is searched in linear time.
@@ -19,10 +19,10 @@ _PORT = re.compile(r"\d{0,5}", re.ASCII)
 
 
 def redact_url(url: str) -> str:
-    """Return `url` without what may be secret: user, password, query and fragment.
+    """Return `url` without user, password, query and fragment, which may be secret.
 
-    The URL need not be valid. A password that was not percent-encoded may hold any of `@ : / ? #`;
-    in doubt more is hidden than was secret.
+    The URL need not be valid. A password that was not percent-encoded may contain `@ : / ? #`; if
+    the URL is ambiguous, all parts that may be secret are removed.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -49,7 +49,7 @@ def _redact_match(found: re.Match[str]) -> str:
 
 
 def _without_odd_port(place: str) -> str:
-    """Hide a "port" that is none: `redis://:hunter2` is a password that lost its host."""
+    """Remove a port that is not a number: in `redis://:hunter2` it is a password."""
     authority, slash, path = place.partition("/")
     host, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]") or (host and _PORT.fullmatch(port)):

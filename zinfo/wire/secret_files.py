@@ -1,8 +1,8 @@
-"""Files that hold secrets: whether somebody else may read or change them.
+"""Checks whether other users may read or change files with secrets.
 
-What counts is who really may: mode and owner of the file, the directories on the way to it, and how
-its file system is mounted. Container systems mount secrets with modes by which others could read
-them, and which nobody can change.
+The check covers the mode and owner of the file, the directories above it, and how its file system
+is mounted. Container systems mount secrets with modes that allow others to read them, and that no
+user can change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _OWNER = stat.S_IRWXU
 _ENTER = stat.S_IXGRP | stat.S_IXOTH
 _CHANGE = stat.S_IWGRP | stat.S_IWOTH
 
-_OF_A_MACHINE = frozenset({"/", "/dev", "/dev/shm", "/run", "/tmp"})
-"""Mount points that are no mount of secrets, though a service may see them read-only."""
+_SYSTEM_MOUNTS = frozenset({"/", "/dev", "/dev/shm", "/run", "/tmp"})
+"""Mount points that are never mounts of secrets, though a service may see them read-only."""
 
 _IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 """File systems in which Docker and Kubernetes mount secrets."""
@@ -30,15 +30,15 @@ Status = os.stat_result
 
 
 def permission_problem(path: Path) -> str:
-    """Return why a file is not secret enough; an empty text where it is.
+    """Return why other users can access a file with a secret; "" if they cannot.
 
-    Its owner is root or this process's user, and nobody else may read or change it. It may have a
-    mode by which others could where these cannot:
+    The owner must be root or this process's user, and no other user may read or change the file.
+    Its mode may be wider than 0600 in these cases:
 
-    - a file of root's may be readable for a group: so Kubernetes mounts secrets with an fsGroup;
-    - the mode does not matter below a directory that others may not enter;
-    - nor on the read-only mount of a file system in memory inside a container: so Docker mounts
-      secrets (0444), and Kubernetes without an fsGroup (0644).
+    - a file owned by root may be readable by a group: Kubernetes mounts secrets so with an fsGroup;
+    - any mode is accepted below a directory that other users may not enter;
+    - any mode is accepted on a read-only mount of an in-memory file system in a container: Docker
+      mounts secrets so (0444), and Kubernetes without an fsGroup (0644).
 
     Args:
         path: the file; links are followed.
@@ -53,8 +53,8 @@ def permission_problem(path: Path) -> str:
             "as it holds a secret: chown it"
         )
     mode = stat.S_IMODE(status.st_mode)
-    allowed = _OWNER | (stat.S_IRGRP if _is_roots_for_us(status) else 0)
-    if not mode & ~allowed or _nobody_reaches(real := Path(os.path.realpath(path))):
+    allowed = _OWNER | (stat.S_IRGRP if _is_from_root(status) else 0)
+    if not mode & ~allowed or _is_unreachable(real := Path(os.path.realpath(path))):
         return ""
     advice = "chmod 600 it"
     if _is_read_only(real):
@@ -62,16 +62,18 @@ def permission_problem(path: Path) -> str:
             "it is on a read-only mount, so mount it with mode 0400 for user "
             f"{os.geteuid()}, or 0440 for root and group {os.getegid()}"
         )
-    elif _is_roots_for_us(status):
+    elif _is_from_root(status):
         advice = f"have root chgrp it to {os.getegid()} and chmod 640 it"
     return f"{path}: found mode {mode:04o}, expected 0600, as it holds a secret: {advice}"
 
 
 def write_access_problems(paths: Iterable[Path]) -> Iterator[str]:
-    """Yield what lets others change or replace files or directories, each place once.
+    """Yield why other users can change or replace files or the directories above them.
+
+    Each file or directory is reported once.
 
     Args:
-        paths: of the files; links are followed.
+        paths: the files; links are followed.
     """
     seen: set[Path] = set()
     for path in paths:
@@ -85,13 +87,14 @@ def write_access_problems(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def is_secret_mount(real: Path) -> bool:
-    """Return whether a path is on a mount in memory, in a container's own set of processes.
+    """Return whether a path is on an in-memory file system in a container.
 
-    There nobody else is who could read it. A service that systemd locks up (ProtectSystem=strict)
-    sees the machine's own file systems read-only, and shares its processes.
+    A container has a PID namespace of its own, so no other process can read the file. A service
+    under systemd (ProtectSystem=strict) also sees the machine's file systems read-only, but shares
+    its PID namespace.
 
     Args:
-        real: absolute, without links; known to be on a read-only mount.
+        real: an absolute path without links, on a read-only mount.
     """
     try:
         if Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE:
@@ -99,27 +102,27 @@ def is_secret_mount(real: Path) -> bool:
         point, kind = _mount_of(real)
     except (OSError, ValueError):  # not Linux, or no /proc
         return False
-    return kind in _IN_MEMORY and point not in _OF_A_MACHINE
+    return kind in _IN_MEMORY and point not in _SYSTEM_MOUNTS
 
 
-def _nobody_reaches(real: Path) -> bool:
-    """Return whether others cannot read or change a file, whatever its mode."""
-    if any(_keeps_others_out(directory) for directory in real.parents):
+def _is_unreachable(real: Path) -> bool:
+    """Return whether other users cannot read or change a file of any mode."""
+    if any(_denies_others(directory) for directory in real.parents):
         return True
     return _is_read_only(real) and is_secret_mount(real)
 
 
-def _is_roots_for_us(status: Status) -> bool:
+def _is_from_root(status: Status) -> bool:
     return status.st_uid == 0 and os.geteuid() != 0
 
 
-def _keeps_others_out(directory: Path) -> bool:
-    """Return whether only root, this process's user and a group of root's choice may enter."""
+def _denies_others(directory: Path) -> bool:
+    """Return whether only root, this process's user and a group chosen by root may enter."""
     try:
         status = directory.stat()
     except OSError:
         return False
-    allowed = stat.S_IXGRP if _is_roots_for_us(status) else 0
+    allowed = stat.S_IXGRP if _is_from_root(status) else 0
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & _ENTER & ~allowed
 
 
@@ -146,14 +149,14 @@ def _changeable(place: Path, *, is_parent: bool) -> str:
 def _others_may_change(place: Path, status: Status, *, is_parent: bool) -> bool:
     bits = status.st_mode & _CHANGE
     if is_parent and status.st_mode & stat.S_ISVTX:
-        return False  # as in /tmp: only who owns what is in it may replace that
+        return False  # as /tmp: only the owner of an entry may replace it
     if bits == stat.S_IWGRP and _is_private_group(status):
         bits = 0
     return bool(bits) and not _is_read_only(place)
 
 
 def _is_private_group(status: Status) -> bool:
-    """Return whether a group is that of its user alone, as many systems make them."""
+    """Return whether a group has only the owner as its member, as on many systems."""
     try:
         group, user = grp.getgrgid(status.st_gid), pwd.getpwuid(status.st_uid)
     except KeyError:
@@ -162,11 +165,11 @@ def _is_private_group(status: Status) -> bool:
 
 
 def _mount_of(real: Path) -> tuple[str, str]:
-    """Return the mount point of a path and the kind of its file system.
+    """Return the mount point of a path and the type of its file system.
 
     Raises:
-        OSError: the system does not tell.
-        ValueError: likewise.
+        OSError: the system does not report them.
+        ValueError: the system does not report them.
     """
     number = os.open(real, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
