@@ -1,4 +1,4 @@
-"""The daemon has fewer file descriptors than shards and clients want."""
+"""The daemon has fewer file descriptors than its shards and clients need."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from zinfo.health.stats import Stats
 from zinfo.shards.events import EventLog
 
 LIMIT = 64
-"""File descriptors that the daemon may have; it takes some thirty for itself."""
+"""Limit of file descriptors; the daemon itself uses about thirty."""
 
 SHARDS = 100
-"""Entries of one server, each with a connection of its own."""
+"""Entries for one server; each has its own connection."""
 
 REFUSED = f"out of file descriptors: {LIMIT} are allowed"
-"""What a shard says that could have none."""
+"""Error of a shard that gets no file descriptor."""
 
 FEW = 10
-"""So many fit."""
+"""A number of shards that fits into the limit."""
 
-WATCHED = 2.0
-"""Seconds over which CPU time is counted."""
+MEASURED = 2.0
+"""Seconds over which CPU time is measured."""
 
-BUSY = 50.0
-"""Per cent of a core; a daemon that spins takes 100."""
+MAX_CPU = 50.0
+"""Per cent of a core; a daemon that spins uses 100."""
 
 
 def entries(server: RealServer, count: int) -> str:
@@ -50,14 +50,14 @@ def states(daemon: FaultyDaemon) -> dict[str, list[dict[str, Any]]]:
 
 
 def cpu_percent(pid: int) -> float:
-    """Return how much of a core a process takes."""
+    """Return how much of a core a process uses."""
     process = psutil.Process(pid)
     process.cpu_percent()
-    time.sleep(WATCHED)  # what is measured
+    time.sleep(MEASURED)  # the measurement
     return float(process.cpu_percent())
 
 
-def test_shards_beyond_the_limit_are_refused_and_all_else_goes_on(
+def test_shards_beyond_the_limit_are_refused_and_clients_are_still_served(
     server: RealServer, promise: Promise
 ) -> None:
     shell = f"ulimit -n {LIMIT}"
@@ -68,41 +68,42 @@ def test_shards_beyond_the_limit_are_refused_and_all_else_goes_on(
             lambda: {one["error"] for one in states(daemon)["down"]} == {REFUSED}, what="refusals"
         )
         busy = cpu_percent(daemon.pid)
-        begun = time.monotonic()
+        started = time.monotonic()
         daemon.ask("ping")
         with subscribed(daemon.bus, b"z1/hb/") as subscriber:
             subscriber.receive()
-        answered = time.monotonic() - begun
+        answered = time.monotonic() - started
         found, files = states(daemon), daemon.stats()["files"]
         up, down = found["up"], found["down"]
 
         daemon.config_path.write_text(entries(server, FEW))
-        begun = time.monotonic()
+        started = time.monotonic()
         daemon.signal(signal.SIGHUP)
         wait_until(lambda: len(states(daemon).get("up", ())) == FEW, what="few shards, all up")
-        wait_until(lambda: not daemon.stats()["files"]["short"], what="no lack")
-        over = time.monotonic() - begun
+        wait_until(lambda: not daemon.stats()["files"]["short"], what="enough descriptors")
+        recovery = time.monotonic() - started
         promise(
             f"{LIMIT} file descriptors, {SHARDS} shards",
-            f"told; answers; below {BUSY:g} % CPU; recovers",
+            f"reported; answers; below {MAX_CPU:g} % CPU; recovers",
             f"{len(up)} up, {len(down)} down, {files['open']} of {files['limit']} open, "
-            f"{busy:.0f} % CPU; ping and subscriber in {answered:.2f} s; over in {over:.1f} s",
+            f"{busy:.0f} % CPU; ping and subscriber in {answered:.2f} s; "
+            f"recovered in {recovery:.1f} s",
         )
         assert files["limit"] == LIMIT
         assert files["short"]
         assert up
         assert "short of file descriptors" in daemon.log()
-        assert busy < BUSY
+        assert busy < MAX_CPU
         assert [event.new for event in daemon.events("short_of_files")] == ["yes", "no"]
-        # The watcher of these tests writes a file over and over, and may be refused it; none else.
+        # The watcher of these tests opens a file again and again, which may fail; nothing else may.
         assert set(daemon.stats()["faults"]) <= {"OwnWatcher"}
 
 
-def test_a_lack_is_told_once_and_its_end_when_there_is_room() -> None:
+def test_a_shortage_is_reported_once_and_its_end_below_a_lower_bound() -> None:
     stats, log = Stats(), EventLog()
     watch = FileWatch(stats, log)
     for used in (10, 79, 80, 95, 80, 76, 75, 79, 80):
-        watch.look(used, 100)
+        watch.check(used, 100)
     assert [event.new for event in log.since()] == ["yes", "no", "yes"]
     assert all(event.shard == "" for event in log.since())
     assert stats.as_map()["files"] == {"open": 80, "limit": 100, "short": True}

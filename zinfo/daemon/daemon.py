@@ -123,7 +123,7 @@ class Daemon:
         self._supervisor = Supervisor(
             self.stats.count_restart, self._give_up, self.poller.faults.record_crash
         )
-        self._give_back_hub: Callable[[], None] | None = None
+        self._restore_hub: Callable[[], None] | None = None
         self._static = StaticShardWatcher(
             self.publisher, map(_spec, config.shards), shard_class=self._shard_class
         )
@@ -210,7 +210,7 @@ class Daemon:
     def start(self) -> None:
         """Start everything; returns at once."""
         fd_limits.raise_limit()
-        self._give_back_hub = handle_hub_errors(self.poller.faults)
+        self._restore_hub = handle_hub_errors(self.poller.faults)
         _relax_garbage_collector()
         if self._access.zap is not None:
             self._supervisor.spawn("ZAP", self._access.zap.run)
@@ -279,8 +279,8 @@ class Daemon:
         term = gevent.get_hub().threadpool.spawn(self._context.term)
         if not term.wait(_TERM_SECONDS):
             logger.debug("ZeroMQ's context ended in time")
-        if self._give_back_hub is not None:
-            self._give_back_hub()
+        if self._restore_hub is not None:
+            self._restore_hub()
 
     def apply(self, config: Config) -> None:
         """Take over what a new configuration can change in a running daemon.

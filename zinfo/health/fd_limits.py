@@ -1,8 +1,8 @@
-"""File descriptors: how many are in use, and some that shards may not have.
+"""File descriptors: how many are in use, and a reserve that shards cannot use.
 
-Each shard takes one, and so does each client. Where none is left ZeroMQ cannot accept a client,
-tries again at full speed, and says nothing. So shards are refused before that, and a client can ask
-why.
+Each shard and each client takes one. When none is left, ZeroMQ cannot accept a client and retries
+at full speed without an error. So shards are refused before that, and clients can still connect and
+see why.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from zinfo.wire.lifecycle import SHORT_OF_FILES
 
 logger = logging.getLogger(__name__)
 
-_WINDOW = 1.0  # seconds between two looks
-_BEGINS = 0.8  # part of the limit in use from which on they are scarce
-_ENDS = 0.75  # and down to which that is over
+_PERIOD = 1.0  # seconds between two checks
+_SHORT_ABOVE = 0.8  # part of the limit in use from which on descriptors are short
+_ENOUGH_BELOW = 0.75  # part of the limit in use at which that is over
 
-_SPARE_PART = 8  # one in so many is not for shards
-_MOST_SPARE = 256
+_RESERVED_PART = 8  # one descriptor in this many is reserved for clients
+_MAX_RESERVED = 256
 
-_LINUX, _OTHERS = Path("/proc/self/fd"), Path("/dev/fd")  # folders with an entry for each
+# Folders with an entry for each open descriptor.
+_LINUX, _OTHERS = Path("/proc/self/fd"), Path("/dev/fd")
 
 
 def raise_limit() -> None:
-    """Allow this process as many file descriptors as it may allow itself."""
+    """Raise the soft limit of file descriptors to the hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -44,10 +45,9 @@ def limit() -> int:
 
 
 def exhausted() -> bool:
-    """Return whether all that shards may have are in use: the rest is for clients.
+    """Return whether all descriptors except the reserved ones are in use.
 
-    The system gives the lowest number that is free, so one number tells that all below it are in
-    use.
+    The system assigns the lowest free number, so all numbers below a newly assigned one are in use.
     """
     try:
         lowest = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -58,19 +58,19 @@ def exhausted() -> bool:
 
 
 def is_reserved(descriptor: int) -> bool:
-    """Return whether a file descriptor is one of those that shards may not have."""
-    most = limit()
-    return descriptor >= most - min(_MOST_SPARE, most // _SPARE_PART)
+    """Return whether a file descriptor is in the reserve that shards cannot use."""
+    total = limit()
+    return descriptor >= total - min(_MAX_RESERVED, total // _RESERVED_PART)
 
 
 def count() -> int:
-    """Return how many are open; 0 where the system does not tell."""
+    """Return how many are open; 0 if the system has no list of them."""
     try:
-        said = _LINUX.stat().st_size  # of Linux 6.2 and later: no look at each of thousands
-        return said or sum(1 for _ in _LINUX.iterdir())
+        size = _LINUX.stat().st_size  # the count in Linux 6.2 and later, without listing thousands
+        return size or sum(1 for _ in _LINUX.iterdir())
     except FileNotFoundError:
         return sum(1 for _ in _OTHERS.iterdir()) if _OTHERS.is_dir() else 0
-    except OSError:  # there is none left to open the folder with
+    except OSError:  # none is left to open the folder with
         return limit()
 
 
@@ -87,26 +87,28 @@ class FileWatch:
         self._log = log
 
     def run(self) -> None:
-        """Look for ever; to be run in a greenlet."""
+        """Check for ever; to be run in a greenlet."""
         while True:
-            self.look(count(), limit())
-            gevent.sleep(_WINDOW)
+            self.check(count(), limit())
+            gevent.sleep(_PERIOD)
 
-    def look(self, used: int, most: int) -> None:
-        """Take how many there are in use and how many there may be."""
+    def check(self, used: int, total: int) -> None:
+        """Compare the number in use with the limit, and report a change of `short_of_files`."""
         stats = self._stats
-        stats.files_open, stats.files_limit = used, most
-        short = used > _ENDS * most if stats.short_of_files else used >= _BEGINS * most
+        stats.files_open, stats.files_limit = used, total
+        short = (
+            used > _ENOUGH_BELOW * total if stats.short_of_files else used >= _SHORT_ABOVE * total
+        )
         if short == stats.short_of_files:
             return
         stats.short_of_files = short
         if short:
             message = (
-                f"short of file descriptors: {used} of {most} are in use; "
+                f"short of file descriptors: {used} of {total} are in use; "
                 "shards beyond them cannot be polled (raise `ulimit -Hn`)"
             )
         else:
-            message = f"no longer short of file descriptors: {used} of {most} are in use"
+            message = f"no longer short of file descriptors: {used} of {total} are in use"
         logger.warning("%s", message)
         old, new = ("no", "yes") if short else ("yes", "no")
         self._log.emit("", SHORT_OF_FILES, old, new, message=message)

@@ -1,7 +1,7 @@
-"""Tells what failed inside zinfo itself: in the log, in the counters, and as a lifecycle event.
+"""Reports unexpected exceptions of zinfo itself in the log, the counters and the lifecycle events.
 
-What servers, networks and clients do is not among it: each of that has a reason or an error code of
-its own. A fault is an exception that nobody foresaw.
+Failures of servers, networks and clients are not reported here: each of them has a reason or an
+error code of its own. Counters and events call an unexpected exception a fault.
 """
 
 from __future__ import annotations
@@ -22,63 +22,63 @@ from zinfo.wire.lifecycle import FAULT
 
 logger = logging.getLogger(__name__)
 
-_QUIET = 1.0  # seconds after a fault of a part in which more of the same part are only counted
-_LONGEST = 300  # characters of an exception's own words in an event
+_QUIET_SECONDS = 1.0  # after a logged fault of a part, in which its further faults are only counted
+_MAX_TEXT = 300  # characters of an exception's text in an event
 
 EVENT_LOOP = "event loop"
-"""The part to which exceptions belong that reached gevent's hub."""
+"""The part that exceptions are counted under which reach gevent's hub."""
 
 
 class InternalErrors:
-    """Takes unexpected exceptions.
+    """Logs, counts and publishes unexpected exceptions.
 
     Args:
         stats: `stats.faults` counts them by part.
-        log: takes an event of each; it is about no shard, so its shard is "".
+        log: takes a `fault` event for each; its shard is "", as it concerns no shard.
     """
 
     def __init__(self, stats: Stats, log: EventLog) -> None:
         self._stats = stats
         self._log = log
-        self._told: dict[str, float] = {}  # when a fault of a part was last told
-        self._untold: Counter[str] = Counter()  # those of a part since then
+        self._logged_at: dict[str, float] = {}  # time of the last logged fault of each part
+        self._suppressed: Counter[str] = Counter()  # faults of each part since then
 
     def report(self, part: str, error: BaseException) -> None:
-        """Log, count and tell a fault of a part that goes on.
+        """Log, count and publish a fault of a part that keeps running.
 
-        One that comes back thousands of times a second must not fill the disk: those within a
-        second of the last that was told are counted, and their number is told with the next.
+        A fault may occur thousands of times a second and must not fill the disk. Those within a
+        second of the last logged one are only counted; the next log line gives their number.
         """
         now = time.monotonic()
-        if now - self._told.get(part, -math.inf) < _QUIET:
+        if now - self._logged_at.get(part, -math.inf) < _QUIET_SECONDS:
             self._stats.faults[part] += 1
-            self._untold[part] += 1
+            self._suppressed[part] += 1
             return
-        self._told[part] = now
-        untold = self._untold.pop(part, 0)
-        more = f" (and {untold} more since the last that was told)" if untold else ""
+        self._logged_at[part] = now
+        suppressed = self._suppressed.pop(part, 0)
+        more = f" (and {suppressed} more since the last report)" if suppressed else ""
         logger.error("unexpected error: %s%s", part, more, exc_info=error)
-        self._tell(part, error, more)
+        self._publish(part, error, more)
 
     def record_crash(self, part: str, error: BaseException) -> None:
-        """Count and tell a fault, such as a death, that was logged where it was seen."""
-        self._tell(part, error)
+        """Count and publish a fault, such as a crash, that the caller has logged."""
+        self._publish(part, error)
 
-    def _tell(self, part: str, error: BaseException, more: str = "") -> None:
+    def _publish(self, part: str, error: BaseException, more: str = "") -> None:
         self._stats.faults[part] += 1
-        words = " ".join(str(error).split())[:_LONGEST]
-        message = f"{type(error).__name__}: {words}" if words else type(error).__name__
+        text = " ".join(str(error).split())[:_MAX_TEXT]
+        message = f"{type(error).__name__}: {text}" if text else type(error).__name__
         self._log.emit("", FAULT, reason=part, message=message + more)
 
 
 def handle_hub_errors(faults: InternalErrors) -> Callable[[], None]:
-    """Have exceptions that reach gevent's hub reported, not only printed.
+    """Report exceptions that reach gevent's hub, which would only print them.
 
-    They come from callbacks of the event loop and from greenlets that nobody waits for. What ends a
-    process, such as KeyboardInterrupt, goes the hub's own way.
+    They are raised in callbacks of the event loop and in greenlets that no other greenlet joins.
+    KeyboardInterrupt and SystemExit are left to the hub.
 
     Returns:
-        What gives the hub back.
+        A function that restores the hub's own handler.
     """
     hub: Any = gevent.get_hub()
     original = hub.handle_error
@@ -86,8 +86,8 @@ def handle_hub_errors(faults: InternalErrors) -> Callable[[], None]:
     def handle_error(context: object, kind: Any, value: Any, trace: Any) -> None:
         try:
             error = value if isinstance(value, BaseException) else kind(value)
-            not_ours = (*hub.NOT_ERROR, *hub.SYSTEM_ERROR)
-            if context is not None and not isinstance(error, not_ours):
+            ignored = (*hub.NOT_ERROR, *hub.SYSTEM_ERROR)
+            if context is not None and not isinstance(error, ignored):
                 faults.report(EVENT_LOOP, error)
                 return
         except FOREIGN_ERRORS:
@@ -96,8 +96,8 @@ def handle_hub_errors(faults: InternalErrors) -> Callable[[], None]:
 
     hub.handle_error = handle_error
 
-    def give_back() -> None:
+    def restore() -> None:
         if hub.handle_error is handle_error:
             del hub.handle_error
 
-    return give_back
+    return restore

@@ -1,6 +1,7 @@
-"""Notices when more polls are due than one core can do, says so, and by how much.
+"""Detects and reports that more polls are due than one CPU core can do.
 
-Nothing is dropped then: what is due waits its turn in order, so that all intervals stretch alike.
+No poll is dropped then: polls that are due wait in order, so that all intervals stretch by the same
+factor.
 """
 
 from __future__ import annotations
@@ -15,44 +16,46 @@ from zinfo.wire.lifecycle import SATURATED
 
 logger = logging.getLogger(__name__)
 
-_WINDOW = 1.0  # seconds between two looks
-_LOOKS = 3  # looks in a row that must agree
-_BEGINS = 1.25  # how far intervals must be stretched to call it saturated
-_ENDS = 1.1  # and how far at most to call it over
+_PERIOD = 1.0  # seconds between two checks
+_CHECKS = 3  # checks in a row that must agree before the state changes
+_SATURATED_ABOVE = 1.25  # stretch of the intervals above which the poller is saturated
+_RECOVERED_BELOW = 1.1  # stretch below which it no longer is
 
 
 class Saturation:
-    """Watches by how much polling intervals are stretched.
+    """Measures by how much polling intervals are stretched.
 
     Args:
-        stats: the counters to look at; `stats.stretch` and `stats.saturated` are written.
-        log: takes the event of each change; it is about no shard, so its shard is "".
+        stats: the counters; `stats.stretch` and `stats.saturated` are written.
+        log: takes the event of each change; its shard is "", as it concerns no shard.
     """
 
     def __init__(self, stats: Stats, log: EventLog) -> None:
         self._stats = stats
         self._log = log
-        self._late = self._wanted = 0.0
-        self._agree = 0
+        self._lateness = self._wanted = 0.0
+        self._agreeing = 0
 
     def run(self) -> None:
-        """Look for ever; to be run in a greenlet."""
+        """Check for ever; to be run in a greenlet."""
         while True:
-            gevent.sleep(_WINDOW)
-            self.look()
+            gevent.sleep(_PERIOD)
+            self.check()
 
-    def look(self) -> None:
-        """Compare what was wanted since the last look with what was done."""
+    def check(self) -> None:
+        """Compare the lateness of polls since the last check with their intervals."""
         poll = self._stats.poll
-        late, wanted = poll.lateness.sum - self._late, poll.wanted_seconds - self._wanted
-        if late == 0 < wanted:
-            return  # answers came, but none began: overload comes in waves, and the next look tells
-        self._late, self._wanted = poll.lateness.sum, poll.wanted_seconds
-        self._stats.stretch = stretch = 1 + late / wanted if wanted > 0 else 1.0
-        other = stretch < _ENDS if self._stats.saturated else stretch > _BEGINS
-        self._agree = self._agree + 1 if other else 0
-        if self._agree == _LOOKS:
-            self._agree = 0
+        lateness, wanted = poll.lateness.sum - self._lateness, poll.wanted_seconds - self._wanted
+        if lateness == 0 < wanted:
+            return  # replies were read, but no poll started: overload comes in waves
+        self._lateness, self._wanted = poll.lateness.sum, poll.wanted_seconds
+        self._stats.stretch = stretch = 1 + lateness / wanted if wanted > 0 else 1.0
+        changed = (
+            stretch < _RECOVERED_BELOW if self._stats.saturated else stretch > _SATURATED_ABOVE
+        )
+        self._agreeing = self._agreeing + 1 if changed else 0
+        if self._agreeing == _CHECKS:
+            self._agreeing = 0
             self._change(stretch)
 
     def _change(self, stretch: float) -> None:

@@ -1,4 +1,4 @@
-"""zinfo's own counters: plain integers, added to where things happen, read by the `stats` query."""
+"""zinfo's own counters: plain numbers that the other packages increment and `stats` returns."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DURATION_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 @dataclass(slots=True)
 class Histogram:
-    """Values counted by how large they are.
+    """Counts values in buckets, as a Prometheus histogram does.
 
     Attributes:
-        bounds: ascending.
-        counts: for each bound, how many values were at most that, but more than the bound before;
-            and the last for those that were more than all of them.
-        sum: of all values.
+        bounds: upper bounds of the buckets, ascending.
+        counts: for each bucket, how many values are in it (not cumulative); the last one counts the
+            values above all bounds.
+        sum: sum of all values.
     """
 
     bounds: tuple[float, ...]
@@ -33,31 +33,31 @@ class Histogram:
         self.counts = [0] * (len(self.bounds) + 1)
 
     def add(self, value: float) -> None:
-        """Count a value."""
+        """Add a value."""
         self.sum += value
         self.counts[bisect_left(self.bounds, value)] += 1
 
     def as_map(self) -> dict[str, int]:
-        """Return the counts by bound, as text; the last one's is `more`."""
+        """Return the counts by bound, as text; the key of the last one is `more`."""
         names = [*(f"{bound:g}" for bound in self.bounds), "more"]
         return dict(zip(names, self.counts, strict=True))
 
 
 @dataclass(slots=True)
 class PollStats:
-    """What the poller did.
+    """Counters of the poller.
 
     Attributes:
         replies: INFO replies stored.
         failures: failed polls by reason.
         connects: connections made.
         connecting: connections that are being made now.
-        most_connecting: the most of them at the same time, since the start.
-        refreshes: polls that a query asked for.
+        most_connecting: the most at the same time since the start.
+        refreshes: polls that a query requested.
         duration: seconds from a request to its stored reply.
-        wanted_seconds: sum of the intervals that polls were scheduled after.
+        wanted_seconds: sum of the intervals at which polls were scheduled.
         lateness: seconds from the time at which a poll was due to its start.
-        latest_seconds: the largest of those since the daemon started.
+        latest_seconds: the largest lateness since the start.
         errors: unexpected exceptions in callbacks of the poller.
     """
 
@@ -81,19 +81,19 @@ class PollStats:
 
 @dataclass(slots=True)
 class BusStats:
-    """What the bus did.
+    """Counters of the bus.
 
     Attributes:
         messages: messages handed to ZeroMQ, by kind.
-        bytes: bytes of their bodies.
-        errors: messages that ZeroMQ would not take.
-        subscribers: connections to the bus now.
-        topics: topics subscribed now.
-        refused: subscriptions that the client may not have or that are over the limit, and frames
-            from subscribers that are none, dropped.
-        refused_by: the same by the client's name, where there are keys.
-        cut: connections that were ended, as their client subscribed more than it may.
-        sockets: of the bus: one, and one for each further set of rights that clients have.
+        bytes: sum of the sizes of their bodies.
+        errors: messages that ZeroMQ did not accept.
+        subscribers: current connections.
+        topics: currently subscribed topics.
+        refused: subscriptions that the client is not allowed to make or that are over the limit,
+            and frames of subscribers that are no subscriptions.
+        refused_by: the same by the client's name, if the bus has CURVE keys.
+        cut: connections that were closed because their client subscribed too many topics.
+        sockets: sockets of the bus, one for each set of rights that clients have.
     """
 
     messages: Counter[str] = field(default_factory=Counter)
@@ -109,13 +109,13 @@ class BusStats:
 
 @dataclass(slots=True)
 class QueryStats:
-    """What the query endpoint did.
+    """Counters of the query endpoint.
 
     Attributes:
-        requests: requests answered, by operation.
+        requests: successful requests, by operation.
         errors: error replies, by code.
-        results: both, by operation and result: `ok` or the error's code.
-        dropped: messages that could not be answered, by why.
+        results: all requests, by operation and result: `ok` or the code of the error.
+        dropped: messages without a reply, by reason.
         seconds: sum of the times from request to reply.
     """
 
@@ -131,10 +131,10 @@ class HttpStats:
     """What the HTTP server did.
 
     Attributes:
-        answers: by path and status.
-        streams: that are open now.
-        dropped: messages that clients lost who read their stream too slowly.
-        cut: samples of metrics that were over the limit, and left out.
+        answers: responses, by path and status.
+        streams: currently open event streams.
+        dropped: messages not sent to clients that read their stream too slowly.
+        cut: samples left out of `/metrics` because they were over the limit.
     """
 
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -150,15 +150,15 @@ class Stats:
     Attributes:
         started: monotonic clock at the start, in seconds.
         hub_lag: how late the event loop last was, in seconds.
-        hub_lag_max: the largest since the start.
-        stretch: how many times as long as wanted polling intervals now take; 1 is in time.
-        saturated: whether that has been so much, for so long, that more is due than can be done.
-        restarts: deaths of supervised parts, by part.
-        faults: unexpected exceptions of zinfo's own, by part; deaths are among them.
-        files_open: file descriptors in use, when they were last counted.
-        files_limit: how many there may be.
-        short_of_files: whether nearly all of them are in use.
-        access: connections of clients with a CURVE key: let `in`, `refused`.
+        hub_lag_max: the largest lag since the start.
+        stretch: current polling intervals as a multiple of those wanted; 1 is on time.
+        saturated: whether more polls are due than can be done; see `zinfo.health.saturation`.
+        restarts: crashes of supervised tasks, by name.
+        faults: unexpected exceptions of zinfo itself, by part; crashes are included.
+        files_open: file descriptors in use at the last count.
+        files_limit: the limit of file descriptors.
+        short_of_files: whether nearly all file descriptors are in use.
+        access: connections of clients with a CURVE key: admitted (`in`) and `refused`.
     """
 
     started: float = field(default_factory=time.monotonic)
@@ -178,7 +178,7 @@ class Stats:
     http: HttpStats = field(default_factory=HttpStats)
 
     def count_restart(self, name: str) -> None:
-        """Count that a supervised part ended and is started again."""
+        """Count the restart of a supervised task."""
         self.restarts[name] += 1
 
     def as_map(self) -> dict[str, object]:
@@ -209,11 +209,11 @@ class Stats:
 
 
 _KEYS = {"duration": "took", "lateness": "late"}
-"""Keys of the `stats` reply whose counters are called otherwise in this module."""
+"""Keys of the `stats` reply for counters whose attribute has another name."""
 
 
 def lost_log_records() -> int:
-    """Return how many log records could not be written: a full disk is no reason to stop."""
+    """Return how many log records could not be written, as on a full disk."""
     return sum(getattr(handler, "lost", 0) for handler in logging.getLogger().handlers)
 
 
