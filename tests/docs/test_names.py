@@ -1,0 +1,119 @@
+"""The pages mention only files, links and names that exist; architecture.md has the real layers."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for pattern in ("*.md", "docs/**/*.md", "clients/**/README.md", "benchmarks/README.md")
+    for path in sorted(ROOT.glob(pattern))
+    if "node_modules" not in path.parts
+}
+
+FILE = re.compile(
+    r"(?<![\w/.-])((?:zinfo|tests|benchmarks|deploy|clients|docs)/[\w./-]*(?:\.\w+|/))(?![\w<*])"
+)
+"""A file or directory of the project; directories end with a slash."""
+
+NAME = re.compile(r"`(?:python -m )?(zinfo(?:\.[A-Za-z_]\w*)+)")
+"""A dotted name at the beginning of a code span."""
+
+NOT_PYTHON = {"service", "toml", "json", "conf"}
+"""Suffixes of files called zinfo."""
+
+FORMER = {"zinfo.poller", "docs/doors.md"}
+"""Names from before 0.2 that the changelog and the upgrade notes mention."""
+
+ARCHITECTURE = PAGES["docs/architecture.md"]
+
+
+def exists(name: str) -> bool:
+    """Return whether a dotted name is a module, or an attribute of one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        module = ".".join(parts[:count])
+        if _is_module(module):
+            found: object = importlib.import_module(module)
+            for attribute in parts[count:]:
+                if not hasattr(found, attribute):
+                    return False
+                found = getattr(found, attribute)
+            return True
+    return False
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the parent is not a package
+        return False
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_page_mentions_exist(page: str) -> None:
+    files = set(FILE.findall(PAGES[page])) - FORMER
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_names_that_a_page_mentions_exist(page: str) -> None:
+    names = {name for name in NAME.findall(PAGES[page]) if name.split(".")[1] not in NOT_PYTHON}
+    assert [name for name in sorted(names - FORMER) if not exists(name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_has_a_target(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if "://" in link:
+            continue
+        path, _, heading = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if heading:
+            assert heading in slugs(target.read_text(encoding="utf-8")), link
+
+
+def slugs(text: str) -> set[str]:
+    """Return the anchors of the headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+def test_a_name_that_does_not_exist_is_noticed() -> None:
+    assert exists("zinfo.client.Mirror.wait_ready")
+    assert not exists("zinfo.client.nothing")
+    assert not exists("zinfo.nothing.at.all")
+
+
+def layers_in_pyproject() -> list[set[str]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (layers,) = (one["layers"] for one in contracts if one["id"] == "layers")
+    return [set(re.findall(r"\w+", layer)) for layer in layers]
+
+
+def test_the_drawn_layers_are_those_of_pyproject() -> None:
+    drawing = re.findall(r"```text layers\n(.*?)```", ARCHITECTURE, re.DOTALL)
+    assert len(drawing) == 1
+    names = [set(re.findall(r"\w+", line.split("  #")[0])) for line in drawing[0].splitlines()]
+    assert [line for line in names if line] == layers_in_pyproject()
+
+
+def test_every_package_has_a_row_and_no_other() -> None:
+    rows = set(re.findall(r"^\| `zinfo\.(\w+)` \|", ARCHITECTURE, re.MULTILINE))
+    packages = {path.parent.name for path in (ROOT / "zinfo").glob("*/__init__.py")}
+    assert rows == packages
