@@ -262,7 +262,7 @@ def test_the_pages_client_says_when_the_daemon_refuses(daemon: RunningDaemon) ->
     client, _ = blocks("python")
     done = run(client.replace("get_infos", "gossip"), daemon)
     assert done.returncode == 1
-    assert "no operation 'gossip'" in done.stderr
+    assert "unknown operation 'gossip'" in done.stderr
 
 
 def test_the_pages_subscriber_prints_info_and_heartbeats_and_says_when_it_is_stale(

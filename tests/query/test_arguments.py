@@ -16,7 +16,7 @@ def test_what_is_not_given_has_its_default() -> None:
     assert args.seconds("a") == 0.0
     assert args.count("a") == 0
     assert args.labels("a") == {}
-    args.finish()
+    args.reject_unknown()
 
 
 def test_what_is_given_is_taken_once() -> None:
@@ -30,7 +30,7 @@ def test_what_is_given_is_taken_once() -> None:
     assert args.count("c") == 3
     assert args.labels("m") == {"k": "v"}
     assert args.text("x") == "text"
-    args.finish()
+    args.reject_unknown()
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_wrong_kind_names_the_argument(kind: str, value: object) -> None:
 
 def test_an_argument_that_nobody_knows_is_refused() -> None:
     with pytest.raises(BadRequestError, match="unknown argument: shrd"):
-        Arguments({"shrd": 1}).finish()
+        Arguments({"shrd": 1}).reject_unknown()

@@ -12,7 +12,8 @@ import pytest
 
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
 from zinfo.loop.yielding import FairQueue, fair_queue_of_hub
-from zinfo.query.operations import Operations, QueryLimits
+from zinfo.query.call import QueryLimits
+from zinfo.query.operations import Operations
 from zinfo.shards.events import EventLog
 from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.query_messages import Request

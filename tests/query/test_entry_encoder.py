@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from zinfo.native.loader import native
 from zinfo.query.entry_encoder import EntryEncoder
-from zinfo.query.paging import LONGEST_HEADER, collect
+from zinfo.query.paging import LONGEST_HEADER, build_page
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery
 from zinfo.security.rights import ALL_RIGHTS
 from zinfo.shards.registry import ShardPublisher
@@ -71,8 +71,12 @@ def pages(
     while not found or cursor is not None:
         entries = EntryEncoder(servicer, query, ALL_RIGHTS, time.monotonic(), lambda: None)
         blocks = entries.blocks(live, cursor, most, max_bytes - LONGEST_HEADER)
-        page = collect(
-            blocks, most=most, enough=max_bytes, max_bytes=max_bytes, yield_point=lambda: None
+        page = build_page(
+            blocks,
+            limit=most,
+            target_bytes=max_bytes,
+            max_bytes=max_bytes,
+            yield_point=lambda: None,
         )
         found.append(unpack(page.body))
         cursor = page.cursor

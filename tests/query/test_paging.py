@@ -10,29 +10,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zinfo.errors import BadRequestError, TooLargeError
-from zinfo.query.paging import Block, Page, collect, ids_from
+from zinfo.query.paging import Block, Page, build_page, ids_from
 
 
 def page(
     asked: Sequence[str],
     live: Sequence[str],
     cursor: str | None,
-    most: int,
-    enough: int,
+    limit: int,
+    target_bytes: int,
     max_bytes: int = 60,
 ) -> Page:
     packed = ((msgpack.packb(shard_id), after) for shard_id, after in ids_from(asked, live, cursor))
     blocks = (Block((one[:1], one[1:]), after) for one, after in packed)
-    return collect(blocks, most=most, enough=enough, max_bytes=max_bytes, yield_point=lambda: None)
+    return build_page(
+        blocks,
+        limit=limit,
+        target_bytes=target_bytes,
+        max_bytes=max_bytes,
+        yield_point=lambda: None,
+    )
 
 
-def all_pages(asked: Sequence[str], live: Sequence[str], most: int, enough: int) -> list[str]:
+def all_pages(
+    asked: Sequence[str], live: Sequence[str], limit: int, target_bytes: int
+) -> list[str]:
     got: list[str] = []
     cursor = None
     while True:
-        one = page(asked, live, cursor, most, enough)
+        one = page(asked, live, cursor, limit, target_bytes)
         entries = msgpack.unpackb(one.body)
-        assert len(one.body) <= enough or len(entries) <= 1
+        assert len(one.body) <= target_bytes or len(entries) <= 1
         got += entries
         if one.cursor is None:
             return got
@@ -44,15 +52,17 @@ ids = st.text("abc", min_size=1, max_size=5)
 
 @given(st.lists(ids), st.integers(0, 4), st.integers(0, 60))
 def test_pages_of_asked_ids_are_the_ids_in_their_order(
-    asked: list[str], most: int, enough: int
+    asked: list[str], limit: int, target_bytes: int
 ) -> None:
     expected = asked or ["live"]
-    assert all_pages(asked, ["live"], most, enough) == expected
+    assert all_pages(asked, ["live"], limit, target_bytes) == expected
 
 
 @given(st.sets(ids), st.integers(0, 4), st.integers(0, 60))
-def test_pages_of_all_live_ids_are_all_of_them_once(live: set[str], most: int, enough: int) -> None:
-    assert all_pages([], sorted(live), most, enough) == sorted(live)
+def test_pages_of_all_live_ids_are_all_of_them_once(
+    live: set[str], limit: int, target_bytes: int
+) -> None:
+    assert all_pages([], sorted(live), limit, target_bytes) == sorted(live)
 
 
 def test_shards_that_come_and_go_between_pages_do_not_shift_the_rest() -> None:
@@ -63,7 +73,7 @@ def test_shards_that_come_and_go_between_pages_do_not_shift_the_rest() -> None:
 
 
 def test_an_entry_over_the_bound_says_so() -> None:
-    with pytest.raises(TooLargeError, match="ask for keys"):
+    with pytest.raises(TooLargeError, match="request fewer fields"):
         page([], ["a" * 100], None, 0, 50)
 
 
@@ -82,7 +92,13 @@ def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
 def test_others_have_their_turn_now_and_then() -> None:
     breaths: list[int] = []
     blocks = (Block((b"\x01",), "c") for _ in range(100))
-    collect(blocks, most=0, enough=10_000, max_bytes=10_000, yield_point=lambda: breaths.append(1))
+    build_page(
+        blocks,
+        limit=0,
+        target_bytes=10_000,
+        max_bytes=10_000,
+        yield_point=lambda: breaths.append(1),
+    )
     assert len(breaths) >= 3
 
 
@@ -91,9 +107,13 @@ def test_a_page_ends_before_a_block_that_it_has_no_room_for() -> None:
         Block((b"\x01\x02",), "b", number=2),
         Block((b"\x03\x04\x05",), "e", number=3),
     )
-    for most, enough in ((4, 100), (0, 8)):
+    for limit, target_bytes in ((4, 100), (0, 8)):
         blocks = iter((two, three))
-        first = collect(blocks, most=most, enough=enough, max_bytes=100, yield_point=lambda: None)
+        first = build_page(
+            blocks, limit=limit, target_bytes=target_bytes, max_bytes=100, yield_point=lambda: None
+        )
         assert first == Page(b"\x92\x01\x02", "b")
-    whole = collect(iter((two, three)), most=5, enough=100, max_bytes=100, yield_point=lambda: None)
+    whole = build_page(
+        iter((two, three)), limit=5, target_bytes=100, max_bytes=100, yield_point=lambda: None
+    )
     assert whole == Page(b"\x95\x01\x02\x03\x04\x05", None)

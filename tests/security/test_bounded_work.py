@@ -20,7 +20,8 @@ from zinfo.adapters.xmlrpc.codec import MAX_ELEMENTS, parse_call
 from zinfo.errors import BadRequestError
 from zinfo.health.stats import Stats
 from zinfo.native.loader import native
-from zinfo.query.operations import Operations, QueryLimits
+from zinfo.query.call import QueryLimits
+from zinfo.query.operations import Operations
 from zinfo.security.rights import Rights
 from zinfo.shards.events import EventLog
 from zinfo.shards.prefix_set import PrefixSet

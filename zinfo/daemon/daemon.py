@@ -36,7 +36,8 @@ from zinfo.loop.supervisor import Supervisor
 from zinfo.metrics.selection import Selection
 from zinfo.poll.limits import PollLimits
 from zinfo.poll.poller import InfoPoller
-from zinfo.query.operations import Operations, QueryLimits
+from zinfo.query.call import QueryLimits
+from zinfo.query.operations import Operations
 from zinfo.query.router import QueryRouter
 from zinfo.query.servicer import InfoProviderServicer
 from zinfo.security.rights import Rights

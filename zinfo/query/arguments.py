@@ -1,4 +1,4 @@
-"""Arguments of a query: taken by name and type, so that a wrong one is told and not guessed at."""
+"""Arguments: validates the arguments of a query, by name and type."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from collections.abc import Mapping
 
 from zinfo.errors import BadRequestError
 
-# How many items a list or map may have. The bytes of a request are bounded, too, but what
-# a request costs goes by the number of its items.
-MAX_IDS = 10_000  # shard ids: those of all shards, where they fit the request
-MAX_KEYS = 1_000  # fields, or beginnings of their names: more than an INFO has
-MAX_SECTIONS = 100  # sections of INFO, of which there are two dozen
-MAX_TOPICS = 1_000  # topics; a client subscribes 500 before it takes all
+# Maximum numbers of items in a list or map. The size of a request is limited as well, but the cost
+# of a request depends on the number of items.
+MAX_IDS = 10_000  # shard ids, as many as fit into a request
+MAX_KEYS = 1_000  # field names or prefixes of them; more than an INFO has
+MAX_SECTIONS = 100  # sections of INFO, which has two dozen
+MAX_TOPICS = 1_000  # topics; a client with more than 500 subscribes to all
 MAX_LABELS = 100  # labels that a shard must have
 
 
 class Arguments:
-    """The arguments of one request; each is taken once, then `finish` refuses what is left.
+    """The arguments of one request; take each once, then call `reject_unknown`.
 
     Args:
-        values: arguments by name, as they came.
+        values: arguments by name, not validated.
     """
 
     def __init__(self, values: Mapping[str, object]) -> None:
-        self._left = dict(values)
+        self._values = dict(values)
 
     def ids(self, name: str) -> tuple[str, ...]:
-        """Take a list of shard ids, in which one may stand twice.
+        """Take a list of shard ids, with duplicates.
 
         Raises:
-            BadRequestError: something else, or too many.
+            BadRequestError: the value has another type, or too many items.
         """
         return self._texts(name, MAX_IDS)
 
     def texts(self, name: str, most: int = MAX_KEYS) -> tuple[str, ...]:
-        """Take a list of texts, each once; one text counts as a list of one.
+        """Take a list of texts, without duplicates; a single text counts as a list of one.
 
         Args:
             name: of the argument.
-            most: texts given, at most.
+            most: maximum number of items, with duplicates.
 
         Raises:
-            BadRequestError: something else, or too many.
+            BadRequestError: the value has another type, or too many items.
         """
         texts = self._texts(name, most)
         return tuple(dict.fromkeys(texts)) if len(texts) > 1 else texts
 
     def _texts(self, name: str, most: int) -> tuple[str, ...]:
-        value = self._left.pop(name, None)
+        value = self._values.pop(name, None)
         if value is None:
             return ()
         if isinstance(value, str):
@@ -62,62 +62,62 @@ class Arguments:
         return tuple(value)
 
     def text(self, name: str) -> str | None:
-        """Take a text; None where it was not given.
+        """Take a text; None if it is missing.
 
         Raises:
-            BadRequestError: something else.
+            BadRequestError: the value has another type.
         """
-        value = self._left.pop(name, None)
+        value = self._values.pop(name, None)
         if value is not None and not isinstance(value, str):
             raise BadRequestError(f"{name} must be text")
         return value
 
     def flag(self, name: str) -> bool:
-        """Take a boolean; False where it was not given.
+        """Take a boolean; False if it is missing.
 
         Raises:
-            BadRequestError: something else.
+            BadRequestError: the value has another type.
         """
-        value = self._left.pop(name, None)
+        value = self._values.pop(name, None)
         if value is not None and not isinstance(value, bool):
             raise BadRequestError(f"{name} must be true or false")
         return bool(value)
 
     def seconds(self, name: str) -> float:
-        """Take a number of seconds, 0 or more; 0 where it was not given.
+        """Take a number of seconds, 0 or more; 0 if it is missing.
 
         Raises:
-            BadRequestError: something else.
+            BadRequestError: the value has another type, or is negative or not finite.
         """
-        value = self._left.pop(name, None)
+        value = self._values.pop(name, None)
         if value is None:
             return 0.0
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise BadRequestError(f"{name} must be a number of seconds")
         if not 0 <= value < math.inf:
-            raise BadRequestError(f"{name} must be a number of seconds from 0 up")
+            raise BadRequestError(f"{name} must be a number of seconds, 0 or more")
         return float(value)
 
     def count(self, name: str) -> int:
-        """Take a whole number, 0 or more; 0 where it was not given.
+        """Take an integer, 0 or more; 0 if it is missing.
 
         Raises:
-            BadRequestError: something else.
+            BadRequestError: the value has another type, or is negative.
         """
-        value = self._left.pop(name, None)
+        value = self._values.pop(name, None)
         if value is None:
             return 0
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise BadRequestError(f"{name} must be a whole number from 0 up")
+            raise BadRequestError(f"{name} must be an integer, 0 or more")
         return value
 
     def labels(self, name: str) -> dict[str, str]:
-        """Take a map of text to text; empty where it was not given.
+        """Take a map of text to text; empty if it is missing.
 
         Raises:
-            BadRequestError: something else, or too many.
+            BadRequestError: the value has another type, or too many items.
         """
-        value = self._left.pop(name, None)
+        value = self._values.pop(name, None)
         if value is None:
             return {}
         if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
@@ -126,16 +126,16 @@ class Arguments:
             raise _too_many(name, MAX_LABELS, len(value))
         return value
 
-    def finish(self) -> None:
-        """Refuse arguments that nobody took.
+    def reject_unknown(self) -> None:
+        """Reject arguments that have not been taken.
 
         Raises:
-            BadRequestError: there are some.
+            BadRequestError: there are such arguments.
         """
-        if self._left:
-            names = ", ".join(sorted(self._left)[:5])[:200]
+        if self._values:
+            names = ", ".join(sorted(self._values)[:5])[:200]
             raise BadRequestError(f"unknown argument: {names}")
 
 
 def _too_many(name: str, most: int, given: int) -> BadRequestError:
-    return BadRequestError(f"{name} may have {most:,} items, this has {given:,}")
+    return BadRequestError(f"{name} may have {most:,} items, found {given:,}")

@@ -1,4 +1,4 @@
-"""Pages: the part of a long answer that fits one reply, and where the next part begins."""
+"""Pages: the part of a long result that fits one reply, and the cursor of the next part."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from zinfo.errors import BadRequestError, TooLargeError
 from zinfo.wire.codec import array_header
 
 Entry: TypeAlias = "tuple[bytes, ...]"
-"""Parts of an encoded entry, in their order: large ones are copied once, into the page."""
+"""Parts of an encoded entry, in order, so that a large one is copied only once, into the page."""
 
-LONGEST_HEADER = 5  # bytes, of an array
+LONGEST_HEADER = 5
+"""Maximum size of the header of a msgpack array, in bytes."""
 
 
 class Block(NamedTuple):
-    """Entries that stand in one page.
+    """Encoded entries that belong to the same page.
 
     Attributes:
         parts: the encoded entries.
-        after: the cursor of the page that begins after them.
+        after: cursor of the page that begins after them.
         number: of entries.
     """
 
@@ -32,11 +33,11 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One reply's worth of an answer.
+    """The part of a result in one reply.
 
     Attributes:
         body: msgpack array of the entries.
-        cursor: where the next page begins; None where this is the last.
+        cursor: of the next page; None for the last page.
     """
 
     body: bytes
@@ -44,43 +45,43 @@ class Page:
 
 
 def ids_from(
-    asked: Sequence[str], live: Sequence[str], cursor: str | None
+    requested: Sequence[str], live: Sequence[str], cursor: str | None
 ) -> Iterator[tuple[str, str]]:
-    """Return shard ids from a cursor on, each with the cursor of the page that begins after it.
+    """Yield shard ids from a cursor on, each with the cursor of the page that begins after it.
 
-    Ids that were asked for are counted, since one may stand there twice; live ones are taken in
-    their order, so that shards may come and go between two pages.
+    The cursor is a position for requested ids, which may contain duplicates. For live ids it is the
+    last id, so that shards may be added and removed between two pages.
 
     Args:
-        asked: the ids of the request; empty for all live ones.
+        requested: the ids in the request; empty for all live ones.
         live: the live ids, sorted.
-        cursor: of the request; None at the first page.
+        cursor: of the request; None for the first page.
 
     Raises:
-        BadRequestError: a cursor that this request did not give.
+        BadRequestError: the cursor is not from a reply to this query.
     """
-    if asked:
+    if requested:
         try:
             first = int(cursor or 0)
         except ValueError:
-            raise BadRequestError("cursor is not one of this query") from None
-        for position in range(max(first, 0), len(asked)):
-            yield asked[position], str(position + 1)
+            raise BadRequestError("cursor is not from a reply to this query") from None
+        for position in range(max(first, 0), len(requested)):
+            yield requested[position], str(position + 1)
     else:
         for shard_id in ids_after(live, cursor):
             yield shard_id, shard_id
 
 
 def ids_after(live: Sequence[str], cursor: str | None) -> Sequence[str]:
-    """Return the live ids, which are sorted, from a cursor on."""
+    """Return the sorted live ids from a cursor on."""
     return live[bisect_right(live, cursor) if cursor else 0 :]
 
 
-def collect(
+def build_page(
     blocks: Iterator[Block],
     *,
-    most: int,
-    enough: int,
+    limit: int,
+    target_bytes: int,
     max_bytes: int,
     yield_point: Callable[[], None],
 ) -> Page:
@@ -88,23 +89,24 @@ def collect(
 
     Args:
         blocks: the entries.
-        most: entries in a page, at most; 0 for as many as fit.
-        enough: bytes of the body, beyond which it has no more than one entry.
-        max_bytes: bytes of the body, at most.
-        yield_point: called after each block; may let other work have its turn.
+        limit: maximum number of entries; 0 for as many as fit.
+        target_bytes: maximum size of the body if it has more than one entry.
+        max_bytes: maximum size of the body.
+        yield_point: called after each block; may yield to the event loop.
 
     Raises:
-        TooLargeError: one entry alone is over the bound.
+        TooLargeError: a single entry is larger than `max_bytes`.
     """
-    parts = [b""]  # the header's place
+    parts = [b""]  # placeholder for the header
     number, size, cursor = 0, LONGEST_HEADER, None
     for block in blocks:
         length = sum(map(len, block.parts))
-        if number and (size + length > enough or (most and number + block.number > most)):
+        if number and (size + length > target_bytes or 0 < limit < number + block.number):
             break
         if size + length > max_bytes:
             raise TooLargeError(
-                f"one entry has {length} bytes, over the bound of {max_bytes}: ask for keys"
+                f"one entry has {length} bytes, the limit is {max_bytes}: request fewer fields "
+                "with keys"
             )
         parts += block.parts
         number += block.number

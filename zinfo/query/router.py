@@ -1,6 +1,6 @@
-"""QueryRouter: owns the ROUTER socket. Frames in, operation, frames out.
+"""QueryRouter: serves requests on the ROUTER socket. Frames in, operation, frames out.
 
-A bad message gets an error reply or is counted and dropped; it never ends the loop.
+An invalid message gets an error reply, or is counted and dropped; it never ends the loop.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from zinfo.errors import (
 from zinfo.health.stats import Stats
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.native.loader import native
-from zinfo.query.operations import Operations, QueryLimits
+from zinfo.query.call import QueryLimits
+from zinfo.query.operations import Operations
 from zinfo.security.authorized_keys import AuthorizedKeys
 from zinfo.security.rights import Rights
 from zinfo.sockets.direct import MAX_FRAMES, DirectSocket
-from zinfo.sockets.listen import GreenContext, bound_endpoint, listen, peer_public_key
+from zinfo.sockets.listen import GreenContext, bound_endpoint, peer_public_key, listen
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import (
     MAX_CONTAINERS,
@@ -41,28 +42,27 @@ from zinfo.wire.query_messages import (
 
 logger = logging.getLogger(__name__)
 
-# Replies held for a client that does not read; more are dropped and counted. Each may be large.
-_HWM = 100
-_MAX_RUNNING = 1000  # requests under way; more get `busy`
-# Bytes of an envelope, which each reply repeats. A routing id has up to 255, and there are few.
+_HWM = 100  # replies queued for a client that does not read; each may be large
+_MAX_RUNNING = 1000  # concurrent requests; further ones get `busy`
+_MAX_RUNNING_PER_PEER = 50  # so that one peer cannot use up all of them
+# Maximum size in bytes of an envelope, which each reply repeats. A routing id has up to 255 bytes.
 _MAX_ENVELOPE = 4096
-_SHARE = 50  # of those for one peer: it cannot take the places of all others
 
 
 class QueryRouter:
-    """Answers requests on a ROUTER socket.
+    """Serves requests on a ROUTER socket.
 
-    One greenlet reads, and answers what takes no time; what may wait for polls, or is long, runs in
-    a greenlet of its own, so that it keeps no other waiting.
+    One greenlet reads the requests, and runs the quick ones. Others, which take long or wait for
+    polls, run in a greenlet each, so that they do not delay the rest.
 
     Args:
-        context: green context to make the socket in.
+        context: green context for the socket.
         endpoint: where to bind.
         operations: runs the requests.
-        stats: takes the counters.
+        stats: counters of requests, replies and errors.
         identity: of the daemon.
-        limits: bounds of requests.
-        access: the clients that are let in; None serves all.
+        limits: limits of requests.
+        access: the clients that are admitted; None serves all.
 
     Raises:
         EnvironmentNotReadyError: the endpoint cannot be bound.
@@ -83,43 +83,43 @@ class QueryRouter:
         sock = listen(context, zmq.ROUTER, endpoint, "query endpoint", _HWM, secret_key)
         self._socket = DirectSocket(sock)
         self._access = access
-        self.endpoint = bound_endpoint(sock)  #: where it listens, with the port it got
+        self.endpoint = bound_endpoint(sock)  #: where it listens, with the actual port
         self._operations = operations
         self._stats = stats.query
         self._identity = identity
         self._limits = limits
         self._running = gevent.pool.Group()
-        self._shares: Counter[object] = Counter()  # requests under way, by peer
+        self._running_by_peer: Counter[object] = Counter()
 
     def close(self) -> None:
-        """Close the socket; requests under way get no reply."""
+        """Close the socket; running requests get no reply."""
         self._running.kill()
         self._socket.close()
 
     def client_endpoint(self) -> str:
-        """Return the endpoint that clients are told."""
+        """Return the endpoint that is announced to clients."""
         return self.endpoint
 
     def run(self) -> None:
-        """Take requests for ever; to be run in a greenlet."""
+        """Serve requests for ever; to be run in a greenlet."""
         yielder = CooperativeYield()
         while True:
             frames, key = self._receive()
             try:
-                self._take(frames, key)
+                self._handle(frames, key)
             except Exception:  # one message must never end the loop
                 self._stats.dropped["unexpected"] += 1
-                logger.exception("a request failed in an unexpected way")
-            yielder.maybe_yield()  # while requests wait already, reading them never yields
+                logger.exception("unexpected error in handling a request")
+            yielder.maybe_yield()  # receiving does not yield while requests are queued
 
     def _receive(self) -> tuple[list[bytes], str | None]:
-        """Return the next message, and the key of the client that it came from."""
+        """Return the next message, and the public key of its sender."""
         if self._access is None:
             return self._socket.receive(), None
-        frames = self._socket.receive(copy=False)  # copies do not tell whose they are
+        frames = self._socket.receive(copy=False)  # only zmq.Frame has the sender's metadata
         return [frame.bytes for frame in frames], peer_public_key(frames[-1])
 
-    def _take(self, frames: list[bytes], key: str | None) -> None:
+    def _handle(self, frames: list[bytes], key: str | None) -> None:
         try:
             envelope, rest = split_envelope(frames)
         except ProtocolError:
@@ -135,68 +135,69 @@ class QueryRouter:
             request = decode_request(rest, self._limits.max_request_bytes)
             rights = self._rights(key, request)
         except RequestError as error:
-            self._refuse(envelope, error.request_id, error)
+            self._send_error(envelope, error.request_id, error)
             return
         if self._operations.is_quick(request):
             self._serve(envelope, request, rights, quick=True)
         else:
-            self._serve_later(envelope, request, rights, key or frames[0])
+            self._serve_in_greenlet(envelope, request, rights, key or frames[0])
 
     def _rights(self, key: str | None, request: Request) -> Rights | None:
-        """Return what the client may, None for everything; looked up anew for each request."""
+        """Return the client's current rights; None for unlimited ones."""
         if self._access is None:
             return None
         rights = self._access.rights_of(key)
         if rights is None or not rights.can_call(request.op):
-            error = NotAllowedError(f"this key may not call {request.op[:80]}")
+            error = NotAllowedError(f"this key is not allowed to call {request.op[:80]}")
             error.request_id = request.id
             raise error
         return rights
 
-    def _serve_later(
+    def _serve_in_greenlet(
         self, envelope: list[bytes], request: Request, rights: Rights | None, peer: object
     ) -> None:
-        if self._shares[peer] >= _SHARE or len(self._running) >= _MAX_RUNNING:
-            whose = "of yours " if self._shares[peer] >= _SHARE else ""
-            error = BusyError(f"too many requests {whose}under way")
-            self._refuse(envelope, request.id, error, request.op)
+        peer_is_busy = self._running_by_peer[peer] >= _MAX_RUNNING_PER_PEER
+        if peer_is_busy or len(self._running) >= _MAX_RUNNING:
+            whose = " of this client" if peer_is_busy else ""
+            error = BusyError(f"too many concurrent requests{whose}")
+            self._send_error(envelope, request.id, error, request.op)
             return
-        self._shares[peer] += 1
+        self._running_by_peer[peer] += 1
         greenlet = self._running.spawn(self._serve, envelope, request, rights)
-        greenlet.rawlink(lambda _greenlet: self._ended(peer))
+        greenlet.rawlink(lambda _greenlet: self._on_end(peer))
 
-    def _ended(self, peer: object) -> None:
-        self._shares[peer] -= 1
-        if not self._shares[peer]:
-            del self._shares[peer]
+    def _on_end(self, peer: object) -> None:
+        self._running_by_peer[peer] -= 1
+        if not self._running_by_peer[peer]:
+            del self._running_by_peer[peer]
 
     def _serve(
         self, envelope: list[bytes], request: Request, rights: Rights | None, *, quick: bool = False
     ) -> None:
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
-            answer = self._operations.run(request, rights, quick=quick)
+            result = self._operations.run(request, rights, quick=quick)
             node, epoch = self._identity.node, self._identity.epoch
-            reply = encode_reply(request.id, node, epoch, answer.extra)
-            reply.append(answer.body)
+            reply = encode_reply(request.id, node, epoch, result.extra)
+            reply.append(result.body)
         except RequestError as error:
-            self._refuse(envelope, request.id, error, request.op)
+            self._send_error(envelope, request.id, error, request.op)
             return
         except (Exception, gevent.Timeout):
             logger.exception("operation %.80r failed", request.op)
             failed = InternalError("internal error; see the daemon's log")
-            self._refuse(envelope, request.id, failed, request.op)
+            self._send_error(envelope, request.id, failed, request.op)
             return
         self._stats.requests[request.op] += 1
         self._stats.results[request.op, "ok"] += 1
-        self._stats.seconds += time.monotonic() - begun
+        self._stats.seconds += time.monotonic() - started
         self._send(envelope, reply)
 
-    def _refuse(
+    def _send_error(
         self, envelope: list[bytes], request_id: object, error: RequestError, op: str = ""
     ) -> None:
         self._stats.errors[error.code] += 1
-        known = op if op in self._operations.names else "unknown"  # clients may send any text
+        known = op if op in self._operations.names else "unknown"  # clients can send any text
         self._stats.results[known, error.code] += 1
         node, epoch = self._identity.node, self._identity.epoch
         self._send(envelope, encode_error(request_id, node, epoch, error))
@@ -212,10 +213,10 @@ class QueryRouter:
 
 
 def _require_few_containers(frames: list[bytes], most_bytes: int) -> None:
-    """Refuse a request of very many arrays and maps before they are made.
+    """Reject a request with very many arrays and maps before it is decoded.
 
-    To decode 60,000 of them takes 30 ms, and to count them a tenth of one. Without the native part
-    the decoder refuses them, later.
+    Decoding 60,000 of them takes 30 ms, counting them 0.1 ms. Without the native part, decoding
+    rejects such a request.
     """
     packed = frames[-1] if frames else b""
     if native is None or not MAX_CONTAINERS < len(packed) <= most_bytes:

@@ -25,7 +25,8 @@ from zinfo.errors import EnvironmentNotReadyError, RecordingError, ZinfoError
 from zinfo.health.stats import Stats
 from zinfo.loop.supervisor import Supervisor
 from zinfo.loop.yielding import CooperativeYield
-from zinfo.query.operations import Operations, QueryLimits
+from zinfo.query.call import QueryLimits
+from zinfo.query.operations import Operations
 from zinfo.query.router import QueryRouter
 from zinfo.recording.clock import Pace
 from zinfo.recording.reader import Moment, Recording, Span
