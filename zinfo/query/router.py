@@ -29,7 +29,7 @@ from zinfo.query.operations import Operations
 from zinfo.security.authorized_keys import AuthorizedKeys
 from zinfo.security.rights import Rights
 from zinfo.sockets.direct import MAX_FRAMES, DirectSocket
-from zinfo.sockets.listen import GreenContext, bound_endpoint, peer_public_key, listen
+from zinfo.sockets.listen import GreenContext, bound_endpoint, listen, peer_public_key
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import (
     MAX_CONTAINERS,
