@@ -138,8 +138,8 @@ class FieldReader:
             room: Largest number of bytes.
 
         Returns:
-            The maps, concatenated; their number; and the number of shards processed. If neither
-            limit was reached, the next shard, if there is one, has to be encoded by the caller.
+            The maps, concatenated; their number; and the number of shards processed. If there are
+            fewer maps than `most`, the caller has to encode the next shard, if there is one.
         """
         assert native is not None
         return native.encode_entries(ids, shards, self._names, self._kinds, now, oldest, most, room)

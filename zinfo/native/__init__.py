@@ -1,6 +1,5 @@
-"""The optional part in C: its loader, and its sources.
+"""The optional native part: C sources, and the loader of the compiled module `zinfo._native`.
 
-`loader.py` imports the compiled module `zinfo._native`, or gives None where there is none; then the
-Python twin of each function does the same, slower. Imports nothing of zinfo. Begin with
-`loader.py`, whose protocol lists the functions.
+Without the compiled module, a Python version of each function does the same, slower. Imports
+nothing of zinfo. Begin with `loader.py`, whose protocol lists the functions; then `encode.c`.
 """

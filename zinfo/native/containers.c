@@ -1,8 +1,8 @@
-/* How many arrays and maps a msgpack document has, without making any of them. */
+/* count_containers: counts the arrays and maps of a msgpack document without decoding it. */
 #include "text.h"
 
-/* Bytes after the first one of each type from 0xc0 to 0xdf (msgpack spec): those that are its value,
- * or where it is negative those that tell the length of what follows; of extensions with the type. */
+/* Bytes after the first one, for each type from 0xc0 to 0xdf (msgpack spec): bytes of the value, or
+ * if negative, bytes of the length of the data that follow. */
 static const signed char sizes[0x20] = {
     0, 0, 0, 0,     /* nil, never used, false, true */
     -1, -2, -4,     /* bin */
@@ -12,7 +12,7 @@ static const signed char sizes[0x20] = {
     1, 2, 4, 8,     /* int */
     2, 3, 5, 9, 17, /* fixext */
     -1, -2, -4,     /* str */
-    2, 4, 2, 4,     /* array, map: the number of items, which follow as all else does */
+    2, 4, 2, 4,     /* array, map: the number of items, which are counted as further values */
 };
 
 static int
@@ -21,12 +21,12 @@ is_container(unsigned char type)
     return (type >= 0x80 && type < 0xa0) || (type >= 0xdc && type < 0xe0);
 }
 
-/* Bytes of a value after its first one; more than `left` where it is cut short. */
+/* Bytes of a value after its first one; more than `left` if it is truncated. */
 static Py_ssize_t
 size_after(const unsigned char *value, Py_ssize_t left)
 {
     unsigned char type = *value;
-    Py_ssize_t size, place;
+    Py_ssize_t size, index;
     size_t length = 0;
 
     if (type < 0xa0 || type >= 0xe0) {
@@ -43,8 +43,8 @@ size_after(const unsigned char *value, Py_ssize_t left)
     if (size > left) {
         return size;
     }
-    for (place = 1; place <= size; place++) {
-        length = length << 8 | value[place];
+    for (index = 1; index <= size; index++) {
+        length = length << 8 | value[index];
     }
     if (length > (size_t)left) {
         return left + 1;

@@ -1,12 +1,13 @@
-/* The fields of an INFO reply as msgpack, straight from its bytes: the twin of reading them and
- * packing what was read. A value that is not one of the plain cases is handed back as bytes, for
- * Python to read and write.
+/* encode_fields and encode_changes: fields of an INFO reply as msgpack, straight from its bytes.
+ *
+ * The result is the same as parsing and packing them in Python. A value that is not one of the
+ * plain cases is returned as bytes, and Python encodes it.
  */
 #include "write.h"
 
 #include <string.h>
 
-/* Move what is in the buffer to the end of a list; 0 where there is no memory. */
+/* Move the contents of the buffer to the end of a list; 0 if memory is exhausted. */
 static int
 flush(Buffer *buffer, PyObject *parts)
 {
@@ -26,12 +27,12 @@ flush(Buffer *buffer, PyObject *parts)
     return done == 0;
 }
 
-/* Hand a value to Python; 0 where there is no memory. */
+/* Append a value that Python has to encode; 0 if memory is exhausted. */
 static int
-hand_back(PyObject *parts, Py_ssize_t number, Span value)
+append_raw_value(PyObject *parts, Py_ssize_t number, Span value)
 {
-    /* No format with "#": what it means differs between the Pythons that one build of the stable ABI
-     * serves, whatever PY_SSIZE_T_CLEAN says. */
+    /* No format with "#": its meaning differs between the Python versions that one build of the
+     * stable ABI is for, whatever PY_SSIZE_T_CLEAN says. */
     PyObject *text = PyBytes_FromStringAndSize(value.start, value.end - value.start);
     PyObject *part = text == NULL ? NULL : Py_BuildValue("(nN)", number, text);
     int done;
@@ -44,7 +45,7 @@ hand_back(PyObject *parts, Py_ssize_t number, Span value)
     return done == 0;
 }
 
-/* 1: done; 0: it is not that field's line; -1: an error. */
+/* 1: done; 0: the line is another field's; -1: an error. */
 static int
 write_line(Buffer *buffer, Span line, int kind, PyObject *name_object, Py_ssize_t number,
            PyObject *parts)
@@ -60,7 +61,7 @@ write_line(Buffer *buffer, Span line, int kind, PyObject *name_object, Py_ssize_
     done = write_text(buffer, name) ? write_value(buffer, line, kind) : -1;
     if (done == 0) {
         buffer->used = before;
-        done = flush(buffer, parts) && hand_back(parts, number, line) ? 1 : -1;
+        done = flush(buffer, parts) && append_raw_value(parts, number, line) ? 1 : -1;
     }
     return done;
 }
@@ -72,8 +73,8 @@ is_same(Span one, Span other)
     return size == other.end - other.start && memcmp(one.start, other.start, (size_t)size) == 0;
 }
 
-/* Write all fields, or where there is an old reply those whose line is another now.
- * 1: done; 0: lines came, went or moved; -1: an error. */
+/* Write all fields, or with an old reply those whose line differs.
+ * 1: done; 0: lines were added, removed or moved; -1: an error. */
 static int
 write_lines(Buffer *buffer, Span *old, Span raw, PyObject *names, Span kinds, PyObject *parts,
             Py_ssize_t *written)
@@ -123,7 +124,7 @@ encode(PyObject *old, PyObject *raw, PyObject *names, PyObject *kinds)
         return NULL;
     }
     if (PyTuple_Size(names) != PyBytes_Size(kinds)) {
-        PyErr_SetString(PyExc_ValueError, "names and kinds are not of the same lines");
+        PyErr_SetString(PyExc_ValueError, "names and kinds differ in length");
     }
     else if (reserve(&buffer, (size_t)PyBytes_Size(raw) / 2)) {
         Span before = {NULL, NULL};

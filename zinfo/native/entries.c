@@ -1,6 +1,6 @@
-/* The same few fields of many shards: a msgpack map for each of them, one after the other.
+/* encode_entries: the same few fields of many shards, as a sequence of msgpack maps.
  *
- * What is unusual in any way ends the row before it, and is Python's to write. */
+ * It stops before a shard that is not one of the plain cases; Python encodes that one. */
 #include "entry.h"
 
 enum { SNAPSHOT, STATE, VALUE_OF_STATE, RAW, AT, REVISION, TIME, ATTRIBUTES };
@@ -9,21 +9,21 @@ static const char *const attributes[ATTRIBUTES] = {"snapshot", "state",    "_val
                                                    "at",       "revision", "time"};
 
 #define META_PAIRS 5
-#define MOST_SEARCHED (8 << 20) /* bytes, for all names together: one to two milliseconds */
+#define MAX_SEARCHED (8 << 20) /* bytes searched, over all names: one to two milliseconds */
 
 typedef struct {
-    PyObject *attributes[ATTRIBUTES]; /* their names */
-    PyObject *names;                  /* of the wanted fields */
+    PyObject *attributes[ATTRIBUTES]; /* names of the attributes */
+    PyObject *names;                  /* names of the fields */
     Span kinds;
     double now;
-    double oldest; /* when a reply came at the earliest */
-} Wanted;
+    double oldest; /* earliest arrival of a reply, by the monotonic clock */
+} Query;
 
-/* What is told of one shard; each is a reference of its own. */
+/* Values of the attributes of a shard and its snapshot, as owned references. */
 typedef struct {
     PyObject *of[ATTRIBUTES];
     double age;
-} Told;
+} ShardValues;
 
 static int
 write_name(Buffer *buffer, const char *name, Py_ssize_t size)
@@ -35,45 +35,45 @@ write_name(Buffer *buffer, const char *name, Py_ssize_t size)
 #define WRITE_NAME(buffer, name) write_name(buffer, name, (Py_ssize_t)sizeof name - 1)
 
 static void
-forget(Told *told)
+release(ShardValues *values)
 {
-    int place;
+    int index;
 
-    for (place = 0; place < ATTRIBUTES; place++) {
-        Py_XDECREF(told->of[place]);
+    for (index = 0; index < ATTRIBUTES; index++) {
+        Py_XDECREF(values->of[index]);
     }
 }
 
-/* 1: done; 0: there is no reply, or it is too old; -1: an error. */
+/* 1: done; 0: the shard has no reply, or it is too old; -1: an error. */
 static int
-look_up(PyObject *shard, const Wanted *wanted, Told *told)
+read_shard(PyObject *shard, const Query *query, ShardValues *values)
 {
     double at;
-    int place;
+    int index;
 
-    for (place = 0; place < ATTRIBUTES; place++) {
-        PyObject *owner = place >= RAW              ? told->of[SNAPSHOT]
-                          : place == VALUE_OF_STATE ? told->of[STATE]
+    for (index = 0; index < ATTRIBUTES; index++) {
+        PyObject *owner = index >= RAW              ? values->of[SNAPSHOT]
+                          : index == VALUE_OF_STATE ? values->of[STATE]
                                                     : shard;
-        told->of[place] = PyObject_GetAttr(owner, wanted->attributes[place]);
-        if (told->of[place] == NULL) {
+        values->of[index] = PyObject_GetAttr(owner, query->attributes[index]);
+        if (values->of[index] == NULL) {
             return -1;
         }
-        if (place == SNAPSHOT && told->of[SNAPSHOT] == Py_None) {
+        if (index == SNAPSHOT && values->of[SNAPSHOT] == Py_None) {
             return 0;
         }
     }
-    at = PyFloat_AsDouble(told->of[AT]);
+    at = PyFloat_AsDouble(values->of[AT]);
     if (at == -1.0 && PyErr_Occurred()) {
         return -1;
     }
-    told->age = wanted->now - at;
-    return at >= wanted->oldest;
+    values->age = query->now - at;
+    return at >= query->oldest;
 }
 
-/* As msgpack, in the order in which Python tells them. Returns as write_value does. */
+/* Write `meta`, with its keys in the same order as in Python. Return values as of write_value. */
 static int
-write_meta(Buffer *buffer, PyObject *id, const Told *told)
+write_meta(Buffer *buffer, PyObject *id, const ShardValues *values)
 {
     int done;
 
@@ -84,40 +84,40 @@ write_meta(Buffer *buffer, PyObject *id, const Told *told)
     done = write_plain(buffer, id);
     if (done == 1) {
         done = WRITE_NAME(buffer, "info_age") &&
-                       write_fraction(buffer, told->age > 0 ? told->age : 0.0) &&
+                       write_fraction(buffer, values->age > 0 ? values->age : 0.0) &&
                        WRITE_NAME(buffer, "state")
-                   ? write_plain(buffer, told->of[VALUE_OF_STATE])
+                   ? write_plain(buffer, values->of[VALUE_OF_STATE])
                    : -1;
     }
     if (done == 1) {
-        done = WRITE_NAME(buffer, "revision") ? write_plain(buffer, told->of[REVISION]) : -1;
+        done = WRITE_NAME(buffer, "revision") ? write_plain(buffer, values->of[REVISION]) : -1;
     }
     if (done == 1) {
-        done = WRITE_NAME(buffer, "time") ? write_plain(buffer, told->of[TIME]) : -1;
+        done = WRITE_NAME(buffer, "time") ? write_plain(buffer, values->of[TIME]) : -1;
     }
     return done;
 }
 
 static int
-write_row(Buffer *buffer, PyObject *id, const Wanted *wanted, const Told *told)
+write_map(Buffer *buffer, PyObject *id, const Query *query, const ShardValues *values)
 {
     size_t head = buffer->used, pairs = 1;
     Span text;
     int done;
 
-    if (!PyBytes_Check(told->of[RAW])) {
+    if (!PyBytes_Check(values->of[RAW])) {
         return 0;
     }
-    text = bytes_of(told->of[RAW]);
-    if (text.start == text.end) { /* its fields came without a reply */
+    text = bytes_of(values->of[RAW]);
+    if (text.start == text.end) { /* a client library parsed the fields */
         return 0;
     }
-    if (!write_short_map(buffer, 0)) { /* its number is put right below */
+    if (!write_short_map(buffer, 0)) { /* the number of pairs is set below */
         return -1;
     }
-    done = write_fields(buffer, text, wanted->names, wanted->kinds, &pairs);
+    done = write_fields(buffer, text, query->names, query->kinds, &pairs);
     if (done == 1) {
-        done = write_meta(buffer, id, told);
+        done = write_meta(buffer, id, values);
     }
     if (done == 1) {
         buffer->start[head] = (char)(0x80 | pairs);
@@ -125,47 +125,48 @@ write_row(Buffer *buffer, PyObject *id, const Wanted *wanted, const Told *told)
     return done;
 }
 
-/* Write rows until one is Python's, or over the bounds. Returns how many shards that took. */
+/* Write maps until a shard is left to Python or a limit is reached. Returns the number of shards
+ * processed; `maps` is the largest number of maps, then the number written. */
 static Py_ssize_t
-write_rows(Buffer *buffer, PyObject *ids, PyObject *shards, const Wanted *wanted, size_t room,
-           Py_ssize_t *rows)
+write_maps(Buffer *buffer, PyObject *ids, PyObject *shards, const Query *query, size_t room,
+           Py_ssize_t *maps)
 {
-    Py_ssize_t place, most = *rows, searched = 0;
+    Py_ssize_t index, most = *maps, searched = 0;
 
-    *rows = 0;
-    for (place = 0; place < PyList_Size(shards) && *rows < most && searched < MOST_SEARCHED;
-         place++) {
-        PyObject *shard = PyList_GetItem(shards, place);
-        Told told = {{NULL}, 0.0};
+    *maps = 0;
+    for (index = 0; index < PyList_Size(shards) && *maps < most && searched < MAX_SEARCHED;
+         index++) {
+        PyObject *shard = PyList_GetItem(shards, index);
+        ShardValues values = {{NULL}, 0.0};
         size_t used = buffer->used;
-        int has_reply = shard == Py_None ? 0 : look_up(shard, wanted, &told);
+        int has_reply = shard == Py_None ? 0 : read_shard(shard, query, &values);
         int done = has_reply;
         if (has_reply == 1) {
-            done = write_row(buffer, PyList_GetItem(ids, place), wanted, &told);
+            done = write_map(buffer, PyList_GetItem(ids, index), query, &values);
             done = done == 1 && buffer->used > room ? 0 : done;
         }
         if (done == 1) {
-            searched += PyBytes_Size(told.of[RAW]) * PyTuple_Size(wanted->names);
+            searched += PyBytes_Size(values.of[RAW]) * PyTuple_Size(query->names);
         }
-        forget(&told);
+        release(&values);
         if (has_reply != 0 && done != 1) {
-            PyErr_Clear(); /* Python meets it again, and says what it is */
+            PyErr_Clear(); /* Python repeats it, and raises the error */
             buffer->used = used;
             break;
         }
-        *rows += done;
+        *maps += done;
     }
-    return place;
+    return index;
 }
 
 static int
-make_names(Wanted *wanted)
+make_names(Query *query)
 {
-    int place;
+    int index;
 
-    for (place = 0; place < ATTRIBUTES; place++) {
-        wanted->attributes[place] = PyUnicode_InternFromString(attributes[place]);
-        if (wanted->attributes[place] == NULL) {
+    for (index = 0; index < ATTRIBUTES; index++) {
+        query->attributes[index] = PyUnicode_InternFromString(attributes[index]);
+        if (query->attributes[index] == NULL) {
             return 0;
         }
     }
@@ -175,33 +176,33 @@ make_names(Wanted *wanted)
 PyObject *
 encode_entries(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    Wanted wanted = {{NULL}, NULL, {NULL, NULL}, 0.0, 0.0};
+    Query query = {{NULL}, NULL, {NULL, NULL}, 0.0, 0.0};
     Buffer buffer = {NULL, 0, 0};
     PyObject *ids, *shards, *kinds, *found = NULL;
-    Py_ssize_t room, rows, taken;
-    int place;
+    Py_ssize_t room, maps, taken;
+    int index;
 
     if (!PyArg_ParseTuple(args, "O!O!OOddnn:encode_entries", &PyList_Type, &ids, &PyList_Type,
-                          &shards, &wanted.names, &kinds, &wanted.now, &wanted.oldest, &rows,
+                          &shards, &query.names, &kinds, &query.now, &query.oldest, &maps,
                           &room)) {
         return NULL;
     }
-    if (!are_names(wanted.names, kinds) || PyBytes_Size(kinds) + 1 > MAX_SHORT_MAP || room < 0 ||
+    if (!are_names(query.names, kinds) || PyBytes_Size(kinds) + 1 > MAX_SHORT_MAP || room < 0 ||
         PyList_Size(ids) != PyList_Size(shards)) {
         PyErr_SetString(PyExc_TypeError,
                         "encode_entries takes an id for each shard, and names as bytes with a "
                         "kind for each");
         return NULL;
     }
-    wanted.kinds = bytes_of(kinds);
-    if (make_names(&wanted) && reserve(&buffer, 1)) {
-        PyObject *maps;
-        taken = write_rows(&buffer, ids, shards, &wanted, (size_t)room, &rows);
-        maps = PyBytes_FromStringAndSize(buffer.start, (Py_ssize_t)buffer.used);
-        found = maps == NULL ? NULL : Py_BuildValue("(Nnn)", maps, rows, taken);
+    query.kinds = bytes_of(kinds);
+    if (make_names(&query) && reserve(&buffer, 1)) {
+        PyObject *packed;
+        taken = write_maps(&buffer, ids, shards, &query, (size_t)room, &maps);
+        packed = PyBytes_FromStringAndSize(buffer.start, (Py_ssize_t)buffer.used);
+        found = packed == NULL ? NULL : Py_BuildValue("(Nnn)", packed, maps, taken);
     }
-    for (place = 0; place < ATTRIBUTES; place++) {
-        Py_XDECREF(wanted.attributes[place]);
+    for (index = 0; index < ATTRIBUTES; index++) {
+        Py_XDECREF(query.attributes[index]);
     }
     PyMem_Free(buffer.start);
     return found;

@@ -1,22 +1,22 @@
-/* A few fields of a reply by name, and what else is told of its shard, as one msgpack map. */
+/* encode_entry: a few fields of a reply, and more values of its shard, as one msgpack map. */
 #include "entry.h"
 
-#define DEPTH 1 /* dicts in the dict of what is told, and none in those */
+#define DEPTH 1 /* levels of dicts inside the dict of more values */
 
 int
 write_fields(Buffer *buffer, Span text, PyObject *names, Span kinds, size_t *written)
 {
-    Py_ssize_t place;
+    Py_ssize_t index;
     int done = 1;
 
-    for (place = 0; done == 1 && place < kinds.end - kinds.start; place++) {
-        Span name = bytes_of(PyTuple_GetItem(names, place)), value;
+    for (index = 0; done == 1 && index < kinds.end - kinds.start; index++) {
+        Span name = bytes_of(PyTuple_GetItem(names, index)), value;
         int times = find_value(text, name, &value);
         if (times > 1) {
             return 0;
         }
         if (times == 1) {
-            done = write_text(buffer, name) ? write_value(buffer, value, kinds.start[place]) : -1;
+            done = write_text(buffer, name) ? write_value(buffer, value, kinds.start[index]) : -1;
             ++*written;
         }
     }
@@ -26,35 +26,35 @@ write_fields(Buffer *buffer, Span text, PyObject *names, Span kinds, size_t *wri
 int
 are_names(PyObject *names, PyObject *kinds)
 {
-    Py_ssize_t place;
+    Py_ssize_t index;
 
     if (!PyTuple_Check(names) || !PyBytes_Check(kinds) ||
         PyTuple_Size(names) != PyBytes_Size(kinds)) {
         return 0;
     }
-    for (place = 0; place < PyTuple_Size(names); place++) {
-        if (!PyBytes_Check(PyTuple_GetItem(names, place))) {
+    for (index = 0; index < PyTuple_Size(names); index++) {
+        if (!PyBytes_Check(PyTuple_GetItem(names, index))) {
             return 0;
         }
     }
     return 1;
 }
 
-/* As msgpack; returns as write_fields does. */
+/* Return values as of write_fields. */
 static int
-write_entry(Buffer *buffer, Span text, PyObject *names, Span kinds, PyObject *told)
+write_entry(Buffer *buffer, Span text, PyObject *names, Span kinds, PyObject *more)
 {
-    size_t pairs = (size_t)PyDict_Size(told);
+    size_t pairs = (size_t)PyDict_Size(more);
     int done = -1;
 
     if (pairs + (size_t)(kinds.end - kinds.start) > MAX_SHORT_MAP) {
         return 0;
     }
-    if (write_short_map(buffer, pairs)) { /* its number is put right below */
+    if (write_short_map(buffer, pairs)) { /* the number of pairs is set below */
         done = write_fields(buffer, text, names, kinds, &pairs);
     }
     if (done == 1) {
-        done = write_dict(buffer, told, DEPTH);
+        done = write_dict(buffer, more, DEPTH);
     }
     if (done == 1) {
         buffer->start[0] = (char)(0x80 | pairs);

@@ -1,6 +1,6 @@
-"""The native part, where it could be compiled; without it Python does the same, slower.
+"""Loads the native part if it was compiled; without it Python does the same, slower.
 
-`ZINFO_PURE_PYTHON`, set to anything in the environment, does without it.
+If the environment variable `ZINFO_PURE_PYTHON` is set, the native part is not loaded.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 Encoded: TypeAlias = "tuple[int, list[bytes | tuple[int, bytes]]]"
-"""Number of fields; msgpack and, in between, number of a line and what Python is to write of it."""
+"""Number of fields; and parts: msgpack, or a line's number and the value that Python encodes."""
 
 
 class Native(Protocol):
-    """What `zinfo._native` has; its own docstrings say more."""
+    """The functions of `zinfo._native`; its docstrings have the details."""
 
     def count_marks(self, raw: bytes) -> tuple[int, int]:
-        """Count a reply's LF and its commas."""
+        """Count the LF and the commas of a reply."""
 
     def encode_fields(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> Encoded | None:
-        """Write the fields of a reply as msgpack."""
+        """Encode the fields of a reply as msgpack."""
 
     def encode_changes(
         self, old: bytes, raw: bytes, names: tuple[str, ...], kinds: bytes
     ) -> Encoded | None:
-        """Write the fields whose line is another than in an older reply."""
+        """Encode the fields whose line differs from that of an older reply."""
 
     def encode_entry(
-        self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, told: Mapping[str, object], /
+        self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, more: Mapping[str, object], /
     ) -> bytes | None:
-        """Write a few fields, and what else is told of a shard, as one msgpack map."""
+        """Encode a few fields, and more values, as one msgpack map."""
 
     def encode_entries(
         self,
@@ -44,30 +44,30 @@ class Native(Protocol):
         most: int,
         room: int,
     ) -> tuple[bytes, int, int]:
-        """Write a few fields of many shards, each with its `meta`, as msgpack maps."""
+        """Encode a few fields of many shards, each with its `meta`, as msgpack maps."""
 
     def find_fields(self, raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
-        """Find what stands after the colon of some fields."""
+        """Find the text after the colon of some fields."""
 
     def discard_frames(
         self, functions: tuple[int, int, int, int], socket: int, seconds: float
     ) -> tuple[int, bool]:
-        """Discard frames of a ZeroMQ message; returns how many, and whether it has more."""
+        """Discard frames of a ZeroMQ message; return their number, and whether it has more."""
 
     def count_containers(self, packed: bytes, /) -> int:
         """Count the arrays and maps of a msgpack document."""
 
     def fits(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> bool:
-        """Say whether a reply has a layout."""
+        """Return whether a reply has a layout."""
 
 
-def _find() -> Native | None:
+def _load() -> Native | None:
     if os.environ.get("ZINFO_PURE_PYTHON"):
         return None
     try:
         return cast("Native", importlib.import_module("zinfo._native"))
-    except ImportError:  # there was no compiler when zinfo was installed
+    except ImportError:  # zinfo was installed without a compiler
         return None
 
 
-native = _find()  #: the native part, or None
+native = _load()  #: the native part, or None

@@ -1,13 +1,13 @@
-/* Some fields of a reply by name, and whether a reply has a layout: nothing is read but names. */
+/* Finds fields of a reply by name, and checks whether a reply has a given layout. */
 #include "text.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#define BLOCK 128 /* bytes that are looked at together */
+#define BLOCK 128 /* bytes that are checked together */
 
-/* Go on to a block where a line of this name begins, perhaps: its LF, the name's first byte and the
- * colon after it are looked for in many bytes at once, which compilers make a few instructions of. */
+/* Skip blocks that cannot contain the start of a line with this name: its LF, the name's first byte
+ * and the colon are compared in a loop that compilers turn into a few vector instructions. */
 static const char *
 skip_blocks(const char *at, const char *end, Span name)
 {
@@ -15,12 +15,12 @@ skip_blocks(const char *at, const char *end, Span name)
     char first = to_colon > 1 ? *name.start : ':';
 
     while (end - at >= BLOCK + to_colon) {
-        unsigned char least = 0xff; /* 0 where all three are in their places */
-        int place;
+        unsigned char least = 0xff; /* 0 if all three bytes match somewhere */
+        int index;
 
-        for (place = 0; place < BLOCK; place++) {
-            unsigned char differ = (unsigned char)((at[place] ^ '\n') | (at[place + 1] ^ first) |
-                                                   (at[place + to_colon] ^ ':'));
+        for (index = 0; index < BLOCK; index++) {
+            unsigned char differ = (unsigned char)((at[index] ^ '\n') | (at[index + 1] ^ first) |
+                                                   (at[index + to_colon] ^ ':'));
             least = differ < least ? differ : least;
         }
         if (least == 0) {
@@ -31,7 +31,7 @@ skip_blocks(const char *at, const char *end, Span name)
     return at;
 }
 
-/* Take the value of the line that begins here, if it has that name; returns whether it has. */
+/* Set `value` if the line at `at` has that name; returns whether it has. */
 static int
 take_value(const char *at, const char *end, Span name, Span *value)
 {
@@ -66,7 +66,7 @@ find_value(Span text, Span name, Span *value)
     return times;
 }
 
-/* 1: added; 0: it stands there more than once; -1: an error. */
+/* 1: added; 0: the field is repeated; -1: an error. */
 static int
 add_value(PyObject *found, Span text, PyObject *name)
 {
@@ -96,7 +96,7 @@ PyObject *
 find_fields(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *raw, *names, *found;
-    Py_ssize_t place;
+    Py_ssize_t index;
     int done = 1;
 
     if (!PyArg_ParseTuple(args, "SO!:find_fields", &raw, &PyTuple_Type, &names)) {
@@ -106,8 +106,8 @@ find_fields(PyObject *Py_UNUSED(module), PyObject *args)
     if (found == NULL) {
         return NULL;
     }
-    for (place = 0; done == 1 && place < PyTuple_Size(names); place++) {
-        done = add_value(found, bytes_of(raw), PyTuple_GetItem(names, place));
+    for (index = 0; done == 1 && index < PyTuple_Size(names); index++) {
+        done = add_value(found, bytes_of(raw), PyTuple_GetItem(names, index));
     }
     if (done == 1) {
         return found;
@@ -128,7 +128,7 @@ count_marks(PyObject *Py_UNUSED(module), PyObject *raw)
     }
     text = bytes_of(raw);
     while (text.start < text.end) {
-        /* Counted in bytes for a while: compilers make instructions for many bytes at once of it. */
+        /* Counters of one byte, which compilers turn into vector instructions. */
         const char *end = text.end - text.start > UINT8_MAX ? text.start + UINT8_MAX : text.end;
         uint8_t some_lines = 0, some_commas = 0;
         for (; text.start < end; text.start++) {
@@ -141,7 +141,7 @@ count_marks(PyObject *Py_UNUSED(module), PyObject *raw)
     return Py_BuildValue("(nn)", lines, commas);
 }
 
-/* Whether a line that is said to be no field is one. */
+/* Return whether a line is a field. */
 int
 is_field(Span line)
 {

@@ -1,69 +1,70 @@
-/* zinfo._native: what takes most of a poll's time where somebody subscribed, and hostile messages.
+/* zinfo._native: the functions that take most of the time of a poll with a subscriber, and those
+ * that handle hostile messages.
  *
- * Python does the same where this could not be compiled. It keeps nothing from call to call.
+ * Without this module, Python functions do the same. It keeps no state between calls.
  */
 #include "text.h"
 
 PyDoc_STRVAR(count_marks_doc,
 "count_marks(raw)\n--\n\n"
-"Count the LF of a reply, and its commas.");
+"Count the LF and the commas of a reply.");
 
 PyDoc_STRVAR(encode_fields_doc,
 "encode_fields(raw, names, kinds)\n--\n\n"
-"Write the fields of a reply as msgpack.\n\n"
+"Encode the fields of a reply as msgpack.\n\n"
 "Args:\n"
 "    raw: The reply.\n"
 "    names: For each line the name of its field.\n"
-"    kinds: For each a byte: what is in it.\n\n"
+"    kinds: For each name a byte, the kind of the field.\n\n"
 "Returns:\n"
-"    The number of fields; and a list of msgpack (name, value, name, value, ...) and, in between,\n"
-"    number of a line and what stands after its colon, where that is left to Python. None where\n"
-"    lines came, went or moved.");
+"    The number of fields; and a list of msgpack (name, value, name, value, ...) and, for a value\n"
+"    that Python has to encode, a tuple of the line's number and the text after its colon. None if\n"
+"    lines were added, removed or moved.");
 
 PyDoc_STRVAR(encode_changes_doc,
 "encode_changes(old, raw, names, kinds)\n--\n\n"
-"Write the fields whose line is another than in an older reply, as encode_fields does.");
+"Encode the fields whose line differs from that of an older reply, as encode_fields does.");
 
 PyDoc_STRVAR(encode_entry_doc,
-"encode_entry(raw, names, kinds, told, /)\n--\n\n"
-"Write a few fields, and what else is told of a shard, as one msgpack map.\n\n"
+"encode_entry(raw, names, kinds, more, /)\n--\n\n"
+"Encode a few fields, and more values, as one msgpack map.\n\n"
 "Args:\n"
 "    raw: A reply.\n"
 "    names: The fields' names, as bytes.\n"
-"    kinds: For each a byte: what is in it.\n"
-"    told: Text to text, numbers, or dicts of such.\n\n"
+"    kinds: For each name a byte, the kind of the field.\n"
+"    more: Text to text, numbers, or dicts of them.\n\n"
 "Returns:\n"
-"    The map; None where it is left to Python.");
+"    The map; None if Python has to encode it.");
 
 PyDoc_STRVAR(encode_entries_doc,
 "encode_entries(ids, shards, names, kinds, now, oldest, most, room)\n--\n\n"
-"Write a few fields of many shards, each with its `meta`, as msgpack maps one after the other.\n\n"
-"Shards without a reply, or with one that is too old, get none.\n\n"
+"Encode a few fields of many shards, each with its `meta`, as a sequence of msgpack maps.\n\n"
+"Shards without a reply, or whose reply is too old, are skipped.\n\n"
 "Args:\n"
 "    ids: A list of the shards' ids.\n"
-"    shards: A list of the shards; None where there is none.\n"
+"    shards: A list of the shards; None for one that was removed.\n"
 "    names: The fields' names, as bytes.\n"
-"    kinds: For each a byte: what is in it.\n"
-"    now: The monotonic clock, from which ages count.\n"
-"    oldest: By that clock, when a reply came at the earliest.\n"
-"    most: Maps, at most.\n"
-"    room: Bytes, at most.\n\n"
+"    kinds: For each name a byte, the kind of the field.\n"
+"    now: Monotonic clock, for the ages.\n"
+"    oldest: Monotonic clock at which a reply must have arrived at the earliest.\n"
+"    most: Largest number of maps.\n"
+"    room: Largest number of bytes.\n\n"
 "Returns:\n"
-"    The maps; how many; and how many shards that took. After these is one, where `most` was not\n"
-"    reached, that is left to Python.");
+"    The maps; their number; and the number of shards processed. If there are fewer maps than\n"
+"    `most`, Python has to encode the next shard, if there is one.");
 
 PyDoc_STRVAR(find_fields_doc,
 "find_fields(raw, names)\n--\n\n"
-"Find what stands after the colon of some fields.\n\n"
+"Find the text after the colon of some fields.\n\n"
 "Args:\n"
 "    raw: A reply.\n"
 "    names: The fields' names, as bytes.\n\n"
 "Returns:\n"
-"    For each name the bytes, None where there is no such line. None where one stands twice.");
+"    For each name the text, or None without such a line. None if a field is repeated.");
 
 PyDoc_STRVAR(fits_doc,
 "fits(raw, names, kinds)\n--\n\n"
-"Say whether a reply has a layout: the same fields in the same lines.");
+"Return whether a reply has a layout: the same fields in the same lines.");
 
 PyDoc_STRVAR(discard_frames_doc,
 "discard_frames(functions, socket, seconds)\n--\n\n"
@@ -71,7 +72,7 @@ PyDoc_STRVAR(discard_frames_doc,
 "Args:\n"
 "    functions: Addresses of libzmq's zmq_msg_init, zmq_msg_close, zmq_msg_more, zmq_msg_recv.\n"
 "    socket: Address of the socket, which is open.\n"
-"    seconds: After these it returns, also where the message has more frames.\n\n"
+"    seconds: Time limit; after it the function returns even if the message has more frames.\n\n"
 "Returns:\n"
 "    The number of frames discarded, and whether the message has more.\n\n"
 "Raises:\n"
@@ -79,7 +80,7 @@ PyDoc_STRVAR(discard_frames_doc,
 
 PyDoc_STRVAR(count_containers_doc,
 "count_containers(packed)\n--\n\n"
-"Count the arrays and maps of a msgpack document, up to where it is cut short.");
+"Count the arrays and maps of a msgpack document; a truncated one is counted up to its end.");
 
 static PyMethodDef methods[] = {
     {"count_marks", count_marks, METH_O, count_marks_doc},
@@ -99,7 +100,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "Native twins of functions of zinfo.info, zinfo.sockets and zinfo.query.",
+    .m_doc = "C versions of functions of zinfo.info, zinfo.sockets and zinfo.query.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#define MAX_DIGITS 18 /* of an integer that is in 64 bits whatever its digits */
-#define MAX_EXACT 15  /* digits that a double holds whatever they are */
-#define MAX_FLOAT 64  /* bytes of a fraction; longer ones are Python's */
+#define MAX_DIGITS 18 /* digits of an integer that always fits 64 bits */
+#define MAX_EXACT 15  /* digits that a double always represents exactly */
+#define MAX_FLOAT 64  /* bytes of a fraction; longer ones are left to Python */
 
 Span
 bytes_of(PyObject *bytes)
@@ -50,7 +50,7 @@ skip_digits(const char *at, const char *end)
     return at;
 }
 
-/* Make a double of a text that is known to be written like one. */
+/* Parse a text that has the form of a fraction. */
 static Number
 read_fraction(Span text)
 {
@@ -67,7 +67,7 @@ read_fraction(Span text)
     if (number.fraction == -1.0 && PyErr_Occurred()) {
         number.kind = ERROR;
     }
-    else if (number.fraction - number.fraction == 0.0) { /* not beyond what a double holds */
+    else if (number.fraction - number.fraction == 0.0) { /* finite */
         number.kind = FRACTION;
     }
     return number;
@@ -106,8 +106,8 @@ read_number(Span text)
         return none;
     }
     if (at == text.end && at - first <= MAX_EXACT) {
-        /* Both are exact as doubles, so their quotient is what strtod gives (W. D. Clinger, "How to
-         * read floating point numbers accurately", PLDI 1990). */
+        /* Both are exact as doubles, so their quotient equals the result of strtod (W. D. Clinger,
+         * "How to read floating point numbers accurately", PLDI 1990). */
         double whole = 0;
         const char *digit;
         for (digit = first; digit < at; digit++) {
@@ -134,7 +134,7 @@ read_number(Span text)
 }
 
 static int
-is_of_number(char byte)
+is_part_of_number(char byte)
 {
     return (byte >= '0' && byte <= '9') || byte == '.' || byte == '-' || byte == '+' ||
            byte == 'e' || byte == 'E';
@@ -150,7 +150,7 @@ is_text(Span text)
         if (*at <= ' ' || *at > '~' || *at == '=' || *at == ',') {
             return 0;
         }
-        found |= !is_of_number(*at);
+        found |= !is_part_of_number(*at);
     }
     return found;
 }

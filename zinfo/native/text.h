@@ -1,13 +1,13 @@
-/* A reply's bytes: lines, numbers, pairs. Nothing here reads outside of a span, or keeps anything. */
+/* Lines, numbers and pairs in a reply's bytes. No function reads outside of a span. */
 #ifndef ZINFO_TEXT_H
 #define ZINFO_TEXT_H
 
 #ifndef Py_LIMITED_API
-#error "Py_LIMITED_API is not defined: setup.py does, for all files alike"
+#error "Py_LIMITED_API is not defined: setup.py defines it for all files"
 #endif
 #include <Python.h>
 
-/* What is in a line, as Layout.kinds says it: the numbers of zinfo/info/values.py. */
+/* Kinds of fields, as in Layout.kinds: the numbers of zinfo/info/values.py. */
 enum { NO_FIELD = 0, VALUE = 1, STATS = 2, TEXT = 3, KEYSPACE = 4 };
 
 typedef struct {
@@ -15,7 +15,7 @@ typedef struct {
     const char *end;
 } Span;
 
-/* What a text is, where it is a number as C prints them. */
+/* A number as C prints it. */
 typedef struct {
     enum { NONE, INTEGER, FRACTION, ERROR } kind; /* ERROR: an exception is set */
     long long whole;
@@ -25,38 +25,38 @@ typedef struct {
 /* One `name=number`. */
 typedef struct {
     Span name;
-    Number number; /* NONE where it is something else */
+    Number number; /* NONE if the value is not a number */
     int is_last;
 } Pair;
 
-/* The bytes of a bytes object. */
+/* Return the contents of a bytes object. */
 Span bytes_of(PyObject *bytes);
 
-/* Take the next line off a text; its LF, if it has one, is not in it. */
+/* Remove the next line from a text and return it without its LF. */
 Span next_line(Span *text, int *has_end);
 
-/* A line without the CR that it may end with. */
+/* Return a line without a CR at its end. */
 Span without_cr(Span line);
 
-/* Where a byte is; NULL where it is not. */
+/* Return the first such byte; NULL if there is none. */
 const char *find_byte(Span text, char byte);
 
-/* Find what stands after the colon of a field; returns how often it is there, 2 or more if not once. */
+/* Find the text after a field's colon; returns 0, 1, or at least 2 if the field is repeated. */
 int find_value(Span text, Span name, Span *value);
 
-/* Whether a text can be nothing else: all ASCII, no map or list, and nothing of a number's. */
+/* Return whether a value is certainly text: ASCII, not a map, a list or a number. */
 int is_text(Span text);
 
 Number read_number(Span text);
 
-/* Take the next pair off a text. */
+/* Remove the next pair from a text and return it. */
 Pair next_pair(Span *text);
 
-/* Whether a line that is said to be no field is one. */
+/* Return whether a line is a field. */
 int is_field(Span line);
 
-/* Take the name, a str, off a line, and the CR, so that the value is left.
- * 1: done; 0: it is another field's line; -1: an error. */
+/* Remove the name, a str, its colon and a CR from a line, so that the value is left.
+ * 1: done; 0: the line is another field's; -1: an error. */
 int take_name(Span *line, PyObject *name, int kind);
 
 PyObject *count_marks(PyObject *module, PyObject *raw);

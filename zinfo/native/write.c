@@ -1,10 +1,10 @@
-/* msgpack (https://msgpack.org spec), written into a buffer that grows. */
+/* Writes msgpack (https://msgpack.org spec) into a growing buffer. */
 #include "write.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#define MAX_PAIRS 16 /* of a map that is looked through for a name that stands twice */
+#define MAX_PAIRS 16 /* pairs of a map that is checked for repeated names */
 
 int
 reserve(Buffer *buffer, size_t more)
@@ -22,7 +22,7 @@ reserve(Buffer *buffer, size_t more)
     return 1;
 }
 
-/* Write a tag and the lowest bytes of a number, the highest of them first. */
+/* Write a tag and the lowest bytes of a number, in big-endian order. */
 static int
 write_tagged(Buffer *buffer, unsigned char tag, uint64_t number, int bytes)
 {
@@ -96,7 +96,7 @@ write_fraction(Buffer *buffer, double number)
     return write_tagged(buffer, 0xcb, bits, 8);
 }
 
-/* 1: done; 0: it is no number; -1: an error. */
+/* 1: done; 0: not a number; -1: an error. */
 static int
 write_number(Buffer *buffer, Number number)
 {
@@ -113,7 +113,7 @@ write_number(Buffer *buffer, Number number)
 }
 
 static int
-stands_among(Span name, const Span *names, int count)
+contains(Span name, const Span *names, int count)
 {
     size_t size = (size_t)(name.end - name.start);
 
@@ -126,7 +126,7 @@ stands_among(Span name, const Span *names, int count)
     return 0;
 }
 
-/* 1: done; 0: they are not all of a name and a number, or a name stands twice; -1: an error. */
+/* 1: done; 0: not all are pairs of a name and a number, or a name is repeated; -1: an error. */
 static int
 write_pairs(Buffer *buffer, Span text)
 {
@@ -143,7 +143,7 @@ write_pairs(Buffer *buffer, Span text)
         int done;
         is_last = pair.is_last;
         if (pair.number.kind == NONE || count == MAX_PAIRS - 1 ||
-            stands_among(pair.name, names, count)) {
+            contains(pair.name, names, count)) {
             return 0;
         }
         names[count++] = pair.name;
@@ -152,7 +152,7 @@ write_pairs(Buffer *buffer, Span text)
             return done;
         }
     }
-    buffer->start[head] = (char)(0x80 | count); /* MAX_PAIRS - 1 is what fits there */
+    buffer->start[head] = (char)(0x80 | count); /* at most MAX_PAIRS - 1 */
     return 1;
 }
 
@@ -185,7 +185,7 @@ write_value(Buffer *buffer, Span value, int kind)
     }
 }
 
-/* 1: done; 0: text that is not Unicode; -1: an error. */
+/* 1: done; 0: text with lone surrogates; -1: an error. */
 static int
 write_str(Buffer *buffer, PyObject *object)
 {
@@ -228,7 +228,7 @@ write_object(Buffer *buffer, PyObject *object, int depth)
     if (PyFloat_Check(object)) {
         return write_fraction(buffer, PyFloat_AsDouble(object)) ? 1 : -1;
     }
-    if (PyLong_CheckExact(object)) { /* True is none of these */
+    if (PyLong_CheckExact(object)) { /* excludes bool */
         return write_long(buffer, object);
     }
     if (depth == 0 || !PyDict_Check(object) || PyDict_Size(object) > MAX_SHORT_MAP) {
@@ -248,11 +248,11 @@ write_plain(Buffer *buffer, PyObject *object)
 int
 write_dict(Buffer *buffer, PyObject *dict, int depth)
 {
-    Py_ssize_t place = 0;
+    Py_ssize_t position = 0;
     PyObject *name, *value;
     int done = 1;
 
-    while (done == 1 && PyDict_Next(dict, &place, &name, &value)) {
+    while (done == 1 && PyDict_Next(dict, &position, &name, &value)) {
         done = write_object(buffer, name, 0);
         if (done == 1) {
             done = write_object(buffer, value, depth);

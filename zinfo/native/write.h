@@ -1,10 +1,10 @@
-/* msgpack, written into a buffer that grows. Whoever has the buffer frees its start. */
+/* Writes msgpack into a growing buffer. The caller frees the buffer's start. */
 #ifndef ZINFO_WRITE_H
 #define ZINFO_WRITE_H
 
 #include "text.h"
 
-#define MAX_SHORT_MAP 15 /* pairs of a map whose header is one byte */
+#define MAX_SHORT_MAP 15 /* most pairs of a map with a header of one byte */
 
 typedef struct {
     char *start; /* NULL before the first byte */
@@ -12,7 +12,7 @@ typedef struct {
     size_t size;
 } Buffer;
 
-/* The first four return 0 where there is no memory, with the exception set. */
+/* The first four functions return 0 if memory is exhausted, with the exception set. */
 
 int reserve(Buffer *buffer, size_t more);
 
@@ -22,16 +22,16 @@ int write_short_map(Buffer *buffer, size_t pairs);
 
 int write_fraction(Buffer *buffer, double number);
 
-/* The others return 1: done; 0: not one of the plain cases, and what was written of it is to be taken
- * back; -1: an error. */
+/* The others return 1: done; 0: not one of the plain cases, and the caller has to reset `used` to
+ * its former value; -1: an error. */
 
-/* Write what the reader of this kind would make of a text. */
+/* Write the value of a field of this kind. */
 int write_value(Buffer *buffer, Span value, int kind);
 
-/* Write text or a number of Python's. */
+/* Write a str, int or float. */
 int write_plain(Buffer *buffer, PyObject *object);
 
-/* Write the pairs of a dict, without the map's header: text, numbers, dicts in dicts so deep. */
+/* Write the pairs of a dict without a map header: text, numbers, and `depth` levels of dicts. */
 int write_dict(Buffer *buffer, PyObject *dict, int depth);
 
 #endif
