@@ -1,4 +1,4 @@
-"""A whole Grafana dashboard: its panels in their places, as the JSON that Grafana imports."""
+"""A Grafana dashboard: the layout of its panels, as the JSON that Grafana imports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from deploy.grafana.panels import DATASOURCE, Json
 
-_SCHEMA: Final = 38  # of Grafana 10; later ones bring it up to date
+_SCHEMA: Final = 38  # of Grafana 10; later versions migrate it
 _COLUMNS: Final = 24  # of Grafana's grid
 
 
@@ -16,8 +16,8 @@ class Row(NamedTuple):
 
     Attributes:
         title: the heading.
-        panels: from left to right; what does not fit goes on below.
-        collapsed: whether it is closed at first; its queries run when somebody opens it.
+        panels: from left to right, then in further rows.
+        collapsed: whether it is closed initially; its queries run when it is opened.
     """
 
     title: str
@@ -29,9 +29,9 @@ def mark(name: str, expr: str, text: str, color: str) -> Json:
     """Return an annotation: a line through all graphs where a query has a result.
 
     Args:
-        name: of the annotation, by which the reader turns it off.
+        name: of the annotation, with which users switch it off.
         expr: the query.
-        text: what stands at the line.
+        text: shown at the line.
         color: of the line.
     """
     return {
@@ -57,10 +57,10 @@ def dashboard(
     """Return a dashboard.
 
     Args:
-        uid: by which links find it.
-        title: what the reader sees.
+        uid: used in links.
+        title: shown to users.
         about: what it shows.
-        variables: what the reader chooses at its top.
+        variables: shown at the top.
         rows: its panels.
         marks: annotations.
     """
@@ -94,7 +94,7 @@ def dashboard(
 
 
 def _laid_out(rows: Sequence[Row]) -> list[Json]:
-    """Give each panel its number and its place."""
+    """Set the id and the position of each panel."""
     found: list[Json] = []
     number = y = 0
     for row in rows:

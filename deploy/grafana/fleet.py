@@ -1,4 +1,4 @@
-"""The dashboard of a fleet: all shards that zinfo watches."""
+"""The fleet dashboard: all shards that zinfo watches."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def fleet() -> Json:
             choice("value", "is", "label_values(redis_up, $label)"),
             choice("instance", "Shards", f"label_values(redis_up{{{_PLACE}}}, instance)"),
             choice_of("top", "Top", ("10", "5", "20", "50")),
-            choice("shard", "In detail", f"label_values(redis_up{_ALL}, instance)", several=False),
+            choice(
+                "shard", "Shard in detail", f"label_values(redis_up{_ALL}, instance)", several=False
+            ),
         ],
         rows=[
             Row("Fleet", _overview()),
@@ -80,7 +82,7 @@ def _overview() -> list[Json]:
             "Down",
             "short",
             Query(f"count(redis_up{_ALL} == 0) or vector(0)"),
-            about="Do not answer INFO: down or busy.",
+            about="Shards that do not reply to INFO: down or busy.",
             bad=1,
         ),
         stat("Commands a second", "ops", Query(f"sum({_rate(commands)})")),
@@ -89,14 +91,14 @@ def _overview() -> list[Json]:
             "Hit ratio",
             "percentunit",
             Query(_hit_ratio()),
-            about="Part of the keys that clients read that were there.",
+            about="Ratio of reads that found their key.",
         ),
         stat("Clients", "short", Query(f"sum(redis_connected_clients{_ALL})")),
         stat(
             "Oldest INFO",
             "s",
             Query(f"max(zinfo_shard_info_age_seconds{_ALL} and redis_up{_ALL} == 1)"),
-            about="Of the shards that answer.",
+            about="Of the shards that reply.",
             bad=30,
         ),
         graph(
@@ -110,7 +112,7 @@ def _overview() -> list[Json]:
             "Not up",
             "short",
             Query(f'zinfo_shard_state{{{_PLACE}, instance=~"$instance", state!="up"}}'),
-            about="And why.",
+            about="With the reason.",
             hidden=("job", "zinfo"),
             link=_LINK,
             width=12,
@@ -131,7 +133,7 @@ def _load() -> list[Json]:
             "Rejected connections a second",
             "cps",
             _rate("redis_rejected_connections_total"),
-            about="Over maxclients.",
+            about="Because of maxclients.",
         ),
     ]
 
@@ -140,21 +142,21 @@ def _memory() -> list[Json]:
     return [
         _by_label("Memory used", "bytes", f"redis_memory_used_bytes{_ALL}", stacked=True),
         _by_label(
-            "Fullest, of maxmemory",
+            "Highest ratio of memory to maxmemory",
             "percentunit",
             f"redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0)",
             of_several="max",
-            about="Of the shards that have a maxmemory the one that is nearest to it.",
+            about="Of the shards that have a maxmemory.",
         ),
         _by_label("Keys", "short", f"redis_db_keys{_ALL}", stacked=True),
         _by_label("Evicted keys a second", "cps", _rate("redis_evicted_keys_total")),
         _by_label("Expired keys a second", "cps", _rate("redis_expired_keys_total")),
         _by_label(
-            "Worst lag of replicas",
+            "Highest replica lag",
             "s",
             f"redis_connected_slave_lag_seconds{_ALL}",
             of_several="max",
-            about="Since a replica last told its master how far it is.",
+            about="Time since a replica last acknowledged its offset to its primary.",
         ),
     ]
 
@@ -180,7 +182,7 @@ def _top() -> list[Json]:
         _best("Commands a second", "ops", _rate("redis_commands_processed_total")),
         _best("Memory used", "bytes", f"redis_memory_used_bytes{_ALL}"),
         _best(
-            "Memory of maxmemory",
+            "Ratio of memory to maxmemory",
             "percentunit",
             f"redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0)",
         ),
@@ -188,13 +190,13 @@ def _top() -> list[Json]:
         _best("CPU", "percentunit", cpu, about="Of one core."),
         _best("Network, out", "Bps", _rate("redis_net_output_bytes_total")),
         _best(
-            "Lowest hit ratio", "percentunit", ratio, about="Of those that are read.", least=True
+            "Lowest hit ratio", "percentunit", ratio, about="Of the shards with reads.", least=True
         ),
         table(
             "Commands by time",
             "percentunit",
             Query(f"topk($top, sum by (cmd) ({_rate('redis_commands_duration_seconds_total')}))"),
-            about="On all shards together, of one core.",
+            about="Sum over all shards, as a part of one core.",
             value="value",
         ),
     ]

@@ -1,4 +1,4 @@
-"""Writes the dashboards beside itself: `python -m deploy.grafana.make`, from a checkout."""
+"""Writes the dashboards into this directory: `python -m deploy.grafana.make`, from a checkout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER: Final = Path(__file__).parent
 
 
 def texts() -> dict[str, str]:
-    """Return the dashboards' JSON by the name of its file."""
+    """Return the JSON of the dashboards by file name."""
     made = {"fleet.json": fleet(), "zinfo.json": own()}
     return {
         name: json.dumps(board, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

@@ -17,7 +17,7 @@ def own() -> Json:
     return dashboard(
         "zinfo-own",
         "zinfo itself",
-        "How zinfo is doing: polls, event loop, bus, questions, memory and files.",
+        "Polls, event loop, bus, queries, memory and file descriptors of zinfo.",
         variables=[
             choice_of_datasource(),
             choice("instance", "zinfo", "label_values(zinfo_build_info, instance)"),
@@ -25,9 +25,9 @@ def own() -> Json:
         rows=[
             Row("Now", _now()),
             Row("Polls", _polls()),
-            Row("Event loop and faults", _loop()),
+            Row("Event loop and internal errors", _loop()),
             Row("Bus", _bus()),
-            Row("Questions", _questions()),
+            Row("Queries", _queries()),
             Row("Process and scrapes", _process()),
         ],
     )
@@ -49,7 +49,7 @@ def _now() -> list[Json]:
             Query(f"zinfo_build_info{_ZINFO}", "{{version}}, Python {{python}}"),
             names=True,
         ),
-        stat("Up for", "s", Query(f"min(zinfo_uptime_seconds{_ZINFO})"), about="The youngest."),
+        stat("Uptime", "s", Query(f"min(zinfo_uptime_seconds{_ZINFO})"), about="The shortest."),
         stat("Shards", "short", Query(f"sum(zinfo_shards{_ZINFO})")),
         stat(
             "Shards not up",
@@ -59,10 +59,10 @@ def _now() -> list[Json]:
         ),
         stat("Polls a second", "cps", Query(f"sum({_rate('zinfo_polls_total')})")),
         stat(
-            "Intervals are stretched",
+            "Interval stretch",
             "none",
             Query(f"max(zinfo_interval_stretch_ratio{_ZINFO})"),
-            about="Polling intervals take so many times as long as wanted; 1 is in time.",
+            about="Actual polling intervals divided by the intended ones; 1 is on time.",
             bad=1.25,
         ),
         stat("Lag of the event loop", "s", Query(f"max(zinfo_hub_lag_seconds{_ZINFO})"), bad=0.05),
@@ -92,23 +92,21 @@ def _polls() -> list[Json]:
             Query(f"sum by (state) (zinfo_shards{_ZINFO})", "{{state}}"),
             stacked=True,
         ),
-        heatmap("How long polls take", "s", took, about="From the question to the stored reply."),
-        graph("How long polls take", "s", *_percentiles(took)),
+        heatmap("Duration of polls", "s", took, about="From sending INFO to storing the reply."),
+        graph("Duration of polls", "s", *_percentiles(took)),
         graph(
             "Connections to shards",
             "cps",
-            Query(f"sum({_rate('zinfo_connects_total')})", "made, a second"),
-            Query(f"sum(zinfo_connecting{_ZINFO})", "being made"),
+            Query(f"sum({_rate('zinfo_connects_total')})", "established, a second"),
+            Query(f"sum(zinfo_connecting{_ZINFO})", "being established"),
         ),
-        heatmap(
-            "How late polls begin", "s", late, about="From when a poll is due to its beginning."
-        ),
-        graph("How late polls begin", "s", *_percentiles(late)),
+        heatmap("Lateness of polls", "s", late, about="From the due time of a poll to its start."),
+        graph("Lateness of polls", "s", *_percentiles(late)),
         graph(
-            "Polls for questions",
+            "Polls for queries",
             "cps",
             Query(_rate("zinfo_refreshes_total"), _NAME),
-            about="Polls that a question asked for (refresh).",
+            about="Polls requested by queries (refresh).",
         ),
     ]
 
@@ -117,7 +115,7 @@ def _percentiles(buckets: str) -> list[Query]:
     counted = f"sum by (le) (rate({buckets}[$__rate_interval]))"
     return [
         Query(f"histogram_quantile({part}, {counted})", name)
-        for part, name in ((0.5, "half within"), (0.9, "90 % within"), (0.99, "99 % within"))
+        for part, name in ((0.5, "50 % within"), (0.9, "90 % within"), (0.99, "99 % within"))
     ]
 
 
@@ -127,26 +125,26 @@ def _loop() -> list[Json]:
             "Lag of the event loop",
             "s",
             Query(f"zinfo_hub_lag_seconds{_ZINFO}", f"{_NAME} last"),
-            Query(f"zinfo_hub_lag_max_seconds{_ZINFO}", f"{_NAME} most since its start"),
-            about="By how much heartbeats are late.",
+            Query(f"zinfo_hub_lag_max_seconds{_ZINFO}", f"{_NAME} maximum since the start"),
+            about="Delay of heartbeats.",
         ),
         graph(
             "Saturation",
             "none",
             Query(f"zinfo_interval_stretch_ratio{_ZINFO}", f"{_NAME} stretch"),
             Query(f"zinfo_saturated{_ZINFO}", f"{_NAME} saturated"),
-            about="Saturated is 1 where intervals are stretched by a quarter for three seconds.",
+            about="Saturated: intervals are 1.25 times as long as intended for three seconds.",
         ),
         graph(
             "CPU",
             "percentunit",
             Query(_rate("zinfo_process_cpu_seconds_total"), _NAME),
-            about="Of one core: the event loop's and that of ZeroMQ, names and gzip.",
+            about="As a part of one core: event loop, ZeroMQ, name resolution and gzip.",
         ),
         graph(
-            "Faults",
+            "Internal errors",
             "short",
-            Query(f"sum by (part) (zinfo_faults_total{_ZINFO})", "{{part}}, faults"),
+            Query(f"sum by (part) (zinfo_faults_total{_ZINFO})", "{{part}}, errors"),
             Query(f"sum by (part) (zinfo_part_restarts_total{_ZINFO})", "{{part}}, restarts"),
             about="Since the start; each has a traceback in the log.",
         ),
@@ -160,7 +158,7 @@ def _loop() -> list[Json]:
             "Log records lost",
             "short",
             Query(f"zinfo_log_records_lost_total{_ZINFO}", _NAME),
-            about="Since the start; the log's disk is full, or nobody reads its pipe.",
+            about="Since the start; the disk of the log is full, or its pipe is not read.",
         ),
     ]
 
@@ -171,7 +169,7 @@ def _bus() -> list[Json]:
             "Messages a second, by kind",
             "cps",
             _rates_by("kind", "zinfo_bus_messages_total"),
-            about="Handed to ZeroMQ, once for however many subscribers.",
+            about="Messages sent to ZeroMQ, independent of the number of subscribers.",
             stacked=True,
         ),
         graph("Bytes a second", "Bps", Query(_rate("zinfo_bus_bytes_total"), _NAME)),
@@ -184,63 +182,63 @@ def _bus() -> list[Json]:
         graph(
             "Dropped and refused a second",
             "cps",
-            Query(f"sum({_rate('zinfo_bus_dropped_total')})", "messages not taken by ZeroMQ"),
+            Query(f"sum({_rate('zinfo_bus_dropped_total')})", "messages refused by ZeroMQ"),
             Query(f"sum({_rate('zinfo_bus_refused_total')})", "subscriptions refused"),
-            about="Not what ZeroMQ drops for a slow subscriber: only that one can count it.",
+            about="Only a slow subscriber itself can count messages that ZeroMQ drops for it.",
         ),
         graph(
             "Connections with a key",
             "cps",
             _rates_by("result", "zinfo_connections_total"),
-            about="Of clients with a CURVE key, let in and refused.",
+            about="Of clients with a CURVE key, admitted and refused.",
         ),
         graph(
-            "Streams over HTTP",
+            "HTTP streams",
             "short",
             Query(f"sum(zinfo_http_streams{_ZINFO})", "open"),
-            Query(f"sum({_rate('zinfo_http_stream_dropped_total')})", "messages lost, a second"),
+            Query(f"sum({_rate('zinfo_http_stream_dropped_total')})", "dropped messages, a second"),
         ),
     ]
 
 
-def _questions() -> list[Json]:
+def _queries() -> list[Json]:
     answered = 'rate(zinfo_queries_total{instance=~"$instance", result="ok"}[$__rate_interval])'
     return [
         graph(
-            "Questions a second, by operation",
+            "Queries a second, by operation",
             "reqps",
             _rates_by("op", "zinfo_queries_total"),
             stacked=True,
         ),
         graph(
-            "Questions a second, by result",
+            "Queries a second, by result",
             "reqps",
             _rates_by("result", "zinfo_queries_total"),
             stacked=True,
         ),
         graph(
-            "Mean time of an answer",
+            "Mean duration of a query",
             "s",
             Query(
                 f"sum by (instance) ({_rate('zinfo_query_seconds_total')}) "
                 f"/ (sum by (instance) ({answered}) > 0)",
                 _NAME,
             ),
-            about="Of those that succeeded; polls that they wait for included.",
+            about="Of successful queries, including polls that they wait for.",
         ),
         graph(
-            "Not answered, a second",
+            "Queries without a reply, a second",
             "cps",
             _rates_by("reason", "zinfo_queries_dropped_total"),
         ),
         graph(
-            "Answers over HTTP a second, by path",
+            "HTTP responses a second, by path",
             "reqps",
             _rates_by("path", "zinfo_http_answers_total"),
             stacked=True,
         ),
         graph(
-            "Answers over HTTP a second, by status",
+            "HTTP responses a second, by status",
             "reqps",
             _rates_by("status", "zinfo_http_answers_total"),
             stacked=True,
@@ -262,16 +260,16 @@ def _process() -> list[Json]:
             Query(f"zinfo_process_open_fds{_ZINFO}", f"{_NAME} in use"),
             Query(f"zinfo_process_max_fds{_ZINFO}", f"{_NAME} allowed"),
         ),
-        graph("How long scrapes take", "s", Query(f"scrape_duration_seconds{_ZINFO}", _NAME)),
+        graph("Duration of scrapes", "s", Query(f"scrape_duration_seconds{_ZINFO}", _NAME)),
         graph(
             "Samples of a scrape",
             "short",
             Query(f"scrape_samples_scraped{_ZINFO}", _NAME),
         ),
         graph(
-            "Samples left out, a second",
+            "Dropped samples, a second",
             "cps",
             Query(_rate("zinfo_metrics_cut_total"), _NAME),
-            about="Over metrics.max_samples.",
+            about="Because of metrics.max_samples.",
         ),
     ]

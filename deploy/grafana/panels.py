@@ -20,7 +20,7 @@ class Query(NamedTuple):
 
     Attributes:
         expr: in PromQL.
-        legend: how its series are called.
+        legend: names of its series.
     """
 
     expr: str
@@ -73,17 +73,17 @@ def stat(
     Args:
         title: of the panel.
         unit: of the number.
-        query: gives it.
+        query: returns the data.
         about: what it means.
-        bad: from which on it is red.
-        names: whether the series' names are shown instead of the number.
+        bad: threshold for red.
+        names: whether to show the names of the series instead of the number.
     """
     steps: list[Json] = [{"color": _GOOD, "value": None}]
     if bad is not None:
         steps.append({"color": _BAD, "value": bad})
     defaults = {"thresholds": {"mode": "absolute", "steps": steps}, "unit": unit}
     panel = _panel("stat", title, [query], about, _STAT_WIDTH, _STAT_HEIGHT)
-    if names:  # those of now, not of all that were in the time that is shown
+    if names:  # only the current series, not all of the time range
         panel["targets"][0] |= {"instant": True, "range": False}
     return {
         **panel,
@@ -110,16 +110,16 @@ def table(
     link: str | None = None,
     width: int = 6,
 ) -> Json:
-    """Return a table of what a query gives now, a column for each label.
+    """Return a table of the current result of a query, with a column for each label.
 
     Args:
         title: of the panel.
         unit: of the values.
-        query: gives it.
+        query: returns the data.
         about: what it means.
         hidden: labels without a column.
-        value: heading of the values; None where they are not shown.
-        link: where a click at an instance leads.
+        value: heading of the values; None to hide them.
+        link: target of a click on an instance.
         width: in columns.
     """
     without = ["Time", "__name__", *hidden, *([] if value else ["Value"])]
@@ -150,7 +150,7 @@ def table(
 
 
 def heatmap(title: str, unit: str, histogram: str, *, about: str) -> Json:
-    """Return a heatmap of a histogram's buckets.
+    """Return a heatmap of the buckets of a histogram.
 
     Args:
         title: of the panel.

@@ -1,4 +1,4 @@
-"""One shard in detail: a row of the fleet's dashboard."""
+"""One shard in detail: a row of the fleet dashboard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ONE: Final = '{zinfo=~"$zinfo", instance="$shard"}'
 
 
 def in_detail() -> list[Json]:
-    """Return its panels; the variable `shard` says which it is."""
+    """Return its panels; the variable `shard` selects the shard."""
     return [*_is(), *_does(), *_holds()]
 
 
@@ -26,10 +26,10 @@ def _is() -> list[Json]:
             Query(f"zinfo_shard_state{_ONE}", "{{state}} {{reason}}"),
             names=True,
         ),
-        stat("Up for", "s", Query(f"redis_uptime_in_seconds{_ONE}")),
-        stat("Age of its INFO", "s", Query(f"zinfo_shard_info_age_seconds{_ONE}"), bad=30),
+        stat("Uptime", "s", Query(f"redis_uptime_in_seconds{_ONE}")),
+        stat("Age of INFO", "s", Query(f"zinfo_shard_info_age_seconds{_ONE}"), bad=30),
         table(
-            "What it is",
+            "Instance",
             "none",
             Query(f"redis_instance_info{_ONE}"),
             hidden=("job", "zinfo"),
@@ -49,24 +49,24 @@ def _does() -> list[Json]:
             stacked=True,
         ),
         graph(
-            "Mean time of a command",
+            "Mean duration of a command",
             "s",
             Query(f"sum by (cmd) ({seconds}) / (sum by (cmd) ({calls}) > 0)", "{{cmd}}"),
         ),
         graph(
-            "99 % of the calls took at most",
+            "99th percentile of the duration",
             "µs",
             Query(
                 'redis_latency_percentiles_usec{zinfo=~"$zinfo", instance="$shard", quantile="99"}',
                 "{{cmd}}",
             ),
-            about="Since its start or CONFIG RESETSTAT. Redis 7.0 and later, and Valkey.",
+            about="Since the start or CONFIG RESETSTAT. Redis 7.0 and later, and Valkey.",
         ),
         graph(
-            "Keys found and not",
+            "Keyspace hits and misses",
             "rps",
-            Query(_rate("redis_keyspace_hits_total"), "found"),
-            Query(_rate("redis_keyspace_misses_total"), "not found"),
+            Query(_rate("redis_keyspace_hits_total"), "hits"),
+            Query(_rate("redis_keyspace_misses_total"), "misses"),
             stacked=True,
         ),
         graph(
@@ -115,14 +115,14 @@ def _holds() -> list[Json]:
             "bytes",
             Query(f"redis_memory_used_bytes{_ONE}", "used"),
             Query(f"redis_memory_used_rss_bytes{_ONE}", "resident"),
-            Query(f"redis_memory_used_peak_bytes{_ONE}", "most used"),
+            Query(f"redis_memory_used_peak_bytes{_ONE}", "peak"),
             Query(f"redis_memory_max_bytes{_ONE} > 0", "maxmemory"),
         ),
         graph(
             "Fragmentation",
             "none",
             Query(f"redis_mem_fragmentation_ratio{_ONE}", "resident / used"),
-            Query(f"redis_allocator_frag_ratio{_ONE}", "of the allocator"),
+            Query(f"redis_allocator_frag_ratio{_ONE}", "allocator"),
         ),
         graph(
             "Keys",
@@ -131,27 +131,27 @@ def _holds() -> list[Json]:
             Query(f"redis_db_keys_expiring{_ONE}", "{{db}}, with a time to live"),
         ),
         graph(
-            "Keys that went",
+            "Removed keys",
             "cps",
             Query(_rate("redis_expired_keys_total"), "expired"),
             Query(_rate("redis_evicted_keys_total"), "evicted"),
         ),
         graph(
-            "Replicas behind",
+            "Replication lag",
             "bytes",
             Query(f"{behind} redis_connected_slave_offset_bytes{_ONE}", replica),
-            about="Of a master: what its replicas have not acknowledged.",
+            about="Of a primary: data that its replicas have not acknowledged.",
         ),
         graph(
-            "Silence of its master",
+            "Time since the last message of the primary",
             "s",
             Query(
                 f"redis_master_last_io_seconds_ago{_ONE} >= 0", "{{master_host}}:{{master_port}}"
             ),
-            about="Of a replica: since it last heard of its master; nothing without a link.",
+            about="Of a replica; empty without a link.",
         ),
         graph(
-            "Not saved yet",
+            "Unsaved changes",
             "short",
             Query(f"redis_rdb_changes_since_last_save{_ONE}", "changes"),
             about="Since the last RDB file.",
@@ -159,11 +159,11 @@ def _holds() -> list[Json]:
         graph(
             "Latest fork",
             "s",
-            Query(f"redis_latest_fork_seconds{_ONE}", "took"),
-            about="Nothing is answered meanwhile.",
+            Query(f"redis_latest_fork_seconds{_ONE}", "duration"),
+            about="The server serves no client during a fork.",
         ),
         graph(
-            "Since the last save",
+            "Time since the last save",
             "s",
             Query(f"time() - redis_rdb_last_save_timestamp_seconds{_ONE}", "age of the RDB file"),
         ),

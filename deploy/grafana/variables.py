@@ -1,4 +1,4 @@
-"""What a reader of a Grafana dashboard chooses at its top, as the JSON that Grafana imports."""
+"""The variables at the top of a Grafana dashboard, as the JSON that Grafana imports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from deploy.grafana.panels import DATASOURCE, Json
 
 
 def choice_of_datasource() -> Json:
-    """Return the variable for the Prometheus that is asked."""
+    """Return the variable that selects the Prometheus data source."""
     return {
         "current": {},
         "hide": 0,
@@ -33,15 +33,15 @@ def choice(
     first: str = "",
     regex: str = "",
 ) -> Json:
-    """Return a variable whose values Prometheus knows.
+    """Return a variable with values from a Prometheus query.
 
     Args:
         name: of the variable.
-        label: what the reader sees.
-        query: gives the values, in Grafana's own language.
-        several: whether more than one may be chosen, and all are at first.
-        first: what is chosen at first, where only one may be; empty for the first of them.
-        regex: which of the values are offered.
+        label: shown to users.
+        query: returns the values, in the syntax of Grafana.
+        several: whether more than one value can be selected; then all are selected initially.
+        first: the initial value if only one can be selected; empty for the first one.
+        regex: filters the values.
     """
     current: Json = {"selected": True, "text": first, "value": first} if first else {}
     if several:
@@ -66,7 +66,7 @@ def choice(
 
 
 def choice_of(name: str, label: str, values: Sequence[str]) -> Json:
-    """Return a variable with given values, the first of which is chosen at first."""
+    """Return a variable with the given values; the first is selected initially."""
     options = [{"selected": value == values[0], "text": value, "value": value} for value in values]
     return {
         "current": options[0],
