@@ -47,13 +47,15 @@ def test_another_users_process_is_not_sent_the_password(
         log = daemon.log()
     promise(
         f"a process of another user, called redis-server, at a {way}",
-        "is not sent user and password",
+        "user and password are not sent",
         f"{len(sent)} bytes sent, with password: {PASSWORD.encode() in sent}",
     )
     assert PASSWORD.encode() not in sent
     assert USER.encode() not in sent
     # Of this process only: other tests may have servers of that user at the same time.
-    assert log.count(f"process {imposter.pid} (redis-server) is not sent user and password") == 1
+    assert (
+        log.count(f"user and password are not sent to process {imposter.pid} (redis-server)") == 1
+    )
 
 
 @as_root

@@ -330,7 +330,7 @@ def test_an_id_of_another_watcher_is_left_alone_said_once_and_taken_when_free(
     processes.wait_for_scans(3)
     assert publisher.get_shard(server.ident) is theirs
     assert theirs.labels == {"whose": "theirs"}
-    assert caplog.text.count("from another watcher") == 1
+    assert caplog.text.count("added by another watcher") == 1
     publisher.del_shard(server.ident)
     eventually(lambda: server.ident in publisher, "the shard to be taken")
     assert watcher.shards.keys() == {server.ident}

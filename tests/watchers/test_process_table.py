@@ -20,7 +20,7 @@ from tests.servers import RealServer, ServerKind, available_kinds, free_port
 from tests.waiting import wait_until
 from zinfo.watchers import process_table
 from zinfo.watchers.process_table import (
-    FEW,
+    MAX_SINGLE,
     REINSPECT_INTERVAL,
     SETTLE_TIME,
     ProcessTable,
@@ -71,7 +71,7 @@ def test_every_kind_is_found_at_its_unix_socket_where_tcp_is_off(
 
 
 def test_many_are_asked_at_once_with_the_same_result(server_factory: ServerFactory) -> None:
-    servers = [server_factory() for _ in range(FEW)]
+    servers = [server_factory() for _ in range(MAX_SINGLE)]
     servers += [server_factory(unixsocket=True), server_factory(host="127.0.0.2")]
     assert urls(table_of(*servers).scan(0.0)) == sorted(server.url for server in servers)
 
@@ -220,7 +220,7 @@ def test_a_server_in_a_network_of_its_own_is_refused(short_tmp: Path) -> None:
         scan = ProcessTable(lambda: [process]).scan(0.0)
         assert scan.servers == []
         assert [refusal.pid for refusal in scan.refusals] == [server.pid]
-        assert "network of its own" in scan.refusals[0].reason
+        assert "another network namespace" in scan.refusals[0].reason
     finally:
         server.kill()
         server.wait()
@@ -247,7 +247,7 @@ def test_what_another_user_runs_is_refused(server: RealServer) -> None:
     )
     first, second = done.stdout.splitlines()
     assert first.startswith("Scan(servers=[], refusals=[Refusal(")
-    assert "may not be inspected" in first
+    assert "not allowed to inspect" in first
     assert second == "Scan(servers=[], refusals=[])"
 
 
@@ -333,7 +333,7 @@ def fake_table(processes: list[FakeProcess]) -> ProcessTable:
 
 
 def test_many_new_processes_are_asked_at_once_and_few_one_by_one() -> None:
-    processes = [FakeProcess(pid=pid) for pid in range(FEW + 1)]
+    processes = [FakeProcess(pid=pid) for pid in range(MAX_SINGLE + 1)]
     table = fake_table(processes)
     table.scan(0.0)
     assert all("net_connections" not in process.calls for process in processes)
@@ -342,7 +342,7 @@ def test_many_new_processes_are_asked_at_once_and_few_one_by_one() -> None:
     assert "net_connections" in processes[-1].calls
 
 
-@pytest.mark.parametrize("others", [0, FEW], ids=["asked-alone", "asked-at-once"])
+@pytest.mark.parametrize("others", [0, MAX_SINGLE], ids=["asked-alone", "asked-at-once"])
 @pytest.mark.parametrize("method", ["net_connections", "cmdline"])
 def test_a_process_that_may_not_be_inspected_is_refused_once_and_tried_again(
     method: str, others: int
@@ -441,10 +441,10 @@ def test_where_the_whole_table_is_denied_processes_are_asked_one_by_one() -> Non
 
     processes = [
         FakeProcess(pid=pid, sockets=[Socket(("127.0.0.1", 7000 + pid))], title=[])
-        for pid in range(FEW + 1)
+        for pid in range(MAX_SINGLE + 1)
     ]
     table = ProcessTable(lambda: processes, denied, lambda _: None)
-    assert len(table.scan(0.0).servers) == FEW + 1
+    assert len(table.scan(0.0).servers) == MAX_SINGLE + 1
 
 
 def test_only_listening_tcp_and_named_stream_sockets_count() -> None:

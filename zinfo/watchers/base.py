@@ -1,4 +1,4 @@
-"""ShardWatcher: the contract of whatever finds shards."""
+"""ShardWatcher: the base class of everything that discovers shards."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ W = TypeVar("W", bound="ShardWatcher")
 
 
 class ShardWatcher(abc.ABC):
-    """Finds shards somewhere and keeps a publisher in step with them.
+    """Discovers shards and keeps a publisher up to date with them.
 
     A context manager: entering starts it, leaving stops it. Several watchers may share a publisher,
-    since each removes only the shards that it added itself. Where two of them have a shard with the
-    same id, the first has it live, and the other claims the id: its shard becomes live once the
-    first lets go. A watcher whose source fails keeps the shards that it knew and says so in the
-    log: a failing source never empties the registry.
+    since each removes only the shards that it added itself. If two of them add a shard with the
+    same id, the first one's is live and the other claims the id: its shard becomes live as soon as
+    the first is removed. A watcher whose source fails keeps its shards and logs the failure, so
+    that a failing source never empties the registry.
 
-    What runs in a greenlet is begun with `spawn`: there an unexpected exception is logged, counted
-    and told, and the greenlet runs again.
+    Start greenlets with `spawn`: an unexpected exception in them is logged, counted and published,
+    and the greenlet is restarted.
 
-    A subclass implements `start` (and calls `add` and `remove` as shards come and go) and, where it
-    has something to end, `stop`, which it ends with `super().stop()`.
+    A subclass implements `start`, calls `add` and `remove` as shards appear and disappear, and
+    overrides `stop` if it has resources to release; that `stop` ends with `super().stop()`.
 
     Args:
-        publisher: the registry to keep in step.
+        publisher: the registry to keep up to date.
     """
 
     def __init__(self, publisher: ShardPublisher) -> None:
         self.publisher = publisher
         self._owned: dict[str, RedisShard] = {}
-        self._claimed: dict[str, RedisShard] = {}  # their ids are those of others' live shards
+        self._claimed: dict[str, RedisShard] = {}  # their ids are live shards of other watchers
         self._supervisor: Supervisor | None = None
 
     @abc.abstractmethod
     def start(self) -> None:
-        """Begin to watch; returns at once."""
+        """Start watching; returns at once."""
 
     def stop(self) -> None:
-        """Stop watching: end the greenlets and remove the shards that this watcher added."""
+        """Stop watching: kill the greenlets and remove the shards that this watcher added."""
         if self._supervisor is not None:
             self._supervisor.stop()
             self._supervisor = None
@@ -56,43 +56,41 @@ class ShardWatcher(abc.ABC):
             self.remove(shard_id)
 
     def spawn(self, run: Callable[[], None]) -> None:
-        """Run `run` in a greenlet until `stop`; when it raises or returns, again after a pause.
+        """Run `run` in a greenlet until `stop`; restart it when it raises or returns.
 
-        A poller of the same publisher counts each death in `faults` of its stats, and tells it by
-        an event, `fault`.
+        A poller of the same publisher counts each crash in `faults` of its stats and emits an event
+        `fault`.
         """
         if self._supervisor is None:
-            # Its counts are the poller's to keep; a watcher by itself has the log.
             self._supervisor = Supervisor(report=self.publisher.report_fault)
         self._supervisor.spawn(type(self).__name__, run)
 
     @property
     def shards(self) -> dict[str, RedisShard]:
-        """The shards that this watcher added, by id; the dict is the caller's own."""
+        """The shards that this watcher added, by id; a copy."""
         return dict(self._owned)
 
     def add(self, shard: RedisShard) -> None:
-        """Make a shard live; it is this watcher's from now on.
+        """Make a shard live; from then on it belongs to this watcher.
 
         Raises:
-            ShardExistsError: another shard with this id is live. This one becomes live in its place
-                once that one has been removed, unless `remove` is called before.
+            ShardExistsError: another shard with this id is live. The new one becomes live when that
+                one is removed, unless `remove` is called before.
         """
         if shard.id in self.publisher:
             if shard.id not in self._claimed:
-                self.publisher.claim(shard.id, self._take_over)
+                self.publisher.claim(shard.id, self._on_id_free)
             self._claimed[shard.id] = shard
             raise ShardExistsError(f"shard {shard.id} is live already")
         self._disclaim(shard.id)
-        # Ours before it is live: a callback may wait, and this greenlet be killed meanwhile.
+        # Before it is live: a callback may switch, and this greenlet may be killed meanwhile.
         self._owned[shard.id] = shard
         self.publisher.add_shard(shard)
 
     def replace(self, shard: RedisShard) -> None:
-        """Make a shard live in the place of the one with its id, where this watcher added that one.
+        """Replace the live shard with the same id, if this watcher added it.
 
-        Other watchers that have a shard with this id go on waiting. Where nothing is to be
-        replaced, this is `add`.
+        Claims of other watchers to the id stay. If there is nothing to replace, this is `add`.
 
         Raises:
             ShardExistsError: as for `add`.
@@ -105,9 +103,9 @@ class ShardWatcher(abc.ABC):
         self.publisher.replace_shard(shard)
 
     def remove(self, shard_id: str) -> None:
-        """Take out a shard that this watcher added; one that it did not add is left alone.
+        """Remove a shard that this watcher added, and drop its claim to the id.
 
-        Where it waits for the id, it waits no more.
+        A shard that it did not add stays.
         """
         self._disclaim(shard_id)
         live = self.is_live(shard_id)
@@ -116,13 +114,13 @@ class ShardWatcher(abc.ABC):
             self.publisher.del_shard(shard_id)
 
     def set_labels(self, shard_id: str, labels: Mapping[str, str]) -> None:
-        """Give a shard that this watcher added other labels, and announce them where they differ.
+        """Replace the labels of a shard that this watcher added; publish them if they differ.
 
-        A shard that this watcher did not add is left alone; see `ShardPublisher.set_labels`.
+        A shard that it did not add stays as it is; see `ShardPublisher.set_labels`.
 
         Args:
             shard_id: id of the shard.
-            labels: its labels from now on, in place of all that it has.
+            labels: all labels that the shard is to have.
         """
         if self.is_live(shard_id):
             self.publisher.set_labels(shard_id, labels)
@@ -130,21 +128,21 @@ class ShardWatcher(abc.ABC):
             self._claimed[shard_id].labels = dict(labels)
 
     def is_live(self, shard_id: str) -> bool:
-        """Return whether a shard that this watcher added is live still.
+        """Return whether a shard that this watcher added is still live.
 
-        Somebody else may have taken it out, and put another in its place.
+        Other code may have removed it from the publisher, or replaced it.
         """
         shard = self._owned.get(shard_id)
         return shard is not None and self.publisher.find_shard(shard_id) is shard
 
     def _disclaim(self, shard_id: str) -> None:
         if self._claimed.pop(shard_id, None) is not None:
-            self.publisher.disclaim(shard_id, self._take_over)
+            self.publisher.disclaim(shard_id, self._on_id_free)
 
-    def _take_over(self, shard_id: str) -> None:
+    def _on_id_free(self, shard_id: str) -> None:
         shard = self._claimed.pop(shard_id, None)
         if shard is not None:
-            logger.info("shard %s is now that of %s", shard_id, type(self).__name__)
+            logger.info("shard %s now belongs to %s", shard_id, type(self).__name__)
             self.add(shard)
 
     def __enter__(self: W) -> W:

@@ -1,4 +1,4 @@
-"""LocalShardWatcher: a shard for every Redis, Valkey and KeyDB server process of this machine."""
+"""LocalShardWatcher: a shard for each Redis, Valkey and KeyDB server process on this machine."""
 
 from __future__ import annotations
 
@@ -22,51 +22,51 @@ from zinfo.watchers.processes import Address, LocalServer, by_address
 logger = logging.getLogger(__name__)
 
 FIRST_SCAN_TIMEOUT = 5.0
-"""Seconds that `start` waits for the first scan, so that there are shards when it returns."""
+"""Seconds that `start` waits for the first scan, so that the shards are live when it returns."""
 
 MISSES = 2
-"""Scans in a row that must miss a server before its shard is removed."""
+"""Scans in a row that must not find a server before its shard is removed."""
 
 _CREDENTIALS = frozenset({"username", "password", "password_file", "password_env"})
 
 POLL_GRACE = 1.0
-"""Seconds beyond a shard's longest interval within which the poller has seen that it is down."""
+"""Seconds after a shard's longest interval by which the poller has noticed that it is down."""
 
 
 class LocalShardWatcher(ShardWatcher):
     """Finds redis-server, valkey-server and keydb-server processes and keeps them live as shards.
 
-    A shard's id is `host:port`, or the path of the Unix socket of a server that has TCP switched
-    off. Its labels are the given ones with `pid` and `process` (the program's name).
+    A shard's id is `host:port`, or the path of the Unix socket if the server has TCP disabled. Its
+    labels are the given ones plus `pid` and `process` (the program's name).
 
-    A server that restarts at the same address keeps its shard, which gets the new `pid`. One that
-    has gone is removed when two scans in a row have missed it, and not before the poller has found
-    it down or had the time to: so subscribers hear `down` before `removed`, and a quick restart is
-    no removal. A scan that fails changes nothing. A shard that somebody else takes out of the
-    publisher comes back with the next scan while its server runs; one whose id another watcher has
-    becomes live once that watcher lets go.
+    A server that restarts at the same address keeps its shard, which gets the new `pid`. A shard is
+    removed when two scans in a row did not find its server, and not before the poller has found it
+    down or had the time to do so. So subscribers receive `down` before `removed`, and a quick
+    restart does not remove the shard. A scan that fails changes nothing. A shard that other code
+    removes from the publisher becomes live again at the next scan while its server runs. If another
+    watcher has made the id live, the shard becomes live when that one is removed.
 
-    Left out are Sentinels, the children in which servers save, processes that this user may not
-    inspect, and those with a network of their own (containers); the last two with one line in the
-    log for each process. A server with nothing but TLS is recognised only where its process title
-    or its arguments say so; otherwise, name it in the configuration with a rediss:// URL.
+    Not included are Sentinels, child processes that save, processes that this user is not allowed
+    to inspect, and those in another network namespace (containers); the last two are logged once
+    for each process. A server that accepts only TLS is recognised only if its process title or its
+    arguments say so; otherwise list it in the configuration with a rediss:// URL.
 
-    User and password are sent to servers of root, of this process's own user and of the trusted
-    users only, as any user may start a process that has the name of a server. Others are polled
-    without, with one line in the log for each process. Where the system tells whose process is at
-    the other end of a connection (Linux), that is looked at before the password is sent.
+    User and password are sent only to servers of root, of this process's own user and of the
+    trusted users, because any user can start a process with the name of a server. Other servers are
+    polled without them, which is logged once for each process. On systems that report the owner of
+    a connection's peer (Linux), the owner is checked before the password is sent.
 
     Args:
-        publisher: the registry to keep in step.
-        interval: seconds from the end of a scan to the beginning of the next.
+        publisher: the registry to keep up to date.
+        interval: seconds from the end of a scan to the start of the next.
         labels: labels for every shard.
         trusted_users: names or ids of more users to whose servers the password is sent; `*` for
             all users.
-        shard_class: made for each server.
-        **options: what `RedisShard` takes with a URL, for every shard: username, password_file, ...
+        shard_class: class of the shards.
+        **options: keyword arguments of `RedisShard` for every shard: username, password_file, ...
 
     Raises:
-        TypeError: an option that `RedisShard` does not know.
+        TypeError: `RedisShard` does not have one of the options.
         ValueError: the interval is not positive.
     """
 
@@ -92,40 +92,40 @@ class LocalShardWatcher(ShardWatcher):
         }
         self._trusted_users = trusted_users
         self._trusted_uids: frozenset[int] | None = None
-        self._trusted: dict[str, bool] = {}  # by id: whether its shard has the credentials
-        self._distrusted: set[tuple[int, float]] = set()  # processes; said once
-        self.make_shard("options", "redis://localhost", {}, **options)  # raises now, not later
+        self._trusted: dict[str, bool] = {}  # by shard id: whether it has the credentials
+        self._distrusted: set[tuple[int, float]] = set()  # processes for which that was logged
+        self.make_shard("options", "redis://localhost", {}, **options)  # raises on a bad option
         self._started = False
         self._scanned = Event()
-        self._missed: dict[str, tuple[int, float]] = {}  # scans, and when the first of them was
+        self._missed: dict[str, tuple[int, float]] = {}  # number of scans, time of the first
         self._scan_fails = False
 
     def start(self) -> None:
-        """Begin to watch; returns after the first scan, which takes some milliseconds."""
+        """Start watching; returns after the first scan, which takes some milliseconds."""
         if not self._started:
             self._scanned.clear()
-            self._find_trusted()
+            self._resolve_trusted_users()
             self.spawn(partial(self._run, self.make_table()))
             self._started = True
             self._scanned.wait(FIRST_SCAN_TIMEOUT)
 
     def stop(self) -> None:
         """Stop watching and remove the shards that this watcher added."""
-        super().stop()  # a scan under way in the pool ends by itself; its table is not used again
+        super().stop()  # a running scan ends by itself; its table is not used again
         self._started = False
-        self._scanned.set()  # nobody waits for a scan that does not come any more
+        self._scanned.set()  # wakes a `start` that waits for a scan
         self._missed.clear()
         self._trusted.clear()
         self._distrusted.clear()
 
     def make_table(self) -> ProcessTable:
-        """Return what is scanned; to be overridden where processes are listed otherwise."""
+        """Return the table that is scanned; override it to list processes in another way."""
         return ProcessTable()
 
     def make_shard(
         self, ident: str, url: str, labels: Mapping[str, str], **options: Any
     ) -> RedisShard:
-        """Return a shard for a server that was found; to be overridden for one made otherwise."""
+        """Return a shard for a server that was found; override it to create another one."""
         return self._shard_class(ident, url, labels=labels, **options)
 
     def _run(self, table: ProcessTable) -> None:
@@ -134,10 +134,10 @@ class LocalShardWatcher(ShardWatcher):
             try:
                 self._apply(pool.apply(table.scan, (time.monotonic(),)))
             except (Exception, gevent.Timeout) as error:
-                if not self._scan_fails:  # said once
+                if not self._scan_fails:  # logged once
                     self.publisher.report_fault(type(self).__name__, error)
                     logger.exception(
-                        "cannot scan the processes; keeping %d known shards, next try in %g s",
+                        "cannot scan the processes; keeping %d known shards, next scan in %g s",
                         len(self._owned),
                         self.interval,
                     )
@@ -146,33 +146,33 @@ class LocalShardWatcher(ShardWatcher):
             gevent.sleep(self.interval)
 
     def _apply(self, scan: Scan) -> None:
-        """Bring the shards in step with what a scan has found."""
+        """Add, update and remove shards according to a scan."""
         if self._scan_fails:
             logger.info("the processes can be scanned again")
             self._scan_fails = False
         for refusal in scan.refusals:
             _report_refusal(refusal)
         for ident in [ident for ident in self._owned if not self.is_live(ident)]:
-            self.remove(ident)  # somebody else took it out of the publisher: no longer ours
+            self.remove(ident)  # other code removed it from the publisher
         found = by_address(scan.servers)
         for server in found.values():
             if server.address is not None:
-                self._found(server, server.address)
+                self._on_found(server, server.address)
         self._distrusted &= {(server.pid, server.create_time) for server in scan.servers}
         for ident in self._trusted.keys() - found.keys() - self._owned.keys():
             del self._trusted[ident]
         for ident in self._claimed.keys() - found.keys():
             self.remove(ident)
         for ident in self._owned.keys() - found.keys():
-            self._miss(ident, time.monotonic())
+            self._on_missing(ident, time.monotonic())
 
-    def _find_trusted(self) -> None:
+    def _resolve_trusted_users(self) -> None:
         self._trusted_uids, unknown = resolve_uids(self._trusted_users)
         for user in unknown:
             logger.warning("trusted users: there is no user %s", user)
 
     def _trusts(self, server: LocalServer) -> bool:
-        """Return whether a server may see the credentials, if there are any."""
+        """Return whether a server may receive the credentials, if there are any."""
         trusted = self._trusted_uids
         if trusted is None or not self._options.keys() & _CREDENTIALS:
             return True
@@ -182,25 +182,25 @@ class LocalShardWatcher(ShardWatcher):
         if not self._options.keys() & _CREDENTIALS:
             return self._options
         if trusted:
-            # Looked at again at each connect: until then the address may have changed hands.
+            # Checked again at each connect: another process may have taken the address.
             return {**self._options, "trusted_uids": self._trusted_uids}
         process = server.pid, server.create_time
         if process not in self._distrusted:
             self._distrusted.add(process)
             logger.warning(
-                "process %d (%s) is not sent user and password: it belongs to user %s; "
-                "name that user in local.trusted_users if it may see them",
+                "user and password are not sent to process %d (%s): it belongs to user %s; "
+                "add that user to local.trusted_users if its servers may receive them",
                 server.pid,
                 server.name,
                 ", ".join(map(str, sorted(server.uids))) or "unknown",
             )
         return self._without_credentials
 
-    def _found(self, server: LocalServer, address: Address) -> None:
+    def _on_found(self, server: LocalServer, address: Address) -> None:
         self._missed.pop(address.ident, None)
         trusted = self._trusts(server)
         if self._trusted.get(address.ident, trusted) != trusted:
-            self.remove(address.ident)  # another user's server is there now
+            self.remove(address.ident)  # a server of another user has the address now
         self._trusted[address.ident] = trusted
         labels = {**self._labels, "pid": str(server.pid), "process": server.name}
         shard = self._owned.get(address.ident) or self._claimed.get(address.ident)
@@ -213,19 +213,19 @@ class LocalShardWatcher(ShardWatcher):
             options = self._options_for(server, trusted)
             self.add(self.make_shard(address.ident, address.url, labels, **options))
         except ShardExistsError:
-            logger.info("shard %s is live already, from another watcher", address.ident)
+            logger.info("shard %s is already live, added by another watcher", address.ident)
         else:
             logger.info("found %s, process %d, at %s", server.name, server.pid, address.ident)
 
-    def _miss(self, ident: str, now: float) -> None:
-        """Count a scan without the server; remove its shard when it is time."""
+    def _on_missing(self, ident: str, now: float) -> None:
+        """Count a scan that did not find the server; remove its shard after enough of them."""
         count, since = self._missed.get(ident, (0, now))
         self._missed[ident] = (count + 1, since)
         shard = self._owned[ident]
         seen_down = shard.state is ShardState.DOWN
         waited = now - since >= shard.MAX_POLLING_INTERVAL + POLL_GRACE
         if count + 1 >= MISSES and (seen_down or waited):
-            logger.info("the process of shard %s has gone", ident)
+            logger.info("the process of shard %s has ended", ident)
             del self._missed[ident]
             self.remove(ident)
 

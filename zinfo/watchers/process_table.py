@@ -1,10 +1,11 @@
-"""The servers among this machine's processes, through psutil.
+"""Finds the servers among this machine's processes, through psutil.
 
-A scan runs every few seconds, so it costs what has changed: every process is asked for its name,
-only a new one that has the name of a server for its sockets, which is the expensive part. Asking
-one process parses every socket of the machine again; asking all of them at once parses them once,
-but visits the open files of every process. On 274 processes, 200 of them servers, the first took
-700 ms for all servers, the second 12 ms: so many are asked at once, and few one by one.
+A scan runs every few seconds, so its cost depends on what has changed: it reads the name of every
+process, but the sockets, which are expensive, only of new processes with the name of a server. To
+read the sockets of one process parses every socket of the machine; to read those of all processes
+parses them once, but visits the open files of every process. With 274 processes, 200 of them
+servers, the first way took 700 ms for all servers, the second 12 ms. So the second is used for many
+processes, the first for few.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import psutil
 from zinfo.watchers.processes import SERVER_NAMES, Listener, LocalServer, ProcessFacts, locate
 
 REINSPECT_INTERVAL = 60.0
-"""Seconds after which a known process is looked at again: its ports can be changed at runtime."""
+"""Seconds after which a known process is inspected again: its ports may change at runtime."""
 
 SETTLE_TIME = 10.0
-"""Seconds in which a new process is looked at in every scan until its address is certain."""
+"""Seconds in which a new process is inspected at every scan until its address is certain."""
 
-FEW = 2
-"""Up to so many processes are asked for their sockets one by one."""
+MAX_SINGLE = 2
+"""Up to this many processes are inspected one by one; of more, all sockets are read at once."""
 
 
 class _Process(Protocol):
@@ -62,7 +63,7 @@ class _Connection(Protocol):
 
 
 class Key(NamedTuple):
-    """What tells a process from any other, also from a later one with its PID."""
+    """Identifies a process, also against a later one with the same PID."""
 
     pid: int
     create_time: float
@@ -78,11 +79,11 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class Scan:
-    """What one scan found.
+    """The result of one scan.
 
     Attributes:
-        servers: every server, those without an address yet included.
-        refusals: what was refused in this scan for the first time.
+        servers: all servers, including those without an address so far.
+        refusals: the processes that were refused for the first time in this scan.
     """
 
     servers: list[LocalServer] = field(default_factory=list)
@@ -91,7 +92,7 @@ class Scan:
 
 @dataclass(slots=True)
 class _Known:
-    """A process that has the name of a server, and what its last inspection said."""
+    """A process with the name of a server, and the result of its last inspection."""
 
     name: str
     settle_until: float
@@ -101,11 +102,11 @@ class _Known:
 
 
 class _OtherNetworkError(Exception):
-    """The process has a network of its own: its addresses are not this machine's."""
+    """The process is in another network namespace: its addresses are not this machine's."""
 
 
 def _all_connections() -> Mapping[int, list[_Connection]]:
-    """Every process's sockets, as far as they may be seen, by PID."""
+    """Return the sockets of all processes that this user is allowed to see, by PID."""
     found: dict[int, list[_Connection]] = defaultdict(list)
     for connection in psutil.net_connections("all"):
         if connection.pid is not None:
@@ -114,30 +115,30 @@ def _all_connections() -> Mapping[int, list[_Connection]]:
 
 
 def _check_network(pid: int) -> None:
-    """Raise where the process lives in another network namespace, as in a container.
+    """Raise if the process is in another network namespace, as in a container.
 
     Raises:
-        PermissionError: It may not be asked.
-        _OtherNetworkError: It does.
+        PermissionError: this user is not allowed to inspect the process.
+        _OtherNetworkError: the process is in another network namespace.
     """
     try:
-        own, other = (Path(f"/proc/{who}/ns/net").readlink() for who in ("self", pid))
+        own, other = (Path(f"/proc/{name}/ns/net").readlink() for name in ("self", pid))
     except FileNotFoundError:
-        return  # no such thing on this system, or the process has gone
+        return  # this system has no namespaces, or the process has ended
     if own != other:
         raise _OtherNetworkError
 
 
 class ProcessTable:
-    """Finds servers, and remembers what it found, so that the next scan is cheap.
+    """Finds servers and stores the results, so that the next scan is cheap.
 
-    Not thread-safe, but it may be used in any thread. It does not log: threads of gevent's pool
-    should not take the locks that logging takes.
+    Not thread-safe, but it can be used in any thread. It does not log: threads of gevent's pool
+    should not take the locks of logging.
 
     Args:
-        processes: lists the processes; tests have their own.
-        connections: lists all sockets by PID.
-        check_network: raises where a process has another network than this one.
+        processes: lists the processes; replaced by tests.
+        connections: returns all sockets by PID.
+        check_network: raises if a process is in another network namespace.
     """
 
     def __init__(
@@ -153,17 +154,17 @@ class ProcessTable:
         self._by_exe: dict[tuple[int, str], str | None] = {}
 
     def scan(self, now: float) -> Scan:
-        """Look at the processes of this moment.
+        """Scan the current processes.
 
         Args:
-            now: the monotonic clock, seconds.
+            now: the monotonic clock, in seconds.
 
         Returns:
-            Every server there is, and what was refused for the first time.
+            All servers, and the processes that were refused for the first time.
 
         Raises:
             psutil.Error: the process table cannot be read.
-            OSError: likewise.
+            OSError: the process table cannot be read.
         """
         result = Scan()
         present = self._list_servers(now)
@@ -177,7 +178,7 @@ class ProcessTable:
         return result
 
     def _list_servers(self, now: float) -> dict[Key, _Process]:
-        """Bring the known processes up to date and return them; no zombies."""
+        """Update the known processes and return them, without zombies."""
         present: dict[Key, _Process] = {}
         known: dict[Key, _Known] = {}
         by_exe: dict[tuple[int, str], str | None] = {}
@@ -188,7 +189,7 @@ class ProcessTable:
                     continue
                 key = Key(process.pid, process.create_time())
             except psutil.Error:
-                continue  # it has gone, or even its name is a secret
+                continue  # it has ended, or this user is not allowed to read its name
             present[key] = process
             known[key] = self._known.get(key) or _Known(name, settle_until=now + SETTLE_TIME)
         self._known, self._by_exe = known, by_exe
@@ -197,35 +198,35 @@ class ProcessTable:
     def _server_name(
         self, process: _Process, by_exe: dict[tuple[int, str], str | None]
     ) -> str | None:
-        """Return which server the process is, if any: by its name, else by its program.
+        """Return the server program that the process runs, if any: by its name, else by its file.
 
-        The program is asked for once a process and name, as that costs as much as all the rest.
+        The file is read once for each process and name, as that costs as much as the whole scan.
         """
         name = process.name()
         if name in SERVER_NAMES:
             return name
-        question = (process.pid, name)
-        if question in self._by_exe:
-            answer = self._by_exe[question]
+        key = (process.pid, name)
+        if key in self._by_exe:
+            program = self._by_exe[key]
         else:
             try:
-                program = PurePosixPath(process.exe()).name
+                file = PurePosixPath(process.exe()).name
             except (psutil.Error, OSError):
-                program = ""
-            answer = program if program in SERVER_NAMES else None
-        by_exe[question] = answer
-        return answer
+                file = ""
+            program = file if file in SERVER_NAMES else None
+        by_exe[key] = program
+        return program
 
     def _connections_of(
         self, due: Sequence[tuple[Key, _Process]]
     ) -> Mapping[int, Sequence[_Connection]] | None:
-        """All sockets by PID where many processes are asked; None to ask each on its own."""
-        if len(due) <= FEW:
+        """Return all sockets by PID if many processes are due; None to read each on its own."""
+        if len(due) <= MAX_SINGLE:
             return None
         try:
             return self._connections()
         except psutil.AccessDenied:
-            return None  # some systems show only one's own processes, one by one
+            return None  # some systems allow only single processes of the same user
 
     def _inspect(
         self,
@@ -234,7 +235,7 @@ class ProcessTable:
         connections: Mapping[int, Sequence[_Connection]] | None,
         now: float,
     ) -> Refusal | None:
-        """Learn a process's address; return the reason where that is refused for the first time."""
+        """Store the address of a process; return a refusal if it is the first of this process."""
         known = self._known[key]
         known.due = now + REINSPECT_INTERVAL
         try:
@@ -243,11 +244,11 @@ class ProcessTable:
             del self._known[key]
             return None
         except (psutil.AccessDenied, PermissionError):
-            return self._refuse(key, known, "it may not be inspected by this user")
+            return self._refuse(key, known, "this user is not allowed to inspect it")
         except _OtherNetworkError:
-            return self._refuse(key, known, "it has a network of its own, as in a container")
+            return self._refuse(key, known, "it is in another network namespace, as in a container")
         if known.server and known.server.address and server and not server.address:
-            known.settle_until = now + SETTLE_TIME  # it has closed its port: watch it
+            known.settle_until = now + SETTLE_TIME  # it has closed its port
         known.server = server
         settled = server is None or (server.address is not None and server.certain)
         if not settled and now < known.settle_until:
@@ -273,7 +274,7 @@ class ProcessTable:
         else:
             sockets = connections.get(key.pid, ())
             if not sockets:
-                process.num_fds()  # raises where the list is empty for want of permission
+                process.num_fds()  # raises if the list is empty for lack of permission
         return ProcessFacts(
             pid=key.pid,
             create_time=key.create_time,
@@ -295,7 +296,7 @@ def _listeners(connections: Iterable[_Connection]) -> tuple[Listener, ...]:
 
 
 def _unix_paths(connections: Iterable[_Connection], process: _Process) -> tuple[str, ...]:
-    """The absolute paths of a process's Unix sockets; accepted ones have the listener's."""
+    """Return the paths of a process's Unix sockets; accepted ones have the path of the listener."""
     paths = {
         connection.laddr
         for connection in connections
@@ -303,7 +304,7 @@ def _unix_paths(connections: Iterable[_Connection], process: _Process) -> tuple[
         and connection.type == socket.SOCK_STREAM
         and isinstance(connection.laddr, str)
     }
-    # An empty one is nameless, one that begins with "@" is no file.
+    # An empty path is unnamed, one that begins with "@" is abstract: no file.
     named = {path for path in paths if path and not path.startswith("@")}
     if all(path.startswith("/") for path in named):
         return tuple(sorted(named))

@@ -1,10 +1,10 @@
-"""From what is known of a process to the address of the server in it: pure, no I/O.
+"""Derives the address of a server from the facts about its process. Pure, no I/O.
 
 A running server has overwritten its arguments with a title such as
-`redis-server 127.0.0.1:7000 [cluster]`. The title names the client port, but may be cut off or
-follow a template of the user's own, and its address is only the first of several; the listening
-sockets are what really can be reached, but do not say which of them is for clients. So the title
-(or the arguments, where they still stand) chooses among the sockets, and is not believed beyond.
+`redis-server 127.0.0.1:7000 [cluster]`. The title names the client port, but it may be truncated or
+follow the user's template, and its address is only the first of several. The listening sockets are
+certain, but do not show which of them is for clients. So the title (or the arguments, if the server
+has not overwritten them) only chooses among the sockets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zinfo.wire.addresses import host_port
 SERVER_NAMES = frozenset({"redis-server", "valkey-server", "keydb-server"})
 
 CLUSTER_BUS_OFFSET = 10_000
-"""What a server adds to its client port for the cluster bus, unless told otherwise."""
+"""Default difference between a server's cluster bus port and its client port."""
 
 _ENDPOINT = re.compile(r"\s(\S+):(\d{1,5})(?=\s|$)")
 _SOCKET = re.compile(r"(?:\sunixsocket:|--unixsocket\s+)(\S.*?)(?=\s+(?:--|\[)|$)")
@@ -32,9 +32,9 @@ _TLS_PORT = re.compile(r"\btls-port[\s:=]+(\d+)")
 _BUS_PORT = re.compile(r"--cluster-port\s+(\d+)")
 _TLS_WORD = re.compile(r"[\s\[(]tls(?=[\s\])]|$)", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-"""What Python makes of bytes of a path that are not UTF-8, which no URL and no id can have."""
+"""Python's escapes of bytes in a path that are not UTF-8; URLs and ids cannot contain them."""
 _BACKGROUND = re.compile(r"(redis|valkey|keydb)-(rdb|aof|module)-")
-"""Titles of the children that save, rewrite or run for a module: `redis-rdb-bgsave`, ..."""
+"""Titles of child processes that save, rewrite or run for a module: `redis-rdb-bgsave`, ..."""
 
 
 class Listener(NamedTuple):
@@ -45,7 +45,7 @@ class Listener(NamedTuple):
 
 
 class Address(NamedTuple):
-    """Where clients reach a server: the shard's id, and the URL to connect to."""
+    """The address of a server for clients: the shard's id and the URL to connect to."""
 
     ident: str
     url: str
@@ -53,14 +53,14 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What the operating system says of a process that has the name of a server.
+    """What the operating system reports about a process with the name of a server.
 
     Attributes:
-        pid: the process.
-        create_time: when it began, seconds since the epoch; with the PID, it tells processes apart.
+        pid: process id.
+        create_time: start time, seconds since the epoch; identifies the process, with the PID.
         name: the program, one of SERVER_NAMES.
         parent: PID of its parent.
-        command: its arguments, or the title that it put in their place.
+        command: its arguments, or the title that replaced them.
         listeners: its TCP sockets that accept connections.
         sockets: absolute paths of its Unix sockets.
         uids: ids of its users: real, effective and saved.
@@ -78,15 +78,15 @@ class ProcessFacts:
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """A server of this machine.
+    """A server on this machine.
 
     Attributes:
-        pid: its process.
-        create_time: when the process began, seconds since the epoch.
+        pid: id of its process.
+        create_time: start time of the process, seconds since the epoch.
         name: the program, one of SERVER_NAMES.
         parent: PID of its parent.
-        address: where it is reached; None while it listens nowhere.
-        certain: whether the process itself has said which of its sockets is for clients.
+        address: address for clients; None while it does not listen.
+        certain: whether title or arguments name the socket for clients.
         uids: ids of the process's users: real, effective and saved.
     """
 
@@ -100,21 +100,21 @@ class LocalServer:
 
 
 class _Hints(NamedTuple):
-    """What title and arguments say: `hosts` are all the words like host:port, by port."""
+    """What the title and arguments contain; `hosts` are all words like host:port, by port."""
 
     hosts: dict[int, str]
     plain_ports: frozenset[int]
     tls_ports: frozenset[int]
     bus_ports: frozenset[int]
-    tcp_is_off: bool
+    tcp_disabled: bool
     socket: str
 
 
 def locate(facts: ProcessFacts) -> LocalServer | None:
-    """Say where the server in a process is reached.
+    """Return the server that runs in a process.
 
     Returns:
-        The server, whose address may be unknown yet; None where the process is no shard: a
+        The server, whose address may still be unknown; None if the process is not a shard but a
         Sentinel, or a child that saves for its parent.
     """
     text = " ".join(facts.command).strip()
@@ -131,22 +131,22 @@ def locate(facts: ProcessFacts) -> LocalServer | None:
 
 
 def by_address(servers: Iterable[LocalServer]) -> dict[str, LocalServer]:
-    """Give each address to one server: of a parent and its child the parent, else the younger.
+    """Return one server for each address: of a parent and its child the parent, else the newer.
 
-    A child that was just forked still has its parent's sockets and title; a server that was
-    restarted may be seen beside its dying predecessor.
+    A child that was just forked still has its parent's sockets and title. A restarted server may
+    appear beside the old process while that exits.
     """
     chosen: dict[str, LocalServer] = {}
     for server in servers:
         if server.address is None:
             continue
         rival = chosen.setdefault(server.address.ident, server)
-        if rival is not server and _takes_over(server, rival):
+        if rival is not server and _is_preferred(server, rival):
             chosen[server.address.ident] = server
     return chosen
 
 
-def _takes_over(server: LocalServer, rival: LocalServer) -> bool:
+def _is_preferred(server: LocalServer, rival: LocalServer) -> bool:
     if server.parent == rival.pid:
         return False
     return rival.parent == server.pid or server.create_time > rival.create_time
@@ -164,14 +164,14 @@ def _read_hints(text: str) -> _Hints:
         plain_ports=frozenset(plain - {0}),
         tls_ports=frozenset(tls - {0}),
         bus_ports=frozenset(int(number) for number in _BUS_PORT.findall(text)),
-        tcp_is_off=" unixsocket:" in text,
+        tcp_disabled=" unixsocket:" in text,
         socket=path[1] if path else "",
     )
 
 
 def _tcp_address(listeners: Iterable[Listener], hints: _Hints) -> tuple[Address | None, bool]:
     ports = {listener.port for listener in listeners}
-    if hints.tcp_is_off:  # what still listens is the cluster bus
+    if hints.tcp_disabled:  # only the cluster bus still listens
         return None, False
     port, certain = _client_port(ports, hints)
     if port is None:
@@ -185,7 +185,7 @@ def _tcp_address(listeners: Iterable[Listener], hints: _Hints) -> tuple[Address 
 
 
 def _client_port(ports: set[int], hints: _Hints) -> tuple[int | None, bool]:
-    """Choose the port for clients, a plain one before one with TLS, and say if it is certain."""
+    """Choose the port for clients, a plain one before one with TLS; say if it is certain."""
     named = (hints.plain_ports | set(hints.hosts)) & ports
     plain = named - hints.tls_ports
     if plain:
@@ -199,10 +199,10 @@ def _client_port(ports: set[int], hints: _Hints) -> tuple[int | None, bool]:
 
 
 def _reachable_host(ips: Iterable[str], titled: str | None) -> str:
-    """Choose among the addresses of one port the one that this machine reaches best.
+    """Choose the best of a port's addresses for a client on this machine.
 
-    Loopback first, as it needs no network and passes protected mode; an address for all
-    interfaces is reached through its loopback.
+    Loopback comes first, as it needs no network and is allowed in protected mode. A wildcard
+    address is reached through loopback.
     """
 
     def rank(ip: str) -> tuple[int, str]:
@@ -210,7 +210,7 @@ def _reachable_host(ips: Iterable[str], titled: str | None) -> str:
         if address.is_loopback:
             return (0 if address.version == 4 else 1), ip
         if address.is_link_local:
-            return 4, ip  # needs to be told the interface
+            return 4, ip  # needs the name of an interface
         return (2 if ip == titled else 3), ip
 
     loopbacks = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -218,7 +218,7 @@ def _reachable_host(ips: Iterable[str], titled: str | None) -> str:
 
 
 def _unmapped(ip: str) -> str:
-    """Return the IPv4 address that an IPv6 one of the form ::ffff:1.2.3.4 stands for."""
+    """Return the IPv4 address in an IPv6 address of the form ::ffff:1.2.3.4."""
     mapped = getattr(ipaddress.ip_address(ip.partition("%")[0]), "ipv4_mapped", None)
     return str(mapped) if mapped else ip.partition("%")[0]
 
@@ -226,9 +226,9 @@ def _unmapped(ip: str) -> str:
 def _socket_address(paths: Iterable[str], hints: _Hints) -> tuple[Address | None, bool]:
     found = set(paths)
     named = hints.socket
-    # A path with a space in it is not to be had from the process table, but a title has it; an
-    # argument says only what will be, perhaps beside TCP.
-    certain = named in found or (hints.tcp_is_off and named.startswith("/") and not found)
+    # psutil does not return paths that contain a space, but a title does. An argument only names a
+    # socket that is to be opened, perhaps besides TCP.
+    certain = named in found or (hints.tcp_disabled and named.startswith("/") and not found)
     path = named if certain else min(found, default=None)
     if not path or _SURROGATE.search(path):
         return None, False

@@ -1,4 +1,4 @@
-"""StaticShardWatcher: shards that are named, by flags, a configuration or a program."""
+"""StaticShardWatcher: shards listed by flags, a configuration file or a program."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ShardSpec:
-    """A named shard: what makes it, so that two can be compared.
+    """The description of a shard; two can be compared.
 
     Attributes:
         options: address and credentials.
-        id: id of the shard; `host:port` or the socket's path where empty.
+        id: id of the shard; if empty, `host:port` or the path of the Unix socket.
         labels: labels of the shard.
-        tunables: class attributes of RedisShard to change for this shard, by name.
+        tunables: attributes of RedisShard to override for this shard, by name.
     """
 
     options: ConnectionOptions
@@ -36,25 +36,25 @@ class ShardSpec:
 
     @property
     def ident(self) -> str:
-        """The id, or what the URL gives as one."""
+        """The id, or the one derived from the URL."""
         return self.id or default_ident(self.options.url)
 
     def make(self, shard_class: type[RedisShard] = RedisShard) -> RedisShard:
-        """Return a new shard as described."""
+        """Return a new shard that matches the description."""
         shard = shard_class(self.ident, self.options)
         self.apply(shard)
         return shard
 
     def apply(self, shard: RedisShard, before: ShardSpec | None = None) -> None:
-        """Give a shard the labels and tunables of this description.
+        """Set the labels and tunables of a shard to those of this description.
 
         Args:
             shard: the shard.
-            before: the description that it had; tunables that only this one has are taken back.
+            before: the previous description, whose tunables are reset first.
         """
         shard.labels = dict(self.labels)
         for name in before.tunables if before else ():
-            delattr(shard, name)  # the class's own value shows again
+            delattr(shard, name)  # the attribute of the class applies again
         for name, value in self.tunables.items():
             setattr(shard, name, value)
 
@@ -63,12 +63,12 @@ class StaticShardWatcher(ShardWatcher):
     """Keeps a given list of shards live.
 
     Args:
-        publisher: the registry to keep in step.
+        publisher: the registry to keep up to date.
         shards: URLs or `ShardSpec`s.
-        shard_class: made for each.
+        shard_class: class of the shards.
 
     Raises:
-        ValueError: a URL that is none.
+        ValueError: a URL is invalid.
     """
 
     def __init__(
@@ -81,38 +81,37 @@ class StaticShardWatcher(ShardWatcher):
         super().__init__(publisher)
         self._shard_class = shard_class
         self._specs = {spec.ident: spec for spec in map(_spec_of, shards)}
-        self._made: dict[str, ShardSpec] = {}  # what the shards of this watcher were made of
+        self._made: dict[str, ShardSpec] = {}  # descriptions of the shards that were added
         self._calls = itertools.count(1)
-        self._applied = 0  # number of the call whose list is the present one
+        self._applied = 0  # number of the call of `set_shards` whose list is current
 
     def start(self) -> None:
         """Make the shards live."""
         self.set_shards(self._specs.values())
 
     def stop(self) -> None:
-        """Take out the shards that this watcher added."""
-        self._applied = next(self._calls)  # a call that is under way changes nothing any more
+        """Remove the shards that this watcher added."""
+        self._applied = next(self._calls)  # ends a running call of `set_shards`
         self._made.clear()
         super().stop()
 
     def set_shards(self, shards: Iterable[str | ShardSpec]) -> None:
-        """Keep these shards live from now on.
+        """Keep exactly these shards live from now on.
 
-        Those whose address and credentials are as before keep their connections; new labels and
-        tunables are given to the shard as it is. One that somebody else has taken out of the
-        publisher comes back.
+        A shard whose address and credentials did not change keeps its connection and gets the new
+        labels and tunables. One that other code removed from the publisher becomes live again.
 
-        A shard whose id another watcher has made live is left to it, with a warning, and becomes
-        live once that watcher lets go.
+        If another watcher has made an id live, that shard stays, with a warning; the one given here
+        becomes live when it is removed.
 
-        Other work has its turn in between, so thousands of shards hold nothing up. The list of the
-        latest call, or `stop`, wins over one that is still being made live.
+        Yields to other work between two shards, so that thousands of them block nothing. A later
+        call, or `stop`, ends a call that is still running.
 
         Args:
-            shards: URLs or `ShardSpec`s; may be a generator, which is read in turns as well.
+            shards: URLs or `ShardSpec`s; may be a generator, which is also read with yields.
 
         Raises:
-            ValueError: a URL that is none; nothing was changed.
+            ValueError: a URL is invalid; nothing was changed.
         """
         number, yielder = next(self._calls), CooperativeYield()
         specs: dict[str, ShardSpec] = {}
@@ -129,15 +128,15 @@ class StaticShardWatcher(ShardWatcher):
                 return
 
     def _changes(self, specs: Mapping[str, ShardSpec]) -> Iterator[Callable[[], None]]:
-        """Yield a step for each shard that is live, or to be live."""
+        """Yield a function for each shard that is live or is to be live."""
         for ident, before in list(self._made.items()):
-            yield partial(self._keep, ident, before, specs.get(ident))
+            yield partial(self._update, ident, before, specs.get(ident))
         for ident, spec in specs.items():
             if ident not in self._made:
                 yield partial(self._put, ident, spec)
 
-    def _keep(self, ident: str, before: ShardSpec, spec: ShardSpec | None) -> None:
-        """Bring a shard that this watcher has made in step with its new description."""
+    def _update(self, ident: str, before: ShardSpec, spec: ShardSpec | None) -> None:
+        """Apply a new description to a shard that this watcher added; None removes it."""
         shard = self._owned.get(ident) if self.is_live(ident) else self._claimed.get(ident)
         if spec is None:
             del self._made[ident]
@@ -145,19 +144,19 @@ class StaticShardWatcher(ShardWatcher):
         elif shard is None or spec.options != before.options:
             self._put(ident, spec)
         elif spec != before:
-            self.set_labels(ident, spec.labels)  # before they are there: followers are told
+            self.set_labels(ident, spec.labels)  # first, as it publishes only labels that differ
             spec.apply(shard, before)
             self._made[ident] = spec
 
     def _put(self, ident: str, spec: ShardSpec) -> None:
-        """Make a shard live as described, in the place of the one that this watcher has there."""
+        """Make a shard live, in place of the one that this watcher added before."""
         try:
             shard = spec.make(self._shard_class)
             self._made[ident] = spec
             self.replace(shard)
         except ShardExistsError:
-            logger.warning("shard %s is live already, from another watcher: left as is", ident)
-        except Exception as error:  # a shard class of somebody else's: the others shall have theirs
+            logger.warning("shard %s is already live, added by another watcher, and stays", ident)
+        except Exception as error:  # from a user's shard class; the other shards go on
             self.publisher.report_fault(type(self).__name__, error)
             logger.exception("shard %s cannot be watched", ident)
 
