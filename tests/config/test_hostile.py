@@ -73,7 +73,7 @@ def test_problems_of_other_sources_are_told_beside_a_missing_file(toml: Path) ->
         (f"node = '{'x' * 100_000}'", "node: found 100000 characters, expected at most 255"),
         (f"node = '{'x' * 300}'", f"node: found '{'x' * 80}...', expected at most 255"),
         ('"a\\nb\\u001b" = 1', r"zinfo.toml: 'a\nb\x1b': unknown key"),
-        ('node = "a\\nb\\u202e"', r"node: found 'a\nb\u202e' (it holds control characters)"),
+        ('node = "a\\nb\\u202e"', r"node: found 'a\nb\u202e' (it contains control characters)"),
     ],
 )
 def test_a_file_that_is_no_sound_toml_is_told_in_one_short_line(

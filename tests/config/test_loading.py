@@ -120,7 +120,7 @@ def test_all_problems_of_all_sources_are_told_at_once(toml: Path) -> None:
         "ZINFO_POLL_MIN_INTERVAL: poll.min_interval: found 'x', "
         "expected a number of seconds above 0, at most 86400",
         "zinfo.toml: shards[2]: found the id 'a:6379', "
-        "expected one of its own: shards[0] has it too",
+        "expected a unique one: shards[0] has the same",
         "zinfo.toml: shards[3].min_interval: found 5.0, "
         "expected at most poll.max_interval (the default), which is 3.0",
     ]
@@ -146,7 +146,7 @@ def test_a_shard_that_two_sources_have_is_told_with_both(toml: Path) -> None:
     (problem,) = problems_of(toml, text, environ={"ZINFO_SHARDS": "redis://x redis://B:6379"})
     assert problem == (
         "ZINFO_SHARDS: shards[1]: found the id 'b:6379', "
-        "expected one of its own: shards[1] (zinfo.toml) has it too"
+        "expected a unique one: shards[1] (zinfo.toml) has the same"
     )
 
 
@@ -184,17 +184,23 @@ TLS_SHARD = '[[shards]]\nurl = "rediss://a"\n'
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (SHARD + 'password = "x"\npassword_file = "x"', "[0].password_file: found beside shards"),
+        (
+            SHARD + 'password = "x"\npassword_file = "x"',
+            "[0].password_file: found together with shards",
+        ),
         (SHARD + 'password_env = "x"\npassword_file = "x"', "expected at most one password"),
         ('[[shards]]\nurl = "redis://:x@a"\npassword_env = "x"', "one in the URL counts"),
         ('[[shards]]\nurl = "redis://:x@a"\npassword = "x"', "found a password in url and one"),
         ('[[shards]]\nurl = "redis://x@a"\nusername = "x"', "found a username in url and one"),
-        (SHARD + 'ca_file = "x"', "[0].ca_file: found beside shards[0].url without TLS"),
-        (SHARD + "check_hostname = false", "[0].check_hostname: found beside shards[0].url"),
+        (SHARD + 'ca_file = "x"', "[0].ca_file: found with shards[0].url without TLS"),
+        (SHARD + "check_hostname = false", "[0].check_hostname: found with shards[0].url"),
         (TLS_SHARD + 'key_file = "x"', "[0].key_file: found without shards[0].cert_file"),
         (SHARD + "min_interval = 2\nmax_interval = 1", "[0].min_interval: found 2.0, expected"),
         (SHARD + "max_interval = 0.1", "at most shards[0].max_interval, which is 0.1"),
-        ('[local]\npassword_env = "x"\npassword_file = "x"', "local.password_file: found beside"),
+        (
+            '[local]\npassword_env = "x"\npassword_file = "x"',
+            "local.password_file: found together with",
+        ),
         ('[bus]\nendpoint = "tcp://127.0.0.1:9736"', "found the address of query.endpoint"),
         ('[xmlrpc]\nlisten = "127.0.0.1:9737"', "found the address of bus.endpoint"),
         ('[bus]\nadvertise = "tcp://*:1"', "clients cannot connect to a *"),

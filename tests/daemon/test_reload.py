@@ -15,7 +15,7 @@ import pytest
 
 from tests.waiting import wait_until
 from zinfo.config import Config, load_config
-from zinfo.config.loader_process import Problems, Request, Whole, pieces
+from zinfo.config.loader_process import FirstPiece, Problems, Request, pieces
 from zinfo.daemon.reload import Reloads, read_config
 from zinfo.errors import ConfigError
 from zinfo.loop.yielding import CooperativeYield
@@ -134,7 +134,7 @@ def test_others_run_meanwhile_and_between_any_two_pieces(
 def test_a_piece_is_small_however_large_the_whole_is(file: Path) -> None:
     file.write_text("".join(f'[[shards]]\nurl = "redis://h:{port}"\n' for port in range(1, 1001)))
     head, *rest = pieces(Request(file, {}), {})
-    assert isinstance(head, Whole)
+    assert isinstance(head, FirstPiece)
     assert head.config.shards == ()
     assert all(isinstance(piece, list) and len(piece) <= 20 for piece in rest)
     file.write_text("x")

@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from zinfo.config import ClientConfig, Config, ShardConfig, check_file, load_config
-from zinfo.config.models import Section, section_of
-from zinfo.config.problems import wanted_of
+from zinfo.config.problems import expected_by
+from zinfo.config.section import Section, section_of
 from zinfo.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -76,7 +76,7 @@ def row_of(info: FieldInfo) -> Row:
     return Row(
         toml_type(info.annotation),
         "required" if default is PydanticUndefined else default,
-        wanted_of(info).unit,
+        expected_by(info).unit,
     )
 
 

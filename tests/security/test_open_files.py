@@ -140,4 +140,4 @@ def test_very_many_open_files_are_counted(place: Path) -> None:
         text += f'[[shards]]\nurl = "redis://h:{number + 1}"\npassword_file = "pw{number}"\n'
     lines = invoke("check", str(written(place, text))).stdout.splitlines()
     assert len(lines) == 22
-    assert lines[-2] == "warning: and 5 more files that others may use"
+    assert lines[-2] == "warning: and 5 more files that other users can access"

@@ -43,7 +43,7 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Serve where other machines reach it, to all who do: there are no keys here.",
+    help="Serve where other machines can reach it, to all who do: there are no keys here.",
 )
 @click.option(
     "--allowed-host",
@@ -98,7 +98,7 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
         raise click.BadParameter(f"{error}; expected HOST:PORT", param_hint="--web") from None
     if not insecure and not listen_endpoint(web).is_local:
         raise click.UsageError(
-            f"--web {web}: other machines reach that address, and would see all shards; "
+            f"--web {web}: other machines can reach that address, and would see all shards; "
             "take 127.0.0.1, or --insecure where all who reach it may"
         )
     _need_daemon(daemon)

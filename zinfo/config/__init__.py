@@ -1,9 +1,10 @@
-"""Typed, validated configuration: TOML file, then environment, then flags; the later one wins.
+"""Typed, validated configuration: TOML file, then environment, then flags; later ones win.
 
     config = load_config(Path("zinfo.toml"), environ=os.environ)
 
-Reading order: `types` (what a key accepts), `models` (the sections), `sources` (reading),
-`loading` (merging), `problems` (the words of errors), `exposure` (files that others may use).
+Reading order: `types` (what a key accepts), `section` and `models` (the sections), `conflicts`
+(rules between sections), `sources` (reading), `renamed` (old names of keys), `loading` (merging),
+`problems` (error texts), `exposure` (files that other users can access).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Says which files of a configuration others may read or change, though they should not.
+"""Finds files of a configuration that other users can read or change, but should not.
 
-Only the configuration itself is opened, of the others owner and mode are looked at. A file that is
-not there gives no line: an error says that where the file is needed.
+Only the configuration file itself is opened; for the others only owner and mode are checked. A
+missing file gives no line here, because it is an error where the file is used.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from zinfo.wire.addresses import parse_shard_url
 from zinfo.wire.secret_files import permission_problem, write_access_problems
 
 MAX_NOTES = 20
-"""Lines for one configuration; what goes beyond is counted."""
+"""Maximum number of lines; further files are only counted."""
 
 _PUBLIC_KEYS = "*.key"
 
 
 def exposure_notes(config: Config, file: Path | None = None) -> tuple[str, ...]:
-    """Return a line for each file that others may read or change.
+    """Return a line for each file that other users can read or change, but should not.
 
     Args:
         config: the configuration.
-        file: that it was read from; None where there was none.
+        file: the file that it was read from; None for no file.
     """
     notes = list(_notes(config, file))
     if len(notes) > MAX_NOTES:
-        notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more files that others may use"]
+        notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more files that other users can access"]
     return tuple(notes)
 
 
@@ -56,23 +56,23 @@ def _notes(config: Config, file: Path | None) -> Iterator[str]:
 
 
 def _secret_files(config: Config) -> Iterator[Path]:
-    keepers: tuple[tuple[object, tuple[str, ...]], ...] = (
+    sections: tuple[tuple[object, tuple[str, ...]], ...] = (
         (config.security, ("server_key",)),
         (config.http, ("token_file", "key_file")),
         *((one, ("password_file", "key_file")) for one in (config.local, *config.shards)),
     )
-    for section, keys in keepers:
+    for section, keys in sections:
         for key in keys:
             if (path := getattr(section, key)) is not None:
                 yield Path(path)
 
 
 def _holds_password(file: Path) -> bool:
-    """Return whether a password stands in the file itself, and not in environment or flags."""
+    """Return whether the file itself has a password, and not the environment or the flags."""
     try:
         shards = read_file(file).tree.get("shards")
     except ConfigError:
-        return True  # it was right a moment ago
+        return True  # the file has changed since it was loaded; assume the worst
     for table in shards if isinstance(shards, list) else ():
         if isinstance(table, dict) and (table.get("password") or _url_has_password(table)):
             return True

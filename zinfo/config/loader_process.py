@@ -1,9 +1,9 @@
-"""A process of its own that reads a configuration, for a daemon whose event loop must not wait.
+"""A separate process that loads a configuration, so that the daemon's event loop is not blocked.
 
-The daemon writes a `Request` to its standard input, and keeps that open: when it ends, for whatever
-reason, so does this process. The answer comes on standard output, in pieces, each of which takes
-the daemon well below a millisecond to read. Both are pickles: the pipes belong to the daemon, and
-both sides run the same code. Passwords go through these pipes only, never through a file or an
+The daemon writes a `Request` to the standard input of this process and leaves it open: when the
+daemon ends, for any reason, this process ends as well. The result is written to standard output in
+pieces that the daemon decodes in well below a millisecond each. Both are pickles, because both ends
+of the pipes run the same code. Passwords pass only through these pipes, never through a file or an
 argument.
 """
 
@@ -25,21 +25,21 @@ from zinfo.config.models import Config, ShardConfig
 from zinfo.errors import ConfigError
 
 LENGTH = struct.Struct(">Q")
-"""Bytes of the piece that follows it."""
+"""Header of a piece: its size in bytes."""
 
 COMMAND = "from zinfo.config.loader_process import main; main()"
-"""What this process is to run."""
+"""The Python code of this process."""
 
-_SHARDS = 20  # of a piece
-_NICENESS = 10  # where there is one core only, the daemon goes first
+_SHARDS = 20  # per piece
+_NICENESS = 10  # on a single core the daemon has priority
 
 
 class Request(NamedTuple):
-    """Which configuration to read; the environment is that of the process.
+    """The sources of the configuration; the environment is that of the process.
 
     Attributes:
         file: a TOML file; None for no file.
-        flags: the command line, as `load_config` takes it.
+        flags: the command line, as for `load_config`.
     """
 
     file: Path | None
@@ -47,7 +47,7 @@ class Request(NamedTuple):
 
 
 class Problems(NamedTuple):
-    """A piece that says why there is no configuration.
+    """The only piece if there is no valid configuration.
 
     Attributes:
         lines: of the `ConfigError`.
@@ -56,13 +56,13 @@ class Problems(NamedTuple):
     lines: list[str]
 
 
-class Whole(NamedTuple):
+class FirstPiece(NamedTuple):
     """The first piece of a configuration.
 
     Attributes:
-        config: all of it but its shards.
-        shards: how many follow.
-        notes: what `exposure_notes` says of its files, of which there may be as many as shards.
+        config: the configuration without its shards.
+        shards: number of shards in the pieces that follow.
+        notes: result of `exposure_notes`, which may check as many files as there are shards.
     """
 
     config: Config
@@ -70,11 +70,11 @@ class Whole(NamedTuple):
     notes: tuple[str, ...]
 
 
-Piece: TypeAlias = "Problems | Whole | list[ShardConfig]"
+Piece: TypeAlias = "Problems | FirstPiece | list[ShardConfig]"
 
 
 def pieces(request: Request, environ: Mapping[str, str]) -> Iterator[Piece]:
-    """Read a configuration, and yield it in pieces."""
+    """Load a configuration, and yield it in pieces."""
     try:
         config = load_config(request.file, environ, request.flags)
     except ConfigError as error:
@@ -82,20 +82,20 @@ def pieces(request: Request, environ: Mapping[str, str]) -> Iterator[Piece]:
         return
     shards = config.shards
     notes = exposure_notes(config, request.file)
-    yield Whole(config.model_copy(update={"shards": ()}), len(shards), notes)
+    yield FirstPiece(config.model_copy(update={"shards": ()}), len(shards), notes)
     for start in range(0, len(shards), _SHARDS):
         yield list(shards[start : start + _SHARDS])
 
 
 def framed(value: object) -> bytes:
-    """Return a value as it goes through a pipe."""
+    """Return a value as a piece, with its header."""
     packed = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     return LENGTH.pack(len(packed)) + packed
 
 
 def main() -> None:
-    """Answer one request on the standard streams."""
-    with contextlib.suppress(OSError):  # a service manager may forbid it
+    """Serve one request on the standard streams."""
+    with contextlib.suppress(OSError):  # the service manager may forbid it
         os.nice(_NICENESS)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     (length,) = LENGTH.unpack(source.read(LENGTH.size))
@@ -104,7 +104,7 @@ def main() -> None:
     for piece in pieces(request, os.environ):
         sink.write(framed(piece))
     sink.flush()
-    os._exit(0)  # the other thread still reads, which the end of the interpreter would wait for
+    os._exit(0)  # a normal exit would wait for the other thread, which is still reading
 
 
 def _end_with_the_daemon(source: BinaryIO) -> None:

@@ -1,7 +1,7 @@
-"""Brings the sources of a configuration together: file, then environment, then flags.
+"""Merges the sources of a configuration: file, then environment, then flags.
 
-Each source is validated alone, so that a problem is told with the place it came from even where a
-later source would have hidden it. What two keys owe each other is looked at once all are merged.
+Each source is validated separately, so that an error names its source, also if a later source
+overrides the value. Conflicts between keys are checked after the merge.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from zinfo.config.models import PARTIAL, Config, Conflict, Path, Section, ShardConfig
+from zinfo.config.models import Config, ShardConfig
 from zinfo.config.problems import describe_error, key_name
+from zinfo.config.section import PARTIAL, Conflict, Path, Section
 from zinfo.config.sources import Source, read_environment, read_file, read_flags
 from zinfo.errors import ConfigError
 
 MAX_PROBLEMS = 100
-"""Lines of one ConfigError; what goes beyond is counted."""
+"""Maximum number of lines of one ConfigError; further problems are only counted."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _NO_FLAGS: Mapping[str, tuple[str, object]] = MappingProxyType({})
@@ -30,15 +31,15 @@ def load_config(
     environ: Mapping[str, str] = _NOTHING,
     flags: Mapping[str, tuple[str, object]] = _NO_FLAGS,
 ) -> Config:
-    """Return the configuration that file, environment and flags make; later ones win.
+    """Return the configuration from file, environment and flags; later ones override earlier ones.
 
-    Shards are added up instead.
+    The shards of all sources are combined.
 
     Args:
         file: a TOML file; None for no file.
-        environ: the environment, of which `ZINFO_` variables count.
+        environ: the environment; only `ZINFO_` variables are used.
         flags: the command line, as `{"--query": ("query.endpoint", "tcp://127.0.0.1:9736")}`; a
-            value of None was not given. Shards are `("shards", [url or table, ...])`.
+            flag with None is not set. Shards are `("shards", [url or table, ...])`.
 
     Raises:
         ConfigError: with every problem of every source.
@@ -49,7 +50,7 @@ def load_config(
         from_file = read_file(file) if file is not None else Source()
     except ConfigError as error:
         from_file = Source(problems=list(error.problems))
-        merged.whole = False
+        merged.complete = False
     claimed = frozenset((*_password_variables(from_file), *_password_variables(from_flags)))
     for source in (from_file, read_environment(environ, claimed), from_flags):
         merged.add(source)
@@ -57,7 +58,7 @@ def load_config(
 
 
 def check_file(path: FilePath) -> Config:
-    """Return the configuration that a file alone makes.
+    """Return the configuration from a file alone.
 
     Raises:
         ConfigError: with every problem of the file.
@@ -69,7 +70,7 @@ def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
     """Return the names of the keys outside `[[shards]]` in which two configurations differ."""
     changed = []
     for name in Config.model_fields:
-        if name == "shards":  # thousands: not even a look whether they differ
+        if name == "shards":  # there may be thousands, so they are not even compared
             continue
         before, after = getattr(old, name), getattr(new, name)
         if before == after:
@@ -91,29 +92,30 @@ def _password_variables(source: Source) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Merged:
-    """The sources so far.
+    """The sources merged so far.
 
     Attributes:
-        tree: what was right in them; sections as dicts.
-        shards: the shards that were right, and where each stands: its source's name and index.
-        origins: the source's name for each key set.
-        faulty: paths of keys that were wrong; conflicts with them say nothing.
+        tree: the valid values; sections as dicts.
+        shards: the valid shards.
+        places: name of the source of each shard, and its index there.
+        origins: name of the source of each key that is set.
+        invalid: paths of keys with invalid values; conflicts with them are not reported.
         problems: one line each.
         warnings: one line for each use of an old key name.
-        whole: False where a source could not be read; then conflicts would say nothing.
+        complete: False if a source could not be read; then conflicts are not reported.
     """
 
     tree: dict[str, object] = field(default_factory=dict)
     shards: list[ShardConfig] = field(default_factory=list)
     places: list[tuple[str, int]] = field(default_factory=list)
     origins: dict[Path, str] = field(default_factory=dict)
-    faulty: set[Path] = field(default_factory=set)
+    invalid: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    whole: bool = True
+    complete: bool = True
 
     def add(self, source: Source) -> None:
-        """Take over what is right in a source; later ones win."""
+        """Merge the valid part of a source; it overrides the earlier ones."""
         source.use_current_names()
         self.problems += source.problems
         self.warnings += source.warnings
@@ -133,32 +135,32 @@ class _Merged:
         self.places += [(source.origin(("shards", index)), index) for index in shard_indices]
 
     def _validated(self, source: Source) -> tuple[Config, Sequence[int]]:
-        """Return what is right in a source, and the indices of its right shards."""
+        """Return the valid part of a source, and the indices of its valid shards."""
         try:
             config = Config.model_validate(source.tree, context=PARTIAL)
             return config, range(len(config.shards))
         except ValidationError as error:
             errors = error.errors(include_url=False)
-        bad: set[Path] = set()
+        invalid: set[Path] = set()
         for one in errors:
             path = one["loc"]
-            bad.add(path[:2])
+            invalid.add(path[:2])
             origin = source.origin(path)
             self.problems.append(f"{origin}: {key_name(path)}: {describe_error(one)}")
-        self.faulty |= {path for path in bad if path[0] != "shards"}  # those are left out
-        tree, kept = _without(source.tree, bad)
-        return Config.model_validate(tree, context=PARTIAL), kept
+        self.invalid |= {path for path in invalid if path[0] != "shards"}
+        tree, indices = _without(source.tree, invalid)
+        return Config.model_validate(tree, context=PARTIAL), indices
 
     def config(self) -> Config:
-        """Return the whole, if it is right.
+        """Return the merged configuration.
 
         Raises:
-            ConfigError: with all problems, conflicts between keys included.
+            ConfigError: with all problems, including conflicts between keys.
         """
         tree = {**self.tree, "shards": tuple(self.shards)}
         config = Config.model_validate(tree, context=PARTIAL)
-        for conflict in config.conflicts() if self.whole else ():
-            if not any(key[:length] in self.faulty for key in conflict.keys for length in (1, 2)):
+        for conflict in config.conflicts() if self.complete else ():
+            if not any(key[:length] in self.invalid for key in conflict.keys for length in (1, 2)):
                 self.problems.append(self._line(conflict))
         if self.problems:
             rest = len(self.problems) - MAX_PROBLEMS
@@ -167,7 +169,7 @@ class _Merged:
         return config.with_warnings(self.warnings)
 
     def _line(self, conflict: Conflict) -> str:
-        """Word a conflict: under the name of its first key's source, the others told beside."""
+        """Return the error line of a conflict, which names the sources of its keys."""
         places = [self._place(key) for key in conflict.keys]
         head = next((origin for origin, _ in places if origin), "")
         names = [
@@ -177,7 +179,7 @@ class _Merged:
         return f"{head}: {names[0]}: {conflict.template.format(*names)}"
 
     def _place(self, key: Path) -> tuple[str, str]:
-        """Return the name of the source that set a key, and the key's name there."""
+        """Return the name of the source that sets a key, and the key's name there."""
         if key[0] != "shards":
             return self.origins.get(key, ""), key_name(key)
         _, position, *rest = key
@@ -186,20 +188,22 @@ class _Merged:
         return origin, key_name(("shards", index, *rest))
 
 
-def _without(tree: Mapping[str, object], bad: set[Path]) -> tuple[dict[str, object], Sequence[int]]:
-    """Copy a tree's tables less their bad keys, and its right shards.
+def _without(
+    tree: Mapping[str, object], invalid: set[Path]
+) -> tuple[dict[str, object], Sequence[int]]:
+    """Copy a tree without its invalid keys and shards.
 
     Returns:
-        The copy, which is for a look at conflicts only, and the indices of the shards left.
+        The copy, which serves only to check conflicts, and the indices of its shards.
     """
-    right: dict[str, object] = {}
-    kept: list[int] = []
+    valid: dict[str, object] = {}
+    indices: list[int] = []
     for name, value in tree.items():
-        if (name,) in bad:
+        if (name,) in invalid:
             continue
         if name == "shards" and isinstance(value, list):
-            kept = [index for index in range(len(value)) if ("shards", index) not in bad]
-            right[name] = [value[index] for index in kept]
+            indices = [index for index in range(len(value)) if ("shards", index) not in invalid]
+            valid[name] = [value[index] for index in indices]
         elif isinstance(value, dict):
-            right[name] = {key: one for key, one in value.items() if (name, key) not in bad}
-    return right, kept
+            valid[name] = {key: one for key, one in value.items() if (name, key) not in invalid}
+    return valid, indices

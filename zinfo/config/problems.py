@@ -1,4 +1,4 @@
-"""Puts what is wrong with a configuration into words: one line each, never with a secret in it."""
+"""The error lines of a configuration; none contains a secret."""
 
 from __future__ import annotations
 
@@ -9,90 +9,91 @@ from typing import get_args
 
 from pydantic.fields import FieldInfo
 
-from zinfo.config.models import ClientConfig, Config, Path, Section, ShardConfig, section_of
-from zinfo.config.types import Wanted
+from zinfo.config.models import ClientConfig, Config, ShardConfig
+from zinfo.config.section import Path, Section, section_of
+from zinfo.config.types import Expected
 from zinfo.wire.redact import redact_text, redact_url
 
 MAX_SHOWN = 80
-"""Characters of a wrong value or key that a line repeats."""
+"""Maximum number of characters of an invalid value or key in a line."""
 
 MAX_READ = 4096
-"""Characters of a wrong value up to which it is worth a look; a longer one is only counted."""
+"""Maximum length of an invalid text of which a part is shown; for a longer one only its length."""
 
 ENORMOUS = 10**20
-"""From here on an integer is not repeated: Python itself refuses to print very long ones."""
+"""Smallest integer that is not shown: Python refuses to print very long ones."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def describe_error(error: Mapping[str, object]) -> str:
-    """Return what one of pydantic's errors says: what was found and what was expected.
+    """Return the text for an error of pydantic: what was found and what was expected.
 
     Args:
         error: an item of `ValidationError.errors()`.
     """
     path = error["loc"]
     assert isinstance(path, tuple)
-    wish = wanted(path)
+    expected = expected_at(path)
     if error["type"] == "extra_forbidden":
         return "unknown key" + _near_key(path)
     if error["type"] == "missing":
-        return f"missing, expected {wish.text}"
+        return f"missing, expected {expected.text}"
     context = error.get("ctx")
     reason = str(context["error"]) if isinstance(context, dict) and "error" in context else ""
-    if reason.startswith("found"):  # about a whole table, and complete
+    if reason.startswith("found"):  # from the validator of a table; it is a complete text
         return reason
-    found = "something else" if wish.secret else _show_found(error["input"], path, wish)
-    return f"found {found}{f' ({reason})' if reason else ''}, expected {wish.text}"
+    found = "something else" if expected.secret else _show_found(error["input"], path, expected)
+    return f"found {found}{f' ({reason})' if reason else ''}, expected {expected.text}"
 
 
-def wanted(path: Path) -> Wanted:
-    """Return what the key at `path`, of any depth, expects."""
+def expected_at(path: Path) -> Expected:
+    """Return what the key at `path` expects."""
     model: type[Section] = Config
     for depth, key in enumerate(path):
         if isinstance(key, int):
             continue
         info = model.model_fields.get(key)
         if info is None:
-            return Wanted("a known key")
+            return Expected("a known key")
         if path[: depth + 1] == ("shards",):
             model = ShardConfig
         elif path[:1] == ("clients",) and depth == 0 and len(path) > 2:
-            return wanted_in_client(path[2:])
+            return expected_in_client(path[2:])
         elif section := section_of(info):
             model = section
         else:
-            return wanted_of(info)
+            return expected_by(info)
     if path == ("shards",):
-        return Wanted("tables, each headed [[shards]]")
-    return Wanted(f"a table, headed {'[[shards]]' if 'shards' in path else f'[{path[-1]}]'}")
+        return Expected("tables, each headed [[shards]]")
+    return Expected(f"a table, headed {'[[shards]]' if 'shards' in path else f'[{path[-1]}]'}")
 
 
-def wanted_in_client(path: Path) -> Wanted:
-    """Return what the key at `path` of a `[clients.NAME]` table expects."""
+def expected_in_client(path: Path) -> Expected:
+    """Return what the key at `path` in a `[clients.NAME]` table expects."""
     info = ClientConfig.model_fields.get(str(path[0]))
-    return wanted_of(info) if info else Wanted("a name of letters, digits and _ . @ -")
+    return expected_by(info) if info else Expected("a name of letters, digits and _ . @ -")
 
 
-def wanted_of(info: FieldInfo) -> Wanted:
-    """Return what a field expects, as its type says."""
+def expected_by(info: FieldInfo) -> Expected:
+    """Return what a field expects, according to its type."""
     found = [
-        *_wanted_in(info.annotation),
-        *(one for one in info.metadata if isinstance(one, Wanted)),
+        *_expectations_in(info.annotation),
+        *(one for one in info.metadata if isinstance(one, Expected)),
     ]
     return found[-1]
 
 
-def _wanted_in(annotation: object) -> Iterator[Wanted]:
-    for part in get_args(annotation):  # of Optional[Annotated[...]] as of Annotated[...]
-        if isinstance(part, Wanted):
+def _expectations_in(annotation: object) -> Iterator[Expected]:
+    for part in get_args(annotation):  # Annotated[...] or Optional[Annotated[...]]
+        if isinstance(part, Expected):
             yield part
         else:
-            yield from _wanted_in(part)
+            yield from _expectations_in(part)
 
 
 def show(value: object, *, is_url: bool = False) -> str:
-    """Return a value as a line may repeat it: short, on one line, without passwords of URLs."""
+    """Return a value as text for an error: short, on one line, without passwords in URLs."""
     if isinstance(value, str):
         return _show_text(value, redact_url if is_url else redact_text)
     if isinstance(value, bool):
@@ -105,9 +106,9 @@ def show(value: object, *, is_url: bool = False) -> str:
     return f"an {name}" if name[0] in "aeiou" else f"a {name}"
 
 
-def _show_found(value: object, path: Path, wish: Wanted) -> str:
-    """Show a wrong value; an address with an @ may be a URL that has a password and no scheme."""
-    odd = wish.address and isinstance(value, str) and "@" in value
+def _show_found(value: object, path: Path, expected: Expected) -> str:
+    """Return an invalid value as text; an address with an @ may be a URL without its scheme."""
+    odd = expected.address and isinstance(value, str) and "@" in value
     return show(value, is_url=odd or path[-1] == "url")
 
 
@@ -119,23 +120,23 @@ def _show_text(text: str, redact: Callable[[str], str]) -> str:
 
 
 def key_name(path: Path) -> str:
-    """Return a key's path as people write it: `shards[2].timeout`."""
+    """Return the path of a key as text: `shards[2].timeout`."""
     name = ""
     for part in path:
         if isinstance(part, int):
             name += f"[{part}]"
-        elif part != "[key]":  # pydantic's mark of an error in a key
+        elif part != "[key]":  # pydantic's mark for an error in the key itself
             name += ("." if name else "") + (part if _BARE_KEY.fullmatch(part) else show(part))
     return name if len(name) <= 2 * MAX_SHOWN else name[: 2 * MAX_SHOWN] + "..."
 
 
 def one_line(text: str) -> str:
-    """Return `text` with what would break a line, or a terminal, escaped."""
+    """Return `text` with line breaks and control characters escaped."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `, did you mean X?` for the known name that is most like `name`; else nothing."""
+    """Return `, did you mean X?` for the known name most similar to `name`; "" if there is none."""
     if len(name) > MAX_SHOWN:
         return ""
     close = difflib.get_close_matches(name, known, n=1)
@@ -143,7 +144,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _near_key(path: Path) -> str:
-    """Look among the keys beside this one, then for the same key in another section."""
+    """Suggest a key of the same table, or else a key of the same name in another section."""
     tables: dict[Path, Iterable[str]] = {(): Config.model_fields}
     for name, info in Config.model_fields.items():
         if section := section_of(info):

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-Path: TypeAlias = "tuple[str | int, ...]"
+from zinfo.config.section import Path
+
 Table: TypeAlias = "dict[str, object]"
 
 ANY = "*"

@@ -1,7 +1,7 @@
-"""Reads the three sources of a configuration: TOML file, environment, flags.
+"""Reads the three sources of a configuration: TOML file, environment and flags.
 
-Each becomes a `Source`: a tree of values as a TOML file would hold them, and where each came from.
-Nothing is validated here, except that a file is TOML and a variable's name is known.
+Each becomes a `Source`: a tree of values as in a TOML file, and the origin of each value. Only two
+things are validated here: that a file is TOML, and that the name of a variable is known.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import get_args
 
-from zinfo.config.models import Config, Path, section_of
+from zinfo.config.models import Config
 from zinfo.config.problems import key_name, nearest, one_line
 from zinfo.config.renamed import RENAMED, current_path, old_keys
+from zinfo.config.section import Path, section_of
 from zinfo.config.types import MIB
 from zinfo.errors import ConfigError
 from zinfo.wire.redact import redact_text
@@ -26,17 +27,17 @@ else:
     import tomli as tomllib
 
 MAX_FILE_BYTES = 16 * MIB
-"""Of a configuration file; a hundred thousand shards fit."""
+"""Maximum size of a configuration file; enough for a hundred thousand shards."""
 
 PREFIX = "ZINFO_"
-"""Of the environment variables that are configuration."""
+"""Prefix of the environment variables that set keys."""
 
 OTHER_VARIABLES = frozenset(
     {"ZINFO_CONNECT", "ZINFO_SERVER_KEY", "ZINFO_CLIENT_KEY", "ZINFO_PURE_PYTHON"}
 )
-"""Variables with that prefix that are no configuration."""
+"""Variables with that prefix that set no key."""
 
-# What Kubernetes sets in every pod for a Service whose name starts with "zinfo".
+# Variables that Kubernetes sets in every pod for a Service whose name starts with "zinfo".
 _SERVICE_LINK = re.compile(
     r"ZINFO_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -51,11 +52,11 @@ _TRUTH |= dict.fromkeys(("false", "no", "off", "0"), False)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One source, read but not validated.
+    """One source, not validated.
 
     Attributes:
         tree: the values.
-        origins: what to call the place that a value came from, by its key path or a start of it.
+        origins: name of the origin of a value in errors, by key path or a prefix of it.
         problems: errors found while reading, one line each.
         warnings: uses of old key names, one line each.
     """
@@ -66,12 +67,12 @@ class Source:
     warnings: list[str] = field(default_factory=list)
 
     def origin(self, path: Path) -> str:
-        """Return what to call the place that the value at `path` came from."""
+        """Return the name of the origin of the value at `path`."""
         starts = (path[:length] for length in range(len(path), -1, -1))
         return next((self.origins[start] for start in starts if start in self.origins), "")
 
     def put(self, path: Path, value: object, origin: str) -> None:
-        """Set a key outside `[[shards]]`; text becomes what the key's type asks for."""
+        """Set a key outside `[[shards]]`; text is converted to the type of the key."""
         *tables, key = map(str, path)
         table = self.tree
         for name in tables:
@@ -96,7 +97,7 @@ class Source:
             self.warnings.append(f"{origin}: {old} is deprecated, use {new}")
 
     def add_shards(self, shards: object, origin: str) -> None:
-        """Add shards, each a URL or a table, to those that are there."""
+        """Append shards, each a URL or a table."""
         present = self.tree.setdefault("shards", [])
         assert isinstance(present, list)
         for shard in shards if isinstance(shards, list | tuple) else [shards]:
@@ -105,10 +106,10 @@ class Source:
 
 
 def read_file(path: FilePath) -> Source:
-    """Read a TOML file. Relative paths in it start at the directory that it lies in.
+    """Read a TOML file. Relative paths in it are relative to its directory.
 
     Raises:
-        ConfigError: it cannot be read, or is no TOML; with the line where there is one.
+        ConfigError: it cannot be read, or is not TOML; with the line number if it is known.
     """
     name = one_line(str(path))
     text = _text_of(path, name)
@@ -119,7 +120,7 @@ def read_file(path: FilePath) -> Source:
         place = (found and found.group(1)) or f"line {text.count(chr(10)) + 1}"
         reason = one_line(redact_text(_POSITION.sub("", str(error))))
         raise ConfigError([f"{name}: {place}: not TOML: {reason}"]) from None
-    except ValueError:  # Python's bound on the digits of a number
+    except ValueError:  # Python limits the number of digits
         raise ConfigError([f"{name}: found a number with too many digits"]) from None
     except RecursionError:
         raise ConfigError([f"{name}: found tables or arrays nested too deeply"]) from None
@@ -159,11 +160,11 @@ def _anchor_paths(tree: Mapping[str, object], directory: FilePath) -> None:
 
 
 def read_environment(environ: Mapping[str, str], claimed: frozenset[str]) -> Source:
-    """Read the `ZINFO_` variables; an empty one counts as not set.
+    """Read the `ZINFO_` variables; an empty one is ignored.
 
     Args:
         environ: the environment.
-        claimed: variables that hold passwords, as some `password_env` says.
+        claimed: variables that contain passwords, according to a `password_env`.
     """
     source = Source()
     known = _variables()
@@ -181,11 +182,11 @@ def read_environment(environ: Mapping[str, str], claimed: frozenset[str]) -> Sou
 
 
 def environment_notes(environ: Mapping[str, str], config: Config | None = None) -> tuple[str, ...]:
-    """Return a line for each `ZINFO_` variable that means nothing to zinfo, for a log's warnings.
+    """Return a warning for each `ZINFO_` variable that is unknown.
 
     Args:
-        environ: the environment; no value becomes part of a line.
-        config: the configuration in force; the variables that its `password_env` name are known.
+        environ: the environment; its values do not appear in the warnings.
+        config: the current configuration; the variables in its `password_env` are known.
     """
     claimed: set[str | None] = set()
     if config is not None:
@@ -199,7 +200,7 @@ def environment_notes(environ: Mapping[str, str], config: Config | None = None) 
 
 
 def read_flags(flags: Mapping[str, tuple[str, object]]) -> Source:
-    """Read flags, given as `{"--query": ("query.endpoint", "tcp://...")}`; None is not given."""
+    """Read flags such as `{"--query": ("query.endpoint", "tcp://...")}`; None means not set."""
     source = Source()
     for flag, (key, value) in flags.items():
         if value is None:
@@ -212,7 +213,7 @@ def read_flags(flags: Mapping[str, tuple[str, object]]) -> Source:
 
 
 def scalar_keys() -> Iterator[Path]:
-    """Yield the path of every key that is not within `[[shards]]`."""
+    """Yield the paths of all keys outside `[[shards]]`."""
     for name, info in Config.model_fields.items():
         if section := section_of(info):
             yield from ((name, key) for key in section.model_fields)
@@ -221,7 +222,7 @@ def scalar_keys() -> Iterator[Path]:
 
 
 def _variables() -> dict[str, Path]:
-    """Return each known variable with the key that it sets."""
+    """Return the known variables, each with the path of its key."""
     return {_variable_of(path): path for path in scalar_keys()}
 
 
@@ -243,7 +244,7 @@ def _section_of(variable: str) -> str:
 
 
 def _is_ours(variable: str) -> bool:
-    """Whether it ought to be configuration: nobody else sets such a variable."""
+    """Return whether a variable is meant for zinfo, and not for a link to a Kubernetes Service."""
     service_link = _SERVICE_LINK.fullmatch(variable)
     return variable.startswith(PREFIX) and variable not in OTHER_VARIABLES and not service_link
 
@@ -254,7 +255,7 @@ def _unknown(variable: str) -> str:
 
 
 def _type_of(path: Path) -> object:
-    """Return the type of a key outside `[[shards]]`; None where there is no such key."""
+    """Return the type of a key outside `[[shards]]`; None for an unknown key."""
     fields = Config.model_fields
     for name in path[:-1]:
         section = section_of(fields[str(name)]) if str(name) in fields else None
@@ -264,7 +265,7 @@ def _type_of(path: Path) -> object:
 
 
 def _from_text(path: Path, text: str) -> object:
-    """Return the value that `text` is for the key at `path`; `text` itself where it is none."""
+    """Convert `text` to the type of the key at `path`; return `text` if that is not possible."""
     kind = _type_of(path)
     kinds = {kind, *get_args(kind)}
     if bool in kinds:

@@ -1,6 +1,6 @@
-"""The types of configuration keys: what each accepts, in which unit, and the words that say so.
+"""The types of configuration keys: accepted values, unit, and the description for errors.
 
-TOML has types of its own, so all are strict: a number in quotes is no number.
+All are strict, because TOML has its own types: a number in quotes is not a number.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a key expects; carried by its type for error messages and the documentation's test.
+class Expected:
+    """What a key expects; part of its type, for errors and for the test of the documentation.
 
     Attributes:
         text: completes "expected ...".
-        unit: what the number counts; empty for what is no number.
-        secret: True where a wrong value is never shown, as it may be a password.
-        address: True where somebody may write a URL with a password by mistake.
+        unit: of a number; empty for other types.
+        secret: whether an invalid value is never shown, because it may be a password.
+        address: whether the value may be, by mistake, a URL with a password.
     """
 
     text: str
@@ -42,7 +42,7 @@ class Wanted:
 
 def _printable(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("it holds control characters")
+        raise ValueError("it contains control characters")
     return text
 
 
@@ -65,90 +65,100 @@ def _network(network: str) -> str:
     return network
 
 
-Flag = Annotated[bool, Field(strict=True), Wanted("true or false")]
+Flag = Annotated[bool, Field(strict=True), Expected("true or false")]
 
 Seconds = Annotated[
     float,
     Field(strict=True, gt=0, le=DAY, allow_inf_nan=False),
-    Wanted(f"a number of seconds above 0, at most {DAY}", "s"),
+    Expected(f"a number of seconds above 0, at most {DAY}", "s"),
 ]
-SecondsOrNone = Annotated[
+NonNegativeSeconds = Annotated[
     float,
     Field(strict=True, ge=0, le=DAY, allow_inf_nan=False),
-    Wanted(f"a number of seconds from 0 to {DAY}", "s"),
+    Expected(f"a number of seconds from 0 to {DAY}", "s"),
 ]
 Jitter = Annotated[
     float,
     Field(strict=True, ge=0, le=0.5, allow_inf_nan=False),
-    Wanted("a number from 0 to 0.5", "fraction of the interval"),
+    Expected("a number from 0 to 0.5", "fraction of the interval"),
 ]
 OpsRate = Annotated[
     int,
     Field(strict=True, ge=0, le=10**9),
-    Wanted("a whole number from 0 to 1000000000", "commands/s"),
+    Expected("a whole number from 0 to 1000000000", "commands/s"),
 ]
 Failures = Annotated[
-    int, Field(strict=True, ge=0, le=10**6), Wanted("a whole number from 0 to 1000000", "failures")
+    int,
+    Field(strict=True, ge=0, le=10**6),
+    Expected("a whole number from 0 to 1000000", "failures"),
 ]
 Connections = Annotated[
-    int, Field(strict=True, ge=1, le=65535), Wanted("a whole number from 1 to 65535", "connections")
+    int,
+    Field(strict=True, ge=1, le=65535),
+    Expected("a whole number from 1 to 65535", "connections"),
 ]
 Messages = Annotated[
-    int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "messages")
+    int,
+    Field(strict=True, ge=1, le=10**7),
+    Expected("a whole number from 1 to 10000000", "messages"),
 ]
 Samples = Annotated[
-    int, Field(strict=True, ge=1, le=10**6), Wanted("a whole number from 1 to 1000000", "samples")
+    int,
+    Field(strict=True, ge=1, le=10**6),
+    Expected("a whole number from 1 to 1000000", "samples"),
 ]
 Fields = Annotated[
     int,
     Field(strict=True, ge=100, le=10**6),
-    Wanted("a whole number from 100 to 1000000", "fields"),
+    Expected("a whole number from 100 to 1000000", "fields"),
 ]
 Events = Annotated[
-    int, Field(strict=True, ge=1, le=10**7), Wanted("a whole number from 1 to 10000000", "events")
+    int,
+    Field(strict=True, ge=1, le=10**7),
+    Expected("a whole number from 1 to 10000000", "events"),
 ]
 Bytes = Annotated[
     int,
     Field(strict=True, ge=1024, le=1024 * MIB),
-    Wanted(f"a whole number from 1024 to {1024 * MIB}", "bytes"),
+    Expected(f"a whole number from 1024 to {1024 * MIB}", "bytes"),
 ]
 
 ShardUrl = Annotated[
     str,
     Field(strict=True, max_length=4096),
     AfterValidator(_shard_url),
-    Wanted(SHARD_URLS),
+    Expected(SHARD_URLS),
 ]
 Endpoint = Annotated[
     str,
     Field(strict=True, max_length=1024),
     AfterValidator(check_endpoint),
-    Wanted("tcp://HOST:PORT (either may be *) or ipc://PATH", address=True),
+    Expected("tcp://HOST:PORT (either may be *) or ipc://PATH", address=True),
 ]
 ClientEndpoint = Annotated[
     str,
     Field(strict=True, max_length=1024),
     AfterValidator(_client_endpoint),
-    Wanted("tcp://HOST:PORT, ipc://PATH or an empty text", address=True),
+    Expected("tcp://HOST:PORT, ipc://PATH or an empty text", address=True),
 ]
 Listen = Annotated[
     str,
     Field(strict=True, max_length=1024),
     AfterValidator(_listen),
-    Wanted("HOST:PORT or an empty text", address=True),
+    Expected("HOST:PORT or an empty text", address=True),
 ]
 
 Name = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=512),
     AfterValidator(_printable),
-    Wanted("1 to 512 printable characters"),
+    Expected("1 to 512 printable characters"),
 ]
 NameOrEmpty = Annotated[
     str,
     Field(strict=True, max_length=255),
     AfterValidator(_printable),
-    Wanted("at most 255 printable characters"),
+    Expected("at most 255 printable characters"),
 ]
 Labels = Annotated[
     dict[
@@ -157,32 +167,32 @@ Labels = Annotated[
         ],
         Annotated[str, Field(strict=True, max_length=1024), AfterValidator(_printable)],
     ],
-    Wanted('names and texts, as in { role = "cache" }'),
+    Expected('names and texts, as in { role = "cache" }'),
 ]
 
 FilePath = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=4096),
     AfterValidator(_printable),
-    Wanted("the path of a file"),
+    Expected("the path of a file"),
 ]
 DirectoryPath = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=4096),
     AfterValidator(_printable),
-    Wanted("the path of a directory"),
+    Expected("the path of a directory"),
 ]
-# Somebody may take these two for the place of the password itself: what was found stays unsaid.
-SecretFilePath = Annotated[FilePath, Wanted("the path of a file", secret=True)]
+# A user may enter the password itself in these two, so an invalid value is not shown.
+SecretFilePath = Annotated[FilePath, Expected("the path of a file", secret=True)]
 VariableName = Annotated[
     str,
     Field(strict=True, max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
-    Wanted("the name of an environment variable", secret=True),
+    Expected("the name of an environment variable", secret=True),
 ]
 Secret = Annotated[
     SecretStr,
     Field(min_length=1, max_length=4096),
-    Wanted("a password of at least 1 character", secret=True),
+    Expected("a password of at least 1 character", secret=True),
 ]
 
 ClientName = Annotated[
@@ -190,7 +200,7 @@ ClientName = Annotated[
 ]
 ClientEndpoints = Annotated[
     dict[ClientName, Endpoint],
-    Wanted('client names and endpoints, as in { cache = "tcp://0.0.0.0:9741" }', address=True),
+    Expected('client names and endpoints, as in { cache = "tcp://0.0.0.0:9741" }', address=True),
 ]
 Texts = Annotated[
     tuple[
@@ -199,27 +209,27 @@ Texts = Annotated[
         ],
         ...,
     ],
-    Wanted('an array of texts, as in ["cache-", "orders-"]'),
+    Expected('an array of texts, as in ["cache-", "orders-"]'),
 ]
 HostNames = Annotated[
     tuple[
         Annotated[str, Field(strict=True, max_length=255), AfterValidator(check_host)],
         ...,
     ],
-    Wanted('an array of host names, as in ["zinfo.example.net"], or ["*"] for any'),
+    Expected('an array of host names, as in ["zinfo.example.net"], or ["*"] for any'),
 ]
 Networks = Annotated[
     tuple[Annotated[str, Field(strict=True, max_length=64), AfterValidator(_network)], ...],
-    Wanted('an array of IP addresses and networks, as in ["10.0.0.7", "10.1.0.0/16"]'),
+    Expected('an array of IP addresses and networks, as in ["10.0.0.7", "10.1.0.0/16"]'),
 ]
 OperationName = Literal["get_infos", "shards", "snapshot", "events", "stats"]
 OperationNames = Annotated[
     tuple[OperationName, ...],
-    Wanted(f"an array of some of {', '.join(get_args(OperationName))}"),
+    Expected(f"an array of some of {', '.join(get_args(OperationName))}"),
 ]
 
-LogFormat = Annotated[Literal["text", "json"], Wanted('"text" or "json"')]
+LogFormat = Annotated[Literal["text", "json"], Expected('"text" or "json"')]
 LogLevel = Annotated[
     Literal["debug", "info", "warning", "error"],
-    Wanted('"debug", "info", "warning" or "error"'),
+    Expected('"debug", "info", "warning" or "error"'),
 ]

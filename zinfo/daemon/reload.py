@@ -21,7 +21,15 @@ from gevent.event import Event
 from gevent.fileobject import FileObjectPosix
 
 from zinfo.config import Config, ShardConfig
-from zinfo.config.loader_process import COMMAND, LENGTH, Piece, Problems, Request, Whole, framed
+from zinfo.config.loader_process import (
+    COMMAND,
+    LENGTH,
+    FirstPiece,
+    Piece,
+    Problems,
+    Request,
+    framed,
+)
 from zinfo.errors import ConfigError
 from zinfo.loop.yielding import CooperativeYield
 
@@ -105,7 +113,7 @@ def _received(source: _Stream) -> Loaded:
     first = _piece(source)
     if isinstance(first, Problems):
         raise ConfigError(first.lines)
-    assert isinstance(first, Whole)
+    assert isinstance(first, FirstPiece)
     shards: list[ShardConfig] = []
     yielder = CooperativeYield()
     while len(shards) < first.shards:
