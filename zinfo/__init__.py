@@ -1,7 +1,7 @@
 """zinfo polls the INFO of many Redis and Valkey servers and publishes it on a ZeroMQ bus.
 
-The public names are imported when they are first used, so that `import zinfo` loads no gevent, no
-redis and no psutil, and patches nothing: a client pays for what a client needs.
+The public names are imported on first use. `import zinfo` itself loads neither gevent nor redis nor
+psutil and patches nothing, so that clients start fast.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ _HOMES = {
 """The module that defines each public name."""
 
 
-if not TYPE_CHECKING:  # a type checker that saw it would accept any name
+if not TYPE_CHECKING:  # a type checker would accept any name because of it
 
     def __getattr__(name: str) -> object:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOMES[name]), name)
-        globals()[name] = value  # from now on found without coming here
+        globals()[name] = value  # found without this function from now on
         return value
 
 

@@ -1,8 +1,8 @@
-"""The `zinfo` command: patches the process if a daemon will run in it, then runs the command line.
+"""The `zinfo` command: patches the process if it will run a daemon, then runs the command line.
 
-gevent must patch before anything imports `socket`, `threading` or `redis`, and the command line
-imports them all. So the command is looked for in the arguments first. Every other command is a
-client, needs no gevent, and starts faster without.
+gevent must patch before `socket`, `threading` or `redis` are imported, and the command line imports
+all of them. So the arguments are searched for the command first. All other commands are clients,
+which do not need gevent and start faster without it.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import warnings
 from collections.abc import Sequence
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells count: 128 and the signal's number."""
+"""Exit code after Ctrl-C, by the convention of shells: 128 plus the signal's number."""
 
 DAEMON_COMMANDS = frozenset({"serve"})
 """The commands that run a daemon in this process."""
 
 
 def runs_daemon(arguments: Sequence[str]) -> bool:
-    """Whether the command line asks for a daemon in this process.
+    """Return whether the command runs a daemon in this process.
 
-    The command is the first word that is no option: the options before it take no values.
+    The command is the first word that is not an option: options before it take no values.
 
     Args:
-        arguments: The words after the program's name.
+        arguments: the words after the program's name.
     """
     command = next((word for word in arguments if not word.startswith("-")), None)
     return command in DAEMON_COMMANDS
@@ -37,13 +37,13 @@ def main() -> None:
             from gevent import monkey
 
             monkey.patch_all()
-            # gevent warns of sleeps that libuv rounds up to a millisecond, its own among them.
+            # gevent warns of sleeps that libuv rounds up to a millisecond, even of its own.
             warnings.filterwarnings("ignore", "libuv only supports millisecond", UserWarning)
 
         from zinfo.cli.app import cli
 
         cli(prog_name="zinfo")
-    except KeyboardInterrupt:  # while modules are imported; later the command line takes it
+    except KeyboardInterrupt:  # during imports; later the command line handles it
         sys.exit(INTERRUPTED)
 
 

@@ -1,15 +1,15 @@
-"""Every error that zinfo raises, and the error codes of its wire.
+"""All errors that zinfo raises, and the error codes of its wire.
 
-The tree, so that a caller knows what to catch::
+The tree of errors::
 
     ZinfoError
-    ├── ConfigError              a configuration file, variable or flag is wrong
+    ├── ConfigError              a configuration file, variable or flag is not valid
     ├── ShardExistsError         a shard with that id is live already
     ├── ProtocolError            bytes that are not a message of zinfo's wire
-    ├── EnvironmentNotReadyError the process lacks something that a part needs to start
-    ├── NoAnswerError            nothing answered in time at an endpoint (also a TimeoutError)
-    ├── RecordingError           a file that is no recording, or cannot be read or written as one
-    └── RequestError             a query was refused; `code` says why, for machines
+    ├── EnvironmentNotReadyError a part cannot start in this process or on this machine
+    ├── NoAnswerError            no reply in time from an endpoint (also a TimeoutError)
+    ├── RecordingError           a file is not a recording, or cannot be read or written
+    └── RequestError             a query was refused; `code` is the reason, for programs
         ├── BadRequestError      bad_request (also a ValueError)
         ├── UnsupportedVersionError  unsupported_version
         ├── UnknownOpError       unknown_op
@@ -21,7 +21,7 @@ The tree, so that a caller knows what to catch::
         ├── TooLargeError        too_large
         └── InternalError        internal
 
-Errors of redis-py, ZeroMQ and msgpack end where zinfo meets them: callers never see one.
+Errors of redis-py, ZeroMQ and msgpack are caught where they occur; callers never see one.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class ZinfoError(Exception):
 
 
 class ConfigError(ZinfoError):
-    """A configuration that cannot be used.
+    """The configuration is not valid.
 
     Args:
-        problems: one sentence for each thing that is wrong, naming source, key and expectation.
+        problems: one sentence for each problem, with source, key and expected value.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -55,24 +55,24 @@ class ProtocolError(ZinfoError, ValueError):
 
 
 class EnvironmentNotReadyError(ZinfoError):
-    """The process or the machine lacks something that a part needs to start."""
+    """A part cannot start, because the process or the machine lacks a requirement."""
 
 
 class NoAnswerError(ZinfoError, TimeoutError):
-    """Nothing answered in time at an endpoint."""
+    """No reply arrived from an endpoint in time."""
 
 
 class RecordingError(ZinfoError):
-    """A file that is no recording, or cannot be read or written as one."""
+    """A file is not a recording, or cannot be read or written."""
 
 
 class RequestError(ZinfoError):
-    """A query that was refused or could not be answered.
+    """A query was refused or failed.
 
     Attributes:
-        code: the wire's error code; stable, for machines.
-        retryable: True where the same request may succeed later.
-        request_id: id of the request where that much could be read, so that the reply can carry it.
+        code: the wire's error code; stable, for programs.
+        retryable: whether the same request may succeed later.
+        request_id: id of the request if it could be read, so that the reply can contain it.
     """
 
     code: str = "internal"
@@ -95,12 +95,12 @@ class RequestError(ZinfoError):
 
     @classmethod
     def from_wire(cls, code: str, message: str, retryable: bool) -> RequestError:
-        """Return the error that a reply's `error` map describes.
+        """Return the error in a reply's `error` map.
 
         Args:
-            code: the wire's code; one this version does not know gives a plain RequestError.
-            message: text for humans.
-            retryable: what the daemon said about trying again.
+            code: the wire's code; a code that is not known becomes a plain RequestError.
+            message: text for people.
+            retryable: whether the daemon allows to try again.
         """
         kind = cls._by_code.get(code, RequestError)
         error = kind(message, retryable=retryable)
@@ -109,13 +109,13 @@ class RequestError(ZinfoError):
 
 
 class BadRequestError(RequestError, ValueError):
-    """The request is malformed or its arguments make no sense."""
+    """The request or its arguments are not valid."""
 
     code = "bad_request"
 
 
 class UnsupportedVersionError(RequestError):
-    """The request speaks a version of the wire that this daemon does not serve."""
+    """The request has a version of the wire that this daemon does not support."""
 
     code = "unsupported_version"
 
@@ -133,39 +133,39 @@ class UnknownShardError(RequestError, KeyError):
 
 
 class NotPolledError(RequestError, KeyError):
-    """The shard is live but has not answered INFO yet."""
+    """The shard is live but has not replied to INFO yet."""
 
     code = "not_polled"
     retryable = True
 
 
 class NotAllowedError(RequestError, PermissionError):
-    """This client may not do this."""
+    """This client is not authorised for the request."""
 
     code = "not_allowed"
 
 
 class BusyError(RequestError):
-    """The daemon has too much under way to take this request now."""
+    """The daemon is handling too many requests at the moment."""
 
     code = "busy"
     retryable = True
 
 
 class DeadlineError(RequestError, TimeoutError):
-    """The request's own deadline passed before there was an answer."""
+    """The request's deadline passed before the reply was ready."""
 
     code = "deadline"
     retryable = True
 
 
 class TooLargeError(RequestError):
-    """The request, or one entry of its reply, is over the size bound."""
+    """The request, or one entry of its reply, is larger than allowed."""
 
     code = "too_large"
 
 
 class InternalError(RequestError):
-    """The daemon failed; its log has the traceback."""
+    """An unexpected error in the daemon; its log has the traceback."""
 
     code = "internal"
