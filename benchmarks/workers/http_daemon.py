@@ -21,7 +21,7 @@ class HttpDaemon(TimedDaemon):
     @override
     def start(self, urls: list[str], shards: int, interval: float) -> dict[str, Any]:
         started = super().start(urls, shards, interval)
-        (door,) = self.daemon.doors
+        (door,) = self.daemon.server_adapters
         return {**started, "http": door.endpoint}
 
 

@@ -16,7 +16,7 @@ import pytest
 from tests.waiting import wait_until
 from zinfo.config import Config, load_config
 from zinfo.config.loader_process import FirstPiece, Problems, Request, pieces
-from zinfo.daemon.reload import Reloads, read_config
+from zinfo.daemon.reload import Reloader, read_config
 from zinfo.errors import ConfigError
 from zinfo.loop.yielding import CooperativeYield
 
@@ -165,13 +165,13 @@ def test_one_that_takes_too_long_is_ended_and_told(fifo: Path) -> None:
 def test_one_that_dies_is_told(fifo: Path) -> None:
     reader = gevent.spawn(raised, lambda: read_config(fifo, {}))
     os.kill(wait_child().pid, signal.SIGKILL)
-    assert reader.get(timeout=20) == ["the process that reads it ended without an answer"]
+    assert reader.get(timeout=20) == ["the process that reads it exited without a result"]
 
 
 def test_one_that_cannot_be_started_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     (problem,) = raised(lambda: read_config(file, {}))
-    assert problem.startswith("no process could be started to read it: ")
+    assert problem.startswith("cannot start a process to read it: ")
     files = len(psutil.Process().open_files())
     raised(lambda: read_config(file, {}))
     assert len(psutil.Process().open_files()) == files
@@ -196,12 +196,12 @@ def test_what_is_asked_for_meanwhile_is_done_once_more_afterwards() -> None:
         running.pop()
         done.append(len(done))
 
-    reloads = Reloads(reload)
-    part = gevent.spawn(reloads.run)
-    reloads.request()
+    reloader = Reloader(reload)
+    part = gevent.spawn(reloader.run)
+    reloader.request()
     wait_until(lambda: running, what="the first", sleep=gevent.sleep)
     for _ in range(5):
-        reloads.request()
+        reloader.request()
     may_end.set()
     wait_until(lambda: len(done) == 2, what="the second", sleep=gevent.sleep)
     gevent.idle()

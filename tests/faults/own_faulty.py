@@ -123,7 +123,7 @@ def _callback(_shard: RedisShard, _previous: Snapshot | None, _snapshot: Snapsho
 
 def _in_the_loop(daemon: Daemon) -> None:
     if _is_armed("listener"):
-        for door in daemon.doors:
+        for door in daemon.server_adapters:
             door._server.close()
     if _is_armed("event loop"):
         raise RuntimeError("broken: event loop")

@@ -138,7 +138,7 @@ def test_a_reader_that_is_killed_leaves_the_configuration_and_is_told(
         daemon.signal(signal.SIGHUP)
         (reader,) = wait_until(lambda: readers(daemon), what="a reader")
         reader.kill()
-        told = "configuration not taken: the process that reads it ended without an answer"
+        told = "configuration not taken: the process that reads it exited without a result"
         wait_until(lambda: told in daemon.log(), what=told)
         fifo.unlink()
         fifo.write_text(config(server, "one", 2))

@@ -182,4 +182,4 @@ def test_a_manager_that_goes_away_is_told_of_in_the_log_once_and_is_found_when_i
             with Manager(address) as again:
                 again.wait_for("WATCHDOG", "1")
                 daemon.terminate()
-    assert daemon.last_log.count("the service manager cannot be told") == 1
+    assert daemon.last_log.count("cannot notify the service manager") == 1

@@ -12,7 +12,7 @@ import pytest
 
 from tests.service.manager import Manager
 from zinfo.daemon.sd_notify import Notifier
-from zinfo.daemon.systemd import LONGEST_START, ServiceManager
+from zinfo.daemon.systemd import MAX_STARTUP, ServiceManager
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
 
@@ -40,9 +40,9 @@ def test_a_shard_that_is_never_asked_holds_up_the_start_for_so_long_and_no_longe
     manager: Manager, service: ServiceManager
 ) -> None:
     now = time.monotonic()
-    service.tell(now + LONGEST_START - 1)
+    service.update(now + MAX_STARTUP - 1)
     assert manager.heard() == [{"STATUS": "asking 1 shard: 1 new"}]
-    service.tell(now + LONGEST_START + 1)
+    service.update(now + MAX_STARTUP + 1)
     ready = {"READY": "1", "STATUS": "watching 1 shard: 1 new", "WATCHDOG": "1"}
     assert manager.heard()[1:] == [ready]
 
@@ -51,9 +51,9 @@ def test_a_shard_that_comes_later_makes_it_no_less_ready(
     manager: Manager, service: ServiceManager, shard: RedisShard
 ) -> None:
     shard.state = ShardState.UP
-    service.tell(time.monotonic())
+    service.update(time.monotonic())
     shard.state = ShardState.NEW
-    service.tell(time.monotonic())
+    service.update(time.monotonic())
     assert [message.get("READY") for message in manager.heard()] == ["1", None]
     assert manager.all_of("STATUS")[-1] == "watching 1 shard: 1 new"
 
@@ -63,7 +63,7 @@ def test_a_status_is_sent_when_it_changes_and_not_again(
 ) -> None:
     for state in (ShardState.UP, ShardState.UP, ShardState.DOWN, ShardState.DOWN):
         shard.state = state
-        service.tell(time.monotonic())
+        service.update(time.monotonic())
     told = ["watching 1 shard: 1 up", "watching 1 shard: 1 down"]
     assert manager.all_of("STATUS") == told
     assert manager.all_of("WATCHDOG") == ["1"] * 4
@@ -78,11 +78,11 @@ def test_what_could_not_be_sent_is_sent_as_soon_as_it_can(
     address = short_tmp / "late"
     with contextlib.closing(Notifier(str(address))) as notifier:
         service = ServiceManager(notifier, publisher)
-        service.tell(time.monotonic())
-        service.tell(time.monotonic())
+        service.update(time.monotonic())
+        service.update(time.monotonic())
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         with Manager(address) as manager:
-            service.tell(time.monotonic())
+            service.update(time.monotonic())
             assert manager.heard() == [{"READY": "1", "STATUS": "watching 1 shard: 1 up"}]
 
 
@@ -90,9 +90,9 @@ def test_the_end_is_told_and_nothing_after_it(
     manager: Manager, service: ServiceManager, shard: RedisShard
 ) -> None:
     shard.state = ShardState.UP
-    service.trouble("bus cannot be kept alive")
+    service.set_problem("bus cannot be kept alive")
     service.stopping()
-    service.tell(time.monotonic())
+    service.update(time.monotonic())
     end = {"STOPPING": "1", "STATUS": "stopping; bus cannot be kept alive"}
     assert manager.heard() == [end]
 
@@ -109,7 +109,7 @@ def test_a_queue_that_is_full_holds_nothing_up(manager: Manager) -> None:
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"WATCHDOG_USEC": "1000"}])
 def test_without_a_service_manager_nobody_is_told(environ: dict[str, str]) -> None:
     notifier = Notifier.from_environment(environ)
-    assert not notifier.is_heard
+    assert not notifier.enabled
     assert not notifier.send("READY=1")
 
 

@@ -1,7 +1,7 @@
-"""Datagrams to the service manager that started this process: sd_notify(3) of systemd.
+"""Sends notifications to the service manager that started this process: sd_notify(3) of systemd.
 
-Each is a few `NAME=value` lines for a Unix socket that the environment names; nothing comes back.
-Where the environment names none, nothing is sent.
+A notification is a datagram of `NAME=value` lines to the Unix socket in $NOTIFY_SOCKET; there is no
+reply. Nothing is sent if that variable is not set.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ logger = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Sends what the service manager is to know, and never waits for it.
+    """Sends notifications without blocking.
 
     Args:
-        address: of its socket: a path, or a name in Linux's abstract namespace after an `@`;
-            empty where there is no service manager.
-        watchdog: seconds within which it wants a sign of life; 0 where it wants none.
+        address: the service manager's socket: a path, or `@` and a name in Linux's abstract
+            namespace; "" if there is no service manager.
+        watchdog: seconds within which the next WATCHDOG=1 must be sent; 0 if there is no watchdog.
 
     Attributes:
-        watchdog: as given.
+        watchdog: the watchdog timeout in seconds.
     """
 
     def __init__(self, address: str = "", watchdog: float = 0.0) -> None:
         self.watchdog = watchdog
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        # Kept open: where file descriptors run out there must be one to say that zinfo lives.
+        # Stays open: the watchdog must be notified even when no file descriptor is left.
         self._socket: socket.socket | None = None
         if address:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            self._socket.setblocking(False)  # a full queue must not hold zinfo up
+            self._socket.setblocking(False)  # a full queue must not block the event loop
         self._failing = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Notifier:
-        """Return one for this process, as NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID say."""
+        """Create a notifier from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID."""
         address = environ.get("NOTIFY_SOCKET", "")
         if not address:
             return cls()
-        if not address.startswith(("/", "@")):  # `vsock:` is for whole virtual machines
+        if not address.startswith(("/", "@")):  # `vsock:` is for virtual machines
             logger.warning("NOTIFY_SOCKET: found '%s', expected /PATH or @NAME: ignored", address)
             return cls()
         return cls(address, _watchdog(environ))
 
     @property
-    def is_heard(self) -> bool:
-        """Whether there is somebody to send to."""
+    def enabled(self) -> bool:
+        """Whether there is a service manager."""
         return self._socket is not None
 
     def send(self, *lines: str) -> bool:
         """Send lines such as `READY=1` in one datagram.
 
         Returns:
-            Whether they are on their way. If not, the log has it, once until it works again.
+            Whether they were sent. The first failure in a row is logged.
         """
         if self._socket is None:
             return False
@@ -64,14 +64,14 @@ class Notifier:
             self._socket.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             if not self._failing:
-                logger.warning("the service manager cannot be told: %s", error)
+                logger.warning("cannot notify the service manager: %s", error)
             self._failing = True
             return False
         self._failing = False
         return True
 
     def close(self) -> None:
-        """Send nothing any more."""
+        """Close the socket; nothing is sent any more."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -79,9 +79,9 @@ class Notifier:
 
 def _watchdog(environ: Mapping[str, str]) -> float:
     if environ.get("WATCHDOG_PID", "") not in {"", str(os.getpid())}:
-        return 0.0  # it is another process that is watched
+        return 0.0  # the watchdog is for another process
     text = environ.get("WATCHDOG_USEC", "") or "0"
     if text.isascii() and text.isdecimal():
         return int(text) / 1e6
-    logger.warning("WATCHDOG_USEC: found '%s', expected microseconds: no beats are sent", text)
+    logger.warning("WATCHDOG_USEC: found '%s', expected microseconds: ignored", text)
     return 0.0

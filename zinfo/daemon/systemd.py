@@ -1,6 +1,7 @@
-"""Tells the service manager, such as systemd, how the daemon does: whether it is ready, and lives.
+"""Notifies systemd, or another service manager, of the daemon's state.
 
-The beats for its watchdog come from the event loop: one that hangs sends none, and is killed.
+The watchdog notifications come from the event loop, so that a daemon whose event loop hangs is
+restarted.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from zinfo.daemon.sd_notify import Notifier
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import ShardState
 
-LONGEST_START = 30.0
-"""Seconds after which zinfo is ready though some shards have not been asked: names that hang, or
-thousands that do not answer, must not make the start fail. systemd waits 90 by default."""
+MAX_STARTUP = 30.0
+"""Seconds after which the daemon is ready even if some shards were not polled yet: slow name lookups
+and unreachable shards must not fail the start. systemd waits 90 s by default."""
 
-_LOOK = 0.1  # seconds between two looks at whether it is ready
-_STATUS = 5.0  # seconds between two looks at what the status is, at most
+_STARTUP_INTERVAL = 0.1  # seconds between two checks of readiness
+_STATUS_INTERVAL = 5.0  # longest interval between two status updates, in seconds
 
-# How a status tells them: what is well first.
-_ORDER = tuple(
+# The order of the states in the status.
+_STATES = tuple(
     state.value
     for state in (
         ShardState.UP,
@@ -36,10 +37,10 @@ _ORDER = tuple(
 
 
 class ServiceManager:
-    """What a service manager is told of one daemon; nothing where there is none.
+    """Reports the state of one daemon to its service manager.
 
     Args:
-        notifier: takes it there.
+        notifier: sends the notifications; does nothing if there is no service manager.
         publisher: the live shards.
     """
 
@@ -48,31 +49,31 @@ class ServiceManager:
         self._publisher = publisher
         self._ready = False
         self._status = ""
-        self._trouble = ""
-        self._latest_start = time.monotonic() + LONGEST_START
+        self._problem = ""
+        self._ready_deadline = time.monotonic() + MAX_STARTUP
 
     @property
-    def is_there(self) -> bool:
-        """Whether there is a service manager to tell."""
-        return self._notifier.is_heard
+    def enabled(self) -> bool:
+        """Whether there is a service manager."""
+        return self._notifier.enabled
 
     def run(self) -> None:
-        """Tell for ever that zinfo is ready, how the shards do and that it lives; in a greenlet."""
+        """Send readiness, status and watchdog notifications; runs in a greenlet of its own."""
         watchdog = self._notifier.watchdog
-        pause = min(watchdog / 2, _STATUS) if watchdog else _STATUS
+        pause = min(watchdog / 2, _STATUS_INTERVAL) if watchdog else _STATUS_INTERVAL
         while True:
-            self.tell(time.monotonic())
-            gevent.sleep(pause if self._ready else _LOOK)
+            self.update(time.monotonic())
+            gevent.sleep(pause if self._ready else _STARTUP_INTERVAL)
 
-    def tell(self, now: float) -> None:
-        """Send what there is to say at this moment.
+    def update(self, now: float) -> None:
+        """Send what has changed, and the watchdog notification.
 
         Args:
-            now: the monotonic clock, in seconds.
+            now: monotonic time in seconds.
         """
         counts = self._publisher.count_states()
-        ready = self._ready or now >= self._latest_start or ShardState.NEW.value not in counts
-        status = self._say(counts, ready=ready)
+        ready = self._ready or now >= self._ready_deadline or ShardState.NEW.value not in counts
+        status = self._format_status(counts, ready=ready)
         lines = []
         if ready and not self._ready:
             lines.append("READY=1")
@@ -80,38 +81,38 @@ class ServiceManager:
             lines.append(f"STATUS={status}")
         if ready and self._notifier.watchdog:
             lines.append("WATCHDOG=1")
-        if lines and self._notifier.send(*lines):  # else it is said the next time
+        if lines and self._notifier.send(*lines):  # otherwise sent again next time
             self._ready, self._status = ready, status
 
     @contextlib.contextmanager
     def reloading(self) -> Iterator[None]:
-        """Tell that the configuration is being read, and afterwards that this is over."""
+        """Notify the start of a reload, and its end on exit."""
         if self._ready:
-            # When it was, so that systemd takes it for the answer to its own SIGHUP.
+            # The time lets systemd match this notification with its own SIGHUP.
             microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
             self._notifier.send("RELOADING=1", f"MONOTONIC_USEC={microseconds}")
-        self._trouble = ""
+        self._problem = ""
         try:
             yield
         finally:
             if self._ready:
-                self._status = self._say(self._publisher.count_states(), ready=True)
+                self._status = self._format_status(self._publisher.count_states(), ready=True)
                 self._ready = self._notifier.send("READY=1", f"STATUS={self._status}")
 
-    def trouble(self, what: str) -> None:
-        """Have the status say so, too, until the next reload."""
-        self._trouble = what
+    def set_problem(self, problem: str) -> None:
+        """Add a problem to the status until the next reload."""
+        self._problem = problem
 
     def stopping(self) -> None:
-        """Tell that the end has begun, and nothing after that."""
-        self._notifier.send("STOPPING=1", f"STATUS={self._with_trouble('stopping')}")
+        """Notify that the daemon is stopping; nothing is sent after that."""
+        self._notifier.send("STOPPING=1", f"STATUS={self._with_problem('stopping')}")
         self._notifier.close()
 
-    def _say(self, counts: Mapping[str, int], *, ready: bool) -> str:
+    def _format_status(self, counts: Mapping[str, int], *, ready: bool) -> str:
         total = sum(counts.values())
         text = f"{'watching' if ready else 'asking'} {total} shard{'' if total == 1 else 's'}"
-        parts = [f"{counts[state]} {state}" for state in _ORDER if state in counts]
-        return self._with_trouble(f"{text}: {', '.join(parts)}" if parts else text)
+        parts = [f"{counts[state]} {state}" for state in _STATES if state in counts]
+        return self._with_problem(f"{text}: {', '.join(parts)}" if parts else text)
 
-    def _with_trouble(self, text: str) -> str:
-        return f"{text}; {self._trouble}" if self._trouble else text
+    def _with_problem(self, text: str) -> str:
+        return f"{text}; {self._problem}" if self._problem else text

@@ -56,7 +56,7 @@ class Operations:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._publisher = servicer.publisher
-        self._limits = limits
+        self.limits = limits
         shards = ShardOperations(servicer, poller)
         info = DaemonInfo(identity, stats, bus_endpoints, heartbeat, clock)
         daemon = DaemonOperations(info, servicer.publisher, poller.events, lambda: self.names)
@@ -100,7 +100,12 @@ class Operations:
         return size
 
     def run(
-        self, request: Request, rights: Rights | None = None, *, quick: bool | None = None
+        self,
+        request: Request,
+        rights: Rights | None = None,
+        *,
+        quick: bool | None = None,
+        limits: QueryLimits | None = None,
     ) -> OperationResult:
         """Run one request; may wait for polls, and yields to the event loop during long work.
 
@@ -109,6 +114,7 @@ class Operations:
             rights: which shards and fields the client can see; None for all. The caller has checked
                 that the client is allowed to call the operation.
             quick: result of `is_quick`; None if it has not been called.
+            limits: of this request; None for the limits of the query endpoint.
 
         Raises:
             RequestError: the request is invalid, or cannot be answered.
@@ -118,17 +124,17 @@ class Operations:
             raise UnknownOpError(
                 f"unknown operation {request.op[:80]!r}; known are: {', '.join(self._run)}"
             )
-        args, rights = Arguments(request.args), rights or ALL_RIGHTS
+        args, rights, limits = Arguments(request.args), rights or ALL_RIGHTS, limits or self.limits
         if quick is None:
             quick = self.is_quick(request)
         # A quick request must not yield: its caller has other requests to run.
         yield_point = _never_yield if quick else CooperativeYield(low_priority=True).maybe_yield
         if request.deadline is None:
-            wait = self._limits.refresh_timeout
-            return run(Call(args, wait, rights, yield_point, self._limits))
+            wait = limits.refresh_timeout
+            return run(Call(args, wait, rights, yield_point, limits))
         with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
             wait = request.deadline * _WAIT_PART
-            return run(Call(args, wait, rights, yield_point, self._limits))
+            return run(Call(args, wait, rights, yield_point, limits))
 
 
 def _never_yield() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import falcon
 
 from zinfo.adapters.http.auth import require_operation
@@ -10,6 +12,8 @@ from zinfo.adapters.http.routes import Route, parse_arguments
 from zinfo.query.operations import Operations
 from zinfo.wire.codec import unpack
 from zinfo.wire.query_messages import Request
+
+_MAX_REPLY_BYTES = 1 << 20  # of msgpack, which is converted to JSON without a yield
 
 
 class OperationResource:
@@ -22,11 +26,14 @@ class OperationResource:
 
     def __init__(self, operations: Operations, route: Route) -> None:
         self._operations = operations
+        self._limits = replace(operations.limits, max_reply_bytes=_MAX_REPLY_BYTES)
         self._route = route
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with `{"data": ..., ...}`."""
         rights = require_operation(request, self._route.operation)
         args = parse_arguments(request.query_string, self._route.arguments)
-        result = self._operations.run(Request(self._route.operation, args), rights)
+        result = self._operations.run(
+            Request(self._route.operation, args), rights, limits=self._limits
+        )
         set_json(response, {"data": unpack(result.body), **result.extra})

@@ -1,0 +1,118 @@
+"""The shard watchers that the configuration enables, and the polling intervals of their shards."""
+
+from __future__ import annotations
+
+from zinfo.config import Config, ShardConfig
+from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard
+from zinfo.watchers.local import LocalShardWatcher
+from zinfo.watchers.static import ShardSpec, StaticShardWatcher
+
+# Class attribute of RedisShard by configuration key, under `poll` and for each shard.
+_INTERVAL_ATTRIBUTES = {
+    "min_interval": "MIN_POLLING_INTERVAL",
+    "max_interval": "MAX_POLLING_INTERVAL",
+    "interval_step": "POLLING_INTERVAL_STEP",
+    "ops_active": "OPS_ACTIVE_THRESH",
+    "ops_inactive": "OPS_INACTIVE_THRESH",
+}
+
+RELOADABLE_KEYS = ("local.", *(f"poll.{key}" for key in _INTERVAL_ATTRIBUTES))
+"""Prefixes of the configuration keys that `ShardWatchers.apply` can change, beside `shards`."""
+
+
+class ShardWatchers:
+    """The watchers of one daemon.
+
+    Args:
+        config: the whole configuration.
+        publisher: the registry that shards are added to.
+    """
+
+    def __init__(self, config: Config, publisher: ShardPublisher) -> None:
+        self._config = config
+        self._publisher = publisher
+        # A class of this daemon's own, so that its intervals do not affect other daemons' shards.
+        self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _intervals(config))
+        self._static = StaticShardWatcher(
+            publisher, map(_spec, config.shards), shard_class=self._shard_class
+        )
+        self._local = self._make_local(config)
+
+    @property
+    def scans_local(self) -> bool:
+        """Whether servers on this machine are discovered."""
+        return self._local is not None
+
+    def start(self) -> None:
+        """Start the watchers; returns at once."""
+        self._static.start()
+        if self._local is not None:
+            self._local.start()
+
+    def stop(self) -> None:
+        """Stop the watchers."""
+        if self._local is not None:
+            self._local.stop()
+        self._static.stop()
+
+    def apply(self, config: Config) -> None:
+        """Add, remove and change shards as a new configuration says; yields to the event loop.
+
+        If this fails half-way, the next call starts from the shards that are live then.
+        """
+        for name, value in _intervals(config).items():
+            setattr(self._shard_class, name, value)
+        self._static.set_shards(map(_spec, config.shards))
+        if config.local != self._config.local:
+            if self._local is not None:
+                self._local.stop()
+            self._local = self._make_local(config)
+            if self._local is not None:
+                self._local.start()
+        self._config = config
+
+    def _make_local(self, config: Config) -> LocalShardWatcher | None:
+        local = config.local
+        if not local.enabled:
+            return None
+        return LocalShardWatcher(
+            self._publisher,
+            interval=local.interval,
+            labels=local.labels,
+            trusted_users=local.trusted_users,
+            shard_class=self._shard_class,
+            username=local.username,
+            password_file=local.password_file,
+            password_env=local.password_env,
+            ca_file=local.ca_file,
+            cert_file=local.cert_file,
+            key_file=local.key_file,
+        )
+
+
+def _intervals(config: Config) -> dict[str, float]:
+    return {name: getattr(config.poll, key) for key, name in _INTERVAL_ATTRIBUTES.items()}
+
+
+def _spec(shard: ShardConfig) -> ShardSpec:
+    options = ConnectionOptions(
+        url=shard.url,
+        username=shard.username,
+        password=shard.password.get_secret_value() if shard.password else None,
+        password_file=shard.password_file,
+        password_env=shard.password_env,
+        ca_file=shard.ca_file,
+        cert_file=shard.cert_file,
+        key_file=shard.key_file,
+        check_hostname=shard.check_hostname,
+        timeout=shard.timeout,
+        connect_timeout=shard.connect_timeout,
+    )
+    tunables = {
+        name: value
+        for key, name in _INTERVAL_ATTRIBUTES.items()
+        if (value := getattr(shard, key)) is not None
+    }
+    return ShardSpec(options, id=shard.id, labels=shard.labels, tunables=tunables)
