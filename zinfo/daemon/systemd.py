@@ -17,8 +17,9 @@ from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import ShardState
 
 MAX_STARTUP = 30.0
-"""Seconds after which the daemon is ready even if some shards were not polled yet: slow name lookups
-and unreachable shards must not fail the start. systemd waits 90 s by default."""
+"""Seconds after which the daemon is ready even if some shards were not polled yet.
+
+Slow name lookups and unreachable shards must not fail the start. systemd waits 90 s by default."""
 
 _STARTUP_INTERVAL = 0.1  # seconds between two checks of readiness
 _STATUS_INTERVAL = 5.0  # longest interval between two status updates, in seconds
