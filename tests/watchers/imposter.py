@@ -1,7 +1,7 @@
-"""A process with the name of a server, of a user of its own: it keeps all that it is sent.
+"""A process of another user with the name of a server; it stores everything that it receives.
 
 Run as root: `python imposter.py UID ADDRESS SEEN [--deaf]`; ADDRESS is a port or a path, SEEN the
-file that takes what comes. With `--deaf` it accepts no connection.
+file that the received bytes are written to. With `--deaf` it accepts no connection.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def listen(address: str) -> socket.socket:
 
 
 def serve(connection: socket.socket, seen: BinaryIO) -> None:
-    """Say yes to everything, and give INFO to whoever asks for it."""
+    """Reply to INFO with a text, and to all other commands with OK."""
     while data := connection.recv(65536):
         seen.write(data)
         seen.flush()
@@ -44,7 +44,7 @@ def serve(connection: socket.socket, seen: BinaryIO) -> None:
 
 
 def main(uid: str, address: str, path: str, *options: str) -> None:
-    """Become that user, with a server's name, and serve."""
+    """Switch to that user, take the name of a server, and serve."""
     with Path(path).open("wb") as seen:
         Path("/proc/self/comm").write_text("redis-server", encoding="ascii")
         os.setgid(int(uid))

@@ -1,4 +1,4 @@
-"""Starting imposters: processes with a server's name, of another user."""
+"""Starts imposters: processes of another user with the name of a server."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ as_root = pytest.mark.skipif(
 def running_imposter(
     address: str | int, seen: Path, *options: str, uid: int = NOBODY
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run an imposter, which listens once this is entered.
+    """Run an imposter that listens.
 
     Args:
         address: its port or path.
-        seen: takes what it is sent.
-        options: of the program.
+        seen: file that it writes the received bytes to.
+        options: options of the program.
         uid: the user that it runs as.
     """
     words = [sys.executable, imposter.__file__, str(uid), str(address), str(seen), *options]
     process = subprocess.Popen([*command_prefix(), *words], stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
-        with process.stdout as said:
-            assert said.readline() == b"ready\n"
+        with process.stdout as stdout:
+            assert stdout.readline() == b"ready\n"
             yield process
     finally:
         process.kill()
@@ -49,6 +49,6 @@ def running_imposter(
 
 
 def wait_for_commands(seen: Path, count: int) -> bytes:
-    """Return what an imposter was sent, once it was asked for INFO so many times."""
+    """Return what an imposter received, once that includes `count` INFO commands."""
     wait_until(lambda: seen.read_bytes().upper().count(b"$4\r\nINFO") >= count, what="INFO")
     return seen.read_bytes()

@@ -1,4 +1,4 @@
-"""What every watcher promises: its shards are live while it names them, also beside others."""
+"""The contract of every watcher: its shards are live while it lists them, also beside others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ URL = "redis://127.0.0.1:1"
 
 
 class OwnWatcher(ShardWatcher):
-    """A watcher as a program may have one of its own: it names one shard."""
+    """A watcher as a user's program may have one; it lists one shard."""
 
     def __init__(self, publisher: ShardPublisher, server: RealServer) -> None:
         super().__init__(publisher)
@@ -50,7 +50,7 @@ MAKERS: dict[str, Callable[[ShardPublisher, RealServer], ShardWatcher]] = {
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product(MAKERS, MAKERS)))
-def test_the_next_that_names_a_shard_takes_it_over(
+def test_when_a_watcher_stops_the_next_that_lists_the_shard_gets_the_id(
     one: str, other: str, server: RealServer
 ) -> None:
     publisher = ShardPublisher()
@@ -69,7 +69,7 @@ def test_the_next_that_names_a_shard_takes_it_over(
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_a_watcher_that_names_a_shard_no_more_takes_over_nothing(
+def test_a_watcher_that_no_longer_lists_a_shard_does_not_get_its_id(
     kind: str, server: RealServer
 ) -> None:
     publisher = ShardPublisher()
@@ -80,7 +80,7 @@ def test_a_watcher_that_names_a_shard_no_more_takes_over_nothing(
     assert len(publisher) == 0
 
 
-def test_a_process_that_has_gone_takes_over_nothing(server: RealServer) -> None:
+def test_a_process_that_has_ended_does_not_get_the_id(server: RealServer) -> None:
     publisher, processes = ShardPublisher(), Processes()
     processes.servers.append(server)
     publisher.add_shard(RedisShard(server.ident, URL))
@@ -91,7 +91,7 @@ def test_a_process_that_has_gone_takes_over_nothing(server: RealServer) -> None:
         assert watcher.shards == {}
 
 
-def test_what_somebody_else_took_out_comes_back_with_the_next_list_or_scan(
+def test_a_shard_removed_by_other_code_is_live_again_after_the_next_list_or_scan(
     server: RealServer,
 ) -> None:
     publisher = ShardPublisher()
@@ -104,7 +104,7 @@ def test_what_somebody_else_took_out_comes_back_with_the_next_list_or_scan(
         wait_until(lambda: server.ident in publisher, what="the shard", sleep=gevent.sleep)
 
 
-def test_a_shard_of_somebody_else_in_its_place_is_left_until_it_goes() -> None:
+def test_a_shard_that_other_code_added_under_the_id_stays_until_it_is_removed() -> None:
     publisher = ShardPublisher()
     foreign = RedisShard("a", URL)
     spec = ShardSpec(ConnectionOptions(url=URL), id="a")
@@ -119,11 +119,11 @@ def test_a_shard_of_somebody_else_in_its_place_is_left_until_it_goes() -> None:
         assert "a" not in publisher
 
 
-def test_other_credentials_make_a_new_shard_and_hand_the_id_to_nobody() -> None:
+def test_other_credentials_make_a_new_shard_and_the_id_stays_with_its_watcher() -> None:
     publisher = ShardPublisher()
-    told: list[str] = []
-    publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _shard: told.append("added"))
-    publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _shard: told.append("removed"))
+    seen: list[str] = []
+    publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _shard: seen.append("added"))
+    publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _shard: seen.append("removed"))
     specs = [ShardSpec(ConnectionOptions(url=URL, username=name), id="a") for name in ("x", "y")]
     first = StaticShardWatcher(publisher, specs[:1])
     with first, StaticShardWatcher(publisher, specs[:1]) as second:
@@ -132,10 +132,10 @@ def test_other_credentials_make_a_new_shard_and_hand_the_id_to_nobody() -> None:
         assert publisher.get_shard("a") is first.shards["a"] is not before
         assert publisher.get_shard("a").redis_conn.username == "y"
         assert second.shards == {}
-    assert told == ["added", "removed"] * 2
+    assert seen == ["added", "removed"] * 2
 
 
-def test_labels_of_a_shard_that_waits_are_those_of_the_newest_list() -> None:
+def test_a_shard_that_waits_for_its_id_has_the_labels_of_the_newest_list() -> None:
     publisher = ShardPublisher()
     options = ConnectionOptions(url=URL)
     with StaticShardWatcher(publisher, [ShardSpec(options, id="a")]) as first:
@@ -146,18 +146,18 @@ def test_labels_of_a_shard_that_waits_are_those_of_the_newest_list() -> None:
             assert publisher.get_shard("a").labels == {"n": "2"}
 
 
-def test_all_hear_of_the_end_of_a_shard_before_the_next_one_takes_its_place() -> None:
+def test_all_subscribers_get_the_removal_before_the_next_shard_is_added() -> None:
     publisher = ShardPublisher()
-    told: list[str] = []
+    seen: list[str] = []
     with StaticShardWatcher(publisher, [URL]) as first, StaticShardWatcher(publisher, [URL]):
-        publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _: told.append("added"))
+        publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _: seen.append("added"))
         for _ in range(3):
-            publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _: told.append("removed"))
+            publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _: seen.append("removed"))
         first.stop()
-        assert told == ["removed", "removed", "removed", "added"]
+        assert seen == ["removed", "removed", "removed", "added"]
 
 
-def test_a_claim_that_fails_leaves_the_id_to_the_next() -> None:
+def test_a_claim_that_raises_leaves_the_id_to_the_next_claim() -> None:
     publisher = ShardPublisher()
     publisher.add_shard(RedisShard("a", URL))
 
@@ -175,8 +175,8 @@ def test_a_claim_that_fails_leaves_the_id_to_the_next() -> None:
     assert publisher.callback_errors == 1
 
 
-class Turns:
-    """A `CooperativeYield` that counts its yields, and runs a function at one of them."""
+class Yields:
+    """Replaces `CooperativeYield.maybe_yield`; counts the calls and runs `then` in each."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
@@ -194,48 +194,48 @@ def specs(count: int, name: str = "a", **more: Any) -> list[ShardSpec]:
     return [ShardSpec(options, id=f"{name}{number}", **more) for number in range(count)]
 
 
-def test_a_long_list_lets_others_have_their_turn_between_any_two_shards(
+def test_a_long_list_yields_between_any_two_shards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    publisher, turns = ShardPublisher(), Turns(monkeypatch)
+    publisher, yields = ShardPublisher(), Yields(monkeypatch)
     sizes: list[int] = []
-    turns.then = lambda: sizes.append(len(publisher))
+    yields.then = lambda: sizes.append(len(publisher))
     with StaticShardWatcher(publisher, specs(50)) as static:
         for following in (specs(50), specs(50, labels={"n": "1"}), specs(50, "b")):
-            turns.count = 0
+            yields.count = 0
             sizes[:] = [len(publisher)]
             static.set_shards(iter(following))
-            assert turns.count >= 100  # for each shard that is described, and each that is changed
+            assert yields.count >= 100  # once for each spec, and once for each change
             assert max(abs(b - a) for a, b in itertools.pairwise(sizes)) <= 1
         assert publisher.get_live_shard_ids() == {f"b{number}" for number in range(50)}
 
 
 @pytest.mark.parametrize("moment", [10, 60, 90])
-def test_the_latest_list_wins_over_one_that_is_still_being_made_live(
+def test_the_latest_list_replaces_one_that_is_still_being_applied(
     moment: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publisher, turns = ShardPublisher(), Turns(monkeypatch)
+    publisher, yields = ShardPublisher(), Yields(monkeypatch)
     with StaticShardWatcher(publisher) as static:
 
         def interrupt() -> None:
-            if turns.count == moment:
+            if yields.count == moment:
                 static.set_shards(specs(3, "b"))
 
-        turns.then = interrupt
+        yields.then = interrupt
         static.set_shards(specs(50))
         assert publisher.get_live_shard_ids() == {"b0", "b1", "b2"} == set(static.shards)
 
 
-def test_a_watcher_that_is_stopped_meanwhile_adds_nothing_more(
+def test_a_watcher_that_is_stopped_while_it_starts_adds_no_more_shards(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    publisher, turns = ShardPublisher(), Turns(monkeypatch)
+    publisher, yields = ShardPublisher(), Yields(monkeypatch)
     static = StaticShardWatcher(publisher, specs(50))
 
     def interrupt() -> None:
-        if turns.count == 60:
+        if yields.count == 60:
             static.stop()
 
-    turns.then = interrupt
+    yields.then = interrupt
     static.start()
     assert len(publisher) == 0

@@ -1,7 +1,7 @@
-"""LocalShardWatcher over real servers.
+"""LocalShardWatcher with real servers.
 
-gevent works here without having patched anything: the watcher's greenlet runs whenever a test
-waits by `gevent.sleep`.
+The process is not patched by gevent: the watcher's greenlet runs while a test waits with
+`gevent.sleep`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from zinfo.watchers.process_table import ProcessTable, Scan
 
 ROOT = Path(__file__).parent.parent.parent
 INTERVAL = 0.02
-"""Seconds between scans here, so that tests are short."""
+"""Seconds between scans; short, so that tests are fast."""
 
 
 class Processes:
-    """The processes that a watcher under test sees: those of its test, not of other test runs."""
+    """The processes of one test, which are the only ones that its watcher sees."""
 
     def __init__(self) -> None:
         self.servers: list[RealServer] = []
@@ -51,19 +51,19 @@ class Processes:
         pids = {server.pid for server in self.servers if server.running}
         return [process for process in psutil.process_iter() if process.pid in pids]
 
-    def wait_for_scan_begun(self) -> None:
-        """Wait until one more scan has begun; this thread's next step is before its end."""
+    def wait_for_scan_start(self) -> None:
+        """Wait until another scan has started; it ends after this thread's next switch."""
         until = self.scans + 1
         wait_until(lambda: self.scans >= until, what="a scan", sleep=gevent.sleep)
 
     def wait_for_scans(self, count: int = 2) -> None:
-        """Wait until so many scans have begun and ended."""
+        """Wait until `count` scans have started and ended."""
         until = self.scans + count + 1
         wait_until(lambda: self.scans >= until, what=f"{count} scans", sleep=gevent.sleep)
 
 
 class Watcher(LocalShardWatcher):
-    """The watcher, with its view narrowed to a test's own processes."""
+    """The watcher, which sees only the processes of its test."""
 
     def __init__(self, publisher: ShardPublisher, processes: Processes, **options: Any) -> None:
         super().__init__(publisher, **options)
@@ -83,14 +83,14 @@ def publisher() -> ShardPublisher:
 
 @pytest.fixture
 def log(publisher: ShardPublisher) -> list[tuple[str, str]]:
-    """What the publisher has announced."""
+    """The events of the publisher."""
     seen: list[tuple[str, str]] = []
 
-    def note(event: ShardEvent) -> None:
+    def subscribe(event: ShardEvent) -> None:
         publisher.subscribe_shard_event(event, lambda shard: seen.append((event.value, shard.id)))
 
     for event in ShardEvent:
-        note(event)
+        subscribe(event)
     return seen
 
 
@@ -101,7 +101,7 @@ def processes() -> Processes:
 
 @pytest.fixture
 def start(publisher: ShardPublisher, processes: Processes) -> Iterator[WatcherFactory]:
-    """Make and start a watcher that sees these servers, and stop it at the end of the test."""
+    """Start a watcher that sees the given servers; stop it at the end of the test."""
     with ExitStack() as stack:
 
         def make(
@@ -120,8 +120,8 @@ def eventually(predicate: Callable[[], object], what: str) -> None:
     wait_until(predicate, what=what, sleep=gevent.sleep)
 
 
-def ask(shard: RedisShard) -> redis.Redis:
-    """A client made from what the shard says of its connection."""
+def client_of(shard: RedisShard) -> redis.Redis:
+    """Return a client with the connection options of the shard."""
     options = shard.redis_conn
     assert isinstance(options, ConnectionOptions)
     return redis.Redis.from_url(options.url, password=options.resolve_password())
@@ -136,7 +136,7 @@ def test_tcp_and_unix_socket_servers_are_live_when_start_returns(
     for server in servers:
         shard = publisher.get_shard(server.ident)
         assert shard.labels == {"pid": str(server.pid), "process": server.kind.binary.name}
-        with ask(shard) as client:
+        with client_of(shard) as client:
             assert client.info()["process_id"] == server.pid
 
 
@@ -154,7 +154,7 @@ def test_labels_and_credentials_go_to_every_shard(
         shard = publisher.get_shard(server.ident)
         assert shard.labels["site"] == "here"
         assert shard.labels["pid"] == str(server.pid)
-        with ask(shard) as client:
+        with client_of(shard) as client:
             assert client.ping()
 
 
@@ -165,17 +165,17 @@ def test_a_shard_changes_its_credentials_with_the_user_of_its_server(
     first = publisher.get_shard(server.ident)
     assert first.redis_conn.resolve_password() == "s3cret"
     assert first.redis_conn.trusted_uids == {0, os.geteuid()}
-    watcher._trusted_uids = frozenset()  # as if the process were another user's by now
+    watcher._trusted_uids = frozenset()  # as if the process belonged to another user
     eventually(lambda: publisher.find_shard(server.ident) not in (first, None), "a new shard")
     second = publisher.get_shard(server.ident)
     assert second.redis_conn.resolve_password() is None
     assert second.labels == first.labels
-    watcher._trusted_uids = None  # everybody
+    watcher._trusted_uids = None  # all users
     eventually(lambda: publisher.find_shard(server.ident) not in (second, None), "a third shard")
     assert publisher.get_shard(server.ident).redis_conn.trusted_uids is None
 
 
-def test_an_option_that_no_shard_knows_or_an_interval_of_nothing_is_refused_at_once(
+def test_an_unknown_option_or_an_interval_of_zero_is_refused_at_once(
     publisher: ShardPublisher,
 ) -> None:
     with pytest.raises(TypeError, match="pasword_file"):
@@ -197,7 +197,7 @@ def test_a_server_that_starts_later_is_added(
     eventually(lambda: server.ident in publisher, "the new server")
 
 
-def test_a_restart_at_the_same_port_keeps_the_shard_and_changes_its_label(
+def test_a_restart_at_the_same_port_keeps_the_shard_and_updates_its_label(
     server: RealServer,
     publisher: ShardPublisher,
     log: list[tuple[str, str]],
@@ -225,7 +225,7 @@ def test_single_scans_without_the_server_remove_nothing(
     shard.state = ShardState.DOWN
     for _ in range(3):
         server.kill()
-        processes.wait_for_scan_begun()
+        processes.wait_for_scan_start()
         server.start()
         eventually(lambda: shard.labels["pid"] == str(server.pid), "the new process's label")
     assert log == [("added", server.ident), *[("labels_changed", server.ident)] * 3]
@@ -254,14 +254,14 @@ def test_without_a_poller_a_killed_server_is_removed_after_its_longest_interval(
     server: RealServer, publisher: ShardPublisher, start: WatcherFactory
 ) -> None:
     start(server)
-    publisher.get_shard(server.ident).MAX_POLLING_INTERVAL = -0.8  # and a second's grace
+    publisher.get_shard(server.ident).MAX_POLLING_INTERVAL = -0.8  # plus POLL_GRACE
     killed = time.monotonic()
     server.kill()
     eventually(lambda: server.ident not in publisher, "the removal")
     assert time.monotonic() - killed >= 0.2
 
 
-def test_a_failing_scan_keeps_the_shards_is_logged_once_and_tried_again(
+def test_a_failing_scan_keeps_the_shards_and_is_logged_once_and_retried(
     server_factory: ServerFactory,
     publisher: ShardPublisher,
     processes: Processes,
@@ -284,7 +284,7 @@ def test_a_failing_scan_keeps_the_shards_is_logged_once_and_tried_again(
     assert "can be scanned again" in caplog.text
 
 
-def test_a_first_scan_that_fails_leaves_start_to_return_and_is_tried_again(
+def test_start_returns_after_a_failing_first_scan_which_is_retried(
     server: RealServer, publisher: ShardPublisher, processes: Processes, start: WatcherFactory
 ) -> None:
     processes.error = OSError("not yet")
@@ -294,7 +294,7 @@ def test_a_first_scan_that_fails_leaves_start_to_return_and_is_tried_again(
     eventually(lambda: server.ident in publisher, "the server")
 
 
-def test_what_may_not_be_inspected_is_warned_of_once(
+def test_a_process_that_cannot_be_inspected_is_logged_once(
     server: RealServer,
     processes: Processes,
     publisher: ShardPublisher,
@@ -316,7 +316,7 @@ def test_what_may_not_be_inspected_is_warned_of_once(
     assert f"process {server.pid} (" in warnings[0].getMessage()
 
 
-def test_an_id_of_another_watcher_is_left_alone_said_once_and_taken_when_free(
+def test_an_id_of_another_watcher_is_logged_once_and_taken_when_it_is_free(
     server: RealServer,
     publisher: ShardPublisher,
     processes: Processes,
@@ -324,32 +324,32 @@ def test_an_id_of_another_watcher_is_left_alone_said_once_and_taken_when_free(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    theirs = RedisShard(server.ident, server.url, labels={"whose": "theirs"})
-    publisher.add_shard(theirs)
+    other = RedisShard(server.ident, server.url, labels={"owner": "other"})
+    publisher.add_shard(other)
     watcher = start(server)
     processes.wait_for_scans(3)
-    assert publisher.get_shard(server.ident) is theirs
-    assert theirs.labels == {"whose": "theirs"}
+    assert publisher.get_shard(server.ident) is other
+    assert other.labels == {"owner": "other"}
     assert caplog.text.count("added by another watcher") == 1
     publisher.del_shard(server.ident)
-    eventually(lambda: server.ident in publisher, "the shard to be taken")
+    eventually(lambda: server.ident in publisher, "the watcher's own shard")
     assert watcher.shards.keys() == {server.ident}
 
 
-def test_a_shard_that_somebody_else_replaced_is_theirs(
+def test_a_shard_that_other_code_replaced_is_not_removed(
     server: RealServer, publisher: ShardPublisher, processes: Processes, start: WatcherFactory
 ) -> None:
     watcher = start(server)
     publisher.del_shard(server.ident)
-    theirs = RedisShard(server.ident, server.url)
-    publisher.add_shard(theirs)
+    other = RedisShard(server.ident, server.url)
+    publisher.add_shard(other)
     processes.wait_for_scans()
-    assert theirs.labels == {}
+    assert other.labels == {}
     watcher.stop()
-    assert publisher.get_shard(server.ident) is theirs
+    assert publisher.get_shard(server.ident) is other
 
 
-def test_a_shard_that_somebody_else_took_out_comes_back_while_its_server_runs(
+def test_a_shard_that_other_code_removed_is_live_again_while_its_server_runs(
     server: RealServer, publisher: ShardPublisher, start: WatcherFactory
 ) -> None:
     start(server)
@@ -357,29 +357,29 @@ def test_a_shard_that_somebody_else_took_out_comes_back_while_its_server_runs(
     eventually(lambda: server.ident in publisher, "the shard to be back")
 
 
-def test_stop_removes_its_own_shards_only_and_start_finds_them_again(
+def test_stop_removes_only_its_own_shards_and_start_finds_them_again(
     server: RealServer, publisher: ShardPublisher, processes: Processes, start: WatcherFactory
 ) -> None:
     other = RedisShard("elsewhere:1", "redis://elsewhere:1")
     publisher.add_shard(other)
     watcher = start(server)
-    watcher.start()  # again, which changes nothing
+    watcher.start()  # a second start changes nothing
     watcher.stop()
     watcher.stop()
     scans = processes.scans
-    gevent.sleep(5 * INTERVAL)  # time for five scans, of which there must be none
+    gevent.sleep(5 * INTERVAL)  # time for five scans, but none may run
     assert processes.scans == scans
     assert publisher.get_live_shard_ids() == {"elsewhere:1"}
     watcher.start()
     assert publisher.get_live_shard_ids() == {"elsewhere:1", server.ident}
 
 
-def test_the_hub_runs_on_while_a_scan_takes_its_time(start: WatcherFactory) -> None:
+def test_the_event_loop_runs_during_a_slow_scan(start: WatcherFactory) -> None:
     class Slow(Watcher):
         def make_table(self) -> ProcessTable:
             class SlowTable(ProcessTable):
                 def scan(self, now: float) -> Scan:
-                    time.sleep(0.3)  # the scan that takes its time
+                    time.sleep(0.3)  # a slow scan
                     return super().scan(now)
 
             return SlowTable(self.processes)
@@ -398,7 +398,7 @@ def test_the_hub_runs_on_while_a_scan_takes_its_time(start: WatcherFactory) -> N
     assert turns >= 10
 
 
-def test_another_shard_class_can_be_made(
+def test_the_shards_can_be_of_another_class(
     server: RealServer, publisher: ShardPublisher, start: WatcherFactory
 ) -> None:
     class Eager(RedisShard):
@@ -414,7 +414,7 @@ def test_another_shard_class_can_be_made(
     assert isinstance(publisher.get_shard(server.ident), Eager)
 
 
-def test_a_whole_machine_is_watched_in_a_patched_process(server: RealServer) -> None:
+def test_the_watcher_finds_servers_in_a_process_patched_by_gevent(server: RealServer) -> None:
     program = (
         "from gevent import monkey; monkey.patch_all()\n"
         "import sys\n"
@@ -435,7 +435,7 @@ def test_a_whole_machine_is_watched_in_a_patched_process(server: RealServer) -> 
     assert (done.returncode, done.stdout) == (0, f"{server.pid} []\n"), done.stderr
 
 
-def test_a_stop_during_the_first_scan_ends_the_wait_for_it() -> None:
+def test_stop_during_the_first_scan_ends_the_wait_for_it() -> None:
     begun, let_go = threading.Event(), threading.Event()
 
     def hanging() -> Iterable[psutil.Process]:

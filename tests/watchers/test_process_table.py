@@ -1,4 +1,4 @@
-"""The process table: real servers for what it finds, made-up processes for what it may not see."""
+"""The process table, with real servers and with fake processes that cannot be inspected."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def urls(scan: Scan) -> list[str]:
-    """The servers' URLs, empty for one without an address."""
+    """Return the URLs of the servers; empty for one without an address."""
     return sorted(server.address.url if server.address else "" for server in scan.servers)
 
 
 def table_of(*servers: RealServer) -> ProcessTable:
-    """A table that sees these servers and what they forked, not those of other test runs."""
+    """Return a table that sees only these servers and their child processes."""
 
     def processes() -> Iterator[psutil.Process]:
         for server in servers:
@@ -59,28 +59,28 @@ def test_every_kind_is_found_at_its_port_with_its_process(
     assert found.certain
 
 
-def test_every_kind_is_found_at_its_unix_socket_where_tcp_is_off(
+def test_every_kind_is_found_at_its_unix_socket_if_tcp_is_disabled(
     each_kind: ServerKind, server_factory: ServerFactory
 ) -> None:
     server = server_factory(each_kind, unixsocket=True)
     client = server.client()
-    assert client.ping()  # an accepted connection has the socket's path, too
+    assert client.ping()  # an accepted connection has the path of the socket, too
     (found,) = table_of(server).scan(0.0).servers
     assert found.address == (server.ident, server.url)
     assert found.certain
 
 
-def test_many_are_asked_at_once_with_the_same_result(server_factory: ServerFactory) -> None:
+def test_reading_all_sockets_at_once_gives_the_same_result(server_factory: ServerFactory) -> None:
     servers = [server_factory() for _ in range(MAX_SINGLE)]
     servers += [server_factory(unixsocket=True), server_factory(host="127.0.0.2")]
     assert urls(table_of(*servers).scan(0.0)) == sorted(server.url for server in servers)
 
 
-def test_the_bus_port_of_a_cluster_node_is_not_taken_for_its_port(
+def test_the_cluster_bus_port_is_not_mistaken_for_the_client_port(
     each_kind: ServerKind, server_factory: ServerFactory
 ) -> None:
     nodes = [server_factory(each_kind, args=("--cluster-enabled", "yes"))]
-    if each_kind.version >= (7, 0):  # where the bus may be anywhere
+    if each_kind.version >= (7, 0):  # the bus port is configurable from there on
         options = ("--cluster-enabled", "yes", "--cluster-port", "9999")
         nodes.append(server_factory(each_kind, args=options))
     for node in nodes:
@@ -96,12 +96,14 @@ def test_a_server_with_two_addresses_is_one_shard_on_loopback(
     assert urls(table_of(server).scan(0.0)) == [server.url]
 
 
-def test_a_server_on_every_address_is_reached_on_loopback(server_factory: ServerFactory) -> None:
+def test_a_server_on_a_wildcard_address_is_reached_on_loopback(
+    server_factory: ServerFactory,
+) -> None:
     server = server_factory(args=("--bind", "*", "-::*"))
     assert urls(table_of(server).scan(0.0)) == [server.url]
 
 
-def test_a_relative_unix_socket_is_found_below_the_servers_directory(
+def test_a_relative_unix_socket_is_resolved_against_the_servers_directory(
     server_factory: ServerFactory,
 ) -> None:
     server = server_factory(unixsocket=True, args=("--unixsocket", "./s"))
@@ -110,7 +112,7 @@ def test_a_relative_unix_socket_is_found_below_the_servers_directory(
     assert found.address.ident == server.ident
 
 
-def test_a_port_with_tls_only_is_told_by_the_title(
+def test_a_tls_only_port_is_recognised_by_the_title(
     server_factory: ServerFactory, short_tmp: Path
 ) -> None:
     kind = available_kinds()[0]
@@ -127,7 +129,7 @@ def test_a_port_with_tls_only_is_told_by_the_title(
     assert urls(table_of(server).scan(0.0)) == [f"rediss://127.0.0.1:{port}"]
 
 
-def test_a_child_that_saves_is_not_a_shard(server: RealServer) -> None:
+def test_a_saving_child_process_is_not_a_shard(server: RealServer) -> None:
     client = server.client()
     for number in range(50):
         client.set(f"key:{number}", "x")
@@ -172,7 +174,7 @@ def test_a_keydb_server_is_found_by_its_name(
     assert (found.name, found.address) == ("keydb-server", (server.ident, server.url))
 
 
-def test_a_server_under_another_name_is_found_by_its_program(
+def test_a_server_with_another_process_name_is_found_by_its_executable(
     server_factory: ServerFactory, short_tmp: Path
 ) -> None:
     program = short_tmp / "redis-server"
@@ -182,12 +184,12 @@ def test_a_server_under_another_name_is_found_by_its_program(
     server = server_factory(ServerKind("redis-7.0", other_name))
     assert psutil.Process(server.pid).name() == "cache"
     table = table_of(server)
-    for now in (0.0, 2.0):  # the second time from memory
+    for now in (0.0, 2.0):  # the second time from the cache
         (found,) = table.scan(now).servers
         assert (found.name, found.address) == ("redis-server", (server.ident, server.url))
 
 
-def test_a_dead_server_whose_parent_has_not_noticed_is_gone(server: RealServer) -> None:
+def test_a_zombie_is_not_a_shard(server: RealServer) -> None:
     process = psutil.Process(server.pid)
     table = ProcessTable(lambda: [process])
     assert len(table.scan(0.0).servers) == 1
@@ -196,7 +198,7 @@ def test_a_dead_server_whose_parent_has_not_noticed_is_gone(server: RealServer) 
     assert table.scan(2.0).servers == []
 
 
-def test_a_changed_port_is_noticed_when_the_process_is_looked_at_again(server: RealServer) -> None:
+def test_a_changed_port_is_noticed_at_the_next_inspection(server: RealServer) -> None:
     table = table_of(server)
     assert urls(table.scan(0.0)) == [server.url]
     port = free_port()
@@ -205,7 +207,7 @@ def test_a_changed_port_is_noticed_when_the_process_is_looked_at_again(server: R
     assert urls(table.scan(REINSPECT_INTERVAL)) == [f"redis://127.0.0.1:{port}"]
 
 
-def test_a_server_in_a_network_of_its_own_is_refused(short_tmp: Path) -> None:
+def test_a_server_in_another_network_namespace_is_refused(short_tmp: Path) -> None:
     unshare = shutil.which("unshare")
     if not unshare or subprocess.run([unshare, "-n", "true"], check=False).returncode:
         pytest.skip("needs the right to make a network namespace")
@@ -227,7 +229,7 @@ def test_a_server_in_a_network_of_its_own_is_refused(short_tmp: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_what_another_user_runs_is_refused(server: RealServer) -> None:
+def test_a_server_of_another_user_that_cannot_be_inspected_is_refused(server: RealServer) -> None:
     program = (
         "import os, sys, psutil\n"
         "from zinfo.watchers.process_table import ProcessTable\n"
@@ -251,7 +253,7 @@ def test_what_another_user_runs_is_refused(server: RealServer) -> None:
     assert second == "Scan(servers=[], refusals=[])"
 
 
-# -- made-up processes
+# -- fake processes
 
 
 @dataclass
@@ -264,7 +266,7 @@ class Socket:
 
 @dataclass
 class FakeProcess:
-    """A process as psutil shows it; `denied` names the methods that this user may not call."""
+    """A process as in psutil; `denied` names the methods that raise AccessDenied."""
 
     pid: int = 7
     comm: str = "redis-server"
@@ -323,7 +325,7 @@ class FakeProcess:
 
 
 def fake_table(processes: list[FakeProcess]) -> ProcessTable:
-    """A table of made-up processes; asked at once, those that deny have no sockets."""
+    """Return a table of fake processes; read all at once, those that deny have no sockets."""
 
     def connections() -> dict[int, list[Socket]]:
         visible = [one for one in processes if "net_connections" not in one.denied]
@@ -332,7 +334,7 @@ def fake_table(processes: list[FakeProcess]) -> ProcessTable:
     return ProcessTable(lambda: processes, connections, lambda _: None)
 
 
-def test_many_new_processes_are_asked_at_once_and_few_one_by_one() -> None:
+def test_sockets_of_many_new_processes_are_read_at_once_and_of_few_one_by_one() -> None:
     processes = [FakeProcess(pid=pid) for pid in range(MAX_SINGLE + 1)]
     table = fake_table(processes)
     table.scan(0.0)
@@ -342,9 +344,9 @@ def test_many_new_processes_are_asked_at_once_and_few_one_by_one() -> None:
     assert "net_connections" in processes[-1].calls
 
 
-@pytest.mark.parametrize("others", [0, MAX_SINGLE], ids=["asked-alone", "asked-at-once"])
+@pytest.mark.parametrize("others", [0, MAX_SINGLE], ids=["read-alone", "read-at-once"])
 @pytest.mark.parametrize("method", ["net_connections", "cmdline"])
-def test_a_process_that_may_not_be_inspected_is_refused_once_and_tried_again(
+def test_a_process_that_cannot_be_inspected_is_refused_once_and_retried(
     method: str, others: int
 ) -> None:
     secret = FakeProcess(pid=99, denied={method})
@@ -360,7 +362,7 @@ def test_a_process_that_may_not_be_inspected_is_refused_once_and_tried_again(
     assert 99 in [server.pid for server in table.scan(2 * REINSPECT_INTERVAL).servers]
 
 
-def test_a_later_process_with_the_same_pid_is_a_process_of_its_own() -> None:
+def test_a_later_process_with_the_same_pid_is_another_process() -> None:
     processes = [FakeProcess(born=1.0, denied={"net_connections"})]
     table = fake_table(processes)
     assert len(table.scan(0.0).refusals) == 1
@@ -370,7 +372,7 @@ def test_a_later_process_with_the_same_pid_is_a_process_of_its_own() -> None:
     assert [server.create_time for server in table.scan(4.0).servers] == [3.0]
 
 
-def test_a_known_process_is_asked_for_its_name_only() -> None:
+def test_of_a_known_process_only_the_name_is_read() -> None:
     process = FakeProcess()
     table = fake_table([process])
     table.scan(0.0)
@@ -379,18 +381,16 @@ def test_a_known_process_is_asked_for_its_name_only() -> None:
     assert process.calls == ["name"]
 
 
-def test_the_program_behind_another_name_is_asked_for_once_and_again_when_the_name_changes() -> (
-    None
-):
+def test_the_executable_is_read_once_and_again_when_the_process_name_changes() -> None:
     process = FakeProcess(comm="bash", denied={"exe"})
     table = fake_table([process])
     assert table.scan(0.0).servers == table.scan(2.0).servers == []
     assert process.calls.count("exe") == 1
-    process.comm = "redis-server"  # it was a shell, and has become the server
+    process.comm = "redis-server"  # a shell that has executed the server
     assert len(table.scan(4.0).servers) == 1
 
 
-def test_a_starting_server_is_looked_at_in_each_scan_until_it_says_where_it_listens() -> None:
+def test_a_starting_server_is_inspected_at_each_scan_until_its_address_is_certain() -> None:
     process = FakeProcess(title=["redis-server", "/etc/redis.conf"], sockets=[])
     table = fake_table([process])
     assert urls(table.scan(0.0)) == [""]
@@ -401,7 +401,7 @@ def test_a_starting_server_is_looked_at_in_each_scan_until_it_says_where_it_list
     assert urls(table.scan(4.0)) == ["redis://127.0.0.1:7000"]
 
 
-def test_one_that_never_says_where_it_listens_is_soon_looked_at_seldom() -> None:
+def test_a_server_without_a_certain_address_is_inspected_rarely_after_a_while() -> None:
     process = FakeProcess(sockets=[])
     table = fake_table([process])
     table.scan(0.0)
@@ -413,7 +413,7 @@ def test_one_that_never_says_where_it_listens_is_soon_looked_at_seldom() -> None
     assert urls(table.scan(SETTLE_TIME + REINSPECT_INTERVAL)) == ["redis://127.0.0.1:7000"]
 
 
-def test_one_that_closed_its_port_is_watched_for_another() -> None:
+def test_a_server_that_closed_its_port_is_inspected_at_each_scan() -> None:
     process = FakeProcess()
     table = fake_table([process])
     table.scan(0.0)
@@ -423,7 +423,7 @@ def test_one_that_closed_its_port_is_watched_for_another() -> None:
     assert urls(table.scan(REINSPECT_INTERVAL + 2)) == ["redis://127.0.0.1:7000"]
 
 
-def test_a_process_that_ends_while_it_is_looked_at_is_no_error() -> None:
+def test_a_process_that_ends_during_its_inspection_is_no_error() -> None:
     process = FakeProcess()
 
     def end(_: int) -> None:
@@ -435,7 +435,7 @@ def test_a_process_that_ends_while_it_is_looked_at_is_no_error() -> None:
     process.gone = False
 
 
-def test_where_the_whole_table_is_denied_processes_are_asked_one_by_one() -> None:
+def test_if_reading_all_sockets_is_denied_they_are_read_one_by_one() -> None:
     def denied() -> dict[int, list[Socket]]:
         raise psutil.AccessDenied
 
@@ -447,7 +447,7 @@ def test_where_the_whole_table_is_denied_processes_are_asked_one_by_one() -> Non
     assert len(table.scan(0.0).servers) == MAX_SINGLE + 1
 
 
-def test_only_listening_tcp_and_named_stream_sockets_count() -> None:
+def test_only_listening_tcp_sockets_and_named_unix_stream_sockets_count() -> None:
     unix = socket.AF_UNIX
     sockets = [
         Socket(("10.0.0.1", 5000), status=psutil.CONN_ESTABLISHED),
@@ -460,7 +460,7 @@ def test_only_listening_tcp_and_named_stream_sockets_count() -> None:
     assert urls(scan) == ["unix:///data/sock"]
 
 
-def test_a_failing_list_of_processes_is_the_callers_to_handle_and_forgets_nothing() -> None:
+def test_a_failing_process_list_raises_and_keeps_the_known_processes() -> None:
     process = FakeProcess()
     fail = True
 
@@ -481,5 +481,5 @@ def test_a_failing_list_of_processes_is_the_callers_to_handle_and_forgets_nothin
     assert process.calls == ["name"]
 
 
-def test_a_machine_without_network_namespaces_has_one_network() -> None:
+def test_a_system_without_network_namespaces_refuses_no_process() -> None:
     process_table._check_network(2**22 + 1)  # no such process, as on a system without /proc

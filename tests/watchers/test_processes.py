@@ -1,4 +1,4 @@
-"""From the facts of a process to an address: tables of what title, arguments and sockets say."""
+"""Addresses derived from titles, arguments and sockets of processes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def url_of(found: ProcessFacts) -> str | None:
         ),
     ],
 )
-def test_the_address_is_the_one_that_this_machine_reaches_best(
+def test_the_address_is_the_best_one_for_a_client_on_this_machine(
     listeners: list[tuple[str, int]], url: str
 ) -> None:
     assert url_of(facts("redis-server *:7000", *listeners)) == url
@@ -72,9 +72,9 @@ def test_among_addresses_without_loopback_the_title_chooses() -> None:
         pytest.param("redis-server *:7000 [cluster]", {7000, 17000}, "redis", True, id="cluster"),
         pytest.param("redis-server *:7000 [cluster]", {6000, 7000}, "redis", True, id="low-bus"),
         pytest.param("redis-server a:1 *:7000 x", {7000, 17000}, "redis", True, id="template"),
-        pytest.param("redis-server 127.0.0.1:70", {7000, 17000}, "redis", False, id="cut-off"),
+        pytest.param("redis-server 127.0.0.1:70", {7000, 17000}, "redis", False, id="truncated"),
         pytest.param("redis-server /etc/redis.conf", {7000, 17000}, "redis", False, id="file"),
-        pytest.param("", {7000, 17000}, "redis", False, id="nothing-said"),
+        pytest.param("", {7000, 17000}, "redis", False, id="no-hint"),
         pytest.param(
             "redis-server --port 7000 --cluster-port 6000", {6000, 7000}, "redis", True, id="args"
         ),
@@ -99,7 +99,7 @@ def test_among_addresses_without_loopback_the_title_chooses() -> None:
         ),
     ],
 )
-def test_the_port_is_the_one_for_clients_a_plain_one_where_there_is_one(
+def test_the_port_is_the_client_port_without_tls_if_possible(
     command: str, ports: set[int], url: str, certain: bool
 ) -> None:
     found = facts(command, *(("127.0.0.1", port) for port in ports))
@@ -131,12 +131,12 @@ def test_the_port_is_the_one_for_clients_a_plain_one_where_there_is_one(
             "/run/b",
             id="args",
         ),
-        pytest.param("redis-server unixsocket:/run/a", [], ["/run/ab"], "/run/ab", id="cut-off"),
+        pytest.param("redis-server unixsocket:/run/a", [], ["/run/ab"], "/run/ab", id="truncated"),
         pytest.param("redis-server unixsocket:s", [], ["/data/s"], "/data/s", id="relative"),
-        pytest.param("", [], ["/run/b", "/run/a"], "/run/a", id="nothing-said"),
+        pytest.param("", [], ["/run/b", "/run/a"], "/run/a", id="no-hint"),
     ],
 )
-def test_without_tcp_it_is_the_unix_socket(
+def test_without_tcp_the_address_is_the_unix_socket(
     command: str, listeners: list[tuple[str, int]], sockets: list[str], path: str
 ) -> None:
     server = locate(facts(command, *listeners, sockets=tuple(sockets)))
@@ -152,7 +152,7 @@ def test_a_socket_whose_path_is_not_utf_8_is_no_address() -> None:
     assert server.address is None
 
 
-def test_tcp_goes_before_the_unix_socket() -> None:
+def test_tcp_is_preferred_to_the_unix_socket() -> None:
     assert url_of(facts("redis-server *:7000", PLAIN, sockets=("/s",))) == "redis://127.0.0.1:7000"
 
 
@@ -165,7 +165,7 @@ def test_tcp_goes_before_the_unix_socket() -> None:
         "",
     ],
 )
-def test_a_server_that_listens_nowhere_yet_has_no_address(command: str) -> None:
+def test_a_server_that_does_not_listen_yet_has_no_address(command: str) -> None:
     assert url_of(facts(command)) is None
 
 
@@ -181,12 +181,12 @@ def test_a_server_that_listens_nowhere_yet_has_no_address(command: str) -> None:
         "valkey-rdb-to-replicas *:7000",
     ],
 )
-def test_sentinels_and_background_children_are_no_shards(command: str) -> None:
+def test_sentinels_and_background_children_are_not_shards(command: str) -> None:
     assert locate(facts(command, PLAIN)) is None
 
 
 @pytest.mark.parametrize("directory", ["/redis-rdb-tools/bin", "/sentinel", "/my --sentinels"])
-def test_a_directory_with_a_telling_name_does_not_make_a_server_something_else(
+def test_a_directory_name_does_not_make_a_server_a_sentinel_or_a_child(
     directory: str,
 ) -> None:
     assert locate(facts(f"{directory}/redis-server *:7000", PLAIN)) is not None
@@ -203,7 +203,7 @@ def server(pid: int, create_time: float, parent: int = 1) -> LocalServer:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_of_two_at_one_address_the_younger_counts_unless_it_is_the_others_child(
+def test_of_two_servers_at_one_address_the_newer_is_chosen_unless_it_is_the_others_child(
     turned: bool,
 ) -> None:
     old, new, child = server(10, 1.0), server(20, 2.0), server(21, 3.0, parent=20)
