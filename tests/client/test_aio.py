@@ -127,10 +127,12 @@ def test_sockets_that_nobody_waits_on_are_closed_while_others_wait(
             for _ in range(5):
                 with pytest.raises(NoAnswerError):
                     await client.ping(timeout=0.1)
-            assert len(client._lines._lines) == 1  # the one that the lasting call waits on
+            assert (
+                len(client._connections._connections) == 1
+            )  # the one that the lasting call waits on
             lasting.cancel()
             await asyncio.wait([lasting])
-            assert client._lines._lines == []
+            assert client._connections._connections == []
 
     asynchronous.loop.call(story)
 
@@ -143,7 +145,7 @@ def test_nothing_waits_for_a_page_once_the_one_before_it_could_not_be_decoded(
             peer.spoil = lambda frames: [*frames[:-1], b"\xc1"]  # a byte that msgpack never uses
             with pytest.raises(ProtocolError):
                 await client.get_infos()
-            assert [line.waiting for line in client._lines._lines] == [{}]
+            assert [connection.pending for connection in client._connections._connections] == [{}]
 
     asynchronous.loop.call(story)
 
@@ -344,7 +346,7 @@ def test_closing_a_mirror_tells_who_waits_for_it(asynchronous: AsyncioFlavour) -
     async def story() -> None:
         mirror = Mirror(f"tcp://127.0.0.1:{free_port()}", context=asynchronous.own)
         waiting = asyncio.create_task(mirror.wait_ready(60))
-        await until(lambda: mirror._news, "the task to wait")
+        await until(lambda: mirror._waiters, "the task to wait")
         await asyncio.wait_for(mirror.close(), 0.5)
         with pytest.raises(NoAnswerError, match="closed"):
             await asyncio.wait_for(waiting, 0.5)
@@ -364,7 +366,7 @@ def test_what_waits_for_a_mirror_can_be_cancelled_and_the_mirror_goes_on(
             waiting.cancel()
             await asyncio.wait([waiting])
             await mirror.wait_ready()
-            assert not mirror._news
+            assert not mirror._waiters
 
     asynchronous.loop.call(story)
 

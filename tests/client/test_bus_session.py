@@ -1,4 +1,4 @@
-"""How a Link joins, waits and gives up."""
+"""How a BusSession joins, waits and gives up."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from zinfo.client.bus_session import Ask, JoinBus, LeaveBus, Link, OpenQuery, Phase, Timing
+from zinfo.client.bus_session import (
+    BusSession,
+    CloseBus,
+    OpenBus,
+    OpenQuery,
+    Phase,
+    SendRequest,
+    Timing,
+)
 from zinfo.client.endpoints import checked, reachable
-from zinfo.client.gap_detection import EventTally, RevisionTally
+from zinfo.client.gap_detection import EventGapDetector, RevisionGapDetector
 from zinfo.client.resync import MAX_ID_BYTES, MAX_IDS, split
 from zinfo.errors import ConfigError
 from zinfo.wire.bus_messages import Header
@@ -18,9 +26,9 @@ from zinfo.wire.query_messages import Reply, encode_request
 HELLO = {"versions": [1], "bus": ["tcp://h:2"], "heartbeat": 0.5, "node": "n"}
 
 
-def link(**options: Any) -> Link:
+def link(**options: Any) -> BusSession:
     options = {"endpoint": "tcp://h:1", "rng": random.Random(3), **options}
-    return Link([b"z1/hb/"], **options)
+    return BusSession([b"z1/hb/"], **options)
 
 
 def greeting(body: object, epoch: int = 7) -> Reply:
@@ -36,22 +44,22 @@ def test_it_asks_hello_then_joins_the_bus_then_waits_for_its_own_fence() -> None
     under_test.tick(0)
     opened, asked = under_test.actions
     assert opened == OpenQuery("tcp://h:1")
-    assert isinstance(asked, Ask)
+    assert isinstance(asked, SendRequest)
     assert asked.request.op == "hello"
     encode_request(asked.request)
     under_test.actions.clear()
     assert under_test.expects(Reply(asked.request.id, {}))
     assert not under_test.expects(Reply("other", {}))
-    under_test.greeted(greeting(HELLO), 0)
+    under_test.on_hello(greeting(HELLO), 0)
     (join,) = under_test.actions
-    assert isinstance(join, JoinBus)
+    assert isinstance(join, OpenBus)
     assert join.endpoint == "tcp://h:2"
     fence = join.topics[-1]
     assert join.topics[:-1] == (b"z1/hb/",)
     assert fence.startswith(b"~fence/")
-    assert not under_test.fence(b"~fence/another", header(), 0)
-    assert under_test.phase is Phase.FENCING
-    assert under_test.fence(fence, header(), 0)
+    assert not under_test.on_fence(b"~fence/another", header(), 0)
+    assert under_test.phase is Phase.AWAITING_FENCE
+    assert under_test.on_fence(fence, header(), 0)
     assert under_test.reliable(1.5)
     assert not under_test.reliable(1.6)  # three intervals of the 0.5 s that hello told
 
@@ -70,15 +78,15 @@ def test_it_asks_hello_then_joins_the_bus_then_waits_for_its_own_fence() -> None
 def test_a_hello_that_is_of_no_use_is_a_problem_and_tried_again(body: object, problem: str) -> None:
     under_test = link()
     under_test.tick(0)
-    under_test.greeted(greeting(body), 0)
+    under_test.on_hello(greeting(body), 0)
     assert problem in under_test.problem
-    assert under_test.phase is Phase.PAUSED
+    assert under_test.phase is Phase.BACKOFF
     under_test.tick(under_test.deadline())
     assert under_test.actions[-2] == OpenQuery("tcp://h:1")
 
 
 def test_without_an_answer_it_tries_again_ever_more_rarely_up_to_a_bound() -> None:
-    timing = Timing(reply=1, first_pause=0.1, longest_pause=0.8)
+    timing = Timing(reply_timeout=1, initial_backoff=0.1, max_backoff=0.8)
     under_test = link(timing=timing)
     now, pauses = 0.0, []
     for _ in range(8):
@@ -101,11 +109,11 @@ def test_without_a_fence_it_starts_again_with_another_nonce() -> None:
         under_test.actions.clear()
         under_test.tick(now)
         (join,) = under_test.actions
-        assert isinstance(join, JoinBus)
+        assert isinstance(join, OpenBus)
         nonces.add(join.topics[-1])
         now = under_test.deadline()
         under_test.tick(now)
-        assert under_test.actions[-1] == LeaveBus()
+        assert under_test.actions[-1] == CloseBus()
         assert "bus of tcp://h:2" in under_test.problem
         now = under_test.deadline()
     assert len(nonces) == 3
@@ -117,8 +125,8 @@ def test_after_a_joined_link_is_lost_many_do_not_come_back_at_once() -> None:
         under_test = link(endpoint=None, bus="tcp://h:2", rng=random.Random(seed))
         under_test.tick(0)
         join = under_test.actions.pop()
-        assert isinstance(join, JoinBus)
-        under_test.fence(join.topics[-1], header(), 0)
+        assert isinstance(join, OpenBus)
+        under_test.on_fence(join.topics[-1], header(), 0)
         under_test.tick(3.5)
         pauses.append(under_test.deadline() - 3.5)
     assert max(pauses) - min(pauses) > 0.6
@@ -129,16 +137,16 @@ def test_messages_before_joining_and_of_other_epochs_are_not_accepted() -> None:
     under_test = link()
     assert not under_test.accepts(header(), 0)
     under_test.tick(0)
-    under_test.greeted(greeting(HELLO), 0)
+    under_test.on_hello(greeting(HELLO), 0)
     assert under_test.accepts(header(), 0)
     assert not under_test.accepts(header(epoch=8), 0)
-    assert under_test.phase is Phase.PAUSED
+    assert under_test.phase is Phase.BACKOFF
     assert "started again" in under_test.problem
 
 
 def test_a_link_that_was_left_does_nothing_any_more() -> None:
     under_test = link()
-    under_test.leave()
+    under_test.close()
     under_test.actions.clear()
     under_test.tick(1e9)
     assert not under_test.actions
@@ -184,20 +192,25 @@ def test_ids_are_split_into_requests_that_the_daemon_takes() -> None:
 
 
 def test_revisions_are_counted_against_totals() -> None:
-    tally = RevisionTally()
-    assert tally.missing(100) == 0
-    assert [tally.saw("a", 5), tally.saw("a", 6), tally.saw("b", 1)] == [0, 0, 0]
-    assert tally.saw("a", 6) == -1
-    assert tally.missing(103) == 0
-    assert tally.saw("a", 9) == 2
-    assert tally.missing(106) == 0
-    assert tally.missing(107) == 1
-    tally.forget("a")
-    assert tally.saw("a", 50) == 0
+    detector = RevisionGapDetector()
+    assert detector.compare(100) == 0
+    assert [detector.count("a", 5), detector.count("a", 6), detector.count("b", 1)] == [0, 0, 0]
+    assert detector.count("a", 6) == -1
+    assert detector.compare(103) == 0
+    assert detector.count("a", 9) == 2
+    assert detector.compare(106) == 0
+    assert detector.compare(107) == 1
+    detector.forget("a")
+    assert detector.count("a", 50) == 0
 
 
 def test_events_are_followed_by_their_number() -> None:
-    tally = EventTally()
-    assert [tally.saw(4), tally.saw(5), tally.saw(8), tally.saw(8)] == [0, 0, 2, -1]
-    assert [tally.missing(8), tally.missing(9), tally.missing(9)] == [0, 1, 0]
-    assert EventTally().missing(5) == 0
+    detector = EventGapDetector()
+    assert [detector.count(4), detector.count(5), detector.count(8), detector.count(8)] == [
+        0,
+        0,
+        2,
+        -1,
+    ]
+    assert [detector.compare(8), detector.compare(9), detector.compare(9)] == [0, 1, 0]
+    assert EventGapDetector().compare(5) == 0

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from zinfo.client.decoding import (
-    Opened,
-    entry_from,
-    event_from,
-    open_message,
-    read_delta,
-    read_event,
-    read_heartbeat,
-    read_snapshot,
+    BusMessage,
+    decode_delta,
+    decode_event,
+    decode_heartbeat,
+    decode_snapshot,
+    entry_from_map,
+    event_from_map,
+    parse_message,
 )
 from zinfo.client.inferred_events import inferred_delta
-from zinfo.client.pending_updates import Kept
+from zinfo.client.pending_updates import PendingUpdates
 from zinfo.client.updates import Delta, copied
 from zinfo.errors import ProtocolError
 from zinfo.wire.bus_messages import Header
@@ -50,12 +50,12 @@ ENTRY = {
 }
 
 
-def opened(kind: str, body: object, name: str = "s", seq: int = 4) -> Opened:
-    return Opened(kind, name, Header(1, "n", 7, seq, 1.5), pack(body))
+def opened(kind: str, body: object, name: str = "s", seq: int = 4) -> BusMessage:
+    return BusMessage(kind, name, Header(1, "n", 7, seq, 1.5), pack(body))
 
 
 def test_a_delta_is_applied_to_what_it_is_based_on_and_leaves_that_as_it_is() -> None:
-    delta = read_delta(opened("delta", {**DELTA, "of a later version": 1}))
+    delta = decode_delta(opened("delta", {**DELTA, "of a later version": 1}))
     assert delta == Delta("s", 4, 3, 1.5, {"a": 1}, ("b",))
     before: dict[str, Any] = {"b": 2, "c": 3}
     assert delta.applied_to(before) == {"a": 1, "c": 3}
@@ -63,7 +63,7 @@ def test_a_delta_is_applied_to_what_it_is_based_on_and_leaves_that_as_it_is() ->
 
 
 def test_a_delta_based_on_nothing_is_the_whole() -> None:
-    delta = read_delta(opened("delta", {**DELTA, "base": 0, "unset": []}))
+    delta = decode_delta(opened("delta", {**DELTA, "base": 0, "unset": []}))
     assert delta.applied_to({"b": 2}) == {"a": 1}
 
 
@@ -85,15 +85,15 @@ def test_a_delta_based_on_nothing_is_the_whole() -> None:
 )
 def test_a_delta_with_a_wrong_type_in_it_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
-        read_delta(opened("delta", {**DELTA, **change}))
+        decode_delta(opened("delta", {**DELTA, **change}))
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 1])
 def test_a_body_that_is_no_map_is_refused(body: object) -> None:
-    for read in (read_delta, read_event, read_heartbeat, read_snapshot):
+    for read in (decode_delta, decode_event, decode_heartbeat, decode_snapshot):
         with pytest.raises(ProtocolError):
             read(opened("any", body))
-    for read_map in (event_from, entry_from):
+    for read_map in (event_from_map, entry_from_map):
         with pytest.raises(ProtocolError):
             read_map(body)
 
@@ -102,20 +102,20 @@ def test_a_body_that_is_no_map_is_refused(body: object) -> None:
 @pytest.mark.parametrize("value", [None, [], float("nan"), True])
 def test_an_event_with_a_wrong_type_in_it_is_refused(name: str, value: object) -> None:
     with pytest.raises(ProtocolError):
-        event_from({**EVENT, name: value})
+        event_from_map({**EVENT, name: value})
 
 
 def test_an_event_may_leave_out_what_it_does_not_have() -> None:
-    event = event_from({**EVENT, "old": None, "reason": None, "message": None})
+    event = event_from_map({**EVENT, "old": None, "reason": None, "message": None})
     assert (event.old, event.reason, event.message) == (None, "", "")
 
 
 def test_an_event_on_the_topic_of_another_is_refused() -> None:
-    assert read_event(opened("event", EVENT)).number == 9
+    assert decode_event(opened("event", EVENT)).number == 9
     with pytest.raises(ProtocolError, match="disagree"):
-        read_event(opened("event", EVENT, name="t"))
+        decode_event(opened("event", EVENT, name="t"))
     with pytest.raises(ProtocolError, match="disagree"):
-        read_event(opened("event", EVENT, seq=5))
+        decode_event(opened("event", EVENT, seq=5))
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_an_event_on_the_topic_of_another_is_refused() -> None:
     ],
 )
 def test_a_heartbeat_with_a_wrong_value_is_refused(change: dict[str, object]) -> None:
-    assert read_heartbeat(opened("hb", HEARTBEAT)).revisions == 30
+    assert decode_heartbeat(opened("hb", HEARTBEAT)).revisions == 30
     with pytest.raises(ProtocolError):
-        read_heartbeat(opened("hb", {**HEARTBEAT, **change}))
+        decode_heartbeat(opened("hb", {**HEARTBEAT, **change}))
 
 
 def test_an_entry_of_a_shard_never_polled_has_no_info_and_no_age() -> None:
-    entry = entry_from({**ENTRY, "info": None, "time": None, "age": None, "interval": None})
+    entry = entry_from_map({**ENTRY, "info": None, "time": None, "age": None, "interval": None})
     assert (entry.info, entry.age, entry.time, entry.interval) == (None, float("inf"), 0.0, 0.0)
 
 
@@ -144,21 +144,21 @@ def test_an_entry_of_a_shard_never_polled_has_no_info_and_no_age() -> None:
 )
 def test_an_entry_with_a_wrong_type_in_it_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
-        entry_from({**ENTRY, **change})
+        entry_from_map({**ENTRY, **change})
 
 
 def test_a_message_of_another_number_of_frames_or_without_a_time_is_refused() -> None:
     header = pack([1, "n", 7, 4, 1.5])
-    assert open_message([b"z1/delta/s/", header, b""]).name == "s"
+    assert parse_message([b"z1/delta/s/", header, b""]).name == "s"
     for frames in ([b"z1/delta/s/", header], [b"z1/delta/s/", header, b"", b""]):
         with pytest.raises(ProtocolError, match="3 frames"):
-            open_message(frames)
+            parse_message(frames)
     with pytest.raises(ProtocolError, match="time"):
-        open_message([b"z1/delta/s/", pack([1, "n", 7, 4, float("inf")]), b""])
+        parse_message([b"z1/delta/s/", pack([1, "n", 7, 4, float("inf")]), b""])
 
 
 def test_a_difference_found_by_a_snapshot_says_what_is_new_changed_and_gone() -> None:
-    entry = entry_from({**ENTRY, "info": {"same": 1, "other": 2, "new": None}})
+    entry = entry_from_map({**ENTRY, "info": {"same": 1, "other": 2, "new": None}})
     assert entry.info is not None
     delta = inferred_delta(entry, entry.info, {"same": 1, "other": 1, "gone": 1}, 3)
     assert (delta.base, delta.revision) == (3, 4)
@@ -175,20 +175,20 @@ def test_a_copy_shares_nothing_that_can_be_changed() -> None:
 
 
 def test_what_is_kept_is_counted_and_given_in_its_order() -> None:
-    kept = Kept(1000)
+    pending = PendingUpdates(1000)
     for revision in (3, 2):
-        kept.delta(Delta("s", revision, 1, 0, {}, ()), 10, 5.0)
-    kept.event(event_from(EVENT))
-    kept.event(event_from({**EVENT, "seq": 2}))
-    assert [one.delta.revision for one in kept.take_deltas("s")] == [2, 3]
-    assert [event.seq for event in kept.take_events("s")] == [2, 4]
-    assert kept.size == 0
-    assert not kept.take_deltas("s")
+        pending.add_delta(Delta("s", revision, 1, 0, {}, ()), 10, 5.0)
+    pending.add_event(event_from_map(EVENT))
+    pending.add_event(event_from_map({**EVENT, "seq": 2}))
+    assert [one.delta.revision for one in pending.take_deltas("s")] == [2, 3]
+    assert [event.seq for event in pending.take_events("s")] == [2, 4]
+    assert pending.size == 0
+    assert not pending.take_deltas("s")
 
 
 def test_over_the_bound_all_that_is_kept_is_let_go() -> None:
-    kept = Kept(15)
-    kept.delta(Delta("s", 2, 1, 0, {}, ()), 10, 5.0)
-    kept.delta(Delta("t", 2, 1, 0, {}, ()), 10, 5.0)
-    assert (kept.size, kept.overflows) == (0, 1)
-    assert not kept.take_deltas("s")
+    pending = PendingUpdates(15)
+    pending.add_delta(Delta("s", 2, 1, 0, {}, ()), 10, 5.0)
+    pending.add_delta(Delta("t", 2, 1, 0, {}, ()), 10, 5.0)
+    assert (pending.size, pending.overflows) == (0, 1)
+    assert not pending.take_deltas("s")

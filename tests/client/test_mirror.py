@@ -243,7 +243,7 @@ def test_a_failure_within_is_logged_and_the_mirror_starts_again(
     with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         nothing: Any = None
-        mirror._state.copies = nothing
+        mirror._state.store = nothing
         wait_until(lambda: "failed" in mirror.problem, what="the failure to be noticed")
         with flavour.mirror(peer.query) as other:
             mirror._state = other._state

@@ -53,7 +53,7 @@ class MirrorMachine(RuleBasedStateMachine):
         joined: bool,
         room: int,
     ) -> None:
-        self.world = World(scope, seed, fence_totals=fence_totals, max_kept_bytes=room)
+        self.world = World(scope, seed, fence_totals=fence_totals, max_pending_bytes=room)
         self.world.strict = self.world.daemon.strict = strict
         for shard in sorted(shards):
             self.world.daemon.add(shard)
@@ -179,7 +179,7 @@ class MirrorMachine(RuleBasedStateMachine):
             return
         world = self.world
         took = world.recover(CONVERGENCE + 1, polls=True)
-        assert took <= CONVERGENCE, f"{took:.2f} s, {world.mirror.link.problem}"
+        assert took <= CONVERGENCE, f"{took:.2f} s, {world.mirror.session.problem}"
         world.run(1.1)  # a heartbeat later nothing lost can be unknown any more
         assert world.recover(CONVERGENCE + 1, polls=True) <= CONVERGENCE
         world.check_equal()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.client.world import World
-from zinfo.client.bus_session import JoinBus, Phase, Timing
+from zinfo.client.bus_session import OpenBus, Phase, Timing
 from zinfo.client.updates import Delta
 from zinfo.errors import BusyError, NotAllowedError
 from zinfo.wire.bus_messages import topic
@@ -23,7 +23,7 @@ def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: Any) -
         world.daemon.poll(shard)
     world.recover()
     world.check_equal()
-    world.mirror.resync.calm()
+    world.mirror.resync.on_clean_heartbeat()
     world.told.clear()
     return world
 
@@ -77,7 +77,7 @@ def test_nothing_is_asked_for_before_the_totals_are_known_so_that_no_loss_can_hi
     world.daemon.poll("a")
     world.tick()
     world.settle()
-    assert world.mirror.link.phase is Phase.JOINED
+    assert world.mirror.session.phase is Phase.JOINED
     world.tick(0.9)
     assert not world.asked
     beat(world)
@@ -106,7 +106,7 @@ def test_what_comes_while_the_snapshot_is_under_way_is_applied_to_it() -> None:
     world.daemon.poll("a", {"role": "master"})
     world.daemon.enter("a", "down", "refused")
     deliver(world)
-    assert "a" not in world.mirror.copies.records
+    assert "a" not in world.mirror.store.records
     world.deliver_reply()
     world.check_equal()
     assert not stale(world)
@@ -133,7 +133,7 @@ def test_a_shard_added_before_the_cursor_while_pages_come_is_not_lost() -> None:
     world.daemon.add("a")
     deliver(world)
     world.settle()
-    assert "a" in world.mirror.copies.records
+    assert "a" in world.mirror.store.records
     world.recover(polls=True)
     world.check_equal()
 
@@ -288,7 +288,7 @@ def test_what_comes_before_the_fence_is_left_to_the_snapshot() -> None:
     world.topics = world.subscribed[:-1]
     world.daemon.poll("a")
     deliver(world)
-    assert not world.mirror.copies.all_doubtful()
+    assert not world.mirror.store.all_suspect()
     world.topics = ()
     world.recover()
     world.check_equal()
@@ -311,7 +311,7 @@ def test_an_old_page_does_not_replace_what_the_bus_brought_meanwhile() -> None:
 
 
 def test_what_had_to_be_let_go_while_a_page_was_under_way_is_asked_for_again() -> None:
-    world = joined("a", max_kept_bytes=60)
+    world = joined("a", max_pending_bytes=60)
     world.daemon.poll("a")
     lose(world)
     world.daemon.poll("a")
@@ -323,7 +323,7 @@ def test_what_had_to_be_let_go_while_a_page_was_under_way_is_asked_for_again() -
         lose(world)
         world.daemon.poll("a")
     deliver(world)
-    assert world.mirror.copies.kept.overflows
+    assert world.mirror.store.pending.overflows
     world.deliver_reply()
     assert not fresh(world, "a")
     world.recover()
@@ -331,7 +331,7 @@ def test_what_had_to_be_let_go_while_a_page_was_under_way_is_asked_for_again() -
 
 
 def test_an_event_let_go_while_the_first_page_was_under_way_is_not_forgotten() -> None:
-    world = World(max_kept_bytes=60)
+    world = World(max_pending_bytes=60)
     world.daemon.add("a")
     world.daemon.poll("a")
     world.tick()
@@ -392,7 +392,7 @@ def test_a_lost_event_is_found_by_the_next_one() -> None:
     deliver(world)
     assert world.mirror.view("a", world.now).state == "up"
     assert not fresh(world, "a")
-    assert not world.mirror.resync.whole
+    assert not world.mirror.resync.complete
     world.recover()
     world.check_equal()
 
@@ -404,7 +404,7 @@ def test_a_lost_event_that_nothing_follows_is_found_by_the_next_heartbeat() -> N
     beat(world)
     assert stale(world)
     world.recover()
-    assert not world.mirror.copies.records
+    assert not world.mirror.store.records
     assert [change.type for change in world.told if isinstance(change, Event)] == ["removed"]
 
 
@@ -423,7 +423,7 @@ def test_a_new_shard_is_stale_until_its_labels_are_known() -> None:
     assert world.mirror.view("b", world.now).revision == 1
     assert not fresh(world, "b")
     world.recover()
-    assert world.mirror.copies.records["b"].labels == {"role": "cache"}
+    assert world.mirror.store.records["b"].labels == {"role": "cache"}
 
 
 def test_a_shard_that_came_back_unseen_and_was_not_polled_has_no_info() -> None:
@@ -464,7 +464,7 @@ def test_a_lost_event_among_those_kept_for_the_first_page_leaves_the_state_in_do
     deliver(world)
     fetch = world.mirror.resync.fetch
     assert fetch is not None
-    fetch.distrusted = False  # to see this alone
+    fetch.invalidated = False  # to see this alone
     world.deliver_reply()
     assert world.mirror.view("a", world.now).state == "new"
     assert not fresh(world, "a")
@@ -478,7 +478,7 @@ def test_a_shard_added_anew_under_a_new_daemon_while_pages_come_is_not_dropped()
         world.tick(0.02)
         world.subscribe()
         deliver(world)
-        if world.mirror.link.phase is Phase.JOINED and world.mirror.epoch == 2:
+        if world.mirror.session.phase is Phase.JOINED and world.mirror.epoch == 2:
             break
         world.serve()
         world.deliver_reply()
@@ -489,7 +489,7 @@ def test_a_shard_added_anew_under_a_new_daemon_while_pages_come_is_not_dropped()
     world.daemon.add("a")
     deliver(world)
     world.settle()
-    assert "a" in world.mirror.copies.records
+    assert "a" in world.mirror.store.records
     world.recover()
     world.check_equal()
 
@@ -506,7 +506,7 @@ def test_a_connection_that_was_made_anew_is_noticed_by_the_second_fence() -> Non
     assert stale(world)
     world.recover()
     world.check_equal()
-    assert world.mirror.link.joins == 2
+    assert world.mirror.session.joins == 2
 
 
 def test_after_three_heartbeats_of_silence_everything_is_stale_even_if_nobody_ticks() -> None:
@@ -527,7 +527,7 @@ def test_what_was_queued_while_this_process_was_stopped_does_not_make_it_fresh()
     world.now += 10
     world.deliver()
     assert stale(world)
-    assert world.mirror.link.phase is Phase.PAUSED
+    assert world.mirror.session.phase is Phase.BACKOFF
     world.recover(polls=True)
     world.check_equal()
 
@@ -544,7 +544,7 @@ def test_a_mirror_that_falls_ever_further_behind_is_stale_though_messages_come()
     world.now += 2
     world.deliver()
     assert stale(world)
-    assert "late" in world.mirror.link.problem
+    assert "late" in world.mirror.session.problem
     world.recover(polls=True)
     world.check_equal()
 
@@ -572,7 +572,7 @@ def test_a_reply_of_another_epoch_ends_the_link() -> None:
     world.serve()
     world.deliver_reply()
     assert stale(world)
-    assert world.mirror.link.phase is Phase.PAUSED
+    assert world.mirror.session.phase is Phase.BACKOFF
 
 
 def test_a_page_that_does_not_come_is_asked_for_again_on_a_fresh_socket() -> None:
@@ -584,11 +584,11 @@ def test_a_page_that_does_not_come_is_asked_for_again_on_a_fresh_socket() -> Non
     world.cut_query()
     world.recover()
     world.check_equal()
-    assert world.mirror.link.joins == 1
+    assert world.mirror.session.joins == 1
 
 
 def test_a_query_endpoint_that_answers_no_more_ends_the_link() -> None:
-    timing = Timing(page=0.5, pages=2)
+    timing = Timing(page_timeout=0.5, page_tries=2)
     world = joined("a", timing=timing)
     world.mirror.resync.checks.add("a")
     for _ in range(40):
@@ -597,7 +597,7 @@ def test_a_query_endpoint_that_answers_no_more_ends_the_link() -> None:
         beat(world)
         if stale(world):
             break
-    assert "snapshot" in world.mirror.link.problem
+    assert "snapshot" in world.mirror.session.problem
 
 
 def test_a_refused_snapshot_is_told_and_asked_for_again() -> None:
@@ -610,7 +610,7 @@ def test_a_refused_snapshot_is_told_and_asked_for_again() -> None:
     world.serve()
     world.deliver_reply()
     assert world.mirror.problem == "too much under way"
-    assert world.mirror.link.phase is Phase.JOINED
+    assert world.mirror.session.phase is Phase.JOINED
     world.recover()
     world.check_equal()
     assert world.mirror.problem == ""
@@ -625,7 +625,7 @@ def test_a_refused_snapshot_of_everything_is_still_of_everything_when_asked_agai
     world.daemon.refusal = BusyError("too much under way")
     world.serve()
     world.deliver_reply()
-    assert not world.mirror.resync.whole
+    assert not world.mirror.resync.complete
     world.recover()
     world.check_equal()
 
@@ -638,7 +638,7 @@ def test_a_snapshot_that_cannot_be_read_ends_the_link() -> None:
     world.replies[-1][2] = pack([{"shard": "a"}])
     world.deliver_reply()
     assert world.mirror.malformed == 1
-    assert "could not be read" in world.mirror.link.problem
+    assert "could not be read" in world.mirror.session.problem
 
 
 def test_a_refused_hello_is_told() -> None:
@@ -646,11 +646,11 @@ def test_a_refused_hello_is_told() -> None:
     world.daemon.refusal = NotAllowedError("not you")
     world.tick()
     world.settle()
-    assert world.mirror.link.problem == "not you"
+    assert world.mirror.session.problem == "not you"
 
 
 def test_losses_without_end_are_answered_by_ever_rarer_snapshots() -> None:
-    world = joined("a", timing=Timing(spread=0.5))
+    world = joined("a", timing=Timing(jitter=0.5))
     before = world.mirror.resync.count
     for _ in range(30):
         world.daemon.beat(revisions=world.daemon.revisions + 1)
@@ -672,12 +672,12 @@ def test_a_mirror_of_some_shards_holds_no_other(strict: bool) -> None:
         world.daemon.poll(shard)
     world.recover()
     world.check_equal()
-    assert set(world.mirror.copies.records) == {"a", "c"}
+    assert set(world.mirror.store.records) == {"a", "c"}
     world.daemon.add("later")
     world.daemon.add("other")
     world.recover(polls=True)
     world.check_equal()
-    assert set(world.mirror.copies.records) == {"a", "c", "later"}
+    assert set(world.mirror.store.records) == {"a", "c", "later"}
 
 
 def test_a_mirror_of_some_shards_subscribes_their_deltas_and_all_events() -> None:
@@ -762,11 +762,11 @@ def test_changes_are_told_in_order_and_those_found_by_a_snapshot_likewise() -> N
 
 def test_the_bus_is_where_hello_says_seen_from_where_it_was_asked() -> None:
     world = World()
-    world.mirror.link._endpoint = "tcp://10.0.0.5:9736"
+    world.mirror.session._endpoint = "tcp://10.0.0.5:9736"
     world.daemon.bus = "tcp://0.0.0.0:9737"
     world.tick()
     world.serve()
     world.mirror.on_reply(world.replies.popleft(), world.now)
-    (joining,) = world.mirror.link.actions
-    assert isinstance(joining, JoinBus)
+    (joining,) = world.mirror.session.actions
+    assert isinstance(joining, OpenBus)
     assert joining.endpoint == "tcp://10.0.0.5:9737"

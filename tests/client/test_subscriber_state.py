@@ -8,7 +8,7 @@ from collections.abc import Collection
 import pytest
 
 from tests.client.world import Network
-from zinfo.client.subscriber_state import StreamState
+from zinfo.client.subscriber_state import SubscriberState
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.errors import NotAllowedError
 from zinfo.wire.bus_messages import topic
@@ -25,7 +25,7 @@ class Stream(Network):
         fence_totals: bool = False,
         bus: str | None = None,
     ) -> None:
-        self.stream = StreamState(
+        self.stream = SubscriberState(
             None if bus else "inproc://query",
             bus=bus,
             shards=shards,
@@ -96,7 +96,7 @@ def test_many_shards_are_filtered_here_so_that_no_subscription_can_get_lost() ->
 @pytest.mark.parametrize("kinds", [(), ("delta", "dela")])
 def test_unknown_kinds_and_none_at_all_are_refused(kinds: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="kinds are info, delta, event and hb"):
-        StreamState("inproc://query", kinds=kinds)
+        SubscriberState("inproc://query", kinds=kinds)
 
 
 # --- gaps
@@ -170,7 +170,7 @@ def test_a_loss_that_a_total_told_hides_none_of_later() -> None:
 def test_a_loss_between_fence_and_first_heartbeat_is_known_where_the_fence_has_totals() -> None:
     stream = Stream("delta", fence_totals=True)
     stream.restart_daemon(["a"])
-    while stream.stream.link.joins < 2:
+    while stream.stream.session.joins < 2:
         stream.tick(0.1)
         stream.updates()
     stream.daemon.poll("a")
@@ -319,16 +319,16 @@ def test_a_refused_or_unreadable_hello_is_tried_again() -> None:
         if answer is None:
             stream.replies[-1][1] = b"\xc1"
         stream.deliver_reply()
-        problem = stream.stream.link.problem
+        problem = stream.stream.session.problem
         assert problem == "not you" if answer else "could not be read" in problem
     assert stream.stream.malformed == 1
     stream.run(5)
-    assert stream.stream.link.joins == 2
+    assert stream.stream.session.joins == 2
 
 
 def test_who_is_told_of_some_shards_only_misses_nothing_where_others_have_events() -> None:
     stream = Stream("event")
-    stream.stream.link.partial = True  # as hello said: the daemon keeps shards from this client
+    stream.stream.session.partial = True  # as hello said: the daemon keeps shards from this client
     stream.daemon.enter("a", "down")
     stream.updates()
     stream.daemon.enter("b", "down")

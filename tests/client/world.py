@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from tests.client.model import Frames, ModelDaemon
-from zinfo.client.bus_session import Ask, JoinBus, LeaveBus, Link, OpenQuery, Timing
+from zinfo.client.bus_session import BusSession, CloseBus, OpenBus, OpenQuery, SendRequest, Timing
 from zinfo.client.mirror_state import MirrorState
 from zinfo.errors import ProtocolError
 from zinfo.wire.bus_messages import FENCE_PREFIX, parse_topic, unpack_header
@@ -24,7 +24,7 @@ STEP = 0.05  # seconds that pass at once while the world runs by itself
 class State(Protocol):
     """What is common to what a Mirror and a Subscriber decide."""
 
-    link: Link
+    session: BusSession
 
     def tick(self, now: float) -> None: ...
 
@@ -134,15 +134,15 @@ class Network:
 
     def act(self) -> None:
         """Do what the consumer asks for."""
-        actions, self.state.link.actions = self.state.link.actions, []
+        actions, self.state.session.actions = self.state.session.actions, []
         for action in actions:
             if isinstance(action, OpenQuery):
                 self.cut_query()
-            elif isinstance(action, Ask):
+            elif isinstance(action, SendRequest):
                 self.asked.append(encode_request(action.request))
-            elif isinstance(action, LeaveBus):
+            elif isinstance(action, CloseBus):
                 self._leave()
-            elif isinstance(action, JoinBus):
+            elif isinstance(action, OpenBus):
                 self._leave()
                 self.subscribed = action.topics
                 self.subscribing = True
@@ -188,7 +188,7 @@ class World(Network):
         seed: of all that is random in the Mirror.
         fence_totals: whether fences carry totals.
         timing: of the Mirror.
-        max_kept_bytes: of the Mirror.
+        max_pending_bytes: of the Mirror.
     """
 
     def __init__(
@@ -198,14 +198,14 @@ class World(Network):
         *,
         fence_totals: bool = False,
         timing: Timing | None = None,
-        max_kept_bytes: int = 1 << 20,
+        max_pending_bytes: int = 1 << 20,
     ) -> None:
         self.mirror = MirrorState(
             "inproc://query",
             scope,
             rng=random.Random(seed),
             timing=timing,
-            max_kept_bytes=max_kept_bytes,
+            max_pending_bytes=max_pending_bytes,
         )
         self.told: list[object] = []
         super().__init__(self.mirror, fence_totals=fence_totals)
@@ -225,7 +225,7 @@ class World(Network):
 
     def check_fresh_copies(self) -> None:
         """What the Mirror says is fresh is what the daemon had at that revision."""
-        for shard, record in self.mirror.copies.records.items():
+        for shard, record in self.mirror.store.records.items():
             view = self.mirror.view(shard, self.now)
             if not view.fresh or self.mirror.epoch != self.daemon.epoch:
                 continue
@@ -238,7 +238,7 @@ class World(Network):
         assert self.mirror.epoch == self.daemon.epoch
         scope = self.mirror.scope
         ids = {shard for shard in self.daemon.shards if scope is None or shard in scope}
-        records = self.mirror.copies.records
+        records = self.mirror.store.records
         assert set(records) == ids
         for shard in ids:
             held, record = self.daemon.shards[shard], records[shard]

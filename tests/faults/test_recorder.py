@@ -14,8 +14,7 @@ from tests.recording.building import delta, entry, messages, span
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Delta
-from zinfo.recording import Recorder, Recording, RecordingWriter, Span
-from zinfo.recording.reader import Described
+from zinfo.recording import LabelUpdate, Recorder, Recording, RecordingWriter, Segment
 
 ROOM = 16_384  # bytes
 
@@ -62,7 +61,7 @@ def described(path: Path) -> list[str]:
     """The ids of the shards that the file describes beside its snapshots."""
     with Recording(path) as recording:
         updates = [moment.update for moment in recording]
-    return [e.shard for one in updates if isinstance(one, Described) for e in one.entries]
+    return [e.shard for one in updates if isinstance(one, LabelUpdate) for e in one.entries]
 
 
 def test_of_more_than_there_is_room_for_in_five_seconds_what_fits_is_recorded(
@@ -87,6 +86,6 @@ def test_of_more_than_there_is_room_for_in_five_seconds_what_fits_is_recorded(
     assert writer.full
     assert writer.needed > ROOM
     assert ROOM - 500 < size <= ROOM
-    assert isinstance(updates[0], Span)
+    assert isinstance(updates[0], Segment)
     assert revisions == list(range(11, 11 + len(revisions)))
     assert len(revisions) + len(writer.left_out) == len(deltas)

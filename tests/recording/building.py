@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zinfo.recording import RecordingWriter
-from zinfo.recording.frames import MESSAGE, PAGE, SPAN, Frame
+from zinfo.recording.frames import MESSAGE, PAGE, SEGMENT, Frame
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, fence_topic, topic
 from zinfo.wire.codec import pack
 
@@ -117,7 +117,7 @@ def span(
     *entries: dict[str, object], wall: float = WALL, **more: Any
 ) -> Iterator[tuple[Frame, float]]:
     """The frames of a span's beginning, with their wall clocks."""
-    yield Frame(SPAN, 0.0, (pack(head(wall=wall, **more)),)), wall
+    yield Frame(SEGMENT, 0.0, (pack(head(wall=wall, **more)),)), wall
     yield Frame(PAGE, 0.0, (pack(list(entries)),)), wall
 
 

@@ -17,10 +17,10 @@ from tests.daemons import ROOT
 from tests.promises import Promise
 from tests.recording.building import INFO, delta, entry, head, messages, span, write
 from zinfo.errors import ProtocolError
-from zinfo.recording import Recording, Span
+from zinfo.recording import Recording, Segment
 from zinfo.recording import frames as frames_module
 from zinfo.recording.bounds import Bounds, count_values
-from zinfo.recording.frames import BEGINS_SPAN, MAGIC, PAGE, SPAN, Frame, encode_frame
+from zinfo.recording.frames import MAGIC, PAGE, SEGMENT, STARTS_SEGMENT, Frame, encode_frame
 from zinfo.wire.bus_messages import KIND_INFO, topic
 from zinfo.wire.codec import array_header, pack, unpack
 
@@ -40,13 +40,13 @@ def page(value: bytes, count: int) -> bytes:
 def bomb(path: Path, *pages: bytes) -> Path:
     """Write a recording as no zinfo does: compressed as far as it goes, each page a block."""
     pages_due = len(pages) + 1  # never all there: what has come is held
-    frames = [Frame(SPAN, 0.0, (pack(head(pages=pages_due)),))]
+    frames = [Frame(SEGMENT, 0.0, (pack(head(pages=pages_due)),))]
     frames += [Frame(PAGE, 0.0, (one,)) for one in pages]
     data = MAGIC
     for index, frame in enumerate(frames):
         plain = encode_frame(frame)
         packed = zlib.compress(plain, 9)
-        flags = 0 if index else BEGINS_SPAN
+        flags = 0 if index else STARTS_SEGMENT
         header = frames_module._HEADER.pack(b"ZIB\n", flags, len(packed), len(plain), 1.0, 1.0)
         crc = zlib.crc32(packed, zlib.crc32(header))
         data += header + frames_module._CRC.pack(crc) + packed
@@ -115,7 +115,7 @@ def test_shards_that_are_much_alike_are_read_again(tmp_path: Path) -> None:
     size = path.stat().st_size
     with Recording(path) as recording:
         (moment,) = recording
-    assert isinstance(moment.update, Span)
+    assert isinstance(moment.update, Segment)
     assert len(moment.update.entries) == 1000
     assert size < 300_000  # it is compressed, though it is dense
 

@@ -13,7 +13,7 @@ from tests.recording.test_incident import QUICK, subscribed
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Gap, Mirror, Restart, Stale
-from zinfo.recording import Moment, Recording, Span
+from zinfo.recording import Moment, Recording, Segment
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def kinds(path: Path) -> list[str]:
     found: list[str] = []
     for moment in read(path):
         name = type(moment.update).__name__
-        if name in {"Span", "Gap", "Stale", "Restart"} or found[-1] != name == "Delta":
+        if name in {"Segment", "Gap", "Stale", "Restart"} or found[-1] != name == "Delta":
             found.append(name)
     return found
 
@@ -50,14 +50,14 @@ def test_a_daemon_that_is_started_again_stands_in_the_recording_and_restarts_in_
         daemon.restart()
         daemon.wait_polled(1)
         wait_until(lambda: subscribed(daemon), 20.0, "the recorder again")
-        wait_until(lambda: kinds(path).count("Span") >= 2, 20.0, "the second span")
+        wait_until(lambda: kinds(path).count("Segment") >= 2, 20.0, "the second span")
         wait_until(lambda: kinds(path)[-1] == "Delta", 20.0, "what follows its shards")
         assert recording.interrupt() == 0, recording.errors
         (report,) = recording.said
     assert report["spans"] == 2
     assert report["restarts"] == 1
     moments = [moment.update for moment in read(path)]
-    first, second = (one for one in moments if isinstance(one, Span))
+    first, second = (one for one in moments if isinstance(one, Segment))
     assert first.epoch != second.epoch
     breaks = [one for one in moments if isinstance(one, (Gap, Stale, Restart))]
     assert [type(one) for one in breaks][-1] is Restart
@@ -99,7 +99,7 @@ def test_a_recorder_that_was_killed_goes_on_in_the_same_file(
     assert isinstance(stale.update, Stale)
     assert stale.update.reason == "nothing was recorded here"
     assert stale.wall == pytest.approx(before[-1].wall, abs=0.1)
-    assert isinstance(span.update, Span)
+    assert isinstance(span.update, Segment)
     with Running("replay", path, "--speed=max") as replay:
         query = replay.wait_told("ready")["query"]
         replay.wait_told("end")
@@ -123,7 +123,7 @@ def test_messages_that_are_lost_are_seen_by_a_mirror_of_the_replay(
         )
     with Running("record", path, "--seconds=2", daemon=daemon) as recording:
         assert recording.process.wait(30) == 0, recording.errors
-    spans = [one.update for one in read(path) if isinstance(one.update, Span)]
+    spans = [one.update for one in read(path) if isinstance(one.update, Segment)]
     assert spans[0].epoch == spans[1].epoch
     assert spans[1].entries[0].revision > recorded
     # However long the second recorder took to begin, the replay is silent for 2.5 seconds at most:

@@ -21,8 +21,8 @@ from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Restart, Subscriber
-from zinfo.client.decoding import open_message
-from zinfo.recording import Recording, Span
+from zinfo.client.decoding import parse_message
+from zinfo.recording import Recording, Segment
 from zinfo.recording.frames import BREAK, Frame
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_HEARTBEAT, topic
 from zinfo.wire.codec import pack
@@ -65,7 +65,7 @@ def test_a_recording_with_nothing_whole_in_it_cannot_be_replayed(tmp_path: Path)
     path.write_bytes(small(tmp_path / "b.zrec").read_bytes()[:100])
     done = zinfo("replay", str(path))
     assert done.returncode == 1
-    assert done.stderr == f"Error: {path}: nothing whole is in it\n"
+    assert done.stderr == f"Error: {path}: it contains no complete segment\n"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_with_wait_one_who_never_asks_is_not_waited_for_long(tmp_path: Path) -> 
             bus.rcvtimeo = 10_000
             bus.subscribe(topic(KIND_DELTA))
             bus.connect(ready["bus"])
-            revisions = [open_message(bus.recv_multipart()).header.seq for _ in range(30)]
+            revisions = [parse_message(bus.recv_multipart()).header.seq for _ in range(30)]
     assert revisions == list(range(11, 41))
 
 
@@ -242,7 +242,7 @@ def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
     with Recording(path) as recording:
         updates = [moment.update for moment in recording]
     counted = {
-        "spans": sum(isinstance(update, Span) for update in updates),
+        "spans": sum(isinstance(update, Segment) for update in updates),
         "messages": len(updates) - 1,
         "deltas": sum(isinstance(update, Delta) for update in updates),
     }

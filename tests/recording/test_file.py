@@ -35,14 +35,14 @@ from tests.recording.building import (
 )
 from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Stale
 from zinfo.errors import RecordingError
-from zinfo.recording import Moment, Recording, RecordingWriter, Span
+from zinfo.recording import Moment, Recording, RecordingWriter, Segment
 from zinfo.recording.blocks import walk
 from zinfo.recording.frames import (
     BREAK,
     MAGIC,
     MESSAGE,
     PAGE,
-    SPAN,
+    SEGMENT,
     Frame,
     decode_frames,
     decode_header,
@@ -83,14 +83,14 @@ def test_what_was_recorded_is_read_in_order_with_its_times(tmp_path: Path) -> No
     ]
     path = write(tmp_path / "a.zrec", [*span(entry("a:1")), *messages(*said)])
     moments = read(path)
-    assert [type(moment.update) for moment in moments] == [Span, Delta, Event, Heartbeat]
+    assert [type(moment.update) for moment in moments] == [Segment, Delta, Event, Heartbeat]
     assert [moment.at for moment in moments] == pytest.approx([0.0, 0.5, 1.0, 1.5])
     assert [moment.wall for moment in moments] == pytest.approx(
         [WALL, WALL + 0.5, WALL + 1.0, WALL + 1.5]
     )
     first, changed, down, beat = (moment.update for moment in moments)
-    assert isinstance(first, Span)
-    assert (first.events, first.revisions, first.whole) == (4, 20, True)
+    assert isinstance(first, Segment)
+    assert (first.events, first.revisions, first.complete) == (4, 20, True)
     assert first.entries[0].labels == {"site": "fra"}
     assert changed == Delta("a:1", 11, 10, WALL + 11, {"used_memory": 1011}, ())
     assert isinstance(down, Event)
@@ -155,7 +155,7 @@ def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_block(
         last = max((end for end in everything if end <= cut), default=0)
         with Recording(path) as recording:
             assert list(recording) == moments.get(last, []), cut
-            assert recording.summary().cut == cut - last, cut
+            assert recording.summary().truncated == cut - last, cut
 
 
 @settings(max_examples=300, deadline=None)
@@ -189,7 +189,7 @@ def test_a_recording_that_was_cut_is_gone_on_with_behind_its_last_whole_block(
     path.write_bytes(whole[: before + cut_in_block])
     kept = read(path)
     with RecordingWriter(path) as writer:
-        assert writer.cut == cut_in_block
+        assert writer.truncated == cut_in_block
         assert writer.last == pytest.approx(kept[-1].wall)
         for frame, wall in span(entry("a:1"), wall=WALL + 3600):
             writer.add(frame, wall)
@@ -197,20 +197,20 @@ def test_a_recording_that_was_cut_is_gone_on_with_behind_its_last_whole_block(
     assert moments[: len(kept)] == kept
     gap, again = moments[len(kept) :]
     assert gap.update == Gap(None, "delta", None, None)  # nobody wrote why
-    assert isinstance(again.update, Span)
+    assert isinstance(again.update, Segment)
     assert again.at == pytest.approx(3600)
 
 
 def test_a_span_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
     unfinished = [
-        (Frame(SPAN, 0.0, (pack(head(pages=2)),)), WALL),
+        (Frame(SEGMENT, 0.0, (pack(head(pages=2)),)), WALL),
         (Frame(PAGE, 0.0, (pack([entry("a:1")]),)), WALL),
     ]
     path = write(tmp_path / "a.zrec", unfinished)
     assert read(path) == []
     write(path, [*span(entry("b:1"), wall=WALL + 10)])
     (moment,) = read(path)
-    assert isinstance(moment.update, Span)
+    assert isinstance(moment.update, Segment)
     assert [one.shard for one in moment.update.entries] == ["b:1"]
 
 
@@ -221,7 +221,7 @@ def test_the_head_of_a_span_that_says_nonsense_is_a_clear_error(
     tmp_path: Path, key: str, value: Any
 ) -> None:
     frames = [
-        (Frame(SPAN, 0.0, (pack(head(pages=1) | {key: value}),)), WALL),
+        (Frame(SEGMENT, 0.0, (pack(head(pages=1) | {key: value}),)), WALL),
         (Frame(PAGE, 0.0, (pack([entry("a:1")]),)), WALL),
     ]
     path = write(tmp_path / "a.zrec", frames)
@@ -232,7 +232,7 @@ def test_the_head_of_a_span_that_says_nonsense_is_a_clear_error(
 def test_another_epoch_in_the_next_span_is_a_restart(tmp_path: Path) -> None:
     frames = [*span(entry("a:1")), *span(entry("a:1"), wall=WALL + 5, epoch=7)]
     updates = [moment.update for moment in read(write(tmp_path / "a.zrec", frames))]
-    assert [type(update) for update in updates] == [Span, Restart, Span]
+    assert [type(update) for update in updates] == [Segment, Restart, Segment]
     assert isinstance(updates[1], Restart)
     assert updates[1].epoch == 7
 
@@ -246,11 +246,11 @@ def test_another_epoch_is_a_restart_though_a_silence_was_told(tmp_path: Path) ->
         *span(entry("a:1"), wall=WALL + 5, epoch=7),
     ]
     moments = read(write(tmp_path / "a.zrec", frames))
-    assert [type(moment.update) for moment in moments] == [Span, Stale, Restart, Span]
+    assert [type(moment.update) for moment in moments] == [Segment, Stale, Restart, Segment]
     assert moments[2].update == Restart(NODE, EPOCH, 7)
     frames.insert(3, (Frame(BREAK, 3.0, (told,)), WALL + 3))
     updates = [moment.update for moment in read(write(tmp_path / "b.zrec", frames))]
-    assert [type(update) for update in updates] == [Span, Stale, Restart, Span]
+    assert [type(update) for update in updates] == [Segment, Stale, Restart, Segment]
 
 
 def test_reading_from_a_time_begins_with_the_span_that_holds_it(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_reading_from_a_time_begins_with_the_span_that_holds_it(tmp_path: Path) 
     with Recording(write(tmp_path / "a.zrec", frames)) as recording:
         for since, shard in ((0, "a:1"), (99, "a:1"), (100, "b:1"), (150, "b:1"), (999, "c:1")):
             first = next(recording.moments(since))
-            assert isinstance(first.update, Span)
+            assert isinstance(first.update, Segment)
             assert first.update.entries[0].shard == shard
             assert first.at == pytest.approx({"a:1": 0, "b:1": 100, "c:1": 200}[shard])
 
@@ -435,6 +435,6 @@ def test_a_disk_without_space_leaves_what_is_whole(tmp_path: Path) -> None:
     )
     assert "a.zrec: File too large; what was written before is whole" in done.stdout, done.stderr
     with Recording(path) as recording:
-        assert recording.summary().cut == 0
+        assert recording.summary().truncated == 0
         assert len(list(recording)) > 4
     assert 2000 < path.stat().st_size <= 4000

@@ -15,7 +15,7 @@ from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Event, Mirror
 from zinfo.client.updates import Info
-from zinfo.recording import Described, Recording, Span
+from zinfo.recording import LabelUpdate, Recording, Segment
 from zinfo.top.feed import Feed
 
 SPEED = 10
@@ -139,7 +139,7 @@ def read(incident: Incident) -> None:
         for moment in recording:
             update = moment.update
             incident.length = moment.at
-            if isinstance(update, Span):
+            if isinstance(update, Segment):
                 incident.infos = {one.shard: one.info or {} for one in update.entries}
                 incident.states = {one.shard: one.state for one in update.entries}
             elif isinstance(update, Delta):
@@ -170,7 +170,7 @@ def test_the_recording_has_the_incident(incident: Incident) -> None:
     numbers = [event.number for event in incident.events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     with Recording(incident.path) as recording:
-        described = [one.update for one in recording if isinstance(one.update, Described)]
+        described = [one.update for one in recording if isinstance(one.update, LabelUpdate)]
     assert [entry.shard for one in described for entry in one.entries] == [incident.late]
 
 
@@ -273,7 +273,7 @@ def test_two_replays_are_never_taken_for_one(incident: Incident) -> None:
                 assert infos.keys() == incident.infos.keys()
     with Recording(incident.path) as recording:
         span = next(iter(recording)).update
-    assert isinstance(span, Span)
+    assert isinstance(span, Segment)
     assert len(epochs | {span.epoch}) == 3
 
 

@@ -9,52 +9,52 @@ from typing import Any
 import pytest
 
 from tests.recording.building import NODE, WALL, delta, entry, event
-from zinfo.client.decoding import entry_from, open_message, read_delta, read_event
+from zinfo.client.decoding import decode_delta, decode_event, entry_from_map, parse_message
 from zinfo.client.updates import Delta
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.query.servicer import InfoQuery
-from zinfo.recording import Described, Span
-from zinfo.recording.clock import LONGEST_PAUSE, Pace
-from zinfo.recording.replay_cache import ReplayedServicer, Stage
+from zinfo.recording import LabelUpdate, Segment
+from zinfo.recording.clock import MAX_GAP_SECONDS, ReplayClock
+from zinfo.recording.replay_cache import ReplayCache, ReplayedServicer
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.lifecycle import Event
 
 
-def a_span(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Span:
-    read = tuple(entry_from(one) for one in entries)
-    return Span(NODE, 7, WALL, WALL, 1.0, whole, events, 20, read)
+def a_span(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Segment:
+    read = tuple(entry_from_map(one) for one in entries)
+    return Segment(NODE, 7, WALL, WALL, 1.0, whole, events, 20, read)
 
 
 def a_delta(shard: str, revision: int, base: int | None = None, **fields: Any) -> Delta:
-    return read_delta(open_message(delta(shard, revision, base, **fields)))
+    return decode_delta(parse_message(delta(shard, revision, base, **fields)))
 
 
 def an_event(shard: str, type_: str, number: int, seq: int, **more: Any) -> Event:
-    return read_event(open_message(event(shard, type_, number, seq, **more)))
+    return decode_event(parse_message(event(shard, type_, number, seq, **more)))
 
 
 @pytest.fixture
-def stage() -> Stage:
-    stage = Stage()
-    stage.take(a_span(entry("a:1"), entry("b:1", 0, 1, state="new")))
-    return stage
+def cache() -> ReplayCache:
+    cache = ReplayCache()
+    cache.apply(a_span(entry("a:1"), entry("b:1", 0, 1, state="new")))
+    return cache
 
 
-def shard_of(stage: Stage, shard: str) -> RedisShard:
-    return stage.publisher.get_shard(shard)
+def shard_of(cache: ReplayCache, shard: str) -> RedisShard:
+    return cache.publisher.get_shard(shard)
 
 
-def test_a_span_shows_all_shards_as_they_were(stage: Stage) -> None:
-    a, b = shard_of(stage, "a:1"), shard_of(stage, "b:1")
+def test_a_span_shows_all_shards_as_they_were(cache: ReplayCache) -> None:
+    a, b = shard_of(cache, "a:1"), shard_of(cache, "b:1")
     assert (a.state, a.revision, a.role, a.version) == (ShardState.UP, 10, "master", "7.2.4")
     assert (b.state, b.revision, b.snapshot) == (ShardState.NEW, 0, None)
     assert a.labels == {"site": "fra"}
     assert a.info_age == pytest.approx(0.25, abs=0.2)
-    assert (stage.revisions, stage.events.newest, stage.events.seq("a:1")) == (20, 4, 2)
+    assert (cache.revisions, cache.events.newest, cache.events.seq("a:1")) == (20, 4, 2)
 
 
-def test_a_delta_is_told_as_it_was_recorded(stage: Stage) -> None:
+def test_a_delta_is_told_as_it_was_recorded(cache: ReplayCache) -> None:
     told: list[tuple[str, int, int, dict[str, object]]] = []
 
     def note(shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
@@ -63,82 +63,82 @@ def test_a_delta_is_told_as_it_was_recorded(stage: Stage) -> None:
         base = previous.revision if previous else 0
         told.append((shard.id, snapshot.revision, base, {"number": fields.number}))
 
-    stage.subscribe_snapshots(note)
-    stage.take(a_delta("a:1", 11, used_memory=5))
-    stage.take(a_delta("b:1", 1, 0, role="slave", used_memory=6))
+    cache.subscribe_snapshots(note)
+    cache.apply(a_delta("a:1", 11, used_memory=5))
+    cache.apply(a_delta("b:1", 1, 0, role="slave", used_memory=6))
     assert told == [("a:1", 11, 10, {"number": 1}), ("b:1", 1, 0, {"number": 2})]
-    assert shard_of(stage, "a:1").info == {
+    assert shard_of(cache, "a:1").info == {
         "role": "master",
         "run_id": "a" * 40,
         "redis_version": "7.2.4",
         "used_memory": 5,
     }
-    assert shard_of(stage, "b:1").role == "slave"
-    assert stage.revisions == 22
+    assert shard_of(cache, "b:1").role == "slave"
+    assert cache.revisions == 22
 
 
-def test_a_delta_that_does_not_follow_is_a_clear_error(stage: Stage) -> None:
+def test_a_delta_that_does_not_follow_is_a_clear_error(cache: ReplayCache) -> None:
     with pytest.raises(RecordingError, match="revision 13 is recorded against 12, but 10 is there"):
-        stage.take(a_delta("a:1", 13))
+        cache.apply(a_delta("a:1", 13))
 
 
-def test_events_change_states_and_are_told_with_their_numbers(stage: Stage) -> None:
+def test_events_change_states_and_are_told_with_their_numbers(cache: ReplayCache) -> None:
     told: list[Event] = []
-    stage.events.subscribe(told.append)
-    stage.take(an_event("a:1", "down", 5, 3, new="down", reason="refused"))
-    stage.take(an_event("c:1", "added", 6, 1, new="new"))
-    stage.take(an_event("b:1", "removed", 7, 2))
-    assert (shard_of(stage, "a:1").state, shard_of(stage, "a:1").reason) == (
+    cache.events.subscribe(told.append)
+    cache.apply(an_event("a:1", "down", 5, 3, new="down", reason="refused"))
+    cache.apply(an_event("c:1", "added", 6, 1, new="new"))
+    cache.apply(an_event("b:1", "removed", 7, 2))
+    assert (shard_of(cache, "a:1").state, shard_of(cache, "a:1").reason) == (
         ShardState.DOWN,
         "refused",
     )
-    assert stage.publisher.get_live_shard_ids() == {"a:1", "c:1"}
+    assert cache.publisher.get_live_shard_ids() == {"a:1", "c:1"}
     assert [(one.number, one.seq, one.type) for one in told] == [
         (5, 3, "down"),
         (6, 1, "added"),
         (7, 2, "removed"),
     ]
-    assert [one.number for one in stage.events.since(5)] == [6, 7]
+    assert [one.number for one in cache.events.since(5)] == [6, 7]
 
 
-def test_an_event_that_the_snapshot_knows_is_told_but_changes_nothing(stage: Stage) -> None:
-    stage.take(an_event("a:1", "down", 5, 2, new="down"))
-    assert shard_of(stage, "a:1").state is ShardState.UP
-    assert (stage.events.newest, stage.events.seq("a:1")) == (5, 2)
+def test_an_event_that_the_snapshot_knows_is_told_but_changes_nothing(cache: ReplayCache) -> None:
+    cache.apply(an_event("a:1", "down", 5, 2, new="down"))
+    assert shard_of(cache, "a:1").state is ShardState.UP
+    assert (cache.events.newest, cache.events.seq("a:1")) == (5, 2)
 
 
-def test_a_shard_that_was_added_gets_its_labels_and_keeps_all_else(stage: Stage) -> None:
-    stage.take(an_event("c:1", "added", 5, 1, new="new"))
-    stage.take(Described((entry_from(entry("c:1", 3)),)))
-    assert shard_of(stage, "c:1").labels == {"site": "fra"}
-    assert shard_of(stage, "c:1").revision == 0
+def test_a_shard_that_was_added_gets_its_labels_and_keeps_all_else(cache: ReplayCache) -> None:
+    cache.apply(an_event("c:1", "added", 5, 1, new="new"))
+    cache.apply(LabelUpdate((entry_from_map(entry("c:1", 3)),)))
+    assert shard_of(cache, "c:1").labels == {"site": "fra"}
+    assert shard_of(cache, "c:1").revision == 0
 
 
-def test_after_a_break_the_totals_tell_that_something_is_missing(stage: Stage) -> None:
-    stage.take(an_event("a:1", "down", 5, 3, new="down"))
-    stage.take(a_span(entry("a:1", 15, 6), entry("d:1"), events=9))
-    assert stage.publisher.get_live_shard_ids() == {"a:1", "d:1"}
-    assert (shard_of(stage, "a:1").revision, shard_of(stage, "a:1").state) == (15, ShardState.UP)
-    assert stage.events.newest == 9
-    assert stage.events.since(0) == []  # those between are not known: none is told as if all were
-    assert stage.events.oldest == 10
+def test_after_a_break_the_totals_tell_that_something_is_missing(cache: ReplayCache) -> None:
+    cache.apply(an_event("a:1", "down", 5, 3, new="down"))
+    cache.apply(a_span(entry("a:1", 15, 6), entry("d:1"), events=9))
+    assert cache.publisher.get_live_shard_ids() == {"a:1", "d:1"}
+    assert (shard_of(cache, "a:1").revision, shard_of(cache, "a:1").state) == (15, ShardState.UP)
+    assert cache.events.newest == 9
+    assert cache.events.since(0) == []  # those between are not known: none is told as if all were
+    assert cache.events.oldest == 10
 
 
 def test_a_break_in_a_part_of_the_daemon_is_seen_in_the_replays_own_totals() -> None:
-    stage = Stage()
+    cache = ReplayCache()
     part = a_span(entry("a:1"), whole=False)
-    stage.take(part)
-    events, revisions = stage.events.newest, stage.revisions
-    stage.take(an_event("a:1", "down", 50, 3, new="down"))
-    stage.take(an_event("a:1", "up", 70, 4, new="up"))
-    assert [one.number for one in stage.events.since(0)] == [events + 1, events + 2]
-    stage.take(replace(part, events=99))
-    assert stage.events.newest == events + 3
-    assert stage.revisions == revisions + 1
+    cache.apply(part)
+    events, revisions = cache.events.newest, cache.revisions
+    cache.apply(an_event("a:1", "down", 50, 3, new="down"))
+    cache.apply(an_event("a:1", "up", 70, 4, new="up"))
+    assert [one.number for one in cache.events.since(0)] == [events + 1, events + 2]
+    cache.apply(replace(part, events=99))
+    assert cache.events.newest == events + 3
+    assert cache.revisions == revisions + 1
 
 
-def test_sections_of_info_are_refused_rather_than_found_empty(stage: Stage) -> None:
-    servicer = ReplayedServicer(stage.publisher)
+def test_sections_of_info_are_refused_rather_than_found_empty(cache: ReplayCache) -> None:
+    servicer = ReplayedServicer(cache.publisher)
     with pytest.raises(BadRequestError, match="has no sections"):
         list(servicer.find(InfoQuery(sections=["memory"])))
     assert servicer.GetInfos(keys=["role"])[0]["role"] == "master"
@@ -153,51 +153,51 @@ class Clock:
 
 def test_time_passes_as_many_times_as_fast_and_no_further_than_what_is_waited_for() -> None:
     clock = Clock()
-    pace = Pace(10.0, clock)
-    pace.set(5.0)
-    assert pace.wait(25.0) == pytest.approx(2.0)
+    replay_clock = ReplayClock(10.0, clock)
+    replay_clock.set(5.0)
+    assert replay_clock.wait(25.0) == pytest.approx(2.0)
     clock.now += 1
-    assert pace.position() == pytest.approx(15.0)
-    assert pace.wait(25.0) == pytest.approx(1.0)
+    assert replay_clock.position() == pytest.approx(15.0)
+    assert replay_clock.wait(25.0) == pytest.approx(1.0)
     clock.now += 3
-    assert pace.wait(25.0) == 0
-    assert pace.position() == pytest.approx(25.0)
-    assert pace.wait(55.0) == pytest.approx(1.0)  # what was late is caught up
+    assert replay_clock.wait(25.0) == 0
+    assert replay_clock.position() == pytest.approx(25.0)
+    assert replay_clock.wait(55.0) == pytest.approx(1.0)  # what was late is caught up
 
 
 def test_a_long_time_that_nothing_is_known_of_is_cut() -> None:
     clock = Clock()
-    pace = Pace(1.0, clock)
-    pace.set(5.0)
-    pace.skip(8.0)
-    assert pace.wait(8.0) == pytest.approx(3.0)
-    pace.skip(3600.0)
-    assert pace.wait(3600.0) == pytest.approx(LONGEST_PAUSE)
+    replay_clock = ReplayClock(1.0, clock)
+    replay_clock.set(5.0)
+    replay_clock.skip_gap(8.0)
+    assert replay_clock.wait(8.0) == pytest.approx(3.0)
+    replay_clock.skip_gap(3600.0)
+    assert replay_clock.wait(3600.0) == pytest.approx(MAX_GAP_SECONDS)
 
 
 def test_as_fast_as_can_be_nothing_is_waited_for() -> None:
-    pace = Pace(math.inf, Clock())
-    assert pace.wait(3600.0) == 0
-    assert pace.position() == 3600.0
+    replay_clock = ReplayClock(math.inf, Clock())
+    assert replay_clock.wait(3600.0) == 0
+    assert replay_clock.position() == 3600.0
 
 
 def test_after_the_end_time_passes_as_anywhere() -> None:
     clock = Clock()
-    pace = Pace(10.0, clock)
-    pace.wait(20.0)
+    replay_clock = ReplayClock(10.0, clock)
+    replay_clock.wait(20.0)
     clock.now += 2
-    pace.end()
+    replay_clock.end()
     clock.now += 5
-    assert pace.position() == pytest.approx(25.0)
+    assert replay_clock.position() == pytest.approx(25.0)
 
 
-def test_labels_change_as_they_were_recorded(stage: Stage) -> None:
+def test_labels_change_as_they_were_recorded(cache: ReplayCache) -> None:
     told: list[Event] = []
-    stage.events.subscribe(told.append)
-    stage.take(an_event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
-    stage.take(an_event("c:1", "added", 6, 1, new="new", labels={"site": "fra"}))
-    assert shard_of(stage, "a:1").labels == {"site": "ams"}
-    assert shard_of(stage, "c:1").labels == {"site": "fra"}
+    cache.events.subscribe(told.append)
+    cache.apply(an_event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
+    cache.apply(an_event("c:1", "added", 6, 1, new="new", labels={"site": "fra"}))
+    assert shard_of(cache, "a:1").labels == {"site": "ams"}
+    assert shard_of(cache, "c:1").labels == {"site": "fra"}
     assert [one.labels for one in told] == [{"site": "ams"}, {"site": "fra"}]
-    stage.take(an_event("a:1", "labels_changed", 7, 4))  # too many for an event
-    assert shard_of(stage, "a:1").labels == {"site": "ams"}
+    cache.apply(an_event("a:1", "labels_changed", 7, 4))  # too many for an event
+    assert shard_of(cache, "a:1").labels == {"site": "ams"}

@@ -17,10 +17,10 @@ from tests.recording.building import (
     fence,
     heartbeat,
 )
-from zinfo.client.bus_session import Ask, JoinBus, Timing
+from zinfo.client.bus_session import OpenBus, SendRequest, Timing
 from zinfo.errors import BusyError, NotAllowedError
-from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SHARDS, SPAN, Frame
-from zinfo.recording.session import Taking
+from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SEGMENT, SHARDS, Frame
+from zinfo.recording.session import RecordingSession
 from zinfo.wire.codec import pack, unpack
 from zinfo.wire.query_messages import Request, encode_error, encode_reply
 
@@ -28,11 +28,11 @@ QUERY, BUS = "tcp://127.0.0.1:25999", "tcp://127.0.0.1:26000"
 
 
 class Told:
-    """A Taking and what it is told; each thing happens a tenth of a second after the last."""
+    """Passes messages and time to a RecordingSession; 0.1 s pass after each step."""
 
     def __init__(self, *shards: str, rights: object = None) -> None:
-        self.taking = Taking(
-            QUERY, shards=shards, timing=Timing(first_pause=0.1), rng=random.Random(1)
+        self.taking = RecordingSession(
+            QUERY, shards=shards, timing=Timing(initial_backoff=0.1), rng=random.Random(1)
         )
         self.now = 100.0
         self.rights = rights
@@ -41,12 +41,12 @@ class Told:
         self.written: list[Frame] = []
 
     def _after(self) -> None:
-        for action in self.taking.link.actions:
-            if isinstance(action, Ask):
+        for action in self.taking.session.actions:
+            if isinstance(action, SendRequest):
                 self.requests.append(action.request)
-            elif isinstance(action, JoinBus):
+            elif isinstance(action, OpenBus):
                 self.fence = action.topics[-1]
-        self.taking.link.actions.clear()
+        self.taking.session.actions.clear()
         self.written += [frame for frame, _ in self.taking.frames]
         self.taking.frames.clear()
         self.now += 0.1
@@ -80,7 +80,7 @@ class Told:
         """Up to the span."""
         self.join(**totals)
         self.reply([*entries], epoch=totals.get("epoch", EPOCH))
-        assert self.taking.in_span
+        assert self.taking.in_segment
 
     def kinds(self) -> list[int]:
         return [frame.kind for frame in self.written]
@@ -90,7 +90,7 @@ class Told:
         return [one["break"] for one in found if isinstance(one, dict)]
 
     def heads(self) -> list[dict[str, object]]:
-        found = [unpack(frame.parts[0]) for frame in self.written if frame.kind == SPAN]
+        found = [unpack(frame.parts[0]) for frame in self.written if frame.kind == SEGMENT]
         return [one for one in found if isinstance(one, dict)]
 
     def messages(self) -> list[Sequence[bytes]]:
@@ -103,7 +103,7 @@ def test_a_recording_begins_with_all_shards_and_then_has_what_came() -> None:
     said = [delta("a:1", 11), event("a:1", "down", 5, 3, new="down"), heartbeat(1, 1, 5, 21)]
     for frames in said:
         told.bus(frames)
-    assert told.kinds() == [SPAN, PAGE, MESSAGE, MESSAGE, MESSAGE]
+    assert told.kinds() == [SEGMENT, PAGE, MESSAGE, MESSAGE, MESSAGE]
     assert told.messages() == said
     (head,) = told.heads()
     assert (head["events"], head["revisions"], head["whole"], head["pages"]) == (4, 20, True, 1)
@@ -125,7 +125,7 @@ def test_what_comes_while_the_snapshot_is_asked_for_is_recorded_behind_it_once()
         told.bus(frames)
     assert not told.written
     told.reply([entry("a:1", 11, 3, state="down")])
-    assert told.kinds() == [SPAN, PAGE, *[MESSAGE] * 4]
+    assert told.kinds() == [SEGMENT, PAGE, *[MESSAGE] * 4]
     assert told.messages() == newer
     (head,) = told.heads()
     assert (head["events"], head["revisions"]) == (4, 22)
@@ -141,7 +141,7 @@ def test_all_pages_of_a_snapshot_are_recorded_and_one_that_does_not_come_is_aske
     told.tick(2.5)
     assert told.requests[0].args == {"cursor": "a:1"}
     told.reply([entry("b:1")])
-    assert told.kinds() == [SPAN, PAGE, PAGE, MESSAGE]
+    assert told.kinds() == [SEGMENT, PAGE, PAGE, MESSAGE]
     assert told.heads()[0]["pages"] == 2
 
 
@@ -163,7 +163,7 @@ def test_a_sign_of_a_loss_ends_the_span_and_all_shards_follow_again(sign: list[b
     told.bus(delta("a:1", 13))  # nobody knows what it is a change of
     told.begin(entry("a:1", 13), revisions=23)
     told.bus(delta("a:1", 14))
-    assert told.kinds() == [BREAK, SPAN, PAGE, MESSAGE]
+    assert told.kinds() == [BREAK, SEGMENT, PAGE, MESSAGE]
     assert told.heads()[0]["revisions"] == 23
     assert told.taking.counts["gaps"] == 1
 
@@ -175,7 +175,7 @@ def test_silence_is_recorded_and_all_shards_follow_when_the_daemon_is_heard_agai
     told.tick(5.0)
     assert told.breaks() == ["stale"]
     told.begin(entry("a:1"))
-    assert told.kinds() == [SPAN, PAGE, MESSAGE, BREAK, SPAN, PAGE]
+    assert told.kinds() == [SEGMENT, PAGE, MESSAGE, BREAK, SEGMENT, PAGE]
     assert told.taking.counts["stales"] == 1
 
 
@@ -194,7 +194,7 @@ def test_the_labels_of_a_shard_that_was_added_are_asked_for_and_recorded() -> No
     told.bus(event("b:1", "added", 5, 1, new="new"))
     assert told.requests[0].args == {"topics": ["z1/delta/b:1/"]}
     told.reply([entry("b:1", 0)])
-    assert told.kinds() == [SPAN, PAGE, MESSAGE, SHARDS]
+    assert told.kinds() == [SEGMENT, PAGE, MESSAGE, SHARDS]
     assert told.taking.shards == 2
     told.bus(event("b:1", "removed", 6, 2))
     assert told.taking.shards == 1
@@ -233,13 +233,13 @@ def test_where_no_answer_comes_the_span_ends_and_the_next_has_all() -> None:
     told.begin(entry("a:1"))
     told.bus(event("b:1", "added", 5, 1, new="new"))
     beat = 0
-    while told.taking.in_span:
+    while told.taking.in_segment:
         beat += 1
         assert beat < 60, "it waits for ever"
         told.bus(heartbeat(beat, 2, 5, 20))
         told.tick(0.5)
     assert {request.op for request in told.requests} == {"snapshot"}
-    assert len(told.requests) == Timing().pages
+    assert len(told.requests) == Timing().page_tries
     told.requests.clear()
     told.begin(entry("a:1"), entry("b:1"), events=5)
     assert told.breaks() == ["stale"]
@@ -254,7 +254,7 @@ def test_labels_that_an_event_does_not_hold_are_asked_for() -> None:
     told.bus(event("a:1", "labels_changed", 6, 4))
     assert told.requests[0].args == {"topics": ["z1/delta/a:1/"]}
     told.reply([entry("a:1")])
-    assert told.kinds() == [SPAN, PAGE, MESSAGE, MESSAGE, SHARDS]
+    assert told.kinds() == [SEGMENT, PAGE, MESSAGE, MESSAGE, SHARDS]
 
 
 def test_with_shards_named_only_those_are_asked_for_and_totals_do_not_count() -> None:

@@ -20,14 +20,14 @@ from typing import Any
 
 from tests.security.hostile import BOMBS, body, mutated
 from zinfo.client.decoding import (
-    open_message,
-    read_delta,
-    read_event,
-    read_heartbeat,
-    read_snapshot,
+    decode_delta,
+    decode_event,
+    decode_heartbeat,
+    decode_snapshot,
+    parse_message,
 )
 from zinfo.client.mirror_state import MirrorState
-from zinfo.client.subscriber_state import StreamState
+from zinfo.client.subscriber_state import SubscriberState
 from zinfo.config import check_file
 from zinfo.errors import ConfigError, ProtocolError, RequestError
 from zinfo.info.encoder import encode_fields
@@ -59,10 +59,10 @@ SEEDS = {
 }
 _OURS = 0.5  # of the inputs that atheris feeds
 _READERS = {
-    "info": read_snapshot,
-    "delta": read_delta,
-    "event": read_event,
-    "hb": read_heartbeat,
+    "info": decode_snapshot,
+    "delta": decode_delta,
+    "event": decode_event,
+    "hb": decode_heartbeat,
 }
 
 
@@ -112,8 +112,8 @@ def check_reply(frames: list[bytes]) -> None:
 def check_bus(frames: list[bytes]) -> None:
     """A message of the bus is read or refused, by the readers, a Mirror and a Subscriber."""
     with contextlib.suppress(ProtocolError):
-        opened = open_message(frames)
-        _READERS.get(opened.kind, read_delta)(opened)
+        opened = parse_message(frames)
+        _READERS.get(opened.kind, decode_delta)(opened)
     for state in (_mirror(), _stream()):
         before = state.malformed
         state.on_bus(frames, 2.0)
@@ -142,11 +142,11 @@ def check_config(text: str) -> None:
 
 def _join(state: Any) -> Any:
     state.tick(1.0)
-    state.link.epoch = 7
-    state.link._join("tcp://a:2", 1.0)
-    fence = state.link._fence
+    state.session.epoch = 7
+    state.session._join("tcp://a:2", 1.0)
+    fence = state.session._fence
     state.on_bus([fence, pack([1, "n", 7, 0, 1.0]), b""], 1.1)
-    state.link.actions.clear()
+    state.session.actions.clear()
     return state
 
 
@@ -155,9 +155,9 @@ def _mirror() -> MirrorState:
     return state
 
 
-def _stream() -> StreamState:
+def _stream() -> SubscriberState:
     kinds = ["info", "delta", "event", "hb"]
-    state: StreamState = _join(StreamState("tcp://a:1", kinds=kinds, rng=random.Random(1)))
+    state: SubscriberState = _join(SubscriberState("tcp://a:1", kinds=kinds, rng=random.Random(1)))
     return state
 
 

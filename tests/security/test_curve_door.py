@@ -102,12 +102,12 @@ def test_a_key_that_is_removed_is_shut_out_at_once_open_connections_included(
 def test_a_new_key_disturbs_nobody(keyring: Keyring, daemon: RunningDaemon) -> None:
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
         wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
-        joins = mirror._state.link.joins
+        joins = mirror._state.session.joins
         keyring.let_in("guest")
         reload(daemon)
         assert answers(daemon.query, keyring.of("guest"), 5)
         assert not mirror.stale
-        assert mirror._state.link.joins == joins
+        assert mirror._state.session.joins == joins
 
 
 def test_with_a_broken_key_file_nobody_is_let_in_until_it_is_mended(

@@ -12,13 +12,13 @@ import pytest
 from tests import protocol_vectors
 from tests.protocol_vectors import DIRECTORY, FILES, Vector, frames_of, read
 from zinfo.client.decoding import (
-    entry_from,
-    event_from,
-    open_message,
-    read_delta,
-    read_event,
-    read_heartbeat,
-    read_snapshot,
+    decode_delta,
+    decode_event,
+    decode_heartbeat,
+    decode_snapshot,
+    entry_from_map,
+    event_from_map,
+    parse_message,
 )
 from zinfo.errors import ProtocolError, RequestError
 from zinfo.wire import bus_messages, codec, query_messages
@@ -127,7 +127,7 @@ def of_kind(*kinds: str) -> pytest.MarkDecorator:
 
 @each("bus")
 def test_topic_and_header_are_opened(vector: Vector) -> None:
-    opened = open_message(frames_of(vector))
+    opened = parse_message(frames_of(vector))
     assert (opened.kind, opened.name) == (vector["kind"], vector["of"])
     assert opened.header == Header(*vector["header"][:5])
 
@@ -135,7 +135,7 @@ def test_topic_and_header_are_opened(vector: Vector) -> None:
 @of_kind("info")
 def test_infos_are_read(vector: Vector) -> None:
     _, _, _, seq, time = vector["header"]
-    read = asdict(read_snapshot(open_message(frames_of(vector))))
+    read = asdict(decode_snapshot(parse_message(frames_of(vector))))
     told = {"shard": vector["of"], "revision": seq, "time": time, "info": vector["body"]}
     assert exactly(read) == exactly(told)
 
@@ -144,7 +144,7 @@ def test_infos_are_read(vector: Vector) -> None:
 def test_deltas_are_read(vector: Vector) -> None:
     _, _, _, seq, time = vector["header"]
     body = vector["body"]
-    read = asdict(read_delta(open_message(frames_of(vector))))
+    read = asdict(decode_delta(parse_message(frames_of(vector))))
     told = {"shard": vector["of"], "revision": seq, "base": body["base"], "time": time}
     assert exactly(read) == exactly({**told, "set": body["set"], "unset": body["unset"]})
 
@@ -152,13 +152,13 @@ def test_deltas_are_read(vector: Vector) -> None:
 @of_kind("event")
 def test_events_are_read(vector: Vector) -> None:
     body: Any = {key: value for key, value in vector["body"].items() if key != "more"}
-    assert exactly(read_event(open_message(frames_of(vector))).as_map()) == exactly(body)
+    assert exactly(decode_event(parse_message(frames_of(vector))).as_map()) == exactly(body)
 
 
 @of_kind("hb", "fence")
 def test_totals_are_read(vector: Vector) -> None:
     _, node, epoch, beat, time = vector["header"][:5]
-    read = asdict(read_heartbeat(open_message(frames_of(vector))))
+    read = asdict(decode_heartbeat(parse_message(frames_of(vector))))
     told = {"node": node, "epoch": epoch, "beat": beat, "time": time}
     body = {key: vector["body"][key] for key in ("interval", "shards", "events", "revisions")}
     assert exactly(read) == exactly({**told, **body})
@@ -166,10 +166,10 @@ def test_totals_are_read(vector: Vector) -> None:
 
 def test_entries_of_snapshots_and_events_in_replies_are_read() -> None:
     bodies = {vector["name"]: vector["body"] for vector in read("replies") if "body" in vector}
-    polled, unpolled = map(entry_from, bodies["snapshot"])
+    polled, unpolled = map(entry_from_map, bodies["snapshot"])
     first, second = bodies["snapshot"]
     for key in ("shard", "revision", "time", "age", "info", "labels", "interval", "seq"):
         assert exactly(getattr(polled, key)) == exactly(first[key])
     assert (unpolled.info, unpolled.reason) == (None, second["reason"])
     for event in bodies["events"]:
-        assert exactly(event_from(event).as_map()) == exactly(event)
+        assert exactly(event_from_map(event).as_map()) == exactly(event)

@@ -1,12 +1,12 @@
-"""Talking to a daemon from asyncio: the `Client`, `Subscriber` and `Mirror` of `zinfo.client`.
+"""Clients for asyncio: the `Client`, `Subscriber` and `Mirror` of `zinfo.client` with `await`.
 
-Same arguments, methods and meanings; what waits there is awaited here, and nothing is done before
-`async with` (or `open()`). None of this loads gevent, redis or psutil. `context=` takes a
-`zmq.asyncio.Context`. Each object belongs to one event loop; a Client may be used by many of its
-tasks at once.
+Arguments, methods and meanings are the same; methods that block there are awaited here, and nothing
+starts before `async with` (or `open()`). `context=` takes a `zmq.asyncio.Context`. Each object
+belongs to one event loop; many tasks may use one Client at once. Nothing here imports gevent, redis
+or psutil.
 
-Inside, all that does not wait is `zinfo.client`'s own (`calls`, `stream`, `holding`, and what they
-are made of); here is the waiting.
+This package has only the parts that wait; everything else is imported from `zinfo.client`, where
+reading should begin. `client_operations` is the source of the module of that name there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `async with` does with all three: open, and close whatever happens."""
+"""The `async with` statement of the asyncio Client, Subscriber and Mirror."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _Opened = TypeVar("_Opened", bound="Closing")
 
 
 class Closing(abc.ABC):
-    """An asynchronous context manager, by `open` and `close`."""
+    """An asynchronous context manager that calls `open`, and `close` at its end."""
 
     @abc.abstractmethod
     async def open(self) -> None:
-        """Begin, unless that is done."""
+        """Start, unless that is done."""
 
     @abc.abstractmethod
     async def close(self) -> None:
-        """End for good; whoever waits is told so."""
+        """Stop for good; tasks that wait get an error."""
 
     async def __aenter__(self: _Opened) -> _Opened:
         await self.open()

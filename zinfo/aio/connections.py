@@ -1,8 +1,8 @@
-"""The sockets of a Client: requests go out on the newest, replies are taken from all, by their ids.
+"""The connections of an asyncio Client: a request is sent on the newest, replies come from all.
 
-A request whose answer does not come is asked again on a newer line than it was asked on before; all
-that wait share that one. A line goes when nobody waits for anything on it and it is not the newest.
-No task is needed: while somebody waits on a line, a future tells when it can be read.
+A request without a reply is sent again on a newer connection; all requests that are sent again
+share it. A connection is closed when no request is pending on it and it is not the newest. There is
+no background task: while requests are pending, a future completes when the socket is readable.
 """
 
 from __future__ import annotations
@@ -16,166 +16,165 @@ from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import Reply, Request, decode_reply_header
 
 
-class Waiting:
-    """One request that waits for its reply.
+class PendingRequest:
+    """One request without a reply so far.
 
     Attributes:
-        request: it.
-        reply: is set to the reply, its body as it came, or to what went wrong.
-        lines: those that it was asked on, oldest first.
+        request: the request.
+        reply: a future for the reply with an undecoded body.
+        connections: those on which the request was sent, oldest first.
     """
 
     def __init__(self, request: Request) -> None:
         self.request = request
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self.lines: list[Line] = []
+        self.connections: list[Connection] = []
 
-    def answer(self, reply: Reply) -> None:
-        """The reply came."""
+    def set_reply(self, reply: Reply) -> None:
+        """Complete the future with the reply."""
         if not self.reply.done():
             self.reply.set_result(reply)
 
     def fail(self, error: Exception) -> None:
-        """None will come."""
+        """Complete the future with an error."""
         if not self.reply.done():
             self.reply.set_exception(error)
 
-    def forget(self) -> None:
-        """Nobody will look at the reply any more."""
-        # Even where an error came: asyncio does not say then that nobody took it.
+    def cancel(self) -> None:
+        """Cancel the future: the reply is not wanted any more."""
+        # This also keeps asyncio from logging an exception that was never retrieved.
         self.reply.cancel()
 
 
-class Line:
-    """One socket, and who waits for replies on it.
+class Connection:
+    """One socket, and the requests that are pending on it.
 
     Args:
         socket: of a `zmq.asyncio.Context`.
     """
 
     def __init__(self, socket: Socket) -> None:
-        self.waiting: dict[object, Waiting] = {}
+        self.pending: dict[object, PendingRequest] = {}
         self._socket = socket
         self._readable: asyncio.Future[Any] | None = None
 
-    def ask(self, waiting: Waiting) -> None:
-        """Send a request; its reply is taken from now on."""
-        self.waiting[waiting.request.id] = waiting
-        waiting.lines.append(self)
-        send_request(self._socket, waiting.request)
-        self._listen()
+    def send(self, pending: PendingRequest) -> None:
+        """Send a request, and accept its reply from now on."""
+        self.pending[pending.request.id] = pending
+        pending.connections.append(self)
+        send_request(self._socket, pending.request)
+        self._watch()
 
-    def leave(self, waiting: Waiting) -> None:
-        """Wait no more for this reply; should it come, it is dropped."""
-        self.waiting.pop(waiting.request.id, None)
-        if not self.waiting:
-            self._rest()
+    def release(self, pending: PendingRequest) -> None:
+        """Drop a pending request; a reply that still comes is ignored."""
+        self.pending.pop(pending.request.id, None)
+        if not self.pending:
+            self._unwatch()
 
     def close(self) -> None:
         """Close the socket."""
-        self._rest()
+        self._unwatch()
         self._socket.close(0)
 
-    def _rest(self) -> None:
+    def _unwatch(self) -> None:
         if self._readable is not None:
             self._readable.cancel()
             self._readable = None
 
-    def _listen(self) -> None:
-        if self.waiting and self._readable is None and not self._socket.closed:
+    def _watch(self) -> None:
+        if self.pending and self._readable is None and not self._socket.closed:
             self._readable = _readable(self._socket)
-            self._readable.add_done_callback(self._arrived)
+            self._readable.add_done_callback(self._on_readable)
 
-    def _arrived(self, readable: asyncio.Future[Any]) -> None:
+    def _on_readable(self, readable: asyncio.Future[Any]) -> None:
         if readable.cancelled() or readable is not self._readable:
             return
         self._readable = None
         try:
             readable.result()
             while (frames := receive_reply(self._socket)) is not None:
-                self._take(decode_reply_header(frames))
+                self._on_reply(decode_reply_header(frames))
         except Exception as error:
-            for waiting in self.waiting.values():
-                waiting.fail(error)
+            for pending in self.pending.values():
+                pending.fail(error)
         else:
-            self._listen()
+            self._watch()
 
-    def _take(self, reply: Reply) -> None:
+    def _on_reply(self, reply: Reply) -> None:
         try:
-            waiting = self.waiting.get(reply.id)
-        except TypeError:  # an id that no request of ours has, and that cannot be looked up
+            pending = self.pending.get(reply.id)
+        except TypeError:  # an unhashable id, which no request has
             return
-        if waiting is not None:
-            waiting.answer(reply)
+        if pending is not None:
+            pending.set_reply(reply)
 
 
-class Lines:
-    """The lines of a Client.
+class ConnectionPool:
+    """The connections of a Client.
 
     Args:
-        context: makes the sockets.
-        endpoint: where to.
-        keys: by which client and daemon know each other; None where the daemon asks for none.
+        context: creates the sockets.
+        endpoint: the daemon's query endpoint.
+        keys: CURVE keys; None for a daemon without CURVE.
     """
 
     def __init__(self, context: Context, endpoint: str, keys: ClientKeys | None) -> None:
         self._context = context
         self._endpoint = endpoint
         self._keys = keys
-        self._lines: list[Line] = []  # the last one is the newest
-        self._spoilt = True  # whether the newest is not to be used for a request that is new
+        self._connections: list[Connection] = []  # the last one is the newest
+        self._needs_new = True  # whether the newest connection failed, or there is none
 
-    def ask(self, waiting: Waiting) -> None:
-        """Send a request on a line that it was not asked on before.
+    def send(self, pending: PendingRequest) -> None:
+        """Send a request on a connection on which it was not sent before.
 
         Raises:
-            ConfigError: ZeroMQ does not take the endpoint.
+            ConfigError: ZeroMQ rejects the endpoint.
         """
-        if self._spoilt or self._lines[-1] in waiting.lines:
-            self._lines.append(self._open())
-            self._spoilt = False
-            self._tidy()
-        self._lines[-1].ask(waiting)
+        if self._needs_new or self._connections[-1] in pending.connections:
+            self._connections.append(self._open())
+            self._needs_new = False
+            self._close_unused()
+        self._connections[-1].send(pending)
 
-    def leave(self, waiting: Waiting, *, failed: bool) -> None:
-        """A request is over.
+    def release(self, pending: PendingRequest, *, failed: bool) -> None:
+        """Drop a request that is done.
 
         Args:
-            waiting: the request.
-            failed: it found its newest line to be of no use; the next request opens another.
+            pending: the request.
+            failed: its newest connection gave no reply; the next request opens a new one.
         """
-        waiting.forget()
-        for line in waiting.lines:
-            line.leave(waiting)
-        if failed and self._lines and self._lines[-1] in waiting.lines:
-            self._spoilt = True
-        self._tidy()
+        pending.cancel()
+        for connection in pending.connections:
+            connection.release(pending)
+        if failed and self._connections and self._connections[-1] in pending.connections:
+            self._needs_new = True
+        self._close_unused()
 
     def close(self) -> None:
-        """Close all sockets; whoever waits is told so."""
-        for line in self._lines:
-            for waiting in line.waiting.values():
-                waiting.fail(ValueError("this Client is closed"))
-            line.close()
-        self._lines = []
-        self._spoilt = True
+        """Close all sockets; pending requests fail with ValueError."""
+        for connection in self._connections:
+            for pending in connection.pending.values():
+                pending.fail(ValueError("this Client is closed"))
+            connection.close()
+        self._connections = []
+        self._needs_new = True
 
-    def _tidy(self) -> None:
-        """Close what nobody needs."""
-        kept = [
-            line
-            for line in self._lines
-            if line.waiting or (line is self._lines[-1] and not self._spoilt)
+    def _close_unused(self) -> None:
+        used = [
+            connection
+            for connection in self._connections
+            if connection.pending or (connection is self._connections[-1] and not self._needs_new)
         ]
-        for line in self._lines:
-            if line not in kept:
-                line.close()
-        self._lines = kept
-        self._spoilt = self._spoilt or not kept
+        for connection in self._connections:
+            if connection not in used:
+                connection.close()
+        self._connections = used
+        self._needs_new = self._needs_new or not used
 
-    def _open(self) -> Line:
+    def _open(self) -> Connection:
         try:
-            return Line(open_query(self._context, self._endpoint, self._keys))
+            return Connection(open_query(self._context, self._endpoint, self._keys))
         except ProtocolError as error:
             raise ConfigError([str(error)]) from error
 

@@ -1,4 +1,4 @@
-"""Mirror for asyncio: a live copy of a daemon's shards in this process, kept by a task."""
+"""Mirror for asyncio: a live copy of a daemon's shards in this process, maintained by a task."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ import zmq.asyncio
 
 from zinfo.aio.closing import Closing
 from zinfo.aio.poller import Waiter, context_for
-from zinfo.client.mirror_base import FAILURE_PAUSE, Holding, Listener
+from zinfo.client.mirror_base import FAILURE_PAUSE, Listener, MirrorBase
 from zinfo.client.sockets import clock
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 
-class Mirror(Holding, Closing):
+class Mirror(MirrorBase, Closing):
     """A live copy of all or some shards of a daemon: field to value, by shard id.
 
-    It holds, notices, mends and tells what `zinfo.client.Mirror` does, and what *fresh* and *stale*
-    mean is said there. A task of the event loop keeps it, from `async with` (or `open`) on. Reading
-    waits for nothing, and is safe from any thread.
+    It behaves as `zinfo.client.Mirror`, which explains *fresh* and *stale*. A task of the event
+    loop maintains it, from `async with` (or `open`) on. Reading does not wait, and is safe from any
+    thread.
 
     Args:
         endpoint: the daemon's query endpoint.
-        shards: ids of the shards to hold, whether they exist yet or not; None for all.
-        bus: the bus endpoint, where it is reached by another than the daemon tells.
-        context: makes the sockets; None for this process's own.
+        shards: ids of the shards to mirror, which need not exist yet; None for all.
+        bus: the bus endpoint, where it differs from the one that the daemon reports.
+        context: creates the sockets; None for the process's default context.
         on_change: called as by `on_change()`, from the first change on.
-        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
-            asks for none.
+        keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
 
     Raises:
-        ConfigError: an endpoint that is none.
+        ConfigError: an endpoint is invalid.
 
     Attributes:
-        callback_errors: exceptions that listeners raised.
+        callback_errors: number of exceptions that listeners raised.
     """
 
     def __init__(
@@ -60,35 +59,35 @@ class Mirror(Holding, Closing):
         )
         self._waiter = Waiter()
         self._task: asyncio.Task[None] | None = None
-        self._news: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[None]] = set()
 
     def on_change(self, listener: Listener) -> Listener:
         """Call `listener(shard_id, change)` for each change, as `zinfo.client.Mirror` does.
 
-        It is called in the event loop, which does nothing else meanwhile.
+        It is called in the event loop, and blocks it while it runs.
 
         Raises:
-            TypeError: it is a coroutine function, which would never run; let it make a task.
+            TypeError: it is a coroutine function, which would never run; create a task instead.
         """
         if inspect.iscoroutinefunction(listener):
-            raise TypeError("a listener is a plain function; for more, let it make a task")
+            raise TypeError("a listener must be a plain function; it may create a task")
         return super().on_change(listener)
 
     async def open(self) -> None:
-        """Begin, unless that is done."""
+        """Start the task, unless it runs."""
         if self._closing:
             raise ValueError("this Mirror is closed")
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="zinfo-mirror")
 
     async def wait_ready(self, timeout: float = 10.0) -> None:
-        """Wait until nothing is stale: all shards are held and current; begins where nothing has.
+        """Wait until the Mirror holds all shards and none is stale; opens it first.
 
         Args:
             timeout: seconds.
 
         Raises:
-            NoAnswerError: that did not come about in time; the message says what is known of why.
+            NoAnswerError: the time has passed; the message has the reason, as far as it is known.
         """
         deadline = clock() + timeout
         if not self._closing:
@@ -97,19 +96,19 @@ class Mirror(Holding, Closing):
             left = deadline - clock()
             if left <= 0 or self._closing:
                 raise self._not_ready(timeout)
-            news = asyncio.get_running_loop().create_future()
-            self._news.add(news)
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
             try:
-                await asyncio.wait([news], timeout=left)
+                await asyncio.wait([waiter], timeout=left)
             finally:
-                self._news.discard(news)
+                self._waiters.discard(waiter)
 
     async def close(self) -> None:
-        """End the task and close its sockets. What is held stays readable, as stale."""
+        """Stop the task and close its sockets. The shards stay readable, and are stale."""
         self._closing = True
         self._waiter.wake()
         if self._task is None:
-            self._ended()
+            self._stop()
         else:
             await asyncio.wait([self._task])
 
@@ -119,18 +118,18 @@ class Mirror(Holding, Closing):
         try:
             while not self._closing:
                 try:
-                    seconds = self._begin_round()  # may open sockets, and close others
+                    seconds = self._begin_iteration()  # may open sockets, and close others
                     await self._waiter.wait(self._sockets.opened(), seconds)
-                    self._end_round()
+                    self._end_iteration()
                 except zmq.ContextTerminated:
                     return
                 except Exception as error:
-                    self._failed(error)
+                    self._on_failure(error)
                     await self._waiter.wait([], FAILURE_PAUSE)
         finally:
-            self._ended()
+            self._stop()
 
-    def _moved(self) -> None:
-        for news in self._news:
-            if not news.done():
-                news.set_result(None)
+    def _notify(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)

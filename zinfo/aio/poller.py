@@ -1,4 +1,4 @@
-"""Waiting for sockets in an event loop, until they can be read, time passed, or somebody calls."""
+"""Waits in an event loop until a socket is readable, the time has passed, or `wake` is called."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zinfo.client.sockets import Context, Socket
 
 
 def context_for(context: zmq.asyncio.Context | None) -> Context:
-    """Return what makes the sockets.
+    """Return the context that creates the sockets.
 
     Args:
-        context: given by the caller; None for this process's own.
+        context: given by the user; None for the process's default context.
 
     Raises:
-        TypeError: its sockets would block the event loop.
+        TypeError: it is not a `zmq.asyncio.Context`; its sockets would block the event loop.
     """
     found: Any = zmq.asyncio.Context.instance() if context is None else context
     if not isinstance(found, zmq.asyncio.Context):
@@ -27,19 +27,19 @@ def context_for(context: zmq.asyncio.Context | None) -> Context:
 
 
 class Waiter:
-    """Waits, one task at a time; `wake` ends the wait."""
+    """Waits for sockets; for one task at a time."""
 
     def __init__(self) -> None:
         self._woken: asyncio.Future[None] | None = None
 
     async def wait(self, sockets: list[Socket], seconds: float) -> None:
-        """Wait until one of the sockets can be read, the time has passed, or `wake` is called.
+        """Wait until one of the sockets is readable, the time has passed, or `wake` is called.
 
-        Other tasks get a turn in any case.
+        It always yields to the event loop at least once.
 
         Args:
-            sockets: of a `zmq.asyncio.Context`; closing one of them ends the wait, too.
-            seconds: how long at most.
+            sockets: of a `zmq.asyncio.Context`; closing one of them also ends the wait.
+            seconds: upper bound.
         """
         woken = self._woken = asyncio.get_running_loop().create_future()
         ends: set[asyncio.Future[Any]] = {woken}
@@ -50,16 +50,16 @@ class Waiter:
         finally:
             self._woken = None
             for end in ends:
-                end.cancel()  # even one with an error: whoever reads the socket next gets the same
+                end.cancel()  # an error, too: the next read of the socket raises it again
 
     def wake(self) -> None:
-        """End the wait, if there is one."""
+        """End the current wait."""
         if self._woken is not None and not self._woken.done():
             self._woken.set_result(None)
 
 
 def _readable(sockets: list[Socket]) -> asyncio.Future[Any]:
-    """Return a future that is done when one of the sockets can be read."""
+    """Return a future that completes when one of the sockets is readable."""
     poller = zmq.asyncio.Poller()
     for socket in sockets:
         poller.register(socket, zmq.POLLIN)

@@ -1,4 +1,4 @@
-"""Subscriber for asyncio: the updates of the bus, one after the other."""
+"""Subscriber for asyncio: iterates over the updates of a daemon's bus."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ import zmq.asyncio
 from zinfo.aio.closing import Closing
 from zinfo.aio.poller import Waiter, context_for
 from zinfo.client.sockets import clock
-from zinfo.client.subscriber_base import Stream
+from zinfo.client.subscriber_base import SubscriberBase
 from zinfo.client.updates import Update
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT
 from zinfo.wire.curve_keys import ClientKeys
 
 
-class Subscriber(Stream, Closing):
+class Subscriber(SubscriberBase, Closing):
     """Iterates over what the daemon publishes, as `zinfo.client.Subscriber` does.
 
-    The subscriptions stand when `async with` (or `open`) is through: what happens later is told.
-    One task at a time may wait for updates. A `recv` that is cancelled takes no update with it.
+    The subscriptions are in place when `async with` (or `open`) has returned, so that everything
+    published later is received. One task at a time may wait for updates. Cancelling a `recv` loses
+    no update.
 
     Args:
-        endpoint: the daemon's query endpoint, which tells the bus.
-        bus: the bus endpoint. With it, no query endpoint is needed, nor asked; unless both are
-            given.
-        shards: ids of the shards of interest, whether they exist yet or not; empty for all.
-        kinds: any of "info" (each INFO whole), "delta" (what each poll changed), "event"
-            (lifecycle), "hb" (heartbeats).
-        context: makes the sockets; None for this process's own.
-        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
-            asks for none.
-        timeout: seconds to wait for the daemon.
+        endpoint: the daemon's query endpoint, which reports the bus endpoint.
+        bus: the bus endpoint. If it is given without `endpoint`, no query endpoint is used.
+        shards: ids of the wanted shards, which need not exist yet; empty for all.
+        kinds: any of "info" (the whole INFO of each poll), "delta" (what each poll changed),
+            "event" (lifecycle), "hb" (heartbeats).
+        context: creates the sockets; None for the process's default context.
+        keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
+        timeout: seconds in which the bus has to be joined.
 
     Raises:
-        ConfigError: an endpoint that is none.
-        ValueError: an unknown kind, or none at all.
+        ConfigError: an endpoint is invalid.
+        ValueError: a kind is unknown, or there is none.
     """
 
     def __init__(
@@ -75,28 +74,29 @@ class Subscriber(Stream, Closing):
         """Join the bus, unless that is done.
 
         Raises:
-            NoAnswerError: the bus could not be joined in time; it is closed then.
+            NoAnswerError: the bus could not be joined in time; the Subscriber is closed then.
+            NotAllowedError: the daemon refused some of the topics; the Subscriber is closed then.
         """
         self._check_open()
-        if self._state.link.joins:
+        if self._state.session.joins:
             return
-        self._begin()
+        self._acquire()
         deadline = clock() + self._timeout
         try:
-            while (seconds := self._joining(deadline)) is not None:
+            while (seconds := self._try_join(deadline)) is not None:
                 await self._waiter.wait(self._sockets.opened(), seconds)
                 self._check_open()
         except BaseException:
-            self._end()
+            self._close()
             raise
         finally:
             self._busy = False
 
     async def recv(self, timeout: float | None = None) -> Update | None:
-        """Return the next update; joins the bus first where nothing has.
+        """Return the next update; opens the Subscriber first.
 
         Args:
-            timeout: seconds to wait for one; None waits on.
+            timeout: seconds to wait for one; None for no limit.
 
         Returns:
             The update; None where none came in time.
@@ -111,29 +111,31 @@ class Subscriber(Stream, Closing):
         return update
 
     async def close(self) -> None:
-        """Close the sockets; what was received and not asked for is gone.
+        """Close the sockets, and drop the updates that were received and not yet returned.
 
-        A task that waits for an update is told so: its iteration ends, its `recv` raises.
+        In a task that waits for an update, the iteration ends or `recv` raises ValueError.
         """
-        self._end()
+        self._close()
         self._waiter.wake()
 
-    # --- within
+    # --- receiving
 
-    def _begin(self) -> None:
+    def _acquire(self) -> None:
         if self._busy:
             raise RuntimeError("a Subscriber serves one task at a time; use one in each task")
         self._busy = True
 
     async def _receive(self, timeout: float | None) -> Update | None:
-        """Return the next update; None where none came in time, or it was closed."""
-        if not self._state.link.joins:
+        """Return the next update; None where none came in time, or the Subscriber was closed."""
+        if not self._state.session.joins:
             await self.open()
-        self._begin()
+        self._acquire()
         deadline = None if timeout is None else clock() + timeout
-        pause = not self._state.updates  # a busy bus is not to keep the other tasks waiting
+        pause = (
+            not self._state.updates
+        )  # with queued updates nothing below would yield to other tasks
         try:
-            while not self._closed and (seconds := self._look(deadline)) is not None:
+            while not self._closed and (seconds := self._try_receive(deadline)) is not None:
                 pause = False
                 await self._waiter.wait(self._sockets.opened(), seconds)
             if pause:

@@ -104,8 +104,8 @@ def record(
     for number in (signal.SIGINT, signal.SIGTERM):  # before there is a file that would be left over
         signal.signal(number, lambda number, _frame: signals.append(number))
     with RecordingWriter(file, max_size=max_size) as writer:
-        if writer.cut:
-            note(f"{file}: {writer.cut} bytes of a block that was not finished are cut off")
+        if writer.truncated:
+            note(f"{file}: {writer.truncated} bytes of a block that was not finished are cut off")
         recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
         progress = _Progress(file, recorder, writer)
 

@@ -243,13 +243,13 @@ class _Telling:
                     "bus": replay.bus,
                     "begin": summary.begin,
                     "end": summary.end,
-                    "cut": summary.cut,
+                    "cut": summary.truncated,
                 }
             )
             return
         name = printable(str(self._recording.path))
-        if summary.cut:
-            note(f"{name}: {summary.cut} bytes at the end are no whole block, and left out")
+        if summary.truncated:
+            note(f"{name}: {summary.truncated} bytes at the end are no whole block, and left out")
         seconds = summary.end - summary.begin
         emit(f"{name}: {seconds:.1f} s from {when(summary.begin)} on; Ctrl-C ends it")
         emit(f"queries at {replay.query}, bus at {replay.bus}")

@@ -1,19 +1,20 @@
-"""Talking to a daemon: ask (`Client`), follow (`Subscriber`), hold a live copy (`Mirror`).
+"""Clients of a daemon: `Client` (requests), `Subscriber` (updates), `Mirror` (a live copy).
 
-None of this loads gevent, redis or psutil. `context=` takes a `zmq.Context`, or in a process
-patched by gevent a `zmq.green.Context`.
+Imports only `zinfo.wire` and `zinfo.errors`; neither gevent nor redis nor psutil is loaded.
+`context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.
 
-Inside, what is decided is apart from what is done: `link`, `mirror_state` and `stream_state` (with
-`copies`, `resync`, `tally`, `kept`) are told what arrives and what time it is, and say what to do;
-`calls` says what to ask and what replies mean. `holding`, `stream` and `sockets` do what needs no
-waiting; `mirror`, `subscriber` and `query` wait, as `zinfo.aio` does in its own way.
+State machines are separate from I/O, and get messages and the time as arguments. Begin reading with
+`bus_session` (joining the bus), then `mirror_state` (with `shard_store`, `resync` and
+`gap_detection`) and `subscriber_state`; `requests` is the Client's counterpart. `sockets` and
+`session_driver` run them on ZeroMQ. `mirror_base` and `subscriber_base` are shared with
+`zinfo.aio`; `client`, `mirror` and `subscriber` add the waiting.
 """
 
 from __future__ import annotations
 
+from zinfo.client.client import Client
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
-from zinfo.client.query import Client
 from zinfo.client.requests import RecentEvents
 from zinfo.client.subscriber import Subscriber
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update

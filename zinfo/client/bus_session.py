@@ -1,11 +1,21 @@
-"""The way to a daemon: hello, bus, fence, heartbeats, and starting again. Pure: it decides only.
+"""State machine that joins a daemon's bus and decides when the connection has to be replaced. Pure.
 
-    PAUSED --time--> GREETING --hello's reply--> FENCING --fence--> JOINED
-      ^                 |                           |                 |
-      +----------- no answer -------------- no fence --- silent, late, other epoch
+    BACKOFF --delay--> AWAITING_HELLO --hello reply--> AWAITING_FENCE --own fence--> JOINED
+       ^                     |                               |                        |
+       +---------- no reply, bad reply ---------------- no fence ------- silent, late, other epoch
 
-Whoever owns a Link passes it what arrives and the time, and carries out the `actions` that it asks
-for. All times given to it are seconds of one clock that never goes back.
+1. Send `hello` to the query endpoint. The reply has the daemon's epoch, heartbeat interval and bus
+   endpoint. (A session that was given only a bus endpoint skips this step.)
+2. Open a SUB socket, subscribe to the topics and, last, to `~fence/` with a random nonce. The
+   daemon publishes to that topic when the subscription arrives. ZeroMQ delivers subscriptions in
+   order, so once the fence has come, every earlier subscription is in place: the session is JOINED.
+3. The fence comes again when libzmq has reconnected. Messages may have been lost in between.
+4. The session ends, and step 1 follows after a random delay, when no heartbeat came for
+   `Timing.missed_heartbeats` intervals, when messages arrive later than that, or when a message has
+   another epoch, which means that the daemon was restarted.
+
+The owner passes in messages and the current time, and carries out `actions`. All times are seconds
+of one monotonic clock.
 """
 
 from __future__ import annotations
@@ -25,97 +35,98 @@ from zinfo.wire.bus_messages import Header, fence_topic
 from zinfo.wire.codec import VERSION
 from zinfo.wire.query_messages import Reply, Request
 
-CLOCK_DRIFT = 1e-4  # seconds a second by which two clocks may part unnoticed
+CLOCK_DRIFT = 1e-4  # largest drift between two clocks that is expected, in seconds per second
 
 
 class Phase(enum.Enum):
-    """How far a Link has come."""
+    """State of a BusSession."""
 
-    PAUSED = "paused"
-    GREETING = "greeting"
-    FENCING = "fencing"
+    BACKOFF = "backoff"
+    AWAITING_HELLO = "awaiting_hello"
+    AWAITING_FENCE = "awaiting_fence"
     JOINED = "joined"
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Waits of a Link and of what builds on it, in seconds.
+    """Timeouts and delays of a BusSession and its owner, in seconds.
 
     Attributes:
-        reply: how long hello and the fence may take.
-        page: how long one page of a snapshot may take; it doubles with each further try.
-        pages: tries of one page (a count).
-        heartbeats: missed heartbeats after which everything is stale (a count).
-        first_pause: before the second try to join; it doubles with each further one.
-        longest_pause: where doubling ends.
-        spread: a random part of this is waited before many would do the same at once.
-        longest_spread: where that ends, when it doubles with each snapshot needed.
+        reply_timeout: for the reply to hello, and for the fence.
+        page_timeout: for one page of a snapshot; doubled for each retry.
+        page_tries: how often a page is requested (a count).
+        missed_heartbeats: heartbeats without which the session is no longer reliable (a count).
+        initial_backoff: longest delay before the first retry of a failed join; doubled for each
+            further one.
+        max_backoff: upper bound of that delay.
+        jitter: upper bound of the random delay before many clients would send the same request.
+        max_jitter: upper bound of `jitter` once it was doubled for repeated snapshots.
     """
 
-    reply: float = 1.5
-    page: float = 2.0
-    pages: int = 4
-    heartbeats: int = 3
-    first_pause: float = 0.1
-    longest_pause: float = 1.0
-    spread: float = 1.0
-    longest_spread: float = 2.0
+    reply_timeout: float = 1.5
+    page_timeout: float = 2.0
+    page_tries: int = 4
+    missed_heartbeats: int = 3
+    initial_backoff: float = 0.1
+    max_backoff: float = 1.0
+    jitter: float = 1.0
+    max_jitter: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class OpenQuery:
-    """Close the query socket where there is one, and open a fresh one."""
+    """Open a new query socket; close the previous one."""
 
     endpoint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SendRequest:
     """Send a request on the query socket."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
-class JoinBus:
-    """Open a bus socket and subscribe to topics and fence, in this order."""
+class OpenBus:
+    """Open a new bus socket and subscribe to the topics in this order; close the previous one."""
 
     endpoint: str
     topics: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveBus:
-    """Close the bus socket where there is one."""
+class CloseBus:
+    """Close the bus socket, if it is open."""
 
 
-Action: TypeAlias = "OpenQuery | Ask | JoinBus | LeaveBus"
+Action: TypeAlias = "OpenQuery | SendRequest | OpenBus | CloseBus"
 
 
-class Link:
-    """Joins a daemon's bus and knows whether it can be relied on.
+class BusSession:
+    """Joins a daemon's bus, and knows whether its messages can be relied on.
 
     Args:
-        topics: what is subscribed, the heartbeats' topic included.
+        topics: to subscribe to; they include that of the heartbeats.
         endpoint: the query endpoint; None where only `bus` is known.
-        bus: the bus endpoint, where hello need not tell it.
-        timing: the waits.
-        judge_lateness: whether messages that come late are taken for a cut; an owner that reads the
-            bus only now and then is itself the reason of their lateness.
-        rng: source of nonces and random waits.
+        bus: the bus endpoint; None for the one in the reply to hello.
+        timing: timeouts and delays.
+        check_lateness: whether late messages end the session. False for an owner that reads the bus
+            irregularly, and so causes the lateness itself.
+        rng: source of nonces and random delays.
 
     Attributes:
-        actions: what is to be done, oldest first; the owner takes them out.
-        phase: how far it has come.
-        epoch: of the daemon that is being joined or is joined; None while not known.
-        node: its name.
+        actions: to be carried out by the owner, oldest first; the owner empties the list.
+        phase: the current state.
+        epoch: of the daemon; None while it is unknown.
+        node: name of the daemon.
         interval: seconds between its heartbeats.
-        heard_at: when the last heartbeat (or the fence) came.
-        partial: whether the daemon tells this client of some shards or fields only, so that its
-            totals count what never comes.
-        refused: topics that the daemon does not let this client have, as the last fence said.
-        joins: how often the fence was passed.
-        problem: why it is not joined, one line; "" where it is.
+        last_heartbeat_at: when the last heartbeat, or the fence, arrived.
+        partial: whether the daemon hides some shards or fields from this client, so that its totals
+            count messages that this client does not receive.
+        refused_topics: those that the daemon refused, according to the last fence.
+        joins: number of fences received.
+        problem: one line that says why the session is not joined; "" when it is.
     """
 
     def __init__(
@@ -125,19 +136,19 @@ class Link:
         endpoint: str | None,
         bus: str | None = None,
         timing: Timing | None = None,
-        judge_lateness: bool = True,
+        check_lateness: bool = True,
         rng: random.Random | None = None,
     ) -> None:
         if endpoint is None and bus is None:
             raise ValueError("a query endpoint or a bus endpoint is needed")
         self.actions: list[Action] = []
-        self.phase = Phase.PAUSED
+        self.phase = Phase.BACKOFF
         self.epoch: int | None = None
         self.node = ""
         self.interval = 1.0
-        self.heard_at = -math.inf
+        self.last_heartbeat_at = -math.inf
         self.partial = False
-        self.refused: tuple[str, ...] = ()
+        self.refused_topics: tuple[str, ...] = ()
         self.joins = 0
         self.problem = "not joined yet"
         self.timing = timing or Timing()
@@ -145,78 +156,80 @@ class Link:
         self._topics = tuple(topics)
         self._endpoint = endpoint
         self._bus = bus
-        self._judges_lateness = judge_lateness
+        self._checks_lateness = check_lateness
         self._ids = itertools.count(1)
-        self._until = -math.inf  # when the phase ends by itself; at once where nothing began yet
+        self._until = -math.inf  # when the current phase times out
         self._failures = 0
         self._hello_id = 0
         self._fence = b""
-        self._offset = math.inf  # our clock minus the daemon's, for the quickest message so far
+        self._offset = math.inf  # local clock minus daemon's wall clock, by the fastest message
 
-    # --- what the owner asks
+    # --- queries
 
     @property
     def silence_limit(self) -> float:
-        """Seconds without a heartbeat after which the link is not relied on."""
-        return self.timing.heartbeats * self.interval
+        """Seconds without a heartbeat after which the session is not reliable."""
+        return self.timing.missed_heartbeats * self.interval
 
     def reliable(self, now: float) -> bool:
-        """Return whether the bus is joined and heartbeats come."""
-        return self.phase is Phase.JOINED and now - self.heard_at <= self.silence_limit
+        """Return whether the bus is joined and the last heartbeat is recent."""
+        return self.phase is Phase.JOINED and now - self.last_heartbeat_at <= self.silence_limit
 
     def lateness(self, header: Header, now: float) -> float:
-        """Return the seconds that a message took longer than the quickest one."""
+        """Return how many seconds longer than the fastest message this one took."""
         return max(0.0, now - header.time - self._offset)
 
     def daemon_time(self, now: float) -> float:
-        """Return about what the daemon's wall clock shows, seconds since the Unix epoch."""
+        """Return an estimate of the daemon's wall clock, seconds since the Unix epoch."""
         return now - self._offset
 
     def deadline(self) -> float:
-        """Return the time at which `tick` has something to do, if nothing else happens."""
+        """Return the time of the next `tick` that is needed if no message arrives."""
         if self.phase is Phase.JOINED:
-            return self.heard_at + self.silence_limit
+            return self.last_heartbeat_at + self.silence_limit
         return self._until
 
     def next_id(self) -> int:
-        """Return an id for a request that no other request of this Link has."""
+        """Return a request id that is unique in this session."""
         return next(self._ids)
 
-    # --- what happens
+    # --- inputs
 
     def tick(self, now: float) -> None:
-        """Time passed."""
+        """Check timeouts."""
         if self.phase is Phase.JOINED:
-            silence = now - self.heard_at
+            silence = now - self.last_heartbeat_at
             if silence > self.silence_limit:
-                self.lose(now, f"no heartbeat for {silence:.1f} s")
+                self.reset(now, f"no heartbeat for {silence:.1f} s")
         elif now >= self._until:
-            if self.phase is Phase.GREETING:
-                self.lose(now, f"no answer from {self._endpoint}")
-            elif self.phase is Phase.FENCING:
-                self.lose(now, f"no answer on the bus of {self._endpoint or self._bus}")
+            if self.phase is Phase.AWAITING_HELLO:
+                self.reset(now, f"no answer from {self._endpoint}")
+            elif self.phase is Phase.AWAITING_FENCE:
+                self.reset(now, f"no answer on the bus of {self._endpoint or self._bus}")
             elif self._endpoint is None:
                 self._join(str(self._bus), now)
             else:
-                self._greet(self._endpoint, now)
+                self._send_hello(self._endpoint, now)
 
     def expects(self, reply: Reply) -> bool:
-        """Return whether a reply is the one to hello."""
-        return self.phase is Phase.GREETING and reply.id == self._hello_id
+        """Return whether this is the reply to the current hello."""
+        return self.phase is Phase.AWAITING_HELLO and reply.id == self._hello_id
 
-    def greeted(self, reply: Reply, now: float) -> None:
-        """The reply to hello came."""
+    def on_hello(self, reply: Reply, now: float) -> None:
+        """Handle the reply to hello: join the bus, or back off."""
         body = reply.body
         if reply.error is not None or not isinstance(body, dict):
-            self.lose(now, str(reply.error or "hello was answered with nonsense"))
+            self.reset(now, str(reply.error or "the reply to hello is malformed"))
             return
         versions, bus = body.get("versions"), self._bus or _first_text(body.get("bus"))
         if not isinstance(versions, list) or VERSION not in versions:
-            self.lose(now, f"the daemon serves versions {versions!r} of the wire, not {VERSION}")
+            self.reset(
+                now, f"the daemon serves versions {versions!r} of the protocol, not {VERSION}"
+            )
         elif bus is None:
             limited = bool(body.get("rights"))
-            why = "may not have anything from the bus" if limited else "finds no bus"
-            self.lose(now, f"this client {why} of the daemon at {self._endpoint}")
+            why = "allows this client nothing on the bus" if limited else "reports no bus endpoint"
+            self.reset(now, f"the daemon at {self._endpoint} {why}")
         else:
             self.partial = bool(body.get("rights"))
             self.epoch, self.node = reply.epoch, str(body.get("node", ""))
@@ -226,90 +239,92 @@ class Link:
             self._join(reachable(bus, str(self._endpoint)), now)
 
     def accepts(self, header: Header, now: float) -> bool:
-        """Return whether a bus message may be used; another epoch's ends the link."""
-        if self.phase not in (Phase.FENCING, Phase.JOINED):
+        """Return whether a bus message may be used; one of another epoch resets the session."""
+        if self.phase not in (Phase.AWAITING_FENCE, Phase.JOINED):
             return False
         if self.epoch is None:
             self.epoch, self.node = header.epoch, header.node
         if header.epoch != self.epoch:
-            self.lose(now, f"another daemon, or one that started again: {header.node}")
+            self.reset(now, f"another daemon, or one that started again: {header.node}")
             return False
         return True
 
-    def fence(self, nonce_topic: bytes, header: Header, now: float) -> bool:
-        """A fence came.
+    def on_fence(self, nonce_topic: bytes, header: Header, now: float) -> bool:
+        """Handle a fence.
 
         Returns:
-            Whether it is ours: the subscriptions stand from here on. When that happens again, the
-            connection was lost and made anew, and messages may be missing.
+            Whether it is this session's: from here on all subscriptions are in place. If it is not
+            the first one, libzmq has reconnected and messages may be missing.
         """
         if nonce_topic != self._fence:
             return False
         self.phase = Phase.JOINED
         self.problem = ""
         self.joins += 1
-        self.heard_at = now
+        self.last_heartbeat_at = now
         self._offset = now - header.time
         return True
 
-    def heartbeat(self, heartbeat: Heartbeat, now: float) -> bool:
-        """A heartbeat came; returns whether the link is still joined."""
+    def on_heartbeat(self, heartbeat: Heartbeat, now: float) -> bool:
+        """Handle a heartbeat; return whether the session is still joined."""
         if self.phase is not Phase.JOINED:
             return False
-        self._offset += max(0.0, now - self.heard_at) * CLOCK_DRIFT
+        self._offset += max(0.0, now - self.last_heartbeat_at) * CLOCK_DRIFT
         self._offset = min(self._offset, now - heartbeat.time)
         self.interval = heartbeat.interval
         late = now - heartbeat.time - self._offset
-        if self._judges_lateness and late > self.silence_limit:
-            self.lose(now, f"messages come {late:.1f} s late")
+        if self._checks_lateness and late > self.silence_limit:
+            self.reset(now, f"messages arrive {late:.1f} s late")
             return False
-        self.heard_at = now
+        self.last_heartbeat_at = now
         self._failures = 0
         return True
 
-    def lose(self, now: float, why: str) -> None:
-        """Give up what there is of a connection; start again after a random pause."""
+    def reset(self, now: float, reason: str) -> None:
+        """Close the bus connection and join again after a random delay."""
         timing = self.timing
         if self.phase is Phase.JOINED and not self._failures:
-            pause = self.rng.uniform(0, timing.spread)
+            # Every client of a daemon that restarts comes here at the same moment.
+            delay = self.rng.uniform(0, timing.jitter)
         else:
-            longest = min(timing.longest_pause, timing.first_pause * 2 ** min(self._failures, 16))
-            pause = self.rng.uniform(longest / 2, longest)
+            longest = min(timing.max_backoff, timing.initial_backoff * 2 ** min(self._failures, 16))
+            delay = self.rng.uniform(longest / 2, longest)
         self._failures += 1
-        self.problem = why
-        self.phase, self._until = Phase.PAUSED, now + pause
-        self.actions.append(LeaveBus())
+        self.problem = reason
+        self.phase, self._until = Phase.BACKOFF, now + delay
+        self.actions.append(CloseBus())
 
-    def ask_afresh(self, request: Request) -> None:
-        """Send a request on a fresh socket: the old one's connection may be gone."""
+    def resend(self, request: Request) -> None:
+        """Send a request on a new socket, as the connection of the old one may be broken."""
         if self._endpoint is not None:
-            self.actions += [OpenQuery(self._endpoint), Ask(request)]
+            self.actions += [OpenQuery(self._endpoint), SendRequest(request)]
 
-    def leave(self) -> None:
-        """Stop for good."""
+    def close(self) -> None:
+        """Close the bus connection and do not join again."""
         self.problem = "closed"
-        self.phase, self._until = Phase.PAUSED, math.inf
-        self.actions.append(LeaveBus())
+        self.phase, self._until = Phase.BACKOFF, math.inf
+        self.actions.append(CloseBus())
 
-    def _greet(self, endpoint: str, now: float) -> None:
-        self.phase, self._until = Phase.GREETING, now + self.timing.reply
+    def _send_hello(self, endpoint: str, now: float) -> None:
+        timeout = self.timing.reply_timeout
+        self.phase, self._until = Phase.AWAITING_HELLO, now + timeout
         self._hello_id = self.next_id()
-        hello = Request("hello", id=self._hello_id, deadline=self.timing.reply)
-        self.actions += [OpenQuery(endpoint), Ask(hello)]
+        hello = Request("hello", id=self._hello_id, deadline=timeout)
+        self.actions += [OpenQuery(endpoint), SendRequest(hello)]
 
     def _join(self, bus: str, now: float) -> None:
         if self._endpoint is None:
-            self.epoch = None  # the first message tells
-        self.phase, self._until = Phase.FENCING, now + self.timing.reply
+            self.epoch = None  # taken from the first message
+        self.phase, self._until = Phase.AWAITING_FENCE, now + self.timing.reply_timeout
         self._fence = fence_topic(f"{self.rng.getrandbits(64):016x}")
-        self.actions.append(JoinBus(bus, (*self._topics, self._fence)))
+        self.actions.append(OpenBus(bus, (*self._topics, self._fence)))
 
 
-def refusal(topics: Sequence[str]) -> NotAllowedError:
-    """Return the error that says that a client may not have some topics."""
+def refused_topics_error(topics: Sequence[str]) -> NotAllowedError:
+    """Return the error that names the topics which the daemon refused."""
     return NotAllowedError(
         f"the daemon does not let this client have {', '.join(topics)} from the bus: "
-        "see `rights` in its answer to hello"
+        "see `rights` in its reply to hello"
     )
 
 

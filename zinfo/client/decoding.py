@@ -1,4 +1,7 @@
-"""Reading updates from bus messages and replies: every type is checked here, once. Pure."""
+"""Decodes bus messages and snapshot entries into typed updates. Pure.
+
+All types are checked here: whatever these functions return can be used without further checks.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,19 @@ from zinfo.wire.lifecycle import Event
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SnapshotEntry:
     """One shard in a reply to `snapshot`.
 
     Attributes:
-        info: None where the shard has not answered INFO yet.
+        shard: its id.
+        revision: of `info`; 0 before the first poll.
+        time: the daemon's wall clock at that poll, seconds since the Unix epoch.
         age: seconds since the last successful poll; infinite before the first.
-        interval: seconds between polls at present; 0 where the daemon cannot tell.
+        info: field to value; None before the first poll.
+        state: new, up, loading, busy or down.
+        reason: why it is down.
+        labels: its labels.
+        interval: seconds between polls; 0 where unknown.
         seq: count of the shard's newest event.
     """
 
@@ -37,8 +46,8 @@ class Entry:
     seq: int
 
 
-class Opened(NamedTuple):
-    """A bus message whose topic and header are read, and whose body is not."""
+class BusMessage(NamedTuple):
+    """A bus message with decoded topic and header; the body is still msgpack."""
 
     kind: str
     name: str
@@ -46,8 +55,8 @@ class Opened(NamedTuple):
     body: bytes
 
 
-def open_message(frames: Message) -> Opened:
-    """Return what the first two frames of a bus message say.
+def parse_message(frames: Message) -> BusMessage:
+    """Return a bus message with its topic and header decoded.
 
     Raises:
         ProtocolError: not a bus message of this version.
@@ -58,19 +67,19 @@ def open_message(frames: Message) -> Opened:
     header = unpack_header(frames[1])
     if not math.isfinite(header.time):
         raise ProtocolError("a header's time is a number of seconds")
-    return Opened(kind, name, header, frames[2])
+    return BusMessage(kind, name, header, frames[2])
 
 
-def read_snapshot(opened: Opened) -> Snapshot:
-    """Return the INFO that an "info" message holds, or raise ProtocolError."""
-    header = opened.header
-    return Snapshot(opened.name, header.seq, header.time, _info(unpack(opened.body)))
+def decode_snapshot(message: BusMessage) -> Snapshot:
+    """Return the INFO of an "info" message, or raise ProtocolError."""
+    header = message.header
+    return Snapshot(message.name, header.seq, header.time, _info(unpack(message.body)))
 
 
-def read_delta(opened: Opened) -> Delta:
-    """Return the change that a "delta" message holds, or raise ProtocolError."""
-    fields = map_of(unpack(opened.body), "a delta")
-    header = opened.header
+def decode_delta(message: BusMessage) -> Delta:
+    """Return the delta of a "delta" message, or raise ProtocolError."""
+    fields = map_of(unpack(message.body), "a delta")
+    header = message.header
     base = integer_of(fields, "base")
     if not 0 <= base < header.seq:
         raise ProtocolError(f"revision {header.seq} cannot be based on {base}")
@@ -78,21 +87,21 @@ def read_delta(opened: Opened) -> Delta:
     if not isinstance(unset, list) or not all(isinstance(name, str) for name in unset):
         raise ProtocolError("unset must be an array of field names")
     changed = _info(fields.get("set"))
-    return Delta(opened.name, header.seq, base, header.time, changed, tuple(unset))
+    return Delta(message.name, header.seq, base, header.time, changed, tuple(unset))
 
 
-def read_event(opened: Opened) -> Event:
-    """Return the event that an "event" message holds, or raise ProtocolError."""
-    event = event_from(unpack(opened.body))
-    if (event.shard, event.seq) != (opened.name, opened.header.seq):
+def decode_event(message: BusMessage) -> Event:
+    """Return the event of an "event" message, or raise ProtocolError."""
+    event = event_from_map(unpack(message.body))
+    if (event.shard, event.seq) != (message.name, message.header.seq):
         raise ProtocolError("an event's topic and header disagree with its body")
     return event
 
 
-def read_heartbeat(opened: Opened) -> Heartbeat:
-    """Return the totals that a heartbeat (or a fence with a body) holds, or raise ProtocolError."""
-    fields = map_of(unpack(opened.body), "a heartbeat")
-    header = opened.header
+def decode_heartbeat(message: BusMessage) -> Heartbeat:
+    """Return the totals of a heartbeat, or of a fence with a body, or raise ProtocolError."""
+    fields = map_of(unpack(message.body), "a heartbeat")
+    header = message.header
     interval = number_of(fields, "interval")
     if not interval > 0:
         raise ProtocolError("interval must be above 0")
@@ -108,18 +117,18 @@ def read_heartbeat(opened: Opened) -> Heartbeat:
     )
 
 
-def read_refused(opened: Opened) -> tuple[str, ...]:
-    """Return the topics that a fence says this client may not have, or raise ProtocolError."""
-    if not opened.body:
+def decode_refused_topics(message: BusMessage) -> tuple[str, ...]:
+    """Return the topics that the daemon refused, listed in a fence, or raise ProtocolError."""
+    if not message.body:
         return ()
-    refused = map_of(unpack(opened.body), "a fence").get("refused") or []
+    refused = map_of(unpack(message.body), "a fence").get("refused") or []
     if not isinstance(refused, list) or not all(isinstance(one, str) for one in refused):
         raise ProtocolError("refused must be an array of topics")
     return tuple(refused)
 
 
-def event_from(value: object) -> Event:
-    """Return the event that a bus message or a reply holds as a map, or raise ProtocolError."""
+def event_from_map(value: object) -> Event:
+    """Return the event in a map of a bus message or reply, or raise ProtocolError."""
     fields = map_of(value, "an event")
     return Event(
         shard=text_of(fields, "shard"),
@@ -135,11 +144,11 @@ def event_from(value: object) -> Event:
     )
 
 
-def entry_from(value: object) -> Entry:
-    """Return one entry of a reply to `snapshot`, or raise ProtocolError."""
+def entry_from_map(value: object) -> SnapshotEntry:
+    """Return one shard of a reply to `snapshot`, or raise ProtocolError."""
     fields = map_of(value, "a snapshot")
     info, age, interval = fields.get("info"), fields.get("age"), fields.get("interval")
-    return Entry(
+    return SnapshotEntry(
         shard=text_of(fields, "shard"),
         revision=integer_of(fields, "revision"),
         time=0.0 if info is None else number_of(fields, "time"),
@@ -169,7 +178,7 @@ def _info(value: object) -> Info:
 
 
 def text_of(fields: Mapping[str, object], name: str) -> str:
-    """Return the text that a key has, or raise ProtocolError."""
+    """Return the text under a key, or raise ProtocolError."""
     value = fields.get(name)
     if not isinstance(value, str):
         raise ProtocolError(f"{name} must be text")
@@ -181,7 +190,7 @@ def _optional_text(fields: Mapping[str, object], name: str) -> str | None:
 
 
 def integer_of(fields: Mapping[str, object], name: str) -> int:
-    """Return the integer that a key has, or raise ProtocolError."""
+    """Return the integer under a key, or raise ProtocolError."""
     value = fields.get(name)
     if type(value) is not int:
         raise ProtocolError(f"{name} must be an integer")
@@ -189,7 +198,7 @@ def integer_of(fields: Mapping[str, object], name: str) -> int:
 
 
 def number_of(fields: Mapping[str, object], name: str) -> float:
-    """Return the finite number that a key has, or raise ProtocolError."""
+    """Return the finite number under a key, or raise ProtocolError."""
     value = fields.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ProtocolError(f"{name} must be a number")

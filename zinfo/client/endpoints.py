@@ -1,4 +1,4 @@
-"""Where a client connects to. Pure."""
+"""Checks and completes the endpoints that a client connects to. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from zinfo.wire.addresses import parse_endpoint
 
 
 def checked(endpoint: str) -> str:
-    """Return the endpoint as it is.
+    """Return the endpoint unchanged, if a client can connect to it.
 
     Raises:
-        ConfigError: no client can connect to it; the message holds nothing of it, as a user may
-            have given a URL with a password.
+        ConfigError: it is not an endpoint. The message does not quote it, as it may be a URL with a
+            password.
     """
     try:
         parse_endpoint(endpoint, for_clients=True)
@@ -28,18 +28,18 @@ def checked_or_none(endpoint: str | None) -> str | None:
 
 
 def reachable(bus: str, query: str) -> str:
-    """Return the bus endpoint as seen from here.
+    """Return the bus endpoint with an address that this client can connect to.
 
-    A daemon that binds all addresses cannot know by which one it is reached; but the query endpoint
-    was just reached by one.
+    A daemon that binds all addresses reports 0.0.0.0 or the like. The host of its query endpoint is
+    used instead, as that one has just been reached.
 
     Args:
-        bus: what hello said.
-        query: the query endpoint that was asked.
+        bus: the bus endpoint in the reply to hello.
+        query: the query endpoint that sent the reply.
     """
     try:
         there, here = parse_endpoint(bus), parse_endpoint(query)
-    except ValueError:  # of a daemon's own making: ZeroMQ decides
+    except ValueError:  # an endpoint that only ZeroMQ may understand
         return bus
     if there.is_every_address and here.host:
         return str(there._replace(host=here.host))

@@ -1,28 +1,33 @@
-"""Counting what came on the bus, to know what did not. Pure."""
+"""Detects gaps in the sequence numbers of bus messages. Pure.
+
+There are two independent sources. Each shard's messages are numbered, so that a number that was
+skipped shows a loss as soon as the next message arrives. Each heartbeat has the totals of what the
+daemon has published, so that the loss of a shard's last message is found with the next heartbeat.
+"""
 
 from __future__ import annotations
 
 
-class RevisionTally:
-    """Counts the revisions of one kind of message, shard by shard and against the daemon's totals.
+class RevisionGapDetector:
+    """Checks the revisions of one kind of message, by shard and against the daemon's total.
 
     Attributes:
-        last: newest revision seen of each shard.
+        last: the newest revision received of each shard.
     """
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
-        self._accounted = 0
+        self._counted = 0  # since the last total: messages received or known to be missing
         self._total: int | None = None
-        self._unsure: set[str] = set()  # shards that a total may have counted more of than came
+        self._unsure: set[str] = set()  # shards whose missing messages a total may have reported
 
-    def saw(self, shard: str, revision: int) -> int:
+    def count(self, shard: str, revision: int) -> int:
         """Count one message.
 
         Returns:
-            How many messages of the shard are missing before it: 0 for none, or when it is the
-            shard's first here or since a total told of missing ones; -1 when a newer one came
-            before, or the same.
+            How many messages of the shard are missing before it; -1 when it is not newer than the
+            last one. 0 for the first message of a shard, and for the first one after a total has
+            reported missing messages, as these may have been the shard's.
         """
         last = self.last.get(shard)
         if last is not None and revision <= last:
@@ -30,46 +35,48 @@ class RevisionTally:
         missing = 0 if last is None or shard in self._unsure else revision - last - 1
         self.last[shard] = revision
         self._unsure.discard(shard)
-        self._accounted += 1 + missing  # what is known to be missing is no news to the totals
+        self._counted += 1 + missing  # the next total must not report the same loss again
         return missing
 
     def forget(self, shard: str) -> None:
-        """The shard is gone; if it comes back, it starts anew."""
+        """Drop a shard that was removed; its revisions may start again."""
         self.last.pop(shard, None)
 
-    def missing(self, total: int) -> int:
+    def compare(self, total: int) -> int:
         """Compare with the daemon's total; the next comparison starts from here.
 
         Returns:
-            How many messages the totals count and `saw` did not; 0 the first time.
+            How many messages the total counts that `count` did not; 0 the first time.
         """
-        missing = 0 if self._total is None else total - self._total - self._accounted
-        self._total, self._accounted = total, 0
-        if missing:  # told now; counted again when its shard is known, it would hide the next loss
+        missing = 0 if self._total is None else total - self._total - self._counted
+        self._total, self._counted = total, 0
+        if (
+            missing
+        ):  # reported now; if a shard's gap were counted again, it would hide the next loss
             self._unsure = set(self.last)
         return missing
 
 
-class EventTally:
-    """Follows the number that every event of the daemon has.
+class EventGapDetector:
+    """Checks the numbers of lifecycle events, which count all events of one start of the daemon.
 
     Attributes:
-        newest: highest number up to which all is accounted for; None before the first.
+        newest: the highest number received or reported; None before the first.
     """
 
     def __init__(self) -> None:
         self.newest: int | None = None
 
-    def saw(self, number: int) -> int:
-        """Count one event; returns how many are missing before it, -1 when it is not new."""
+    def count(self, number: int) -> int:
+        """Count one event; return how many are missing before it, -1 when it is not new."""
         newest = self.newest
         if newest is not None and number <= newest:
             return -1
         self.newest = number
         return 0 if newest is None else number - newest - 1
 
-    def missing(self, total: int) -> int:
-        """Compare with the daemon's total: how many events it counts more, or less if negative."""
+    def compare(self, total: int) -> int:
+        """Return how many events the daemon's total counts more; negative where fewer."""
         newest = total if self.newest is None else self.newest
         self.newest = max(newest, total)
         return total - newest

@@ -1,71 +1,46 @@
-"""Changes that a re-sync found: told as if they had come on the bus. Pure."""
+"""Changes that a re-sync found, as the events and deltas that would have reported them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zinfo.client.decoding import Entry
+from zinfo.client.decoding import SnapshotEntry
 from zinfo.client.updates import Delta, Info
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, Event
 
 
-def inferred_event(entry: Entry, former: tuple[str, str] | None) -> list[Event]:
-    """Return the event that explains a shard's state; none where it did not change.
+def inferred_event(entry: SnapshotEntry, former: tuple[str, str] | None) -> list[Event]:
+    """Return the event for a shard's new state; none where the state did not change.
 
     Args:
-        entry: the shard as it is.
-        former: its state and reason before; None where it was not known.
+        entry: the shard in the snapshot.
+        former: its previous state and reason; None where the shard is new.
     """
     if former == (entry.state, entry.reason):
         return []
-    return [
-        Event(
-            shard=entry.shard,
-            type=ADDED if former is None else entry.state,
-            old=former and former[0],
-            new=entry.state,
-            reason=entry.reason,
-            message="",
-            number=0,
-            seq=entry.seq,
-            time=entry.time,
-            labels=entry.labels if former is None else None,
-        )
-    ]
+    old = former and former[0]
+    labels = entry.labels if former is None else None
+    type_ = ADDED if former is None else entry.state
+    return [_event(entry, type_, old=old, new=entry.state, reason=entry.reason, labels=labels)]
 
 
-def inferred_labels(entry: Entry, former: Mapping[str, str]) -> list[Event]:
-    """Return the event that explains a shard's labels; none where they did not change.
+def inferred_labels(entry: SnapshotEntry, former: Mapping[str, str]) -> list[Event]:
+    """Return the event for a shard's new labels; none where they did not change.
 
     Args:
-        entry: the shard as it is.
-        former: its labels before.
+        entry: the shard in the snapshot.
+        former: its previous labels.
     """
-    if former == entry.labels:
-        return []
-    return [
-        Event(
-            shard=entry.shard,
-            type=LABELS_CHANGED,
-            old=None,
-            new=None,
-            reason="",
-            message="",
-            number=0,
-            seq=entry.seq,
-            time=entry.time,
-            labels=entry.labels,
-        )
-    ]
+    return [] if former == entry.labels else [_event(entry, LABELS_CHANGED, labels=entry.labels)]
 
 
-def inferred_delta(entry: Entry, info: Info, former: Info | None, revision: int) -> Delta:
-    """Return the difference between the INFO held and the one that a snapshot brought.
+def inferred_delta(entry: SnapshotEntry, info: Info, former: Info | None, revision: int) -> Delta:
+    """Return the difference between the stored INFO and that of a snapshot.
 
     Args:
-        entry: the shard as it is.
+        entry: the shard in the snapshot.
         info: its INFO.
-        former: its INFO before; None where there was none, or one of another epoch.
+        former: the stored INFO; None where there is none, or one of another epoch.
         revision: of `former`.
     """
     if former is None:
@@ -75,3 +50,26 @@ def inferred_delta(entry: Entry, info: Info, former: Info | None, revision: int)
     }
     gone = tuple(name for name in former if name not in info)
     return Delta(entry.shard, entry.revision, revision, entry.time, changed, gone)
+
+
+def _event(
+    entry: SnapshotEntry,
+    type_: str,
+    *,
+    old: str | None = None,
+    new: str | None = None,
+    reason: str = "",
+    labels: Mapping[str, str] | None = None,
+) -> Event:
+    return Event(
+        shard=entry.shard,
+        type=type_,
+        old=old,
+        new=new,
+        reason=reason,
+        message="",
+        number=0,
+        seq=entry.seq,
+        time=entry.time,
+        labels=labels,
+    )

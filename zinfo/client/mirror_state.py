@@ -1,17 +1,30 @@
-"""What a Mirror does with messages, replies and time. Pure: it holds no socket and reads no clock.
+"""Keeps a copy of a daemon's shards equal to the daemon's, or marks it stale. Pure.
 
-The owner passes in what arrives, carries out `link.actions`, and hands `changes` to whoever
-listens.
+The owner passes in bus messages, replies and the current time, carries out `session.actions`, and
+passes `changes` on to listeners.
 
-How a loss is noticed, and what follows:
+Joining. `BusSession` joins the bus (BACKOFF, AWAITING_HELLO, AWAITING_FENCE, JOINED). Messages that
+arrive before the fence are ignored, as the snapshot will include them. After the fence, and once
+the daemon's totals are known from the fence or the first heartbeat, all shards are requested with
+`snapshot`, page by page. Deltas and events that arrive meanwhile are held back in
+`PendingUpdates` and applied to the page's entry when it comes.
 
-- a delta whose base is not what is held: that shard is doubtful; ask for its snapshot;
-- a heartbeat whose total of revisions is not what was counted: every INFO is doubtful until a delta
-  that fits, or a snapshot, proves it;
-- an event number that does not follow, or a heartbeat's total of events or shards that does not
-  agree: every state is doubtful, and so is which shards exist; ask for everything;
-- the fence again (the connection was made anew): as after joining, everything;
-- silence, lateness, another epoch: nothing is reliable; join again.
+Never silently wrong. Every loss leaves one of these signs, and each sign makes something suspect
+until `Resync` has fetched a snapshot that was requested after the sign:
+
+| sign | suspect | request |
+|---|---|---|
+| a delta whose base is not the revision held | that shard | that shard |
+| a heartbeat's total of revisions is not the number of deltas counted | all INFO | suspect shards |
+| an event number was skipped | all states and labels, which shards exist | everything |
+| a heartbeat's total of events or shards differs | the same | everything |
+| the fence arrives again: libzmq has reconnected | everything | everything |
+| no heartbeat for three intervals, late messages, another epoch | everything | join again |
+
+A delta whose base is the revision held clears its own shard. Where totals count messages that this
+client does not receive (a Mirror of some shards, or hidden shards), they cannot show the loss of a
+shard's last delta. There a shard is requested after each of its events, and when it is up and
+was silent for `QUIET_INTERVALS` polls.
 """
 
 from __future__ import annotations
@@ -21,20 +34,26 @@ import random
 from collections.abc import Collection
 from typing import NamedTuple
 
-from zinfo.client.bus_session import Ask, Link, Phase, Timing, refusal
-from zinfo.client.decoding import (
-    Opened,
-    entry_from,
-    open_message,
-    read_delta,
-    read_event,
-    read_heartbeat,
-    read_refused,
+from zinfo.client.bus_session import (
+    BusSession,
+    Phase,
+    SendRequest,
+    Timing,
+    refused_topics_error,
 )
-from zinfo.client.gap_detection import EventTally
+from zinfo.client.decoding import (
+    BusMessage,
+    decode_delta,
+    decode_event,
+    decode_heartbeat,
+    decode_refused_topics,
+    entry_from_map,
+    parse_message,
+)
+from zinfo.client.gap_detection import EventGapDetector
 from zinfo.client.resync import Fetch, Resync
-from zinfo.client.shard_store import Change, Copies
-from zinfo.client.topics import mirror_topics, takes_all
+from zinfo.client.shard_store import Change, ShardStore
+from zinfo.client.topics import mirror_topics, subscribes_prefix
 from zinfo.client.updates import Heartbeat, Info
 from zinfo.errors import ProtocolError, UnknownShardError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_FENCE, KIND_HEARTBEAT
@@ -42,9 +61,9 @@ from zinfo.wire.codec import Message
 from zinfo.wire.lifecycle import UP
 from zinfo.wire.query_messages import Reply, Request, decode_reply
 
-QUIET_INTERVALS = 3  # an up shard that misses so many polls is asked for, where totals cannot tell
-QUIET_SECONDS = 5.0  # but not before so long
-QUIET_LOOK = 1.0  # seconds between two looks for such shards
+QUIET_INTERVALS = 3  # polling intervals without a delta after which an up shard is requested
+QUIET_SECONDS = 5.0  # lower bound of that time
+QUIET_CHECK_SECONDS = 1.0  # between two checks for such shards
 
 
 class View(NamedTuple):
@@ -54,7 +73,7 @@ class View(NamedTuple):
         revision: of `info`; 0 where the shard was never polled.
         state: new, up, loading, busy or down.
         info: field to value; None where the shard was never polled.
-        fresh: whether this is what the daemon has, but for what is on its way; see `Mirror`.
+        fresh: whether this is what the daemon has, except for messages in transit; see `Mirror`.
     """
 
     revision: int
@@ -68,21 +87,22 @@ class MirrorState:
 
     Args:
         endpoint: the daemon's query endpoint.
-        shards: ids of the shards of interest; None for all.
-        bus: the bus endpoint, where it is not the one that the daemon tells.
-        timing: the waits.
-        tells: whether `changes` is wanted.
-        rng: source of nonces and random waits.
-        max_kept_bytes: bound of what waits for a snapshot.
+        shards: ids of the shards to mirror; None for all.
+        bus: the bus endpoint; None for the one in the reply to hello.
+        timing: timeouts and delays.
+        reports_changes: whether `changes` is wanted.
+        rng: source of nonces and random delays.
+        max_pending_bytes: bound of the updates that wait for a snapshot.
 
     Attributes:
-        link: the way to the daemon; its `actions` are to be carried out.
-        copies: the shards.
-        changes: what changed, oldest first; the owner takes them out.
+        session: joins the bus; its `actions` are to be carried out.
+        store: the shards.
+        resync: the snapshots.
+        changes: what changed, oldest first; the owner empties the list.
         epoch: of the daemon that was joined last; None before.
-        problem: the last refusal of a snapshot; "" where none.
-        malformed: messages that could not be read.
-        gaps: signs of loss.
+        problem: why the last snapshot was refused; "" where it was not.
+        malformed: number of messages that could not be decoded.
+        gaps: number of signs of loss.
     """
 
     def __init__(
@@ -92,244 +112,251 @@ class MirrorState:
         *,
         bus: str | None = None,
         timing: Timing | None = None,
-        tells: bool = True,
+        reports_changes: bool = True,
         rng: random.Random | None = None,
-        max_kept_bytes: int = 64 << 20,
+        max_pending_bytes: int = 64 << 20,
     ) -> None:
         self.scope = None if shards is None else frozenset(shards)
-        self.link = Link(
+        self.session = BusSession(
             mirror_topics(self.scope), endpoint=endpoint, bus=bus, timing=timing, rng=rng
         )
-        self.copies = Copies(tells=tells, max_kept_bytes=max_kept_bytes)
-        self.resync = Resync(self.scope, self.link.next_id, self.link.timing, self.link.rng)
+        self.store = ShardStore(
+            reports_changes=reports_changes, max_pending_bytes=max_pending_bytes
+        )
+        self.resync = Resync(
+            self.scope, self.session.next_id, self.session.timing, self.session.rng
+        )
         self.changes: list[Change] = []
         self.epoch: int | None = None
         self.problem = ""
         self.malformed = 0
         self.gaps = 0
-        self._events = EventTally()
-        self._has_totals = False  # since the fence; losses before the first could not be noticed
-        self._quiet_at = 0.0  # when to look for quiet shards next
+        self._events = EventGapDetector()
+        self._has_totals = False  # since the fence; before them a loss could not be noticed
+        self._quiet_check_at = 0.0
 
     @property
-    def _counts_all(self) -> bool:
-        """Whether the daemon's totals count just what comes here."""
-        return takes_all(self.scope) and not self.link.partial
+    def _totals_apply(self) -> bool:
+        """Whether this client receives every delta that the daemon's totals count."""
+        return subscribes_prefix(self.scope) and not self.session.partial
 
-    # --- what the owner asks
+    # --- queries
 
     def stale(self, now: float) -> bool:
-        """Return whether anything held may be wrong."""
-        return not self.link.reliable(now) or not self.resync.whole or self.copies.any_doubtful()
+        """Return whether anything held may be out of date."""
+        return (
+            not self.session.reliable(now) or not self.resync.complete or self.store.any_suspect()
+        )
 
     def stale_shards(self, now: float) -> set[str]:
-        """Return the ids whose copies may be wrong; some may not be held at all."""
-        stale = self.copies.all_doubtful()
-        if not self.link.reliable(now):
-            stale.update(self.copies.records)
-        if self.scope is not None and (not self.resync.whole or not self.link.reliable(now)):
-            stale.update(self.scope.difference(self.copies.records))
+        """Return the ids of the shards that may be out of date, including some not held."""
+        stale = self.store.all_suspect()
+        if not self.session.reliable(now):
+            stale.update(self.store.records)
+        if self.scope is not None and (not self.resync.complete or not self.session.reliable(now)):
+            stale.update(self.scope.difference(self.store.records))
         return stale
 
     def view(self, shard: str, now: float) -> View:
         """Return one shard, or raise KeyError."""
-        record = self.copies.records[shard]
+        record = self.store.records[shard]
         return View(record.revision, record.state, record.info, self.fresh(shard, now))
 
     def fresh(self, shard: str, now: float) -> bool:
-        """Return whether the copy of a shard that is held may be relied on."""
-        return self.link.reliable(now) and not self.copies.doubtful(shard)
+        """Return whether a shard that is held is current."""
+        return self.session.reliable(now) and not self.store.is_suspect(shard)
 
     def deadline(self) -> float:
-        """Return the time at which `tick` has something to do, if nothing else happens."""
-        deadline = self.link.deadline()
-        if self.link.phase is Phase.JOINED and self._has_totals:
+        """Return the time of the next `tick` that is needed if no message arrives."""
+        deadline = self.session.deadline()
+        if self.session.phase is Phase.JOINED and self._has_totals:
             due = self.resync.deadline()
             return deadline if due is None else min(deadline, due)
         return deadline
 
-    # --- what happens
+    # --- inputs
 
     def tick(self, now: float) -> None:
-        """Time passed."""
-        self.link.tick(now)
-        if not self.link.reliable(now):
+        """Check timeouts, and send requests that are due."""
+        self.session.tick(now)
+        if not self.session.reliable(now):
             return
         if self.resync.overdue(now):
-            again = self.resync.again(now)
-            if again is None:
-                self.link.lose(now, "no answer to a request for a snapshot")
+            request = self.resync.retry(now)
+            if request is None:
+                self.session.reset(now, "no answer to a request for a snapshot")
                 return
-            self.link.ask_afresh(again)
-        if not self._counts_all and now >= self._quiet_at:
-            self._quiet_at = now + QUIET_LOOK
+            self.session.resend(request)
+        if not self._totals_apply and now >= self._quiet_check_at:
+            self._quiet_check_at = now + QUIET_CHECK_SECONDS
             self._check_quiet(now)
         if self._has_totals:
-            held = len(self.copies.records)
+            held = len(self.store.records)
             number = self._events.newest or 0
-            request = self.resync.start(self.copies.all_doubtful(), held, number, now)
+            request = self.resync.start(self.store.all_suspect(), held, number, now)
             if request:
-                self.copies.snapshot_under_way = True
-                self.link.actions.append(Ask(request))
+                self.store.snapshot_in_progress = True
+                self.session.actions.append(SendRequest(request))
         self._schedule(now)
 
     def on_bus(self, frames: Message, now: float) -> None:
-        """A bus message came."""
-        self.link.tick(now)  # after a long silence, what was queued meanwhile is not news
+        """Handle a bus message."""
+        self.session.tick(now)  # messages that were queued during a long silence are out of date
         try:
-            opened = open_message(frames)
-            if not self.link.accepts(opened.header, now):
+            message = parse_message(frames)
+            if not self.session.accepts(message.header, now):
                 return
-            if opened.kind == KIND_FENCE:
-                self._on_fence(frames[0], opened, now)
-            elif not self.link.reliable(now):
-                return  # before the fence; the snapshot will have it
-            elif opened.kind == KIND_DELTA:
-                self._on_delta(opened, now)
-            elif opened.kind == KIND_EVENT:
-                self._on_event(opened, now)
-            elif opened.kind == KIND_HEARTBEAT:
-                self._on_heartbeat(opened, now)
+            if message.kind == KIND_FENCE:
+                self._on_fence(frames[0], message, now)
+            elif not self.session.reliable(now):
+                return  # before the fence; the snapshot will include it
+            elif message.kind == KIND_DELTA:
+                self._on_delta(message, now)
+            elif message.kind == KIND_EVENT:
+                self._on_event(message, now)
+            elif message.kind == KIND_HEARTBEAT:
+                self._on_heartbeat(message, now)
         except ProtocolError:
             self.malformed += 1
         self._schedule(now)
 
     def on_reply(self, frames: Message, now: float) -> None:
-        """A reply came; `frames` without the envelope."""
-        self.link.tick(now)
-        fetch = self.resync.fetch if self.link.phase is Phase.JOINED else None
+        """Handle a reply; `frames` are without the envelope."""
+        self.session.tick(now)
         try:
             reply = decode_reply(frames)
-            if self.link.expects(reply):
-                self.link.greeted(reply, now)
-            elif fetch and reply.id == fetch.request_id:
-                self._on_page(reply, fetch, now)
+            if self.session.expects(reply):
+                self.session.on_hello(reply, now)
+            elif self.session.phase is Phase.JOINED and self.resync.expects(reply):
+                assert self.resync.fetch is not None
+                self._on_page(reply, self.resync.fetch, now)
         except ProtocolError as error:
             self.malformed += 1
-            self.link.lose(now, f"a reply could not be read: {error}")
+            self.session.reset(now, f"a reply could not be decoded: {error}")
         self._schedule(now)
 
     # --- bus
 
-    def _on_fence(self, topic: bytes, opened: Opened, now: float) -> None:
-        if not self.link.fence(topic, opened.header, now):
+    def _on_fence(self, topic: bytes, message: BusMessage, now: float) -> None:
+        if not self.session.on_fence(topic, message.header, now):
             return
-        self.copies.rejoin(same_epoch=self.epoch == self.link.epoch)
+        self.store.rejoin(same_epoch=self.epoch == self.session.epoch)
         self.resync.rejoin(now, at_once=self.epoch is None)
-        self.epoch = self.link.epoch
-        self._events = EventTally()
+        self.epoch = self.session.epoch
+        self._events = EventGapDetector()
         self._has_totals = False
-        self.link.refused = read_refused(opened)
-        if self.link.refused:
-            self.problem = str(refusal(self.link.refused))
-        if opened.body:  # totals right at the fence spare the wait for the first heartbeat
+        self.session.refused_topics = decode_refused_topics(message)
+        if self.session.refused_topics:
+            self.problem = str(refused_topics_error(self.session.refused_topics))
+        if message.body:  # with totals in the fence, there is no need to wait for a heartbeat
             with contextlib.suppress(ProtocolError):
-                self._compare(read_heartbeat(opened), now)
+                self._compare_totals(decode_heartbeat(message), now)
 
-    def _on_delta(self, opened: Opened, now: float) -> None:
-        self.copies.wire.saw(opened.name, opened.header.seq)
-        if self.scope is not None and opened.name not in self.scope:
+    def _on_delta(self, message: BusMessage, now: float) -> None:
+        self.store.revisions.count(message.name, message.header.seq)
+        if self.scope is not None and message.name not in self.scope:
             return
         try:
-            delta = read_delta(opened)
+            delta = decode_delta(message)
         except ProtocolError:
             self.gaps += 1
-            self.copies.doubt(opened.name)
+            self.store.mark_suspect(message.name)
             raise
-        # Until the first snapshot is there, what is not held is not lost.
-        expected = self.resync.whole and not self.copies.doubtful(opened.name)
-        polled_at = now - self.link.lateness(opened.header, now)
-        self._tell(self.copies.delta(delta, len(opened.body), polled_at))
-        if expected and self.copies.doubtful(opened.name):
+        # Before the first snapshot has come, a delta without a base is not a sign of loss.
+        expected = self.resync.complete and not self.store.is_suspect(message.name)
+        polled_at = now - self.session.lateness(message.header, now)
+        self._report(self.store.apply_delta(delta, len(message.body), polled_at))
+        if expected and self.store.is_suspect(message.name):
             self.gaps += 1
 
-    def _on_event(self, opened: Opened, now: float) -> None:
-        event = read_event(opened)
-        if self._events.saw(event.number) > 0:
-            self._doubt_events()
+    def _on_event(self, message: BusMessage, now: float) -> None:
+        event = decode_event(message)
+        if self._events.count(event.number) > 0:
+            self._on_event_gap()
         if self.scope is not None and event.shard not in self.scope:
             return
-        self.copies.event(event, now)
-        self._tell([event])
-        if not self._counts_all and event.shard in self.copies.records:
-            self.resync.checks.add(event.shard)  # the last delta before it may have been lost
+        self.store.apply_event(event, now)
+        self._report([event])
+        if not self._totals_apply and event.shard in self.store.records:
+            self.resync.checks.add(event.shard)  # the delta before the event may be lost
 
-    def _on_heartbeat(self, opened: Opened, now: float) -> None:
-        heartbeat = read_heartbeat(opened)
-        if self.link.heartbeat(heartbeat, now):
-            self._compare(heartbeat, now)
+    def _on_heartbeat(self, message: BusMessage, now: float) -> None:
+        heartbeat = decode_heartbeat(message)
+        if self.session.on_heartbeat(heartbeat, now):
+            self._compare_totals(heartbeat, now)
 
-    def _compare(self, heartbeat: Heartbeat, now: float) -> None:
-        """Compare what was counted with the daemon's totals."""
+    def _compare_totals(self, heartbeat: Heartbeat, now: float) -> None:
+        """Compare the messages counted with the daemon's totals."""
         self._has_totals = True
-        if self._counts_all and self.copies.wire.missing(heartbeat.revisions):
+        if self._totals_apply and self.store.revisions.compare(heartbeat.revisions):
             self.gaps += 1
-            self.copies.doubt_infos()
-            self.resync.distrust()
-        if self._events.missing(heartbeat.events) > 0:
-            self._doubt_events()
+            self.store.mark_infos_suspect()
+            self.resync.invalidate()
+        if self._events.compare(heartbeat.events) > 0:
+            self._on_event_gap()
         if self.stale(now):
             return
-        self.resync.calm()
+        self.resync.on_clean_heartbeat()
         same_moment = heartbeat.events == self._events.newest
-        holds_all = self.scope is None and not self.link.partial
-        if holds_all and same_moment and heartbeat.shards != len(self.copies.records):
-            self._doubt_events()
+        holds_all = self.scope is None and not self.session.partial
+        if holds_all and same_moment and heartbeat.shards != len(self.store.records):
+            self._on_event_gap()
 
-    def _doubt_events(self) -> None:
+    def _on_event_gap(self) -> None:
         self.gaps += 1
-        self.copies.doubt_states()
-        self.resync.distrust(everything=True)
+        self.store.mark_states_suspect()
+        self.resync.invalidate(everything=True)
 
     def _check_quiet(self, now: float) -> None:
-        """Ask for shards that ought to have been polled: where totals cannot tell a lost delta."""
-        for shard, record in self.copies.records.items():
+        """Request shards that should have been polled, where totals cannot show a lost delta."""
+        for shard, record in self.store.records.items():
             limit = max(QUIET_SECONDS, QUIET_INTERVALS * record.interval)
-            if record.state == UP and now - record.heard_at > limit:
-                record.heard_at = now
+            if record.state == UP and now - record.last_seen_at > limit:
+                record.last_seen_at = now
                 self.resync.checks.add(shard)
 
     # --- snapshots
 
     def _on_page(self, reply: Reply, fetch: Fetch, now: float) -> None:
         if reply.epoch != self.epoch:
-            self.link.lose(now, "another daemon, or one that started again, answered")
+            self.session.reset(now, "another daemon, or one that started again, answered")
             return
-        if isinstance(reply.error, UnknownShardError) and fetch.asked:
-            request = self.resync.unknown(fetch, now)
+        if isinstance(reply.error, UnknownShardError) and fetch.ids:
+            request = self.resync.on_unknown_shard(fetch, now)
         elif reply.error is not None:
             self.problem = str(reply.error)
-            self.resync.failed()
+            self.resync.abort()
             return
         else:
-            request = self._take_page(reply, fetch, now)
+            request = self._apply_page(reply, fetch, now)
         if request:
-            self.link.actions.append(Ask(request))
+            self.session.actions.append(SendRequest(request))
             return
         for shard in sorted(fetch.wanted - fetch.seen):
-            self._tell(self.copies.absent(shard, fetch.number, self.link.daemon_time(now)))
+            absent = self.store.apply_absence(shard, fetch.number, self.session.daemon_time(now))
+            self._report(absent)
         self.problem = ""
-        self.copies.snapshot_done()
+        self.store.on_snapshot_end()
 
-    def _take_page(self, reply: Reply, fetch: Fetch, now: float) -> Request | None:
-        """Take the shards of a page; return the request for the next one, if any."""
+    def _apply_page(self, reply: Reply, fetch: Fetch, now: float) -> Request | None:
+        """Store the shards of a page; return the request for the next one, if any."""
         if not isinstance(reply.body, list):
             raise ProtocolError("a snapshot is an array")
-        entries = [entry_from(value) for value in reply.body]
-        proves = not fetch.distrusted
-        request = self.resync.page(fetch, reply.cursor, now)
+        entries = [entry_from_map(value) for value in reply.body]
+        clears = not fetch.invalidated
+        request = self.resync.next_page(fetch, reply.cursor, now)
         for entry in entries:
             if self.scope is None or entry.shard in self.scope:
                 fetch.seen.add(entry.shard)
-                self._tell(self.copies.entry(entry, now, proves=proves))
+                self._report(self.store.apply_entry(entry, now, clears=clears))
         return request
 
     def _schedule(self, now: float) -> None:
-        """Decide when to ask, where there is something to ask for."""
-        wanted = self.resync.everything or self.resync.checks or self.copies.any_doubtful()
-        if wanted and self.link.phase is Phase.JOINED:
+        """Choose when to send a snapshot request, where one is needed."""
+        wanted = self.resync.everything or self.resync.checks or self.store.any_suspect()
+        if wanted and self.session.phase is Phase.JOINED:
             self.resync.schedule(now)
 
-    def _tell(self, changes: list[Change]) -> None:
-        if self.copies.tells:
+    def _report(self, changes: list[Change]) -> None:
+        if self.store.reports_changes:
             self.changes += changes

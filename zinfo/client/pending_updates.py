@@ -1,4 +1,4 @@
-"""Deltas and events that wait for the snapshot that they belong to, bounded in bytes. Pure."""
+"""Deltas and events held back until the snapshot that they follow has arrived. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from zinfo.client.updates import Delta
 from zinfo.wire.lifecycle import Event
 
-_EVENT_BYTES = 400  # about what an event takes without its labels
-_LABEL_BYTES = 100  # about what one label takes beside its characters
+_EVENT_BYTES = 400  # estimated memory of an event without its labels
+_LABEL_BYTES = 100  # estimated memory of a label beside its characters
 
 
-class KeptDelta(NamedTuple):
+class PendingDelta(NamedTuple):
     """A delta, its bytes on the wire, and when (local clock) the daemon polled the shard."""
 
     delta: Delta
@@ -19,53 +19,54 @@ class KeptDelta(NamedTuple):
     polled_at: float
 
 
-class Kept:
-    """What came too early, by shard.
+class PendingUpdates:
+    """Pending deltas and events by shard, bounded in bytes.
 
     Args:
-        max_bytes: over this, all is let go; whoever kept it must have noted that it came.
+        max_bytes: above this everything is dropped. The owner remembers which revisions and events
+            it has seen, so that it notices that they are missing.
 
     Attributes:
         size: bytes held.
-        overflows: how often all was let go.
+        overflows: how often everything was dropped.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.size = 0
         self.overflows = 0
         self._max_bytes = max_bytes
-        self._deltas: dict[str, list[KeptDelta]] = {}
+        self._deltas: dict[str, list[PendingDelta]] = {}
         self._events: dict[str, list[Event]] = {}
 
-    def delta(self, delta: Delta, size: int, polled_at: float) -> None:
-        """Keep a delta of `size` bytes."""
-        self._deltas.setdefault(delta.shard, []).append(KeptDelta(delta, size, polled_at))
+    def add_delta(self, delta: Delta, size: int, polled_at: float) -> None:
+        """Hold a delta of `size` bytes."""
+        self._deltas.setdefault(delta.shard, []).append(PendingDelta(delta, size, polled_at))
         self._grow(size)
 
-    def event(self, event: Event) -> None:
-        """Keep an event."""
+    def add_event(self, event: Event) -> None:
+        """Hold an event."""
         self._events.setdefault(event.shard, []).append(event)
         self._grow(_size(event))
 
-    def take_deltas(self, shard: str) -> list[KeptDelta]:
-        """Return the deltas of a shard in the order of their revisions, and hold them no more."""
+    def take_deltas(self, shard: str) -> list[PendingDelta]:
+        """Remove and return the deltas of a shard, by revision."""
         taken = self._deltas.pop(shard, [])
-        self.size -= sum(kept.size for kept in taken)
-        return sorted(taken, key=lambda kept: kept.delta.revision)
+        self.size -= sum(pending.size for pending in taken)
+        return sorted(taken, key=lambda pending: pending.delta.revision)
 
     def take_events(self, shard: str) -> list[Event]:
-        """Return the events of a shard in their order, and hold them no more."""
+        """Remove and return the events of a shard, by their count."""
         taken = self._events.pop(shard, [])
         self.size -= sum(map(_size, taken))
         return sorted(taken, key=lambda event: event.seq)
 
     def forget(self, shard: str) -> None:
-        """Let go what is held of one shard."""
+        """Drop the deltas and events of one shard."""
         self.take_deltas(shard)
         self.take_events(shard)
 
     def clear(self) -> None:
-        """Let go everything."""
+        """Drop everything."""
         self._deltas.clear()
         self._events.clear()
         self.size = 0

@@ -1,7 +1,8 @@
-"""What a Client's operations ask, and what they make of the replies. Pure; shared by both flavours.
+"""The requests of a Client's operations, and the results made from their replies. Pure.
 
-A `Call` is one operation with its arguments; `Paging` follows its reply from page to page;
-`Attempts` shares the time of a request out among its tries.
+A `Call` is one operation with its arguments; `Paging` has the arguments of each page's request;
+`Attempts` divides the time of a request among its tries. The blocking and the asyncio Client share
+them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from zinfo.client.decoding import event_from
+from zinfo.client.decoding import event_from_map
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.query_messages import Reply, Request
@@ -19,17 +20,17 @@ Map: TypeAlias = "dict[str, Any]"  # as docs/protocol.md describes it for each o
 
 _Result = TypeVar("_Result")
 
-_LEAST_DEADLINE = 0.001  # seconds; the wire takes none that is not above 0
+_MIN_DEADLINE = 0.001  # seconds; the protocol requires a deadline above 0
 
 
 class RecentEvents(NamedTuple):
-    """The events that a daemon still holds.
+    """The events that a daemon has stored.
 
     Attributes:
         events: oldest first.
-        oldest: number of the oldest event that it holds, of any shard.
-        newest: number of its newest event; 0 before the first.
-        missed: whether some of those asked for are held no more.
+        oldest: number of the oldest stored event, of any shard.
+        newest: number of the newest event; 0 before the first.
+        missed: whether some of the requested events are no longer stored.
     """
 
     events: list[Event]
@@ -44,8 +45,8 @@ class Call(Generic[_Result]):
 
     Attributes:
         op: its name.
-        args: its arguments; those that are empty are not sent.
-        read: makes the result of the reply's pages.
+        args: its arguments; empty ones are not sent.
+        read: returns the result, given the pages of the reply.
     """
 
     op: str
@@ -54,13 +55,13 @@ class Call(Generic[_Result]):
 
 
 class Paging:
-    """The pages of a reply: which arguments ask for the next one.
+    """The arguments of the requests for the pages of one reply.
 
     Args:
-        args: the operation's arguments; what is empty is the default, and left out.
+        args: the operation's arguments; empty ones are defaults and left out.
 
     Attributes:
-        args: what to ask with now.
+        args: those of the next request.
         done: whether the last page has come.
     """
 
@@ -68,8 +69,8 @@ class Paging:
         self.args: Map = {name: value for name, value in args.items() if value}
         self.done = False
 
-    def took(self, reply: Reply) -> None:
-        """A page came."""
+    def on_page(self, reply: Reply) -> None:
+        """Note a page that has come."""
         if reply.cursor is None:
             self.done = True
         else:
@@ -77,17 +78,17 @@ class Paging:
 
 
 class Attempts:
-    """Shares the time until a deadline out among the tries of one request; the first begins now.
+    """Divides the time until a deadline among the tries of one request; the first starts now.
 
     Args:
-        request: it; its deadline is set anew for each try.
-        retries: how often it may be asked again.
+        request: its deadline is set for each try.
+        retries: how often it may be sent again.
         now: local clock.
-        deadline: local clock when it is given up.
+        deadline: local clock when the request times out.
 
     Attributes:
         request: the same.
-        until: local clock when this try is given up.
+        until: local clock when the current try times out.
     """
 
     def __init__(self, request: Request, retries: int, now: float, deadline: float) -> None:
@@ -96,23 +97,23 @@ class Attempts:
         self._left = retries + 1
         self._started = now
         self._deadline = deadline
-        self._begin(now)
+        self._start_try(now)
 
-    def again(self, now: float) -> bool:
-        """Begin the next try; returns whether there is one."""
+    def retry(self, now: float) -> bool:
+        """Start the next try; return whether there is one."""
         if self._left <= 0:
             return False
-        self._begin(now)
+        self._start_try(now)
         return True
 
-    def _begin(self, now: float) -> None:
+    def _start_try(self, now: float) -> None:
         left = self._deadline - now
-        self.request.deadline = max(_LEAST_DEADLINE, left)
+        self.request.deadline = max(_MIN_DEADLINE, left)
         self.until = now + left / self._left
         self._left -= 1
 
-    def failed(self, endpoint: str, now: float) -> NoAnswerError:
-        """Return the error that says that no try was answered."""
+    def timeout_error(self, endpoint: str, now: float) -> NoAnswerError:
+        """Return the error for a request that was not answered."""
         return NoAnswerError(
             f"no answer from {endpoint} within {now - self._started:.1f} s: is `zinfo serve` "
             "running, and is this its query endpoint?"
@@ -123,39 +124,39 @@ class Attempts:
 
 
 def hello() -> Call[Map]:
-    """Who answers, and what it offers."""
+    """The daemon's name, version, endpoints, operations and limits."""
     return Call("hello", {}, _map)
 
 
 def get_infos(arguments: Mapping[str, object]) -> Call[list[Map]]:
-    """INFO of shards, by the arguments of `Client.get_infos`."""
+    """INFO of shards; `arguments` are those of `Client.get_infos`."""
     args = dict(arguments)
     for name in ("shard_ids", "keys", "sections"):
-        args[name] = texts(cast("Collection[str]", args.get(name) or ()), name)
+        args[name] = list_of_texts(cast("Collection[str]", args.get(name) or ()), name)
     if args.get("labels"):
         args["labels"] = dict(cast("Mapping[str, str]", args["labels"]))
     return Call("get_infos", args, _maps)
 
 
 def shards(ids: Collection[str], labels: Mapping[str, str] | None) -> Call[list[Map]]:
-    """How shards do."""
-    return Call("shards", {"ids": texts(ids, "ids"), "labels": dict(labels or {})}, _maps)
+    """State, age and labels of shards."""
+    return Call("shards", {"ids": list_of_texts(ids, "ids"), "labels": dict(labels or {})}, _maps)
 
 
 def snapshot(ids: Collection[str]) -> Call[list[Map]]:
-    """Shards as a mirror needs them."""
-    return Call("snapshot", {"ids": texts(ids, "ids")}, _maps)
+    """Shards with INFO, revision and state."""
+    return Call("snapshot", {"ids": list_of_texts(ids, "ids")}, _maps)
 
 
 def events(since: int, ids: Collection[str]) -> Call[RecentEvents]:
-    """The newest events."""
+    """The stored events after number `since`."""
 
     def read(pages: Sequence[Reply]) -> RecentEvents:
-        found = [event_from(value) for value in _maps(pages)]
+        found = [event_from_map(value) for value in _maps(pages)]
         oldest, newest = _count(pages[0], "oldest"), _count(pages[-1], "newest")
         return RecentEvents(found, oldest, newest, oldest > since + 1)
 
-    return Call("events", {"since": since, "ids": texts(ids, "ids")}, read)
+    return Call("events", {"since": since, "ids": list_of_texts(ids, "ids")}, read)
 
 
 def stats() -> Call[Map]:
@@ -168,11 +169,11 @@ def ping() -> Call[float]:
     return Call("ping", {}, _time)
 
 
-def texts(values: Collection[str], name: str) -> list[str]:
-    """Return several texts as they are sent.
+def list_of_texts(values: Collection[str], name: str) -> list[str]:
+    """Return several texts as a list.
 
     Raises:
-        TypeError: it is one text, whose letters would be taken for texts.
+        TypeError: `values` is a single text, whose letters would be taken for texts.
     """
     if isinstance(values, str):
         raise TypeError(f"{name} takes several texts, not one")
@@ -185,7 +186,7 @@ def texts(values: Collection[str], name: str) -> list[str]:
 def _map(pages: Sequence[Reply]) -> Map:
     body = pages[0].body
     if not isinstance(body, dict):
-        raise ProtocolError("the answer is not a map")
+        raise ProtocolError("the reply is not a map")
     return body
 
 
@@ -194,7 +195,7 @@ def _maps(pages: Sequence[Reply]) -> list[Map]:
     for page in pages:
         body = page.body
         if not isinstance(body, list) or not all(isinstance(entry, dict) for entry in body):
-            raise ProtocolError("the answer is not an array of maps")
+            raise ProtocolError("the reply is not an array of maps")
         entries += body
     return entries
 
@@ -202,12 +203,12 @@ def _maps(pages: Sequence[Reply]) -> list[Map]:
 def _time(pages: Sequence[Reply]) -> float:
     body = pages[0].body
     if not isinstance(body, (int, float)):
-        raise ProtocolError("ping was not answered with a time")
+        raise ProtocolError("the reply to ping is not a time")
     return float(body)
 
 
 def _count(reply: Reply, name: str) -> int:
     value = reply.header.get(name)
     if not isinstance(value, int):
-        raise ProtocolError(f"the answer's header has no {name}")
+        raise ProtocolError(f"the reply's header has no {name}")
     return value

@@ -1,8 +1,8 @@
-"""Which snapshot a Mirror asks for, page by page, and when. Pure.
+"""Decides which snapshots a Mirror requests, and when. Pure.
 
-One request is under way at a time. Before each new snapshot there is a random wait, longer the more
-of them were needed lately, so that a thousand Mirrors that lost the same message do not ask at
-once.
+At most one request is in flight. A random delay precedes each snapshot and grows while snapshots
+are needed repeatedly, so that a thousand Mirrors that lost the same message do not send their
+requests at once.
 """
 
 from __future__ import annotations
@@ -12,60 +12,54 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from zinfo.client.bus_session import Timing
-from zinfo.wire.query_messages import Request
+from zinfo.client.snapshot_request import SnapshotRequest
+from zinfo.wire.query_messages import Reply, Request
 
-MAX_IDS = 1000  # asked for in one request
-MAX_ID_BYTES = 32768  # of them together; a request may have 64 KiB
-CALM_BEATS = 5  # heartbeats without a sign of loss after which waits are short again
-_SHARD_SPREAD = 0.2  # part of `Timing.spread` for a snapshot of few shards
+MAX_IDS = 1000  # shard ids in one request
+MAX_ID_BYTES = 32768  # bytes of the ids in one request; a request may have 64 KiB
+CLEAN_HEARTBEATS = 5  # heartbeats without a sign of loss that reset the growing delay
+_SHARD_JITTER = 0.2  # fraction of `Timing.jitter` for a snapshot of some shards only
 
 
 @dataclass(slots=True)
 class Fetch:
-    """A snapshot that is being asked for.
+    """A snapshot in progress.
 
     Attributes:
-        everything: whether it is of all shards in scope.
-        wanted: the shards that were doubtful, or to be checked, when it was begun.
-        parts: ids still to be asked for; an empty part asks for all shards of the daemon.
-        asked: the ids of the request under way.
-        request_id: of the request under way.
-        asked_at: local clock when that was sent.
-        cursor: page of the part under way; None for its first.
-        number: of the newest event that had come when it was begun.
-        seen: ids that came so far.
-        tries: how often the page under way was asked for.
-        distrusted: a loss was noticed after the request under way was sent.
+        everything: whether it covers all shards in scope.
+        wanted: the shards that were suspect, or to be checked, when it was started.
+        parts: ids still to be requested; an empty part requests all shards of the daemon.
+        number: of the newest event received when it was started.
+        ids: those of the request in flight.
+        seen: ids received so far.
+        invalidated: a loss was noticed after the request in flight was sent, so that its reply may
+            be older than the lost message.
     """
 
     everything: bool
     wanted: set[str]
     parts: list[tuple[str, ...]]
     number: int
-    asked: tuple[str, ...] = ()
-    request_id: int = 0
-    asked_at: float = 0.0
-    cursor: str | None = None
+    ids: tuple[str, ...] = ()
     seen: set[str] = field(default_factory=set)
-    tries: int = 1
-    distrusted: bool = False
+    invalidated: bool = False
 
 
 class Resync:
-    """Decides on snapshots.
+    """Schedules the snapshots of a Mirror.
 
     Args:
-        scope: ids of the shards of interest; None for all.
-        next_id: gives ids for requests.
-        timing: the waits.
-        rng: source of random waits.
+        scope: ids of the mirrored shards; None for all.
+        next_id: returns request ids.
+        timing: timeouts and delays.
+        rng: source of random delays.
 
     Attributes:
-        everything: whether all shards in scope are to be asked for, because nobody knows which
-            exist.
-        checks: shards to be asked for though there is no sign of a loss.
-        fetch: the snapshot under way.
-        count: snapshots begun.
+        everything: whether all shards in scope are to be requested, because it is unknown which
+            ones exist.
+        checks: shards to be requested though there is no sign of a loss.
+        fetch: the snapshot in progress.
+        count: snapshots started.
     """
 
     def __init__(
@@ -80,74 +74,76 @@ class Resync:
         self.fetch: Fetch | None = None
         self.count = 0
         self._scope = scope
-        self._next_id = next_id
         self._timing = timing
         self._rng = rng
+        self._request = SnapshotRequest(next_id, timing)
         self._due: float | None = None
-        self._level = 0
-        self._calm_beats = 0
+        self._doublings = 0  # of the delay
+        self._clean_heartbeats = 0
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Whether it is known which shards exist."""
         return not self.everything and not (self.fetch and self.fetch.everything)
 
     def rejoin(self, now: float, *, at_once: bool) -> None:
-        """The bus was joined: everything is to be asked for."""
+        """Request everything, as the bus was joined."""
         self.fetch = None
         self.checks.clear()
         self.everything = True
-        self._due = now if at_once else now + self._rng.uniform(0, self._timing.spread)
+        self._due = now if at_once else now + self._rng.uniform(0, self._timing.jitter)
 
-    def distrust(self, *, everything: bool = False) -> None:
-        """A loss was noticed; what was asked for before cannot clear it."""
+    def invalidate(self, *, everything: bool = False) -> None:
+        """Note a loss: the reply to a request that is in flight cannot make up for it."""
         self.everything = self.everything or everything
         if self.fetch:
-            self.fetch.distrusted = True
+            self.fetch.invalidated = True
 
-    def calm(self) -> None:
-        """A heartbeat came and all is well; after some of them the next wait is short again."""
-        self._calm_beats += 1
-        if self._calm_beats >= CALM_BEATS:
-            self._level = 0
+    def on_clean_heartbeat(self) -> None:
+        """Note a heartbeat without a sign of loss; several of them shorten the delay again."""
+        self._clean_heartbeats += 1
+        if self._clean_heartbeats >= CLEAN_HEARTBEATS:
+            self._doublings = 0
 
     def schedule(self, now: float) -> None:
-        """Something is to be asked for: decide when, unless that is decided."""
+        """Choose when to send the next snapshot request, unless that is decided."""
         if self._due is None and self.fetch is None:
-            spread = self._timing.spread * (1 if self.everything else _SHARD_SPREAD)
-            spread = min(spread * 2 ** min(self._level, 16), self._timing.longest_spread)
-            self._due = now + self._rng.uniform(0, spread)
+            jitter = self._timing.jitter * (1 if self.everything else _SHARD_JITTER)
+            jitter = min(jitter * 2 ** min(self._doublings, 16), self._timing.max_jitter)
+            self._due = now + self._rng.uniform(0, jitter)
 
     def deadline(self) -> float | None:
         """Return when there is something to do; None while there is not."""
-        if self.fetch:
-            return self.fetch.asked_at + self._patience(self.fetch)
-        return self._due
+        return self._request.deadline() if self.fetch else self._due
 
     def overdue(self, now: float) -> bool:
         """Return whether a page has not come in time."""
-        return self.fetch is not None and now > self.fetch.asked_at + self._patience(self.fetch)
+        return self.fetch is not None and now > self._request.deadline()
 
-    def again(self, now: float) -> Request | None:
-        """Return the request that was not answered, to be sent once more; None after too many."""
-        fetch = self.fetch
-        if fetch is None or fetch.tries >= self._timing.pages:
+    def expects(self, reply: Reply) -> bool:
+        """Return whether this is the reply to the request in flight."""
+        return self.fetch is not None and self._request.expects(reply)
+
+    def retry(self, now: float) -> Request | None:
+        """Return the request that was not answered, to be sent again; None after too many tries."""
+        if self.fetch is None:
             return None
-        return self._ask(fetch, fetch.asked, fetch.cursor, now, tries=fetch.tries + 1)
+        self.fetch.invalidated = False
+        return self._request.retry(now)
 
-    def start(self, doubtful: Iterable[str], held: int, number: int, now: float) -> Request | None:
+    def start(self, suspects: Iterable[str], held: int, number: int, now: float) -> Request | None:
         """Return the first request of the snapshot that is due, or None.
 
         Args:
-            doubtful: ids of the shards to be asked for, beside the checks.
-            held: how many shards are held.
-            number: of the newest event that has come.
+            suspects: ids of the shards to be requested, beside the checks.
+            held: how many shards the Mirror holds.
+            number: of the newest event received.
             now: local clock.
         """
         if self.fetch or self._due is None or now < self._due:
             return None
         self._due = None
-        ids = self.checks.union(doubtful)
+        ids = self.checks.union(suspects)
         self.checks = set()
         if not (self.everything or ids):
             return None
@@ -162,58 +158,49 @@ class Resync:
             return None
         self.fetch = fetch
         self.count += 1
-        self._level += 1
-        self._calm_beats = 0
-        return self._ask(fetch, fetch.parts.pop(0), None, now)
+        self._doublings += 1
+        self._clean_heartbeats = 0
+        return self._next_part(fetch, now)
 
-    def page(self, fetch: Fetch, cursor: str | None, now: float) -> Request | None:
-        """A page came; return the request for the next one, or None after the last.
+    def next_page(self, fetch: Fetch, cursor: str | None, now: float) -> Request | None:
+        """Return the request for the page after the one that came; None after the last.
 
         Args:
-            fetch: the snapshot that it belongs to.
-            cursor: where the next page of the same part begins; None where there is none.
+            fetch: the snapshot in progress.
+            cursor: of the next page of the same part; None after the part's last page.
             now: local clock.
         """
         if cursor is not None:
-            return self._ask(fetch, fetch.asked, cursor, now)
+            fetch.invalidated = False
+            return self._request.next_page(cursor, now)
         if fetch.parts:
-            return self._ask(fetch, fetch.parts.pop(0), None, now)
+            return self._next_part(fetch, now)
         self.fetch = None
         return None
 
-    def unknown(self, fetch: Fetch, now: float) -> Request | None:
-        """A request was refused because it named an unknown shard; ask for the others.
+    def on_unknown_shard(self, fetch: Fetch, now: float) -> Request | None:
+        """Return the next request after one was refused because it named an unknown shard.
 
-        Which one it was is found by halving, since the refusal says it to humans only.
+        The part is halved until the unknown shard is alone, as only the text of the error names it.
         """
-        middle = len(fetch.asked) // 2
+        middle = len(fetch.ids) // 2
         if middle:
-            fetch.parts[:0] = [fetch.asked[:middle], fetch.asked[middle:]]
-        return self.page(fetch, None, now)
+            fetch.parts[:0] = [fetch.ids[:middle], fetch.ids[middle:]]
+        return self.next_page(fetch, None, now)
 
-    def failed(self) -> None:
-        """The snapshot under way came to nothing."""
+    def abort(self) -> None:
+        """Give up the snapshot in progress."""
         if self.fetch:
             self.everything = self.everything or self.fetch.everything
             self.fetch = None
 
-    def _ask(
-        self, fetch: Fetch, ids: tuple[str, ...], cursor: str | None, now: float, tries: int = 1
-    ) -> Request:
-        fetch.request_id, fetch.asked_at = self._next_id(), now
-        fetch.asked, fetch.cursor, fetch.distrusted, fetch.tries = ids, cursor, False, tries
-        args: dict[str, object] = {"ids": list(ids)} if ids else {}
-        if cursor is not None:
-            args["cursor"] = cursor
-        return Request("snapshot", args, fetch.request_id, self._patience(fetch))
-
-    def _patience(self, fetch: Fetch) -> float:
-        """Return the seconds to wait for the page under way; a slow link may need the longest."""
-        return self._timing.page * 2.0 ** (fetch.tries - 1)
+    def _next_part(self, fetch: Fetch, now: float) -> Request:
+        fetch.ids, fetch.invalidated = fetch.parts.pop(0), False
+        return self._request.send({"ids": list(fetch.ids)} if fetch.ids else {}, None, now)
 
 
 def split(ids: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the ids in parts that a request can hold."""
+    """Return the ids in parts that fit into a request each."""
     parts: list[tuple[str, ...]] = []
     part: list[str] = []
     size = 0

@@ -1,9 +1,9 @@
-"""The two sockets of a Mirror or Subscriber: do what a Link asks for, give what arrives.
+"""The query and bus sockets of a BusSession, and non-blocking I/O on them.
 
-They belong to one thread. `poll()` then receiving without waiting, until nothing is left, is the
-one pattern that is right for zmq, zmq.green and zmq.asyncio alike (where RCVTIMEO does nothing, and
-a socket that is read in two ways at once misses its wake-up). Only the waiting differs: `wait` here
-blocks, `zinfo.aio` has another.
+Sockets belong to one thread. `poll()`, then receiving without waiting until the socket is empty, is
+the only pattern that works for zmq, zmq.green and zmq.asyncio: RCVTIMEO has no effect in
+zmq.asyncio, and a socket that is read in two ways at once misses wake-ups. Only waiting differs:
+`wait` blocks the thread or greenlet, and `zinfo.aio.poller` awaits.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any, TypeAlias
 
 import zmq
 
-from zinfo.client.bus_session import Action, Ask, JoinBus, LeaveBus, OpenQuery
+from zinfo.client.bus_session import Action, CloseBus, OpenBus, OpenQuery, SendRequest
 from zinfo.errors import ProtocolError
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import Request, encode_request, split_envelope
 
-RECEIVE_QUEUE = 10_000  # messages that wait in this process before the daemon's side drops some
-LONGEST_POLL = 0.5  # seconds; a Ctrl-C that comes just before a poll is seen only after it
+RECEIVE_QUEUE = 10_000  # ZMQ_RCVHWM: messages queued in this process; then the daemon queues
+MAX_POLL_SECONDS = 0.5  # a Ctrl-C that arrives just before a poll is handled after it
 OPTIONS: dict[int, int] = {
     zmq.LINGER: 0,
     zmq.IPV6: 1,
-    # A peer that vanished without a word is noticed after 30 + 3 * 10 seconds.
+    # A peer that vanished without closing the connection is noticed after 30 + 3 * 10 seconds.
     zmq.TCP_KEEPALIVE: 1,
     zmq.TCP_KEEPALIVE_IDLE: 30,
     zmq.TCP_KEEPALIVE_INTVL: 10,
@@ -34,9 +34,9 @@ OPTIONS: dict[int, int] = {
 }
 
 Socket: TypeAlias = "zmq.Socket[bytes]"
-Context: TypeAlias = "zmq.Context[Any]"  # of plain or green sockets, or of asyncio's
+Context: TypeAlias = "zmq.Context[Any]"  # also zmq.green.Context and zmq.asyncio.Context
 
-# Where there is one, the clock that goes on while the machine sleeps: what was known is old then.
+# CLOCK_BOOTTIME, where it exists, includes the time that the machine was suspended.
 clock = (
     functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     if hasattr(time, "CLOCK_BOOTTIME")
@@ -51,17 +51,17 @@ def connect(
     queue: int | None = None,
     keys: ClientKeys | None = None,
 ) -> Socket:
-    """Return a socket that connects to the endpoint.
+    """Return a new socket that is connecting to an endpoint.
 
     Args:
-        context: makes the socket.
-        kind: zmq.SUB and the like.
-        endpoint: where to.
-        queue: messages that may wait to be received.
-        keys: by which client and daemon know each other; None where the daemon asks for none.
+        context: creates the socket.
+        kind: socket type, such as zmq.SUB.
+        endpoint: to connect to.
+        queue: ZMQ_RCVHWM; None for the default.
+        keys: CURVE keys; None for a daemon without CURVE.
 
     Raises:
-        ProtocolError: ZeroMQ does not take the endpoint.
+        ProtocolError: ZeroMQ rejects the endpoint.
     """
     socket: Socket = context.socket(kind)
     try:
@@ -81,18 +81,18 @@ def connect(
 
 
 def open_query(context: Context, endpoint: str, keys: ClientKeys | None = None) -> Socket:
-    """Return a socket for requests."""
+    """Return a new DEALER socket for requests."""
     return connect(context, zmq.DEALER, endpoint, keys=keys)
 
 
 def send_request(socket: Socket, request: Request) -> None:
-    """Send a request; where it would wait, it is dropped, as if it were lost on its way."""
+    """Send a request; drop it where sending would block, as if it were lost in transit."""
     with contextlib.suppress(zmq.Again):
         _at_once(socket.send_multipart([b"", *encode_request(request)], zmq.NOBLOCK))
 
 
 def receive(socket: Socket) -> list[bytes] | None:
-    """Return the next message without waiting; None where there is none."""
+    """Return the next message, or None; does not wait."""
     try:
         frames: list[bytes] = _at_once(socket.recv_multipart(zmq.NOBLOCK))
     except zmq.Again:
@@ -101,29 +101,29 @@ def receive(socket: Socket) -> list[bytes] | None:
 
 
 def _at_once(result: Any) -> Any:
-    """Return what a call gave that does not wait: zmq.asyncio has it in a future that is done."""
-    told = getattr(result, "result", None)
-    return result if told is None else told()
+    """Return the result of a non-blocking call; zmq.asyncio returns a future that is done."""
+    result_of_future = getattr(result, "result", None)
+    return result if result_of_future is None else result_of_future()
 
 
 def receive_reply(socket: Socket) -> list[bytes] | None:
-    """Return the next reply without its envelope and without waiting; None where there is none."""
+    """Return the next reply without its envelope, or None; does not wait."""
     frames = receive(socket)
     if frames is None:
         return None
     try:
-        return split_envelope([b"-", *frames])[1]  # of a DEALER, the empty frame comes first
+        return split_envelope([b"-", *frames])[1]  # a DEALER receives the empty frame first
     except ProtocolError:
         return []
 
 
 def wait(sockets: list[Socket], seconds: float) -> None:
-    """Wait until one of the sockets can be read, or the time has passed; or for less than that."""
-    seconds = min(seconds, LONGEST_POLL)
+    """Wait until a socket is readable or the time has passed; it may return earlier."""
+    seconds = min(seconds, MAX_POLL_SECONDS)
     if not sockets:
         time.sleep(max(0.0, seconds))
         return
-    # zmq.green's poller, where these are its sockets; it is not told by their type in public.
+    # zmq.green's poller for zmq.green's sockets; pyzmq has no public way to find it.
     poller = getattr(sockets[0], "_poller_class", zmq.Poller)()
     for socket in sockets:
         poller.register(socket, zmq.POLLIN)
@@ -131,11 +131,11 @@ def wait(sockets: list[Socket], seconds: float) -> None:
 
 
 class Sockets:
-    """What a Link has open.
+    """The query socket and the bus socket of a BusSession.
 
     Args:
-        context: makes the sockets; None for the process's own.
-        keys: by which client and daemon know each other; None where the daemon asks for none.
+        context: creates the sockets; None for the process's default context.
+        keys: CURVE keys; None for a daemon without CURVE.
     """
 
     def __init__(self, context: Context | None = None, keys: ClientKeys | None = None) -> None:
@@ -145,37 +145,37 @@ class Sockets:
         self._bus: Socket | None = None
 
     def perform(self, action: Action) -> None:
-        """Carry out one action.
+        """Carry out one action of a BusSession.
 
         Raises:
-            ProtocolError: ZeroMQ does not take the endpoint.
+            ProtocolError: ZeroMQ rejects the endpoint.
         """
         if isinstance(action, OpenQuery):
             self._close_query()
             self._query = open_query(self._context, action.endpoint, self._keys)
-        elif isinstance(action, Ask):
+        elif isinstance(action, SendRequest):
             if self._query is not None:
                 send_request(self._query, action.request)
-        elif isinstance(action, JoinBus):
-            self._leave()
+        elif isinstance(action, OpenBus):
+            self._close_bus()
             self._bus = connect(self._context, zmq.SUB, action.endpoint, RECEIVE_QUEUE, self._keys)
             for topic in action.topics:
                 self._bus.subscribe(topic)
-        elif isinstance(action, LeaveBus):
-            self._leave()
+        elif isinstance(action, CloseBus):
+            self._close_bus()
 
     def wait(self, seconds: float) -> None:
-        """Wait until something can be received, or the time has passed."""
+        """Wait until a socket is readable or the time has passed; it may return earlier."""
         wait(self.opened(), seconds)
 
     def opened(self) -> list[Socket]:
-        """Return the sockets that are open now."""
+        """Return the open sockets."""
         return [socket for socket in (self._bus, self._query) if socket is not None]
 
     def bus_messages(self, limit: int) -> Iterator[list[bytes]]:
-        """Yield what is there of the bus, at most `limit` messages."""
+        """Yield the bus messages that have arrived, at most `limit`."""
         for _ in range(limit):
-            if self._bus is None:  # closed on account of the last message
+            if self._bus is None:  # the last message reset the session
                 return
             frames = receive(self._bus)
             if frames is None:
@@ -183,7 +183,7 @@ class Sockets:
             yield frames
 
     def replies(self) -> Iterator[list[bytes]]:
-        """Yield the replies that are there, without their envelopes."""
+        """Yield the replies that have arrived, without their envelopes."""
         while self._query is not None:
             frames = receive_reply(self._query)
             if frames is None:
@@ -191,16 +191,16 @@ class Sockets:
             yield frames
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close both sockets."""
         self._close_query()
-        self._leave()
+        self._close_bus()
 
     def _close_query(self) -> None:
         if self._query is not None:
             self._query.close(0)
             self._query = None
 
-    def _leave(self) -> None:
+    def _close_bus(self) -> None:
         if self._bus is not None:
             self._bus.close(0)
             self._bus = None

@@ -1,54 +1,53 @@
-"""Subscriber: the updates of the bus, one after the other."""
+"""Subscriber: iterates over the updates of a daemon's bus."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from types import TracebackType
 
+from zinfo.client.closing import Closing
 from zinfo.client.sockets import Context, clock
-from zinfo.client.subscriber_base import Stream
+from zinfo.client.subscriber_base import SubscriberBase
 from zinfo.client.updates import Update
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT
 from zinfo.wire.curve_keys import ClientKeys
 
 
-class Subscriber(Stream):
+class Subscriber(SubscriberBase, Closing):
     """Iterates over what the daemon publishes: `Snapshot`, `Delta`, `Event`, `Heartbeat`.
 
-    What cannot be relied on is told among them, in its place:
+    Losses and interruptions are reported in the same sequence, at the place where they occurred:
 
-    - `Gap`: messages are missing, of one shard or (shard None) of any. Where the consumer keeps
-      what it is told, it must ask for a snapshot now.
-    - `Stale`: no heartbeat came for three heartbeat intervals, or the connection was given up for
-      another reason. It is made again, as often as needed, and updates go on then; a Gap or Restart
-      follows where something was missed or may have been.
+    - `Gap`: messages are missing, of one shard or (shard None) of any. A consumer that stores the
+      updates has to request a snapshot now.
+    - `Stale`: no heartbeat came for three heartbeat intervals, or the connection was reset for
+      another reason. The bus is joined again, as often as needed, and updates continue. A Gap or
+      Restart follows where messages were missed or may have been.
     - `Restart`: another daemon, or the same one started again.
 
-    Messages wait in this process while the consumer is busy, up to a bound; what is dropped over it
-    is a Gap. The subscriptions stand when the constructor returns: what happens later is told.
+    Messages are queued in this process while the consumer is busy, up to a bound; those dropped
+    above it are reported as a Gap. The subscriptions are in place when the constructor returns, so
+    that everything published later is received.
 
     A Subscriber belongs to one thread, and like a socket does not survive a fork.
 
     Args:
-        endpoint: the daemon's query endpoint, which tells the bus.
-        bus: the bus endpoint. With it, no query endpoint is needed, nor asked; unless both are
-            given.
-        shards: ids of the shards of interest, whether they exist yet or not; empty for all.
-        kinds: any of "info" (each INFO whole), "delta" (what each poll changed), "event"
-            (lifecycle), "hb" (heartbeats).
-        context: makes the sockets; a `zmq.green.Context` in a process patched by gevent. None for
-            this process's own.
-        keys: by which client and daemon know each other (`ClientKeys.read`); None where the daemon
-            asks for none.
-        timeout: seconds to wait for the daemon.
+        endpoint: the daemon's query endpoint, which reports the bus endpoint.
+        bus: the bus endpoint. If it is given without `endpoint`, no query endpoint is used.
+        shards: ids of the wanted shards, which need not exist yet; empty for all.
+        kinds: any of "info" (the whole INFO of each poll), "delta" (what each poll changed),
+            "event" (lifecycle), "hb" (heartbeats).
+        context: creates the sockets; a `zmq.green.Context` in a process patched by gevent. None for
+            the process's default context.
+        keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
+        timeout: seconds in which the bus has to be joined.
 
     Raises:
-        ConfigError: an endpoint that is none.
-        ValueError: an unknown kind, or none at all.
+        ConfigError: an endpoint is invalid.
+        ValueError: a kind is unknown, or there is none.
         NoAnswerError: the bus could not be joined in time.
-        NotAllowedError: this client may not have all of it; the message names the topics. So may
-            `recv` and the iteration do later, once, when rights are taken away meanwhile: what may
-            be had still comes.
+        NotAllowedError: the daemon refused some of the topics, which the message names. `recv` and
+            the iteration raise it too, once, when rights are revoked later; messages of the other
+            topics continue to arrive.
     """
 
     def __init__(
@@ -73,22 +72,11 @@ class Subscriber(Stream):
         )
         deadline = clock() + timeout
         try:
-            while (seconds := self._joining(deadline)) is not None:
+            while (seconds := self._try_join(deadline)) is not None:
                 self._sockets.wait(seconds)
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> Subscriber:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Iterator[Update]:
         while not self._closed:
@@ -100,18 +88,18 @@ class Subscriber(Stream):
         """Return the next update.
 
         Args:
-            timeout: seconds to wait for one; None waits on.
+            timeout: seconds to wait for one; None for no limit.
 
         Returns:
             The update; None where none came in time.
         """
         deadline = None if timeout is None else clock() + timeout
         self._check_open()
-        while (seconds := self._look(deadline)) is not None:
+        while (seconds := self._try_receive(deadline)) is not None:
             self._sockets.wait(seconds)
             self._check_open()
         return self._next()
 
     def close(self) -> None:
-        """Close the sockets; what was received and not asked for is gone."""
-        self._end()
+        """Close the sockets, and drop the updates that were received and not yet returned."""
+        self._close()

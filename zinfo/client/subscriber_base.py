@@ -1,6 +1,7 @@
-"""The part of a Subscriber that does not wait: its state, its sockets, and what passes between.
+"""What the blocking and the asyncio Subscriber have in common: everything but the waiting.
 
-Both flavours are this, and a way of waiting: told by `_joining` and `_look` for how long at most.
+Each flavour calls `_try_join` until the bus is joined, then `_try_receive` for each update, and
+waits for its sockets for at most the seconds that these return.
 """
 
 from __future__ import annotations
@@ -8,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from zinfo.client.endpoints import checked_or_none
+from zinfo.client.session_driver import BATCH, SessionDriver
 from zinfo.client.sockets import Context, Sockets, clock
-from zinfo.client.subscriber_state import StreamState
+from zinfo.client.subscriber_state import SubscriberState
 from zinfo.client.updates import Update
-from zinfo.errors import NoAnswerError, ProtocolError
+from zinfo.errors import NoAnswerError
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
-_LONGEST_WAIT = 1.0  # seconds; a bound for the case that a wake-up is missed
-_BATCH = 200  # messages taken from the socket at once
+_MAX_WAIT = 1.0  # seconds; a bound in case a wake-up is missed
 
 
-class Stream:
-    """What the bus brings, taken without waiting.
+class SubscriberBase:
+    """The updates of a daemon's bus, received without waiting.
 
     Args:
-        endpoint: the daemon's query endpoint, which tells the bus.
+        endpoint: the daemon's query endpoint.
         bus: the bus endpoint.
-        shards: ids of the shards of interest; empty for all.
+        shards: ids of the wanted shards; empty for all.
         kinds: of messages.
-        context: makes the sockets.
-        timeout: seconds to wait for the daemon.
-        keys: by which client and daemon know each other.
+        context: creates the sockets.
+        timeout: seconds in which the bus has to be joined.
+        keys: CURVE keys.
     """
 
     def __init__(
@@ -47,26 +48,29 @@ class Stream:
             raise TypeError("shards and kinds take several texts, not one")
         if endpoint is None and bus is None:
             endpoint = DEFAULT_QUERY_ENDPOINT
-        self._state = StreamState(
+        self._state = SubscriberState(
             checked_or_none(endpoint), bus=checked_or_none(bus), shards=shards, kinds=kinds
         )
-        self._where = endpoint or bus
+        self._endpoint_shown = endpoint or bus
         self._timeout = timeout
         self._sockets = Sockets(context, keys)
+        self._driver = SessionDriver(
+            self._state.session, self._sockets, self._state.on_bus, self._state.on_reply
+        )
         self._closed = False
 
     @property
     def malformed(self) -> int:
-        """Messages so far that could not be read; each is missing, and told as a Gap."""
+        """Number of messages that could not be decoded; each of them is reported as a Gap."""
         return self._state.malformed
 
     @property
     def stale(self) -> bool:
-        """Whether the last of `Stale` was not followed by a new connection yet."""
-        return not self._state.link.reliable(self._state.link.heard_at)
+        """Whether the bus is not joined, or not joined again since the last `Stale`."""
+        return not self._state.session.reliable(self._state.session.last_heartbeat_at)
 
-    def _end(self) -> None:
-        """Close the sockets; what was received and not asked for is gone."""
+    def _close(self) -> None:
+        """Close the sockets, and drop the updates that were received and not yet returned."""
         self._closed = True
         self._state.updates.clear()
         self._sockets.close()
@@ -75,57 +79,58 @@ class Stream:
         if self._closed:
             raise ValueError("this Subscriber is closed")
 
-    def _joining(self, deadline: float) -> float | None:
-        """Go on with joining the bus.
+    def _try_join(self, deadline: float) -> float | None:
+        """Take the next step towards joining the bus.
 
         Returns:
-            Seconds to wait until more can be done; None when it is joined.
+            Seconds to wait before the next step; None when the bus is joined.
 
         Raises:
-            NoAnswerError: it is not, and the deadline has passed.
-            NotAllowedError: it is, but this client may not have all that it subscribed.
+            NoAnswerError: the deadline has passed.
+            NotAllowedError: the daemon refused some of the topics.
         """
-        self._take()
+        self._driver.receive()
         self._raise_refusal()
         state, now = self._state, clock()
-        if state.link.joins:
+        if state.session.joins:
             return None
         if now >= deadline:
             raise NoAnswerError(
-                f"no answer from {self._where} within {self._timeout:g} s "
-                f"({state.link.problem}): is `zinfo serve` running there?"
+                f"no answer from {self._endpoint_shown} within {self._timeout:g} s "
+                f"({state.session.problem}): is `zinfo serve` running there?"
             )
         state.tick(now)
-        self._act()
-        return min(state.link.deadline(), deadline) - now
+        self._driver.perform_actions()
+        return min(state.session.deadline(), deadline) - now
 
-    def _look(self, deadline: float | None) -> float | None:
+    def _try_receive(self, deadline: float | None) -> float | None:
         """Look for an update.
 
         Args:
-            deadline: local clock until when one is wanted; None waits on.
+            deadline: local clock after which no update is wanted; None for never.
 
         Returns:
-            Seconds to wait before the next look; None when there is an update, or it is too late.
+            Seconds to wait before the next look; None when there is an update or the deadline has
+            passed.
 
         Raises:
-            NotAllowedError: this client may not have all that it subscribed any more; once.
+            NotAllowedError: the daemon now refuses some of the topics; raised once.
         """
         state = self._state
         if state.updates:
             return None
-        taken = self._take()
+        received = self._driver.receive()
         if state.updates:
             return None
         self._raise_refusal()
-        if taken == _BATCH:
-            return 0.0  # only when none is left may silence be judged
+        if received == BATCH:
+            return 0.0  # silence can be judged only when no message is left in the socket
         state.tick(clock())
-        self._act()
+        self._driver.perform_actions()
         now = clock()
         if state.updates or (deadline is not None and now >= deadline):
             return None
-        ends = [state.link.deadline(), now + _LONGEST_WAIT]
+        ends = [state.session.deadline(), now + _MAX_WAIT]
         return min(ends if deadline is None else [*ends, deadline]) - now
 
     def _raise_refusal(self) -> None:
@@ -134,26 +139,5 @@ class Stream:
             raise refusal
 
     def _next(self) -> Update | None:
-        """Return the oldest update that was not told yet; None where there is none."""
+        """Return the oldest update not yet returned; None where there is none."""
         return self._state.updates.popleft() if self._state.updates else None
-
-    def _take(self) -> int:
-        """Take what has come from the sockets; returns how many messages of the bus."""
-        state, taken = self._state, 0
-        for frames in self._sockets.bus_messages(_BATCH):
-            taken += 1
-            state.on_bus(frames, clock())
-            self._act()
-        for frames in self._sockets.replies():
-            state.on_reply(frames, clock())
-            self._act()
-        return taken
-
-    def _act(self) -> None:
-        state = self._state
-        while state.link.actions:
-            try:
-                self._sockets.perform(state.link.actions.pop(0))
-            except ProtocolError as error:
-                state.link.actions.clear()
-                state.link.lose(clock(), str(error))

@@ -1,4 +1,11 @@
-"""What a Subscriber makes of messages, replies and time. Pure: no socket, no clock."""
+"""Turns bus messages into a Subscriber's updates, and reports every sign of a loss. Pure.
+
+Joining the bus is `BusSession`'s. Each shard's revisions and event counts are checked as messages
+arrive, which gives a `Gap` of that shard; the totals in fences and heartbeats are compared with the
+number of messages counted, which gives a `Gap` of any shard. Where the totals count messages that
+this client does not receive (some shards only, or hidden shards), a second fence, which means that
+libzmq has reconnected, gives a `Gap` of each kind.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +13,18 @@ import random
 from collections import deque
 from collections.abc import Collection
 
-from zinfo.client.bus_session import Link, Phase, Timing, refusal
+from zinfo.client.bus_session import BusSession, Phase, Timing, refused_topics_error
 from zinfo.client.decoding import (
-    Opened,
-    open_message,
-    read_delta,
-    read_event,
-    read_heartbeat,
-    read_refused,
-    read_snapshot,
+    BusMessage,
+    decode_delta,
+    decode_event,
+    decode_heartbeat,
+    decode_refused_topics,
+    decode_snapshot,
+    parse_message,
 )
-from zinfo.client.gap_detection import EventTally, RevisionTally
-from zinfo.client.topics import takes_all, topics_of
+from zinfo.client.gap_detection import EventGapDetector, RevisionGapDetector
+from zinfo.client.topics import subscribes_prefix, topics_of
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.wire.bus_messages import (
@@ -35,23 +42,23 @@ from zinfo.wire.query_messages import decode_reply
 SHARD_KINDS = (KIND_INFO, KIND_DELTA, KIND_EVENT)
 
 
-class StreamState:
-    """The updates of some kinds, of all or some shards, and every sign that one is missing.
+class SubscriberState:
+    """The updates of some kinds, of all or some shards.
 
     Args:
         endpoint: the daemon's query endpoint; None where only `bus` is known.
-        bus: the bus endpoint; None where the daemon tells.
-        shards: ids of the shards of interest; empty for all.
+        bus: the bus endpoint; None for the one in the reply to hello.
+        shards: ids of the wanted shards; empty for all.
         kinds: any of "info", "delta", "event", "hb".
-        timing: the waits.
-        rng: source of nonces and random waits.
+        timing: timeouts and delays.
+        rng: source of nonces and random delays.
 
     Attributes:
-        link: the way to the daemon; its `actions` are to be carried out.
-        updates: what to tell, oldest first; the owner takes them out.
-        malformed: messages that could not be read.
-        repeated: messages that were not newer than the one before.
-        refusal: says which topics the daemon refuses; the owner raises it once, and takes it out.
+        session: joins the bus; its `actions` are to be carried out.
+        updates: oldest first; the owner removes them.
+        malformed: number of messages that could not be decoded.
+        repeated: number of messages that were not newer than the one before.
+        refusal: names the topics that the daemon refused; the owner raises it once and clears it.
     """
 
     def __init__(
@@ -70,100 +77,104 @@ class StreamState:
         self.kinds = frozenset(kinds)
         self.scope = frozenset(shards) or None
         wanted = [kind for kind in SHARD_KINDS if kind in self.kinds]
-        self._takes_all = takes_all(self.scope, len(wanted))
+        self._subscribes_prefix = subscribes_prefix(self.scope, len(wanted))
         topics = [topic(KIND_HEARTBEAT)]
         for kind in wanted:
-            topics += topics_of(kind, self.scope, take_all=self._takes_all)
-        self.link = Link(
-            topics, endpoint=endpoint, bus=bus, timing=timing, judge_lateness=False, rng=rng
+            topics += topics_of(kind, self.scope, all_shards=self._subscribes_prefix)
+        self.session = BusSession(
+            topics, endpoint=endpoint, bus=bus, timing=timing, check_lateness=False, rng=rng
         )
         self.updates: deque[Update] = deque()
         self.malformed = 0
         self.repeated = 0
         self.refusal: NotAllowedError | None = None
         self._epoch: int | None = None
-        self._told_stale = False
-        self._reset()
+        self._stale_reported = False
+        self._reset_counts()
 
-    def _reset(self) -> None:
-        self._revisions = {KIND_INFO: RevisionTally(), KIND_DELTA: RevisionTally()}
-        self._event_seqs = RevisionTally()
-        self._events = EventTally()
+    def _reset_counts(self) -> None:
+        self._revisions = {KIND_INFO: RevisionGapDetector(), KIND_DELTA: RevisionGapDetector()}
+        self._event_seqs = RevisionGapDetector()
+        self._events = EventGapDetector()
 
-    def count_anew(self, totals: Heartbeat) -> None:
-        """Forget what came so far: the owner asks for a snapshot of everything now.
+    def restart_counting(self, totals: Heartbeat) -> None:
+        """Start counting again, as the owner requests a snapshot of everything now.
 
         Args:
-            totals: those that came with the fence.
+            totals: those of the fence.
         """
-        self._reset()
-        self._compare(totals)
+        self._reset_counts()
+        self._compare_totals(totals)
 
-    # --- what happens
+    # --- inputs
 
     def tick(self, now: float) -> None:
-        """Time passed, and nothing that came meanwhile is left to be passed in."""
-        self.link.tick(now)
-        self._tell_stale(now)
+        """Check timeouts; all messages that have arrived must have been passed in before."""
+        self.session.tick(now)
+        self._report_stale(now)
 
     def on_bus(self, frames: Message, now: float) -> None:
-        """A bus message came."""
+        """Handle a bus message."""
         try:
-            opened = open_message(frames)
-            if not self.link.accepts(opened.header, now):
-                self._tell_stale(now)
-            elif opened.kind == KIND_FENCE:
-                self._on_fence(frames[0], opened, now)
-            elif self.link.phase is not Phase.JOINED:
+            message = parse_message(frames)
+            if not self.session.accepts(message.header, now):
+                self._report_stale(now)
+            elif message.kind == KIND_FENCE:
+                self._on_fence(frames[0], message, now)
+            elif self.session.phase is not Phase.JOINED:
                 return
-            elif opened.kind == KIND_HEARTBEAT:
-                self._on_heartbeat(read_heartbeat(opened), now)
-            elif opened.kind == KIND_EVENT:
-                self._on_event(opened)
-            elif opened.kind in self._revisions:
-                self._on_revision(opened)
+            elif message.kind == KIND_HEARTBEAT:
+                self._on_heartbeat(decode_heartbeat(message), now)
+            elif message.kind == KIND_EVENT:
+                self._on_event(message)
+            elif message.kind in self._revisions:
+                self._on_revision(message)
         except ProtocolError:
             self.malformed += 1
 
     def on_reply(self, frames: Message, now: float) -> None:
-        """A reply came; `frames` without the envelope."""
+        """Handle a reply; `frames` are without the envelope."""
         try:
             reply = decode_reply(frames)
-            if self.link.expects(reply):
-                self.link.greeted(reply, now)
+            if self.session.expects(reply):
+                self.session.on_hello(reply, now)
         except ProtocolError as error:
             self.malformed += 1
-            self.link.lose(now, f"a reply could not be read: {error}")
+            self.session.reset(now, f"a reply could not be decoded: {error}")
 
-    # --- the link
+    # --- the session
 
-    def _tell_stale(self, now: float) -> None:
-        if self.link.phase is not Phase.JOINED and self.link.joins and not self._told_stale:
-            self._told_stale = True
-            self.updates.append(Stale(now - self.link.heard_at, self.link.problem))
+    def _report_stale(self, now: float) -> None:
+        if (
+            self.session.phase is not Phase.JOINED
+            and self.session.joins
+            and not self._stale_reported
+        ):
+            self._stale_reported = True
+            self.updates.append(Stale(now - self.session.last_heartbeat_at, self.session.problem))
 
-    def _on_fence(self, fence: bytes, opened: Opened, now: float) -> None:
-        if not self.link.fence(fence, opened.header, now):
+    def _on_fence(self, fence: bytes, message: BusMessage, now: float) -> None:
+        if not self.session.on_fence(fence, message.header, now):
             return
-        self._told_stale = False
-        refused = read_refused(opened)
-        if refused and refused != self.link.refused:
-            self.refusal = refusal(refused)
-        self.link.refused = refused
-        former, self._epoch = self._epoch, self.link.epoch
+        self._stale_reported = False
+        refused = decode_refused_topics(message)
+        if refused and refused != self.session.refused_topics:
+            self.refusal = refused_topics_error(refused)
+        self.session.refused_topics = refused
+        former, self._epoch = self._epoch, self.session.epoch
         assert self._epoch is not None
         if former is not None and former != self._epoch:
-            self.updates.append(Restart(self.link.node, former, self._epoch))
-            self._reset()
-        elif former is not None and not self._counts_all:
-            # No total will tell whether the cut swallowed something.
+            self.updates.append(Restart(self.session.node, former, self._epoch))
+            self._reset_counts()
+        elif former is not None and not self._totals_apply:
+            # No total can show whether messages were lost while libzmq reconnected.
             self.updates += [Gap(None, kind, None, None) for kind in sorted(self._checked())]
-        if opened.body:
-            self._compare(read_heartbeat(opened))
+        if message.body:
+            self._compare_totals(decode_heartbeat(message))
 
     def _on_heartbeat(self, heartbeat: Heartbeat, now: float) -> None:
-        if self.link.heartbeat(heartbeat, now):
-            self._compare(heartbeat)
+        if self.session.on_heartbeat(heartbeat, now):
+            self._compare_totals(heartbeat)
             if KIND_HEARTBEAT in self.kinds:
                 self.updates.append(heartbeat)
 
@@ -171,62 +182,64 @@ class StreamState:
         return self.kinds.difference((KIND_HEARTBEAT,))
 
     @property
-    def _counts_all(self) -> bool:
-        """Whether all that the daemon counts comes here; it may not tell a client of all shards."""
-        return self._takes_all and not self.link.partial
+    def _totals_apply(self) -> bool:
+        """Whether this client receives every message that the daemon's totals count."""
+        return self._subscribes_prefix and not self.session.partial
 
-    def _compare(self, heartbeat: Heartbeat) -> None:
-        """Compare what came with the daemon's totals, where all of it should have come."""
-        if not self._counts_all:
+    def _compare_totals(self, heartbeat: Heartbeat) -> None:
+        """Compare the messages counted with the daemon's totals, where these apply."""
+        if not self._totals_apply:
             return
         for kind in sorted(self._checked()):
             if kind == KIND_EVENT:
-                total, missing = heartbeat.events, self._events.missing(heartbeat.events)
+                total, missing = heartbeat.events, self._events.compare(heartbeat.events)
             else:
                 total = heartbeat.revisions
-                missing = self._revisions[kind].missing(total)
+                missing = self._revisions[kind].compare(total)
             if missing:
                 self.updates.append(Gap(None, kind, total, total - missing))
 
     # --- shards
 
-    def _on_revision(self, opened: Opened) -> None:
-        """An INFO or a delta came."""
-        tally, shard, seq = self._revisions[opened.kind], opened.name, opened.header.seq
+    def _on_revision(self, message: BusMessage) -> None:
+        """Handle an INFO or a delta."""
+        detector, shard, seq = self._revisions[message.kind], message.name, message.header.seq
         wanted = self.scope is None or shard in self.scope
-        last = tally.last.get(shard)
+        last = detector.last.get(shard)
         update = None
         if wanted:
-            update = read_delta(opened) if opened.kind == KIND_DELTA else read_snapshot(opened)
-        missing = tally.saw(shard, seq)
+            update = (
+                decode_delta(message) if message.kind == KIND_DELTA else decode_snapshot(message)
+            )
+        missing = detector.count(shard, seq)
         if update is None:
             return
         if missing < 0:
             self.repeated += 1
             return
         if missing:
-            self.updates.append(Gap(shard, opened.kind, (last or 0) + 1, update.revision))
+            self.updates.append(Gap(shard, message.kind, (last or 0) + 1, update.revision))
         elif isinstance(update, Delta) and last is not None and update.base not in (0, seq - 1):
-            self.updates.append(Gap(shard, opened.kind, seq - 1, update.base))
+            self.updates.append(Gap(shard, message.kind, seq - 1, update.base))
         self.updates.append(update)
 
-    def _on_event(self, opened: Opened) -> None:
-        event = read_event(opened)
+    def _on_event(self, message: BusMessage) -> None:
+        event = decode_event(message)
         shard = event.shard
-        if self._counts_all:
+        if self._totals_apply:
             newest = self._events.newest
-            missing = self._events.saw(event.number)
+            missing = self._events.count(event.number)
             if missing > 0:
                 expected = (newest or 0) + 1
                 self.updates.append(Gap(None, KIND_EVENT, expected, event.number))
         else:
             last = self._event_seqs.last.get(shard)
-            missing = self._event_seqs.saw(shard, event.seq)
+            missing = self._event_seqs.count(shard, event.seq)
             if missing > 0:
                 self.updates.append(Gap(shard, KIND_EVENT, (last or 0) + 1, event.seq))
         if event.type == REMOVED:
-            for tally in (*self._revisions.values(), self._event_seqs):
-                tally.forget(shard)
+            for detector in (*self._revisions.values(), self._event_seqs):
+                detector.forget(shard)
         if missing < 0:
             self.repeated += 1
         elif self.scope is None or shard in self.scope:

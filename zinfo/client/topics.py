@@ -1,4 +1,4 @@
-"""Which topics are subscribed for which shards. Pure."""
+"""Chooses the topics to subscribe to. Pure."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from collections.abc import Collection
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, topic
 
 # A SUB socket with more than about 1,000 subscriptions loses some of them when it reconnects
-# (https://github.com/zeromq/libzmq/issues/2258); over this, the prefix is subscribed instead.
+# (https://github.com/zeromq/libzmq/issues/2258). Above this, the prefix is subscribed instead.
 MAX_TOPICS = 500
 
 
-def takes_all(shards: Collection[str] | None, kinds: int = 1) -> bool:
-    """Return whether the messages of all shards are received, to be filtered here.
+def subscribes_prefix(shards: Collection[str] | None, kinds: int = 1) -> bool:
+    """Return whether to subscribe to all shards, and filter in this process.
 
     Args:
-        shards: ids of the shards of interest; None for all.
+        shards: ids of the wanted shards; None for all.
         kinds: how many topics a shard has.
     """
     return shards is None or len(shards) * kinds > MAX_TOPICS
 
 
-def topics_of(kind: str, shards: Collection[str] | None, *, take_all: bool) -> list[bytes]:
-    """Return the topics to subscribe for one kind of message."""
-    if take_all or shards is None:
+def topics_of(kind: str, shards: Collection[str] | None, *, all_shards: bool) -> list[bytes]:
+    """Return the topics of one kind of message."""
+    if all_shards or shards is None:
         return [topic(kind)]
     return [topic(kind, shard) for shard in sorted(shards)]
 
 
 def mirror_topics(shards: Collection[str] | None) -> list[bytes]:
-    """Return the topics of a Mirror: all events, so that their total can be checked."""
-    deltas = topics_of(KIND_DELTA, shards, take_all=takes_all(shards))
+    """Return the topics of a Mirror; all events, as their total is compared with the daemon's."""
+    deltas = topics_of(KIND_DELTA, shards, all_shards=subscribes_prefix(shards))
     return [*deltas, topic(KIND_EVENT), topic(KIND_HEARTBEAT)]

@@ -71,7 +71,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The daemon lives; totals of its epoch, to check oneself against.
+    """A sign of life of the daemon, with the totals of what it has published in this epoch.
 
     Attributes:
         node: name of the daemon.
@@ -96,13 +96,13 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Messages are missing: what was known of `shard`, or of all of them, may be wrong.
+    """Messages are missing: stored data of `shard`, or of all shards, may be out of date.
 
     Attributes:
-        shard: whose; None where it may be any.
+        shard: id of the shard; None where it may be any.
         kind: "info", "delta" or "event".
-        expected: sequence number or total that should have come; None where that is not known.
-        got: the one that came.
+        expected: sequence number or total that should have come; None where unknown.
+        got: the one that came; None where unknown.
     """
 
     shard: str | None
@@ -113,11 +113,11 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The bus is silent or cut off: all that was known may be wrong until messages come again.
+    """The bus is silent or disconnected: stored data may be out of date until messages come again.
 
     Attributes:
         seconds: since the last heartbeat.
-        reason: one line for humans.
+        reason: one line for people.
     """
 
     seconds: float
@@ -126,11 +126,11 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Another daemon, or the same one started again: all its counters begin anew.
+    """Another daemon, or the same one started again: all its counters start again.
 
     Attributes:
         node: name of the daemon.
-        old_epoch: random number of the former start.
+        old_epoch: random number of the previous start.
         epoch: random number of this start.
     """
 

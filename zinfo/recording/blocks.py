@@ -1,4 +1,4 @@
-"""The blocks of a recording's file: walked through up to the last whole one."""
+"""Finds the blocks in a recording's file, up to the last complete one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from zinfo.recording.frames import (
     MARKER,
     BlockHeader,
     decode_header,
-    is_whole,
+    is_intact,
 )
 
-_LOOK = 1 << 20  # bytes read at once where a marker is looked for
+_SEARCH_BYTES = 1 << 20  # bytes read at once in the search for a marker
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A whole block.
+    """A complete block.
 
     Attributes:
         position: of its first byte in the file.
-        header: what it says of itself.
+        header: its header.
         packed: the compressed frames.
     """
 
@@ -35,22 +35,22 @@ class Block:
 
     @property
     def end(self) -> int:
-        """Position of the byte behind it."""
+        """Position of the byte after the block."""
         return self.position + HEADER_BYTES + len(self.packed)
 
 
 def check_magic(file: BinaryIO, name: str) -> bool:
-    """Read the beginning of a file.
+    """Check the first bytes of a file.
 
     Args:
         file: at any position.
         name: of the file, for the error.
 
     Returns:
-        Whether the magic is whole; False where the file ends within it.
+        Whether the magic is complete; False where the file ends within it.
 
     Raises:
-        RecordingError: the file is something else.
+        RecordingError: the file is not a recording, or one of another version.
     """
     file.seek(0)
     magic = file.read(len(MAGIC))
@@ -66,7 +66,7 @@ def check_magic(file: BinaryIO, name: str) -> bool:
 
 
 def walk(file: BinaryIO, position: int = len(MAGIC)) -> Iterator[Block]:
-    """Yield the blocks from a position on, up to the last one before something that is none.
+    """Yield the blocks from a position on, up to the first bytes that are not a complete block.
 
     Args:
         file: the recording.
@@ -80,25 +80,25 @@ def walk(file: BinaryIO, position: int = len(MAGIC)) -> Iterator[Block]:
         position = block.end
 
 
-def is_torn(file: BinaryIO, position: int) -> bool:
-    """Return whether what follows the last whole block is merely one that was not finished.
+def ends_in_unfinished_block(file: BinaryIO, position: int) -> bool:
+    """Return whether only an unfinished block follows the last complete one.
 
-    Where whole blocks come behind it, the file was damaged in another way.
+    Where complete blocks follow, the file was damaged in another way.
 
     Args:
         file: the recording.
-        position: behind the last whole block.
+        position: of the byte after the last complete block.
     """
     position += 1
     while True:
         file.seek(position)
-        data = file.read(_LOOK)
+        data = file.read(_SEARCH_BYTES)
         found = data.find(MARKER)
         if found >= 0:
             if _block_at(file, position + found) is not None:
                 return False
             position += found + 1
-        elif len(data) < _LOOK:
+        elif len(data) < _SEARCH_BYTES:
             return True
         else:
             position += len(data) - len(MARKER) + 1
@@ -111,4 +111,4 @@ def _block_at(file: BinaryIO, position: int) -> Block | None:
     if header is None:
         return None
     packed = file.read(header.packed)
-    return Block(position, header, packed) if is_whole(data, header, packed) else None
+    return Block(position, header, packed) if is_intact(data, header, packed) else None

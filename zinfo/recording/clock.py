@@ -1,44 +1,44 @@
-"""Pace: when what was recorded is due, and what time it is in the recording meanwhile. Pure."""
+"""ReplayClock: when a recorded update is due, and the time in the recording. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-LONGEST_PAUSE = 10.0
-"""Seconds of a time that nothing is known of that are waited for; the rest of it is left out."""
+MAX_GAP_SECONDS = 10.0
+"""Longest gap that is replayed in real time; longer gaps are shortened to this."""
 
 
-class Pace:
+class ReplayClock:
     """Maps the seconds of a recording to those of a clock.
 
     Args:
-        speed: how many times as fast as it was; infinite for as fast as can be.
-        clock: returns seconds; never goes back.
+        speed: times as fast as recorded; infinite for as fast as possible.
+        clock: returns seconds; monotonic.
     """
 
     def __init__(self, speed: float, clock: Callable[[], float]) -> None:
         self.speed = speed
         self._clock = clock
-        self._at = 0.0  # in the recording
+        self._at = 0.0  # a position in the recording
         self._since = clock()  # when it was there
-        self._next = 0.0  # in the recording, where it waits for
+        self._next = 0.0  # the position that it waits for
         self._ended = False
 
     def set(self, at: float) -> None:
-        """Go on from a moment of the recording, now."""
+        """Continue from a position in the recording, now."""
         self._at = self._next = at
         self._since = self._clock()
 
     def end(self) -> None:
-        """Nothing more comes: from here on time passes as anywhere."""
+        """The recording has ended: from here on time passes at its normal speed."""
         self._at, self._since, self._ended = self.position(), self._clock(), True
 
     def wait(self, at: float) -> float:
-        """Return the seconds until a moment of the recording is due; 0 where it is.
+        """Return the seconds until a position is due; 0 where it is due already.
 
         Args:
-            at: the moment; up to it, `position` goes on.
+            at: the position; `position` advances up to it.
         """
         self._next = max(at, self._next)
         if math.isinf(self.speed):
@@ -47,14 +47,13 @@ class Pace:
         left = (self._next - self._at) / self.speed - (self._clock() - self._since)
         return max(0.0, left)
 
-    def skip(self, at: float) -> None:
-        """Leave out what is too long of the time until a moment that nothing is known of."""
-        position = self.position()
-        if at - position > LONGEST_PAUSE:
-            self.set(at - LONGEST_PAUSE)
+    def skip_gap(self, at: float) -> None:
+        """Shorten the gap up to a position to `MAX_GAP_SECONDS`."""
+        if at - self.position() > MAX_GAP_SECONDS:
+            self.set(at - MAX_GAP_SECONDS)
 
     def position(self) -> float:
-        """Return the moment of the recording that it is now; no later than what is waited for."""
+        """Return the position in the recording, which is never beyond that waited for."""
         passed = self._clock() - self._since
         if self._ended:
             return self._at + passed

@@ -1,8 +1,8 @@
-"""Frames and blocks of a recording to bytes and back; docs/recording.md is its prose. Pure.
+"""Encodes and decodes the frames and blocks of a recording; docs/recording.md has the format. Pure.
 
-A file is the magic and blocks. A block is a header with a checksum, and compressed frames. A frame
-is a piece of what was recorded, with its time: the head of a span, a page of its snapshot, a
-message of the bus, a break.
+A file is the magic followed by blocks. A block is a header with a checksum, and compressed frames.
+A frame has a time and one recorded item: the head of a segment, a page of its snapshot, a bus
+message, or a break.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from zinfo.recording.bounds import is_dense, is_within
 MAGIC = b"ZIREC\x00\x01\n"
 """The first bytes of a recording; the one before the last is the version of the format."""
 
-SPAN = 1  # its head, a map; the pages of its snapshot follow
+SEGMENT = 1  # head of a segment, a map; the pages of its snapshot follow
 PAGE = 2  # body of a reply to `snapshot`
-MESSAGE = 3  # topic, header and body of a message of the bus
-BREAK = 4  # why the span ends here, a map
-SHARDS = 5  # body of a reply to `snapshot`, for shards that were added or relabelled
+MESSAGE = 3  # topic, header and body of a bus message
+BREAK = 4  # why the segment ends here, a map
+SHARDS = 5  # body of a reply to `snapshot`, for shards that were added or have new labels
 
-BEGINS_SPAN = 1
-"""Flag of a block whose first frame is the head of a span."""
+STARTS_SEGMENT = 1
+"""Flag of a block whose first frame is the head of a segment."""
 
 MARKER = b"ZIB\n"
-"""The first bytes of a block: where one is looked for in a damaged file."""
+"""The first bytes of a block, searched for in a damaged file."""
 
 MAX_BLOCK = 64 << 20
-"""Bytes of a block's frames; a page of a snapshot, the longest of them, has 4 MiB at most."""
+"""Upper bound of the bytes of a block's frames; the largest frame, a page, has at most 4 MiB."""
 
-_LEVEL = 3  # of zlib: 6 takes three times the time and saves a fourteenth
+_LEVEL = 3  # of zlib; level 6 takes three times as long and saves 7 %
 # marker, flags, compressed and plain length, wall clock of the first and the last frame
 _HEADER = struct.Struct(">4sBIIdd")
 _CRC = struct.Struct(">I")
-_FRAME = struct.Struct(">IBQB")  # length of what follows, kind, microseconds, number of parts
+_FRAME = struct.Struct(">IBQB")  # length of the rest, kind, microseconds, number of parts
 _PART = struct.Struct(">I")
 
 HEADER_BYTES = _HEADER.size + _CRC.size
 
 
 class Frame(NamedTuple):
-    """One thing that was recorded.
+    """One recorded item.
 
     Attributes:
-        kind: `SPAN` and the like.
-        at: seconds since the span began, by the recorder's monotonic clock.
-        parts: bytes as they came.
+        kind: `SEGMENT`, `PAGE`, `MESSAGE`, `BREAK` or `SHARDS`.
+        at: seconds since the start of the segment, by the recorder's monotonic clock.
+        parts: bytes as received.
     """
 
     kind: int
@@ -58,14 +58,14 @@ class Frame(NamedTuple):
 
 
 class BlockHeader(NamedTuple):
-    """What is known of a block before its frames are read.
+    """The header of a block.
 
     Attributes:
-        flags: `BEGINS_SPAN` or 0.
+        flags: `STARTS_SEGMENT` or 0.
         packed: bytes of the compressed frames.
         plain: bytes of the frames.
         first: the recorder's wall clock at the first frame, seconds since the Unix epoch.
-        last: likewise at the last one.
+        last: the same at the last one.
         crc: CRC-32 of header and compressed frames.
     """
 
@@ -78,7 +78,7 @@ class BlockHeader(NamedTuple):
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Return a frame as it stands in a block."""
+    """Return the bytes of a frame in a block."""
     parts = b"".join(_PART.pack(len(part)) + part for part in frame.parts)
     microseconds = max(0, round(frame.at * 1e6))
     length = _FRAME.size - _PART.size + len(parts)
@@ -89,7 +89,7 @@ def decode_frames(plain: bytes) -> Iterator[Frame]:
     """Yield the frames of a block.
 
     Raises:
-        RecordingError: the bytes are no frames, though their checksum is right.
+        RecordingError: the bytes are not frames, though their checksum is right.
     """
     at, end = 0, len(plain)
     try:
@@ -102,11 +102,11 @@ def decode_frames(plain: bytes) -> Iterator[Frame]:
                 part_at += _PART.size + size
                 parts.append(plain[part_at - size : part_at])
             if part_at != frame_end or frame_end > end:
-                raise RecordingError("a frame is longer or shorter than it says")
+                raise RecordingError("a frame's length does not match its parts")
             yield Frame(kind, microseconds / 1e6, tuple(parts))
             at = frame_end
     except struct.error as error:
-        raise RecordingError("a frame ends before it is whole") from error
+        raise RecordingError("a frame is incomplete") from error
 
 
 def encode_block(plain: bytes, flags: int, first: float, last: float) -> bytes:
@@ -114,21 +114,21 @@ def encode_block(plain: bytes, flags: int, first: float, last: float) -> bytes:
 
     Args:
         plain: the frames.
-        flags: `BEGINS_SPAN` or 0.
+        flags: `STARTS_SEGMENT` or 0.
         first: wall clock of the first frame, seconds since the Unix epoch.
-        last: likewise of the last one.
+        last: the same of the last one.
     """
     packed = zlib.compress(plain, _LEVEL)
     if is_dense(len(plain), len(packed)):
         parts = (part for frame in decode_frames(plain) for part in frame.parts)
         if not is_within(len(plain), len(packed), parts):
-            packed = zlib.compress(plain, 0)  # no reader would take it for something recorded
+            packed = zlib.compress(plain, 0)  # a reader would reject it: see bounds
     header = _HEADER.pack(MARKER, flags, len(packed), len(plain), first, last)
     return header + _CRC.pack(zlib.crc32(packed, zlib.crc32(header))) + packed
 
 
 def decode_header(data: bytes) -> BlockHeader | None:
-    """Return the header that begins with `data`; None where it does not begin a block."""
+    """Return the header at the start of `data`; None where there is no block."""
     if len(data) < HEADER_BYTES:
         return None
     marker, flags, packed, plain, first, last = _HEADER.unpack_from(data)
@@ -138,11 +138,11 @@ def decode_header(data: bytes) -> BlockHeader | None:
     return BlockHeader(flags, packed, plain, first, last, crc)
 
 
-def is_whole(data: bytes, header: BlockHeader, packed: bytes) -> bool:
-    """Return whether a block is what was written.
+def is_intact(data: bytes, header: BlockHeader, packed: bytes) -> bool:
+    """Return whether a block is complete and its checksum is right.
 
     Args:
-        data: the block's header, in bytes.
+        data: the bytes of the block's header.
         header: the same, decoded.
         packed: its compressed frames.
     """
@@ -154,7 +154,7 @@ def unpack_block(header: BlockHeader, packed: bytes) -> bytes:
     """Return the frames of a block.
 
     Raises:
-        RecordingError: they cannot be made of these bytes.
+        RecordingError: they cannot be decompressed, or have another length than the header says.
     """
     inflating = zlib.decompressobj()
     try:
@@ -162,5 +162,5 @@ def unpack_block(header: BlockHeader, packed: bytes) -> bytes:
     except zlib.error as error:
         raise RecordingError(f"a block cannot be decompressed: {error}") from error
     if len(plain) != header.plain:
-        raise RecordingError("a block is longer or shorter than it says")
+        raise RecordingError("a block's length differs from that in its header")
     return plain

@@ -1,21 +1,21 @@
-"""Recorder: writes a daemon's bus to a file until it is told to stop."""
+"""Recorder: writes a daemon's bus to a file until it is stopped."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
 
+from zinfo.client.session_driver import BATCH, SessionDriver
 from zinfo.client.sockets import Sockets, clock
-from zinfo.errors import NoAnswerError, NotAllowedError, ProtocolError
-from zinfo.recording.session import Taking, counted_as
+from zinfo.errors import NoAnswerError, NotAllowedError
+from zinfo.recording.session import RecordingSession, counts_of
 from zinfo.recording.writer import RecordingWriter
 from zinfo.wire.curve_keys import ClientKeys
 
 MAX_SHARDS = 200
-"""Shards that can be recorded by name: their topics go into one request."""
+"""Shards that can be recorded by name; their topics have to fit into one request."""
 
-_LONGEST_WAIT = 0.2  # seconds until `stop` is noticed
-_BATCH = 200  # bus messages handled before replies get their turn
+_MAX_WAIT = 0.2  # seconds until a call of `stop` is noticed
 
 
 class Recorder:
@@ -25,10 +25,10 @@ class Recorder:
 
     Args:
         endpoint: the daemon's query endpoint.
-        writer: takes the frames.
-        shards: ids of the shards to record, whether they exist yet or not, at most `MAX_SHARDS`;
-            empty for all.
-        keys: by which client and daemon know each other; None where the daemon asks for none.
+        writer: writes the frames.
+        shards: ids of the shards to record, which need not exist yet, at most `MAX_SHARDS`; empty
+            for all.
+        keys: CURVE keys; None for a daemon without CURVE.
 
     Attributes:
         ended: why it stopped: "seconds", "max-size" or "stopped".
@@ -47,45 +47,51 @@ class Recorder:
         self.ended = ""
         self._endpoint = endpoint
         self._writer = writer
-        self._taking = Taking(endpoint, shards=shards)
-        self._sockets = Sockets(keys=keys)
+        self._state = RecordingSession(endpoint, shards=shards)
+        self._driver = SessionDriver(
+            self._state.session,
+            Sockets(keys=keys),
+            lambda frames, now: self._state.on_bus(frames, now, time.time()),
+            self._state.on_reply,
+            after=self._check_allowed,
+        )
         self._stopping = False
-        self._first: float | None = None  # local clock at the first span
+        self._started_at: float | None = None  # local clock at the first segment
         self._ended_at: float | None = None
 
     @property
     def counts(self) -> dict[str, int]:
-        """What was recorded: spans, messages, deltas, events, gaps, stales, restarts.
+        """Counts of what is recorded: spans, messages, deltas, events, gaps, stales, restarts.
 
-        What the writer left out for lack of room is not counted.
+        Frames that the writer left out for lack of space are not counted.
         """
-        counts = dict(self._taking.counts)
+        counts = dict(self._state.counts)
         for frame in self._writer.left_out:
-            for name in counted_as(frame):
+            for name in counts_of(frame):
                 counts[name] -= 1
         return counts
 
     @property
     def shards(self) -> int:
-        """How many shards are recorded now."""
-        return self._taking.shards
+        """Number of shards recorded at present."""
+        return self._state.shards
 
     @property
     def seconds(self) -> float:
-        """How long it has recorded; 0 before the first span."""
-        if self._first is None:
+        """Length of the recording so far; 0 before the first segment."""
+        if self._started_at is None:
             return 0.0
-        return (self._ended_at or clock()) - self._first
+        return (self._ended_at or clock()) - self._started_at
 
     @property
     def problem(self) -> str:
-        """Why nothing is recorded at this moment; "" while all is well."""
-        if self._taking.in_span:
+        """Why nothing is recorded at this moment; "" where messages are recorded."""
+        if self._state.in_segment:
             return ""
-        return self._taking.link.problem or "asking for a snapshot"
+        return self._state.session.problem or "requesting a snapshot"
 
     def stop(self) -> None:
-        """Have `run` return soon; may be called by what it tells."""
+        """Make `run` return soon; may be called from its `tell` callback."""
         self._stopping = True
 
     def run(
@@ -97,27 +103,27 @@ class Recorder:
         """Record.
 
         Args:
-            timeout: seconds for the first span to begin.
+            timeout: seconds in which the first segment has to start.
             seconds: how long to record from then on; None for until `stop` is called.
             tell: called several times a second.
 
         Raises:
-            NoAnswerError: the first span did not begin in time.
-            NotAllowedError: the key may not ask for what a recording needs.
+            NoAnswerError: the first segment did not start in time.
+            NotAllowedError: the key may not request what a recording needs.
             RecordingError: the file could not be written.
         """
-        begun = clock()
+        started = clock()
         try:
             while not self._stopping:
-                self._round(seconds)
+                self._iterate(seconds)
                 tell()
                 now = clock()
-                if self._first is None and now - begun > timeout and not self._stopping:
+                if self._started_at is None and now - started > timeout and not self._stopping:
                     raise NoAnswerError(
                         f"nothing to record from {self._endpoint} within {timeout:g} s "
                         f"({self.problem}): is `zinfo serve` running there?"
                     )
-                if self._first is not None and seconds is not None and self.seconds >= seconds:
+                if self._started_at is not None and seconds is not None and self.seconds >= seconds:
                     self.ended = "seconds"
                     break
                 if self._writer.full:
@@ -128,47 +134,32 @@ class Recorder:
                 self.ended = "max-size"
         finally:
             self._ended_at = clock()
-            self._sockets.close()
+            self._driver.sockets.close()
         self.ended = self.ended or "stopped"
 
-    def _round(self, seconds: float | None) -> None:
-        taking = self._taking
-        taken = 0
-        for frames in self._sockets.bus_messages(_BATCH):
-            taken += 1
-            taking.on_bus(frames, clock(), time.time())
-            self._act()
-        for frames in self._sockets.replies():
-            taking.on_reply(frames, clock())
-            self._act()
-        if taken < _BATCH:  # only when nothing is left may silence be judged
-            taking.tick(clock())
-            self._act()
+    def _iterate(self, seconds: float | None) -> None:
+        received = self._driver.receive()
+        if received < BATCH:  # silence can be judged only when no message is left in the socket
+            self._state.tick(clock())
+            self._driver.perform_actions()
         self._write()
-        if taken < _BATCH:
-            left = [taking.deadline() - clock(), _LONGEST_WAIT]
-            if seconds is not None and self._first is not None:
-                left.append(seconds - self.seconds)
-            self._sockets.wait(max(0.0, min(left)))
+        if received < BATCH:
+            waits = [self._state.deadline() - clock(), _MAX_WAIT]
+            if seconds is not None and self._started_at is not None:
+                waits.append(seconds - self.seconds)
+            self._driver.sockets.wait(max(0.0, min(waits)))
 
-    def _act(self) -> None:
-        link = self._taking.link
-        while link.actions:
-            try:
-                self._sockets.perform(link.actions.pop(0))
-            except ProtocolError as error:
-                link.actions.clear()
-                link.lose(clock(), str(error))
-        if self._taking.refused:
-            raise NotAllowedError(f"a recording needs the snapshot: {self._taking.refused}")
+    def _check_allowed(self) -> None:
+        if self._state.refused:
+            raise NotAllowedError(f"a recording needs the snapshot: {self._state.refused}")
 
     def _write(self) -> None:
-        if self._first is None and self._taking.counts["spans"]:
-            self._first = clock()
-            last, span = self._writer.last, self._writer.span
-            if last is not None and span is not None:
-                self._taking.interrupted(last - span, last, time.time() - last)
-        frames, self._taking.frames = self._taking.frames, []
+        if self._started_at is None and self._state.counts["spans"]:
+            self._started_at = clock()
+            last, segment_start = self._writer.last, self._writer.segment_start
+            if last is not None and segment_start is not None:
+                self._state.on_interruption(last - segment_start, last, time.time() - last)
+        frames, self._state.frames = self._state.frames, []
         for frame, wall in frames:
             self._writer.add(frame, wall)
         if not frames:

@@ -1,6 +1,6 @@
-"""Stage: the cache of a replay. What was recorded changes its shards, as polls change a daemon's.
+"""ReplayCache: the shards of a replay, changed by recorded updates instead of polls.
 
-It is to the bus and to queries what an `InfoPoller` is; but nothing here is ever polled.
+It is a `SnapshotSource`, as `InfoPoller` is, so that the bus and the query endpoint serve it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from zinfo.client.decoding import Entry
+from zinfo.client.decoding import SnapshotEntry
 from zinfo.client.updates import Delta, Info
 from zinfo.errors import BadRequestError, RecordingError
 from zinfo.info.encoder import Fields, pack_pairs
 from zinfo.info.parser import Info as ParsedInfo
 from zinfo.info.parser import Layout
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery, LookupResult
-from zinfo.recording.reader import Described, Recorded, Span
+from zinfo.recording.segments import LabelUpdate, Recorded, Segment
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
@@ -27,14 +27,14 @@ from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, STATES, Event
 
 
 class ReplayedSnapshot(Snapshot):
-    """An INFO that was recorded: fields without the text that they were read from.
+    """A recorded INFO: fields without the text that they were parsed from.
 
     Args:
         fields: field to value.
-        revision: as it was recorded.
-        time: likewise, wall clock of its arrival at the daemon, seconds since the Unix epoch.
+        revision: as recorded.
+        time: as recorded: the daemon's wall clock at the poll, seconds since the Unix epoch.
         at: monotonic clock from which its age counts.
-        delta: what changed, as it was recorded.
+        delta: the recorded change.
     """
 
     __slots__ = ("_delta",)
@@ -47,18 +47,18 @@ class ReplayedSnapshot(Snapshot):
         self._delta = delta
 
     def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:
-        """Return what was recorded as the change."""
+        """Return the recorded change."""
         if self._delta is None:
             return super().delta_from(previous)
         return pack_pairs(self._delta.set), list(self._delta.unset)
 
 
 class ReplayedShard(RedisShard):
-    """A shard that nobody polls.
+    """A shard that is never polled.
 
     Args:
         ident: its id.
-        labels: its labels, as far as they are known.
+        labels: its labels; None where unknown.
         interval: seconds between two polls when it was recorded.
     """
 
@@ -67,18 +67,18 @@ class ReplayedShard(RedisShard):
         self.interval = interval
 
     def polling_interval(self) -> float:
-        """Return the seconds that were between the last two polls."""
+        """Return the seconds between the last two recorded polls."""
         return self.interval
 
-    def show(self, snapshot: Snapshot) -> None:
-        """Make a snapshot the newest INFO."""
+    def set_snapshot(self, snapshot: Snapshot) -> None:
+        """Store a snapshot as the newest INFO."""
         self.store(snapshot, math.nan)
         self.role = snapshot.text(b"role")
         self.run_id = snapshot.text(b"run_id")
         self.version = server_version(snapshot)
 
-    def enter(self, state: str, reason: str, message: str) -> None:
-        """Take a state; one that a later zinfo may know is "new" here."""
+    def set_state(self, state: str, reason: str, message: str) -> None:
+        """Set the state; one that only a later version of zinfo knows becomes "new"."""
         known = state in ShardState._value2member_map_
         self.state = ShardState(state) if known else ShardState.NEW
         self.reason, self.last_error = reason, message
@@ -86,26 +86,28 @@ class ReplayedShard(RedisShard):
 
 
 class ReplayedServicer(InfoProviderServicer):
-    """Answers from what was recorded, in which fields have no sections."""
+    """Answers queries from a recording, in which fields have no sections."""
 
     def select(self, shard_id: str, query: InfoQuery, now: float) -> LookupResult | None:
-        """Return what a query gets of one shard; None where the query leaves it out.
+        """Return one shard's part of a query's result; None where the query leaves it out.
 
         Raises:
-            BadRequestError: it asks for sections.
-            KeyError: as for any daemon.
+            BadRequestError: the query names sections.
+            KeyError: as for a daemon.
         """
         if query.sections:
-            raise BadRequestError("this is a replay: a recording has no sections, ask for fields")
+            raise BadRequestError(
+                "this is a replay: a recording has no sections; request fields by name"
+            )
         return super().select(shard_id, query, now)
 
 
-class Stage:
+class ReplayCache:
     """The shards and events of one start of the recorded daemon.
 
     Attributes:
         publisher: the live shards.
-        events: what happened to them, numbered as it was recorded.
+        events: their lifecycle events, with the recorded numbers.
         revisions: successful polls so far, as the daemon counted them.
     """
 
@@ -114,73 +116,73 @@ class Stage:
         self.events = EventLog()
         self.revisions = 0
         self._callbacks: list[SnapshotCallback] = []
-        self._is_whole = True  # events and totals are all there, so that they stand as recorded
+        self._is_complete = True  # whether recorded event numbers and totals can be used
 
     def subscribe_snapshots(self, callback: SnapshotCallback) -> None:
-        """Call `callback(shard, previous, snapshot)` at every snapshot; it must not wait."""
+        """Call `callback(shard, previous, snapshot)` at every snapshot; it must not block."""
         self._callbacks.append(callback)
 
     def refresh(self, shard_id: str, floor: float) -> None:
-        """Poll nothing: there is no shard to ask."""
+        """Do nothing: there is no server to poll."""
 
-    def take(self, update: Recorded) -> None:
-        """Do what a recorded update tells.
+    def apply(self, update: Recorded) -> None:
+        """Apply a recorded update.
 
         Raises:
-            RecordingError: it does not follow from what came before.
+            RecordingError: its base is not the revision held.
         """
         if isinstance(update, Delta):
-            self._change(update)
+            self._apply_delta(update)
         elif isinstance(update, Event):
-            self._happen(update)
-        elif isinstance(update, Span):
-            self._enter(update)
-        elif isinstance(update, Described):
-            self._describe(update)
+            self._apply_event(update)
+        elif isinstance(update, Segment):
+            self._apply_segment(update)
+        elif isinstance(update, LabelUpdate):
+            self._apply_labels(update)
 
-    # --- spans
+    # --- segments
 
-    def _enter(self, span: Span) -> None:
-        """Show all shards as they are at the beginning of a span.
+    def _apply_segment(self, segment: Segment) -> None:
+        """Replace all shards by those at the start of a segment.
 
-        Whoever follows must notice that something is missing before it: by the daemon's own totals
-        where they were recorded, else by totals that leave one out.
+        Clients must notice the gap before it: by the daemon's own totals where these were recorded,
+        otherwise by totals that skip one.
         """
-        entries = {entry.shard: entry for entry in span.entries}
+        entries = {entry.shard: entry for entry in segment.entries}
         for shard_id in self.publisher.get_live_shard_ids().difference(entries):
             self.publisher.del_shard(shard_id)
         for entry in entries.values():
-            self._enter_shard(entry)
-        self._is_whole = span.whole
-        seqs = {entry.shard: entry.seq for entry in span.entries}
-        if span.whole:
-            self.revisions = span.revisions
-            self.events.continue_from(span.events, seqs)
+            self._apply_entry(entry)
+        self._is_complete = segment.complete
+        seqs = {entry.shard: entry.seq for entry in segment.entries}
+        if segment.complete:
+            self.revisions = segment.revisions
+            self.events.continue_from(segment.events, seqs)
         else:
             self.revisions += 1
             self.events.continue_from(self.events.newest + 1, seqs)
 
-    def _enter_shard(self, entry: Entry) -> None:
+    def _apply_entry(self, entry: SnapshotEntry) -> None:
         found = self.publisher.find_shard(entry.shard)
         if found is None:
             found = ReplayedShard(entry.shard, entry.labels, entry.interval)
             self.publisher.add_shard(found)
         assert isinstance(found, ReplayedShard)
         found.labels, found.interval = dict(entry.labels), entry.interval
-        found.enter(entry.state, entry.reason, "")
+        found.set_state(entry.state, entry.reason, "")
         if entry.info is not None and entry.revision != found.revision:
             at = time.monotonic() - entry.age
-            found.show(ReplayedSnapshot(entry.info, entry.revision, entry.time, at))
+            found.set_snapshot(ReplayedSnapshot(entry.info, entry.revision, entry.time, at))
 
-    def _describe(self, described: Described) -> None:
-        for entry in described.entries:
+    def _apply_labels(self, labels: LabelUpdate) -> None:
+        for entry in labels.entries:
             found = self.publisher.find_shard(entry.shard)
             if isinstance(found, ReplayedShard):
                 found.labels, found.interval = dict(entry.labels), entry.interval
 
     # --- polls
 
-    def _change(self, delta: Delta) -> None:
+    def _apply_delta(self, delta: Delta) -> None:
         shard = self.publisher.find_shard(delta.shard)
         if not isinstance(shard, ReplayedShard) or delta.revision <= shard.revision:
             return
@@ -188,36 +190,36 @@ class Stage:
         if delta.base and delta.base != shard.revision:
             raise RecordingError(
                 f"shard {delta.shard}: revision {delta.revision} is recorded against {delta.base}, "
-                f"but {shard.revision} is there"
+                f"but the shard has {shard.revision}"
             )
         fields = delta.applied_to(previous.info.fields if previous else {})
         snapshot = ReplayedSnapshot(fields, delta.revision, delta.time, time.monotonic(), delta)
         if previous is not None and snapshot.time > previous.time:
             shard.interval = snapshot.time - previous.time
-        shard.show(snapshot)
+        shard.set_snapshot(snapshot)
         self.revisions += 1
         for callback in self._callbacks:
             callback(shard, previous, snapshot)
 
     # --- events
 
-    def _happen(self, event: Event) -> None:
+    def _apply_event(self, event: Event) -> None:
         if event.seq > self.events.seq(event.shard):
             self._follow(event)
-        number = event.number if self._is_whole else self.events.newest + 1
+        number = event.number if self._is_complete else self.events.newest + 1
         self.events.append(replace(event, number=number))
 
     def _follow(self, event: Event) -> None:
-        """Do to the shard what the event tells."""
+        """Change the shard as the event says."""
         shard = self.publisher.find_shard(event.shard)
         if event.type == ADDED:
             if shard is None:
                 self.publisher.add_shard(ReplayedShard(event.shard, event.labels, 0.0))
         elif not isinstance(shard, ReplayedShard):
-            return  # of the daemon itself; or of a shard that was gone before the snapshot
+            return  # an event of the daemon, or of a shard removed before the snapshot
         elif event.type == REMOVED:
             self.publisher.del_shard(event.shard)
         elif event.type == LABELS_CHANGED:
             shard.labels = dict(shard.labels if event.labels is None else event.labels)
         elif event.type in STATES:
-            shard.enter(event.new or event.type, event.reason, event.message)
+            shard.set_state(event.new or event.type, event.reason, event.message)
