@@ -67,12 +67,12 @@ def test_it_asks_hello_then_joins_the_bus_then_waits_for_its_own_fence() -> None
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (None, "nonsense"),
-        ({**HELLO, "versions": [2, 3]}, "versions [2, 3] of the wire, not 1"),
+        (None, "malformed"),
+        ({**HELLO, "versions": [2, 3]}, "versions [2, 3] of the protocol, not 1"),
         ({**HELLO, "versions": None}, "versions None"),
-        ({**HELLO, "bus": []}, "finds no bus"),
-        ({**HELLO, "bus": "tcp://h:2"}, "finds no bus"),
-        ({**HELLO, "bus": [], "rights": {"kinds": []}}, "may not have anything from the bus"),
+        ({**HELLO, "bus": []}, "reports no bus endpoint"),
+        ({**HELLO, "bus": "tcp://h:2"}, "reports no bus endpoint"),
+        ({**HELLO, "bus": [], "rights": {"kinds": []}}, "allows this client nothing on the bus"),
     ],
 )
 def test_a_hello_that_is_of_no_use_is_a_problem_and_tried_again(body: object, problem: str) -> None:

@@ -638,7 +638,7 @@ def test_a_snapshot_that_cannot_be_read_ends_the_link() -> None:
     world.replies[-1][2] = pack([{"shard": "a"}])
     world.deliver_reply()
     assert world.mirror.malformed == 1
-    assert "could not be read" in world.mirror.session.problem
+    assert "could not be decoded" in world.mirror.session.problem
 
 
 def test_a_refused_hello_is_told() -> None:

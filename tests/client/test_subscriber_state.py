@@ -320,7 +320,7 @@ def test_a_refused_or_unreadable_hello_is_tried_again() -> None:
             stream.replies[-1][1] = b"\xc1"
         stream.deliver_reply()
         problem = stream.stream.session.problem
-        assert problem == "not you" if answer else "could not be read" in problem
+        assert problem == "not you" if answer else "could not be decoded" in problem
     assert stream.stream.malformed == 1
     stream.run(5)
     assert stream.stream.session.joins == 2

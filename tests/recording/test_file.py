@@ -433,7 +433,7 @@ def test_a_disk_without_space_leaves_what_is_whole(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert "a.zrec: File too large; what was written before is whole" in done.stdout, done.stderr
+    assert "a.zrec: File too large; all previous blocks are complete" in done.stdout, done.stderr
     with Recording(path) as recording:
         assert recording.summary().truncated == 0
         assert len(list(recording)) > 4

@@ -78,7 +78,7 @@ def test_a_delta_is_told_as_it_was_recorded(cache: ReplayCache) -> None:
 
 
 def test_a_delta_that_does_not_follow_is_a_clear_error(cache: ReplayCache) -> None:
-    with pytest.raises(RecordingError, match="revision 13 is recorded against 12, but 10 is there"):
+    with pytest.raises(RecordingError, match="revision 13 is recorded against 12, but the shard has 10"):
         cache.apply(a_delta("a:1", 13))
 
 
