@@ -61,7 +61,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 # --- Client
 
 
-def test_many_tasks_ask_at_once_over_one_socket_and_each_gets_its_own_answer(
+def test_concurrent_requests_share_one_socket_and_each_gets_its_own_reply(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -83,7 +83,7 @@ def test_many_tasks_ask_at_once_over_one_socket_and_each_gets_its_own_answer(
     assert len({envelope[0] for envelope in peer.envelopes}) == 1
 
 
-def test_requests_are_under_way_together_and_are_asked_again_over_one_more_socket(
+def test_concurrent_requests_without_reply_are_sent_again_on_one_new_socket(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -99,7 +99,7 @@ def test_requests_are_under_way_together_and_are_asked_again_over_one_more_socke
     assert len({envelope[0] for envelope in peer.envelopes}) == 2
 
 
-def test_a_call_that_is_cancelled_disturbs_no_other(
+def test_cancelling_a_call_does_not_affect_others(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -117,7 +117,7 @@ def test_a_call_that_is_cancelled_disturbs_no_other(
     asynchronous.loop.call(story)
 
 
-def test_sockets_that_nobody_waits_on_are_closed_while_others_wait(
+def test_sockets_without_pending_requests_are_closed(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -137,7 +137,7 @@ def test_sockets_that_nobody_waits_on_are_closed_while_others_wait(
     asynchronous.loop.call(story)
 
 
-def test_nothing_waits_for_a_page_once_the_one_before_it_could_not_be_decoded(
+def test_no_request_stays_pending_after_a_page_could_not_be_decoded(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -150,7 +150,9 @@ def test_nothing_waits_for_a_page_once_the_one_before_it_could_not_be_decoded(
     asynchronous.loop.call(story)
 
 
-def test_closing_tells_the_calls_that_wait(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
+def test_pending_calls_fail_when_the_client_is_closed(
+    peer: WirePeer, asynchronous: AsyncioFlavour
+) -> None:
     async def story() -> None:
         client = Client(peer.query, context=asynchronous.own)
         peer.deaf = True
@@ -164,7 +166,7 @@ def test_closing_tells_the_calls_that_wait(peer: WirePeer, asynchronous: Asyncio
     asynchronous.loop.call(story)
 
 
-def test_closing_and_cancelling_at_once_leaves_no_error_that_nobody_takes(
+def test_closing_and_cancelling_at_once_leaves_no_unretrieved_error(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -190,9 +192,7 @@ def test_a_client_outlives_its_event_loop(peer: WirePeer) -> None:
 # --- Subscriber
 
 
-def test_no_update_is_lost_however_often_recv_is_cancelled(
-    peer: WirePeer, asynchronous: AsyncioFlavour
-) -> None:
+def test_cancelling_recv_loses_no_update(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
     async def story() -> list[int]:
         revisions: list[int] = []
         async with Subscriber(
@@ -222,7 +222,7 @@ def poll_often(daemon: ModelDaemon) -> None:
         daemon.poll("a")
 
 
-def test_a_busy_bus_leaves_other_tasks_their_turns(
+def test_other_tasks_run_while_the_bus_is_busy(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     # Within one process and context, what was sent waits in the other socket, never on its way.
@@ -250,7 +250,7 @@ def test_a_busy_bus_leaves_other_tasks_their_turns(
     assert asynchronous.loop.call(story) >= 2
 
 
-def test_two_tasks_that_wait_for_updates_are_refused_not_mixed_up(
+def test_a_second_task_that_waits_for_updates_is_refused(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -273,7 +273,7 @@ async def iterated(subscriber: Subscriber) -> int:
 
 @pytest.mark.parametrize("muted", [False, True], ids=["joined", "stale"])
 @pytest.mark.parametrize("waits", [Subscriber.recv, iterated], ids=["recv", "iteration"])
-def test_closing_tells_the_task_that_waits_for_an_update(
+def test_closing_ends_the_wait_for_an_update(
     peer: WirePeer, asynchronous: AsyncioFlavour, waits: Callable[..., Any], muted: bool
 ) -> None:
     async def story() -> None:
@@ -295,9 +295,7 @@ def test_closing_tells_the_task_that_waits_for_an_update(
     asynchronous.loop.call(story)
 
 
-def test_the_first_recv_joins_the_bus_where_nothing_has(
-    peer: WirePeer, asynchronous: AsyncioFlavour
-) -> None:
+def test_the_first_recv_joins_the_bus(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
         subscriber = Subscriber(peer.query, kinds=["hb"], context=asynchronous.own)
         assert subscriber.stale
@@ -307,9 +305,7 @@ def test_the_first_recv_joins_the_bus_where_nothing_has(
     asynchronous.loop.call(story)
 
 
-def test_waiting_in_vain_leaves_nothing_behind(
-    peer: WirePeer, asynchronous: AsyncioFlavour
-) -> None:
+def test_waits_that_time_out_leave_no_futures(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
     async def story() -> int:
         async with Subscriber(peer.query, kinds=["event"], context=asynchronous.own) as subscriber:
             before = futures()
@@ -326,7 +322,7 @@ def futures() -> int:
     return sum(isinstance(one, asyncio.Future) for one in gc.get_objects())
 
 
-def test_joining_that_is_cancelled_leaves_nothing_open(asynchronous: AsyncioFlavour) -> None:
+def test_cancelling_open_leaves_no_socket_open(asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
         nobody = f"tcp://127.0.0.1:{free_port()}"
         subscriber = Subscriber(nobody, context=asynchronous.own)
@@ -342,7 +338,7 @@ def test_joining_that_is_cancelled_leaves_nothing_open(asynchronous: AsyncioFlav
 # --- Mirror
 
 
-def test_closing_a_mirror_tells_who_waits_for_it(asynchronous: AsyncioFlavour) -> None:
+def test_wait_ready_fails_when_the_mirror_is_closed(asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
         mirror = Mirror(f"tcp://127.0.0.1:{free_port()}", context=asynchronous.own)
         waiting = asyncio.create_task(mirror.wait_ready(60))
@@ -356,7 +352,7 @@ def test_closing_a_mirror_tells_who_waits_for_it(asynchronous: AsyncioFlavour) -
     asynchronous.loop.call(story)
 
 
-def test_what_waits_for_a_mirror_can_be_cancelled_and_the_mirror_goes_on(
+def test_cancelling_wait_ready_does_not_stop_the_mirror(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
@@ -371,7 +367,7 @@ def test_what_waits_for_a_mirror_can_be_cancelled_and_the_mirror_goes_on(
     asynchronous.loop.call(story)
 
 
-def test_a_listener_that_would_have_to_be_awaited_is_refused(peer: WirePeer) -> None:
+def test_a_coroutine_function_is_refused_as_a_listener(peer: WirePeer) -> None:
     async def listener(shard: str, change: object) -> None: ...
 
     with pytest.raises(TypeError, match="plain function"):
@@ -384,7 +380,7 @@ def test_a_listener_that_would_have_to_be_awaited_is_refused(peer: WirePeer) -> 
 
 
 @pytest.mark.parametrize("kind", [Client, Subscriber, Mirror])
-def test_one_that_was_made_outside_of_a_loop_and_never_used_can_be_closed(
+def test_an_unused_object_created_outside_a_loop_can_be_closed(
     kind: type[Client | Subscriber | Mirror],
 ) -> None:
     asyncio.run(kind().close())
@@ -396,7 +392,7 @@ def test_a_context_whose_sockets_would_block_is_refused(kind: Any) -> None:
         kind(context=context)
 
 
-def test_a_program_that_is_interrupted_ends_without_a_warning(peer: WirePeer) -> None:
+def test_an_interrupted_program_ends_without_a_warning(peer: WirePeer) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", INTERRUPTED, peer.query],
         cwd=ROOT,

@@ -39,7 +39,7 @@ def header(epoch: int = 7, time: float = 0.0) -> Header:
     return Header(1, "n", epoch, 0, time)
 
 
-def test_it_asks_hello_then_joins_the_bus_then_waits_for_its_own_fence() -> None:
+def test_it_sends_hello_then_opens_the_bus_then_waits_for_its_own_fence() -> None:
     under_test = link()
     under_test.tick(0)
     opened, asked = under_test.actions
@@ -75,7 +75,9 @@ def test_it_asks_hello_then_joins_the_bus_then_waits_for_its_own_fence() -> None
         ({**HELLO, "bus": [], "rights": {"kinds": []}}, "allows this client nothing on the bus"),
     ],
 )
-def test_a_hello_that_is_of_no_use_is_a_problem_and_tried_again(body: object, problem: str) -> None:
+def test_an_unusable_reply_to_hello_is_the_problem_and_hello_is_sent_again(
+    body: object, problem: str
+) -> None:
     under_test = link()
     under_test.tick(0)
     under_test.on_hello(greeting(body), 0)
@@ -85,7 +87,7 @@ def test_a_hello_that_is_of_no_use_is_a_problem_and_tried_again(body: object, pr
     assert under_test.actions[-2] == OpenQuery("tcp://h:1")
 
 
-def test_without_an_answer_it_tries_again_ever_more_rarely_up_to_a_bound() -> None:
+def test_without_a_reply_it_retries_with_exponential_backoff_up_to_a_limit() -> None:
     timing = Timing(reply_timeout=1, initial_backoff=0.1, max_backoff=0.8)
     under_test = link(timing=timing)
     now, pauses = 0.0, []
@@ -101,7 +103,7 @@ def test_without_an_answer_it_tries_again_ever_more_rarely_up_to_a_bound() -> No
     assert len(set(pauses)) == len(pauses)
 
 
-def test_without_a_fence_it_starts_again_with_another_nonce() -> None:
+def test_without_a_fence_it_joins_again_with_another_nonce() -> None:
     under_test = link(endpoint=None, bus="tcp://h:2")
     nonces = set()
     now = 0.0
@@ -119,7 +121,7 @@ def test_without_a_fence_it_starts_again_with_another_nonce() -> None:
     assert len(nonces) == 3
 
 
-def test_after_a_joined_link_is_lost_many_do_not_come_back_at_once() -> None:
+def test_after_a_reset_joined_sessions_rejoin_at_random_times() -> None:
     pauses = []
     for seed in range(20):
         under_test = link(endpoint=None, bus="tcp://h:2", rng=random.Random(seed))
@@ -144,7 +146,7 @@ def test_messages_before_joining_and_of_other_epochs_are_not_accepted() -> None:
     assert "started again" in under_test.problem
 
 
-def test_a_link_that_was_left_does_nothing_any_more() -> None:
+def test_a_closed_session_does_nothing() -> None:
     under_test = link()
     under_test.close()
     under_test.actions.clear()
@@ -152,7 +154,7 @@ def test_a_link_that_was_left_does_nothing_any_more() -> None:
     assert not under_test.actions
 
 
-def test_a_link_needs_an_endpoint() -> None:
+def test_a_session_needs_an_endpoint() -> None:
     with pytest.raises(ValueError, match="endpoint"):
         link(endpoint=None)
 
@@ -168,7 +170,7 @@ def test_a_link_needs_an_endpoint() -> None:
         ("tcp://*:2", "ipc:///run/query", "tcp://*:2"),
     ],
 )
-def test_a_bus_bound_to_all_addresses_is_reached_where_the_query_endpoint_was(
+def test_a_wildcard_bus_endpoint_gets_the_host_of_the_query_endpoint(
     bus: str, query: str, seen: str
 ) -> None:
     assert reachable(bus, query) == seen
@@ -177,12 +179,12 @@ def test_a_bus_bound_to_all_addresses_is_reached_where_the_query_endpoint_was(
 @pytest.mark.parametrize(
     "endpoint", ["", "127.0.0.1:9736", "tcp://host", "tcp://:1", "tcp://h:70000", "udp://h:1"]
 )
-def test_what_is_no_endpoint_is_refused_with_an_example(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_rejected_with_an_example(endpoint: str) -> None:
     with pytest.raises(ConfigError, match=r"expected one like tcp://127\.0\.0\.1:9736"):
         checked(endpoint)
 
 
-def test_ids_are_split_into_requests_that_the_daemon_takes() -> None:
+def test_ids_are_split_into_requests_that_the_daemon_accepts() -> None:
     ids = {f"{number:040d}" for number in range(1500)} | {"x" * (MAX_ID_BYTES + 1)}
     parts = split(ids)
     assert {shard for part in parts for shard in part} == ids
@@ -191,7 +193,7 @@ def test_ids_are_split_into_requests_that_the_daemon_takes() -> None:
     assert split([]) == []
 
 
-def test_revisions_are_counted_against_totals() -> None:
+def test_revisions_are_compared_with_totals() -> None:
     detector = RevisionGapDetector()
     assert detector.compare(100) == 0
     assert [detector.count("a", 5), detector.count("a", 6), detector.count("b", 1)] == [0, 0, 0]
@@ -204,7 +206,7 @@ def test_revisions_are_counted_against_totals() -> None:
     assert detector.count("a", 50) == 0
 
 
-def test_events_are_followed_by_their_number() -> None:
+def test_event_numbers_are_checked_for_gaps() -> None:
     detector = EventGapDetector()
     assert [detector.count(4), detector.count(5), detector.count(8), detector.count(8)] == [
         0,

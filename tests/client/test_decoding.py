@@ -54,7 +54,7 @@ def opened(kind: str, body: object, name: str = "s", seq: int = 4) -> BusMessage
     return BusMessage(kind, name, Header(1, "n", 7, seq, 1.5), pack(body))
 
 
-def test_a_delta_is_applied_to_what_it_is_based_on_and_leaves_that_as_it_is() -> None:
+def test_applying_a_delta_does_not_change_its_base() -> None:
     delta = decode_delta(opened("delta", {**DELTA, "of a later version": 1}))
     assert delta == Delta("s", 4, 3, 1.5, {"a": 1}, ("b",))
     before: dict[str, Any] = {"b": 2, "c": 3}
@@ -62,7 +62,7 @@ def test_a_delta_is_applied_to_what_it_is_based_on_and_leaves_that_as_it_is() ->
     assert before == {"b": 2, "c": 3}
 
 
-def test_a_delta_based_on_nothing_is_the_whole() -> None:
+def test_a_delta_without_a_base_is_the_whole_info() -> None:
     delta = decode_delta(opened("delta", {**DELTA, "base": 0, "unset": []}))
     assert delta.applied_to({"b": 2}) == {"a": 1}
 
@@ -83,13 +83,13 @@ def test_a_delta_based_on_nothing_is_the_whole() -> None:
         {"base": 1.0},
     ],
 )
-def test_a_delta_with_a_wrong_type_in_it_is_refused(change: dict[str, object]) -> None:
+def test_a_delta_with_a_wrong_type_is_rejected(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         decode_delta(opened("delta", {**DELTA, **change}))
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 1])
-def test_a_body_that_is_no_map_is_refused(body: object) -> None:
+def test_a_body_that_is_not_a_map_is_rejected(body: object) -> None:
     for read in (decode_delta, decode_event, decode_heartbeat, decode_snapshot):
         with pytest.raises(ProtocolError):
             read(opened("any", body))
@@ -100,17 +100,17 @@ def test_a_body_that_is_no_map_is_refused(body: object) -> None:
 
 @pytest.mark.parametrize("name", ["shard", "type", "number", "seq", "time"])
 @pytest.mark.parametrize("value", [None, [], float("nan"), True])
-def test_an_event_with_a_wrong_type_in_it_is_refused(name: str, value: object) -> None:
+def test_an_event_with_a_wrong_type_is_rejected(name: str, value: object) -> None:
     with pytest.raises(ProtocolError):
         event_from_map({**EVENT, name: value})
 
 
-def test_an_event_may_leave_out_what_it_does_not_have() -> None:
+def test_an_event_may_omit_optional_keys() -> None:
     event = event_from_map({**EVENT, "old": None, "reason": None, "message": None})
     assert (event.old, event.reason, event.message) == (None, "", "")
 
 
-def test_an_event_on_the_topic_of_another_is_refused() -> None:
+def test_an_event_on_the_topic_of_another_shard_is_rejected() -> None:
     assert decode_event(opened("event", EVENT)).number == 9
     with pytest.raises(ProtocolError, match="disagree"):
         decode_event(opened("event", EVENT, name="t"))
@@ -128,7 +128,7 @@ def test_an_event_on_the_topic_of_another_is_refused() -> None:
         {"events": ""},
     ],
 )
-def test_a_heartbeat_with_a_wrong_value_is_refused(change: dict[str, object]) -> None:
+def test_a_heartbeat_with_a_wrong_value_is_rejected(change: dict[str, object]) -> None:
     assert decode_heartbeat(opened("hb", HEARTBEAT)).revisions == 30
     with pytest.raises(ProtocolError):
         decode_heartbeat(opened("hb", {**HEARTBEAT, **change}))
@@ -142,12 +142,12 @@ def test_an_entry_of_a_shard_never_polled_has_no_info_and_no_age() -> None:
 @pytest.mark.parametrize(
     "change", [{"info": []}, {"revision": None}, {"labels": ["z"]}, {"state": None}, {"time": None}]
 )
-def test_an_entry_with_a_wrong_type_in_it_is_refused(change: dict[str, object]) -> None:
+def test_an_entry_with_a_wrong_type_is_rejected(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         entry_from_map({**ENTRY, **change})
 
 
-def test_a_message_of_another_number_of_frames_or_without_a_time_is_refused() -> None:
+def test_a_message_with_a_wrong_number_of_frames_or_time_is_rejected() -> None:
     header = pack([1, "n", 7, 4, 1.5])
     assert parse_message([b"z1/delta/s/", header, b""]).name == "s"
     for frames in ([b"z1/delta/s/", header], [b"z1/delta/s/", header, b"", b""]):
@@ -157,7 +157,7 @@ def test_a_message_of_another_number_of_frames_or_without_a_time_is_refused() ->
         parse_message([b"z1/delta/s/", pack([1, "n", 7, 4, float("inf")]), b""])
 
 
-def test_a_difference_found_by_a_snapshot_says_what_is_new_changed_and_gone() -> None:
+def test_an_inferred_delta_has_new_changed_and_removed_fields() -> None:
     entry = entry_from_map({**ENTRY, "info": {"same": 1, "other": 2, "new": None}})
     assert entry.info is not None
     delta = inferred_delta(entry, entry.info, {"same": 1, "other": 1, "gone": 1}, 3)
@@ -166,7 +166,7 @@ def test_a_difference_found_by_a_snapshot_says_what_is_new_changed_and_gone() ->
     assert delta.unset == ("gone",)
 
 
-def test_a_copy_shares_nothing_that_can_be_changed() -> None:
+def test_a_copy_shares_no_mutable_value() -> None:
     value: dict[str, Any] = {"a": [{"b": 1}], "c": "d"}
     copy = copied(value)
     assert copy == value
@@ -174,7 +174,7 @@ def test_a_copy_shares_nothing_that_can_be_changed() -> None:
     assert copy["a"][0] is not value["a"][0]
 
 
-def test_what_is_kept_is_counted_and_given_in_its_order() -> None:
+def test_pending_updates_are_counted_and_returned_in_order() -> None:
     pending = PendingUpdates(1000)
     for revision in (3, 2):
         pending.add_delta(Delta("s", revision, 1, 0, {}, ()), 10, 5.0)
@@ -186,7 +186,7 @@ def test_what_is_kept_is_counted_and_given_in_its_order() -> None:
     assert not pending.take_deltas("s")
 
 
-def test_over_the_bound_all_that_is_kept_is_let_go() -> None:
+def test_above_the_limit_all_pending_updates_are_dropped() -> None:
     pending = PendingUpdates(15)
     pending.add_delta(Delta("s", 2, 1, 0, {}, ()), 10, 5.0)
     pending.add_delta(Delta("t", 2, 1, 0, {}, ()), 10, 5.0)

@@ -59,7 +59,7 @@ print("well")
 """
 
 
-def test_nothing_blocks_the_hub(peer: WirePeer) -> None:
+def test_waiting_clients_do_not_block_the_hub(peer: WirePeer) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, peer.query],
         cwd=ROOT,

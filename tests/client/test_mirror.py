@@ -27,7 +27,7 @@ def equal(mirror: Mirror, peer: WirePeer) -> bool:
     return dict(mirror.items()) == {id_: info or {} for id_, info in shards.items()}
 
 
-def test_it_reads_like_a_mapping_of_copies(peer: WirePeer, flavour: Flavour) -> None:
+def test_it_is_a_mapping_of_copies(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         assert list(mirror) == ["a", "b", "c"]
@@ -44,7 +44,7 @@ def test_it_reads_like_a_mapping_of_copies(peer: WirePeer, flavour: Flavour) -> 
         assert repr(mirror) == f"<Mirror {peer.query} 3 shards>"
 
 
-def test_it_tells_what_is_known_of_a_shard(peer: WirePeer, flavour: Flavour) -> None:
+def test_it_returns_state_labels_and_age_of_a_shard(peer: WirePeer, flavour: Flavour) -> None:
     peer.do(lambda daemon: daemon.add("new"))
     with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
@@ -63,7 +63,7 @@ def test_it_tells_what_is_known_of_a_shard(peer: WirePeer, flavour: Flavour) -> 
         wait_until(lambda: mirror.state("a") == ("down", "refused"), what="the event to arrive")
 
 
-def test_it_follows_what_happens_and_tells_it(peer: WirePeer, flavour: Flavour) -> None:
+def test_it_applies_changes_and_reports_them(peer: WirePeer, flavour: Flavour) -> None:
     changes: list[tuple[str, object]] = []
     with flavour.mirror(
         peer.query, on_change=lambda shard, change: changes.append((shard, change))
@@ -83,7 +83,7 @@ def test_it_follows_what_happens_and_tells_it(peer: WirePeer, flavour: Flavour) 
         assert mirror["a"]["db0"] == {"keys": 1}
 
 
-def test_a_listener_that_raises_is_logged_and_counted_and_stops_nobody(
+def test_a_listener_that_raises_is_logged_and_counted_and_others_are_called(
     peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "zinfo.client.mirror_base")
@@ -111,7 +111,7 @@ def test_a_listener_may_read_the_mirror(peer: WirePeer, flavour: Flavour) -> Non
         wait_until(lambda: 2 in revisions, what="the change")
 
 
-def test_nothing_there_is_said_by_wait_ready(flavour: Flavour) -> None:
+def test_wait_ready_names_an_endpoint_without_a_daemon(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     with flavour.mirror(endpoint) as mirror:
         with pytest.raises(NoAnswerError, match=rf"{endpoint} within 0\.1 s: .*zinfo serve"):
@@ -121,7 +121,7 @@ def test_nothing_there_is_said_by_wait_ready(flavour: Flavour) -> None:
         assert mirror.epoch is None
 
 
-def test_a_refusal_is_said_by_wait_ready(peer: WirePeer, flavour: Flavour) -> None:
+def test_wait_ready_says_why_the_daemon_refused(peer: WirePeer, flavour: Flavour) -> None:
     error = NotAllowedError("not for you")
     peer.spoil = lambda _: encode_error(decode_request(peer.requests[-1]).id, "n", 1, error)
     with (
@@ -135,7 +135,7 @@ def _drop(peer: WirePeer, count: int, _: object) -> None:
     peer.drop = count
 
 
-def test_lost_messages_are_mended(peer: WirePeer, flavour: Flavour) -> None:
+def test_it_recovers_from_lost_messages(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.mirror(peer.query) as mirror:
         mirror.wait_ready()
         for drop in (1, 3, 6):
@@ -150,7 +150,7 @@ def test_lost_messages_are_mended(peer: WirePeer, flavour: Flavour) -> None:
         assert mirror.counters["joins"] == 1
 
 
-def test_silence_makes_all_stale_and_what_was_known_stays_readable(
+def test_silence_makes_all_shards_stale_and_they_stay_readable(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     with flavour.mirror(peer.query) as mirror:

@@ -63,7 +63,7 @@ def ask(world: World) -> None:
 # --- joining
 
 
-def test_a_mirror_holds_what_the_daemon_has_and_is_fresh() -> None:
+def test_a_joined_mirror_equals_the_daemon_and_is_fresh() -> None:
     world = joined("a", "b", "c")
     assert not stale(world)
     assert world.mirror.stale_shards(world.now) == set()
@@ -71,7 +71,7 @@ def test_a_mirror_holds_what_the_daemon_has_and_is_fresh() -> None:
     assert world.mirror.epoch == world.daemon.epoch
 
 
-def test_nothing_is_asked_for_before_the_totals_are_known_so_that_no_loss_can_hide() -> None:
+def test_no_snapshot_is_requested_before_the_totals_are_known() -> None:
     world = World()
     world.daemon.add("a")
     world.daemon.poll("a")
@@ -85,7 +85,7 @@ def test_nothing_is_asked_for_before_the_totals_are_known_so_that_no_loss_can_hi
     assert world.asked
 
 
-def test_totals_that_come_with_the_fence_spare_the_wait_for_a_heartbeat() -> None:
+def test_with_totals_in_the_fence_the_snapshot_is_requested_at_once() -> None:
     world = World(fence_totals=True)
     world.daemon.add("a")
     world.tick()
@@ -94,7 +94,7 @@ def test_totals_that_come_with_the_fence_spare_the_wait_for_a_heartbeat() -> Non
     assert world.asked
 
 
-def test_what_comes_while_the_snapshot_is_under_way_is_applied_to_it() -> None:
+def test_messages_received_during_the_snapshot_are_applied_to_it() -> None:
     world = World()
     world.daemon.add("a")
     world.daemon.poll("a")
@@ -113,7 +113,7 @@ def test_what_comes_while_the_snapshot_is_under_way_is_applied_to_it() -> None:
     assert world.mirror.gaps == 0  # nothing was lost
 
 
-def test_a_change_of_a_shard_whose_coming_was_lost_is_a_sign_of_loss() -> None:
+def test_a_delta_of_an_unknown_shard_is_a_sign_of_loss() -> None:
     world = joined("a")
     world.daemon.add("b")
     lose(world)
@@ -122,7 +122,7 @@ def test_a_change_of_a_shard_whose_coming_was_lost_is_a_sign_of_loss() -> None:
     assert world.mirror.gaps == 1
 
 
-def test_a_shard_added_before_the_cursor_while_pages_come_is_not_lost() -> None:
+def test_a_shard_added_before_the_cursor_during_a_snapshot_is_not_lost() -> None:
     world = joined("c", "d", "e")
     world.cut_bus()
     world.settle()
@@ -138,7 +138,7 @@ def test_a_shard_added_before_the_cursor_while_pages_come_is_not_lost() -> None:
     world.check_equal()
 
 
-def test_a_shard_removed_while_its_page_is_under_way_does_not_come_back() -> None:
+def test_a_shard_removed_while_its_page_is_in_transit_stays_removed() -> None:
     world = joined("a", "b")
     world.cut_bus()
     world.settle()
@@ -155,7 +155,7 @@ def test_a_shard_removed_while_its_page_is_under_way_does_not_come_back() -> Non
 # --- deltas
 
 
-def test_a_delta_that_does_not_fit_makes_its_shard_stale_until_a_snapshot_came() -> None:
+def test_a_delta_with_another_base_makes_its_shard_stale_until_a_snapshot() -> None:
     world = joined("a", "b")
     world.daemon.poll("a")
     lose(world)
@@ -172,7 +172,7 @@ def test_a_delta_that_does_not_fit_makes_its_shard_stale_until_a_snapshot_came()
     assert not stale(world)
 
 
-def test_a_whole_delta_needs_no_base() -> None:
+def test_a_delta_with_the_whole_info_needs_no_base() -> None:
     world = joined("a")
     world.daemon.poll("a")
     lose(world)
@@ -182,7 +182,7 @@ def test_a_whole_delta_needs_no_base() -> None:
     world.check_equal()
 
 
-def test_a_lost_delta_that_nothing_follows_is_found_by_the_next_heartbeat() -> None:
+def test_the_loss_of_a_shards_last_delta_is_detected_by_the_next_heartbeat() -> None:
     world = joined("a", "b")
     world.daemon.poll("a")
     lose(world)
@@ -193,7 +193,7 @@ def test_a_lost_delta_that_nothing_follows_is_found_by_the_next_heartbeat() -> N
     assert not fresh(world, "b")
 
 
-def test_a_lost_delta_that_was_made_good_hides_none_of_later() -> None:
+def test_a_resolved_loss_does_not_hide_a_later_one() -> None:
     world = joined("a", "b")
     world.daemon.poll("a")
     deliver(world)
@@ -211,7 +211,7 @@ def test_a_lost_delta_that_was_made_good_hides_none_of_later() -> None:
     world.check_equal()
 
 
-def test_a_delta_that_fits_proves_that_its_shard_missed_nothing() -> None:
+def test_a_delta_with_the_held_base_clears_its_shard() -> None:
     world = joined("a", "b")
     world.daemon.poll("a")
     lose(world)
@@ -225,7 +225,7 @@ def test_a_delta_that_fits_proves_that_its_shard_missed_nothing() -> None:
     assert b"\xa1b" not in world.asked[0][1]
 
 
-def test_a_page_made_before_the_loss_was_noticed_proves_nothing() -> None:
+def test_a_page_requested_before_the_loss_was_noticed_clears_nothing() -> None:
     world = joined("a", "b", "c")
     world.daemon.poll("a")
     lose(world)
@@ -242,7 +242,7 @@ def test_a_page_made_before_the_loss_was_noticed_proves_nothing() -> None:
     world.check_equal()
 
 
-def test_a_late_delta_proves_nothing_when_a_newer_one_came_before_it() -> None:
+def test_a_reordered_delta_does_not_clear_a_shard_with_a_newer_revision_seen() -> None:
     world = joined("a")
     world.daemon.poll("a")
     world.daemon.poll("a")
@@ -258,7 +258,7 @@ def test_a_late_delta_proves_nothing_when_a_newer_one_came_before_it() -> None:
     assert not fresh(world, "a")
 
 
-def test_deltas_kept_behind_a_second_gap_wait_for_the_next_snapshot() -> None:
+def test_pending_deltas_behind_a_second_gap_wait_for_the_next_snapshot() -> None:
     world = joined("a")
     world.daemon.poll("a")
     lose(world)
@@ -279,7 +279,7 @@ def test_deltas_kept_behind_a_second_gap_wait_for_the_next_snapshot() -> None:
     assert fresh(world, "a")
 
 
-def test_what_comes_before_the_fence_is_left_to_the_snapshot() -> None:
+def test_messages_before_the_fence_are_ignored() -> None:
     world = World()
     world.daemon.add("a")
     world.tick()
@@ -294,7 +294,7 @@ def test_what_comes_before_the_fence_is_left_to_the_snapshot() -> None:
     world.check_equal()
 
 
-def test_an_old_page_does_not_replace_what_the_bus_brought_meanwhile() -> None:
+def test_an_old_page_does_not_overwrite_newer_bus_messages() -> None:
     world = joined("a", "b")
     world.daemon.poll("b")
     lose(world)
@@ -310,7 +310,7 @@ def test_an_old_page_does_not_replace_what_the_bus_brought_meanwhile() -> None:
     world.check_equal()
 
 
-def test_what_had_to_be_let_go_while_a_page_was_under_way_is_asked_for_again() -> None:
+def test_dropped_pending_deltas_are_requested_again() -> None:
     world = joined("a", max_pending_bytes=60)
     world.daemon.poll("a")
     lose(world)
@@ -330,7 +330,7 @@ def test_what_had_to_be_let_go_while_a_page_was_under_way_is_asked_for_again() -
     world.check_equal()
 
 
-def test_an_event_let_go_while_the_first_page_was_under_way_is_not_forgotten() -> None:
+def test_a_dropped_pending_event_leaves_its_shard_suspect() -> None:
     world = World(max_pending_bytes=60)
     world.daemon.add("a")
     world.daemon.poll("a")
@@ -348,7 +348,7 @@ def test_an_event_let_go_while_the_first_page_was_under_way_is_not_forgotten() -
     world.check_equal()
 
 
-def test_a_delta_that_cannot_be_read_is_a_lost_one() -> None:
+def test_a_malformed_delta_counts_as_lost() -> None:
     world = joined("a", "b")
     world.daemon.poll("a")
     world.bus[-1][2] = pack({"set": {}, "unset": "x", "base": 1})
@@ -372,7 +372,7 @@ def test_a_delta_that_cannot_be_read_is_a_lost_one() -> None:
         [b"z1/event/a/", pack([1, "model", 1, 1, 1.0]), pack([])],
     ],
 )
-def test_nonsense_on_the_bus_is_counted_and_changes_nothing(frames: list[bytes]) -> None:
+def test_a_malformed_bus_message_is_counted_and_changes_nothing(frames: list[bytes]) -> None:
     world = joined("a")
     world.bus.append(frames)
     deliver(world)
@@ -384,7 +384,7 @@ def test_nonsense_on_the_bus_is_counted_and_changes_nothing(frames: list[bytes])
 # --- events
 
 
-def test_a_lost_event_is_found_by_the_next_one() -> None:
+def test_a_lost_event_is_detected_by_the_next_one() -> None:
     world = joined("a", "b")
     world.daemon.enter("a", "down", "timeout")
     lose(world)
@@ -397,7 +397,7 @@ def test_a_lost_event_is_found_by_the_next_one() -> None:
     world.check_equal()
 
 
-def test_a_lost_event_that_nothing_follows_is_found_by_the_next_heartbeat() -> None:
+def test_the_loss_of_the_last_event_is_detected_by_the_next_heartbeat() -> None:
     world = joined("a")
     world.daemon.remove("a")
     lose(world)
@@ -408,14 +408,14 @@ def test_a_lost_event_that_nothing_follows_is_found_by_the_next_heartbeat() -> N
     assert [change.type for change in world.told if isinstance(change, Event)] == ["removed"]
 
 
-def test_a_number_of_shards_that_does_not_agree_is_a_loss() -> None:
+def test_a_different_total_of_shards_is_a_sign_of_loss() -> None:
     world = joined("a")
     world.daemon.beat(shards=2)
     deliver(world)
     assert stale(world)
 
 
-def test_a_new_shard_is_stale_until_its_labels_are_known() -> None:
+def test_an_added_shard_is_stale_until_its_snapshot() -> None:
     world = joined("a")
     world.daemon.add("b", role="cache")
     world.daemon.poll("b")
@@ -426,7 +426,7 @@ def test_a_new_shard_is_stale_until_its_labels_are_known() -> None:
     assert world.mirror.store.records["b"].labels == {"role": "cache"}
 
 
-def test_a_shard_that_came_back_unseen_and_was_not_polled_has_no_info() -> None:
+def test_a_shard_added_again_with_both_events_lost_has_no_info_until_polled() -> None:
     world = joined("a")
     world.daemon.remove("a")
     lose(world)
@@ -438,7 +438,7 @@ def test_a_shard_that_came_back_unseen_and_was_not_polled_has_no_info() -> None:
     assert world.mirror.view("a", world.now).info is None
 
 
-def test_a_shard_that_came_back_starts_anew_though_its_removal_was_lost() -> None:
+def test_a_shard_added_again_starts_empty_though_its_removal_was_lost() -> None:
     world = joined("a")
     world.daemon.remove("a")
     lose(world)
@@ -450,7 +450,7 @@ def test_a_shard_that_came_back_starts_anew_though_its_removal_was_lost() -> Non
     world.check_equal()
 
 
-def test_a_lost_event_among_those_kept_for_the_first_page_leaves_the_state_in_doubt() -> None:
+def test_a_gap_in_the_pending_events_leaves_the_state_suspect() -> None:
     world = World()
     world.daemon.add("a")
     world.tick()
@@ -470,7 +470,7 @@ def test_a_lost_event_among_those_kept_for_the_first_page_leaves_the_state_in_do
     assert not fresh(world, "a")
 
 
-def test_a_shard_added_anew_under_a_new_daemon_while_pages_come_is_not_dropped() -> None:
+def test_a_shard_added_again_at_a_restarted_daemon_during_a_snapshot_stays() -> None:
     world = joined("a", "c", "d", "e")
     world.restart_daemon(["c", "d", "e"])
     world.settle()
@@ -497,7 +497,7 @@ def test_a_shard_added_anew_under_a_new_daemon_while_pages_come_is_not_dropped()
 # --- connections
 
 
-def test_a_connection_that_was_made_anew_is_noticed_by_the_second_fence() -> None:
+def test_a_reconnect_is_noticed_by_the_second_fence() -> None:
     world = joined("a")
     world.cut_bus()
     world.daemon.poll("a")
@@ -509,7 +509,7 @@ def test_a_connection_that_was_made_anew_is_noticed_by_the_second_fence() -> Non
     assert world.mirror.session.joins == 2
 
 
-def test_after_three_heartbeats_of_silence_everything_is_stale_even_if_nobody_ticks() -> None:
+def test_after_three_heartbeats_of_silence_everything_is_stale_even_without_a_tick() -> None:
     world = joined("a")
     world.now += 2.9
     assert not stale(world)
@@ -520,7 +520,7 @@ def test_after_three_heartbeats_of_silence_everything_is_stale_even_if_nobody_ti
     assert world.mirror.view("a", world.now).info == {"uptime_in_seconds": 1}
 
 
-def test_what_was_queued_while_this_process_was_stopped_does_not_make_it_fresh() -> None:
+def test_messages_queued_while_the_process_was_stopped_do_not_make_it_fresh() -> None:
     world = joined("a")
     world.daemon.poll("a")
     world.daemon.beat()
@@ -532,7 +532,7 @@ def test_what_was_queued_while_this_process_was_stopped_does_not_make_it_fresh()
     world.check_equal()
 
 
-def test_a_mirror_that_falls_ever_further_behind_is_stale_though_messages_come() -> None:
+def test_a_mirror_that_falls_further_and_further_behind_becomes_stale() -> None:
     world = joined("a")
     for _ in range(3):
         world.now += 1
@@ -564,7 +564,7 @@ def test_a_restarted_daemon_is_noticed_by_its_epoch_and_old_copies_stay_readable
     assert [(delta.shard, delta.revision, delta.base) for delta in deltas] == [("b", 1, 0)]
 
 
-def test_a_reply_of_another_epoch_ends_the_link() -> None:
+def test_a_reply_of_another_epoch_resets_the_session() -> None:
     world = joined("a")
     world.mirror.resync.checks.add("a")
     ask(world)
@@ -575,7 +575,7 @@ def test_a_reply_of_another_epoch_ends_the_link() -> None:
     assert world.mirror.session.phase is Phase.BACKOFF
 
 
-def test_a_page_that_does_not_come_is_asked_for_again_on_a_fresh_socket() -> None:
+def test_a_missing_page_is_requested_again_on_a_new_socket() -> None:
     world = joined("a")
     world.daemon.poll("a")
     lose(world)
@@ -587,7 +587,7 @@ def test_a_page_that_does_not_come_is_asked_for_again_on_a_fresh_socket() -> Non
     assert world.mirror.session.joins == 1
 
 
-def test_a_query_endpoint_that_answers_no_more_ends_the_link() -> None:
+def test_a_query_endpoint_that_stops_replying_resets_the_session() -> None:
     timing = Timing(page_timeout=0.5, page_tries=2)
     world = joined("a", timing=timing)
     world.mirror.resync.checks.add("a")
@@ -600,7 +600,7 @@ def test_a_query_endpoint_that_answers_no_more_ends_the_link() -> None:
     assert "snapshot" in world.mirror.session.problem
 
 
-def test_a_refused_snapshot_is_told_and_asked_for_again() -> None:
+def test_a_refused_snapshot_is_the_problem_and_is_requested_again() -> None:
     world = joined("a")
     world.daemon.poll("a")
     lose(world)
@@ -616,7 +616,7 @@ def test_a_refused_snapshot_is_told_and_asked_for_again() -> None:
     assert world.mirror.problem == ""
 
 
-def test_a_refused_snapshot_of_everything_is_still_of_everything_when_asked_again() -> None:
+def test_a_refused_snapshot_of_everything_is_requested_for_everything_again() -> None:
     world = joined("a")
     world.daemon.add("b")
     lose(world)
@@ -630,7 +630,7 @@ def test_a_refused_snapshot_of_everything_is_still_of_everything_when_asked_agai
     world.check_equal()
 
 
-def test_a_snapshot_that_cannot_be_read_ends_the_link() -> None:
+def test_a_malformed_snapshot_resets_the_session() -> None:
     world = joined("a")
     world.mirror.resync.checks.add("a")
     ask(world)
@@ -641,7 +641,7 @@ def test_a_snapshot_that_cannot_be_read_ends_the_link() -> None:
     assert "could not be decoded" in world.mirror.session.problem
 
 
-def test_a_refused_hello_is_told() -> None:
+def test_a_refused_hello_is_the_problem() -> None:
     world = World()
     world.daemon.refusal = NotAllowedError("not you")
     world.tick()
@@ -649,7 +649,7 @@ def test_a_refused_hello_is_told() -> None:
     assert world.mirror.session.problem == "not you"
 
 
-def test_losses_without_end_are_answered_by_ever_rarer_snapshots() -> None:
+def test_repeated_losses_lead_to_less_and_less_frequent_snapshots() -> None:
     world = joined("a", timing=Timing(jitter=0.5))
     before = world.mirror.resync.count
     for _ in range(30):
@@ -664,7 +664,7 @@ def test_losses_without_end_are_answered_by_ever_rarer_snapshots() -> None:
 
 
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_mirror_of_some_shards_holds_no_other(strict: bool) -> None:
+def test_a_mirror_of_some_shards_holds_no_others(strict: bool) -> None:
     world = World(("a", "c", "later"))
     world.daemon.strict = strict
     for shard in ("a", "b", "c"):
@@ -680,7 +680,7 @@ def test_a_mirror_of_some_shards_holds_no_other(strict: bool) -> None:
     assert set(world.mirror.store.records) == {"a", "c", "later"}
 
 
-def test_a_mirror_of_some_shards_subscribes_their_deltas_and_all_events() -> None:
+def test_a_mirror_of_some_shards_subscribes_to_their_deltas_and_all_events() -> None:
     world = joined("a", scope=("a", "b/c"))
     assert world.subscribed[:-1] == (
         b"z1/delta/a/",
@@ -690,7 +690,7 @@ def test_a_mirror_of_some_shards_subscribes_their_deltas_and_all_events() -> Non
     )
 
 
-def test_a_mirror_of_many_shards_subscribes_the_prefix_and_filters() -> None:
+def test_a_mirror_of_many_shards_subscribes_to_the_prefix_and_filters() -> None:
     scope = tuple(f"s{number}" for number in range(501))
     world = World(scope)
     world.daemon.add("s1")
@@ -704,7 +704,7 @@ def test_a_mirror_of_many_shards_subscribes_the_prefix_and_filters() -> None:
     assert not fresh(world, "s1")  # it may have been its delta
 
 
-def test_the_last_delta_before_a_shard_went_down_may_be_lost_so_it_is_asked_for() -> None:
+def test_a_shard_that_went_down_is_requested_as_its_last_delta_may_be_lost() -> None:
     world = joined("a", scope=("a",))
     world.daemon.poll("a")
     lose(world)
@@ -713,7 +713,7 @@ def test_the_last_delta_before_a_shard_went_down_may_be_lost_so_it_is_asked_for(
     world.check_equal()
 
 
-def test_an_up_shard_of_which_nothing_is_heard_is_asked_for() -> None:
+def test_an_up_shard_without_deltas_is_requested() -> None:
     world = joined("a", scope=("a",))
     world.daemon.poll("a")
     lose(world)
@@ -723,7 +723,7 @@ def test_an_up_shard_of_which_nothing_is_heard_is_asked_for() -> None:
     world.check_equal()
 
 
-def test_shards_that_may_exist_unseen_count_as_stale() -> None:
+def test_shards_in_scope_that_are_not_held_are_stale() -> None:
     world = World(("a", "b"))
     assert world.mirror.stale_shards(world.now) == {"a", "b"}
 
@@ -731,7 +731,7 @@ def test_shards_that_may_exist_unseen_count_as_stale() -> None:
 # --- changes
 
 
-def test_changes_are_told_in_order_and_those_found_by_a_snapshot_likewise() -> None:
+def test_changes_are_reported_in_order_also_those_found_by_a_snapshot() -> None:
     world = joined("a")
     world.daemon.poll("a", {"role": "master"})
     world.daemon.enter("a", "down", "timeout")
@@ -760,7 +760,7 @@ def test_changes_are_told_in_order_and_those_found_by_a_snapshot_likewise() -> N
     assert found_delta.unset == ("role",)
 
 
-def test_the_bus_is_where_hello_says_seen_from_where_it_was_asked() -> None:
+def test_the_host_of_a_wildcard_bus_endpoint_is_that_of_the_query_endpoint() -> None:
     world = World()
     world.mirror.session._endpoint = "tcp://10.0.0.5:9736"
     world.daemon.bus = "tcp://0.0.0.0:9737"

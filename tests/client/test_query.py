@@ -24,7 +24,7 @@ from zinfo.wire.codec import pack
 from zinfo.wire.query_messages import decode_request, encode_reply
 
 
-def test_every_operation_gives_what_its_name_says(peer: WirePeer, flavour: Flavour) -> None:
+def test_every_operation_returns_its_result(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         assert client.hello()["bus"] == [peer.bus]
         assert client.ping() == pytest.approx(time.time(), abs=5)
@@ -38,16 +38,14 @@ def test_every_operation_gives_what_its_name_says(peer: WirePeer, flavour: Flavo
         assert reply.epoch == 1
 
 
-def test_pages_are_followed_to_the_last_or_given_one_by_one(
-    peer: WirePeer, flavour: Flavour
-) -> None:
+def test_all_pages_are_fetched_or_yielded_one_by_one(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         assert [len(page) for page in client.iter_infos()] == [2, 1]
         requests = [decode_request(request) for request in peer.requests]
         assert [request.args for request in requests] == [{}, {"cursor": "b"}]
 
 
-def test_a_page_is_asked_for_before_the_one_before_it_is_decoded(
+def test_a_page_is_requested_before_the_previous_one_is_decoded(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     peer.spoil = lambda frames: [*frames[:-1], b"\xc1"]  # a byte that msgpack never uses
@@ -59,9 +57,7 @@ def test_a_page_is_asked_for_before_the_one_before_it_is_decoded(
         assert len(client.get_infos()) == 3, "what came of the second page meets no other request"
 
 
-def test_each_page_has_its_own_time_however_long_the_one_before_was_looked_at(
-    peer: WirePeer, flavour: Flavour
-) -> None:
+def test_each_page_of_iter_infos_has_its_own_timeout(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         pages = client.iter_infos(timeout=0.5)
         next(pages)
@@ -70,7 +66,7 @@ def test_each_page_has_its_own_time_however_long_the_one_before_was_looked_at(
         assert len(next(pages)) == 1
 
 
-def test_only_arguments_that_say_something_are_sent(peer: WirePeer, flavour: Flavour) -> None:
+def test_empty_arguments_are_not_sent(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         client.get_infos(
             ["a"], ("used_",), True, 1.5, True, labels={"zone": "z"}, refresh=True, limit=10
@@ -91,7 +87,9 @@ def test_only_arguments_that_say_something_are_sent(peer: WirePeer, flavour: Fla
     assert requests[-1].args == {"labels": {"zone": "z"}}
 
 
-def test_recent_events_say_whether_some_are_gone(peer: WirePeer, flavour: Flavour) -> None:
+def test_recent_events_say_whether_some_are_no_longer_stored(
+    peer: WirePeer, flavour: Flavour
+) -> None:
     with flavour.client(peer.query) as client:
         recent = client.events()
         assert [event.number for event in recent.events] == [4, 5, 6]
@@ -103,7 +101,7 @@ def test_recent_events_say_whether_some_are_gone(peer: WirePeer, flavour: Flavou
         assert not client.events(since=3).missed  # it asks for all that are held
 
 
-def test_a_refusal_is_raised_as_its_own_error_and_the_next_call_works(
+def test_a_refusal_raises_its_error_and_the_next_call_works(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     with flavour.client(peer.query) as client:
@@ -117,7 +115,7 @@ def test_a_refusal_is_raised_as_its_own_error_and_the_next_call_works(
         assert client.ping()
 
 
-def test_nothing_there_is_said_in_one_line_with_endpoint_and_advice(flavour: Flavour) -> None:
+def test_without_a_daemon_the_error_is_one_line_with_endpoint_and_advice(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     with flavour.client(endpoint, timeout=0.2) as client:
         started = time.monotonic()
@@ -130,9 +128,7 @@ def test_nothing_there_is_said_in_one_line_with_endpoint_and_advice(flavour: Fla
         assert "\n" not in message
 
 
-def test_a_request_that_got_lost_is_asked_again_on_a_fresh_socket(
-    peer: WirePeer, flavour: Flavour
-) -> None:
+def test_a_lost_request_is_sent_again_on_a_new_socket(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query, timeout=2) as client:
         peer.deaf = True
         answered = threading.Timer(0.3, lambda: setattr(peer, "deaf", False))
@@ -145,7 +141,7 @@ def test_a_request_that_got_lost_is_asked_again_on_a_fresh_socket(
         assert second.deadline == pytest.approx(1, abs=0.3)
 
 
-def test_a_slow_answer_to_the_first_request_is_still_taken(
+def test_a_slow_reply_to_the_first_request_is_still_accepted(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     def slowly(reply: list[bytes]) -> list[bytes]:
@@ -172,7 +168,7 @@ def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, flavour: Flav
 
 
 @pytest.mark.parametrize("ident", [0, [1]], ids=["a request's", "none that a request has"])
-def test_a_late_answer_is_not_taken_for_the_next_one(
+def test_a_late_reply_is_not_used_for_the_next_request(
     peer: WirePeer, flavour: Flavour, ident: object
 ) -> None:
     def twice(reply: list[bytes]) -> list[bytes]:
@@ -186,9 +182,7 @@ def test_a_late_answer_is_not_taken_for_the_next_one(
         assert client.ping() > 1.0
 
 
-def test_calls_share_a_socket_and_one_that_failed_leaves_none_to_the_next(
-    peer: WirePeer, flavour: Flavour
-) -> None:
+def test_calls_share_a_socket_until_one_fails(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query, retries=0) as client:
         assert client.ping()
         assert client.ping()
@@ -205,7 +199,7 @@ def test_calls_share_a_socket_and_one_that_failed_leaves_none_to_the_next(
     "reply",
     [[b"HTTP/1.1 400 Bad Request"], [b"ZI1", b"\xc1"], [b"ZI1", pack({"ok": True, "id": 1}), b""]],
 )
-def test_an_answer_that_is_none_is_a_protocol_error(
+def test_a_malformed_reply_is_a_protocol_error(
     peer: WirePeer, flavour: Flavour, reply: list[bytes]
 ) -> None:
     peer.spoil = lambda _: reply
@@ -228,14 +222,14 @@ def test_events_without_their_counts_are_a_protocol_error(peer: WirePeer, flavou
         client.events()
 
 
-def test_a_restarted_daemon_is_asked_without_ado(peer: WirePeer, flavour: Flavour) -> None:
+def test_a_restarted_daemon_answers_the_next_request(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query, timeout=4) as client:
         assert client.request("hello").epoch == 1
         peer.restart("a")
         assert client.request("hello").epoch == 2
 
 
-def test_two_threads_at_once_are_refused_not_mixed_up(peer: WirePeer, blocking: Flavour) -> None:
+def test_a_second_concurrent_call_is_refused(peer: WirePeer, blocking: Flavour) -> None:
     peer.deaf = True
     with blocking.client(peer.query, timeout=1) as client:
         first = threading.Thread(target=client.ping)
@@ -247,24 +241,24 @@ def test_two_threads_at_once_are_refused_not_mixed_up(peer: WirePeer, blocking: 
         first.join()
 
 
-def test_a_text_where_several_are_expected_is_refused(flavour: Flavour) -> None:
+def test_a_single_text_instead_of_a_collection_is_refused(flavour: Flavour) -> None:
     with flavour.client() as client, pytest.raises(TypeError, match="several"):
         client.get_infos("127.0.0.1:6379")
 
 
-def test_an_endpoint_that_is_none_is_refused(flavour: Flavour) -> None:
+def test_an_invalid_endpoint_is_refused(flavour: Flavour) -> None:
     for endpoint in ("localhost:9736", f"ipc:///{'x' * 200}"):
         with pytest.raises(ConfigError, match="no endpoint"):
             flavour.client(endpoint)
 
 
-def test_an_endpoint_that_zmq_does_not_take_is_refused(flavour: Flavour) -> None:
+def test_an_endpoint_that_zmq_rejects_is_refused(flavour: Flavour) -> None:
     no_name = "tcp://-:1"  # the parser leaves names to DNS
     with flavour.client(no_name) as client, pytest.raises(ConfigError, match="cannot"):
         client.ping()
 
 
-def test_a_closed_client_says_so(flavour: Flavour) -> None:
+def test_calls_of_a_closed_client_raise(flavour: Flavour) -> None:
     client = flavour.client()
     client.close()
     client.close()

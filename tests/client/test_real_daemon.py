@@ -252,7 +252,9 @@ def test_an_event_tells_of_a_server_that_goes_and_comes_back(flavour: Flavour) -
                 wanted.discard(following(subscriber, Event).type)
 
 
-def test_silence_is_told_and_then_it_goes_on(own_daemon: RunningDaemon, flavour: Flavour) -> None:
+def test_silence_is_reported_and_updates_continue_afterwards(
+    own_daemon: RunningDaemon, flavour: Flavour
+) -> None:
     with flavour.subscriber(own_daemon.query) as subscriber:
         following(subscriber, Delta)
         own_daemon.suspend()

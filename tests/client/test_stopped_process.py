@@ -53,7 +53,7 @@ def check_fresh(said: dict[str, Any], peer: WirePeer) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.5])
-def test_after_messages_were_dropped_meanwhile_it_is_equal_again(seconds: float) -> None:
+def test_after_messages_were_dropped_it_is_equal_again(seconds: float) -> None:
     """Stopped for less, and for more, than three heartbeats."""
     with (
         WirePeer("a", "b", "c", interval=0.4, high_water_mark=5) as peer,

@@ -17,7 +17,7 @@ from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Snapshot, Stale
 from zinfo.errors import ConfigError, NoAnswerError
 
 
-def test_the_subscriptions_stand_when_the_constructor_returns(
+def test_the_subscriptions_are_in_place_when_the_constructor_returns(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     for _ in range(5):
@@ -28,7 +28,7 @@ def test_the_subscriptions_stand_when_the_constructor_returns(
             assert update.revision == peer.daemon.shards["a"].revision
 
 
-def test_it_iterates_over_what_was_asked_for(peer: WirePeer, flavour: Flavour) -> None:
+def test_it_iterates_over_the_requested_shards_and_kinds(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.subscriber(peer.query, shards=["a"], kinds=("info", "event")) as subscriber:
         peer.do(lambda daemon: daemon.poll("b"))
         peer.do(lambda daemon: daemon.poll("a"))
@@ -59,7 +59,9 @@ def test_a_lost_message_is_a_gap(peer: WirePeer, flavour: Flavour) -> None:
         assert (gap.shard, gap.kind) == (None, "delta")
 
 
-def test_silence_is_told_and_then_it_goes_on(peer: WirePeer, flavour: Flavour) -> None:
+def test_silence_is_reported_and_updates_continue_afterwards(
+    peer: WirePeer, flavour: Flavour
+) -> None:
     with flavour.subscriber(peer.query) as subscriber:
         peer.mute = True
         stale = subscriber.recv(5)
@@ -78,7 +80,7 @@ def poll_often(daemon: ModelDaemon) -> None:
         daemon.poll("b")
 
 
-def test_a_consumer_that_was_busy_is_not_told_of_silence(peer: WirePeer, flavour: Flavour) -> None:
+def test_a_busy_consumer_does_not_get_a_stale_update(peer: WirePeer, flavour: Flavour) -> None:
     many = ["a", *(f"s{number}" for number in range(600))]
     with flavour.subscriber(peer.query, shards=many, kinds=["delta"]) as subscriber:
         peer.do(poll_often)
@@ -89,7 +91,9 @@ def test_a_consumer_that_was_busy_is_not_told_of_silence(peer: WirePeer, flavour
         assert isinstance(subscriber.recv(5), Delta)
 
 
-def test_a_daemon_that_came_back_elsewhere_is_found(peer: WirePeer, flavour: Flavour) -> None:
+def test_a_daemon_restarted_with_another_bus_endpoint_is_found(
+    peer: WirePeer, flavour: Flavour
+) -> None:
     with flavour.subscriber(peer.query) as subscriber:
         peer.restart("a", same_bus=False)
         assert isinstance(subscriber.recv(5), Stale)
@@ -100,7 +104,7 @@ def test_a_daemon_that_came_back_elsewhere_is_found(peer: WirePeer, flavour: Fla
         assert isinstance(subscriber.recv(5), Delta)
 
 
-def test_nothing_there_is_said_with_endpoint_and_advice(flavour: Flavour) -> None:
+def test_without_a_daemon_the_error_has_endpoint_and_advice(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     started = time.monotonic()
     with pytest.raises(NoAnswerError, match=rf"{endpoint} within 0\.3 s .*zinfo serve"):
@@ -108,12 +112,12 @@ def test_nothing_there_is_said_with_endpoint_and_advice(flavour: Flavour) -> Non
     assert time.monotonic() - started < 1
 
 
-def test_a_bus_that_is_not_there_is_said_too(flavour: Flavour) -> None:
+def test_a_bus_endpoint_without_a_daemon_is_an_error(flavour: Flavour) -> None:
     with pytest.raises(NoAnswerError):
         flavour.subscriber(bus=f"tcp://127.0.0.1:{free_port()}", timeout=0.2)
 
 
-def test_a_bus_endpoint_that_zmq_does_not_take_is_said(peer: WirePeer, flavour: Flavour) -> None:
+def test_a_bus_endpoint_that_zmq_rejects_is_reported(peer: WirePeer, flavour: Flavour) -> None:
     peer.daemon.bus = f"ipc:///{'x' * 200}"
     with pytest.raises(NoAnswerError, match="cannot connect"):
         flavour.subscriber(peer.query, timeout=0.3)
@@ -128,7 +132,9 @@ def test_wrong_arguments_are_refused(flavour: Flavour) -> None:
         flavour.subscriber(kinds=["all"])
 
 
-def test_a_closed_one_says_so_and_ends_its_iteration(peer: WirePeer, flavour: Flavour) -> None:
+def test_a_closed_subscriber_raises_and_ends_its_iteration(
+    peer: WirePeer, flavour: Flavour
+) -> None:
     subscriber = flavour.subscriber(peer.query)
     subscriber.close()
     assert list(subscriber) == []

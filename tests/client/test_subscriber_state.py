@@ -53,7 +53,7 @@ class Stream(Network):
 # --- updates
 
 
-def test_each_kind_is_told_as_its_type_and_no_other_is() -> None:
+def test_each_kind_gives_its_type_of_update() -> None:
     stream = Stream("info", "delta", "event", "hb")
     stream.daemon.poll("a", {"role": "master"})
     stream.daemon.enter("a", "down", "timeout")
@@ -73,7 +73,7 @@ def test_each_kind_is_told_as_its_type_and_no_other_is() -> None:
     assert only.updates() == []
 
 
-def test_only_the_shards_asked_for_are_told() -> None:
+def test_only_requested_shards_give_updates() -> None:
     stream = Stream("delta", "event", shards=["a"])
     stream.daemon.poll("b")
     stream.daemon.happen("b", "restarted")
@@ -83,7 +83,7 @@ def test_only_the_shards_asked_for_are_told() -> None:
     assert update.shard == "a"
 
 
-def test_many_shards_are_filtered_here_so_that_no_subscription_can_get_lost() -> None:
+def test_many_shards_are_filtered_instead_of_subscribed() -> None:
     stream = Stream("delta", "event", shards=[f"s{number}" for number in range(250)] + ["a"])
     assert topic("delta") in stream.subscribed
     stream.daemon.poll("b")
@@ -94,7 +94,7 @@ def test_many_shards_are_filtered_here_so_that_no_subscription_can_get_lost() ->
 
 
 @pytest.mark.parametrize("kinds", [(), ("delta", "dela")])
-def test_unknown_kinds_and_none_at_all_are_refused(kinds: tuple[str, ...]) -> None:
+def test_unknown_kinds_and_no_kinds_are_refused(kinds: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="kinds are info, delta, event and hb"):
         SubscriberState("inproc://query", kinds=kinds)
 
@@ -103,7 +103,7 @@ def test_unknown_kinds_and_none_at_all_are_refused(kinds: tuple[str, ...]) -> No
 
 
 @pytest.mark.parametrize("kind", ["delta", "info"])
-def test_a_lost_message_is_a_gap_before_the_next_one_and_told_once(kind: str) -> None:
+def test_a_lost_message_gives_one_gap_before_the_next_message(kind: str) -> None:
     stream = Stream(kind)
     stream.daemon.poll("a")
     stream.updates()
@@ -116,7 +116,7 @@ def test_a_lost_message_is_a_gap_before_the_next_one_and_told_once(kind: str) ->
     assert isinstance(update, (Delta, Snapshot))
 
 
-def test_a_lost_message_that_nothing_follows_is_a_gap_by_the_next_heartbeat() -> None:
+def test_the_loss_of_the_last_message_gives_a_gap_at_the_next_heartbeat() -> None:
     stream = Stream("delta")
     stream.daemon.poll("a")
     stream.lose()
@@ -127,7 +127,7 @@ def test_a_lost_message_that_nothing_follows_is_a_gap_by_the_next_heartbeat() ->
 
 
 @pytest.mark.parametrize("fence_totals", [False, True])
-def test_a_loss_that_a_total_told_is_not_told_again_by_its_shard(fence_totals: bool) -> None:
+def test_a_loss_found_by_a_total_is_not_reported_again_for_its_shard(fence_totals: bool) -> None:
     stream = Stream("delta", fence_totals=fence_totals)
     stream.daemon.poll("a")
     stream.updates()
@@ -144,7 +144,7 @@ def test_a_loss_that_a_total_told_is_not_told_again_by_its_shard(fence_totals: b
     assert isinstance(delta, Delta)
 
 
-def test_a_loss_that_a_total_told_hides_none_of_later() -> None:
+def test_a_loss_found_by_a_total_does_not_hide_later_ones() -> None:
     stream = Stream("delta")
     stream.daemon.poll("a")
     stream.updates()
@@ -167,7 +167,7 @@ def test_a_loss_that_a_total_told_hides_none_of_later() -> None:
     assert gap == Gap("a", "delta", 6, 7)
 
 
-def test_a_loss_between_fence_and_first_heartbeat_is_known_where_the_fence_has_totals() -> None:
+def test_with_totals_in_the_fence_a_loss_before_the_first_heartbeat_is_found() -> None:
     stream = Stream("delta", fence_totals=True)
     stream.restart_daemon(["a"])
     while stream.stream.session.joins < 2:
@@ -179,7 +179,7 @@ def test_a_loss_between_fence_and_first_heartbeat_is_known_where_the_fence_has_t
     assert stream.updates() == [Gap(None, "delta", 1, 0)]
 
 
-def test_a_lost_event_is_a_gap_before_the_next_one_or_by_the_next_heartbeat() -> None:
+def test_a_lost_event_gives_a_gap_before_the_next_event_or_at_the_next_heartbeat() -> None:
     stream = Stream("event")
     stream.daemon.enter("a", "down")
     stream.lose()
@@ -193,7 +193,7 @@ def test_a_lost_event_is_a_gap_before_the_next_one_or_by_the_next_heartbeat() ->
     assert stream.updates() == [Gap(None, "event", 7, 6)]
 
 
-def test_of_some_shards_a_lost_event_is_a_gap_of_its_shard() -> None:
+def test_with_some_shards_a_lost_event_gives_a_gap_of_its_shard() -> None:
     stream = Stream("event", shards=["a"])
     stream.daemon.happen("a", "restarted")
     stream.daemon.enter("a", "down")
@@ -206,7 +206,7 @@ def test_of_some_shards_a_lost_event_is_a_gap_of_its_shard() -> None:
     assert isinstance(event, Event)
 
 
-def test_a_shard_that_comes_back_makes_no_gap() -> None:
+def test_a_shard_that_is_added_again_gives_no_gap() -> None:
     for shards in ([], ["a"]):
         stream = Stream("info", "delta", "event", shards=shards)
         stream.daemon.poll("a")
@@ -217,7 +217,7 @@ def test_a_shard_that_comes_back_makes_no_gap() -> None:
         assert not [update for update in stream.updates() if isinstance(update, Gap)]
 
 
-def test_a_delta_on_another_base_than_the_last_one_is_a_gap() -> None:
+def test_a_delta_with_another_base_gives_a_gap() -> None:
     stream = Stream("delta")
     stream.daemon.poll("a")
     stream.updates()
@@ -228,7 +228,7 @@ def test_a_delta_on_another_base_than_the_last_one_is_a_gap() -> None:
     assert gap == Gap("a", "delta", 2, 1)
 
 
-def test_what_comes_twice_is_told_once() -> None:
+def test_a_repeated_message_gives_one_update() -> None:
     stream = Stream("delta", "event")
     stream.daemon.poll("a")
     stream.daemon.enter("a", "down")
@@ -237,7 +237,7 @@ def test_what_comes_twice_is_told_once() -> None:
     assert stream.stream.repeated == 2
 
 
-def test_what_cannot_be_read_is_counted_and_missing() -> None:
+def test_a_malformed_message_is_counted_and_gives_a_gap() -> None:
     stream = Stream("delta")
     stream.daemon.poll("a")
     stream.bus[-1][2] = b"\xc1"
@@ -249,7 +249,7 @@ def test_what_cannot_be_read_is_counted_and_missing() -> None:
 # --- connections
 
 
-def test_silence_is_told_once_and_what_was_missed_meanwhile_is_a_gap() -> None:
+def test_silence_is_reported_once_and_missed_messages_give_a_gap() -> None:
     stream = Stream("delta")
     stream.topics = ()
     for _ in range(40):
@@ -264,13 +264,13 @@ def test_silence_is_told_once_and_what_was_missed_meanwhile_is_a_gap() -> None:
     assert stream.updates() == [Gap(None, "delta", 3, 2)]
 
 
-def test_of_some_shards_anything_may_have_been_missed_in_a_cut() -> None:
+def test_with_some_shards_a_reconnect_gives_a_gap_of_each_kind() -> None:
     stream = Stream("delta", "event", "hb", shards=["a"])
     stream.cut_bus()
     assert stream.updates() == [Gap(None, "delta", None, None), Gap(None, "event", None, None)]
 
 
-def test_a_cut_in_which_nothing_was_missed_is_not_told() -> None:
+def test_a_reconnect_without_a_loss_is_not_reported() -> None:
     stream = Stream("delta", "event")
     stream.cut_bus()
     stream.daemon.beat()
@@ -280,7 +280,7 @@ def test_a_cut_in_which_nothing_was_missed_is_not_told() -> None:
 
 
 @pytest.mark.parametrize("bus", [None, "inproc://bus"])
-def test_a_restarted_daemon_is_told_and_counts_anew(bus: str | None) -> None:
+def test_a_restarted_daemon_is_reported_and_counting_starts_again(bus: str | None) -> None:
     stream = Stream("delta", bus=bus)
     stream.restart_daemon(["a"])
     stream.settle()
@@ -295,9 +295,7 @@ def test_a_restarted_daemon_is_told_and_counts_anew(bus: str | None) -> None:
     assert delta.revision == 1
 
 
-def test_a_consumer_that_was_busy_for_long_gets_what_waited_for_it_and_is_not_told_of_silence() -> (
-    None
-):
+def test_after_a_long_pause_a_consumer_gets_queued_messages_and_no_stale_update() -> None:
     stream = Stream("delta")
     stream.daemon.poll("a")
     stream.daemon.beat()
@@ -308,7 +306,7 @@ def test_a_consumer_that_was_busy_for_long_gets_what_waited_for_it_and_is_not_to
     assert stream.updates() == []
 
 
-def test_a_refused_or_unreadable_hello_is_tried_again() -> None:
+def test_after_a_refused_or_malformed_reply_to_hello_it_joins_again() -> None:
     stream = Stream("delta")
     for answer in (NotAllowedError("not you"), None):
         stream.topics = ()
@@ -326,7 +324,7 @@ def test_a_refused_or_unreadable_hello_is_tried_again() -> None:
     assert stream.stream.session.joins == 2
 
 
-def test_who_is_told_of_some_shards_only_misses_nothing_where_others_have_events() -> None:
+def test_events_of_hidden_shards_give_no_gap() -> None:
     stream = Stream("event")
     stream.stream.session.partial = True  # as hello said: the daemon keeps shards from this client
     stream.daemon.enter("a", "down")

@@ -19,7 +19,7 @@ from zinfo.recording import LabelUpdate, Recorder, Recording, RecordingWriter, S
 ROOM = 16_384  # bytes
 
 
-def test_a_lost_answer_about_a_shard_that_was_added_is_asked_for_again(
+def test_a_lost_reply_about_an_added_shard_is_requested_again(
     tmp_path: Path, promise: Promise
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -64,7 +64,7 @@ def described(path: Path) -> list[str]:
     return [e.shard for one in updates if isinstance(one, LabelUpdate) for e in one.entries]
 
 
-def test_of_more_than_there_is_room_for_in_five_seconds_what_fits_is_recorded(
+def test_of_a_block_that_does_not_fit_the_first_messages_are_recorded(
     tmp_path: Path, promise: Promise
 ) -> None:
     noise = random.Random(1)  # does not compress

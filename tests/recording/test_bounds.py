@@ -106,7 +106,7 @@ def differing(number: int) -> dict[str, object]:
     return {"run_id": run_id, "used_memory": 1_000_000 + 37 * number, "uptime": 13 * number}
 
 
-def test_shards_that_are_much_alike_are_read_again(tmp_path: Path) -> None:
+def test_a_recording_of_similar_shards_can_be_read(tmp_path: Path) -> None:
     stats = {f"cmdstat_c{number}": {"calls": 1, "usec": 2} for number in range(100)}
     entries = [
         entry(f"db-{number}", info={**INFO, **stats, **differing(number)}) for number in range(1000)
@@ -121,7 +121,7 @@ def test_shards_that_are_much_alike_are_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["a" * (5 << 20), ["ab"] * (1 << 20), [{}] * (1 << 19)])
-def test_whatever_a_shard_says_is_read_again(value: object, tmp_path: Path) -> None:
+def test_a_recording_of_unusual_values_can_be_read(value: object, tmp_path: Path) -> None:
     said = [delta("a", number, x=value) for number in range(1, 4)]
     path = write(tmp_path / "a.zrec", [*span(entry("a")), *messages(*said)])
     with Recording(path) as recording:
@@ -146,14 +146,14 @@ def test_values_are_counted(value: object) -> None:
     assert count_values(data, 0) == 1
 
 
-def test_an_array_that_claims_more_than_there_is_memory_is_no_msgpack() -> None:
+def test_a_container_that_claims_more_values_than_bytes_is_rejected() -> None:
     for data in (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff" * 100):
         with pytest.raises(ProtocolError, match="not valid msgpack"):
             unpack(data)
         assert count_values(data, 1000) <= 101
 
 
-def test_usual_blocks_are_not_counted() -> None:
+def test_values_of_usual_blocks_are_not_counted() -> None:
     bounds = Bounds()
     bounds.begin(32_000, 1000)
     bounds.take([array_header(1 << 24) + b"\x80" * (1 << 20)])

@@ -40,7 +40,7 @@ def kinds(path: Path) -> list[str]:
     return found
 
 
-def test_a_daemon_that_is_started_again_stands_in_the_recording_and_restarts_in_the_replay(
+def test_a_restart_of_the_daemon_is_recorded_and_replayed(
     daemon: RunningDaemon, tmp_path: Path, server: RealServer
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -76,7 +76,7 @@ def test_a_daemon_that_is_started_again_stands_in_the_recording_and_restarts_in_
             assert mirror.revision(server.ident) == last.revision
 
 
-def test_a_recorder_that_was_killed_goes_on_in_the_same_file(
+def test_after_a_kill_recording_continues_in_the_same_file(
     daemon: RunningDaemon, tmp_path: Path, server: RealServer
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -108,7 +108,7 @@ def test_a_recorder_that_was_killed_goes_on_in_the_same_file(
             assert client.shards()[0]["revision"] == last.revision
 
 
-def test_messages_that_are_lost_are_seen_by_a_mirror_of_the_replay(
+def test_a_mirror_of_the_replay_notices_the_recorded_gap(
     daemon: RunningDaemon, tmp_path: Path, server: RealServer
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -142,9 +142,7 @@ def test_messages_that_are_lost_are_seen_by_a_mirror_of_the_replay(
             assert mirror.revision(server.ident) == last.revision
 
 
-def test_a_shard_that_is_recorded_alone_is_replayed_alone(
-    server: RealServer, tmp_path: Path
-) -> None:
+def test_a_single_recorded_shard_is_replayed_alone(server: RealServer, tmp_path: Path) -> None:
     with (
         RealServer() as other,
         RunningDaemon([server.url, other.url], environ=QUICK) as daemon,

@@ -32,7 +32,7 @@ def nowhere() -> str:
     return f"--connect=tcp://127.0.0.1:{free_port()}"
 
 
-def test_without_a_daemon_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_without_a_daemon_no_file_is_left(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     done = zinfo("record", str(path), nowhere(), "--timeout", "0.5")
     assert done.returncode == 1
@@ -41,7 +41,7 @@ def test_without_a_daemon_nothing_is_left_behind(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_ctrl_c_before_anything_was_recorded_is_told_by_the_exit_code(tmp_path: Path) -> None:
+def test_ctrl_c_before_the_first_segment_has_its_own_exit_code(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     with Running("record", path, nowhere(), "--timeout", "60") as command:
         wait_until(path.exists, 20.0, "the file")
@@ -50,7 +50,7 @@ def test_ctrl_c_before_anything_was_recorded_is_told_by_the_exit_code(tmp_path: 
 
 
 @pytest.mark.parametrize("command", ["record", "replay"])
-def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, command: str) -> None:
+def test_a_file_that_is_not_a_recording_is_refused(tmp_path: Path, command: str) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("buy milk\n")
     arguments = [nowhere()] if command == "record" else []
@@ -60,7 +60,7 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, command: str) ->
     assert path.read_text() == "buy milk\n"
 
 
-def test_a_recording_with_nothing_whole_in_it_cannot_be_replayed(tmp_path: Path) -> None:
+def test_a_recording_without_a_complete_segment_cannot_be_replayed(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     path.write_bytes(small(tmp_path / "b.zrec").read_bytes()[:100])
     done = zinfo("replay", str(path))
@@ -81,7 +81,7 @@ def test_a_recording_with_nothing_whole_in_it_cannot_be_replayed(tmp_path: Path)
         (["--loop", "--exit"], "--loop never comes to the end"),
     ],
 )
-def test_wrong_usage_of_replay_is_told_in_a_line(
+def test_wrong_usage_of_replay_is_reported_in_one_line(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     path = small(tmp_path / "a.zrec")
@@ -99,7 +99,7 @@ def test_wrong_usage_of_replay_is_told_in_a_line(
         ([f"--shard={number}" for number in range(201)], "at most 200"),
     ],
 )
-def test_wrong_usage_of_record_is_told_in_a_line(
+def test_wrong_usage_of_record_is_reported_in_one_line(
     tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     done = invoke("record", str(tmp_path / "a.zrec"), *arguments)
@@ -108,7 +108,7 @@ def test_wrong_usage_of_record_is_told_in_a_line(
     assert not (tmp_path / "a.zrec").exists()
 
 
-def test_an_address_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:
+def test_an_endpoint_in_use_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path) as first:
         taken = first.wait_told("ready")["query"]
@@ -118,7 +118,7 @@ def test_an_address_that_is_taken_is_a_clear_error(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_is_said_to_people_names_file_times_and_endpoints(tmp_path: Path) -> None:
+def test_the_text_output_has_file_times_and_endpoints(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     done = zinfo("replay", str(path), "--speed", "max", "--exit")
     assert done.returncode == 0, done.stderr
@@ -129,7 +129,7 @@ def test_what_is_said_to_people_names_file_times_and_endpoints(tmp_path: Path) -
     assert end == "the end"
 
 
-def test_words_of_a_recording_do_not_steer_the_terminal(tmp_path: Path) -> None:
+def test_control_characters_of_a_recording_are_escaped(tmp_path: Path) -> None:
     silence = pack({"break": "stale", "seconds": 3.0, "reason": "\x1b[2Jgone"})
     frames = [*span(entry("db-1:6379")), (Frame(BREAK, 1.0, (silence,)), WALL + 1)]
     path = write(tmp_path / "a.zrec", frames)
@@ -138,7 +138,7 @@ def test_words_of_a_recording_do_not_steer_the_terminal(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[3] == r"1.0 s: \x1b[2Jgone, 3.0 s"
 
 
-def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_path: Path) -> None:
+def test_with_from_subscribers_receive_nothing_older(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     with Running(
         "replay", path, "--from=30", "--to=36", "--speed=10", "--loop", "--wait"
@@ -154,7 +154,9 @@ def test_a_pass_that_begins_later_tells_those_who_follow_nothing_of_before(tmp_p
     assert {one.revision for one in told if isinstance(one, Delta)} == {26, 27, 28}
 
 
-def test_with_wait_it_begins_when_one_who_follows_it_knows_what_is_there(tmp_path: Path) -> None:
+def test_with_wait_it_starts_when_a_subscriber_has_fetched_the_initial_state(
+    tmp_path: Path,
+) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path, "--speed=max", "--wait") as replay:
         ready = replay.wait_told("ready")
@@ -174,7 +176,9 @@ def test_with_wait_it_begins_when_one_who_follows_it_knows_what_is_there(tmp_pat
             assert there["revision"] == 40
 
 
-def test_with_wait_one_who_never_asks_is_not_waited_for_long(tmp_path: Path) -> None:
+def test_with_wait_it_waits_two_seconds_for_a_subscriber_that_fetches_nothing(
+    tmp_path: Path,
+) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path, "--speed=max", "--wait") as replay:
         ready = replay.wait_told("ready")
@@ -186,7 +190,7 @@ def test_with_wait_one_who_never_asks_is_not_waited_for_long(tmp_path: Path) -> 
     assert revisions == list(range(11, 41))
 
 
-def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:
+def test_commands_for_a_daemon_work_with_a_replay(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zrec", [*span(entry("db-1:6379"))])
     with Running("replay", path) as replay:
         query = replay.wait_told("ready")["query"]
@@ -200,7 +204,7 @@ def test_commands_that_ask_a_daemon_ask_a_replay(tmp_path: Path) -> None:
         assert "this is a replay: a recording has no sections" in refused.stderr
 
 
-def test_on_a_terminal_a_line_tells_how_it_goes_and_is_gone_at_the_end(
+def test_on_a_terminal_a_progress_line_is_shown_and_cleared_at_the_end(
     server: RealServer, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -225,7 +229,7 @@ def test_on_a_terminal_a_line_tells_how_it_goes_and_is_gone_at_the_end(
     assert done.stdout.decode().startswith(f"{path}: 2.")
 
 
-def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
+def test_a_recording_ends_at_its_maximum_size_and_is_readable(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -252,7 +256,7 @@ def test_a_recording_ends_at_the_size_that_it_may_have_and_is_whole(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_size_too_small_for_the_shards_says_what_they_need(
+def test_a_maximum_size_too_small_for_the_snapshot_says_what_it_needs(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.zrec"

@@ -47,7 +47,7 @@ def frames_by_the_page(data: bytes) -> Iterator[tuple[int, float, list[bytes]]]:
             yield kind, microseconds / 1e6, parts
 
 
-def test_a_reader_made_from_the_page_reads_what_zinfo_wrote(tmp_path: Path) -> None:
+def test_a_reader_written_from_the_page_reads_a_recording(tmp_path: Path) -> None:
     said = [delta("db-1:6379", 11), delta("db-1:6379", 12)]
     path = write(tmp_path / "a.zrec", [*span(entry("db-1:6379")), *messages(*said)])
     (head_kind, _, head), (page_kind, _, page), *rest = frames_by_the_page(path.read_bytes())
@@ -81,7 +81,7 @@ def test_the_program_on_the_page_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["record", "replay"])
-def test_each_option_on_the_page_is_one(command: str) -> None:
+def test_each_option_on_the_page_exists(command: str) -> None:
     said = zinfo(command, "--help").stdout
     for line in re.findall(rf"^zinfo {command} .*", PAGE, re.MULTILINE):
         for option in re.findall(r"--[\w-]+", line.split("#")[0]):

@@ -75,7 +75,7 @@ def ends(data: bytes, directory: Path) -> Iterator[int]:
             yield block.end
 
 
-def test_what_was_recorded_is_read_in_order_with_its_times(tmp_path: Path) -> None:
+def test_updates_are_read_in_order_with_their_times(tmp_path: Path) -> None:
     said = [
         delta("a:1", 11),
         event("a:1", "down", 5, 3, new="down", reason="refused"),
@@ -115,7 +115,7 @@ def test_updates_are_those_of_a_subscriber(tmp_path: Path) -> None:
         max_size=20,
     )
 )
-def test_frames_and_blocks_come_back_as_they_went(
+def test_frames_and_blocks_round_trip(
     frames: list[tuple[int, float, list[bytes]]],
 ) -> None:
     written = [Frame(kind, at, tuple(parts)) for kind, at, parts in frames]
@@ -132,14 +132,14 @@ def test_frames_and_blocks_come_back_as_they_went(
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_frames_are_a_clear_error(plain: bytes) -> None:
+def test_bytes_that_are_not_frames_are_an_error(plain: bytes) -> None:
     try:
         list(decode_frames(plain))
     except RecordingError as error:
         assert "frame" in str(error)  # noqa: PT017 - most bytes are no frames, but some are
 
 
-def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_block(
+def test_a_file_truncated_anywhere_is_read_up_to_its_last_complete_block(
     whole: bytes, tmp_path: Path
 ) -> None:
     path = tmp_path / "cut.zrec"
@@ -160,7 +160,7 @@ def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_block(
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_a_byte_that_was_changed_hides_what_comes_after_it_and_nothing_else(
+def test_a_changed_byte_hides_only_the_blocks_from_there_on(
     whole: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     directory = tmp_path_factory.getbasetemp()
@@ -181,7 +181,7 @@ def test_a_byte_that_was_changed_hides_what_comes_after_it_and_nothing_else(
 
 
 @pytest.mark.parametrize("cut_in_block", [1, 30, 60])
-def test_a_recording_that_was_cut_is_gone_on_with_behind_its_last_whole_block(
+def test_a_truncated_recording_is_continued_after_its_last_complete_block(
     whole: bytes, tmp_path: Path, cut_in_block: int
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -201,7 +201,7 @@ def test_a_recording_that_was_cut_is_gone_on_with_behind_its_last_whole_block(
     assert again.at == pytest.approx(3600)
 
 
-def test_a_span_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
+def test_a_segment_with_missing_pages_is_left_out(tmp_path: Path) -> None:
     unfinished = [
         (Frame(SEGMENT, 0.0, (pack(head(pages=2)),)), WALL),
         (Frame(PAGE, 0.0, (pack([entry("a:1")]),)), WALL),
@@ -217,9 +217,7 @@ def test_a_span_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("node", 7), ("pages", None), ("wall", float("nan")), ("time", True)]
 )
-def test_the_head_of_a_span_that_says_nonsense_is_a_clear_error(
-    tmp_path: Path, key: str, value: Any
-) -> None:
+def test_a_malformed_head_of_a_segment_is_an_error(tmp_path: Path, key: str, value: Any) -> None:
     frames = [
         (Frame(SEGMENT, 0.0, (pack(head(pages=1) | {key: value}),)), WALL),
         (Frame(PAGE, 0.0, (pack([entry("a:1")]),)), WALL),
@@ -229,7 +227,7 @@ def test_the_head_of_a_span_that_says_nonsense_is_a_clear_error(
         read(path)
 
 
-def test_another_epoch_in_the_next_span_is_a_restart(tmp_path: Path) -> None:
+def test_another_epoch_in_the_next_segment_is_a_restart(tmp_path: Path) -> None:
     frames = [*span(entry("a:1")), *span(entry("a:1"), wall=WALL + 5, epoch=7)]
     updates = [moment.update for moment in read(write(tmp_path / "a.zrec", frames))]
     assert [type(update) for update in updates] == [Segment, Restart, Segment]
@@ -237,7 +235,7 @@ def test_another_epoch_in_the_next_span_is_a_restart(tmp_path: Path) -> None:
     assert updates[1].epoch == 7
 
 
-def test_another_epoch_is_a_restart_though_a_silence_was_told(tmp_path: Path) -> None:
+def test_another_epoch_is_a_restart_also_after_a_silence(tmp_path: Path) -> None:
     silence = pack({"break": "stale", "seconds": 3.0, "reason": "nothing was recorded here"})
     told = pack({"break": "restart", "node": NODE, "old_epoch": EPOCH, "epoch": 7})
     frames = [
@@ -253,7 +251,7 @@ def test_another_epoch_is_a_restart_though_a_silence_was_told(tmp_path: Path) ->
     assert [type(update) for update in updates] == [Segment, Stale, Restart, Segment]
 
 
-def test_reading_from_a_time_begins_with_the_span_that_holds_it(tmp_path: Path) -> None:
+def test_reading_from_a_time_starts_with_the_segment_that_contains_it(tmp_path: Path) -> None:
     frames = [
         *span(entry("a:1")),
         *messages(delta("a:1", 11)),
@@ -269,7 +267,7 @@ def test_reading_from_a_time_begins_with_the_span_that_holds_it(tmp_path: Path) 
             assert first.at == pytest.approx({"a:1": 0, "b:1": 100, "c:1": 200}[shard])
 
 
-def test_a_wall_clock_that_goes_back_does_not_turn_the_recording_round(tmp_path: Path) -> None:
+def test_moments_stay_in_order_when_the_wall_clock_is_set_back(tmp_path: Path) -> None:
     frames = [
         *span(entry("a:1")),
         *messages(delta("a:1", 11), every=50),
@@ -279,13 +277,13 @@ def test_a_wall_clock_that_goes_back_does_not_turn_the_recording_round(tmp_path:
     assert times == sorted(times)
 
 
-def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a file of another user's")
-def test_nothing_is_recorded_into_a_file_of_another_user(tmp_path: Path) -> None:
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     path.touch(0o644)
     os.chown(path, 12345, 12345)
@@ -295,7 +293,9 @@ def test_nothing_is_recorded_into_a_file_of_another_user(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"hello", b"ZIREC\x00\x02\n", b"\x00" * 100])
-def test_another_file_is_neither_read_nor_written(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_recording_is_neither_read_nor_written(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
     for use in (Recording, RecordingWriter):
@@ -304,7 +304,7 @@ def test_another_file_is_neither_read_nor_written(tmp_path: Path, content: bytes
     assert path.read_bytes() == content
 
 
-def test_a_file_that_is_not_there_or_a_directory_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_directory_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="No such file"):
         Recording(tmp_path / "none.zrec")
     with pytest.raises(RecordingError, match="No such file"):
@@ -315,9 +315,7 @@ def test_a_file_that_is_not_there_or_a_directory_is_a_clear_error(tmp_path: Path
         Recording(tmp_path)
 
 
-def test_a_recording_that_was_damaged_in_the_middle_is_not_written_over(
-    whole: bytes, tmp_path: Path
-) -> None:
+def test_a_recording_damaged_in_the_middle_is_not_overwritten(whole: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 1
@@ -327,7 +325,7 @@ def test_a_recording_that_was_damaged_in_the_middle_is_not_written_over(
     assert path.read_bytes() == damaged
 
 
-def test_two_do_not_write_the_same_file(tmp_path: Path) -> None:
+def test_a_file_locked_by_another_recorder_is_refused(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     with path.open("rb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
@@ -335,7 +333,7 @@ def test_two_do_not_write_the_same_file(tmp_path: Path) -> None:
             RecordingWriter(path)
 
 
-def test_who_makes_a_file_that_another_one_locks_first_leaves_it_to_that_one(
+def test_a_new_file_that_another_recorder_locks_first_is_left_to_that_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.zrec"
@@ -356,14 +354,14 @@ def test_who_makes_a_file_that_another_one_locks_first_leaves_it_to_that_one(
     assert len(read(path)) == 1
 
 
-def test_a_recording_in_which_there_is_nothing_leaves_no_file(tmp_path: Path) -> None:
+def test_an_empty_recording_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     with RecordingWriter(path):
         assert path.exists()
     assert not path.exists()
 
 
-def test_a_block_is_written_after_some_seconds_though_nothing_more_comes(tmp_path: Path) -> None:
+def test_a_block_is_written_after_some_seconds_without_more_messages(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     with RecordingWriter(path) as writer:
         for frame, wall in span(entry("a:1")):
@@ -374,7 +372,7 @@ def test_a_block_is_written_after_some_seconds_though_nothing_more_comes(tmp_pat
         assert len(read(path)) == 1  # while it is being written
 
 
-def test_the_file_never_grows_over_the_size_that_it_may_have(tmp_path: Path) -> None:
+def test_the_file_never_exceeds_its_maximum_size(tmp_path: Path) -> None:
     whole_size = small(tmp_path / "whole.zrec").stat().st_size
     path = tmp_path / "a.zrec"
     with RecordingWriter(path, max_size=whole_size // 2) as writer:
@@ -388,7 +386,7 @@ def test_the_file_never_grows_over_the_size_that_it_may_have(tmp_path: Path) -> 
     assert len(read(path)) > 1
 
 
-def test_a_snapshot_that_has_no_room_leaves_nothing_and_says_what_it_needs(tmp_path: Path) -> None:
+def test_a_snapshot_that_does_not_fit_leaves_no_file_and_says_what_it_needs(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     text = random.Random(1).randbytes(3000).hex()
     with RecordingWriter(path, max_size=2000) as writer:
@@ -417,7 +415,7 @@ except RecordingError as error:
 """
 
 
-def test_a_disk_without_space_leaves_what_is_whole(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_complete_blocks(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
 
     def limit() -> None:

@@ -174,7 +174,7 @@ def test_the_recording_has_the_incident(incident: Incident) -> None:
     assert [entry.shard for one in described for entry in one.entries] == [incident.late]
 
 
-def test_a_mirror_sees_all_of_it_again_in_order_ten_times_as_fast(incident: Incident) -> None:
+def test_a_mirror_receives_all_changes_in_order_ten_times_as_fast(incident: Incident) -> None:
     changes: list[Delta | Event] = []
     times: list[float] = []
     known = set(incident.changes)
@@ -216,7 +216,7 @@ def incident_at(incident: Incident, index: int) -> float:
         return [one.at for one in recording if isinstance(one.update, (Delta, Event))][index]
 
 
-def test_the_model_of_the_live_view_sees_all_of_it_again(incident: Incident) -> None:
+def test_the_model_of_the_live_view_receives_all_events(incident: Incident) -> None:
     with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
         query = replay.wait_told("ready")["query"]
         with Feed(query) as feed:
@@ -241,7 +241,7 @@ def test_the_model_of_the_live_view_sees_all_of_it_again(incident: Incident) -> 
         assert row.labels == {"site": "fra"}
 
 
-def test_queries_are_answered_from_the_moment_that_was_asked_for(incident: Incident) -> None:
+def test_queries_are_answered_with_the_state_at_the_chosen_time(incident: Incident) -> None:
     first, second = incident.servers
     down = next(event for event in incident.events if event.type == "down")
     with Recording(incident.path) as recording:
@@ -261,7 +261,7 @@ def test_queries_are_answered_from_the_moment_that_was_asked_for(incident: Incid
             assert client.hello()["epoch"] > 0
 
 
-def test_two_replays_are_never_taken_for_one(incident: Incident) -> None:
+def test_two_replays_have_different_epochs(incident: Incident) -> None:
     epochs = set()
     for _ in range(2):
         with Running("replay", incident.path, "--speed=max") as replay:
@@ -277,7 +277,7 @@ def test_two_replays_are_never_taken_for_one(incident: Incident) -> None:
     assert len(epochs | {span.epoch}) == 3
 
 
-def test_a_replay_that_begins_again_is_a_restart_to_those_who_follow(
+def test_each_loop_of_a_replay_is_a_restart_to_its_subscribers(
     incident: Incident,
 ) -> None:
     epochs: set[int | None] = set()

@@ -45,7 +45,7 @@ def shard_of(cache: ReplayCache, shard: str) -> RedisShard:
     return cache.publisher.get_shard(shard)
 
 
-def test_a_span_shows_all_shards_as_they_were(cache: ReplayCache) -> None:
+def test_a_segment_sets_all_shards(cache: ReplayCache) -> None:
     a, b = shard_of(cache, "a:1"), shard_of(cache, "b:1")
     assert (a.state, a.revision, a.role, a.version) == (ShardState.UP, 10, "master", "7.2.4")
     assert (b.state, b.revision, b.snapshot) == (ShardState.NEW, 0, None)
@@ -54,7 +54,7 @@ def test_a_span_shows_all_shards_as_they_were(cache: ReplayCache) -> None:
     assert (cache.revisions, cache.events.newest, cache.events.seq("a:1")) == (20, 4, 2)
 
 
-def test_a_delta_is_told_as_it_was_recorded(cache: ReplayCache) -> None:
+def test_a_delta_is_published_as_it_was_recorded(cache: ReplayCache) -> None:
     told: list[tuple[str, int, int, dict[str, object]]] = []
 
     def note(shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
@@ -77,12 +77,14 @@ def test_a_delta_is_told_as_it_was_recorded(cache: ReplayCache) -> None:
     assert cache.revisions == 22
 
 
-def test_a_delta_that_does_not_follow_is_a_clear_error(cache: ReplayCache) -> None:
-    with pytest.raises(RecordingError, match="revision 13 is recorded against 12, but the shard has 10"):
+def test_a_delta_with_another_base_is_an_error(cache: ReplayCache) -> None:
+    with pytest.raises(
+        RecordingError, match="revision 13 is recorded against 12, but the shard has 10"
+    ):
         cache.apply(a_delta("a:1", 13))
 
 
-def test_events_change_states_and_are_told_with_their_numbers(cache: ReplayCache) -> None:
+def test_events_change_states_and_are_published_with_their_numbers(cache: ReplayCache) -> None:
     told: list[Event] = []
     cache.events.subscribe(told.append)
     cache.apply(an_event("a:1", "down", 5, 3, new="down", reason="refused"))
@@ -101,20 +103,22 @@ def test_events_change_states_and_are_told_with_their_numbers(cache: ReplayCache
     assert [one.number for one in cache.events.since(5)] == [6, 7]
 
 
-def test_an_event_that_the_snapshot_knows_is_told_but_changes_nothing(cache: ReplayCache) -> None:
+def test_an_event_included_in_the_snapshot_is_published_but_changes_nothing(
+    cache: ReplayCache,
+) -> None:
     cache.apply(an_event("a:1", "down", 5, 2, new="down"))
     assert shard_of(cache, "a:1").state is ShardState.UP
     assert (cache.events.newest, cache.events.seq("a:1")) == (5, 2)
 
 
-def test_a_shard_that_was_added_gets_its_labels_and_keeps_all_else(cache: ReplayCache) -> None:
+def test_a_label_update_changes_only_labels_and_interval(cache: ReplayCache) -> None:
     cache.apply(an_event("c:1", "added", 5, 1, new="new"))
     cache.apply(LabelUpdate((entry_from_map(entry("c:1", 3)),)))
     assert shard_of(cache, "c:1").labels == {"site": "fra"}
     assert shard_of(cache, "c:1").revision == 0
 
 
-def test_after_a_break_the_totals_tell_that_something_is_missing(cache: ReplayCache) -> None:
+def test_after_a_break_the_totals_show_that_messages_are_missing(cache: ReplayCache) -> None:
     cache.apply(an_event("a:1", "down", 5, 3, new="down"))
     cache.apply(a_span(entry("a:1", 15, 6), entry("d:1"), events=9))
     assert cache.publisher.get_live_shard_ids() == {"a:1", "d:1"}
@@ -124,7 +128,7 @@ def test_after_a_break_the_totals_tell_that_something_is_missing(cache: ReplayCa
     assert cache.events.oldest == 10
 
 
-def test_a_break_in_a_part_of_the_daemon_is_seen_in_the_replays_own_totals() -> None:
+def test_a_break_in_an_incomplete_recording_shows_in_the_replays_own_totals() -> None:
     cache = ReplayCache()
     part = a_span(entry("a:1"), whole=False)
     cache.apply(part)
@@ -137,7 +141,7 @@ def test_a_break_in_a_part_of_the_daemon_is_seen_in_the_replays_own_totals() -> 
     assert cache.revisions == revisions + 1
 
 
-def test_sections_of_info_are_refused_rather_than_found_empty(cache: ReplayCache) -> None:
+def test_queries_with_sections_are_refused(cache: ReplayCache) -> None:
     servicer = ReplayedServicer(cache.publisher)
     with pytest.raises(BadRequestError, match="has no sections"):
         list(servicer.find(InfoQuery(sections=["memory"])))
@@ -151,7 +155,7 @@ class Clock:
         return self.now
 
 
-def test_time_passes_as_many_times_as_fast_and_no_further_than_what_is_waited_for() -> None:
+def test_the_clock_runs_at_its_speed_up_to_the_next_moment() -> None:
     clock = Clock()
     replay_clock = ReplayClock(10.0, clock)
     replay_clock.set(5.0)
@@ -165,7 +169,7 @@ def test_time_passes_as_many_times_as_fast_and_no_further_than_what_is_waited_fo
     assert replay_clock.wait(55.0) == pytest.approx(1.0)  # what was late is caught up
 
 
-def test_a_long_time_that_nothing_is_known_of_is_cut() -> None:
+def test_a_long_gap_is_shortened() -> None:
     clock = Clock()
     replay_clock = ReplayClock(1.0, clock)
     replay_clock.set(5.0)
@@ -175,13 +179,13 @@ def test_a_long_time_that_nothing_is_known_of_is_cut() -> None:
     assert replay_clock.wait(3600.0) == pytest.approx(MAX_GAP_SECONDS)
 
 
-def test_as_fast_as_can_be_nothing_is_waited_for() -> None:
+def test_at_infinite_speed_there_is_no_wait() -> None:
     replay_clock = ReplayClock(math.inf, Clock())
     assert replay_clock.wait(3600.0) == 0
     assert replay_clock.position() == 3600.0
 
 
-def test_after_the_end_time_passes_as_anywhere() -> None:
+def test_after_the_end_the_clock_runs_at_normal_speed() -> None:
     clock = Clock()
     replay_clock = ReplayClock(10.0, clock)
     replay_clock.wait(20.0)

@@ -97,7 +97,7 @@ class Told:
         return [list(frame.parts) for frame in self.written if frame.kind == MESSAGE]
 
 
-def test_a_recording_begins_with_all_shards_and_then_has_what_came() -> None:
+def test_a_recording_has_all_shards_and_then_the_messages() -> None:
     told = Told()
     told.begin(entry("a:1"))
     said = [delta("a:1", 11), event("a:1", "down", 5, 3, new="down"), heartbeat(1, 1, 5, 21)]
@@ -110,7 +110,7 @@ def test_a_recording_begins_with_all_shards_and_then_has_what_came() -> None:
     assert [frame.at for frame in told.written[2:]] == pytest.approx([0.2, 0.3, 0.4])
 
 
-def test_what_comes_while_the_snapshot_is_asked_for_is_recorded_behind_it_once() -> None:
+def test_messages_received_during_the_snapshot_are_recorded_once_after_it() -> None:
     told = Told()
     told.join()
     newer = [
@@ -131,7 +131,7 @@ def test_what_comes_while_the_snapshot_is_asked_for_is_recorded_behind_it_once()
     assert (head["events"], head["revisions"]) == (4, 22)
 
 
-def test_all_pages_of_a_snapshot_are_recorded_and_one_that_does_not_come_is_asked_again() -> None:
+def test_all_pages_are_recorded_and_a_missing_one_is_requested_again() -> None:
     told = Told()
     told.join()
     told.reply([entry("a:1")], cursor="a:1")
@@ -150,7 +150,7 @@ def test_all_pages_of_a_snapshot_are_recorded_and_one_that_does_not_come_is_aske
     [delta("a:1", 12), event("a:1", "down", 6, 4, new="down"), heartbeat(1, 1, 4, 21)],
     ids=["delta", "event", "heartbeat"],
 )
-def test_a_sign_of_a_loss_ends_the_span_and_all_shards_follow_again(sign: list[bytes]) -> None:
+def test_a_sign_of_loss_ends_the_segment_and_all_shards_follow_again(sign: list[bytes]) -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(delta("a:1", 10, 9))
@@ -168,7 +168,7 @@ def test_a_sign_of_a_loss_ends_the_span_and_all_shards_follow_again(sign: list[b
     assert told.taking.counts["gaps"] == 1
 
 
-def test_silence_is_recorded_and_all_shards_follow_when_the_daemon_is_heard_again() -> None:
+def test_silence_is_recorded_and_all_shards_follow_when_it_ends() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(heartbeat(1, 1, 4, 20))
@@ -179,7 +179,7 @@ def test_silence_is_recorded_and_all_shards_follow_when_the_daemon_is_heard_agai
     assert told.taking.counts["stales"] == 1
 
 
-def test_a_daemon_that_was_started_again_is_recorded_as_a_restart() -> None:
+def test_a_restarted_daemon_is_recorded_as_a_restart() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(heartbeat(1, 1, 1, 1, epoch=7))
@@ -188,7 +188,7 @@ def test_a_daemon_that_was_started_again_is_recorded_as_a_restart() -> None:
     assert [head["epoch"] for head in told.heads()] == [EPOCH, 7]
 
 
-def test_the_labels_of_a_shard_that_was_added_are_asked_for_and_recorded() -> None:
+def test_the_labels_of_an_added_shard_are_requested_and_recorded() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(event("b:1", "added", 5, 1, new="new"))
@@ -200,7 +200,7 @@ def test_the_labels_of_a_shard_that_was_added_are_asked_for_and_recorded() -> No
     assert told.taking.shards == 1
 
 
-def test_a_lost_answer_about_an_added_shard_is_asked_for_again() -> None:
+def test_a_lost_reply_about_an_added_shard_is_requested_again() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(event("b:1", "added", 5, 1, new="new"))
@@ -216,7 +216,7 @@ def test_a_lost_answer_about_an_added_shard_is_asked_for_again() -> None:
     assert told.breaks() == []
 
 
-def test_a_busy_daemon_is_asked_again_about_an_added_shard() -> None:
+def test_after_a_busy_error_the_added_shard_is_requested_again() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(event("b:1", "added", 5, 1, new="new"))
@@ -228,7 +228,7 @@ def test_a_busy_daemon_is_asked_again_about_an_added_shard() -> None:
     assert told.kinds()[-1] == SHARDS
 
 
-def test_where_no_answer_comes_the_span_ends_and_the_next_has_all() -> None:
+def test_without_a_reply_about_an_added_shard_the_segment_ends() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(event("b:1", "added", 5, 1, new="new"))
@@ -246,7 +246,7 @@ def test_where_no_answer_comes_the_span_ends_and_the_next_has_all() -> None:
     assert len(told.heads()) == 2
 
 
-def test_labels_that_an_event_does_not_hold_are_asked_for() -> None:
+def test_labels_that_an_event_does_not_contain_are_requested() -> None:
     told = Told()
     told.begin(entry("a:1"))
     told.bus(event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
@@ -257,7 +257,7 @@ def test_labels_that_an_event_does_not_hold_are_asked_for() -> None:
     assert told.kinds() == [SEGMENT, PAGE, MESSAGE, MESSAGE, SHARDS]
 
 
-def test_with_shards_named_only_those_are_asked_for_and_totals_do_not_count() -> None:
+def test_with_named_shards_only_those_are_requested_and_totals_are_ignored() -> None:
     told = Told("a:1")
     told.join()
     assert told.requests[0].args == {"topics": ["z1/delta/a:1/"]}
@@ -268,7 +268,7 @@ def test_with_shards_named_only_those_are_asked_for_and_totals_do_not_count() ->
     assert told.breaks() == []
 
 
-def test_a_key_that_sees_a_part_records_it_without_taking_the_rest_for_lost() -> None:
+def test_shards_hidden_from_the_key_do_not_count_as_lost() -> None:
     told = Told(rights={"shards": ["a"], "withheld": []})
     told.begin(entry("a:1"))
     assert told.heads()[0]["whole"] is False
@@ -280,7 +280,7 @@ def test_a_key_that_sees_a_part_records_it_without_taking_the_rest_for_lost() ->
     assert told.breaks() == ["gap"]
 
 
-def test_a_key_that_may_not_ask_for_the_snapshot_is_told_so() -> None:
+def test_a_key_without_the_right_to_snapshot_is_reported() -> None:
     told = Told()
     told.join()
     error = NotAllowedError("this key may not call snapshot")
