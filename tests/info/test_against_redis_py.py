@@ -115,11 +115,13 @@ def compare(raw: bytes) -> set[str]:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_every_stored_value_is_that_of_redis_py_but_for_the_listed_differences(name: str) -> None:
+def test_every_value_of_a_stored_reply_equals_that_of_redis_py_except_for_listed_differences(
+    name: str,
+) -> None:
     compare(TEXTS[name])
 
 
-def test_every_listed_difference_is_met_in_the_stored_texts() -> None:
+def test_every_listed_difference_occurs_in_a_stored_reply() -> None:
     assert set().union(*map(compare, TEXTS.values())) == set(DIFFERENCES)
 
 
@@ -130,7 +132,7 @@ def test_every_listed_difference_is_documented() -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_fields_are_those_of_redis_py_none_missing_none_invented(name: str) -> None:
+def test_the_field_names_equal_those_of_redis_py(name: str) -> None:
     raw = TEXTS[name].decode("utf-8", "backslashreplace")
     theirs = set(parse_info(raw)) - {"__raw__", "modules", ""}
     if name == "handmade-odd-lines":  # the names that redis-py cuts
@@ -139,7 +141,7 @@ def test_the_fields_are_those_of_redis_py_none_missing_none_invented(name: str) 
     assert set(parse(TEXTS[name]).fields) - {"module"} == theirs
 
 
-def test_every_value_of_a_live_server_is_that_of_redis_py(
+def test_every_value_of_a_live_server_equals_that_of_redis_py(
     each_kind: ServerKind, server_factory: ServerFactory
 ) -> None:
     primary = server_factory(each_kind, args=("--repl-diskless-sync-delay", "0"))

@@ -36,7 +36,7 @@ def test_a_real_reply_is_far_within_the_bounds(name: str) -> None:
     assert size_problem(TEXTS[name], MAX_FIELDS // 3) == ""
 
 
-def test_a_server_whose_every_command_was_called_is_within_the_bounds() -> None:
+def test_a_server_with_statistics_of_every_command_is_within_the_bounds() -> None:
     # Redis 8 with its modules has some 650 commands and subcommands, and at most 128 errors.
     lines = [
         b"cmdstat_c%d:calls=1,usec=2,usec_per_call=2.00,rejected_calls=0,failed_calls=0" % n
@@ -49,14 +49,14 @@ def test_a_server_whose_every_command_was_called_is_within_the_bounds() -> None:
     assert size_problem(raw, MAX_FIELDS) == ""
 
 
-def test_more_lines_than_allowed_are_told_with_the_key_to_raise() -> None:
+def test_too_many_lines_are_reported_with_the_configuration_key() -> None:
     line = b"field:123\r\n"
     assert size_problem(line * LEAST, LEAST) == ""
     told = size_problem(line * (LEAST + 1), LEAST)
     assert told == "INFO of 101 lines, over the bound of 100 (poll.max_fields)"
 
 
-def test_more_values_in_maps_and_lists_than_allowed_are_told() -> None:
+def test_too_many_values_in_maps_and_lists_are_reported() -> None:
     most = COMMAS_PER_LINE * LEAST
     assert size_problem(b"field:" + b",".join([b"12"] * (most + 1)), LEAST) == ""
     told = size_problem(b"field:" + b",".join([b"12"] * (most + 2)), LEAST)
@@ -70,7 +70,7 @@ def test_a_short_reply_is_not_counted() -> None:
     assert size_problem(b"\n" * (UNCOUNTED_BYTES * LEAST + 1), LEAST)
 
 
-def test_fields_that_a_client_parsed_are_bounded_likewise() -> None:
+def test_fields_parsed_by_a_client_library_have_the_same_bounds() -> None:
     fields: dict[str, object] = {f"f{number}": 1 for number in range(LEAST)}
     assert size_problem_of_fields(fields, LEAST) == ""
     assert "101 lines" in size_problem_of_fields({**fields, "more": 1}, LEAST)
@@ -78,7 +78,7 @@ def test_fields_that_a_client_parsed_are_bounded_likewise() -> None:
     assert "301 values" in size_problem_of_fields({"f": [1] * (COMMAS_PER_LINE * LEAST + 1)}, LEAST)
 
 
-def test_both_count_the_same() -> None:
+def test_native_code_and_python_count_the_same() -> None:
     numbers = random.Random(1)
     for size in (0, 1, 254, 255, 256, 511, 5000):
         raw = bytes(numbers.choice(b"\n,ab\r\xff") for _ in range(size))

@@ -38,7 +38,7 @@ def find(old: bytes, new: bytes) -> Delta:
 
 
 @pytest.mark.parametrize("old", TEXTS)
-def test_the_delta_from_any_text_makes_any_other(old: str) -> None:
+def test_the_delta_between_any_two_replies_turns_one_into_the_other(old: str) -> None:
     before = parse(TEXTS[old]).fields
     for new in TEXTS.values():
         assert apply(find(TEXTS[old], new), before) == parse(new).fields
@@ -47,7 +47,7 @@ def test_the_delta_from_any_text_makes_any_other(old: str) -> None:
 @pytest.mark.parametrize(
     "texts", SEQUENCES, ids=["redis-6.2", "redis-7.0", "valkey-8.1", "valkey-9.1"]
 )
-def test_a_chain_of_deltas_follows_a_server(texts: list[bytes]) -> None:
+def test_a_chain_of_deltas_reproduces_each_reply_of_a_server(texts: list[bytes]) -> None:
     previous = texts[0]
     copy = dict(parse(previous).fields)
     for raw in [*texts, *reversed(texts)]:
@@ -56,7 +56,7 @@ def test_a_chain_of_deltas_follows_a_server(texts: list[bytes]) -> None:
         assert exact(sorted(copy.items())) == exact(sorted(parse(raw).fields.items()))
 
 
-def test_the_delta_of_a_busy_server_has_what_changed_and_what_vanished() -> None:
+def test_the_delta_of_a_busy_server_has_changed_and_removed_fields() -> None:
     _, first, _, last = SEQUENCES[1]
     delta = find(first, last)
     assert delta.unset == ["db9"]
@@ -65,18 +65,18 @@ def test_the_delta_of_a_busy_server_has_what_changed_and_what_vanished() -> None
     assert not {"run_id", "redis_version", "maxmemory"} & set(delta.set)
 
 
-def test_the_same_reply_again_changes_nothing() -> None:
+def test_the_delta_between_equal_replies_is_empty() -> None:
     raw = TEXTS["redis-7.0.15-idle"]
     assert find(raw, bytes(bytearray(raw))) == Delta({}, [])
 
 
-def test_a_delta_has_what_changed_and_nothing_else() -> None:
+def test_a_delta_has_only_the_fields_that_changed() -> None:
     raw = TEXTS["redis-7.0.15-primary-1"]
     delta = find(raw, raw.replace(b"maxclients:10000", b"maxclients:20000"))
     assert delta == Delta({"maxclients": 20000}, [])
 
 
-def test_most_of_what_moves_is_read_without_a_parse() -> None:
+def test_most_changes_are_found_without_a_whole_parse() -> None:
     raw = TEXTS["redis-7.0.15-primary-1"]
     moved = re.sub(rb"(?<=[:=])[1-9][0-9]*(?=[\r,])", b"7", raw)
     changed = read_changes(raw, moved, parse(raw).layout)
@@ -159,7 +159,7 @@ def test_two_shards_share_names_sections_and_common_values() -> None:
     assert one.sections["Stats"] is two.sections["Stats"]
 
 
-def test_names_without_end_take_no_memory_without_end() -> None:
+def test_ever_new_names_take_bounded_memory() -> None:
     tables: list[tuple[Sized, int]] = [
         (values._names, values.MAX_NAMES),
         (values._parts, values.MAX_NAMES),
@@ -173,19 +173,19 @@ def test_names_without_end_take_no_memory_without_end() -> None:
         assert 0 < len(table) <= limit
 
 
-def test_ids_that_no_two_shards_share_are_not_kept() -> None:
+def test_ids_that_no_two_shards_share_are_not_cached() -> None:
     parse(b"run_id:5471869cb21f456e\r\nredis_version:7.0.15\r\n")
     assert values.cached_line(b"run_id:5471869cb21f456e\r") is None
     assert values.cached_line(b"redis_version:7.0.15\r") == ("redis_version", "7.0.15")
 
 
-def test_maps_and_lists_are_nobodys_but_their_infos() -> None:
+def test_maps_and_lists_are_not_shared_between_infos() -> None:
     one, two = parse(b"a:x=1\r\nb:1,2"), parse(b"a:x=1\r\nb:1,2")
     assert one.fields["a"] is not two.fields["a"]
     assert one.fields["b"] is not two.fields["b"]
 
 
-def test_long_names_take_no_memory_at_all() -> None:
+def test_long_names_are_not_cached() -> None:
     long = "x" * 5000
     parse(f"{long}:1\r\nmap:{long}=1\r\nmap:{long}=1\r\nshort:{long}".encode())
     for table in (values._names, values._parts, values._lines):
@@ -195,7 +195,7 @@ def test_long_names_take_no_memory_at_all() -> None:
     assert tuple(names) not in values._name_lists
 
 
-def test_error_names_are_not_kept_at_all() -> None:
+def test_error_names_are_not_cached() -> None:
     parse(b"# Errorstats\r\nerrorstat_made_up_by_a_script:count=1\r\n")
     assert b"errorstat_made_up_by_a_script" not in values._names
     assert ("errorstat_made_up_by_a_script",) not in values._name_lists

@@ -70,7 +70,7 @@ def test_each_field_of_a_real_reply_is_read_as_parsed_or_left_to_the_parse(path:
     st.sampled_from([b"\r\n", b"\n"]),
     st.lists(st.sampled_from(["a", "b", "c", "run_id", "db0", "none", "", "# a", "a\n"])),
 )
-def test_any_reply_gives_what_a_parse_gives_or_nothing(
+def test_any_reply_is_read_as_parsed_or_left_to_the_parse(
     lines: list[bytes], fillers: list[int], end: bytes, names: list[str]
 ) -> None:
     raw = end.join(with_fillers(lines, fillers))
@@ -185,7 +185,7 @@ def test_an_entry_that_is_not_plain_is_left_to_python(told: dict[str, object]) -
     ],
     ids=str,
 )
-def test_the_native_encoder_refuses_what_it_was_not_made_for(arguments: tuple[Any, ...]) -> None:
+def test_the_native_encoder_raises_on_arguments_of_other_types(arguments: tuple[Any, ...]) -> None:
     assert native is not None
     with pytest.raises(TypeError):
         native.encode_entry(*arguments)

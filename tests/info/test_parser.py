@@ -128,7 +128,7 @@ def test_a_line_becomes_a_field_with_this_value(
 
 
 @pytest.mark.parametrize("line", [":no name", "no colon", ":", "\x00", "db0 binlog_offset=0 440"])
-def test_a_line_that_is_no_field_is_counted(line: str) -> None:
+def test_a_line_that_is_not_a_field_is_counted(line: str) -> None:
     info = parse(f"# Server\r\na:1\r\n{line}\r\nb:2\r\n".encode())
     assert info.bad_lines == 1
     assert info.fields == {"a": 1, "b": 2}
@@ -140,7 +140,7 @@ def test_blank_lines_headers_and_comments_are_not_bad_lines() -> None:
     assert info.sections == {"Server": ("a",)}
 
 
-def test_bytes_that_are_no_utf_8_are_escaped_and_stay_apart() -> None:
+def test_bytes_that_are_not_utf_8_are_escaped_and_stay_distinct() -> None:
     info = parse(b"errorstat_caf\xe9:count=1\r\nerrorstat_caf\xe8:count=2\r\nname:\xed\xa0\x80")
     assert info.fields == {
         "errorstat_caf\\xe9": {"count": 1},
@@ -149,11 +149,11 @@ def test_bytes_that_are_no_utf_8_are_escaped_and_stay_apart() -> None:
     }
 
 
-def test_characters_beyond_ascii_stay_what_they_are() -> None:
+def test_characters_outside_ascii_are_unchanged() -> None:
     assert parse("name:Zürich €".encode()).fields == {"name": "Zürich €"}
 
 
-def test_a_lone_cr_or_vertical_tab_ends_no_line() -> None:
+def test_a_single_cr_or_vertical_tab_does_not_end_a_line() -> None:
     assert parse(b"a:x\ry\x0bz\x85\r\nb:2").fields == {"a": "x\ry\x0bz\\x85", "b": 2}
 
 
@@ -171,7 +171,7 @@ def test_a_repeated_list_is_a_list_of_lists() -> None:
     }
 
 
-def test_modules_are_a_list_however_many_there_are() -> None:
+def test_modules_are_a_list_even_if_there_is_one() -> None:
     one = parse(handmade("one-module")).fields["module"]
     many = parse(handmade("redis-8-modules")).fields["module"]
     assert isinstance(one, list)
@@ -225,13 +225,13 @@ def test_fields_before_any_header_are_in_the_section_without_a_name() -> None:
     assert info.sections[""] == tuple(info.fields)
 
 
-def test_a_section_that_comes_twice_is_one() -> None:
+def test_a_repeated_section_is_merged() -> None:
     info = parse(b"# A\na:1\n# B\nb:2\n# A\nc:3\na:4\n")
     assert info.sections == {"A": ("a", "c"), "B": ("b",)}
     assert info.fields == {"a": [1, 4], "b": 2, "c": 3}
 
 
-def test_pikas_comments_are_no_sections_and_its_role_in_a_header_is_kept() -> None:
+def test_pikas_comments_are_not_sections_and_the_role_in_its_header_is_retained() -> None:
     info = parse(handmade("pika-3.4"))
     assert list(info.sections)[-2:] == ["Replication(MASTER)", "Keyspace"]
     assert info.sections["Keyspace"] == ("Hashes",)
@@ -246,7 +246,7 @@ def test_a_sections_name_may_have_several_words() -> None:
     assert list(parse(b"# One two\na:1\n# Three Four: 5\nb:2\n").sections) == [""]
 
 
-def test_sections_are_asked_for_in_any_case_and_come_in_the_replys_order() -> None:
+def test_section_names_match_in_any_case_and_fields_keep_the_replys_order() -> None:
     info = parse(TEXTS["valkey-8.1.8-primary-1"])
     assert section_fields(info, {"KEYSPACE", "cluster"}) == [
         "cluster_enabled",
@@ -268,7 +268,7 @@ def test_replication_is_found_under_pikas_name_for_it() -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_field_found_in_the_bytes_is_what_a_parse_reads(name: str) -> None:
+def test_a_field_found_in_the_bytes_equals_the_parsed_one(name: str) -> None:
     raw = TEXTS[name]
     for _ in range(2):  # the second time near where it was the first time
         for line in raw.splitlines():
@@ -285,20 +285,20 @@ def test_a_field_is_found_after_others_moved_it() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"xrole:1", b"a:role:1\nroles:2\n", b"role", b"#role:1"])
-def test_a_field_that_is_not_there_is_not_found(raw: bytes) -> None:
+def test_an_absent_field_is_not_found(raw: bytes) -> None:
     assert find_field(raw, b"role") is None
 
 
 @pytest.mark.parametrize(
     "raw", [b"", b"\r\n", b"# Server\r\n", b"# a:1\r\n:x\r\nwords\r\n", b"\x00"]
 )
-def test_a_reply_without_fields_is_known_by_its_bytes(raw: bytes) -> None:
+def test_a_reply_without_fields_is_recognised_without_a_parse(raw: bytes) -> None:
     assert not has_fields(raw)
     assert not parse(raw).fields
 
 
 @pytest.mark.parametrize("raw", [b"a:", b"# Server\r\n:\r\na:1", *TEXTS.values()])
-def test_a_reply_with_fields_is_known_by_its_bytes(raw: bytes) -> None:
+def test_a_reply_with_fields_is_recognised_without_a_parse(raw: bytes) -> None:
     assert has_fields(raw)
 
 
@@ -313,7 +313,7 @@ def test_shards_share_a_layout() -> None:
     assert parse(b"a:1\r\nb:2\r\n").layout is not parse(b"b:2\r\na:1\r\n").layout
 
 
-def test_a_layout_of_very_many_names_is_not_kept() -> None:
+def test_a_layout_with_very_many_names_is_not_cached() -> None:
     raw = b"".join(b"errorstat_%d:count=1\n" % number for number in range(2000))
     assert parse(raw).layout == parse(raw).layout
     assert parse(raw).layout is not parse(raw).layout

@@ -153,24 +153,24 @@ def check_reply(raw: bytes) -> None:
 @example(b"x=" * 3000 + b":" + b"y=1," * 3000)
 @example(handmade("odd-lines"))
 @settings(REPEATABLE)
-def test_no_bytes_raise_and_every_value_can_be_sent_on(raw: bytes) -> None:
+def test_no_bytes_raise_and_every_value_can_be_packed(raw: bytes) -> None:
     check_reply(raw)
 
 
 @given(small_texts)
 @settings(REPEATABLE)
-def test_no_lines_raise_and_every_value_can_be_sent_on(raw: bytes) -> None:
+def test_no_lines_raise_and_every_value_can_be_packed(raw: bytes) -> None:
     check_reply(raw)
 
 
-def test_every_stored_text_can_be_sent_on() -> None:
+def test_every_value_of_a_stored_reply_can_be_packed() -> None:
     for raw in TEXTS.values():
         check_reply(raw)
 
 
 @given(sequences)
 @settings(REPEATABLE, max_examples=400)
-def test_previous_and_delta_make_the_next_for_small_texts(texts: list[bytes]) -> None:
+def test_the_previous_reply_and_the_delta_give_the_next_for_small_texts(texts: list[bytes]) -> None:
     layout = parse(texts[0]).layout
     for old, new in pairwise(texts):
         layout = check_change(old, new, layout)
@@ -179,7 +179,9 @@ def test_previous_and_delta_make_the_next_for_small_texts(texts: list[bytes]) ->
 # A seed, and not st.randoms(): the changes of a long text draw more than hypothesis records.
 @given(st.integers(0, 2**32), st.sampled_from(sorted(TEXTS)))
 @settings(REPEATABLE, max_examples=60)
-def test_previous_and_delta_make_the_next_for_real_texts(seed: int, start: str) -> None:
+def test_the_previous_reply_and_the_delta_give_the_next_for_real_texts(
+    seed: int, start: str
+) -> None:
     rng, raw = random.Random(seed), TEXTS[start]
     layout = parse(raw).layout
     for _ in range(8):
@@ -201,7 +203,7 @@ def test_numbers_that_c_prints_become_those_numbers(fraction: float, whole: int)
     assert type(read["i"]) is int
 
 
-def test_what_is_kept_of_fields_for_the_next_reply_is_short() -> None:
+def test_only_short_fields_are_cached() -> None:
     long = "x" * 100_000
     tracemalloc.start()
     try:
@@ -225,7 +227,7 @@ def test_what_is_kept_of_fields_for_the_next_reply_is_short() -> None:
     )
 )
 @example([b"\xff" * 1000])
-def test_bytes_that_are_no_utf8_are_escaped_alike_in_short_and_in_long_text(
+def test_bytes_that_are_not_utf8_are_escaped_the_same_in_short_and_long_text(
     parts: list[bytes],
 ) -> None:
     raw = b"".join(parts)

@@ -31,6 +31,6 @@ def test_no_version_with_a_known_vulnerability_is_admitted(name: str) -> None:
 @pytest.mark.skipif(
     "TEST_FLOORS" not in os.environ, reason="only `tox -e py310` installs the oldest versions"
 )
-def test_the_oldest_versions_are_what_is_tested_here() -> None:
+def test_the_oldest_admitted_versions_are_installed() -> None:
     installed = {name: Version(metadata.version(name)) for name in floors()}
     assert installed == floors()

@@ -67,7 +67,7 @@ def run(code: str, *arguments: str) -> dict[str, list[str]]:
         "from zinfo import Client, Mirror, Subscriber, ZinfoError",
     ],
 )
-def test_importing_what_a_client_needs_loads_no_gevent_redis_or_psutil(code: str) -> None:
+def test_importing_the_clients_loads_no_gevent_redis_or_psutil(code: str) -> None:
     seen = run(code + "\n" + LOOK)
     assert "zinfo" in seen["loaded"]
     assert HEAVY.isdisjoint(seen["loaded"])
@@ -98,7 +98,7 @@ def test_a_client_command_starts_without_gevent_redis_or_psutil(command: str) ->
     assert seen["homes"] == ["socket", "threading"]
 
 
-def test_serve_patches_before_anything_that_would_keep_the_originals_is_imported() -> None:
+def test_serve_patches_before_modules_that_would_bind_the_originals_are_imported() -> None:
     seen = run(
         """
 import json, sys
@@ -127,13 +127,15 @@ print(json.dumps({"loaded": loaded, "patched": patched, "later": sorted(sys.modu
 
 
 @pytest.mark.parametrize("command", sorted(DAEMON_COMMANDS))
-def test_a_daemon_command_is_recognised_after_options_and_before_its_own(command: str) -> None:
+def test_a_daemon_command_is_recognised_after_global_options_and_before_its_own_options(
+    command: str,
+) -> None:
     assert runs_daemon([command])
     assert runs_daemon(["--verbose", command, "--shard", "redis://get"])
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["get", "serve"], ["get", "--key", "serve"]])
-def test_a_shard_or_value_called_like_a_daemon_command_starts_no_daemon(
+def test_a_shard_or_value_named_like_a_daemon_command_starts_no_daemon(
     arguments: list[str],
 ) -> None:
     assert not runs_daemon(arguments)

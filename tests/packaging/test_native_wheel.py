@@ -102,7 +102,7 @@ def test_one_wheel_is_for_every_python(installed: Installed) -> None:
     assert [path.name for path in installed.directory.glob("zinfo/_native*")] == ["_native.abi3.so"]
 
 
-def test_what_the_newest_python_built_works_on_each_of_the_others(installed: Installed) -> None:
+def test_a_wheel_built_by_the_newest_python_works_on_all_others(installed: Installed) -> None:
     told = [
         json.loads(run([python, str(CALLS)], installed.directory, installed.directory))
         for python in installed.pythons
@@ -120,7 +120,7 @@ def test_what_the_newest_python_built_works_on_each_of_the_others(installed: Ins
     assert (number, taken) == (2, 3)
 
 
-def test_no_format_of_the_native_part_has_a_length() -> None:
+def test_no_format_string_of_the_native_part_uses_lengths() -> None:
     found = [
         path.name
         for path in (ROOT / "zinfo" / "native").glob("*.c")

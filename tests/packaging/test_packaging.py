@@ -64,7 +64,7 @@ def test_the_sdist_has_every_file_of_the_project(source: Path, packed: set[str])
     assert files - packed == set()
 
 
-def test_the_sdist_has_what_builds_tests_and_explains_it(packed: set[str]) -> None:
+def test_the_sdist_has_the_build_files_tests_and_docs(packed: set[str]) -> None:
     explains = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md"}
     builds = {"MANIFEST.in", "pyproject.toml", "setup.py", "tox.ini", "toxfile.py", ".ci/run"}
     assert explains | builds <= packed
@@ -75,7 +75,7 @@ def test_the_sdist_has_no_compiled_files(source: Path, packed: set[str]) -> None
     assert not [name for name in packed if name.endswith(".pyc")]
 
 
-def test_without_a_compiler_it_is_built_all_the_same(source: Path) -> None:
+def test_it_can_be_built_without_a_compiler(source: Path) -> None:
     command = [sys.executable, "setup.py", "build_ext", "--build-lib", "build/none"]
     done = subprocess.run(
         command,

@@ -45,7 +45,7 @@ def test_dir_shows_the_public_names() -> None:
     assert sorted(dir(zinfo)) == sorted(zinfo.__all__)
 
 
-def test_a_star_import_brings_every_public_name() -> None:
+def test_a_star_import_imports_every_public_name() -> None:
     namespace: dict[str, object] = {}
     exec("from zinfo import *", namespace)
     assert set(namespace) - {"__builtins__"} == set(zinfo.__all__)
@@ -80,6 +80,6 @@ def test_submodules_can_be_imported_from_the_package() -> None:
     assert done.stdout.split() == ["zinfo.errors", "zinfo.wire"]
 
 
-def test_the_version_is_the_one_that_is_built() -> None:
+def test_the_version_is_that_of_the_distribution() -> None:
     assert zinfo.__version__.count(".") == 2
     assert zinfo.__version__.replace(".", "").isdigit()

@@ -158,12 +158,12 @@ def check(environment: Path, program: str, directory: Path) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("program", [CLIENTS, FRAMEWORK], ids=["clients", "framework"])
-def test_a_program_that_is_right_passes(environment: Path, program: str, tmp_path: Path) -> None:
+def test_a_correct_program_passes(environment: Path, program: str, tmp_path: Path) -> None:
     code, said = check(environment, program, tmp_path)
     assert code == 0, said
 
 
-def test_what_is_wrong_is_found(environment: Path, tmp_path: Path) -> None:
+def test_errors_are_found(environment: Path, tmp_path: Path) -> None:
     code, said = check(environment, WRONG, tmp_path)
     assert code == 1
     for wrong in ('"Nothing"', '"endpoint"', 'has type "float"', '"real"'):

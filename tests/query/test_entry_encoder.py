@@ -203,7 +203,7 @@ def test_an_error_of_a_shard_class_is_told() -> None:
     ],
     ids=str,
 )
-def test_the_native_encoder_refuses_what_it_was_not_made_for(wrong: dict[str, Any]) -> None:
+def test_the_native_encoder_raises_on_arguments_of_other_types(wrong: dict[str, Any]) -> None:
     right: dict[str, Any] = {
         "ids": ["a"],
         "shards": [None],

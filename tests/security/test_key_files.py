@@ -95,7 +95,9 @@ def test_keygen_warns_of_a_directory_that_others_may_change(short_tmp: Path) -> 
     short_tmp.chmod(0o777)
     done = CliRunner().invoke(cli, ["keygen", str(short_tmp)])
     assert done.exit_code == 0
-    warning = f"warning: {short_tmp}: found mode 0777, by which others may change it: chmod go-w it"
+    warning = (
+        f"warning: {short_tmp}: found mode 0777, which lets other users change it: chmod go-w it"
+    )
     assert done.output.count(warning) == 1
 
 

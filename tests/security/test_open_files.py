@@ -70,10 +70,10 @@ def with_one_client_key_that_others_write(place: Path) -> Path:
 OPEN: dict[Callable[[Path], Path], str] = {
     with_password_in_url: "{file}: found mode 0644, expected 0600, as it holds a secret",
     with_password_key: "{file}: found mode 0640, expected 0600, as it holds a secret",
-    that_others_write: "{file}: found mode 0666, by which others may change it: chmod go-w it",
-    in_a_directory_that_others_write: "{place}: found mode 0777, by which others may change it",
+    that_others_write: "{file}: found mode 0666, which lets other users change it: chmod go-w it",
+    in_a_directory_that_others_write: "{place}: found mode 0777, which lets other users change it",
     with_an_open_password_file: "{place}/pw: found mode 0644, expected 0600",
-    with_client_keys_that_others_write: "{place}/keys/clients: found mode 0777, by which others",
+    with_client_keys_that_others_write: "{place}/keys/clients: found mode 0777, which lets",
     with_one_client_key_that_others_write: "{place}/keys/clients/admin.key: found mode 0622",
 }
 

@@ -30,7 +30,7 @@ def test_events_are_numbered_for_all_and_counted_for_each_shard() -> None:
     }
 
 
-def test_a_shard_that_comes_back_never_continues_its_old_count() -> None:
+def test_a_shard_that_is_added_again_never_continues_its_old_count() -> None:
     log = EventLog()
     before = [log.emit("a", ADDED).seq, log.emit("a", "up").seq, log.emit("a", REMOVED).seq]
     again = log.emit("a", ADDED).seq
@@ -38,7 +38,7 @@ def test_a_shard_that_comes_back_never_continues_its_old_count() -> None:
     assert again > before[-1] + 1
 
 
-def test_only_the_newest_are_held_and_the_oldest_is_known() -> None:
+def test_only_the_newest_events_are_stored() -> None:
     log = EventLog(capacity=2)
     assert (log.oldest, log.newest) == (1, 0)
     for _ in range(5):
@@ -48,14 +48,14 @@ def test_only_the_newest_are_held_and_the_oldest_is_known() -> None:
     assert [event.number for event in log.since(4)] == [5]
 
 
-def test_events_of_some_shards_can_be_asked_for() -> None:
+def test_events_can_be_filtered_by_shard() -> None:
     log = EventLog()
     for shard in "abca":
         log.emit(shard, "up")
     assert [event.shard for event in log.since(1, {"a", "b"})] == ["b", "a"]
 
 
-def test_a_subscriber_that_fails_is_counted_and_the_others_are_told(
+def test_a_subscriber_that_raises_is_counted_and_the_others_are_called(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = EventLog()

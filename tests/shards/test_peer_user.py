@@ -22,7 +22,7 @@ on_linux = pytest.mark.skipif(not peer_uids_available(), reason="no /proc/net/tc
 @on_linux
 @pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1"])
 @pytest.mark.parametrize("accepted", [False, True])
-def test_a_tcp_server_of_this_user_is_seen_as_that(bound: str, accepted: bool) -> None:
+def test_the_user_of_a_tcp_server_is_found(bound: str, accepted: bool) -> None:
     family = socket.AF_INET6 if ":" in bound else socket.AF_INET
     with ExitStack() as stack:
         listener = stack.enter_context(socket.socket(family))
@@ -39,7 +39,7 @@ def test_a_tcp_server_of_this_user_is_seen_as_that(bound: str, accepted: bool) -
 
 
 @on_linux
-def test_a_unix_server_of_this_user_is_seen_as_that(short_tmp: Path) -> None:
+def test_the_user_of_a_unix_server_is_found(short_tmp: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as sock:
         listener.bind(f"{short_tmp}/s")
         listener.listen()
@@ -50,7 +50,7 @@ def test_a_unix_server_of_this_user_is_seen_as_that(short_tmp: Path) -> None:
 @as_root
 @pytest.mark.parametrize("options", [(), ("--deaf",)], ids=["accepts", "does not accept"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_another_users_tcp_server_is_seen_as_that(
+def test_the_user_of_another_users_tcp_server_is_found(
     short_tmp: Path, host: str, options: tuple[str, ...]
 ) -> None:
     port = free_port()
@@ -66,7 +66,7 @@ def test_another_users_tcp_server_is_seen_as_that(
 
 
 @as_root
-def test_another_users_unix_server_is_seen_as_that(short_tmp: Path) -> None:
+def test_the_user_of_another_users_unix_server_is_found(short_tmp: Path) -> None:
     short_tmp.chmod(0o777)
     with (
         running_imposter(f"{short_tmp}/s", short_tmp / "seen"),
@@ -77,7 +77,7 @@ def test_another_users_unix_server_is_seen_as_that(short_tmp: Path) -> None:
 
 
 @on_linux
-def test_of_a_server_that_has_gone_nothing_is_known() -> None:
+def test_the_user_of_a_server_that_has_exited_is_not_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = socket.create_connection(listener.getsockname())
         accepted = listener.accept()[0]

@@ -34,7 +34,7 @@ def test_an_unknown_shard_is_a_key_error_with_its_name(method: str) -> None:
     assert str(caught.value) == "shard nobody not found"
 
 
-def test_a_live_id_is_not_silently_replaced() -> None:
+def test_adding_a_live_id_is_refused() -> None:
     publisher = ShardPublisher()
     first = shard("a")
     publisher.add_shard(first)
@@ -43,7 +43,7 @@ def test_a_live_id_is_not_silently_replaced() -> None:
     assert publisher.get_shard("a") is first
 
 
-def test_subscribers_are_told_what_they_asked_for_until_they_leave() -> None:
+def test_subscribers_are_called_for_their_event_until_they_unsubscribe() -> None:
     publisher = ShardPublisher()
     added: list[str] = []
     removed: list[str] = []
@@ -77,7 +77,7 @@ def test_clearing_survives_a_callback_that_removes_others() -> None:
     assert sorted(told) == ["a", "b", "c"]
 
 
-def test_a_callback_that_fails_stops_nobody_and_is_counted(
+def test_a_callback_that_raises_is_counted_and_the_others_are_called(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     publisher = ShardPublisher()
@@ -95,7 +95,7 @@ def test_a_callback_that_fails_stops_nobody_and_is_counted(
     assert "boom" in caplog.text
 
 
-def test_what_is_returned_is_the_callers_own() -> None:
+def test_returned_collections_are_copies() -> None:
     publisher = ShardPublisher()
     publisher.add_shard(shard("a"))
     publisher.get_live_shards().clear()
@@ -103,7 +103,7 @@ def test_what_is_returned_is_the_callers_own() -> None:
     assert len(publisher) == 1
 
 
-def test_sorted_ids_follow_those_who_come_and_go() -> None:
+def test_sorted_ids_follow_additions_and_removals() -> None:
     publisher = ShardPublisher()
     for name in ("b", "c", "a"):
         publisher.add_shard(shard(name))
@@ -114,7 +114,7 @@ def test_sorted_ids_follow_those_who_come_and_go() -> None:
     assert publisher.sorted_shard_ids() == ("a", "aa", "c")
 
 
-def test_labels_are_changed_and_told_once() -> None:
+def test_a_change_of_labels_is_notified_once() -> None:
     publisher = ShardPublisher()
     one = shard("a")
     publisher.add_shard(one)

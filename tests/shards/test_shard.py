@@ -20,12 +20,12 @@ def with_ops(shard: RedisShard, ops: object) -> float:
     return shard.polling_interval()
 
 
-def test_the_id_is_text_whatever_the_ident() -> None:
+def test_the_id_is_the_ident_as_text() -> None:
     assert RedisShard(6379, URL).id == "6379"
     assert "6379 new" in repr(RedisShard(6379, URL))
 
 
-def test_there_is_no_info_before_the_first() -> None:
+def test_before_the_first_reply_there_is_no_info() -> None:
     shard = RedisShard("a", URL)
     assert shard.info is None
     assert shard.info_timestamp is None
@@ -33,7 +33,7 @@ def test_there_is_no_info_before_the_first() -> None:
     assert shard.revision == 0
 
 
-def test_setting_info_stamps_it_and_counts_the_revision() -> None:
+def test_setting_info_sets_its_timestamp_and_counts_the_revision() -> None:
     shard = RedisShard("a", URL)
     shard.info = {"role": "master"}
     shard.info = {"role": "slave"}
@@ -44,26 +44,26 @@ def test_setting_info_stamps_it_and_counts_the_revision() -> None:
     assert 0 <= shard.info_age < 5
 
 
-def test_an_idle_shard_is_asked_less_often_step_by_step_up_to_the_maximum() -> None:
+def test_the_interval_of_an_idle_shard_grows_by_steps_up_to_the_maximum() -> None:
     shard = RedisShard("a", URL)
     assert [with_ops(shard, 5) for _ in range(7)] == [1.0, 1.5, 2.0, 2.5, 3, 3, 3]
 
 
-def test_an_active_shard_drops_to_the_minimum_at_once() -> None:
+def test_the_interval_of_an_active_shard_drops_to_the_minimum() -> None:
     shard = RedisShard("a", URL)
     for _ in range(7):
         with_ops(shard, 0)
     assert with_ops(shard, 10) == 0.5
 
 
-def test_between_the_thresholds_the_interval_stays() -> None:
+def test_between_the_thresholds_the_interval_is_unchanged() -> None:
     shard = RedisShard("a", URL)
     with_ops(shard, 0)
     assert with_ops(shard, 7) == 1.0
 
 
 @pytest.mark.parametrize("ops", ["", "many", "nan", None, [1], {}])
-def test_an_info_that_does_not_say_ops_leaves_the_interval(ops: object) -> None:
+def test_an_info_without_ops_leaves_the_interval_unchanged(ops: object) -> None:
     shard = RedisShard("a", URL)
     with_ops(shard, 0)
     assert with_ops(shard, ops) == 1.0
@@ -71,7 +71,7 @@ def test_an_info_that_does_not_say_ops_leaves_the_interval(ops: object) -> None:
     assert shard.polling_interval() == 1.0
 
 
-def test_tunables_hold_for_a_subclass_and_for_one_shard() -> None:
+def test_tunables_can_be_set_for_a_subclass_and_for_one_shard() -> None:
     class Eager(RedisShard):
         MIN_POLLING_INTERVAL = 0.1
         OPS_ACTIVE_THRESH = 1
@@ -84,7 +84,7 @@ def test_tunables_hold_for_a_subclass_and_for_one_shard() -> None:
     assert with_ops(shard, 1) == 0.2
 
 
-def test_options_go_with_a_url_only() -> None:
+def test_options_are_allowed_with_a_url_only() -> None:
     assert RedisShard("a", URL, timeout=1).redis_conn.timeout == 1
     with pytest.raises(TypeError, match="only a URL takes options"):
         RedisShard("a", object(), timeout=1)
@@ -93,7 +93,7 @@ def test_options_go_with_a_url_only() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://a", "127.0.0.1:6379", "unix://", "redis://a:99999", ""])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
+def test_a_url_that_is_not_valid_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|port"):
         RedisShard("a", url)
 
@@ -107,17 +107,17 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
         ("unix:///run/redis%20a.sock", "/run/redis a.sock"),
     ],
 )
-def test_a_url_gives_an_id(url: str, ident: str) -> None:
+def test_the_default_id_comes_from_the_url(url: str, ident: str) -> None:
     assert default_ident(url) == ident
 
 
-def test_a_password_never_shows_in_the_repr() -> None:
+def test_the_repr_has_no_password() -> None:
     options = ConnectionOptions(url="redis://u:hidden@a:1", password="secret")
     assert "hidden" not in repr(options)
     assert "secret" not in repr(options)
 
 
-def test_a_password_comes_from_where_it_is_kept(
+def test_a_password_is_read_from_its_file_or_variable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "pw"
@@ -135,14 +135,14 @@ def test_a_password_comes_from_where_it_is_kept(
     assert resolved() is None
 
 
-def test_a_password_that_cannot_be_read_says_where_it_should_be() -> None:
+def test_the_error_for_an_unreadable_password_names_its_source() -> None:
     with pytest.raises(SecretUnavailableError, match="/nowhere"):
         ConnectionOptions(url=URL, password_file="/nowhere").resolve_password()
     with pytest.raises(SecretUnavailableError, match="NO_SUCH_VARIABLE"):
         ConnectionOptions(url=URL, password_env="NO_SUCH_VARIABLE").resolve_password()
 
 
-def test_fields_that_somebody_else_parsed_become_what_the_wire_can_carry() -> None:
+def test_fields_parsed_by_a_client_library_become_values_that_msgpack_can_represent() -> None:
     fields: dict[Any, Any] = {
         "big": 2**70,
         "odd": object,
@@ -164,7 +164,7 @@ def test_polling_interval_is_finite() -> None:
     assert math.isfinite(RedisShard("a", URL).polling_interval())
 
 
-def test_lines_that_make_no_sense_are_counted_when_the_reply_is_parsed() -> None:
+def test_lines_that_are_not_fields_are_counted_when_the_reply_is_parsed() -> None:
     snapshot = Snapshot(b"a:1\r\nnonsense\r\n", 1, 0.0, 0.0)
     assert snapshot.bad_lines == 0
     assert snapshot.info.fields == {"a": 1}

@@ -25,7 +25,7 @@ def after(previous: Snapshot | None, raw: bytes) -> Snapshot:
     [(b"x:1\r\nz:1\r\n", {"y": 3}, ["x"]), (b"y:1\r\ny:2\r\n", {"y": 3, "z": 1}, [])],
     ids=["another field", "a field twice"],
 )
-def test_a_delta_is_right_after_replies_that_nobody_looked_at(
+def test_a_delta_is_right_after_replies_that_were_never_parsed(
     between: bytes, changed: dict[str, int], gone: list[str]
 ) -> None:
     first = after(None, b"y:1\r\nz:1\r\n")

@@ -41,7 +41,7 @@ def test_a_shards_url_gives_its_id(url: str, clean: str, ident: str | None) -> N
         ("unix://user:secret@/run/redis.sock", "user", "secret"),
     ],
 )
-def test_user_and_password_come_out_of_the_url(
+def test_user_and_password_are_removed_from_the_url(
     url: str, username: str | None, password: str | None
 ) -> None:
     address = parse_shard_url(url)
@@ -100,7 +100,7 @@ def test_a_url_that_cannot_be_used_is_refused_with_a_reason(url: str, reason: st
         "ipc://@zinfo",
     ],
 )
-def test_an_endpoint_that_can_be_bound_stays_as_it_is(endpoint: str) -> None:
+def test_an_endpoint_that_can_be_bound_is_returned_unchanged(endpoint: str) -> None:
     assert check_endpoint(endpoint) == endpoint
 
 
@@ -130,7 +130,7 @@ def test_an_endpoint_that_cannot_be_bound_is_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("endpoint", ["tcp://*:9736", "tcp://localhost:*", "ipc://*"])
-def test_clients_are_told_no_star(endpoint: str) -> None:
+def test_an_endpoint_for_clients_has_no_star(endpoint: str) -> None:
     assert check_endpoint(endpoint) == endpoint
     with pytest.raises(ValueError, match="clients cannot connect"):
         check_endpoint(endpoint, for_clients=True)

@@ -107,12 +107,12 @@ def test_topics_are_what_the_codec_writes(vector: Vector) -> None:
 
 
 @each("values")
-def test_values_of_unusual_form_are_read(vector: Vector) -> None:
+def test_values_in_unusual_encodings_are_decoded(vector: Vector) -> None:
     assert exactly(codec.unpack(bytes.fromhex(vector["data"]))) == exactly(vector["meaning"])
 
 
 @each("unreadable")
-def test_what_holds_no_value_is_an_error(vector: Vector) -> None:
+def test_bytes_that_are_not_a_value_are_refused(vector: Vector) -> None:
     with pytest.raises(ProtocolError):
         codec.unpack(bytes.fromhex(vector["data"]))
 

@@ -38,11 +38,11 @@ from zinfo.wire.redact import redact_text, redact_url
         ("redis://user:hunter2://@host", "redis://***@host"),
     ],
 )
-def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+def test_secrets_are_removed_from_a_url(url: str, shown: str) -> None:
     assert redact_url(url) == shown
 
 
-def test_every_url_of_a_text_is_redacted() -> None:
+def test_every_url_in_a_text_is_redacted() -> None:
     text = "cannot reach redis://:hunter2@a:1, nor rediss://u:hunter2@b:2 (bus tcp://c:3)"
     shown = "cannot reach redis://***@a:1, nor rediss://***@b:2 (bus tcp://c:3)"
     assert redact_text(text) == shown

@@ -142,7 +142,7 @@ def _changeable(place: Path, *, is_parent: bool) -> str:
         return f"found user {status.st_uid} as its owner, expected root or this user"
     if _others_may_change(place, status, is_parent=is_parent):
         mode = stat.S_IMODE(status.st_mode)
-        return f"found mode {mode:04o}, by which others may change it: chmod go-w it"
+        return f"found mode {mode:04o}, which lets other users change it: chmod go-w it"
     return ""
 
 
