@@ -1,4 +1,4 @@
-"""A SUB socket for tests, in pyzmq's words alone: messages decoded, nothing hidden."""
+"""A SUB socket that decodes bus messages, independent of `zinfo.client`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zinfo.wire.codec import unpack
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the bus, decoded."""
+    """A decoded bus message."""
 
     kind: str
     name: str
@@ -26,7 +26,7 @@ class Message:
 
 
 class BusSubscriber:
-    """A subscriber whose subscriptions stand once it exists."""
+    """A subscriber; its constructor waits until the subscriptions are in effect."""
 
     def __init__(self, socket: zmq.Socket[bytes], topics: tuple[bytes, ...]) -> None:
         self._socket = socket
@@ -38,7 +38,7 @@ class BusSubscriber:
         assert self.before_fence[-1].name == nonce
 
     def receive(self, timeout: float = 10.0) -> Message:
-        """Return the next message; AssertionError where none comes."""
+        """Return the next message; raise AssertionError if none comes."""
         assert self._socket.poll(int(timeout * 1000)), f"nothing on the bus for {timeout} s"
         frames = self._socket.recv_multipart()
         assert len(frames) == 3
@@ -47,7 +47,7 @@ class BusSubscriber:
         return Message(kind, name, unpack_header(frames[1]), body)
 
     def until(self, wanted: Callable[[Message], bool], timeout: float = 10.0) -> list[Message]:
-        """Return all messages up to the first wanted one, that one last."""
+        """Return all messages up to and including the first wanted one."""
         received: list[Message] = []
         deadline = time.monotonic() + timeout
         while True:

@@ -1,4 +1,4 @@
-"""Fixtures for everybody: real servers, short paths, and a look for what a test left behind."""
+"""Fixtures of all tests: real servers, short paths, and a check for leftover processes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["promise"]  # a fixture
 
 
 def _patched() -> bool:
-    """Whether gevent has patched this process; asked without importing gevent."""
+    """Whether gevent has patched this process; does not import gevent."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("socket"))
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So a shell starts what it puts in the background; the commands under test would inherit it.
+    # A shell starts background jobs like this; the commands under test would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # These need a patched process: `python -m gevent.monkey --module pytest tests/gevent_side`.
@@ -37,14 +37,14 @@ collect_ignore = [] if _patched() else ["gevent_side"]
 
 
 class ServerFactory(Protocol):
-    """Starts one more server; it takes what `RealServer` takes."""
+    """Starts a server; takes the arguments of `RealServer`."""
 
     def __call__(self, kind: ServerKind | None = None, **options: Any) -> RealServer: ...
 
 
 @pytest.fixture
 def server_factory() -> Iterator[ServerFactory]:
-    """Start servers that end with the test."""
+    """Starts servers, which are killed after the test."""
     with contextlib.ExitStack() as stack:
 
         def start(kind: ServerKind | None = None, **options: Any) -> RealServer:
@@ -55,12 +55,12 @@ def server_factory() -> Iterator[ServerFactory]:
 
 @pytest.fixture
 def server(server_factory: ServerFactory) -> RealServer:
-    """A fresh server of the default kind."""
+    """A new server of the default kind."""
     return server_factory()
 
 
 def _kind_params() -> list[Any]:
-    """One parameter for each kind; one that is skipped for each source that has none."""
+    """One parameter for each kind; a skipped one for each missing source that is not optional."""
     params = []
     for source, kind in kinds_by_source():
         if kind:
@@ -75,7 +75,7 @@ def _kind_params() -> list[Any]:
 
 @pytest.fixture(params=_kind_params())
 def each_kind(request: pytest.FixtureRequest) -> ServerKind:
-    """Each kind of server in turn."""
+    """Each kind of server."""
     kind = request.param
     assert isinstance(kind, ServerKind)
     return kind
@@ -83,7 +83,7 @@ def each_kind(request: pytest.FixtureRequest) -> ServerKind:
 
 @pytest.fixture
 def short_tmp() -> Iterator[Path]:
-    """An empty directory whose path leaves room for a Unix socket (107 bytes)."""
+    """An empty directory with a path short enough for Unix sockets (107 bytes)."""
     directory = Path(tempfile.mkdtemp(prefix="zi-", dir="/tmp"))
     yield directory
     shutil.rmtree(directory, ignore_errors=True)
@@ -91,25 +91,25 @@ def short_tmp() -> Iterator[Path]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_process_left_behind() -> Iterator[None]:
-    """Fail the module whose tests leave a child process; kill it, so that one is enough."""
+    """Fail if tests of a module leave a child process, and kill it."""
     me = psutil.Process()
     before = set(me.children())
     yield
 
-    def left() -> list[psutil.Process]:
+    def leftover() -> list[psutil.Process]:
         return [child for child in me.children(recursive=True) if child not in before]
 
     try:
-        wait_until(lambda: not left(), timeout=2, what="the test's processes to end")
+        wait_until(lambda: not leftover(), timeout=2, what="the test's processes to end")
     except AssertionError:
-        names = [f"{child.pid} {child.name()}" for child in left()]
-        for child in left():
+        names = [f"{child.pid} {child.name()}" for child in leftover()]
+        for child in leftover():
             child.kill()
         pytest.fail(f"tests of this module left processes behind: {names}")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what the tests measured."""
+    """Print the table of measurements."""
     stats = terminalreporter.stats
     found = rows([*stats.get("passed", ()), *stats.get("failed", ())])
     if found:

@@ -1,18 +1,12 @@
-"""A real daemon for the tests: `zinfo serve` as a process, started, asked, stopped and killed.
-
-What it says goes to a file, so that it never waits for a reader; the file is shown where it fails.
-"""
+"""A real daemon for the tests: a process of `zinfo serve`, started, queried, stopped, killed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +14,9 @@ from urllib.parse import urlsplit
 
 import psutil
 import zmq
-from typing_extensions import Self
+from typing_extensions import Self, override
 
+from tests.managed_process import ManagedProcess
 from tests.spawning import HOST, command_prefix, free_port
 from tests.waiting import wait_until
 from zinfo.wire.curve_keys import ClientKeys
@@ -29,39 +24,29 @@ from zinfo.wire.query_messages import Reply, Request, decode_reply, encode_reque
 
 ROOT = Path(__file__).parents[1]
 
-START_TIMEOUT = 20.0
-"""Seconds until a daemon that does not answer has failed to start."""
-
 STOP_TIMEOUT = 10.0
-"""Seconds between SIGTERM and SIGKILL; a daemon promises to need less than two."""
+"""Seconds between SIGTERM and SIGKILL; a daemon should need less than two."""
 
 REPLY_TIMEOUT = 10.0
 """Seconds to wait for one reply."""
 
-BIND_RETRIES = 20
-"""How often ports are chosen anew when others take the chosen ones first."""
-
 
 class DaemonError(Exception):
-    """A daemon did not start, or did not answer."""
-
-
-class AddressTaken(DaemonError):
-    """Somebody else listens where the daemon was told to."""
+    """A daemon did not start, did not reply, or did not stop."""
 
 
 def set_curve_keys(socket: zmq.Socket[bytes], keys: ClientKeys) -> None:
-    """Have a socket that is yet to connect speak CURVE."""
+    """Configure CURVE on a socket that has not connected yet."""
     socket.curve_serverkey = keys.server
     socket.curve_publickey, socket.curve_secretkey = keys.own
 
 
-class RunningDaemon:
-    """One daemon at free ports of 127.0.0.1.
+class RunningDaemon(ManagedProcess):
+    """One daemon on free ports of 127.0.0.1.
 
-    Entering starts it and waits until it answers a ping; leaving ends it with SIGTERM (and with
-    SIGKILL when that takes too long), and fails when it did not end in order. After `kill()` or
-    `terminate()`, `start()` brings it back where it was.
+    Entering starts it and waits until it replies to a ping; leaving ends it with SIGTERM (with
+    SIGKILL if that takes too long), and fails if its exit code is not 0. After `kill()` or
+    `terminate()`, `start()` starts it again at the same endpoints.
 
     Args:
         shards: Their URLs.
@@ -99,66 +84,38 @@ class RunningDaemon:
             *args,
         ]
         self._environ = {**os.environ, **(environ or {})}
-        self.directory = Path(tempfile.mkdtemp(prefix="zi-", dir="/tmp"))
         self.config_path = self.directory / "zinfo.toml"
-        self._log_path = self.directory / "log"
         if config_text is not None:
             self.config_path.write_text(config_text, encoding="utf-8")
             self._options.append(f"--config={self.config_path}")
-        self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
-        self.last_log = ""  #: What it had said when its directory was removed.
-
-    # -- what it is
-
-    @property
-    def pid(self) -> int:
-        """The process that runs, or ran last."""
-        if self._process is None:
-            raise DaemonError("no process before the first start")
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the process exists (suspended counts)."""
-        return self._process is not None and self._process.poll() is None
+        self.last_log = ""  #: Its log when its directory was removed.
 
     def log(self) -> str:
-        """All that it has said since its first start."""
-        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+        """Its output since the first start."""
+        return self._output()
 
-    # -- life
+    # -- start and stop
 
     def start(self) -> Self:
-        """Start the process and wait until it answers.
+        """Start the process and wait until it replies.
 
         Raises:
-            DaemonError: It exited, or did not answer in time; with its log.
+            DaemonError: It exited, or did not reply in time; with its log.
         """
-        if self.running:
-            raise DaemonError(f"{self.query} runs already")
-        chosen = not self.query
-        for attempt in range(BIND_RETRIES):
-            if chosen:
-                self._choose_addresses()
-            try:
-                self._start_once()
-            except AddressTaken:
-                if not chosen or attempt == BIND_RETRIES - 1:
-                    raise
-            else:
-                break
+        self._start(None if self.query else self._choose_addresses, self._environ)
+        self._killed = False
         return self
 
+    @override
     def kill(self) -> None:
-        """SIGKILL it."""
         self._killed = True
         if self._process is not None:
             self._process.kill()
             self._process.wait(STOP_TIMEOUT)
 
     def terminate(self) -> int:
-        """SIGTERM it and wait for its end.
+        """Send SIGTERM, and wait for its end.
 
         Returns:
             Its exit code.
@@ -179,21 +136,9 @@ class RunningDaemon:
         return self._process.returncode
 
     def restart(self) -> Self:
-        """End it and start it again at the same endpoints: a new process id and epoch."""
+        """Stop it, and start it again at the same endpoints: with another process id and epoch."""
         self.terminate()
         return self.start()
-
-    def suspend(self) -> None:
-        """SIGSTOP: it keeps its connections, but answers nothing."""
-        self.signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """SIGCONT."""
-        self.signal(signal.SIGCONT)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, such as SIGHUP."""
-        os.kill(self.pid, number)
 
     def __enter__(self) -> Self:
         try:
@@ -216,36 +161,36 @@ class RunningDaemon:
         finally:
             self._remove()
 
-    # -- talking to it
+    # -- queries
 
     def ask(self, op: str, /, **args: object) -> Reply:
-        """Ask one question over a new plain socket.
+        """Send one request over a new socket.
 
         Args:
             op: The operation.
             args: Its arguments.
 
         Returns:
-            The reply, errors included.
+            The reply, which may be an error reply.
 
         Raises:
-            DaemonError: There was none in time.
+            DaemonError: There was no reply in time.
         """
         return self._ask(Request(op, args), REPLY_TIMEOUT)
 
     def wait_polled(self, count: int, timeout: float = REPLY_TIMEOUT) -> None:
-        """Wait until it has the INFO of so many shards.
+        """Wait until it has the INFO of this many shards.
 
         Args:
-            count: How many.
+            count: Number of shards.
             timeout: Seconds to wait.
         """
         wait_until(lambda: self._polled() >= count, timeout, f"{count} shards to be polled")
 
-    # -- inside
+    # -- implementation
 
     def _choose_addresses(self) -> None:
-        """Not any free port: one of the kernel's choice may go to a client while we are down."""
+        """Choose free ports; not by the kernel, which may give one to a client between starts."""
         self.query = f"tcp://{HOST}:{free_port()}"
         self.bus = f"tcp://{HOST}:{free_port()}"
         if self._wants_xmlrpc:
@@ -253,6 +198,7 @@ class RunningDaemon:
         if self._wants_http:
             self.http = f"http://{HOST}:{free_port()}/"
 
+    @override
     def _command(self) -> list[str]:
         command = [*command_prefix(), sys.executable, "-m", "zinfo", "serve", *self._options]
         command += [f"--query={self.query}", f"--bus={self.bus}"]
@@ -262,40 +208,13 @@ class RunningDaemon:
             command.append(f"--http={urlsplit(self.http).netloc}")
         return command
 
-    def _start_once(self) -> None:
-        self._killed = False
-        with self._log_path.open("ab") as log:
-            begin = log.tell()
-            # A session of its own, so that Ctrl-C reaches only pytest.
-            self._process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd=ROOT,
-                env=self._environ,
-            )
-        try:
-            self._wait_ready(begin)
-        except BaseException:
-            self.kill()
-            raise
+    @override
+    def _wait_ready(self, offset: int) -> None:
+        super()._wait_ready(offset)
+        self._ask(Request("ping"), REPLY_TIMEOUT)
 
-    def _wait_ready(self, log_begin: int) -> None:
-        """Wait until *this* process listens and answers: another one may hold a port we lost."""
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._listens():
-            said = self._log_path.read_bytes()[log_begin:].decode(errors="replace")
-            if not self.running:
-                taken = "Address already in use" in said
-                raise (AddressTaken if taken else DaemonError)(f"the daemon exited:\n{said}")
-            if time.monotonic() > deadline:
-                raise DaemonError(f"the daemon does not listen:\n{said}")
-            time.sleep(0.01)
-        self._ask(Request("ping"), max(0.1, deadline - time.monotonic()))
-
-    def _listens(self) -> bool:
+    @override
+    def _is_ready(self) -> bool:
         with contextlib.suppress(psutil.Error):
             connections = psutil.Process(self.pid).net_connections("tcp")
             ports = {one.laddr.port for one in connections if one.status == psutil.CONN_LISTEN}

@@ -1,6 +1,6 @@
-"""The oldest versions that zinfo admits of what it needs at run time.
+"""The oldest versions of dependencies that pyproject.toml admits.
 
-`python -m tests.floors FILE` writes them as requirements for pip: `tox -e py310` tests with these.
+`python -m tests.floors FILE` writes them as requirements for pip; `tox -e py310` tests with them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 def floors() -> dict[str, Version]:
-    """The oldest version of each package that this Python needs, by the package's name.
+    """The oldest admitted version of each dependency on this Python, by name.
 
     Raises:
         ValueError: A requirement has no lower bound.
@@ -33,7 +33,7 @@ def floors() -> dict[str, Version]:
             continue
         bounds = [bound.version for bound in needed.specifier if bound.operator == ">="]
         if len(bounds) != 1:
-            raise ValueError(f"{text}: one lower bound is needed")
+            raise ValueError(f"{text}: expected one lower bound")
         found[needed.name] = Version(bounds[0])
     return found
 

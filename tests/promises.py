@@ -1,4 +1,4 @@
-"""The table of what tests measured: fault, promise, measured; printed at the end of a run."""
+"""The table of faults, promises and measurements, printed at the end of a test run."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ _PROPERTY = "zinfo promise"
 
 
 class Promise:
-    """One row of the table: a fault, what zinfo promises, and what was measured.
+    """Adds rows to the table: a fault, what zinfo promises, and what was measured.
 
     Args:
-        record: takes a named property of the test; it travels with its report.
+        record: Adds a property to the report of the test.
     """
 
     def __init__(self, record: Callable[[str, object], None]) -> None:
         self._record = record
 
     def __call__(self, fault: str, promise: str, measured: str) -> None:
-        """Add a row; called once what was measured is known, and before it is judged.
+        """Add a row. Call it before the assertions, so that failures are in the table.
 
         Args:
-            fault: what went wrong, in a few words.
-            promise: what must hold, with its bound.
-            measured: the figures, with their units.
+            fault: The fault, in a few words.
+            promise: The promise, with its bound.
+            measured: The measurements, with their units.
         """
         self._record(_PROPERTY, [fault, promise, measured])
 
 
 @pytest.fixture
 def promise(record_property: Callable[[str, object], None]) -> Promise:
-    """Collects the rows of a test."""
+    """Adds rows for a test."""
     return Promise(record_property)
 
 
 def rows(reports: Iterable[Any]) -> list[list[str]]:
-    """Return the rows that reports of tests carry, each with how the test ended."""
+    """Return the rows in reports of tests, each with the outcome of its test."""
     return [
         [*map(str, value), str(report.outcome)]
         for report in reports
@@ -49,7 +49,7 @@ def rows(reports: Iterable[Any]) -> list[list[str]]:
 
 
 def table(lines: list[list[str]]) -> list[str]:
-    """Return the lines of a table; what was measured, of any length, comes last."""
+    """Return the lines of a table; the measurements, which may be long, are the last column."""
     lines = [["", "fault", "promise", "measured"], *([end, *row] for *row, end in lines)]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     return [

@@ -1,4 +1,4 @@
-"""Just enough RESP to send a command and to keep its reply as the bytes that came."""
+"""A minimal RESP codec: encodes commands, and reads raw replies."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import BinaryIO
 
 
 class ConnectionLost(ConnectionError):
-    """The server closed the connection where a reply was due."""
+    """The server closed the connection before a complete reply."""
 
 
 def pack(*args: str | bytes | int) -> bytes:
-    """One command in the request form of RESP."""
+    """Encode a command."""
     words = [word if isinstance(word, bytes) else str(word).encode() for word in args]
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(w), w) for w in words)
 
 
 def read_reply(stream: BinaryIO) -> bytes:
-    """Read one whole RESP2 reply, nested ones included, and return its bytes."""
+    """Read one complete RESP2 reply, with nested ones, and return its bytes."""
     line = stream.readline()
     if not line.endswith(b"\r\n"):
         raise ConnectionLost(f"the server closed the connection after {line!r}")

@@ -1,4 +1,4 @@
-"""The kinds of server that this machine has: on the PATH and inside installed wheels."""
+"""The server programs of this machine, on the PATH and in installed wheels."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 
 class ServerError(Exception):
-    """A server did not start, or is not in the state that the call needs; has its output."""
+    """A server did not start, or is not in the state that a call needs; with its output."""
 
 
 class ServerKind(NamedTuple):
-    """A server program: its name with version, such as `redis-7.0`, and where it is."""
+    """A server program: its name with version, such as `redis-7.0`, and its path."""
 
     name: str
     binary: Path
@@ -33,16 +33,14 @@ class ServerKind(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A place that may hold a server program, and how to come by it when it does not.
-
-    An optional one adds a version where it is there, and is not missed where it is not.
+    """A place where a server program may be found.
 
     Attributes:
-        program: the name of its file.
-        package: that has it inside; None where it is looked for on the PATH.
-        hint: how to come by it.
-        optional: whether it is not missed.
-        folder: of the package that has it, as a pattern.
+        program: Name of the file.
+        package: Python package that contains it; None to search the PATH.
+        hint: How to install it.
+        optional: Whether tests are not reported as skipped without it.
+        folder: Pattern for its folder in the package.
     """
 
     program: str
@@ -52,9 +50,9 @@ class Source(NamedTuple):
     folder: str = "bin"
 
     def find(self) -> Path | None:
-        """The program's path, or None; a package is looked up without importing it."""
+        """The program's path, or None; does not import the package."""
         if self.package is None:
-            # Not what a package put into this Python's own bin: that is another source.
+            # Without this Python's own bin, which has programs of packages: other sources.
             own = Path(sys.prefix) / "bin"
             path = [folder for folder in os.get_exec_path() if Path(folder) != own]
             found = shutil.which(self.program, path=os.pathsep.join(path))
@@ -83,22 +81,22 @@ SOURCES = (
 
 @functools.cache
 def kind_of(binary: Path) -> ServerKind:
-    """Ask a server program for its version.
+    """Return name and version of a server program.
 
     Raises:
-        ServerError: The program does not say.
+        ServerError: It does not print its version.
     """
     output = subprocess.run(
         [str(binary), "--version"], capture_output=True, text=True, timeout=10, check=False
     ).stdout
     match = re.search(r"v=(\d+\.\d+)", output)
     if match is None:
-        raise ServerError(f"{binary} --version says {output!r}")
+        raise ServerError(f"{binary} --version prints {output!r}")
     return ServerKind(f"{binary.name.partition('-')[0]}-{match[1]}", binary)
 
 
 def kinds_by_source() -> list[tuple[Source, ServerKind | None]]:
-    """Every source with what it has; a name that an earlier source has is left out."""
+    """All sources with their kind; without those whose kind an earlier source has."""
     found: list[tuple[Source, ServerKind | None]] = []
     names: set[str] = set()
     for source in SOURCES:
@@ -112,5 +110,5 @@ def kinds_by_source() -> list[tuple[Source, ServerKind | None]]:
 
 
 def available_kinds() -> list[ServerKind]:
-    """The kinds of server that this machine has, the default one first."""
+    """The kinds of server of this machine, the default first."""
     return [kind for _, kind in kinds_by_source() if kind]

@@ -1,4 +1,4 @@
-"""How to start a process that takes a free port and does not outlive the tests."""
+"""Free ports, and commands whose processes do not outlive the tests."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from pathlib import Path
 HOST = "127.0.0.1"
 
 PORTS = range(10240, 22000)
-"""Ports to choose from: below the kernel's ephemeral ports, so that no outgoing connection takes
-one while its server is down (or connects to itself), and low enough for a cluster bus at +10000."""
+"""Ports to choose from. They are below the kernel's ephemeral ports, so that no outgoing connection
+takes one while its server is down (or connects to itself), and low enough for a cluster bus at
++10000."""
 
 
 def _own_ports() -> range:
-    """Those of this process: others beside it would put servers where no server is to be."""
+    """The ports of this worker of pytest-xdist: other workers use others."""
     number = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     return PORTS[int(number) :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
 
 
-# Each is given once, so that two asked for together differ. Not the module's generator: a test that
-# seeds it would make parallel runs collide.
+# Each is returned once, so that consecutive calls differ. With a generator of its own: a test that
+# seeds the default one would make parallel runs collide.
 _unused = itertools.cycle(random.SystemRandom().sample(_own_ports(), len(_own_ports())))
 
 
 def free_port() -> int:
-    """A port nobody listens on now; the caller must cope with one taken meanwhile."""
+    """A port that is free now; the caller must handle that another process takes it first."""
     for port in _unused:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
                 probe.bind((HOST, port))
                 return port
-    raise AssertionError("unreachable: the ports go round")
+    raise AssertionError("unreachable: the iterator is endless")
 
 
 def command_prefix() -> tuple[str, ...]:
-    """What goes before a command so that the kernel ends it when its parent dies.
+    """Prefix of a command that makes the kernel kill it when its parent dies.
 
-    The signal comes when the *thread* that started the process ends: started from any other
-    than the main thread, that would be a surprise, so those do without.
+    The kernel sends the signal when the *thread* that started the process ends, so the prefix is
+    empty in any other than the main thread.
     """
-    # Not from `threading`: gevent patches that.
+    # Not by `threading`, which gevent patches.
     with contextlib.suppress(OSError):
         process, _, thread = str(Path("/proc/thread-self").readlink()).partition("/task/")
         return _death_signal_prefix() if process == thread else ()
@@ -56,9 +57,9 @@ def command_prefix() -> tuple[str, ...]:
 
 @functools.cache
 def _death_signal_prefix() -> tuple[str, ...]:
-    """The command that makes the kernel kill a server whose parent died, where there is one.
+    """The prefix with setpriv, if this machine has it.
 
-    Not a preexec_fn: Python 3.12 warns about those in a process with threads.
+    Not a preexec_fn: Python 3.12 warns about one in a process with threads.
     """
     setpriv = shutil.which("setpriv")
     if not setpriv:

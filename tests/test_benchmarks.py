@@ -1,4 +1,4 @@
-"""Each benchmark works, and what it compares is not much worse than it was."""
+"""Each benchmark works, and its ratios are not much worse than the baseline."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from zinfo.native.loader import native
 ROOT = Path(__file__).parent.parent
 
 WORSE = 1.5
-"""By this factor a ratio may be worse than the baseline's: the machine is busy with other tests."""
+"""Largest factor by which a ratio may be worse than the baseline; other tests run meanwhile."""
 
 TRIES = 3
-"""How often it may be so by chance: other work on a machine makes a ratio worse, never better."""
+"""Attempts before a worse ratio fails: other work on the machine can only make it worse."""
 
 SOME = {
     "interference": (
@@ -32,14 +32,14 @@ SOME = {
         *("refresh", "http-heads", "scrape", "reload-labels", "reload-all"),
     )
 }
-"""Of a script that measures a lot, what is tried here: something of each kind."""
+"""For scripts with many measurements, the ones that are tested: one of each kind."""
 
-# Without coverage, which would follow zinfo alone and make it slow.
+# Without coverage, which would slow down zinfo but not what it is compared with.
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
 
 def _measured(script: str, path: Path, only: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """What a smoke run of a script finds, by the numbers of the targets."""
+    """The figures of a smoke run of a script, by the number of their target."""
     command = [sys.executable, "-m", f"benchmarks.{script}", "--smoke", f"--json={path}"]
     if only:
         command.append(f"--only={','.join(only)}")
@@ -52,7 +52,7 @@ def _measured(script: str, path: Path, only: Collection[str] = ()) -> dict[str, 
 
 
 def _worse(figures: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The ratios that are much worse than the baseline's, and by which factor."""
+    """The ratios that are much worse than the baseline, with the factors."""
     baseline = json.loads(BASELINE.read_text())["ratios"]
     factors = {
         number: TARGETS[number].worse(figure["steady"], baseline[number])
@@ -63,7 +63,7 @@ def _worse(figures: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_benchmark_finds_no_ratio_half_again_as_bad_as_before(
+def test_no_ratio_of_a_benchmark_is_more_than_half_worse_than_the_baseline(
     script: str, tmp_path: Path
 ) -> None:
     only = SOME.get(script, ())
@@ -71,10 +71,10 @@ def test_a_benchmark_finds_no_ratio_half_again_as_bad_as_before(
     assert set(figures) >= set(only)
     assert figures
     worse = _worse(figures)
-    for again in range(TRIES - 1):  # by chance? Once more, then.
+    for again in range(TRIES - 1):  # it may be other work on the machine
         if worse and native is not None:
             worse = _worse(_measured(script, tmp_path / f"{again}.json", only=worse))
-    assert worse == {} or native is None, "the baseline is that of the native part"
+    assert worse == {} or native is None, "the baseline was measured with the native part"
 
 
 def test_every_target_has_a_script_that_measures_it() -> None:
@@ -89,7 +89,7 @@ def test_the_baseline_has_every_ratio() -> None:
     assert set(ratios) == {number for number, target in TARGETS.items() if target.ratio}
 
 
-def test_the_table_tells_what_is_met_what_is_missed_and_what_was_skipped() -> None:
+def test_the_table_has_met_missed_and_skipped_targets() -> None:
     figures = [
         Figure("1", [0.05, 0.06, 0.09], note="6 / 100 us"),
         Figure("5", [0.5]),
@@ -105,9 +105,7 @@ def test_the_table_tells_what_is_met_what_is_missed_and_what_was_skipped() -> No
 @pytest.mark.parametrize(
     ("number", "value", "factor"), [("1", 0.14, 2.0), ("1", 0.035, 0.5), ("5", 0.375, 2.0)]
 )
-def test_worse_is_more_of_what_costs_and_less_of_what_is_done(
-    number: str, value: float, factor: float
-) -> None:
+def test_worse_means_higher_costs_and_lower_rates(number: str, value: float, factor: float) -> None:
     target = TARGETS[number]
     assert target.worse(value, target.bound) == pytest.approx(factor)
     assert target.met_by(value) is (factor <= 1)

@@ -1,4 +1,4 @@
-"""RunningDaemon does what the other tests rely on."""
+"""RunningDaemon itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 
 
-def test_two_run_beside_each_other_and_end_with_0() -> None:
+def test_two_daemons_run_at_the_same_time_and_exit_with_0() -> None:
     with RunningDaemon(args=["--shard=redis://127.0.0.1:1"]) as one, RunningDaemon() as other:
         assert len({one.query, one.bus, other.query, other.bus}) == 4
         assert one.xmlrpc == ""
@@ -23,7 +23,7 @@ def test_two_run_beside_each_other_and_end_with_0() -> None:
     assert not other.directory.exists()
 
 
-def test_it_comes_back_at_the_same_endpoints_as_another_process(server: RealServer) -> None:
+def test_a_restarted_daemon_has_the_same_endpoints_and_another_process(server: RealServer) -> None:
     with RunningDaemon([server.url], xmlrpc=True) as daemon:
         daemon.wait_polled(1)
         before = (daemon.query, daemon.bus, daemon.xmlrpc)
@@ -38,23 +38,23 @@ def test_it_comes_back_at_the_same_endpoints_as_another_process(server: RealServ
         assert daemon.log().count("watching 1 shard") == 3
 
 
-def test_a_suspended_one_ends_all_the_same() -> None:
+def test_a_suspended_daemon_is_stopped_in_time() -> None:
     with RunningDaemon() as daemon:
         daemon.suspend()
         begun = time.monotonic()
     assert time.monotonic() - begun < 5
 
 
-def test_one_that_does_not_start_shows_what_it_said() -> None:
+def test_the_error_of_a_daemon_that_does_not_start_has_its_log() -> None:
     broken = RunningDaemon(config_text="[poll]\nmin_interval = 0")
     with pytest.raises(DaemonError, match=r"poll\.min_interval"), broken:
         pass
     assert not broken.directory.exists()
 
 
-def test_one_that_dies_by_itself_fails_its_test() -> None:
+def test_a_daemon_that_dies_unexpectedly_fails_its_test() -> None:
     daemon = RunningDaemon().start()
-    daemon.signal(signal.SIGKILL)  # by somebody else, as far as it knows
+    daemon.signal(signal.SIGKILL)  # not by kill(), which would be expected
     wait_until(lambda: not daemon.running, what="its end")
     with pytest.raises(DaemonError, match="ended with -9"):
         daemon.__exit__(None, None, None)

@@ -1,4 +1,4 @@
-"""The tests' own tools: they must fail loudly and leave nothing behind."""
+"""RealServer and other tools of the tests: they report failures, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.waiting import wait_until
 ROOT = Path(__file__).parent.parent
 
 
-def test_each_kind_answers_as_what_its_name_says(
+def test_each_kind_reports_the_version_in_its_name(
     each_kind: ServerKind, server_factory: ServerFactory
 ) -> None:
     server = server_factory(each_kind)
@@ -29,7 +29,7 @@ def test_each_kind_answers_as_what_its_name_says(
     assert each_kind.version == tuple(map(int, version.split(".")))
 
 
-def test_a_unix_socket_server_with_a_password_answers_client_and_cli(
+def test_a_server_on_a_unix_socket_with_a_password_replies_to_client_and_cli(
     server_factory: ServerFactory,
 ) -> None:
     server = server_factory(unixsocket=True, password="p@ss/word")
@@ -40,7 +40,7 @@ def test_a_unix_socket_server_with_a_password_answers_client_and_cli(
     assert len(server.ident) < 40
 
 
-def test_nested_replies_come_back_whole(server: RealServer) -> None:
+def test_nested_replies_are_read_completely(server: RealServer) -> None:
     reply = server.cli("EVAL", "return {1, {2, 'x'}, false, {}}", 0)
     assert reply == b"*4\r\n:1\r\n*2\r\n:2\r\n$1\r\nx\r\n$-1\r\n*0\r\n"
 
@@ -54,7 +54,7 @@ def test_a_restart_keeps_the_port_and_changes_the_process(server: RealServer) ->
     assert client.ping()
 
 
-def test_a_killed_server_is_gone_and_starts_again(server: RealServer) -> None:
+def test_a_killed_server_can_be_started_again(server: RealServer) -> None:
     server.kill()
     assert not server.running
     with pytest.raises(ConnectionRefusedError):
@@ -63,7 +63,7 @@ def test_a_killed_server_is_gone_and_starts_again(server: RealServer) -> None:
     assert server.cli("PING") == b"+PONG\r\n"
 
 
-def test_a_suspended_server_is_silent_until_resumed_and_can_be_stopped(server: RealServer) -> None:
+def test_a_suspended_server_can_be_resumed_and_stopped(server: RealServer) -> None:
     server.suspend()
     process = psutil.Process(server.pid)
     wait_until(lambda: process.status() == psutil.STATUS_STOPPED, what="the server to be stopped")
@@ -75,7 +75,7 @@ def test_a_suspended_server_is_silent_until_resumed_and_can_be_stopped(server: R
     assert "User requested shutdown" in server.log
 
 
-def test_a_taken_port_is_said_so_and_another_one_is_chosen_when_free_to(server: RealServer) -> None:
+def test_a_port_in_use_is_an_error_unless_another_can_be_chosen(server: RealServer) -> None:
     with pytest.raises(ServerError, match="Address already in use"):
         RealServer(port=server.port).__enter__()
     other = RealServer()
@@ -87,7 +87,7 @@ def test_a_taken_port_is_said_so_and_another_one_is_chosen_when_free_to(server: 
             assert other.cli("PING") == b"+PONG\r\n"
 
 
-def test_a_wrong_option_shows_what_the_server_said_and_leaves_no_directory() -> None:
+def test_the_error_of_a_server_that_does_not_start_has_its_output() -> None:
     broken = RealServer(args=("--no-such-option", "1"))
     with pytest.raises(ServerError, match="no-such-option"):
         broken.__enter__()
@@ -98,7 +98,7 @@ def test_a_server_that_is_never_started_leaves_no_directory() -> None:
     assert not RealServer(unixsocket=True).directory.exists()
 
 
-def test_load_has_at_least_thirteen_different_commands_and_an_error(server: RealServer) -> None:
+def test_the_load_has_at_least_thirteen_kinds_of_commands_and_an_error(server: RealServer) -> None:
     server.cli("CONFIG", "RESETSTAT")
     put_load(server.client())
     stats = server.info_text("commandstats")
@@ -152,7 +152,7 @@ def test_a_server_can_be_used_in_a_process_that_gevent_has_patched() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "b'+PONG\\r\\n'\n", "")
 
 
-def test_waiting_names_what_it_waited_for_and_returns_what_it_got() -> None:
+def test_wait_until_names_its_condition_and_returns_its_value() -> None:
     seen = iter([0, "", "there"])
     assert wait_until(lambda: next(seen), what="it") == "there"
     with pytest.raises(AssertionError, match=r"waited 0\.\d s for the moon; last seen: 0"):

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: the tests' only way to wait."""
+"""Waiting for a condition with a deadline; tests wait in no other way."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL_INTERVAL = 0.01
-"""Seconds between two looks at the condition."""
+"""Seconds between two checks of the condition."""
 
 
 def wait_until(
@@ -22,11 +22,11 @@ def wait_until(
     """Call `predicate` until it returns something truthy, and return that.
 
     Args:
-        predicate: What is looked at; an exception that it raises ends the wait.
-        timeout: Seconds until the wait is given up.
-        what: What is waited for, as the error message names it.
-        sleep: How to wait between two looks; `gevent.sleep` lets greenlets of an
-            unpatched process run meanwhile. Default: `time.sleep`.
+        predicate: The condition; an exception that it raises ends the wait.
+        timeout: Seconds to wait.
+        what: Name of the condition, for the error message.
+        sleep: Sleeps between two checks; in an unpatched process, `gevent.sleep` lets greenlets
+            run meanwhile. Default: `time.sleep`.
 
     Returns:
         The first truthy value of `predicate`.

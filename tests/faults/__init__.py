@@ -1,1 +1,1 @@
-"""What zinfo does when shards, its own parts, consumers or the way to them fail."""
+"""Faults of shards, of zinfo's own parts, of consumers and of their connections."""

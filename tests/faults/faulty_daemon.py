@@ -1,4 +1,4 @@
-"""A daemon in which something can be broken and mended while it runs, or whose means are short."""
+"""A daemon with faults that can be switched on and off, or with limited resources."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zinfo.client import Client, Event
 
 
 class FaultyDaemon(RunningDaemon):
-    """A `zinfo serve` with faults to switch on; see `tests.faults.own_faulty`.
+    """`zinfo serve` with faults that can be switched on; see `tests.faults.own_faulty`.
 
     Args:
-        shell: what a shell does before it becomes the daemon, such as `ulimit -n 64`.
-        stderr: where the log goes; the daemon's own file where empty.
-        options: what `RunningDaemon` takes.
+        shell: Shell command that runs first in the same process, such as `ulimit -n 64`.
+        stderr: File for the log; empty for that of `RunningDaemon`.
+        options: Arguments of `RunningDaemon`.
     """
 
     def __init__(self, *args: Any, shell: str = ":", stderr: str = "", **options: Any) -> None:
@@ -32,16 +32,16 @@ class FaultyDaemon(RunningDaemon):
         self._shell = ["sh", "-c", f'{shell}; exec "$@"{redirect}', "sh"]
 
     def arm(self, fault: str, text: str = "") -> None:
-        """Have a fault happen from now on."""
+        """Switch a fault on."""
         (self.faults / fault).write_text(text)
 
     def disarm(self, fault: str) -> None:
-        """End it."""
+        """Switch a fault off."""
         (self.faults / fault).unlink()
 
     @contextlib.contextmanager
     def broken(self, fault: str, text: str = "") -> Iterator[None]:
-        """Have a fault happen for a while."""
+        """Switch a fault on for a while."""
         self.arm(fault, text)
         try:
             yield
@@ -55,18 +55,18 @@ class FaultyDaemon(RunningDaemon):
         return found
 
     def events(self, type_: str) -> list[Event]:
-        """Return the events of a type that it holds."""
+        """Return its stored events of a type."""
         with Client(self.query) as client:
             return [event for event in client.events().events if event.type == type_]
 
     def wait_for_fault(self, part: str, says: str) -> Event:
-        """Wait until a fault of a part is told by an event, and return that."""
+        """Wait for a `fault` event of a part, and return it."""
 
-        def told() -> list[Event]:
+        def found() -> list[Event]:
             faults = self.events("fault")
             return [event for event in faults if event.reason == part and says in event.message]
 
-        return wait_until(told, what=f"a fault of {part}: {says}")[-1]
+        return wait_until(found, what=f"a fault of {part}: {says}")[-1]
 
     @override
     def _command(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A server of the tests' own that turns bad on demand, as no real server would, and good again."""
+"""A fake server that misbehaves on demand, in ways that a real server does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INFO = (
 
 
 def bulk(text: bytes) -> bytes:
-    """A reply with a text."""
+    """Encode a bulk reply."""
     return b"$%d\r\n%s\r\n" % (len(text), text)
 
 
@@ -28,13 +28,13 @@ class Peer:
     """One listening socket; each of its connections is a thread.
 
     Args:
-        fault: what it does with a command while it is bad: called with the peer, the connection and
-            the command's words. When it returns, the connection is closed if it says so by True.
-        info: gives the text of each INFO.
+        fault: Handles a command while the peer is bad: called with the peer, the connection and
+            the words of the command. If it returns True, the connection is closed.
+        info: Returns the text of each INFO.
 
     Attributes:
-        bad: whether it misbehaves now.
-        url: where it listens.
+        bad: Whether it misbehaves now.
+        url: URL of the server.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Peer:
         self._thread.join()
 
     def hold(self, connection: socket.socket) -> None:
-        """Keep a connection open and silent, for as long as this peer is bad or the other waits."""
+        """Send nothing on a connection until this peer is good again or the other end closes it."""
         connection.settimeout(0.05)
         while self.bad:
             with contextlib.suppress(TimeoutError):
@@ -107,7 +107,7 @@ Fault = Callable[[Peer, socket.socket, list[bytes]], bool]
 
 
 def sends(reply: bytes) -> Fault:
-    """To every command the same."""
+    """Send the same reply to every command."""
 
     def fault(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
         connection.sendall(reply)
@@ -118,7 +118,7 @@ def sends(reply: bytes) -> Fault:
 
 
 def replies_to_info(reply: Callable[[], bytes]) -> Fault:
-    """To INFO something that is none; to all else what is right."""
+    """Send this reply to INFO, and valid replies to other commands."""
 
     def fault(_peer: Peer, connection: socket.socket, words: list[bytes]) -> bool:
         connection.sendall(reply() if words[0].upper() == b"INFO" else b"+OK\r\n")
@@ -128,13 +128,13 @@ def replies_to_info(reply: Callable[[], bytes]) -> Fault:
 
 
 def sends_nothing(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
-    """Accept, and keep quiet."""
+    """Accept connections and send nothing."""
     peer.hold(connection)
     return True
 
 
 def sends_slowly(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
-    """Send a good reply, one byte a second."""
+    """Send a valid reply, one byte a second."""
     for byte in bulk(INFO):
         connection.sendall(bytes([byte]))
         until = time.monotonic() + 1
@@ -146,7 +146,7 @@ def sends_slowly(peer: Peer, connection: socket.socket, _words: list[bytes]) -> 
 
 
 def closes(part: bytes) -> Fault:
-    """Close the connection, after a part of a reply."""
+    """Close the connection after a part of a reply."""
 
     def fault(_peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
         connection.sendall(part)
@@ -156,7 +156,7 @@ def closes(part: bytes) -> Fault:
 
 
 def streams(head: bytes, chunk: bytes) -> Fault:
-    """Send without an end, as fast as it is taken."""
+    """Send endlessly, as fast as the other end reads."""
 
     def fault(peer: Peer, connection: socket.socket, _words: list[bytes]) -> bool:
         connection.settimeout(5)

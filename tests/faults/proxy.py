@@ -1,4 +1,4 @@
-"""The way between consumers and daemon, told to fail: connections (Proxy), messages (LossyBus)."""
+"""Fault injection between consumers and daemon: for connections (Proxy), messages (LossyBus)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from typing_extensions import Self
 from tests.spawning import HOST
 from zinfo.wire.bus_messages import FENCE_PREFIX
 
-_CHUNK = 1 << 20  # bytes; all that came meanwhile is held once, not piece by piece
-_SMALL = 4096  # bytes of a socket's buffers, so that hardly anything is on its way unseen
+_CHUNK = 1 << 20  # bytes; large, so that a backlog is delayed once and not chunk by chunk
+_SMALL = 4096  # bytes of a socket's receive buffer, so that hardly any data is hidden in it
 
 
-class _Link:
+class _Connection:
     """One connection through the proxy: two sockets, and a thread for each direction."""
 
     def __init__(self, proxy: Proxy, near: socket.socket, far: socket.socket) -> None:
         self.proxy = proxy
-        self.dead = False  # it stays open and nothing comes through any more
+        self.blackholed = False  # it stays open, and all data is dropped
         self._sockets = (near, far)
         self._threads = [
             threading.Thread(target=self._pump, args=pair, name="proxy", daemon=True)
@@ -38,13 +38,13 @@ class _Link:
         return not any(thread.is_alive() for thread in self._threads)
 
     def cut(self) -> None:
-        """Break it off on both sides."""
+        """Shut it down on both sides."""
         for sock in self._sockets:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Break it off and wait until it is gone."""
+        """Shut it down, and wait for its threads."""
         self.cut()
         for thread in self._threads:
             thread.join()
@@ -56,31 +56,30 @@ class _Link:
             while chunk := source.recv(_CHUNK):
                 if self.proxy.delay:
                     time.sleep(self.proxy.delay)
-                if not self.dead:
+                if not self.blackholed:
                     target.sendall(chunk)
-        if not self.dead:
+        if not self.blackholed:
             self.cut()
 
 
 class Proxy:
-    """Listens on a port of its own and passes everything on to `target`, until told otherwise.
+    """A TCP proxy to `target` that can disconnect, delay and drop.
 
     Args:
-        target: a tcp:// endpoint; may be set anew, for connections that come later.
+        target: A tcp:// endpoint; a new value is used for later connections.
 
     Attributes:
-        endpoint: where it listens.
-        delay: seconds by which all that passes is held up (up to twice that, where it comes while
-            something is held already).
-        connections: how many were accepted so far.
+        endpoint: Its own endpoint.
+        delay: Delay of data in seconds (up to twice that for data that arrives during a delay).
+        connections: Number of connections accepted so far.
     """
 
     def __init__(self, target: str) -> None:
         self.target = target
         self.delay = 0.0
         self.connections = 0
-        self._silent = self._closed = False
-        self._links: list[_Link] = []
+        self._blackhole = self._closed = False
+        self._connections: list[_Connection] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server((HOST, 0), backlog=100)
         self.endpoint = f"tcp://{HOST}:{self._listener.getsockname()[1]}"
@@ -101,34 +100,34 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
-        for link in self._links:
-            link.end()
+        for connection in self._connections:
+            connection.end()
 
-    # --- what happens to the way
+    # --- faults
 
     def cut(self) -> None:
-        """Break off all connections; new ones are taken at once."""
+        """Close all connections; new ones are accepted at once."""
         with self._lock:
-            links, self._links = self._links, []
-        for link in links:
-            link.end()
+            connections, self._connections = self._connections, []
+        for connection in connections:
+            connection.end()
 
     def blackhole(self) -> None:
-        """Leave all connections open for ever, and let nothing through: those are half open.
+        """Keep all connections open and drop all data: they are half-open.
 
-        What connects from now on is taken, and gets no answer either, until `mend()`.
+        New connections are accepted, and their data is dropped as well, until `restore()`.
         """
         with self._lock:
-            self._silent = True
-            for link in self._links:
-                link.dead = True
+            self._blackhole = True
+            for connection in self._connections:
+                connection.blackholed = True
 
-    def mend(self) -> None:
-        """Let new connections through, without delay. Half-open ones stay so."""
+    def restore(self) -> None:
+        """Forward new connections again, without delay. Half-open ones stay half-open."""
         with self._lock:
-            self._silent, self.delay = False, 0.0
+            self._blackhole, self.delay = False, 0.0
 
-    # --- inside
+    # --- implementation
 
     def _accept(self) -> None:
         while True:
@@ -141,21 +140,21 @@ class Proxy:
                 return
             self.connections += 1
             try:
-                far = self._reach()
-            except OSError:  # nobody is there: the one who asks sees the same
+                far = self._connect()
+            except OSError:  # the target is not reachable, which the client sees as a disconnect
                 near.close()
                 continue
             for sock in (near, far):
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
-                link = _Link(self, near, far)
-                link.dead = self._silent
-                for old in [one for one in self._links if one.over]:
+                connection = _Connection(self, near, far)
+                connection.blackholed = self._blackhole
+                for old in [one for one in self._connections if one.over]:
                     old.end()
-                    self._links.remove(old)
-                self._links.append(link)
+                    self._connections.remove(old)
+                self._connections.append(connection)
 
-    def _reach(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         parts = urlsplit(self.target)
         far = socket.socket()
         try:
@@ -170,19 +169,19 @@ class Proxy:
 
 
 class LossyBus:
-    """A bus between the daemon's and its subscribers, that loses and reorders messages.
+    """A forwarder between a daemon's bus and its subscribers that loses and reorders messages.
 
-    Fences and subscriptions pass as they come.
+    Fences and subscriptions are always forwarded.
 
     Args:
-        bus: the daemon's.
+        bus: The daemon's bus endpoint.
 
     Attributes:
-        endpoint: where subscribers connect.
-        drop: how many of the next messages are lost.
-        only: first bytes of the topics of the messages that `drop` is about; empty for all.
-        swap: how many of the next messages change places with the one after them.
-        lost: messages lost so far.
+        endpoint: Endpoint for subscribers.
+        drop: How many of the next messages to drop.
+        only: Prefix of the topics to which `drop` applies; empty for all.
+        swap: How many of the next messages to swap with the one after them.
+        lost: Number of messages dropped so far.
     """
 
     def __init__(self, bus: str) -> None:
@@ -218,8 +217,8 @@ class LossyBus:
         self._up.close()
         self._context.term()
 
-    def mend(self) -> None:
-        """Lose and reorder nothing any more."""
+    def restore(self) -> None:
+        """Stop losing and reordering messages."""
         self.drop = self.swap = 0
 
     def _run(self) -> None:
@@ -231,9 +230,9 @@ class LossyBus:
             if self._down in ready:
                 self._up.send(self._down.recv())
             if self._up in ready:
-                self._pass_on(self._up.recv_multipart())
+                self._forward(self._up.recv_multipart())
 
-    def _pass_on(self, frames: list[bytes]) -> None:
+    def _forward(self, frames: list[bytes]) -> None:
         if frames[0].startswith(FENCE_PREFIX):
             self._down.send_multipart(frames)
         elif self.drop and frames[0].startswith(self.only):

@@ -105,8 +105,8 @@ def test_half_open_connections_make_stale_within_three_heartbeats(
     ):
         client.ping()
     assert way.mirror.stale
-    way.query.mend()
-    way.bus.mend()
+    way.query.restore()
+    way.bus.restore()
     took = way.mended()
     promise(
         "connections half open",
@@ -122,7 +122,7 @@ def test_messages_that_come_late_are_not_taken_for_news(way: Way, promise: Promi
     begun = time.monotonic()
     wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
     noticed = time.monotonic() - begun
-    way.bus.mend()
+    way.bus.restore()
     took = way.mended()
     promise(
         f"bus delayed by {4 * SILENCE:.1f} s",
@@ -147,7 +147,7 @@ def test_a_client_asks_again_where_its_connection_was_cut(way: Way, promise: Pro
         way.query.blackhole()
         with pytest.raises(NoAnswerError):
             client.ping(timeout=0.3)
-        way.query.mend()
+        way.query.restore()
         client.ping()
 
 
@@ -164,7 +164,7 @@ def test_events_missed_in_a_cut_are_known_and_can_be_read_again(way: Way, promis
         told: list[object] = []
         while not any(isinstance(update, Stale) for update in told):
             told.append(updates.recv(5))
-        way.bus.mend()
+        way.bus.restore()
         while not any(isinstance(update, Gap) for update in told):
             told.append(updates.recv(5))
         assert None not in told

@@ -216,7 +216,7 @@ class Play:
 
     def mend(self) -> None:
         for way in (self.bus, self.query, self.lossy):
-            way.mend()
+            way.restore()
 
     def server_dies(self) -> None:
         server = self.dice.choice(self.servers)

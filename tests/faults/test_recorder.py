@@ -40,7 +40,7 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
                 daemon.config_path.write_text("".join(shards))
                 daemon.signal(signal.SIGHUP)
                 wait_until(lambda: recorder.shards == 2, what="the other shard")
-                query.mend()  # for connections that are made from now on
+                query.restore()  # for connections that are made from now on
                 wait_until(lambda: query.connections > before, 30, what="another try")
                 wait_until(lambda: described(path), 30, what="the answer in the file")
             finally:

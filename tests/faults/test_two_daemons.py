@@ -11,7 +11,7 @@ from tests.promises import Promise
 from tests.spawning import command_prefix
 
 
-def test_the_second_daemon_at_an_endpoint_says_so_and_goes(promise: Promise) -> None:
+def test_a_second_daemon_at_an_endpoint_exits_with_a_clear_error(promise: Promise) -> None:
     with RunningDaemon() as daemon:
         begun = time.monotonic()
         second = subprocess.run(
@@ -21,11 +21,11 @@ def test_the_second_daemon_at_an_endpoint_says_so_and_goes(promise: Promise) -> 
             timeout=20,
             check=False,
         )
-        took = time.monotonic() - begun
+        duration = time.monotonic() - begun
         promise(
             "two daemons, one endpoint",
             "exit 1, one clear line",
-            f"{took:.1f} s: {second.returncode}",
+            f"{duration:.1f} s: {second.returncode}",
         )
         assert second.returncode == 1
         assert f"cannot listen at {daemon.query}" in second.stderr

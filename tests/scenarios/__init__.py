@@ -1,1 +1,1 @@
-"""Whole stories, on many real servers at once."""
+"""Complete scenarios with many real servers."""

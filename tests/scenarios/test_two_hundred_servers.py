@@ -1,4 +1,4 @@
-"""Two hundred servers of one machine, found by themselves; some die."""
+"""Two hundred servers of one machine are discovered; some are killed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def daemon(servers: list[RealServer]) -> Iterator[RunningDaemon]:
 
 
 def shards(daemon: RunningDaemon, servers: list[RealServer]) -> dict[str, Any]:
-    """What the daemon says of these servers; others of the machine do not count."""
+    """The daemon's shards that are these servers; the machine may have others."""
     body: Any = daemon.ask("shards").body
     ours = {server.ident for server in servers}
     return {shard["id"]: shard for shard in body if shard["id"] in ours}
@@ -48,7 +48,7 @@ def events_of(daemon: RunningDaemon, servers: list[RealServer], since: int) -> l
     return [event for event in body if event["shard"] in ours]
 
 
-def test_all_are_found_and_polled(daemon: RunningDaemon, servers: list[RealServer]) -> None:
+def test_all_servers_are_found_and_polled(daemon: RunningDaemon, servers: list[RealServer]) -> None:
     wait_until(
         lambda: all(s["revision"] >= 2 for s in shards(daemon, servers).values()),
         what="every server to be polled twice",
@@ -60,13 +60,15 @@ def test_all_are_found_and_polled(daemon: RunningDaemon, servers: list[RealServe
         assert found[server.ident]["labels"]["pid"] == str(server.pid)
 
 
-def test_intervals_move_both_ways(daemon: RunningDaemon, servers: list[RealServer]) -> None:
+def test_intervals_adapt_in_both_directions(
+    daemon: RunningDaemon, servers: list[RealServer]
+) -> None:
     def intervals(some: list[RealServer]) -> set[float]:
         known = shards(daemon, some)
         return {shard["interval"] for shard in known.values()}
 
     busy, idle = servers[:BUSY], servers[BUSY:]
-    wait_until(lambda: intervals(servers) == {3.0}, 40, what="idle servers to be asked seldom")
+    wait_until(lambda: intervals(servers) == {3.0}, 40, what="idle servers to have long intervals")
 
     def work() -> bool:
         for server in busy:
@@ -75,11 +77,11 @@ def test_intervals_move_both_ways(daemon: RunningDaemon, servers: list[RealServe
                 client.incr("n")
         return intervals(busy) == {0.5}
 
-    wait_until(work, 30, what="busy servers to be asked often")
+    wait_until(work, 30, what="busy servers to have short intervals")
     assert intervals(idle) == {3.0}
 
 
-def test_the_killed_are_down_then_removed_and_nothing_else_is_disturbed(
+def test_killed_servers_are_down_then_removed_and_others_are_unaffected(
     daemon: RunningDaemon, servers: list[RealServer]
 ) -> None:
     since: Any = daemon.ask("events").header["newest"]
@@ -90,10 +92,10 @@ def test_the_killed_are_down_then_removed_and_nothing_else_is_disturbed(
     wait_until(
         lambda: not shards(daemon, dead),
         30,
-        what="the dead to be removed",
+        what="killed servers to be removed",
     )
-    told = Counter((e["shard"], e["type"]) for e in events_of(daemon, dead, since))
-    assert told == Counter(
+    seen = Counter((e["shard"], e["type"]) for e in events_of(daemon, dead, since))
+    assert seen == Counter(
         {(server.ident, type_): 1 for server in dead for type_ in ("down", "removed")}
     )
     assert events_of(daemon, alive, since) == []
@@ -104,5 +106,5 @@ def test_the_killed_are_down_then_removed_and_nothing_else_is_disturbed(
             shard["revision"] > before[ident]["revision"]
             for ident, shard in shards(daemon, alive).items()
         ),
-        what="the others to be polled on",
+        what="the others to be polled again",
     )
