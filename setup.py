@@ -1,4 +1,4 @@
-"""The licence, the native part, and `python setup.py sdist`; all else is in pyproject.toml."""
+"""The licence, the native part, and `python setup.py sdist`; the rest is in pyproject.toml."""
 
 import re
 from pathlib import Path
@@ -8,10 +8,10 @@ from setuptools.command.build_ext import build_ext
 
 
 class BuildForAll(build_ext):
-    """Names the native part as all Pythons look for it: `_native.abi3.so`.
+    """Names the native part `_native.abi3.so`, which all Pythons find.
 
-    Python 3.15 would put the machine into the name, as in `_native.abi3-x86_64-linux-gnu.so`;
-    Pythons before 3.14 do not find that.
+    Python 3.15 would include the platform in the name, as in `_native.abi3-x86_64-linux-gnu.so`,
+    which Pythons before 3.14 do not find.
     """
 
     def get_ext_filename(self, fullname):
@@ -27,8 +27,8 @@ setup(
             "zinfo._native",
             sorted(map(str, Path("zinfo/native").glob("*.c"))),
             depends=sorted(map(str, Path("zinfo/native").glob("*.h"))),
-            optional=True,  # where there is no compiler, Python does the same, slower
-            py_limited_api=True,  # one for all Pythons
+            optional=True,  # without a compiler, slower Python code does the same
+            py_limited_api=True,  # one build for all Pythons
             define_macros=[("Py_LIMITED_API", "0x030A0000"), ("PY_SSIZE_T_CLEAN", None)],
         )
     ],
