@@ -71,12 +71,13 @@ class RunningDaemon(ManagedProcess):
         args: Sequence[str] = (),
         keys: ClientKeys | None = None,
     ) -> None:
+        super().__init__(Path(tempfile.mkdtemp(prefix="zi-", dir="/tmp")), DaemonError)
         self._keys = keys
-        self.query = ""  #: The query endpoint; from the first start on.
-        self.bus = ""  #: The bus; likewise.
-        self.xmlrpc = ""  #: URL of the XML-RPC server; empty where it is closed.
+        self.query = ""  #: The query endpoint; empty before the first start.
+        self.bus = ""  #: The bus endpoint; empty before the first start.
+        self.xmlrpc = ""  #: URL of the XML-RPC server; empty if it is not enabled.
         self._wants_xmlrpc = xmlrpc
-        self.http = ""  #: URL of the HTTP server, likewise.
+        self.http = ""  #: URL of the HTTP server; empty if it is not enabled.
         self._wants_http = http
         self._options = [
             *(f"--shard={url}" for url in shards),
