@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -49,15 +50,17 @@ class RunningDaemon(ManagedProcess):
     `terminate()`, `start()` starts it again at the same endpoints.
 
     Args:
-        shards: Their URLs.
-        local: Watch the servers of this machine.
-        xmlrpc: Open the XML-RPC server, too.
-        http: Open the HTTP server, too.
-        config_text: A configuration file's text; it stays in `config_path`, which may be rewritten.
-        environ: Variables on top of this process's own.
-        args: More options of `zinfo serve`.
-        keys: By which this object and the daemon know each other.
+        shards: URLs of the shards.
+        local: Whether to watch the servers of this machine.
+        xmlrpc: Whether to enable the XML-RPC server.
+        http: Whether to enable the HTTP server.
+        config_text: Text of a configuration file; a test may rewrite it at `config_path`.
+        environ: Additional environment variables.
+        args: Further options of `zinfo serve`.
+        keys: CURVE keys of this object's own queries.
     """
+
+    working_directory = ROOT
 
     def __init__(
         self,
