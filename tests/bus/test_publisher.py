@@ -81,7 +81,7 @@ def _signal(name: str) -> Any:
     return signal.Signals[name]
 
 
-def test_a_subscription_to_one_shard_brings_no_other(server_factory: ServerFactory) -> None:
+def test_a_subscription_to_one_shard_brings_no_other_shard(server_factory: ServerFactory) -> None:
     servers = [server_factory() for _ in range(3)]
     with RunningDaemon([s.url for s in servers], environ=QUICK) as daemon:
         daemon.wait_polled(3)
@@ -89,7 +89,7 @@ def test_a_subscription_to_one_shard_brings_no_other(server_factory: ServerFacto
             assert {subscriber.receive().name for _ in range(5)} == {servers[1].ident}
 
 
-def test_events_are_counted_for_each_shard_and_told_once(
+def test_events_have_a_sequence_per_shard_and_are_published_once(
     daemon: RunningDaemon, server: RealServer
 ) -> None:
     with subscribed(daemon.bus, topic("event")) as subscriber:
@@ -109,7 +109,9 @@ def test_events_are_counted_for_each_shard_and_told_once(
     assert replayed == [down.body, up.body, restarted.body]
 
 
-def test_heartbeats_say_totals_that_a_full_subscriber_can_check(daemon: RunningDaemon) -> None:
+def test_heartbeats_carry_totals_that_a_subscriber_of_everything_can_check(
+    daemon: RunningDaemon,
+) -> None:
     with subscribed(daemon.bus, topic("hb"), topic("delta")) as subscriber:
         first = subscriber.until(lambda m: m.kind == "hb")[-1]
         between = subscriber.until(lambda m: m.kind == "hb")
@@ -121,7 +123,9 @@ def test_heartbeats_say_totals_that_a_full_subscriber_can_check(daemon: RunningD
     assert second.body["bus"] == daemon.bus
 
 
-def test_what_nobody_subscribed_is_not_sent(daemon: RunningDaemon, server: RealServer) -> None:
+def test_messages_without_a_subscriber_are_not_sent(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
     def sent() -> dict[str, int]:
         messages: dict[str, int] = stats(daemon)["bus"]["messages"]
         return messages
@@ -146,7 +150,7 @@ def test_each_of_two_subscribers_gets_its_own_fence(daemon: RunningDaemon) -> No
         assert [m.kind for m in two.before_fence if m.kind != "hb"] == ["fence"]
 
 
-def test_what_subscribers_send_that_is_no_subscription_is_counted_and_dropped(
+def test_messages_of_subscribers_that_are_no_subscriptions_are_counted_and_dropped(
     daemon: RunningDaemon,
 ) -> None:
     with zmq.Context() as context, context.socket(zmq.XSUB) as socket:
@@ -162,7 +166,7 @@ def test_what_subscribers_send_that_is_no_subscription_is_counted_and_dropped(
     assert stats(daemon)["bus"]["refused"] >= 2
 
 
-def test_a_new_start_has_a_new_epoch(daemon: RunningDaemon) -> None:
+def test_a_restarted_daemon_has_a_new_epoch(daemon: RunningDaemon) -> None:
     with subscribed(daemon.bus, topic("hb")) as subscriber:
         before = subscriber.receive().header
         daemon.kill()
@@ -172,7 +176,7 @@ def test_a_new_start_has_a_new_epoch(daemon: RunningDaemon) -> None:
     assert after.seq <= 3
 
 
-def test_a_subscriber_that_reads_nothing_holds_up_nobody(daemon: RunningDaemon) -> None:
+def test_a_subscriber_that_reads_nothing_does_not_delay_others(daemon: RunningDaemon) -> None:
     with contextlib.ExitStack() as stack:
         context = stack.enter_context(zmq.Context())
         deaf = stack.enter_context(context.socket(zmq.SUB))

@@ -58,7 +58,7 @@ def bus(
     context.destroy(linger=0)
 
 
-def test_of_all_connections_the_one_with_most_topics_is_ended(
+def test_above_the_limit_of_a_socket_the_connection_with_most_topics_is_closed(
     bus: BusSocket, stats: BusStats, promise: Promise
 ) -> None:
     with (
@@ -86,7 +86,7 @@ def test_of_all_connections_the_one_with_most_topics_is_ended(
     promise("one of two subscribes more than there may be", "it is ended", "1 connection ended")
 
 
-def test_a_fence_tells_what_its_own_connection_is_refused(bus: BusSocket) -> None:
+def test_a_fence_lists_the_topics_refused_to_its_own_connection(bus: BusSocket) -> None:
     with (
         zmq.green.Context() as context,
         context.socket(zmq.SUB) as one,

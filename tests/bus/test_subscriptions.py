@@ -11,14 +11,16 @@ prefixes = st.sets(st.binary(max_size=4), max_size=6)
 
 
 @given(prefixes, st.binary(max_size=6))
-def test_a_topic_is_wanted_if_a_subscribed_prefix_begins_it(held: set[bytes], full: bytes) -> None:
+def test_a_topic_matches_if_it_starts_with_a_subscribed_prefix(
+    held: set[bytes], full: bytes
+) -> None:
     subscriptions = SubscriptionSet()
     for prefix in held:
         subscriptions.add(prefix)
     assert subscriptions.matches(full) == any(full.startswith(prefix) for prefix in held)
 
 
-def test_a_shard_follows_the_subscriptions_as_they_come_and_go() -> None:
+def test_the_subscriptions_of_a_shard_follow_changes() -> None:
     subscriptions = SubscriptionSet()
     shard = ShardSubscriptions(subscriptions, "a:1")
     shard.refresh()
@@ -36,7 +38,7 @@ def test_a_shard_follows_the_subscriptions_as_they_come_and_go() -> None:
     assert (shard.info_subscribed, shard.delta_subscribed) == (False, False)
 
 
-def test_one_topic_too_many_is_refused_and_one_held_twice_is_not() -> None:
+def test_a_full_set_refuses_new_prefixes_only() -> None:
     subscriptions = SubscriptionSet(max_prefixes=2)
     assert [subscriptions.add(b"a"), subscriptions.add(b"b"), subscriptions.add(b"c")] == [
         True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from zinfo.bus.topic_limits import TopicUsage
 
 
-def test_a_client_is_counted_by_distinct_topics_over_all_its_connections() -> None:
+def test_the_limit_counts_distinct_topics_over_all_connections_of_a_client() -> None:
     usage = TopicUsage(max_topics=3)
     one, two, other = (
         usage.connection(1, "key"),
@@ -24,7 +24,7 @@ def test_a_client_is_counted_by_distinct_topics_over_all_its_connections() -> No
     assert not usage.add(one, b"f")
 
 
-def test_a_client_is_counted_by_bytes_too() -> None:
+def test_the_bytes_of_a_clients_topics_are_limited_too() -> None:
     usage = TopicUsage(max_bytes=10)
     one = usage.connection(1, None)
     assert usage.add(one, b"12345")
@@ -34,7 +34,7 @@ def test_a_client_is_counted_by_bytes_too() -> None:
     assert usage.add(usage.connection(1, None), b"123456"), "a reused descriptor starts at zero"
 
 
-def test_without_keys_each_connection_is_a_client() -> None:
+def test_without_keys_each_connection_counts_as_a_client() -> None:
     usage = TopicUsage(max_topics=1)
     assert usage.add(usage.connection(1, None), b"a")
     assert usage.add(usage.connection(2, None), b"b")

@@ -35,7 +35,7 @@ def connects(daemon: RunningDaemon) -> int:
     return count
 
 
-def test_shards_come_and_go_and_the_others_keep_their_connections(
+def test_adding_and_removing_shards_leaves_other_connections_open(
     server_factory: ServerFactory,
 ) -> None:
     one, two, three = (server_factory() for _ in range(3))
@@ -61,7 +61,7 @@ def test_labels_and_intervals_change_without_a_new_connection(server: RealServer
         assert connects(daemon) == 1
 
 
-def test_a_broken_file_changes_nothing_and_every_error_is_told(server: RealServer) -> None:
+def test_an_invalid_file_changes_nothing_and_each_error_is_logged(server: RealServer) -> None:
     with RunningDaemon(config_text=shard_table(server)) as daemon:
         daemon.wait_polled(1)
         reload(daemon, shard_table(server, "tiemout = 1"), "tiemout")
@@ -70,7 +70,7 @@ def test_a_broken_file_changes_nothing_and_every_error_is_told(server: RealServe
         assert connects(daemon) == 1
 
 
-def test_what_needs_a_restart_is_said_until_it_is_done(server: RealServer) -> None:
+def test_each_reload_names_the_keys_that_need_a_restart(server: RealServer) -> None:
     with RunningDaemon(config_text=shard_table(server)) as daemon:
         daemon.wait_polled(1)
         for _ in range(2):
@@ -78,7 +78,7 @@ def test_what_needs_a_restart_is_said_until_it_is_done(server: RealServer) -> No
             reload(daemon, text, "needs a restart: bus.high_water_mark")
 
 
-def test_the_local_watcher_can_be_switched_on_and_off(server: RealServer) -> None:
+def test_the_local_watcher_can_be_enabled_and_disabled(server: RealServer) -> None:
     with RunningDaemon(config_text="[local]\nenabled = false\n") as daemon:
         assert shards(daemon) == {}
         reload(daemon, "[local]\nenabled = true\n", "configuration read again")
@@ -100,7 +100,7 @@ class OpenDaemon(RunningDaemon):
         self.bus = self.bus.replace("127.0.0.1", "0.0.0.0")
 
 
-def test_a_daemon_that_listens_everywhere_leaves_it_to_clients_where_that_is() -> None:
+def test_clients_replace_a_wildcard_host_by_the_host_they_connected_to() -> None:
     with OpenDaemon(args=["--insecure"]) as daemon:
         hello: Any = daemon.ask("hello").body
         assert hello["bus"] == [daemon.bus]

@@ -92,7 +92,7 @@ def raised(call: Callable[[], object]) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_it_is_what_is_read_here_to_the_last_key(
+def test_the_other_process_reads_the_same_configuration(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZINFO_SHARDS", "redis://:third@db-3 redis://db-4")
@@ -111,14 +111,14 @@ def test_it_is_what_is_read_here_to_the_last_key(
 @pytest.mark.parametrize(
     "text", ["[poll]\ntimeout = 'soon'\nx = 1\nmin_interval = 9\n", "[[x", None]
 )
-def test_the_same_is_wrong_with_it_in_the_same_words(text: str | None, file: Path) -> None:
+def test_the_other_process_reports_the_same_problems(text: str | None, file: Path) -> None:
     if text is not None:
         file.write_text(text)
     here = raised(lambda: load_config(file, os.environ, FLAGS))
     assert raised(lambda: read_config(file, FLAGS)) == here
 
 
-def test_others_run_meanwhile_and_between_any_two_pieces(
+def test_other_greenlets_run_during_a_read_and_between_its_pieces(
     fifo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "".join(f'[[shards]]\nurl = "redis://many:{port}"\n' for port in range(1000, 1200))
@@ -131,7 +131,7 @@ def test_others_run_meanwhile_and_between_any_two_pieces(
     assert len(turns) >= 10
 
 
-def test_a_piece_is_small_however_large_the_whole_is(file: Path) -> None:
+def test_a_piece_is_small_even_if_the_configuration_is_large(file: Path) -> None:
     file.write_text("".join(f'[[shards]]\nurl = "redis://h:{port}"\n' for port in range(1, 1001)))
     head, *rest = pieces(Request(file, {}), {})
     assert isinstance(head, FirstPiece)
@@ -142,7 +142,7 @@ def test_a_piece_is_small_however_large_the_whole_is(file: Path) -> None:
     assert isinstance(problems, Problems)
 
 
-def test_passwords_are_in_no_argument_and_no_file(fifo: Path) -> None:
+def test_passwords_are_passed_in_no_argument_and_no_file(fifo: Path) -> None:
     reader = gevent.spawn(read_config, fifo, FLAGS)
     child = wait_child()
     assert "other-secret" not in " ".join(child.cmdline())
@@ -155,20 +155,22 @@ def test_passwords_are_in_no_argument_and_no_file(fifo: Path) -> None:
     assert children() == []
 
 
-def test_one_that_takes_too_long_is_ended_and_told(fifo: Path) -> None:
+def test_a_loader_that_takes_too_long_is_killed_and_reported(fifo: Path) -> None:
     assert raised(lambda: read_config(fifo, {}, timeout=0.3)) == [
         "it could not be read within 0.3 s"
     ]
     assert children() == []
 
 
-def test_one_that_dies_is_told(fifo: Path) -> None:
+def test_a_loader_that_dies_is_reported(fifo: Path) -> None:
     reader = gevent.spawn(raised, lambda: read_config(fifo, {}))
     os.kill(wait_child().pid, signal.SIGKILL)
     assert reader.get(timeout=20) == ["the process that reads it exited without a result"]
 
 
-def test_one_that_cannot_be_started_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loader_that_cannot_be_started_is_reported(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     (problem,) = raised(lambda: read_config(file, {}))
     assert problem.startswith("cannot start a process to read it: ")
@@ -177,14 +179,14 @@ def test_one_that_cannot_be_started_is_told(file: Path, monkeypatch: pytest.Monk
     assert len(psutil.Process().open_files()) == files
 
 
-def test_whoever_waits_for_it_can_be_killed_and_leaves_no_process(fifo: Path) -> None:
+def test_killing_the_waiting_greenlet_leaves_no_process(fifo: Path) -> None:
     reader = gevent.spawn(read_config, fifo, {})
     child = wait_child()
     reader.kill()
     assert not child.is_running()
 
 
-def test_what_is_asked_for_meanwhile_is_done_once_more_afterwards() -> None:
+def test_requests_during_a_reload_cause_one_more_reload() -> None:
     done: list[int] = []
     may_end = gevent.event.Event()
     running: list[Any] = []

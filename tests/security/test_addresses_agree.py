@@ -192,7 +192,7 @@ KINDS: dict[str, tuple[dict[str, str], Callable[[str, Path], dict[str, str]]]] =
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_bad_address_is_refused_everywhere_for_one_reason(
+def test_an_invalid_address_is_refused_everywhere_for_the_same_reason(
     kind: str, tmp_path: Path, promise: Promise
 ) -> None:
     table, errors_of = KINDS[kind]
@@ -213,7 +213,7 @@ def test_a_bad_address_is_refused_everywhere_for_one_reason(
     assert shown == []
 
 
-def test_a_good_shard_url_is_one_shard_everywhere(promise: Promise) -> None:
+def test_a_valid_shard_url_is_the_same_shard_everywhere(promise: Promise) -> None:
     odd = []
     for url, ident in GOOD_SHARDS.items():
         (shard,) = load_config(flags={"--shard": ("shards", (url,))}).shards
@@ -228,13 +228,15 @@ def test_a_good_shard_url_is_one_shard_everywhere(promise: Promise) -> None:
 
 
 @pytest.mark.parametrize("endpoint", GOOD_ENDPOINTS)
-def test_a_good_endpoint_is_taken_by_daemon_and_clients(endpoint: str) -> None:
+def test_a_valid_endpoint_is_accepted_by_daemon_and_clients(endpoint: str) -> None:
     assert said_by(flag("--bus", "bus.advertise", endpoint)) == ""
     assert said_by(lambda: Client(endpoint).close()) == ""
 
 
 @pytest.mark.parametrize(("listen", "address"), GOOD_LISTEN.items())
-def test_a_good_listening_address_is_one_everywhere(listen: str, address: tuple[str, int]) -> None:
+def test_a_valid_listening_address_is_the_same_everywhere(
+    listen: str, address: tuple[str, int]
+) -> None:
     for name in ("http", "xmlrpc"):
         config = load_config(flags={f"--{name}": (f"{name}.listen", listen)})
         assert getattr(config, name).address == address

@@ -96,7 +96,7 @@ NOTHING_FITS = {
 
 @pytest.mark.parametrize("name", NOTHING_FITS)
 @pytest.mark.parametrize("rights", [None, EVERYWHERE], ids=["all rights", "some rights"])
-def test_others_have_their_turn_while_no_shard_fits(
+def test_a_query_yields_while_no_shard_matches(
     operations: Operations, breaths: list[int], name: str, rights: Rights | None
 ) -> None:
     answer = operations.run(NOTHING_FITS[name], rights)
@@ -105,15 +105,13 @@ def test_others_have_their_turn_while_no_shard_fits(
     assert len(breaths) >= SHARDS
 
 
-def test_others_have_their_turn_while_few_fields_of_no_shard_fit(
-    operations: Operations, breaths: list[int]
-) -> None:
+def test_a_query_yields_while_no_fields_match(operations: Operations, breaths: list[int]) -> None:
     answer = operations.run(Request("get_infos", {"max_age": 1, "keys": ["role"]}))
     assert msgpack.unpackb(answer.body) == []
     assert len(breaths) >= SHARDS // 64  # natively so many shards are a tenth of a millisecond
 
 
-def test_others_have_their_turn_while_all_shards_are_polled(
+def test_a_query_yields_while_all_shards_are_polled(
     operations: Operations, breaths: list[int], promise: Promise
 ) -> None:
     answer = operations.run(Request("get_infos", {"refresh": True, "limit": 1}))
@@ -126,7 +124,7 @@ def test_others_have_their_turn_while_all_shards_are_polled(
     assert len(breaths) >= 2 * SHARDS
 
 
-def test_others_have_their_turn_while_no_shard_fits_an_xml_rpc_call(
+def test_an_xml_rpc_call_yields_while_no_shard_matches(
     publisher: ShardPublisher, breaths: list[int]
 ) -> None:
     from zinfo.adapters.xmlrpc.server import XmlRpcServer
@@ -155,7 +153,7 @@ TOO_MANY = {
 
 
 @pytest.mark.parametrize("name", TOO_MANY)
-def test_too_many_items_are_refused_with_the_limit(
+def test_too_many_items_are_refused_with_an_error_that_names_the_limit(
     operations: Operations, name: str, promise: Promise
 ) -> None:
     request = TOO_MANY[name]
@@ -167,7 +165,7 @@ def test_too_many_items_are_refused_with_the_limit(
     assert caught.value.message == f"{name} may have {limit} items, this has {len(value):,}"
 
 
-def test_as_many_items_as_there_may_be_are_taken(operations: Operations) -> None:
+def test_as_many_items_as_the_limit_are_accepted(operations: Operations) -> None:
     keys = ["role", *numbered(999)]
     for prefix_matching in (False, True):
         request = Request("get_infos", {"keys": keys, "prefix_matching": prefix_matching})
@@ -190,7 +188,7 @@ def test_as_many_items_as_there_may_be_are_taken(operations: Operations) -> None
     ],
     ids=str,
 )
-def test_what_is_answered_while_others_wait_is_little(args: dict[str, object], quick: bool) -> None:
+def test_only_small_replies_are_made_without_a_yield(args: dict[str, object], quick: bool) -> None:
     publisher = ShardPublisher()
     for shard_id, size in (("s1", 1), ("s2", 1), ("large", 5000)):
         shard = RedisShard(shard_id, "redis://127.0.0.1:1")
@@ -249,7 +247,7 @@ def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
 )
 @settings(max_examples=50)
 @pytest.mark.skipif(native is None, reason="there is no native part here")
-def test_arrays_and_maps_are_counted_before_they_are_made(value: object) -> None:
+def test_arrays_and_maps_are_counted_before_they_are_decoded(value: object) -> None:
     def count(one: object) -> int:
         if isinstance(one, dict):
             return 1 + sum(map(count, one.values()))
@@ -271,7 +269,7 @@ def test_arrays_and_maps_after_long_values_are_counted(size: int) -> None:
         assert native.count_containers(msgpack.packb([value, {}, value, [], many])) == 4 + size
 
 
-def test_a_request_of_some_arrays_and_many_values_is_taken() -> None:
+def test_a_request_of_some_arrays_and_many_values_is_accepted() -> None:
     values = b"\xdc\x80\x00" + b"\x90" * 900 + b"\x01" * (0x8000 - 900)
     assert decode_request(request_with(values)).op == "ping"
 
@@ -295,7 +293,7 @@ def test_an_xml_rpc_call_of_very_many_elements_is_refused(promise: Promise) -> N
     promise("an XML-RPC call of 5,001 elements", "a fault", str(caught.value))
 
 
-def test_the_limits_are_told_and_hold_on_the_wire(promise: Promise) -> None:
+def test_hello_reports_the_limits_that_apply(promise: Promise) -> None:
     with RealServer() as server, RunningDaemon([server.url]) as daemon:
         daemon.wait_polled(1)
         hello: Any = daemon.ask("hello").body

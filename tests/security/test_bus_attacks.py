@@ -87,7 +87,7 @@ def loses_its_fence(
 
 
 @pytest.mark.parametrize("name", ["cache", "unnamed"])
-def test_messages_between_subscriptions_bring_nothing_foreign(
+def test_user_messages_between_subscriptions_bring_no_frame_of_others(
     daemon: RunningDaemon, ring: Keyring, name: str, promise: Promise
 ) -> None:
     keys, lost, numbers = ring.of(name), 0, itertools.count()
@@ -118,7 +118,7 @@ def test_messages_between_subscriptions_bring_nothing_foreign(
     assert not lost
 
 
-def test_connections_that_come_and_go_bring_nothing_foreign(
+def test_opening_and_closing_connections_brings_no_frame_of_others(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
     keys, lost = ring.of("cache"), 0
@@ -147,7 +147,9 @@ def test_connections_that_come_and_go_bring_nothing_foreign(
     assert not lost
 
 
-def test_a_client_gets_its_own_meanwhile(daemon: RunningDaemon, ring: Keyring) -> None:
+def test_an_attacked_client_still_gets_its_own_messages(
+    daemon: RunningDaemon, ring: Keyring
+) -> None:
     keys = ring.of("cache")
     with zmq.Context() as context:
         attacker = Attacker(context, endpoints(daemon, keys)[0], keys)

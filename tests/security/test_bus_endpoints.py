@@ -39,7 +39,7 @@ def placed(
     return endpoints(assign_endpoints(bus, named or {}, clients, before or []))
 
 
-def test_the_next_ports_go_by_the_names_of_first_clients() -> None:
+def test_sets_get_the_next_ports_in_the_order_of_their_first_clients() -> None:
     clients = {
         "d": some("d"),
         "b": some("x"),
@@ -56,7 +56,7 @@ def test_the_next_ports_go_by_the_names_of_first_clients() -> None:
     }
 
 
-def test_a_path_has_a_suffix_and_any_port_stays_any() -> None:
+def test_an_ipc_path_gets_a_suffix_and_a_wildcard_port_stays_one() -> None:
     clients = {"a": some("a"), "b": some("b")}
     assert placed(clients, bus="ipc:///run/bus") == {
         "a": "ipc:///run/bus-1",
@@ -65,7 +65,7 @@ def test_a_path_has_a_suffix_and_any_port_stays_any() -> None:
     assert placed(clients, bus="tcp://*:*") == {"a": "tcp://*:*", "b": "tcp://*:*"}
 
 
-def test_an_endpoint_that_is_named_is_for_the_whole_set_and_is_left_out_of_the_order() -> None:
+def test_a_configured_endpoint_is_for_the_whole_set_and_takes_no_port_of_others() -> None:
     clients = {"a": some("x"), "b": some("x"), "c": some("c")}
     named = {"b": "tcp://0.0.0.0:9738"}
     assert placed(clients, named) == {
@@ -85,13 +85,13 @@ def test_an_endpoint_that_is_named_is_for_the_whole_set_and_is_left_out_of_the_o
         ({"a": BUS}, "for clients of different rights"),
     ],
 )
-def test_names_that_contradict_each_other_are_told(named: dict[str, str], said: str) -> None:
+def test_contradicting_endpoints_are_an_error(named: dict[str, str], said: str) -> None:
     clients = {"a": some("x"), "b": some("x"), "c": some("c"), "all": UNLIMITED}
     with pytest.raises(BusEndpointError, match=said):
         placed(clients, named)
 
 
-def test_the_number_of_sets_and_of_ports_is_bounded() -> None:
+def test_the_number_of_sets_and_of_ports_is_limited() -> None:
     clients = {f"c{number}": some(str(number)) for number in range(MAX_SETS + 1)}
     with pytest.raises(BusEndpointError, match=f"at most {MAX_SETS}"):
         placed(clients)
@@ -99,7 +99,7 @@ def test_the_number_of_sets_and_of_ports_is_bounded() -> None:
         placed({"a": some("a"), "b": some("b")}, bus="tcp://*:65534")
 
 
-def test_a_set_keeps_its_port_over_reloads() -> None:
+def test_a_set_keeps_its_port_across_reloads() -> None:
     first = assign_endpoints(BUS, {}, {"b": some("b"), "c": some("c")})
     more = assign_endpoints(BUS, {}, {"a": some("a"), "b": some("b"), "c": some("c")}, first)
     assert endpoints(more) == {
@@ -114,7 +114,7 @@ def test_a_set_keeps_its_port_over_reloads() -> None:
     assert placed(changed, before=more) == endpoints(more), "other rights, the same client"
 
 
-def test_who_moves_in_with_others_takes_their_port() -> None:
+def test_a_client_that_joins_another_set_gets_its_port() -> None:
     before = assign_endpoints(BUS, {}, {"b": some("b"), "c": some("c")})
     assert placed({"b": some("c"), "c": some("c")}, before=before) == {
         "b": "tcp://0.0.0.0:9739",
@@ -131,7 +131,7 @@ def test_who_moves_in_with_others_takes_their_port() -> None:
         ("ipc:///shared/bus", "ipc:///run/bus-1", "ipc:///run/bus-1"),
     ],
 )
-def test_a_set_is_advertised_at_the_host_of_the_bus(
+def test_a_set_is_advertised_with_the_host_of_the_bus(
     advertise: str, endpoint: str, told: str
 ) -> None:
     assert advertised(advertise, endpoint) == told
@@ -150,7 +150,7 @@ def test_a_set_is_advertised_at_the_host_of_the_bus(
         ("ipc:///a", "tcp://*:1", False),
     ],
 )
-def test_two_addresses_that_overlap(one: str, other: str, both: bool) -> None:
+def test_overlapping_addresses_are_recognised(one: str, other: str, both: bool) -> None:
     first, second = parse_endpoint(one), parse_endpoint(other)
     assert overlap(first, second) is overlap(second, first) is both
 
@@ -177,7 +177,7 @@ KEYS = {
         ({"--e": ("bus.endpoints", {"x": "tcp://*:1"})}, "without security.server_key"),
     ],
 )
-def test_the_configuration_is_checked_for_it(
+def test_the_configuration_rejects_conflicting_endpoints(
     flags: dict[str, tuple[str, object]], said: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -122,7 +122,7 @@ def test_hello_tells_each_client_the_endpoint_of_its_set(
     assert beat["bus"] == told["cache"][0]
 
 
-def test_a_port_that_is_taken_is_an_error_that_names_the_key(ring: Keyring) -> None:
+def test_a_port_in_use_is_an_error_that_names_the_key(ring: Keyring) -> None:
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         clients = '[clients.admin]\n[clients.cache]\nshards = ["cache-"]\n'
@@ -134,7 +134,7 @@ def test_a_port_that_is_taken_is_an_error_that_names_the_key(ring: Keyring) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_key_is_let_in_to_its_own_socket_only(
+def test_a_key_is_admitted_to_its_own_socket_only(
     daemon: RunningDaemon, ring: Keyring, name: str, promise: Promise
 ) -> None:
     own = hello(daemon, ring.of(name))["bus"]
@@ -157,7 +157,7 @@ def test_a_key_is_let_in_to_its_own_socket_only(
 @pytest.mark.parametrize(
     ("name", "kinds"), [("infos", {"info", "delta", "hb"}), ("events", {"event", "hb"})]
 )
-def test_what_a_client_may_call_binds_its_bus(
+def test_allowed_operations_limit_the_kinds_of_bus_messages(
     daemon: RunningDaemon, ring: Keyring, server: RealServer, text: str, name: str, kinds: set[str]
 ) -> None:
     keys = ring.of(name)
@@ -171,7 +171,7 @@ def test_what_a_client_may_call_binds_its_bus(
     assert set(told["kinds"]) == kinds - {"hb"}
 
 
-def test_a_subscription_that_is_not_allowed_is_told_and_counted(
+def test_a_refused_subscription_is_reported_and_counted(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
     keys = ring.of("cache")
@@ -199,12 +199,14 @@ def test_a_subscription_that_is_not_allowed_is_told_and_counted(
     assert counted >= 4
 
 
-def test_who_may_have_nothing_from_the_bus_is_told_so(daemon: RunningDaemon, ring: Keyring) -> None:
+def test_a_client_without_rights_on_the_bus_gets_an_error(
+    daemon: RunningDaemon, ring: Keyring
+) -> None:
     with pytest.raises(NoAnswerError, match="may not have anything from the bus"):
         Subscriber(daemon.query, keys=ring.of("nothing"), timeout=1.0)
 
 
-def test_a_client_that_subscribes_without_end_is_cut_and_others_are_not(
+def test_a_client_with_too_many_topics_is_disconnected_and_others_are_not(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
     keys = ring.of("events")
@@ -244,7 +246,7 @@ def test_a_client_that_subscribes_without_end_is_cut_and_others_are_not(
 # --- reload
 
 
-def test_a_key_that_moves_loses_its_connection_and_others_come_back(
+def test_a_client_whose_rights_change_is_disconnected_and_others_reconnect(
     daemon: RunningDaemon, ring: Keyring, text: str, promise: Promise
 ) -> None:
     moving, staying = ring.of("cache"), ring.of("also-cache")
@@ -278,7 +280,7 @@ def test_a_key_that_moves_loses_its_connection_and_others_come_back(
 
 
 @pytest.mark.parametrize("broken", ["[[[", "[poll]\ntimeout = 0\n[poll]\n", ""])
-def test_a_key_is_revoked_whatever_else_is_wrong(
+def test_a_key_is_revoked_even_if_the_configuration_is_invalid(
     ring: Keyring, text: str, broken: str, promise: Promise
 ) -> None:
     with RunningDaemon(config_text=text, keys=ring.of(ADMIN)) as daemon:
@@ -307,7 +309,7 @@ def test_a_key_is_revoked_whatever_else_is_wrong(
 # --- traps of ZeroMQ
 
 
-def test_a_domain_is_never_empty(keyring: Keyring, promise: Promise) -> None:
+def test_an_empty_zap_domain_is_an_error(keyring: Keyring, promise: Promise) -> None:
     context: Any = zmq.green.Context()
     try:
         handler = ZapHandler(context, bool, Counter())
@@ -329,7 +331,7 @@ def legacy_stream(daemon: RunningDaemon, ring: Keyring, name: str, shard: str) -
     return [*command, "--client-key", str(ring.directory / f"{name}.key_secret")]
 
 
-def test_the_programs_say_what_is_refused(
+def test_client_programs_report_refused_topics(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
     command = legacy_stream(daemon, ring, "cache", "db-1")
@@ -347,7 +349,7 @@ def test_the_programs_say_what_is_refused(
     assert "have z1/event/cache-1/ from the bus" in said
 
 
-def test_a_mirror_without_some_fields_lives_on_deltas(
+def test_a_mirror_with_hidden_fields_needs_only_deltas(
     daemon: RunningDaemon, ring: Keyring, text: str
 ) -> None:
     reload(

@@ -6,7 +6,7 @@ from tests.promises import Promise
 from tests.security.churn import run
 
 
-def test_connections_that_come_and_go_inherit_no_rights(promise: Promise) -> None:
+def test_new_connections_inherit_no_rights_of_closed_ones(promise: Promise) -> None:
     churn = run(4.0, lambda _line: None)
     measured = ", ".join(churn.report())
     promise("connections and user messages that come and go", "no foreign frame", measured)

@@ -25,7 +25,9 @@ def run(daemon: RunningDaemon, *words: str, **environ: str) -> Result:
     return CliRunner().invoke(cli, [*words, "--connect", daemon.query], env=environ)
 
 
-def test_options_and_variables_let_a_command_in(keyring: Keyring, daemon: RunningDaemon) -> None:
+def test_commands_take_keys_from_options_and_variables(
+    keyring: Keyring, daemon: RunningDaemon
+) -> None:
     server, own = f"{keyring.directory}/server.key", f"{keyring.directory}/admin.key_secret"
     for done in (
         run(daemon, "shards", "--server-key", server, "--client-key", own),
@@ -37,7 +39,7 @@ def test_options_and_variables_let_a_command_in(keyring: Keyring, daemon: Runnin
     assert "up, was new" in told.output
 
 
-def test_what_is_wrong_with_keys_is_said_in_one_line(
+def test_problems_with_keys_are_reported_in_one_line(
     keyring: Keyring, daemon: RunningDaemon
 ) -> None:
     server = f"{keyring.directory}/server.key"

@@ -33,7 +33,7 @@ def daemon(keyring: Keyring, server: RealServer) -> Iterator[RunningDaemon]:
         yield daemon
 
 
-def test_only_known_keys_are_let_in(
+def test_only_known_keys_are_admitted(
     keyring: Keyring, daemon: RunningDaemon, promise: Promise
 ) -> None:
     known = keyring.of(ADMIN)
@@ -55,9 +55,7 @@ def test_only_known_keys_are_let_in(
     assert "refused: unknown key" in daemon.log()
 
 
-def test_the_bus_is_as_closed_as_the_query_endpoint(
-    keyring: Keyring, daemon: RunningDaemon
-) -> None:
+def test_the_bus_admits_only_known_keys_too(keyring: Keyring, daemon: RunningDaemon) -> None:
     unknown = keyring.make("stranger")
     with (
         subscribed(daemon.bus, keyring.of(ADMIN), b"") as inside,
@@ -68,7 +66,7 @@ def test_the_bus_is_as_closed_as_the_query_endpoint(
         assert topics_within(outside, 1.0) == topics_within(plain, 0.1) == set()
 
 
-def test_a_key_that_is_removed_is_shut_out_at_once_open_connections_included(
+def test_removing_a_key_closes_its_open_connections_too(
     keyring: Keyring, daemon: RunningDaemon, promise: Promise
 ) -> None:
     keys = keyring.let_in("guest")
@@ -99,7 +97,7 @@ def test_a_key_that_is_removed_is_shut_out_at_once_open_connections_included(
     assert answers(daemon.query, keys, 5)
 
 
-def test_a_new_key_disturbs_nobody(keyring: Keyring, daemon: RunningDaemon) -> None:
+def test_adding_a_key_leaves_connections_open(keyring: Keyring, daemon: RunningDaemon) -> None:
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
         wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
         joins = mirror._state.session.joins
@@ -110,7 +108,7 @@ def test_a_new_key_disturbs_nobody(keyring: Keyring, daemon: RunningDaemon) -> N
         assert mirror._state.session.joins == joins
 
 
-def test_with_a_broken_key_file_nobody_is_let_in_until_it_is_mended(
+def test_an_invalid_key_file_refuses_all_clients_until_it_is_fixed(
     keyring: Keyring, daemon: RunningDaemon, promise: Promise
 ) -> None:
     broken = keyring.clients / "broken.key"
@@ -125,13 +123,13 @@ def test_with_a_broken_key_file_nobody_is_let_in_until_it_is_mended(
     assert (during, after) == (False, True)
 
 
-def test_a_daemon_does_not_start_with_a_broken_key_file(keyring: Keyring) -> None:
+def test_a_daemon_does_not_start_with_an_invalid_key_file(keyring: Keyring) -> None:
     (keyring.clients / "broken.key").write_text("no key")
     with pytest.raises(Exception, match=r"broken\.key: found no key"):
         keyring.daemon().start()
 
 
-def test_a_mirror_over_curve_holds_what_the_daemon_holds_and_comes_back(
+def test_a_mirror_over_curve_recovers_after_keys_were_reloaded(
     keyring: Keyring, daemon: RunningDaemon, server: RealServer
 ) -> None:
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
@@ -144,7 +142,7 @@ def test_a_mirror_over_curve_holds_what_the_daemon_holds_and_comes_back(
         wait_until(lambda: not mirror.stale and mirror["cache-1"].get("db0"), what="a fresh mirror")
 
 
-def test_a_client_without_keys_is_told_what_it_needs(daemon: RunningDaemon) -> None:
+def test_a_client_without_keys_gets_no_reply(daemon: RunningDaemon) -> None:
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.linger = 0
         socket.connect(daemon.query)

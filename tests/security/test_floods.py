@@ -82,7 +82,7 @@ def times_of(client: Client, count: int) -> list[float]:
         pytest.param(Request("no such operation"), 500, id="nonsense"),
     ],
 )
-def test_a_flood_of_one_client_leaves_the_others_their_answers(
+def test_a_flood_of_one_client_does_not_delay_replies_to_others(
     daemon: RunningDaemon, request_: Request, in_flight: int, promise: Promise
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -101,7 +101,7 @@ def test_a_flood_of_one_client_leaves_the_others_their_answers(
     assert slowest < PATIENT
 
 
-def test_beyond_its_share_a_client_is_told_busy_and_others_are_not(
+def test_a_client_above_its_share_gets_busy_and_others_do_not(
     daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
     waiting = Request("get_infos", {"refresh": True, "shard_ids": ["s1"]})  # for a poll, that is

@@ -56,13 +56,13 @@ FRAMES = st.lists(st.one_of(ANY, st.sampled_from([b"", MAGIC, b"ZI2"])), max_siz
 
 @given(body=ANY)
 @inputs(1500)
-def test_a_request_is_read_or_refused(body: bytes) -> None:
+def test_a_request_is_decoded_or_refused(body: bytes) -> None:
     fuzz.TARGETS["request"](body)
 
 
 @given(frames=FRAMES)
 @inputs(600)
-def test_any_frames_have_an_envelope_and_a_request_or_are_refused(frames: list[bytes]) -> None:
+def test_any_message_is_an_envelope_and_a_request_or_is_refused(frames: list[bytes]) -> None:
     fuzz.check_frames(frames)
 
 
@@ -72,26 +72,26 @@ def test_any_frames_have_an_envelope_and_a_request_or_are_refused(frames: list[b
     )
 )
 @inputs(600)
-def test_a_topic_is_read_or_refused(raw: bytes) -> None:
+def test_a_topic_is_decoded_or_refused(raw: bytes) -> None:
     fuzz.TARGETS["topic"](raw)
 
 
 @given(header=ANY, body=ANY)
 @inputs(500)
-def test_a_reply_is_read_or_refused_by_clients(header: bytes, body: bytes) -> None:
+def test_clients_decode_or_refuse_a_reply(header: bytes, body: bytes) -> None:
     fuzz.check_reply([MAGIC, header, body])
 
 
 @given(header=ANY, body=ANY, kind=st.sampled_from(["info", "delta", "event", "hb"]))
 @inputs(400)
-def test_a_bus_message_is_read_or_counted_by_clients(header: bytes, body: bytes, kind: str) -> None:
+def test_clients_decode_or_count_a_bus_message(header: bytes, body: bytes, kind: str) -> None:
     fuzz.check_bus([f"z1/{kind}/a/".encode(), header, body])
     fuzz.check_bus([f"z1/{kind}/a/".encode(), fuzz.HEADER, body])
 
 
 @given(raw=st.one_of(st.binary(max_size=200), ANY))
 @inputs(400)
-def test_an_info_is_read_whatever_it_is(raw: bytes) -> None:
+def test_any_bytes_are_parsed_as_info(raw: bytes) -> None:
     fuzz.TARGETS["info"](raw)
 
 
@@ -101,12 +101,12 @@ def test_an_info_is_read_whatever_it_is(raw: bytes) -> None:
     )
 )
 @inputs(200)
-def test_a_configuration_is_read_or_refused(text: str) -> None:
+def test_a_configuration_is_loaded_or_refused(text: str) -> None:
     fuzz.check_config(text)
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_or_harmless(name: str) -> None:
+def test_a_msgpack_bomb_is_refused_or_harmless(name: str) -> None:
     found: Request | RequestError
     try:
         found = decode_request([MAGIC, BOMBS[name]])
@@ -117,7 +117,7 @@ def test_a_bomb_is_refused_or_harmless(name: str) -> None:
 
 
 @pytest.mark.parametrize("target", sorted(fuzz.TARGETS))
-def test_the_nightly_program_finds_nothing_in_a_few_inputs(target: str) -> None:
+def test_the_fuzzer_finds_nothing_in_a_few_inputs(target: str) -> None:
     assert fuzz.run_plain(target, 1000, random.Random(7)) == 1000
 
 
@@ -130,7 +130,7 @@ def test_the_nightly_program_finds_nothing_in_a_few_inputs(target: str) -> None:
     ],
     ids=["value", "key", "within a key"],
 )
-def test_an_id_that_no_reply_can_carry_is_refused_and_left_out(body: bytes) -> None:
+def test_an_id_that_cannot_be_encoded_is_refused_and_left_out_of_the_reply(body: bytes) -> None:
     with pytest.raises(RequestError, match="timestamps") as caught:
         decode_request([MAGIC, body])
     assert caught.value.request_id is None
@@ -141,7 +141,7 @@ def test_an_id_that_no_reply_can_carry_is_refused_and_left_out(body: bytes) -> N
 @pytest.mark.parametrize(
     "one", [b"\x91", b"\x81\xa1a", b"\xdc\x00\x01", b"\xdf\x00\x00\x00\x01\x01"]
 )
-def test_how_deep_a_request_may_be_is_the_same_for_all_kinds(one: bytes, depth: int) -> None:
+def test_the_depth_limit_is_the_same_for_all_containers(one: bytes, depth: int) -> None:
     body = b"\x82\xa2op\xa4ping\xa2id" + one * depth + b"\x01"
     if depth < 15:  # and the map around it
         assert decode_request([MAGIC, body]).op == "ping"
@@ -159,7 +159,7 @@ def test_how_deep_a_request_may_be_is_the_same_for_all_kinds(one: bytes, depth: 
     st.sampled_from((b"", b"\xd6\xff\x00\x00\x00\x00", b"\xd7\xff" + bytes(8))),
 )
 @inputs(500)
-def test_what_is_told_fast_is_what_a_walk_through_it_tells(value: object, stamp: bytes) -> None:
+def test_the_fast_count_of_containers_agrees_with_a_full_walk(value: object, stamp: bytes) -> None:
     body = b"\x82\xa2op\xa4ping\xa2id" + msgpack.packb(value)
     if stamp:
         body = b"\x82\xa2op\xa4ping\xa2id\x92" + msgpack.packb(value) + stamp
@@ -167,7 +167,7 @@ def test_what_is_told_fast_is_what_a_walk_through_it_tells(value: object, stamp:
         assert query_messages._content_problem(codec.unpack(body)) == ""
 
 
-def test_the_nightly_program_can_find_something(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fuzzer_reports_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(data: bytes) -> None:
         raise LookupError
 

@@ -61,7 +61,7 @@ def replies_within(sock: zmq.Socket[bytes], milliseconds: int) -> int:
     return count
 
 
-def test_each_message_is_one_reply_or_one_counted_drop(
+def test_each_message_causes_one_reply_or_one_counted_drop(
     daemon: RunningDaemon, promise: Promise
 ) -> None:
     dice = random.Random(20)
@@ -96,13 +96,13 @@ def test_each_message_is_one_reply_or_one_counted_drop(
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_answered(daemon: RunningDaemon, name: str) -> None:
+def test_a_msgpack_bomb_gets_a_reply(daemon: RunningDaemon, name: str) -> None:
     with RawPeer(daemon.query) as peer:
         peer.send(b"", MAGIC, BOMBS[name])
         assert peer.recv()[:2] == [b"", MAGIC]
 
 
-def test_hostile_messages_to_the_bus_are_counted_and_harm_nobody(
+def test_hostile_messages_to_the_bus_are_counted_and_do_not_affect_others(
     daemon: RunningDaemon, promise: Promise
 ) -> None:
     dice = random.Random(21)
@@ -131,7 +131,7 @@ def test_hostile_messages_to_the_bus_are_counted_and_harm_nobody(
     wait_until(lambda: stats(daemon)["bus"]["topics"] <= topics, what="topics to be forgotten")
 
 
-def test_a_topic_that_is_too_long_ends_its_connection(
+def test_a_topic_that_is_too_long_closes_its_connection(
     daemon: RunningDaemon, promise: Promise
 ) -> None:
     before = stats(daemon)["bus"]["topics"]
@@ -144,7 +144,9 @@ def test_a_topic_that_is_too_long_ends_its_connection(
     assert topics <= 0
 
 
-def test_strangers_are_let_go_and_harm_nobody(daemon: RunningDaemon, promise: Promise) -> None:
+def test_other_protocols_are_disconnected_and_do_not_affect_others(
+    daemon: RunningDaemon, promise: Promise
+) -> None:
     worst = 0.0
     for endpoint in (daemon.query, daemon.bus):
         for data in STRANGERS.values():
@@ -160,7 +162,7 @@ def test_strangers_are_let_go_and_harm_nobody(daemon: RunningDaemon, promise: Pr
     assert worst < 0.5
 
 
-def test_stalled_handshakes_end_by_themselves(daemon: RunningDaemon, promise: Promise) -> None:
+def test_stalled_handshakes_time_out(daemon: RunningDaemon, promise: Promise) -> None:
     files = psutil.Process(daemon.pid).num_fds()
     with ExitStack() as stack:
         peers = [
@@ -187,7 +189,7 @@ def test_stalled_handshakes_end_by_themselves(daemon: RunningDaemon, promise: Pr
     assert worst < 0.5
 
 
-def test_a_message_without_end_takes_memory_until_its_connection_ends(promise: Promise) -> None:
+def test_an_endless_message_uses_memory_only_while_it_is_connected(promise: Promise) -> None:
     """ZeroMQ's marks count whole messages, and it shows none before its last frame.
 
     Nothing in zinfo bounds this; docs/operations.md says what does.

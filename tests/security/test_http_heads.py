@@ -47,7 +47,7 @@ def drip(connection: gevent.socket.socket, data: bytes) -> int:
 
 
 @pytest.mark.parametrize("before", [b"", request("/first").replace(b"Connection: close\r\n", b"")])
-def test_a_head_that_is_dripped_has_a_time_in_all(before: bytes, promise: Promise) -> None:
+def test_a_head_sent_byte_by_byte_has_a_total_time_limit(before: bytes, promise: Promise) -> None:
     with (
         serving(times=quick(head=0.3)) as door,
         closing(opened(door, before)) as connection,
@@ -65,7 +65,7 @@ def test_a_head_that_is_dripped_has_a_time_in_all(before: bytes, promise: Promis
     assert len(door.asked) == bool(before)
 
 
-def test_a_connection_that_says_nothing_is_closed() -> None:
+def test_a_silent_connection_is_closed() -> None:
     with serving(times=quick(head=0.2)) as door, closing(opened(door)) as connection:
         assert parsed(everything(connection)).status == 408
     with (
@@ -110,7 +110,7 @@ def _send(connection: gevent.socket.socket, data: bytes) -> None:
         connection.sendall(data)
 
 
-def test_a_head_a_little_too_large_is_answered(door: Small) -> None:
+def test_a_head_slightly_too_large_gets_an_error_response(door: Small) -> None:
     whole = request("/fits", f"X: {'x' * (MAX_HEAD_BYTES - 200)}")
     assert answer_to(door, whole).status == 200
     answer = answer_to(door, request("/", f"X: {'x' * MAX_HEAD_BYTES}"))
@@ -147,7 +147,7 @@ def test_a_head_a_little_too_large_is_answered(door: Small) -> None:
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
-def test_a_head_of_more_than_one_meaning_is_a_400(
+def test_an_ambiguous_head_is_a_400(
     door: Small, head: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
     answer = answer_to(door, head + b"\r\n\r\n")
@@ -158,7 +158,7 @@ def test_a_head_of_more_than_one_meaning_is_a_400(
     assert capfd.readouterr() == ("", ""), "no traceback"
 
 
-def test_what_is_odd_but_clear_is_answered(door: Small) -> None:
+def test_an_unusual_but_unambiguous_head_is_served(door: Small) -> None:
     assert answer_to(door, b"\r\n" + request("/a")).body == b"/a of : "
     assert answer_to(door, b"GET /b HTTP/1.0\r\n\r\n").status == 200
     assert answer_to(door, request("/c").replace(b"\r\n", b"\n")).status == 200
@@ -170,7 +170,9 @@ def test_what_is_odd_but_clear_is_answered(door: Small) -> None:
     assert answer_to(door, expecting + b"hi").status == 100
 
 
-def test_a_body_has_a_time_in_all_and_no_more_than_its_length(promise: Promise) -> None:
+def test_a_body_has_a_total_time_limit_and_no_bytes_beyond_its_length_are_read(
+    promise: Promise,
+) -> None:
     posted = request("/", "Content-Length: 900", method="POST")
     with serving(times=quick(body=0.3)) as door, closing(opened(door, posted)) as connection:
         dripping = gevent.spawn(drip, connection, b"x" * 900)
@@ -186,7 +188,7 @@ def test_a_body_has_a_time_in_all_and_no_more_than_its_length(promise: Promise) 
         assert b"/ of : " in everything(connection), "what is no body is not read as one"
 
 
-def test_requests_without_an_end_leave_others_their_turns(promise: Promise) -> None:
+def test_endless_requests_yield_to_others(promise: Promise) -> None:
     """All have arrived when the first is answered, so nothing is waited for in between."""
     many = 1000
     door = Small()
@@ -209,7 +211,7 @@ def test_requests_without_an_end_leave_others_their_turns(promise: Promise) -> N
     assert most < many / 4
 
 
-def test_a_tls_handshake_that_is_dripped_has_a_time_in_all(promise: Promise) -> None:
+def test_a_tls_handshake_sent_byte_by_byte_has_a_total_time_limit(promise: Promise) -> None:
     context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert(HOST).configure_cert(context)
     with (
@@ -225,7 +227,7 @@ def test_a_tls_handshake_that_is_dripped_has_a_time_in_all(promise: Promise) -> 
     assert taken < len(hello)
 
 
-def test_who_does_not_read_an_answer_is_let_go(promise: Promise) -> None:
+def test_a_client_that_does_not_read_is_disconnected(promise: Promise) -> None:
     with serving(times=quick(send=0.3)) as door, ExitStack() as stack:
         for _ in range(3):
             stack.enter_context(closing(unread(door, "/large")))

@@ -110,7 +110,7 @@ def raw(url: str, head: bytes) -> bytes:
         ("l\xf6calhost", 400),
     ],
 )
-def test_all_three_answer_under_their_own_names_only(
+def test_all_three_servers_accept_their_own_host_names_only(
     servers: Servers, host: str, status: int, promise: Promise
 ) -> None:
     found = statuses(servers, {"Host": host})
@@ -133,7 +133,7 @@ HEADS = [
 
 
 @pytest.mark.parametrize(("head", "status"), HEADS)
-def test_the_host_is_found_wherever_a_request_has_it(
+def test_the_host_is_found_in_the_request_line_and_the_header(
     servers: Servers, head: bytes, status: bytes, promise: Promise
 ) -> None:
     pages = ((servers.http, b"/api/v1/shards"), (servers.web, b"/columns"))
@@ -142,13 +142,13 @@ def test_the_host_is_found_wherever_a_request_has_it(
     assert found == [status] * 2
 
 
-def test_probes_of_health_ask_under_any_name_and_from_anywhere(servers: Servers) -> None:
+def test_health_probes_may_use_any_host_name_and_origin(servers: Servers) -> None:
     for path in ("healthz", "readyz"):
         assert ask(servers.http, path, {"Host": "probe.example", **OTHER}).status == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "what comes later"])
-def test_another_sites_page_reads_nothing_and_polls_nothing(
+def test_a_page_of_another_site_can_read_nothing_and_trigger_no_poll(
     servers: Servers, site: str, promise: Promise
 ) -> None:
     polls = _polls(servers)
@@ -181,7 +181,7 @@ def _polls(servers: Servers) -> float:
     return samples(ask(servers.http, "metrics").text)["zinfo_polls_total", frozenset()]
 
 
-def test_its_own_pages_and_programs_are_answered(servers: Servers) -> None:
+def test_requests_of_its_own_pages_and_of_programs_are_served(servers: Servers) -> None:
     for site in ("same-origin", "none"):
         assert statuses(servers, {**OTHER, "Sec-Fetch-Site": site}) == [200] * 3
     own = {url: f"http://{urlsplit(url).netloc}" for url in servers[:3]}
@@ -190,7 +190,7 @@ def test_its_own_pages_and_programs_are_answered(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("origin", ["https://other.example", "null", "http://localhost:1", ""])
-def test_a_browser_without_fetch_metadata_says_its_origin(
+def test_without_fetch_metadata_the_origin_is_checked(
     servers: Servers, origin: str, promise: Promise
 ) -> None:
     found = statuses(servers, {"Origin": origin})
@@ -198,9 +198,7 @@ def test_a_browser_without_fetch_metadata_says_its_origin(
     assert found == [403] * 3
 
 
-def test_all_answers_have_the_headers_that_bind_browsers(
-    servers: Servers, promise: Promise
-) -> None:
+def test_all_responses_have_the_security_headers(servers: Servers, promise: Promise) -> None:
     answers = [ask(servers.http, path) for path in ("", "metrics", "healthz", *API[4:7], "nothing")]
     answers += [ask(servers.web, path) for path in ("", "columns", "top.js", "top.css", "nothing")]
     answers += [post(servers.xmlrpc, {}), ask(servers.xmlrpc, ""), ask(servers.xmlrpc, "nothing")]
@@ -220,7 +218,7 @@ def test_all_answers_have_the_headers_that_bind_browsers(
     assert found == [200, 400, 403, 404, 405, 431]
 
 
-def test_head_is_answered_as_get_without_the_body(servers: Servers, promise: Promise) -> None:
+def test_head_is_served_as_get_without_the_body(servers: Servers, promise: Promise) -> None:
     asked = [(servers.http, path) for path in ["", "healthz", "readyz", *API]]
     asked += [(servers.web, path) for path in ["", *WEB, "nothing"]]
     asked += [(servers.xmlrpc, "")]
@@ -240,7 +238,7 @@ def test_head_is_answered_as_get_without_the_body(servers: Servers, promise: Pro
     assert "HEAD" in ask(servers.http, "metrics", method="PUT").headers["allow"]
 
 
-def test_a_connection_goes_on_after_head(servers: Servers) -> None:
+def test_a_connection_can_be_reused_after_head(servers: Servers) -> None:
     place = urlsplit(servers.http)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
     with closing(connection):
@@ -252,7 +250,7 @@ def test_a_connection_goes_on_after_head(servers: Servers) -> None:
     assert body == b'{"status":"ok"}'
 
 
-def test_insecure_does_not_switch_the_check_off_and_names_can_be_allowed(
+def test_insecure_does_not_disable_the_host_check_and_names_can_be_allowed(
     servers: Servers, promise: Promise
 ) -> None:
     text = '[security]\ninsecure = true\n[http]\nallowed_hosts = ["zinfo", "Zinfo.Example."]\n'
@@ -270,7 +268,7 @@ def test_insecure_does_not_switch_the_check_off_and_names_can_be_allowed(
     assert HostNames(["*"]).allows("whatever.example")
 
 
-def test_unfinished_heads_block_no_probe_and_take_little_memory(
+def test_unfinished_heads_block_no_probe_and_use_little_memory(
     servers: Servers, promise: Promise
 ) -> None:
     place = urlsplit(servers.http)

@@ -40,7 +40,7 @@ def crowd(door: Small, number: int, data: bytes = PARTIAL) -> Iterator[list[geve
         yield many
 
 
-def test_unfinished_heads_keep_no_probe_out(promise: Promise) -> None:
+def test_unfinished_heads_do_not_block_probes(promise: Promise) -> None:
     with serving(connections=40) as door, crowd(door, 40 + RESERVED_SLOTS - 10) as many:
         statuses = [answer_to(door, request("/healthz")).status for _ in range(10)]
         others = answer_to(door, request("/other"))
@@ -60,7 +60,7 @@ def test_unfinished_heads_keep_no_probe_out(promise: Promise) -> None:
     assert connections <= 40 + 2 * RESERVED_SLOTS
 
 
-def test_who_waits_longest_makes_room_for_who_asks(promise: Promise) -> None:
+def test_the_longest_idle_connection_is_closed_for_a_new_request(promise: Promise) -> None:
     """A connection between two requests, or before its first one, holds no place against others."""
     for data in (PARTIAL, KEEPING):
         with serving(connections=8) as door, crowd(door, 6, data):
@@ -75,7 +75,7 @@ def test_who_waits_longest_makes_room_for_who_asks(promise: Promise) -> None:
             assert door.connections <= 6
 
 
-def test_answers_under_way_are_not_disturbed(promise: Promise) -> None:
+def test_responses_in_progress_are_not_interrupted(promise: Promise) -> None:
     with serving(connections=8) as door, crowd(door, 6, request("/wait")) as working:
         other = answer_to(door, request("/other"))
         health = answer_to(door, request("/healthz", "Connection: keep-alive"))
@@ -91,7 +91,7 @@ def test_answers_under_way_are_not_disturbed(promise: Promise) -> None:
     assert bodies == {200}
 
 
-def test_a_probe_on_a_spare_place_has_less_time(promise: Promise) -> None:
+def test_a_probe_on_a_reserved_slot_has_a_shorter_timeout(promise: Promise) -> None:
     times = quick(reserved_head=0.2, head=60)
     with serving(connections=4, times=times) as door, crowd(door, 3, request("/wait")):
         answer = answer_to(door, PARTIAL)
@@ -100,7 +100,7 @@ def test_a_probe_on_a_spare_place_has_less_time(promise: Promise) -> None:
         assert b"0.2 s" in answer.body
 
 
-def test_a_client_has_a_share_whatever_its_addresses(promise: Promise) -> None:
+def test_a_client_has_one_quota_over_all_its_addresses(promise: Promise) -> None:
     mine, other = "X-Name: mine", "X-Name: other"
     with serving(connections=16) as door, crowd(door, 4, request("/wait", mine)) as working:
         wait_until(lambda: len(door.asked) == 4, what="them", sleep=gevent.sleep)
@@ -114,7 +114,7 @@ def test_a_client_has_a_share_whatever_its_addresses(promise: Promise) -> None:
         assert answer_to(door, request("/a", mine)).body == b"/a of mine: "
 
 
-def test_a_connection_counts_for_the_client_that_asked_last() -> None:
+def test_a_connection_counts_for_the_client_of_its_last_request() -> None:
     with serving(connections=4) as door, closing(opened(door)) as connection:
         for name in ("a", "b", "a"):
             connection.sendall(KEEPING.replace(b"\r\n\r\n", f"\r\nX-Name: {name}\r\n\r\n".encode()))
@@ -125,7 +125,7 @@ def test_a_connection_counts_for_the_client_that_asked_last() -> None:
         assert answer_to(door, request("/", "X-Name: a")).status == 429
 
 
-def test_places_come_back() -> None:
+def test_slots_are_released() -> None:
     with serving(connections=4) as door:
         for _ in range(3):
             with crowd(door, 20 + RESERVED_SLOTS):
@@ -152,7 +152,7 @@ def test_places_come_back() -> None:
         ("10.1.2.3", "proxy 10.1.2.3"),
     ],
 )
-def test_a_peer_is_an_address_or_a_network_that_one_host_has(address: str, peer: str) -> None:
+def test_a_peer_is_an_address_or_the_network_of_one_host(address: str, peer: str) -> None:
     assert peer_of(address, [ip_network("10.1.0.0/16")]) == peer
 
 

@@ -26,7 +26,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_keygen_makes_keys_that_only_the_owner_reads(tmp_path: Path, promise: Promise) -> None:
+def test_keygen_writes_keys_that_only_the_owner_can_read(tmp_path: Path, promise: Promise) -> None:
     directory = tmp_path / "keys"
     before = os.umask(0)
     try:
@@ -64,7 +64,7 @@ def test_keygen_replaces_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("link", ["dash.key_secret", "dash.key", "clients/dash.key"])
 @pytest.mark.parametrize("late", [False, True])
-def test_keygen_writes_through_no_link(
+def test_keygen_follows_no_symbolic_link(
     tmp_path: Path, link: str, late: bool, monkeypatch: pytest.MonkeyPatch, promise: Promise
 ) -> None:
     keys, elsewhere = tmp_path / "keys", tmp_path / "elsewhere"
@@ -91,7 +91,7 @@ def test_keygen_writes_through_no_link(
     assert left == [Path(link).name]
 
 
-def test_keygen_warns_of_a_directory_that_others_may_change(short_tmp: Path) -> None:
+def test_keygen_warns_of_a_directory_that_others_can_write(short_tmp: Path) -> None:
     short_tmp.chmod(0o777)
     done = CliRunner().invoke(cli, ["keygen", str(short_tmp)])
     assert done.exit_code == 0
@@ -101,7 +101,7 @@ def test_keygen_warns_of_a_directory_that_others_may_change(short_tmp: Path) -> 
     assert done.output.count(warning) == 1
 
 
-def test_keys_are_those_that_pyzmq_and_others_read(tmp_path: Path) -> None:
+def test_keys_have_the_format_of_pyzmq(tmp_path: Path) -> None:
     public, secret = make_key_files(tmp_path / "new", "x")
     keys = zmq.auth.load_certificate(secret)
     assert keys[1] is not None
@@ -112,13 +112,13 @@ def test_keys_are_those_that_pyzmq_and_others_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["server", "../evil", ".hidden", "a/b"])
-def test_keygen_refuses_names_that_are_no_files_of_their_own(tmp_path: Path, name: str) -> None:
+def test_keygen_refuses_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
     assert CliRunner().invoke(cli, ["keygen", str(tmp_path / "k"), name]).exit_code == 2
     assert not list(tmp_path.rglob("*.key*"))
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o660, 0o644, 0o601])
-def test_a_secret_file_that_others_may_use_is_refused(short_tmp: Path, bits: int) -> None:
+def test_a_secret_file_that_others_can_read_is_refused(short_tmp: Path, bits: int) -> None:
     short_tmp.chmod(0o755)  # a directory that others may enter
     secret = make_key_files(short_tmp, "server")[1]
     secret.chmod(bits)
@@ -133,7 +133,7 @@ def test_a_secret_file_that_others_may_use_is_refused(short_tmp: Path, bits: int
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_broken_key_is_told_with_its_file(tmp_path: Path) -> None:
+def test_an_invalid_key_is_reported_with_its_file(tmp_path: Path) -> None:
     public, secret = make_key_files(tmp_path, "x")
     with pytest.raises(
         ConfigError, match=r"found no secret key, expected a file like x\.key_secret"
@@ -150,7 +150,7 @@ def test_a_broken_key_is_told_with_its_file(tmp_path: Path) -> None:
         read_public_key(tmp_path / "nowhere.key")
 
 
-def test_all_that_is_wrong_with_the_clients_keys_is_told_at_once(keyring: Keyring) -> None:
+def test_all_problems_of_the_clients_keys_are_reported_at_once(keyring: Keyring) -> None:
     (keyring.clients / "bad.key").write_text("nothing")
     twin = (keyring.clients / "admin.key").read_bytes()
     (keyring.clients / "twin.key").write_bytes(twin)
@@ -166,7 +166,7 @@ def access(keyring: Keyring, **rights: Rights) -> AuthorizedKeys:
     return AuthorizedKeys(keyring.directory / "server.key_secret", keyring.clients, rights)
 
 
-def test_a_broken_reload_leaves_nobody_known(keyring: Keyring) -> None:
+def test_a_failed_reload_leaves_no_client_known(keyring: Keyring) -> None:
     key = keyring.of("admin").own.public.decode()
     clients = access(keyring)
     assert clients.rights_of(key) is not None
@@ -179,7 +179,7 @@ def test_a_broken_reload_leaves_nobody_known(keyring: Keyring) -> None:
     assert clients.rights_of(key) is not None
 
 
-def test_only_sockets_whose_clients_lost_something_are_disturbed(keyring: Keyring) -> None:
+def test_only_sockets_whose_clients_lost_rights_are_reset(keyring: Keyring) -> None:
     clients = access(keyring)
 
     def lost(*rights: Rights) -> set[BusRights]:
@@ -199,7 +199,7 @@ def test_only_sockets_whose_clients_lost_something_are_disturbed(keyring: Keyrin
     assert lost(Rights("admin")) == {BusRights(shards=("a",))}
 
 
-def test_a_name_whose_key_has_gone_is_a_warning_at_a_reload(
+def test_a_name_without_a_key_is_a_warning_at_a_reload(
     keyring: Keyring, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = keyring.of("admin").own.public.decode()
@@ -209,7 +209,7 @@ def test_a_name_whose_key_has_gone_is_a_warning_at_a_reload(
     assert "clients.gone: found no key" in caplog.text
 
 
-def test_with_rights_for_some_the_others_may_do_nothing(keyring: Keyring) -> None:
+def test_if_rights_are_configured_other_clients_have_none(keyring: Keyring) -> None:
     key = keyring.let_in("other").own.public.decode()
     rights = access(keyring, admin=Rights("admin")).rights_of(key)
     assert rights is not None

@@ -20,7 +20,7 @@ def documented_rules() -> list[str]:
     return [rule for rule in str(line).split() if not rule.startswith(">")]
 
 
-def test_the_documented_rights_are_enough(
+def test_the_documented_acl_is_sufficient(
     each_kind: ServerKind, server_factory: ServerFactory, short_tmp: Path, promise: Promise
 ) -> None:
     server = server_factory(each_kind)

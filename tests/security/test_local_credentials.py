@@ -60,7 +60,7 @@ def test_another_users_process_is_not_sent_the_password(
 
 @as_root
 @pytest.mark.parametrize("trusted", ["65534", pwd.getpwuid(NOBODY).pw_name, "*"])
-def test_a_user_that_is_named_is_trusted(short_tmp: Path, trusted: str) -> None:
+def test_a_configured_user_is_trusted(short_tmp: Path, trusted: str) -> None:
     seen = short_tmp / "seen"
     text = config(short_tmp, trusted)
     with running_imposter(free_port(), seen), RunningDaemon(config_text=text):
@@ -68,7 +68,7 @@ def test_a_user_that_is_named_is_trusted(short_tmp: Path, trusted: str) -> None:
 
 
 @as_root
-def test_who_takes_over_the_address_of_a_trusted_server_is_not_sent_the_password(
+def test_a_process_that_takes_over_a_trusted_address_is_not_sent_the_password(
     short_tmp: Path, promise: Promise
 ) -> None:
     port, first, second = free_port(), short_tmp / "first", short_tmp / "second"

@@ -50,7 +50,7 @@ def counts(daemon: RunningDaemon, part: str) -> Any:
     return stats[part]
 
 
-def test_a_question_of_very_many_frames_is_answered_with_an_error(
+def test_a_request_of_very_many_frames_gets_an_error(
     daemon: RunningDaemon, promise: Promise
 ) -> None:
     with RawPeer(daemon.query) as peer:
@@ -85,7 +85,7 @@ def test_a_message_of_very_many_frames_without_an_envelope_is_dropped(
     assert counts(daemon, "query")["dropped"] == {"no envelope": 1}
 
 
-def test_an_envelope_is_not_repeated_whatever_its_length(daemon: RunningDaemon) -> None:
+def test_an_envelope_that_is_too_long_is_not_returned(daemon: RunningDaemon) -> None:
     with RawPeer(daemon.query) as peer:
         peer.send(b"x" * 5000, b"", *PING)
         peer.send(b"x" * 4000, b"", *PING)

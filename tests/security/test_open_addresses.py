@@ -29,7 +29,7 @@ def serve(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("option", ["--query", "--bus"])
-def test_the_daemon_does_not_start_at_an_open_address(option: str, promise: Promise) -> None:
+def test_the_daemon_does_not_start_on_an_insecure_address(option: str, promise: Promise) -> None:
     done = serve(f"{option}=tcp://0.0.0.0:{free_port()}")
     promise(f"{option} at 0.0.0.0, no keys", "exit 2, one line", f"exit {done.returncode}")
     assert done.returncode == 2
@@ -38,7 +38,7 @@ def test_the_daemon_does_not_start_at_an_open_address(option: str, promise: Prom
     assert "--insecure" in done.stderr
 
 
-def test_insecure_says_so_in_that_word(promise: Promise) -> None:
+def test_the_insecure_option_allows_an_open_address(promise: Promise) -> None:
     with RunningDaemon(args=["--insecure", "--log-level=info"]) as daemon:
         port = daemon.query.rpartition(":")[2]
     done = serve("--query=tcp://*:*", "--bus=tcp://0.0.0.0:0", "--xmlrpc=0.0.0.0:1", "--insecure")
@@ -49,7 +49,7 @@ def test_insecure_says_so_in_that_word(promise: Promise) -> None:
 
 
 @pytest.mark.parametrize("endpoint", OPEN)
-def test_what_other_machines_reach_needs_keys_or_insecure(endpoint: str) -> None:
+def test_an_address_reachable_from_other_machines_needs_keys_or_insecure(endpoint: str) -> None:
     for part in ({"query": QueryConfig(endpoint=endpoint)}, {"bus": BusConfig(endpoint=endpoint)}):
         with pytest.raises(ValueError, match="other machines can reach"):
             Config(**part)
@@ -58,18 +58,18 @@ def test_what_other_machines_reach_needs_keys_or_insecure(endpoint: str) -> None
 
 
 @pytest.mark.parametrize("endpoint", LOCAL)
-def test_what_only_this_machine_reaches_needs_none(endpoint: str) -> None:
+def test_a_local_address_needs_no_keys(endpoint: str) -> None:
     assert Config(query=QueryConfig(endpoint=endpoint)).query.endpoint == endpoint
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "host:1"])
-def test_the_xmlrpc_door_is_for_this_machine_only(listen: str) -> None:
+def test_the_xmlrpc_server_listens_on_this_machine_only(listen: str) -> None:
     for security in (SecurityConfig(insecure=True), SecurityConfig()):
         with pytest.raises(ValueError, match="other machines can reach"):
             Config(xmlrpc=XmlRpcConfig(listen=listen), security=security)
 
 
-def test_insecure_can_be_said_by_flag_variable_and_file() -> None:
+def test_insecure_can_be_set_by_flag_variable_and_file() -> None:
     flags = {"--bus": ("bus.endpoint", "tcp://*:1"), "--insecure": ("security.insecure", True)}
     assert load_config(flags=flags).bus.endpoint == "tcp://*:1"
     variables = {"ZINFO_BUS_ENDPOINT": "tcp://*:1", "ZINFO_SECURITY_INSECURE": "yes"}

@@ -79,7 +79,7 @@ OPEN: dict[Callable[[Path], Path], str] = {
 
 
 @pytest.mark.parametrize("case", OPEN, ids=lambda case: case.__name__)
-def test_check_warns_of_a_file_that_others_may_use(
+def test_check_warns_of_a_file_that_others_can_read_or_change(
     place: Path, case: Callable[[Path], Path], promise: Promise
 ) -> None:
     file = case(place)
@@ -94,7 +94,7 @@ def test_check_warns_of_a_file_that_others_may_use(
     assert PASSWORD not in done.stdout
 
 
-def test_check_is_silent_where_nobody_else_may_use_anything(place: Path) -> None:
+def test_check_does_not_warn_of_private_files(place: Path) -> None:
     ring = Keyring(place / "keys")
     written(place, PASSWORD, 0o600, "pw")
     url, more = "redis://h:1", 'password_file = "pw"\n'
@@ -111,7 +111,7 @@ def test_check_warns_of_another_users_file(place: Path) -> None:
     assert warning == f"warning: {file}: found user 12345 as its owner, expected root or this user"
 
 
-def test_the_daemon_warns_at_its_start_and_at_each_reload(place: Path, promise: Promise) -> None:
+def test_the_daemon_warns_at_start_and_at_each_reload(place: Path, promise: Promise) -> None:
     written(place, PASSWORD, 0o644, "pw")
     shard = f'[[shards]]\nurl = "redis://127.0.0.1:1"\npassword_file = "{place}/pw"\n'
     url = f'[[shards]]\nurl = "redis://:{PASSWORD}@127.0.0.1:2"\n'
@@ -133,7 +133,7 @@ def test_the_daemon_warns_at_its_start_and_at_each_reload(place: Path, promise: 
     assert PASSWORD not in first + second
 
 
-def test_very_many_open_files_are_counted(place: Path) -> None:
+def test_only_the_first_insecure_files_are_listed(place: Path) -> None:
     text = ""
     for number in range(25):
         written(place, PASSWORD, 0o644, f"pw{number}")

@@ -61,7 +61,7 @@ def covered(rights: Rights, *prefixes: bytes) -> list[bytes]:
     return [prefix for prefix in prefixes if on_bus(rights).covers(prefix)]
 
 
-def test_shards_to_come_are_covered_by_the_beginning_of_their_ids() -> None:
+def test_a_prefix_of_ids_covers_future_shards() -> None:
     rights = Rights("x", shards=("cache-", "a b"))
     assert rights.can_see("cache-")
     assert rights.can_see("cache-new")
@@ -72,12 +72,12 @@ def test_shards_to_come_are_covered_by_the_beginning_of_their_ids() -> None:
 
 
 @pytest.mark.parametrize("prefix", [b"", b"z", b"z1/", b"z1/d", b"z1/delta/", b"nonsense"])
-def test_who_may_everything_is_refused_nothing(prefix: bytes) -> None:
+def test_a_client_without_limits_can_do_everything(prefix: bytes) -> None:
     assert on_bus(Rights("x")) == UNLIMITED
     assert covered(Rights("x"), prefix) == [prefix]
 
 
-def test_a_subscription_that_can_match_nothing_is_known() -> None:
+def test_a_subscription_that_can_match_nothing_is_recognised() -> None:
     rights = Rights("x", shards=("cache-", "ü"))
     good = [b"", b"z", b"z1/delta/", b"z1/delta/c", b"z1/delta/cache-7/", b"z1/info/%C3%BC"]
     good += [HEARTBEAT, b"z1/hb/node/", b"~fence/x", b"~"]
@@ -92,7 +92,7 @@ def test_no_shards_is_not_all_shards() -> None:
     assert covered(rights, b"", HEARTBEAT, b"z1/info/", b"z1/event/a/") == [b"", HEARTBEAT]
 
 
-def test_what_a_client_may_call_binds_its_bus() -> None:
+def test_allowed_operations_limit_the_kinds_of_bus_messages() -> None:
     kinds = {
         operations: rights.kinds if (rights := Rights("x", operations=operations).on_bus()) else ()
         for operations in map(
@@ -117,7 +117,7 @@ def test_clients_of_equal_rights_share_a_socket(one: Rights, other: Rights) -> N
     assert on_bus(one) == on_bus(other)
 
 
-def test_a_star_at_the_end_stands_for_any_ending() -> None:
+def test_a_star_at_the_end_matches_any_ending() -> None:
     rights = Rights("x", hidden_fields=("slave*", "config_file"))
     assert all(map(rights.hides, ("slave0", "slave", "slave_repl_offset", "config_file")))
     assert not any(map(rights.hides, ("role", "config_files", "Slave0")))
@@ -138,7 +138,7 @@ def test_a_star_at_the_end_stands_for_any_ending() -> None:
         ("a.b", ("a.b",), ("axb", "a.bc")),
     ],
 )
-def test_a_star_stands_for_any_characters_wherever_it_is(
+def test_a_star_matches_any_characters_at_any_position(
     pattern: str, fits: tuple[str, ...], others: tuple[str, ...], promise: Promise
 ) -> None:
     rights = Rights("x", hidden_fields=("other", pattern))
@@ -148,7 +148,7 @@ def test_a_star_stands_for_any_characters_wherever_it_is(
     assert missed == hidden == []
 
 
-def test_a_version_is_withheld_whichever_field_it_is_read_from() -> None:
+def test_the_version_is_hidden_if_any_field_it_is_read_from_is_hidden() -> None:
     told_by = {name.decode() for name in VERSION_FIELDS}
     facts = {name: Rights("x", hidden_fields=(name,)).hidden_attributes() for name in told_by}
     assert set(facts.values()) == {frozenset({"version"})}, facts
@@ -235,7 +235,7 @@ def test_a_client_sees_its_shards_in_every_operation(
 @pytest.mark.parametrize(
     "topics", [[b""], [b"z1/"], [b"z1/delta/", b"z1/info/db-1/", b"z1/event/db"]]
 )
-def test_the_bus_serves_a_client_its_shards_whatever_it_asks_for(
+def test_the_bus_sends_a_client_only_its_shards(
     ring: Keyring, daemon: RunningDaemon, topics: list[bytes], promise: Promise
 ) -> None:
     with subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), *topics) as bus:
@@ -246,7 +246,7 @@ def test_the_bus_serves_a_client_its_shards_whatever_it_asks_for(
     assert not any(b"db-1" in topic for topic in seen), seen
 
 
-def test_withheld_fields_are_told_in_no_way(
+def test_hidden_fields_appear_in_no_reply_and_no_message(
     ring: Keyring, daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
     secret = dict(server.client().info("server"))
@@ -284,7 +284,7 @@ def test_withheld_fields_are_told_in_no_way(
     assert first["set"].keys() >= told
 
 
-def test_deltas_without_withheld_fields_follow_each_other(
+def test_deltas_without_hidden_fields_have_no_gaps(
     ring: Keyring, daemon: RunningDaemon, promise: Promise
 ) -> None:
     keys = ring.of("static")
@@ -303,7 +303,7 @@ def test_deltas_without_withheld_fields_follow_each_other(
     assert not changed
 
 
-def test_whoever_lacks_one_field_still_gets_lifecycle_events(
+def test_a_client_with_a_hidden_field_gets_lifecycle_events(
     ring: Keyring, daemon: RunningDaemon, server: RealServer
 ) -> None:
     with subscribed(bus_of(daemon, ring.of("modest")), ring.of("modest"), b"z1/") as bus:
@@ -315,7 +315,7 @@ def test_whoever_lacks_one_field_still_gets_lifecycle_events(
 
 
 @pytest.mark.parametrize("name", ["reader", "nobody"])
-def test_operations_are_for_those_that_may(
+def test_operations_that_are_not_allowed_are_refused(
     ring: Keyring, daemon: RunningDaemon, name: str, promise: Promise
 ) -> None:
     refused = []
@@ -335,7 +335,7 @@ def test_operations_are_for_those_that_may(
     assert refused == expected
 
 
-def test_a_mirror_of_some_shards_is_fresh_and_not_always_asking(
+def test_a_mirror_of_some_shards_stays_fresh_without_requests(
     ring: Keyring, daemon: RunningDaemon
 ) -> None:
     with Mirror(daemon.query, keys=ring.of("cache")) as mirror:
@@ -352,7 +352,7 @@ def test_a_mirror_of_some_shards_is_fresh_and_not_always_asking(
         assert asked <= 2, "heartbeats' totals count shards that never come"
 
 
-def test_a_shard_that_is_added_later_is_seen_by_who_may(
+def test_a_shard_added_later_is_visible_to_clients_with_the_right(
     ring: Keyring, daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
     with (
@@ -370,7 +370,7 @@ def test_a_shard_that_is_added_later_is_seen_by_who_may(
     assert held == ["cache-1", "cache-2", "cache-3"]
 
 
-def test_rights_that_are_taken_away_count_at_once(
+def test_revoked_rights_take_effect_at_once(
     ring: Keyring, daemon: RunningDaemon, server: RealServer
 ) -> None:
     with (

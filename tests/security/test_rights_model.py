@@ -336,7 +336,7 @@ def run(world: World, examples: int, steps: int) -> None:
     assert not world.problems, "\n".join(world.problems[:20])
 
 
-def test_no_client_receives_what_its_rights_do_not_cover(world: World, promise: Promise) -> None:
+def test_no_client_receives_more_than_its_rights_allow(world: World, promise: Promise) -> None:
     run(world, examples=6, steps=15)
     measured = f"{world.frames} frames in {world.steps} steps, none foreign"
     promise("clients, rights and reloads at random", "no frame beyond the rights", measured)
@@ -345,7 +345,9 @@ def test_no_client_receives_what_its_rights_do_not_cover(world: World, promise: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_nor_in_a_long_random_run(world: World, promise: Promise) -> None:
+def test_no_client_receives_more_than_its_rights_allow_in_a_long_random_run(
+    world: World, promise: Promise
+) -> None:
     run(world, examples=60, steps=40)
     measured = f"{world.frames} frames in {world.steps} steps, none foreign"
     promise("the same, for minutes", "no frame beyond the rights", measured)

@@ -61,7 +61,7 @@ def said(directory: Path, *options: str) -> dict[str, str]:
     return {line["case"]: line["permission_problem"] for line in lines}
 
 
-def test_secrets_are_taken_as_container_systems_mount_them(
+def test_secrets_are_accepted_as_container_systems_mount_them(
     short_tmp: Path, promise: Promise
 ) -> None:
     found = said(short_tmp, "--pid", "--fork", "--mount-proc")
@@ -78,7 +78,7 @@ def test_secrets_are_taken_as_container_systems_mount_them(
     assert all("chmod 600" not in text for text in found.values())
 
 
-def test_outside_of_a_container_a_read_only_mount_is_no_reason(
+def test_outside_a_container_a_read_only_mount_is_no_exception(
     short_tmp: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZI_FIRST_NAMESPACE", "1")

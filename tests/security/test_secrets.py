@@ -37,7 +37,7 @@ SECRETS = {
 }
 
 
-def test_no_secret_is_ever_told(
+def test_no_secret_appears_in_any_output(
     keyring: Keyring, server_factory: ServerFactory, short_tmp: Path, promise: Promise
 ) -> None:
     good = server_factory(password=GOOD)
@@ -126,7 +126,7 @@ REPEATED = {"plain": "pw-plain-81", "odd": 'pw-"ödd"/\\82', "long": LONG}
 USER = "zi-user-83"
 
 
-def test_a_password_that_a_server_repeats_is_told_nowhere(
+def test_a_password_that_a_server_repeats_appears_nowhere(
     server_factory: ServerFactory, short_tmp: Path, promise: Promise
 ) -> None:
     server = server_factory(args=("--rename-command", "AUTH", "anything-else"))
@@ -158,7 +158,7 @@ def test_a_password_that_a_server_repeats_is_told_nowhere(
     assert told.count('"reason":"auth"') == 9
 
 
-def test_what_a_server_repeats_later_is_told_nowhere_either(promise: Promise) -> None:
+def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) -> None:
     password = REPEATED["odd"]
     forms = {
         "plain": password,

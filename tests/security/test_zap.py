@@ -81,12 +81,12 @@ def run(
     return let_in, counts
 
 
-def test_a_known_key_is_let_in(context: GreenContext, keyring: Keyring) -> None:
+def test_a_known_key_is_admitted(context: GreenContext, keyring: Keyring) -> None:
     own = keyring.of(ADMIN).own.public.decode()
     assert run(context, keyring, lambda key: key == own) == (True, Counter({"in": 1}))
 
 
-def test_an_unknown_key_is_not(context: GreenContext, keyring: Keyring) -> None:
+def test_an_unknown_key_is_refused(context: GreenContext, keyring: Keyring) -> None:
     asked: list[str] = []
 
     def is_known(key: str) -> bool:
@@ -103,7 +103,7 @@ def test_an_unknown_key_is_not(context: GreenContext, keyring: Keyring) -> None:
     handler.close()
 
 
-def test_without_a_handler_nobody_is(
+def test_without_a_handler_no_client_is_admitted(
     context: GreenContext, keyring: Keyring, promise: Promise
 ) -> None:
     let_in, _ = run(context, keyring, None)
@@ -111,7 +111,7 @@ def test_without_a_handler_nobody_is(
     assert not let_in
 
 
-def test_with_a_dead_handler_nobody_is(
+def test_with_a_dead_handler_no_client_is_admitted(
     context: GreenContext, keyring: Keyring, promise: Promise
 ) -> None:
     let_in, _ = run(context, keyring, lambda _key: True, kill=True)
@@ -119,7 +119,7 @@ def test_with_a_dead_handler_nobody_is(
     assert not let_in
 
 
-def test_with_a_failing_handler_nobody_is_and_it_lives_on(
+def test_a_handler_whose_rule_raises_admits_no_client_and_keeps_running(
     context: GreenContext, keyring: Keyring, promise: Promise
 ) -> None:
     calls: list[str] = []
@@ -160,7 +160,7 @@ def test_a_second_handler_is_refused(context: GreenContext) -> None:
         [b""],
     ],
 )
-def test_what_is_not_curve_in_our_domain_is_refused(
+def test_requests_without_curve_or_of_another_domain_are_refused(
     context: GreenContext, frames: list[bytes]
 ) -> None:
     handler = ZapHandler(context, lambda _key: True, Counter())

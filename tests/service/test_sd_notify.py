@@ -45,7 +45,7 @@ def deaf() -> Iterator[str]:
         yield f"redis://{HOST}:{listener.getsockname()[1]}"
 
 
-def test_it_is_ready_once_it_listens_and_every_shard_has_been_asked(
+def test_it_is_ready_when_every_shard_was_polled_once(
     manager: Manager, server: RealServer, deaf: str
 ) -> None:
     config = f'[[shards]]\nurl = "{server.url}"\n[[shards]]\nurl = "{deaf}"\ntimeout = 1.0\n'
@@ -60,13 +60,13 @@ def test_it_is_ready_once_it_listens_and_every_shard_has_been_asked(
         assert daemon.running
 
 
-def test_nothing_to_watch_is_ready_at_once(manager: Manager) -> None:
+def test_without_shards_it_is_ready_at_once(manager: Manager) -> None:
     with RunningDaemon(config_text="[local]\nenabled = false\n", environ=environ(manager)):
         manager.wait_for("READY", "1")
         assert manager.heard()[0] == {"READY": "1", "STATUS": "watching 0 shards"}
 
 
-def test_a_name_in_the_abstract_namespace_is_reached(server: RealServer) -> None:
+def test_an_abstract_socket_is_supported(server: RealServer) -> None:
     with (
         Manager(f"@zinfo-test-{os.getpid()}") as manager,
         RunningDaemon([server.url], environ=environ(manager)),
@@ -74,7 +74,7 @@ def test_a_name_in_the_abstract_namespace_is_reached(server: RealServer) -> None
         manager.wait_for("READY", "1")
 
 
-def test_a_reload_is_told_from_its_beginning_to_its_end(
+def test_start_and_end_of_a_reload_are_notified(
     manager: Manager, server_factory: ServerFactory
 ) -> None:
     one, two = (f'[[shards]]\nurl = "{server_factory().url}"\n' for _ in range(2))
@@ -93,7 +93,7 @@ def test_a_reload_is_told_from_its_beginning_to_its_end(
         assert end["STATUS"].startswith("watching 2 shards")
 
 
-def test_a_broken_configuration_is_in_the_status_until_it_is_mended(
+def test_an_invalid_configuration_is_in_the_status_until_it_is_fixed(
     manager: Manager, server: RealServer
 ) -> None:
     table = f'[[shards]]\nurl = "{server.url}"\n'
@@ -110,7 +110,7 @@ def test_a_broken_configuration_is_in_the_status_until_it_is_mended(
             assert manager.all_of("STATUS")[-1] == status
 
 
-def test_the_end_is_told_when_it_begins_and_nothing_after_it(
+def test_stopping_is_the_last_notification_of_a_daemon(
     manager: Manager, server: RealServer
 ) -> None:
     with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)) as daemon:
@@ -119,7 +119,7 @@ def test_the_end_is_told_when_it_begins_and_nothing_after_it(
         assert manager.heard()[-1] == {"STOPPING": "1", "STATUS": "stopping"}
 
 
-def test_it_beats_at_least_twice_in_the_time_of_the_watchdog(
+def test_the_watchdog_is_notified_at_least_twice_per_timeout(
     manager: Manager, server: RealServer
 ) -> None:
     with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)):
@@ -130,7 +130,7 @@ def test_it_beats_at_least_twice_in_the_time_of_the_watchdog(
         assert time.monotonic() - begun < 6 * WATCHDOG
 
 
-def test_no_beat_comes_while_the_event_loop_stands_still(
+def test_the_watchdog_is_not_notified_while_the_event_loop_is_blocked(
     manager: Manager, short_tmp: Path, server: RealServer
 ) -> None:
     held = short_tmp / "held"
@@ -160,7 +160,9 @@ class HeldUpDaemon(RunningDaemon):
         return command
 
 
-def test_a_watchdog_for_another_process_gets_no_beats(manager: Manager, server: RealServer) -> None:
+def test_the_watchdog_of_another_process_is_not_notified(
+    manager: Manager, server: RealServer
+) -> None:
     more = environ(manager, WATCHDOG, WATCHDOG_PID=str(os.getpid()))
     with RunningDaemon([server.url], environ=more) as daemon:
         manager.wait_for("STATUS", "watching")
@@ -168,7 +170,7 @@ def test_a_watchdog_for_another_process_gets_no_beats(manager: Manager, server: 
         assert manager.all_of("WATCHDOG") == []
 
 
-def test_a_manager_that_goes_away_is_told_of_in_the_log_once_and_is_found_when_it_is_back(
+def test_a_lost_service_manager_is_logged_once_and_found_again(
     short_tmp: Path, server: RealServer
 ) -> None:
     address = short_tmp / "notify"

@@ -36,7 +36,7 @@ def service(manager: Manager, shard: RedisShard) -> Iterator[ServiceManager]:
         yield ServiceManager(notifier, publisher)
 
 
-def test_a_shard_that_is_never_asked_holds_up_the_start_for_so_long_and_no_longer(
+def test_a_shard_that_is_never_polled_delays_readiness_for_a_limited_time(
     manager: Manager, service: ServiceManager
 ) -> None:
     now = time.monotonic()
@@ -47,7 +47,7 @@ def test_a_shard_that_is_never_asked_holds_up_the_start_for_so_long_and_no_longe
     assert manager.heard()[1:] == [ready]
 
 
-def test_a_shard_that_comes_later_makes_it_no_less_ready(
+def test_a_shard_added_later_does_not_revoke_readiness(
     manager: Manager, service: ServiceManager, shard: RedisShard
 ) -> None:
     shard.state = ShardState.UP
@@ -58,7 +58,7 @@ def test_a_shard_that_comes_later_makes_it_no_less_ready(
     assert manager.all_of("STATUS")[-1] == "watching 1 shard: 1 new"
 
 
-def test_a_status_is_sent_when_it_changes_and_not_again(
+def test_a_status_is_sent_only_when_it_changes(
     manager: Manager, service: ServiceManager, shard: RedisShard
 ) -> None:
     for state in (ShardState.UP, ShardState.UP, ShardState.DOWN, ShardState.DOWN):
@@ -69,7 +69,7 @@ def test_a_status_is_sent_when_it_changes_and_not_again(
     assert manager.all_of("WATCHDOG") == ["1"] * 4
 
 
-def test_what_could_not_be_sent_is_sent_as_soon_as_it_can(
+def test_a_notification_that_failed_is_sent_again(
     short_tmp: Path, shard: RedisShard, caplog: pytest.LogCaptureFixture
 ) -> None:
     publisher = ShardPublisher()
@@ -86,7 +86,7 @@ def test_what_could_not_be_sent_is_sent_as_soon_as_it_can(
             assert manager.heard() == [{"READY": "1", "STATUS": "watching 1 shard: 1 up"}]
 
 
-def test_the_end_is_told_and_nothing_after_it(
+def test_stopping_is_the_last_notification(
     manager: Manager, service: ServiceManager, shard: RedisShard
 ) -> None:
     shard.state = ShardState.UP
@@ -97,7 +97,7 @@ def test_the_end_is_told_and_nothing_after_it(
     assert manager.heard() == [end]
 
 
-def test_a_queue_that_is_full_holds_nothing_up(manager: Manager) -> None:
+def test_a_full_queue_does_not_block(manager: Manager) -> None:
     with contextlib.closing(Notifier(manager.address)) as notifier:
         begun = time.monotonic()
         assert [notifier.send("STATUS=x") for _ in range(5000)][-1] is False
@@ -107,7 +107,7 @@ def test_a_queue_that_is_full_holds_nothing_up(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"NOTIFY_SOCKET": ""}, {"WATCHDOG_USEC": "1000"}])
-def test_without_a_service_manager_nobody_is_told(environ: dict[str, str]) -> None:
+def test_without_a_service_manager_nothing_is_sent(environ: dict[str, str]) -> None:
     notifier = Notifier.from_environment(environ)
     assert not notifier.enabled
     assert not notifier.send("READY=1")
@@ -121,7 +121,7 @@ def test_without_a_service_manager_nobody_is_told(environ: dict[str, str]) -> No
         ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC: found 'soon'"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_left_alone(
+def test_invalid_variables_are_logged_and_ignored(
     environ: dict[str, str], says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     notifier = Notifier.from_environment(environ)
@@ -130,7 +130,7 @@ def test_what_makes_no_sense_is_told_and_left_alone(
     assert says in caplog.text
 
 
-def test_watchdog_and_socket_are_as_the_environment_says(manager: Manager) -> None:
+def test_socket_and_watchdog_are_read_from_the_environment(manager: Manager) -> None:
     environ = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "30000000"}
     with contextlib.closing(Notifier.from_environment(environ)) as notifier:
         assert notifier.watchdog == 30.0

@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 from zinfo.sockets.monitor import ConnectionMonitor
 
 
-def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> None:
+def test_connections_are_counted_until_the_socket_is_closed() -> None:
     context: Any = zmq.green.Context()
     socket = context.socket(zmq.XPUB)
     connections = ConnectionMonitor(socket)  # before anybody can come
@@ -33,7 +33,7 @@ def test_each_that_comes_and_goes_is_counted_until_the_socket_is_closed() -> Non
         context.destroy(linger=0)
 
 
-def test_who_came_before_anybody_looked_is_counted() -> None:
+def test_a_connection_made_before_the_first_look_is_counted() -> None:
     context: Any = zmq.green.Context()
     socket = context.socket(zmq.XPUB)
     connections = ConnectionMonitor(socket)
