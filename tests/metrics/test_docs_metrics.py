@@ -15,8 +15,8 @@ from tests.metrics.texts import families, samples
 from tests.servers import RealServer
 from zinfo.config import check_file
 from zinfo.info import parser
-from zinfo.metrics.names import PREFIX, family_of, is_other_name
-from zinfo.metrics.samples import UP, Sample, has_parts, is_taken
+from zinfo.metrics.names import PREFIX, family_of, has_renamed_source
+from zinfo.metrics.samples import UP, Sample, has_other_source, has_parts
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
@@ -54,7 +54,7 @@ def test_each_field_with_another_name_or_type_has_a_row() -> None:
     for field, text in plain_fields():
         of = family_of(field)
         other = (of.name, of.kind) != (PREFIX + field, "gauge")
-        taken = is_taken(field, of) or is_other_name(field, of)
+        taken = has_other_source(field, of) or has_renamed_source(field, of)
         assert not other or taken or field in RENAMED, (field, text)
 
 

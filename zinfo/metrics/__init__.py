@@ -1,1 +1,5 @@
-"""INFO and zinfo's own counters as Prometheus metrics. Pure: no socket here."""
+"""Prometheus metrics: the INFO of shards, and the counters of zinfo itself. Pure: no socket here.
+
+Imports `info`, `shards`, `security` and `health`. Begin with `names.py` (fields and metrics), then
+`samples.py` (labels), `scrape.py` (the text) and `self_metrics.py`.
+"""

@@ -1,8 +1,8 @@
-"""Which field of INFO is which metric.
+"""The metric of each field of INFO.
 
 The names are those of redis_exporter (https://github.com/oliver006/redis_exporter, version 1.45
-and what later ones added), so that its dashboards and alerts work unchanged. A numeric field that
-it has no name for is a gauge with the field's own name.
+and additions of later ones), so that its dashboards and alerts work unchanged. A numeric field
+without a name there is a gauge with the name of the field.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Family(NamedTuple):
     Attributes:
         name: with the prefix.
         kind: `counter`, `gauge` or `summary`.
-        help: where its value comes from.
+        help: the HELP text: the source of its value.
     """
 
     name: str
@@ -109,7 +109,7 @@ _GAUGES: Final = {
     "tile38_go_threads": "tile38_threads_total",
     "tile38_go_goroutines": "tile38_go_goroutines_total",
 }
-"""Gauges whose name is not the field's own, without the prefix."""
+"""Gauges with another name than their field, without the prefix."""
 
 _COUNTERS: Final = {
     "total_connections_received": "connections_received_total",
@@ -157,7 +157,7 @@ _RENAMED: Final = frozenset(PREFIX + name for name in (*_GAUGES.values(), *_COUN
 STATUS_FIELDS: Final = frozenset(
     ("aof_last_bgrewrite_status", "aof_last_write_status", "rdb_last_bgsave_status")
 )
-"""Fields whose text is a number to redis_exporter: 1 where it is `ok`, else 0."""
+"""Fields whose text redis_exporter converts to a number: 1 for `ok`, else 0."""
 
 _IO_THREAD: Final = re.compile(r"used_active_time_io_thread_([0-9]+)")
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]")
@@ -176,12 +176,12 @@ def family_of(field: str) -> Family:
     return family(_GAUGES.get(field, _FOREIGN.sub("_", field)), "gauge", text)
 
 
-def is_other_name(field: str, of: Family) -> bool:
-    """Return whether a metric is that of another field, whose name is not the metric's own."""
+def has_renamed_source(field: str, of: Family) -> bool:
+    """Return whether a metric with the name of this field is the metric of another field."""
     return of.name in _RENAMED and field not in _COUNTERS and field not in _GAUGES
 
 
 def io_thread_of(field: str) -> str | None:
-    """Return the number of the I/O thread that a field is about; None where it is about none."""
+    """Return the number of the I/O thread in the name of a field; None for other fields."""
     found = _IO_THREAD.fullmatch(field)
     return found and found[1]

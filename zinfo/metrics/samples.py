@@ -1,6 +1,6 @@
-"""What one INFO says in metrics that have labels of their own, or come from several fields.
+"""The samples of one INFO that have their own labels, or that combine several fields.
 
-Fields whose value is one number are not here: they are written as they are (`names.family_of`).
+Fields whose value is a single number are not handled here (`names.family_of`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from zinfo.metrics.names import (
     Family,
     family,
     family_of,
+    has_renamed_source,
     io_thread_of,
-    is_other_name,
 )
 
 Number: TypeAlias = "int | float"
 Labels: TypeAlias = "Sequence[tuple[str, str]]"
 Fields: TypeAlias = "Mapping[str, Value]"
-Reader: TypeAlias = "Callable[[Fields, str, Value], Iterator[Sample]]"
+Sampler: TypeAlias = "Callable[[Fields, str, Value], Iterator[Sample]]"
 
 
 class Sample(NamedTuple):
@@ -30,7 +30,7 @@ class Sample(NamedTuple):
 
     Attributes:
         family: the metric.
-        labels: of its own, beside the shard's.
+        labels: of the sample, in addition to those of the shard.
         value: the number.
     """
 
@@ -39,14 +39,14 @@ class Sample(NamedTuple):
     value: Number
 
 
-class Part(NamedTuple):
-    """What one part of a field that is a map becomes.
+class PartMetric(NamedTuple):
+    """The metric of one part of a field whose value is a map, such as `calls` in `cmdstat_get`.
 
     Attributes:
         family: the metric.
-        labels: of its own.
-        divisor: by which the number is divided.
-        suffix: of the name, as the parts of a summary have one.
+        labels: of the sample, in addition to those of the shard.
+        divisor: converts the value to the unit of the metric.
+        suffix: of the metric's name: `_sum` or `_count` in a summary.
     """
 
     family: Family
@@ -58,11 +58,11 @@ class Part(NamedTuple):
 _MICRO: Final = 1e6
 _MILLI: Final = 1e3
 
-UP: Final = family("up", "gauge", "1 where the shard answers INFO, else 0")
+UP: Final = family("up", "gauge", "1 if the shard replies to INFO, else 0")
 _START: Final = family("start_time_seconds", "gauge", "when the server started, Unix time")
-_INSTANCE: Final = family("instance_info", "gauge", "what the server is, in labels; always 1")
-_SLAVE: Final = family("slave_info", "gauge", "whose replica it is, in labels; always 1")
-_LINK: Final = family("master_link_up", "gauge", "1 where master_link_status is up")
+_INSTANCE: Final = family("instance_info", "gauge", "labels describe the server; always 1")
+_SLAVE: Final = family("slave_info", "gauge", "labels name the primary of this replica; always 1")
+_LINK: Final = family("master_link_up", "gauge", "1 if master_link_status is up, else 0")
 _SLAVE_OFFSET: Final = family("connected_slave_offset_bytes", "gauge", "INFO's slaveN: offset")
 _SLAVE_LAG: Final = family("connected_slave_lag_seconds", "gauge", "INFO's slaveN: lag")
 _CALLS: Final = family("commands_total", "counter", "INFO's cmdstat_*: calls")
@@ -95,21 +95,21 @@ _STATISTICS: Final = (
         "cmdstat_",
         "cmd",
         {
-            "calls": Part(_CALLS, ()),
-            "usec": Part(_SECONDS, (), _MICRO),
-            "rejected_calls": Part(_REJECTED, ()),
-            "failed_calls": Part(_FAILED, ()),
+            "calls": PartMetric(_CALLS, ()),
+            "usec": PartMetric(_SECONDS, (), _MICRO),
+            "rejected_calls": PartMetric(_REJECTED, ()),
+            "failed_calls": PartMetric(_FAILED, ()),
         },
     ),
-    ("errorstat_", "err", {"count": Part(_ERRORS, ())}),
+    ("errorstat_", "err", {"count": PartMetric(_ERRORS, ())}),
 )
 _KEYSPACE: Final = {
-    "keys": Part(_KEYS, ()),
-    "expires": Part(_EXPIRING, ()),
-    "avg_ttl": Part(_TTL, (), _MILLI),
-    "subexpiry": Part(_ITEMS, ()),
-    "keys_with_volatile_items": Part(_ITEMS, ()),
-    "cached_keys": Part(_CACHED, ()),
+    "keys": PartMetric(_KEYS, ()),
+    "expires": PartMetric(_EXPIRING, ()),
+    "avg_ttl": PartMetric(_TTL, (), _MILLI),
+    "subexpiry": PartMetric(_ITEMS, ()),
+    "keys_with_volatile_items": PartMetric(_ITEMS, ()),
+    "cached_keys": PartMetric(_CACHED, ()),
 }
 _CONFIG: Final = {
     "maxmemory": family("config_maxmemory", "gauge", "INFO's maxmemory"),
@@ -132,11 +132,11 @@ _INSTANCE_FIELDS: Final = (
 )
 _INSTANCE_EXTRAS: Final = ("valkey_version", "valkey_release_stage", "availability_zone")
 _READ_ONLY: Final = "read_only"
-OWN_LABELS: Final = frozenset(
+SAMPLE_LABELS: Final = frozenset(
     (*_INSTANCE_FIELDS, *_INSTANCE_EXTRAS, _READ_ONLY, "cmd", "err", "db", "quantile", "thread")
 )
-"""Labels that some metric of INFO has itself, beside those that begin with `OWN_PREFIXES`."""
-OWN_PREFIXES: Final = ("master_", "slave_")
+"""Labels that samples have themselves, in addition to those with `SAMPLE_LABEL_PREFIXES`."""
+SAMPLE_LABEL_PREFIXES: Final = ("master_", "slave_")
 _SLAVE_PATTERN: Final = re.compile("slave[0-9]+")
 _MASTER_PATTERN: Final = re.compile(
     "(master(?:_[0-9]+)?)_(link_status|last_io_seconds_ago|sync_in_progress)"
@@ -149,8 +149,8 @@ _NOT_FINITE: Final = {
 }
 
 
-def whole(fields: Fields, now: float) -> Iterator[Sample]:
-    """Yield what needs more than one field, or is there where a field is missing.
+def combined_samples(fields: Fields, now: float) -> Iterator[Sample]:
+    """Yield the samples that combine several fields, or stand for missing ones.
 
     Args:
         fields: of one INFO.
@@ -169,18 +169,18 @@ def whole(fields: Fields, now: float) -> Iterator[Sample]:
         labels = (*_master(fields, "master"), (_READ_ONLY, _text(fields, "slave_read_only")))
         yield Sample(_SLAVE, labels, 1)
     if "db0" not in fields and "redis_version" in fields:
-        # Every server has it, and INFO leaves empty ones out.
+        # Every server has db0, but INFO omits empty databases.
         yield Sample(_KEYS, (("db", "db0"),), 0)
         yield Sample(_EXPIRING, (("db", "db0"),), 0)
 
 
 def has_parts(field: str) -> bool:
-    """Return whether each part of a field's value is a sample: `part_of` tells which."""
+    """Return whether the value of a field is a map whose parts are metrics (`metric_of_part`)."""
     return field.startswith(STATS_PREFIXES) or KEYSPACE_PATTERN.fullmatch(field) is not None
 
 
-def part_of(field: str, part: str) -> Part | None:
-    """Return what a part of a field that `has_parts` becomes; None where it is not told."""
+def metric_of_part(field: str, part: str) -> PartMetric | None:
+    """Return the metric of one part of a field that `has_parts`; None if there is none."""
     for prefix, label, parts in _STATISTICS:
         if field.startswith(prefix):
             found = parts.get(part)
@@ -188,15 +188,15 @@ def part_of(field: str, part: str) -> Part | None:
     if field.startswith(PERCENTILES):
         command = ("cmd", field[len(PERCENTILES) :])
         if part in _TOTALS:
-            return Part(_LATENCY, (command,), suffix=part)
+            return PartMetric(_LATENCY, (command,), suffix=part)
         quantile = part.removeprefix("p").removesuffix(".0")
-        return Part(_LATENCY, (command, ("quantile", quantile)))
+        return PartMetric(_LATENCY, (command, ("quantile", quantile)))
     found = _KEYSPACE.get(part)
     return found and found._replace(labels=(("db", field),))
 
 
 def totals(fields: Fields, field: str) -> Iterator[tuple[str, Value]]:
-    """Yield what else is a part of percentiles: their command's statistics have it."""
+    """Yield sum and count of a summary of percentiles, from the statistics of the command."""
     calls = fields.get(f"cmdstat_{field[len(PERCENTILES) :]}")
     if isinstance(calls, dict):
         for part, name in _TOTALS.items():
@@ -204,22 +204,22 @@ def totals(fields: Fields, field: str) -> Iterator[tuple[str, Value]]:
                 yield part, calls[name]
 
 
-def reader_of(field: str) -> Reader | None:
-    """Return what makes samples of a field; None where it is one number, if it is any.
+def sampler_of(field: str) -> Sampler | None:
+    """Return the function that yields the samples of a field; None if there is none.
 
-    What is returned takes all fields, the field's name and its value.
+    Its parameters are all fields, the name of the field, and its value.
     """
     if field in _BY_NAME:
         return _BY_NAME[field]
-    for pattern, reader in _BY_PATTERN:
+    for pattern, sampler in _BY_PATTERN:
         if pattern.fullmatch(field):
-            return reader
+            return sampler
     return None if io_thread_of(field) is None else _io_thread
 
 
-def is_taken(field: str, of: Family) -> bool:
-    """Return whether a metric has another source than the field, which would be told as it."""
-    return of.name in _RESERVED or is_other_name(field, of)
+def has_other_source(field: str, of: Family) -> bool:
+    """Return whether a metric with the name of this field has another source than the field."""
+    return of.name in _RESERVED or has_renamed_source(field, of)
 
 
 def _text(fields: Fields, name: str) -> str:
@@ -228,7 +228,7 @@ def _text(fields: Fields, name: str) -> str:
 
 
 def number_of(value: Value | None) -> Number | None:
-    """Return a value that is a number, or is written like one that is not finite."""
+    """Return the number that a value is, including texts such as `nan` and `inf`; else None."""
     if isinstance(value, (int, float)):
         return value
     return _NOT_FINITE.get(value) if isinstance(value, str) else None
@@ -260,7 +260,7 @@ def _of_master(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
         return
     number = number_of(value)
     if number is not None:
-        # A server with several masters has the number in the field, a metric has it in the labels.
+        # With several primaries the name of the field has an index; the metric has labels instead.
         of = family_of(name if which == "master" else f"master_{what}")
         yield Sample(of, labels, number)
 
@@ -303,6 +303,6 @@ _BY_NAME: Final = {
 _BY_PATTERN: Final = (
     (_SLAVE_PATTERN, _slave),
     (_MASTER_PATTERN, _of_master),
-    # A new server divides by zero here, and writes `nan` or `inf`.
+    # A server that has just started divides by zero, and writes `nan` or `inf`.
     (re.compile(".*_(ratio|perc)"), _ratio),
 )

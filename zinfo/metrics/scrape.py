@@ -1,9 +1,9 @@
-"""Many shards' INFO as one text in Prometheus' exposition format.
+"""Scrape: writes the INFO of many shards in the Prometheus text exposition format.
 
 The format: https://prometheus.io/docs/instrumenting/exposition_formats/. All samples of a metric
-stand together, so the lines of all shards are gathered by metric first. prometheus_client could
-write it, too, but makes an object of each of some hundred thousand samples and takes seconds for
-them; its parser checks this writer in the tests.
+must be adjacent, so the lines of all shards are collected by metric first. prometheus_client makes
+an object for each of some hundred thousand samples, which takes seconds; the tests use its parser
+to check this writer.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from zinfo.metrics.names import Family, family_of
 from zinfo.metrics.samples import (
     PERCENTILES,
     Labels,
-    Reader,
     Sample,
+    Sampler,
+    combined_samples,
+    has_other_source,
     has_parts,
-    is_taken,
+    metric_of_part,
     number_of,
-    part_of,
-    reader_of,
+    sampler_of,
     totals,
-    whole,
 )
 from zinfo.metrics.selection import Selection, label_text
 
@@ -33,14 +33,14 @@ NOT_FINITE: Final = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})  # a server names its fields itself
-_PIECE_LINES = 5000  # written at a time
-_PIECE_FIELDS = 500  # of one INFO, between two looks whether others wait; most have fewer
-_MAX_RULES = 8192  # fields remembered; a server may invent names without end
+_HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})  # HELP contains names of fields
+_PIECE_LINES = 5000  # lines in one piece of the text
+_PIECE_FIELDS = 500  # fields between two yield points; most INFO have fewer
+_MAX_RULES = 8192  # bound of each cache of field names: a server may send new ones without end
 
 
-class _Gathered:
-    """The lines of one metric; `start` is how each of them begins."""
+class _FamilyLines:
+    """The lines of one metric; each begins with `start`."""
 
     __slots__ = ("family", "lines", "start")
 
@@ -50,11 +50,12 @@ class _Gathered:
         self.lines: list[str] = []
 
 
-_UNSEEN: Final = _Gathered(Family("", "", ""))
+_UNKNOWN: Final = _FamilyLines(Family("", "", ""))
+"""Default in lookups of fields that have not occurred yet."""
 
 
-class _Line(NamedTuple):
-    """How the lines of one part of one field look: `start`, the shard's labels, `end`, a number."""
+class _LineTemplate(NamedTuple):
+    """The line for a part of a field: `start`, the labels of the shard, `end`, and the number."""
 
     lines: list[str]
     start: str
@@ -63,14 +64,14 @@ class _Line(NamedTuple):
 
 
 class Scrape:
-    """The text of one answer, while it is put together.
+    """Collects the samples of shards, and returns them as text.
 
     Args:
-        selection: what of it is told.
-        yield_point: called between pieces of a large INFO, to give other work its turn.
+        selection: which metrics are exposed.
+        yield_point: called between pieces of a large INFO; may yield to the event loop.
 
     Attributes:
-        cut: how many more samples there would be without `max_samples`.
+        cut: number of samples omitted because of `max_samples`.
     """
 
     def __init__(
@@ -79,49 +80,50 @@ class Scrape:
         self._selection = selection
         self._yield_point = yield_point
         self._most = selection.max_samples
-        self._families: dict[str, _Gathered | None] = {}  # None: it is left out
-        self._numbers: dict[str, _Gathered | None] = {}  # by field
-        self._readers: dict[str, Reader] = {}  # by field, for those that are no plain number
-        self._parts: dict[str, dict[str, _Line | None]] = {}  # by field and part of its value
-        self._fields: dict[str, str] = {}  # which field a metric is of
+        self._families: dict[str, _FamilyLines | None] = {}  # by metric; None: not exposed
+        self._numbers: dict[str, _FamilyLines | None] = {}  # by field
+        self._samplers: dict[str, Sampler] = {}  # by field, for those that are not plain numbers
+        self._parts: dict[str, dict[str, _LineTemplate | None]] = {}  # by field and part
+        self._fields: dict[str, str] = {}  # source field of each metric
         self.cut = 0
 
     def add(
         self,
         labels: Labels,
-        about: Iterable[Sample],
+        state_samples: Iterable[Sample],
         fields: Mapping[str, Value] | None = None,
         time: float = 0.0,
     ) -> None:
         """Add one shard.
 
         Args:
-            labels: the shard's.
-            about: what is known of it beside its INFO; comes first where not all may come.
-            fields: its INFO; None where there is none that could be told as the present.
+            labels: of the shard.
+            state_samples: samples about the shard; they come first, so that `max_samples` omits
+                others.
+            fields: its INFO; None if there is no current one.
             time: wall clock of the INFO's arrival, seconds since the Unix epoch.
         """
         text = label_text(labels)
-        left = self._write(about, text, self._most)
+        left = self._write(state_samples, text, self._most)
         if fields is not None:
-            left = self._write(whole(fields, time), text, left)
+            left = self._write(combined_samples(fields, time), text, left)
             left = self._write_fields(fields, text, left)
         self.cut += max(-left, 0)
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the text, in parts."""
-        for gathered in self._families.values():
-            if gathered is None or not gathered.lines:
+        """Yield the text in pieces."""
+        for family_lines in self._families.values():
+            if family_lines is None or not family_lines.lines:
                 continue
-            name, kind, text = gathered.family
+            name, kind, text = family_lines.family
             head = f"# HELP {name} {text.translate(_HELP_ESCAPES)}\n# TYPE {name} {kind}\n"
             yield head.encode("utf-8", "replace")
-            for begin in range(0, len(gathered.lines), _PIECE_LINES):
-                piece = "".join(gathered.lines[begin : begin + _PIECE_LINES])
+            for begin in range(0, len(family_lines.lines), _PIECE_LINES):
+                piece = "".join(family_lines.lines[begin : begin + _PIECE_LINES])
                 yield piece.encode("utf-8", "replace")
 
     def _write_fields(self, fields: Mapping[str, Value], text: str, left: int) -> int:
-        """Write the fields of an INFO; returns how many samples are left, negative where cut."""
+        """Write the fields of an INFO; return how many samples are left; negative if cut."""
         if len(fields) <= _PIECE_FIELDS:
             return self._write_piece(fields, fields.items(), text, left)
         items = iter(fields.items())
@@ -142,13 +144,13 @@ class Scrape:
         numbers = self._numbers
         for name, value in piece:
             kind = type(value)
-            if kind is int or kind is float:  # most are, and have been seen
-                gathered = numbers.get(name, _UNSEEN)
-                if gathered is not _UNSEEN:
-                    if gathered is not None:
+            if kind is int or kind is float:  # fast path: most values are known plain numbers
+                family_lines = numbers.get(name, _UNKNOWN)
+                if family_lines is not _UNKNOWN:
+                    if family_lines is not None:
                         left -= 1
                         if left >= 0:
-                            gathered.lines.append(f"{gathered.start}{tail}{value}\n")
+                            family_lines.lines.append(f"{family_lines.start}{tail}{value}\n")
                     continue
             left = self._write_field(fields, name, value, text, left)
         return left
@@ -156,17 +158,17 @@ class Scrape:
     def _write_field(
         self, fields: Mapping[str, Value], name: str, value: Value, text: str, left: int
     ) -> int:
-        """Write a field that is no plain number, or new."""
+        """Write a field that is not a plain number, or has not occurred yet."""
         known = self._parts.get(name)
         if known is None and has_parts(name):
             known = self._learn_parts(name)
         if known is not None:
             return self._write_parts(fields, name, known, text and text + ",", left)
-        reader = self._readers.get(name)
-        if reader is None and name not in self._numbers:
-            reader = self._learn(name)
-        if reader is not None:
-            return self._write(reader(fields, name, value), text, left)
+        sampler = self._samplers.get(name)
+        if sampler is None and name not in self._numbers:
+            sampler = self._learn(name)
+        if sampler is not None:
+            return self._write(sampler(fields, name, value), text, left)
         if isinstance(value, (int, float)) and self._numbers[name] is not None:
             return self._write([Sample(family_of(name), (), value)], text, left)
         return left
@@ -175,7 +177,7 @@ class Scrape:
         self,
         fields: Mapping[str, Value],
         name: str,
-        known: dict[str, _Line | None],
+        known: dict[str, _LineTemplate | None],
         lead: str,
         left: int,
     ) -> int:
@@ -189,69 +191,74 @@ class Scrape:
             try:
                 line = known[part]
             except KeyError:
-                line = known[part] = self._line_of(name, part)
+                line = known[part] = self._template_of(name, part)
             if line is None:
                 continue
             lines, start, end, divisor = line
-            told: Value | None = number
+            shown: Value | None = number
             if type(number) is not int and type(number) is not float:
-                told = NOT_FINITE.get(str(number_of(number)))
+                shown = NOT_FINITE.get(str(number_of(number)))
             elif divisor != 1:
-                told = number / divisor
-            if told is not None:
+                shown = number / divisor
+            if shown is not None:
                 left -= 1
                 if left >= 0:
-                    lines.append(f"{start}{lead}{end}{told}\n")
+                    lines.append(f"{start}{lead}{end}{shown}\n")
         return left
 
-    def _learn_parts(self, name: str) -> dict[str, _Line | None]:
+    def _learn_parts(self, name: str) -> dict[str, _LineTemplate | None]:
         if len(self._parts) >= _MAX_RULES:
             self._parts.clear()
         known = self._parts[name] = {}
         return known
 
-    def _line_of(self, name: str, part: str) -> _Line | None:
-        found = part_of(name, part)
-        gathered = found and self._gathered(found.family)
-        if found is None or gathered is None:
+    def _template_of(self, name: str, part: str) -> _LineTemplate | None:
+        found = metric_of_part(name, part)
+        family_lines = found and self._lines_of(found.family)
+        if found is None or family_lines is None:
             return None
         start = f"{found.family.name}{found.suffix}{{"
-        return _Line(gathered.lines, start, label_text(found.labels) + "} ", found.divisor)
+        return _LineTemplate(
+            family_lines.lines, start, label_text(found.labels) + "} ", found.divisor
+        )
 
-    def _learn(self, name: str) -> Reader | None:
-        """Remember how a field is written; returns what reads it where it is no plain number."""
-        if len(self._numbers) + len(self._readers) >= _MAX_RULES:
+    def _learn(self, name: str) -> Sampler | None:
+        """Store how a field is written; return its sampler if it is not a plain number."""
+        if len(self._numbers) + len(self._samplers) >= _MAX_RULES:
             self._numbers.clear()
-            self._readers.clear()
+            self._samplers.clear()
             self._fields.clear()
-        reader, of = reader_of(name), family_of(name)
-        # A server may send a field named `up`, or both `a-b` and `a_b`: one metric has one source.
-        if self._fields.setdefault(of.name, name) != name or (not reader and is_taken(name, of)):
+        sampler, of = sampler_of(name), family_of(name)
+        # A server may send a field named `up`, or both `a-b` and `a_b`: a metric has one source.
+        first = self._fields.setdefault(of.name, name)
+        if first != name or (not sampler and has_other_source(name, of)):
             self._numbers[name] = None
             return None
-        if reader is None:
-            self._numbers[name] = self._gathered(of)
+        if sampler is None:
+            self._numbers[name] = self._lines_of(of)
         else:
-            self._readers[name] = reader
-        return reader
+            self._samplers[name] = sampler
+        return sampler
 
     def _write(self, samples: Iterable[Sample], text: str, left: int) -> int:
         for of, labels, value in samples:
-            gathered = self._gathered(of)
-            if gathered is None:
+            family_lines = self._lines_of(of)
+            if family_lines is None:
                 continue
             left -= 1
             if left >= 0:
-                own = label_text(labels)
-                comma = "," if own and text else ""
+                sample_labels = label_text(labels)
+                comma = "," if sample_labels and text else ""
                 number = NOT_FINITE.get(str(value), value)
-                gathered.lines.append(f"{gathered.start}{text}{comma}{own}}} {number}\n")
+                family_lines.lines.append(
+                    f"{family_lines.start}{text}{comma}{sample_labels}}} {number}\n"
+                )
         return left
 
-    def _gathered(self, of: Family) -> _Gathered | None:
+    def _lines_of(self, of: Family) -> _FamilyLines | None:
         try:
             return self._families[of.name]
         except KeyError:
-            taken = self._selection.takes(of.name)
-            gathered = self._families[of.name] = _Gathered(of) if taken else None
-            return gathered
+            included = self._selection.includes(of.name)
+            lines = self._families[of.name] = _FamilyLines(of) if included else None
+            return lines

@@ -1,4 +1,4 @@
-"""What of the metrics is told, as the user's configuration says."""
+"""Selection: which metrics and labels are exposed, according to the configuration."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from zinfo.metrics.samples import OWN_LABELS, OWN_PREFIXES
+from zinfo.metrics.samples import SAMPLE_LABEL_PREFIXES, SAMPLE_LABELS
 
-_FOREIGN = re.compile(r"[^a-zA-Z0-9_]")
-_RESERVED = OWN_LABELS | {"instance", "job", "le", "state", "reason"}
-_PASSING = frozenset(("pid",))
+_INVALID = re.compile(r"[^a-zA-Z0-9_]")
+_RESERVED = SAMPLE_LABELS | {"instance", "job", "le", "state", "reason"}
+_VOLATILE = frozenset(("pid",))
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which metrics are told, and with which labels.
+    """Which metrics are exposed, and with which labels.
 
     Attributes:
-        include: patterns (`*`, `?`, `[...]`) of metrics' names; only what one of them fits.
-        exclude: patterns of names that are left out of that.
-        labels: names of the shards' labels that are told; None for all but `pid`, which the local
-            watcher gives and which would make new series at each restart of a server.
-        max_samples: samples of one shard; more are cut, and counted.
+        include: patterns (`*`, `?`, `[...]`) of names of metrics; others are not exposed.
+        exclude: patterns of names that are not exposed although `include` matches.
+        labels: names of the shard labels that are exposed; None for all but `pid`, a label of the
+            local watcher that would start new time series at each restart of a server.
+        max_samples: maximum number of samples of one shard; further ones are only counted.
     """
 
     include: tuple[str, ...] = ("*",)
@@ -32,35 +32,35 @@ class Selection:
     labels: tuple[str, ...] | None = None
     max_samples: int = 5000
 
-    def takes(self, name: str) -> bool:
-        """Return whether a metric of this name is told."""
+    def includes(self, name: str) -> bool:
+        """Return whether a metric of this name is exposed."""
         return any(fnmatchcase(name, pattern) for pattern in self.include) and not any(
             fnmatchcase(name, pattern) for pattern in self.exclude
         )
 
     def labels_of(self, labels: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Return a shard's labels as they are told.
+        """Return the labels of a shard as they are exposed.
 
-        A name that Prometheus does not allow gets `_` for each character that is in the way; one
-        that metrics have themselves (`cmd`, `db`, `os`, `instance`, ...), that begins with a digit
-        or is empty is told as `label_...`. Prometheus refuses a whole scrape for one label that
-        is there twice.
+        Characters that Prometheus does not allow in a name become `_`. A name that is empty, begins
+        with a digit, or is a label of samples (`cmd`, `db`, `os`, `instance`, ...) gets the prefix
+        `label_`. If two names become equal, the first is exposed: Prometheus rejects a whole scrape
+        with a duplicate label.
         """
-        told: dict[str, str] = {}
+        exposed: dict[str, str] = {}
         for name, value in labels.items():
-            if name in self.labels if self.labels is not None else name not in _PASSING:
-                plain = _FOREIGN.sub("_", name)
+            if name in self.labels if self.labels is not None else name not in _VOLATILE:
+                plain = _INVALID.sub("_", name)
                 if (
                     not plain
                     or plain in _RESERVED
                     or plain[0].isdigit()
-                    or plain.startswith(("__", *OWN_PREFIXES))
+                    or plain.startswith(("__", *SAMPLE_LABEL_PREFIXES))
                 ):
                     plain = f"label_{plain}"
-                told.setdefault(plain, value)
-        return list(told.items())
+                exposed.setdefault(plain, value)
+        return list(exposed.items())
 
 
 def label_text(labels: Sequence[tuple[str, str]]) -> str:
-    """Return labels as they stand between the braces of the text format."""
+    """Return labels in the text format, without the braces."""
     return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)

@@ -1,4 +1,4 @@
-"""zinfo's own counters as Prometheus metrics."""
+"""SelfMetrics: zinfo's own counters as Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from zinfo.shards.shard import ShardState
 
 
 class SelfMetrics(Collector):
-    """Tells a daemon's counters.
+    """Exposes the counters of a daemon.
 
     Args:
         stats: the counters.
         shards: returns the number of live shards by state.
-        events: returns the number of lifecycle events so far.
+        events: returns the number of lifecycle events since the start.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SelfMetrics(Collector):
         ProcessCollector(namespace="zinfo", registry=self._registry)
 
     def text(self) -> bytes:
-        """Return all of them in the text format."""
+        """Return all metrics in the text format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
@@ -53,20 +53,24 @@ class SelfMetrics(Collector):
         yield build
         shards = GaugeMetricFamily("zinfo_shards", "live shards by state", labels=("state",))
         counts = self._shards()
-        for state in ShardState:  # also those with none: a number that is missing is not a 0
+        for state in ShardState:  # including those without shards: a missing sample is not a 0
             shards.add_metric((state.value,), counts.get(state.value, 0))
         yield shards
-        yield _gauge("uptime_seconds", "since the start", time.monotonic() - stats.started)
+        yield _gauge("uptime_seconds", "seconds since the start", time.monotonic() - stats.started)
         yield _counter("events", "lifecycle events", self._events())
-        yield _gauge("hub_lag_seconds", "how late the event loop last was", stats.hub_lag)
-        yield _gauge("hub_lag_max_seconds", "the largest since the start", stats.hub_lag_max)
-        yield _gauge("saturated", "1 where more is due than can be done", int(stats.saturated))
+        yield _gauge("hub_lag_seconds", "latest measured delay of the event loop", stats.hub_lag)
+        yield _gauge(
+            "hub_lag_max_seconds",
+            "largest since the start",
+            stats.hub_lag_max,
+        )
+        yield _gauge("saturated", "1 if one core cannot do all polls", int(stats.saturated))
         text = "actual polling intervals divided by the intended ones; 1 is on time"
         yield _gauge("interval_stretch_ratio", text, stats.stretch)
         text = "deprecated: use zinfo_interval_stretch_ratio"
         yield _gauge("stretch", text, stats.stretch)
-        yield _by("part_restarts", "deaths of parts", stats.restarts, "part")
-        yield _by("faults", "unexpected exceptions of zinfo's own", stats.faults, "part")
+        yield _by("part_restarts", "restarts of components after a crash", stats.restarts, "part")
+        yield _by("faults", "unexpected exceptions in zinfo", stats.faults, "part")
         yield _gauge("open_files", "file descriptors in use", stats.files_open)
         yield _counter("log_records_lost", "log records not written", lost_log_records())
         yield from self._of_polls()
@@ -78,37 +82,46 @@ class SelfMetrics(Collector):
         poll = self._stats.poll
         yield _counter("polls", "INFO replies stored", poll.replies)
         yield _by("poll_failures", "failed polls", poll.failures, "reason")
-        yield _histogram("poll_seconds", "from asking a shard to its stored reply", poll.duration)
-        yield _histogram("poll_late_seconds", "from a poll's due time to its start", poll.lateness)
+        yield _histogram("poll_seconds", "from sending INFO to the stored reply", poll.duration)
+        yield _histogram("poll_late_seconds", "from due time to start of a poll", poll.lateness)
         yield _counter("connects", "connections made to shards", poll.connects)
-        yield _gauge("connecting", "connections that are being made", poll.connecting)
-        yield _counter("refreshes", "polls that a query asked for", poll.refreshes)
+        yield _gauge("connecting", "connection attempts in progress", poll.connecting)
+        yield _counter("refreshes", "polls requested by queries", poll.refreshes)
 
     def _of_bus(self) -> Iterator[Metric]:
         bus = self._stats.bus
-        yield _by("bus_messages", "messages handed to ZeroMQ", bus.messages, "kind")
-        yield _counter("bus_bytes", "bytes of their bodies", bus.bytes)
-        yield _counter("bus_dropped", "messages that ZeroMQ would not take", bus.errors)
+        yield _by("bus_messages", "messages passed to ZeroMQ", bus.messages, "kind")
+        yield _counter("bus_bytes", "bytes of the bodies of these messages", bus.bytes)
+        yield _counter("bus_dropped", "messages that ZeroMQ did not accept", bus.errors)
         yield _gauge("bus_subscribers", "connections to the bus", bus.subscribers)
         yield _gauge("bus_topics", "topics subscribed", bus.topics)
-        yield _counter("bus_refused", "subscriptions and frames refused", bus.refused)
-        yield _by("bus_client_refused", "the same by client", bus.refused_by, "client")
-        yield _counter("bus_cut", "connections ended for too many topics", bus.cut)
-        yield _gauge("bus_sockets", "one for each set of rights", bus.sockets)
+        yield _counter("bus_refused", "rejected subscriptions and frames", bus.refused)
+        yield _by(
+            "bus_client_refused",
+            "the same by client",
+            bus.refused_by,
+            "client",
+        )
+        yield _counter("bus_cut", "connections closed because of too many topics", bus.cut)
+        yield _gauge("bus_sockets", "sockets of the bus, one for each set of rights", bus.sockets)
 
     def _of_queries(self) -> Iterator[Metric]:
         query = self._stats.query
         yield _by_two("queries", "requests answered", query.results, ("op", "result"))
-        yield _counter("query_seconds", "time spent on those that succeeded", query.seconds)
+        yield _counter("query_seconds", "total duration of successful requests", query.seconds)
         yield _by("queries_dropped", "messages that could not be answered", query.dropped, "reason")
         yield _by("connections", "connections with a CURVE key", self._stats.access, "result")
 
     def _of_http(self) -> Iterator[Metric]:
         http = self._stats.http
-        yield _by_two("http_answers", "answers over HTTP", http.answers, ("path", "status"))
-        yield _gauge("http_streams", "streams that are open", http.streams)
-        yield _counter("http_stream_dropped", "messages that a slow stream lost", http.dropped)
-        yield _counter("metrics_cut", "samples over metrics.max_samples, left out", http.cut)
+        yield _by_two("http_answers", "responses over HTTP", http.answers, ("path", "status"))
+        yield _gauge("http_streams", "open streams", http.streams)
+        yield _counter(
+            "http_stream_dropped",
+            "messages for slow clients dropped",
+            http.dropped,
+        )
+        yield _counter("metrics_cut", "samples omitted because of metrics.max_samples", http.cut)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -1,4 +1,4 @@
-"""A live shard's part of a scrape."""
+"""Adds a live shard to a scrape: its INFO, and what zinfo knows about it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zinfo.security.rights import Rights
 from zinfo.shards.shard import RedisShard, ShardState
 
 _STATE: Final = Family(
-    "zinfo_shard_state", "gauge", "1 for the state that the shard is in, and why it is down"
+    "zinfo_shard_state", "gauge", "1 for the current state of the shard; reason says why it is down"
 )
-_AGE: Final = Family("zinfo_shard_info_age_seconds", "gauge", "since the newest INFO arrived")
-_FAILURES: Final = Family("zinfo_shard_failures", "gauge", "failed polls in a row")
-_ANSWERING: Final = frozenset((ShardState.UP, ShardState.LOADING))
+_AGE: Final = Family("zinfo_shard_info_age_seconds", "gauge", "age of the newest INFO in seconds")
+_FAILURES: Final = Family("zinfo_shard_failures", "gauge", "consecutive failed polls")
+_REPLYING: Final = frozenset((ShardState.UP, ShardState.LOADING))
 
 
 def add_shard(
@@ -26,32 +26,32 @@ def add_shard(
 ) -> None:
     """Add a shard to a scrape.
 
-    Of a shard that does not answer only that is told: what was known is old, and a metric has no
-    way to say so.
+    For a shard that does not reply only its state is exposed: its fields are outdated, and a metric
+    cannot express that.
 
     Args:
-        scrape: takes the samples.
-        selection: which of the shard's labels are told.
+        scrape: receives the samples.
+        selection: which of the shard's labels are exposed.
         shard: the shard.
-        rights: of whoever asks; withheld fields are left out.
-        instance: whether its id is told, as the label `instance`.
+        rights: of the client; hidden fields are omitted.
+        instance: whether its id is exposed, as the label `instance`.
     """
     labels = selection.labels_of(shard.labels)
     if instance:
         labels.insert(0, ("instance", shard.id))
     snapshot = shard.snapshot
-    if shard.state not in _ANSWERING or snapshot is None:
-        scrape.add(labels, _about(shard))
+    if shard.state not in _REPLYING or snapshot is None:
+        scrape.add(labels, _state_samples(shard))
         return
     fields = snapshot.all_fields()
     if rights.hidden_fields:
         fields = rights.visible_fields(fields)
-    scrape.add(labels, _about(shard), fields, snapshot.time)
+    scrape.add(labels, _state_samples(shard), fields, snapshot.time)
 
 
-def _about(shard: RedisShard) -> Iterator[Sample]:
-    if shard.state is not ShardState.NEW:  # of which nothing is known yet
-        yield Sample(UP, (), int(shard.state in _ANSWERING))
+def _state_samples(shard: RedisShard) -> Iterator[Sample]:
+    if shard.state is not ShardState.NEW:  # a new shard has not been polled yet
+        yield Sample(UP, (), int(shard.state in _REPLYING))
     yield Sample(_STATE, (("state", shard.state.value), ("reason", shard.reason)), 1)
     yield Sample(_FAILURES, (), shard.failures)
     if shard.snapshot is not None:
