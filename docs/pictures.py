@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Takes the pictures of `zinfo top` in docs/images: of real servers under load, and a daemon.
+"""Creates the screenshots of `zinfo top` in docs/images, with real servers under load.
 
-In the terminal, and where there is Chromium (and playwright) in a browser, too.
+In the terminal, and in a browser if Chromium and playwright are installed.
 
     python docs/pictures.py [SECONDS]
 
-It takes five minutes, so that the plots have something to show; with SECONDS less.
+It takes five minutes, so that the plots show some history, or SECONDS.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ NAMES = [f"{kind}-{site}-{number}" for site in ("ams", "fra") for kind, number i
 BUSY, DOWN, RESTARTED = "orders-fra-2", "sessions-ams-2", "cache-fra-1"
 OPENED = "cache-ams-1"
 PATIENCE = 30.0
-"""Seconds in which all happens that is waited for."""
+"""Timeout in seconds of each wait."""
 
 _FOREIGN = re.compile(r"@font-face\s*{.*?}\s*|<!--.*?-->\s*", re.DOTALL)
 _BLOCKING = "local n = 0 while n < 1e12 do n = n + 1 end"
 
 
 def main() -> None:
-    """Start everything, wait, take the pictures, take everything away."""
+    """Start servers, load and daemon, wait, take the screenshots, and stop everything."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     IMAGES.mkdir(exist_ok=True)
     with Ending() as ended, Children() as children:
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _tables(named: dict[str, EmbeddedServer]) -> Iterator[str]:
-    """Yield the configuration of each shard, and of one that nobody listens at."""
+    """Yield the configuration of each shard, and of one at a closed port."""
     for name, server in named.items():
         site = name.split("-")[1]
         yield f'[[shards]]\nid = "{name}"\nurl = "{server.url}"\nlabels = {{ site = "{site}" }}'
@@ -77,7 +77,7 @@ def _tables(named: dict[str, EmbeddedServer]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _page(children: Children, query: str, environ: dict[str, str]) -> Iterator[str]:
-    """Run `zinfo top --web`, from the start on, so that its plots have something to show, too."""
+    """Run `zinfo top --web` from the start, so that its plots show some history, too."""
     port = free_port()
     command = [sys.executable, "-m", "zinfo", "top", f"--web=127.0.0.1:{port}"]
     children.start([*command, f"--connect={query}"], children.directory / "web.log", environ)
@@ -85,7 +85,7 @@ def _page(children: Children, query: str, environ: dict[str, str]) -> Iterator[s
 
 
 async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float, page: str) -> None:
-    # Time has to pass, so that the plots have something to show: an outage is a gap in them.
+    # The plots need some history; an outage is shown as a gap.
     await asyncio.sleep(seconds * 0.7)
     named[RESTARTED].kill()
     await asyncio.sleep(seconds * 0.1)
@@ -106,7 +106,7 @@ async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float, pa
 
 
 def _block(server: EmbeddedServer) -> None:
-    """Have a server do nothing else for long, until it is killed."""
+    """Block a server with a script until it is killed."""
     with contextlib.suppress(redis.RedisError):
         client = server.client()
         client.config_set("busy-reply-threshold", 200)
@@ -114,18 +114,18 @@ def _block(server: EmbeddedServer) -> None:
 
 
 def _has_all_to_show(feed: Feed) -> bool:
-    """Whether the feed has seen what was done, and the sections of the shard that is opened."""
+    """Return whether the feed has the outages, and the sections of the opened shard."""
     feed.request_sections(OPENED)
     with feed.fleet() as fleet:
         states = {row.shard: row.state for row in fleet.rows(feed.now())}
-        told = states.get(DOWN) == "down" and states.get(BUSY) == "busy"
-        return told and not fleet.lacks_sections(OPENED)
+        reported = states.get(DOWN) == "down" and states.get(BUSY) == "busy"
+        return reported and not fleet.lacks_sections(OPENED)
 
 
-async def _until(told: Callable[[], bool], what: str) -> None:
-    """Wait until something is so."""
+async def _until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition is true."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not told():
+    while not condition():
         if asyncio.get_running_loop().time() > deadline:
             raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
         await asyncio.sleep(0.1)
@@ -134,17 +134,17 @@ async def _until(told: Callable[[], bool], what: str) -> None:
 async def _picture(
     feed: Feed, size: tuple[int, int], name: str, keys: Sequence[str], shown: str
 ) -> None:
-    """Take one, of the screen after these keys, once this stands on it."""
+    """Take a screenshot after these keys, as soon as it contains `shown`."""
     app = TopApp(feed, FANCY)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         for key in keys:
             await pilot.press(key)
-            await pilot.pause()  # until it has been answered
+            await pilot.pause()  # until the key has been processed
         wanted = shown.replace(" ", "&#160;")
         await _until(lambda: wanted in app.export_screenshot(), f"{shown} in the picture {name}")
         svg = app.export_screenshot(title="zinfo top")
-    # Pictures on a page may load nothing: the reader's own font has to do.
+    # Images in a page cannot load fonts, so the font of the reader is used.
     svg = (
         _FOREIGN.sub("", svg)
         .replace("Fira Code, monospace", "monospace")
@@ -154,12 +154,12 @@ async def _picture(
 
 
 async def _take_in_browser(url: str) -> None:
-    """Take the pictures of the page, where there is a browser."""
+    """Take screenshots of the web page if there is a browser."""
     chromium = shutil.which("chromium")
     if chromium is None or importlib.util.find_spec("playwright") is None:
-        sys.stderr.write("no pictures of the page: that takes chromium, and playwright\n")
+        sys.stderr.write("no screenshots of the web page: they need chromium and playwright\n")
         return
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - the others are to be had without
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - optional
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

@@ -1,1 +1,1 @@
-"""The files of deploy/: they are right, agree with zinfo and each other, and do what they say."""
+"""Tests of the files in deploy/: they are valid, and consistent with zinfo and each other."""

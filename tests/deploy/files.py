@@ -1,4 +1,4 @@
-"""Reads the files of deploy/, and finds the programs that know more about them than we do."""
+"""Helpers that read the files in deploy/ and find the programs that validate them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from zinfo.config import Config, check_file
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 OWN_PORTS = {"query": 9736, "bus": 9737, "http": 9121}
-"""Where zinfo listens by default; HTTP where every page of the documentation does."""
+"""The default ports of zinfo; for HTTP the port that the documentation uses."""
 
 
 def default_ports() -> dict[str, int]:
-    """Return the ports that zinfo itself has for queries and bus."""
+    """Return the default ports of zinfo for queries and bus."""
     config = Config()
     return {
         name: int(endpoint.rpartition(":")[2])
@@ -35,14 +35,14 @@ def read_yaml(path: Path) -> list[Any]:
 
 
 def checked(text: str, folder: Path) -> Config:
-    """Return a configuration that `zinfo check` takes."""
+    """Return a configuration after checking it like `zinfo check`."""
     path = folder / "zinfo.toml"
     path.write_text(text, encoding="utf-8")
     return check_file(path)
 
 
 def program(name: str, hint: str) -> str:
-    """Return the path of a program, of this environment or of the machine; skip without it."""
+    """Return the path of a program in this environment or on the PATH; skip the test without it."""
     here = Path(sys.executable).with_name(name)
     found = str(here) if here.exists() else shutil.which(name)
     if not found:
@@ -58,5 +58,5 @@ def run(*command: str | Path, **options: Any) -> subprocess.CompletedProcess[str
 
 
 def with_alternatives(text: str) -> str:
-    """Return a file's text with what stands behind a `#` without a space, or indented, taken in."""
+    """Return a text in which lines after a `#` without a space, or with several, are enabled."""
     return re.sub(r"(?m)^( *)#(?=\S|  )", r"\1", text)

@@ -1,4 +1,4 @@
-"""A shell at a terminal: what is typed there, and what it shows."""
+"""A shell in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[=>]|\r|\x07")
 
 
 class Shell:
-    """A shell of its own terminal, with this environment's programs; a context manager.
+    """A shell in a pseudo-terminal, with the programs of this environment; a context manager.
 
     Args:
-        command: starts it.
-        home: a folder of its own, empty.
+        command: the shell and its arguments.
+        home: an empty directory.
 
     Attributes:
-        environ: what is in its environment.
+        environ: its environment variables.
     """
 
     def __init__(self, *command: str, home: Path) -> None:
@@ -60,7 +60,7 @@ class Shell:
         os.close(self._terminal)
 
     def type(self, keys: str) -> None:
-        """Type; what was shown before does not count any more."""
+        """Type; `wait_for` then ignores earlier output."""
         self._shown = ""
         os.write(self._terminal, keys.encode())
 
@@ -68,7 +68,7 @@ class Shell:
         """Wait until a text is shown.
 
         Raises:
-            AssertionError: it is not, in this time.
+            AssertionError: it is not shown in time.
         """
         until = time.monotonic() + timeout
         while text not in self._shown:

@@ -1,4 +1,4 @@
-"""The completion files: they are what click makes now, and shells complete by them."""
+"""The completion files are up to date, and shells complete commands with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.deploy.shells import Shell
 
 
 @pytest.mark.parametrize("name", FILES.values())
-def test_it_is_what_would_be_made_now(name: str) -> None:
+def test_a_file_is_up_to_date(name: str) -> None:
     made = texts()[name]
     assert (FOLDER / name).read_text(encoding="utf-8") == made, "python -m deploy.completion.make"
 
@@ -39,7 +39,7 @@ def test_bash_completes_an_option_and_its_value(tmp_path: Path) -> None:
         shell.wait_for("json ")
 
 
-def test_bash_knows_no_command_that_there_is_not(tmp_path: Path) -> None:
+def test_bash_completes_nothing_for_an_unknown_command(tmp_path: Path) -> None:
     bash = program("bash", "Debian: bash")
     words = "COMP_WORDS=(zinfo nosuch) COMP_CWORD=1 COMP_LINE='zinfo nosuch'"
     script = f"source {FOLDER / 'zinfo.bash'}; {words}; _zinfo_completion zinfo"
@@ -57,7 +57,7 @@ def test_zsh_completes_a_command_at_a_tab(tmp_path: Path) -> None:
         shell.wait_for("zinfo shards")
 
 
-def test_fish_completes_a_command_and_tells_what_it_does(tmp_path: Path) -> None:
+def test_fish_completes_a_command(tmp_path: Path) -> None:
     fish = program("fish", "Debian: fish")
     done = run(
         fish,

@@ -27,7 +27,7 @@ def compose() -> Any:
 
 
 def mounts(compose: Any) -> list[tuple[str, str]]:
-    """Return what is mounted from here and where, and what is not from here."""
+    """Return the source and the target of each mount, of files and of volumes."""
     return [
         (source, target)
         for service in compose["services"].values()
@@ -35,7 +35,7 @@ def mounts(compose: Any) -> list[tuple[str, str]]:
     ]
 
 
-def test_it_keeps_to_the_specification(compose: Any) -> None:
+def test_compose_yaml_conforms_to_the_compose_specification(compose: Any) -> None:
     spec = pytest.importorskip("compose_spec", reason="needs compose-spec (PyPI: compose-spec)")
     spec.PyCompose.from_json(json.dumps(compose))
     broken = {**compose, "services": {"x": {**compose["services"]["zinfo"], "restart": "perhaps"}}}
@@ -43,17 +43,17 @@ def test_it_keeps_to_the_specification(compose: Any) -> None:
         spec.PyCompose.from_json(json.dumps(broken))
 
 
-def test_docker_compose_takes_it(tmp_path: Path) -> None:
+def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
     tool = program("docker-compose", "Debian: docker-compose")
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
-    # Version 1, which Debian has, does not know the project's name.
+    # Debian has version 1, which does not support `name`.
     (tmp_path / "compose.yaml").write_text(re.sub(r"(?m)^name: .*\n", "", text))
     options = [f"--project-directory={FOLDER}", f"--file={tmp_path}/compose.yaml"]
     done = run(tool, *options, "config", "--quiet", env={**os.environ, "COLUMNS": "200"})
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_is_mounted_and_built_is_there(compose: Any) -> None:
+def test_mounted_files_and_the_build_context_exist(compose: Any) -> None:
     sources = [source for source, _ in mounts(compose)]
     assert any(source.startswith("../prometheus/") for source in sources)
     for source in sources:
@@ -67,7 +67,7 @@ def test_what_is_mounted_and_built_is_there(compose: Any) -> None:
     assert (context / build["dockerfile"]).is_file()
 
 
-def test_every_dashboard_of_the_project_is_mounted_where_grafana_looks(compose: Any) -> None:
+def test_every_dashboard_is_mounted_in_the_directory_that_grafana_reads(compose: Any) -> None:
     (provider,) = read_yaml(FOLDER / "grafana" / "dashboards.yml")[0]["providers"]
     path = provider["options"]["path"]
     found = {source for source, target in mounts(compose) if target.startswith(f"{path}/")}
@@ -78,14 +78,14 @@ def test_every_dashboard_of_the_project_is_mounted_where_grafana_looks(compose: 
     assert home in {target for _, target in mounts(compose)}
 
 
-def test_grafana_asks_prometheus_where_it_is(compose: Any) -> None:
+def test_grafana_has_the_address_of_prometheus(compose: Any) -> None:
     (source,) = read_yaml(FOLDER / "grafana" / "datasources.yml")[0]["datasources"]
     url = urlsplit(source["url"])
     assert source["type"] == "prometheus"
     assert f"127.0.0.1:{url.port}:{url.port}" in compose["services"][url.hostname]["ports"]
 
 
-def test_ports_are_open_on_this_machine_alone_and_are_those_of_zinfo(compose: Any) -> None:
+def test_ports_are_published_on_loopback_only_and_are_those_of_zinfo(compose: Any) -> None:
     ports = [port for one in compose["services"].values() for port in one.get("ports", ())]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
@@ -100,13 +100,13 @@ def test_images_have_a_version(compose: Any) -> None:
         assert re.search(r":v?\d", image), image
 
 
-def test_no_file_has_a_secret() -> None:
+def test_no_file_contains_a_secret() -> None:
     for path in FOLDER.rglob("*.*"):
         text = re.sub(r"(?m)#.*$", "", path.read_text(encoding="utf-8"))
         assert not re.search(r"(?i)password|secret|token", text), path
 
 
-def test_zinfo_watches_its_servers_and_listens_where_ports_are(
+def test_zinfo_watches_all_redis_services_and_listens_on_the_published_ports(
     compose: Any, tmp_path: Path
 ) -> None:
     config = checked(SHARDS, tmp_path)
@@ -117,16 +117,16 @@ def test_zinfo_watches_its_servers_and_listens_where_ports_are(
     assert config.bus.advertise == f"tcp://127.0.0.1:{OWN_PORTS['bus']}"
 
 
-def test_a_daemon_with_its_configuration_watches_them(server_factory: ServerFactory) -> None:
+def test_a_daemon_with_this_configuration_polls_three_shards(server_factory: ServerFactory) -> None:
     text = SHARDS
     for name in ("redis-a", "redis-b", "redis-b-replica"):
         text = text.replace(f'"redis://{name}:6379"', f'"{server_factory().url}"')
-    text = re.sub(r"(?m)^(endpoint|advertise|listen) =.*\n", "", text)  # those of the test's own
+    text = re.sub(r"(?m)^(endpoint|advertise|listen) =.*\n", "", text)  # replaced by the test's own
     with RunningDaemon(config_text=text, http=True) as daemon:
         daemon.wait_polled(3)
 
 
-def test_prometheus_scrapes_as_the_project_says_but_for_the_address() -> None:
+def test_the_prometheus_configuration_differs_only_in_the_address() -> None:
     (own,) = read_yaml(FOLDER / "prometheus.yml")
     (project,) = read_yaml(DEPLOY / "prometheus" / "prometheus.yml")
     targets = own["scrape_configs"][0]["static_configs"][0]
@@ -135,9 +135,7 @@ def test_prometheus_scrapes_as_the_project_says_but_for_the_address() -> None:
     assert own == project
 
 
-def test_promtool_takes_its_configuration_with_the_rules_beside_it(
-    compose: Any, tmp_path: Path
-) -> None:
+def test_promtool_accepts_the_configuration_and_the_rules(compose: Any, tmp_path: Path) -> None:
     tool = program("promtool", "Debian: prometheus")
     for source, target in mounts(compose):
         if target.startswith("/etc/prometheus/"):

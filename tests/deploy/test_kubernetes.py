@@ -1,4 +1,4 @@
-"""The manifests for Kubernetes: their schemas, what they name of each other, and their probes."""
+"""The Kubernetes manifests: schemas, references between them, and probes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from zinfo.wire.curve_keys import ClientKeys, make_key_files
 FOLDER = DEPLOY / "kubernetes"
 
 OLDEST, NEWEST = "1.29", "1.33"
-"""Versions of Kubernetes that the manifests are for; newer ones are taken as they come."""
+"""The versions of Kubernetes that the manifests are validated against."""
 
 OWN_SCHEMAS = ("configmap.yaml", "deployment.yaml", "secret.example.yaml", "service.yaml")
-"""The files of kinds that Kubernetes itself has."""
+"""The files with built-in kinds of Kubernetes."""
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -49,7 +49,7 @@ def configuration(tmp_path: Path) -> Config:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("name", OWN_SCHEMAS)
-def test_it_keeps_to_the_schema_of_its_kind(name: str, version: str) -> None:
+def test_a_manifest_conforms_to_the_schema_of_its_kind(name: str, version: str) -> None:
     reason = "needs kubernetes-validate (PyPI: kubernetes-validate)"
     validator = pytest.importorskip("kubernetes_validate", reason=reason)
     for document in read_yaml(FOLDER / name):
@@ -58,7 +58,7 @@ def test_it_keeps_to_the_schema_of_its_kind(name: str, version: str) -> None:
             validator.validate({**document, "metdata": {}}, version, strict=True)
 
 
-def test_every_file_is_listed_or_stands_as_an_example() -> None:
+def test_every_file_is_listed_as_a_resource_or_an_example() -> None:
     text = (FOLDER / "kustomization.yaml").read_text(encoding="utf-8")
     listed = set(manifest("kustomization.yaml")["resources"])
     examples = {*re.findall(r"(?m)^  #- (\S+)$", text), "secret.example.yaml"}
@@ -67,7 +67,7 @@ def test_every_file_is_listed_or_stands_as_an_example() -> None:
     assert image["name"] == "zinfo"
 
 
-def test_the_service_finds_the_pod_and_its_ports(pod: Any, container: Any) -> None:
+def test_the_service_selects_the_pod_and_its_ports(pod: Any, container: Any) -> None:
     service = manifest("service.yaml")
     assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
     assert (
@@ -79,18 +79,18 @@ def test_the_service_finds_the_pod_and_its_ports(pod: Any, container: Any) -> No
     assert {port["targetPort"]: port["port"] for port in service["spec"]["ports"]} == OWN_PORTS
 
 
-def test_there_is_one_pod_and_never_two() -> None:
+def test_there_are_never_two_pods() -> None:
     spec = manifest("deployment.yaml")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_kubernetes_puts_no_variables_of_services_among_those_of_the_configuration(
+def test_kubernetes_sets_no_service_variables(
     pod: Any,
 ) -> None:
     assert pod["spec"]["enableServiceLinks"] is False
 
 
-def test_it_may_next_to_nothing(pod: Any, container: Any) -> None:
+def test_the_container_has_minimal_privileges(pod: Any, container: Any) -> None:
     identity, rights = pod["spec"]["securityContext"], container["securityContext"]
     assert identity["runAsNonRoot"]
     assert identity["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -108,7 +108,7 @@ def test_it_may_next_to_nothing(pod: Any, container: Any) -> None:
     assert container["resources"]["limits"]["memory"]
 
 
-def test_what_the_configuration_names_is_mounted(
+def test_files_in_the_configuration_are_mounted(
     pod: Any, container: Any, configuration: Config
 ) -> None:
     places = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
@@ -128,7 +128,7 @@ def test_what_the_configuration_names_is_mounted(
     assert names == {document["metadata"]["name"] for document in documents}
 
 
-def test_others_reach_it_by_the_name_of_the_service(configuration: Config) -> None:
+def test_other_pods_reach_zinfo_by_the_name_of_the_service(configuration: Config) -> None:
     service = manifest("service.yaml")["metadata"]["name"]
     namespace = manifest("kustomization.yaml")["namespace"]
     endpoints = [configuration.query.endpoint, configuration.bus.endpoint]
@@ -139,12 +139,12 @@ def test_others_reach_it_by_the_name_of_the_service(configuration: Config) -> No
     assert configuration.bus.advertise == advertised
 
 
-def test_the_secret_is_an_example_without_any() -> None:
+def test_the_example_secret_contains_no_secret() -> None:
     for value in manifest("secret.example.yaml")["stringData"].values():
         assert value.endswith("...")
 
 
-def test_the_service_monitor_scrapes_as_prometheus_is_told_to() -> None:
+def test_the_service_monitor_scrapes_like_the_prometheus_configuration() -> None:
     monitor = manifest("servicemonitor.yaml")["spec"]
     labels = manifest("service.yaml")["metadata"]["labels"]
     (endpoint,) = monitor["endpoints"]
@@ -159,13 +159,13 @@ def test_the_service_monitor_scrapes_as_prometheus_is_told_to() -> None:
     assert endpoint["port"] in ports
 
 
-def test_a_daemon_with_its_configuration_answers_its_probes(
+def test_a_daemon_with_this_configuration_passes_its_probes(
     container: Any, short_tmp: Path, server: RealServer
 ) -> None:
     text = manifest("configmap.yaml")["data"]["zinfo.toml"]
     text = text.replace("redis://redis.cache.svc:6379", server.url)
     text = text.replace("/etc/zinfo", str(short_tmp))
-    text = re.sub(r"(?m)^(endpoint|listen) =.*\n", "", text)  # those of the test's own
+    text = re.sub(r"(?m)^(endpoint|listen) =.*\n", "", text)  # replaced by the test's own
     secrets = short_tmp / "secrets"
     secrets.mkdir()
     (short_tmp / "clients").mkdir()
@@ -176,7 +176,7 @@ def test_a_daemon_with_its_configuration_answers_its_probes(
     for name, content in (("tokens", f"prometheus {TOKEN}\n"), ("redis-password", "none\n")):
         (secrets / name).write_text(content, encoding="utf-8")
         (secrets / name).chmod(0o600)
-    text = re.sub(r"(?m)^password_file =.*\n", "", text)  # this server wants none
+    text = re.sub(r"(?m)^password_file =.*\n", "", text)  # this server has no password
     keys = ClientKeys.read(own, key)
     with RunningDaemon(config_text=text, http=True, keys=keys) as daemon:
 

@@ -1,4 +1,4 @@
-"""The manual pages: they are what would be made from the help now, and manual readers take them."""
+"""The manual pages are up to date with the help texts, and valid."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def test_there_is_a_page_for_each_command_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_it_is_what_would_be_made_now(name: str) -> None:
+def test_a_file_is_up_to_date(name: str) -> None:
     made = texts()[name]
     assert (FOLDER / name).read_text(encoding="utf-8") == made, "python -m deploy.man.make"
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_mandoc_has_nothing_to_say_but_that_there_is_no_date(name: str) -> None:
+def test_mandoc_reports_only_the_missing_date(name: str) -> None:
     mandoc = program("mandoc", "Debian: mandoc")
     done = run(mandoc, "-T", "lint", "-W", "warning", FOLDER / name)
     said = [line for line in done.stdout.splitlines() if 'missing date, using ""' not in line]
@@ -33,7 +33,7 @@ def test_mandoc_has_nothing_to_say_but_that_there_is_no_date(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_man_shows_it_without_a_warning(name: str, tmp_path: Path) -> None:
+def test_man_shows_a_page_without_a_warning(name: str, tmp_path: Path) -> None:
     man = program("man", "Debian: man-db")
     environ = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANWIDTH": "100"}
     done = run(man, "--warnings", "-l", FOLDER / name, env={**environ, "HOME": str(tmp_path)})
@@ -42,7 +42,7 @@ def test_man_shows_it_without_a_warning(name: str, tmp_path: Path) -> None:
         assert re.search(rf"(?m)^{heading}$", done.stdout), heading
 
 
-def test_it_shows_options_examples_and_lines_as_they_are(tmp_path: Path) -> None:
+def test_a_page_shows_options_and_examples_without_rewrapping(tmp_path: Path) -> None:
     man = program("man", "Debian: man-db")
     environ = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "MANWIDTH": "100"}
     done = run(man, "-l", FOLDER / "zinfo-serve.1", env={**environ, "HOME": str(tmp_path)})

@@ -1,4 +1,4 @@
-"""The unit for systemd, and what goes with it."""
+"""The systemd unit and the files that belong to it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ UNIT = FOLDER / "zinfo.service"
 TEXT = UNIT.read_text(encoding="utf-8")
 
 MOST_EXPOSED = 1.2
-"""What `systemd-analyze security` says at most, of 10; docs/deployment.md tells it."""
+"""The highest rating of `systemd-analyze security`, of 10, as docs/deployment.md states it."""
 
 
 def setting(name: str) -> str:
-    """Return the value of a setting that there is once."""
+    """Return the value of a setting that occurs once."""
     values = re.findall(rf"(?m)^{name}=(.*)$", TEXT)
     assert len(values) == 1, name
     return str(values[0])
@@ -36,13 +36,13 @@ def analyze() -> str:
 
 
 @pytest.mark.parametrize("alternatives", [False, True])
-def test_systemd_knows_all_of_it(analyze: str, tmp_path: Path, alternatives: bool) -> None:
-    # What is not on this machine is a program and a manual page.
+def test_systemd_accepts_every_setting(analyze: str, tmp_path: Path, alternatives: bool) -> None:
+    # The program and the manual page are not installed here.
     text = with_alternatives(TEXT) if alternatives else TEXT
     text = text.replace("/opt/zinfo/bin/zinfo", "/bin/true")
     text = re.sub(r"(?m)^Documentation=.*\n", "", text)
     unit = tmp_path / "zinfo.service"
-    if alternatives:  # of these one is for systemd 253 and later
+    if alternatives:  # Type=notify-reload needs systemd 253
         text = text.replace("Type=notify-reload\n", "")
     unit.write_text(text, encoding="utf-8")
     done = run(analyze, "verify", "--man=no", unit)
@@ -50,14 +50,14 @@ def test_systemd_knows_all_of_it(analyze: str, tmp_path: Path, alternatives: boo
     assert (done.returncode, mine) == (0, [])
 
 
-def test_systemd_would_tell_of_what_it_does_not_know(analyze: str, tmp_path: Path) -> None:
+def test_systemd_reports_an_unknown_setting(analyze: str, tmp_path: Path) -> None:
     unit = tmp_path / "zinfo.service"
     unit.write_text("[Service]\nExecStart=/bin/true\nWatchdogSecs=30\n", encoding="utf-8")
     said = run(analyze, "verify", "--man=no", unit).stderr
     assert re.search(r"zinfo\.service:3: Unknown key.* 'WatchdogSecs'", said)
 
 
-def test_it_exposes_as_little_as_is_said(analyze: str) -> None:
+def test_the_exposure_is_at_most_the_documented_one(analyze: str) -> None:
     options = ["--offline=true", f"--threshold={round(MOST_EXPOSED * 10)}", "--no-pager"]
     done = run(analyze, "security", *options, UNIT)
     assert done.returncode == 0, done.stdout[-200:] + done.stderr
@@ -65,26 +65,26 @@ def test_it_exposes_as_little_as_is_said(analyze: str) -> None:
     assert f"{MOST_EXPOSED} of 10" in page
 
 
-def test_it_waits_for_a_start_as_long_as_zinfo_may_take() -> None:
+def test_the_start_timeout_is_longer_than_the_longest_start() -> None:
     assert setting("Type") == "notify"
     assert seconds("TimeoutStartSec") > MAX_STARTUP
 
 
-def test_a_hung_loop_is_noticed_later_than_a_beat_can_be_late() -> None:
+def test_the_watchdog_is_longer_than_a_heartbeat_can_be_late() -> None:
     assert seconds("WatchdogSec") >= 10
 
 
-def test_a_wrong_configuration_is_not_started_again_and_again() -> None:
+def test_a_wrong_configuration_is_not_restarted() -> None:
     assert setting("RestartPreventExitStatus") == str(USAGE)
 
 
-def test_zeromq_may_do_what_it_aborts_without() -> None:
+def test_zeromq_has_the_permissions_without_which_it_aborts() -> None:
     assert "AF_NETLINK" in setting("RestrictAddressFamilies").split()
     filters = re.findall(r"(?m)^SystemCallFilter=(.*)$", TEXT)
-    assert filters[-1] == "sched_setscheduler", "what comes later counts"
+    assert filters[-1] == "sched_setscheduler", "the last filter wins"
 
 
-def test_its_user_is_made(tmp_path: Path) -> None:
+def test_sysusers_creates_the_user_of_the_unit(tmp_path: Path) -> None:
     text = (FOLDER / "zinfo.sysusers.conf").read_text(encoding="utf-8")
     assert re.search(rf"(?m)^u {setting('User')} ", text)
     assert setting("Group") == setting("User")
@@ -95,7 +95,7 @@ def test_its_user_is_made(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_its_configuration_is_right_with_and_without_what_is_commented_out(tmp_path: Path) -> None:
+def test_the_configuration_is_valid_with_and_without_the_commented_lines(tmp_path: Path) -> None:
     text = (FOLDER / "zinfo.toml").read_text(encoding="utf-8")
     for version in (text, with_alternatives(text)):
         config = checked(version, tmp_path)

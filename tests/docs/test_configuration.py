@@ -1,4 +1,4 @@
-"""docs/configuration.md says what the models say: each key, its type, default and unit."""
+"""docs/configuration.md agrees with the models: each key, its type, default and unit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLES: dict[str, type[Section]] = {"shards": ShardConfig, "clients": ClientConf
 
 
 class Row(NamedTuple):
-    """A key as a table of the page, or a model, has it."""
+    """The description of a key on the page or in a model."""
 
     type: str
     default: object
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
 
 def documented() -> dict[str, Row]:
-    """Every row of the page's tables, by `section.key`."""
+    """Return every row of the tables on the page, by `section.key`."""
     rows: dict[str, Row] = {}
     section = ""
     for line in TEXT.splitlines():
@@ -58,7 +58,7 @@ def default_of(cell: str) -> object:
 
 
 def modelled() -> dict[str, Row]:
-    """Every key of the models, by `section.key`."""
+    """Return every key of the models, by `section.key`."""
     return {name: row_of(info) for name, info in fields()}
 
 
@@ -90,14 +90,14 @@ def toml_type(annotation: object) -> str:
     return "string"
 
 
-def test_every_key_of_the_models_is_documented_and_no_other() -> None:
+def test_the_documented_keys_are_those_of_the_models() -> None:
     assert documented().keys() == modelled().keys()
 
 
 @pytest.mark.parametrize("key", sorted(modelled()))
 def test_type_default_and_unit_are_those_of_the_models(key: str) -> None:
     expected = modelled()[key]
-    if key == "shards.id":  # made of the URL
+    if key == "shards.id":  # derived from the URL
         expected = expected._replace(default="from `url`")
     assert documented()[key] == expected
 
@@ -118,14 +118,14 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
     ]
 
 
-def test_the_variables_of_the_page_are_read() -> None:
+def test_the_variables_on_the_page_have_an_effect() -> None:
     pairs = re.findall(r"`(ZINFO_\w+)=(\S+)`", TEXT)
     assert len(pairs) >= 4
     for variable, value in pairs:
         assert load_config(environ={variable: value}) != Config(), variable
 
 
-def test_the_shown_problems_are_what_is_really_said(tmp_path: Path) -> None:
+def test_the_problems_on_the_page_are_the_reported_ones(tmp_path: Path) -> None:
     path = tmp_path / "zinfo.toml"
     path.write_text(
         '[poll]\nmin_interval = 5\ntimeoutt = 1\n[[shards]]\nurl = "redis://a"\n'

@@ -1,4 +1,4 @@
-"""docs/protocol.md is true: its bytes, its tables and its two programs, against a real daemon."""
+"""The bytes, tables and programs in docs/protocol.md are correct, compared with a real daemon."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_page_has_an_example_of_each_kind_of_message() -> None:
 
 
 @pytest.mark.parametrize("name", ["request", "request of the next page"])
-def test_requests_are_what_the_codec_reads_and_writes(name: str) -> None:
+def test_the_codec_reads_and_writes_the_example_requests(name: str) -> None:
     (magic, said_magic), (raw, said) = EXAMPLES[name]
     value = json.loads(said)
     request = query_messages.decode_request([magic, raw])
@@ -46,21 +46,21 @@ def test_requests_are_what_the_codec_reads_and_writes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["reply", "first page"])
-def test_replies_are_what_the_codec_reads_and_writes(name: str) -> None:
+def test_the_codec_reads_and_writes_the_example_replies(name: str) -> None:
     (magic, _), (header, said_header), (body, said_body) = EXAMPLES[name]
     reply = query_messages.decode_reply([magic, header, body])
     assert reply.error is None
     assert reply.header == json.loads(said_header)
     assert reply.body == json.loads(said_body)
-    told: dict[str, Any] = dict(reply.header)
-    base = [told.pop(key) for key in ("id", "ok", "node", "epoch")]
-    assert query_messages.encode_reply(base[0], base[2], base[3], told) == [magic, header]
+    extra: dict[str, Any] = dict(reply.header)
+    base = [extra.pop(key) for key in ("id", "ok", "node", "epoch")]
+    assert query_messages.encode_reply(base[0], base[2], base[3], extra) == [magic, header]
     assert codec.pack(reply.body) == body
     assert reply.cursor == ("db-1:6379" if name == "first page" else None)
 
 
 @pytest.mark.parametrize("name", ["error", "error of another version"])
-def test_errors_are_what_the_codec_reads_and_writes(name: str) -> None:
+def test_the_codec_reads_and_writes_the_example_errors(name: str) -> None:
     (magic, _), (header, said) = EXAMPLES[name]
     reply = query_messages.decode_reply([magic, header])
     value = json.loads(said)
@@ -72,7 +72,7 @@ def test_errors_are_what_the_codec_reads_and_writes(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["info", "delta", "event", "hb", "fence"])
-def test_bus_messages_are_what_the_codec_reads_and_writes(kind: str) -> None:
+def test_the_codec_reads_and_writes_the_example_bus_messages(kind: str) -> None:
     (topic, said_topic), (header, said_header), (body, said_body) = EXAMPLES[kind]
     assert topic.decode() == said_topic
     parsed, name = bus_messages.parse_topic(topic)
@@ -86,7 +86,7 @@ def test_bus_messages_are_what_the_codec_reads_and_writes(kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["subscription", "fence subscription"])
-def test_subscriptions_are_the_byte_1_and_a_topic(name: str) -> None:
+def test_a_subscription_is_the_byte_1_and_a_topic(name: str) -> None:
     ((raw, said),) = EXAMPLES[name]
     assert raw == b"\x01" + said.removeprefix("subscribe ").encode()
 
@@ -101,7 +101,7 @@ def test_ids_are_quoted_as_shown() -> None:
 # --- tables ---
 
 
-def test_the_codes_of_errors_are_all_there_and_right() -> None:
+def test_the_error_codes_are_those_of_the_code() -> None:
     kinds = RequestError.__subclasses__()
     real = {kind.code: "yes" if kind.retryable else "no" for kind in kinds}
     assert {row[0]: row[1] for row in rows(section("### Errors"), 3)} == real
@@ -110,7 +110,9 @@ def test_the_codes_of_errors_are_all_there_and_right() -> None:
 def test_the_keys_of_events_are_those_of_the_code() -> None:
     assert names(section("#### event")) == set(Event.__dataclass_fields__)
     example = set(json.loads(EXAMPLES["event"][2][1]))
-    assert example == set(Event.__dataclass_fields__) - {"labels"}  # of a state
+    assert example == set(Event.__dataclass_fields__) - {
+        "labels"
+    }  # only events about labels have them
 
 
 def test_the_keys_of_deltas_are_those_of_the_example() -> None:
@@ -170,12 +172,14 @@ def test_each_operation_has_the_documented_arguments_and_no_others(
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_an_argument_at_its_default_changes_nothing(daemon: RunningDaemon, op: str) -> None:
+def test_arguments_with_their_default_values_are_accepted(daemon: RunningDaemon, op: str) -> None:
     defaults = {name: default for name, (_, default) in ARGUMENTS[op].items()}
     assert daemon.ask(op, **defaults).error is None
 
 
-def test_one_text_stands_for_an_array_of_one(daemon: RunningDaemon, server: RealServer) -> None:
+def test_a_single_text_is_accepted_in_place_of_an_array(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
     for op, arguments in ARGUMENTS.items():
         for name, (kind, _) in arguments.items():
             if kind == "array of text":
@@ -240,7 +244,9 @@ def test_heartbeats_are_as_documented(daemon: RunningDaemon) -> None:
 # --- the programs ---
 
 
-def test_the_pages_client_prints_what_it_says(daemon: RunningDaemon, server: RealServer) -> None:
+def test_the_client_on_the_page_prints_role_and_memory(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
     client, _ = blocks("python")
     done = run(client, daemon)
     assert done.returncode == 0, done.stderr
@@ -258,14 +264,14 @@ def test_the_programs_are_20_lines_and_use_pyzmq_and_msgpack_only(number: int) -
     assert len(statements) <= 20
 
 
-def test_the_pages_client_says_when_the_daemon_refuses(daemon: RunningDaemon) -> None:
+def test_the_client_on_the_page_prints_the_error_of_the_daemon(daemon: RunningDaemon) -> None:
     client, _ = blocks("python")
     done = run(client.replace("get_infos", "gossip"), daemon)
     assert done.returncode == 1
     assert "unknown operation 'gossip'" in done.stderr
 
 
-def test_the_pages_subscriber_prints_info_and_heartbeats_and_says_when_it_is_stale(
+def test_the_subscriber_on_the_page_prints_messages_and_reports_staleness(
     server: RealServer,
 ) -> None:
     _, subscriber = blocks("python")

@@ -1,4 +1,4 @@
-"""What README shows runs as it is written."""
+"""The programs in the README run as written."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def test_the_client_example_runs(server: RealServer) -> None:
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
-def test_every_link_leads_somewhere(link: str) -> None:
+def test_every_link_has_a_target(link: str) -> None:
     assert (ROOT / link).exists()

@@ -1,4 +1,4 @@
-"""What the pages of docs/tasks/ say to type is typed, and does what they say."""
+"""The commands and programs in docs/tasks/ do what their pages say."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ QUICK = {"ZINFO_POLL_MIN_INTERVAL": "0.1", "ZINFO_POLL_MAX_INTERVAL": "0.3"}
 
 SHARD, QUERY, BUS = "127.0.0.1:6379", "127.0.0.1:9736", "127.0.0.1:9737"
 HTTP, ADAPTER, KEYS = "127.0.0.1:9121", "127.0.0.1:9800", "/etc/zinfo"
-"""What the pages call the server, the daemon's endpoints, and the folder of keys."""
+"""The addresses and the key directory on the pages."""
 
 
 def block(page: str, fence: str, number: int = 0) -> str:
-    """Return what stands in the page between ```FENCE and ```."""
+    """Return a code block of a page, which begins with ```FENCE."""
     found = re.findall(rf"^```{re.escape(fence)}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
     assert len(found) > number, f"{page} has no {fence} number {number}"
     return str(found[number])
 
 
 class Typed:
-    """A program of a page that runs, and what it has said.
+    """A running program of a page, and its output.
 
     Args:
-        command: it.
-        log: takes what it says.
-        environ: on top of this process's variables, less those that are the user's own.
+        command: the program and its arguments.
+        log: file for its output.
+        environ: variables in addition to those of this process, without those of the user.
     """
 
     def __init__(self, command: list[str], log: Path, environ: Mapping[str, str]) -> None:
@@ -60,22 +60,22 @@ class Typed:
         return self._log.read_text()
 
     def wait_said(self, pattern: str) -> str:
-        """Wait until it has said something."""
+        """Wait until its output matches a pattern."""
 
         def look() -> str | None:
             found = re.search(pattern, self.said(), re.MULTILINE)
             if found is None:
-                assert self._process.poll() is None, f"it ended, and said:\n{self.said()}"
+                assert self._process.poll() is None, f"it exited with the output:\n{self.said()}"
             return found and found[0]
 
-        return wait_until(look, 30, f"{pattern!r} to be said") or ""
+        return wait_until(look, 30, f"{pattern!r} in the output") or ""
 
     def interrupt(self) -> int:
-        """Type Ctrl-C; returns the exit code."""
+        """Send Ctrl-C; return the exit code."""
         return press_ctrl_c(self._process)
 
     def ended(self) -> int:
-        """Wait until it ends by itself; returns the exit code."""
+        """Wait until it exits; return the exit code."""
         return self._process.wait(60)
 
     def remove(self) -> None:
@@ -84,14 +84,14 @@ class Typed:
 
 
 class Desk:
-    """Where the pages' commands and programs are typed, with their addresses made real.
+    """Runs commands and programs of the pages, with real addresses in place of those on the pages.
 
     Args:
-        directory: for what is written.
-        real: what stands for the addresses of the pages.
+        directory: for output files.
+        real: the real address for each address on the pages.
 
     Attributes:
-        environ: variables for what is typed.
+        environ: variables for the commands.
     """
 
     def __init__(self, directory: Path, real: Mapping[str, str]) -> None:
@@ -131,7 +131,7 @@ class Desk:
         return typed
 
     def type(self, page: str, fence: str, number: int = 0) -> str:
-        """Run a command or program of a page to its end; returns what it said."""
+        """Run a command or program of a page; return its output."""
         typed = self.begin(page, fence, number=number)
         assert typed.ended() == 0, typed.said()
         return typed.said()
@@ -167,7 +167,7 @@ def desk_with(tmp_path: Path) -> Iterator[DeskMaker]:
 
 @pytest.fixture
 def desk(desk_with: DeskMaker, server: RealServer, daemon: RunningDaemon) -> Desk:
-    """A desk at a daemon that watches one server."""
+    """A desk with a daemon that watches one server."""
     return desk_with({SHARD: server.ident, QUERY: daemon.query.removeprefix("tcp://")})
 
 
@@ -233,7 +233,7 @@ def test_ask_from_asyncio(desk: Desk) -> None:
 def test_expose_to_prometheus(desk_with: DeskMaker, server: RealServer) -> None:
     page = "expose-to-prometheus"
     desk = desk_with({SHARD: server.ident, HTTP: address()})
-    desk.environ |= {  # this one is started as the page says, so its other ports are at hand here
+    desk.environ |= {  # the page sets only the HTTP address, so the other ports are set here
         "ZINFO_QUERY_ENDPOINT": f"tcp://{address()}",
         "ZINFO_BUS_ENDPOINT": f"tcp://{address()}",
     }
@@ -247,7 +247,7 @@ def test_expose_to_prometheus(desk_with: DeskMaker, server: RealServer) -> None:
 
 def _tried(desk: Desk, page: str) -> str:
     typed = desk.begin(page, "sh")
-    typed.ended()  # grep finds nothing until the shard was polled
+    typed.ended()  # grep finds nothing until the shard has been polled
     return typed.said()
 
 
@@ -322,8 +322,8 @@ def test_every_link_of_a_page_has_a_target(page: str) -> None:
             assert heading in {re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles}
 
 
-def test_every_block_that_can_be_run_is_run() -> None:
-    """One that is added has to be added here, too: nothing else tells that it was forgotten."""
+def test_every_code_block_has_a_test() -> None:
+    """Add new blocks here as well: otherwise a block without a test would not be noticed."""
     runnable = {
         page: len(re.findall(r"^```(?:sh|python)", text, re.MULTILINE))
         for page, text in PAGES.items()
