@@ -44,7 +44,7 @@ def test_a_daemon_polls_on_libuv(server: RealServer, promise: Promise) -> None:
 def test_turns_of_the_event_loop_and_polls_pass_their_tests_on_libuv(promise: Promise) -> None:
     wanted = (
         "test_callback_queue.py",
-        "test_bad_peers.py::test_a_reply_in_small_pieces_is_put_together",
+        "test_bad_peers.py::test_a_reply_in_small_pieces_is_assembled",
     )
     command = [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q"]
     # gevent's own sleeps may be shorter than libuv's millisecond, and it warns of each.

@@ -1,4 +1,4 @@
-"""Tests of what runs under gevent; they need a patched process.
+"""Tests that need a process patched by gevent.
 
 python -m gevent.monkey --module pytest tests/gevent_side
 """

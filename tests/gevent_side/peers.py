@@ -1,4 +1,4 @@
-"""Peers that misbehave on demand, as no real server would: one script a connection."""
+"""Servers that misbehave on demand; one script runs for each connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BULK = b"$%d\r\n%s\r\n" % (len(INFO), INFO)
 
 @contextlib.contextmanager
 def peer(script: Script) -> Iterator[str]:
-    """Listen on a free port, run `script(socket)` for each connection; gives the shard's URL."""
+    """Listen on a free port and run `script(socket)` for each connection; yields a shard URL."""
 
     def serve(sock: Any, _address: object) -> None:
         with contextlib.suppress(OSError):
@@ -35,7 +35,7 @@ def peer(script: Script) -> Iterator[str]:
 
 
 def read_command(sock: Any) -> list[bytes]:
-    """Return the next command; raises ConnectionError at the end."""
+    """Return the next command; raise ConnectionError at the end of the stream."""
     count = int(_line(sock)[1:])
     words = []
     for _ in range(count):
@@ -45,7 +45,7 @@ def read_command(sock: Any) -> list[bytes]:
 
 
 def handshake(sock: Any) -> list[bytes]:
-    """Say OK to everything up to the first INFO, and return that command."""
+    """Reply OK to all commands before the first INFO, and return that command."""
     while True:
         command = read_command(sock)
         if command[0].upper() == b"INFO":
@@ -54,7 +54,7 @@ def handshake(sock: Any) -> list[bytes]:
 
 
 def good_then(last: Callable[[Any], None], good: int = 3) -> Script:
-    """Answer the first `good` INFOs of each connection well, then do `last(socket)`."""
+    """Reply correctly to the first `good` INFO commands, then call `last(socket)`."""
 
     def script(sock: Any) -> None:
         handshake(sock)
@@ -67,7 +67,7 @@ def good_then(last: Callable[[Any], None], good: int = 3) -> Script:
 
 
 def say(*chunks: bytes, pause: float = 0.0, hold: float = 30.0) -> Callable[[Any], None]:
-    """Send these chunks with a pause between them, then keep the connection open."""
+    """Return a script that sends chunks with pauses, then keeps the connection open."""
 
     def last(sock: Any) -> None:
         for chunk in chunks:

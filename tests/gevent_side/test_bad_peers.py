@@ -1,4 +1,4 @@
-"""Peers that are no good Redis: the shard's state says why, and it recovers by itself."""
+"""Servers that misbehave: the state of the shard shows why, and the shard recovers by itself."""
 
 from __future__ import annotations
 
@@ -15,41 +15,51 @@ from tests.gevent_side.watching import watching
 from tests.waiting import wait_until
 from zinfo.poll.limits import PollLimits
 
-FEW = PollLimits(timeout=0.4, connect_timeout=0.4, max_reply_bytes=100_000)
+SHORT = PollLimits(timeout=0.4, connect_timeout=0.4, max_reply_bytes=100_000)
 
 
 @pytest.mark.parametrize(
     ("last", "reason"),
     [
-        pytest.param(say(b"+OK\r\n"), "protocol", id="answers with something else"),
+        pytest.param(say(b"+OK\r\n"), "protocol", id="not a bulk string"),
         pytest.param(say(b"HTTP/1.1 400 Bad Request\r\n"), "protocol", id="speaks HTTP"),
         pytest.param(say(b"x" * 2000), "protocol", id="sends garbage"),
-        pytest.param(say(b"$" + b"1" * 600), "protocol", id="a length without end"),
+        pytest.param(say(b"$" + b"1" * 600), "protocol", id="a length without an end"),
         pytest.param(say(b"$-1\r\n"), "protocol", id="nil"),
-        pytest.param(say(b"$12a\r\n"), "protocol", id="a length that is no number"),
+        pytest.param(say(b"$12a\r\n"), "protocol", id="a length that is not a number"),
         pytest.param(say(b"$200000000\r\nabc"), "protocol", id="announces 200 MB"),
-        pytest.param(say(BULK + b"+MORE\r\n"), "protocol", id="sends more than the reply"),
+        pytest.param(say(BULK + b"+MORE\r\n"), "protocol", id="more than the reply"),
         pytest.param(say(b"$0\r\n\r\n"), "protocol", id="an empty INFO"),
         pytest.param(say(b"$10\r\n# Server\r\n\r\n"), "protocol", id="an INFO without fields"),
-        pytest.param(say(b"-ERR oops\r\n+MORE\r\n"), "protocol", id="more than an error"),
+        pytest.param(say(b"-ERR oops\r\n+MORE\r\n"), "protocol", id="more than an error reply"),
         pytest.param(say(BULK[:50], hold=0), "other", id="closes in the middle of a reply"),
-        pytest.param(say(hold=0), "other", id="closes instead of answering"),
-        pytest.param(say(hold=30), "timeout", id="says nothing"),
-        pytest.param(say(*(BULK[i : i + 1] for i in range(50)), pause=0.05), "timeout", id="drips"),
-        pytest.param(say(b"-NOPERM no permission for info\r\n"), "noperm", id="takes rights away"),
-        pytest.param(say(b"-NOAUTH Authentication required.\r\n"), "auth", id="wants a password"),
+        pytest.param(say(hold=0), "other", id="closes instead of a reply"),
+        pytest.param(say(hold=30), "timeout", id="sends nothing"),
+        pytest.param(
+            say(*(BULK[i : i + 1] for i in range(50)), pause=0.05),
+            "timeout",
+            id="sends single bytes slowly",
+        ),
+        pytest.param(
+            say(b"-NOPERM no permission for info\r\n"), "noperm", id="revokes the permission"
+        ),
+        pytest.param(
+            say(b"-NOAUTH Authentication required.\r\n"), "auth", id="requires a password"
+        ),
         pytest.param(say(b"-ERR whatever\r\n"), "other", id="another error"),
     ],
 )
-def test_a_peer_that_turns_bad_is_told_and_mended(last: Callable[[Any], None], reason: str) -> None:
-    with peer(good_then(last)) as url, watching(limits=FEW) as watch:
+def test_a_server_that_starts_to_misbehave_is_reported_and_polled_again(
+    last: Callable[[Any], None], reason: str
+) -> None:
+    with peer(good_then(last)) as url, watching(limits=SHORT) as watch:
         shard = watch.add(url)
         watch.wait_for("up")
 
-        def told() -> bool:
+        def reported() -> bool:
             return any(event.reason == reason for event in watch.events)
 
-        wait_until(told, what=f"an event with reason {reason}")
+        wait_until(reported, what=f"an event with reason {reason}")
         watch.wait_polls(shard, 3)
         assert shard.state == "up"
         assert shard.info is not None
@@ -65,7 +75,7 @@ def answer(reply: bytes) -> Callable[[Any], None]:
     return script
 
 
-def to_the_first(reply: bytes) -> Callable[[Any], None]:
+def answer_first(reply: bytes) -> Callable[[Any], None]:
     def script(sock: Any) -> None:
         read_command(sock)
         sock.sendall(reply)
@@ -84,18 +94,18 @@ def to_the_first(reply: bytes) -> Callable[[Any], None]:
         (answer(b"-ERR unknown command 'INFO'\r\n"), "down", "other"),
         (answer(b"$0\r\n\r\n"), "down", "protocol"),
         (answer(b"$200000\r\n" + b"a:1\n" * 50_000 + b"\r\n"), "down", "protocol"),
-        (to_the_first(b"-ERR max number of clients reached\r\n"), "down", "refused"),
-        (to_the_first(b"-DENIED Redis is running in protected mode\r\n"), "down", "refused"),
-        (to_the_first(b"-ERR invalid password\r\n"), "down", "auth"),
-        (to_the_first(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "down", "protocol"),
-        (to_the_first(b""), "down", "timeout"),
+        (answer_first(b"-ERR max number of clients reached\r\n"), "down", "refused"),
+        (answer_first(b"-DENIED Redis is running in protected mode\r\n"), "down", "refused"),
+        (answer_first(b"-ERR invalid password\r\n"), "down", "auth"),
+        (answer_first(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "down", "protocol"),
+        (answer_first(b""), "down", "timeout"),
         (lambda _sock: None, "down", "other"),
     ],
 )
-def test_a_peer_that_is_bad_from_the_start_has_the_right_state(
+def test_a_server_that_misbehaves_from_the_start_has_the_right_state(
     script: Callable[[Any], None], state: str, reason: str
 ) -> None:
-    with peer(script) as url, watching(limits=FEW) as watch:
+    with peer(script) as url, watching(limits=SHORT) as watch:
         shard = watch.add(url)
         wait_until(lambda: shard.state != "new", what="a state")
         assert (shard.state.value, shard.reason) == (state, reason), shard.last_error
@@ -103,7 +113,7 @@ def test_a_peer_that_is_bad_from_the_start_has_the_right_state(
         assert shard.last_error
 
 
-def test_nobody_listening_is_refused_and_an_unknown_name_is_dns() -> None:
+def test_a_closed_port_is_refused_and_an_unknown_name_is_dns() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         closed = f"redis://127.0.0.1:{sock.getsockname()[1]}"
@@ -116,7 +126,7 @@ def test_nobody_listening_is_refused_and_an_unknown_name_is_dns() -> None:
             assert watch.wait_for("down", "socket").reason == "refused"
 
 
-def test_links_that_end_at_once_are_not_made_in_a_tight_circle() -> None:
+def test_a_server_that_closes_each_connection_is_not_reconnected_in_a_tight_loop() -> None:
     connections: list[int] = []
 
     def script(sock: Any) -> None:
@@ -133,7 +143,7 @@ def test_links_that_end_at_once_are_not_made_in_a_tight_circle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "asked"),
+    ("supported", "requested"),
     [
         ({b"everything", b"all", b""}, [b"everything"]),
         ({b"all", b""}, [b"everything", b"all"]),
@@ -141,8 +151,8 @@ def test_links_that_end_at_once_are_not_made_in_a_tight_circle() -> None:
     ],
 )
 @pytest.mark.parametrize("refusal", [b"$0\r\n\r\n", b"-ERR syntax error\r\n"])
-def test_the_fullest_info_that_the_server_knows_is_found_once(
-    known: set[bytes], asked: list[bytes], refusal: bytes
+def test_the_fullest_info_that_the_server_supports_is_chosen_once(
+    supported: set[bytes], requested: list[bytes], refusal: bytes
 ) -> None:
     sections: list[bytes] = []
 
@@ -154,15 +164,15 @@ def test_the_fullest_info_that_the_server_knows_is_found_once(
                 continue
             section = command[1] if len(command) > 1 else b""
             sections.append(section)
-            sock.sendall(BULK if section in known else refusal)
+            sock.sendall(BULK if section in supported else refusal)
 
     with peer(script) as url, watching() as watch:
         watch.wait_polls(watch.add(url), 3)
-    assert sections[: len(asked)] == asked
-    assert set(sections[len(asked) :]) == {asked[-1]}
+    assert sections[: len(requested)] == requested
+    assert set(sections[len(requested) :]) == {requested[-1]}
 
 
-def test_a_reply_in_small_pieces_is_put_together() -> None:
+def test_a_reply_in_small_pieces_is_assembled() -> None:
     pieces = [BULK[i : i + 7] for i in range(0, len(BULK), 7)]
 
     def last(sock: Any) -> None:
@@ -178,7 +188,7 @@ def test_a_reply_in_small_pieces_is_put_together() -> None:
         assert watch.types() == ["added", "up"]
 
 
-def test_a_reply_larger_than_one_read_is_put_together() -> None:
+def test_a_reply_larger_than_one_read_is_assembled() -> None:
     big = INFO + b"".join(b"field%d:%d\r\n" % (n, n) for n in range(100_000))
     limits = PollLimits(timeout=5, connect_timeout=5, max_reply_bytes=1 << 24, max_fields=1_000_000)
 
@@ -195,20 +205,22 @@ def test_a_reply_larger_than_one_read_is_put_together() -> None:
         assert shard.snapshot.raw == big
 
 
-def test_a_bad_shard_delays_no_good_one() -> None:
+def test_silent_servers_do_not_delay_polls_of_others() -> None:
     with (
         peer(good_then(say(hold=30))) as silent,
         peer(answer(BULK)) as good,
-        watching(limits=FEW) as watch,
+        watching(limits=SHORT) as watch,
     ):
         for number in range(30):
             watch.add(silent, f"silent{number}")
         shard = watch.add(good, "good")
-        wait_until(lambda: shard.revision >= 20, what="twenty polls of the good one")
-        assert watch.poller.stats.poll.latest_seconds < FEW.timeout, "none waited for a silent one"
+        wait_until(lambda: shard.revision >= 20, what="twenty polls of the other")
+        assert watch.poller.stats.poll.latest_seconds < SHORT.timeout, (
+            "no poll waited for a silent server"
+        )
 
 
-def test_a_server_that_resets_connections_while_it_dies_is_down_once_and_refused() -> None:
+def test_a_killed_server_that_resets_connections_is_down_once_with_refused() -> None:
     connections: list[int] = []
 
     def serve(sock: Any, _address: object) -> None:

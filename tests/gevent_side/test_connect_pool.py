@@ -1,4 +1,4 @@
-"""Connecting is bounded in number, and those that keep failing never take all places."""
+"""The connect pool bounds its greenlets, and items that keep failing never occupy all of them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from tests.waiting import wait_until
 from zinfo.poll.connect_pool import ConnectPool
 
 
-class Connecting:
-    """Connections that are made when it is said so."""
+class PoolUnderTest:
+    """A pool whose connects end when the test says so."""
 
     def __init__(self, most: int) -> None:
-        self.begun: list[str] = []
+        self.started: list[str] = []
         self.failed: list[str] = []
         self._ends: dict[str, gevent.event.Event] = {}
-        self.connector = ConnectPool(
-            self._connect, most, lambda item, _error: self.failed.append(item)
-        )
+        self.pool = ConnectPool(self._connect, most, lambda item, _error: self.failed.append(item))
 
     def _connect(self, item: str) -> None:
-        self.begun.append(item)
+        self.started.append(item)
         end = self._ends[item] = gevent.event.Event()
         end.wait()
         if item.startswith("broken"):
@@ -30,7 +28,7 @@ class Connecting:
 
     def add(self, *items: str, failed_before: bool = False) -> None:
         for item in items:
-            self.connector.add(item, failed_before=failed_before)
+            self.pool.add(item, failed_before=failed_before)
         gevent.sleep(0)
 
     def end(self, item: str) -> None:
@@ -39,60 +37,60 @@ class Connecting:
         gevent.sleep(0)
 
 
-def test_items_are_connected_in_order_and_a_bounded_number_at_a_time() -> None:
-    connecting = Connecting(2)
-    connecting.add("a", "b", "c", "d")
-    assert connecting.begun == ["a", "b"]
-    connecting.end("b")
-    assert connecting.begun == ["a", "b", "c"]
-    connecting.end("a")
-    connecting.end("c")
-    assert connecting.begun == ["a", "b", "c", "d"]
-    connecting.connector.close()
+def test_items_are_connected_in_order_and_in_a_bounded_number_of_greenlets() -> None:
+    test_pool = PoolUnderTest(2)
+    test_pool.add("a", "b", "c", "d")
+    assert test_pool.started == ["a", "b"]
+    test_pool.end("b")
+    assert test_pool.started == ["a", "b", "c"]
+    test_pool.end("a")
+    test_pool.end("c")
+    assert test_pool.started == ["a", "b", "c", "d"]
+    test_pool.pool.close()
 
 
-def test_those_that_failed_before_leave_places_to_others_and_come_after_them() -> None:
-    connecting = Connecting(4)
-    connecting.add("old1", "old2", "old3", "old4", failed_before=True)
-    assert connecting.begun == ["old1", "old2", "old3"]
-    connecting.add("new1", "new2", "new3")
-    assert connecting.begun[3:] == ["new1"]
-    connecting.end("old1")
-    connecting.end("new1")
-    assert connecting.begun[4:] == ["new2", "new3"], "old4 waits for them"
-    connecting.end("new2")
-    assert connecting.begun[6:] == ["old4"]
-    connecting.connector.close()
+def test_items_that_failed_before_come_last_and_leave_a_greenlet_to_others() -> None:
+    test_pool = PoolUnderTest(4)
+    test_pool.add("old1", "old2", "old3", "old4", failed_before=True)
+    assert test_pool.started == ["old1", "old2", "old3"]
+    test_pool.add("new1", "new2", "new3")
+    assert test_pool.started[3:] == ["new1"]
+    test_pool.end("old1")
+    test_pool.end("new1")
+    assert test_pool.started[4:] == ["new2", "new3"], "old4 comes after them"
+    test_pool.end("new2")
+    assert test_pool.started[6:] == ["old4"]
+    test_pool.pool.close()
 
 
-def test_one_place_serves_all() -> None:
-    connecting = Connecting(1)
-    connecting.add("old", failed_before=True)
-    connecting.end("old")
-    connecting.add("new")
-    assert connecting.begun == ["old", "new"]
-    connecting.connector.close()
+def test_a_pool_of_one_greenlet_connects_all_items() -> None:
+    test_pool = PoolUnderTest(1)
+    test_pool.add("old", failed_before=True)
+    test_pool.end("old")
+    test_pool.add("new")
+    assert test_pool.started == ["old", "new"]
+    test_pool.pool.close()
 
 
-def test_an_item_that_raises_gives_its_place_back() -> None:
-    connecting = Connecting(1)
-    connecting.add("broken", "next")
-    connecting.end("broken")
-    assert connecting.failed == ["broken"]
-    assert connecting.begun == ["broken", "next"]
-    connecting.connector.close()
+def test_an_item_that_raises_frees_its_greenlet() -> None:
+    test_pool = PoolUnderTest(1)
+    test_pool.add("broken", "next")
+    test_pool.end("broken")
+    assert test_pool.failed == ["broken"]
+    assert test_pool.started == ["broken", "next"]
+    test_pool.pool.close()
 
 
-def test_nothing_that_waits_is_begun_after_the_close() -> None:
-    connecting = Connecting(1)
-    connecting.add("a", "b")
-    connecting.connector.close()
+def test_queued_items_are_not_connected_after_close() -> None:
+    test_pool = PoolUnderTest(1)
+    test_pool.add("a", "b")
+    test_pool.pool.close()
     gevent.sleep(0)
-    assert connecting.begun == ["a"]
+    assert test_pool.started == ["a"]
 
 
 @pytest.mark.parametrize("error", [gevent.Timeout(1), gevent.GreenletExit("end")])
-def test_an_item_that_raises_what_is_no_exception_gives_its_place_back(
+def test_an_item_that_raises_a_gevent_error_frees_its_greenlet(
     error: BaseException,
 ) -> None:
     failed: list[tuple[str, BaseException]] = []
@@ -103,9 +101,9 @@ def test_an_item_that_raises_what_is_no_exception_gives_its_place_back(
             raise error
         connected.append(item)
 
-    connector = ConnectPool(connect, 1, lambda item, error: failed.append((item, error)))
-    connector.add("broken")
-    connector.add("next")
+    pool = ConnectPool(connect, 1, lambda item, error: failed.append((item, error)))
+    pool.add("broken")
+    pool.add("next")
     wait_until(lambda: connected == ["next"], what="the next item")
     assert failed == [("broken", error)]
-    connector.close()
+    pool.close()

@@ -1,4 +1,4 @@
-"""DirectSocket: no wake-up and no message is lost, whoever uses the socket, and it never waits."""
+"""DirectSocket loses no wake-up and no message, and a send never blocks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from zinfo.sockets.direct import MAX_FRAMES, DirectSocket
 from zinfo.sockets.listen import bound_endpoint, listen
 
 HWM = 100
-FRAMES = 3000  # of a message that is far too long
-# Nobody but ZeroMQ's own thread goes on meanwhile: not a readiness check, but time that passes.
+FRAMES = 3000  # of a message with too many frames
+# Not a readiness check: lets time pass in which only ZeroMQ's own thread runs.
 pass_time = gevent.monkey.get_original("time", "sleep")
 
 
 class Router:
-    """A DirectSocket over a bound ROUTER, and plain peers of it."""
+    """A DirectSocket with a bound ROUTER, and its peers."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -37,7 +37,7 @@ class Router:
         stack.callback(self.socket.close)
 
     def peer(self, name: bytes) -> zmq.Socket[bytes]:
-        """Return a DEALER that the router knows by its name."""
+        """Return a connected DEALER with this routing id."""
         peer: zmq.Socket[bytes] = self._stack.enter_context(self._peers.socket(zmq.DEALER))
         peer.linger = 0
         peer.routing_id = name
@@ -47,7 +47,7 @@ class Router:
         return peer
 
     def reader(self) -> tuple[list[list[bytes]], gevent.Greenlet[..., None]]:
-        """Return a list that a greenlet fills with what it reads, and the greenlet, waiting."""
+        """Start a greenlet that receives messages; return their list, and the greenlet."""
         got: list[list[bytes]] = []
 
         def read() -> None:
@@ -70,19 +70,19 @@ def soon(condition: Callable[[], object], what: str) -> None:
     wait_until(condition, timeout=3, what=what, sleep=gevent.sleep)
 
 
-def test_a_send_that_takes_the_wake_up_gives_it_back(router: Router) -> None:
+def test_a_send_that_consumes_the_wake_up_restores_it(router: Router) -> None:
     one, two = router.peer(b"one"), router.peer(b"two")
     got, _ = router.reader()
     for _ in range(20):
         got.clear()
         one.send(b"question")
-        pass_time(0.01)  # it has arrived, and the event loop has not heard of it
+        pass_time(0.01)  # the message has arrived, but the event loop has not noticed
         router.socket.send([b"two", b"to another"])
         soon(lambda: got, "the question that arrived before a send")
     assert two.recv() == b"to another"
 
 
-def test_a_send_that_fails_gives_it_back_too(router: Router) -> None:
+def test_a_send_that_fails_restores_it_too(router: Router) -> None:
     one = router.peer(b"one")
     got, _ = router.reader()
     one.send(b"question")
@@ -93,18 +93,18 @@ def test_a_send_that_fails_gives_it_back_too(router: Router) -> None:
     soon(lambda: got, "the question that arrived before a send")
 
 
-def test_a_peer_that_reads_is_never_full(router: Router) -> None:
+def test_a_peer_that_reads_never_reaches_the_high_water_mark(router: Router) -> None:
     one = router.peer(b"one")
-    # As many replies as are held for a peer, again and again, with no turn of the event loop.
-    for turn in range(30):
+    # As many replies as the high-water mark, again and again, without a yield to the event loop.
+    for batch in range(30):
         for number in range(HWM):
             router.socket.send([b"one", b"%d" % number])
         for number in range(HWM):
-            assert one.poll(5000), f"turn {turn}, reply {number}"
+            assert one.poll(5000), f"batch {batch}, reply {number}"
             assert one.recv() == b"%d" % number
 
 
-def test_who_does_not_read_is_full_at_once(router: Router) -> None:
+def test_a_send_to_a_peer_that_does_not_read_raises_again(router: Router) -> None:
     router.peer(b"one")
 
     def send_for_ever() -> None:
@@ -124,23 +124,25 @@ def test_frames_stay_together(router: Router) -> None:
     assert got == [[b"one", b"%d" % n, b"", b"x" * n] for n in range(50)]
 
 
-def test_frames_tell_whose_they_are(router: Router) -> None:
+def test_frames_have_the_address_of_their_peer(router: Router) -> None:
     router.peer(b"one").send(b"question")
     frames = router.socket.receive(copy=False)
     assert [frame.bytes for frame in frames] == [b"one", b"question"]
     assert frames[-1].get("Peer-Address") == "127.0.0.1"
 
 
-def test_closing_ends_the_wait_of_the_reader(router: Router) -> None:
+def test_close_wakes_the_reader(router: Router) -> None:
     _, reader = router.reader()
     router.socket.close()
     reader.join(3)
     assert isinstance(reader.exception, zmq.ZMQError)
-    router.socket.send([b"one", b"reply"])  # of a request that was under way: nothing, no crash
+    router.socket.send(
+        [b"one", b"reply"]
+    )  # the reply to an earlier request: dropped, without a crash
     router.socket.close()
 
 
-def test_a_reader_that_is_killed_leaves_the_next_its_place(router: Router) -> None:
+def test_after_a_reader_was_killed_another_can_read(router: Router) -> None:
     one = router.peer(b"one")
     _, first = router.reader()
     first.kill()
@@ -149,7 +151,7 @@ def test_a_reader_that_is_killed_leaves_the_next_its_place(router: Router) -> No
     soon(lambda: got, "the question")
 
 
-def test_two_readers_are_one_too_many(router: Router) -> None:
+def test_a_second_reader_is_refused(router: Router) -> None:
     router.reader()
     with pytest.raises(RuntimeError, match="another greenlet"):
         router.socket.receive()
@@ -157,7 +159,7 @@ def test_two_readers_are_one_too_many(router: Router) -> None:
 
 @pytest.fixture(params=["native", "python"])
 def short_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have work go on for no longer than it takes to look at the clock, with and without C."""
+    """Set the yield interval to zero; with and without the native part."""
     for module in (yielding, discard):
         monkeypatch.setattr(module, "YIELD_INTERVAL", 0.0)
     if request.param == "python":
@@ -167,13 +169,13 @@ def short_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def turns() -> Iterator[list[int]]:
-    """Note each turn of the event loop."""
+def iterations() -> Iterator[list[int]]:
+    """Note each iteration of the event loop."""
     loop: Any = gevent.get_hub().loop
-    turns: list[int] = []
+    iterations: list[int] = []
     watcher = loop.check()
-    watcher.start(lambda: turns.append(1))
-    yield turns
+    watcher.start(lambda: iterations.append(1))
+    yield iterations
     watcher.stop()
     watcher.close()
 
@@ -183,25 +185,25 @@ def long_message(name: bytes) -> list[bytes]:
 
 
 def wait_for_rest(router: Router) -> None:
-    """Wait for the first piece of a long message to be discarded, and no other."""
+    """Wait until the first piece of a long message was discarded."""
     loop: Any = gevent.get_hub().loop
     with gevent.Timeout(3):
         while not router.socket._discarding:
             gevent.idle(priority=loop.MAXPRI)
 
 
-def test_of_a_message_that_is_too_long_only_the_beginning_is_received(
-    router: Router, short_pieces: None, turns: list[int]
+def test_of_a_message_with_too_many_frames_only_the_first_ones_are_received(
+    router: Router, short_pieces: None, iterations: list[int]
 ) -> None:
     one = router.peer(b"one")
     got, _ = router.reader()
     one.send_multipart(long_message(b"too long"))
     one.send_multipart([b"next", *[b""] * (MAX_FRAMES - 2)])
-    turns.clear()
+    iterations.clear()
     soon(lambda: len(got) == 2, "both messages")
     assert got[0] == [b"one", b"too long", *[b"frame"] * (MAX_FRAMES - 1)]
     assert got[1] == [b"one", b"next", *[b""] * (MAX_FRAMES - 2)]
-    assert len(turns) >= (FRAMES - MAX_FRAMES) // 32  # others had a turn between two pieces
+    assert len(iterations) >= (FRAMES - MAX_FRAMES) // 32  # yields between the pieces
 
 
 def test_messages_are_sent_while_the_rest_of_a_long_one_is_discarded(
@@ -219,7 +221,7 @@ def test_messages_are_sent_while_the_rest_of_a_long_one_is_discarded(
     soon(lambda: got, "the long message")
 
 
-def test_what_a_killed_reader_has_not_discarded_the_next_one_does(
+def test_the_next_reader_discards_what_a_killed_one_left(
     router: Router, short_pieces: None
 ) -> None:
     one = router.peer(b"one")
@@ -234,7 +236,7 @@ def test_what_a_killed_reader_has_not_discarded_the_next_one_does(
     assert got == [[b"one", b"next"]]
 
 
-def test_closing_ends_the_discarding(router: Router, short_pieces: None) -> None:
+def test_close_ends_the_discarding(router: Router, short_pieces: None) -> None:
     one = router.peer(b"one")
     got, reader = router.reader()
     one.send_multipart(long_message(b"too long"))
@@ -245,7 +247,7 @@ def test_closing_ends_the_discarding(router: Router, short_pieces: None) -> None
     assert not got
 
 
-def test_no_peer_has_more_messages_handled_in_one_go_than_this(router: Router) -> None:
+def test_the_receive_high_water_mark_bounds_the_messages_of_a_peer(router: Router) -> None:
     with zmq.green.Context() as context:
         for kind, most in ((zmq.ROUTER, 100), (zmq.XPUB, 2)):
             with listen(context, kind, "tcp://127.0.0.1:*", "test", 10_000) as socket:

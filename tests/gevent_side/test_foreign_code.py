@@ -1,4 +1,4 @@
-"""Callables of the user may raise what is no Exception: gevent's Timeout and GreenletExit."""
+"""Callables of the user may raise gevent's Timeout and GreenletExit, which are no Exceptions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ each_end = pytest.mark.parametrize("end", ENDS, ids=lambda end: type(end).__name
 
 
 def raising_first(end: BaseException, then: Callable[[], Any]) -> Callable[[], Any]:
-    """A callable that raises the first time."""
+    """Return a callable that raises at its first call."""
     calls = itertools.count()
 
     def call() -> Any:
@@ -39,7 +39,7 @@ def raising_first(end: BaseException, then: Callable[[], Any]) -> Callable[[], A
 
 
 @each_end
-def test_redis_conn_that_raises_it_is_a_failed_poll_and_is_tried_again(
+def test_a_redis_conn_that_raises_it_fails_the_poll_and_is_called_again(
     server: RealServer, end: BaseException, promise: Promise
 ) -> None:
     client = redis.Redis(port=server.port)
@@ -59,9 +59,9 @@ def test_redis_conn_that_raises_it_is_a_failed_poll_and_is_tried_again(
 
 
 @each_end
-def test_a_client_whose_info_raises_it_is_a_failed_poll(end: BaseException) -> None:
+def test_a_client_whose_info_raises_it_fails_the_poll(end: BaseException) -> None:
     class Client:
-        """Anything with `info()`."""
+        """An object with `info()`."""
 
         def __init__(self) -> None:
             self.info = raising_first(end, lambda: {"role": "master", "run_id": "a"})
@@ -74,11 +74,11 @@ def test_a_client_whose_info_raises_it_is_a_failed_poll(end: BaseException) -> N
 
 
 @each_end
-def test_an_interval_that_raises_it_is_told_and_polling_goes_on(
+def test_a_polling_interval_that_raises_it_is_reported_and_polling_goes_on(
     server: RealServer, end: BaseException
 ) -> None:
     class Shard(RedisShard):
-        """Somebody's own."""
+        """A shard class of a user."""
 
         def polling_interval(self) -> float:
             if self.revision < 3:
@@ -99,7 +99,7 @@ def test_an_interval_that_raises_it_is_told_and_polling_goes_on(
 
 
 @each_end
-def test_a_subscriber_of_snapshots_that_raises_it_stops_no_poll(
+def test_a_snapshot_callback_that_raises_it_does_not_stop_polling(
     server: RealServer, end: BaseException
 ) -> None:
     def fail(*_args: object) -> None:
@@ -113,11 +113,11 @@ def test_a_subscriber_of_snapshots_that_raises_it_stops_no_poll(
 
 
 @each_end
-def test_an_exception_event_that_raises_it_stops_no_poll(
+def test_an_exception_event_that_raises_it_does_not_stop_polling(
     server: RealServer, end: BaseException
 ) -> None:
-    class Told:
-        """Takes exceptions, or does not."""
+    class RaisingEvent:
+        """An exception event that raises."""
 
         def set_exception(self, exception: BaseException) -> None:
             raise end
@@ -126,90 +126,90 @@ def test_an_exception_event_that_raises_it_stops_no_poll(
         raise ValueError("no luck")
 
     with watching() as watch:
-        watch.poller.set_exception_event(Told())
+        watch.poller.set_exception_event(RaisingEvent())
         watch.poller.subscribe_snapshots(fail)
         watch.wait_polls(watch.add(server.url), 4)
         assert watch.poller.stats.faults["exception event"] >= 4
 
 
 @each_end
-def test_a_subscriber_of_events_that_raises_it_keeps_none_from_the_others(
+def test_an_event_callback_that_raises_it_does_not_keep_the_event_from_others(
     end: BaseException,
 ) -> None:
-    told: list[Event] = []
+    seen: list[Event] = []
 
     def fail(_event: object) -> None:
         raise end
 
     log = EventLog()
     log.subscribe(fail)
-    log.subscribe(told.append)
+    log.subscribe(seen.append)
     log.emit("a", "up")
-    assert [event.type for event in told] == ["up"]
+    assert [event.type for event in seen] == ["up"]
     assert log.callback_errors == 1
 
 
 @each_end
-def test_a_timeout_around_a_publisher_ends_the_caller_after_all_subscribers_were_called(
+def test_a_timeout_in_a_callback_of_the_publisher_is_raised_after_all_were_called(
     end: BaseException,
 ) -> None:
-    told: list[str] = []
+    seen: list[str] = []
 
     def wait(_shard: object) -> None:
-        raise end  # as where it waited, and the caller's time was over
+        raise end  # as if it waited until the timeout of the caller
 
     publisher = ShardPublisher()
     publisher.subscribe_shard_event(ShardEvent.ADDED, wait)
-    publisher.subscribe_shard_event(ShardEvent.ADDED, lambda shard: told.append(shard.id))
+    publisher.subscribe_shard_event(ShardEvent.ADDED, lambda shard: seen.append(shard.id))
     with pytest.raises(type(end)):
         publisher.add_shard(RedisShard("a", "redis://h"))
-    assert told == ["a"]
+    assert seen == ["a"]
     assert "a" in publisher
 
 
-def test_a_part_that_is_killed_between_two_runs_runs_again() -> None:
+def test_a_task_that_is_killed_before_its_restart_is_restarted() -> None:
     runs: list[gevent.Greenlet[..., object]] = []
 
-    def part() -> None:
+    def task() -> None:
         runs.append(gevent.getcurrent())  # type: ignore[arg-type]  # a Greenlet, here
         raise ValueError("boom")
 
     supervisor = Supervisor()
-    supervisor.spawn("part", part)
+    supervisor.spawn("task", task)
     wait_until(lambda: len(runs) == 1, what="the first run")
     runs[0].kill(block=False)
     wait_until(lambda: len(runs) >= 3, what="the third run")
     supervisor.stop()
 
 
-def test_a_late_look_at_one_poll_says_nothing_of_the_next(promise: Promise) -> None:
-    asked: list[float] = []
+def test_a_deferred_timeout_check_of_one_poll_does_not_fail_the_next(promise: Promise) -> None:
+    requests: list[float] = []
 
     def script(sock: Any) -> None:
         while True:
             if read_command(sock)[0] != b"INFO":
                 sock.sendall(b"+OK\r\n")
                 continue
-            asked.append(1)
-            if len(asked) == 2:
-                gevent.sleep(0.3)  # in time, and answered in the end
-            if len(asked) == 3:
+            requests.append(1)
+            if len(requests) == 2:
+                gevent.sleep(0.3)  # slow, but within the timeout
+            if len(requests) == 3:
                 gevent.sleep(0.1)
             sock.sendall(BULK)
 
     limits = PollLimits(timeout=5, connect_timeout=5)
     with peer(script) as url, watching(limits=limits) as watch:
         shard = watch.add(url, MIN_POLLING_INTERVAL=0.05, MAX_POLLING_INTERVAL=0.05)
-        wait_until(lambda: len(asked) == 2, what="a poll that takes a while")
-        polled = watch.poller._states[shard.id]
-        watch.poller._on_timeout(polled)  # as after 5 seconds: a look is postponed ...
-        late = watch.poller._callback_queue._callbacks.pop()
-        wait_until(lambda: len(asked) == 3, what="the next poll")
-        late()  # ... and comes when the next poll is under way
+        wait_until(lambda: len(requests) == 2, what="a slow poll")
+        state = watch.poller._states[shard.id]
+        watch.poller._on_timeout(state)  # as after 5 seconds: a check is deferred ...
+        check = watch.poller._callback_queue._callbacks.pop()
+        wait_until(lambda: len(requests) == 3, what="the next poll")
+        check()  # ... and runs during the next poll
         watch.wait_polls(shard, 3)
         promise(
-            "a look at an overdue poll comes during the next poll",
-            "the next poll is not reported as overdue",
+            "the timeout check of a poll runs during the next poll",
+            "the next poll does not time out",
             f"events {watch.types()}",
         )
         assert watch.types() == ["added", "up"]

@@ -1,4 +1,4 @@
-"""Connections as real servers want them: passwords, ACLs, TLS, Unix sockets."""
+"""Handshakes with real servers: passwords, ACLs, TLS, Unix sockets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def add(watch: Watch, url: str, **options: Any) -> RedisShard:
     return shard
 
 
-def test_the_connection_is_named_and_sends_nothing_but_what_it_needs(server: RealServer) -> None:
+def test_the_connection_has_a_name_and_sends_only_info_and_client_setname(
+    server: RealServer,
+) -> None:
     with watching() as watch:
         watch.wait_polls(watch.add(server.url), 5)
         (mine,) = [
@@ -48,14 +50,14 @@ def test_the_connection_is_named_and_sends_nothing_but_what_it_needs(server: Rea
         assert parse(server.cli("INFO", "errorstats")).fields == {}
 
 
-def test_a_unix_socket_is_polled_like_any_other(server_factory: ServerFactory) -> None:
+def test_a_server_on_a_unix_socket_is_polled(server_factory: ServerFactory) -> None:
     server = server_factory(unixsocket=True)
     with watching() as watch:
         watch.wait_polls(watch.add(server.url), 3)
         assert watch.types() == ["added", "up"]
 
 
-def test_a_password_comes_from_file_environment_or_url(
+def test_a_password_is_read_from_file_environment_or_url(
     server_factory: ServerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = server_factory(password="s3cret")
@@ -75,7 +77,7 @@ def test_a_password_comes_from_file_environment_or_url(
             watch.wait_polls(add(watch, url, **options), 2)
 
 
-def test_a_wrong_or_missing_password_is_auth_and_is_never_shown(
+def test_a_wrong_or_missing_password_is_auth_and_is_not_shown(
     server_factory: ServerFactory,
 ) -> None:
     server = server_factory(password="s3cret")
@@ -102,7 +104,7 @@ def test_a_rotated_password_file_is_read_at_the_next_connect(
         watch.wait_polls(shard)
 
 
-def test_the_least_acl_is_enough_and_less_is_noperm(server: RealServer) -> None:
+def test_the_documented_acl_is_enough_and_less_is_noperm(server: RealServer) -> None:
     admin = server.client()
     admin.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "+info", "+client|setname")
     admin.execute_command("ACL", "SETUSER", "nobody", "on", ">pw", "+client|setname", "+ping")
@@ -167,7 +169,7 @@ def test_tls_with_client_certificate_is_polled(
         assert watch.types() == ["added", "up"]
 
 
-def test_tls_that_cannot_be_trusted_is_tls(
+def test_a_certificate_that_cannot_be_verified_is_tls(
     tls_server: tuple[RealServer, int], tmp_path: Path
 ) -> None:
     _, port = tls_server
@@ -184,7 +186,7 @@ def test_tls_that_cannot_be_trusted_is_tls(
             assert watch.wait_for("down").reason == "tls", (url, options, shard.last_error)
 
 
-def test_a_tls_server_that_dies_is_noticed(
+def test_a_killed_tls_server_is_down(
     tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
 ) -> None:
     server, port = tls_server
@@ -203,7 +205,7 @@ def test_a_tls_server_that_dies_is_noticed(
         assert watch.wait_for("down").reason == "refused"
 
 
-def test_a_client_with_tls_of_its_own_is_taken_as_it_is(
+def test_a_client_with_its_own_tls_options_is_polled(
     tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
 ) -> None:
     _, port = tls_server
@@ -234,19 +236,19 @@ def test_the_socket_taken_over_is_not_closed_with_the_connection_object(
 
 
 def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> None:
-    came: list[int] = []
+    accepted: list[int] = []
 
     def silent(sock: Any) -> None:
-        came.append(1)
+        accepted.append(1)
         say(hold=30)(sock)
 
     with peer(silent) as url:
         with watching(limits=PollLimits(timeout=30, connect_timeout=30)) as watch:
             for number in range(5):
                 watch.add(url.replace("redis:", "rediss:"), f"s{number}")
-            wait_until(lambda: len(came) == 5, what="five connections")
+            wait_until(lambda: len(accepted) == 5, what="five connections")
         gevent.sleep(0)
-        gc.collect()  # an open socket that nobody holds would be told here, as an error
+        gc.collect()  # reports a socket that is still open as an error
 
 
 def test_a_connection_reset_before_the_tls_handshake_leaves_no_socket_open(
@@ -273,7 +275,7 @@ def test_a_connection_reset_before_the_tls_handshake_leaves_no_socket_open(
         watch.add(url.replace("redis:", "rediss:"))
         assert watch.wait_for("down").reason != "timeout"
         assert resets
-    gc.collect()  # an open socket that nobody holds would be told here, as an error
+    gc.collect()  # reports a socket that is still open as an error
 
 
 def _has_peer(sock: Any) -> bool:
@@ -285,7 +287,7 @@ def _has_peer(sock: Any) -> bool:
 
 
 class Endless:
-    """A socket on which there is always more, and reading it takes a while."""
+    """A socket that always returns data, after 3 ms."""
 
     def recv(self, *_args: object) -> bytes:
         """Return the next part of a long reply."""
@@ -295,11 +297,11 @@ class Endless:
         return b"$9000000\r\n"
 
 
-def test_a_long_reply_leaves_the_event_loop_its_turns() -> None:
+def test_reading_a_long_reply_yields_to_the_event_loop() -> None:
     loop: Any = gevent.get_hub().loop
-    turns: list[int] = []
+    iterations: list[int] = []
     watcher = loop.idle(priority=loop.MAXPRI)
-    watcher.start(turns.append, 1)
+    watcher.start(iterations.append, 1)
     try:
         sock = BoundedSocket(Endless(), 10_000_000, Credentials())
         for _ in range(10):
@@ -307,4 +309,4 @@ def test_a_long_reply_leaves_the_event_loop_its_turns() -> None:
     finally:
         watcher.stop()
         watcher.close()
-    assert len(turns) >= 8
+    assert len(iterations) >= 8

@@ -1,4 +1,4 @@
-"""An INFO of more than a poll may take is refused before it is read; the error names the key."""
+"""An INFO over the size limits is refused before it is read; the error names the setting."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def answers(reply: bytes) -> Callable[[Any], None]:
 
 
 @pytest.mark.parametrize("what", REPLIES)
-def test_a_shard_whose_info_is_too_large_is_down_and_says_why(what: str, promise: Promise) -> None:
+def test_a_shard_whose_info_is_too_large_is_down_and_the_error_names_the_setting(
+    what: str, promise: Promise
+) -> None:
     key = WHY.get(what, "poll.max_reply_bytes")
     with peer(answers(bulk(REPLIES[what]))) as url, watching(limits=LIMITS) as watch:
         shard = watch.add(url)
@@ -51,7 +53,7 @@ def test_a_shard_whose_info_is_too_large_is_down_and_says_why(what: str, promise
 
 
 @pytest.mark.parametrize("what", REPLIES)
-def test_a_shard_whose_info_grows_too_large_keeps_what_is_known(what: str) -> None:
+def test_a_shard_whose_info_grows_too_large_keeps_its_last_snapshot(what: str) -> None:
     connections: list[int] = []
 
     def script(sock: Any) -> None:
@@ -72,9 +74,9 @@ def test_a_shard_whose_info_grows_too_large_keeps_what_is_known(what: str) -> No
         assert shard.snapshot.raw == INFO
 
 
-def test_a_client_whose_info_has_too_many_fields_is_refused_likewise() -> None:
+def test_a_client_whose_info_has_too_many_fields_is_refused() -> None:
     class Client:
-        """Anything with `info()`."""
+        """An object with `info()`."""
 
         def info(self) -> dict[str, object]:
             return {f"f{number}": number for number in range(4000)}
@@ -84,7 +86,7 @@ def test_a_client_whose_info_has_too_many_fields_is_refused_likewise() -> None:
         assert "poll.max_fields" in watch.wait_for("down").message
 
 
-def test_a_large_reply_within_the_bounds_is_taken() -> None:
+def test_a_large_reply_within_the_limits_is_accepted() -> None:
     fields = b"".join(b"field%d:%d\r\n" % (n, n) for n in range(2900))
     large = INFO + fields + b"x:" + b"y" * 400_000
 

@@ -1,4 +1,4 @@
-"""The poller against real servers."""
+"""InfoPoller with real servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zinfo.info.parser import parse
 from zinfo.shards.snapshot import Snapshot
 
 
-def test_info_of_each_kind_of_server_is_polled_whole(
+def test_the_whole_info_of_each_kind_of_server_is_polled(
     each_kind: ServerKind, server_factory: ServerFactory
 ) -> None:
     server = server_factory(each_kind)
@@ -38,14 +38,14 @@ def test_info_of_each_kind_of_server_is_polled_whole(
         assert watch.types() == ["added", "up"]
 
 
-def test_what_is_live_at_the_start_is_polled_too(server: RealServer) -> None:
+def test_shards_that_are_live_at_the_start_are_polled(server: RealServer) -> None:
     publisher = ShardPublisher()
     publisher.add_shard(RedisShard("early", server.url))
     with InfoPoller(publisher):
         wait_until(lambda: publisher.get_shard("early").revision, what="the first poll")
 
 
-def test_a_killed_server_is_down_at_once_and_up_again_when_it_returns(server: RealServer) -> None:
+def test_a_killed_server_is_down_at_once_and_up_when_it_runs_again(server: RealServer) -> None:
     with watching() as watch:
         shard = watch.add(server.url, MIN_POLLING_INTERVAL=2.0, MAX_POLLING_INTERVAL=2.0)
         watch.wait_for("up")
@@ -61,7 +61,7 @@ def test_a_killed_server_is_down_at_once_and_up_again_when_it_returns(server: Re
         assert (shard.state, shard.reason, shard.failures) == ("up", "", 0)
 
 
-def test_a_stopped_server_is_down_for_timeout_and_comes_back(server: RealServer) -> None:
+def test_a_stopped_server_is_down_with_timeout_and_then_up_again(server: RealServer) -> None:
     with watching() as watch:
         watch.add(server.url)
         watch.wait_for("up")
@@ -74,7 +74,7 @@ def test_a_stopped_server_is_down_for_timeout_and_comes_back(server: RealServer)
         assert "restarted" not in watch.types()
 
 
-def test_a_killed_connection_is_mended_without_going_down(server: RealServer) -> None:
+def test_a_killed_connection_is_reopened_while_the_shard_stays_up(server: RealServer) -> None:
     with watching() as watch:
         shard = watch.add(server.url)
         watch.wait_polls(shard, 3)
@@ -85,7 +85,7 @@ def test_a_killed_connection_is_mended_without_going_down(server: RealServer) ->
         assert "down" not in watch.types()
 
 
-def test_a_change_of_role_is_an_event(server_factory: ServerFactory) -> None:
+def test_a_change_of_role_emits_an_event(server_factory: ServerFactory) -> None:
     primary, replica = server_factory(), server_factory()
     with watching() as watch:
         shard = watch.add(replica.url)
@@ -96,19 +96,19 @@ def test_a_change_of_role_is_an_event(server_factory: ServerFactory) -> None:
         assert shard.role == "slave"
 
 
-def test_another_version_at_the_same_port_is_an_event(server_factory: ServerFactory) -> None:
+def test_another_version_at_the_same_port_emits_an_event(server_factory: ServerFactory) -> None:
     server = server_factory()
     with watching() as watch:
         shard = watch.add(server.url)
         watch.wait_for("up")
-        shard.version = "1.0"  # as if an older server had been there
+        shard.version = "1.0"  # as if an older server had been polled
         server.kill()
         server.restart()
         event = watch.wait_for("version_changed")
         assert (event.old, event.new) == ("1.0", shard.version)
 
 
-def test_a_busy_script_is_a_state_of_its_own(server_factory: ServerFactory) -> None:
+def test_a_server_that_runs_a_script_is_busy_and_not_down(server_factory: ServerFactory) -> None:
     server = server_factory(args=("--lua-time-limit", "50"))
     with watching() as watch:
         shard = watch.add(server.url)
@@ -125,10 +125,10 @@ def _eval(server: RealServer, text: str) -> None:
     try:
         redis.Redis(port=server.port, socket_timeout=20).eval(text, 0)
     except redis.RedisError:
-        return  # killed, as meant
+        return  # killed, as expected
 
 
-def test_adaptive_intervals_move_both_ways(server: RealServer) -> None:
+def test_adaptive_intervals_grow_and_shrink(server: RealServer) -> None:
     tunables: dict[str, Any] = {
         "MIN_POLLING_INTERVAL": 0.05,
         "MAX_POLLING_INTERVAL": 0.2,
@@ -147,7 +147,7 @@ def test_adaptive_intervals_move_both_ways(server: RealServer) -> None:
         wait_until(busy, what="the shortest interval under load")
 
 
-def test_an_overridden_interval_of_zero_polls_again_at_once_and_lets_others_live(
+def test_an_interval_of_zero_polls_at_once_and_does_not_starve_others(
     server: RealServer,
 ) -> None:
     class Eager(RedisShard):
@@ -163,7 +163,7 @@ def test_an_overridden_interval_of_zero_polls_again_at_once_and_lets_others_live
 
 
 @pytest.mark.parametrize("interval", [float("nan"), -1, "soon", None])
-def test_an_interval_that_is_none_is_told_and_polling_goes_on(
+def test_an_invalid_interval_is_reported_and_polling_goes_on(
     server: RealServer, interval: Any
 ) -> None:
     class Odd(RedisShard):
@@ -183,7 +183,7 @@ def test_an_interval_that_is_none_is_told_and_polling_goes_on(
         assert watch.poller.stats.poll.errors >= 1
 
 
-def test_a_fault_of_our_own_while_connecting_is_told_and_the_shard_tried_again(
+def test_an_internal_error_while_connecting_is_reported_and_the_shard_is_retried(
     server: RealServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -227,7 +227,7 @@ def test_clients_of_every_kind_are_polled(server: RealServer) -> None:
         assert broken.last_error == "no info today"
 
 
-def test_snapshots_are_handed_on_with_their_predecessor(server: RealServer) -> None:
+def test_subscribers_get_each_snapshot_with_the_previous_one(server: RealServer) -> None:
     seen: list[tuple[int, int]] = []
 
     def note(_shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
@@ -240,7 +240,7 @@ def test_snapshots_are_handed_on_with_their_predecessor(server: RealServer) -> N
         assert watch.poller.revisions == len(seen)
 
 
-def test_a_shard_that_comes_back_starts_above_every_revision_it_had(server: RealServer) -> None:
+def test_the_revisions_of_a_shard_that_is_added_again_continue(server: RealServer) -> None:
     with watching() as watch:
         first = watch.add(server.url)
         watch.wait_polls(first, 3)
@@ -252,7 +252,7 @@ def test_a_shard_that_comes_back_starts_above_every_revision_it_had(server: Real
         assert watch.types()[-3:] == ["removed", "added", "up"]
 
 
-def test_a_removed_shard_is_polled_no_more(server: RealServer) -> None:
+def test_a_removed_shard_is_no_longer_polled(server: RealServer) -> None:
     with watching() as watch:
         shard = watch.add(server.url)
         watch.wait_polls(shard)
@@ -269,7 +269,7 @@ def _zinfo_clients(server: RealServer) -> list[dict[str, str]]:
     return [client for client in clients if client["name"] == "zinfo"]
 
 
-def test_refresh_polls_now_and_all_who_wait_share_the_poll(server: RealServer) -> None:
+def test_refresh_polls_now_and_concurrent_calls_share_the_poll(server: RealServer) -> None:
     slow: dict[str, Any] = {"MIN_POLLING_INTERVAL": 60.0, "MAX_POLLING_INTERVAL": 60.0}
     with watching() as watch:
         shard = watch.add(server.url, **slow)
@@ -284,7 +284,7 @@ def test_refresh_polls_now_and_all_who_wait_share_the_poll(server: RealServer) -
         assert watch.poller.refresh("unknown", floor=0) is None
 
 
-def test_a_refresh_of_a_shard_that_is_down_ends_when_the_try_failed(server: RealServer) -> None:
+def test_a_refresh_of_a_shard_that_is_down_ends_when_the_connect_failed(server: RealServer) -> None:
     with watching(max_backoff=60) as watch:
         watch.add(server.url, MIN_POLLING_INTERVAL=60.0, MAX_POLLING_INTERVAL=60.0)
         watch.wait_for("up")
@@ -295,7 +295,7 @@ def test_a_refresh_of_a_shard_that_is_down_ends_when_the_try_failed(server: Real
         assert done.wait(5)
 
 
-def test_failures_are_logged_from_grace_on_and_once(
+def test_failures_are_logged_once_after_log_after_failures(
     server: RealServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     with watching(log_after_failures=3) as watch, caplog.at_level(logging.WARNING):
@@ -309,7 +309,7 @@ def test_failures_are_logged_from_grace_on_and_once(
         assert "replies again after" in caplog.text
 
 
-def test_no_more_connections_are_made_at_once_than_allowed(server: RealServer) -> None:
+def test_the_number_of_simultaneous_connects_is_bounded(server: RealServer) -> None:
     under_way: list[int] = []
 
     def connect() -> redis.Redis:
@@ -330,7 +330,7 @@ def test_shards_started_together_do_not_stay_in_step(server: RealServer) -> None
     minute: dict[str, Any] = {"MIN_POLLING_INTERVAL": 60.0, "MAX_POLLING_INTERVAL": 60.0}
 
     def tenths(watch: Watch) -> list[int]:
-        """How many polls are due in each tenth of the next minute."""
+        """Return how many polls are due in each tenth of the next minute."""
         now = time.monotonic()
         times = [polled.due - now for polled in watch.poller._states.values()]
         return [sum(1 for due in times if n * 6 <= due < n * 6 + 6) for n in range(11)]
@@ -351,10 +351,10 @@ def test_stopping_closes_every_connection(server: RealServer) -> None:
     with watching() as watch:
         shards = [watch.add(server.url, f"s{number}") for number in range(5)]
         wait_until(lambda: all(shard.revision for shard in shards), what="all shards polled")
-    wait_until(lambda: not _zinfo_clients(server), what="no connection to be left")
+    wait_until(lambda: not _zinfo_clients(server), what="all connections to be closed")
 
 
-def test_a_static_watcher_keeps_a_list_live_and_connections_with_it(
+def test_a_static_watcher_with_a_new_list_keeps_the_connections_of_its_shards(
     server_factory: ServerFactory,
 ) -> None:
     one, two = server_factory(), server_factory()

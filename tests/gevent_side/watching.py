@@ -1,4 +1,4 @@
-"""A poller with its publisher, and words to look at what it did."""
+"""A running poller with its publisher, and helpers to check what it did."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Watch:
 
     Attributes:
         publisher: its registry.
-        poller: itself.
-        events: what it emitted, oldest first.
+        poller: the poller.
+        events: the events that it emitted, oldest first.
     """
 
     publisher: ShardPublisher
@@ -54,7 +54,7 @@ class Watch:
         return [e for e in self.events if e.shard == ident and e.type == type_][count - 1]
 
     def wait_polls(self, shard: RedisShard, more: int = 2) -> None:
-        """Wait until a shard was polled that many times more."""
+        """Wait until a shard was polled `more` times from now on."""
         goal = shard.revision + more
         wait_until(lambda: shard.revision >= goal, what=f"revision {goal} of {shard}")
 
