@@ -27,7 +27,7 @@ from zinfo.client import Client
 from zinfo.demo.children import Children
 from zinfo.demo.load import Load
 from zinfo.demo.program import find_program
-from zinfo.demo.run import Ending
+from zinfo.demo.run import StopSignals
 from zinfo.demo.servers import EmbeddedServer, free_port, start_servers
 from zinfo.top.feed import Feed
 from zinfo.top.glyphs import FANCY
@@ -51,8 +51,8 @@ def main() -> None:
     """Start servers, load and daemon, wait, take the screenshots, and stop everything."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     IMAGES.mkdir(exist_ok=True)
-    with Ending() as ended, Children() as children:
-        servers = start_servers(find_program(), len(NAMES), children, ended)
+    with StopSignals() as stopping, Children() as children:
+        servers = start_servers(find_program(), len(NAMES), children, stopping)
         named = dict(zip(NAMES, servers, strict=True))
         config = children.directory / "zinfo.toml"
         config.write_text("\n".join(_tables(named)))

@@ -1,4 +1,4 @@
-"""`zinfo demo` whose output is read by a program: two copies at once, one as text, one as JSON."""
+"""`zinfo demo` with its output in a file: two demos at once, one with text, one with JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +30,7 @@ NO_LOCALE = "xx_YY.UTF-8"
 
 
 class Shown(NamedTuple):
-    """What the two copies were seen to do."""
+    """What the two demos printed, and what they left."""
 
     text: str
     objects: list[dict[str, Any]]
@@ -43,28 +42,35 @@ class Shown(NamedTuple):
         return [one for one in self.objects if one["kind"] == kind]
 
 
-def steps_of_intervals(output: str) -> list[float]:
-    """By how much the polling intervals changed from one line about a shard to its next."""
-    every: dict[str, list[float]] = {}
+def became_idle_and_busy(output: str) -> bool:
+    """Whether some shard's polling interval grew to a second and shrank again.
+
+    The measured interval of a busy shard varies by jitter, which is much less than that.
+    """
+    idle = set()
     for words in rows(output):
-        every.setdefault(words[1], []).append(float(words[-1].rstrip("s")))
-    return [later - former for values in every.values() for former, later in pairwise(values)]
+        interval = words[-1].rstrip("s")
+        if interval != "-" and float(interval) >= 1.0:
+            idle.add(words[1])
+        elif words[1] in idle and interval != "-" and float(interval) <= 0.7:
+            return True
+    return False
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """Both copies from start to end; the text copy ends by Ctrl-C, the other by itself."""
+    """Both demos from start to end; the one with text ends by Ctrl-C, the other by itself."""
     first, second = (tmp_path_factory.mktemp(name) for name in ("text", "json"))
-    # Without a PATH, the second copy takes the server inside the wheel.
+    # Without a PATH, the second demo takes the server inside the wheel.
     no_path = {"PATH": str(second), "LC_ALL": NO_LOCALE}
     with (
         RunningDemo(first, environ=STRAY) as text,
         RunningDemo(second, "--seconds", "4", "--shards", "2", "--json", environ=no_path) as other,
     ):
         code = other.end() if other.process.wait(60) is not None else None
-        text.wait_for(" down (was up)", " up (was down)", " restarted: ")
+        text.wait_for(" down: refused (was up)", " up (was down)", " restarted: ")
         wait_until(
-            lambda: min(steps_of_intervals(text.output)) < 0, 20, "an interval to become shorter"
+            lambda: became_idle_and_busy(text.output), 20, "an interval to grow and to shrink"
         )
         codes = (text.end(signal.SIGINT), other.process.returncode)
         assert code is not None
@@ -81,7 +87,7 @@ def test_a_demo_ends_with_0_by_itself_and_by_ctrl_c(shown: Shown) -> None:
     assert shown.codes == (0, 0), shown.errors
 
 
-def test_a_demo_says_nothing_on_stderr(shown: Shown) -> None:
+def test_a_demo_prints_nothing_on_stderr(shown: Shown) -> None:
     assert shown.errors == ("", "")
 
 
@@ -89,35 +95,34 @@ def test_a_demo_that_has_ended_leaves_no_process_and_no_file(shown: Shown) -> No
     assert shown.left == []
 
 
-def test_info_of_three_servers_is_shown_and_of_no_others(shown: Shown) -> None:
+def test_exactly_the_three_servers_are_shown(shown: Shown) -> None:
     assert len({words[1] for words in rows(shown.text)}) == 3
     assert len(set(SHARD.findall(shown.text)) - set(re.findall(r"tcp://(\S+)", shown.text))) == 3
 
 
 def test_one_of_the_servers_is_a_replica(shown: Shown) -> None:
-    assert {(words[1], words[3]) for words in rows(shown.text) if words[3] == "slave"}
-    assert {words[3] for words in rows(shown.text)} == {"master", "slave"}
+    assert {(words[1], words[3]) for words in rows(shown.text) if words[3] == "replica"}
+    assert {words[3] for words in rows(shown.text)} == {"primary", "replica"}
 
 
-def test_a_server_is_seen_to_go_down_and_to_come_back_as_another_process(shown: Shown) -> None:
+def test_a_killed_server_goes_down_and_comes_back_as_another_process(shown: Shown) -> None:
     events = [line.split(" EVENT ") for line in shown.text.splitlines() if " EVENT " in line]
     victim = next(before.split()[1] for before, event in events if event.startswith("down"))
     story = [event for before, event in events if before.split()[1] == victim]
-    assert story[:4] == ["added", "up (was new)", "down (was up): refused", "up (was down)"]
+    assert story[:4] == ["added", "up (was new)", "down: refused (was up)", "up (was down)"]
     assert re.fullmatch(r"restarted: run_id [0-9a-f]{8} -> [0-9a-f]{8}", story[4])
 
 
-def test_polling_intervals_are_seen_to_move_both_ways(shown: Shown) -> None:
-    steps = steps_of_intervals(shown.text)
-    assert min(steps) < 0 < max(steps)
+def test_polling_intervals_grow_and_shrink(shown: Shown) -> None:
+    assert became_idle_and_busy(shown.text)
 
 
-def test_the_hit_ratio_is_a_number_between(shown: Shown) -> None:
+def test_some_hit_ratio_is_between_0_and_100_percent(shown: Shown) -> None:
     ratios = [int(found) for found in re.findall(r"(\d+)% hits", shown.text)]
     assert any(0 < ratio < 100 for ratio in ratios), ratios
 
 
-def test_the_text_ends_with_a_summary_and_where_to_go_next(shown: Shown) -> None:
+def test_the_text_ends_with_a_summary_and_the_next_steps(shown: Shown) -> None:
     *_, summary, following, _ = shown.text.splitlines()
     assert re.fullmatch(
         r"\d+ s, \d+ polls, \d+ events: [1-9]\d* down, [1-9]\d* up again\. .*", summary

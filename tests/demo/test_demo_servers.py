@@ -1,9 +1,8 @@
-"""The demo's parts, one by one and in this process: servers, load, outages, daemon, keeper."""
+"""The demo's parts, one by one and in this process: servers, load, outages, daemon, reaper."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import socket
@@ -18,10 +17,10 @@ from tests.server_kinds import available_kinds
 from tests.waiting import wait_until
 from zinfo.demo import feed, reaper, servers
 from zinfo.demo.children import Children
-from zinfo.demo.daemon_process import ServingDaemon
-from zinfo.demo.feed import Watch
+from zinfo.demo.daemon_process import DaemonProcess
+from zinfo.demo.feed import BACK_UP, DemoFeed
 from zinfo.demo.load import CYCLE, PHASES, Load, phase_at
-from zinfo.demo.outages import DOWN, EVERY, FIRST, Outages
+from zinfo.demo.outages import DOWN_SECONDS, FIRST_KILL, KILL_INTERVAL, Outages
 from zinfo.demo.program import ServerProgram
 from zinfo.demo.servers import EmbeddedServer, start_servers
 from zinfo.errors import EnvironmentNotReadyError, NoAnswerError
@@ -30,7 +29,7 @@ pytestmark = pytest.mark.skipif(not available_kinds(), reason="no server program
 
 
 SLEEP = "import time; time.sleep(60)"
-"""A child that does nothing but be there, to be ended."""
+"""A child that does nothing but wait to be ended."""
 
 
 def never() -> bool:
@@ -69,7 +68,7 @@ def test_the_last_of_three_servers_is_a_replica_and_all_are_bounded(
             assert client.info("replication")["role"] == expected
 
 
-def test_a_port_that_was_taken_meanwhile_is_not_used(
+def test_a_port_that_another_program_took_is_not_used(
     program: ServerProgram, children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "REPLY_SECONDS", 0.1)
@@ -92,14 +91,14 @@ def test_when_every_port_is_taken_the_demo_gives_up(
             start_servers(program, 1, children, never)
 
 
-def test_somebody_else_s_server_on_the_port_is_not_taken_for_ours(server: EmbeddedServer) -> None:
+def test_a_foreign_server_on_the_port_is_not_taken_for_ours(server: EmbeddedServer) -> None:
     ours = EmbeddedServer(server._program, server._children, "ours")
     ours.port = server.port
     ours._process = server._children.start([sys.executable, "-c", SLEEP], server._log)
     assert not ours.ready()
 
 
-def test_a_server_that_does_not_start_is_told_with_its_last_words(
+def test_a_server_that_does_not_start_is_an_error_with_its_last_output(
     children: Children, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
@@ -109,7 +108,7 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(
         start_servers(ServerProgram(broken, "broken-1"), 1, children, never)
 
 
-def test_a_server_that_never_answers_is_given_up(
+def test_a_server_that_never_answers_is_an_error(
     children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "_START_SECONDS", 0.2)
@@ -123,28 +122,28 @@ def test_a_server_that_never_answers_is_given_up(
         start_servers(sleeper, 1, children, never)
 
 
-def test_whoever_wants_to_end_does_not_wait_for_servers(
+def test_after_a_stop_signal_the_demo_does_not_wait_for_servers(
     program: ServerProgram, children: Children
 ) -> None:
     assert len(start_servers(program, 2, children, lambda: True)) == 2
 
 
-def test_outages_kill_in_turn_and_start_again_at_the_same_port(
+def test_outages_kill_servers_in_turn_and_restart_them_on_the_same_port(
     program: ServerProgram, children: Children
 ) -> None:
     first, second = started = start_servers(program, 2, children, never)
     ports = [server.port for server in started]
     outages = Outages(started)
-    outages.step(FIRST - 0.1)
+    outages.step(FIRST_KILL - 0.1)
     assert (first.running, second.running) == (True, True)
-    outages.step(FIRST)
+    outages.step(FIRST_KILL)
     assert (first.running, second.running) == (True, False)
-    outages.step(FIRST + 0.1)
-    outages.step(FIRST + DOWN)
+    outages.step(FIRST_KILL + 0.1)
+    outages.step(FIRST_KILL + DOWN_SECONDS)
     assert not second.running
-    outages.step(FIRST + DOWN + 0.1)
+    outages.step(FIRST_KILL + DOWN_SECONDS + 0.1)
     wait_until(second.ready, what="the second server")
-    outages.step(FIRST + EVERY)
+    outages.step(FIRST_KILL + KILL_INTERVAL)
     assert (first.running, second.running) == (False, True)
     assert [server.port for server in started] == ports
 
@@ -168,7 +167,7 @@ def test_load_makes_hits_misses_expiring_keys_and_several_clients(server: Embedd
         wait_until(lambda: client.info("clients")["connected_clients"] == 1, what="no clients")
 
 
-def test_load_goes_on_when_its_server_comes_back(server: EmbeddedServer) -> None:
+def test_load_continues_when_its_server_comes_back(server: EmbeddedServer) -> None:
     with Load([server]):
         server.kill()
         server.start()
@@ -177,49 +176,73 @@ def test_load_goes_on_when_its_server_comes_back(server: EmbeddedServer) -> None
             wait_until(client.dbsize, what="keys")
 
 
-def test_a_daemon_that_does_not_start_is_told_with_its_last_words(children: Children) -> None:
-    daemon = ServingDaemon(children, ["redis://no host"])
+def test_a_daemon_that_does_not_start_is_an_error_with_its_last_log_line(
+    children: Children,
+) -> None:
+    daemon = DaemonProcess(children, ["redis://no host"])
     with pytest.raises(EnvironmentNotReadyError, match=r"does not start; exit code 2, .*--shard"):
         daemon.wait(never)
 
 
-def test_a_watch_without_a_daemon_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feed_without_a_daemon_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed, "_READY_SECONDS", 0.1)
-    with Watch("tcp://127.0.0.1:1") as watch, pytest.raises(NoAnswerError):
-        watch.wait_ready(never)
-    watch.wait_ready(lambda: True)
+    with DemoFeed("tcp://127.0.0.1:1") as found, pytest.raises(NoAnswerError):
+        found.wait_ready(never)
+    found.wait_ready(lambda: True)
 
 
-def test_what_a_silent_daemon_said_last_is_stale_and_grows_old(
-    server: EmbeddedServer, children: Children, monkeypatch: pytest.MonkeyPatch
+def test_shards_of_a_silent_daemon_are_stale_and_their_age_grows(
+    server: EmbeddedServer, children: Children
 ) -> None:
-    monkeypatch.setattr(feed, "_ANSWER_SECONDS", 0.5)
-    daemon = ServingDaemon(children, [server.url])
+    daemon = DaemonProcess(children, [server.url])
     daemon.wait(never)
-    with Watch(daemon.query) as watch:
-        watch.wait_ready(never)
+    with DemoFeed(daemon.query) as found:
+        found.wait_ready(never)
 
         def polled() -> bool:
-            watch.look()
-            return bool(watch.rows) and math.isfinite(watch.rows[0].age)
+            found.update()
+            return bool(found.rows) and found.rows[0].current
 
         wait_until(polled, what="the first INFO")
-        assert (watch.problem, [row.stale for row in watch.rows]) == ("", [False])
+        assert found.problem == ""
         os.kill(daemon._process.pid, signal.SIGSTOP)
-        ages = []
-        for _ in range(2):
-            watch.look()
-            ages.append(watch.rows[0].age)
-        assert watch.problem.startswith(f"no answer from {daemon.query}")
-        assert watch.rows[0].stale
-        assert ages[0] < ages[1]
+
+        def stale() -> bool:
+            found.update()
+            return bool(found.problem)
+
+        wait_until(stale, what="the problem")
+        assert found.rows[0].status == "stale"
+        age = found.rows[0].age
+        wait_until(lambda: stale() and found.rows[0].age > age, what="a greater age")
 
 
-def test_the_keeper_kills_the_groups_it_knows_and_no_others(tmp_path: Path) -> None:
+def test_events_are_shown_in_order_and_each_is_counted_once(
+    server: EmbeddedServer, children: Children
+) -> None:
+    daemon = DaemonProcess(children, [server.url])
+    daemon.wait(never)
+    with DemoFeed(daemon.query) as found:
+        found.wait_ready(never)
+
+        def back_up() -> bool:
+            found.update()
+            return found.counts[BACK_UP] > 0
+
+        server.kill()
+        server.start()
+        wait_until(back_up, what="the server to be up again")
+        numbers = [event.number for event in found.events]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert found.counts.total() == len(numbers)
+        assert found.counts["added"] == found.counts["down"] == 1
+
+
+def test_the_reaper_kills_the_process_groups_it_knows_and_no_others(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SLEEP]
     known, ended = (subprocess.Popen(command, start_new_session=True) for _ in range(2))
     try:
-        reaper.keep([f"+{known.pid}", f"+{ended.pid}", f"-{ended.pid}"], tmp_path)
+        reaper.follow([f"+{known.pid}", f"+{ended.pid}", f"-{ended.pid}"], tmp_path)
         assert known.wait(10) == -signal.SIGKILL
         assert ended.poll() is None
     finally:
@@ -228,13 +251,13 @@ def test_the_keeper_kills_the_groups_it_knows_and_no_others(tmp_path: Path) -> N
     assert not tmp_path.exists()
 
 
-def test_the_keeper_leaves_a_terminal_alone_that_is_normal_again(tmp_path: Path) -> None:
+def test_the_reaper_restores_only_a_terminal_that_shows_the_demo(tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     try:
         path = os.ttyname(theirs)
-        reaper.keep([f"screen {path}", "normal"], tmp_path)
-        reaper.keep([f"screen {path}"], tmp_path)
-        assert os.read(ours, 1000) == reaper.LEAVE_SCREEN + reaper.SHOW_CURSOR
+        reaper.follow([f"screen {path}", "normal"], tmp_path)
+        reaper.follow([f"screen {path}"], tmp_path)
+        assert os.read(ours, 1000) == reaper.LEAVE_ALTERNATE_SCREEN + reaper.SHOW_CURSOR
     finally:
         os.close(ours)
         os.close(theirs)

@@ -232,7 +232,8 @@ def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(fleet: Fleet
 
 
 def test_a_short_outage_that_only_an_event_tells_of_is_a_gap_too(fleet: Fleet) -> None:
-    fleet.interrupt(SHARD)
+    fleet.set_state(SHARD, "down", "refused")
+    fleet.set_state(SHARD, "up", "")
     fleet.apply(delta(2, 510.0, {"instantaneous_ops_per_sec": 9}), 110.0)
     series = fleet.series(SHARD, 110.0)
     assert series is not None

@@ -1,7 +1,7 @@
-"""`zinfo demo`: servers, load, a daemon and somebody who looks at them, all gone at the end.
+"""`zinfo demo`: starts servers, load and a daemon, shows them live, and removes everything again.
 
-`run` is where to start reading. The rest, in the order in which it comes into play: `program`
-(which server there is), `children` with `launch` and `keeper` (processes that leave nothing
-behind), `servers`, `serving` (the daemon), `load`, `outages` (kills and restarts), `watching`
-(the consumer), `rows` and `picture` (what is shown), `view` (on a terminal), `lines` (on a pipe).
+Begin reading at `run`. The rest, in order of use: `program` (finds a server program), `children`
+with `launch` and `reaper` (child processes that leave nothing behind), `servers`, `daemon_process`,
+`load`, `outages` (kills and restarts), `feed` (reads from the daemon), `screen` (what is shown),
+`view` (on a terminal), `lines` (on a pipe). Imports `zinfo.top` for the model and its formatting.
 """

@@ -1,14 +1,19 @@
 """Child processes and a temporary directory that never outlive this process, however it ends.
 
-Three things see to it: `close()`; where that is never reached, the kernel (`launch`, on Linux) and
-the keeper, a process of its own that notices when this one is gone.
+Two mechanisms clean up, and both are needed:
+
+- The reaper (`reaper`), a process of its own, kills the children, restores the terminal and removes
+  the directory as soon as its standard input ends: when `close` closes it, or when this process was
+  killed, after which only another process can clean up. Where the reaper was killed, `close` runs
+  the same function in this process.
+- The kernel (`launch`, PR_SET_PDEATHSIG, on Linux) kills the children where both this process and
+  the reaper were killed, or this process right after it started a child, before it told the reaper.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +25,9 @@ from zinfo.demo import launch, reaper
 from zinfo.errors import EnvironmentNotReadyError
 
 TERM_SECONDS = 3.0
-"""How long a child may take to end by itself, once asked."""
+"""How long a child may take to end after SIGTERM."""
 
-_KEEPER_SECONDS = 5.0  # for the keeper to clear up
+_REAPER_SECONDS = 5.0  # for the reaper to clean up
 
 Process = subprocess.Popen[bytes]
 
@@ -30,26 +35,28 @@ Process = subprocess.Popen[bytes]
 class Children:
     """Starts and ends child processes. A context manager: leaving it ends them all.
 
-    Enter and use it in the main thread: the kernel takes the end of the thread that starts a child
-    for the parent's.
+    Use it in the main thread: PR_SET_PDEATHSIG acts on the end of the thread that starts a child.
 
     Attributes:
-        directory: for whatever they write; removed at the end.
+        directory: the temporary directory; removed at the end.
+
+    Raises:
+        EnvironmentNotReadyError: the directory cannot be made.
     """
 
     def __init__(self) -> None:
         self._processes: list[Process] = []
-        self._keeper = subprocess.Popen(
+        self._reaper = subprocess.Popen(
             [sys.executable, "-I", reaper.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # the terminal's Ctrl-C and hang-up are not for it
+            start_new_session=True,  # so that it does not get the terminal's signals
         )
-        assert self._keeper.stdout is not None
-        with self._keeper.stdout as said:
-            path = os.fsdecode(said.readline().rstrip(b"\n"))
+        assert self._reaper.stdout is not None
+        with self._reaper.stdout as output:
+            path = os.fsdecode(output.readline().rstrip(b"\n"))
         if not path:
-            self.close()
+            self._end_reaper()
             raise EnvironmentNotReadyError("cannot make a temporary directory")
         self.directory = Path(path)
 
@@ -71,7 +78,7 @@ class Children:
 
         Args:
             command: the program's absolute path, and its arguments.
-            log: takes what it prints, after what is there.
+            log: the file that its output is appended to.
             env: its environment; None for this process's own.
         """
         words = [str(word) for word in command]
@@ -86,46 +93,54 @@ class Children:
                 env=env,
                 start_new_session=True,
             )
-        self.tell_keeper(f"+{process.pid}")
+        self.notify_reaper(f"+{process.pid}")
         self._processes.append(process)
         return process
 
     def kill(self, process: Process) -> None:
-        """SIGKILL a child and whatever it started."""
+        """SIGKILL a child and its process group."""
         if process not in self._processes:
             return
-        if process.poll() is None:  # else its number may be somebody else's by now
-            with contextlib.suppress(OSError):  # a zombie is EPERM on macOS
+        if process.poll() is None:  # else its number may belong to another process by now
+            with contextlib.suppress(OSError):  # macOS says EPERM for a zombie
                 os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         self._processes.remove(process)
-        self.tell_keeper(f"-{process.pid}")
+        self.notify_reaper(f"-{process.pid}")
 
     def end(self, process: Process) -> None:
-        """Ask a child to end; kill it if it takes too long."""
+        """Send SIGTERM to a child; kill it if it does not end in time."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.terminate()
             process.wait(TERM_SECONDS)
         self.kill(process)
 
-    def tell_keeper(self, line: str) -> None:
-        """Tell the keeper one line of what it should know."""
-        assert self._keeper.stdin is not None
-        with contextlib.suppress(OSError, ValueError):  # killed, or closed already: do without
-            self._keeper.stdin.write(f"{line}\n".encode())
-            self._keeper.stdin.flush()
+    def notify_reaper(self, command: str) -> None:
+        """Send a command to the reaper."""
+        assert self._reaper.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it was killed, or its input is closed
+            self._reaper.stdin.write(f"{command}\n".encode())
+            self._reaper.stdin.flush()
 
     def close(self) -> None:
-        """Kill every child that is left and remove the directory."""
-        for process in list(self._processes):
-            self.kill(process)
-        assert self._keeper.stdin is not None
+        """Kill the children that are left, and remove the directory."""
+        for process in self._processes:
+            if process.poll() is not None:
+                self.notify_reaper(f"-{process.pid}")
+        self._end_reaper()
+        if self._reaper.returncode:
+            left = [process.pid for process in self._processes if process.poll() is None]
+            reaper.clean_up(left, self.directory)
+        while self._processes:
+            self._processes.pop().wait()
+
+    def _end_reaper(self) -> None:
+        """Close the reaper's input, and wait until it has cleaned up."""
+        assert self._reaper.stdin is not None
         with contextlib.suppress(OSError):
-            self._keeper.stdin.close()
+            self._reaper.stdin.close()
         try:
-            self._keeper.wait(_KEEPER_SECONDS)
+            self._reaper.wait(_REAPER_SECONDS)
         except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
-        if self._keeper.returncode and hasattr(self, "directory"):  # it cannot do its work
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self._reaper.kill()
+            self._reaper.wait()

@@ -1,4 +1,4 @@
-"""The daemon of the demo: `zinfo serve` in a process of its own, as anybody would run it."""
+"""The daemon of the demo: `zinfo serve` in a process of its own, as a user would run it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from zinfo.errors import EnvironmentNotReadyError
 
 _ANY_PORT = "tcp://127.0.0.1:*"
 _START_SECONDS = 20.0  # for the daemon to listen; Python may have to compile its modules first
-_LOOK_SECONDS = 0.02  # between two looks into its log
+_CHECK_SECONDS = 0.02  # between two reads of its log
 _ADDRESSES = re.compile(r"queries at (?P<query>\S+), bus at (?P<bus>[^\s;,]+)")
 
 
-class ServingDaemon:
-    """A `zinfo serve` that watches some servers.
+class DaemonProcess:
+    """A `zinfo serve` that polls some servers.
 
     Args:
-        children: starts it, and ends it at the end.
+        children: starts and ends the process.
         urls: of the servers.
 
     Attributes:
-        query: endpoint that answers queries; "" until `wait` returned.
-        bus: endpoint that publishes; likewise.
+        query: its query endpoint; "" until `wait` has returned.
+        bus: its bus endpoint; the same.
     """
 
     def __init__(self, children: Children, urls: Sequence[str]) -> None:
@@ -45,34 +45,34 @@ class ServingDaemon:
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
+        """Whether its process is running."""
         return self._process.poll() is None
 
-    def wait(self, ended: Callable[[], bool]) -> None:
-        """Wait until it listens, or until `ended()`.
+    def wait(self, stopping: Callable[[], bool]) -> None:
+        """Wait until it listens, or until `stopping()`.
 
         Raises:
-            EnvironmentNotReadyError: it ended, or did not listen in time; with its last words.
+            EnvironmentNotReadyError: it ended, or did not listen in time; with its last log line.
         """
         deadline = time.monotonic() + _START_SECONDS
-        while not ended():
-            alive = self.running  # before the look: its last words are complete then
+        while not stopping():
+            alive = self.running  # before its log is read, which is complete then if it has ended
             for message in self._messages():
                 if found := _ADDRESSES.search(message):
                     self.query, self.bus = found["query"], found["bus"]
                     return
             if not alive or time.monotonic() > deadline:
                 raise EnvironmentNotReadyError(f"the daemon does not start; {self.last_words()}")
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_CHECK_SECONDS)
 
     def last_words(self) -> str:
-        """Return how it ended, where it did, and the last line of its log."""
+        """Return its exit code, if it has ended, and the last line of its log."""
         code = self._process.poll()
         end = "" if code is None else f"exit code {code}, "
         return f"{end}last words: {(self._messages() or ['none'])[-1]}"
 
     def stop(self) -> None:
-        """Let it close in order."""
+        """Stop it with SIGTERM."""
         self._children.end(self._process)
 
     def _messages(self) -> list[str]:
@@ -81,7 +81,7 @@ class ServingDaemon:
 
 
 def _message(line: str) -> str:
-    """Return what a line of a JSON log says; the line itself where it is none."""
+    """Return the message in a line of a JSON log; the line itself where it is not JSON."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -90,9 +90,9 @@ def _message(line: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the daemon: the demo is not to be configured from outside.
+    """Return the daemon's environment, without zinfo's variables: they must not change the demo.
 
-    It runs in another directory than this process, so it may need help to find the same zinfo.
+    It runs in another directory than this process, and may need PYTHONPATH to find the same zinfo.
     """
     environ = {name: text for name, text in os.environ.items() if not name.startswith("ZINFO_")}
     home = Path(zinfo.__file__).absolute().parent.parent

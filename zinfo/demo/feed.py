@@ -1,116 +1,93 @@
-"""Somebody who looks at the daemon, by the public way: Mirror for INFO, Client for the rest."""
+"""Reads shards and events from the daemon, through the model of `zinfo top`."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
-from zinfo.client import Client, Event, Mirror, View
-from zinfo.demo.rows import Row, hit_ratio, integer, keys_in
-from zinfo.errors import NoAnswerError, RequestError
-from zinfo.wire.lifecycle import DOWN, UP
+from zinfo.errors import NoAnswerError
+from zinfo.top.event_log import MAX_EVENTS
+from zinfo.top.feed import STALE_AFTER, Feed
+from zinfo.top.rows import Row
+from zinfo.wire.lifecycle import DOWN, UP, Event
 
-_EVENTS_KEPT = 200  # more than any screen has lines
-_ANSWER_SECONDS = 1.0  # for the daemon to answer a query; it is on this machine
+BACK_UP = "back"
+"""Counted instead of `up` for a shard that was down."""
+
+_MAX_SHOWN_EVENTS = 200  # more than any screen has lines
 _READY_SECONDS = 10.0  # for the first copy of all shards
-_LOOK_SECONDS = 0.1  # of that, until a signal is noticed
+_SIGNAL_CHECK_SECONDS = 0.1  # between two checks for a signal while waiting for it
 
 
-class Watch:
-    """What is known of all shards, through a daemon. A context manager.
+class DemoFeed:
+    """The present rows and the events so far. A context manager.
 
     Args:
-        query: the daemon's query endpoint.
+        endpoint: the daemon's query endpoint.
 
     Attributes:
-        rows: the shards, as `look` saw them last.
+        rows: the shards, as of the last `update`.
         events: the newest events, oldest first.
-        counts: events so far, by kind.
+        counts: number of events so far, by `kind_of`.
         problem: why the rows are stale; "" where they are not.
     """
 
-    def __init__(self, query: str) -> None:
+    def __init__(self, endpoint: str) -> None:
         self.rows: list[Row] = []
-        self.events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
+        self.events: deque[Event] = deque(maxlen=_MAX_SHOWN_EVENTS)
         self.counts: Counter[str] = Counter()
         self.problem = ""
-        self._newest = 0
-        self._client = Client(query, timeout=_ANSWER_SECONDS, retries=0)
-        self._mirror = Mirror(query)
+        self._newest = 0  # number of the newest event in `events`
+        self._feed = Feed(endpoint)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> DemoFeed:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._mirror.close()
-        self._client.close()
+        self._feed.close()
 
-    def wait_ready(self, ended: Callable[[], bool]) -> None:
-        """Wait until every shard is known, or until `ended()`.
+    def wait_ready(self, stopping: Callable[[], bool]) -> None:
+        """Wait until all shards and the first events are known, or until `stopping()`.
 
         Raises:
             NoAnswerError: that took too long.
         """
         deadline = time.monotonic() + _READY_SECONDS
-        while not ended():
+        while not stopping():
             try:
-                self._mirror.wait_ready(_LOOK_SECONDS)
-                return
+                self._feed.wait_ready(_SIGNAL_CHECK_SECONDS)
+                break
             except NoAnswerError:
                 if time.monotonic() > deadline:
                     raise
+        while not stopping() and not self._has_history() and time.monotonic() < deadline:
+            time.sleep(_SIGNAL_CHECK_SECONDS)
 
-    def look(self) -> None:
-        """Bring everything up to date; what cannot be learned now is marked as stale."""
-        try:
-            entries = self._client.shards()
-            events = self._client.events(since=self._newest)
-        except (NoAnswerError, RequestError) as error:
-            self.problem = str(error).partition(": ")[0]  # what to do about it is not for here
-            self.rows = [
-                replace(row, age=self._mirror.age(row.shard), stale=True) for row in self.rows
+    def update(self) -> None:
+        """Read the present rows and the events since the last update."""
+        with self._feed.fleet() as fleet:
+            now = self._feed.now()
+            self.rows = fleet.rows(now)
+            state = fleet.feed(now)
+            # Events behind a missing one wait for it, so that all are shown in order.
+            events = [
+                event
+                for event in fleet.events(MAX_EVENTS)
+                if self._newest < event.number <= fleet.events_complete_to
             ]
-            return
-        self._newest = events.newest
-        self.events += events.events
-        self.counts.update(kind_of(event) for event in events.events)
-        self.problem = self._mirror.problem if self._mirror.stale else ""
-        self.rows = [self._row(entry) for entry in entries if entry["id"] in self._mirror]
+        if events:
+            self._newest = events[-1].number
+            self.events += events
+            self.counts.update(map(kind_of, events))
+        stale = not state.fresh and state.seconds >= STALE_AFTER
+        self.problem = (state.problem or "the shards are being read again") if stale else ""
 
-    def _row(self, entry: Mapping[str, Any]) -> Row:
-        shard = entry["id"]
-        return row(entry, self._mirror.view(shard), self._mirror.age(shard))
+    def _has_history(self) -> bool:
+        with self._feed.fleet() as fleet:
+            return fleet.events_complete_to > 0
 
 
 def kind_of(event: Event) -> str:
-    """Return an event's type, but "back" for the `up` of a shard that was down."""
-    return "back" if (event.type, event.old) == (UP, DOWN) else event.type
-
-
-def row(entry: Mapping[str, Any], view: View, age: float) -> Row:
-    """Return what is shown of a shard.
-
-    Args:
-        entry: what the daemon says of it beside INFO.
-        view: what the Mirror holds of it.
-        age: seconds since that INFO was read from it.
-    """
-    info = view.info or {}
-    return Row(
-        shard=entry["id"],
-        state=entry["state"],
-        role=entry["role"],
-        version=entry["version"],
-        ops=integer(info, "instantaneous_ops_per_sec"),
-        memory=integer(info, "used_memory"),
-        clients=integer(info, "connected_clients"),
-        keys=keys_in(info) if info else None,
-        hit_ratio=hit_ratio(info),
-        interval=entry["interval"],
-        age=age,
-        revision=view.revision,
-        stale=not view.fresh,
-    )
+    """Return an event's type; BACK_UP for the `up` of a shard that was down."""
+    return BACK_UP if (event.type, event.old) == (UP, DOWN) else event.type

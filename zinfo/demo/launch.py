@@ -1,7 +1,7 @@
 """Becomes a command that dies with the process that started it: `launch.py PARENT_PID COMMAND ...`.
 
-A file that is run, not imported. It takes the place of a `preexec_fn`, which Python may deadlock on
-in a process with threads. Only Linux can do this; elsewhere the keeper has to do.
+This file is run, not imported. It replaces a `preexec_fn`, which can deadlock in a process with
+threads. Only Linux has PR_SET_PDEATHSIG; elsewhere it just becomes the command.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _PR_SET_PDEATHSIG = 1  # prctl(2): a signal for this process when its parent end
 
 
 def main() -> None:
-    """Ask the kernel for SIGKILL at the parent's death, then become the command."""
+    """Have the kernel send SIGKILL at the parent's death, then become the command."""
     parent, *command = sys.argv[1:]
-    with contextlib.suppress(OSError, AttributeError):  # no prctl here
+    with contextlib.suppress(OSError, AttributeError):  # no prctl on this system
         unused = ctypes.c_ulong(0)
         signal_number = ctypes.c_ulong(signal.SIGKILL)
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number, unused, unused, unused)
     if os.getppid() != int(parent):
-        sys.exit("the parent is dead already")
+        sys.exit("the parent has already ended")
     os.execv(command[0], command)
 
 

@@ -1,4 +1,4 @@
-"""Load that changes: each server is busy for a while, then hit by a burst, then left alone."""
+"""Changing load: each server is busy for a while, then gets a burst, then is idle."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ import redis
 from zinfo.demo.servers import EmbeddedServer
 
 KEYS = 3000
-"""Different keys that are asked for; some of them often, most of them seldom."""
+"""Number of keys that are read; a few of them often, most of them rarely."""
 
 WARM_KEYS = 150
-"""How many of them, those asked for most, are set when a server has none yet."""
+"""How many of the most read keys are set when a server is empty."""
 
 _TICK = 0.1  # seconds from one batch of commands to the next
-_RETRY_SECONDS = 0.2  # before a server that failed is tried again
-_JOIN_SECONDS = 3.0  # for a thread to notice that it is over; above a reply's timeout
+_RETRY_SECONDS = 0.2  # before the next attempt after an error
+_JOIN_SECONDS = 3.0  # for a thread to end; above the timeout of a reply
 _MAX_VALUE = 1500  # bytes
 _MAX_TTL = 15  # seconds
 _WARM_TTL = 30  # seconds
 
 
 class Phase(NamedTuple):
-    """What is done to a server for a while.
+    """A period of constant load.
 
     Attributes:
         name: for people.
-        seconds: how long it lasts.
-        rate: commands a second.
-        clients: connections that they come over.
+        seconds: duration.
+        rate: commands per second.
+        clients: number of connections.
     """
 
     name: str
@@ -48,12 +48,12 @@ PHASES = (
     Phase("burst", 2, 2500, 12),
     Phase("idle", 9, 2, 2),
 )
-"""One after another, then from the start again."""
+"""The phases, in a cycle."""
 
 CYCLE = sum(phase.seconds for phase in PHASES)
-"""Seconds until everything repeats."""
+"""Duration of a cycle in seconds."""
 
-_OFFSETS = (0.0, 8.0, 12.0)  # seconds into the cycle at which the servers start, in turn
+_OFFSETS = (0.0, 8.0, 12.0)  # seconds into the cycle at which each server starts
 
 
 def phase_at(index: int, elapsed: float) -> Phase:
@@ -72,18 +72,18 @@ def phase_at(index: int, elapsed: float) -> Phase:
 
 
 class Load:
-    """One thread a server that sends commands. A context manager.
+    """Sends commands to each server, in a thread per server. A context manager.
 
     Args:
-        servers: who gets the load.
+        servers: get the load.
     """
 
     def __init__(self, servers: Sequence[EmbeddedServer]) -> None:
-        self._over = threading.Event()
+        self._stop = threading.Event()
         began = time.monotonic()
         self._threads = [
             threading.Thread(
-                target=_Loader(index, server, began, self._over).run,
+                target=_Loader(index, server, began, self._stop).run,
                 name=f"load of {server.ident}",
                 daemon=True,
             )
@@ -96,30 +96,30 @@ class Load:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._over.set()
+        self._stop.set()
         for thread in self._threads:
             thread.join(_JOIN_SECONDS)
 
 
 class _Loader:
-    """Puts load on one server, whether it is there or not."""
+    """Puts load on one server, also while that is down."""
 
     def __init__(
-        self, index: int, server: EmbeddedServer, began: float, over: threading.Event
+        self, index: int, server: EmbeddedServer, began: float, stop: threading.Event
     ) -> None:
         self._index = index
         self._server = server
         self._began = began
-        self._over = over
+        self._stop = stop
         self._clients: list[redis.Redis] = []
-        self._chance = random.Random(index)
-        self._taste = 4 + 2 * (index % 3)  # the higher, the fewer keys are asked for often
-        self._owed = 0.0
+        self._random = random.Random(index)
+        self._skew = 4 + 2 * (index % 3)  # the higher, the fewer keys get most of the reads
+        self._due = 0.0
 
     def run(self) -> None:
-        """Send commands until it is over."""
+        """Send commands until `stop` is set."""
         wait = 0.0
-        while not self._over.wait(wait):
+        while not self._stop.wait(wait):
             started = time.monotonic()
             try:
                 self._tick(phase_at(self._index, started - self._began))
@@ -133,8 +133,8 @@ class _Loader:
         if not self._clients:
             self._warm_up()
         self._resize(phase.clients)
-        self._owed += phase.rate * _TICK
-        count, self._owed = int(self._owed), self._owed % 1
+        self._due += phase.rate * _TICK
+        count, self._due = int(self._due), self._due % 1
         share, more = divmod(count, len(self._clients))
         for position, client in enumerate(self._clients):
             if commands := share + (position < more):
@@ -155,25 +155,25 @@ class _Loader:
             pipeline.execute(raise_on_error=False)
 
     def _command(self) -> tuple[str | int, ...]:
-        chance = self._chance
-        key = f"item:{int(KEYS * chance.random() ** self._taste)}"
-        if self._server.primary is not None or chance.random() < 0.6:
+        rng = self._random
+        key = f"item:{int(KEYS * rng.random() ** self._skew)}"
+        if self._server.primary is not None or rng.random() < 0.6:
             return ("GET", key)
-        match chance.randrange(8):
+        match rng.randrange(8):
             case 0:
-                return ("INCR", f"count:{chance.randrange(20)}")
+                return ("INCR", f"count:{rng.randrange(20)}")
             case 1:
-                return ("HSET", "users", f"user:{chance.randrange(500)}", chance.random().hex())
+                return ("HSET", "users", f"user:{rng.randrange(500)}", rng.random().hex())
             case 2:
                 return ("LPUSH", "queue", key)
             case 3:
                 return ("LTRIM", "queue", 0, 200)
             case _:
-                size, ttl = chance.randrange(50, _MAX_VALUE), chance.randrange(3, _MAX_TTL)
+                size, ttl = rng.randrange(50, _MAX_VALUE), rng.randrange(3, _MAX_TTL)
                 return ("SET", key, "x" * size, "EX", ttl)
 
     def _resize(self, count: int) -> None:
-        """Have that many connected clients."""
+        """Connect or close clients until there are `count`."""
         while len(self._clients) > count:
             with contextlib.suppress(redis.RedisError):
                 self._clients.pop().close()

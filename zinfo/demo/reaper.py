@@ -1,14 +1,13 @@
-"""Outlives the demo by a moment and takes away what it left, even where it died of SIGKILL.
+"""Cleans up after the demo, from a process of its own that survives it.
 
-A file that is run, not imported, with the standard library only. It makes a directory, prints its
-path, and then reads what it is told, a line each, until its standard input ends: because the demo
-closed it, or because there is no demo any more. Then it kills the processes it knows of, gives
-the terminal back, and removes the directory.
+This file is run, with the standard library only; `children` imports `clean_up` as well. It makes a
+directory, prints its path, and reads commands from standard input, one per line, until that ends:
+because the demo closed it, or because the demo is dead. Then it cleans up.
 
-    +PID            leads a process group that must not outlive the demo
-    -PID            has ended
-    screen PATH     the terminal at PATH shows the demo's own screen, without a cursor
-    normal          it does not any more
+    +PID            PID leads a process group that must not outlive the demo
+    -PID            this group has ended
+    screen PATH     the terminal at PATH shows the alternate screen, without a cursor
+    normal          it no longer does
 """
 
 from __future__ import annotations
@@ -24,17 +23,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SHOW_CURSOR = b"\x1b[?25h"
-LEAVE_SCREEN = b"\x1b[?1049l"
+LEAVE_ALTERNATE_SCREEN = b"\x1b[?1049l"
 
-_TRIES = 100  # to remove the directory, while what is being killed may still write to it
-_PAUSE = 0.02  # seconds between two tries
+_REMOVE_TRIES = 100  # while killed processes may still write to the directory
+_RETRY_SECONDS = 0.02
 
 
-def keep(told: Iterable[str], directory: Path) -> None:
-    """Do as told until there is nobody who tells, then clear up."""
+def follow(commands: Iterable[str], directory: Path) -> None:
+    """Follow the commands until they end, then clean up."""
     groups: set[int] = set()
     terminal = ""
-    for line in told:
+    for line in commands:
         word, _, rest = line.strip().partition(" ")
         if word == "screen":
             terminal = rest
@@ -44,31 +43,34 @@ def keep(told: Iterable[str], directory: Path) -> None:
             groups.add(int(word))
         elif word.startswith("-"):
             groups.discard(-int(word))
+    clean_up(groups, directory, terminal)
+
+
+def clean_up(groups: Iterable[int], directory: Path, terminal: str = "") -> None:
+    """Kill process groups, restore the terminal, and remove the directory.
+
+    Args:
+        groups: ids of the process groups.
+        directory: the directory.
+        terminal: path of a terminal that shows the alternate screen; "" for none.
+    """
     for group in groups:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it has ended; macOS says EPERM for a zombie
             os.killpg(group, signal.SIGKILL)
     if terminal:
-        _give_back(terminal)
-    _remove(directory)
-
-
-def _give_back(terminal: str) -> None:
-    with contextlib.suppress(OSError):
-        descriptor = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-        os.write(descriptor, LEAVE_SCREEN + SHOW_CURSOR)
-        os.close(descriptor)
-
-
-def _remove(directory: Path) -> None:
-    for _ in range(_TRIES):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            os.write(descriptor, LEAVE_ALTERNATE_SCREEN + SHOW_CURSOR)
+            os.close(descriptor)
+    for _ in range(_REMOVE_TRIES):
         shutil.rmtree(directory, ignore_errors=True)
         if not directory.exists():
             return
-        time.sleep(_PAUSE)
+        time.sleep(_RETRY_SECONDS)
 
 
 def main() -> None:
-    """Keep; signals do not end this, only the end of what it is told."""
+    """Run until standard input ends; signals do not end this."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     directory = Path(tempfile.mkdtemp(prefix="zinfo-demo-"))
@@ -76,7 +78,7 @@ def main() -> None:
         with contextlib.suppress(BrokenPipeError):
             os.write(sys.stdout.fileno(), f"{directory}\n".encode())
     finally:
-        keep(sys.stdin, directory)
+        follow(sys.stdin, directory)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""One moment of the demo, and how it looks on a screen of a given size. Pure."""
+"""What the demo shows at one moment, and how that is drawn on a screen of a given size. Pure."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -12,65 +11,54 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zinfo.demo.rows import (
-    NOTHING,
-    Row,
+from zinfo.top.columns import COLUMNS, GAP, Column, fitting
+from zinfo.top.formatting import (
+    DAEMON,
+    EMPHASISED,
+    EVENT_COLOURS,
     clock_text,
-    count_text,
     event_text,
-    memory_text,
-    ratio_text,
-    seconds_text,
+    safe,
 )
-from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, POLLING_ERROR, RESTARTED, UP, Event
+from zinfo.top.rows import Row
+from zinfo.wire.lifecycle import Event
 
-WIDTH = 80
-"""Columns that everything fits into."""
-
-COLOURS = {
-    UP: "green",
-    DOWN: "bold red",
-    LOADING: "yellow",
-    BUSY: "yellow",
-    NEW: "cyan",
-    RESTARTED: "magenta",
-    POLLING_ERROR: "yellow",
-}
-"""Of states, and of the events that are named like them or else worth a look."""
-
-_LEAST_EVENTS = 3  # lines for events that many shards do not take away
+_MIN_EVENTS = 3  # lines for events, however many shards there are
 _HEAD_LINES = 5  # above the first shard
 _MARGIN_LINES = 2  # around the heading of the events
-_OLD = 3  # intervals after which an age stands out
-_OLD_AT_LEAST = 2.0  # seconds
 
-# Heading, width, whether at the right. Widths and the spaces between come to WIDTH.
-_COLUMNS = (
-    ("shard", 15, False),
-    ("state", 7, False),
-    ("role", 6, False),
-    ("version", 7, False),
-    ("ops/s", 5, True),
-    ("memory", 6, True),
-    ("clients", 7, True),
-    ("keys", 4, True),
-    ("hits", 4, True),
-    ("every", 5, True),
-    ("age", 4, True),
-)
+_LEFT_OUT = ("", "full")  # columns of `zinfo top`: sparklines, and the share of maxmemory
+
+
+def _demo_columns() -> list[Column]:
+    """Return the columns of `zinfo top` that 80 characters have room for, and the version.
+
+    The state is without its reason, which the events below the table have. The version stands above
+    the table, too, and is left out of narrow ones.
+    """
+    columns = []
+    for column in COLUMNS:
+        if column.name == "state":
+            columns.append(column._replace(width=7, text=lambda row: row.shown_state))
+        elif column.name not in _LEFT_OUT:
+            columns.append(column._replace(rank=int(column.name == "version")))
+    return columns
+
+
+_COLUMNS = _demo_columns()
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What there is to see.
+class Frame:
+    """What the demo shows at one moment.
 
     Attributes:
-        program: the servers' name and version.
-        query: where the daemon answers.
-        elapsed: seconds since the show began.
+        program: name and version of the server program.
+        query: the daemon's query endpoint.
+        elapsed: seconds since the start.
         rows: the shards.
         events: the newest events, oldest first.
-        problem: why the shards are stale; "" where they are not.
+        problem: why the rows are stale; "" where they are not.
     """
 
     program: str
@@ -83,14 +71,14 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What there was to see.
+    """The totals that are printed at the end.
 
     Attributes:
-        seconds: how long it was shown.
-        polls: INFO replies that the daemon had.
-        events: all of them.
-        down: events of a server going down.
-        up_again: events of one coming back.
+        seconds: duration of the demo.
+        polls: number of INFO replies to the daemon.
+        events: number of all events.
+        down: number of events of a server going down.
+        up_again: number of events of a server coming back.
     """
 
     seconds: float
@@ -100,12 +88,12 @@ class Summary:
     up_again: int
 
     def lines(self) -> list[str]:
-        """Return it in words, and where to go from here."""
+        """Return the totals as text, and what to do next."""
         return [
             f"{self.seconds:.0f} s, {self.polls} polls, {self.events} events: "
-            f"{self.down} down, {self.up_again} up again. Nothing of it is left.",
-            "Next: `zinfo serve --local` watches the servers that run on this machine,",
-            "and `zinfo shards` lists them. README.md tells more.",
+            f"{self.down} down, {self.up_again} up again. Everything was removed.",
+            "Next: `zinfo serve --local` polls the servers that run on this machine,",
+            "and `zinfo shards` lists them. See README.md.",
         ]
 
 
@@ -113,7 +101,7 @@ class View(Protocol):
     """A way to show the demo. A context manager around all calls of `show`."""
 
     interval: float
-    """Seconds from one picture to the next."""
+    """Seconds between two frames."""
 
     def __enter__(self) -> object: ...
 
@@ -125,95 +113,77 @@ class View(Protocol):
     ) -> None: ...
 
     def start(self, program: str, count: int) -> None:
-        """Say what is being started."""
+        """Print what is being started."""
 
-    def show(self, picture: Picture) -> None:
-        """Show what there is now."""
+    def show(self, frame: Frame) -> None:
+        """Show a frame."""
 
     def end(self, summary: Summary) -> None:
-        """Say what there was, when all is closed."""
+        """Print the summary, when everything has been removed."""
 
 
-def draw(picture: Picture, width: int, height: int) -> Group:
-    """Return the picture for a screen of that many columns and lines."""
-    room = max(1, height - _HEAD_LINES - _MARGIN_LINES - _LEAST_EVENTS)
-    rows = picture.rows
+def draw(frame: Frame, width: int, height: int) -> Group:
+    """Return a frame drawn for a screen of `width` columns and `height` lines."""
+    room = max(1, height - _HEAD_LINES - _MARGIN_LINES - _MIN_EVENTS)
+    rows = frame.rows
     if len(rows) > room:
         rows = rows[: room - 1]
-    hidden = len(picture.rows) - len(rows)
+    hidden = len(frame.rows) - len(rows)
     used = _HEAD_LINES + _MARGIN_LINES + len(rows) + bool(hidden)
-    lines = max(0, height - used)
-    parts: list[RenderableType] = [
-        *_heading(picture),
-        Text(),
-        _table(rows, gap=1 if width < 100 else 2),
-    ]
+    event_lines = max(0, height - used)
+    parts: list[RenderableType] = [*_heading(frame), Text(), _table(rows, fitting(width, _COLUMNS))]
     if hidden:
         parts.append(_line(f"... and {hidden} more", "dim"))
-    parts += [Text(), _line("Events", "bold"), *_events(picture.events, lines)]
+    events = frame.events[-event_lines:] if event_lines else ()
+    parts += [Text(), _line("Events", "bold"), *map(_event, events)]
     return Group(*parts)
 
 
-def _heading(picture: Picture) -> list[Text]:
-    count = len(picture.rows)
-    servers = f"{count} x {picture.program}" if count > 1 else picture.program
+def _heading(frame: Frame) -> list[Text]:
+    count = len(frame.rows)
+    servers = f"{count} x {frame.program}" if count > 1 else frame.program
     title = _line(f"zinfo demo: {servers}", "bold")
-    title.append(f", {int(picture.elapsed)} s; Ctrl-C ends it", "not bold")
-    if picture.problem:
-        story = _line(f"STALE: {picture.problem}", "bold red")
+    title.append(f", {int(frame.elapsed)} s; Ctrl-C ends it", "not bold")
+    if frame.problem:
+        story = _line(f"STALE: {frame.problem}", "bold red")
     else:
         story = _line("Busy servers are polled every 0.5 s, idle ones less often; some get killed.")
-    ask = _line("Ask it yourself:  ")
-    ask.append(f"zinfo get --connect {picture.query}", "bold cyan")
-    return [title, story, ask]
+    hint = _line("Query it yourself:  ")
+    hint.append(f"zinfo get --connect {frame.query}", "bold cyan")
+    return [title, story, hint]
 
 
-def _table(rows: Sequence[Row], gap: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold underline")
-    for heading, width, right in _COLUMNS:
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold underline")
+    for column in columns:
         table.add_column(
-            heading,
-            justify="right" if right else "left",
-            min_width=width,
+            column.heading,
+            justify="right" if column.right else "left",
+            width=column.width,
             no_wrap=True,
             overflow="crop",
         )
     for row in rows:
-        table.add_row(*_cells(row), style="dim" if row.stale or row.state == DOWN else "")
+        cells = [Text(column.text(row), _cell_style(row, column)) for column in columns]
+        table.add_row(*cells, style="" if row.current else "dim")
     return table
 
 
-def _cells(row: Row) -> list[Text]:
-    state = Text(row.state, f"not dim {COLOURS.get(row.state, '')}")
-    every, age = Text(seconds_text(row.interval)), Text(seconds_text(row.age))
-    if math.isfinite(row.age) and row.age > max(_OLD_AT_LEAST, _OLD * (row.interval or 0)):
-        age.stylize("not dim red")
-    if row.stale:
-        every = Text("STALE", "not dim reverse red")
-    return [
-        Text(row.shard),
-        state,
-        Text(row.role or NOTHING),
-        Text(row.version or NOTHING),
-        Text(count_text(row.ops)),
-        Text(memory_text(row.memory)),
-        Text(count_text(row.clients)),
-        Text(count_text(row.keys)),
-        Text(ratio_text(row.hit_ratio)),
-        every,
-        age,
-    ]
+def _cell_style(row: Row, column: Column) -> str:
+    if column.name == "state":
+        return f"not dim {_style(row.shown_state)}"
+    return "not dim red" if column.name == "age" and row.late else ""
 
 
-def _events(events: Sequence[Event], lines: int) -> list[Text]:
-    """Return the newest events, the newest one last."""
-    shown = events[-lines:] if lines else ()
-    return [_event(event) for event in shown]
+def _style(kind: str) -> str:
+    """Return the style of a state, or of a type of event."""
+    colour = EVENT_COLOURS.get(kind, "")
+    return f"bold {colour}" if kind in EMPHASISED else colour
 
 
 def _event(event: Event) -> Text:
-    line = _line(f"{clock_text(event.time)}  {event.shard:<15}  ", "")
-    return line.append(event_text(event), COLOURS.get(event.type, ""))
+    line = _line(f"{clock_text(event.time)}  {safe(event.shard) or DAEMON:<15}  ")
+    return line.append(event_text(event), _style(event.type))
 
 
 def _line(text: str, style: str = "") -> Text:

@@ -1,4 +1,4 @@
-"""The embedded servers: on free ports of 127.0.0.1, small, without persistence."""
+"""The servers of the demo: on free ports of 127.0.0.1, small, without persistence."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from zinfo.errors import EnvironmentNotReadyError
 HOST = "127.0.0.1"
 
 PORTS = range(20000, 30000)
-"""Below the ports that kernels give to outgoing connections, so that none of those takes the port
-of a server that is down for a while."""
+"""Below the ephemeral ports, so that no outgoing connection takes the port of a killed server."""
 
 MAX_MEMORY = "64mb"
-"""Of each server's data; above it, what was not used for long goes first."""
+"""Limit of each server's data; above it, the least recently used keys are evicted."""
 
 REPLICA_FROM = 3
 """With this many servers or more, the last one is a replica of the first."""
@@ -34,20 +33,20 @@ REPLY_SECONDS = 2.0
 """How long a server may take to answer a command."""
 
 _START_SECONDS = 10.0  # for a server to answer
-_PORT_TRIES = 20  # when others take the chosen port first
-_LOOK_SECONDS = 0.02  # between two looks whether a server answers
+_PORT_TRIES = 20  # where other programs take the chosen port first
+_CHECK_SECONDS = 0.02  # between two checks whether a server answers
 
 
 class PortTakenError(Exception):
-    """Somebody else listens on the port that was free a moment ago."""
+    """Another program took the port that was free a moment ago."""
 
 
 class EmbeddedServer:
     """One server process; it keeps its port when it is killed and started again.
 
     Args:
-        program: what to run.
-        children: starts it, and ends it at the end.
+        program: the program to run.
+        children: starts and ends the process.
         name: of its log file.
         primary: the server that it is a replica of, if any.
     """
@@ -68,21 +67,21 @@ class EmbeddedServer:
 
     @property
     def ident(self) -> str:
-        """What zinfo calls it."""
+        """Its shard id."""
         return f"{HOST}:{self.port}"
 
     @property
     def url(self) -> str:
-        """What zinfo is given."""
+        """Its URL."""
         return f"redis://{self.ident}"
 
     @property
     def running(self) -> bool:
-        """Whether its process lives."""
+        """Whether its process is running."""
         return self._process is not None and self._process.poll() is None
 
     def client(self) -> redis.Redis:
-        """Return a client with one connection that fails at once instead of trying again."""
+        """Return a client with one connection and without retries."""
         return redis.Redis(
             host=HOST,
             port=self.port,
@@ -95,37 +94,39 @@ class EmbeddedServer:
     def start(self) -> None:
         """Start the process; does not wait until it answers."""
         if self._process is not None:
-            self._children.kill(self._process)  # takes what may be left of the former one
-        self._log.unlink(missing_ok=True)  # it tells of this start, and does not grow for ever
+            self._children.kill(self._process)  # removes what may be left of the former process
+        self._log.unlink(
+            missing_ok=True
+        )  # the log is of this start only, and does not grow for ever
         self._process = self._children.start(
             self._command(),
             self._log,
-            # A locale that this machine does not have would be a reason for it not to start.
+            # Valkey does not start in a locale that the machine does not have.
             env={**os.environ, "LC_ALL": "C"},
         )
 
     def kill(self) -> None:
-        """SIGKILL, as if its machine had failed."""
+        """SIGKILL it, as if its machine had failed."""
         if self._process is not None:
             self._children.kill(self._process)
 
     def start_on_free_port(self) -> None:
-        """Start the process on another port than before."""
+        """Start the process on another port."""
         self.port = free_port()
         self.start()
 
     def ready(self) -> bool:
-        """Return whether this very process answers (somebody else may have taken the port).
+        """Return whether this very process answers, and not another one on the same port.
 
         Raises:
             PortTakenError: it ended because the port is taken.
             EnvironmentNotReadyError: it ended for another reason.
         """
         if self._process is not None and not self.running:
-            said = self._log.read_text(errors="replace").strip()
-            if "in use" in said:
+            output = self._log.read_text(errors="replace").strip()
+            if "in use" in output:
                 raise PortTakenError(self.ident)
-            last = said.splitlines()[-1:] or ["it says nothing"]
+            last = output.splitlines()[-1:] or ["no output"]
             raise EnvironmentNotReadyError(f"{self._program.name} does not start: {last[0]}")
         with contextlib.suppress(redis.RedisError), contextlib.closing(self.client()) as client:
             answer = client.info("server")
@@ -154,7 +155,7 @@ class EmbeddedServer:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now; it may be taken a moment later."""
+    """Return a free port; another program may take it a moment later."""
     chance = random.SystemRandom()
     while True:
         port = chance.choice(PORTS)
@@ -165,22 +166,22 @@ def free_port() -> int:
 
 
 def start_servers(
-    program: ServerProgram, count: int, children: Children, ended: Callable[[], bool]
+    program: ServerProgram, count: int, children: Children, stopping: Callable[[], bool]
 ) -> list[EmbeddedServer]:
     """Start servers and wait until they answer.
 
     Args:
-        program: what to run.
+        program: the program to run.
         count: how many.
-        children: starts them.
-        ended: whether somebody wants to end; then the wait ends, too.
+        children: starts and ends the processes.
+        stopping: whether a signal came; then the wait ends.
 
     Raises:
         EnvironmentNotReadyError: one does not start.
     """
     first = EmbeddedServer(program, children, "server-1")
     first.start()
-    _await_all([first], ended)  # its port must be settled before a replica is told
+    _await_all([first], stopping)  # replicas need its final port
     others = [
         EmbeddedServer(
             program,
@@ -192,15 +193,15 @@ def start_servers(
     ]
     for server in others:
         server.start()
-    _await_all(others, ended)
+    _await_all(others, stopping)
     return [first, *others]
 
 
-def _await_all(servers: list[EmbeddedServer], ended: Callable[[], bool]) -> None:
+def _await_all(servers: list[EmbeddedServer], stopping: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _START_SECONDS
     tries = dict.fromkeys(servers, 1)
     waiting = list(servers)
-    while waiting and not ended():
+    while waiting and not stopping():
         server = waiting[0]
         try:
             if server.ready():
@@ -209,8 +210,8 @@ def _await_all(servers: list[EmbeddedServer], ended: Callable[[], bool]) -> None
         except PortTakenError as error:
             tries[server] += 1
             if tries[server] > _PORT_TRIES:
-                raise EnvironmentNotReadyError(f"no free port: {error} is taken, too") from None
+                raise EnvironmentNotReadyError(f"no free port: {error} is also taken") from None
             server.start_on_free_port()
         if time.monotonic() > deadline:
             raise EnvironmentNotReadyError(f"{server.ident} does not answer")
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_CHECK_SECONDS)

@@ -1,4 +1,4 @@
-"""The demo on a terminal: a table that is drawn anew, on a screen of its own."""
+"""The demo on a terminal: a table that is redrawn in place, on the alternate screen."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 
-from zinfo.demo.screen import Picture, Summary, draw
+from zinfo.demo.screen import Frame, Summary, draw
 
 REDRAW_SECONDS = 0.25
-"""From one picture to the next; ages and intervals move no faster."""
+"""Seconds between two frames."""
 
 _SUMMARY_LINES = 6  # the summary, the command line above it and the prompt below
 
 
 class LiveView:
-    """Shows pictures in place, and leaves the last one behind. A context manager.
+    """Draws frames in place, and leaves the last one behind. A context manager.
 
-    The alternate screen is used, where a picture is drawn over the former one without erasing it:
-    so nothing flickers, and what the terminal showed before is there again at the end.
+    On the alternate screen a frame is drawn over the former one without erasing it, so that nothing
+    flickers, and the terminal's former content is there again at the end.
 
     Args:
-        tell_keeper: told which terminal needs to be given back.
+        notify_reaper: tells the reaper which terminal to restore.
     """
 
     interval = REDRAW_SECONDS
 
-    def __init__(self, tell_keeper: Callable[[str], None]) -> None:
+    def __init__(self, notify_reaper: Callable[[str], None]) -> None:
         self._console = Console()
-        self._tell_keeper = tell_keeper
-        self._last: Picture | None = None
+        self._notify_reaper = notify_reaper
+        self._last: Frame | None = None
         self._live = Live(
             console=self._console,
             screen=True,
@@ -44,37 +44,37 @@ class LiveView:
 
     def __enter__(self) -> LiveView:
         with contextlib.suppress(OSError):
-            self._tell_keeper(f"screen {os.ttyname(sys.stdout.fileno())}")
+            self._notify_reaper(f"screen {os.ttyname(sys.stdout.fileno())}")
         self._live.start()
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone
+        with contextlib.suppress(OSError):  # the terminal may be closed
             self._live.stop()
-            self._show_last()
-        self._tell_keeper("normal")
+            self._print_last()
+        self._notify_reaper("normal")
 
-    def show(self, picture: Picture) -> None:
-        """Show what there is now."""
-        self._last = picture
+    def show(self, frame: Frame) -> None:
+        """Draw a frame."""
+        self._last = frame
         size = self._console.size
-        self._live.update(draw(picture, size.width, size.height), refresh=True)
+        self._live.update(draw(frame, size.width, size.height), refresh=True)
 
     def start(self, program: str, count: int) -> None:
-        """Say what is being started, on the terminal's own screen."""
-        self._say(f"Starting {count} x {program} and a daemon ...")
+        """Print what is being started, on the normal screen."""
+        self._print(f"Starting {count} x {program} and a daemon ...")
 
     def end(self, summary: Summary) -> None:
-        """Say what there was, on the terminal's own screen."""
-        with contextlib.suppress(OSError):  # the terminal may be gone
-            self._say("")
+        """Print the summary, on the normal screen."""
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            self._print("")
             for line in summary.lines():
-                self._say(line)
+                self._print(line)
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False)
 
-    def _show_last(self) -> None:
+    def _print_last(self) -> None:
         if self._last is not None:
             size = self._console.size
             self._console.print(draw(self._last, size.width, size.height - _SUMMARY_LINES))

@@ -20,7 +20,6 @@ from zinfo.top.event_log import MAX_EVENTS
 from zinfo.top.fleet import Fleet
 from zinfo.top.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
 from zinfo.top.record import Status
-from zinfo.top.rows import ANSWERING
 from zinfo.top.sections import fetch_sections
 from zinfo.wire.lifecycle import ADDED, STATES
 
@@ -138,8 +137,8 @@ class Feed:
             if isinstance(change, Delta):
                 self._fleet.apply(change, clock())
                 return
-            if change.type in STATES and change.type not in ANSWERING:
-                self._fleet.interrupt(shard)
+            if change.type in STATES:
+                self._fleet.set_state(shard, change.type, change.reason)
             if change.number or (self._history_refused and change.type != ADDED):
                 self._fleet.add_events([change])
         if not change.number:  # inferred by the Mirror; the daemon knows its number and time

@@ -43,7 +43,7 @@ class Fleet:
     What they return is immutable and may be passed to other threads. All times are ages in seconds
     before `now`; only events have the daemon's wall clock.
 
-    The other methods are for the feed, which writes: `apply`, `set_statuses`, `interrupt`,
+    The other methods are for the feed, which writes: `apply`, `set_statuses`, `set_state`,
     `add_events`, `daemon_restarted`, `mark_events_complete` and `set_sections`.
     """
 
@@ -159,10 +159,10 @@ class Fleet:
         if now - self._totals_at >= STEP / 2:
             self._record_totals(now)
 
-    def interrupt(self, shard: str) -> None:
-        """Note that a shard did not answer for a while."""
+    def set_state(self, shard: str, state: str, reason: str) -> None:
+        """Set the state that an event reports, and why it is down; "" in other states."""
         if shard in self._records:
-            self._records[shard].interrupt()
+            self._records[shard].set_state(state, reason)
 
     def add_events(self, events: Iterable[Event]) -> None:
         """Add events, in any order; events that are stored already are ignored."""

@@ -91,9 +91,7 @@ class Record:
         self._polled_at = -math.inf
         self._interval: float | None = None
         self._polled_values: _PolledValues | None = None  # of the newest INFO; computed on demand
-        self._interrupted = (
-            True  # whether it did not answer, or may not have, since the newest INFO
-        )
+        self._interrupted = True  # it may not have answered since the newest INFO
         self._changed_at: dict[str, float] = {}
         self._rates: dict[str, float | None] | None = None
         self._databases: set[str] = set()
@@ -109,9 +107,11 @@ class Record:
         if status.state not in ANSWERING:
             self._interrupted = True
 
-    def interrupt(self) -> None:
-        """Note that it did not answer for a while: its next INFO does not follow this one."""
-        self._interrupted = True
+    def set_state(self, state: str, reason: str) -> None:
+        """Set the state. After one in which it does not answer, its next INFO follows none."""
+        self.status = self.status._replace(state=state, reason=reason)
+        if state not in ANSWERING:
+            self._interrupted = True
 
     def apply(self, delta: Delta, now: float) -> None:
         """Apply the changes that a poll found.
