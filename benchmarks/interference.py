@@ -19,7 +19,7 @@ from benchmarks.script import FULL, Scale, main
 from benchmarks.servers import Servers, loaded_servers
 from benchmarks.targets import INTERFERENCE
 from benchmarks.worker import Worker
-from tests.security.keyed import ADMIN, Keyring
+from tests.security.keyring import ADMIN, Keyring
 
 ATTACKS = {
     attack.name: attack

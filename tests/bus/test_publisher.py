@@ -39,9 +39,9 @@ def test_revisions_follow_each_other_and_snapshots_follow_from_deltas(
         fields, revision = first.body, first.header.seq
         for round_ in range(8):
             if round_ == 3:
-                put_load(server.client())  # new lines come
+                put_load(server.client())  # adds lines
             if round_ == 6:
-                server.client().flushall()  # lines go
+                server.client().flushall()  # removes lines
             delta, info = (subscriber.receive() for _ in range(2))
             assert (delta.kind, info.kind, delta.name) == ("delta", "info", server.ident)
             assert delta.header.seq == info.header.seq == revision + 1

@@ -1,4 +1,4 @@
-"""One socket of the bus, within this process: whose connection is ended where there is too much."""
+"""One socket of the bus, in this process: limits of subscriptions, and refused topics."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def bus(
     short_tmp: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[BusSocket]:
-    """A socket without keys that holds few topics."""
+    """A socket without keys, with a low limit of topics."""
     monkeypatch.setattr(socket, "MAX_SOCKET_TOPICS", MOST)
     context: Any = zmq.green.Context()
     endpoint = "tcp://127.0.0.1:*" if request.param == "tcp" else f"ipc://{short_tmp}/bus"
@@ -76,14 +76,14 @@ def test_above_the_limit_of_a_socket_the_connection_with_most_topics_is_closed(
         assert honest.recv_multipart()[0] == b"~fence/1"
         for number in range(MOST):
             flood.send(b"\x01z1/event/a-%d/" % number)
-        wait_until(lambda: stats.cut, what="a connection to be ended", sleep=gevent.sleep)
+        wait_until(lambda: stats.cut, what="a connection to be closed", sleep=gevent.sleep)
         wait_until(lambda: stats.topics == 10, what="its topics to go", sleep=gevent.sleep)
         assert stats.cut == 1
         honest.subscribe(b"~fence/2")
         assert honest.poll(5000)
         assert honest.recv_multipart()[0] == b"~fence/2"
-        assert not honest.poll(50), "its first fence comes again only where its connection broke"
-    promise("one of two subscribes more than there may be", "it is ended", "1 connection ended")
+        assert not honest.poll(50), "its first fence would be repeated only after a reconnect"
+    promise("one of two clients exceeds the limit", "it is disconnected", "1 connection closed")
 
 
 def test_a_fence_lists_the_topics_refused_to_its_own_connection(bus: BusSocket) -> None:

@@ -1,4 +1,4 @@
-"""Who wants what on the bus."""
+"""Sets of subscribed prefixes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import redis
 
 from tests.client.flavours import Flavour
 from tests.daemons import RunningDaemon
-from tests.security.keyed import ADMIN, Keyring
+from tests.security.keyring import ADMIN, Keyring
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Delta, Event, Gap, Heartbeat, Mirror, Restart, Snapshot, Stale, Subscriber
@@ -404,7 +404,7 @@ def test_a_client_that_was_let_in_for_less_is_refused_the_rest(
     short_tmp: Path, server: RealServer, flavour: Flavour
 ) -> None:
     keyring = Keyring(short_tmp / "keys")
-    keys = keyring.let_in("team")
+    keys = keyring.authorize("team")
     rights = '[clients.admin]\n[clients.team]\nshards = ["cache-"]\n'
     shards = [("cache-1", server.url), ("secret", server.url)]
     with keyring.daemon(shards, rights) as running:

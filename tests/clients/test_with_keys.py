@@ -13,7 +13,7 @@ from tests.clients.programs import END_TIMEOUT, Running, environment, run
 from tests.clients.runtimes import THIS, Runtime
 from tests.daemons import RunningDaemon
 from tests.protocol_page import blocks
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 from tests.servers import RealServer
 
 PROGRAMS = ("query", "stream")
@@ -22,7 +22,7 @@ PROGRAMS = ("query", "stream")
 @pytest.fixture(scope="module")
 def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     keyring = Keyring(tmp_path_factory.mktemp("keys") / "keys")
-    keyring.let_in("old")
+    keyring.authorize("old")
     keyring.make("stranger")
     return keyring
 

@@ -13,7 +13,7 @@ from tests.clients.programs import END_TIMEOUT, environment
 from tests.clients.runtimes import LEGACY, THIS
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 from tests.servers import RealServer
 from zinfo.client import Client
 from zinfo.errors import NoAnswerError
@@ -24,7 +24,7 @@ PROGRAMS = [*LEGACY.values(), "query.py", "stream.py"]
 @pytest.fixture(scope="module")
 def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     keyring = Keyring(tmp_path_factory.mktemp("keys") / "keys")
-    keyring.let_in("known")
+    keyring.authorize("known")
     keyring.make("stranger")
     return keyring
 

@@ -1,1 +1,1 @@
-"""Who is let in, to what; and what hostile peers cannot do."""
+"""Authentication and rights of clients, and what hostile peers cannot do."""

@@ -1,12 +1,11 @@
-"""Peers of the bus that say what a SUB socket never would, and receive whatever they are sent."""
+"""Bus peers that send what a SUB socket never sends, and receive all messages unfiltered."""
 
 from __future__ import annotations
 
-from types import TracebackType
-
 import zmq
-from typing_extensions import Self
+from typing_extensions import override
 
+from tests.closing import Closing
 from tests.daemons import set_curve_keys
 from zinfo.wire.curve_keys import ClientKeys
 
@@ -19,16 +18,16 @@ USER_MESSAGES: tuple[tuple[bytes, ...], ...] = (
     (b"\x00", b"\x01", b"\x02"),
     (b"\x03" * 300,),
 )
-"""Messages to an XPUB that are neither a subscription nor the end of one."""
+"""Messages to an XPUB socket that are neither subscriptions nor unsubscriptions."""
 
 
-class BusPeer:
-    """An XSUB socket: it filters nothing that comes, and sends what it likes.
+class BusPeer(Closing):
+    """An XSUB socket: filters no messages, and can send messages of its own.
 
     Args:
-        context: to make the socket in.
-        endpoint: of a bus.
-        keys: which it shows.
+        context: context of the socket.
+        endpoint: of the bus.
+        keys: its CURVE keys; None for none.
     """
 
     def __init__(
@@ -36,28 +35,18 @@ class BusPeer:
     ) -> None:
         self._socket = context.socket(zmq.XSUB)
         self._socket.linger = 0
-        self._socket.sndtimeo = 2000  # milliseconds; a peer that is not let in cannot send
+        self._socket.sndtimeo = 2000  # milliseconds; a refused peer cannot send
         if keys is not None:
             set_curve_keys(self._socket, keys)
         self._socket.connect(endpoint)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
+    @override
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
 
     def send(self, *frames: bytes) -> bool:
-        """Send a message of its own; return False where the peer is not (yet) connected."""
+        """Send a message; return False if the peer is not connected."""
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
@@ -65,18 +54,18 @@ class BusPeer:
         return True
 
     def subscribe(self, prefix: bytes) -> bool:
-        """Subscribe to all topics that begin with `prefix`."""
+        """Subscribe all topics that start with `prefix`."""
         return self.send(b"\x01" + prefix)
 
     def unsubscribe(self, prefix: bytes) -> bool:
-        """Take a subscription back."""
+        """Cancel a subscription."""
         return self.send(b"\x00" + prefix)
 
     def received(self, wait: float = 0.0) -> list[list[bytes]]:
-        """Return the messages that have come.
+        """Return the messages received so far.
 
         Args:
-            wait: seconds to wait for the first of them.
+            wait: seconds to wait for the first one.
         """
         messages = []
         timeout = int(wait * 1000)

@@ -28,7 +28,7 @@ import zmq
 from tests.daemons import RunningDaemon
 from tests.security.bus_peers import USER_MESSAGES, BusPeer
 from tests.security.grants import Grant
-from tests.security.keyed import ADMIN, Keyring
+from tests.security.keyring import ADMIN, Keyring
 from tests.servers import RealServer
 from zinfo.client import Client
 from zinfo.errors import ZinfoError
@@ -208,7 +208,7 @@ def run(seconds: float, say: Callable[[str], object]) -> Churn:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zi-")))
         ring = Keyring(directory / "keys")
         for name in GRANTS:
-            ring.let_in(name)
+            ring.authorize(name)
         server = stack.enter_context(RealServer())
         tables = f"[clients.{ADMIN}]\n" + "".join(
             grant.table(name) for name, grant in GRANTS.items()

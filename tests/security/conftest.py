@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 
 
 @pytest.fixture
 def keyring(short_tmp: Path) -> Keyring:
-    """Keys of a daemon and of its admin."""
+    """Keys of a daemon and of its admin client."""
     return Keyring(short_tmp / "keys")

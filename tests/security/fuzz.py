@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.security.hostile import BOMBS, body, mutated
+from tests.security.hostile_messages import BOMBS, body, mutated
 from zinfo.client.decoding import (
     decode_delta,
     decode_event,

@@ -1,7 +1,7 @@
-"""A model of rights on the bus, written apart from zinfo's own: which frames a client may receive.
+"""A model of rights on the bus, independent of zinfo's: which frames a client may receive.
 
-A grant is what one `[clients.NAME]` table allows. The history of a client's grants tells which of
-them was in force when a frame was published.
+A grant is what one `[clients.NAME]` table allows. The history of a client's grants determines which
+of them was in force when a frame was published.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ HIDEABLE: Mapping[str, Sequence[str]] = {
     "mem_*": ("mem_",),
     "used_memory*": ("used_memory",),
 }
-"""Values of `withheld`, each with the beginnings of the field names that it hides."""
+"""Values of `hidden_fields`, each with the prefixes of the field names that it hides."""
 
-_FACTS = {
+_EVENT_FIELDS = {
     "role_changed": ("role",),
     "version_changed": ("redis_version", "valkey_version"),
     "restarted": ("run_id",),
-}  # events that repeat a field of INFO
+}  # INFO fields that an event repeats
 
 _RELOAD_SLACK = 0.2
-"""Seconds between the time that a frame carries and its publication, at most."""
+"""Maximum seconds between the time stamp of a frame and its publication."""
 
 
 class Grant(NamedTuple):
-    """What one client may.
+    """The rights of one client.
 
     Attributes:
-        shards: beginnings of shard ids; None for all.
+        shards: prefixes of shard ids; None for all.
         operations: operations of the query endpoint; None for all.
         hidden: keys of `HIDEABLE`.
     """
@@ -59,7 +59,7 @@ class Grant(NamedTuple):
         return "\n".join(lines) + "\n"
 
     def problem(self, frames: Sequence[bytes]) -> str:
-        """Return why a client with this grant may not receive a message; "" where it may."""
+        """Return why a client with this grant may not receive a message; "" if it may."""
         kind, shard = parse_topic(frames[0])
         if kind in ("hb", "fence"):
             return ""
@@ -73,9 +73,9 @@ class Grant(NamedTuple):
     def _hidden_in(self, kind: str, body: object) -> str:
         assert isinstance(body, dict)
         if kind == "event":
-            names = _FACTS.get(str(body["type"]), ())
-            tells = [body[key] for key in ("old", "new", "message") if body[key]]
-            found = [name for name in names if self._hides(name)] if tells else []
+            names = _EVENT_FIELDS.get(str(body["type"]), ())
+            values = [body[key] for key in ("old", "new", "message") if body[key]]
+            found = [name for name in names if self._hides(name)] if values else []
         elif kind == "delta":
             found = [name for name in (*body["set"], *body["unset"]) if self._hides(name)]
         else:
@@ -84,21 +84,21 @@ class Grant(NamedTuple):
 
     def _hides(self, name: str) -> bool:
         for one in self.hidden:
-            beginning = HIDEABLE[one][0]
-            if name.startswith(beginning) if one.endswith("*") else name == beginning:
+            prefix = HIDEABLE[one][0]
+            if name.startswith(prefix) if one.endswith("*") else name == prefix:
                 return True
         return False
 
 
 NOTHING = Grant(shards=(), operations=frozenset())
-"""What a known key may that has no table where others have one."""
+"""The rights of a known key without a table, if other clients have tables."""
 
 
 class History:
     """The grants of one client, each with the time from which it was in force.
 
     Args:
-        grant: the first; None for a key that is not let in.
+        grant: the first grant; None for a key that is refused.
         since: wall clock, seconds since the Unix epoch.
     """
 
@@ -114,22 +114,23 @@ class History:
         """Record a reload.
 
         Args:
-            grant: what the client may from now on.
-            begun: wall clock before SIGHUP was sent; the old grant and the new one may both
-                count from then on.
-            done: wall clock when the daemon said that the reload was done; only the new one counts.
+            grant: the client's rights from now on; None for a key that is refused.
+            begun: wall clock before SIGHUP was sent; from then on, the old or the new grant may
+                apply.
+            done: wall clock when the daemon logged the reload; from then on, only the new one
+                applies.
         """
         self._grants.append((begun, done, grant))
 
     def problem(self, frames: Sequence[bytes]) -> str:
-        """Return why a message should not have reached the client; "" where it is covered."""
+        """Return why the client should not have received a message; "" if it was allowed."""
         at = unpack_header(frames[1]).time
         problems = []
         for number, (begun, _done, grant) in enumerate(self._grants):
             later = self._grants[number + 1 : number + 2]
             ended = later[0][1] if later else float("inf")
             if begun - _RELOAD_SLACK <= at <= ended or (number == 0 and at < begun):
-                problem = "a key that is not let in" if grant is None else grant.problem(frames)
+                problem = "a refused key" if grant is None else grant.problem(frames)
                 if not problem:
                     return ""
                 problems.append(problem)

@@ -118,7 +118,7 @@ def test_a_query_yields_while_all_shards_are_polled(
     assert len(msgpack.unpackb(answer.body)) == 1
     promise(
         f"get_infos with refresh of {SHARDS} shards",
-        "others may have their turn at each shard, when polled and when waited for",
+        "yields at each shard, when polled and when waited for",
         f"{len(breaths)} times",
     )
     assert len(breaths) >= 2 * SHARDS
@@ -301,7 +301,7 @@ def test_hello_reports_the_limits_that_apply(promise: Promise) -> None:
         error = daemon.ask("get_infos", keys=numbered(limits["max_keys"] + 1)).error
         nested = daemon.ask("ping", a=[[]] * 2000).error
         many = daemon.ask("get_infos", shard_ids=["a"] * (limits["max_ids"] + 1)).error
-    promise("more keys than hello tells, more ids", "bad_request", f"{error}; {many}")
+    promise("more keys and ids than the limits in hello", "bad_request", f"{error}; {many}")
     assert error is not None
     assert error.code == "bad_request"
     assert nested is not None

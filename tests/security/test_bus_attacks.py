@@ -1,4 +1,4 @@
-"""What a client held to some shards tries, to get what others subscribed."""
+"""Attempts of a client with few rights to receive what other clients subscribed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import zmq
 
 from tests.daemons import RunningDaemon, set_curve_keys
 from tests.promises import Promise
-from tests.security.keyed import ADMIN, Keyring, subscribed
+from tests.security.keyring import ADMIN, Keyring, subscribed
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client
@@ -24,16 +24,13 @@ ROUNDS = 30
 
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
-    """Keys of the clients, and one that no table names."""
-    ring = Keyring(tmp_path_factory.mktemp("attacks") / "keys")
-    for name in ("cache", "unnamed"):
-        ring.let_in(name)
-    return ring
+    """Keys of the clients, one of which has no table."""
+    return Keyring(tmp_path_factory.mktemp("attacks") / "keys", "cache", "unnamed")
 
 
 @pytest.fixture(scope="module")
 def daemon(ring: Keyring) -> Iterator[RunningDaemon]:
-    """A daemon with one shard that the client may see, and one that it may not."""
+    """A daemon with one shard that the client can see, and one that it cannot."""
     with RealServer() as server:
         shards = [("cache-1", server.url), ("secret-1", server.url)]
         with ring.daemon(shards, CLIENTS) as daemon:
@@ -42,15 +39,15 @@ def daemon(ring: Keyring) -> Iterator[RunningDaemon]:
 
 
 def endpoints(daemon: RunningDaemon, keys: ClientKeys) -> list[str]:
-    """Return the endpoints of the bus that a client is told, and the one that others are told."""
+    """Return the client's own bus endpoints, and that of the clients without limits."""
     with Client(daemon.query, keys=keys) as client:
-        told = client.hello()["bus"]
-    assert isinstance(told, list)
-    return [*map(str, told), daemon.bus]
+        own = client.hello()["bus"]
+    assert isinstance(own, list)
+    return [*map(str, own), daemon.bus]
 
 
 class Attacker:
-    """A raw socket that can send anything, and keeps the topics of what it gets."""
+    """An XSUB socket that can send anything, and collects the topics that it receives."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, keys: ClientKeys):
         self.socket = context.socket(zmq.XSUB)
@@ -59,13 +56,13 @@ class Attacker:
         self.socket.connect(endpoint)
         self.got: set[bytes] = set()
 
-    def say(self, message: bytes) -> None:
-        """Send a message, where there is room for it."""
+    def send(self, message: bytes) -> None:
+        """Send a message, unless the queue is full."""
         with contextlib.suppress(zmq.Again):
             self.socket.send(message, zmq.NOBLOCK)
 
-    def take(self) -> set[bytes]:
-        """Read what has come; return the topics of all that came so far."""
+    def receive(self) -> set[bytes]:
+        """Read all queued messages; return all topics received so far."""
         with contextlib.suppress(zmq.Again):
             while True:
                 self.got.add(self.socket.recv_multipart(zmq.NOBLOCK)[0])
@@ -75,7 +72,7 @@ class Attacker:
 def loses_its_fence(
     daemon: RunningDaemon, ring: Keyring, fence: bytes, meanwhile: Callable[[], object]
 ) -> bool:
-    """Have a client with all rights subscribe the secret; return whether its fence never comes."""
+    """Subscribe a secret with all rights; return whether the fence for that is lost."""
     with subscribed(daemon.bus, ring.of(ADMIN), b"z1/info/secret-1/", fence) as bus:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
@@ -99,9 +96,9 @@ def test_user_messages_between_subscriptions_bring_no_frame_of_others(
         def attack() -> None:
             for attacker in attackers:
                 for number in itertools.islice(numbers, 50):
-                    attacker.say(b"\x02words")
-                    attacker.say(b"\x01~fence/x%d" % number)
-                attacker.take()
+                    attacker.send(b"\x02words")
+                    attacker.send(b"\x01~fence/x%d" % number)
+                attacker.receive()
 
         for round_ in range(ROUNDS):
             lost += loses_its_fence(daemon, ring, b"~fence/%d" % round_, attack)
@@ -110,8 +107,8 @@ def test_user_messages_between_subscriptions_bring_no_frame_of_others(
         got = set().union(*(attacker.got for attacker in attackers))
     foreign = {topic for topic in got if b"secret" in topic}
     promise(
-        f"client {name}, held to cache-, sends messages between subscriptions",
-        "no foreign frame; others get their fences",
+        f"client {name}, limited to cache-, sends user messages between subscriptions",
+        "no frames of others; others receive their fences",
         f"{len(foreign)} foreign topics, {lost} fences lost",
     )
     assert not foreign
@@ -129,18 +126,18 @@ def test_opening_and_closing_connections_brings_no_frame_of_others(
             attackers = [Attacker(context, one, keys) for one in where * 3]
             for attacker in attackers:
                 for number in range(5):
-                    attacker.say(b"\x01z1/info/cache-%d" % number)
+                    attacker.send(b"\x01z1/info/cache-%d" % number)
             lost += loses_its_fence(daemon, ring, b"~fence/%d" % round_, int)
             for attacker in attackers:
-                attacker.take()
+                attacker.receive()
                 got |= attacker.got
                 attacker.socket.close(0)
             if lost:
                 break
     foreign = {topic for topic in got if b"secret" in topic}
     promise(
-        "its connections come and go while others subscribe",
-        "no foreign frame; others get their fences",
+        "it opens and closes connections while others subscribe",
+        "no frames of others; others receive their fences",
         f"{len(foreign)} foreign topics, {lost} fences lost",
     )
     assert not foreign
@@ -153,10 +150,10 @@ def test_an_attacked_client_still_gets_its_own_messages(
     keys = ring.of("cache")
     with zmq.Context() as context:
         attacker = Attacker(context, endpoints(daemon, keys)[0], keys)
-        attacker.say(b"\x02\x07")
-        attacker.say(b"\x01z1/info/")
+        attacker.send(b"\x02\x07")
+        attacker.send(b"\x01z1/info/")
         try:
-            wait_until(lambda: b"z1/info/cache-1/" in attacker.take(), what="its own")
+            wait_until(lambda: b"z1/info/cache-1/" in attacker.receive(), what="its own")
             assert not any(b"secret" in topic for topic in attacker.got)
         finally:
             attacker.socket.close(0)

@@ -1,4 +1,4 @@
-"""Which set of rights has which endpoint of the bus, and what two of them may not share."""
+"""Bus endpoints of sets of rights, and addresses that conflict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def endpoints(assigned: list[BusEndpoint]) -> dict[str, str]:
     return {name: endpoint.address for endpoint in assigned for name in endpoint.clients}
 
 
-def placed(
+def assigned_to(
     clients: Mapping[str, BusRights | None],
     named: Mapping[str, str] | None = None,
     bus: str = BUS,
@@ -48,7 +48,7 @@ def test_sets_get_the_next_ports_in_the_order_of_their_first_clients() -> None:
         "all": UNLIMITED,
         "none": None,
     }
-    assert placed(clients) == {
+    assert assigned_to(clients) == {
         "a": "tcp://0.0.0.0:9738",
         "c": "tcp://0.0.0.0:9738",
         "b": "tcp://0.0.0.0:9739",
@@ -58,17 +58,17 @@ def test_sets_get_the_next_ports_in_the_order_of_their_first_clients() -> None:
 
 def test_an_ipc_path_gets_a_suffix_and_a_wildcard_port_stays_one() -> None:
     clients = {"a": some("a"), "b": some("b")}
-    assert placed(clients, bus="ipc:///run/bus") == {
+    assert assigned_to(clients, bus="ipc:///run/bus") == {
         "a": "ipc:///run/bus-1",
         "b": "ipc:///run/bus-2",
     }
-    assert placed(clients, bus="tcp://*:*") == {"a": "tcp://*:*", "b": "tcp://*:*"}
+    assert assigned_to(clients, bus="tcp://*:*") == {"a": "tcp://*:*", "b": "tcp://*:*"}
 
 
 def test_a_configured_endpoint_is_for_the_whole_set_and_takes_no_port_of_others() -> None:
     clients = {"a": some("x"), "b": some("x"), "c": some("c")}
     named = {"b": "tcp://0.0.0.0:9738"}
-    assert placed(clients, named) == {
+    assert assigned_to(clients, named) == {
         "a": "tcp://0.0.0.0:9738",
         "b": "tcp://0.0.0.0:9738",
         "c": "tcp://0.0.0.0:9739",
@@ -88,15 +88,15 @@ def test_a_configured_endpoint_is_for_the_whole_set_and_takes_no_port_of_others(
 def test_contradicting_endpoints_are_an_error(named: dict[str, str], said: str) -> None:
     clients = {"a": some("x"), "b": some("x"), "c": some("c"), "all": UNLIMITED}
     with pytest.raises(BusEndpointError, match=said):
-        placed(clients, named)
+        assigned_to(clients, named)
 
 
 def test_the_number_of_sets_and_of_ports_is_limited() -> None:
     clients = {f"c{number}": some(str(number)) for number in range(MAX_SETS + 1)}
     with pytest.raises(BusEndpointError, match=f"at most {MAX_SETS}"):
-        placed(clients)
+        assigned_to(clients)
     with pytest.raises(BusEndpointError, match="no port after that of the bus"):
-        placed({"a": some("a"), "b": some("b")}, bus="tcp://*:65534")
+        assigned_to({"a": some("a"), "b": some("b")}, bus="tcp://*:65534")
 
 
 def test_a_set_keeps_its_port_across_reloads() -> None:
@@ -109,21 +109,21 @@ def test_a_set_keeps_its_port_across_reloads() -> None:
     }
     fewer = assign_endpoints(BUS, {}, {"c": some("c")}, more)
     assert endpoints(fewer) == {"c": "tcp://0.0.0.0:9739"}
-    assert placed({"c": some("c"), "d": some("d")}, before=fewer)["d"] == "tcp://0.0.0.0:9738"
+    assert assigned_to({"c": some("c"), "d": some("d")}, before=fewer)["d"] == "tcp://0.0.0.0:9738"
     changed = {"a": some("new"), "b": some("b"), "c": some("c")}
-    assert placed(changed, before=more) == endpoints(more), "other rights, the same client"
+    assert assigned_to(changed, before=more) == endpoints(more), "other rights, the same client"
 
 
 def test_a_client_that_joins_another_set_gets_its_port() -> None:
     before = assign_endpoints(BUS, {}, {"b": some("b"), "c": some("c")})
-    assert placed({"b": some("c"), "c": some("c")}, before=before) == {
+    assert assigned_to({"b": some("c"), "c": some("c")}, before=before) == {
         "b": "tcp://0.0.0.0:9739",
         "c": "tcp://0.0.0.0:9739",
     }
 
 
 @pytest.mark.parametrize(
-    ("advertise", "endpoint", "told"),
+    ("advertise", "endpoint", "advertised_endpoint"),
     [
         ("", "tcp://0.0.0.0:9738", "tcp://0.0.0.0:9738"),
         ("tcp://zinfo.example:19737", "tcp://0.0.0.0:9738", "tcp://zinfo.example:9738"),
@@ -132,9 +132,9 @@ def test_a_client_that_joins_another_set_gets_its_port() -> None:
     ],
 )
 def test_a_set_is_advertised_with_the_host_of_the_bus(
-    advertise: str, endpoint: str, told: str
+    advertise: str, endpoint: str, advertised_endpoint: str
 ) -> None:
-    assert advertised(advertise, endpoint) == told
+    assert advertised(advertise, endpoint) == advertised_endpoint
 
 
 @pytest.mark.parametrize(

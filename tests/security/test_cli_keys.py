@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.daemons import RunningDaemon
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 from tests.servers import RealServer
 from zinfo.cli.app import cli
 

@@ -1,4 +1,4 @@
-"""One client that asks as fast as it can, or more than its share, takes nothing from the others."""
+"""A client that floods the daemon with requests does not delay other clients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zinfo.client import Client
 from zinfo.wire.query_messages import Request, decode_reply_header, encode_request
 
 SHARDS = 100
-PATIENT = 0.5  # seconds; far above what an answer takes, far below what a starved one would
+MAX_DELAY = 0.5  # seconds; far above a normal reply, far below a starved one
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
 
 
 class Flood:
-    """One connection that keeps many requests under way, and counts what it gets."""
+    """One connection with many requests in flight, which counts its replies."""
 
     def __init__(self, endpoint: str, request: Request, in_flight: int) -> None:
         self.answered: Counter[str] = Counter()
@@ -49,7 +49,7 @@ class Flood:
                 socket.send_multipart(self._frames)
             while not self._stop.is_set():
                 if socket.poll(100):
-                    # Not the body: to decode it would hold up who asks beside this thread.
+                    # Not the body: decoding it would delay the client in the main thread.
                     reply = decode_reply_header(socket.recv_multipart()[1:])
                     self.answered[reply.error.code if reply.error else "ok"] += 1
                     socket.send_multipart(self._frames)
@@ -64,7 +64,7 @@ class Flood:
 
 
 def times_of(client: Client, count: int) -> list[float]:
-    """Return how long so many questions about one shard took, in order of length."""
+    """Return the sorted durations of some requests about one shard."""
     times = []
     for number in range(count):
         begun = time.monotonic()
@@ -95,16 +95,16 @@ def test_a_flood_of_one_client_does_not_delay_replies_to_others(
     middle, slowest = times[50], times[-1]
     promise(
         f"{in_flight} in flight of one client: {request_.op} {request_.args or ''}",
-        f"others answered within {PATIENT} s",
+        f"others get replies within {MAX_DELAY} s",
         f"median {1000 * middle:.1f}, slowest {1000 * slowest:.0f} ms; it got {answered}",
     )
-    assert slowest < PATIENT
+    assert slowest < MAX_DELAY
 
 
 def test_a_client_above_its_share_gets_busy_and_others_do_not(
     daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
-    waiting = Request("get_infos", {"refresh": True, "shard_ids": ["s1"]})  # for a poll, that is
+    waiting = Request("get_infos", {"refresh": True, "shard_ids": ["s1"]})
     server.suspend()
     try:
         with (
@@ -116,5 +116,5 @@ def test_a_client_above_its_share_gets_busy_and_others_do_not(
             got = dict(flood.answered)
     finally:
         server.resume()
-    promise("300 long questions of one client", "busy beyond its 50; others served", str(got))
+    promise("300 slow requests of one client", "busy above 50; others served", str(got))
     assert len(infos) == SHARDS

@@ -1,4 +1,4 @@
-"""Hostile bytes to a running daemon: one reply or one counted drop, and it lives on."""
+"""Hostile bytes to a running daemon: one reply or one counted drop, and no crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import zmq
 
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
-from tests.security.hostile import BOMBS, STRANGERS, message
+from tests.security.hostile_messages import BOMBS, STRANGERS, message
 from tests.security.zmtp import GREETING, RawPeer, address, frame
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -24,10 +24,10 @@ from zinfo.wire.query_messages import MAGIC
 
 MESSAGES = 4000
 HALF_GREETINGS = 500
-HANDSHAKE = 5.0  # seconds until a stalled handshake is ended
+HANDSHAKE = 5.0  # seconds until a stalled handshake is closed
 MIB = 1 << 20
 LONGEST_TOPIC = 8192
-"""Bytes of a frame to the bus."""
+"""Maximum bytes of a frame to the bus."""
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def stats(daemon: RunningDaemon) -> Any:
     return daemon.ask("stats").body
 
 
-def lives(daemon: RunningDaemon) -> float:
-    """Ask it something; returns the seconds until the answer."""
+def ping_time(daemon: RunningDaemon) -> float:
+    """Send a ping; return the seconds until the reply."""
     begun = time.monotonic()
     assert daemon.ask("ping").error is None
     return time.monotonic() - begun
@@ -92,7 +92,7 @@ def test_each_message_causes_one_reply_or_one_counted_drop(
     )
     assert levels[-1] - levels[0] < 10
     assert not stats(daemon)["query"]["errors"].get("internal")
-    assert lives(daemon) < 1
+    assert ping_time(daemon) < 1
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -114,7 +114,7 @@ def test_hostile_messages_to_the_bus_are_counted_and_do_not_affect_others(
         for _ in range(1000):
             frames = message(dice)
             if max(map(len, frames)) > LONGEST_TOPIC:
-                continue  # ends the connection, which the next test looks at
+                continue  # closes the connection: see the next test
             peer.send(*frames)
             plain += len(frames) > 1 or frames[0][:1] not in (b"\0", b"\1")
         peer.send(b"\x01~fence/done")
@@ -124,7 +124,7 @@ def test_hostile_messages_to_the_bus_are_counted_and_do_not_affect_others(
         other.recv()
         promise(
             "1000 hostile messages to the bus",
-            "counted; others get what they subscribed",
+            "counted; others receive what they subscribed",
             f"{plain} were no subscriptions, {refused} refused",
         )
         assert refused > 0.9 * plain
@@ -140,7 +140,7 @@ def test_a_topic_that_is_too_long_closes_its_connection(
             peer.send(b"\x01" + b"x" * LONGEST_TOPIC)
         wait_until(peer.closed, what="the connection to end")
     topics = stats(daemon)["bus"]["topics"] - before
-    promise("a topic of 8 KiB and more", "the connection is ended", f"{topics} topics more")
+    promise("a topic of more than 8 KiB", "the connection is closed", f"{topics} more topics")
     assert topics <= 0
 
 
@@ -151,13 +151,13 @@ def test_other_protocols_are_disconnected_and_do_not_affect_others(
     for endpoint in (daemon.query, daemon.bus):
         for data in STRANGERS.values():
             with socket.create_connection(address(endpoint), timeout=5) as sock:
-                with contextlib.suppress(ConnectionError):  # let go already
+                with contextlib.suppress(ConnectionError):  # disconnected already
                     sock.sendall(data)
-                worst = max(worst, lives(daemon))
+                worst = max(worst, ping_time(daemon))
     promise(
         f"{len(STRANGERS)} other protocols on both ports",
-        "others answered within 0.5 s",
-        f"slowest answer {worst:.3f} s",
+        "others get replies within 0.5 s",
+        f"slowest reply {worst:.3f} s",
     )
     assert worst < 0.5
 
@@ -176,23 +176,25 @@ def test_stalled_handshakes_time_out(daemon: RunningDaemon, promise: Promise) ->
             lambda: psutil.Process(daemon.pid).num_fds() >= files + HALF_GREETINGS - 20,
             what="all to be accepted",
         )
-        worst = lives(daemon)
-        wait_until(lambda: psutil.Process(daemon.pid).num_fds() <= files + 5, 30, "all to be ended")
+        worst = ping_time(daemon)
+        wait_until(
+            lambda: psutil.Process(daemon.pid).num_fds() <= files + 5, 30, "all to be closed"
+        )
         took = time.monotonic() - begun
-        wait_until(lambda: all(peer.closed() for peer in peers), what="the last to be ended")
+        wait_until(lambda: all(peer.closed() for peer in peers), what="the last to be closed")
     promise(
         f"{HALF_GREETINGS} connections that send half a greeting",
-        f"ended after {HANDSHAKE:.0f} s; others answered within 0.5 s",
-        f"ended after {took:.1f} s, an answer took {worst:.3f} s",
+        f"closed after {HANDSHAKE:.0f} s; others get replies within 0.5 s",
+        f"closed after {took:.1f} s, a reply took {worst:.3f} s",
     )
     assert took < HANDSHAKE + 3
     assert worst < 0.5
 
 
 def test_an_endless_message_uses_memory_only_while_it_is_connected(promise: Promise) -> None:
-    """ZeroMQ's marks count whole messages, and it shows none before its last frame.
+    """High-water marks count messages, and libzmq delivers a message only when it is complete.
 
-    Nothing in zinfo bounds this; docs/operations.md says what does.
+    Nothing in zinfo limits this; docs/operations.md describes what does.
     """
     chunk = frame(b"x" * 60_000, more=True)
     with RunningDaemon() as daemon:
@@ -202,18 +204,18 @@ def test_an_endless_message_uses_memory_only_while_it_is_connected(promise: Prom
             with RawPeer(daemon.query) as peer:
                 for _ in range(40 * MIB // len(chunk)):
                     peer.socket.sendall(chunk)
-                worst = max(worst, lives(daemon))
+                worst = max(worst, ping_time(daemon))
                 levels.append(resident(daemon))
             wait_until(lambda: psutil.Process(daemon.pid).is_running(), what="it to live")
-            worst = max(worst, lives(daemon))
+            worst = max(worst, ping_time(daemon))
         with RawPeer(daemon.query) as peer:
             peer.socket.sendall(b"\x02" + (2 * MIB).to_bytes(8, "big"))
-            wait_until(peer.closed, what="a frame over 1 MiB to end the connection")
+            wait_until(peer.closed, what="a frame over 1 MiB to close the connection")
         promise(
-            "three times 40 MiB of a message without end",
-            "given back with the connection: the level does not grow with each",
-            f"{' -> '.join(f'{level:.0f}' for level in levels)} MiB; slowest answer {worst:.3f} s",
+            "three times 40 MiB of an endless message",
+            "memory is freed with the connection",
+            f"{' -> '.join(f'{level:.0f}' for level in levels)} MiB; slowest reply {worst:.3f} s",
         )
-        assert levels[1] - levels[0] > 20, "is it bounded now? Then tell it in docs/operations.md"
+        assert levels[1] - levels[0] > 20, "is it limited now? Then update docs/operations.md"
         assert levels[3] - levels[1] < 30
         assert worst < 0.5

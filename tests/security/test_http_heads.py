@@ -57,7 +57,7 @@ def test_a_head_sent_byte_by_byte_has_a_total_time_limit(before: bytes, promise:
         taken = dripping.get()
     promise(
         f"a head byte by byte, {'after another request' if before else 'first of its connection'}",
-        "408 after the whole head's time",
+        "408 after the timeout of the whole head",
         f"{taken} bytes were taken",
     )
     assert b"HTTP/1.1 408 " in read
@@ -178,7 +178,7 @@ def test_a_body_has_a_total_time_limit_and_no_bytes_beyond_its_length_are_read(
         dripping = gevent.spawn(drip, connection, b"x" * 900)
         answer = parsed(everything(connection))
         taken = dripping.get()
-        promise("a body byte by byte", "408 after its time", f"{answer.status}, {taken} bytes")
+        promise("a body byte by byte", "408 after its timeout", f"{answer.status}, {taken} bytes")
         assert answer.status == 408
         assert not door.asked
     upgrade = request("/", "Upgrade: websocket", method="POST").replace(b"close", b"upgrade")
@@ -207,7 +207,11 @@ def test_endless_requests_yield_to_others(promise: Promise) -> None:
         looking.get()
     door.stop()
     most = max(after - before for before, after in itertools.pairwise(seen))
-    promise(f"{many} requests at once", "others have turns between them", f"{most} in one turn")
+    promise(
+        f"{many} requests at once",
+        "others are served between them",
+        f"{most} per iteration",
+    )
     assert most < many / 4
 
 
@@ -223,7 +227,7 @@ def test_a_tls_handshake_sent_byte_by_byte_has_a_total_time_limit(promise: Promi
         everything(connection)
         taken = dripping.get()
         door.stop()
-    promise("a TLS handshake byte by byte", "closed after its time", f"{taken} bytes were taken")
+    promise("a TLS handshake byte by byte", "closed after its timeout", f"{taken} bytes accepted")
     assert taken < len(hello)
 
 
@@ -233,4 +237,4 @@ def test_a_client_that_does_not_read_is_disconnected(promise: Promise) -> None:
             stack.enter_context(closing(unread(door, "/large")))
         wait_until(lambda: len(door.asked) == 3, what="the answers", sleep=gevent.sleep)
         wait_until(lambda: not door.connections, 30, "them to be closed", sleep=gevent.sleep)
-        promise("an answer of 100 MB is not read", "closed after a write's time", "3 of 3 closed")
+        promise("a response of 100 MB is not read", "closed after a timeout", "3 of 3 closed")

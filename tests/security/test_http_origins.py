@@ -214,7 +214,7 @@ def test_all_responses_have_the_security_headers(servers: Servers, promise: Prom
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
     found = sorted({answer.status for answer in answers})
-    promise("any answer", "nosniff, strict CSP, no frames", f"{len(answers)} of statuses {found}")
+    promise("any response", "nosniff, strict CSP, no frames", f"{len(answers)} of statuses {found}")
     assert found == [200, 400, 403, 404, 405, 431]
 
 
@@ -295,7 +295,7 @@ def test_unfinished_heads_block_no_probe_and_use_little_memory(
             one.close()
     promise(
         "300 unfinished heads, 40 of them of some MB",
-        "health is answered, no head over 16 KiB is held",
+        "health probes are served, no head over 16 KiB is stored",
         f"{found} in {took:.2f} s, {grown:.0f} MiB more",
     )
     assert found == {200}

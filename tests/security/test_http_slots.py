@@ -51,7 +51,7 @@ def test_unfinished_heads_do_not_block_probes(promise: Promise) -> None:
         for one in more:
             one.close()
     promise(
-        f"{len(many) + 30} unfinished heads, 40 places and {RESERVED_SLOTS} spare ones",
+        f"{len(many) + 30} unfinished heads, 40 slots and {RESERVED_SLOTS} reserved ones",
         "health 200, others 503 or served",
         f"health {set(statuses)}, others {others.status}, {connections} connections at most",
     )
@@ -61,7 +61,7 @@ def test_unfinished_heads_do_not_block_probes(promise: Promise) -> None:
 
 
 def test_the_longest_idle_connection_is_closed_for_a_new_request(promise: Promise) -> None:
-    """A connection between two requests, or before its first one, holds no place against others."""
+    """A connection without a request is closed if another one needs its slot."""
     for data in (PARTIAL, KEEPING):
         with serving(connections=8) as door, crowd(door, 6, data):
             wait_until(
@@ -83,8 +83,8 @@ def test_responses_in_progress_are_not_interrupted(promise: Promise) -> None:
         door.streaming.set()
         bodies = {parsed(everything(one)).status for one in working}
     promise(
-        "6 of 8 connections are this machine's, and busy",
-        "its next: health only",
+        "6 of 8 connections of this machine are busy",
+        "the next ones: health only",
         f"{other.status}, health {health.status}; the 6 ended with {bodies}",
     )
     assert (other.status, health.status, elsewhere.status) == (503, 200, 503)
@@ -95,7 +95,7 @@ def test_a_probe_on_a_reserved_slot_has_a_shorter_timeout(promise: Promise) -> N
     times = quick(reserved_head=0.2, head=60)
     with serving(connections=4, times=times) as door, crowd(door, 3, request("/wait")):
         answer = answer_to(door, PARTIAL)
-        promise("an unfinished head on a spare place", "408 sooner", str(answer.status))
+        promise("an unfinished head on a reserved slot", "408 sooner", str(answer.status))
         assert answer.status == 408
         assert b"0.2 s" in answer.body
 
@@ -106,7 +106,7 @@ def test_a_client_has_one_quota_over_all_its_addresses(promise: Promise) -> None
         wait_until(lambda: len(door.asked) == 4, what="them", sleep=gevent.sleep)
         statuses = [answer_to(door, request("/a", name)).status for name in (mine, other)]
         health = answer_to(door, request("/healthz", mine)).status
-        promise("4 of 16 connections are one client's", "its next: 429", f"{statuses}, {health}")
+        promise("4 of 16 connections are one client's", "429 for the next", f"{statuses}, {health}")
         assert (statuses, health) == ([429, 200], 200)
         working.pop().close()
         door.streaming.set()

@@ -12,7 +12,7 @@ import zmq.auth
 from click.testing import CliRunner
 
 from tests.promises import Promise
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 from zinfo.cli.app import cli
 from zinfo.errors import ConfigError
 from zinfo.security.authorized_keys import AuthorizedKeys, rights_lost_on_bus
@@ -78,7 +78,7 @@ def test_keygen_follows_no_symbolic_link(
     left = [path.name for path in keys.rglob("*") if path.is_file() or path.is_symlink()]
     promise(
         f"zinfo keygen, {link} is a dangling link{', made late' if late else ''}",
-        "nothing is written through it",
+        "the link is not followed",
         f"exit code {done.exit_code}, its target exists: {elsewhere.exists()}",
     )
     assert not elsewhere.exists()
@@ -187,14 +187,14 @@ def test_only_sockets_whose_clients_lost_rights_are_reset(keyring: Keyring) -> N
         clients.reload({one.name: one for one in rights})
         return rights_lost_on_bus(before, clients.rights_by_key())
 
-    keyring.let_in("more")
+    keyring.authorize("more")
     some = Rights("admin", shards=("a",))
     assert lost() == set(), "a key that is added"
     assert lost(some, Rights("more")) == {UNLIMITED}
     assert lost(some, Rights("more")) == set(), "nothing changed"
     fewer = Rights("more", operations=frozenset({"events", "snapshot"}))
     assert lost(some, fewer) == set(), "what the bus does not know of"
-    keyring.shut_out("more")
+    keyring.revoke("more")
     assert lost(some, fewer) == {UNLIMITED}
     assert lost(Rights("admin")) == {BusRights(shards=("a",))}
 
@@ -210,7 +210,7 @@ def test_a_name_without_a_key_is_a_warning_at_a_reload(
 
 
 def test_if_rights_are_configured_other_clients_have_none(keyring: Keyring) -> None:
-    key = keyring.let_in("other").own.public.decode()
+    key = keyring.authorize("other").own.public.decode()
     rights = access(keyring, admin=Rights("admin")).rights_of(key)
     assert rights is not None
     assert not rights.can_see("any")

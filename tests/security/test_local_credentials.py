@@ -1,4 +1,4 @@
-"""The credentials of `[local]` go to servers of users that are trusted, and to no others."""
+"""The credentials of `[local]` are sent only to servers of trusted users."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_process_that_takes_over_a_trusted_address_is_not_sent_the_password(
     short_tmp: Path, promise: Promise
 ) -> None:
     port, first, second = free_port(), short_tmp / "first", short_tmp / "second"
-    text = config(short_tmp).replace("interval = 0.2", "interval = 3600")  # no other look
+    text = config(short_tmp).replace("interval = 0.2", "interval = 3600")  # no second scan
     daemon = RunningDaemon(config_text=text)
     with running_imposter(port, first, uid=0) as trusted, daemon, Client(daemon.query) as client:
         assert PASSWORD.encode() in wait_for_commands(first, 2)
@@ -84,11 +84,11 @@ def test_a_process_that_takes_over_a_trusted_address_is_not_sent_the_password(
                 (shard,) = (one for one in client.shards() if one["id"].endswith(f":{port}"))
                 return shard["reason"] == "auth" and "not sent" in shard["error"]
 
-            wait_until(refused, what="the password to be withheld")
+            wait_until(refused, what="the shard to be refused the password")
             sent = second.read_bytes()
     promise(
         "another user's process takes the port of a trusted server",
-        "is sent nothing",
+        "nothing is sent to it",
         f"{len(sent)} bytes",
     )
     assert sent == b""

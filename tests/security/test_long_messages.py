@@ -63,8 +63,8 @@ def test_a_request_of_very_many_frames_gets_an_error(
         peer.send(b"", *PING)
         assert decode_reply(peer.recv()[1:]).error is None
     promise(
-        f"a question of {FRAMES:,} empty frames",
-        "16 are read, the rest is discarded; bad_request; the connection goes on",
+        f"a request of {FRAMES:,} empty frames",
+        "16 are read, the rest discarded; bad_request; stays connected",
         f"{error!r}; slowest ping of another {1000 * slowest:.0f} ms",
     )
     assert empty == b""
@@ -107,7 +107,7 @@ def test_a_message_of_very_many_frames_to_the_bus_is_refused(
         assert peer.recv()[0] == b"~fence/after"
     promise(
         f"a message of {FRAMES:,} empty frames to the bus",
-        "refused as one; the connection goes on",
+        "counted as one refusal; stays connected",
         f"refused {refused() - before}; slowest ping of another {1000 * slowest:.0f} ms",
     )
     assert refused() == before + 1

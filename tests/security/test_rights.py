@@ -1,4 +1,4 @@
-"""What a client may: pure rules, and then a daemon that keeps to them on both sockets."""
+"""Rights of clients: the rules, and a daemon that enforces them on both sockets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
-from tests.security.keyed import (
+from tests.security.keyring import (
     Keyring,
-    bus_of,
+    bus_endpoint,
     entries,
     messages_within,
     reload,
@@ -40,11 +40,11 @@ hidden_fields = ["executable"]
 hidden_fields = ["*"]
 [clients.reader]
 operations = ["get_infos"]
-[clients.nobody]
+[clients.outsider]
 operations = []
 shards = []
 """
-NAMES = ("cache", "blind", "modest", "static", "reader", "nobody")
+NAMES = ("cache", "blind", "modest", "static", "reader", "outsider")
 HEARTBEAT = b"z1/hb/"
 
 
@@ -144,7 +144,7 @@ def test_a_star_matches_any_characters_at_any_position(
     rights = Rights("x", hidden_fields=("other", pattern))
     missed = [name for name in fits if not rights.hides(name)]
     hidden = [name for name in others if rights.hides(name)]
-    promise(f"withheld = [{pattern!r}]", "withholds what it fits", f"wrong: {missed + hidden}")
+    promise(f"hidden_fields = [{pattern!r}]", "hides what matches", f"wrong: {missed + hidden}")
     assert missed == hidden == []
 
 
@@ -168,10 +168,7 @@ def server() -> Iterator[RealServer]:
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     """Keys of all clients."""
-    ring = Keyring(tmp_path_factory.mktemp("rights") / "keys")
-    for name in NAMES:
-        ring.let_in(name)
-    return ring
+    return Keyring(tmp_path_factory.mktemp("rights") / "keys", *NAMES)
 
 
 def shards(server: RealServer, *more: str) -> list[tuple[str, str]]:
@@ -180,7 +177,7 @@ def shards(server: RealServer, *more: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def daemon(ring: Keyring, server: RealServer) -> Iterator[RunningDaemon]:
-    """Three shards and a daemon that lets each client have its own of them."""
+    """A daemon with three shards, some of which each client can see."""
     with ring.daemon(shards(server), CLIENTS) as daemon:
         daemon.wait_polled(3)
         yield daemon
@@ -238,10 +235,10 @@ def test_a_client_sees_its_shards_in_every_operation(
 def test_the_bus_sends_a_client_only_its_shards(
     ring: Keyring, daemon: RunningDaemon, topics: list[bytes], promise: Promise
 ) -> None:
-    with subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), *topics) as bus:
+    with subscribed(bus_endpoint(daemon, ring.of("cache")), ring.of("cache"), *topics) as bus:
         assert bus.poll(5000)
         seen = topics_within(bus, 1.5)
-    promise(f"it subscribes {topics}", "gets its shards' only", f"{len(seen)} topics")
+    promise(f"a client subscribes {topics}", "only its own shards", f"{len(seen)} topics")
     assert any(b"/cache-1/" in topic for topic in seen)
     assert not any(b"db-1" in topic for topic in seen), seen
 
@@ -259,7 +256,7 @@ def test_hidden_fields_appear_in_no_reply_and_no_message(
         snapshot = entries(client.request("snapshot", ids=["cache-1"]).body)[0]
         described = client.shards(["cache-1"])[0]
         everything = [info, named, by_prefix, snapshot, described, *client.events().events]
-    with subscribed(bus_of(daemon, ring.of("blind")), ring.of("blind"), b"") as bus:
+    with subscribed(bus_endpoint(daemon, ring.of("blind")), ring.of("blind"), b"") as bus:
         assert bus.poll(5000)
         reload(daemon, ring.config(shards(server, "late"), CLIENTS))
         heard = messages_within(bus, 1.5)
@@ -271,7 +268,7 @@ def test_hidden_fields_appear_in_no_reply_and_no_message(
     found = [value for value in (secret["executable"], secret["run_id"]) if value in text]
     hidden = ("executable", "config_file", "mem_", "total_commands_processed")
     names = [name for name in hidden if f"'{name}" in text]
-    promise("a client with withheld fields", "never told, by no way", f"{found + names}; {topics}")
+    promise("a client with hidden fields", "they appear nowhere", f"{found + names}; {topics}")
     assert found == names == []
     assert set(named) == {"role", "meta"}
     assert described["run_id"] is None
@@ -290,7 +287,7 @@ def test_deltas_without_hidden_fields_have_no_gaps(
     keys = ring.of("static")
     seqs: list[int] = []
     changed: set[str] = set()
-    with subscribed(bus_of(daemon, keys), keys, b"z1/delta/cache-1/") as bus:
+    with subscribed(bus_endpoint(daemon, keys), keys, b"z1/delta/cache-1/") as bus:
         while len(seqs) < 8:
             assert bus.poll(5000)
             _, header, body = bus.recv_multipart()
@@ -298,7 +295,7 @@ def test_deltas_without_hidden_fields_have_no_gaps(
             assert delta["base"] == unpack_header(header).seq - 1
             changed.update(delta["set"])
             seqs.append(delta["base"])
-    promise("all that changes is withheld", "deltas come, and are empty", f"{len(seqs)} deltas")
+    promise("only hidden fields change", "the deltas are empty", f"{len(seqs)} deltas")
     assert seqs == list(range(seqs[0], seqs[0] + 8))
     assert not changed
 
@@ -306,7 +303,7 @@ def test_deltas_without_hidden_fields_have_no_gaps(
 def test_a_client_with_a_hidden_field_gets_lifecycle_events(
     ring: Keyring, daemon: RunningDaemon, server: RealServer
 ) -> None:
-    with subscribed(bus_of(daemon, ring.of("modest")), ring.of("modest"), b"z1/") as bus:
+    with subscribed(bus_endpoint(daemon, ring.of("modest")), ring.of("modest"), b"z1/") as bus:
         assert bus.poll(5000)
         reload(daemon, ring.config(shards(server, "late"), CLIENTS))
         topics = topics_within(bus, 1.0)
@@ -314,7 +311,7 @@ def test_a_client_with_a_hidden_field_gets_lifecycle_events(
     reload(daemon, ring.config(shards(server), CLIENTS))
 
 
-@pytest.mark.parametrize("name", ["reader", "nobody"])
+@pytest.mark.parametrize("name", ["reader", "outsider"])
 def test_operations_that_are_not_allowed_are_refused(
     ring: Keyring, daemon: RunningDaemon, name: str, promise: Promise
 ) -> None:
@@ -327,8 +324,8 @@ def test_operations_that_are_not_allowed_are_refused(
                 client.request(operation)
             except NotAllowedError:
                 refused.append(operation)
-    allowed = {"reader": ["get_infos"], "nobody": []}[name]
-    promise(f"client {name}", f"may {allowed}", f"refused {refused}")
+    allowed = {"reader": ["get_infos"], "outsider": []}[name]
+    promise(f"client {name}", f"can call {allowed}", f"refused {refused}")
     expected = [
         one for one in ("get_infos", "shards", "snapshot", "events", "stats") if one not in allowed
     ]
@@ -349,7 +346,7 @@ def test_a_mirror_of_some_shards_stays_fresh_without_requests(
         stats = daemon.ask("stats").body
         assert isinstance(stats, dict)
         asked = stats["query"]["requests"].get("snapshot", 0) - before
-        assert asked <= 2, "heartbeats' totals count shards that never come"
+        assert asked <= 2, "the totals in heartbeats include shards that it cannot see"
 
 
 def test_a_shard_added_later_is_visible_to_clients_with_the_right(
@@ -357,7 +354,7 @@ def test_a_shard_added_later_is_visible_to_clients_with_the_right(
 ) -> None:
     with (
         Mirror(daemon.query, keys=ring.of("cache")) as mirror,
-        subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), b"z1/delta/") as bus,
+        subscribed(bus_endpoint(daemon, ring.of("cache")), ring.of("cache"), b"z1/delta/") as bus,
     ):
         wait_until(lambda: not mirror.stale and len(mirror) == 2, what="a fresh mirror")
         reload(daemon, ring.config(shards(server, "cache-3", "db-2"), CLIENTS))
@@ -366,7 +363,7 @@ def test_a_shard_added_later_is_visible_to_clients_with_the_right(
             lambda: any(b"cache-3" in topic for topic in topics_within(bus, 0.2)), what="its deltas"
         )
         held = sorted(mirror)
-    promise("cache-3 and db-2 are added", "cache-3 is seen at once", str(held))
+    promise("cache-3 and db-2 are added", "cache-3 is visible at once", str(held))
     assert held == ["cache-1", "cache-2", "cache-3"]
 
 
@@ -375,7 +372,7 @@ def test_revoked_rights_take_effect_at_once(
 ) -> None:
     with (
         as_(ring, daemon, "cache") as client,
-        subscribed(bus_of(daemon, ring.of("cache")), ring.of("cache"), b"") as bus,
+        subscribed(bus_endpoint(daemon, ring.of("cache")), ring.of("cache"), b"") as bus,
     ):
         assert client.get_infos(["cache-1"])
         assert bus.poll(5000)

@@ -30,7 +30,7 @@ from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.security.bus_peers import USER_MESSAGES, BusPeer
 from tests.security.grants import HIDEABLE, NOTHING, Grant, History
-from tests.security.keyed import ADMIN, Keyring, reload
+from tests.security.keyring import ADMIN, Keyring, reload
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client
@@ -170,7 +170,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One daemon for all runs; starting it takes longer than a run."""
     ring = Keyring(tmp_path_factory.mktemp("model") / "keys")
     for name in CLIENTS:
-        ring.let_in(name)
+        ring.authorize(name)
     with RealServer() as server, zmq.Context() as context:
         shards = [(name, server.url) for name in SHARDS]
         text = ring.config(shards, f"[clients.{ADMIN}]\n")
@@ -195,7 +195,7 @@ class RightsMachine(RuleBasedStateMachine):
     def begin(self, grants: list[Grant]) -> None:
         """Let all keys in, each with rights of its own and a subscription to everything."""
         for name in sorted(self.world.revoked):
-            self.world.ring.let_in(name)
+            self.world.ring.authorize(name)
         self.world.revoked.clear()
         self.world.grants = dict(zip(CLIENTS, grants, strict=True))
         self.world.reload()
@@ -291,7 +291,7 @@ class RightsMachine(RuleBasedStateMachine):
         """The operator removes a client's key, while the TOML may have an error; SIGHUP."""
         if name in self.world.revoked:
             return
-        self.world.ring.shut_out(name)
+        self.world.ring.revoke(name)
         self.world.revoked.add(name)
         self.world.reload(self.world.config() + "[[[\n" if broken else None)
 
@@ -339,7 +339,7 @@ def run(world: World, examples: int, steps: int) -> None:
 def test_no_client_receives_more_than_its_rights_allow(world: World, promise: Promise) -> None:
     run(world, examples=6, steps=15)
     measured = f"{world.frames} frames in {world.steps} steps, none foreign"
-    promise("clients, rights and reloads at random", "no frame beyond the rights", measured)
+    promise("random clients, rights and reloads", "no frame beyond the rights", measured)
     assert world.frames > 100
 
 

@@ -22,7 +22,7 @@ from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.faults.peers import INFO, Peer, bulk
 from tests.promises import Promise
-from tests.security.keyed import Keyring, subscribed
+from tests.security.keyring import Keyring, subscribed
 from tests.spawning import command_prefix
 from tests.waiting import wait_until
 from zinfo.cli.app import cli
@@ -112,8 +112,8 @@ def test_no_secret_appears_in_any_output(
     ]
     size = sum(map(len, said.values()))
     promise(
-        f"{len(secrets)} secrets, {len(said)} places",
-        "told nowhere",
+        f"{len(secrets)} secrets, {len(said)} outputs",
+        "appear nowhere",
         f"{len(found)} found in {size} characters",
     )
     assert found == []
@@ -150,7 +150,7 @@ def test_a_password_that_a_server_repeats_appears_nowhere(
     size = sum(map(len, said.values()))
     promise(
         "rename-command AUTH: Redis repeats user and password",
-        "told nowhere",
+        "appear nowhere",
         f"{len(found)} found in {len(said)} places, {size} characters",
     )
     assert found == []
@@ -204,7 +204,7 @@ def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) 
     found = leaks([password, USER], said)
     promise(
         f"a server repeats them in errors later: {', '.join(lines)}",
-        "told nowhere",
+        "appear nowhere",
         f"{len(found)} found in {len(said)} places",
     )
     assert found == []

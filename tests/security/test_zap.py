@@ -1,4 +1,4 @@
-"""ZAP is fail-closed: no handler, a dead one or one that fails, and nobody gets in."""
+"""ZAP is fail-closed: without a handler, or with one that fails, no client is admitted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zmq
 import zmq.green
 
 from tests.promises import Promise
-from tests.security.keyed import ADMIN, Keyring
+from tests.security.keyring import ADMIN, Keyring
 from tests.waiting import wait_until
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.security.zap import ZapHandler
@@ -27,12 +27,12 @@ def context() -> Iterator[GreenContext]:
     context.destroy(linger=0)
 
 
-class Door:
-    """A ROUTER that echoes to whoever is let in."""
+class EchoServer:
+    """A ROUTER socket that returns the messages of admitted clients."""
 
     def __init__(self, context: GreenContext, keyring: Keyring) -> None:
         secret = read_key_pair(keyring.directory / "server.key_secret").secret
-        self.socket = listen(context, zmq.ROUTER, "tcp://127.0.0.1:*", "door", 100, secret)
+        self.socket = listen(context, zmq.ROUTER, "tcp://127.0.0.1:*", "server", 100, secret)
         self.endpoint = bound_endpoint(self.socket)
         self._echo = gevent.spawn(self._run)
 
@@ -41,12 +41,12 @@ class Door:
             self.socket.send_multipart(self.socket.recv_multipart())
 
     def close(self) -> None:
-        """Close it."""
+        """Close the socket."""
         self._echo.kill()
         self.socket.close(0)
 
-    def lets_in(self, keys: ClientKeys, timeout: float = 0.7) -> bool:
-        """Return whether somebody with these keys gets an answer."""
+    def admits(self, keys: ClientKeys, timeout: float = 0.7) -> bool:
+        """Return whether a client with these keys gets a reply."""
         with zmq.green.Context() as context, context.socket(zmq.DEALER) as socket:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.CURVE_SERVERKEY, keys.server)
@@ -64,21 +64,21 @@ def run(
     *,
     kill: bool = False,
 ) -> tuple[bool, Counter[str]]:
-    """Return whether the admin is let in by a handler (None: there is none), and the counts."""
+    """Return whether a handler admits the admin, and its counters; None runs no handler."""
     counts: Counter[str] = Counter()
     handler = ZapHandler(context, is_known, counts) if is_known else None
     greenlet = gevent.spawn(handler.run) if handler else None
     gevent.sleep(0)
     if kill and greenlet:
         greenlet.kill()
-    door = Door(context, keyring)
-    let_in = door.lets_in(keyring.of(ADMIN), 5.0 if is_known and not kill else 0.7)
-    door.close()
+    server = EchoServer(context, keyring)
+    admitted = server.admits(keyring.of(ADMIN), 5.0 if is_known and not kill else 0.7)
+    server.close()
     if greenlet:
         greenlet.kill()
     if handler:
         handler.close()
-    return let_in, counts
+    return admitted, counts
 
 
 def test_a_known_key_is_admitted(context: GreenContext, keyring: Keyring) -> None:
@@ -87,18 +87,18 @@ def test_a_known_key_is_admitted(context: GreenContext, keyring: Keyring) -> Non
 
 
 def test_an_unknown_key_is_refused(context: GreenContext, keyring: Keyring) -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def is_known(key: str) -> bool:
-        asked.append(key)
+        requested.append(key)
         return False
 
     handler = ZapHandler(context, is_known, Counter())
     greenlet = gevent.spawn(handler.run)
-    door = Door(context, keyring)
-    assert not door.lets_in(keyring.of(ADMIN))
-    wait_until(lambda: asked, what="the question", sleep=gevent.sleep)
-    door.close()
+    server = EchoServer(context, keyring)
+    assert not server.admits(keyring.of(ADMIN))
+    wait_until(lambda: requested, what="the request", sleep=gevent.sleep)
+    server.close()
     greenlet.kill()
     handler.close()
 
@@ -106,17 +106,17 @@ def test_an_unknown_key_is_refused(context: GreenContext, keyring: Keyring) -> N
 def test_without_a_handler_no_client_is_admitted(
     context: GreenContext, keyring: Keyring, promise: Promise
 ) -> None:
-    let_in, _ = run(context, keyring, None)
-    promise("no ZAP handler", "nobody is let in", f"let in: {let_in}")
-    assert not let_in
+    admitted, _ = run(context, keyring, None)
+    promise("no ZAP handler", "no client is admitted", f"admitted: {admitted}")
+    assert not admitted
 
 
 def test_with_a_dead_handler_no_client_is_admitted(
     context: GreenContext, keyring: Keyring, promise: Promise
 ) -> None:
-    let_in, _ = run(context, keyring, lambda _key: True, kill=True)
-    promise("a dead ZAP handler", "nobody is let in", f"let in: {let_in}")
-    assert not let_in
+    admitted, _ = run(context, keyring, lambda _key: True, kill=True)
+    promise("a dead ZAP handler", "no client is admitted", f"admitted: {admitted}")
+    assert not admitted
 
 
 def test_a_handler_whose_rule_raises_admits_no_client_and_keeps_running(
@@ -126,17 +126,17 @@ def test_a_handler_whose_rule_raises_admits_no_client_and_keeps_running(
 
     def fails(key: str) -> bool:
         calls.append(key)
-        raise OSError("no such luck")
+        raise OSError("broken")
 
     handler = ZapHandler(context, fails, Counter())
     greenlet = gevent.spawn(handler.run)
-    door = Door(context, keyring)
-    let_in = door.lets_in(keyring.of(ADMIN)) or door.lets_in(keyring.of(ADMIN))
-    promise("a ZAP handler that raises", "nobody in, it lives on", f"let in: {let_in}")
-    assert not let_in
+    server = EchoServer(context, keyring)
+    admitted = server.admits(keyring.of(ADMIN)) or server.admits(keyring.of(ADMIN))
+    promise("a ZAP rule raises", "refused; the handler runs on", f"admitted: {admitted}")
+    assert not admitted
     assert len(calls) >= 2
     assert not greenlet.dead
-    door.close()
+    server.close()
     greenlet.kill()
     handler.close()
 
@@ -165,11 +165,11 @@ def test_requests_without_curve_or_of_another_domain_are_refused(
 ) -> None:
     handler = ZapHandler(context, lambda _key: True, Counter())
     greenlet = gevent.spawn(handler.run)
-    with context.socket(zmq.REQ) as asker:
-        asker.setsockopt(zmq.LINGER, 0)
-        asker.connect("inproc://zeromq.zap.01")
-        asker.send_multipart(frames)
-        assert asker.poll(2000)
-        assert asker.recv_multipart()[2] == b"400"
+    with context.socket(zmq.REQ) as requester:
+        requester.setsockopt(zmq.LINGER, 0)
+        requester.connect("inproc://zeromq.zap.01")
+        requester.send_multipart(frames)
+        assert requester.poll(2000)
+        assert requester.recv_multipart()[2] == b"400"
     greenlet.kill()
     handler.close()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from types import TracebackType
 from urllib.parse import urlsplit
 
-from typing_extensions import Self
+from typing_extensions import override
+
+from tests.closing import Closing
 
 GREETING = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + b"\0" * 32
 """Signature, version, mechanism NULL, not a server, filler: 64 bytes."""
@@ -45,7 +46,7 @@ def ready(socket_type: bytes) -> bytes:
     return frame(body, command=True)
 
 
-class RawPeer:
+class RawPeer(Closing):
     """One connection to a ZeroMQ socket.
 
     Args:
@@ -70,17 +71,7 @@ class RawPeer:
             self.socket.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
+    @override
     def close(self) -> None:
         """Close the connection."""
         self.socket.close()

@@ -134,7 +134,7 @@ def test_the_watchdog_is_not_notified_while_the_event_loop_is_blocked(
     manager: Manager, short_tmp: Path, server: RealServer
 ) -> None:
     held = short_tmp / "held"
-    more = environ(manager, WATCHDOG, ZI_HELD_UP=str(held))
+    more = environ(manager, WATCHDOG, ZI_BLOCKED=str(held))
     with HeldUpDaemon([server.url], environ=more) as daemon:
         manager.wait_for("WATCHDOG", "1")
         held.touch()
@@ -150,13 +150,13 @@ def test_the_watchdog_is_not_notified_while_the_event_loop_is_blocked(
 
 
 class HeldUpDaemon(RunningDaemon):
-    """A daemon whose event loop can be held up; see `tests.service.held_up`."""
+    """A daemon whose event loop can be held up; see `tests.service.blocked_daemon`."""
 
     @override
     def _command(self) -> list[str]:
         command = super()._command()
         at = command.index("zinfo")
-        command[at : at + 1] = ["gevent.monkey", "--module", "tests.service.held_up"]
+        command[at : at + 1] = ["gevent.monkey", "--module", "tests.service.blocked_daemon"]
         return command
 
 

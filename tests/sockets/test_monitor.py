@@ -1,4 +1,4 @@
-"""How many are connected to a socket, as ZeroMQ tells it."""
+"""The number of connections to a socket, from ZeroMQ's monitor events."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from zinfo.sockets.monitor import ConnectionMonitor
 def test_connections_are_counted_until_the_socket_is_closed() -> None:
     context: Any = zmq.green.Context()
     socket = context.socket(zmq.XPUB)
-    connections = ConnectionMonitor(socket)  # before anybody can come
+    connections = ConnectionMonitor(socket)  # before a client can connect
     socket.bind("tcp://127.0.0.1:*")
     seen: list[int] = []
     counting = gevent.spawn(connections.run, lambda: seen.append(len(connections)))
     try:
         with zmq.Context() as other, other.socket(zmq.SUB) as subscriber:
             subscriber.connect(socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode())
-            wait_until(lambda: seen[-1:] == [1], what="it to be counted", sleep=gevent.sleep)
-        wait_until(lambda: seen[-1:] == [0], what="it to be gone", sleep=gevent.sleep)
+            wait_until(lambda: seen[-1:] == [1], what="a connection", sleep=gevent.sleep)
+        wait_until(lambda: seen[-1:] == [0], what="its end", sleep=gevent.sleep)
         socket.close(linger=0)
         counting.join(5)
         assert counting.successful()
@@ -43,7 +43,7 @@ def test_a_connection_made_before_the_first_look_is_counted() -> None:
         with zmq.Context() as other, other.socket(zmq.SUB) as subscriber:
             subscriber.subscribe(b"")
             subscriber.connect(endpoint)
-            assert socket.recv() == b"\x01"  # it is there
+            assert socket.recv() == b"\x01"  # it is connected
             connections.drain()
             assert len(connections) == 1
     finally:

@@ -12,7 +12,7 @@ from tests.cli.running import QUICK
 from tests.daemons import RunningDaemon
 from tests.info_texts import TEXTS
 from tests.security.conftest import keyring
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
 from zinfo.info.parser import parse
@@ -187,7 +187,7 @@ def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
 
 def test_a_client_with_few_rights_sees_what_it_may(keyring: Keyring, server: RealServer) -> None:
     """Its shards, their fields without sections, and the events that come."""
-    keyring.let_in("team")
+    keyring.authorize("team")
     rights = '[clients.admin]\n[clients.team]\nshards = ["mine"]\noperations = ["snapshot"]\n'
     shards = [("mine", server.url), ("other", server.url)]
     with keyring.daemon(shards, rights) as daemon:
@@ -207,7 +207,7 @@ def test_a_client_with_few_rights_sees_what_it_may(keyring: Keyring, server: Rea
 
 
 def test_a_client_that_may_see_nothing_is_told_so(keyring: Keyring, server: RealServer) -> None:
-    keyring.let_in("cron")
+    keyring.authorize("cron")
     rights = '[clients.admin]\n[clients.cron]\noperations = ["stats"]\n'
     with (
         keyring.daemon([("s", server.url)], rights) as daemon,

@@ -20,7 +20,7 @@ from tests.adapters.http.asking import ask, stream
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
-from tests.security.keyed import Keyring, answers, reload
+from tests.security.keyring import Keyring, reload, responds
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
 from tests.waiting import wait_until
@@ -246,15 +246,15 @@ def test_a_certificate_lets_in_the_client_that_it_names(server: RealServer, tmp_
 
 
 def test_broken_tokens_keep_no_removed_key_in(keyring: Keyring, tokens: Path) -> None:
-    former = keyring.let_in("former")
+    former = keyring.authorize("former")
     text = f'{keyring.config()}\n[http]\ntoken_file = "{tokens}"\n'
     with RunningDaemon(config_text=text, http=True, keys=keyring.of("admin")) as running:
-        assert answers(running.query, former)
-        keyring.shut_out("former")
+        assert responds(running.query, former)
+        keyring.revoke("former")
         tokens.write_text("broken")
         reload(running)
         assert "expected a name and a token" in running.log()
-        assert not answers(running.query, former)
+        assert not responds(running.query, former)
         stats: Any = running.ask("stats").body
         assert not stats["faults"], "the bus was opened anew, and nothing died of it"
 

@@ -205,8 +205,8 @@ def test_an_invalid_address_is_refused_everywhere_for_the_same_reason(
             if PASSWORD in error:
                 shown.append((text, place, error))
     promise(
-        f"{len(table)} bad addresses: {kind}",
-        "refused everywhere, for one reason, no password repeated",
+        f"{len(table)} invalid addresses: {kind}",
+        "refused everywhere for the same reason, no password shown",
         f"{asked - len(odd)} of {asked} refused so, {len(shown)} repeat a password",
     )
     assert odd == []
@@ -223,7 +223,7 @@ def test_a_valid_shard_url_is_the_same_shard_everywhere(promise: Promise) -> Non
             "Python": ShardSpec(ConnectionOptions(url=url)).ident,
         }
         odd += [(url, place, found) for place, found in idents.items() if found != ident]
-    promise(f"{len(GOOD_SHARDS)} good shard URLs", "one id everywhere", f"{len(odd)} others")
+    promise(f"{len(GOOD_SHARDS)} valid shard URLs", "same id everywhere", f"{len(odd)} others")
     assert odd == []
 
 

@@ -1,4 +1,4 @@
-"""`zinfo` whose event loop stands still as long as there is the file $ZI_HELD_UP.
+"""`zinfo` whose event loop stands still as long as there is the file $ZI_BLOCKED.
 
 The process lives on meanwhile: its other threads run, and it would take signals. To be run by
 `python -m gevent.monkey --module`, which patches before all else.
@@ -17,7 +17,7 @@ from zinfo.__main__ import main
 from zinfo.daemon.daemon import Daemon
 
 _LOOK = 0.02  # seconds
-_FILE = Path(os.environ["ZI_HELD_UP"])
+_FILE = Path(os.environ["ZI_BLOCKED"])
 _sleep: Any = monkey.get_original("time", "sleep")  # it does not let the loop go on
 
 

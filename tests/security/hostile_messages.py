@@ -1,4 +1,4 @@
-"""What hostile peers send: msgpack bombs, broken messages, bytes of other protocols."""
+"""Messages of hostile peers: msgpack bombs, malformed messages, bytes of other protocols."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STRANGERS: dict[str, bytes] = {
     "random": random.Random(1).randbytes(4096),
     "a greeting and zeros": b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01" + bytes(4096),
 }
-"""What port scanners and lost clients say."""
+"""What port scanners and misdirected clients send."""
 
 _OPS = ["hello", "get_infos", "shards", "snapshot", "events", "stats", "ping", "no", ""]
 _ARGS = ["shard_ids", "ids", "keys", "labels", "max_age", "limit", "cursor", "topics", "since", "x"]
@@ -51,7 +51,7 @@ _VALUES: list[object] = [
 
 
 def request(dice: random.Random) -> bytes:
-    """Return the body of a request that makes sense, or nearly."""
+    """Return the body of a valid or nearly valid request."""
     value: dict[str, object] = {"id": dice.choice(_VALUES), "op": dice.choice(_OPS)}
     if dice.random() < 0.6:
         names = dice.sample(_ARGS, dice.randrange(3))
@@ -63,7 +63,7 @@ def request(dice: random.Random) -> bytes:
 
 
 def mutated(data: bytes, dice: random.Random) -> bytes:
-    """Return the bytes with some changed, cut out, doubled or put in."""
+    """Return the bytes with random changes, deletions, duplications and insertions."""
     changed = bytearray(data)
     for _ in range(dice.randrange(1, 5)):
         at = dice.randrange(len(changed) + 1)
@@ -84,7 +84,7 @@ def mutated(data: bytes, dice: random.Random) -> bytes:
 
 
 def body(dice: random.Random) -> bytes:
-    """Return the body of a request: sound, broken, a bomb or noise."""
+    """Return the body of a request: valid, malformed, a bomb or random bytes."""
     kind = dice.randrange(10)
     if kind < 4:
         return request(dice)
@@ -96,7 +96,7 @@ def body(dice: random.Random) -> bytes:
 
 
 def message(dice: random.Random) -> list[bytes]:
-    """Return a whole message to a ROUTER: mostly a question, sometimes without sense."""
+    """Return a message to a ROUTER socket: mostly a request, sometimes random frames."""
     kind = dice.randrange(10)
     if kind < 7:
         return [b"", MAGIC, body(dice)]

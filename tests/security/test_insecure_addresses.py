@@ -1,4 +1,4 @@
-"""Nobody from another machine is let in without a key, unless in so many words."""
+"""Clients on other machines need keys, unless `insecure` is set explicitly."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def test_the_documented_acl_is_sufficient(
     names = server.client().execute_command("CLIENT", "LIST")
     promise(
         f"{each_kind.name}: ACL {' '.join(rules)}",
-        "up, nothing refused",
+        "up, no command refused",
         f"{state['state']}, {len(refused)} refused",
     )
     assert state["state"] == "up"

@@ -1,4 +1,4 @@
-"""Files that others may read or change are told: by `zinfo check`, at the start, at a reload."""
+"""Files that other users can read or change cause warnings: at a check, at start, at a reload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.cli.running import invoke
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
-from tests.security.keyed import Keyring
+from tests.security.keyring import Keyring
 from tests.waiting import wait_until
 
 PASSWORD = "pw-in-a-file-61"
@@ -20,7 +20,7 @@ PASSWORD = "pw-in-a-file-61"
 
 @pytest.fixture
 def place(short_tmp: Path) -> Path:
-    """A directory that others may enter."""
+    """A directory that other users can enter."""
     short_tmp.chmod(0o755)
     (short_tmp / "etc").mkdir(mode=0o755)
     return short_tmp / "etc"
@@ -124,7 +124,7 @@ def test_the_daemon_warns_at_start_and_at_each_reload(place: Path, promise: Prom
         wait_until(lambda: "read again" in daemon.log(), what="the reload")
         second = daemon.log()[len(first) :]
     promise(
-        "a password_file, then the configuration is open to others",
+        "others can read a password_file, then the configuration",
         "the log warns at start and SIGHUP",
         f"{first.count('found mode 0644')} and {second.count('found mode 0644')} warnings",
     )

@@ -1,4 +1,4 @@
-"""With keys: who is let in to a running daemon, and how soon somebody is shut out."""
+"""CURVE keys of a running daemon: which are admitted, and how soon a deleted one is refused."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import zmq
 
 from tests.daemons import RunningDaemon
 from tests.promises import Promise
-from tests.security.keyed import (
+from tests.security.keyring import (
     ADMIN,
     Keyring,
-    answers,
     reload,
+    responds,
     subscribed,
     topics_within,
 )
@@ -40,15 +40,15 @@ def test_only_known_keys_are_admitted(
     unknown = keyring.make("stranger")
     elsewhere = Keyring(keyring.directory / "elsewhere")
     wrong_server = ClientKeys(elsewhere.of(ADMIN).server, known.own)
-    let_in = {
-        "known": answers(daemon.query, known, 5),
-        "unknown": answers(daemon.query, unknown),
-        "none": answers(daemon.query, None),
-        "another daemon's": answers(daemon.query, wrong_server),
+    admitted = {
+        "known": responds(daemon.query, known, 5),
+        "unknown": responds(daemon.query, unknown),
+        "none": responds(daemon.query, None),
+        "another daemon's": responds(daemon.query, wrong_server),
     }
-    measured = ", ".join(f"{name} {'in' if ok else 'out'}" for name, ok in let_in.items())
-    promise("a key that is ...", "only a known one is let in", measured)
-    assert let_in == {"known": True, "unknown": False, "none": False, "another daemon's": False}
+    measured = ", ".join(f"{name} {'ok' if ok else 'refused'}" for name, ok in admitted.items())
+    promise("keys: known and others", "only the known one is admitted", measured)
+    assert admitted == {"known": True, "unknown": False, "none": False, "another daemon's": False}
     stats = daemon.ask("stats").body
     assert isinstance(stats, dict)
     assert stats["access"]["refused"] >= 1
@@ -69,7 +69,7 @@ def test_the_bus_admits_only_known_keys_too(keyring: Keyring, daemon: RunningDae
 def test_removing_a_key_closes_its_open_connections_too(
     keyring: Keyring, daemon: RunningDaemon, promise: Promise
 ) -> None:
-    keys = keyring.let_in("guest")
+    keys = keyring.authorize("guest")
     reload(daemon)
     with (
         Client(daemon.query, keys=keys) as client,
@@ -78,32 +78,32 @@ def test_removing_a_key_closes_its_open_connections_too(
     ):
         client.ping()
         assert bus.poll(5000)
-        keyring.shut_out("guest")
+        keyring.revoke("guest")
         begun = time.monotonic()
         reload(daemon)
         took = time.monotonic() - begun
         with pytest.raises(NotAllowedError):
             client.ping()
-        topics_within(bus, 0.0)  # what was on its way
+        topics_within(bus, 0.0)  # messages in flight
         later = topics_within(bus, 1.5)
-        promise("a client's key is removed", "shut out at SIGHUP", f"{took:.2f} s")
+        promise("a client's key is deleted", "refused from SIGHUP on", f"{took:.2f} s")
         assert later == set()
         while other.poll(0):
             other.recv_multipart()
-        assert other.poll(5000), "others come back by themselves"
-    assert not answers(daemon.query, keys)
-    keyring.let_in("guest")
+        assert other.poll(5000), "others reconnect by themselves"
+    assert not responds(daemon.query, keys)
+    keyring.authorize("guest")
     reload(daemon)
-    assert answers(daemon.query, keys, 5)
+    assert responds(daemon.query, keys, 5)
 
 
 def test_adding_a_key_leaves_connections_open(keyring: Keyring, daemon: RunningDaemon) -> None:
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
         wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
         joins = mirror._state.session.joins
-        keyring.let_in("guest")
+        keyring.authorize("guest")
         reload(daemon)
-        assert answers(daemon.query, keyring.of("guest"), 5)
+        assert responds(daemon.query, keyring.of("guest"), 5)
         assert not mirror.stale
         assert mirror._state.session.joins == joins
 
@@ -114,12 +114,12 @@ def test_an_invalid_key_file_refuses_all_clients_until_it_is_fixed(
     broken = keyring.clients / "broken.key"
     broken.write_text("no key")
     reload(daemon)
-    during = answers(daemon.query, keyring.of(ADMIN))
+    during = responds(daemon.query, keyring.of(ADMIN))
     assert "broken.key: found no key" in daemon.log()
     broken.unlink()
     reload(daemon)
-    after = answers(daemon.query, keyring.of(ADMIN), 5)
-    promise("a broken key file at SIGHUP", "nobody in till mended", f"{during=}, {after=}")
+    after = responds(daemon.query, keyring.of(ADMIN), 5)
+    promise("an invalid key file at SIGHUP", "all refused until fixed", f"{during=}, {after=}")
     assert (during, after) == (False, True)
 
 
@@ -134,10 +134,10 @@ def test_a_mirror_over_curve_recovers_after_keys_were_reloaded(
 ) -> None:
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
         wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
-        keyring.let_in("guest")
+        keyring.authorize("guest")
         reload(daemon)
-        keyring.shut_out("guest")
-        reload(daemon)  # the bus is opened anew
+        keyring.revoke("guest")
+        reload(daemon)  # the socket of the bus is bound again
         server.client().set("x", "y")
         wait_until(lambda: not mirror.stale and mirror["cache-1"].get("db0"), what="a fresh mirror")
 

@@ -65,8 +65,8 @@ def test_a_password_in_a_target_is_not_repeated(promise: Promise) -> None:
     said = [answer.text for answer in answers] + others + [log]
     found = [text for text in said if PASSWORD in text]
     promise(
-        "a password in target or in an id asked for",
-        "not repeated",
+        "a password in the target or in a requested id",
+        "not shown",
         f"{len(found)} of {len(said)} answers and logs",
     )
     assert [answer.status for answer in answers] == [404] * len(targets)

@@ -1,4 +1,4 @@
-"""A socket of the bus for each set of rights: where, for whom, and what happens at a reload."""
+"""The bus sockets of clients with different rights: endpoints, contents, reloads."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import zmq.green
 
 from tests.daemons import ROOT, DaemonError, RunningDaemon, set_curve_keys
 from tests.promises import Promise
-from tests.security.keyed import (
+from tests.security.keyring import (
     ADMIN,
     Keyring,
-    answers,
-    bus_of,
+    bus_endpoint,
     messages_within,
     reload,
+    responds,
     subscribed,
     topics_within,
 )
@@ -63,15 +63,12 @@ def server() -> Iterator[RealServer]:
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     """Keys of all clients."""
-    ring = Keyring(tmp_path_factory.mktemp("sets") / "keys")
-    for name in NAMES:
-        ring.let_in(name)
-    return ring
+    return Keyring(tmp_path_factory.mktemp("sets") / "keys", *NAMES)
 
 
 @pytest.fixture(scope="module")
 def text(ring: Keyring, server: RealServer) -> str:
-    """The configuration that each test leaves behind."""
+    """The configuration that each test restores."""
     return ring.config([(name, server.url) for name in ("cache-1", "db-1")], CLIENTS)
 
 
@@ -99,15 +96,15 @@ def after(bus: str, number: int) -> str:
     return f"{host}:{int(port) + number}"
 
 
-# --- where
+# --- endpoints
 
 
 def test_hello_tells_each_client_the_endpoint_of_its_set(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
-    told = {name: hello(daemon, ring.of(name))["bus"] for name in (ADMIN, *NAMES)}
-    promise("clients of equal rights", "share a port, by the order of names", str(told))
-    assert told == {
+    endpoints = {name: hello(daemon, ring.of(name))["bus"] for name in (ADMIN, *NAMES)}
+    promise("clients with equal rights", "share a port, ordered by name", str(endpoints))
+    assert endpoints == {
         ADMIN: [daemon.bus],
         "also-cache": [after(daemon.bus, 1)],
         "cache": [after(daemon.bus, 1)],
@@ -116,10 +113,10 @@ def test_hello_tells_each_client_the_endpoint_of_its_set(
         "nothing": [],
     }
     assert stats(daemon)["sockets"] == 4
-    with subscribed(told["cache"][0], ring.of("cache"), b"z1/hb/") as bus:
+    with subscribed(endpoints["cache"][0], ring.of("cache"), b"z1/hb/") as bus:
         assert bus.poll(5000)
-        beat: Any = unpack(bus.recv_multipart()[2])
-    assert beat["bus"] == told["cache"][0]
+        heartbeat: Any = unpack(bus.recv_multipart()[2])
+    assert heartbeat["bus"] == endpoints["cache"][0]
 
 
 def test_a_port_in_use_is_an_error_that_names_the_key(ring: Keyring) -> None:
@@ -147,11 +144,11 @@ def test_a_key_is_admitted_to_its_own_socket_only(
         if own:
             assert sockets[own[0]].poll(5000)
         heard = [where for where, one in sockets.items() if topics_within(one, 0.3)]
-    promise(f"client {name} at all ports of the bus", "heard at its own", f"{len(heard)} of 4")
+    promise(f"client {name} connects to all bus ports", "only its own works", f"{len(heard)} of 4")
     assert heard == own
 
 
-# --- what
+# --- contents
 
 
 @pytest.mark.parametrize(
@@ -161,14 +158,14 @@ def test_allowed_operations_limit_the_kinds_of_bus_messages(
     daemon: RunningDaemon, ring: Keyring, server: RealServer, text: str, name: str, kinds: set[str]
 ) -> None:
     keys = ring.of(name)
-    told = hello(daemon, keys)["rights"]
-    with subscribed(bus_of(daemon, keys), keys, b"") as bus:
+    rights = hello(daemon, keys)["rights"]
+    with subscribed(bus_endpoint(daemon, keys), keys, b"") as bus:
         assert bus.poll(5000)
         reload(daemon, f'{text}\n[[shards]]\nid = "late"\nurl = "{server.url}"\n')
         heard = {frames[0].split(b"/")[1].decode() for frames in messages_within(bus, 1.2)}
     reload(daemon, text)
     assert heard == kinds
-    assert set(told["kinds"]) == kinds - {"hb"}
+    assert set(rights["kinds"]) == kinds - {"hb"}
 
 
 def test_a_refused_subscription_is_reported_and_counted(
@@ -185,8 +182,8 @@ def test_a_refused_subscription_is_reported_and_counted(
         pytest.raises(NoAnswerError, match="db-1"),
     ):
         mirror.wait_ready(1.5)
-    told = [b"z1/info/db-1/", b"z1/nonsense", b"~fence/x"]
-    with subscribed(bus_of(daemon, keys), keys, b"z1/info/cache-1/", *told) as bus:
+    refused = [b"z1/info/db-1/", b"z1/nonsense", b"~fence/x"]
+    with subscribed(bus_endpoint(daemon, keys), keys, b"z1/info/cache-1/", *refused) as bus:
         while True:
             assert bus.poll(5000)
             topic, _, body = bus.recv_multipart()
@@ -194,7 +191,7 @@ def test_a_refused_subscription_is_reported_and_counted(
                 break
     fence: Any = unpack(body)
     counted = stats(daemon)["refused_by"]["cache"] - before
-    promise("it subscribes another's shard", "told in its fence, and counted", str(caught.value))
+    promise("a client subscribes a foreign shard", "error, and counted", str(caught.value))
     assert fence["refused"] == ["z1/info/db-1/", "z1/nonsense"]
     assert counted >= 4
 
@@ -210,7 +207,7 @@ def test_a_client_with_too_many_topics_is_disconnected_and_others_are_not(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
     keys = ring.of("events")
-    where = bus_of(daemon, keys)
+    where = bus_endpoint(daemon, keys)
     with (
         subscribed(daemon.bus, ring.of(ADMIN), b"z1/hb/") as other,
         zmq.Context() as context,
@@ -220,7 +217,7 @@ def test_a_client_with_too_many_topics_is_disconnected_and_others_are_not(
         for one in (honest, flood):
             one.linger, one.sndhwm = 0, 0
             set_curve_keys(one, keys if one is flood else ring.of("infos"))
-        honest.connect(bus_of(daemon, ring.of("infos")))
+        honest.connect(bus_endpoint(daemon, ring.of("infos")))
         for number in range(10_000):
             honest.send(b"\x01z1/delta/shard-%d/" % number)
         honest.send(b"\x01~fence/honest")
@@ -229,18 +226,18 @@ def test_a_client_with_too_many_topics_is_disconnected_and_others_are_not(
         flood.connect(where)
         for number in range(MAX_CLIENT_TOPICS + 50):
             flood.send(b"\x01z1/event/shard-%d/" % number)
-        wait_until(lambda: stats(daemon)["cut"], 20, what="the connection to be ended")
-        wait_until(lambda: stats(daemon)["topics"] <= 10_100, 20, what="its topics to be forgotten")
+        wait_until(lambda: stats(daemon)["cut"], 20, what="the connection to be closed")
+        wait_until(lambda: stats(daemon)["topics"] <= 10_100, 20, what="its topics to be removed")
         topics_within(other, 0.0)
         assert other.poll(5000)
         held = stats(daemon)["topics"]
     promise(
-        f"a client subscribes {MAX_CLIENT_TOPICS} topics and more",
-        "its connection is ended; others stay",
-        f"{held} topics held",
+        f"a client subscribes more than {MAX_CLIENT_TOPICS} topics",
+        "it is disconnected, others are not",
+        f"{held} topics of others",
     )
     assert "closed a connection of client events" in daemon.log()
-    assert held >= 10_000, "who has no more than it may is not disturbed"
+    assert held >= 10_000, "clients within their limits stay connected"
 
 
 # --- reload
@@ -250,7 +247,7 @@ def test_a_client_whose_rights_change_is_disconnected_and_others_reconnect(
     daemon: RunningDaemon, ring: Keyring, text: str, promise: Promise
 ) -> None:
     moving, staying = ring.of("cache"), ring.of("also-cache")
-    where = bus_of(daemon, moving)
+    where = bus_endpoint(daemon, moving)
     with (
         subscribed(where, moving, b"z1/") as moved,
         subscribed(where, staying, b"z1/", b"~fence/stays") as stays,
@@ -267,9 +264,9 @@ def test_a_client_whose_rights_change_is_disconnected_and_others_reconnect(
         later = topics_within(moved, 0.5)
         again = topics_within(admin, 0.1)
         now = hello(daemon, moving)["bus"]
-    promise("a client's rights change", "its connection ends, others are back", f"{later}, {now}")
-    assert not later, "the old connection brings nothing"
-    assert b"~fence/admin" not in again, "who lost nothing is not disturbed"
+    promise("a client's rights change", "disconnected; others reconnect", f"{later}, {now}")
+    assert not later, "the old connection receives nothing"
+    assert b"~fence/admin" not in again, "sockets of unchanged rights are not reset"
     assert now == [after(daemon.bus, 4)]
     assert hello(daemon, staying)["bus"] == [where], "a set keeps its port"
     with subscribed(now[0], moving, b"z1/delta/") as bus:
@@ -285,20 +282,20 @@ def test_a_key_is_revoked_even_if_the_configuration_is_invalid(
 ) -> None:
     with RunningDaemon(config_text=text, keys=ring.of(ADMIN)) as daemon:
         keys = ring.of("cache")
-        with subscribed(bus_of(daemon, keys), keys, b"z1/hb/") as bus:
+        with subscribed(bus_endpoint(daemon, keys), keys, b"z1/hb/") as bus:
             assert bus.poll(5000)
             try:
-                ring.shut_out("cache")
+                ring.revoke("cache")
                 reload(daemon, broken + text if broken else text)
                 topics_within(bus, 0.0)
-                out = not answers(daemon.query, keys, 0.4) and not topics_within(bus, 1.2)
-                others = answers(daemon.query, ring.of("infos"), 5.0)
+                out = not responds(daemon.query, keys, 0.4) and not topics_within(bus, 1.2)
+                others = responds(daemon.query, ring.of("infos"), 5.0)
                 shards = set(hello(daemon, ring.of("also-cache"))["rights"]["shards"])
             finally:
-                ring.let_in("cache")
+                ring.authorize("cache")
         log = daemon.log()
-    what = "the TOML is broken" if broken else "its [clients] table stays"
-    promise(f"a key is removed while {what}", "it is out, others are in", f"{out}, {others}")
+    what = "the TOML is invalid" if broken else "its [clients] table stays"
+    promise(f"a key is deleted, {what}", "it is refused, others are not", f"{out}, {others}")
     assert out
     assert others
     assert shards == {"cache-", "cache-1"}
@@ -306,7 +303,7 @@ def test_a_key_is_revoked_even_if_the_configuration_is_invalid(
     assert "clients.cache: found no key" in log
 
 
-# --- traps of ZeroMQ
+# --- pitfalls of ZeroMQ
 
 
 def test_an_empty_zap_domain_is_an_error(keyring: Keyring, promise: Promise) -> None:
@@ -321,7 +318,7 @@ def test_an_empty_zap_domain_is_an_error(keyring: Keyring, promise: Promise) -> 
         handler.close()
     finally:
         context.destroy(linger=0)
-    promise("an empty ZAP domain", "refused: it would let everybody in", "ValueError")
+    promise("an empty ZAP domain", "an error: it would admit every client", "ValueError")
 
 
 def legacy_stream(daemon: RunningDaemon, ring: Keyring, name: str, shard: str) -> list[str]:
@@ -342,10 +339,10 @@ def test_client_programs_report_refused_topics(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as some:
         assert some.stdout
         assert some.stderr
-        assert b"cache-1" in some.stdout.readline(), "what may be had is printed"
+        assert b"cache-1" in some.stdout.readline(), "allowed messages are printed"
         some.kill()
         said = some.stderr.read().decode()
-    promise("legacy_stream.py subscribes what is refused", "it says what", said.strip())
+    promise("legacy_stream.py subscribes refused topics", "it names them", said.strip())
     assert "have z1/event/cache-1/ from the bus" in said
 
 
@@ -355,7 +352,7 @@ def test_a_mirror_with_hidden_fields_needs_only_deltas(
     reload(
         daemon,
         text.replace(
-            "[clients.nothing]\n", '[clients.nothing]\nwithheld = ["executable"]\n'
+            "[clients.nothing]\n", '[clients.nothing]\nhidden_fields = ["executable"]\n'
         ).replace('operations = ["stats"]\n', ""),
     )
     try:
@@ -367,7 +364,7 @@ def test_a_mirror_with_hidden_fields_needs_only_deltas(
             info = mirror.view("db-1").info or {}
             assert "executable" not in info
             assert "used_memory" in info
-        assert requests(daemon) - before <= 2, "deltas come, so it need not ask"
+        assert requests(daemon) - before <= 2, "deltas arrive, so it sends no requests"
     finally:
         reload(daemon, text)
 

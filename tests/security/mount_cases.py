@@ -1,7 +1,7 @@
 """Secret files as container systems mount them, in a mount namespace of their own; run as root.
 
-Run by `unshare --mount`: `python -m tests.security.mounted DIRECTORY`. It prints a line for each
-case: what `permission_problem` says of it to user 10001, as JSON.
+Run by `unshare --mount`: `python -m tests.security.mount_cases DIRECTORY`. It prints a line for
+each case: what `permission_problem` says of it to user 10001, as JSON.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A daemon that asks for keys, and clients that have one."""
+"""A daemon that requires CURVE keys, and clients with keys."""
 
 from __future__ import annotations
 
@@ -17,33 +17,39 @@ from zinfo.errors import NoAnswerError
 from zinfo.wire.curve_keys import PUBLIC_SUFFIX, SECRET_SUFFIX, ClientKeys, make_key_files
 
 ADMIN = "admin"
-"""The client that may do everything, by which the tests see how the daemon does."""
+"""A client with all rights, by which the tests query the daemon."""
 
 
 class Keyring:
-    """A directory of keys: the daemon's, and those of clients."""
+    """A directory with the keys of a daemon and its clients.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        directory: where to write the keys.
+        clients: names of clients to authorize, beside `ADMIN`.
+    """
+
+    def __init__(self, directory: Path, *clients: str) -> None:
         self.directory = directory
         self.clients = directory / "clients"
         make_key_files(directory, "server")
         self.clients.mkdir(mode=0o700)
-        self.let_in(ADMIN)
+        for name in (ADMIN, *clients):
+            self.authorize(name)
 
     def make(self, name: str) -> ClientKeys:
-        """Make a client's keys; the daemon does not know them yet."""
+        """Generate a client's keys, which the daemon does not know yet."""
         make_key_files(self.directory, name)
         return self.of(name)
 
-    def let_in(self, name: str) -> ClientKeys:
-        """Make a client's keys where there are none, and put the public one where it counts."""
+    def authorize(self, name: str) -> ClientKeys:
+        """Copy a client's public key to the daemon's directory; generates the keys if necessary."""
         keys = self.of(name) if self._secret(name).exists() else self.make(name)
         public = self.directory / f"{name}{PUBLIC_SUFFIX}"
         (self.clients / public.name).write_bytes(public.read_bytes())
         return keys
 
-    def shut_out(self, name: str) -> None:
-        """Take a client's key away."""
+    def revoke(self, name: str) -> None:
+        """Delete a client's public key from the daemon's directory."""
         (self.clients / f"{name}{PUBLIC_SUFFIX}").unlink()
 
     def of(self, name: str) -> ClientKeys:
@@ -51,7 +57,7 @@ class Keyring:
         return ClientKeys.read(self.directory / f"server{PUBLIC_SUFFIX}", self._secret(name))
 
     def texts(self, name: str) -> str:
-        """Return the daemon's public key and a client's pair as text, with spaces between."""
+        """Return the daemon's public key and a client's key pair, separated by spaces."""
         server, own = self.of(name)
         return b" ".join((server, *own)).decode()
 
@@ -59,7 +65,7 @@ class Keyring:
         return self.directory / f"{name}{SECRET_SUFFIX}"
 
     def config(self, shards: Sequence[tuple[str, str]] = (), clients: str = "") -> str:
-        """Return a configuration's text.
+        """Return the text of a configuration.
 
         Args:
             shards: id and URL of each.
@@ -74,12 +80,12 @@ class Keyring:
         )
 
     def daemon(self, shards: Sequence[tuple[str, str]] = (), clients: str = "") -> RunningDaemon:
-        """Return a daemon that asks for these keys."""
+        """Return a daemon that requires these keys."""
         return RunningDaemon(config_text=self.config(shards, clients), keys=self.of(ADMIN))
 
 
 def reload(daemon: RunningDaemon, text: str | None = None) -> None:
-    """Send SIGHUP, and wait until the daemon has read its files again.
+    """Send SIGHUP and wait until the reload has finished.
 
     Args:
         daemon: the daemon.
@@ -88,17 +94,17 @@ def reload(daemon: RunningDaemon, text: str | None = None) -> None:
     if text is not None:
         daemon.config_path.write_text(text)
 
-    def said() -> int:
+    def reloads() -> int:
         log = daemon.log()
         return log.count("configuration read again") + log.count("configuration not taken")
 
-    before = said()
+    before = reloads()
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: said() > before, what="the configuration to be read again")
+    wait_until(lambda: reloads() > before, what="the configuration to be read again")
 
 
-def answers(endpoint: str, keys: ClientKeys | None, timeout: float = 1.0) -> bool:
-    """Return whether a daemon answers somebody with these keys."""
+def responds(endpoint: str, keys: ClientKeys | None, timeout: float = 1.0) -> bool:
+    """Return whether a daemon replies to a client with these keys."""
     with Client(endpoint, timeout=timeout, retries=0, keys=keys) as client:
         try:
             client.ping()
@@ -107,13 +113,11 @@ def answers(endpoint: str, keys: ClientKeys | None, timeout: float = 1.0) -> boo
         return True
 
 
-def bus_of(daemon: RunningDaemon, keys: ClientKeys) -> str:
-    """Return the endpoint of the bus that a client is told."""
+def bus_endpoint(daemon: RunningDaemon, keys: ClientKeys) -> str:
+    """Return the bus endpoint that `hello` returns to a client."""
     with Client(daemon.query, keys=keys) as client:
-        told = client.hello()["bus"]
-    assert isinstance(told, list)
-    assert len(told) == 1, told
-    return str(told[0])
+        (endpoint,) = client.hello()["bus"]
+    return str(endpoint)
 
 
 @contextlib.contextmanager
@@ -132,25 +136,25 @@ def subscribed(
 
 
 def messages_within(socket: zmq.Socket[bytes], seconds: float) -> list[list[bytes]]:
-    """Return all that comes within some seconds."""
-    seen: list[list[bytes]] = []
+    """Return the messages received within some seconds."""
+    received: list[list[bytes]] = []
 
     def collect() -> bool:
         while socket.poll(20):
-            seen.append(socket.recv_multipart())
+            received.append(socket.recv_multipart())
         return False
 
     with contextlib.suppress(AssertionError):
         wait_until(collect, seconds, "time to pass")
-    return seen
+    return received
 
 
 def topics_within(socket: zmq.Socket[bytes], seconds: float) -> set[bytes]:
-    """Return the topics of all that comes within some seconds."""
+    """Return the topics of the messages received within some seconds."""
     return {frames[0] for frames in messages_within(socket, seconds)}
 
 
 def entries(body: Any) -> list[dict[str, Any]]:
-    """Return the entries of an answer."""
+    """Return the entries of a reply."""
     assert isinstance(body, list)
     return body
