@@ -14,38 +14,38 @@ from zinfo.native.loader import native
 FOLDER = Path(__file__).parent / "data" / "info"
 
 TEXTS = {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.txt"))}
-"""Name of the file, without its ending, to what the server sent."""
+"""Name of the file, without its suffix, to the reply of the server."""
 
 SEQUENCES = [
     [TEXTS[f"{server}-{step}"] for step in ("idle", "primary-1", "primary-2", "primary-3")]
     for server in ("redis-6.2.14", "redis-7.0.15", "valkey-8.1.8", "valkey-9.1.2")
 ]
-"""Replies of one server, one after the other."""
+"""Successive replies of one server."""
 
 
 def handmade(name: str) -> bytes:
-    """A text of the folder that was written by hand."""
+    """Return a stored text that was written by hand."""
     return TEXTS[f"handmade-{name}"]
 
 
 def exact(value: object) -> str:
-    """A form that differs where value, type or order differ: 1, 1.0, True and "1" are four."""
+    """Return a text that differs if value, type or order differ, as of 1, 1.0, True and "1"."""
     return repr(value)
 
 
 def form(info: Info) -> str:
-    """All that an Info says but its raw bytes."""
+    """Return an Info without its raw bytes, in a form to compare."""
     return exact((info.fields, info.sections, info.bad_lines))
 
 
 def apply(delta: Delta, fields: dict[str, Value]) -> dict[str, Value]:
-    """What a consumer makes of its copy when a delta arrives."""
+    """Apply a delta, as a client does to its copy."""
     changed = {name: value for name, value in fields.items() if name not in delta.unset}
     return changed | delta.set
 
 
-def choose_twin(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have encodings made by the native part, or by Python."""
+def select_implementation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encode with the native part, or with Python."""
     if name == "python":
         monkeypatch.setattr(encoder, "native", None)
     elif native is None:

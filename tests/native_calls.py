@@ -1,6 +1,6 @@
-"""Calls each function of the native part, and prints what it returns: one JSON object.
+"""Calls each function of the native part, and prints the results as one JSON object.
 
-Needs nothing but what is in zinfo's wheel, so that a bare Python of any version can run it:
+It needs only zinfo's wheel, so that any Python without packages can run it:
 `tests/packaging/test_native_wheel.py` does so with a wheel that another version built.
 """
 
@@ -25,7 +25,7 @@ NAMES = ("role", "redis_version", "used_memory", "ratio", "cmdstat_get", "db0", 
 LINE_KINDS = bytes(map(kind_of, NAMES))
 
 WANTED = ("used_memory", "role")
-STEMS = tuple(name.encode() for name in WANTED)
+FIELD_NAMES = tuple(name.encode() for name in WANTED)
 KINDS = bytes(map(kind_of, WANTED))
 
 SHARD = SimpleNamespace(
@@ -34,11 +34,11 @@ SHARD = SimpleNamespace(
 )
 
 FRAMES = 3
-"""Frames of the message that `discard_frames` is given."""
+"""Frames of the message passed to `discard_frames`."""
 
 
 def discard_frames() -> Any:
-    """Call it with stand-ins for libzmq's functions, which have a message of some frames."""
+    """Call it with replacements of libzmq's functions that have a message of some frames."""
     left = [FRAMES]
 
     def receive(_message: int, _socket: int, _flags: int) -> int:
@@ -60,21 +60,23 @@ def discard_frames() -> Any:
 CALLS: dict[str, Callable[[], Any]] = {
     "encode_fields": lambda: _native.encode_fields(RAW, NAMES, LINE_KINDS),
     "encode_changes": lambda: _native.encode_changes(RAW, NEXT, NAMES, LINE_KINDS),
-    "encode_entry": lambda: _native.encode_entry(RAW, STEMS, KINDS, {"meta": {"revision": 7}}),
-    "encode_entries": lambda: _native.encode_entries(
-        ["a", "b", "c"], [SHARD, None, SHARD], STEMS, KINDS, 100.0, 0.0, 10, 1 << 20
+    "encode_entry": lambda: _native.encode_entry(
+        RAW, FIELD_NAMES, KINDS, {"meta": {"revision": 7}}
     ),
-    "find_fields": lambda: _native.find_fields(RAW, STEMS),
+    "encode_entries": lambda: _native.encode_entries(
+        ["a", "b", "c"], [SHARD, None, SHARD], FIELD_NAMES, KINDS, 100.0, 0.0, 10, 1 << 20
+    ),
+    "find_fields": lambda: _native.find_fields(RAW, FIELD_NAMES),
     "fits": lambda: _native.fits(RAW, NAMES, LINE_KINDS),
     "discard_frames": discard_frames,
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_marks": lambda: _native.count_marks(b"a\n#b:1\n"),
 }
-"""What calls each function, by its name."""
+"""Function name to a call of it."""
 
 
 def main() -> None:
-    """Call what the native part has."""
+    """Call all functions of the native part."""
     there = sorted(name for name in dir(_native) if not name.startswith("_"))
     if missing := set(there) - set(CALLS):
         raise SystemExit(f"CALLS of {__file__} needs a call of {', '.join(missing)}")

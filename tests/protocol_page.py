@@ -1,4 +1,4 @@
-"""docs/protocol.md, taken apart: its examples, its tables, its programs."""
+"""Parses docs/protocol.md: its examples, tables and programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def blocks(language: str) -> list[str]:
 
 
 def examples() -> dict[str, list[Frame]]:
-    """Each example's frames: the bytes, and what the page says that they mean."""
+    """Return the frames of each example: the bytes, and their meaning as the page has it."""
     found = re.findall(r"^```wire ([\w ]+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
     return {name: [frame(part) for part in text.split("frame ")[1:]] for name, text in found}
 
@@ -32,14 +32,14 @@ def frame(text: str) -> Frame:
 
 
 def section(heading: str) -> str:
-    """What stands under a heading, up to the next one."""
+    """Return the text from a heading to the next one."""
     _, _, rest = TEXT.partition(f"\n{heading}\n")
     assert rest, heading
     return re.split(r"\n#+ ", rest)[0]
 
 
 def rows(text: str, columns: int) -> list[list[str]]:
-    """The rows of tables of so many columns whose first cell has one `name`."""
+    """Return the rows with that many columns whose first cell is one `name`."""
     split = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     return [
         [cells[0].strip("`"), *cells[1:]]

@@ -1,7 +1,7 @@
-"""Test vectors of the wire: what each client has to make of which bytes, and which of what.
+"""Test vectors of the wire: bytes and the values that each client has to encode or decode.
 
-`python -m tests.protocol_vectors` writes tests/data/protocol/ anew. The bytes are msgpack's own, or
-put together by hand where they are to be of an unusual form; none of zinfo's code makes them.
+`python -m tests.protocol_vectors` writes tests/data/protocol/. The bytes are made by msgpack, or by
+hand if their encoding is unusual; none are made by zinfo's own code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INTEGERS = {
     for number in (edge - 1, edge, edge + 1, -edge - 1, -edge)
     if -(2**63) <= number < 2**64
 } | {"largest": 2**64 - 1}
-"""Integers on both sides of every border between msgpack's forms, and of what a double holds."""
+"""Integers on both sides of each limit of msgpack's encodings and of doubles."""
 
 FLOATS = {"zero": 0.0, "tenth": 0.1, "tiny": 5e-324, "huge": 1.7976931348623157e308, "never": 1e38}
 
@@ -133,11 +133,11 @@ QUOTED = {
     "ABCXYZabcxyz0189._:-@": "ABCXYZabcxyz0189._:-@",
     "!\"#$&'()*,;<=>?\\^`{|}": "%21%22%23%24%26%27%28%29%2A%2C%3B%3C%3D%3E%3F%5C%5E%60%7B%7C%7D",
 }
-"""Ids, and how they stand in topics."""
+"""Ids, and their form in topics."""
 
 
 def requests() -> Iterator[Vector]:
-    """Yield requests; `meaning` has no deadline where there is none."""
+    """Yield requests; `meaning` has a deadline only if the request has one."""
     every = {
         "shard_ids": ["db-1:6379", "käse~1"],
         "keys": ["db", "used_memory"],
@@ -178,7 +178,7 @@ def requests() -> Iterator[Vector]:
 
 
 def replies() -> Iterator[Vector]:
-    """Yield replies; `body` is not there where the reply has none."""
+    """Yield replies; `body` is absent if the reply has none."""
     hello = {
         "node": "zinfo-ä",
         "epoch": EPOCH,
@@ -306,7 +306,7 @@ def _quoted(ident: str) -> str:
 
 
 def topics() -> Iterator[Vector]:
-    """Yield topics of ids, and the beginnings of all topics of a kind."""
+    """Yield topics of ids, and the prefixes of all topics of a kind."""
     for kind in ("info", "delta", "event", "hb"):
         yield {"kind": kind, "of": None, "topic": f"z1/{kind}/".encode().hex()}
         for ident, quoted in QUOTED.items():
@@ -314,7 +314,7 @@ def topics() -> Iterator[Vector]:
 
 
 def values() -> Iterator[Vector]:
-    """Yield values in forms that msgpack allows and zinfo itself does not choose."""
+    """Yield values in encodings that msgpack allows and zinfo does not produce."""
     odd = {
         "7 in 8 bits": (b"\xcc\x07", 7),
         "7 in 16 bits": (b"\xcd\x00\x07", 7),
@@ -339,7 +339,7 @@ def values() -> Iterator[Vector]:
 
 
 def unreadable() -> Iterator[Vector]:
-    """Yield bytes that hold no value."""
+    """Yield bytes that are not a value."""
     for name, data in {
         "nothing": b"",
         "a type that does not exist": b"\xc1",
@@ -365,18 +365,18 @@ FILES = {
     "values": values,
     "unreadable": unreadable,
 }
-"""The files, and what makes their vectors."""
+"""File name to the function that yields its vectors."""
 
 
 def write(directory: Path) -> None:
-    """Write all vectors into a directory: a file a kind, a line a vector."""
+    """Write all vectors: one file for each kind, one line for each vector."""
     for name, make in FILES.items():
         lines = ",\n".join(json.dumps(vector, ensure_ascii=False) for vector in make())
         (directory / f"{name}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")
 
 
 def read(name: str) -> list[Vector]:
-    """Return the vectors of a file, as it is in the repository."""
+    """Return the vectors in a file of the repository."""
     vectors = json.loads((DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))
     assert isinstance(vectors, list)
     return vectors

@@ -1,7 +1,7 @@
-"""Every value equals that of redis-py's own parser, except where that one loses something.
+"""Every value equals that of redis-py's parser, except where redis-py loses information.
 
-Line by line, on every stored text and on what each kind of server at hand says right now. The
-exceptions are DIFFERENCES and nothing else; docs/info.md lists the same for readers.
+The tests compare line by line, for every stored text and for a live server of each available kind.
+DIFFERENCES has all exceptions; docs/info.md lists the same.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from zinfo.info.parser import Value, parse
 from zinfo.info.values import INT_MAX, INT_MIN, STATS_PREFIXES, TEXT_FIELD_PATTERN, TEXT_FIELDS
 
 DIFFERENCES = {
-    "text field": "an id, a version, a path, a name or an address that looks like something else",
+    "text field": "an id, a version, a path, a name or an address that looks like a number",
     "text part": "the same for a name inside a map",
     "other notation of a number": "`007`, `+5`, `1_000`, `-0`: writing the number would change it",
-    "integer beyond 64 bits": "msgpack cannot carry it",
+    "integer beyond 64 bits": "msgpack cannot represent it",
     "float out of range": "it would become infinite, which JSON does not have",
-    "repeated part": "redis-py keeps the last one only, zinfo all as a list",
-    "colon in a name": "redis-py knows it for `cmdstat_host:` only",
-    "empty item in a list": "redis-py leaves empty items out, and so moves the others",
-    "other line separators": "redis-py also ends a line where Python's splitlines() does",
+    "repeated part": "redis-py has only the last value, zinfo a list of all",
+    "colon in a name": "redis-py supports it for `cmdstat_host:` only",
+    "empty item in a list": "redis-py drops empty items, and so moves the others",
+    "other line separators": "redis-py also ends lines at other separators, as splitlines() does",
 }
 """Why a value may differ from redis-py's, for one line."""
 
 WHOLE_TEXT = {
-    "repeated field": "redis-py keeps the last one only, zinfo all as a list",
+    "repeated field": "redis-py has only the last value, zinfo a list of all",
     "module": "redis-py calls the field `modules`",
     "not a field": "redis-py puts lines without a colon under `__raw__`, zinfo counts them",
     "no name": "redis-py has a field with an empty name, zinfo counts the line",
-    "invalid UTF-8": "redis-py replaces such bytes, zinfo escapes them, so that names stay apart",
+    "invalid UTF-8": "redis-py replaces such bytes, zinfo escapes them, which keeps names distinct",
 }
-"""What differs beyond a single line; the comparison below is made so that it does not see them."""
+"""Differences that are not within a line; the comparison below cannot find them."""
 
 Found = Iterator[tuple[str, str, Value, Any]]
 
 
 def values(raw: bytes) -> Found:
-    """Each field line of a text: name, text, and the value as zinfo and as redis-py read it."""
+    """Yield the fields of a text: name, text, zinfo's value and redis-py's value."""
     for written in raw.decode("utf-8", "backslashreplace").split("\n"):
         line = written.removesuffix("\r")
         fields = parse(line.encode()).fields
@@ -61,7 +61,7 @@ def values(raw: bytes) -> Found:
 
 
 def difference(name: str, text: str, ours: Value, theirs: Any) -> str | None:
-    """The reason why the two differ; None where they are the same, "" where there is no reason."""
+    """Return the reason why two values differ; None if they are equal, "" without a reason."""
     if exact(ours) == exact(theirs):
         return None
     reason = ""
@@ -82,7 +82,7 @@ def difference(name: str, text: str, ours: Value, theirs: Any) -> str | None:
 
 
 def part_difference(part: str, ours: Value, theirs: Any) -> str | None:
-    """The same for a pair inside a map."""
+    """Return the same for a pair in a map."""
     if exact(ours) == exact(theirs):
         return None
     if isinstance(ours, list):
@@ -93,7 +93,7 @@ def part_difference(part: str, ours: Value, theirs: Any) -> str | None:
 
 
 def number_difference(text: str, ours: Value, theirs: Any) -> str:
-    """The reason why zinfo leaves a text that redis-py takes for a number."""
+    """Return the reason why zinfo does not convert a text that redis-py converts to a number."""
     if ours != text or isinstance(theirs, str):
         return ""
     if theirs in (float("inf"), float("-inf")):
@@ -104,7 +104,7 @@ def number_difference(text: str, ours: Value, theirs: Any) -> str:
 
 
 def compare(raw: bytes) -> set[str]:
-    """Compare a whole text; the differences that were met."""
+    """Compare all fields of a text; return the differences that occurred."""
     met = set()
     for name, text, ours, theirs in values(raw):
         reason = difference(name, text, ours, theirs)

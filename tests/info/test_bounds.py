@@ -1,4 +1,4 @@
-"""What a reply may have too much of, whatever counts it."""
+"""The limits on lines and values of a reply, counted by native code and by Python."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from zinfo.info.bounds import (
 from zinfo.native.loader import native
 
 LEAST = 100
-"""Fields allowed here: the least that can be configured."""
+"""Fields allowed in these tests: the smallest number that can be configured."""
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
-def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of this with the native part, and without it."""
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test with the native part and without it."""
     if request.param == "python":
         monkeypatch.setattr(bounds, "native", None)
     elif native is None:
@@ -52,15 +52,15 @@ def test_a_server_with_statistics_of_every_command_is_within_the_bounds() -> Non
 def test_too_many_lines_are_reported_with_the_configuration_key() -> None:
     line = b"field:123\r\n"
     assert size_problem(line * LEAST, LEAST) == ""
-    told = size_problem(line * (LEAST + 1), LEAST)
-    assert told == "INFO of 101 lines, over the bound of 100 (poll.max_fields)"
+    problem = size_problem(line * (LEAST + 1), LEAST)
+    assert problem == "INFO of 101 lines, over the bound of 100 (poll.max_fields)"
 
 
 def test_too_many_values_in_maps_and_lists_are_reported() -> None:
     most = COMMAS_PER_LINE * LEAST
     assert size_problem(b"field:" + b",".join([b"12"] * (most + 1)), LEAST) == ""
-    told = size_problem(b"field:" + b",".join([b"12"] * (most + 2)), LEAST)
-    assert told == (
+    problem = size_problem(b"field:" + b",".join([b"12"] * (most + 2)), LEAST)
+    assert problem == (
         "INFO of 301 values in lists and maps, over the bound of 3 times 100 (poll.max_fields)"
     )
 

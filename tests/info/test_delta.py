@@ -1,4 +1,4 @@
-"""What changed between two INFO replies, and what one parse keeps for the next."""
+"""Deltas between INFO replies, and what a parse caches for later ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.info_texts import SEQUENCES, TEXTS, apply, choose_twin, exact
+from tests.info_texts import SEQUENCES, TEXTS, apply, exact, select_implementation
 from zinfo.info import values
 from zinfo.info.delta import Delta, diff, read_changes
 from zinfo.info.encoder import encode_changes
@@ -17,13 +17,13 @@ from zinfo.wire.codec import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
-def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of this with the native part, and without it."""
-    choose_twin(request.param, monkeypatch)
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test with the native part and without it."""
+    select_implementation(request.param, monkeypatch)
 
 
 def find(old: bytes, new: bytes) -> Delta:
-    """The delta that is published, checked in every respect."""
+    """Return the delta that is published, after checks against a diff of two parses."""
     before, after = parse(old), parse(new)
     fields, gone, layout = encode_changes(old, new, before.layout)
     found: Any = unpack(fields.as_map())
@@ -146,7 +146,7 @@ def test_a_change_has_this_delta(old: bytes, new: bytes, delta: Delta) -> None:
     assert found.set.keys() >= delta.set.keys()
 
 
-# -- what is kept for the next parse
+# -- caches
 
 
 def test_two_shards_share_names_sections_and_common_values() -> None:

@@ -1,4 +1,4 @@
-"""Fields read by name, without a parse, are what a parse gives."""
+"""Fields read by name equal those of a whole parse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINES = [
 
 
 def read_fields(raw: bytes, names: list[str]) -> dict[str, Value] | None:
-    """The fields, by the native part and by Python, which must agree."""
+    """Return the fields as native code and Python read them; both must agree."""
     found = []
     for twin in dict.fromkeys((native, None)):
         with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +43,7 @@ def read_fields(raw: bytes, names: list[str]) -> dict[str, Value] | None:
 
 
 def with_fillers(lines: list[bytes], lengths: list[int]) -> list[bytes]:
-    """The lines, with others of these lengths between them: native code looks at whole blocks."""
+    """Insert lines of these lengths: native code compares whole blocks."""
     mixed = list(lines)
     for number, length in enumerate(lengths):
         mixed.insert(2 * number, b"f" * length)
@@ -86,16 +86,16 @@ def test_repeated_fields_lists_and_statistics_are_left_to_the_parse() -> None:
         assert read_fields(raw, [name]) is None
 
 
-# What follows compares the native encoder with Python's. Where there is none, `encode` leaves all
-# to Python, and there is nothing to compare; that way is tested at the query endpoint.
+# The tests below compare the native encoder with Python's. Without the native part, `encode` always
+# returns None; tests of the query endpoint cover that case.
 needs_native = pytest.mark.skipif(
     native is None,
     reason="of the native part itself: no compiler when zinfo was installed, or ZINFO_PURE_PYTHON",
 )
 
 
-def encoded(raw: bytes, names: list[str], told: Mapping[str, object]) -> bytes | None:
-    return FieldReader(names).encode(raw, told)
+def encoded(raw: bytes, names: list[str], more: Mapping[str, object]) -> bytes | None:
+    return FieldReader(names).encode(raw, more)
 
 
 @needs_native
@@ -103,16 +103,16 @@ def encoded(raw: bytes, names: list[str], told: Mapping[str, object]) -> bytes |
 def test_each_field_of_a_real_reply_is_encoded_as_packed_or_left_to_python(path: Path) -> None:
     raw = path.read_bytes()
     names = list(parse(raw).fields)
-    told = {"meta": {"shard_identifier": "é1", "info_age": 0.25, "revision": 2**40, "time": -3}}
+    more = {"meta": {"shard_identifier": "é1", "info_age": 0.25, "revision": 2**40, "time": -3}}
     done = 0
     for name, second in zip(names, [*names[1:], "none"], strict=True):
         asked = list(dict.fromkeys([name, second]))
-        found = encoded(raw, asked, told)
+        found = encoded(raw, asked, more)
         if found is not None:
             done += 1
             fields = read_fields(raw, asked)
             assert fields is not None
-            assert found == pack_fields({**fields, **told})
+            assert found == pack_fields({**fields, **more})
     assert done > len(names) / 5 or "handmade" in path.stem
 
 
@@ -141,20 +141,20 @@ def test_any_entry_is_encoded_as_packed_or_left_to_python(
     fillers: list[int],
     end: bytes,
     names: list[str],
-    told: dict[str, object],
+    more: dict[str, object],
 ) -> None:
     raw = end.join(with_fillers(lines, fillers))
-    found = encoded(raw, names, told)
+    found = encoded(raw, names, more)
     if found is not None:
         fields = parse(raw).fields
         assert found == pack_fields(
-            {**{name: fields[name] for name in names if name in fields}, **told}
+            {**{name: fields[name] for name in names if name in fields}, **more}
         )
 
 
 @needs_native
 @pytest.mark.parametrize(
-    "told",
+    "more",
     [
         {"t": True},
         {"t": None},
@@ -167,8 +167,8 @@ def test_any_entry_is_encoded_as_packed_or_left_to_python(
     ],
     ids=str,
 )
-def test_an_entry_that_is_not_plain_is_left_to_python(told: dict[str, object]) -> None:
-    assert encoded(b"a:1", ["a"], told) is None
+def test_an_entry_that_is_not_plain_is_left_to_python(more: dict[str, object]) -> None:
+    assert encoded(b"a:1", ["a"], more) is None
     assert encoded(b"a:1", ["a"], {"t": "plain"}) == b"\x82\xa1a\x01\xa1t\xa5plain"
 
 

@@ -1,4 +1,4 @@
-"""INFO text to fields and sections: tables of lines, whole replies."""
+"""Parsing of INFO text to fields and sections: tables of lines, and whole replies."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_line_becomes_a_field_with_this_value(
     line: str, name: str, value: Value, end: str
 ) -> None:
     raw = (line + end).encode()
-    for _ in range(2):  # the second time from what the first one kept
+    for _ in range(2):  # the second parse uses the caches
         assert exact(parse(raw).fields) == exact({name: value})
     assert parse(raw).bad_lines == 0
     assert find_field(raw, name.encode()) == line[len(name) + 1 :].encode()
@@ -270,7 +270,7 @@ def test_replication_is_found_under_pikas_name_for_it() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_field_found_in_the_bytes_equals_the_parsed_one(name: str) -> None:
     raw = TEXTS[name]
-    for _ in range(2):  # the second time near where it was the first time
+    for _ in range(2):  # the second search starts near the first offset
         for line in raw.splitlines():
             field, colon, text = line.partition(b":")
             if colon and field and line.startswith((b"used_", b"run_id", b"role", b"loading")):

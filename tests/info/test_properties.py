@@ -1,4 +1,4 @@
-"""Whatever a server sends: nothing raises, all can be sent on, and a delta leads to a parse."""
+"""For any reply: nothing raises, all values can be packed, and deltas agree with whole parses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from zinfo.native.loader import native
 from zinfo.wire.codec import pack, unpack
 
 REPEATABLE = settings(derandomize=True, deadline=None)
-"""The same examples each time, however slow the machine."""
+"""The same examples in each run, without a time limit for an example."""
 
 NAMES = [
     "",
@@ -79,9 +79,9 @@ sequences = st.lists(small_texts, min_size=2, max_size=5)
 
 
 def mutate(raw: bytes, rng: random.Random, other: bytes) -> bytes:
-    """A text like `raw`, as the same server might send it later, or a broken one."""
+    """Return a later reply of the same server, or a corrupted one."""
     what = rng.randrange(10)
-    if what <= 4:  # numbers move, and grow
+    if what <= 4:  # numbers change, and get longer
         share = rng.choice([0.02, 0.1, 0.5])
         return re.sub(
             rb"(?<=[:=.])\d+(?=[\r\n,.])",
@@ -107,7 +107,7 @@ def mutate(raw: bytes, rng: random.Random, other: bytes) -> bytes:
 
 
 def check_change(old: bytes, new: bytes, layout: Layout) -> Layout:
-    """Find the delta, and encode it and the whole; compare with a fresh parse."""
+    """Encode the delta and the whole reply; compare both with a new parse."""
     before, fresh = parse(old), parse(new)
     delta, now = find_delta(old, new, layout)
     assert now == fresh.layout
@@ -128,9 +128,9 @@ def check_change(old: bytes, new: bytes, layout: Layout) -> Layout:
 
 
 def check_reply(raw: bytes) -> None:
-    """Whatever is true of every reply."""
+    """Check the invariants of every reply."""
     info = parse(raw)
-    assert form(parse(raw)) == form(info)  # from what the first parse kept
+    assert form(parse(raw)) == form(info)  # uses the caches of the first parse
     assert json.loads(json.dumps(info.fields, allow_nan=False)) == info.fields
     assert msgpack.unpackb(msgpack.packb(info.fields)) == info.fields
     assert has_fields(raw) == bool(info.fields)
@@ -176,7 +176,7 @@ def test_the_previous_reply_and_the_delta_give_the_next_for_small_texts(texts: l
         layout = check_change(old, new, layout)
 
 
-# A seed, and not st.randoms(): the changes of a long text draw more than hypothesis records.
+# A seed instead of st.randoms(): mutations of a long text need more values than hypothesis records.
 @given(st.integers(0, 2**32), st.sampled_from(sorted(TEXTS)))
 @settings(REPEATABLE, max_examples=60)
 def test_the_previous_reply_and_the_delta_give_the_next_for_real_texts(

@@ -1,4 +1,4 @@
-"""What zinfo admits of the packages that it needs: nothing with a published vulnerability."""
+"""The dependencies that zinfo admits have no published vulnerability."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REPAIRED = {
     "python-json-logger": ("3.3.0", "CVE-2025-27607"),
     "redis": ("4.5.4", "CVE-2023-28858, CVE-2023-28859"),
 }
-"""The first version without a published vulnerability, and which it repaired."""
+"""The first version without a published vulnerability, and the vulnerabilities fixed in it."""
 
 
 @pytest.mark.parametrize("name", REPAIRED)

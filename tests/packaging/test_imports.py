@@ -1,6 +1,6 @@
-"""What is loaded, and what is patched, by importing zinfo and by starting its command line.
+"""Which modules are loaded and patched by importing zinfo and by starting its command line.
 
-Each case runs in an interpreter of its own: this one has loaded all of it already.
+Each case runs in a new interpreter, as this one has already loaded all modules.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from zinfo.__main__ import DAEMON_COMMANDS, runs_daemon
 ROOT = Path(__file__).parents[2]
 
 HEAVY = {"gevent", "psutil", "redis"}
-"""What a program that only talks to a daemon must not pay for."""
+"""Packages that a client must not load."""
 
 TIMEOUT = 60
-"""Seconds for one interpreter to start, do its work and end."""
+"""Time limit for one interpreter, in seconds."""
 
 LOOK = """
 import json, socket, sys, threading
@@ -29,7 +29,7 @@ print(json.dumps({
     "homes": [socket.socket.__module__, threading.Thread.start.__module__],
 }))
 """
-"""Prints the modules loaded, and the modules that define what gevent would have replaced."""
+"""Prints the loaded modules, and those that define two objects which gevent replaces."""
 
 RUN_MAIN = """
 import contextlib, io, sys
@@ -37,11 +37,11 @@ from zinfo.__main__ import main
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     main()
 """
-"""Runs the command line with the arguments given, and throws away what it prints."""
+"""Runs the command line with the given arguments, and discards its output."""
 
 
 def run(code: str, *arguments: str) -> dict[str, list[str]]:
-    """Run a program in a fresh interpreter; what its last line says, read as JSON."""
+    """Run a program in a new interpreter; return its last line, decoded from JSON."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
@@ -106,12 +106,12 @@ from gevent import monkey
 
 patch_all = monkey.patch_all
 
-def noting_what_is_loaded(*args, **kwargs):
+def record_loaded_modules(*args, **kwargs):
     global loaded
     loaded = sorted(sys.modules)
     return patch_all(*args, **kwargs)
 
-monkey.patch_all = noting_what_is_loaded
+monkey.patch_all = record_loaded_modules
 """
         + RUN_MAIN
         + """

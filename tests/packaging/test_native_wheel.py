@@ -1,4 +1,4 @@
-"""One wheel serves all Pythons: what the newest of the machine builds works on the oldest."""
+"""One wheel is for all Python versions: built by the newest, it works on the oldest."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ sysconfig.get_config_vars()["SOABI_PLATFORM"] = "x86_64-linux-gnu"
 sys.argv = ["setup.py", "--quiet", "bdist_wheel"]
 runpy.run_path("setup.py", run_name="__main__")
 """
-"""Builds a wheel as Python 3.15 does, where setuptools names extensions after the machine, too."""
+"""Builds a wheel as on Python 3.15, where the suffix of extensions includes the platform."""
 
 WITH_LENGTH = re.compile(r'Py(?:_BuildValue|Arg_\w+|Object_Call\w*)\([^;"]*"[^"]*#')
-"""A format with `#`: what it means differs between the Pythons that one wheel serves."""
+"""A format string with `#`, whose meaning differs between the Python versions of one wheel."""
 
 
 class Installed(NamedTuple):
-    """A wheel that is unpacked.
+    """An unpacked wheel.
 
     Attributes:
-        name: of the wheel.
-        directory: what is in it.
-        pythons: a path for each Python of the machine, the newest first.
+        name: file name of the wheel.
+        directory: the unpacked files.
+        pythons: path of each Python on the machine, newest first.
     """
 
     name: str
@@ -60,7 +60,7 @@ def run(command: list[str], directory: Path, path: Path) -> str:
             **bare_environment(),
             "PYTHONPATH": str(path),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "CFLAGS": "-O0",  # to compile is most of the test's time
+            "CFLAGS": "-O0",  # compiling takes most of the test's time
         },
         capture_output=True,
         text=True,
@@ -73,7 +73,7 @@ def run(command: list[str], directory: Path, path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """A wheel that the newest Python built, with the setuptools of this one."""
+    """Return a wheel built by the newest Python with the setuptools of this one."""
     pythons = list(filter(None, map(find_python, NEWEST)))
     if len(pythons) < 2:
         pytest.skip(f"only one Python of {', '.join(NEWEST)} on the PATH and in pyenv")
@@ -103,12 +103,12 @@ def test_one_wheel_is_for_every_python(installed: Installed) -> None:
 
 
 def test_a_wheel_built_by_the_newest_python_works_on_all_others(installed: Installed) -> None:
-    told = [
+    outputs = [
         json.loads(run([python, str(CALLS)], installed.directory, installed.directory))
         for python in installed.pythons
     ]
-    assert told == [told[0]] * len(told)
-    returned: dict[str, Any] = {name: ast.literal_eval(text) for name, text in told[0].items()}
+    assert outputs == [outputs[0]] * len(outputs)
+    returned: dict[str, Any] = {name: ast.literal_eval(text) for name, text in outputs[0].items()}
     entries, number, taken = returned["encode_entries"]
     unpacker = msgpack.Unpacker()
     unpacker.feed(entries)

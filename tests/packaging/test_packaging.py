@@ -1,4 +1,4 @@
-"""What is in the source distribution: all that is needed to test zinfo and to package it."""
+"""The source distribution has all files that are needed to test and package zinfo."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ROOT = Path(__file__).parents[2]
 pytest.importorskip("setuptools", reason="Python 3.12 and later come without; tox installs it")
 
 PROJECT = ("benchmarks", "clients", "deploy", "docs", "tests", "zinfo")
-"""The folders whose every file belongs into it."""
+"""The folders that are included completely."""
 
 GENERATED = shutil.ignore_patterns(
     *(".*", "__pycache__", "build", "dist", "*.egg-info", "*.py[cod]", "*.so"),
     *("node_modules", "package-lock.json"),
 )
-"""What is in a working copy, but not of the project; `.ci` is copied apart."""
+"""Files in a working copy that are not part of the project; `.ci` is copied separately."""
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, so that building leaves nothing in it."""
+    """Return a copy of the project, so that a build does not write to the project."""
     copy = tmp_path_factory.mktemp("source") / "zinfo"
     shutil.copytree(ROOT, copy, ignore=GENERATED)
     shutil.copytree(ROOT / ".ci", copy / ".ci")
@@ -40,7 +40,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def packed(source: Path) -> set[str]:
-    """The names of the files in the sdist that `setup.py sdist` makes."""
+    """Return the names of the files in the sdist."""
     command = [sys.executable, "setup.py", "--quiet", "sdist"]
     done = subprocess.run(
         command, cwd=source, capture_output=True, text=True, timeout=100, check=False
@@ -87,5 +87,5 @@ def test_it_can_be_built_without_a_compiler(source: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "zinfo._native" in done.stdout + done.stderr, "it says what is missing"
+    assert "zinfo._native" in done.stdout + done.stderr, "the output names what is missing"
     assert not list((source / "build" / "none").rglob("_native*"))

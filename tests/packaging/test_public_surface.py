@@ -1,4 +1,4 @@
-"""The public names of zinfo: these, no more and no fewer, and each of them explained."""
+"""The public names of zinfo are exactly these, and all are documented."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PUBLIC = {
     "Subscriber": "zinfo.client",
     "ZinfoError": "zinfo.errors",
 }
-"""Each public class and the module to import it from; written here a second time on purpose."""
+"""Each public class and its module; repeated here on purpose."""
 
 
 def members(cls: type) -> Iterator[tuple[str, object]]:
-    """The public methods and properties that a class itself defines."""
+    """Yield the public methods and properties that a class itself defines."""
     kinds = (staticmethod, classmethod, property)
     for name, member in vars(cls).items():
         if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, kinds)):

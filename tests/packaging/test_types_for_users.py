@@ -1,4 +1,4 @@
-"""Whoever installs zinfo and checks a program with `mypy --strict` sees its types."""
+"""A program that uses an installed zinfo is checked by `mypy --strict` with its types."""
 
 from __future__ import annotations
 

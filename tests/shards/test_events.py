@@ -1,4 +1,4 @@
-"""The event log: numbers, counts, what it holds and whom it tells."""
+"""EventLog: numbers, counts, stored events and subscribers."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_a_subscriber_that_raises_is_counted_and_the_others_are_called(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     log = EventLog()
-    told: list[Event] = []
+    received: list[Event] = []
 
     def fail(_event: Event) -> None:
         raise ValueError("boom")
 
     log.subscribe(fail)
-    log.subscribe(told.append)
+    log.subscribe(received.append)
     with caplog.at_level(logging.CRITICAL):
         log.emit("a", "up")
-    assert len(told) == 1
+    assert len(received) == 1
     assert log.callback_errors == 1

@@ -1,4 +1,4 @@
-"""Whose process is at the other end of a connection within this machine."""
+"""The user whose process is at the other end of a connection on this machine."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ def test_a_shard_is_live_from_its_addition_to_its_removal() -> None:
 @pytest.mark.parametrize("method", ["get_shard", "del_shard"])
 def test_an_unknown_shard_is_a_key_error_with_its_name(method: str) -> None:
     with pytest.raises(KeyError) as caught:
-        getattr(ShardPublisher(), method)("nobody")
-    assert str(caught.value) == "shard nobody not found"
+        getattr(ShardPublisher(), method)("missing")
+    assert str(caught.value) == "shard missing not found"
 
 
 def test_adding_a_live_id_is_refused() -> None:
@@ -65,32 +65,32 @@ def test_clearing_survives_a_callback_that_removes_others() -> None:
     publisher = ShardPublisher()
     for ident in "abc":
         publisher.add_shard(shard(ident))
-    told: list[str] = []
+    notified: list[str] = []
 
     def remove_c(one: RedisShard) -> None:
-        told.append(one.id)
+        notified.append(one.id)
         if one.id == "a":
             publisher.del_shard("c")
 
     publisher.subscribe_shard_event(ShardEvent.REMOVED, remove_c)
     publisher.clear_shards()
-    assert sorted(told) == ["a", "b", "c"]
+    assert sorted(notified) == ["a", "b", "c"]
 
 
 def test_a_callback_that_raises_is_counted_and_the_others_are_called(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     publisher = ShardPublisher()
-    told: list[RedisShard] = []
+    notified: list[RedisShard] = []
 
     def fail(_one: RedisShard) -> None:
         raise RuntimeError("boom")
 
     publisher.subscribe_shard_event(ShardEvent.ADDED, fail)
-    publisher.subscribe_shard_event(ShardEvent.ADDED, told.append)
+    publisher.subscribe_shard_event(ShardEvent.ADDED, notified.append)
     with caplog.at_level(logging.ERROR):
         publisher.add_shard(shard("a"))
-    assert len(told) == 1
+    assert len(notified) == 1
     assert publisher.callback_errors == 1
     assert "boom" in caplog.text
 
@@ -118,9 +118,9 @@ def test_a_change_of_labels_is_notified_once() -> None:
     publisher = ShardPublisher()
     one = shard("a")
     publisher.add_shard(one)
-    told: list[dict[str, str]] = []
+    notified: list[dict[str, str]] = []
     publisher.subscribe_shard_event(
-        ShardEvent.LABELS_CHANGED, lambda one: told.append(dict(one.labels))
+        ShardEvent.LABELS_CHANGED, lambda one: notified.append(dict(one.labels))
     )
     given = {"site": "fra"}
     publisher.set_labels("a", given)
@@ -128,6 +128,6 @@ def test_a_change_of_labels_is_notified_once() -> None:
     given["site"] = "ams"
     assert one.labels == {"site": "fra"}
     publisher.set_labels("a", {})
-    assert told == [{"site": "fra"}, {}]
+    assert notified == [{"site": "fra"}, {}]
     with pytest.raises(UnknownShardError):
         publisher.set_labels("b", {})

@@ -16,7 +16,7 @@ URL = "redis://127.0.0.1:1"
 
 
 def with_ops(shard: RedisShard, ops: object) -> float:
-    shard.info = {"instantaneous_ops_per_sec": ops}  # type: ignore[dict-item]  # what no server should say, too
+    shard.info = {"instantaneous_ops_per_sec": ops}  # type: ignore[dict-item]  # also types that no server sends
     return shard.polling_interval()
 
 

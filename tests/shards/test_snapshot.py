@@ -1,22 +1,22 @@
-"""What a snapshot makes of the one before it."""
+"""Deltas between snapshots."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.info_texts import choose_twin
+from tests.info_texts import select_implementation
 from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.codec import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
-def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of this with the native part, and without it."""
-    choose_twin(request.param, monkeypatch)
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test with the native part and without it."""
+    select_implementation(request.param, monkeypatch)
 
 
 def after(previous: Snapshot | None, raw: bytes) -> Snapshot:
-    """The next snapshot of the same shard."""
+    """Return the next snapshot of the same shard."""
     return Snapshot(raw, previous.revision + 1 if previous else 1, 0.0, 0.0, previous)
 
 

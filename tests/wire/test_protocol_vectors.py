@@ -1,4 +1,4 @@
-"""The test vectors of the wire: zinfo's own codec and readings; clients are in tests/clients/."""
+"""zinfo's codec and clients on the test vectors; other clients are tested in tests/clients/."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def each(file: str) -> pytest.MarkDecorator:
 
 
 def exactly(value: object) -> str:
-    """The value as text, by which 1 and 1.0 differ, and so do maps of another order."""
+    """Return a text that differs for 1 and 1.0, and for maps in another order."""
     return json.dumps(value)
 
 
@@ -117,7 +117,7 @@ def test_bytes_that_are_not_a_value_are_refused(vector: Vector) -> None:
         codec.unpack(bytes.fromhex(vector["data"]))
 
 
-# --- what clients of zinfo.client are told ---
+# --- decoding in zinfo.client ---
 
 
 def of_kind(*kinds: str) -> pytest.MarkDecorator:
@@ -136,8 +136,8 @@ def test_topic_and_header_are_opened(vector: Vector) -> None:
 def test_infos_are_read(vector: Vector) -> None:
     _, _, _, seq, time = vector["header"]
     read = asdict(decode_snapshot(parse_message(frames_of(vector))))
-    told = {"shard": vector["of"], "revision": seq, "time": time, "info": vector["body"]}
-    assert exactly(read) == exactly(told)
+    expected = {"shard": vector["of"], "revision": seq, "time": time, "info": vector["body"]}
+    assert exactly(read) == exactly(expected)
 
 
 @of_kind("delta")
@@ -145,8 +145,8 @@ def test_deltas_are_read(vector: Vector) -> None:
     _, _, _, seq, time = vector["header"]
     body = vector["body"]
     read = asdict(decode_delta(parse_message(frames_of(vector))))
-    told = {"shard": vector["of"], "revision": seq, "base": body["base"], "time": time}
-    assert exactly(read) == exactly({**told, "set": body["set"], "unset": body["unset"]})
+    expected = {"shard": vector["of"], "revision": seq, "base": body["base"], "time": time}
+    assert exactly(read) == exactly({**expected, "set": body["set"], "unset": body["unset"]})
 
 
 @of_kind("event")
@@ -159,9 +159,9 @@ def test_events_are_read(vector: Vector) -> None:
 def test_totals_are_read(vector: Vector) -> None:
     _, node, epoch, beat, time = vector["header"][:5]
     read = asdict(decode_heartbeat(parse_message(frames_of(vector))))
-    told = {"node": node, "epoch": epoch, "beat": beat, "time": time}
+    expected = {"node": node, "epoch": epoch, "beat": beat, "time": time}
     body = {key: vector["body"][key] for key in ("interval", "shards", "events", "revisions")}
-    assert exactly(read) == exactly({**told, **body})
+    assert exactly(read) == exactly({**expected, **body})
 
 
 def test_entries_of_snapshots_and_events_in_replies_are_read() -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from zinfo.info.delta import find_delta
 from zinfo.info.parser import Layout, cached_layout, parse
-from zinfo.info.values import Value, reader_of
+from zinfo.info.values import reader_of
 from zinfo.native.loader import Encoded, native
 from zinfo.wire.codec import map_header, pack, pack_fields, unpack
 
@@ -114,8 +114,8 @@ def without_fields(fields: Fields, hides: Callable[[str], bool]) -> Fields:
     return pack_pairs({name: value for name, value in values.items() if not hides(name)})
 
 
-def pack_pairs(fields: dict[str, Value]) -> Fields:
-    """Encode parsed fields."""
+def pack_pairs(fields: Mapping[str, object]) -> Fields:
+    """Encode parsed fields, or other values by name."""
     return Fields(len(fields), pack_fields(fields)[len(map_header(len(fields))) :])
 
 

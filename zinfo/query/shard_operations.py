@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import gevent
 
 from zinfo.errors import BadRequestError
+from zinfo.info.encoder import pack_pairs
 from zinfo.query.arguments import MAX_SECTIONS, MAX_TOPICS
 from zinfo.query.call import Call, OperationResult
 from zinfo.query.entry_encoder import EntryEncoder
@@ -132,8 +133,8 @@ class ShardOperations:
         values["shard"] = values.pop("id")
         values["time"] = snapshot.time if snapshot else None
         values["seq"] = self._events.seq(shard.id)
-        pairs = pack(values)[len(map_header(len(values))) :]
-        head = map_header(len(values) + 1) + pairs + _INFO
+        number, pairs = pack_pairs(values)
+        head = map_header(number + 1) + pairs + _INFO
         if snapshot is None:
             return (head + pack(None),)
         if rights.hidden_fields:
