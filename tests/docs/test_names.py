@@ -69,13 +69,15 @@ def _is_module(name: str) -> bool:
 @pytest.mark.parametrize("page", PAGES)
 def test_files_that_a_page_mentions_exist(page: str) -> None:
     files = set(FILE.findall(PAGES[page])) - FORMER - PLACEHOLDERS
-    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+    missing = [name for name in sorted(files) if not (ROOT / name).exists()]
+    assert not missing, missing
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_python_names_that_a_page_mentions_exist(page: str) -> None:
     names = {name for name in NAME.findall(PAGES[page]) if name.split(".")[1] not in NOT_PYTHON}
-    assert [name for name in sorted(names - FORMER) if not exists(name)] == []
+    missing = [name for name in sorted(names - FORMER) if not exists(name)]
+    assert not missing, missing
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -108,7 +110,8 @@ def test_functions_in_the_drawings_of_architecture_exist() -> None:
     for drawing in drawings:
         names = re.findall(r"(?<![\w.])[a-z_]+\.[a-z_]+\.\w+(?:\.\w+)?", drawing)
         assert len(names) > 10
-        assert [name for name in names if not exists(f"zinfo.{name}")] == []
+        missing = [name for name in names if not exists(f"zinfo.{name}")]
+        assert not missing, missing
 
 
 def layers_in_pyproject() -> list[set[str]]:
