@@ -26,12 +26,12 @@ from zinfo.wire.query_messages import Reply, encode_request
 HELLO = {"versions": [1], "bus": ["tcp://h:2"], "heartbeat": 0.5, "node": "n"}
 
 
-def link(**options: Any) -> BusSession:
+def new_session(**options: Any) -> BusSession:
     options = {"endpoint": "tcp://h:1", "rng": random.Random(3), **options}
     return BusSession([b"z1/hb/"], **options)
 
 
-def greeting(body: object, epoch: int = 7) -> Reply:
+def hello_reply(body: object, epoch: int = 7) -> Reply:
     return Reply(1, {"ok": True, "epoch": epoch}, body)
 
 
@@ -40,17 +40,17 @@ def header(epoch: int = 7, time: float = 0.0) -> Header:
 
 
 def test_it_sends_hello_then_opens_the_bus_then_waits_for_its_own_fence() -> None:
-    under_test = link()
+    under_test = new_session()
     under_test.tick(0)
-    opened, asked = under_test.actions
+    opened, sent = under_test.actions
     assert opened == OpenQuery("tcp://h:1")
-    assert isinstance(asked, SendRequest)
-    assert asked.request.op == "hello"
-    encode_request(asked.request)
+    assert isinstance(sent, SendRequest)
+    assert sent.request.op == "hello"
+    encode_request(sent.request)
     under_test.actions.clear()
-    assert under_test.expects(Reply(asked.request.id, {}))
+    assert under_test.expects(Reply(sent.request.id, {}))
     assert not under_test.expects(Reply("other", {}))
-    under_test.on_hello(greeting(HELLO), 0)
+    under_test.on_hello(hello_reply(HELLO), 0)
     (join,) = under_test.actions
     assert isinstance(join, OpenBus)
     assert join.endpoint == "tcp://h:2"
@@ -78,9 +78,9 @@ def test_it_sends_hello_then_opens_the_bus_then_waits_for_its_own_fence() -> Non
 def test_an_unusable_reply_to_hello_is_the_problem_and_hello_is_sent_again(
     body: object, problem: str
 ) -> None:
-    under_test = link()
+    under_test = new_session()
     under_test.tick(0)
-    under_test.on_hello(greeting(body), 0)
+    under_test.on_hello(hello_reply(body), 0)
     assert problem in under_test.problem
     assert under_test.phase is Phase.BACKOFF
     under_test.tick(under_test.deadline())
@@ -89,7 +89,7 @@ def test_an_unusable_reply_to_hello_is_the_problem_and_hello_is_sent_again(
 
 def test_without_a_reply_it_retries_with_exponential_backoff_up_to_a_limit() -> None:
     timing = Timing(reply_timeout=1, initial_backoff=0.1, max_backoff=0.8)
-    under_test = link(timing=timing)
+    under_test = new_session(timing=timing)
     now, pauses = 0.0, []
     for _ in range(8):
         under_test.tick(now)
@@ -104,7 +104,7 @@ def test_without_a_reply_it_retries_with_exponential_backoff_up_to_a_limit() -> 
 
 
 def test_without_a_fence_it_joins_again_with_another_nonce() -> None:
-    under_test = link(endpoint=None, bus="tcp://h:2")
+    under_test = new_session(endpoint=None, bus="tcp://h:2")
     nonces = set()
     now = 0.0
     for _ in range(3):
@@ -124,7 +124,7 @@ def test_without_a_fence_it_joins_again_with_another_nonce() -> None:
 def test_after_a_reset_joined_sessions_rejoin_at_random_times() -> None:
     pauses = []
     for seed in range(20):
-        under_test = link(endpoint=None, bus="tcp://h:2", rng=random.Random(seed))
+        under_test = new_session(endpoint=None, bus="tcp://h:2", rng=random.Random(seed))
         under_test.tick(0)
         join = under_test.actions.pop()
         assert isinstance(join, OpenBus)
@@ -136,10 +136,10 @@ def test_after_a_reset_joined_sessions_rejoin_at_random_times() -> None:
 
 
 def test_messages_before_joining_and_of_other_epochs_are_not_accepted() -> None:
-    under_test = link()
+    under_test = new_session()
     assert not under_test.accepts(header(), 0)
     under_test.tick(0)
-    under_test.on_hello(greeting(HELLO), 0)
+    under_test.on_hello(hello_reply(HELLO), 0)
     assert under_test.accepts(header(), 0)
     assert not under_test.accepts(header(epoch=8), 0)
     assert under_test.phase is Phase.BACKOFF
@@ -147,7 +147,7 @@ def test_messages_before_joining_and_of_other_epochs_are_not_accepted() -> None:
 
 
 def test_a_closed_session_does_nothing() -> None:
-    under_test = link()
+    under_test = new_session()
     under_test.close()
     under_test.actions.clear()
     under_test.tick(1e9)
@@ -156,7 +156,7 @@ def test_a_closed_session_does_nothing() -> None:
 
 def test_a_session_needs_an_endpoint() -> None:
     with pytest.raises(ValueError, match="endpoint"):
-        link(endpoint=None)
+        new_session(endpoint=None)
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,12 @@ ENTRY = {
 }
 
 
-def opened(kind: str, body: object, name: str = "s", seq: int = 4) -> BusMessage:
+def bus_message(kind: str, body: object, name: str = "s", seq: int = 4) -> BusMessage:
     return BusMessage(kind, name, Header(1, "n", 7, seq, 1.5), pack(body))
 
 
 def test_applying_a_delta_does_not_change_its_base() -> None:
-    delta = decode_delta(opened("delta", {**DELTA, "of a later version": 1}))
+    delta = decode_delta(bus_message("delta", {**DELTA, "of a later version": 1}))
     assert delta == Delta("s", 4, 3, 1.5, {"a": 1}, ("b",))
     before: dict[str, Any] = {"b": 2, "c": 3}
     assert delta.applied_to(before) == {"a": 1, "c": 3}
@@ -63,7 +63,7 @@ def test_applying_a_delta_does_not_change_its_base() -> None:
 
 
 def test_a_delta_without_a_base_is_the_whole_info() -> None:
-    delta = decode_delta(opened("delta", {**DELTA, "base": 0, "unset": []}))
+    delta = decode_delta(bus_message("delta", {**DELTA, "base": 0, "unset": []}))
     assert delta.applied_to({"b": 2}) == {"a": 1}
 
 
@@ -85,14 +85,14 @@ def test_a_delta_without_a_base_is_the_whole_info() -> None:
 )
 def test_a_delta_with_a_wrong_type_is_rejected(change: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
-        decode_delta(opened("delta", {**DELTA, **change}))
+        decode_delta(bus_message("delta", {**DELTA, **change}))
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 1])
 def test_a_body_that_is_not_a_map_is_rejected(body: object) -> None:
     for read in (decode_delta, decode_event, decode_heartbeat, decode_snapshot):
         with pytest.raises(ProtocolError):
-            read(opened("any", body))
+            read(bus_message("any", body))
     for read_map in (event_from_map, entry_from_map):
         with pytest.raises(ProtocolError):
             read_map(body)
@@ -111,11 +111,11 @@ def test_an_event_may_omit_optional_keys() -> None:
 
 
 def test_an_event_on_the_topic_of_another_shard_is_rejected() -> None:
-    assert decode_event(opened("event", EVENT)).number == 9
+    assert decode_event(bus_message("event", EVENT)).number == 9
     with pytest.raises(ProtocolError, match="disagree"):
-        decode_event(opened("event", EVENT, name="t"))
+        decode_event(bus_message("event", EVENT, name="t"))
     with pytest.raises(ProtocolError, match="disagree"):
-        decode_event(opened("event", EVENT, seq=5))
+        decode_event(bus_message("event", EVENT, seq=5))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_an_event_on_the_topic_of_another_shard_is_rejected() -> None:
     ],
 )
 def test_a_heartbeat_with_a_wrong_value_is_rejected(change: dict[str, object]) -> None:
-    assert decode_heartbeat(opened("hb", HEARTBEAT)).revisions == 30
+    assert decode_heartbeat(bus_message("hb", HEARTBEAT)).revisions == 30
     with pytest.raises(ProtocolError):
-        decode_heartbeat(opened("hb", {**HEARTBEAT, **change}))
+        decode_heartbeat(bus_message("hb", {**HEARTBEAT, **change}))
 
 
 def test_an_entry_of_a_shard_never_polled_has_no_info_and_no_age() -> None:

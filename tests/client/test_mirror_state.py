@@ -24,7 +24,7 @@ def joined(*shards: str, scope: tuple[str, ...] | None = None, **options: Any) -
     world.recover()
     world.check_equal()
     world.mirror.resync.on_clean_heartbeat()
-    world.told.clear()
+    world.reported.clear()
     return world
 
 
@@ -54,7 +54,7 @@ def beat(world: World) -> None:
 def ask(world: World) -> None:
     """Let time pass until the Mirror has asked for something."""
     for _ in range(200):
-        if world.asked:
+        if world.requests:
             return
         world.tick(0.02)
     raise AssertionError("the Mirror asks for nothing")
@@ -79,10 +79,10 @@ def test_no_snapshot_is_requested_before_the_totals_are_known() -> None:
     world.settle()
     assert world.mirror.session.phase is Phase.JOINED
     world.tick(0.9)
-    assert not world.asked
+    assert not world.requests
     beat(world)
     world.tick()
-    assert world.asked
+    assert world.requests
 
 
 def test_with_totals_in_the_fence_the_snapshot_is_requested_at_once() -> None:
@@ -91,7 +91,7 @@ def test_with_totals_in_the_fence_the_snapshot_is_requested_at_once() -> None:
     world.tick()
     world.settle()
     world.tick()
-    assert world.asked
+    assert world.requests
 
 
 def test_messages_received_during_the_snapshot_are_applied_to_it() -> None:
@@ -221,8 +221,8 @@ def test_a_delta_with_the_held_base_clears_its_shard() -> None:
     assert fresh(world, "b")
     assert not fresh(world, "a")
     ask(world)
-    assert b"a" in world.asked[0][1]
-    assert b"\xa1b" not in world.asked[0][1]
+    assert b"a" in world.requests[0][1]
+    assert b"\xa1b" not in world.requests[0][1]
 
 
 def test_a_page_requested_before_the_loss_was_noticed_clears_nothing() -> None:
@@ -405,7 +405,7 @@ def test_the_loss_of_the_last_event_is_detected_by_the_next_heartbeat() -> None:
     assert stale(world)
     world.recover()
     assert not world.mirror.store.records
-    assert [change.type for change in world.told if isinstance(change, Event)] == ["removed"]
+    assert [change.type for change in world.reported if isinstance(change, Event)] == ["removed"]
 
 
 def test_a_different_total_of_shards_is_a_sign_of_loss() -> None:
@@ -556,11 +556,11 @@ def test_a_restarted_daemon_is_noticed_by_its_epoch_and_old_copies_stay_readable
     world.settle()
     assert stale(world)
     assert world.mirror.view("a", world.now).info == {"uptime_in_seconds": 1}
-    world.told.clear()
+    world.reported.clear()
     world.recover()
     world.check_equal()
     assert world.mirror.epoch == 2
-    deltas = [change for change in world.told if isinstance(change, Delta)]
+    deltas = [change for change in world.reported if isinstance(change, Delta)]
     assert [(delta.shard, delta.revision, delta.base) for delta in deltas] == [("b", 1, 0)]
 
 
@@ -593,7 +593,7 @@ def test_a_query_endpoint_that_stops_replying_resets_the_session() -> None:
     world.mirror.resync.checks.add("a")
     for _ in range(40):
         world.tick(0.05)
-        world.asked.clear()
+        world.requests.clear()
         beat(world)
         if stale(world):
             break
@@ -736,7 +736,7 @@ def test_changes_are_reported_in_order_also_those_found_by_a_snapshot() -> None:
     world.daemon.poll("a", {"role": "master"})
     world.daemon.enter("a", "down", "timeout")
     deliver(world)
-    first, second = world.told
+    first, second = world.reported
     assert isinstance(first, Delta)
     assert (first.revision, first.base) == (2, 1)
     assert first.set == {"role": "master", "uptime_in_seconds": 2}
@@ -747,11 +747,11 @@ def test_changes_are_reported_in_order_also_those_found_by_a_snapshot() -> None:
         "down",
         "timeout",
     )
-    world.told.clear()
+    world.reported.clear()
     world.cut_bus()
     world.daemon.poll("a", {"role": None, "used_memory": 5})
     world.recover()
-    found_event, found_delta = world.told
+    found_event, found_delta = world.reported
     assert isinstance(found_event, Event)
     assert (found_event.type, found_event.old, found_event.number) == ("up", "down", 0)
     assert isinstance(found_delta, Delta)

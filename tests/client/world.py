@@ -53,7 +53,7 @@ class Network:
         self.subscribed: tuple[bytes, ...] = ()  # what is subscribed again after a cut
         self.subscribing = False  # subscriptions are on their way
         self.bus: deque[Frames] = deque()  # on their way to the consumer
-        self.asked: deque[Frames] = deque()  # requests on their way
+        self.requests: deque[Frames] = deque()  # requests on their way
         self.replies: deque[Frames] = deque()  # on their way back
         self.daemon = self._daemon()
 
@@ -87,8 +87,8 @@ class Network:
 
     def serve(self) -> None:
         """The oldest request reaches the daemon."""
-        if self.asked:
-            self.replies.append(self.daemon.answer(self.asked.popleft()))
+        if self.requests:
+            self.replies.append(self.daemon.answer(self.requests.popleft()))
 
     def deliver(self) -> Frames | None:
         """The oldest bus message reaches the consumer."""
@@ -113,7 +113,7 @@ class Network:
 
     def cut_query(self) -> None:
         """The query connection breaks and is made anew."""
-        self.asked.clear()
+        self.requests.clear()
         self.replies.clear()
 
     def restart_daemon(self, shards: Collection[str] = ()) -> None:
@@ -139,7 +139,7 @@ class Network:
             if isinstance(action, OpenQuery):
                 self.cut_query()
             elif isinstance(action, SendRequest):
-                self.asked.append(encode_request(action.request))
+                self.requests.append(encode_request(action.request))
             elif isinstance(action, CloseBus):
                 self._leave()
             elif isinstance(action, OpenBus):
@@ -173,7 +173,7 @@ class Network:
 
     def settle(self) -> None:
         """Deliver all that is under way, and all that follows from it at this moment."""
-        while self.bus or self.asked or self.replies or self.subscribing:
+        while self.bus or self.requests or self.replies or self.subscribing:
             self.subscribe()
             self.serve()
             self.deliver()
@@ -207,12 +207,12 @@ class World(Network):
             timing=timing,
             max_pending_bytes=max_pending_bytes,
         )
-        self.told: list[object] = []
+        self.reported: list[object] = []
         super().__init__(self.mirror, fence_totals=fence_totals)
 
     def act(self) -> None:
         """Do what the Mirror asks for, and note what it tells."""
-        self.told += self.mirror.changes
+        self.reported += self.mirror.changes
         self.mirror.changes.clear()
         super().act()
 

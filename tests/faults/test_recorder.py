@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.daemons import RunningDaemon
 from tests.faults.proxy import Proxy
 from tests.promises import Promise
-from tests.recording.building import delta, entry, messages, span
+from tests.recording.building import delta, entry, messages, segment
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Delta
@@ -34,7 +34,7 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
             thread = threading.Thread(target=recorder.run, args=(30.0,))
             thread.start()
             try:
-                wait_until(lambda: recorder.counts["spans"] == 1, what="a span")
+                wait_until(lambda: recorder.counts["spans"] == 1, what="a segment")
                 before = query.connections
                 query.blackhole()
                 daemon.config_path.write_text("".join(shards))
@@ -49,8 +49,8 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
         counts = recorder.counts
         promise(
             "the answer about a shard that was added is lost",
-            "it is asked for again on another connection, and the span goes on",
-            f"{query.connections - before} more connections, {counts['spans']} spans, "
+            "it is requested again on another connection, and the segment continues",
+            f"{query.connections - before} more connections, {counts['segments']} segments, "
             f"described: {', '.join(described(path))}",
         )
         assert described(path) == ["b"]
@@ -71,7 +71,7 @@ def test_of_a_block_that_does_not_fit_the_first_messages_are_recorded(
     deltas = [delta("a:1", 11 + n, note=noise.randbytes(200).hex()) for n in range(100)]
     path = tmp_path / "a.zrec"
     with RecordingWriter(path, max_size=ROOM) as writer:
-        for frame, wall in [*span(entry("a:1")), *messages(*deltas, every=0.01)]:
+        for frame, wall in [*segment(entry("a:1")), *messages(*deltas, every=0.01)]:
             writer.add(frame, wall)
         writer.flush()
     with Recording(path) as recording:

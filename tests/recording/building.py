@@ -98,7 +98,7 @@ def entry(
 def head(
     *, events: int = 4, revisions: int = 20, pages: int = 1, wall: float = WALL, **more: object
 ) -> dict[str, object]:
-    """The head of a span."""
+    """The head of a segment."""
     return {
         "node": NODE,
         "epoch": EPOCH,
@@ -113,10 +113,10 @@ def head(
     }
 
 
-def span(
+def segment(
     *entries: dict[str, object], wall: float = WALL, **more: Any
 ) -> Iterator[tuple[Frame, float]]:
-    """The frames of a span's beginning, with their wall clocks."""
+    """The frames at the start of a segment, with their wall clocks."""
     yield Frame(SEGMENT, 0.0, (pack(head(wall=wall, **more)),)), wall
     yield Frame(PAGE, 0.0, (pack(list(entries)),)), wall
 
@@ -143,5 +143,5 @@ def small(path: Path) -> Path:
     for index in range(30):
         said.append(delta("db-1:6379", 11 + index))
         said.append(heartbeat(index + 1, 2, 4, 21 + index))
-    begin = span(entry("db-1:6379"), entry("db-2:6379", 0, state="down"))
+    begin = segment(entry("db-1:6379"), entry("db-2:6379", 0, state="down"))
     return write(path, [*begin, *messages(*said, every=1.0)])

@@ -32,7 +32,7 @@ class Running(Following):
         """The objects that it has printed so far."""
         return [json.loads(line) for line in self.lines]
 
-    def wait_told(self, what: str) -> dict[str, Any]:
+    def wait_reported(self, what: str) -> dict[str, Any]:
         """Wait until a replay says "ready", "end" or the like, and return that."""
         told: dict[str, Any] = json.loads(self.wait_for(f'"replay": "{what}"'))
         return told

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.daemons import ROOT
 from tests.promises import Promise
-from tests.recording.building import INFO, delta, entry, head, messages, span, write
+from tests.recording.building import INFO, delta, entry, head, messages, segment, write
 from zinfo.errors import ProtocolError
 from zinfo.recording import Recording, Segment
 from zinfo.recording import frames as frames_module
@@ -111,7 +111,7 @@ def test_a_recording_of_similar_shards_can_be_read(tmp_path: Path) -> None:
     entries = [
         entry(f"db-{number}", info={**INFO, **stats, **differing(number)}) for number in range(1000)
     ]
-    path = write(tmp_path / "a.zrec", span(*entries))
+    path = write(tmp_path / "a.zrec", segment(*entries))
     size = path.stat().st_size
     with Recording(path) as recording:
         (moment,) = recording
@@ -123,7 +123,7 @@ def test_a_recording_of_similar_shards_can_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["a" * (5 << 20), ["ab"] * (1 << 20), [{}] * (1 << 19)])
 def test_a_recording_of_unusual_values_can_be_read(value: object, tmp_path: Path) -> None:
     said = [delta("a", number, x=value) for number in range(1, 4)]
-    path = write(tmp_path / "a.zrec", [*span(entry("a")), *messages(*said)])
+    path = write(tmp_path / "a.zrec", [*segment(entry("a")), *messages(*said)])
     with Recording(path) as recording:
         assert len(list(recording)) == 4
     assert topic(KIND_INFO, "a")

@@ -50,7 +50,7 @@ def test_a_restart_of_the_daemon_is_recorded_and_replayed(
         daemon.restart()
         daemon.wait_polled(1)
         wait_until(lambda: subscribed(daemon), 20.0, "the recorder again")
-        wait_until(lambda: kinds(path).count("Segment") >= 2, 20.0, "the second span")
+        wait_until(lambda: kinds(path).count("Segment") >= 2, 20.0, "the second segment")
         wait_until(lambda: kinds(path)[-1] == "Delta", 20.0, "what follows its shards")
         assert recording.interrupt() == 0, recording.errors
         (report,) = recording.said
@@ -65,11 +65,11 @@ def test_a_restart_of_the_daemon_is_recorded_and_replayed(
 
     epochs: list[int | None] = []
     with Running("replay", path, "--speed=2", "--wait") as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Mirror(query, on_change=lambda _shard, _change: epochs.append(mirror.epoch)) as mirror:
             mirror.wait_ready()
-            replay.wait_told("restart")
-            replay.wait_told("end")
+            replay.wait_reported("restart")
+            replay.wait_reported("end")
             wait_until(lambda: len(set(epochs)) == 2, 10.0, "another epoch")
             mirror.wait_ready()
             last = [one for one in moments if isinstance(one, Delta)][-1]
@@ -95,14 +95,14 @@ def test_after_a_kill_recording_continues_in_the_same_file(
     assert report["seconds"] == pytest.approx(1.0, abs=0.5)
     moments = read(path)
     assert moments[: len(before)] == before
-    stale, span = moments[len(before) : len(before) + 2]
+    stale, segment = moments[len(before) : len(before) + 2]
     assert isinstance(stale.update, Stale)
     assert stale.update.reason == "nothing was recorded here"
     assert stale.wall == pytest.approx(before[-1].wall, abs=0.1)
-    assert isinstance(span.update, Segment)
+    assert isinstance(segment.update, Segment)
     with Running("replay", path, "--speed=max") as replay:
-        query = replay.wait_told("ready")["query"]
-        replay.wait_told("end")
+        query = replay.wait_reported("ready")["query"]
+        replay.wait_reported("end")
         with Client(query) as client:
             last = [one.update for one in moments if isinstance(one.update, Delta)][-1]
             assert client.shards()[0]["revision"] == last.revision
@@ -123,18 +123,18 @@ def test_a_mirror_of_the_replay_notices_the_recorded_gap(
         )
     with Running("record", path, "--seconds=2", daemon=daemon) as recording:
         assert recording.process.wait(30) == 0, recording.errors
-    spans = [one.update for one in read(path) if isinstance(one.update, Segment)]
-    assert spans[0].epoch == spans[1].epoch
-    assert spans[1].entries[0].revision > recorded
+    segments = [one.update for one in read(path) if isinstance(one.update, Segment)]
+    assert segments[0].epoch == segments[1].epoch
+    assert segments[1].entries[0].revision > recorded
     # However long the second recorder took to begin, the replay is silent for 2.5 seconds at most:
     # a mirror that misses three heartbeats joins anew.
     with Running("replay", path, "--speed=4", "--wait") as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Mirror(query) as mirror:
             mirror.wait_ready()
             assert mirror.counters["gaps"] == 0
-            replay.wait_told("stale")
-            replay.wait_told("end")
+            replay.wait_reported("stale")
+            replay.wait_reported("end")
             wait_until(lambda: mirror.counters["gaps"] > 0, 10.0, "the gap to be seen")
             mirror.wait_ready()
             assert mirror.counters["joins"] == 1  # the daemon was the same
@@ -155,10 +155,10 @@ def test_a_single_recorded_shard_is_replayed_alone(server: RealServer, tmp_path:
             assert recording.said[0]["shards"] == 1
             assert recording.said[0]["spans"] == 1
     with Running("replay", path, "--wait") as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Mirror(query) as mirror:
             mirror.wait_ready()
-            replay.wait_told("end")
+            replay.wait_reported("end")
             mirror.wait_ready()
             assert list(mirror) == [server.ident]
             assert mirror.counters["gaps"] == 0  # the others are not taken for lost

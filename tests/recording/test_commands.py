@@ -16,7 +16,7 @@ import zmq
 
 from tests.cli.running import QUICK, environment, invoke, zinfo
 from tests.daemons import ROOT, RunningDaemon
-from tests.recording.building import WALL, entry, small, span, write
+from tests.recording.building import WALL, entry, segment, small, write
 from tests.recording.replaying import Running
 from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
@@ -111,7 +111,7 @@ def test_wrong_usage_of_record_is_reported_in_one_line(
 def test_an_endpoint_in_use_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path) as first:
-        taken = first.wait_told("ready")["query"]
+        taken = first.wait_reported("ready")["query"]
         done = zinfo("replay", str(path), "--query", taken)
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: query endpoint: cannot listen at {taken}")
@@ -131,7 +131,7 @@ def test_the_text_output_has_file_times_and_endpoints(tmp_path: Path) -> None:
 
 def test_control_characters_of_a_recording_are_escaped(tmp_path: Path) -> None:
     silence = pack({"break": "stale", "seconds": 3.0, "reason": "\x1b[2Jgone"})
-    frames = [*span(entry("db-1:6379")), (Frame(BREAK, 1.0, (silence,)), WALL + 1)]
+    frames = [*segment(entry("db-1:6379")), (Frame(BREAK, 1.0, (silence,)), WALL + 1)]
     path = write(tmp_path / "a.zrec", frames)
     done = zinfo("replay", str(path), "--speed", "max", "--exit")
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_with_from_subscribers_receive_nothing_older(tmp_path: Path) -> None:
     with Running(
         "replay", path, "--from=30", "--to=36", "--speed=10", "--loop", "--wait"
     ) as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         told: list[Delta | Restart] = []
         with Subscriber(query, shards=["db-1:6379"]) as updates:
             for update in updates:
@@ -159,7 +159,7 @@ def test_with_wait_it_starts_when_a_subscriber_has_fetched_the_initial_state(
 ) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path, "--speed=max", "--wait") as replay:
-        ready = replay.wait_told("ready")
+        ready = replay.wait_reported("ready")
         with (
             zmq.Context() as context,
             context.socket(zmq.SUB) as bus,
@@ -171,7 +171,7 @@ def test_with_wait_it_starts_when_a_subscriber_has_fetched_the_initial_state(
             bus.recv_multipart()  # the beat of a moment at which all would have been told long ago
             (there,) = client.snapshot(["db-1:6379"])
             assert there["revision"] == 10
-            replay.wait_told("end")
+            replay.wait_reported("end")
             (there,) = client.snapshot(["db-1:6379"])
             assert there["revision"] == 40
 
@@ -181,7 +181,7 @@ def test_with_wait_it_waits_two_seconds_for_a_subscriber_that_fetches_nothing(
 ) -> None:
     path = small(tmp_path / "a.zrec")
     with Running("replay", path, "--speed=max", "--wait") as replay:
-        ready = replay.wait_told("ready")
+        ready = replay.wait_reported("ready")
         with zmq.Context() as context, context.socket(zmq.SUB) as bus:
             bus.rcvtimeo = 10_000
             bus.subscribe(topic(KIND_DELTA))
@@ -191,10 +191,10 @@ def test_with_wait_it_waits_two_seconds_for_a_subscriber_that_fetches_nothing(
 
 
 def test_commands_for_a_daemon_work_with_a_replay(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.zrec", [*span(entry("db-1:6379"))])
+    path = write(tmp_path / "a.zrec", [*segment(entry("db-1:6379"))])
     with Running("replay", path) as replay:
-        query = replay.wait_told("ready")["query"]
-        replay.wait_told("end")
+        query = replay.wait_reported("ready")["query"]
+        replay.wait_reported("end")
         shards = zinfo("shards", "--connect", query)
         assert "db-1:6379" in shards.stdout, shards.stderr
         got = zinfo("get", "--connect", query, "--key", "used_memory")

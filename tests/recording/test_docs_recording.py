@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.running import zinfo
 from tests.daemons import ROOT
-from tests.recording.building import WALL, delta, entry, messages, small, span, write
+from tests.recording.building import WALL, delta, entry, messages, segment, small, write
 from zinfo.recording.session import BREAK_NAMES
 
 PAGE = (ROOT / "docs" / "recording.md").read_text()
@@ -49,7 +49,7 @@ def frames_by_the_page(data: bytes) -> Iterator[tuple[int, float, list[bytes]]]:
 
 def test_a_reader_written_from_the_page_reads_a_recording(tmp_path: Path) -> None:
     said = [delta("db-1:6379", 11), delta("db-1:6379", 12)]
-    path = write(tmp_path / "a.zrec", [*span(entry("db-1:6379")), *messages(*said)])
+    path = write(tmp_path / "a.zrec", [*segment(entry("db-1:6379")), *messages(*said)])
     (head_kind, _, head), (page_kind, _, page), *rest = frames_by_the_page(path.read_bytes())
     assert (head_kind, page_kind) == (1, 2)
     assert msgpack.unpackb(page[0]) == [entry("db-1:6379")]

@@ -29,8 +29,8 @@ from tests.recording.building import (
     head,
     heartbeat,
     messages,
+    segment,
     small,
-    span,
     write,
 )
 from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Stale
@@ -81,7 +81,7 @@ def test_updates_are_read_in_order_with_their_times(tmp_path: Path) -> None:
         event("a:1", "down", 5, 3, new="down", reason="refused"),
         heartbeat(1, 1, 5, 21),
     ]
-    path = write(tmp_path / "a.zrec", [*span(entry("a:1")), *messages(*said)])
+    path = write(tmp_path / "a.zrec", [*segment(entry("a:1")), *messages(*said)])
     moments = read(path)
     assert [type(moment.update) for moment in moments] == [Segment, Delta, Event, Heartbeat]
     assert [moment.at for moment in moments] == pytest.approx([0.0, 0.5, 1.0, 1.5])
@@ -191,7 +191,7 @@ def test_a_truncated_recording_is_continued_after_its_last_complete_block(
     with RecordingWriter(path) as writer:
         assert writer.truncated == cut_in_block
         assert writer.last == pytest.approx(kept[-1].wall)
-        for frame, wall in span(entry("a:1"), wall=WALL + 3600):
+        for frame, wall in segment(entry("a:1"), wall=WALL + 3600):
             writer.add(frame, wall)
     moments = read(path)
     assert moments[: len(kept)] == kept
@@ -208,7 +208,7 @@ def test_a_segment_with_missing_pages_is_left_out(tmp_path: Path) -> None:
     ]
     path = write(tmp_path / "a.zrec", unfinished)
     assert read(path) == []
-    write(path, [*span(entry("b:1"), wall=WALL + 10)])
+    write(path, [*segment(entry("b:1"), wall=WALL + 10)])
     (moment,) = read(path)
     assert isinstance(moment.update, Segment)
     assert [one.shard for one in moment.update.entries] == ["b:1"]
@@ -228,7 +228,7 @@ def test_a_malformed_head_of_a_segment_is_an_error(tmp_path: Path, key: str, val
 
 
 def test_another_epoch_in_the_next_segment_is_a_restart(tmp_path: Path) -> None:
-    frames = [*span(entry("a:1")), *span(entry("a:1"), wall=WALL + 5, epoch=7)]
+    frames = [*segment(entry("a:1")), *segment(entry("a:1"), wall=WALL + 5, epoch=7)]
     updates = [moment.update for moment in read(write(tmp_path / "a.zrec", frames))]
     assert [type(update) for update in updates] == [Segment, Restart, Segment]
     assert isinstance(updates[1], Restart)
@@ -239,9 +239,9 @@ def test_another_epoch_is_a_restart_also_after_a_silence(tmp_path: Path) -> None
     silence = pack({"break": "stale", "seconds": 3.0, "reason": "nothing was recorded here"})
     told = pack({"break": "restart", "node": NODE, "old_epoch": EPOCH, "epoch": 7})
     frames = [
-        *span(entry("a:1")),
+        *segment(entry("a:1")),
         (Frame(BREAK, 2.0, (silence,)), WALL + 2),
-        *span(entry("a:1"), wall=WALL + 5, epoch=7),
+        *segment(entry("a:1"), wall=WALL + 5, epoch=7),
     ]
     moments = read(write(tmp_path / "a.zrec", frames))
     assert [type(moment.update) for moment in moments] == [Segment, Stale, Restart, Segment]
@@ -253,11 +253,11 @@ def test_another_epoch_is_a_restart_also_after_a_silence(tmp_path: Path) -> None
 
 def test_reading_from_a_time_starts_with_the_segment_that_contains_it(tmp_path: Path) -> None:
     frames = [
-        *span(entry("a:1")),
+        *segment(entry("a:1")),
         *messages(delta("a:1", 11)),
-        *span(entry("b:1"), wall=WALL + 100),
+        *segment(entry("b:1"), wall=WALL + 100),
         *messages(delta("b:1", 11), wall=WALL + 100),
-        *span(entry("c:1"), wall=WALL + 200),
+        *segment(entry("c:1"), wall=WALL + 200),
     ]
     with Recording(write(tmp_path / "a.zrec", frames)) as recording:
         for since, shard in ((0, "a:1"), (99, "a:1"), (100, "b:1"), (150, "b:1"), (999, "c:1")):
@@ -269,9 +269,9 @@ def test_reading_from_a_time_starts_with_the_segment_that_contains_it(tmp_path: 
 
 def test_moments_stay_in_order_when_the_wall_clock_is_set_back(tmp_path: Path) -> None:
     frames = [
-        *span(entry("a:1")),
+        *segment(entry("a:1")),
         *messages(delta("a:1", 11), every=50),
-        *span(entry("a:1"), wall=WALL + 10),
+        *segment(entry("a:1"), wall=WALL + 10),
     ]
     times = [moment.at for moment in read(write(tmp_path / "a.zrec", frames))]
     assert times == sorted(times)
@@ -348,7 +348,7 @@ def test_a_new_file_that_another_recorder_locks_first_is_left_to_that_one(
     monkeypatch.setattr(RecordingWriter, "_lock", too_late)
     with pytest.raises(RecordingError, match="another process records to it"):
         RecordingWriter(path)
-    for frame, wall in span(entry("a:1")):
+    for frame, wall in segment(entry("a:1")):
         others[0].add(frame, wall)
     others[0].close()
     assert len(read(path)) == 1
@@ -364,7 +364,7 @@ def test_an_empty_recording_leaves_no_file(tmp_path: Path) -> None:
 def test_a_block_is_written_after_some_seconds_without_more_messages(tmp_path: Path) -> None:
     path = tmp_path / "a.zrec"
     with RecordingWriter(path) as writer:
-        for frame, wall in span(entry("a:1")):
+        for frame, wall in segment(entry("a:1")):
             writer.add(frame, wall)
         writer.flush_old(WALL + BLOCK_SECONDS - 0.1)
         assert read(path) == []
@@ -376,7 +376,7 @@ def test_the_file_never_exceeds_its_maximum_size(tmp_path: Path) -> None:
     whole_size = small(tmp_path / "whole.zrec").stat().st_size
     path = tmp_path / "a.zrec"
     with RecordingWriter(path, max_size=whole_size // 2) as writer:
-        for frame, wall in [*span(entry("a:1")), *messages(*[delta("a:1", 11)] * 200)]:
+        for frame, wall in [*segment(entry("a:1")), *messages(*[delta("a:1", 11)] * 200)]:
             writer.add(frame, wall)
         writer.flush()
         for index in range(1000):
@@ -390,7 +390,7 @@ def test_a_snapshot_that_does_not_fit_leaves_no_file_and_says_what_it_needs(tmp_
     path = tmp_path / "a.zrec"
     text = random.Random(1).randbytes(3000).hex()
     with RecordingWriter(path, max_size=2000) as writer:
-        for frame, wall in [*span(entry("a:1", note=text)), *messages(delta("a:1", 11))]:
+        for frame, wall in [*segment(entry("a:1", note=text)), *messages(delta("a:1", 11))]:
             writer.add(frame, wall)
     assert not path.exists()
     assert 3000 < writer.needed < 4500
@@ -400,14 +400,14 @@ def test_a_snapshot_that_does_not_fit_leaves_no_file_and_says_what_it_needs(tmp_
 NO_SPACE = """
 import sys
 from pathlib import Path
-from tests.recording.building import small, span, entry, messages, delta
+from tests.recording.building import small, segment, entry, messages, delta
 from zinfo.recording import RecordingWriter
 from zinfo.errors import RecordingError
 
 writer = RecordingWriter(sys.argv[1])
 try:
     for round in range(100):
-        begin = span(entry("a:1", note=str(round) * 50))
+        begin = segment(entry("a:1", note=str(round) * 50))
         for frame, wall in [*begin, *messages(delta("a:1", 11))]:
             writer.add(frame, wall)
 except RecordingError as error:

@@ -186,9 +186,9 @@ def test_a_mirror_receives_all_changes_in_order_ten_times_as_fast(incident: Inci
         times.append(time.monotonic())
 
     with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Mirror(query, on_change=changed) as mirror:
-            replay.wait_told("end")
+            replay.wait_reported("end")
             wait_until(
                 lambda: known <= {said(change) for change in changes}, 10.0, f"all {len(known)}"
             )
@@ -218,10 +218,10 @@ def incident_at(incident: Incident, index: int) -> float:
 
 def test_the_model_of_the_live_view_receives_all_events(incident: Incident) -> None:
     with Running("replay", incident.path, f"--speed={SPEED}", "--wait") as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Feed(query) as feed:
             feed.wait_ready()
-            replay.wait_told("end")
+            replay.wait_reported("end")
             newest = incident.events[-1].number
 
             def told() -> bool:
@@ -248,7 +248,7 @@ def test_queries_are_answered_with_the_state_at_the_chosen_time(incident: Incide
         at = next(one.at for one in recording if one.update == down)
     arguments = (f"--from={at + 0.001}", f"--to={at + 0.01}")
     with Running("replay", incident.path, *arguments) as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Client(query) as client:
             states = {shard["id"]: shard["state"] for shard in client.shards()}
             assert states == {first: "down", second: "up"}
@@ -265,16 +265,16 @@ def test_two_replays_have_different_epochs(incident: Incident) -> None:
     epochs = set()
     for _ in range(2):
         with Running("replay", incident.path, "--speed=max") as replay:
-            query = replay.wait_told("ready")["query"]
-            replay.wait_told("end")
+            query = replay.wait_reported("ready")["query"]
+            replay.wait_reported("end")
             with Client(query) as client:
                 epochs.add(client.hello()["epoch"])
                 infos = {info["meta"]["shard_identifier"]: info for info in client.get_infos()}
                 assert infos.keys() == incident.infos.keys()
     with Recording(incident.path) as recording:
-        span = next(iter(recording)).update
-    assert isinstance(span, Segment)
-    assert len(epochs | {span.epoch}) == 3
+        segment = next(iter(recording)).update
+    assert isinstance(segment, Segment)
+    assert len(epochs | {segment.epoch}) == 3
 
 
 def test_each_loop_of_a_replay_is_a_restart_to_its_subscribers(
@@ -282,7 +282,7 @@ def test_each_loop_of_a_replay_is_a_restart_to_its_subscribers(
 ) -> None:
     epochs: set[int | None] = set()
     with Running("replay", incident.path, "--speed=max", "--loop", "--wait") as replay:
-        query = replay.wait_told("ready")["query"]
+        query = replay.wait_reported("ready")["query"]
         with Mirror(query) as mirror:
 
             def look() -> bool:

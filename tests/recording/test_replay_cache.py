@@ -21,7 +21,7 @@ from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.lifecycle import Event
 
 
-def a_span(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Segment:
+def a_segment(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Segment:
     read = tuple(entry_from_map(one) for one in entries)
     return Segment(NODE, 7, WALL, WALL, 1.0, whole, events, 20, read)
 
@@ -37,7 +37,7 @@ def an_event(shard: str, type_: str, number: int, seq: int, **more: Any) -> Even
 @pytest.fixture
 def cache() -> ReplayCache:
     cache = ReplayCache()
-    cache.apply(a_span(entry("a:1"), entry("b:1", 0, 1, state="new")))
+    cache.apply(a_segment(entry("a:1"), entry("b:1", 0, 1, state="new")))
     return cache
 
 
@@ -120,7 +120,7 @@ def test_a_label_update_changes_only_labels_and_interval(cache: ReplayCache) -> 
 
 def test_after_a_break_the_totals_show_that_messages_are_missing(cache: ReplayCache) -> None:
     cache.apply(an_event("a:1", "down", 5, 3, new="down"))
-    cache.apply(a_span(entry("a:1", 15, 6), entry("d:1"), events=9))
+    cache.apply(a_segment(entry("a:1", 15, 6), entry("d:1"), events=9))
     assert cache.publisher.get_live_shard_ids() == {"a:1", "d:1"}
     assert (shard_of(cache, "a:1").revision, shard_of(cache, "a:1").state) == (15, ShardState.UP)
     assert cache.events.newest == 9
@@ -130,7 +130,7 @@ def test_after_a_break_the_totals_show_that_messages_are_missing(cache: ReplayCa
 
 def test_a_break_in_an_incomplete_recording_shows_in_the_replays_own_totals() -> None:
     cache = ReplayCache()
-    part = a_span(entry("a:1"), whole=False)
+    part = a_segment(entry("a:1"), whole=False)
     cache.apply(part)
     events, revisions = cache.events.newest, cache.revisions
     cache.apply(an_event("a:1", "down", 50, 3, new="down"))
