@@ -1,4 +1,4 @@
-"""The daemon as a process: what SIGHUP changes, and what it leaves alone."""
+"""The daemon as a process: what SIGHUP changes and what it does not."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def shard_table(server: RealServer, more: str = "") -> str:
     return f'[[shards]]\nurl = "{server.url}"\n{more}\n'
 
 
-def reload(daemon: RunningDaemon, text: str, says: str) -> None:
-    """Have a running daemon read another configuration, and wait for what it says about it."""
+def reload(daemon: RunningDaemon, text: str, logged: str) -> None:
+    """Have a running daemon read another configuration, and wait for a log text."""
     begin = len(daemon.log())
     daemon.config_path.write_text(text, encoding="utf-8")
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: says in daemon.log()[begin:], what=repr(says))
+    wait_until(lambda: logged in daemon.log()[begin:], what=repr(logged))
 
 
 def shards(daemon: RunningDaemon) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_a_daemon_may_listen_on_ipv6(server: RealServer) -> None:
 
 
 class OpenDaemon(RunningDaemon):
-    """A daemon whose bus is at every address of the machine."""
+    """A daemon whose bus listens on all addresses of the machine."""
 
     def _choose_addresses(self) -> None:
         super()._choose_addresses()

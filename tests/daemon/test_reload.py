@@ -1,4 +1,4 @@
-"""A configuration read in a process of its own: the same as here, or the reason why not."""
+"""Reading the configuration in a separate process gives the same result as in this one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ check_hostname = false
 max_interval = 7
 [[shards]]
 url = "unix:///tmp/s"
-username = "somebody"
+username = "someone"
 password_env = "PASSWORD"
 """
 
@@ -66,14 +66,14 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Path:
-    """A file whose reader waits until somebody writes."""
+    """A FIFO, whose reader blocks until the test writes."""
     path = tmp_path / "fifo.toml"
     os.mkfifo(path, 0o600)
     return path
 
 
 def children() -> list[psutil.Process]:
-    """The processes that read a configuration now."""
+    """The loader processes that are running."""
     found = []
     for child in psutil.Process().children():
         if "loader_process" in " ".join(child.cmdline()):

@@ -162,7 +162,7 @@ def test_a_service_manager_hears_of_the_end_of_a_reload_when_it_has_ended(
         ) as daemon,
     ):
         manager.wait_for("READY", "1")
-        manager.forget()
+        manager.clear()
         fifo = waiting_file(daemon)
         daemon.signal(signal.SIGHUP)
         manager.wait_for("RELOADING", "1")

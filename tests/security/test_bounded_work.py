@@ -162,7 +162,7 @@ def test_too_many_items_are_refused_with_an_error_that_names_the_limit(
         operations.run(request)
     promise(f"{len(value):,} {name}", "bad_request that names the limit", caught.value.message)
     limit = f"{len(value) - 1:,}"
-    assert caught.value.message == f"{name} may have {limit} items, this has {len(value):,}"
+    assert caught.value.message == f"{name} may have {limit} items, found {len(value):,}"
 
 
 def test_as_many_items_as_the_limit_are_accepted(operations: Operations) -> None:
@@ -246,7 +246,7 @@ def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
     )
 )
 @settings(max_examples=50)
-@pytest.mark.skipif(native is None, reason="there is no native part here")
+@pytest.mark.skipif(native is None, reason="the C extension is not built")
 def test_arrays_and_maps_are_counted_before_they_are_decoded(value: object) -> None:
     def count(one: object) -> int:
         if isinstance(one, dict):
@@ -261,7 +261,7 @@ def test_arrays_and_maps_are_counted_before_they_are_decoded(value: object) -> N
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 255, 256, 65535, 65536])
-@pytest.mark.skipif(native is None, reason="there is no native part here")
+@pytest.mark.skipif(native is None, reason="the C extension is not built")
 def test_arrays_and_maps_after_long_values_are_counted(size: int) -> None:
     assert native is not None
     many: list[list[object]] = [[]] * size
@@ -275,7 +275,7 @@ def test_a_request_of_some_arrays_and_many_values_is_accepted() -> None:
 
 
 def call_with(elements: int) -> bytes:
-    """Return an XML-RPC call with so many elements, eight of them around the others."""
+    """Return an XML-RPC call with this number of elements, eight of them around the others."""
     around = ("methodCall", "params", "param", "value", "array", "data")
     values = "<value>s</value>" * (elements - len(around) - 1)
     return (
@@ -287,7 +287,7 @@ def call_with(elements: int) -> bytes:
 def test_an_xml_rpc_call_of_very_many_elements_is_refused(promise: Promise) -> None:
     _, (ids,) = parse_call(call_with(MAX_ELEMENTS))
     assert isinstance(ids, list)
-    assert len(call_with(MAX_ELEMENTS)) > 65536  # what is let in of a request has no more
+    assert len(call_with(MAX_ELEMENTS)) > 65536  # more than the limit of a request
     with pytest.raises(ValueError, match="more than 5,000 elements") as caught:
         parse_call(call_with(MAX_ELEMENTS + 1))
     promise("an XML-RPC call of 5,001 elements", "a fault", str(caught.value))

@@ -1,1 +1,1 @@
-"""The daemon under a service manager: what it is told, and what it does where nobody listens."""
+"""The daemon under a service manager: its notifications, with and without a listener."""

@@ -1,7 +1,7 @@
-"""`zinfo` whose event loop stands still as long as there is the file $ZI_BLOCKED.
+"""`zinfo` with an event loop that blocks while the file $ZI_BLOCKED exists.
 
-The process lives on meanwhile: its other threads run, and it would take signals. To be run by
-`python -m gevent.monkey --module`, which patches before all else.
+The process stays alive: its other threads run, and it can receive signals. Run by
+`python -m gevent.monkey --module`, which patches before anything else is imported.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from gevent import monkey
 from zinfo.__main__ import main
 from zinfo.daemon.daemon import Daemon
 
-_LOOK = 0.02  # seconds
+_CHECK_INTERVAL = 0.02  # seconds
 _FILE = Path(os.environ["ZI_BLOCKED"])
-_sleep: Any = monkey.get_original("time", "sleep")  # it does not let the loop go on
+_sleep: Any = monkey.get_original("time", "sleep")  # unpatched: blocks the event loop
 
 
-def _hold_up() -> None:
+def _block() -> None:
     while _FILE.exists():
-        _sleep(_LOOK)
+        _sleep(_CHECK_INTERVAL)
 
 
-def _start_held_up(self: Daemon) -> None:
+def _start_blocking(self: Daemon) -> None:
     _start(self)
-    timer = gevent.get_hub().loop.timer(_LOOK, _LOOK)
-    timer.start(_hold_up)
-    self.__dict__["timer of the test"] = timer  # so that it lives
+    timer = gevent.get_hub().loop.timer(_CHECK_INTERVAL, _CHECK_INTERVAL)
+    timer.start(_block)
+    self.__dict__["timer of the test"] = timer  # a reference keeps the timer alive
 
 
 if __name__ == "__main__":
     _start = Daemon.start
-    Daemon.start = _start_held_up  # type: ignore[method-assign]
+    Daemon.start = _start_blocking  # type: ignore[method-assign]
     main()

@@ -1,4 +1,4 @@
-"""What the service manager is told by a daemon that it has started, and when."""
+"""The notifications of a daemon to the service manager that started it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.spawning import HOST
 from tests.waiting import wait_until
 
 WATCHDOG = 0.5
-"""Seconds within which the manager of these tests wants a beat."""
+"""Watchdog timeout of these tests, in seconds."""
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def environ(manager: Manager, watchdog: float = 0.0, **more: str) -> dict[str, s
 
 @pytest.fixture
 def deaf() -> Iterator[str]:
-    """URL of a server that takes connections and says nothing."""
+    """URL of a server that accepts connections and sends nothing."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
@@ -52,18 +52,18 @@ def test_it_is_ready_when_every_shard_was_polled_once(
     begun = time.monotonic()
     with RunningDaemon(config_text=config, environ=environ(manager)) as daemon:
         manager.wait_for("STATUS", "asking 2 shards: 1 up, 1 new")
-        assert "READY" not in manager.heard()[-1], "one was not asked to the end yet"
+        assert "READY" not in manager.received()[-1], "one shard was not polled yet"
         manager.wait_for("READY", "1")
         assert time.monotonic() - begun > 1.0
         assert manager.all_of("STATUS")[-1] == "watching 2 shards: 1 up, 1 down"
-        assert manager.all_of("WATCHDOG") == [], "nobody asked for beats"
+        assert manager.all_of("WATCHDOG") == [], "there is no watchdog"
         assert daemon.running
 
 
 def test_without_shards_it_is_ready_at_once(manager: Manager) -> None:
     with RunningDaemon(config_text="[local]\nenabled = false\n", environ=environ(manager)):
         manager.wait_for("READY", "1")
-        assert manager.heard()[0] == {"READY": "1", "STATUS": "watching 0 shards"}
+        assert manager.received()[0] == {"READY": "1", "STATUS": "watching 0 shards"}
 
 
 def test_an_abstract_socket_is_supported(server: RealServer) -> None:
@@ -80,13 +80,13 @@ def test_start_and_end_of_a_reload_are_notified(
     one, two = (f'[[shards]]\nurl = "{server_factory().url}"\n' for _ in range(2))
     with RunningDaemon(config_text=one, environ=environ(manager)) as daemon:
         manager.wait_for("READY", "1")
-        manager.forget()
+        manager.clear()
         daemon.config_path.write_text(one + two)
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         daemon.signal(signal.SIGHUP)
         manager.wait_for("READY", "1")
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        begin, end = manager.heard()[:2]
+        begin, end = manager.received()[:2]
         assert begin["RELOADING"] == "1"
         assert before <= int(begin["MONOTONIC_USEC"]) <= after
         assert end["READY"] == "1"
@@ -103,7 +103,7 @@ def test_an_invalid_configuration_is_in_the_status_until_it_is_fixed(
             (table + "tiemout = 1\n", "watching 1 shard: 1 up; configuration not taken"),
             (table, "watching 1 shard: 1 up"),
         ):
-            manager.forget()
+            manager.clear()
             daemon.config_path.write_text(text)
             daemon.signal(signal.SIGHUP)
             manager.wait_for("READY", "1")
@@ -116,7 +116,7 @@ def test_stopping_is_the_last_notification_of_a_daemon(
     with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)) as daemon:
         manager.wait_for("READY", "1")
         daemon.terminate()
-        assert manager.heard()[-1] == {"STOPPING": "1", "STATUS": "stopping"}
+        assert manager.received()[-1] == {"STOPPING": "1", "STATUS": "stopping"}
 
 
 def test_the_watchdog_is_notified_at_least_twice_per_timeout(
@@ -124,33 +124,33 @@ def test_the_watchdog_is_notified_at_least_twice_per_timeout(
 ) -> None:
     with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)):
         manager.wait_for("READY", "1")
-        manager.forget()
+        manager.clear()
         begun = time.monotonic()
-        wait_until(lambda: len(manager.all_of("WATCHDOG")) >= 8, what="eight beats")
+        wait_until(lambda: len(manager.all_of("WATCHDOG")) >= 8, what="eight notifications")
         assert time.monotonic() - begun < 6 * WATCHDOG
 
 
 def test_the_watchdog_is_not_notified_while_the_event_loop_is_blocked(
     manager: Manager, short_tmp: Path, server: RealServer
 ) -> None:
-    held = short_tmp / "held"
-    more = environ(manager, WATCHDOG, ZI_BLOCKED=str(held))
-    with HeldUpDaemon([server.url], environ=more) as daemon:
+    blocking = short_tmp / "blocking"
+    more = environ(manager, WATCHDOG, ZI_BLOCKED=str(blocking))
+    with BlockedDaemon([server.url], environ=more) as daemon:
         manager.wait_for("WATCHDOG", "1")
-        held.touch()
+        blocking.touch()
         begun = time.monotonic()
-        # Beats that were sent before it took effect.
-        wait_until(lambda: time.monotonic() - begun > WATCHDOG, what="the loop to stand still")
-        manager.forget()
+        # Notifications that were sent before the block took effect.
+        wait_until(lambda: time.monotonic() - begun > WATCHDOG, what="the loop to block")
+        manager.clear()
         wait_until(lambda: time.monotonic() - begun > 4 * WATCHDOG, what="the watchdog's time")
         assert daemon.running
-        assert manager.heard() == []
-        held.unlink()
+        assert manager.received() == []
+        blocking.unlink()
         manager.wait_for("WATCHDOG", "1")
 
 
-class HeldUpDaemon(RunningDaemon):
-    """A daemon whose event loop can be held up; see `tests.service.blocked_daemon`."""
+class BlockedDaemon(RunningDaemon):
+    """A daemon whose event loop can be blocked; see `tests.service.blocked_daemon`."""
 
     @override
     def _command(self) -> list[str]:
@@ -180,7 +180,7 @@ def test_a_lost_service_manager_is_logged_once_and_found_again(
             manager.wait_for("READY", "1")
             address.unlink()
             begun = time.monotonic()
-            wait_until(lambda: time.monotonic() - begun > 3 * WATCHDOG, what="some beats")
+            wait_until(lambda: time.monotonic() - begun > 3 * WATCHDOG, what="some notifications")
             with Manager(address) as again:
                 again.wait_for("WATCHDOG", "1")
                 daemon.terminate()

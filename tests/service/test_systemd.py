@@ -1,4 +1,4 @@
-"""When the service manager is told that zinfo is ready, by a clock of the test's own."""
+"""Readiness and status notifications, with a clock of the test."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def test_a_shard_that_is_never_polled_delays_readiness_for_a_limited_time(
 ) -> None:
     now = time.monotonic()
     service.update(now + MAX_STARTUP - 1)
-    assert manager.heard() == [{"STATUS": "asking 1 shard: 1 new"}]
+    assert manager.received() == [{"STATUS": "asking 1 shard: 1 new"}]
     service.update(now + MAX_STARTUP + 1)
     ready = {"READY": "1", "STATUS": "watching 1 shard: 1 new", "WATCHDOG": "1"}
-    assert manager.heard()[1:] == [ready]
+    assert manager.received()[1:] == [ready]
 
 
 def test_a_shard_added_later_does_not_revoke_readiness(
@@ -54,7 +54,7 @@ def test_a_shard_added_later_does_not_revoke_readiness(
     service.update(time.monotonic())
     shard.state = ShardState.NEW
     service.update(time.monotonic())
-    assert [message.get("READY") for message in manager.heard()] == ["1", None]
+    assert [message.get("READY") for message in manager.received()] == ["1", None]
     assert manager.all_of("STATUS")[-1] == "watching 1 shard: 1 new"
 
 
@@ -64,8 +64,8 @@ def test_a_status_is_sent_only_when_it_changes(
     for state in (ShardState.UP, ShardState.UP, ShardState.DOWN, ShardState.DOWN):
         shard.state = state
         service.update(time.monotonic())
-    told = ["watching 1 shard: 1 up", "watching 1 shard: 1 down"]
-    assert manager.all_of("STATUS") == told
+    expected = ["watching 1 shard: 1 up", "watching 1 shard: 1 down"]
+    assert manager.all_of("STATUS") == expected
     assert manager.all_of("WATCHDOG") == ["1"] * 4
 
 
@@ -83,7 +83,7 @@ def test_a_notification_that_failed_is_sent_again(
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         with Manager(address) as manager:
             service.update(time.monotonic())
-            assert manager.heard() == [{"READY": "1", "STATUS": "watching 1 shard: 1 up"}]
+            assert manager.received() == [{"READY": "1", "STATUS": "watching 1 shard: 1 up"}]
 
 
 def test_stopping_is_the_last_notification(
@@ -94,7 +94,7 @@ def test_stopping_is_the_last_notification(
     service.stopping()
     service.update(time.monotonic())
     end = {"STOPPING": "1", "STATUS": "stopping; bus cannot be kept alive"}
-    assert manager.heard() == [end]
+    assert manager.received() == [end]
 
 
 def test_a_full_queue_does_not_block(manager: Manager) -> None:
@@ -102,7 +102,7 @@ def test_a_full_queue_does_not_block(manager: Manager) -> None:
         begun = time.monotonic()
         assert [notifier.send("STATUS=x") for _ in range(5000)][-1] is False
         assert time.monotonic() - begun < 5
-        manager.heard()
+        manager.received()
         assert notifier.send("STATUS=x")
 
 
@@ -114,7 +114,7 @@ def test_without_a_service_manager_nothing_is_sent(environ: dict[str, str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("environ", "says"),
+    ("environ", "logged"),
     [
         ({"NOTIFY_SOCKET": "vsock:2:1234"}, "NOTIFY_SOCKET: found 'vsock:2:1234'"),
         ({"NOTIFY_SOCKET": "@x", "WATCHDOG_USEC": "-5"}, "WATCHDOG_USEC: found '-5'"),
@@ -122,12 +122,12 @@ def test_without_a_service_manager_nothing_is_sent(environ: dict[str, str]) -> N
     ],
 )
 def test_invalid_variables_are_logged_and_ignored(
-    environ: dict[str, str], says: str, caplog: pytest.LogCaptureFixture
+    environ: dict[str, str], logged: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     notifier = Notifier.from_environment(environ)
     notifier.close()
     assert notifier.watchdog == 0
-    assert says in caplog.text
+    assert logged in caplog.text
 
 
 def test_socket_and_watchdog_are_read_from_the_environment(manager: Manager) -> None:
@@ -135,4 +135,4 @@ def test_socket_and_watchdog_are_read_from_the_environment(manager: Manager) -> 
     with contextlib.closing(Notifier.from_environment(environ)) as notifier:
         assert notifier.watchdog == 30.0
         assert notifier.send("A=1", "B=2")
-        assert manager.heard() == [{"A": "1", "B": "2"}]
+        assert manager.received() == [{"A": "1", "B": "2"}]
