@@ -6,12 +6,11 @@ import contextlib
 from collections.abc import Collection
 from typing import Any
 
-from benchmarks.cores import Cores
 from benchmarks.figures import Figure, FigureList
 from benchmarks.query_load import measure_queries, start_query_clients
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 
 NUMBERS = ("c", "d3")
 
@@ -23,14 +22,8 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
-        daemon = stack.enter_context(
-            Worker(
-                "timed_daemon",
-                cores=Cores.MEASURED,
-                urls=servers.urls,
-                shards=scale.shards,
-                interval=scale.shards / _RATE,
-            )
+        daemon = start_measured(
+            stack, "timed_daemon", servers.urls, scale.shards, scale.shards / _RATE
         )
         subscriber = stack.enter_context(
             Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"], timed=True)

@@ -61,7 +61,7 @@ class Exporter:
         if b"\nredis_up 1\n" not in text:
             raise RuntimeError(f"redis_exporter reports no redis_up: {text[-500:]!r}")
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         """Return whether it accepts requests."""
         try:
             self._connection.request("GET", "/")
@@ -89,7 +89,7 @@ def running_exporter() -> Iterator[Exporter]:
     try:
         Cores.MEASURED.hold(process.pid)
         exporter = Exporter(port, process)
-        wait_until(exporter.answers, what=f"{PROGRAM} to listen")
+        wait_until(exporter.is_ready, what=f"{PROGRAM} to listen")
         with contextlib.closing(exporter):
             yield exporter
     finally:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Collection
-from typing import Any
 
-from benchmarks.cores import Cores
 from benchmarks.delivery import measure_with_subscriber, micros
 from benchmarks.exporter import MISSING, PROGRAM, running_exporter
 from benchmarks.figures import Figure, Pair, compared
 from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 
 NUMBERS = ("10",)
 
@@ -26,13 +24,8 @@ def run(scale: Scale, _wanted: Collection[str]) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
         exporter = stack.enter_context(running_exporter())
-        options: dict[str, Any] = {
-            "shards": scale.shards,
-            "interval": scale.interval(scale.shards),
-        }
-        daemon = stack.enter_context(
-            Worker("zinfo_daemon", cores=Cores.MEASURED, urls=servers.urls, **options)
-        )
+        interval = scale.interval(scale.shards)
+        daemon = start_measured(stack, "zinfo_daemon", servers.urls, scale.shards, interval)
         subscriber = stack.enter_context(
             Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"])
         )

@@ -8,13 +8,12 @@ from collections.abc import Collection
 from statistics import mean
 from typing import Any
 
-from benchmarks.cores import Cores
 from benchmarks.figures import Figure, FigureList
 from benchmarks.progress import log_progress
 from benchmarks.query_load import measure_queries, start_query_clients
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 from zinfo.client import Client
 
 NUMBERS = ("g1", "g2", "g3", "g4")
@@ -33,14 +32,8 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
         log_progress(f"overload: starting {scale.many} shards")
-        daemon = stack.enter_context(
-            Worker(
-                "timed_daemon",
-                cores=Cores.MEASURED,
-                urls=servers.urls,
-                shards=scale.many,
-                interval=scale.interval(scale.many),
-            )
+        daemon = start_measured(
+            stack, "timed_daemon", servers.urls, scale.many, scale.interval(scale.many)
         )
         bus = daemon.started["bus"]
         # The daemon must be the bottleneck, not the servers. So it gets more to do for each poll:
@@ -57,17 +50,17 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         daemon.call("observe", seconds=_SETTLE * scale.seconds)
         beats.call("take")
         before = daemon.call("revisions")["shards"]
-        p99, (answers,) = measure_queries(
+        p99, (queries,) = measure_queries(
             daemon, clients, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT)
         )
         after = daemon.call("revisions")["shards"]
         came = beats.call("take")["beats"]
         polls = [new - old for old, new in zip(before, after, strict=True)]
         spread = {"fewest": min(polls), "mean": mean(polls), "most": max(polls)}
-        log_progress(f"overload: polls of a shard: {spread}; {answers['lateness']}")
-        figures.add("g1", min(polls) / mean(polls), {**spread, **answers["lateness"]})
+        log_progress(f"overload: polls of a shard: {spread}; {queries['lateness']}")
+        figures.add("g1", min(polls) / mean(polls), {**spread, **queries["lateness"]})
         figures.add("g2", _latest(came))
-        figures.add("g3", p99, answers)
+        figures.add("g3", p99, queries)
         figures.add("g4", *_saturation_reports(daemon))
     return figures.all
 

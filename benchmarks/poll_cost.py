@@ -8,13 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from typing import Any
 
-from benchmarks.cores import Cores
 from benchmarks.delivery import measure_with_subscriber, micros
 from benchmarks.figures import Figure, Pair, compared
 from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 
 NUMBERS = ("1", "2", "3", "4", "12")
 
@@ -64,9 +63,7 @@ def _cases(
     def start(module: str, shards: int) -> Worker:
         log_progress(f"poll_cost: starting {module} with {shards} shards")
         interval = scale.interval(shards)
-        return stack.enter_context(
-            Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
-        )
+        return start_measured(stack, module, urls, shards, interval)
 
     def measurement(worker: Worker) -> Measurement:
         return partial(worker.call, "measure", seconds=scale.seconds)

@@ -7,13 +7,12 @@ import time
 from collections.abc import Collection
 from typing import Any
 
-from benchmarks.cores import Cores
 from benchmarks.figures import Figure, FigureList
 from benchmarks.progress import log_progress
 from benchmarks.query_load import measure_queries, start_query_clients
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 from zinfo.client import Client
 
 NUMBERS = ("f1", "f2", "a1", "a2", "d1", "e", "b1", "b2", "d2")
@@ -31,15 +30,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
         log_progress(f"punctuality: starting {scale.many} shards, each every {interval:g} s")
-        daemon = stack.enter_context(
-            Worker(
-                "timed_daemon",
-                cores=Cores.MEASURED,
-                urls=servers.urls,
-                shards=scale.many,
-                interval=interval,
-            )
-        )
+        daemon = start_measured(stack, "timed_daemon", servers.urls, scale.many, interval)
         figures.add("f1", daemon.started["seconds"], daemon.started)
         figures.add("f2", daemon.started["most_connecting"])
         clients = start_query_clients(stack, daemon, rate=500)

@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.cores import Cores
 from benchmarks.figures import Figure, Pair, compared
 from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 from zinfo.client import Client
 
 NUMBERS = ("7", "8")
@@ -96,9 +95,7 @@ def _contender(
     shards: int,
 ) -> Contender:
     interval = shards / _RATE
-    worker = stack.enter_context(
-        Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
-    )
+    worker = start_measured(stack, module, urls, shards, interval)
     return Contender(worker, connect(stack, worker.started["query"]), shards, interval)
 
 

@@ -13,7 +13,7 @@ from benchmarks.progress import log_progress
 from benchmarks.reply_counter import count_replies
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 from zinfo.wire.query_messages import Request, encode_request
 
 NUMBERS = ("5", "6")
@@ -27,15 +27,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     """Measure the rate of replies."""
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.few))
-        daemon = stack.enter_context(
-            Worker(
-                "zinfo_daemon",
-                cores=Cores.MEASURED,
-                urls=servers.urls,
-                shards=scale.few,
-                interval=_INTERVAL,
-            )
-        )
+        daemon = start_measured(stack, "zinfo_daemon", servers.urls, scale.few, _INTERVAL)
         daemon.call("resume")
         reply = [len(frame) for frame in _request_once(daemon.started["query"])]
         bare = stack.enter_context(Worker("bare_zmq", cores=Cores.MEASURED, reply=reply))

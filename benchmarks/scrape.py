@@ -6,15 +6,13 @@ import contextlib
 import gzip
 import time
 from collections.abc import Collection
-from typing import Any
 from urllib.request import Request, urlopen
 
-from benchmarks.cores import Cores
 from benchmarks.figures import Figure, FigureList
 from benchmarks.progress import log_progress
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
-from benchmarks.worker import Worker
+from benchmarks.worker import Worker, start_measured
 
 NUMBERS = ("h1", "h2")
 
@@ -28,10 +26,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
     figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
-        options: dict[str, Any] = {"urls": servers.urls, "shards": scale.shards}
-        daemon = stack.enter_context(
-            Worker("http_daemon", cores=Cores.MEASURED, interval=_INTERVAL, **options)
-        )
+        daemon = start_measured(stack, "http_daemon", servers.urls, scale.shards, _INTERVAL)
         daemon.call("observe", seconds=2 * _INTERVAL)
         daemon.call("reset")
         scrapes = []

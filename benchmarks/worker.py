@@ -125,3 +125,20 @@ class Worker:
             process.kill()
             process.wait()
         process.stdout.close()
+
+
+def start_measured(
+    stack: contextlib.ExitStack, module: str, urls: list[str], shards: int, interval: float
+) -> Worker:
+    """Start a process that polls, on the core for what is measured.
+
+    Args:
+        stack: Ends it.
+        module: Its program, in `benchmarks.workers`.
+        urls: URLs of the servers.
+        shards: Number of shards.
+        interval: Seconds between two polls of a shard.
+    """
+    return stack.enter_context(
+        Worker(module, cores=Cores.MEASURED, urls=urls, shards=shards, interval=interval)
+    )

@@ -21,8 +21,8 @@ class HttpDaemon(TimedDaemon):
     @override
     def start(self, urls: list[str], shards: int, interval: float) -> dict[str, Any]:
         started = super().start(urls, shards, interval)
-        (door,) = self.daemon.server_adapters
-        return {**started, "http": door.endpoint}
+        (server,) = self.daemon.server_adapters
+        return {**started, "http": server.endpoint}
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class ServedDaemon:
         return {
             "query": self._daemon.router.endpoint,
             "bus": self._daemon.bus.endpoint,
-            "http": [door.endpoint for door in self._daemon.server_adapters],
+            "http": [server.endpoint for server in self._daemon.server_adapters],
         }
 
     @property
