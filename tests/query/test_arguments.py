@@ -8,7 +8,7 @@ from zinfo.errors import BadRequestError
 from zinfo.query.arguments import Arguments
 
 
-def test_what_is_not_given_has_its_default() -> None:
+def test_a_missing_argument_has_its_default() -> None:
     args = Arguments({})
     assert args.texts("a") == ()
     assert args.text("a") is None
@@ -19,7 +19,7 @@ def test_what_is_not_given_has_its_default() -> None:
     args.reject_unknown()
 
 
-def test_what_is_given_is_taken_once() -> None:
+def test_each_argument_is_taken_once() -> None:
     args = Arguments(
         {"t": "one", "l": ["a", "b"], "f": True, "s": 1.5, "c": 3, "m": {"k": "v"}, "x": "text"}
     )
@@ -52,11 +52,11 @@ def test_what_is_given_is_taken_once() -> None:
         ("labels", {"a": 1}),
     ],
 )
-def test_a_wrong_kind_names_the_argument(kind: str, value: object) -> None:
+def test_an_error_names_the_argument_of_the_wrong_type(kind: str, value: object) -> None:
     with pytest.raises(BadRequestError, match=r"^it must be"):
         getattr(Arguments({"it": value}), kind)("it")
 
 
-def test_an_argument_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_argument_is_rejected() -> None:
     with pytest.raises(BadRequestError, match="unknown argument: shrd"):
         Arguments({"shrd": 1}).reject_unknown()

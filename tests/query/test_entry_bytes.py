@@ -39,14 +39,16 @@ def operations_of(*shard_ids: str) -> Operations:
 
 
 @pytest.mark.parametrize("keys", [["role"], ["meta", "role"], ["meta"], ["role", "role"]], ids=str)
-def test_the_meta_of_an_entry_is_the_shards_and_stands_there_once(keys: list[str]) -> None:
+def test_an_entry_has_one_meta_even_if_a_field_has_that_name(keys: list[str]) -> None:
     body = operations_of("a").run(Request("get_infos", {"keys": keys})).body
     (pairs,) = msgpack.unpackb(body, object_pairs_hook=list)
     assert sorted(name for name, _ in pairs) == sorted({*keys, "meta"})
     assert dict(dict(pairs)["meta"])["revision"] == 7
 
 
-def test_who_asks_for_little_waits_for_no_long_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quick_request_does_not_wait_for_low_priority_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waited = []
 
     def wait(_queue: FairQueue) -> float:

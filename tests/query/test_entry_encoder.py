@@ -97,7 +97,7 @@ def without_age(entry: dict[str, Any]) -> dict[str, Any]:
     st.integers(0, 70),
     st.integers(250, 4000),
 )
-def test_the_pages_together_are_what_get_infos_gives(
+def test_all_pages_together_equal_the_result_of_get_infos(
     kept: list[Snapshot | None],
     times: int,
     keys: list[str],
@@ -125,7 +125,7 @@ def entries_of(servicer: InfoProviderServicer) -> EntryEncoder:
 
 
 @needs_native
-def test_many_are_written_at_once() -> None:
+def test_many_small_entries_are_encoded_in_one_batch() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 200)
     entries = entries_of(servicer)
@@ -136,7 +136,7 @@ def test_many_are_written_at_once() -> None:
 
 
 @needs_native
-def test_few_large_ones_are_written_at_once() -> None:
+def test_few_large_entries_are_encoded_in_one_batch() -> None:
     raw = b"used_memory:1\r\n" + b"x:1\r\n" * (1 << 18)  # 1.25 MiB
     servicer = fleet([Snapshot(raw, 1, 1.5, time.monotonic())] * 64)
     live = servicer.publisher.sorted_shard_ids()
@@ -144,14 +144,14 @@ def test_few_large_ones_are_written_at_once() -> None:
     assert numbers == [7] * 9 + [1]  # what ends after 8 MiB
 
 
-def test_pages_have_as_many_entries_as_were_asked_for() -> None:
+def test_a_page_has_as_many_entries_as_its_limit() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 250)
     found = pages(servicer, InfoQuery(keys=("used_memory",)), 100, 100_000)
     assert list(map(len, found)) == [100, 100, 50]
 
 
-def test_pages_have_as_many_entries_as_there_is_room_for() -> None:
+def test_a_page_has_as_many_entries_as_fit() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 250)
     found = pages(servicer, InfoQuery(keys=("used_memory",)), 0, 1000)
@@ -160,7 +160,7 @@ def test_pages_have_as_many_entries_as_there_is_room_for() -> None:
 
 
 @needs_native
-def test_shards_that_went_meanwhile_are_left_out() -> None:
+def test_shards_removed_during_encoding_are_omitted() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 100)
     live = servicer.publisher.sorted_shard_ids()
@@ -180,7 +180,7 @@ class OddShard(RedisShard):
         raise LookupError("no INFO today")
 
 
-def test_an_error_of_a_shard_class_is_told() -> None:
+def test_an_error_of_a_shard_class_is_raised() -> None:
     servicer = fleet([Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())])
     servicer.publisher.add_shard(OddShard("t", "redis://127.0.0.1:1"))
     with pytest.raises(LookupError, match="no INFO today"):

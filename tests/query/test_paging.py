@@ -51,7 +51,7 @@ ids = st.text("abc", min_size=1, max_size=5)
 
 
 @given(st.lists(ids), st.integers(0, 4), st.integers(0, 60))
-def test_pages_of_asked_ids_are_the_ids_in_their_order(
+def test_pages_of_requested_ids_preserve_their_order(
     asked: list[str], limit: int, target_bytes: int
 ) -> None:
     expected = asked or ["live"]
@@ -59,37 +59,37 @@ def test_pages_of_asked_ids_are_the_ids_in_their_order(
 
 
 @given(st.sets(ids), st.integers(0, 4), st.integers(0, 60))
-def test_pages_of_all_live_ids_are_all_of_them_once(
+def test_pages_of_all_live_ids_have_each_id_once(
     live: set[str], limit: int, target_bytes: int
 ) -> None:
     assert all_pages([], sorted(live), limit, target_bytes) == sorted(live)
 
 
-def test_shards_that_come_and_go_between_pages_do_not_shift_the_rest() -> None:
+def test_adding_and_removing_shards_between_pages_does_not_shift_the_rest() -> None:
     first = page([], ["a", "b", "c"], None, 2, 1000)
     assert first.cursor == "b"
     second = page([], ["a2", "c", "d"], first.cursor, 2, 1000)
     assert msgpack.unpackb(second.body) == ["c", "d"]
 
 
-def test_an_entry_over_the_bound_says_so() -> None:
+def test_an_entry_over_the_maximum_size_is_an_error() -> None:
     with pytest.raises(TooLargeError, match="request fewer fields"):
         page([], ["a" * 100], None, 0, 50)
 
 
-def test_an_entry_that_is_more_than_enough_comes_alone() -> None:
+def test_an_entry_over_the_target_size_has_its_own_page() -> None:
     first = page([], ["a", "b" * 30, "c"], None, 0, 20)
     assert (msgpack.unpackb(first.body), first.cursor) == (["a"], "a")
     second = page([], ["a", "b" * 30, "c"], first.cursor, 0, 20)
     assert (msgpack.unpackb(second.body), second.cursor) == (["b" * 30], "b" * 30)
 
 
-def test_a_cursor_that_this_query_did_not_give_is_refused() -> None:
+def test_a_cursor_of_another_query_is_rejected() -> None:
     with pytest.raises(BadRequestError):
         page(["a"], [], "b", 0, 50)
 
 
-def test_others_have_their_turn_now_and_then() -> None:
+def test_building_a_page_calls_the_yield_point() -> None:
     breaths: list[int] = []
     blocks = (Block((b"\x01",), "c") for _ in range(100))
     build_page(
@@ -102,7 +102,7 @@ def test_others_have_their_turn_now_and_then() -> None:
     assert len(breaths) >= 3
 
 
-def test_a_page_ends_before_a_block_that_it_has_no_room_for() -> None:
+def test_a_page_ends_before_a_block_that_does_not_fit() -> None:
     two, three = (
         Block((b"\x01\x02",), "b", number=2),
         Block((b"\x03\x04\x05",), "e", number=3),

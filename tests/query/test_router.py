@@ -62,7 +62,7 @@ def exchange(sock: zmq.Socket[bytes], frames: Sequence[bytes], timeout: float = 
     return sock.recv_multipart()
 
 
-def test_hello_tells_all_that_a_client_needs(daemon: RunningDaemon) -> None:
+def test_hello_has_all_that_a_client_needs(daemon: RunningDaemon) -> None:
     hello: Any = daemon.ask("hello").body
     assert hello["bus"] == [daemon.bus]
     assert hello["versions"] == [1]
@@ -72,12 +72,12 @@ def test_hello_tells_all_that_a_client_needs(daemon: RunningDaemon) -> None:
     assert hello["limits"]["max_request_bytes"] == 65536
 
 
-def test_ping_gives_the_time(daemon: RunningDaemon) -> None:
+def test_ping_returns_the_time(daemon: RunningDaemon) -> None:
     told: Any = daemon.ask("ping").body
     assert abs(told - time.time()) < 5
 
 
-def test_get_infos_gives_the_whole_info_and_meta(daemon: RunningDaemon, server: RealServer) -> None:
+def test_get_infos_returns_all_fields_and_meta(daemon: RunningDaemon, server: RealServer) -> None:
     infos: Any = daemon.ask("get_infos").body
     assert len(infos) == 1
     assert infos[0]["tcp_port"] == server.port
@@ -87,7 +87,7 @@ def test_get_infos_gives_the_whole_info_and_meta(daemon: RunningDaemon, server: 
     assert (meta["state"], meta["revision"] > 0, meta["time"] > 1.7e9) == ("up", True, True)
 
 
-def test_keys_prefixes_sections_and_labels_narrow_the_answer(server: RealServer) -> None:
+def test_keys_prefixes_sections_and_labels_restrict_the_result(server: RealServer) -> None:
     config = f'[[shards]]\nurl = "{server.url}"\nlabels = {{ role = "cache" }}\n'
     with RunningDaemon(config_text=config) as daemon:
         daemon.wait_polled(1)
@@ -118,7 +118,7 @@ def test_a_shard_without_info_is_an_error_or_a_partial_entry(daemon: RunningDaem
         assert partial[0]["meta"]["info_age"] == 1e38
 
 
-def test_shards_tell_state_and_reason(daemon: RunningDaemon, server: RealServer) -> None:
+def test_shards_returns_state_and_reason(daemon: RunningDaemon, server: RealServer) -> None:
     shards: Any = daemon.ask("shards").body
     assert [shard["id"] for shard in shards] == sorted(["127.0.0.1:1", server.ident])
     up = next(shard for shard in shards if shard["id"] == server.ident)
@@ -130,7 +130,7 @@ def test_shards_tell_state_and_reason(daemon: RunningDaemon, server: RealServer)
     assert isinstance(daemon.ask("shards", ids=["nobody"]).error, UnknownShardError)
 
 
-def test_a_snapshot_holds_every_shard_and_where_its_streams_are(
+def test_a_snapshot_has_every_shard_and_its_sequence_numbers(
     daemon: RunningDaemon, server: RealServer
 ) -> None:
     reply = daemon.ask("snapshot")
@@ -146,7 +146,7 @@ def test_a_snapshot_holds_every_shard_and_where_its_streams_are(
     assert isinstance(daemon.ask("snapshot", topics=["z1/"], ids=["x"]).error, BadRequestError)
 
 
-def test_events_can_be_read_again_page_by_page(daemon: RunningDaemon) -> None:
+def test_events_can_be_read_page_by_page(daemon: RunningDaemon) -> None:
     everything = daemon.ask("events")
     assert (everything.header["oldest"], everything.header["newest"]) == (1, 4)
     first = daemon.ask("events", limit=3)
@@ -158,7 +158,7 @@ def test_events_can_be_read_again_page_by_page(daemon: RunningDaemon) -> None:
     assert [event["type"] for event in of_one] == ["added", "down"]
 
 
-def test_pages_over_the_bound_come_with_a_cursor(server_factory: ServerFactory) -> None:
+def test_a_result_over_the_size_limit_is_paged_with_a_cursor(server_factory: ServerFactory) -> None:
     servers = [server_factory() for _ in range(3)]
     small = {"ZINFO_QUERY_MAX_REPLY_BYTES": "9000"}
     with RunningDaemon([server.url for server in servers], environ=small) as daemon:
@@ -179,7 +179,7 @@ def test_pages_over_the_bound_come_with_a_cursor(server_factory: ServerFactory) 
         assert two.cursor
 
 
-def test_one_entry_over_the_bound_is_too_large(server: RealServer) -> None:
+def test_one_entry_over_the_size_limit_is_too_large(server: RealServer) -> None:
     with RunningDaemon([server.url], environ={"ZINFO_QUERY_MAX_REPLY_BYTES": "2000"}) as daemon:
         wait_until(
             lambda: isinstance(daemon.ask("get_infos").error, TooLargeError), what="too_large"
@@ -187,7 +187,7 @@ def test_one_entry_over_the_bound_is_too_large(server: RealServer) -> None:
         assert daemon.ask("get_infos", keys=["role"]).error is None
 
 
-def test_refresh_polls_what_is_older_than_max_age(server_factory: ServerFactory) -> None:
+def test_refresh_polls_shards_with_info_older_than_max_age(server_factory: ServerFactory) -> None:
     server = server_factory()
     lazy = {"ZINFO_POLL_MIN_INTERVAL": "60", "ZINFO_POLL_MAX_INTERVAL": "60"}
     with RunningDaemon([server.url], environ=lazy) as daemon:
@@ -217,7 +217,7 @@ def test_refresh_polls_what_is_older_than_max_age(server_factory: ServerFactory)
         assert after - before <= 3, "twenty refreshes share their polls"
 
 
-def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
+def test_a_deadline_ends_the_wait_for_polls(server_factory: ServerFactory) -> None:
     server = server_factory()
     with RunningDaemon([server.url], environ={"ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}) as daemon:
         daemon.wait_polled(1)
@@ -249,7 +249,7 @@ def test_a_deadline_ends_the_waiting(server_factory: ServerFactory) -> None:
         ([MAGIC, pack({"op": "drop_all"})], UnknownOpError),
     ],
 )
-def test_what_is_malformed_gets_an_error_and_the_loop_lives_on(
+def test_a_malformed_request_gets_an_error_and_does_not_end_the_loop(
     daemon: RunningDaemon, frames: list[bytes], kind: type[Exception]
 ) -> None:
     with dealer(daemon) as sock:
@@ -258,7 +258,7 @@ def test_what_is_malformed_gets_an_error_and_the_loop_lives_on(
     assert daemon.ask("ping").error is None
 
 
-def test_without_an_envelope_it_is_counted_and_dropped(daemon: RunningDaemon) -> None:
+def test_a_message_without_an_envelope_is_counted_and_dropped(daemon: RunningDaemon) -> None:
     with dealer(daemon) as sock:
         sock.send_multipart([b"no", b"empty", b"frame"])
         sock.send(b"x")
@@ -270,7 +270,7 @@ def test_without_an_envelope_it_is_counted_and_dropped(daemon: RunningDaemon) ->
         wait_until(dropped, what="both to be counted")
 
 
-def test_the_envelope_is_repeated_whatever_its_length(daemon: RunningDaemon) -> None:
+def test_the_reply_repeats_an_envelope_of_any_length(daemon: RunningDaemon) -> None:
     request = encode_request(Request("ping", id=secrets.token_bytes(4)))
     with dealer(daemon) as sock:
         for envelope in ([b""], [b"a", b""], [b"a", b"bb", b"ccc", b""]):
@@ -318,7 +318,7 @@ def test_clients_that_read_nothing_are_dropped_and_counted(daemon: RunningDaemon
         wait_until(dropped_of_more, what="replies that were dropped")
 
 
-def test_two_daemons_at_one_endpoint_are_a_clear_error(
+def test_a_second_daemon_at_the_same_endpoint_gets_a_clear_error(
     daemon: RunningDaemon, server: RealServer
 ) -> None:
     import subprocess
@@ -337,7 +337,7 @@ def test_two_daemons_at_one_endpoint_are_a_clear_error(
     assert "Traceback" not in second.stderr
 
 
-def test_it_ends_within_two_seconds_of_a_signal_with_unread_peers(server: RealServer) -> None:
+def test_the_daemon_ends_within_two_seconds_although_peers_do_not_read(server: RealServer) -> None:
     with RunningDaemon([server.url]) as daemon, dealer(daemon) as sock:
         daemon.wait_polled(1)
         request = encode_request(Request("get_infos"))

@@ -41,11 +41,11 @@ def test_no_ids_means_every_shard_polled_at_least_once(servicer: InfoProviderSer
     assert names(servicer.GetInfos()) == ["a", "b"]
 
 
-def test_ids_come_in_the_order_asked(servicer: InfoProviderServicer) -> None:
+def test_entries_are_in_the_order_of_the_requested_ids(servicer: InfoProviderServicer) -> None:
     assert names(servicer.GetInfos(["b", "a", "b"])) == ["b", "a", "b"]
 
 
-def test_meta_says_whose_and_how_old(servicer: InfoProviderServicer) -> None:
+def test_meta_has_shard_id_and_age(servicer: InfoProviderServicer) -> None:
     (info,) = servicer.GetInfos(["b"])
     meta: Any = info["meta"]
     assert meta["shard_identifier"] == "b"
@@ -86,7 +86,7 @@ def test_key_patterns_is_a_deprecated_alias_of_keys(servicer: InfoProviderServic
         servicer.GetInfos(["a"], ["db0"], key_patterns=["db0"])
 
 
-def test_max_age_leaves_out_what_is_older(servicer: InfoProviderServicer) -> None:
+def test_max_age_skips_older_info(servicer: InfoProviderServicer) -> None:
     older = servicer.lookup("a").snapshot
     assert older is not None
     query = InfoQuery(max_age=10)
@@ -94,7 +94,7 @@ def test_max_age_leaves_out_what_is_older(servicer: InfoProviderServicer) -> Non
     assert [found.shard_id for found in servicer.find(query, now=older.at + 11)] == ["b"]
 
 
-def test_labels_and_sections_narrow_the_answer(servicer: InfoProviderServicer) -> None:
+def test_labels_and_sections_restrict_the_result(servicer: InfoProviderServicer) -> None:
     query = InfoQuery(labels={"is": "a"}, sections=("KEYSPACE",))
     (found,) = servicer.find(query)
     assert found.snapshot is not None
@@ -106,7 +106,7 @@ def test_labels_and_sections_narrow_the_answer(servicer: InfoProviderServicer) -
     assert list(query.field_selector()(found.snapshot)) == ["db1"]
 
 
-def test_changing_an_answer_never_changes_the_cache(servicer: InfoProviderServicer) -> None:
+def test_changing_a_result_never_changes_the_cache(servicer: InfoProviderServicer) -> None:
     first: Any = servicer.GetInfos(["a"])[0]
     first["db0"]["keys"] = 99
     first.clear()

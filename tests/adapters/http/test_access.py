@@ -63,9 +63,7 @@ def daemon(server: RealServer, tokens: Path) -> Iterator[RunningDaemon]:
         yield running
 
 
-def test_nobody_without_a_token_gets_anything_but_health(
-    daemon: RunningDaemon, promise: Promise
-) -> None:
+def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: Promise) -> None:
     paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
     paths += ["api/v1/stats", "api/v1/stream", "api/v1/openapi.json", "", "nothing"]
     for headers in ({}, bearer("wrong-0123456789abcdef"), {"Authorization": f"Basic {ADMIN}"}):
@@ -76,7 +74,7 @@ def test_nobody_without_a_token_gets_anything_but_health(
     assert "www-authenticate" in ask(daemon.http, "metrics").headers
 
 
-def test_a_token_opens_what_its_client_may(daemon: RunningDaemon, promise: Promise) -> None:
+def test_a_token_grants_the_rights_of_its_client(daemon: RunningDaemon, promise: Promise) -> None:
     assert len(ask(daemon.http, "api/v1/shards", bearer(ADMIN)).json["data"]) == 2
     infos = ask(daemon.http, "api/v1/infos", bearer(CACHE)).json["data"]
     assert [info["meta"]["shard_identifier"] for info in infos] == ["cache-1"]
@@ -95,7 +93,7 @@ def test_a_token_opens_what_its_client_may(daemon: RunningDaemon, promise: Promi
     assert ask(daemon.http, "scrape?target=db-1", bearer(CACHE)).status == 404
 
 
-def test_withheld_fields_are_in_no_metric(
+def test_hidden_fields_are_in_no_metric(
     daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
     run_id = str(server.client().info("server")["run_id"])
@@ -114,14 +112,12 @@ def test_withheld_fields_are_in_no_metric(
     assert run_id not in repr(heard)
 
 
-def test_a_client_without_a_table_may_nothing(daemon: RunningDaemon) -> None:
+def test_a_client_without_a_table_has_no_rights(daemon: RunningDaemon) -> None:
     assert ask(daemon.http, "api/v1/infos", bearer("nobody-0123456789abcdef")).status == 403
     assert ask(daemon.http, "metrics", bearer("nobody-0123456789abcdef")).status == 403
 
 
-def test_a_token_that_is_taken_away_opens_nothing_after_a_reload(
-    daemon: RunningDaemon, tokens: Path
-) -> None:
+def test_a_removed_token_is_rejected_after_a_reload(daemon: RunningDaemon, tokens: Path) -> None:
     assert ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 200
     tokens.write_text(TOKENS.replace(ADMIN, "other-0123456789abcdef"))
     daemon.signal(signal.SIGHUP)
@@ -139,7 +135,7 @@ def test_a_token_that_is_taken_away_opens_nothing_after_a_reload(
     assert "expected 0600" in daemon.log()
 
 
-def test_a_stream_ends_where_its_token_is_taken_away(
+def test_a_stream_ends_when_its_token_is_removed(
     daemon: RunningDaemon, tokens: Path, promise: Promise
 ) -> None:
     with stream(daemon.http, "api/v1/stream", bearer(ADMIN)) as messages:
@@ -154,7 +150,7 @@ def test_a_stream_ends_where_its_token_is_taken_away(
         assert next(messages).kind == "hello"
 
 
-def test_a_client_has_a_share_of_the_streams(daemon: RunningDaemon, promise: Promise) -> None:
+def test_a_client_has_a_quota_of_streams(daemon: RunningDaemon, promise: Promise) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(25):
             messages = stack.enter_context(stream(daemon.http, "api/v1/stream", bearer(ADMIN)))
@@ -193,7 +189,7 @@ def test_a_client_has_a_share_of_the_streams(daemon: RunningDaemon, promise: Pro
         ("# nobody\n", "found no token"),
     ],
 )
-def test_a_broken_file_of_tokens_is_told(tmp_path: Path, text: str, problem: str) -> None:
+def test_an_invalid_token_file_is_reported(tmp_path: Path, text: str, problem: str) -> None:
     from zinfo.security.tokens import Tokens
 
     file = tmp_path / "tokens"
@@ -204,7 +200,9 @@ def test_a_broken_file_of_tokens_is_told(tmp_path: Path, text: str, problem: str
     assert ADMIN not in str(caught.value)
 
 
-def test_a_certificate_lets_in_the_client_that_it_names(server: RealServer, tmp_path: Path) -> None:
+def test_a_certificate_authenticates_the_client_in_its_common_name(
+    server: RealServer, tmp_path: Path
+) -> None:
     authority, stranger = trustme.CA(), trustme.CA()
     certificate = authority.issue_cert(HOST)
     certificate.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
@@ -245,7 +243,9 @@ def test_a_certificate_lets_in_the_client_that_it_names(server: RealServer, tmp_
         assert status("grafana") == 200
 
 
-def test_broken_tokens_keep_no_removed_key_in(keyring: Keyring, tokens: Path) -> None:
+def test_an_invalid_token_file_does_not_keep_a_removed_key_valid(
+    keyring: Keyring, tokens: Path
+) -> None:
     former = keyring.authorize("former")
     text = f'{keyring.config()}\n[http]\ntoken_file = "{tokens}"\n'
     with RunningDaemon(config_text=text, http=True, keys=keyring.of("admin")) as running:
@@ -264,7 +264,7 @@ def keyring(short_tmp: Path) -> Keyring:
     return Keyring(short_tmp / "keys")
 
 
-def test_where_all_are_let_in_a_page_of_another_host_is_not(daemon_open: RunningDaemon) -> None:
+def test_without_tokens_an_unknown_host_name_is_rejected(daemon_open: RunningDaemon) -> None:
     assert ask(daemon_open.http, "metrics", {"Host": "localhost:9"}).status == 200
     assert ask(daemon_open.http, "metrics", {"Host": "[::1]:9"}).status == 200
     assert ask(daemon_open.http, "metrics", {"Host": "rebound.example"}).status == 403
@@ -278,7 +278,7 @@ def daemon_open(server: RealServer) -> Iterator[RunningDaemon]:
         yield running
 
 
-def test_an_address_that_others_reach_needs_tokens_or_the_word() -> None:
+def test_an_address_that_others_can_reach_needs_tokens_or_insecure() -> None:
     def problems(**flags: object) -> str:
         given = {f"--{key}": (key.replace("_", ".", 1), value) for key, value in flags.items()}
         try:
@@ -294,7 +294,7 @@ def test_an_address_that_others_reach_needs_tokens_or_the_word() -> None:
     assert "http.key_file" in problems(http_listen="127.0.0.1:9121", http_cert_file="/cert")
 
 
-def test_readiness_waits_for_the_first_look_at_each_shard(server: RealServer) -> None:
+def test_the_daemon_is_ready_after_the_first_poll_of_each_shard(server: RealServer) -> None:
     with socket.create_server((HOST, 0)) as silent:
         port = silent.getsockname()[1]
         urls = [server.url, f"redis://{HOST}:{port}"]
@@ -308,7 +308,7 @@ def test_readiness_waits_for_the_first_look_at_each_shard(server: RealServer) ->
             assert states == {"up", "down"}
 
 
-def test_a_second_door_at_one_address_is_told() -> None:
+def test_an_address_in_use_is_reported() -> None:
     port = free_port()
     command = [sys.executable, "-m", "zinfo", "serve", f"--http={HOST}:{port}"]
     command += [f"--query=tcp://{HOST}:{free_port()}", f"--bus=tcp://{HOST}:{free_port()}"]

@@ -25,7 +25,7 @@ def code(answer: Answer) -> tuple[int, str]:
     return answer.status, answer.json["error"]["code"]
 
 
-def test_infos_are_those_of_the_query_endpoint(daemon: RunningDaemon, real: RealServer) -> None:
+def test_infos_equal_those_of_the_query_endpoint(daemon: RunningDaemon, real: RealServer) -> None:
     def both() -> tuple[Any, Any] | None:
         (by_http,) = data(daemon, "api/v1/infos")
         body: Any = daemon.ask("get_infos").body
@@ -41,7 +41,7 @@ def test_infos_are_those_of_the_query_endpoint(daemon: RunningDaemon, real: Real
     assert len(by_http) > 100
 
 
-def test_arguments_choose_shards_fields_and_sections(
+def test_arguments_select_shards_fields_and_sections(
     daemon: RunningDaemon, real: RealServer
 ) -> None:
     (info,) = data(daemon, f"api/v1/infos?shard_ids={real.ident}&keys=role&keys=used_memory")
@@ -56,7 +56,7 @@ def test_arguments_choose_shards_fields_and_sections(
     assert data(daemon, "api/v1/infos?labels[site]=none") == []
 
 
-def test_refresh_asks_the_shard(daemon: RunningDaemon, real: RealServer) -> None:
+def test_refresh_polls_the_shard(daemon: RunningDaemon, real: RealServer) -> None:
     path = f"api/v1/infos?shard_ids={real.ident}&refresh=true&keys=total_commands_processed"
     before = data(daemon, "api/v1/stats")["poll"]["refreshes"]
     (first,) = data(daemon, path)
@@ -67,7 +67,7 @@ def test_refresh_asks_the_shard(daemon: RunningDaemon, real: RealServer) -> None
     assert data(daemon, "api/v1/stats")["poll"]["refreshes"] > before
 
 
-def test_shards_and_events_come_in_pages(daemon: RunningDaemon, real: RealServer) -> None:
+def test_shards_and_events_are_paged(daemon: RunningDaemon, real: RealServer) -> None:
     answer = ask(daemon.http, "api/v1/shards?limit=1").json
     (first,) = answer["data"]
     (second,) = data(daemon, f"api/v1/shards?limit=1&cursor={answer['cursor']}")
@@ -80,7 +80,7 @@ def test_shards_and_events_come_in_pages(daemon: RunningDaemon, real: RealServer
     assert later["newest"] >= later["data"][-1]["number"]
 
 
-def test_stats_tell_of_the_door_itself(daemon: RunningDaemon) -> None:
+def test_stats_count_requests_over_http(daemon: RunningDaemon) -> None:
     def looks() -> int:
         answers = data(daemon, "api/v1/stats")["http"]["answers"]
         count: int = answers.get("/healthz", {}).get("200", 0)
@@ -113,7 +113,7 @@ def test_stats_tell_of_the_door_itself(daemon: RunningDaemon) -> None:
         ("nothing/here", (404, "not_found"), "Not Found"),
     ],
 )
-def test_what_is_wrong_is_said(
+def test_an_error_states_its_reason(
     daemon: RunningDaemon, path: str, expected: tuple[int, str], word: str
 ) -> None:
     answer = ask(daemon.http, path)
@@ -121,19 +121,19 @@ def test_what_is_wrong_is_said(
     assert word in answer.json["error"]["message"]
 
 
-def test_only_reading_is_served(daemon: RunningDaemon) -> None:
+def test_only_get_and_head_are_served(daemon: RunningDaemon) -> None:
     answer = ask(daemon.http, "api/v1/infos", method="POST")
     assert code(answer) == (405, "method_not_allowed")
     assert "GET" in answer.headers["allow"]
 
 
-def test_a_body_without_a_bound_is_refused(daemon: RunningDaemon) -> None:
+def test_a_body_without_a_length_is_rejected(daemon: RunningDaemon) -> None:
     headers = {"Content-Length": str(1 << 20)}
     assert ask(daemon.http, "api/v1/infos", headers).status == 400
     assert ask(daemon.http, "healthz").status == 200
 
 
-def test_the_first_page_leads_to_all_others(daemon: RunningDaemon) -> None:
+def test_the_root_page_links_to_all_others(daemon: RunningDaemon) -> None:
     page = ask(daemon.http, "").text
     for path in ("/metrics", "/api/v1/infos", "/api/v1/openapi.json", "/healthz"):
         assert f'href="{path}"' in page

@@ -17,7 +17,9 @@ from tests.waiting import wait_until
 DEAD = "127.0.0.1:1"
 
 
-def test_all_shards_are_told_each_as_an_instance(daemon: RunningDaemon, real: RealServer) -> None:
+def test_all_shards_are_exposed_with_an_instance_label(
+    daemon: RunningDaemon, real: RealServer
+) -> None:
     found = samples(ask(daemon.http, "metrics").text)
     assert found["redis_up", frozenset({("instance", real.ident)})] == 1
     assert found["redis_up", frozenset({("instance", DEAD)})] == 0
@@ -30,7 +32,7 @@ def test_all_shards_are_told_each_as_an_instance(daemon: RunningDaemon, real: Re
     assert len(of_real) > 100
 
 
-def test_zinfo_tells_of_itself(daemon: RunningDaemon) -> None:
+def test_zinfo_exposes_its_own_metrics(daemon: RunningDaemon) -> None:
     found = samples(ask(daemon.http, "metrics").text)
     plain = {name: value for (name, labels), value in found.items() if not labels}
     assert plain["zinfo_polls_total"] >= 1
@@ -67,7 +69,7 @@ def test_subscribers_are_counted(daemon: RunningDaemon) -> None:
     wait_until(lambda: subscribers() == before, what="the subscriber to be gone")
 
 
-def test_one_shard_is_scraped_as_from_redis_exporter(
+def test_a_single_shard_is_scraped_as_from_redis_exporter(
     daemon: RunningDaemon, real: RealServer
 ) -> None:
     for target in (real.ident, f"redis://{real.ident}"):
@@ -78,7 +80,7 @@ def test_one_shard_is_scraped_as_from_redis_exporter(
     assert found["redis_up", frozenset()] == 0
 
 
-def test_an_answer_is_compressed_for_those_who_can_read_that(daemon: RunningDaemon) -> None:
+def test_a_response_is_compressed_if_the_client_accepts_gzip(daemon: RunningDaemon) -> None:
     plain = ask(daemon.http, "metrics")
     zipped = ask(daemon.http, "metrics", {"Accept-Encoding": "deflate, gzip"})
     assert "content-encoding" not in plain.headers
@@ -94,7 +96,7 @@ def test_an_answer_is_compressed_for_those_who_can_read_that(daemon: RunningDaem
     assert plain.headers["vary"] == zipped.headers["vary"] == "Accept-Encoding"
 
 
-def test_the_configuration_chooses_metrics_labels_and_how_many(server: RealServer) -> None:
+def test_the_configuration_selects_metrics_labels_and_their_number(server: RealServer) -> None:
     config = f"""
     [[shards]]
     url = "{server.url}"
@@ -117,7 +119,7 @@ def test_the_configuration_chooses_metrics_labels_and_how_many(server: RealServe
         assert found["zinfo_metrics_cut_total", frozenset()] > 50
 
 
-def test_scrapes_that_are_not_read_are_bounded_and_come_back(
+def test_scrapes_that_are_not_read_are_limited_and_released(
     server: RealServer, promise: Promise
 ) -> None:
     """Each holds its text until it is sent."""

@@ -16,7 +16,7 @@ from tests.daemons import RunningDaemon
 WITHOUT = ("--exclude-checks=positive_data_acceptance", "--exclude-path=/api/v1/stream")
 
 
-def test_the_document_names_all_that_is_served(daemon: RunningDaemon) -> None:
+def test_the_document_has_all_paths(daemon: RunningDaemon) -> None:
     document = ask(daemon.http, "api/v1/openapi.json").json
     assert document["openapi"].startswith("3.1")
     for path in document["paths"]:
@@ -29,7 +29,7 @@ def test_the_document_names_all_that_is_served(daemon: RunningDaemon) -> None:
     reason="no schemathesis here; `tox -e processes` has it",
 )
 @pytest.mark.timeout(300)
-def test_answers_are_as_the_document_says(daemon: RunningDaemon, tmp_path: Path) -> None:
+def test_responses_conform_to_the_document(daemon: RunningDaemon, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("st")
     options = ["--no-color", "--seed=1", "-n", "25", "--phases=examples,coverage,fuzzing"]
     done = subprocess.run(

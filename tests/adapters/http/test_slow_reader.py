@@ -16,7 +16,9 @@ from tests.waiting import wait_until
 FAST = {"ZINFO_POLL_MIN_INTERVAL": "0.05", "ZINFO_POLL_MAX_INTERVAL": "0.05"}
 
 
-def test_a_client_that_does_not_read_loses_messages_and_hears_of_it(server: RealServer) -> None:
+def test_a_client_that_does_not_read_loses_messages_and_gets_a_gap_message(
+    server: RealServer,
+) -> None:
     shards = "".join(f'[[shards]]\nid = "s-{n}"\nurl = "{server.url}"\n' for n in range(50))
     with (
         RunningDaemon(config_text=shards, http=True, environ=FAST) as daemon,

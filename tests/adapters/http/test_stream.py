@@ -31,7 +31,7 @@ def streams(daemon: RunningDaemon) -> float:
     return samples(ask(daemon.http, "metrics").text)["zinfo_http_streams", frozenset()]
 
 
-def test_deltas_put_together_are_the_info(fast: RunningDaemon, server: RealServer) -> None:
+def test_all_deltas_combined_equal_the_info(fast: RunningDaemon, server: RealServer) -> None:
     with stream(fast.http, "api/v1/stream?kinds=delta&kinds=info") as messages:
         hello = next(messages)
         assert hello.kind == "hello"
@@ -52,7 +52,7 @@ def test_deltas_put_together_are_the_info(fast: RunningDaemon, server: RealServe
             assert revision == delta["revision"]
 
 
-def test_chosen_fields_come_alone_and_only_when_they_change(
+def test_only_requested_fields_are_sent_and_only_when_they_change(
     fast: RunningDaemon, server: RealServer
 ) -> None:
     path = f"api/v1/stream?kinds=delta&keys=maxmemory&shard_ids={server.ident}"
@@ -64,9 +64,7 @@ def test_chosen_fields_come_alone_and_only_when_they_change(
     wait_until(lambda: streams(fast) == 0, what="the stream to be forgotten")
 
 
-def test_events_come_and_those_that_were_missed_come_first(
-    fast: RunningDaemon, server: RealServer
-) -> None:
+def test_missed_events_are_sent_before_new_ones(fast: RunningDaemon, server: RealServer) -> None:
     with stream(fast.http, "api/v1/stream?kinds=event") as messages:
         next(messages)
         server.kill()
@@ -87,9 +85,7 @@ def _newest(daemon: RunningDaemon) -> int:
 
 
 @pytest.mark.parametrize("ident", ["1:0", "{epoch}:\xb2", "{epoch}:" + 5000 * "9", ":", "x"])
-def test_an_id_of_another_start_or_of_none_brings_nothing_back(
-    fast: RunningDaemon, ident: str
-) -> None:
+def test_an_event_id_of_another_run_replays_nothing(fast: RunningDaemon, ident: str) -> None:
     body: Any = fast.ask("hello").body
     headers = {"Last-Event-ID": ident.format(epoch=body["epoch"])}
     with stream(fast.http, "api/v1/stream?kinds=event", headers) as messages:
@@ -97,6 +93,6 @@ def test_an_id_of_another_start_or_of_none_brings_nothing_back(
         assert next(messages).kind == "beat"
 
 
-def test_silence_is_filled_with_beats(fast: RunningDaemon) -> None:
+def test_a_stream_without_messages_sends_beats(fast: RunningDaemon) -> None:
     with stream(fast.http, "api/v1/stream?kinds=event&shard_ids=none") as messages:
         assert [next(messages).kind for _ in range(3)] == ["hello", "beat", "beat"]

@@ -77,7 +77,7 @@ def data(message: bytes) -> Any:
     return json.loads(message.partition(b"data: ")[2])
 
 
-def test_a_message_is_made_once_for_all_that_want_the_same(
+def test_a_message_is_encoded_once_for_all_streams_with_the_same_filter(
     encoded: list[Any], promise: Promise
 ) -> None:
     old = Snapshot(b"a:1\r\nb:2\r\n", 1, 1.0, 1.0)

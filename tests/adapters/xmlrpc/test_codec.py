@@ -31,7 +31,7 @@ def read(pieces: Iterable[bytes]) -> object:
 
 
 @given(VALUES)
-def test_values_come_back_as_they_were(value: object) -> None:
+def test_values_are_decoded_unchanged(value: object) -> None:
     assert read(response(value)) == value
 
 
@@ -65,16 +65,16 @@ def test_characters_that_xml_forbids_are_replaced_and_no_others() -> None:
         (None, "<string></string>"),
     ],
 )
-def test_each_scalar_has_a_form_that_any_client_knows(value: object, xml: str) -> None:
+def test_each_scalar_is_encoded_without_uncommon_extensions(value: object, xml: str) -> None:
     assert encode(value) == f"<value>{xml}</value>"
 
 
-def test_what_has_no_form_is_refused() -> None:
+def test_an_unsupported_type_is_rejected() -> None:
     with pytest.raises(TypeError, match="cannot represent object"):
         encode(object())
 
 
-def test_an_array_comes_in_pieces_made_when_asked_for() -> None:
+def test_an_array_is_generated_in_pieces() -> None:
     made: list[int] = []
 
     def values() -> Iterator[int]:
@@ -90,13 +90,13 @@ def test_an_array_comes_in_pieces_made_when_asked_for() -> None:
     assert read([*array_response(iter([1, 2]))]) == [1, 2]
 
 
-def test_a_fault_is_raised_by_clients() -> None:
+def test_clients_raise_a_fault() -> None:
     with pytest.raises(xmlrpc.client.Fault) as caught:
         read(fault(2, "<&\0"))
     assert (caught.value.faultCode, caught.value.faultString) == (2, "<&\ufffd")
 
 
-def test_a_call_gives_method_and_parameters() -> None:
+def test_a_call_is_decoded_to_method_and_parameters() -> None:
     params = (["a", "b"], True, 1.5, {"keys": ["c"]}, 1 << 40, None)
     body = xmlrpc.client.dumps(params[:4], "Get.Infos").encode()
     assert parse_call(body) == ("Get.Infos", [["a", "b"], True, 1.5, {"keys": ["c"]}])
@@ -125,14 +125,14 @@ BOMB = b"""<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa">]>
         (b"".join(fault(1, "x")), "not an XML-RPC call"),
     ],
 )
-def test_what_is_no_call_is_a_value_error(body: bytes, why: str) -> None:
+def test_a_malformed_call_is_a_value_error(body: bytes, why: str) -> None:
     with pytest.raises(ValueError, match="not an XML-RPC call") as caught:
         parse_call(body)
     assert why in str(caught.value)
 
 
 @given(st.binary(max_size=300) | st.text("<>/methodCallparsvinudt &;![]\"='?").map(str.encode))
-def test_any_bytes_are_a_call_or_a_value_error(body: bytes) -> None:
+def test_any_bytes_are_either_a_call_or_a_value_error(body: bytes) -> None:
     try:
         method, params = parse_call(body)
     except ValueError:

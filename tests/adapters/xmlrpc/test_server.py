@@ -67,7 +67,7 @@ def run(door: XmlRpcServer, *params: Any, method: str = "GetInfos") -> Iterable[
     return door.application(environ, lambda status, headers, exc=None: lambda _data: None)
 
 
-def test_every_pause_in_an_answer_leaves_others_their_turn(
+def test_a_response_yields_to_other_greenlets_between_entries(
     door: XmlRpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zinfo.loop.yielding.YIELD_INTERVAL", 0.0)  # a pause after each entry
@@ -87,7 +87,7 @@ def test_every_pause_in_an_answer_leaves_others_their_turn(
     assert turns >= SHARDS
 
 
-def test_a_short_answer_has_a_length_and_a_long_one_is_sent_in_parts() -> None:
+def test_a_short_response_has_a_length_and_a_long_one_is_chunked() -> None:
     door = XmlRpcServer(InfoProviderServicer(publisher(fields=300)), "127.0.0.1", 0)
     assert hasattr(run(door, ["s01"]), "__len__")  # pywsgi gives it a Content-Length
     assert not hasattr(run(door), "__len__")
@@ -119,7 +119,7 @@ def test_each_kind_of_error_has_its_fault_code(error: Exception, code: int, text
     assert (caught.value.faultCode, caught.value.faultString) == (code, text)
 
 
-def test_the_endpoint_names_the_port_it_got(servicer: InfoProviderServicer) -> None:
+def test_the_endpoint_has_the_actual_port(servicer: InfoProviderServicer) -> None:
     six = XmlRpcServer(servicer, "::1", 0)
     assert six.endpoint.startswith("http://[::1]:")
     six.stop()
@@ -129,7 +129,7 @@ def test_the_endpoint_names_the_port_it_got(servicer: InfoProviderServicer) -> N
     named.stop()
 
 
-def test_an_address_in_use_is_told_in_one_line(servicer: InfoProviderServicer) -> None:
+def test_an_address_in_use_is_reported_in_one_line(servicer: InfoProviderServicer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(EnvironmentNotReadyError) as caught:
@@ -139,6 +139,6 @@ def test_an_address_in_use_is_told_in_one_line(servicer: InfoProviderServicer) -
     )
 
 
-def test_a_host_that_does_not_exist_is_told_in_one_line(servicer: InfoProviderServicer) -> None:
+def test_an_unknown_host_is_reported_in_one_line(servicer: InfoProviderServicer) -> None:
     with pytest.raises(EnvironmentNotReadyError, match=r"cannot listen at nohost\.invalid:1: "):
         XmlRpcServer(servicer, "nohost.invalid", 1)

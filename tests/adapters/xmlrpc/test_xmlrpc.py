@@ -80,7 +80,7 @@ def same_revision(
     return found
 
 
-def test_it_gives_what_the_query_endpoint_gives(
+def test_the_result_equals_that_of_the_query_endpoint(
     door: xmlrpc.client.ServerProxy, daemon: RunningDaemon
 ) -> None:
     by_xml, by_zmq = same_revision(door, daemon)
@@ -88,7 +88,7 @@ def test_it_gives_what_the_query_endpoint_gives(
     assert len(by_xml) > 100
 
 
-def test_integers_beyond_32_bits_and_maps_arrive(door: xmlrpc.client.ServerProxy) -> None:
+def test_integers_beyond_32_bits_and_maps_are_transferred(door: xmlrpc.client.ServerProxy) -> None:
     (info,) = infos(door, [], ["maxmemory", "db0"])
     assert info["maxmemory"] == 5 << 30
     assert isinstance(info["db0"], dict)
@@ -102,7 +102,7 @@ def test_control_characters_of_a_server_do_not_break_the_client(
     assert "errorstat_\ufffdEVIL" in info
 
 
-def test_arguments_by_position_and_by_name_mean_the_same(
+def test_positional_and_keyword_arguments_are_equivalent(
     door: xmlrpc.client.ServerProxy, real: RealServer
 ) -> None:
     ident = real.ident
@@ -127,11 +127,11 @@ def test_prefixes_match_several_keys(door: xmlrpc.client.ServerProxy) -> None:
     assert all(name == "meta" or name.startswith("used_memory") for name in info)
 
 
-def test_what_is_older_than_max_age_is_left_out(door: xmlrpc.client.ServerProxy) -> None:
+def test_info_older_than_max_age_is_skipped(door: xmlrpc.client.ServerProxy) -> None:
     assert infos(door, [], [], False, 1e-9) == []
 
 
-def test_partial_entries_say_why(door: xmlrpc.client.ServerProxy, real: RealServer) -> None:
+def test_a_partial_entry_has_the_error(door: xmlrpc.client.ServerProxy, real: RealServer) -> None:
     good, unknown, never = infos(door, [real.ident, "x", "127.0.0.1:1"], ["role"], True)
     assert good["role"] == "master"
     assert unknown["meta"] == {
@@ -165,7 +165,7 @@ def test_wrong_calls_are_faults_with_the_reason(
     assert fault(door, *params) == expected
 
 
-def test_it_describes_itself(door: Any) -> None:
+def test_introspection_methods_describe_the_server(door: Any) -> None:
     methods = door.system.listMethods()
     assert isinstance(methods, list)
     assert methods[0] == "GetInfos"
@@ -194,7 +194,7 @@ CALL = xmlrpc.client.dumps(([], ["role"]), "GetInfos").encode()
 
 
 @pytest.mark.parametrize("path", ["/", "/RPC2"])
-def test_answers_have_a_length_and_connections_are_kept(
+def test_responses_have_a_length_and_connections_stay_open(
     connection: http.client.HTTPConnection, path: str
 ) -> None:
     for _ in range(2):
@@ -218,7 +218,7 @@ def test_answers_have_a_length_and_connections_are_kept(
         ("POST", "/", b"0\r\n\r\n", {"Transfer-Encoding": "chunked"}, 400),
     ],
 )
-def test_other_requests_are_refused(
+def test_other_requests_are_rejected(
     connection: http.client.HTTPConnection,
     method: str,
     path: str,
@@ -230,19 +230,19 @@ def test_other_requests_are_refused(
     assert connection.getresponse().status == status
 
 
-def test_a_call_of_64_kib_is_taken(connection: http.client.HTTPConnection) -> None:
+def test_a_call_of_64_kib_is_accepted(connection: http.client.HTTPConnection) -> None:
     connection.request("POST", "/", CALL.ljust(65536))
     reply = connection.getresponse()
     assert b"master" in reply.read()
 
 
-def test_what_is_no_call_is_a_fault(connection: http.client.HTTPConnection) -> None:
+def test_a_malformed_call_is_a_fault(connection: http.client.HTTPConnection) -> None:
     connection.request("POST", "/", b"\0hello")
     with pytest.raises(xmlrpc.client.Fault, match="Fault 2: 'not an XML-RPC call"):
         xmlrpc.client.loads(connection.getresponse().read())
 
 
-def test_peers_that_misbehave_leave_no_trace(
+def test_misbehaving_peers_leave_no_log_lines(
     daemon: RunningDaemon, door: xmlrpc.client.ServerProxy
 ) -> None:
     address = urlsplit(daemon.xmlrpc)
@@ -258,7 +258,7 @@ def test_peers_that_misbehave_leave_no_trace(
 # --- beside everything else ---
 
 
-def test_a_long_answer_keeps_nobody_waiting(real: RealServer) -> None:
+def test_a_long_response_does_not_delay_others(real: RealServer) -> None:
     tables = "\n".join(f'[[shards]]\nid = "s{n}"\nurl = "{real.url}"' for n in range(MANY))
     with RunningDaemon(config_text=tables, xmlrpc=True, environ=QUICK) as daemon:
         daemon.wait_polled(MANY, timeout=20)
@@ -276,7 +276,7 @@ def test_a_long_answer_keeps_nobody_waiting(real: RealServer) -> None:
             assert last.seq - before.seq > took / HEARTBEAT / 3
 
 
-def test_an_open_connection_does_not_delay_the_end(real: RealServer) -> None:
+def test_an_open_connection_does_not_delay_shutdown(real: RealServer) -> None:
     with (
         RunningDaemon([real.url], xmlrpc=True) as daemon,
         xmlrpc.client.ServerProxy(daemon.xmlrpc) as door,
