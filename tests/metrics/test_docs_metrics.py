@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.daemons import ROOT, RunningDaemon
 from tests.info_texts import TEXTS
 from tests.metrics.texts import families, samples
@@ -93,6 +93,6 @@ def test_the_example_of_a_configuration_is_valid(tmp_path: Path) -> None:
 def test_all_metrics_of_zinfo_itself_are_on_the_page_with_their_types_and_no_other() -> None:
     with RealServer() as server, RunningDaemon([server.url], http=True) as daemon:
         daemon.wait_polled(1)
-        found = families(ask(daemon.http, "metrics").text)
+        found = families(fetch(daemon.http, "metrics").text)
     told = {name: metric.type for name, metric in found.items() if name.startswith("zinfo_")}
     assert told == OWN

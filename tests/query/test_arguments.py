@@ -1,4 +1,4 @@
-"""Arguments of queries: the wrong ones are told."""
+"""Validation of the arguments of queries."""
 
 from __future__ import annotations
 

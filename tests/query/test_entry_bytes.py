@@ -1,4 +1,4 @@
-"""The bytes of an answer's entries: each name once, whichever way they were made."""
+"""The encoded entries of a reply have each name once, whichever way they were encoded."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ RAW = b"role:master\r\nmeta:1\r\nused_memory:5\r\n"
 
 
 def operations_of(*shard_ids: str) -> Operations:
-    """Return operations about shards with one reply each."""
+    """Return operations on shards with one snapshot each."""
     publisher = ShardPublisher()
     for shard_id in shard_ids:
         publisher.add_shard(RedisShard(shard_id, "redis://127.0.0.1:1"))
         publisher.get_shard(shard_id).store(Snapshot(RAW, 7, 5.0, time.monotonic()), ops=0)
-    nothing: Any = None  # of what is not asked here
+    nothing: Any = None  # not used by these requests
     poller: Any = SimpleNamespace(events=EventLog())
     return Operations(
         InfoProviderServicer(publisher),
@@ -57,7 +57,7 @@ def test_a_quick_request_does_not_wait_for_low_priority_work(
 
     monkeypatch.setattr(FairQueue, "wait_for_slice", wait)
     operations = operations_of("a", "b")
-    fair_queue_of_hub().start_slice()  # a long one has had this turn
+    fair_queue_of_hub().start_slice()  # low-priority work has used this iteration
     operations.run(Request("get_infos", {"shard_ids": ["a"]}))
     operations.run(Request("shards", {"ids": ["b"]}))
     assert not waited

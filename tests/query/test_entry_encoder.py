@@ -1,4 +1,4 @@
-"""Entries of `get_infos`: however they are written, they say the same, page for page."""
+"""Entries of `get_infos` are the same whichever way they are encoded and paged."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ snapshots = (
 )
 
 
-def fleet(kept: list[Snapshot | None]) -> InfoProviderServicer:
+def fleet(snapshots_: list[Snapshot | None]) -> InfoProviderServicer:
     publisher = ShardPublisher()
-    for number, snapshot in enumerate(kept):
+    for number, snapshot in enumerate(snapshots_):
         shard = RedisShard(f"s{number:03}" + "é" * (number % 3 == 1), "redis://127.0.0.1:1")
         shard._snapshot = snapshot
         shard.state = list(ShardState)[number % len(ShardState)]
@@ -64,7 +64,7 @@ def fleet(kept: list[Snapshot | None]) -> InfoProviderServicer:
 def pages(
     servicer: InfoProviderServicer, query: InfoQuery, most: int, max_bytes: int
 ) -> list[list[dict[str, Any]]]:
-    """All pages of an answer, as a client asks for them."""
+    """Return all pages of a result, as a client requests them."""
     found: list[Any] = []
     cursor = None
     live = servicer.publisher.sorted_shard_ids()
@@ -98,14 +98,14 @@ def without_age(entry: dict[str, Any]) -> dict[str, Any]:
     st.integers(250, 4000),
 )
 def test_all_pages_together_equal_the_result_of_get_infos(
-    kept: list[Snapshot | None],
+    stored: list[Snapshot | None],
     times: int,
     keys: list[str],
     max_age: float,
     most: int,
     max_bytes: int,
 ) -> None:
-    servicer = fleet(kept * times)
+    servicer = fleet(stored * times)
     query = InfoQuery(keys=tuple(keys), max_age=max_age)
     found = pages(servicer, query, most, max_bytes)
     expected = servicer.GetInfos(keys=keys, max_age=max_age)
@@ -114,12 +114,12 @@ def test_all_pages_together_equal_the_result_of_get_infos(
     assert [list(entry) for entry in together] == [list(entry) for entry in expected]
     if most:
         assert all(len(page) <= most for page in found)
-        if max_bytes >= 250 * most:  # an entry has less than that
+        if max_bytes >= 250 * most:  # an entry is smaller than that
             assert all(len(page) == most for page in found[:-1])
 
 
 def entries_of(servicer: InfoProviderServicer) -> EntryEncoder:
-    """Return entries of one field of all shards."""
+    """Return an encoder for one field of all shards."""
     query = InfoQuery(keys=("used_memory",))
     return EntryEncoder(servicer, query, ALL_RIGHTS, time.monotonic(), lambda: None)
 
@@ -132,7 +132,7 @@ def test_many_small_entries_are_encoded_in_one_batch() -> None:
     live = servicer.publisher.sorted_shard_ids()
     numbers = [block.number for block in entries.blocks(live, None, 150, 100_000)]
     assert max(numbers) > 50
-    assert sum(numbers[:-1]) >= 150  # where a page ends, for those who count
+    assert sum(numbers[:-1]) >= 150  # enough to fill the page
 
 
 @needs_native
@@ -141,7 +141,7 @@ def test_few_large_entries_are_encoded_in_one_batch() -> None:
     servicer = fleet([Snapshot(raw, 1, 1.5, time.monotonic())] * 64)
     live = servicer.publisher.sorted_shard_ids()
     numbers = [block.number for block in entries_of(servicer).blocks(live, None, 0, 100_000)]
-    assert numbers == [7] * 9 + [1]  # what ends after 8 MiB
+    assert numbers == [7] * 9 + [1]  # a batch ends after 8 MiB
 
 
 def test_a_page_has_as_many_entries_as_its_limit() -> None:
@@ -155,7 +155,7 @@ def test_a_page_has_as_many_entries_as_fit() -> None:
     one = Snapshot(b"used_memory:1\r\n", 1, 1.5, time.monotonic())
     servicer = fleet([one] * 250)
     found = pages(servicer, InfoQuery(keys=("used_memory",)), 0, 1000)
-    assert set(map(len, found[:-1])) <= {9, 10}  # of less than a hundred bytes each
+    assert set(map(len, found[:-1])) <= {9, 10}  # an entry has less than a hundred bytes
     assert sum(map(len, found)) == 250
 
 
@@ -172,7 +172,7 @@ def test_shards_removed_during_encoding_are_omitted() -> None:
 
 
 class OddShard(RedisShard):
-    """One whose INFO somebody's own code gives."""
+    """A shard class whose own code raises an error."""
 
     @property
     @override

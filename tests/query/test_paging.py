@@ -1,4 +1,4 @@
-"""Pages of long answers."""
+"""Pages of long results."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from zinfo.query.paging import Block, Page, build_page, ids_from
 
 
 def page(
-    asked: Sequence[str],
+    requested: Sequence[str],
     live: Sequence[str],
     cursor: str | None,
     limit: int,
     target_bytes: int,
     max_bytes: int = 60,
 ) -> Page:
-    packed = ((msgpack.packb(shard_id), after) for shard_id, after in ids_from(asked, live, cursor))
+    packed = (
+        (msgpack.packb(shard_id), after) for shard_id, after in ids_from(requested, live, cursor)
+    )
     blocks = (Block((one[:1], one[1:]), after) for one, after in packed)
     return build_page(
         blocks,
@@ -33,12 +35,12 @@ def page(
 
 
 def all_pages(
-    asked: Sequence[str], live: Sequence[str], limit: int, target_bytes: int
+    requested: Sequence[str], live: Sequence[str], limit: int, target_bytes: int
 ) -> list[str]:
     got: list[str] = []
     cursor = None
     while True:
-        one = page(asked, live, cursor, limit, target_bytes)
+        one = page(requested, live, cursor, limit, target_bytes)
         entries = msgpack.unpackb(one.body)
         assert len(one.body) <= target_bytes or len(entries) <= 1
         got += entries
@@ -52,10 +54,10 @@ ids = st.text("abc", min_size=1, max_size=5)
 
 @given(st.lists(ids), st.integers(0, 4), st.integers(0, 60))
 def test_pages_of_requested_ids_preserve_their_order(
-    asked: list[str], limit: int, target_bytes: int
+    requested: list[str], limit: int, target_bytes: int
 ) -> None:
-    expected = asked or ["live"]
-    assert all_pages(asked, ["live"], limit, target_bytes) == expected
+    expected = requested or ["live"]
+    assert all_pages(requested, ["live"], limit, target_bytes) == expected
 
 
 @given(st.sets(ids), st.integers(0, 4), st.integers(0, 60))
@@ -90,16 +92,16 @@ def test_a_cursor_of_another_query_is_rejected() -> None:
 
 
 def test_building_a_page_calls_the_yield_point() -> None:
-    breaths: list[int] = []
+    yields: list[int] = []
     blocks = (Block((b"\x01",), "c") for _ in range(100))
     build_page(
         blocks,
         limit=0,
         target_bytes=10_000,
         max_bytes=10_000,
-        yield_point=lambda: breaths.append(1),
+        yield_point=lambda: yields.append(1),
     )
-    assert len(breaths) >= 3
+    assert len(yields) >= 3
 
 
 def test_a_page_ends_before_a_block_that_does_not_fit() -> None:

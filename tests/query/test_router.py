@@ -1,4 +1,4 @@
-"""The query endpoint of a real daemon, asked through plain sockets."""
+"""The query endpoint of a real daemon, tested through plain sockets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOBODY = "redis://127.0.0.1:1"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RealServer]:
-    """One server for all tests of this module; those that count its commands take their own."""
+    """One server for all tests of this module, except those that count its commands."""
     with RealServer() as server:
         yield server
 
@@ -230,7 +230,7 @@ def test_a_deadline_ends_the_wait_for_polls(server_factory: ServerFactory) -> No
                 assert 1.5 < time.monotonic() - begun < 3
         finally:
             server.resume()
-    # What is known is worth more than nothing, and its age says what it is.
+    # An old snapshot is better than none; the client can see its age.
     assert (reply.id, reply.error) == ("me", None)
     infos: Any = reply.body
     assert infos[0]["meta"]["info_age"] > 0.2
@@ -303,7 +303,7 @@ def test_clients_that_read_nothing_are_dropped_and_counted(daemon: RunningDaemon
     request = encode_request(Request("get_infos", {"allow_partial": True}))
 
     def dropped_of_more() -> int:
-        for _ in range(50):  # what one client may have under way; beyond it replies are short
+        for _ in range(50):  # the limit of one client; further requests get short replies
             sock.send_multipart([b"", *request])
         stats: Any = daemon.ask("stats").body
         count: int = stats["query"]["dropped"].get("client does not read", 0)

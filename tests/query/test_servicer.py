@@ -1,4 +1,4 @@
-"""GetInfos: what embedders rely on."""
+"""GetInfos: the behaviour that programs that embed zinfo rely on."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_meta_has_shard_id_and_age(servicer: InfoProviderServicer) -> None:
 
 @pytest.mark.parametrize(
     ("ident", "message"),
-    [("nobody", "shard nobody not found"), ("never", "info for shard never not available")],
+    [("unknown", "shard unknown not found"), ("never", "info for shard never not available")],
 )
 def test_a_shard_without_info_is_a_key_error_or_a_partial_entry(
     servicer: InfoProviderServicer, ident: str, message: str

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.adapters.http.asking import Answer, ask
+from tests.adapters.http.requests import Response, fetch
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
@@ -50,21 +50,21 @@ def servers() -> Iterator[Servers]:
                 yield Servers(daemon.http, web, daemon.xmlrpc, daemon)
 
 
-def post(url: str, headers: Mapping[str, str]) -> Answer:
+def post(url: str, headers: Mapping[str, str]) -> Response:
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
     with closing(connection):
         connection.request("POST", "/", CALL, dict(headers))
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, answer.read())
+        return Response(answer.status, found, answer.read())
 
 
 def statuses(servers: Servers, headers: Mapping[str, str]) -> list[int]:
     """Return how each of the three answers: HTTP, top --web, XML-RPC."""
     return [
-        ask(servers.http, "api/v1/shards", headers).status,
-        ask(servers.web, "columns", headers).status,
+        fetch(servers.http, "api/v1/shards", headers).status,
+        fetch(servers.web, "columns", headers).status,
         post(servers.xmlrpc, headers).status,
     ]
 
@@ -144,7 +144,7 @@ def test_the_host_is_found_in_the_request_line_and_the_header(
 
 def test_health_probes_may_use_any_host_name_and_origin(servers: Servers) -> None:
     for path in ("healthz", "readyz"):
-        assert ask(servers.http, path, {"Host": "probe.example", **OTHER}).status == 200
+        assert fetch(servers.http, path, {"Host": "probe.example", **OTHER}).status == 200
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "what comes later"])
@@ -153,32 +153,32 @@ def test_a_page_of_another_site_can_read_nothing_and_trigger_no_poll(
 ) -> None:
     polls = _polls(servers)
     for headers in ({**OTHER, "Sec-Fetch-Site": site}, {**LINK, "Sec-Fetch-Site": site}):
-        found = {path: ask(servers.http, path, headers).status for path in API}
-        found |= {path: ask(servers.web, path, headers).status for path in WEB}
+        found = {path: fetch(servers.http, path, headers).status for path in API}
+        found |= {path: fetch(servers.web, path, headers).status for path in WEB}
         found["XML-RPC"] = post(servers.xmlrpc, headers).status
         mode = headers["Sec-Fetch-Mode"]
         promise(f"{site} request, {mode}", "403 for all but pages", str(set(found.values())))
         assert set(found.values()) == {403}, found
     frame = {**LINK, "Sec-Fetch-Site": site, "Sec-Fetch-Dest": "iframe"}
     for url in (servers.http, servers.web):
-        assert ask(url, "", {**LINK, "Sec-Fetch-Site": site}).status == 200, "a link to the page"
-        assert ask(url, "", {**LINK, "Sec-Fetch-Site": site}, method="HEAD").status == 200
-        assert ask(url, "", {**OTHER, "Sec-Fetch-Site": site}).status == 403
-        assert ask(url, "", frame).status == 403
-        assert ask(url, "", {**LINK, "Sec-Fetch-Site": site}, method="POST").status == 403
+        assert fetch(url, "", {**LINK, "Sec-Fetch-Site": site}).status == 200, "a link to the page"
+        assert fetch(url, "", {**LINK, "Sec-Fetch-Site": site}, method="HEAD").status == 200
+        assert fetch(url, "", {**OTHER, "Sec-Fetch-Site": site}).status == 403
+        assert fetch(url, "", frame).status == 403
+        assert fetch(url, "", {**LINK, "Sec-Fetch-Site": site}, method="POST").status == 403
     assert _polls(servers) == polls
 
     def polled() -> (
         bool
     ):  # not within query.min_refresh_interval of a poll that a test before caused
-        assert ask(servers.http, "api/v1/infos?refresh=true").status == 200
+        assert fetch(servers.http, "api/v1/infos?refresh=true").status == 200
         return _polls(servers) > polls
 
     wait_until(polled, what="a program's request to poll")
 
 
 def _polls(servers: Servers) -> float:
-    return samples(ask(servers.http, "metrics").text)["zinfo_polls_total", frozenset()]
+    return samples(fetch(servers.http, "metrics").text)["zinfo_polls_total", frozenset()]
 
 
 def test_requests_of_its_own_pages_and_of_programs_are_served(servers: Servers) -> None:
@@ -186,7 +186,7 @@ def test_requests_of_its_own_pages_and_of_programs_are_served(servers: Servers) 
         assert statuses(servers, {**OTHER, "Sec-Fetch-Site": site}) == [200] * 3
     own = {url: f"http://{urlsplit(url).netloc}" for url in servers[:3]}
     assert post(servers.xmlrpc, {"Origin": own[servers.xmlrpc]}).status == 200
-    assert ask(servers.http, "api/v1/shards", {"Origin": own[servers.http]}).status == 200
+    assert fetch(servers.http, "api/v1/shards", {"Origin": own[servers.http]}).status == 200
 
 
 @pytest.mark.parametrize("origin", ["https://other.example", "null", "http://localhost:1", ""])
@@ -199,12 +199,26 @@ def test_without_fetch_metadata_the_origin_is_checked(
 
 
 def test_all_responses_have_the_security_headers(servers: Servers, promise: Promise) -> None:
-    answers = [ask(servers.http, path) for path in ("", "metrics", "healthz", *API[4:7], "nothing")]
-    answers += [ask(servers.web, path) for path in ("", "columns", "top.js", "top.css", "nothing")]
-    answers += [post(servers.xmlrpc, {}), ask(servers.xmlrpc, ""), ask(servers.xmlrpc, "nothing")]
-    answers += [ask(servers.http, "metrics", {"Host": "a.example"}), post(servers.xmlrpc, OTHER)]
-    answers += [ask(servers.web, "", {"Host": "["}), ask(servers.http, "metrics", method="POST")]
-    answers += [ask(servers.http, "metrics", {"X": "y" * 20_000})]
+    answers = [
+        fetch(servers.http, path) for path in ("", "metrics", "healthz", *API[4:7], "nothing")
+    ]
+    answers += [
+        fetch(servers.web, path) for path in ("", "columns", "top.js", "top.css", "nothing")
+    ]
+    answers += [
+        post(servers.xmlrpc, {}),
+        fetch(servers.xmlrpc, ""),
+        fetch(servers.xmlrpc, "nothing"),
+    ]
+    answers += [
+        fetch(servers.http, "metrics", {"Host": "a.example"}),
+        post(servers.xmlrpc, OTHER),
+    ]
+    answers += [
+        fetch(servers.web, "", {"Host": "["}),
+        fetch(servers.http, "metrics", method="POST"),
+    ]
+    answers += [fetch(servers.http, "metrics", {"X": "y" * 20_000})]
     for answer in answers:
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none';")
@@ -223,19 +237,19 @@ def test_head_is_served_as_get_without_the_body(servers: Servers, promise: Promi
     asked += [(servers.web, path) for path in ["", *WEB, "nothing"]]
     asked += [(servers.xmlrpc, "")]
     for url, path in asked:
-        head = ask(url, path, method="HEAD")
+        head = fetch(url, path, method="HEAD")
         assert head.body == b""
         if "stream" in path or path.startswith("shard?"):
             assert head.headers["content-type"].startswith("text/event-stream")
             continue
-        get = ask(url, path)
-        assert head.status == get.status
-        assert head.headers.keys() == get.headers.keys(), path
-        assert head.headers.get("content-type") == get.headers.get("content-type")
+        by_get = fetch(url, path)
+        assert head.status == by_get.status
+        assert head.headers.keys() == by_get.headers.keys(), path
+        assert head.headers.get("content-type") == by_get.headers.get("content-type")
         if path in ("", "top.js", "healthz", "api/v1/openapi.json"):
-            assert head.headers["content-length"] == get.headers["content-length"]
+            assert head.headers["content-length"] == by_get.headers["content-length"]
     promise("HEAD", "as GET, no body", f"{len(asked)} paths")
-    assert "HEAD" in ask(servers.http, "metrics", method="PUT").headers["allow"]
+    assert "HEAD" in fetch(servers.http, "metrics", method="PUT").headers["allow"]
 
 
 def test_a_connection_can_be_reused_after_head(servers: Servers) -> None:
@@ -257,13 +271,13 @@ def test_insecure_does_not_disable_the_host_check_and_names_can_be_allowed(
     text += 'proxies = ["10.0.0.0/8"]\n[xmlrpc]\nallowed_hosts = ["rpc"]\n'
     hosts = ["localhost", "zinfo:9121", "zinfo.example", "rebound.example", "rpc"]
     with RunningDaemon(config_text=text, http=True, xmlrpc=True) as daemon:
-        found = [ask(daemon.http, "metrics", {"Host": host}).status for host in hosts]
+        found = [fetch(daemon.http, "metrics", {"Host": host}).status for host in hosts]
         rpc = [post(daemon.xmlrpc, {"Host": host}).status for host in hosts]
     promise("insecure = true, two names allowed", "these and no others", f"{found}, {rpc}")
     assert found == [200, 200, 200, 403, 403]
     assert rpc == [200, 403, 403, 403, 200]
     with running_web(servers.daemon, "--insecure", "--allowed-host=top.example") as web:
-        asked = [ask(web, "", {"Host": host}).status for host in ("top.example", "a.example")]
+        asked = [fetch(web, "", {"Host": host}).status for host in ("top.example", "a.example")]
     assert asked == [200, 403]
     assert HostNames(["*"]).allows("whatever.example")
 
@@ -287,7 +301,7 @@ def test_unfinished_heads_block_no_probe_and_use_little_memory(
                 with suppress(OSError):
                     one.send(b"X: " + b"x" * 60_000 + b"\r\n")
         began = time.monotonic()
-        found = {ask(servers.http, path).status for path in ("healthz", "readyz")}
+        found = {fetch(servers.http, path).status for path in ("healthz", "readyz")}
         took = time.monotonic() - began
         grown = (process.memory_info().rss - before) / 2**20
     finally:

@@ -156,7 +156,7 @@ def test_a_peer_is_an_address_or_the_network_of_one_host(address: str, peer: str
     assert peer_of(address, [ip_network("10.1.0.0/16")]) == peer
 
 
-def test_quotas_are_a_quarter_or_three_quarters_for_shared_addresses() -> None:
+def test_shares_are_a_quarter_and_three_quarters_where_many_share_an_address() -> None:
     for holder, most in (("10.0.0.1", 25), (LOCAL, 75), ("proxy 10.1.2.3", 75)):
         shares = ClientQuotas(100)
         taken = sum(shares.acquire(holder) for _ in range(200))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
 from tests.faults.peers import INFO, Peer
 from tests.metrics.texts import families
@@ -20,7 +20,7 @@ def test_no_field_makes_a_scrape_invalid(promise: Promise) -> None:
     lines = b"".join(b"%s:7\r\n" % name for name in NAMES)
     with Peer(info=lambda: INFO + lines) as peer, RunningDaemon([peer.url], http=True) as daemon:
         daemon.wait_polled(1)
-        text = ask(daemon.http, "metrics").text
+        text = fetch(daemon.http, "metrics").text
     helps = [line for line in text.splitlines() if line.startswith("# HELP redis_")]
     wrong = ""
     if shutil.which("promtool"):  # its parser is Prometheus' own
@@ -53,11 +53,11 @@ def test_a_password_in_a_target_is_not_repeated(promise: Promise) -> None:
         PASSWORD,
     )
     with RunningDaemon(["redis://127.0.0.1:1"], http=True, args=["--log-level=debug"]) as daemon:
-        answers = [ask(daemon.http, f"scrape?target={target}") for target in targets]
+        answers = [fetch(daemon.http, f"scrape?target={target}") for target in targets]
         url = targets[0]
         others = [
-            ask(daemon.http, f"api/v1/infos?shard_ids={url}").text,
-            ask(daemon.http, f"api/v1/stream?ids={url}").text,
+            fetch(daemon.http, f"api/v1/infos?shard_ids={url}").text,
+            fetch(daemon.http, f"api/v1/stream?ids={url}").text,
             repr(daemon.ask("get_infos", shard_ids=[url])),
             repr(daemon.ask("get_infos", shard_ids=[url], allow_partial=True).error),
         ]

@@ -17,7 +17,7 @@ import pytest
 import redis
 from click.testing import CliRunner
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.faults.peers import INFO, Peer, bulk
@@ -237,7 +237,7 @@ def all_that_is_said(tables: str, settled: Callable[[dict[str, str]], bool]) -> 
             client.request("get_infos", shard_ids=ids, refresh=True, allow_partial=True)
         )
         for path in ("metrics", "api/v1/shards", "api/v1/events", "api/v1/stats", "readyz"):
-            said[path] = ask(daemon.http, path).text
+            said[path] = fetch(daemon.http, path).text
         with ServerProxy(daemon.xmlrpc, allow_none=True) as proxy:
             try:
                 said["XML-RPC"] = repr(proxy.GetInfos(ids, [], True))

@@ -1,4 +1,4 @@
-"""One daemon with its HTTP server open, and a server behind it, for all tests of a module."""
+"""One daemon with its HTTP server, and a Redis server, for all tests of a module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def real() -> Iterator[RealServer]:
 
 @pytest.fixture(scope="module")
 def daemon(real: RealServer) -> Iterator[RunningDaemon]:
-    """A daemon that watches it, and a port where nobody listens."""
+    """A daemon that watches it, and a shard at a port where no server listens."""
     with RunningDaemon([real.url, "redis://127.0.0.1:1"], http=True) as running:
         running.wait_polled(1)
         yield running

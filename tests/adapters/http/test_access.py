@@ -1,4 +1,4 @@
-"""Who may ask over HTTP: tokens, certificates, names of hosts; and health, which all may ask."""
+"""Access over HTTP: tokens, certificates and host names, and health, which needs none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.adapters.http.asking import ask, stream
+from tests.adapters.http.requests import fetch, stream
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
@@ -45,7 +45,7 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.fixture
 def tokens(short_tmp: Path) -> Path:
-    short_tmp.chmod(0o755)  # a directory that others may enter
+    short_tmp.chmod(0o755)  # a directory that other users can enter
     file = short_tmp / "tokens"
     file.write_text(TOKENS)
     file.chmod(0o600)
@@ -67,42 +67,42 @@ def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: P
     paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
     paths += ["api/v1/stats", "api/v1/stream", "api/v1/openapi.json", "", "nothing"]
     for headers in ({}, bearer("wrong-0123456789abcdef"), {"Authorization": f"Basic {ADMIN}"}):
-        found = {path: ask(daemon.http, path, headers).status for path in paths}
+        found = {path: fetch(daemon.http, path, headers).status for path in paths}
         promise(f"shown {headers or 'nothing'}", "401 for everything", str(set(found.values())))
         assert set(found.values()) == {401}, found
-    assert ask(daemon.http, "healthz").status == 200
-    assert "www-authenticate" in ask(daemon.http, "metrics").headers
+    assert fetch(daemon.http, "healthz").status == 200
+    assert "www-authenticate" in fetch(daemon.http, "metrics").headers
 
 
 def test_a_token_grants_the_rights_of_its_client(daemon: RunningDaemon, promise: Promise) -> None:
-    assert len(ask(daemon.http, "api/v1/shards", bearer(ADMIN)).json["data"]) == 2
-    infos = ask(daemon.http, "api/v1/infos", bearer(CACHE)).json["data"]
+    assert len(fetch(daemon.http, "api/v1/shards", bearer(ADMIN)).json["data"]) == 2
+    infos = fetch(daemon.http, "api/v1/infos", bearer(CACHE)).json["data"]
     assert [info["meta"]["shard_identifier"] for info in infos] == ["cache-1"]
-    seen = ask(daemon.http, "metrics", bearer(CACHE)).text
+    seen = fetch(daemon.http, "metrics", bearer(CACHE)).text
     promise("its shards are cache-", "no metric of others", f"{seen.count('db-1')} times db-1")
     assert "db-1" not in seen
     assert 'instance="cache-1"' in seen
     assert "zinfo_polls_total" not in seen
     refused = {
-        path: ask(daemon.http, path, bearer(CACHE)).status
+        path: fetch(daemon.http, path, bearer(CACHE)).status
         for path in ("api/v1/shards", "api/v1/events", "api/v1/stats", "api/v1/stream")
     }
     promise("its operations are get_infos", "403 for all others", str(refused))
     assert set(refused.values()) == {403}
-    assert ask(daemon.http, "api/v1/infos?shard_ids=db-1", bearer(CACHE)).status == 403
-    assert ask(daemon.http, "scrape?target=db-1", bearer(CACHE)).status == 404
+    assert fetch(daemon.http, "api/v1/infos?shard_ids=db-1", bearer(CACHE)).status == 403
+    assert fetch(daemon.http, "scrape?target=db-1", bearer(CACHE)).status == 404
 
 
 def test_hidden_fields_are_in_no_metric(
     daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
     run_id = str(server.client().info("server")["run_id"])
-    text = ask(daemon.http, "metrics", bearer(BLIND)).text
+    text = fetch(daemon.http, "metrics", bearer(BLIND)).text
     found = [one for one in (run_id, "redis_memory_used_bytes", "redis_memory_used") if one in text]
     promise("run_id and used_memory* withheld", "in no metric", str(found))
     assert not found
     assert "redis_connected_clients" in text
-    assert "used_memory" not in ask(daemon.http, "api/v1/infos", bearer(BLIND)).text
+    assert "used_memory" not in fetch(daemon.http, "api/v1/infos", bearer(BLIND)).text
     with stream(daemon.http, "api/v1/stream?kinds=info&kinds=delta", bearer(BLIND)) as messages:
         heard = [next(messages) for _ in range(5)]
     said = [one.kind for one in heard]
@@ -113,23 +113,23 @@ def test_hidden_fields_are_in_no_metric(
 
 
 def test_a_client_without_a_table_has_no_rights(daemon: RunningDaemon) -> None:
-    assert ask(daemon.http, "api/v1/infos", bearer("nobody-0123456789abcdef")).status == 403
-    assert ask(daemon.http, "metrics", bearer("nobody-0123456789abcdef")).status == 403
+    assert fetch(daemon.http, "api/v1/infos", bearer("nobody-0123456789abcdef")).status == 403
+    assert fetch(daemon.http, "metrics", bearer("nobody-0123456789abcdef")).status == 403
 
 
 def test_a_removed_token_is_rejected_after_a_reload(daemon: RunningDaemon, tokens: Path) -> None:
-    assert ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 200
+    assert fetch(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 200
     tokens.write_text(TOKENS.replace(ADMIN, "other-0123456789abcdef"))
     daemon.signal(signal.SIGHUP)
     wait_until(
-        lambda: ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 401,
+        lambda: fetch(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 401,
         what="the old token to open nothing",
     )
-    assert ask(daemon.http, "api/v1/infos", bearer("other-0123456789abcdef")).status == 200
+    assert fetch(daemon.http, "api/v1/infos", bearer("other-0123456789abcdef")).status == 200
     tokens.chmod(0o644)
     daemon.signal(signal.SIGHUP)
     wait_until(
-        lambda: ask(daemon.http, "api/v1/infos", bearer("other-0123456789abcdef")).status == 401,
+        lambda: fetch(daemon.http, "api/v1/infos", bearer("other-0123456789abcdef")).status == 401,
         what="no token to open anything, as the file is open to others",
     )
     assert "expected 0600" in daemon.log()
@@ -155,8 +155,8 @@ def test_a_client_has_a_quota_of_streams(daemon: RunningDaemon, promise: Promise
         for _ in range(25):
             messages = stack.enter_context(stream(daemon.http, "api/v1/stream", bearer(ADMIN)))
             assert next(messages).kind == "hello"
-        beyond = ask(daemon.http, "api/v1/stream", bearer(ADMIN))
-        other = ask(daemon.http, "api/v1/infos", bearer(ADMIN)).status
+        beyond = fetch(daemon.http, "api/v1/stream", bearer(ADMIN))
+        other = fetch(daemon.http, "api/v1/infos", bearer(ADMIN)).status
         promise(
             "25 of 100 streams are one token's",
             "its next: 429; its other requests are answered",
@@ -165,19 +165,19 @@ def test_a_client_has_a_quota_of_streams(daemon: RunningDaemon, promise: Promise
         assert (beyond.status, beyond.json["error"]["code"]) == (429, "too_many_requests")
         assert other == 200
     wait_until(
-        lambda: ask(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200,
+        lambda: fetch(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200,
         what="room for a stream",
     )
     wait_until(
         lambda: (
-            not samples(ask(daemon.http, "metrics", bearer(ADMIN)).text)[
+            not samples(fetch(daemon.http, "metrics", bearer(ADMIN)).text)[
                 "zinfo_http_streams", frozenset()
             ]
         ),
         what="no streams",
     )
     for _ in range(30):
-        assert ask(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200
+        assert fetch(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_certificate_authenticates_the_client_in_its_common_name(
             authority.configure_trust(context)
             if common_name is not None:
                 issuer.issue_cert("x.example", common_name=common_name).configure_cert(context)
-            return ask(url, "api/v1/infos", tls=context).status
+            return fetch(url, "api/v1/infos", tls=context).status
 
         assert status("grafana") == 200
         assert status("somebody") == 403
@@ -265,10 +265,10 @@ def keyring(short_tmp: Path) -> Keyring:
 
 
 def test_without_tokens_an_unknown_host_name_is_rejected(daemon_open: RunningDaemon) -> None:
-    assert ask(daemon_open.http, "metrics", {"Host": "localhost:9"}).status == 200
-    assert ask(daemon_open.http, "metrics", {"Host": "[::1]:9"}).status == 200
-    assert ask(daemon_open.http, "metrics", {"Host": "rebound.example"}).status == 403
-    assert ask(daemon_open.http, "healthz", {"Host": "probe.example"}).status == 200
+    assert fetch(daemon_open.http, "metrics", {"Host": "localhost:9"}).status == 200
+    assert fetch(daemon_open.http, "metrics", {"Host": "[::1]:9"}).status == 200
+    assert fetch(daemon_open.http, "metrics", {"Host": "rebound.example"}).status == 403
+    assert fetch(daemon_open.http, "healthz", {"Host": "probe.example"}).status == 200
 
 
 @pytest.fixture
@@ -300,11 +300,11 @@ def test_the_daemon_is_ready_after_the_first_poll_of_each_shard(server: RealServ
         urls = [server.url, f"redis://{HOST}:{port}"]
         environ = {"ZINFO_POLL_CONNECT_TIMEOUT": "2", "ZINFO_POLL_TIMEOUT": "2"}
         with RunningDaemon(urls, http=True, environ=environ) as daemon:
-            early = ask(daemon.http, "readyz")
+            early = fetch(daemon.http, "readyz")
             assert (early.status, early.json["status"]) == (503, "starting")
             assert early.json["waiting"] in {1, 2}
-            wait_until(lambda: ask(daemon.http, "readyz").status == 200, what="to be ready")
-            states = {one["state"] for one in ask(daemon.http, "api/v1/shards").json["data"]}
+            wait_until(lambda: fetch(daemon.http, "readyz").status == 200, what="to be ready")
+            states = {one["state"] for one in fetch(daemon.http, "api/v1/shards").json["data"]}
             assert states == {"up", "down"}
 
 

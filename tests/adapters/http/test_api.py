@@ -1,4 +1,4 @@
-"""The query operations over HTTP: the same answers as over ZeroMQ, as JSON."""
+"""The query operations over HTTP: the same results as over ZeroMQ, as JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.http.asking import Answer, ask
+from tests.adapters.http.requests import Response, fetch
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -15,13 +15,13 @@ DEAD = "127.0.0.1:1"
 
 
 def data(daemon: RunningDaemon, path: str) -> Any:
-    answer = ask(daemon.http, path)
+    answer = fetch(daemon.http, path)
     assert answer.status == 200, answer.text
     assert answer.headers["content-type"] == "application/json"
     return answer.json["data"]
 
 
-def code(answer: Answer) -> tuple[int, str]:
+def code(answer: Response) -> tuple[int, str]:
     return answer.status, answer.json["error"]["code"]
 
 
@@ -68,14 +68,14 @@ def test_refresh_polls_the_shard(daemon: RunningDaemon, real: RealServer) -> Non
 
 
 def test_shards_and_events_are_paged(daemon: RunningDaemon, real: RealServer) -> None:
-    answer = ask(daemon.http, "api/v1/shards?limit=1").json
+    answer = fetch(daemon.http, "api/v1/shards?limit=1").json
     (first,) = answer["data"]
     (second,) = data(daemon, f"api/v1/shards?limit=1&cursor={answer['cursor']}")
     assert {first["id"], second["id"]} == {DEAD, real.ident}
     assert {first["state"], second["state"]} == {"down", "up"}
-    events = ask(daemon.http, "api/v1/events?limit=1").json
+    events = fetch(daemon.http, "api/v1/events?limit=1").json
     assert events["data"][0]["type"] == "added"
-    later = ask(daemon.http, f"api/v1/events?since={events['data'][0]['number']}").json
+    later = fetch(daemon.http, f"api/v1/events?since={events['data'][0]['number']}").json
     assert later["data"][0]["number"] == events["data"][0]["number"] + 1
     assert later["newest"] >= later["data"][-1]["number"]
 
@@ -87,7 +87,7 @@ def test_stats_count_requests_over_http(daemon: RunningDaemon) -> None:
         return count
 
     before = looks()
-    ask(daemon.http, "healthz")
+    fetch(daemon.http, "healthz")
     assert looks() == before + 1
 
 
@@ -116,24 +116,24 @@ def test_stats_count_requests_over_http(daemon: RunningDaemon) -> None:
 def test_an_error_states_its_reason(
     daemon: RunningDaemon, path: str, expected: tuple[int, str], word: str
 ) -> None:
-    answer = ask(daemon.http, path)
+    answer = fetch(daemon.http, path)
     assert code(answer) == expected
     assert word in answer.json["error"]["message"]
 
 
 def test_only_get_and_head_are_served(daemon: RunningDaemon) -> None:
-    answer = ask(daemon.http, "api/v1/infos", method="POST")
+    answer = fetch(daemon.http, "api/v1/infos", method="POST")
     assert code(answer) == (405, "method_not_allowed")
     assert "GET" in answer.headers["allow"]
 
 
 def test_a_body_without_a_length_is_rejected(daemon: RunningDaemon) -> None:
     headers = {"Content-Length": str(1 << 20)}
-    assert ask(daemon.http, "api/v1/infos", headers).status == 400
-    assert ask(daemon.http, "healthz").status == 200
+    assert fetch(daemon.http, "api/v1/infos", headers).status == 400
+    assert fetch(daemon.http, "healthz").status == 200
 
 
 def test_the_root_page_links_to_all_others(daemon: RunningDaemon) -> None:
-    page = ask(daemon.http, "").text
+    page = fetch(daemon.http, "").text
     for path in ("/metrics", "/api/v1/infos", "/api/v1/openapi.json", "/healthz"):
         assert f'href="{path}"' in page

@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
@@ -20,7 +20,7 @@ DEAD = "127.0.0.1:1"
 def test_all_shards_are_exposed_with_an_instance_label(
     daemon: RunningDaemon, real: RealServer
 ) -> None:
-    found = samples(ask(daemon.http, "metrics").text)
+    found = samples(fetch(daemon.http, "metrics").text)
     assert found["redis_up", frozenset({("instance", real.ident)})] == 1
     assert found["redis_up", frozenset({("instance", DEAD)})] == 0
     of_dead = {name for name, labels in found if ("instance", DEAD) in labels}
@@ -33,7 +33,7 @@ def test_all_shards_are_exposed_with_an_instance_label(
 
 
 def test_zinfo_exposes_its_own_metrics(daemon: RunningDaemon) -> None:
-    found = samples(ask(daemon.http, "metrics").text)
+    found = samples(fetch(daemon.http, "metrics").text)
     plain = {name: value for (name, labels), value in found.items() if not labels}
     assert plain["zinfo_polls_total"] >= 1
     assert plain["zinfo_poll_seconds_count"] == plain["zinfo_polls_total"]
@@ -48,10 +48,10 @@ def test_zinfo_exposes_its_own_metrics(daemon: RunningDaemon) -> None:
 def test_errors_of_queries_are_counted_by_operation(daemon: RunningDaemon) -> None:
     unknown = frozenset({("op", "get_infos"), ("result", "unknown_shard")})
     nonsense = frozenset({("op", "unknown"), ("result", "unknown_op")})
-    before = samples(ask(daemon.http, "metrics").text)
+    before = samples(fetch(daemon.http, "metrics").text)
     daemon.ask("get_infos", shard_ids=["nope"])
     daemon.ask("nonsense")
-    after = samples(ask(daemon.http, "metrics").text)
+    after = samples(fetch(daemon.http, "metrics").text)
     for labels in (unknown, nonsense):
         key = "zinfo_queries_total", labels
         assert after[key] == before.get(key, 0) + 1
@@ -61,7 +61,7 @@ def test_subscribers_are_counted(daemon: RunningDaemon) -> None:
     from zinfo.client import Subscriber
 
     def subscribers() -> float:
-        return samples(ask(daemon.http, "metrics").text)["zinfo_bus_subscribers", frozenset()]
+        return samples(fetch(daemon.http, "metrics").text)["zinfo_bus_subscribers", frozenset()]
 
     before = subscribers()
     with Subscriber(daemon.query):
@@ -73,19 +73,19 @@ def test_a_single_shard_is_scraped_as_from_redis_exporter(
     daemon: RunningDaemon, real: RealServer
 ) -> None:
     for target in (real.ident, f"redis://{real.ident}"):
-        found = samples(ask(daemon.http, f"scrape?target={target}").text)
+        found = samples(fetch(daemon.http, f"scrape?target={target}").text)
         assert found["redis_up", frozenset()] == 1
         assert found["redis_memory_used_bytes", frozenset()] > 0
-    found = samples(ask(daemon.http, f"scrape?target={DEAD}").text)
+    found = samples(fetch(daemon.http, f"scrape?target={DEAD}").text)
     assert found["redis_up", frozenset()] == 0
 
 
 def test_a_response_is_compressed_if_the_client_accepts_gzip(daemon: RunningDaemon) -> None:
-    plain = ask(daemon.http, "metrics")
-    zipped = ask(daemon.http, "metrics", {"Accept-Encoding": "deflate, gzip"})
+    plain = fetch(daemon.http, "metrics")
+    zipped = fetch(daemon.http, "metrics", {"Accept-Encoding": "deflate, gzip"})
     assert "content-encoding" not in plain.headers
     for refused in ("gzip;q=0", "deflate, gzip ; q=0.0, br"):
-        answer = ask(daemon.http, "metrics", {"Accept-Encoding": refused})
+        answer = fetch(daemon.http, "metrics", {"Accept-Encoding": refused})
         assert "content-encoding" not in answer.headers
     assert int(plain.headers["content-length"]) == len(plain.body)
     assert zipped.headers["content-encoding"] == "gzip"
@@ -109,7 +109,7 @@ def test_the_configuration_selects_metrics_labels_and_their_number(server: RealS
     """
     with RunningDaemon(config_text=config, http=True) as daemon:
         daemon.wait_polled(1)
-        found = samples(ask(daemon.http, "metrics").text)
+        found = samples(fetch(daemon.http, "metrics").text)
         of_shard = {key for key in found if key[0].startswith("redis_")}
         assert len(of_shard) == 30
         common = {("instance", server.ident), ("site", "fra"), ("data_center", "7")}
@@ -122,7 +122,7 @@ def test_the_configuration_selects_metrics_labels_and_their_number(server: RealS
 def test_scrapes_that_are_not_read_are_limited_and_released(
     server: RealServer, promise: Promise
 ) -> None:
-    """Each holds its text until it is sent."""
+    """Each holds its text until the client has read it."""
     shards = "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(200))
     with RunningDaemon(config_text=shards, http=True) as daemon, ExitStack() as stack:
         daemon.wait_polled(200)
@@ -132,13 +132,17 @@ def test_scrapes_that_are_not_read_are_limited_and_released(
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             slow.connect((place.hostname, place.port))
             slow.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        wait_until(lambda: ask(daemon.http, "metrics").status == 429, what="too many scrapes")
-        answer = ask(daemon.http, "metrics")
-        others = [ask(daemon.http, path).status for path in ("api/v1/shards", "healthz")]
-        promise("12 scrapes that nobody reads", "a 13th: 429", f"{answer.status}, other {others}")
+        wait_until(lambda: fetch(daemon.http, "metrics").status == 429, what="too many scrapes")
+        answer = fetch(daemon.http, "metrics")
+        others = [fetch(daemon.http, path).status for path in ("api/v1/shards", "healthz")]
+        promise(
+            "12 scrapes that are not read",
+            "a 13th: 429",
+            f"{answer.status}, other {others}",
+        )
         assert answer.headers["retry-after"] == "1"
         assert others == [200, 200]
         stack.close()
-        wait_until(lambda: ask(daemon.http, "metrics").status == 200, what="a scrape")
+        wait_until(lambda: fetch(daemon.http, "metrics").status == 200, what="a scrape")
         for _ in range(20):
-            assert ask(daemon.http, "metrics", method="HEAD").status == 200
+            assert fetch(daemon.http, "metrics", method="HEAD").status == 200

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells what the door does: schemathesis asks what it allows and forbids."""
+"""The OpenAPI document describes the server: schemathesis sends valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
 
-# What it cannot know: a cursor comes from the answer before. Streams do not end.
+# It cannot know valid cursors, which come from a previous response. Streams do not end.
 WITHOUT = ("--exclude-checks=positive_data_acceptance", "--exclude-path=/api/v1/stream")
 
 
 def test_the_document_has_all_paths(daemon: RunningDaemon) -> None:
-    document = ask(daemon.http, "api/v1/openapi.json").json
+    document = fetch(daemon.http, "api/v1/openapi.json").json
     assert document["openapi"].startswith("3.1")
     for path in document["paths"]:
         if path != "/api/v1/stream":
-            assert ask(daemon.http, path.lstrip("/")).status == 200, path
+            assert fetch(daemon.http, path.lstrip("/")).status == 200, path
 
 
 @pytest.mark.skipif(

@@ -1,4 +1,4 @@
-"""A client of the stream that does not read: it alone loses messages, and hears of it."""
+"""A client of the stream that does not read loses messages, and no other client does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 import time
 from urllib.parse import urlsplit
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.servers import RealServer
@@ -40,5 +40,5 @@ def test_a_client_that_does_not_read_loses_messages_and_gets_a_gap_message(
 
 
 def _dropped(daemon: RunningDaemon) -> float:
-    found = samples(ask(daemon.http, "metrics").text)
+    found = samples(fetch(daemon.http, "metrics").text)
     return found["zinfo_http_stream_dropped_total", frozenset()]

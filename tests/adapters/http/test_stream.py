@@ -1,4 +1,4 @@
-"""`/api/v1/stream`: what happens, as it happens."""
+"""`/api/v1/stream`: deltas, snapshots and events of a real daemon."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.adapters.http.asking import Message, ask, stream
+from tests.adapters.http.requests import Message, fetch, stream
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.servers import RealServer
@@ -28,7 +28,7 @@ def first(messages: Iterator[Message], kind: str) -> Message:
 
 
 def streams(daemon: RunningDaemon) -> float:
-    return samples(ask(daemon.http, "metrics").text)["zinfo_http_streams", frozenset()]
+    return samples(fetch(daemon.http, "metrics").text)["zinfo_http_streams", frozenset()]
 
 
 def test_all_deltas_combined_equal_the_info(fast: RunningDaemon, server: RealServer) -> None:
@@ -80,7 +80,7 @@ def test_missed_events_are_sent_before_new_ones(fast: RunningDaemon, server: Rea
 
 
 def _newest(daemon: RunningDaemon) -> int:
-    newest: int = ask(daemon.http, "api/v1/events").json["newest"]
+    newest: int = fetch(daemon.http, "api/v1/events").json["newest"]
     return newest
 
 

@@ -1,4 +1,4 @@
-"""Streams by what they want: each message is made once for all streams that want the same."""
+"""Stream filters: a message is encoded once for all streams with the same filter."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def stream_filter(
     return StreamFilter(frozenset((DELTA, INFO)), frozenset(shard_ids), keys, rights)
 
 
-def streams(wishes: StreamRegistry[str], shard_id: str) -> list[str]:
-    return sorted(stream for group in wishes.groups_for(shard_id) for stream in group.streams)
+def streams(registry: StreamRegistry[str], shard_id: str) -> list[str]:
+    return sorted(stream for group in registry.groups_for(shard_id) for stream in group.streams)
 
 
 def test_streams_are_found_by_shard_and_rights() -> None:
-    wishes: StreamRegistry[str] = StreamRegistry()
+    registry: StreamRegistry[str] = StreamRegistry()
     caches = Rights("a", shards=("cache-",))
     for number, one in enumerate(
         (
@@ -45,19 +45,19 @@ def test_streams_are_found_by_shard_and_rights() -> None:
             stream_filter("db-1"),
         )
     ):
-        wishes.add(one, str(number))
-    assert len(wishes) == 4
-    assert streams(wishes, "db-1") == ["0", "1", "2", "4"]
-    assert streams(wishes, "db-2") == ["0", "2"]
-    assert streams(wishes, "cache-1") == ["0", "3"]
-    wishes.remove(stream_filter("db-1"), "1")
-    assert streams(wishes, "db-1") == ["0", "2", "4"]
-    wishes.remove(stream_filter("db-1"), "4")
-    wishes.remove(stream_filter("db-1", "db-2"), "2")
-    assert not wishes._of_shard
-    wishes.remove(stream_filter(), "0")
-    wishes.remove(stream_filter(rights=caches), "3")
-    assert not wishes
+        registry.add(one, str(number))
+    assert len(registry) == 4
+    assert streams(registry, "db-1") == ["0", "1", "2", "4"]
+    assert streams(registry, "db-2") == ["0", "2"]
+    assert streams(registry, "cache-1") == ["0", "3"]
+    registry.remove(stream_filter("db-1"), "1")
+    assert streams(registry, "db-1") == ["0", "2", "4"]
+    registry.remove(stream_filter("db-1"), "4")
+    registry.remove(stream_filter("db-1", "db-2"), "2")
+    assert not registry._of_shard
+    registry.remove(stream_filter(), "0")
+    registry.remove(stream_filter(rights=caches), "3")
+    assert not registry
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""XML-RPC in bytes, read back by the standard library's parser."""
+"""XML-RPC encoding, decoded by the parser of the standard library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALUES = st.recursive(
 
 
 def read(pieces: Iterable[bytes]) -> object:
-    """The value in a response, as any Python client gets it."""
+    """Return the value in a response, as a Python client decodes it."""
     (value,), _ = xmlrpc.client.loads(b"".join(pieces))
     return value
 

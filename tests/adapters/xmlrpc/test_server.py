@@ -1,4 +1,4 @@
-"""The door as an object: where it listens, how it shares the event loop, how it answers HTTP."""
+"""XmlRpcServer as an object: its address, yielding to the event loop, and HTTP responses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARDS = 40
 
 
 class RefusingServicer(InfoProviderServicer):
-    """Raises what it is told to."""
+    """A servicer that raises a given error."""
 
     error: Exception
 
@@ -31,7 +31,7 @@ class RefusingServicer(InfoProviderServicer):
         yield_point: Callable[[], None] | None = None,
     ) -> Iterator[LookupResult]:
         raise self.error
-        yield  # makes it a generator, as the real one is
+        yield  # makes it a generator, like the real one
 
 
 def publisher(fields: int = 10) -> ShardPublisher:
@@ -49,38 +49,38 @@ def servicer() -> InfoProviderServicer:
 
 
 @pytest.fixture
-def door(servicer: InfoProviderServicer) -> Iterator[XmlRpcServer]:
+def server(servicer: InfoProviderServicer) -> Iterator[XmlRpcServer]:
     made = XmlRpcServer(servicer, "127.0.0.1", 0)
     yield made
     made.stop()
 
 
-def ask(door: XmlRpcServer, *params: Any, method: str = "GetInfos") -> object:
-    """What the door answers, without HTTP between."""
-    (value,), _ = xmlrpc.client.loads(b"".join(run(door, *params, method=method)))
+def ask(server: XmlRpcServer, *params: Any, method: str = "GetInfos") -> object:
+    """Return the result of a call, without HTTP."""
+    (value,), _ = xmlrpc.client.loads(b"".join(run(server, *params, method=method)))
     return value
 
 
-def run(door: XmlRpcServer, *params: Any, method: str = "GetInfos") -> Iterable[bytes]:
+def run(server: XmlRpcServer, *params: Any, method: str = "GetInfos") -> Iterable[bytes]:
     body = xmlrpc.client.dumps(params, method).encode()
     environ = {"PATH_INFO": "/", "REQUEST_METHOD": "POST", "wsgi.input": io.BytesIO(body)}
-    return door.application(environ, lambda status, headers, exc=None: lambda _data: None)
+    return server.application(environ, lambda status, headers, exc=None: lambda _data: None)
 
 
 def test_a_response_yields_to_other_greenlets_between_entries(
-    door: XmlRpcServer, monkeypatch: pytest.MonkeyPatch
+    server: XmlRpcServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zinfo.loop.yielding.YIELD_INTERVAL", 0.0)  # a pause after each entry
+    monkeypatch.setattr("zinfo.loop.yielding.YIELD_INTERVAL", 0.0)  # a yield after each entry
     turns = 0
 
     def others() -> None:
         nonlocal turns
         while True:
             turns += 1
-            gevent.idle()  # so that the loop comes round for each
+            gevent.idle()  # one iteration of the event loop
 
     greenlet = gevent.spawn(others)
-    infos = ask(door)
+    infos = ask(server)
     greenlet.kill()
     assert isinstance(infos, list)
     assert len(infos) == SHARDS
@@ -88,15 +88,15 @@ def test_a_response_yields_to_other_greenlets_between_entries(
 
 
 def test_a_short_response_has_a_length_and_a_long_one_is_chunked() -> None:
-    door = XmlRpcServer(InfoProviderServicer(publisher(fields=300)), "127.0.0.1", 0)
-    assert hasattr(run(door, ["s01"]), "__len__")  # pywsgi gives it a Content-Length
-    assert not hasattr(run(door), "__len__")
-    infos = ask(door)
+    server = XmlRpcServer(InfoProviderServicer(publisher(fields=300)), "127.0.0.1", 0)
+    assert hasattr(run(server, ["s01"]), "__len__")  # pywsgi adds a Content-Length
+    assert not hasattr(run(server), "__len__")
+    infos = ask(server)
     assert isinstance(infos, list)
     assert [info["meta"]["shard_identifier"] for info in infos] == [
         f"s{number:02}" for number in range(SHARDS)
     ]
-    door.stop()
+    server.stop()
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_a_short_response_has_a_length_and_a_long_one_is_chunked() -> None:
 def test_each_kind_of_error_has_its_fault_code(error: Exception, code: int, text: str) -> None:
     servicer = RefusingServicer(ShardPublisher())
     servicer.error = error
-    door = XmlRpcServer(servicer, "127.0.0.1", 0)
+    server = XmlRpcServer(servicer, "127.0.0.1", 0)
     with pytest.raises(xmlrpc.client.Fault) as caught:
-        ask(door)
-    door.stop()
+        ask(server)
+    server.stop()
     assert (caught.value.faultCode, caught.value.faultString) == (code, text)
 
 

@@ -31,7 +31,7 @@ def real() -> Iterator[RealServer]:
         client = server.client()
         client.set("a", 1)
         client.config_set("maxmemory", 5 << 30)
-        # The name of an error ends up in INFO as it is, in a field's name.
+        # Redis writes the name of an error unescaped into a field name of INFO.
         with pytest.raises(redis.ResponseError):
             client.eval("return redis.error_reply('\\1EVIL <&> x')", 0)
         yield server
@@ -45,30 +45,30 @@ def daemon(real: RealServer) -> Iterator[RunningDaemon]:
 
 
 @pytest.fixture
-def door(daemon: RunningDaemon) -> Iterator[xmlrpc.client.ServerProxy]:
+def proxy(daemon: RunningDaemon) -> Iterator[xmlrpc.client.ServerProxy]:
     with xmlrpc.client.ServerProxy(daemon.xmlrpc) as proxy:
         yield proxy
 
 
-def infos(door: Any, *params: object) -> list[dict[str, Any]]:
-    answer = door.GetInfos(*params)
+def infos(proxy: Any, *params: object) -> list[dict[str, Any]]:
+    answer = proxy.GetInfos(*params)
     assert isinstance(answer, list)
     return answer
 
 
-def fault(door: Any, *params: object) -> tuple[int, str]:
+def fault(proxy: Any, *params: object) -> tuple[int, str]:
     with pytest.raises(xmlrpc.client.Fault) as caught:
-        door.GetInfos(*params)
+        proxy.GetInfos(*params)
     return caught.value.faultCode, caught.value.faultString
 
 
 def same_revision(
-    door: xmlrpc.client.ServerProxy, daemon: RunningDaemon
+    proxy: xmlrpc.client.ServerProxy, daemon: RunningDaemon
 ) -> tuple[dict[str, object], dict[str, object]]:
-    """One shard's INFO through both ways, of the same poll."""
+    """Return INFO of one shard from both endpoints, from the same poll."""
 
     def both() -> tuple[dict[str, object], dict[str, object]] | None:
-        (by_xml,) = infos(door)
+        (by_xml,) = infos(proxy)
         body = daemon.ask("get_infos").body
         assert isinstance(body, list)
         (by_zmq,) = body
@@ -81,29 +81,29 @@ def same_revision(
 
 
 def test_the_result_equals_that_of_the_query_endpoint(
-    door: xmlrpc.client.ServerProxy, daemon: RunningDaemon
+    proxy: xmlrpc.client.ServerProxy, daemon: RunningDaemon
 ) -> None:
-    by_xml, by_zmq = same_revision(door, daemon)
+    by_xml, by_zmq = same_revision(proxy, daemon)
     assert by_xml == {name.replace("\1", "\ufffd"): value for name, value in by_zmq.items()}
     assert len(by_xml) > 100
 
 
-def test_integers_beyond_32_bits_and_maps_are_transferred(door: xmlrpc.client.ServerProxy) -> None:
-    (info,) = infos(door, [], ["maxmemory", "db0"])
+def test_integers_beyond_32_bits_and_maps_are_transferred(proxy: xmlrpc.client.ServerProxy) -> None:
+    (info,) = infos(proxy, [], ["maxmemory", "db0"])
     assert info["maxmemory"] == 5 << 30
     assert isinstance(info["db0"], dict)
     assert info["db0"]["keys"] == 1
 
 
 def test_control_characters_of_a_server_do_not_break_the_client(
-    door: xmlrpc.client.ServerProxy,
+    proxy: xmlrpc.client.ServerProxy,
 ) -> None:
-    (info,) = infos(door, [], ["errorstat_"], False, 0.0, True)
+    (info,) = infos(proxy, [], ["errorstat_"], False, 0.0, True)
     assert "errorstat_\ufffdEVIL" in info
 
 
 def test_positional_and_keyword_arguments_are_equivalent(
-    door: xmlrpc.client.ServerProxy, real: RealServer
+    proxy: xmlrpc.client.ServerProxy, real: RealServer
 ) -> None:
     ident = real.ident
     for params in (
@@ -115,24 +115,24 @@ def test_positional_and_keyword_arguments_are_equivalent(
         ([ident], ["role", "used_memory"], {"allow_partial": True, "max_age": 60}),
         ([], ["role", "used_memory_"], False, 0, False, {"key_patterns": None})[:2],
     ):
-        (info,) = infos(door, *params)
+        (info,) = infos(proxy, *params)
         assert info["role"] == "master", params
         assert info.keys() <= {"role", "used_memory", "meta"}, params
         assert info["meta"]["shard_identifier"] == ident
 
 
-def test_prefixes_match_several_keys(door: xmlrpc.client.ServerProxy) -> None:
-    (info,) = infos(door, {"keys": ["used_memory"], "prefix_matching": True})
+def test_prefixes_match_several_keys(proxy: xmlrpc.client.ServerProxy) -> None:
+    (info,) = infos(proxy, {"keys": ["used_memory"], "prefix_matching": True})
     assert {"used_memory", "used_memory_rss", "used_memory_peak"} <= info.keys()
     assert all(name == "meta" or name.startswith("used_memory") for name in info)
 
 
-def test_info_older_than_max_age_is_skipped(door: xmlrpc.client.ServerProxy) -> None:
-    assert infos(door, [], [], False, 1e-9) == []
+def test_info_older_than_max_age_is_skipped(proxy: xmlrpc.client.ServerProxy) -> None:
+    assert infos(proxy, [], [], False, 1e-9) == []
 
 
-def test_a_partial_entry_has_the_error(door: xmlrpc.client.ServerProxy, real: RealServer) -> None:
-    good, unknown, never = infos(door, [real.ident, "x", "127.0.0.1:1"], ["role"], True)
+def test_a_partial_entry_has_the_error(proxy: xmlrpc.client.ServerProxy, real: RealServer) -> None:
+    good, unknown, never = infos(proxy, [real.ident, "x", "127.0.0.1:1"], ["role"], True)
     assert good["role"] == "master"
     assert unknown["meta"] == {
         "shard_identifier": "x",
@@ -160,21 +160,21 @@ def test_a_partial_entry_has_the_error(door: xmlrpc.client.ServerProxy, real: Re
     ],
 )
 def test_wrong_calls_are_faults_with_the_reason(
-    door: xmlrpc.client.ServerProxy, params: tuple[object, ...], expected: tuple[int, str]
+    proxy: xmlrpc.client.ServerProxy, params: tuple[object, ...], expected: tuple[int, str]
 ) -> None:
-    assert fault(door, *params) == expected
+    assert fault(proxy, *params) == expected
 
 
-def test_introspection_methods_describe_the_server(door: Any) -> None:
-    methods = door.system.listMethods()
+def test_introspection_methods_describe_the_server(proxy: Any) -> None:
+    methods = proxy.system.listMethods()
     assert isinstance(methods, list)
     assert methods[0] == "GetInfos"
-    assert "key_patterns: deprecated alias" in str(door.system.methodHelp("GetInfos"))
-    assert ["array", "array", "array", "struct"] in door.system.methodSignature("GetInfos")
+    assert "key_patterns: deprecated alias" in str(proxy.system.methodHelp("GetInfos"))
+    assert ["array", "array", "array", "struct"] in proxy.system.methodSignature("GetInfos")
     for method in methods:
-        assert door.system.methodSignature(method)
-        assert isinstance(door.system.methodHelp(method), str)
-    for wrong in (door.nothing, door.system.methodHelp, door.system.multicall):
+        assert proxy.system.methodSignature(method)
+        assert isinstance(proxy.system.methodHelp(method), str)
+    for wrong in (proxy.nothing, proxy.system.methodHelp, proxy.system.multicall):
         with pytest.raises(xmlrpc.client.Fault) as caught:
             wrong()
         assert caught.value.faultCode == 2
@@ -243,7 +243,7 @@ def test_a_malformed_call_is_a_fault(connection: http.client.HTTPConnection) -> 
 
 
 def test_misbehaving_peers_leave_no_log_lines(
-    daemon: RunningDaemon, door: xmlrpc.client.ServerProxy
+    daemon: RunningDaemon, proxy: xmlrpc.client.ServerProxy
 ) -> None:
     address = urlsplit(daemon.xmlrpc)
     assert address.hostname
@@ -251,11 +251,11 @@ def test_misbehaving_peers_leave_no_log_lines(
     for sent in (b"\0\1\2\3\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc", b"GET /"):
         with socket.create_connection((address.hostname, address.port)) as raw:
             raw.sendall(sent)
-    assert infos(door)
+    assert infos(proxy)
     assert "Traceback" not in daemon.log()
 
 
-# --- beside everything else ---
+# --- effects on other work ---
 
 
 def test_a_long_response_does_not_delay_others(real: RealServer) -> None:
@@ -267,7 +267,7 @@ def test_a_long_response_does_not_delay_others(real: RealServer) -> None:
             beats.connect(daemon.bus)
             assert beats.poll(10_000)
             before = last = unpack_header(beats.recv_multipart()[1])
-            # Not through the client, which would parse for longer than the daemon writes.
+            # Not through the client, whose parser is slower than the daemon.
             with urlopen(daemon.xmlrpc, b"<a><methodName>GetInfos</methodName></a>") as answer:
                 assert answer.read().count(b"shard_identifier") == MANY
             while beats.poll(0):
@@ -279,9 +279,9 @@ def test_a_long_response_does_not_delay_others(real: RealServer) -> None:
 def test_an_open_connection_does_not_delay_shutdown(real: RealServer) -> None:
     with (
         RunningDaemon([real.url], xmlrpc=True) as daemon,
-        xmlrpc.client.ServerProxy(daemon.xmlrpc) as door,
+        xmlrpc.client.ServerProxy(daemon.xmlrpc) as proxy,
     ):
-        door.GetInfos()  # the client keeps its connection open
+        proxy.GetInfos()  # the client keeps its connection open
         begun = time.monotonic()
         assert daemon.terminate() == 0
         assert time.monotonic() - begun < 2

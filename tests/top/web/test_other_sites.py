@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.adapters.http.asking import ask
+from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
@@ -152,7 +152,7 @@ def test_another_sites_page_reads_nothing_and_may_link(
         page.locator("#api").click()
     assert went.value is not None
     assert went.value.status == 403
-    assert samples(ask(daemon.http, "metrics").text)["zinfo_polls_total", frozenset()] == 1
+    assert samples(fetch(daemon.http, "metrics").text)["zinfo_polls_total", frozenset()] == 1
 
 
 def test_what_a_page_must_not_have_does_not_run_in_it(

@@ -1,4 +1,4 @@
-"""Asking the HTTP server: status, headers and body of an answer, errors included."""
+"""Requests to the HTTP server: status, headers and body of a response, including errors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 TIMEOUT = 10.0  # seconds
 
 
-class Answer(NamedTuple):
-    """What came back."""
+class Response(NamedTuple):
+    """A response."""
 
     status: int
     headers: Mapping[str, str]
@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """The body, decoded from JSON."""
         return json.loads(self.body)
 
     @property
@@ -31,28 +31,28 @@ class Answer(NamedTuple):
         return self.body.decode()
 
 
-def ask(
+def fetch(
     url: str,
     path: str,
     headers: Mapping[str, str] | None = None,
     *,
     method: str = "GET",
     tls: ssl.SSLContext | None = None,
-) -> Answer:
-    """Return the answer to one request over a connection of its own.
+) -> Response:
+    """Return the response to one request on a new connection.
 
     Args:
-        url: of the door.
+        url: of the server.
         path: with its query, without the first slash.
         headers: of the request.
         method: likewise.
-        tls: for a door that speaks TLS.
+        tls: for a server that speaks TLS.
     """
     with _connection(url, tls) as connection:
         connection.request(method, f"/{path}", headers=dict(headers or {}))
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
-        return Answer(answer.status, found, answer.read())
+        return Response(answer.status, found, answer.read())
 
 
 class Message(NamedTuple):
@@ -67,10 +67,10 @@ class Message(NamedTuple):
 def stream(
     url: str, path: str, headers: Mapping[str, str] | None = None
 ) -> Iterator[Iterator[Message]]:
-    """Yield the messages of a stream as they come.
+    """Yield the messages of a stream as they arrive.
 
     Args:
-        url: of the door.
+        url: of the server.
         path: with its query, without the first slash.
         headers: of the request.
     """
