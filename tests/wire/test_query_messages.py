@@ -82,7 +82,7 @@ def test_frames_that_are_not_a_request_are_refused(frames: list[bytes]) -> None:
 
 
 def test_a_request_over_the_bound_is_refused() -> None:
-    with pytest.raises(TooLargeError, match="may have 10 bytes"):
+    with pytest.raises(TooLargeError, match="may have at most 10 bytes"):
         query_messages.decode_request([MAGIC, b"x" * 11], max_bytes=10)
 
 

@@ -139,7 +139,9 @@ def decode_request(frames: Message, max_bytes: int = 65536) -> Request:
     if len(frames) != 2:
         raise BadRequestError(f"a request is 2 frames after the empty one, not {len(frames)}")
     if len(frames[1]) > max_bytes:
-        raise TooLargeError(f"a request may have {max_bytes} bytes, this has {len(frames[1])}")
+        raise TooLargeError(
+            f"a request may have at most {max_bytes} bytes, this one has {len(frames[1])}"
+        )
     try:
         value = unpack(frames[1])
     except ProtocolError as error:
