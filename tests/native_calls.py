@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from zinfo import _native  # type: ignore[attr-defined,unused-ignore]  # it is compiled
-from zinfo.info.values import kind_of
+from zinfo.info.kinds import kind_of
 
 RAW = (
     b"role:master\r\nredis_version:7.2.4\r\nused_memory:1048576\r\nratio:0.25\r\n"

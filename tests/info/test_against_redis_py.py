@@ -18,8 +18,9 @@ from tests.info_texts import TEXTS, exact
 from tests.server_kinds import ServerKind
 from tests.servers import put_load
 from tests.waiting import wait_until
+from zinfo.info.kinds import STATS_PREFIXES, TEXT_FIELD_PATTERN, TEXT_FIELDS
 from zinfo.info.parser import Value, parse
-from zinfo.info.values import INT_MAX, INT_MIN, STATS_PREFIXES, TEXT_FIELD_PATTERN, TEXT_FIELDS
+from zinfo.info.values import INT_MAX, INT_MIN
 
 DIFFERENCES = {
     "text field": "an id, a version, a path, a name or an address that looks like a number",

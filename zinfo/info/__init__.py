@@ -1,6 +1,6 @@
 """INFO text to typed fields, deltas and msgpack. Pure: no I/O and no clock.
 
 Imports `wire` for msgpack and `native` for the functions that are also written in C. Begin with
-`parser.py`, then `values.py`, `delta.py` and `encoder.py`; `field_reader.py` finds single fields
-without parsing the rest.
+`parser.py`, `kinds.py` and `values.py`, then `delta.py` and `encoder.py`; `field_reader.py` finds
+single fields without parsing the rest.
 """

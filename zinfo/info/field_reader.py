@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from zinfo.info.kinds import STATS_PREFIXES, kind_of
 from zinfo.info.parser import ALWAYS_LISTS
-from zinfo.info.values import STATS_PREFIXES, Value, cache_entry, kind_of, reader_of
+from zinfo.info.values import Value, cache_entry, reader_of
 from zinfo.native.loader import native
 
 LAYOUT_BYTES: Final = 32

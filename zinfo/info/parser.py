@@ -15,15 +15,13 @@ from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from zinfo.info.bulk_numbers import read_pairs
+from zinfo.info.kinds import STATS, STATS_PREFIXES, kind_of
 from zinfo.info.values import (
     MAX_NAME_LIST_LENGTH,
-    STATS,
-    STATS_PREFIXES,
     Value,
     cache_entry,
     cached_line,
     intern_names,
-    kind_of,
     read_and_cache_line,
     read_line,
     read_text,
@@ -65,7 +63,7 @@ class Layout(NamedTuple):
     Attributes:
         names: For each line the name of its field; empty where the line is not a field, or is one
             of several lines of a field.
-        kinds: For each line a byte, the kind of its field as `values.kind_of` returns it.
+        kinds: For each line a byte, the kind of its field as `kinds.kind_of` returns it.
         stats: The ranges of consecutive lines of statistics, which are parsed together.
     """
 

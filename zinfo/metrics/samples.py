@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
-from zinfo.info.values import KEYSPACE_PATTERN, STATS_PREFIXES, Value
+from zinfo.info.kinds import KEYSPACE_PATTERN, STATS_PREFIXES
+from zinfo.info.values import Value
 from zinfo.metrics.names import (
     STATUS_FIELDS,
     Family,

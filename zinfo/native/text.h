@@ -7,7 +7,7 @@
 #endif
 #include <Python.h>
 
-/* Kinds of fields, as in Layout.kinds: the numbers of zinfo/info/values.py. */
+/* Kinds of fields, as in Layout.kinds: the numbers of zinfo/info/kinds.py. */
 enum { NO_FIELD = 0, VALUE = 1, STATS = 2, TEXT = 3, KEYSPACE = 4 };
 
 typedef struct {
