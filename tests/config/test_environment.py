@@ -13,7 +13,7 @@ def test_the_environment_is_not_read_unless_it_is_given(monkeypatch: pytest.Monk
     assert load_config().node == ""
 
 
-def test_variables_become_what_their_keys_ask_for() -> None:
+def test_variables_are_converted_to_the_types_of_their_keys() -> None:
     environ = {
         "ZINFO_NODE": "7",
         "ZINFO_LOCAL_ENABLED": "Yes",
@@ -53,14 +53,14 @@ def test_variables_become_what_their_keys_ask_for() -> None:
         ("ZINFO_NODE", "\udc80", "node: found '\\udc80', expected at most 255 printable"),
     ],
 )
-def test_a_wrong_variable_is_told_by_its_name(variable: str, value: str, problem: str) -> None:
+def test_an_error_names_the_invalid_variable(variable: str, value: str, problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(environ={variable: value})
     (found,) = caught.value.problems
     assert found.startswith(f"{variable}: {problem}")
 
 
-def test_unknown_variables_elsewhere_are_notes() -> None:
+def test_other_unknown_variables_give_warnings() -> None:
     environ = {"ZINFO_NODES": "hunter2", "ZINFO_PASSWORD": "hunter2", "ZINFO_X\n": "hunter2"}
     assert load_config(environ=environ) == Config()
     notes = environment_notes(environ)
@@ -70,7 +70,7 @@ def test_unknown_variables_elsewhere_are_notes() -> None:
     assert all(note.isprintable() for note in notes)
 
 
-def test_a_variable_that_holds_a_password_is_neither_unknown_nor_noted(tmp_path: Path) -> None:
+def test_a_variable_with_a_password_gives_no_error_and_no_warning(tmp_path: Path) -> None:
     toml = tmp_path / "zinfo.toml"
     toml.write_text('[[shards]]\nurl = "redis://a"\npassword_env = "ZINFO_QUERY_SECRET"\n')
     environ = {
@@ -82,7 +82,7 @@ def test_a_variable_that_holds_a_password_is_neither_unknown_nor_noted(tmp_path:
     assert environment_notes(environ, config) == ()
 
 
-def test_what_kubernetes_sets_for_services_is_left_alone() -> None:
+def test_variables_that_kubernetes_sets_for_services_are_ignored() -> None:
     environ = {
         "ZINFO_SERVICE_HOST": "10.0.0.1",
         "ZINFO_SERVICE_PORT_QUERY": "9736",

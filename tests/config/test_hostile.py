@@ -1,4 +1,4 @@
-"""Files that cannot be read, are no TOML, are too much, or hold passwords in the wrong place."""
+"""Files that cannot be read, are not TOML, are too large, or have passwords in wrong places."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def toml(tmp_path: Path) -> Path:
     return tmp_path / "zinfo.toml"
 
 
-def test_a_missing_file_is_told(toml: Path) -> None:
+def test_a_missing_file_is_an_error(toml: Path) -> None:
     assert problems_of(toml) == ["zinfo.toml: cannot be read: No such file or directory"]
 
 
-def test_a_directory_is_told(tmp_path: Path) -> None:
+def test_a_directory_is_an_error(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path)
     assert problem.endswith(": cannot be read: Is a directory")
 
 
-def test_a_path_with_a_nul_is_told() -> None:
+def test_a_path_with_a_nul_is_an_error() -> None:
     assert problems_of(Path("a\0b")) == [r"a\x00b: cannot be read: not a path"]
 
 
-def test_an_endless_file_is_refused_and_not_read_to_its_end() -> None:
+def test_an_endless_file_is_rejected_after_the_size_limit() -> None:
     (problem,) = problems_of(Path("/dev/zero"))
     assert problem.endswith(f"found more than {MAX_FILE_BYTES} bytes, expected fewer")
 
 
-def test_problems_of_other_sources_are_told_beside_a_missing_file(toml: Path) -> None:
+def test_errors_of_other_sources_are_reported_along_with_a_missing_file(toml: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(toml, {"ZINFO_POLL_MIN_INTERVAL": "9", "ZINFO_POLL_LOG_AFTER_FAILURES": "x"})
     first, second = caught.value.problems
@@ -57,7 +57,7 @@ def test_problems_of_other_sources_are_told_beside_a_missing_file(toml: Path) ->
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        # What is expected is quoted in one way or another, by the version of tomli.
+        # How the expected text is quoted depends on the version of tomli.
         ("node = 'a'\n[poll\n", "zinfo.toml: line 2, column 6: not TOML: Expected "),
         ("\n\nnode = ", "zinfo.toml: line 3"),
         ("[poll]\ntimeout = fast\n", "zinfo.toml: line 2, column 11: not TOML: Invalid value"),
@@ -76,7 +76,7 @@ def test_problems_of_other_sources_are_told_beside_a_missing_file(toml: Path) ->
         ('node = "a\\nb\\u202e"', r"node: found 'a\nb\u202e' (it contains control characters)"),
     ],
 )
-def test_a_file_that_is_no_sound_toml_is_told_in_one_short_line(
+def test_invalid_toml_is_reported_in_one_short_line(
     toml: Path, text: str | bytes, problem: str
 ) -> None:
     (found,) = problems_of(toml, text)
@@ -85,17 +85,17 @@ def test_a_file_that_is_no_sound_toml_is_told_in_one_short_line(
     assert len(found) < 400
 
 
-def test_a_byte_order_mark_is_no_error(toml: Path) -> None:
+def test_a_byte_order_mark_is_accepted(toml: Path) -> None:
     toml.write_bytes(b"\xef\xbb\xbfnode = 'a'\r\n")
     assert check_file(toml).node == "a"
 
 
-def test_an_empty_file_is_the_default(toml: Path) -> None:
+def test_an_empty_file_gives_the_defaults(toml: Path) -> None:
     toml.write_bytes(b"")
     assert check_file(toml) == load_config()
 
 
-def test_a_thousand_problems_are_counted_not_listed(toml: Path) -> None:
+def test_of_a_thousand_errors_a_hundred_are_listed(toml: Path) -> None:
     problems = problems_of(toml, "".join(f"k{number} = 1\n" for number in range(1000)))
     assert len(problems) == 101
     assert problems[-1] == "and 900 more problems"
@@ -137,13 +137,13 @@ def test_ten_thousand_shards_are_loaded(toml: Path) -> None:
         "redis://u:hunter2@h",
     ],
 )
-def test_a_password_is_never_part_of_a_problem(toml: Path, text: str) -> None:
+def test_an_error_never_contains_a_password(toml: Path, text: str) -> None:
     problems = problems_of(toml, text)
     assert problems
     assert "hunter2" not in "".join(problems)
 
 
-def test_a_password_in_a_variable_is_never_part_of_a_problem() -> None:
+def test_an_error_never_contains_a_password_from_a_variable() -> None:
     environ = {
         "ZINFO_SHARDS": "redis://:hunter2 redis://:hun hunter2@h redis://h?hunter2",
         "ZINFO_LOCAL_PASSWORD_ENV": "hunter2!",
@@ -155,7 +155,7 @@ def test_a_password_in_a_variable_is_never_part_of_a_problem() -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_configurations_repr_holds_no_password(toml: Path) -> None:
+def test_the_repr_of_a_configuration_has_no_password(toml: Path) -> None:
     toml.write_text(
         '[[shards]]\nurl = "redis://u:hunter2@h"\n'
         '[[shards]]\nurl = "redis://g"\npassword = "hunter2"\n'
@@ -184,7 +184,7 @@ LINES = st.one_of(
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(LINES, max_size=8))
-def test_any_file_gives_a_configuration_or_a_list_of_problems(
+def test_any_file_gives_a_configuration_or_a_list_of_errors(
     tmp_path: Path, lines: list[str]
 ) -> None:
     path = tmp_path / "any.toml"
@@ -198,7 +198,7 @@ def test_any_file_gives_a_configuration_or_a_list_of_problems(
     assert problems != ()
 
 
-def test_the_limit_of_recursion_is_left_as_it_was(toml: Path) -> None:
+def test_the_recursion_limit_does_not_change(toml: Path) -> None:
     before = sys.getrecursionlimit()
     problems_of(toml, "x = " + "[" * 100_000)
     assert sys.getrecursionlimit() == before

@@ -28,7 +28,7 @@ def toml(tmp_path: Path) -> Path:
 
 
 def problems_of(toml: Path, text: str | None = None, **sources: Any) -> list[str]:
-    """The problems that loading finds, with the file's directory taken out."""
+    """Return the errors of loading, without the directory of the file."""
     if text is not None:
         toml.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -38,7 +38,7 @@ def problems_of(toml: Path, text: str | None = None, **sources: Any) -> list[str
     return [problem.replace(f"{toml.parent}/", "") for problem in caught.value.problems]
 
 
-def test_without_any_source_the_defaults_hold() -> None:
+def test_without_any_source_the_defaults_apply() -> None:
     config = load_config()
     assert config == Config()
     assert config.poll.min_interval == 0.5
@@ -48,14 +48,14 @@ def test_without_any_source_the_defaults_hold() -> None:
     assert not config.local.enabled
 
 
-def test_the_later_source_wins_key_by_key(toml: Path) -> None:
+def test_a_later_source_overrides_single_keys(toml: Path) -> None:
     toml.write_text("[poll]\ntimeout = 1.0\ngrace = 1\njitter = 0.2\n")
     environ = {"ZINFO_POLL_TIMEOUT": "2", "ZINFO_POLL_LOG_AFTER_FAILURES": "2"}
     poll = load_config(toml, environ, {"--timeout": ("poll.timeout", 3)}).poll
     assert (poll.timeout, poll.log_after_failures, poll.jitter) == (3.0, 2, 0.2)
 
 
-def test_shards_of_all_sources_are_added_up(toml: Path) -> None:
+def test_shards_of_all_sources_are_combined(toml: Path) -> None:
     toml.write_text('[[shards]]\nurl = "redis://a"\n')
     environ = {"ZINFO_SHARDS": " redis://b\n redis://c:7 "}
     flags = {"--shard": ("shards", ["redis://d", {"url": "redis://e", "id": "five"}])}
@@ -63,7 +63,7 @@ def test_shards_of_all_sources_are_added_up(toml: Path) -> None:
     assert [shard.id for shard in shards] == ["a:6379", "b:6379", "c:7", "d:6379", "five"]
 
 
-def test_flags_may_be_text_and_may_be_absent() -> None:
+def test_flags_can_be_text_or_none() -> None:
     flags = {
         "--query": ("query.endpoint", "ipc:///run/q"),
         "--log-after": ("poll.log_after_failures", "7"),
@@ -78,7 +78,7 @@ def test_flags_may_be_text_and_may_be_absent() -> None:
     assert config.bus == Config().bus
 
 
-def test_all_problems_of_all_sources_are_told_at_once(toml: Path) -> None:
+def test_all_errors_of_all_sources_are_reported_together(toml: Path) -> None:
     text = """
         node = 5
         timeout = 2
@@ -126,14 +126,14 @@ def test_all_problems_of_all_sources_are_told_at_once(toml: Path) -> None:
     ]
 
 
-def test_a_key_of_poll_and_one_of_a_shard_may_conflict_but_not_twice(toml: Path) -> None:
+def test_a_conflict_between_poll_and_a_shard_is_reported_once(toml: Path) -> None:
     text = "node = 'a'\n[poll]\nmin_interval = 5\n[[shards]]\nurl = 'redis://a'\ntimeout = 1\n"
     first, second = problems_of(toml, text + "[log]\nlevel = 1\n")
     assert first.startswith("zinfo.toml: log.level: found 1")
     assert second.startswith("zinfo.toml: poll.min_interval: found 5.0")
 
 
-def test_a_flag_is_told_by_its_name(toml: Path) -> None:
+def test_an_error_names_the_flag(toml: Path) -> None:
     flags = {"--query": ("query.endpoint", "nope"), "--shard": ("shards", ["nope", 3])}
     query, first, second = sorted(problems_of(toml, flags=flags))
     assert query.startswith("--query: query.endpoint: found 'nope' (it has no scheme)")
@@ -141,7 +141,7 @@ def test_a_flag_is_told_by_its_name(toml: Path) -> None:
     assert second == "--shard: shards[1]: found 3, expected a table, headed [[shards]]"
 
 
-def test_a_shard_that_two_sources_have_is_told_with_both(toml: Path) -> None:
+def test_a_duplicate_shard_is_reported_with_both_sources(toml: Path) -> None:
     text = '[[shards]]\nurl = "redis://a"\n[[shards]]\nurl = "redis://b"\n'
     (problem,) = problems_of(toml, text, environ={"ZINFO_SHARDS": "redis://x redis://B:6379"})
     assert problem == (
@@ -164,7 +164,7 @@ def test_a_conflict_names_both_keys_and_their_sources(toml: Path) -> None:
     )
 
 
-def test_a_later_source_may_mend_a_conflict_but_not_a_wrong_value(toml: Path) -> None:
+def test_a_later_source_can_resolve_a_conflict_but_not_an_invalid_value(toml: Path) -> None:
     toml.write_text("[poll]\nmin_interval = 5\n")
     assert load_config(toml, {"ZINFO_POLL_MAX_INTERVAL": "9"}).poll.min_interval == 5.0
     environ = {"ZINFO_POLL_MIN_INTERVAL": "1"}
@@ -172,7 +172,7 @@ def test_a_later_source_may_mend_a_conflict_but_not_a_wrong_value(toml: Path) ->
     assert problem.startswith("zinfo.toml: poll.min_interval: found -5, expected")
 
 
-def test_nothing_is_said_about_conflicts_with_a_wrong_value(toml: Path) -> None:
+def test_conflicts_with_an_invalid_value_are_not_reported(toml: Path) -> None:
     (problem,) = problems_of(toml, '[poll]\nmin_interval = 5\nmax_interval = "9"\n')
     assert problem.startswith("zinfo.toml: poll.max_interval: found '9', expected")
 
@@ -219,13 +219,13 @@ TLS_SHARD = '[[shards]]\nurl = "rediss://a"\n'
         ("endpoint = 'x'", "did you mean bus.endpoint or query.endpoint?"),
     ],
 )
-def test_what_does_not_fit_is_told_in_one_line(toml: Path, text: str, problem: str) -> None:
+def test_each_error_is_one_line(toml: Path, text: str, problem: str) -> None:
     (found,) = problems_of(toml, text)
     assert found.startswith("zinfo.toml: ")
     assert problem in found
 
 
-def test_a_shards_user_and_password_leave_its_url() -> None:
+def test_user_and_password_are_removed_from_the_url() -> None:
     shard = ShardConfig(url="redis://user:hun%40ter2@Host:1/0")
     assert (shard.url, shard.id, shard.username) == ("redis://host:1", "host:1", "user")
     assert shard.password is not None
@@ -233,7 +233,7 @@ def test_a_shards_user_and_password_leave_its_url() -> None:
     assert "ter2" not in repr(shard) + str(shard) + shard.model_dump_json()
 
 
-def test_paths_in_a_file_start_at_its_directory(
+def test_paths_in_a_file_are_relative_to_its_directory(
     toml: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toml.write_text(
@@ -250,7 +250,7 @@ def test_paths_in_a_file_start_at_its_directory(
     assert config.local.ca_file == "ca.pem"
 
 
-def test_a_shards_own_settings_stand_in_for_those_of_poll() -> None:
+def test_settings_of_a_shard_override_those_of_poll() -> None:
     poll = PollConfig(timeout=1.0)
     plain = ShardConfig(url="redis://a")
     assert poll.for_shard(plain) is poll
@@ -258,7 +258,7 @@ def test_a_shards_own_settings_stand_in_for_those_of_poll() -> None:
     assert (tuned.min_interval, tuned.interval_step, tuned.timeout) == (0.1, 0.0, 1.0)
 
 
-def test_a_configuration_made_in_python_is_checked_as_well() -> None:
+def test_a_configuration_made_in_python_is_validated() -> None:
     with pytest.raises(ValidationError, match=r"min_interval: found 9\.0"):
         PollConfig(min_interval=9.0)
     with pytest.raises(ValidationError, match="at most one password"):
@@ -271,17 +271,17 @@ def test_a_configuration_made_in_python_is_checked_as_well() -> None:
         Config().node = "x"
 
 
-def test_free_ports_do_not_clash(toml: Path) -> None:
+def test_ports_that_the_system_chooses_do_not_conflict(toml: Path) -> None:
     toml.write_text('[bus]\nendpoint = "tcp://[::1]:*"\n[query]\nendpoint = "tcp://[::1]:*"\n')
     assert check_file(toml).bus.endpoint == "tcp://[::1]:*"
 
 
-def test_the_xmlrpc_door_knows_host_and_port() -> None:
+def test_the_xmlrpc_section_has_host_and_port() -> None:
     assert XmlRpcConfig().address is None
     assert XmlRpcConfig(listen="[::1]:50051").address == ("::1", 50051)
 
 
-def test_changed_keys_are_named_but_shards_are_not() -> None:
+def test_changed_keys_has_no_shards() -> None:
     new = Config(
         node="x",
         shards=(ShardConfig(url="redis://a"),),
@@ -291,7 +291,7 @@ def test_changed_keys_are_named_but_shards_are_not() -> None:
     assert changed_keys(new, new) == ()
 
 
-def test_importing_it_loads_nothing_that_patches_or_connects() -> None:
+def test_importing_the_configuration_loads_neither_gevent_nor_redis() -> None:
     code = (
         "import sys, zinfo.config; print([m for m in ('gevent','redis','zmq') if m in sys.modules])"
     )

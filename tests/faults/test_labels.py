@@ -1,4 +1,4 @@
-"""Labels that change: each Mirror has them, whatever is lost on the way."""
+"""Changed labels reach every Mirror, whichever messages are lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def server() -> Iterator[RealServer]:
 
 
 class Following:
-    """A daemon with one shard, and a Mirror behind a bus that loses what it is told to.
+    """A daemon with one shard, and a Mirror behind a bus that drops selected messages.
 
     Args:
         server: the shard's.
@@ -49,7 +49,7 @@ class Following:
         wait_until(lambda: self.has({"turn": "0"}), what="a fresh mirror")
 
     def relabel(self, labels: dict[str, str]) -> None:
-        """Give the shard other labels by a SIGHUP."""
+        """Change the labels of the shard with a SIGHUP."""
         self.daemon.config_path.write_text(self._config(labels))
         self.daemon.signal(signal.SIGHUP)
         wait_until(
@@ -57,7 +57,7 @@ class Following:
         )
 
     def has(self, labels: dict[str, str]) -> bool:
-        """Whether the Mirror is fresh and has these labels."""
+        """Return whether the Mirror is fresh and has these labels."""
         mirror = self.mirror
         return not mirror.stale and len(mirror) == 1 and mirror.labels(self.shard) == labels
 
@@ -97,7 +97,7 @@ def test_labels_that_a_reload_changes_reach_a_mirror(server: RealServer, promise
         assert events[-1] == one.told[0]
 
 
-def test_a_labels_changed_event_that_is_lost_is_made_good(
+def test_a_mirror_recovers_from_a_lost_labels_changed_event(
     server: RealServer, promise: Promise
 ) -> None:
     with following(server) as one:

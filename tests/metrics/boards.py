@@ -1,4 +1,4 @@
-"""What is asked by Grafana's dashboards: those of deploy/grafana, and one of many years' use."""
+"""The queries of Grafana dashboards: those of deploy/grafana, and the widely used 763."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DASHBOARD_763 = (
     'sum(redis_connected_clients{instance=~"$instance"})',
     'sum(redis_blocked_clients{instance=~"$instance"})',
 )
-"""What Grafana's dashboard 763 asks, which was made for redis_exporter 1.x."""
+"""The queries of Grafana's dashboard 763, which was made for redis_exporter 1.x."""
 
 
 class Asked(NamedTuple):
@@ -58,14 +58,14 @@ class Asked(NamedTuple):
 
 
 def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the panels of a dashboard, rows and those in closed rows included."""
+    """Yield the panels of a dashboard, including rows and the panels in collapsed rows."""
     for panel in board["panels"]:
         yield panel
         yield from panel.get("panels", ())
 
 
 def queries() -> list[Asked]:
-    """Return all queries of the panels, and of the lines through them."""
+    """Return all queries of panels and annotations."""
     found = [
         Asked(name, panel["title"], target["expr"])
         for name, board in BOARDS.items()

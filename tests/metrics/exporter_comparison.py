@@ -1,4 +1,4 @@
-"""zinfo's metrics against redis_exporter's, of the same server, one by one.
+"""Compares each metric of zinfo with that of redis_exporter for the same server.
 
 `python -m tests.metrics.exporter_comparison` prints the table for each kind of server there is.
 """
@@ -41,24 +41,24 @@ NOT_FROM_INFO: Final = {
     ),
     r"redis_cluster_(?!enabled).*": "from CLUSTER INFO, where INFO has no section of it",
 }
-"""What redis_exporter has from other commands than INFO, by pattern, and why zinfo has it not."""
+"""Patterns of metrics that redis_exporter gets from other commands, and why zinfo lacks them."""
 
 LIKE_LATER_VERSIONS: Final = {
     r"redis_instance_info\{.*redis_mode=\"\".*\}": (
         "of Valkey: its server_mode as redis_mode, and valkey_version"
     ),
 }
-"""Where zinfo does as versions of redis_exporter later than 1.45 do, by pattern of a sample."""
+"""Patterns of samples for which zinfo follows later versions of redis_exporter than 1.45."""
 
 _OWN_TRAFFIC: Final = 0.1
-"""By how much a value may differ, as a fraction: both ways of asking are load on the server."""
+"""Relative tolerance of a value: both scrapes are load on the server."""
 _OWN_CALLS: Final = 20
-"""And by how much in all: each asks with some commands of its own."""
+"""Absolute tolerance: each sends some commands."""
 _OWN_BYTES: Final = 100_000
-"""And by how much in bytes: each has a connection with its buffers."""
+"""Tolerance in bytes: each has a connection with its buffers."""
 
 _IN_BYTES: Final = r".*bytes.*|redis_mem_clients_.*"
-"""Metrics in bytes: by their names, or, as the memory of connections, by what Redis documents."""
+"""Metrics in bytes, by name or by the documentation of Redis."""
 
 _PERCENTILES: Final = "redis_latency_percentiles_usec"
 _CALLS: Final = "redis_commands_total"
@@ -123,7 +123,7 @@ def _differences(name: str, values: Samples, low: Samples, high: Samples) -> lis
 
 
 def _was_called(percentile: tuple[str, Labels], low: Samples, high: Samples) -> bool:
-    """Return whether a command ran meanwhile: then its percentiles went up or down, or both."""
+    """Return whether a command ran meanwhile, which changes its percentiles."""
     calls = _CALLS, frozenset(label for label in percentile[1] if label[0] == "cmd")
     return low[calls] != high[calls]
 
@@ -143,7 +143,7 @@ def _origin(shown: str) -> str:
 
 
 def _reason(shown: str, reasons: Mapping[str, str]) -> str:
-    """Return the reason whose pattern fits; empty where none does."""
+    """Return the reason of the matching pattern; "" if none matches."""
     return next((why for pattern, why in reasons.items() if re.fullmatch(pattern, shown)), "")
 
 
@@ -155,9 +155,9 @@ def fetch(url: str) -> str:
 
 
 def compare_with(server: RealServer, exporter: Exporter) -> list[Row]:
-    """Ask a zinfo daemon, redis_exporter and the daemon again about one server."""
+    """Scrape a zinfo daemon, redis_exporter and the daemon again for one server."""
     page = f"{exporter.url}/scrape?target={server.url}"
-    fetch(page)  # the commands that it uses itself show up in INFO from the second time on
+    fetch(page)  # INFO has its own commands from the second scrape on
     environ = {"ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
     with RunningDaemon([server.url], http=True, environ=environ) as daemon:
         daemon.wait_polled(1)
@@ -170,7 +170,7 @@ def compare_with(server: RealServer, exporter: Exporter) -> list[Row]:
 
 
 def table(title: str, rows: Iterable[Row]) -> str:
-    """Return a line for each metric, and how many there are of each verdict."""
+    """Return a line for each metric, and the number of metrics for each verdict."""
     rows = list(rows)
     lines = [f"{row.verdict:8} {row.name:55} {row.why}".rstrip() for row in rows]
     counts = Counter(row.verdict for row in rows)
@@ -191,7 +191,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def loaded_pair(kind: ServerKind) -> Iterator[tuple[RealServer, RealServer]]:
-    """A master with data and traffic, and its replica."""
+    """A primary with data and traffic, and its replica."""
     with RealServer(kind) as master, RealServer(kind) as replica:
         replica.client().replicaof(HOST, master.port)
         client = master.client()

@@ -1,4 +1,4 @@
-"""A real Prometheus for the tests: started with a configuration, asked, ended."""
+"""A real Prometheus for the tests: starts it with a configuration, queries it, stops it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PROGRAM, TOOL = "prometheus", "promtool"
 MISSING = f"no {PROGRAM} and {TOOL} on the PATH (Debian: apt-get install prometheus)"
 AVAILABLE = bool(shutil.which(PROGRAM) and shutil.which(TOOL))
 
-_TIMEOUT = 10.0  # seconds for an answer
+_TIMEOUT = 10.0  # seconds for a response
 
 
 class PrometheusError(Exception):
-    """Prometheus refused a question, or did not start; has what it said."""
+    """Prometheus rejected a query, or did not start; has its output."""
 
 
 class RunningPrometheus:
@@ -61,14 +61,14 @@ class RunningPrometheus:
         self._end()
 
     def query(self, expr: str) -> list[tuple[dict[str, str], float]]:
-        """Return the labels and values that an expression has now."""
+        """Return the current labels and values of an expression."""
         data = self.get("query", {"query": expr})
         if data["resultType"] == "scalar":
             return [({}, float(data["result"][1]))]
         return [(sample["metric"], float(sample["value"][1])) for sample in data["result"]]
 
     def get(self, path: str, params: Mapping[str, str] = MappingProxyType({})) -> Any:
-        """Return the data of one answer of its API.
+        """Return the data of one response of its API.
 
         The API: https://prometheus.io/docs/prometheus/latest/querying/api/.
 
@@ -107,7 +107,7 @@ class RunningPrometheus:
         try:
             with urlopen(f"{self._url}/-/ready", timeout=_TIMEOUT) as answer:
                 return bool(answer.status == 200)
-        except OSError:  # an answer that is an error is one, too
+        except OSError:  # urllib raises it for an error response as well
             return False
 
     def _end(self) -> None:

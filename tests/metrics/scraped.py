@@ -1,4 +1,4 @@
-"""What the shipped scrape configuration is tried with: daemons, servers with traffic, odd texts."""
+"""Targets to test the shipped scrape configuration: daemons, servers with traffic, odd texts."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ FOLDER = ROOT / "deploy" / "prometheus"
 RULES = "zinfo.rules.yml"
 DEAD = "127.0.0.1:1"
 ADDRESS = "127.0.0.1:9121"
-"""Where the shipped configuration finds zinfo."""
+"""Address of zinfo in the shipped configuration."""
 
 _TOKEN = "prometheus-0123456789abcdef"
-_PAUSE = 0.1  # seconds between two bits of traffic
+_PAUSE = 0.1  # seconds between two rounds of traffic
 _ODD_JOB = """
   - job_name: odd
     honor_labels: true
@@ -41,7 +41,7 @@ _ODD_JOB = """
 
 
 class Fleet(NamedTuple):
-    """What is scraped.
+    """The targets.
 
     Attributes:
         daemon: with its door open to all.
@@ -70,7 +70,7 @@ def jobs(text: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def watched(master: RealServer, replica: RealServer, folder: Path) -> Iterator[Fleet]:
-    """Start the daemons, and traffic on the master.
+    """Start the daemons, and traffic on the primary.
 
     Args:
         master: a server.
@@ -176,7 +176,7 @@ def odd_text() -> bytes:
 
 @contextlib.contextmanager
 def page(text: bytes) -> Iterator[str]:
-    """Serve a text to whoever asks, as a scrape; yields the address."""
+    """Serve a text as the response to any scrape; yields the address."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -187,7 +187,7 @@ def page(text: bytes) -> Iterator[str]:
             self.wfile.write(text)
 
         def log_message(self, *_args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with http.server.ThreadingHTTPServer((HOST, 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))

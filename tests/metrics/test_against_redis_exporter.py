@@ -1,4 +1,4 @@
-"""What was made for redis_exporter works unchanged: all of INFO's metrics are the same."""
+"""Dashboards for redis_exporter work unchanged: all metrics of INFO are the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def exporter() -> Iterator[Exporter]:
 
 
 @pytest.mark.parametrize("kind", available_kinds(), ids=str)
-def test_each_metric_that_is_from_info_is_the_same(
+def test_each_metric_from_info_equals_that_of_redis_exporter(
     kind: ServerKind, exporter: Exporter, promise: Promise
 ) -> None:
     with loaded_pair(kind) as pair:

@@ -1,4 +1,4 @@
-"""The files of deploy/prometheus: promtool takes them, and each alert says what to do."""
+"""The files of deploy/prometheus are valid for promtool, and each alert has instructions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ promtool = pytest.mark.skipif(not AVAILABLE, reason=MISSING)
 
 
 def run(*args: str) -> str:
-    """Return what promtool says of a file, which it must like."""
+    """Return the output of promtool for a file, which must be valid."""
     done = subprocess.run(
         [TOOL, *args], cwd=FOLDER, capture_output=True, text=True, timeout=60, check=False
     )
@@ -29,12 +29,12 @@ def run(*args: str) -> str:
 
 
 @promtool
-def test_the_configuration_is_right() -> None:
+def test_the_configuration_is_valid() -> None:
     assert f"{len(ALERTS)} rules found" in run("check", "config", "prometheus.yml")
 
 
 @promtool
-def test_the_configuration_is_right_with_all_that_is_commented_out(tmp_path: Path) -> None:
+def test_the_configuration_with_all_comments_enabled_is_valid(tmp_path: Path) -> None:
     text = with_alternatives(configuration())
     assert set(jobs(text)) == {"zinfo", "redis"}
     assert "\n    authorization:\n" in text
@@ -44,24 +44,24 @@ def test_the_configuration_is_right_with_all_that_is_commented_out(tmp_path: Pat
 
 
 @promtool
-def test_the_rules_are_right() -> None:
+def test_the_rules_are_valid() -> None:
     assert f"{len(ALERTS)} rules found" in run("check", "rules", RULES)
 
 
 @promtool
-def test_the_alerts_fire_when_they_should_and_only_then() -> None:
+def test_the_alerts_fire_exactly_when_expected() -> None:
     assert "SUCCESS" in run("test", "rules", "zinfo.rules.test.yml")
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_is_tested_to_fire_and_not_to_fire(alert: str) -> None:
+def test_each_alert_has_a_test_that_fires_and_one_that_does_not(alert: str) -> None:
     cases = re.findall(rf"alertname: {alert}\n *exp_alerts:(.*)\n", TESTS)
     assert "" in cases, "it is never seen to fire"
     assert " []" in cases, "it is never seen not to fire"
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_an_alert_says_how_bad_it_is_what_it_is_and_what_to_do(alert: str) -> None:
+def test_each_alert_has_severity_summary_and_instructions(alert: str) -> None:
     text = ALERTS[alert]
     assert re.search(r"\n          severity: (critical|warning|info)\n", text)
     for name in ("summary", "description", "action"):

@@ -1,4 +1,4 @@
-"""docs/metrics.md says what is told: fields with other names, metrics with labels, zinfo's own."""
+"""docs/metrics.md agrees with the exposed metrics: renamed fields, labels, zinfo's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 
 def rows(heading: str) -> list[tuple[str, ...]]:
-    """The cells of each row of the one table with such a heading."""
+    """Return the cells of each row of the table with this heading."""
     (table,) = re.findall(rf"\n\| {heading} .*?\n\|[-|]+\n(.*?)\n\n", PAGE, re.DOTALL)
     return [
         tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.split("\n")
@@ -37,7 +37,7 @@ OWN = {row[0].strip("`"): row[1] for row in rows(r"metric \| type \| meaning")}
 
 
 def plain_fields() -> Iterator[tuple[str, str]]:
-    """Each field of the stored texts that is one number, with the text that has it."""
+    """Yield each field of the stored texts with a number, and the text that has it."""
     for text, raw in TEXTS.items():
         for field, value in parser.parse(raw).fields.items():
             if isinstance(value, (int, float)) and not has_parts(field):
@@ -58,7 +58,7 @@ def test_each_field_with_another_name_or_type_has_a_row() -> None:
         assert not other or taken or field in RENAMED, (field, text)
 
 
-def test_each_metric_that_is_more_than_a_number_has_a_row_with_its_labels() -> None:
+def test_each_metric_with_labels_has_a_row_with_them() -> None:
     numbers = {family_of(field).name for field, _text in plain_fields()}
     for raw in TEXTS.values():
         scrape = Scrape(Selection())
@@ -76,7 +76,7 @@ def test_each_metric_that_is_more_than_a_number_has_a_row_with_its_labels() -> N
 
 
 def labels_of(metric: str) -> set[str]:
-    """The labels that the page gives a metric; `as above` means those of the row above."""
+    """Return the labels of a metric on the page; `as above` means those of the row above."""
     names = list(LABELLED)
     place = names.index(metric)
     while LABELLED[names[place]][1] == "as above":
@@ -90,7 +90,7 @@ def test_the_example_of_a_configuration_is_valid(tmp_path: Path) -> None:
     assert check_file(tmp_path / "zinfo.toml").metrics.max_samples == 2000
 
 
-def test_all_metrics_of_zinfo_itself_are_on_the_page_with_their_types_and_no_other() -> None:
+def test_the_page_has_exactly_the_metrics_of_zinfo_with_their_types() -> None:
     with RealServer() as server, RunningDaemon([server.url], http=True) as daemon:
         daemon.wait_polled(1)
         found = families(fetch(daemon.http, "metrics").text)

@@ -1,4 +1,4 @@
-"""One shard's INFO and many shards' as Prometheus' text: names, labels, bounds."""
+"""The INFO of one shard and of many as Prometheus text: names, labels, limits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FULL: dict[str, Value] = {
     "used_active_time_io_thread_0": 1,
     "db0": {"keys": 1},
 }
-"""A server that has every label that a metric of INFO may have."""
+"""INFO of a server that has every label that a metric can have."""
 
 
 def text_of(
@@ -62,7 +62,7 @@ def value(text: str, name: str, **labels: str) -> float:
     return found[name, frozenset(labels.items())]
 
 
-def test_a_field_has_the_name_that_redis_exporter_gives_it() -> None:
+def test_a_field_has_the_name_of_redis_exporter() -> None:
     text = text_of({"used_memory": 5, "keyspace_hits": 7, "connected_clients": 3})
     assert value(text, "redis_memory_used_bytes") == 5
     assert value(text, "redis_keyspace_hits_total") == 7
@@ -71,11 +71,11 @@ def test_a_field_has_the_name_that_redis_exporter_gives_it() -> None:
     assert families(text)["redis_memory_used_bytes"].type == "gauge"
 
 
-def test_a_number_that_redis_exporter_does_not_know_keeps_its_name() -> None:
+def test_a_field_unknown_to_redis_exporter_has_its_own_name() -> None:
     assert value(text_of({"brand_new-thing": 2.5}), "redis_brand_new_thing") == 2.5
 
 
-def test_text_is_no_metric_but_for_states_that_are_ok_or_not() -> None:
+def test_of_text_fields_only_statuses_are_metrics() -> None:
     text = text_of({"os": "Linux", "aof_last_write_status": "ok", "rdb_last_bgsave_status": "err"})
     assert value(text, "redis_aof_last_write_status") == 1
     assert value(text, "redis_rdb_last_bgsave_status") == 0
@@ -106,7 +106,7 @@ def test_statistics_of_commands_have_the_command_as_a_label() -> None:
     assert families(text)[latency].type == "summary"
 
 
-def test_each_database_has_its_keys_and_the_first_is_there_when_empty() -> None:
+def test_each_database_has_metrics_and_db0_also_if_it_is_empty() -> None:
     text = text_of({"db3": {"keys": 10, "expires": 2, "avg_ttl": 1500}, **MASTER})
     assert value(text, "redis_db_keys", db="db3") == 10
     assert value(text, "redis_db_keys_expiring", db="db3") == 2
@@ -114,14 +114,14 @@ def test_each_database_has_its_keys_and_the_first_is_there_when_empty() -> None:
     assert value(text, "redis_db_keys", db="db0") == 0
 
 
-def test_a_master_tells_of_its_replicas() -> None:
+def test_a_primary_exposes_its_replicas() -> None:
     text = text_of({**MASTER, "connected_slaves": 1, "slave0": REPLICA})
     labels = {"slave_ip": "10.0.0.2", "slave_port": "6380", "slave_state": "online"}
     assert value(text, "redis_connected_slave_offset_bytes", **labels) == 77
     assert value(text, "redis_connected_slave_lag_seconds", **labels) == 1
 
 
-def test_a_replica_tells_of_its_master() -> None:
+def test_a_replica_exposes_its_primary() -> None:
     text = text_of(
         {
             "role": "slave",
@@ -140,7 +140,7 @@ def test_a_replica_tells_of_its_master() -> None:
     assert value(text, "redis_slave_info", **master, read_only="1") == 1
 
 
-def test_a_replica_of_two_masters_tells_of_both() -> None:
+def test_a_replica_of_two_primaries_exposes_both() -> None:
     text = text_of(
         {
             "role": "active-replica",
@@ -158,30 +158,30 @@ def test_a_replica_of_two_masters_tells_of_both() -> None:
     assert value(text, "redis_master_last_io_seconds_ago", master_host="b", master_port="2") == 9
 
 
-def test_the_start_is_told_from_the_uptime() -> None:
+def test_the_start_time_is_computed_from_the_uptime() -> None:
     assert (
         value(text_of({"uptime_in_seconds": 400}, time=1000.9), "redis_start_time_seconds") == 600
     )
 
 
-def test_a_fork_is_told_in_seconds_and_limits_by_both_names() -> None:
+def test_a_fork_is_exposed_in_seconds_and_limits_under_both_names() -> None:
     text = text_of({"latest_fork_usec": 2500, "maxmemory": 8, "maxclients": 9})
     assert value(text, "redis_latest_fork_seconds") == 0.0025
     assert value(text, "redis_memory_max_bytes") == value(text, "redis_config_maxmemory") == 8
     assert value(text, "redis_max_clients") == value(text, "redis_config_maxclients") == 9
 
 
-def test_a_division_by_zero_in_the_server_stays_one() -> None:
+def test_a_division_by_zero_in_the_server_is_exposed_as_nan_or_inf() -> None:
     text = text_of({"mem_fragmentation_ratio": "nan", "allocator_frag_ratio": "inf"})
     assert math.isnan(value(text, "redis_mem_fragmentation_ratio"))
     assert value(text, "redis_allocator_frag_ratio") == math.inf
 
 
-def test_a_shard_that_does_not_answer_is_told_as_that_alone() -> None:
+def test_of_a_shard_that_does_not_reply_only_the_state_is_exposed() -> None:
     assert samples(text_of(None)) == {("redis_up", frozenset()): 0}
 
 
-def test_no_field_takes_the_place_of_a_metric_with_a_meaning_of_its_own() -> None:
+def test_no_field_replaces_a_metric_with_another_source() -> None:
     text = text_of(
         {"up": 0, "db_keys": 5, "maxmemory": 1, "memory_max_bytes": 2, "instance_info": 7}
     )
@@ -191,14 +191,14 @@ def test_no_field_takes_the_place_of_a_metric_with_a_meaning_of_its_own() -> Non
 
 
 @pytest.mark.parametrize("name", ["a\\b", "a\\nb", "a\\", "a\\\\b", "a\nb", "a\rb", "a\udc80b"])
-def test_a_field_of_any_name_is_told_under_help_that_prometheus_can_read(name: str) -> None:
+def test_the_help_of_a_field_with_any_name_is_valid(name: str) -> None:
     found = families(text_of({"used_memory": 1, name: 2}))
     (other,) = found.keys() - {"redis_up", "redis_memory_used_bytes", "redis_instance_info"}
     assert found[other].samples[0].value == 2
     assert found[other].documentation == f"INFO's {name}".replace("\udc80", "?")
 
 
-def test_a_field_cannot_pass_for_a_part_of_a_summary() -> None:
+def test_a_field_cannot_replace_a_part_of_a_summary() -> None:
     fields: dict[str, Value] = {
         "latency-percentiles_usec_sum": 7,
         "latency_percentiles_usec_get": {"p50": 1.0},
@@ -209,7 +209,7 @@ def test_a_field_cannot_pass_for_a_part_of_a_summary() -> None:
     assert ("redis_latency_percentiles_usec_sum", frozenset()) not in samples(text)
 
 
-def test_labels_of_the_shard_are_on_each_sample_in_a_form_that_prometheus_takes() -> None:
+def test_each_sample_has_the_labels_of_the_shard_with_valid_names() -> None:
     labels = {"site": 'f"r\\a\n', "9lives": "x", "cmd": "y", "data-center": "z"}
     text = text_of({"used_memory": 1, "cmdstat_get": {"calls": 1}}, labels)
     expected = {"site": 'f"r\\a\n', "label_9lives": "x", "label_cmd": "y", "data_center": "z"}
@@ -217,7 +217,7 @@ def test_labels_of_the_shard_are_on_each_sample_in_a_form_that_prometheus_takes(
     assert value(text, "redis_commands_total", cmd="get", **expected) == 1
 
 
-def test_no_label_of_a_shard_stands_twice_on_a_sample() -> None:
+def test_no_sample_has_a_duplicate_label() -> None:
     of_master = text_of(FULL)
     own = set(re.findall(r'[{,](\w+)="', of_master))
     assert {"cmd", "quantile", "availability_zone", "read_only", "slave_ip", "master_host"} < own
@@ -229,18 +229,18 @@ def test_no_label_of_a_shard_stands_twice_on_a_sample() -> None:
         assert value(text, "redis_up", **{f"label_{name}": "mine"}) == 1
 
 
-def test_only_chosen_labels_are_told() -> None:
+def test_only_selected_labels_are_exposed() -> None:
     text = text_of({}, {"site": "fra", "owner": "me"}, Selection(labels=("site",)))
     assert value(text, "redis_up", site="fra") == 1
 
 
-def test_the_process_of_a_local_server_makes_no_series_of_its_own_unless_asked_for() -> None:
+def test_the_label_pid_is_exposed_only_if_it_is_selected() -> None:
     labels = {"pid": "7", "site": "fra"}
     assert value(text_of({}, labels), "redis_up", site="fra") == 1
     assert value(text_of({}, labels, Selection(labels=("pid",))), "redis_up", pid="7") == 1
 
 
-def test_only_chosen_metrics_are_told() -> None:
+def test_only_selected_metrics_are_exposed() -> None:
     selection = Selection(include=("redis_up", "redis_commands_*"), exclude=("*_failed_*",))
     text = text_of(
         {"used_memory": 1, "cmdstat_get": {"calls": 1, "failed_calls": 0}}, {}, selection
@@ -248,7 +248,7 @@ def test_only_chosen_metrics_are_told() -> None:
     assert set(families(text)) == {"redis_up", "redis_commands_total"}
 
 
-def test_what_is_over_the_limit_is_cut_and_counted() -> None:
+def test_samples_over_the_limit_are_omitted_and_counted() -> None:
     fields: dict[str, Value] = {f"errorstat_E{number}": {"count": 1} for number in range(100)}
     scrape = Scrape(Selection(max_samples=12))
     scrape.add([], [Sample(UP, (), 1)], fields)
@@ -260,7 +260,7 @@ def test_what_is_over_the_limit_is_cut_and_counted() -> None:
     assert ("redis_up", frozenset({("instance", "other")})) in found
 
 
-def test_all_lines_of_a_metric_stand_together() -> None:
+def test_all_lines_of_a_metric_are_adjacent() -> None:
     scrape = Scrape(Selection())
     for name in ("a", "b"):
         scrape.add([("instance", name)], [Sample(UP, (), 1)], {"used_memory": 1, "x": 2})
@@ -294,9 +294,7 @@ LINES = st.lists(
 
 @given(lines=LINES, label=st.text(max_size=10))
 @settings(max_examples=300, deadline=None)
-def test_whatever_a_server_says_prometheus_can_read_the_answer(
-    lines: list[bytes], label: str
-) -> None:
+def test_the_text_is_valid_for_any_info(lines: list[bytes], label: str) -> None:
     fields = parser.parse(b"\r\n".join(lines)).fields
     text = text_of(fields, {"label": label})
     assert value(text, "redis_up", label=label) == 1
@@ -309,7 +307,7 @@ def test_numbers_keep_their_value(number: float) -> None:
     assert value(text_of({"x": number}), "redis_x") == number
 
 
-def test_other_work_has_its_turn_between_pieces_of_a_large_info() -> None:
+def test_a_large_info_has_yield_points() -> None:
     taken: list[int] = []
     scrape = Scrape(Selection(), lambda: taken.append(1))
     scrape.add([], (), {f"f{number}": number for number in range(400)})

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes daemons as deploy/prometheus says, and dashboards find their data."""
+"""A real Prometheus scrapes daemons with deploy/prometheus, and the dashboards have data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VALUES = {
     "value": ".*",
     "top": "10",
 }
-"""What a reader of a dashboard would choose, and Grafana puts in; `shard` comes on top."""
+"""Values that Grafana substitutes for the variables of a dashboard, without `shard`."""
 
 QUIET = {
     "zinfo_faults_total": "no part of zinfo fails here",
@@ -41,11 +41,11 @@ QUIET = {
     "zinfo_connections_total": "no client has a CURVE key",
     "resets(redis_uptime_in_seconds": "no server is restarted",
 }
-"""Beginnings of what has no data in a fleet where all is well, and why."""
+"""Prefixes of queries without data in a healthy fleet, and why."""
 
 NAMED_BY_OTHERS = frozenset(
     (
-        # redis_exporter has these names
+        # names of redis_exporter
         "redis_aof_current_rewrite_duration_sec",
         "redis_aof_last_rewrite_duration_sec",
         "redis_dump_payload_sanitizations",
@@ -62,7 +62,7 @@ NAMED_BY_OTHERS = frozenset(
         "redis_total_reads_processed",
         "redis_total_writes_processed",
         "redis_unexpected_error_replies",
-        # these are INFO's
+        # names from INFO
         "redis_arch_bits",
         "redis_current_save_keys_total",
         "redis_eventloop_duration_cmd_sum",
@@ -73,12 +73,12 @@ NAMED_BY_OTHERS = frozenset(
         "redis_uptime_in_days",
     )
 )
-"""Metrics whose names promtool's linter has something against."""
+"""Metrics whose names the linter of promtool complains about."""
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds the keys and tokens that the configuration names."""
+    """The directory of the keys and tokens in the configuration."""
     return tmp_path_factory.mktemp("keys")
 
 
@@ -98,7 +98,7 @@ def prometheus(fleet: Fleet, folder: Path) -> Iterator[RunningPrometheus]:
 
 
 def answer(prometheus: RunningPrometheus, expr: str) -> Result:
-    """Return what an expression gives, once it gives a number."""
+    """Return the result of an expression, as soon as it is a number."""
 
     def found() -> Result:
         result = prometheus.query(expr)
@@ -108,7 +108,7 @@ def answer(prometheus: RunningPrometheus, expr: str) -> Result:
 
 
 def _patiently(_seconds: float) -> None:
-    """Ask for data of the next second ten times, not a hundred."""
+    """Poll ten times a second, not a hundred times."""
     time.sleep(0.1)
 
 
@@ -129,7 +129,7 @@ def test_each_job_of_the_configuration_scrapes_its_target(prometheus: RunningPro
     assert health() == {job: {"up"} for job in jobs}
 
 
-def test_each_shard_is_an_instance_and_says_which_zinfo_tells_of_it(
+def test_each_shard_is_an_instance_with_a_label_for_its_zinfo(
     prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
     found = answer(prometheus, 'redis_up{job="zinfo"}')
@@ -141,7 +141,7 @@ def test_each_shard_is_an_instance_and_says_which_zinfo_tells_of_it(
     assert own[0]["instance"] == own[0]["zinfo"] == where
 
 
-def test_labels_of_shards_arrive(prometheus: RunningPrometheus, fleet: Fleet) -> None:
+def test_labels_of_shards_are_stored(prometheus: RunningPrometheus, fleet: Fleet) -> None:
     labels = {"instance": fleet.master.ident, "namespace": "prod", "label_os": "mine"}
     labels["data_center"] = 'a"b\\c'
     ((found, _one),) = answer(prometheus, 'redis_instance_info{job="zinfo",role="master"}')
@@ -149,19 +149,19 @@ def test_labels_of_shards_arrive(prometheus: RunningPrometheus, fleet: Fleet) ->
     assert found["os"] != "mine"
 
 
-def test_a_target_of_the_old_job_keeps_its_name(
+def test_a_target_of_the_old_job_has_the_same_name(
     prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
     def found() -> set[str]:
         up = prometheus.query('redis_up{job="redis"} == 1')
         return {labels["instance"] for labels, _one in up}
 
-    names = {fleet.master.url, fleet.replica.url}  # each is scraped for itself
+    names = {fleet.master.url, fleet.replica.url}  # each is scraped separately
     wait_until(lambda: found() >= names, 20, f"{names}", sleep=_patiently)
     assert found() == names
 
 
-def test_whatever_bytes_servers_say_one_scrape_has_all_of_them(
+def test_a_scrape_succeeds_with_any_bytes_in_info(
     prometheus: RunningPrometheus,
 ) -> None:
     ((_labels, count),) = answer(prometheus, 'count(redis_commands_total{job="odd"})')
@@ -170,12 +170,12 @@ def test_whatever_bytes_servers_say_one_scrape_has_all_of_them(
 
 
 @pytest.mark.parametrize("expr", DASHBOARD_763)
-def test_dashboard_763_finds_its_data(expr: str, prometheus: RunningPrometheus) -> None:
+def test_dashboard_763_has_data(expr: str, prometheus: RunningPrometheus) -> None:
     assert answer(prometheus, filled(expr, VALUES))
 
 
 @pytest.mark.parametrize("label", ["instance", "namespace"])
-def test_dashboard_763_finds_the_values_of_its_variables(
+def test_dashboard_763_has_values_for_its_variables(
     label: str, prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
     expected = {"instance": {fleet.master.ident, fleet.replica.ident, DEAD}, "namespace": {"prod"}}
@@ -185,10 +185,10 @@ def test_dashboard_763_finds_the_values_of_its_variables(
 
 
 @pytest.mark.parametrize("asked", queries(), ids=lambda asked: f"{asked.board}: {asked.panel}")
-def test_each_panel_of_the_dashboards_finds_its_data(
+def test_each_panel_of_the_dashboards_has_data(
     asked: Asked, prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
-    # In detail a master shows some things, a replica others.
+    # Some panels have data for a primary only, others for a replica only.
     shards = [fleet.master.ident, fleet.replica.ident] if "$shard" in asked.expr else [""]
     exprs = [filled(asked.expr, {**VALUES, "shard": shard}) for shard in shards]
     if any(start in asked.expr for start in QUIET):
@@ -212,7 +212,7 @@ def test_the_variables_of_the_dashboards_have_values(
 
 
 def _values(prometheus: RunningPrometheus, query: str) -> set[str]:
-    """Return what Grafana offers for a variable."""
+    """Return the values of a variable in Grafana."""
     if query == "label_names()":
         return set(prometheus.get("labels"))
     found = re.fullmatch(r"label_values\((.*), (\w+)\)", query)
@@ -221,7 +221,7 @@ def _values(prometheus: RunningPrometheus, query: str) -> set[str]:
     return {one[found[2]] for one in series if found[2] in one}
 
 
-def test_each_alert_can_be_evaluated_and_one_is_about_to_tell_of_the_shard_that_is_down(
+def test_each_alert_can_be_evaluated_and_the_one_for_a_down_shard_is_pending(
     prometheus: RunningPrometheus,
 ) -> None:
     def rules() -> dict[str, Any]:
@@ -240,7 +240,7 @@ def test_each_alert_can_be_evaluated_and_one_is_about_to_tell_of_the_shard_that_
     assert alert["annotations"]["description"].endswith(" down, refused.")
 
 
-def test_promtool_has_nothing_against_names_but_those_that_others_gave(fleet: Fleet) -> None:
+def test_promtool_accepts_all_names_but_those_of_redis_exporter_and_info(fleet: Fleet) -> None:
     text = fetch(f"{fleet.daemon.http}metrics")
     done = subprocess.run(
         [TOOL, "check", "metrics"],

@@ -12,10 +12,10 @@ Samples = dict[tuple[str, Labels], float]
 
 
 def families(text: str) -> dict[str, Metric]:
-    """Return the metrics of a text by name, as it stands after `# TYPE`."""
+    """Return the metrics of a text by their name after `# TYPE`."""
     found = {metric.name: metric for metric in text_string_to_metric_families(text)}
-    # The parser takes `_total` off a counter's name; metrics like `redis_total_error_replies` have
-    # none, and are counters all the same.
+    # The parser removes `_total` from the name of a counter; some counters, such as
+    # `redis_total_error_replies`, do not end with it.
     types = dict(line.split(" ")[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
     by_type_name: dict[str, Metric] = {}
     for name in types:
