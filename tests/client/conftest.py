@@ -1,4 +1,4 @@
-"""Fixtures of the clients' tests: a peer that speaks the wire, and both flavours."""
+"""Fixtures for tests of clients: a peer that speaks the protocol, and both flavours of clients."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.client.wire_peer import WirePeer
 
 @pytest.fixture
 def peer() -> Iterator[WirePeer]:
-    """A daemon of the tests' own with shards a, b and c."""
+    """A test daemon with shards a, b and c."""
     with WirePeer("a", "b", "c") as running:
         yield running
 
 
 @pytest.fixture(params=FLAVOURS, ids=lambda kind: kind.name)
 def flavour(request: pytest.FixtureRequest) -> Iterator[Flavour]:
-    """The blocking clients, then those of asyncio; a socket left open fails the test."""
+    """The blocking clients, then the asyncio clients; a socket left open fails the test."""
     with request.param() as made:
         assert isinstance(made, Flavour)
         yield made
@@ -27,14 +27,14 @@ def flavour(request: pytest.FixtureRequest) -> Iterator[Flavour]:
 
 @pytest.fixture
 def blocking() -> Iterator[Flavour]:
-    """The blocking clients alone, for what only they do."""
+    """The blocking clients only."""
     with Flavour() as made:
         yield made
 
 
 @pytest.fixture
 def asynchronous() -> Iterator[AsyncioFlavour]:
-    """Those of asyncio alone, for what only they do."""
+    """The asyncio clients only."""
     with AsyncioFlavour() as made:
         assert isinstance(made, AsyncioFlavour)
         yield made

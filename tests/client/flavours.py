@@ -1,7 +1,7 @@
-"""Both flavours of the clients behind one face, so that one suite of tests holds for both.
+"""One interface to the blocking and the asyncio clients, so that one test suite covers both.
 
-The blocking flavour is what it is. The asyncio one is driven from outside: its objects live in an
-event loop in a thread, and `Outside` calls them there and waits for what they give.
+The asyncio objects live in an event loop in a thread. `Outside` calls them there and waits for the
+result.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from zinfo.client.sockets import Context
 T = TypeVar("T")
 
 ANSWER_TIMEOUT = 60.0
-"""Seconds until something that runs in the event loop is given up."""
+"""Seconds to wait for a call in the event loop."""
 
 
 class EventLoop:
     """An event loop in a thread.
 
     Attributes:
-        complaints: what asyncio complained of: tasks destroyed, exceptions that nobody took; not
-            that a context was ended.
+        errors: what asyncio reported: destroyed tasks, exceptions never retrieved; except for a
+            terminated context.
     """
 
     def __init__(self) -> None:
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(self._complained)
+        self._loop.set_exception_handler(self._on_error)
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
 
     def call(self, function: Callable[[], T]) -> Any:
-        """Call a function in the loop; returns its result, awaited where it can be."""
-        if threading.current_thread() is self._thread:  # as a listener does
+        """Call a function in the loop; return its result, awaited if it is awaitable."""
+        if threading.current_thread() is self._thread:  # called by a listener
             return function()
 
         async def called() -> object:
@@ -54,7 +54,7 @@ class EventLoop:
         return asyncio.run_coroutine_threadsafe(called(), self._loop).result(ANSWER_TIMEOUT)
 
     def tasks(self) -> set[str]:
-        """Return the names of the tasks that are under way."""
+        """Return the names of the running tasks."""
 
         async def names() -> set[str]:
             others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -69,19 +69,19 @@ class EventLoop:
         self._loop.close()
         gc.collect()
 
-    def _complained(self, _: object, context: dict[str, Any]) -> None:
+    def _on_error(self, _: object, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if not isinstance(error, zmq.ContextTerminated):  # pyzmq says so besides, in its callback
-            self.complaints.append(f"{context.get('message')}: {error!r}")
+        if not isinstance(error, zmq.ContextTerminated):  # pyzmq also raises it in its callback
+            self.errors.append(f"{context.get('message')}: {error!r}")
 
 
 class Outside(Generic[T]):
-    """An object that lives in an event loop, used from outside of it as if it blocked.
+    """Calls an object in an event loop from another thread, as if it blocked.
 
     Args:
-        loop: where it lives.
-        make: makes it, called there.
-        opens: whether it is to be opened, as a blocking one is by its constructor.
+        loop: its event loop.
+        make: creates it, called in the loop.
+        opens: whether to open it, as the constructor of a blocking object does.
     """
 
     def __init__(self, loop: EventLoop, make: Callable[[], T], *, opens: bool) -> None:
@@ -136,7 +136,7 @@ class Outside(Generic[T]):
 
 
 class Flavour:
-    """The blocking flavour; a context manager, at whose end no socket may be left open."""
+    """The blocking clients; a context manager that fails if a socket is left open."""
 
     name = "blocking"
 
@@ -154,7 +154,7 @@ class Flavour:
         )
 
     def new_context(self) -> Context:
-        """Return a context of this flavour's sockets."""
+        """Return a context for this flavour's sockets."""
         return zmq.Context()
 
     def client(self, *args: Any, **options: Any) -> Client:
@@ -166,15 +166,15 @@ class Flavour:
         return Subscriber(*args, **{"context": self.context, **options})
 
     def mirror(self, *args: Any, **options: Any) -> Mirror:
-        """A Mirror, begun."""
+        """A Mirror, started."""
         return Mirror(*args, **{"context": self.context, **options})
 
 
 class AsyncioFlavour(Flavour):
-    """The asyncio flavour; at its end no task may be left, and asyncio have complained of nothing.
+    """The asyncio clients; also fails if a task is left or asyncio reported an error.
 
     Attributes:
-        loop: where its objects live.
+        loop: their event loop.
     """
 
     name = "asyncio"
@@ -185,7 +185,7 @@ class AsyncioFlavour(Flavour):
 
     @property
     def own(self) -> zmq.asyncio.Context:
-        """The context, as what it is."""
+        """The context with its type."""
         assert isinstance(self.context, zmq.asyncio.Context)
         return self.context
 
@@ -195,7 +195,7 @@ class AsyncioFlavour(Flavour):
             wait_until(lambda: not self.loop.tasks(), timeout=5, what="all tasks to end")
         finally:
             self.loop.end()
-        assert self.loop.complaints == []
+        assert self.loop.errors == []
 
     def new_context(self) -> Context:
         return zmq.asyncio.Context()

@@ -1,6 +1,6 @@
-"""A process that holds a Mirror and says on request what it holds; tests stop and continue it.
+"""A process with a Mirror that prints its contents on request; tests stop and continue it.
 
-`python -m tests.client.mirror_process ENDPOINT`: each line on its input is answered by one line of
+`python -m tests.client.mirror_process ENDPOINT`: for each line on its input it prints one line of
 JSON: `{"stale": bool, "epoch": int, "counters": {...}, "shards": {id: [revision, fresh, digest]}}`.
 """
 
@@ -16,12 +16,12 @@ from zinfo.client import Mirror
 
 
 def digest(info: object) -> str:
-    """What tells two INFOs apart, types included, and is short."""
+    """Return a short text that differs for different INFOs, types included."""
     return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()
 
 
 def main() -> None:
-    """Answer until the input ends."""
+    """Print until the input ends."""
     with Mirror(sys.argv[1]) as mirror:
         for _ in sys.stdin:
             views = {shard: mirror.view(shard) for shard in mirror}

@@ -1,7 +1,7 @@
 """A daemon without sockets, servers and clock: what the wire promises, and a record of it.
 
-It is driven by tests: it changes only when told to, and keeps every INFO and state that it ever
-had, so that a copy can be compared with the original of the same revision.
+Tests change it, and it stores every INFO and state that it ever had, so that a copy can be compared
+with the original of the same revision.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class ModelDaemon:
         epoch: of this start.
         publish: takes the frames of every bus message.
         clock: the wall clock.
-        bus: endpoint that hello tells.
+        bus: endpoint in the reply to hello.
         page_size: entries to a page.
         fence_totals: whether a fence carries the totals of a heartbeat.
 
     Attributes:
-        strict: whether a request that names an unknown shard is refused as a whole.
+        strict: whether a request that names an unknown shard is refused.
     """
 
     node = "model"
@@ -77,7 +77,7 @@ class ModelDaemon:
         self.floor = 0  # no shard that comes back starts at or below it
         self.infos: dict[tuple[str, int], Info | None] = {}
         self.states: dict[tuple[str, int], tuple[str, str, dict[str, str]]] = {}
-        self.refusal: RequestError | None = None  # what the next request is answered with
+        self.refusal: RequestError | None = None  # the reply to the next request
 
     # --- shards
 
@@ -95,7 +95,7 @@ class ModelDaemon:
     def poll(
         self, shard: str, changes: Mapping[str, object] | None = None, *, whole: bool = False
     ) -> None:
-        """The shard answered INFO; what is None in `changes` is gone from it."""
+        """The shard replied to INFO; fields that are None in `changes` are removed."""
         held = self.shards[shard]
         base, before = held.revision, held.info
         merged = {**(before or {}), **(changes or {}), "uptime_in_seconds": self.revisions + 1}
@@ -229,11 +229,11 @@ class ModelDaemon:
 
     def _snapshot(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
         ids = args.get("ids")
-        asked = sorted(ids) if isinstance(ids, list) and ids else sorted(self.shards)
-        unknown = [shard for shard in asked if shard not in self.shards]
+        requested = sorted(ids) if isinstance(ids, list) and ids else sorted(self.shards)
+        unknown = [shard for shard in requested if shard not in self.shards]
         if unknown and self.strict:
             raise UnknownShardError(f"shard {unknown[0]} not found")
-        page, extra = self._page(asked, args)
+        page, extra = self._page(requested, args)
         entries = [self._entry(shard) for shard in page if shard in self.shards]
         return entries, {**extra, "number": len(self.events)}
 

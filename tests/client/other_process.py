@@ -21,7 +21,7 @@ class OtherProcess:
     """The process, from outside.
 
     Args:
-        module: its program, which answers each line on its input by one line of JSON.
+        module: its program, which prints one line of JSON for each line on its input.
         *words: its arguments.
     """
 

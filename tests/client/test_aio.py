@@ -1,4 +1,4 @@
-"""What only the asyncio flavour has to show: many tasks at once, cancelling, closing meanwhile."""
+"""The asyncio clients only: concurrent tasks, cancelling, closing while a task waits."""
 
 from __future__ import annotations
 
@@ -127,9 +127,7 @@ def test_sockets_without_pending_requests_are_closed(
             for _ in range(5):
                 with pytest.raises(NoAnswerError):
                     await client.ping(timeout=0.1)
-            assert (
-                len(client._connections._connections) == 1
-            )  # the one that the lasting call waits on
+            assert len(client._connections._connections) == 1  # the one of the lasting call
             lasting.cancel()
             await asyncio.wait([lasting])
             assert client._connections._connections == []
@@ -225,7 +223,7 @@ def poll_often(daemon: ModelDaemon) -> None:
 def test_other_tasks_run_while_the_bus_is_busy(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
-    # Within one process and context, what was sent waits in the other socket, never on its way.
+    # With inproc, a sent message is in the other socket at once.
     peer.do(lambda daemon: peer._bus.bind("inproc://bus"))
     peer.daemon.bus = "inproc://bus"
     context = zmq.asyncio.Context.shadow(peer._context.underlying)
@@ -256,7 +254,7 @@ def test_a_second_task_that_waits_for_updates_is_refused(
     async def story() -> None:
         async with Subscriber(peer.query, context=asynchronous.own) as subscriber:
             first = asyncio.create_task(subscriber.recv(5))
-            await asyncio.sleep(0)  # the first one's turn
+            await asyncio.sleep(0)  # lets the first one start
             with pytest.raises(RuntimeError, match="one task at a time"):
                 await subscriber.recv()
             await asyncio.get_running_loop().run_in_executor(
@@ -277,7 +275,7 @@ def test_closing_ends_the_wait_for_an_update(
     peer: WirePeer, asynchronous: AsyncioFlavour, waits: Callable[..., Any], muted: bool
 ) -> None:
     async def story() -> None:
-        # Who knows the bus alone has no socket at all while it pauses before it joins again.
+        # With only a bus endpoint there is no open socket during the backoff.
         subscriber = Subscriber(bus=peer.bus, kinds=["event"], context=asynchronous.own)
         await subscriber.open()
         peer.mute = muted
@@ -324,8 +322,8 @@ def futures() -> int:
 
 def test_cancelling_open_leaves_no_socket_open(asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
-        nobody = f"tcp://127.0.0.1:{free_port()}"
-        subscriber = Subscriber(nobody, context=asynchronous.own)
+        unused = f"tcp://127.0.0.1:{free_port()}"
+        subscriber = Subscriber(unused, context=asynchronous.own)
         joining = asyncio.create_task(subscriber.open())
         await until(subscriber._sockets.opened, "a socket to be open")
         joining.cancel()
@@ -358,7 +356,7 @@ def test_cancelling_wait_ready_does_not_stop_the_mirror(
     async def story() -> None:
         async with Mirror(peer.query, context=asynchronous.own) as mirror:
             waiting = asyncio.create_task(mirror.wait_ready())
-            await asyncio.sleep(0)  # its turn
+            await asyncio.sleep(0)  # lets it start
             waiting.cancel()
             await asyncio.wait([waiting])
             await mirror.wait_ready()

@@ -1,4 +1,4 @@
-"""How a BusSession joins, waits and gives up."""
+"""How a BusSession joins, backs off and is reset."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_it_sends_hello_then_opens_the_bus_then_waits_for_its_own_fence() -> Non
     assert under_test.phase is Phase.AWAITING_FENCE
     assert under_test.on_fence(fence, header(), 0)
     assert under_test.reliable(1.5)
-    assert not under_test.reliable(1.6)  # three intervals of the 0.5 s that hello told
+    assert not under_test.reliable(1.6)  # three intervals of the 0.5 s in the reply to hello
 
 
 @pytest.mark.parametrize(

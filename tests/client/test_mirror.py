@@ -36,9 +36,9 @@ def test_it_is_a_mapping_of_copies(peer: WirePeer, flavour: Flavour) -> None:
         assert mirror["a"]["role"] == "master"
         mirror["a"]["role"] = "mine"
         assert mirror["a"]["role"] == "master"
-        assert mirror.get("nobody") is None
+        assert mirror.get("unknown") is None
         with pytest.raises(KeyError):
-            mirror["nobody"]
+            mirror["unknown"]
         assert [info["role"] for info in mirror.values()] == ["master"] * 3
         assert equal(mirror, peer)
         assert repr(mirror) == f"<Mirror {peer.query} 3 shards>"
@@ -206,7 +206,7 @@ def test_a_bus_that_cannot_be_connected_to_is_a_problem_and_tried_again(
 ) -> None:
     bus, peer.daemon.bus = peer.bus, f"ipc:///{'x' * 200}"
     with flavour.mirror(peer.query) as mirror:
-        wait_until(lambda: "cannot connect" in mirror.problem, what="the problem to be told")
+        wait_until(lambda: "cannot connect" in mirror.problem, what="the problem to be reported")
         peer.daemon.bus = bus
         mirror.wait_ready()
 

@@ -1,8 +1,8 @@
 """A Mirror is never silently wrong: a model test against random faults of daemon and network.
 
-After every step: whatever the Mirror calls fresh is what the daemon had at that revision; and where
-the newest heartbeat came through, either the Mirror equals the daemon or it says that it is stale.
-When the faults end, it is fresh and equal within five seconds.
+After every step, every fresh shard is what the daemon had at that revision; and after the newest
+heartbeat has arrived, the Mirror equals the daemon or is stale. When the faults end, it is fresh
+and equal within five seconds.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MirrorMachine(RuleBasedStateMachine):
             self.world.recover(CONVERGENCE, polls=True)
             self.world.check_equal()
 
-    # --- the daemon; what it publishes stays under way, arrives at once, or is lost
+    # --- the daemon; its messages stay in transit, arrive at once, or are lost
 
     @rule(
         shard=SHARDS,
@@ -102,7 +102,7 @@ class MirrorMachine(RuleBasedStateMachine):
         elif fate == "arrives":
             self.deliver(len(self.world.bus))
 
-    # --- the network, as it should be
+    # --- the network without faults
 
     @rule(count=st.integers(1, 3))
     def deliver(self, count: int) -> None:
@@ -130,7 +130,7 @@ class MirrorMachine(RuleBasedStateMachine):
     def all_is_well(self, seconds: float, polls: bool) -> None:
         self.world.run(seconds, polls=polls)
 
-    # --- and as it is
+    # --- faults
 
     @precondition(lambda self: self.world.bus)
     @rule(data=st.data(), how=st.sampled_from(["drop", "reorder", "repeat", "header", "body"]))
@@ -159,15 +159,15 @@ class MirrorMachine(RuleBasedStateMachine):
             self.world.cut_query()
         elif what == "restart":
             self.world.restart_daemon(sorted(shards))
-        else:  # the Mirror's process is stopped: only after that it gets the next message
+        else:  # the Mirror's process is stopped before it gets the next message
             self.world.now += 10
 
-    # --- what must hold
+    # --- checks
 
     def check_after(self, frames: list[bytes]) -> None:
         world = self.world
         if world.is_newest_beat(frames) and not world.mirror.stale(world.now):
-            # Of some shards only, the totals cannot tell that the last delta was lost.
+            # With some shards only, totals cannot show the loss of the last delta.
             world.check_equal(infos=world.mirror.scope is None)
 
     @invariant()
@@ -180,7 +180,7 @@ class MirrorMachine(RuleBasedStateMachine):
         world = self.world
         took = world.recover(CONVERGENCE + 1, polls=True)
         assert took <= CONVERGENCE, f"{took:.2f} s, {world.mirror.session.problem}"
-        world.run(1.1)  # a heartbeat later nothing lost can be unknown any more
+        world.run(1.1)  # with one more heartbeat every loss is detected
         assert world.recover(CONVERGENCE + 1, polls=True) <= CONVERGENCE
         world.check_equal()
 

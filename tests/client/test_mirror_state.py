@@ -1,4 +1,4 @@
-"""What a Mirror does with each kind of loss, one by one, in a world without sockets."""
+"""How a Mirror detects and repairs each kind of loss, in a world without sockets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stale(world: World) -> bool:
 
 
 def lose(world: World) -> None:
-    """The newest message of the bus never arrives."""
+    """Drop the newest bus message."""
     world.bus.pop()
 
 
@@ -52,12 +52,12 @@ def beat(world: World) -> None:
 
 
 def ask(world: World) -> None:
-    """Let time pass until the Mirror has asked for something."""
+    """Let time pass until the Mirror has sent a request."""
     for _ in range(200):
         if world.requests:
             return
         world.tick(0.02)
-    raise AssertionError("the Mirror asks for nothing")
+    raise AssertionError("the Mirror sends no request")
 
 
 # --- joining
@@ -186,7 +186,7 @@ def test_the_loss_of_a_shards_last_delta_is_detected_by_the_next_heartbeat() -> 
     world = joined("a", "b")
     world.daemon.poll("a")
     lose(world)
-    assert fresh(world, "a")  # nobody can know yet
+    assert fresh(world, "a")  # not detectable yet
     beat(world)
     assert stale(world)
     assert not fresh(world, "a")
@@ -606,10 +606,10 @@ def test_a_refused_snapshot_is_the_problem_and_is_requested_again() -> None:
     lose(world)
     beat(world)
     ask(world)
-    world.daemon.refusal = BusyError("too much under way")
+    world.daemon.refusal = BusyError("too many requests")
     world.serve()
     world.deliver_reply()
-    assert world.mirror.problem == "too much under way"
+    assert world.mirror.problem == "too many requests"
     assert world.mirror.session.phase is Phase.JOINED
     world.recover()
     world.check_equal()
@@ -622,7 +622,7 @@ def test_a_refused_snapshot_of_everything_is_requested_for_everything_again() ->
     lose(world)
     beat(world)
     ask(world)
-    world.daemon.refusal = BusyError("too much under way")
+    world.daemon.refusal = BusyError("too many requests")
     world.serve()
     world.deliver_reply()
     assert not world.mirror.resync.complete
@@ -701,7 +701,7 @@ def test_a_mirror_of_many_shards_subscribes_to_the_prefix_and_filters() -> None:
     world.daemon.poll("other")
     lose(world)
     beat(world)
-    assert not fresh(world, "s1")  # it may have been its delta
+    assert not fresh(world, "s1")  # the lost delta may have been this shard's
 
 
 def test_a_shard_that_went_down_is_requested_as_its_last_delta_may_be_lost() -> None:

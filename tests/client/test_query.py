@@ -52,7 +52,7 @@ def test_a_page_is_requested_before_the_previous_one_is_decoded(
     with flavour.client(peer.query) as client:
         with pytest.raises(ProtocolError, match="msgpack"):
             client.get_infos()
-        wait_until(lambda: len(peer.requests) == 2, what="both pages to be asked for")
+        wait_until(lambda: len(peer.requests) == 2, what="requests for both pages")
         peer.spoil = list
         assert len(client.get_infos()) == 3, "what came of the second page meets no other request"
 
@@ -98,7 +98,7 @@ def test_recent_events_say_whether_some_are_no_longer_stored(
         later = client.events(since=5)
         assert [event.number for event in later.events] == [6]
         assert not later.missed
-        assert not client.events(since=3).missed  # it asks for all that are held
+        assert not client.events(since=3).missed  # all stored events are requested
 
 
 def test_a_refusal_raises_its_error_and_the_next_call_works(

@@ -36,7 +36,7 @@ interval_step = 0.1
 [bus]
 heartbeat = 0.3
 """
-AWAY = "redis://127.0.0.1:1"  # nobody listens there
+AWAY = "redis://127.0.0.1:1"  # no server listens there
 
 
 def shard(ident: str, url: str, site: str = "fra") -> str:

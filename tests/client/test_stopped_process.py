@@ -1,4 +1,4 @@
-"""A Mirror whose own process was stopped: what it reads afterwards is old, and much was dropped."""
+"""A Mirror whose process was stopped: queued messages are old, and many were dropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
-BIG = 300_000  # bytes; some dozens of these are more than the kernel keeps for a connection
+BIG = 300_000  # bytes; some dozens of these are more than the kernel buffers for a connection
 QUICK = {
     "ZINFO_POLL_MIN_INTERVAL": "0.05",
     "ZINFO_POLL_MAX_INTERVAL": "0.1",
@@ -59,7 +59,7 @@ def test_after_messages_were_dropped_it_is_equal_again(seconds: float) -> None:
         WirePeer("a", "b", "c", interval=0.4, high_water_mark=5) as peer,
         mirror_process(peer.query) as mirror,
     ):
-        wait_until(lambda: equal(mirror.look(), held(peer)), what="the mirror to be whole")
+        wait_until(lambda: equal(mirror.look(), held(peer)), what="a fresh mirror")
         mirror.suspend()
         begun = time.monotonic()
         for number in range(20):
@@ -71,7 +71,7 @@ def test_after_messages_were_dropped_it_is_equal_again(seconds: float) -> None:
         if seconds > 3 * 0.4:
             assert said["stale"]
             assert not any(fresh for _, fresh, _ in said["shards"].values())
-        wait_until(lambda: equal(mirror.look(), held(peer)), what="the mirror to be whole again")
+        wait_until(lambda: equal(mirror.look(), held(peer)), what="the mirror to be fresh again")
         counters = mirror.look()["counters"]
         assert counters["gaps"] or counters["joins"] > 1
 
@@ -83,13 +83,13 @@ def test_against_a_real_daemon_it_is_equal_again() -> None:
         mirror_process(daemon.query) as mirror,
     ):
         daemon.wait_polled(1)
-        wait_until(lambda: not mirror.look()["stale"], what="the mirror to be whole")
+        wait_until(lambda: not mirror.look()["stale"], what="a fresh mirror")
         mirror.suspend()
         begun = time.monotonic()
         wait_until(lambda: time.monotonic() - begun > 4, what="four seconds")
         mirror.resume()
         assert mirror.look()["stale"]
-        wait_until(lambda: same_revision(mirror, daemon), what="the mirror to be whole again")
+        wait_until(lambda: same_revision(mirror, daemon), what="the mirror to be fresh again")
 
 
 def same_revision(mirror: OtherProcess, daemon: RunningDaemon) -> bool:

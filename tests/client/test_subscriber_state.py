@@ -1,4 +1,4 @@
-"""What a Subscriber tells, and that no loss goes untold, in a world without sockets."""
+"""A Subscriber's updates, and that every loss is reported, in a world without sockets."""
 
 from __future__ import annotations
 
@@ -328,9 +328,7 @@ def test_after_a_refused_or_malformed_reply_to_hello_it_joins_again() -> None:
 
 def test_events_of_hidden_shards_give_no_gap() -> None:
     world = SubscriberWorld("event")
-    world.subscriber.session.partial = (
-        True  # as hello said: the daemon keeps shards from this client
-    )
+    world.subscriber.session.partial = True  # as after a hello with `rights`
     world.daemon.enter("a", "down")
     world.updates()
     world.daemon.enter("b", "down")

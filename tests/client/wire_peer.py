@@ -1,4 +1,4 @@
-"""A small honest daemon on real sockets, that can be told to do what a real one would not.
+"""A small daemon on real sockets, with faults that tests can switch on.
 
 It speaks through `zinfo.wire` and plain zmq; what it publishes and answers is a
 `ModelDaemon`'s. A thread owns its sockets; tests change the model with `do`.
@@ -23,7 +23,7 @@ from zinfo.wire.query_messages import split_envelope
 T = TypeVar("T")
 
 INTERVAL = 0.2  # seconds between heartbeats, so that tests need not wait long
-REBIND_TIMEOUT = 5.0  # seconds until a port that was just let go is free again
+REBIND_TIMEOUT = 5.0  # seconds until a port that was just released is free again
 
 
 class WirePeer:
@@ -36,12 +36,12 @@ class WirePeer:
 
     Attributes:
         query: its query endpoint.
-        drop: how many of the next bus messages (but fences) get lost.
-        mute: no heartbeats and no fences.
-        deaf: requests are read and not answered.
-        requests: those that came, without envelopes.
-        envelopes: theirs; one for each socket that asked.
-        spoil: changes a reply's frames before they go out.
+        drop: how many of the next bus messages, except fences, are dropped.
+        mute: whether heartbeats and fences are suppressed.
+        deaf: whether requests are read and ignored.
+        requests: received, without envelopes.
+        envelopes: of the requests; different for each socket.
+        spoil: changes a reply's frames before they are sent.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WirePeer:
         self._router.close(0)
         self._context.term()
 
-    # --- what tests tell it
+    # --- called by tests
 
     @property
     def bus(self) -> str:
@@ -96,7 +96,7 @@ class WirePeer:
         return done.result(10)
 
     def restart(self, *shards: str, same_bus: bool = True) -> None:
-        """Be killed and come back with another epoch and these shards."""
+        """Restart with another epoch and these shards."""
 
         def task(former: ModelDaemon) -> None:
             self._bus.close(0)

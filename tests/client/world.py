@@ -106,13 +106,13 @@ class Network:
             self.act()
 
     def cut_bus(self) -> None:
-        """The bus connection breaks and is made anew, as libzmq does; what was sent is gone."""
+        """The bus connection breaks, and libzmq reconnects; messages in transit are lost."""
         self.bus.clear()
         self.topics = ()
         self.subscribing = bool(self.subscribed)
 
     def cut_query(self) -> None:
-        """The query connection breaks and is made anew."""
+        """The query connection breaks, and libzmq reconnects."""
         self.requests.clear()
         self.replies.clear()
 
@@ -133,7 +133,7 @@ class Network:
         self.act()
 
     def act(self) -> None:
-        """Do what the consumer asks for."""
+        """Carry out the session's actions."""
         actions, self.state.session.actions = self.state.session.actions, []
         for action in actions:
             if isinstance(action, OpenQuery):
@@ -172,7 +172,7 @@ class Network:
         return self.now - started
 
     def settle(self) -> None:
-        """Deliver all that is under way, and all that follows from it at this moment."""
+        """Deliver everything in transit, and everything that this causes at once."""
         while self.bus or self.requests or self.replies or self.subscribing:
             self.subscribe()
             self.serve()
@@ -211,7 +211,7 @@ class World(Network):
         super().__init__(self.mirror, fence_totals=fence_totals)
 
     def act(self) -> None:
-        """Do what the Mirror asks for, and note what it tells."""
+        """Carry out the session's actions, and note the reported changes."""
         self.reported += self.mirror.changes
         self.mirror.changes.clear()
         super().act()

@@ -1,7 +1,7 @@
-"""Consumers in processes of their own, which tests stop; and what a daemon holds for them.
+"""Subscribers in their own processes, which tests stop; and counters of the daemon.
 
-`python -m tests.faults.consuming ENDPOINT KIND`: a Subscriber; each line on its input is answered
-by one line of JSON that tells what came since the last.
+`python -m tests.faults.consuming ENDPOINT KIND`: a Subscriber. For each line on its input it prints
+one line of JSON with counts of the updates since the previous line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ QUICK = {
 
 
 def resident(daemon: RunningDaemon) -> int:
-    """Bytes of memory that a daemon has."""
+    """Resident memory of a daemon, in bytes."""
     return int(psutil.Process(daemon.pid).memory_info().rss)
 
 
@@ -48,7 +48,7 @@ def stats(daemon: RunningDaemon) -> Any:
 
 
 def grow_info(server: RealServer, databases: int) -> int:
-    """Put a key into each database, of which INFO tells; returns the bytes of INFO."""
+    """Put a key into each database, each a line of INFO; return the bytes of INFO."""
     for begin in range(0, databases, 500):
         pipe = server.client().pipeline(transaction=False)
         for number in range(begin, min(begin + 500, databases)):
@@ -61,7 +61,7 @@ def grow_info(server: RealServer, databases: int) -> int:
 
 @dataclass
 class Watched:
-    """What a healthy subscriber saw.
+    """The messages of a healthy subscriber.
 
     Attributes:
         seqs: of the messages, in the order in which they came.
@@ -119,7 +119,7 @@ def consumer_process(endpoint: str, kind: str) -> contextlib.AbstractContextMana
 
 
 def main() -> None:
-    """Follow the bus through small buffers, and tell what came."""
+    """Receive the bus through small buffers, and print counts."""
     with zmq.Context() as context:
         context.setsockopt(zmq.RCVBUF, 1 << 18)
         with Subscriber(sys.argv[1], kinds=[sys.argv[2]], context=context) as updates:

@@ -1,4 +1,4 @@
-"""The way between consumers and daemon is cut, slow or half open; the daemon goes, or moves."""
+"""Connections to the daemon are cut, slow or half-open; the daemon restarts or moves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONVERGENCE = 5.0
 
 @dataclass
 class Way:
-    """A daemon behind proxies, and a Mirror on this side of them."""
+    """A daemon behind proxies, and a Mirror that connects through them."""
 
     server: RealServer
     daemon: RunningDaemon
@@ -39,17 +39,17 @@ class Way:
     bus: Proxy
     mirror: Mirror
 
-    def whole(self) -> bool:
+    def fresh(self) -> bool:
         return not self.mirror.stale and len(self.mirror) > 0
 
-    def mended(self) -> float:
-        """Wait until the Mirror is whole and moves; returns the seconds that it took."""
+    def recovered(self) -> float:
+        """Wait until the Mirror is fresh and gets a newer revision; return the seconds."""
         begun = time.monotonic()
-        wait_until(self.whole, 15, "the mirror to be whole again")
+        wait_until(self.fresh, 15, "the mirror to be fresh again")
         took = time.monotonic() - begun
         revision = self.mirror.revision(self.server.ident)
         wait_until(
-            lambda: self.whole() and self.mirror.revision(self.server.ident) > revision,
+            lambda: self.fresh() and self.mirror.revision(self.server.ident) > revision,
             what="a newer revision",
         )
         return took
@@ -57,7 +57,7 @@ class Way:
 
 @pytest.fixture(scope="module")
 def way_for_all() -> Iterator[Way]:
-    """One for the whole module: each test leaves it mended."""
+    """One for all tests of the module; each test repairs it."""
     with ExitStack() as stack:
         server = stack.enter_context(RealServer())
         daemon = stack.enter_context(RunningDaemon([server.url], environ=QUICK))
@@ -70,26 +70,26 @@ def way_for_all() -> Iterator[Way]:
 
 @pytest.fixture
 def way(way_for_all: Way) -> Way:
-    way_for_all.mended()
+    way_for_all.recovered()
     return way_for_all
 
 
-def test_a_cut_bus_is_noticed_and_mended(way: Way, promise: Promise) -> None:
+def test_a_mirror_recovers_from_a_cut_bus_connection(way: Way, promise: Promise) -> None:
     joins = way.mirror.counters["joins"]
     begun = time.monotonic()
     way.bus.cut()
     wait_until(lambda: way.mirror.counters["joins"] > joins, what="the fence to come again")
     noticed = time.monotonic() - begun
-    took = way.mended()
+    took = way.recovered()
     promise(
         "bus connection cut",
-        "the copy is read anew, whole within 5 s",
-        f"noticed after {noticed:.2f} s, whole {took:.2f} s later",
+        "a new snapshot, fresh within 5 s",
+        f"noticed after {noticed:.2f} s, fresh {took:.2f} s later",
     )
     assert noticed + took < CONVERGENCE
 
 
-def test_half_open_connections_make_stale_within_three_heartbeats(
+def test_half_open_connections_make_a_mirror_stale_within_three_heartbeats(
     way: Way, promise: Promise
 ) -> None:
     begun = time.monotonic()
@@ -107,33 +107,33 @@ def test_half_open_connections_make_stale_within_three_heartbeats(
     assert way.mirror.stale
     way.query.restore()
     way.bus.restore()
-    took = way.mended()
+    took = way.recovered()
     promise(
         "connections half open",
-        f"stale within 3 heartbeats ({SILENCE:.1f} s), whole within 5 s of their end",
-        f"stale after {noticed:.2f} s, whole after {took:.2f} s",
+        f"stale within 3 heartbeats ({SILENCE:.1f} s), fresh within 5 s of their end",
+        f"stale after {noticed:.2f} s, fresh after {took:.2f} s",
     )
     assert noticed < SILENCE + 0.5
     assert took < CONVERGENCE
 
 
-def test_messages_that_come_late_are_not_taken_for_news(way: Way, promise: Promise) -> None:
+def test_late_messages_make_a_mirror_stale(way: Way, promise: Promise) -> None:
     way.bus.delay = 4 * SILENCE
     begun = time.monotonic()
     wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
     noticed = time.monotonic() - begun
     way.bus.restore()
-    took = way.mended()
+    took = way.recovered()
     promise(
         f"bus delayed by {4 * SILENCE:.1f} s",
-        f"stale within 3 heartbeats ({SILENCE:.1f} s), whole within 5 s of its end",
-        f"stale after {noticed:.2f} s, whole after {took:.2f} s",
+        f"stale within 3 heartbeats ({SILENCE:.1f} s), fresh within 5 s of its end",
+        f"stale after {noticed:.2f} s, fresh after {took:.2f} s",
     )
     assert noticed < SILENCE + 0.5
     assert took < CONVERGENCE
 
 
-def test_a_client_asks_again_where_its_connection_was_cut(way: Way, promise: Promise) -> None:
+def test_a_client_repeats_its_request_after_a_cut_connection(way: Way, promise: Promise) -> None:
     with Client(way.query.endpoint, timeout=2) as client:
         client.ping()
         way.query.cut()
@@ -141,7 +141,7 @@ def test_a_client_asks_again_where_its_connection_was_cut(way: Way, promise: Pro
         client.ping()
         promise(
             "query connection cut",
-            "the next call is answered within its 2 s",
+            "the next call gets its reply within its 2 s",
             f"{time.monotonic() - begun:.2f} s",
         )
         way.query.blackhole()
@@ -151,7 +151,7 @@ def test_a_client_asks_again_where_its_connection_was_cut(way: Way, promise: Pro
         client.ping()
 
 
-def test_events_missed_in_a_cut_are_known_and_can_be_read_again(way: Way, promise: Promise) -> None:
+def test_events_missed_in_a_cut_give_a_gap_and_can_be_fetched(way: Way, promise: Promise) -> None:
     with Subscriber(way.query.endpoint, bus=way.bus.endpoint, kinds=["event"]) as updates:
         with Client(way.daemon.query) as direct:
             first = direct.events().newest
@@ -161,14 +161,14 @@ def test_events_missed_in_a_cut_are_known_and_can_be_read_again(way: Way, promis
         with Client(way.daemon.query) as direct:
             wait_until(lambda: direct.events(first).events, what="an event that is missed")
         way.server.start()
-        told: list[object] = []
-        while not any(isinstance(update, Stale) for update in told):
-            told.append(updates.recv(5))
+        updates_seen: list[object] = []
+        while not any(isinstance(update, Stale) for update in updates_seen):
+            updates_seen.append(updates.recv(5))
         way.bus.restore()
-        while not any(isinstance(update, Gap) for update in told):
-            told.append(updates.recv(5))
-        assert None not in told
-        seen.update(update.number for update in told if isinstance(update, Event))
+        while not any(isinstance(update, Gap) for update in updates_seen):
+            updates_seen.append(updates.recv(5))
+        assert None not in updates_seen
+        seen.update(update.number for update in updates_seen if isinstance(update, Event))
         with Client(way.query.endpoint) as client:
             recent = client.events(max(seen))
         missed = {event.number for event in recent.events}
@@ -180,10 +180,10 @@ def test_events_missed_in_a_cut_are_known_and_can_be_read_again(way: Way, promis
         assert missed
         assert not recent.missed
         assert seen | missed == set(range(first, recent.newest + 1))
-    way.mended()
+    way.recovered()
 
 
-def test_a_daemon_that_is_killed_makes_stale_and_its_successor_is_followed(
+def test_a_mirror_is_stale_after_a_kill_and_follows_the_restarted_daemon(
     way: Way, promise: Promise
 ) -> None:
     epoch = way.mirror.epoch
@@ -193,29 +193,29 @@ def test_a_daemon_that_is_killed_makes_stale_and_its_successor_is_followed(
     noticed = time.monotonic() - begun
     way.daemon.start()
     begun = time.monotonic()
-    wait_until(lambda: way.mirror.epoch != epoch and way.whole(), 15, "the new epoch")
+    wait_until(lambda: way.mirror.epoch != epoch and way.fresh(), 15, "the new epoch")
     took = time.monotonic() - begun
     promise(
         "daemon killed, started again",
-        f"stale within 3 heartbeats ({SILENCE:.1f} s), whole within 5 s of its start",
-        f"stale after {noticed:.2f} s, whole after {took:.2f} s",
+        f"stale within 3 heartbeats ({SILENCE:.1f} s), fresh within 5 s of its start",
+        f"stale after {noticed:.2f} s, fresh after {took:.2f} s",
     )
     assert noticed < SILENCE + 0.5
     assert took < CONVERGENCE
 
 
 @pytest.mark.slow
-def test_a_daemon_whose_bus_moved_is_followed_there(server: RealServer, promise: Promise) -> None:
-    """And one whose query endpoint moved is not: nobody could tell the Mirror where."""
+def test_a_daemon_with_another_bus_endpoint_is_found(server: RealServer, promise: Promise) -> None:
+    """A daemon whose query endpoint moved cannot be found."""
     with RunningDaemon([server.url], environ=QUICK) as daemon, Mirror(daemon.query) as mirror:
         daemon.wait_polled(1)
-        wait_until(lambda: not mirror.stale and len(mirror), what="the mirror to be whole")
+        wait_until(lambda: not mirror.stale and len(mirror), what="the mirror to be fresh")
         query, epoch = daemon.query, mirror.epoch
         with Subscriber(query, kinds=["delta"]) as updates:
             daemon.kill()
             daemon.query, daemon.bus = _elsewhere(), _elsewhere()
             daemon.start()
-            wait_until(lambda: query in mirror.problem, what="the mirror to tell whom it misses")
+            wait_until(lambda: query in mirror.problem, what="the endpoint in the mirror's problem")
             problem = mirror.problem
             assert mirror.stale
             daemon.terminate()
@@ -226,16 +226,16 @@ def test_a_daemon_whose_bus_moved_is_followed_there(server: RealServer, promise:
                 lambda: mirror.epoch != epoch and not mirror.stale and len(mirror), 15, "the move"
             )
             took = time.monotonic() - begun
-            told: list[type] = []
-            while Restart not in told:
-                told.append(type(updates.recv(10)))
+            updates_seen: list[type] = []
+            while Restart not in updates_seen:
+                updates_seen.append(type(updates.recv(10)))
             promise(
                 "daemon replaced by one on other ports",
-                "stale and why while no query endpoint answers; the bus is followed, within 5 s",
-                f"{problem!r}; whole after {took:.2f} s",
+                "stale and why while no query endpoint answers; joins the new bus within 5 s",
+                f"{problem!r}; fresh after {took:.2f} s",
             )
             assert took < CONVERGENCE
-            assert Stale in told
+            assert Stale in updates_seen
 
 
 def _elsewhere() -> str:

@@ -1,4 +1,4 @@
-"""A daemon refuses a client before the client asks: CURVE has ended the connection for good."""
+"""CURVE rejects a client during the handshake, before it sends a request."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def daemon(keyring: Keyring) -> Iterator[RunningDaemon]:
         yield running
 
 
-def test_a_program_that_is_refused_before_it_asks_ends(
-    keyring: Keyring, daemon: RunningDaemon, promise: Promise
-) -> None:
+def test_a_rejected_program_ends(keyring: Keyring, daemon: RunningDaemon, promise: Promise) -> None:
     directory = keyring.directory
     keys = [f"--server-key={directory}/server.key", f"--client-key={directory}/stranger.key_secret"]
     ended = []
@@ -62,7 +60,7 @@ def test_a_program_that_is_refused_before_it_asks_ends(
     assert ended == [(program, 1, 1) for program in PROGRAMS]
 
 
-def test_a_client_that_is_refused_before_it_asks_gives_up_in_time(
+def test_a_rejected_client_times_out(
     keyring: Keyring, daemon: RunningDaemon, promise: Promise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = keyring.of("stranger")
@@ -75,7 +73,7 @@ def test_a_client_that_is_refused_before_it_asks_gives_up_in_time(
         while self.poll(10, zmq.POLLOUT):
             assert time.monotonic() < deadline, "the daemon refuses nothing"
             time.sleep(0.01)
-            # Where ZeroMQ sees the end of the connection before the refusal, it connects for ever.
+            # If ZeroMQ sees the connection end before the ERROR command, it reconnects.
             if time.monotonic() > again_at:
                 self.disconnect(addr)
                 done = plain_connect(self, addr)

@@ -1,4 +1,4 @@
-"""Consumers that do not read: others lose nothing, and what is held for them is bounded."""
+"""Clients that do not read: others lose nothing, and the memory for them is limited."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def big() -> Iterator[RealServer]:
         yield server
 
 
-def test_a_stopped_subscriber_harms_nobody_and_mends_itself(
+def test_a_stopped_subscriber_affects_no_other_and_recovers(
     big: RealServer, promise: Promise
 ) -> None:
     size = len(big.info_text())
@@ -54,7 +54,7 @@ def test_a_stopped_subscriber_harms_nobody_and_mends_itself(
         mirror_process(daemon.query) as mirror,
     ):
         wait_until(lambda: slow.look()["messages"], what="the subscriber to follow")
-        wait_until(lambda: not mirror.look()["stale"], what="the mirror to be whole")
+        wait_until(lambda: not mirror.look()["stale"], what="the mirror to be fresh")
         before, begin = resident(daemon), len(healthy.seqs)
         slow.suspend()
         mirror.suspend()
@@ -64,15 +64,15 @@ def test_a_stopped_subscriber_harms_nobody_and_mends_itself(
         slow.resume()
         mirror.resume()
         resumed = time.monotonic()
-        said = wait_until(lambda: _with_gap(slow.look()), what="the gap to be told")
-        wait_until(lambda: not mirror.look()["stale"], 10, what="the mirror to be whole again")
+        said = wait_until(lambda: _with_gap(slow.look()), what="the gap")
+        wait_until(lambda: not mirror.look()["stale"], 10, what="the mirror to be fresh again")
         took = time.monotonic() - resumed
         grown = (most - before) / MIB
         promise(
             f"subscriber stopped while {sent / MIB:.0f} MiB are published",
-            "memory within the high-water mark; others lose nothing, within 0.5 s; gap told",
+            "memory within the high-water mark; others lose nothing, within 0.5 s; a Gap",
             f"+{grown:.1f} MiB (mark: {HIGH_WATER_MARK * size / MIB:.1f}); others lost "
-            f"{healthy.lost}, latest {healthy.latest(begin):.3f} s; whole again after {took:.1f} s",
+            f"{healthy.lost}, latest {healthy.latest(begin):.3f} s; fresh again after {took:.1f} s",
         )
         assert sent > 15 * MIB
         assert grown < HIGH_WATER_MARK * size / MIB + 6
@@ -85,7 +85,7 @@ def _with_gap(said: dict[str, int]) -> dict[str, int]:
     return said if said["gaps"] or said["unnoticed"] else {}
 
 
-def test_a_client_that_never_reads_its_replies_is_dropped_for_and_counted(
+def test_replies_that_a_client_never_reads_are_dropped_and_counted(
     server: RealServer, promise: Promise
 ) -> None:
     request = encode_request(Request("get_infos"))
@@ -104,24 +104,24 @@ def test_a_client_that_never_reads_its_replies_is_dropped_for_and_counted(
             for _ in range(40):  # fewer than the share of one client, so none is refused
                 greedy.send(b"", *request)
             sent += 40
-            answered = partial(_answered, daemon, sent)
-            worst = max(worst, _seconds(answered))
-            wait_until(answered, what=f"{sent} requests to be taken")
+            handled = partial(_handled, daemon, sent)
+            worst = max(worst, _seconds(handled))
+            wait_until(handled, what=f"{sent} requests to be handled")
         grown = (resident(daemon) - before) / MIB
         lost = wait_until(dropped, what="replies that were dropped")
         promise(
             f"client sends {sent} requests and reads nothing",
             "100 replies held, the others dropped and counted; others served within 0.5 s",
-            f"+{grown:.1f} MiB, {lost} dropped, slowest other answer {worst:.3f} s, "
+            f"+{grown:.1f} MiB, {lost} dropped, slowest other reply {worst:.3f} s, "
             f"bus lost {healthy.lost}, latest {healthy.latest(begin):.3f} s",
         )
-        assert sent - lost < 100 + 4 * MIB // 5000  # and what the kernel took
+        assert sent - lost < 100 + 4 * MIB // 5000  # plus the kernel's buffers
         assert grown < 25
         assert healthy.lost == 0
         assert worst < 0.5
 
 
-def _answered(daemon: RunningDaemon, count: int) -> bool:
+def _handled(daemon: RunningDaemon, count: int) -> bool:
     return int(stats(daemon)["query"]["requests"].get("get_infos", 0)) >= count
 
 

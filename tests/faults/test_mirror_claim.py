@@ -1,10 +1,11 @@
 """A Mirror is never silently wrong: a real daemon, real servers, and a network that fails.
 
-`tests/client/test_mirror_model.py` claims the same of the logic alone, with far more examples.
+`tests/client/test_mirror_model.py` checks the same for the state machine alone, with far more
+examples.
 
-After every step: whatever the Mirror calls fresh is what the daemon published at that revision, and
-nothing newer, labels included, has been there for longer than three heartbeats; or it says stale.
-When the faults end, it is whole and equal within five seconds.
+After every step, every fresh shard is what the daemon published at that revision, and nothing
+newer, labels included, was published more than three heartbeats ago. When the faults end, the
+Mirror is fresh and equal within five seconds.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ heartbeat = {BEAT}
 
 
 class Record:
-    """All that a daemon published whole, by a subscriber that nothing happens to."""
+    """Everything that the daemon published, received by a subscriber without faults."""
 
     def __init__(self, bus: str) -> None:
         self.infos: dict[tuple[int, str, int], Any] = {}
@@ -82,7 +83,7 @@ class Record:
         """When labels that a shard had were replaced; infinite where they were not."""
         came = list(self.labels.get((epoch, shard), ()))
         known = [place for place, (one, _) in enumerate(came) if one == labels]
-        later = came[known[-1] + 1 :] if known else came  # else they are older than the record
+        later = came[known[-1] + 1 :] if known else came  # otherwise they are older than the record
         return next((when for _, when in later), float("inf"))
 
     def _run(self, bus: str) -> None:
@@ -106,12 +107,12 @@ class Record:
         else:
             event: Any = unpack(body)
             if event["type"] == "removed":
-                # One that comes back has revision 0 until it answers: what was before is not newer.
+                # A shard that is added again has revision 0 until it replies.
                 self.newest.pop((header.epoch, shard), None)
                 self.labels.pop((header.epoch, shard), None)
             elif event.get("labels") is not None:
-                told = self.labels.setdefault((header.epoch, shard), [])
-                told.append((event["labels"], time.monotonic()))
+                seen = self.labels.setdefault((header.epoch, shard), [])
+                seen.append((event["labels"], time.monotonic()))
 
 
 class Play:
@@ -142,7 +143,7 @@ class Play:
             self.bus = enter(Proxy(self.lossy.endpoint))
             self.query = enter(Proxy(self.daemon.query))
             self.mirror = enter(Mirror(self.query.endpoint, bus=self.bus.endpoint))
-            wait_until(self.whole, what="the mirror to be whole")
+            wait_until(self.fresh, what="the mirror to be fresh")
         except BaseException:
             self._stack.close()
             raise
@@ -190,7 +191,7 @@ class Play:
             server.client().set(f"k{self.dice.randrange(99)}", "x" * self.dice.randrange(9999))
 
     def touch(self) -> None:
-        """Change a field that few polls change: whoever misses the delta misses it for long."""
+        """Change a field that few polls change, so that no other delta follows soon."""
         server = random.choice(self.servers)  # not of the seed's dice: how often depends on time
         if server.running:
             server.cli(random.choice(QUIET_COMMANDS), "k")
@@ -258,7 +259,7 @@ class Play:
             looked, epoch = time.monotonic(), self.mirror.epoch
             try:
                 view = self.mirror.view(shard)
-            except KeyError:  # it went between the two
+            except KeyError:  # it was removed between the two calls
                 continue
             if not view.fresh or epoch is None or epoch != self.mirror.epoch:
                 continue
@@ -275,14 +276,14 @@ class Play:
         looked = time.monotonic()
         try:
             labels, view = self.mirror.labels(shard), self.mirror.view(shard)
-        except KeyError:  # it went meanwhile
+        except KeyError:  # it was removed meanwhile
             return
         if view.fresh and epoch == self.mirror.epoch:
             silence = looked - self.record.relabelled_at(epoch, shard, labels)
             self.longest_silence = max(self.longest_silence, silence)
             assert silence < SILENCE + SLACK, f"labels of {shard}: {silence:.2f} s: {self.steps}"
 
-    def whole(self) -> bool:
+    def fresh(self) -> bool:
         return not self.mirror.stale and set(self.mirror) == self.ids()
 
     def ids(self) -> set[str]:
@@ -292,7 +293,7 @@ class Play:
         """End all faults; returns the seconds until Mirror and daemon are equal."""
         self.mend()
         begun = time.monotonic()
-        wait_until(self.whole, 20, f"the mirror to be whole after {self.steps}")
+        wait_until(self.fresh, 20, f"the mirror to be fresh after {self.steps}")
         took = time.monotonic() - begun
         wait_until(self.equal, 10, f"the mirror to equal the daemon after {self.steps}")
         self.look()
@@ -332,7 +333,7 @@ def play(servers: list[RealServer], seeds: range, promise: Promise) -> None:
     recovered, compared, steps, behind = [], 0, 0, 0.0
     for seed in seeds:
         with all_running(servers), Play(seed, servers) as one:
-            for lost in (1, 1, 2, 3):  # on a way that is well otherwise
+            for lost in (1, 1, 2, 3):  # without other faults
                 one.relabel()
                 one.lossy.drop += lost
                 one.look_for(0.7)
@@ -344,8 +345,8 @@ def play(servers: list[RealServer], seeds: range, promise: Promise) -> None:
             behind = max(behind, one.longest_silence)
     promise(
         f"{steps} random changes, losses, cuts, delays, restarts",
-        f"fresh is right, and at most {SILENCE:.1f} s behind; whole within {CONVERGENCE:.0f} s",
-        f"{compared} comparisons, all equal, at most {behind:.2f} s behind; whole after "
+        f"fresh is right, and at most {SILENCE:.1f} s behind; fresh within {CONVERGENCE:.0f} s",
+        f"{compared} comparisons, all equal, at most {behind:.2f} s behind; fresh after "
         f"{max(recovered):.2f} s at most",
     )
     assert compared > 20 * len(seeds)
@@ -358,7 +359,7 @@ def test_a_mirror_is_never_silently_wrong(servers: list[RealServer], promise: Pr
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_mirror_is_never_silently_wrong_whatever_happens(
+def test_a_mirror_is_never_silently_wrong_in_many_runs(
     servers: list[RealServer], promise: Promise
 ) -> None:
     play(servers, range(100, 130), promise)

@@ -1,4 +1,4 @@
-"""A recording where an answer is lost, or the file has no more room."""
+"""A recorder whose request gets no reply, or whose file is full."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
                 wait_until(lambda: recorder.shards == 2, what="the other shard")
                 query.restore()  # for connections that are made from now on
                 wait_until(lambda: query.connections > before, 30, what="another try")
-                wait_until(lambda: described(path), 30, what="the answer in the file")
+                wait_until(lambda: described(path), 30, what="the reply in the file")
             finally:
                 recorder.stop()
                 thread.join()
         counts = recorder.counts
         promise(
-            "the answer about a shard that was added is lost",
+            "the reply about an added shard is lost",
             "it is requested again on another connection, and the segment continues",
             f"{query.connections - before} more connections, {counts['segments']} segments, "
             f"described: {', '.join(described(path))}",

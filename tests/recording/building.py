@@ -1,4 +1,4 @@
-"""Recordings made by hand, and what they are made of."""
+"""Builds recordings, and the messages and frames for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs `zinfo record` and `zinfo replay` as people would."""
+"""Runs `zinfo record` and `zinfo replay` as subprocesses."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ class Running(Following):
         return [json.loads(line) for line in self.lines]
 
     def wait_reported(self, what: str) -> dict[str, Any]:
-        """Wait until a replay says "ready", "end" or the like, and return that."""
-        told: dict[str, Any] = json.loads(self.wait_for(f'"replay": "{what}"'))
-        return told
+        """Wait until a replay prints "ready", "end" or the like, and return that object."""
+        reported: dict[str, Any] = json.loads(self.wait_for(f'"replay": "{what}"'))
+        return reported

@@ -1,4 +1,4 @@
-"""What a recording may unpack to is bounded by its size, and what is recorded is within that."""
+"""The memory of a recording is limited by its size, and real recordings are within the limit."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ BOMBS: dict[str, Callable[[], list[bytes]]] = {
 }
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc tells memory here")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="no /proc/self/status on this system"
+)
 @pytest.mark.parametrize("kind", BOMBS)
 def test_a_small_file_takes_little_memory(kind: str, tmp_path: Path, promise: Promise) -> None:
     path = bomb(tmp_path / "a.zrec", *BOMBS[kind]())

@@ -1,4 +1,4 @@
-"""What breaks while it is recorded, for real: the daemon, the recorder itself."""
+"""Recordings of a real daemon that restarts, and by a recorder that is killed."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_mirror_of_the_replay_notices_the_recorded_gap(
     assert segments[0].epoch == segments[1].epoch
     assert segments[1].entries[0].revision > recorded
     # However long the second recorder took to begin, the replay is silent for 2.5 seconds at most:
-    # a mirror that misses three heartbeats joins anew.
+    # a mirror that misses three heartbeats joins again.
     with Running("replay", path, "--speed=4", "--wait") as replay:
         query = replay.wait_reported("ready")["query"]
         with Mirror(query) as mirror:

@@ -1,4 +1,4 @@
-"""`zinfo record` and `zinfo replay`: what they say, and how they end."""
+"""`zinfo record` and `zinfo replay`: output and exit codes."""
 
 from __future__ import annotations
 
@@ -144,14 +144,14 @@ def test_with_from_subscribers_receive_nothing_older(tmp_path: Path) -> None:
         "replay", path, "--from=30", "--to=36", "--speed=10", "--loop", "--wait"
     ) as replay:
         query = replay.wait_reported("ready")["query"]
-        told: list[Delta | Restart] = []
+        output: list[Delta | Restart] = []
         with Subscriber(query, shards=["db-1:6379"]) as updates:
             for update in updates:
                 if isinstance(update, (Delta, Restart)):
-                    told.append(update)
-                if sum(isinstance(one, Restart) for one in told) == 2:
+                    output.append(update)
+                if sum(isinstance(one, Restart) for one in output) == 2:
                     break
-    assert {one.revision for one in told if isinstance(one, Delta)} == {26, 27, 28}
+    assert {one.revision for one in output if isinstance(one, Delta)} == {26, 27, 28}
 
 
 def test_with_wait_it_starts_when_a_subscriber_has_fetched_the_initial_state(
@@ -168,7 +168,7 @@ def test_with_wait_it_starts_when_a_subscriber_has_fetched_the_initial_state(
             bus.rcvtimeo = 10_000
             bus.subscribe(topic(KIND_HEARTBEAT))
             bus.connect(ready["bus"])
-            bus.recv_multipart()  # the beat of a moment at which all would have been told long ago
+            bus.recv_multipart()  # without --wait, everything would be published by then
             (there,) = client.snapshot(["db-1:6379"])
             assert there["revision"] == 10
             replay.wait_reported("end")
@@ -221,11 +221,13 @@ def test_on_a_terminal_a_progress_line_is_shown_and_cleared_at_the_end(
             check=False,
         )
     os.close(theirs)
-    told = os.read(ours, 1 << 16).decode()
+    output = os.read(ours, 1 << 16).decode()
     os.close(ours)
-    assert done.returncode == 0, told
-    assert re.search(r"\r\x1b\[K +\d+ s  1 shards  \d+ messages \(\d+/s\)  [\d.]+ \w+", told), told
-    assert told.endswith("\r\x1b[K")
+    assert done.returncode == 0, output
+    assert re.search(r"\r\x1b\[K +\d+ s  1 shards  \d+ messages \(\d+/s\)  [\d.]+ \w+", output), (
+        output
+    )
+    assert output.endswith("\r\x1b[K")
     assert done.stdout.decode().startswith(f"{path}: 2.")
 
 
@@ -239,9 +241,9 @@ def test_a_recording_ends_at_its_maximum_size_and_is_readable(
         options = ("--max-size", "8k", "--seconds", "60", "--json")
         done = invoke("record", str(path), *options, daemon=daemon)
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["ended"] == "max-size"
-    assert told["size"] == path.stat().st_size
+    output = json.loads(done.stdout)
+    assert output["ended"] == "max-size"
+    assert output["size"] == path.stat().st_size
     assert path.stat().st_size <= 8192
     with Recording(path) as recording:
         updates = [moment.update for moment in recording]
@@ -250,7 +252,7 @@ def test_a_recording_ends_at_its_maximum_size_and_is_readable(
         "messages": len(updates) - 1,
         "deltas": sum(isinstance(update, Delta) for update in updates),
     }
-    assert {name: told[name] for name in counted} == counted
+    assert {name: output[name] for name in counted} == counted
     assert counted["spans"] == 1
     assert counted["deltas"] > 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -1,4 +1,4 @@
-"""docs/recording.md is true: a reader made from its tables alone reads what zinfo wrote."""
+"""docs/recording.md is correct: a reader written from its tables reads a recording of zinfo."""
 
 from __future__ import annotations
 

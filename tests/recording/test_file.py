@@ -1,4 +1,4 @@
-"""The file: what is written is read again, and whatever happens to it, no more than it holds."""
+"""Reading and writing the file, also truncated, damaged or malformed ones."""
 
 from __future__ import annotations
 
@@ -187,16 +187,16 @@ def test_a_truncated_recording_is_continued_after_its_last_complete_block(
     path = tmp_path / "a.zrec"
     *_, before, _last = ends(whole, tmp_path)
     path.write_bytes(whole[: before + cut_in_block])
-    kept = read(path)
+    intact = read(path)
     with RecordingWriter(path) as writer:
         assert writer.truncated == cut_in_block
-        assert writer.last == pytest.approx(kept[-1].wall)
+        assert writer.last == pytest.approx(intact[-1].wall)
         for frame, wall in segment(entry("a:1"), wall=WALL + 3600):
             writer.add(frame, wall)
     moments = read(path)
-    assert moments[: len(kept)] == kept
-    gap, again = moments[len(kept) :]
-    assert gap.update == Gap(None, "delta", None, None)  # nobody wrote why
+    assert moments[: len(intact)] == intact
+    gap, again = moments[len(intact) :]
+    assert gap.update == Gap(None, "delta", None, None)  # no break was recorded
     assert isinstance(again.update, Segment)
     assert again.at == pytest.approx(3600)
 
@@ -237,7 +237,7 @@ def test_another_epoch_in_the_next_segment_is_a_restart(tmp_path: Path) -> None:
 
 def test_another_epoch_is_a_restart_also_after_a_silence(tmp_path: Path) -> None:
     silence = pack({"break": "stale", "seconds": 3.0, "reason": "nothing was recorded here"})
-    told = pack({"break": "restart", "node": NODE, "old_epoch": EPOCH, "epoch": 7})
+    restart = pack({"break": "restart", "node": NODE, "old_epoch": EPOCH, "epoch": 7})
     frames = [
         *segment(entry("a:1")),
         (Frame(BREAK, 2.0, (silence,)), WALL + 2),
@@ -246,7 +246,7 @@ def test_another_epoch_is_a_restart_also_after_a_silence(tmp_path: Path) -> None
     moments = read(write(tmp_path / "a.zrec", frames))
     assert [type(moment.update) for moment in moments] == [Segment, Stale, Restart, Segment]
     assert moments[2].update == Restart(NODE, EPOCH, 7)
-    frames.insert(3, (Frame(BREAK, 3.0, (told,)), WALL + 3))
+    frames.insert(3, (Frame(BREAK, 3.0, (restart,)), WALL + 3))
     updates = [moment.update for moment in read(write(tmp_path / "b.zrec", frames))]
     assert [type(update) for update in updates] == [Segment, Stale, Restart, Segment]
 

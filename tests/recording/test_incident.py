@@ -1,4 +1,4 @@
-"""An incident of a real fleet, recorded, and walked through again at ten times its speed."""
+"""An incident of real servers, recorded and replayed at ten times its speed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Incident:
         late: id of the one that came later.
         length: seconds from its first moment to its last.
         events: in order.
-        changes: deltas and events in order, as `said` tells them.
+        changes: deltas and events in order, as `said` returns them.
         states: state and INFO of each shard at its end.
     """
 
@@ -85,7 +85,7 @@ def happen(daemon: RunningDaemon, first: RealServer, second: RealServer, late: R
             return int(client.snapshot([server.ident])[0]["revision"])
 
         begun = revision(first)
-        # Whoever joins a replay of it has this long for that, divided by the speed.
+        # A client of the replay has this time, divided by the speed, to join.
         wait_until(lambda: revision(first) > begun + 5, 10.0, "some calm polls")
         put_load(second.client(), 50)
         first.kill()
@@ -157,7 +157,7 @@ def read(incident: Incident) -> None:
 
 def test_the_recording_has_the_incident(incident: Incident) -> None:
     first, second = incident.servers
-    told = [(event.shard, event.type) for event in incident.events]
+    received = [(event.shard, event.type) for event in incident.events]
     for shard, type_ in (
         (first, "down"),
         (first, "up"),
@@ -166,7 +166,7 @@ def test_the_recording_has_the_incident(incident: Incident) -> None:
         (incident.late, "up"),
         (second, "removed"),
     ):
-        assert (shard, type_) in told, told
+        assert (shard, type_) in received, received
     numbers = [event.number for event in incident.events]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     with Recording(incident.path) as recording:
@@ -197,9 +197,9 @@ def test_a_mirror_receives_all_changes_in_order_ten_times_as_fast(incident: Inci
             assert {shard: mirror.state(shard)[0] for shard in mirror} == incident.states
             assert {mirror.labels(shard)["site"] for shard in mirror} == {"fra"}
             counters = mirror.counters
-        # A shard's first snapshot, which the Mirror asked for, is told as a change, too.
-        told = [said(change) for change in changes if said(change) in known]
-        assert told == incident.changes
+        # A shard's first snapshot is reported as a change, too.
+        received = [said(change) for change in changes if said(change) in known]
+        assert received == incident.changes
         replayed = [change for change in changes if isinstance(change, Event)]
         assert replayed == incident.events
         assert counters["gaps"] == counters["malformed"] == 0
@@ -224,12 +224,12 @@ def test_the_model_of_the_live_view_receives_all_events(incident: Incident) -> N
             replay.wait_reported("end")
             newest = incident.events[-1].number
 
-            def told() -> bool:
+            def received() -> bool:
                 with feed.fleet() as fleet:
                     events = [event for event in fleet.events(1000) if event.number]
                     return bool(events) and events[-1].number >= newest
 
-            wait_until(told, 10.0, "the last event")
+            wait_until(received, 10.0, "the last event")
             feed.wait_ready()
             with feed.fleet() as fleet:
                 events = [event for event in fleet.events(1000) if event.number]

@@ -1,4 +1,4 @@
-"""What a replay knows and tells, update by update."""
+"""The cache and the clock of a replay."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ def test_a_segment_sets_all_shards(cache: ReplayCache) -> None:
 
 
 def test_a_delta_is_published_as_it_was_recorded(cache: ReplayCache) -> None:
-    told: list[tuple[str, int, int, dict[str, object]]] = []
+    published: list[tuple[str, int, int, dict[str, object]]] = []
 
     def note(shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
         fields, gone = snapshot.delta_from(previous)
         assert gone == []
         base = previous.revision if previous else 0
-        told.append((shard.id, snapshot.revision, base, {"number": fields.number}))
+        published.append((shard.id, snapshot.revision, base, {"number": fields.number}))
 
     cache.subscribe_snapshots(note)
     cache.apply(a_delta("a:1", 11, used_memory=5))
     cache.apply(a_delta("b:1", 1, 0, role="slave", used_memory=6))
-    assert told == [("a:1", 11, 10, {"number": 1}), ("b:1", 1, 0, {"number": 2})]
+    assert published == [("a:1", 11, 10, {"number": 1}), ("b:1", 1, 0, {"number": 2})]
     assert shard_of(cache, "a:1").info == {
         "role": "master",
         "run_id": "a" * 40,
@@ -85,8 +85,8 @@ def test_a_delta_with_another_base_is_an_error(cache: ReplayCache) -> None:
 
 
 def test_events_change_states_and_are_published_with_their_numbers(cache: ReplayCache) -> None:
-    told: list[Event] = []
-    cache.events.subscribe(told.append)
+    published: list[Event] = []
+    cache.events.subscribe(published.append)
     cache.apply(an_event("a:1", "down", 5, 3, new="down", reason="refused"))
     cache.apply(an_event("c:1", "added", 6, 1, new="new"))
     cache.apply(an_event("b:1", "removed", 7, 2))
@@ -95,7 +95,7 @@ def test_events_change_states_and_are_published_with_their_numbers(cache: Replay
         "refused",
     )
     assert cache.publisher.get_live_shard_ids() == {"a:1", "c:1"}
-    assert [(one.number, one.seq, one.type) for one in told] == [
+    assert [(one.number, one.seq, one.type) for one in published] == [
         (5, 3, "down"),
         (6, 1, "added"),
         (7, 2, "removed"),
@@ -124,7 +124,7 @@ def test_after_a_break_the_totals_show_that_messages_are_missing(cache: ReplayCa
     assert cache.publisher.get_live_shard_ids() == {"a:1", "d:1"}
     assert (shard_of(cache, "a:1").revision, shard_of(cache, "a:1").state) == (15, ShardState.UP)
     assert cache.events.newest == 9
-    assert cache.events.since(0) == []  # those between are not known: none is told as if all were
+    assert cache.events.since(0) == []  # those in the gap are unknown, so none is returned
     assert cache.events.oldest == 10
 
 
@@ -196,12 +196,12 @@ def test_after_the_end_the_clock_runs_at_normal_speed() -> None:
 
 
 def test_labels_change_as_they_were_recorded(cache: ReplayCache) -> None:
-    told: list[Event] = []
-    cache.events.subscribe(told.append)
+    published: list[Event] = []
+    cache.events.subscribe(published.append)
     cache.apply(an_event("a:1", "labels_changed", 5, 3, labels={"site": "ams"}))
     cache.apply(an_event("c:1", "added", 6, 1, new="new", labels={"site": "fra"}))
     assert shard_of(cache, "a:1").labels == {"site": "ams"}
     assert shard_of(cache, "c:1").labels == {"site": "fra"}
-    assert [one.labels for one in told] == [{"site": "ams"}, {"site": "fra"}]
+    assert [one.labels for one in published] == [{"site": "ams"}, {"site": "fra"}]
     cache.apply(an_event("a:1", "labels_changed", 7, 4))  # too many for an event
     assert shard_of(cache, "a:1").labels == {"site": "ams"}

@@ -1,4 +1,4 @@
-"""What is recorded of which message: world by hand what arrives, and when."""
+"""What a RecordingSession records of which message."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_a_sign_of_loss_ends_the_segment_and_all_shards_follow_again(sign: list[
     world.bus(heartbeat(1, 1, 4, 22) if sign[0].startswith(b"z1/hb") else sign)
     assert world.breaks() == ["gap"]
     assert world.messages() == []
-    world.bus(delta("a:1", 13))  # nobody knows what it is a change of
+    world.bus(delta("a:1", 13))  # its base is not recorded
     world.begin(entry("a:1", 13), revisions=23)
     world.bus(delta("a:1", 14))
     assert world.kinds() == [BREAK, SEGMENT, PAGE, MESSAGE]

@@ -160,7 +160,7 @@ def test_after_the_daemon_was_killed_and_restarted(servers: list[RealServer]) ->
         wait_until(lambda: fresh(mirror), what="all shards")
         epoch = mirror.epoch
         daemon.kill()
-        wait_until(lambda: mirror.stale, what="the mirror to say stale")
+        wait_until(lambda: mirror.stale, what="the mirror to be stale")
         daemon.start()
         wait_until(lambda: mirror.epoch != epoch and fresh(mirror), 20, what="a fresh mirror")
         equal_for_a_while(mirror, daemon)
@@ -177,7 +177,7 @@ def test_after_the_daemon_was_stopped_for_ten_seconds(servers: list[RealServer])
         wait_until(lambda: fresh(mirror), what="all shards")
         daemon.suspend()
         begun = time.monotonic()
-        wait_until(lambda: mirror.stale, 6, what="the mirror to say stale")
+        wait_until(lambda: mirror.stale, 6, what="the mirror to be stale")
         wait_until(lambda: time.monotonic() - begun > 10, 15, what="ten seconds")
         assert mirror.stale
         daemon.resume()
