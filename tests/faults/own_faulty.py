@@ -1,7 +1,7 @@
-"""`zinfo` with faults that are there as long as a file of their name is in the folder $ZI_FAULTS.
+"""`zinfo` with faults, each active while the folder $ZI_FAULTS has a file of its name.
 
-A supervised part dies while there is a file of its name. What else can be broken stands in
-`_break_all`. To be run by `python -m gevent.monkey --module`, which patches before all else.
+A supervised task crashes while there is a file of its name; `_break_all` lists the other faults. To
+be run by `python -m gevent.monkey --module`, which patches before everything else.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zinfo.watchers.base import ShardWatcher
 from zinfo.watchers.process_table import ProcessTable
 
 _FOLDER = Path(os.environ["ZI_FAULTS"])
-_LOOK = 0.02  # seconds between two looks at whether a part shall die
+_PERIOD = 0.02  # seconds between two checks whether a fault is active
 
 
 def _is_armed(fault: str) -> bool:
@@ -35,37 +35,37 @@ def _is_armed(fault: str) -> bool:
 
 
 def _break(owner: Any, name: str, fault: str, error: type[Exception] = RuntimeError) -> None:
-    """Have a function raise while a fault is armed."""
-    works = getattr(owner, name)
+    """Make a function raise while a fault is active."""
+    original = getattr(owner, name)
 
-    @wraps(works)
+    @wraps(original)
     def maybe(*args: Any, **options: Any) -> Any:
         if _is_armed(fault):
             raise error(f"broken by {fault}")
-        return works(*args, **options)
+        return original(*args, **options)
 
     setattr(owner, name, maybe)
 
 
-def _break_parts() -> None:
-    """Have a supervised part raise, wherever it is, while its name is armed."""
+def _break_tasks() -> None:
+    """Make supervised tasks raise, at any point, while the fault of their name is active."""
     spawn = zinfo.loop.supervisor.Supervisor.spawn
 
     def breakable(self: Any, name: str, run: Callable[[], None]) -> None:
         def run_until_armed() -> None:
-            part: Any = gevent.getcurrent()
+            task: Any = gevent.getcurrent()
 
-            def strike() -> None:
-                while True:  # once more where the part took it for a failure of what it does
-                    gevent.sleep(_LOOK)
+            def crash() -> None:
+                while True:  # again if the task handled the exception itself
+                    gevent.sleep(_PERIOD)
                     if _is_armed(name):
-                        part.kill(RuntimeError(f"broken: {name}"), block=False)
+                        task.kill(RuntimeError(f"broken: {name}"), block=False)
 
-            striker = gevent.spawn(strike)
+            crasher = gevent.spawn(crash)
             try:
                 run()
             finally:
-                striker.kill()
+                crasher.kill()
 
         spawn(self, name, run_until_armed)
 
@@ -73,20 +73,20 @@ def _break_parts() -> None:
 
 
 class OwnWatcher(ShardWatcher):
-    """A user's own: beats the time into a file."""
+    """A user's watcher; writes the time to a file again and again."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self.spawn(self._run)
 
     def _run(self) -> None:
         while True:
             (_FOLDER.parent / "alive").write_text(str(time.monotonic()))
-            gevent.sleep(_LOOK)
+            gevent.sleep(_PERIOD)
 
 
 def _break_all() -> None:
-    _break_parts()
+    _break_tasks()
     _break(zinfo.poll.shard_connector, "connect_and_poll", "connecting")
     _break(ProcessTable, "scan", "scan")
     _break(TimerWheel, "take", "scheduler")
@@ -107,9 +107,9 @@ def _break_all() -> None:
         start(self)
         OwnWatcher(self.publisher).start()
         self.poller.subscribe_snapshots(_callback)
-        timer = gevent.get_hub().loop.timer(_LOOK, _LOOK)
+        timer = gevent.get_hub().loop.timer(_PERIOD, _PERIOD)
         timer.start(_in_the_loop, self)
-        self.__dict__["own timer"] = timer  # so that it lives
+        self.__dict__["own timer"] = timer  # keeps a reference
 
     Daemon.start = start_with_more  # type: ignore[method-assign]
     if _is_armed("impatient"):
@@ -123,8 +123,8 @@ def _callback(_shard: RedisShard, _previous: Snapshot | None, _snapshot: Snapsho
 
 def _in_the_loop(daemon: Daemon) -> None:
     if _is_armed("listener"):
-        for door in daemon.server_adapters:
-            door._server.close()
+        for adapter in daemon.server_adapters:
+            adapter._server.close()
     if _is_armed("event loop"):
         raise RuntimeError("broken: event loop")
 

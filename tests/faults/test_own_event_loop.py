@@ -1,4 +1,4 @@
-"""gevent's other event loop: polling works on libuv as it does on libev."""
+"""Polling with libuv, the other event loop of gevent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 LIBUV = {"GEVENT_LOOP": "libuv"}
 POLLS = 20
-"""Polls of one shard that are waited for."""
+"""Polls of one shard that the test waits for."""
 
 
 def test_a_daemon_polls_on_libuv(server: RealServer, promise: Promise) -> None:
@@ -36,23 +36,23 @@ def test_a_daemon_polls_on_libuv(server: RealServer, promise: Promise) -> None:
             f"{POLLS} polls, none fails, no warning; the loop waits between them",
             f"{polls()} polls; {busy:.0f} % CPU",
         )
-        assert "libuv" in maps, "it runs on libuv"
+        assert "libuv" in maps, "it uses libuv"
         assert busy < 80
         assert "UserWarning" not in daemon.log()
 
 
-def test_turns_of_the_event_loop_and_polls_pass_their_tests_on_libuv(promise: Promise) -> None:
+def test_the_tests_of_the_callback_queue_and_of_polls_pass_on_libuv(promise: Promise) -> None:
     wanted = (
         "test_callback_queue.py",
         "test_bad_peers.py::test_a_reply_in_small_pieces_is_assembled",
     )
     command = [sys.executable, "-m", "gevent.monkey", "--module", "pytest", "-q"]
-    # gevent's own sleeps may be shorter than libuv's millisecond, and it warns of each.
+    # gevent warns of each sleep that is shorter than libuv's millisecond.
     command += ["-W", "ignore:libuv only supports:UserWarning", "-p", "no:cacheprovider"]
     command += [f"tests/gevent_side/{name}" for name in wanted]
     found = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **LIBUV}, capture_output=True, text=True, check=False
     )
-    said = found.stdout.strip().splitlines() or [found.stderr]
-    promise("GEVENT_LOOP=libuv", "the tests of turns and polls pass", said[-1])
+    lines = found.stdout.strip().splitlines() or [found.stderr]
+    promise("GEVENT_LOOP=libuv", "the tests of the callback queue and of polls pass", lines[-1])
     assert found.returncode == 0, found.stdout + found.stderr

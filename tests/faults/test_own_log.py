@@ -1,4 +1,4 @@
-"""The log has nowhere to go: the daemon does not mind, and counts what was lost."""
+"""The log cannot be written: the daemon goes on and counts the lost records."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 
 BROKEN = "".join(f"nonsense{number} = 1\n" for number in range(500))
-"""A configuration that is worth a line in the log for each of its keys."""
+"""A configuration with an error for each of its keys."""
 
 
 def noise(daemon: FaultyDaemon) -> None:
-    """Have the daemon log a traceback, and more lines than it can write."""
+    """Make the daemon log a traceback, and more lines than it can write."""
     with daemon.broken("saturation"):
-        wait_until(lambda: daemon.stats()["restarts"].get("saturation"), what="a death")
+        wait_until(lambda: daemon.stats()["restarts"].get("saturation"), what="a crash")
     daemon.config_path.write_text(BROKEN)
 
     def are_lost() -> bool:
@@ -37,7 +37,7 @@ def shard_table(server: RealServer) -> str:
 
 
 @pytest.mark.parametrize("format_", ["text", "json"])
-def test_a_full_disk_stops_nothing_and_the_loss_is_counted(
+def test_with_a_full_disk_the_daemon_goes_on_and_counts_lost_records(
     server: RealServer, format_: str, promise: Promise
 ) -> None:
     args = (f"--log-format={format_}",)
@@ -46,9 +46,9 @@ def test_a_full_disk_stops_nothing_and_the_loss_is_counted(
         noise(daemon)
         lost = daemon.stats()["log"]["lost"]
         busy = psutil.Process(daemon.pid).cpu_percent(0.5)
-        begun = time.monotonic()
+        started = time.monotonic()
         code = daemon.terminate()
-        took = time.monotonic() - begun
+        took = time.monotonic() - started
         promise(
             f"the disk of the log is full ({format_})",
             "goes on, loss counted, exit 0",
@@ -59,32 +59,32 @@ def test_a_full_disk_stops_nothing_and_the_loss_is_counted(
         assert code == 0
 
 
-def test_a_reader_of_the_log_that_has_stopped_holds_nothing_up(
+def test_a_reader_of_the_log_that_stopped_reading_does_not_block_the_daemon(
     server: RealServer, short_tmp: os.PathLike[str], promise: Promise
 ) -> None:
     pipe = os.path.join(short_tmp, "pipe")  # noqa: PTH118 (a path as text is what a shell wants)
     os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # there, but it does not read
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # open, but it does not read
     try:
         with FaultyDaemon(config_text=shard_table(server), stderr=pipe) as daemon:
             daemon.wait_polled(1)
             noise(daemon)
-            begun = time.monotonic()
+            started = time.monotonic()
             daemon.ask("ping")
-            took = time.monotonic() - begun
+            took = time.monotonic() - started
             lost = daemon.stats()["log"]["lost"]
-            kept = 0
+            lines = 0
             while select.select([reader], [], [], 0)[0]:
-                kept += os.read(reader, 1 << 16).count(b"\n")
+                lines += os.read(reader, 1 << 16).count(b"\n")
             daemon.config_path.write_text(shard_table(server))
             daemon.signal(signal.SIGHUP)
             wait_until(lambda: select.select([reader], [], [], 0)[0], what="the log again")
-            said = os.read(reader, 1 << 16)
+            text = os.read(reader, 1 << 16)
             promise(
-                "nobody reads the log's pipe",
+                "no process reads the pipe of the log",
                 "goes on, loss counted, logs again",
-                f"{kept} lines kept, {lost} records lost; ping in {took * 1000:.0f} ms",
+                f"{lines} lines in the pipe, {lost} records lost; ping in {took * 1000:.0f} ms",
             )
-            assert b"configuration read again" in said
+            assert b"configuration read again" in text
     finally:
         os.close(reader)

@@ -1,4 +1,4 @@
-"""SIGHUP while the daemon works: it goes on with everything else, however long a file takes."""
+"""SIGHUP: the daemon goes on with everything else, however long the reload takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.service.manager import Manager
 from tests.waiting import wait_until
 
 SHARDS = 300
-"""In the configurations here; enough for a reload of many turns."""
+"""Shards of the configurations; enough for a reload over many iterations of the event loop."""
 
 READ = "configuration read again"
 
@@ -31,8 +31,8 @@ def config(server: RealServer, name: str, count: int = SHARDS, label: str = "a")
     )
 
 
-def waiting_file(daemon: RunningDaemon) -> Path:
-    """Put a file in the configuration's place whose reader waits until somebody writes."""
+def blocking_file(daemon: RunningDaemon) -> Path:
+    """Replace the configuration by a FIFO, whose reader blocks until the test writes to it."""
     path = daemon.config_path
     path.unlink()
     os.mkfifo(path, 0o600)
@@ -51,12 +51,12 @@ def has_ended(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_pings_are_answered_while_a_file_takes_for_ever(
+def test_pings_are_answered_while_reading_the_file_blocks(
     server: RealServer, promise: Promise
 ) -> None:
     with RunningDaemon(config_text=config(server, "one", 2)) as daemon:
         daemon.wait_polled(2)
-        fifo = waiting_file(daemon)
+        fifo = blocking_file(daemon)
         daemon.signal(signal.SIGHUP)
         wait_until(lambda: readers(daemon), what="the file to be read")
         for _ in range(3):
@@ -64,22 +64,22 @@ def test_pings_are_answered_while_a_file_takes_for_ever(
             daemon.ask("ping")
         answered = sum(daemon.ask("ping").error is None for _ in range(20))
         before: Any = daemon.ask("stats").body
-        for done in range(2):  # the one that waits, and the one for all that came meanwhile
+        for done in range(2):  # the one that blocks, and one for all signals after it
             fifo.write_text(config(server, "two", 3))
             wait_until(partial(has_read, daemon, done + 1), what="a reload")
         daemon.wait_polled(3)
         promise(
-            "SIGHUP with a file that takes for ever, and three more",
-            "all else goes on; one more reload for the three",
-            f"{answered} pings answered meanwhile, {before['shards']} shards polled, "
+            "SIGHUP with a file that blocks, and three more",
+            "everything else goes on; one more reload for the three",
+            f"{answered} pings answered during that, {before['shards']} shards polled, "
             f"{daemon.log().count(READ)} reloads",
         )
         assert answered == 20
-        wait_until(lambda: not readers(daemon), what="the end of what read it")
+        wait_until(lambda: not readers(daemon), what="the end of the reader process")
 
 
 @pytest.mark.parametrize("change", ["replaced", "relabelled"])
-def test_pings_are_answered_between_a_signal_and_what_it_changes(
+def test_pings_are_answered_between_a_signal_and_the_end_of_its_reload(
     change: str, server: RealServer, promise: Promise
 ) -> None:
     with RunningDaemon(config_text=config(server, "one")) as daemon:
@@ -95,7 +95,7 @@ def test_pings_are_answered_between_a_signal_and_what_it_changes(
         shards: Any = daemon.ask("shards").body
         promise(
             f"SIGHUP with {SHARDS} shards {change}",
-            "pings are answered meanwhile",
+            "pings are answered during the reload",
             f"{answered} pings answered before it was done",
         )
         assert answered >= 3
@@ -105,19 +105,17 @@ def test_pings_are_answered_between_a_signal_and_what_it_changes(
         assert len(shards) == SHARDS
 
 
-def test_what_reads_a_file_ends_with_the_daemon_however_that_ends(
-    server: RealServer, promise: Promise
-) -> None:
+def test_the_reader_process_ends_with_the_daemon(server: RealServer, promise: Promise) -> None:
     left = {}
     for name in ("SIGTERM", "SIGKILL"):
         with RunningDaemon(config_text=config(server, "one", 1)) as daemon:
-            waiting_file(daemon)
+            blocking_file(daemon)
             daemon.signal(signal.SIGHUP)
             (reader,) = wait_until(partial(readers, daemon), what="a reader")
             if name == "SIGTERM":
-                begun = time.monotonic()
+                started = time.monotonic()
                 assert daemon.terminate() == 0
-                assert time.monotonic() - begun < 5
+                assert time.monotonic() - started < 5
             else:
                 daemon.kill()
             wait_until(partial(has_ended, reader), what="its end")
@@ -130,29 +128,29 @@ def test_what_reads_a_file_ends_with_the_daemon_however_that_ends(
     assert left == {"SIGTERM": False, "SIGKILL": False}
 
 
-def test_a_reader_that_is_killed_leaves_the_configuration_and_is_told(
+def test_a_killed_reader_process_is_reported_and_the_configuration_stays(
     server: RealServer, promise: Promise
 ) -> None:
     with RunningDaemon(config_text=config(server, "one", 1)) as daemon:
-        fifo = waiting_file(daemon)
+        fifo = blocking_file(daemon)
         daemon.signal(signal.SIGHUP)
         (reader,) = wait_until(lambda: readers(daemon), what="a reader")
         reader.kill()
-        told = "configuration not taken: the process that reads it exited without a result"
-        wait_until(lambda: told in daemon.log(), what=told)
+        line = "configuration not taken: the process that reads it exited without a result"
+        wait_until(lambda: line in daemon.log(), what=line)
         fifo.unlink()
         fifo.write_text(config(server, "one", 2))
         daemon.signal(signal.SIGHUP)
         wait_until(lambda: READ in daemon.log(), what="the next reload")
         daemon.wait_polled(2)
         promise(
-            "what reads the file is killed",
-            "old configuration stays, told; the next SIGHUP works",
-            "told, then 2 shards",
+            "the process that reads the file is killed",
+            "old configuration stays, reported; the next SIGHUP works",
+            "reported, then 2 shards",
         )
 
 
-def test_a_service_manager_hears_of_the_end_of_a_reload_when_it_has_ended(
+def test_a_service_manager_is_notified_when_the_reload_has_ended(
     server: RealServer, promise: Promise, tmp_path: Path
 ) -> None:
     with (
@@ -163,7 +161,7 @@ def test_a_service_manager_hears_of_the_end_of_a_reload_when_it_has_ended(
     ):
         manager.wait_for("READY", "1")
         manager.clear()
-        fifo = waiting_file(daemon)
+        fifo = blocking_file(daemon)
         daemon.signal(signal.SIGHUP)
         manager.wait_for("RELOADING", "1")
         wait_until(lambda: readers(daemon), what="the file to be read")
@@ -171,7 +169,7 @@ def test_a_service_manager_hears_of_the_end_of_a_reload_when_it_has_ended(
         fifo.write_text(config(server, "one", 2))
         manager.wait_for("READY", "1")
         promise(
-            "a reload that takes long, under systemd",
+            "a slow reload under systemd",
             "READY=1 only at its end",
             f"{len(early)} before, {manager.all_of('READY')} and "
             f"{manager.all_of('STATUS')[-1]!r} after",

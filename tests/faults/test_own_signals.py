@@ -1,4 +1,4 @@
-"""Signals at bad moments: a broken file, peers that read nothing, a loop that was held up."""
+"""Signals at bad moments: a broken file, peers that read nothing, a blocked event loop."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from tests.spawning import command_prefix
 from tests.waiting import wait_until
 from zinfo.wire.query_messages import Request, encode_request
 
-SUBSCRIBERS, ASKERS = 4, 4
+SUBSCRIBERS, CLIENTS = 4, 4
 
-QUESTIONS = 1500
-"""Of each client that reads no answer; more answers than ZeroMQ holds for one."""
+REQUESTS = 1500
+"""Requests of each client that does not read; more replies than ZeroMQ queues for a peer."""
 
 END_SECONDS = 2.0
-"""Within which a daemon ends, whatever its peers do."""
+"""Seconds within which a daemon exits, whatever its peers do."""
 
 HEARTBEAT = 0.2  # seconds
 
-HELD = 1.5
-"""Seconds for which the whole daemon is held up."""
+BLOCKED = 1.5
+"""Seconds for which the whole daemon is stopped."""
 
 LISTEN = """
 import sys, zmq
@@ -45,15 +45,15 @@ socket.recv_multipart()
 print("subscribed", flush=True)
 sys.stdin.read()
 """
-"""A subscriber to everything that reads one message."""
+"""A program that subscribes to everything and reads one message."""
 
 
-def wait_logged(daemon: RunningDaemon, says: str, begin: int) -> None:
-    """Wait until the daemon has logged something, behind so many characters."""
-    wait_until(lambda: says in daemon.log()[begin:], what=says)
+def wait_logged(daemon: RunningDaemon, text: str, start: int) -> None:
+    """Wait until the log has a text after its first `start` characters."""
+    wait_until(lambda: text in daemon.log()[start:], what=text)
 
 
-def test_a_broken_file_leaves_the_old_configuration_and_every_error_is_told(
+def test_after_a_broken_file_the_old_configuration_stays_and_each_error_is_logged(
     server: RealServer, promise: Promise
 ) -> None:
     table = f'[[shards]]\nurl = "{server.url}"\n'
@@ -61,13 +61,13 @@ def test_a_broken_file_leaves_the_old_configuration_and_every_error_is_told(
         daemon.wait_polled(1)
         before: Any = daemon.ask("stats").body
         broken = ["[[shards]\n", table + "tiemout = 1\n", '[poll]\ntimeout = "soon"\n', ""]
-        told = ["configuration not taken", "tiemout", "poll.timeout", "not taken"]
+        expected = ["configuration not taken", "tiemout", "poll.timeout", "not taken"]
         daemon.config_path.write_text(broken[0])
-        for text, says in zip(broken[:3], told[:3], strict=True):
+        for text, line in zip(broken[:3], expected[:3], strict=True):
             begin = len(daemon.log())
             daemon.config_path.write_text(text)
             daemon.signal(signal.SIGHUP)
-            wait_logged(daemon, says, begin)
+            wait_logged(daemon, line, begin)
         daemon.config_path.unlink()
         begin = len(daemon.log())
         daemon.signal(signal.SIGHUP)
@@ -76,7 +76,7 @@ def test_a_broken_file_leaves_the_old_configuration_and_every_error_is_told(
         more = after["poll"]["connects"] - before["poll"]["connects"]
         promise(
             "SIGHUP with a broken file, or none",
-            "old configuration stays, errors told",
+            "old configuration stays, errors logged",
             f"4 files, {after['shards']} as before, {more} new connections",
         )
         assert after["shards"] == {"up": 1}
@@ -86,7 +86,7 @@ def test_a_broken_file_leaves_the_old_configuration_and_every_error_is_told(
 
 @contextlib.contextmanager
 def stopped_subscribers(bus: str) -> Iterator[None]:
-    """Subscribe to everything in processes that are then stopped."""
+    """Run processes that subscribe to everything, and stop them."""
     with contextlib.ExitStack() as stack:
         children = []
         for _ in range(SUBSCRIBERS):
@@ -107,29 +107,29 @@ def stopped_subscribers(bus: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silent_askers(query: str) -> Iterator[None]:
-    """Ask for everything, again and again, and read no answer."""
+def clients_that_do_not_read(query: str) -> Iterator[None]:
+    """Send many requests for all INFO, and read no reply."""
     with zmq.Context() as context, contextlib.ExitStack() as stack:
-        for _ in range(ASKERS):
+        for _ in range(CLIENTS):
             socket = stack.enter_context(context.socket(zmq.DEALER))
             socket.linger = 0
             socket.rcvhwm = 1
             socket.rcvbuf = 4096
             socket.sndtimeo = 10_000
             socket.connect(query)
-            for number in range(QUESTIONS):
+            for number in range(REQUESTS):
                 socket.send_multipart([b"", *encode_request(Request("get_infos", id=number))])
         yield
 
 
-def test_peers_that_read_nothing_do_not_keep_a_daemon_from_ending(
+def test_the_daemon_exits_in_time_while_peers_read_nothing(
     server: RealServer, promise: Promise
 ) -> None:
     environ = {"ZINFO_POLL_MIN_INTERVAL": "0.01", "ZINFO_POLL_MAX_INTERVAL": "0.01"}
     with (
         RunningDaemon([server.url], environ=environ) as daemon,
         stopped_subscribers(daemon.bus),
-        silent_askers(daemon.query),
+        clients_that_do_not_read(daemon.query),
     ):
         daemon.wait_polled(1)
 
@@ -137,13 +137,13 @@ def test_peers_that_read_nothing_do_not_keep_a_daemon_from_ending(
             stats: Any = daemon.ask("stats").body
             return bool(stats["query"]["dropped"].get("client does not read"))
 
-        wait_until(unread, 30, "answers that nobody reads")
+        wait_until(unread, 30, "replies that no client reads")
         stats: Any = daemon.ask("stats").body
-        begun = time.monotonic()
+        started = time.monotonic()
         code = daemon.terminate()
-        took = time.monotonic() - begun
+        took = time.monotonic() - started
         promise(
-            f"SIGTERM with {SUBSCRIBERS} stopped subscribers, {ASKERS} clients that do not read",
+            f"SIGTERM with {SUBSCRIBERS} stopped subscribers, {CLIENTS} clients that do not read",
             f"exit 0 within {END_SECONDS:g} s",
             f"exit {code} in {took:.2f} s; {stats['query']['dropped']} dropped, "
             f"{sum(stats['bus']['messages'].values())} messages published",
@@ -152,33 +152,35 @@ def test_peers_that_read_nothing_do_not_keep_a_daemon_from_ending(
         assert took < END_SECONDS
 
 
-def test_a_loop_that_was_held_up_is_measured_and_told(promise: Promise) -> None:
+def test_the_lag_of_a_blocked_event_loop_is_measured_and_published(promise: Promise) -> None:
     with (
         RunningDaemon(environ={"ZINFO_BUS_HEARTBEAT": str(HEARTBEAT)}) as daemon,
         subscribed(daemon.bus, b"z1/hb/") as subscriber,
     ):
 
-        def lag(least: float, most: float) -> float:
-            """Return the lag of the next heartbeat in which it is between the two."""
+        def lag(minimum: float, maximum: float) -> float:
+            """Return the lag of the next heartbeat whose lag is in this range."""
             received = subscriber.until(
-                lambda one: one.kind == "hb" and least <= one.body["lag"] < most
+                lambda one: one.kind == "hb" and minimum <= one.body["lag"] < maximum
             )
             found: float = received[-1].body["lag"]
             return found
 
         calm = lag(0.0, 0.1)
-        time.sleep(HEARTBEAT / 2)  # it waits for the next by now: that wait is what is measured
+        time.sleep(
+            HEARTBEAT / 2
+        )  # the daemon waits for the next heartbeat, whose delay is measured
         daemon.suspend()
-        time.sleep(HELD)  # what is measured
+        time.sleep(BLOCKED)  # the measured delay
         daemon.resume()
         held = lag(0.5, math.inf)
         stats: Any = daemon.ask("stats").body
         promise(
-            f"the daemon's loop is held up for {HELD:g} s",
+            f"the daemon's event loop is blocked for {BLOCKED:g} s",
             "lag in heartbeats and stats",
             f"heartbeat {held:.2f} s, hub_lag_max {stats['hub_lag_max']:.2f} s, "
             f"{calm * 1000:.1f} ms before",
         )
-        assert HELD - HEARTBEAT - 0.1 <= held <= HELD + 2
+        assert BLOCKED - HEARTBEAT - 0.1 <= held <= BLOCKED + 2
         assert stats["hub_lag_max"] >= held
         assert stats["hub_lag"] <= stats["hub_lag_max"]

@@ -1,4 +1,4 @@
-"""Two watchers that name one shard, and a shard that somebody takes out."""
+"""Two watchers that list one shard, and a shard that other code removes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zinfo.shards.registry import ShardPublisher
 from zinfo.watchers.static import StaticShardWatcher
 
 
-def test_a_shard_that_two_watchers_name_stays_when_the_first_lets_go(
+def test_a_shard_that_two_watchers_list_stays_when_the_first_stops(
     server: RealServer, promise: Promise
 ) -> None:
     left = {}
@@ -19,20 +19,22 @@ def test_a_shard_that_two_watchers_name_stays_when_the_first_lets_go(
             first.stop()
             left[name] = len(publisher)
     promise(
-        "two watchers name one shard, the first lets go",
-        "the next takes it over",
+        "two watchers list one shard, the first stops",
+        "the shard of the other is live",
         f"live afterwards, by kind of the first: {left}",
     )
     assert left == dict.fromkeys(MAKERS, 1)
 
 
-def test_a_shard_that_somebody_took_out_comes_back(server: RealServer, promise: Promise) -> None:
+def test_a_shard_that_other_code_removed_is_live_again(
+    server: RealServer, promise: Promise
+) -> None:
     publisher = ShardPublisher()
     with StaticShardWatcher(publisher, [server.url]) as static:
         publisher.del_shard(server.ident)
         static.set_shards([server.url])
         promise(
-            "a program takes out a shard that is configured",
+            "a program removes a shard that is configured",
             "back with the next list",
             f"{len(publisher)} live after the reload",
         )

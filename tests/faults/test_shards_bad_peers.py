@@ -1,4 +1,4 @@
-"""Shards that turn into something that is no good Redis, all at the same time, and good again."""
+"""Shards that all start to misbehave at the same time, and later work again."""
 
 from __future__ import annotations
 
@@ -14,16 +14,25 @@ import pytest
 
 from tests.faults import peers
 from tests.faults.peers import INFO, Fault, Peer
-from tests.faults.watched import BACKOFF, INTERVAL, LONG, SLACK, TIMEOUT, House, Watched, house
+from tests.faults.watched import (
+    BACKOFF,
+    INTERVAL,
+    LONG,
+    SLACK,
+    TIMEOUT,
+    Watched,
+    WatchingDaemon,
+    watching_daemon,
+)
 from tests.promises import Promise
 from tests.waiting import wait_until
 
 MAX_REPLY = 1_000_000
-"""Bytes of an INFO, at most, that the daemon of these tests takes."""
+"""Largest INFO in bytes that the daemon accepts."""
 
-MOST_MEMORY = 24_000_000
-"""Bytes by which the daemon may grow while all of these misbehave: each reply that is read in the
-handshake is in memory twice for a moment, and a few are at the same time."""
+MAX_GROWTH = 24_000_000
+"""Bytes by which the daemon may grow while all shards misbehave: each reply of a handshake is in
+memory twice for a moment, and there are several at the same time."""
 
 
 @functools.cache
@@ -40,10 +49,10 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "speaks HTTP": (peers.sends(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "protocol"),
     "sends garbage": (peers.sends(b"\x00\xff\x17" * 700), "protocol"),
     "a line without an end": (peers.streams(b"x", b"x" * 65536), "protocol"),
-    "accepts and says nothing": (peers.sends_nothing, "timeout"),
-    "drips one byte a second": (peers.sends_slowly, "timeout"),
+    "accepts and sends nothing": (peers.sends_nothing, "timeout"),
+    "sends one byte a second": (peers.sends_slowly, "timeout"),
     "closes in the middle of a reply": (peers.closes(peers.bulk(INFO)[:50]), "other"),
-    "closes instead of answering": (peers.closes(b""), "other"),
+    "closes instead of a reply": (peers.closes(b""), "other"),
     "announces 200 MB": (peers.sends(b"$200000000\r\nabc"), "protocol"),
     "announces 200 MB of INFO": (peers.replies_to_info(lambda: b"$200000000\r\nabc"), "protocol"),
     "sends a reply without an end": (
@@ -61,63 +70,63 @@ FAULTS: dict[str, tuple[Fault, str]] = {
         peers.replies_to_info(lambda: peers.bulk(INFO) + b"+MORE\r\n"),
         "protocol",
     ),
-    "answers with an error": (peers.replies_to_info(lambda: b"-ERR no\r\n"), "other"),
-    "takes the permission away": (
+    "replies with an error": (peers.replies_to_info(lambda: b"-ERR no\r\n"), "other"),
+    "revokes the permission": (
         peers.replies_to_info(lambda: b"-NOPERM no permission for info\r\n"),
         "noperm",
     ),
-    "wants a password": (peers.sends(b"-NOAUTH Authentication required.\r\n"), "auth"),
-    "takes no more clients": (peers.sends(b"-ERR max number of clients reached\r\n"), "refused"),
+    "requires a password": (peers.sends(b"-NOAUTH Authentication required.\r\n"), "auth"),
+    "accepts no more clients": (peers.sends(b"-ERR max number of clients reached\r\n"), "refused"),
     "is in protected mode": (peers.sends(b"-DENIED protected mode\r\n"), "refused"),
 }
 
 
-CLOCK = "one whose clock jumps"
+CLOCK = "a shard whose clock jumps"
 
 
 @dataclass
-class Story:
-    """What was seen of one shard.
+class ShardRecord:
+    """What was observed of one shard.
 
     Attributes:
-        down: seconds until the event, and the event.
-        error: the shard's last error in words, while it was bad.
-        known: its INFO while it was bad, twice, half a second apart.
-        up: seconds from its being good again until the event; None where none came.
-        types: of all its events.
-        fresh: its INFO after that.
+        down: seconds until its event `down`, and the event.
+        error: text of its last error while it misbehaved.
+        cached: its INFO while it misbehaved, twice, half a second apart.
+        up: seconds from its recovery to its event `up`; None without that event.
+        types: types of all its events.
+        fresh: its INFO after the recovery.
     """
 
     down: tuple[float, dict[str, Any]] | None = None
     error: str = ""
-    known: list[dict[str, Any]] = field(default_factory=list)
+    cached: list[dict[str, Any]] = field(default_factory=list)
     up: float | None = None
     types: list[str] = field(default_factory=list)
     fresh: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
-class Tale:
-    """What was seen of all, and of the daemon."""
+class Observations:
+    """What was observed of all shards, and of the daemon."""
 
-    stories: dict[str, Story]
-    grown: int = 0
+    records: dict[str, ShardRecord]
+    growth: int = 0
     clock_ages: list[float] = field(default_factory=list)
     clock_types: list[str] = field(default_factory=list)
     stats: dict[str, Any] = field(default_factory=dict)
 
 
 class Clock:
-    """Gives INFO by a clock that jumps back and forth with each."""
+    """Returns INFO with the time of a clock that jumps back and forth."""
 
     def __init__(self) -> None:
         self._usec = 1_700_000_000_000_000
-        self._turns = 0
+        self._calls = 0
 
     def info(self) -> bytes:
-        """The next one."""
-        self._turns += 1
-        self._usec = -self._usec if self._turns % 3 else self._usec // 2 + 4_000_000_000_000_000
+        """Return the next INFO."""
+        self._calls += 1
+        self._usec = -self._usec if self._calls % 3 else self._usec // 2 + 4_000_000_000_000_000
         return INFO + (
             b"server_time_usec:%d\r\nuptime_in_seconds:%d\r\nlru_clock:%d\r\n"
             % (self._usec, self._usec // 1_000_000, self._usec % 1000)
@@ -125,110 +134,110 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def tale() -> Iterator[Tale]:
+def observed() -> Iterator[Observations]:
     _large_info(), _many_errors()
     with contextlib.ExitStack() as stack:
         bad = {name: stack.enter_context(Peer(fault)) for name, (fault, _) in FAULTS.items()}
         clock = stack.enter_context(Peer(info=Clock().info))
-        home = stack.enter_context(house(max_reply_bytes=MAX_REPLY))
-        home.watch(CLOCK, clock.url)
-        shards = home.watch_all({name: peer.url for name, peer in bad.items()})
-        home.wait_polled(3)
-        yield _happen(home, shards, list(bad.values()))
+        watching = stack.enter_context(watching_daemon(max_reply_bytes=MAX_REPLY))
+        watching.watch(CLOCK, clock.url)
+        shards = watching.watch_all({name: peer.url for name, peer in bad.items()})
+        watching.wait_polled(3)
+        yield _observe(watching, shards, list(bad.values()))
 
 
-def _happen(home: House, shards: list[Watched], bad: list[Peer]) -> Tale:
-    tale = Tale({shard.id: Story() for shard in shards})
-    memory, since, turned = home.memory(), home.newest(), time.time()
+def _observe(watching: WatchingDaemon, shards: list[Watched], bad: list[Peer]) -> Observations:
+    observed = Observations({shard.id: ShardRecord() for shard in shards})
+    memory, since, changed = watching.memory(), watching.newest(), time.time()
     for peer in bad:
         peer.bad = True
 
     def first(type_: str, after: int) -> dict[str, Any]:
         nonlocal memory
-        tale.grown = max(tale.grown, home.memory() - memory)
-        tale.clock_ages.append(Watched(home, CLOCK).info("role")["meta"]["info_age"])
-        events: Any = home.daemon.ask("events", since=after).body
+        observed.growth = max(observed.growth, watching.memory() - memory)
+        observed.clock_ages.append(Watched(watching, CLOCK).info("role")["meta"]["info_age"])
+        events: Any = watching.daemon.ask("events", since=after).body
         return {e["shard"]: e for e in reversed(events) if e["type"] == type_}
 
-    with contextlib.suppress(AssertionError):  # each test judges its own
+    with contextlib.suppress(AssertionError):  # each test checks its own shard
         wait_until(lambda: len(first("down", since)) == len(bad), TIMEOUT + INTERVAL + 5)
-    until = time.monotonic() + 2 * BACKOFF  # they are tried again, and still are bad
+    until = time.monotonic() + 2 * BACKOFF  # they are tried again while they still misbehave
     while time.monotonic() < until:
         first("down", since)
         time.sleep(0.05)
     for ident, event in first("down", since).items():
-        tale.stories[ident].down = event["time"] - turned, event
+        observed.records[ident].down = event["time"] - changed, event
     for _ in range(2):
         for shard in shards:
-            tale.stories[shard.id].known.append(shard.info("run_id"))
-            tale.stories[shard.id].error = shard.facts()["error"]
-        time.sleep(0.5)  # by which the age of what is known must have grown
-    since, turned = home.newest(), time.time()
+            observed.records[shard.id].cached.append(shard.info("run_id"))
+            observed.records[shard.id].error = shard.facts()["error"]
+        time.sleep(0.5)  # in which the age of the cached INFO must grow
+    since, changed = watching.newest(), time.time()
     for peer in bad:
         peer.bad = False
     with contextlib.suppress(AssertionError):
         wait_until(lambda: len(first("up", since)) == len(bad), LONG)
     for ident, event in first("up", since).items():
-        tale.stories[ident].up = event["time"] - turned
+        observed.records[ident].up = event["time"] - changed
     for shard in shards:
-        story = tale.stories[shard.id]
-        story.types, story.fresh = shard.types(), shard.info("run_id")
-    tale.clock_types = Watched(home, CLOCK).types()
-    tale.stats = home.stats()
-    return tale
+        record = observed.records[shard.id]
+        record.types, record.fresh = shard.types(), shard.info("run_id")
+    observed.clock_types = Watched(watching, CLOCK).types()
+    observed.stats = watching.stats()
+    return observed
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_shard_that_turns_bad_is_told_in_time_stays_readable_and_recovers(
-    tale: Tale, name: str, promise: Promise
+def test_a_misbehaving_shard_is_down_in_time_stays_readable_and_recovers(
+    observed: Observations, name: str, promise: Promise
 ) -> None:
-    story, reason = tale.stories[name], FAULTS[name][1]
+    record, reason = observed.records[name], FAULTS[name][1]
     bound, back = TIMEOUT + INTERVAL, BACKOFF + INTERVAL
-    assert story.down is not None, "no event"
-    seconds, event = story.down
+    assert record.down is not None, "no event"
+    seconds, event = record.down
     promise(
         f"a shard {name}",
-        f"down, {reason} within {bound:g} s; up {back:g} s after it is good",
-        f"down, {event['reason']} after {seconds:.2f} s; up after {story.up or -1:.2f} s",
+        f"down, {reason} within {bound:g} s; up {back:g} s after its recovery",
+        f"down, {event['reason']} after {seconds:.2f} s; up after {record.up or -1:.2f} s",
     )
     assert (event["old"], event["reason"]) == ("up", reason), event["message"]
     assert seconds <= bound + SLACK
-    assert story.error
-    first, second = (info["meta"] for info in story.known)
-    assert all(info["run_id"] for info in story.known), "what was known stays readable"
+    assert record.error
+    first, second = (info["meta"] for info in record.cached)
+    assert all(info["run_id"] for info in record.cached), "the cached INFO stays readable"
     assert first["state"] == second["state"] == "down"
     assert first["revision"] == second["revision"]
     assert second["info_age"] - first["info_age"] >= 0.5, "its age grows"
-    assert story.up is not None, "it does not recover"
-    assert story.up <= back + SLACK
-    # Another reason is another event; one that waits for an answer may be cut off at the end.
-    types = [kind for kind, _ in itertools.groupby(story.types)]
-    assert types == ["added", "up", "down", "up"], "nothing but that is told"
-    assert story.fresh["meta"]["state"] == "up"
-    assert story.fresh["meta"]["revision"] > first["revision"]
+    assert record.up is not None, "it does not recover"
+    assert record.up <= back + SLACK
+    # Another reason is another event: a shard that still waits at the end may get `other`.
+    types = [kind for kind, _ in itertools.groupby(record.types)]
+    assert types == ["added", "up", "down", "up"], "there are no other events"
+    assert record.fresh["meta"]["state"] == "up"
+    assert record.fresh["meta"]["revision"] > first["revision"]
 
 
-def test_all_of_them_together_cost_bounded_memory_and_no_fault_of_zinfos_own(
-    tale: Tale, promise: Promise
+def test_all_misbehaving_shards_together_cost_bounded_memory_and_cause_no_fault(
+    observed: Observations, promise: Promise
 ) -> None:
     promise(
-        f"{len(FAULTS)} bad shards, {MAX_REPLY / 1e6:g} MB of INFO allowed",
-        f"grows by {MOST_MEMORY / 1e6:g} MB at most",
-        f"{tale.grown / 1e6:.1f} MB",
+        f"{len(FAULTS)} misbehaving shards, {MAX_REPLY / 1e6:g} MB of INFO allowed",
+        f"grows by {MAX_GROWTH / 1e6:g} MB at most",
+        f"{observed.growth / 1e6:.1f} MB",
     )
-    assert tale.grown <= MOST_MEMORY
-    assert tale.stats["poll"]["errors"] == 0
-    assert tale.stats["restarts"] == {}
+    assert observed.growth <= MAX_GROWTH
+    assert observed.stats["poll"]["errors"] == 0
+    assert observed.stats["restarts"] == {}
 
 
-def test_a_clock_that_jumps_changes_nothing(tale: Tale, promise: Promise) -> None:
+def test_a_shard_whose_clock_jumps_stays_up(observed: Observations, promise: Promise) -> None:
     promise(
         "a shard whose clock jumps",
         f"no event; ages from 0 to {INTERVAL:g} s, by zinfo's clock",
-        f"{len(tale.clock_types) - 2} events; "
-        f"ages from {min(tale.clock_ages):.2f} to {max(tale.clock_ages):.2f} s",
+        f"{len(observed.clock_types) - 2} events; "
+        f"ages from {min(observed.clock_ages):.2f} to {max(observed.clock_ages):.2f} s",
     )
-    assert tale.clock_types == ["added", "up"]
-    assert len(tale.clock_ages) > 10
-    assert min(tale.clock_ages) >= 0
-    assert max(tale.clock_ages) <= INTERVAL + SLACK
+    assert observed.clock_types == ["added", "up"]
+    assert len(observed.clock_ages) > 10
+    assert min(observed.clock_ages) >= 0
+    assert max(observed.clock_ages) <= INTERVAL + SLACK

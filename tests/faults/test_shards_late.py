@@ -1,4 +1,4 @@
-"""Healthy shards are polled on time, whatever others do."""
+"""Healthy shards are polled on time while others fail."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pytest
 
 from tests.faults import peers
 from tests.faults.peers import INFO, Peer
-from tests.faults.watched import SLACK, House, house, late_share, percentile
+from tests.faults.watched import SLACK, WatchingDaemon, percentile, share_on_time, watching_daemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 
 ON_TIME = 0.1
-"""Seconds by which a poll may begin late, in 99 of 100."""
+"""Seconds by which 99 of 100 polls may start late."""
 
 KINDS = 10
 
 
 @contextlib.contextmanager
 def faulty_urls() -> Iterator[list[str]]:
-    """Addresses of shards that fail, each in its own way; nine of them from the start."""
+    """URLs of shards that fail in different ways; nine of them from the start."""
     large = peers.bulk(INFO + b"".join(b"f%07d:%0100d\r\n" % (n, n) for n in range(170_000)))
     with contextlib.ExitStack() as stack:
         bad = [
@@ -68,67 +68,72 @@ def test_healthy_shards_are_polled_on_time_among_faulty_ones(
         urls = stack.enter_context(faulty_urls())
         assert len(urls) == KINDS
         real = [stack.enter_context(RealServer()) for _ in range(servers)]
-        home = stack.enter_context(
-            house(min_interval=interval, max_interval=interval, jitter=0.1, max_backoff=2.0)
+        watching = stack.enter_context(
+            watching_daemon(
+                min_interval=interval, max_interval=interval, jitter=0.1, max_backoff=2.0
+            )
         )
         good = {f"good-{n:04}": real[n % servers].url for n in range(healthy)}
-        home.watch_all({**good, **{f"bad-{n:03}": urls[n % KINDS] for n in range(faulty)}})
-        wait_until(lambda: _states(home) == {"up": healthy, "down": faulty}, 60, "their states")
-        before, since, began = home.stats()["poll"], home.newest(), time.monotonic()
-        revisions = {facts["id"]: facts["revision"] for facts in home.all_facts()}
-        while time.monotonic() < began + seconds:
-            time.sleep(0.1)  # what comes about in this time is what is measured
-        after, took = home.stats()["poll"], time.monotonic() - began
-        facts = {facts["id"]: facts for facts in home.all_facts()}
+        watching.watch_all({**good, **{f"bad-{n:03}": urls[n % KINDS] for n in range(faulty)}})
+        wait_until(lambda: _states(watching) == {"up": healthy, "down": faulty}, 60, "their states")
+        before, since, started = watching.stats()["poll"], watching.newest(), time.monotonic()
+        revisions = {facts["id"]: facts["revision"] for facts in watching.all_facts()}
+        while time.monotonic() < started + seconds:
+            time.sleep(0.1)  # the measured time
+        after, took = watching.stats()["poll"], time.monotonic() - started
+        facts = {facts["id"]: facts for facts in watching.all_facts()}
         fewest = min(facts[ident]["revision"] - revisions[ident] for ident in good)
-        polls, share = late_share(before, after, ON_TIME)
+        polls, share = share_on_time(before, after, ON_TIME)
         tried = sum(after["failures"].values()) - sum(before["failures"].values())
         promise(
             f"{faulty} of {healthy + faulty} shards fail, in {KINDS} ways",
-            f"99 % of polls begin within {1000 * ON_TIME:g} ms",
+            f"99 % of polls start within {1000 * ON_TIME:g} ms",
             f"{100 * share:.2f} % of {polls} (99 %: {percentile(before, after, 0.99)}), "
-            f"{tried} tries of the faulty",
+            f"{tried} attempts of the failing ones",
         )
         assert share >= 0.99
         assert fewest >= int((took - SLACK) / (interval * 1.1 + ON_TIME)) - 1
-        assert tried >= faulty * seconds / 10, "the faulty are tried meanwhile"
-        events = home.daemon.ask("events", since=since).body
+        assert tried >= faulty * seconds / 10, "the failing shards are tried during that time"
+        events = watching.daemon.ask("events", since=since).body
         assert isinstance(events, list)
         assert not [event for event in events if event["shard"].startswith("good")]
         assert max(facts[ident]["age"] for ident in good) <= interval * 1.1 + ON_TIME + SLACK
-        assert home.stats()["poll"]["errors"] == 0
+        assert watching.stats()["poll"]["errors"] == 0
 
 
-def _states(home: House) -> dict[str, int]:
-    return {state: count for state, count in home.stats()["shards"].items() if count}
+def _states(watching: WatchingDaemon) -> dict[str, int]:
+    return {state: count for state, count in watching.stats()["shards"].items() if count}
 
 
-def test_a_healthy_shard_connects_again_though_many_never_do(
+def test_a_healthy_shard_reconnects_although_many_others_never_connect(
     server: RealServer, promise: Promise
 ) -> None:
     most, silent = 4, 24
-    with Peer(peers.sends_nothing) as peer, house(max_connecting=most, max_backoff=0.5) as home:
-        shard = home.watch("good", server.url)
+    with (
+        Peer(peers.sends_nothing) as peer,
+        watching_daemon(max_connecting=most, max_backoff=0.5) as watching,
+    ):
+        shard = watching.watch("good", server.url)
         shard.wait_up()
         peer.bad = True
-        home.watch_all({f"silent-{n}": peer.url for n in range(silent)}, timeout=0.25)
-        wait_until(lambda: home.stats()["shards"].get("down") == silent, 60, "all to be down")
-        since, cut = home.newest(), time.time()
+        watching.watch_all({f"silent-{n}": peer.url for n in range(silent)}, timeout=0.25)
+        wait_until(lambda: watching.stats()["shards"].get("down") == silent, 60, "all to be down")
+        since, cut = watching.newest(), time.time()
         server.client().execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         took = shard.wait_event("polling_error", since)["time"] - cut
         promise(
-            f"{silent} shards never answer, {most} connections are made at a time",
-            f"a healthy one is connected again within {SLACK:g} s",
+            f"{silent} shards never reply, {most} connects run at a time",
+            f"a healthy one reconnects within {SLACK:g} s",
             f"{took:.2f} s",
         )
         assert took <= SLACK
         assert shard.types(since) == ["polling_error"]
 
 
-def test_a_poll_is_counted_by_how_late_it_began() -> None:
+def test_the_share_of_polls_on_time_is_computed_from_the_histogram() -> None:
     before = {"late": {"0.01": 1, "0.1": 0, "more": 0}}
     after = {"late": {"0.01": 99, "0.1": 1, "more": 1}}
-    assert late_share(before, after, 0.1) == (100, 0.99)
+    assert share_on_time(before, after, 0.1) == (100, 0.99)
     assert percentile(before, after, 0.98) == "0.01 s"
     assert percentile(before, after, 0.99) == "0.1 s"
     assert percentile(before, after, 1.0) == "more"

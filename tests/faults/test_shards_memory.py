@@ -1,4 +1,4 @@
-"""INFO that is large, and other names in it each time: memory stays bounded over many polls."""
+"""A large INFO with new names at each poll: memory stays bounded over many polls."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 
 from tests.bus_subscriber import subscribed
 from tests.faults.peers import INFO, Peer
-from tests.faults.watched import Watched, house
+from tests.faults.watched import Watched, watching_daemon
 from tests.promises import Promise
 from zinfo.wire.bus_messages import KIND_DELTA, topic
 
 _WARM = 8
-"""Polls after which all that zinfo keeps between two polls is there."""
+"""Polls after which all caches of zinfo are full."""
 
 _PARSED = 100_000
-"""Names up to which these tests have an INFO parsed: more take seconds."""
+"""The most names with which these tests have an INFO parsed: more take seconds."""
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ _PARSED = 100_000
         ),
     ],
 )
-def test_an_info_with_other_names_each_time_costs_bounded_memory(
+def test_an_info_with_new_names_at_each_poll_costs_bounded_memory(
     names: int, polls: int, most: int, promise: Promise
 ) -> None:
     template = (
@@ -45,34 +45,34 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
     interval = 0.1 if names < 100_000 else 1.0
     with (
         Peer(info=text) as peer,
-        house(
+        watching_daemon(
             min_interval=interval,
             max_interval=interval,
             timeout=20.0,
             connect_timeout=20.0,
             max_reply_bytes=2 * len(template),
             max_fields=2 * names,
-        ) as home,
+        ) as watching,
     ):
-        alone = home.memory()
-        shard = home.watch("large", peer.url)
-        with subscribed(home.daemon.bus, topic(KIND_DELTA, shard.id)) as subscriber:
+        alone = watching.memory()
+        shard = watching.watch("large", peer.url)
+        with subscribed(watching.daemon.bus, topic(KIND_DELTA, shard.id)) as subscriber:
 
             def poll_on(more: int) -> int:
-                """Hear so many polls, and ask now and then; the most memory meanwhile."""
+                """Receive `more` polls with some requests; return the peak of memory."""
                 peak, last = 0, 0
                 goal = subscriber.receive(60).header.seq + more
-                while last < goal:  # all that comes is received: what waits here would be counted
+                while last < goal:  # receives all messages: those that wait here would be counted
                     last = subscriber.receive(60).header.seq
-                    peak = max(peak, home.memory())
+                    peak = max(peak, watching.memory())
                     if last % 4 == 0:
                         _ask(shard, names)
                 return peak
 
             warm = poll_on(_WARM) - alone
-            began = time.monotonic()
+            started = time.monotonic()
             peak = poll_on(polls) - alone
-            took = time.monotonic() - began
+            took = time.monotonic() - started
         promise(
             f"an INFO of {len(template) / 1e6:.1f} MB with {names:,} new names each time",
             f"{most / 1e6:g} MB at most, no more after {polls} polls than after {_WARM}",
@@ -80,15 +80,15 @@ def test_an_info_with_other_names_each_time_costs_bounded_memory(
         )
         assert peak <= most
         assert peak <= 1.25 * warm + 5_000_000
-        assert home.stats()["poll"]["errors"] == 0
+        assert watching.stats()["poll"]["errors"] == 0
         assert "down" not in shard.types()
 
 
 def _ask(shard: Watched, names: int) -> None:
-    """Have the INFO parsed; where it has too many names for that, only have it read."""
+    """Have the INFO parsed, or only searched if it has too many names."""
     many = names > _PARSED
     keys = ["role"] if many else ["errorstat_", "role"]
-    reply = shard.house.daemon.ask(
+    reply = shard.watching.daemon.ask(
         "get_infos", shard_ids=[shard.id], keys=keys, prefix_matching=not many
     )
     assert reply.error is None

@@ -1,4 +1,4 @@
-"""Many shards die at once and come back at once."""
+"""Many shards go down at once and come back at once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 
 from tests.faults.peers import INFO, Peer, bulk
-from tests.faults.watched import SLACK, House, house
+from tests.faults.watched import SLACK, WatchingDaemon, watching_daemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
 WHOLE = 10.0
-"""Seconds after their return within which all are up again."""
+"""Seconds after their restart within which all are up."""
 
 BACKOFF_MAX = 5.0
-"""The default: seconds between two tries of a shard that is down, at most."""
+"""The default of max_backoff, in seconds."""
 
 
 @pytest.mark.parametrize(
@@ -30,25 +30,27 @@ BACKOFF_MAX = 5.0
         pytest.param(*(500, 4, 15.0, 32), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
     ],
 )
-def test_shards_that_die_and_return_together_are_whole_again_in_time(
+def test_shards_that_fail_and_recover_together_are_up_in_time(
     shards: int, servers: int, away: float, most: int, promise: Promise
 ) -> None:
     with contextlib.ExitStack() as stack:
         real = [stack.enter_context(RealServer()) for _ in range(servers)]
-        home = stack.enter_context(house(max_connecting=most, max_backoff=BACKOFF_MAX))
-        home.watch_all({f"s{n:03}": real[n % servers].url for n in range(shards)})
-        home.wait_polled(2, 60)
-        since, killed = home.newest(), time.time()
+        watching = stack.enter_context(
+            watching_daemon(max_connecting=most, max_backoff=BACKOFF_MAX)
+        )
+        watching.watch_all({f"s{n:03}": real[n % servers].url for n in range(shards)})
+        watching.wait_polled(2, 60)
+        since, killed = watching.newest(), time.time()
         for server in real:
             server.kill()
-        downs = _wait_events(home, since, "down", shards)
+        downs = _wait_events(watching, since, "down", shards)
         while time.time() < killed + away:
             time.sleep(0.05)
         back = time.time()
         for server in real:
             server.start()
-        ups = _wait_events(home, since, "up", shards)
-        poll = home.stats()["poll"]
+        ups = _wait_events(watching, since, "up", shards)
+        poll = watching.stats()["poll"]
         promise(
             f"{shards} shards die, and return after {away:g} s",
             f"all up within {WHOLE:g} s; {most} connections are made at a time",
@@ -58,16 +60,16 @@ def test_shards_that_die_and_return_together_are_whole_again_in_time(
         )
         assert max(ups.values()) - back <= WHOLE
         assert 1 < poll["most_connecting"] <= most
-        assert home.stats()["poll"]["connecting"] == 0
+        assert watching.stats()["poll"]["connecting"] == 0
         assert max(downs.values()) - killed <= 2 + SLACK
         assert poll["errors"] == 0
 
 
-def _wait_events(home: House, since: int, type_: str, count: int) -> dict[str, float]:
-    """Wait for the first event of a type of so many shards; the time of each."""
+def _wait_events(watching: WatchingDaemon, since: int, type_: str, count: int) -> dict[str, float]:
+    """Wait for the first event of a type of `count` shards; return the time of each."""
 
     def found() -> dict[str, float] | None:
-        events: Any = home.daemon.ask("events", since=since).body
+        events: Any = watching.daemon.ask("events", since=since).body
         times = {e["shard"]: e["time"] for e in reversed(events) if e["type"] == type_}
         return times if len(times) == count else None
 
@@ -76,8 +78,8 @@ def _wait_events(home: House, since: int, type_: str, count: int) -> dict[str, f
     return times
 
 
-class Counting:
-    """A server that takes its time for the handshake, and counts those that are under way.
+class SlowHandshakes:
+    """A server with slow handshakes, which counts those that run at the same time.
 
     Args:
         seconds: from a connection's first command to the answer.
@@ -90,7 +92,7 @@ class Counting:
     def __init__(self, seconds: float) -> None:
         self.most = 0
         self.peer = Peer(self._answer)
-        self.peer.bad = True  # so that it is asked each time
+        self.peer.bad = True  # so that the answer function is called each time
         self._seconds = seconds
         self._under_way: set[socket.socket] = set()
         self._served: set[socket.socket] = set()
@@ -105,31 +107,31 @@ class Counting:
         if not is_info:
             time.sleep(self._seconds)
         else:
-            with self._lock:  # before the answer: who has it may begin with the next at once
+            with self._lock:  # before the reply, after which the client may start another
                 self._under_way.discard(connection)
                 self._served.add(connection)
         connection.sendall(bulk(INFO) if is_info else b"+OK\r\n")
         return False
 
     def cut(self) -> None:
-        """End all connections."""
+        """Close all connections."""
         with self._lock:
             for connection in self._served:
                 connection.shutdown(socket.SHUT_RDWR)
-            # They stay among the served: a last INFO of one may still be on its way to its thread.
+            # They stay in the set: a last INFO may not have reached the thread of a connection yet.
 
 
-def test_a_server_sees_no_more_connections_being_made_than_allowed(promise: Promise) -> None:
+def test_a_server_sees_no_more_simultaneous_handshakes_than_allowed(promise: Promise) -> None:
     most, shards = 8, 50
-    counting = Counting(0.05)
-    with counting.peer as peer, house(max_connecting=most) as home:
-        home.watch_all({f"s{n:02}": peer.url for n in range(shards)})
-        home.wait_polled(2, 60)
+    counting = SlowHandshakes(0.05)
+    with counting.peer as peer, watching_daemon(max_connecting=most) as watching:
+        watching.watch_all({f"s{n:02}": peer.url for n in range(shards)})
+        watching.wait_polled(2, 60)
         at_the_start, counting.most = counting.most, 0
-        since = home.newest()
+        since = watching.newest()
         counting.cut()
-        _wait_events(home, since, "polling_error", shards)
-        gauge = home.stats()["poll"]["most_connecting"]
+        _wait_events(watching, since, "polling_error", shards)
+        gauge = watching.stats()["poll"]["most_connecting"]
         promise(
             f"{shards} connections are cut at once",
             f"{most} are made at a time, as the server sees it",

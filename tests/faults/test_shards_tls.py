@@ -1,4 +1,4 @@
-"""TLS that cannot be trusted: for another name, by another authority, expired."""
+"""Certificates that cannot be verified: for another name, of another authority, expired."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from tests.conftest import ServerFactory
-from tests.faults.watched import BACKOFF, INTERVAL, SLACK, TIMEOUT, Watched, house
+from tests.faults.watched import BACKOFF, INTERVAL, SLACK, TIMEOUT, Watched, watching_daemon
 from tests.promises import Promise
 from tests.server_kinds import available_kinds
 from tests.servers import RealServer
@@ -20,7 +20,7 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
-    """A folder with two authorities, a good certificate and one that has expired."""
+    """A folder with two authorities, a valid certificate and an expired one."""
     authority, other = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     other.cert_pem.write_to_path(str(tmp_path / "other-ca.pem"))
@@ -34,7 +34,7 @@ def certificates(tmp_path: Path) -> Path:
 
 
 def tls_server(server_factory: ServerFactory, folder: Path, name: str) -> tuple[RealServer, str]:
-    """A server with one of the certificates; and its URL."""
+    """Return a server with one of the certificates, and its URL."""
     kinds = [kind for kind in available_kinds() if b"libssl" in kind.binary.read_bytes()]
     if not kinds:
         pytest.skip("no server with TLS here; Debian's redis-server has it")
@@ -50,22 +50,24 @@ def tls_server(server_factory: ServerFactory, folder: Path, name: str) -> tuple[
     return server_factory(kinds[0], args=args), f"rediss://localhost:{port}"
 
 
-def test_certificates_that_cannot_be_trusted(
+def test_certificates_that_cannot_be_verified(
     server_factory: ServerFactory, certificates: Path, promise: Promise
 ) -> None:
     _, good_url = tls_server(server_factory, certificates, "good")
     expired, expired_url = tls_server(server_factory, certificates, "expired")
     right, wrong = str(certificates / "ca.pem"), str(certificates / "other-ca.pem")
     bound, back = TIMEOUT + INTERVAL, BACKOFF + INTERVAL
-    with house() as home:
+    with watching_daemon() as watching:
         bad = {
-            "by an authority that is not trusted": home.watch("wrong CA", good_url, ca_file=wrong),
-            "for another name": home.watch(
+            "by an authority that is not trusted": watching.watch(
+                "wrong CA", good_url, ca_file=wrong
+            ),
+            "for another name": watching.watch(
                 "wrong name", good_url.replace("localhost", "127.0.0.1"), ca_file=right
             ),
-            "that has expired": home.watch("expired", expired_url, ca_file=right),
+            "that has expired": watching.watch("expired", expired_url, ca_file=right),
         }
-        fine = home.watch("fine", good_url, ca_file=right)
+        fine = watching.watch("fine", good_url, ca_file=right)
         for what, shard in bad.items():
             down = shard.wait_event("down")
             took = down["time"] - shard.wait_event("added")["time"]
@@ -78,7 +80,7 @@ def test_certificates_that_cannot_be_trusted(
             assert took <= bound + SLACK
         fine.wait_up()
         fine.wait_polls()
-        # Two are mended: the server has a new certificate, the authority's file another content.
+        # Two are repaired: the server gets a new certificate, the authority file another content.
         renewed = time.time()
         _use(expired, certificates / "good.pem")
         _trust(certificates)
@@ -89,8 +91,8 @@ def test_certificates_that_cannot_be_trusted(
             f"up after {max(ups):.2f} s",
         )
         assert max(ups) <= back + SLACK
-        # A connection that stands outlives its certificate.
-        since = home.newest()
+        # An open connection outlives its certificate.
+        since = watching.newest()
         _use(expired, certificates / "expired.pem")
         bad["that has expired"].wait_polls(4)
         assert bad["that has expired"].types(since) == []

@@ -1,4 +1,4 @@
-"""A daemon that is told of shards while it runs, and words to look at what it says of each."""
+"""A daemon that gets more shards while it runs, and helpers to check what it reports of each."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from tests.daemons import RunningDaemon
 from tests.waiting import wait_until
 
 INTERVAL = 0.25
-"""Seconds between two polls of a shard, in these tests."""
+"""Seconds between two polls of a shard."""
 
 TIMEOUT = 1.0
-"""Seconds for an answer, and for a connection, in these tests."""
+"""Seconds for a reply, and for a connect."""
 
 BACKOFF = 1.0
-"""Seconds between two tries of a shard that fails, at most, in these tests."""
+"""The most seconds between two attempts to connect to a shard that fails."""
 
 SLACK = 0.5
-"""Seconds that a busy machine may add to what zinfo promises."""
+"""Seconds by which a busy machine may exceed the times that zinfo promises."""
 
 POLL = {
     "min_interval": INTERVAL,
@@ -37,7 +37,7 @@ POLL = {
 }
 
 LONG = 30.0
-"""Seconds until a test gives up waiting for what has no bound of its own."""
+"""Timeout in seconds for events without a time limit of their own."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +45,37 @@ class Watched:
     """One shard, as the daemon's clients see it.
 
     Attributes:
-        house: the daemon that watches it.
-        id: of the shard.
+        watching: the daemon that polls it.
+        id: id of the shard.
     """
 
-    house: House
+    watching: WatchingDaemon
     id: str
 
     def facts(self) -> dict[str, Any]:
-        """What `shards` says of it."""
-        body: Any = self.house.daemon.ask("shards", ids=[self.id]).body
+        """Return its entry in the reply to `shards`."""
+        body: Any = self.watching.daemon.ask("shards", ids=[self.id]).body
         assert len(body) == 1
         return dict(body[0])
 
     def state(self) -> tuple[str, str]:
-        """Its state and reason."""
+        """Return its state and reason."""
         facts = self.facts()
         return facts["state"], facts["reason"]
 
     def info(self, *keys: str) -> dict[str, Any]:
-        """What `get_infos` says of it."""
-        body: Any = self.house.daemon.ask("get_infos", shard_ids=[self.id], keys=keys).body
+        """Return its entry in the reply to `get_infos`."""
+        body: Any = self.watching.daemon.ask("get_infos", shard_ids=[self.id], keys=keys).body
         assert len(body) == 1, body
         return dict(body[0])
 
     def events(self, since: int = 0) -> list[dict[str, Any]]:
-        """Its events after a number."""
-        body: Any = self.house.daemon.ask("events", ids=[self.id], since=since).body
+        """Return its events after a number."""
+        body: Any = self.watching.daemon.ask("events", ids=[self.id], since=since).body
         return list(body)
 
     def types(self, since: int = 0) -> list[str]:
-        """The types of its events after a number."""
+        """Return the types of its events after a number."""
         return [event["type"] for event in self.events(since)]
 
     def wait_event(self, type_: str, since: int = 0, timeout: float = LONG) -> dict[str, Any]:
@@ -95,29 +95,29 @@ class Watched:
         wait_until(lambda: self.state() == ("up", ""), LONG, f"{self.id} to be up")
 
     def wait_polls(self, more: int = 2) -> None:
-        """Wait until it was polled that many times more."""
+        """Wait until it was polled `more` times from now on."""
         goal = self.facts()["revision"] + more
         wait_until(lambda: self.facts()["revision"] >= goal, LONG, f"revision {goal} of {self.id}")
 
     def assert_known(self, state: str, revision: int) -> None:
-        """Assert that the INFO of a revision is readable, ages and tells the shard's state."""
+        """Assert that INFO of a revision can be read, that its age grows, and the shard's state."""
         first = self.info("run_id", "role")
         assert first["run_id"]
         assert first["meta"]["state"] == state
         assert first["meta"]["revision"] == revision
-        time.sleep(0.1)  # the age is what is looked at
+        time.sleep(0.1)  # in which the age must grow
         second = self.info("run_id", "role")["meta"]
         assert second["revision"] == revision
         assert 0.1 <= second["info_age"] - first["meta"]["info_age"] < 5
         assert second["time"] == first["meta"]["time"]
 
 
-class House:
-    """A running daemon whose list of shards grows.
+class WatchingDaemon:
+    """A running daemon to which shards can be added.
 
     Args:
-        daemon: with a configuration file.
-        head: the file's text but for the shards.
+        daemon: has a configuration file.
+        head: the text of that file without the shards.
     """
 
     def __init__(self, daemon: RunningDaemon, head: str) -> None:
@@ -125,12 +125,12 @@ class House:
         self._text = head
 
     def watch(self, ident: str, url: str, **options: object) -> Watched:
-        """Have one more shard watched; returns once the daemon knows it."""
+        """Add a shard to the configuration; return when the daemon lists it."""
         (watched,) = self.watch_all({ident: url}, **options)
         return watched
 
     def watch_all(self, urls: dict[str, str], **options: object) -> list[Watched]:
-        """Have more shards watched, which have the same options."""
+        """Add shards with the same options; return when the daemon lists them."""
         for ident, url in urls.items():
             self._text += "\n[[shards]]\n" + toml({"id": ident, "url": url, **options})
         self.daemon.config_path.write_text(self._text, encoding="utf-8")
@@ -139,17 +139,17 @@ class House:
         wait_until(
             lambda: self.daemon.ask("shards", ids=ids, limit=1).error is None,
             LONG,
-            f"shards {ids[:3]} to be known:\n{self.daemon.log()[-2000:]}",
+            f"shards {ids[:3]} to be listed:\n{self.daemon.log()[-2000:]}",
         )
         return [Watched(self, ident) for ident in ids]
 
     def all_facts(self) -> list[dict[str, Any]]:
-        """What `shards` says of all."""
+        """Return the reply to `shards`."""
         body: Any = self.daemon.ask("shards").body
         return list(body)
 
     def wait_polled(self, times: int = 1, timeout: float = LONG) -> None:
-        """Wait until all are up and were polled so many times."""
+        """Wait until all shards are up and were polled `times` times."""
 
         def left() -> list[str]:
             facts = self.all_facts()
@@ -158,49 +158,54 @@ class House:
         wait_until(lambda: not left(), timeout, "all shards to be up")
 
     def newest(self) -> int:
-        """Number of the newest event so far."""
+        """Return the number of the newest event."""
         newest: Any = self.daemon.ask("events", limit=1).header["newest"]
         return int(newest)
 
     def stats(self) -> dict[str, Any]:
-        """What `stats` says."""
+        """Return the reply to `stats`."""
         body: Any = self.daemon.ask("stats").body
         return dict(body)
 
     def memory(self) -> int:
-        """Bytes that the daemon has in memory."""
+        """Return the resident memory of the daemon, in bytes."""
         return int(psutil.Process(self.daemon.pid).memory_info().rss)
 
 
 def toml(values: dict[str, Any]) -> str:
-    """Lines of a TOML table: text, numbers and booleans are written as in JSON."""
+    """Return the lines of a TOML table; text, numbers and booleans are written as in JSON."""
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 @contextlib.contextmanager
-def house(environ: dict[str, str] | None = None, **poll: float) -> Iterator[House]:
-    """Run a daemon with short times.
+def watching_daemon(
+    environ: dict[str, str] | None = None, **poll: float
+) -> Iterator[WatchingDaemon]:
+    """Run a daemon with short intervals and timeouts.
 
     Args:
-        environ: variables for it.
-        poll: keys of `[poll]` that are to be other than `POLL`.
+        environ: environment variables for it.
+        poll: keys of `[poll]` that differ from `POLL`.
     """
     head = "[local]\nenabled = false\n[poll]\n" + toml({**POLL, **poll})
     with RunningDaemon(config_text=head, environ=environ) as daemon:
-        yield House(daemon, head)
+        yield WatchingDaemon(daemon, head)
 
 
-def late_share(before: dict[str, Any], after: dict[str, Any], bound: float) -> tuple[int, float]:
-    """Of the polls between two `stats`: how many, and which part began at most `bound` late."""
-    began = {name: count - before["late"][name] for name, count in after["late"].items()}
-    polls = sum(began.values())
-    in_time = sum(n for name, n in began.items() if name != "more" and float(name) <= bound)
+def share_on_time(before: dict[str, Any], after: dict[str, Any], bound: float) -> tuple[int, float]:
+    """Return the number of polls between two `stats`, and the part that started in time.
+
+    In time is at most `bound` seconds late.
+    """
+    started = {name: count - before["late"][name] for name, count in after["late"].items()}
+    polls = sum(started.values())
+    in_time = sum(n for name, n in started.items() if name != "more" and float(name) <= bound)
     return polls, in_time / polls if polls else 1.0
 
 
 def percentile(before: dict[str, Any], after: dict[str, Any], part: float) -> str:
-    """The bound, in seconds, within which that part of the polls between two `stats` began."""
+    """Return the bound of lateness within which this part of the polls started."""
     for name in after["late"]:
-        if name == "more" or late_share(before, after, float(name))[1] >= part:
+        if name == "more" or share_on_time(before, after, float(name))[1] >= part:
             return name if name == "more" else f"{float(name):g} s"
-    raise AssertionError("unreachable: the last one holds all")
+    raise AssertionError("unreachable: the last bucket has all polls")

@@ -172,13 +172,13 @@ def test_an_invalid_interval_is_reported_and_polling_goes_on(
         def polling_interval(self) -> Any:
             return interval
 
-    told: gevent.event.AsyncResult[None] = gevent.event.AsyncResult()
+    reported: gevent.event.AsyncResult[None] = gevent.event.AsyncResult()
     with watching() as watch:
-        watch.poller.set_exception_event(told)
+        watch.poller.set_exception_event(reported)
         shard = Odd("s", server.url)
         watch.publisher.add_shard(shard)
         watch.wait_for("polling_error")
-        assert isinstance(told.exception, (ValueError, TypeError))
+        assert isinstance(reported.exception, (ValueError, TypeError))
         assert shard.state == "up"
         assert watch.poller.stats.poll.errors >= 1
 
@@ -189,15 +189,15 @@ def test_an_internal_error_while_connecting_is_reported_and_the_shard_is_retried
     def broken(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    told: gevent.event.AsyncResult[None] = gevent.event.AsyncResult()
+    reported: gevent.event.AsyncResult[None] = gevent.event.AsyncResult()
     with watching() as watch:
-        watch.poller.set_exception_event(told)
+        watch.poller.set_exception_event(reported)
         with monkeypatch.context() as patch:
             patch.setattr("zinfo.poll.shard_connector.connect_and_poll", broken)
             watch.add(server.url)
             down = watch.wait_for("down")
         assert (down.reason, down.message) == ("other", "RuntimeError: a fault")
-        assert isinstance(told.exception, RuntimeError)
+        assert isinstance(reported.exception, RuntimeError)
         watch.wait_for("up")
 
 
@@ -360,12 +360,12 @@ def test_a_static_watcher_with_a_new_list_keeps_the_connections_of_its_shards(
     one, two = server_factory(), server_factory()
     with watching() as watch, StaticShardWatcher(watch.publisher, [one.url]) as static:
         watch.wait_for("up", one.ident)
-        kept = watch.publisher.get_shard(one.ident)
+        first = watch.publisher.get_shard(one.ident)
         static.set_shards([one.url, two.url])
         watch.wait_for("up", two.ident)
         static.set_shards([one.url])
         watch.wait_for("removed", two.ident)
-        assert watch.publisher.get_shard(one.ident) is kept
+        assert watch.publisher.get_shard(one.ident) is first
         assert watch.types(one.ident) == ["added", "up"]
     assert len(watch.publisher) == 0
 

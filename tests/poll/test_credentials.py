@@ -1,4 +1,4 @@
-"""What a server says of the user and the password that it was shown is not passed on."""
+"""User and password are removed from the texts of the server that they were sent to."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zinfo.wire.redact import MASK
 PASSWORD = 'hunter2 "é\\/@\n'
 
 
-def knowing(user: str | None, password: str | None) -> Credentials:
+def credentials_of(user: str | None, password: str | None) -> Credentials:
     credentials = Credentials()
     credentials.add(user, password)
     return credentials
 
 
 def escaped(text: str) -> str:
-    """A text as Redis quotes one (`sdscatrepr`), in lower or upper case."""
+    """Return a text as Redis quotes it (`sdscatrepr`)."""
     special = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"}
     return "".join(
         special.get(char) or (char if 32 <= byte[0] < 127 else "".join(f"\\x{b:02x}" for b in byte))
@@ -36,7 +36,7 @@ def escaped(text: str) -> str:
     [
         PASSWORD,
         PASSWORD.upper(),
-        PASSWORD.replace("\n", " "),  # Redis keeps its errors to one line
+        PASSWORD.replace("\n", " "),  # Redis replaces line ends in errors
         escaped(PASSWORD),
         escaped(PASSWORD).replace("\\xc3\\xa9", "\\xC3\\xA9"),
         repr(PASSWORD),
@@ -45,12 +45,12 @@ def escaped(text: str) -> str:
         quote(PASSWORD),
         quote(PASSWORD, safe="").lower(),
         quote(PASSWORD).replace("%20", "+"),
-        PASSWORD[:7],  # Redis cuts the arguments of unknown commands off
+        PASSWORD[:7],  # Redis truncates the arguments of unknown commands
         f"x{PASSWORD}y",
     ],
 )
-def test_a_text_with_the_password_is_withheld_however_it_is_written(repeated: str) -> None:
-    credentials = knowing(None, PASSWORD)
+def test_a_text_that_contains_the_password_in_any_form_is_hidden(repeated: str) -> None:
+    credentials = credentials_of(None, PASSWORD)
     line = f"ERR unknown command 'AUTH', with args beginning with: '{repeated}' "
     assert credentials.redact(line) == f"ERR {HIDDEN_TEXT}"
     assert from_reply(f"{repeated} as the first word", credentials).message.startswith(MASK)
@@ -62,7 +62,7 @@ def test_a_text_with_the_password_is_withheld_however_it_is_written(repeated: st
 def test_any_password_is_found_in_any_form(password: str, around: str) -> None:
     if not password.split():
         return
-    credentials = knowing(None, password)
+    credentials = credentials_of(None, password)
     for form in (password, escaped(password), repr(password.encode("utf-8", "replace"))):
         assert HIDDEN_TEXT in credentials.redact(f"ERR {around} {form} {around}")
 
@@ -78,16 +78,21 @@ def test_any_password_is_found_in_any_form(password: str, around: str) -> None:
     ],
 )
 def test_the_user_is_masked_as_a_whole_word(line: str, shown: str) -> None:
-    assert knowing("zi.nfo", "pw-99-long").redact(line) == shown
+    assert credentials_of("zi.nfo", "pw-99-long").redact(line) == shown
 
 
-def test_without_credentials_a_servers_words_stay_as_they_are() -> None:
-    for credentials in (Credentials(), knowing(None, None), knowing("", ""), knowing(" ", " ")):
+def test_without_credentials_a_servers_text_is_unchanged() -> None:
+    for credentials in (
+        Credentials(),
+        credentials_of(None, None),
+        credentials_of("", ""),
+        credentials_of(" ", " "),
+    ):
         assert credentials.redact("ERR any thing") == "ERR any thing"
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "secrets"),
     [
         (b"*2\r\n$4\r\nAUTH\r\n$9\r\npw-secret\r\n", ["pw-secret"]),
         (b"*3\r\n$4\r\nauth\r\n$2\r\nme\r\n$9\r\npw-secret\r\n", ["pw-secret"]),
@@ -98,14 +103,14 @@ def test_without_credentials_a_servers_words_stay_as_they_are() -> None:
         (b"*2\r\n$4\r\nAUTH\r\n$9000\r\npw-secret that was sent in pieces", ["pw-secret"]),
     ],
 )
-def test_what_is_shown_to_the_server_is_known_whoever_gave_it(
-    command: bytes, said: list[str]
+def test_credentials_in_auth_and_hello_commands_are_registered(
+    command: bytes, secrets: list[str]
 ) -> None:
     credentials = Credentials()
     credentials.on_send(command)
     assert credentials.unconfirmed
-    for word in said:
-        assert HIDDEN_TEXT in credentials.redact(f"ERR {word}")
+    for secret in secrets:
+        assert HIDDEN_TEXT in credentials.redact(f"ERR {secret}")
     credentials.on_reply(b"-ERR")
     assert credentials.unconfirmed
     credentials.on_reply(b"+OK")
@@ -123,7 +128,7 @@ def test_what_is_shown_to_the_server_is_known_whoever_gave_it(
         b"",
     ],
 )
-def test_other_commands_show_nothing(command: bytes) -> None:
+def test_other_commands_contain_no_credentials(command: bytes) -> None:
     credentials = Credentials()
     credentials.on_send(command)
     assert not credentials.unconfirmed

@@ -1,4 +1,4 @@
-"""The fields that polling needs, found near where they were."""
+"""The fields that polling needs, found near their last position."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def values(hot_fields: HotFields) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
-def test_real_replies_give_what_parsing_gives_however_they_grow(path: Path) -> None:
+def test_changing_real_replies_have_the_same_values_as_when_parsed(path: Path) -> None:
     dice = random.Random(path.stem)
     hot_fields = HotFields()
     raw = path.read_bytes()
@@ -51,7 +51,7 @@ def test_real_replies_give_what_parsing_gives_however_they_grow(path: Path) -> N
         raw = b"\r\n".join(lines)
 
 
-def test_a_steady_reply_is_known_by_comparison_and_a_change_is_seen() -> None:
+def test_an_unchanged_reply_is_recognised_by_comparison_and_a_change_is_reported() -> None:
     raw = b"# S\r\nrun_id:abc\r\nloading:0\r\nrole:master\r\ninstantaneous_ops_per_sec:5\r\n"
     hot_fields = HotFields()
     assert hot_fields.read(snapshot(raw)) is True
@@ -68,7 +68,7 @@ def test_a_steady_reply_is_known_by_comparison_and_a_change_is_seen() -> None:
 
 
 @given(st.lists(st.sampled_from([b"run_id:a", b"role:", b"loading:0", b"x:1", b"", b"role"])))
-def test_any_text_gives_what_parsing_gives(lines: list[bytes]) -> None:
+def test_any_text_has_the_same_values_as_when_parsed(lines: list[bytes]) -> None:
     hot_fields = HotFields()
     for raw in (b"\r\n".join(lines) + b"\r\n", b"\n".join(lines), b"\r\n".join(lines[1:])):
         if raw:
@@ -76,14 +76,14 @@ def test_any_text_gives_what_parsing_gives(lines: list[bytes]) -> None:
             assert values(hot_fields) == by_parsing(raw)
 
 
-def test_parsed_fields_do_as_well() -> None:
+def test_parsed_fields_can_be_read_too() -> None:
     hot_fields = HotFields()
     fields = {"role": "master", "instantaneous_ops_per_sec": 4, "run_id": "x"}
     assert hot_fields.read(Snapshot.from_fields(fields, 1, 0.0, 0.0)) is True
     assert values(hot_fields) == ("x", "master", None, "4.0")
 
 
-def test_shards_share_what_is_alike_and_a_bounded_number_of_texts() -> None:
+def test_shards_share_equal_values_and_a_bounded_number_of_them() -> None:
     raw = b"# Server\r\nrun_id:%b\r\nrole:%b\r\nloading:0\r\ninstantaneous_ops_per_sec:1\r\n"
     first, second = HotFields(), HotFields()
     first.read(Snapshot(raw % (b"a" * 40, b"master"), 1, 0.0, 0.0))

@@ -384,18 +384,18 @@ def test_the_event_loop_runs_during_a_slow_scan(start: WatcherFactory) -> None:
 
             return SlowTable(self.processes)
 
-    turns = 0
+    iterations = 0
 
-    def turn() -> None:
-        nonlocal turns
+    def iterate() -> None:
+        nonlocal iterations
         while True:
-            turns += 1
+            iterations += 1
             gevent.sleep(0.01)
 
-    greenlet = gevent.spawn(turn)
+    greenlet = gevent.spawn(iterate)
     start(kind=Slow)  # waits for the first scan
     greenlet.kill()
-    assert turns >= 10
+    assert iterations >= 10
 
 
 def test_the_shards_can_be_of_another_class(

@@ -228,7 +228,7 @@ def test_a_server_in_another_network_namespace_is_refused(short_tmp: Path) -> No
         server.wait()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to switch to another user")
 def test_a_server_of_another_user_that_cannot_be_inspected_is_refused(server: RealServer) -> None:
     program = (
         "import os, sys, psutil\n"
