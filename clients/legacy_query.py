@@ -32,7 +32,9 @@ try:
     import msgpack
     import zmq
 except ImportError as error:
-    sys.exit("legacy_query.py: %s; pip install pyzmq msgpack: the first lines say more" % error)
+    sys.exit(
+        "legacy_query.py: %s; pip install pyzmq msgpack (versions: see its first lines)" % error
+    )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

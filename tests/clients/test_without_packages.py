@@ -25,7 +25,7 @@ def test_missing_packages_are_reported_in_one_line(
         says = f"run `npm install` in {tmp_path}/\n"
     else:
         line = [*runtime.command, "-S", str(CLIENTS / runtime.programs[program])]
-        says = "pip install pyzmq msgpack: the first lines say more\n"
+        says = "pip install pyzmq msgpack (versions: see its first lines)\n"
     done = subprocess.run(
         line, env=bare_environment(), capture_output=True, text=True, timeout=30, check=False
     )
