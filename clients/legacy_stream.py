@@ -949,7 +949,7 @@ class Watch(object):
             self._joined(totals)
             self._mark_suspect(None, 0)
         else:
-            self._printer.interruption("again", None, "heartbeats are received again")
+            self._printer.interruption("again", None, "the daemon is heard again")
             self._joined(totals)
             self._check_after_reconnect(0)
 
@@ -1060,10 +1060,10 @@ class Watch(object):
             self._gap_detectors[kind].forget_all()
         if kind == "event":
             self._printer.interruption(
-                "gap", shard, "events were lost; `events` of the daemon has them"
+                "gap", shard, "events were lost; `events` of the daemon returns them"
             )
             return
-        self._printer.interruption("gap", shard, "changes were lost; the current values follow")
+        self._printer.interruption("gap", shard, "messages were lost; the changes in total follow")
         self._mark_suspect(shard, random.uniform(0, JITTER) if pause is None else pause)
 
     def _mark_suspect(self, shard, pause):

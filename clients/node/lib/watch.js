@@ -97,7 +97,7 @@ class Watch {
       this.#joined(totals);
       this.#markSuspect(ALL, 0);
     } else {
-      this.#printer.interruption("again", null, "heartbeats are received again");
+      this.#printer.interruption("again", null, "the daemon is heard again");
       this.#joined(totals);
       this.#checkAfterReconnect(0);
     }
@@ -238,10 +238,10 @@ class Watch {
       this.#gapDetectors[kind].forgetAll();
     }
     if (kind === "event") {
-      const hint = "events were lost; `events` of the daemon has them";
+      const hint = "events were lost; `events` of the daemon returns them";
       this.#printer.interruption("gap", shard, hint);
     } else {
-      this.#printer.interruption("gap", shard, "changes were lost; the current values follow");
+      this.#printer.interruption("gap", shard, "messages were lost; the changes in total follow");
       this.#markSuspect(shard, wait);
     }
   }
