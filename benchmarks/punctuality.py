@@ -1,4 +1,4 @@
-"""With as many shards as one process is made for: is each polled in time, and all else done too?"""
+"""Lateness of polls with as many shards as one process is designed for, also under load."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from zinfo.client import Client
 
 NUMBERS = ("f1", "f2", "a1", "a2", "d1", "e", "b1", "b2", "d2")
 
-_EVERY = 10_000  # polls a second: 10,000 shards, each every second
-_SELDOM = 3  # times that interval, where there is a subscriber to all deltas
-_SETTLE = 1.0  # seconds before a round, at most: to sort the last one's times holds the daemon up
-_QUESTIONS = 3  # for all shards whole
+_RATE = 10_000  # polls a second: 10,000 shards, each polled once a second
+_SLOWER = 3  # factor of that interval while a client subscribes to all deltas
+_SETTLE = 1.0  # the most seconds before a round: sorting the last times blocks the daemon
+_REQUESTS = 3  # requests for the whole INFO of all shards
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure lateness with nobody there, with questions, and with a subscriber."""
-    interval = scale.many / _EVERY if scale.many >= _EVERY else scale.interval(scale.many)
+    """Measure lateness without clients, with queries, and with a subscriber."""
+    interval = scale.many / _RATE if scale.many >= _RATE else scale.interval(scale.many)
     figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.many))
@@ -35,10 +35,10 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         figures.add("f2", daemon.started["most_connecting"])
         clients = start_query_clients(stack, daemon, rate=500)
 
-        _watch(figures, "a", daemon, scale, interval)
-        _ask(figures, "d1", daemon, clients, scale)
+        _observe(figures, "a", daemon, scale, interval)
+        _query(figures, "d1", daemon, clients, scale)
         if "e" in wanted:
-            late = _ask_for_all(daemon, scale.many)
+            late = _query_all(daemon, scale.many)
             figures.add("e", late["max"], late)
         if not {"b1", "b2", "d2"} & set(wanted):
             return figures.all
@@ -47,22 +47,22 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
             Worker("raw_subscriber", gevent=False, bus=daemon.started["bus"])
         )
         subscriber.call("subscribe", topics=["z1/delta/"])
-        daemon.call("change_interval", interval=_SELDOM * interval)
-        _watch(figures, "b", daemon, scale, 1.5 * _SELDOM * interval)
-        _ask(figures, "d2", daemon, clients, scale)
+        daemon.call("change_interval", interval=_SLOWER * interval)
+        _observe(figures, "b", daemon, scale, 1.5 * _SLOWER * interval)
+        _query(figures, "d2", daemon, clients, scale)
     return figures.all
 
 
-def _watch(figures: FigureList, letter: str, daemon: Worker, scale: Scale, settle: float) -> None:
-    """Look at lateness: its 99th percentile in each round, and the latest poll of them all."""
-    time.sleep(settle)  # until all are in step
+def _observe(figures: FigureList, letter: str, daemon: Worker, scale: Scale, settle: float) -> None:
+    """Measure the 99th percentile of lateness in each round, and its maximum over all rounds."""
+    time.sleep(settle)  # until the polls are spread evenly
     seconds, after = scale.seconds, _settle(scale)
-    looks = [daemon.call("observe", seconds=seconds, after=after) for _ in range(scale.rounds)]
-    figures.add(f"{letter}1", [look["p99"] for look in looks], {"rounds": looks})
-    figures.add(f"{letter}2", max(look["max"] for look in looks))
+    reports = [daemon.call("observe", seconds=seconds, after=after) for _ in range(scale.rounds)]
+    figures.add(f"{letter}1", [one["p99"] for one in reports], {"rounds": reports})
+    figures.add(f"{letter}2", max(one["max"] for one in reports))
 
 
-def _ask(figures: FigureList, number: str, daemon: Worker, clients: Worker, scale: Scale) -> None:
+def _query(figures: FigureList, number: str, daemon: Worker, clients: Worker, scale: Scale) -> None:
     settle = _settle(scale)
     p99, seen = measure_queries(daemon, clients, scale.seconds, rounds=scale.rounds, settle=settle)
     figures.add(number, p99, {"rounds": seen})
@@ -72,12 +72,12 @@ def _settle(scale: Scale) -> float:
     return min(_SETTLE, scale.seconds)
 
 
-def _ask_for_all(daemon: Worker, shards: int) -> dict[str, Any]:
+def _query_all(daemon: Worker, shards: int) -> dict[str, Any]:
     with Client(daemon.started["query"], timeout=60) as client:
         daemon.call("reset")
-        for _ in range(_QUESTIONS):
+        for _ in range(_REQUESTS):
             if len(client.get_infos()) != shards:
-                raise RuntimeError("not all shards were told")
+                raise RuntimeError("the reply does not have all shards")
         return daemon.call("report")
 
 

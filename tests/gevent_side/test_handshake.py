@@ -151,20 +151,20 @@ def _speaks_tls(binary: Path) -> bool:
     return b"tls-cert-file" in Path(binary).read_bytes() and b"libssl" in Path(binary).read_bytes()
 
 
+def client_certificate(authority: trustme.CA, folder: Path) -> dict[str, str]:
+    """Write a client certificate; return the TLS options of a shard with it."""
+    file = folder / "client.pem"
+    authority.issue_cert("zinfo.example").private_key_and_cert_chain_pem.write_to_path(str(file))
+    return {"ca_file": str(folder / "ca.pem"), "cert_file": str(file), "key_file": str(file)}
+
+
 def test_tls_with_client_certificate_is_polled(
     tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
 ) -> None:
     _, port = tls_server
-    certificate = authority.issue_cert("zinfo.example")
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    certificate = client_certificate(authority, tmp_path)
     with watching() as watch:
-        shard = add(
-            watch,
-            f"rediss://localhost:{port}",
-            ca_file=str(tmp_path / "ca.pem"),
-            cert_file=str(tmp_path / "client.pem"),
-            key_file=str(tmp_path / "client.pem"),
-        )
+        shard = add(watch, f"rediss://localhost:{port}", **certificate)
         watch.wait_polls(shard, 5)
         assert watch.types() == ["added", "up"]
 
@@ -190,16 +190,9 @@ def test_a_killed_tls_server_is_down(
     tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
 ) -> None:
     server, port = tls_server
-    certificate = authority.issue_cert("zinfo.example")
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    certificate = client_certificate(authority, tmp_path)
     with watching() as watch:
-        add(
-            watch,
-            f"rediss://localhost:{port}",
-            ca_file=str(tmp_path / "ca.pem"),
-            cert_file=str(tmp_path / "client.pem"),
-            key_file=str(tmp_path / "client.pem"),
-        )
+        add(watch, f"rediss://localhost:{port}", **certificate)
         watch.wait_for("up")
         server.kill()
         assert watch.wait_for("down").reason == "refused"
@@ -209,15 +202,14 @@ def test_a_client_with_its_own_tls_options_is_polled(
     tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
 ) -> None:
     _, port = tls_server
-    certificate = authority.issue_cert("zinfo.example")
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
+    certificate = client_certificate(authority, tmp_path)
     client = redis.Redis(
         host="localhost",
         port=port,
         ssl=True,
-        ssl_ca_certs=str(tmp_path / "ca.pem"),
-        ssl_certfile=str(tmp_path / "client.pem"),
-        ssl_keyfile=str(tmp_path / "client.pem"),
+        ssl_ca_certs=certificate["ca_file"],
+        ssl_certfile=certificate["cert_file"],
+        ssl_keyfile=certificate["key_file"],
     )
     with watching() as watch:
         watch.wait_polls(watch.add(client), 3)
