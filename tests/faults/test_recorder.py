@@ -50,7 +50,7 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
         promise(
             "the reply about an added shard is lost",
             "it is requested again on another connection, and the segment continues",
-            f"{query.connections - before} more connections, {counts['segments']} segments, "
+            f"{query.connections - before} more connections, {counts['spans']} segments, "
             f"described: {', '.join(described(path))}",
         )
         assert described(path) == ["b"]
