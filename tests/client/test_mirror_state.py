@@ -60,6 +60,13 @@ def ask(world: World) -> None:
     raise AssertionError("the Mirror sends no request")
 
 
+def send_page(world: World) -> None:
+    """Let the Mirror request a snapshot after a heartbeat; the first page is in transit then."""
+    beat(world)
+    ask(world)
+    world.serve()
+
+
 # --- joining
 
 
@@ -100,9 +107,7 @@ def test_messages_received_during_the_snapshot_are_applied_to_it() -> None:
     world.daemon.poll("a")
     world.tick()
     world.settle()
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.daemon.poll("a", {"role": "master"})
     world.daemon.enter("a", "down", "refused")
     deliver(world)
@@ -126,9 +131,7 @@ def test_a_shard_added_before_the_cursor_during_a_snapshot_is_not_lost() -> None
     world = joined("c", "d", "e")
     world.cut_bus()
     world.settle()
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.deliver_reply()
     world.daemon.add("a")
     deliver(world)
@@ -142,9 +145,7 @@ def test_a_shard_removed_while_its_page_is_in_transit_stays_removed() -> None:
     world = joined("a", "b")
     world.cut_bus()
     world.settle()
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.daemon.remove("a")
     deliver(world)
     world.settle()
@@ -229,9 +230,7 @@ def test_a_page_requested_before_the_loss_was_noticed_clears_nothing() -> None:
     world = joined("a", "b", "c")
     world.daemon.poll("a")
     lose(world)
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.daemon.poll("a")
     lose(world)
     beat(world)
@@ -336,9 +335,7 @@ def test_a_dropped_pending_event_leaves_its_shard_suspect() -> None:
     world.daemon.poll("a")
     world.tick()
     world.settle()
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.daemon.enter("a", "down", "timeout")
     deliver(world)
     world.deliver_reply()
@@ -455,9 +452,7 @@ def test_a_gap_in_the_pending_events_leaves_the_state_suspect() -> None:
     world.daemon.add("a")
     world.tick()
     world.settle()
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.daemon.enter("a", "down", "timeout")
     lose(world)
     world.daemon.happen("a", "polling_error")
@@ -482,9 +477,7 @@ def test_a_shard_added_again_at_a_restarted_daemon_during_a_snapshot_stays() -> 
             break
         world.serve()
         world.deliver_reply()
-    beat(world)
-    ask(world)
-    world.serve()
+    send_page(world)
     world.deliver_reply()
     world.daemon.add("a")
     deliver(world)

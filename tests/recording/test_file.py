@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import zinfo.recording
 from tests.daemons import ROOT
 from tests.recording.building import (
     EPOCH,
@@ -436,3 +437,19 @@ def test_a_full_disk_leaves_complete_blocks(tmp_path: Path) -> None:
         assert recording.summary().truncated == 0
         assert len(list(recording)) > 4
     assert 2000 < path.stat().st_size <= 4000
+
+
+def test_the_names_of_zinfo_0_1_work_with_a_warning(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="is now called Segment"):
+        assert zinfo.recording.Span is Segment
+    with pytest.warns(DeprecationWarning, match="is now called LabelUpdate"):
+        assert zinfo.recording.Described is zinfo.recording.LabelUpdate
+    with Recording(small(tmp_path / "a.zrec")) as recording:
+        with pytest.warns(DeprecationWarning, match="`truncated` instead of `cut`"):
+            assert recording.summary().cut == 0
+        first = next(iter(recording)).update
+    assert isinstance(first, Segment)
+    with pytest.warns(DeprecationWarning, match="`complete` instead of `whole`"):
+        assert first.whole
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        zinfo.recording.Nothing  # type: ignore[attr-defined]  # noqa: B018 - it has to raise
