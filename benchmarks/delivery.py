@@ -1,4 +1,4 @@
-"""A turn of a daemon with a subscriber, to whom everything must come."""
+"""The cost of polls with a subscriber that must receive every message."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from benchmarks.worker import Worker
 
 
 class LostMessagesError(Exception):
-    """The subscriber did not get what was published: the workers did not do the same work."""
+    """The subscriber missed messages, so that the workers did not do the same work."""
 
 
 def measure_with_subscriber(
     daemon: Worker, subscriber: Worker, kind: str, seconds: float
 ) -> dict[str, Any]:
-    """Have a daemon poll for a while with a subscriber, and return what it cost.
+    """Let a daemon poll with a subscriber for some seconds, and return the cost.
 
     Args:
         daemon: the worker that polls.
         subscriber: connected to its bus.
-        kind: what is subscribed: "delta" or "info", of all shards.
-        seconds: what is measured.
+        kind: messages to subscribe, of all shards: "delta" or "info".
+        seconds: duration of the measurement.
 
     Raises:
-        LostMessagesError: fewer messages came than polls were made.
+        LostMessagesError: fewer messages were received than polls were made.
     """
     topics = [f"z1/{kind}/"]
     subscriber.call("subscribe", topics=topics)
     cost = daemon.call("measure", seconds=seconds)
     subscriber.call("unsubscribe", topics=topics)
-    heard = subscriber.call("take")["counts"].get(kind, 0)
-    if heard < cost["polls"]:
-        raise LostMessagesError(f"{heard} of {cost['polls']} messages came")
+    received = subscriber.call("take")["counts"].get(kind, 0)
+    if received < cost["polls"]:
+        raise LostMessagesError(f"{received} of {cost['polls']} messages were received")
     return cost
 
 
 def micros(cost: dict[str, Any]) -> float:
-    """Return the CPU time of a poll in a turn, in microseconds."""
+    """Return the CPU time of one poll, in microseconds."""
     return 1e6 * float(cost["cpu"]) / max(1, int(cost["polls"]))

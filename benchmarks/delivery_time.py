@@ -1,4 +1,4 @@
-"""How soon does a subscriber have what a poll found?"""
+"""The time from a poll's reply to the arrival of its delta at a subscriber."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RATE = 1000  # polls a second: 1,000 shards, each every second
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure from the stamp of a reply's arrival to the subscriber's having its delta."""
+    """Measure from the time stamp of a reply to the arrival of its delta."""
     figures = FigureList(wanted)
     with contextlib.ExitStack() as stack:
         servers = stack.enter_context(loaded_servers(shards=scale.shards))
@@ -31,19 +31,19 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         subscriber.call("subscribe", topics=["z1/delta/"])
         daemon.call("observe", seconds=1.5 * scale.shards / _RATE)
         clients = start_query_clients(stack, daemon, rate=500)
-        p99, answers, delays = [], [], []
+        p99, details, delays = [], [], []
         for _ in range(scale.rounds):
             subscriber.call("take")
             late = daemon.call("observe", seconds=scale.seconds)
             alone = _delays(subscriber.call("take")["delays"])
-            (time,), (seen,) = measure_queries(daemon, clients, scale.seconds)
+            (time,), (detail,) = measure_queries(daemon, clients, scale.seconds)
             beside = _delays(subscriber.call("take")["delays"])
             p99.append(time)
-            answers.append(seen)
+            details.append(detail)
             delays.append({"alone": alone, "beside_queries": beside, "lateness": late})
         worst = [max(each["alone"]["p99"], each["beside_queries"]["p99"]) for each in delays]
         figures.add("c", worst, {"rounds": delays})
-        figures.add("d3", p99, {"rounds": answers})
+        figures.add("d3", p99, {"rounds": details})
     return figures.all
 
 

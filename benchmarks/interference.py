@@ -1,4 +1,4 @@
-"""What one peer, request, shard or reload makes all others wait: pings, polls and heartbeats."""
+"""How long one peer, request, shard or reload delays pings, polls and heartbeats of others."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ NUMBERS = tuple(
     for kind in (("ping ", "") if attack.frames else ("",))
 )
 
-HEARTBEAT = 0.1  # seconds; ten times as often as by default, so that none is far from an attack
+HEARTBEAT = 0.1  # seconds; a tenth of the default, so that some are due during each attack
 
 _INTERVAL = 1.0  # seconds between two polls of a shard
-_ROUNDS = 3  # at most: some of the attacks take long where they are not met
-_QUIET = 50.0  # milliseconds; what is slower has not recovered yet
-_SETTLE = 60.0  # seconds, at most, until the daemon has recovered from an attack
-_LOOK = 0.25  # seconds between two looks whether it has
+_ROUNDS = 3  # maximum number of rounds: some attacks take long
+_RECOVERED = 50.0  # milliseconds; the daemon has recovered when all delays are shorter
+_RECOVERY_TIMEOUT = 60.0  # seconds to wait for that
+_CHECK_INTERVAL = 0.25  # seconds between two checks
 _MILLION = 1_000_000
 _HEADING = f"""
 [query]
@@ -56,7 +56,7 @@ _HTTP = '[http]\nlisten = "127.0.0.1:0"\n'
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure each attack beside the quiet times just before it."""
+    """Measure the delays during each attack, compared with the time just before it."""
     names = {number.rpartition(" ")[2] for number in wanted}
     chosen = [attack for name, attack in ATTACKS.items() if name in names]
     figures: list[Figure] = []
@@ -68,7 +68,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
             if attacks:
                 with _scene(scale, servers, keyed=keyed) as (scene, probe):
                     for attack in attacks:
-                        figures += _measured(attack, scene, probe)
+                        figures += _measure(attack, scene, probe)
     return [figure for figure in figures if figure.number in wanted]
 
 
@@ -103,8 +103,8 @@ def _security(ring: Keyring) -> str:
     return table
 
 
-def _measured(attack: Attack, scene: Scene, probe: Worker) -> list[Figure]:
-    """Return what an attack makes others wait, beyond what they wait anyway."""
+def _measure(attack: Attack, scene: Scene, probe: Worker) -> list[Figure]:
+    """Return how much an attack increases the delays of others."""
     rounds = []
     if attack.before is not None:
         attack.before(scene)
@@ -115,7 +115,7 @@ def _measured(attack: Attack, scene: Scene, probe: Worker) -> list[Figure]:
     over = [each["over"] for each in rounds]
     detail = {"what": INTERFERENCE[attack.name], "rounds": rounds}
     worst = max(rounds, key=lambda each: max(each["over"].values()))
-    note = _words(worst)
+    note = _format(worst)
     log_progress(f"{attack.name}: {note}")
     if attack.frames is None:
         return [
@@ -126,7 +126,7 @@ def _measured(attack: Attack, scene: Scene, probe: Worker) -> list[Figure]:
         Figure(f"ping {attack.name}", [each["ping"] / millions for each in over], note=note),
         Figure(
             attack.name,
-            [max(each["poll"], each["beat"]) for each in over],
+            [max(each["poll"], each["heartbeat"]) for each in over],
             note=note,
             detail=detail,
         ),
@@ -134,50 +134,50 @@ def _measured(attack: Attack, scene: Scene, probe: Worker) -> list[Figure]:
 
 
 def _round(attack: Attack, scene: Scene, probe: Worker) -> dict[str, Any]:
-    _settle(scene, probe)
-    _forget(scene, probe)
+    _wait_for_recovery(scene, probe)
+    _reset(scene, probe)
     time.sleep(scene.scale.seconds / 2)
-    quiet = _look(scene, probe)
-    _forget(scene, probe)
+    quiet = _report(scene, probe)
+    _reset(scene, probe)
     began = time.monotonic()
     seen = attack.run(scene)
     seconds = time.monotonic() - began
     time.sleep(2 * HEARTBEAT)
-    found = _look(scene, probe)
+    found = _report(scene, probe)
     return {
         "quiet": quiet,
         "found": found,
-        "over": {name: found[name] - quiet[name] for name in ("ping", "poll", "beat")},
+        "over": {name: found[name] - quiet[name] for name in ("ping", "poll", "heartbeat")},
         "seconds": seconds,
         "seen": dict(seen or {}),
     }
 
 
-def _settle(scene: Scene, probe: Worker) -> None:
-    until = time.monotonic() + _SETTLE
+def _wait_for_recovery(scene: Scene, probe: Worker) -> None:
+    until = time.monotonic() + _RECOVERY_TIMEOUT
     while time.monotonic() < until:
-        _forget(scene, probe)
-        time.sleep(min(_LOOK, scene.scale.seconds / 4))
-        found = _look(scene, probe)
-        if max(found["ping"], found["poll"], found["beat"]) < _QUIET:
+        _reset(scene, probe)
+        time.sleep(min(_CHECK_INTERVAL, scene.scale.seconds / 4))
+        found = _report(scene, probe)
+        if max(found["ping"], found["poll"], found["heartbeat"]) < _RECOVERED:
             return
-    log_progress("the daemon has not recovered within a minute; it goes on all the same")
+    log_progress("the daemon has not recovered within a minute; continuing")
 
 
-def _forget(scene: Scene, probe: Worker) -> None:
+def _reset(scene: Scene, probe: Worker) -> None:
     scene.daemon.call("reset")
     probe.call("reset")
 
 
-def _look(scene: Scene, probe: Worker) -> dict[str, float]:
+def _report(scene: Scene, probe: Worker) -> dict[str, float]:
     return {**probe.call("report"), **scene.daemon.call("report")}
 
 
-def _words(each: Mapping[str, Any]) -> str:
-    """Return what others waited in one round: the longest, in ms, and in quiet times."""
+def _format(each: Mapping[str, Any]) -> str:
+    """Return the longest delays of one round in ms, and in parentheses those before the attack."""
     parts = [
         f"{name} {each['found'][name]:.0f} ({each['quiet'][name]:.0f})"
-        for name in ("ping", "poll", "beat", "turn")
+        for name in ("ping", "poll", "heartbeat", "iteration")
     ]
     seen = [f"{name} {_short(value)}" for name, value in each["seen"].items() if value]
     return ", ".join(itertools.chain(parts, seen))

@@ -1,1 +1,1 @@
-"""What a daemon is troubled with: hostile peers and heavy honest work, each an `Attack`."""
+"""Workloads that load a daemon: hostile peers and expensive valid requests, each an `Attack`."""

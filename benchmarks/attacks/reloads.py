@@ -1,4 +1,4 @@
-"""Configurations read again while the daemon works."""
+"""Reloads of large configurations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from benchmarks.attacks.scene import Attack, Scene
 
 _LABELS = 8
-_TEXT = "x" * 1000  # of a label; eight of them for each of 1,000 shards make a file of 8 MB
-_numbers = itertools.count()  # what a round writes is never what the one before it wrote
+_TEXT = "x" * 1000  # value of a label: eight for each of 1,000 shards make a file of 8 MB
+_numbers = itertools.count()  # so that each round writes a different file
 
 
 def _with_most(scene: Scene) -> None:
@@ -44,7 +44,7 @@ def _same(scene: Scene) -> dict[str, Any]:
 
 
 def _broken(scene: Scene) -> dict[str, Any]:
-    """Have every shard wrong, which makes as many problems to word."""
+    """Write an invalid URL for every shard, so that there is one error message for each."""
     scene.write(scene.scale.reloaded)
     text = scene.config.read_text().replace("redis://", "http://")
     scene.config.write_text(text)

@@ -1,4 +1,4 @@
-"""Requests that are much work for their size, and heavy honest ones; and a shard of many fields."""
+"""Requests that are expensive for their size, large valid requests, and shards of many fields."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, topic
 
 _IN_FLIGHT = 20
 
-Ask = Callable[[Scene], dict[str, Any]]
+Run = Callable[[Scene], dict[str, Any]]
 
 
-def _asks(op: str, args: Callable[[Scene], dict[str, object]], in_flight: int = 1) -> Ask:
+def _request(op: str, args: Callable[[Scene], dict[str, object]], in_flight: int = 1) -> Run:
     def run(scene: Scene) -> dict[str, Any]:
-        return scene.ask(op, args(scene), in_flight=in_flight)
+        return scene.request(op, args(scene), in_flight=in_flight)
 
     return run
 
@@ -54,7 +54,7 @@ def _constant(**args: object) -> Callable[[Scene], dict[str, object]]:
 
 
 def _fields(scene: Scene, *, most: int) -> dict[str, Any]:
-    """Have a shard answer with short lines while it is subscribed, whole and in deltas."""
+    """Make a shard reply with many short lines while its INFO and deltas are subscribed."""
     lines = min(most, scene.scale.fields)
     text = b"# Server\r\n" + b"".join(b"%x:1\r\n" % number for number in range(lines))
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
@@ -62,42 +62,42 @@ def _fields(scene: Scene, *, most: int) -> dict[str, Any]:
         for kind in (KIND_INFO, KIND_DELTA):
             socket.subscribe(topic(kind, ODD))
         socket.connect(scene.bus)
-        with scene.odd.says(text):
+        with scene.odd.replies_with(text):
             time.sleep(scene.scale.seconds)
-            errors = scene.ask("get_infos", {"shard_ids": [ODD]})["errors"]
+            errors = scene.request("get_infos", {"shard_ids": [ODD]})["errors"]
     scene.daemon.call("poll", shard=ODD)  # an ordinary INFO again
     return {"lines": lines, "errors": errors}
 
 
 ATTACKS = (
-    Attack("prefixes", _asks("get_infos", _prefixes)),
+    Attack("prefixes", _request("get_infos", _prefixes)),
     Attack(
         "prefixes-20",
-        _asks("get_infos", _prefixes, _IN_FLIGHT),
+        _request("get_infos", _prefixes, _IN_FLIGHT),
     ),
-    Attack("topics", _asks("snapshot", _topics)),
-    Attack("topics-20", _asks("snapshot", _topics, _IN_FLIGHT)),
-    Attack("keys", _asks("get_infos", _keys)),
-    Attack("sections", _asks("get_infos", _sections)),
-    Attack("ids", _asks("get_infos", _ids)),
-    Attack("labels", _asks("get_infos", _labels)),
+    Attack("topics", _request("snapshot", _topics)),
+    Attack("topics-20", _request("snapshot", _topics, _IN_FLIGHT)),
+    Attack("keys", _request("get_infos", _keys)),
+    Attack("sections", _request("get_infos", _sections)),
+    Attack("ids", _request("get_infos", _ids)),
+    Attack("labels", _request("get_infos", _labels)),
     Attack(
         "label-20",
-        _asks("get_infos", _constant(labels={"site": "no"}), _IN_FLIGHT),
+        _request("get_infos", _constant(labels={"site": "no"}), _IN_FLIGHT),
     ),
     Attack(
         "age-20",
-        _asks("get_infos", _constant(max_age=1e-9), _IN_FLIGHT),
+        _request("get_infos", _constant(max_age=1e-9), _IN_FLIGHT),
     ),
     Attack(
         "shards-20",
-        _asks("shards", _constant(labels={"site": "no"}), _IN_FLIGHT),
+        _request("shards", _constant(labels={"site": "no"}), _IN_FLIGHT),
     ),
-    Attack("stats-20", _asks("stats", _constant(), _IN_FLIGHT)),
-    Attack("refresh", _asks("get_infos", _constant(refresh=True))),
-    Attack("infos", _asks("get_infos", _constant())),
-    Attack("snapshot", _asks("snapshot", _constant())),
-    Attack("infos-20", _asks("get_infos", _constant(), _IN_FLIGHT)),
+    Attack("stats-20", _request("stats", _constant(), _IN_FLIGHT)),
+    Attack("refresh", _request("get_infos", _constant(refresh=True))),
+    Attack("infos", _request("get_infos", _constant())),
+    Attack("snapshot", _request("snapshot", _constant())),
+    Attack("infos-20", _request("get_infos", _constant(), _IN_FLIGHT)),
     Attack("fields", partial(_fields, most=1 << 60)),
     Attack(
         "fields-most",

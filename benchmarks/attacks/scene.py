@@ -1,4 +1,4 @@
-"""What an attack is, and what it finds when it begins."""
+"""The daemon under attack, and the description of an attack."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import Reply, Request, decode_reply_header, encode_request
 
 ODD = "odd"
-"""Id of the shard that an attack has answer with something unusual."""
+"""Id of the shard whose replies an attack can change."""
 
-_PATIENCE = 120_000  # milliseconds for one answer
+_REPLY_TIMEOUT = 120_000  # milliseconds for one reply
 _UP = 60.0  # seconds until all shards are up
-_RELOAD = 120.0  # seconds for the configuration to be read again
+_RELOAD = 120.0  # seconds for a reload
 
 
 @dataclass
@@ -31,13 +31,13 @@ class Scene:
     """A daemon under attack.
 
     Attributes:
-        daemon: the worker that it runs in.
-        scale: how much is done.
-        urls: where the real servers are.
+        daemon: the worker process of the daemon.
+        scale: how much work each attack does.
+        urls: of the real servers.
         config: path of its configuration file.
         heading: text of that file before the shards.
-        odd: the server of one shard, which can turn bad.
-        keys: by which a client is let in; None where all are.
+        odd: the server of the shard `ODD`.
+        keys: CURVE keys of a client; None if the daemon requires none.
     """
 
     daemon: Worker
@@ -55,7 +55,7 @@ class Scene:
 
     @property
     def bus(self) -> str:
-        """The bus."""
+        """The bus endpoint."""
         return str(self.daemon.started["bus"])
 
     @property
@@ -67,12 +67,12 @@ class Scene:
     def write(
         self, shards: int, name: str = "shard", labels: Mapping[str, str] | None = None
     ) -> None:
-        """Write the configuration with that many shards, beside the odd one.
+        """Write a configuration with some shards and `ODD`.
 
         Args:
-            shards: how many.
-            name: how their ids begin.
-            labels: of each of them.
+            shards: number of shards.
+            name: prefix of their ids.
+            labels: labels of each shard.
         """
         pairs = ", ".join(f'{key} = "{text}"' for key, text in (labels or {"site": "a"}).items())
         tables = [
@@ -84,13 +84,13 @@ class Scene:
         self.config.write_text(f"{self.heading}\n{odd}{''.join(tables)}")
 
     def reload(self, shards: int) -> dict[str, float]:
-        """Have the daemon read the configuration again, and wait until all shards are up."""
+        """Reload the configuration, and wait until all shards are up."""
         took: dict[str, float] = self.daemon.call("reload", seconds=_RELOAD)
         self.wait_up(shards)
         return took
 
     def wait_up(self, shards: int) -> None:
-        """Wait until so many shards, and the odd one, are live and up."""
+        """Wait until this number of shards, and `ODD`, are up."""
         if not self.daemon.call("up", shards=shards + 1, seconds=_UP)["up"]:
             raise RuntimeError("not all shards are up")
 
@@ -105,8 +105,8 @@ class Scene:
             socket.connect(self.query)
             yield socket
 
-    def ask(self, op: str, args: dict[str, object], *, in_flight: int = 1) -> dict[str, Any]:
-        """Ask the same several times at once, all pages of it, and return how it was answered."""
+    def request(self, op: str, args: dict[str, object], *, in_flight: int = 1) -> dict[str, Any]:
+        """Send a request several times at once; return the size and errors of all pages."""
         errors: set[str] = set()
         size = 0
         with self.dealer() as socket:
@@ -127,15 +127,15 @@ class Scene:
 
 
 class OddServer(Peer):
-    """A server whose INFO is `text` while it is bad."""
+    """A server whose INFO can be replaced by `text`."""
 
     def __init__(self) -> None:
         self.text = b""
         super().__init__(replies_to_info(lambda: bulk(self.text)))
 
     @contextlib.contextmanager
-    def says(self, text: bytes) -> Any:
-        """Have it answer INFO with this for a while."""
+    def replies_with(self, text: bytes) -> Any:
+        """Reply to INFO with this text, within the context."""
         self.text, self.bad = text, True
         try:
             yield
@@ -145,15 +145,15 @@ class OddServer(Peer):
 
 @dataclass(frozen=True)
 class Attack:
-    """One thing to do to a daemon.
+    """One attack on a daemon.
 
     Attributes:
-        name: by which it is chosen; `targets` says it in words.
-        run: does it, and returns when the daemon has dealt with it; may return what it saw.
-        frames: of one message, where a message of so many is what it is about.
-        keyed: whether the daemon asks for keys.
-        before: what is done before anything is measured.
-        after: what is done once all is measured.
+        name: short name; `targets` has its description.
+        run: attacks, and returns when the daemon has finished its work; may return details.
+        frames: returns the number of frames of its message; None for other attacks.
+        keyed: whether the daemon requires CURVE keys.
+        before: called before the measurements.
+        after: called after the measurements.
     """
 
     name: str
@@ -165,17 +165,17 @@ class Attack:
 
 
 def receive(socket: zmq.Socket[bytes]) -> Reply:
-    """Return the next reply, whose body is not decoded.
+    """Return the next reply, without decoding its body.
 
     Raises:
-        RuntimeError: none came.
+        RuntimeError: there was no reply in time.
     """
-    if not socket.poll(_PATIENCE):
-        raise RuntimeError("no answer")
+    if not socket.poll(_REPLY_TIMEOUT):
+        raise RuntimeError("no reply")
     return decode_reply_header(socket.recv_multipart()[1:])
 
 
 def most_fields() -> int:
-    """Return how many fields an INFO may have at the most, by the daemon's defaults."""
+    """Return the maximum number of fields of an INFO, by the daemon's defaults."""
     poll = PollConfig()
     return int(getattr(poll, "max_fields", 0)) or poll.max_reply_bytes

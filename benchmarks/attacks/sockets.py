@@ -16,34 +16,34 @@ from tests.security.zmtp import RawPeer, frame
 from zinfo.wire.bus_messages import fence_topic
 from zinfo.wire.query_messages import Request, encode_request
 
-_PATIENCE = 120.0  # seconds for an answer
+_REPLY_TIMEOUT = 120.0  # seconds for a reply
 _EMPTY = frame(b"", more=True)
 _PING = [b"", *encode_request(Request("ping", id=0))]
-_AGAIN = 0.05  # seconds until one that was sent off comes back
-_AT_ONCE = 5_000  # small messages that are handed to the kernel together
+_RECONNECT_INTERVAL = 0.05  # seconds until a disconnected peer reconnects
+_BATCH = 5_000  # small messages in one call of send
 
 
 def many(scale: Scale) -> int:
-    """Return the frames of the largest message: 3 million."""
+    """Return the number of frames of the largest message: 3 million."""
     return scale.frames
 
 
 def many_with_keys(scale: Scale) -> int:
-    """Return the frames of a message under CURVE: 500,000."""
+    """Return the number of frames of a message with CURVE: 500,000."""
     return scale.frames // 6
 
 
 def many_to_bus(scale: Scale) -> int:
-    """Return the frames of a message to the bus: 300,000."""
+    """Return the number of frames of a message to the bus: 300,000."""
     return scale.frames // 10
 
 
 def _frames_to_query(scene: Scene) -> None:
     with contextlib.suppress(OSError), RawPeer(scene.query, b"DEALER") as peer:
-        peer.socket.settimeout(_PATIENCE)
+        peer.socket.settimeout(_REPLY_TIMEOUT)
         peer.socket.sendall(_EMPTY * (many(scene.scale) - 1) + frame(b""))
         peer.send(*_PING)
-        peer.recv()  # the daemon reads the messages of a peer in their order
+        peer.recv()  # the daemon reads the messages of a peer in order
 
 
 def _frames_with_keys(scene: Scene) -> None:
@@ -55,38 +55,40 @@ def _frames_with_keys(scene: Scene) -> None:
 
 def _frames_to_bus(scene: Scene) -> None:
     with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
-        peer.socket.settimeout(_PATIENCE)
+        peer.socket.settimeout(_REPLY_TIMEOUT)
         peer.socket.sendall(_EMPTY * (many_to_bus(scene.scale) - 1) + frame(b""))
         _wait_for_fence(peer)
 
 
 def _messages_to_bus(scene: Scene) -> None:
     with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
-        peer.socket.settimeout(_PATIENCE)
-        for _ in range(scene.scale.flood // _AT_ONCE + 1):
-            peer.socket.sendall(frame(b"\x02a message of a subscriber's own") * _AT_ONCE)
+        peer.socket.settimeout(_REPLY_TIMEOUT)
+        for _ in range(scene.scale.flood // _BATCH + 1):
+            peer.socket.sendall(frame(b"\x02a message of a subscriber's own") * _BATCH)
         _wait_for_fence(peer)
 
 
 def _subscriptions(scene: Scene) -> None:
-    # It may be sent off on the way: the daemon bounds what one may subscribe.
+    # The daemon may close the connection meanwhile: it limits the subscriptions of a client.
     with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
-        peer.socket.settimeout(_PATIENCE)
-        for start in range(0, scene.scale.flood, _AT_ONCE):
-            topics = (b"\x01z1/info/%d/" % number for number in range(start, start + _AT_ONCE))
+        peer.socket.settimeout(_REPLY_TIMEOUT)
+        for start in range(0, scene.scale.flood, _BATCH):
+            topics = (b"\x01z1/info/%d/" % number for number in range(start, start + _BATCH))
             peer.socket.sendall(b"".join(map(frame, topics)))
         _wait_for_fence(peer)
-    until = time.monotonic() + _PATIENCE  # for what the end of the other has left to do
+    until = (
+        time.monotonic() + _REPLY_TIMEOUT
+    )  # until the topics of the closed connection are removed
     while time.monotonic() < until:
         with contextlib.suppress(OSError), RawPeer(scene.bus, b"XSUB") as peer:
             _wait_for_fence(peer)
             return
-        time.sleep(_AGAIN)
-    raise RuntimeError("the bus does not answer")
+        time.sleep(_RECONNECT_INTERVAL)
+    raise RuntimeError("the bus does not respond")
 
 
 def _wait_for_fence(peer: RawPeer) -> None:
-    """Wait until the bus has read all that a peer has sent."""
+    """Wait until the bus has read all messages of a peer."""
     fence = fence_topic(secrets.token_hex(8))
     peer.send(b"\x01" + fence)
     while peer.recv()[0] != fence:
@@ -94,13 +96,13 @@ def _wait_for_fence(peer: RawPeer) -> None:
 
 
 def _requests(scene: Scene) -> None:
-    """Send small requests as fast as the kernel takes them, and read no answer before the last."""
+    """Send small requests as fast as possible, and read no replies."""
     request = b"".join((frame(b"", more=True), frame(_PING[1], more=True), frame(_PING[2])))
     with contextlib.suppress(OSError), RawPeer(scene.query, b"DEALER") as peer:
-        peer.socket.settimeout(_PATIENCE)
-        for _ in range(scene.scale.flood // _AT_ONCE + 1):
-            peer.socket.sendall(request * _AT_ONCE)
-    scene.ask("ping", {})
+        peer.socket.settimeout(_REPLY_TIMEOUT)
+        for _ in range(scene.scale.flood // _BATCH + 1):
+            peer.socket.sendall(request * _BATCH)
+    scene.request("ping", {})
 
 
 def _connects(scene: Scene) -> None:

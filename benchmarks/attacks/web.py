@@ -1,4 +1,4 @@
-"""Attacks on the HTTP server, and the heavy questions that it is there for."""
+"""Attacks on the HTTP server, and its most expensive valid requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from urllib.request import Request, urlopen
 from benchmarks.attacks.scene import Attack, Scene
 
 _CONNECTIONS = 256
-_PATIENCE = 60.0  # seconds for an answer
-_DRIP = 0.1  # seconds from one byte of a head to the next
+_TIMEOUT = 60.0  # seconds for a response
+_BYTE_INTERVAL = 0.1  # seconds between two bytes of a request head
 _LINE = b"X-Line: " + b"x" * 1000 + b"\r\n"
 _START = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def _unfinished_heads(scene: Scene) -> dict[str, Any]:
-    """Hold connections open whose heads never end, and look whether /healthz is answered."""
+    """Hold connections with unfinished request heads open, and request /healthz meanwhile."""
     waits = []
     with _connections(scene) as connections:
         _send(connections, _START)
@@ -31,12 +31,12 @@ def _unfinished_heads(scene: Scene) -> dict[str, Any]:
         while time.monotonic() < until:
             _send(connections, b"X")
             waits.append(_health(scene))
-            time.sleep(_DRIP)
+            time.sleep(_BYTE_INTERVAL)
     return {"healthz": max(waits)}
 
 
 def _large_heads(scene: Scene) -> dict[str, Any]:
-    """Send heads of 6 MB on all connections."""
+    """Send request heads of 6 MB on all connections."""
     lines = scene.scale.head_bytes // len(_LINE)
     with _connections(scene) as connections:
         _send(connections, _START + _LINE * lines)
@@ -47,18 +47,18 @@ def _large_heads(scene: Scene) -> dict[str, Any]:
 @contextlib.contextmanager
 def _connections(scene: Scene) -> Iterator[list[socket.socket]]:
     parts = urlsplit(scene.http)
-    place = (parts.hostname or "", parts.port or 0)
+    address = (parts.hostname or "", parts.port or 0)
     with contextlib.ExitStack() as stack:
         found = []
         for _ in range(_CONNECTIONS):
-            one = stack.enter_context(socket.create_connection(place))
+            one = stack.enter_context(socket.create_connection(address))
             one.setblocking(False)
             found.append(one)
         yield found
 
 
 def _send(connections: Sequence[socket.socket], data: bytes) -> None:
-    """Send the same on all connections at once; those that are closed are left."""
+    """Send the same data on all connections at once; skips closed connections."""
     selector = selectors.DefaultSelector()
     left: dict[socket.socket, memoryview] = {}
     by_number = {one.fileno(): one for one in connections}
@@ -66,7 +66,7 @@ def _send(connections: Sequence[socket.socket], data: bytes) -> None:
         with contextlib.suppress(ValueError, OSError):
             selector.register(one, selectors.EVENT_WRITE)
             left[one] = memoryview(data)
-    until = time.monotonic() + _PATIENCE
+    until = time.monotonic() + _TIMEOUT
     while left and time.monotonic() < until:
         for key, _ in selector.select(timeout=1.0):
             one = by_number[key.fd]
@@ -74,7 +74,7 @@ def _send(connections: Sequence[socket.socket], data: bytes) -> None:
                 left[one] = left[one][one.send(left[one]) :]
             except BlockingIOError:
                 continue
-            except OSError:  # the daemon has closed it, as it may
+            except OSError:  # the daemon has closed it
                 left[one] = memoryview(b"")
             if not left[one]:
                 selector.unregister(one)
@@ -83,7 +83,7 @@ def _send(connections: Sequence[socket.socket], data: bytes) -> None:
 
 
 def _health(scene: Scene) -> float:
-    """Return the milliseconds until /healthz is answered, or those that were waited for it."""
+    """Return the milliseconds until the response of /healthz, or until the timeout."""
     began = time.monotonic()
     with (
         contextlib.suppress(URLError, OSError),
@@ -94,18 +94,18 @@ def _health(scene: Scene) -> float:
 
 
 def _scrape(scene: Scene) -> dict[str, Any]:
-    asked = Request(f"{scene.http}metrics", headers={"Accept-Encoding": "gzip"})
-    with urlopen(asked, timeout=_PATIENCE) as answer:
-        return {"bytes": len(answer.read())}
+    request = Request(f"{scene.http}metrics", headers={"Accept-Encoding": "gzip"})
+    with urlopen(request, timeout=_TIMEOUT) as response:
+        return {"bytes": len(response.read())}
 
 
 def _everything(scene: Scene) -> dict[str, Any]:
-    """Ask the JSON API for all INFO, page by page."""
+    """Request all INFO from the JSON API, page by page."""
     cursor, size = "", 0
     while True:
         try:
-            with urlopen(f"{scene.http}api/v1/infos{cursor}", timeout=_PATIENCE) as answer:
-                body = answer.read()
+            with urlopen(f"{scene.http}api/v1/infos{cursor}", timeout=_TIMEOUT) as response:
+                body = response.read()
         except HTTPError as error:
             raise RuntimeError(f"status {error.code}") from error
         size += len(body)

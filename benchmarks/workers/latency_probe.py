@@ -66,7 +66,7 @@ class LatencyProbe:
             return {
                 "ping": 1000 * max(self._ping, waiting),
                 "pings": self._pings,
-                "beat": 1000 * max(self._beat, missing),
+                "heartbeat": 1000 * max(self._beat, missing),
             }
 
     def _socket(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:

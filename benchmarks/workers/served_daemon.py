@@ -135,7 +135,7 @@ class ServedDaemon:
         return {
             "polls": len(LATE),
             "poll": 1000 * max(LATE, default=0.0),
-            "turn": 1000 * self._iterations.longest,
+            "iteration": 1000 * self._iterations.longest,
         }
 
     def end(self) -> None:
