@@ -42,7 +42,7 @@ class Route(NamedTuple):
         operation: name of the operation.
         summary: what it returns, in one line.
         arguments: by name.
-        extra: JSON schemas of the members of the response beside `data`, by name.
+        extra: JSON schemas of the members of the response in addition to `data`, by name.
     """
 
     operation: str

@@ -78,8 +78,8 @@ class HttpServer(WsgiServer):
         dependencies: the parts of the daemon that it uses.
         tokens: the clients that are authorised; None authorises every client.
         tls: TLS context; None for plain HTTP.
-        allowed_hosts: host names that it accepts, beside localhost and addresses; `*` for any. If
-            it is empty and `tokens` is given, any name is accepted.
+        allowed_hosts: host names that it accepts, in addition to localhost and addresses; `*` for
+            any. If it is empty and `tokens` is given, any name is accepted.
         proxies: networks of addresses that many clients share.
 
     Raises:

@@ -58,7 +58,8 @@ class XmlRpcServer(WsgiServer):
         host: name or address to listen at, without brackets.
         port: to listen at; 0 for any free port.
         report: called with the name of the server and an unexpected exception.
-        allowed_hosts: host names that it accepts, beside localhost and addresses; `*` for any.
+        allowed_hosts: host names that it accepts, in addition to localhost and addresses; `*` for
+            any.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
