@@ -224,7 +224,7 @@ def _joined(daemon: RunningDaemon) -> int:
 def test_ask_from_asyncio(desk: Desk) -> None:
     lines = desk.type("ask-from-asyncio", "python").splitlines()
     shard = desk.real[SHARD]
-    assert lines[0] == "1 of 1 shards have answered"
+    assert lines[0] == "1 of 1 shards have replied"
     assert re.fullmatch(rf"{re.escape(shard)} \d+", lines[1])
     assert lines[2] == f"{ {shard: 'master'} } stale: False"
     assert re.fullmatch(r"heartbeat from \S+", lines[3])
@@ -270,7 +270,7 @@ def test_write_a_watcher(
 def test_write_a_server_adapter(desk_with: DeskMaker, server: RealServer) -> None:
     page = "write-a-server-adapter"
     desk = desk_with({SHARD: server.ident, ADAPTER: address()})
-    desk.begin(page, "python answers at 127.0.0.1:9800", server.url)
+    desk.begin(page, "python serves at 127.0.0.1:9800", server.url)
     wait_until(
         lambda: _tried(desk, page) == block(page, "text"), 30, what="the reply of the adapter"
     )
