@@ -171,12 +171,12 @@ def test_a_shard_whose_failure_cannot_be_recorded_is_polled_again(
     with RealServer() as server:
         wait_until(lambda: server.ident in dict(states(daemon)), what="the server to be found")
         wait_until(lambda: dict(states(daemon))[server.ident] == "up", what="it to be up")
+        before = daemon.stats()["poll"]["connects"]
         with daemon.broken("failing"):
             server.kill()
             daemon.wait_for_fault("poller", "failing")
             server.start()
         repaired = time.monotonic()
-        before = daemon.stats()["poll"]["connects"]
         wait_until(lambda: daemon.stats()["poll"]["connects"] > before, what="another connection")
         wait_until(lambda: dict(states(daemon))[server.ident] == "up", what="it to be up")
         took = time.monotonic() - repaired
@@ -336,4 +336,4 @@ def test_a_part_that_crashes_too_often_ends_the_daemon(promise: Promise) -> None
         daemon.kill()  # it has exited with 1, as expected
     promise("a part crashes again and again", "exit 1", f"exit {code} after {took:.1f} s")
     assert code == 1
-    assert "stopped: heartbeat cannot be listed alive" in output
+    assert "stopped: heartbeat cannot be kept alive" in output
