@@ -125,8 +125,8 @@ def test_where_nothing_answers_one_line_says_so_and_what_to_do(name: str) -> Non
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (
         "Error: nothing answers at tcp://127.0.0.1:9: start a daemon with `zinfo serve`, "
-        "or say with --connect or ZINFO_CONNECT where one is "
-        "(one that asks for keys needs --server-key)\n"
+        "or give the address of a running one with --connect or ZINFO_CONNECT; "
+        "one with keys needs --server-key\n"
     )
 
 

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from zinfo.cli.changes import UNKNOWN, Fields
+from zinfo.cli.changes import UNKNOWN, KnownFields
 from zinfo.client import Delta
 from zinfo.client.updates import Info
 
 Told = list[tuple[str, object, object]]
 
 
-def looked(fields: Fields, revision: int, info: Info, shard: str = "a") -> Told:
+def looked(fields: KnownFields, revision: int, info: Info, shard: str = "a") -> Told:
     meta: Info = {"shard_identifier": shard, "revision": revision, "time": 1.0}
-    return [(one.field, one.old, one.new) for one in fields.look({**info, "meta": meta})]
+    return [(one.field, one.old, one.new) for one in fields.update({**info, "meta": meta})]
 
 
-def applied(fields: Fields, revision: int, base: int, set_: Info, *unset: str) -> Told:
+def applied(fields: KnownFields, revision: int, base: int, set_: Info, *unset: str) -> Told:
     delta = Delta("a", revision, base, 1.0, set_, unset)
     return [(one.field, one.old, one.new) for one in fields.apply(delta)]
 
 
 def test_after_a_look_every_old_value_is_known() -> None:
-    fields = Fields()
+    fields = KnownFields()
     assert looked(fields, 5, {"x": 1, "y": "a"}) == []
     assert applied(fields, 6, 5, {"x": 2, "z": 9}, "y") == [
         ("x", 1, 2),
@@ -33,7 +33,7 @@ def test_after_a_look_every_old_value_is_known() -> None:
 
 
 def test_what_the_look_has_already_is_not_told_again() -> None:
-    fields = Fields()
+    fields = KnownFields()
     looked(fields, 5, {"x": 2})
     assert applied(fields, 5, 4, {"x": 2}) == []
     assert looked(fields, 4, {"x": 1}) == []
@@ -41,31 +41,31 @@ def test_what_the_look_has_already_is_not_told_again() -> None:
 
 
 def test_the_first_info_of_a_shard_is_all_new() -> None:
-    assert applied(Fields(), 1, 0, {"x": 1}) == [("x", None, 1)]
+    assert applied(KnownFields(), 1, 0, {"x": 1}) == [("x", None, 1)]
 
 
 def test_a_whole_info_tells_what_is_gone() -> None:
-    fields = Fields()
+    fields = KnownFields()
     looked(fields, 5, {"x": 1, "y": 2})
     assert applied(fields, 9, 0, {"x": 1, "z": 3}) == [("y", 2, None), ("z", None, 3)]
 
 
 def test_after_a_loss_old_values_are_not_guessed() -> None:
-    fields = Fields()
+    fields = KnownFields()
     looked(fields, 5, {"x": 1, "y": 1})
     assert applied(fields, 8, 7, {"x": 4}, "y") == [("x", UNKNOWN, 4), ("y", UNKNOWN, None)]
     assert applied(fields, 9, 8, {"x": 5, "z": 1}) == [("x", 4, 5), ("z", UNKNOWN, 1)]
 
 
 def test_a_look_after_a_loss_tells_what_was_missed() -> None:
-    fields = Fields()
+    fields = KnownFields()
     looked(fields, 5, {"x": 1, "y": 1})
     assert looked(fields, 8, {"x": 3, "z": 1}) == [("x", 1, 3), ("y", 1, None), ("z", None, 1)]
     assert applied(fields, 9, 8, {"x": 4}) == [("x", 3, 4)]
 
 
 def test_a_look_tells_nothing_of_fields_that_were_never_seen() -> None:
-    fields = Fields()
+    fields = KnownFields()
     assert applied(fields, 8, 7, {"x": 4}) == [("x", UNKNOWN, 4)]
     assert looked(fields, 9, {"x": 5, "other": 1}) == [("x", 4, 5)]
 
@@ -82,13 +82,13 @@ def test_a_look_tells_nothing_of_fields_that_were_never_seen() -> None:
 def test_only_fields_of_interest_are_told(
     keys: tuple[str, ...], prefix: bool, told: set[str]
 ) -> None:
-    fields = Fields(keys, prefix)
+    fields = KnownFields(keys, prefix)
     changes = applied(fields, 1, 0, {"db0": 1, "db1": 1, "role": "master"})
     assert {name for name, _, _ in changes} == told
 
 
 def test_what_was_forgotten_is_not_compared() -> None:
-    fields = Fields()
+    fields = KnownFields()
     looked(fields, 5, {"x": 1})
     looked(fields, 5, {"x": 1}, "b")
     fields.forget("a")

@@ -14,7 +14,7 @@ from tests.cli.test_watch import STAMP
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.cli.events import _Telling
+from zinfo.cli.events import _EventPrinter
 from zinfo.client import Client, Gap
 
 
@@ -46,12 +46,12 @@ def test_events_that_are_held_no_more_are_said(server: RealServer) -> None:
         daemon.wait_polled(1)
         done = invoke("events", daemon=daemon)
         assert "up, was new" in done.stdout
-        assert done.stderr == "events 1 to 1 are held no more\n"
+        assert done.stderr == "events 1 to 1 are no longer stored\n"
 
 
 def test_a_number_that_the_daemon_has_not_reached_means_that_it_counts_anew(fleet: Fleet) -> None:
     done = invoke("events", "--since", "999999", daemon=fleet.daemon)
-    assert "it was started again, and counts anew" in done.stderr
+    assert "it was restarted, and counts from 1 again" in done.stderr
     assert "#1 added" in done.stdout
 
 
@@ -116,9 +116,9 @@ def test_what_the_bus_lost_comes_from_the_daemons_log_once(
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
         held = client.events(ids=ids).events
-        telling = _Telling(client, ids, held[0].number, json=True)
-        telling.tell(Gap(None, "event", held[0].number + 1, held[-1].number))
-        telling.tell(held[-1])
+        printer = _EventPrinter(client, ids, held[0].number, json=True)
+        printer.print(Gap(None, "event", held[0].number + 1, held[-1].number))
+        printer.print(held[-1])
         assert len(held) > 1
     said = [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()]
     assert said == [event.number for event in held[1:]]
@@ -130,14 +130,16 @@ def test_what_the_bus_brought_is_not_told_again_after_a_loss(
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
         *_, last = client.events(ids=ids).events
-        telling = _Telling(client, ids, last.number - 1, json=True)
-        telling.tell(last)
-        telling.tell(Gap(None, "event", None, None))
+        printer = _EventPrinter(client, ids, last.number - 1, json=True)
+        printer.print(last)
+        printer.print(Gap(None, "event", None, None))
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_what_was_lost_for_good_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
-        _Telling(client, (), 3, json=False).tell(Gap(None, "event", 4, 6))
+        _EventPrinter(client, (), 3, json=False).print(Gap(None, "event", 4, 6))
     said = capsys.readouterr().out
-    assert " - gap: events were lost, and not found: no answer from tcp://127.0.0.1:9" in said
+    assert (
+        " - gap: events were lost, and cannot be fetched: no answer from tcp://127.0.0.1:9" in said
+    )

@@ -28,7 +28,7 @@ def test_fields_stand_as_the_server_writes_them_below_a_heading(fleet: Fleet) ->
     assert done.exit_code == 0
     heading, *lines = done.stdout.splitlines()
     version = fleet.first.info_text("server").split(b"redis_version:")[1].split(b"\r")[0].decode()
-    assert heading.startswith(f"# {fleet.first.ident}  up  master  ")
+    assert heading.startswith(f"# {fleet.first.ident}  up  primary  ")
     assert heading.endswith(" s old")
     names = {line.partition(":")[0] for line in lines}
     theirs = fleet.first.info_text().decode().splitlines()
@@ -100,7 +100,7 @@ def test_a_shard_that_was_never_polled_is_one_line_that_says_where_to_look(fleet
     assert done.exit_code == 1
     assert done.stderr == (
         f"Error: info for shard {fleet.dead} not available: "
-        "no poll succeeded; `zinfo shards` says why\n"
+        "no poll succeeded; `zinfo shards` shows why\n"
     )
 
 
@@ -129,7 +129,7 @@ def test_nothing_that_matches_is_said_and_no_failure(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--prefix"], "--prefix says how to take --key"),
+        (["--prefix"], "--prefix applies to --key"),
         (["--label", "role"], "found 'role', expected NAME=VALUE"),
         (["--label", "=x"], "expected NAME=VALUE"),
         (["--max-age", "old"], "'old' is not a valid float"),

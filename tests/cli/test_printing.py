@@ -120,7 +120,7 @@ def event(
             event("down", "up", "down", "timeout", "no answer\x1b[2J"),
             "down (timeout), was up: no answer\\x1b[2J",
         ),
-        (event("role_changed", "slave", "master"), "role_changed: slave -> master"),
+        (event("role_changed", "slave", "master"), "role_changed: replica -> primary"),
         (event("polling_error", "up", "up", "other", "why"), "polling_error (other): why"),
     ],
 )

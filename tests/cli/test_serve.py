@@ -78,7 +78,7 @@ def test_shards_anywhere_or_a_clear_no_keep_it_from_that(server: RealServer) -> 
         assert "this machine" not in log_with(daemon, "watching 1 shard")
     with RunningDaemon(config_text="[local]\nenabled = false\n") as daemon:
         assert "this machine" not in log_with(daemon, "watching 0 shards")
-        assert "there is nothing to watch" in daemon.log()
+        assert "there is nothing to poll" in daemon.log()
 
 
 def test_file_environment_and_flags_add_up_their_shards(server: RealServer) -> None:

@@ -22,7 +22,7 @@ def test_shards_are_a_table_with_what_failed_below(fleet: Fleet) -> None:
     ]
     cells = {row.split()[0]: row.split() for row in rows[:3]}
     assert cells.keys() == {fleet.first.ident, fleet.second.ident, fleet.dead}
-    assert cells[fleet.first.ident][1:3] == ["up", "master"]
+    assert cells[fleet.first.ident][1:3] == ["up", "primary"]
     assert cells[fleet.second.ident][-1] == "role=cache"
     assert cells[fleet.dead][1:5] == ["down", "(refused)", "-", "-"]
     assert rows[3] == ""
@@ -51,7 +51,7 @@ def test_a_daemon_without_shards_says_so() -> None:
     with RunningDaemon(environ={"ZINFO_LOCAL_ENABLED": "false"}) as daemon:
         done = invoke("shards", daemon=daemon)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "the daemon watches no shard\n"
+    assert done.stderr == "the daemon polls no shards\n"
 
 
 def test_stats_are_lines_of_name_and_value(fleet: Fleet) -> None:

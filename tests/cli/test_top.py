@@ -208,11 +208,11 @@ def test_a_terminal_that_cannot_be_drawn_on_is_told(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--insecure"], "--insecure is for --web"),
+        (["--insecure"], "--insecure needs --web"),
         (["--web", "8000"], "expected HOST:PORT"),
-        (["--web", "0.0.0.0:8000"], "other machines reach that address"),
-        (["--web", "[::]:8000"], "other machines reach that address"),
-        (["--web", "zinfo.example:8000"], "other machines reach that address"),
+        (["--web", "0.0.0.0:8000"], "other machines can reach that address"),
+        (["--web", "[::]:8000"], "other machines can reach that address"),
+        (["--web", "zinfo.example:8000"], "other machines can reach that address"),
     ],
 )
 def test_what_makes_no_sense_of_web_or_lets_all_in_is_refused(

@@ -16,7 +16,7 @@ from tests.cli.test_app import threads
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.cli.watch import _Watching
+from zinfo.cli.watch import _ChangePrinter
 from zinfo.client import Client, Gap
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
@@ -116,16 +116,16 @@ def test_after_a_gap_the_cache_tells_what_was_missed(
     redis = fleet.first.client()
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
-        watching = _Watching(client, ids, ("hz",), prefix=False, json=False)
+        printer = _ChangePrinter(client, ids, ("hz",), prefix=False, json=False)
         redis.config_set("hz", 10)
         wait_until(lambda: client.get_infos(ids, ("hz",))[0]["hz"] == 10, what="hz")
-        watching.look_at_all()
+        printer.read_all()
         redis.config_set("hz", 42)
         wait_until(lambda: client.get_infos(ids, ("hz",))[0]["hz"] == 42, what="hz")
-        watching.tell(Gap(fleet.first.ident, "delta", 3, 5))
+        printer.print(Gap(fleet.first.ident, "delta", 3, 5))
     said = capsys.readouterr().out.splitlines()
     assert said[0].endswith(
-        f" {fleet.first.ident} gap: changes were lost; what they came to follows"
+        f" {fleet.first.ident} gap: messages were lost; the changes in total follow"
     )
     assert said[1].endswith(f" {fleet.first.ident} hz: 10 -> 42")
 
@@ -134,8 +134,8 @@ def test_a_gap_while_the_daemon_is_silent_does_not_end_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
-        watching = _Watching(client, (), (), prefix=False, json=True)
-        watching.tell(Gap(None, "delta", None, None))
+        printer = _ChangePrinter(client, (), (), prefix=False, json=True)
+        printer.print(Gap(None, "delta", None, None))
     said = capsys.readouterr()
     assert json.loads(said.out)["update"] == "gap"
     assert said.err.startswith("the daemon's cache could not be read: no answer from")
@@ -144,7 +144,7 @@ def test_a_gap_while_the_daemon_is_silent_does_not_end_it(
 def test_a_prefix_needs_a_key() -> None:
     done = invoke("watch", "--prefix")
     assert done.exit_code == 2
-    assert "--prefix says how to take --key" in done.stderr
+    assert "--prefix applies to --key" in done.stderr
 
 
 def test_ctrl_c_before_the_daemon_has_answered_is_a_normal_end(tmp_path: Path) -> None:

@@ -71,14 +71,14 @@ def test_a_recording_without_a_complete_segment_cannot_be_replayed(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--speed", "0.5"], "slower than it was"),
-        (["--speed", "fast"], "expected a number from 1 on, or max"),
-        (["--from", "yesterday"], "is no time"),
+        (["--speed", "0.5"], "slower than recorded"),
+        (["--speed", "fast"], "expected a number of at least 1, or max"),
+        (["--from", "yesterday"], "is not a time"),
         (["--from", "20", "--to", "10"], "--to is not after --from"),
-        (["--from", "1:00:00"], "--from is behind the end"),
-        (["--query", "tcp://0.0.0.0:9736"], "other machines reach that address"),
+        (["--from", "1:00:00"], "--from is after the end"),
+        (["--query", "tcp://0.0.0.0:9736"], "other machines can reach that address"),
         (["--bus", "http://localhost"], "its scheme is not supported"),
-        (["--loop", "--exit"], "--loop never comes to the end"),
+        (["--loop", "--exit"], "--loop never reaches the end"),
     ],
 )
 def test_wrong_usage_of_replay_is_reported_in_one_line(
@@ -93,8 +93,8 @@ def test_wrong_usage_of_replay_is_reported_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--max-size", "much"], "is no size"),
-        (["--max-size", "1k"], "too small to hold a recording"),
+        (["--max-size", "much"], "is not a size"),
+        (["--max-size", "1k"], "too small for a recording"),
         (["--seconds", "0"], "0"),
         ([f"--shard={number}" for number in range(201)], "at most 200"),
     ],
@@ -125,7 +125,7 @@ def test_the_text_output_has_file_times_and_endpoints(tmp_path: Path) -> None:
     first, where, how, end = done.stdout.splitlines()
     assert first == f"{path}: 60.0 s from 2026-11-23T09:05:00.000Z on; Ctrl-C ends it"
     assert where.startswith("queries at tcp://127.0.0.1:")
-    assert how.startswith("Look at it:  zinfo top --connect tcp://127.0.0.1:")
+    assert how.startswith("View it:  zinfo top --connect tcp://127.0.0.1:")
     assert end == "the end"
 
 
@@ -262,12 +262,14 @@ def test_a_maximum_size_too_small_for_the_snapshot_says_what_it_needs(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.zrec"
-    monkeypatch.setattr("zinfo.cli.record._SMALLEST", 500)
+    monkeypatch.setattr("zinfo.cli.record._MIN_SIZE", 500)
     with RunningDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
         done = invoke("record", str(path), "--max-size", "500", "--seconds", "30", daemon=daemon)
     assert done.exit_code == 1, done.output
-    found = re.search(r"too small for the 1 shards .* need (\d+) bytes or more", done.output)
+    found = re.search(
+        r"too small for the initial state of 1 shards, which takes (\d+) bytes or more", done.output
+    )
     assert found, done.output
     assert 1000 < int(found[1]) < 10_000
     assert not path.exists()

@@ -45,7 +45,7 @@ def test_problems_with_keys_are_reported_in_one_line(
     server = f"{keyring.directory}/server.key"
     one = run(daemon, "shards", "--server-key", server)
     assert one.exit_code == 2
-    assert "come together" in one.output
+    assert "need each other" in one.output
     public = run(
         daemon, "shards", "--server-key", server, "--client-key", f"{keyring.clients}/admin.key"
     )
@@ -57,7 +57,7 @@ def test_problems_with_keys_are_reported_in_one_line(
         daemon, "shards", "--timeout", "0.7", "--server-key", server, "--client-key", stranger
     )
     assert unknown.exit_code == 1
-    assert "that knows this key" in unknown.output
+    assert "it does not accept this key" in unknown.output
     without = run(daemon, "shards", "--timeout", "0.7")
     assert without.exit_code == 1
     assert "needs --server-key" in without.output

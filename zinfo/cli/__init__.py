@@ -1,1 +1,6 @@
-"""The command line, one module a command; `app` is where to start reading."""
+"""The command line, one module per command.
+
+Begin reading at `app`, then `client_options` (options of the commands that query a daemon), and
+`output` and `format` (how they print). Imports `zinfo.client`; `serve`, `record`, `replay`, `top`
+and `demo` import their packages when they run.
+"""

@@ -1,7 +1,7 @@
-"""The `zinfo` command: which commands there are, and what holds for all of them.
+"""The `zinfo` command: its subcommands, and how all of them end.
 
-A command's module is imported when the command is run or its help is asked for, so that
-`zinfo get` loads neither the daemon nor what validates its configuration.
+A subcommand's module is imported when it is run or its help is printed, so that `zinfo get` loads
+neither the daemon nor the validation of its configuration.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage (configuration included), 130 interrupted.
 """
@@ -21,30 +21,30 @@ from zinfo.errors import ConfigError, ZinfoError
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 COMMANDS = {
     "serve": ("zinfo.cli.serve:serve", "Run the daemon: poll servers, publish, answer queries."),
     "shards": ("zinfo.cli.shards:shards", "List the shards: state, role, version, age, ..."),
-    "get": ("zinfo.cli.get:get", "Show INFO of shards."),
-    "top": ("zinfo.cli.top:top", "Show all shards live, in a terminal."),
-    "watch": ("zinfo.cli.watch:watch", "Show each change of INFO as it arrives."),
-    "events": ("zinfo.cli.events:events", "Show what happened to shards: up, down, restarted, ..."),
-    "stats": ("zinfo.cli.stats:stats", "Show the daemon's own counters."),
-    "record": ("zinfo.cli.record:record", "Write what a daemon publishes into a file."),
-    "replay": ("zinfo.cli.replay:replay", "Publish what was recorded again, for any client."),
+    "get": ("zinfo.cli.get:get", "Print INFO of shards."),
+    "top": ("zinfo.cli.top:top", "Show all shards live, in a terminal or a browser."),
+    "watch": ("zinfo.cli.watch:watch", "Print each change of INFO as it arrives."),
+    "events": ("zinfo.cli.events:events", "Print the events of shards: up, down, restarted, ..."),
+    "stats": ("zinfo.cli.stats:stats", "Print the daemon's own counters."),
+    "record": ("zinfo.cli.record:record", "Write what a daemon publishes to a file."),
+    "replay": ("zinfo.cli.replay:replay", "Publish a recording again, for any client."),
     "check": ("zinfo.cli.check:check", "Validate a configuration file."),
     "keygen": (
         "zinfo.cli.keygen:keygen",
-        "Make the keys by which daemon and clients know each other.",
+        "Make CURVE keys for a daemon and its clients.",
     ),
-    "demo": ("zinfo.cli.demo:demo", "Start servers, put load on them and show them live."),
+    "demo": ("zinfo.cli.demo:demo", "Start servers, put load on them, and show them live."),
 }
-"""Where each command is defined and what it does, in the order of the help."""
+"""Where each command is defined, and what it does, in the order of the help."""
 
 
 class Commands(click.Group):
-    """A group that imports its commands when they are asked for, and ends all of them alike."""
+    """A group that imports commands on demand, and turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's)
         """Return the names, in the order of the help."""
@@ -55,7 +55,7 @@ class Commands(click.Group):
         ctx: click.Context,  # noqa: ARG002 (click's)
         cmd_name: str,
     ) -> click.Command | None:
-        """Return a command by its name; None where there is none."""
+        """Return the command with this name; None where there is none."""
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
@@ -83,7 +83,7 @@ class Commands(click.Group):
         except ZinfoError as error:
             click.echo(f"Error: {printable(str(error))}", err=True)
             ctx.exit(FAILED)
-        except BrokenPipeError:  # whoever read us had enough, as `| head` has
+        except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
             ctx.exit()
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
@@ -92,10 +92,9 @@ class Commands(click.Group):
 
 
 def _settle_stdout() -> None:
-    """Let go of output that cannot be written.
+    """Discard buffered output that cannot be written.
 
-    What is still in Python's buffer would fail once more when the process ends, with an error of
-    Python's own and exit code 120.
+    Python would try to write it again when the process ends, and fail with exit code 120.
     """
     if sys.stdout is None:
         return
@@ -107,12 +106,12 @@ def _settle_stdout() -> None:
 
 
 def verbatim(title: str, *lines: str) -> str:
-    """Return a part of a command's help whose lines stay as they are."""
+    """Return a part of a command's help whose lines are not wrapped."""
     return f"\b\n{title}:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 def examples(*lines: str) -> str:
-    """Return the part of a command's help that shows command lines as they are typed."""
+    """Return the part of a command's help with example command lines."""
     return verbatim("Examples", *lines)
 
 
@@ -120,21 +119,21 @@ def examples(*lines: str) -> str:
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=examples(
-        "zinfo serve                              watch the servers of this machine",
-        "zinfo serve --shard redis://db-1:6379    watch this one",
-        "zinfo shards                             which shards there are, and how they do",
-        "zinfo get --section memory               INFO from the daemon's cache",
-        "zinfo watch --key used_memory            each change as it happens",
-        "zinfo COMMAND --help                     more about one command",
+        "zinfo serve                              poll the servers of this machine",
+        "zinfo serve --shard redis://db-1:6379    poll this one",
+        "zinfo shards                             list the shards and their states",
+        "zinfo get --section memory               print INFO from the daemon's cache",
+        "zinfo watch --key used_memory            print each change as it happens",
+        "zinfo COMMAND --help                     the help of one command",
     ),
 )
 @click.version_option(__version__, prog_name="zinfo", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Poll the INFO of many Redis and Valkey servers once, for everyone who wants it.
+    """Poll the INFO of many Redis and Valkey servers once, for any number of clients.
 
-    `zinfo serve` is the daemon: it polls each server as often as its activity warrants, keeps the
-    newest INFO, and publishes what changes. `shards`, `get`, `watch`, `events` and `stats` ask a
+    `zinfo serve` is the daemon: it polls each server as often as its activity warrants, caches the
+    newest INFO, and publishes changes. `shards`, `get`, `watch`, `events` and `stats` query a
     running daemon, never a server.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":  # https://no-color.org

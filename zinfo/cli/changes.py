@@ -1,7 +1,7 @@
-"""From deltas to single changes of fields, old value to new. Pure.
+"""Turns deltas into changes of single fields, with old and new value. Pure.
 
-Old values come from one look at the daemon's cache, and from the deltas since. Where messages were
-lost, they are not known until somebody looks again.
+Old values come from the daemon's cache and the deltas since. After lost messages they are unknown
+until the cache is read again.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ class Unknown(Enum):
 
 
 UNKNOWN: Final = Unknown.UNKNOWN
-"""An old value that was not seen."""
+"""An old value that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of one shard has another value.
+    """A change of one field of one shard.
 
     Attributes:
         shard: id of the shard.
         revision: number of the poll that found it.
         time: of that poll; wall clock, seconds since the Unix epoch.
         field: its name.
-        old: value before; None where there was no such field, UNKNOWN where it was not seen.
-        new: value now; None where the field is gone.
+        old: previous value; None where there was no such field, UNKNOWN where it is not known.
+        new: present value; None where the field was removed.
     """
 
     shard: str
@@ -50,15 +50,15 @@ class Change:
 class _Known:
     revision: int
     fields: dict[str, object]
-    complete: bool  # whether a field that is not in `fields` is known not to exist
+    complete: bool  # whether fields that are not in `fields` are known not to exist
 
 
-class Fields:
-    """The newest known values of the fields of interest.
+class KnownFields:
+    """The newest known values of the selected fields.
 
     Args:
         keys: names of the fields; empty for all.
-        prefix: whether the keys are beginnings of names.
+        prefix: whether the keys are prefixes of names.
     """
 
     def __init__(self, keys: Sequence[str] = (), prefix: bool = False) -> None:
@@ -68,14 +68,14 @@ class Fields:
         self._shards: dict[str, _Known] = {}
 
     def wants(self, field: str) -> bool:
-        """Return whether a field is of interest."""
+        """Return whether a field is selected."""
         return self._all or field in self._exact or field.startswith(self._prefixes or ("\0",))
 
-    def look(self, entry: Mapping[str, object]) -> list[Change]:
-        """Take an entry of `get_infos`, with the fields of interest.
+    def update(self, entry: Mapping[str, object]) -> list[Change]:
+        """Set the values from an entry of `get_infos` with the selected fields.
 
         Returns:
-            What has changed since something was known of the shard.
+            The changes since the values that were known before.
         """
         meta = entry.get("meta")
         assert isinstance(meta, Mapping)
@@ -93,7 +93,7 @@ class Fields:
         return _differences(shard, revision, float(meta.get("time", 0.0)), known, now)
 
     def apply(self, delta: Delta) -> list[Change]:
-        """Take a delta; returns the changes of the fields of interest."""
+        """Apply a delta; returns the changes of the selected fields."""
         known = self._shards.get(delta.shard)
         if known is not None and delta.revision <= known.revision:
             return []
@@ -115,7 +115,7 @@ class Fields:
         return changes
 
     def forget(self, shard: str | None = None) -> None:
-        """Forget what is known of a shard, or of all."""
+        """Forget the values of a shard, or of all shards."""
         if shard is None:
             self._shards.clear()
         else:

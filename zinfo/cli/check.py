@@ -1,4 +1,4 @@
-"""`zinfo check`: validates a configuration file, and starts nothing."""
+"""`zinfo check`: validates a configuration file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from zinfo.errors import ConfigError
 def check(file: Path) -> None:
     """Validate a configuration FILE.
 
-    Prints one line for each problem: file, key, what was found and what was expected. Environment
-    and flags are not looked at, and files that the configuration names are not opened. Files and
-    directories that others may read or change, though they should not, give a warning.
+    Prints one line for each problem: file, key, the value found and the value expected. Environment
+    variables and options are ignored, and files that the configuration names are not opened. Secret
+    files and directories that other users can read or change cause a warning.
 
-    Exit code 0: the file is right; 1: it is not.
+    Exit codes: 0 the file is valid; 1 it is not.
     """
     from zinfo.config import check_file, exposure_notes
 

@@ -1,4 +1,4 @@
-"""What the commands that ask a daemon share: options, and plain words where nothing answers."""
+"""Options of the commands that query a daemon, and the error where no daemon answers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 DEFAULT_TIMEOUT = 3.0
-"""Seconds to wait for an answer. A daemon answers within milliseconds, or is not there."""
+"""Seconds to wait for a reply. A running daemon replies within milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The daemon to ask, and how to print what it says.
+    """The daemon to query, and the output format.
 
     Attributes:
         endpoint: its query endpoint.
-        timeout: seconds to wait for an answer; None where the user did not say.
-        json: whether to print JSON, one object a line.
-        keys: by which this client and the daemon know each other, if they do.
+        timeout: seconds to wait for a reply; None where the option was not given.
+        json: whether to print JSON, one object per line.
+        keys: CURVE keys of this client and the daemon; None for none.
     """
 
     endpoint: str
@@ -44,7 +44,7 @@ class Daemon:
         """Open a Client for the `with` block.
 
         Args:
-            default_timeout: seconds, where the user did not say.
+            default_timeout: seconds, where --timeout was not given.
         """
         from zinfo.client import Client
 
@@ -54,7 +54,12 @@ class Daemon:
 
     @contextmanager
     def subscriber(self, kinds: tuple[str, ...], shards: tuple[str, ...]) -> Iterator[Subscriber]:
-        """Join the bus for the `with` block; arguments as those of a Subscriber."""
+        """Open a Subscriber for the `with` block.
+
+        Args:
+            kinds: as for `Subscriber`.
+            shards: as for `Subscriber`.
+        """
         from zinfo.client import Subscriber
 
         timeout = self.timeout or DEFAULT_TIMEOUT
@@ -64,20 +69,20 @@ class Daemon:
             yield subscriber
 
 
-def asks_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..., None]:
-    """Give a command the options of all that ask a daemon; it gets them as its first argument."""
+def client_options(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..., None]:
+    """Add the options of commands that query a daemon; the command gets them as a Daemon."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
     @wraps(function)
     def command(daemon: Daemon, as_json: bool, *args: P.args, **kwargs: P.kwargs) -> None:
         function(replace(daemon, json=as_json), *args, **kwargs)
 
     wrapped: Callable[..., None] = command
-    return reaches_daemon(wrapped)
+    return connection_options(wrapped)
 
 
-def reaches_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..., None]:
-    """Give a command what `asks_daemon` does, but for --json: it prints none."""
+def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Callable[..., None]:
+    """Add the options of `client_options` except --json."""
 
     @click.option(
         "--connect",
@@ -86,27 +91,27 @@ def reaches_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable
         show_envvar=True,
         default=DEFAULT_QUERY_ENDPOINT,
         show_default=True,
-        help="Query endpoint of the daemon to ask.",
+        help="Query endpoint of the daemon.",
     )
     @click.option(
         "--timeout",
         metavar="SECONDS",
         type=click.FloatRange(min=0, min_open=True, max=86400),
-        help=f"How long to wait for an answer.  [default: {DEFAULT_TIMEOUT:g}]",
+        help=f"How long to wait for a reply.  [default: {DEFAULT_TIMEOUT:g}]",
     )
     @click.option(
         "--server-key",
         metavar="FILE",
         envvar="ZINFO_SERVER_KEY",
         show_envvar=True,
-        help="Public key of a daemon that asks for keys: its server.key.",
+        help="Public key of a daemon that requires keys: its server.key.",
     )
     @click.option(
         "--client-key",
         metavar="FILE",
         envvar="ZINFO_CLIENT_KEY",
         show_envvar=True,
-        help="Your own secret key, that such a daemon knows you by: NAME.key_secret.",
+        help="Your own secret key for such a daemon: NAME.key_secret.",
     )
     @wraps(function)
     def command(
@@ -121,13 +126,13 @@ def reaches_daemon(function: Callable[Concatenate[Daemon, P], None]) -> Callable
         try:
             function(Daemon(connect, timeout, keys=keys), *args, **kwargs)
         except NoAnswerError as error:
-            # ZeroMQ does not tell whom it turns away: that looks as if nobody were there.
+            # ZeroMQ does not report a rejected key: it looks like a missing daemon.
             about_keys = (
-                "that knows this key" if keys else "(one that asks for keys needs --server-key)"
+                "; or it does not accept this key" if keys else "; one with keys needs --server-key"
             )
             raise NoAnswerError(
-                f"nothing answers at {connect}: start a daemon with `zinfo serve`, "
-                f"or say with --connect or ZINFO_CONNECT where one is {about_keys}"
+                f"nothing answers at {connect}: start a daemon with `zinfo serve`, or give the "
+                f"address of a running one with --connect or ZINFO_CONNECT{about_keys}"
             ) from error
 
     return command
@@ -137,7 +142,7 @@ def _keys(server_key: str | None, client_key: str | None) -> ClientKeys | None:
     if server_key is None and client_key is None:
         return None
     if server_key is None or client_key is None:
-        raise click.UsageError("--server-key and --client-key come together: give both, or none")
+        raise click.UsageError("--server-key and --client-key need each other: give both or none")
     from zinfo.wire.curve_keys import ClientKeys
 
     return ClientKeys.read(server_key, client_key)

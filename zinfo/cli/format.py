@@ -1,4 +1,4 @@
-"""What `watch` and `events` print: one line for each event, change, or break in the stream."""
+"""The lines of `watch` and `events`: events, changes, and interruptions of the stream."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import click
 
 from zinfo.cli.changes import UNKNOWN, Change
 from zinfo.cli.output import (
-    NOTHING,
-    STATE_COLOURS,
     echo_json,
     emit,
     text_or_nothing,
@@ -19,12 +17,14 @@ from zinfo.cli.output import (
     when,
 )
 from zinfo.cli.text import printable
+from zinfo.top.formatting import NOTHING, STATE_COLOURS, role_text
+from zinfo.wire.lifecycle import ROLE_CHANGED
 
 if TYPE_CHECKING:
     from zinfo.client import Event
 
-NOT_SEEN = "?"
-"""Stands where the old value is not known."""
+UNKNOWN_TEXT = "?"
+"""Printed where the old value is unknown."""
 
 
 def echo_event(event: Event, *, json: bool) -> None:
@@ -35,17 +35,18 @@ def echo_event(event: Event, *, json: bool) -> None:
     text = click.style(printable(event.type), fg=STATE_COLOURS.get(event.type), bold=True)
     if event.reason:
         text += f" ({printable(event.reason)})"
-    if event.type == event.new:  # the state is the event's name
+    if event.type == event.new:  # the type is the new state
         text += f", was {text_or_nothing(event.old)}" if event.old else ""
     elif event.old != event.new and event.old and event.new:
-        text += f": {printable(event.old)} -> {printable(event.new)}"
+        of = role_text if event.type == ROLE_CHANGED else printable
+        text += f": {of(event.old)} -> {of(event.new)}"
     if event.message:
         text += f": {printable(event.message)}"
     _echo(event.time, event.shard, f"#{event.number} {text}")
 
 
 def echo_change(change: Change, *, json: bool) -> None:
-    """Print a change of a field; of maps only the pairs that differ."""
+    """Print a change of a field; of maps, only the pairs that differ."""
     if json:
         value = {"update": "change", **asdict(change)}
         if change.old is UNKNOWN:
@@ -59,15 +60,15 @@ def echo_change(change: Change, *, json: bool) -> None:
     _echo(change.time, change.shard, text)
 
 
-def echo_break(kind: str, time: float, shard: str | None, text: str, *, json: bool) -> None:
-    """Print that the stream is not whole.
+def echo_interruption(kind: str, time: float, shard: str | None, text: str, *, json: bool) -> None:
+    """Print an interruption of the stream.
 
     Args:
         kind: "gap", "stale", "restart" or "again" (after stale).
         time: wall clock, seconds since the Unix epoch.
-        shard: whose; None for all.
+        shard: the shard concerned; None for all.
         text: one line for people.
-        json: as an object.
+        json: whether to print a JSON object.
     """
     if json:
         echo_json({"update": kind, "time": time, "shard": shard, "message": text})
@@ -86,7 +87,7 @@ def _without_same(one: Mapping[str, object], other: Mapping[str, object]) -> dic
 
 def _side(value: object) -> str:
     if value is UNKNOWN:
-        return NOT_SEEN
+        return UNKNOWN_TEXT
     if value is None:
         return NOTHING
     return value_text(value) or '""'

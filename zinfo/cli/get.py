@@ -1,4 +1,4 @@
-"""`zinfo get`: INFO from the daemon's cache."""
+"""`zinfo get`: prints INFO from the daemon's cache."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import examples
-from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, asks_daemon
+from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
 from zinfo.cli.output import (
-    coloured_state,
     echo_json,
     emit,
     field_lines,
     note,
     seconds,
+    state_text,
     text_or_nothing,
 )
 from zinfo.cli.text import printable
 from zinfo.errors import NotPolledError, ZinfoError
+from zinfo.top.formatting import role_text
 
 if TYPE_CHECKING:
     from zinfo.client import Client
     from zinfo.client.updates import Info
 
-_REFRESH_TIMEOUT = 10.0  # seconds; shards that do not answer keep the daemon waiting
+_REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answer
 
 
 def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -44,21 +45,21 @@ def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]
         "zinfo get                                    all shards, all fields",
         "zinfo get 127.0.0.1:6379 --section memory    one section of one shard",
         "zinfo get --key used_memory --key maxmemory",
-        "zinfo get --key db --prefix                  all fields that begin with db",
-        "zinfo get --label role=cache --max-age 5     of some shards, if recent",
-        "zinfo get 127.0.0.1:6379 --refresh           polled now, for this",
+        "zinfo get --key db --prefix                  all fields whose names start with db",
+        "zinfo get --label role=cache --max-age 5     recent INFO of some shards",
+        "zinfo get 127.0.0.1:6379 --refresh           poll the shard first",
         "zinfo get --json | jq '.meta.shard_identifier, .used_memory'",
     )
 )
 @click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
 @click.option("--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable.")
-@click.option("--prefix", is_flag=True, help="Each --key is the beginning of field names.")
+@click.option("--prefix", is_flag=True, help="Each --key is a prefix of field names.")
 @click.option(
     "--section",
     "sections",
     metavar="NAME",
     multiple=True,
-    help="Only this section, as the server calls it (memory, commandstats, ...). Repeatable.",
+    help="Only this section of INFO (memory, commandstats, ...). Repeatable.",
 )
 @click.option(
     "--label",
@@ -66,27 +67,27 @@ def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]
     metavar="NAME=VALUE",
     multiple=True,
     callback=_labels,
-    help="Only shards with this label. Repeatable: all of them.",
+    help="Only shards with this label. Repeatable: all must match.",
 )
 @click.option(
     "--max-age",
     metavar="SECONDS",
     type=click.FloatRange(min=0),
     default=0.0,
-    help="Leave out INFO that is older; 0 takes any.",
+    help="Leave out older INFO; 0 for no limit.",
 )
 @click.option(
     "--refresh",
     is_flag=True,
-    help=f"Have shards polled now, whose INFO is older than --max-age. Waits up to "
-    f"{_REFRESH_TIMEOUT:g} s where --timeout does not say.",
+    help=f"Have shards whose INFO is older than --max-age polled first. Waits up to "
+    f"{_REFRESH_TIMEOUT:g} s without --timeout.",
 )
 @click.option(
     "--partial",
     is_flag=True,
-    help="Go on where a SHARD is unknown or was never polled; its entry has the error.",
+    help="Print an error in place of a SHARD that is unknown or was never polled, and continue.",
 )
-@asks_daemon
+@client_options
 def get(
     daemon: Daemon,
     shard_ids: tuple[str, ...],
@@ -98,16 +99,16 @@ def get(
     refresh: bool,
     partial: bool,
 ) -> None:
-    """Show the newest INFO of each SHARD, or of all that were polled.
+    """Print the newest INFO of each SHARD, or of all that were polled.
 
-    It comes from the daemon's cache; no server is asked, except with --refresh. The line above the
-    fields tells id, state, role, version and age.
+    It comes from the daemon's cache; no server is polled, except with --refresh. The line above the
+    fields has id, state, role, version and age.
 
-    With --json: for each shard an object of field to value, with "meta" beside the fields:
-    shard_identifier, info_age (seconds), state, revision, time.
+    With --json: an object per shard with its fields, and "meta" with shard_identifier, info_age
+    (seconds), state, revision and time.
     """
     if prefix and not keys:
-        raise click.UsageError("--prefix says how to take --key, and there is none")
+        raise click.UsageError("--prefix applies to --key, which is missing")
     with daemon.client(_REFRESH_TIMEOUT if refresh else DEFAULT_TIMEOUT) as client:
         pages = client.iter_infos(
             shard_ids,
@@ -127,7 +128,7 @@ def get(
             else:
                 _echo_text(tally.counted(pages), client)
         except NotPolledError as error:
-            raise ZinfoError(f"{error}: no poll succeeded; `zinfo shards` says why") from error
+            raise ZinfoError(f"{error}: no poll succeeded; `zinfo shards` shows why") from error
     if not tally.entries:
         note("no shard has INFO that matches; `zinfo shards` lists them all")
     elif tally.infos and not tally.fields:
@@ -135,12 +136,12 @@ def get(
 
 
 class _Tally:
-    """How much of an answer there was.
+    """Counts what a reply contains.
 
     Attributes:
-        entries: shards in it.
-        infos: those of them that have INFO, and no error.
-        fields: fields of all of them.
+        entries: number of shards.
+        infos: number of shards that have INFO, and no error.
+        fields: number of fields of all shards.
     """
 
     def __init__(self) -> None:
@@ -149,7 +150,7 @@ class _Tally:
         self.fields = 0
 
     def counted(self, pages: Iterable[list[Info]]) -> Iterator[Info]:
-        """Count entries on their way."""
+        """Yield the entries of pages, and count them."""
         for entry in chain.from_iterable(pages):
             meta = entry["meta"]
             assert isinstance(meta, dict)
@@ -177,10 +178,10 @@ def _echo_text(entries: Iterable[Info], client: Client) -> None:
 def _heading(meta: Mapping[str, object], shard: Mapping[str, object]) -> str:
     parts = [click.style(printable(str(meta["shard_identifier"])), bold=True)]
     if "state" in meta:
-        parts.append(coloured_state(str(meta["state"]), str(shard.get("reason") or "")))
+        parts.append(state_text(str(meta["state"]), str(shard.get("reason") or "")))
     if "error" in meta:
         parts.append(click.style(printable(str(meta["error"])), fg="red"))
     else:
-        parts += [text_or_nothing(shard.get(name)) for name in ("role", "version")]
+        parts += [role_text(shard.get("role")), text_or_nothing(shard.get("version"))]
         parts.append(f"{seconds(meta.get('info_age'))} old")
     return "# " + "  ".join(parts)

@@ -1,4 +1,4 @@
-"""Logging of the daemon: to stderr, as text for people or as JSON for machines, in UTC."""
+"""Logging of the daemon to stderr, as text or as JSON, with times in UTC."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from zinfo.cli.text import printable, printable_lines
 _STDERR, _CLOSED = 2, -1  # file descriptors
 
 _PIECE = 4096
-"""Bytes that a pipe with room takes at once, so that writing them never waits: POSIX's PIPE_BUF."""
+"""Bytes that a writable pipe accepts without blocking: PIPE_BUF of Linux."""
 
 
 class StderrHandler(logging.Handler):
-    """Writes to stderr, and never waits for it or fails with it.
+    """Writes to stderr without ever blocking or raising.
 
-    What cannot be written, as the disk is full or whoever reads the pipe has stopped, is counted in
-    `lost`. Nothing is held back: a log that comes late would take memory and say old things.
+    Records that cannot be written, because the disk is full or the pipe's reader has stopped, are
+    counted in `lost`. They are not buffered: that would take memory, and delay newer records.
 
     Args:
         descriptor: of the file to write to.
@@ -30,20 +30,20 @@ class StderrHandler(logging.Handler):
     def __init__(self, descriptor: int) -> None:
         super().__init__()
         self._descriptor = descriptor
-        self.lost = 0  #: records that could not be written, or not whole
+        self.lost = 0  #: records that could not be written completely
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record, in one piece where it is no longer than a pipe takes."""
+        """Write one record, in one piece unless it is longer than PIPE_BUF."""
         try:
             data = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
             for begin in range(0, len(data), _PIECE):
                 self._write(data[begin : begin + _PIECE])
-        except Exception:  # the log cannot tell that the log has failed; `stats` does
+        except Exception:  # cannot be logged; `zinfo stats` has the counter
             self.lost += 1
 
     def _write(self, data: bytes) -> None:
         if not _has_room(self._descriptor):
-            raise BlockingIOError("nobody reads the log")
+            raise BlockingIOError("the pipe of the log is full")
         if os.write(self._descriptor, data) < len(data):
             raise OSError("the log is full")
 
@@ -55,7 +55,7 @@ def _has_room(descriptor: int) -> bool:
 
 
 def _poll() -> Any:
-    # gevent's own would switch greenlets, and in the event loop's callbacks nothing may.
+    # gevent's poll would switch greenlets, which is not allowed in callbacks of the event loop.
     monkey = sys.modules.get("gevent.monkey")
     return monkey.get_original("select", "poll") if monkey else select.poll
 
@@ -68,11 +68,11 @@ class TextFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
-        """Return the line; what a server said cannot begin another one."""
+        """Return the line; text from a server cannot start another one."""
         return printable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 (logging's own name)
-        """Return the traceback; the error's own words may be a server's, too."""
+        """Return the traceback; the error may contain text from a server, too."""
         return printable_lines(super().formatException(ei))
 
 
@@ -81,10 +81,10 @@ def set_up_logging(format_: str, level: str) -> None:
 
     Args:
         format_: "text" or "json".
-        level: "debug", "info", "warning" or "error"; for zinfo's own words. Libraries are
-            heard from warnings on: what they say at "debug" may hold secrets.
+        level: "debug", "info", "warning" or "error"; for zinfo's own records. Of libraries, only
+            warnings and errors are logged: their debug records may contain secrets.
     """
-    # Closed, its number may be that of another file by now.
+    # If stderr was closed, its number may belong to another file by now.
     handler = StderrHandler(_STDERR if sys.__stderr__ is not None else _CLOSED)
     handler.setFormatter(_json_formatter() if format_ == "json" else TextFormatter())
     root = logging.getLogger()

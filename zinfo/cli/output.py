@@ -1,7 +1,7 @@
-"""How the commands print: JSON lines, tables, INFO values as a server writes them, times and ages.
+"""Prints JSON lines, tables, INFO values as a server writes them, times and ages.
 
-Everything for people goes through `printable`, and colours reach terminals only (click strips them
-elsewhere; `app` turns them off where NO_COLOR asks for it). Each line is flushed as it is printed.
+All text for people is cleaned by `printable`. Colours reach terminals only: click strips them
+elsewhere, and `app` turns them off for NO_COLOR. Each line is flushed when it is printed.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ import select
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 
 import click
 
 from zinfo.cli.text import printable
 from zinfo.errors import ZinfoError
-from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
+from zinfo.top import formatting
+from zinfo.top.formatting import NOTHING, STATE_COLOURS
 
-STATE_COLOURS = {UP: "green", DOWN: "red", LOADING: "yellow", BUSY: "yellow", NEW: "cyan"}
-"""How the states of shards look, and the events that are named like them."""
-
-NOTHING = "-"
-"""Stands where there is no value."""
+value_text = partial(formatting.value_text, clean=printable)
+"""Returns a value as INFO writes it: maps as `keys=1,expires=0`."""
 
 
 def emit(line: str = "") -> None:
-    """Print one line of output, or several joined.
+    """Print one line of output, or several joined lines.
 
     Raises:
-        BrokenPipeError: nobody reads it any more.
-        ZinfoError: it cannot be written; a full disk, for one.
+        BrokenPipeError: the reader has closed the pipe.
+        ZinfoError: the output cannot be written, for example to a full disk.
     """
     try:
         click.echo(line)
@@ -41,30 +40,30 @@ def emit(line: str = "") -> None:
         raise ZinfoError(f"the output cannot be written: {error.strerror}") from error
 
 
-def leave_if_nobody_reads() -> None:
-    """Raise BrokenPipeError if stdout is a pipe whose reader is gone.
+def raise_if_pipe_closed() -> None:
+    """Raise BrokenPipeError if stdout is a pipe whose reader has closed it.
 
-    A write would tell the same; but a quiet stream may have nothing to write for long.
+    A write would raise it, too, but a quiet stream may not write for a long time.
     """
-    if sys.stdout is None:  # it was closed when we were started
+    if sys.stdout is None:  # it was closed at the start
         return
     try:
         number = sys.stdout.fileno()
-    except (OSError, ValueError):  # no file, as in some tests
+    except (OSError, ValueError):  # not a file, as in some tests
         return
     poller = select.poll()
-    poller.register(number, 0)  # errors are always told
-    if any(told & (select.POLLERR | select.POLLNVAL) for _, told in poller.poll(0)):
+    poller.register(number, 0)  # poll() always reports errors
+    if any(events & (select.POLLERR | select.POLLNVAL) for _, events in poller.poll(0)):
         raise BrokenPipeError
 
 
 def note(message: str) -> None:
-    """Say something beside the output proper, on stderr."""
+    """Print a message for people on stderr."""
     click.echo(printable(message), err=True)
 
 
 def echo_json(value: object) -> None:
-    """Print one JSON object in a line of ASCII."""
+    """Print one JSON object as a line of ASCII."""
     try:
         line = json.dumps(value, allow_nan=False, default=str)
     except ValueError:
@@ -73,7 +72,7 @@ def echo_json(value: object) -> None:
 
 
 def _finite(value: object) -> object:
-    # JSON has no word for these; a server's own `nan` is text anyway.
+    # JSON has no NaN or infinity; they are never values from a server, whose `nan` is text.
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, Mapping):
@@ -84,27 +83,13 @@ def _finite(value: object) -> object:
 
 
 def field_lines(name: str, value: object) -> Iterator[str]:
-    """Yield a field as INFO has it: `db0:keys=1,expires=0`; a list has a line for each item."""
+    """Yield the lines of a field as in INFO: `db0:keys=1,expires=0`; a list has one per item."""
     for item in value if isinstance(value, list) else [value]:
         yield f"{printable(name)}:{value_text(item)}"
 
 
-def value_text(value: object) -> str:
-    """Return a value as INFO writes it: maps as `keys=1,expires=0`."""
-    if isinstance(value, Mapping):
-        return ",".join(pair for name, item in value.items() for pair in _pairs(name, item))
-    if isinstance(value, list):
-        return " ".join(map(value_text, value))
-    return printable(str(value))
-
-
-def _pairs(name: str, value: object) -> Iterator[str]:
-    for item in value if isinstance(value, list) else [value]:
-        yield f"{printable(name)}={value_text(item)}"
-
-
 def when(time: float) -> str:
-    """Return a wall-clock time in UTC, as the daemon's log has it, with milliseconds."""
+    """Return a wall-clock time in UTC with milliseconds, as in the daemon's log."""
     try:
         moment = datetime.fromtimestamp(time, timezone.utc)
     except (ValueError, OverflowError, OSError):
@@ -113,7 +98,7 @@ def when(time: float) -> str:
 
 
 def seconds(value: object) -> str:
-    """Return a number of seconds in words, short; NOTHING for None."""
+    """Return a number of seconds as short text: `1.5 s`, `2 min 5 s`; NOTHING for None."""
     if not isinstance(value, int | float):
         return NOTHING
     if value < 100:
@@ -127,26 +112,26 @@ def seconds(value: object) -> str:
 
 
 def text_or_nothing(value: object) -> str:
-    """Return a value as text for people; NOTHING for None and for empty text."""
+    """Return a value as text; NOTHING for None and for empty text."""
     return NOTHING if value is None or value == "" else printable(str(value))
 
 
-def coloured_state(state: str, reason: str = "") -> str:
+def state_text(state: str, reason: str = "") -> str:
     """Return a state with its reason, in its colour."""
     text = f"{printable(state)} ({printable(reason)})" if reason else printable(state)
     return click.style(text, fg=STATE_COLOURS.get(state))
 
 
 def echo_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table without lines, each column as wide as its widest cell.
+    """Print a table without borders, each column as wide as its widest cell.
 
-    Rich's own tables take six seconds for ten thousand rows; this takes a part of one.
+    Rich's tables take six seconds for ten thousand rows; this takes a fraction of a second.
 
     Args:
         columns: the headings.
-        rows: the cells, which may hold colours of click.
+        rows: the cells, which may contain click's colours.
     """
-    from rich.cells import cell_len  # knows characters that are two columns wide
+    from rich.cells import cell_len  # knows characters that take two columns
 
     table = [[click.style(column, bold=True) for column in columns], *rows]
     widths = [[cell_len(click.unstyle(cell)) for cell in row] for row in table]

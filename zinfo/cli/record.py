@@ -1,4 +1,4 @@
-"""`zinfo record`: what a daemon publishes, into a file."""
+"""`zinfo record`: writes what a daemon publishes to a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import INTERRUPTED, examples
-from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, asks_daemon
+from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
 from zinfo.cli.output import echo_json, note
 from zinfo.cli.text import printable
 from zinfo.errors import RecordingError
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SMALLEST = 4096  # bytes; less holds no recording
-_TELL_SECONDS = 0.5  # between two lines of progress
+_MIN_SIZE = 4096  # bytes; no recording is smaller
+_PROGRESS_SECONDS = 0.5  # between two updates of the progress
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer click
-    """Bytes, such as 500M."""
+    """A number of bytes, such as 500M."""
 
     name = "size"
 
@@ -40,10 +40,10 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
             return value
         found = _SIZE.fullmatch(str(value).strip())
         if not found:
-            self.fail(f"{value!r} is no size; expected one like 500M or 2G", param, ctx)
+            self.fail(f"{value!r} is not a size such as 500M or 2G", param, ctx)
         size = int(float(found[1]) * _UNITS[found[2].lower()])
-        if size < _SMALLEST:
-            self.fail(f"{value!r} is too small to hold a recording", param, ctx)
+        if size < _MIN_SIZE:
+            self.fail(f"{value!r} is too small for a recording", param, ctx)
         return size
 
 
@@ -52,7 +52,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
         "zinfo record incident.zrec",
         "zinfo record incident.zrec --seconds 600 --max-size 500M",
         "zinfo record db-1.zrec --shard db-1:6379",
-        "zinfo replay incident.zrec --speed 10       see it again",
+        "zinfo replay incident.zrec --speed 10       publish it again",
     )
 )
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
@@ -68,10 +68,10 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
     "--max-size",
     metavar="SIZE",
     type=_Size(),
-    help="End before FILE grows over this: 500M, 2G. All shards as they are come first, and must "
-    "have room in it. [default: no bound]",
+    help="Stop before FILE exceeds this size: 500M, 2G. It must have room for the initial state of "
+    "all shards. [default: no limit]",
 )
-@asks_daemon
+@client_options
 def record(
     daemon: Daemon,
     file: str,
@@ -79,56 +79,59 @@ def record(
     shards: tuple[str, ...],
     max_size: int | None,
 ) -> None:
-    """Write what a daemon publishes into FILE, until Ctrl-C.
+    """Write what a daemon publishes to FILE, until Ctrl-C.
 
-    A recording begins with all shards as they are, and has each change and event from then on, with
-    its time. Messages that were lost, a daemon that fell silent or was started again stand in it as
-    what they were, and all shards follow once more. `zinfo replay FILE` publishes it again.
+    A recording starts with the state of all shards, followed by each change and event with its
+    time. Lost messages, a silent daemon and a restart of the daemon are recorded as such, followed
+    by the state of all shards again. `zinfo replay FILE` publishes a recording.
 
-    Where FILE is a recording already, it is gone on with: also after this was killed, or the disk
-    was full. What is written is whole but for the last five seconds. FILE has mode 0600: INFO may
-    hold what is not for everybody. It has what your key may see, and no more.
+    If FILE is a recording already, the new one is appended to it, also after a crash or a full
+    disk. At most the last five seconds can be lost. FILE has mode 0600, because INFO may be
+    confidential. It contains only what the client's key may see.
 
     With --json, one object at the end: file, seconds, size, shards, spans, messages, deltas,
     events, gaps, stales, restarts, and ended: seconds, max-size or stopped.
 
-    Exit codes: 0 recorded; 1 it could not, or no more: what was recorded before is whole; 130 ended
+    Exit codes: 0 recorded; 1 an error, after which everything recorded before is intact; 130 ended
     before anything was recorded.
     """
     from zinfo.recording import Recorder, RecordingWriter
     from zinfo.recording.recorder import MAX_SHARDS
 
     if len(set(shards)) > MAX_SHARDS:
-        raise click.UsageError(f"--shard: at most {MAX_SHARDS}; without it all are recorded")
+        raise click.UsageError(f"--shard: at most {MAX_SHARDS}; without --shard, all are recorded")
     signals: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):  # before there is a file that would be left over
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # before there is a file that an interrupt would leave behind
         signal.signal(number, lambda number, _frame: signals.append(number))
     with RecordingWriter(file, max_size=max_size) as writer:
         if writer.truncated:
-            note(f"{file}: {writer.truncated} bytes of a block that was not finished are cut off")
+            note(f"{file}: {writer.truncated} bytes of an incomplete block were removed")
         recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
         progress = _Progress(file, recorder, writer)
 
-        def look() -> None:
+        def on_progress() -> None:
             if signals:
                 recorder.stop()
-            progress.tell()
+            progress.show()
 
         try:
-            recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, look)
+            recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, on_progress)
         finally:
             progress.end()
-    if recorder.ended == "max-size" and not _holds_something(writer.path):
+    if recorder.ended == "max-size" and not _has_content(writer.path):
         raise RecordingError(
-            f"{file}: --max-size is too small for the {recorder.shards} shards as they are: "
-            f"these alone need {writer.needed} bytes or more"
+            f"{file}: --max-size is too small for the initial state of {recorder.shards} shards, "
+            f"which takes {writer.needed} bytes or more"
         )
     if not recorder.counts["spans"] and recorder.ended != "max-size":
         click.get_current_context().exit(INTERRUPTED)
     _report(file, recorder, writer, json=daemon.json)
 
 
-def _holds_something(path: Path) -> bool:
+def _has_content(path: Path) -> bool:
     from zinfo.recording import Recording
 
     if not path.exists():
@@ -152,7 +155,7 @@ def _report(file: str, recorder: Recorder, writer: RecordingWriter, *, json: boo
             }
         )
         return
-    why = {"seconds": "", "stopped": "", "max-size": "; it has the size that it may have"}
+    why = {"seconds": "", "stopped": "", "max-size": "; it has reached --max-size"}
     click.echo(
         f"{printable(file)}: {seconds:.1f} s of {recorder.shards} shards, "
         f"{counts['messages']} messages, {counts['events']} events, {_size(writer.size)}"
@@ -161,7 +164,7 @@ def _report(file: str, recorder: Recorder, writer: RecordingWriter, *, json: boo
 
 
 class _Progress:
-    """A line on a terminal that is written over and over; nothing elsewhere."""
+    """A progress line on a terminal; elsewhere only problems, one line each."""
 
     def __init__(self, file: str, recorder: Recorder, writer: RecordingWriter) -> None:
         self._file = file
@@ -169,16 +172,16 @@ class _Progress:
         self._writer = writer
         on_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shows = on_terminal and os.environ.get("TERM") != "dumb"
-        self._told_at = 0.0
-        self._told = (0.0, 0, 0)  # time, messages and bytes, when it was told last
+        self._shown_at = 0.0
+        self._last = (0.0, 0, 0)  # time, messages and bytes, at the last measurement of rates
         self._problem = ""
 
-    def tell(self) -> None:
-        """Show how it goes, where it is time to."""
+    def show(self) -> None:
+        """Update the progress, at most twice a second."""
         now = time.monotonic()
-        if now - self._told_at < _TELL_SECONDS:
+        if now - self._shown_at < _PROGRESS_SECONDS:
             return
-        self._told_at = now
+        self._shown_at = now
         recorder = self._recorder
         problem = recorder.problem if recorder.counts["spans"] else ""
         if not self._shows:
@@ -187,10 +190,10 @@ class _Progress:
                 self._problem = problem
             return
         messages, size = recorder.counts["messages"], self._writer.size
-        before, old_messages, old_size = self._told
+        before, old_messages, old_size = self._last
         spent = max(1e-3, now - before)
         if spent >= 2.0 or not before:
-            self._told = (now, messages, size)
+            self._last = (now, messages, size)
         rate = (messages - old_messages) / spent if before else 0.0
         line = (
             f"{recorder.seconds:8.0f} s  {recorder.shards} shards  {messages} messages "
@@ -201,8 +204,8 @@ class _Progress:
         click.echo(f"\r\x1b[K{line[: _columns()]}", nl=False, err=True)
 
     def end(self) -> None:
-        """Leave the line."""
-        if self._shows and self._told_at:
+        """Clear the line."""
+        if self._shows and self._shown_at:
             click.echo("\r\x1b[K", nl=False, err=True)
 
 
@@ -211,7 +214,7 @@ def _columns() -> int:
         columns = os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError):
         columns = 0
-    return (columns or 80) - 1  # a terminal may not know how wide it is
+    return (columns or 80) - 1  # some terminals report no width
 
 
 def _size(size: float) -> str:

@@ -1,4 +1,4 @@
-"""`zinfo replay`: what was recorded, published again."""
+"""`zinfo replay`: publishes a recording again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SECONDS = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
 
 
 class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer click
-    """How many times as fast, or "max"."""
+    """A factor of at least 1, or "max"."""
 
     name = "speed"
 
@@ -34,19 +34,21 @@ class _Speed(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
         try:
             speed = float(str(value))
         except ValueError:
-            self.fail(f"{value!r} is no speed; expected a number from 1 on, or max", param, ctx)
+            self.fail(
+                f"{value!r} is not a speed; expected a number of at least 1, or max", param, ctx
+            )
         if not 1 <= speed < math.inf:
             self.fail(
-                f"{value!r}: expected a number from 1 on, or max; "
-                "slower than it was, a daemon looks late to its clients",
+                f"{value!r}: expected a number of at least 1, or max; "
+                "to its clients, a daemon that is slower than recorded looks late",
                 param,
                 ctx,
             )
         return speed
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likewise
-    """A time in a recording: seconds from its beginning, or a wall clock as a datetime."""
+class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # as above
+    """A time in a recording: seconds from its start, or a datetime."""
 
     name = "time"
 
@@ -64,8 +66,8 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likew
             moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
         except ValueError:
             self.fail(
-                f"{value!r} is no time; expected one from the recording's beginning, 90 or 1:30, "
-                "or one in UTC, 2026-11-25T09:40:00Z",
+                f"{value!r} is not a time; expected one from the start of the recording, as 90 or "
+                "1:30, or one in UTC, as 2026-11-25T09:40:00Z",
                 param,
                 ctx,
             )
@@ -74,11 +76,11 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likew
 
 @click.command(
     epilog=examples(
-        "zinfo replay incident.zrec                        at the speed that it had",
+        "zinfo replay incident.zrec                        at the recorded speed",
         "zinfo replay incident.zrec --speed 10 --query tcp://127.0.0.1:9736",
         "zinfo replay incident.zrec --from 12:30 --to 15:00",
         "zinfo replay incident.zrec --from 2026-11-25T09:40:00Z --wait",
-        "zinfo replay incident.zrec --speed max            at once, to ask about the end",
+        "zinfo replay incident.zrec --speed max            at once, to query the final state",
     )
 )
 @click.argument("file", metavar="FILE", type=click.Path())
@@ -88,23 +90,28 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likew
     type=_Speed(),
     default="1",
     show_default=True,
-    help="How many times as fast as it was.",
+    help="How many times as fast as recorded.",
 )
 @click.option(
     "--from",
     "since",
     metavar="TIME",
     type=_Moment(),
-    help="Begin here: [[H:]M:]S from the beginning, or a time in UTC. What was before is known.",
+    help="Start here: [[H:]M:]S from the start of the recording, or a time in UTC. Earlier changes "
+    "are applied at once.",
 )
-@click.option("--to", "until", metavar="TIME", type=_Moment(), help="End here, likewise.")
+@click.option(
+    "--to", "until", metavar="TIME", type=_Moment(), help="End here; a time as for --from."
+)
 @click.option(
     "--wait",
     is_flag=True,
-    help="Begin when somebody follows the bus, and knows what is there.",
+    help="Wait for a subscriber that has fetched the initial state.",
 )
-@click.option("--loop", is_flag=True, help="Begin again at the end, as a daemon started anew.")
-@click.option("--exit", "leave", is_flag=True, help="Leave at the end, instead of answering on.")
+@click.option("--loop", is_flag=True, help="Start again at the end, like a restarted daemon.")
+@click.option(
+    "--exit", "leave", is_flag=True, help="Exit at the end, instead of answering further queries."
+)
 @click.option(
     "--query",
     metavar="ENDPOINT",
@@ -120,9 +127,9 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # likew
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Listen where other machines reach it, so that all who do may read all that was recorded.",
+    help="Listen on addresses that other machines can reach. Each of them can read the recording.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 def replay(  # noqa: PLR0913, PLR0917 - one for each option
     file: str,
     speed: float,
@@ -136,21 +143,21 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
     insecure: bool,
     as_json: bool,
 ) -> None:
-    """Publish what `zinfo record` wrote into FILE once more, and answer queries beside it.
+    """Publish the recording FILE of `zinfo record` again, and answer queries about it.
 
-    Whatever talks to a daemon talks to a replay: `zinfo top --connect ENDPOINT`, watch, get,
-    events, a Mirror. Revisions, events and their times are those that were recorded; ages count
-    anew. Where messages were lost, or the daemon was silent or started again, clients notice it as
-    they would have then. A time that nothing is known of is cut to ten seconds.
+    Every client of a daemon works with a replay: `zinfo top --connect ENDPOINT`, watch, get,
+    events, a Mirror. Revisions, events and their times are the recorded ones; ages count from the
+    replay. Clients notice lost messages, a silent daemon and its restart as they would have then.
+    Gaps without any recorded data are shortened to ten seconds.
 
-    At the end it stays, and answers with what was then, until Ctrl-C.
+    At the end it goes on answering queries about the final state until Ctrl-C.
 
     With --json: objects with "replay": ready (with query and bus), gap, stale, restart or end.
 
-    Exit codes: 0 done; 1 FILE is no recording, or holds nothing whole; or an address is taken.
+    Exit codes: 0 done; 1 FILE is not a recording or has no complete block, or an address is in use.
     """
     if loop and leave:
-        raise click.UsageError("--loop never comes to the end that --exit leaves at")
+        raise click.UsageError("--loop never reaches the end at which --exit exits")
     from zinfo.recording import Recording
     from zinfo.recording.replay import ANY_PORT, Options, Replay
 
@@ -161,7 +168,7 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
             raise click.UsageError("--to is not after --from")
         if summary.blocks and begin > summary.end - summary.begin:
             raise click.UsageError(
-                f"--from is behind the end: {printable(file)} has "
+                f"--from is after the end: {printable(file)} has "
                 f"{summary.end - summary.begin:.1f} s from {when(summary.begin)} on"
             )
         options = Options(
@@ -174,9 +181,9 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
             wait=wait,
             exit=leave,
         )
-        telling = _Telling(recording, summary, stays=not leave, json=as_json)
-        telling.replay = Replay(recording, options, telling.tell)
-        telling.replay.run()
+        printer = _ReplayPrinter(recording, summary, stays=not leave, json=as_json)
+        printer.replay = Replay(recording, options, printer.print)
+        printer.replay.run()
 
 
 def _seconds(moment: float | datetime | None, summary: Summary, default: float) -> float:
@@ -200,14 +207,14 @@ def _endpoint(endpoint: str | None, option: str, *, insecure: bool) -> str | Non
         ) from None
     if not insecure and not parse_endpoint(endpoint).is_local:
         raise click.UsageError(
-            f"{option} {endpoint}: other machines reach that address, and could read all that was "
-            "recorded; take 127.0.0.1, or --insecure where all who reach it may"
+            f"{option} {endpoint}: other machines can reach that address, and could read the "
+            "recording; use 127.0.0.1, or --insecure to allow that"
         )
     return endpoint
 
 
-class _Telling:
-    """Says what happens."""
+class _ReplayPrinter:
+    """Prints the progress of a replay."""
 
     def __init__(self, recording: Recording, summary: Summary, *, stays: bool, json: bool) -> None:
         self.replay: Replay | None = None
@@ -216,22 +223,24 @@ class _Telling:
         self._stays = stays
         self._json = json
 
-    def tell(self, what: object) -> None:
-        """Print one thing."""
+    def print(self, update: object) -> None:
+        """Print one update of the replay."""
         from zinfo.client import Gap, Restart, Stale
 
         assert self.replay is not None
         at = self.replay.at
-        if what == "ready":
+        if update == "ready":
             self._ready(self.replay)
-        elif what == "end":
-            self._tell("end", "the end" + self._stays * "; it stays and answers, Ctrl-C ends it")
-        elif isinstance(what, Gap):
-            self._tell("gap", f"{at:.1f} s: messages were lost here")
-        elif isinstance(what, Stale):
-            self._tell("stale", f"{at:.1f} s: {what.reason}, {what.seconds:.1f} s")
-        elif isinstance(what, Restart):
-            self._tell("restart", f"{at:.1f} s: {what.node} was started again")
+        elif update == "end":
+            self._print(
+                "end", "the end" + self._stays * "; queries are still answered, Ctrl-C ends it"
+            )
+        elif isinstance(update, Gap):
+            self._print("gap", f"{at:.1f} s: messages were lost here")
+        elif isinstance(update, Stale):
+            self._print("stale", f"{at:.1f} s: {update.reason}, {update.seconds:.1f} s")
+        elif isinstance(update, Restart):
+            self._print("restart", f"{at:.1f} s: {update.node} was restarted")
 
     def _ready(self, replay: Replay) -> None:
         summary = self._summary
@@ -249,13 +258,15 @@ class _Telling:
             return
         name = printable(str(self._recording.path))
         if summary.truncated:
-            note(f"{name}: {summary.truncated} bytes at the end are no whole block, and left out")
+            note(
+                f"{name}: {summary.truncated} bytes at the end are an incomplete block, and ignored"
+            )
         seconds = summary.end - summary.begin
         emit(f"{name}: {seconds:.1f} s from {when(summary.begin)} on; Ctrl-C ends it")
         emit(f"queries at {replay.query}, bus at {replay.bus}")
-        emit(f"Look at it:  zinfo top --connect {replay.query}")
+        emit(f"View it:  zinfo top --connect {replay.query}")
 
-    def _tell(self, kind: str, text: str) -> None:
+    def _print(self, kind: str, text: str) -> None:
         assert self.replay is not None
         if self._json:
             echo_json({"replay": kind, "at": self.replay.at, "message": text})

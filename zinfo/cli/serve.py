@@ -1,10 +1,10 @@
-"""`zinfo serve`: the daemon, from the command line's point of view."""
+"""`zinfo serve`: runs the daemon."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -49,16 +49,16 @@ def _choices(annotated: object) -> list[str]:
     "shards",
     metavar="URL",
     multiple=True,
-    help="Watch this server: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH. "
-    "May be repeated. Passwords are better in the file (password_file) or in ZINFO_SHARDS: "
-    "a command line can be seen by everybody on the machine.",
+    help="Poll this server: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH. "
+    "Repeatable. Put passwords into the file (password_file) or into ZINFO_SHARDS: "
+    "every user of the machine can see a command line.",
 )
 @click.option(
     "--local",
     is_flag=True,
     default=None,
-    help="Watch every redis-server, valkey-server and keydb-server process of this machine; "
-    "so it does without this where no shards are given.",
+    help="Poll every redis-server, valkey-server and keydb-server process of this machine. "
+    "This is the default where no shards are given.",
 )
 @click.option(
     "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]."
@@ -71,7 +71,7 @@ def _choices(annotated: object) -> list[str]:
     help="Publish here. [default: tcp://127.0.0.1:9737].",
 )
 @click.option(
-    "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here, too. [default: off]."
+    "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here. [default: off]."
 )
 @click.option(
     "--http",
@@ -82,15 +82,19 @@ def _choices(annotated: object) -> list[str]:
     "--insecure",
     is_flag=True,
     default=None,
-    help="Listen where other machines reach it without keys, so that all who do may read all INFO. "
-    "Keys are better: `zinfo keygen --help`.",
+    help="Listen without keys on addresses that other machines can reach. Each of them can read "
+    "all INFO; keys prevent that: `zinfo keygen --help`.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(_choices(LogFormat)),
-    help="How the log is written. [default: text]",
+    help="Format of the log. [default: text]",
 )
-@click.option("--log-level", type=click.Choice(_choices(LogLevel)), help="[default: info]")
+@click.option(
+    "--log-level",
+    type=click.Choice(_choices(LogLevel)),
+    help="Least severity of log records. [default: info]",
+)
 def serve(  # noqa: PLR0913, PLR0917 - one for each option
     file: Path | None,
     shards: tuple[str, ...],
@@ -103,13 +107,14 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     log_format: str | None,
     log_level: str | None,
 ) -> None:
-    """Run the daemon: poll servers, keep their INFO, publish it, answer queries.
+    """Run the daemon: poll servers, cache their INFO, publish it, answer queries.
 
-    What is set where: file, then environment (ZINFO_POLL_TIMEOUT=2, ...), then these options; the
-    later one wins, shards add up. With no shards anywhere it watches the servers of this machine.
+    Settings come from the file, the environment (ZINFO_POLL_TIMEOUT=2, ...) and these options;
+    later ones override earlier ones, and shards add up. Without any shards it polls the servers of
+    this machine.
 
-    SIGHUP reads the file again; SIGTERM and Ctrl-C end the daemon in order, with exit code 0. The
-    log goes to stderr. Exit code 1: it could not start or go on; 2: the configuration is wrong.
+    SIGHUP reloads the file; SIGTERM and Ctrl-C stop the daemon, with exit code 0. The log goes to
+    stderr. Exit code 1: it could not start or continue; 2: the configuration is invalid.
     """
     flags: Flags = {
         "--shard": ("shards", shards or None),
@@ -124,9 +129,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     }
     config = _or_local(load_config(file, os.environ, flags))
     set_up_logging(config.log.format, config.log.level)
-    _say_what_is_odd(config, shards)
-    _say_what_is_open(exposure_notes(config, file))
-    # Only now, as a wrong configuration is told sooner without it.
+    _warn_of_settings(config, shards)
+    _log_warnings(exposure_notes(config, file))
+    # Imported here, so that errors of the configuration are printed sooner.
     from zinfo.daemon.daemon import Daemon
 
     try:
@@ -138,7 +143,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _or_local(config: Config) -> Config:
-    """Have a configuration that names no shards anywhere watch this machine."""
+    """Enable `local` in a configuration without any shards."""
     local = config.local
     if config.shards or "enabled" in local.model_fields_set:
         return config
@@ -149,22 +154,21 @@ def _load_again(file: Path | None, flags: Flags) -> Config:
     from zinfo.daemon.reload import read_config
 
     loaded = read_config(file, flags)
-    _say_what_is_open((*loaded.config.warnings, *loaded.notes))
+    _log_warnings((*loaded.config.warnings, *loaded.notes))
     return _or_local(loaded.config)
 
 
-def _say_what_is_open(notes: tuple[str, ...]) -> None:
-    for note in notes:
-        logger.warning("%s", note)
+def _log_warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        logger.warning("%s", warning)
 
 
-def _say_what_is_odd(config: Config, shards: tuple[str, ...]) -> None:
-    for note in (*config.warnings, *environment_notes(os.environ, config)):
-        logger.warning("%s", note)
+def _warn_of_settings(config: Config, shards: tuple[str, ...]) -> None:
+    _log_warnings((*config.warnings, *environment_notes(os.environ, config)))
     if any(parse_shard_url(url).password for url in shards):
         logger.warning(
             "--shard: found a password, which process lists show; "
             "better: password_file in a --config FILE, or ZINFO_SHARDS in the environment"
         )
     if not config.shards and not config.local.enabled:
-        logger.warning("no shards, and local.enabled is false: there is nothing to watch")
+        logger.warning("no shards, and local.enabled is false: there is nothing to poll")

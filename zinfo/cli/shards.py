@@ -1,4 +1,4 @@
-"""`zinfo shards`: which shards there are, and how they do."""
+"""`zinfo shards`: lists the shards and their states."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Mapping
 import click
 
 from zinfo.cli.app import examples, verbatim
-from zinfo.cli.client_options import Daemon, asks_daemon
+from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.output import (
-    coloured_state,
     echo_json,
     echo_table,
     emit,
     note,
     seconds,
+    state_text,
     text_or_nothing,
 )
 from zinfo.cli.text import printable
+from zinfo.top.formatting import role_text
 
 _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
 
@@ -25,10 +26,11 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
 @click.command(
     epilog=verbatim(
         "Columns",
-        "STATE     new, up, loading, busy or down, and why",
-        "INTERVAL  time between two polls at present: short for a busy shard",
+        "STATE     new, up, loading, busy or down, with the reason",
+        "ROLE      primary or replica; --json has INFO's master or slave",
+        "INTERVAL  present polling interval: short for a busy shard",
         "AGE       time since its newest INFO",
-        "REVISION  how often it was polled with success",
+        "REVISION  number of successful polls",
     )
     + "\n\n"
     + examples(
@@ -37,13 +39,13 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
         "zinfo shards --connect tcp://zinfo-1:9736",
     )
 )
-@asks_daemon
+@client_options
 def shards(daemon: Daemon) -> None:
-    """List the shards that the daemon watches.
+    """List the shards that the daemon polls.
 
-    What the last failed poll of a shard said comes below the table, until a poll succeeds.
+    The error of a shard's last poll is printed below the table, until a poll succeeds.
 
-    With --json: an object for each shard; interval and age are in seconds.
+    With --json: an object per shard; interval and age are in seconds.
     """
     with daemon.client() as client:
         found = client.shards()
@@ -53,14 +55,14 @@ def shards(daemon: Daemon) -> None:
     elif found:
         _echo_table(found)
     else:
-        note("the daemon watches no shard")
+        note("the daemon polls no shards")
 
 
 def _echo_table(found: list[dict[str, object]]) -> None:
     rows = [_row(shard) for shard in found]
     last = len(_COLUMNS)
     if not any(row[-1] for row in rows):
-        last -= 1  # nobody uses labels
+        last -= 1  # no shard has labels
     echo_table(_COLUMNS[:last], [row[:last] for row in rows])
     failing = [shard for shard in found if shard.get("error")]
     if failing:
@@ -74,8 +76,8 @@ def _row(shard: Mapping[str, object]) -> list[str]:
     pairs = labels.items() if isinstance(labels, Mapping) else ()
     return [
         text_or_nothing(shard.get("id")),
-        coloured_state(str(shard.get("state")), str(shard.get("reason") or "")),
-        text_or_nothing(shard.get("role")),
+        state_text(str(shard.get("state")), str(shard.get("reason") or "")),
+        role_text(shard.get("role")),
         text_or_nothing(shard.get("version")),
         seconds(shard.get("interval")),
         seconds(shard.get("age")),

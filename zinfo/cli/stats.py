@@ -1,4 +1,4 @@
-"""`zinfo stats`: the daemon's own counters."""
+"""`zinfo stats`: prints the daemon's own counters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import click
 
 from zinfo.cli.app import examples
-from zinfo.cli.client_options import Daemon, asks_daemon
+from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.output import echo_json, emit
 from zinfo.cli.text import printable
 
@@ -15,12 +15,12 @@ from zinfo.cli.text import printable
 @click.command(
     epilog=examples("zinfo stats", "zinfo stats | grep poll", "zinfo stats --json | jq .poll")
 )
-@asks_daemon
+@client_options
 def stats(daemon: Daemon) -> None:
-    """Show the daemon's own counters: polls, bus, queries, shards by state.
+    """Print the daemon's own counters: polls, bus, queries, shards by state.
 
-    They count from the daemon's start; times are in seconds. A line has a name and a value; with
-    --json all are one object.
+    They count from the daemon's start; times are in seconds. A line has a name and a value. With
+    --json: one object.
     """
     with daemon.client() as client:
         counters = client.stats()

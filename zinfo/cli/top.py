@@ -1,4 +1,4 @@
-"""`zinfo top`: all shards live, in a terminal."""
+"""`zinfo top`: shows all shards live, in a terminal or in browsers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TextIO
 import click
 
 from zinfo.cli.app import FAILED, examples, verbatim
-from zinfo.cli.client_options import Daemon, reaches_daemon
+from zinfo.cli.client_options import Daemon, connection_options
 from zinfo.cli.output import note
 from zinfo.errors import EnvironmentNotReadyError
 
@@ -23,8 +23,8 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
         "Keys",
         "arrows, PgUp, PgDn    move",
         "Enter, Esc            open a shard's page, go back",
-        "< >, r                sort by another column, the other way round",
-        "/                     filter, such as: db- site=fra ops>100 !down",
+        "< >, r                sort by another column, reverse the order",
+        "/                     filter, for example: db- site=fra ops>100 !down",
         "e, ?, q               events, help, quit",
     )
     + "\n\n"
@@ -38,39 +38,39 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
 @click.option(
     "--web",
     metavar="HOST:PORT",
-    help="Serve it to browsers here instead of drawing it; needs no textual. [default: off]",
+    help="Serve a page for browsers here instead; needs no textual. [default: off]",
 )
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Serve where other machines can reach it, to all who do: there are no keys here.",
+    help="Serve on an address that other machines can reach. Each of them can see the page.",
 )
 @click.option(
     "--allowed-host",
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="A host's name under which the page is served, beside localhost and IP addresses; "
-    "may be given more than once. [default: none]",
+    help="A host name under which the page is served, besides localhost and IP addresses. "
+    "Repeatable. [default: none]",
 )
-@reaches_daemon
+@connection_options
 def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[str, ...]) -> None:
     """Show all shards live: a table to sort and filter, a page for each shard, and events.
 
-    A shard's page has every field of its INFO, what changed just now, how fast counters grow, and
-    the last five minutes. What can no longer be vouched for is called stale, with the reason. It
-    needs a terminal, and textual: pip install 'zinfo[tui]'.
+    A shard's page has every field of its INFO, recent changes, rates of counters, and plots of the
+    last five minutes. Data that may be outdated is marked as stale, with the reason. It needs a
+    terminal, and textual: pip install 'zinfo[tui]'.
 
-    With --web the same is a page for browsers, of which a hundred can be open.
+    With --web, it serves the same as a page for browsers; a hundred pages can be open at a time.
 
-    q or Ctrl-C ends it: exit code 0.
+    q or Ctrl-C ends it, with exit code 0.
     """
     if web is not None:
         _serve(daemon, web, insecure=insecure, allowed_hosts=allowed_hosts)
         return
     if insecure or allowed_hosts:
         option = "--insecure" if insecure else "--allowed-host"
-        raise click.UsageError(f"{option} is for --web")
+        raise click.UsageError(f"{option} needs --web")
     if importlib.util.find_spec("textual") is None:
         raise EnvironmentNotReadyError("`zinfo top` needs textual: pip install 'zinfo[tui]'")
     _need_terminal()
@@ -99,7 +99,7 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
     if not insecure and not listen_endpoint(web).is_local:
         raise click.UsageError(
             f"--web {web}: other machines can reach that address, and would see all shards; "
-            "take 127.0.0.1, or --insecure where all who reach it may"
+            "use 127.0.0.1, or --insecure to allow that"
         )
     _need_daemon(daemon)
 
@@ -108,19 +108,19 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
     from zinfo.top.web.server import WebServer
 
     with Feed(daemon.endpoint, keys=daemon.keys) as feed, warnings_as_events(feed):
-        door = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
-        note(f"zinfo top of {daemon.endpoint} is at {door.endpoint}; Ctrl-C ends it")
-        door.serve()
+        server = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
+        note(f"zinfo top of {daemon.endpoint} is at {server.endpoint}; Ctrl-C ends it")
+        server.serve()
 
 
 def _need_daemon(daemon: Daemon) -> None:
-    """Fail where nothing answers: this says so before anything is drawn or served."""
+    """Fail if no daemon answers, before anything is drawn or served."""
     with daemon.client() as client:
         client.hello()
 
 
 def _need_terminal() -> None:
-    """Fail where it could not be drawn, or no key be read."""
+    """Fail if the standard streams are not a terminal that can be drawn on."""
     streams: dict[str, TextIO | None] = {
         "stdout": sys.__stdout__,
         "stdin": sys.__stdin__,

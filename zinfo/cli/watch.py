@@ -1,4 +1,4 @@
-"""`zinfo watch`: each change of INFO as it arrives."""
+"""`zinfo watch`: prints each change of INFO as it arrives."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from zinfo.cli.app import examples
-from zinfo.cli.changes import Change, Fields
-from zinfo.cli.client_options import Daemon, asks_daemon
-from zinfo.cli.format import echo_break, echo_change, echo_event
-from zinfo.cli.output import leave_if_nobody_reads, note
+from zinfo.cli.changes import Change, KnownFields
+from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.format import echo_change, echo_event, echo_interruption
+from zinfo.cli.output import note, raise_if_pipe_closed
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 from zinfo.wire.lifecycle import REMOVED
@@ -21,53 +21,52 @@ if TYPE_CHECKING:
     from zinfo.client import Client, Update
 
 _LOST = {
-    KIND_DELTA: "changes were lost; what they came to follows",
-    KIND_EVENT: "events were lost; `zinfo events` has them",
+    KIND_DELTA: "messages were lost; the changes in total follow",
+    KIND_EVENT: "events were lost; `zinfo events` prints them",
 }
 
 
 @click.command(
     epilog=examples(
-        "zinfo watch                                        all that changes, of all shards",
+        "zinfo watch                                        all changes of all shards",
         "zinfo watch --key used_memory --key connected_clients",
-        "zinfo watch 127.0.0.1:6379 --key db --prefix       all fields that begin with db",
+        "zinfo watch 127.0.0.1:6379 --key db --prefix       fields whose names start with db",
         "zinfo watch --key role --json | jq .new",
     )
 )
 @click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
 @click.option("--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable.")
-@click.option("--prefix", is_flag=True, help="Each --key is the beginning of field names.")
-@asks_daemon
+@click.option("--prefix", is_flag=True, help="Each --key is a prefix of field names.")
+@client_options
 def watch(daemon: Daemon, shard_ids: tuple[str, ...], keys: tuple[str, ...], prefix: bool) -> None:
-    """Show each change of INFO of each SHARD, or of all, as it arrives, until Ctrl-C.
+    """Print each change of INFO of each SHARD, or of all, as it arrives, until Ctrl-C.
 
-    A line has time (UTC), shard, field, old and new value: "?" for an old value that was not seen,
-    "-" for none. Of a map, such as db0, only what differs is shown. Events (up, down, restarted,
-    ...) come in between, and so does every break: "gap" where messages were lost, "stale" where
-    the daemon is silent, "again" when it is back, "restart" where it was started again. A SHARD
-    need not exist yet.
+    A line has time (UTC), shard, field, old and new value: "?" for an unknown old value, "-" for
+    none. Of a map, such as db0, only the differences are printed. Events (up, down, restarted, ...)
+    and interruptions are printed, too: "gap" where messages were lost, "stale" while the daemon is
+    silent, "again" when it is heard again, "restart" after its restart. A SHARD need not exist yet.
 
     With --json: objects with "update": change, event, gap, stale, again or restart. A change has
-    shard, revision, time, field, old (missing where it was not seen, null for none) and new.
+    shard, revision, time, field, old (missing where unknown, null for none) and new.
 
-    Ctrl-C is the way to end it: exit code 0.
+    Ctrl-C ends it, with exit code 0.
     """
     if prefix and not keys:
-        raise click.UsageError("--prefix says how to take --key, and there is none")
+        raise click.UsageError("--prefix applies to --key, which is missing")
     kinds = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
     with (
         contextlib.suppress(KeyboardInterrupt),
         daemon.subscriber(kinds, shard_ids) as updates,
         daemon.client() as client,
     ):
-        watching = _Watching(client, shard_ids, keys, prefix, daemon.json)
-        watching.look_at_all()
+        printer = _ChangePrinter(client, shard_ids, keys, prefix, daemon.json)
+        printer.read_all()
         for update in updates:
-            watching.tell(update)
+            printer.print(update)
 
 
-class _Watching:
-    """Prints updates, and asks the daemon's cache for what they do not tell."""
+class _ChangePrinter:
+    """Prints updates, and reads the daemon's cache for values that they do not have."""
 
     def __init__(
         self,
@@ -82,21 +81,21 @@ class _Watching:
         self._keys = keys
         self._prefix = prefix
         self._json = json
-        self._fields = Fields(keys, prefix)
+        self._fields = KnownFields(keys, prefix)
         self._silent = False
 
-    def look_at_all(self) -> None:
-        """Take the old values from the daemon's cache; say which shards it does not have."""
-        for missing in self._look(self._shard_ids):
+    def read_all(self) -> None:
+        """Read the old values from the daemon's cache; print which shards it does not have."""
+        for missing in self._read(self._shard_ids):
             note(f"{missing}; waiting for it")
 
-    def tell(self, update: Update) -> None:
+    def print(self, update: Update) -> None:
         """Print one update."""
         from zinfo.client import Delta, Event, Gap, Heartbeat, Restart, Stale
 
         match update:
             case Heartbeat():
-                leave_if_nobody_reads()
+                raise_if_pipe_closed()
                 if self._silent:
                     self._silent = False
                     self._break("again", update.time, None, "the daemon is heard again")
@@ -109,32 +108,32 @@ class _Watching:
             case Gap():
                 self._break("gap", time.time(), update.shard, _LOST[update.kind])
                 if update.kind == KIND_DELTA:
-                    self._look_again((update.shard,) if update.shard else self._shard_ids)
+                    self._read_again((update.shard,) if update.shard else self._shard_ids)
             case Stale():
                 self._silent = True
                 self._break("stale", time.time(), None, update.reason)
             case Restart():
                 self._silent = False
-                self._break("restart", time.time(), None, f"{update.node} was started again")
+                self._break("restart", time.time(), None, f"{update.node} was restarted")
                 self._fields.forget()
-                self._look_again(self._shard_ids)
+                self._read_again(self._shard_ids)
 
     def _changes(self, changes: list[Change]) -> None:
         for change in changes:
             echo_change(change, json=self._json)
 
     def _break(self, kind: str, when: float, shard: str | None, text: str) -> None:
-        echo_break(kind, when, shard, text, json=self._json)
+        echo_interruption(kind, when, shard, text, json=self._json)
 
-    def _look_again(self, shard_ids: tuple[str, ...]) -> None:
+    def _read_again(self, shard_ids: tuple[str, ...]) -> None:
         try:
-            self._look(shard_ids)
-        except ZinfoError as error:  # the stream goes on; old values come with it
+            self._read(shard_ids)
+        except ZinfoError as error:  # later changes print "?" for old values
             self._fields.forget()
             note(f"the daemon's cache could not be read: {error}")
 
-    def _look(self, shard_ids: tuple[str, ...]) -> list[str]:
-        """Compare with the daemon's cache; returns why shards are not in it."""
+    def _read(self, shard_ids: tuple[str, ...]) -> list[str]:
+        """Print the changes that the daemon's cache shows; returns the errors of missing shards."""
         missing = []
         pages = self._client.iter_infos(
             shard_ids, keys=self._keys, prefix_matching=self._prefix, allow_partial=True
@@ -146,5 +145,5 @@ class _Watching:
                 if "error" in meta:
                     missing.append(str(meta["error"]))
                 else:
-                    self._changes(self._fields.look(entry))
+                    self._changes(self._fields.update(entry))
         return missing

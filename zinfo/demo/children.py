@@ -7,7 +7,8 @@ Two mechanisms clean up, and both are needed:
   killed, after which only another process can clean up. Where the reaper was killed, `close` runs
   the same function in this process.
 - The kernel (`launch`, PR_SET_PDEATHSIG, on Linux) kills the children where both this process and
-  the reaper were killed, or this process right after it started a child, before it told the reaper.
+  the reaper were killed, or this process between the start of a child and the message about it to
+  the reaper.
 """
 
 from __future__ import annotations
