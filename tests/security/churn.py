@@ -1,4 +1,4 @@
-"""Connections to the bus that come and go, with few rights and with all: is a foreign frame sent?
+"""Clients with different rights that connect and disconnect: does one get frames of others?
 
 Clients that are held to some shards connect, subscribe to their own and to foreign topics, send
 messages that are no subscriptions, and go again, hundreds of times a minute; others of them stay
@@ -7,7 +7,7 @@ Each frame that arrives is judged by `tests.security.grants`.
 
     python -m tests.security.churn --seconds 1800
 
-Exit code: 0 where no client received a foreign frame and each fence was answered, 1 otherwise.
+Exit code: 0 if no client received a foreign frame and each fence arrived, 1 otherwise.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ GRANTS = {
     "events": Grant(operations=frozenset({"events"})),
     "blind": Grant(hidden=("used_memory*", "run_id")),
 }
-"""Clients that may not see everything."""
+"""Clients with limited rights."""
 
 TOPICS = (
     b"", b"z1/", b"z1/info/", b"z1/delta/", b"z1/event/", b"z1/info/cache-", b"z1/info/secret-1/",
@@ -54,7 +54,7 @@ CONNECT = 10.0
 """Seconds for a connection to the bus, with its CURVE handshake."""
 
 FENCE = 10.0
-"""Seconds for a fence; one that takes longer counts as lost."""
+"""Seconds after which a fence counts as lost."""
 
 REPORT = 60.0
 """Seconds between two lines of progress."""
@@ -100,7 +100,7 @@ class Churn:
         return threads
 
     def report(self) -> list[str]:
-        """Return lines that tell what happened."""
+        """Return a report in lines."""
         foreign, failed = self.foreign.total(), self.failures.total()
         return [
             *(
@@ -114,12 +114,12 @@ class Churn:
         ]
 
     def come_and_go(self, dice: random.Random, name: str) -> None:
-        """Connect, subscribe to this and that, send what is no subscription, and go."""
+        """Connect, subscribe random topics, send user messages, and disconnect."""
         with self._peer(
             name, dice.choice([self._endpoints[name], *self._endpoints.values()])
         ) as peer:
             if not self._connected(peer, b"z1/hb/", 0.5):
-                return  # not a key of that endpoint, or not yet
+                return  # the endpoint does not admit this key (yet)
             for _ in range(dice.randrange(1, 40)):
                 if dice.random() < 0.6:
                     peer.subscribe(dice.choice(TOPICS))
@@ -198,11 +198,11 @@ class Churn:
 
 
 def run(seconds: float, say: Callable[[str], object]) -> Churn:
-    """Run the clients against a daemon of their own.
+    """Run the clients against a daemon.
 
     Args:
         seconds: how long.
-        say: takes a line of progress.
+        say: called with each line of progress.
     """
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zi-")))
@@ -238,7 +238,7 @@ def _endpoint(daemon: RunningDaemon, ring: Keyring, name: str) -> str:
 
 
 def main() -> int:
-    """Run for the time that the command line says, and print what was seen."""
+    """Run for the time given on the command line, and print a report."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.security.churn", description=__doc__.partition("\n")[0]
     )

@@ -1,4 +1,4 @@
-"""Hostile input without end: `python -m tests.security.fuzz --target request --inputs 1000000`.
+"""A fuzzer: `python -m tests.security.fuzz --target request --inputs 1000000`.
 
 Guided by coverage where atheris is installed (`pip install atheris`), by plain mutation elsewhere.
 An input that raises anything but zinfo's own errors is printed, and ends the run with exit code 1.
@@ -44,7 +44,7 @@ from zinfo.wire.query_messages import (
 )
 
 HEADER = pack([1, "n", 7, 3, 1.5])
-"""The header of a bus message that makes sense."""
+"""A valid header of a bus message."""
 
 SEEDS = {
     "topic": [b"z1/info/a%2Fb/", b"z1/hb/n/", b"~fence/4f2a"],
@@ -57,7 +57,7 @@ SEEDS = {
     "info": [b"# Server\r\nredis_version:7\r\ndb0:keys=1,expires=0\r\nx:1.5\r\n"],
     "config": [b'node = "a"\n[poll]\ntimeout = 1.0\n[[shards]]\nurl = "redis://h"\n'],
 }
-_OURS = 0.5  # of the inputs that atheris feeds
+_OURS = 0.5  # share of inputs that are mutations of valid ones, with atheris
 _READERS = {
     "info": decode_snapshot,
     "delta": decode_delta,
@@ -67,7 +67,7 @@ _READERS = {
 
 
 def check_request(data: bytes) -> None:
-    """A request is read or refused, and either can be answered."""
+    """A request is decoded or refused, and a reply can be encoded in both cases."""
     try:
         found = decode_request([MAGIC, data])
     except RequestError as error:
@@ -78,7 +78,7 @@ def check_request(data: bytes) -> None:
 
 
 def check_frames(frames: list[bytes]) -> None:
-    """Frames have an envelope and a request, or are refused."""
+    """A message is split into an envelope and a request, or refused."""
     try:
         envelope, rest = split_envelope([b"peer", *frames])
     except ProtocolError:
@@ -92,7 +92,7 @@ def check_frames(frames: list[bytes]) -> None:
 
 
 def check_topic(data: bytes) -> None:
-    """A topic is read or refused."""
+    """A topic is parsed or refused."""
     try:
         _, name = parse_topic(data)
     except ProtocolError:
@@ -101,7 +101,7 @@ def check_topic(data: bytes) -> None:
 
 
 def check_reply(frames: list[bytes]) -> None:
-    """A reply is read or refused, by the decoder and by a Mirror."""
+    """A reply is decoded or refused, by the decoder and by a Mirror."""
     with contextlib.suppress(ProtocolError):
         decode_reply(frames)
     state = MirrorState("tcp://a:1", rng=random.Random(1))
@@ -110,7 +110,7 @@ def check_reply(frames: list[bytes]) -> None:
 
 
 def check_bus(frames: list[bytes]) -> None:
-    """A message of the bus is read or refused, by the readers, a Mirror and a Subscriber."""
+    """A bus message is decoded or refused, by the decoder, a Mirror and a Subscriber."""
     with contextlib.suppress(ProtocolError):
         opened = parse_message(frames)
         _READERS.get(opened.kind, decode_delta)(opened)
@@ -122,12 +122,12 @@ def check_bus(frames: list[bytes]) -> None:
 
 
 def check_info(data: bytes) -> None:
-    """INFO is read, whatever it is, and can be sent on."""
+    """Any bytes are parsed as INFO, and the result can be encoded."""
     encode_fields(data, parse(data).layout)
 
 
 def check_config(text: str) -> None:
-    """A configuration is read, or its problems are told."""
+    """A configuration is loaded, or its problems are reported."""
     with tempfile.NamedTemporaryFile("wb", suffix=".toml") as file:
         file.write(text.encode("utf-8", "surrogatepass"))
         file.flush()
@@ -175,11 +175,11 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "info": check_info,
     "config": lambda data: check_config(data.decode("latin-1")),
 }
-"""What can be fed."""
+"""The functions under test, by name."""
 
 
 def hostile_input(target: str, dice: random.Random) -> bytes:
-    """Return something that is like what a target takes, and mostly is not."""
+    """Return a mutation of a valid input of a target."""
     if target == "request":
         return body(dice)
     seeds = [*SEEDS.get(target, ()), *BOMBS.values()]
@@ -187,7 +187,7 @@ def hostile_input(target: str, dice: random.Random) -> bytes:
 
 
 def run_plain(target: str, inputs: int, dice: random.Random) -> int:
-    """Feed mutated inputs; returns how many it were. What an input raises ends it."""
+    """Run a target with mutated inputs, and return their number. An exception ends the run."""
     feed = TARGETS[target]
     for number in range(inputs):
         data = hostile_input(target, dice)
@@ -201,8 +201,8 @@ def run_plain(target: str, inputs: int, dice: random.Random) -> int:
 
 def _run_guided(atheris: Any, target: str, inputs: int) -> None:
     def mutate(data: bytes, longest: int, seed: int) -> bytes:
-        # Bytes without any form get no further than the decoder: half of all begin as ours do, and
-        # those that reach something new are kept and mutated on.
+        # Random bytes do not get past the decoder. So half of the inputs start as mutations of
+        # valid ones, and atheris mutates further those that reach new code.
         dice = random.Random(seed)
         if dice.random() < _OURS:
             return hostile_input(target, dice)[:longest]

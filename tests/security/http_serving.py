@@ -1,4 +1,4 @@
-"""A small server with all guards, in this process, and raw connections to it."""
+"""A small HTTP server with all limits, in this process, and raw connections to it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ TIMEOUT = 20.0
 HOST = "127.0.0.1"
 
 
-class Small(WsgiServer):
-    """Serves what it was asked for as text, `/large` a long answer, `/healthz` a short one."""
+class EchoServer(WsgiServer):
+    """Returns the requested path; `/large` is long, `/wait` waits for `streaming`."""
 
     pages = ("/",)
     health = ("/healthz",)
@@ -41,7 +41,7 @@ class Small(WsgiServer):
         names: HostNames | None = None,
         max_body: int = 1000,
     ) -> None:
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.refusals: list[int] = []
         self.streaming = gevent.event.Event()
         names = names or HostNames()
@@ -54,9 +54,9 @@ class Small(WsgiServer):
     def application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Answer one request."""
+        """Respond to one request."""
         path = environ["PATH_INFO"]
-        self.asked.append(path)
+        self.requested.append(path)
         start_response("200 OK", [("Content-Type", "text/plain")])
         if path == "/large":
             return (bytes(1 << 20) for _ in range(100))
@@ -75,54 +75,56 @@ class Small(WsgiServer):
         return name
 
     def count_rejected(self, status: int) -> None:
-        """Note a status."""
+        """Record a status."""
         self.refusals.append(status)
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that it listens on."""
         return int(self.endpoint.rstrip("/").rpartition(":")[2])
 
     @property
     def connections(self) -> int:
-        """How many there are."""
+        """Number of open connections."""
         assert self._server.pool is not None
         return len(self._server.pool)
 
 
 @contextmanager
-def serving(**options: object) -> Iterator[Small]:
-    """Run a small server."""
-    door = Small(**options)  # type: ignore[arg-type]  # checked there
-    door.start()
+def serving(**options: object) -> Iterator[EchoServer]:
+    """Run a server."""
+    http_server = EchoServer(**options)  # type: ignore[arg-type]  # checked by the constructor
+    http_server.start()
     try:
-        yield door
+        yield http_server
     finally:
-        door.streaming.set()
-        door.stop()
+        http_server.streaming.set()
+        http_server.stop()
 
 
 def quick(**times: float) -> Timeouts:
-    """Return times of which some are short."""
+    """Return timeouts, some of which are short."""
     return replace(Timeouts(), **times)
 
 
-def opened(door: Small, data: bytes = b"", source: str | None = None) -> gevent.socket.socket:
-    """Return a connection on which something was sent.
+def connect(
+    http_server: EchoServer, data: bytes = b"", source: str | None = None
+) -> gevent.socket.socket:
+    """Connect and send data.
 
     Args:
-        door: to connect to.
-        data: to send.
+        http_server: the server to connect to.
+        data: data to send.
         source: address to connect from.
     """
-    place = None if source is None else (source, 0)
-    connection = gevent.socket.create_connection((HOST, door.port), TIMEOUT, place)
+    address = None if source is None else (source, 0)
+    connection = gevent.socket.create_connection((HOST, http_server.port), TIMEOUT, address)
     connection.sendall(data)
     return connection
 
 
-class Answer(NamedTuple):
-    """What came back until the connection was closed."""
+class ParsedResponse(NamedTuple):
+    """A response; status 0 if there was none."""
 
     status: int
     headers: dict[str, str]
@@ -130,12 +132,12 @@ class Answer(NamedTuple):
 
 
 def request(path: str = "/", *headers: str, method: str = "GET") -> bytes:
-    """Return a request that ends its connection."""
+    """Return a request with `Connection: close`."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def everything(connection: gevent.socket.socket) -> bytes:
+def read_all(connection: gevent.socket.socket) -> bytes:
     """Read until the connection is closed."""
     read = b""
     with suppress(ConnectionResetError):
@@ -144,27 +146,27 @@ def everything(connection: gevent.socket.socket) -> bytes:
     return read
 
 
-def parsed(read: bytes) -> Answer:
-    """Take an answer apart; status 0 where there is none."""
+def parse_response(read: bytes) -> ParsedResponse:
+    """Parse a response; status 0 if it is empty."""
     if not read:
-        return Answer(0, {}, b"")
+        return ParsedResponse(0, {}, b"")
     head, _, body = read.partition(b"\r\n\r\n")
     line, *lines = head.decode("latin-1").split("\r\n")
     headers = dict(one.lower().split(": ", 1) for one in lines)
-    return Answer(int(line.split()[1]), headers, body)
+    return ParsedResponse(int(line.split()[1]), headers, body)
 
 
-def answer_to(door: Small, data: bytes, source: str | None = None) -> Answer:
-    """Send something over a connection of its own and read what comes until it is closed."""
-    with closing(opened(door, data, source)) as connection:
-        return parsed(everything(connection))
+def response_to(http_server: EchoServer, data: bytes, source: str | None = None) -> ParsedResponse:
+    """Send data over a new connection, and read the response until it is closed."""
+    with closing(connect(http_server, data, source)) as connection:
+        return parse_response(read_all(connection))
 
 
-def unread(door: Small, path: str) -> gevent.socket.socket:
-    """Ask for something, and read nothing of it into a small buffer."""
+def connect_without_reading(http_server: EchoServer, path: str) -> gevent.socket.socket:
+    """Send a request from a socket with a small buffer, and read nothing."""
     connection = gevent.socket.socket()
     connection.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVBUF, 4096)
     connection.settimeout(TIMEOUT)
-    connection.connect((HOST, door.port))
+    connection.connect((HOST, http_server.port))
     connection.sendall(request(path))
     return connection

@@ -196,10 +196,10 @@ def test_an_invalid_address_is_refused_everywhere_for_the_same_reason(
     kind: str, tmp_path: Path, promise: Promise
 ) -> None:
     table, errors_of = KINDS[kind]
-    asked, odd, shown = 0, [], []
+    checked, odd, shown = 0, [], []
     for text, reason in table.items():
         for place, error in errors_of(text, tmp_path / "zinfo.toml").items():
-            asked += 1
+            checked += 1
             if reason not in error:
                 odd.append((text, place, error))
             if PASSWORD in error:
@@ -207,7 +207,7 @@ def test_an_invalid_address_is_refused_everywhere_for_the_same_reason(
     promise(
         f"{len(table)} invalid addresses: {kind}",
         "refused everywhere for the same reason, no password shown",
-        f"{asked - len(odd)} of {asked} refused so, {len(shown)} repeat a password",
+        f"{checked - len(odd)} of {checked} refused so, {len(shown)} repeat a password",
     )
     assert odd == []
     assert shown == []

@@ -99,23 +99,23 @@ NOTHING_FITS = {
 def test_a_query_yields_while_no_shard_matches(
     operations: Operations, breaths: list[int], name: str, rights: Rights | None
 ) -> None:
-    answer = operations.run(NOTHING_FITS[name], rights)
+    result = operations.run(NOTHING_FITS[name], rights)
     if name != "totals":
-        assert msgpack.unpackb(answer.body) == []
+        assert msgpack.unpackb(result.body) == []
     assert len(breaths) >= SHARDS
 
 
 def test_a_query_yields_while_no_fields_match(operations: Operations, breaths: list[int]) -> None:
-    answer = operations.run(Request("get_infos", {"max_age": 1, "keys": ["role"]}))
-    assert msgpack.unpackb(answer.body) == []
+    result = operations.run(Request("get_infos", {"max_age": 1, "keys": ["role"]}))
+    assert msgpack.unpackb(result.body) == []
     assert len(breaths) >= SHARDS // 64  # natively so many shards are a tenth of a millisecond
 
 
 def test_a_query_yields_while_all_shards_are_polled(
     operations: Operations, breaths: list[int], promise: Promise
 ) -> None:
-    answer = operations.run(Request("get_infos", {"refresh": True, "limit": 1}))
-    assert len(msgpack.unpackb(answer.body)) == 1
+    result = operations.run(Request("get_infos", {"refresh": True, "limit": 1}))
+    assert len(msgpack.unpackb(result.body)) == 1
     promise(
         f"get_infos with refresh of {SHARDS} shards",
         "yields at each shard, when polled and when waited for",
@@ -129,11 +129,11 @@ def test_an_xml_rpc_call_yields_while_no_shard_matches(
 ) -> None:
     from zinfo.adapters.xmlrpc.server import XmlRpcServer
 
-    door = XmlRpcServer(InfoProviderServicer(publisher), "127.0.0.1", 0)
+    xmlrpc_server = XmlRpcServer(InfoProviderServicer(publisher), "127.0.0.1", 0)
     try:
-        pieces = b"".join(door._get_infos([[], [], False, 1.0]))
+        pieces = b"".join(xmlrpc_server._get_infos([[], [], False, 1.0]))
     finally:
-        door.stop()
+        xmlrpc_server.stop()
     assert b"<struct>" not in pieces
     assert len(breaths) >= SHARDS
 

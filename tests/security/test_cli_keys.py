@@ -15,7 +15,7 @@ from zinfo.cli.app import cli
 
 @pytest.fixture
 def daemon(keyring: Keyring, server: RealServer) -> Iterator[RunningDaemon]:
-    """A daemon with one shard that asks for keys."""
+    """A daemon with one shard that requires keys."""
     with keyring.daemon([("s", server.url)]) as daemon:
         daemon.wait_polled(1)
         yield daemon
@@ -35,8 +35,8 @@ def test_commands_take_keys_from_options_and_variables(
     ):
         assert done.exit_code == 0, done.output
         assert "s      up" in done.output
-    told = run(daemon, "events", "--server-key", server, "--client-key", own)
-    assert "up, was new" in told.output
+    events = run(daemon, "events", "--server-key", server, "--client-key", own)
+    assert "up, was new" in events.output
 
 
 def test_problems_with_keys_are_reported_in_one_line(

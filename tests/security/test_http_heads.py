@@ -1,4 +1,4 @@
-"""Requests that never end, are too large or ambiguous: refused, and nothing is held for long."""
+"""Requests that are endless, too large or ambiguous are refused, and occupy nothing for long."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ import trustme
 from tests.promises import Promise
 from tests.security.http_serving import (
     HOST,
-    Small,
-    answer_to,
-    everything,
-    opened,
-    parsed,
+    EchoServer,
+    connect,
+    connect_without_reading,
+    parse_response,
     quick,
+    read_all,
     request,
+    response_to,
     serving,
-    unread,
 )
 from tests.waiting import wait_until
 from zinfo.adapters.wsgi.request_head import MAX_HEAD_BYTES, MAX_HEADERS
 
 
 @pytest.fixture
-def door() -> Iterator[Small]:
+def http_server() -> Iterator[EchoServer]:
     with serving() as running:
         yield running
 
 
 def drip(connection: gevent.socket.socket, data: bytes) -> int:
-    """Send byte by byte until the other side has enough; returns how many were taken."""
+    """Send byte by byte until the peer closes; return the number of bytes sent."""
     for number, byte in enumerate(data):
         try:
             connection.sendall(bytes([byte]))
@@ -49,11 +49,11 @@ def drip(connection: gevent.socket.socket, data: bytes) -> int:
 @pytest.mark.parametrize("before", [b"", request("/first").replace(b"Connection: close\r\n", b"")])
 def test_a_head_sent_byte_by_byte_has_a_total_time_limit(before: bytes, promise: Promise) -> None:
     with (
-        serving(times=quick(head=0.3)) as door,
-        closing(opened(door, before)) as connection,
+        serving(times=quick(head=0.3)) as http_server,
+        closing(connect(http_server, before)) as connection,
     ):
         dripping = gevent.spawn(drip, connection, b"GET / HTTP/1.1\r\n" + b"X-Y: zzzz\r\n" * 1000)
-        read = everything(connection)
+        read = read_all(connection)
         taken = dripping.get()
     promise(
         f"a head byte by byte, {'after another request' if before else 'first of its connection'}",
@@ -62,17 +62,17 @@ def test_a_head_sent_byte_by_byte_has_a_total_time_limit(before: bytes, promise:
     )
     assert b"HTTP/1.1 408 " in read
     assert taken < 1000
-    assert len(door.asked) == bool(before)
+    assert len(http_server.requested) == bool(before)
 
 
 def test_a_silent_connection_is_closed() -> None:
-    with serving(times=quick(head=0.2)) as door, closing(opened(door)) as connection:
-        assert parsed(everything(connection)).status == 408
+    with serving(times=quick(head=0.2)) as http_server, closing(connect(http_server)) as connection:
+        assert parse_response(read_all(connection)).status == 408
     with (
-        serving(times=quick(idle=0.2)) as door,
-        closing(opened(door, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as connection,
+        serving(times=quick(idle=0.2)) as http_server,
+        closing(connect(http_server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")) as connection,
     ):
-        assert everything(connection).count(b"HTTP/1.1") == 1
+        assert read_all(connection).count(b"HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize(
@@ -89,20 +89,20 @@ def test_a_silent_connection_is_closed() -> None:
     ],
 )
 def test_a_head_that_is_too_large_is_refused(
-    door: Small, data: bytes, status: int, promise: Promise
+    http_server: EchoServer, data: bytes, status: int, promise: Promise
 ) -> None:
-    with closing(opened(door)) as connection:
+    with closing(connect(http_server)) as connection:
         sending = gevent.spawn(_send, connection, data)
-        answer = parsed(everything(connection))
+        response = parse_response(read_all(connection))
         sending.get()
     promise(
         f"a head of {len(data) >> 20} MB begins with {data[:30]!r}",
         f"{status} and closed",
-        f"{answer.status}, connection: {answer.headers.get('connection')}",
+        f"{response.status}, connection: {response.headers.get('connection')}",
     )
-    assert answer.status in {status, 0}, "0: the answer was lost in what was still being sent"
-    assert door.refusals == [status]
-    assert not door.asked
+    assert response.status in {status, 0}, "0: the response was lost, as data was still being sent"
+    assert http_server.refusals == [status]
+    assert not http_server.requested
 
 
 def _send(connection: gevent.socket.socket, data: bytes) -> None:
@@ -110,15 +110,17 @@ def _send(connection: gevent.socket.socket, data: bytes) -> None:
         connection.sendall(data)
 
 
-def test_a_head_slightly_too_large_gets_an_error_response(door: Small) -> None:
+def test_a_head_slightly_too_large_gets_an_error_response(http_server: EchoServer) -> None:
     whole = request("/fits", f"X: {'x' * (MAX_HEAD_BYTES - 200)}")
-    assert answer_to(door, whole).status == 200
-    answer = answer_to(door, request("/", f"X: {'x' * MAX_HEAD_BYTES}"))
-    assert answer.status == 431
-    assert b"16384 bytes" in answer.body
-    assert answer_to(door, request("/", *["X: y"] * (MAX_HEADERS + 1))).status == 431
-    assert answer_to(door, request("/" + "x" * 8200)).status == 414
-    assert answer_to(door, request("/" + "\xe9" * 4000)).status == 414, "percent-encoded it is"
+    assert response_to(http_server, whole).status == 200
+    response = response_to(http_server, request("/", f"X: {'x' * MAX_HEAD_BYTES}"))
+    assert response.status == 431
+    assert b"16384 bytes" in response.body
+    assert response_to(http_server, request("/", *["X: y"] * (MAX_HEADERS + 1))).status == 431
+    assert response_to(http_server, request("/" + "x" * 8200)).status == 414
+    assert response_to(http_server, request("/" + "\xe9" * 4000)).status == 414, (
+        "percent-encoded it is"
+    )
 
 
 @pytest.mark.parametrize(
@@ -148,64 +150,70 @@ def test_a_head_slightly_too_large_gets_an_error_response(door: Small) -> None:
     ],
 )
 def test_an_ambiguous_head_is_a_400(
-    door: Small, head: bytes, capfd: pytest.CaptureFixture[str]
+    http_server: EchoServer, head: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer = answer_to(door, head + b"\r\n\r\n")
-    assert answer.status == 400
-    assert not door.asked
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    response = response_to(http_server, head + b"\r\n\r\n")
+    assert response.status == 400
+    assert not http_server.requested
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
     assert capfd.readouterr() == ("", ""), "no traceback"
 
 
-def test_an_unusual_but_unambiguous_head_is_served(door: Small) -> None:
-    assert answer_to(door, b"\r\n" + request("/a")).body == b"/a of : "
-    assert answer_to(door, b"GET /b HTTP/1.0\r\n\r\n").status == 200
-    assert answer_to(door, request("/c").replace(b"\r\n", b"\n")).status == 200
-    assert answer_to(door, request("*", method="OPTIONS")).status == 200
-    assert answer_to(door, request("/\xc3\xa9")).body == b"/\xc3\x83\xc2\xa9 of : "
+def test_an_unusual_but_unambiguous_head_is_served(http_server: EchoServer) -> None:
+    assert response_to(http_server, b"\r\n" + request("/a")).body == b"/a of : "
+    assert response_to(http_server, b"GET /b HTTP/1.0\r\n\r\n").status == 200
+    assert response_to(http_server, request("/c").replace(b"\r\n", b"\n")).status == 200
+    assert response_to(http_server, request("*", method="OPTIONS")).status == 200
+    assert response_to(http_server, request("/\xc3\xa9")).body == b"/\xc3\x83\xc2\xa9 of : "
     posted = request("/d", "Content-Length: 2", method="POST") + b"hi"
-    assert answer_to(door, posted).body == b"/d of : hi"
+    assert response_to(http_server, posted).body == b"/d of : hi"
     expecting = request("/d", "Content-Length: 2", "Expect: 100-continue", method="POST")
-    assert answer_to(door, expecting + b"hi").status == 100
+    assert response_to(http_server, expecting + b"hi").status == 100
 
 
 def test_a_body_has_a_total_time_limit_and_no_bytes_beyond_its_length_are_read(
     promise: Promise,
 ) -> None:
     posted = request("/", "Content-Length: 900", method="POST")
-    with serving(times=quick(body=0.3)) as door, closing(opened(door, posted)) as connection:
+    with (
+        serving(times=quick(body=0.3)) as http_server,
+        closing(connect(http_server, posted)) as connection,
+    ):
         dripping = gevent.spawn(drip, connection, b"x" * 900)
-        answer = parsed(everything(connection))
+        response = parse_response(read_all(connection))
         taken = dripping.get()
-        promise("a body byte by byte", "408 after its timeout", f"{answer.status}, {taken} bytes")
-        assert answer.status == 408
-        assert not door.asked
+        promise("a body byte by byte", "408 after its timeout", f"{response.status}, {taken} bytes")
+        assert response.status == 408
+        assert not http_server.requested
     upgrade = request("/", "Upgrade: websocket", method="POST").replace(b"close", b"upgrade")
-    with serving() as door, closing(opened(door, upgrade + b"x" * 100)) as connection:
-        wait_until(lambda: door.asked, what="the request", sleep=gevent.sleep)
+    with (
+        serving() as http_server,
+        closing(connect(http_server, upgrade + b"x" * 100)) as connection,
+    ):
+        wait_until(lambda: http_server.requested, what="the request", sleep=gevent.sleep)
         connection.shutdown(1)
-        assert b"/ of : " in everything(connection), "what is no body is not read as one"
+        assert b"/ of : " in read_all(connection), "what is no body is not read as one"
 
 
 def test_endless_requests_yield_to_others(promise: Promise) -> None:
-    """All have arrived when the first is answered, so nothing is waited for in between."""
+    """All requests have arrived before the first response, so the server never has to wait."""
     many = 1000
-    door = Small()
+    http_server = EchoServer()
     whole = request("/a").replace(b"Connection: close\r\n", b"") * (many - 1) + request("/end")
-    with closing(opened(door, whole)) as connection:
+    with closing(connect(http_server, whole)) as connection:
         seen = [0]
 
         def look() -> None:
             while seen[-1] < many:
-                seen.append(len(door.asked))
+                seen.append(len(http_server.requested))
                 gevent.sleep(0.0001)
 
         looking = gevent.spawn(look)
-        door.start()
-        assert everything(connection).count(b"HTTP/1.1 200") == many
+        http_server.start()
+        assert read_all(connection).count(b"HTTP/1.1 200") == many
         looking.get()
-    door.stop()
+    http_server.stop()
     most = max(after - before for before, after in itertools.pairwise(seen))
     promise(
         f"{many} requests at once",
@@ -219,22 +227,22 @@ def test_a_tls_handshake_sent_byte_by_byte_has_a_total_time_limit(promise: Promi
     context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert(HOST).configure_cert(context)
     with (
-        serving(times=quick(head=0.3), tls=context) as door,
-        closing(opened(door)) as connection,
+        serving(times=quick(head=0.3), tls=context) as http_server,
+        closing(connect(http_server)) as connection,
     ):
         hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)
         dripping = gevent.spawn(drip, connection, hello)
-        everything(connection)
+        read_all(connection)
         taken = dripping.get()
-        door.stop()
+        http_server.stop()
     promise("a TLS handshake byte by byte", "closed after its timeout", f"{taken} bytes accepted")
     assert taken < len(hello)
 
 
 def test_a_client_that_does_not_read_is_disconnected(promise: Promise) -> None:
-    with serving(times=quick(send=0.3)) as door, ExitStack() as stack:
+    with serving(times=quick(send=0.3)) as http_server, ExitStack() as stack:
         for _ in range(3):
-            stack.enter_context(closing(unread(door, "/large")))
-        wait_until(lambda: len(door.asked) == 3, what="the answers", sleep=gevent.sleep)
-        wait_until(lambda: not door.connections, 30, "them to be closed", sleep=gevent.sleep)
+            stack.enter_context(closing(connect_without_reading(http_server, "/large")))
+        wait_until(lambda: len(http_server.requested) == 3, what="the requests", sleep=gevent.sleep)
+        wait_until(lambda: not http_server.connections, 30, "them to be closed", sleep=gevent.sleep)
         promise("a response of 100 MB is not read", "closed after a timeout", "3 of 3 closed")

@@ -1,4 +1,4 @@
-"""Who is answered over HTTP, by all three servers: hosts' names, what browsers send; and HEAD."""
+"""Host names, origins and Fetch Metadata that the three HTTP servers accept; and HEAD."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WEB = ["columns", "stream", "shard?id=s", "top.js", "top.css"]
 
 
 class Servers(NamedTuple):
-    """Where the three are."""
+    """URLs of the three servers."""
 
     http: str
     web: str
@@ -61,7 +61,7 @@ def post(url: str, headers: Mapping[str, str]) -> Response:
 
 
 def statuses(servers: Servers, headers: Mapping[str, str]) -> list[int]:
-    """Return how each of the three answers: HTTP, top --web, XML-RPC."""
+    """Return the statuses of the three servers: HTTP, top --web, XML-RPC."""
     return [
         fetch(servers.http, "api/v1/shards", headers).status,
         fetch(servers.web, "columns", headers).status,
@@ -70,7 +70,7 @@ def statuses(servers: Servers, headers: Mapping[str, str]) -> list[int]:
 
 
 def raw(url: str, head: bytes) -> bytes:
-    """Return what comes back until the connection is closed, or nothing more comes."""
+    """Return the data received until the connection is closed or idle."""
     place = urlsplit(url)
     where = place.hostname or "", place.port or 0
     with closing(socket.create_connection(where, 10)) as connection:

@@ -1,4 +1,4 @@
-"""Whose connections are served: shares of peers and clients, and places for probes of health."""
+"""Connection slots: quotas of peers and clients, and reserved slots for health probes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 
 from tests.promises import Promise
 from tests.security.http_serving import (
-    Small,
-    answer_to,
-    everything,
-    opened,
-    parsed,
+    EchoServer,
+    connect,
+    parse_response,
     quick,
+    read_all,
     request,
+    response_to,
     serving,
 )
 from tests.waiting import wait_until
@@ -30,24 +30,32 @@ KEEPING = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @contextmanager
-def crowd(door: Small, number: int, data: bytes = PARTIAL) -> Iterator[list[gevent.socket.socket]]:
-    """Hold connections open on which something was sent."""
+def crowd(
+    http_server: EchoServer, number: int, data: bytes = PARTIAL
+) -> Iterator[list[gevent.socket.socket]]:
+    """Hold connections open on which data was sent."""
     with ExitStack() as stack:
-        before, full = door.connections, 3 * door._policy.slots.total // 4 + RESERVED_SLOTS
-        many = [stack.enter_context(closing(opened(door, data))) for _ in range(number)]
+        before, full = (
+            http_server.connections,
+            3 * http_server._policy.slots.total // 4 + RESERVED_SLOTS,
+        )
+        many = [stack.enter_context(closing(connect(http_server, data))) for _ in range(number)]
         most = min(before + number, full)
-        wait_until(lambda: door.connections >= most, what="them", sleep=gevent.sleep)
+        wait_until(lambda: http_server.connections >= most, what="them", sleep=gevent.sleep)
         yield many
 
 
 def test_unfinished_heads_do_not_block_probes(promise: Promise) -> None:
-    with serving(connections=40) as door, crowd(door, 40 + RESERVED_SLOTS - 10) as many:
-        statuses = [answer_to(door, request("/healthz")).status for _ in range(10)]
-        others = answer_to(door, request("/other"))
+    with (
+        serving(connections=40) as http_server,
+        crowd(http_server, 40 + RESERVED_SLOTS - 10) as many,
+    ):
+        statuses = [response_to(http_server, request("/healthz")).status for _ in range(10)]
+        others = response_to(http_server, request("/other"))
         assert others.headers["retry-after"] == "1"
-        more = [opened(door, PARTIAL) for _ in range(30)]
-        statuses += [answer_to(door, request("/healthz")).status for _ in range(10)]
-        connections = door.connections
+        more = [connect(http_server, PARTIAL) for _ in range(30)]
+        statuses += [response_to(http_server, request("/healthz")).status for _ in range(10)]
+        connections = http_server.connections
         for one in more:
             one.close()
     promise(
@@ -63,25 +71,25 @@ def test_unfinished_heads_do_not_block_probes(promise: Promise) -> None:
 def test_the_longest_idle_connection_is_closed_for_a_new_request(promise: Promise) -> None:
     """A connection without a request is closed if another one needs its slot."""
     for data in (PARTIAL, KEEPING):
-        with serving(connections=8) as door, crowd(door, 6, data):
+        with serving(connections=8) as http_server, crowd(http_server, 6, data):
             wait_until(
-                lambda: answer_to(door, request("/other")).status == 200,
-                what="an answer",
+                lambda: response_to(http_server, request("/other")).status == 200,
+                what="a response",
                 sleep=gevent.sleep,
             )
-            statuses = {answer_to(door, request("/other")).status for _ in range(4)}
+            statuses = {response_to(http_server, request("/other")).status for _ in range(4)}
             promise(f"6 of 6 wait after {data[:20]!r}", "others are served", str(statuses))
             assert statuses == {200}
-            assert door.connections <= 6
+            assert http_server.connections <= 6
 
 
 def test_responses_in_progress_are_not_interrupted(promise: Promise) -> None:
-    with serving(connections=8) as door, crowd(door, 6, request("/wait")) as working:
-        other = answer_to(door, request("/other"))
-        health = answer_to(door, request("/healthz", "Connection: keep-alive"))
-        elsewhere = answer_to(door, request("/other"), "127.0.0.2")
-        door.streaming.set()
-        bodies = {parsed(everything(one)).status for one in working}
+    with serving(connections=8) as http_server, crowd(http_server, 6, request("/wait")) as working:
+        other = response_to(http_server, request("/other"))
+        health = response_to(http_server, request("/healthz", "Connection: keep-alive"))
+        elsewhere = response_to(http_server, request("/other"), "127.0.0.2")
+        http_server.streaming.set()
+        bodies = {parse_response(read_all(one)).status for one in working}
     promise(
         "6 of 8 connections of this machine are busy",
         "the next ones: health only",
@@ -93,45 +101,53 @@ def test_responses_in_progress_are_not_interrupted(promise: Promise) -> None:
 
 def test_a_probe_on_a_reserved_slot_has_a_shorter_timeout(promise: Promise) -> None:
     times = quick(reserved_head=0.2, head=60)
-    with serving(connections=4, times=times) as door, crowd(door, 3, request("/wait")):
-        answer = answer_to(door, PARTIAL)
-        promise("an unfinished head on a reserved slot", "408 sooner", str(answer.status))
-        assert answer.status == 408
-        assert b"0.2 s" in answer.body
+    with (
+        serving(connections=4, times=times) as http_server,
+        crowd(http_server, 3, request("/wait")),
+    ):
+        response = response_to(http_server, PARTIAL)
+        promise("an unfinished head on a reserved slot", "408 sooner", str(response.status))
+        assert response.status == 408
+        assert b"0.2 s" in response.body
 
 
 def test_a_client_has_one_quota_over_all_its_addresses(promise: Promise) -> None:
     mine, other = "X-Name: mine", "X-Name: other"
-    with serving(connections=16) as door, crowd(door, 4, request("/wait", mine)) as working:
-        wait_until(lambda: len(door.asked) == 4, what="them", sleep=gevent.sleep)
-        statuses = [answer_to(door, request("/a", name)).status for name in (mine, other)]
-        health = answer_to(door, request("/healthz", mine)).status
+    with (
+        serving(connections=16) as http_server,
+        crowd(http_server, 4, request("/wait", mine)) as working,
+    ):
+        wait_until(lambda: len(http_server.requested) == 4, what="them", sleep=gevent.sleep)
+        statuses = [response_to(http_server, request("/a", name)).status for name in (mine, other)]
+        health = response_to(http_server, request("/healthz", mine)).status
         promise("4 of 16 connections are one client's", "429 for the next", f"{statuses}, {health}")
         assert (statuses, health) == ([429, 200], 200)
         working.pop().close()
-        door.streaming.set()
-        wait_until(lambda: door.connections < 4, what="room", sleep=gevent.sleep)
-        assert answer_to(door, request("/a", mine)).body == b"/a of mine: "
+        http_server.streaming.set()
+        wait_until(lambda: http_server.connections < 4, what="room", sleep=gevent.sleep)
+        assert response_to(http_server, request("/a", mine)).body == b"/a of mine: "
 
 
 def test_a_connection_counts_for_the_client_of_its_last_request() -> None:
-    with serving(connections=4) as door, closing(opened(door)) as connection:
+    with serving(connections=4) as http_server, closing(connect(http_server)) as connection:
         for name in ("a", "b", "a"):
             connection.sendall(KEEPING.replace(b"\r\n\r\n", f"\r\nX-Name: {name}\r\n\r\n".encode()))
             read = b""
             while f"of {name}".encode() not in read:
                 read += connection.recv(65536)
-        assert answer_to(door, request("/", "X-Name: b")).status == 200
-        assert answer_to(door, request("/", "X-Name: a")).status == 429
+        assert response_to(http_server, request("/", "X-Name: b")).status == 200
+        assert response_to(http_server, request("/", "X-Name: a")).status == 429
 
 
 def test_slots_are_released() -> None:
-    with serving(connections=4) as door:
+    with serving(connections=4) as http_server:
         for _ in range(3):
-            with crowd(door, 20 + RESERVED_SLOTS):
+            with crowd(http_server, 20 + RESERVED_SLOTS):
                 pass
-            wait_until(lambda: not door.connections, what="no connections", sleep=gevent.sleep)
-        places = door._policy.slots
+            wait_until(
+                lambda: not http_server.connections, what="no connections", sleep=gevent.sleep
+            )
+        places = http_server._policy.slots
         assert not places._used
         assert not places._reserved
         assert len(places._peer_quotas) == 0

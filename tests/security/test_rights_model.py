@@ -1,4 +1,4 @@
-"""A random run of clients, rights and reloads: no client receives what its rights do not cover.
+"""Random runs of clients, rights and reloads: no client receives more than its rights allow.
 
 hypothesis chooses the steps (https://hypothesis.readthedocs.io/en/latest/stateful.html). Daemon,
 sockets and shards are real; `tests.security.grants` says what is allowed, and shares no code with
@@ -38,7 +38,7 @@ from zinfo.wire.bus_messages import fence_topic, unpack_header
 
 CLIENTS = ("ann", "bob", "cid", "dan")
 SHARDS = ("cache-1", "cache-2", "db-1", "secret-1")
-MOST_PEERS = 10  # connections to the bus at a time
+MAX_PEERS = 10  # maximum number of connections to the bus
 INTRUSION = 0.2  # seconds in which a client tries to subscribe at another client's endpoint
 
 PREFIXES = (
@@ -96,7 +96,7 @@ class World:
         self._is_replica = False
 
     def expect(self, predicate: Callable[[], object], what: str) -> None:
-        """Wait for a condition; a condition that does not come true is a problem."""
+        """Wait for a condition; record a problem if it does not come true."""
         if self.problems:
             return
         try:
@@ -111,7 +111,7 @@ class World:
         return text.replace("interval = 0.1", "interval = 0.02")
 
     def reload(self, text: str | None = None) -> None:
-        """Have the daemon read its configuration and keys again; note who may what from now on."""
+        """Reload the configuration and keys, and record each client's grant."""
         begun = time.time()
         reload(self.daemon, self.config() if text is None else text)
         done = time.time()
@@ -132,7 +132,7 @@ class World:
         return {name: str(bus[0])} if bus else {}
 
     def observe(self) -> None:
-        """Wait until each shard has been polled and published once more, as the admin sees it."""
+        """Wait until the admin has received one more message of each shard."""
         if self._observer is None:
             self.endpoints.update(self._endpoint(ADMIN))
             keys = self.ring.of(ADMIN)
@@ -154,7 +154,7 @@ class World:
         return self._observer.send(message)
 
     def change_role(self) -> None:
-        """Make the server a replica of nothing that exists, or a primary again."""
+        """Make the server a replica of an unreachable server, or a primary again."""
         self._is_replica = not self._is_replica
         target = ("127.0.0.1", "1") if self._is_replica else ("NO", "ONE")
         assert self._server.cli("REPLICAOF", *target) == b"+OK\r\n"
@@ -193,7 +193,7 @@ class RightsMachine(RuleBasedStateMachine):
 
     @initialize(grants=st.lists(GRANTS, min_size=len(CLIENTS), max_size=len(CLIENTS)))
     def begin(self, grants: list[Grant]) -> None:
-        """Let all keys in, each with rights of its own and a subscription to everything."""
+        """Authorize all keys, each with different rights and a subscription to everything."""
         for name in sorted(self.world.revoked):
             self.world.ring.authorize(name)
         self.world.revoked.clear()
@@ -202,7 +202,7 @@ class RightsMachine(RuleBasedStateMachine):
         for name in CLIENTS:
             self._join(name, b"")
 
-    @precondition(lambda self: len(self.peers) < MOST_PEERS)
+    @precondition(lambda self: len(self.peers) < MAX_PEERS)
     @rule(
         name=st.sampled_from(CLIENTS),
         whose=st.sampled_from((*CLIENTS, ADMIN)),
@@ -215,10 +215,10 @@ class RightsMachine(RuleBasedStateMachine):
             return
         peer = BusPeer(self.world.context, endpoint, self.world.ring.of(name))
         self.peers.append((name, peer))
-        with contextlib.suppress(AssertionError):  # it is not to be let in, unless rights are equal
+        with contextlib.suppress(AssertionError):  # it is refused, unless the rights are equal
             wait_until(lambda: peer.subscribe(prefix), INTRUSION, "the intruder to be let in")
 
-    @precondition(lambda self: len(self.peers) < MOST_PEERS)
+    @precondition(lambda self: len(self.peers) < MAX_PEERS)
     @rule(name=st.sampled_from(CLIENTS), prefix=st.sampled_from(PREFIXES))
     def follow(self, name: str, prefix: bytes) -> None:
         """A client connects where `hello` says, and subscribes."""
@@ -234,34 +234,34 @@ class RightsMachine(RuleBasedStateMachine):
         self.world.expect(lambda: peer.subscribe(prefix), what=f"{name} to be let in at {endpoint}")
 
     @precondition(lambda self: self.peers)
-    @rule(which=st.integers(0, MOST_PEERS - 1), prefix=st.sampled_from(PREFIXES))
+    @rule(which=st.integers(0, MAX_PEERS - 1), prefix=st.sampled_from(PREFIXES))
     def subscribe(self, which: int, prefix: bytes) -> None:
-        """A peer subscribes, to something of its own or of others."""
+        """A peer subscribes a topic, its own or another client's."""
         self._peer(which)[1].subscribe(prefix)
 
     @precondition(lambda self: self.peers)
-    @rule(which=st.integers(0, MOST_PEERS - 1), prefix=st.sampled_from(PREFIXES))
+    @rule(which=st.integers(0, MAX_PEERS - 1), prefix=st.sampled_from(PREFIXES))
     def unsubscribe(self, which: int, prefix: bytes) -> None:
-        """A peer takes a subscription back, perhaps one that it never made."""
+        """A peer unsubscribes a topic, which it may not have subscribed."""
         self._peer(which)[1].unsubscribe(prefix)
 
     @precondition(lambda self: self.peers)
-    @rule(which=st.integers(0, MOST_PEERS - 1), message=st.sampled_from(USER_MESSAGES))
+    @rule(which=st.integers(0, MAX_PEERS - 1), message=st.sampled_from(USER_MESSAGES))
     def send_user_message(self, which: int, message: tuple[bytes, ...]) -> None:
-        """A peer sends something that is no subscription."""
+        """A peer sends a user message."""
         self._peer(which)[1].send(*message)
 
     @precondition(lambda self: self.peers)
-    @rule(which=st.integers(0, MOST_PEERS - 1))
+    @rule(which=st.integers(0, MAX_PEERS - 1))
     def disconnect(self, which: int) -> None:
-        """A peer goes."""
+        """A peer disconnects."""
         entry = self._peer(which)
         self.peers.remove(entry)
         entry[1].close()
 
     @rule(prefix=st.sampled_from(PREFIXES))
     def admin_joins(self, prefix: bytes) -> None:
-        """A client with all rights subscribes, is answered by its fence, and goes."""
+        """A client with all rights subscribes, receives its fence, and disconnects."""
         fence = fence_topic(f"model-{id(self)}-{next(self.nonces)}")
         keys = self.world.ring.of(ADMIN)
         with BusPeer(self.world.context, self.world.endpoints[ADMIN], keys) as admin:
@@ -274,12 +274,12 @@ class RightsMachine(RuleBasedStateMachine):
 
     @rule()
     def change_role(self) -> None:
-        """The server becomes a replica, or a primary again: INFO and events tell its role."""
+        """The server becomes a replica or a primary, which INFO and events report."""
         self.world.change_role()
 
     @rule(name=st.sampled_from(CLIENTS), grant=st.none() | GRANTS)
     def change_rights(self, name: str, grant: Grant | None) -> None:
-        """The operator changes a client's table, or takes it out; SIGHUP."""
+        """The operator changes or removes a client's table, and reloads."""
         if grant is None or name in self.world.revoked:
             self.world.grants.pop(name, None)
         else:
@@ -288,7 +288,7 @@ class RightsMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(CLIENTS), broken=st.booleans())
     def revoke(self, name: str, broken: bool) -> None:
-        """The operator removes a client's key, while the TOML may have an error; SIGHUP."""
+        """The operator deletes a client's key and reloads, possibly with invalid TOML."""
         if name in self.world.revoked:
             return
         self.world.ring.revoke(name)
@@ -305,7 +305,7 @@ class RightsMachine(RuleBasedStateMachine):
 
     @invariant()
     def look(self) -> None:
-        """Judge each frame that has come, once each shard was published after the last step."""
+        """Check each received frame, after each shard was published once more."""
         if not self.world.endpoints or self.world.problems:
             return
         self.world.observe()
@@ -319,7 +319,7 @@ class RightsMachine(RuleBasedStateMachine):
 
 
 def run(world: World, examples: int, steps: int) -> None:
-    """Run the machine against the daemon."""
+    """Run the state machine against the daemon."""
     RightsMachine.world = world
     run_state_machine_as_test(
         RightsMachine,
@@ -328,7 +328,7 @@ def run(world: World, examples: int, steps: int) -> None:
             stateful_step_count=steps,
             deadline=None,
             database=None,
-            phases=[Phase.generate],  # a run against a real daemon cannot be repeated to the letter
+            phases=[Phase.generate],  # a run against a real daemon is not reproducible
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -1,4 +1,4 @@
-"""Passwords and secret keys appear nowhere: all that a daemon says is searched for them."""
+"""Passwords and secret keys appear in no output of a daemon."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_no_secret_appears_in_any_output(
         path.touch(0o600)
         path.write_text(text)
     address = f"redis://{good.ident}"
-    tables = [  # the first is let in, the others are not: their errors must not tell either
+    tables = [  # the first key is valid, the others are not: their errors must not show them
         ("good", address, f'password_file = "{right}"'),
         ("file", address, f'password_file = "{file}"'),
         ("env", address, 'password_env = "SHARD_PW"'),
@@ -119,9 +119,9 @@ def test_no_secret_appears_in_any_output(
     assert found == []
 
 
-# --- what a server repeats
+# --- secrets that a server repeats
 
-LONG = "pw-long-" + "0123456789abcdef" * 12  # Redis cuts off the arguments that it repeats
+LONG = "pw-long-" + "0123456789abcdef" * 12  # Redis truncates the arguments that it repeats
 REPEATED = {"plain": "pw-plain-81", "odd": 'pw-"ödd"/\\82', "long": LONG}
 USER = "zi-user-83"
 
@@ -130,7 +130,7 @@ def test_a_password_that_a_server_repeats_appears_nowhere(
     server_factory: ServerFactory, short_tmp: Path, promise: Promise
 ) -> None:
     server = server_factory(args=("--rename-command", "AUTH", "anything-else"))
-    with pytest.raises(redis.ResponseError, match="pw-plain-81"):  # a real server does that
+    with pytest.raises(redis.ResponseError, match="pw-plain-81"):  # a real server repeats it
         redis.Redis(port=server.port, password=REPEATED["plain"], protocol=2).ping()
     tables = ""
     for kind, password in REPEATED.items():
@@ -186,7 +186,7 @@ def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) 
 
         return fault
 
-    # Those that go on have it in the answer to a new connection, the others to an old one.
+    # Servers that keep running repeat it to a new connection, the others to an old one.
     peers = {
         f"{kind}, {'always' if always else 'now and then'}": Peer(repeating(line, always))
         for kind, line in lines.items()
@@ -214,7 +214,7 @@ def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) 
 
 
 def all_that_is_said(tables: str, settled: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-    """Return all that a daemon with these shards says, by where it says it."""
+    """Return all outputs of a daemon with these shards, by name."""
     poll = "[poll]\nmin_interval = 0.1\nmax_interval = 0.1\ninterval_step = 0\ngrace = 1\n"
     daemon = RunningDaemon(
         config_text=poll + tables, http=True, xmlrpc=True, args=["--log-level=debug"]
@@ -255,7 +255,7 @@ def all_that_is_said(tables: str, settled: Callable[[dict[str, str]], bool]) -> 
 
 
 def leaks(secrets: list[str], said: dict[str, str]) -> list[str]:
-    """Return which secrets are in which text, in the forms in which they may be."""
+    """Return the secrets found in each text, in all encodings."""
     found = []
     for secret in secrets:
         forms = {secret, quote(secret, safe=""), repr(secret)[1:-1], repr(secret.encode())[2:-1]}
