@@ -35,7 +35,7 @@ class Flood:
     """One connection with many requests in flight, which counts its replies."""
 
     def __init__(self, endpoint: str, request: Request, in_flight: int) -> None:
-        self.answered: Counter[str] = Counter()
+        self.replies: Counter[str] = Counter()
         self._frames = [b"", *encode_request(request)]
         self._endpoint, self._in_flight = endpoint, in_flight
         self._stop = threading.Event()
@@ -51,7 +51,7 @@ class Flood:
                 if socket.poll(100):
                     # Not the body: decoding it would delay the client in the main thread.
                     reply = decode_reply_header(socket.recv_multipart()[1:])
-                    self.answered[reply.error.code if reply.error else "ok"] += 1
+                    self.replies[reply.error.code if reply.error else "ok"] += 1
                     socket.send_multipart(self._frames)
 
     def __enter__(self) -> Flood:
@@ -89,14 +89,14 @@ def test_a_flood_of_one_client_does_not_delay_replies_to_others(
         client = stack.enter_context(Client(daemon.query, timeout=5, retries=0))
         times_of(client, 20)
         flood = stack.enter_context(Flood(daemon.query, request_, in_flight))
-        wait_until(lambda: flood.answered.total() > 100, what="the flood")
+        wait_until(lambda: flood.replies.total() > 100, what="the flood")
         times = times_of(client, 100)
-        answered = dict(flood.answered)
+        replies = dict(flood.replies)
     middle, slowest = times[50], times[-1]
     promise(
         f"{in_flight} in flight of one client: {request_.op} {request_.args or ''}",
         f"others get replies within {MAX_DELAY} s",
-        f"median {1000 * middle:.1f}, slowest {1000 * slowest:.0f} ms; it got {answered}",
+        f"median {1000 * middle:.1f}, slowest {1000 * slowest:.0f} ms; it got {replies}",
     )
     assert slowest < MAX_DELAY
 
@@ -111,9 +111,9 @@ def test_a_client_above_its_share_gets_busy_and_others_do_not(
             Flood(daemon.query, waiting, 300) as flood,
             Client(daemon.query, timeout=5, retries=0) as client,
         ):
-            wait_until(lambda: flood.answered["busy"] >= 250, what="busy")
+            wait_until(lambda: flood.replies["busy"] >= 250, what="busy")
             infos = client.get_infos(keys=["role"])
-            got = dict(flood.answered)
+            got = dict(flood.replies)
     finally:
         server.resume()
     promise("300 slow requests of one client", "busy above 50; others served", str(got))

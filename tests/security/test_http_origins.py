@@ -55,9 +55,9 @@ def post(url: str, headers: Mapping[str, str]) -> Response:
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
     with closing(connection):
         connection.request("POST", "/", CALL, dict(headers))
-        answer = connection.getresponse()
-        found = {name.lower(): value for name, value in answer.getheaders()}
-        return Response(answer.status, found, answer.read())
+        response = connection.getresponse()
+        found = {name.lower(): value for name, value in response.getheaders()}
+        return Response(response.status, found, response.read())
 
 
 def statuses(servers: Servers, headers: Mapping[str, str]) -> list[int]:
@@ -199,44 +199,46 @@ def test_without_fetch_metadata_the_origin_is_checked(
 
 
 def test_all_responses_have_the_security_headers(servers: Servers, promise: Promise) -> None:
-    answers = [
+    responses = [
         fetch(servers.http, path) for path in ("", "metrics", "healthz", *API[4:7], "nothing")
     ]
-    answers += [
+    responses += [
         fetch(servers.web, path) for path in ("", "columns", "top.js", "top.css", "nothing")
     ]
-    answers += [
+    responses += [
         post(servers.xmlrpc, {}),
         fetch(servers.xmlrpc, ""),
         fetch(servers.xmlrpc, "nothing"),
     ]
-    answers += [
+    responses += [
         fetch(servers.http, "metrics", {"Host": "a.example"}),
         post(servers.xmlrpc, OTHER),
     ]
-    answers += [
+    responses += [
         fetch(servers.web, "", {"Host": "["}),
         fetch(servers.http, "metrics", method="POST"),
     ]
-    answers += [fetch(servers.http, "metrics", {"X": "y" * 20_000})]
-    for answer in answers:
-        policy = answer.headers["content-security-policy"]
+    responses += [fetch(servers.http, "metrics", {"X": "y" * 20_000})]
+    for response in responses:
+        policy = response.headers["content-security-policy"]
         assert policy.startswith("default-src 'none';")
         for one in ("frame-ancestors 'none'", "base-uri 'none'", "form-action 'none'"):
             assert one in policy
         assert "unsafe" not in policy
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["x-frame-options"] == "DENY"
-    found = sorted({answer.status for answer in answers})
-    promise("any response", "nosniff, strict CSP, no frames", f"{len(answers)} of statuses {found}")
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-frame-options"] == "DENY"
+    found = sorted({response.status for response in responses})
+    promise(
+        "any response", "nosniff, strict CSP, no frames", f"{len(responses)} of statuses {found}"
+    )
     assert found == [200, 400, 403, 404, 405, 431]
 
 
 def test_head_is_served_as_get_without_the_body(servers: Servers, promise: Promise) -> None:
-    asked = [(servers.http, path) for path in ["", "healthz", "readyz", *API]]
-    asked += [(servers.web, path) for path in ["", *WEB, "nothing"]]
-    asked += [(servers.xmlrpc, "")]
-    for url, path in asked:
+    requested = [(servers.http, path) for path in ["", "healthz", "readyz", *API]]
+    requested += [(servers.web, path) for path in ["", *WEB, "nothing"]]
+    requested += [(servers.xmlrpc, "")]
+    for url, path in requested:
         head = fetch(url, path, method="HEAD")
         assert head.body == b""
         if "stream" in path or path.startswith("shard?"):
@@ -248,7 +250,7 @@ def test_head_is_served_as_get_without_the_body(servers: Servers, promise: Promi
         assert head.headers.get("content-type") == by_get.headers.get("content-type")
         if path in ("", "top.js", "healthz", "api/v1/openapi.json"):
             assert head.headers["content-length"] == by_get.headers["content-length"]
-    promise("HEAD", "as GET, no body", f"{len(asked)} paths")
+    promise("HEAD", "as GET, no body", f"{len(requested)} paths")
     assert "HEAD" in fetch(servers.http, "metrics", method="PUT").headers["allow"]
 
 
@@ -258,9 +260,9 @@ def test_a_connection_can_be_reused_after_head(servers: Servers) -> None:
     with closing(connection):
         for method, path in (("HEAD", "/metrics"), ("HEAD", "/api/v1/stream"), ("GET", "/healthz")):
             connection.request(method, path)
-            answer = connection.getresponse()
-            assert answer.status == 200
-            body = answer.read()
+            response = connection.getresponse()
+            assert response.status == 200
+            body = response.read()
     assert body == b'{"status":"ok"}'
 
 
@@ -277,8 +279,8 @@ def test_insecure_does_not_disable_the_host_check_and_names_can_be_allowed(
     assert found == [200, 200, 200, 403, 403]
     assert rpc == [200, 403, 403, 403, 200]
     with running_web(servers.daemon, "--insecure", "--allowed-host=top.example") as web:
-        asked = [fetch(web, "", {"Host": host}).status for host in ("top.example", "a.example")]
-    assert asked == [200, 403]
+        requested = [fetch(web, "", {"Host": host}).status for host in ("top.example", "a.example")]
+    assert requested == [200, 403]
     assert HostNames(["*"]).allows("whatever.example")
 
 

@@ -32,7 +32,7 @@ def long_message(*first: bytes) -> bytes:
 
 
 def slowest_answer(daemon: RunningDaemon, until: Any) -> float:
-    """Ask again and again until something is true; returns the longest time of an answer."""
+    """Send pings until a condition is true; return the longest time to a reply."""
     times = []
 
     def ask() -> bool:

@@ -1,4 +1,4 @@
-"""The rights on a shard that the documentation names are enough, and no more is asked for."""
+"""The ACL rules that the documentation names are sufficient and minimal."""
 
 from __future__ import annotations
 

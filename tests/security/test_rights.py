@@ -202,25 +202,25 @@ def test_a_client_sees_its_shards_in_every_operation(
 ) -> None:
     with as_(ring, daemon, "cache") as client:
         infos = {str(client_meta(info)["shard_identifier"]) for info in client.get_infos()}
-        told = {
+        visible = {
             "get_infos": infos,
             "shards": ids(client.shards()),
             "snapshot": ids(entries(client.request("snapshot").body), "shard"),
             "events": {event.shard for event in client.events().events},
         }
-        foreign = 0
+        refused = 0
         for operation, argument in (
             ("get_infos", "shard_ids"), ("shards", "ids"), ("snapshot", "ids"), ("events", "ids")
         ):  # fmt: skip
             arguments: dict[str, Any] = {argument: ["db-1"]}
             with pytest.raises(NotAllowedError):
                 client.request(operation, **arguments)
-            foreign += 1
+            refused += 1
         with pytest.raises(NotAllowedError):
             client.get_infos(["cache-1", "db-1"], allow_partial=True)
         hello = client.hello()
-    promise("a client with shards = [cache-]", "sees no others", f"{told}; {foreign} refused")
-    assert all(seen == {"cache-1", "cache-2"} for seen in told.values())
+    promise("a client with shards = [cache-]", "sees no others", f"{visible}; {refused} refused")
+    assert all(seen == {"cache-1", "cache-2"} for seen in visible.values())
     assert hello["rights"] == {
         "shards": ["cache-"],
         "withheld": [],
@@ -250,7 +250,7 @@ def test_hidden_fields_appear_in_no_reply_and_no_message(
     with as_(ring, daemon, "blind") as client:
         info = client.get_infos(["cache-1"])[0]
         assert "used_memory" in info
-        told = info.keys() - {"meta"}
+        visible = info.keys() - {"meta"}
         named = client.get_infos(["cache-1"], ["executable", "role"])[0]
         (by_prefix,) = client.get_infos(["cache-1"], ["mem_", "used_"], prefix_matching=True)
         snapshot = entries(client.request("snapshot", ids=["cache-1"]).body)[0]
@@ -274,11 +274,11 @@ def test_hidden_fields_appear_in_no_reply_and_no_message(
     assert described["run_id"] is None
     assert topics == {"info", "delta", "event", "hb"}
     whole: Any = fields[b"z1/info/late/"]
-    assert whole.keys() >= told
+    assert whole.keys() >= visible
     first = next(unpack(one[2]) for one in heard if one[0] == b"z1/delta/late/")
     assert isinstance(first, dict)
     assert first["base"] == 0
-    assert first["set"].keys() >= told
+    assert first["set"].keys() >= visible
 
 
 def test_deltas_without_hidden_fields_have_no_gaps(
@@ -345,8 +345,8 @@ def test_a_mirror_of_some_shards_stays_fresh_without_requests(
         assert not mirror.stale
         stats = daemon.ask("stats").body
         assert isinstance(stats, dict)
-        asked = stats["query"]["requests"].get("snapshot", 0) - before
-        assert asked <= 2, "the totals in heartbeats include shards that it cannot see"
+        requested = stats["query"]["requests"].get("snapshot", 0) - before
+        assert requested <= 2, "the totals in heartbeats include shards that it cannot see"
 
 
 def test_a_shard_added_later_is_visible_to_clients_with_the_right(

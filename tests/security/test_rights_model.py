@@ -69,7 +69,7 @@ class World:
     """One daemon with its shards, the keys of its clients, and what each client has been granted.
 
     Args:
-        ring: keys of all clients; the daemon knows those that are let in.
+        ring: keys of all clients; the daemon knows the authorized ones.
         daemon: runs.
         context: of the clients' sockets.
         server: the server behind all shards.
@@ -216,7 +216,7 @@ class RightsMachine(RuleBasedStateMachine):
         peer = BusPeer(self.world.context, endpoint, self.world.ring.of(name))
         self.peers.append((name, peer))
         with contextlib.suppress(AssertionError):  # it is refused, unless the rights are equal
-            wait_until(lambda: peer.subscribe(prefix), INTRUSION, "the intruder to be let in")
+            wait_until(lambda: peer.subscribe(prefix), INTRUSION, "the intruder to be admitted")
 
     @precondition(lambda self: len(self.peers) < MAX_PEERS)
     @rule(name=st.sampled_from(CLIENTS), prefix=st.sampled_from(PREFIXES))
@@ -231,7 +231,7 @@ class RightsMachine(RuleBasedStateMachine):
             return
         peer = BusPeer(self.world.context, endpoint, self.world.ring.of(name))
         self.peers.append((name, peer))
-        self.world.expect(lambda: peer.subscribe(prefix), what=f"{name} to be let in at {endpoint}")
+        self.world.expect(lambda: peer.subscribe(prefix), what=f"{name} at {endpoint}")
 
     @precondition(lambda self: self.peers)
     @rule(which=st.integers(0, MAX_PEERS - 1), prefix=st.sampled_from(PREFIXES))

@@ -53,7 +53,7 @@ def test_a_password_in_a_target_is_not_repeated(promise: Promise) -> None:
         PASSWORD,
     )
     with RunningDaemon(["redis://127.0.0.1:1"], http=True, args=["--log-level=debug"]) as daemon:
-        answers = [fetch(daemon.http, f"scrape?target={target}") for target in targets]
+        responses = [fetch(daemon.http, f"scrape?target={target}") for target in targets]
         url = targets[0]
         others = [
             fetch(daemon.http, f"api/v1/infos?shard_ids={url}").text,
@@ -62,12 +62,12 @@ def test_a_password_in_a_target_is_not_repeated(promise: Promise) -> None:
             repr(daemon.ask("get_infos", shard_ids=[url], allow_partial=True).error),
         ]
         log = daemon.log()
-    said = [answer.text for answer in answers] + others + [log]
+    said = [response.text for response in responses] + others + [log]
     found = [text for text in said if PASSWORD in text]
     promise(
         "a password in the target or in a requested id",
         "not shown",
-        f"{len(found)} of {len(said)} answers and logs",
+        f"{len(found)} of {len(said)} responses and logs",
     )
-    assert [answer.status for answer in answers] == [404] * len(targets)
+    assert [response.status for response in responses] == [404] * len(targets)
     assert found == []

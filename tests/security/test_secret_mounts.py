@@ -1,4 +1,4 @@
-"""Secrets as Docker, Kubernetes and hosts bring them: taken where nobody else can read them."""
+"""Secrets mounted by Docker, Kubernetes and hosts: accepted if no other user can read them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSED = {
     "directory 0755": "have root chgrp it to 10001 and chmod 640 it",
     "directory 0700 of another user": "have root chgrp it",
     "disk 0600 of another user": "belongs to user 12345, expected root or user 10001",
-    # Taken for secret enough; it is only that nobody but root may open it.
+    # The mode is accepted, but only root can open the file.
     "Docker 0400 of root": "",
 }
 

@@ -105,7 +105,7 @@ def test_no_secret_appears_in_any_output(
         line = (keyring.directory / f"{name}.key_secret").read_text().split("secret-key = ")[1]
         secrets[f"key of {name}"] = line.strip().strip('"')
     found = [
-        f"{what} told by {where}"
+        f"{what} shown by {where}"
         for what, secret in secrets.items()
         for where, text in said.items()
         if secret in text
@@ -145,7 +145,7 @@ def test_a_password_that_a_server_repeats_appears_nowhere(
             f'[[shards]]\nid = "{kind}-url"\nurl = "redis://{USER}:{encoded}@{server.ident}"\n'
         )
     said = all_that_is_said(tables, lambda states: set(states.values()) == {"down"})
-    told = said["api/v1/shards"]
+    shards = said["api/v1/shards"]
     found = leaks([*REPEATED.values(), USER], said)
     size = sum(map(len, said.values()))
     promise(
@@ -154,8 +154,8 @@ def test_a_password_that_a_server_repeats_appears_nowhere(
         f"{len(found)} found in {len(said)} places, {size} characters",
     )
     assert found == []
-    assert told.count("the server does not know AUTH") == 9
-    assert told.count('"reason":"auth"') == 9
+    assert shards.count("the server does not know AUTH") == 9
+    assert shards.count('"reason":"auth"') == 9
 
 
 def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) -> None:
@@ -172,15 +172,15 @@ def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) 
     lines["NOPERM"] = f"-NOPERM User {USER} has no permissions to run the 'info' command\r\n"
 
     def repeating(line: str, always: bool) -> Callable[[Peer, socket.socket, list[bytes]], bool]:
-        asked = 0
+        requests = 0
 
         def fault(_peer: Peer, connection: socket.socket, words: list[bytes]) -> bool:
-            nonlocal asked
+            nonlocal requests
             if words[0].upper() != b"INFO":
                 connection.sendall(b"+OK\r\n")
                 return False
-            asked += 1
-            good = asked == 1 or not (always or asked % 2 == 0)
+            requests += 1
+            good = requests == 1 or not (always or requests % 2 == 0)
             connection.sendall(bulk(INFO) if good else line.encode())
             return False
 
@@ -261,7 +261,7 @@ def leaks(secrets: list[str], said: dict[str, str]) -> list[str]:
         forms = {secret, quote(secret, safe=""), repr(secret)[1:-1], repr(secret.encode())[2:-1]}
         forms |= {json.dumps(secret)[1:-1], secret[:8]}
         found += [
-            f"{form} told by {where}"
+            f"{form} shown by {where}"
             for where, text in said.items()
             for form in forms
             if form in text
