@@ -1,4 +1,4 @@
-"""A daemon without sockets, servers and clock: what the wire promises, and a record of it.
+"""A daemon without sockets, servers and clock, which follows docs/protocol.md.
 
 Tests change it, and it stores every INFO and state that it ever had, so that a copy can be compared
 with the original of the same revision.
@@ -23,9 +23,9 @@ Operation = Callable[[dict[str, object]], tuple[object, dict[str, object]]]
 
 @dataclass
 class ModelShard:
-    """What the daemon knows of one shard."""
+    """One shard of the daemon."""
 
-    start: int  # its first revision is one above
+    start: int  # its first revision is this + 1
     revision: int = 0
     state: str = "new"
     reason: str = ""
@@ -74,7 +74,7 @@ class ModelDaemon:
         self.events: list[dict[str, object]] = []
         self.revisions = 0
         self.beats = 0
-        self.floor = 0  # no shard that comes back starts at or below it
+        self.floor = 0  # a shard that is added again starts above this revision
         self.infos: dict[tuple[str, int], Info | None] = {}
         self.states: dict[tuple[str, int], tuple[str, str, dict[str, str]]] = {}
         self.refusal: RequestError | None = None  # the reply to the next request
@@ -123,7 +123,7 @@ class ModelDaemon:
         self._event(shard, state, old, state, reason)
 
     def happen(self, shard: str, type_: str) -> None:
-        """Something happened that leaves the state as it is."""
+        """Publish an event that does not change the state."""
         self._event(shard, type_, "a", "b")
 
     def relabel(self, shard: str, *, sent: bool = True, **labels: str) -> None:
@@ -175,12 +175,12 @@ class ModelDaemon:
         }
 
     def beat(self, **wrong: object) -> None:
-        """Publish a heartbeat; `wrong` replaces what it should say."""
+        """Publish a heartbeat; `wrong` replaces some of its totals."""
         self.beats += 1
         self._send(KIND_HEARTBEAT, self.node, self.beats, {**self.totals(), **wrong})
 
     def fence(self, nonce_topic: bytes) -> None:
-        """A fence was subscribed."""
+        """Publish the fence, as a client has subscribed to it."""
         body = pack(self.totals()) if self.fence_totals else b""
         self.publish([nonce_topic, self._header(0), body])
 
@@ -193,7 +193,7 @@ class ModelDaemon:
     # --- queries
 
     def answer(self, frames: Frames) -> Frames:
-        """Return the reply to a request; both without envelope."""
+        """Return the reply to a request; both without an envelope."""
         request = decode_request(frames)
         operations: dict[str, Operation] = {
             "hello": self._hello,

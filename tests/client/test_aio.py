@@ -50,11 +50,11 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 """
-"""Is interrupted in the middle of waiting for all of them."""
+"""A program that gets SIGINT while it waits for all three."""
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    """Wait until something holds, while the event loop goes on."""
+    """Wait for a condition while the event loop runs."""
     await asyncio.to_thread(wait_until, condition, what=what)
 
 
@@ -315,7 +315,7 @@ def test_waits_that_time_out_leave_no_futures(peer: WirePeer, asynchronous: Asyn
 
 
 def futures() -> int:
-    """How many futures there are."""
+    """The number of futures in this process."""
     gc.collect()
     return sum(isinstance(one, asyncio.Future) for one in gc.get_objects())
 

@@ -1,4 +1,4 @@
-"""Bus messages and snapshot entries: what is read, and what is refused."""
+"""Decoding of bus messages and snapshot entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clients in a process of its own that gevent has patched, with a green context."""
+"""The clients in a process patched by gevent, with a green context."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ def test_silence_makes_all_shards_stale_and_they_stay_readable(
 
 
 @pytest.mark.parametrize("same_bus", [True, False])
-def test_a_daemon_that_came_back_is_found_and_copied_anew(
+def test_a_restarted_daemon_is_found_and_mirrored_again(
     peer: WirePeer, flavour: Flavour, same_bus: bool
 ) -> None:
     with flavour.mirror(peer.query) as mirror:
@@ -180,7 +180,7 @@ def test_a_daemon_that_came_back_is_found_and_copied_anew(
         assert mirror.epoch == 2
 
 
-def test_a_mirror_of_some_shards_waits_for_none_that_is_not_there(
+def test_a_mirror_of_some_shards_does_not_wait_for_unknown_ones(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     with flavour.mirror(peer.query, shards=["a", "later"]) as mirror:
@@ -193,7 +193,7 @@ def test_a_mirror_of_some_shards_waits_for_none_that_is_not_there(
         assert "other" not in mirror
 
 
-def test_a_bus_endpoint_of_one_s_own_wins_over_what_hello_says(
+def test_a_given_bus_endpoint_takes_precedence_over_that_of_hello(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     bus, peer.daemon.bus = peer.bus, "tcp://127.0.0.1:1"
@@ -201,7 +201,7 @@ def test_a_bus_endpoint_of_one_s_own_wins_over_what_hello_says(
         mirror.wait_ready()
 
 
-def test_a_bus_that_cannot_be_connected_to_is_a_problem_and_tried_again(
+def test_an_invalid_bus_endpoint_is_the_problem_and_is_retried(
     peer: WirePeer, flavour: Flavour
 ) -> None:
     bus, peer.daemon.bus = peer.bus, f"ipc:///{'x' * 200}"
@@ -223,7 +223,7 @@ def test_a_closed_mirror_is_stale_and_readable(peer: WirePeer, flavour: Flavour)
         mirror.wait_ready(5)
 
 
-def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer, flavour: Flavour) -> None:
+def test_a_terminated_context_ends_the_mirror(peer: WirePeer, flavour: Flavour) -> None:
     context = flavour.new_context()
     mirror = flavour.mirror(peer.query, context=context)
     mirror.wait_ready()
@@ -236,7 +236,7 @@ def test_a_context_that_is_ended_ends_the_mirror(peer: WirePeer, flavour: Flavou
     mirror.close()
 
 
-def test_a_failure_within_is_logged_and_the_mirror_starts_again(
+def test_an_internal_error_is_logged_and_the_mirror_joins_again(
     peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL, "zinfo.client.mirror_base")

@@ -459,7 +459,7 @@ def test_a_gap_in_the_pending_events_leaves_the_state_suspect() -> None:
     deliver(world)
     fetch = world.mirror.resync.fetch
     assert fetch is not None
-    fetch.invalidated = False  # to see this alone
+    fetch.invalidated = False  # so that only the gap is tested
     world.deliver_reply()
     assert world.mirror.view("a", world.now).state == "new"
     assert not fresh(world, "a")

@@ -51,14 +51,14 @@ def servers() -> Iterator[list[RealServer]]:
 
 @pytest.fixture(scope="module")
 def config(servers: list[RealServer]) -> str:
-    """Shards a, b, c, and one that is away."""
+    """Shards a, b, c, and one that is down."""
     shards = [shard(*pair) for pair in zip("abc", (one.url for one in servers), strict=True)]
     return TIMES + "".join(shards) + shard("away", AWAY, "ams")
 
 
 @pytest.fixture(scope="module")
 def daemon(config: str) -> Iterator[RunningDaemon]:
-    """One daemon for the tests that leave it as it is."""
+    """One daemon for all tests that do not change it."""
     with RunningDaemon(config_text=config) as running:
         running.wait_polled(3)
         yield running
@@ -66,7 +66,7 @@ def daemon(config: str) -> Iterator[RunningDaemon]:
 
 @pytest.fixture
 def own_daemon(config: str) -> Iterator[RunningDaemon]:
-    """A daemon of the test's own."""
+    """A daemon for a single test."""
     with RunningDaemon(config_text=config) as running:
         running.wait_polled(3)
         yield running
@@ -77,7 +77,7 @@ def ids(infos: list[Any]) -> list[str]:
 
 
 def names(infos: list[Any]) -> set[str]:
-    """The fields of all, but for `meta`."""
+    """The fields of all shards, without `meta`."""
     return {name for info in infos for name in info} - {"meta"}
 
 
@@ -104,7 +104,7 @@ def test_each_operation_is_answered(
         assert client.request("hello").epoch == hello["epoch"]
 
 
-def test_each_argument_of_get_infos_counts(daemon: RunningDaemon, flavour: Flavour) -> None:
+def test_each_argument_of_get_infos_has_its_effect(daemon: RunningDaemon, flavour: Flavour) -> None:
     with flavour.client(daemon.query) as client:
         assert ids(client.get_infos(["c", "a"])) == ["c", "a"]
         assert names(client.get_infos(keys=["role", "used_memory"])) == {"role", "used_memory"}
@@ -122,7 +122,7 @@ def test_each_argument_of_get_infos_counts(daemon: RunningDaemon, flavour: Flavo
         assert [entry["id"] for entry in client.shards(["b"])] == ["b"]
 
 
-def test_pages_come_one_by_one_and_none_is_left_out(
+def test_pages_are_yielded_one_by_one_without_omissions(
     daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     with flavour.client(daemon.query) as client:
@@ -130,9 +130,7 @@ def test_pages_come_one_by_one_and_none_is_left_out(
         assert [ids(page) for page in pages] == [["a", "b"], ["c"]]
 
 
-def test_a_refresh_brings_what_was_not_there_before(
-    servers: list[RealServer], flavour: Flavour
-) -> None:
+def test_a_refresh_returns_newer_info(servers: list[RealServer], flavour: Flavour) -> None:
     slow = "[poll]\nmin_interval = 60\nmax_interval = 60\n" + shard("a", servers[0].url)
     with RunningDaemon(config_text=slow) as running, flavour.client(running.query) as client:
         running.wait_polled(1)
@@ -156,7 +154,7 @@ def test_a_refresh_brings_what_was_not_there_before(
         (UnknownOpError, "dance", {}),
     ],
 )
-def test_a_refusal_comes_as_its_own_error_and_the_next_call_works(
+def test_a_refusal_raises_its_own_error_and_the_next_call_works(
     daemon: RunningDaemon, flavour: Flavour, error: type[Exception], op: str, args: dict[str, Any]
 ) -> None:
     with flavour.client(daemon.query) as client:
@@ -165,7 +163,7 @@ def test_a_refusal_comes_as_its_own_error_and_the_next_call_works(
         assert client.ping()
 
 
-def test_a_daemon_that_is_stopped_is_no_answer_and_later_answers_again(
+def test_a_suspended_daemon_gives_no_answer_and_answers_after_it_resumes(
     own_daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     with flavour.client(own_daemon.query, timeout=0.5) as client:
@@ -179,7 +177,7 @@ def test_a_daemon_that_is_stopped_is_no_answer_and_later_answers_again(
         assert client.ping(timeout=10)
 
 
-def test_the_daemon_knows_how_long_a_call_waits_and_tells_what_it_has_before(
+def test_the_daemon_replies_before_the_timeout_of_the_call(
     flavour: Flavour,
 ) -> None:
     patient = {"ZINFO_POLL_TIMEOUT": "30", "ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
@@ -197,7 +195,7 @@ def test_the_daemon_knows_how_long_a_call_waits_and_tells_what_it_has_before(
         assert info["meta"]["info_age"] > 3
 
 
-def test_a_daemon_that_was_started_again_answers_the_same_client(
+def test_a_restarted_daemon_answers_the_same_client(
     own_daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     with flavour.client(own_daemon.query, timeout=10) as client:
@@ -213,7 +211,7 @@ def test_a_daemon_that_was_started_again_answers_the_same_client(
 def following(
     subscriber: Subscriber, kind: type[Any] | tuple[type[Any], ...], seconds: float = 15.0
 ) -> Any:
-    """Return the next update of a kind; others before it are let pass."""
+    """Return the next update of a type, and skip others."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         update = subscriber.recv(1)
@@ -222,7 +220,7 @@ def following(
     raise AssertionError(f"no {kind} in {seconds} s")
 
 
-def test_each_kind_of_update_comes_and_revisions_follow_each_other(
+def test_each_kind_of_update_arrives_with_consecutive_revisions(
     daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     kinds = ("info", "delta", "hb")
@@ -236,7 +234,7 @@ def test_each_kind_of_update_comes_and_revisions_follow_each_other(
         assert {first.shard, second.shard, whole.shard} == {"a"}
 
 
-def test_an_event_tells_of_a_server_that_goes_and_comes_back(flavour: Flavour) -> None:
+def test_events_report_a_server_that_is_killed_and_restarted(flavour: Flavour) -> None:
     with (
         RealServer() as mortal,
         RunningDaemon(config_text=TIMES + shard("mortal", mortal.url)) as running,
@@ -266,7 +264,7 @@ def test_silence_is_reported_and_updates_continue_afterwards(
         assert not subscriber.stale
 
 
-def test_a_daemon_that_was_killed_and_started_again_is_a_restart(
+def test_a_daemon_killed_and_started_again_gives_a_restart(
     own_daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     with flavour.subscriber(own_daemon.query) as subscriber:
@@ -283,7 +281,7 @@ def test_a_daemon_that_was_killed_and_started_again_is_a_restart(
 
 
 def same(mirror: Mirror, daemon: RunningDaemon) -> bool:
-    """Compare at a moment when both have the same revisions; False where there was none."""
+    """Compare when both have the same revisions; False where they never had."""
     body: Any = daemon.ask("snapshot").body
     theirs = {entry["shard"]: entry for entry in body}
     if mirror.stale or set(mirror) != set(theirs):
@@ -300,7 +298,7 @@ def same(mirror: Mirror, daemon: RunningDaemon) -> bool:
 
 @contextlib.contextmanager
 def under_load(server: RealServer) -> Iterator[None]:
-    """Change fields of a server all the time."""
+    """Change fields of a server continuously."""
     over = threading.Event()
 
     def work() -> None:
@@ -319,7 +317,7 @@ def under_load(server: RealServer) -> Iterator[None]:
         thread.join()
 
 
-def test_it_is_the_daemon_s_cache_again_and_again_under_load(
+def test_it_repeatedly_equals_the_daemons_cache_under_load(
     daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
 ) -> None:
     with under_load(servers[0]), flavour.mirror(daemon.query) as mirror:
@@ -333,7 +331,7 @@ def test_it_is_the_daemon_s_cache_again_and_again_under_load(
         assert mirror.counters["gaps"] == 0
 
 
-def test_it_is_stale_while_the_daemon_is_away_and_equal_after_it_was_started_again(
+def test_it_is_stale_while_the_daemon_is_down_and_equal_after_its_restart(
     own_daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     with flavour.mirror(own_daemon.query) as mirror:
@@ -350,7 +348,7 @@ def test_it_is_stale_while_the_daemon_is_away_and_equal_after_it_was_started_aga
         assert mirror.epoch != epoch
 
 
-def test_shards_that_come_and_go_come_and_go_and_are_told(
+def test_added_and_removed_shards_are_mirrored_and_reported(
     own_daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
 ) -> None:
     told: list[tuple[str, str]] = []
@@ -374,7 +372,7 @@ def test_shards_that_come_and_go_come_and_go_and_are_told(
 # --- keys
 
 
-def test_with_keys_all_three_are_let_in_and_without_them_nobody(
+def test_with_keys_all_three_are_admitted_and_without_them_none(
     short_tmp: Path, server: RealServer, flavour: Flavour
 ) -> None:
     keyring = Keyring(short_tmp / "keys")
@@ -400,7 +398,7 @@ def test_with_keys_all_three_are_let_in_and_without_them_nobody(
             flavour.subscriber(running.query, timeout=0.5)
 
 
-def test_a_client_that_was_let_in_for_less_is_refused_the_rest(
+def test_a_client_with_fewer_rights_is_refused_the_rest(
     short_tmp: Path, server: RealServer, flavour: Flavour
 ) -> None:
     keyring = Keyring(short_tmp / "keys")

@@ -34,7 +34,7 @@ def held(peer: WirePeer) -> dict[str, tuple[int, str]]:
 
 
 def equal(said: dict[str, Any], there: dict[str, tuple[int, str]]) -> bool:
-    """Whether all is fresh and the same."""
+    """Whether all shards are fresh and equal."""
     return not said["stale"] and said["shards"] == {
         shard: [revision, True, value] for shard, (revision, value) in there.items()
     }
@@ -46,7 +46,7 @@ def flood(peer: WirePeer, number: int) -> None:
 
 
 def check_fresh(said: dict[str, Any], peer: WirePeer) -> None:
-    """What it calls fresh is what the peer had at that revision."""
+    """Every fresh shard is what the peer had at that revision."""
     known = peer.do(lambda daemon: dict(daemon.infos))
     for shard, (revision, fresh, value) in said["shards"].items():
         assert not fresh or digest(known[shard, revision]) == value
@@ -93,7 +93,7 @@ def test_against_a_real_daemon_it_is_equal_again() -> None:
 
 
 def same_revision(mirror: OtherProcess, daemon: RunningDaemon) -> bool:
-    """Compare at the moments when both have the same revision; False where there was none."""
+    """Compare when both have the same revision; False where they have not."""
     body: Any = daemon.ask("snapshot").body
     said = mirror.look()
     (entry,) = body

@@ -52,7 +52,7 @@ def test_a_bus_endpoint_alone_is_enough(peer: WirePeer, flavour: Flavour) -> Non
 def test_a_lost_message_is_a_gap(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.subscriber(peer.query, kinds=("delta", "hb")) as subscriber:
         assert isinstance(subscriber.recv(5), Heartbeat)
-        peer.do(lambda _: setattr(peer, "drop", 2))  # the delta, and the same as "info"
+        peer.do(lambda _: setattr(peer, "drop", 2))  # the delta, and the "info" message
         peer.do(lambda daemon: daemon.poll("a"))
         gap = subscriber.recv(5)
         assert isinstance(gap, Gap)
@@ -75,7 +75,7 @@ def test_silence_is_reported_and_updates_continue_afterwards(
 
 
 def poll_often(daemon: ModelDaemon) -> None:
-    """More messages than are taken from the socket at once, before the next heartbeat."""
+    """Publish more messages than one batch, before the next heartbeat."""
     for _ in range(500):
         daemon.poll("b")
 

@@ -40,7 +40,7 @@ class SubscriberWorld(Network):
         self.updates()
 
     def updates(self) -> list[Update]:
-        """What was updates since the last call."""
+        """The updates since the last call."""
         self.settle()
         updates = list(self.subscriber.updates)
         self.subscriber.updates.clear()

@@ -1,4 +1,4 @@
-"""Daemon, network and Mirror in one simulated world, where every fault can be had for the asking.
+"""A simulated daemon, network and client, in which tests can cause every kind of fault.
 
 No sockets, no threads, no time but the world's own: what a test finds here, it finds again.
 """
@@ -18,11 +18,11 @@ from zinfo.wire.bus_messages import FENCE_PREFIX, parse_topic, unpack_header
 from zinfo.wire.codec import unpack
 from zinfo.wire.query_messages import encode_request
 
-STEP = 0.05  # seconds that pass at once while the world runs by itself
+STEP = 0.05  # seconds of simulated time in each step of `run`
 
 
 class State(Protocol):
-    """What is common to what a Mirror and a Subscriber decide."""
+    """The common interface of MirrorState and SubscriberState."""
 
     session: BusSession
 
@@ -34,10 +34,10 @@ class State(Protocol):
 
 
 class Network:
-    """One daemon, one consumer, and what is between them.
+    """One daemon, one client, and the messages in transit between them.
 
     Args:
-        state: the consumer.
+        state: the client.
         fence_totals: whether fences carry totals.
     """
 
@@ -46,15 +46,15 @@ class Network:
         self.clock_error = 1e9  # of the daemon's wall clock against the world's
         self.next_beat = self.now + 0.5
         self.fence_totals = fence_totals
-        self.strict = True  # of daemons: refuse a request that names an unknown shard
+        self.strict = True  # whether daemons refuse a request that names an unknown shard
         self.epochs = 0
         self.state = state
         self.topics: tuple[bytes, ...] = ()  # subscribed; empty while cut off
-        self.subscribed: tuple[bytes, ...] = ()  # what is subscribed again after a cut
-        self.subscribing = False  # subscriptions are on their way
-        self.bus: deque[Frames] = deque()  # on their way to the consumer
-        self.requests: deque[Frames] = deque()  # requests on their way
-        self.replies: deque[Frames] = deque()  # on their way back
+        self.subscribed: tuple[bytes, ...] = ()  # subscribed again after a reconnect
+        self.subscribing = False  # subscriptions are in transit
+        self.bus: deque[Frames] = deque()  # in transit to the client
+        self.requests: deque[Frames] = deque()  # in transit to the daemon
+        self.replies: deque[Frames] = deque()  # in transit to the client
         self.daemon = self._daemon()
 
     def _daemon(self) -> ModelDaemon:
@@ -91,7 +91,7 @@ class Network:
             self.replies.append(self.daemon.answer(self.requests.popleft()))
 
     def deliver(self) -> Frames | None:
-        """The oldest bus message reaches the consumer."""
+        """The oldest bus message reaches the client."""
         if not self.bus:
             return None
         frames = self.bus.popleft()
@@ -100,7 +100,7 @@ class Network:
         return frames
 
     def deliver_reply(self) -> None:
-        """The oldest reply reaches the consumer."""
+        """The oldest reply reaches the client."""
         if self.replies:
             self.state.on_reply(self.replies.popleft(), self.now)
             self.act()
@@ -124,7 +124,7 @@ class Network:
         for shard in shards:
             self.daemon.add(shard)
 
-    # --- the consumer
+    # --- the client
 
     def tick(self, seconds: float = 0.0) -> None:
         """Time passes."""
@@ -152,12 +152,12 @@ class Network:
         self.topics = self.subscribed = ()
         self.subscribing = False
 
-    # --- by itself
+    # --- running
 
     def run(
         self, seconds: float, *, polls: bool = True, until: Callable[[], bool] | None = None
     ) -> float:
-        """Let everything go its way without faults; returns the seconds that it took."""
+        """Run without faults; return the simulated seconds."""
         started = self.now
         while self.now - started < seconds:
             if until and until():
@@ -217,14 +217,14 @@ class World(Network):
         super().act()
 
     def recover(self, seconds: float = 5, *, polls: bool = False) -> float:
-        """Let all be well until the Mirror is fresh; returns the seconds that it took."""
+        """Run without faults until the Mirror is fresh; return the simulated seconds."""
         self.settle()
         return self.run(seconds, polls=polls, until=lambda: not self.mirror.stale(self.now))
 
-    # --- what must hold
+    # --- checks
 
     def check_fresh_copies(self) -> None:
-        """What the Mirror says is fresh is what the daemon had at that revision."""
+        """Every fresh shard is what the daemon had at that revision."""
         for shard, record in self.mirror.store.records.items():
             view = self.mirror.view(shard, self.now)
             if not view.fresh or self.mirror.epoch != self.daemon.epoch:
@@ -248,11 +248,11 @@ class World(Network):
                 assert (record.revision, record.info) == (held.revision, held.info), shard
 
     def is_newest_beat(self, frames: Frames) -> bool:
-        """Whether a message is a heartbeat after which the daemon did nothing."""
+        """Whether a message is a heartbeat with the daemon's current totals."""
         if parse_topic(frames[0])[0] != "hb":
             return False
         try:
             epoch, body = unpack_header(frames[1]).epoch, unpack(frames[2])
-        except ProtocolError:  # garbled on its way
+        except ProtocolError:  # malformed by a fault
             return False
         return epoch == self.daemon.epoch and body == self.daemon.totals()

@@ -13,7 +13,7 @@ from zinfo.wire.codec import pack
 
 NODE, EPOCH = "zinfo-a", 81985529216486
 WALL = 1_795_424_700.0
-"""The wall clock at which these recordings begin."""
+"""The wall clock at the start of these recordings."""
 
 INFO = {"role": "master", "run_id": "a" * 40, "redis_version": "7.2.4", "used_memory": 1000}
 
@@ -138,7 +138,7 @@ def write(path: Path, frames: Iterable[tuple[Frame, float]]) -> Path:
 
 
 def small(path: Path) -> Path:
-    """Write a recording of two shards in which a minute passes: some dozen blocks."""
+    """Write a recording of two shards over a minute, in about a dozen blocks."""
     said = []
     for index in range(30):
         said.append(delta("db-1:6379", 11 + index))

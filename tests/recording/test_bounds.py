@@ -25,21 +25,21 @@ from zinfo.wire.bus_messages import KIND_INFO, topic
 from zinfo.wire.codec import array_header, pack, unpack
 
 MAX_MB = 300
-"""Megabytes that a process may have at most that reads one of these recordings."""
+"""Limit of the resident memory of a process that reads one of these recordings, in MB."""
 
 MANY = 20 << 20
 
 
 def page(value: bytes, count: int) -> bytes:
-    """A page with one entry, in whose INFO is a list of very many equal values."""
+    """A page with one entry, whose INFO has a list of many equal values."""
     one = pack(entry("a", info={"x": 7}))
     before, _, after = one.partition(pack("x") + b"\x07")
     return array_header(1) + before + pack("x") + array_header(count) + value * count + after
 
 
 def bomb(path: Path, *pages: bytes) -> Path:
-    """Write a recording as no zinfo does: compressed as far as it goes, each page a block."""
-    pages_due = len(pages) + 1  # never all there: what has come is held
+    """Write a recording with maximum compression, each page a block; no zinfo does that."""
+    pages_due = len(pages) + 1  # never complete, so that the pages stay in memory
     frames = [Frame(SEGMENT, 0.0, (pack(head(pages=pages_due)),))]
     frames += [Frame(PAGE, 0.0, (one,)) for one in pages]
     data = MAGIC
@@ -103,7 +103,7 @@ def test_a_small_file_takes_little_memory(kind: str, tmp_path: Path, promise: Pr
 
 
 def differing(number: int) -> dict[str, object]:
-    """What differs between idle shards that were set up alike."""
+    """Fields that differ between idle shards with the same configuration."""
     run_id = f"{number * 7919**9 % 2**160:040x}"
     return {"run_id": run_id, "used_memory": 1_000_000 + 37 * number, "uptime": 13 * number}
 
@@ -119,7 +119,7 @@ def test_a_recording_of_similar_shards_can_be_read(tmp_path: Path) -> None:
         (moment,) = recording
     assert isinstance(moment.update, Segment)
     assert len(moment.update.entries) == 1000
-    assert size < 300_000  # it is compressed, though it is dense
+    assert size < 300_000  # compressed, not stored with level 0
 
 
 @pytest.mark.parametrize("value", ["a" * (5 << 20), ["ab"] * (1 << 20), [{}] * (1 << 19)])

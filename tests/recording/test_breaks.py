@@ -31,7 +31,7 @@ def read(path: Path) -> list[Moment]:
 
 
 def kinds(path: Path) -> list[str]:
-    """What is in a recording, without what repeats."""
+    """The types of updates in a recording, without repetitions."""
     found: list[str] = []
     for moment in read(path):
         name = type(moment.update).__name__
@@ -126,7 +126,7 @@ def test_a_mirror_of_the_replay_notices_the_recorded_gap(
     segments = [one.update for one in read(path) if isinstance(one.update, Segment)]
     assert segments[0].epoch == segments[1].epoch
     assert segments[1].entries[0].revision > recorded
-    # However long the second recorder took to begin, the replay is silent for 2.5 seconds at most:
+    # However long the second recorder took to start, the replay is silent for 2.5 seconds at most:
     # a mirror that misses three heartbeats joins again.
     with Running("replay", path, "--speed=4", "--wait") as replay:
         query = replay.wait_reported("ready")["query"]
@@ -161,6 +161,6 @@ def test_a_single_recorded_shard_is_replayed_alone(server: RealServer, tmp_path:
             replay.wait_reported("end")
             mirror.wait_ready()
             assert list(mirror) == [server.ident]
-            assert mirror.counters["gaps"] == 0  # the others are not taken for lost
+            assert mirror.counters["gaps"] == 0  # the other shard's messages do not count as lost
             last = [one.update for one in read(path) if isinstance(one.update, Delta)][-1]
             wait_until(lambda: mirror.revision(server.ident) == last.revision, 5.0, "the last")

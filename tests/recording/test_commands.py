@@ -235,7 +235,7 @@ def test_a_recording_ends_at_its_maximum_size_and_is_readable(
     server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.zrec"
-    monkeypatch.setattr("zinfo.recording.writer.BLOCK_SECONDS", 0.2)  # little fits into a block
+    monkeypatch.setattr("zinfo.recording.writer.BLOCK_SECONDS", 0.2)  # small blocks
     with RunningDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
         options = ("--max-size", "8k", "--seconds", "60", "--json")

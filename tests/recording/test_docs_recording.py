@@ -22,7 +22,7 @@ PAGE = (ROOT / "docs" / "recording.md").read_text()
 
 
 def frames_by_the_page(data: bytes) -> Iterator[tuple[int, float, list[bytes]]]:
-    """Kind, seconds and parts of each frame, read as the page says and not as zinfo does."""
+    """Kind, seconds and parts of each frame, decoded as the page describes."""
     assert data[:8].hex(" ") == "5a 49 52 45 43 00 01 0a"
     at = 8
     while at < len(data):

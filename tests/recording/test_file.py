@@ -103,7 +103,7 @@ def test_updates_are_read_in_order_with_their_times(tmp_path: Path) -> None:
 def test_updates_are_those_of_a_subscriber(tmp_path: Path) -> None:
     with Recording(small(tmp_path / "a.zrec")) as recording:
         assert {type(update) for update in recording.updates()} == {Delta, Heartbeat}
-        assert len(list(recording.updates())) == 60  # and again from the beginning
+        assert len(list(recording.updates())) == 60  # a second iteration starts at the beginning
 
 
 @given(

@@ -27,12 +27,12 @@ QUICK = {
     "ZINFO_BUS_HEARTBEAT": str(HEARTBEAT),
 }
 SECONDS = 12.0
-"""How long the incident takes at least."""
+"""Minimal length of the incident."""
 
 
 @dataclass(slots=True)
 class Incident:
-    """A recording, and what was in it, read from the file.
+    """A recording and its contents.
 
     Attributes:
         path: of the file.
@@ -55,7 +55,7 @@ class Incident:
 
 
 def said(change: Delta | Event) -> tuple[str, str, int]:
-    """What a change is known by: shard, what, and revision or number."""
+    """Shard, type, and revision or number of a change."""
     if isinstance(change, Delta):
         return change.shard, "delta", change.revision
     return change.shard, change.type, change.number
@@ -67,7 +67,7 @@ def shards_text(*servers: RealServer) -> str:
 
 
 def happen(daemon: RunningDaemon, first: RealServer, second: RealServer, late: RealServer) -> None:
-    """A server dies and comes back; the configuration brings another one and takes the second."""
+    """Kill and restart a server; reload with a third one, then without the second."""
     with Client(daemon.query) as client:
 
         def seen(type_: str, shard: str) -> None:
@@ -114,7 +114,7 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
                 wait_until(lambda: subscribed(daemon), 10.0, "the recorder")
                 happen(daemon, first, second, late)
                 left = SECONDS - (time.monotonic() - began)
-                time.sleep(max(0.0, left))  # the speed is to be measured over so long
+                time.sleep(max(0.0, left))  # long enough to measure the speed
                 assert recording.interrupt() == 0, recording.errors
                 (report,) = recording.said
         found = Incident(path, (first.ident, second.ident), late.ident)
@@ -134,7 +134,7 @@ def subscribed(daemon: RunningDaemon) -> bool:
 
 
 def read(incident: Incident) -> None:
-    """Read the file by hand, to know what a replay has to tell."""
+    """Read the file, to know what a replay has to publish."""
     with Recording(incident.path) as recording:
         for moment in recording:
             update = moment.update
@@ -181,7 +181,7 @@ def test_a_mirror_receives_all_changes_in_order_ten_times_as_fast(incident: Inci
 
     def changed(_shard: str, change: Delta | Event) -> None:
         if isinstance(change, Event) and change.number == 0:
-            return  # how it found the shards when it came
+            return  # inferred from the first snapshot
         changes.append(change)
         times.append(time.monotonic())
 

@@ -166,7 +166,7 @@ def test_the_clock_runs_at_its_speed_up_to_the_next_moment() -> None:
     clock.now += 3
     assert replay_clock.wait(25.0) == 0
     assert replay_clock.position() == pytest.approx(25.0)
-    assert replay_clock.wait(55.0) == pytest.approx(1.0)  # what was late is caught up
+    assert replay_clock.wait(55.0) == pytest.approx(1.0)  # a delay is made up for
 
 
 def test_a_long_gap_is_shortened() -> None:
@@ -203,5 +203,5 @@ def test_labels_change_as_they_were_recorded(cache: ReplayCache) -> None:
     assert shard_of(cache, "a:1").labels == {"site": "ams"}
     assert shard_of(cache, "c:1").labels == {"site": "fra"}
     assert [one.labels for one in published] == [{"site": "ams"}, {"site": "fra"}]
-    cache.apply(an_event("a:1", "labels_changed", 7, 4))  # too many for an event
+    cache.apply(an_event("a:1", "labels_changed", 7, 4))  # too large for an event
     assert shard_of(cache, "a:1").labels == {"site": "ams"}

@@ -114,12 +114,12 @@ def test_messages_received_during_the_snapshot_are_recorded_once_after_it() -> N
     world = RecordingWorld()
     world.join()
     newer = [
-        event("a:1", "down", 5, 3, new="down"),  # the snapshot has it; its number must not miss
+        event("a:1", "down", 5, 3, new="down"),  # included in the snapshot, except its number
         event("new:1", "added", 6, 1, new="new"),
         delta("new:1", 1, 0),
         delta("a:1", 12),
     ]
-    world.bus(delta("a:1", 11))  # the snapshot has it
+    world.bus(delta("a:1", 11))  # included in the snapshot
     world.bus(delta("gone:1", 5))  # it was removed before the snapshot
     for frames in newer:
         world.bus(frames)
@@ -263,7 +263,7 @@ def test_with_named_shards_only_those_are_requested_and_totals_are_ignored() -> 
     assert world.requests[0].args == {"topics": ["z1/delta/a:1/"]}
     world.reply([entry("a:1")])
     assert world.heads()[0]["whole"] is False
-    world.bus(event("a:1", "down", 9, 3, new="down"))  # others have events, too
+    world.bus(event("a:1", "down", 9, 3, new="down"))  # other shards have events, too
     world.bus(heartbeat(1, 5, 99, 999))
     assert world.breaks() == []
 
