@@ -111,10 +111,10 @@ class Snapshot:
         if not self.raw or not previous.raw:
             delta = diff(previous.info.fields, self.info.fields)
             return pack_pairs(delta.set), delta.unset
-        fields, gone, self._layout = encode_changes(
+        fields, unset, self._layout = encode_changes(
             previous.raw, self.raw, previous._layout_of_reply()
         )
-        return fields, gone
+        return fields, unset
 
     def encoded(self) -> Fields:
         """Return all fields, encoded without a map header, so that a reply can add pairs."""
