@@ -39,7 +39,7 @@ class Following:
     def __init__(self, server: RealServer, stack: ExitStack) -> None:
         self.shard = server.ident
         self._url = server.url
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.daemon = stack.enter_context(RunningDaemon(config_text=self._config({"turn": "0"})))
         self.bus = stack.enter_context(LossyBus(self.daemon.bus))
         self.client = stack.enter_context(Client(self.daemon.query))
@@ -67,7 +67,7 @@ class Following:
 
     def _tell(self, _shard: str, change: Delta | Event) -> None:
         if isinstance(change, Event) and change.type == "labels_changed":
-            self.told.append(change)
+            self.events.append(change)
 
 
 @contextmanager
@@ -91,10 +91,10 @@ def test_labels_that_a_reload_changes_reach_a_mirror(server: RealServer, promise
             f"{one.mirror.counters['resyncs'] - snapshots} snapshots",
         )
         assert one.mirror.counters["resyncs"] == snapshots
-        assert [event.labels for event in one.told] == [{"turn": "1", "site": "fra"}]
+        assert [event.labels for event in one.events] == [{"turn": "1", "site": "fra"}]
         assert (events[0].type, events[0].labels) == ("added", {"turn": "0"})
         assert (events[-1].type, events[-1].message) == ("labels_changed", "turn=1, site=fra")
-        assert events[-1] == one.told[0]
+        assert events[-1] == one.events[0]
 
 
 def test_a_mirror_recovers_from_a_lost_labels_changed_event(
@@ -113,7 +113,7 @@ def test_a_mirror_recovers_from_a_lost_labels_changed_event(
         )
         assert one.bus.lost == 1
         assert one.mirror.counters["gaps"] >= 1
-        assert [(event.number, event.labels) for event in one.told] == [(0, {"turn": "2"})]
+        assert [(event.number, event.labels) for event in one.events] == [(0, {"turn": "2"})]
 
 
 def test_labels_too_large_for_an_event_reach_a_mirror_by_a_snapshot(
@@ -125,10 +125,10 @@ def test_labels_too_large_for_an_event_reach_a_mirror_by_a_snapshot(
         event = one.client.events(ids=[one.shard]).events[-1]
         promise(
             f"labels of {sum(map(len, LONG.values()))} characters",
-            f"an event holds at most {MAX_LABELS_SIZE} of them; a Mirror asks for the rest",
+            f"an event holds at most {MAX_LABELS_SIZE} of them; a Mirror requests larger ones",
             f"labels {event.labels}, message of {len(event.message)}; the Mirror has them all",
         )
         assert event.type == "labels_changed"
         assert event.labels is None
         assert len(event.message) < 300
-        assert [told.labels for told in one.told] == [None, LONG]
+        assert [event.labels for event in one.events] == [None, LONG]

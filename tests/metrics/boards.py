@@ -43,7 +43,7 @@ DASHBOARD_763 = (
 """The queries of Grafana's dashboard 763, which was made for redis_exporter 1.x."""
 
 
-class Asked(NamedTuple):
+class DashboardQuery(NamedTuple):
     """One query of a dashboard.
 
     Attributes:
@@ -64,16 +64,18 @@ def panels(board: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from panel.get("panels", ())
 
 
-def queries() -> list[Asked]:
+def queries() -> list[DashboardQuery]:
     """Return all queries of panels and annotations."""
     found = [
-        Asked(name, panel["title"], target["expr"])
+        DashboardQuery(name, panel["title"], target["expr"])
         for name, board in BOARDS.items()
         for panel in panels(board)
         for target in panel.get("targets", ())
     ]
     for name, board in BOARDS.items():
-        found += [Asked(name, one["name"], one["expr"]) for one in board["annotations"]["list"]]
+        found += [
+            DashboardQuery(name, one["name"], one["expr"]) for one in board["annotations"]["list"]
+        ]
     return found
 
 

@@ -184,17 +184,17 @@ def main() -> None:
         sys.exit(MISSING)
     with running_exporter() as exporter:
         for kind in available_kinds():
-            with loaded_pair(kind) as (master, replica):
-                sys.stdout.write(table(f"{kind}, master", compare_with(master, exporter)) + "\n")
+            with loaded_pair(kind) as (primary, replica):
+                sys.stdout.write(table(f"{kind}, primary", compare_with(primary, exporter)) + "\n")
                 sys.stdout.write(table(f"{kind}, replica", compare_with(replica, exporter)) + "\n")
 
 
 @contextlib.contextmanager
 def loaded_pair(kind: ServerKind) -> Iterator[tuple[RealServer, RealServer]]:
     """A primary with data and traffic, and its replica."""
-    with RealServer(kind) as master, RealServer(kind) as replica:
-        replica.client().replicaof(HOST, master.port)
-        client = master.client()
+    with RealServer(kind) as primary, RealServer(kind) as replica:
+        replica.client().replicaof(HOST, primary.port)
+        client = primary.client()
         client.set("a", 1, ex=1000)
         client.get("a")
         client.get("missing")
@@ -205,8 +205,8 @@ def loaded_pair(kind: ServerKind) -> Iterator[tuple[RealServer, RealServer]]:
             lambda: replica.client().info("replication")["master_link_status"] == "up",
             what="the replica to be in step",
         )
-        wait_until(lambda: "slave0" in client.info("replication"), what="the master to know it")
-        yield master, replica
+        wait_until(lambda: "slave0" in client.info("replication"), what="the primary to know it")
+        yield primary, replica
 
 
 if __name__ == "__main__":

@@ -44,15 +44,15 @@ class Fleet(NamedTuple):
     """The targets.
 
     Attributes:
-        daemon: with its door open to all.
+        daemon: whose HTTP server is open to all.
         guarded: with TLS and a token.
-        master: a shard of both, under a label `namespace`.
+        primary: a shard of both, under a label `namespace`.
         replica: a shard of the first.
     """
 
     daemon: RunningDaemon
     guarded: RunningDaemon
-    master: RealServer
+    primary: RealServer
     replica: RealServer
 
 
@@ -69,17 +69,17 @@ def jobs(text: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def watched(master: RealServer, replica: RealServer, folder: Path) -> Iterator[Fleet]:
+def watched(primary: RealServer, replica: RealServer, folder: Path) -> Iterator[Fleet]:
     """Start the daemons, and traffic on the primary.
 
     Args:
-        master: a server.
+        primary: a server.
         replica: its replica.
         folder: takes certificates and tokens, under the names that the configuration has.
     """
     config = f"""
     [[shards]]
-    url = "{master.url}"
+    url = "{primary.url}"
     labels = {{ namespace = "prod", os = "mine", "data center" = 'a"b\\c' }}
     [[shards]]
     url = "{replica.url}"
@@ -89,22 +89,22 @@ def watched(master: RealServer, replica: RealServer, folder: Path) -> Iterator[F
     """
     with (
         RunningDaemon(config_text=config, http=True) as daemon,
-        RunningDaemon(config_text=_guarded(master, folder), http=True) as guarded,
+        RunningDaemon(config_text=_guarded(primary, folder), http=True) as guarded,
         Client(daemon.query) as client,
     ):
         daemon.wait_polled(2)
         guarded.wait_polled(1)
         stop = threading.Event()
-        thread = threading.Thread(target=_traffic, args=(master, client, stop))
+        thread = threading.Thread(target=_traffic, args=(primary, client, stop))
         thread.start()
         try:
-            yield Fleet(daemon, guarded, master, replica)
+            yield Fleet(daemon, guarded, primary, replica)
         finally:
             stop.set()
             thread.join()
 
 
-def _guarded(master: RealServer, folder: Path) -> str:
+def _guarded(primary: RealServer, folder: Path) -> str:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "zinfo-ca.pem"))
     own, client = authority.issue_cert(HOST), authority.issue_cert("prometheus.example")
@@ -117,7 +117,7 @@ def _guarded(master: RealServer, folder: Path) -> str:
         (folder / name).chmod(0o600)
     return f"""
     [[shards]]
-    url = "{master.url}"
+    url = "{primary.url}"
     [http]
     token_file = "{folder}/tokens"
     cert_file = "{folder}/zinfo.pem"
@@ -127,8 +127,8 @@ def _guarded(master: RealServer, folder: Path) -> str:
     """
 
 
-def _traffic(master: RealServer, client: Client, stop: threading.Event) -> None:
-    commands = master.client()
+def _traffic(primary: RealServer, client: Client, stop: threading.Event) -> None:
+    commands = primary.client()
     while not stop.wait(_PAUSE):
         commands.get("a")
         commands.get("missing")
@@ -153,7 +153,7 @@ def scraping(fleet: Fleet, folder: Path, odd: str) -> Iterator[RunningPrometheus
         + other["zinfo"].replace(ADDRESS, guarded_door).replace("name: zinfo", "name: guarded")
         + other["redis"]
         .replace(ADDRESS, open_door)
-        .replace("redis://10.0.0.1:6379", fleet.master.url)
+        .replace("redis://10.0.0.1:6379", fleet.primary.url)
         .replace("redis://10.0.0.2:6379", fleet.replica.url)
         + _ODD_JOB.format(odd)
     )

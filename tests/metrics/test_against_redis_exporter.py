@@ -26,7 +26,7 @@ def test_each_metric_from_info_equals_that_of_redis_exporter(
     kind: ServerKind, exporter: Exporter, promise: Promise
 ) -> None:
     with loaded_pair(kind) as pair:
-        for server, role in zip(pair, ("master", "replica"), strict=True):
+        for server, role in zip(pair, ("primary", "replica"), strict=True):
             rows = compare_with(server, exporter)
             wrong = [row for row in rows if _is_wrong(row)]
             assert not wrong, table(f"{kind}, {role}", rows)

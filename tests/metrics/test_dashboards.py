@@ -100,6 +100,6 @@ def test_the_defined_variables_are_the_used_ones(name: str) -> None:
 
 
 def test_rates_use_the_rate_interval_of_grafana() -> None:
-    for asked in queries():
-        for function, interval in re.findall(r"\b(i?rate|increase)\(.*?\[(.*?)\]", asked.expr):
-            assert (function, interval) == ("rate", "$__rate_interval"), asked
+    for query in queries():
+        for function, interval in re.findall(r"\b(i?rate|increase)\(.*?\[(.*?)\]", query.expr):
+            assert (function, interval) == ("rate", "$__rate_interval"), query

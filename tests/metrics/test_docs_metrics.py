@@ -94,5 +94,5 @@ def test_the_page_has_exactly_the_metrics_of_zinfo_with_their_types() -> None:
     with RealServer() as server, RunningDaemon([server.url], http=True) as daemon:
         daemon.wait_polled(1)
         found = families(fetch(daemon.http, "metrics").text)
-    told = {name: metric.type for name, metric in found.items() if name.startswith("zinfo_")}
-    assert told == OWN
+    exposed = {name: metric.type for name, metric in found.items() if name.startswith("zinfo_")}
+    assert exposed == OWN

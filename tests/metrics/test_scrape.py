@@ -17,7 +17,7 @@ from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
-MASTER: dict[str, Value] = {
+PRIMARY: dict[str, Value] = {
     "role": "master",
     "redis_version": "7.0.1",
     "redis_mode": "standalone",
@@ -26,7 +26,7 @@ MASTER: dict[str, Value] = {
 
 REPLICA: Value = {"ip": "10.0.0.2", "port": 6380, "state": "online", "offset": 77, "lag": 1}
 FULL: dict[str, Value] = {
-    **MASTER,
+    **PRIMARY,
     "role": "slave",
     "valkey_version": "8.1.0",
     "valkey_release_stage": "ga",
@@ -107,7 +107,7 @@ def test_statistics_of_commands_have_the_command_as_a_label() -> None:
 
 
 def test_each_database_has_metrics_and_db0_also_if_it_is_empty() -> None:
-    text = text_of({"db3": {"keys": 10, "expires": 2, "avg_ttl": 1500}, **MASTER})
+    text = text_of({"db3": {"keys": 10, "expires": 2, "avg_ttl": 1500}, **PRIMARY})
     assert value(text, "redis_db_keys", db="db3") == 10
     assert value(text, "redis_db_keys_expiring", db="db3") == 2
     assert value(text, "redis_db_avg_ttl_seconds", db="db3") == 1.5
@@ -115,7 +115,7 @@ def test_each_database_has_metrics_and_db0_also_if_it_is_empty() -> None:
 
 
 def test_a_primary_exposes_its_replicas() -> None:
-    text = text_of({**MASTER, "connected_slaves": 1, "slave0": REPLICA})
+    text = text_of({**PRIMARY, "connected_slaves": 1, "slave0": REPLICA})
     labels = {"slave_ip": "10.0.0.2", "slave_port": "6380", "slave_state": "online"}
     assert value(text, "redis_connected_slave_offset_bytes", **labels) == 77
     assert value(text, "redis_connected_slave_lag_seconds", **labels) == 1

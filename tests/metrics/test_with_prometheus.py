@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.metrics.boards import BOARDS, DASHBOARD_763, Asked, filled, queries
+from tests.metrics.boards import BOARDS, DASHBOARD_763, DashboardQuery, filled, queries
 from tests.metrics.exporter_comparison import fetch, loaded_pair
 from tests.metrics.prometheus import AVAILABLE, MISSING, TOOL, RunningPrometheus
 from tests.metrics.scraped import DEAD, Fleet, odd_text, page, scraping, watched
@@ -84,10 +84,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fleet(folder: Path) -> Iterator[Fleet]:
-    with loaded_pair(available_kinds()[0]) as (master, replica):
-        for server in (master, replica):
+    with loaded_pair(available_kinds()[0]) as (primary, replica):
+        for server in (primary, replica):
             server.client().config_set("maxmemory", "100mb")
-        with watched(master, replica, folder) as running:
+        with watched(primary, replica, folder) as running:
             yield running
 
 
@@ -134,7 +134,7 @@ def test_each_shard_is_an_instance_with_a_label_for_its_zinfo(
 ) -> None:
     found = answer(prometheus, 'redis_up{job="zinfo"}')
     by_instance = {labels["instance"]: value for labels, value in found}
-    assert by_instance == {fleet.master.ident: 1, fleet.replica.ident: 1, DEAD: 0}
+    assert by_instance == {fleet.primary.ident: 1, fleet.replica.ident: 1, DEAD: 0}
     (where,) = {labels["zinfo"] for labels, _value in found}
     assert where in fleet.daemon.http
     (own,) = answer(prometheus, 'zinfo_build_info{job="zinfo"}')
@@ -142,7 +142,7 @@ def test_each_shard_is_an_instance_with_a_label_for_its_zinfo(
 
 
 def test_labels_of_shards_are_stored(prometheus: RunningPrometheus, fleet: Fleet) -> None:
-    labels = {"instance": fleet.master.ident, "namespace": "prod", "label_os": "mine"}
+    labels = {"instance": fleet.primary.ident, "namespace": "prod", "label_os": "mine"}
     labels["data_center"] = 'a"b\\c'
     ((found, _one),) = answer(prometheus, 'redis_instance_info{job="zinfo",role="master"}')
     assert found.items() >= labels.items()
@@ -156,7 +156,7 @@ def test_a_target_of_the_old_job_has_the_same_name(
         up = prometheus.query('redis_up{job="redis"} == 1')
         return {labels["instance"] for labels, _one in up}
 
-    names = {fleet.master.url, fleet.replica.url}  # each is scraped separately
+    names = {fleet.primary.url, fleet.replica.url}  # each is scraped separately
     wait_until(lambda: found() >= names, 20, f"{names}", sleep=_patiently)
     assert found() == names
 
@@ -178,20 +178,20 @@ def test_dashboard_763_has_data(expr: str, prometheus: RunningPrometheus) -> Non
 def test_dashboard_763_has_values_for_its_variables(
     label: str, prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
-    expected = {"instance": {fleet.master.ident, fleet.replica.ident, DEAD}, "namespace": {"prod"}}
+    expected = {"instance": {fleet.primary.ident, fleet.replica.ident, DEAD}, "namespace": {"prod"}}
     answer(prometheus, 'redis_up{job="zinfo"}')
     series = prometheus.get("series", {"match[]": 'redis_up{job="zinfo"}'})
     assert {one[label] for one in series if label in one} == expected[label]
 
 
-@pytest.mark.parametrize("asked", queries(), ids=lambda asked: f"{asked.board}: {asked.panel}")
+@pytest.mark.parametrize("query", queries(), ids=lambda query: f"{query.board}: {query.panel}")
 def test_each_panel_of_the_dashboards_has_data(
-    asked: Asked, prometheus: RunningPrometheus, fleet: Fleet
+    query: DashboardQuery, prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
     # Some panels have data for a primary only, others for a replica only.
-    shards = [fleet.master.ident, fleet.replica.ident] if "$shard" in asked.expr else [""]
-    exprs = [filled(asked.expr, {**VALUES, "shard": shard}) for shard in shards]
-    if any(start in asked.expr for start in QUIET):
+    shards = [fleet.primary.ident, fleet.replica.ident] if "$shard" in query.expr else [""]
+    exprs = [filled(query.expr, {**VALUES, "shard": shard}) for shard in shards]
+    if any(start in query.expr for start in QUIET):
         assert [prometheus.query(expr) for expr in exprs] == [[]] * len(exprs)
         return
     assert answer(prometheus, " or ".join(f"({expr})" for expr in exprs))
@@ -200,15 +200,15 @@ def test_each_panel_of_the_dashboards_has_data(
 def test_the_variables_of_the_dashboards_have_values(
     prometheus: RunningPrometheus, fleet: Fleet
 ) -> None:
-    values = {**VALUES, "shard": fleet.master.ident}
+    values = {**VALUES, "shard": fleet.primary.ident}
     answer(prometheus, "redis_up and on () zinfo_build_info")
-    asked = 0
+    count = 0
     for board in BOARDS.values():
         for variable in board["templating"]["list"]:
             if variable["type"] == "query":
-                asked += 1
+                count += 1
                 assert _values(prometheus, filled(variable["query"]["query"], values)), variable
-    assert asked == 6
+    assert count == 6
 
 
 def _values(prometheus: RunningPrometheus, query: str) -> set[str]:

@@ -30,7 +30,7 @@ from zinfo.errors import (
 from zinfo.wire.codec import pack
 from zinfo.wire.query_messages import MAGIC, Request, decode_reply, encode_request
 
-NOBODY = "redis://127.0.0.1:1"
+UNREACHABLE = "redis://127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def server() -> Iterator[RealServer]:
 
 @pytest.fixture(scope="module")
 def daemon(server: RealServer) -> Iterator[RunningDaemon]:
-    with RunningDaemon([server.url, NOBODY]) as daemon:
+    with RunningDaemon([server.url, UNREACHABLE]) as daemon:
         daemon.wait_polled(1)
         yield daemon
 
@@ -73,8 +73,8 @@ def test_hello_has_all_that_a_client_needs(daemon: RunningDaemon) -> None:
 
 
 def test_ping_returns_the_time(daemon: RunningDaemon) -> None:
-    told: Any = daemon.ask("ping").body
-    assert abs(told - time.time()) < 5
+    reported: Any = daemon.ask("ping").body
+    assert abs(reported - time.time()) < 5
 
 
 def test_get_infos_returns_all_fields_and_meta(daemon: RunningDaemon, server: RealServer) -> None:
@@ -108,7 +108,7 @@ def test_keys_prefixes_sections_and_labels_restrict_the_result(server: RealServe
 
 def test_a_shard_without_info_is_an_error_or_a_partial_entry(daemon: RunningDaemon) -> None:
     for ids, kind, message in (
-        (["nobody"], UnknownShardError, "shard nobody not found"),
+        (["unknown"], UnknownShardError, "shard unknown not found"),
         (["127.0.0.1:1"], NotPolledError, "info for shard 127.0.0.1:1 not available"),
     ):
         error = daemon.ask("get_infos", shard_ids=ids).error
@@ -127,7 +127,7 @@ def test_shards_returns_state_and_reason(daemon: RunningDaemon, server: RealServ
     assert (down["state"], down["reason"], down["age"]) == ("down", "refused", None)
     assert down["failures"] >= 1
     assert "refused" in down["error"]
-    assert isinstance(daemon.ask("shards", ids=["nobody"]).error, UnknownShardError)
+    assert isinstance(daemon.ask("shards", ids=["unknown"]).error, UnknownShardError)
 
 
 def test_a_snapshot_has_every_shard_and_its_sequence_numbers(

@@ -45,7 +45,7 @@ def fetch(
         url: of the server.
         path: with its query, without the first slash.
         headers: of the request.
-        method: likewise.
+        method: of the request.
         tls: for a server that speaks TLS.
     """
     with _connection(url, tls) as connection:

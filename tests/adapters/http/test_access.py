@@ -28,7 +28,7 @@ from zinfo.config import load_config
 from zinfo.errors import ConfigError
 
 ADMIN, CACHE, BLIND = "admin-0123456789abcdef", "cache-0123456789abcdef", "blind-0123456789abcdef"
-TOKENS = f"# who\nadmin {ADMIN}\ncache {CACHE}\nblind {BLIND}\nnobody nobody-0123456789abcdef\n"
+TOKENS = f"# clients\nadmin {ADMIN}\ncache {CACHE}\nblind {BLIND}\nnone none-0123456789abcdef\n"
 CLIENTS = """
 [clients.admin]
 [clients.cache]
@@ -99,7 +99,7 @@ def test_hidden_fields_are_in_no_metric(
     run_id = str(server.client().info("server")["run_id"])
     text = fetch(daemon.http, "metrics", bearer(BLIND)).text
     found = [one for one in (run_id, "redis_memory_used_bytes", "redis_memory_used") if one in text]
-    promise("run_id and used_memory* withheld", "in no metric", str(found))
+    promise("run_id and used_memory* are hidden", "in no metric", str(found))
     assert not found
     assert "redis_connected_clients" in text
     assert "used_memory" not in fetch(daemon.http, "api/v1/infos", bearer(BLIND)).text
@@ -113,8 +113,8 @@ def test_hidden_fields_are_in_no_metric(
 
 
 def test_a_client_without_a_table_has_no_rights(daemon: RunningDaemon) -> None:
-    assert fetch(daemon.http, "api/v1/infos", bearer("nobody-0123456789abcdef")).status == 403
-    assert fetch(daemon.http, "metrics", bearer("nobody-0123456789abcdef")).status == 403
+    assert fetch(daemon.http, "api/v1/infos", bearer("none-0123456789abcdef")).status == 403
+    assert fetch(daemon.http, "metrics", bearer("none-0123456789abcdef")).status == 403
 
 
 def test_a_removed_token_is_rejected_after_a_reload(daemon: RunningDaemon, tokens: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_client_has_a_quota_of_streams(daemon: RunningDaemon, promise: Promise
         ("admin", "line 1: expected a name and a token"),
         ("admin short", "line 1: expected a token of 16 characters or more"),
         (f"a {ADMIN}\nb {ADMIN}", "line 2: another line has the same token"),
-        ("# nobody\n", "found no token"),
+        ("# no client\n", "found no token"),
     ],
 )
 def test_an_invalid_token_file_is_reported(tmp_path: Path, text: str, problem: str) -> None:
@@ -231,7 +231,7 @@ def test_a_certificate_authenticates_the_client_in_its_common_name(
             return fetch(url, "api/v1/infos", tls=context).status
 
         assert status("grafana") == 200
-        assert status("somebody") == 403
+        assert status("unknown") == 403
         assert status(None) == 401
         with pytest.raises((ssl.SSLError, ConnectionError)):
             status("grafana", stranger)
@@ -256,7 +256,7 @@ def test_an_invalid_token_file_does_not_keep_a_removed_key_valid(
         assert "expected a name and a token" in running.log()
         assert not responds(running.query, former)
         stats: Any = running.ask("stats").body
-        assert not stats["faults"], "the bus was opened anew, and nothing died of it"
+        assert not stats["faults"], "the bus was opened again, and no component crashed"
 
 
 @pytest.fixture

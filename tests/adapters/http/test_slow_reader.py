@@ -34,7 +34,7 @@ def test_a_client_that_does_not_read_loses_messages_and_gets_a_gap_message(
         with slow.makefile("rb") as lines:
             until = time.monotonic() + 60
             while lines.readline() != b"event: gap\n":
-                assert time.monotonic() < until, "no gap was told"
+                assert time.monotonic() < until, "no gap message"
             data = lines.readline().removeprefix(b"data: ")
             assert json.loads(data)["lost"] > 0
 

@@ -83,7 +83,7 @@ def test_a_message_is_encoded_once_for_all_streams_with_the_same_filter(
     old = Snapshot(b"a:1\r\nb:2\r\n", 1, 1.0, 1.0)
     new = Snapshot(b"a:1\r\nb:3\r\n", 2, 2.0, 2.0, old)
     messages = SnapshotMessages("s", old, new)
-    assert not encoded, "and none that nobody wants"
+    assert not encoded, "and none without a stream"
     only_a, only_b = frozenset("a"), frozenset("b")
     for _ in range(100):
         assert data(messages.encode(DELTA, stream_filter()))["set"] == {"b": 3}
