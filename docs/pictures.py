@@ -99,7 +99,7 @@ async def _take(feed: Feed, named: dict[str, EmbeddedServer], seconds: float, pa
     opening = ["slash", *OPENED, "enter", "enter"]
     await _picture(feed, (120, 36), "shard", [*opening, *["right"] * 4], "Stats  lines")
     await _picture(feed, (120, 36), "events", ["greater_than_sign", "e"], "restarted")
-    await _picture(feed, (80, 24), "narrow", ["slash", *"site=fra", "enter"], "that pass")
+    await _picture(feed, (80, 24), "narrow", ["slash", *"site=fra", "enter"], " matching")
     await _take_in_browser(page)
     named[BUSY].kill()
     blocked.join()

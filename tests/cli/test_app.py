@@ -92,14 +92,14 @@ def test_the_help_loads_no_command() -> None:
     assert ours == {"zinfo.cli.app", "zinfo.cli.text"}
 
 
-def test_a_command_that_asks_a_daemon_loads_only_what_it_needs() -> None:
+def test_a_command_that_queries_a_daemon_imports_only_what_it_needs() -> None:
     modules = loaded("get", "--help")
     assert modules.isdisjoint(
         {"gevent", "psutil", "pydantic", "redis", "rich", "zinfo.daemon.daemon"}
     )
 
 
-def test_the_version_is_told() -> None:
+def test_version_prints_the_version() -> None:
     assert invoke("--version").stdout == f"zinfo {__version__}\n"
 
 
@@ -120,7 +120,7 @@ def test_an_endpoint_that_is_none_is_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize("name", ["get", "shards", "watch", "events", "stats"])
-def test_where_nothing_answers_one_line_says_so_and_what_to_do(name: str) -> None:
+def test_where_no_daemon_answers_one_line_says_so_and_what_to_do(name: str) -> None:
     done = invoke(name, "--connect", "tcp://127.0.0.1:9", "--timeout", "0.1")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (

@@ -21,7 +21,7 @@ def applied(fields: KnownFields, revision: int, base: int, set_: Info, *unset: s
     return [(one.field, one.old, one.new) for one in fields.apply(delta)]
 
 
-def test_after_a_look_every_old_value_is_known() -> None:
+def test_after_an_update_every_old_value_is_known() -> None:
     fields = KnownFields()
     assert looked(fields, 5, {"x": 1, "y": "a"}) == []
     assert applied(fields, 6, 5, {"x": 2, "z": 9}, "y") == [
@@ -32,7 +32,7 @@ def test_after_a_look_every_old_value_is_known() -> None:
     assert applied(fields, 7, 6, {"y": "b"}) == [("y", None, "b")]
 
 
-def test_what_the_look_has_already_is_not_told_again() -> None:
+def test_a_delta_older_than_the_update_is_no_change() -> None:
     fields = KnownFields()
     looked(fields, 5, {"x": 2})
     assert applied(fields, 5, 4, {"x": 2}) == []
@@ -44,7 +44,7 @@ def test_the_first_info_of_a_shard_is_all_new() -> None:
     assert applied(KnownFields(), 1, 0, {"x": 1}) == [("x", None, 1)]
 
 
-def test_a_whole_info_tells_what_is_gone() -> None:
+def test_a_whole_info_shows_removed_fields() -> None:
     fields = KnownFields()
     looked(fields, 5, {"x": 1, "y": 2})
     assert applied(fields, 9, 0, {"x": 1, "z": 3}) == [("y", 2, None), ("z", None, 3)]
@@ -57,14 +57,14 @@ def test_after_a_loss_old_values_are_not_guessed() -> None:
     assert applied(fields, 9, 8, {"x": 5, "z": 1}) == [("x", 4, 5), ("z", UNKNOWN, 1)]
 
 
-def test_a_look_after_a_loss_tells_what_was_missed() -> None:
+def test_an_update_after_a_loss_returns_the_missed_changes() -> None:
     fields = KnownFields()
     looked(fields, 5, {"x": 1, "y": 1})
     assert looked(fields, 8, {"x": 3, "z": 1}) == [("x", 1, 3), ("y", 1, None), ("z", None, 1)]
     assert applied(fields, 9, 8, {"x": 4}) == [("x", 3, 4)]
 
 
-def test_a_look_tells_nothing_of_fields_that_were_never_seen() -> None:
+def test_an_update_returns_nothing_about_fields_that_were_never_seen() -> None:
     fields = KnownFields()
     assert applied(fields, 8, 7, {"x": 4}) == [("x", UNKNOWN, 4)]
     assert looked(fields, 9, {"x": 5, "other": 1}) == [("x", 4, 5)]
@@ -79,7 +79,7 @@ def test_a_look_tells_nothing_of_fields_that_were_never_seen() -> None:
         (("role",), False, {"role"}),
     ],
 )
-def test_only_fields_of_interest_are_told(
+def test_only_selected_fields_are_returned(
     keys: tuple[str, ...], prefix: bool, told: set[str]
 ) -> None:
     fields = KnownFields(keys, prefix)
@@ -87,7 +87,7 @@ def test_only_fields_of_interest_are_told(
     assert {name for name, _, _ in changes} == told
 
 
-def test_what_was_forgotten_is_not_compared() -> None:
+def test_forgotten_values_are_not_compared() -> None:
     fields = KnownFields()
     looked(fields, 5, {"x": 1})
     looked(fields, 5, {"x": 1}, "b")

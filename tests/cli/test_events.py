@@ -18,7 +18,7 @@ from zinfo.cli.events import _EventPrinter
 from zinfo.client import Client, Gap
 
 
-def test_an_event_has_time_shard_number_and_what_happened(fleet: Fleet) -> None:
+def test_an_event_has_time_shard_number_and_text(fleet: Fleet) -> None:
     done = invoke("events", daemon=fleet.daemon)
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
@@ -28,7 +28,7 @@ def test_an_event_has_time_shard_number_and_what_happened(fleet: Fleet) -> None:
     assert any(f"{fleet.dead} " in line and "down (refused), was new: " in line for line in lines)
 
 
-def test_shards_and_a_number_narrow_it(fleet: Fleet) -> None:
+def test_events_can_be_limited_by_shard_and_number(fleet: Fleet) -> None:
     done = invoke("events", fleet.first.ident, "--json", daemon=fleet.daemon)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert {event["shard"] for event in events} == {fleet.first.ident}
@@ -41,7 +41,7 @@ def test_shards_and_a_number_narrow_it(fleet: Fleet) -> None:
     ]
 
 
-def test_events_that_are_held_no_more_are_said(server: RealServer) -> None:
+def test_events_that_are_no_longer_stored_are_reported(server: RealServer) -> None:
     with RunningDaemon([server.url], environ={**QUICK, "ZINFO_QUERY_EVENTS_KEPT": "1"}) as daemon:
         daemon.wait_polled(1)
         done = invoke("events", daemon=daemon)
@@ -49,13 +49,13 @@ def test_events_that_are_held_no_more_are_said(server: RealServer) -> None:
         assert done.stderr == "events 1 to 1 are no longer stored\n"
 
 
-def test_a_number_that_the_daemon_has_not_reached_means_that_it_counts_anew(fleet: Fleet) -> None:
+def test_a_number_greater_than_the_daemons_means_that_it_was_restarted(fleet: Fleet) -> None:
     done = invoke("events", "--since", "999999", daemon=fleet.daemon)
     assert "it was restarted, and counts from 1 again" in done.stderr
     assert "#1 added" in done.stdout
 
 
-def test_follow_shows_what_was_and_then_what_comes_each_once(
+def test_follow_prints_stored_and_then_new_events_each_once(
     server: RealServer, tmp_path: Path
 ) -> None:
     with RunningDaemon([server.url], environ=QUICK) as daemon:
@@ -73,9 +73,7 @@ def test_follow_shows_what_was_and_then_what_comes_each_once(
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_follow_goes_on_with_the_daemon_that_comes_after(
-    server: RealServer, tmp_path: Path
-) -> None:
+def test_follow_continues_after_a_restart_of_the_daemon(server: RealServer, tmp_path: Path) -> None:
     with RunningDaemon([server.url], environ=QUICK) as daemon:
         daemon.wait_polled(1)
         with following(
@@ -93,7 +91,7 @@ def test_follow_goes_on_with_the_daemon_that_comes_after(
             wait_until(lambda: ups() == 2, what="the new daemon's events")
 
 
-def test_follow_says_when_the_daemon_is_silent_and_shows_what_it_missed(
+def test_follow_reports_a_silent_daemon_and_prints_missed_events(
     server: RealServer, tmp_path: Path
 ) -> None:
     with RunningDaemon([server.url], environ=QUICK) as daemon:
@@ -110,7 +108,7 @@ def test_follow_says_when_the_daemon_is_silent_and_shows_what_it_missed(
             assert command.interrupt() == 0
 
 
-def test_what_the_bus_lost_comes_from_the_daemons_log_once(
+def test_events_lost_on_the_bus_are_fetched_once(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = (fleet.first.ident,)
@@ -124,7 +122,7 @@ def test_what_the_bus_lost_comes_from_the_daemons_log_once(
     assert said == [event.number for event in held[1:]]
 
 
-def test_what_the_bus_brought_is_not_told_again_after_a_loss(
+def test_events_from_the_bus_are_not_printed_again_after_a_loss(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = (fleet.first.ident,)
@@ -136,7 +134,9 @@ def test_what_the_bus_brought_is_not_told_again_after_a_loss(
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_what_was_lost_for_good_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_that_cannot_be_fetched_are_reported_as_a_gap(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
         _EventPrinter(client, (), 3, json=False).print(Gap(None, "event", 4, 6))
     said = capsys.readouterr().out

@@ -18,7 +18,7 @@ def entries(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_fields_stand_as_the_server_writes_them_below_a_heading(fleet: Fleet) -> None:
+def test_fields_are_printed_as_in_info_below_a_heading(fleet: Fleet) -> None:
     with fleet.first.client() as client:
         client.set("a", 1)
     ask = ("get", fleet.first.ident)
@@ -73,7 +73,7 @@ def test_keys_prefixes_sections_and_labels_narrow_it(fleet: Fleet) -> None:
     assert [entry["meta"]["shard_identifier"] for entry in labelled] == [fleet.second.ident]
 
 
-def test_refresh_shows_what_was_written_a_moment_ago(server: RealServer) -> None:
+def test_refresh_shows_a_value_written_a_moment_ago(server: RealServer) -> None:
     slow = {"ZINFO_POLL_MIN_INTERVAL": "600", "ZINFO_POLL_MAX_INTERVAL": "600"}
     with RunningDaemon(
         [server.url], environ={**slow, "ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
@@ -95,7 +95,7 @@ def test_an_unknown_shard_is_one_line_and_exit_code_1(fleet: Fleet, form: list[s
     assert (done.exit_code, done.stderr) == (1, "Error: shard nowhere:1 not found\n")
 
 
-def test_a_shard_that_was_never_polled_is_one_line_that_says_where_to_look(fleet: Fleet) -> None:
+def test_a_shard_that_was_never_polled_is_a_one_line_error_with_advice(fleet: Fleet) -> None:
     done = invoke("get", fleet.dead, daemon=fleet.daemon)
     assert done.exit_code == 1
     assert done.stderr == (
@@ -118,7 +118,7 @@ def test_with_partial_the_rest_is_shown(fleet: Fleet) -> None:
     assert found[0]["meta"]["error"] == "shard nowhere:1 not found"
 
 
-def test_nothing_that_matches_is_said_and_no_failure(fleet: Fleet) -> None:
+def test_no_match_is_reported_and_is_no_failure(fleet: Fleet) -> None:
     done = invoke("get", "--label", "role=none", daemon=fleet.daemon)
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr.startswith("no shard has INFO that matches")
@@ -142,7 +142,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], expected: str) -> None
     assert expected in done.stderr
 
 
-def test_what_a_server_made_up_does_not_reach_the_terminal_as_it_is(fleet: Fleet) -> None:
+def test_control_characters_from_a_server_are_escaped(fleet: Fleet) -> None:
     script = "return redis.error_reply('EVIL\\27[31m\\7X boo')"
     fleet.first.cli("EVAL", script, "0")
 

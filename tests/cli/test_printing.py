@@ -32,12 +32,12 @@ from zinfo.client import Event
         ("\ud800", "\N{REPLACEMENT CHARACTER}"),
     ],
 )
-def test_control_characters_are_shown_not_sent(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
 @given(st.text())
-def test_no_text_steers_a_terminal(text: str) -> None:
+def test_no_text_controls_a_terminal(text: str) -> None:
     shown = printable(text)
     shown.encode()
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
@@ -77,7 +77,7 @@ def test_a_repeated_field_has_a_line_for_each_value() -> None:
         (90000, "1 d 1 h"),
     ],
 )
-def test_seconds_are_told_in_words(value: object, text: str) -> None:
+def test_seconds_are_formatted_as_text(value: object, text: str) -> None:
     assert seconds(value) == text
 
 
@@ -87,7 +87,7 @@ def test_times_are_utc_with_milliseconds() -> None:
     assert when(float("inf")) == when(1e300) == when(float("nan")) == "-"
 
 
-def test_what_is_empty_is_a_dash() -> None:
+def test_empty_values_are_a_dash() -> None:
     assert [text_or_nothing(value) for value in (None, "", 0, "a\n")] == ["-", "-", "0", "a\\n"]
 
 

@@ -73,7 +73,9 @@ def test_without_shards_it_watches_its_machine() -> None:
         log_with(daemon, "looking for more on this machine")
 
 
-def test_shards_anywhere_or_a_clear_no_keep_it_from_that(server: RealServer) -> None:
+def test_with_any_shards_or_local_disabled_it_does_not_watch_its_machine(
+    server: RealServer,
+) -> None:
     with RunningDaemon(environ={"ZINFO_SHARDS": server.url}) as daemon:
         assert "this machine" not in log_with(daemon, "watching 1 shard")
     with RunningDaemon(config_text="[local]\nenabled = false\n") as daemon:
@@ -93,7 +95,7 @@ def test_file_environment_and_flags_add_up_their_shards(server: RealServer) -> N
         )
 
 
-def test_sighup_takes_the_file_again_and_keeps_what_flags_said(server: RealServer) -> None:
+def test_sighup_reloads_the_file_and_keeps_the_options(server: RealServer) -> None:
     with RunningDaemon(
         [server.url], config_text='[[shards]]\nurl = "redis://127.0.0.1:1"\n'
     ) as daemon:
@@ -112,7 +114,7 @@ def test_sighup_takes_the_file_again_and_keeps_what_flags_said(server: RealServe
         assert ids() == {"127.0.0.1:2", server.ident}
 
 
-def test_wrong_flags_are_told_all_at_once_one_a_line() -> None:
+def test_invalid_options_are_all_reported_one_per_line() -> None:
     done = zinfo("serve", "--shard", "db-1", "--query", "9736", "--config", "/nonexistent.toml")
     assert done.returncode == 2
     lines = done.stderr.splitlines()
@@ -140,7 +142,7 @@ def test_a_password_on_the_command_line_works_is_warned_about_and_never_shown() 
         assert "hunter2" not in daemon.log()
 
 
-def test_a_variable_that_means_nothing_is_said() -> None:
+def test_an_unknown_variable_is_reported() -> None:
     with RunningDaemon(["redis://127.0.0.1:1"], environ={"ZINFO_NOED": "x"}) as daemon:
         assert "ZINFO_NOED: unknown variable, did you mean ZINFO_NODE?" in daemon.log()
 
@@ -165,7 +167,7 @@ def evil() -> Iterator[str]:
         thread.join()
 
 
-def test_what_a_server_says_steers_no_terminal_and_stays_in_its_line(evil: str) -> None:
+def test_text_from_a_server_is_escaped_and_stays_in_its_line(evil: str) -> None:
     with RunningDaemon([f"redis://{evil}"], environ=QUICK) as daemon:
         log = log_with(daemon, "3 failures")
         said = [log, *(invoke(name, daemon=daemon).stdout for name in ("shards", "events"))]

@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 from zinfo.cli.shards import _echo_table
 
 
-def test_shards_are_a_table_with_what_failed_below(fleet: Fleet) -> None:
+def test_shards_are_a_table_with_errors_below(fleet: Fleet) -> None:
     wait_until(lambda: "refused" in invoke("shards", daemon=fleet.daemon).stdout, what="a failure")
     done = invoke("shards", daemon=fleet.daemon)
     heading, *rows = done.stdout.splitlines()
@@ -31,7 +31,7 @@ def test_shards_are_a_table_with_what_failed_below(fleet: Fleet) -> None:
     assert len({row.index(" s  ") for row in rows[:2]}) == 1, "the columns are aligned"
 
 
-def test_shards_in_json_are_what_the_daemon_says(fleet: Fleet) -> None:
+def test_shards_in_json_are_the_daemons_reply(fleet: Fleet) -> None:
     done = invoke("shards", "--json", daemon=fleet.daemon)
     found = {shard["id"]: shard for shard in map(json.loads, done.stdout.splitlines())}
     assert found.keys() == {fleet.first.ident, fleet.second.ident, fleet.dead}
@@ -47,7 +47,7 @@ def test_wide_characters_do_not_move_the_columns(capsys: pytest.CaptureFixture[s
     ]
 
 
-def test_a_daemon_without_shards_says_so() -> None:
+def test_a_daemon_without_shards_is_reported() -> None:
     with RunningDaemon(environ={"ZINFO_LOCAL_ENABLED": "false"}) as daemon:
         done = invoke("shards", daemon=daemon)
     assert (done.exit_code, done.stdout) == (0, "")

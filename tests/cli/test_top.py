@@ -161,7 +161,7 @@ def test_an_old_terminal_gets_ascii_only(fleet: Fleet) -> None:
         assert top.text.isascii()
 
 
-def test_where_nothing_answers_it_says_so_in_a_line() -> None:
+def test_where_no_daemon_answers_it_says_so_in_one_line() -> None:
     nowhere = f"tcp://127.0.0.1:{free_port()}"
     with terminal("top", "--connect", nowhere, "--timeout", "0.5") as top:
         assert top.end() == 1
@@ -198,7 +198,7 @@ def test_each_stream_has_to_be_a_terminal(fleet: Fleet, number: int, name: str) 
         running.close()
 
 
-def test_a_terminal_that_cannot_be_drawn_on_is_told(fleet: Fleet) -> None:
+def test_a_terminal_that_cannot_be_drawn_on_is_an_error(fleet: Fleet) -> None:
     with terminal("top", fleet=fleet, TERM="dumb") as top:
         assert top.end() == 1
         assert "cannot draw on this terminal (TERM=dumb)" in top.text
@@ -215,22 +215,20 @@ def test_a_terminal_that_cannot_be_drawn_on_is_told(fleet: Fleet) -> None:
         (["--web", "zinfo.example:8000"], "other machines can reach that address"),
     ],
 )
-def test_what_makes_no_sense_of_web_or_lets_all_in_is_refused(
-    arguments: list[str], says: str
-) -> None:
+def test_invalid_or_unprotected_web_options_are_refused(arguments: list[str], says: str) -> None:
     done = invoke("top", *arguments)
     assert done.exit_code == 2
     assert says in done.output
 
 
-def test_before_it_serves_it_says_where_nothing_answers() -> None:
+def test_web_fails_before_serving_where_no_daemon_answers() -> None:
     nowhere = f"tcp://127.0.0.1:{free_port()}"
     done = zinfo("top", "--web=127.0.0.1:0", "--connect", nowhere, "--timeout=0.5")
     assert done.returncode == 1
     assert done.stderr.startswith(f"Error: nothing answers at {nowhere}: start a daemon")
 
 
-def test_an_address_that_is_taken_is_told(fleet: Fleet) -> None:
+def test_an_address_in_use_is_an_error(fleet: Fleet) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -42,7 +42,7 @@ def test_a_change_has_time_shard_field_old_and_new_value(fleet: Fleet, tmp_path:
     assert command.errors == ""
 
 
-def test_json_tells_the_kind_of_each_update(fleet: Fleet, tmp_path: Path) -> None:
+def test_json_has_the_kind_of_each_update(fleet: Fleet, tmp_path: Path) -> None:
     with following(
         *(tmp_path, "watch", fleet.second.ident, "--key", "maxmem", "--prefix", "--json"),
         daemon=fleet.daemon,
@@ -68,7 +68,9 @@ def test_json_tells_the_kind_of_each_update(fleet: Fleet, tmp_path: Path) -> Non
         command.wait_for('"up"')
 
 
-def test_a_shard_that_is_not_there_yet_is_waited_for(server: RealServer, tmp_path: Path) -> None:
+def test_watch_waits_for_a_shard_that_does_not_exist_yet(
+    server: RealServer, tmp_path: Path
+) -> None:
     with (
         RunningDaemon(config_text="[local]\nenabled = false\n", environ=QUICK) as daemon,
         following(
@@ -89,7 +91,7 @@ def test_a_shard_that_is_not_there_yet_is_waited_for(server: RealServer, tmp_pat
         assert command.wait_for(" removed")
 
 
-def test_silence_return_and_restart_of_the_daemon_are_said(
+def test_silence_return_and_restart_of_the_daemon_are_reported(
     server: RealServer, tmp_path: Path
 ) -> None:
     with RunningDaemon([server.url], environ=QUICK) as daemon:
@@ -110,7 +112,7 @@ def test_silence_return_and_restart_of_the_daemon_are_said(
             assert command.interrupt() == 0
 
 
-def test_after_a_gap_the_cache_tells_what_was_missed(
+def test_after_a_gap_missed_changes_come_from_the_cache(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redis = fleet.first.client()

@@ -163,7 +163,7 @@ def test_all_keys_that_move_do_so() -> None:
     show(FakeSource(100), steps)
 
 
-def test_a_filter_shows_fewer_shards_and_says_how_many_there_are() -> None:
+def test_a_filter_shows_matching_shards_and_the_total_number() -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await press(pilot, "slash", *"site=ams")
         assert ids(pilot) == [f"10.0.0.{number}:6379" for number in range(0, 10, 2)]
@@ -177,7 +177,7 @@ def test_a_filter_shows_fewer_shards_and_says_how_many_there_are() -> None:
     show(FakeSource(10), steps)
 
 
-def test_a_filter_that_makes_no_sense_says_why_and_leaves_the_former_one() -> None:
+def test_an_invalid_filter_shows_an_error_and_the_former_one_stays() -> None:
     async def steps(pilot: Pilot[None]) -> None:
         await press(pilot, "slash", *"site=ams")
         assert "! needs a word to negate" in await press(pilot, *" !")
@@ -198,7 +198,9 @@ def test_keys_are_text_while_a_filter_is_typed() -> None:
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])
-def test_a_shards_page_has_every_field_lit_changes_rates_and_plots(size: tuple[int, int]) -> None:
+def test_a_shards_page_has_every_field_highlighted_changes_rates_and_plots(
+    size: tuple[int, int],
+) -> None:
     source = FakeSource(3)
     source.model.set_sections(FIRST, {"Memory": ["used_memory"], "Stats": ["keyspace_hits"]})
     for _ in range(10):
@@ -237,7 +239,7 @@ def test_a_shards_page_has_every_field_lit_changes_rates_and_plots(size: tuple[i
     show(source, steps, size)
 
 
-def test_sections_are_asked_for_and_jumped_between() -> None:
+def test_sections_are_requested_and_can_be_jumped_between() -> None:
     source = FakeSource(1)
 
     async def steps(pilot: Pilot[None]) -> None:
@@ -270,7 +272,7 @@ def test_fields_can_be_filtered_by_name() -> None:
     show(FakeSource(1), steps)
 
 
-def test_a_shard_that_is_watched_no_more_says_so_on_its_page() -> None:
+def test_the_page_of_a_removed_shard_says_that_it_is_no_longer_watched() -> None:
     source = FakeSource(2)
 
     async def steps(pilot: Pilot[None]) -> None:
@@ -306,7 +308,7 @@ def test_the_events_pane_comes_and_goes_and_follows_the_newest() -> None:
     show(source, steps)
 
 
-def test_a_feed_that_is_cut_off_is_said_in_a_line_and_no_row_looks_alive() -> None:
+def test_a_stale_feed_is_shown_in_a_line_and_every_row_is_stale() -> None:
     source = FakeSource(3)
     source.poll_all()
 
@@ -325,7 +327,7 @@ def test_a_feed_that_is_cut_off_is_said_in_a_line_and_no_row_looks_alive() -> No
     show(source, steps)
 
 
-def test_a_feed_that_says_nothing_any_more_is_no_frozen_screen() -> None:
+def test_a_feed_that_stops_reporting_is_shown_as_stale() -> None:
     source = FakeSource(3)
 
     async def steps(pilot: Pilot[None]) -> None:
@@ -336,7 +338,7 @@ def test_a_feed_that_says_nothing_any_more_is_no_frozen_screen() -> None:
     show(source, steps)
 
 
-def test_before_the_first_word_it_says_that_it_waits() -> None:
+def test_before_the_first_report_the_screen_says_that_it_waits() -> None:
     source = FakeSource(0)
     source.model = type(source.model)()
 
@@ -377,7 +379,7 @@ def test_quitting_ends_it_in_order(key: str) -> None:
     show(FakeSource(2), steps)
 
 
-def test_without_colours_everything_is_still_said() -> None:
+def test_without_colours_nothing_is_missing() -> None:
     source = FakeSource(3)
     source.statuses[FIRST] = status("down", "refused", age=7.0)
     source.poll_all()
@@ -423,7 +425,7 @@ def test_where_only_ascii_can_be_shown_nothing_else_is() -> None:
     show(source, steps, glyphs=PLAIN)
 
 
-def test_what_a_server_says_cannot_steer_the_terminal() -> None:
+def test_text_from_a_server_cannot_control_the_terminal() -> None:
     source = FakeSource(1)
     source.poll_all()
     bad = "\x1b[2J\x07"

@@ -28,7 +28,7 @@ def test_columns_fit_the_width_and_use_it(width: int) -> None:
     assert width - 8 <= used <= width or len(shown) == len(COLUMNS)
 
 
-def test_the_narrow_table_has_what_matters_most() -> None:
+def test_the_narrow_table_has_the_most_important_columns() -> None:
     names = [column.name or column.series for column in fitting(79)]
     assert names == ["shard", "state", "role", "ops", "ops", "memory", "hits", "clients", "age"]
 
@@ -58,7 +58,7 @@ def test_every_text_fits_its_column() -> None:
             assert len(column.text(one)) <= column.width, column.name
 
 
-def test_what_does_not_speak_of_the_present_is_not_shown() -> None:
+def test_outdated_numbers_are_not_shown() -> None:
     down = row(state="down", reason="timeout", ops=500, clients=9, hit_ratio=0.5, memory=1024)
     assert text("state", down) == "down: timeout"
     assert [text(name, down) for name in ("ops", "clients", "hits", "interval")] == ["-"] * 4
@@ -79,7 +79,7 @@ def test_the_part_of_maxmemory_is_known_where_there_is_one() -> None:
     assert text("full", row(memory=50, maxmemory=0)) == "-"
 
 
-def test_an_id_cannot_steer_the_terminal() -> None:
+def test_an_id_cannot_control_the_terminal() -> None:
     assert text("shard", row("a\x1b[31m")) == r"a\x1b[31m"
 
 
@@ -89,7 +89,7 @@ def test_names_with_numbers_are_in_the_order_of_the_numbers() -> None:
     natural("9" * 10_000)
 
 
-def test_the_greatest_come_first_and_the_unknown_last_whichever_way() -> None:
+def test_the_greatest_come_first_and_unknown_values_last_in_both_directions() -> None:
     rows = [
         row("a", ops=1), row("b", ops=None), row("c", ops=5), row("d", ops=9, state="down")
     ]  # fmt: skip
@@ -112,7 +112,7 @@ def test_a_shard_that_was_never_polled_comes_last_by_age() -> None:
 
 @pytest.mark.parametrize("name", SORTABLE)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_every_column_orders_whatever_is_known(name: str, reverse: bool) -> None:
+def test_every_column_can_sort_all_rows(name: str, reverse: bool) -> None:
     nothing = row(
         "x9", role=None, version=None, ops=None, memory=None, maxmemory=None, clients=None,
         keys=None, interval=None, age=math.inf, state="new",

@@ -54,7 +54,7 @@ def test_a_counter_that_is_text_is_none() -> None:
         ("keyspace_misses", 10, 0),
     ],
 )
-def test_another_process_and_a_reset_begin_anew(
+def test_another_process_and_a_reset_count_as_reset(
     name: str, before: int | str, after: int | str
 ) -> None:
     assert were_reset({name: before}, {name: after})
@@ -78,7 +78,7 @@ def test_the_stored_replies_have_most_counters() -> None:
     seconds=st.floats(0.01, 100),
 )
 @settings(max_examples=300)
-def test_no_rate_is_negative_or_over_what_really_happened(
+def test_no_rate_is_negative_or_greater_than_the_real_one(
     before: int, done: int, reset_after: int | None, seconds: float
 ) -> None:
     """A server does `done` commands between two polls, and forgets the first of them, perhaps."""
@@ -97,7 +97,7 @@ def test_no_rate_is_negative_or_over_what_really_happened(
     step=st.floats(-5, 0),
 )
 @settings(max_examples=300)
-def test_a_clock_that_is_set_back_makes_no_interval_less_than_half_of_what_it_was(
+def test_a_clock_that_is_set_back_makes_no_interval_shorter_than_half(
     real: float, late: float, step: float
 ) -> None:
     seconds = elapsed(real + step, real + late)

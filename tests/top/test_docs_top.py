@@ -27,7 +27,7 @@ def table(title: str) -> list[str]:
     return [line.split("|")[1] for line in part.splitlines() if line.startswith("| ")][1:]
 
 
-def test_every_filter_of_the_page_makes_sense() -> None:
+def test_every_filter_of_the_page_is_valid() -> None:
     words = [word for cell in table("Filter") for word in re.findall(r"`([^`]+)`", cell)]
     assert len(words) > 12
     for word in words:
@@ -58,7 +58,7 @@ def test_the_program_of_the_page_prints_the_shards(server: RealServer) -> None:
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?\.svg)\)", PAGE))
-def test_the_pictures_are_there_and_load_nothing_from_elsewhere(name: str) -> None:
+def test_the_pictures_exist_and_load_nothing_from_other_sites(name: str) -> None:
     picture = (IMAGES / name).read_text(encoding="utf-8")
     assert "zinfo" in picture
     links = set(re.findall(r"https?://[^\s\"']+", picture))
@@ -67,7 +67,7 @@ def test_the_pictures_are_there_and_load_nothing_from_elsewhere(name: str) -> No
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?\.png)\)", PAGE))
-def test_the_pictures_of_the_page_are_there(name: str) -> None:
+def test_the_pictures_of_the_page_exist(name: str) -> None:
     picture = (IMAGES / name).read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) < 200_000

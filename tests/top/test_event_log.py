@@ -12,7 +12,7 @@ def numbers(log: EventLog) -> list[int]:
     return [one.number for one in log.newest(10 * MAX_EVENTS)]
 
 
-def test_events_in_any_order_are_held_in_theirs() -> None:
+def test_events_that_arrive_in_any_order_are_stored_in_order() -> None:
     wanted = list(range(1, 200))
     given = [*wanted, *wanted[::3]]
     random.Random(5).shuffle(given)
@@ -23,7 +23,7 @@ def test_events_in_any_order_are_held_in_theirs() -> None:
     assert log.complete_to == 199
 
 
-def test_a_missing_event_is_seen_until_it_comes_or_is_not_to_be_had() -> None:
+def test_a_missing_event_is_noticed_until_it_comes_or_is_unavailable() -> None:
     log = EventLog()
     log.add([event(1), event(2), event(5), event(6), event(9)])
     assert log.complete_to == 2
@@ -33,7 +33,7 @@ def test_a_missing_event_is_seen_until_it_comes_or_is_not_to_be_had() -> None:
     assert log.complete_to == 9
 
 
-def test_only_the_newest_are_held_and_older_ones_do_not_come_back() -> None:
+def test_only_the_newest_are_stored_and_dropped_ones_do_not_come_back() -> None:
     log = EventLog()
     log.add(event(number) for number in range(1, MAX_EVENTS + 11))
     assert len(log) == MAX_EVENTS
@@ -51,14 +51,14 @@ def test_after_a_restart_of_the_daemon_the_same_numbers_are_other_events() -> No
     assert log.complete_to == 2
 
 
-def test_what_has_no_number_stays_where_it_came() -> None:
+def test_events_without_a_number_stay_in_the_order_of_arrival() -> None:
     log = EventLog()
     log.add([event(1), event(0, "stale"), event(2), event(0, "again"), event(4), event(3)])
     assert [one.type for one in log.newest(6)] == ["up", "stale", "up", "again", "up", "up"]
     assert numbers(log) == [1, 0, 2, 0, 3, 4]
 
 
-def test_letting_go_of_what_is_of_a_former_start_forgets_nothing_of_this_one() -> None:
+def test_dropping_events_of_a_former_run_drops_none_of_the_present_run() -> None:
     log = EventLog()
     log.add(event(number) for number in range(1, MAX_EVENTS + 1))
     log.restart_numbering()
@@ -68,7 +68,7 @@ def test_letting_go_of_what_is_of_a_former_start_forgets_nothing_of_this_one() -
     assert len(log) == MAX_EVENTS
 
 
-def test_nothing_is_asked_for_and_nothing_is_given() -> None:
+def test_a_request_for_no_events_returns_none() -> None:
     log = EventLog()
     log.add([event(1)])
     assert log.newest(0) == []

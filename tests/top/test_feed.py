@@ -65,7 +65,7 @@ def until(feed: Feed, told: Callable[[Fleet, float], object], timeout: float = S
     wait_until(look, timeout, "the model")
 
 
-def test_a_shards_row_has_what_the_server_says(feed: Feed, server: RealServer) -> None:
+def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServer) -> None:
     put_load(server.client(), 100)
     until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)  # it is idle again
     with feed.fleet() as fleet:
@@ -84,7 +84,7 @@ def test_a_shards_row_has_what_the_server_says(feed: Feed, server: RealServer) -
     assert row.age < SOON
 
 
-def test_counters_have_rates_while_somebody_works(feed: Feed, server: RealServer) -> None:
+def test_counters_have_rates_under_load(feed: Feed, server: RealServer) -> None:
     def busy(fleet: Fleet, now: float) -> bool:
         put_load(server.client(), 20)
         fields = {
@@ -140,7 +140,7 @@ def test_events_from_before_the_feed_are_there(feed: Feed) -> None:
         assert [event.number for event in fleet.events(9)] == [1, 2]
 
 
-def test_sections_are_there_soon_after_they_are_wanted(feed: Feed, server: RealServer) -> None:
+def test_sections_are_known_soon_after_they_are_requested(feed: Feed, server: RealServer) -> None:
     feed.request_sections(server.ident)
     until(feed, lambda fleet, _: not fleet.lacks_sections(server.ident))
     with feed.fleet() as fleet:
@@ -155,7 +155,7 @@ def test_every_section_of_a_server_that_was_met_is_known(name: str) -> None:
     assert set(parse(TEXTS[name]).sections) - {""} <= set(NAMES)
 
 
-def test_a_daemon_that_stops_makes_all_stale_and_says_why(
+def test_a_silent_daemon_makes_all_shards_stale_with_a_reason(
     feed: Feed, daemon: RunningDaemon
 ) -> None:
     daemon.suspend()
@@ -168,9 +168,7 @@ def test_a_daemon_that_stops_makes_all_stale_and_says_why(
     until(feed, lambda fleet, _: kinds(fleet)[-1:] == ["again"])
 
 
-def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
-    feed: Feed, daemon: RunningDaemon
-) -> None:
+def test_a_restarted_daemon_is_followed_and_reported(feed: Feed, daemon: RunningDaemon) -> None:
     until(feed, lambda fleet, _: kinds(fleet) == ["added", "up"])
     daemon.restart()
     until(
@@ -185,7 +183,9 @@ def test_a_daemon_that_is_started_again_is_taken_up_and_told_of(
     assert told.count("up") == 2
 
 
-def test_a_client_with_few_rights_sees_what_it_may(keyring: Keyring, server: RealServer) -> None:
+def test_a_client_with_few_rights_sees_its_shards_without_sections(
+    keyring: Keyring, server: RealServer
+) -> None:
     """Its shards, their fields without sections, and the events that come."""
     keyring.authorize("team")
     rights = '[clients.admin]\n[clients.team]\nshards = ["mine"]\noperations = ["snapshot"]\n'
@@ -206,7 +206,7 @@ def test_a_client_with_few_rights_sees_what_it_may(keyring: Keyring, server: Rea
     assert "used_memory" in {field.name for field in section.fields}
 
 
-def test_a_client_that_may_see_nothing_is_told_so(keyring: Keyring, server: RealServer) -> None:
+def test_a_client_without_rights_gets_the_reason(keyring: Keyring, server: RealServer) -> None:
     keyring.authorize("cron")
     rights = '[clients.admin]\n[clients.cron]\noperations = ["stats"]\n'
     with (
@@ -218,7 +218,7 @@ def test_a_client_that_may_see_nothing_is_told_so(keyring: Keyring, server: Real
             assert not fleet.feed(feed.now()).fresh
 
 
-def test_what_goes_wrong_inside_stands_among_the_events(feed: Feed) -> None:
+def test_a_warning_in_the_log_becomes_an_event(feed: Feed) -> None:
     with warnings_as_events(feed):
         logging.getLogger("zinfo.client").warning("%s went wrong", "something")
     with feed.fleet() as fleet:
@@ -226,7 +226,7 @@ def test_what_goes_wrong_inside_stands_among_the_events(feed: Feed) -> None:
     assert (event.type, event.shard, event.message) == ("fault", "", "something went wrong")
 
 
-def test_where_looking_fails_nothing_passes_for_fresh_and_the_fault_is_told(
+def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(
     feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> None:

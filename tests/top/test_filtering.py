@@ -69,7 +69,7 @@ def passing(text: str) -> list[str]:
         ("nothing-like-it", []),
     ],
 )
-def test_a_filter_shows_what_it_says(text: str, shards: list[str]) -> None:
+def test_a_filter_shows_the_shards_that_match(text: str, shards: list[str]) -> None:
     assert passing(text) == shards
 
 
@@ -89,7 +89,7 @@ def test_a_filter_shows_what_it_says(text: str, shards: list[str]) -> None:
         ('"open', 'a " is missing'),
     ],
 )
-def test_a_filter_that_makes_no_sense_says_why(text: str, says: str) -> None:
+def test_an_invalid_filter_is_an_error_with_a_reason(text: str, says: str) -> None:
     with pytest.raises(FilterError, match=r"^[^\n]+$") as caught:
         Filter(text)
     assert says in str(caught.value)
@@ -116,7 +116,7 @@ def test_no_filter_takes_long_or_too_much(text: str) -> None:
 
 @given(st.text(max_size=30) | st.text(alphabet='ab=<>!"*? .1kG%', max_size=20))
 @settings(max_examples=500)
-def test_whatever_is_typed_is_a_filter_or_told_to_be_none(text: str) -> None:
+def test_any_text_is_a_filter_or_an_error(text: str) -> None:
     try:
         chosen = Filter(text)(ROWS)
     except FilterError:

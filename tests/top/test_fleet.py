@@ -44,7 +44,7 @@ def row(fleet: Fleet, now: float = 101.0) -> Row:
     return found
 
 
-def test_a_row_has_what_info_and_the_daemon_say(fleet: Fleet) -> None:
+def test_a_row_has_the_values_of_info_and_of_the_daemon(fleet: Fleet) -> None:
     assert row(fleet) == Row(
         shard=SHARD,
         labels={"site": "fra"},
@@ -88,7 +88,7 @@ def test_an_interval_without_reads_has_no_hit_ratio(fleet: Fleet) -> None:
     assert row(fleet).hit_ratio is None
 
 
-def test_after_a_restart_nothing_is_said_of_the_interval(fleet: Fleet) -> None:
+def test_after_a_restart_the_interval_has_no_rates(fleet: Fleet) -> None:
     changed: Info = {"run_id": "b" * 40, "keyspace_hits": 9000, "total_commands_processed": 90000}
     fleet.apply(delta(2, 500.5, changed), 101.0)
     assert row(fleet).hit_ratio is None
@@ -103,7 +103,7 @@ def test_the_next_interval_after_a_reset_has_rates_again(fleet: Fleet) -> None:
     assert row(fleet).hit_ratio == 0.5
 
 
-def test_fields_tell_their_rate_and_when_they_changed(fleet: Fleet) -> None:
+def test_fields_have_their_rate_and_the_time_of_their_change(fleet: Fleet) -> None:
     fleet.apply(delta(2, 500.5, {"keyspace_hits": 80, "used_memory": 4096}), 101.0)
     (section,) = fleet.sections(SHARD, 103.0)
     fields = {field.name: field for field in section.fields}
@@ -171,7 +171,7 @@ def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
         assert len(fleet.sections(SHARD, 105.0)[0].fields) == len(parse(texts[-1]).fields)
 
 
-def test_a_shard_that_is_down_says_why_and_is_not_current(fleet: Fleet) -> None:
+def test_a_shard_that_is_down_has_a_reason_and_is_not_current(fleet: Fleet) -> None:
     fleet.set_statuses({SHARD: status("down", "refused", age=5.0)}, 102.0, fresh=True)
     now = row(fleet, 102.0)
     assert now.status == "down: refused"
@@ -186,7 +186,7 @@ def test_a_shard_that_may_not_be_current_is_stale(fleet: Fleet) -> None:
     assert not now.current
 
 
-def test_a_shard_that_is_watched_no_more_is_gone(fleet: Fleet) -> None:
+def test_a_shard_that_is_no_longer_watched_is_removed(fleet: Fleet) -> None:
     fleet.set_statuses({}, 102.0, fresh=True)
     assert fleet.rows(102.0) == []
     assert fleet.row(SHARD, 102.0) is None
@@ -231,7 +231,7 @@ def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(fleet: Fleet
     assert row(fleet, 110.0).interval == pytest.approx(2.0)
 
 
-def test_a_short_outage_that_only_an_event_tells_of_is_a_gap_too(fleet: Fleet) -> None:
+def test_a_short_outage_that_only_events_report_is_a_gap_too(fleet: Fleet) -> None:
     fleet.set_state(SHARD, "down", "refused")
     fleet.set_state(SHARD, "up", "")
     fleet.apply(delta(2, 510.0, {"instantaneous_ops_per_sec": 9}), 110.0)
@@ -240,7 +240,7 @@ def test_a_short_outage_that_only_an_event_tells_of_is_a_gap_too(fleet: Fleet) -
     assert sum(not math.isnan(value) for value in series.ops) == 2
 
 
-def test_totals_count_only_what_speaks_of_the_present() -> None:
+def test_totals_include_only_current_rows() -> None:
     fleet = Fleet()
     for shard in "abc":
         fleet.apply(whole(1, 500.0, INFO, shard=shard), 100.0)
@@ -261,12 +261,12 @@ def test_totals_count_only_what_speaks_of_the_present() -> None:
     assert (series.ops[-1], series.memory[-1], series.hit_ratio[-1]) == (200, 4096, 0.5)
 
 
-def test_before_the_first_word_nothing_is_fresh_and_nothing_is_wrong() -> None:
+def test_before_the_first_report_nothing_is_fresh_and_there_is_no_problem() -> None:
     feed = Fleet().feed(5.0)
     assert (feed.fresh, feed.problem, feed.ever) == (False, "", False)
 
 
-def test_a_feed_that_is_cut_off_says_why_and_for_how_long(fleet: Fleet) -> None:
+def test_a_stale_feed_has_a_reason_and_a_duration(fleet: Fleet) -> None:
     assert fleet.feed(101.5).fresh
     fleet.set_statuses({SHARD: status(fresh=False)}, 103.0, fresh=False, problem="no heartbeat")
     feed = fleet.feed(103.5)
@@ -274,7 +274,7 @@ def test_a_feed_that_is_cut_off_says_why_and_for_how_long(fleet: Fleet) -> None:
     assert feed.seconds == pytest.approx(2.5)
 
 
-def test_a_feed_that_says_nothing_any_more_leaves_nothing_fresh(fleet: Fleet) -> None:
+def test_a_feed_that_stops_reporting_leaves_nothing_fresh(fleet: Fleet) -> None:
     later = 101.0 + SILENT + 0.1
     assert fleet.feed(later).problem == NO_REPORT
     assert row(fleet, later).status == "stale"
@@ -282,7 +282,7 @@ def test_a_feed_that_says_nothing_any_more_leaves_nothing_fresh(fleet: Fleet) ->
     assert fleet.totals(later).ops == 0
 
 
-def test_events_come_once_and_in_order_and_can_be_asked_for_by_shard(fleet: Fleet) -> None:
+def test_events_come_once_in_order_and_can_be_selected_by_shard(fleet: Fleet) -> None:
     fleet.add_events([event(3), event(4, shard="x")])
     before = fleet.events_version
     fleet.add_events([event(1), event(2), event(3)])

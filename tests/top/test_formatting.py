@@ -90,7 +90,7 @@ def test_no_number_needs_more_room_than_its_column_has(number: float) -> None:
 
 @given(st.text())
 @settings(max_examples=200)
-def test_text_of_others_is_made_harmless(text: str) -> None:
+def test_unprintable_text_is_escaped(text: str) -> None:
     assert safe(text).isprintable()
 
 
@@ -113,7 +113,7 @@ def event(kind: str, old: str | None, new: str | None, reason: str = "", message
     return event_text(Event("x", kind, old, new, reason, message, 1, 1, 0.0))
 
 
-def test_events_say_what_was_and_what_is() -> None:
+def test_the_text_of_an_event_has_the_old_and_the_new_state() -> None:
     assert event("down", "up", "down", "refused", "connection refused") == "down: refused (was up)"
     assert event("up", "down", "up") == "up (was down)"
     assert event("added", None, "new") == "added"

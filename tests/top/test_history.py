@@ -46,7 +46,7 @@ def test_a_time_without_a_value_is_a_gap() -> None:
     assert [math.isnan(value) for value in values] == [False, True, True, False]
 
 
-def test_the_newest_value_holds_as_long_as_is_said_and_no_longer() -> None:
+def test_the_newest_value_is_repeated_for_the_hold_time_and_no_longer() -> None:
     history = History()
     history.add(1, 1000)
     assert known(history.values(1002, hold=2.0)) == [1, 1, 1]
@@ -68,7 +68,7 @@ def test_an_empty_history_has_no_value() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 400), st.integers(0, 9)), max_size=30), st.floats(0, 400))
 @settings(max_examples=200)
-def test_what_is_read_is_what_was_written_in_the_last_steps(
+def test_values_read_are_those_written_in_the_last_steps(
     writes: list[tuple[float, int]], more: float
 ) -> None:
     history, now = History(), 10_000.0

@@ -79,7 +79,7 @@ def test_a_shards_page_has_the_sections_and_values_of_the_server(
     show(feed, steps, WIDE)
 
 
-def test_counters_of_a_busy_server_have_rates_and_are_lit(
+def test_counters_of_a_busy_server_have_rates_and_are_highlighted(
     feed: Feed, servers: list[RealServer]
 ) -> None:
     async def steps(pilot: Pilot[None]) -> None:

@@ -28,7 +28,7 @@ def test_no_value_is_an_empty_place_and_zero_is_not() -> None:
     assert draw_bars([0, 0], 1, BARS) == ["▁▁"]
 
 
-def test_a_full_bar_can_be_more_than_what_is_shown() -> None:
+def test_the_full_scale_can_be_greater_than_every_value() -> None:
     assert draw_bars([0.5], 1, BARS, full_scale=1.0) == ["▄"]
 
 
@@ -41,12 +41,12 @@ def test_fewer_values_than_columns_are_at_the_right() -> None:
     assert same(downsample([1, 2], 0, 4), [NAN, NAN, 1, 2])
 
 
-def test_a_column_is_the_mean_of_what_falls_into_it() -> None:
+def test_a_column_is_the_mean_of_its_values() -> None:
     assert same(downsample([1, 3, 5, 7], 3, 2), [2, 6])
     assert same(downsample([1, NAN, NAN, NAN], 3, 2), [1, NAN])
 
 
-def test_a_column_can_be_the_peak_of_what_falls_into_it() -> None:
+def test_a_column_can_be_the_peak_of_its_values() -> None:
     assert same(downsample([1, 3, NAN, 7], 3, 2, peak), [3, 7])
     assert same(downsample([NAN, NAN, 1, 1], 3, 2, peak), [NAN, 1])
 
@@ -70,7 +70,7 @@ def test_no_room_shows_nothing() -> None:
     assert draw_bars([], 1, BARS) == [""]
 
 
-def test_the_greatest_of_nothing_is_not_known() -> None:
+def test_the_maximum_of_no_values_is_none() -> None:
     assert maximum([NAN]) is None
     assert maximum([NAN, 2, 1]) == 2
 

@@ -73,7 +73,7 @@ def test_pages_of_one_filter_are_sent_the_same_bytes(made: list[object], promise
     assert late.events == pages[0].events
 
 
-def test_a_page_that_looks_seldom_is_sent_all_it_lacks_or_begins_again() -> None:
+def test_a_page_that_is_behind_gets_all_it_lacks_or_reconnects() -> None:
     source = FakeSource(4)
     channel = FleetChannel(FleetViewer(source), Filter("ops>1000"))
     often, seldom, never = Page(channel), Page(channel), Page(channel)

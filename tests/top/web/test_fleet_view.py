@@ -17,7 +17,7 @@ def anew(before: FleetView, after: FleetView) -> int:
     return sum(one is not other for one, other in zip(sparks(before), sparks(after), strict=True))
 
 
-def test_pages_that_look_at_about_the_same_time_see_the_same() -> None:
+def test_pages_that_ask_at_about_the_same_time_get_the_same_view() -> None:
     source = FakeSource(3)
     viewer = FleetViewer(source)
     first = viewer.current()
@@ -27,7 +27,7 @@ def test_pages_that_look_at_about_the_same_time_see_the_same() -> None:
     assert viewer.current() is not first
 
 
-def test_pictures_are_drawn_anew_in_turns_each_once_in_five_seconds() -> None:
+def test_each_shards_sparklines_are_updated_once_in_five_seconds() -> None:
     source = FakeSource(10)
     viewer = FleetViewer(source)
     drawn, before = [], viewer.current()
@@ -49,7 +49,7 @@ def test_after_a_while_without_a_page_no_picture_is_an_old_one() -> None:
     assert anew(before, viewer.current()) == 10
 
 
-def test_a_page_gets_what_passes_its_filter() -> None:
+def test_a_page_gets_the_rows_that_match_its_filter() -> None:
     view = FleetViewer(FakeSource(4)).current()
     assert list(view.matching(Filter("site=ams"))) == ["10.0.0.0:6379", "10.0.0.2:6379"]
     assert view.head["totals"][0] == ["shards", "4"]

@@ -17,14 +17,14 @@ def row(*texts: str, state: str = "up", sparks: Sparks = SPARKS) -> Cells:
     return Cells(state, texts, texts, sparks)
 
 
-def test_what_a_cell_is_sorted_by_is_told_though_its_text_is_the_same() -> None:
+def test_a_changed_sort_key_is_sent_though_the_text_is_the_same() -> None:
     changes = Changes()
     changes.of({"a": Cells("up", ["1.0k"], [1000], SPARKS)})
     told = changes.of({"a": Cells("up", ["1.0k"], [1001], SPARKS)})
     assert told["rows"] == {"a": {"state": "up", "cells": [[0, "1.0k", 1001]]}}
 
 
-def test_a_row_is_told_whole_once_and_then_what_changed_of_it() -> None:
+def test_a_row_is_sent_whole_once_and_then_only_its_changes() -> None:
     changes = Changes()
     first = changes.of({"a": row("a", "1"), "b": row("b", "2")})
     assert first["gone"] == []
@@ -45,7 +45,7 @@ def test_a_row_is_told_whole_once_and_then_what_changed_of_it() -> None:
     }
 
 
-def test_pictures_are_told_when_they_are_drawn_anew_and_when_their_row_comes_back() -> None:
+def test_sparklines_are_sent_when_they_change_and_when_their_row_comes_back() -> None:
     changes = Changes()
     changes.of({"a": row("a"), "b": row("b")})
     anew: Sparks = {"ops": [1.0]}
@@ -68,7 +68,7 @@ def test_a_picture_has_its_holes_and_its_height() -> None:
     assert points([math.nan] * 3, None) == [None] * 3
 
 
-def test_a_plot_says_what_the_terminals_does() -> None:
+def test_a_plot_has_the_same_values_as_in_the_terminal() -> None:
     """A peak is as high as is said, and what is past is not called now."""
     fleet = Fleet()
     for number, ops in enumerate([0, 400, 0, 0, 0], 1):

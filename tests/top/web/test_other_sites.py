@@ -155,7 +155,7 @@ def test_another_sites_page_reads_nothing_and_may_link(
     assert samples(fetch(daemon.http, "metrics").text)["zinfo_polls_total", frozenset()] == 1
 
 
-def test_what_a_page_must_not_have_does_not_run_in_it(
+def test_foreign_markup_in_the_page_does_not_run(
     page: Page, servers: Servers, promise: Promise
 ) -> None:
     page.goto(servers.web)

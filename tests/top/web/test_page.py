@@ -107,7 +107,7 @@ def test_it_sorts_by_a_heading_both_ways(page: Page) -> None:
     assert ids(page) == ["db-1", "db-2", "db-3"]
 
 
-def test_it_filters_and_says_what_is_wrong_with_a_filter(page: Page) -> None:
+def test_the_page_filters_and_shows_the_error_of_an_invalid_filter(page: Page) -> None:
     page.keyboard.press("/")
     page.keyboard.type("site=s1")
     rows = page.locator("tr[data-shard]")
@@ -132,7 +132,7 @@ def test_a_filter_that_is_refused_is_no_silence_of_the_server(page: Page) -> Non
     expect(page.locator("#feed")).to_have_text("")
 
 
-def test_what_was_asked_before_is_not_told_where_somebody_went_since(page: Page) -> None:
+def test_a_late_error_of_a_former_filter_is_not_shown(page: Page) -> None:
     """The answer that says why a filter was refused is late, and the filter another one."""
     late: list[Route] = []
 
@@ -166,7 +166,7 @@ def test_a_killed_shard_is_shown_down_within_two_seconds(
     page.locator("#events li", has_text="down: refused").first.wait_for(timeout=TIMEOUT)
 
 
-def test_a_shard_has_a_page_with_all_fields_and_what_changed_is_lit(
+def test_a_shard_has_a_page_with_all_fields_and_changes_are_highlighted(
     page: Page, watched: Watched
 ) -> None:
     page.keyboard.press("ArrowDown")
@@ -184,7 +184,7 @@ def test_a_shard_has_a_page_with_all_fields_and_what_changed_is_lit(
     page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
 
 
-def test_a_daemon_that_is_gone_is_said(page: Page, watched: Watched) -> None:
+def test_a_missing_daemon_is_shown_as_stale(page: Page, watched: Watched) -> None:
     watched.daemon.kill()
     expect(page.locator("#feed")).to_contain_text("stale", timeout=TIMEOUT)
     expect(page.locator('tr[data-shard="db-1"]')).to_contain_text("stale", timeout=TIMEOUT)
@@ -192,7 +192,7 @@ def test_a_daemon_that_is_gone_is_said(page: Page, watched: Watched) -> None:
     expect(page.locator("#feed")).to_have_text("live", timeout=TIMEOUT)
 
 
-def test_a_tab_that_nobody_sees_asks_for_nothing_until_it_is_seen(page: Page) -> None:
+def test_a_hidden_tab_requests_nothing_until_it_is_visible(page: Page) -> None:
     expect(page.locator("#feed")).to_have_text("live")
     with page.expect_event("requestfailed", lambda asked: "stream" in asked.url, timeout=TIMEOUT):
         _turn(page, hidden=True)

@@ -54,9 +54,7 @@ def status(door: WebServer, path: str) -> int:
         return int(until(connection, b"\r\n").split()[1])
 
 
-def test_sections_are_asked_for_while_some_are_not_known(
-    door: WebServer, source: FakeSource
-) -> None:
+def test_sections_are_requested_while_some_are_unknown(door: WebServer, source: FakeSource) -> None:
     with closing(opened(door, f"/shard?id={SHARD}")) as connection:
         until(connection, b"data: ")
         wait_until(lambda: source.wanted, 10, "sections to be asked for", sleep=gevent.sleep)
@@ -68,7 +66,7 @@ def test_sections_are_asked_for_while_some_are_not_known(
     assert source.wanted == []
 
 
-def test_nothing_is_asked_of_a_shard_that_nobody_watches(
+def test_no_sections_are_requested_of_a_shard_that_is_not_watched(
     door: WebServer, source: FakeSource
 ) -> None:
     with closing(opened(door, "/shard?id=made-up")) as connection:
