@@ -1,4 +1,4 @@
-"""A daemon over real servers, one for each module of tests."""
+"""A daemon with real servers, one per test module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Fleet:
         daemon: the daemon.
         first: a server without data.
         second: another one; it has the label role=cache.
-        dead: id of a shard that nobody listens at.
+        dead: id of a shard whose port is closed.
     """
 
     daemon: RunningDaemon

@@ -1,4 +1,4 @@
-"""Runs the command line: in this process where that is enough, else as a process of its own."""
+"""Runs the command line: in this process where possible, else as a process of its own."""
 
 from __future__ import annotations
 
@@ -153,15 +153,15 @@ class Following:
 def following(
     directory: Path, *arguments: str, daemon: RunningDaemon, op: str
 ) -> Iterator[Following]:
-    """Start a command that follows the bus, and wait until it has asked the query `op`, too."""
-    before = asked(daemon, op)
+    """Start a command that follows the bus, and wait until it has sent the request `op`."""
+    before = request_count(daemon, op)
     with Following(directory, *arguments, daemon=daemon) as command:
-        wait_until(lambda: asked(daemon, op) > before, TIMEOUT, f"{op} to be asked")
+        wait_until(lambda: request_count(daemon, op) > before, TIMEOUT, f"the request {op}")
         yield command
 
 
-def asked(daemon: RunningDaemon, op: str) -> int:
-    """How often an operation was asked for so far."""
+def request_count(daemon: RunningDaemon, op: str) -> int:
+    """The number of requests for an operation so far."""
     body = daemon.ask("stats").body
     assert isinstance(body, dict)
     count = body["query"]["requests"].get(op, 0)

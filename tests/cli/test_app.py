@@ -1,4 +1,4 @@
-"""What holds for all commands: help, errors, exit codes, Ctrl-C, closed pipes, colours."""
+"""What all commands have in common: help, errors, exit codes, Ctrl-C, closed pipes, colours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from tests.cli.conftest import Fleet
-from tests.cli.running import TIMEOUT, asked, environment, invoke, press_ctrl_c, zinfo
+from tests.cli.running import TIMEOUT, environment, invoke, press_ctrl_c, request_count, zinfo
 from tests.daemons import ROOT
 from tests.waiting import wait_until
 from zinfo import __version__
@@ -144,10 +144,10 @@ def test_ctrl_c_ends_a_command_quietly_with_130() -> None:
         stderr=subprocess.PIPE,
     ) as process:
         # ZeroMQ has threads of its own: with them it waits for the answer.
-        wait_until(lambda: threads(process.pid) > 1, what="the question")
+        wait_until(lambda: threads(process.pid) > 1, what="the request")
         code = press_ctrl_c(process)
-        said = process.communicate(timeout=TIMEOUT)
-    assert (code, *said) == (130, b"", b"")
+        output = process.communicate(timeout=TIMEOUT)
+    assert (code, *output) == (130, b"", b"")
 
 
 def piped(daemon_arguments: tuple[str, ...], fleet: Fleet, read: int) -> tuple[int, bytes]:
@@ -208,14 +208,14 @@ def test_without_any_stdout_a_command_does_its_work_and_ends(fleet: Fleet, name:
 
 
 def test_following_without_any_stdout_goes_on_until_ctrl_c(fleet: Fleet) -> None:
-    before = asked(fleet.daemon, "events")
+    before = request_count(fleet.daemon, "events")
     with subprocess.Popen(
         ["sh", "-c", 'exec "$0" -m zinfo events --follow >&-', sys.executable],
         cwd=ROOT,
         env=environment(fleet.daemon),
         stderr=subprocess.PIPE,
     ) as process:
-        wait_until(lambda: asked(fleet.daemon, "events") > before, what="the question")
+        wait_until(lambda: request_count(fleet.daemon, "events") > before, what="the request")
         beats = heartbeats(fleet)
         wait_until(lambda: heartbeats(fleet) > beats + 2, what="heartbeats")
         process.send_signal(signal.SIGINT)
@@ -257,7 +257,7 @@ def on_a_terminal(fleet: Fleet, **environ: str) -> str:
 def read_terminal(number: int) -> bytes:
     try:
         return os.read(number, 65536)
-    except OSError:  # how a terminal says that its other side is closed
+    except OSError:  # a terminal whose other side is closed
         return b""
 
 

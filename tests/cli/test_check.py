@@ -1,4 +1,4 @@
-"""`zinfo check`: a file is right, or every problem is told."""
+"""`zinfo check`: a file is valid, or every problem is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`zinfo events`: what happened to shards."""
+"""`zinfo events`: lifecycle events."""
 
 from __future__ import annotations
 
@@ -113,13 +113,13 @@ def test_events_lost_on_the_bus_are_fetched_once(
 ) -> None:
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
-        held = client.events(ids=ids).events
-        printer = _EventPrinter(client, ids, held[0].number, json=True)
-        printer.print(Gap(None, "event", held[0].number + 1, held[-1].number))
-        printer.print(held[-1])
-        assert len(held) > 1
-    said = [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()]
-    assert said == [event.number for event in held[1:]]
+        stored = client.events(ids=ids).events
+        printer = _EventPrinter(client, ids, stored[0].number, json=True)
+        printer.print(Gap(None, "event", stored[0].number + 1, stored[-1].number))
+        printer.print(stored[-1])
+        assert len(stored) > 1
+    output = [json.loads(line)["number"] for line in capsys.readouterr().out.splitlines()]
+    assert output == [event.number for event in stored[1:]]
 
 
 def test_events_from_the_bus_are_not_printed_again_after_a_loss(
@@ -139,7 +139,8 @@ def test_events_that_cannot_be_fetched_are_reported_as_a_gap(
 ) -> None:
     with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
         _EventPrinter(client, (), 3, json=False).print(Gap(None, "event", 4, 6))
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        " - gap: events were lost, and cannot be fetched: no answer from tcp://127.0.0.1:9" in said
+        " - gap: events were lost, and cannot be fetched: no answer from tcp://127.0.0.1:9"
+        in output
     )

@@ -1,4 +1,4 @@
-"""Text for people and for machines: safe on a terminal, valid JSON, as INFO has it."""
+"""Output for people and for programs: safe on a terminal, valid JSON, values as in INFO."""
 
 from __future__ import annotations
 

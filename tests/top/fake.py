@@ -1,4 +1,4 @@
-"""A fleet that nobody polls: rows by the thousand, through the real model."""
+"""A source for views that needs no daemon: thousands of rows through the real model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FakeSource:
         self.set_statuses()
 
     def set_statuses(self, *, fresh: bool = True, problem: str = "") -> None:
-        """Tell the model how all shards do now."""
+        """Update the model with the present statuses."""
         statuses = {
             shard: one if fresh else one._replace(fresh=False)
             for shard, one in self.statuses.items()
@@ -64,7 +64,7 @@ class FakeSource:
         yield self.model
 
     def now(self) -> float:
-        """The time that the test says it is."""
+        """The time that the test has set."""
         return self.time
 
     def request_sections(self, shard: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs the view in no terminal at all, and reads what stands on its screen."""
+"""Runs the terminal view without a terminal, and reads its screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The view, over a fleet that the test itself makes up."""
+"""The terminal view over a fleet that the test makes up."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_a_shards_page_has_every_field_highlighted_changes_rates_and_plots(
         assert "█" in seen
         source.time += 5
         source.set_statuses()
-        await see(pilot, "  used_memory")  # not lit any more
+        await see(pilot, "  used_memory")  # no longer highlighted
         found = set()
         for _ in range(60):
             found |= {line[2:].split()[0] for line in lines(pilot) if line[2:].split()}

@@ -1,4 +1,4 @@
-"""The table's columns: which fit, what they say, and how they put rows in order."""
+"""The columns of the table: which of them fit, their text, and their sort order."""
 
 from __future__ import annotations
 

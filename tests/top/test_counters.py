@@ -1,4 +1,4 @@
-"""Rates of counters, and that one which begins anew gives none that is too small or too large."""
+"""Rates of counters, also after a reset of the counters."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def test_no_rate_is_negative_or_greater_than_the_real_one(
 ) -> None:
     """A server does `done` commands between two polls, and forgets the first of them, perhaps."""
     now = before + done if reset_after is None else max(0, done - reset_after)
-    told = rates({"total_commands_processed": before}, {"total_commands_processed": now}, seconds)[
+    rate = rates({"total_commands_processed": before}, {"total_commands_processed": now}, seconds)[
         "total_commands_processed"
     ]
-    assert told is None or 0 <= told <= done / seconds
+    assert rate is None or 0 <= rate <= done / seconds
     if reset_after is None:
-        assert told == done / seconds
+        assert rate == done / seconds
 
 
 @given(

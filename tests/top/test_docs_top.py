@@ -1,4 +1,4 @@
-"""docs/top.md is true: its filters, its keys, its program and its pictures."""
+"""docs/top.md is true: its filters, keys, program and pictures."""
 
 from __future__ import annotations
 

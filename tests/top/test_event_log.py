@@ -1,4 +1,4 @@
-"""The events that are held: each once, in order, and a bounded number of them."""
+"""The event log: each event once, in order, and a bounded number of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feed against a real daemon: what a daemon knows comes to stand in the model."""
+"""The feed with a real daemon: the data of the daemon gets into the model."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def kinds(fleet: Fleet) -> list[str]:
     return [event.type for event in fleet.events(100)]
 
 
-def until(feed: Feed, told: Callable[[Fleet, float], object], timeout: float = SOON) -> None:
-    """Wait until the model says so."""
+def until(feed: Feed, predicate: Callable[[Fleet, float], object], timeout: float = SOON) -> None:
+    """Wait until the predicate is true of the model."""
 
-    def look() -> object:
+    def check() -> object:
         with feed.fleet() as fleet:
-            return told(fleet, feed.now())
+            return predicate(fleet, feed.now())
 
-    wait_until(look, timeout, "the model")
+    wait_until(check, timeout, "the model")
 
 
 def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServer) -> None:
@@ -178,9 +178,9 @@ def test_a_restarted_daemon_is_followed_and_reported(feed: Feed, daemon: Running
         ),
     )
     with feed.fleet() as fleet:
-        told = kinds(fleet)
-    assert told.count("restart") == 1
-    assert told.count("up") == 2
+        types = kinds(fleet)
+    assert types.count("restart") == 1
+    assert types.count("up") == 2
 
 
 def test_a_client_with_few_rights_sees_its_shards_without_sections(
@@ -237,8 +237,8 @@ def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(
         until(feed, lambda fleet, now: fleet.feed(now).problem == NO_REPORT)
         with feed.fleet() as fleet:
             assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
-            told = [event.message for event in fleet.events(20)]
-        assert "updating the shards failed: RuntimeError('no luck')" in told
+            messages = [event.message for event in fleet.events(20)]
+        assert "updating the shards failed: RuntimeError('no luck')" in messages
         monkeypatch.undo()
         until(feed, lambda fleet, now: fleet.feed(now).fresh)
 

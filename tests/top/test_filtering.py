@@ -74,7 +74,7 @@ def test_a_filter_shows_the_shards_that_match(text: str, shards: list[str]) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "error"),
     [
         ("ops>", "the value after > is missing"),
         ("site=", "the value after = is missing"),
@@ -89,10 +89,10 @@ def test_a_filter_shows_the_shards_that_match(text: str, shards: list[str]) -> N
         ('"open', 'a " is missing'),
     ],
 )
-def test_an_invalid_filter_is_an_error_with_a_reason(text: str, says: str) -> None:
+def test_an_invalid_filter_is_an_error_with_a_reason(text: str, error: str) -> None:
     with pytest.raises(FilterError, match=r"^[^\n]+$") as caught:
         Filter(text)
-    assert says in str(caught.value)
+    assert error in str(caught.value)
 
 
 def test_every_form_of_the_help_is_one_that_works() -> None:

@@ -1,4 +1,4 @@
-"""The model: what a view is told after what the feed was told."""
+"""The model: what a view gets after given updates of the feed."""
 
 from __future__ import annotations
 

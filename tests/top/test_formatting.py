@@ -1,4 +1,4 @@
-"""What is said in few characters, and that none of it steers a terminal."""
+"""Short text for numbers, values and events, with unprintable characters escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ring of the last minutes."""
+"""The ring buffer of the last minutes."""
 
 from __future__ import annotations
 

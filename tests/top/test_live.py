@@ -1,4 +1,4 @@
-"""The view over a real daemon that watches real servers."""
+"""The terminal view with a real daemon and real servers."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def test_counters_of_a_busy_server_have_rates_and_are_highlighted(
         await press(pilot, "slash", *servers[0].ident, "enter", "enter", "slash")
         await press(pilot, *"total_commands", "enter")
 
-        def lit() -> bool:
+        def highlighted() -> bool:
             found = [line for line in lines(pilot) if "total_commands_processed" in line]
             return bool(found) and found[0].startswith("* ") and found[0].split()[-2].endswith("k")
 
         client, deadline = servers[0].client(), time.monotonic() + 15
-        while not lit():
+        while not highlighted():
             assert time.monotonic() < deadline, text(pilot)
             await asyncio.to_thread(put_load, client, 50)
 

@@ -1,4 +1,4 @@
-"""`zinfo top --web` beside a daemon, and a browser without a screen."""
+"""`zinfo top --web` with a daemon, and a headless browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = shutil.which("chromium")
-# It runs as whoever runs the tests, asks nobody anything, and draws without a graphics card.
+# It runs as any user, without prompts, and without a graphics card.
 OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -47,14 +47,14 @@ def running_web(daemon: RunningDaemon, *options: str) -> Iterator[str]:
         )
         try:
 
-            def said() -> str | None:
+            def printed_url() -> str | None:
                 log.seek(0)
                 text = log.read().decode()
                 assert process.poll() is None, text
                 found = re.search(r"http://[^\s;]+", text)
                 return found and found[0]
 
-            url = wait_until(said, 20, "zinfo top to say where it is")
+            url = wait_until(printed_url, 20, "zinfo top to print its address")
             assert url is not None
             yield url
         finally:

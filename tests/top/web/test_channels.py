@@ -1,4 +1,4 @@
-"""What pages are sent: made once for all that show the same, and complete for each."""
+"""Messages to pages: made once for all pages with the same filter, and complete for each."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Page:
             return False
         self._number, messages = found
         for one in filter(None, messages.split(b"\n\n")):
-            told = json.loads(one.removeprefix(b"data: "))
-            for shard in told["gone"]:
+            update = json.loads(one.removeprefix(b"data: "))
+            for shard in update["gone"]:
                 del self.rows[shard]
-            for shard, row in told["rows"].items():
+            for shard, row in update["rows"].items():
                 cells = self.rows.setdefault(shard, {})
                 cells.update({at: text for at, text, _key in row["cells"]})
-            self.events = told.get("events", self.events)
+            self.events = update.get("events", self.events)
         return True
 
 
@@ -112,5 +112,5 @@ def test_a_channel_lasts_as_long_as_a_page_listens() -> None:
             assert same is one
         assert len(channels) == 2
     assert not channels
-    with channels.listening("a") as anew:
-        assert anew is not one
+    with channels.listening("a") as second:
+        assert second is not one

@@ -1,4 +1,4 @@
-"""One look for all pages: nothing is looked at twice, and no picture is of long ago."""
+"""The view that all pages share: computed once, with sparklines that are recent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def sparks(view: FleetView) -> list[Sparks]:
     return [cells.sparks for cells in view.cells.values()]
 
 
-def anew(before: FleetView, after: FleetView) -> int:
-    """How many shards' pictures were drawn anew."""
+def updated_sparklines(before: FleetView, after: FleetView) -> int:
+    """The number of shards whose sparklines were updated."""
     return sum(one is not other for one, other in zip(sparks(before), sparks(after), strict=True))
 
 
@@ -35,7 +35,7 @@ def test_each_shards_sparklines_are_updated_once_in_five_seconds() -> None:
         source.time += 0.5
         source.set_statuses()
         view = viewer.current()
-        drawn.append(anew(before, view))
+        drawn.append(updated_sparklines(before, view))
         before = view
     assert drawn == [0, 2] * 5
 
@@ -46,7 +46,7 @@ def test_after_a_while_without_a_page_no_picture_is_an_old_one() -> None:
     before = viewer.current()
     source.time += 60
     source.set_statuses()
-    assert anew(before, viewer.current()) == 10
+    assert updated_sparklines(before, viewer.current()) == 10
 
 
 def test_a_page_gets_the_rows_that_match_its_filter() -> None:

@@ -1,4 +1,4 @@
-"""What the page is told: only what is new, in values that JSON has."""
+"""The JSON for the page: only changes, in values that JSON has."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def row(*texts: str, state: str = "up", sparks: Sparks = SPARKS) -> Cells:
 def test_a_changed_sort_key_is_sent_though_the_text_is_the_same() -> None:
     changes = Changes()
     changes.of({"a": Cells("up", ["1.0k"], [1000], SPARKS)})
-    told = changes.of({"a": Cells("up", ["1.0k"], [1001], SPARKS)})
-    assert told["rows"] == {"a": {"state": "up", "cells": [[0, "1.0k", 1001]]}}
+    found = changes.of({"a": Cells("up", ["1.0k"], [1001], SPARKS)})
+    assert found["rows"] == {"a": {"state": "up", "cells": [[0, "1.0k", 1001]]}}
 
 
 def test_a_row_is_sent_whole_once_and_then_only_its_changes() -> None:
@@ -48,18 +48,18 @@ def test_a_row_is_sent_whole_once_and_then_only_its_changes() -> None:
 def test_sparklines_are_sent_when_they_change_and_when_their_row_comes_back() -> None:
     changes = Changes()
     changes.of({"a": row("a"), "b": row("b")})
-    anew: Sparks = {"ops": [1.0]}
-    told = changes.of({"a": row("a", sparks=anew)})
-    assert (told["rows"], told["sparks"], told["gone"]) == ({}, {"a": anew}, ["b"])
-    told = changes.of({"a": row("a", sparks=anew), "b": row("b")})
-    assert told["sparks"] == {"b": SPARKS}
+    changed: Sparks = {"ops": [1.0]}
+    found = changes.of({"a": row("a", sparks=changed)})
+    assert (found["rows"], found["sparks"], found["gone"]) == ({}, {"a": changed}, ["b"])
+    found = changes.of({"a": row("a", sparks=changed), "b": row("b")})
+    assert found["sparks"] == {"b": SPARKS}
 
 
 def test_a_state_alone_is_a_change() -> None:
     changes = Changes()
     changes.of({"a": row("a")})
-    told = changes.of({"a": row("a", state="stale")})
-    assert told["rows"] == {"a": {"state": "stale", "cells": []}}
+    found = changes.of({"a": row("a", state="stale")})
+    assert found["rows"] == {"a": {"state": "stale", "cells": []}}
 
 
 def test_a_picture_has_its_holes_and_its_height() -> None:
@@ -91,6 +91,6 @@ def test_a_plot_has_the_same_values_as_in_the_terminal() -> None:
 
 
 def test_each_column_of_the_table_has_a_heading() -> None:
-    told = columns()
-    assert len(told) == len(COLUMNS)
-    assert all(column["heading"] for column in told)
+    found = columns()
+    assert len(found) == len(COLUMNS)
+    assert all(column["heading"] for column in found)

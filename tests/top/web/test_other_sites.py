@@ -1,4 +1,4 @@
-"""A real browser shows another site's page, which tries to read zinfo and may only link to it."""
+"""A real browser shows another site's page, which tries to read from zinfo and must not."""
 
 from __future__ import annotations
 
@@ -121,16 +121,16 @@ def test_another_sites_page_reads_nothing_and_may_link(
 ) -> None:
     daemon, web = servers
     site.RequestHandlerClass.text = SITE.format(http=daemon.http, web=web)  # type: ignore[attr-defined]
-    asked = [f"{daemon.http}{path}" for path in ("", "metrics", "api/v1/infos")]
-    asked += [f"{daemon.http}api/v1/infos?refresh=true", daemon.xmlrpc]
-    asked += [f"{web}{path}" for path in ("", "top.js", "columns", "stream")]
+    urls = [f"{daemon.http}{path}" for path in ("", "metrics", "api/v1/infos")]
+    urls += [f"{daemon.http}api/v1/infos?refresh=true", daemon.xmlrpc]
+    urls += [f"{web}{path}" for path in ("", "top.js", "columns", "stream")]
     answers: list[tuple[str, int]] = []
     page.on("response", lambda got: answers.append((got.url, got.status)))
     # To a browser `localhost` is another site, and another port of 127.0.0.1 the same one.
     for name in ("localhost", "127.0.0.1"):
         answers.clear()
         page.goto(f"http://{name}:{site.server_port}/")
-        found = page.evaluate(ASK, asked)
+        found = page.evaluate(ASK, urls)
         statuses = {status for url, status in answers if str(site.server_port) not in url}
         frame = next(one for one in page.frames if one.parent_frame is not None)
         framed = "zinfo" in frame.content()

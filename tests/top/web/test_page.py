@@ -1,4 +1,4 @@
-"""The page in a real browser: it loads, lives, sorts, filters, and shows a shard that goes down."""
+"""The page in a real browser: it updates, sorts, filters, and shows a shard that goes down."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def page(browser: Browser, watched: Watched) -> Iterator[Page]:
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda said: problems.append(said.text) if _is_bad(said) else None)
+    page.on("console", lambda message: problems.append(message.text) if _is_bad(message) else None)
     page.goto(watched.url)
     page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
     yield page
@@ -67,9 +67,9 @@ def page(browser: Browser, watched: Watched) -> Iterator[Page]:
     assert not problems, problems
 
 
-def _is_bad(said: ConsoleMessage) -> bool:
+def _is_bad(message: ConsoleMessage) -> bool:
     """Whether it is an error, but not that of a filter that was refused on purpose."""
-    return said.type == "error" and "400 (Bad Request)" not in said.text
+    return message.type == "error" and "400 (Bad Request)" not in message.text
 
 
 def ids(page: Page) -> list[str]:
@@ -133,7 +133,7 @@ def test_a_filter_that_is_refused_is_no_silence_of_the_server(page: Page) -> Non
 
 
 def test_a_late_error_of_a_former_filter_is_not_shown(page: Page) -> None:
-    """The answer that says why a filter was refused is late, and the filter another one."""
+    """The response with the error arrives after the filter was changed."""
     late: list[Route] = []
 
     def take(route: Route) -> None:
@@ -143,7 +143,9 @@ def test_a_late_error_of_a_former_filter_is_not_shown(page: Page) -> None:
             late.append(route)
 
     page.route("**/stream?filter=ops*", take)
-    with page.expect_request(lambda asked: "many" in asked.url and asked.resource_type == "fetch"):
+    with page.expect_request(
+        lambda request: "many" in request.url and request.resource_type == "fetch"
+    ):
         page.locator("#filter").fill("ops>many")
     page.locator("#filter").fill("site=s1")
     expect(page.locator("tr[data-shard]")).to_have_count(1, timeout=TIMEOUT)
@@ -178,8 +180,8 @@ def test_a_shard_has_a_page_with_all_fields_and_changes_are_highlighted(
     assert {"used_memory", "redis_version", "connected_clients"} <= set(names)
     assert len(names) > len(info) * 0.8
     watched.servers[0].client().config_set("maxmemory", 77 << 20)
-    lit = page.locator("#sections tr.changed td:first-child", has_text="maxmemory").first
-    lit.wait_for(timeout=TIMEOUT)
+    changed = page.locator("#sections tr.changed td:first-child", has_text="maxmemory").first
+    changed.wait_for(timeout=TIMEOUT)
     page.keyboard.press("Escape")
     page.locator("tr[data-shard]").nth(2).wait_for(timeout=TIMEOUT)
 
@@ -194,7 +196,9 @@ def test_a_missing_daemon_is_shown_as_stale(page: Page, watched: Watched) -> Non
 
 def test_a_hidden_tab_requests_nothing_until_it_is_visible(page: Page) -> None:
     expect(page.locator("#feed")).to_have_text("live")
-    with page.expect_event("requestfailed", lambda asked: "stream" in asked.url, timeout=TIMEOUT):
+    with page.expect_event(
+        "requestfailed", lambda request: "stream" in request.url, timeout=TIMEOUT
+    ):
         _turn(page, hidden=True)
     with page.expect_request("**/stream*", timeout=TIMEOUT):
         _turn(page, hidden=False)

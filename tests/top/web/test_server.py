@@ -1,4 +1,4 @@
-"""The door of the page: what it asks for, and how many pages it serves at a time."""
+"""The server of the page: its requests to the feed, and the limit of open pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.top.fake import INFO, FakeSource
 from tests.waiting import wait_until
-from zinfo.top.web import server as doors
+from zinfo.top.web import server as server_module
 from zinfo.top.web.server import WebServer
 
 SHARD = "10.0.0.0:6379"
@@ -23,16 +23,16 @@ def source() -> FakeSource:
 
 
 @pytest.fixture
-def door(source: FakeSource) -> Iterator[WebServer]:
-    door = WebServer(source, "127.0.0.1", 0)
-    door.start()
-    yield door
-    door.stop()
+def server(source: FakeSource) -> Iterator[WebServer]:
+    server = WebServer(source, "127.0.0.1", 0)
+    server.start()
+    yield server
+    server.stop()
 
 
-def opened(door: WebServer, path: str) -> gevent.socket.socket:
+def opened(server: WebServer, path: str) -> gevent.socket.socket:
     """Ask for something; returns the connection."""
-    port = int(door.endpoint.rstrip("/").rpartition(":")[2])
+    port = int(server.endpoint.rstrip("/").rpartition(":")[2])
     connection = gevent.socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection
@@ -48,16 +48,18 @@ def until(connection: gevent.socket.socket, wanted: bytes) -> bytes:
     return read
 
 
-def status(door: WebServer, path: str) -> int:
+def status(server: WebServer, path: str) -> int:
     """Ask for something; returns the answer's status."""
-    with closing(opened(door, path)) as connection:
+    with closing(opened(server, path)) as connection:
         return int(until(connection, b"\r\n").split()[1])
 
 
-def test_sections_are_requested_while_some_are_unknown(door: WebServer, source: FakeSource) -> None:
-    with closing(opened(door, f"/shard?id={SHARD}")) as connection:
+def test_sections_are_requested_while_some_are_unknown(
+    server: WebServer, source: FakeSource
+) -> None:
+    with closing(opened(server, f"/shard?id={SHARD}")) as connection:
         until(connection, b"data: ")
-        wait_until(lambda: source.wanted, 10, "sections to be asked for", sleep=gevent.sleep)
+        wait_until(lambda: source.wanted, 10, "sections to be requested", sleep=gevent.sleep)
         source.model.set_sections(SHARD, {"All": list(INFO)})
         until(connection, b'"All"')
         source.wanted.clear()
@@ -67,9 +69,9 @@ def test_sections_are_requested_while_some_are_unknown(door: WebServer, source: 
 
 
 def test_no_sections_are_requested_of_a_shard_that_is_not_watched(
-    door: WebServer, source: FakeSource
+    server: WebServer, source: FakeSource
 ) -> None:
-    with closing(opened(door, "/shard?id=made-up")) as connection:
+    with closing(opened(server, "/shard?id=made-up")) as connection:
         for _ in range(2):
             assert b'"page":null' in until(connection, b"}")
     assert source.wanted == []
@@ -78,19 +80,19 @@ def test_no_sections_are_requested_of_a_shard_that_is_not_watched(
 def test_so_many_pages_can_be_open_and_one_that_is_left_makes_room(
     source: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "MAX_STREAMS", 3)  # of which this machine has two
-    door = WebServer(source, "127.0.0.1", 0)
-    door.start()
-    pages = [opened(door, path) for path in ("/stream", f"/shard?id={SHARD}")]
+    monkeypatch.setattr(server_module, "MAX_STREAMS", 3)  # of which this machine has two
+    server = WebServer(source, "127.0.0.1", 0)
+    server.start()
+    pages = [opened(server, path) for path in ("/stream", f"/shard?id={SHARD}")]
     for page in pages:
         until(page, b"data: ")
-    assert status(door, "/stream") == 429
-    assert status(door, "/") == 200
+    assert status(server, "/stream") == 429
+    assert status(server, "/") == 200
     pages.pop().close()
-    wait_until(lambda: status(door, "/stream") == 200, 10, "room", sleep=gevent.sleep)
+    wait_until(lambda: status(server, "/stream") == 200, 10, "room", sleep=gevent.sleep)
     pages.pop().close()
-    door.stop()
+    server.stop()
 
 
-def test_a_filter_that_makes_no_sense_is_refused(door: WebServer) -> None:
-    assert status(door, "/stream?filter=ops%3Emany") == 400
+def test_a_filter_that_makes_no_sense_is_refused(server: WebServer) -> None:
+    assert status(server, "/stream?filter=ops%3Emany") == 400
