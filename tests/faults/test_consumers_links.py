@@ -30,7 +30,7 @@ CONVERGENCE = 5.0
 
 
 @dataclass
-class Way:
+class ProxiedMirror:
     """A daemon behind proxies, and a Mirror that connects through them."""
 
     server: RealServer
@@ -56,7 +56,7 @@ class Way:
 
 
 @pytest.fixture(scope="module")
-def way_for_all() -> Iterator[Way]:
+def shared_proxied() -> Iterator[ProxiedMirror]:
     """One for all tests of the module; each test repairs it."""
     with ExitStack() as stack:
         server = stack.enter_context(RealServer())
@@ -65,22 +65,24 @@ def way_for_all() -> Iterator[Way]:
         bus = stack.enter_context(Proxy(daemon.bus))
         daemon.wait_polled(1)
         mirror = stack.enter_context(Mirror(query.endpoint, bus=bus.endpoint))
-        yield Way(server, daemon, query, bus, mirror)
+        yield ProxiedMirror(server, daemon, query, bus, mirror)
 
 
 @pytest.fixture
-def way(way_for_all: Way) -> Way:
-    way_for_all.recovered()
-    return way_for_all
+def proxied(shared_proxied: ProxiedMirror) -> ProxiedMirror:
+    shared_proxied.recovered()
+    return shared_proxied
 
 
-def test_a_mirror_recovers_from_a_cut_bus_connection(way: Way, promise: Promise) -> None:
-    joins = way.mirror.counters["joins"]
+def test_a_mirror_recovers_from_a_cut_bus_connection(
+    proxied: ProxiedMirror, promise: Promise
+) -> None:
+    joins = proxied.mirror.counters["joins"]
     begun = time.monotonic()
-    way.bus.cut()
-    wait_until(lambda: way.mirror.counters["joins"] > joins, what="the fence to come again")
+    proxied.bus.cut()
+    wait_until(lambda: proxied.mirror.counters["joins"] > joins, what="the fence to come again")
     noticed = time.monotonic() - begun
-    took = way.recovered()
+    took = proxied.recovered()
     promise(
         "bus connection cut",
         "a new snapshot, fresh within 5 s",
@@ -90,24 +92,24 @@ def test_a_mirror_recovers_from_a_cut_bus_connection(way: Way, promise: Promise)
 
 
 def test_half_open_connections_make_a_mirror_stale_within_three_heartbeats(
-    way: Way, promise: Promise
+    proxied: ProxiedMirror, promise: Promise
 ) -> None:
     begun = time.monotonic()
-    way.query.blackhole()
-    way.bus.blackhole()
-    wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
+    proxied.query.blackhole()
+    proxied.bus.blackhole()
+    wait_until(lambda: proxied.mirror.stale, what="the mirror to say stale")
     noticed = time.monotonic() - begun
-    assert not way.mirror.view(way.server.ident).fresh
-    assert way.mirror[way.server.ident]["role"] == "master", "what was known stays readable"
+    assert not proxied.mirror.view(proxied.server.ident).fresh
+    assert proxied.mirror[proxied.server.ident]["role"] == "master", "what was known stays readable"
     with (
-        Client(way.query.endpoint, timeout=0.5) as client,
-        pytest.raises(NoAnswerError, match=way.query.endpoint),
+        Client(proxied.query.endpoint, timeout=0.5) as client,
+        pytest.raises(NoAnswerError, match=proxied.query.endpoint),
     ):
         client.ping()
-    assert way.mirror.stale
-    way.query.restore()
-    way.bus.restore()
-    took = way.recovered()
+    assert proxied.mirror.stale
+    proxied.query.restore()
+    proxied.bus.restore()
+    took = proxied.recovered()
     promise(
         "connections half open",
         f"stale within 3 heartbeats ({SILENCE:.1f} s), fresh within 5 s of their end",
@@ -117,13 +119,13 @@ def test_half_open_connections_make_a_mirror_stale_within_three_heartbeats(
     assert took < CONVERGENCE
 
 
-def test_late_messages_make_a_mirror_stale(way: Way, promise: Promise) -> None:
-    way.bus.delay = 4 * SILENCE
+def test_late_messages_make_a_mirror_stale(proxied: ProxiedMirror, promise: Promise) -> None:
+    proxied.bus.delay = 4 * SILENCE
     begun = time.monotonic()
-    wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
+    wait_until(lambda: proxied.mirror.stale, what="the mirror to say stale")
     noticed = time.monotonic() - begun
-    way.bus.restore()
-    took = way.recovered()
+    proxied.bus.restore()
+    took = proxied.recovered()
     promise(
         f"bus delayed by {4 * SILENCE:.1f} s",
         f"stale within 3 heartbeats ({SILENCE:.1f} s), fresh within 5 s of its end",
@@ -133,10 +135,12 @@ def test_late_messages_make_a_mirror_stale(way: Way, promise: Promise) -> None:
     assert took < CONVERGENCE
 
 
-def test_a_client_repeats_its_request_after_a_cut_connection(way: Way, promise: Promise) -> None:
-    with Client(way.query.endpoint, timeout=2) as client:
+def test_a_client_repeats_its_request_after_a_cut_connection(
+    proxied: ProxiedMirror, promise: Promise
+) -> None:
+    with Client(proxied.query.endpoint, timeout=2) as client:
         client.ping()
-        way.query.cut()
+        proxied.query.cut()
         begun = time.monotonic()
         client.ping()
         promise(
@@ -144,32 +148,34 @@ def test_a_client_repeats_its_request_after_a_cut_connection(way: Way, promise: 
             "the next call gets its reply within its 2 s",
             f"{time.monotonic() - begun:.2f} s",
         )
-        way.query.blackhole()
+        proxied.query.blackhole()
         with pytest.raises(NoAnswerError):
             client.ping(timeout=0.3)
-        way.query.restore()
+        proxied.query.restore()
         client.ping()
 
 
-def test_events_missed_in_a_cut_give_a_gap_and_can_be_fetched(way: Way, promise: Promise) -> None:
-    with Subscriber(way.query.endpoint, bus=way.bus.endpoint, kinds=["event"]) as updates:
-        with Client(way.daemon.query) as direct:
+def test_events_missed_in_a_cut_give_a_gap_and_can_be_fetched(
+    proxied: ProxiedMirror, promise: Promise
+) -> None:
+    with Subscriber(proxied.query.endpoint, bus=proxied.bus.endpoint, kinds=["event"]) as updates:
+        with Client(proxied.daemon.query) as direct:
             first = direct.events().newest
         seen = {first}
-        way.bus.blackhole()
-        way.server.kill()
-        with Client(way.daemon.query) as direct:
+        proxied.bus.blackhole()
+        proxied.server.kill()
+        with Client(proxied.daemon.query) as direct:
             wait_until(lambda: direct.events(first).events, what="an event that is missed")
-        way.server.start()
+        proxied.server.start()
         updates_seen: list[object] = []
         while not any(isinstance(update, Stale) for update in updates_seen):
             updates_seen.append(updates.recv(5))
-        way.bus.restore()
+        proxied.bus.restore()
         while not any(isinstance(update, Gap) for update in updates_seen):
             updates_seen.append(updates.recv(5))
         assert None not in updates_seen
         seen.update(update.number for update in updates_seen if isinstance(update, Event))
-        with Client(way.query.endpoint) as client:
+        with Client(proxied.query.endpoint) as client:
             recent = client.events(max(seen))
         missed = {event.number for event in recent.events}
         promise(
@@ -180,20 +186,20 @@ def test_events_missed_in_a_cut_give_a_gap_and_can_be_fetched(way: Way, promise:
         assert missed
         assert not recent.missed
         assert seen | missed == set(range(first, recent.newest + 1))
-    way.recovered()
+    proxied.recovered()
 
 
 def test_a_mirror_is_stale_after_a_kill_and_follows_the_restarted_daemon(
-    way: Way, promise: Promise
+    proxied: ProxiedMirror, promise: Promise
 ) -> None:
-    epoch = way.mirror.epoch
+    epoch = proxied.mirror.epoch
     begun = time.monotonic()
-    way.daemon.kill()
-    wait_until(lambda: way.mirror.stale, what="the mirror to say stale")
+    proxied.daemon.kill()
+    wait_until(lambda: proxied.mirror.stale, what="the mirror to say stale")
     noticed = time.monotonic() - begun
-    way.daemon.start()
+    proxied.daemon.start()
     begun = time.monotonic()
-    wait_until(lambda: way.mirror.epoch != epoch and way.fresh(), 15, "the new epoch")
+    wait_until(lambda: proxied.mirror.epoch != epoch and proxied.fresh(), 15, "the new epoch")
     took = time.monotonic() - begun
     promise(
         "daemon killed, started again",

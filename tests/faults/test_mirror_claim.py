@@ -33,7 +33,7 @@ from zinfo.wire.codec import unpack
 SERVERS = 3
 BEAT = 0.2  # seconds between heartbeats
 SILENCE = 3 * BEAT
-SLACK = 1.0  # seconds that threads of this process may lag on a busy machine
+SLACK = 1.0  # seconds by which threads may be late on a busy machine
 CONVERGENCE = 5.0
 STEPS = 12
 QUIET_COMMANDS = [
@@ -59,7 +59,7 @@ heartbeat = {BEAT}
 """
 
 
-class Record:
+class PublishedHistory:
     """Everything that the daemon published, received by a subscriber without faults."""
 
     def __init__(self, bus: str) -> None:
@@ -75,15 +75,17 @@ class Record:
         self._thread.join()
 
     def superseded_at(self, epoch: int, shard: str, revision: int) -> float:
-        """When the first newer revision came; infinite where none has."""
+        """When the first newer revision arrived; infinite if none has."""
         came = list(self.newest.get((epoch, shard), ()))
         return next((when for number, when in came if number > revision), float("inf"))
 
     def relabelled_at(self, epoch: int, shard: str, labels: dict[str, str]) -> float:
-        """When labels that a shard had were replaced; infinite where they were not."""
+        """When these labels of a shard were replaced; infinite if they were not."""
         came = list(self.labels.get((epoch, shard), ()))
         known = [place for place, (one, _) in enumerate(came) if one == labels]
-        later = came[known[-1] + 1 :] if known else came  # otherwise they are older than the record
+        later = (
+            came[known[-1] + 1 :] if known else came
+        )  # otherwise they are older than the history
         return next((when for _, when in later), float("inf"))
 
     def _run(self, bus: str) -> None:
@@ -115,8 +117,8 @@ class Record:
                 seen.append((event["labels"], time.monotonic()))
 
 
-class Play:
-    """Daemon, servers, network and Mirror, and all that can happen to them.
+class Scenario:
+    """A daemon, servers, a network and a Mirror, and random steps that change or disturb them.
 
     Args:
         seed: of the choices.
@@ -124,21 +126,21 @@ class Play:
     """
 
     def __init__(self, seed: int, servers: list[RealServer]) -> None:
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self.servers = servers
         self.watched = set(range(SERVERS))
         self.compared = 0
         self.steps: list[str] = []
         self.longest_silence = 0.0
-        self.turn = 0  # the label of all shards; it never has a value twice
+        self.turn = 0  # the label of all shards; each value is used once
         self._stack = ExitStack()
 
-    def __enter__(self) -> Play:
+    def __enter__(self) -> Scenario:
         enter = self._stack.enter_context
         try:
             self.daemon = enter(RunningDaemon(config_text=self.config()))
-            self.record = Record(self.daemon.bus)
-            self._stack.callback(self.record.end)
+            self.history = PublishedHistory(self.daemon.bus)
+            self._stack.callback(self.history.end)
             self.lossy = enter(LossyBus(self.daemon.bus))
             self.bus = enter(Proxy(self.lossy.endpoint))
             self.query = enter(Proxy(self.daemon.query))
@@ -159,7 +161,7 @@ class Play:
         )
         return CONFIG + shards
 
-    # --- what happens
+    # --- steps
 
     def step(self) -> None:
         actions = [
@@ -180,27 +182,27 @@ class Play:
             self.restart,
             self.suspend,
         ]
-        action = self.dice.choice(actions)
+        action = self.rng.choice(actions)
         self.steps.append(action.__name__)
         action()
-        self.look_for(self.dice.choice([0.05, 0.2, 0.5]))
+        self.look_for(self.rng.choice([0.05, 0.2, 0.5]))
 
     def write(self) -> None:
-        server = random.choice(self.servers)  # not of the seed's dice: how often depends on time
+        server = random.choice(self.servers)  # the number of calls depends on time, so no seed
         if server.running:
-            server.client().set(f"k{self.dice.randrange(99)}", "x" * self.dice.randrange(9999))
+            server.client().set(f"k{self.rng.randrange(99)}", "x" * self.rng.randrange(9999))
 
     def touch(self) -> None:
         """Change a field that few polls change, so that no other delta follows soon."""
-        server = random.choice(self.servers)  # not of the seed's dice: how often depends on time
+        server = random.choice(self.servers)  # the number of calls depends on time, so no seed
         if server.running:
             server.cli(random.choice(QUIET_COMMANDS), "k")
 
     def lose(self) -> None:
-        self.lossy.drop += self.dice.choice([1, 2, 5, 20])
+        self.lossy.drop += self.rng.choice([1, 2, 5, 20])
 
     def swap(self) -> None:
-        self.lossy.swap += self.dice.choice([1, 3])
+        self.lossy.swap += self.rng.choice([1, 3])
 
     def cut_bus(self) -> None:
         self.bus.cut()
@@ -209,25 +211,25 @@ class Play:
         self.query.cut()
 
     def delay(self) -> None:
-        self.bus.delay, self.query.delay = self.dice.choice([(0.1, 0), (1.0, 0), (0, 0.3)])
+        self.bus.delay, self.query.delay = self.rng.choice([(0.1, 0), (1.0, 0), (0, 0.3)])
 
     def blackhole(self) -> None:
-        for proxy in self.dice.sample([self.bus, self.query], self.dice.choice([1, 2])):
+        for proxy in self.rng.sample([self.bus, self.query], self.rng.choice([1, 2])):
             proxy.blackhole()
 
     def mend(self) -> None:
-        for way in (self.bus, self.query, self.lossy):
-            way.restore()
+        for proxy in (self.bus, self.query, self.lossy):
+            proxy.restore()
 
     def server_dies(self) -> None:
-        server = self.dice.choice(self.servers)
+        server = self.rng.choice(self.servers)
         if server.running:
             server.kill()
         else:
             server.start()
 
     def reload(self) -> None:
-        self.watched ^= {self.dice.randrange(SERVERS)}
+        self.watched ^= {self.rng.randrange(SERVERS)}
         self.daemon.config_path.write_text(self.config())
         self.daemon.signal(signal.SIGHUP)
 
@@ -242,10 +244,10 @@ class Play:
 
     def suspend(self) -> None:
         self.daemon.suspend()
-        self.look_for(self.dice.choice([0.1, SILENCE + 0.3]))
+        self.look_for(self.rng.choice([0.1, SILENCE + 0.3]))
         self.daemon.resume()
 
-    # --- what must hold
+    # --- checks
 
     def look_for(self, seconds: float) -> None:
         begun = time.monotonic()
@@ -263,11 +265,11 @@ class Play:
                 continue
             if not view.fresh or epoch is None or epoch != self.mirror.epoch:
                 continue
-            known = self.record.infos.get((epoch, shard, view.revision))
+            known = self.history.infos.get((epoch, shard, view.revision))
             if known is not None:
                 assert view.info == known, f"{shard} differs at {view.revision}: {self.steps}"
                 self.compared += 1
-            silence = looked - self.record.superseded_at(epoch, shard, view.revision)
+            silence = looked - self.history.superseded_at(epoch, shard, view.revision)
             self.longest_silence = max(self.longest_silence, silence)
             assert silence < SILENCE + SLACK, f"{shard} is {silence:.2f} s behind: {self.steps}"
             self.look_at_labels(shard, epoch)
@@ -279,7 +281,7 @@ class Play:
         except KeyError:  # it was removed meanwhile
             return
         if view.fresh and epoch == self.mirror.epoch:
-            silence = looked - self.record.relabelled_at(epoch, shard, labels)
+            silence = looked - self.history.relabelled_at(epoch, shard, labels)
             self.longest_silence = max(self.longest_silence, silence)
             assert silence < SILENCE + SLACK, f"labels of {shard}: {silence:.2f} s: {self.steps}"
 
@@ -290,7 +292,7 @@ class Play:
         return {self.servers[number].ident for number in self.watched}
 
     def recover(self) -> float:
-        """End all faults; returns the seconds until Mirror and daemon are equal."""
+        """End all faults; return the seconds until Mirror and daemon are equal."""
         self.mend()
         begun = time.monotonic()
         wait_until(self.fresh, 20, f"the mirror to be fresh after {self.steps}")
@@ -329,10 +331,10 @@ def all_running(servers: list[RealServer]) -> Iterator[list[RealServer]]:
             server.start()
 
 
-def play(servers: list[RealServer], seeds: range, promise: Promise) -> None:
+def run_scenarios(servers: list[RealServer], seeds: range, promise: Promise) -> None:
     recovered, compared, steps, behind = [], 0, 0, 0.0
     for seed in seeds:
-        with all_running(servers), Play(seed, servers) as one:
+        with all_running(servers), Scenario(seed, servers) as one:
             for lost in (1, 1, 2, 3):  # without other faults
                 one.relabel()
                 one.lossy.drop += lost
@@ -354,7 +356,7 @@ def play(servers: list[RealServer], seeds: range, promise: Promise) -> None:
 
 
 def test_a_mirror_is_never_silently_wrong(servers: list[RealServer], promise: Promise) -> None:
-    play(servers, range(1), promise)
+    run_scenarios(servers, range(1), promise)
 
 
 @pytest.mark.slow
@@ -362,4 +364,4 @@ def test_a_mirror_is_never_silently_wrong(servers: list[RealServer], promise: Pr
 def test_a_mirror_is_never_silently_wrong_in_many_runs(
     servers: list[RealServer], promise: Promise
 ) -> None:
-    play(servers, range(100, 130), promise)
+    run_scenarios(servers, range(100, 130), promise)

@@ -21,9 +21,9 @@ from zinfo.shards.snapshot import Snapshot
 from zinfo.wire.lifecycle import Event
 
 
-def a_segment(*entries: dict[str, object], events: int = 4, whole: bool = True) -> Segment:
+def a_segment(*entries: dict[str, object], events: int = 4, complete: bool = True) -> Segment:
     read = tuple(entry_from_map(one) for one in entries)
-    return Segment(NODE, 7, WALL, WALL, 1.0, whole, events, 20, read)
+    return Segment(NODE, 7, WALL, WALL, 1.0, complete, events, 20, read)
 
 
 def a_delta(shard: str, revision: int, base: int | None = None, **fields: Any) -> Delta:
@@ -130,7 +130,7 @@ def test_after_a_break_the_totals_show_that_messages_are_missing(cache: ReplayCa
 
 def test_a_break_in_an_incomplete_recording_shows_in_the_replays_own_totals() -> None:
     cache = ReplayCache()
-    part = a_segment(entry("a:1"), whole=False)
+    part = a_segment(entry("a:1"), complete=False)
     cache.apply(part)
     events, revisions = cache.events.newest, cache.revisions
     cache.apply(an_event("a:1", "down", 50, 3, new="down"))

@@ -1,4 +1,4 @@
-"""A Mirror equals the daemon's cache, field by field, whatever happened before."""
+"""A Mirror equals the daemon's cache, field by field, after restarts, stops and losses."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ QUICK = {
 
 @contextlib.contextmanager
 def under_load(servers: list[RealServer]) -> Iterator[None]:
-    """Change many fields of all servers all the time."""
+    """Change many fields of all servers continuously."""
     over = threading.Event()
 
     def work() -> None:
         clients = [redis.Redis(port=server.port) for server in servers]
-        dice = random.Random(1)
+        rng = random.Random(1)
         while not over.is_set():
-            name = f"k{dice.randrange(50)}"
-            command: list[Any] = dice.choice(
+            name = f"k{rng.randrange(50)}"
+            command: list[Any] = rng.choice(
                 [
-                    ["SET", name, "x" * dice.randrange(1000)],
+                    ["SET", name, "x" * rng.randrange(1000)],
                     ["GET", name],
                     ["DEL", name],
                     ["LPUSH", "list", "v"],
-                    ["SELECT", dice.randrange(3)],
+                    ["SELECT", rng.randrange(3)],
                     ["FLUSHDB"],
                     ["GET"],  # an error
                 ]
             )
             with contextlib.suppress(redis.RedisError):
-                dice.choice(clients).execute_command(*command)
+                rng.choice(clients).execute_command(*command)
             over.wait(0.002)
 
     thread = threading.Thread(target=work)
@@ -80,7 +80,7 @@ def labels(daemon: RunningDaemon) -> dict[str, Any]:
 
 
 def compare(mirror: Mirror, daemon: RunningDaemon) -> int:
-    """Compare what both hold at the same revision; returns how many shards that was."""
+    """Compare shards with equal revisions; return their number."""
     theirs = cache(daemon)
     assert set(mirror) <= set(theirs)
     same = 0
@@ -100,7 +100,7 @@ def compare(mirror: Mirror, daemon: RunningDaemon) -> int:
 
 
 def equal_for_a_while(mirror: Mirror, daemon: RunningDaemon, least: int = 30) -> None:
-    """Compare until so many shards were compared at equal revisions."""
+    """Compare until `least` shards were compared at equal revisions."""
     compared = 0
     deadline = time.monotonic() + 30
     while compared < least:
@@ -141,7 +141,7 @@ def test_labels_changed_by_reloads_under_load(servers: list[RealServer]) -> None
             daemon.config_path.write_text(config(turn))
             daemon.signal(signal.SIGHUP)
             wanted = {one.ident: {"turn": str(turn)} for one in servers}
-            # B023: both functions are called before the loop goes on, with its present values.
+            # B023: both functions are called in this iteration, with its values.
             wait_until(lambda: labels(daemon) == wanted, what="the labels at the daemon")  # noqa: B023
             wait_until(
                 lambda: fresh(mirror) and {s: mirror.labels(s) for s in mirror} == wanted,  # noqa: B023
@@ -198,7 +198,7 @@ with Mirror(sys.argv[1]) as mirror:
 
 
 class MirrorProcess:
-    """A Mirror in a process of its own, which can be stopped."""
+    """A Mirror in a separate process, which can be stopped."""
 
     def __init__(self, endpoint: str) -> None:
         self.process = subprocess.Popen(
@@ -210,7 +210,7 @@ class MirrorProcess:
         )
 
     def look(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether it says stale, and what it holds by shard: revision, INFO, fresh."""
+        """Return whether it is stale, and revision, INFO and freshness by shard."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write("look\n")
@@ -219,13 +219,13 @@ class MirrorProcess:
         return stale, held
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self.process.communicate(timeout=10)
 
 
 @pytest.mark.timeout(180)
 def test_after_the_mirror_was_stopped_for_ten_seconds(servers: list[RealServer]) -> None:
-    few = {**QUICK, "ZINFO_BUS_HIGH_WATER_MARK": "20"}  # so that much is lost meanwhile
+    few = {**QUICK, "ZINFO_BUS_HIGH_WATER_MARK": "20"}  # so that many messages are lost
     with (
         under_load(servers),
         RunningDaemon([s.url for s in servers], environ=few) as daemon,
