@@ -16,7 +16,7 @@ import redis
 import trustme
 
 from tests.conftest import ServerFactory
-from tests.gevent_side.peers import peer, say
+from tests.gevent_side.peers import BULK, handshake, peer, read_command, say
 from tests.gevent_side.watching import Watch, watching
 from tests.server_kinds import available_kinds
 from tests.servers import RealServer
@@ -225,6 +225,29 @@ def test_the_socket_taken_over_is_not_closed_with_the_connection_object(
         gc.collect()
         watch.wait_polls(shard, 3)
         wait_until(lambda: watch.poller.stats.poll.connects == 1, what="one connection in all")
+
+
+def test_a_shard_removed_during_its_handshake_leaves_no_connection() -> None:
+    requested, removed, closed = (gevent.event.Event() for _ in range(3))
+
+    def script(sock: Any) -> None:
+        handshake(sock)
+        requested.set()
+        removed.wait()
+        sock.sendall(BULK)
+        try:
+            read_command(sock)
+        except ConnectionError:
+            closed.set()
+
+    with peer(script) as url, watching() as watch:
+        watch.add(url)
+        assert requested.wait(10)
+        watch.publisher.del_shard("s")
+        removed.set()
+        assert closed.wait(10)
+        assert watch.types() == ["added", "removed"]
+    gc.collect()  # reports a socket that is still open as an error
 
 
 def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> None:
