@@ -351,11 +351,11 @@ def test_it_is_stale_while_the_daemon_is_down_and_equal_after_its_restart(
 def test_added_and_removed_shards_are_mirrored_and_reported(
     own_daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
 ) -> None:
-    told: list[tuple[str, str]] = []
+    changes: list[tuple[str, str]] = []
 
     def note(ident: str, change: object) -> None:
         if isinstance(change, Event):
-            told.append((ident, change.type))
+            changes.append((ident, change.type))
 
     with flavour.mirror(own_daemon.query) as mirror:
         mirror.wait_ready()
@@ -366,7 +366,7 @@ def test_added_and_removed_shards_are_mirrored_and_reported(
         own_daemon.signal(signal.SIGHUP)
         wait_until(lambda: set(mirror) == {"a", "later"}, what="the shards of the new file")
         wait_until(lambda: same(mirror, own_daemon), what="equal revisions")
-        assert {("b", "removed"), ("c", "removed"), ("later", "added")} <= set(told)
+        assert {("b", "removed"), ("c", "removed"), ("later", "added")} <= set(changes)
 
 
 # --- keys

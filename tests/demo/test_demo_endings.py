@@ -150,7 +150,7 @@ def test_a_hanging_daemon_and_its_recovery_are_reported(tmp_path: Path) -> None:
         demo.wait_for(SHOWING)
         daemon = demo.child("zinfo serve")
         daemon.suspend()
-        demo.wait_for(" STALE: ")
+        demo.wait_for(" STALE: no ")
         daemon.resume()
         demo.wait_for(" current again")
         assert demo.end(signal.SIGTERM) == 0
