@@ -281,6 +281,7 @@ ESCAPES = {code: "\\x%02x" % code if code < 256 else "\\u%04x" % code for code i
 ESCAPES.update({0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"})
 
 COLOURS = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+ROLES = {"master": "primary", "slave": "replica"}  # how roles of INFO are shown
 STATE_COLOURS = {"up": "green", "down": "red", "loading": "yellow", "busy": "yellow", "new": "cyan"}
 
 
@@ -382,7 +383,9 @@ def heading(meta, shard):
     if "error" in meta:
         parts.append(coloured(printable(meta["error"]), "red"))
     else:
-        parts.extend(printable(shard.get(name) or "-") for name in ("role", "version"))
+        role = shard.get("role") or "-"
+        parts.append(printable(ROLES.get(role, role)))
+        parts.append(printable(shard.get("version") or "-"))
         parts.append(seconds_text(meta.get("info_age")) + " old")
     return "# " + "  ".join(parts)
 

@@ -289,6 +289,7 @@ ESCAPES = {code: "\\x%02x" % code if code < 256 else "\\u%04x" % code for code i
 ESCAPES.update({0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r"})
 
 COLOURS = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+ROLES = {"master": "primary", "slave": "replica"}  # how roles of INFO are shown
 STATE_COLOURS = {"up": "green", "down": "red", "loading": "yellow", "busy": "yellow", "new": "cyan"}
 
 
@@ -407,6 +408,8 @@ class Printer(object):
             return
         kind, old, new = event["type"], event["old"], event["new"]
         text = coloured(printable(kind), STATE_COLOURS.get(kind, "bold"))
+        if kind == "role_changed":
+            old, new = ROLES.get(old, old), ROLES.get(new, new)
         if event["reason"]:
             text += " (%s)" % printable(event["reason"])
         if kind == new:  # events of some types are named like the new state

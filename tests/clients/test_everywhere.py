@@ -142,7 +142,7 @@ def test_the_text_is_that_of_zinfo_get(runtime: Runtime, fleet: Fleet) -> None:
 
     assert ageless(done.stdout) == ageless(zinfo("get", *ask, daemon=fleet.daemon).stdout)
     assert "db0:keys=1,expires=0,avg_ttl=0\n" in done.stdout
-    assert f"# {ODD}  up  master  " in done.stdout
+    assert f"# {ODD}  up  primary  " in done.stdout
 
 
 def test_shards_keys_prefixes_sections_and_labels_select(runtime: Runtime, fleet: Fleet) -> None:

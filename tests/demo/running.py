@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 MARK = "DEMO_TEST_MARK"
 """A variable of the environment that all processes of one demo have, and no others."""
 
-GONE_SECONDS = 10.0
-"""How long a demo may take to be gone, on a machine with much else to do."""
+GONE_SECONDS = 30.0
+"""How long a demo may take to be gone, on a machine that is busy."""
 
 
 class RunningDemo:

@@ -89,7 +89,7 @@ def test_after_a_kill_recording_continues_in_the_same_file(
         file.write(b"ZIB\n\0 what a block begins with")
     with Running("record", path, "--seconds=1", daemon=daemon) as recording:
         assert recording.process.wait(30) == 0, recording.errors
-        assert "bytes of a block that was not finished are cut off" in recording.errors
+        assert "bytes of an incomplete block were removed" in recording.errors
         (report,) = recording.said
     assert report["ended"] == "seconds"
     assert report["seconds"] == pytest.approx(1.0, abs=0.5)

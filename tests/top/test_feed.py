@@ -213,7 +213,10 @@ def test_a_client_without_rights_gets_the_reason(keyring: Keyring, server: RealS
         keyring.daemon([("s", server.url)], rights) as daemon,
         Feed(daemon.query, keys=keyring.of("cron")) as feed,
     ):
-        until(feed, lambda fleet, now: "may not" in fleet.feed(now).problem)
+        until(
+            feed,
+            lambda fleet, now: "allows this client nothing on the bus" in fleet.feed(now).problem,
+        )
         with feed.fleet() as fleet:
             assert not fleet.feed(feed.now()).fresh
 

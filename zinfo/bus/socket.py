@@ -187,7 +187,7 @@ class BusSocket:
     # --- publishing
 
     def subscriptions_to(self, shard_id: str) -> ShardSubscriptions:
-        """Return whether INFO and deltas of a shard must be published on this socket."""
+        """Return which messages of a shard are subscribed on this socket."""
         found = self._shards.get(shard_id)
         if found is None:
             allowed = self.endpoint.rights.infos and self._rights.can_see(shard_id)

@@ -6,6 +6,7 @@ import {
   note,
   painted,
   printable,
+  roleText,
   say,
   secondsText,
   STATE_COLOURS,
@@ -57,7 +58,7 @@ function entryLines({ meta, ...fields }, shard = {}) {
   if (meta.error !== undefined) {
     head.push(painted(printable(meta.error), "red"));
   } else {
-    head.push(printable(shard.role || "-"), printable(shard.version || "-"));
+    head.push(roleText(shard.role || "-"), printable(shard.version || "-"));
     head.push(`${secondsText(meta.info_age)} old`);
   }
   const lines = Object.entries(fields).flatMap(([name, value]) =>

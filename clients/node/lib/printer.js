@@ -1,7 +1,16 @@
 // The output of stream.js: a line for each change, event, or interruption of the stream.
 
 import { UNKNOWN } from "./fields.js";
-import { painted, printable, say, STATE_COLOURS, toJson, valueText, when } from "./printing.js";
+import {
+  painted,
+  printable,
+  roleText,
+  say,
+  STATE_COLOURS,
+  toJson,
+  valueText,
+  when,
+} from "./printing.js";
 import { isMap, same } from "./values.js";
 
 /** The keys of an event, in their order. */
@@ -44,7 +53,8 @@ export class Printer {
       // Events of some types are named like the new state.
       what += old ? `, was ${printable(old)}` : "";
     } else if (old && now && old !== now) {
-      what += `: ${printable(old)} -> ${printable(now)}`;
+      const word = type === "role_changed" ? roleText : printable;
+      what += `: ${word(old)} -> ${word(now)}`;
     }
     what += message ? `: ${printable(message)}` : "";
     text(event.time, event.shard, `#${event.number} ${what}`);

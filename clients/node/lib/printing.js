@@ -19,6 +19,11 @@ export const STATE_COLOURS = {
   new: "cyan",
 };
 
+/** Return how a role of INFO is shown: primary for master, replica for slave. */
+export function roleText(role) {
+  return printable({ master: "primary", slave: "replica" }[role] ?? role ?? "-");
+}
+
 /** Print a line of output. */
 export function say(line) {
   write(1, `${line}\n`);
