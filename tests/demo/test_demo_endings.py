@@ -21,9 +21,11 @@ from tests.waiting import wait_until
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
-# Python that gives its process the terminal at its standard input, and becomes the demo.
+# Python that gives its process the terminal at its standard input, and becomes the demo. SIGHUP is
+# ignored where the tests run under nohup.
 IN_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
