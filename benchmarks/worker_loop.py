@@ -41,7 +41,8 @@ def serve_commands_blocking(handlers: Handlers) -> None:
 
 def _lines() -> Iterable[bytes]:
     # Not sys.stdin: reading it would block the event loop.
-    from gevent.fileobject import FileObjectPosix  # noqa: PLC0415 (most workers run without gevent, which this would load)
+    # Most workers run without gevent, which an import at the top would load.
+    from gevent.fileobject import FileObjectPosix  # noqa: PLC0415 - see above
 
     lines: Iterable[bytes] = FileObjectPosix(sys.stdin.fileno(), "rb", close=False)
     return lines

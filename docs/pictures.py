@@ -159,7 +159,7 @@ async def _take_in_browser(url: str) -> None:
     if chromium is None or importlib.util.find_spec("playwright") is None:
         sys.stderr.write("no screenshots of the web page: they need chromium and playwright\n")
         return
-    from playwright.async_api import async_playwright  # noqa: PLC0415 - optional
+    from playwright.async_api import async_playwright  # noqa: PLC0415 - it may not be installed
 
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import abc
+
 from typing_extensions import Self
 
 
-class Closing:
+class Closing(abc.ABC):
     """Base of classes with a `close` method: leaving the context calls it."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Release what the object holds."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

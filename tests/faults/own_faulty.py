@@ -69,7 +69,8 @@ def _break_tasks() -> None:
 
         spawn(self, name, run_until_armed)
 
-    zinfo.loop.supervisor.Supervisor.spawn = breakable  # type: ignore[method-assign]
+    supervisor = zinfo.loop.supervisor.Supervisor
+    supervisor.spawn = breakable  # type: ignore[method-assign]  # the fault
 
 
 class OwnWatcher(ShardWatcher):
@@ -100,7 +101,7 @@ def _break_all() -> None:
             raise MemoryError
         store(self, snapshot, ops)
 
-    RedisShard.store = maybe_store  # type: ignore[method-assign]
+    RedisShard.store = maybe_store  # type: ignore[method-assign]  # the fault
     start = Daemon.start
 
     def start_with_more(self: Daemon) -> None:
@@ -111,7 +112,7 @@ def _break_all() -> None:
         timer.start(_in_the_loop, self)
         self.__dict__["own timer"] = timer  # keeps a reference
 
-    Daemon.start = start_with_more  # type: ignore[method-assign]
+    Daemon.start = start_with_more  # type: ignore[method-assign]  # adds faulty parts
     if _is_armed("impatient"):
         zinfo.loop.supervisor._MAX_BACKOFF = 0.1
 

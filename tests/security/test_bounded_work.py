@@ -246,7 +246,7 @@ def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
     )
 )
 @settings(max_examples=50)
-@pytest.mark.skipif(native is None, reason="the C extension is not built")
+@pytest.mark.skipif(native is None, reason="the native part could not be compiled")
 def test_arrays_and_maps_are_counted_before_they_are_decoded(value: object) -> None:
     def count(one: object) -> int:
         if isinstance(one, dict):
@@ -261,7 +261,7 @@ def test_arrays_and_maps_are_counted_before_they_are_decoded(value: object) -> N
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 255, 256, 65535, 65536])
-@pytest.mark.skipif(native is None, reason="the C extension is not built")
+@pytest.mark.skipif(native is None, reason="the native part could not be compiled")
 def test_arrays_and_maps_after_long_values_are_counted(size: int) -> None:
     assert native is not None
     many: list[list[object]] = [[]] * size

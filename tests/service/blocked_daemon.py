@@ -35,5 +35,5 @@ def _start_blocking(self: Daemon) -> None:
 
 if __name__ == "__main__":
     _start = Daemon.start
-    Daemon.start = _start_blocking  # type: ignore[method-assign]
+    Daemon.start = _start_blocking  # type: ignore[method-assign]  # the fault
     main()
