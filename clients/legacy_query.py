@@ -7,7 +7,7 @@ have wheels for the old Pythons:
     python2.7 -m pip install pyzmq==19.0.2 msgpack==0.6.2
     python3.6 -m pip install pyzmq==25.1.2 msgpack==1.0.2
 
-docs/protocol.md describes the protocol.
+docs/reference/protocol.md describes the protocol.
 """
 # These rules require features that Python 2.7 lacks: `raise ... from`, pathlib, round() to an
 # integer, `[*a, b]`, classes without `object`, text that is `str`, `yield from`, f-strings. Types

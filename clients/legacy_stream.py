@@ -7,7 +7,8 @@ have wheels for the old Pythons:
     python2.7 -m pip install pyzmq==19.0.2 msgpack==0.6.2
     python3.6 -m pip install pyzmq==25.1.2 msgpack==1.0.2
 
-docs/protocol.md describes the protocol; this program follows its order: joining, gaps, staleness.
+docs/reference/protocol.md describes the protocol; this program follows its order: joining, gaps,
+staleness.
 Definitions that legacy_query.py also needs are identical in both files.
 """
 # These rules require features that Python 2.7 lacks: `raise ... from`, pathlib, round() to an

@@ -2,7 +2,7 @@
 """Query a zinfo daemon for the INFO of shards, and print one JSON object a line.
 
 Needs pyzmq and msgpack, but not zinfo: `query` is the whole protocol client, in 20 lines. It is
-described in docs/protocol.md.
+described in docs/reference/protocol.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Print the messages that a zinfo daemon publishes, one JSON object a line.
 
-Needs pyzmq and msgpack, but not zinfo; docs/protocol.md describes the protocol. Lines of four
-kinds are added by this program: `joined` (the subscriptions are in effect; again after each
+Needs pyzmq and msgpack, but not zinfo; docs/reference/protocol.md describes the protocol. Lines of
+four kinds are added by this program: `joined` (the subscriptions are in effect; again after each
 reconnection), `gap` (messages are missing), `restarted` (the daemon was restarted, and its sequence
 numbers start again), `refused` (topics that this client is not authorised to receive).
 """

@@ -2,7 +2,7 @@
 """Query a zinfo daemon's XML-RPC server for the INFO of shards: one JSON object a line.
 
 Needs only Python. The daemon's XML-RPC server must be enabled, for example with
-`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/server-adapters.md describes it.
+`zinfo serve --xmlrpc 127.0.0.1:50051`; docs/reference/server-adapters.md describes it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parses docs/protocol.md: its examples, tables and programs."""
+"""Parses docs/reference/protocol.md: its examples, tables and programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import re
 from pathlib import Path
 
-TEXT = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[1] / "docs" / "reference" / "protocol.md").read_text(
+    encoding="utf-8"
+)
 
 Frame = tuple[bytes, str]
 

@@ -1,4 +1,4 @@
-"""A daemon without sockets, servers and clock, which follows docs/protocol.md.
+"""A daemon without sockets, servers and clock, which follows docs/reference/protocol.md.
 
 Tests change it, and it stores every INFO and state that it ever had, so that a copy can be compared
 with the original of the same revision.

@@ -101,7 +101,7 @@ def test_warnings_survive_the_pipe_from_the_loader_process(file: Path) -> None:
 
 
 def test_each_renamed_key_exists_under_its_new_name_only_and_is_documented() -> None:
-    page = (ROOT / "docs" / "versioning.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "versioning.md").read_text(encoding="utf-8")
     for old in RENAMED:
         section, *_any, key = current_path(old)
         model = ClientConfig if section == "clients" else type(getattr(Config(), str(section)))

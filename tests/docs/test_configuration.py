@@ -1,4 +1,4 @@
-"""docs/configuration.md agrees with the models: each key, its type, default and unit."""
+"""docs/reference/configuration.md agrees with the models: each key, its type, default and unit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 TOML_TYPES = {bool: "boolean", int: "integer", float: "float", dict: "table", tuple: "array"}
 TABLES: dict[str, type[Section]] = {"shards": ShardConfig, "clients": ClientConfig}

@@ -41,7 +41,7 @@ PLACEHOLDERS = {"clients/NAME.key"}
 FORMER = {"zinfo.poller", "docs/doors.md"}
 """Names from before 0.2 that the changelog and the upgrade notes mention."""
 
-ARCHITECTURE = PAGES["docs/architecture.md"]
+ARCHITECTURE = PAGES["docs/explanation/architecture.md"]
 
 
 def exists(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The bytes, tables and programs in docs/protocol.md are correct, compared with a real daemon."""
+"""The bytes, tables and programs in protocol.md are correct, compared with a real daemon."""
 
 from __future__ import annotations
 

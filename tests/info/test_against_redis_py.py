@@ -1,7 +1,7 @@
 """Every value equals that of redis-py's parser, except where redis-py loses information.
 
 The tests compare line by line, for every stored text and for a live server of each available kind.
-DIFFERENCES has all exceptions; docs/info.md lists the same.
+DIFFERENCES has all exceptions; docs/reference/info.md lists the same.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def test_every_listed_difference_occurs_in_a_stored_reply() -> None:
 
 
 def test_every_listed_difference_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "info.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "info.md").read_text()
     for name in DIFFERENCES | WHOLE_TEXT:
         assert f"| {name} |" in page
 

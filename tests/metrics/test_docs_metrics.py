@@ -1,4 +1,4 @@
-"""docs/metrics.md agrees with the exposed metrics: renamed fields, labels, zinfo's own."""
+"""metrics.md agrees with the exposed metrics: renamed fields, labels, zinfo's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zinfo.metrics.samples import UP, Sample, has_other_source, has_parts
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
-PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
 
 
 def rows(heading: str) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""docs/recording.md is correct: a reader written from its tables reads a recording of zinfo."""
+"""The page recording.md is correct: a reader written from its tables reads a recording of zinfo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.daemons import ROOT
 from tests.recording.building import WALL, delta, entry, messages, segment, small, write
 from zinfo.recording.session import BREAK_NAMES
 
-PAGE = (ROOT / "docs" / "recording.md").read_text()
+PAGE = (ROOT / "docs" / "reference" / "recording.md").read_text()
 
 
 def frames_by_the_page(data: bytes) -> Iterator[tuple[int, float, list[bytes]]]:

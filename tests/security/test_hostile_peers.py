@@ -194,7 +194,7 @@ def test_stalled_handshakes_time_out(daemon: RunningDaemon, promise: Promise) ->
 def test_an_endless_message_uses_memory_only_while_it_is_connected(promise: Promise) -> None:
     """High-water marks count messages, and libzmq delivers a message only when it is complete.
 
-    Nothing in zinfo limits this; docs/operations.md describes what does.
+    Nothing in zinfo limits this; docs/reference/operations.md describes what does.
     """
     chunk = frame(b"x" * 60_000, more=True)
     with RunningDaemon() as daemon:
@@ -216,6 +216,6 @@ def test_an_endless_message_uses_memory_only_while_it_is_connected(promise: Prom
             "memory is freed with the connection",
             f"{' -> '.join(f'{level:.0f}' for level in levels)} MiB; slowest reply {worst:.3f} s",
         )
-        assert levels[1] - levels[0] > 20, "is it limited now? Then update docs/operations.md"
+        assert levels[1] - levels[0] > 20, "is it limited now? Then update operations.md"
         assert levels[3] - levels[1] < 30
         assert worst < 0.5

@@ -11,7 +11,7 @@ from tests.promises import Promise
 from tests.server_kinds import ServerKind
 from tests.waiting import wait_until
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+SECURITY = Path(__file__).parents[2] / "docs" / "explanation" / "security.md"
 
 
 def documented_rules() -> list[str]:

@@ -1,4 +1,4 @@
-"""docs/top.md is true: its filters, keys, program and pictures."""
+"""docs/reference/top.md is true: its filters, keys, program and pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zinfo.top.columns import COLUMNS
 from zinfo.top.filtering import Filter
 from zinfo.top.formatting import STATE_COLOURS
 
-PAGE = (ROOT / "docs" / "top.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "top.md").read_text(encoding="utf-8")
 IMAGES = ROOT / "docs" / "images"
 
 
@@ -57,7 +57,7 @@ def test_the_program_of_the_page_prints_the_shards(server: RealServer) -> None:
     assert done.stdout.startswith(f"{server.ident} up ")
 
 
-@pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?\.svg)\)", PAGE))
+@pytest.mark.parametrize("name", re.findall(r"\]\(../images/(.*?\.svg)\)", PAGE))
 def test_the_pictures_exist_and_load_nothing_from_other_sites(name: str) -> None:
     picture = (IMAGES / name).read_text(encoding="utf-8")
     assert "zinfo" in picture
@@ -66,7 +66,7 @@ def test_the_pictures_exist_and_load_nothing_from_other_sites(name: str) -> None
     assert Path(IMAGES / name).stat().st_size < 200_000
 
 
-@pytest.mark.parametrize("name", re.findall(r"\]\(images/(.*?\.png)\)", PAGE))
+@pytest.mark.parametrize("name", re.findall(r"\]\(../images/(.*?\.png)\)", PAGE))
 def test_the_pictures_of_the_page_exist(name: str) -> None:
     picture = (IMAGES / name).read_bytes()
     assert picture.startswith(b"\x89PNG")

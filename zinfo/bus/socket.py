@@ -2,7 +2,7 @@
 
 The socket that admits a client's key determines what the client can receive. Manual mode
 (XPUB_MANUAL), which lets a server decide on each subscription, can give one subscriber the
-subscription of another: docs/decisions/0009-a-socket-for-each-set-of-rights.md.
+subscription of another: docs/explanation/decisions/0009-a-socket-for-each-set-of-rights.md.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.query_messages import Reply, Request
 
-Map: TypeAlias = "dict[str, Any]"  # as docs/protocol.md describes it for each operation
+Map: TypeAlias = "dict[str, Any]"  # as docs/reference/protocol.md describes it for each operation
 
 _Result = TypeVar("_Result")
 

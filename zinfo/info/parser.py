@@ -1,8 +1,8 @@
 """Parses INFO text to typed fields and sections. Pure.
 
 `parse` reads a whole reply. `field_reader.py` finds single fields, and `delta.py` what changed from
-one reply to the next. `values.py` parses a single value; docs/info.md has the rules, and where they
-differ from those of redis-py.
+one reply to the next. `values.py` parses a single value; docs/reference/info.md has the rules, and
+where they differ from those of redis-py.
 
 No input raises an exception: lines that are not valid are counted in `Info.bad_lines`.
 """

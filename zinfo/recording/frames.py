@@ -1,4 +1,6 @@
-"""Encodes and decodes the frames and blocks of a recording; docs/recording.md has the format. Pure.
+"""Encodes and decodes the frames and blocks of a recording. Pure.
+
+docs/reference/recording.md has the format.
 
 A file is the magic followed by blocks. A block is a header with a checksum, and compressed frames.
 A frame has a time and one recorded item: the head of a segment, a page of its snapshot, a bus

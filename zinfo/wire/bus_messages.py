@@ -1,6 +1,6 @@
 """Bus messages: topics, and headers to bytes and back. Pure: no socket, no clock.
 
-A bus message has three frames: topic, header and body. docs/protocol.md specifies them.
+A bus message has three frames: topic, header and body. docs/reference/protocol.md specifies them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Query messages: requests and replies to frames and back. Pure: no socket, no clock.
 
 A query message is an envelope, an empty frame, the magic frame, a header and sometimes a body.
-docs/protocol.md specifies them.
+docs/reference/protocol.md specifies them.
 """
 
 from __future__ import annotations

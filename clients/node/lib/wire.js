@@ -1,4 +1,4 @@
-// Messages to frames and back, as docs/protocol.md describes. No I/O.
+// Messages to frames and back, as docs/reference/protocol.md describes. No I/O.
 //
 // Integers beyond the safe range of JavaScript numbers are BigInts.
 

@@ -88,7 +88,7 @@ class RequestPolicy:
             raise RequestRejected(
                 "403 Forbidden",
                 "this host name is not allowed: use an IP address or localhost, "
-                "or add the name to allowed_hosts (docs/http.md)",
+                "or add the name to allowed_hosts (docs/reference/http.md)",
             )
         if not is_allowed(environ, self.pages):
             raise RequestRejected("403 Forbidden", "cross-site requests are not allowed")

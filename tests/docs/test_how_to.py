@@ -1,4 +1,4 @@
-"""The commands and programs in docs/tasks/ do what their pages say."""
+"""The commands and programs in docs/how-to/ do what their pages say."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.servers import RealServer, free_port
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-TASKS = ROOT / "docs" / "tasks"
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(TASKS.glob("*.md"))}
+HOW_TO = ROOT / "docs" / "how-to"
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(HOW_TO.glob("*.md"))}
 QUICK = {"ZINFO_POLL_MIN_INTERVAL": "0.1", "ZINFO_POLL_MAX_INTERVAL": "0.3"}
 
 SHARD, QUERY, BUS = "127.0.0.1:6379", "127.0.0.1:9736", "127.0.0.1:9737"
@@ -221,8 +221,8 @@ def _joined(daemon: RunningDaemon) -> int:
     return int(stats["bus"]["messages"].get("fence", 0))
 
 
-def test_ask_from_asyncio(desk: Desk) -> None:
-    lines = desk.type("ask-from-asyncio", "python").splitlines()
+def test_use_asyncio(desk: Desk) -> None:
+    lines = desk.type("use-asyncio", "python").splitlines()
     shard = desk.real[SHARD]
     assert lines[0] == "1 of 1 shards have replied"
     assert re.fullmatch(rf"{re.escape(shard)} \d+", lines[1])
@@ -315,7 +315,7 @@ def test_every_link_of_a_page_has_a_target(page: str) -> None:
     assert links
     for link in links:
         path, _, heading = link.partition("#")
-        target = TASKS / path if path else TASKS / f"{page}.md"
+        target = HOW_TO / path if path else HOW_TO / f"{page}.md"
         assert target.exists(), link
         if heading:
             titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
@@ -329,8 +329,9 @@ def test_every_code_block_has_a_test() -> None:
         for page, text in PAGES.items()
     }
     assert runnable == {
-        "README": 0,
-        "ask-from-asyncio": 1,
+        "deploy": 9,  # tests/deploy has their tests
+        "index": 0,
+        "use-asyncio": 1,
         "expose-to-prometheus": 2,
         "keep-a-mirror": 2,
         "secure-it": 5,
@@ -343,5 +344,5 @@ def test_every_code_block_has_a_test() -> None:
 
 
 def test_every_page_is_in_the_list() -> None:
-    listed = set(re.findall(r"\((\S+)\.md\)", PAGES["README"]))
-    assert listed == set(PAGES) - {"README"}
+    listed = set(re.findall(r"\((\S+)\.md\)", PAGES["index"]))
+    assert listed == set(PAGES) - {"index"}
