@@ -6,8 +6,8 @@ import re
 import sys
 from pathlib import Path
 
+from pygments.lexers import TextLexer
 from sphinx.application import Sphinx
-from sphinx.highlighting import lexer_classes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,4 +75,4 @@ def link_files_outside_docs(_app: Sphinx, page: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> None:
     """Register the hook; Sphinx calls this."""
     app.connect("source-read", link_files_outside_docs)
-    app.add_lexer("wire", lexer_classes["none"])  # the notation of messages in protocol.md
+    app.add_lexer("wire", TextLexer)  # the notation of messages in protocol.md

@@ -1,8 +1,8 @@
 """Recordings: what a daemon published, in a file that can be read or published again.
 
 docs/reference/recording.md has the format. Begin with `frames` (bytes) and `session` (what is
-recorded), which are pure. `blocks`, `writer` and `reader` access the file, `segments` decodes it, and
-`recorder` is `zinfo record`. `replay`, `replayed_daemon` and `replay_cache` are `zinfo replay`;
+recorded), which are pure. `blocks`, `writer` and `reader` access the file, `segments` decodes it,
+and `recorder` is `zinfo record`. `replay`, `replayed_daemon` and `replay_cache` are `zinfo replay`;
 only they import gevent and the daemon's packages. Everything else imports `zinfo.client` and
 `zinfo.wire`.
 """
