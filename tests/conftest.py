@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import psutil
 import pytest
 
+from tests.examples import register_profiles
 from tests.promises import promise, rows, table
 from tests.server_kinds import ServerKind, kinds_by_source
 from tests.servers import RealServer
@@ -31,6 +32,8 @@ def _patched() -> bool:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts background jobs like this; the commands under test would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+register_profiles()
 
 # These need a patched process: `python -m gevent.monkey --module pytest tests/gevent_side`.
 collect_ignore = [] if _patched() else ["gevent_side"]

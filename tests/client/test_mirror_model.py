@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 from tests.client.world import World
+from tests.examples import examples
 
 SHARDS = st.sampled_from(["a", "b", "c", "d"])
 VALUES = st.dictionaries(
@@ -186,7 +187,7 @@ class MirrorMachine(RuleBasedStateMachine):
 
 
 MirrorMachine.TestCase.settings = settings(
-    max_examples=300,
+    max_examples=examples(300),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zinfo.config import check_file, load_config
 from zinfo.config.sources import MAX_FILE_BYTES
 from zinfo.errors import ConfigError
@@ -182,7 +183,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(LINES, max_size=8))
 def test_any_file_gives_a_configuration_or_a_list_of_errors(
     tmp_path: Path, lines: list[str]

@@ -14,6 +14,7 @@ import msgpack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
 from zinfo.info import encoder
 from zinfo.info.delta import diff, find_delta
@@ -169,7 +170,7 @@ def test_every_value_of_a_stored_reply_can_be_packed() -> None:
 
 
 @given(sequences)
-@settings(REPEATABLE, max_examples=400)
+@settings(REPEATABLE, max_examples=examples(400))
 def test_the_previous_reply_and_the_delta_give_the_next_for_small_texts(texts: list[bytes]) -> None:
     layout = parse(texts[0]).layout
     for old, new in pairwise(texts):
@@ -178,7 +179,7 @@ def test_the_previous_reply_and_the_delta_give_the_next_for_small_texts(texts: l
 
 # A seed instead of st.randoms(): mutations of a long text need more values than hypothesis records.
 @given(st.integers(0, 2**32), st.sampled_from(sorted(TEXTS)))
-@settings(REPEATABLE, max_examples=60)
+@settings(REPEATABLE, max_examples=examples(60))
 def test_the_previous_reply_and_the_delta_give_the_next_for_real_texts(
     seed: int, start: str
 ) -> None:

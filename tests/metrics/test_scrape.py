@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.examples import examples
 from tests.metrics.texts import families, samples
 from zinfo.info import parser
 from zinfo.info.values import Value
@@ -293,7 +294,7 @@ LINES = st.lists(
 
 
 @given(lines=LINES, label=st.text(max_size=10))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_the_text_is_valid_for_any_info(lines: list[bytes], label: str) -> None:
     fields = parser.parse(b"\r\n".join(lines)).fields
     text = text_of(fields, {"label": label})

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import zinfo.recording
 from tests.daemons import ROOT
+from tests.examples import examples
 from tests.recording.building import (
     EPOCH,
     NODE,
@@ -159,7 +160,7 @@ def test_a_file_truncated_anywhere_is_read_up_to_its_last_complete_block(
             assert recording.summary().truncated == cut - last, cut
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_a_changed_byte_hides_only_the_blocks_from_there_on(
     whole: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

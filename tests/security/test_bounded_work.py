@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.daemons import RunningDaemon
+from tests.examples import examples
 from tests.promises import Promise
 from tests.servers import RealServer
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
@@ -245,7 +246,7 @@ def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
         lambda below: st.lists(below) | st.dictionaries(st.text(), below),
     )
 )
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @pytest.mark.skipif(native is None, reason="the native part could not be compiled")
 def test_arrays_and_maps_are_counted_before_they_are_decoded(value: object) -> None:
     def count(one: object) -> int:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.security import fuzz
 from tests.security.hostile_messages import BOMBS, mutated
 from zinfo.errors import RequestError
@@ -22,7 +23,7 @@ def inputs(count: int) -> settings:
     return settings(
         derandomize=True,
         deadline=None,
-        max_examples=count,
+        max_examples=examples(count),
         suppress_health_check=list(HealthCheck),
     )
 

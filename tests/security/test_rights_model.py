@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 )
 
 from tests.daemons import RunningDaemon
+from tests.examples import examples
 from tests.promises import Promise
 from tests.security.bus_peers import USER_MESSAGES, BusPeer
 from tests.security.grants import HIDEABLE, NOTHING, Grant, History
@@ -318,13 +319,13 @@ class RightsMachine(RuleBasedStateMachine):
                     self.world.problems.append(f"{name} received {problem}")
 
 
-def run(world: World, examples: int, steps: int) -> None:
+def run(world: World, count: int, steps: int) -> None:
     """Run the state machine against the daemon."""
     RightsMachine.world = world
     run_state_machine_as_test(
         RightsMachine,
         settings=settings(
-            max_examples=examples,
+            max_examples=examples(count),
             stateful_step_count=steps,
             deadline=None,
             database=None,
@@ -337,7 +338,7 @@ def run(world: World, examples: int, steps: int) -> None:
 
 
 def test_no_client_receives_more_than_its_rights_allow(world: World, promise: Promise) -> None:
-    run(world, examples=6, steps=15)
+    run(world, count=20, steps=15)
     measured = f"{world.frames} frames in {world.steps} steps, none foreign"
     promise("random clients, rights and reloads", "no frame beyond the rights", measured)
     assert world.frames > 100
@@ -348,6 +349,6 @@ def test_no_client_receives_more_than_its_rights_allow(world: World, promise: Pr
 def test_no_client_receives_more_than_its_rights_allow_in_a_long_random_run(
     world: World, promise: Promise
 ) -> None:
-    run(world, examples=60, steps=40)
+    run(world, count=60, steps=40)
     measured = f"{world.frames} frames in {world.steps} steps, none foreign"
     promise("the same, for minutes", "no frame beyond the rights", measured)

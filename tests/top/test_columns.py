@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.top.building import row
 from zinfo.top.columns import COLUMNS, GAP, SORTABLE, fitting, natural, ordered
 from zinfo.top.rows import Row
@@ -42,7 +43,7 @@ def test_the_wide_table_has_three_sparklines_and_all_but_the_least() -> None:
 
 
 @given(st.integers(0, 300))
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_a_wider_table_never_has_fewer_columns(width: int) -> None:
     assert len(fitting(width)) <= len(fitting(width + 1))
 

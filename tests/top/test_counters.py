@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.info_texts import TEXTS
 from zinfo.client.updates import Info
 from zinfo.info.parser import parse
@@ -77,7 +78,7 @@ def test_the_stored_replies_have_most_counters() -> None:
     reset_after=st.none() | st.integers(0, 2**20),
     seconds=st.floats(0.01, 100),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_rate_is_negative_or_greater_than_the_real_one(
     before: int, done: int, reset_after: int | None, seconds: float
 ) -> None:
@@ -96,7 +97,7 @@ def test_no_rate_is_negative_or_greater_than_the_real_one(
     late=st.floats(0, 5),
     step=st.floats(-5, 0),
 )
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_a_clock_that_is_set_back_makes_no_interval_shorter_than_half(
     real: float, late: float, step: float
 ) -> None:

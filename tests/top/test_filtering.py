@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.top.building import row
 from zinfo.top.filtering import GRAMMAR, Filter, FilterError
 
@@ -115,7 +116,7 @@ def test_no_filter_takes_long_or_too_much(text: str) -> None:
 
 
 @given(st.text(max_size=30) | st.text(alphabet='ab=<>!"*? .1kG%', max_size=20))
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_any_text_is_a_filter_or_an_error(text: str) -> None:
     try:
         chosen = Filter(text)(ROWS)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zinfo.client import Event
 from zinfo.top.formatting import (
     clock_text,
@@ -80,7 +81,7 @@ def test_seconds(seconds: float | None, text: str) -> None:
 
 
 @given(st.floats(0, 1e18))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_no_number_needs_more_room_than_its_column_has(number: float) -> None:
     assert len(count_text(number)) <= 4
     assert len(memory_text(number)) <= 5
@@ -89,7 +90,7 @@ def test_no_number_needs_more_room_than_its_column_has(number: float) -> None:
 
 
 @given(st.text())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_unprintable_text_is_escaped(text: str) -> None:
     assert safe(text).isprintable()
 

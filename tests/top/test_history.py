@@ -7,6 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zinfo.top.history import STEP, STEPS, History
 
 
@@ -67,7 +68,7 @@ def test_an_empty_history_has_no_value() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 400), st.integers(0, 9)), max_size=30), st.floats(0, 400))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_values_read_are_those_written_in_the_last_steps(
     writes: list[tuple[float, int]], more: float
 ) -> None:

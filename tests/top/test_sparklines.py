@@ -7,6 +7,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from zinfo.top.glyphs import FANCY, PLAIN
 from zinfo.top.sparklines import downsample, draw_bars, maximum, peak
 
@@ -81,7 +82,7 @@ def test_the_maximum_of_no_values_is_none() -> None:
     st.integers(1, 120),
     st.integers(1, 8),
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_a_plot_is_exactly_as_large_as_it_should_be(
     values: list[float], newest: int, width: int, height: int
 ) -> None:

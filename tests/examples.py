@@ -1,0 +1,30 @@
+"""How many examples hypothesis tries: a part of them in each run, all of them at night.
+
+`pytest --hypothesis-profile=nightly` selects a profile. A test asks for the number that it should
+have at night, `@settings(max_examples=examples(300))`; without settings it has 100.
+"""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+PROFILES = {"run": 30, "quick": 10, "nightly": 100}
+"""The profiles, and the percentage of the examples that each tries."""
+
+
+def register_profiles() -> None:
+    """Register the profiles, and select the one for a normal run."""
+    for name, percentage in PROFILES.items():
+        settings.register_profile(name, max_examples=percentage, deadline=None)
+    settings.load_profile("run")
+
+
+def examples(count: int) -> int:
+    """Return the number of examples to try with the selected profile.
+
+    Args:
+        count: Number of examples with the profile `nightly`.
+    """
+    selected = settings.default
+    assert selected is not None
+    return max(1, count * selected.max_examples // 100)
