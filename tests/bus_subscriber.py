@@ -11,6 +11,7 @@ from typing import Any
 
 import zmq
 
+from tests.waiting import TIMEOUT
 from zinfo.wire.bus_messages import Header, fence_topic, parse_topic, unpack_header
 from zinfo.wire.codec import unpack
 
@@ -37,7 +38,7 @@ class BusSubscriber:
         self.before_fence = self.until(lambda message: message.kind == "fence")
         assert self.before_fence[-1].name == nonce
 
-    def receive(self, timeout: float = 10.0) -> Message:
+    def receive(self, timeout: float = TIMEOUT) -> Message:
         """Return the next message; raise AssertionError if none comes."""
         assert self._socket.poll(int(timeout * 1000)), f"nothing on the bus for {timeout} s"
         frames = self._socket.recv_multipart()
@@ -46,7 +47,7 @@ class BusSubscriber:
         body = unpack(frames[2]) if frames[2] else None
         return Message(kind, name, unpack_header(frames[1]), body)
 
-    def until(self, wanted: Callable[[Message], bool], timeout: float = 10.0) -> list[Message]:
+    def until(self, wanted: Callable[[Message], bool], timeout: float = TIMEOUT) -> list[Message]:
         """Return all messages up to and including the first wanted one."""
         received: list[Message] = []
         deadline = time.monotonic() + timeout

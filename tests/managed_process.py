@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-START_TIMEOUT = 20.0
+START_TIMEOUT = 60.0
 """Seconds after which a process that is not ready has failed to start."""
 
 BIND_RETRIES = 20

@@ -87,7 +87,7 @@ def kind_of(binary: Path) -> ServerKind:
         ServerError: It does not print its version.
     """
     output = subprocess.run(
-        [str(binary), "--version"], capture_output=True, text=True, timeout=10, check=False
+        [str(binary), "--version"], capture_output=True, text=True, timeout=60, check=False
     ).stdout
     match = re.search(r"v=(\d+\.\d+)", output)
     if match is None:

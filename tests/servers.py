@@ -39,10 +39,10 @@ __all__ = [
     "put_load",
 ]
 
-STOP_TIMEOUT = 3.0
+STOP_TIMEOUT = 30.0
 """Seconds between SIGTERM and SIGKILL."""
 
-REPLY_TIMEOUT = 5.0
+REPLY_TIMEOUT = 30.0
 """Seconds to wait for one reply."""
 
 

@@ -33,13 +33,18 @@ _unused = itertools.cycle(random.SystemRandom().sample(_own_ports(), len(_own_po
 
 def free_port() -> int:
     """A port that is free now; the caller must handle that another process takes it first."""
-    for port in _unused:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, port))
-                return port
-    raise AssertionError("unreachable: the iterator is endless")
+    return next(port for port in _unused if is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether no process listens on a port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
 
 
 def command_prefix() -> tuple[str, ...]:
@@ -65,5 +70,5 @@ def _death_signal_prefix() -> tuple[str, ...]:
     if not setpriv:
         return ()
     prefix = (setpriv, "--pdeathsig", "KILL", "--")
-    probe = subprocess.run([*prefix, "true"], capture_output=True, timeout=10, check=False)
+    probe = subprocess.run([*prefix, "true"], capture_output=True, timeout=60, check=False)
     return () if probe.returncode else prefix

@@ -8,13 +8,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+TIMEOUT = 30.0
+"""Seconds after which a wait fails. It only ends a test that hangs: on a busy machine, what takes
+milliseconds can take many seconds."""
+
 POLL_INTERVAL = 0.01
 """Seconds between two checks of the condition."""
 
 
 def wait_until(
     predicate: Callable[[], T],
-    timeout: float = 10.0,
+    timeout: float = TIMEOUT,
     what: str = "the condition",
     *,
     sleep: Callable[[float], object] | None = None,
