@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure
 from benchmarks.progress import log_progress
-from benchmarks.report import machine, table
+from benchmarks.report import RESULTS, machine, table
 from benchmarks.script import Run, Scale, chosen, measure, options, results
 from benchmarks.targets import TARGETS
 
@@ -30,7 +30,6 @@ SCRIPTS = (
 )
 """The scripts, each of which can be run by itself."""
 
-RESULTS = Path(__file__).parent / "results"
 BASELINE = Path(__file__).parent / "baseline.json"
 
 

@@ -59,8 +59,23 @@ class Figure:
             "met": target.met_by(self.value),
             "rounds": list(self.values),
             "steady": self.steady,
+            **({"note": self.note} if self.note else {}),
             **({"detail": self.detail} if self.detail else {}),
         }
+
+    @classmethod
+    def from_map(cls, number: str, stored: Mapping[str, Any]) -> Figure:
+        """Return the figure that `as_map` returned this map for.
+
+        Args:
+            number: Number of the target.
+            stored: The figure in a results file.
+        """
+        if "skipped" in stored:
+            return cls(number, skipped=stored["skipped"])
+        detail = dict(stored.get("detail", {}))
+        note = stored.get("note") or _compared_values(detail)
+        return cls(number, stored["rounds"], note=note, detail=detail)
 
 
 class FigureList:
@@ -130,6 +145,14 @@ def compared(
         figure.cpu = [1 / one if figure.target.at_least else one for one in cpu.ratios()]
         figure.detail["us of CPU"] = cpu.as_map()
     return figure
+
+
+def _compared_values(detail: Mapping[str, Any]) -> str:
+    """Return the note of a comparison; results of 2026-11-27 and before have none."""
+    for unit, pair in detail.items():
+        if isinstance(pair, dict) and {"ours", "theirs"} <= pair.keys():
+            return Pair(pair["ours"], pair["theirs"]).in_words(unit)
+    return ""
 
 
 def short(value: float) -> str:

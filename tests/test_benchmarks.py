@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import BASELINE, SCRIPTS
-from benchmarks.figures import Figure
-from benchmarks.report import table
+from benchmarks.figures import Figure, Pair, compared
+from benchmarks.report import BEGIN, END, README, markdown, newest_results, table, update
+from benchmarks.script import SMOKE, results
 from benchmarks.targets import TARGETS
 from zinfo.native.loader import native
 
@@ -109,3 +110,39 @@ def test_worse_means_higher_costs_and_lower_rates(number: str, value: float, fac
     target = TARGETS[number]
     assert target.worse(value, target.bound) == pytest.approx(factor)
     assert target.met_by(value) is (factor <= 1)
+
+
+def test_the_readme_has_the_table_of_the_newest_results() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert update(text, markdown(newest_results())) == text, (
+        "run `python -m benchmarks.report --write`"
+    )
+    assert text.count(BEGIN) == text.count(END) == 1
+
+
+def test_a_table_is_the_same_whether_made_from_figures_or_from_their_results_file(
+    tmp_path: Path,
+) -> None:
+    figures = [
+        compared("1", Pair([6.0, 7.0], [100.0, 90.0]), "us"),
+        Figure("5", [0.5]),
+        Figure("10", skipped="no exporter"),
+        Figure("frames", [3.0, 2.0], note="ping 5 (2)"),
+    ]
+    path = tmp_path / "2026-11-30-0102.json"
+    path.write_text(json.dumps(results(figures, SMOKE)))
+    stored = json.loads(path.read_text())["figures"]
+    again = [Figure.from_map(number, stored[number]) for number in stored]
+    assert table(again) == table(figures)
+    text = markdown(path)
+    assert "2026-11-30 01:02 UTC" in text
+    assert "| 1 | CPU a poll, no subscriber / plain poller | <= 0.07 | 0.0689 |" in text
+    assert "| >= 0.75 | **0.5** |" in text
+    assert "| skipped: no exporter |" in text
+    assert text.endswith("| 2.5 | 2 to 3 | ping 5 (2) |\n")
+
+
+def test_values_of_a_comparison_without_a_note_are_found_in_its_details() -> None:
+    stored = compared("1", Pair([6.0], [100.0]), "us", servers={"kind": "redis"}).as_map()
+    del stored["note"]
+    assert Figure.from_map("1", stored).note == "6 / 100 us"
