@@ -114,6 +114,16 @@ def test_functions_in_the_drawings_of_architecture_exist() -> None:
         assert not missing, missing
 
 
+@pytest.mark.parametrize(("image", "number"), [("snapshot-path", 0), ("query-path", 1)])
+def test_the_calls_in_a_diagram_are_in_the_drawing_below_it(image: str, number: int) -> None:
+    drawing = re.findall(r"```text flow\n(.*?)```", ARCHITECTURE, re.DOTALL)[number]
+    svg = (ROOT / "docs" / "images" / f"{image}.svg").read_text(encoding="utf-8")
+    calls = re.findall(r'<text class="code"[^>]*>(\w+)', svg)
+    assert len(calls) > 2
+    missing = [name for name in calls if not re.search(rf"\.{name}\b", drawing)]
+    assert not missing, missing
+
+
 def layers_in_pyproject() -> list[set[str]]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
