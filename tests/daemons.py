@@ -191,6 +191,16 @@ class RunningDaemon(ManagedProcess):
         """
         wait_until(lambda: self._polled() >= count, timeout, f"{count} shards to be polled")
 
+    def wait_settled(self) -> None:
+        """Wait until it has the result of the first poll of each shard: no shard is new."""
+
+        def settled() -> bool:
+            body = self.ask("shards").body
+            assert isinstance(body, list)
+            return all(shard["state"] != "new" for shard in body)
+
+        wait_until(settled, REPLY_TIMEOUT, "the first poll of each shard")
+
     # -- implementation
 
     def _choose_addresses(self) -> None:

@@ -24,5 +24,5 @@ def real() -> Iterator[RealServer]:
 def daemon(real: RealServer) -> Iterator[RunningDaemon]:
     """A daemon that watches it, and a shard at a port where no server listens."""
     with RunningDaemon([real.url, "redis://127.0.0.1:1"], http=True) as running:
-        running.wait_polled(1)
+        running.wait_settled()
         yield running

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-TIMEOUT = 10.0  # seconds
+TIMEOUT = 60.0  # seconds; only against a hang
 
 
 class Response(NamedTuple):

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 import trustme
 
-from tests.adapters.http.requests import fetch, stream
+from tests.adapters.http.requests import TIMEOUT, fetch, stream
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
@@ -43,24 +44,50 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.fixture
-def tokens(short_tmp: Path) -> Path:
-    short_tmp.chmod(0o755)  # a directory that other users can enter
-    file = short_tmp / "tokens"
-    file.write_text(TOKENS)
+def write_tokens(file: Path, text: str = TOKENS) -> None:
+    file.write_text(text)
     file.chmod(0o600)
-    return file
 
 
-@pytest.fixture
-def daemon(server: RealServer, tokens: Path) -> Iterator[RunningDaemon]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server for all tests of this module."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def token_file() -> Iterator[Path]:
+    """The token file of the daemon, in a directory that other users can enter."""
+    with tempfile.TemporaryDirectory(prefix="zi-", dir="/tmp") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        write_tokens(directory / "tokens")
+        yield directory / "tokens"
+
+
+@pytest.fixture(scope="module")
+def daemon(server: RealServer, token_file: Path) -> Iterator[RunningDaemon]:
+    """One daemon for all tests that do not need another configuration."""
     shards = "".join(
         f'[[shards]]\nid = "{ident}"\nurl = "{server.url}"\n' for ident in ("cache-1", "db-1")
     )
-    text = f'{shards}\n[http]\ntoken_file = "{tokens}"\n{CLIENTS}'
+    text = f'{shards}\n[http]\ntoken_file = "{token_file}"\n{CLIENTS}'
     with RunningDaemon(config_text=text, http=True) as running:
         running.wait_polled(2)
         yield running
+
+
+@pytest.fixture
+def tokens(daemon: RunningDaemon, token_file: Path) -> Iterator[Path]:
+    """The token file, for a test that changes it; the daemon reads the first text at the end."""
+    yield token_file
+    write_tokens(token_file)
+    daemon.signal(signal.SIGHUP)
+    wait_until(
+        lambda: fetch(daemon.http, "api/v1/infos", bearer(ADMIN)).status == 200,
+        what="the first tokens to be valid again",
+    )
 
 
 def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: Promise) -> None:
@@ -143,7 +170,7 @@ def test_a_stream_ends_when_its_token_is_removed(
         tokens.write_text(TOKENS.replace(ADMIN, "other-0123456789abcdef"))
         daemon.signal(signal.SIGHUP)
         began = time.monotonic()
-        assert [message.kind for message in messages if message.kind == "hello"] == []
+        assert "hello" not in {message.kind for message in messages}  # reads until it ends
         took = time.monotonic() - began
     promise("the token of an open stream is taken away", "it ends", f"{took:.1f} s after")
     with stream(daemon.http, "api/v1/stream", bearer("other-0123456789abcdef")) as messages:
@@ -237,19 +264,20 @@ def test_a_certificate_authenticates_the_client_in_its_common_name(
             status("grafana", stranger)
         with socket.create_connection((HOST, int(url.rstrip("/").rpartition(":")[2]))) as plain:
             plain.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
-            plain.settimeout(10)
+            plain.settimeout(TIMEOUT)
             with contextlib.suppress(ConnectionResetError):
                 assert not plain.recv(100).startswith(b"HTTP/1.1 200")
         assert status("grafana") == 200
 
 
 def test_an_invalid_token_file_does_not_keep_a_removed_key_valid(
-    keyring: Keyring, tokens: Path
+    keyring: Keyring, tmp_path: Path
 ) -> None:
-    former = keyring.authorize("former")
+    former, tokens = keyring.authorize("former"), tmp_path / "tokens"
+    write_tokens(tokens)
     text = f'{keyring.config()}\n[http]\ntoken_file = "{tokens}"\n'
     with RunningDaemon(config_text=text, http=True, keys=keyring.of("admin")) as running:
-        assert responds(running.query, former)
+        assert responds(running.query, former, 30)
         keyring.revoke("former")
         tokens.write_text("broken")
         reload(running)
@@ -271,7 +299,7 @@ def test_without_tokens_an_unknown_host_name_is_rejected(daemon_open: RunningDae
     assert fetch(daemon_open.http, "healthz", {"Host": "probe.example"}).status == 200
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def daemon_open(server: RealServer) -> Iterator[RunningDaemon]:
     with RunningDaemon([server.url], http=True) as running:
         running.wait_polled(1)
@@ -295,17 +323,18 @@ def test_an_address_that_others_can_reach_needs_tokens_or_insecure() -> None:
 
 
 def test_the_daemon_is_ready_after_the_first_poll_of_each_shard(server: RealServer) -> None:
-    with socket.create_server((HOST, 0)) as silent:
-        port = silent.getsockname()[1]
-        urls = [server.url, f"redis://{HOST}:{port}"]
-        environ = {"ZINFO_POLL_CONNECT_TIMEOUT": "2", "ZINFO_POLL_TIMEOUT": "2"}
-        with RunningDaemon(urls, http=True, environ=environ) as daemon:
-            early = fetch(daemon.http, "readyz")
-            assert (early.status, early.json["status"]) == (503, "starting")
-            assert early.json["waiting"] in {1, 2}
-            wait_until(lambda: fetch(daemon.http, "readyz").status == 200, what="to be ready")
-            states = {one["state"] for one in fetch(daemon.http, "api/v1/shards").json["data"]}
-            assert states == {"up", "down"}
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server((HOST, 0)))
+        urls = [server.url, f"redis://{HOST}:{silent.getsockname()[1]}"]
+        environ = {"ZINFO_POLL_CONNECT_TIMEOUT": "60", "ZINFO_POLL_TIMEOUT": "60"}
+        daemon = stack.enter_context(RunningDaemon(urls, http=True, environ=environ))
+        daemon.wait_polled(1)
+        early = fetch(daemon.http, "readyz")
+        assert (early.status, early.json["status"], early.json["waiting"]) == (503, "starting", 1)
+        silent.close()  # resets the connection, so that the first poll fails
+        wait_until(lambda: fetch(daemon.http, "readyz").status == 200, what="to be ready")
+        states = {one["state"] for one in fetch(daemon.http, "api/v1/shards").json["data"]}
+        assert states == {"up", "down"}
 
 
 def test_an_address_in_use_is_reported() -> None:

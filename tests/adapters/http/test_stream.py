@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,11 +17,26 @@ from tests.waiting import wait_until
 FAST = {"ZINFO_POLL_MIN_INTERVAL": "0.05", "ZINFO_POLL_MAX_INTERVAL": "0.05"}
 
 
-@pytest.fixture
-def fast(server: RealServer) -> Iterator[RunningDaemon]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server for all tests of this module; each leaves it running."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def shared(server: RealServer) -> Iterator[RunningDaemon]:
+    """One daemon for all tests of this module."""
     with RunningDaemon([server.url], http=True, environ=FAST) as running:
         running.wait_polled(1)
         yield running
+
+
+@pytest.fixture
+def fast(shared: RunningDaemon) -> RunningDaemon:
+    """The daemon, without streams of earlier tests."""
+    wait_until(lambda: streams(shared) == 0, what="earlier streams to end")
+    return shared
 
 
 def first(messages: Iterator[Message], kind: str) -> Message:
@@ -84,13 +100,20 @@ def _newest(daemon: RunningDaemon) -> int:
     return newest
 
 
-@pytest.mark.parametrize("ident", ["1:0", "{epoch}:\xb2", "{epoch}:" + 5000 * "9", ":", "x"])
-def test_an_event_id_of_another_run_replays_nothing(fast: RunningDaemon, ident: str) -> None:
+def test_an_event_id_of_another_run_replays_nothing(fast: RunningDaemon) -> None:
     body: Any = fast.ask("hello").body
-    headers = {"Last-Event-ID": ident.format(epoch=body["epoch"])}
-    with stream(fast.http, "api/v1/stream?kinds=event", headers) as messages:
-        assert next(messages).kind == "hello"
-        assert next(messages).kind == "beat"
+    epoch = body["epoch"]
+    idents = ("1:0", f"{epoch}:\xb2", f"{epoch}:" + 5000 * "9", ":", "x")
+    with ExitStack() as stack:
+        opened = {
+            ident: stack.enter_context(
+                stream(fast.http, "api/v1/stream?kinds=event", {"Last-Event-ID": ident})
+            )
+            for ident in idents
+        }
+        for ident, messages in opened.items():
+            assert next(messages).kind == "hello", ident
+            assert next(messages).kind == "beat", ident
 
 
 def test_a_stream_without_messages_sends_beats(fast: RunningDaemon) -> None:
