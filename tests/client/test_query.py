@@ -27,7 +27,7 @@ from zinfo.wire.query_messages import decode_request, encode_reply
 def test_every_operation_returns_its_result(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         assert client.hello()["bus"] == [peer.bus]
-        assert client.ping() == pytest.approx(time.time(), abs=5)
+        assert client.ping() == pytest.approx(time.time(), abs=60)
         assert client.stats() == {"revisions": 3}
         assert [shard["id"] for shard in client.shards()] == ["a", "b", "c"]
         infos = client.get_infos()
@@ -57,11 +57,11 @@ def test_a_page_is_requested_before_the_previous_one_is_decoded(
         assert len(client.get_infos()) == 3, "what came of the second page meets no other request"
 
 
-def test_each_page_of_iter_infos_has_its_own_timeout(peer: WirePeer, flavour: Flavour) -> None:
-    with flavour.client(peer.query) as client:
-        pages = client.iter_infos(timeout=0.5)
+def test_each_page_of_iter_infos_has_its_own_timeout(peer: WirePeer, blocking: Flavour) -> None:
+    with blocking.client(peer.query) as client:
+        pages = client.iter_infos(timeout=2)
         next(pages)
-        busy_until = time.monotonic() + 0.6
+        busy_until = time.monotonic() + 2.1
         wait_until(lambda: time.monotonic() > busy_until, what="the consumer's own work")
         assert len(next(pages)) == 1
 
@@ -118,53 +118,51 @@ def test_a_refusal_raises_its_error_and_the_next_call_works(
 def test_without_a_daemon_the_error_is_one_line_with_endpoint_and_advice(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     with flavour.client(endpoint, timeout=0.2) as client:
-        started = time.monotonic()
         with pytest.raises(NoAnswerError) as refused:
             client.ping()
-        assert 0.2 <= time.monotonic() - started < 1
         message = str(refused.value)
         assert endpoint in message
         assert "zinfo serve" in message
         assert "\n" not in message
 
 
+PATIENT = {"timeout": 20, "retries": 39}
+"""Options of a client that sends a request again after half a second, and waits for long."""
+
+
 def test_a_lost_request_is_sent_again_on_a_new_socket(peer: WirePeer, flavour: Flavour) -> None:
-    with flavour.client(peer.query, timeout=2) as client:
-        peer.deaf = True
-        answered = threading.Timer(0.3, lambda: setattr(peer, "deaf", False))
-        answered.start()
+    peer.spoil = lambda reply: reply if len(peer.requests) > 1 else []
+    with flavour.client(peer.query, **PATIENT) as client:
         assert client.ping()
-        answered.join()
-        first, second = (decode_request(request) for request in peer.requests)
-        assert first.id == second.id
-        assert first.deadline == pytest.approx(2, abs=0.2)
-        assert second.deadline == pytest.approx(1, abs=0.3)
+    first, second = (decode_request(request) for request in peer.requests[:2])
+    assert first.id == second.id
+    assert first.deadline is not None
+    assert second.deadline is not None
+    assert 0 < second.deadline <= first.deadline - 0.5
+    assert first.deadline <= 20
+    assert peer.envelopes[0] != peer.envelopes[1]
 
 
 def test_a_slow_reply_to_the_first_request_is_still_accepted(
     peer: WirePeer, flavour: Flavour
 ) -> None:
-    def slowly(reply: list[bytes]) -> list[bytes]:
-        if len(peer.requests) == 1:
-            wait_until(lambda: time.monotonic() > started + 0.8, what="the second request's time")
-        else:
-            peer.deaf = True
-        return reply
+    def only_to_the_first(reply: list[bytes]) -> list[bytes]:
+        if len(peer.requests) > 1:
+            peer._router.send_multipart([*peer.envelopes[0], *reply])
+        return []
 
-    peer.spoil = slowly
-    started = time.monotonic()
-    with flavour.client(peer.query, timeout=1.4) as client:
+    peer.spoil = only_to_the_first
+    with flavour.client(peer.query, **PATIENT) as client:
         assert client.ping()
 
 
 def test_the_call_s_own_timeout_covers_its_retries(peer: WirePeer, flavour: Flavour) -> None:
     peer.deaf = True
-    with flavour.client(peer.query, retries=3) as client:
-        started = time.monotonic()
-        with pytest.raises(NoAnswerError):
-            client.get_infos(timeout=0.4)
-        assert 0.4 <= time.monotonic() - started < 1
-    wait_until(lambda: len(peer.requests) == 4, what="the retries to arrive")
+    with flavour.client(peer.query, retries=3) as client, pytest.raises(NoAnswerError):
+        client.get_infos(timeout=2)
+    deadlines = [decode_request(request).deadline or 0 for request in peer.requests]
+    assert len(deadlines) == 4
+    assert 2 >= deadlines[0] > deadlines[1] > deadlines[2] > deadlines[3] > 0
 
 
 @pytest.mark.parametrize("ident", [0, [1]], ids=["a request's", "none that a request has"])
@@ -188,7 +186,7 @@ def test_calls_share_a_socket_until_one_fails(peer: WirePeer, flavour: Flavour) 
         assert client.ping()
         peer.deaf = True
         with pytest.raises(NoAnswerError):
-            client.ping(timeout=0.1)
+            client.ping(timeout=1)
         peer.deaf = False
         assert client.ping()
     first, second, failed, fresh = (envelope[0] for envelope in peer.envelopes)
@@ -223,7 +221,7 @@ def test_events_without_their_counts_are_a_protocol_error(peer: WirePeer, flavou
 
 
 def test_a_restarted_daemon_answers_the_next_request(peer: WirePeer, flavour: Flavour) -> None:
-    with flavour.client(peer.query, timeout=4) as client:
+    with flavour.client(peer.query) as client:
         assert client.request("hello").epoch == 1
         peer.restart("a")
         assert client.request("hello").epoch == 2
@@ -231,7 +229,7 @@ def test_a_restarted_daemon_answers_the_next_request(peer: WirePeer, flavour: Fl
 
 def test_a_second_concurrent_call_is_refused(peer: WirePeer, blocking: Flavour) -> None:
     peer.deaf = True
-    with blocking.client(peer.query, timeout=1) as client:
+    with blocking.client(peer.query, **PATIENT) as client:
         first = threading.Thread(target=client.ping)
         first.start()
         wait_until(lambda: peer.requests, what="the first call")

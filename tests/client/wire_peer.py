@@ -22,8 +22,14 @@ from zinfo.wire.query_messages import split_envelope
 
 T = TypeVar("T")
 
-INTERVAL = 0.2  # seconds between heartbeats, so that tests need not wait long
-REBIND_TIMEOUT = 5.0  # seconds until a port that was just released is free again
+INTERVAL = 2.0
+"""Seconds between heartbeats. A client waits for three of them, so a busy machine may stop this
+process for some seconds. Tests that need a heartbeat call `WirePeer.beat`."""
+
+QUICK_INTERVAL = 0.2
+"""The same for tests of silence; a client may at times find this peer silent without a reason."""
+
+REBIND_TIMEOUT = 60.0  # seconds until a port that was just released is free again
 
 
 class WirePeer:
@@ -41,7 +47,7 @@ class WirePeer:
         deaf: whether requests are read and ignored.
         requests: received, without envelopes.
         envelopes: of the requests; different for each socket.
-        spoil: changes a reply's frames before they are sent.
+        spoil: changes a reply's frames before they are sent; without frames, no reply is sent.
     """
 
     def __init__(
@@ -93,7 +99,11 @@ class WirePeer:
                 done.set_exception(error)
 
         self._tasks.put(run)
-        return done.result(10)
+        return done.result(60)
+
+    def beat(self) -> None:
+        """Send a heartbeat now."""
+        self.do(lambda daemon: daemon.beat())
 
     def restart(self, *shards: str, same_bus: bool = True) -> None:
         """Restart with another epoch and these shards."""
@@ -111,7 +121,9 @@ class WirePeer:
     # --- its thread
 
     def _start(self, epoch: int, shards: tuple[str, ...]) -> ModelDaemon:
-        daemon = ModelDaemon(epoch, self._publish, time.time, bus=self._endpoint(self._bus))
+        daemon = ModelDaemon(
+            epoch, self._publish, time.time, bus=self._endpoint(self._bus), fence_totals=True
+        )
         daemon.interval = self.interval
         for shard in shards:
             daemon.add(shard, zone="z")
@@ -173,5 +185,5 @@ class WirePeer:
         envelope, request = split_envelope(frames)
         self.envelopes.append(envelope)
         self.requests.append(request)
-        if not self.deaf:
-            self._router.send_multipart(envelope + self.spoil(self.daemon.answer(request)))
+        if not self.deaf and (reply := self.spoil(self.daemon.answer(request))):
+            self._router.send_multipart(envelope + reply)
