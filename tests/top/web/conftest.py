@@ -54,12 +54,12 @@ def running_web(daemon: RunningDaemon, *options: str) -> Iterator[str]:
                 found = re.search(r"http://[^\s;]+", text)
                 return found and found[0]
 
-            url = wait_until(printed_url, 20, "zinfo top to print its address")
+            url = wait_until(printed_url, 60, "zinfo top to print its address")
             assert url is not None
             yield url
         finally:
             process.terminate()
-            code = process.wait(10)
+            code = process.wait(30)
         assert code == 0, "SIGTERM is an orderly end"
 
 
@@ -69,6 +69,8 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=OPTIONS, timeout=60_000
+        )
         yield launched
         launched.close()

@@ -28,7 +28,7 @@ SITE = """<!doctype html><meta charset="utf-8"><title>wiki</title>
 """
 ASK = """async (urls) => {
   const found = {};
-  for (const url of urls) {
+  await Promise.all(urls.map(async (url) => {
     const image = new Image();
     const shown = new Promise((end) => { image.onload = image.onerror = end; });
     image.src = url;
@@ -41,7 +41,7 @@ ASK = """async (urls) => {
     const options = { mode: "no-cors", method: "POST", body: "<methodCall/>" };
     await fetch(url, options).catch(() => null);
     found[url] = await fetch(url).then((answer) => answer.status, (error) => error.name);
-  }
+  }));
   return found;
 }"""
 
@@ -61,7 +61,7 @@ INJECT = """async () => {
   script.textContent = "document.title = 2";
   document.body.append(script);
   document.getElementById("sent").submit();
-  for (let waited = 0; blocked.size < 7 && waited < 200; waited += 1)
+  for (let waited = 0; blocked.size < 7 && waited < 1200; waited += 1)
     await new Promise((end) => setTimeout(end, 50));
   return [document.title, [...blocked]];
 }"""
@@ -112,6 +112,7 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
+    context.set_default_timeout(60_000)  # milliseconds
     yield context.new_page()
     context.close()
 

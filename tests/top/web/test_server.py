@@ -33,7 +33,7 @@ def server(source: FakeSource) -> Iterator[WebServer]:
 def opened(server: WebServer, path: str) -> gevent.socket.socket:
     """Ask for something; returns the connection."""
     port = int(server.endpoint.rstrip("/").rpartition(":")[2])
-    connection = gevent.socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = gevent.socket.create_connection(("127.0.0.1", port), timeout=30)
     connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     return connection
 
@@ -59,7 +59,7 @@ def test_sections_are_requested_while_some_are_unknown(
 ) -> None:
     with closing(opened(server, f"/shard?id={SHARD}")) as connection:
         until(connection, b"data: ")
-        wait_until(lambda: source.wanted, 10, "sections to be requested", sleep=gevent.sleep)
+        wait_until(lambda: source.wanted, 30, "sections to be requested", sleep=gevent.sleep)
         source.model.set_sections(SHARD, {"All": list(INFO)})
         until(connection, b'"All"')
         source.wanted.clear()
@@ -89,7 +89,7 @@ def test_so_many_pages_can_be_open_and_one_that_is_left_makes_room(
     assert status(server, "/stream") == 429
     assert status(server, "/") == 200
     pages.pop().close()
-    wait_until(lambda: status(server, "/stream") == 200, 10, "room", sleep=gevent.sleep)
+    wait_until(lambda: status(server, "/stream") == 200, 30, "room", sleep=gevent.sleep)
     pages.pop().close()
     server.stop()
 
