@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.clients.runtimes import RUNTIMES, Missing, Runtime
 
+NIGHTLY = frozenset({"python3.6"})
+"""Runtimes that are between two others: the same files run on an older and on a newer Python."""
+
 
 class RuntimeCache:
-    """Sets up runtimes, and caches them.
+    """Sets up runtimes, each once in a session.
 
     Args:
-        directory: Where packages are installed; shared by all processes of the session.
+        session: Directory of this session, shared by all its processes.
+        packages: Directory of installed packages, which later sessions use again.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, session: Path, packages: Path) -> None:
+        self._session, self._packages = session, packages
         self._made: dict[str, Runtime | Missing] = {}
 
     def get(self, name: str) -> Runtime:
@@ -32,29 +38,47 @@ class RuntimeCache:
         return found
 
     def _make(self, name: str) -> Runtime | Missing:
-        place = self._directory / name
+        place = self._session / name
         place.mkdir(parents=True, exist_ok=True)
-        with (place / "lock").open("w") as lock:
+        packages = self._packages / name
+        packages.mkdir(parents=True, exist_ok=True)
+        with (packages / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # other processes wait, and find the result
-            missing = place / "missing"
+            made, missing = place / "made", place / "missing"
             if missing.exists():
                 return Missing(missing.read_text())
+            if made.exists():
+                return Runtime(**json.loads(made.read_text()))
             try:
-                return RUNTIMES[name](place / "packages")
+                runtime = RUNTIMES[name](packages, place / "programs")
             except Missing as error:
                 missing.write_text(str(error))
                 return error
+            made.write_text(json.dumps(asdict(runtime)))
+            return runtime
 
 
 @pytest.fixture(scope="session")
-def runtimes(tmp_path_factory: pytest.TempPathFactory) -> RuntimeCache:
+def runtimes(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> RuntimeCache:
     """The runtimes of this session."""
     own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    return RuntimeCache(shared / "runtimes")
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "runtimes"
+    cache = getattr(pytestconfig, "cache", None)  # with `-p no:cacheprovider` there is none
+    packages = shared / "packages" if cache is None else cache.mkdir("client-packages")
+    return RuntimeCache(shared, packages)
 
 
 @pytest.fixture(params=RUNTIMES)
+def each_runtime(request: pytest.FixtureRequest, runtimes: RuntimeCache) -> Runtime:
+    """Each of the runtimes, in every run."""
+    return runtimes.get(request.param)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in NIGHTLY else name for name in RUNTIMES
+    ]
+)
 def runtime(request: pytest.FixtureRequest, runtimes: RuntimeCache) -> Runtime:
-    """Each of the runtimes."""
+    """Each of the runtimes; some of them only at night."""
     return runtimes.get(request.param)

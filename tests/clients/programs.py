@@ -9,13 +9,15 @@ import subprocess
 from types import TracebackType
 from typing import Any
 
+import psutil
 from typing_extensions import Self
 
 from tests.clients.runtimes import CLIENTS, THIS, Runtime, bare_environment
+from tests.waiting import wait_until
 
 __all__ = ["CLIENTS", "Running", "run"]
 
-END_TIMEOUT = 30.0
+END_TIMEOUT = 60.0
 """Seconds for a program to end by itself."""
 
 
@@ -95,7 +97,19 @@ class Running:
                 return value
 
     def interrupt(self) -> None:
-        """Send SIGINT, as Ctrl-C does."""
+        """Send SIGINT, as Ctrl-C does, while the program waits for something.
+
+        Python raises KeyboardInterrupt between two steps of a program: a signal that arrives in the
+        last moment before a long poll is only noticed when the poll ends.
+        """
+        process, switches = psutil.Process(self._process.pid), -1
+
+        def sleeps() -> bool:
+            nonlocal switches
+            before, switches = switches, process.num_ctx_switches().voluntary
+            return switches == before and process.status() == psutil.STATUS_SLEEPING
+
+        wait_until(sleeps, END_TIMEOUT, "the program to wait")
         self._process.send_signal(signal.SIGINT)
 
     def end(self) -> tuple[int, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 import re
 import shutil
@@ -18,7 +20,7 @@ DRIVERS = Path(__file__).parent / "drivers"
 INSTALL_TIMEOUT = 100.0
 """Longest time for an installer in seconds; a test has 120."""
 
-VERSION_TIMEOUT = 20.0
+VERSION_TIMEOUT = 60.0
 """Longest time for an interpreter to print its version, in seconds."""
 
 PINNED = {
@@ -53,16 +55,20 @@ class Runtime:
         distinguishes_floats: Whether 1 and 1.0 are different values.
     """
 
-    command: tuple[str, ...]
+    command: Sequence[str]
     programs: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
-    home: Path = CLIENTS
+    home: str = str(CLIENTS)
     driver: str = "legacy.py"
     distinguishes_floats: bool = True
 
     def line(self, program: str, *arguments: str) -> list[str]:
         """The command line of a program, by "query" or "stream", or by the name of its file."""
-        return [*self.command, str(self.home / self.programs.get(program, program)), *arguments]
+        return [
+            *self.command,
+            str(Path(self.home, self.programs.get(program, program))),
+            *arguments,
+        ]
 
     def refused_line(self, program: str, *arguments: str) -> list[str]:
         """The command line of a program whose connection is refused before it sends."""
@@ -73,7 +79,7 @@ class Runtime:
 
     def driver_line(self) -> list[str]:
         """The command line of the driver."""
-        return [*self.command, str(DRIVERS / self.driver), str(self.home)]
+        return [*self.command, str(DRIVERS / self.driver), self.home]
 
 
 THIS = Runtime((sys.executable,), environ={"PYTHONPATH": str(ROOT)})  # mirror.py imports zinfo
@@ -89,12 +95,12 @@ def bare_environment() -> dict[str, str]:
     }
 
 
-def python_with_packages(version: str, directory: Path) -> Runtime:
+def python_with_packages(version: str, packages: Path) -> Runtime:
     """Find a Python, and pyzmq and msgpack for it.
 
     Args:
         version: Major and minor version, such as 2.7.
-        directory: Where missing packages are installed; it is created for them.
+        packages: Directory in which missing packages are installed.
 
     Raises:
         Missing: There is no such Python, or its packages cannot be installed.
@@ -104,8 +110,10 @@ def python_with_packages(version: str, directory: Path) -> Runtime:
         raise Missing(f"no python{version} on the PATH or in pyenv (pyenv install {version})")
     environ = {"PYTHONDONTWRITEBYTECODE": "1"}
     if run_quietly([python, "-c", "import zmq, msgpack"]).returncode:
+        needed = PINNED.get(version, ("pyzmq", "msgpack"))
+        directory = packages / "-".join((version, *needed))
         if not directory.exists():
-            pip_install(python, PINNED.get(version, ("pyzmq", "msgpack")), directory)
+            pip_install(python, needed, directory)
         environ["PYTHONPATH"] = str(directory)
     return Runtime((python,), LEGACY, environ)
 
@@ -123,12 +131,13 @@ def pip_install(python: str, packages: Sequence[str], directory: Path) -> None:
     partial.rename(directory)
 
 
-def newest_python(directory: Path) -> Runtime:
+def newest_python(packages: Path) -> Runtime:
     """Find the newest Python of the machine, and pyzmq and msgpack for it."""
     version = next(version for version in NEWEST if find_python(version))
-    return python_with_packages(version, directory)
+    return python_with_packages(version, packages)
 
 
+@functools.cache
 def find_python(version: str) -> str | None:
     """The path of a Python of this version that runs; not every shim of pyenv on the PATH does."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
@@ -168,11 +177,12 @@ def run_quietly(
         return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
-def node_with_packages(directory: Path) -> Runtime:
-    """Find Node.js, and install the packages of its programs beside a copy of them.
+def node_with_packages(packages: Path, programs: Path) -> Runtime:
+    """Find Node.js, and install the packages of its programs.
 
     Args:
-        directory: Folder for the copy; it is created.
+        packages: Directory in which they are installed.
+        programs: Folder for a copy of the programs; it is created.
 
     Raises:
         Missing: Node.js or npm is missing or too old, or the package registry is unreachable.
@@ -183,25 +193,40 @@ def node_with_packages(directory: Path) -> Runtime:
     version = run_quietly([node, "--version"]).stdout.strip()
     if not (found := re.match(r"v(\d+)\.", version)) or int(found[1]) < OLDEST_NODE:
         raise Missing(f"node is {version or 'broken'}, and {OLDEST_NODE} or later is needed")
+    needed = CLIENTS / "node" / "package.json"
+    key = hashlib.sha256(needed.read_bytes() + version.encode()).hexdigest()[:16]
+    directory = packages / key
     if not directory.exists():
-        partial = directory.with_name("partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(CLIENTS / "node", partial, ignore=shutil.ignore_patterns("node_modules"))
-        options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
-        options += ["--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-mintimeout=500"]
-        options += ["--fetch-retry-maxtimeout=2000"]
-        done = run_quietly([npm, "install", *options, "--prefix", str(partial)], INSTALL_TIMEOUT)
-        if done.returncode:
-            *_, message = ["no message", *done.stderr.strip().splitlines()]
-            raise Missing(f"npm install fails: {message}")
-        partial.rename(directory)
-    return Runtime((node,), NODE, home=directory, driver="node.mjs", distinguishes_floats=False)
+        npm_install(npm, needed, directory)
+    shutil.copytree(CLIENTS / "node", programs, ignore=shutil.ignore_patterns("node_modules"))
+    (programs / "node_modules").symlink_to(directory / "node_modules")
+    return Runtime((node,), NODE, home=str(programs), driver="node.mjs", distinguishes_floats=False)
 
 
-RUNTIMES: dict[str, Callable[[Path], Runtime]] = {
-    "python2.7": lambda directory: python_with_packages("2.7", directory),
-    "python3.6": lambda directory: python_with_packages("3.6", directory),
-    "newest": newest_python,
+def npm_install(npm: str, needed: Path, directory: Path) -> None:
+    """Install what a package.json needs into a directory, which exists only on success."""
+    partial = directory.with_name("partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    shutil.copy(needed, partial)
+    options = ["--no-audit", "--no-fund", "--no-package-lock", "--no-update-notifier"]
+    options += ["--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-mintimeout=500"]
+    options += ["--fetch-retry-maxtimeout=2000"]
+    done = run_quietly([npm, "install", *options, "--prefix", str(partial)], INSTALL_TIMEOUT)
+    if done.returncode:
+        *_, message = ["no message", *done.stderr.strip().splitlines()]
+        raise Missing(f"npm install fails: {message}")
+    partial.rename(directory)
+
+
+RUNTIMES: dict[str, Callable[[Path, Path], Runtime]] = {
+    "python2.7": lambda packages, _: python_with_packages("2.7", packages),
+    "python3.6": lambda packages, _: python_with_packages("3.6", packages),
+    "newest": lambda packages, _: newest_python(packages),
     "node": node_with_packages,
 }
-"""Functions that set up a runtime, by name; each gets a directory for packages."""
+"""Functions that set up a runtime, by name.
+
+The first argument is a directory for packages, which later sessions use again; the second one is
+the path of a directory for a copy of the programs.
+"""

@@ -13,7 +13,11 @@ from zinfo.wire.bus_messages import FENCE_PREFIX, Header, topic
 from zinfo.wire.codec import pack
 from zinfo.wire.query_messages import decode_request, encode_reply, split_envelope
 
-HEARTBEAT = 0.5  # seconds; a subscriber is stale after three of them
+HEARTBEAT = 20.0
+"""Announced interval in seconds; no heartbeat comes, and three intervals outlast each test."""
+
+REPLY_TIMEOUT = 60
+"""Seconds to wait for what a program sends."""
 
 
 class ScriptedDaemon:
@@ -71,7 +75,7 @@ class ScriptedDaemon:
 
     def wait_fence(self) -> bytes:
         """Wait until a subscriber subscribes to its fence; returns the topic."""
-        while self._bus.poll(10_000):
+        while self._bus.poll(1000 * REPLY_TIMEOUT):
             raw = self._bus.recv()
             if raw.startswith(b"\x01" + FENCE_PREFIX):
                 return raw[1:]
@@ -102,7 +106,7 @@ class ScriptedDaemon:
 
     def wait_requests(self, count: int) -> None:
         """Wait until this many requests are handled."""
-        wait_until(lambda: self.requests >= count, what=f"{count} requests")
+        wait_until(lambda: self.requests >= count, timeout=REPLY_TIMEOUT, what=f"{count} requests")
 
     def _answer(self) -> None:
         try:

@@ -7,90 +7,105 @@ import itertools
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import zmq
 
-from tests.clients.programs import environment
+from tests.clients.programs import END_TIMEOUT, environment
 from tests.clients.runtimes import CLIENTS, Runtime
 from tests.protocol_vectors import Vector, frames_of, read
 from zinfo.wire.query_messages import Request, decode_request, split_envelope
 
-TIMEOUT = 5.0  # seconds for one message
+TIMEOUT = 30.0  # seconds for one message
+
+TASKS: dict[str, Callable[[Vector], list[Any]]] = {
+    "requests": lambda vector: ["encode_request", vector["meaning"]],
+    "replies": lambda vector: ["decode_reply", vector["frames"]],
+    "bus": lambda vector: ["decode_message", vector["frames"]],
+    "topics": lambda vector: ["make_topic", vector["kind"], vector["of"]],
+    "values": lambda vector: ["unpack", vector["data"]],
+    "unreadable": lambda vector: ["unpack", vector["data"]],
+}
+"""The function that each file of vectors tests, and its arguments."""
+
+Pairs: TypeAlias = "list[tuple[Vector, Any]]"
 
 
-def results(runtime: Runtime, tasks: list[list[Any]]) -> list[Any]:
-    """Call functions of the programs; a task is the name and the arguments."""
+_results: dict[str, dict[str, Pairs]] = {}  # by the program of a runtime
+
+
+def _all_results(runtime: Runtime) -> dict[str, Pairs]:
+    """Call the functions of the programs with all vectors, in one process."""
+    vectors = {name: read(name) for name in TASKS}
+    tasks = [TASKS[name](vector) for name, found in vectors.items() for vector in found]
     done = subprocess.run(
         runtime.driver_line(),
         env=environment(runtime),
         input=json.dumps(tasks),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=END_TIMEOUT,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads(done.stdout)
-    assert len(found) == len(tasks)
-    assert isinstance(found, list)
+    results = json.loads(done.stdout)
+    assert len(results) == len(tasks)
+    following = iter(results)
+    return {
+        name: [(vector, next(following)) for vector in found] for name, found in vectors.items()
+    }
+
+
+def results(runtime: Runtime, name: str) -> Pairs:
+    """Return each vector of a file, and the result of the runtime's programs."""
+    if runtime.command[0] not in _results:
+        _results[runtime.command[0]] = _all_results(runtime)
+    found = _results[runtime.command[0]][name]
+    assert found
     return found
 
 
 # --- clients on all runtimes ---
 
 
-def test_requests_are_encoded(runtime: Runtime) -> None:
-    vectors = read("requests")
-    tasks = [["encode_request", vector["meaning"]] for vector in vectors]
-    for vector, frames in zip(vectors, results(runtime, tasks), strict=True):
+def test_requests_are_encoded(each_runtime: Runtime) -> None:
+    for vector, frames in results(each_runtime, "requests"):
         meaning = vector["meaning"]
         request = Request(meaning["op"], meaning["args"], meaning["id"], meaning.get("deadline"))
         assert decode_request([bytes.fromhex(frame) for frame in frames]) == request
-        if runtime.distinguishes_floats:
+        if each_runtime.distinguishes_floats:
             assert frames == vector["frames"]
 
 
-def test_replies_are_decoded(runtime: Runtime) -> None:
-    vectors = read("replies")
-    tasks = [["decode_reply", vector["frames"]] for vector in vectors]
-    for vector, found in zip(vectors, results(runtime, tasks), strict=True):
+def test_replies_are_decoded(each_runtime: Runtime) -> None:
+    for vector, found in results(each_runtime, "replies"):
         if "error" in vector["header"]:
             assert found == {"error": vector["header"]["error"]}, vector["name"]
         else:
-            assert_equal(runtime, found, {"header": vector["header"], "body": vector["body"]})
+            assert_equal(each_runtime, found, {"header": vector["header"], "body": vector["body"]})
 
 
-def test_bus_messages_are_decoded(runtime: Runtime) -> None:
-    vectors = read("bus")
-    tasks = [["decode_message", vector["frames"]] for vector in vectors]
-    for vector, found in zip(vectors, results(runtime, tasks), strict=True):
+def test_bus_messages_are_decoded(each_runtime: Runtime) -> None:
+    for vector, found in results(each_runtime, "bus"):
         header = vector["header"][:5]
-        assert_equal(runtime, found, [vector["kind"], vector["of"], header, vector["body"]])
+        assert_equal(each_runtime, found, [vector["kind"], vector["of"], header, vector["body"]])
 
 
-def test_topics_are_encoded(runtime: Runtime) -> None:
-    vectors = read("topics")
-    tasks = [["make_topic", vector["kind"], vector["of"]] for vector in vectors]
-    assert results(runtime, tasks) == [vector["topic"] for vector in vectors]
+def test_topics_are_encoded(each_runtime: Runtime) -> None:
+    for vector, found in results(each_runtime, "topics"):
+        assert found == vector["topic"]
 
 
-def test_values_in_unusual_encodings_are_decoded(runtime: Runtime) -> None:
-    vectors = read("values")
-    found = results(runtime, [["unpack", vector["data"]] for vector in vectors])
-    assert_equal(runtime, found, [vector["meaning"] for vector in vectors])
+def test_values_in_unusual_encodings_are_decoded(each_runtime: Runtime) -> None:
+    for vector, found in results(each_runtime, "values"):
+        assert_equal(each_runtime, found, vector["meaning"])
 
 
-def test_undecodable_bytes_are_an_error(runtime: Runtime) -> None:
-    vectors = read("unreadable")
-    for vector, found in zip(
-        vectors,
-        results(runtime, [["unpack", vector["data"]] for vector in vectors]),
-        strict=True,
-    ):
+def test_undecodable_bytes_are_an_error(each_runtime: Runtime) -> None:
+    for vector, found in results(each_runtime, "unreadable"):
         assert set(found) == {"failed"}, vector["name"]
 
 

@@ -27,7 +27,7 @@ def test_missing_packages_are_reported_in_one_line(
         line = [*runtime.command, "-S", str(CLIENTS / runtime.programs[program])]
         says = "pip install pyzmq msgpack (versions: see its first lines)\n"
     done = subprocess.run(
-        line, env=bare_environment(), capture_output=True, text=True, timeout=30, check=False
+        line, env=bare_environment(), capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{runtime.programs[program]}: ")
