@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import signal
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,12 @@ from tests.daemons import RunningDaemon, set_curve_keys
 from tests.waiting import wait_until
 from zinfo.client import Client
 from zinfo.errors import NoAnswerError
+from zinfo.wire.bus_messages import fence_topic
 from zinfo.wire.curve_keys import PUBLIC_SUFFIX, SECRET_SUFFIX, ClientKeys, make_key_files
+from zinfo.wire.query_messages import Request, encode_request
+
+TIMEOUT = 30
+"""Seconds to wait for a reply or a message that must come."""
 
 ADMIN = "admin"
 """A client with all rights, by which the tests query the daemon."""
@@ -100,10 +106,32 @@ def reload(daemon: RunningDaemon, text: str | None = None) -> None:
 
     before = reloads()
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: reloads() > before, what="the configuration to be read again")
+    wait_until(lambda: reloads() > before, TIMEOUT, "the configuration to be read again")
 
 
-def responds(endpoint: str, keys: ClientKeys | None, timeout: float = 1.0) -> bool:
+def refusals(daemon: RunningDaemon) -> int:
+    """Return how many connections the daemon has refused."""
+    body: Any = daemon.ask("stats").body
+    return int(body["access"].get("refused", 0))
+
+
+def refuses(daemon: RunningDaemon, keys: ClientKeys) -> bool:
+    """Send a ping with these keys; return whether the daemon refused the connection."""
+
+    def refused() -> int:
+        return daemon.log().count(f"refused: unknown key {keys.own.public.decode()}")
+
+    before = refused()
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        set_curve_keys(socket, keys)
+        socket.connect(daemon.query)
+        socket.send_multipart([b"", *encode_request(Request("ping"))])
+        wait_until(lambda: socket.poll(0) or refused() > before, TIMEOUT, "a reply or a refusal")
+        return not socket.poll(100)
+
+
+def responds(endpoint: str, keys: ClientKeys | None, timeout: float = TIMEOUT) -> bool:
     """Return whether a daemon replies to a client with these keys."""
     with Client(endpoint, timeout=timeout, retries=0, keys=keys) as client:
         try:
@@ -135,23 +163,42 @@ def subscribed(
         yield socket
 
 
-def messages_within(socket: zmq.Socket[bytes], seconds: float) -> list[list[bytes]]:
-    """Return the messages received within some seconds."""
+def topics_now(socket: zmq.Socket[bytes]) -> set[bytes]:
+    """Return the topics of the messages received so far."""
+    topics = set()
+    while socket.poll(20):
+        topics.add(socket.recv_multipart()[0])
+    return topics
+
+
+def until_fence(socket: zmq.Socket[bytes]) -> list[list[bytes]]:
+    """Return all messages that the daemon published to this socket until now.
+
+    It publishes the fence that is requested here after all of them.
+    """
+    fence = fence_topic(secrets.token_hex(8))
+    socket.subscribe(fence)
     received: list[list[bytes]] = []
-
-    def collect() -> bool:
-        while socket.poll(20):
-            received.append(socket.recv_multipart())
-        return False
-
-    with contextlib.suppress(AssertionError):
-        wait_until(collect, seconds, "time to pass")
-    return received
+    while not received or received[-1][0] != fence:
+        assert socket.poll(1000 * TIMEOUT), "no fence"
+        received.append(socket.recv_multipart())
+    socket.unsubscribe(fence)  # else it would be sent again after a reconnection
+    return received[:-1]
 
 
-def topics_within(socket: zmq.Socket[bytes], seconds: float) -> set[bytes]:
-    """Return the topics of the messages received within some seconds."""
-    return {frames[0] for frames in messages_within(socket, seconds)}
+def wait_polls(daemon: RunningDaemon) -> None:
+    """Wait until each shard has been polled, and its changes published, since the call."""
+
+    def revisions() -> dict[str, int]:
+        body = daemon.ask("shards").body
+        return {shard["id"]: shard["revision"] for shard in entries(body)}
+
+    before = revisions()
+    wait_until(
+        lambda: all(now > before.get(shard, 0) + 1 for shard, now in revisions().items()),
+        TIMEOUT,
+        "each shard to be polled",
+    )
 
 
 def entries(body: Any) -> list[dict[str, Any]]:

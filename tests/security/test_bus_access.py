@@ -20,11 +20,14 @@ from tests.security.keyring import (
     ADMIN,
     Keyring,
     bus_endpoint,
-    messages_within,
+    refusals,
+    refuses,
     reload,
     responds,
     subscribed,
-    topics_within,
+    topics_now,
+    until_fence,
+    wait_polls,
 )
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
@@ -114,7 +117,7 @@ def test_hello_tells_each_client_the_endpoint_of_its_set(
     }
     assert stats(daemon)["sockets"] == 4
     with subscribed(endpoints["cache"][0], ring.of("cache"), b"z1/hb/") as bus:
-        assert bus.poll(5000)
+        assert bus.poll(30_000)
         heartbeat: Any = unpack(bus.recv_multipart()[2])
     assert heartbeat["bus"] == endpoints["cache"][0]
 
@@ -135,15 +138,18 @@ def test_a_key_is_admitted_to_its_own_socket_only(
     daemon: RunningDaemon, ring: Keyring, name: str, promise: Promise
 ) -> None:
     own = hello(daemon, ring.of(name))["bus"]
-    heard = []
+    before = refusals(daemon)
     with contextlib.ExitStack() as stack:
         sockets = {
             where: stack.enter_context(subscribed(where, ring.of(name), b""))
             for where in (after(daemon.bus, number) for number in range(4))
         }
+        wait_until(lambda: refusals(daemon) - before >= 4 - len(own), what="the refusals")
         if own:
-            assert sockets[own[0]].poll(5000)
-        heard = [where for where, one in sockets.items() if topics_within(one, 0.3)]
+            until_fence(sockets[own[0]])
+            assert sockets[own[0]].poll(30_000)
+        wait_polls(daemon)
+        heard = [where for where, one in sockets.items() if topics_now(one)]
     promise(f"client {name} connects to all bus ports", "only its own works", f"{len(heard)} of 4")
     assert heard == own
 
@@ -160,9 +166,14 @@ def test_allowed_operations_limit_the_kinds_of_bus_messages(
     keys = ring.of(name)
     rights = hello(daemon, keys)["rights"]
     with subscribed(bus_endpoint(daemon, keys), keys, b"") as bus:
-        assert bus.poll(5000)
+        assert bus.poll(30_000)
         reload(daemon, f'{text}\n[[shards]]\nid = "late"\nurl = "{server.url}"\n')
-        heard = {frames[0].split(b"/")[1].decode() for frames in messages_within(bus, 1.2)}
+        wait_polls(daemon)
+        topics = {frames[0] for frames in until_fence(bus)}
+        while b"z1/hb/" not in {topic[:6] for topic in topics}:
+            assert bus.poll(30_000)
+            topics |= topics_now(bus)
+        heard = {topic.split(b"/")[1].decode() for topic in topics if topic.startswith(b"z1/")}
     reload(daemon, text)
     assert heard == kinds
     assert set(rights["kinds"]) == kinds - {"hb"}
@@ -176,7 +187,7 @@ def test_a_refused_subscription_is_reported_and_counted(
     with pytest.raises(NotAllowedError, match=r"z1/delta/db-1/, z1/event/db-1/") as caught:
         Subscriber(daemon.query, shards=["db-1"], keys=keys)
     with Subscriber(daemon.query, shards=["cache-1"], keys=keys, kinds=["delta"]) as allowed:
-        assert allowed.recv(5)
+        assert allowed.recv(30)
     with (
         Mirror(daemon.query, shards=["db-1"], keys=keys) as mirror,
         pytest.raises(NoAnswerError, match="db-1"),
@@ -185,7 +196,7 @@ def test_a_refused_subscription_is_reported_and_counted(
     refused = [b"z1/info/db-1/", b"z1/nonsense", b"~fence/x"]
     with subscribed(bus_endpoint(daemon, keys), keys, b"z1/info/cache-1/", *refused) as bus:
         while True:
-            assert bus.poll(5000)
+            assert bus.poll(30_000)
             topic, _, body = bus.recv_multipart()
             if topic == b"~fence/x":
                 break
@@ -221,15 +232,15 @@ def test_a_client_with_too_many_topics_is_disconnected_and_others_are_not(
         for number in range(10_000):
             honest.send(b"\x01z1/delta/shard-%d/" % number)
         honest.send(b"\x01~fence/honest")
-        assert honest.poll(20_000), "deltas of 10,000 shards may be subscribed one by one"
+        assert honest.poll(30_000), "deltas of 10,000 shards may be subscribed one by one"
         assert honest.recv_multipart()[0] == b"~fence/honest"
         flood.connect(where)
         for number in range(MAX_CLIENT_TOPICS + 50):
             flood.send(b"\x01z1/event/shard-%d/" % number)
-        wait_until(lambda: stats(daemon)["cut"], 20, what="the connection to be closed")
-        wait_until(lambda: stats(daemon)["topics"] <= 10_100, 20, what="its topics to be removed")
-        topics_within(other, 0.0)
-        assert other.poll(5000)
+        wait_until(lambda: stats(daemon)["cut"], 60, what="the connection to be closed")
+        wait_until(lambda: stats(daemon)["topics"] <= 10_100, 60, what="its topics to be removed")
+        topics_now(other)
+        assert other.poll(30_000)
         held = stats(daemon)["topics"]
     promise(
         f"a client subscribes more than {MAX_CLIENT_TOPICS} topics",
@@ -253,16 +264,17 @@ def test_a_client_whose_rights_change_is_disconnected_and_others_reconnect(
         subscribed(where, staying, b"z1/", b"~fence/stays") as stays,
         subscribed(daemon.bus, ring.of(ADMIN), b"z1/hb/", b"~fence/admin") as admin,
     ):
-        assert moved.poll(5000)
-        wait_until(lambda: b"~fence/stays" in topics_within(stays, 0.05), what="its fence")
-        wait_until(lambda: b"~fence/admin" in topics_within(admin, 0.05), what="a fence")
+        assert moved.poll(30_000)
+        wait_until(lambda: b"~fence/stays" in topics_now(stays), what="its fence")
+        wait_until(lambda: b"~fence/admin" in topics_now(admin), what="a fence")
         table = '[clients.cache]\nshards = ["{}-"]'
         changed = text.replace(table.format("cache"), table.format("db"))
         reload(daemon, changed)
-        topics_within(moved, 0.0)
-        wait_until(lambda: b"~fence/stays" in topics_within(stays, 0.05), what="its fence again")
-        later = topics_within(moved, 0.5)
-        again = topics_within(admin, 0.1)
+        topics_now(moved)
+        wait_until(lambda: b"~fence/stays" in topics_now(stays), what="its fence again")
+        wait_polls(daemon)
+        later = topics_now(moved)
+        again = topics_now(admin)
         now = hello(daemon, moving)["bus"]
     promise("a client's rights change", "disconnected; others reconnect", f"{later}, {now}")
     assert not later, "the old connection receives nothing"
@@ -270,30 +282,33 @@ def test_a_client_whose_rights_change_is_disconnected_and_others_reconnect(
     assert now == [after(daemon.bus, 4)]
     assert hello(daemon, staying)["bus"] == [where], "a set keeps its port"
     with subscribed(now[0], moving, b"z1/delta/") as bus:
-        assert bus.poll(5000)
-        assert topics_within(bus, 0.5) == {b"z1/delta/db-1/"}
+        until_fence(bus)
+        wait_polls(daemon)
+        assert {frames[0] for frames in until_fence(bus)} == {b"z1/delta/db-1/"}
     reload(daemon, text)
     assert hello(daemon, moving)["bus"] == [where]
 
 
 @pytest.mark.parametrize("broken", ["[[[", "[poll]\ntimeout = 0\n[poll]\n", ""])
 def test_a_key_is_revoked_even_if_the_configuration_is_invalid(
-    ring: Keyring, text: str, broken: str, promise: Promise
+    daemon: RunningDaemon, ring: Keyring, text: str, broken: str, promise: Promise
 ) -> None:
-    with RunningDaemon(config_text=text, keys=ring.of(ADMIN)) as daemon:
-        keys = ring.of("cache")
-        with subscribed(bus_endpoint(daemon, keys), keys, b"z1/hb/") as bus:
-            assert bus.poll(5000)
-            try:
-                ring.revoke("cache")
-                reload(daemon, broken + text if broken else text)
-                topics_within(bus, 0.0)
-                out = not responds(daemon.query, keys, 0.4) and not topics_within(bus, 1.2)
-                others = responds(daemon.query, ring.of("infos"), 5.0)
-                shards = set(hello(daemon, ring.of("also-cache"))["rights"]["shards"])
-            finally:
-                ring.authorize("cache")
-        log = daemon.log()
+    keys, begun = ring.of("cache"), len(daemon.log())
+    with subscribed(bus_endpoint(daemon, keys), keys, b"z1/delta/cache-1/") as bus:
+        assert bus.poll(30_000)
+        try:
+            ring.revoke("cache")
+            reload(daemon, broken + text if broken else text)
+            topics_now(bus)
+            wait_polls(daemon)
+            out = refuses(daemon, keys) and not topics_now(bus)
+            others = responds(daemon.query, ring.of("infos"))
+            shards = set(hello(daemon, ring.of("also-cache"))["rights"]["shards"])
+        finally:
+            ring.authorize("cache")
+            log = daemon.log()[begun:]
+            reload(daemon, text)
+    assert responds(daemon.query, keys)
     what = "the TOML is invalid" if broken else "its [clients] table stays"
     promise(f"a key is deleted, {what}", "it is refused, others are not", f"{out}, {others}")
     assert out
@@ -332,7 +347,7 @@ def test_client_programs_report_refused_topics(
     daemon: RunningDaemon, ring: Keyring, promise: Promise
 ) -> None:
     command = legacy_stream(daemon, ring, "cache", "db-1")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "not authorised to subscribe to z1/delta/db-1/, z1/event/db-1/" in done.stderr
     command = legacy_stream(daemon, ring, "infos", "cache-1")

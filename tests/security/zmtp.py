@@ -18,7 +18,7 @@ GREETING = b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + b"
 
 _MORE, _LONG, _COMMAND = 1, 2, 4  # flags of a frame
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 """Seconds for each step; a peer that is slower has failed."""
 
 
