@@ -17,7 +17,7 @@ Steps: TypeAlias = "Callable[[Pilot[None]], Awaitable[None]]"
 
 WIDE = (120, 36)
 NARROW = (80, 24)
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds in which all happens that is waited for, on a machine with much else to do."""
 
 _AGAIN = 0.02  # seconds between two looks at the screen

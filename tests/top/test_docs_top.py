@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import QUICK
 from tests.daemons import ROOT, RunningDaemon
 from tests.servers import RealServer
 from tests.top.building import row
+from tests.top.environ import SOON
 from zinfo.top.columns import COLUMNS
 from zinfo.top.filtering import Filter
 from zinfo.top.formatting import STATE_COLOURS
@@ -44,7 +44,7 @@ def test_every_column_and_state_is_explained() -> None:
 
 def test_the_program_of_the_page_prints_the_shards(server: RealServer) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    with RunningDaemon([server.url], environ=QUICK) as daemon:
+    with RunningDaemon([server.url], environ=SOON) as daemon:
         daemon.wait_polled(1)
         done = subprocess.run(
             [sys.executable, "-c", program.replace("tcp://127.0.0.1:9736", daemon.query)],
