@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 MARK = "DEMO_TEST_MARK"
 """A variable of the environment that all processes of one demo have, and no others."""
 
-GONE_SECONDS = 30.0
+GONE_SECONDS = 60.0
 """How long a demo may take to be gone, on a machine that is busy."""
 
 
@@ -71,7 +72,7 @@ class RunningDemo:
         """What it has printed on standard error so far."""
         return self._errors.read_text()
 
-    def wait_for(self, *texts: str, timeout: float = 30.0) -> None:
+    def wait_for(self, *texts: str, timeout: float = 60.0) -> None:
         """Wait until all of these texts have been printed."""
 
         def printed() -> bool:
@@ -106,7 +107,7 @@ class RunningDemo:
 
     def assert_nothing_left(self) -> None:
         """Wait until no process and no file of it is left."""
-        wait_until(lambda: not self.left(), GONE_SECONDS, f"nothing to be left of {self.left()}")
+        wait_for_processes(lambda: not self.left(), "nothing to be left")
 
     def left(self) -> list[str]:
         """Return the command lines and paths of what is there still."""
@@ -128,6 +129,11 @@ class RunningDemo:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         self.process.wait()
+
+
+def wait_for_processes(predicate: Callable[[], object], what: str) -> None:
+    """Wait for a condition that looks at each process of the machine, not too often."""
+    wait_until(predicate, GONE_SECONDS, what, sleep=lambda _: time.sleep(0.1))
 
 
 def _command(process: psutil.Process) -> str:

@@ -65,12 +65,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     no_path = {"PATH": str(second), "LC_ALL": NO_LOCALE}
     with (
         RunningDemo(first, environ=STRAY) as text,
-        RunningDemo(second, "--seconds", "4", "--shards", "2", "--json", environ=no_path) as other,
+        RunningDemo(second, "--seconds", "8", "--shards", "2", "--json", environ=no_path) as other,
     ):
-        code = other.end() if other.process.wait(60) is not None else None
+        code = other.end() if other.process.wait(100) is not None else None
         text.wait_for(" down: refused (was up)", " up (was down)", " restarted: ")
         wait_until(
-            lambda: became_idle_and_busy(text.output), 20, "an interval to grow and to shrink"
+            lambda: became_idle_and_busy(text.output), 60, "an interval to grow and to shrink"
         )
         codes = (text.end(signal.SIGINT), other.process.returncode)
         assert code is not None
