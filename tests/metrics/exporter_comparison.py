@@ -149,24 +149,31 @@ def _reason(shown: str, reasons: Mapping[str, str]) -> str:
 
 def fetch(url: str) -> str:
     """Return the body of a page."""
-    with urlopen(url, timeout=10) as answer:
+    with urlopen(url, timeout=30) as answer:
         text: bytes = answer.read()
     return text.decode()
 
 
-def compare_with(server: RealServer, exporter: Exporter) -> list[Row]:
+@contextlib.contextmanager
+def watching(*servers: RealServer) -> Iterator[RunningDaemon]:
+    """Run a daemon that polls these servers."""
+    urls = [server.url for server in servers]
+    environ = {"ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
+    with RunningDaemon(urls, http=True, environ=environ) as daemon:
+        daemon.wait_polled(len(servers))
+        yield daemon
+
+
+def compare_with(server: RealServer, daemon: RunningDaemon, exporter: Exporter) -> list[Row]:
     """Scrape a zinfo daemon, redis_exporter and the daemon again for one server."""
     page = f"{exporter.url}/scrape?target={server.url}"
     fetch(page)  # INFO has its own commands from the second scrape on
-    environ = {"ZINFO_QUERY_MIN_REFRESH_INTERVAL": "0"}
-    with RunningDaemon([server.url], http=True, environ=environ) as daemon:
-        daemon.wait_polled(1)
-        own = f"{daemon.http}scrape?target={server.url}"
-        daemon.ask("get_infos", refresh=True)
-        before = fetch(own)
-        theirs = fetch(page)
-        daemon.ask("get_infos", refresh=True)
-        return list(compare(theirs, before, fetch(own)))
+    own = f"{daemon.http}scrape?target={server.url}"
+    daemon.ask("get_infos", refresh=True)
+    before = fetch(own)
+    theirs = fetch(page)
+    daemon.ask("get_infos", refresh=True)
+    return list(compare(theirs, before, fetch(own)))
 
 
 def table(title: str, rows: Iterable[Row]) -> str:
@@ -184,15 +191,17 @@ def main() -> None:
         sys.exit(MISSING)
     with running_exporter() as exporter:
         for kind in available_kinds():
-            with loaded_pair(kind) as (primary, replica):
-                sys.stdout.write(table(f"{kind}, primary", compare_with(primary, exporter)) + "\n")
-                sys.stdout.write(table(f"{kind}, replica", compare_with(replica, exporter)) + "\n")
+            with loaded_pair(kind) as pair, watching(*pair) as daemon:
+                for server, role in zip(pair, ("primary", "replica"), strict=True):
+                    rows = compare_with(server, daemon, exporter)
+                    sys.stdout.write(table(f"{kind}, {role}", rows) + "\n")
 
 
 @contextlib.contextmanager
 def loaded_pair(kind: ServerKind) -> Iterator[tuple[RealServer, RealServer]]:
     """A primary with data and traffic, and its replica."""
-    with RealServer(kind) as primary, RealServer(kind) as replica:
+    at_once = ("--repl-diskless-sync-delay", "0")
+    with RealServer(kind, args=at_once) as primary, RealServer(kind) as replica:
         replica.client().replicaof(HOST, primary.port)
         client = primary.client()
         client.set("a", 1, ex=1000)

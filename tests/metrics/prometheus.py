@@ -23,7 +23,7 @@ PROGRAM, TOOL = "prometheus", "promtool"
 MISSING = f"no {PROGRAM} and {TOOL} on the PATH (Debian: apt-get install prometheus)"
 AVAILABLE = bool(shutil.which(PROGRAM) and shutil.which(TOOL))
 
-_TIMEOUT = 10.0  # seconds for a response
+_TIMEOUT = 30.0  # seconds for a response
 
 
 class PrometheusError(Exception):
@@ -98,7 +98,7 @@ class RunningPrometheus:
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        wait_until(self._is_ready, timeout=20, what="Prometheus to be ready")
+        wait_until(self._is_ready, timeout=60, what="Prometheus to be ready")
 
     def _is_ready(self) -> bool:
         assert self._process is not None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from benchmarks.exporter import MISSING, PROGRAM, Exporter, running_exporter
-from tests.metrics.exporter_comparison import Row, compare_with, loaded_pair, table
+from tests.metrics.exporter_comparison import Row, compare_with, loaded_pair, table, watching
 from tests.promises import Promise
 from tests.server_kinds import ServerKind, available_kinds
 
@@ -21,13 +22,23 @@ def exporter() -> Iterator[Exporter]:
         yield running
 
 
-@pytest.mark.parametrize("kind", available_kinds(), ids=str)
+def kinds() -> list[Any]:
+    """Each kind of server; those between the default and the newest one only at night."""
+    found = available_kinds()
+    newest = max(found, key=lambda kind: kind.version, default=None)
+    return [
+        pytest.param(kind, marks=[] if kind in (found[0], newest) else pytest.mark.slow)
+        for kind in found
+    ]
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=str)
 def test_each_metric_from_info_equals_that_of_redis_exporter(
     kind: ServerKind, exporter: Exporter, promise: Promise
 ) -> None:
-    with loaded_pair(kind) as pair:
+    with loaded_pair(kind) as pair, watching(*pair) as daemon:
         for server, role in zip(pair, ("primary", "replica"), strict=True):
-            rows = compare_with(server, exporter)
+            rows = compare_with(server, daemon, exporter)
             wrong = [row for row in rows if _is_wrong(row)]
             assert not wrong, table(f"{kind}, {role}", rows)
             same = sum(row.verdict == "same" for row in rows)
