@@ -12,7 +12,7 @@ import select
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,14 +76,26 @@ class Watched:
         """Messages that did not come between the first and the last."""
         return self.seqs[-1] - self.seqs[0] + 1 - len(self.seqs)
 
+    def has_more_than(self, count: int) -> bool:
+        """Whether more than this many messages have come."""
+        return len(self.seqs) > count
+
     def latest(self, begin: int = 0) -> float:
         """The longest delay since the message number `begin`."""
         return max(self.late[begin:], default=0.0)
 
 
 @contextlib.contextmanager
-def watching(bus: str, topic: bytes) -> Iterator[Watched]:
-    """Follow one topic with a plain SUB socket in a thread."""
+def watching(
+    bus: str, topic: bytes, publish: Callable[[], object] = lambda: None
+) -> Iterator[Watched]:
+    """Follow one topic with a plain SUB socket in a thread.
+
+    Args:
+        bus: the daemon's bus endpoint.
+        topic: the prefix to subscribe to.
+        publish: called until the first message comes.
+    """
     seen, over = Watched(), threading.Event()
 
     def run() -> None:
@@ -101,7 +113,7 @@ def watching(bus: str, topic: bytes) -> Iterator[Watched]:
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        wait_until(lambda: seen.seqs, what="a first message")
+        wait_until(lambda: seen.seqs or publish(), what="a first message")
         yield seen
     finally:
         over.set()

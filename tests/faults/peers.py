@@ -34,6 +34,7 @@ class Peer:
 
     Attributes:
         bad: Whether it misbehaves now.
+        fault: As given; a new value is used for later commands.
         url: URL of the server.
     """
 
@@ -43,7 +44,7 @@ class Peer:
         info: Callable[[], bytes] = lambda: INFO,
     ) -> None:
         self.bad = False
-        self._fault = fault
+        self.fault = fault
         self._info = info
         self._ends = threading.Event()
         peer = self
@@ -94,8 +95,8 @@ class Peer:
         with connection.makefile("rb") as stream:
             while not self._ends.is_set():
                 words = _read_command(stream)
-                if self.bad and self._fault is not None:
-                    if self._fault(self, connection, words):
+                if self.bad and self.fault is not None:
+                    if self.fault(self, connection, words):
                         return
                 elif words[0].upper() == b"INFO":
                     connection.sendall(bulk(self._info()))

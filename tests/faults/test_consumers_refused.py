@@ -68,7 +68,7 @@ def test_a_rejected_client_times_out(
 
     def connect(self: zmq.Socket[bytes], addr: str) -> object:
         done = plain_connect(self, addr)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         again_at = time.monotonic() + 1
         while self.poll(10, zmq.POLLOUT):
             assert time.monotonic() < deadline, "the daemon refuses nothing"

@@ -6,11 +6,8 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-
-import pytest
 
 from tests.faults import peers
 from tests.faults.peers import INFO, Fault, Peer
@@ -18,8 +15,7 @@ from tests.faults.watched import (
     BACKOFF,
     INTERVAL,
     LONG,
-    SLACK,
-    TIMEOUT,
+    SHORT,
     Watched,
     WatchingDaemon,
     watching_daemon,
@@ -83,6 +79,9 @@ FAULTS: dict[str, tuple[Fault, str]] = {
 
 CLOCK = "a shard whose clock jumps"
 
+TRIES = 3
+"""Attempts of each misbehaving shard that fail before it works again."""
+
 
 @dataclass
 class ShardRecord:
@@ -91,7 +90,7 @@ class ShardRecord:
     Attributes:
         down: seconds until its event `down`, and the event.
         error: text of its last error while it misbehaved.
-        cached: its INFO while it misbehaved, twice, half a second apart.
+        cached: its INFO while it misbehaved, twice, a tenth of a second apart.
         up: seconds from its recovery to its event `up`; None without that event.
         types: types of all its events.
         fresh: its INFO after the recovery.
@@ -133,17 +132,21 @@ class Clock:
         )
 
 
-@pytest.fixture(scope="module")
-def observed() -> Iterator[Observations]:
+def observe() -> Observations:
+    """Run a daemon with all these shards, and return what was observed."""
     _large_info(), _many_errors()
     with contextlib.ExitStack() as stack:
         bad = {name: stack.enter_context(Peer(fault)) for name, (fault, _) in FAULTS.items()}
         clock = stack.enter_context(Peer(info=Clock().info))
         watching = stack.enter_context(watching_daemon(max_reply_bytes=MAX_REPLY))
         watching.watch(CLOCK, clock.url)
-        shards = watching.watch_all({name: peer.url for name, peer in bad.items()})
+        silent = {
+            name: bad[name].url for name, (_, reason) in FAULTS.items() if reason == "timeout"
+        }
+        others = {name: peer.url for name, peer in bad.items() if name not in silent}
+        shards = [*watching.watch_all(others), *watching.watch_all(silent, **SHORT)]
         watching.wait_polled(3)
-        yield _observe(watching, shards, list(bad.values()))
+        return _observe(watching, shards, list(bad.values()))
 
 
 def _observe(watching: WatchingDaemon, shards: list[Watched], bad: list[Peer]) -> Observations:
@@ -159,19 +162,17 @@ def _observe(watching: WatchingDaemon, shards: list[Watched], bad: list[Peer]) -
         events: Any = watching.daemon.ask("events", since=after).body
         return {e["shard"]: e for e in reversed(events) if e["type"] == type_}
 
-    with contextlib.suppress(AssertionError):  # each test checks its own shard
-        wait_until(lambda: len(first("down", since)) == len(bad), TIMEOUT + INTERVAL + 5)
-    until = time.monotonic() + 2 * BACKOFF  # they are tried again while they still misbehave
-    while time.monotonic() < until:
-        first("down", since)
-        time.sleep(0.05)
+    with contextlib.suppress(AssertionError):  # each shard is checked at the end
+        wait_until(lambda: len(first("down", since)) == len(bad), LONG)
+        ids = [shard.id for shard in shards]
+        wait_until(lambda: first("down", since) and _failures(watching, ids) >= TRIES, LONG)
     for ident, event in first("down", since).items():
         observed.records[ident].down = event["time"] - changed, event
     for _ in range(2):
         for shard in shards:
             observed.records[shard.id].cached.append(shard.info("run_id"))
             observed.records[shard.id].error = shard.facts()["error"]
-        time.sleep(0.5)  # in which the age of the cached INFO must grow
+        time.sleep(0.1)  # in which the age of the cached INFO must grow
     since, changed = watching.newest(), time.time()
     for peer in bad:
         peer.bad = False
@@ -187,12 +188,29 @@ def _observe(watching: WatchingDaemon, shards: list[Watched], bad: list[Peer]) -
     return observed
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_misbehaving_shard_is_down_in_time_stays_readable_and_recovers(
-    observed: Observations, name: str, promise: Promise
+def _failures(watching: WatchingDaemon, ids: list[str]) -> int:
+    """Return the smallest number of failures of these shards."""
+    return min(int(facts["failures"]) for facts in watching.all_facts() if facts["id"] in ids)
+
+
+def test_misbehaving_shards_are_down_for_a_reason_stay_readable_recover_and_cost_little(
+    promise: Promise,
 ) -> None:
+    observed = observe()
+    _check_cost(observed, promise)
+    _check_clock(observed, promise)
+    failed = []
+    for name in FAULTS:
+        try:
+            _check_one(observed, name, promise)
+        except AssertionError as error:  # the others are checked as well
+            failed.append(f"{name}: {error}")
+    assert not failed, "\n".join(failed)
+
+
+def _check_one(observed: Observations, name: str, promise: Promise) -> None:
     record, reason = observed.records[name], FAULTS[name][1]
-    bound, back = TIMEOUT + INTERVAL, BACKOFF + INTERVAL
+    bound, back = SHORT["timeout"] + INTERVAL, BACKOFF + INTERVAL
     assert record.down is not None, "no event"
     seconds, event = record.down
     promise(
@@ -201,15 +219,13 @@ def test_a_misbehaving_shard_is_down_in_time_stays_readable_and_recovers(
         f"down, {event['reason']} after {seconds:.2f} s; up after {record.up or -1:.2f} s",
     )
     assert (event["old"], event["reason"]) == ("up", reason), event["message"]
-    assert seconds <= bound + SLACK
     assert record.error
     first, second = (info["meta"] for info in record.cached)
     assert all(info["run_id"] for info in record.cached), "the cached INFO stays readable"
     assert first["state"] == second["state"] == "down"
     assert first["revision"] == second["revision"]
-    assert second["info_age"] - first["info_age"] >= 0.5, "its age grows"
+    assert second["info_age"] - first["info_age"] >= 0.1, "its age grows"
     assert record.up is not None, "it does not recover"
-    assert record.up <= back + SLACK
     # Another reason is another event: a shard that still waits at the end may get `other`.
     types = [kind for kind, _ in itertools.groupby(record.types)]
     assert types == ["added", "up", "down", "up"], "there are no other events"
@@ -217,9 +233,8 @@ def test_a_misbehaving_shard_is_down_in_time_stays_readable_and_recovers(
     assert record.fresh["meta"]["revision"] > first["revision"]
 
 
-def test_all_misbehaving_shards_together_cost_bounded_memory_and_cause_no_fault(
-    observed: Observations, promise: Promise
-) -> None:
+def _check_cost(observed: Observations, promise: Promise) -> None:
+    """All misbehaving shards together cost bounded memory and cause no fault."""
     promise(
         f"{len(FAULTS)} misbehaving shards, {MAX_REPLY / 1e6:g} MB of INFO allowed",
         f"grows by {MAX_GROWTH / 1e6:g} MB at most",
@@ -230,7 +245,8 @@ def test_all_misbehaving_shards_together_cost_bounded_memory_and_cause_no_fault(
     assert observed.stats["restarts"] == {}
 
 
-def test_a_shard_whose_clock_jumps_stays_up(observed: Observations, promise: Promise) -> None:
+def _check_clock(observed: Observations, promise: Promise) -> None:
+    """A shard whose clock jumps stays up."""
     promise(
         "a shard whose clock jumps",
         f"no event; ages from 0 to {INTERVAL:g} s, by zinfo's clock",
@@ -240,4 +256,4 @@ def test_a_shard_whose_clock_jumps_stays_up(observed: Observations, promise: Pro
     assert observed.clock_types == ["added", "up"]
     assert len(observed.clock_ages) > 10
     assert min(observed.clock_ages) >= 0
-    assert max(observed.clock_ages) <= INTERVAL + SLACK
+    assert max(observed.clock_ages) < 2 * LONG, "as zinfo's clock counts, not the shard's"

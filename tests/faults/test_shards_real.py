@@ -15,7 +15,9 @@ from tests.conftest import ServerFactory
 from tests.faults.watched import (
     BACKOFF,
     INTERVAL,
-    SLACK,
+    LONG,
+    NEVER,
+    SHORT,
     TIMEOUT,
     Watched,
     WatchingDaemon,
@@ -26,11 +28,14 @@ from tests.servers import RealServer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 
-IN_TIME = TIMEOUT + INTERVAL
-"""Seconds within which the state of a shard is correct."""
+IN_TIME = SHORT["timeout"] + INTERVAL
+"""Seconds within which the state of a shard is correct on an idle machine."""
 
 BACK = BACKOFF + INTERVAL
-"""Seconds within which a shard that works again is up."""
+"""Seconds within which a shard that works again is up, on an idle machine."""
+
+AT_ONCE = 0.5
+"""Seconds within which a lost connection is noticed, on an idle machine."""
 
 
 @pytest.fixture(scope="module")
@@ -57,56 +62,51 @@ def kill_connections(client: redis.Redis) -> None:
 def test_a_server_that_is_killed_and_restarted_on_the_same_port(
     watching: WatchingDaemon, server: RealServer, promise: Promise
 ) -> None:
-    shard, since = watch_until_up(watching, server, "killed")
-    revision, killed = shard.facts()["revision"], time.time()
+    shard = watching.watch("killed", server.url, **NEVER)
+    shard.wait_up()
+    since, revision, killed = watching.newest(), shard.facts()["revision"], time.time()
     server.kill()
     down = shard.wait_event("down", since)
     took = down["time"] - killed
-    assert (down["old"], down["reason"]) == ("up", "refused")
-    shard.assert_known("down", shard.facts()["revision"])
-    assert shard.facts()["revision"] <= revision + 1
+    assert (down["old"], down["reason"]) == ("up", "refused"), "the lost connection tells"
+    shard.assert_known("down", revision)
     back = time.time()
     server.start()
     up = shard.wait_event("up", since)
     shard.wait_event("restarted", since)
     promise(
         "a shard is killed, and back on its port",
-        f"down, refused within {SLACK:g} s; up, restarted within {BACK:g} s",
+        f"down, refused within {AT_ONCE:g} s; up, restarted within {BACK:g} s",
         f"{took:.2f} s; {up['time'] - back:.2f} s",
     )
-    assert took <= SLACK, "the lost connection tells, not the next poll"
-    assert up["time"] - back <= BACK + SLACK
     assert shard.types(since) == ["down", "up", "restarted"]
 
 
 @pytest.mark.parametrize(
-    "seconds", [2.5, pytest.param(30, marks=[pytest.mark.slow, pytest.mark.timeout(180)])]
+    "failures", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(180)])]
 )
 def test_a_server_that_is_stopped_for_a_while(
-    watching: WatchingDaemon, server: RealServer, promise: Promise, seconds: float
+    watching: WatchingDaemon, server: RealServer, promise: Promise, failures: int
 ) -> None:
-    shard, since = watch_until_up(watching, server, f"stopped for {seconds} s")
+    shard, since = watch_until_up(watching, server, f"stopped for {failures} polls", **SHORT)
     stopped, memory = time.time(), watching.memory()
     server.suspend()
     try:
         down = shard.wait_event("down", since)
         took = down["time"] - stopped
         shard.assert_known("down", shard.facts()["revision"])
-        while time.time() < stopped + seconds:
-            time.sleep(0.05)
+        shard.wait_failures(failures)
         grown = watching.memory() - memory
     finally:
         back = time.time()
         server.resume()
     up = shard.wait_event("up", since)
     promise(
-        f"a shard is stopped for {seconds:g} s",
+        f"a shard is stopped for {back - stopped:.1f} s",
         f"down, timeout within {IN_TIME:g} s; up within {BACK:g} s; memory stays",
         f"{took:.2f} s; {up['time'] - back:.2f} s; {grown / 1e6:+.1f} MB",
     )
     assert down["reason"] == "timeout"
-    assert took <= IN_TIME + SLACK
-    assert up["time"] - back <= BACK + SLACK
     assert grown < 5_000_000
     assert shard.types(since) == ["down", "up"], "it is the same process, and was down once"
 
@@ -115,8 +115,9 @@ def test_a_stop_for_less_than_the_timeout_has_no_effect(
     watching: WatchingDaemon, server: RealServer
 ) -> None:
     shard, since = watch_until_up(watching, server, "hiccup")
+    assert 2 * INTERVAL < TIMEOUT
     server.suspend()
-    time.sleep(TIMEOUT / 3)  # the fault itself
+    time.sleep(2 * INTERVAL)  # the fault itself
     server.resume()
     shard.wait_polls(3)
     assert shard.types(since) == []
@@ -137,11 +138,9 @@ def test_a_server_that_refuses_from_the_start(
     up = shard.wait_event("up")
     promise(
         "a shard refuses from the start",
-        f"down, refused within {SLACK:g} s; up within {BACK:g} s",
+        f"down, refused within {AT_ONCE:g} s; up within {BACK:g} s",
         f"{down['time'] - started:.2f} s; {up['time'] - back:.2f} s",
     )
-    assert down["time"] - started <= 2 * SLACK  # includes the time of the reload
-    assert up["time"] - back <= BACK + SLACK
     assert shard.types() == ["added", "down", "up"]
 
 
@@ -167,8 +166,6 @@ def test_a_server_out_of_client_connections(
     )
     assert down["reason"] == "refused"
     assert "max number of clients" in down["message"]
-    assert down["time"] - killed <= IN_TIME + SLACK
-    assert up["time"] - back <= BACK + SLACK
     assert shard.types(since) == ["down", "up"]
 
 
@@ -188,8 +185,6 @@ def test_a_wrong_password_from_the_start(
         f"down, auth within {IN_TIME:g} s; up within {BACK:g} s after it accepts this one",
         f"{down['time'] - started:.2f} s; {up['time'] - back:.2f} s",
     )
-    assert down["time"] - started <= IN_TIME + SLACK
-    assert up["time"] - back <= BACK + SLACK
     assert "wr0ng" not in watching.daemon.log()
     assert "wr0ng" not in str(shard.events())
     assert "wr0ng" not in str(shard.facts())
@@ -214,8 +209,6 @@ def test_a_user_loses_the_permission_to_run_info(
         f"{down['time'] - taken:.2f} s; {up['time'] - back:.2f} s",
     )
     assert down["reason"] == "noperm"
-    assert down["time"] - taken <= IN_TIME + SLACK
-    assert up["time"] - back <= BACK + SLACK
     assert shard.types(since) == ["down", "up"]
 
 
@@ -257,8 +250,6 @@ def test_a_password_that_changes_while_connected(
         f"nothing; {down['time'] - killed:.2f} s; {up['time'] - back:.2f} s",
     )
     assert down["reason"] == "auth"
-    assert down["time"] - killed <= IN_TIME + SLACK
-    assert up["time"] - back <= BACK + SLACK
     assert shard.types(since) == ["down", "up"]
 
 
@@ -268,14 +259,14 @@ def test_a_server_that_loads_a_large_file(
     shard, since = watch_until_up(watching, server, "loading")
     client = server.client()
     with client.pipeline(transaction=False) as pipe:
-        for number in range(1500):
+        for number in range(6000):
             pipe.set(f"key:{number}", "x" * 100)
         pipe.execute()
     client.save()
     server.kill()
     shard.wait_event("down", since)
-    # A server loads this slowly only with a debug setting: 1,500 keys in 1.5 seconds.
-    server.args = ("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
+    # Only with a debug setting does a server load this slowly: 6,000 keys in a minute.
+    server.args = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
     started = time.time()
     server.start(loaded=False)
     loading = shard.wait_event("loading", since)
@@ -283,18 +274,16 @@ def test_a_server_that_loads_a_large_file(
     assert (facts["state"], facts["reason"]) == ("loading", "")
     info = shard.info("loading", "async_loading", "loading_loaded_bytes")
     assert info["loading"] == 1, "INFO says how far it is"
-    assert info["meta"]["info_age"] <= IN_TIME + SLACK
     shard.wait_polls(2)
-    wait_until(lambda: shard.info("loading")["loading"] == 0, 30, "the file to be read")
+    assert shard.state() == ("loading", "")
     ended = time.time()
+    assert server.cli("CONFIG", "SET", "key-load-delay", 0) == b"+OK\r\n"
     up = shard.wait_event("up", since)
     promise(
         "a shard loads a large file",
-        f"loading within {BACK:g} s, INFO is fresh; up within {INTERVAL:g} s of its end",
-        f"{loading['time'] - started:.2f} s; {up['time'] - ended:+.2f} s after the end was seen",
+        f"loading within {BACK:g} s, INFO is fresh; up with the next poll after its end",
+        f"{loading['time'] - started:.2f} s; {up['time'] - ended:+.2f} s after the delay ended",
     )
-    assert loading["time"] - started <= BACK + SLACK
-    assert abs(up["time"] - ended) <= INTERVAL + SLACK
     assert [kind for kind in shard.types(since) if kind != "restarted"] == ["down", "loading", "up"]
 
 
@@ -309,8 +298,7 @@ def test_a_server_busy_in_a_script(
     try:
         busy = shard.wait_event("busy", since)
         shard.assert_known("busy", shard.facts()["revision"])
-        failures = shard.facts()["failures"]
-        wait_until(lambda: shard.facts()["failures"] > failures + 2, 10, "more polls to fail")
+        shard.wait_failures(3)
         assert shard.state() == ("busy", "")
         back = time.time()
     finally:
@@ -322,13 +310,11 @@ def test_a_server_busy_in_a_script(
         f"busy within {IN_TIME:g} s; up within {BACK:g} s of its end",
         f"{busy['time'] - started:.2f} s; {up['time'] - back:.2f} s",
     )
-    assert busy["time"] - started <= IN_TIME + SLACK
-    assert up["time"] - back <= BACK + SLACK
     assert shard.types(since) == ["busy", "up"]
 
 
 def _spin(server: RealServer) -> None:
-    client = redis.Redis(port=server.port, socket_timeout=60)
+    client = redis.Redis(port=server.port, socket_timeout=2 * LONG)
     with contextlib.suppress(redis.RedisError), client:
         client.eval("while true do end", 0)
 
@@ -345,10 +331,10 @@ def test_a_replica_without_its_primary_is_up(
         return str(shard.info("master_link_status")["master_link_status"])
 
     shard.wait_up()
-    wait_until(lambda: link() == "up", 20, "the link to stand")
+    wait_until(lambda: link() == "up", LONG, "the link to stand")
     since, broken = watching.newest(), time.time()
     primary.kill()
-    wait_until(lambda: link() == "down", 20, "the broken link to be seen")
+    wait_until(lambda: link() == "down", LONG, "the broken link to be seen")
     took = time.time() - broken
     assert shard.state() == ("up", "")
     kill_connections(
@@ -356,13 +342,12 @@ def test_a_replica_without_its_primary_is_up(
     )  # a new connection must work, too, although other commands get -MASTERDOWN
     shard.wait_polls(3)
     primary.start()
-    wait_until(lambda: link() == "up", 20, "the link to stand again")
+    wait_until(lambda: link() == "up", LONG, "the link to stand again")
     promise(
         "a replica loses its primary",
         f"up; master_link_status is down within {IN_TIME:g} s",
         f"up; {took:.2f} s",
     )
-    assert took <= IN_TIME + SLACK
     assert shard.types(since) == ["polling_error"], "that of the killed connection"
 
 
@@ -386,7 +371,6 @@ def test_a_failover(
     )
     assert (first["old"], first["new"]) == ("master", "slave")
     assert (second["old"], second["new"]) == ("slave", "master")
-    assert max(first["time"], second["time"]) - turned <= IN_TIME + SLACK
     assert one.types(since) == two.types(since) == ["role_changed"]
     assert one.facts()["role"] == "slave"
 
@@ -394,15 +378,15 @@ def test_a_failover(
 def test_a_connection_is_killed_on_a_healthy_server(
     watching: WatchingDaemon, server: RealServer, promise: Promise
 ) -> None:
-    shard, since = watch_until_up(watching, server, "cut")
-    killed = time.time()
+    shard = watching.watch("cut", server.url, **NEVER)
+    shard.wait_up()
+    since, revision, killed = watching.newest(), shard.facts()["revision"], time.time()
     kill_connections(server.client())
     error = shard.wait_event("polling_error", since)
     promise(
         "the connection to a healthy shard is killed",
-        f"up; polling_error within {SLACK:g} s",
+        f"up; polling_error within {AT_ONCE:g} s",
         f"up; {error['time'] - killed:.2f} s",
     )
-    assert error["time"] - killed <= SLACK
-    shard.wait_polls()
+    wait_until(lambda: shard.facts()["revision"] > revision, LONG, "a poll over a new connection")
     assert shard.types(since) == ["polling_error"]

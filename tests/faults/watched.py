@@ -18,14 +18,14 @@ from tests.waiting import wait_until
 INTERVAL = 0.25
 """Seconds between two polls of a shard."""
 
-TIMEOUT = 1.0
-"""Seconds for a reply, and for a connect."""
+TIMEOUT = 15.0
+"""Seconds for a reply, and for a connect; more than a healthy shard needs on a busy machine."""
+
+SHORT = {"timeout": 1.0, "connect_timeout": 1.0}
+"""Options of a shard that is to time out: its server does not reply at all."""
 
 BACKOFF = 1.0
 """The most seconds between two attempts to connect to a shard that fails."""
-
-SLACK = 0.5
-"""Seconds by which a busy machine may exceed the times that zinfo promises."""
 
 POLL = {
     "min_interval": INTERVAL,
@@ -36,8 +36,11 @@ POLL = {
     "jitter": 0.0,
 }
 
-LONG = 30.0
-"""Timeout in seconds for events without a time limit of their own."""
+NEVER = {"min_interval": 3600.0, "max_interval": 3600.0}
+"""Options of a shard that is polled only when it is connected: nothing else can notice a fault."""
+
+LONG = 60.0
+"""Seconds after which a wait fails; it only ends a test that hangs."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ class Watched:
         goal = self.facts()["revision"] + more
         wait_until(lambda: self.facts()["revision"] >= goal, LONG, f"revision {goal} of {self.id}")
 
+    def wait_failures(self, more: int = 2) -> None:
+        """Wait until `more` further attempts to poll it have failed."""
+        goal = self.facts()["failures"] + more
+        wait_until(lambda: self.facts()["failures"] >= goal, LONG, f"failures of {self.id}")
+
     def assert_known(self, state: str, revision: int) -> None:
         """Assert that INFO of a revision can be read, that its age grows, and the shard's state."""
         first = self.info("run_id", "role")
@@ -108,7 +116,7 @@ class Watched:
         time.sleep(0.1)  # in which the age must grow
         second = self.info("run_id", "role")["meta"]
         assert second["revision"] == revision
-        assert 0.1 <= second["info_age"] - first["meta"]["info_age"] < 5
+        assert second["info_age"] - first["meta"]["info_age"] >= 0.1
         assert second["time"] == first["meta"]["time"]
 
 
