@@ -18,6 +18,7 @@ from tests.examples import register_profiles
 from tests.promises import promise, rows, table
 from tests.server_kinds import ServerKind, kinds_by_source
 from tests.servers import RealServer
+from tests.suites import SUITES
 from tests.waiting import wait_until
 
 __all__ = ["promise"]  # a fixture
@@ -35,8 +36,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 register_profiles()
 
-# These need a patched process: `python -m gevent.monkey --module pytest tests/gevent_side`.
+# These need a patched process: tests/test_gevent_side.py starts it.
 collect_ignore = [] if _patched() else ["gevent_side"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--suite`."""
+    parser.addoption(
+        "--suite",
+        choices=SUITES,
+        default="all",
+        help="part of the tests: see tests/suites.py",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is not in the suite; other hooks decide about the rest."""
+    return None if SUITES[config.getoption("suite")].has(collection_path) else True
 
 
 class ServerFactory(Protocol):

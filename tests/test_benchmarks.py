@@ -1,14 +1,10 @@
-"""Each benchmark works, and its ratios are not much worse than the baseline."""
+"""Each benchmark works; `test_benchmark_ratios.py` compares its ratios with the baseline."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Collection
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,71 +13,33 @@ from benchmarks.figures import Figure, Pair, compared
 from benchmarks.report import BEGIN, END, README, markdown, newest_results, table, update
 from benchmarks.script import SMOKE, results
 from benchmarks.targets import TARGETS
-from zinfo.native.loader import native
+from tests.benchmark_scripts import measured
 
-ROOT = Path(__file__).parent.parent
-
-WORSE = 1.5
-"""Largest factor by which a ratio may be worse than the baseline; other tests run meanwhile."""
-
-TRIES = 3
-"""Attempts before a worse ratio fails: other work on the machine can only make it worse."""
-
-SOME = {
-    "interference": (
-        *("frames", "bus-topics", "frames-curve", "handshakes", "prefixes-20", "topics", "fields"),
-        *("refresh", "http-heads", "scrape", "reload-labels", "reload-all"),
-    )
-}
-"""For scripts with many measurements, the ones that are tested: one of each kind."""
-
-# Without coverage, which would slow down zinfo but not what it is compared with.
-ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+PART = {"interference": ("frames", "refresh", "fields", "scrape")}
+"""For scripts with many measurements, the ones that are tried."""
 
 
-def _measured(script: str, path: Path, only: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """The figures of a smoke run of a script, by the number of their target."""
-    command = [sys.executable, "-m", f"benchmarks.{script}", "--smoke", f"--json={path}"]
-    if only:
-        command.append(f"--only={','.join(only)}")
-    done = subprocess.run(
-        command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    figures: dict[str, dict[str, Any]] = json.loads(path.read_text())["figures"]
-    return figures
+EACH_TIME = "query_rate"
+"""The script that every run tries; the others run at night."""
 
 
-def _worse(figures: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """The ratios that are much worse than the baseline, with the factors."""
-    baseline = json.loads(BASELINE.read_text())["ratios"]
-    factors = {
-        number: TARGETS[number].worse(figure["steady"], baseline[number])
-        for number, figure in figures.items()
-        if TARGETS[number].ratio and "skipped" not in figure
-    }
-    return {number: factor for number, factor in factors.items() if factor > WORSE}
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_no_ratio_of_a_benchmark_is_more_than_half_worse_than_the_baseline(
-    script: str, tmp_path: Path
-) -> None:
-    only = SOME.get(script, ())
-    figures = _measured(script, tmp_path / "first.json", only)
-    assert set(figures) >= set(only)
-    assert figures
-    worse = _worse(figures)
-    for again in range(TRIES - 1):  # it may be other work on the machine
-        if worse and native is not None:
-            worse = _worse(_measured(script, tmp_path / f"{again}.json", only=worse))
-    assert worse == {} or native is None, "the baseline was measured with the native part"
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(script, marks=[] if script == EACH_TIME else [pytest.mark.slow])
+        for script in SCRIPTS
+    ],
+)
+@pytest.mark.timeout(400)
+def test_each_script_measures_its_targets(script: str, tmp_path: Path) -> None:
+    only = PART.get(script, ())
+    figures = measured(script, tmp_path / "figures.json", "--rounds=1", "--seconds=0.1", only=only)
+    assert set(figures) == set(only or import_module(f"benchmarks.{script}").NUMBERS)
+    assert all(figure.get("rounds") or figure.get("skipped") for figure in figures.values())
 
 
 def test_every_target_has_a_script_that_measures_it() -> None:
-    import importlib
-
-    modules = [importlib.import_module(f"benchmarks.{script}") for script in SCRIPTS]
+    modules = [import_module(f"benchmarks.{script}") for script in SCRIPTS]
     assert sorted(number for module in modules for number in module.NUMBERS) == sorted(TARGETS)
 
 

@@ -218,12 +218,12 @@ def _run_guided(atheris: Any, target: str, inputs: int) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", choices=sorted(TARGETS), default="request")
+    parser.add_argument("--target", choices=["all", *sorted(TARGETS)], default="request")
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--plain", action="store_true", help="without atheris, where there is one")
     options = parser.parse_args()
-    if not options.plain:
+    if not options.plain and options.target != "all":  # atheris ends the process after one target
         try:
             atheris = importlib.import_module("atheris")
         except ImportError:
@@ -231,11 +231,12 @@ def main() -> None:
         else:
             _run_guided(atheris, options.target, options.inputs)
     seed = random.SystemRandom().getrandbits(32) if options.seed is None else options.seed
-    begun = time.monotonic()
-    done = run_plain(options.target, options.inputs, random.Random(seed))
-    seconds = round(time.monotonic() - begun, 1)
-    report = {"target": options.target, "inputs": done, "seed": seed, "seconds": seconds}
-    sys.stdout.write(json.dumps(report) + "\n")
+    for target in sorted(TARGETS) if options.target == "all" else [options.target]:
+        begun = time.monotonic()
+        done = run_plain(target, options.inputs, random.Random(seed))
+        seconds = round(time.monotonic() - begun, 1)
+        report = {"target": target, "inputs": done, "seed": seed, "seconds": seconds}
+        sys.stdout.write(json.dumps(report) + "\n")
 
 
 if __name__ == "__main__":

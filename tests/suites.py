@@ -1,0 +1,117 @@
+"""Which tests belong to which run: `pytest --suite NAME`.
+
+Files that are named on the command line are always run. tests/test_suites.py checks that every file
+is in a suite that `tox` runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+PROCESSES = (
+    "adapters/http/test_openapi.py",
+    "adapters/http/test_slow_reader.py",
+    "client/test_real_daemon.py",
+    "clients",
+    "deploy",
+    "docs/test_how_to.py",
+    "docs/test_site.py",
+    "faults",
+    "metrics/test_against_redis_exporter.py",
+    "metrics/test_with_prometheus.py",
+    "packaging/test_native_wheel.py",
+    "packaging/test_types_for_users.py",
+    "scenarios",
+    "security",
+    "service",
+    "test_benchmarks.py",
+    "top/web",
+)
+"""Tests of many other processes (faults, hostile peers, browsers, terminals, other languages).
+
+They take longest, and do not depend on the version of Python: one version runs them.
+"""
+
+PYTHON_FREE = (
+    "adapters/http/test_access.py",
+    "adapters/http/test_metrics.py",
+    "adapters/http/test_stream.py",
+    "adapters/xmlrpc",
+    "cli",
+    "client/test_mirror_model.py",
+    "demo",
+    "metrics",
+    "recording",
+    "top",
+    "watchers",
+)
+"""Tests that depend neither on the native part nor on versions of Python or of dependencies."""
+
+MEASURED = (
+    "security/test_bus_access.py",
+    "security/test_bus_endpoints.py",
+    "security/test_key_files.py",
+    "security/test_rights.py",
+)
+"""Tests in PROCESSES that the run with coverage needs: rights on the bus have no other tests."""
+
+WITHOUT_SERVERS = (
+    "config",
+    "info",
+    "packaging/test_imports.py",
+    "packaging/test_public_surface.py",
+    "poll",
+    "query",
+    "shards",
+    "top/test_columns.py",
+    "top/test_counters.py",
+    "top/test_filtering.py",
+    "top/test_formatting.py",
+    "top/test_history.py",
+    "wire",
+)
+"""Tests that start no server and no daemon, or few."""
+
+ALONE = ("test_benchmark_ratios.py",)
+"""Tests that need the machine for themselves."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A selection of files.
+
+    Attributes:
+        only: Files and directories that belong to it; without them, everything does.
+        without: Files and directories that do not.
+        also: Files that do nevertheless.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    def has(self, path: Path) -> bool:
+        """Return whether a file belongs to it, or a directory contains such a file."""
+        if _overlaps(path, self.also):
+            return True
+        if self.only:
+            return _overlaps(path, self.only)
+        return not any(path.is_relative_to(TESTS / name) for name in self.without)
+
+
+def _overlaps(path: Path, names: tuple[str, ...]) -> bool:
+    """Whether a path is one of the files, or is in one of the directories, or contains one."""
+    wanted = [TESTS / name for name in names]
+    return any(path.is_relative_to(one) or one.is_relative_to(path) for one in wanted)
+
+
+SUITES = {
+    "all": Suite(),
+    "quick": Suite(only=WITHOUT_SERVERS),
+    "oldest": Suite(without=(*PROCESSES, *PYTHON_FREE, *ALONE)),
+    "newest": Suite(without=(*PROCESSES, *ALONE), also=MEASURED),
+    "processes": Suite(only=PROCESSES),
+}
