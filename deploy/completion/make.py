@@ -14,12 +14,15 @@ from zinfo.cli.app import cli
 
 FOLDER: Final = Path(__file__).parent
 
-FILES: Final = {"bash": "zinfo.bash", "zsh": "_zinfo", "fish": "zinfo.fish"}
-"""The file name that each shell requires, or that is usual for it."""
+FILES: Final = {"bash": "bash/zinfo", "zsh": "zsh/_zinfo", "fish": "fish/zinfo.fish"}
+"""The file for each shell, with the name by which the shell finds it.
+
+setuptools installs them under these names (pyproject.toml).
+"""
 
 
 def texts() -> dict[str, str]:
-    """Return the contents of the files by file name."""
+    """Return the contents of the files by path."""
     made = {}
     for shell, name in FILES.items():
         kind = get_completion_class(shell)

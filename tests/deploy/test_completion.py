@@ -21,7 +21,7 @@ def test_bash_completes_a_command_at_a_tab(tmp_path: Path) -> None:
     bash = program("bash", "Debian: bash")
     with Shell(bash, "--norc", "--noprofile", "-i", home=tmp_path) as shell:
         shell.wait_for("ready> ")
-        shell.type(f"source {FOLDER / 'zinfo.bash'}\n")
+        shell.type(f"source {FOLDER / FILES['bash']}\n")
         shell.wait_for("ready> ")
         shell.type("zinfo sh\t")
         shell.wait_for("zinfo shards ")
@@ -31,7 +31,7 @@ def test_bash_completes_an_option_and_its_value(tmp_path: Path) -> None:
     bash = program("bash", "Debian: bash")
     with Shell(bash, "--norc", "--noprofile", "-i", home=tmp_path) as shell:
         shell.wait_for("ready> ")
-        shell.type(f"source {FOLDER / 'zinfo.bash'}\n")
+        shell.type(f"source {FOLDER / FILES['bash']}\n")
         shell.wait_for("ready> ")
         shell.type("zinfo serve --log-f\t")
         shell.wait_for("--log-format ")
@@ -42,7 +42,7 @@ def test_bash_completes_an_option_and_its_value(tmp_path: Path) -> None:
 def test_bash_completes_nothing_for_an_unknown_command(tmp_path: Path) -> None:
     bash = program("bash", "Debian: bash")
     words = "COMP_WORDS=(zinfo nosuch) COMP_CWORD=1 COMP_LINE='zinfo nosuch'"
-    script = f"source {FOLDER / 'zinfo.bash'}; {words}; _zinfo_completion zinfo"
+    script = f"source {FOLDER / FILES['bash']}; {words}; _zinfo_completion zinfo"
     environ = Shell(bash, home=tmp_path).environ
     done = run(bash, "-c", f'{script}; echo "${{#COMPREPLY[@]}}"', env=environ)
     assert (done.stdout, done.stderr) == ("0\n", "")
@@ -51,7 +51,9 @@ def test_bash_completes_nothing_for_an_unknown_command(tmp_path: Path) -> None:
 def test_zsh_completes_a_command_at_a_tab(tmp_path: Path) -> None:
     zsh = program("zsh", "Debian: zsh")
     with Shell(zsh, "-f", "-i", home=tmp_path) as shell:
-        shell.type(f"fpath=({FOLDER} $fpath); autoload -U compinit && compinit -u; echo lo''aded\n")
+        shell.type(
+            f"fpath=({FOLDER / 'zsh'} $fpath); autoload -U compinit && compinit -u; echo lo''aded\n"
+        )
         shell.wait_for("loaded")
         shell.type("zinfo sh\t")
         shell.wait_for("zinfo shards")
@@ -63,7 +65,7 @@ def test_fish_completes_a_command(tmp_path: Path) -> None:
         fish,
         "--no-config",
         "-c",
-        f"source {FOLDER / 'zinfo.fish'}; complete --do-complete 'zinfo sh'",
+        f"source {FOLDER / FILES['fish']}; complete --do-complete 'zinfo sh'",
         env=Shell(fish, home=tmp_path).environ,
     )
     assert done.stdout.split()[:1] == ["shards"], done.stderr
