@@ -3,6 +3,9 @@
 gevent must patch before `socket`, `threading` or `redis` are imported, and the command line imports
 all of them. So the arguments are searched for the command first. All other commands are clients,
 which do not need gevent and start faster without it.
+
+`zinfo.client` and `zinfo.aio` need few of the dependencies and may be installed without the rest;
+then the command prints what is missing.
 """
 
 from __future__ import annotations
@@ -45,6 +48,14 @@ def main() -> None:
         cli(prog_name="zinfo")
     except KeyboardInterrupt:  # during imports; later the command line handles it
         sys.exit(INTERRUPTED)
+    except ModuleNotFoundError as error:
+        package = (error.name or "zinfo").partition(".")[0]
+        if package == "zinfo" or package in sys.stdlib_module_names:
+            raise
+        sys.exit(
+            f"Error: the zinfo command needs {package}, which is not installed: "
+            "`pip install zinfo` installs everything that it needs"
+        )
 
 
 if __name__ == "__main__":

@@ -139,3 +139,35 @@ def test_a_shard_or_value_named_like_a_daemon_command_starts_no_daemon(
     arguments: list[str],
 ) -> None:
     assert not runs_daemon(arguments)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"), [("click", ["get"]), ("gevent", ["serve"]), ("rich", ["demo"])]
+)
+def test_the_command_ends_with_one_line_if_a_dependency_is_missing(
+    module: str, arguments: list[str]
+) -> None:
+    done = run_without(module, *arguments)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: the zinfo command needs {module}, which is not installed: ")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("module", ["zinfo.cli.get", "json"])
+def test_a_missing_module_of_zinfo_or_of_python_is_an_error_with_a_traceback(module: str) -> None:
+    done = run_without(module, "get")
+    assert done.stderr.startswith("Traceback")
+    assert module in done.stderr.splitlines()[-1]
+
+
+def run_without(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as if a module was not installed."""
+    code = f"import sys; sys.modules[{module!r}] = None; from zinfo.__main__ import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
