@@ -1,10 +1,30 @@
-"""The licence, the native part, and `python setup.py sdist`; the rest is in pyproject.toml."""
+"""The native part, and the description for PyPI; the rest is in pyproject.toml."""
 
 import re
+import sys
 from pathlib import Path
 
+import setuptools
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+OLDEST_SETUPTOOLS = (77, 0, 3)
+"""As in pyproject.toml. pip installs it; `python setup.py sdist` uses the installed setuptools."""
+
+SITE = "https://zinfo.readthedocs.io/en/latest/"
+REPOSITORY = "https://github.com/zinfo/zinfo"
+FILES = "https://raw.githubusercontent.com/zinfo/zinfo/main/"
+
+IMAGES = {".gif", ".jpg", ".png", ".svg", ".webp"}
+
+TARGET = re.compile(
+    r'(?P<before>\]\(|^\[[^\]]+\]:\s+|\b(?:src|srcset|href)=")'
+    r'(?P<path>[^\s()":#]*)(?P<heading>#[^\s()"]*)?(?=[\s)"]|$)',
+    re.MULTILINE,
+)
+"""The target of a link or image in Markdown or HTML, unless it has a scheme such as `https:`."""
 
 
 class BuildForAll(build_ext):
@@ -19,8 +39,45 @@ class BuildForAll(build_ext):
         return re.sub(r"\.abi3-[\w-]+\.", ".abi3.", super().get_ext_filename(fullname))
 
 
+def check_setuptools():
+    """End with a message if setuptools is too old: its own would be about the licence."""
+    version = tuple(map(int, re.findall(r"\d+", setuptools.__version__)[:3]))
+    if version < OLDEST_SETUPTOOLS:
+        oldest = ".".join(map(str, OLDEST_SETUPTOOLS))
+        sys.exit(
+            f"building zinfo needs setuptools {oldest} or later, and {setuptools.__version__} is "
+            "installed: pip install --upgrade setuptools"
+        )
+
+
+def description():
+    """Return README.md with absolute links, because PyPI has none of the files that it links to."""
+    return TARGET.sub(_with_absolute_target, (ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def _with_absolute_target(link):
+    path, heading = link["path"], link["heading"] or ""
+    if not (path or heading) or not (ROOT / path).exists():  # such as `names[0](text)` in a program
+        return link[0]
+    return link["before"] + _url(path or "README.md") + heading
+
+
+def _url(path):
+    """Return the address of a file: pages on the documentation site, others in the repository."""
+    file = ROOT / path
+    if file.suffix in IMAGES:
+        return FILES + path
+    if path == "docs/index.md":
+        return SITE
+    if path.startswith("docs/") and file.suffix == ".md":
+        return SITE + path.removeprefix("docs/").removesuffix(".md") + ".html"
+    return f"{REPOSITORY}/{'tree' if file.is_dir() else 'blob'}/main/{path}"
+
+
+check_setuptools()
 setup(
-    license="MIT",
+    long_description=description(),
+    long_description_content_type="text/markdown",
     cmdclass={"build_ext": BuildForAll},
     ext_modules=[
         Extension(

@@ -1,7 +1,7 @@
 """Calls each function of the native part, and prints the results as one JSON object.
 
 It needs only zinfo's wheel, so that any Python without packages can run it:
-`tests/packaging/test_native_wheel.py` does so with a wheel that another version built.
+`tests/packaging/built/test_native_wheel.py` does so with a wheel that another version built.
 """
 
 from __future__ import annotations

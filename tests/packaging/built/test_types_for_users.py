@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.test_packaging import GENERATED
+from tests.packaging.built.distributions import Distributions
 
 pytest.importorskip("mypy", reason="the typing group of pyproject.toml brings it")
-pytest.importorskip("setuptools", reason="Python 3.12 and later come without; tox installs it")
-
-ROOT = Path(__file__).parents[2]
 
 CLIENTS = """
 import asyncio
@@ -111,11 +108,9 @@ async def main(client: Client) -> None:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of an environment with zinfo as a build of it has it; the rest is this one's."""
+def environment(built: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with the zinfo of the wheel; the rest is this one's."""
     directory = tmp_path_factory.mktemp("types")
-    source = directory / "source"
-    shutil.copytree(ROOT, source, ignore=GENERATED)
     python = directory / "env" / "bin" / "python"
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", str(directory / "env")], check=True
@@ -127,12 +122,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     packages = Path(found.stdout.strip())
-    subprocess.run(
-        [sys.executable, "setup.py", "--quiet", "build_py", f"--build-lib={packages}"],
-        cwd=source,
-        check=True,
-        timeout=100,
-    )
+    with zipfile.ZipFile(built.wheel) as archive:
+        archive.extractall(packages)
     # Only the folder itself: an editable zinfo in it is found by a .pth of its own, which is not
     # read here.
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
