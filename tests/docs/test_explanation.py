@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.world import World
+
 DOCS = Path(__file__).parents[2] / "docs"
 IMAGES = DOCS / "images"
 POLLING = (DOCS / "explanation" / "polling.md").read_text(encoding="utf-8")
@@ -56,3 +58,38 @@ def test_no_text_of_a_diagram_leaves_its_image(drawn: Path) -> None:
         for text in image.iter("{http://www.w3.org/2000/svg}text"):
             assert 0 < float(text.attrib["x"]) < width, (path.name, text.text)
             assert 0 < float(text.attrib["y"]) < height, (path.name, text.text)
+
+
+def test_a_mirror_repairs_a_gap_in_the_steps_of_the_drawing() -> None:
+    world = World()
+    world.daemon.add("a")
+    world.daemon.poll("a")
+    world.recover()
+    first = world.mirror.view("a", world.now).revision
+
+    def held() -> tuple[int, bool]:
+        view = world.mirror.view("a", world.now)
+        return view.revision - first + 41, view.fresh
+
+    def poll(*, lost: bool = False) -> None:
+        world.daemon.poll("a")
+        if lost:
+            world.bus.pop()
+        while world.bus:
+            world.deliver()
+
+    assert held() == (41, True)
+    poll()  # 1
+    assert held() == (42, True)
+    poll(lost=True)  # 2
+    assert held() == (42, True)
+    poll()  # 3
+    assert held() == (42, False)
+    while not world.requests:  # 4
+        assert held() == (42, False)
+        world.tick(0.01)
+    world.serve()
+    poll()  # 5
+    assert held() == (42, False)
+    world.deliver_reply()  # 6
+    assert held() == (45, True)
