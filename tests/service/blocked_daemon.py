@@ -1,7 +1,8 @@
 """`zinfo` with an event loop that blocks while the file $ZI_BLOCKED exists.
 
-The process stays alive: its other threads run, and it can receive signals. Run by
-`python -m gevent.monkey --module`, which patches before anything else is imported.
+A second file, with the suffix `.begun`, shows that it blocks. The process stays alive: its other
+threads run, and it can receive signals. Run by `python -m gevent.monkey --module`, which patches
+before anything else is imported.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _sleep: Any = monkey.get_original("time", "sleep")  # unpatched: blocks the even
 
 def _block() -> None:
     while _FILE.exists():
+        _FILE.with_suffix(".begun").touch()
         _sleep(_CHECK_INTERVAL)
 
 

@@ -46,7 +46,7 @@ class Manager(Closing):
         """Return all values received so far for a name."""
         return [message[name] for message in self.received() if name in message]
 
-    def wait_for(self, name: str, value: str = "", *, timeout: float = 20.0) -> None:
+    def wait_for(self, name: str, value: str = "", *, timeout: float = 60.0) -> None:
         """Wait until a value of a name starts with `value`."""
         wait_until(
             lambda: any(found.startswith(value) for found in self.all_of(name)),

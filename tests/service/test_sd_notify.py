@@ -37,25 +37,32 @@ def environ(manager: Manager, watchdog: float = 0.0, **more: str) -> dict[str, s
 
 
 @pytest.fixture
-def deaf() -> Iterator[str]:
-    """URL of a server that accepts connections and sends nothing."""
+def deaf() -> Iterator[socket.socket]:
+    """A listening socket, for a server that accepts connections and sends nothing."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()
-        yield f"redis://{HOST}:{listener.getsockname()[1]}"
+        yield listener
+
+
+def with_ready(manager: Manager) -> dict[str, str]:
+    """Return the first notification that has READY."""
+    return next(message for message in manager.received() if "READY" in message)
 
 
 def test_it_is_ready_when_every_shard_was_polled_once(
-    manager: Manager, server: RealServer, deaf: str
+    manager: Manager, server: RealServer, deaf: socket.socket
 ) -> None:
-    config = f'[[shards]]\nurl = "{server.url}"\n[[shards]]\nurl = "{deaf}"\ntimeout = 1.0\n'
-    begun = time.monotonic()
+    port = deaf.getsockname()[1]
+    config = f'[[shards]]\nurl = "{server.url}"\n'
+    config += f'[[shards]]\nurl = "redis://{HOST}:{port}"\ntimeout = 300\n'
     with RunningDaemon(config_text=config, environ=environ(manager)) as daemon:
         manager.wait_for("STATUS", "asking 2 shards: 1 up, 1 new")
-        assert "READY" not in manager.received()[-1], "one shard was not polled yet"
+        assert manager.all_of("READY") == [], "one shard was not polled yet"
+        connection, _ = deaf.accept()
+        connection.close()
         manager.wait_for("READY", "1")
-        assert time.monotonic() - begun > 1.0
-        assert manager.all_of("STATUS")[-1] == "watching 2 shards: 1 up, 1 down"
+        assert with_ready(manager)["STATUS"] == "watching 2 shards: 1 up, 1 down"
         assert manager.all_of("WATCHDOG") == [], "there is no watchdog"
         assert daemon.running
 
@@ -64,14 +71,6 @@ def test_without_shards_it_is_ready_at_once(manager: Manager) -> None:
     with RunningDaemon(config_text="[local]\nenabled = false\n", environ=environ(manager)):
         manager.wait_for("READY", "1")
         assert manager.received()[0] == {"READY": "1", "STATUS": "watching 0 shards"}
-
-
-def test_an_abstract_socket_is_supported(server: RealServer) -> None:
-    with (
-        Manager(f"@zinfo-test-{os.getpid()}") as manager,
-        RunningDaemon([server.url], environ=environ(manager)),
-    ):
-        manager.wait_for("READY", "1")
 
 
 def test_start_and_end_of_a_reload_are_notified(
@@ -86,10 +85,11 @@ def test_start_and_end_of_a_reload_are_notified(
         daemon.signal(signal.SIGHUP)
         manager.wait_for("READY", "1")
         after = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        begin, end = manager.received()[:2]
+        received, end = manager.received(), with_ready(manager)
+        begin = next(message for message in received if "RELOADING" in message)
         assert begin["RELOADING"] == "1"
         assert before <= int(begin["MONOTONIC_USEC"]) <= after
-        assert end["READY"] == "1"
+        assert received.index(begin) < received.index(end)
         assert end["STATUS"].startswith("watching 2 shards")
 
 
@@ -107,27 +107,19 @@ def test_an_invalid_configuration_is_in_the_status_until_it_is_fixed(
             daemon.config_path.write_text(text)
             daemon.signal(signal.SIGHUP)
             manager.wait_for("READY", "1")
-            assert manager.all_of("STATUS")[-1] == status
+            assert with_ready(manager)["STATUS"] == status
 
 
-def test_stopping_is_the_last_notification_of_a_daemon(
-    manager: Manager, server: RealServer
+def test_stopping_is_the_last_notification_of_a_daemon_here_to_an_abstract_socket(
+    server: RealServer,
 ) -> None:
-    with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)) as daemon:
+    with (
+        Manager(f"@zinfo-test-{os.getpid()}") as manager,
+        RunningDaemon([server.url], environ=environ(manager, WATCHDOG)) as daemon,
+    ):
         manager.wait_for("READY", "1")
         daemon.terminate()
         assert manager.received()[-1] == {"STOPPING": "1", "STATUS": "stopping"}
-
-
-def test_the_watchdog_is_notified_at_least_twice_per_timeout(
-    manager: Manager, server: RealServer
-) -> None:
-    with RunningDaemon([server.url], environ=environ(manager, WATCHDOG)):
-        manager.wait_for("READY", "1")
-        manager.clear()
-        begun = time.monotonic()
-        wait_until(lambda: len(manager.all_of("WATCHDOG")) >= 8, what="eight notifications")
-        assert time.monotonic() - begun < 6 * WATCHDOG
 
 
 def test_the_watchdog_is_not_notified_while_the_event_loop_is_blocked(
@@ -138,11 +130,9 @@ def test_the_watchdog_is_not_notified_while_the_event_loop_is_blocked(
     with BlockedDaemon([server.url], environ=more) as daemon:
         manager.wait_for("WATCHDOG", "1")
         blocking.touch()
-        begun = time.monotonic()
-        # Notifications that were sent before the block took effect.
-        wait_until(lambda: time.monotonic() - begun > WATCHDOG, what="the loop to block")
+        wait_until(blocking.with_suffix(".begun").exists, what="the loop to block")
         manager.clear()
-        wait_until(lambda: time.monotonic() - begun > 4 * WATCHDOG, what="the watchdog's time")
+        time.sleep(2 * WATCHDOG)  # in which a daemon that works sends four notifications
         assert daemon.running
         assert manager.received() == []
         blocking.unlink()
@@ -165,7 +155,7 @@ def test_the_watchdog_of_another_process_is_not_notified(
 ) -> None:
     more = environ(manager, WATCHDOG, WATCHDOG_PID=str(os.getpid()))
     with RunningDaemon([server.url], environ=more) as daemon:
-        manager.wait_for("STATUS", "watching")
+        manager.wait_for("READY", "1")
         daemon.terminate()
         assert manager.all_of("WATCHDOG") == []
 
@@ -179,8 +169,8 @@ def test_a_lost_service_manager_is_logged_once_and_found_again(
         with daemon:
             manager.wait_for("READY", "1")
             address.unlink()
-            begun = time.monotonic()
-            wait_until(lambda: time.monotonic() - begun > 3 * WATCHDOG, what="some notifications")
+            wait_until(lambda: "cannot notify" in daemon.log(), what="a failure in the log")
+            time.sleep(2 * WATCHDOG)  # in which more notifications fail
             with Manager(address) as again:
                 again.wait_for("WATCHDOG", "1")
                 daemon.terminate()

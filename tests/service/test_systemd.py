@@ -58,6 +58,24 @@ def test_a_shard_added_later_does_not_revoke_readiness(
     assert manager.all_of("STATUS")[-1] == "watching 1 shard: 1 new"
 
 
+def test_the_watchdog_is_notified_twice_per_timeout(
+    manager: Manager, service: ServiceManager, shard: RedisShard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        shard.state = ShardState.UP
+        if len(pauses) == 4:
+            raise KeyboardInterrupt  # ends `run`
+
+    monkeypatch.setattr("zinfo.daemon.systemd.gevent.sleep", sleep)
+    with pytest.raises(KeyboardInterrupt):
+        service.run()
+    assert pauses[1:] == [0.5, 0.5, 0.5], "half of the watchdog's time, after the start"
+    assert manager.all_of("WATCHDOG") == ["1"] * 3
+
+
 def test_a_status_is_sent_only_when_it_changes(
     manager: Manager, service: ServiceManager, shard: RedisShard
 ) -> None:
@@ -99,9 +117,7 @@ def test_stopping_is_the_last_notification(
 
 def test_a_full_queue_does_not_block(manager: Manager) -> None:
     with contextlib.closing(Notifier(manager.address)) as notifier:
-        begun = time.monotonic()
         assert [notifier.send("STATUS=x") for _ in range(5000)][-1] is False
-        assert time.monotonic() - begun < 5
         manager.received()
         assert notifier.send("STATUS=x")
 
