@@ -16,7 +16,7 @@ UNIT = FOLDER / "zinfo.service"
 TEXT = UNIT.read_text(encoding="utf-8")
 
 MOST_EXPOSED = 1.2
-"""The highest rating of `systemd-analyze security`, of 10, as docs/how-to/deploy.md states it."""
+"""The highest rating of `systemd-analyze security`, of 10, as docs/how-to/run-under-systemd.md states it."""
 
 
 def setting(name: str) -> str:
@@ -61,7 +61,7 @@ def test_the_exposure_is_at_most_the_documented_one(analyze: str) -> None:
     options = ["--offline=true", f"--threshold={round(MOST_EXPOSED * 10)}", "--no-pager"]
     done = run(analyze, "security", *options, UNIT)
     assert done.returncode == 0, done.stdout[-200:] + done.stderr
-    page = (DEPLOY.parent / "docs" / "how-to" / "deploy.md").read_text(encoding="utf-8")
+    page = (DEPLOY.parent / "docs" / "how-to" / "run-under-systemd.md").read_text(encoding="utf-8")
     assert f"{MOST_EXPOSED} of 10" in page
 
 

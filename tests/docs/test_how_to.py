@@ -3,176 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import redis
+import trustme
 
-from tests.cli.running import environment, press_ctrl_c
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
-from tests.servers import RealServer, free_port
+from tests.deploy.files import program
+from tests.docs.pages import (
+    ADAPTER,
+    BUS,
+    HTTP,
+    KEYS,
+    PAGES,
+    QUERY,
+    QUICK,
+    ROOT,
+    SHARD,
+    Desk,
+    DeskMaker,
+    address,
+    assert_same_form,
+    block,
+)
+from tests.servers import RealServer, available_kinds
 from tests.waiting import wait_until
-
-ROOT = Path(__file__).parents[2]
-HOW_TO = ROOT / "docs" / "how-to"
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(HOW_TO.glob("*.md"))}
-QUICK = {"ZINFO_POLL_MIN_INTERVAL": "0.1", "ZINFO_POLL_MAX_INTERVAL": "0.3"}
-
-SHARD, QUERY, BUS = "127.0.0.1:6379", "127.0.0.1:9736", "127.0.0.1:9737"
-HTTP, ADAPTER, KEYS = "127.0.0.1:9121", "127.0.0.1:9800", "/etc/zinfo"
-"""The addresses and the key directory on the pages."""
-
-
-def block(page: str, fence: str, number: int = 0) -> str:
-    """Return a code block of a page, which begins with ```FENCE."""
-    found = re.findall(rf"^```{re.escape(fence)}\n(.*?)^```", PAGES[page], re.DOTALL | re.MULTILINE)
-    assert len(found) > number, f"{page} has no {fence} number {number}"
-    return str(found[number])
-
-
-class Typed:
-    """A running program of a page, and its output.
-
-    Args:
-        command: the program and its arguments.
-        log: file for its output.
-        environ: variables in addition to those of this process, without those of the user.
-    """
-
-    def __init__(self, command: list[str], log: Path, environ: Mapping[str, str]) -> None:
-        self._log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment(None, **environ),
-                cwd=ROOT,
-            )
-
-    def said(self) -> str:
-        return self._log.read_text()
-
-    def wait_said(self, pattern: str) -> str:
-        """Wait until its output matches a pattern."""
-
-        def look() -> str | None:
-            found = re.search(pattern, self.said(), re.MULTILINE)
-            if found is None:
-                assert self._process.poll() is None, f"it exited with the output:\n{self.said()}"
-            return found and found[0]
-
-        return wait_until(look, 30, f"{pattern!r} in the output") or ""
-
-    def interrupt(self) -> int:
-        """Send Ctrl-C; return the exit code."""
-        return press_ctrl_c(self._process)
-
-    def ended(self) -> int:
-        """Wait until it exits; return the exit code."""
-        return self._process.wait(60)
-
-    def remove(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-class Desk:
-    """Runs commands and programs of the pages, with real addresses in place of those on the pages.
-
-    Args:
-        directory: for output files.
-        real: the real address for each address on the pages.
-
-    Attributes:
-        environ: variables for the commands.
-    """
-
-    def __init__(self, directory: Path, real: Mapping[str, str]) -> None:
-        self._directory = directory
-        self.real = dict(real)
-        self._stack = contextlib.ExitStack()
-        programs = Path(sys.executable).parent
-        self.environ = {"PATH": f"{programs}:{os.environ['PATH']}", **QUICK}
-        if QUERY in real:
-            self.environ["ZINFO_CONNECT"] = f"tcp://{real[QUERY]}"
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def made_real(self, text: str) -> str:
-        host, port = ADAPTER.split(":")
-        text = text.replace(f'"{host}", {port}', ADAPTER).replace(f"{host}/{port}", ADAPTER)
-        replaced = re.compile("|".join(map(re.escape, self.real)))
-        text = replaced.sub(lambda found: self.real[found[0]], text)
-        if ADAPTER in self.real:
-            host, port = self.real[ADAPTER].split(":")
-            text = text.replace(f"({host}:{port})", f'("{host}", {port})')
-            text = text.replace(f"/dev/tcp/{host}:{port}", f"/dev/tcp/{host}/{port}")
-        return text
-
-    def begin(self, page: str, fence: str, *words: str, number: int = 0) -> Typed:
-        """Start a command or program of a page."""
-        text = self.made_real(block(page, fence, number))
-        if fence.startswith("python"):
-            command = [sys.executable, "-c", text, *words]
-        else:
-            endless = fence != "sh"
-            command = ["bash", "-c", f"exec {text}" if endless else f"set -e\n{text}"]
-        name = f"{page}-{fence.split(maxsplit=1)[0]}-{len(list(self._directory.iterdir()))}.log"
-        typed = Typed(command, self._directory / name, self.environ)
-        self._stack.callback(typed.remove)
-        return typed
-
-    def type(self, page: str, fence: str, number: int = 0) -> str:
-        """Run a command or program of a page; return its output."""
-        typed = self.begin(page, fence, number=number)
-        assert typed.ended() == 0, typed.said()
-        return typed.said()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RealServer]:
-    with RealServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def daemon(server: RealServer) -> Iterator[RunningDaemon]:
-    with RunningDaemon([server.url], environ=QUICK) as running:
-        running.wait_polled(1)
-        yield running
-
-
-DeskMaker = Callable[[Mapping[str, str]], Desk]
-
-
-@pytest.fixture
-def desk_with(tmp_path: Path) -> Iterator[DeskMaker]:
-    with contextlib.ExitStack() as stack:
-
-        def make(real: Mapping[str, str]) -> Desk:
-            desk = Desk(tmp_path, real)
-            stack.callback(desk.close)
-            return desk
-
-        yield make
-
-
-@pytest.fixture
-def desk(desk_with: DeskMaker, server: RealServer, daemon: RunningDaemon) -> Desk:
-    """A desk with a daemon that watches one server."""
-    return desk_with({SHARD: server.ident, QUERY: daemon.query.removeprefix("tcp://")})
-
-
-def address() -> str:
-    return f"127.0.0.1:{free_port()}"
 
 
 def test_watch_one_shard(desk: Desk) -> None:
@@ -251,6 +110,115 @@ def _tried(desk: Desk, page: str) -> str:
     return typed.said()
 
 
+def test_use_the_cli_in_scripts(desk: Desk) -> None:
+    page, shard = "use-the-cli-in-scripts", desk.real[SHARD]
+    program("jq", "Debian: jq")
+    assert_same_form(block(page, "json"), desk.type(page, "sh"))
+    assert desk.type(page, "sh", 1).strip().isdigit()
+    assert re.fullmatch(rf"{re.escape(shard)}\t\d+\n", desk.type(page, "sh", 2))
+    assert desk.type(page, "sh", 3) == ""
+    assert desk.type(page, "sh", 4) == ""
+    watching = desk.begin(page, "sh until-ctrl-c")
+    server = redis.Redis.from_url(f"redis://{shard}")
+    with contextlib.closing(server):
+        server.ping()  # a client more
+        watching.wait_said('"field": "connected_clients"')
+    changes = [line for line in watching.said().splitlines() if '"connected_clients"' in line]
+    assert_same_form(block(page, "json", 1), changes[0])
+    assert watching.interrupt() == 0
+
+
+def test_record_and_replay(desk: Desk, tmp_path: Path) -> None:
+    page, replay = "record-and-replay", address()
+    desk.real["127.0.0.1:9746"] = replay
+    desk.working_directory = tmp_path
+    said = desk.type(page, "sh")
+    assert re.fullmatch(
+        r"incident\.zrec: 3\.0 s of 1 shards, \d+ messages, \d+ events, .*iB\n", said
+    )
+    assert re.match(r"incident\.zrec: 3\.0 s of 1 shards, ", block(page, "text"))
+    replaying = desk.begin(page, "sh until-ctrl-c")
+    replaying.wait_said(f"^View it:  zinfo top --connect tcp://{replay}$")
+    said = desk.type(page, "sh", 1)
+    assert "used_memory:" in said
+    assert replaying.interrupt() == 0
+    rows = desk.type(page, "python").splitlines()
+    assert rows
+    assert all(re.fullmatch(r" *\d+\.\d s \S+ used_memory \d+", row) for row in rows)
+
+
+def test_query_from_another_language(desk_with: DeskMaker, server: RealServer) -> None:
+    page = "query-from-another-language"
+    query = address()
+    desk = desk_with({SHARD: server.ident, HTTP: address(), QUERY: query})
+    desk.environ |= {
+        "ZINFO_QUERY_ENDPOINT": f"tcp://{query}",
+        "ZINFO_BUS_ENDPOINT": f"tcp://{address()}",
+    }
+    serving = desk.begin(page, "sh serves")
+    serving.wait_said(re.escape(desk.real[HTTP]))
+    wait_until(lambda: server.ident in _tried(desk, page), 30, what="the shard over HTTP")
+    assert_same_form(block(page, "json"), desk.type(page, "sh"))
+    stream = desk.begin(page, "sh until-ctrl-c")
+    stream.wait_said(f"^{block(page, 'text')}")
+    stream.wait_said("^event: delta$")
+    stream.interrupt()
+    assert_same_form(block(page, "json", 1), desk.type(page, "sh", 1))
+    assert json.loads(desk.type(page, "sh", 2))["role"] == "master"
+    assert serving.interrupt() == 0
+    for words in re.findall(r"^node (\S+)", block(page, "sh node"), re.MULTILINE):
+        assert (ROOT / "clients" / "node" / words).exists()  # tests/clients runs them
+
+
+def test_set_up_tls_and_acl_on_shards(
+    desk_with: DeskMaker, server_factory: ServerFactory, short_tmp: Path
+) -> None:
+    page = "set-up-tls-and-acl-on-shards"
+    program("redis-cli", "Debian: redis-tools")
+    etc = short_tmp / "zinfo"
+    etc.mkdir()
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(etc / "ca.pem"))
+    pair = authority.issue_cert("127.0.0.1")
+    pair.private_key_and_cert_chain_pem.write_to_path(str(short_tmp / "server.pem"))
+    (short_tmp / "acl").touch()
+    tls, query = address(), address()
+    options = {
+        "tls-port": tls.split(":")[1],
+        "tls-cert-file": short_tmp / "server.pem",
+        "tls-key-file": short_tmp / "server.pem",
+        "tls-ca-cert-file": etc / "ca.pem",
+        "tls-auth-clients": "no",
+        "aclfile": short_tmp / "acl",
+    }
+    kinds = [kind for kind in available_kinds() if b"libssl" in kind.binary.read_bytes()]
+    if not kinds:
+        pytest.skip("no server with TLS here; Debian's redis-server has it")
+    args = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    server = server_factory(kinds[0], args=args)
+    desk = desk_with({KEYS: str(etc), "127.0.0.1:6380": tls, QUERY: query})
+    desk.real["redis-cli"] = f"redis-cli -p {server.port}"
+    desk.environ |= {
+        "ZINFO_QUERY_ENDPOINT": f"tcp://{query}",
+        "ZINFO_BUS_ENDPOINT": f"tcp://{address()}",
+    }
+    assert desk.type(page, "sh").split() == ["OK", "OK"]
+    desk.type(page, "sh", 1)
+    (etc / "zinfo.toml").write_text(desk.made_real(block(page, "toml")))
+    assert desk.type(page, "sh", 2).endswith("zinfo.toml: ok, 1 shard\n")
+    serving = desk.begin(page, "sh serves")
+    serving.wait_said("watching 1 shard")
+
+    def listed() -> str:
+        typed = desk.begin(page, "sh", number=3)
+        typed.ended()  # no reply until the daemon listens
+        return typed.said()
+
+    wait_until(lambda: re.search(rf"^{tls} +up ", listed(), re.MULTILINE), 30, "the shard to be up")
+    assert listed().splitlines()[0].split() == block(page, "text").splitlines()[0].split()
+    assert serving.interrupt() == 0
+
+
 def test_write_a_watcher(
     desk_with: DeskMaker, server: RealServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -300,52 +268,44 @@ def test_secure_it(desk_with: DeskMaker, server: RealServer, short_tmp: Path) ->
     assert serving.interrupt() == 0
 
 
-def test_size_it(desk: Desk) -> None:
-    said = desk.type("size-it", "sh")
-    assert "0 errors, 0 lost" in said
-    assert said.splitlines()[1].split() == block("size-it", "text").splitlines()[1].split()
-    stats = desk.type("size-it", "sh", 1)
-    assert "saturation.stretch" in stats
-    assert "hub_lag_max" in stats
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_of_a_page_has_a_target(page: str) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", PAGES[page])
-    assert links
-    for link in links:
-        if "://" in link:
-            continue
-        path, _, heading = link.partition("#")
-        target = HOW_TO / path if path else HOW_TO / f"{page}.md"
-        assert target.exists(), link
-        if heading:
-            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in {re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles}
-
-
 def test_every_code_block_has_a_test() -> None:
     """Add new blocks here as well: otherwise a block without a test would not be noticed."""
     runnable = {
         page: len(re.findall(r"^```(?:sh|python)", text, re.MULTILINE))
         for page, text in PAGES.items()
     }
-    assert runnable == {
-        "deploy": 9,  # tests/deploy has their tests
-        "index": 0,
-        "use-asyncio": 1,
-        "expose-to-prometheus": 2,
-        "install-the-light-client": 4,  # tests/packaging/built has their tests
-        "keep-a-mirror": 2,
-        "secure-it": 5,
-        "size-it": 2,
-        "wait-for-an-event": 3,
-        "watch-one-shard": 3,
-        "write-a-server-adapter": 2,
-        "write-a-watcher": 1,
-    }
+    assert runnable == TESTED
+
+
+TESTED = {
+    "index": 0,
+    # tests/docs/test_how_to_operate.py has the tests of these:
+    "alert-and-dashboard": 2,
+    "install-completions-and-man-pages": 1,
+    "monitor-zinfo": 3,
+    "run-in-a-container": 4,
+    "run-on-kubernetes": 12,
+    "run-under-systemd": 4,
+    "size-it": 2,
+    "tune-polling": 3,
+    # and this module of these:
+    "expose-to-prometheus": 2,
+    "keep-a-mirror": 2,
+    "query-from-another-language": 6,
+    "record-and-replay": 4,
+    "secure-it": 5,
+    "set-up-tls-and-acl-on-shards": 5,
+    "install-the-light-client": 4,  # tests/packaging/built has its tests
+    "use-asyncio": 1,
+    "use-the-cli-in-scripts": 6,
+    "wait-for-an-event": 3,
+    "watch-one-shard": 3,
+    "write-a-server-adapter": 2,
+    "write-a-watcher": 1,
+}
+"""The number of commands and programs of each page."""
 
 
 def test_every_page_is_in_the_list() -> None:
-    listed = set(re.findall(r"\((\S+)\.md\)", PAGES["index"]))
+    listed = set(re.findall(r"\(([^)/]+)\.md\)", PAGES["index"]))
     assert listed == set(PAGES) - {"index"}
