@@ -35,13 +35,16 @@ class RunningPrometheus:
 
     Args:
         files: texts by name, put into its directory; `prometheus.yml` is its configuration.
+
+    Attributes:
+        url: its address.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
         self._files = files
         self._directory = Path(tempfile.mkdtemp(prefix="zi-", dir="/tmp"))
         self._log = self._directory / "log"
-        self._url = ""
+        self.url = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -75,7 +78,7 @@ class RunningPrometheus:
         Raises:
             PrometheusError: it says that the question is wrong.
         """
-        url = f"{self._url}/api/v1/{path}?{urlencode(params)}"
+        url = f"{self.url}/api/v1/{path}?{urlencode(params)}"
         try:
             with urlopen(url, timeout=_TIMEOUT) as answer:
                 return json.load(answer)["data"]
@@ -87,7 +90,7 @@ class RunningPrometheus:
         for name, text in self._files.items():
             (self._directory / name).write_text(text, encoding="utf-8")
         address = f"{HOST}:{free_port()}"
-        self._url = f"http://{address}"
+        self.url = f"http://{address}"
         command = [
             *command_prefix(),
             PROGRAM,
@@ -105,7 +108,7 @@ class RunningPrometheus:
         if self._process.poll() is not None:
             raise PrometheusError(self._log.read_text(errors="replace"))
         try:
-            with urlopen(f"{self._url}/-/ready", timeout=_TIMEOUT) as answer:
+            with urlopen(f"{self.url}/-/ready", timeout=_TIMEOUT) as answer:
                 return bool(answer.status == 200)
         except OSError:  # urllib raises it for an error response as well
             return False
