@@ -197,7 +197,7 @@ class Reader:
     def stop_daemon(self) -> None:
         """Press Ctrl-C in the second terminal."""
         self.second.type("\x03")
-        self.second.wait_for("\nended", PATIENCE)
+        self.second.wait_for("ready> ", PATIENCE)
         assert "stopped" in self._daemon_log.read_text()
 
 
