@@ -17,6 +17,7 @@ PROCESSES = (
     "client/test_real_daemon.py",
     "clients",
     "deploy",
+    "docs/test_getting_started.py",
     "docs/test_how_to.py",
     "docs/test_how_to_operate.py",
     "docs/test_site.py",
