@@ -2,11 +2,12 @@
 
 After every step, every fresh shard is what the daemon had at that revision; and after the newest
 heartbeat has arrived, the Mirror equals the daemon or is stale. When the faults end, it is fresh
-and equal within five seconds.
+and equal within five simulated seconds.
 """
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,6 +21,8 @@ from hypothesis.stateful import (
 from tests.client.world import World
 from tests.examples import examples
 
+pytestmark = pytest.mark.timeout(600)  # all examples of one run are a single test
+
 SHARDS = st.sampled_from(["a", "b", "c", "d"])
 VALUES = st.dictionaries(
     st.sampled_from(["used_memory", "role", "db0"]),
@@ -27,7 +30,7 @@ VALUES = st.dictionaries(
     max_size=2,
 )
 FATES = st.sampled_from(["waits", "arrives", "arrives", "lost"])
-CONVERGENCE = 5.0  # seconds after the last fault
+CONVERGENCE = 5.0  # simulated seconds after the last fault
 
 
 class MirrorMachine(RuleBasedStateMachine):
