@@ -42,4 +42,5 @@ def fleet() -> Iterator[Fleet]:
         urls = [first.url, f"redis://{dead}"]
         with RunningDaemon(urls, config_text=config, environ=QUICK) as daemon:
             daemon.wait_polled(2)
+            daemon.wait_settled()
             yield Fleet(daemon, first, second, dead)

@@ -217,7 +217,7 @@ def test_following_without_any_stdout_goes_on_until_ctrl_c(fleet: Fleet) -> None
     ) as process:
         wait_until(lambda: request_count(fleet.daemon, "events") > before, what="the request")
         beats = heartbeats(fleet)
-        wait_until(lambda: heartbeats(fleet) > beats + 2, what="heartbeats")
+        wait_until(lambda: heartbeats(fleet) > beats, what="a heartbeat")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=TIMEOUT)
     assert (process.returncode, errors) == (0, b"")
