@@ -25,7 +25,7 @@ class Promise:
 
         Args:
             fault: The fault, in a few words.
-            promise: The promise, with its bound.
+            promise: The promise, without times: tests do not check them.
             measured: The measurements, with their units.
         """
         self._record(_PROPERTY, [fault, promise, measured])

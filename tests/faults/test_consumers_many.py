@@ -94,7 +94,7 @@ def test_the_topics_of_one_subscriber_are_limited_and_delay_no_other_client(
             assert time.monotonic() - ended < HANGS
         promise(
             f"one subscriber, {count} topics at once",
-            f"{MOST_TOPICS} held, the others refused and counted; others served within 2 s",
+            f"{MOST_TOPICS} held, the others refused and counted; others served",
             f"{took:.1f} s, +{grown:.0f} MiB, {bus['topics']} held, {bus['refused']} refused; "
             f"others: slowest reply {worst:.3f} s, bus lost {healthy.lost} of {polls}, latest "
             f"{latest:.3f} s; forgotten in {time.monotonic() - ended:.1f} s, slowest reply "
@@ -131,7 +131,7 @@ def test_five_thousand_connections_and_all_others_are_served(
         grown = (resident(daemon) - before) / MIB
         promise(
             f"{CONNECTIONS} connections, half of them subscribed",
-            "all served; others get replies within 0.5 s and lose nothing",
+            "all served; others get replies and lose nothing",
             f"made in {took:.1f} s, +{grown:.0f} MiB ({grown * 1024 / CONNECTIONS:.1f} KiB each); "
             f"slowest reply {worst:.3f} s, bus lost {healthy.lost}, "
             f"latest {healthy.latest(begin):.3f} s",

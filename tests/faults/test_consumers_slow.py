@@ -136,7 +136,7 @@ def test_replies_that_a_client_never_reads_are_dropped_and_counted(
         lost = wait_until(dropped, what="replies that were dropped")
         promise(
             f"client sends {sent} requests and reads nothing",
-            "100 replies held, the others dropped and counted; others served within 0.5 s",
+            "100 replies held, the others dropped and counted; others served",
             f"+{grown:.1f} MiB, {lost} dropped, slowest other reply {worst:.3f} s, "
             f"bus lost {healthy.lost}, latest {healthy.latest(begin):.3f} s",
         )

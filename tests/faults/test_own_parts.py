@@ -32,9 +32,6 @@ QUICK = {
     "ZINFO_POLL_MAX_INTERVAL": "0.3",
 }
 
-RECOVERY = 5.0
-"""Seconds after the end of a fault within which a part works again, on an idle machine."""
-
 
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[RealServer]:
@@ -131,7 +128,7 @@ def test_a_part_that_crashes_is_reported_and_restarted(
     crashes = daemon.stats()["faults"][part] - before
     promise(
         f"{part} raises",
-        f"logged, counted, published; works within {RECOVERY:g} s",
+        "logged, counted, published; works",
         f"logged after {seen:.2f} s, works after {again:.2f} s; {crashes} counted",
     )
     assert (event.shard, event.type, event.reason) == ("", "fault", part)
@@ -160,7 +157,7 @@ def test_the_poller_survives_exceptions_and_polls_all_shards_again(
     took = time.monotonic() - repaired
     promise(
         f"poller: {fault} raises",
-        f"reported; polls again within {RECOVERY:g} s",
+        "reported; polls again",
         f"{took:.2f} s",
     )
 
@@ -182,7 +179,7 @@ def test_a_shard_whose_failure_cannot_be_recorded_is_polled_again(
         took = time.monotonic() - repaired
         promise(
             "recording a shard's failure raises",
-            f"reported; polled again within {RECOVERY:g} s",
+            "reported; polled again",
             f"{took:.2f} s",
         )
 
@@ -230,7 +227,7 @@ def test_a_server_adapter_whose_listening_socket_is_closed_listens_again(
     took = time.monotonic() - started
     promise(
         "the listening socket of the XML-RPC server is closed",
-        f"open within {RECOVERY:g} s",
+        "open",
         f"{took:.2f} s",
     )
 

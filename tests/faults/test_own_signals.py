@@ -141,7 +141,7 @@ def test_the_daemon_exits_by_itself_while_peers_read_nothing(
         took = time.monotonic() - started
         promise(
             f"SIGTERM with {SUBSCRIBERS} stopped subscribers, {CLIENTS} clients that do not read",
-            "exit 0 within 2 s, without SIGKILL",
+            "exit 0, without SIGKILL",
             f"exit {code} in {took:.2f} s; {stats['query']['dropped']} dropped, "
             f"{sum(stats['bus']['messages'].values())} messages published",
         )

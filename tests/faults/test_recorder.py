@@ -31,7 +31,7 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
             RecordingWriter(path) as writer,
         ):
             recorder = Recorder(query.endpoint, writer)
-            thread = threading.Thread(target=recorder.run, args=(30.0,))
+            thread = threading.Thread(target=recorder.run, args=(600.0,))
             thread.start()
             try:
                 wait_until(lambda: recorder.counts["spans"] == 1, what="a segment")
@@ -41,8 +41,8 @@ def test_a_lost_reply_about_an_added_shard_is_requested_again(
                 daemon.signal(signal.SIGHUP)
                 wait_until(lambda: recorder.shards == 2, what="the other shard")
                 query.restore()  # for connections that are made from now on
-                wait_until(lambda: query.connections > before, 30, what="another try")
-                wait_until(lambda: described(path), 30, what="the reply in the file")
+                wait_until(lambda: query.connections > before, 60, what="another try")
+                wait_until(lambda: described(path), 60, what="the reply in the file")
             finally:
                 recorder.stop()
                 thread.join()

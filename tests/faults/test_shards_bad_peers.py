@@ -12,8 +12,6 @@ from typing import Any
 from tests.faults import peers
 from tests.faults.peers import INFO, Fault, Peer
 from tests.faults.watched import (
-    BACKOFF,
-    INTERVAL,
     LONG,
     SHORT,
     Watched,
@@ -210,12 +208,11 @@ def test_misbehaving_shards_are_down_for_a_reason_stay_readable_recover_and_cost
 
 def _check_one(observed: Observations, name: str, promise: Promise) -> None:
     record, reason = observed.records[name], FAULTS[name][1]
-    bound, back = SHORT["timeout"] + INTERVAL, BACKOFF + INTERVAL
     assert record.down is not None, "no event"
     seconds, event = record.down
     promise(
         f"a shard {name}",
-        f"down, {reason} within {bound:g} s; up {back:g} s after its recovery",
+        f"down, {reason}; up after its recovery",
         f"down, {event['reason']} after {seconds:.2f} s; up after {record.up or -1:.2f} s",
     )
     assert (event["old"], event["reason"]) == ("up", reason), event["message"]
@@ -249,7 +246,7 @@ def _check_clock(observed: Observations, promise: Promise) -> None:
     """A shard whose clock jumps stays up."""
     promise(
         "a shard whose clock jumps",
-        f"no event; ages from 0 to {INTERVAL:g} s, by zinfo's clock",
+        "no event; ages by zinfo's clock",
         f"{len(observed.clock_types) - 2} events; "
         f"ages from {min(observed.clock_ages):.2f} to {max(observed.clock_ages):.2f} s",
     )

@@ -25,7 +25,7 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 
 ON_TIME = 0.1
-"""Seconds by which 99 of 100 polls start late at most, on an idle machine."""
+"""Seconds by which a poll may start late; the share of such polls is printed."""
 
 KINDS = 10
 
@@ -105,9 +105,10 @@ def test_all_healthy_shards_are_polled_equally_often_among_faulty_ones(
         tried = sum(after["failures"].values()) - sum(before["failures"].values())
         promise(
             f"{faulty} of {healthy + faulty} shards fail, in {KINDS} ways",
-            f"the others are polled equally often; 99 % start within {1000 * ON_TIME:g} ms",
-            f"each {min(more)} to {max(more)} times; {100 * share:.2f} % of {counted} "
-            f"(99 %: {percentile(before, after, 0.99)}), {tried} attempts of the failing ones",
+            "the others are polled equally often",
+            f"each {min(more)} to {max(more)} times; {100 * share:.2f} % of {counted} within "
+            f"{1000 * ON_TIME:g} ms (99 %: {percentile(before, after, 0.99)}), "
+            f"{tried} attempts of the failing ones",
         )
         assert min(more) >= max(more) // 2
         events = watching.daemon.ask("events", since=since).body

@@ -38,9 +38,6 @@ def getaddrinfo(host, *args, **kwargs):
 _socket.getaddrinfo = getaddrinfo
 """
 
-GIVES_UP = 2 * SHORT["timeout"]
-"""Seconds in which connecting and the first INFO succeed or fail, on an idle machine."""
-
 
 @pytest.fixture
 def slow(tmp_path: Path) -> Path:
@@ -57,7 +54,7 @@ def test_names_that_do_not_resolve_or_resolve_slowly(
         down = watching.watch("unknown", "redis://no-such-host.invalid:6379").wait_event("down")
         promise(
             "a name does not resolve",
-            f"down, dns within {GIVES_UP:g} s",
+            "down, dns",
             f"down, {down['reason']} after {down['time'] - started:.2f} s",
         )
         assert (down["old"], down["reason"]) == ("new", "dns")
@@ -77,7 +74,7 @@ def test_names_that_do_not_resolve_or_resolve_slowly(
         up = shard.wait_event("up", since)
         promise(
             f"a name takes {released - killed:.1f} s to resolve",
-            f"down, dns within {GIVES_UP:g} s; each try joins the lookup under way",
+            "down, dns; each try joins the lookup under way",
             f"down, {down['reason']} after {took:.2f} s; {len(lookups)} lookups; up "
             f"{up['time'] - released:.2f} s after it resolved",
         )
@@ -110,7 +107,7 @@ def test_names_that_hang_do_not_delay_other_shards(
         ended = time.monotonic() - stopped
         promise(
             f"{hanging} names hang for an hour",
-            "others connect again within 0.5 s; SIGTERM ends zinfo in 2 s",
+            "others connect again; SIGTERM ends zinfo",
             f"{took[0]:.2f} s by number, {took[1]:.2f} s by name; {ended:.2f} s",
         )
         assert code == 0

@@ -13,7 +13,6 @@ import redis
 
 from tests.conftest import ServerFactory
 from tests.faults.watched import (
-    BACKOFF,
     INTERVAL,
     LONG,
     NEVER,
@@ -27,15 +26,6 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.spawning import free_port
 from tests.waiting import wait_until
-
-IN_TIME = SHORT["timeout"] + INTERVAL
-"""Seconds within which the state of a shard is correct on an idle machine."""
-
-BACK = BACKOFF + INTERVAL
-"""Seconds within which a shard that works again is up, on an idle machine."""
-
-AT_ONCE = 0.5
-"""Seconds within which a lost connection is noticed, on an idle machine."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +66,7 @@ def test_a_server_that_is_killed_and_restarted_on_the_same_port(
     shard.wait_event("restarted", since)
     promise(
         "a shard is killed, and back on its port",
-        f"down, refused within {AT_ONCE:g} s; up, restarted within {BACK:g} s",
+        "down, refused; up, restarted",
         f"{took:.2f} s; {up['time'] - back:.2f} s",
     )
     assert shard.types(since) == ["down", "up", "restarted"]
@@ -103,7 +93,7 @@ def test_a_server_that_is_stopped_for_a_while(
     up = shard.wait_event("up", since)
     promise(
         f"a shard is stopped for {back - stopped:.1f} s",
-        f"down, timeout within {IN_TIME:g} s; up within {BACK:g} s; memory stays",
+        "down, timeout; up; memory stays",
         f"{took:.2f} s; {up['time'] - back:.2f} s; {grown / 1e6:+.1f} MB",
     )
     assert down["reason"] == "timeout"
@@ -138,7 +128,7 @@ def test_a_server_that_refuses_from_the_start(
     up = shard.wait_event("up")
     promise(
         "a shard refuses from the start",
-        f"down, refused within {AT_ONCE:g} s; up within {BACK:g} s",
+        "down, refused; up",
         f"{down['time'] - started:.2f} s; {up['time'] - back:.2f} s",
     )
     assert shard.types() == ["added", "down", "up"]
@@ -161,7 +151,7 @@ def test_a_server_out_of_client_connections(
     up = shard.wait_event("up", since)
     promise(
         "a shard is out of client connections",
-        f"down, refused within {IN_TIME:g} s; up within {BACK:g} s",
+        "down, refused; up",
         f"{down['time'] - killed:.2f} s; {up['time'] - back:.2f} s",
     )
     assert down["reason"] == "refused"
@@ -182,7 +172,7 @@ def test_a_wrong_password_from_the_start(
     up = shard.wait_event("up")
     promise(
         "a shard requires another password",
-        f"down, auth within {IN_TIME:g} s; up within {BACK:g} s after it accepts this one",
+        "down, auth; up after it accepts this one",
         f"{down['time'] - started:.2f} s; {up['time'] - back:.2f} s",
     )
     assert "wr0ng" not in watching.daemon.log()
@@ -205,7 +195,7 @@ def test_a_user_loses_the_permission_to_run_info(
     up = shard.wait_event("up", since)
     promise(
         "a shard's ACL no longer has INFO",
-        f"down, noperm within {IN_TIME:g} s; up within {BACK:g} s",
+        "down, noperm; up",
         f"{down['time'] - taken:.2f} s; {up['time'] - back:.2f} s",
     )
     assert down["reason"] == "noperm"
@@ -245,8 +235,7 @@ def test_a_password_that_changes_while_connected(
     up = shard.wait_event("up", since)
     promise(
         f"a shard's password changes ({how})",
-        f"nothing; connection killed: down, auth within {IN_TIME:g} s; "
-        f"new file: up within {BACK:g} s",
+        "nothing; connection killed: down, auth; new file: up",
         f"nothing; {down['time'] - killed:.2f} s; {up['time'] - back:.2f} s",
     )
     assert down["reason"] == "auth"
@@ -281,7 +270,7 @@ def test_a_server_that_loads_a_large_file(
     up = shard.wait_event("up", since)
     promise(
         "a shard loads a large file",
-        f"loading within {BACK:g} s, INFO is fresh; up with the next poll after its end",
+        "loading, INFO is fresh; up with the next poll after its end",
         f"{loading['time'] - started:.2f} s; {up['time'] - ended:+.2f} s after the delay ended",
     )
     assert [kind for kind in shard.types(since) if kind != "restarted"] == ["down", "loading", "up"]
@@ -307,7 +296,7 @@ def test_a_server_busy_in_a_script(
     up = shard.wait_event("up", since)
     promise(
         "a shard is busy in a script",
-        f"busy within {IN_TIME:g} s; up within {BACK:g} s of its end",
+        "busy; up after its end",
         f"{busy['time'] - started:.2f} s; {up['time'] - back:.2f} s",
     )
     assert shard.types(since) == ["busy", "up"]
@@ -345,7 +334,7 @@ def test_a_replica_without_its_primary_is_up(
     wait_until(lambda: link() == "up", LONG, "the link to stand again")
     promise(
         "a replica loses its primary",
-        f"up; master_link_status is down within {IN_TIME:g} s",
+        "up; master_link_status is down",
         f"up; {took:.2f} s",
     )
     assert shard.types(since) == ["polling_error"], "that of the killed connection"
@@ -366,7 +355,7 @@ def test_a_failover(
     first, second = one.wait_event("role_changed", since), two.wait_event("role_changed", since)
     promise(
         "failover",
-        f"role_changed within {IN_TIME:g} s; up all the time",
+        "role_changed; up all the time",
         f"{first['time'] - turned:.2f} and {second['time'] - turned:.2f} s",
     )
     assert (first["old"], first["new"]) == ("master", "slave")
@@ -385,7 +374,7 @@ def test_a_connection_is_killed_on_a_healthy_server(
     error = shard.wait_event("polling_error", since)
     promise(
         "the connection to a healthy shard is killed",
-        f"up; polling_error within {AT_ONCE:g} s",
+        "up; polling_error",
         f"up; {error['time'] - killed:.2f} s",
     )
     wait_until(lambda: shard.facts()["revision"] > revision, LONG, "a poll over a new connection")

@@ -16,9 +16,6 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
-WHOLE = 10.0
-"""Seconds after their restart within which all are up, on an idle machine."""
-
 BACKOFF_MAX = 5.0
 """The default of max_backoff, in seconds."""
 
@@ -56,7 +53,7 @@ def test_shards_that_fail_and_recover_together_are_all_up_again(
         poll = watching.stats()["poll"]
         promise(
             f"{shards} shards die, and return after {back - killed:.1f} s",
-            f"all up within {WHOLE:g} s; {most} connections are made at a time",
+            f"all up; {most} connections are made at a time",
             f"down in {max(downs.values()) - killed:.2f} s, "
             f"up in {max(ups.values()) - back:.2f} s; "
             f"{poll['most_connecting']} at a time",

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from tests.conftest import ServerFactory
-from tests.faults.watched import BACKOFF, INTERVAL, LONG, Watched, watching_daemon
+from tests.faults.watched import LONG, Watched, watching_daemon
 from tests.promises import Promise
 from tests.server_kinds import available_kinds
 from tests.servers import RealServer
@@ -56,7 +56,6 @@ def test_certificates_that_cannot_be_verified(
     _, good_url = tls_server(server_factory, certificates, "good")
     expired, expired_url = tls_server(server_factory, certificates, "expired")
     right, wrong = str(certificates / "ca.pem"), str(certificates / "other-ca.pem")
-    bound, back = 1.0 + INTERVAL, BACKOFF + INTERVAL  # seconds, on an idle machine
     with watching_daemon() as watching:
         bad = {
             "by an authority that is not trusted": watching.watch(
@@ -73,7 +72,7 @@ def test_certificates_that_cannot_be_verified(
             took = down["time"] - shard.wait_event("added")["time"]
             promise(
                 f"a shard with a certificate {what}",
-                f"down, tls within {bound:g} s",
+                "down, tls",
                 f"down, {down['reason']} after {took:.2f} s",
             )
             assert (down["old"], down["reason"]) == ("new", "tls"), down["message"]
@@ -86,7 +85,7 @@ def test_certificates_that_cannot_be_verified(
         ups = [_up(bad[what]) - renewed for what in list(bad)[:3:2]]
         promise(
             "the certificate is renewed, or the authority trusted",
-            f"up within {back:g} s",
+            "up",
             f"up after {max(ups):.2f} s",
         )
         # An open connection outlives its certificate.
