@@ -6,16 +6,25 @@ have at night, `@settings(max_examples=examples(300))`; without settings it has 
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 PROFILES = {"run": 30, "quick": 10, "nightly": 100}
 """The profiles, and the percentage of the examples that each tries."""
 
 
 def register_profiles() -> None:
-    """Register the profiles, and select the one for a normal run."""
+    """Register the profiles, and select the one for a normal run.
+
+    No test has a limit of time, which a busy machine would exceed: neither for one example, nor for
+    the generation of all.
+    """
     for name, percentage in PROFILES.items():
-        settings.register_profile(name, max_examples=percentage, deadline=None)
+        settings.register_profile(
+            name,
+            max_examples=percentage,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        )
     settings.load_profile("run")
 
 

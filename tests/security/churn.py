@@ -50,10 +50,10 @@ TOPICS = (
     b"z1/delta/secret-1/", b"z1/delta/db-1/", b"z1/hb/",
 )  # fmt: skip
 
-CONNECT = 10.0
+CONNECT = 60.0
 """Seconds for a connection to the bus, with its CURVE handshake."""
 
-FENCE = 10.0
+FENCE = 60.0
 """Seconds after which a fence counts as lost."""
 
 REPORT = 60.0

@@ -30,8 +30,12 @@ _EVENT_FIELDS = {
     "restarted": ("run_id",),
 }  # INFO fields that an event repeats
 
-_RELOAD_SLACK = 0.2
-"""Maximum seconds between the time stamp of a frame and its publication."""
+_RELOAD_SLACK = 5.0
+"""Maximum seconds between the time stamp of a frame and its publication.
+
+A client that may see a shard from now on is sent its last INFO, which a slow machine polled a while
+ago.
+"""
 
 
 class Grant(NamedTuple):

@@ -20,7 +20,7 @@ from zinfo.adapters.wsgi.server import WsgiServer
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 """Seconds after which a test's read has failed."""
 
 HOST = "127.0.0.1"

@@ -240,10 +240,12 @@ def test_a_request_of_very_many_arrays_and_maps_is_refused(one: bytes) -> None:
         | st.booleans()
         | st.integers(-(2**63), 2**64 - 1)
         | st.floats()
-        | st.text()
+        | st.text(max_size=40)
         | st.binary(max_size=300)
-        | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary()),
-        lambda below: st.lists(below) | st.dictionaries(st.text(), below),
+        | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=40)),
+        lambda below: (
+            st.lists(below, max_size=20) | st.dictionaries(st.text(max_size=20), below, max_size=20)
+        ),
     )
 )
 @settings(max_examples=examples(50))

@@ -7,7 +7,7 @@ from tests.security.churn import run
 
 
 def test_new_connections_inherit_no_rights_of_closed_ones(promise: Promise) -> None:
-    churn = run(4.0, lambda _line: None)
+    churn = run(3.0, lambda _line: None)
     measured = ", ".join(churn.report())
     promise("connections open and close, user messages", "no frames of others", measured)
     assert not churn.foreign

@@ -29,7 +29,19 @@ from zinfo.errors import NotAllowedError
 from zinfo.wire.curve_keys import ClientKeys
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
+    """Keys of the daemon; each test has clients of its own."""
+    return Keyring(tmp_path_factory.mktemp("curve") / "keys")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def daemon(keyring: Keyring, server: RealServer) -> Iterator[RunningDaemon]:
     """A daemon with one shard."""
     with keyring.daemon([("cache-1", server.url)]) as daemon:
@@ -60,14 +72,15 @@ def test_only_known_keys_are_admitted(
 
 
 def test_the_bus_admits_only_known_keys_too(keyring: Keyring, daemon: RunningDaemon) -> None:
-    unknown = keyring.make("stranger")
+    unknown = keyring.make("outsider")
+    before = refusals(daemon)
     with (
         subscribed(daemon.bus, keyring.of(ADMIN), b"") as inside,
         subscribed(daemon.bus, unknown, b"") as outside,
         subscribed(daemon.bus, None, b"") as plain,
     ):
         assert inside.poll(30_000)
-        wait_until(lambda: refusals(daemon), what="the stranger to be refused")
+        wait_until(lambda: refusals(daemon) > before, what="the outsider to be refused")
         wait_polls(daemon)
         until_fence(inside)
         assert topics_now(outside) == topics_now(plain) == set()
@@ -108,9 +121,9 @@ def test_adding_a_key_leaves_connections_open(keyring: Keyring, daemon: RunningD
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
         wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
         joins = mirror._state.session.joins
-        keyring.authorize("guest")
+        keyring.authorize("late")
         reload(daemon)
-        assert responds(daemon.query, keyring.of("guest"))
+        assert responds(daemon.query, keyring.of("late"))
         assert not mirror.stale
         assert mirror._state.session.joins == joins
 
@@ -131,9 +144,13 @@ def test_an_invalid_key_file_refuses_all_clients_until_it_is_fixed(
 
 
 def test_a_daemon_does_not_start_with_an_invalid_key_file(keyring: Keyring) -> None:
-    (keyring.clients / "broken.key").write_text("no key")
-    with pytest.raises(Exception, match=r"broken\.key: found no key"):
-        keyring.daemon().start()
+    broken = keyring.clients / "broken.key"
+    broken.write_text("no key")
+    try:
+        with pytest.raises(Exception, match=r"broken\.key: found no key"):
+            keyring.daemon().start()
+    finally:
+        broken.unlink()
 
 
 def test_a_mirror_over_curve_recovers_after_keys_were_reloaded(
@@ -141,9 +158,9 @@ def test_a_mirror_over_curve_recovers_after_keys_were_reloaded(
 ) -> None:
     with Mirror(daemon.query, keys=keyring.of(ADMIN)) as mirror:
         wait_until(lambda: not mirror.stale and len(mirror), what="the mirror")
-        keyring.authorize("guest")
+        keyring.authorize("brief")
         reload(daemon)
-        keyring.revoke("guest")
+        keyring.revoke("brief")
         reload(daemon)  # the socket of the bus is bound again
         server.client().set("x", "y")
         wait_until(lambda: not mirror.stale and mirror["cache-1"].get("db0"), what="a fresh mirror")

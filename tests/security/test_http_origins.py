@@ -52,7 +52,7 @@ def servers() -> Iterator[Servers]:
 
 def post(url: str, headers: Mapping[str, str]) -> Response:
     place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
     with closing(connection):
         connection.request("POST", "/", CALL, dict(headers))
         response = connection.getresponse()
@@ -73,7 +73,7 @@ def raw(url: str, head: bytes) -> bytes:
     """Return the data received until the connection is closed or idle."""
     place = urlsplit(url)
     where = place.hostname or "", place.port or 0
-    with closing(socket.create_connection(where, 10)) as connection:
+    with closing(socket.create_connection(where, 30)) as connection:
         connection.sendall(head)
         read = b""
         while part := connection.recv(65536):
@@ -256,7 +256,7 @@ def test_head_is_served_as_get_without_the_body(servers: Servers, promise: Promi
 
 def test_a_connection_can_be_reused_after_head(servers: Servers) -> None:
     place = urlsplit(servers.http)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
     with closing(connection):
         for method, path in (("HEAD", "/metrics"), ("HEAD", "/api/v1/stream"), ("GET", "/healthz")):
             connection.request(method, path)
@@ -294,7 +294,7 @@ def test_unfinished_heads_block_no_probe_and_use_little_memory(
     connections = []
     try:
         for _ in range(300):
-            one = socket.create_connection(where, 10)
+            one = socket.create_connection(where, 30)
             connections.append(one)
             one.sendall(b"GET / HTTP/1.1\r\nX: y\r\n")
             one.setblocking(False)

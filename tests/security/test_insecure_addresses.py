@@ -25,7 +25,7 @@ LOCAL = ["tcp://127.0.0.1:1", "tcp://127.9.9.9:*", "tcp://[::1]:1", "tcp://local
 
 def serve(*args: str) -> subprocess.CompletedProcess[str]:
     command = [*command_prefix(), sys.executable, "-m", "zinfo", "serve", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("option", ["--query", "--bus"])

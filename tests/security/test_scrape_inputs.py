@@ -29,7 +29,7 @@ def test_no_field_makes_a_scrape_invalid(promise: Promise) -> None:
             input=text,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         wrong = "\n".join(line for line in checked.stderr.splitlines() if "error while" in line)

@@ -45,7 +45,7 @@ class EchoServer:
         self._echo.kill()
         self.socket.close(0)
 
-    def admits(self, keys: ClientKeys, timeout: float = 0.7) -> bool:
+    def admits(self, keys: ClientKeys, timeout: float = 0.3) -> bool:
         """Return whether a client with these keys gets a reply."""
         with zmq.green.Context() as context, context.socket(zmq.DEALER) as socket:
             socket.setsockopt(zmq.LINGER, 0)
@@ -72,7 +72,7 @@ def run(
     if kill and greenlet:
         greenlet.kill()
     server = EchoServer(context, keyring)
-    admitted = server.admits(keyring.of(ADMIN), 5.0 if is_known and not kill else 0.7)
+    admitted = server.admits(keyring.of(ADMIN), 30.0 if is_known and not kill else 0.3)
     server.close()
     if greenlet:
         greenlet.kill()
