@@ -36,6 +36,7 @@ def show(
     async def run() -> None:
         app = TopApp(source, glyphs, colours=colours)
         async with app.run_test(size=size) as pilot:
+            await see(pilot, "")
             await pilot.pause()
             await steps(pilot)
 
@@ -66,10 +67,10 @@ def text(pilot: Pilot[None]) -> str:
 
 
 async def see(pilot: Pilot[None], *wanted: str, timeout: float = PATIENCE) -> str:
-    """Wait until all of this stands on the screen; returns the screen's text."""
+    """Wait until all of this stands on the screen, which is not blank; returns its text."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    while not all(one in text(pilot) for one in wanted):
+    while not text(pilot).strip() or not all(one in text(pilot) for one in wanted):
         assert loop.time() < deadline, f"{wanted} not seen in {timeout} s:\n{text(pilot)}"
         await asyncio.sleep(_AGAIN)
     return text(pilot)
