@@ -30,6 +30,7 @@ PROCESSES = (
     "security",
     "service",
     "test_benchmarks.py",
+    "test_comparison.py",
     "top/web",
 )
 """Tests of many other processes (faults, hostile peers, browsers, terminals, other languages).
