@@ -29,6 +29,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+__all__ = [
+    "BadRequestError",
+    "BusyError",
+    "ConfigError",
+    "DeadlineError",
+    "EnvironmentNotReadyError",
+    "InternalError",
+    "NoAnswerError",
+    "NotAllowedError",
+    "NotPolledError",
+    "ProtocolError",
+    "RecordingError",
+    "RequestError",
+    "ShardExistsError",
+    "TooLargeError",
+    "UnknownOpError",
+    "UnknownShardError",
+    "UnsupportedVersionError",
+    "ZinfoError",
+]
+
 
 class ZinfoError(Exception):
     """Base of every error that zinfo raises on purpose."""

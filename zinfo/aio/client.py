@@ -29,28 +29,27 @@ class _Sent(NamedTuple):
 
 
 class Client(ClientOperations, Closing):
-    """Sends requests to a daemon, as `zinfo.client.Client` does.
+    """Sends requests to a daemon, as `zinfo.client.Client` does. An asynchronous context manager.
 
     Many tasks may use one Client at once: their requests are in flight together on one connection,
     and each task gets its own reply. (A daemon handles 1,000 requests at a time, and answers
     further ones with `BusyError`.) Cancelling a call does not affect the others. Like a socket, a
     Client does not survive a fork.
 
+    Every method may raise `NoAnswerError` (no reply came in time), `RequestError` (the daemon
+    refused the request; the subclass and its `code` say why), `ProtocolError` (the peer at the
+    endpoint does not speak zinfo's protocol) and `ValueError` (this Client is closed, or was closed
+    while the call waited).
+
     Args:
         endpoint: the daemon's query endpoint.
-        timeout: seconds for a call, retries included, where the call has no timeout of its own.
+        timeout: seconds for a call, retries included, if the call has no timeout of its own.
         retries: how often a request is sent again.
         context: creates the sockets; None for the process's default context.
         keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
 
     Raises:
         ConfigError: the endpoint is invalid.
-
-    Every method raises:
-        NoAnswerError: no reply came in time.
-        RequestError: the daemon refused; the subclass and `code` say why.
-        ProtocolError: the peer at the endpoint does not speak zinfo's protocol.
-        ValueError: this Client is closed, or was closed while the call waited.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 
 class Mirror(MirrorBase, Closing):
-    """A live copy of all or some shards of a daemon: field to value, by shard id.
+    """A live copy of all or some shards of a daemon: a mapping from shard id to its INFO.
 
     It behaves as `zinfo.client.Mirror`, which explains *fresh* and *stale*. A task of the event
     loop maintains it, from `async with` (or `open`) on. Reading does not wait, and is safe from any

@@ -99,11 +99,13 @@ class Subscriber(SubscriberBase, Closing):
             timeout: seconds to wait for one; None for no limit.
 
         Returns:
-            The update; None where none came in time.
+            The update; None if none came in time.
 
         Raises:
             NoAnswerError: the bus could not be joined in time.
+            NotAllowedError: the daemon refuses some of the topics from now on; raised once.
             RuntimeError: another task waits for an update.
+            ValueError: this Subscriber is closed.
         """
         self._check_open()
         update = await self._receive(timeout)

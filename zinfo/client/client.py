@@ -31,7 +31,7 @@ _Result = TypeVar("_Result")
 
 
 class Client(ClientOperations, Closing):
-    """Sends requests to a daemon.
+    """Sends requests to a daemon. A context manager: leaving it closes the sockets.
 
     A request without a reply after its share of the timeout is sent again on a new socket; the
     reply to the first one is still accepted if it comes. Operations only read, so that repeating
@@ -40,9 +40,13 @@ class Client(ClientOperations, Closing):
     A Client handles one call at a time: use one in each thread (or greenlet). Like a socket it does
     not survive a fork.
 
+    Every method may raise `NoAnswerError` (no reply came in time), `RequestError` (the daemon
+    refused the request; the subclass and its `code` say why) and `ProtocolError` (the peer at the
+    endpoint does not speak zinfo's protocol).
+
     Args:
         endpoint: the daemon's query endpoint.
-        timeout: seconds for a call, retries included, where the call has no timeout of its own.
+        timeout: seconds for a call, retries included, if the call has no timeout of its own.
         retries: how often a request is sent again.
         context: creates the sockets; a `zmq.green.Context` in a process patched by gevent. None for
             the process's default context.
@@ -50,11 +54,6 @@ class Client(ClientOperations, Closing):
 
     Raises:
         ConfigError: the endpoint is invalid.
-
-    Every method raises:
-        NoAnswerError: no reply came in time.
-        RequestError: the daemon refused; the subclass and `code` say why.
-        ProtocolError: the peer at the endpoint does not speak zinfo's protocol.
     """
 
     def __init__(

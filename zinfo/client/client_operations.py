@@ -26,7 +26,14 @@ class ClientOperations(abc.ABC):
         self.timeout = timeout
 
     def hello(self, *, timeout: float | None = None) -> Map:
-        """Return what the daemon is: node, epoch, versions, bus, ops, limits, heartbeat, zinfo."""
+        """Return what the daemon is and supports.
+
+        The keys are node, epoch, zinfo (the version of the program), versions, bus, heartbeat, ops
+        and limits; docs/reference/protocol.md describes them.
+
+        Args:
+            timeout: seconds for the whole call.
+        """
         return self._call(requests.hello(), timeout)
 
     def get_infos(  # noqa: PLR0913 - those of GetInfos, and three of the wire
@@ -43,23 +50,30 @@ class ClientOperations(abc.ABC):
         limit: int | None = None,
         timeout: float | None = None,
     ) -> list[Map]:
-        """Return the INFO of shards, each with `meta`: shard_identifier, info_age, state and more.
+        """Return the INFO of shards, from the daemon's cache.
 
         Args:
-            shard_ids: of these shards; empty for every shard that was polled at least once.
-            keys: only these fields; empty for all.
-            allow_partial: a shard that is unknown or was never polled gets an entry with an `error`
-                in its `meta`, instead of being an error of the call.
-            max_age: seconds; leaves out older INFO. 0 for any age.
-            prefix_matching: `keys` are prefixes of field names.
-            sections: only fields of these sections, as the server names them.
-            labels: only shards that have all of these labels.
-            refresh: poll shards now whose INFO is older than `max_age`.
-            limit: entries in a page of the reply; all pages are fetched.
+            shard_ids: ids of the shards; empty for every shard that was polled at least once.
+            keys: names of the fields; empty for all.
+            allow_partial: whether a shard that is unknown or was never polled gets an entry with an
+                `error` in its `meta`, instead of being an error of the call.
+            max_age: seconds; older INFO is left out. 0 for any age.
+            prefix_matching: whether `keys` are prefixes of field names.
+            sections: names of sections of INFO, to which the fields are restricted; empty for all.
+            labels: labels that a shard must have; None for any.
+            refresh: whether the daemon first polls the shards whose INFO is older than `max_age`.
+            limit: greatest number of entries in a page of the reply; all pages are fetched. None
+                for as many as fit.
             timeout: seconds for the whole call.
 
+        Returns:
+            One dict for each shard, from field to value. Its key `meta` has a dict with
+            `shard_identifier`, `info_age` (seconds), `state`, `revision` and `time` (seconds since
+            the Unix epoch).
+
         Raises:
-            UnknownShardError, NotPolledError: both are KeyErrors; not with `allow_partial`.
+            UnknownShardError: a shard does not exist; not with `allow_partial`.
+            NotPolledError: a shard was never polled; not with `allow_partial`.
         """
         arguments = {
             "shard_ids": shard_ids,
@@ -81,12 +95,12 @@ class ClientOperations(abc.ABC):
         timeout: float | None = None,
         **arguments: Any,
     ) -> Iterator[list[Map]]:
-        """Yield what `get_infos` returns, page by page as it comes.
+        """Yield the pages of `get_infos` as they arrive, so that a long reply is never held whole.
 
         Args:
-            shard_ids: of these shards; empty for every shard that was polled at least once.
+            shard_ids: ids of the shards; empty for every shard that was polled at least once.
             timeout: seconds for each page.
-            **arguments: any of `get_infos`.
+            **arguments: further arguments of `get_infos`.
         """
         call = requests.get_infos({"shard_ids": shard_ids, **arguments})
         paging = Paging(call.args)
@@ -102,7 +116,17 @@ class ClientOperations(abc.ABC):
         *,
         timeout: float | None = None,
     ) -> list[Map]:
-        """Return what the daemon knows of shards beside their INFO: state, reason, age and more."""
+        """Return the state of shards, without their INFO.
+
+        Args:
+            ids: ids of the shards; empty for all.
+            labels: labels that a shard must have; None for any.
+            timeout: seconds for the whole call.
+
+        Returns:
+            One dict for each shard, with `id`, `labels`, `state`, `reason`, `role`, `version`,
+            `run_id`, `interval` and `age` (seconds), `revision`, `failures` and `error`.
+        """
         return self._call(requests.shards(ids, labels), timeout)
 
     def snapshot(
@@ -111,7 +135,16 @@ class ClientOperations(abc.ABC):
         *,
         timeout: float | None = None,
     ) -> list[Map]:
-        """Return shards with INFO, revision and state, as a mirror needs them."""
+        """Return the state and the INFO of shards, as a mirror needs them at its start.
+
+        Args:
+            ids: ids of the shards; empty for all.
+            timeout: seconds for the whole call.
+
+        Returns:
+            One dict for each shard, with the keys of `shards` (but `shard` instead of `id`),
+            `time`, `seq`, and `info`, which is None before the first poll.
+        """
         return self._call(requests.snapshot(ids), timeout)
 
     def events(
@@ -121,30 +154,42 @@ class ClientOperations(abc.ABC):
         *,
         timeout: float | None = None,
     ) -> RecentEvents:
-        """Return the lifecycle events that the daemon has stored.
+        """Return the lifecycle events that the daemon has stored, oldest first.
 
         Args:
             since: number of the last event that is known already; 0 for all.
-            ids: of these shards; empty for all.
+            ids: ids of the shards; empty for all.
             timeout: seconds for the whole call.
         """
         return self._call(requests.events(since, ids), timeout)
 
     def stats(self, *, timeout: float | None = None) -> Map:
-        """Return the daemon's own counters."""
+        """Return the daemon's own counters since its start. Their names vary between versions.
+
+        Args:
+            timeout: seconds for the whole call.
+        """
         return self._call(requests.stats(), timeout)
 
     def ping(self, *, timeout: float | None = None) -> float:
-        """Return the daemon's wall clock, seconds since the Unix epoch."""
+        """Return the daemon's wall clock, in seconds since the Unix epoch.
+
+        Args:
+            timeout: seconds for the whole call.
+        """
         return self._call(requests.ping(), timeout)
 
     def request(self, op: str, /, *, timeout: float | None = None, **args: Any) -> Reply:
-        """Send any request, and return the reply as it came.
+        """Send any request, and return one page of its reply, for operations without a method.
 
         Args:
             op: name of the operation.
-            timeout: seconds, retries included.
+            timeout: seconds for the whole call.
             **args: arguments of the operation.
+
+        Returns:
+            An object with the attributes `header` (dict), `body`, `epoch` (int) and `cursor` (str,
+            or None on the last page).
         """
         return self._exchange(op, args, self._deadline(timeout))
 

@@ -19,11 +19,14 @@ _CLOSE_TIMEOUT = 5.0  # seconds to wait for the thread, which may be busy in a l
 
 
 class Mirror(MirrorBase, Closing):
-    """A live copy of all or some shards of a daemon: field to value, by shard id.
+    """A live copy of all or some shards of a daemon: a mapping from shard id to its INFO.
+
+    It is a context manager: leaving it stops it. Use it like a dict, except that it is read-only:
+    `mirror["db-1:6379"]["used_memory"]`.
 
     A thread joins the bus, requests a snapshot and applies each delta and event. It detects lost
     messages, a broken connection, a daemon that was restarted or stopped, and a stop of this very
-    process, and then synchronises again by itself (`zinfo.client.mirror_state` says how).
+    process, and then synchronises again by itself.
 
     A shard is *fresh* if its copy, labels included, is exactly what the daemon had at its revision,
     no sign of a lost message is unresolved, and a heartbeat came within the last three heartbeat

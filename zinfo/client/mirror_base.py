@@ -122,23 +122,54 @@ class MirrorBase(Mapping[str, Info]):
         return view if view.info is None else view._replace(info=copied(view.info))
 
     def revision(self, shard: str) -> int:
-        """Return the number of the poll that a shard's INFO is from; 0 before the first."""
+        """Return the revision of a shard's INFO; 0 before its first poll.
+
+        Args:
+            shard: its id.
+
+        Raises:
+            KeyError: the Mirror holds no such shard.
+        """
         with self._lock:
             return self._state.store.records[shard].revision
 
     def state(self, shard: str) -> tuple[str, str]:
-        """Return a shard's state (new, up, loading, busy, down) and, where down, the reason."""
+        """Return a shard's state, and the reason if it is down.
+
+        Args:
+            shard: its id.
+
+        Returns:
+            The state (new, up, loading, busy or down), and the reason; "" if the shard is not down.
+
+        Raises:
+            KeyError: the Mirror holds no such shard.
+        """
         with self._lock:
             record = self._state.store.records[shard]
             return record.state, record.reason
 
     def labels(self, shard: str) -> dict[str, str]:
-        """Return a shard's labels; they are current where `view(shard).fresh` is true."""
+        """Return a shard's labels; they are current if `view(shard).fresh` is true.
+
+        Args:
+            shard: its id.
+
+        Raises:
+            KeyError: the Mirror holds no such shard.
+        """
         with self._lock:
             return dict(self._state.store.records[shard].labels)
 
     def age(self, shard: str) -> float:
-        """Return the seconds since the poll that a shard's INFO is from; infinite before one."""
+        """Return the age of a shard's INFO in seconds; infinite before its first poll.
+
+        Args:
+            shard: its id.
+
+        Raises:
+            KeyError: the Mirror holds no such shard.
+        """
         with self._lock:
             return max(0.0, clock() - self._state.store.records[shard].polled_at)
 
@@ -156,12 +187,12 @@ class MirrorBase(Mapping[str, Info]):
 
     @property
     def epoch(self) -> int | None:
-        """Random number of the daemon's start that was joined last; None before the first join."""
+        """Random number that identifies the run of the daemon; None before the first join."""
         return self._state.epoch
 
     @property
     def problem(self) -> str:
-        """Why the Mirror is stale, in one line, as far as is known; "" where nothing is wrong."""
+        """Why the Mirror is stale, in one line, as far as is known; "" if nothing is wrong."""
         return self._state.session.problem or self._state.problem
 
     @property
@@ -187,6 +218,9 @@ class MirrorBase(Mapping[str, Info]):
         revision held before, and as an Event with number 0. The listener is called in the Mirror's
         thread (or event loop), which waits for it: it should return quickly. If it raises, the
         exception is logged and counted.
+
+        Args:
+            listener: called with the id of the shard and the change.
 
         Returns:
             The listener, so that this can be used as a decorator.

@@ -15,6 +15,8 @@ from zinfo.wire.curve_keys import ClientKeys
 class Subscriber(SubscriberBase, Closing):
     """Iterates over what the daemon publishes: `Snapshot`, `Delta`, `Event`, `Heartbeat`.
 
+    It is a context manager: leaving it closes the sockets.
+
     Losses and interruptions are reported in the same sequence, at the place where they occurred:
 
     - `Gap`: messages are missing, of one shard or (shard None) of any. A consumer that stores the
@@ -91,7 +93,11 @@ class Subscriber(SubscriberBase, Closing):
             timeout: seconds to wait for one; None for no limit.
 
         Returns:
-            The update; None where none came in time.
+            The update; None if none came in time.
+
+        Raises:
+            NotAllowedError: the daemon refuses some of the topics from now on; raised once.
+            ValueError: this Subscriber is closed.
         """
         deadline = None if timeout is None else clock() + timeout
         self._check_open()

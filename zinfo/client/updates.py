@@ -47,7 +47,7 @@ class Delta:
     Attributes:
         shard: id of the shard.
         revision: number of the poll, +1 at each successful one.
-        base: revision that this is to be applied to; 0 for none: `set` is the whole INFO.
+        base: revision to which this delta applies; 0 for none: `set` is the whole INFO.
         time: wall clock at the daemon, seconds since the Unix epoch.
         set: fields that are new or have another value.
         unset: fields that are gone.
@@ -61,7 +61,11 @@ class Delta:
     unset: tuple[str, ...]
 
     def applied_to(self, info: Mapping[str, Value]) -> Info:
-        """Return the INFO at `revision`, given the one at `base`, which is left as it is."""
+        """Return the INFO at `revision`.
+
+        Args:
+            info: the INFO at `base`; it is not changed.
+        """
         result = dict(info) if self.base else {}
         result.update(self.set)
         for name in self.unset:
@@ -71,11 +75,11 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A sign of life of the daemon, with the totals of what it has published in this epoch.
+    """A heartbeat of the daemon, with the totals of what it has published in this epoch.
 
     Attributes:
         node: name of the daemon.
-        epoch: random number of this start of the daemon.
+        epoch: random number that identifies this run of the daemon.
         beat: number of this heartbeat; 0 for the totals that come with a fence.
         time: wall clock at the daemon, seconds since the Unix epoch.
         interval: seconds from one heartbeat to the next.
@@ -130,8 +134,8 @@ class Restart:
 
     Attributes:
         node: name of the daemon.
-        old_epoch: random number of the previous start.
-        epoch: random number of this start.
+        old_epoch: random number that identifies the previous run.
+        epoch: random number that identifies this run.
     """
 
     node: str

@@ -55,10 +55,10 @@ class InfoPoller:
         publisher: the registry of live shards.
         log_after_failures: failures in a row after which a shard's failure is logged as a warning.
         limits: timeouts and size limits of a poll; a shard's own options override the timeouts.
-        max_connecting: the most connections being made at the same time.
+        max_connecting: greatest number of connections that are established at the same time.
         jitter: part of the interval by which polls are moved at random, so that shards started
             together do not stay in step; 0.1 means up to 10 % earlier or later.
-        max_backoff: the most seconds between two attempts to connect to a shard that fails.
+        max_backoff: greatest number of seconds between two attempts to connect to a failing shard.
         events: takes the lifecycle events; a new log if None.
         stats: takes the counters; new ones if None.
         grace: deprecated name of `log_after_failures`.
@@ -68,10 +68,10 @@ class InfoPoller:
         EnvironmentNotReadyError: gevent's monkey-patching was not done.
 
     Attributes:
-        events: the `EventLog`.
-        stats: the `Stats`.
-        faults: the `InternalErrors`.
-        revisions: snapshots stored since the start, of all shards together.
+        events: the log of lifecycle events.
+        stats: the counters of the poller, and of the bus and the queries if they share it.
+        faults: counts and publishes internal errors.
+        revisions: number of snapshots stored since the start, of all shards together.
     """
 
     def __init__(  # noqa: PLR0913 - two are deprecated names of others
@@ -151,11 +151,19 @@ class InfoPoller:
         self._connector.close()
 
     def set_exception_event(self, event: ExceptionEvent) -> None:
-        """Call `event.set_exception` with each unexpected exception."""
+        """Call `event.set_exception` with each unexpected exception.
+
+        Args:
+            event: an object with that method, such as a `gevent.event.AsyncResult`.
+        """
         self._exception_event = event
 
     def subscribe_snapshots(self, callback: SnapshotCallback) -> None:
-        """Call `callback(shard, previous, snapshot)` at every snapshot; it must not block."""
+        """Call `callback(shard, previous, snapshot)` at every snapshot.
+
+        Args:
+            callback: runs in the event loop; it must neither block nor switch greenlets.
+        """
         self._callbacks.append(callback)
 
     def refresh(self, shard_id: str, floor: float) -> gevent.event.Event | None:
@@ -163,7 +171,7 @@ class InfoPoller:
 
         Args:
             shard_id: id of a live shard.
-            floor: the least seconds from the start of the last poll to a new one.
+            floor: least number of seconds from the start of the last poll to a new one.
 
         Returns:
             An event that is set when the poll has succeeded or failed; None if the last poll

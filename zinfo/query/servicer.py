@@ -142,7 +142,7 @@ class LookupResult(NamedTuple):
 
 
 class InfoProviderServicer:
-    """Answers queries from the newest snapshots; never waits for a shard.
+    """Answers queries about INFO from the newest snapshots; never waits for a shard.
 
     Args:
         publisher: the registry of live shards.
@@ -218,6 +218,11 @@ class InfoProviderServicer:
 
     def select(self, shard_id: str, query: InfoQuery, now: float) -> LookupResult | None:
         """Return one shard if a query selects it; None if not.
+
+        Args:
+            shard_id: its id.
+            query: the query.
+            now: monotonic clock relative to which `max_age` counts.
 
         Raises:
             KeyError: the query has the id of an unknown or never-polled shard, and not

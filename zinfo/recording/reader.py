@@ -56,7 +56,7 @@ class Recording:
     Each iteration starts at the first block. A recording that is still being written can be read.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Raises:
         RecordingError: the file cannot be read, or is not a recording.
@@ -111,7 +111,7 @@ class Recording:
         """Yield the updates that a Subscriber would have received, without the snapshots.
 
         Raises:
-            RecordingError: as `moments`.
+            RecordingError: a complete block does not follow the format.
         """
         for moment in self.moments():
             if not isinstance(moment.update, (Segment, LabelUpdate)):

@@ -19,16 +19,16 @@ _MAX_WAIT = 0.2  # seconds until a call of `stop` is noticed
 
 
 class Recorder:
-    """Records the bus of a daemon.
-
-    Like a Subscriber it belongs to one thread.
+    """Records what a daemon publishes. Like a Subscriber it belongs to one thread.
 
     Args:
         endpoint: the daemon's query endpoint.
         writer: writes the frames.
-        shards: ids of the shards to record, which need not exist yet, at most `MAX_SHARDS`; empty
-            for all.
-        keys: CURVE keys; None for a daemon without CURVE.
+        shards: ids of the shards to record, at most 200, which need not exist yet; empty for all.
+        keys: CURVE keys (`zinfo.client.ClientKeys.read`); None for a daemon without CURVE.
+
+    Raises:
+        ValueError: there are too many ids.
 
     Attributes:
         ended: why it stopped: "seconds", "max-size" or "stopped".
@@ -61,7 +61,7 @@ class Recorder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Counts of what is recorded: spans, messages, deltas, events, gaps, stales, restarts.
+        """Number of recorded spans, messages, deltas, events, gaps, stales and restarts, by name.
 
         Frames that the writer left out for lack of space are not counted.
         """
@@ -85,7 +85,7 @@ class Recorder:
 
     @property
     def problem(self) -> str:
-        """Why nothing is recorded at this moment; "" where messages are recorded."""
+        """Why nothing is recorded at this moment; "" while messages are recorded."""
         if self._state.in_segment:
             return ""
         return self._state.session.problem or "requesting a snapshot"
@@ -100,12 +100,12 @@ class Recorder:
         seconds: float | None = None,
         tell: Callable[[], object] = lambda: None,
     ) -> None:
-        """Record.
+        """Record until the time has passed, the file is full, or `stop` is called.
 
         Args:
             timeout: seconds in which the first segment has to start.
-            seconds: how long to record from then on; None for until `stop` is called.
-            tell: called several times a second.
+            seconds: how long to record from then on; None for no limit.
+            tell: called several times a second, for example to show the progress.
 
         Raises:
             NoAnswerError: the first segment did not start in time.

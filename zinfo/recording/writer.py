@@ -46,7 +46,7 @@ class RecordingWriter:
     its last complete block; an unfinished block at its end is truncated.
 
     Args:
-        path: of the file.
+        path: path of the file.
         max_size: limit of the file's bytes; None for no limit.
 
     Raises:

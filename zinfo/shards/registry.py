@@ -23,14 +23,19 @@ class ShardEvent(enum.Enum):
     """The notifications of the registry."""
 
     ADDED = lifecycle.ADDED
+    """A shard became live."""
     REMOVED = lifecycle.REMOVED
+    """A shard is no longer live."""
     LABELS_CHANGED = lifecycle.LABELS_CHANGED
+    """The labels of a live shard changed."""
 
 
 class ShardPublisher:
     """The registry of live shards; notifies subscribers of added, removed and relabelled shards.
 
-    Any number of publishers may live in a process. Not thread-safe: use it from one thread.
+    A shard is live from `add_shard` to `del_shard`. Watchers call both; a poller of the same
+    publisher polls all live shards. A process may have any number of publishers. A publisher is not
+    thread-safe: use it from one thread.
     """
 
     def __init__(self) -> None:
@@ -40,10 +45,13 @@ class ShardPublisher:
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
         self._claims: dict[str, list[FreeCallback]] = {}  # by shard id
-        self.callback_errors = 0  #: exceptions raised by subscribers
+        self.callback_errors = 0  #: number of exceptions that subscribers raised
 
     def add_shard(self, shard: RedisShard) -> None:
         """Make a shard live and notify the ADDED subscribers.
+
+        Args:
+            shard: the shard.
 
         Raises:
             ShardExistsError: a shard with this id is live already.
@@ -57,6 +65,9 @@ class ShardPublisher:
 
     def del_shard(self, shard_id: str) -> None:
         """Remove a shard, notify the REMOVED subscribers, and offer its id to those claiming it.
+
+        Args:
+            shard_id: id of a live shard.
 
         Raises:
             UnknownShardError: no such shard is live (a KeyError).
@@ -127,7 +138,7 @@ class ShardPublisher:
         return shard
 
     def find_shard(self, shard_id: str) -> RedisShard | None:
-        """Return a live shard, or None where no such shard is live."""
+        """Return a live shard, or None if no such shard is live."""
         return self._shards.get(shard_id)
 
     def get_live_shards(self) -> list[RedisShard]:

@@ -27,7 +27,9 @@ class ShardState(str, enum.Enum):
 class RedisShard:
     """A Redis (or Valkey, KeyDB, ...) server that is polled for INFO.
 
-    The class attributes may be set for a subclass, for one shard, or by the configuration.
+    A busy shard is polled at the shortest interval. The interval of an idle shard grows with each
+    poll. The class attributes determine this; they may be set for a subclass, for one shard, or by
+    the configuration. A subclass may also override `polling_interval`.
 
     Args:
         ident: names the shard; `id` is `str(ident)`.
@@ -44,18 +46,25 @@ class RedisShard:
         TypeError: options without a URL, or unknown options.
 
     Attributes:
-        state: a `ShardState`.
+        state: new, up, loading, busy or down (a `ShardState`, which is a str).
         reason: why the shard is down; "" if it is not.
         last_error: text of the last failure; "" after a successful poll.
         failures: failed polls in a row.
-        run_id, role, version: from the newest INFO; None if INFO does not have them.
+        run_id: random id of the server process, from the newest INFO; None if INFO has none.
+        role: role of the server (master, slave, sentinel, ...), from the newest INFO, or None.
+        version: the server's own version, from the newest INFO, or None.
     """
 
-    MIN_POLLING_INTERVAL: float = 0.5  # seconds
-    MAX_POLLING_INTERVAL: float = 3  # seconds
-    POLLING_INTERVAL_STEP: float = 0.5  # seconds added after each poll that finds the shard idle
-    OPS_ACTIVE_THRESH: float = 10  # ops/s at or above which the interval drops to the minimum
-    OPS_INACTIVE_THRESH: float = 5  # ops/s at or below which the interval grows by a step
+    MIN_POLLING_INTERVAL: float = 0.5
+    """Shortest interval between two polls, in seconds."""
+    MAX_POLLING_INTERVAL: float = 3
+    """Longest interval between two polls, in seconds."""
+    POLLING_INTERVAL_STEP: float = 0.5
+    """Seconds by which the interval grows after each poll that finds the shard idle."""
+    OPS_ACTIVE_THRESH: float = 10
+    """Commands per second; with this rate or a higher one, the interval drops to the shortest."""
+    OPS_INACTIVE_THRESH: float = 5
+    """Commands per second; with this rate or a lower one, the interval grows by a step."""
 
     def __init__(
         self,
@@ -142,7 +151,7 @@ class RedisShard:
     def polling_interval(self) -> float:
         """Return the seconds until the next poll.
 
-        Called once after each poll; may be overridden. 0 polls again in the next iteration of the
-        event loop.
+        The poller calls it once after each poll. Subclasses may override it. 0 means that the shard
+        is polled again in the next iteration of the event loop.
         """
         return min(max(self._interval, self.MIN_POLLING_INTERVAL), self.MAX_POLLING_INTERVAL)
