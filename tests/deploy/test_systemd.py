@@ -16,7 +16,7 @@ UNIT = FOLDER / "zinfo.service"
 TEXT = UNIT.read_text(encoding="utf-8")
 
 MOST_EXPOSED = 1.2
-"""The highest rating of `systemd-analyze security`, of 10, as docs/how-to/run-under-systemd.md states it."""
+"""The highest rating by `systemd-analyze security`, of 10; the page of the unit states it, too."""
 
 
 def setting(name: str) -> str:
