@@ -70,6 +70,10 @@ class Typed:
 
         return wait_until(look, 30, f"{pattern!r} in the output") or ""
 
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
     def interrupt(self) -> int:
         """Send Ctrl-C; return the exit code."""
         return press_ctrl_c(self._process)

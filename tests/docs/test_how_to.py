@@ -132,7 +132,13 @@ def test_record_and_replay(desk: Desk, tmp_path: Path) -> None:
     page, replay = "record-and-replay", address()
     desk.real["127.0.0.1:9746"] = replay
     desk.working_directory = tmp_path
-    said = desk.type(page, "sh")
+    recording = desk.begin(page, "sh")
+    with contextlib.closing(redis.Redis.from_url(f"redis://{desk.real[SHARD]}")) as server:
+        # Each poll finds more memory in use.
+        wait_until(
+            lambda: server.append("key", "x" * 10_000) and not recording.running, 30, "the end"
+        )
+    said = recording.said()
     assert re.fullmatch(
         r"incident\.zrec: 3\.0 s of 1 shards, \d+ messages, \d+ events, .*iB\n", said
     )
