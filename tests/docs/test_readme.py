@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+import shlex
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
+from zinfo.cli.app import cli
+from zinfo.top import columns
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = "".join(re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL))
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+RGB_WITH_ALPHA = 6
+"""The colour type of a PNG with transparency."""
 
 
 def run(code: str, *args: str) -> str:
@@ -57,6 +66,34 @@ def test_the_client_example_runs(server: RealServer) -> None:
         output = run(code.replace("tcp://127.0.0.1:9736", daemon.query))
     assert output.count(server.ident) >= 3
     assert "fresh" in output
+
+
+@pytest.mark.parametrize("line", re.findall(r"^zinfo .*?(?= +#|$)", SHELL, flags=re.MULTILINE))
+def test_the_command_line_accepts_every_command(line: str) -> None:
+    name, *arguments = shlex.split(line)[1:]
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    command.make_context(name, arguments)
+
+
+def test_the_commands_to_try_it_and_to_test_it_are_there() -> None:
+    assert "pip install '.[demo]' && zinfo demo\n" in SHELL
+    assert SHELL.endswith("pip install tox && tox\n")
+
+
+def test_the_demo_prints_the_columns_of_the_readme() -> None:
+    (heading,) = re.findall(r"^shard  .*$", README, flags=re.MULTILINE)
+    shown = [column.heading for column in columns.COLUMNS if column.heading in heading.split()]
+    assert heading.split() == shown
+    assert len(shown) > 8
+
+
+def test_the_picture_is_small_and_has_transparent_corners() -> None:
+    picture = (ROOT / "docs" / "images" / "top-readme.png").read_bytes()
+    assert len(picture) < 400_000
+    header = struct.unpack(">II2B", picture[16:26])
+    assert header[0] > 1600
+    assert header[3] == RGB_WITH_ALPHA
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
