@@ -11,13 +11,14 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 
 
-def test_two_daemons_run_at_the_same_time_and_exit_with_0() -> None:
+def test_two_daemons_run_at_the_same_time_and_exit_with_0_even_a_suspended_one() -> None:
     with RunningDaemon(args=["--shard=redis://127.0.0.1:1"]) as one, RunningDaemon() as other:
         assert len({one.query, one.bus, other.query, other.bus}) == 4
         assert one.xmlrpc == ""
         assert one.terminate() == 0
         assert not one.running
         assert other.running
+        other.suspend()
     assert not other.running
     assert not other.directory.exists()
 
@@ -35,12 +36,6 @@ def test_a_restarted_daemon_has_the_same_endpoints_and_another_process(server: R
         assert before == (daemon.query, daemon.bus, daemon.xmlrpc)
         assert len(seen) == 3
         assert daemon.log().count("watching 1 shard") == 3
-
-
-def test_a_suspended_daemon_is_stopped() -> None:
-    with RunningDaemon() as daemon:
-        daemon.suspend()
-    assert not daemon.running
 
 
 def test_the_error_of_a_daemon_that_does_not_start_has_its_log() -> None:

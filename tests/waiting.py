@@ -13,7 +13,10 @@ TIMEOUT = 30.0
 milliseconds can take many seconds."""
 
 POLL_INTERVAL = 0.01
-"""Seconds between two checks of the condition."""
+"""Seconds between the first two checks of the condition; it grows with the time that has passed."""
+
+MAX_INTERVAL = 0.05
+"""The most seconds between two checks; many cost CPU time that what is waited for may need."""
 
 
 def wait_until(
@@ -47,4 +50,4 @@ def wait_until(
         waited = time.monotonic() - started
         if waited >= timeout:
             raise AssertionError(f"waited {waited:.1f} s for {what}; last seen: {value!r}")
-        pause(POLL_INTERVAL)
+        pause(min(POLL_INTERVAL + waited / 20, MAX_INTERVAL))

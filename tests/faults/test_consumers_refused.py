@@ -39,19 +39,22 @@ def daemon(keyring: Keyring) -> Iterator[RunningDaemon]:
 def test_a_rejected_program_ends(keyring: Keyring, daemon: RunningDaemon, promise: Promise) -> None:
     directory = keyring.directory
     keys = [f"--server-key={directory}/server.key", f"--client-key={directory}/stranger.key_secret"]
-    ended = []
+    running = []
     for program in PROGRAMS:
         more = keys if program in LEGACY.values() else []
         environ = {} if more else {"REFUSED_KEYS": keyring.texts("stranger")}
-        done = subprocess.run(
+        process = subprocess.Popen(
             THIS.refused_line(program, f"--connect={daemon.query}", "--timeout=0.5", *more),
             env={**environment(THIS), **environ},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=END_TIMEOUT,
-            check=False,
         )
-        ended.append((program, done.returncode, done.stderr.count("nothing answers at")))
+        running.append((program, process))
+    ended = []
+    for program, process in running:
+        _, stderr = process.communicate(timeout=END_TIMEOUT)
+        ended.append((program, process.returncode, stderr.count("nothing answers at")))
     promise(
         "CURVE refuses a client before the client sends",
         "each program ends with exit code 1 and one line; tests/clients has Node and old Pythons",

@@ -88,9 +88,13 @@ def test_names_that_hang_do_not_delay_other_shards(
     hanging = 40
     with watching_daemon(environ={"PYTHONPATH": str(slow)}) as watching:
         hangs = {f"h{n}": f"redis://hangs-{n}.test:6379" for n in range(hanging)}
-        watching.watch_all(hangs, **SHORT)
-        number = watching.watch("number", server.url)
-        name = watching.watch("name", f"redis://fine.test:{server.port}")
+        *_, number, name = watching.watch_each(
+            [
+                *({"id": ident, "url": url, **SHORT} for ident, url in hangs.items()),
+                {"id": "number", "url": server.url},
+                {"id": "name", "url": f"redis://fine.test:{server.port}"},
+            ]
+        )
         for shard in (number, name):
             shard.wait_up()
         wait_until(

@@ -57,16 +57,20 @@ def test_certificates_that_cannot_be_verified(
     expired, expired_url = tls_server(server_factory, certificates, "expired")
     right, wrong = str(certificates / "ca.pem"), str(certificates / "other-ca.pem")
     with watching_daemon() as watching:
-        bad = {
-            "by an authority that is not trusted": watching.watch(
-                "wrong CA", good_url, ca_file=wrong
-            ),
-            "for another name": watching.watch(
-                "wrong name", good_url.replace("localhost", "127.0.0.1"), ca_file=right
-            ),
-            "that has expired": watching.watch("expired", expired_url, ca_file=right),
-        }
-        fine = watching.watch("fine", good_url, ca_file=right)
+        *failing, fine = watching.watch_each(
+            [
+                {"id": "wrong CA", "url": good_url, "ca_file": wrong},
+                {
+                    "id": "wrong name",
+                    "url": good_url.replace("localhost", "127.0.0.1"),
+                    "ca_file": right,
+                },
+                {"id": "expired", "url": expired_url, "ca_file": right},
+                {"id": "fine", "url": good_url, "ca_file": right},
+            ]
+        )
+        whats = "by an authority that is not trusted", "for another name", "that has expired"
+        bad = dict(zip(whats, failing, strict=True))
         for what, shard in bad.items():
             down = shard.wait_event("down")
             took = down["time"] - shard.wait_event("added")["time"]

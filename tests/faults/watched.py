@@ -139,11 +139,17 @@ class WatchingDaemon:
 
     def watch_all(self, urls: dict[str, str], **options: object) -> list[Watched]:
         """Add shards with the same options; return when the daemon lists them."""
-        for ident, url in urls.items():
-            self._text += "\n[[shards]]\n" + toml({"id": ident, "url": url, **options})
+        return self.watch_each(
+            [{"id": ident, "url": url, **options} for ident, url in urls.items()]
+        )
+
+    def watch_each(self, shards: list[dict[str, Any]]) -> list[Watched]:
+        """Add shards, each as a table with `id`, `url` and options, with one reload."""
+        for table in shards:
+            self._text += "\n[[shards]]\n" + toml(table)
         self.daemon.config_path.write_text(self._text, encoding="utf-8")
         self.daemon.signal(signal.SIGHUP)
-        ids = list(urls)
+        ids = [table["id"] for table in shards]
         wait_until(
             lambda: self.daemon.ask("shards", ids=ids, limit=1).error is None,
             LONG,

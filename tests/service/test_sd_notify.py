@@ -68,12 +68,14 @@ def test_it_is_ready_when_every_shard_was_polled_once(
 
 
 def test_without_shards_it_is_ready_at_once(manager: Manager) -> None:
-    with RunningDaemon(config_text="[local]\nenabled = false\n", environ=environ(manager)):
+    # The watchdog is that of another process, which is not notified.
+    more = environ(manager, WATCHDOG, WATCHDOG_PID=str(os.getpid()))
+    with RunningDaemon(config_text="[local]\nenabled = false\n", environ=more):
         manager.wait_for("READY", "1")
         assert manager.received()[0] == {"READY": "1", "STATUS": "watching 0 shards"}
 
 
-def test_start_and_end_of_a_reload_are_notified(
+def test_reloads_are_notified_with_an_invalid_configuration_until_it_is_fixed(
     manager: Manager, server_factory: ServerFactory
 ) -> None:
     one, two = (f'[[shards]]\nurl = "{server_factory().url}"\n' for _ in range(2))
@@ -91,17 +93,10 @@ def test_start_and_end_of_a_reload_are_notified(
         assert before <= int(begin["MONOTONIC_USEC"]) <= after
         assert received.index(begin) < received.index(end)
         assert end["STATUS"].startswith("watching 2 shards")
-
-
-def test_an_invalid_configuration_is_in_the_status_until_it_is_fixed(
-    manager: Manager, server: RealServer
-) -> None:
-    table = f'[[shards]]\nurl = "{server.url}"\n'
-    with RunningDaemon(config_text=table, environ=environ(manager)) as daemon:
-        manager.wait_for("STATUS", "watching 1 shard: 1 up")
+        daemon.wait_polled(2)
         for text, status in (
-            (table + "tiemout = 1\n", "watching 1 shard: 1 up; configuration not taken"),
-            (table, "watching 1 shard: 1 up"),
+            (one + "tiemout = 1\n", "watching 2 shards: 2 up; configuration not taken"),
+            (one, "watching 1 shard: 1 up"),
         ):
             manager.clear()
             daemon.config_path.write_text(text)
@@ -148,16 +143,6 @@ class BlockedDaemon(RunningDaemon):
         at = command.index("zinfo")
         command[at : at + 1] = ["gevent.monkey", "--module", "tests.service.blocked_daemon"]
         return command
-
-
-def test_the_watchdog_of_another_process_is_not_notified(
-    manager: Manager, server: RealServer
-) -> None:
-    more = environ(manager, WATCHDOG, WATCHDOG_PID=str(os.getpid()))
-    with RunningDaemon([server.url], environ=more) as daemon:
-        manager.wait_for("READY", "1")
-        daemon.terminate()
-        assert manager.all_of("WATCHDOG") == []
 
 
 def test_a_lost_service_manager_is_logged_once_and_found_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,19 @@ def test_invalid_variables_are_logged_and_ignored(
     notifier.close()
     assert notifier.watchdog == 0
     assert logged in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("pid", "watchdog"), [(os.getpid(), 30.0), (os.getppid(), 0.0)], ids=["own", "other"]
+)
+def test_only_the_watchdog_of_this_process_is_notified(
+    manager: Manager, pid: int, watchdog: float
+) -> None:
+    environ = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "30000000"}
+    with contextlib.closing(
+        Notifier.from_environment({**environ, "WATCHDOG_PID": str(pid)})
+    ) as notifier:
+        assert notifier.watchdog == watchdog
 
 
 def test_socket_and_watchdog_are_read_from_the_environment(manager: Manager) -> None:
