@@ -89,13 +89,17 @@ class Following:
         directory: an empty one, for the files.
         arguments: of the command.
         daemon: the daemon to ask.
+        before: Python code that its process runs first.
     """
 
-    def __init__(self, directory: Path, *arguments: str, daemon: RunningDaemon | None) -> None:
+    def __init__(
+        self, directory: Path, *arguments: str, daemon: RunningDaemon | None, before: str = ""
+    ) -> None:
+        program = ["-c", f"{before}; from zinfo.__main__ import main; main()"]
         self._output, self._errors = directory / "output", directory / "errors"
         with self._output.open("wb") as output, self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "zinfo", *arguments],
+                [sys.executable, *(program if before else ["-m", "zinfo"]), *arguments],
                 cwd=ROOT,
                 env=environment(daemon),
                 stdin=subprocess.DEVNULL,

@@ -18,14 +18,21 @@ class Running(Following):
         file: the recording.
         arguments: more of them.
         daemon: the daemon that is recorded.
+        before: Python code that its process runs first.
     """
 
     def __init__(
-        self, command: str, file: Path, *arguments: str, daemon: RunningDaemon | None = None
+        self,
+        command: str,
+        file: Path,
+        *arguments: str,
+        daemon: RunningDaemon | None = None,
+        before: str = "",
     ) -> None:
         directory = file.with_suffix(f".{command}")
         directory.mkdir(exist_ok=True)
-        super().__init__(directory, command, str(file), "--json", *arguments, daemon=daemon)
+        words = (command, str(file), "--json", *arguments)
+        super().__init__(directory, *words, daemon=daemon, before=before)
 
     @property
     def said(self) -> list[dict[str, Any]]:

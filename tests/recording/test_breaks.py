@@ -32,6 +32,10 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
         yield daemon
 
 
+SMALL_BLOCKS = "import zinfo.recording.writer; zinfo.recording.writer.BLOCK_SECONDS = 0.2"
+"""Makes a recorder write what it has received soon, so that the tests see it."""
+
+
 def read(path: Path) -> list[Moment]:
     if not path.exists():
         return []
@@ -59,7 +63,7 @@ def test_a_restart_of_the_daemon_is_recorded_and_replayed(
     daemon: RunningDaemon, tmp_path: Path, server: RealServer
 ) -> None:
     path = tmp_path / "a.zrec"
-    with Running("record", path, daemon=daemon) as recording:
+    with Running("record", path, daemon=daemon, before=SMALL_BLOCKS) as recording:
         wait_until(lambda: read(path), 60.0, "the recorder")
         daemon.terminate()
         wait_until(lambda: "Stale" in kinds(path), 60.0, "the silence")
@@ -94,7 +98,7 @@ def test_after_a_kill_recording_continues_in_the_same_file(
     daemon: RunningDaemon, tmp_path: Path, server: RealServer
 ) -> None:
     path = tmp_path / "a.zrec"
-    with Running("record", path, daemon=daemon) as recording:
+    with Running("record", path, daemon=daemon, before=SMALL_BLOCKS) as recording:
         wait_until(lambda: len(read(path)) > 5, 60.0, "a block")
         recording.process.kill()
         recording.process.wait(60)

@@ -152,7 +152,8 @@ def test_a_file_truncated_anywhere_is_read_up_to_its_last_complete_block(
         path.write_bytes(whole[:end])
         moments[end] = read(path)
     assert len(moments[everything[-1]]) > len(moments[everything[-2]]) > 0
-    for cut in range(len(whole)):
+    around_ends = {end + offset for end in everything for offset in range(-3, 40)}
+    for cut in sorted(around_ends.union(range(0, len(whole), 5)) & set(range(len(whole)))):
         path.write_bytes(whole[:cut])
         last = max((end for end in everything if end <= cut), default=0)
         with Recording(path) as recording:
