@@ -44,7 +44,6 @@ default_role = "code"  # docstrings have single backticks, as Markdown has
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 autodoc_type_aliases = {  # shown by name; the pages describe them
     "Context": "zmq.Context",
     "Info": "Info",
@@ -94,8 +93,17 @@ def link_files_outside_docs(_app: Sphinx, page: str, source: list[str]) -> None:
     source[0] = LINK.sub(absolute, source[0])
 
 
+CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")
+"""A class in a signature."""
+
 OPTION_OR_URL = re.compile(r"(`+[^`]+`+)|(?<![\w-])(--[a-z][\w-]*|[a-z]+://[^\s`,;)\]]*[\w*])")
 """Code in a help text, or else an option or a URL."""
+
+
+def shorten_classes(*arguments: str | None) -> tuple[str, str | None] | None:
+    """Show a class that is a default by its name, instead of `<class 'module.name'>`."""
+    signature, returned = arguments[-2:]
+    return None if signature is None else (CLASS.sub(r"\1", signature), returned)
 
 
 def show_options_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -> None:
@@ -126,6 +134,7 @@ def omit(_app: Sphinx, _context: click.Context, lines: list[str]) -> None:
 def setup(app: Sphinx) -> None:
     """Register the hooks; Sphinx calls this."""
     app.connect("source-read", link_files_outside_docs)
+    app.connect("autodoc-process-signature", shorten_classes)
     app.connect("sphinx-click-process-description", show_options_as_code)
     app.connect("sphinx-click-process-options", show_options_as_code)
     app.connect("sphinx-click-process-epilog", show_parts_of_help)
