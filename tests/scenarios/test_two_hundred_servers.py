@@ -108,6 +108,16 @@ def test_intervals_adapt_in_both_directions(
     assert len(with_interval(idle, 3.0)) == len(idle)
 
 
+@pytest.fixture
+def started_again(servers: list[RealServer]) -> Iterator[None]:
+    """Start servers that a test has killed, for tests after it."""
+    yield
+    for server in servers:
+        if not server.running:
+            server.start()
+
+
+@pytest.mark.usefixtures("started_again")
 def test_killed_servers_are_down_then_removed_and_others_are_unaffected(
     daemon: RunningDaemon, servers: list[RealServer]
 ) -> None:
