@@ -66,7 +66,7 @@ def good_then(last: Callable[[Any], None], good: int = 3) -> Script:
     return script
 
 
-def say(*chunks: bytes, pause: float = 0.0, hold: float = 30.0) -> Callable[[Any], None]:
+def say(*chunks: bytes, pause: float = 0.0, hold: float = 300.0) -> Callable[[Any], None]:
     """Return a script that sends chunks with pauses, then keeps the connection open."""
 
     def last(sock: Any) -> None:

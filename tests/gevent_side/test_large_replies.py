@@ -13,7 +13,7 @@ from tests.promises import Promise
 from tests.waiting import wait_until
 from zinfo.poll.limits import PollLimits
 
-LIMITS = PollLimits(timeout=5, connect_timeout=5)
+LIMITS = PollLimits(timeout=60, connect_timeout=60)
 LINES = INFO + b"".join(b"%x:1\r\n" % number for number in range(60_000))
 PARTS = INFO + b"x:" + b",".join(b"%x=1" % number for number in range(60_000)) + b"\r\n"
 BYTES = INFO + b"x:" + b"y" * 600_000 + b"\r\n"

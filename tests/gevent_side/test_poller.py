@@ -19,6 +19,7 @@ from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo import InfoPoller, RedisShard, ShardPublisher, StaticShardWatcher
 from zinfo.info.parser import parse
+from zinfo.poll.limits import PollLimits
 from zinfo.shards.snapshot import Snapshot
 
 
@@ -47,12 +48,11 @@ def test_shards_that_are_live_at_the_start_are_polled(server: RealServer) -> Non
 
 def test_a_killed_server_is_down_at_once_and_up_when_it_runs_again(server: RealServer) -> None:
     with watching() as watch:
-        shard = watch.add(server.url, MIN_POLLING_INTERVAL=2.0, MAX_POLLING_INTERVAL=2.0)
+        # The lost connection shows it, not the next poll, which is in ten minutes.
+        shard = watch.add(server.url, MIN_POLLING_INTERVAL=600.0, MAX_POLLING_INTERVAL=600.0)
         watch.wait_for("up")
-        killed = time.monotonic()
         server.kill()
         down = watch.wait_for("down")
-        assert time.monotonic() - killed < 1.5, "the lost connection tells, not the next poll"
         assert (down.old, down.new, down.reason) == ("up", "down", "refused")
         assert shard.info, "what was known stays readable"
         server.restart()
@@ -62,7 +62,7 @@ def test_a_killed_server_is_down_at_once_and_up_when_it_runs_again(server: RealS
 
 
 def test_a_stopped_server_is_down_with_timeout_and_then_up_again(server: RealServer) -> None:
-    with watching() as watch:
+    with watching(limits=PollLimits(timeout=1, connect_timeout=1)) as watch:
         watch.add(server.url)
         watch.wait_for("up")
         server.suspend()
@@ -123,7 +123,7 @@ def test_a_server_that_runs_a_script_is_busy_and_not_down(server_factory: Server
 
 def _eval(server: RealServer, text: str) -> None:
     try:
-        redis.Redis(port=server.port, socket_timeout=20).eval(text, 0)
+        redis.Redis(port=server.port, socket_timeout=60).eval(text, 0)
     except redis.RedisError:
         return  # killed, as expected
 
@@ -157,7 +157,7 @@ def test_an_interval_of_zero_polls_at_once_and_does_not_starve_others(
     with watching() as watch:
         eager = Eager("eager", server.url)
         watch.publisher.add_shard(eager)
-        other = watch.add(server.url, "other")
+        other = watch.add(server.url, "other", MIN_POLLING_INTERVAL=0.3, MAX_POLLING_INTERVAL=0.3)
         watch.wait_polls(other, 3)
         assert eager.revision > 3 * other.revision
 
@@ -277,7 +277,7 @@ def test_refresh_polls_now_and_concurrent_calls_share_the_poll(server: RealServe
         first, second = (watch.poller.refresh("s", floor=0) for _ in range(2))
         assert first is not None
         assert first is second
-        assert first.wait(5)
+        assert first.wait(60)
         assert shard.revision == 2
         assert watch.poller.stats.poll.refreshes == 1
         assert watch.poller.refresh("s", floor=60) is None
@@ -292,7 +292,7 @@ def test_a_refresh_of_a_shard_that_is_down_ends_when_the_connect_failed(server: 
         watch.wait_for("down")
         done = watch.poller.refresh("s", floor=0)
         assert done is not None
-        assert done.wait(5)
+        assert done.wait(60)
 
 
 def test_failures_are_logged_once_after_log_after_failures(
@@ -341,7 +341,7 @@ def test_shards_started_together_do_not_stay_in_step(server: RealServer) -> None
         assert all(count >= 5 for count in tenths(watch)[:10]), tenths(watch)
         asked = [watch.poller.refresh(shard.id, floor=0) for shard in shards]
         polls = [done for done in asked if done is not None]
-        assert len(gevent.wait(polls, timeout=10)) == len(shards), "all polled once more"
+        assert len(gevent.wait(polls, timeout=60)) == len(shards), "all polled once more"
         later = tenths(watch)
         assert later[9] >= 50, later
         assert later[10] >= 50, later

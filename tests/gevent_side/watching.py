@@ -61,9 +61,9 @@ class Watch:
 
 @contextlib.contextmanager
 def watching(**options: Any) -> Iterator[Watch]:
-    """Run a poller with short timeouts."""
+    """Run a poller that waits for servers on a busy machine, too, and retries soon."""
     publisher = ShardPublisher()
-    options.setdefault("limits", PollLimits(timeout=0.5, connect_timeout=0.5))
+    options.setdefault("limits", PollLimits(timeout=30, connect_timeout=30))
     options.setdefault("max_backoff", 0.2)
     with InfoPoller(publisher, **options) as poller:
         events: list[Event] = []
