@@ -13,6 +13,7 @@ import pytest
 
 from tests.daemons import RunningDaemon
 from tests.deploy.files import DEPLOY, OWN_PORTS, program, read_yaml, run
+from tests.deploy.shells import Shell
 from tests.docs import offline_client
 from tests.docs.pages import HTTP, QUERY, ROOT, SHARD, Desk, DeskMaker, address, block
 from tests.servers import RealServer
@@ -182,29 +183,58 @@ def test_the_network_policy_is_valid_and_about_the_pod_and_its_ports() -> None:
     assert {one["port"] for one in ingress["ports"]} == set(OWN_PORTS.values())
 
 
-def test_install_completions_and_man_pages(desk_with: DeskMaker, tmp_path: Path) -> None:
-    page, home, share = "install-completions-and-man-pages", tmp_path / "home", tmp_path / "share"
-    installed = {
-        "man/man1/zinfo.1": home / ".local/share/man/man1/zinfo.1",
-        "man/man1/zinfo-get.1": home / ".local/share/man/man1/zinfo-get.1",
-        "bash-completion/completions/zinfo": home
-        / ".local/share/bash-completion/completions/zinfo",
-        "zsh/site-functions/_zinfo": home / ".local/share/zsh/site-functions/_zinfo",
-        "fish/vendor_completions.d/zinfo.fish": home / ".config/fish/completions/zinfo.fish",
-    }
-    for name in installed:
-        (share / name).parent.mkdir(parents=True, exist_ok=True)
-        (share / name).write_text(name)
-    for page_of_man in (DEPLOY / "man").glob("*.1"):
-        shutil.copy(page_of_man, share / "man" / "man1")
+@pytest.fixture
+def own_files(desk_with: DeskMaker, tmp_path: Path) -> Path:
+    """A home directory, after the commands of the page about completion and manual pages.
+
+    `share/` is as in an environment in which zinfo is installed; tests/packaging checks that it is.
+    """
+    home, share = tmp_path / "home", tmp_path / "share"
+    for target, source in (
+        ("man/man1", "man"),
+        ("bash-completion/completions", "completion/bash"),
+        ("zsh/site-functions", "completion/zsh"),
+        ("fish/vendor_completions.d", "completion/fish"),
+    ):
+        shutil.copytree(DEPLOY / source, share / target)
     desk = desk_with({"/opt/zinfo/share": str(share)})
     desk.environ |= {"HOME": str(home), "XDG_DATA_HOME": ""}
-    desk.type(page, "sh")
-    for name, path in installed.items():
-        assert path.resolve() == (share / name).resolve()
-    if shutil.which("man"):
-        environ = {"PATH": os.environ["PATH"], "MANPATH": f"{home}/.local/share/man:"}
-        assert run("man", "--where", "zinfo-get", env=environ).stdout.endswith("zinfo-get.1\n")
+    desk.type("install-completions-and-man-pages", "sh")
+    return home
+
+
+def test_install_completions_and_man_pages(own_files: Path) -> None:
+    places = {
+        "man/man1/zinfo.1",
+        "man/man1/zinfo-get.1",
+        "bash-completion/completions/zinfo",
+        "zsh/site-functions/_zinfo",
+    }
+    for place in places:
+        assert (own_files / ".local/share" / place).read_text(encoding="utf-8")
+
+
+def test_man_finds_the_installed_pages(own_files: Path) -> None:
+    man = program("man", "Debian: man-db")
+    environ = {"PATH": os.environ["PATH"], "MANPATH": f"{own_files}/.local/share/man:"}
+    assert run(man, "--where", "zinfo-get", env=environ).stdout.endswith("zinfo-get.1\n")
+
+
+def test_fish_finds_the_installed_completion(own_files: Path) -> None:
+    fish = program("fish", "Debian: fish")
+    environ = Shell(fish, home=own_files).environ
+    done = run(fish, "-c", "complete --do-complete 'zinfo sh'", env=environ)
+    assert done.stdout.split()[:1] == ["shards"], done.stderr
+
+
+def test_zsh_finds_the_installed_completion(own_files: Path) -> None:
+    zsh = program("zsh", "Debian: zsh")
+    with Shell(zsh, "-f", "-i", home=own_files) as shell:
+        line = block("install-completions-and-man-pages", "zsh").strip()
+        shell.type(f"{line}; autoload -U compinit && compinit -u; echo lo''aded\n")
+        shell.wait_for("loaded")
+        shell.type("zinfo sh\t")
+        shell.wait_for("zinfo shards")
 
 
 def test_alert_and_dashboard(desk_with: DeskMaker) -> None:
