@@ -64,6 +64,8 @@ toc_object_entries_show_parents = "hide"  # the column is narrow
 
 html_theme = "furo"
 html_title = f"zinfo {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "source_repository": SOURCE_URL,
     "source_branch": "main",
