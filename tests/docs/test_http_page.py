@@ -1,4 +1,4 @@
-"""The responses in http.md have the form of real ones."""
+"""The responses in http.md, and the metrics in metrics.md, have the form of real ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ import pytest
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/http.md").read_text(encoding="utf-8")
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+PAGE = (REFERENCE / "http.md").read_text(encoding="utf-8")
+METRICS = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
 ANSWERED = re.findall(r"^\$ curl '(\S+)'\n(\{.*)$", PAGE, re.MULTILINE)
 ((STREAM, EVENTS),) = re.findall(r"^\$ curl -N '(\S+)'\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
 CONFIG = '[[shards]]\nurl = "{}"\nid = "db-1:6379"\nlabels = {{ site = "fra" }}\n'
@@ -65,6 +67,14 @@ def test_the_stream_has_the_events_of_the_page(base: str) -> None:
                 assert form(json.loads(expected.pop(name))) == form(json.loads(data))
             if not expected:
                 break
+
+
+def test_the_metrics_have_the_samples_of_the_page(base: str) -> None:
+    (shown,) = re.findall(r"```console\n\$ curl [^\n]*\n(.*?)```", METRICS, re.DOTALL)
+    with urlopen(f"{base}metrics", timeout=10) as reply:
+        lines = [line.decode() for line in reply]
+    real = [line for line in lines if re.match(r"redis_(up|memory_used_bytes|db_keys){", line)]
+    assert [line.split()[0] for line in real] == [line.split()[0] for line in shown.splitlines()]
 
 
 def sent(stream: HTTPResponse) -> Iterator[tuple[str, str]]:
