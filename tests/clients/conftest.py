@@ -16,6 +16,17 @@ NIGHTLY = frozenset({"python3.6"})
 """Runtimes that are between two others: the same files run on an older and on a newer Python."""
 
 
+TEST_TIMEOUT = 300.0
+"""Seconds that a test has, which may be the first to need the packages of a runtime."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Set the time limit of the tests in this folder."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT))
+
+
 class RuntimeCache:
     """Sets up runtimes, each once in a session.
 

@@ -256,10 +256,14 @@ def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(
 
 
 def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
-    feed: Feed, daemon: RunningDaemon, server: RealServer
+    feed: Feed, daemon: RunningDaemon, server: RealServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    feed.request_sections(server.ident)
+    until(feed, lambda fleet, _: not fleet.lacks_sections(server.ident))
+    monkeypatch.setattr("zinfo.top.feed._SECTIONS_INTERVAL", 0.0)
     daemon.suspend()
     feed.request_sections(server.ident)
+    wait_until(lambda: not feed._wants_sections, what="the request to be sent")
     found: list[bool] = []  # whether the model was locked
 
     def looked() -> bool:
