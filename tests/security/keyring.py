@@ -15,7 +15,7 @@ from tests.daemons import RunningDaemon, set_curve_keys
 from tests.waiting import wait_until
 from zinfo.client import Client
 from zinfo.errors import NoAnswerError
-from zinfo.wire.bus_messages import fence_topic
+from zinfo.wire.bus_messages import fence_topic, unpack_header
 from zinfo.wire.curve_keys import PUBLIC_SUFFIX, SECRET_SUFFIX, ClientKeys, make_key_files
 from zinfo.wire.query_messages import Request, encode_request
 
@@ -168,6 +168,23 @@ def topics_now(socket: zmq.Socket[bytes]) -> set[bytes]:
     topics = set()
     while socket.poll(20):
         topics.add(socket.recv_multipart()[0])
+    return topics
+
+
+def topics_since(socket: zmq.Socket[bytes], moment: float) -> set[bytes]:
+    """Return the topics of the messages received so far that the daemon made after a moment.
+
+    Messages that were on their way before a client was disconnected may still arrive.
+
+    Args:
+        socket: a subscriber.
+        moment: seconds since the Unix epoch.
+    """
+    topics = set()
+    while socket.poll(20):
+        topic, header, _ = socket.recv_multipart()
+        if unpack_header(header).time > moment:
+            topics.add(topic)
     return topics
 
 
