@@ -127,7 +127,7 @@ def test_wait_ready_says_why_the_daemon_refused(peer: WirePeer, flavour: Flavour
         flavour.mirror(peer.query) as mirror,
         pytest.raises(NoAnswerError, match="not for you"),
     ):
-        mirror.wait_ready(0.5)
+        mirror.wait_ready(1)
 
 
 def _drop(peer: WirePeer, count: int, _: object) -> None:

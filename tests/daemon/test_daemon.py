@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
@@ -49,33 +52,49 @@ def test_adding_and_removing_shards_leaves_other_connections_open(
         assert [event["type"] for event in events] == ["added", "up"]
 
 
-def test_labels_and_intervals_change_without_a_new_connection(server: RealServer) -> None:
+@pytest.fixture(scope="module")
+def server() -> Iterator[RealServer]:
+    """One server for all tests of this module."""
+    with RealServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def daemon(server: RealServer) -> Iterator[RunningDaemon]:
+    """One daemon for tests that only have it read other files; it connects only once."""
     with RunningDaemon(config_text=shard_table(server, "min_interval = 0.2")) as daemon:
         daemon.wait_polled(1)
-        changed = shard_table(server, 'labels = { dc = "a" }\nmax_interval = 0.7')
-        reload(daemon, changed, "watching 1 shard")
-        wait_until(lambda: shards(daemon)[server.ident]["interval"] == 0.7, what="the interval")
-        assert shards(daemon)[server.ident]["labels"] == {"dc": "a"}
-        reload(daemon, shard_table(server) + "[poll]\nmax_interval = 0.9\n", "watching 1 shard")
-        wait_until(lambda: shards(daemon)[server.ident]["interval"] == 0.9, what="the interval")
+        yield daemon
         assert connects(daemon) == 1
 
 
-def test_an_invalid_file_changes_nothing_and_each_error_is_logged(server: RealServer) -> None:
-    with RunningDaemon(config_text=shard_table(server)) as daemon:
-        daemon.wait_polled(1)
-        reload(daemon, shard_table(server, "tiemout = 1"), "tiemout")
-        assert "configuration not taken" in daemon.log()
-        assert set(shards(daemon)) == {server.ident}
-        assert connects(daemon) == 1
+def test_labels_and_intervals_change_without_a_new_connection(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
+    changed = shard_table(server, 'labels = { dc = "a" }\nmax_interval = 0.7')
+    reload(daemon, changed, "watching 1 shard")
+    wait_until(lambda: shards(daemon)[server.ident]["interval"] == 0.7, what="the interval")
+    assert shards(daemon)[server.ident]["labels"] == {"dc": "a"}
+    reload(daemon, shard_table(server) + "[poll]\nmax_interval = 0.9\n", "watching 1 shard")
+    wait_until(lambda: shards(daemon)[server.ident]["interval"] == 0.9, what="the interval")
+    assert connects(daemon) == 1
 
 
-def test_each_reload_names_the_keys_that_need_a_restart(server: RealServer) -> None:
-    with RunningDaemon(config_text=shard_table(server)) as daemon:
-        daemon.wait_polled(1)
-        for _ in range(2):
-            text = shard_table(server) + "[bus]\nhigh_water_mark = 5\n"
-            reload(daemon, text, "needs a restart: bus.high_water_mark")
+def test_an_invalid_file_changes_nothing_and_each_error_is_logged(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
+    reload(daemon, shard_table(server, "tiemout = 1"), "tiemout")
+    assert "configuration not taken" in daemon.log()
+    assert set(shards(daemon)) == {server.ident}
+    assert connects(daemon) == 1
+
+
+def test_each_reload_names_the_keys_that_need_a_restart(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
+    for _ in range(2):
+        text = shard_table(server) + "[bus]\nhigh_water_mark = 5\n"
+        reload(daemon, text, "needs a restart: bus.high_water_mark")
 
 
 def test_the_local_watcher_can_be_enabled_and_disabled(server: RealServer) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
+from tests.examples import examples
 
 # It cannot know valid cursors, which come from a previous response. Streams do not end.
 WITHOUT = ("--exclude-checks=positive_data_acceptance", "--exclude-path=/api/v1/stream")
@@ -31,7 +32,13 @@ def test_the_document_has_all_paths(daemon: RunningDaemon) -> None:
 @pytest.mark.timeout(300)
 def test_responses_conform_to_the_document(daemon: RunningDaemon, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("st")
-    options = ["--no-color", "--seed=1", "-n", "25", "--phases=examples,coverage,fuzzing"]
+    options = [
+        "--no-color",
+        "--seed=1",
+        "-n",
+        str(examples(40)),
+        "--phases=examples,coverage,fuzzing",
+    ]
     done = subprocess.run(
         [program, "run", *options, *WITHOUT, f"{daemon.http}api/v1/openapi.json"],
         cwd=tmp_path,
