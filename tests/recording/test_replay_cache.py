@@ -50,6 +50,7 @@ def test_a_segment_sets_all_shards(cache: ReplayCache) -> None:
     assert (a.state, a.revision, a.role, a.version) == (ShardState.UP, 10, "master", "7.2.4")
     assert (b.state, b.revision, b.snapshot) == (ShardState.NEW, 0, None)
     assert a.labels == {"site": "fra"}
+    assert a.info_age is not None
     assert 0.25 <= a.info_age < 60
     assert (cache.revisions, cache.events.newest, cache.events.seq("a:1")) == (20, 4, 2)
 
