@@ -192,16 +192,18 @@ def states(daemon: FaultyDaemon) -> list[tuple[str, str]]:
 def test_exceptions_in_the_event_loop_are_reported_once_a_second(
     daemon: FaultyDaemon, promise: Promise
 ) -> None:
-    started = time.monotonic()
-    logged = daemon.log().count("unexpected error: event loop")
+    def reports() -> tuple[int, int, int]:
+        """Return how many faults of the event loop were counted, logged and published."""
+        counted = daemon.stats()["faults"].get("event loop", 0)
+        published = sum(event.reason == "event loop" for event in daemon.events("fault"))
+        return counted, daemon.log().count("unexpected error: event loop"), published
+
+    started, before = time.monotonic(), reports()
     with daemon.broken("event loop"):
-        daemon.wait_for_fault("event loop", "broken")
-        wait_until(lambda: daemon.stats()["faults"]["event loop"] > 50, what="fifty faults")
+        wait_until(lambda: reports()[0] > before[0] + 50, what="fifty faults")
     asked(daemon)
     took = time.monotonic() - started
-    faults = daemon.stats()["faults"]["event loop"]
-    logged = daemon.log().count("unexpected error: event loop") - logged
-    events = sum(event.reason == "event loop" for event in daemon.events("fault"))
+    faults, logged, events = (now - then for now, then in zip(reports(), before, strict=True))
     promise(
         "a callback of the loop raises",
         "each counted; one a second reported",
