@@ -16,6 +16,7 @@ from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from zinfo.cli.app import cli
+from zinfo.config.models import Config
 from zinfo.top import columns
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +95,17 @@ def test_the_picture_is_small_and_has_transparent_corners() -> None:
     header = struct.unpack(">II2B", picture[16:26])
     assert header[0] > 1600
     assert header[3] == RGB_WITH_ALPHA
+
+
+def test_the_readme_and_the_faq_state_the_default_settings() -> None:
+    faq = (ROOT / "docs" / "faq.md").read_text(encoding="utf-8")
+    config = Config()
+    shortest, longest = config.poll.min_interval, config.poll.max_interval
+    assert f"every {shortest:g} s, idle ones every {longest:g} s" in " ".join(README.split())
+    assert f"every {shortest:g} s for a busy shard and every {longest:g} s for an idle one" in faq
+    assert f"newest {config.query.events_kept:,} events" in faq
+    silence = f"within three heartbeats ({3 * config.bus.heartbeat:g} s by default)"
+    assert silence in " ".join(faq.split())
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
