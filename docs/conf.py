@@ -58,7 +58,8 @@ autodoc_type_aliases = {  # shown by name; the pages describe them
 python_maximum_signature_line_length = 88  # of a longer one, each argument has a line of its own
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # a list of attributes, instead of a section for each
+napoleon_use_ivar = False  # each attribute is an entry of its own, which search finds
+napoleon_attr_annotations = False  # signatures have the types
 
 toc_object_entries_show_parents = "hide"  # the column is narrow
 
