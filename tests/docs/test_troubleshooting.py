@@ -329,8 +329,7 @@ def test_clients_have_old_or_missing_data(server: RealServer, tmp_path: Path) ->
             wait_until(lambda: subscribers(daemon) >= 2, 30, "both to be subscribed")
             os.kill(daemon.pid, signal.SIGSTOP)
             watching.wait_for("stale: ")
-            wait_until(lambda: mirror.problem.startswith("no answer"), 30, "the problem")
-            printed += mirror.problem
+            printed += problem(mirror, "no answer")
             os.kill(daemon.pid, signal.SIGCONT)
             watching.wait_for("again: ")
             daemon.restart()
@@ -341,9 +340,13 @@ def test_clients_have_old_or_missing_data(server: RealServer, tmp_path: Path) ->
         RunningDaemon(environ={"ZINFO_NODE": "zinfo-b"}) as two,
         Mirror(one.query, bus=two.bus) as mirror,
     ):
-        wait_until(lambda: mirror.problem.startswith("another"), 30, "the problem")
-        printed += mirror.problem
+        printed += problem(mirror, "another")
     check("Clients have old or missing data", printed)
+
+
+def problem(mirror: Mirror, words: str) -> str:
+    """Return the problem of a Mirror that begins with these words, on a line of its own."""
+    return wait_until(lambda: _only(mirror.problem, words), 60, words) + "\n"
 
 
 def subscribers(daemon: RunningDaemon) -> int:
