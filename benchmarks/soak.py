@@ -335,9 +335,9 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         last = soak.check()
         window = min(_WINDOW, (ended - began) / 3)
         for found, since in ((first, began), (last, ended - window)):
-            found["memory_meanwhile"] = statistics.median(
-                memory for when, memory in soak.memory if since <= when <= since + window
-            )
+            samples = [memory for when, memory in soak.memory if since <= when <= since + window]
+            # In a short run on a busy machine there may be none.
+            found["memory_meanwhile"] = statistics.median(samples or [found["memory"]])
         answers = soak.query_summary()
         return {
             "seconds": given.seconds,

@@ -119,7 +119,7 @@ def _no_process_left_behind() -> Iterator[None]:
         return [child for child in me.children(recursive=True) if child not in before]
 
     try:
-        wait_until(lambda: not leftover(), timeout=2, what="the test's processes to end")
+        wait_until(lambda: not leftover(), timeout=30, what="the test's processes to end")
     except AssertionError:
         names = [f"{child.pid} {child.name()}" for child in leftover()]
         for child in leftover():

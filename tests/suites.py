@@ -48,6 +48,9 @@ PYTHON_FREE = (
     "demo",
     "metrics",
     "recording",
+    "test_daemons.py",
+    "test_load_tool.py",
+    "test_servers.py",
     "top",
     "watchers",
 )

@@ -30,7 +30,7 @@ EACH_TIME = "query_rate"
         for script in SCRIPTS
     ],
 )
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_each_script_measures_its_targets(script: str, tmp_path: Path) -> None:
     only = PART.get(script, ())
     figures = measured(script, tmp_path / "figures.json", "--rounds=1", "--seconds=0.1", only=only)

@@ -57,7 +57,7 @@ def subscribe_to_many(peer: RawPeer, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_subscriber_to_too_many_topics_is_disconnected_and_delays_no_other_client(
     server: RealServer, promise: Promise
 ) -> None:

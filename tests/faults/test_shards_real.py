@@ -73,7 +73,7 @@ def test_a_server_that_is_killed_and_restarted_on_the_same_port(
 
 
 @pytest.mark.parametrize(
-    "failures", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(180)])]
+    "failures", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
 def test_a_server_that_is_stopped_for_a_while(
     watching: WatchingDaemon, server: RealServer, promise: Promise, failures: int

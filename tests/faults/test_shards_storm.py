@@ -24,7 +24,7 @@ BACKOFF_MAX = 5.0
     ("shards", "servers", "failures", "most"),
     [
         (50, 2, 2, 8),
-        pytest.param(*(500, 4, 5, 32), marks=[pytest.mark.slow, pytest.mark.timeout(300)]),
+        pytest.param(*(500, 4, 5, 32), marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
     ],
 )
 def test_shards_that_fail_and_recover_together_are_all_up_again(

@@ -178,7 +178,7 @@ def test_after_the_daemon_was_killed_and_restarted(daemon: RunningDaemon, mirror
     equal_for_a_while(mirror, daemon)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seconds", [0, pytest.param(10, marks=pytest.mark.slow)])
 def test_after_the_daemon_was_stopped_for_a_while(
     daemon: RunningDaemon, mirror: Mirror, seconds: int
@@ -234,7 +234,7 @@ class MirrorProcess:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_after_the_mirror_was_stopped_for_ten_seconds(servers: list[RealServer]) -> None:
     few = {**QUICK, "ZINFO_BUS_HIGH_WATER_MARK": "20"}  # so that many messages are lost
     with (

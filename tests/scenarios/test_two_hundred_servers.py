@@ -36,7 +36,7 @@ QUICK = {
 
 @pytest.fixture(
     scope="module",
-    params=[20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(300)])],
+    params=[20, pytest.param(200, marks=[pytest.mark.slow, pytest.mark.timeout(900)])],
 )
 def servers(request: pytest.FixtureRequest) -> Iterator[list[RealServer]]:
     with contextlib.ExitStack() as stack:

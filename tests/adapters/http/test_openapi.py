@@ -29,7 +29,7 @@ def test_the_document_has_all_paths(daemon: RunningDaemon) -> None:
     importlib.util.find_spec("schemathesis") is None,
     reason="no schemathesis here; `tox -e processes` has it",
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_responses_conform_to_the_document(daemon: RunningDaemon, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("st")
     options = [
