@@ -119,10 +119,16 @@ def test_use_the_cli_in_scripts(desk: Desk) -> None:
     assert desk.type(page, "sh", 3) == ""
     assert desk.type(page, "sh", 4) == ""
     watching = desk.begin(page, "sh until-ctrl-c")
-    server = redis.Redis.from_url(f"redis://{shard}")
-    with contextlib.closing(server):
-        server.ping()  # a client more
-        watching.wait_said('"field": "connected_clients"')
+    with contextlib.ExitStack() as stack:
+
+        def connect_one_more() -> bool:
+            client = redis.Redis.from_url(f"redis://{shard}")
+            stack.callback(client.close)
+            client.ping()
+            return '"field": "connected_clients"' in watching.said()
+
+        # The first ones may connect before the command has subscribed.
+        wait_until(connect_one_more, 30, "a change of connected_clients")
     changes = [line for line in watching.said().splitlines() if '"connected_clients"' in line]
     assert_same_form(block(page, "json", 1), changes[0])
     assert watching.interrupt() == 0
