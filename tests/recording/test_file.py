@@ -153,7 +153,8 @@ def test_a_file_truncated_anywhere_is_read_up_to_its_last_complete_block(
         moments[end] = read(path)
     assert len(moments[everything[-1]]) > len(moments[everything[-2]]) > 0
     around_ends = {end + offset for end in everything for offset in range(-3, 40)}
-    for cut in sorted(around_ends.union(range(0, len(whole), 5)) & set(range(len(whole)))):
+    step = 1 if examples(100) == 100 else 5  # every byte at night
+    for cut in sorted(around_ends.union(range(0, len(whole), step)) & set(range(len(whole)))):
         path.write_bytes(whole[:cut])
         last = max((end for end in everything if end <= cut), default=0)
         with Recording(path) as recording:
