@@ -146,9 +146,9 @@ def test_record_and_replay(desk: Desk, tmp_path: Path) -> None:
         )
     said = recording.said()
     assert re.fullmatch(
-        r"incident\.zrec: 3\.0 s of 1 shards, \d+ messages, \d+ events, .*iB\n", said
+        r"incident\.zrec: 3\.0 s of 1 shard, \d+ messages, \d+ events, .*iB\n", said
     )
-    assert re.match(r"incident\.zrec: 3\.0 s of 1 shards, ", block(page, "text"))
+    assert re.match(r"incident\.zrec: 3\.0 s of 1 shard, ", block(page, "text"))
     replaying = desk.begin(page, "sh until-ctrl-c")
     replaying.wait_said(f"^View it:  zinfo top --connect tcp://{replay}$")
     said = desk.type(page, "sh", 1)

@@ -72,9 +72,10 @@ def test_the_client_example_runs(server: RealServer) -> None:
 @pytest.mark.parametrize("line", re.findall(r"^zinfo .*?(?= +#|$)", SHELL, flags=re.MULTILINE))
 def test_the_command_line_accepts_every_command(line: str) -> None:
     name, *arguments = shlex.split(line)[1:]
-    command = cli.get_command(click.Context(cli), name)
+    group = click.Context(cli, **cli.context_settings)
+    command = cli.get_command(group, name)
     assert command is not None
-    command.make_context(name, arguments)
+    command.make_context(name, arguments, parent=group)
 
 
 def test_the_commands_to_try_it_and_to_test_it_are_there() -> None:

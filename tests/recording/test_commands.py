@@ -235,7 +235,7 @@ def test_on_a_terminal_a_progress_line_is_shown_and_cleared_at_the_end(
         output
     )
     assert output.endswith("\r\x1b[K")
-    assert re.match(rf"{path}: \d+\.\d s of 1 shards", done.stdout.decode())
+    assert re.match(rf"{path}: \d+\.\d s of 1 shard,", done.stdout.decode())
 
 
 def test_a_recording_ends_at_its_maximum_size_and_is_readable(

@@ -155,9 +155,10 @@ def _report(file: str, recorder: Recorder, writer: RecordingWriter, *, json: boo
             }
         )
         return
+    plural = "" if recorder.shards == 1 else "s"
     why = {"seconds": "", "stopped": "", "max-size": "; it has reached --max-size"}
     click.echo(
-        f"{printable(file)}: {seconds:.1f} s of {recorder.shards} shards, "
+        f"{printable(file)}: {seconds:.1f} s of {recorder.shards} shard{plural}, "
         f"{counts['messages']} messages, {counts['events']} events, {_size(writer.size)}"
         + why[recorder.ended]
     )
