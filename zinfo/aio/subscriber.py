@@ -18,6 +18,8 @@ from zinfo.wire.curve_keys import ClientKeys
 class Subscriber(SubscriberBase, Closing):
     """Iterates over what the daemon publishes, as `zinfo.client.Subscriber` does.
 
+    `zinfo.client.Subscriber` explains how losses and interruptions are reported.
+
     The subscriptions are in place when `async with` (or `open`) has returned, so that everything
     published later is received. One task at a time may wait for updates. Cancelling a `recv` loses
     no update.

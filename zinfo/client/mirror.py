@@ -30,11 +30,16 @@ class Mirror(MirrorBase, Closing):
 
     A shard is *fresh* if its copy, labels included, is exactly what the daemon had at its revision,
     no sign of a lost message is unresolved, and a heartbeat came within the last three heartbeat
-    intervals. So a fresh shard is behind the daemon by no more than that, and a lost message that
-    leaves no other sign is detected with the next heartbeat. Otherwise the shard is *stale*: it can
-    still be read, but may be out of date. `stale` is about all shards, and about which shards
-    exist; `stale_shards` and `view(id).fresh` are about single shards. A shard that the daemon
-    cannot reach is fresh: its INFO is the newest one; its state is down and its age grows.
+    intervals. The copy is then at most three heartbeat intervals behind the daemon, or six if the
+    network delays messages, because a heartbeat may be up to three intervals late. Otherwise the
+    shard is *stale*: it can still be read, but may be out of date. `stale` is about all shards, and
+    about which shards exist; `stale_shards` and `view(id).fresh` are about single shards. A shard
+    that the daemon cannot reach is fresh: its INFO is the newest one; its state is down and its age
+    grows.
+
+    With `shards`, or if the rights of this client hide some shards, heartbeats cannot show that the
+    last INFO of a shard was lost. The loss is then detected with the next INFO of the shard, or
+    after three of its polling intervals, but not before five seconds.
 
     Reading returns copies, and is safe from any thread. A shard that was never polled has an empty
     INFO.

@@ -26,6 +26,10 @@ class Subscriber(SubscriberBase, Closing):
       Restart follows where messages were missed or may have been.
     - `Restart`: another daemon, or the same one started again.
 
+    With `shards`, only the next message of the same kind about a shard shows that the one before it
+    was lost. So if the last event of a shard is lost, there is no Gap before its next event, which
+    may come much later. A Subscriber to all shards finds such a loss with the next heartbeat.
+
     Messages are queued in this process while the consumer is busy, up to a bound; those dropped
     above it are reported as a Gap. The subscriptions are in place when the constructor returns, so
     that everything published later is received.

@@ -29,7 +29,7 @@ class Snapshot:
 
     Attributes:
         shard: id of the shard.
-        revision: number of the poll, +1 at each successful one.
+        revision: number of the INFO; it increases by 1 with each successful poll.
         time: wall clock at the daemon, seconds since the Unix epoch.
         info: field to value.
     """
@@ -46,7 +46,7 @@ class Delta:
 
     Attributes:
         shard: id of the shard.
-        revision: number of the poll, +1 at each successful one.
+        revision: number of the INFO; it increases by 1 with each successful poll.
         base: revision to which this delta applies; 0 for none: `set` is the whole INFO.
         time: wall clock at the daemon, seconds since the Unix epoch.
         set: fields that are new or have another value.
