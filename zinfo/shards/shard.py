@@ -33,13 +33,14 @@ class RedisShard:
 
     Args:
         ident: names the shard; `id` is `str(ident)`.
-        redis_conn: a URL (redis://, rediss://, unix://) or a `ConnectionOptions`, a `redis.Redis`,
-            or a callable that returns one and is called at each connect. Any other object with
-            an `info()` method works too; each of its polls runs in a greenlet.
+        redis_conn: a URL (redis://, rediss://, unix://), a `redis.Redis`, or a callable that
+            returns one and is called at each connect. Any other object with an `info()` method
+            works too; each of its polls runs in a greenlet.
         labels: any names and values, for queries and dashboards. `ShardPublisher.set_labels`
             changes the labels of a live shard.
         **options: with a URL only: username, password, password_file, password_env, ca_file,
-            cert_file, key_file, check_hostname, timeout, connect_timeout; see `ConnectionOptions`.
+            cert_file, key_file, check_hostname, timeout, connect_timeout. They mean the same as the
+            keys of `[[shards]]` in the configuration.
 
     Raises:
         ValueError: the URL is not valid.

@@ -64,7 +64,7 @@ class StaticShardWatcher(ShardWatcher):
 
     Args:
         publisher: the registry to keep up to date.
-        shards: URLs or `ShardSpec` objects.
+        shards: URLs. (The daemon passes objects with more settings, which are internal.)
         shard_class: class of the shards.
 
     Raises:
@@ -108,7 +108,7 @@ class StaticShardWatcher(ShardWatcher):
         call, or `stop`, ends a call that is still running.
 
         Args:
-            shards: URLs or `ShardSpec` objects; may be a generator, which is also read with yields.
+            shards: URLs; may be a generator, which is also read with yields.
 
         Raises:
             ValueError: a URL is invalid; nothing was changed.
