@@ -89,8 +89,8 @@ def record(
     disk. At most the last five seconds can be lost. FILE has mode 0600, because INFO may be
     confidential. It contains only what the client's key may see.
 
-    With --json, one object at the end: file, seconds, size, shards, spans, messages, deltas,
-    events, gaps, stales, restarts, and ended: seconds, max-size or stopped.
+    With --json, one object at the end: file, seconds, size, shards, spans (segments), messages,
+    deltas, events, gaps, stales, restarts, and ended: seconds, max-size or stopped.
 
     Exit codes: 0 recorded; 1 an error, after which everything recorded before is intact; 130 ended
     before anything was recorded.

@@ -127,7 +127,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # as ab
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Listen on addresses that other machines can reach. Each of them can read the recording.",
+    help="Listen on addresses that other machines can reach. They can then read the recording.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object per line.")
 def replay(  # noqa: PLR0913, PLR0917 - one for each option

@@ -61,29 +61,29 @@ def _choices(annotated: object) -> list[str]:
     "This is the default where no shards are given.",
 )
 @click.option(
-    "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]."
+    "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]"
 )
 @click.option(
     "--bus",
     cls=RenamedOption,
     former="--pub",
     metavar="ENDPOINT",
-    help="Publish here. [default: tcp://127.0.0.1:9737].",
+    help="Publish here. [default: tcp://127.0.0.1:9737]",
 )
 @click.option(
-    "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here. [default: off]."
+    "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here. [default: off]"
 )
 @click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Serve Prometheus metrics, a JSON API and a stream over HTTP here. [default: off].",
+    help="Serve Prometheus metrics, a JSON API and a stream over HTTP here. [default: off]",
 )
 @click.option(
     "--insecure",
     is_flag=True,
     default=None,
-    help="Listen without keys on addresses that other machines can reach. Each of them can read "
-    "all INFO; keys prevent that: `zinfo keygen --help`.",
+    help="Listen without keys on addresses that other machines can reach. These machines can then "
+    "read all INFO; keys prevent that: `zinfo keygen --help`.",
 )
 @click.option(
     "--log-format",
@@ -110,8 +110,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     """Run the daemon: poll servers, cache their INFO, publish it, answer queries.
 
     Settings come from the file, the environment (ZINFO_POLL_TIMEOUT=2, ...) and these options;
-    later ones override earlier ones, and shards add up. Without any shards it polls the servers of
-    this machine.
+    later ones override earlier ones, but the shards of all of them are combined. Without any
+    shards it polls the servers of this machine.
 
     SIGHUP reloads the file; SIGTERM and Ctrl-C stop the daemon, with exit code 0. The log goes to
     stderr. Exit code 1: it could not start or continue; 2: the configuration is invalid.

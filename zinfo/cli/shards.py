@@ -30,7 +30,7 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
         "ROLE      primary or replica; --json has INFO's master or slave",
         "INTERVAL  present polling interval: short for a busy shard",
         "AGE       time since its newest INFO",
-        "REVISION  number of successful polls",
+        "REVISION  increases by 1 with each successful poll",
     )
     + "\n\n"
     + examples(

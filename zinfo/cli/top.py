@@ -43,7 +43,7 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
 @click.option(
     "--insecure",
     is_flag=True,
-    help="Serve on an address that other machines can reach. Each of them can see the page.",
+    help="Serve on an address that other machines can reach. They can then see the page.",
 )
 @click.option(
     "--allowed-host",
