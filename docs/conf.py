@@ -99,14 +99,19 @@ def link_files_outside_docs(_app: Sphinx, page: str, source: list[str]) -> None:
 CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")
 """A class in a signature."""
 
+LAMBDA = re.compile(r"<function [\w.]+\.<lambda>>")
+"""A lambda in a signature; all of them return None."""
+
 OPTION_OR_URL = re.compile(r"(`+[^`]+`+)|(?<![\w-])(--[a-z][\w-]*|[a-z]+://[^\s`,;)\]]*[\w*])")
 """Code in a help text, or else an option or a URL."""
 
 
 def shorten_classes(*arguments: str | None) -> tuple[str, str | None] | None:
-    """Show a class that is a default by its name, instead of `<class 'module.name'>`."""
+    """Show a class or lambda that is a default as it is written, not as `<class 'module.name'>`."""
     signature, returned = arguments[-2:]
-    return None if signature is None else (CLASS.sub(r"\1", signature), returned)
+    if signature is None:
+        return None
+    return LAMBDA.sub("lambda: None", CLASS.sub(r"\1", signature)), returned
 
 
 def show_options_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -> None:

@@ -1,12 +1,12 @@
-"""All errors that zinfo raises, and the error codes of its wire.
+"""All errors that zinfo raises, and the error codes of its protocol.
 
 The tree of errors::
 
     ZinfoError
     ├── ConfigError              a configuration file, variable or flag is not valid
     ├── ShardExistsError         a shard with that id is live already
-    ├── ProtocolError            bytes that are not a message of zinfo's wire
-    ├── EnvironmentNotReadyError a part cannot start in this process or on this machine
+    ├── ProtocolError            bytes that are not a message of zinfo's protocol
+    ├── EnvironmentNotReadyError a component cannot start in this process or on this machine
     ├── NoAnswerError            no reply in time from an endpoint (also a TimeoutError)
     ├── RecordingError           a file is not a recording, or cannot be read or written
     └── RequestError             a query was refused; `code` is the reason, for programs
@@ -72,11 +72,11 @@ class ShardExistsError(ZinfoError):
 
 
 class ProtocolError(ZinfoError, ValueError):
-    """Bytes that are not a message of zinfo's wire."""
+    """Bytes that are not a message of zinfo's protocol."""
 
 
 class EnvironmentNotReadyError(ZinfoError):
-    """A part cannot start, because the process or the machine lacks a requirement."""
+    """A component cannot start, because the process or the machine lacks a requirement."""
 
 
 class NoAnswerError(ZinfoError, TimeoutError):
@@ -91,7 +91,7 @@ class RequestError(ZinfoError):
     """A query was refused or failed.
 
     Attributes:
-        code: the wire's error code; stable, for programs.
+        code: the error code of the protocol; stable, for programs.
         retryable: whether the same request may succeed later.
         request_id: id of the request if it could be read, so that the reply can contain it.
     """
@@ -119,9 +119,9 @@ class RequestError(ZinfoError):
         """Return the error in a reply's `error` map.
 
         Args:
-            code: the wire's code; a code that is not known becomes a plain RequestError.
+            code: the code; one that is not known gives a plain RequestError.
             message: text for people.
-            retryable: whether the daemon allows to try again.
+            retryable: whether the same request may succeed later.
         """
         kind = cls._by_code.get(code, RequestError)
         error = kind(message, retryable=retryable)
@@ -136,7 +136,7 @@ class BadRequestError(RequestError, ValueError):
 
 
 class UnsupportedVersionError(RequestError):
-    """The request has a version of the wire that this daemon does not support."""
+    """The request has a version of the protocol that this daemon does not support."""
 
     code = "unsupported_version"
 

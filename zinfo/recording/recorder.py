@@ -61,9 +61,10 @@ class Recorder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of recorded spans, messages, deltas, events, gaps, stales and restarts, by name.
+        """Numbers of what was recorded, by name.
 
-        Frames that the writer left out for lack of space are not counted.
+        The names are spans (segments), messages, deltas, events, gaps, stales and restarts. Frames
+        that the writer left out for lack of space are not counted.
         """
         counts = dict(self._state.counts)
         for frame in self._writer.left_out:
