@@ -844,7 +844,7 @@ class Parser(argparse.ArgumentParser):
             default=default("ZINFO_CLIENT_KEY"),
             help="your own secret key: NAME.key_secret [ZINFO_CLIENT_KEY]",
         )
-        self.add_argument("--json", action="store_true", help="print JSON, one object a line")
+        self.add_argument("--json", action="store_true", help="print JSON, one object per line")
 
 
 def waiting_time(text):

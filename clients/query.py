@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Query a zinfo daemon for the INFO of shards, and print one JSON object a line.
+"""Query a zinfo daemon for the INFO of shards, and print one JSON object per line.
 
 Needs pyzmq and msgpack, but not zinfo: `query` is the whole protocol client, in 20 lines. It is
 described in docs/reference/protocol.md.

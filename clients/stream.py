@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print the messages that a zinfo daemon publishes, one JSON object a line.
+"""Print the messages that a zinfo daemon publishes, one JSON object per line.
 
 Needs pyzmq and msgpack, but not zinfo; docs/reference/protocol.md describes the protocol. Lines of
 four kinds are added by this program: `joined` (the subscriptions are in effect; again after each

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Query a zinfo daemon's XML-RPC server for the INFO of shards: one JSON object a line.
+"""Query a zinfo daemon's XML-RPC server for the INFO of shards: one JSON object per line.
 
 Needs only Python. The daemon's XML-RPC server must be enabled, for example with
 `zinfo serve --xmlrpc 127.0.0.1:50051`; docs/reference/server-adapters.md describes it.
