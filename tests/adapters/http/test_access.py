@@ -177,7 +177,19 @@ def test_a_stream_ends_when_its_token_is_removed(
         assert next(messages).kind == "hello"
 
 
+def wait_until_no_streams(daemon: RunningDaemon) -> None:
+    wait_until(
+        lambda: (
+            not samples(fetch(daemon.http, "metrics", bearer(ADMIN)).text)[
+                "zinfo_http_streams", frozenset()
+            ]
+        ),
+        what="no streams",
+    )
+
+
 def test_a_client_has_a_quota_of_streams(daemon: RunningDaemon, promise: Promise) -> None:
+    wait_until_no_streams(daemon)  # those of earlier tests
     with contextlib.ExitStack() as stack:
         for _ in range(25):
             messages = stack.enter_context(stream(daemon.http, "api/v1/stream", bearer(ADMIN)))
@@ -195,14 +207,7 @@ def test_a_client_has_a_quota_of_streams(daemon: RunningDaemon, promise: Promise
         lambda: fetch(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200,
         what="room for a stream",
     )
-    wait_until(
-        lambda: (
-            not samples(fetch(daemon.http, "metrics", bearer(ADMIN)).text)[
-                "zinfo_http_streams", frozenset()
-            ]
-        ),
-        what="no streams",
-    )
+    wait_until_no_streams(daemon)
     for _ in range(30):
         assert fetch(daemon.http, "api/v1/stream", bearer(ADMIN), method="HEAD").status == 200
 
