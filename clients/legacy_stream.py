@@ -953,7 +953,7 @@ class Watch(object):
             self._joined(totals)
             self._mark_suspect(None, 0)
         else:
-            self._printer.interruption("again", None, "the daemon is heard again")
+            self._printer.interruption("again", None, "the daemon responds again")
             self._joined(totals)
             self._check_after_reconnect(0)
 

@@ -102,7 +102,7 @@ def test_silence_return_and_restart_of_the_daemon_are_reported(
             daemon.suspend()
             assert command.wait_for(" - stale: no heartbeat for")
             daemon.resume()
-            assert command.wait_for(" - again: the daemon is heard again")
+            assert command.wait_for(" - again: the daemon responds again")
             daemon.restart()
             assert command.wait_for(" - restart: ")
             daemon.wait_polled(1)

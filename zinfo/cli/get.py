@@ -79,8 +79,8 @@ def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]
 @click.option(
     "--refresh",
     is_flag=True,
-    help=f"Have shards whose INFO is older than --max-age polled first. Waits up to "
-    f"{_REFRESH_TIMEOUT:g} s without --timeout.",
+    help=f"First poll the shards whose INFO is older than --max-age; without --max-age, all. The "
+    f"default of --timeout is then {_REFRESH_TIMEOUT:g} s.",
 )
 @click.option(
     "--partial",

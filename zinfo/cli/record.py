@@ -58,6 +58,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 @click.argument("file", metavar="FILE", type=click.Path(dir_okay=False))
 @click.option(
     "--seconds",
+    metavar="SECONDS",
     type=click.FloatRange(0, min_open=True),
     help="How long to record. [default: until Ctrl-C]",
 )
@@ -82,12 +83,12 @@ def record(
     """Write what a daemon publishes to FILE, until Ctrl-C.
 
     A recording starts with the state of all shards, followed by each change and event with its
-    time. Lost messages, a silent daemon and a restart of the daemon are recorded as such, followed
-    by the state of all shards again. `zinfo replay FILE` publishes a recording.
+    time. Lost messages, a daemon that does not respond and its restart are recorded as such,
+    followed by the state of all shards again. `zinfo replay FILE` publishes a recording.
 
-    If FILE is a recording already, the new one is appended to it, also after a crash or a full
-    disk. At most the last five seconds can be lost. FILE has mode 0600, because INFO may be
-    confidential. It contains only what the client's key may see.
+    If FILE is a recording already, the new one is appended to it. After a crash or on a full disk,
+    at most the last five seconds are lost. FILE has mode 0600, because INFO may be confidential. It
+    contains only what the client's key may see.
 
     With --json, one object at the end: file, seconds, size, shards, spans (segments), messages,
     deltas, events, gaps, stales, restarts, and ended: seconds, max-size or stopped.
@@ -187,7 +188,7 @@ class _Progress:
         problem = recorder.problem if recorder.counts["spans"] else ""
         if not self._shows:
             if problem != self._problem:
-                note(f"{self._file}: {problem or 'the daemon is heard again'}")
+                note(f"{self._file}: {problem or 'the daemon responds again'}")
                 self._problem = problem
             return
         messages, size = recorder.counts["messages"], self._writer.size

@@ -106,7 +106,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # as ab
 @click.option(
     "--wait",
     is_flag=True,
-    help="Wait for a subscriber that has fetched the initial state.",
+    help="Begin when a subscriber has fetched the initial state.",
 )
 @click.option("--loop", is_flag=True, help="Start again at the end, like a restarted daemon.")
 @click.option(
@@ -122,7 +122,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # as ab
     cls=RenamedOption,
     former="--pub",
     metavar="ENDPOINT",
-    help="Publish here. [default: a free port of 127.0.0.1]",
+    help="Publish changes and events here. [default: a free port of 127.0.0.1]",
 )
 @click.option(
     "--insecure",
@@ -147,10 +147,11 @@ def replay(  # noqa: PLR0913, PLR0917 - one for each option
 
     Every client of a daemon works with a replay: `zinfo top --connect ENDPOINT`, watch, get,
     events, a Mirror. Revisions, events and their times are the recorded ones; ages count from the
-    replay. Clients notice lost messages, a silent daemon and its restart as they would have then.
-    Gaps without any recorded data are shortened to ten seconds.
+    moment of the replay. Clients notice lost messages, a daemon that does not respond and its
+    restart, as they would have during the recording. Times without recorded data are shortened to
+    ten seconds.
 
-    At the end it goes on answering queries about the final state until Ctrl-C.
+    At the end it continues to answer queries about the final state until Ctrl-C.
 
     With --json: objects with "replay": ready (with query and bus), gap, stale, restart or end.
 

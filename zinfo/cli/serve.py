@@ -58,7 +58,7 @@ def _choices(annotated: object) -> list[str]:
     is_flag=True,
     default=None,
     help="Poll every redis-server, valkey-server and keydb-server process of this machine. "
-    "This is the default where no shards are given.",
+    "This is the default if no shards are given.",
 )
 @click.option(
     "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]"
@@ -68,7 +68,7 @@ def _choices(annotated: object) -> list[str]:
     cls=RenamedOption,
     former="--pub",
     metavar="ENDPOINT",
-    help="Publish here. [default: tcp://127.0.0.1:9737]",
+    help="Publish changes and events here. [default: tcp://127.0.0.1:9737]",
 )
 @click.option(
     "--xmlrpc", metavar="HOST:PORT", help="Serve GetInfos over XML-RPC here. [default: off]"
@@ -76,14 +76,15 @@ def _choices(annotated: object) -> list[str]:
 @click.option(
     "--http",
     metavar="HOST:PORT",
-    help="Serve Prometheus metrics, a JSON API and a stream over HTTP here. [default: off]",
+    help="Serve metrics for Prometheus, a JSON API and a stream of changes over HTTP here. "
+    "[default: off]",
 )
 @click.option(
     "--insecure",
     is_flag=True,
     default=None,
     help="Listen without keys on addresses that other machines can reach. These machines can then "
-    "read all INFO; keys prevent that: `zinfo keygen --help`.",
+    "read all INFO. Keys prevent that: `zinfo keygen --help`.",
 )
 @click.option(
     "--log-format",
@@ -93,7 +94,7 @@ def _choices(annotated: object) -> list[str]:
 @click.option(
     "--log-level",
     type=click.Choice(_choices(LogLevel)),
-    help="Least severity of log records. [default: info]",
+    help="Minimum level of the lines in the log. [default: info]",
 )
 def serve(  # noqa: PLR0913, PLR0917 - one for each option
     file: Path | None,
@@ -109,9 +110,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
 ) -> None:
     """Run the daemon: poll servers, cache their INFO, publish it, answer queries.
 
-    Settings come from the file, the environment (ZINFO_POLL_TIMEOUT=2, ...) and these options;
-    later ones override earlier ones, but the shards of all of them are combined. Without any
-    shards it polls the servers of this machine.
+    Settings come from the file, the environment (ZINFO_POLL_TIMEOUT=2, ...) and these options. An
+    option overrides the environment, and both override the file; the shards of all three are
+    polled. Without any shards it polls the servers of this machine.
 
     SIGHUP reloads the file; SIGTERM and Ctrl-C stop the daemon, with exit code 0. The log goes to
     stderr. Exit code 1: it could not start or continue; 2: the configuration is invalid.

@@ -28,7 +28,7 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
         "Columns",
         "STATE     new, up, loading, busy or down, with the reason",
         "ROLE      primary or replica; --json has INFO's master or slave",
-        "INTERVAL  present polling interval: short for a busy shard",
+        "INTERVAL  current polling interval: short for a busy shard",
         "AGE       time since its newest INFO",
         "REVISION  increases by 1 with each successful poll",
     )
@@ -41,7 +41,7 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
 )
 @client_options
 def shards(daemon: Daemon) -> None:
-    """List the shards that the daemon polls.
+    """List the shards: the servers that the daemon polls.
 
     The error of a shard's last poll is printed below the table, until a poll succeeds.
 

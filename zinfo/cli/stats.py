@@ -20,7 +20,7 @@ def stats(daemon: Daemon) -> None:
     """Print the daemon's own counters: polls, bus, queries, shards by state.
 
     They count from the daemon's start; times are in seconds. A line has a name and a value. With
-    --json: one object.
+    --json: one object. docs/how-to/monitor-zinfo.md says what they mean.
     """
     with daemon.client() as client:
         counters = client.stats()

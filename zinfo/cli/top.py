@@ -61,7 +61,8 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
     last five minutes. Data that may be outdated is marked as stale, with the reason. It needs a
     terminal, and textual: pip install 'zinfo[tui]'.
 
-    With --web, it serves the same as a page for browsers; a hundred pages can be open at a time.
+    With --web, it serves the same as a page for browsers instead, of which a hundred can be open at
+    a time.
 
     q or Ctrl-C ends it, with exit code 0.
     """

@@ -42,9 +42,10 @@ def watch(daemon: Daemon, shard_ids: tuple[str, ...], keys: tuple[str, ...], pre
     """Print each change of INFO of each SHARD, or of all, as it arrives, until Ctrl-C.
 
     A line has time (UTC), shard, field, old and new value: "?" for an unknown old value, "-" for
-    none. Of a map, such as db0, only the differences are printed. Events (up, down, restarted, ...)
-    and interruptions are printed, too: "gap" where messages were lost, "stale" while the daemon is
-    silent, "again" when it is heard again, "restart" after its restart. A SHARD need not exist yet.
+    none. If a field has several values, such as db0, only those that changed are printed. Events
+    (up, down, restarted, ...) and interruptions are printed, too: "gap" where messages were lost,
+    "stale" while the daemon does not respond, "again" when it responds again, "restart" after its
+    restart. A SHARD need not exist yet.
 
     With --json: objects with "update": change, event, gap, stale, again or restart. A change has
     shard, revision, time, field, old (missing where unknown, null for none) and new.
@@ -98,7 +99,7 @@ class _ChangePrinter:
                 raise_if_pipe_closed()
                 if self._silent:
                     self._silent = False
-                    self._break("again", update.time, None, "the daemon is heard again")
+                    self._break("again", update.time, None, "the daemon responds again")
             case Delta():
                 self._changes(self._fields.apply(update))
             case Event():

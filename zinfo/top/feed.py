@@ -202,7 +202,7 @@ class Feed:
         """Add an event where the model has been stale for a while, and where it is fresh again."""
         if fresh:
             if self._stale_reported:
-                self._add_event(RECONNECTED, "the daemon is heard again")
+                self._add_event(RECONNECTED, "the daemon responds again")
             self._stale_since, self._stale_reported = None, False
         elif self._epoch is not None:
             if self._stale_since is None:

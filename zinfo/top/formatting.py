@@ -38,7 +38,7 @@ STALE = "stale"
 """Status of a shard whose data may be outdated, and the type of the event that reports this."""
 
 RECONNECTED = "again"
-"""Type of the event that reports that the daemon is heard again after STALE."""
+"""Type of the event that reports that the daemon responds again after STALE."""
 
 DAEMON_RESTARTED = "restart"
 """Type of the event that reports a restart of the daemon."""

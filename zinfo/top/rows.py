@@ -25,7 +25,7 @@ class Row(NamedTuple):
         labels: by name.
         state: new, up, loading, busy or down.
         reason: why it is down, in one word; else "".
-        fresh: whether the row is what the daemon has; False also while the daemon is not heard.
+        fresh: whether the row is what the daemon has; False also while the daemon does not respond.
         role: "master" or "slave", as in INFO; None where unknown.
         version: of the server; None where unknown.
         ops: commands per second.

@@ -97,7 +97,7 @@ class Watch {
       this.#joined(totals);
       this.#markSuspect(ALL, 0);
     } else {
-      this.#printer.interruption("again", null, "the daemon is heard again");
+      this.#printer.interruption("again", null, "the daemon responds again");
       this.#joined(totals);
       this.#checkAfterReconnect(0);
     }
