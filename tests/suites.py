@@ -31,6 +31,7 @@ PROCESSES = (
     "service",
     "test_benchmarks.py",
     "test_comparison.py",
+    "test_types.py",
     "top/web",
 )
 """Tests of many other processes (faults, hostile peers, browsers, terminals, other languages).

@@ -21,7 +21,7 @@ from tests.adapters.http.requests import TIMEOUT, fetch, stream
 from tests.daemons import RunningDaemon
 from tests.metrics.texts import samples
 from tests.promises import Promise
-from tests.security.keyring import Keyring, reload, responds
+from tests.security.keyring import Keyring, refuses, reload, responds
 from tests.servers import RealServer
 from tests.spawning import HOST, free_port
 from tests.waiting import wait_until
@@ -287,7 +287,7 @@ def test_an_invalid_token_file_does_not_keep_a_removed_key_valid(
         tokens.write_text("broken")
         reload(running)
         assert "expected a name and a token" in running.log()
-        assert not responds(running.query, former)
+        assert refuses(running, former)
         stats: Any = running.ask("stats").body
         assert not stats["faults"], "the bus was opened again, and no component crashed"
 
