@@ -180,10 +180,10 @@ class ShardPublisher:
             callbacks.remove(callback)
 
     def report_fault(self, part: str, error: BaseException) -> None:
-        """Notify subscribers of faults that a part, such as a watcher, failed and goes on.
+        """Notify subscribers of faults that a component, such as a watcher, failed and continues.
 
         Args:
-            part: name of the part.
+            part: name of the component.
             error: an unexpected exception, which is logged already.
         """
         for callback in self._fault_callbacks:
