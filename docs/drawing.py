@@ -186,12 +186,12 @@ class SequenceDrawing(Drawing):
             sender: name of a participant.
             receiver: name of a participant.
             text: above the arrow.
-            kind: class of the arrow; `lost` ends it half-way.
+            kind: class of the arrow; `lost` ends it before the receiver.
             style: class of the text.
         """
         start, end = self._at[sender], self._at[receiver]
         if kind == "lost":
-            end = start + (end - start) * 0.6
+            end = start + (end - start) * 0.8
             self.cross(end, self.y)
             style = "red"
         self.text((start + self._at[receiver]) / 2, self.y - 6, text, style)
