@@ -38,8 +38,8 @@ class Mirror(MirrorBase, Closing):
     grows.
 
     With `shards`, or if the rights of this client hide some shards, heartbeats cannot show that the
-    last INFO of a shard was lost. The loss is then detected with the next INFO of the shard, or
-    after three of its polling intervals, but not before five seconds.
+    last INFO of a shard was lost. The loss is then detected with the next INFO of the shard or, if
+    none arrives, after three of its polling intervals (at least five seconds).
 
     Reading returns copies, and is safe from any thread. A shard that was never polled has an empty
     INFO.
