@@ -100,18 +100,18 @@ CLASS = re.compile(r"<class '[\w.]*?(\w+)'>")
 """A class in a signature."""
 
 LAMBDA = re.compile(r"<function [\w.]+\.<lambda>>")
-"""A lambda in a signature; all of them return None."""
+"""A lambda in a signature."""
 
 OPTION_OR_URL = re.compile(r"(`+[^`]+`+)|(?<![\w-])(--[a-z][\w-]*|[a-z]+://[^\s`,;)\]]*[\w*])")
 """Code in a help text, or else an option or a URL."""
 
 
 def shorten_classes(*arguments: str | None) -> tuple[str, str | None] | None:
-    """Show a class or lambda that is a default as it is written, not as `<class 'module.name'>`."""
+    """Show a default that is a class by its name, and one that is a lambda as `...`."""
     signature, returned = arguments[-2:]
     if signature is None:
         return None
-    return LAMBDA.sub("lambda: None", CLASS.sub(r"\1", signature)), returned
+    return LAMBDA.sub("...", CLASS.sub(r"\1", signature)), returned
 
 
 def show_options_as_code(_app: Sphinx, _context: click.Context, lines: list[str]) -> None:
