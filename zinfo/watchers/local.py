@@ -46,8 +46,8 @@ class LocalShardWatcher(ShardWatcher):
     removes from the publisher becomes live again at the next scan while its server runs. If another
     watcher has made the id live, the shard becomes live when that one is removed.
 
-    Not included are Sentinels, child processes that save, processes that this user is not allowed
-    to inspect, and those in another network namespace (containers); the last two are logged once
+    Sentinels, child processes that save, processes that this user is not allowed to inspect, and
+    those in another network namespace (containers) are not included; the last two are logged once
     for each process. A server that accepts only TLS is recognised only if its process title or its
     arguments say so; otherwise list it in the configuration with a rediss:// URL.
 
