@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for pattern in ("*.md", "docs/**/*.md", "clients/**/README.md", "benchmarks/README.md")
+    for pattern in ("*.md", "docs/**/*.md", "clients/**/README.md", "*/README.md")
     for path in sorted(ROOT.glob(pattern))
     if "node_modules" not in path.parts
 }
