@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import invoke
 from tests.daemons import RunningDaemon
 from tests.deploy.files import DEPLOY, OWN_PORTS, program, read_yaml, run
 from tests.deploy.shells import Shell
@@ -110,6 +111,12 @@ def test_run_in_a_container(desk_with: DeskMaker, programs: Path) -> None:
     assert commands == ["build", "run", "exec", "run", "kill"]
     # tests/deploy/test_compose.py checks the file
     assert desk.type(page, "sh", 3) == "compose in compose: up --build --detach\n"
+
+
+def test_the_configuration_for_a_container_is_valid(tmp_path: Path) -> None:
+    config = tmp_path / "zinfo.toml"
+    config.write_text(block("run-in-a-container", "toml"))
+    assert invoke("check", str(config)).output == f"{config}: ok, 1 shard\n"
 
 
 def test_a_wrong_option_of_docker_is_noticed(desk_with: DeskMaker, programs: Path) -> None:
