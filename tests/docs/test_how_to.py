@@ -100,7 +100,7 @@ def test_expose_to_prometheus(desk_with: DeskMaker, server: RealServer) -> None:
     serving.wait_said(re.escape(desk.real[HTTP]))
     wanted = f'redis_up{{instance="{server.ident}"}} 1'
     wait_until(lambda: wanted in _tried(desk, page), 30, what="the metric")
-    assert desk.made_real(block(page, "text")) == f"{wanted}\n"
+    assert _tried(desk, page) == desk.made_real(block(page, "text")) == f"{wanted}\n"
     assert serving.interrupt() == 0
 
 
