@@ -18,7 +18,7 @@ from tests.examples import register_profiles
 from tests.promises import promise, rows, table
 from tests.server_kinds import ServerKind, kinds_by_source
 from tests.servers import RealServer
-from tests.suites import SUITES
+from tests.suites import SUITES, rank
 from tests.waiting import wait_until
 
 __all__ = ["promise"]  # a fixture
@@ -53,6 +53,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what is not in the suite; other hooks decide about the rest."""
     return None if SUITES[config.getoption("suite")].has(collection_path) else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files with long tests first."""
+    items.sort(key=lambda item: rank(item.path))
 
 
 class ServerFactory(Protocol):

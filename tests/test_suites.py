@@ -24,7 +24,13 @@ def test_every_file_is_in_the_suite_of_newest_or_of_processes_or_runs_alone() ->
 
 
 def test_every_name_in_a_suite_exists() -> None:
-    groups = (suites.PROCESSES, suites.PYTHON_FREE, suites.MEASURED, suites.WITHOUT_SERVERS)
+    groups = (
+        suites.PROCESSES,
+        suites.PYTHON_FREE,
+        suites.MEASURED,
+        suites.WITHOUT_SERVERS,
+        suites.FIRST,
+    )
     missing = [name for group in groups for name in group if not (TESTS / name).exists()]
     assert missing == []
 

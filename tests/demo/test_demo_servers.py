@@ -225,13 +225,15 @@ def test_events_are_shown_in_order_and_each_is_counted_once(
     with DemoFeed(daemon.query) as found:
         found.wait_ready(never)
 
-        def back_up() -> bool:
+        def counted(what: str) -> bool:
             found.update()
-            return found.counts[BACK_UP] > 0
+            return found.counts[what] > 0
 
+        wait_until(lambda: counted("up"), what="the server to be up")
         server.kill()
+        wait_until(lambda: counted("down"), what="the server to be down")
         server.start()
-        wait_until(back_up, what="the server to be up again")
+        wait_until(lambda: counted(BACK_UP), what="the server to be up again")
         numbers = [event.number for event in found.events]
         assert numbers == list(range(1, len(numbers) + 1))
         assert found.counts.total() == len(numbers)

@@ -34,7 +34,7 @@ _STATES = (
     ("loading", "it is loading its data set"),
     ("busy", "it is running a script and answers nothing else"),
     ("new", "not polled yet"),
-    ("stale", "unknown: the daemon does not respond, or messages were lost"),
+    ("stale", "unknown: the daemon does not reply, or messages were lost"),
 )
 _COLUMNS = (
     ("-", "unknown, or outdated: the shard does not answer"),
