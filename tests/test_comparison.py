@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which(EXPORTER) is None or shutil.which(CLI) is None,
     reason=f"no {EXPORTER} or no {CLI} on the PATH (Debian: {EXPORTER}, redis-tools)",
@@ -28,7 +29,7 @@ def test_the_comparison_measures_every_tool(tmp_path: Path) -> None:
     options = ("--servers=2", "--consumers=1", "--interval=0.2", "--seconds=1", "--rounds=1")
     command = [sys.executable, "-m", "benchmarks.comparison", *options, f"--json={path}"]
     done = subprocess.run(
-        command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=100, check=False
+        command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=280, check=False
     )
     assert done.returncode == 0, done.stderr
     costs = {cost["tool"]: cost for cost in json.loads(path.read_text())["costs"]}

@@ -49,7 +49,9 @@ def test_the_documented_acl_is_sufficient(
 
         wait_until(polled, what="six polls")
         state = shard()
-    refused = server.client().execute_command("ACL", "LOG")
+    # Daemons of other tests that discover the servers of the machine try passwords of their own.
+    log = server.client().execute_command("ACL", "LOG")
+    refused = [entry for entry in log if entry[b"username"] == b"zinfo"]
     names = server.client().execute_command("CLIENT", "LIST")
     promise(
         f"{each_kind.name}: ACL {' '.join(rules)}",
