@@ -200,7 +200,8 @@ def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) 
             place = peer.url.removeprefix("redis://")
             url = f"redis://{USER}:{quote(password, safe='')}@{place}"
             tables += f'[[shards]]\nid = "{kind}"\nurl = "{url}"\n'
-        said = all_that_is_said(tables, lambda states: {*states.values()} == {"up", "down"})
+        later = "NOPERM User *** has no permissions to run the 'info' command; connected again"
+        said = all_that_is_said(tables, lambda states: {*states.values()} == {"up", "down"}, later)
     found = leaks([password, USER], said)
     promise(
         f"a server repeats them in errors later: {', '.join(lines)}",
@@ -209,12 +210,19 @@ def test_a_secret_that_a_server_repeats_later_appears_nowhere(promise: Promise) 
     )
     assert found == []
     assert "User *** has no permissions to run the 'info' command" in said["api/v1/shards"]
-    later = "NOPERM User *** has no permissions to run the 'info' command; connected again"
     assert later in said["api/v1/events"]
 
 
-def all_that_is_said(tables: str, settled: Callable[[dict[str, str]], bool]) -> dict[str, str]:
-    """Return all outputs of a daemon with these shards, by name."""
+def all_that_is_said(
+    tables: str, settled: Callable[[dict[str, str]], bool], event: str = ""
+) -> dict[str, str]:
+    """Return all outputs of a daemon with these shards, by name.
+
+    Args:
+        tables: The shards, as a part of the configuration.
+        settled: Whether the shards have the states, by id, that the outputs shall show.
+        event: Text of an event that they shall show.
+    """
     poll = "[poll]\nmin_interval = 0.1\nmax_interval = 0.1\ninterval_step = 0\ngrace = 1\n"
     daemon = RunningDaemon(
         config_text=poll + tables, http=True, xmlrpc=True, args=["--log-level=debug"]
@@ -229,6 +237,7 @@ def all_that_is_said(tables: str, settled: Callable[[dict[str, str]], bool]) -> 
             return settled({shard["id"]: shard["state"] for shard in client.shards()})
 
         wait_until(all_settled, what="the shards to settle")
+        wait_until(lambda: event in str(client.request("events")), what=f"the event {event!r}")
         wait_until(lambda: "failures in a row" in daemon.log(), what="a warning in the log")
         for operation in ("hello", "shards", "snapshot", "events", "stats"):
             said[operation] = repr(client.request(operation))

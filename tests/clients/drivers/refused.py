@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TRIES = 1000  # checks, a hundredth of a second apart
+TRIES = 6000  # checks, a hundredth of a second apart
 
 plain_connect = zmq.Socket.connect
 
