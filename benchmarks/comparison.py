@@ -4,7 +4,7 @@ The tools are redis_exporter (one process for each server, and one for all), a c
 redis-cli, and zinfo. Each collects INFO from the same real servers once in an interval. The servers
 count commands and connections themselves; docs/comparison.md has the results.
 
-No other program may poll the servers: `zinfo serve --local` of somebody else would find them.
+No other program may poll the servers: `zinfo serve --local` of another user would find them.
 `unshare -n sh -c 'ip link set lo up; python -m benchmarks.comparison'` prevents that.
 """
 
