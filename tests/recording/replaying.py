@@ -9,6 +9,9 @@ from typing import Any
 from tests.cli.running import Following
 from tests.daemons import RunningDaemon
 
+SMALL_BLOCKS = "import zinfo.recording.writer; zinfo.recording.writer.BLOCK_SECONDS = 0.2"
+"""Makes a recorder write what it has received soon, so that the tests see it."""
+
 
 class Running(Following):
     """`zinfo COMMAND FILE --json`, with its output in a directory beside FILE.

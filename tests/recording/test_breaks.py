@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import RunningDaemon
-from tests.recording.replaying import Running
+from tests.recording.replaying import SMALL_BLOCKS, Running
 from tests.recording.test_incident import QUICK
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -30,10 +30,6 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
     with RealServer() as other, RunningDaemon([server.url, other.url], environ=environ) as daemon:
         daemon.wait_polled(2)
         yield daemon
-
-
-SMALL_BLOCKS = "import zinfo.recording.writer; zinfo.recording.writer.BLOCK_SECONDS = 0.2"
-"""Makes a recorder write what it has received soon, so that the tests see it."""
 
 
 def read(path: Path) -> list[Moment]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import RunningDaemon
-from tests.recording.replaying import Running
+from tests.recording.replaying import SMALL_BLOCKS, Running
 from tests.servers import RealServer, put_load
 from tests.waiting import wait_until
 from zinfo.client import Client, Delta, Event, Mirror
@@ -100,10 +100,11 @@ def incident(tmp_path_factory: pytest.TempPathFactory) -> Incident:
         text = shards_text(first, second)
         with RunningDaemon(config_text=text, environ=QUICK) as daemon:
             daemon.wait_polled(2)
-            with Running("record", path, daemon=daemon) as recording:
+            with Running("record", path, daemon=daemon, before=SMALL_BLOCKS) as recording:
                 wait_until(path.exists, 60.0, "the file")
                 wait_until(lambda: subscribed(daemon), 60.0, "the recorder")
                 happen(daemon, first, second, late)
+                wait_until(lambda: recorded(path, "removed"), 60.0, "the last event in the file")
                 assert recording.interrupt() == 0, recording.errors
                 (report,) = recording.said
         found = Incident(path, (first.ident, second.ident), late.ident)
@@ -120,6 +121,13 @@ def subscribed(daemon: RunningDaemon) -> bool:
     assert isinstance(body, dict)
     topics, requests = body["bus"]["topics"], body["query"]["requests"]
     return bool(topics >= 3 and requests.get("snapshot", 0) >= 1)
+
+
+def recorded(path: Path, type_: str) -> bool:
+    """Whether the file already has an event of this type."""
+    with Recording(path) as recording:
+        updates = [moment.update for moment in recording]
+    return any(isinstance(update, Event) and update.type == type_ for update in updates)
 
 
 def read(incident: Incident) -> None:
