@@ -13,9 +13,16 @@ ROOT = Path(__file__).resolve().parent
 OLDEST_SETUPTOOLS = (77, 0, 3)
 """As in pyproject.toml. pip installs it; `python setup.py sdist` uses the installed setuptools."""
 
-SITE = "https://zinfo.readthedocs.io/en/latest/"
-REPOSITORY = "https://github.com/zinfo/zinfo"
-FILES = "https://raw.githubusercontent.com/zinfo/zinfo/main/"
+URLS = dict(
+    re.findall(
+        r'^(Documentation|Source) = "(.*)"$',
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+)
+SITE = URLS["Documentation"] + "/en/latest/"
+REPOSITORY = URLS["Source"]
+FILES = REPOSITORY.replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
 
 IMAGES = {".gif", ".jpg", ".png", ".svg", ".webp"}
 

@@ -37,7 +37,6 @@ extensions = [
 ]
 exclude_patterns = ["_build"]
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 5
 
 default_role = "code"  # docstrings have single backticks, as Markdown has

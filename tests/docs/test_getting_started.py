@@ -207,7 +207,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         yield made
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH, which the page uses")
 def test_the_page_works_as_written(reader: Reader) -> None:
     for block in blocks():
         match block.language, block.how:
