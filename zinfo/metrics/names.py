@@ -152,8 +152,6 @@ _COUNTERS: Final = {
     "rdb_saves": "rdb_saves_total",
 }
 
-_RENAMED: Final = frozenset(PREFIX + name for name in (*_GAUGES.values(), *_COUNTERS.values()))
-
 STATUS_FIELDS: Final = frozenset(
     ("aof_last_bgrewrite_status", "aof_last_write_status", "rdb_last_bgsave_status")
 )
@@ -168,17 +166,34 @@ def family(name: str, kind: str, text: str) -> Family:
     return Family(PREFIX + name, kind, text)
 
 
+_BY_FIELD: Final = {
+    field: family(name, kind, f"INFO's {field}")
+    for kind, table in (("gauge", _GAUGES), ("counter", _COUNTERS))
+    for field, name in table.items()
+}
+_BY_METRIC: Final = {of.name: of for of in reversed(_BY_FIELD.values())}
+
+
 def family_of(field: str) -> Family:
-    """Return the metric of a field whose value is one number."""
-    text = f"INFO's {field}"
-    if field in _COUNTERS:
-        return family(_COUNTERS[field], "counter", text)
-    return family(_GAUGES.get(field, _FOREIGN.sub("_", field)), "gauge", text)
+    """Return the metric of a field whose value is one number.
+
+    A metric of the tables has its type and HELP text from there, whichever field has its name:
+    `max_clients` of one server is the same metric as `maxclients` of another.
+    """
+    if field in _BY_FIELD:
+        return _BY_FIELD[field]
+    name = _FOREIGN.sub("_", field)
+    return _BY_METRIC.get(PREFIX + name) or family(name, "gauge", f"INFO's {field}")
+
+
+def is_in_tables(of: Family) -> bool:
+    """Return whether the tables have a metric of this name."""
+    return of.name in _BY_METRIC
 
 
 def has_renamed_source(field: str, of: Family) -> bool:
-    """Return whether a metric with the name of this field is the metric of another field."""
-    return of.name in _RENAMED and field not in _COUNTERS and field not in _GAUGES
+    """Return whether the tables give the metric with the name of this field to another field."""
+    return is_in_tables(of) and field not in _BY_FIELD
 
 
 def io_thread_of(field: str) -> str | None:
