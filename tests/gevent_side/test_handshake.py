@@ -8,6 +8,7 @@ import struct
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gevent
 import gevent.event
@@ -60,17 +61,18 @@ def test_a_server_on_a_unix_socket_is_polled(server_factory: ServerFactory) -> N
 def test_a_password_is_read_from_file_environment_or_url(
     server_factory: ServerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = server_factory(password="s3cret")
+    secret = "s3\u2028cr\x85\vet"  # with characters at which `str.splitlines` ends a line
+    server = server_factory(password=secret)
     bare = f"redis://127.0.0.1:{server.port}"
     file = tmp_path / "password"
-    file.write_text("s3cret\n")
+    file.write_bytes(f"{secret}\r\n".encode())
     file.chmod(0o600)
-    monkeypatch.setenv("THE_PASSWORD", "s3cret")
+    monkeypatch.setenv("THE_PASSWORD", secret)
     cases: tuple[tuple[str, dict[str, str]], ...] = (
         (bare, {"password_file": str(file)}),
         (bare, {"password_env": "THE_PASSWORD"}),
-        (bare, {"password": "s3cret"}),
-        (f"redis://:s3cret@127.0.0.1:{server.port}", {}),
+        (bare, {"password": secret}),
+        (f"redis://:{quote(secret)}@127.0.0.1:{server.port}", {}),
     )
     for url, options in cases:
         with watching() as watch:

@@ -1,4 +1,7 @@
-"""The changelog has the form of Keep a Changelog 1.1.0, and its newest version is this one."""
+"""The changelog has the form of Keep a Changelog 1.1.0, and its newest version is this one.
+
+Changes since that version are under "Unreleased", before all versions.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import zinfo
 TEXT = (Path(__file__).parents[2] / "CHANGELOG.md").read_text(encoding="utf-8")
 
 HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+HEADINGS = HEADINGS[1:] if HEADINGS[0] == "Unreleased" else HEADINGS
 
 KINDS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 """The kinds of changes that Keep a Changelog knows."""

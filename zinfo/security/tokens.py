@@ -6,22 +6,25 @@ Fail-closed: while the file of tokens cannot be read, no token is valid.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from zinfo.errors import ConfigError
 from zinfo.security.rights import Rights, client_rights
-from zinfo.wire.secret_files import permission_problem
+from zinfo.wire.secret_lines import SecretFileError, read_secret_lines
 
 _MIN_LENGTH = 16  # characters; shorter tokens can be guessed
+_SPACES = re.compile(r"[ \t]+")
+_TOKEN = re.compile(r"[!-~]+")
 
 
 class Tokens:
     """The clients of the HTTP server, with their rights.
 
     Args:
-        file: a file with a line `NAME TOKEN` for each client; blank lines and lines that start with
-            `#` are ignored. None if clients have certificates only.
+        file: a file with a line `NAME TOKEN` for each client, with spaces or tabs between; blank
+            lines and lines that start with `#` are ignored. None if clients have certificates only.
         rights: each client's rights, by name. A client without an entry has no rights, unless
             `rights` is empty: then every client has all rights.
 
@@ -62,19 +65,16 @@ class Tokens:
 
 
 def _read(file: Path) -> dict[bytes, str]:
-    problem = permission_problem(file)
-    if problem:
-        raise ConfigError([problem])
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{file}: cannot be read: {error}"]) from None
+        lines = read_secret_lines(file)
+    except SecretFileError as error:
+        raise ConfigError([str(error)]) from None
     names: dict[bytes, str] = {}
     problems = []
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        parts = _SPACES.split(line.strip(" \t"))
+        if parts[0].startswith("#") or parts == [""]:
             continue
-        parts = line.split()
         if len(parts) != 2:
             problems.append(
                 f"{file}: line {number}: expected a name and a token, with a space between"
@@ -82,6 +82,11 @@ def _read(file: Path) -> dict[bytes, str]:
         elif len(parts[1]) < _MIN_LENGTH:
             problems.append(
                 f"{file}: line {number}: expected a token of {_MIN_LENGTH} characters or more"
+            )
+        elif not _TOKEN.fullmatch(parts[1]):
+            problems.append(
+                f"{file}: line {number}: expected a token of visible ASCII characters, as an HTTP "
+                "header can have no others"
             )
         elif _digest(parts[1]) in names:
             problems.append(f"{file}: line {number}: another line has the same token")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from zinfo.errors import ZinfoError
 from zinfo.wire.addresses import SHARD_URLS, parse_shard_url
-from zinfo.wire.secret_files import permission_problem
+from zinfo.wire.secret_lines import SecretFileError, read_secret_lines
 
 
 class SecretUnavailableError(ZinfoError):
-    """The file or environment variable that should hold a password cannot be read."""
+    """The file or environment variable that should hold a password has none that can be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +24,10 @@ class ConnectionOptions:
             password.
         username: ACL user; overrides the URL's.
         password: the password itself; prefer one of the next two.
-        password_file: file whose first line is the password; read at each connect, so that a
-            rotated password takes effect.
-        password_env: environment variable that holds the password.
+        password_file: file in UTF-8 whose first line, which ends with LF or CR LF, is the
+            password; read at each connect, so that a rotated password takes effect. Without a
+            password in it the shard is down.
+        password_env: environment variable that holds the password; the same if it is empty.
         ca_file: PEM file of the authorities that may sign the server's certificate; None for the
             system's authorities.
         cert_file: PEM file of the client's certificate.
@@ -65,21 +66,36 @@ class ConnectionOptions:
         """Return the password from its file, variable or option; None without one (or in the URL).
 
         Raises:
-            SecretUnavailableError: the file or variable cannot be read.
+            SecretUnavailableError: the file or variable cannot be read, is empty, or is not UTF-8.
         """
         if self.password_file is not None:
-            if problem := permission_problem(Path(self.password_file)):
-                raise SecretUnavailableError(f"password file: {problem}")
-            try:
-                lines = Path(self.password_file).read_text(encoding="utf-8").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise SecretUnavailableError(f"password file: {error}") from error
-            return lines[0] if lines else ""
+            return _password_in_file(self.password_file)
         if self.password_env is not None:
-            if self.password_env not in os.environ:
-                raise SecretUnavailableError(f"environment variable {self.password_env} is not set")
-            return os.environ[self.password_env]
+            return _password_in_variable(self.password_env)
         return self.password
+
+
+def _password_in_file(path: str) -> str:
+    try:
+        lines = read_secret_lines(Path(path))
+    except SecretFileError as error:
+        raise SecretUnavailableError(f"password file: {error}") from None
+    if not lines or not lines[0]:
+        # A connection without a password would be made without a word, as that of another user.
+        raise SecretUnavailableError(f"password file: {path}: found no password in its first line")
+    return lines[0]
+
+
+def _password_in_variable(name: str) -> str:
+    password = os.environ.get(name)
+    if not password:
+        problem = "is not set" if password is None else "is empty"
+        raise SecretUnavailableError(f"environment variable {name} {problem}")
+    try:
+        password.encode()
+    except UnicodeEncodeError:  # Python represents the bytes by surrogates
+        raise SecretUnavailableError(f"environment variable {name} is not UTF-8") from None
+    return password
 
 
 def default_ident(url: str) -> str:
