@@ -157,7 +157,9 @@ def test_sections_are_known_soon_after_they_are_requested(feed: Feed, server: Re
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if not name.startswith("handmade")])
 def test_every_section_of_a_server_that_was_met_is_known(name: str) -> None:
-    assert set(parse(TEXTS[name]).sections) - {""} <= set(NAMES)
+    # Those of modules are not: `top` has their fields under "Other".
+    found = {section for section in parse(TEXTS[name]).sections if section[:1].isupper()}
+    assert found <= set(NAMES)
 
 
 def test_a_silent_daemon_makes_all_shards_stale_with_a_reason(
