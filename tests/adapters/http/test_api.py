@@ -109,7 +109,7 @@ def test_stats_count_requests_over_http(daemon: RunningDaemon) -> None:
         ("api/v1/events?cursor=%C2%B2", (400, "bad_request"), "cursor"),
         (f"api/v1/events?cursor={5000 * '9'}", (400, "bad_request"), "cursor"),
         ("api/v1/stream?kinds=noise", (400, "bad_request"), "kinds"),
-        ("scrape?target=nope", (404, "unknown_shard"), "id in target"),
+        ("scrape?target=nope", (404, "unknown_shard"), "address in target"),
         ("nothing/here", (404, "not_found"), "Not Found"),
     ],
 )

@@ -12,6 +12,7 @@ import gevent
 import gevent.lock
 
 from zinfo.adapters.http.auth import acquire_quota, require_operation
+from zinfo.adapters.http.scrape_targets import ScrapeTargets
 from zinfo.adapters.wsgi.client_quotas import ClientQuotas, ReleasingBody
 from zinfo.health.stats import HttpStats
 from zinfo.loop.yielding import CooperativeYield
@@ -96,22 +97,14 @@ class ShardMetrics:
     """
 
     def __init__(self, publisher: ShardPublisher, selection: Selection, stats: HttpStats) -> None:
-        self._publisher = publisher
+        self._targets = ScrapeTargets(publisher)
         self._selection = selection
         self._stats = stats
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with one shard's metrics."""
         rights = require_operation(request, "get_infos")
-        target = request.get_param("target", default="")
-        shard_id = target.partition("://")[2] if "://" in target else target
-        shard = self._publisher.find_shard(shard_id) or self._publisher.find_shard(target)
-        if shard is None or not rights.can_see(shard.id):
-            raise falcon.HTTPNotFound(
-                title="unknown shard",
-                # The target is not repeated, because for redis_exporter it may have a password.
-                description="no shard has the id in target; /api/v1/shards lists all ids",
-            )
+        shard = self._targets.find(request.get_param("target", default=""), rights)
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.cut += scrape.cut
