@@ -9,29 +9,21 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.http.requests import fetch
-from tests.daemons import ROOT, RunningDaemon
+from tests.daemons import RunningDaemon
 from tests.info_texts import TEXTS
+from tests.metrics.pages import PAGE, rows
 from tests.metrics.texts import families, samples
 from tests.servers import RealServer
 from zinfo.config import check_file
 from zinfo.info import parser
-from zinfo.metrics.names import PREFIX, family_of, has_renamed_source
-from zinfo.metrics.samples import UP, Sample, has_other_source, has_parts
+from zinfo.metrics.exporter_table import ROWS
+from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
+from zinfo.metrics.samples import UP, Sample, has_parts
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
-PAGE = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
-
-
-def rows(heading: str) -> list[tuple[str, ...]]:
-    """Return the cells of each row of the table with this heading."""
-    (table,) = re.findall(rf"\n\| {heading} .*?\n\|[-|]+\n(.*?)\n\n", PAGE, re.DOTALL)
-    return [
-        tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.split("\n")
-    ]
-
-
 RENAMED = {row[0].strip("`"): row[1:] for row in rows("field")}
+DEPRECATED = [(row[0], row[1]) for row in rows("old name")]
 LABELLED = {row[0].strip("`"): row[1:] for row in rows(r"metric \| type \| labels")}
 OWN = {row[0].strip("`"): row[1] for row in rows(r"metric \| type \| meaning")}
 
@@ -51,15 +43,19 @@ def test_a_field_has_the_metric_and_type_of_its_row(field: str) -> None:
 
 
 def test_each_field_with_another_name_or_type_has_a_row() -> None:
-    for field, text in plain_fields():
-        of = family_of(field)
-        other = (of.name, of.kind) != (PREFIX + re.sub("[^a-zA-Z0-9_]", "_", field), "gauge")
-        taken = has_other_source(field, of) or has_renamed_source(field, of)
-        assert not other or taken or field in RENAMED, (field, text)
+    known = {row.field for row in ROWS if row.field}
+    own = {field for field in known if family_of(field)[:2] == (PREFIX + field, "gauge")}
+    assert set(RENAMED) == known - own
+
+
+def test_each_deprecated_metric_has_a_row() -> None:
+    found = {field: (deprecated_family_of(field), family_of(field)) for field in DEPRECATED_FIELDS}
+    assert dict(DEPRECATED) == {f"`{old.name}`": f"`{new.name}`" for old, new in found.values()}
 
 
 def test_each_metric_with_labels_has_a_row_with_them() -> None:
     numbers = {family_of(field).name for field, _text in plain_fields()}
+    numbers |= {name.strip("`") for name, _new in DEPRECATED}
     for raw in TEXTS.values():
         scrape = Scrape(Selection())
         scrape.add([], [Sample(UP, (), 1)], parser.parse(raw).fields, 1.0)

@@ -13,13 +13,14 @@ Samples = dict[tuple[str, Labels], float]
 
 def families(text: str) -> dict[str, Metric]:
     """Return the metrics of a text by their name after `# TYPE`."""
-    found = {metric.name: metric for metric in text_string_to_metric_families(text)}
+    found = {(one.name, one.type): one for one in text_string_to_metric_families(text)}
     # The parser removes `_total` from the name of a counter; some counters, such as
     # `redis_total_error_replies`, do not end with it.
     types = dict(line.split(" ")[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
     by_type_name: dict[str, Metric] = {}
-    for name in types:
-        by_type_name[name] = found[name if name in found else name.removesuffix("_total")]
+    for name, kind in types.items():
+        key = name, kind
+        by_type_name[name] = found[key if key in found else (name.removesuffix("_total"), kind)]
     return by_type_name
 
 

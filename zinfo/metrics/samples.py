@@ -12,8 +12,11 @@ from typing import Final, NamedTuple, TypeAlias
 from zinfo.info.kinds import KEYSPACE_PATTERN, STATS_PREFIXES
 from zinfo.info.values import Value
 from zinfo.metrics.names import (
+    DEPRECATED_FIELDS,
     STATUS_FIELDS,
     Family,
+    deprecated_family_of,
+    exporter_labels,
     family,
     family_of,
     has_renamed_source,
@@ -120,16 +123,8 @@ _CONFIG: Final = {
 _RESERVED: Final = frozenset(
     one.name for one in (*globals().values(), *_CONFIG.values()) if isinstance(one, Family)
 ) | {_LATENCY.name + suffix for suffix in _TOTALS}
-_INSTANCE_FIELDS: Final = (
-    "role",
-    "redis_version",
-    "redis_build_id",
-    "redis_mode",
-    "os",
-    "maxmemory_policy",
-    "tcp_port",
-    "run_id",
-    "process_id",
+_INSTANCE_FIELDS: Final = tuple(
+    name for name in exporter_labels("instance_info") if not name.startswith("valkey_")
 )
 _INSTANCE_EXTRAS: Final = ("valkey_version", "valkey_release_stage", "availability_zone")
 _READ_ONLY: Final = "read_only"
@@ -266,6 +261,13 @@ def _of_master(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
         yield Sample(of, labels, number)
 
 
+def _renamed(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    number = number_of(value)
+    if number is not None:
+        yield Sample(family_of(name), (), number)
+        yield Sample(deprecated_family_of(name), (), number)
+
+
 def _status(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     yield Sample(family_of(name), (), int(value == "ok"))
 
@@ -299,6 +301,7 @@ _BY_NAME: Final = {
     "latest_fork_usec": _latest_fork,
     "slave_repl_offset": _of_master,
     **dict.fromkeys(_CONFIG, _limit),
+    **dict.fromkeys(DEPRECATED_FIELDS, _renamed),
     **dict.fromkeys(STATUS_FIELDS, _status),
 }
 _BY_PATTERN: Final = (

@@ -1,0 +1,113 @@
+"""Names, types and labels are those of redis_exporter's source, except as metrics.md lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+import pytest
+
+from tests.info_texts import TEXTS
+from tests.metrics.pages import rows
+from tests.metrics.texts import families, samples
+from zinfo.info import parser
+from zinfo.metrics.exporter_table import ROWS
+from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
+from zinfo.metrics.samples import UP, Sample
+from zinfo.metrics.scrape import Scrape
+from zinfo.metrics.selection import Selection
+
+EVERY_FIELD = "\r\n".join(
+    [f"{row.field}:1" for row in ROWS if row.field]
+    + ["used_active_time_io_thread_1:1", "availability_zone:b"]
+).encode()
+"""An INFO with all fields that redis_exporter knows by name, and some that no stored text has."""
+
+FROM_INFO = re.compile(
+    "extractInfoMetrics|extractModulesMetrics|generateCommandLatencySummaries"
+    "|handleMetrics.*|parseAndRegisterConstMetric"
+)
+"""The functions of redis_exporter that read INFO."""
+
+QUANTILE = "quantile"
+"""The label of the samples of a summary, which redis_exporter does not describe."""
+
+
+def scraped(text: bytes) -> str:
+    """Return the metrics of a server with this INFO."""
+    scrape = Scrape(Selection(max_samples=100_000))
+    scrape.add([], [Sample(UP, (), 1)], parser.parse(text).fields, 1.0)
+    return b"".join(scrape.pieces()).decode()
+
+
+def exported() -> dict[str, tuple[set[str], set[str]]]:
+    """Return types and labels of each metric that zinfo makes of the stored texts."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for raw in (*TEXTS.values(), EVERY_FIELD):
+        text = scraped(raw)
+        kinds = families(text)
+        for name, metric in kinds.items():
+            found.setdefault(name, (set(), set()))[0].add(metric.type)
+        for sample, labels in samples(text):
+            name = sample if sample in kinds else re.sub("_(sum|count|total)$", "", sample)
+            found[name][1].update(label for label, _value in labels)
+    return found
+
+
+EXPORTED = exported()
+
+
+def differences() -> Iterator[tuple[str, str]]:
+    """Yield each metric of redis_exporter that zinfo lacks, or has otherwise, and how."""
+    for row in ROWS:
+        if row.name not in EXPORTED:
+            yield row.name, "missing"
+            continue
+        kinds, labels = EXPORTED[row.name]
+        if kinds != {row.kind}:
+            yield row.name, f"type {'`, `'.join(sorted(kinds))}"
+        for label in sorted(labels - {*row.labels, QUANTILE}):
+            yield row.name, f"also `{label}`"
+        for label in sorted(set(row.labels) - labels):
+            yield row.name, f"without `{label}`"
+
+
+def listed() -> Iterator[tuple[str, str]]:
+    """Yield the differences that the page lists."""
+    names = [row.name for row in ROWS]
+    for patterns, difference, _reason in rows("metrics of redis_exporter"):
+        for pattern in re.findall("`(.*?)`", patterns):
+            matching = [name for name in names if fnmatchcase(name, pattern)]
+            assert matching, pattern
+            for name in matching:
+                yield name, difference
+
+
+def test_the_page_lists_each_difference_once() -> None:
+    assert sorted(listed()) == sorted(differences())
+
+
+def test_each_metric_has_one_source_or_one_type() -> None:
+    kinds = {row.name: row.kind for row in ROWS}
+    assert len(kinds) > 390
+    assert all(kinds[row.name] == row.kind for row in ROWS)
+    assert all(re.fullmatch("redis_[a-z0-9_]+", name) for name in kinds)
+    fields = [row.field for row in ROWS if row.field]
+    assert len(fields) == len(set(fields)) > 250
+
+
+@pytest.mark.parametrize("field", DEPRECATED_FIELDS)
+def test_a_renamed_metric_keeps_its_name_for_a_version(field: str) -> None:
+    new = family_of(field)
+    assert new.name != PREFIX + field
+    text = scraped(f"{field}:7".encode())
+    assert {f"{new.name}{{}} 7", f"{PREFIX}{field}{{}} 7"} <= set(text.splitlines())
+    old = families(text)[PREFIX + field]
+    assert old.documentation == f"deprecated: use {new.name}"
+    assert old.type == "gauge", "as before"
+
+
+def test_no_old_name_is_the_name_of_another_metric() -> None:
+    names = {row.name for row in ROWS}
+    assert not names & {deprecated_family_of(field).name for field in DEPRECATED_FIELDS}
