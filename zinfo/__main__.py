@@ -37,9 +37,9 @@ def main() -> None:
     """Run the command line with the arguments of this process."""
     try:
         if runs_daemon(sys.argv[1:]):
-            from gevent import monkey
+            from zinfo.loop.patching import patch_all
 
-            monkey.patch_all()
+            patch_all()
             # gevent warns of sleeps that libuv rounds up to a millisecond, even of its own.
             warnings.filterwarnings("ignore", "libuv only supports millisecond", UserWarning)
 

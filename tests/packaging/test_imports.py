@@ -126,6 +126,45 @@ print(json.dumps({"loaded": loaded, "patched": patched, "later": sorted(sys.modu
     assert "zinfo.cli.app" in seen["later"]
 
 
+PLUGIN = """
+import json, sys
+from importlib import metadata
+
+searches, called = [], []
+search = metadata.entry_points
+
+def counted(**parameters):
+    searches.append(parameters)
+    return search(**parameters)
+
+metadata.entry_points = counted
+sys.path.insert(0, sys.argv.pop(1))
+import plugin_of_gevent
+from zinfo.loop.patching import patch_all
+
+patch_all()
+print(json.dumps({
+    "called": plugin_of_gevent.called,
+    "searches": [str(search) for search in searches],
+    "restored": [str(metadata.entry_points is counted)],
+}))
+"""
+
+
+def test_patching_calls_plugins_of_gevent_and_searches_for_them_once(tmp_path: Path) -> None:
+    (tmp_path / "plugin_of_gevent.py").write_text(
+        "called = []\ndef note(event):\n    called.append(type(event).__name__)\n"
+    )
+    installed = tmp_path / "plugin_of_gevent-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Name: plugin-of-gevent\nVersion: 1.0\n")
+    (installed / "entry_points.txt").write_text(
+        "[gevent.plugins.monkey.did_patch_all]\nnote = plugin_of_gevent:note\n"
+    )
+    seen = run(PLUGIN, str(tmp_path))
+    assert seen == {"called": ["GeventDidPatchAllEvent"], "searches": ["{}"], "restored": ["True"]}
+
+
 @pytest.mark.parametrize("command", sorted(DAEMON_COMMANDS))
 def test_a_daemon_command_is_recognised_after_global_options_and_before_its_own_options(
     command: str,

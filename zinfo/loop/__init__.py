@@ -2,5 +2,5 @@
 
 Long work yields, callbacks are spread over several iterations of the loop, and greenlets that crash
 are restarted. Imports nothing of zinfo. Begin with `yielding.py`, then `callback_queue.py` and
-`supervisor.py`.
+`supervisor.py`; `patching.py` prepares the process.
 """
