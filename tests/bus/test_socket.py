@@ -68,6 +68,9 @@ def test_above_the_limit_of_a_socket_the_connection_with_most_topics_is_closed(
     ):
         for socket in (honest, flood):
             socket.linger = 0
+            socket.reconnect_ivl = (
+                -1
+            )  # a new connection would bring the topics of the closed one back
             socket.connect(bus.address)
         for number in range(10):
             honest.subscribe(b"z1/info/a-%d/" % number)

@@ -39,6 +39,8 @@ async def ask(client):
             pass
 
 async def main():
+    loop = asyncio.get_running_loop()
+    loop.slow_callback_duration = 60  # a busy machine is no fault of the program
     where = sys.argv[1]
     async with (
         Mirror(where) as mirror,
@@ -46,8 +48,6 @@ async def main():
         Client(where, timeout=60) as client,
     ):
         await mirror.wait_ready(60)
-        loop = asyncio.get_running_loop()
-        loop.slow_callback_duration = 60  # a busy machine is no fault of the program
         loop.call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
         await asyncio.gather(iterate(subscriber), ask(client), mirror.wait_ready(60))
 
