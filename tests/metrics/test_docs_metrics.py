@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from zinfo.config import check_file
 from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
 from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
+from zinfo.metrics.sample import flag_of
 from zinfo.metrics.samples import UP, Sample, has_parts
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
@@ -25,6 +27,8 @@ from zinfo.metrics.selection import Selection
 RENAMED = {row[0].strip("`"): row[1:] for row in rows("field")}
 DEPRECATED = [(row[0], row[1]) for row in rows("old name")]
 LABELLED = {row[0].strip("`"): row[1:] for row in rows(r"metric \| type \| labels")}
+GENERAL = {"index", "part", "master_host", "master_port"}
+"""Labels of values that have no row of their own."""
 OWN = {row[0].strip("`"): row[1] for row in rows(r"metric \| type \| meaning")}
 
 
@@ -34,6 +38,14 @@ def plain_fields() -> Iterator[tuple[str, str]]:
         for field, value in parser.parse(raw).fields.items():
             if isinstance(value, (int, float)) and not has_parts(field):
                 yield field, text
+
+
+def flag_fields() -> Iterator[str]:
+    """Yield each field of the stored texts whose text means yes or no."""
+    for raw in TEXTS.values():
+        for field, value in parser.parse(raw).fields.items():
+            if flag_of(value) is not None:
+                yield field
 
 
 @pytest.mark.parametrize("field", RENAMED)
@@ -56,6 +68,7 @@ def test_each_deprecated_metric_has_a_row() -> None:
 def test_each_metric_with_labels_has_a_row_with_them() -> None:
     numbers = {family_of(field).name for field, _text in plain_fields()}
     numbers |= {name.strip("`") for name, _new in DEPRECATED}
+    flags = {family_of(field).name for field in flag_fields()}
     for raw in TEXTS.values():
         scrape = Scrape(Selection())
         scrape.add([], [Sample(UP, (), 1)], parser.parse(raw).fields, 1.0)
@@ -63,12 +76,20 @@ def test_each_metric_with_labels_has_a_row_with_them() -> None:
         kinds = {name: metric.type for name, metric in families(text).items()}
         for (sample, labels), _value in samples(text).items():
             name = re.sub("_(sum|count|total)$", "", sample) if sample not in kinds else sample
-            if name not in LABELLED:
-                assert name in numbers, name
-                assert not labels, (name, labels)
+            row = row_of(name)
+            if row is None:
+                assert {label for label, _text in labels} <= GENERAL, (name, labels)
+                assert labels or name in numbers | flags, name
                 continue
-            assert kinds[name] == LABELLED[name][0]
-            assert {label for label, _text in labels} <= labels_of(name), name
+            assert kinds[name] == LABELLED[row][0]
+            assert {label for label, _text in labels} <= labels_of(row), name
+
+
+def row_of(metric: str) -> str | None:
+    """Return the row of a metric on the page: its own, or the last one with `*`."""
+    if metric in LABELLED:
+        return metric
+    return next((row for row in reversed(LABELLED) if fnmatchcase(metric, row)), None)
 
 
 def labels_of(metric: str) -> set[str]:

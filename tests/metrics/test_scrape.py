@@ -107,12 +107,11 @@ def test_statistics_of_commands_have_the_command_as_a_label() -> None:
     assert families(text)[latency].type == "summary"
 
 
-def test_each_database_has_metrics_and_db0_also_if_it_is_empty() -> None:
+def test_each_database_has_metrics() -> None:
     text = text_of({"db3": {"keys": 10, "expires": 2, "avg_ttl": 1500}, **PRIMARY})
     assert value(text, "redis_db_keys", db="db3") == 10
     assert value(text, "redis_db_keys_expiring", db="db3") == 2
     assert value(text, "redis_db_avg_ttl_seconds", db="db3") == 1.5
-    assert value(text, "redis_db_keys", db="db0") == 0
 
 
 def test_a_primary_exposes_its_replicas() -> None:

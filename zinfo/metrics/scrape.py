@@ -24,6 +24,7 @@ from zinfo.metrics.samples import (
     has_parts,
     metric_of_part,
     number_of,
+    other_samples,
     sampler_of,
     totals,
 )
@@ -61,6 +62,16 @@ class _LineTemplate(NamedTuple):
     start: str
     end: str
     divisor: float
+
+
+def _once(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Yield the first sample of each label set: replicas may announce the same address."""
+    seen = set()
+    for sample in samples:
+        key = sample.family.name, tuple(sample.labels)
+        if key not in seen:
+            seen.add(key)
+            yield sample
 
 
 class Scrape:
@@ -168,10 +179,13 @@ class Scrape:
         if sampler is None and name not in self._numbers:
             sampler = self._learn(name)
         if sampler is not None:
-            return self._write(sampler(fields, name, value), text, left)
-        if isinstance(value, (int, float)) and self._numbers[name] is not None:
-            return self._write([Sample(family_of(name), (), value)], text, left)
-        return left
+            return self._write(_once(sampler(fields, name, value)), text, left)
+        if self._numbers[name] is None:
+            return left
+        number = number_of(value)
+        if number is not None and not isinstance(value, str):
+            return self._write([Sample(family_of(name), (), number)], text, left)
+        return self._write(other_samples(fields, name, value), text, left)
 
     def _write_parts(
         self,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
+from zinfo.metrics.keyspace import EMPTY_DATABASE, empty_database
 from zinfo.metrics.names import Family
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import Scrape
@@ -46,7 +48,10 @@ def add_shard(
     fields = snapshot.all_fields()
     if rights.hidden_fields:
         fields = rights.visible_fields(fields)
-    scrape.add(labels, _state_samples(shard), fields, snapshot.time)
+    first: Iterable[Sample] = _state_samples(shard)
+    if not rights.hides(EMPTY_DATABASE):
+        first = chain(first, empty_database(snapshot))
+    scrape.add(labels, first, fields, snapshot.time)
 
 
 def _state_samples(shard: RedisShard) -> Iterator[Sample]:

@@ -1,0 +1,43 @@
+"""Samples of the TLS certificates of Valkey: `tls_server_cert_serial` and similar fields.
+
+A server without a certificate has the serial `none` and the rest of its validity 0. That is not the
+validity of a certificate that has just expired, so neither is exposed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from zinfo.info.values import Value
+from zinfo.metrics.names import family, family_of
+from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, number_of
+
+_CERTIFICATE: Final = family("tls_certificate_info", "gauge", "INFO's tls_*_cert_serial; always 1")
+
+LABELS: Final = frozenset(("certificate", "serial"))
+"""Labels of the samples."""
+
+_SERIAL: Final = re.compile("tls_([a-z]+)_cert_serial")
+_EXPIRY: Final = re.compile("tls_([a-z]+)_cert_expires_in_seconds")
+_ABSENT: Final = "none"
+
+
+def _serial(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    found = _SERIAL.fullmatch(name)
+    if found is not None and value != _ABSENT:
+        yield Sample(_CERTIFICATE, (("certificate", found[1]), ("serial", label_of(value))), 1)
+
+
+def _expiry(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    found, number = _EXPIRY.fullmatch(name), number_of(value)
+    absent = found is not None and fields.get(f"tls_{found[1]}_cert_serial") == _ABSENT
+    if number is not None and not absent:
+        yield Sample(family_of(name), (), number)
+
+
+BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
+    (_SERIAL, _serial),
+    (_EXPIRY, _expiry),
+)

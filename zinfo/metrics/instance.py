@@ -1,0 +1,94 @@
+"""Samples about the server itself: what it is, when it started, its limits and last operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from zinfo.info.values import Value
+from zinfo.metrics.names import (
+    DEPRECATED_FIELDS,
+    STATUS_FIELDS,
+    deprecated_family_of,
+    exporter_labels,
+    family,
+    family_of,
+)
+from zinfo.metrics.sample import MICRO, Fields, Sample, Sampler, label_of, number_of
+
+UP: Final = family("up", "gauge", "1 if the shard replies to INFO, else 0")
+_START: Final = family("start_time_seconds", "gauge", "when the server started, Unix time")
+_INSTANCE: Final = family("instance_info", "gauge", "labels describe the server; always 1")
+_FORK: Final = family("latest_fork_seconds", "gauge", "INFO's latest_fork_usec, in seconds")
+_MAX_MEMORY: Final = family("config_maxmemory", "gauge", "INFO's maxmemory")
+_MAX_CLIENTS: Final = family("config_maxclients", "gauge", "INFO's maxclients")
+_CONFIG: Final = {"maxmemory": _MAX_MEMORY, "maxclients": _MAX_CLIENTS}
+
+_FACTS: Final = tuple(
+    name for name in exporter_labels("instance_info") if not name.startswith("valkey_")
+)
+_OPTIONAL_FACTS: Final = ("valkey_version", "valkey_release_stage", "availability_zone")
+
+LABELS: Final = frozenset((*_FACTS, *_OPTIONAL_FACTS))
+"""Labels of the samples."""
+
+
+def instance_samples(fields: Fields, now: float) -> Iterator[Sample]:
+    """Yield the samples that describe the server.
+
+    Args:
+        fields: of one INFO.
+        now: wall clock of its arrival, seconds since the Unix epoch.
+    """
+    uptime = fields.get("uptime_in_seconds")
+    if isinstance(uptime, int):
+        yield Sample(_START, (), int(now) - uptime)
+    mode = "redis_mode" if "redis_mode" in fields else "server_mode"
+    facts = [
+        (name, label_of(fields.get(mode if name == "redis_mode" else name))) for name in _FACTS
+    ]
+    optional = ((name, label_of(fields.get(name))) for name in _OPTIONAL_FACTS)
+    yield Sample(_INSTANCE, (*facts, *(fact for fact in optional if fact[1])), 1)
+
+
+def _status(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    yield Sample(family_of(name), (), int(value == "ok"))
+
+
+def _latest_fork(_fields: Fields, _name: str, value: Value) -> Iterator[Sample]:
+    number = number_of(value)
+    if number is not None:
+        yield Sample(_FORK, (), number / MICRO)
+
+
+def _limit(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    number = number_of(value)
+    if number is not None:
+        yield Sample(family_of(name), (), number)
+        yield Sample(_CONFIG[name], (), number)
+
+
+def _renamed(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    number = number_of(value)
+    if number is not None:
+        yield Sample(family_of(name), (), number)
+        yield Sample(deprecated_family_of(name), (), number)
+
+
+def _ratio(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    number = number_of(value)
+    if number is not None:
+        yield Sample(family_of(name), (), number)
+
+
+BY_NAME: Final[dict[str, Sampler]] = {
+    "latest_fork_usec": _latest_fork,
+    **dict.fromkeys(_CONFIG, _limit),
+    **dict.fromkeys(DEPRECATED_FIELDS, _renamed),
+    **dict.fromkeys(STATUS_FIELDS, _status),
+}
+BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
+    # A server that has just started divides by zero, and writes `nan` or `inf`.
+    (re.compile(".*_(ratio|perc)"), _ratio),
+)

@@ -1,0 +1,77 @@
+"""Samples of fields that no other module knows, whose value is a map, a list, or a flag.
+
+A map (`x_3:a=1,b=two`) has a sample for each number, with the name of the part as a label, and the
+digits at the end of the field's name as another. A field that is repeated, or that is a list of
+numbers, has a sample for each item, with its place as a label. A text that means yes or no is 1
+or 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from zinfo.info.kinds import TEXT, kind_of
+from zinfo.info.values import Value
+from zinfo.metrics.names import family_of
+from zinfo.metrics.replication import owners
+from zinfo.metrics.sample import Fields, Labels, Sample, flag_of, label_of, number_of
+
+LABELS: Final = frozenset(("index", "part"))
+"""Labels of the samples."""
+
+_NUMBERED: Final = re.compile("([a-zA-Z].*?)_?([0-9]{1,10})")
+_NOT_FLAGS: Final = frozenset(("process_supervised",))  # `no`, or the name of a supervisor
+
+
+def base_of(name: str) -> str:
+    """Return the field that the metric of a map is named after: without digits at the end."""
+    found = _NUMBERED.fullmatch(name)
+    return found[1] if found else name
+
+
+def other_samples(fields: Fields, name: str, value: Value) -> Sequence[Sample]:
+    """Return the samples of a field that is not a number and has no sampler.
+
+    Args:
+        fields: all fields of the INFO.
+        name: of the field.
+        value: of the field.
+    """
+    if isinstance(value, str):
+        flag = flag_of(value)
+        if flag is None or kind_of(name) == TEXT or name in _NOT_FLAGS:
+            return ()
+        return (Sample(family_of(name), (), flag),)
+    if isinstance(value, dict):
+        return list(_of_map(name, value))
+    if isinstance(value, list):
+        return list(_of_list(fields, name, value))
+    return ()
+
+
+def _of_map(name: str, value: Mapping[str, Value], place: int | None = None) -> Iterator[Sample]:
+    found = _NUMBERED.fullmatch(name)
+    of = family_of(base_of(name))
+    index = [("index", found[2])] if found else []
+    if place is not None:
+        index = [("index", f"{found[2]}.{place}" if found else str(place))]
+    for part, item in value.items():
+        number = number_of(item)
+        if number is not None:
+            yield Sample(of, (*index, ("part", label_of(part))), number)
+
+
+def _of_list(fields: Fields, name: str, value: Sequence[Value]) -> Iterator[Sample]:
+    if all(isinstance(item, dict) for item in value):
+        for place, item in enumerate(value):
+            assert isinstance(item, dict)
+            yield from _of_map(name, item, place)
+        return
+    numbers = [number for item in value if (number := number_of(item)) is not None]
+    if len(numbers) < len(value):
+        return  # a list of texts, some of which look like numbers
+    labels: Sequence[Labels] = owners(fields, name, list(value))
+    for place, number in enumerate(numbers):
+        yield Sample(family_of(name), labels[place] if labels else (("index", str(place)),), number)

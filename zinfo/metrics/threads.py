@@ -1,0 +1,44 @@
+"""Samples of the I/O threads of Redis and Valkey."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from zinfo.info.values import Value
+from zinfo.metrics.names import family, io_thread_of
+from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, maps_of, number_of
+
+_ACTIVE: Final = family(
+    "active_time_io_thread_seconds_total", "counter", "INFO's used_active_time_io_thread_N"
+)
+_CLIENTS: Final = family("io_thread_clients", "gauge", "INFO's io_thread_N: clients")
+_READS: Final = family("io_thread_reads_total", "counter", "INFO's io_thread_N: reads")
+_WRITES: Final = family("io_thread_writes_total", "counter", "INFO's io_thread_N: writes")
+_PARTS: Final = {"clients": _CLIENTS, "reads": _READS, "writes": _WRITES}
+
+LABELS: Final = frozenset(("thread",))
+"""Labels of the samples."""
+_PREFIX: Final = "io_thread_"
+
+
+def _active_time(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    number = number_of(value)
+    if number is not None:
+        yield Sample(_ACTIVE, (("thread", label_of(io_thread_of(name))),), number)
+
+
+def _io_thread(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
+    labels = (("thread", label_of(name[len(_PREFIX) :])),)
+    for thread in maps_of(value):
+        for part, of in _PARTS.items():
+            number = number_of(thread.get(part))
+            if number is not None:
+                yield Sample(of, labels, number)
+
+
+BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
+    (re.compile(f"{_PREFIX}[0-9]+"), _io_thread),
+    (re.compile("used_active_time_io_thread_[0-9]+"), _active_time),
+)
