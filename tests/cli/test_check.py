@@ -46,3 +46,16 @@ def test_a_file_that_is_not_there_is_a_problem_of_its_own(tmp_path: Path) -> Non
 
 def test_without_a_file_it_is_wrong_usage() -> None:
     assert invoke("check").exit_code == 2
+
+
+def test_shards_whose_certificates_are_not_verified_are_one_warning(tmp_path: Path) -> None:
+    file = tmp_path / "zinfo.toml"
+    shards = [f'[[shards]]\nurl = "rediss://h{n}"\ntls_verify = false\n' for n in range(7)]
+    file.write_text("[local]\nenabled = true\ntls_verify = false\n" + "".join(shards))
+    warning, last = invoke("check", str(file)).stdout.splitlines()
+    assert warning == (
+        "warning: certificates are not verified (tls_verify = false) of [local], h0:6379, h1:6379, "
+        "h2:6379, h3:6379 and 3 more: another server in their place is accepted, and receives the "
+        "password"
+    )
+    assert last.startswith(f"{file}: ok, 7 shards")

@@ -57,7 +57,7 @@ def test_certificates_that_cannot_be_verified(
     expired, expired_url = tls_server(server_factory, certificates, "expired")
     right, wrong = str(certificates / "ca.pem"), str(certificates / "other-ca.pem")
     with watching_daemon() as watching:
-        *failing, fine = watching.watch_each(
+        *failing, fine, named, unverified = watching.watch_each(
             [
                 {"id": "wrong CA", "url": good_url, "ca_file": wrong},
                 {
@@ -67,6 +67,13 @@ def test_certificates_that_cannot_be_verified(
                 },
                 {"id": "expired", "url": expired_url, "ca_file": right},
                 {"id": "fine", "url": good_url, "ca_file": right},
+                {
+                    "id": "named",
+                    "url": good_url.replace("localhost", "127.0.0.1"),
+                    "ca_file": right,
+                    "tls_server_name": "localhost",
+                },
+                {"id": "unverified", "url": expired_url, "tls_verify": False},
             ]
         )
         whats = "by an authority that is not trusted", "for another name", "that has expired"
@@ -80,8 +87,11 @@ def test_certificates_that_cannot_be_verified(
                 f"down, {down['reason']} after {took:.2f} s",
             )
             assert (down["old"], down["reason"]) == ("new", "tls"), down["message"]
-        fine.wait_up()
-        fine.wait_polls()
+        for shard in (fine, named, unverified):
+            shard.wait_up()
+            shard.wait_polls()
+        warning = "certificates are not verified (tls_verify = false) of unverified: another server"
+        assert warning in watching.daemon.log()
         # Two are repaired: the server gets a new certificate, the authority file another content.
         renewed = time.time()
         _use(expired, certificates / "good.pem")

@@ -1,10 +1,8 @@
-"""Handshakes with real servers: passwords, ACLs, TLS, Unix sockets."""
+"""Handshakes with real servers: passwords, ACLs, Unix sockets."""
 
 from __future__ import annotations
 
 import gc
-import socket
-import struct
 import time
 from pathlib import Path
 from typing import Any
@@ -13,21 +11,16 @@ from urllib.parse import quote
 import gevent
 import gevent.event
 import pytest
-import redis
-import trustme
 
 from tests.conftest import ServerFactory
-from tests.gevent_side.peers import BULK, handshake, peer, read_command, say
+from tests.gevent_side.peers import BULK, handshake, peer, read_command
 from tests.gevent_side.watching import Watch, watching
-from tests.server_kinds import available_kinds
 from tests.servers import RealServer
-from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
 from zinfo.info.parser import parse
 from zinfo.poll.bounded_socket import BoundedSocket
 from zinfo.poll.credentials import Credentials
-from zinfo.poll.limits import PollLimits
 
 
 def add(watch: Watch, url: str, **options: Any) -> RedisShard:
@@ -121,103 +114,6 @@ def test_the_documented_acl_is_enough_and_less_is_noperm(server: RealServer) -> 
         assert watch.wait_for("down").reason == "noperm"
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls_server(
-    server_factory: ServerFactory, authority: trustme.CA, tmp_path: Path
-) -> tuple[RealServer, int]:
-    kinds = [kind for kind in available_kinds() if _speaks_tls(kind.binary)]
-    if not kinds:
-        pytest.skip("no server with TLS here; Debian's redis-server has it")
-    certificate = authority.issue_cert("localhost")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
-    port = free_port()
-    server = server_factory(
-        kinds[0],
-        args=(
-            *("--tls-port", str(port)),
-            *("--tls-cert-file", str(tmp_path / "server.pem")),
-            *("--tls-key-file", str(tmp_path / "server.pem")),
-            *("--tls-ca-cert-file", str(tmp_path / "ca.pem")),
-        ),
-    )
-    return server, port
-
-
-def _speaks_tls(binary: Path) -> bool:
-    return b"tls-cert-file" in Path(binary).read_bytes() and b"libssl" in Path(binary).read_bytes()
-
-
-def client_certificate(authority: trustme.CA, folder: Path) -> dict[str, str]:
-    """Write a client certificate; return the TLS options of a shard with it."""
-    file = folder / "client.pem"
-    authority.issue_cert("zinfo.example").private_key_and_cert_chain_pem.write_to_path(str(file))
-    return {"ca_file": str(folder / "ca.pem"), "cert_file": str(file), "key_file": str(file)}
-
-
-def test_tls_with_client_certificate_is_polled(
-    tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
-) -> None:
-    _, port = tls_server
-    certificate = client_certificate(authority, tmp_path)
-    with watching() as watch:
-        shard = add(watch, f"rediss://localhost:{port}", **certificate)
-        watch.wait_polls(shard, 5)
-        assert watch.types() == ["added", "up"]
-
-
-def test_a_certificate_that_cannot_be_verified_is_tls(
-    tls_server: tuple[RealServer, int], tmp_path: Path
-) -> None:
-    _, port = tls_server
-    other = trustme.CA()
-    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
-    good, wrong = str(tmp_path / "ca.pem"), str(tmp_path / "other.pem")
-    for url, options in (
-        (f"rediss://localhost:{port}", {"ca_file": wrong}),
-        (f"rediss://localhost:{port}", {"ca_file": "/nowhere"}),
-        (f"rediss://127.0.0.1:{port}", {"ca_file": good}),  # the certificate names localhost only
-    ):
-        with watching() as watch:
-            shard = add(watch, url, **options)
-            assert watch.wait_for("down").reason == "tls", (url, options, shard.last_error)
-
-
-def test_a_killed_tls_server_is_down(
-    tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
-) -> None:
-    server, port = tls_server
-    certificate = client_certificate(authority, tmp_path)
-    with watching() as watch:
-        add(watch, f"rediss://localhost:{port}", **certificate)
-        watch.wait_for("up")
-        server.kill()
-        assert watch.wait_for("down").reason == "refused"
-
-
-def test_a_client_with_its_own_tls_options_is_polled(
-    tls_server: tuple[RealServer, int], authority: trustme.CA, tmp_path: Path
-) -> None:
-    _, port = tls_server
-    certificate = client_certificate(authority, tmp_path)
-    client = redis.Redis(
-        host="localhost",
-        port=port,
-        ssl=True,
-        ssl_ca_certs=certificate["ca_file"],
-        ssl_certfile=certificate["cert_file"],
-        ssl_keyfile=certificate["key_file"],
-    )
-    with watching() as watch:
-        watch.wait_polls(watch.add(client), 3)
-        assert isinstance(client.connection_pool.connection_kwargs["ssl_keyfile"], str)
-
-
 def test_the_socket_taken_over_is_not_closed_with_the_connection_object(
     server: RealServer,
 ) -> None:
@@ -250,57 +146,6 @@ def test_a_shard_removed_during_its_handshake_leaves_no_connection() -> None:
         assert closed.wait(60)
         assert watch.types() == ["added", "removed"]
     gc.collect()  # reports a socket that is still open as an error
-
-
-def test_stopping_in_the_middle_of_a_tls_handshake_leaves_no_socket_open() -> None:
-    accepted: list[int] = []
-
-    def silent(sock: Any) -> None:
-        accepted.append(1)
-        say(hold=300)(sock)
-
-    with peer(silent) as url:
-        with watching(limits=PollLimits(timeout=300, connect_timeout=300)) as watch:
-            for number in range(5):
-                watch.add(url.replace("redis:", "rediss:"), f"s{number}")
-            wait_until(lambda: len(accepted) == 5, what="five connections")
-        gevent.sleep(0)
-        gc.collect()  # reports a socket that is still open as an error
-
-
-def test_a_connection_reset_before_the_tls_handshake_leaves_no_socket_open(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    connected = gevent.event.Event()
-    resets: list[int] = []
-    wrap: Any = redis.SSLConnection._wrap_socket_with_ssl
-
-    def wrap_too_late(self: Any, sock: Any) -> Any:
-        connected.set()
-        wait_until(lambda: not _has_peer(sock), what="the reset to arrive")
-        resets.append(1)
-        return wrap(self, sock)
-
-    def reset(sock: Any) -> None:
-        connected.wait()
-        connected.clear()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.close()
-
-    monkeypatch.setattr(redis.SSLConnection, "_wrap_socket_with_ssl", wrap_too_late)
-    with peer(reset) as url, watching() as watch:
-        watch.add(url.replace("redis:", "rediss:"))
-        assert watch.wait_for("down").reason != "timeout"
-        assert resets
-    gc.collect()  # reports a socket that is still open as an error
-
-
-def _has_peer(sock: Any) -> bool:
-    try:
-        sock.getpeername()
-    except OSError:
-        return False
-    return True
 
 
 class Endless:

@@ -19,7 +19,8 @@ def check(file: Path) -> None:
 
     Prints one line for each problem: file, key, the value found and the value expected. Environment
     variables and options are ignored, and files that the configuration names are not opened. Secret
-    files and directories that other users can read or change cause a warning.
+    files and directories that other users can read or change cause a warning, and so do shards
+    whose certificates are not verified.
 
     Exit codes: 0 the file is valid; 1 it is not.
     """

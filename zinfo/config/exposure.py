@@ -1,4 +1,4 @@
-"""Finds files of a configuration that other users can read or change, but should not.
+"""Finds what a configuration exposes: files that other users can access, unverified connections.
 
 Only the configuration file itself is opened; for the others only owner and mode are checked. A
 missing file gives no line here, because it is an error where the file is used.
@@ -14,25 +14,40 @@ from zinfo.config.models import Config
 from zinfo.config.sources import read_file
 from zinfo.errors import ConfigError
 from zinfo.wire.addresses import parse_shard_url
+from zinfo.wire.redact import redact_text
 from zinfo.wire.secret_files import permission_problem, write_access_problems
 
 MAX_NOTES = 20
 """Maximum number of lines; further files are only counted."""
 
+_MAX_NAMES = 5  # of shards in one line
+
 _PUBLIC_KEYS = "*.key"
 
 
 def exposure_notes(config: Config, file: Path | None = None) -> tuple[str, ...]:
-    """Return a line for each file that other users can read or change, but should not.
+    """Return a line for each file that other users can access, and one for unverified connections.
 
     Args:
         config: the configuration.
         file: the file that it was read from; None for no file.
     """
-    notes = list(_notes(config, file))
+    notes = [*_unverified(config), *_notes(config, file)]
     if len(notes) > MAX_NOTES:
         notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more files that other users can access"]
     return tuple(notes)
+
+
+def _unverified(config: Config) -> Iterator[str]:
+    """Yield a line if there are shards whose certificates are not verified."""
+    names = ["[local]"] if config.local.enabled and not config.local.tls_verify else []
+    names += [redact_text(shard.id) for shard in config.shards if not shard.tls_verify]
+    if names:
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        yield (
+            f"certificates are not verified (tls_verify = false) of {', '.join(names[:_MAX_NAMES])}"
+            f"{more}: another server in their place is accepted, and receives the password"
+        )
 
 
 def _notes(config: Config, file: Path | None) -> Iterator[str]:

@@ -37,6 +37,9 @@ class _Credentials(Section):
     ca_file: kinds.FilePath | None = None
     cert_file: kinds.FilePath | None = None
     key_file: kinds.FilePath | None = None
+    check_hostname: kinds.Flag = True
+    tls_server_name: kinds.ServerName | None = None
+    tls_verify: kinds.Flag = True
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield pairs of passwords, and a key without its certificate."""
@@ -52,6 +55,10 @@ class _Credentials(Section):
         return getattr(self, key, None) is not None
 
 
+CREDENTIAL_KEYS = tuple(_Credentials.model_fields)
+"""Keys of credentials and TLS, which `ConnectionOptions` has under the same names."""
+
+
 class ShardConfig(_Credentials):
     """One `[[shards]]` table.
 
@@ -62,7 +69,6 @@ class ShardConfig(_Credentials):
     id: kinds.Name = ""
     labels: kinds.Labels = Field(default_factory=dict)
     password: kinds.Secret | None = None
-    check_hostname: kinds.Flag = True
     min_interval: kinds.Seconds | None = None
     max_interval: kinds.Seconds | None = None
     interval_step: kinds.NonNegativeSeconds | None = None
@@ -90,9 +96,9 @@ class ShardConfig(_Credentials):
     def conflicts(self) -> Iterator[Conflict]:
         """Yield the conflicts of credentials, and TLS keys of a connection without TLS."""
         yield from super().conflicts()
-        tls_keys = [key for key in ("ca_file", "cert_file", "key_file") if self._has(key)]
-        if not self.check_hostname:
-            tls_keys.append("check_hostname")
+        keys = "ca_file", "cert_file", "key_file", "tls_server_name"
+        tls_keys = [key for key in keys if self._has(key)]
+        tls_keys += [key for key in ("check_hostname", "tls_verify") if not getattr(self, key)]
         if not self.url.startswith("rediss://"):
             for key in tls_keys:
                 text = "found with {1} without TLS, expected a URL that starts with rediss://"

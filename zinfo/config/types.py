@@ -15,6 +15,7 @@ from zinfo.wire.addresses import (
     SHARD_URLS,
     check_endpoint,
     check_host,
+    check_server_name,
     parse_listen,
     parse_shard_url,
 )
@@ -217,6 +218,12 @@ HostNames = Annotated[
         ...,
     ],
     Expected('an array of host names, as in ["zinfo.example.net"], or ["*"] for any'),
+]
+ServerName = Annotated[
+    str,
+    Field(strict=True, min_length=1, max_length=255),
+    AfterValidator(check_server_name),
+    Expected("a host name or an IP address"),
 ]
 Networks = Annotated[
     tuple[Annotated[str, Field(strict=True, max_length=64), AfterValidator(_network)], ...],

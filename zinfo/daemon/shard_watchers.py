@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from zinfo.config import Config, ShardConfig
+from typing import Any
+
+from zinfo.config import Config, LocalConfig, ShardConfig
+from zinfo.config.models import CREDENTIAL_KEYS
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
@@ -83,12 +86,7 @@ class ShardWatchers:
             labels=local.labels,
             trusted_users=local.trusted_users,
             shard_class=self._shard_class,
-            username=local.username,
-            password_file=local.password_file,
-            password_env=local.password_env,
-            ca_file=local.ca_file,
-            cert_file=local.cert_file,
-            key_file=local.key_file,
+            **_credentials(local),
         )
 
 
@@ -96,17 +94,16 @@ def _intervals(config: Config) -> dict[str, float]:
     return {name: getattr(config.poll, key) for key, name in _INTERVAL_ATTRIBUTES.items()}
 
 
+def _credentials(section: LocalConfig | ShardConfig) -> dict[str, Any]:
+    """Return the credentials and TLS options, by their names in `ConnectionOptions`."""
+    return {key: getattr(section, key) for key in CREDENTIAL_KEYS}
+
+
 def _spec(shard: ShardConfig) -> ShardSpec:
     options = ConnectionOptions(
         url=shard.url,
-        username=shard.username,
         password=shard.password.get_secret_value() if shard.password else None,
-        password_file=shard.password_file,
-        password_env=shard.password_env,
-        ca_file=shard.ca_file,
-        cert_file=shard.cert_file,
-        key_file=shard.key_file,
-        check_hostname=shard.check_hostname,
+        **_credentials(shard),
         timeout=shard.timeout,
         connect_timeout=shard.connect_timeout,
     )

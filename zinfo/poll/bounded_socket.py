@@ -12,6 +12,7 @@ from zinfo.loop.yielding import fair_queue_of_hub
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import PROTOCOL, PollError
 from zinfo.poll.limits import reply_too_long
+from zinfo.poll.peer_protocol import not_redis
 
 _MIN_ALLOWED = 64 * 1024  # bytes that any reply may have
 _FIRST_BYTES = frozenset((b"+", b"-", b":", b"$"))  # of RESP replies to the commands sent here
@@ -74,7 +75,7 @@ class BoundedSocket:
 
     def _announced_length(self, head: bytes) -> int:
         if head[:1] not in _FIRST_BYTES:
-            raise PollError("the server does not speak the Redis protocol", PROTOCOL)
+            raise not_redis(head)
         announced = head[1:].partition(b"\r\n")[0]
         length = int(announced) if head[:1] == b"$" and announced.isdigit() else 0
         if length > self._max:

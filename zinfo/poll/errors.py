@@ -72,6 +72,10 @@ class PollError(ZinfoError):
         self.state = state
 
 
+class ErrorReplyError(PollError):
+    """An error reply to AUTH or INFO: the server speaks the Redis protocol."""
+
+
 _NO_CREDENTIALS = Credentials()
 
 
@@ -84,13 +88,13 @@ def from_reply(line: str, credentials: Credentials = _NO_CREDENTIALS) -> PollErr
     """
     code, message = line.partition(" ")[0], credentials.redact(line)
     if "max number of clients" in line:
-        return PollError(message, REFUSED)
+        return ErrorReplyError(message, REFUSED)
     if code in _REPLIES:
         state, reason = _REPLIES[code]
-        return PollError(message, reason, state)
+        return ErrorReplyError(message, reason, state)
     if "authentication" in line.lower() or "invalid password" in line.lower():
-        return PollError(message, AUTH)  # before Redis 6 these were plain -ERR
-    return PollError(message, OTHER)
+        return ErrorReplyError(message, AUTH)  # before Redis 6 these were plain -ERR
+    return ErrorReplyError(message, OTHER)
 
 
 def from_exception(error: BaseException, credentials: Credentials = _NO_CREDENTIALS) -> PollError:

@@ -11,6 +11,7 @@ from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PollError
 from zinfo.poll.hot_fields import HotFields
 from zinfo.poll.limits import PollLimits
+from zinfo.poll.peer_protocol import Diagnosis
 from zinfo.poll.scheduler import NEVER
 from zinfo.shards.shard import RedisShard
 
@@ -32,6 +33,7 @@ class ShardPollState:
         "connection",
         "deadline",
         "deadline_queued",
+        "diagnosis",
         "disconnect_error",
         "due",
         "hot_fields",
@@ -55,6 +57,7 @@ class ShardPollState:
         # Why the last connection ended, until the next one is open.
         self.disconnect_error: PollError | None = None
         self.reset_retried = False  # the reconnect after that was reset, and is tried once more
+        self.diagnosis: Diagnosis | None = None  # since the last connection
         self.reconnected = False  # at once, after a connection ended
         self.removed = False
         self.started_at = -math.inf  # monotonic clock at the start of the last poll

@@ -20,6 +20,7 @@ from zinfo.poll.bounded_socket import BoundedSocket
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import AUTH, TLS, PollError
 from zinfo.poll.limits import PollLimits
+from zinfo.poll.tls_connection import TlsConnection
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.peer_user import peer_uids, peer_uids_available
 from zinfo.wire.addresses import parse_shard_url
@@ -48,7 +49,9 @@ def from_options(options: ConnectionOptions, limits: PollLimits, credentials: Cr
     """
     address = parse_shard_url(options.url)
     kwargs: dict[str, Any] = {"username": address.username, "password": address.password}
-    connection_class: Any = redis.SSLConnection if address.tls else redis.Connection
+    connection_class: Any = redis.Connection
+    if address.tls:
+        connection_class, kwargs["options"] = TlsConnection, options
     if address.path:
         connection_class, kwargs["path"] = redis.UnixDomainSocketConnection, address.path
     else:
@@ -60,11 +63,6 @@ def from_options(options: ConnectionOptions, limits: PollLimits, credentials: Cr
         kwargs["username"] = options.username
     if password is not None:
         kwargs["password"] = password
-    if issubclass(connection_class, redis.SSLConnection):
-        kwargs["ssl_ca_certs"] = options.ca_file
-        kwargs["ssl_certfile"] = options.cert_file
-        kwargs["ssl_keyfile"] = options.key_file
-        kwargs["ssl_check_hostname"] = options.check_hostname
     return _construct(connection_class, kwargs, limits, credentials)
 
 

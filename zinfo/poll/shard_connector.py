@@ -9,8 +9,9 @@ from typing import Any
 from zinfo.health import fd_limits
 from zinfo.health.stats import PollStats
 from zinfo.poll.connect_pool import ConnectPool
-from zinfo.poll.errors import PollError
+from zinfo.poll.errors import TIMEOUT, PollError
 from zinfo.poll.handshake import HandshakeResult, connect_and_poll
+from zinfo.poll.peer_protocol import diagnose
 from zinfo.poll.poll_state import ShardPollState
 
 
@@ -68,14 +69,26 @@ class ShardConnector:
         try:
             result = _connect_within_fd_limit(state)
         except PollError as error:
+            explained = _explain(state, error)
             state.connecting = False
-            self._on_failure(state, error)
+            self._on_failure(state, explained)
             return
-        state.connecting = False
+        state.connecting, state.diagnosis = False, None
         if not state.removed:
             self._on_connected(state, result)
         elif isinstance(result, HandshakeResult):
             result.sock.close()
+
+
+def _explain(state: ShardPollState, error: PollError) -> PollError:
+    """Return the error, or what the server speaks instead, if that explains it."""
+    shard = state.shard
+    if error.reason == TIMEOUT and shard.snapshot is not None and not shard.failures:
+        return error  # it has replied to INFO before: nothing delays the report that it is down
+    if fd_limits.exhausted():
+        return error
+    state.diagnosis = diagnose(shard.redis_conn, error, state.diagnosis, time.monotonic())
+    return error if state.diagnosis is None else state.diagnosis.found or error
 
 
 def _connect_within_fd_limit(state: ShardPollState) -> HandshakeResult | dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zinfo.errors import ZinfoError
-from zinfo.wire.addresses import SHARD_URLS, parse_shard_url
+from zinfo.wire.addresses import SHARD_URLS, check_server_name, parse_shard_url
 from zinfo.wire.secret_lines import SecretFileError, read_secret_lines
 
 
@@ -28,11 +28,15 @@ class ConnectionOptions:
             password; read at each connect, so that a rotated password takes effect. Without a
             password in it the shard is down.
         password_env: environment variable that holds the password; the same if it is empty.
-        ca_file: PEM file of the authorities that may sign the server's certificate; None for the
-            system's authorities.
+        ca_file: PEM file of the authorities that may sign the server's certificate, and no others
+            may; None for the system's authorities.
         cert_file: PEM file of the client's certificate.
         key_file: PEM file of the client's key.
-        check_hostname: whether the certificate must be for the host in the URL.
+        check_hostname: whether the certificate must be for `tls_server_name`.
+        tls_server_name: name or IP address that the server is asked for (SNI) and that its
+            certificate must have; None for the host in the URL.
+        tls_verify: whether the certificate is verified; if not, any server in the place of the
+            shard's is accepted, and receives the password.
         timeout: seconds within which the reply to INFO must arrive; None for the poller's default.
         connect_timeout: seconds within which a connection must be made; None for the poller's
             default.
@@ -40,7 +44,7 @@ class ConnectionOptions:
             under one of these user ids; None sends them to any server.
 
     Raises:
-        ValueError: the URL cannot be used, as `parse_shard_url` says.
+        ValueError: the URL cannot be used, as `parse_shard_url` says, or the `tls_server_name`.
     """
 
     url: str
@@ -52,12 +56,19 @@ class ConnectionOptions:
     cert_file: str | None = None
     key_file: str | None = None
     check_hostname: bool = True
+    tls_server_name: str | None = None
+    tls_verify: bool = True
     timeout: float | None = None
     connect_timeout: float | None = None
     trusted_uids: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
         default_ident(self.url)  # raises on a URL that cannot be used
+        if self.tls_server_name is not None:
+            try:
+                check_server_name(self.tls_server_name)
+            except ValueError as error:
+                raise ValueError(f"tls_server_name cannot be used: {error}") from None
 
     def __repr__(self) -> str:  # the generated one would show the password
         return f"ConnectionOptions({default_ident(self.url)!r})"

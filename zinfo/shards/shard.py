@@ -39,11 +39,11 @@ class RedisShard:
         labels: any names and values, for queries and dashboards. `ShardPublisher.set_labels`
             changes the labels of a live shard.
         **options: with a URL only: username, password, password_file, password_env, ca_file,
-            cert_file, key_file, check_hostname, timeout, connect_timeout. They mean the same as the
-            keys of `[[shards]]` in the configuration.
+            cert_file, key_file, check_hostname, tls_server_name, tls_verify, timeout,
+            connect_timeout. They mean the same as the keys of `[[shards]]` in the configuration.
 
     Raises:
-        ValueError: the URL is not valid.
+        ValueError: the URL or the tls_server_name is not valid.
         TypeError: options without a URL, or unknown options.
 
     Attributes:

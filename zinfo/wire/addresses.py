@@ -238,6 +238,20 @@ def check_host(host: str) -> str:
     return host
 
 
+def check_server_name(name: str) -> str:
+    """Return the name if it is one that a certificate can have: a host name or an IP address.
+
+    Raises:
+        ValueError: it is something else; the message says what is expected.
+    """
+    try:
+        ip_address(name)
+    except ValueError:
+        if name == "*" or len(name) > MAX_HOST or not _HOST_NAME.fullmatch(name):
+            raise ValueError("it is not a name or an IP address without brackets") from None
+    return name
+
+
 def _check_text(text: str) -> None:
     if not text.isprintable() or " " in text:
         raise ValueError("it contains white space or control characters")
