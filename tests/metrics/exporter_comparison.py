@@ -12,26 +12,31 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 from urllib.request import urlopen
 
-import redis
-
 from benchmarks.exporter import MISSING, PROGRAM, Exporter, running_exporter
 from tests.daemons import RunningDaemon
+from tests.metrics.loaded_servers import loaded_servers
+from tests.metrics.pages import rows
 from tests.metrics.texts import Labels, Samples, families, samples
-from tests.server_kinds import ServerKind, available_kinds
+from tests.server_kinds import available_kinds
 from tests.servers import RealServer
-from tests.spawning import HOST
-from tests.waiting import wait_until
+from zinfo.metrics.exporter_table import ROWS
 
-NOT_FROM_INFO: Final = {
-    r"redis_exporter_.*": "about redis_exporter's own work",
-    r"redis_target_scrape_request_errors_total": "about redis_exporter's own work",
-    r"redis_last_key_groups_scrape_duration_milliseconds": "about redis_exporter's own work",
-    r"redis_slowlog_.*|redis_last_slow_execution_duration_seconds": "from SLOWLOG",
-    r"redis_latency_spike_.*": "from LATENCY LATEST",
-    r"redis_config_(?!maxmemory|maxclients).*": "from CONFIG GET",
+Key = tuple[str, Labels]
+"""A sample: its name, and its labels."""
+
+MISSING_METRICS: Final = {
+    pattern: reason
+    for patterns, difference, reason in rows("metrics of redis_exporter")
+    if difference == "missing"
+    for pattern in re.findall("`(.*?)`", patterns)
+}
+"""Why zinfo lacks metrics, by pattern of their names: as in metrics.md."""
+
+MISSING_SAMPLES: Final = {
     r"redis_db_keys(_expiring)?\{db=\"db([1-9]|1[0-5])\"\}": (
         "databases that are empty, which INFO does not name; their number is from CONFIG GET"
     ),
@@ -41,14 +46,15 @@ NOT_FROM_INFO: Final = {
     ),
     r"redis_cluster_(?!enabled).*": "from CLUSTER INFO, where INFO has no section of it",
 }
-"""Patterns of metrics that redis_exporter gets from other commands, and why zinfo lacks them."""
+"""Why zinfo lacks samples, by pattern of their names and labels."""
 
-LIKE_LATER_VERSIONS: Final = {
-    r"redis_instance_info\{.*redis_mode=\"\".*\}": (
-        "of Valkey: its server_mode as redis_mode, and valkey_version"
-    ),
+OTHER_SAMPLES: Final = {
+    r"redis_instance_info\{.*redis_mode=\"\".*\}": "of Valkey: its server_mode as redis_mode",
 }
-"""Patterns of samples for which zinfo follows later versions of redis_exporter than 1.45."""
+"""Why zinfo has other labels, by pattern of the samples of redis_exporter."""
+
+_LATER: Final = {row.name: row for row in ROWS}
+"""The metrics of the version of redis_exporter that zinfo follows."""
 
 _OWN_TRAFFIC: Final = 0.1
 """Relative tolerance of a value: both scrapes are load on the server."""
@@ -69,13 +75,19 @@ class Row(NamedTuple):
 
     Attributes:
         name: of the metric.
-        verdict: `same`, `differs` or `missing`.
+        verdict: `same`, `later` if it is the same as in the version that zinfo follows, `known` if
+            metrics.md lists the difference, `differs`, or `missing`.
         why: what differs; for what is missing where it comes from, empty where that is INFO.
     """
 
     name: str
     verdict: str
     why: str = ""
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the difference has no reason."""
+        return self.verdict == "differs" or (self.verdict == "missing" and not self.why)
 
 
 def compare(theirs: str, before: str, after: str) -> Iterator[Row]:
@@ -91,38 +103,58 @@ def compare(theirs: str, before: str, after: str) -> Iterator[Row]:
     for name, metric in sorted(types.items()):
         if not name.startswith("redis_"):
             continue
-        origin = _origin(name)
         if name not in own_types:
-            yield Row(name, "missing", origin)
+            yield Row(name, "missing", _why_missing(name))
             continue
-        wrong = []
-        if own_types[name].type != metric.type:
-            wrong.append(f"type {own_types[name].type}, not {metric.type}")
-        wrong += _differences(name, values, low, high)
-        yield Row(name, "differs" if wrong else "same", "; ".join(wrong))
+        found = list(_differences(name, values, low, high))
+        own = own_types[name].type
+        if own != metric.type:
+            verdict = "later" if own == _LATER[name].kind else "differs"
+            found.append((verdict, f"type {own}, not {metric.type}"))
+        verdicts = [verdict for verdict, _why in found]
+        worst = next((one for one in ("differs", "known", "later") if one in verdicts), "same")
+        yield Row(name, worst, "; ".join(why for _verdict, why in found))
 
 
-def _differences(name: str, values: Samples, low: Samples, high: Samples) -> list[str]:
-    wrong = []
+def _differences(
+    name: str, values: Samples, low: Samples, high: Samples
+) -> Iterator[tuple[str, str]]:
+    """Yield the verdict on each sample that differs, and what differs."""
     most = _OWN_BYTES if re.fullmatch(_IN_BYTES, name) else _OWN_CALLS
     for key, value in values.items():
         if not _is_of(key[0], name):
             continue
         shown = key[0] + "{" + ",".join(f'{label}="{text}"' for label, text in sorted(key[1])) + "}"
-        if key in low and key in high:
+        own = key if key in low else _with_later_labels(name, key, low)
+        if own in low and own in high:
             if key[0] == _PERCENTILES:
-                fits = value == low[key] == high[key] or _was_called(key, low, high)
+                fits = value == low[own] == high[own] or _was_called(own, low, high)
             else:
-                fits = _fits(value, low[key], high[key], most)
+                fits = _fits(value, low[own], high[own], most)
             if not fits:
-                wrong.append(f"{shown} {low[key]:g} to {high[key]:g}, not {value:g}")
-        elif not _origin(shown):
-            later = _reason(shown, LIKE_LATER_VERSIONS)
-            wrong.append(f"as later versions: {later}" if later else f"no {shown}")
-    return wrong
+                yield "differs", f"{shown} {low[own]:g} to {high[own]:g}, not {value:g}"
+            elif own != key:
+                labels = ", ".join(sorted(label for label, _text in own[1] - key[1]))
+                yield "later", f"also labels {labels}"
+        elif reason := _reason(shown, OTHER_SAMPLES):
+            yield "known", reason
+        elif not _why_missing(shown):
+            yield "differs", f"no {shown}"
 
 
-def _was_called(percentile: tuple[str, Labels], low: Samples, high: Samples) -> bool:
+def _with_later_labels(name: str, key: Key, own: Samples) -> Key:
+    """Return the sample of zinfo that has further labels of the later version; else the key."""
+    if name not in _LATER:
+        return key
+    more = set(_LATER[name].labels) - {label for label, _text in key[1]}
+    for other in own:
+        rest = frozenset(label for label in other[1] if label[0] not in more)
+        if (other[0], rest) == key:
+            return other
+    return key
+
+
+def _was_called(percentile: Key, low: Samples, high: Samples) -> bool:
     """Return whether a command ran meanwhile, which changes its percentiles."""
     calls = _CALLS, frozenset(label for label in percentile[1] if label[0] == "cmd")
     return low[calls] != high[calls]
@@ -138,8 +170,11 @@ def _fits(value: float, low: float, high: float, most: float) -> bool:
     return low - slack <= value <= high + slack or math.isnan(value)
 
 
-def _origin(shown: str) -> str:
-    return _reason(shown, NOT_FROM_INFO)
+def _why_missing(shown: str) -> str:
+    """Return why zinfo lacks a metric or sample; "" if there is no reason."""
+    name = shown.partition("{")[0]
+    listed = (why for pattern, why in MISSING_METRICS.items() if fnmatchcase(name, pattern))
+    return next(listed, "") or _reason(shown, MISSING_SAMPLES)
 
 
 def _reason(shown: str, reasons: Mapping[str, str]) -> str:
@@ -176,46 +211,25 @@ def compare_with(server: RealServer, daemon: RunningDaemon, exporter: Exporter) 
     return list(compare(theirs, before, fetch(own)))
 
 
-def table(title: str, rows: Iterable[Row]) -> str:
+def table(title: str, found: Iterable[Row]) -> str:
     """Return a line for each metric, and the number of metrics for each verdict."""
-    rows = list(rows)
-    lines = [f"{row.verdict:8} {row.name:55} {row.why}".rstrip() for row in rows]
-    counts = Counter(row.verdict for row in rows)
+    found = list(found)
+    lines = [f"{row.verdict:8} {row.name:55} {row.why}".rstrip() for row in found]
+    counts = Counter(row.verdict for row in found)
     summary = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     return "\n  ".join([f"{title}: {summary}", *lines])
 
 
 def main() -> None:
-    """Print the table for each kind of server."""
+    """Print the table for each kind of server and each role."""
     if shutil.which(PROGRAM) is None:
         sys.exit(MISSING)
     with running_exporter() as exporter:
         for kind in available_kinds():
-            with loaded_pair(kind) as pair, watching(*pair) as daemon:
-                for server, role in zip(pair, ("primary", "replica"), strict=True):
-                    rows = compare_with(server, daemon, exporter)
-                    sys.stdout.write(table(f"{kind}, {role}", rows) + "\n")
-
-
-@contextlib.contextmanager
-def loaded_pair(kind: ServerKind) -> Iterator[tuple[RealServer, RealServer]]:
-    """A primary with data and traffic, and its replica."""
-    at_once = ("--repl-diskless-sync-delay", "0")
-    with RealServer(kind, args=at_once) as primary, RealServer(kind) as replica:
-        replica.client().replicaof(HOST, primary.port)
-        client = primary.client()
-        client.set("a", 1, ex=1000)
-        client.get("a")
-        client.get("missing")
-        client.lpush("list", *range(100))
-        with contextlib.suppress(redis.ResponseError):
-            client.incr("list")
-        wait_until(
-            lambda: replica.client().info("replication")["master_link_status"] == "up",
-            what="the replica to be in step",
-        )
-        wait_until(lambda: "slave0" in client.info("replication"), what="the primary to know it")
-        yield primary, replica
+            with loaded_servers(kind) as servers, watching(*servers.values()) as daemon:
+                for role, server in servers.items():
+                    found = compare_with(server, daemon, exporter)
+                    sys.stdout.write(table(f"{kind}, {role}", found) + "\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.metrics.boards import BOARDS, DASHBOARD_763, DashboardQuery, filled, queries
-from tests.metrics.exporter_comparison import fetch, loaded_pair
+from tests.metrics.exporter_comparison import fetch
+from tests.metrics.loaded_servers import loaded_pair
 from tests.metrics.prometheus import AVAILABLE, MISSING, TOOL, RunningPrometheus
 from tests.metrics.scraped import DEAD, Fleet, odd_text, page, scraping, watched
 from tests.server_kinds import available_kinds
