@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
+from tests.daemons import ROOT
 from tests.info_texts import TEXTS
 from tests.metrics.pages import rows
 from tests.metrics.texts import families, samples
@@ -111,3 +112,11 @@ def test_a_renamed_metric_keeps_its_name_for_a_version(field: str) -> None:
 def test_no_old_name_is_the_name_of_another_metric() -> None:
     names = {row.name for row in ROWS}
     assert not names & {deprecated_family_of(field).name for field in DEPRECATED_FIELDS}
+
+
+def test_the_shipped_dashboards_and_alerts_use_no_old_name() -> None:
+    old = {deprecated_family_of(field).name for field in DEPRECATED_FIELDS}
+    files = [path for path in (ROOT / "deploy").rglob("*") if path.suffix in {".json", ".yml"}]
+    assert len(files) > 5
+    for path in files:
+        assert not old & set(re.findall(r"\w+", path.read_text(encoding="utf-8"))), path

@@ -19,6 +19,7 @@ from tests.metrics.prometheus import AVAILABLE, MISSING, TOOL, RunningPrometheus
 from tests.metrics.scraped import DEAD, Fleet, odd_text, page, scraping, watched
 from tests.server_kinds import available_kinds
 from tests.waiting import wait_until
+from zinfo.metrics.exporter_table import ROWS
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason=MISSING)
 
@@ -46,23 +47,7 @@ QUIET = {
 
 NAMED_BY_OTHERS = frozenset(
     (
-        # names of redis_exporter
-        "redis_aof_current_rewrite_duration_sec",
-        "redis_aof_last_rewrite_duration_sec",
-        "redis_dump_payload_sanitizations",
-        "redis_eviction_exceeded_time_ms_total",
-        "redis_expire_cycle_cpu_time_ms_total",
-        "redis_expired_time_cap_reached_total",
-        "redis_io_threaded_reads_processed",
-        "redis_io_threaded_writes_processed",
-        "redis_memory_used_vm_total",
-        "redis_migrate_cached_sockets_total",
-        "redis_rdb_current_bgsave_duration_sec",
-        "redis_rdb_last_bgsave_duration_sec",
-        "redis_total_error_replies",
-        "redis_total_reads_processed",
-        "redis_total_writes_processed",
-        "redis_unexpected_error_replies",
+        *(row.name for row in ROWS),
         # names from INFO
         "redis_arch_bits",
         "redis_current_save_keys_total",

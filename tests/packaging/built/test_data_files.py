@@ -1,4 +1,4 @@
-"""An installed wheel has the manual pages and the completion files where programs find them."""
+"""The wheel has the data files of the package, and manual pages and completion files."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def environment(built: Distributions, tmp_path_factory: pytest.TempPathFactory) 
         assert done.returncode == 0, done.stderr
 
     return Environment(once(tmp_path_factory, "data_files", fill) / "env")
+
+
+def test_the_wheel_has_the_data_files_of_the_package(built: Distributions) -> None:
+    code = {".c", ".h", ".py"}
+    files = [path for path in (built.source / "zinfo").rglob("*") if path.is_file()]
+    data = {path.relative_to(built.source).as_posix() for path in files if path.suffix not in code}
+    assert "zinfo/metrics/redis_exporter.csv" in data
+    assert data <= built.wheel_names()
 
 
 def installed(environment: Environment) -> dict[str, bytes]:
