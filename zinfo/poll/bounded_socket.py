@@ -10,7 +10,7 @@ from typing import Any
 
 from zinfo.loop.yielding import fair_queue_of_hub
 from zinfo.poll.credentials import Credentials
-from zinfo.poll.errors import PROTOCOL, PollError
+from zinfo.poll.errors import AUTH, PROTOCOL, PollError
 from zinfo.poll.limits import reply_too_long
 from zinfo.poll.peer_protocol import not_redis
 
@@ -47,6 +47,13 @@ class BoundedSocket:
         """Send as `socket.sendall` does; the next read begins a reply."""
         self._at_reply_start = True
         self._credentials.on_send(bytes(args[0]))
+        if self._credentials.repeated:
+            # The password alone belongs to the default user, who may have more rights.
+            raise PollError(
+                "the server knows no users, as before Redis 6: a password without username is "
+                "for its default user",
+                AUTH,
+            )
         self.sock.sendall(*args)
 
     def recv(self, *args: Any) -> bytes:

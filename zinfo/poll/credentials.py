@@ -33,10 +33,12 @@ class Credentials:
     Attributes:
         unconfirmed: whether AUTH was sent and has not succeeded so far; until then no text of the
             server is shown.
+        repeated: whether AUTH is sent again after a failure. redis-py does so without the user, if
+            the server knows no users.
     """
 
     def __init__(self) -> None:
-        self.unconfirmed = False
+        self.unconfirmed = self.repeated = False
         self._prefixes: set[str] = set()
         self._user: re.Pattern[str] | None = None
 
@@ -64,6 +66,7 @@ class Credentials:
             shown = words[names.index(b"AUTH", 2) + 1 :][:2]
         else:
             return
+        self.repeated = self.unconfirmed
         self.unconfirmed = True
         if shown:
             self.add(shown[0] if len(shown) > 1 else None, shown[-1])

@@ -6,6 +6,7 @@ Runs in a greenlet and may block. The result is ready for the hot path (`InfoCon
 from __future__ import annotations
 
 import ssl
+import time
 import traceback
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from zinfo.info.field_reader import has_fields
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.loop.yielding import fair_queue_of_hub
 from zinfo.poll.bounded_socket import BoundedSocket
+from zinfo.poll.client_name import ClientNaming, set_client_name, should_retry_unnamed
 from zinfo.poll.connection import RealSocket
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import PROTOCOL, PollError, exception_chain, from_exception
@@ -64,13 +66,16 @@ def require_cooperative_sockets() -> None:
         )
 
 
-def connect_and_poll(redis_conn: Any, limits: PollLimits) -> HandshakeResult | dict[str, Any]:
+def connect_and_poll(
+    redis_conn: Any, limits: PollLimits, naming: ClientNaming
+) -> HandshakeResult | dict[str, Any]:
     """Connect to a shard and request INFO for the first time.
 
     Args:
         redis_conn: `ConnectionOptions`, a `redis.Redis`, a callable that returns one, or an object
             with `info()`.
         limits: timeouts and size limits of this poll.
+        naming: whether the server refused a name for the connection before.
 
     Returns:
         A connected socket with the first reply; or INFO as a dict, from a client whose socket
@@ -83,15 +88,20 @@ def connect_and_poll(redis_conn: Any, limits: PollLimits) -> HandshakeResult | d
     # socket_timeout is per read, so that a server which drips bytes never reaches it. This bound on
     # the whole raises like the socket itself, which redis-py cleans up after.
     with gevent.Timeout(seconds, TimeoutError(f"no INFO within {seconds:g} s of connecting")):
-        credentials = Credentials()
-        try:
-            return _connect_and_poll(redis_conn, limits, credentials)
-        except PollError:
-            raise
-        except FOREIGN_ERRORS as error:  # also raised by a callable of the user
-            _close_abandoned_socket(error)
-            # Not `from error`: its text, which a traceback would show, may contain the password.
-            raise from_exception(error, credentials) from None
+        while True:
+            credentials = Credentials()
+            try:
+                result = _connect_and_poll(redis_conn, limits, credentials, naming)
+            except FOREIGN_ERRORS as error:  # also raised by a callable of the user
+                _close_abandoned_socket(error)
+                failure = from_exception(error, credentials)
+                if should_retry_unnamed(naming, error, failure):
+                    continue
+                # Not `from error`: its text, which a traceback would show, may contain the
+                # password.
+                raise failure from None
+            naming.on_info(time.monotonic())
+            return result
 
 
 def _close_abandoned_socket(error: BaseException) -> None:
@@ -108,7 +118,7 @@ def _close_abandoned_socket(error: BaseException) -> None:
 
 
 def _connect_and_poll(
-    redis_conn: Any, limits: PollLimits, credentials: Credentials
+    redis_conn: Any, limits: PollLimits, credentials: Credentials, naming: ClientNaming
 ) -> HandshakeResult | dict[str, Any]:
     fair_queue_of_hub("connecting").acquire_slice()
     if isinstance(redis_conn, ConnectionOptions):
@@ -123,6 +133,8 @@ def _connect_and_poll(
     bound_replies(connection, limits.max_reply_bytes, credentials, trusted_uids)
     try:
         connection.connect()
+        if hasattr(connection, "_sock"):
+            set_client_name(connection, naming, credentials)
         request, first_reply = _choose_variant(connection, limits)
         if not hasattr(connection, "_sock"):  # a stand-in for redis-py's Connection
             return _parsed_info(client, limits)
@@ -174,7 +186,8 @@ def _is_info(reply: bytes, limits: PollLimits) -> bool:
 def _take_over(connection: Any) -> RealSocket:
     """Take the connected socket out of a redis-py Connection, which then has none.
 
-    This function and `bound_replies` are the only ones that use redis-py's private `_sock`.
+    This function, `bound_replies` and `exchange` are the only ones that use redis-py's private
+    `_sock`.
 
     Raises:
         PollError: the server sent more than the reply.

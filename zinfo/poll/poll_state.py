@@ -7,6 +7,7 @@ import random
 
 import gevent.event
 
+from zinfo.poll.client_name import ClientNaming
 from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PollError
 from zinfo.poll.hot_fields import HotFields
@@ -29,6 +30,7 @@ class ShardPollState:
     """
 
     __slots__ = (
+        "client_naming",
         "connecting",
         "connection",
         "deadline",
@@ -53,6 +55,7 @@ class ShardPollState:
         self.deadline_queued = False
         self.hot_fields = HotFields()
         self.connection: InfoConnection[ShardPollState] | None = None
+        self.client_naming = ClientNaming()
         self.connecting = False  # waits for a greenlet of the connect pool, or runs in one
         # Why the last connection ended, until the next one is open.
         self.disconnect_error: PollError | None = None

@@ -25,9 +25,6 @@ from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.peer_user import peer_uids, peer_uids_available
 from zinfo.wire.addresses import parse_shard_url
 
-CLIENT_NAME = "zinfo"
-"""Name of zinfo's connections in the server's CLIENT LIST."""
-
 # CLIENT SETINFO counts as a failed call before Redis 7.2 and needs a permission of its own. The
 # argument that turns it off has another name before redis-py 7.
 _CONNECTION_ARGUMENTS = inspect.signature(redis.connection.AbstractConnection.__init__).parameters
@@ -92,7 +89,8 @@ def bound_replies(
 ) -> None:
     """Wrap the socket of a Connection as soon as it is connected, before anything is sent.
 
-    This function and `handshake._take_over` are the only ones that use redis-py's private `_sock`.
+    This function, `handshake._take_over` and `exchange` are the only ones that use redis-py's
+    private `_sock`.
 
     Args:
         connection: not yet connected.
@@ -148,7 +146,7 @@ def _construct(
 
 def _common_arguments(limits: PollLimits) -> dict[str, Any]:
     return {
-        "client_name": CLIENT_NAME,
+        "client_name": None,  # a refusal would be an error: `client_name` names the connection
         # redis-py 8 would retry a dead server for a minute
         "socket_connect_timeout": limits.connect_timeout,
         "socket_timeout": limits.timeout,

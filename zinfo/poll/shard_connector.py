@@ -94,7 +94,7 @@ def _explain(state: ShardPollState, error: PollError) -> PollError:
 def _connect_within_fd_limit(state: ShardPollState) -> HandshakeResult | dict[str, Any]:
     if fd_limits.exhausted():
         raise _out_of_file_descriptors()
-    result = connect_and_poll(state.shard.redis_conn, state.limits)
+    result = connect_and_poll(state.shard.redis_conn, state.limits, state.client_naming)
     # Checked again: other greenlets were connecting at the same time.
     if isinstance(result, HandshakeResult) and fd_limits.is_reserved(result.sock.fileno()):
         result.sock.close()
