@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 
 import pytest
 
@@ -42,6 +43,7 @@ def scraped(text: bytes) -> str:
     return b"".join(scrape.pieces()).decode()
 
 
+@cache
 def exported() -> dict[str, tuple[set[str], set[str]]]:
     """Return types and labels of each metric that zinfo makes of the stored texts."""
     found: dict[str, tuple[set[str], set[str]]] = {}
@@ -56,16 +58,14 @@ def exported() -> dict[str, tuple[set[str], set[str]]]:
     return found
 
 
-EXPORTED = exported()
-
-
 def differences() -> Iterator[tuple[str, str]]:
     """Yield each metric of redis_exporter that zinfo lacks, or has otherwise, and how."""
+    metrics = exported()
     for row in ROWS:
-        if row.name not in EXPORTED:
+        if row.name not in metrics:
             yield row.name, "missing"
             continue
-        kinds, labels = EXPORTED[row.name]
+        kinds, labels = metrics[row.name]
         if kinds != {row.kind}:
             yield row.name, f"type {'`, `'.join(sorted(kinds))}"
         for label in sorted(labels - {*row.labels, QUANTILE}):
