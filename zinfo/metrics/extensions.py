@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from zinfo.info.values import Value
-from zinfo.metrics.names import family
+from zinfo.metrics.names import exporter_family, exporter_labels, family
 from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, maps_of, number_of
 
-_MODULE: Final = family("module_info", "gauge", "labels describe a module; always 1")
+_MODULE: Final = exporter_family("module_info", "labels describe a module; always 1")
 _ENGINE: Final = family("scripting_engine_info", "gauge", "labels describe an engine; always 1")
 _ENGINE_USED: Final = family(
     "scripting_engine_memory_used_bytes", "gauge", "INFO's engine_N: used_memory"
@@ -20,7 +20,7 @@ _ENGINE_OVERHEAD: Final = family(
 )
 _LISTENER: Final = family("listener_info", "gauge", "labels describe a listener; always 1")
 
-_MODULE_LABELS: Final = ("name", "ver", "api", "filters", "usedby", "using")
+_MODULE_LABELS: Final = exporter_labels("module_info")
 _ENGINE_LABELS: Final = {"engine": "name", "module": "module", "abi_version": "abi_version"}
 _LISTENER_PARTS: Final = ("name", "bind", "port", "path")
 

@@ -11,18 +11,18 @@ from zinfo.metrics.names import (
     DEPRECATED_FIELDS,
     STATUS_FIELDS,
     deprecated_family_of,
+    exporter_family,
     exporter_labels,
-    family,
     family_of,
 )
 from zinfo.metrics.sample import MICRO, Fields, Sample, Sampler, label_of, number_of
 
-UP: Final = family("up", "gauge", "1 if the shard replies to INFO, else 0")
-_START: Final = family("start_time_seconds", "gauge", "when the server started, Unix time")
-_INSTANCE: Final = family("instance_info", "gauge", "labels describe the server; always 1")
-_FORK: Final = family("latest_fork_seconds", "gauge", "INFO's latest_fork_usec, in seconds")
-_MAX_MEMORY: Final = family("config_maxmemory", "gauge", "INFO's maxmemory")
-_MAX_CLIENTS: Final = family("config_maxclients", "gauge", "INFO's maxclients")
+UP: Final = exporter_family("up", "1 if the shard replies to INFO, else 0")
+_START: Final = exporter_family("start_time_seconds", "when the server started, Unix time")
+_INSTANCE: Final = exporter_family("instance_info", "labels describe the server; always 1")
+_FORK: Final = exporter_family("latest_fork_seconds", "INFO's latest_fork_usec, in seconds")
+_MAX_MEMORY: Final = exporter_family("config_maxmemory", "INFO's maxmemory")
+_MAX_CLIENTS: Final = exporter_family("config_maxclients", "INFO's maxclients")
 _CONFIG: Final = {"maxmemory": _MAX_MEMORY, "maxclients": _MAX_CLIENTS}
 
 _FACTS: Final = tuple(

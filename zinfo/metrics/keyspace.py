@@ -8,7 +8,7 @@ from typing import Final
 
 from zinfo.info.kinds import KEYSPACE_PATTERN
 from zinfo.info.values import Value
-from zinfo.metrics.names import family
+from zinfo.metrics.names import exporter_family, family
 from zinfo.metrics.sample import (
     MILLI,
     Fields,
@@ -22,13 +22,13 @@ from zinfo.metrics.sample import (
 )
 from zinfo.shards.snapshot import Snapshot
 
-_KEYS: Final = family("db_keys", "gauge", "INFO's dbN: keys")
-_EXPIRING: Final = family("db_keys_expiring", "gauge", "INFO's dbN: expires")
-_TTL: Final = family("db_avg_ttl_seconds", "gauge", "INFO's dbN: avg_ttl, in seconds")
+_KEYS: Final = exporter_family("db_keys", "INFO's dbN: keys")
+_EXPIRING: Final = exporter_family("db_keys_expiring", "INFO's dbN: expires")
+_TTL: Final = exporter_family("db_avg_ttl_seconds", "INFO's dbN: avg_ttl, in seconds")
 _ITEMS: Final = family(
     "db_keys_with_expiring_items", "gauge", "INFO's dbN: subexpiry or keys_with_volatile_items"
 )
-_CACHED: Final = family("db_keys_cached", "gauge", "INFO's dbN: cached_keys")
+_CACHED: Final = exporter_family("db_keys_cached", "INFO's dbN: cached_keys")
 
 _PARTS: Final = {
     "keys": PartMetric(_KEYS, ()),

@@ -12,7 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from zinfo.info.values import Value
-from zinfo.metrics.names import Family, family, family_of
+from zinfo.metrics.names import (
+    Family,
+    exporter_family,
+    family,
+    family_of,
+)
 from zinfo.metrics.sample import (
     Fields,
     Labels,
@@ -25,13 +30,13 @@ from zinfo.metrics.sample import (
     number_or_flag,
 )
 
-_SLAVE: Final = family("slave_info", "gauge", "labels name a primary of this replica; always 1")
-_LINK: Final = family("master_link_up", "gauge", "1 if master_link_status is up, else 0")
-_SLAVE_OFFSET: Final = family("connected_slave_offset_bytes", "gauge", "INFO's slaveN: offset")
+_SLAVE: Final = exporter_family("slave_info", "labels name a primary of this replica; always 1")
+_LINK: Final = exporter_family("master_link_up", "1 if master_link_status is up, else 0")
+_SLAVE_OFFSET: Final = exporter_family("connected_slave_offset_bytes", "INFO's slaveN: offset")
 _SLAVE_OFFSET_RECORDS: Final = family(
     "connected_slave_offset_records", "gauge", "INFO's slaveN: offset, in records of the log"
 )
-_SLAVE_LAG: Final = family("connected_slave_lag_seconds", "gauge", "INFO's slaveN: lag")
+_SLAVE_LAG: Final = exporter_family("connected_slave_lag_seconds", "INFO's slaveN: lag")
 _SLAVE_LAG_BYTES: Final = family(
     "connected_slave_lag_bytes", "gauge", "INFO's slaveN: lag, in bytes of the log"
 )

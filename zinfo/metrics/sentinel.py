@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from zinfo.info.values import Value
-from zinfo.metrics.names import family
+from zinfo.metrics.names import exporter_family
 from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, maps_of, number_of
 
-_STATUS: Final = family("sentinel_master_status", "gauge", "1 if INFO's masterN: status is ok")
-_SLAVES: Final = family("sentinel_master_slaves", "gauge", "INFO's masterN: slaves")
-_SENTINELS: Final = family("sentinel_master_sentinels", "gauge", "INFO's masterN: sentinels")
+_STATUS: Final = exporter_family("sentinel_master_status", "1 if INFO's masterN: status is ok")
+_SLAVES: Final = exporter_family("sentinel_master_slaves", "INFO's masterN: slaves")
+_SENTINELS: Final = exporter_family("sentinel_master_sentinels", "INFO's masterN: sentinels")
 
 LABELS: Final = frozenset(("master_name", "master_address", "master_status"))
 """Labels of the samples."""

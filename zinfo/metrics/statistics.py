@@ -12,20 +12,20 @@ from typing import Final, NamedTuple
 
 from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import Value
-from zinfo.metrics.names import family
+from zinfo.metrics.names import exporter_family
 from zinfo.metrics.sample import MICRO, Fields, PartMetric, label_of, other_part
 
-_CALLS: Final = family("commands_total", "counter", "INFO's cmdstat_*: calls")
-_SECONDS: Final = family(
-    "commands_duration_seconds_total", "counter", "INFO's cmdstat_*: usec, in seconds"
+_CALLS: Final = exporter_family("commands_total", "INFO's cmdstat_*: calls")
+_SECONDS: Final = exporter_family(
+    "commands_duration_seconds_total", "INFO's cmdstat_*: usec, in seconds"
 )
-_REJECTED: Final = family(
-    "commands_rejected_calls_total", "counter", "INFO's cmdstat_*: rejected_calls"
+_REJECTED: Final = exporter_family(
+    "commands_rejected_calls_total", "INFO's cmdstat_*: rejected_calls"
 )
-_FAILED: Final = family("commands_failed_calls_total", "counter", "INFO's cmdstat_*: failed_calls")
-_ERRORS: Final = family("errors_total", "counter", "INFO's errorstat_*: count")
-_LATENCY: Final = family(
-    "latency_percentiles_usec", "summary", "INFO's latency_percentiles_usec_* and cmdstat_*"
+_FAILED: Final = exporter_family("commands_failed_calls_total", "INFO's cmdstat_*: failed_calls")
+_ERRORS: Final = exporter_family("errors_total", "INFO's errorstat_*: count")
+_LATENCY: Final = exporter_family(
+    "latency_percentiles_usec", "INFO's latency_percentiles_usec_* and cmdstat_*"
 )
 _TOTALS: Final = {",sum": ("_sum", "usec"), ",count": ("_count", "calls")}  # no part has a comma
 

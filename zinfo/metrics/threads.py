@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from zinfo.info.values import Value
-from zinfo.metrics.names import family, io_thread_of
+from zinfo.metrics.names import (
+    exporter_family,
+    family,
+    io_thread_of,
+)
 from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, maps_of, number_of
 
-_ACTIVE: Final = family(
-    "active_time_io_thread_seconds_total", "counter", "INFO's used_active_time_io_thread_N"
+_ACTIVE: Final = exporter_family(
+    "active_time_io_thread_seconds_total", "INFO's used_active_time_io_thread_N"
 )
 _CLIENTS: Final = family("io_thread_clients", "gauge", "INFO's io_thread_N: clients")
 _READS: Final = family("io_thread_reads_total", "counter", "INFO's io_thread_N: reads")
