@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 from urllib.request import urlopen
@@ -44,7 +44,6 @@ MISSING_SAMPLES: Final = {
         "Valkey 9's keys_with_volatile_items, which redis_exporter takes for KeyDB's cached_keys, "
         "as both are the fourth of a database"
     ),
-    r"redis_cluster_(?!enabled).*": "from CLUSTER INFO, where INFO has no section of it",
 }
 """Why zinfo lacks samples, by pattern of their names and labels."""
 
@@ -104,7 +103,7 @@ def compare(theirs: str, before: str, after: str) -> Iterator[Row]:
         if not name.startswith("redis_"):
             continue
         if name not in own_types:
-            yield Row(name, "missing", _why_missing(name))
+            yield Row(name, "missing", _why_absent(name, own_types))
             continue
         found = list(_differences(name, values, low, high))
         own = own_types[name].type
@@ -168,6 +167,15 @@ def _fits(value: float, low: float, high: float, most: float) -> bool:
     low, high = min(low, high), max(low, high)
     slack = max(abs(low), abs(high)) * _OWN_TRAFFIC + most
     return low - slack <= value <= high + slack or math.isnan(value)
+
+
+def _why_absent(name: str, own: Container[str]) -> str:
+    """Return why zinfo has no sample of a metric, given all that it has; "" if for no reason."""
+    if name.startswith("redis_cluster_") and "redis_cluster_size" not in own:
+        return "from CLUSTER INFO, where INFO has no section of it"
+    if name.startswith("redis_db_keys") and "redis_sentinel_masters" in own:
+        return "of a Sentinel, which has no databases"
+    return _why_missing(name)
 
 
 def _why_missing(shown: str) -> str:

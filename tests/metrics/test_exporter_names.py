@@ -89,6 +89,12 @@ def test_the_page_lists_each_difference_once() -> None:
     assert sorted(listed()) == sorted(differences())
 
 
+def test_each_metric_that_redis_exporter_gets_from_info_is_exported() -> None:
+    missing = {name for name, difference in differences() if difference == "missing"}
+    from_info = {row.name for row in ROWS if FROM_INFO.fullmatch(row.functions)}
+    assert missing & from_info == set()
+
+
 def test_each_metric_has_one_source_or_one_type() -> None:
     kinds = {row.name: row.kind for row in ROWS}
     assert len(kinds) > 390
