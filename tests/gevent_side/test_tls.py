@@ -420,7 +420,8 @@ def test_an_error_reply_needs_no_probe() -> None:
 
     def script(sock: Any) -> None:
         greetings.append(sock.recv(1))
-        say(b"-ERR whatever\r\n")(sock)
+        while sock.recv(4096):
+            sock.sendall(b"-ERR whatever\r\n")
 
     with peer(script) as url, watching() as watch:
         shard = watch.add(url)
