@@ -19,7 +19,7 @@ from zinfo.config import check_file
 from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
 from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
-from zinfo.metrics.sample import flag_of
+from zinfo.metrics.sample import number_or_flag
 from zinfo.metrics.samples import UP, Sample, has_parts
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
@@ -41,10 +41,10 @@ def plain_fields() -> Iterator[tuple[str, str]]:
 
 
 def flag_fields() -> Iterator[str]:
-    """Yield each field of the stored texts whose text means yes or no."""
+    """Yield each field of the stored texts whose text means yes or no, or a number."""
     for raw in TEXTS.values():
         for field, value in parser.parse(raw).fields.items():
-            if flag_of(value) is not None:
+            if number_or_flag(value) is not None:
                 yield field
 
 

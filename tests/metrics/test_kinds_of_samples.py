@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tests.info_texts import TEXTS
@@ -224,11 +226,12 @@ def test_a_map_that_zinfo_does_not_know_has_a_sample_for_each_number() -> None:
 def test_a_repeated_field_and_a_list_of_numbers_have_a_sample_for_each_item() -> None:
     found = samples(
         metrics_of(
-            "x:1\nx:2\ntx_with_freq:5,6\nmixed:1,a,2\ntexts:a\ntexts:b\nmaps:a=1\nmaps:a=2\n"
+            "x:1\nx:2\ny:N/A\ny:64\ntx_with_freq:5,6\nmixed:1,a,2\ntexts:a\ntexts:b\nmaps:a=1\nmaps:a=2\n"
             "slave0:10.168.1.213,23220,online\n"
         )
     )
     assert of(found, "redis_x") == {key(index="0"): 1, key(index="1"): 2}
+    assert of(found, "redis_y") == {key(index="1"): 64}
     assert of(found, "redis_tx_with_freq") == {key(index="0"): 5, key(index="1"): 6}
     assert of(found, "redis_maps") == {
         key(index="0", part="a"): 1,
@@ -335,7 +338,8 @@ def test_of_fields_that_a_client_library_parsed_the_empty_database_needs_another
 
 def test_a_hidden_database_is_not_exposed_as_empty() -> None:
     rights = Rights("client", hidden_fields=("db*",))
-    found = samples(metrics_of("# Keyspace\ndb1:keys=2,expires=0\n", rights=rights))
+    text = "redis_version:7.0.1\n# Keyspace\ndb1:keys=2,expires=0\n"
+    found = samples(metrics_of(text, rights=rights))
     assert not of(found, KEYSPACE)
 
 
@@ -363,6 +367,14 @@ def test_flags_are_one_or_zero() -> None:
     )
     assert flags.keys() & {"process_supervised", "server_name", "state", "latest"} == set()
     assert of(samples(metrics_of("cluster_state:fail\n")), "redis_cluster_state") == {(): 0}
+
+
+def test_a_division_by_zero_of_any_field_is_exposed() -> None:
+    found = samples(metrics_of("x:inf\nused_cpu_sys:nan\navailability_zone:inf\ny:-inf\n"))
+    assert of(found, "redis_x") == {(): math.inf}
+    assert of(found, "redis_y") == {(): -math.inf}
+    assert math.isnan(of(found, "redis_cpu_sys_seconds_total")[()])
+    assert not of(found, "redis_availability_zone")
 
 
 # --- the lag of a replica

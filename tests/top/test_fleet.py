@@ -155,6 +155,32 @@ def test_a_shard_whose_fields_all_have_a_section_lacks_none(fleet: Fleet) -> Non
     assert not fleet.lacks_sections(SHARD)
 
 
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({"redis_version": "7.0.15"}, 0),  # a server omits its databases if they are empty
+        ({"redis_version": "7.0.15", "sentinel_masters": 1}, None),
+        ({"redis_version": "7.4.3", "garnet_version": "1.0"}, None),
+        ({"pika_version": "4.0.0", "db0": {"binlog_offset": "0 440"}}, None),
+    ],
+)
+def test_keys_are_unknown_if_info_does_not_count_them(fields: Info, keys: int | None) -> None:
+    fleet = Fleet()
+    fleet.apply(whole(1, 500.0, fields), 100.0)
+    fleet.set_statuses({SHARD: status()}, 101.0, fresh=True)
+    assert row(fleet).keys == keys
+
+
+def test_a_repeated_field_is_no_number_and_its_first_text_is_shown() -> None:
+    repeated: Info = {**INFO, "role": ["slave", "master"], "used_memory": [1, 2], "db0": [1, 2]}
+    fleet = Fleet()
+    fleet.apply(whole(1, 500.0, repeated), 100.0)
+    fleet.apply(delta(2, 501.0, {"keyspace_hits": [60, 70], "run_id": ["a", "b"]}), 101.0)
+    fleet.set_statuses({SHARD: status()}, 101.0, fresh=True)
+    now = row(fleet)
+    assert (now.role, now.memory, now.keys, now.hit_ratio) == ("slave", None, 2, None)
+
+
 def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
     for texts in SEQUENCES:
         fleet = Fleet()

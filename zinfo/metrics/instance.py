@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -76,19 +75,9 @@ def _renamed(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
         yield Sample(deprecated_family_of(name), (), number)
 
 
-def _ratio(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = number_of(value)
-    if number is not None:
-        yield Sample(family_of(name), (), number)
-
-
 BY_NAME: Final[dict[str, Sampler]] = {
     "latest_fork_usec": _latest_fork,
     **dict.fromkeys(_CONFIG, _limit),
     **dict.fromkeys(DEPRECATED_FIELDS, _renamed),
     **dict.fromkeys(STATUS_FIELDS, _status),
 }
-BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
-    # A server that has just started divides by zero, and writes `nan` or `inf`.
-    (re.compile(".*_(ratio|perc)"), _ratio),
-)

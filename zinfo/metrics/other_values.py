@@ -3,7 +3,7 @@
 A map (`x_3:a=1,b=two`) has a sample for each number, with the name of the part as a label, and the
 digits at the end of the field's name as another. A field that is repeated, or that is a list of
 numbers, has a sample for each item, with its place as a label. A text that means yes or no is 1
-or 0.
+or 0, and `nan` and `inf`, which a server writes after a division by zero, are numbers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from zinfo.info.kinds import TEXT, kind_of
 from zinfo.info.values import Value
 from zinfo.metrics.names import family_of
 from zinfo.metrics.replication import owners
-from zinfo.metrics.sample import Fields, Labels, Sample, flag_of, label_of, number_of
+from zinfo.metrics.sample import Fields, Labels, Sample, label_of, number_of, number_or_flag
 
 LABELS: Final = frozenset(("index", "part"))
 """Labels of the samples."""
 
 _NUMBERED: Final = re.compile("([a-zA-Z].*?)_?([0-9]{1,10})")
+_MISSING: Final = "N/A"  # Garnet writes it for a number that it does not have
 _NOT_FLAGS: Final = frozenset(("process_supervised",))  # `no`, or the name of a supervisor
 
 
@@ -40,10 +41,10 @@ def other_samples(fields: Fields, name: str, value: Value) -> Sequence[Sample]:
         value: of the field.
     """
     if isinstance(value, str):
-        flag = flag_of(value)
-        if flag is None or kind_of(name) == TEXT or name in _NOT_FLAGS:
+        number = number_or_flag(value)
+        if number is None or kind_of(name) == TEXT or name in _NOT_FLAGS:
             return ()
-        return (Sample(family_of(name), (), flag),)
+        return (Sample(family_of(name), (), number),)
     if isinstance(value, dict):
         return list(_of_map(name, value))
     if isinstance(value, list):
@@ -69,9 +70,13 @@ def _of_list(fields: Fields, name: str, value: Sequence[Value]) -> Iterator[Samp
             assert isinstance(item, dict)
             yield from _of_map(name, item, place)
         return
-    numbers = [number for item in value if (number := number_of(item)) is not None]
-    if len(numbers) < len(value):
+    numbers = [number_of(item) for item in value]
+    if any(
+        number is None and item != _MISSING for number, item in zip(numbers, value, strict=True)
+    ):
         return  # a list of texts, some of which look like numbers
     labels: Sequence[Labels] = owners(fields, name, list(value))
     for place, number in enumerate(numbers):
-        yield Sample(family_of(name), labels[place] if labels else (("index", str(place)),), number)
+        if number is not None:
+            one = labels[place] if labels else (("index", str(place)),)
+            yield Sample(family_of(name), one, number)

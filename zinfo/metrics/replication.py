@@ -54,7 +54,12 @@ _OF_PRIMARY: Final = re.compile(
     "|link_down_since_seconds|sync_(?:total_bytes|read_bytes|left_bytes|perc|last_io_seconds_ago))"
 )
 _OF_EACH_PRIMARY: Final = re.compile("slave_(?:read_)?repl_offset")
-_REPEATED: Final = ("slave_", "replica_", "psync_")  # of fields that are repeated for each primary
+_REPEATED: Final = (
+    "master_",
+    "slave_",
+    "replica_",
+    "psync_",
+)  # of fields that are repeated for each primary
 _REPLICA: Final = re.compile("slave[0-9]+")
 _FORM_OF_REDIS: Final = ("state", "offset")  # parts whose absence shows another server
 _PARTS_OF_BYTES: Final = ("sequenceNumber", "conn_fd", "sid")  # of Garnet and Pika

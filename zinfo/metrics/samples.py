@@ -71,7 +71,6 @@ _BY_PATTERN: Final = (
     *extensions.BY_PATTERN,
     *certificates.BY_PATTERN,
     *keyspace.BY_PATTERN,
-    *instance.BY_PATTERN,
 )
 
 

@@ -23,6 +23,8 @@ _VERSIONS = (
     "pika_version",
     "redis_version",  # last: the others report it for compatibility
 )
+_KEYLESS = frozenset(("sentinel_masters", "garnet_version"))
+"""Fields of servers whose INFO has no databases. Others omit only those that are empty."""
 _HOLD_INTERVALS = 2  # polling intervals for which a value is repeated while no newer one comes
 _HOLD_SECONDS = 2.0  # and at least for so long
 
@@ -287,13 +289,14 @@ class Record:
         changed = None if changed_at is None else max(0.0, now - changed_at)
         return Field(name, self.info[name], self._rate(name), changed)
 
-    def _keys(self) -> int:
-        total = 0
-        for name in self._databases:
-            value = self.info.get(name)
-            keys = value.get("keys") if isinstance(value, dict) else None
-            total += keys if isinstance(keys, int) else 0
-        return total
+    def _keys(self) -> int | None:
+        """Return the number of keys; None where INFO does not have it."""
+        databases = (self.info.get(name) for name in self._databases)
+        found = [value.get("keys") for value in databases if isinstance(value, dict)]
+        counts = [keys for keys in found if isinstance(keys, int)]
+        if not counts and (self._databases or not self.info.keys().isdisjoint(_KEYLESS)):
+            return None
+        return sum(counts)
 
     def _version(self) -> str | None:
         found = (self.info.get(name) for name in _VERSIONS)
@@ -319,4 +322,7 @@ def _integer(value: Value | None) -> int | None:
 
 
 def _text(value: Value | None) -> str | None:
+    """Return a text; of a field that is repeated, the first."""
+    if isinstance(value, list) and value:
+        value = value[0]
     return value if isinstance(value, str) else None
