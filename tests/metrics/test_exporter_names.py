@@ -11,7 +11,7 @@ import pytest
 
 from tests.daemons import ROOT
 from tests.info_texts import TEXTS
-from tests.metrics.pages import rows
+from tests.metrics.pages import PAGE, rows
 from tests.metrics.texts import families, samples
 from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
@@ -86,6 +86,7 @@ def listed() -> Iterator[tuple[str, str]]:
 
 
 def test_the_page_lists_each_difference_once() -> None:
+    assert f"has {len(ROWS)} metrics" in " ".join(PAGE.split())
     assert sorted(listed()) == sorted(differences())
 
 
