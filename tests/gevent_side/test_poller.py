@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from tests.conftest import ServerFactory
+from tests.gevent_side.peers import handshake, peer, read_command
 from tests.gevent_side.watching import Watch, watching
 from tests.load import put_load
 from tests.server_kinds import ServerKind
@@ -106,6 +107,31 @@ def test_another_version_at_the_same_port_emits_an_event(server_factory: ServerF
         server.restart()
         event = watch.wait_for("version_changed")
         assert (event.old, event.new) == ("1.0", shard.version)
+
+
+def test_an_upgrade_of_a_fork_without_a_run_id_is_seen() -> None:
+    reply = {"version": b"df-v1.32.0", "uptime": b"1000"}
+    info = (
+        b"# Server\r\nredis_version:7.4.0\r\ndragonfly_version:%(version)b\r\n"
+        b"uptime_in_seconds:%(uptime)b\r\nrole:master\r\n"
+    )
+
+    def script(sock: Any) -> None:
+        handshake(sock)
+        while True:
+            text = info % {name.encode(): value for name, value in reply.items()}
+            sock.sendall(b"$%d\r\n%b\r\n" % (len(text), text))
+            read_command(sock)
+
+    with watching() as watch, peer(script) as url:
+        shard = watch.add(url)
+        watch.wait_polls(shard, 3)
+        assert shard.version == "df-v1.32.0"
+        assert watch.types() == ["added", "up"]
+        reply["version"], reply["uptime"] = b"df-v1.33.0", b"1"
+        changed = watch.wait_for("version_changed")
+        assert (changed.old, changed.new) == ("df-v1.32.0", "df-v1.33.0")
+        assert watch.types() == ["added", "up", "restarted", "version_changed"]
 
 
 def test_a_server_that_runs_a_script_is_busy_and_not_down(server_factory: ServerFactory) -> None:

@@ -119,6 +119,8 @@ def test_the_text_of_an_event_has_the_old_and_the_new_state() -> None:
     assert event("up", "down", "up") == "up (was down)"
     assert event("added", None, "new") == "added"
     assert event("restarted", "a" * 40, "b" * 40) == "restarted: run_id aaaaaaaa -> bbbbbbbb"
+    assert event("restarted", None, None, "", "uptime fell") == "restarted: uptime fell"
+    assert event("restarted", "a", "b", "", "why") == "restarted: run_id a -> b: why"
     assert event("role_changed", "slave", "master") == "role_changed: replica -> primary"
     assert event("polling_error", "up", "up", "timeout") == "polling_error (timeout)"
     assert event("stale", None, None, "", "no heartbeat") == "stale: no heartbeat"

@@ -284,7 +284,7 @@ class InfoPoller:
             self.stats.poll.replies += 1
             self.stats.poll.duration.add(now - state.started_at)
             if changed or shard.state is not ShardState.UP or state.disconnect_error is not None:
-                self._update_state(state, snapshot)
+                self._update_state(state, snapshot, previous)
             for callback in self._callbacks:
                 callback(shard, previous, snapshot)
         except FOREIGN_ERRORS as error:
@@ -297,13 +297,15 @@ class InfoPoller:
             self.stats.poll.wanted_seconds += interval
             self._scheduler.schedule(state, now, interval * factor)
 
-    def _update_state(self, state: ShardPollState, snapshot: Snapshot) -> None:
+    def _update_state(
+        self, state: ShardPollState, snapshot: Snapshot, previous: Snapshot | None
+    ) -> None:
         shard = state.shard
         if state.disconnect_error is not None:
             self._on_reconnected(state, state.disconnect_error)
         if shard.failures >= self._log_after_failures:
             logger.warning("shard %s replies again after %d failures", shard.id, shard.failures)
-        self._state_machine.on_reply(shard, snapshot, state.hot_fields)
+        self._state_machine.on_reply(shard, snapshot, state.hot_fields, previous)
 
     def _interval(self, state: ShardPollState) -> float:
         try:

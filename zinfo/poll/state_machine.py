@@ -5,8 +5,10 @@ State machine: new -> up <-> loading | busy | down -> removed. No I/O.
 
 from __future__ import annotations
 
+from zinfo.info.server_version import ServerVersion
 from zinfo.poll.errors import PollError
 from zinfo.poll.hot_fields import HotFields
+from zinfo.poll.restarts import describe_process, restart_by_uptime
 from zinfo.shards import events
 from zinfo.shards.events import EventLog
 from zinfo.shards.shard import RedisShard, ShardState
@@ -39,14 +41,33 @@ class ShardStateMachine:
         message, labels = events.format_labels(shard.labels), events.event_labels(shard.labels)
         self._log.emit(shard.id, lifecycle.LABELS_CHANGED, message=message, labels=labels)
 
-    def on_reply(self, shard: RedisShard, snapshot: Snapshot, hot_fields: HotFields) -> None:
-        """The shard replied to INFO; `hot_fields` are those of this snapshot."""
+    def on_reply(
+        self,
+        shard: RedisShard,
+        snapshot: Snapshot,
+        hot_fields: HotFields,
+        previous: Snapshot | None,
+    ) -> None:
+        """The shard replied to INFO.
+
+        Args:
+            shard: the shard.
+            snapshot: the reply.
+            hot_fields: those of this reply.
+            previous: the reply before; None if this is the first.
+        """
         loading = hot_fields.loading not in (None, "0")
         self._enter(shard, ShardState.LOADING if loading else ShardState.UP)
         shard.failures, shard.last_error = 0, ""
         run_id, role = hot_fields.run_id, hot_fields.role
-        if run_id != shard.run_id or run_id is None:
-            self._new_process(shard, run_id, server_version(snapshot))
+        if previous is not None and (run_id != shard.run_id or run_id is None):
+            self._check_restart(shard, run_id, snapshot, previous)
+        shard.run_id = run_id
+        version = hot_fields.version and hot_fields.version.text
+        if version != shard.version:
+            if previous is not None and shard.version is not None:
+                self._version_changed(shard, hot_fields.version, previous)
+            shard.version = version
         if role != shard.role:
             if shard.role is not None:
                 self._log.emit(shard.id, lifecycle.ROLE_CHANGED, shard.role, role)
@@ -76,9 +97,20 @@ class ShardStateMachine:
             shard.id, state.value, old.value, state.value, reason=reason, message=message
         )
 
-    def _new_process(self, shard: RedisShard, run_id: str | None, version: str | None) -> None:
+    def _check_restart(
+        self, shard: RedisShard, run_id: str | None, snapshot: Snapshot, previous: Snapshot
+    ) -> None:
         if shard.run_id is not None and run_id is not None:
-            self._log.emit(shard.id, lifecycle.RESTARTED, shard.run_id, run_id)
-        if version != shard.version and shard.version is not None:
-            self._log.emit(shard.id, lifecycle.VERSION_CHANGED, shard.version, version)
-        shard.run_id, shard.version = run_id, version
+            message = describe_process(previous, snapshot)
+            self._log.emit(shard.id, lifecycle.RESTARTED, shard.run_id, run_id, message=message)
+        elif message := restart_by_uptime(previous, snapshot):
+            self._log.emit(shard.id, lifecycle.RESTARTED, message=message)
+
+    def _version_changed(
+        self, shard: RedisShard, version: ServerVersion | None, previous: Snapshot
+    ) -> None:
+        former, message = server_version(previous), ""
+        if former and version and former.field != version.field:  # another server, such as Valkey
+            message = f"{former.field}:{former.text} -> {version.field}:{version.text}"
+        text = version and version.text
+        self._log.emit(shard.id, lifecycle.VERSION_CHANGED, shard.version, text, message=message)

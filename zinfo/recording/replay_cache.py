@@ -75,7 +75,8 @@ class ReplayedShard(RedisShard):
         self.store(snapshot, math.nan)
         self.role = snapshot.text(b"role")
         self.run_id = snapshot.text(b"run_id")
-        self.version = server_version(snapshot)
+        version = server_version(snapshot)
+        self.version = version and version.text
 
     def set_state(self, state: str, reason: str, message: str) -> None:
         """Set the state; one that only a later version of zinfo knows becomes "new"."""

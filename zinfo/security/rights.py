@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zinfo.info.parser import Value
+from zinfo.info.server_version import may_have_version
 from zinfo.security.bus_rights import BusRights
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.wire.lifecycle import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, Event
@@ -19,17 +20,24 @@ PUBLIC_OPERATIONS = frozenset({"hello", "ping"})
 # Attributes of a shard in events and in the list of shards, with the INFO fields they come from.
 _SOURCE_FIELDS = {
     "role": ("role",),
+    # Any field that `may_have_version`; these are the names of known servers.
     "version": (
-        "redis_version",
-        "valkey_version",
         "dragonfly_version",
+        "garnet_version",
         "keydb_version",
         "kvrocks_version",
+        "memurai_version",
         "pika_version",
+        "redict_version",
+        "redis_version",
+        "upstash_version",
+        "valkey_version",
+        "version",
     ),
     "run_id": ("run_id",),
 }
 # The attribute that an event of a type reports.
+_UPTIME = "uptime_in_seconds"  # the message of RESTARTED has its value
 _ATTRIBUTES = {
     ROLE_CHANGED: "role",
     VERSION_CHANGED: "version",
@@ -56,6 +64,7 @@ class Rights:
     _names: frozenset[str] = field(init=False, repr=False)
     _prefixes: tuple[str, ...] = field(init=False, repr=False)
     _patterns: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
+    _attributes: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         split = [tuple(pattern.split("*")) for pattern in self.hidden_fields]
@@ -67,6 +76,14 @@ class Rights:
         object.__setattr__(self, "_names", names)  # the dataclass is frozen
         object.__setattr__(self, "_prefixes", prefixes)
         object.__setattr__(self, "_patterns", patterns)
+        hidden = {name for name, fields in _SOURCE_FIELDS.items() if any(map(self.hides, fields))}
+        if any(may_have_version(parts[0]) for parts in split if len(parts) == 1) or any(
+            parts[-1] and ("_version".endswith(parts[-1]) or may_have_version(parts[-1]))
+            for parts in split
+            if len(parts) > 1
+        ):
+            hidden.add("version")
+        object.__setattr__(self, "_attributes", frozenset(hidden))
 
     def can_see(self, shard_id: str) -> bool:
         """Return whether the client can see a shard."""
@@ -98,9 +115,7 @@ class Rights:
 
     def hidden_attributes(self) -> frozenset[str]:
         """Return those of `role`, `version` and `run_id` that come from hidden fields."""
-        return frozenset(
-            attribute for attribute, names in _SOURCE_FIELDS.items() if any(map(self.hides, names))
-        )
+        return self._attributes
 
     def visible_attributes(self, values: dict[str, object]) -> dict[str, object]:
         """Return the attributes of a shard, with None for the hidden ones."""
@@ -115,6 +130,8 @@ class Rights:
         attribute = _ATTRIBUTES.get(event.type)
         if attribute is not None and attribute in self.hidden_attributes():
             values.update(old=None, new=None, message="")
+        elif event.type == RESTARTED and self.hides(_UPTIME):
+            values["message"] = ""
         return values
 
     def on_bus(self) -> BusRights | None:

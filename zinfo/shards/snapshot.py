@@ -10,18 +10,8 @@ from zinfo.info.delta import diff
 from zinfo.info.encoder import Fields, encode_changes, encode_fields, pack_pairs
 from zinfo.info.field_reader import FieldReader, find_field, has_fields
 from zinfo.info.parser import Info, Layout, Value
+from zinfo.info.server_version import ServerVersion, find_version, version_of
 from zinfo.wire.codec import unpack
-
-# The first of these that is present is the server's own version. redis_version comes last, as forks
-# set it to the version of Redis that they are compatible with.
-VERSION_FIELDS = (
-    b"valkey_version",
-    b"dragonfly_version",
-    b"keydb_version",
-    b"kvrocks_version",
-    b"pika_version",
-    b"redis_version",
-)
 
 
 class Snapshot:
@@ -145,13 +135,9 @@ class Snapshot:
         return None if value is None else str(value)
 
 
-def server_version(snapshot: Snapshot) -> str | None:
+def server_version(snapshot: Snapshot) -> ServerVersion | None:
     """Return the server's own version as INFO has it; None where INFO has none."""
-    for name in VERSION_FIELDS:
-        version = snapshot.text(name)
-        if version:
-            return version
-    return None
+    return find_version(snapshot.raw) if snapshot.raw else version_of(snapshot.info.fields)
 
 
 def _plain(value: object) -> Value:

@@ -174,7 +174,8 @@ def event_text(event: Event) -> str:
     """Return a short description of an event: `down: refused (was up)`."""
     old, new = (side and side[:_RUN_ID_DIGITS] for side in (event.old, event.new))
     if event.type == RESTARTED:
-        return safe(f"restarted: run_id {old} -> {new}")
+        ids = [f"run_id {old} -> {new}"] if old and new else []
+        return safe(": ".join([event.type, *ids, *([event.message] if event.message else [])]))
     if event.type in STATES:
         was = f" (was {event.old})" if event.old else ""
         why = f": {event.reason}" if event.reason else ""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, TypeAlias
 
 from zinfo.client.updates import Delta, Info, Value
+from zinfo.info.server_version import version_of
 from zinfo.top.counters import counter_value, elapsed, rates, ratio, were_reset
 from zinfo.top.history import STEP, History
 from zinfo.top.rows import ANSWERING, Field, Row, Section, Series
@@ -15,14 +16,6 @@ from zinfo.wire.lifecycle import NEW
 OTHER = "Other"
 """The section of fields whose section is unknown."""
 
-_VERSIONS = (
-    "valkey_version",
-    "dragonfly_version",
-    "keydb_version",
-    "kvrocks_version",
-    "pika_version",
-    "redis_version",  # last: the others report it for compatibility
-)
 _KEYLESS = frozenset(("sentinel_masters", "garnet_version"))
 """Fields of servers whose INFO has no databases. Others omit only those that are empty."""
 _HOLD_INTERVALS = 2  # polling intervals for which a value is repeated while no newer one comes
@@ -299,8 +292,8 @@ class Record:
         return sum(counts)
 
     def _version(self) -> str | None:
-        found = (self.info.get(name) for name in _VERSIONS)
-        return next((str(value) for value in found if value is not None), None)
+        found = version_of(self.info)
+        return found and found.text
 
 
 def _is_database(name: str) -> bool:

@@ -30,7 +30,7 @@ REMOVED = "removed"
 """The shard was taken out of the registry."""
 
 RESTARTED = "restarted"
-"""The shard's run_id changed."""
+"""Another process replies: its run_id differs or, without one, its uptime shows it."""
 
 ROLE_CHANGED = "role_changed"
 """The shard's replication role changed."""
