@@ -240,6 +240,38 @@ def test_a_repeated_field_and_a_list_of_numbers_have_a_sample_for_each_item() ->
     assert {name for name, _ in found} & {"redis_mixed", "redis_texts", "redis_slave"} == set()
 
 
+def test_a_repeated_field_with_a_metric_of_its_own_has_a_sample_for_each_item() -> None:
+    fields = {
+        "expired_stale_perc": "redis_expired_stale_percentage",
+        "latest_fork_usec": "redis_latest_fork_seconds",
+        "maxmemory": "redis_config_maxmemory",
+        "aof_last_write_status": "redis_aof_last_write_status",
+        "tls_ca_cert_expires_in_seconds": "redis_tls_ca_cert_expires_in_seconds",
+        "eventloop_cycles": "redis_eventloop_cycles_total",
+    }
+    found = samples(metrics_of("".join(f"{field}:1\n{field}:2\n" for field in fields)))
+    for name in fields.values():
+        assert set(of(found, name)) == {key(index="0"), key(index="1")}, name
+
+
+def test_of_repeated_statistics_and_databases_the_first_values_count() -> None:
+    found = samples(
+        metrics_of(
+            "cmdstat_get:calls=1,usec=5\ncmdstat_get:calls=2,failed_calls=3\n"
+            "latency_percentiles_usec_get:p50=1.0\nlatency_percentiles_usec_get:p50=2.0\n"
+            "errorstat_ERR:count=4\nerrorstat_ERR:count=5\nerrorstat_syntax_error:6\n"
+            "# Keyspace\ndb0:keys=7,expires=0\ndb0:keys=8,expires=0\n"
+        )
+    )
+    get = key(cmd="get")
+    assert of(found, "redis_commands_total") == {get: 1}
+    assert of(found, "redis_commands_failed_calls_total") == {get: 3}
+    assert of(found, "redis_latency_percentiles_usec_count") == {get: 1}
+    assert of(found, "redis_latency_percentiles_usec") == {key(cmd="get", quantile="50"): 1}
+    assert of(found, "redis_errors_total") == {key(err="ERR"): 4, key(err="syntax_error"): 6}
+    assert of(found, "redis_db_keys") == {key(db="db0"): 7}
+
+
 def test_a_distribution_of_keys_has_a_sample_for_each_bin() -> None:
     found = samples(metrics_of("db0_distrib_strings_sizes:1=3,1K=2\ndb12_distrib_sets_items:1=1\n"))
     assert of(found, "redis_db_distrib_strings_sizes") == {

@@ -12,7 +12,7 @@ from typing import Final
 
 from zinfo.info.values import Value
 from zinfo.metrics.names import family, family_of
-from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, number_of
+from zinfo.metrics.sample import Fields, Sample, Sampler, each, label_of, number_of
 
 _CERTIFICATE: Final = family("tls_certificate_info", "gauge", "INFO's tls_*_cert_serial; always 1")
 
@@ -31,10 +31,13 @@ def _serial(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
 
 
 def _expiry(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    found, number = _EXPIRY.fullmatch(name), number_of(value)
-    absent = found is not None and fields.get(f"tls_{found[1]}_cert_serial") == _ABSENT
-    if number is not None and not absent:
-        yield Sample(family_of(name), (), number)
+    found = _EXPIRY.fullmatch(name)
+    if found is None or fields.get(f"tls_{found[1]}_cert_serial") == _ABSENT:
+        return
+    for labels, item in each(value):
+        number = number_of(item)
+        if number is not None:
+            yield Sample(family_of(name), labels, number)
 
 
 BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (

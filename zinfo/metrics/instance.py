@@ -9,12 +9,13 @@ from zinfo.info.values import Value
 from zinfo.metrics.names import (
     DEPRECATED_FIELDS,
     STATUS_FIELDS,
+    Family,
     deprecated_family_of,
     exporter_family,
     exporter_labels,
     family_of,
 )
-from zinfo.metrics.sample import MICRO, Fields, Sample, Sampler, label_of, number_of
+from zinfo.metrics.sample import MICRO, Fields, Sample, Sampler, each, label_of, number_of
 
 UP: Final = exporter_family("up", "1 if the shard replies to INFO, else 0")
 _START: Final = exporter_family("start_time_seconds", "when the server started, Unix time")
@@ -52,27 +53,31 @@ def instance_samples(fields: Fields, now: float) -> Iterator[Sample]:
 
 
 def _status(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    yield Sample(family_of(name), (), int(value == "ok"))
+    for labels, item in each(value):
+        yield Sample(family_of(name), labels, int(item == "ok"))
 
 
 def _latest_fork(_fields: Fields, _name: str, value: Value) -> Iterator[Sample]:
-    number = number_of(value)
-    if number is not None:
-        yield Sample(_FORK, (), number / MICRO)
+    for labels, item in each(value):
+        number = number_of(item)
+        if number is not None:
+            yield Sample(_FORK, labels, number / MICRO)
 
 
 def _limit(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = number_of(value)
-    if number is not None:
-        yield Sample(family_of(name), (), number)
-        yield Sample(_CONFIG[name], (), number)
+    yield from _twice(family_of(name), _CONFIG[name], value)
 
 
 def _renamed(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = number_of(value)
-    if number is not None:
-        yield Sample(family_of(name), (), number)
-        yield Sample(deprecated_family_of(name), (), number)
+    yield from _twice(family_of(name), deprecated_family_of(name), value)
+
+
+def _twice(of: Family, other: Family, value: Value) -> Iterator[Sample]:
+    for labels, item in each(value):
+        number = number_of(item)
+        if number is not None:
+            yield Sample(of, labels, number)
+            yield Sample(other, labels, number)
 
 
 BY_NAME: Final[dict[str, Sampler]] = {

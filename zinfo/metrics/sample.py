@@ -35,10 +35,15 @@ _NOT_FINITE: Final = {
     "inf": float("inf"),
     "-inf": float("-inf"),
 }
-_FLAGS: Final = {
-    **dict.fromkeys(("ok", "true", "yes", "up"), 1),
-    **dict.fromkeys(("err", "fail", "false", "no", "down"), 0),
+_FLAGS: Final[dict[str, Number]] = {
+    text: number
+    for number, words in enumerate(
+        (("err", "fail", "false", "no", "down"), ("ok", "true", "yes", "up"))
+    )
+    for word in words
+    for text in (word, word.capitalize(), word.upper())
 }
+_TEXTS: Final = {**_NOT_FINITE, **_FLAGS}
 
 
 class Sample(NamedTuple):
@@ -81,15 +86,13 @@ def number_of(value: Value | None) -> Number | None:
     return _NOT_FINITE.get(value) if isinstance(value, str) else None
 
 
-def flag_of(value: Value | None) -> int | None:
-    """Return 1 for `ok`, `true`, `yes` and `up`, 0 for their opposites, in any case; else None."""
-    return _FLAGS.get(value.lower()) if isinstance(value, str) else None
-
-
 def number_or_flag(value: Value | None) -> Number | None:
-    """Return the number that a value is, or that `flag_of` returns for it; else None."""
-    number = number_of(value)
-    return flag_of(value) if number is None else number
+    """Return the number that a value is; 1 for `ok`, `true`, `yes`, `up`, 0 for the opposites.
+
+    Returns:
+        None for any other value.
+    """
+    return _TEXTS.get(value) if isinstance(value, str) else number_of(value)
 
 
 def label_of(value: Value | None) -> str:
@@ -106,6 +109,15 @@ def items_of(value: Value | None) -> Sequence[Value]:
     if isinstance(value, list):
         return value
     return () if value is None else (value,)
+
+
+def each(value: Value) -> Iterator[tuple[Labels, Value]]:
+    """Yield each value of a field; if it is repeated, with the label `index`, its place from 0."""
+    if not isinstance(value, list):
+        yield (), value
+        return
+    for place, item in enumerate(value):
+        yield (("index", str(place)),), item
 
 
 def maps_of(value: Value) -> Iterator[Mapping[str, Value]]:

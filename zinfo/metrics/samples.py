@@ -24,7 +24,7 @@ from zinfo.metrics import (
 from zinfo.metrics.instance import UP
 from zinfo.metrics.names import Family, family_of, has_renamed_source
 from zinfo.metrics.sample import Fields, Labels, PartMetric, Sample, Sampler, number_of
-from zinfo.metrics.statistics import PERCENTILES, totals
+from zinfo.metrics.statistics import PERCENTILES, parts_of, totals
 
 __all__ = [
     "PERCENTILES",
@@ -41,6 +41,7 @@ __all__ = [
     "metric_of_part",
     "number_of",
     "other_samples",
+    "parts_of",
     "sampler_of",
     "totals",
 ]

@@ -25,6 +25,7 @@ from zinfo.metrics.samples import (
     metric_of_part,
     number_of,
     other_samples,
+    parts_of,
     sampler_of,
     totals,
 )
@@ -185,7 +186,8 @@ class Scrape:
         number = number_of(value)
         if number is not None and not isinstance(value, str):
             return self._write([Sample(family_of(name), (), number)], text, left)
-        return self._write(other_samples(fields, name, value), text, left)
+        others = other_samples(fields, name, value)
+        return self._write(others, text, left) if others else left
 
     def _write_parts(
         self,
@@ -195,10 +197,7 @@ class Scrape:
         lead: str,
         left: int,
     ) -> int:
-        value = fields[name]
-        if not isinstance(value, dict):
-            return left
-        items: Iterable[tuple[str, Value]] = value.items()
+        items: Iterable[tuple[str, Value]] = parts_of(name, fields[name]).items()
         if name.startswith(PERCENTILES):
             items = chain(items, totals(fields, name))
         for part, number in items:

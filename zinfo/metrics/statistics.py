@@ -7,7 +7,7 @@ each part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from zinfo.info.kinds import STATS_PREFIXES
@@ -29,6 +29,7 @@ _LATENCY: Final = exporter_family(
 )
 _TOTALS: Final = {",sum": ("_sum", "usec"), ",count": ("_count", "calls")}  # no part has a comma
 
+_ERRORS_PREFIX: Final = "errorstat_"
 PERCENTILES: Final = "latency_percentiles_usec_"
 """Prefix of the fields of a summary."""
 SUMMARY_NAMES: Final = frozenset(_LATENCY.name + suffix for suffix, _part in _TOTALS.values())
@@ -65,7 +66,7 @@ _BY_PREFIX: Final = {
         "command_",
         ("usec_per_call",),  # the quotient of the two counters, since the start
     ),
-    "errorstat_": _Statistics("err", {"count": PartMetric(_ERRORS, ())}, "error_"),
+    _ERRORS_PREFIX: _Statistics("err", {"count": PartMetric(_ERRORS, ())}, "error_"),
 }
 _NAMES: Final = frozenset(
     found.family.name for one in _BY_PREFIX.values() for found in one.parts.values()
@@ -90,13 +91,29 @@ def statistics_part(field: str, part: str) -> PartMetric | None:
     return found and found._replace(labels=((statistics.label, label_of(field[len(prefix) :])),))
 
 
+def parts_of(field: str, value: Value) -> Mapping[str, Value]:
+    """Return the parts of a field with statistics, or of a database, that is not simply a map.
+
+    If the field is repeated, the first value of each part counts. Some servers write the number of
+    an error without its name: `errorstat_ERR:1`.
+    """
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list):
+        merged: dict[str, Value] = {}
+        for item in reversed(value):
+            merged.update(parts_of(field, item))
+        return merged
+    return {"count": value} if field.startswith(_ERRORS_PREFIX) else {}
+
+
 def totals(fields: Fields, field: str) -> Iterator[tuple[str, Value]]:
     """Yield sum and count of a summary of percentiles, from the statistics of the command."""
-    calls = fields.get(f"cmdstat_{field[len(PERCENTILES) :]}")
-    if isinstance(calls, dict):
-        for total, (_suffix, part) in _TOTALS.items():
-            if part in calls:
-                yield total, calls[part]
+    name = f"cmdstat_{field[len(PERCENTILES) :]}"
+    calls = parts_of(name, fields.get(name, ""))
+    for total, (_suffix, part) in _TOTALS.items():
+        if part in calls:
+            yield total, calls[part]
 
 
 def _percentile(field: str, part: str) -> PartMetric | None:

@@ -12,7 +12,7 @@ from zinfo.metrics.names import (
     family,
     io_thread_of,
 )
-from zinfo.metrics.sample import Fields, Sample, Sampler, label_of, maps_of, number_of
+from zinfo.metrics.sample import Fields, Sample, Sampler, each, label_of, maps_of, number_of
 
 _ACTIVE: Final = exporter_family(
     "active_time_io_thread_seconds_total", "INFO's used_active_time_io_thread_N"
@@ -28,9 +28,10 @@ _PREFIX: Final = "io_thread_"
 
 
 def _active_time(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    number = number_of(value)
-    if number is not None:
-        yield Sample(_ACTIVE, (("thread", label_of(io_thread_of(name))),), number)
+    for labels, item in each(value):
+        number = number_of(item)
+        if number is not None:
+            yield Sample(_ACTIVE, (("thread", label_of(io_thread_of(name))), *labels), number)
 
 
 def _io_thread(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
