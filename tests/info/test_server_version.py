@@ -97,6 +97,14 @@ def test_fields_of_libraries_and_formats_are_no_versions_of_a_server() -> None:
         assert may_have_version(name), name
 
 
+def test_the_version_in_a_repeated_field_is_no_text_of_a_list() -> None:
+    for raw in (b"redis_version:7.0\nredis_version:7.2\n", b"x_version:1\nx_version:7.2\n"):
+        of_bytes, of_fields = find_version(raw), version_of(parse(raw).fields)
+        assert of_bytes == of_fields
+        assert of_bytes is not None
+        assert of_bytes.text == "7.2"
+
+
 @given(st.binary(max_size=300), st.sampled_from([b"", b"# Server\r\n", b"version:", b"a_version:"]))
 def test_no_text_raises(raw: bytes, start: bytes) -> None:
     for one in (start + raw, raw + start + raw):

@@ -36,3 +36,9 @@ def test_a_delta_is_right_after_replies_that_were_never_parsed(
     fields, unset = fourth.delta_from(third)
     assert unpack(fields.as_map()) == changed
     assert unset == gone
+
+
+def test_the_text_of_a_field_that_a_client_library_gives_as_a_list_is_one_of_its_values() -> None:
+    snapshot = Snapshot.from_fields({"role": ["slave", "master"], "run_id": []}, 1, 0.0, 0.0)
+    assert snapshot.text(b"role") == "slave"
+    assert snapshot.text(b"run_id") is None

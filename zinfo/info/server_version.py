@@ -76,12 +76,15 @@ def version_of(fields: Mapping[str, object]) -> ServerVersion | None:
     head = takewhile(
         lambda item: item[0] not in _AFTER_VERSIONS, islice(fields.items(), _MAX_FIELDS)
     )
-    found = _choose(
-        (name, str(value))
-        for name, value in head
-        if name.endswith(_ENDINGS) and isinstance(value, (str, int, float))
-    )
-    return found or _choose([(_REDIS, str(fields.get(_REDIS, "")))])
+    found = _choose((name, _text(value)) for name, value in head if name.endswith(_ENDINGS))
+    return found or _choose([(_REDIS, _text(fields.get(_REDIS)))])
+
+
+def _text(value: object) -> str:
+    """Return a value as text; of a field that is repeated, the last, as in the bytes of a reply."""
+    if isinstance(value, list) and value:
+        value = value[-1]
+    return str(value) if isinstance(value, (str, int, float)) else ""
 
 
 def may_have_version(field: str) -> bool:

@@ -132,6 +132,8 @@ class Snapshot:
             found = find_field(self.raw, name)
             return None if found is None else found.decode("utf-8", "replace")
         value = self.info.fields.get(name.decode())
+        if isinstance(value, list):  # repeated: any of its lines
+            value = value[0] if value else None
         return None if value is None else str(value)
 
 
