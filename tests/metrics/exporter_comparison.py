@@ -40,6 +40,7 @@ MISSING_SAMPLES: Final = {
     r"redis_db_keys(_expiring)?\{db=\"db([1-9]|1[0-5])\"\}": (
         "databases that are empty, which INFO does not name; their number is from CONFIG GET"
     ),
+    r"redis_db[0-9].*": "0 for a field of several numbers, which later versions do not export",
     r"redis_db_keys_cached(\{.*\})?": (
         "Valkey 9's keys_with_volatile_items, which redis_exporter takes for KeyDB's cached_keys, "
         "as both are the fourth of a database"
@@ -61,6 +62,10 @@ _OWN_CALLS: Final = 20
 """Absolute tolerance: each sends some commands."""
 _OWN_BYTES: Final = 100_000
 """Tolerance in bytes: each has a connection with its buffers."""
+
+_SCRAPING: Final = 60
+"""Tolerance in seconds of the time at which a server started: that of a scrape minus its uptime."""
+_START: Final = "redis_start_time_seconds"
 
 _IN_BYTES: Final = r".*bytes.*|redis_mem_clients_.*"
 """Metrics in bytes, by name or by the documentation of Redis."""
@@ -95,7 +100,7 @@ def compare(theirs: str, before: str, after: str) -> Iterator[Row]:
     Args:
         theirs: what redis_exporter said.
         before: what zinfo said before that, as `/scrape` gives it.
-        after: and after that.
+        after: and after that; the same text if both read one INFO, so that values must be equal.
     """
     types, own_types = families(theirs), families(after)
     values, low, high = samples(theirs), samples(before), samples(after)
@@ -119,7 +124,9 @@ def _differences(
     name: str, values: Samples, low: Samples, high: Samples
 ) -> Iterator[tuple[str, str]]:
     """Yield the verdict on each sample that differs, and what differs."""
-    most = _OWN_BYTES if re.fullmatch(_IN_BYTES, name) else _OWN_CALLS
+    part, most = _OWN_TRAFFIC, _OWN_BYTES if re.fullmatch(_IN_BYTES, name) else _OWN_CALLS
+    if low == high:
+        part, most = 0.0, _SCRAPING if name == _START else 0
     for key, value in values.items():
         if not _is_of(key[0], name):
             continue
@@ -129,7 +136,7 @@ def _differences(
             if key[0] == _PERCENTILES:
                 fits = value == low[own] == high[own] or _was_called(own, low, high)
             else:
-                fits = _fits(value, low[own], high[own], most)
+                fits = _fits(value, low[own], high[own], part, most)
             if not fits:
                 yield "differs", f"{shown} {low[own]:g} to {high[own]:g}, not {value:g}"
             elif own != key:
@@ -163,9 +170,9 @@ def _is_of(sample: str, metric: str) -> bool:
     return sample == metric or sample in (f"{metric}_sum", f"{metric}_count")
 
 
-def _fits(value: float, low: float, high: float, most: float) -> bool:
+def _fits(value: float, low: float, high: float, part: float, most: float) -> bool:
     low, high = min(low, high), max(low, high)
-    slack = max(abs(low), abs(high)) * _OWN_TRAFFIC + most
+    slack = max(abs(low), abs(high)) * part + most
     return low - slack <= value <= high + slack or math.isnan(value)
 
 

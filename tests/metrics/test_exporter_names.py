@@ -12,13 +12,10 @@ import pytest
 from tests.daemons import ROOT
 from tests.info_texts import TEXTS
 from tests.metrics.pages import PAGE, rows
+from tests.metrics.shards import metrics_of
 from tests.metrics.texts import families, samples
-from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
 from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
-from zinfo.metrics.samples import UP, Sample
-from zinfo.metrics.scrape import Scrape
-from zinfo.metrics.selection import Selection
 
 EVERY_FIELD = "\r\n".join(
     [f"{row.field}:1" for row in ROWS if row.field]
@@ -36,19 +33,12 @@ QUANTILE = "quantile"
 """The label of the samples of a summary, which redis_exporter does not describe."""
 
 
-def scraped(text: bytes) -> str:
-    """Return the metrics of a server with this INFO."""
-    scrape = Scrape(Selection(max_samples=100_000))
-    scrape.add([], [Sample(UP, (), 1)], parser.parse(text).fields, 1.0)
-    return b"".join(scrape.pieces()).decode()
-
-
 @cache
 def exported() -> dict[str, tuple[set[str], set[str]]]:
     """Return types and labels of each metric that zinfo makes of the stored texts."""
     found: dict[str, tuple[set[str], set[str]]] = {}
     for raw in (*TEXTS.values(), EVERY_FIELD):
-        text = scraped(raw)
+        text = metrics_of(raw)
         kinds = families(text)
         for name, metric in kinds.items():
             found.setdefault(name, (set(), set()))[0].add(metric.type)
@@ -109,7 +99,7 @@ def test_each_metric_has_one_source_or_one_type() -> None:
 def test_a_renamed_metric_keeps_its_name_for_a_version(field: str) -> None:
     new = family_of(field)
     assert new.name != PREFIX + field
-    text = scraped(f"{field}:7".encode())
+    text = metrics_of(f"{field}:7")
     assert {f"{new.name}{{}} 7", f"{PREFIX}{field}{{}} 7"} <= set(text.splitlines())
     old = families(text)[PREFIX + field]
     assert old.documentation == f"deprecated: use {new.name}"
