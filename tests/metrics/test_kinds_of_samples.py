@@ -350,6 +350,9 @@ EMPTY = {key(db="db0"): 0}
         ("# Server\ngarnet_version:1.0\nredis_version:7.4.3\n# Clients\n", {}),
         ("# Server\nredis_version:7.0.1\n# Sentinel\nsentinel_masters:0\n", {}),
         ("# Keyspace\n# Time:1970-01-01\ndb0 Strings_keys=4, expires=0\n", {}),  # Pika
+        ("db0:keys=9,expires=0\n# Keyspace\n", {key(db="db0"): 9}),
+        ("# Keyspace\nx:1\n# Other\ndb0:keys=9,expires=0\nx:Keyspace\n", {key(db="db0"): 9}),
+        ("# Keyspace\nx:Keyspace\ndb01:keys=1,expires=0\n", {**EMPTY, key(db="db01"): 1}),
         ("# Keyspaces\nredis_version:7.0.1\n", {}),
     ],
 )

@@ -45,9 +45,9 @@ LABELS: Final = frozenset(("db", "bin"))
 
 EMPTY_DATABASE: Final = "db0"
 """The database that every server has, although INFO omits it where it is empty."""
-_HEADER: Final = re.compile(rb"(?:^|\n)#[ \t]*Keyspace[ \t]*\r?(?:\n|$)")
-_KEYSPACE: Final = b"Keyspace"
+_HEADER: Final = re.compile(rb"\n#[ \t]*Keyspace[ \t]*\r?(?:\n|$)")
 _FIRST_LINE: Final = re.compile(rb"\ndb0[^0-9]")  # of any form: Pika's has no colon
+_LINE_LENGTH: Final = 64  # more than the first line has if it is one of these
 _DISTRIBUTION: Final = re.compile("(db[0-9]+)_(distrib_[a-z_]{1,64})")
 
 
@@ -63,11 +63,10 @@ def database_part(field: str, part: str) -> PartMetric | None:
 
 
 def empty_database(snapshot: Snapshot) -> Iterator[Sample]:
-    """Yield the samples of `db0` if it is empty.
+    """Yield the samples of the first database if it is empty, but none if that is not known.
 
-    In a reply without the
-    section `Keyspace` (of Sentinel, Garnet, or if other sections were asked for) the number of keys
-    is unknown, and there is no sample.
+    It is not known from a reply without the section `Keyspace`: of Sentinel, of Garnet, or if other
+    sections were asked for.
     """
     if _has_empty_database(snapshot):
         yield Sample(_KEYS, (("db", EMPTY_DATABASE),), 0)
@@ -79,9 +78,13 @@ def _has_empty_database(snapshot: Snapshot) -> bool:
     if not raw:  # parsed by a client library, which does not tell the sections
         fields = snapshot.all_fields()
         return EMPTY_DATABASE not in fields and any(map(is_database, fields))
-    at = raw.rfind(_KEYSPACE)
-    found = _HEADER.search(raw, max(0, at - len("\r\n#  "))) if at >= 0 else None
-    return found is not None and _FIRST_LINE.search(raw, found.end() - 1) is None
+    return _has_line(_HEADER, raw) and not _has_line(_FIRST_LINE, raw)
+
+
+def _has_line(pattern: re.Pattern[bytes], raw: bytes) -> bool:
+    """Return whether a reply has a line that matches a pattern, which begins with a line end."""
+    first = b"\n" + raw[:_LINE_LENGTH]
+    return pattern.match(first) is not None or pattern.search(raw) is not None
 
 
 def _distribution(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:

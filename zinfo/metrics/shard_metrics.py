@@ -49,7 +49,7 @@ def add_shard(
     if rights.hidden_fields:
         fields = rights.visible_fields(fields)
     first: Iterable[Sample] = _state_samples(shard)
-    if not rights.hides(EMPTY_DATABASE):
+    if EMPTY_DATABASE not in fields and not rights.hides(EMPTY_DATABASE):
         first = chain(first, empty_database(snapshot))
     scrape.add(labels, first, fields, snapshot.time)
 
