@@ -19,17 +19,23 @@ BULK = b"$%d\r\n%s\r\n" % (len(INFO), INFO)
 
 
 @contextlib.contextmanager
-def peer(script: Script) -> Iterator[str]:
-    """Listen on a free port and run `script(socket)` for each connection; yields a shard URL."""
+def peer(script: Script, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Listen and run `script(socket)` for each connection; yields a shard URL.
+
+    Args:
+        script: what the server does.
+        host: address to listen at.
+        port: to listen at; 0 for a free one.
+    """
 
     def serve(sock: Any, _address: object) -> None:
         with contextlib.suppress(OSError):
             script(sock)
 
-    server = StreamServer(("127.0.0.1", 0), serve)
+    server = StreamServer((host, port), serve)
     server.start()
     try:
-        yield f"redis://127.0.0.1:{server.server_port}"
+        yield f"redis://{host}:{server.server_port}"
     finally:
         server.stop(timeout=0)
 

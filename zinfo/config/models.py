@@ -127,6 +127,7 @@ class PollConfig(Section):
     max_connecting: kinds.Connections = 128
     jitter: kinds.Jitter = 0.1
     max_backoff: kinds.Seconds = 5.0
+    resolve_every: kinds.NonNegativeSeconds = 60.0
     log_after_failures: kinds.Failures = 3
     max_reply_bytes: kinds.Bytes = 512 * 1024
     max_fields: kinds.Fields = 3000

@@ -80,6 +80,7 @@ class Daemon:
             max_connecting=poll.max_connecting,
             jitter=poll.jitter,
             max_backoff=poll.max_backoff,
+            resolve_every=poll.resolve_every,
             events=EventLog(config.query.events_kept),
             stats=self.stats,
         )

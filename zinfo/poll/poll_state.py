@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import TypeAlias
 
 import gevent.event
 
@@ -19,6 +20,9 @@ from zinfo.shards.shard import RedisShard
 RESET_RETRY_DELAY = 0.05  # seconds until a server that reset a new connection is tried once more
 
 _MIN_BACKOFF = 0.1  # seconds before a failed shard is tried again, whatever its interval
+
+PollConnection: TypeAlias = "InfoConnection[ShardPollState]"
+"""The connection of one shard."""
 
 
 class ShardPollState:
@@ -54,7 +58,7 @@ class ShardPollState:
         self.due = self.deadline = NEVER
         self.deadline_queued = False
         self.hot_fields = HotFields()
-        self.connection: InfoConnection[ShardPollState] | None = None
+        self.connection: PollConnection | None = None
         self.client_naming = ClientNaming()
         self.connecting = False  # waits for a greenlet of the connect pool, or runs in one
         # Why the last connection ended, until the next one is open.

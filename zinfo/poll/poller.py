@@ -20,6 +20,7 @@ from zinfo.health.internal_errors import InternalErrors
 from zinfo.health.stats import Stats
 from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
+from zinfo.poll.address_follower import AddressFollower, Moved
 from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PROTOCOL, TIMEOUT, PollError
 from zinfo.poll.handshake import HandshakeResult, require_cooperative_sockets
@@ -59,6 +60,9 @@ class InfoPoller:
         jitter: part of the interval by which polls are moved at random, so that shards started
             together do not stay in step; 0.1 means up to 10 % earlier or later.
         max_backoff: greatest number of seconds between two attempts to connect to a failing shard.
+        resolve_every: seconds between two lookups of a connected shard's host name; 0 looks it up
+            only to connect. If the name has lost the address of its connection, the shard is
+            connected to the new one. Not for shards whose client a callable returns.
         events: takes the lifecycle events; a new log if None.
         stats: takes the counters; new ones if None.
         grace: deprecated name of `log_after_failures`.
@@ -83,6 +87,7 @@ class InfoPoller:
         max_connecting: int = 128,
         jitter: float = 0.1,
         max_backoff: float = 5.0,
+        resolve_every: float = 60.0,
         events: EventLog | None = None,
         stats: Stats | None = None,
         grace: int | None = None,
@@ -121,6 +126,9 @@ class InfoPoller:
             self._on_connect_failure,
             self._on_connect_exception,
         )
+        self._follower = AddressFollower(
+            resolve_every, self._on_moved, self._on_move_failure, self._report
+        )
         self._callbacks: list[SnapshotCallback] = []
         self._exception_event: ExceptionEvent | None = None
         self._revision_floor = 0
@@ -149,6 +157,7 @@ class InfoPoller:
             self._release(state)
         self._states.clear()
         self._connector.close()
+        self._follower.close()
 
     def set_exception_event(self, event: ExceptionEvent) -> None:
         """Call `event.set_exception` with each unexpected exception.
@@ -219,6 +228,7 @@ class InfoPoller:
     def _release(self, state: ShardPollState) -> None:
         state.removed = True
         state.deadline = NEVER
+        self._follower.remove(state)
         state.close_connection()
         state.finish_poll()
 
@@ -256,7 +266,19 @@ class InfoPoller:
             self._callback_queue,
             result.credentials,
         )
+        self._follower.add(state, result)
         self._store(state, result.first_reply, first=True)
+
+    def _on_moved(self, state: ShardPollState, moved: Moved) -> None:
+        logger.info("shard %s: %s; connected to it", state.shard.id, moved.cause.message)
+        state.close_connection()
+        state.deadline, state.started_at = NEVER, moved.started_at
+        state.disconnect_error = moved.cause
+        self._on_connected(state, moved.result)
+
+    def _on_move_failure(self, state: ShardPollState, error: PollError) -> None:
+        if state.connection is not None and state.shard.last_error != error.message:
+            self._state_machine.on_error(state.shard, error.message, error.reason)
 
     def on_reply(self, key: ShardPollState, raw: bytes) -> None:
         """Handle a reply of a connection."""

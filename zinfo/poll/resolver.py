@@ -44,11 +44,11 @@ class ThreadedResolver(gevent.resolver.thread.Resolver):
         self, host: Any, port: Any, family: int = 0, kind: int = 0, proto: int = 0, flags: int = 0
     ) -> Any:
         """Return the addresses of a host, as `socket.getaddrinfo` does."""
-        if not isinstance(host, str) or not isinstance(port, int):
-            return super().getaddrinfo(host, port, family, kind, proto, flags)
-        if _is_numeric(host):
+        if isinstance(host, str) and isinstance(port, int | None) and is_numeric(host):
             flags |= socket.AI_NUMERICHOST
             return _socket.getaddrinfo(host, port, family, kind, proto, flags)
+        if not isinstance(host, str) or not isinstance(port, int):
+            return super().getaddrinfo(host, port, family, kind, proto, flags)
         # All ports of a host share one lookup, as do later attempts until the lookup has ended.
         key = (host, None, family, kind, proto, flags)
         lookup = self._running.get(key)
@@ -75,7 +75,8 @@ class ThreadedResolver(gevent.resolver.thread.Resolver):
             del self._running[key]
 
 
-def _is_numeric(host: str) -> bool:
+def is_numeric(host: str) -> bool:
+    """Return whether a host is an IP address, which needs no lookup."""
     if ":" in host:  # in every IPv6 address, and in no name
         return True
     try:

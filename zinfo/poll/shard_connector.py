@@ -67,7 +67,7 @@ class ShardConnector:
     def _connect(self, state: ShardPollState) -> None:
         state.started_at = time.monotonic()
         try:
-            result = _connect_within_fd_limit(state)
+            result = connect_within_fd_limit(state)
         except PollError as error:
             explained = _explain(state, error)
             state.connecting = False
@@ -91,7 +91,12 @@ def _explain(state: ShardPollState, error: PollError) -> PollError:
     return error if state.diagnosis is None else state.diagnosis.found or error
 
 
-def _connect_within_fd_limit(state: ShardPollState) -> HandshakeResult | dict[str, Any]:
+def connect_within_fd_limit(state: ShardPollState) -> HandshakeResult | dict[str, Any]:
+    """Connect a shard, as `connect_and_poll` does, and leave the last file descriptors to others.
+
+    Raises:
+        PollError: it cannot be connected, or there are too few file descriptors.
+    """
     if fd_limits.exhausted():
         raise _out_of_file_descriptors()
     result = connect_and_poll(state.shard.redis_conn, state.limits, state.client_naming)
