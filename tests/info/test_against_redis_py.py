@@ -18,14 +18,18 @@ from tests.info_texts import TEXTS, exact
 from tests.server_kinds import ServerKind
 from tests.servers import put_load
 from tests.waiting import wait_until
-from zinfo.info.kinds import STATS_PREFIXES, TEXT_FIELD_PATTERN, TEXT_FIELDS
+from zinfo.info.kinds import STATS_PREFIXES, TEXT, is_text_part, kind_of
 from zinfo.info.parser import Value, parse
 from zinfo.info.values import INT_MAX, INT_MIN
 
 DIFFERENCES = {
     "text field": "an id, a version, a path, a name or an address that looks like a number",
     "text part": "the same for a name inside a map",
-    "other notation of a number": "`007`, `+5`, `1_000`, `-0`: writing the number would change it",
+    "other notation of a number": "`007`, `+5`, `1_000`: writing the number would change it",
+    "negative zero": "`-0` is -0.0, as `-0.0` is",
+    "number without a point": "`1e+06` is a number, as `1.5e+06` is",
+    "prose": "a subject, a path or a command line is neither a map nor a list",
+    "blank after a comma": "`calls=1, usec=2`: redis-py has a name that starts with a blank",
     "integer beyond 64 bits": "msgpack cannot represent it",
     "float out of range": "it would become infinite, which JSON does not have",
     "repeated part": "redis-py has only the last value, zinfo a list of all",
@@ -70,10 +74,15 @@ def difference(name: str, text: str, ours: Value, theirs: Any) -> str | None:
         reason = "other line separators"
     elif name.startswith(STATS_PREFIXES) and ":" in name:
         reason = "colon in a name"
-    elif name in TEXT_FIELDS or TEXT_FIELD_PATTERN.fullmatch(name):
+    elif kind_of(name) == TEXT:
         reason = "text field" if ours == text else ""
+    elif isinstance(ours, str) and isinstance(theirs, (dict, list)):
+        reason = "prose" if ours == text else ""
     elif isinstance(ours, list) and isinstance(theirs, list):
         reason = "empty item in a list" if [item for item in ours if item != ""] == theirs else ""
+    elif isinstance(ours, dict) and ", " in text:
+        without = difference(name, text.replace(", ", ","), ours, stripped(theirs))
+        reason = "" if without == "" else "blank after a comma"
     elif isinstance(ours, dict) and isinstance(theirs, dict) and list(ours) == list(theirs):
         reasons = [part_difference(part, ours[part], theirs[part]) for part in ours]
         reason = "" if "" in reasons else next(filter(None, reasons))
@@ -88,13 +97,22 @@ def part_difference(part: str, ours: Value, theirs: Any) -> str | None:
         return None
     if isinstance(ours, list):
         return "repeated part" if ours[-1] == theirs else ""
-    if part in ("ip", "name") and isinstance(ours, str):
+    if is_text_part(part) and isinstance(ours, str):
         return "text part"
     return number_difference(str(ours), ours, theirs)
 
 
+def stripped(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a map of redis-py without the blanks before names."""
+    return {name.strip(): value for name, value in fields.items()}
+
+
 def number_difference(text: str, ours: Value, theirs: Any) -> str:
     """Return the reason why zinfo does not convert a text that redis-py converts to a number."""
+    if isinstance(ours, float) and isinstance(theirs, str):
+        return "number without a point" if ours == float(theirs) else ""
+    if exact(ours) == "-0.0":
+        return "negative zero" if theirs == 0 else ""
     if ours != text or isinstance(theirs, str):
         return ""
     if theirs in (float("inf"), float("-inf")):

@@ -14,6 +14,7 @@ from zinfo.info import values
 from zinfo.info.delta import Delta, diff, read_changes
 from zinfo.info.encoder import encode_changes
 from zinfo.info.parser import Info, parse
+from zinfo.info.text import MAX_KEY_LENGTH
 from zinfo.wire.codec import unpack
 
 
@@ -106,6 +107,10 @@ CHANGES: list[tuple[bytes, bytes, Delta]] = [
     (b"a:0.0", b"a:-0.0", Delta({"a": -0.0}, [])),
     (b"a:1", b"a: 1", Delta({}, [])),
     (b"a:1\r\n", b"a:1\n", Delta({}, [])),
+    (b"a:1\r\n", b"a:1\r\r\n", Delta({"a": "1\r"}, [])),
+    (b"a:1.5e+06", b"a:1e+06", Delta({"a": 1e6}, [])),
+    (b"db0:keys=1", b"db0:keys=1e+06", Delta({"db0": {"keys": 1e6}}, [])),
+    (b"x_id:77", b"x_id:7e+07", Delta({"x_id": "7e+07"}, [])),
     (b"a:x=1", b"a:x=1.0", Delta({"a": {"x": 1.0}}, [])),
     (b"a:x=1,y=2", b"a:y=2,x=1", Delta({"a": {"y": 2, "x": 1}}, [])),
     (b"a:x=1,y=1", b"a:y=1,x=1", Delta({"a": {"y": 1, "x": 1}}, [])),
@@ -201,7 +206,7 @@ def test_long_names_are_not_cached() -> None:
     long = "x" * 5000
     parse(f"{long}:1\r\nmap:{long}=1\r\nmap:{long}=1\r\nshort:{long}".encode())
     for table in (values._names, values._parts, values._lines):
-        assert max(map(len, table)) <= values.MAX_KEY_LENGTH
+        assert max(map(len, table)) <= MAX_KEY_LENGTH
     names = [f"{'x' * 100}{n}" for n in range(200)]
     parse("\n".join(f"{name}:1" for name in names).encode())
     assert tuple(names) not in values._name_lists

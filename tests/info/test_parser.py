@@ -7,8 +7,10 @@ import itertools
 import pytest
 
 from tests.info_texts import TEXTS, exact, handmade
-from zinfo.info.field_reader import find_field, has_fields
-from zinfo.info.parser import Value, parse, section_fields
+from zinfo.info.field_reader import find_field
+from zinfo.info.lines import has_fields
+from zinfo.info.parser import Value, parse
+from zinfo.info.sections import section_fields, select_sections
 
 LINES: list[tuple[str, str, Value]] = [
     # numbers
@@ -18,7 +20,17 @@ LINES: list[tuple[str, str, Value]] = [
     ("expired_stale_perc:0.00", "expired_stale_perc", 0.0),
     ("drift:-0.50", "drift", -0.5),
     ("big:1.5e+20", "big", 1.5e20),
+    ("large:1e+06", "large", 1e6),
+    ("small:-1E-05", "small", -1e-05),
+    ("long_fraction:0.10000000000000001", "long_fraction", 0.1),
     ("padded: 5", "padded", 5),
+    # not ids, in spite of their last letters or words
+    ("process_id:7", "process_id", 7),
+    ("num_super_version:17", "num_super_version", 17),
+    ("grid:7", "grid", 7),
+    ("valid:7", "valid", 7),
+    ("zip:7", "zip", 7),
+    ("type_used_memory_hash:7", "type_used_memory_hash", 7),
     ("largest:18446744073709551615", "largest", 18446744073709551615),
     ("smallest:-9223372036854775808", "smallest", -9223372036854775808),
     ("db_size:473558", "db_size", 473558),
@@ -32,13 +44,24 @@ LINES: list[tuple[str, str, Value]] = [
     ("master_replid2:" + "0" * 40, "master_replid2", "0" * 40),
     ("master_host:10", "master_host", "10"),
     ("master_1_host:11", "master_1_host", "11"),
+    ("version:2.10", "version", "2.10"),
+    ("tls_server_cert_serial:1000", "tls_server_cert_serial", "1000"),
+    ("kvrocks_git_sha1:1234567", "kvrocks_git_sha1", "1234567"),
+    ("ReplicationID:77", "ReplicationID", "77"),
+    ("module_build_id:7e+12", "module_build_id", "7e+12"),
+    ("git_commit:1e+06", "git_commit", "1e+06"),
+    ("server_name:10", "server_name", "10"),
+    ("new.fork-UUID:10", "new.fork-UUID", "10"),
     ("leading:007", "leading", "007"),
     ("plus:+5", "plus", "+5"),
     ("underscore:1_000", "underscore", "1_000"),
-    ("minus_zero:-0", "minus_zero", "-0"),
+    ("minus_zero:-0", "minus_zero", -0.0),
     ("too_large:18446744073709551616", "too_large", "18446744073709551616"),
     ("too_small:-9223372036854775809", "too_small", "-9223372036854775809"),
     ("no_double:1.0e999", "no_double", "1.0e999"),
+    ("no_double:1e+999", "no_double", "1e+999"),
+    ("id_like:7e12", "id_like", "7e12"),
+    ("no_exponent:1e+", "no_exponent", "1e+"),
     ("allocator_frag_ratio:-nan", "allocator_frag_ratio", "-nan"),
     ("ratio:nan", "ratio", "nan"),
     ("ratio:inf", "ratio", "inf"),
@@ -85,6 +108,27 @@ LINES: list[tuple[str, str, Value]] = [
     ),
     ("allocation_stats:6=1,>=256=9", "allocation_stats", {"6": 1, ">=256": 9}),
     ("flags:a=1,b,,c=3", "flags", {"a": 1, "b": True, "c": 3}),
+    (
+        "engine_0:name=LUA,module=lua,abi_version=4,used_memory=69632",
+        "engine_0",
+        {"name": "LUA", "module": "lua", "abi_version": "4", "used_memory": 69632},
+    ),
+    (
+        "module0:name=search,ver=20814,run_id=12,cert-serial=7,lag=1e+06",
+        "module0",
+        {"name": "search", "ver": 20814, "run_id": "12", "cert-serial": "7", "lag": 1e6},
+    ),
+    (
+        "get:calls=1, usec=2.00, usec_per_call=1e+06",
+        "get",
+        {"calls": 1, "usec": 2.0, "usec_per_call": 1e6},
+    ),
+    ("Hashes: keys=12, expires=3", "Hashes", {"keys": 12, "expires": 3}),
+    ("figures:1, 2", "figures", [1, 2]),
+    ("not_available:N/A,5", "not_available", ["N/A", 5]),
+    ("addresses:[::1]:1,[::2]:2", "addresses", ["[::1]:1", "[::2]:2"]),
+    ("socket:name=unix,bind=/tmp/a b.sock", "socket", {"name": "unix", "bind": "/tmp/a b.sock"}),
+    ("negative:-5=1,-1=2", "negative", {"-5": 1, "-1": 2}),
     # statistics, whose names hold anything
     (
         "cmdstat_get:calls=21,usec=175,usec_per_call=8.33",
@@ -113,6 +157,40 @@ LINES: list[tuple[str, str, Value]] = [
     ),
     ("latency_percentiles_usec_get:", "latency_percentiles_usec_get", ""),
 ]
+
+
+PROSE = [
+    "C=US, O=Foo, Inc, CN=10",
+    "CN=10, O=5",
+    "/data/d=1,x.dfs",
+    "/data/a,b.rdb",
+    "d=1,x.dfs",
+    "C:\\data=1,x",
+    "redis-server --port=6379 --dir=/x,y",
+    "--port=6379,--tls=yes",
+    "redis://h/?a=1,b=2",
+    "a=1;b=2",
+    "QUJDREU=",
+    "QUJDRA==",
+    "a comma, and a b=1",
+    "a comma, and another",
+    "Linux 6.1, x86_64",
+    "No, , 0",
+    '{"a":1,"b":2}',
+    "[1,2]",
+    "x,y=1",
+    "=1",
+]
+"""Values with commas and equals signs that are neither a map nor a list."""
+
+
+@pytest.mark.parametrize("value", PROSE)
+def test_prose_is_text(value: str) -> None:
+    assert parse(f"x:{value}\r\n".encode()).fields == {"x": value}
+
+
+def test_the_name_of_a_certificates_subject_makes_it_text() -> None:
+    assert parse(b"tls_cert_issuer:CN=10\n").fields == {"tls_cert_issuer": "CN=10"}
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", ""], ids=["CRLF", "LF", "cut"])
@@ -238,6 +316,44 @@ def test_pikas_comments_are_not_sections_and_the_role_in_its_header_is_retained(
     assert info.bad_lines == 2
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Cluster Info",
+        "Replication(Master && SLAVE)",
+        "Running Status",
+        "RocksDB",
+        "lowercase",
+        "Store_DB_0",
+        "redisgears_2_UninitialisedBackends",
+        "Level 0 Files",
+        "Größe Ä",
+    ],
+)
+@pytest.mark.parametrize("end", ["\r\n", "\n", " \r\n"])
+def test_a_header_starts_a_section(title: str, end: str) -> None:
+    raw = f"# Before{end}a:1{end}# {title}{end}b:2{end}".encode()
+    assert parse(raw).sections == {"Before": ("a",), title: ("b",)}
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "Time: 1970-01-01",
+        "Time:1970",
+        "Last DBSIZE SCAN time: Fri Nov  7 10:00:00 2025",
+        "WARN: DBSIZE SCAN never performed yet",
+        'Use "info keyspace 1" to count again',
+        "Start async statistics",
+        "two words",
+        "",
+    ],
+)
+def test_a_comment_does_not_start_a_section(comment: str) -> None:
+    raw = f"# Before\r\na:1\r\n# {comment}\r\nb:2\r\n".encode()
+    assert parse(raw).sections == {"Before": ("a", "b")}
+
+
 def test_a_sections_name_may_have_several_words() -> None:
     info = parse(TEXTS["valkey-9.1.2-idle"])
     assert "engines_count" in info.sections["Scripting Engines"]
@@ -262,6 +378,27 @@ def test_replication_is_found_under_pikas_name_for_it() -> None:
     assert section_fields(info, ["replication"]) == expected
     assert section_fields(info, ["Replication(master)"]) == expected
     assert section_fields(info, ["Replication(SLAVE)"]) == []
+
+
+def test_fields_of_the_same_name_in_two_sections_are_told_apart_by_section() -> None:
+    info = parse(handmade("garnet-1.0"))
+    assert info.fields["Log.TailAddress"] == [4128, 912]
+    first = select_sections(info, ["store_db_0"])
+    second = select_sections(info, ["Store_DB_1"])
+    assert list(first) == list(second) == list(info.sections["Store_DB_1"])
+    assert (first["Log.TailAddress"], second["Log.TailAddress"]) == (4128, 912)
+    assert second["SystemState"] == {"state": "REST", "version": "2"}
+    both = select_sections(info, ["Store_DB_1", "Store_DB_0"])
+    assert both["Log.TailAddress"] == [4128, 912]
+    assert select_sections(info, ["clients"]) == {"connected_clients": 2}
+
+
+def test_fields_that_are_repeated_in_a_section_are_lists_there() -> None:
+    raw = b"# A\na:1\na:2\n# B\na:3\n# a b\na:4\n# Modules\nmodule:name=x\n# A\nb:1\na:5\n"
+    info = parse(raw)
+    assert select_sections(info, ["a"]) == {"a": [1, 2, 5], "b": 1}
+    assert select_sections(info, ["b"]) == {"a": [3, 4]}
+    assert select_sections(info, ["modules"]) == {"module": [{"name": "x"}]}
 
 
 # -- without a parse

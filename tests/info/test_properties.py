@@ -19,9 +19,11 @@ from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
 from zinfo.info import encoder
 from zinfo.info.delta import diff, find_delta
 from zinfo.info.encoder import encode_changes, encode_fields
-from zinfo.info.field_reader import find_field, has_fields
-from zinfo.info.parser import Layout, Value, parse, section_fields
-from zinfo.info.values import MAX_KEY_LENGTH, read_text
+from zinfo.info.field_reader import find_field
+from zinfo.info.lines import has_fields
+from zinfo.info.parser import Layout, Value, parse
+from zinfo.info.sections import section_fields
+from zinfo.info.text import MAX_KEY_LENGTH, read_text
 from zinfo.native.loader import native
 from zinfo.wire.codec import pack, unpack
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from zinfo import InfoProviderServicer, RedisShard, ShardPublisher
+from zinfo.info.parser import Value
 from zinfo.query.servicer import InfoQuery
 from zinfo.shards.snapshot import Snapshot
 
@@ -92,6 +93,24 @@ def test_max_age_skips_older_info(servicer: InfoProviderServicer) -> None:
     query = InfoQuery(max_age=10)
     assert [found.shard_id for found in servicer.find(query, now=older.at + 9)] == ["a", "b"]
     assert [found.shard_id for found in servicer.find(query, now=older.at + 11)] == ["b"]
+
+
+def test_a_section_has_its_own_values_of_fields_that_others_have_too() -> None:
+    publisher = ShardPublisher()
+    shard = RedisShard("a", "redis://127.0.0.1:1")
+    publisher.add_shard(shard)
+    shard.store(Snapshot(b"# S0\r\nx:1\r\ny:2\r\n# S1\r\nx:3\r\n", 1, 0.0, 0.0), 0.0)
+    servicer = InfoProviderServicer(publisher)
+
+    def fields(query: InfoQuery) -> dict[str, Value]:
+        (found,) = servicer.find(query)
+        assert found.snapshot is not None
+        return query.field_selector()(found.snapshot)
+
+    assert fields(InfoQuery(sections=("s1",))) == {"x": 3}
+    assert fields(InfoQuery(sections=("s0",), keys=("x",))) == {"x": 1}
+    assert fields(InfoQuery(sections=("s0", "s1"))) == {"x": [1, 3], "y": 2}
+    assert fields(InfoQuery(keys=("x",))) == {"x": [1, 3]}
 
 
 def test_labels_and_sections_restrict_the_result(servicer: InfoProviderServicer) -> None:

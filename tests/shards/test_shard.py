@@ -164,8 +164,7 @@ def test_polling_interval_is_finite() -> None:
     assert math.isfinite(RedisShard("a", URL).polling_interval())
 
 
-def test_lines_that_are_not_fields_are_counted_when_the_reply_is_parsed() -> None:
+def test_lines_that_are_not_fields_are_counted_without_a_parse() -> None:
     snapshot = Snapshot(b"a:1\r\nnonsense\r\n", 1, 0.0, 0.0)
-    assert snapshot.bad_lines == 0
-    assert snapshot.info.fields == {"a": 1}
     assert snapshot.bad_lines == 1
+    assert snapshot._parsed is None

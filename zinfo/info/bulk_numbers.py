@@ -52,8 +52,8 @@ def read_plain(values: Collection[bytes]) -> list[Value] | None:
         Each value as `values.read_value` returns it; None where the results might differ.
     """
     text = b",".join(values)
-    if not _is_safe(text):
-        return None
+    if b"\r" in text or not _is_safe(text):
+        return None  # a CR is white space in JSON
     try:
         numbers = _decode_plain(b"[%b]" % text)
     except (ValueError, msgspec.DecodeError):
@@ -96,5 +96,5 @@ def _is_safe(text: bytes) -> bool:
     """Return whether each JSON number in the text is the same number by the rules of INFO."""
     shape = text.translate(_SHAPE)
     if b"!" in shape or _LONG in shape or b"0e" in shape:
-        return False  # in INFO an exponent follows a decimal point
+        return False  # the rules for exponents differ: only JSON has `7e12`
     return b"-" not in shape or b"-0" not in text  # JSON would drop the sign of an integer zero

@@ -8,7 +8,8 @@ from operator import ne, not_
 from typing import NamedTuple
 
 from zinfo.info.bulk_numbers import read_pairs, read_plain
-from zinfo.info.parser import Info, Layout, parse, split_lines
+from zinfo.info.lines import split_lines
+from zinfo.info.parser import Info, Layout, parse
 from zinfo.info.values import (
     MAX_NAMES,
     Value,

@@ -17,7 +17,6 @@ NEAR: Final = 96
 MAX_OFFSETS: Final = 1024
 """Cached offsets of fields: a few fields for each version of a server."""
 
-_HASH: Final = ord("#")
 _offsets: dict[tuple[bytes, bytes], int] = {}
 
 
@@ -153,19 +152,3 @@ def _find_fields(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | N
         if text is not None and raw.count(wanted) + raw.startswith(wanted[1:]) != 1:
             return None
     return texts
-
-
-def has_fields(raw: bytes) -> bool:
-    """Return whether at least one line of a reply is a field; without one it is not a snapshot.
-
-    Args:
-        raw: The reply's bytes.
-    """
-    colon = raw.find(b":")
-    while colon >= 0:
-        start = raw.rfind(b"\n", 0, colon) + 1
-        if start < colon and raw[start] != _HASH:
-            return True
-        end = raw.find(b"\n", colon)
-        colon = raw.find(b":", end) if end >= 0 else -1
-    return False

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from zinfo.info.bulk_numbers import read_pairs
 from zinfo.info.kinds import STATS, STATS_PREFIXES, kind_of
+from zinfo.info.lines import BLANK, count_bad_lines, section_title, split_lines
 from zinfo.info.values import (
     MAX_NAME_LIST_LENGTH,
     Value,
@@ -24,7 +26,6 @@ from zinfo.info.values import (
     intern_names,
     read_and_cache_line,
     read_line,
-    read_text,
     stats_name,
 )
 from zinfo.native.loader import native
@@ -36,15 +37,10 @@ __all__ = [
     "cached_layout",
     "layout_of",
     "parse",
-    "section_fields",
-    "split_lines",
 ]
 
 ALWAYS_LISTS: Final = frozenset(("module",))
 """Fields with a line for each item: their value is a list even if there is only one line."""
-
-BLANK: Final = frozenset((b"\r", b""))
-"""Blank lines, without their LF."""
 
 MAX_LAYOUTS: Final = 64
 """Numbers of lines for which layouts are cached."""
@@ -52,7 +48,6 @@ MAX_LAYOUTS_OF_A_LENGTH: Final = 8
 """Cached layouts with the same number of lines."""
 
 _STATS_RUN: Final = re.compile(b"%c+" % STATS)
-_TITLE: Final = re.compile(r"[^\s:]+|[A-Z]\w*(?: [A-Z]\w*)+")  # title of a section
 _STATS: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
 _layouts: dict[int, tuple[Layout, ...]] = {}
 
@@ -90,10 +85,11 @@ class Info:
         sections: Section name, as the server wrote it, to the names of its fields. Fields before
             the first header are under the empty name.
         layout: The lines that the fields are in.
-        bad_lines: Number of lines that are neither a field nor a header nor a comment.
+        repeated: Name of each field that has a list of the values of several lines, to the
+            section of each of these lines.
     """
 
-    __slots__ = ("bad_lines", "fields", "layout", "raw", "sections")
+    __slots__ = ("fields", "layout", "raw", "repeated", "sections")
 
     def __init__(
         self,
@@ -101,13 +97,18 @@ class Info:
         fields: dict[str, Value],
         sections: dict[str, tuple[str, ...]],
         layout: Layout,
-        bad_lines: int = 0,
+        repeated: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.raw = raw
         self.fields = fields
         self.sections = sections
         self.layout = layout
-        self.bad_lines = bad_lines
+        self.repeated = repeated
+
+    @property
+    def bad_lines(self) -> int:
+        """Number of lines that are neither a field nor a header, a comment or blank."""
+        return count_bad_lines(self.raw)
 
     def __repr__(self) -> str:
         return (
@@ -123,14 +124,15 @@ def parse(raw: bytes) -> Info:
         raw: The reply's bytes, lines ended by CRLF or LF.
 
     Returns:
-        The fields, their sections, and the number of lines that could not be parsed.
+        The fields and their sections.
     """
     lines = split_lines(raw)
     fields: dict[str, Value] = {}
     names: list[str] = []
     stats: list[bytes] = []
     sections: dict[str, list[str]] = {}
-    section, start, bad_lines = "", 0, 0
+    repeated: dict[str, list[str]] = {}
+    section, start = "", 0
     for line in lines:
         field = cached_line(line)
         if field is None and line not in BLANK:
@@ -144,23 +146,21 @@ def parse(raw: bytes) -> Info:
             names.append(name)
             continue
         if line[:1] == b"#":
-            title = _section_name(line[1:])
+            title = section_title(line)
             if title:
                 sections.setdefault(section, []).extend(filter(None, names[start:]))
                 section, start = title, len(names)
-        elif line not in BLANK:
-            bad_lines += bool(read_text(line).strip())
         names.append("")
     sections.setdefault(section, []).extend(filter(None, names[start:]))
     fields.update(read_pairs(stats) or filter(None, map(read_line, stats)))
     if len(fields) < sum(map(len, sections.values())) or not fields.keys().isdisjoint(ALWAYS_LISTS):
-        fields, list_names = _with_lists(lines)
-        names = ["" if name in list_names else name for name in names]
+        fields, repeated = _with_lists(lines)
+        names = ["" if name in repeated else name for name in names]
         sections = {section: list(dict.fromkeys(names)) for section, names in sections.items()}
     if not sections.get("", True):
         del sections[""]
     shared = {section: intern_names(tuple(names)) for section, names in sections.items()}
-    return Info(raw, fields, shared, _intern_layout(tuple(names)), bad_lines)
+    return Info(raw, fields, shared, _intern_layout(tuple(names)), repeated)
 
 
 def layout_of(raw: bytes) -> Layout:
@@ -181,37 +181,6 @@ def cached_layout(raw: bytes) -> Layout | None:
     return None
 
 
-def section_fields(info: Info, wanted: Collection[str]) -> list[str]:
-    """Return the names of the fields in some sections.
-
-    Args:
-        info: A parsed reply.
-        wanted: Section names in any case. `replication` includes `Replication(MASTER)`.
-
-    Returns:
-        The fields' names, in the reply's order, each once.
-    """
-    titles = {name.lower() for name in wanted}
-    found: dict[str, None] = {}
-    for section, names in info.sections.items():
-        title = section.lower()
-        if title in titles or title.partition("(")[0] in titles:
-            found.update(dict.fromkeys(names))
-    return list(found)
-
-
-def split_lines(raw: bytes) -> list[bytes]:
-    """Split a reply into lines, without LF but with CR: most lines are never parsed.
-
-    Args:
-        raw: The reply's bytes.
-
-    Returns:
-        The lines; the text after the last LF, often empty, is one more.
-    """
-    return raw.split(b"\n")
-
-
 def _intern_layout(names: tuple[str, ...]) -> Layout:
     """Share one copy of a layout between shards."""
     candidates = _layouts.get(len(names), ())
@@ -226,27 +195,29 @@ def _intern_layout(names: tuple[str, ...]) -> Layout:
     return layout
 
 
-def _section_name(header: bytes) -> str:
-    """Return the name in a header; empty if the line is a comment (`# Time: 1970-01-01`)."""
-    name = read_text(header).strip()
-    return name if _TITLE.fullmatch(name) else ""
-
-
-def _with_lists(lines: list[bytes]) -> tuple[dict[str, Value], set[str]]:
+def _with_lists(lines: list[bytes]) -> tuple[dict[str, Value], dict[str, list[str]]]:
     """Parse the lines again, with lists for fields that are repeated or always lists.
 
     Returns:
-        The fields, and the names of those that are lists.
+        The fields; and for those that are lists, the section of each item.
     """
-    found = [field for field in map(read_line, lines) if field is not None]
-    times = Counter(name for name, _ in found)
-    list_names = {name for name in times if times[name] > 1 or name in ALWAYS_LISTS}
+    found: list[tuple[str, Value, str]] = []
+    section = ""
+    for line in lines:
+        field = read_line(line)
+        if field is not None:
+            found.append((*field, section))
+        elif line[:1] == b"#":
+            section = section_title(line) or section
+    times = Counter(name for name, _, _ in found)
     fields: dict[str, Value] = {}
-    for name, value in found:
-        if name not in list_names:
+    repeated: dict[str, list[str]] = {}
+    for name, value, section in found:
+        if times[name] == 1 and name not in ALWAYS_LISTS:
             fields[name] = value
             continue
         items = fields.setdefault(name, [])
         assert isinstance(items, list)
         items.append(value)
-    return fields, list_names
+        repeated.setdefault(name, []).append(section)
+    return fields, repeated

@@ -22,11 +22,13 @@ from zinfo.info.kinds import (
     NO_FIELD,
     STATS,
     TEXT,
-    TEXT_PARTS,
     UNIQUE_TEXT,
     VALUE,
+    is_text_part,
     kind_of,
 )
+from zinfo.info.structure import split_list, split_map
+from zinfo.info.text import MAX_KEY_LENGTH, read_text
 
 Value: TypeAlias = "int | float | str | list[Value] | dict[str, Value]"
 Reader: TypeAlias = "Callable[[bytes], Value]"
@@ -39,14 +41,15 @@ INT_MAX: Final = 2**64 - 1
 MAX_DIGITS: Final = len(str(INT_MAX))
 """Digits of the largest integer; an integer with fewer digits always fits."""
 
-_INTEGER: Final = re.compile(r"[ \t]*(0|-?[1-9][0-9]*)[ \t]*")
-_FRACTION: Final = re.compile(r"[ \t]*-?(?:0|[1-9][0-9]*)\.[0-9]+(?:[eE][+-]?[0-9]+)?[ \t]*")
-_BACKSLASH: Final = "\ud800"  # placeholder for a backslash in the input, which never decodes to it
-_BACKSLASH_ESCAPED: Final = rb"\ud800"
+_INTEGER: Final = re.compile(r"[ \t]*(-?(?:0|[1-9][0-9]*))[ \t]*")
+# C's %g drops the point of `1e+06` and keeps that of `1.5e+06`. It always writes the sign; `7e12`
+# may be an id.
+_FRACTION: Final = re.compile(
+    r"[ \t]*-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-][0-9]+)[ \t]*"
+)
 _HASH: Final = ord("#")
 _ZERO: Final = ord("0")
 _INVENTED: Final = INVENTED_PREFIX.encode()
-_NO_PARTS: Final = frozenset[str]()
 _NOT_FINITE: Final = (float("inf"), float("-inf"))
 
 MAX_NAMES: Final = 8192
@@ -57,8 +60,6 @@ MAX_LINES: Final = 8192
 """Cached lines with their field and value: 2 MB when full."""
 MAX_NAME_LIST_LENGTH: Final = 16384
 """Longest list of names that is cached, in characters of all names."""
-MAX_KEY_LENGTH: Final = 128
-"""Longest name or line that is cached, in characters."""
 MAX_CACHED_NUMBER: Final = 5
 """Longest number that is cached, in characters; longer numbers rarely repeat."""
 MAX_CACHED_TEXT: Final = 64
@@ -148,27 +149,6 @@ def stats_name(line: bytes) -> str:
     return (cached_name(raw) or find_name(raw))[0]
 
 
-def read_text(raw: bytes) -> str:
-    """Decode text; bytes that are not UTF-8 are escaped as by `backslashreplace`."""
-    if len(raw) <= MAX_KEY_LENGTH:
-        return raw.decode("utf-8", "backslashreplace")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return _escape(raw)
-
-
-def _escape(raw: bytes) -> str:
-    """Decode bytes that are not UTF-8, with the result of the error handler `backslashreplace`.
-
-    While decoding, Python calls that handler for each byte, which takes 0.2 s for a million of
-    them. While encoding it is native code, which is five times as fast.
-    """
-    text = raw.decode("utf-8", "surrogateescape").replace("\\", _BACKSLASH)
-    escaped = text.encode("utf-8", "backslashreplace")
-    return escaped.replace(rb"\udc", rb"\x").replace(_BACKSLASH_ESCAPED, b"\\").decode()
-
-
 def read_value(raw: bytes) -> Value:
     """Parse a value of unknown kind to a number, a map or a list, or return its text.
 
@@ -177,15 +157,21 @@ def read_value(raw: bytes) -> Value:
     """
     if raw.isdigit() and len(raw) < MAX_DIGITS:
         return int(raw) if raw[0] != _ZERO or raw == b"0" else raw.decode()
-    if b"=" in raw:
-        return _read_map(read_text(raw), TEXT_PARTS)
-    return _read_plain(read_text(raw))
+    text = read_text(raw)
+    if b"=" not in raw:
+        return _read_plain(text)
+    pairs = split_map(text)
+    if pairs is None:
+        return text
+    return _make_map([(name, _read_part(name, value)) for name, value in pairs])
 
 
 def read_stats(raw: bytes) -> Value:
     """Parse pairs of a name and a number (`calls=1,usec=2`); text without a pair is one value."""
     text = read_text(raw)
-    return _read_map(text, _NO_PARTS) if "=" in text else _read_plain(text)
+    if "=" not in text:
+        return _read_plain(text)
+    return _make_map(list(map(_read_statistic, filter(None, text.split(",")))))
 
 
 def read_keyspace(raw: bytes) -> Value:
@@ -217,14 +203,15 @@ def _read_plain(text: str) -> Value:
     """Parse a value without `=`."""
     if text.isdigit() and len(text) < MAX_DIGITS and text.isascii():
         return int(text) if text[0] != "0" or text == "0" else text
-    if "," in text:
-        return [_read_plain(item) for item in text.split(",")]
-    return _read_odd_number(text)
+    if "," not in text:
+        return _read_odd_number(text)
+    items = split_list(text)
+    return text if items is None else list(map(_read_odd_number, items))
 
 
 def _read_odd_number(text: str) -> int | float | str:
     """Parse a number that is not only digits, or return the text."""
-    if "." in text:
+    if "." in text or "e" in text or "E" in text:
         if not _FRACTION.fullmatch(text):
             return text
         number = float(text)
@@ -233,36 +220,45 @@ def _read_odd_number(text: str) -> int | float | str:
     if match is None or len(match[1]) > MAX_DIGITS:
         return text
     whole = int(match[1])
+    if whole == 0 and match[1] != "0":
+        return -0.0  # C's %g writes no point
     return whole if INT_MIN <= whole <= INT_MAX else text
 
 
-def _read_map(text: str, text_parts: frozenset[str]) -> dict[str, Value]:
-    """Parse pairs; some may be empty, or repeat a name (`bind=*,bind=-::*`)."""
+def _make_map(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    """Return a map; a name that is repeated (`bind=*,bind=-::*`) has a list."""
     fields: dict[str, Value] = {}
     repeated: dict[str, list[Value]] = {}
-    items = text.split(",")
-    known = _parts if len(items) <= MAX_CACHED_PARTS else {}
-    for item in filter(None, items):
-        name, value = _read_pair(item, text_parts, known)
+    known = _parts if len(pairs) <= MAX_CACHED_PARTS else {}
+    for name, value in pairs:
         if name in repeated:
             repeated[name].append(value)
         elif name in fields:
             fields[name] = repeated[name] = [fields[name], value]
         else:
-            fields[name] = value
+            fields[_shared_part(name, known)] = value
     return fields
 
 
-def _read_pair(item: str, text_parts: frozenset[str], known: dict[str, str]) -> tuple[str, Value]:
-    """Parse `name=value`, or a name that stands alone, whose value is True."""
-    part, equals, text = item.rpartition("=")
-    if not equals:
-        return item, True
-    name = known.get(part)
-    if name is None:
-        name = part
-        cache_entry(known, part, part, MAX_NAMES)
-    return name, text if name in text_parts else _read_plain(text)
+def _read_part(name: str, text: str | None) -> Value:
+    """Parse the value of a pair; that of a name that stands alone is True."""
+    if text is None:
+        return True
+    return text if is_text_part(name) else _read_plain(text)
+
+
+def _read_statistic(item: str) -> tuple[str, Value]:
+    name, equals, text = item.lstrip(" \t").rpartition("=")
+    return (name, _read_plain(text)) if equals else (text, True)
+
+
+def _shared_part(name: str, known: dict[str, str]) -> str:
+    """Return the shared copy of a name in a map."""
+    shared = known.get(name)
+    if shared is None:
+        shared = name
+        cache_entry(known, name, name, MAX_NAMES)
+    return shared
 
 
 _READERS: Final[dict[int, Reader]] = {

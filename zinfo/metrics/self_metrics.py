@@ -27,12 +27,18 @@ class SelfMetrics(Collector):
         stats: the counters.
         shards: returns the number of live shards by state.
         events: returns the number of lifecycle events since the start.
+        bad_lines: returns the number of bad lines in the newest INFO of all shards.
     """
 
     def __init__(
-        self, stats: Stats, shards: Callable[[], Mapping[str, int]], events: Callable[[], int]
+        self,
+        stats: Stats,
+        shards: Callable[[], Mapping[str, int]],
+        events: Callable[[], int],
+        bad_lines: Callable[[], int],
     ) -> None:
         self._stats = stats
+        self._bad_lines = bad_lines
         self._shards = shards
         self._events = events
         self._registry = CollectorRegistry()
@@ -56,6 +62,8 @@ class SelfMetrics(Collector):
         for state in ShardState:  # including those without shards: a missing sample is not a 0
             shards.add_metric((state.value,), counts.get(state.value, 0))
         yield shards
+        text = "lines that could not be parsed, in the newest INFO of all shards"
+        yield _gauge("bad_lines", text, self._bad_lines())
         yield _gauge("uptime_seconds", "seconds since the start", time.monotonic() - stats.started)
         yield _counter("events", "lifecycle events", self._events())
         yield _gauge("hub_lag_seconds", "latest measured delay of the event loop", stats.hub_lag)

@@ -20,6 +20,9 @@ class Native(Protocol):
     def count_marks(self, raw: bytes) -> tuple[int, int]:
         """Count the LF and the commas of a reply."""
 
+    def count_bad_lines(self, raw: bytes) -> int:
+        """Count the lines that are neither a field nor a header, a comment or blank."""
+
     def encode_fields(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> Encoded | None:
         """Encode the fields of a reply as msgpack."""
 

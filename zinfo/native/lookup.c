@@ -149,6 +149,36 @@ is_field(Span line)
            find_byte(line, ':') != NULL;
 }
 
+static int
+is_blank(Span line)
+{
+    for (; line.start < line.end; line.start++) {
+        if (*line.start != ' ' && (*line.start < '\t' || *line.start > '\r')) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+PyObject *
+count_bad_lines(PyObject *Py_UNUSED(module), PyObject *raw)
+{
+    Py_ssize_t lines = 0;
+    int has_end = 1;
+    Span text;
+
+    if (!PyBytes_Check(raw)) {
+        PyErr_SetString(PyExc_TypeError, "count_bad_lines takes bytes");
+        return NULL;
+    }
+    text = bytes_of(raw);
+    while (has_end) {
+        Span line = next_line(&text, &has_end);
+        lines += !is_field(line) && !is_blank(line) && *line.start != '#';
+    }
+    return PyLong_FromSsize_t(lines);
+}
+
 int
 take_name(Span *line, PyObject *name, int kind)
 {

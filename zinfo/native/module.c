@@ -9,6 +9,10 @@ PyDoc_STRVAR(count_marks_doc,
 "count_marks(raw)\n--\n\n"
 "Count the LF and the commas of a reply.");
 
+PyDoc_STRVAR(count_bad_lines_doc,
+"count_bad_lines(raw)\n--\n\n"
+"Count the lines of a reply that are neither a field nor a header, a comment or blank.");
+
 PyDoc_STRVAR(encode_fields_doc,
 "encode_fields(raw, names, kinds)\n--\n\n"
 "Encode the fields of a reply as msgpack.\n\n"
@@ -84,6 +88,7 @@ PyDoc_STRVAR(count_containers_doc,
 
 static PyMethodDef methods[] = {
     {"count_marks", count_marks, METH_O, count_marks_doc},
+    {"count_bad_lines", count_bad_lines, METH_O, count_bad_lines_doc},
     {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},
     {"count_containers", count_containers, METH_VARARGS, count_containers_doc},
     {"discard_frames", discard_frames, METH_VARARGS, discard_frames_doc},

@@ -82,7 +82,8 @@ read_number(Span text)
     int negative = text.start < text.end && *text.start == '-';
     const char *first = text.start + negative;
     const char *at = skip_digits(first, text.end);
-    const char *part;
+    const char *part = at;
+    int has_point = at < text.end && *at == '.';
 
     if (at == first || (*first == '0' && at - first > 1)) {
         return none;
@@ -97,13 +98,12 @@ read_number(Span text)
         number.whole = negative ? -number.whole : number.whole;
         return number;
     }
-    if (*at != '.') {
-        return none;
-    }
-    part = at + 1;
-    at = skip_digits(part, text.end);
-    if (at == part) {
-        return none;
+    if (has_point) {
+        part = at + 1;
+        at = skip_digits(part, text.end);
+        if (at == part) {
+            return none;
+        }
     }
     if (at == text.end && at - first <= MAX_EXACT) {
         /* Both are exact as doubles, so their quotient equals the result of strtod (W. D. Clinger,
@@ -124,6 +124,9 @@ read_number(Span text)
         part = at + 1;
         if (part < text.end && (*part == '+' || *part == '-')) {
             part++;
+        }
+        else if (!has_point) { /* `7e12` may be an id */
+            return none;
         }
         at = skip_digits(part, text.end);
         if (at == part) {

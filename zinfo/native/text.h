@@ -60,6 +60,7 @@ int is_field(Span line);
 int take_name(Span *line, PyObject *name, int kind);
 
 PyObject *count_marks(PyObject *module, PyObject *raw);
+PyObject *count_bad_lines(PyObject *module, PyObject *raw);
 PyObject *find_fields(PyObject *module, PyObject *args);
 PyObject *fits(PyObject *module, PyObject *args);
 PyObject *encode_changes(PyObject *module, PyObject *args);

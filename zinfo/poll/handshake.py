@@ -17,7 +17,7 @@ from gevent import monkey
 
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.info.bounds import size_problem, size_problem_of_fields
-from zinfo.info.field_reader import has_fields
+from zinfo.info.lines import has_fields
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.loop.yielding import fair_queue_of_hub
 from zinfo.poll.bounded_socket import BoundedSocket

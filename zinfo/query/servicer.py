@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeAlias
 
 from zinfo.errors import NotPolledError, RequestError, UnknownShardError
 from zinfo.info.field_reader import FieldReader
-from zinfo.info.parser import Value, section_fields
+from zinfo.info.parser import Value
+from zinfo.info.sections import select_sections
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
@@ -107,12 +108,10 @@ class InfoQuery(NamedTuple):
 
         def select(snapshot: Snapshot) -> dict[str, Value]:
             info = snapshot.info
-            names: Iterable[str] = info.fields
-            if self.sections:
-                names = section_fields(info, self.sections)
-            if matches is not None:
-                names = filter(matches, names)
-            return {name: info.fields[name] for name in names}
+            fields = select_sections(info, self.sections) if self.sections else info.fields
+            if matches is None:
+                return fields
+            return {name: fields[name] for name in filter(matches, fields)}
 
         return select
 

@@ -8,9 +8,11 @@ from typing import Any
 from zinfo.info import parser
 from zinfo.info.delta import diff
 from zinfo.info.encoder import Fields, encode_changes, encode_fields, pack_pairs
-from zinfo.info.field_reader import FieldReader, find_field, has_fields
+from zinfo.info.field_reader import FieldReader, find_field
+from zinfo.info.lines import count_bad_lines, has_fields
 from zinfo.info.parser import Info, Layout, Value
 from zinfo.info.server_version import ServerVersion, find_version, version_of
+from zinfo.info.text import read_text
 from zinfo.wire.codec import unpack
 
 
@@ -84,8 +86,8 @@ class Snapshot:
 
     @property
     def bad_lines(self) -> int:
-        """Lines that could not be parsed; 0 while the reply has not been parsed."""
-        return self._parsed.bad_lines if self._parsed is not None else 0
+        """Lines that are neither a field nor a header, a comment or blank."""
+        return count_bad_lines(self.raw)
 
     def read_fields(self, reader: FieldReader) -> dict[str, Value] | None:
         """Return some fields without parsing the rest; None where that is not possible."""
@@ -127,10 +129,10 @@ class Snapshot:
         return has_fields(self.raw) if self.raw else bool(self.info.fields)
 
     def text(self, name: bytes) -> str | None:
-        """Return one field as the server wrote it, without parsing the rest; None where absent."""
+        """Return one field as text, without parsing the rest; None where absent."""
         if self.raw:
             found = find_field(self.raw, name)
-            return None if found is None else found.decode("utf-8", "replace")
+            return None if found is None else read_text(found)
         value = self.info.fields.get(name.decode())
         if isinstance(value, list):  # repeated: any of its lines
             value = value[0] if value else None

@@ -27,6 +27,7 @@ from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.errors import RequestError
 from zinfo.health.stats import Stats
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.self_metrics import SelfMetrics
 from zinfo.query.operations import Operations
@@ -105,7 +106,10 @@ class HttpServer(WsgiServer):
         selection, stats = dependencies.selection, dependencies.stats.http
         self._responses = stats.answers
         self_metrics = SelfMetrics(
-            dependencies.stats, publisher.count_states, lambda: poller.events.newest
+            dependencies.stats,
+            publisher.count_states,
+            lambda: poller.events.newest,
+            lambda: count_bad_lines(publisher),
         )
         self._auth = AuthMiddleware(tokens)
         middleware: list[Any] = [self._auth, self]
@@ -189,3 +193,12 @@ class _Document:
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
         """Respond with the OpenAPI document."""
         set_json(response, document())
+
+
+def count_bad_lines(publisher: ShardPublisher) -> int:
+    """Return the number of bad lines in all shards' newest INFO; yields to the event loop."""
+    yielder, bad_lines = CooperativeYield(low_priority=True), 0
+    for shard in publisher.get_live_shards():
+        yielder.maybe_yield()
+        bad_lines += shard.snapshot.bad_lines if shard.snapshot else 0
+    return bad_lines
