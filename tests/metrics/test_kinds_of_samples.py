@@ -306,7 +306,7 @@ def test_no_map_replaces_a_metric_with_another_source() -> None:
 
 
 def test_a_part_without_a_value_is_not_a_number() -> None:
-    found = samples(metrics_of("slave0:ip=a,port=1,state=online,offset,lag\nx:calls,b=1\n"))
+    found = samples(metrics_of("slave0:ip=a,port=1,state=online,offset,lag\nx:b=1,calls\n"))
     assert not of(found, "redis_connected_slave_offset_bytes")
     assert of(found, "redis_x") == {key(part="b"): 1}
 
