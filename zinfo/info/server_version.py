@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
+from zinfo.info.text import read_text
+
 _OTHER_NAME: Final = re.compile(
     "(.*[_-])?("
     "abi|aof|api|bdb|build|clang|client|cluster|compiler|config|data|db|dotnet|file|format|gcc|git|"
@@ -66,9 +68,7 @@ def find_version(raw: bytes) -> ServerVersion | None:
     start = header.end() if header else 0
     end = raw.find(b"\n#", start)
     section = raw[start : min(end if end >= 0 else len(raw), start + _MAX_SECTION)]
-    return _choose(
-        (name.decode(), value.decode("utf-8", "replace")) for name, value in _LINE.findall(section)
-    )
+    return _choose((name.decode(), read_text(value)) for name, value in _LINE.findall(section))
 
 
 def version_of(fields: Mapping[str, object]) -> ServerVersion | None:
