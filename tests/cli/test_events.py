@@ -67,7 +67,9 @@ def test_follow_prints_stored_and_then_new_events_each_once(
             server.start()
             command.wait_for("up, was down")
             restarted = command.wait_for(" restarted: ")
-            assert re.search(r"restarted: [0-9a-f]{40} -> [0-9a-f]{40}$", restarted)
+            assert re.search(
+                r"restarted: [0-9a-f]{40} -> [0-9a-f]{40}: the process was started", restarted
+            )
             assert command.interrupt() == 0
     numbers = [int(line.split("#")[1].split()[0]) for line in command.lines]
     assert numbers == list(range(1, len(numbers) + 1))

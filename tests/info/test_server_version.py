@@ -90,6 +90,15 @@ def test_bytes_and_parsed_fields_of_real_replies_have_the_same_version(path: Pat
         assert own == ("redis" if server == "keydb" else server)
 
 
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_known_fork_is_found_if_its_fields_were_added_by_a_later_reply(name: str) -> None:
+    fields = parse(text(SERVERS["redis 8"][0])).fields
+    later = parse(text(SERVERS[name][0])).fields
+    found = version_of({**{key: fields[key] for key in fields if key in later}, **later})
+    if not name.startswith("a later"):
+        assert (found and found.text) == SERVERS[name][1]
+
+
 def test_fields_of_libraries_and_formats_are_no_versions_of_a_server() -> None:
     for name in ("gcc_version", "module_api_version", "rdb-format_version", "x", "version_x"):
         assert not may_have_version(name), name

@@ -26,6 +26,20 @@ _OTHER_NAME: Final = re.compile(
 """Names in `NAME_version` of something else than the server: of a library, a compiler or a format,
 or of Redis, of which forks report a version that they are compatible with."""
 
+KNOWN: Final = (
+    "dragonfly_version",
+    "garnet_version",
+    "keydb_version",
+    "kvrocks_version",
+    "memurai_version",
+    "pika_version",
+    "redict_version",
+    "upstash_version",
+    "valkey_version",
+    "version",
+)
+"""Fields with the version of known forks. The rule finds more."""
+
 _REDIS: Final = "redis_version"
 _MAX_TEXT: Final = 100  # characters of a version; events have it twice
 _MAX_SECTION: Final = 4096  # bytes of the section Server that are searched; of Redis it has 700
@@ -43,7 +57,8 @@ _AFTER_VERSIONS: Final = frozenset(
 )
 """Fields of every server that come after those with its own version. Parsed fields have no
 sections, and modules such as RediSearch have versions in sections of their own."""
-_ENDINGS: Final = ("version", "server_name")
+_SERVER_NAME: Final = "server_name"
+_ENDINGS: Final = ("version", _SERVER_NAME)
 _HEADER: Final = re.compile(rb"^#[ \t]*server[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _LINE: Final = re.compile(
     rb"^((?:[A-Za-z][\w-]*_)?version|server_name):([^\r\n]*)", re.IGNORECASE | re.MULTILINE
@@ -72,12 +87,19 @@ def find_version(raw: bytes) -> ServerVersion | None:
 
 
 def version_of(fields: Mapping[str, object]) -> ServerVersion | None:
-    """Return the server's own version by parsed fields, in the order of the reply."""
+    """Return the server's own version by parsed fields.
+
+    They are in the order of a reply, except for those that were added by a later one; of these only
+    the fields of known forks are found.
+    """
     head = takewhile(
         lambda item: item[0] not in _AFTER_VERSIONS, islice(fields.items(), _MAX_FIELDS)
     )
-    found = _choose((name, _text(value)) for name, value in head if name.endswith(_ENDINGS))
-    return found or _choose([(_REDIS, _text(fields.get(_REDIS)))])
+    found = {name: value for name, value in head if name.endswith(_ENDINGS)}
+    for name in (_SERVER_NAME, *KNOWN, _REDIS):
+        if name in fields:
+            found.setdefault(name, fields[name])
+    return _choose((name, _text(value)) for name, value in found.items())
 
 
 def _text(value: object) -> str:
@@ -98,7 +120,7 @@ def may_have_version(field: str) -> bool:
 def _choose(pairs: Iterable[tuple[str, str]]) -> ServerVersion | None:
     """Return the version among the fields of the section Server."""
     found = {name: text.strip()[:_MAX_TEXT] for name, text in pairs if text.strip()}
-    named = f"{found.get('server_name', '').lower()}_version"
+    named = f"{found.get(_SERVER_NAME, '').lower()}_version"
     own = [name for name in found if may_have_version(name)]
     # Kvrocks before 2.1 had only `version`.
     own.sort(key=lambda name: (name != named, name == _REDIS, name == "version"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from zinfo.info.parser import Value
-from zinfo.info.server_version import may_have_version
+from zinfo.info.server_version import KNOWN, may_have_version
 from zinfo.security.bus_rights import BusRights
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.wire.lifecycle import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, Event
@@ -20,20 +20,7 @@ PUBLIC_OPERATIONS = frozenset({"hello", "ping"})
 # Attributes of a shard in events and in the list of shards, with the INFO fields they come from.
 _SOURCE_FIELDS = {
     "role": ("role",),
-    # Any field that `may_have_version`; these are the names of known servers.
-    "version": (
-        "dragonfly_version",
-        "garnet_version",
-        "keydb_version",
-        "kvrocks_version",
-        "memurai_version",
-        "pika_version",
-        "redict_version",
-        "redis_version",
-        "upstash_version",
-        "valkey_version",
-        "version",
-    ),
+    "version": (*KNOWN, "redis_version"),  # and any other field that `may_have_version`
     "run_id": ("run_id",),
 }
 # The attribute that an event of a type reports.
