@@ -22,6 +22,7 @@ def test_variables_are_converted_to_the_types_of_their_keys() -> None:
         "ZINFO_POLL_JITTER": "1e-2",
         "ZINFO_LOG_FORMAT": "json",
         "ZINFO_POLL_TIMEOUT": "",
+        "ZINFO_POLL_INFO": "Memory search memory",
         "ZINFO_CONNECT": "tcp://elsewhere:1",
         "ZINFO_PURE_PYTHON": "1",
         "HOME": "/root",
@@ -32,6 +33,7 @@ def test_variables_are_converted_to_the_types_of_their_keys() -> None:
     assert config.local.labels == {"site": "fra", "rack": "7"}
     assert (config.poll.jitter, config.log.format) == (0.01, "json")
     assert config.poll.timeout == 3.0
+    assert config.poll.info == ("memory", "search")
     assert environment_notes(environ) == ()
 
 
@@ -44,6 +46,7 @@ def test_variables_are_converted_to_the_types_of_their_keys() -> None:
             "1.5",
             "poll.log_after_failures: found '1.5', expected a whole number from 0",
         ),
+        ("ZINFO_POLL_INFO", "all cpu", "poll.info: found an array (all is a group of sections"),
         ("ZINFO_POLL_TIMEOUT", "nan", "poll.timeout: found nan, expected a number of seconds"),
         ("ZINFO_LOCAL_LABELS", "a", "local.labels: found 'a', expected names and texts"),
         ("ZINFO_POLL_TIMEOUTT", "1", "unknown variable, did you mean ZINFO_POLL_TIMEOUT?"),

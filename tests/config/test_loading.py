@@ -262,6 +262,33 @@ def test_settings_of_a_shard_override_those_of_poll() -> None:
     assert (tuned.min_interval, tuned.interval_step, tuned.timeout) == (0.1, 0.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("text", "sections"),
+    [
+        ('"default"', ("default",)),
+        ('["all"]', ("all",)),
+        ('"cpu"', ("cpu",)),
+        ('["Memory", "search"]', ("memory", "search")),
+    ],
+)
+def test_sections_of_info_are_a_name_or_names(
+    toml: Path, text: str, sections: tuple[str, ...]
+) -> None:
+    toml.write_text(f'[poll]\ninfo = {text}\n[[shards]]\nurl = "redis://a"\ninfo = {text}\n')
+    config = load_config(toml)
+    assert (config.poll.info, config.shards[0].info) == (sections, sections)
+
+
+@pytest.mark.parametrize("text", ["[]", "5", '["a b"]', '["all", "cpu"]', "[1]", '""', "true"])
+def test_invalid_sections_of_info_are_reported(toml: Path, text: str) -> None:
+    toml.write_text(f"[poll]\ninfo = {text}\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(toml)
+    (problem,) = caught.value.problems
+    assert "poll.info: found" in problem
+    assert 'expected "everything", "all", "default" or an array of sections' in problem
+
+
 def test_a_configuration_made_in_python_is_validated() -> None:
     with pytest.raises(ValidationError, match=r"min_interval: found 9\.0"):
         PollConfig(min_interval=9.0)

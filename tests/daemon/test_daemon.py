@@ -80,6 +80,28 @@ def test_labels_and_intervals_change_without_a_new_connection(
     assert connects(daemon) == 1
 
 
+def test_sections_of_info_change_without_an_event(server_factory: ServerFactory) -> None:
+    one, own = server_factory(), server_factory()
+    own_table = shard_table(own, 'info = ["cpu"]')
+    with RunningDaemon(config_text=shard_table(one) + own_table) as daemon:
+        daemon.wait_polled(2)
+        assert "cmdstat_info" in fields(daemon, one)
+        assert {"used_cpu_sys", "run_id"} <= fields(daemon, own)
+        assert "used_memory" not in fields(daemon, own)
+        changed = '[poll]\ninfo = "default"\n' + shard_table(one) + own_table
+        reload(daemon, changed, "watching 2 shards")
+        wait_until(lambda: "cmdstat_info" not in fields(daemon, one), what="fewer fields")
+        assert "needs a restart" not in daemon.log()
+        events: Any = daemon.ask("events", ids=[one.ident]).body
+        assert [event["type"] for event in events] == ["added", "up"]
+        assert connects(daemon) == 3
+
+
+def fields(daemon: RunningDaemon, server: RealServer) -> set[str]:
+    infos: Any = daemon.ask("get_infos", shard_ids=[server.ident]).body
+    return set(infos[0])
+
+
 def test_an_invalid_file_changes_nothing_and_each_error_is_logged(
     daemon: RunningDaemon, server: RealServer
 ) -> None:

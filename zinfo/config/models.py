@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr, model_validator
 import zinfo.config.types as kinds
 from zinfo.config.conflicts import conflicts_between
 from zinfo.config.section import Conflict, Section
+from zinfo.info.section_choice import EVERYTHING
 from zinfo.wire.addresses import parse_listen, parse_shard_url
 
 SHARD_TUNABLES = (
@@ -24,6 +25,7 @@ SHARD_TUNABLES = (
     "ops_inactive",
     "timeout",
     "connect_timeout",
+    "info",
 )
 """Keys of `[poll]` that a shard may set for itself."""
 
@@ -76,6 +78,7 @@ class ShardConfig(_Credentials):
     ops_inactive: kinds.OpsRate | None = None
     timeout: kinds.Seconds | None = None
     connect_timeout: kinds.Seconds | None = None
+    info: kinds.Sections | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -124,6 +127,7 @@ class PollConfig(Section):
     ops_inactive: kinds.OpsRate = 5
     timeout: kinds.Seconds = 3.0
     connect_timeout: kinds.Seconds = 3.0
+    info: kinds.Sections = EVERYTHING
     max_connecting: kinds.Connections = 128
     jitter: kinds.Jitter = 0.1
     max_backoff: kinds.Seconds = 5.0

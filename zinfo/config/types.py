@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
+from zinfo.info.section_choice import parse_choice
 from zinfo.wire.addresses import (
     SHARD_URLS,
     check_endpoint,
@@ -64,6 +65,12 @@ def _listen(listen: str) -> str:
 def _network(network: str) -> str:
     ip_network(network)
     return network
+
+
+def _sections(value: object) -> tuple[str, ...]:
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("it is not an array of names")
+    return parse_choice(value)
 
 
 Flag = Annotated[bool, Field(strict=True), Expected("true or false")]
@@ -228,6 +235,11 @@ ServerName = Annotated[
 Networks = Annotated[
     tuple[Annotated[str, Field(strict=True, max_length=64), AfterValidator(_network)], ...],
     Expected('an array of IP addresses and networks, as in ["10.0.0.7", "10.1.0.0/16"]'),
+]
+Sections = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_sections),
+    Expected('"everything", "all", "default" or an array of sections, as in ["memory", "clients"]'),
 ]
 OperationName = Literal["get_infos", "shards", "snapshot", "events", "stats"]
 OperationNames = Annotated[

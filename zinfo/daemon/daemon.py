@@ -45,7 +45,12 @@ logger = logging.getLogger(__name__)
 
 _TERM_TIMEOUT = 1.0  # seconds for ZeroMQ's context to terminate
 _REJECTED = "configuration not taken"
-_RELOADABLE_KEYS = (*RELOADABLE_KEYS, "clients", "bus.endpoints")  # other keys need a restart
+_RELOADABLE_KEYS = (
+    *RELOADABLE_KEYS,
+    "poll.info",
+    "clients",
+    "bus.endpoints",
+)  # other keys need a restart
 
 
 class Daemon:
@@ -75,7 +80,11 @@ class Daemon:
             self.publisher,
             poll.log_after_failures,
             limits=PollLimits(
-                poll.timeout, poll.connect_timeout, poll.max_reply_bytes, poll.max_fields
+                poll.timeout,
+                poll.connect_timeout,
+                poll.max_reply_bytes,
+                poll.max_fields,
+                poll.info,
             ),
             max_connecting=poll.max_connecting,
             jitter=poll.jitter,
@@ -211,15 +220,17 @@ class Daemon:
     def apply(self, config: Config) -> None:
         """Apply what a new configuration changes and a running daemon can take over.
 
-        Shards, labels, intervals, clients' keys and rights change. Shards with the same address and
-        credentials keep their connections. The log names each changed key that needs a restart.
-        Yields to the event loop. If it fails half-way, the next call starts from the state then.
+        Shards, labels, intervals, sections of INFO, clients' keys and rights change. Shards with
+        the same address, credentials and sections keep their connections. The log names each
+        changed key that needs a restart. Yields to the event loop. If it fails half-way, the next
+        call starts from the state then.
         """
         self._apply_access(config)
         changed = changed_keys(self._started_with, config)
         ignored = [key for key in changed if not key.startswith(_RELOADABLE_KEYS)]
         if ignored:
             logger.warning("changed, but needs a restart: %s", ", ".join(ignored))
+        self.poller.set_sections(config.poll.info)
         self._watchers.apply(config)
         self.config = config
         logger.info("configuration read again: watching %s", _shards(len(self.publisher)))

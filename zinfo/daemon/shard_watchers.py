@@ -106,6 +106,7 @@ def _spec(shard: ShardConfig) -> ShardSpec:
         **_credentials(shard),
         timeout=shard.timeout,
         connect_timeout=shard.connect_timeout,
+        info=shard.info,
     )
     tunables = {
         name: value

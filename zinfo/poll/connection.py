@@ -32,7 +32,8 @@ _READ = 1  # libev's event for readable
 _buffer = bytearray(256 * 1024)
 _view = memoryview(_buffer)
 
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError)
+"""What reading raises if no bytes have arrived."""
 
 
 class ConnectionHandler(Protocol[K_contra]):
@@ -159,10 +160,10 @@ class InfoConnection(Generic[K_contra]):
     def _read_once(self) -> bool:
         try:
             count = self._sock.recv_into(_buffer)
-        except _WOULD_BLOCK:
+        except WOULD_BLOCK:
             return False
         if not self.reply_pending or not count:
-            raise _unexpected_read(count)
+            raise unexpected_read(count)
         if self._partial is not None:
             self._partial += _view[:count]
             self._parse(self._partial, len(self._partial))
@@ -234,7 +235,12 @@ class InfoConnection(Generic[K_contra]):
             self._partial = data[:count]
 
 
-def _unexpected_read(count: int) -> PollError:
+def unexpected_read(count: int) -> PollError:
+    """Return the error for bytes that were not requested, or for the end of the stream.
+
+    Args:
+        count: number of bytes; 0 at the end.
+    """
     if count:
         return PollError("the server sent data without a request", PROTOCOL)
     return PollError("connection closed by the server", OTHER)

@@ -1,4 +1,4 @@
-"""The slow path: redis-py connects, an INFO variant is chosen, then its socket is taken over.
+"""The slow path: redis-py connects, an INFO request is found, then its socket is taken over.
 
 Runs in a greenlet and may block. The result is ready for the hot path (`InfoConnection`).
 """
@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
-import redis
 from gevent import monkey
 
 from zinfo.errors import EnvironmentNotReadyError
-from zinfo.info.bounds import size_problem, size_problem_of_fields
-from zinfo.info.lines import has_fields
+from zinfo.info.bounds import size_problem_of_fields
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.loop.yielding import fair_queue_of_hub
 from zinfo.poll.bounded_socket import BoundedSocket
@@ -25,15 +23,10 @@ from zinfo.poll.client_name import ClientNaming, set_client_name, should_retry_u
 from zinfo.poll.connection import RealSocket
 from zinfo.poll.credentials import Credentials
 from zinfo.poll.errors import PROTOCOL, PollError, exception_chain, from_exception
-from zinfo.poll.limits import PollLimits, reply_too_long
+from zinfo.poll.info_request import InfoRequest, find_request
+from zinfo.poll.limits import PollLimits
 from zinfo.poll.redis_connection import bound_replies, from_options, from_pool
 from zinfo.shards.connection_options import ConnectionOptions
-
-# From the fullest down. A server replies to an unknown section with nothing, or with an error if it
-# is very old.
-INFO_VARIANTS: tuple[tuple[str, ...], ...] = (("INFO", "everything"), ("INFO", "all"), ("INFO",))
-
-_requests: dict[bytes, bytes] = {}  # one copy of each request for all shards
 
 
 @dataclass(slots=True)
@@ -42,15 +35,15 @@ class HandshakeResult:
 
     Attributes:
         sock: the connected, authenticated, non-blocking socket.
-        request: the bytes of the INFO command that the server supports.
-        first_reply: the first INFO reply.
+        info: the request that the server supports, and the first reply to it.
         credentials: those sent to the server.
+        sections: the chosen sections of INFO.
     """
 
     sock: RealSocket
-    request: bytes
-    first_reply: bytes
+    info: InfoRequest
     credentials: Credentials
+    sections: tuple[str, ...]
 
 
 def require_cooperative_sockets() -> None:
@@ -133,12 +126,11 @@ def _connect_and_poll(
     bound_replies(connection, limits.max_reply_bytes, credentials, trusted_uids)
     try:
         connection.connect()
-        if hasattr(connection, "_sock"):
-            set_client_name(connection, naming, credentials)
-        request, first_reply = _choose_variant(connection, limits)
         if not hasattr(connection, "_sock"):  # a stand-in for redis-py's Connection
             return _parsed_info(client, limits)
-        return HandshakeResult(_take_over(connection), request, first_reply, credentials)
+        set_client_name(connection, naming, credentials)
+        info = find_request(connection, limits, credentials)
+        return HandshakeResult(_take_over(connection), info, credentials, limits.sections)
     finally:
         connection.disconnect()
 
@@ -148,39 +140,6 @@ def _parsed_info(client: Any, limits: PollLimits) -> dict[str, Any]:
     if problem := size_problem_of_fields(fields, limits.max_fields):
         raise PollError(problem, PROTOCOL)
     return fields
-
-
-def _choose_variant(connection: Any, limits: PollLimits) -> tuple[bytes, bytes]:
-    """Return the request of the fullest INFO that the server supports, and the reply to it."""
-    rejection: redis.ResponseError | None = None
-    for command in INFO_VARIANTS:
-        packed = connection.pack_command(*command)
-        connection.send_packed_command(packed, check_health=False)
-        try:
-            reply = connection.read_response(disable_decoding=True)
-        except (redis.exceptions.NoPermissionError, redis.exceptions.AuthenticationError):
-            raise
-        except redis.exceptions.BusyLoadingError:
-            raise
-        except redis.ResponseError as error:
-            if str(error).startswith("BUSY"):
-                raise
-            rejection = error
-            continue
-        if isinstance(reply, bytes) and _is_info(reply, limits):
-            request = b"".join(packed)
-            return _requests.setdefault(request, request), reply
-    if rejection is not None:
-        raise rejection
-    raise PollError("INFO has no fields", PROTOCOL)
-
-
-def _is_info(reply: bytes, limits: PollLimits) -> bool:
-    if len(reply) > limits.max_reply_bytes:
-        raise PollError(reply_too_long(len(reply), limits.max_reply_bytes), PROTOCOL)
-    if problem := size_problem(reply, limits.max_fields):
-        raise PollError(problem, PROTOCOL)
-    return has_fields(reply)
 
 
 def _take_over(connection: Any) -> RealSocket:

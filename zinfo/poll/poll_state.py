@@ -48,6 +48,7 @@ class ShardPollState:
         "reconnected",
         "removed",
         "reset_retried",
+        "sections_problem",
         "shard",
         "started_at",
     )
@@ -68,6 +69,7 @@ class ShardPollState:
         self.reconnected = False  # at once, after a connection ended
         self.removed = False
         self.started_at = -math.inf  # monotonic clock at the start of the last poll
+        self.sections_problem = ""  # what of the chosen sections the server does not support
         self.poll_done: gevent.event.Event | None = None  # set when the current poll ends
 
     def close_connection(self) -> None:
@@ -76,6 +78,23 @@ class ShardPollState:
             self.connection.close()
             self.connection = None
         self.due = NEVER
+
+    def renew_connection(self) -> bool:
+        """Close the connection, so that the next poll makes a new one.
+
+        Returns:
+            Whether the caller has to connect now: a poll was under way, or none is scheduled.
+        """
+        connection = self.connection
+        if connection is None:
+            return False
+        if connection.reply_pending or self.due == NEVER:
+            self.deadline = NEVER
+            self.close_connection()
+            return True
+        connection.close()
+        self.connection = None
+        return False
 
     def finish_poll(self) -> None:
         """Wake the callers that wait for the end of the current poll."""

@@ -11,6 +11,8 @@ import math
 import random
 import time
 import warnings
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,13 +20,16 @@ import gevent.event
 
 from zinfo.health.internal_errors import InternalErrors
 from zinfo.health.stats import Stats
+from zinfo.info.section_choice import parse_choice
 from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.poll.address_follower import AddressFollower, Moved
 from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PROTOCOL, TIMEOUT, PollError
 from zinfo.poll.handshake import HandshakeResult, require_cooperative_sockets
 from zinfo.poll.limits import PollLimits
+from zinfo.poll.pipelined_connection import make_connection
 from zinfo.poll.poll_state import RESET_RETRY_DELAY, ShardPollState
 from zinfo.poll.resolver import use_threaded_resolver
 from zinfo.poll.scheduler import NEVER, PollScheduler
@@ -38,6 +43,8 @@ from zinfo.shards.snapshot import Snapshot
 from zinfo.shards.source import SnapshotCallback
 
 logger = logging.getLogger(__name__)
+
+_MAX_LOGGED = 20  # different warnings about sections that servers do not have
 
 
 class ExceptionEvent(Protocol):
@@ -131,6 +138,7 @@ class InfoPoller:
         )
         self._callbacks: list[SnapshotCallback] = []
         self._exception_event: ExceptionEvent | None = None
+        self._logged_problems: set[str] = set()
         self._revision_floor = 0
         publisher.subscribe_faults(self.faults.record_crash)
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
@@ -203,13 +211,38 @@ class InfoPoller:
             self._start_poll(state, now)
         return done
 
+    def set_sections(self, sections: str | Iterable[str]) -> None:
+        """Request these sections of INFO from now on, if a shard's own options name no others.
+
+        Each affected shard gets a new connection at its next poll. Yields to the event loop.
+
+        Args:
+            sections: "everything" (the default), "all", "default", or names of sections. Those that
+                polling itself needs are always requested: server, persistence, stats, replication.
+
+        Raises:
+            ValueError: a name is not valid, or there are too many.
+        """
+        self._limits = replace(self._limits, sections=parse_choice(sections))
+        yielder = CooperativeYield()
+        for state in list(self._states.values()):
+            limits = self._limits_of(state.shard)
+            if limits.sections != state.limits.sections and not state.removed:
+                state.limits = limits
+                if state.renew_connection():
+                    self._connector.connect(state)
+            yielder.maybe_yield()
+
+    def _limits_of(self, shard: RedisShard) -> PollLimits:
+        options = shard.redis_conn
+        if isinstance(options, ConnectionOptions):
+            return self._limits.overridden_by(options)
+        return self._limits
+
     # --- the registry's events ---
 
     def _add(self, shard: RedisShard) -> None:
-        limits = self._limits
-        if isinstance(shard.redis_conn, ConnectionOptions):
-            limits = limits.overridden_by(shard.redis_conn)
-        state = self._states[shard.id] = ShardPollState(shard, limits)
+        state = self._states[shard.id] = ShardPollState(shard, self._limits_of(shard))
         self._state_machine.on_added(shard)
         self._connector.connect(state)
 
@@ -256,10 +289,14 @@ class InfoPoller:
         if not isinstance(result, HandshakeResult):
             self._store(state, result)
             return
+        if result.sections != state.limits.sections:  # changed during the handshake
+            result.sock.close()
+            self._connector.connect(state)
+            return
         self.stats.poll.connects += 1
-        state.connection = InfoConnection(
+        state.connection = make_connection(
             result.sock,
-            result.request,
+            result.info,
             state.limits,
             self,
             state,
@@ -267,7 +304,17 @@ class InfoPoller:
             result.credentials,
         )
         self._follower.add(state, result)
-        self._store(state, result.first_reply, first=True)
+        self._store(state, result.info.first_reply, first=True)
+        self._report_sections(state, result.info.problem)
+
+    def _report_sections(self, state: ShardPollState, problem: str) -> None:
+        """Publish once what the server does not support; many servers may have one version."""
+        if problem and problem != state.sections_problem and not state.removed:
+            self._state_machine.on_sections_unsupported(state.shard, problem)
+            if problem not in self._logged_problems and len(self._logged_problems) < _MAX_LOGGED:
+                self._logged_problems.add(problem)
+                logger.warning("shard %s: %s", state.shard.id, problem)
+        state.sections_problem = problem
 
     def _on_moved(self, state: ShardPollState, moved: Moved) -> None:
         logger.info("shard %s: %s; connected to it", state.shard.id, moved.cause.message)

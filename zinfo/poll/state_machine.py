@@ -6,7 +6,7 @@ State machine: new -> up <-> loading | busy | down -> removed. No I/O.
 from __future__ import annotations
 
 from zinfo.info.server_version import ServerVersion
-from zinfo.poll.errors import PollError
+from zinfo.poll.errors import PROTOCOL, PollError
 from zinfo.poll.hot_fields import HotFields
 from zinfo.poll.restarts import describe_process, restart_by_uptime
 from zinfo.shards import events
@@ -85,6 +85,13 @@ class ShardStateMachine:
         state = shard.state.value
         self._log.emit(
             shard.id, lifecycle.POLLING_ERROR, state, state, reason=reason, message=message
+        )
+
+    def on_sections_unsupported(self, shard: RedisShard, message: str) -> None:
+        """The shard does not have all of the chosen sections of INFO; `message` names them."""
+        state = shard.state.value
+        self._log.emit(
+            shard.id, lifecycle.POLLING_ERROR, state, state, reason=PROTOCOL, message=message
         )
 
     def _enter(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from zinfo.errors import ZinfoError
+from zinfo.info.section_choice import parse_choice
 from zinfo.wire.addresses import SHARD_URLS, check_server_name, parse_shard_url
 from zinfo.wire.secret_lines import SecretFileError, read_secret_lines
 
@@ -40,11 +42,14 @@ class ConnectionOptions:
         timeout: seconds within which the reply to INFO must arrive; None for the poller's default.
         connect_timeout: seconds within which a connection must be made; None for the poller's
             default.
+        info: sections of INFO to request: "everything", "all", "default", or names of sections;
+            None for the poller's default. Those that zinfo itself needs are always requested.
         trusted_uids: user and password are sent only if the server's process runs on this machine
             under one of these user ids; None sends them to any server.
 
     Raises:
-        ValueError: the URL cannot be used, as `parse_shard_url` says, or the `tls_server_name`.
+        ValueError: the URL cannot be used, as `parse_shard_url` says, or the `tls_server_name`, or
+            `info`.
     """
 
     url: str
@@ -60,6 +65,7 @@ class ConnectionOptions:
     tls_verify: bool = True
     timeout: float | None = None
     connect_timeout: float | None = None
+    info: str | Sequence[str] | None = None
     trusted_uids: frozenset[int] | None = None
 
     def __post_init__(self) -> None:
@@ -69,6 +75,18 @@ class ConnectionOptions:
                 check_server_name(self.tls_server_name)
             except ValueError as error:
                 raise ValueError(f"tls_server_name cannot be used: {error}") from None
+
+        if self.info is not None:
+            try:  # in its one form, so that equal options are equal
+                object.__setattr__(self, "info", parse_choice(self.info))
+            except ValueError as error:
+                raise ValueError(f"info cannot be used: {error}") from None
+
+    @property
+    def sections(self) -> tuple[str, ...] | None:
+        """The chosen sections of INFO; None for the poller's default."""
+        assert self.info is None or isinstance(self.info, tuple)
+        return self.info
 
     def __repr__(self) -> str:  # the generated one would show the password
         return f"ConnectionOptions({default_ident(self.url)!r})"

@@ -40,10 +40,11 @@ class RedisShard:
             changes the labels of a live shard.
         **options: with a URL only: username, password, password_file, password_env, ca_file,
             cert_file, key_file, check_hostname, tls_server_name, tls_verify, timeout,
-            connect_timeout. They mean the same as the keys of `[[shards]]` in the configuration.
+            connect_timeout, info. They mean the same as the keys of `[[shards]]` in the
+            configuration.
 
     Raises:
-        ValueError: the URL or the tls_server_name is not valid.
+        ValueError: the URL, the tls_server_name or info is not valid.
         TypeError: options without a URL, or unknown options.
 
     Attributes:
