@@ -269,7 +269,7 @@ def _process() -> list[Json]:
         graph(
             "Dropped samples, a second",
             "cps",
-            Query(_rate("zinfo_metrics_cut_total"), _NAME),
+            Query(f"sum by (instance) ({_rate('zinfo_metrics_cut_total')})", _NAME),
             about="Because of metrics.max_samples.",
         ),
     ]

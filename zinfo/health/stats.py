@@ -6,12 +6,15 @@ import logging
 import time
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 LATENESS_BOUNDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Bounds in seconds of the histogram of how late polls start."""
 DURATION_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Bounds in seconds of the histogram of how long polls take."""
+MAX_CUT_METRICS = 50
+"""Metrics whose omitted samples are counted by name."""
 
 
 @dataclass(slots=True)
@@ -135,12 +138,24 @@ class HttpStats:
         streams: currently open event streams.
         dropped: messages not sent to clients that read their stream too slowly.
         cut: samples left out of `/metrics` because they were over the limit.
+        cut_by: the same by metric.
     """
 
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     streams: int = 0
     dropped: int = 0
     cut: int = 0
+    cut_by: Counter[str] = field(default_factory=Counter)
+
+    def count_cut(self, samples: Mapping[str, int]) -> None:
+        """Count the samples left out of one scrape, by metric.
+
+        Servers name some metrics themselves: those over `MAX_CUT_METRICS` are counted as `other`.
+        """
+        for metric, count in samples.items():
+            known = metric in self.cut_by or len(self.cut_by) < MAX_CUT_METRICS
+            self.cut_by[metric if known else "other"] += count
+            self.cut += count
 
 
 @dataclass(slots=True)

@@ -36,8 +36,8 @@ __all__ = [
     "Sample",
     "Sampler",
     "combined_samples",
-    "has_other_source",
     "has_parts",
+    "is_reserved",
     "metric_of_part",
     "number_of",
     "other_samples",
@@ -124,11 +124,11 @@ def other_samples(fields: Fields, name: str, value: Value) -> Sequence[Sample]:
     if found:
         of = found[0].family
         source = name if of == family_of(name) else other_values.base_of(name)
-        if has_other_source(source, of):
+        if is_reserved(of) or has_renamed_source(source, of):
             return ()
     return found
 
 
-def has_other_source(field: str, of: Family) -> bool:
-    """Return whether a metric with the name of this field has another source than the field."""
-    return of.name in _RESERVED or has_renamed_source(field, of)
+def is_reserved(of: Family) -> bool:
+    """Return whether the samples of a metric are made here, so that no field only has its name."""
+    return of.name in _RESERVED

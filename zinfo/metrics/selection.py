@@ -62,5 +62,9 @@ class Selection:
 
 
 def label_text(labels: Sequence[tuple[str, str]]) -> str:
-    """Return labels in the text format, without the braces."""
-    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+    """Return labels in the text format, without the braces; what UTF-8 does not have is escaped."""
+    return ",".join([f'{name}="{_utf8(value).translate(_ESCAPES)}"' for name, value in labels])
+
+
+def _utf8(value: str) -> str:
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()

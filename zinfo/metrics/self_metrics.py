@@ -129,7 +129,8 @@ class SelfMetrics(Collector):
             "messages for slow clients dropped",
             http.dropped,
         )
-        yield _counter("metrics_cut", "samples omitted because of metrics.max_samples", http.cut)
+        text = "samples omitted because of metrics.max_samples"
+        yield _by("metrics_cut", text, http.cut_by, "family")
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import Value
 from zinfo.metrics.names import exporter_family
-from zinfo.metrics.sample import MICRO, Fields, PartMetric, label_of, other_part
+from zinfo.metrics.sample import MICRO, Fields, PartMetric, label_of, number_of, other_part
 
 _CALLS: Final = exporter_family("commands_total", "INFO's cmdstat_*: calls")
 _SECONDS: Final = exporter_family(
@@ -94,15 +94,17 @@ def statistics_part(field: str, part: str) -> PartMetric | None:
 def parts_of(field: str, value: Value) -> Mapping[str, Value]:
     """Return the parts of a field with statistics, or of a database, that is not simply a map.
 
-    If the field is repeated, the first value of each part counts. Some servers write the number of
+    If the field is repeated, the first number of each part counts. Some servers write the number of
     an error without its name: `errorstat_ERR:1`.
     """
     if isinstance(value, dict):
         return value
     if isinstance(value, list):
         merged: dict[str, Value] = {}
-        for item in reversed(value):
-            merged.update(parts_of(field, item))
+        for item in value:
+            for part, number in parts_of(field, item).items():
+                if number_of(merged.get(part)) is None:
+                    merged[part] = number
         return merged
     return {"count": value} if field.startswith(_ERRORS_PREFIX) else {}
 

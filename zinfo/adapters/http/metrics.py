@@ -79,7 +79,7 @@ class Metrics:
                 if rights.can_see(shard.id):
                     yielder.maybe_yield()
                     add_shard(scrape, self._selection, shard, rights, instance=True)
-            self._stats.cut += scrape.cut
+            self._stats.count_cut(scrape.cut)
             return list(_joined(scrape, self._self_metrics if rights.can_call("stats") else None))
         finally:
             self._lock.release()
@@ -107,7 +107,7 @@ class ShardMetrics:
         shard = self._targets.find(request.get_param("target", default=""), rights)
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
-        self._stats.cut += scrape.cut
+        self._stats.count_cut(scrape.cut)
         _set_body(request, response, list(scrape.pieces()))
 
 

@@ -1,0 +1,158 @@
+"""Plan: which metric each field of an INFO becomes, for all replies with the same fields. Pure.
+
+A metric without labels has one source in one shard. Where several fields may give it, a field that
+the tables of `names.py` give its name (`maxclients`) comes before one that merely has it
+(`max_clients`); else the order is that of the reply. The source is the first that has a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+from zinfo.info.kinds import STATS_PREFIXES
+from zinfo.info.values import cache_entry
+from zinfo.metrics.names import Family, family_of, has_renamed_source
+from zinfo.metrics.samples import Sampler, has_parts, is_reserved, sampler_of
+
+MAX_PLANS: Final = 256
+"""Cached plans: servers of one version, role and use have one layout."""
+MAX_PLANNED_FIELDS: Final = 1024
+"""Most fields of a cached plan; most INFO have less than half of that."""
+MAX_RULES: Final = 8192
+"""Cached names of fields, which a server may invent without end."""
+PIECE_FIELDS: Final = 500
+"""Fields between two yield points; most INFO have fewer."""
+
+
+class Contest(NamedTuple):
+    """A metric that several fields of a layout may give.
+
+    Attributes:
+        family: the metric.
+        positions: of these fields, in the order of precedence.
+    """
+
+    family: Family
+    positions: tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """What the fields of one layout become. Positions are those of the fields, from 0.
+
+    Attributes:
+        numbers: positions of the fields that alone give their metric.
+        families: the metrics of `numbers`.
+        contests: the metrics that several fields may give.
+        statistics: positions of the fields whose value should be a map with a metric for each part.
+        sampled: positions of the fields that have a function which makes the samples.
+        samplers: these functions.
+    """
+
+    numbers: tuple[int, ...]
+    families: tuple[Family, ...]
+    contests: tuple[Contest, ...]
+    statistics: tuple[int, ...]
+    sampled: tuple[int, ...]
+    samplers: tuple[Sampler, ...]
+
+
+class _Rule(NamedTuple):
+    """What the name of a field says."""
+
+    family: Family | None  # None: no metric without labels
+    by_name: bool  # whether the field only has the name of a metric of the tables
+    has_parts: bool
+    sampler: Sampler | None
+
+
+_STATISTICS: Final = _Rule(None, by_name=False, has_parts=True, sampler=None)
+_rules: dict[str, _Rule] = {}
+_plans: dict[tuple[str, ...], Plan] = {}
+
+
+def plan_of(names: tuple[str, ...], yield_point: Callable[[], None] = lambda: None) -> Plan:
+    """Return the plan for the fields of an INFO that are no maps.
+
+    Args:
+        names: of these fields, in the reply's order, each once.
+        yield_point: called between pieces of a large INFO; may yield to the event loop.
+    """
+    plan = _plans.get(names)
+    if plan is None:
+        plan = _make_plan(names, yield_point)
+        if len(names) <= MAX_PLANNED_FIELDS:
+            cache_entry(_plans, names, plan, MAX_PLANS)
+    return plan
+
+
+def _make_plan(names: tuple[str, ...], yield_point: Callable[[], None]) -> Plan:
+    rules = _rules_of(names, yield_point)
+    # Where several fields may give a metric, this has the last one.
+    sources = {rule.family.name: at for at, rule in enumerate(rules) if rule.family is not None}
+    contests: tuple[Contest, ...] = ()
+    if len(sources) < sum(rule.family is not None for rule in rules):
+        contests = _contests_of(rules)
+    contested = {contest.family.name for contest in contests}
+    alone = [
+        at
+        for metric, at in sources.items()
+        if rules[at].sampler is None and metric not in contested
+    ]
+    samplers = {at: rule.sampler for at, rule in enumerate(rules) if rule.sampler is not None}
+    return Plan(
+        tuple(alone),
+        tuple(of for at in alone if (of := rules[at].family) is not None),
+        contests,
+        tuple(at for at, rule in enumerate(rules) if rule.has_parts),
+        tuple(samplers),
+        tuple(samplers.values()),
+    )
+
+
+def _contests_of(rules: Sequence[_Rule]) -> tuple[Contest, ...]:
+    fields: dict[str, list[int]] = {}
+    for at, rule in enumerate(rules):
+        if rule.family is not None:
+            fields.setdefault(rule.family.name, []).append(at)
+    contests = []
+    for positions in fields.values():
+        of = rules[positions[0]].family
+        if of is not None and len(positions) > 1:
+            positions.sort(key=lambda at: rules[at].by_name)
+            contests.append(Contest(of, tuple(positions)))
+    return tuple(contests)
+
+
+def _rules_of(names: tuple[str, ...], yield_point: Callable[[], None]) -> list[_Rule]:
+    rules: list[_Rule] = []
+    rest = iter(names)
+    while piece := tuple(islice(rest, PIECE_FIELDS)):
+        rules += map(_rule_of, piece)
+        if len(piece) == PIECE_FIELDS:
+            yield_point()
+    return rules
+
+
+def _rule_of(name: str) -> _Rule:
+    rule = _rules.get(name)
+    if rule is None:
+        if name.startswith(STATS_PREFIXES):
+            return _STATISTICS  # not cached: scripts choose the names of errors
+        rule = _make_rule(name)
+        cache_entry(_rules, name, rule, MAX_RULES)
+    return rule
+
+
+def _make_rule(name: str) -> _Rule:
+    if has_parts(name):
+        return _STATISTICS
+    sampler, of = sampler_of(name), family_of(name)
+    # A server may send a field named `up` or `db_keys`: these metrics have another meaning.
+    return _Rule(
+        None if is_reserved(of) else of,
+        by_name=has_renamed_source(name, of),
+        has_parts=False,
+        sampler=sampler,
+    )

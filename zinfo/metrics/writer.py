@@ -1,0 +1,222 @@
+"""Writer: writes the samples of one shard as lines, by the plan of its INFO's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Final, NamedTuple, TypeGuard, TypeVar
+
+from zinfo.info.values import Value, cache_entry
+from zinfo.metrics.label_sets import LabelSets
+from zinfo.metrics.map_lines import MORE_LINES, Map, MapLines, shown_name
+from zinfo.metrics.names import family_of
+from zinfo.metrics.page import Page
+from zinfo.metrics.plan import MAX_RULES, PIECE_FIELDS, Plan, plan_of
+from zinfo.metrics.sample import Fields, Number, Sample, Sampler, number_or_flag
+from zinfo.metrics.samples import combined_samples, has_parts, other_samples, parts_of, sampler_of
+
+_MAX_BOUND: Final = 256  # plans of one scrape whose lines are looked up already
+
+Entry = TypeVar("Entry")
+
+
+class Shard(NamedTuple):
+    """What is written of a shard.
+
+    Attributes:
+        text: its labels, in the text format.
+        state: samples about the shard.
+        fields: its INFO; None if there is no current one.
+        time: wall clock of the INFO's arrival, seconds since the Unix epoch.
+    """
+
+    text: str
+    state: Sequence[Sample]
+    fields: Fields | None
+    time: float
+
+
+class _Bound(NamedTuple):
+    """A plan, with the lines of the page that its samples are added to."""
+
+    plan: Plan
+    numbers: Sequence[tuple[int, list[str], str]]  # position, lines, start of each line
+    metrics: Mapping[str, object]  # the names of the metrics of `numbers`, in this order
+    excluded: Sequence[int]  # positions of the other numbers
+    sampled: Sequence[tuple[int, Sampler | None]]
+    lists: Sequence[tuple[int, MapLines]]  # statistics whose value is not one map
+
+
+class Writer:
+    """Writes the samples of shards to a page, each label set of a shard once.
+
+    Args:
+        page: receives the lines.
+        yield_point: called between pieces of a large INFO; may yield to the event loop.
+    """
+
+    def __init__(self, page: Page, yield_point: Callable[[], None]) -> None:
+        self._page = page
+        self._yield_point = yield_point
+        self._bound: dict[int, _Bound] = {}  # by the identity of the plan, which they keep
+        self._maps: dict[str, MapLines] = {}  # by field
+
+    def write(self, shard: Shard, most: int | None) -> bool:
+        """Write the samples of a shard.
+
+        Args:
+            shard: the shard.
+            most: samples that it may have; None for any number.
+
+        Returns:
+            Whether they were written; nothing is if there may be more than `most`.
+        """
+        samples = LabelSets(self._page)
+        samples.add(shard.state)
+        fields = shard.fields
+        if fields is None:
+            fits = most is None or len(samples) <= most
+            if fits:
+                samples.write(shard.text)
+            return fits
+        samples.add(combined_samples(fields, shard.time))
+        names, values, maps = self._split(fields, samples)
+        bound = self._bind(plan_of(tuple(names), self._yield_point), names)
+        others = self._write_numbers(bound, values, shard.text + "} ")
+        for piece in self._pieces((*bound.sampled, *others)):
+            for position, sampler in piece:
+                samples.add(_samples_of(fields, names[position], values[position], sampler))
+        if not bound.metrics.keys().isdisjoint(samples.without_labels):
+            self._erase_numbers(bound, values, samples.without_labels)
+        maps += [
+            (lines, parts_of(names[position], values[position])) for position, lines in bound.lists
+        ]
+        if most is not None:
+            left = most - len(samples) - len(bound.numbers)
+            if sum([len(value) + MORE_LINES for _lines, value in maps]) > left:
+                self._erase_numbers(bound, values, bound.metrics.keys() - samples.without_labels)
+                return False
+        samples.write(shard.text)
+        lead = shard.text and shard.text + ","
+        for some in self._pieces(maps):
+            for map_lines, value in some:
+                map_lines.write(fields, value, lead)
+        return True
+
+    def _split(
+        self, fields: Fields, samples: LabelSets
+    ) -> tuple[list[str], list[Value], list[tuple[MapLines, Map]]]:
+        """Return names and values of the fields that are no maps, and the others.
+
+        Servers of one version differ mostly in the maps (commands, errors, databases), so that few
+        plans are needed for the rest.
+        """
+        names: list[str] = []
+        values: list[Value] = []
+        maps: list[tuple[MapLines, Map]] = []
+        shown: set[str] = set()  # long names, which labels do not show whole
+        known = self._maps.get
+        for piece in self._pieces(fields.items()):
+            for name, value in piece:
+                if type(value) is not dict:
+                    names.append(name)
+                    values.append(value)
+                elif (map_lines := known(name)) is not None:
+                    maps.append((map_lines, value))
+                elif not has_parts(name):
+                    samples.add(_samples_of(fields, name, value, sampler_of(name)))
+                elif (short := shown_name(name)) not in shown:
+                    maps.append((self._map_lines(name), value))
+                    if short != name:
+                        shown.add(short)
+        return names, values, maps
+
+    def _write_numbers(
+        self, bound: _Bound, values: Sequence[Value], tail: str
+    ) -> list[tuple[int, None]]:
+        """Write the fields that are numbers; return the positions of others with samples."""
+        # The metric of a list may have another name than that of a number.
+        others = [(position, None) for position in bound.excluded if _is_list(values[position])]
+        for piece in self._pieces(bound.numbers):
+            for position, lines, start in piece:
+                value = values[position]
+                if type(value) is int or type(value) is float:
+                    lines.append(f"{start}{tail}{value}\n")
+                elif type(value) is not str or number_or_flag(value) is not None:
+                    others.append((position, None))
+        return others
+
+    def _erase_numbers(
+        self, bound: _Bound, values: Sequence[Value], metrics: Collection[str]
+    ) -> None:
+        for metric, (position, lines, _start) in zip(bound.metrics, bound.numbers, strict=True):
+            if metric in metrics and _is_number(values[position]):
+                lines.pop()
+
+    def _bind(self, plan: Plan, names: Sequence[str]) -> _Bound:
+        found = self._bound.get(id(plan))
+        if found is None:
+            found = self._make_bound(plan, names)
+            if len(self._bound) >= _MAX_BOUND:
+                self._bound.clear()
+            self._bound[id(plan)] = found
+        return found
+
+    def _make_bound(self, plan: Plan, names: Sequence[str]) -> _Bound:
+        numbers = {
+            of.name: (position, found.lines, found.start)
+            for position, of in zip(plan.numbers, plan.families, strict=True)
+            if (found := self._page.lines_of(of)) is not None
+        }
+        excluded = sorted({*plan.numbers} - {position for position, *_ in numbers.values()})
+        samplers = dict(zip(plan.sampled, plan.samplers, strict=True))
+        # In this order: of samples with equal labels the first is written.
+        sampled = [
+            (position, samplers.pop(position, None))
+            for contest in plan.contests
+            for position in contest.positions
+        ]
+        lists = [(position, self._map_lines(names[position])) for position in plan.statistics]
+        return _Bound(
+            plan,
+            tuple(numbers.values()),
+            numbers,
+            tuple(excluded),
+            (*sampled, *samplers.items()),
+            lists,
+        )
+
+    def _map_lines(self, field: str) -> MapLines:
+        found = self._maps.get(field)
+        if found is None:
+            found = MapLines(self._page, field)
+            cache_entry(self._maps, field, found, MAX_RULES)
+        return found
+
+    def _pieces(self, entries: Collection[Entry]) -> Iterable[Collection[Entry]]:
+        """Yield the entries at once if there are as many as usual, else with yield points."""
+        return (entries,) if len(entries) < PIECE_FIELDS else self._small_pieces(entries)
+
+    def _small_pieces(self, entries: Collection[Entry]) -> Iterator[Collection[Entry]]:
+        rest = iter(entries)
+        while piece := tuple(islice(rest, PIECE_FIELDS)):
+            yield piece
+            self._yield_point()
+
+
+def _samples_of(
+    fields: Fields, name: str, value: Value, sampler: Sampler | None
+) -> Iterable[Sample]:
+    if sampler is not None:
+        return sampler(fields, name, value)
+    if _is_number(value):
+        return (Sample(family_of(name), (), value),)
+    return other_samples(fields, name, value)
+
+
+def _is_number(value: Value) -> TypeGuard[Number]:
+    return type(value) is int or type(value) is float
+
+
+def _is_list(value: Value) -> bool:
+    return type(value) is list
