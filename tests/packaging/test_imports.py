@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 HEAVY = {"gevent", "psutil", "redis"}
 """Packages that a client must not load."""
 
-TIMEOUT = 60
+TIMEOUT = 240
 """Time limit for one interpreter, in seconds."""
 
 LOOK = """

@@ -30,13 +30,14 @@ def show(
     *,
     glyphs: Glyphs = FANCY,
     colours: bool = True,
+    foot: str = "q Quit",
 ) -> None:
-    """Run the view, and in it what `steps` does."""
+    """Run the view, and in it what `steps` does once the end of the footer, drawn last, is seen."""
 
     async def run() -> None:
         app = TopApp(source, glyphs, colours=colours)
         async with app.run_test(size=size) as pilot:
-            await see(pilot, "")
+            await see(pilot, foot)
             await pilot.pause()
             await steps(pilot)
 

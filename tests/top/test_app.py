@@ -456,7 +456,7 @@ def test_a_tiny_screen_breaks_nothing() -> None:
         await pilot.resize_terminal(3, 2)
         await pilot.pause()
 
-    show(FakeSource(3), steps, (12, 4))
+    show(FakeSource(3), steps, (12, 4), foot="")
 
 
 def test_ten_times_as_many_shards_take_at_most_ten_times_as_long(promise: Promise) -> None:
