@@ -10,6 +10,7 @@ from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.server_kinds import ServerKind
 from tests.waiting import wait_until
+from zinfo.poll.advice import ACL_RULES
 
 SECURITY = Path(__file__).parents[2] / "docs" / "explanation" / "security.md"
 
@@ -20,11 +21,43 @@ def documented_rules() -> list[str]:
     return [rule for rule in str(line).split() if not rule.startswith(">")]
 
 
+def test_a_user_without_rights_is_down_until_the_command_in_its_error_is_run(
+    server_factory: ServerFactory,
+) -> None:
+    server = server_factory()
+    admin = server.client()
+    admin.execute_command("ACL", "SETUSER", "zinfo", "on", ">l3ast")
+    config = (
+        "[poll]\nmin_interval = 0.05\nmax_interval = 0.05\nmax_backoff = 0.1\n"
+        f'[[shards]]\nurl = "{server.url}"\nid = "s"\nusername = "zinfo"\npassword = "l3ast"\n'
+    )
+    with RunningDaemon(config_text=config) as daemon:
+
+        def shard() -> dict[str, str]:
+            body = daemon.ask("shards").body
+            assert isinstance(body, list)
+            (only,) = body
+            assert isinstance(only, dict)
+            return only
+
+        wait_until(lambda: shard()["reason"] == "noperm", what="a refusal of INFO")
+        error, log = shard()["error"], daemon.log
+        command = error.partition("on the server, run: ")[2].replace(" USER ", " zinfo ")
+        assert command.endswith(ACL_RULES)
+        wait_until(lambda: error in log(), what="the error in the log")
+        events = daemon.ask("events").body
+        assert isinstance(events, list)
+        assert events[-1]["message"] == error
+        admin.execute_command(*command.split())
+        wait_until(lambda: shard()["state"] == "up", what="the shard to be up")
+
+
 def test_the_documented_acl_is_sufficient(
     each_kind: ServerKind, server_factory: ServerFactory, short_tmp: Path, promise: Promise
 ) -> None:
     server = server_factory(each_kind)
     rules = documented_rules()
+    assert " ".join(rules).endswith(ACL_RULES)
     server.client().execute_command("ACL", "SETUSER", "zinfo", ">l3ast", *rules)
     password = short_tmp / "password"
     password.touch(0o600)

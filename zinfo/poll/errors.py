@@ -37,6 +37,8 @@ _REPLIES: dict[str, tuple[ShardState, str]] = {
     "DENIED": (ShardState.DOWN, REFUSED),  # protected mode
 }
 
+# Parts of error replies that were plain -ERR before Redis 6; the second is of Redis before 2.8.
+_AUTH_TEXTS = ("authentication", "operation not permitted", "invalid password")
 
 # Texts that replace the server's own until it has accepted the password, which its own may repeat.
 # By a part of the server's text; the first match counts.
@@ -92,8 +94,8 @@ def from_reply(line: str, credentials: Credentials = _NO_CREDENTIALS) -> PollErr
     if code in _REPLIES:
         state, reason = _REPLIES[code]
         return ErrorReplyError(message, reason, state)
-    if "authentication" in line.lower() or "invalid password" in line.lower():
-        return ErrorReplyError(message, AUTH)  # before Redis 6 these were plain -ERR
+    if any(text in line.lower() for text in _AUTH_TEXTS):
+        return ErrorReplyError(message, AUTH)
     return ErrorReplyError(message, OTHER)
 
 

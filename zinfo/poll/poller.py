@@ -470,8 +470,9 @@ class InfoPoller:
         try:
             self._state_machine.on_failure(shard, error)
             if shard.failures == self._log_after_failures:
+                text = shard.last_error
                 logger.warning(
-                    "shard %s: %s (%d failures in a row)", shard.id, error, shard.failures
+                    "shard %s: %s (%d failures in a row)", shard.id, text, shard.failures
                 )
         finally:  # also on an internal error: the shard must get a next poll
             state.finish_poll()

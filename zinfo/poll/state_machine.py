@@ -6,6 +6,7 @@ State machine: new -> up <-> loading | busy | down -> removed. No I/O.
 from __future__ import annotations
 
 from zinfo.info.server_version import ServerVersion
+from zinfo.poll.advice import with_advice
 from zinfo.poll.errors import PROTOCOL, PollError
 from zinfo.poll.hot_fields import HotFields
 from zinfo.poll.restarts import describe_process, restart_by_uptime
@@ -76,8 +77,8 @@ class ShardStateMachine:
     def on_failure(self, shard: RedisShard, error: PollError) -> None:
         """A poll failed: it returned no INFO."""
         shard.failures += 1
-        shard.last_error = error.message
-        self._enter(shard, error.state, error.reason, error.message)
+        shard.last_error = with_advice(error, shard.redis_conn)
+        self._enter(shard, error.state, error.reason, shard.last_error)
 
     def on_error(self, shard: RedisShard, message: str, reason: str) -> None:
         """An error that does not change the state of the shard."""
