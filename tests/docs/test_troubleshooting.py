@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -91,9 +92,9 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.fixture
-def http_server() -> Iterator[str]:
-    """The address of a server that speaks HTTP."""
+@contextlib.contextmanager
+def peer(reply: bytes) -> Iterator[str]:
+    """Run a server that sends a reply to what it receives; b"" resets the connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -102,13 +103,25 @@ def http_server() -> Iterator[str]:
                     connection, _ = listener.accept()
                     with connection, contextlib.suppress(OSError):
                         connection.recv(1000)
-                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                        if reply:
+                            connection.sendall(reply)
+                        else:
+                            linger = struct.pack("ii", 1, 0)
+                            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"127.0.0.1:{listener.getsockname()[1]}"
         listener.shutdown(socket.SHUT_RDWR)
         thread.join(10)
+
+
+@pytest.fixture
+def strangers() -> Iterator[tuple[str, ...]]:
+    """The addresses of servers of HTTP and SSH, and of one that resets each connection."""
+    with contextlib.ExitStack() as stack:
+        replies = (b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"")
+        yield tuple(stack.enter_context(peer(reply)) for reply in replies)
 
 
 def tls_address(server_factory: ServerFactory, folder: Path) -> str:
@@ -128,11 +141,13 @@ def tls_address(server_factory: ServerFactory, folder: Path) -> str:
 
 
 def test_a_server_is_down(
-    server_factory: ServerFactory, short_tmp: Path, silent: str, http_server: str
+    server_factory: ServerFactory, short_tmp: Path, silent: str, strangers: tuple[str, ...]
 ) -> None:
     plain, secret = server_factory(), server_factory(password="secret")
     full = server_factory(args=("--maxclients", "1"))
     tls = tls_address(server_factory, short_tmp)
+    empty = short_tmp / "empty"
+    empty.touch(0o600)
     wrong_name = f"rediss://{tls.replace('127.0.0.1', 'localhost')}"
     admin, occupant = redis.Redis.from_url(plain.url), redis.Redis.from_url(full.url)
     with contextlib.closing(admin), contextlib.closing(occupant):
@@ -151,8 +166,10 @@ def test_a_server_is_down(
             f'url = "rediss://{tls}"\nca_file = "{short_tmp}/other.pem"',
             f'url = "{wrong_name}"\nca_file = "{short_tmp}/ca.pem"',
             'url = "redis://nohost.invalid:6379"',
-            f'url = "redis://{http_server}"',
             f'url = "redis://{tls}"',
+            f'url = "rediss://{plain.ident}"',
+            f'url = "{plain.url}"\npassword_file = "{empty}"',
+            *(f'url = "redis://{stranger}"' for stranger in strangers),
         ]
         config = "".join(
             f'[[shards]]\nid = "cache-{number}"\n{shard}\n' for number, shard in enumerate(shards)
