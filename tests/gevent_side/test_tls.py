@@ -290,7 +290,7 @@ SHORT = PollLimits(timeout=0.5, connect_timeout=0.5)
 
 IS_TLS = "the server speaks TLS: use rediss://"
 NOT_TLS = "the server does not speak TLS: use redis://"
-IS_HTTP = "an HTTP server replies at this address"
+IS_HTTP = "an HTTP server replies at this address: correct the port"
 
 ALERT = b"\x15\x03\x01\x00\x02\x02\x46"  # fatal: protocol version
 
