@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.daemons import ROOT
+from tests.namespaces import run_in_namespaces
 from tests.promises import Promise
-
-NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--mount")
-"""Begins a command that runs with a network and mounts of its own."""
 
 
 def test_a_failover_by_dns_is_followed(tmp_path: Path, promise: Promise) -> None:
@@ -21,16 +15,7 @@ def test_a_failover_by_dns_is_followed(tmp_path: Path, promise: Promise) -> None
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
     prepare = f"ip link set lo up && mount --bind {resolv_conf} /etc/resolv.conf"
-    try:
-        subprocess.run([*NAMESPACES, "sh", "-c", prepare], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"this system allows no namespaces of its own: {error}")
-    program = f"{prepare} && exec {sys.executable} -m tests.faults.name_server"
-    done = subprocess.run(
-        [*NAMESPACES, "sh", "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    found = run_in_namespaces(prepare, "tests.faults.name_server")
     promise(
         "a name gets another address, and the old server lives on",
         "polled there, never down",

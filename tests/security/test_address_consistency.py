@@ -28,6 +28,8 @@ GOOD_SHARDS = {
     "redis://[::1]": "[::1]:6379",
     "redis://[FE80::1%Eth0]:7000": "[fe80::1%Eth0]:7000",
     "redis://[fe80::1%25eth0]:7000": "[fe80::1%eth0]:7000",
+    "redis://[fe80::1%enP2p1s0]": "[fe80::1%enP2p1s0]:6379",
+    "redis://[fe80::1%25enP2p1s0]": "[fe80::1%enP2p1s0]:6379",
     f"redis://us%40er:%23%3F{PASSWORD}%2F@db-1:1": "db-1:1",
     f"redis://:a@b:{PASSWORD}@db-1": "db-1:6379",
     "unix:///run/redis%20a.sock": "/run/redis a.sock",
@@ -79,6 +81,7 @@ GOOD_ENDPOINTS = (
     "tcp://localhost:1",
     "tcp://[::1]:9736",
     "tcp://[fe80::1%eth0]:9736",
+    "tcp://[fe80::1%25enP2p1s0]:9736",
     "ipc:///run/zinfo/query",
 )
 

@@ -1,9 +1,21 @@
 from __future__ import annotations
 
 import pytest
+import redis
 
+from zinfo import RedisShard, ShardPublisher
+from zinfo.adapters.wsgi.host_names import host_of
+from zinfo.client.endpoints import checked
+from zinfo.poll.tls_connection import verified_name
+from zinfo.security.bus_endpoints import overlap
+from zinfo.shards.address_index import AddressIndex
 from zinfo.shards.connection_options import default_ident
-from zinfo.wire.addresses import check_endpoint, parse_listen, parse_shard_url
+from zinfo.wire.addresses import (
+    check_endpoint,
+    parse_endpoint,
+    parse_listen,
+    parse_shard_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +26,11 @@ from zinfo.wire.addresses import check_endpoint, parse_listen, parse_shard_url
         ("rediss://10.0.0.1:6380/", "rediss://10.0.0.1:6380", "10.0.0.1:6380"),
         ("REDIS://[::1]:6379", "redis://[::1]:6379", "[::1]:6379"),
         ("redis://[::1]", "redis://[::1]:6379", "[::1]:6379"),
+        ("redis://[FE80::1%enP2]", "redis://[fe80::1%25enP2]:6379", "[fe80::1%enP2]:6379"),
+        ("redis://[fe80::1%25enP2]", "redis://[fe80::1%25enP2]:6379", "[fe80::1%enP2]:6379"),
+        ("redis://[fe80::1%25]", "redis://[fe80::1%2525]:6379", "[fe80::1%25]:6379"),
+        ("redis://[fe80::1%2525]", "redis://[fe80::1%2525]:6379", "[fe80::1%25]:6379"),
+        ("redis://[fe80::1%2]", "redis://[fe80::1%252]:6379", "[fe80::1%2]:6379"),
         ("redis://my_service:6379", "redis://my_service:6379", "my_service:6379"),
         ("unix:///run/redis.sock", "unix:///run/redis.sock", "/run/redis.sock"),
         ("unix:///run/a%20b@c.sock", "unix:///run/a%20b@c.sock", "/run/a b@c.sock"),
@@ -105,6 +122,45 @@ def test_an_endpoint_that_can_be_bound_is_returned_unchanged(endpoint: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "plain"),
+    [
+        ("tcp://[fe80::1%25enP2p1s0]:9736", "tcp://[fe80::1%enP2p1s0]:9736"),
+        ("tcp://[fe80::1%25enP2p1s0]:*", "tcp://[fe80::1%enP2p1s0]:*"),
+        ("tcp://[fe80::1%25]:9736", "tcp://[fe80::1%25]:9736"),
+        ("ipc:///run/%25a", "ipc:///run/%25a"),
+    ],
+)
+def test_an_encoded_zone_is_decoded_for_libzmq(endpoint: str, plain: str) -> None:
+    assert check_endpoint(endpoint) == plain
+    if not endpoint.endswith("*"):
+        assert checked(endpoint) == plain
+
+
+def test_the_case_of_a_zone_counts_in_all_comparisons() -> None:
+    lower, upper = (parse_endpoint(f"tcp://[{ip}]:1") for ip in ("fe80::1%e0", "FE80::1%E0"))
+    same = parse_endpoint("tcp://[FE80::1%e0]:1")
+    assert not overlap(lower, upper)
+    assert overlap(lower, same)
+    publisher = ShardPublisher()
+    index = AddressIndex(publisher)
+    publisher.add_shard(RedisShard("s", redis.Redis(host="FE80::1%E0", port=1)))
+    assert [list(index.at(f"[fe80::1%{zone}]:1")) != [] for zone in ("e0", "E0")] == [False, True]
+
+
+@pytest.mark.parametrize("zone", ["%enP2p1s0", "%25enP2p1s0", ""])
+def test_a_host_header_may_have_a_zone(zone: str) -> None:
+    assert host_of(f"[FE80::1{zone}]:9121") == "fe80::1"
+
+
+def test_a_certificate_has_no_zone_and_no_final_dot() -> None:
+    assert [verified_name(host) for host in ("fe80::1%E0", "db.example.", "10.0.0.1")] == [
+        "fe80::1",
+        "db.example",
+        "10.0.0.1",
+    ]
+
+
+@pytest.mark.parametrize(
     ("endpoint", "reason"),
     [
         ("127.0.0.1:9736", "no scheme"),
@@ -142,6 +198,8 @@ def test_an_endpoint_for_clients_has_no_star(endpoint: str) -> None:
         ("127.0.0.1:50051", ("127.0.0.1", 50051)),
         ("localhost:0", ("localhost", 0)),
         ("[::1]:80", ("::1", 80)),
+        ("[fe80::1%enP2p1s0]:80", ("fe80::1%enP2p1s0", 80)),
+        ("[fe80::1%25enP2p1s0]:80", ("fe80::1%enP2p1s0", 80)),
     ],
 )
 def test_host_and_port_of_a_listening_address(listen: str, address: tuple[str, int]) -> None:

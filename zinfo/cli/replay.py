@@ -201,7 +201,7 @@ def _endpoint(endpoint: str | None, option: str, *, insecure: bool) -> str | Non
     from zinfo.wire.addresses import check_endpoint, parse_endpoint
 
     try:
-        check_endpoint(endpoint)
+        endpoint = check_endpoint(endpoint)
     except ValueError as error:
         raise click.BadParameter(
             f"{error}; expected tcp://HOST:PORT or ipc://PATH", param_hint=option

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from zinfo.errors import ConfigError
-from zinfo.wire.addresses import parse_endpoint
+from zinfo.wire.addresses import parse_endpoint, zmq_endpoint
 
 
 def checked(endpoint: str) -> str:
-    """Return the endpoint unchanged, if a client can connect to it.
+    """Return the endpoint as libzmq expects it, if a client can connect to it.
 
     Raises:
         ConfigError: it is not an endpoint. The message does not quote it, as it may be a URL with a
             password.
     """
     try:
-        parse_endpoint(endpoint, for_clients=True)
+        return zmq_endpoint(endpoint, for_clients=True)
     except ValueError as error:
         raise ConfigError(
             [f"no endpoint to connect to: {error}; expected one like tcp://127.0.0.1:9736"]
         ) from None
-    return endpoint
 
 
 def checked_or_none(endpoint: str | None) -> str | None:

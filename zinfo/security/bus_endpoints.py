@@ -12,7 +12,7 @@ from itertools import count
 from typing import NamedTuple
 
 from zinfo.security.bus_rights import UNLIMITED, BusRights
-from zinfo.wire.addresses import MAX_PORT, Endpoint, parse_endpoint
+from zinfo.wire.addresses import MAX_PORT, Endpoint, lower_host, parse_endpoint
 
 MAX_SETS = 64
 """Maximum number of limited sets of rights: each costs a socket, and a send per message."""
@@ -148,7 +148,7 @@ def overlap(one: Endpoint, other: Endpoint) -> bool:
         return one == other
     if one.port != other.port or one.port == 0:
         return False
-    same = one.host.lower() == other.host.lower()
+    same = lower_host(one.host) == lower_host(other.host)
     return same or one.is_every_address or other.is_every_address
 
 

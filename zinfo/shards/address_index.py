@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.wire.addresses import DEFAULT_REDIS_PORT, ShardAddress, parse_shard_url
+from zinfo.wire.addresses import DEFAULT_REDIS_PORT, ShardAddress, lower_host, parse_shard_url
 from zinfo.wire.scrape_targets import address_key
 
 
@@ -65,6 +65,6 @@ def _key_of(shard: RedisShard) -> str | None:
     if not isinstance(host, str) or not isinstance(port, int):
         return None
     try:
-        return address_key(ShardAddress("redis", "", host.strip("[]").lower(), port))
+        return address_key(ShardAddress("redis", "", lower_host(host.strip("[]")), port))
     except ValueError:  # a host that is no address at all
         return None

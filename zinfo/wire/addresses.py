@@ -4,8 +4,8 @@ The configuration, the command line, the Python API and the clients all call the
 that a text is the same address, or the same error, in all of them. Pure: no name is resolved and no
 socket opened. No error message repeats the address, as it may contain a password.
 
-An IPv6 address is written in brackets. It may have a zone, `[fe80::1%eth0]`; URLs may also use the
-form of RFC 6874, `[fe80::1%25eth0]`.
+An IPv6 address is written in brackets. It may have a zone, `[fe80::1%eth0]` or, in the form of RFC
+6874, `[fe80::1%25eth0]`. A zone is the name of an interface, whose case matters, or its number.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _EVERY_ADDRESS = frozenset({"*", "0.0.0.0", "[::]"})  # hosts that bind all addr
 
 _HOST_NAME = re.compile(r"[\w-]+(\.[\w-]+)*\.?")
 _ZONE = re.compile(r"[\w.-]+")
+_ENCODED_PERCENT = re.compile(r"%25(?=.)")  # `%25` alone is the zone of interface 25
 _PORT = re.compile(r"\d{1,5}", re.ASCII)
 _DATABASE = re.compile(r"(/\d{0,4})?", re.ASCII)
 
@@ -144,10 +145,7 @@ def parse_shard_url(url: str) -> ShardAddress:
     host_text, port_text = _split_host(authority, default_port=str(DEFAULT_REDIS_PORT))
     if host_text == "*":
         raise ValueError("its host is *")
-    if host_text.startswith("["):
-        host_text = host_text.replace("%25", "%", 1)
-    name, percent, zone = check_host(host_text).strip("[]").partition("%")
-    host, port = f"{name.lower()}{percent}{zone}", _port_number(port_text)
+    host, port = lower_host(check_host(host_text).strip("[]")), _port_number(port_text)
     clean = f"{scheme}://{host_port(host.replace('%', '%25'), port)}"
     return ShardAddress(scheme, clean, host, port, "", user, secret)
 
@@ -179,14 +177,24 @@ def parse_endpoint(endpoint: str, *, for_clients: bool = False) -> Endpoint:
 
 
 def check_endpoint(endpoint: str, *, for_clients: bool = False) -> str:
-    """Return the endpoint unchanged if `parse_endpoint` accepts it and it is not `inproc://`.
+    """Return the endpoint as libzmq expects it, if it is not `inproc://`.
 
     Raises:
         ValueError: the endpoint is not valid; the message says why.
     """
-    if parse_endpoint(endpoint, for_clients=for_clients).scheme == "inproc":
+    if endpoint.startswith("inproc:"):
         raise ValueError("inproc:// cannot be reached from another process")
-    return endpoint
+    return zmq_endpoint(endpoint, for_clients=for_clients)
+
+
+def zmq_endpoint(endpoint: str, *, for_clients: bool = False) -> str:
+    """Return the endpoint as libzmq expects it: unchanged, except for an encoded zone.
+
+    Raises:
+        ValueError: the endpoint is not valid; the message says why.
+    """
+    parsed = parse_endpoint(endpoint, for_clients=for_clients)
+    return str(parsed) if "%25" in endpoint and parsed.scheme == "tcp" else endpoint
 
 
 def parse_listen(listen: str) -> tuple[str, int]:
@@ -214,6 +222,12 @@ def listen_endpoint(listen: str) -> Endpoint:
 def host_port(host: str, port: int) -> str:
     """Return `host:port`, an IPv6 address in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def lower_host(host: str) -> str:
+    """Return the host in lower case, except for its zone."""
+    name, percent, zone = host.partition("%")
+    return f"{name.lower()}{percent}{zone}"
 
 
 def check_host(host: str) -> str:
@@ -268,6 +282,7 @@ def _split_host(authority: str, default_port: str | None = None) -> tuple[str, s
     """Split `host:port`; the port is not checked."""
     if authority.startswith("["):
         inside, bracket, after = authority.partition("]")
+        inside = _ENCODED_PERCENT.sub("%", inside, count=1)
         if after and not after.startswith(":"):
             raise ValueError("after its [ ] it has no : and port")
         host, colon, port = inside + bracket, after[:1], after[1:]

@@ -14,12 +14,16 @@ from typing import Final
 ANY_HOST: Final = "*"
 """Allowed name that stands for all names."""
 
-_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::([0-9]{0,5}))?")
+_HOST: Final = re.compile(
+    r"(\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(?::([0-9]{0,5}))?"
+)
 _MAX_PORT: Final = 65_535
 
 
 def host_of(header: str) -> str:
-    """Return the name or address in a Host header: lower case, no port, brackets or final dot.
+    """Return the name or address in a Host header in lower case.
+
+    It has no port, brackets, zone or final dot.
 
     Raises:
         ValueError: the header is malformed.
@@ -29,7 +33,8 @@ def host_of(header: str) -> str:
         raise ValueError("malformed Host header")
     host = found[1].lower()
     if host.startswith("["):
-        return str(ipaddress.IPv6Address(host[1:-1]))  # its error is a ValueError
+        address = host[1:-1].partition("%")[0]
+        return str(ipaddress.IPv6Address(address))  # its error is a ValueError
     host = host.removesuffix(".")
     if not host:
         raise ValueError("malformed Host header")

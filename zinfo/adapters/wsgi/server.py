@@ -18,6 +18,7 @@ from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.request_policy import RequestPolicy
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.loop.yielding import CooperativeYield
+from zinfo.wire.addresses import host_port
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -74,9 +75,9 @@ class WsgiServer(abc.ABC):
         )
         self._handler = type("Handler", (Handler,), {"policy": self._policy})
         listener = _listen(name, host, port)
-        shown = f"[{host}]" if ":" in host else host
         self._host, self._port = host, listener.getsockname()[1]
-        self.endpoint = f"{'http' if tls is None else 'https'}://{shown}:{self._port}/"
+        shown = host_port(host.replace("%", "%25"), self._port)  # a zone as in RFC 6874
+        self.endpoint = f"{'http' if tls is None else 'https'}://{shown}/"
         self._server = self._make_server(listener)
         self._stopped = False
 
