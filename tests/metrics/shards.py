@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.metrics.texts import Samples
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.shard_metrics import add_shard
@@ -24,3 +25,13 @@ def metrics_of(*replies: bytes | str | Snapshot, rights: Rights = ALL_RIGHTS) ->
         shard.store(raw if isinstance(raw, Snapshot) else Snapshot(raw, 1, 1000.0, 0.0), 0.0)
         add_shard(scrape, selection, shard, rights, instance=len(replies) > 1)
     return b"".join(scrape.pieces()).decode()
+
+
+def of(found: Samples, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    """Return the samples of one metric by their sorted labels."""
+    return {tuple(sorted(labels)): value for (one, labels), value in found.items() if one == name}
+
+
+def key(**labels: str) -> tuple[tuple[str, str], ...]:
+    """Return labels in the form that `of` has."""
+    return tuple(sorted(labels.items()))
