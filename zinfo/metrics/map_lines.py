@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import Value, cache_entry
 from zinfo.metrics.page import Page
-from zinfo.metrics.sample import MAX_LABEL, Fields, number_of
+from zinfo.metrics.sample import Fields, number_of
 from zinfo.metrics.samples import PERCENTILES, metric_of_part, totals
 from zinfo.metrics.selection import label_text
 
@@ -60,7 +59,7 @@ class MapLines:
             lead: the labels of the shard, with a comma if there are any.
         """
         if self._has_totals:
-            parts = {**parts, **dict(totals(fields, self._field))}
+            parts = {**parts, **totals(fields, self._field)}
         names = tuple(parts)
         part_lines = self._known.get(names, ())
         if part_lines == ():
@@ -105,12 +104,3 @@ class MapLines:
             if found is not None and number_of(number) is not None:
                 kept.setdefault(found[:2] + found[3:], part)
         return {part: parts[part] for part in kept.values()}
-
-
-def shown_name(field: str) -> str:
-    """Return the name of a field as labels show it: those of longer names are equal."""
-    if len(field) > MAX_LABEL:
-        for prefix in STATS_PREFIXES:
-            if field.startswith(prefix):
-                return field[: len(prefix) + MAX_LABEL]
-    return field

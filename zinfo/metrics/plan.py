@@ -58,17 +58,24 @@ class Plan(NamedTuple):
     samplers: tuple[Sampler, ...]
 
 
-class _Rule(NamedTuple):
-    """What the name of a field says."""
+class Rule(NamedTuple):
+    """What a field becomes, by its name alone.
 
-    family: Family | None  # None: no metric without labels
-    by_name: bool  # whether the field only has the name of a metric of the tables
+    Attributes:
+        family: its metric if it is a number; None if it has none without labels.
+        by_name: whether it only has the name of a metric that the table gives to another field.
+        has_parts: whether it is a map with a metric for each part.
+        sampler: the function that makes its samples, if there is one.
+    """
+
+    family: Family | None
+    by_name: bool
     has_parts: bool
     sampler: Sampler | None
 
 
-_STATISTICS: Final = _Rule(None, by_name=False, has_parts=True, sampler=None)
-_rules: dict[str, _Rule] = {}
+_STATISTICS: Final = Rule(None, by_name=False, has_parts=True, sampler=None)
+_rules: dict[str, Rule] = {}
 _plans: dict[tuple[str, ...], Plan] = {}
 
 
@@ -111,7 +118,7 @@ def _make_plan(names: tuple[str, ...], yield_point: Callable[[], None]) -> Plan:
     )
 
 
-def _contests_of(rules: Sequence[_Rule]) -> tuple[Contest, ...]:
+def _contests_of(rules: Sequence[Rule]) -> tuple[Contest, ...]:
     fields: dict[str, list[int]] = {}
     for at, rule in enumerate(rules):
         if rule.family is not None:
@@ -125,17 +132,18 @@ def _contests_of(rules: Sequence[_Rule]) -> tuple[Contest, ...]:
     return tuple(contests)
 
 
-def _rules_of(names: tuple[str, ...], yield_point: Callable[[], None]) -> list[_Rule]:
-    rules: list[_Rule] = []
+def _rules_of(names: tuple[str, ...], yield_point: Callable[[], None]) -> list[Rule]:
+    rules: list[Rule] = []
     rest = iter(names)
     while piece := tuple(islice(rest, PIECE_FIELDS)):
-        rules += map(_rule_of, piece)
+        rules += map(rule_of, piece)
         if len(piece) == PIECE_FIELDS:
             yield_point()
     return rules
 
 
-def _rule_of(name: str) -> _Rule:
+def rule_of(name: str) -> Rule:
+    """Return what a field of this name becomes."""
     rule = _rules.get(name)
     if rule is None:
         if name.startswith(STATS_PREFIXES):
@@ -145,12 +153,12 @@ def _rule_of(name: str) -> _Rule:
     return rule
 
 
-def _make_rule(name: str) -> _Rule:
+def _make_rule(name: str) -> Rule:
     if has_parts(name):
         return _STATISTICS
     sampler, of = sampler_of(name), family_of(name)
     # A server may send a field named `up` or `db_keys`: these metrics have another meaning.
-    return _Rule(
+    return Rule(
         None if is_reserved(of) else of,
         by_name=has_renamed_source(name, of),
         has_parts=False,

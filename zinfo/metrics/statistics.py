@@ -7,7 +7,7 @@ each part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from zinfo.info.kinds import STATS_PREFIXES
@@ -109,13 +109,11 @@ def parts_of(field: str, value: Value) -> Mapping[str, Value]:
     return {"count": value} if field.startswith(_ERRORS_PREFIX) else {}
 
 
-def totals(fields: Fields, field: str) -> Iterator[tuple[str, Value]]:
-    """Yield sum and count of a summary of percentiles, from the statistics of the command."""
+def totals(fields: Fields, field: str) -> dict[str, Value]:
+    """Return sum and count of a summary of percentiles, from the statistics of the command."""
     name = f"cmdstat_{field[len(PERCENTILES) :]}"
     calls = parts_of(name, fields.get(name, ""))
-    for total, (_suffix, part) in _TOTALS.items():
-        if part in calls:
-            yield total, calls[part]
+    return {total: calls[part] for total, (_suffix, part) in _TOTALS.items() if part in calls}
 
 
 def _percentile(field: str, part: str) -> PartMetric | None:

@@ -6,14 +6,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import Final, NamedTuple, TypeGuard, TypeVar
 
+from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import Value, cache_entry
 from zinfo.metrics.label_sets import LabelSets
-from zinfo.metrics.map_lines import MORE_LINES, Map, MapLines, shown_name
+from zinfo.metrics.map_lines import MORE_LINES, Map, MapLines
 from zinfo.metrics.names import family_of
 from zinfo.metrics.page import Page
-from zinfo.metrics.plan import MAX_RULES, PIECE_FIELDS, Plan, plan_of
-from zinfo.metrics.sample import Fields, Number, Sample, Sampler, number_or_flag
-from zinfo.metrics.samples import combined_samples, has_parts, other_samples, parts_of, sampler_of
+from zinfo.metrics.plan import MAX_RULES, PIECE_FIELDS, Plan, plan_of, rule_of
+from zinfo.metrics.sample import MAX_LABEL, Fields, Number, Sample, Sampler, number_or_flag
+from zinfo.metrics.samples import combined_samples, other_samples, parts_of
 
 _MAX_BOUND: Final = 256  # plans of one scrape whose lines are looked up already
 
@@ -75,21 +76,22 @@ class Writer:
         samples.add(shard.state)
         fields = shard.fields
         if fields is None:
-            fits = most is None or len(samples) <= most
-            if fits:
-                samples.write(shard.text)
-            return fits
+            if most is not None and len(samples) > most:
+                return False
+            samples.write(shard.text)
+            return True
         samples.add(combined_samples(fields, shard.time))
-        names, values, maps = self._split(fields, samples)
+        shown: set[str] = set()
+        names, values, maps = self._split(fields, samples, shown)
         bound = self._bind(plan_of(tuple(names), self._yield_point), names)
         others = self._write_numbers(bound, values, shard.text + "} ")
-        for piece in self._pieces((*bound.sampled, *others)):
-            for position, sampler in piece:
-                samples.add(_samples_of(fields, names[position], values[position], sampler))
+        self._add_samples(samples, (*bound.sampled, *others), fields, names, values)
         if not bound.metrics.keys().isdisjoint(samples.without_labels):
             self._erase_numbers(bound, values, samples.without_labels)
         maps += [
-            (lines, parts_of(names[position], values[position])) for position, lines in bound.lists
+            (map_lines, parts_of(names[at], values[at]))
+            for at, map_lines in bound.lists
+            if _is_first(names[at], shown)
         ]
         if most is not None:
             left = most - len(samples) - len(bound.numbers)
@@ -104,7 +106,7 @@ class Writer:
         return True
 
     def _split(
-        self, fields: Fields, samples: LabelSets
+        self, fields: Fields, samples: LabelSets, shown: set[str]
     ) -> tuple[list[str], list[Value], list[tuple[MapLines, Map]]]:
         """Return names and values of the fields that are no maps, and the others.
 
@@ -114,7 +116,6 @@ class Writer:
         names: list[str] = []
         values: list[Value] = []
         maps: list[tuple[MapLines, Map]] = []
-        shown: set[str] = set()  # long names, which labels do not show whole
         known = self._maps.get
         for piece in self._pieces(fields.items()):
             for name, value in piece:
@@ -123,13 +124,23 @@ class Writer:
                     values.append(value)
                 elif (map_lines := known(name)) is not None:
                     maps.append((map_lines, value))
-                elif not has_parts(name):
-                    samples.add(_samples_of(fields, name, value, sampler_of(name)))
-                elif (short := shown_name(name)) not in shown:
+                elif not (rule := rule_of(name)).has_parts:
+                    samples.add(_samples_of(fields, name, value, rule.sampler))
+                elif _is_first(name, shown):
                     maps.append((self._map_lines(name), value))
-                    if short != name:
-                        shown.add(short)
         return names, values, maps
+
+    def _add_samples(
+        self,
+        samples: LabelSets,
+        sampled: Sequence[tuple[int, Sampler | None]],
+        fields: Fields,
+        names: Sequence[str],
+        values: Sequence[Value],
+    ) -> None:
+        for piece in self._pieces(sampled):
+            for at, sampler in piece:
+                samples.add(_samples_of(fields, names[at], values[at], sampler))
 
     def _write_numbers(
         self, bound: _Bound, values: Sequence[Value], tail: str
@@ -190,6 +201,7 @@ class Writer:
         found = self._maps.get(field)
         if found is None:
             found = MapLines(self._page, field)
+            # Long names are not cached, and so pass `_is_first` in each INFO.
             cache_entry(self._maps, field, found, MAX_RULES)
         return found
 
@@ -212,6 +224,18 @@ def _samples_of(
     if _is_number(value):
         return (Sample(family_of(name), (), value),)
     return other_samples(fields, name, value)
+
+
+def _is_first(field: str, shown: set[str]) -> bool:
+    """Return whether no field before has the same labels, as these show only part of long names."""
+    if len(field) <= MAX_LABEL:
+        return True
+    prefix = next((one for one in STATS_PREFIXES if field.startswith(one)), "")
+    label = field[: len(prefix) + MAX_LABEL]
+    if label in shown:
+        return False
+    shown.add(label)
+    return True
 
 
 def _is_number(value: Value) -> TypeGuard[Number]:
