@@ -143,3 +143,19 @@ def test_what_is_cut_is_counted_by_metric_and_no_server_adds_counters_without_en
     assert stats.cut == 7 + 2 * MAX_CUT_METRICS
     assert len(stats.cut_by) == MAX_CUT_METRICS + 1
     assert stats.cut_by["other"] == MAX_CUT_METRICS + 1
+
+
+def test_errors_are_cut_first_then_commands_percentiles_and_databases() -> None:
+    fields: dict[str, Value] = {"unknown_field": 1}
+    for number in range(100):
+        fields[f"errorstat_E{number}"] = {"count": 1}
+        fields[f"cmdstat_c{number}"] = {"calls": 1}
+        fields[f"latency_percentiles_usec_p{number}"] = {"p50": 1.0}
+        fields[f"db{number}"] = {"keys": 1}
+    order = ("errors_total", "commands_total", "latency_percentiles_usec", "db_keys")
+    whole, _none = scraped(fields, 1000)
+    for place, name in enumerate(order):
+        # Each of those before is cut down to its share.
+        _found, cut = scraped(fields, len(whole) - (10, 60, 120, 230)[place])
+        assert cut[f"redis_{name}"] > 0
+        assert not set(cut) & {f"redis_{later}" for later in order[place + 1 :]}
