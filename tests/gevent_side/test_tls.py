@@ -26,7 +26,8 @@ from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo import RedisShard
 from zinfo.poll.limits import PollLimits
-from zinfo.poll.tls_connection import TlsConnection
+from zinfo.poll.tls_connection import TlsConnection, client_context
+from zinfo.shards.connection_options import ConnectionOptions
 
 
 def add(watch: Watch, url: str, **options: Any) -> RedisShard:
@@ -275,6 +276,18 @@ def test_with_a_ca_file_the_authorities_of_the_system_are_not_trusted(
         other = str(tmp_path / "other.pem")
         add(watch, f"rediss://localhost:{port}", ca_file=other, **certificate)
         assert watch.wait_for("down").reason == "tls"
+
+
+def test_connections_share_the_authorities_of_the_system(tmp_path: Path) -> None:
+    file = str(tmp_path / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(file)
+    one, other = (client_context(ConnectionOptions(url=f"rediss://{host}")) for host in "ab")
+    own = client_context(ConnectionOptions(url="rediss://a", ca_file=file))
+    lax = client_context(ConnectionOptions(url="rediss://a", check_hostname=False))
+    assert one is other
+    assert one.check_hostname
+    assert not lax.check_hostname
+    assert len({one, own, lax}) == 3
 
 
 @pytest.mark.parametrize("name", ["", "*", "a b", "[::1]", "a..b", "x" * 254])
