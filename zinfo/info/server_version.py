@@ -36,7 +36,6 @@ KNOWN: Final = (
     "redict_version",
     "upstash_version",
     "valkey_version",
-    "version",
 )
 """Fields with the version of known forks. The rule finds more."""
 
@@ -99,7 +98,8 @@ def version_of(fields: Mapping[str, object]) -> ServerVersion | None:
     for name in (_SERVER_NAME, *KNOWN, _REDIS):
         if name in fields:
             found.setdefault(name, fields[name])
-    return _choose((name, _text(value)) for name, value in found.items())
+    chosen = _choose((name, _text(value)) for name, value in found.items())
+    return chosen or _choose([("version", _text(fields.get("version")))])
 
 
 def _text(value: object) -> str:

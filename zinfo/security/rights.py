@@ -20,7 +20,7 @@ PUBLIC_OPERATIONS = frozenset({"hello", "ping"})
 # Attributes of a shard in events and in the list of shards, with the INFO fields they come from.
 _SOURCE_FIELDS = {
     "role": ("role",),
-    "version": (*KNOWN, "redis_version"),  # and any other field that `may_have_version`
+    "version": (*KNOWN, "redis_version", "version"),  # and any other field that `may_have_version`
     "run_id": ("run_id",),
 }
 # The attribute that an event of a type reports.
