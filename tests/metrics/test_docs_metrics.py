@@ -18,14 +18,14 @@ from tests.servers import RealServer
 from zinfo.config import check_file
 from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
-from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
+from zinfo.metrics.names import DEPRECATED, PREFIX, family_of
 from zinfo.metrics.sample import number_or_flag
 from zinfo.metrics.samples import UP, Sample, has_parts
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
 RENAMED = {row[0].strip("`"): row[1:] for row in rows("field")}
-DEPRECATED = [(row[0], row[1]) for row in rows("old name")]
+OLD_NAMES = [(row[0], row[1]) for row in rows("old name")]
 LABELLED = {row[0].strip("`"): row[1:] for row in rows(r"metric \| type \| labels")}
 GENERAL = {"index", "part", "master_host", "master_port"}
 """Labels of values that have no row of their own."""
@@ -61,13 +61,13 @@ def test_each_field_with_another_name_or_type_has_a_row() -> None:
 
 
 def test_each_deprecated_metric_has_a_row() -> None:
-    found = {field: (deprecated_family_of(field), family_of(field)) for field in DEPRECATED_FIELDS}
-    assert dict(DEPRECATED) == {f"`{old.name}`": f"`{new.name}`" for old, new in found.values()}
+    found = [(f"`{old.name}`", f"`{family_of(field).name}`") for field, old in DEPRECATED.items()]
+    assert found == OLD_NAMES
 
 
 def test_each_metric_with_labels_has_a_row_with_them() -> None:
     numbers = {family_of(field).name for field, _text in plain_fields()}
-    numbers |= {name.strip("`") for name, _new in DEPRECATED}
+    numbers |= {name.strip("`") for name, _new in OLD_NAMES}
     flags = {family_of(field).name for field in flag_fields()}
     for raw in TEXTS.values():
         scrape = Scrape(Selection())

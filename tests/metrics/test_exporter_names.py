@@ -15,7 +15,7 @@ from tests.metrics.pages import PAGE, rows
 from tests.metrics.shards import metrics_of
 from tests.metrics.texts import families, samples
 from zinfo.metrics.exporter_table import ROWS
-from zinfo.metrics.names import DEPRECATED_FIELDS, PREFIX, deprecated_family_of, family_of
+from zinfo.metrics.names import DEPRECATED, PREFIX, family_of
 
 EVERY_FIELD = "\r\n".join(
     [f"{row.field}:1" for row in ROWS if row.field]
@@ -95,7 +95,7 @@ def test_each_metric_has_one_source_or_one_type() -> None:
     assert len(fields) == len(set(fields)) > 250
 
 
-@pytest.mark.parametrize("field", DEPRECATED_FIELDS)
+@pytest.mark.parametrize("field", DEPRECATED)
 def test_a_renamed_metric_keeps_its_name_for_a_version(field: str) -> None:
     new = family_of(field)
     assert new.name != PREFIX + field
@@ -108,11 +108,11 @@ def test_a_renamed_metric_keeps_its_name_for_a_version(field: str) -> None:
 
 def test_no_old_name_is_the_name_of_another_metric() -> None:
     names = {row.name for row in ROWS}
-    assert not names & {deprecated_family_of(field).name for field in DEPRECATED_FIELDS}
+    assert not names & {of.name for of in DEPRECATED.values()}
 
 
 def test_the_shipped_dashboards_and_alerts_use_no_old_name() -> None:
-    old = {deprecated_family_of(field).name for field in DEPRECATED_FIELDS}
+    old = {of.name for of in DEPRECATED.values()}
     files = [path for path in (ROOT / "deploy").rglob("*") if path.suffix in {".json", ".yml"}]
     assert len(files) > 5
     for path in files:

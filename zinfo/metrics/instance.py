@@ -7,10 +7,8 @@ from typing import Final
 
 from zinfo.info.values import Value
 from zinfo.metrics.names import (
-    DEPRECATED_FIELDS,
     STATUS_FIELDS,
     Family,
-    deprecated_family_of,
     exporter_family,
     exporter_labels,
     family_of,
@@ -68,10 +66,6 @@ def _limit(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     yield from _twice(family_of(name), _CONFIG[name], value)
 
 
-def _renamed(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    yield from _twice(family_of(name), deprecated_family_of(name), value)
-
-
 def _twice(of: Family, other: Family, value: Value) -> Iterator[Sample]:
     for labels, item in each(value):
         number = number_of(item)
@@ -83,6 +77,5 @@ def _twice(of: Family, other: Family, value: Value) -> Iterator[Sample]:
 BY_NAME: Final[dict[str, Sampler]] = {
     "latest_fork_usec": _latest_fork,
     **dict.fromkeys(_CONFIG, _limit),
-    **dict.fromkeys(DEPRECATED_FIELDS, _renamed),
     **dict.fromkeys(STATUS_FIELDS, _status),
 }

@@ -33,7 +33,7 @@ _BY_NAME: Final = {row.name: row for row in ROWS}
 _NUMBER_KINDS: Final = {row.name: row.kind for row in ROWS if row.kind in ("counter", "gauge")}
 """By metric, not by field: each metric has one type, also if another field has its name."""
 
-DEPRECATED_FIELDS: Final = (
+_RENAMED_FIELDS: Final = (
     # Memory
     "allocator_muzzy",
     "mem_cluster_links",
@@ -125,11 +125,12 @@ def exporter_labels(name: str) -> tuple[str, ...]:
 _BY_FIELD: Final = {
     row.field: Family(row.name, row.kind, f"INFO's {row.field}") for row in ROWS if row.field
 }
-_DEPRECATED: Final = {
+DEPRECATED: Final = {
     field: family(field, "gauge", f"deprecated: use {_BY_FIELD[field].name}")
-    for field in DEPRECATED_FIELDS
+    for field in _RENAMED_FIELDS
 }
-_BY_METRIC: Final = {of.name: of for of in (*_BY_FIELD.values(), *_DEPRECATED.values())}
+"""The metrics that fields had in 0.2 and have in addition to their new ones."""
+_BY_METRIC: Final = {of.name: of for of in (*_BY_FIELD.values(), *DEPRECATED.values())}
 
 
 def family_of(field: str) -> Family:
@@ -144,9 +145,9 @@ def family_of(field: str) -> Family:
     return _BY_METRIC.get(PREFIX + name) or family(name, "gauge", f"INFO's {field}")
 
 
-def deprecated_family_of(field: str) -> Family:
-    """Return the metric that one of `DEPRECATED_FIELDS` had in 0.2."""
-    return _DEPRECATED[field]
+def deprecated_family_of(field: str) -> Family | None:
+    """Return the metric of a field in 0.2 if it had another name; else None."""
+    return DEPRECATED.get(field)
 
 
 def is_in_tables(of: Family) -> bool:

@@ -13,7 +13,12 @@ from typing import Final, NamedTuple
 
 from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import cache_entry
-from zinfo.metrics.names import Family, family_of, has_renamed_source
+from zinfo.metrics.names import (
+    Family,
+    deprecated_family_of,
+    family_of,
+    has_renamed_source,
+)
 from zinfo.metrics.samples import Sampler, has_parts, is_reserved, sampler_of
 
 MAX_PLANS: Final = 256
@@ -42,7 +47,7 @@ class Plan(NamedTuple):
     """What the fields of one layout become. Positions are those of the fields, from 0.
 
     Attributes:
-        numbers: positions of the fields that alone give their metric.
+        numbers: positions of the fields that alone give their metric; twice if it has an old name.
         families: the metrics of `numbers`.
         contests: the metrics that several fields may give.
         statistics: positions of the fields whose value should be a map with a metric for each part.
@@ -72,6 +77,7 @@ class Rule(NamedTuple):
     by_name: bool
     has_parts: bool
     sampler: Sampler | None
+    deprecated: Family | None = None
 
 
 _STATISTICS: Final = Rule(None, by_name=False, has_parts=True, sampler=None)
@@ -102,15 +108,21 @@ def _make_plan(names: tuple[str, ...], yield_point: Callable[[], None]) -> Plan:
     if len(sources) < sum(rule.family is not None for rule in rules):
         contests = _contests_of(rules)
     contested = {contest.family.name for contest in contests}
+    # A field that is renamed comes before one that only has its old name.
+    old = {of.name: (at, of) for at, rule in enumerate(rules) if (of := rule.deprecated)}
     alone = [
-        at
+        (at, of)
         for metric, at in sources.items()
-        if rules[at].sampler is None and metric not in contested
+        if rules[at].sampler is None
+        and metric not in contested
+        and metric not in old
+        and (of := rules[at].family)
     ]
+    alone += old.values()
     samplers = {at: rule.sampler for at, rule in enumerate(rules) if rule.sampler is not None}
     return Plan(
-        tuple(alone),
-        tuple(of for at in alone if (of := rules[at].family) is not None),
+        tuple(at for at, _of in alone),
+        tuple(of for _at, of in alone),
         contests,
         tuple(at for at, rule in enumerate(rules) if rule.has_parts),
         tuple(samplers),
@@ -163,4 +175,5 @@ def _make_rule(name: str) -> Rule:
         by_name=has_renamed_source(name, of),
         has_parts=False,
         sampler=sampler,
+        deprecated=deprecated_family_of(name),
     )
