@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.examples import examples
 from zinfo.poll.errors import PollError
 from zinfo.poll.resp import MAX_HEAD, ErrorReply, ReplyReader, pack
 
@@ -22,6 +25,35 @@ def test_replies_may_arrive_in_pieces(size: int) -> None:
     assert [reader.feed(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
     assert reader.replies == REPLIES
     assert [isinstance(reply, ErrorReply) for reply in reader.replies].count(True) == 1
+
+
+# Parts of RESP, and bytes that replace or follow them.
+PARTS = st.one_of(
+    st.sampled_from((b"$", b"-", b"+", b"\r\n", b"\r", b"-1", b"3", b"0", b"a:1", STREAM)),
+    st.integers(0, 200).map(lambda number: b"%d" % number),
+    st.binary(max_size=8),
+)
+
+
+@given(st.lists(PARTS, max_size=12), st.integers(1, 40))
+@settings(max_examples=examples(600))
+def test_any_bytes_give_replies_within_the_bound_or_a_poll_error(
+    parts: list[bytes], size: int
+) -> None:
+    data = b"".join(parts)
+    outcomes = []
+    for step in (size, len(data) + 1):
+        reader, error = ReplyReader(3, 100), ""
+        try:
+            for at in range(0, len(data), step):
+                reader.feed(data[at : at + step])
+        except PollError as caught:
+            error = caught.reason
+        bulks = [reply for reply in reader.replies if isinstance(reply, bytes)]
+        assert sum(map(len, bulks)) <= 100
+        assert len(reader.replies) <= 3
+        outcomes.append((reader.replies, bool(error)))
+    assert outcomes[0] == outcomes[1], "the pieces make no difference"
 
 
 @pytest.mark.parametrize(
