@@ -58,6 +58,11 @@ def test_a_hidden_database_is_not_exposed_as_empty() -> None:
     assert not of(found, KEYSPACE)
 
 
+def test_an_average_that_the_server_does_not_compute_is_not_exposed() -> None:
+    found = samples(metrics_of("db0:keys=1,expires=0,avg_ttl=-1\ndb1:keys=1,avg_ttl=0\n"))
+    assert of(found, "redis_db_avg_ttl_seconds") == {key(db="db1"): 0}
+
+
 def test_flags_are_one_or_zero() -> None:
     found = samples(
         metrics_of(

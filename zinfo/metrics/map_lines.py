@@ -72,7 +72,11 @@ class MapLines:
                 continue
             lines, start, end, divisor = part_line
             if type(number) is int or type(number) is float:
-                shown = number if divisor == 1 else number / divisor
+                shown = number
+                if divisor != 1:
+                    if number < 0:  # a time: Dragonfly's avg_ttl is -1, as it does not compute it
+                        continue
+                    shown = number / divisor
                 lines.append(f"{start}{lead}{end}{shown}\n")
             elif (text := NOT_FINITE.get(str(number_of(number)))) is not None:
                 lines.append(f"{start}{lead}{end}{text}\n")
