@@ -110,7 +110,8 @@ def test_a_killed_server_goes_down_and_comes_back_as_another_process(shown: Show
     victim = next(before.split()[1] for before, event in events if event.startswith("down"))
     story = [event for before, event in events if before.split()[1] == victim]
     assert story[:4] == ["added", "up (was new)", "down: refused (was up)", "up (was down)"]
-    assert re.fullmatch(r"restarted: run_id [0-9a-f]{8} -> [0-9a-f]{8}", story[4])
+    started = r"restarted: run_id [0-9a-f]{8} -> [0-9a-f]{8}: the process was started \d+ s ago"
+    assert re.fullmatch(started, story[4])
 
 
 def test_polling_intervals_grow_and_shrink(shown: Shown) -> None:

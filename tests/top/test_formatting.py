@@ -116,6 +116,8 @@ def event(kind: str, old: str | None, new: str | None, reason: str = "", message
 
 def test_the_text_of_an_event_has_the_old_and_the_new_state() -> None:
     assert event("down", "up", "down", "refused", "connection refused") == "down: refused (was up)"
+    down = Event("x", "down", "up", "down", "refused", "connection\x1b refused", 1, 1, 0.0)
+    assert event_text(down, detailed=True) == r"down: refused (was up): connection\x1b refused"
     assert event("up", "down", "up") == "up (was down)"
     assert event("added", None, "new") == "added"
     assert event("restarted", "a" * 40, "b" * 40) == "restarted: run_id aaaaaaaa -> bbbbbbbb"

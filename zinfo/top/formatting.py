@@ -170,8 +170,13 @@ def labels_text(labels: Mapping[str, str]) -> str:
     return safe(" ".join(f"{name}={text}" for name, text in labels.items()))
 
 
-def event_text(event: Event) -> str:
-    """Return a short description of an event: `down: refused (was up)`."""
+def event_text(event: Event, *, detailed: bool = False) -> str:
+    """Return a short description of an event: `down: refused (was up)`.
+
+    Args:
+        event: the event.
+        detailed: whether a state is followed by the error, which says what to do.
+    """
     old, new = (side and side[:_RUN_ID_DIGITS] for side in (event.old, event.new))
     if event.type == RESTARTED:
         ids = [f"run_id {old} -> {new}"] if old and new else []
@@ -179,7 +184,8 @@ def event_text(event: Event) -> str:
     if event.type in STATES:
         was = f" (was {event.old})" if event.old else ""
         why = f": {event.reason}" if event.reason else ""
-        return safe(f"{event.type}{why}{was}")
+        details = f": {event.message}" if detailed and event.message else ""
+        return safe(f"{event.type}{why}{was}{details}")
     if event.type == ROLE_CHANGED:
         return safe(f"{event.type}: {role_text(event.old)} -> {role_text(event.new)}")
     text = event.type

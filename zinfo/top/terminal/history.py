@@ -61,7 +61,7 @@ class EventsPane(Lines):
             (" ", styles.PLAIN),
         ]
         room = width - sum(len(text) for text, _ in parts)
-        text = event_text(event)
+        text = event_text(event, detailed=True)
         if len(text) > room:
             text = styles.fit(text, room, self._glyphs)
         parts.append((text, styles.event_style(event.type)))

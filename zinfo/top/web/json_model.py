@@ -122,7 +122,7 @@ def feed(state: FeedState) -> dict[str, object]:
 def events(found: Sequence[Event]) -> list[list[str]]:
     """Return events as time, shard, type and text."""
     return [
-        [clock_text(one.time), safe(one.shard or DAEMON), one.type, event_text(one)]
+        [clock_text(one.time), safe(one.shard or DAEMON), one.type, event_text(one, detailed=True)]
         for one in found
     ]
 
