@@ -41,6 +41,7 @@ QUIET = {
     "zinfo_part_restarts_total": "nor is one started again",
     "zinfo_queries_dropped_total": "each question is answered",
     "zinfo_connections_total": "no client has a CURVE key",
+    "zinfo_metrics_cut_total": "no shard has too many samples",
     "resets(redis_uptime_in_seconds": "no server is restarted",
 }
 """Prefixes of queries without data in a healthy fleet, and why."""
