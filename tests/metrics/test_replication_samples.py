@@ -128,6 +128,7 @@ OFFSET = "redis_connected_slave_offset"
         ("role:master", "ip=a,port=1,state=stable_sync,lag=7", "records", None),
         ("kvrocks_version:2.12.1", "ip=a,port=1,offset=9,lag=7", "records", "records"),
         ("role:master", "ip=a,port=1,offset=9,lag=7", "records", "records"),
+        ("dragonfly_version:x", "ip=a,port=1,state=online,offset=9,lag=7", "records", "records"),
         ("garnet_version:1.0", "ip=a,port=1,state=online,offset=9,lag=7", "bytes", "bytes"),
         ("role:master", "ip=a,port=1,state=x,offset=9,lag=7,sequenceNumber=1", "bytes", "bytes"),
         ("pika_version:3.4.0", "ip=a,port=1,state=online,sid=1,lag=100", "bytes", None),
