@@ -30,7 +30,8 @@ from zinfo.client.mirror_state import MirrorState
 from zinfo.client.subscriber_state import SubscriberState
 from zinfo.config import check_file
 from zinfo.errors import ConfigError, ProtocolError, RequestError
-from zinfo.info.encoder import encode_fields
+from zinfo.info.encoder import encode_changes, encode_fields
+from zinfo.info.lines import count_bad_lines, has_fields
 from zinfo.info.parser import parse
 from zinfo.wire.bus_messages import parse_topic, quote_name
 from zinfo.wire.codec import pack
@@ -54,7 +55,10 @@ SEEDS = {
         pack({"interval": 1.0, "shards": 1, "events": 2, "revisions": 3}),
         pack({"shard": "a", "type": "up", "number": 1, "seq": 3, "time": 1.0}),
     ],
-    "info": [b"# Server\r\nredis_version:7\r\ndb0:keys=1,expires=0\r\nx:1.5\r\n"],
+    "info": [
+        b"# Server\r\nredis_version:7\r\ndb0:keys=1,expires=0\r\nx:1.5\r\n",
+        b"# Two Words\nx_id:7e+12\ny:1e+06\nz:C=US, O=x\ncmdstat_a:b:calls=1, usec=2\nwords\n",
+    ],
     "config": [b'node = "a"\n[poll]\ntimeout = 1.0\n[[shards]]\nurl = "redis://h"\n'],
 }
 _OURS = 0.5  # share of inputs that are mutations of valid ones, with atheris
@@ -122,8 +126,18 @@ def check_bus(frames: list[bytes]) -> None:
 
 
 def check_info(data: bytes) -> None:
-    """Any bytes are parsed as INFO, and the result can be encoded."""
-    encode_fields(data, parse(data).layout)
+    """Any bytes are parsed as INFO, and native code encodes the same fields."""
+    info = parse(data)
+    for layout in (info.layout, None):
+        fields, found = encode_fields(data, layout)
+        assert (fields.as_map(), found) == (pack(info.fields), info.layout)
+    assert has_fields(data) == bool(info.fields)
+    assert 0 <= count_bad_lines(data) <= data.count(b"\n") + 1
+    middle = len(data) // 2
+    changed, unset, found = encode_changes(data[:middle], data, parse(data[:middle]).layout)
+    assert found == info.layout
+    assert changed.number <= len(info.fields)
+    assert not info.fields.keys() & set(unset)
 
 
 def check_config(text: str) -> None:

@@ -19,6 +19,9 @@ _STATE: Final = Family(
     "zinfo_shard_state", "gauge", "1 for the current state of the shard; reason says why it is down"
 )
 _AGE: Final = Family("zinfo_shard_info_age_seconds", "gauge", "age of the newest INFO in seconds")
+_BAD_LINES: Final = Family(
+    "zinfo_shard_bad_lines", "gauge", "lines of the newest INFO that could not be parsed"
+)
 _FAILURES: Final = Family("zinfo_shard_failures", "gauge", "consecutive failed polls")
 _REPLYING: Final = frozenset((ShardState.UP, ShardState.LOADING))
 
@@ -61,3 +64,4 @@ def _state_samples(shard: RedisShard) -> Iterator[Sample]:
     yield Sample(_FAILURES, (), shard.failures)
     if shard.snapshot is not None:
         yield Sample(_AGE, (), max(0.0, time.monotonic() - shard.snapshot.at))
+        yield Sample(_BAD_LINES, (), shard.snapshot.bad_lines)
