@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -198,3 +199,10 @@ def test_each_way_to_read_a_reply_gives_the_fields_of_a_parse(replies: tuple[byt
 @settings(derandomize=True, deadline=None, max_examples=examples(300))
 def test_each_way_to_read_any_bytes_gives_the_fields_of_a_parse(old: bytes, new: bytes) -> None:
     check(old, new)
+
+
+@pytest.mark.parametrize("end", ["", "\r\n"])
+@pytest.mark.parametrize("name", ["a", "db0", "cmdstat_get", "x_id", "module", "run_id"])
+def test_each_way_to_read_a_value_gives_that_of_a_parse(name: str, end: str) -> None:
+    for before, after in pairwise([*VALUES, VALUES[0]]):
+        check(f"{name}:{before}{end}".encode(), f"{name}:{after}{end}".encode())
