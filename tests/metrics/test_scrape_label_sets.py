@@ -123,3 +123,10 @@ def test_labels_that_utf8_does_not_have_stay_apart() -> None:
 def test_labels_of_a_shard_that_become_equal_are_exposed_once() -> None:
     labels = {"data-center": "1", "data.center": "2", "cmd": "3", "label_cmd": "4"}
     assert Selection().labels_of(labels) == [("data_center", "1"), ("label_cmd", "3")]
+
+
+@pytest.mark.parametrize(("unit", "version"), [("bytes", b""), ("records", b"kvrocks_version:2\n")])
+def test_the_lower_offset_stays_in_bytes_and_in_records(unit: str, version: bytes) -> None:
+    found = samples(text_of(version + ONE_ADDRESS))
+    offsets = {name: value for (name, _labels), value in found.items() if "slave_offset" in name}
+    assert offsets == {f"redis_connected_slave_offset_{unit}": 150}

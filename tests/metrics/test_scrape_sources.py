@@ -98,3 +98,8 @@ def test_the_list_of_a_field_is_exposed_where_its_number_is_not() -> None:
     fields: Info = {"x_3": [{"a": 1}]}
     text = text_of(fields, selection=Selection(include=("redis_x",)))
     assert set(families(text)) == {"redis_x"}
+
+
+def test_a_metric_of_primaries_has_no_sample_of_a_field_that_merely_has_its_name() -> None:
+    text = text_of({"master_last_io-seconds_ago": 5, "slave-repl-offset": 6, "master_sync.perc": 7})
+    assert {name for name, _labels in samples(text)} == {"redis_instance_info"}

@@ -18,7 +18,12 @@ _GREATER: Final = frozenset(
     f"redis_connected_slave_lag_{unit}" for unit in ("seconds", "records", "bytes")
 )
 _LOWER: Final = frozenset(
-    ("redis_connected_slave_offset_bytes", "redis_master_link_up", "redis_slave_repl_offset")
+    (
+        "redis_connected_slave_offset_bytes",
+        "redis_connected_slave_offset_records",
+        "redis_master_link_up",
+        "redis_slave_repl_offset",
+    )
 )
 
 

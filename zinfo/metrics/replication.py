@@ -49,11 +49,23 @@ LABELS: Final = frozenset((_READ_ONLY,))
 """Labels of the samples, in addition to those with `LABEL_PREFIXES`."""
 LABEL_PREFIXES: Final = ("master_", "slave_")
 
-_OF_PRIMARY: Final = re.compile(
-    "(master(?:_[0-9]+)?)_(link_status|last_io_seconds_ago|sync_in_progress"
-    "|link_down_since_seconds|sync_(?:total_bytes|read_bytes|left_bytes|perc|last_io_seconds_ago))"
+_NUMBERS: Final = (  # of one primary, in fields that begin with `master_` or `master_1_`
+    "last_io_seconds_ago",
+    "sync_in_progress",
+    "link_down_since_seconds",
+    "sync_total_bytes",
+    "sync_read_bytes",
+    "sync_left_bytes",
+    "sync_perc",
+    "sync_last_io_seconds_ago",
 )
-_OF_EACH_PRIMARY: Final = re.compile("slave_(?:read_)?repl_offset")
+_OFFSETS: Final = ("slave_repl_offset", "slave_read_repl_offset")
+_OF_PRIMARY: Final = re.compile(f"(master(?:_[0-9]+)?)_(link_status|{'|'.join(_NUMBERS)})")
+_OF_EACH_PRIMARY: Final = re.compile("|".join(_OFFSETS))
+NAMES: Final = frozenset(
+    family_of(field).name for field in (*_OFFSETS, *(f"master_{name}" for name in _NUMBERS))
+)
+"""Metrics of primaries whose name is that of a field, and which have labels."""
 _REPEATED: Final = (
     "master_",
     "slave_",

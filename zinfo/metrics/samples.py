@@ -57,9 +57,11 @@ _MODULES: Final = (
     statistics,
     threads,
 )
-_RESERVED: Final = statistics.SUMMARY_NAMES | {
-    one.name for module in _MODULES for one in vars(module).values() if isinstance(one, Family)
-}
+_RESERVED: Final = (
+    statistics.SUMMARY_NAMES
+    | replication.NAMES
+    | {one.name for module in _MODULES for one in vars(module).values() if isinstance(one, Family)}
+)
 SAMPLE_LABELS: Final = frozenset().union(*(module.LABELS for module in _MODULES))
 """Labels that samples have themselves, in addition to those with `SAMPLE_LABEL_PREFIXES`."""
 SAMPLE_LABEL_PREFIXES: Final = (*replication.LABEL_PREFIXES, *extensions.LABEL_PREFIXES)
