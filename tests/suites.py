@@ -48,6 +48,7 @@ PYTHON_FREE = (
     "cli",
     "client/test_mirror_model.py",
     "demo",
+    "fidelity",
     "metrics",
     "recording",
     "test_daemons.py",

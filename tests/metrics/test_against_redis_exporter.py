@@ -17,9 +17,9 @@ from tests.info_texts import TEXTS
 from tests.metrics.exporter_comparison import compare, compare_with, fetch, table, watching
 from tests.metrics.loaded_servers import loaded_servers
 from tests.metrics.shards import metrics_of
-from tests.metrics.stored_replies import StoredReplies, stored_replies
 from tests.promises import Promise
 from tests.server_kinds import ServerKind, available_kinds
+from tests.stored_replies import StoredReplies
 from zinfo.shards.snapshot import Snapshot
 
 pytestmark = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=MISSING)
@@ -33,7 +33,7 @@ def exporter() -> Iterator[Exporter]:
 
 @pytest.fixture(scope="module")
 def replies() -> Iterator[StoredReplies]:
-    with stored_replies() as running:
+    with StoredReplies({"server": b""}).running() as running:
         yield running
 
 
@@ -64,9 +64,9 @@ def test_each_metric_from_info_equals_that_of_redis_exporter(
 def test_each_metric_of_a_stored_text_equals_that_of_redis_exporter(
     text: str, exporter: Exporter, replies: StoredReplies
 ) -> None:
-    replies.text = TEXTS[text]
-    theirs = fetch(f"{exporter.url}/scrape?target={replies.url}")
-    own = metrics_of(Snapshot(replies.text, 1, time.time(), 0.0))
+    replies.texts["server"] = TEXTS[text]
+    theirs = fetch(f"{exporter.url}/scrape?target={replies.urls['server']}")
+    own = metrics_of(Snapshot(TEXTS[text], 1, time.time(), 0.0))
     rows = list(compare(theirs, own, own))
     wrong = [row for row in rows if row.is_wrong]
     if text.startswith("redis-2.4."):  # version 1.45 reads no databases without `avg_ttl`
