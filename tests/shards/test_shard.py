@@ -62,13 +62,19 @@ def test_between_the_thresholds_the_interval_is_unchanged() -> None:
     assert with_ops(shard, 7) == 1.0
 
 
-@pytest.mark.parametrize("ops", ["", "many", "nan", None, [1], {}])
+@pytest.mark.parametrize("ops", ["", "many", "nan", None, [], [{}], {}])
 def test_an_info_without_ops_leaves_the_interval_unchanged(ops: object) -> None:
     shard = RedisShard("a", URL)
     with_ops(shard, 0)
     assert with_ops(shard, ops) == 1.0
     shard.info = {}
     assert shard.polling_interval() == 1.0
+
+
+def test_repeated_ops_count_as_one_of_them() -> None:
+    shard = RedisShard("a", URL)
+    with_ops(shard, 0)
+    assert with_ops(shard, [100, 100]) == 0.5
 
 
 def test_tunables_can_be_set_for_a_subclass_and_for_one_shard() -> None:
