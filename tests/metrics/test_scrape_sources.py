@@ -68,11 +68,18 @@ def test_a_ratio_and_a_number_with_one_name_are_one_sample() -> None:
     assert values(text, "redis_x_y_ratio") == {"2": float("inf")}
 
 
-def test_a_metric_of_before_comes_from_its_own_field_first() -> None:
-    fields: Info = {"mem-cluster-links": 1, "mem_cluster_links": 2}
-    assert values(text_of(fields), "redis_mem_cluster_links") == {"0": 2}
-    # A field that only has the old name of a metric.
-    assert values(text_of({"mem-cluster-links": 1}), "redis_mem_cluster_links") == {"0": 1}
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_metric_of_before_comes_from_its_own_field_first(order: int) -> None:
+    old, new = "redis_mem_cluster_links", "redis_mem_cluster_links_bytes"
+    fields = [("mem-cluster-links", 1), ("mem_cluster_links", 2), ("mem.cluster.links", 3)]
+    text = text_of(dict(fields[::order]))
+    assert values(text, old) == values(text, new) == {"0": 2}
+    others = [(name, number) for name, number in fields if number != 2]
+    text = text_of({**dict(others), "mem_cluster_links": "abc"})
+    assert values(text, old) == {"0": 1}
+    assert values(text, new) == {}
+    text = text_of({"mem_cluster_links_bytes": 4, "mem_cluster_links": 2})
+    assert values(text, old) == values(text, new) == {"0": 2}
 
 
 @pytest.mark.parametrize("order", [1, -1])

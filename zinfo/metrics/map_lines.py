@@ -5,7 +5,7 @@ These are most lines of a scrape, so each list of parts is looked up once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from zinfo.info.values import Value, cache_entry
@@ -28,7 +28,7 @@ Map: TypeAlias = "Mapping[str, Value]"
 class _PartLine(NamedTuple):
     """The line for a part: `start`, the labels of the shard, `end`, and the number."""
 
-    lines: list[str]
+    append: Callable[[str], None]
     start: str
     end: str
     divisor: float
@@ -70,16 +70,16 @@ class MapLines:
         for part_line, number in zip(part_lines, parts.values(), strict=True):
             if part_line is None:
                 continue
-            lines, start, end, divisor = part_line
+            append, start, end, divisor = part_line
             if type(number) is int or type(number) is float:
                 shown = number
                 if divisor != 1:
                     if number < 0:  # a time: Dragonfly's avg_ttl is -1, as it does not compute it
                         continue
                     shown = number / divisor
-                lines.append(f"{start}{lead}{end}{shown}\n")
+                append(f"{start}{lead}{end}{shown}\n")
             elif (text := NOT_FINITE.get(str(number_of(number)))) is not None:
-                lines.append(f"{start}{lead}{end}{text}\n")
+                append(f"{start}{lead}{end}{text}\n")
 
     def _learn(self, names: tuple[str, ...]) -> tuple[_PartLine | None, ...] | None:
         """Store the lines for a list of parts; None if some of these have equal labels."""
@@ -98,7 +98,9 @@ class MapLines:
         if found is None or family_lines is None:
             return None
         start = f"{found.family.name}{found.suffix}{{"
-        return _PartLine(family_lines.lines, start, label_text(found.labels) + "} ", found.divisor)
+        return _PartLine(
+            family_lines.lines.append, start, label_text(found.labels) + "} ", found.divisor
+        )
 
     def _without_equals(self, parts: Map) -> Map:
         """Return the first part with a number of those with equal labels (`p99=1,p99.0=1`)."""

@@ -102,23 +102,17 @@ def plan_of(names: tuple[str, ...], yield_point: Callable[[], None] = lambda: No
 
 def _make_plan(names: tuple[str, ...], yield_point: Callable[[], None]) -> Plan:
     rules = _rules_of(names, yield_point)
-    # Where several fields may give a metric, this has the last one.
-    sources = {rule.family.name: at for at, rule in enumerate(rules) if rule.family is not None}
+    claims = [(of, rule.by_name, at) for at, rule in enumerate(rules) if (of := rule.family)]
+    claims += [(of, False, at) for at, rule in enumerate(rules) if (of := rule.deprecated)]
     contests: tuple[Contest, ...] = ()
-    if len(sources) < sum(rule.family is not None for rule in rules):
-        contests = _contests_of(rules)
+    if len({of.name for of, _by_name, _at in claims}) < len(claims):
+        contests = _contests_of(claims)
     contested = {contest.family.name for contest in contests}
-    # A field that is renamed comes before one that only has its old name.
-    old = {of.name: (at, of) for at, rule in enumerate(rules) if (of := rule.deprecated)}
     alone = [
         (at, of)
-        for metric, at in sources.items()
-        if rules[at].sampler is None
-        and metric not in contested
-        and metric not in old
-        and (of := rules[at].family)
+        for of, _by_name, at in claims
+        if rules[at].sampler is None and of.name not in contested
     ]
-    alone += old.values()
     samplers = {at: rule.sampler for at, rule in enumerate(rules) if rule.sampler is not None}
     return Plan(
         tuple(at for at, _of in alone),
@@ -130,18 +124,17 @@ def _make_plan(names: tuple[str, ...], yield_point: Callable[[], None]) -> Plan:
     )
 
 
-def _contests_of(rules: Sequence[Rule]) -> tuple[Contest, ...]:
-    fields: dict[str, list[int]] = {}
-    for at, rule in enumerate(rules):
-        if rule.family is not None:
-            fields.setdefault(rule.family.name, []).append(at)
-    contests = []
-    for positions in fields.values():
-        of = rules[positions[0]].family
-        if of is not None and len(positions) > 1:
-            positions.sort(key=lambda at: rules[at].by_name)
-            contests.append(Contest(of, tuple(positions)))
-    return tuple(contests)
+def _contests_of(claims: Sequence[tuple[Family, bool, int]]) -> tuple[Contest, ...]:
+    fields: dict[str, list[tuple[bool, int]]] = {}
+    families: dict[str, Family] = {}
+    for of, by_name, at in claims:
+        families.setdefault(of.name, of)
+        fields.setdefault(of.name, []).append((by_name, at))
+    return tuple(
+        Contest(families[metric], tuple(at for _by_name, at in sorted(positions)))
+        for metric, positions in fields.items()
+        if len(positions) > 1
+    )
 
 
 def _rules_of(names: tuple[str, ...], yield_point: Callable[[], None]) -> list[Rule]:

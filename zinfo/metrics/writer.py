@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, TypeGuard, TypeVar
+from typing import Final, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import Value, cache_entry
 from zinfo.metrics.label_sets import LabelSets
 from zinfo.metrics.map_lines import MORE_LINES, Map, MapLines
-from zinfo.metrics.names import family_of
+from zinfo.metrics.names import Family, family_of
 from zinfo.metrics.page import Page
 from zinfo.metrics.plan import MAX_RULES, PIECE_FIELDS, Plan, plan_of, rule_of
 from zinfo.metrics.sample import MAX_LABEL, Fields, Number, Sample, Sampler, number_or_flag
@@ -37,6 +37,10 @@ class Shard(NamedTuple):
     time: float
 
 
+# The position of a field, its sampler, and the metric that it has if its value is a number.
+_Sampled: TypeAlias = "tuple[int, Sampler | None, Family | None]"
+
+
 class _Bound(NamedTuple):
     """A plan, with the lines of the page that its samples are added to."""
 
@@ -44,7 +48,7 @@ class _Bound(NamedTuple):
     numbers: Sequence[tuple[int, list[str], str]]  # position, lines, start of each line
     metrics: Mapping[str, object]  # the names of the metrics of `numbers`, in this order
     excluded: Sequence[int]  # positions of the other numbers
-    sampled: Sequence[tuple[int, Sampler | None]]
+    sampled: Sequence[_Sampled]
     lists: Sequence[tuple[int, MapLines]]  # statistics whose value is not one map
 
 
@@ -133,28 +137,26 @@ class Writer:
     def _add_samples(
         self,
         samples: LabelSets,
-        sampled: Sequence[tuple[int, Sampler | None]],
+        sampled: Sequence[_Sampled],
         fields: Fields,
         names: Sequence[str],
         values: Sequence[Value],
     ) -> None:
         for piece in self._pieces(sampled):
-            for at, sampler in piece:
-                samples.add(_samples_of(fields, names[at], values[at], sampler))
+            for at, sampler, of in piece:
+                samples.add(_samples_of(fields, names[at], values[at], sampler, of))
 
-    def _write_numbers(
-        self, bound: _Bound, values: Sequence[Value], tail: str
-    ) -> list[tuple[int, None]]:
+    def _write_numbers(self, bound: _Bound, values: Sequence[Value], tail: str) -> list[_Sampled]:
         """Write the fields that are numbers; return the positions of others with samples."""
         # The metric of a list may have another name than that of a number.
-        others = [(position, None) for position in bound.excluded if _is_list(values[position])]
+        others: list[_Sampled] = [(at, None, None) for at in bound.excluded if _is_list(values[at])]
         for piece in self._pieces(bound.numbers):
             for position, lines, start in piece:
                 value = values[position]
                 if type(value) is int or type(value) is float:
                     lines.append(f"{start}{tail}{value}\n")
                 elif type(value) is not str or number_or_flag(value) is not None:
-                    others.append((position, None))
+                    others.append((position, None, None))
         return others
 
     def _erase_numbers(
@@ -179,11 +181,13 @@ class Writer:
             for position, of in zip(plan.numbers, plan.families, strict=True)
             if (found := self._page.lines_of(of)) is not None
         }
-        excluded = sorted({*plan.numbers} - {position for position, *_ in numbers.values()})
+        excluded: list[int] = []
+        if len(numbers) < len(plan.numbers):
+            excluded = sorted({*plan.numbers} - {position for position, *_ in numbers.values()})
         samplers = dict(zip(plan.sampled, plan.samplers, strict=True))
         # In this order: of samples with equal labels the first is written.
         sampled = [
-            (position, samplers.pop(position, None))
+            (position, samplers.pop(position, None), contest.family)
             for contest in plan.contests
             for position in contest.positions
         ]
@@ -193,7 +197,7 @@ class Writer:
             tuple(numbers.values()),
             numbers,
             tuple(excluded),
-            (*sampled, *samplers.items()),
+            (*sampled, *((at, sampler, None) for at, sampler in samplers.items())),
             lists,
         )
 
@@ -217,12 +221,12 @@ class Writer:
 
 
 def _samples_of(
-    fields: Fields, name: str, value: Value, sampler: Sampler | None
+    fields: Fields, name: str, value: Value, sampler: Sampler | None, of: Family | None = None
 ) -> Iterable[Sample]:
     if sampler is not None:
         return sampler(fields, name, value)
     if _is_number(value):
-        return (Sample(family_of(name), (), value),)
+        return (Sample(of or family_of(name), (), value),)
     return other_samples(fields, name, value)
 
 
