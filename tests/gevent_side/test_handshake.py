@@ -21,6 +21,7 @@ from zinfo import RedisShard
 from zinfo.info.parser import parse
 from zinfo.poll.bounded_socket import BoundedSocket
 from zinfo.poll.credentials import Credentials
+from zinfo.poll.limits import PollLimits
 
 
 def add(watch: Watch, url: str, **options: Any) -> RedisShard:
@@ -123,6 +124,25 @@ def test_the_socket_taken_over_is_not_closed_with_the_connection_object(
         gc.collect()
         watch.wait_polls(shard, 3)
         wait_until(lambda: watch.poller.stats.poll.connects == 1, what="one connection in all")
+
+
+def test_a_poller_stops_although_servers_do_not_reply() -> None:
+    accepted: list[bytes] = []
+
+    def silent(sock: Any) -> None:
+        accepted.append(sock.recv(1))
+        gevent.sleep(300)
+
+    with (
+        peer(silent) as url,
+        watching(limits=PollLimits(timeout=300, connect_timeout=300)) as watch,
+    ):
+        for number in range(3):
+            watch.add(url, f"s{number}")
+        wait_until(lambda: len(accepted) == 3, what="three connections")
+        with gevent.Timeout(30):
+            watch.poller.stop()
+    assert len(accepted) == 3, "no shard is connected once more"
 
 
 def test_a_shard_removed_during_its_handshake_leaves_no_connection() -> None:

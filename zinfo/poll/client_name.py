@@ -106,6 +106,8 @@ def should_retry_unnamed(naming: ClientNaming, error: BaseException, failure: Po
         error: why the attempt failed.
         failure: the same, classified.
     """
+    if any(isinstance(cause, ConnectionAbortedError) for cause in exception_chain(error)):
+        return False  # by `ConnectPool.close`: the poller stops
     closed = any(
         type(cause) is redis.exceptions.ConnectionError
         or (isinstance(cause, OSError) and not isinstance(cause, TimeoutError))

@@ -85,7 +85,7 @@ def _explain(state: ShardPollState, error: PollError) -> PollError:
     shard = state.shard
     if error.reason == TIMEOUT and shard.snapshot is not None and not shard.failures:
         return error  # it has replied to INFO before: nothing delays the report that it is down
-    if fd_limits.exhausted():
+    if state.removed or fd_limits.exhausted():  # removed also when the poller stops
         return error
     state.diagnosis = diagnose(shard.redis_conn, error, state.diagnosis, time.monotonic())
     return error if state.diagnosis is None else state.diagnosis.found or error
