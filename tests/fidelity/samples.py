@@ -86,14 +86,16 @@ def each(name: str, value: Value) -> Iterator[tuple[Labels, Path, Value | None]]
 
 
 def parts_of(name: str, value: Value) -> dict[str, tuple[Path, Value]]:
-    """Return the first value of each part of a field with statistics, with its path."""
+    """Return the first number of each part of a field with statistics, with its path."""
     found: dict[str, tuple[Path, Value]] = {}
     for path, item in places_of(name, value):
-        if isinstance(item, dict):
-            for part, one in item.items():
-                found.setdefault(part, ((*path, part), one))
-        elif item is not None and name.startswith("errorstat_"):
-            found.setdefault("count", (path, item))
+        parts = item if isinstance(item, dict) else {}
+        own = [((*path, part), part, one) for part, one in parts.items()]
+        if item is not None and not parts and name.startswith("errorstat_"):
+            own = [(path, "count", item)]
+        for place, part, one in own:
+            if number_of(one) is not None:
+                found.setdefault(part, (place, one))
     return found
 
 
