@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-PROFILES = {"run": 30, "quick": 10, "nightly": 100}
+PROFILES = {"run": 15, "quick": 10, "nightly": 100}
 """The profiles, and the percentage of the examples that each tries."""
 
 

@@ -22,7 +22,10 @@ LIMIT = 64
 SHARDS = 100
 """Entries for one server; each has its own connection."""
 
-REFUSED = f"out of file descriptors: {LIMIT} are allowed"
+REFUSED = (
+    f"out of file descriptors: {LIMIT} are allowed: "
+    "raise the limit of open files (LimitNOFILE, ulimit -n)"
+)
 """Error of a shard that gets no file descriptor."""
 
 FEW = 10

@@ -69,5 +69,5 @@ def test_a_password_in_a_target_is_not_repeated(promise: Promise) -> None:
         "not shown",
         f"{len(found)} of {len(said)} responses and logs",
     )
-    assert [response.status for response in responses] == [404] * len(targets)
+    assert [response.status for response in responses] == [200, 200, 200, 200, 404]
     assert found == []

@@ -60,6 +60,7 @@ def test_it_is_ready_when_every_shard_was_polled_once(
         manager.wait_for("STATUS", "asking 2 shards: 1 up, 1 new")
         assert manager.all_of("READY") == [], "one shard was not polled yet"
         connection, _ = deaf.accept()
+        deaf.close()  # the next attempt, without a name, is refused
         connection.close()
         manager.wait_for("READY", "1")
         assert with_ready(manager)["STATUS"] == "watching 2 shards: 1 up, 1 down"
