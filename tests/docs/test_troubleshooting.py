@@ -21,7 +21,7 @@ import pytest
 import redis
 import trustme
 
-from tests.cli.running import Following, environment, invoke, zinfo
+from tests.cli.running import Following, environment, invoke, request_count, zinfo
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.docs.pages import QUICK, ROOT
@@ -343,7 +343,7 @@ def test_clients_have_old_or_missing_data(server: RealServer, tmp_path: Path) ->
             Mirror(daemon.query) as mirror,
         ):
             mirror.wait_ready(timeout=30)
-            wait_until(lambda: subscribers(daemon) >= 2, 30, "both to be subscribed")
+            wait_until(lambda: request_count(daemon, "get_infos"), what="watch to have begun")
             os.kill(daemon.pid, signal.SIGSTOP)
             watching.wait_for("stale: ")
             printed += problem(mirror, "no answer")
@@ -364,12 +364,6 @@ def test_clients_have_old_or_missing_data(server: RealServer, tmp_path: Path) ->
 def problem(mirror: Mirror, words: str) -> str:
     """Return the problem of a Mirror that begins with these words, on a line of its own."""
     return wait_until(lambda: _only(mirror.problem, words), 60, words) + "\n"
-
-
-def subscribers(daemon: RunningDaemon) -> int:
-    stats = daemon.ask("stats").body
-    assert isinstance(stats, dict)
-    return int(stats["bus"]["subscribers"])
 
 
 def test_http(server: RealServer, short_tmp: Path) -> None:

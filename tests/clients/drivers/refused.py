@@ -14,12 +14,13 @@ import sys
 import time
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TRIES = 6000  # checks, a hundredth of a second apart
+SECONDS = 45  # less than the test waits for this process
 
 plain_connect = zmq.Socket.connect
 
@@ -32,13 +33,23 @@ def connect(self, *args, **kwargs):
         options = (zmq.CURVE_SERVERKEY, zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY)
         for option, key in zip(options, keys):  # noqa: B905 - Python 2.7 has no `strict`
             self.setsockopt(option, key)
+    if self.getsockopt(zmq.TYPE) != zmq.REQ:
+        return plain_connect(self, *args, **kwargs)
+    events = self.get_monitor_socket()
+    started = time.time()
     done = plain_connect(self, *args, **kwargs)
-    if self.getsockopt(zmq.TYPE) == zmq.REQ:
-        for _ in range(TRIES):
-            if not self.poll(10, zmq.POLLOUT):
-                return done
+    seen = []
+    try:
+        while self.poll(10, zmq.POLLOUT):
+            while events.poll(0):
+                event = recv_monitor_message(events)
+                seen.append((round(time.time() - started, 3), int(event["event"]), event["value"]))
+            if time.time() > started + SECONDS:
+                sys.exit("refused.py: not refused; (seconds, event, value): " + repr(seen[-30:]))
             time.sleep(0.01)
-        sys.exit("refused.py: the daemon does not refuse the connection")
+    finally:
+        self.disable_monitor()
+        events.close()
     return done
 
 
