@@ -28,7 +28,7 @@ ODD_LINES: Final = (
     b"note:x=1, y=2",
     b"slave_ratio:nan",
 )
-"""Lines that a server or a fork may send, or that nobody should."""
+"""Lines that a server or a fork may send, and some that none does."""
 
 _NUMBER: Final = re.compile(rb"(?<=[:=])[0-9]+(?=[\r\n,]|$)")
 

@@ -20,7 +20,7 @@ from tests.fidelity.samples import (
 )
 from tests.fidelity.values import Value
 
-NOBODY: Final = {"master_host": "", "master_port": ""}
+NO_PRIMARY: Final = {"master_host": "", "master_port": ""}
 """Labels of the primary of a replica that says none."""
 
 OF_PRIMARY: Final = (
@@ -51,7 +51,7 @@ def _primaries_of(fields: Fields, prefix: str) -> list[Labels]:
 
 def slave_info(fields: Fields) -> Iterator[Found]:
     """Yield a sample for each primary."""
-    found = primaries(fields) or [NOBODY] * (fields.get("role") == "slave")
+    found = primaries(fields) or [NO_PRIMARY] * (fields.get("role") == "slave")
     modes = items_of(fields.get("slave_read_only")) or [None]
     if len(modes) != len(found):
         modes = [modes[0]] * len(found)
@@ -66,7 +66,7 @@ def of_primary(fields: Fields, name: str, value: Value, found: re.Match[str]) ->
     metric = f"redis_{name}" if of_all else f"redis_master_{found[2]}"
     if name.endswith("link_status"):
         metric, value = "redis_master_link_up", [int(one == "up") for one in items_of(value)]
-    labels, places = labels or [NOBODY], list(places_of(name, value))
+    labels, places = labels or [NO_PRIMARY], list(places_of(name, value))
     if len(labels) != len(places):  # INFO does not say whose the values are
         return
     for own, (path, item) in zip(labels, places, strict=True):

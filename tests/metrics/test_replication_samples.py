@@ -6,6 +6,8 @@ import pytest
 
 from tests.metrics.shards import key, metrics_of, of
 from tests.metrics.texts import samples
+from zinfo.info.values import Value
+from zinfo.metrics.replication import MAX_PRIMARIES, owners, primaries
 from zinfo.security.rights import Rights
 
 A = {"master_host": "10.0.0.1", "master_port": "6379"}
@@ -150,3 +152,20 @@ def test_a_hidden_version_does_not_change_the_unit_of_the_lag() -> None:
     names = {name for name, _ in samples(metrics_of(text, rights=rights))}
     assert f"{LAG}_records" in names
     assert f"{LAG}_seconds" not in names
+
+
+def test_many_primaries_do_not_multiply_the_work_of_a_scrape() -> None:
+    class Counted(dict[str, Value]):
+        lookups = 0
+
+        def __contains__(self, name: object) -> bool:
+            Counted.lookups += 1
+            return super().__contains__(name)
+
+    hosts = {f"master_{number}_host": f"h{number}" for number in range(1, 1000)}
+    repeated: dict[str, Value] = {f"slave_x{number}": [1, 2] for number in range(100)}
+    fields = Counted(hosts | repeated)
+    for name, value in repeated.items():
+        assert owners(fields, name, value) == ()
+    assert len(primaries(fields)) == MAX_PRIMARIES
+    assert Counted.lookups <= (len(repeated) + 1) * MAX_PRIMARIES

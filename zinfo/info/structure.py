@@ -24,8 +24,9 @@ _FLAG: Final = re.compile(r"[\w-]+")
 """A name without a value, between pairs."""
 _FIGURE: Final = re.compile(rf"[a-z_][a-z0-9_]*={_NUMBER}")
 """A pair that may follow a comma and a blank: Pika writes `calls=1, usec=2.00`."""
-_ITEM: Final = re.compile(r"""(?:N/A|[^\s/\\"'{}])*""")
-"""An item of a list."""
+_NO_VALUE: Final = "N/A"
+_ITEM: Final = re.compile(r"""[^\s/\\"'{}]*""")
+"""An item of a list, without `N/A`."""
 _NUMBER_ITEM: Final = re.compile(_NUMBER)
 _BLANKS: Final = " \t"
 
@@ -67,7 +68,7 @@ def split_list(text: str) -> list[str] | None:
         The items; None if the text is prose.
     """
     items = text.split(",")
-    if all(map(_ITEM.fullmatch, items)):
+    if all(map(_ITEM.fullmatch, text.replace(_NO_VALUE, "").split(","))):
         return None if any(item.count("[") != item.count("]") for item in items) else items
     items = [item.strip(_BLANKS) for item in items]
     return items if all(map(_NUMBER_ITEM.fullmatch, items)) else None

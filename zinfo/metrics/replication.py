@@ -72,19 +72,24 @@ _REPEATED: Final = (
     "replica_",
     "psync_",
 )  # of fields that are repeated for each primary
+MAX_PRIMARIES: Final = 32
+"""Most primaries of a server that have samples; each field of a primary is compared with all."""
 _REPLICA: Final = re.compile("slave[0-9]+")
 _FORM_OF_REDIS: Final = ("state", "offset")  # parts whose absence shows another server
 _PARTS_OF_BYTES: Final = ("sequenceNumber", "conn_fd", "sid")  # of Garnet and Pika
 
 
 def primaries(fields: Fields) -> Sequence[Labels]:
-    """Return the labels of each primary that a server replicates from, in the reply's order."""
+    """Return the labels of each primary that a server replicates from, in the reply's order.
+
+    They are at most `MAX_PRIMARIES`.
+    """
     found = list(_numbered(fields, "master"))
     number = 1
-    while f"master_{number}_host" in fields:
+    while len(found) < MAX_PRIMARIES and f"master_{number}_host" in fields:
         found += _numbered(fields, f"master_{number}")
         number += 1
-    return found
+    return found[:MAX_PRIMARIES]
 
 
 def owners(fields: Fields, name: str, value: Value) -> Sequence[Labels]:
@@ -113,7 +118,7 @@ def replica_samples(fields: Fields) -> Iterator[Sample]:
 def _numbered(fields: Fields, which: str) -> Iterator[Labels]:
     """Yield the labels of the primaries whose fields begin with `master`, or `master_1`, ..."""
     hosts, ports = items_of(fields.get(f"{which}_host")), items_of(fields.get(f"{which}_port"))
-    for place, host in enumerate(hosts):
+    for place, host in enumerate(hosts[:MAX_PRIMARIES]):
         yield _labels(host, ports[place] if len(ports) == len(hosts) else None)
 
 
