@@ -182,8 +182,13 @@ def _has_part(reply: bytes, part: bytes) -> bool:
     """Return whether a reply contains the first header, or field, of another one."""
     line = part.split(maxsplit=0)[0].partition(b"\n")[0].rstrip(b"\r")
     if not line.startswith(b"#"):
-        return b"\n%b:" % line.partition(b":")[0] in b"\n" + reply
-    return any(b"\n" + line + end in b"\n" + reply for end in (b"\r", b"\n"))
+        return _has_line(reply, b"%b:" % line.partition(b":")[0])
+    return _has_line(reply, line + b"\r") or _has_line(reply, line + b"\n")
+
+
+def _has_line(reply: bytes, start: bytes) -> bool:
+    """Return whether a line starts with these bytes; copies nothing of a long reply."""
+    return reply.startswith(start) or b"\n" + start in reply
 
 
 def _is_info(reply: bytes, limits: PollLimits) -> bool:
