@@ -136,8 +136,11 @@ def test_nor_do_the_examples_of_the_protocol_page(
 
     with ThreadPoolExecutor() as threads:  # each waits for its timeout of 5 s
         for done in threads.map(refused, range(2)):
-            assert (done.returncode, done.stdout) == (1, "")
-            assert done.stderr.endswith("zmq.error.Again: Resource temporarily unavailable\n")
+            ended_in = done.stderr, daemon.running, daemon.log()[-2000:]
+            assert (done.returncode, done.stdout) == (1, ""), ended_in
+            assert done.stderr.endswith("zmq.error.Again: Resource temporarily unavailable\n"), (
+                ended_in
+            )
 
 
 def ended(runtime: Runtime, line: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
