@@ -90,6 +90,7 @@ class RealServer(ManagedProcess):
         self._own_directory = directory is None
         self.socket_path = self.directory / "s" if unixsocket else None
         self._accepts_loading = False
+        self._killed: subprocess.Popen[bytes] | None = None  # the last process that was killed
         self._clients: list[redis.Redis] = []
 
     # -- address and output
@@ -152,11 +153,12 @@ class RealServer(ManagedProcess):
     @override
     def kill(self) -> None:
         """Send SIGKILL to it and to its children that save data, which would survive it."""
-        if self._process is None:
-            return
+        if self._process is None or self._killed is self._process:
+            return  # killed already: its number may be that of another process by now
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._reap(START_TIMEOUT)
+        self._killed = self._process
 
     def restart(self) -> Self:
         """Stop it, and start it again at the same address: with another process id."""
