@@ -23,7 +23,7 @@ from zinfo.metrics import (
 )
 from zinfo.metrics.instance import UP
 from zinfo.metrics.names import Family, family_of, has_renamed_source
-from zinfo.metrics.sample import Fields, Labels, PartMetric, Sample, Sampler, number_of
+from zinfo.metrics.sample import Fields, Labels, PartMetric, Sample, Sampler
 from zinfo.metrics.statistics import PERCENTILES, parts_of, totals
 
 __all__ = [
@@ -32,14 +32,12 @@ __all__ = [
     "SAMPLE_LABEL_PREFIXES",
     "UP",
     "Labels",
-    "PartMetric",
     "Sample",
     "Sampler",
     "combined_samples",
     "has_parts",
     "is_reserved",
     "metric_of_part",
-    "number_of",
     "other_samples",
     "parts_of",
     "sampler_of",
