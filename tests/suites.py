@@ -57,7 +57,7 @@ PYTHON_FREE = (
     "test_servers.py",
     "test_suites.py",
     "top",
-    "watchers",
+    "discovery",
 )
 """Tests that depend neither on the native part nor on versions of Python or of dependencies."""
 

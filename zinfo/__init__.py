@@ -13,14 +13,14 @@ from zinfo._version import __version__
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Mirror, Subscriber
+    from zinfo.discovery.local.watcher import LocalShardWatcher
+    from zinfo.discovery.static import StaticShardWatcher
+    from zinfo.discovery.watcher import ShardWatcher
     from zinfo.errors import ZinfoError
     from zinfo.poll.poller import InfoPoller
     from zinfo.query.servicer import InfoProviderServicer
     from zinfo.shards.registry import ShardEvent, ShardPublisher
     from zinfo.shards.shard import RedisShard
-    from zinfo.watchers.base import ShardWatcher
-    from zinfo.watchers.local import LocalShardWatcher
-    from zinfo.watchers.static import StaticShardWatcher
     from zinfo.wire.curve_keys import ClientKeys
 
 __all__ = [
@@ -45,13 +45,13 @@ _HOMES = {
     "ClientKeys": "zinfo.wire.curve_keys",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",
-    "LocalShardWatcher": "zinfo.watchers.local",
+    "LocalShardWatcher": "zinfo.discovery.local.watcher",
     "Mirror": "zinfo.client",
     "RedisShard": "zinfo.shards.shard",
     "ShardEvent": "zinfo.shards.registry",
     "ShardPublisher": "zinfo.shards.registry",
-    "ShardWatcher": "zinfo.watchers.base",
-    "StaticShardWatcher": "zinfo.watchers.static",
+    "ShardWatcher": "zinfo.discovery.watcher",
+    "StaticShardWatcher": "zinfo.discovery.static",
     "Subscriber": "zinfo.client",
     "ZinfoError": "zinfo.errors",
 }

@@ -8,6 +8,7 @@ The tree of errors::
     ├── ProtocolError            bytes that are not a message of zinfo's protocol
     ├── EnvironmentNotReadyError a component cannot start in this process or on this machine
     ├── NoAnswerError            no reply in time from an endpoint (also a TimeoutError)
+    ├── SourceError              a source of shards cannot be read, or its answer cannot be used
     ├── RecordingError           a file is not a recording, or cannot be read or written
     └── RequestError             a query was refused; `code` is the reason, for programs
         ├── BadRequestError      bad_request (also a ValueError)
@@ -43,6 +44,7 @@ __all__ = [
     "RecordingError",
     "RequestError",
     "ShardExistsError",
+    "SourceError",
     "TooLargeError",
     "UnknownOpError",
     "UnknownShardError",
@@ -81,6 +83,13 @@ class EnvironmentNotReadyError(ZinfoError):
 
 class NoAnswerError(ZinfoError, TimeoutError):
     """No reply arrived from an endpoint in time."""
+
+
+class SourceError(ZinfoError):
+    """A source of shards cannot be read, or its answer as a whole cannot be used.
+
+    Its text is one line without secrets.
+    """
 
 
 class RecordingError(ZinfoError):

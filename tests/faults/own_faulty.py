@@ -19,12 +19,12 @@ import zinfo.loop.supervisor
 import zinfo.poll.shard_connector
 from zinfo.__main__ import main
 from zinfo.daemon.daemon import Daemon
+from zinfo.discovery.local.process_table import ProcessTable
+from zinfo.discovery.watcher import ShardWatcher
 from zinfo.poll.state_machine import ShardStateMachine
 from zinfo.poll.timer_wheel import TimerWheel
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
-from zinfo.watchers.base import ShardWatcher
-from zinfo.watchers.process_table import ProcessTable
 
 _FOLDER = Path(os.environ["ZI_FAULTS"])
 _PERIOD = 0.02  # seconds between two checks whether a fault is active

@@ -19,10 +19,10 @@ from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client, Event, Mirror
+from zinfo.discovery.static import StaticShardWatcher
 from zinfo.loop.supervisor import Supervisor
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.watchers.static import StaticShardWatcher
 
 QUICK = {
     "ZINFO_BUS_HEARTBEAT": "0.2",

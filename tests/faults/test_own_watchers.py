@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tests.discovery.test_contract import MAKERS
 from tests.promises import Promise
 from tests.servers import RealServer
-from tests.watchers.test_contract import MAKERS
+from zinfo.discovery.static import StaticShardWatcher
 from zinfo.shards.registry import ShardPublisher
-from zinfo.watchers.static import StaticShardWatcher
 
 
 def test_a_shard_that_two_watchers_list_stays_when_the_first_stops(

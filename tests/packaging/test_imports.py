@@ -84,9 +84,12 @@ for module in pkgutil.walk_packages(zinfo.__path__, "zinfo."):
 """
         + LOOK
     )
-    assert {"gevent", "zinfo.poll.poller", "zinfo.query.servicer", "zinfo.watchers.local"} <= set(
-        seen["loaded"]
-    )
+    assert {
+        "gevent",
+        "zinfo.poll.poller",
+        "zinfo.query.servicer",
+        "zinfo.discovery.local.watcher",
+    } <= set(seen["loaded"])
     assert seen["homes"] == ["socket", "threading"]
 
 

@@ -13,10 +13,10 @@ from tests.promises import Promise
 from zinfo import aio
 from zinfo.client import Client, Mirror, Subscriber
 from zinfo.config import load_config
+from zinfo.discovery.static import ShardSpec
 from zinfo.errors import ConfigError
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.shard import RedisShard
-from zinfo.watchers.static import ShardSpec
 
 PASSWORD = "hunter2"
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import pytest
 
 from tests.daemons import RunningDaemon
+from tests.discovery.imposters import NOBODY, as_root, running_imposter
 from tests.promises import Promise
 from tests.spawning import free_port
 from tests.waiting import wait_until
-from tests.watchers.imposters import NOBODY, as_root, running_imposter
 from zinfo.client import Client
 
 

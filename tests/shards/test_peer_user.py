@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.discovery.imposters import NOBODY, as_root, running_imposter
 from tests.spawning import free_port
-from tests.watchers.imposters import NOBODY, as_root, running_imposter
 from zinfo.shards.peer_user import peer_uids, peer_uids_available, resolve_uids
 
 ME = frozenset({os.geteuid()})

@@ -6,11 +6,11 @@ from typing import Any
 
 from zinfo.config import Config, LocalConfig, ShardConfig
 from zinfo.config.models import CREDENTIAL_KEYS
+from zinfo.discovery.local.watcher import LocalShardWatcher
+from zinfo.discovery.static import ShardSpec, StaticShardWatcher
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.watchers.local import LocalShardWatcher
-from zinfo.watchers.static import ShardSpec, StaticShardWatcher
 
 # Class attribute of RedisShard by configuration key, under `poll` and for each shard.
 _INTERVAL_ATTRIBUTES = {

@@ -54,6 +54,16 @@ FAULT = "fault"
 """A part of the daemon failed unexpectedly. An event of the daemon: its shard is ""."""
 
 
+SOURCE_FAILED = "source_failed"
+"""A source of shards cannot be read; its shards stay. An event of the daemon: its shard is ""."""
+
+SOURCE_RECOVERED = "source_recovered"
+"""A source of shards can be read again. An event of the daemon: its shard is ""."""
+
+SOURCE_HELD = "source_held"
+"""A source's answer would remove too many shards that reply; they stay. Its shard is ""."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """A lifecycle event of a shard, or of the daemon itself.
@@ -61,11 +71,12 @@ class Event:
     Attributes:
         shard: id of the shard; "" for an event of the daemon.
         type: added, removed, up, down, loading, busy, restarted, role_changed, version_changed,
-            labels_changed or polling_error; of the daemon: saturated, short_of_files or fault.
+            labels_changed or polling_error; of the daemon: saturated, short_of_files, fault,
+            source_failed, source_recovered or source_held.
         old: the previous state, run_id, role or version; None where there was none.
         new: the present one.
         reason: why a shard is down (timeout, refused, auth, noperm, tls, dns, protocol, other); of
-            a fault the name of the part that failed.
+            a fault the name of the part that failed; of source_* the name of the source.
         message: the reason as text for people.
         number: counts all events of this run of the daemon, from 1; 0 where a Mirror inferred the
             event from a re-sync.

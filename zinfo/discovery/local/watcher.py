@@ -11,13 +11,13 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
+from zinfo.discovery.local.process_table import ProcessTable, Refusal, Scan
+from zinfo.discovery.local.processes import Address, LocalServer, by_address
+from zinfo.discovery.watcher import ShardWatcher
 from zinfo.errors import ShardExistsError
 from zinfo.shards.peer_user import resolve_uids
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
-from zinfo.watchers.base import ShardWatcher
-from zinfo.watchers.process_table import ProcessTable, Refusal, Scan
-from zinfo.watchers.processes import Address, LocalServer, by_address
 
 logger = logging.getLogger(__name__)
 

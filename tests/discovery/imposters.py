@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.discovery import imposter
 from tests.spawning import command_prefix
 from tests.waiting import wait_until
-from tests.watchers import imposter
 
 NOBODY = 65534
 """A user that is neither root nor zinfo's own."""

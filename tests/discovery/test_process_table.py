@@ -18,8 +18,8 @@ import trustme
 from tests.conftest import ServerFactory
 from tests.servers import RealServer, ServerKind, available_kinds, free_port
 from tests.waiting import wait_until
-from zinfo.watchers import process_table
-from zinfo.watchers.process_table import (
+from zinfo.discovery.local import process_table
+from zinfo.discovery.local.process_table import (
     MAX_SINGLE,
     REINSPECT_INTERVAL,
     SETTLE_TIME,
@@ -232,7 +232,7 @@ def test_a_server_in_another_network_namespace_is_refused(short_tmp: Path) -> No
 def test_a_server_of_another_user_that_cannot_be_inspected_is_refused(server: RealServer) -> None:
     program = (
         "import os, sys, psutil\n"
-        "from zinfo.watchers.process_table import ProcessTable\n"
+        "from zinfo.discovery.local.process_table import ProcessTable\n"
         "os.seteuid(65534)\n"
         "table = ProcessTable(lambda: [psutil.Process(int(sys.argv[1]))])\n"
         "for now in (0.0, 100.0):\n"

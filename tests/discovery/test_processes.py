@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
+from zinfo.discovery.local.processes import Listener, LocalServer, ProcessFacts, by_address, locate
 from zinfo.shards.connection_options import default_ident
-from zinfo.watchers.processes import Listener, LocalServer, ProcessFacts, by_address, locate
 
 PLAIN = ("127.0.0.1", 7000)
 

@@ -19,7 +19,13 @@ from typing import NamedTuple, Protocol
 
 import psutil
 
-from zinfo.watchers.processes import SERVER_NAMES, Listener, LocalServer, ProcessFacts, locate
+from zinfo.discovery.local.processes import (
+    SERVER_NAMES,
+    Listener,
+    LocalServer,
+    ProcessFacts,
+    locate,
+)
 
 REINSPECT_INTERVAL = 60.0
 """Seconds after which a known process is inspected again: its ports may change at runtime."""

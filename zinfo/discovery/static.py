@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from zinfo.discovery.watcher import ShardWatcher
 from zinfo.errors import ShardExistsError
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.connection_options import ConnectionOptions, default_ident
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.watchers.base import ShardWatcher
 
 logger = logging.getLogger(__name__)
 

@@ -10,16 +10,16 @@ from typing import Any
 import gevent
 import pytest
 
+from tests.discovery.test_local import INTERVAL, Processes, Watcher
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from tests.watchers.test_local import INTERVAL, Processes, Watcher
+from zinfo.discovery.static import ShardSpec, StaticShardWatcher
+from zinfo.discovery.watcher import ShardWatcher
 from zinfo.errors import ShardExistsError
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.watchers.base import ShardWatcher
-from zinfo.watchers.static import ShardSpec, StaticShardWatcher
 
 URL = "redis://127.0.0.1:1"
 

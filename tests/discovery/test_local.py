@@ -25,11 +25,11 @@ import redis
 from tests.conftest import ServerFactory
 from tests.servers import RealServer
 from tests.waiting import wait_until
+from zinfo.discovery.local.process_table import ProcessTable, Scan
+from zinfo.discovery.local.watcher import LocalShardWatcher
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
-from zinfo.watchers.local import LocalShardWatcher
-from zinfo.watchers.process_table import ProcessTable, Scan
 
 ROOT = Path(__file__).parent.parent.parent
 INTERVAL = 0.02

@@ -1,0 +1,87 @@
+"""AnswerBuilder: collects the candidates of one read of a source into an answer. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from zinfo.discovery.rules import SkippedError, TargetRules
+from zinfo.discovery.target import Answer, Candidate, Target
+from zinfo.errors import SourceError
+
+MAX_TARGETS = 200_000
+"""Maximum number of targets of one source; an answer with more is refused as a whole."""
+
+MAX_REASONS = 50
+"""Maximum number of different reasons for skipped candidates; the rest is counted as one."""
+
+MAX_NOTES = 20
+"""Maximum number of remarks of one answer."""
+
+MAX_REASON = 200
+"""Maximum number of characters of a reason or a remark."""
+
+OTHER_REASONS = "other reasons"
+"""Counts the candidates skipped for more reasons than `MAX_REASONS`."""
+
+
+class AnswerBuilder:
+    """Collects what one read of a source lists.
+
+    Args:
+        rules: the rules of the source.
+    """
+
+    def __init__(self, rules: TargetRules) -> None:
+        self._rules = rules
+        self._targets: dict[str, Target] = {}
+        self._skipped: Counter[str] = Counter()
+        self._notes: list[str] = []
+
+    def add(self, candidate: Candidate) -> None:
+        """Add a candidate, or count why it is skipped.
+
+        Of two candidates with the same id the first is used; the second is skipped if its address
+        differs.
+
+        Raises:
+            SourceError: there are more than `MAX_TARGETS`.
+        """
+        try:
+            made = self._rules.apply(candidate)
+        except SkippedError as error:
+            self.skip(str(error))
+            return
+        if made is None:
+            return
+        ident, target = made
+        present = self._targets.setdefault(ident, target)
+        if present is not target:
+            if present.url != target.url:
+                self.skip(f"the id {ident} is given twice")
+        elif len(self._targets) > MAX_TARGETS:
+            raise SourceError(f"it lists more than {MAX_TARGETS} shards")
+
+    def skip(self, reason: str) -> None:
+        """Count a candidate that is skipped.
+
+        Args:
+            reason: why, in a few words, without a secret; equal ones are counted together.
+        """
+        reason = _line(reason)
+        if reason not in self._skipped and len(self._skipped) >= MAX_REASONS:
+            reason = OTHER_REASONS
+        self._skipped[reason] += 1
+
+    def note(self, text: str) -> None:
+        """Add a remark about a part of the source, without a secret."""
+        if len(self._notes) < MAX_NOTES:
+            self._notes.append(_line(text))
+
+    def answer(self) -> Answer:
+        """Return what was collected."""
+        return Answer(self._targets, dict(self._skipped), tuple(self._notes))
+
+
+def _line(text: str) -> str:
+    text = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text[:MAX_REASON])
+    return text[:MAX_REASON]

@@ -1,0 +1,1 @@
+"""Kinds of sources: files, HTTP, Redis Cluster, Sentinel, DNS; each a subclass of `Source`."""
