@@ -40,8 +40,8 @@ class AnswerBuilder:
     def add(self, candidate: Candidate) -> None:
         """Add a candidate, or count why it is skipped.
 
-        Of two candidates with the same id the first is used; the second is skipped if its address
-        differs.
+        Of two candidates with the same id the first is used; the second is skipped, and counted
+        unless both are equal.
 
         Raises:
             SourceError: there are more than `MAX_TARGETS`.
@@ -56,7 +56,7 @@ class AnswerBuilder:
         ident, target = made
         present = self._targets.setdefault(ident, target)
         if present is not target:
-            if present.url != target.url:
+            if present != target:
                 self.skip(f"the id {ident} is given twice")
         elif len(self._targets) > MAX_TARGETS:
             raise SourceError(f"it lists more than {MAX_TARGETS} shards")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from zinfo.discovery.host_patterns import HostPatterns
 from zinfo.discovery.target import Candidate, Target
-from zinfo.wire.addresses import host_port, parse_shard_url
+from zinfo.wire.addresses import MAX_PORT, ShardAddress, check_host, host_port, parse_shard_url
 
 SOURCE_LABEL = "source"
 """Label of every shard that a source names: the name of that source."""
@@ -19,8 +19,10 @@ SOURCE_LABEL = "source"
 MAX_LABELS_SIZE = 4096
 """Characters of all names and values of a target's labels."""
 
-MAX_ID = 1024
+MAX_ID = 512
 """Maximum number of characters of a shard id."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class SkippedError(Exception):
@@ -30,6 +32,9 @@ class SkippedError(Exception):
 @dataclass(frozen=True, slots=True)
 class TargetRules:
     """What a `[[sources]]` table says of every candidate of its source.
+
+    Raises:
+        ValueError: the template of ids cannot be used.
 
     Attributes:
         source: name of the source.
@@ -50,26 +55,26 @@ class TargetRules:
     credentials: str = ""
     credential_hosts: Mapping[str, HostPatterns] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_id_template(self.id_template)
+
     def apply(self, candidate: Candidate) -> tuple[str, Target] | None:
         """Return the id of a candidate and its target; None if `keep` or `drop` exclude it.
 
         Raises:
             SkippedError: the candidate cannot be a shard.
         """
-        url = _url_of(candidate)
+        address = _address_of(candidate)
         labels = {**candidate.labels, **self.labels, SOURCE_LABEL: self.source}
         if not self._is_kept(labels):
             return None
-        ident = candidate.ident or self._ident(candidate, labels)
+        ident = candidate.ident or self._ident(address, labels)
         if not ident.isprintable() or not 0 < len(ident) <= MAX_ID:
             raise SkippedError("bad id")
         credentials = candidate.credentials or self.credentials
         if credentials:
-            self._require_allowed(credentials, candidate.path or candidate.host)
-        visible = {name: value for name, value in labels.items() if not name.startswith("__")}
-        if sum(len(name) + len(value) for name, value in visible.items()) > MAX_LABELS_SIZE:
-            raise SkippedError(f"labels of more than {MAX_LABELS_SIZE} characters")
-        return ident, Target(url, visible, credentials)
+            self._require_allowed(credentials, address.path or address.host)
+        return ident, Target(address.url, _visible(labels), credentials)
 
     def _is_kept(self, labels: Mapping[str, str]) -> bool:
         if not all(fnmatchcase(labels.get(name, ""), one) for name, one in self.keep.items()):
@@ -78,13 +83,12 @@ class TargetRules:
             name in labels and fnmatchcase(labels[name], one) for name, one in self.drop.items()
         )
 
-    def _ident(self, candidate: Candidate, labels: Mapping[str, str]) -> str:
-        host, port = candidate.path or candidate.host, candidate.port
+    def _ident(self, address: ShardAddress, labels: Mapping[str, str]) -> str:
         if not self.id_template:
-            return candidate.path or host_port(host, port)
-        values = {**labels, "host": f"[{host}]" if ":" in host else host, "port": str(port)}
+            return address.ident
+        host = f"[{address.host}]" if ":" in address.host else address.path or address.host
         try:
-            return self.id_template.format_map(values)
+            return self.id_template.format_map({**labels, "host": host, "port": str(address.port)})
         except KeyError as error:
             raise SkippedError(f"no label {error.args[0]}, which its id needs") from None
 
@@ -105,21 +109,43 @@ def check_id_template(template: str) -> None:
     for _, name, spec, conversion in Formatter().parse(template):
         if name is None:
             continue
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or spec or conversion:
+        if not _NAME.fullmatch(name) or spec or conversion:
             raise ValueError("expected names of labels, host or port in { }")
 
 
-def _url_of(candidate: Candidate) -> str:
-    if candidate.path:
-        url = f"unix://{quote(candidate.path)}"
-    else:
-        # Before parsing: an empty host would be localhost to some libraries.
-        if not candidate.host:
-            raise SkippedError("no host")
-        if not 0 < candidate.port < 65536:
-            raise SkippedError("bad port")
-        url = f"{candidate.scheme}://{host_port(candidate.host, candidate.port)}"
+def _address_of(candidate: Candidate) -> ShardAddress:
+    """Return the address of a candidate.
+
+    Raises:
+        SkippedError: it has none that can be connected to.
+    """
+    host, port = candidate.host, candidate.port
     try:
-        return parse_shard_url(url).url
-    except ValueError:
+        if candidate.path:
+            return parse_shard_url(f"unix://{quote(candidate.path)}")
+        if not host or host == "*":  # an empty host would be this machine
+            raise SkippedError("no host")
+        check_host(f"[{host}]" if ":" in host else host)
+        if not 0 < port <= MAX_PORT:
+            raise SkippedError("bad port")
+        return parse_shard_url(f"{candidate.scheme}://{host_port(host, port)}")
+    except ValueError:  # its text would repeat nothing, but names the parts of a URL
         raise SkippedError("bad address") from None
+
+
+def _visible(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that a shard gets: those that are not only for the rules.
+
+    Raises:
+        SkippedError: they are too large, or contain text that cannot be sent.
+    """
+    visible = {name: value for name, value in labels.items() if not name.startswith("__")}
+    if "" in visible:
+        raise SkippedError("a label without a name")
+    if sum(len(name) + len(value) for name, value in visible.items()) > MAX_LABELS_SIZE:
+        raise SkippedError(f"labels of more than {MAX_LABELS_SIZE} characters")
+    try:  # JSON may contain halves of surrogate pairs
+        "".join((*visible, *visible.values())).encode()
+    except UnicodeEncodeError:
+        raise SkippedError("labels that are not UTF-8") from None
+    return visible
