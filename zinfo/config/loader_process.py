@@ -1,37 +1,27 @@
 """A separate process that loads a configuration, so that the daemon's event loop is not blocked.
 
-The daemon writes a `Request` to the standard input of this process and leaves it open: when the
-daemon ends, for any reason, this process ends as well. The result is written to standard output in
-pieces that the daemon decodes in well below a millisecond each. Both are pickles, because both ends
-of the pipes run the same code. Passwords pass only through these pipes, never through a file or an
-argument.
+The daemon writes a `Request` to its standard input, and it writes the result to its standard output
+in pieces, as `zinfo/loop/pieces.py` says. Passwords pass only through these pipes, never through a
+file or an argument.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pickle
-import struct
-import sys
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from zinfo.config.exposure import exposure_notes
 from zinfo.config.loading import load_config
 from zinfo.config.models import Config, ShardConfig
 from zinfo.errors import ConfigError
-
-LENGTH = struct.Struct(">Q")
-"""Header of a piece: its size in bytes."""
+from zinfo.loop.pieces import read_piece, serve
 
 COMMAND = "from zinfo.config.loader_process import main; main()"
 """The Python code of this process."""
 
 _SHARDS = 20  # per piece
-_NICENESS = 10  # on a single core the daemon has priority
 
 
 class Request(NamedTuple):
@@ -87,26 +77,6 @@ def pieces(request: Request, environ: Mapping[str, str]) -> Iterator[Piece]:
         yield list(shards[start : start + _SHARDS])
 
 
-def framed(value: object) -> bytes:
-    """Return a value as a piece, with its header."""
-    packed = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    return LENGTH.pack(len(packed)) + packed
-
-
 def main() -> None:
     """Serve one request on the standard streams."""
-    with contextlib.suppress(OSError):  # the service manager may forbid it
-        os.nice(_NICENESS)
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    (length,) = LENGTH.unpack(source.read(LENGTH.size))
-    request: Request = pickle.loads(source.read(length))
-    threading.Thread(target=_end_with_the_daemon, args=(source,), daemon=True).start()
-    for piece in pieces(request, os.environ):
-        sink.write(framed(piece))
-    sink.flush()
-    os._exit(0)  # a normal exit would wait for the other thread, which is still reading
-
-
-def _end_with_the_daemon(source: BinaryIO) -> None:
-    source.read()
-    os._exit(1)
+    serve(read_piece, lambda request: pieces(request, os.environ))
