@@ -51,9 +51,15 @@ class AnswerBuilder:
         except SkippedError as error:
             self.skip(str(error))
             return
-        if made is None:
-            return
-        ident, target = made
+        if made is not None:
+            self.add_target(*made)
+
+    def add_target(self, ident: str, target: Target) -> None:
+        """Add a target that the rules made before.
+
+        Raises:
+            SourceError: there are more than `MAX_TARGETS`.
+        """
         present = self._targets.setdefault(ident, target)
         if present is not target:
             if present != target:
@@ -61,25 +67,30 @@ class AnswerBuilder:
         elif len(self._targets) > MAX_TARGETS:
             raise SourceError(f"it lists more than {MAX_TARGETS} shards")
 
-    def skip(self, reason: str) -> None:
-        """Count a candidate that is skipped.
+    def skip(self, reason: str, count: int = 1) -> None:
+        """Count candidates that are skipped.
 
         Args:
             reason: why, in a few words, without a secret; equal ones are counted together.
+            count: number of candidates.
         """
         reason = _line(reason)
         if reason not in self._skipped and len(self._skipped) >= MAX_REASONS:
             reason = OTHER_REASONS
-        self._skipped[reason] += 1
+        self._skipped[reason] += count
 
     def note(self, text: str) -> None:
         """Add a remark about a part of the source, without a secret."""
         if len(self._notes) < MAX_NOTES:
             self._notes.append(_line(text))
 
-    def answer(self) -> Answer:
-        """Return what was collected."""
-        return Answer(self._targets, dict(self._skipped), tuple(self._notes))
+    def answer(self, *, incomplete: bool = False) -> Answer:
+        """Return what was collected.
+
+        Args:
+            incomplete: see `Answer`.
+        """
+        return Answer(self._targets, dict(self._skipped), tuple(self._notes), incomplete)
 
 
 def _line(text: str) -> str:

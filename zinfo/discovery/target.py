@@ -55,8 +55,12 @@ class Answer:
         targets: the targets by shard id.
         skipped: number of skipped candidates by reason; a reason contains no secret.
         notes: remarks about parts of the source, such as a seed that does not reply.
+        incomplete: whether a part of the source could not be read and is not known from before: a
+            file that was not readable since the start, a name that was not resolved. Shards that an
+            incomplete answer lacks are not missing; it adds and changes shards only.
     """
 
     targets: Mapping[str, Target]
     skipped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    incomplete: bool = False
