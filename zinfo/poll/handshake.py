@@ -86,7 +86,7 @@ def connect_and_poll(
             try:
                 result = _connect_and_poll(redis_conn, limits, credentials, naming)
             except FOREIGN_ERRORS as error:  # also raised by a callable of the user
-                _close_abandoned_socket(error)
+                close_abandoned_socket(error)
                 failure = from_exception(error, credentials)
                 if should_retry_unnamed(naming, error, failure):
                     continue
@@ -97,7 +97,7 @@ def connect_and_poll(
             return result
 
 
-def _close_abandoned_socket(error: BaseException) -> None:
+def close_abandoned_socket(error: BaseException) -> None:
     """Close a TLS socket whose constructor failed.
 
     gevent's constructor leaves the socket open if the peer resets the connection just before the
