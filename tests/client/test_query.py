@@ -69,7 +69,15 @@ def test_each_page_of_iter_infos_has_its_own_timeout(peer: WirePeer, blocking: F
 def test_empty_arguments_are_not_sent(peer: WirePeer, flavour: Flavour) -> None:
     with flavour.client(peer.query) as client:
         client.get_infos(
-            ["a"], ("used_",), True, 1.5, True, labels={"zone": "z"}, refresh=True, limit=10
+            ["a"],
+            ("used_",),
+            True,
+            1.5,
+            True,
+            labels={"zone": "z"},
+            with_labels=True,
+            refresh=True,
+            limit=10,
         )
         client.shards(labels={"zone": "z"})
     requests = [decode_request(request) for request in peer.requests]
@@ -81,6 +89,7 @@ def test_empty_arguments_are_not_sent(peer: WirePeer, flavour: Flavour) -> None:
         "max_age": 1.5,
         "prefix_matching": True,
         "labels": {"zone": "z"},
+        "with_labels": True,
         "refresh": True,
         "limit": 10,
     }

@@ -103,6 +103,17 @@ def test_keys_prefixes_sections_and_labels_restrict_the_result(daemon: RunningDa
     assert daemon.ask("get_infos", labels={"role": "queue"}).body == []
 
 
+def test_meta_has_the_labels_on_request(daemon: RunningDaemon) -> None:
+    def labels(**args: object) -> object:
+        infos: Any = daemon.ask("get_infos", **args).body
+        return [info["meta"].get("labels") for info in infos]
+
+    assert labels() == [None]
+    assert labels(with_labels=True) == [{"role": "cache"}]
+    assert labels(with_labels=True, keys=["role"]) == [{"role": "cache"}]
+    assert labels(with_labels=True, sections=["cpu"]) == [{"role": "cache"}]
+
+
 def test_a_shard_without_info_is_an_error_or_a_partial_entry(daemon: RunningDaemon) -> None:
     for ids, kind, message in (
         (["unknown"], UnknownShardError, "shard unknown not found"),

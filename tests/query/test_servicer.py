@@ -69,6 +69,24 @@ def test_a_shard_without_info_is_a_key_error_or_a_partial_entry(
     assert (partial["error"], partial["info_age"]) == (message, 1e38)
 
 
+def test_meta_has_the_labels_only_if_they_are_requested(
+    publisher: ShardPublisher, servicer: InfoProviderServicer
+) -> None:
+    def labels(**arguments: Any) -> object:
+        (info,) = servicer.GetInfos(**arguments)
+        meta: Any = info["meta"]
+        return meta.get("labels")
+
+    assert labels(shard_ids=["a"]) is None
+    assert labels(shard_ids=["a"], with_labels=True) == {"is": "a"}
+    assert labels(shard_ids=["never"], allow_partial=True, with_labels=True) == {"is": "never"}
+    assert labels(shard_ids=["unknown"], allow_partial=True, with_labels=True) is None
+    copied: Any = servicer.GetInfos(["a"], with_labels=True)[0]["meta"]
+    copied["labels"].clear()
+    publisher.set_labels("a", {"is": "changed"})
+    assert labels(shard_ids=["a"], with_labels=True) == {"is": "changed"}
+
+
 def test_keys_are_exact_names_or_prefixes(servicer: InfoProviderServicer) -> None:
     def fields(*args: Any, **kwargs: Any) -> set[str]:
         return set(servicer.GetInfos(*args, **kwargs)[0]) - {"meta"}

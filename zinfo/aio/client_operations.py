@@ -39,7 +39,7 @@ class ClientOperations(abc.ABC):
         """
         return await self._call(requests.hello(), timeout)
 
-    async def get_infos(  # noqa: PLR0913 - those of GetInfos, and three of the wire
+    async def get_infos(  # noqa: PLR0913 - those of GetInfos, and four of the wire
         self,
         shard_ids: Collection[str] = (),
         keys: Collection[str] = (),
@@ -49,6 +49,7 @@ class ClientOperations(abc.ABC):
         *,
         sections: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
+        with_labels: bool = False,
         refresh: bool = False,
         limit: int | None = None,
         timeout: float | None = None,
@@ -64,6 +65,7 @@ class ClientOperations(abc.ABC):
             prefix_matching: whether `keys` are prefixes of field names.
             sections: names of sections of INFO, to which the fields are restricted; empty for all.
             labels: labels that a shard must have; None for any.
+            with_labels: whether `meta` has the labels of the shard, as `labels`.
             refresh: whether the daemon first polls the shards whose INFO is older than `max_age`.
             limit: greatest number of entries in a page of the reply; all pages are fetched. None
                 for as many as fit.
@@ -86,6 +88,7 @@ class ClientOperations(abc.ABC):
             "prefix_matching": prefix_matching,
             "sections": sections,
             "labels": labels,
+            "with_labels": with_labels,
             "refresh": refresh,
             "limit": limit,
         }

@@ -59,7 +59,8 @@ class EntryEncoder:
             RequestError: the cursor is invalid, or a requested shard is unknown.
         """
         reader, query = self._reader, self._query
-        plain = not (query.shard_ids or query.labels or self._rights.hidden_fields)
+        special = query.shard_ids or query.labels or query.with_labels
+        plain = not (special or self._rights.hidden_fields)
         if plain and reader is not None and reader.encodes_many:
             return self._in_batches(reader, ids_after(live, cursor), limit, max_bytes)
         return self._one_by_one(ids_from(query.shard_ids, live, cursor))
@@ -103,10 +104,11 @@ class EntryEncoder:
 
     def _encoder(self) -> Callable[[LookupResult], Entry]:
         query, rights, reader = self._query, self._rights, self._reader
-        select = query.field_selector(reader)
+        select, with_labels = query.field_selector(reader), query.with_labels
 
         def encode(found: LookupResult) -> Entry:
-            snapshot, meta = found.snapshot, {"meta": build_meta(found)}
+            snapshot = found.snapshot
+            meta = {"meta": build_meta(found, with_labels=with_labels)}
             if snapshot is None:
                 return (pack_fields(meta),)
             if rights.hidden_fields:

@@ -35,6 +35,7 @@ class InfoQuery(NamedTuple):
         prefix_matching: whether `keys` are prefixes of field names.
         sections: only fields of these sections, in any case; empty for all.
         labels: only shards that have all of these labels.
+        with_labels: whether `meta` has the labels of the shard.
     """
 
     shard_ids: Sequence[str] = ()
@@ -44,6 +45,7 @@ class InfoQuery(NamedTuple):
     prefix_matching: bool = False
     sections: Sequence[str] = ()
     labels: Mapping[str, str] = MappingProxyType({})
+    with_labels: bool = False
 
     @classmethod
     def from_call(
@@ -55,6 +57,7 @@ class InfoQuery(NamedTuple):
         prefix_matching: bool = False,
         *,
         key_patterns: Iterable[str] | None = None,
+        with_labels: bool = False,
     ) -> InfoQuery:
         """Return the query of a call of `InfoProviderServicer.GetInfos` with these arguments.
 
@@ -66,7 +69,8 @@ class InfoQuery(NamedTuple):
             if keys:
                 raise TypeError("key_patterns is an alias of keys: give one of them")
             keys = tuple(key_patterns)
-        return cls(tuple(shard_ids), keys, allow_partial, max_age, prefix_matching)
+        ids = tuple(shard_ids)
+        return cls(ids, keys, allow_partial, max_age, prefix_matching, with_labels=with_labels)
 
     @property
     def wants_all_fields(self) -> bool:
@@ -159,6 +163,7 @@ class InfoProviderServicer:
         prefix_matching: bool = False,
         *,
         key_patterns: Sequence[str] | None = None,
+        with_labels: bool = False,
     ) -> list[dict[str, Value]]:
         """Return the newest INFO of shards, without yielding to other greenlets.
 
@@ -173,23 +178,30 @@ class InfoProviderServicer:
             max_age: seconds; shards with older INFO are skipped. 0 for no limit.
             prefix_matching: whether `keys` are prefixes of field names.
             key_patterns: deprecated alias of `keys`.
+            with_labels: whether `meta` has the labels of the shard.
 
         Returns:
             For each shard a dict of field name to value, and `meta` with `shard_identifier`,
-            `info_age` (seconds), `state`, `revision`, `time` and, for a partial entry, `error`. It
-            is a copy: changing it does not change the cache.
+            `info_age` (seconds), `state`, `revision`, `time`, if requested `labels` and, for a
+            partial entry, `error`. It is a copy: changing it does not change the cache.
 
         Raises:
             KeyError: unknown or never-polled shard, without `allow_partial`.
             TypeError: both `keys` and `key_patterns`.
         """
         query = InfoQuery.from_call(
-            shard_ids, keys, allow_partial, max_age, prefix_matching, key_patterns=key_patterns
+            shard_ids,
+            keys,
+            allow_partial,
+            max_age,
+            prefix_matching,
+            key_patterns=key_patterns,
+            with_labels=with_labels,
         )
         if key_patterns is not None:
             warnings.warn("key_patterns is now called keys", DeprecationWarning, stacklevel=2)
         select = query.field_selector()
-        return [build_entry(found, select) for found in self.find(query)]
+        return [build_entry(found, select, with_labels=with_labels) for found in self.find(query)]
 
     def find(
         self,
@@ -257,8 +269,10 @@ def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
     return all(shard.labels.get(name) == value for name, value in labels.items())
 
 
-def build_meta(found: LookupResult) -> dict[str, Value]:
+def build_meta(found: LookupResult, *, with_labels: bool = False) -> dict[str, Value]:
     """Return the `meta` map of an entry."""
+    if with_labels and found.shard is not None:
+        return {**build_meta(found), "labels": dict(found.shard.labels)}
     shard, snapshot = found.shard, found.snapshot
     if snapshot is None or shard is None:
         values: dict[str, Value] = {
@@ -279,12 +293,14 @@ def build_meta(found: LookupResult) -> dict[str, Value]:
     }
 
 
-def build_entry(found: LookupResult, select: FieldSelector) -> dict[str, Value]:
+def build_entry(
+    found: LookupResult, select: FieldSelector, *, with_labels: bool = False
+) -> dict[str, Value]:
     """Return one entry of a `GetInfos` result, as a copy that the caller may change."""
     fields: dict[str, Value] = {}
     if found.snapshot is not None:
         fields = {name: _copied(value) for name, value in select(found.snapshot).items()}
-    fields["meta"] = build_meta(found)
+    fields["meta"] = build_meta(found, with_labels=with_labels)
     return fields
 
 

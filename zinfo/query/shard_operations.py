@@ -49,6 +49,7 @@ class ShardOperations:
             prefix_matching=args.flag("prefix_matching"),
             sections=args.texts("sections", MAX_SECTIONS),
             labels=args.labels("labels"),
+            with_labels=args.flag("with_labels"),
         )
         refresh, limit, cursor = args.flag("refresh"), args.count("limit"), args.text("cursor")
         args.reject_unknown()

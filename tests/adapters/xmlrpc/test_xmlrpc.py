@@ -127,6 +127,11 @@ def test_prefixes_match_several_keys(proxy: xmlrpc.client.ServerProxy) -> None:
     assert all(name == "meta" or name.startswith("used_memory") for name in info)
 
 
+def test_meta_has_the_labels_on_request(proxy: xmlrpc.client.ServerProxy) -> None:
+    (info,) = infos(proxy, {"keys": ["role"], "with_labels": True})
+    assert info["meta"]["labels"] == {}
+
+
 def test_info_older_than_max_age_is_skipped(proxy: xmlrpc.client.ServerProxy) -> None:
     assert infos(proxy, [], [], False, 1e-9) == []
 

@@ -51,6 +51,7 @@ _DATA: Final[dict[str, dict[str, object]]] = {
                         "state": _TEXT,
                         "revision": _COUNT,
                         "time": {"type": "number", "description": "Unix time"},
+                        "labels": {"type": "object", "additionalProperties": _TEXT},
                         "error": _TEXT,
                     },
                 }

@@ -73,6 +73,7 @@ ROUTES: Final = {
             "prefix_matching": Argument(FLAG, "treat `keys` as prefixes of field names"),
             "sections": Argument(TEXTS, "only fields of these sections"),
             "labels": _LABELS,
+            "with_labels": Argument(FLAG, "return the labels of each shard in `meta`"),
             "max_age": Argument(SECONDS, "skip INFO that is older, in seconds; 0 for no limit"),
             "allow_partial": Argument(
                 FLAG, "return an entry with an error for a shard without INFO"

@@ -144,7 +144,9 @@ class XmlRpcServer(WsgiServer):
             self._servicer.find(query, yield_point=CooperativeYield(low_priority=True).maybe_yield)
         )
         select = query.field_selector()
-        return array_response(build_entry(one, select) for one in _yielding(found))
+        return array_response(
+            build_entry(one, select, with_labels=query.with_labels) for one in _yielding(found)
+        )
 
     def _query(self, params: Sequence[object]) -> InfoQuery:
         by_name: Mapping[str, object] = {}
@@ -161,6 +163,7 @@ class XmlRpcServer(WsgiServer):
             args.seconds("max_age"),
             args.flag("prefix_matching"),
             key_patterns=patterns if "key_patterns" in given else None,
+            with_labels=args.flag("with_labels"),
         )
 
     def _list_methods(self, params: Sequence[object]) -> Iterator[bytes]:
