@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Mapping
 from typing import ClassVar
 
-from zinfo.discovery.target import Answer
+from zinfo.discovery.target import Answer, Target
 
 
 class Source(abc.ABC):
@@ -37,6 +38,16 @@ class Source(abc.ABC):
 
         Raises:
             SourceError: the source cannot be read, or its answer as a whole cannot be used.
+        """
+
+    def remember(self, targets: Mapping[str, Target]) -> None:  # noqa: B027 - few sources use it
+        """Take the targets of the last good answer before a restart; called before the first read.
+
+        A source of a cluster then asks the members that it knew, if its seeds do not reply. The
+        next read returns an answer even if it is the same.
+
+        Args:
+            targets: the targets by shard id.
         """
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open
