@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gevent
@@ -119,18 +120,62 @@ def test_a_shard_that_other_code_added_under_the_id_stays_until_it_is_removed() 
         assert "a" not in publisher
 
 
-def test_other_credentials_make_a_new_shard_and_the_id_stays_with_its_watcher() -> None:
+def _record(seen: list[str], kind: ShardEvent, _shard: RedisShard) -> None:
+    seen.append(kind.value)
+
+
+def test_other_credentials_change_in_place() -> None:
+    publisher = ShardPublisher()
+    seen: list[str] = []
+    for kind in ShardEvent:
+        publisher.subscribe_shard_event(kind, partial(_record, seen, kind))
+    specs = [ShardSpec(ConnectionOptions(url=URL, username=name), id="a") for name in ("x", "y")]
+    with StaticShardWatcher(publisher, specs[:1]) as first:
+        shard = publisher.get_shard("a")
+        first.set_shards(specs[1:])
+        assert publisher.get_shard("a") is first.shards["a"] is shard
+        assert shard.redis_conn.username == "y"
+    assert seen == ["added", "connection_changed", "removed"]
+
+
+def test_a_shard_that_makes_connections_of_its_own_is_replaced_for_other_credentials() -> None:
+    class OwnConnections(RedisShard):
+        def __init__(self, ident: object, options: ConnectionOptions) -> None:
+            super().__init__(ident, lambda: options)  # stands for a client made from the options
+
+    publisher = ShardPublisher()
+    specs = [ShardSpec(ConnectionOptions(url=URL, username=name), id="a") for name in ("x", "y")]
+    with StaticShardWatcher(publisher, specs[:1], shard_class=OwnConnections) as static:
+        before = publisher.get_shard("a")
+        static.set_shards(specs[1:])
+        assert publisher.get_shard("a") is not before
+        assert publisher.get_shard("a").redis_conn().username == "y"
+
+
+def test_a_shard_that_waits_for_its_id_has_the_credentials_of_the_newest_list() -> None:
+    publisher = ShardPublisher()
+    specs = [ShardSpec(ConnectionOptions(url=URL, username=name), id="a") for name in ("x", "y")]
+    first = StaticShardWatcher(publisher, specs[:1])
+    with first, StaticShardWatcher(publisher, specs[:1]) as waiting:
+        waiting.set_shards(specs[1:])
+        assert publisher.get_shard("a").redis_conn.username == "x"
+        first.stop()
+        assert publisher.get_shard("a").redis_conn.username == "y"
+
+
+def test_another_address_makes_a_new_shard_and_the_id_stays_with_its_watcher() -> None:
     publisher = ShardPublisher()
     seen: list[str] = []
     publisher.subscribe_shard_event(ShardEvent.ADDED, lambda _shard: seen.append("added"))
     publisher.subscribe_shard_event(ShardEvent.REMOVED, lambda _shard: seen.append("removed"))
-    specs = [ShardSpec(ConnectionOptions(url=URL, username=name), id="a") for name in ("x", "y")]
+    urls = ("redis://127.0.0.1:1", "redis://127.0.0.1:2")
+    specs = [ShardSpec(ConnectionOptions(url=url), id="a") for url in urls]
     first = StaticShardWatcher(publisher, specs[:1])
     with first, StaticShardWatcher(publisher, specs[:1]) as second:
         before = publisher.get_shard("a")
         first.set_shards(specs[1:])
         assert publisher.get_shard("a") is first.shards["a"] is not before
-        assert publisher.get_shard("a").redis_conn.username == "y"
+        assert publisher.get_shard("a").redis_conn.url == urls[1]
         assert second.shards == {}
     assert seen == ["added", "removed"] * 2
 

@@ -8,6 +8,7 @@ import pytest
 
 from zinfo import RedisShard, ShardEvent, ShardPublisher
 from zinfo.errors import ShardExistsError, UnknownShardError
+from zinfo.shards.connection_options import ConnectionOptions
 
 
 def shard(ident: str) -> RedisShard:
@@ -112,6 +113,33 @@ def test_sorted_ids_follow_additions_and_removals() -> None:
     assert publisher.sorted_shard_ids() == ("a", "c")
     publisher.add_shard(shard("aa"))
     assert publisher.sorted_shard_ids() == ("a", "aa", "c")
+
+
+def test_a_change_of_connection_options_is_notified_once() -> None:
+    publisher = ShardPublisher()
+    one = shard("a")
+    publisher.add_shard(one)
+    notified: list[object] = []
+    publisher.subscribe_shard_event(
+        ShardEvent.CONNECTION_CHANGED, lambda one: notified.append(one.redis_conn)
+    )
+    options = ConnectionOptions(url="redis://127.0.0.1:1", username="x")
+    publisher.set_connection("a", options)
+    publisher.set_connection("a", ConnectionOptions(url="redis://127.0.0.1:1", username="x"))
+    assert one.redis_conn is options
+    assert notified == [options]
+    with pytest.raises(UnknownShardError):
+        publisher.set_connection("b", options)
+
+
+@pytest.mark.parametrize("conn", ["redis://127.0.0.1:2", "rediss://127.0.0.1:1", object()])
+def test_connection_options_with_another_address_are_refused(conn: object) -> None:
+    publisher = ShardPublisher()
+    publisher.add_shard(RedisShard("a", conn))
+    options = ConnectionOptions(url="redis://127.0.0.1:1", username="x")
+    with pytest.raises(ValueError, match="another address"):
+        publisher.set_connection("a", options)
+    assert publisher.get_shard("a").redis_conn is not options
 
 
 def test_a_change_of_labels_is_notified_once() -> None:

@@ -221,7 +221,7 @@ class Daemon:
         """Apply what a new configuration changes and a running daemon can take over.
 
         Shards, labels, intervals, sections of INFO, clients' keys and rights change. Shards with
-        the same address, credentials and sections keep their connections. The log names each
+        the same address and sections keep their connections. The log names each
         changed key that needs a restart. Yields to the event loop. If it fails half-way, the next
         call starts from the state then.
         """

@@ -98,8 +98,8 @@ class StaticShardWatcher(ShardWatcher):
     def set_shards(self, shards: Iterable[str | ShardSpec]) -> None:
         """Keep exactly these shards live from now on.
 
-        A shard whose address and credentials did not change keeps its connection and gets the new
-        labels and tunables. One that other code removed from the publisher becomes live again.
+        A shard whose address did not change keeps its connection and gets the new labels, tunables
+        and credentials. One that other code removed from the publisher becomes live again.
 
         If another watcher has made an id live, that shard stays, with a warning; the one given here
         becomes live when it is removed.
@@ -141,9 +141,10 @@ class StaticShardWatcher(ShardWatcher):
         if spec is None:
             del self._made[ident]
             self.remove(ident)
-        elif shard is None or spec.options != before.options:
+        elif shard is None or not _same_server(shard, before, spec):
             self._put(ident, spec)
         elif spec != before:
+            self.set_connection(ident, spec.options)
             self.set_labels(ident, spec.labels)  # first, as it publishes only labels that differ
             spec.apply(shard, before)
             self._made[ident] = spec
@@ -159,6 +160,16 @@ class StaticShardWatcher(ShardWatcher):
         except Exception as error:  # from a user's shard class; the other shards go on
             self.publisher.report_fault(type(self).__name__, error)
             logger.exception("shard %s cannot be watched", ident)
+
+
+def _same_server(shard: RedisShard, before: ShardSpec, spec: ShardSpec) -> bool:
+    """Return whether a shard can take over a new description, without being replaced.
+
+    A class of shards of the user's may connect in its own way, with the options as a start only.
+    """
+    if spec.options == before.options:
+        return True
+    return shard.redis_conn == before.options and spec.options.has_address_of(before.options)
 
 
 def _spec_of(shard: str | ShardSpec) -> ShardSpec:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from zinfo.errors import ShardExistsError
 from zinfo.loop.supervisor import Supervisor
+from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
 
@@ -126,6 +127,25 @@ class ShardWatcher(abc.ABC):
             self.publisher.set_labels(shard_id, labels)
         elif shard_id in self._claimed:
             self._claimed[shard_id].labels = dict(labels)
+
+    def set_connection(self, shard_id: str, options: ConnectionOptions) -> None:
+        """Replace the connection options of a shard that this watcher added, but not its address.
+
+        A shard that it did not add stays as it is; see `ShardPublisher.set_connection`.
+
+        Args:
+            shard_id: id of the shard.
+            options: its new options.
+
+        Raises:
+            ValueError: they have another address, or the shard was not made from a URL.
+        """
+        if self.is_live(shard_id):
+            self.publisher.set_connection(shard_id, options)
+        elif (claimed := self._claimed.get(shard_id)) is not None:
+            if not options.has_address_of(claimed.redis_conn):
+                raise ValueError(f"shard {shard_id} has another address: replace the shard")
+            claimed.redis_conn = options
 
     def is_live(self, shard_id: str) -> bool:
         """Return whether a shard that this watcher added is still live.

@@ -38,12 +38,14 @@ class HandshakeResult:
         info: the request that the server supports, and the first reply to it.
         credentials: those sent to the server.
         sections: the chosen sections of INFO.
+        redis_conn: what was connected with, as in `RedisShard.redis_conn`.
     """
 
     sock: RealSocket
     info: InfoRequest
     credentials: Credentials
     sections: tuple[str, ...]
+    redis_conn: Any
 
 
 def require_cooperative_sockets() -> None:
@@ -130,7 +132,8 @@ def _connect_and_poll(
             return _parsed_info(client, limits)
         set_client_name(connection, naming, credentials)
         info = find_request(connection, limits, credentials)
-        return HandshakeResult(_take_over(connection), info, credentials, limits.sections)
+        sock = _take_over(connection)
+        return HandshakeResult(sock, info, credentials, limits.sections, redis_conn)
     finally:
         connection.disconnect()
 

@@ -11,10 +11,12 @@ import gevent.event
 from zinfo.poll.client_name import ClientNaming
 from zinfo.poll.connection import InfoConnection
 from zinfo.poll.errors import OTHER, PollError
+from zinfo.poll.handshake import HandshakeResult
 from zinfo.poll.hot_fields import HotFields
 from zinfo.poll.limits import PollLimits
 from zinfo.poll.peer_protocol import Diagnosis
 from zinfo.poll.scheduler import NEVER
+from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.shard import RedisShard
 
 RESET_RETRY_DELAY = 0.05  # seconds until a server that reset a new connection is tried once more
@@ -44,6 +46,7 @@ class ShardPollState:
         "due",
         "hot_fields",
         "limits",
+        "options",
         "poll_done",
         "reconnected",
         "removed",
@@ -56,6 +59,7 @@ class ShardPollState:
     def __init__(self, shard: RedisShard, limits: PollLimits) -> None:
         self.shard = shard
         self.limits = limits
+        self.options = shard.redis_conn  # the newest that the poller has taken over
         self.due = self.deadline = NEVER
         self.deadline_queued = False
         self.hot_fields = HotFields()
@@ -95,6 +99,14 @@ class ShardPollState:
         connection.close()
         self.connection = None
         return False
+
+    def matches(self, result: HandshakeResult) -> bool:
+        """Return whether a handshake was made with the present sections and rules for servers."""
+        options = self.shard.redis_conn
+        return result.sections == self.limits.sections and (
+            not isinstance(options, ConnectionOptions)
+            or options.accepts_servers_of(result.redis_conn)
+        )
 
     def finish_poll(self) -> None:
         """Wake the callers that wait for the end of the current poll."""

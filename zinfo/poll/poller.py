@@ -144,6 +144,7 @@ class InfoPoller:
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._remove)
         publisher.subscribe_shard_event(ShardEvent.LABELS_CHANGED, self._on_labels_changed)
+        publisher.subscribe_shard_event(ShardEvent.CONNECTION_CHANGED, self._on_options_changed)
         for shard in publisher.get_live_shards():
             self._add(shard)
 
@@ -159,6 +160,7 @@ class InfoPoller:
         self._publisher.unsub_shard_event(ShardEvent.ADDED, self._add)
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._remove)
         self._publisher.unsub_shard_event(ShardEvent.LABELS_CHANGED, self._on_labels_changed)
+        self._publisher.unsub_shard_event(ShardEvent.CONNECTION_CHANGED, self._on_options_changed)
         self._scheduler.close()
         self._callback_queue.close()
         for state in self._states.values():
@@ -258,6 +260,22 @@ class InfoPoller:
         if shard.id in self._states:
             self._state_machine.on_labels_changed(shard)
 
+    def _on_options_changed(self, shard: RedisShard) -> None:
+        state = self._states.get(shard.id)
+        if state is None:
+            return
+        before, limits = state.limits, self._limits_of(shard)
+        same_server = shard.redis_conn.accepts_servers_of(state.options)
+        state.options, state.limits = shard.redis_conn, limits
+        if limits.timeout < before.timeout:
+            self._scheduler.shorten_deadlines(state)
+        if state.connection is None:
+            if shard.failures and not state.connecting:  # it may wait for seconds to be tried again
+                state.due = NEVER
+                self._connector.connect(state)
+        elif (limits.sections != before.sections or not same_server) and state.renew_connection():
+            self._connector.connect(state)
+
     def _release(self, state: ShardPollState) -> None:
         state.removed = True
         state.deadline = NEVER
@@ -289,7 +307,7 @@ class InfoPoller:
         if not isinstance(result, HandshakeResult):
             self._store(state, result)
             return
-        if result.sections != state.limits.sections:  # changed during the handshake
+        if not state.matches(result):  # changed during the handshake
             result.sock.close()
             self._connector.connect(state)
             return

@@ -31,7 +31,8 @@ class Timed(Protocol):
         due: monotonic clock at which the item is to be started; infinity for never.
         deadline: monotonic clock at which it times out; infinity for never.
         deadline_queued: whether the wheel of deadlines holds the item. The time from an item's
-            start to its deadline never shrinks, so that the wheel is never too late for it.
+            start to its deadline does not shrink, so that the wheel is never too late for it; see
+            `PollScheduler.shorten_deadlines`.
     """
 
     due: float
@@ -93,6 +94,13 @@ class PollScheduler(Generic[T]):
         self._deadlines.add(item, deadline)
         if deadline < self._wake_time:
             self._wake_at(deadline, now)
+
+    def shorten_deadlines(self, item: T) -> None:
+        """Have later calls of `set_deadline` for `item` honour a shorter timeout than before.
+
+        Its entry in the wheel may come too late for them, so that they add another one.
+        """
+        item.deadline_queued = False
 
     def close(self) -> None:
         """Stop; nothing is called any more."""

@@ -13,6 +13,7 @@ from zinfo.poll.errors import TIMEOUT, PollError
 from zinfo.poll.handshake import HandshakeResult, connect_and_poll
 from zinfo.poll.peer_protocol import diagnose
 from zinfo.poll.poll_state import ShardPollState
+from zinfo.shards.connection_options import ConnectionOptions
 
 
 class ShardConnector:
@@ -66,12 +67,16 @@ class ShardConnector:
 
     def _connect(self, state: ShardPollState) -> None:
         state.started_at = time.monotonic()
+        options = state.shard.redis_conn
         try:
             result = connect_within_fd_limit(state)
         except PollError as error:
             explained = _explain(state, error)
             state.connecting = False
-            self._on_failure(state, explained)
+            if isinstance(options, ConnectionOptions) and options != state.shard.redis_conn:
+                self.connect(state)  # they have changed meanwhile, perhaps a wrong password
+            else:
+                self._on_failure(state, explained)
             return
         state.connecting, state.diagnosis = False, None
         if not state.removed:

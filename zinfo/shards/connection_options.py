@@ -88,6 +88,35 @@ class ConnectionOptions:
         assert self.info is None or isinstance(self.info, tuple)
         return self.info
 
+    def has_address_of(self, other: object) -> bool:
+        """Return whether these options lead to the same server address as other ones.
+
+        Scheme, host and port, or the path of the Unix socket, are compared; names are not resolved.
+        User, password and database in the URL do not count, nor do other options.
+
+        Args:
+            other: the other `ConnectionOptions`; False for any other object.
+        """
+        if not isinstance(other, ConnectionOptions):
+            return False
+        return self.url == other.url or (
+            parse_shard_url(self.url).url == parse_shard_url(other.url).url
+        )
+
+    def accepts_servers_of(self, other: object) -> bool:
+        """Return whether the server is verified by the same rules as with other options.
+
+        Args:
+            other: the other `ConnectionOptions`; True for any other object, which has no rules.
+        """
+        if not isinstance(other, ConnectionOptions):
+            return True
+        return (self.tls_verify, self.check_hostname, self.tls_server_name) == (
+            other.tls_verify,
+            other.check_hostname,
+            other.tls_server_name,
+        )
+
     def __repr__(self) -> str:  # the generated one would show the password
         return f"ConnectionOptions({default_ident(self.url)!r})"
 

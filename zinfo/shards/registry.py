@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from zinfo.errors import ShardExistsError, UnknownShardError
+from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.shard import RedisShard
 from zinfo.wire import lifecycle
 
@@ -28,10 +29,12 @@ class ShardEvent(enum.Enum):
     """A shard is no longer live."""
     LABELS_CHANGED = lifecycle.LABELS_CHANGED
     """The labels of a live shard changed."""
+    CONNECTION_CHANGED = "connection_changed"
+    """The connection options of a live shard changed, but not its address. Clients get no event."""
 
 
 class ShardPublisher:
-    """The registry of live shards; notifies subscribers of added, removed and relabelled shards.
+    """The registry of live shards; notifies subscribers of added, removed and changed shards.
 
     A shard is live from `add_shard` to `del_shard`. Watchers call both; a poller of the same
     publisher polls all live shards. A process may have any number of publishers. A publisher is not
@@ -125,6 +128,31 @@ class ShardPublisher:
         if shard.labels != labels:
             shard.labels = dict(labels)
             self._notify(ShardEvent.LABELS_CHANGED, shard)
+
+    def set_connection(self, shard_id: str, options: ConnectionOptions) -> None:
+        """Replace the connection options of a live shard, but not its address.
+
+        Notifies CONNECTION_CHANGED subscribers if they differ. A poller of this publisher leaves an
+        established connection open, and uses the new credentials and files for the next one. It
+        makes a new connection at the next poll if the sections of INFO, or the options that decide
+        which server is accepted (`tls_verify`, `check_hostname`, `tls_server_name`), have changed.
+        A shard that is down is tried again at once.
+
+        Args:
+            shard_id: id of a live shard that was made from a URL.
+            options: its new options; see `ConnectionOptions.has_address_of`.
+
+        Raises:
+            UnknownShardError: no such shard is live (a KeyError).
+            ValueError: they have another address, or the shard was not made from a URL: such a
+                shard has to be replaced.
+        """
+        shard = self.get_shard(shard_id)
+        if not options.has_address_of(shard.redis_conn):
+            raise ValueError(f"shard {shard_id} has another address: replace the shard")
+        if shard.redis_conn != options:
+            shard.redis_conn = options
+            self._notify(ShardEvent.CONNECTION_CHANGED, shard)
 
     def get_shard(self, shard_id: str) -> RedisShard:
         """Return a live shard.
