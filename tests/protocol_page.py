@@ -54,10 +54,14 @@ def names(text: str, columns: int = 3) -> set[str]:
     return {row[0] for row in rows(text, columns)}
 
 
+REQUIRED = "required"
+"""Stands in place of the default value of an argument that has none."""
+
 OPERATIONS = re.findall(r"^#### `(\w+)`$", TEXT, re.MULTILINE)
 ARGUMENTS = {
     op: {
-        row[0]: (row[1], json.loads(row[2].strip("`"))) for row in rows(section(f"#### `{op}`"), 4)
+        row[0]: (row[1], REQUIRED if row[2] == REQUIRED else json.loads(row[2].strip("`")))
+        for row in rows(section(f"#### `{op}`"), 4)
     }
     for op in OPERATIONS
 }

@@ -203,6 +203,8 @@ class ModelDaemon:
             "get_infos": self._get_infos,
             "shards": lambda _: ([{"id": shard} for shard in sorted(self.shards)], {}),
             "stats": lambda _: ({"revisions": self.revisions}, {}),
+            "sources": lambda _: ([{"name": "cmdb", "type": "http"}], {}),
+            "accept_source": lambda args: (len(str(args["name"])), {}),
         }
         try:
             if self.refusal is not None:

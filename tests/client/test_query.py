@@ -29,6 +29,8 @@ def test_every_operation_returns_its_result(peer: WirePeer, flavour: Flavour) ->
         assert client.hello()["bus"] == [peer.bus]
         assert client.ping() == pytest.approx(time.time(), abs=60)
         assert client.stats() == {"revisions": 3}
+        assert client.sources() == [{"name": "cmdb", "type": "http"}]
+        assert client.accept_source("cmdb") == 4
         assert [shard["id"] for shard in client.shards()] == ["a", "b", "c"]
         infos = client.get_infos()
         assert [info["meta"] for info in infos] == [{"shard_identifier": shard} for shard in "abc"]

@@ -15,11 +15,23 @@ import pytest
 import zmq
 
 from tests.daemons import RunningDaemon
-from tests.protocol_page import ARGUMENTS, EXAMPLES, OPERATIONS, TEXT, blocks, names, rows, section
+from tests.protocol_page import (
+    ARGUMENTS,
+    EXAMPLES,
+    OPERATIONS,
+    REQUIRED,
+    TEXT,
+    blocks,
+    names,
+    rows,
+    section,
+)
 from tests.servers import RealServer
+from tests.source_states import STATUSES
 from tests.waiting import wait_until
 from zinfo.config.models import BusConfig
 from zinfo.errors import RequestError
+from zinfo.query.source_operations import describe_source
 from zinfo.wire import bus_messages, codec, query_messages
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.query_messages import Request
@@ -161,7 +173,7 @@ def test_each_operation_has_the_documented_arguments_and_no_others(
     daemon: RunningDaemon, op: str
 ) -> None:
     for _, default in ARGUMENTS[op].values():
-        assert default in ([], {}, False, 0, None)
+        assert default in ([], {}, False, 0, None, REQUIRED)
     for argument in {name for arguments in ARGUMENTS.values() for name in arguments}:
         error = daemon.ask(op, **{argument: b"neither"}).error
         assert error is not None
@@ -174,7 +186,12 @@ def test_each_operation_has_the_documented_arguments_and_no_others(
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_arguments_with_their_default_values_are_accepted(daemon: RunningDaemon, op: str) -> None:
     defaults = {name: default for name, (_, default) in ARGUMENTS[op].items()}
-    assert daemon.ask(op, **defaults).error is None
+    if REQUIRED in defaults.values():
+        error = daemon.ask(op).error
+        assert error is not None
+        assert error.code == "bad_request"
+    else:
+        assert daemon.ask(op, **defaults).error is None
 
 
 def test_a_single_text_is_accepted_in_place_of_an_array(
@@ -196,6 +213,10 @@ def test_meta_is_as_documented(daemon: RunningDaemon) -> None:
 
 def _ids(daemon: RunningDaemon) -> list[str]:
     return [shard["id"] for shard in body_of(daemon, "shards")]
+
+
+def test_the_keys_of_sources_are_those_of_the_code() -> None:
+    assert names(section("#### `sources`")) == set(describe_source(STATUSES[0], 0.0))
 
 
 def test_shards_snapshot_and_events_are_as_documented(daemon: RunningDaemon) -> None:

@@ -169,6 +169,40 @@ class ClientOperations(abc.ABC):
         """
         return await self._call(requests.events(since, ids), timeout)
 
+    async def sources(self, *, timeout: float | None = None) -> list[Map]:
+        """Return the state of each source of shards, in the order of the configuration.
+
+        Args:
+            timeout: seconds for the whole call.
+
+        Returns:
+            One dict for each source; docs/reference/protocol.md describes its keys. A client that
+            cannot see all shards gets only a part of them: the others are None.
+
+        Raises:
+            UnknownOpError: the daemon is of a version without sources.
+        """
+        return await self._call(requests.sources(), timeout)
+
+    async def accept_source(self, name: str, *, timeout: float | None = None) -> int:
+        """Remove at once the shards that the last answer of a source does not list.
+
+        Without this, the daemon polls them until it has two witnesses that they are gone.
+
+        Args:
+            name: name of the source.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The number of shards that are removed; 0 if the answer lists all of them.
+
+        Raises:
+            BadRequestError: no source has this name.
+            NotAllowedError: this client is not allowed to do this.
+            UnknownOpError: the daemon is of a version without sources.
+        """
+        return await self._call(requests.accept_source(name), timeout)
+
     async def stats(self, *, timeout: float | None = None) -> Map:
         """Return the daemon's own counters since its start. Their names vary between versions.
 

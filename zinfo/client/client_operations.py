@@ -166,6 +166,40 @@ class ClientOperations(abc.ABC):
         """
         return self._call(requests.events(since, ids), timeout)
 
+    def sources(self, *, timeout: float | None = None) -> list[Map]:
+        """Return the state of each source of shards, in the order of the configuration.
+
+        Args:
+            timeout: seconds for the whole call.
+
+        Returns:
+            One dict for each source; docs/reference/protocol.md describes its keys. A client that
+            cannot see all shards gets only a part of them: the others are None.
+
+        Raises:
+            UnknownOpError: the daemon is of a version without sources.
+        """
+        return self._call(requests.sources(), timeout)
+
+    def accept_source(self, name: str, *, timeout: float | None = None) -> int:
+        """Remove at once the shards that the last answer of a source does not list.
+
+        Without this, the daemon polls them until it has two witnesses that they are gone.
+
+        Args:
+            name: name of the source.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The number of shards that are removed; 0 if the answer lists all of them.
+
+        Raises:
+            BadRequestError: no source has this name.
+            NotAllowedError: this client is not allowed to do this.
+            UnknownOpError: the daemon is of a version without sources.
+        """
+        return self._call(requests.accept_source(name), timeout)
+
     def stats(self, *, timeout: float | None = None) -> Map:
         """Return the daemon's own counters since its start. Their names vary between versions.
 

@@ -164,6 +164,16 @@ def stats() -> Call[Map]:
     return Call("stats", {}, _map)
 
 
+def sources() -> Call[list[Map]]:
+    """The sources of shards, with their state."""
+    return Call("sources", {}, _maps)
+
+
+def accept_source(name: str) -> Call[int]:
+    """Remove at once the shards that a source's last answer lacks."""
+    return Call("accept_source", {"name": name}, _number)
+
+
 def ping() -> Call[float]:
     """The daemon's wall clock."""
     return Call("ping", {}, _time)
@@ -205,6 +215,13 @@ def _time(pages: Sequence[Reply]) -> float:
     if not isinstance(body, (int, float)):
         raise ProtocolError("the reply to ping is not a time")
     return float(body)
+
+
+def _number(pages: Sequence[Reply]) -> int:
+    body = pages[0].body
+    if isinstance(body, bool) or not isinstance(body, int):
+        raise ProtocolError("the reply is not an integer")
+    return body
 
 
 def _count(reply: Reply, name: str) -> int:

@@ -241,7 +241,9 @@ Sections = Annotated[
     BeforeValidator(_sections),
     Expected('"everything", "all", "default" or an array of sections, as in ["memory", "clients"]'),
 ]
-OperationName = Literal["get_infos", "shards", "snapshot", "events", "stats"]
+OperationName = Literal[
+    "get_infos", "shards", "snapshot", "events", "stats", "sources", "accept_source", "sd"
+]
 OperationNames = Annotated[
     tuple[OperationName, ...],
     Expected(f"an array of some of {', '.join(get_args(OperationName))}"),

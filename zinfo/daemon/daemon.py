@@ -107,6 +107,7 @@ class Daemon:
             limited=self._access.bus_endpoints(),
         )
         self.servicer = InfoProviderServicer(self.publisher)
+        self._watchers = ShardWatchers(config, self.publisher)
         limits = _query_limits(config)
         operations = Operations(
             self.servicer,
@@ -114,6 +115,7 @@ class Daemon:
             stats=self.stats,
             identity=self.identity,
             limits=limits,
+            sources=self._watchers.sources,
             bus_endpoints=self._bus_endpoints,
             heartbeat=config.bus.heartbeat,
         )
@@ -140,7 +142,6 @@ class Daemon:
             self.stats.count_restart, self._give_up, self.poller.faults.record_crash
         )
         self._restore_hub: Callable[[], None] | None = None
-        self._watchers = ShardWatchers(config, self.publisher)
 
     def _bus_endpoints(self, rights: Rights) -> list[str]:
         endpoint = self.bus.client_endpoint(rights.on_bus())

@@ -11,6 +11,7 @@ from zinfo.discovery.static import ShardSpec, StaticShardWatcher
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
+from zinfo.shards.source_status import NoSources, SourceDirectory
 
 # Class attribute of RedisShard by configuration key, under `poll` and for each shard.
 _INTERVAL_ATTRIBUTES = {
@@ -42,6 +43,8 @@ class ShardWatchers:
             publisher, map(_spec, config.shards), shard_class=self._shard_class
         )
         self._local = self._make_local(config)
+        #: The sources, for queries and metrics.
+        self.sources: SourceDirectory = NoSources()
 
     @property
     def scans_local(self) -> bool:

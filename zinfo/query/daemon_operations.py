@@ -17,6 +17,7 @@ from zinfo.security.bus_rights import UNLIMITED
 from zinfo.security.rights import Rights
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.source_status import FAILED, WAITING, SourceDirectory, SourceStatus
 from zinfo.wire.codec import VERSION, pack
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import MAX_CONTAINERS
@@ -30,6 +31,7 @@ class DaemonInfo(NamedTuple):
     Attributes:
         identity: its node and epoch.
         stats: its counters.
+        sources: its sources of shards.
         bus_endpoints: returns the endpoints of the bus for a client with some rights.
         heartbeat: seconds between two heartbeats of the bus.
         clock: returns the wall clock.
@@ -37,6 +39,7 @@ class DaemonInfo(NamedTuple):
 
     identity: Identity
     stats: Stats
+    sources: SourceDirectory
     bus_endpoints: Callable[[Rights], list[str]] = lambda _rights: []
     heartbeat: float = 1.0
     clock: Callable[[], float] = time.time
@@ -125,6 +128,7 @@ class DaemonOperations:
         values = self._daemon.stats.as_map()
         values["shards"] = dict(states)
         values["bad_lines"] = bad_lines
+        values["sources"] = _count_sources(self._daemon.sources.source_statuses())
         values["events"] = self._events.newest
         values["callback_errors"] = self._publisher.callback_errors + self._events.callback_errors
         return OperationResult(pack(values))
@@ -133,6 +137,18 @@ class DaemonOperations:
         """Return the daemon's wall clock."""
         call.args.reject_unknown()
         return OperationResult(pack(self._daemon.clock()))
+
+
+def _count_sources(statuses: Sequence[SourceStatus]) -> dict[str, int]:
+    """Return how many sources there are and in which state, and how many shards they lack."""
+    states = Counter(status.state for status in statuses)
+    return {
+        "number": len(statuses),
+        WAITING: states[WAITING],
+        FAILED: states[FAILED],
+        "missing": sum(status.missing for status in statuses),
+        "held": sum(status.held for status in statuses),
+    }
 
 
 def _describe_rights(rights: Rights) -> dict[str, object]:

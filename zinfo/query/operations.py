@@ -1,6 +1,7 @@
 """Operations: runs the operations of the query endpoint; decoded request in, encoded body out.
 
-`shard_operations` and `daemon_operations` have the operations themselves. No socket here.
+`shard_operations`, `source_operations` and `daemon_operations` have the operations themselves. No
+socket here.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from zinfo.query.call import Call, OperationResult, QueryLimits
 from zinfo.query.daemon_operations import DaemonInfo, DaemonOperations
 from zinfo.query.servicer import InfoProviderServicer
 from zinfo.query.shard_operations import ShardOperations
+from zinfo.query.source_operations import SourceOperations
 from zinfo.security.rights import ALL_RIGHTS, Rights
 from zinfo.shards.source import SnapshotSource
+from zinfo.shards.source_status import NoSources, SourceDirectory
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import Request
 
@@ -38,6 +41,7 @@ class Operations:
         stats: the counters that `stats` reports.
         identity: of the daemon.
         limits: limits of requests and replies.
+        sources: the sources of shards; None for none.
         bus_endpoints: returns the endpoints of the bus for a client with some rights.
         heartbeat: seconds between two heartbeats of the bus.
         clock: returns the wall clock that `ping` reports.
@@ -51,6 +55,7 @@ class Operations:
         stats: Stats,
         identity: Identity,
         limits: QueryLimits,
+        sources: SourceDirectory | None = None,
         bus_endpoints: Callable[[Rights], list[str]] = lambda _rights: [],
         heartbeat: float = 1.0,
         clock: Callable[[], float] = time.time,
@@ -58,7 +63,9 @@ class Operations:
         self._publisher = servicer.publisher
         self.limits = limits
         shards = ShardOperations(servicer, poller)
-        info = DaemonInfo(identity, stats, bus_endpoints, heartbeat, clock)
+        self.sources: SourceDirectory = sources or NoSources()
+        source = SourceOperations(self.sources, servicer.publisher, clock)
+        info = DaemonInfo(identity, stats, self.sources, bus_endpoints, heartbeat, clock)
         daemon = DaemonOperations(info, servicer.publisher, poller.events, lambda: self.names)
         self._run: dict[str, Callable[[Call], OperationResult]] = {
             "hello": daemon.hello,
@@ -66,6 +73,8 @@ class Operations:
             "shards": shards.shards,
             "snapshot": shards.snapshot,
             "events": daemon.events,
+            "sources": source.sources,
+            "accept_source": source.accept_source,
             "stats": daemon.stats,
             "ping": daemon.ping,
         }

@@ -17,6 +17,13 @@ from zinfo.wire.lifecycle import RESTARTED, ROLE_CHANGED, VERSION_CHANGED, Event
 PUBLIC_OPERATIONS = frozenset({"hello", "ping"})
 """Operations that every admitted client can call: it needs them to connect."""
 
+CHANGING_OPERATIONS = frozenset({"accept_source"})
+"""Operations that change what the daemon polls.
+
+A client with unlimited rights can call them. Any other needs to have them among its `operations`,
+and to see all shards.
+"""
+
 # Attributes of a shard in events and in the list of shards, with the INFO fields they come from.
 _SOURCE_FIELDS = {
     "role": ("role",),
@@ -82,11 +89,19 @@ class Rights:
 
     def can_call(self, operation: str) -> bool:
         """Return whether the client can call an operation."""
+        if operation in CHANGING_OPERATIONS and not self._can_change:
+            return False
         return (
             self.operations is None
             or operation in self.operations
             or operation in PUBLIC_OPERATIONS
         )
+
+    @property
+    def _can_change(self) -> bool:
+        if self.shards is not None:
+            return False
+        return self.operations is not None or not self.hidden_fields
 
     def hides(self, name: str) -> bool:
         """Return whether an INFO field is hidden from the client."""

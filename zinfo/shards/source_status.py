@@ -79,3 +79,19 @@ class SourceDirectory(Protocol):
     def waiting_sources(self) -> Sequence[str]:
         """Return the names of the sources that have neither answered nor a kept answer."""
         ...
+
+
+class NoSources:
+    """The directory of a program without sources, such as a replay."""
+
+    def source_statuses(self) -> Sequence[SourceStatus]:
+        """Return nothing."""
+        return ()
+
+    def accept_source(self, name: str) -> int:
+        """Raise KeyError, as no source has this name."""
+        raise KeyError(name)
+
+    def waiting_sources(self) -> Sequence[str]:
+        """Return nothing."""
+        return ()

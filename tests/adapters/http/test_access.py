@@ -112,11 +112,21 @@ def test_a_token_grants_the_rights_of_its_client(daemon: RunningDaemon, promise:
     assert "zinfo_polls_total" not in seen
     refused = {
         path: fetch(daemon.http, path, bearer(CACHE)).status
-        for path in ("api/v1/shards", "api/v1/events", "api/v1/stats", "api/v1/stream")
+        for path in (
+            *("api/v1/shards", "api/v1/events", "api/v1/stats", "api/v1/stream"),
+            "api/v1/sources",
+        )
     }
     promise("its operations are get_infos", "403 for all others", str(refused))
     assert set(refused.values()) == {403}
     assert fetch(daemon.http, "api/v1/infos?shard_ids=db-1", bearer(CACHE)).status == 403
+    accept = "api/v1/sources/accept?name=nope"
+    statuses = [
+        fetch(daemon.http, accept, bearer(token), method="POST").status
+        for token in (ADMIN, CACHE, BLIND)
+    ]
+    promise("accept_source", "for clients without limits", str(statuses))
+    assert statuses == [400, 403, 403]
     assert fetch(daemon.http, "scrape?target=db-1", bearer(CACHE)).status == 404
 
 

@@ -139,3 +139,37 @@ def test_the_root_page_links_to_all_others(daemon: RunningDaemon) -> None:
     page = fetch(daemon.http, "").text
     for path in ("/metrics", "/api/v1/infos", "/api/v1/openapi.json", "/healthz"):
         assert f'href="{path}"' in page
+
+
+def test_sources_are_listed_and_accepted_only_by_post(daemon: RunningDaemon) -> None:
+    assert data(daemon, "api/v1/sources") == daemon.ask("sources").body
+    path = "api/v1/sources/accept?name=nope"
+    answer = fetch(daemon.http, path, method="POST")
+    assert code(answer) == (400, "bad_request")
+    assert "no source has the name 'nope'" in answer.json["error"]["message"]
+    answer = fetch(daemon.http, path)
+    assert code(answer) == (405, "method_not_allowed")
+    assert answer.headers["allow"].startswith("POST")
+    assert 'href="/api/v1/sources/accept"' not in fetch(daemon.http, "").text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {
+            "Sec-Fetch-Site": "cross-site",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "document",
+        },
+        {"Origin": "https://other.example.net"},
+        {"Origin": "null"},
+    ],
+    ids=repr,
+)
+def test_no_page_of_another_site_accepts_an_answer(
+    daemon: RunningDaemon, headers: dict[str, str]
+) -> None:
+    path = "api/v1/sources/accept?name=nope"
+    assert code(fetch(daemon.http, path, headers, method="POST")) == (403, "forbidden")

@@ -16,8 +16,8 @@ from zinfo.wire.query_messages import Request
 _MAX_REPLY_BYTES = 1 << 20  # of msgpack, which is converted to JSON without a yield
 
 
-class OperationResource:
-    """Serves one query operation.
+class _Resource:
+    """Runs one query operation.
 
     Args:
         operations: runs it.
@@ -29,7 +29,7 @@ class OperationResource:
         self._limits = replace(operations.limits, max_reply_bytes=_MAX_REPLY_BYTES)
         self._route = route
 
-    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+    def _respond(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with `{"data": ..., ...}`."""
         rights = require_operation(request, self._route.operation)
         args = parse_arguments(request.query_string, self._route.arguments)
@@ -37,3 +37,29 @@ class OperationResource:
             Request(self._route.operation, args), rights, limits=self._limits
         )
         set_json(response, {"data": unpack(result.body), **result.extra})
+
+
+class _Reading(_Resource):
+    """Serves an operation that changes nothing."""
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Respond with the result."""
+        self._respond(request, response)
+
+
+class _Changing(_Resource):
+    """Serves an operation that changes something: never by GET, which links and images send."""
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Respond with the result."""
+        self._respond(request, response)
+
+
+def operation_resource(operations: Operations, route: Route) -> object:
+    """Return the resource that serves one query operation.
+
+    Args:
+        operations: runs it.
+        route: the operation, its arguments and its method.
+    """
+    return (_Changing if route.method == "POST" else _Reading)(operations, route)

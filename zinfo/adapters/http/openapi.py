@@ -33,6 +33,7 @@ _TEXT: Final = {"type": "string"}
 _TEXT_OR_NONE: Final = {"type": ["string", "null"]}
 _NUMBER_OR_NONE: Final = {"type": ["number", "null"]}
 _COUNT: Final = {"type": "integer", "minimum": 0}
+_COUNT_OR_NONE: Final = {"type": ["integer", "null"], "minimum": 0}
 
 _DATA: Final[dict[str, dict[str, object]]] = {
     "get_infos": {
@@ -98,6 +99,34 @@ _DATA: Final[dict[str, dict[str, object]]] = {
             },
         },
     },
+    "sources": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["name", "type", "state", "shards"],
+            "properties": {
+                "name": _TEXT,
+                "type": _TEXT,
+                "state": {"enum": ["waiting", "ok", "failed"]},
+                "shards": _COUNT,
+                "owned": _COUNT_OR_NONE,
+                "missing": _COUNT_OR_NONE,
+                "held": _COUNT_OR_NONE,
+                "skipped": {"type": ["object", "null"], "additionalProperties": _COUNT},
+                "notes": {"type": ["array", "null"], "items": _TEXT},
+                "error": _TEXT_OR_NONE,
+                "failures": _COUNT_OR_NONE,
+                "last_success": _NUMBER_OR_NONE,
+                "age": _NUMBER_OR_NONE,
+                "last_duration": _NUMBER_OR_NONE,
+                "reads": _COUNT_OR_NONE,
+                "failed_reads": _COUNT_OR_NONE,
+                "added": _COUNT_OR_NONE,
+                "removed": _COUNT_OR_NONE,
+            },
+        },
+    },
+    "accept_source": {**_COUNT, "description": "number of shards that are removed"},
     "stats": {"type": "object"},
 }
 _ERROR: Final = {
@@ -172,7 +201,7 @@ def _path(route: Route) -> dict[str, Any]:
         "properties": {"data": _DATA[route.operation], **route.extra},
     }
     return {
-        "get": {
+        route.method.lower(): {
             "operationId": route.operation,
             "summary": route.summary,
             "parameters": _parameters(route.arguments),
@@ -191,6 +220,7 @@ def _parameter(name: str, argument: Argument) -> dict[str, Any]:
         "name": name,
         "in": "query",
         "description": argument.help,
+        "required": argument.required,
         "schema": _SCHEMAS[argument.kind],
         **style,
     }

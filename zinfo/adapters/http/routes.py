@@ -29,10 +29,12 @@ class Argument(NamedTuple):
     Attributes:
         kind: how its text is converted: one of the kinds above.
         help: what it does, for the OpenAPI document.
+        required: whether it has to be given.
     """
 
     kind: str
     help: str
+    required: bool = False
 
 
 class Route(NamedTuple):
@@ -43,12 +45,14 @@ class Route(NamedTuple):
         summary: what it returns, in one line.
         arguments: by name.
         extra: JSON schemas of the members of the response in addition to `data`, by name.
+        method: GET, or POST for an operation that changes something.
     """
 
     operation: str
     summary: str
     arguments: Mapping[str, Argument]
     extra: Mapping[str, object]
+    method: str = "GET"
 
 
 _PAGE: Final = {
@@ -102,6 +106,16 @@ ROUTES: Final = {
             "oldest": {"type": "integer", "description": "number of the oldest stored event"},
             "newest": {"type": "integer", "description": "number of the newest event"},
         },
+    ),
+    "/api/v1/sources": Route(
+        "sources", "The sources of shards: state, shards, error, ...", {**_PAGE}, _CURSOR
+    ),
+    "/api/v1/sources/accept": Route(
+        "accept_source",
+        "Remove at once the shards that the last answer of a source does not list",
+        {"name": Argument(TEXT, "name of the source", required=True)},
+        {},
+        "POST",
     ),
     "/api/v1/stats": Route("stats", "zinfo's own counters", {}, {}),
 }

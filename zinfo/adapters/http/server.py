@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import falcon
 
 from zinfo._version import __version__
-from zinfo.adapters.http.api import OperationResource
+from zinfo.adapters.http.api import operation_resource
 from zinfo.adapters.http.auth import OPEN_PATHS, AuthMiddleware
 from zinfo.adapters.http.health import Health, Readiness
 from zinfo.adapters.http.metrics import Metrics, ShardMetrics
@@ -126,12 +126,13 @@ class HttpServer(WsgiServer):
             "/readyz": Readiness(publisher),
             "/api/v1/stream": Streams(poller, dependencies.identity, stats),
             "/api/v1/openapi.json": _Document(),
-            **{path: OperationResource(operations, route) for path, route in ROUTES.items()},
+            **{path: operation_resource(operations, route) for path, route in ROUTES.items()},
         }
         for path, resource in routes.items():
             app.add_route(path, resource)
         self._app = app
-        links = "".join(f'<li><a href="{path}">{path}</a>' for path in routes if path != "/")
+        linked = [path for path, resource in routes.items() if hasattr(resource, "on_get")]
+        links = "".join(f'<li><a href="{path}">{path}</a>' for path in linked if path != "/")
         self._page = _PAGE.format(version=__version__, links=links)
         # With tokens DNS rebinding is harmless: the page of an attacker has no token.
         any_name = tokens is not None and not allowed_hosts
