@@ -14,7 +14,8 @@ import pytest
 from tests.discovery.test_local import INTERVAL, Processes, Watcher
 from tests.servers import RealServer
 from tests.waiting import wait_until
-from zinfo.discovery.static import ShardSpec, StaticShardWatcher
+from zinfo.discovery.shard_spec import ShardSpec
+from zinfo.discovery.static import StaticShardWatcher
 from zinfo.discovery.watcher import ShardWatcher
 from zinfo.errors import ShardExistsError
 from zinfo.loop.yielding import CooperativeYield

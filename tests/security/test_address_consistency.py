@@ -13,7 +13,7 @@ from tests.promises import Promise
 from zinfo import aio
 from zinfo.client import Client, Mirror, Subscriber
 from zinfo.config import load_config
-from zinfo.discovery.static import ShardSpec
+from zinfo.discovery.shard_spec import ShardSpec
 from zinfo.errors import ConfigError
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.shard import RedisShard

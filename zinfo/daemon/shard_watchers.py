@@ -7,7 +7,8 @@ from typing import Any
 from zinfo.config import Config, LocalConfig, ShardConfig
 from zinfo.config.models import CREDENTIAL_KEYS
 from zinfo.discovery.local.watcher import LocalShardWatcher
-from zinfo.discovery.static import ShardSpec, StaticShardWatcher
+from zinfo.discovery.shard_spec import ShardSpec
+from zinfo.discovery.static import StaticShardWatcher
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
