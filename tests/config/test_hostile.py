@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.config import check_file, load_config
-from zinfo.config.sources import MAX_FILE_BYTES
+from zinfo.config.inputs import MAX_FILE_BYTES
 from zinfo.errors import ConfigError
 
 

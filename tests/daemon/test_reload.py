@@ -39,6 +39,18 @@ shards = ["db-"]
 operations = ["stats"]
 hidden_fields = ["executable"]
 [clients.two]
+[guard]
+hold = 5
+[credentials.orders]
+password_file = "orders"
+hosts = ["*.example.net"]
+[[sources]]
+type = "cluster"
+seeds = ["rediss://a.example.net"]
+credentials = "orders"
+[[sources]]
+type = "file"
+files = ["shards/*.json"]
 [[shards]]
 url = "rediss://user:secret@db-1:6379"
 id = "one"
@@ -53,6 +65,7 @@ password_env = "PASSWORD"
 
 FLAGS: dict[str, tuple[str, object]] = {
     "--shard": ("shards", ("redis://:other-secret@db-2:6379",)),
+    "--sentinel": ("sources.sentinel", ("redis://:sentinel-secret@s1",)),
     "--query": ("query.endpoint", "tcp://127.0.0.1:1234"),
     "--bus": ("bus.endpoint", None),
     "--insecure": ("security.insecure", True),
@@ -104,6 +117,7 @@ def test_the_other_process_reads_the_same_configuration(
         assert there == here
         for one, other in ((here, there), *zip(here.shards, there.shards, strict=True)):
             assert one.model_fields_set == other.model_fields_set
+        assert [one.login for one in there.sources] == [one.login for one in here.sources]
         assert [shard.password for shard in there.shards] == [one.password for one in here.shards]
     assert isinstance(there, Config)
 

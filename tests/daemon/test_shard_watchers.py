@@ -6,7 +6,7 @@ from typing import Any
 
 from zinfo import ShardPublisher
 from zinfo.config import Config, LocalConfig, ShardConfig
-from zinfo.config.models import CREDENTIAL_KEYS
+from zinfo.config.credentials import CREDENTIAL_KEYS
 from zinfo.daemon.shard_watchers import ShardWatchers
 
 VALUES: dict[str, Any] = {

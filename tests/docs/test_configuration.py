@@ -13,8 +13,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from zinfo.config import ClientConfig, Config, ShardConfig, check_file, load_config
+from zinfo.config.credentials import NamedCredentialsConfig
 from zinfo.config.problems import expected_by
 from zinfo.config.section import Section, section_of
+from zinfo.config.source_models import SOURCE_MODELS, GuardConfig
 from zinfo.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -25,7 +27,15 @@ else:
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 TOML_TYPES = {bool: "boolean", int: "integer", float: "float", dict: "table", tuple: "array"}
-TABLES: dict[str, type[Section]] = {"shards": ShardConfig, "clients": ClientConfig}
+TABLES: dict[str, type[Section]] = {
+    "shards": ShardConfig,
+    "clients": ClientConfig,
+    "credentials": NamedCredentialsConfig,
+}
+COMMON = {"type", *GuardConfig.model_fields} | {
+    *("name", "labels", "id", "keep", "drop", "credentials"),
+}
+"""The keys of all types of sources."""
 
 
 class Row(NamedTuple):
@@ -36,6 +46,10 @@ class Row(NamedTuple):
     unit: str
 
 
+DERIVED = {"shards.id": "url", "sources.name": "type"}
+"""The keys whose default is made of another key."""
+
+
 def documented() -> dict[str, Row]:
     """Return every row of the tables on the page, by `section.key`."""
     rows: dict[str, Row] = {}
@@ -43,6 +57,8 @@ def documented() -> dict[str, Row]:
     for line in TEXT.splitlines():
         if heading := re.fullmatch(r"### (?:Top level|`\[+(\w+)(?:\.NAME)?\]+`)", line):
             section = f"{heading[1]}." if heading[1] else ""
+        elif kind := re.fullmatch(r'#### `type = "(\w+)"`', line):
+            section = f"sources.{kind[1]}."
         elif row := re.fullmatch(r"\| `(\w+)` \| (\w+) \| (.+?) \| (.*?) ?\| .*\|", line):
             key, type_name, default, unit = row.groups()
             assert section + key not in rows
@@ -63,7 +79,15 @@ def modelled() -> dict[str, Row]:
 
 
 def fields() -> Iterator[tuple[str, FieldInfo]]:
+    for kind, model in SOURCE_MODELS.items():
+        for key, info in model.model_fields.items():
+            if key not in COMMON:
+                yield f"sources.{kind}.{key}", info
+            elif kind == "file":
+                yield f"sources.{key}", info
     for name, info in Config.model_fields.items():
+        if name == "sources":
+            continue
         section = TABLES.get(name) or section_of(info)
         if section:
             yield from ((f"{name}.{key}", one) for key, one in section.model_fields.items())
@@ -97,8 +121,8 @@ def test_the_documented_keys_are_those_of_the_models() -> None:
 @pytest.mark.parametrize("key", sorted(modelled()))
 def test_type_default_and_unit_are_those_of_the_models(key: str) -> None:
     expected = modelled()[key]
-    if key == "shards.id":  # derived from the URL
-        expected = expected._replace(default="from `url`")
+    if key in DERIVED:
+        expected = expected._replace(default=f"from `{DERIVED[key]}`")
     assert documented()[key] == expected
 
 

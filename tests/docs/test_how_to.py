@@ -301,6 +301,7 @@ TESTED = {
     "size-it": 2,
     "tune-polling": 3,
     # and this module of these:
+    "discover-shards": 0,
     "expose-to-prometheus": 2,
     "keep-a-mirror": 2,
     "query-from-another-language": 6,

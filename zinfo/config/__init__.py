@@ -9,6 +9,7 @@ Reading order: `types` (what a key accepts), `section` and `models` (the section
 
 from __future__ import annotations
 
+from zinfo.config.environment import environment_notes
 from zinfo.config.exposure import exposure_notes
 from zinfo.config.loading import changed_keys, check_file, load_config
 from zinfo.config.models import (
@@ -23,7 +24,6 @@ from zinfo.config.models import (
     ShardConfig,
     XmlRpcConfig,
 )
-from zinfo.config.sources import environment_notes
 from zinfo.wire.redact import redact_url
 
 __all__ = [

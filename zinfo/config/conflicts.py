@@ -1,4 +1,4 @@
-"""Conflicts between sections of the configuration: addresses, shards, rights, and missing keys."""
+"""Conflicts between sections of the configuration: addresses, shards, sources, rights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from zinfo.config.nearest import nearest
 from zinfo.config.section import Conflict, Path
 from zinfo.security.bus_endpoints import BusEndpointError, assign_endpoints, overlap
 from zinfo.security.bus_rights import BusRights
@@ -32,6 +33,25 @@ def conflicts_between(config: Config) -> Iterator[Conflict]:
             name = _literal(repr(redact_text(shard.id)))
             text = f"found the id {name}, expected a unique one: {{1}} has the same"
             yield Conflict((("shards", index), ("shards", earlier)), text)
+    yield from _source_conflicts(config)
+
+
+def _source_conflicts(config: Config) -> Iterator[Conflict]:
+    """Yield the conflicts of each source and of each table of credentials, and between them."""
+    for name, table in config.credentials.items():
+        yield from (found.under("credentials", name) for found in table.conflicts())
+    first_index: dict[str, int] = {}
+    for index, source in enumerate(config.sources):
+        yield from (found.under("sources", index) for found in source.conflicts())
+        earlier = first_index.setdefault(source.name, index)
+        if earlier != index:
+            text = f"found the name {source.name!r}, expected a unique one: {{1}} has the same"
+            yield Conflict((("sources", index, "name"), ("sources", earlier)), text)
+        for key, name in source.credentials_names:
+            if name not in config.credentials:
+                known = nearest(name, config.credentials)
+                text = f"found {name!r}, expected the name of a table [credentials.NAME]{known}"
+                yield Conflict((("sources", index, key), ("credentials", name)), text)
 
 
 def _tuning_conflicts(config: Config, index: int, shard: ShardConfig) -> Iterator[Conflict]:

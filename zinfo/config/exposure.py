@@ -7,11 +7,12 @@ missing file gives no line here, because it is an error where the file is used.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from zinfo.config.inputs import read_file
 from zinfo.config.models import Config
-from zinfo.config.sources import read_file
+from zinfo.config.source_models import HttpSourceConfig
 from zinfo.errors import ConfigError
 from zinfo.wire.addresses import parse_shard_url
 from zinfo.wire.redact import redact_text
@@ -32,7 +33,7 @@ def exposure_notes(config: Config, file: Path | None = None) -> tuple[str, ...]:
         config: the configuration.
         file: the file that it was read from; None for no file.
     """
-    notes = [*_unverified(config), *_notes(config, file)]
+    notes = [*_unverified(config), *_in_clear(config), *_notes(config, file)]
     if len(notes) > MAX_NOTES:
         notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more files that other users can access"]
     return tuple(notes)
@@ -42,12 +43,33 @@ def _unverified(config: Config) -> Iterator[str]:
     """Yield a line if there are shards whose certificates are not verified."""
     names = ["[local]"] if config.local.enabled and not config.local.tls_verify else []
     names += [redact_text(shard.id) for shard in config.shards if not shard.tls_verify]
+    names += [
+        f"[credentials.{name}]" for name, one in config.credentials.items() if not one.tls_verify
+    ]
     if names:
-        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
         yield (
-            f"certificates are not verified (tls_verify = false) of {', '.join(names[:_MAX_NAMES])}"
-            f"{more}: another server in their place is accepted, and receives the password"
+            f"certificates are not verified (tls_verify = false) of {_some_of(names)}: another "
+            "server in their place is accepted, and receives the password"
         )
+
+
+def _in_clear(config: Config) -> Iterator[str]:
+    """Yield a line if a token or password of a source crosses a network without encryption."""
+    names = [
+        source.name
+        for source in config.sources
+        if isinstance(source, HttpSourceConfig) and source.sends_secret_in_clear
+    ]
+    if names:
+        yield (
+            f"a token or password is sent to another machine without encryption (http://) by the "
+            f"sources {_some_of(names)}: use https://"
+        )
+
+
+def _some_of(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return f"{', '.join(names[:_MAX_NAMES])}{more}"
 
 
 def _notes(config: Config, file: Path | None) -> Iterator[str]:
@@ -74,11 +96,15 @@ def _secret_files(config: Config) -> Iterator[Path]:
     sections: tuple[tuple[object, tuple[str, ...]], ...] = (
         (config.security, ("server_key",)),
         (config.http, ("token_file", "key_file")),
-        *((one, ("password_file", "key_file")) for one in (config.local, *config.shards)),
+        *(
+            (one, ("password_file", "key_file"))
+            for one in (config.local, *config.shards, *config.credentials.values())
+        ),
+        *((source, ("token_file", "password_file", "key_file")) for source in config.sources),
     )
     for section, keys in sections:
         for key in keys:
-            if (path := getattr(section, key)) is not None:
+            if (path := getattr(section, key, None)) is not None:
                 yield Path(path)
 
 

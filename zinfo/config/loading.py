@@ -1,6 +1,6 @@
-"""Merges the sources of a configuration: file, then environment, then flags.
+"""Merges the inputs of a configuration: file, then environment, then flags.
 
-Each source is validated separately, so that an error names its source, also if a later source
+Each input is validated separately, so that an error names its origin, also if a later input
 overrides the value. Conflicts between keys are checked after the merge.
 """
 
@@ -10,13 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from zinfo.config.models import Config, ShardConfig
-from zinfo.config.problems import describe_error, key_name
+from zinfo.config.environment import read_environment
+from zinfo.config.flags import read_flags
+from zinfo.config.inputs import Input, read_file
+from zinfo.config.models import Config
+from zinfo.config.problems import ARRAYS, TABLES_BY_NAME, describe_error, error_path, key_name
 from zinfo.config.section import PARTIAL, Conflict, Path, Section
-from zinfo.config.sources import Source, read_environment, read_file, read_flags
 from zinfo.errors import ConfigError
 
 MAX_PROBLEMS = 100
@@ -33,27 +36,28 @@ def load_config(
 ) -> Config:
     """Return the configuration from file, environment and flags; later ones override earlier ones.
 
-    The shards of all sources are combined.
+    The shards and the sources of all three are combined.
 
     Args:
         file: a TOML file; None for no file.
         environ: the environment; only `ZINFO_` variables are used.
         flags: the command line, as `{"--query": ("query.endpoint", "tcp://127.0.0.1:9736")}`; a
-            flag with None is not set. Shards are `("shards", [url or table, ...])`.
+            flag with None is not set. Shards are `("shards", [url or table, ...])`, and
+            `("sources.cluster", [url, ...])` makes a source.
 
     Raises:
-        ConfigError: with every problem of every source.
+        ConfigError: with every problem of each.
     """
     merged = _Merged()
     from_flags = read_flags(flags)
     try:
-        from_file = read_file(file) if file is not None else Source()
+        from_file = read_file(file) if file is not None else Input()
     except ConfigError as error:
-        from_file = Source(problems=list(error.problems))
+        from_file = Input(problems=list(error.problems))
         merged.complete = False
     claimed = frozenset((*_password_variables(from_file), *_password_variables(from_flags)))
-    for source in (from_file, read_environment(environ, claimed), from_flags):
-        merged.add(source)
+    for given in (from_file, read_environment(environ, claimed), from_flags):
+        merged.add(given)
     return merged.config()
 
 
@@ -67,7 +71,10 @@ def check_file(path: FilePath) -> Config:
 
 
 def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
-    """Return the names of the keys outside `[[shards]]` in which two configurations differ."""
+    """Return the names of the keys outside `[[shards]]` in which two configurations differ.
+
+    `[[sources]]` and `[credentials]` count as one key each.
+    """
     changed = []
     for name in Config.model_fields:
         if name == "shards":  # there may be thousands, so they are not even compared
@@ -83,72 +90,88 @@ def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _password_variables(source: Source) -> Iterator[str]:
-    shards = source.tree.get("shards")
-    for table in [source.tree.get("local"), *(shards if isinstance(shards, list) else [])]:
-        if isinstance(table, dict) and isinstance(name := table.get("password_env"), str):
+def _password_variables(given: Input) -> Iterator[str]:
+    for table in given.tables("local", *ARRAYS, "credentials"):
+        if isinstance(name := table.get("password_env"), str):
             yield name
+
+
+class _Place(NamedTuple):
+    """Where a table of an array comes from: the name of the origin, and the position there."""
+
+    origin: str
+    position: int
+
+
+def _by_array() -> dict[str, list[Any]]:
+    return {name: [] for name in ARRAYS}
 
 
 @dataclass(slots=True)
 class _Merged:
-    """The sources merged so far.
+    """The inputs merged so far.
 
     Attributes:
         tree: the valid values; sections as dicts.
-        shards: the valid shards.
-        places: name of the source of each shard, and its index there.
-        origins: name of the source of each key that is set.
+        arrays: the valid tables of each array of tables.
+        places: the place of each of these tables.
+        origins: name of the origin of each key that is set.
         invalid: paths of keys with invalid values; conflicts with them are not reported.
         problems: one line each.
         warnings: one line for each use of an old key name.
-        complete: False if a source could not be read; then conflicts are not reported.
+        complete: False if an input could not be read; then conflicts are not reported.
     """
 
     tree: dict[str, object] = field(default_factory=dict)
-    shards: list[ShardConfig] = field(default_factory=list)
-    places: list[tuple[str, int]] = field(default_factory=list)
+    arrays: dict[str, list[Section]] = field(default_factory=_by_array)
+    places: dict[str, list[_Place]] = field(default_factory=_by_array)
     origins: dict[Path, str] = field(default_factory=dict)
     invalid: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     complete: bool = True
 
-    def add(self, source: Source) -> None:
-        """Merge the valid part of a source; it overrides the earlier ones."""
-        source.use_current_names()
-        self.problems += source.problems
-        self.warnings += source.warnings
-        part, shard_indices = self._validated(source)
-        for name in part.model_fields_set - {"shards"}:
+    def add(self, given: Input) -> None:
+        """Merge the valid part of an input; it overrides the earlier ones."""
+        given.use_current_names()
+        self.problems += given.problems
+        self.warnings += given.warnings
+        part, indices = self._validated(given)
+        for name in part.model_fields_set.difference(ARRAYS):
             value = getattr(part, name)
             if not isinstance(value, Section):
                 self.tree[name] = value
-                self.origins[name,] = source.origin((name,))
+                self.origins[name,] = given.origin((name,))
                 continue
             table = self.tree.setdefault(name, {})
             assert isinstance(table, dict)
             for key in value.model_fields_set:
                 table[key] = getattr(value, key)
-                self.origins[name, key] = source.origin((name, key))
-        self.shards += part.shards
-        self.places += [(source.origin(("shards", index)), index) for index in shard_indices]
+                self.origins[name, key] = given.origin((name, key))
+        for name in ARRAYS:
+            self.arrays[name] += getattr(part, name)
+            self.places[name] += [
+                _Place(given.origin((name, index)), index) for index in indices[name]
+            ]
+        for source, index in zip(part.sources, indices["sources"], strict=True):
+            if (login := given.logins.get(index)) is not None:
+                source.set_login(login)
 
-    def _validated(self, source: Source) -> tuple[Config, Sequence[int]]:
-        """Return the valid part of a source, and the indices of its valid shards."""
+    def _validated(self, given: Input) -> tuple[Config, Mapping[str, Sequence[int]]]:
+        """Return the valid part of an input, and by array the indices of its valid tables."""
         try:
-            config = Config.model_validate(source.tree, context=PARTIAL)
-            return config, range(len(config.shards))
+            config = Config.model_validate(given.tree, context=PARTIAL)
+            return config, {name: range(len(getattr(config, name))) for name in ARRAYS}
         except ValidationError as error:
             errors = error.errors(include_url=False)
         invalid: set[Path] = set()
         for one in errors:
-            path = one["loc"]
+            path = error_path(one)
             invalid.add(path[:2])
-            origin = source.origin(path)
+            origin = given.origin(path)
             self.problems.append(f"{origin}: {key_name(path)}: {describe_error(one)}")
-        self.invalid |= {path for path in invalid if path[0] != "shards"}
-        tree, indices = _without(source.tree, invalid)
+        self.invalid |= {path for path in invalid if path[0] not in ARRAYS}
+        tree, indices = _without(given.tree, invalid)
         return Config.model_validate(tree, context=PARTIAL), indices
 
     def config(self) -> Config:
@@ -157,8 +180,8 @@ class _Merged:
         Raises:
             ConfigError: with all problems, including conflicts between keys.
         """
-        tree = {**self.tree, "shards": tuple(self.shards)}
-        config = Config.model_validate(tree, context=PARTIAL)
+        arrays = {name: tuple(tables) for name, tables in self.arrays.items()}
+        config = Config.model_validate({**self.tree, **arrays}, context=PARTIAL)
         for conflict in config.conflicts() if self.complete else ():
             if not any(key[:length] in self.invalid for key in conflict.keys for length in (1, 2)):
                 self.problems.append(self._line(conflict))
@@ -169,7 +192,7 @@ class _Merged:
         return config.with_warnings(self.warnings)
 
     def _line(self, conflict: Conflict) -> str:
-        """Return the error line of a conflict, which names the sources of its keys."""
+        """Return the error line of a conflict, which names the origins of its keys."""
         places = [self._place(key) for key in conflict.keys]
         head = next((origin for origin, _ in places if origin), "")
         names = [
@@ -179,31 +202,34 @@ class _Merged:
         return f"{head}: {names[0]}: {conflict.template.format(*names)}"
 
     def _place(self, key: Path) -> tuple[str, str]:
-        """Return the name of the source that sets a key, and the key's name there."""
-        if key[0] != "shards":
+        """Return the name of the origin of a key, and the key's name there."""
+        name = str(key[0])
+        if name in TABLES_BY_NAME:
+            return self.origins.get((name,), ""), key_name(key)
+        if name not in ARRAYS:
             return self.origins.get(key, ""), key_name(key)
         _, position, *rest = key
         assert isinstance(position, int)
-        origin, index = self.places[position]
-        return origin, key_name(("shards", index, *rest))
+        origin, index = self.places[name][position]
+        return origin, key_name((name, index, *rest))
 
 
 def _without(
     tree: Mapping[str, object], invalid: set[Path]
-) -> tuple[dict[str, object], Sequence[int]]:
-    """Copy a tree without its invalid keys and shards.
+) -> tuple[dict[str, object], Mapping[str, Sequence[int]]]:
+    """Copy a tree without its invalid keys, and without the invalid tables of arrays.
 
     Returns:
-        The copy, which serves only to check conflicts, and the indices of its shards.
+        The copy, which serves only to check conflicts, and by array the indices of its tables.
     """
     valid: dict[str, object] = {}
-    indices: list[int] = []
+    indices: dict[str, Sequence[int]] = dict.fromkeys(ARRAYS, ())
     for name, value in tree.items():
         if (name,) in invalid:
             continue
-        if name == "shards" and isinstance(value, list):
-            indices = [index for index in range(len(value)) if ("shards", index) not in invalid]
-            valid[name] = [value[index] for index in indices]
+        if name in ARRAYS and isinstance(value, list):
+            indices[name] = [index for index in range(len(value)) if (name, index) not in invalid]
+            valid[name] = [value[index] for index in indices[name]]
         elif isinstance(value, dict):
             valid[name] = {key: one for key, one in value.items() if (name, key) not in invalid}
     return valid, indices

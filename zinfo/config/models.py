@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Annotated
 
 from pydantic import Field, PrivateAttr, model_validator
 
 import zinfo.config.types as kinds
 from zinfo.config.conflicts import conflicts_between
+from zinfo.config.credentials import Credentials, CredentialsTables
 from zinfo.config.section import Conflict, Section
+from zinfo.config.source_models import GuardConfig, SourceTable
 from zinfo.info.section_choice import EVERYTHING
 from zinfo.wire.addresses import parse_listen, parse_shard_url
 
@@ -30,38 +31,7 @@ SHARD_TUNABLES = (
 """Keys of `[poll]` that a shard may set for itself."""
 
 
-class _Credentials(Section):
-    """Credentials and TLS files of a connection; shared by `[[shards]]` and `[local]`."""
-
-    username: kinds.NameOrEmpty | None = None
-    password_file: kinds.SecretFilePath | None = None
-    password_env: kinds.VariableName | None = None
-    ca_file: kinds.FilePath | None = None
-    cert_file: kinds.FilePath | None = None
-    key_file: kinds.FilePath | None = None
-    check_hostname: kinds.Flag = True
-    tls_server_name: kinds.ServerName | None = None
-    tls_verify: kinds.Flag = True
-
-    def conflicts(self) -> Iterator[Conflict]:
-        """Yield pairs of passwords, and a key without its certificate."""
-        given = [(key,) for key in ("password_file", "password_env", "password") if self._has(key)]
-        for one, other in combinations(given, 2):
-            text = "found together with {1}, expected at most one password (one in the URL counts)"
-            yield Conflict((one, other), text)
-        if self.key_file is not None and self.cert_file is None:
-            text = "found without {1}, expected the certificate that belongs to the key"
-            yield Conflict((("key_file",), ("cert_file",)), text)
-
-    def _has(self, key: str) -> bool:
-        return getattr(self, key, None) is not None
-
-
-CREDENTIAL_KEYS = tuple(_Credentials.model_fields)
-"""Keys of credentials and TLS, which `ConnectionOptions` has under the same names."""
-
-
-class ShardConfig(_Credentials):
+class ShardConfig(Credentials):
     """One `[[shards]]` table.
 
     User and password in the URL are moved to `username` and `password`; `id` is always set.
@@ -108,7 +78,7 @@ class ShardConfig(_Credentials):
                 yield Conflict(((key,), ("url",)), text)
 
 
-class LocalConfig(_Credentials):
+class LocalConfig(Credentials):
     """The `[local]` section: shards of this machine, found in its process table."""
 
     enabled: kinds.Flag = False
@@ -264,7 +234,11 @@ class Config(Section):
     """A complete configuration; `Config()` has the defaults."""
 
     node: kinds.NameOrEmpty = ""
+    state_dir: kinds.DirectoryPathOrEmpty = ""
     shards: tuple[ShardConfig, ...] = ()
+    sources: tuple[SourceTable, ...] = ()
+    credentials: CredentialsTables = Field(default_factory=dict)
+    guard: GuardConfig = GuardConfig()
     local: LocalConfig = LocalConfig()
     poll: PollConfig = PollConfig()
     bus: BusConfig = BusConfig()

@@ -42,7 +42,12 @@ class Expected:
     address: bool = False
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text without control characters.
+
+    Raises:
+        ValueError: it has some.
+    """
     if not text.isprintable():
         raise ValueError("it contains control characters")
     return text
@@ -159,21 +164,19 @@ Listen = Annotated[
 Name = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=512),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     Expected("1 to 512 printable characters"),
 ]
 NameOrEmpty = Annotated[
     str,
     Field(strict=True, max_length=255),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     Expected("at most 255 printable characters"),
 ]
 Labels = Annotated[
     dict[
-        Annotated[
-            str, Field(strict=True, min_length=1, max_length=128), AfterValidator(_printable)
-        ],
-        Annotated[str, Field(strict=True, max_length=1024), AfterValidator(_printable)],
+        Annotated[str, Field(strict=True, min_length=1, max_length=128), AfterValidator(printable)],
+        Annotated[str, Field(strict=True, max_length=1024), AfterValidator(printable)],
     ],
     Expected('names and texts, as in { role = "cache" }'),
 ]
@@ -181,14 +184,20 @@ Labels = Annotated[
 FilePath = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=4096),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     Expected("the path of a file"),
 ]
 DirectoryPath = Annotated[
     str,
     Field(strict=True, min_length=1, max_length=4096),
-    AfterValidator(_printable),
+    AfterValidator(printable),
     Expected("the path of a directory"),
+]
+DirectoryPathOrEmpty = Annotated[
+    str,
+    Field(strict=True, max_length=4096),
+    AfterValidator(printable),
+    Expected("the path of a directory, or an empty text"),
 ]
 # A user may enter the password itself in these two, so an invalid value is not shown.
 SecretFilePath = Annotated[FilePath, Expected("the path of a file", secret=True)]
@@ -212,9 +221,7 @@ ClientEndpoints = Annotated[
 ]
 Texts = Annotated[
     tuple[
-        Annotated[
-            str, Field(strict=True, min_length=1, max_length=512), AfterValidator(_printable)
-        ],
+        Annotated[str, Field(strict=True, min_length=1, max_length=512), AfterValidator(printable)],
         ...,
     ],
     Expected('an array of texts, as in ["cache-", "orders-"]'),

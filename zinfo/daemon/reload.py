@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import Event
 
-from zinfo.config import Config, ShardConfig
+from zinfo.config import Config
 from zinfo.config.loader_process import COMMAND, FirstPiece, Problems, Request
 from zinfo.errors import ConfigError
 from zinfo.loop.child_process import Stream, child_process
@@ -95,11 +95,22 @@ def _receive(source: Stream) -> LoadedConfig:
     if isinstance(first, Problems):
         raise ConfigError(first.lines)
     assert isinstance(first, FirstPiece)
-    shards: list[ShardConfig] = []
+    tables: dict[str, object] = {
+        "shards": tuple(_tables(source, first.shards)),
+        "sources": tuple(_tables(source, first.sources)),
+    }
+    if first.credentials:
+        tables["credentials"] = dict(_tables(source, first.credentials))
+    return LoadedConfig(first.config.model_copy(update=tables), first.notes)
+
+
+def _tables(source: Stream, count: int) -> list[Any]:
+    """Return as many tables as were announced, which follow in pieces."""
+    tables: list[Any] = []
     yielder = CooperativeYield()
-    while len(shards) < first.shards:
+    while len(tables) < count:
         more = read_piece(source)
         assert isinstance(more, list)
-        shards += more
+        tables += more
         yielder.maybe_yield()
-    return LoadedConfig(first.config.model_copy(update={"shards": tuple(shards)}), first.notes)
+    return tables

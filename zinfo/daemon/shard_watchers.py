@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zinfo.config import Config, LocalConfig, ShardConfig
-from zinfo.config.models import CREDENTIAL_KEYS
+from zinfo.config.credentials import CREDENTIAL_KEYS
 from zinfo.discovery.local.watcher import LocalShardWatcher
 from zinfo.discovery.shard_spec import ShardSpec
 from zinfo.discovery.static import StaticShardWatcher

@@ -1,0 +1,43 @@
+"""Converts the text of a variable or flag to the type of its key."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from zinfo.config.models import Config
+from zinfo.config.section import Path, section_of
+
+_TRUTH = dict.fromkeys(("true", "yes", "on", "1"), True)
+_TRUTH |= dict.fromkeys(("false", "no", "off", "0"), False)
+
+
+def _type_of(path: Path) -> object:
+    """Return the type of a key outside of arrays of tables; None for an unknown key."""
+    fields = Config.model_fields
+    for name in path[:-1]:
+        section = section_of(fields[str(name)]) if str(name) in fields else None
+        fields = section.model_fields if section else {}
+    info = fields.get(str(path[-1]))
+    return info.annotation if info else None
+
+
+def from_text(path: Path, text: str) -> object:
+    """Convert `text` to the type of the key at `path`; return `text` if that is not possible."""
+    kind = _type_of(path)
+    kinds = {kind, *get_args(kind)}
+    if bool in kinds:
+        return _TRUTH.get(text.lower(), text)
+    for number in (int, float):
+        if number in kinds:
+            try:
+                return number(text)
+            except ValueError:
+                return text
+    origins = {getattr(one, "__origin__", one) for one in kinds}
+    if tuple in origins:
+        return text.split()
+    if dict in origins:
+        pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+        if all(equals for _, equals, _ in pairs):
+            return {name.strip(): value.strip() for name, _, value in pairs}
+    return text
