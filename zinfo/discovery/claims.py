@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Generic, TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
-class Claims(Generic[T]):
+class Claims(Generic[S, T]):
     """The order of the sources: the first one that has a shard owns it.
 
     The members of the sources are looked up, not copied: the owner always follows from what the
@@ -16,23 +17,23 @@ class Claims(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._order: tuple[tuple[str, Mapping[str, T]], ...] = ()
+        self._order: tuple[tuple[S, Mapping[str, T]], ...] = ()
 
-    def set_order(self, sources: Iterable[tuple[str, Mapping[str, T]]]) -> bool:
+    def set_order(self, sources: Iterable[tuple[S, Mapping[str, T]]]) -> bool:
         """Set the sources.
 
         Args:
-            sources: name and members of each, in the order of precedence.
+            sources: each source and its members, in the order of precedence.
 
         Returns:
-            Whether another source may own a shard now: the names or their order differ.
+            Whether another source may own a shard now: the sources or their order differ.
         """
         before, self._order = self._order, tuple(sources)
-        return [name for name, _ in before] != [name for name, _ in self._order]
+        return [one for one, _ in before] != [one for one, _ in self._order]
 
-    def owner_of(self, shard_id: str) -> tuple[str, T] | None:
-        """Return the name of the source that owns a shard, and its target; None if none has it."""
-        for name, members in self._order:
+    def owner_of(self, shard_id: str) -> tuple[S, T] | None:
+        """Return the source that owns a shard, and its target; None if no source has it."""
+        for source, members in self._order:
             if shard_id in members:
-                return name, members[shard_id]
+                return source, members[shard_id]
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from zinfo.discovery.target import Answer
 from zinfo.shards.connection_options import ConnectionOptions, default_ident
 from zinfo.shards.shard import RedisShard
 
@@ -48,3 +49,14 @@ class ShardSpec:
             delattr(shard, name)  # the attribute of the class applies again
         for name, value in self.tunables.items():
             setattr(shard, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecAnswer(Answer):
+    """The answer of a source that describes its shards completely, itself; it has no targets.
+
+    Attributes:
+        specs: the descriptions by shard id.
+    """
+
+    specs: Mapping[str, ShardSpec] = field(default_factory=dict)

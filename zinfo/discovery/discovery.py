@@ -1,0 +1,286 @@
+"""Discovery: keeps the shards live that a list and several sources name."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+from gevent.event import Event
+from gevent.lock import BoundedSemaphore
+
+from zinfo.discovery.claim_watcher import ClaimWatcher
+from zinfo.discovery.credentials import CredentialSet
+from zinfo.discovery.guard import Guard
+from zinfo.discovery.membership import Health
+from zinfo.discovery.shard_spec import ShardSpec, SpecAnswer
+from zinfo.discovery.source import Source
+from zinfo.discovery.source_entry import SourceEntry
+from zinfo.discovery.source_reader import SourceReader
+from zinfo.discovery.source_state import Member, SourceState
+from zinfo.discovery.target import Answer
+from zinfo.loop.yielding import CooperativeYield
+from zinfo.shards.events import EventLog
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard, ShardState
+from zinfo.shards.source_status import SourceStatus
+
+STATIC = "static"
+"""Name and type of the source that is the list of shards; no other source may have it."""
+
+_IsCurrent: TypeAlias = Callable[[], bool]
+
+CHECK_INTERVAL = 1.0
+"""Seconds between two checks whether missing shards may be removed."""
+
+_FOLLOWED_AT_ONCE = Guard(misses=0, hold=0.0, max_removed=1.0, release=0.0)
+
+
+class _ShardList(Source):
+    """The list of shards; it is set, not read."""
+
+    kind = STATIC
+
+    def read(self) -> Answer | None:
+        return None
+
+
+class Discovery(ClaimWatcher):
+    """Keeps live what the sources list; the first source that lists a shard owns it.
+
+    A list of shards comes before all sources, and is followed at once. Each source is read in a
+    greenlet of its own: one that fails or crashes changes nothing, and does not affect the others.
+    Answers are followed one after the other, in turns of 2 ms. It is a `SourceDirectory`.
+
+    Args:
+        publisher: the registry to keep up to date.
+        entries: the sources, with unique names.
+        shards: the list of shards.
+        credentials: the named credentials of targets.
+        events: takes the events source_failed, source_recovered and source_held.
+        shard_class: class of the shards.
+    """
+
+    def __init__(
+        self,
+        publisher: ShardPublisher,
+        entries: Iterable[SourceEntry] = (),
+        *,
+        shards: Iterable[ShardSpec] = (),
+        credentials: CredentialSet | None = None,
+        events: EventLog | None = None,
+        shard_class: type[RedisShard] = RedisShard,
+    ) -> None:
+        super().__init__(publisher, credentials=credentials, shard_class=shard_class)
+        self._events = events
+        self._lock = BoundedSemaphore(1)  # one answer is followed at a time
+        self._yielder = CooperativeYield()
+        self._run = object()  # another one after each `stop`, which ends what still runs
+        self._running = False
+        self._accepted = Event()
+        self._shards = {spec.ident: spec for spec in shards}
+        self._static = self._make_state(SourceEntry(_ShardList(STATIC, 0.0), _FOLLOWED_AT_ONCE))
+        self._sources = {entry.source.name: self._make_state(entry) for entry in entries}
+        self._readers: dict[str, SourceReader] = {}
+
+    def start(self) -> None:
+        """Make the list of shards live, and begin to read the sources."""
+        self._running = True
+        with self._turn() as is_current:
+            self.set_order(self._states)
+            self._follow_list(self._shards, is_current)
+        for state in self._sources.values():
+            self._start_reading(state)
+        self.spawn(self._check_missing)
+
+    def stop(self) -> None:
+        """Stop reading, and remove all shards."""
+        self._running, self._run = False, object()
+        for name, state in self._sources.items():
+            self._stop_reading(name)
+            state.entry.source.close()
+        self._static = self._make_state(self._static.entry)
+        self._sources = {name: self._make_state(one.entry) for name, one in self._sources.items()}
+        super().stop()
+
+    def configure(
+        self,
+        entries: Iterable[SourceEntry],
+        *,
+        shards: Iterable[ShardSpec] = (),
+        credentials: CredentialSet | None = None,
+    ) -> None:
+        """Follow a new configuration; returns when its list of shards is live.
+
+        A source with equal settings goes on. One with other settings keeps its shards until its
+        first answer, which is judged by the guard. The shards of one that is gone are removed at
+        once, unless another source lists them. Yields to the event loop.
+
+        Args:
+            entries: the sources, with unique names.
+            shards: the list of shards; may be a generator, which is read with yields.
+            credentials: the named credentials of targets.
+        """
+        yielder, listed = CooperativeYield(), {}
+        for spec in shards:
+            listed[spec.ident] = spec
+            yielder.maybe_yield()
+        with self._turn() as is_current:
+            gone = self._take_entries(entries)
+            is_reordered = self.set_order(self._states)
+            self._shards, self._credentials = listed, credentials or CredentialSet()
+            for state in gone:
+                self._settle(list(state.membership.members), is_current)
+            self._follow_list(listed, is_current)
+            if is_reordered:
+                self._settle(list(self._applied), is_current)
+            self._settle_credentials(is_current)
+            if not is_current():
+                return
+        for state in self._sources.values():
+            self._start_reading(state)
+
+    # --- SourceDirectory
+
+    def source_statuses(self) -> Sequence[SourceStatus]:
+        """Return the state of each source, in order; of the list of shards only if it has any."""
+        listed = [self._static] if self._static.membership.members else []
+        return [state.status() for state in (*listed, *self._sources.values())]
+
+    def accept_source(self, name: str) -> int:
+        """Follow the last answer of a source at once, and remove the shards that it lacks.
+
+        Returns:
+            The number of shards that are removed, if no other source lists them.
+
+        Raises:
+            KeyError: no source has this name.
+        """
+        count = self._sources[name].membership.accept()
+        self._accepted.set()
+        return count
+
+    def waiting_sources(self) -> Sequence[str]:
+        """Return the names of the sources that have neither answered nor a kept answer."""
+        return [name for name, state in self._sources.items() if not state.answered]
+
+    # --- sources
+
+    @property
+    def _states(self) -> tuple[SourceState, ...]:
+        return (self._static, *self._sources.values())
+
+    def _make_state(self, entry: SourceEntry) -> SourceState:
+        return SourceState(entry, self._pause, self._emit)
+
+    def _take_entries(self, entries: Iterable[SourceEntry]) -> list[SourceState]:
+        """Replace the sources; return those that are gone."""
+        before, self._sources = self._sources, {}
+        for entry in entries:
+            name = entry.source.name
+            state = before.pop(name, None)
+            if state is None:
+                state = self._make_state(entry)
+            elif entry.settings is None or entry.settings != state.entry.settings:
+                self._stop_reading(name)
+                state.entry.source.close()
+                state.entry = entry
+            else:
+                if entry.source is not state.entry.source:
+                    entry.source.close()
+                state.entry = state.entry._replace(guard=entry.guard)
+            state.membership.guard = entry.guard
+            self._sources[name] = state
+        for name, state in before.items():
+            self._stop_reading(name)
+            state.entry.source.close()
+        return list(before.values())
+
+    def _start_reading(self, state: SourceState) -> None:
+        if state.name in self._readers or not self._running:
+            return
+        reader = SourceReader(state, self._restore, self._follow, self.publisher.report_fault)
+        self._readers[state.name] = reader
+        reader.start()
+
+    def _stop_reading(self, name: str) -> None:
+        reader = self._readers.pop(name, None)
+        if reader is not None:
+            reader.stop()
+
+    # --- answers
+
+    def _restore(self, state: SourceState) -> None:
+        """Take over the stored answer of a source."""
+
+    def _follow(self, state: SourceState, answer: Answer | None) -> None:
+        """Follow a good answer; None for an unchanged one."""
+        members: Mapping[str, Member] | None = None
+        if isinstance(answer, SpecAnswer):
+            members = answer.specs
+        elif answer is not None:
+            members = answer.targets
+        with self._turn() as is_current:
+            if members is not None and answer is not None and answer.incomplete:
+                changes = state.membership.add(members)
+            else:
+                changes = state.membership.read(members, time.monotonic(), self._health_of)
+            self._settle(changes, is_current)
+            state.report_hold()
+
+    def _follow_list(self, shards: Mapping[str, ShardSpec], is_current: _IsCurrent) -> None:
+        members = self._static.membership
+        self._settle(members.read(shards, time.monotonic(), self._health_of), is_current)
+        # Also what did not change: one that other code removed becomes live again.
+        self._settle(shards, is_current, again=True)
+
+    def _settle_credentials(self, is_current: _IsCurrent) -> None:
+        """Apply the credentials again to each target that names some, or was refused."""
+        for shard_id, claim in list(self._applied.items()):
+            if not isinstance(claim.member, ShardSpec) and claim.member.credentials:
+                self._settle((shard_id,), is_current, again=True)
+            self._pause()
+
+    def _settle(
+        self, shard_ids: Iterable[str], is_current: _IsCurrent, *, again: bool = False
+    ) -> None:
+        for shard_id in shard_ids:
+            if not is_current():
+                return
+            self.settle(shard_id, again=again)
+            self._pause()
+
+    def _check_missing(self) -> None:
+        """Remove missing shards as soon as they may go."""
+        while True:
+            self._accepted.wait(CHECK_INTERVAL)
+            self._accepted.clear()
+            for state in self._states:
+                if state.membership.missing:
+                    with self._turn() as is_current:
+                        now = time.monotonic()
+                        self._settle(state.membership.evaluate(now, self._health_of), is_current)
+                        state.report_hold()
+
+    def _health_of(self, shard_id: str) -> Health:
+        shard = self.publisher.find_shard(shard_id)
+        if shard is None or shard.state is ShardState.NEW:
+            return Health.UNKNOWN
+        return Health.DOWN if shard.state is ShardState.DOWN else Health.ANSWERING
+
+    # --- turns
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[_IsCurrent]:
+        """Wait until nothing else is applied; yields a function that is false after `stop`."""
+        with self._lock:
+            self._yielder, run = CooperativeYield(), self._run
+            yield lambda: run is self._run
+
+    def _pause(self) -> None:
+        self._yielder.maybe_yield()
+
+    def _emit(self, kind: str, source: str, message: str) -> None:
+        if self._events is not None:
+            self._events.emit("", kind, reason=source, message=message)
