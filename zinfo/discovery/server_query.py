@@ -154,7 +154,8 @@ class ServerQuery:
 
     def _failed(self, error: PollError) -> ServerQueryError:
         self._close()
-        if error.reason != TIMEOUT:  # a probe would take as long again
+        # A probe takes a second. A server without TLS waits for more bytes than a TLS greeting has.
+        if error.reason != TIMEOUT or self._options.url.startswith("rediss:"):
             diagnosis = diagnose(self._options, error, None, time.monotonic())
             if diagnosis is not None and diagnosis.found is not None:
                 error = diagnosis.found
