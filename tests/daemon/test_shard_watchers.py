@@ -31,7 +31,7 @@ def test_each_option_reaches_configured_and_local_shards() -> None:
         )
         watchers = ShardWatchers(config, ShardPublisher())
         assert watchers._local is not None
-        (spec,) = watchers._static._specs.values()
+        (spec,) = watchers._discovery._shards.values()
         local = watchers._local.make_shard("s", "rediss://b", {}, **watchers._local._options)
         for key, value in values.items():
             assert getattr(spec.options, key) == value

@@ -107,7 +107,7 @@ class Daemon:
             limited=self._access.bus_endpoints(),
         )
         self.servicer = InfoProviderServicer(self.publisher)
-        self._watchers = ShardWatchers(config, self.publisher)
+        self._watchers = ShardWatchers(config, self.publisher, self.poller.events)
         limits = _query_limits(config)
         operations = Operations(
             self.servicer,

@@ -6,13 +6,15 @@ from typing import Any
 
 from zinfo.config import Config, LocalConfig, ShardConfig
 from zinfo.config.credentials import CREDENTIAL_KEYS
+from zinfo.daemon.sources import make_credentials, make_sources
+from zinfo.discovery.discovery import Discovery
 from zinfo.discovery.local.watcher import LocalShardWatcher
 from zinfo.discovery.shard_spec import ShardSpec
-from zinfo.discovery.static import StaticShardWatcher
 from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.shards.source_status import NoSources, SourceDirectory
+from zinfo.shards.source_status import SourceDirectory
 
 # Class attribute of RedisShard by configuration key, under `poll` and for each shard.
 _INTERVAL_ATTRIBUTES = {
@@ -23,7 +25,13 @@ _INTERVAL_ATTRIBUTES = {
     "ops_inactive": "OPS_INACTIVE_THRESH",
 }
 
-RELOADABLE_KEYS = ("local.", *(f"poll.{key}" for key in _INTERVAL_ATTRIBUTES))
+RELOADABLE_KEYS = (
+    "sources",
+    "credentials",
+    "guard.",
+    "local.",
+    *(f"poll.{key}" for key in _INTERVAL_ATTRIBUTES),
+)
 """Prefixes of the configuration keys that `ShardWatchers.apply` can change, beside `shards`."""
 
 
@@ -33,19 +41,31 @@ class ShardWatchers:
     Args:
         config: the whole configuration.
         publisher: the registry that shards are added to.
+        events: takes the events of the sources.
     """
 
-    def __init__(self, config: Config, publisher: ShardPublisher) -> None:
+    def __init__(
+        self, config: Config, publisher: ShardPublisher, events: EventLog | None = None
+    ) -> None:
         self._config = config
         self._publisher = publisher
         # A class of this daemon's own, so that its intervals do not affect other daemons' shards.
         self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _intervals(config))
-        self._static = StaticShardWatcher(
-            publisher, map(_spec, config.shards), shard_class=self._shard_class
+        credentials = make_credentials(config)
+        self._discovery = Discovery(
+            publisher,
+            make_sources(config, credentials),
+            shards=map(_spec, config.shards),
+            credentials=credentials,
+            events=events,
+            shard_class=self._shard_class,
         )
         self._local = self._make_local(config)
-        #: The sources, for queries and metrics.
-        self.sources: SourceDirectory = NoSources()
+
+    @property
+    def sources(self) -> SourceDirectory:
+        """The sources, for queries and metrics."""
+        return self._discovery
 
     @property
     def scans_local(self) -> bool:
@@ -54,7 +74,7 @@ class ShardWatchers:
 
     def start(self) -> None:
         """Start the watchers; returns at once."""
-        self._static.start()
+        self._discovery.start()
         if self._local is not None:
             self._local.start()
 
@@ -62,7 +82,7 @@ class ShardWatchers:
         """Stop the watchers."""
         if self._local is not None:
             self._local.stop()
-        self._static.stop()
+        self._discovery.stop()
 
     def apply(self, config: Config) -> None:
         """Add, remove and change shards as a new configuration says; yields to the event loop.
@@ -71,7 +91,12 @@ class ShardWatchers:
         """
         for name, value in _intervals(config).items():
             setattr(self._shard_class, name, value)
-        self._static.set_shards(map(_spec, config.shards))
+        credentials = make_credentials(config)
+        self._discovery.configure(
+            make_sources(config, credentials),
+            shards=map(_spec, config.shards),
+            credentials=credentials,
+        )
         if config.local != self._config.local:
             if self._local is not None:
                 self._local.stop()

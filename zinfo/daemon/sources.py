@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from zinfo.config import Config
 from zinfo.config.credentials import CREDENTIAL_KEYS
@@ -25,24 +25,9 @@ from zinfo.discovery.credentials import CredentialSet, NamedCredentials
 from zinfo.discovery.guard import Guard
 from zinfo.discovery.host_patterns import HostPatterns
 from zinfo.discovery.rules import TargetRules
-from zinfo.discovery.source import Source
+from zinfo.discovery.source_entry import SourceEntry
 
 _ANY_HOST = ("*",)
-
-
-class ConfiguredSource(NamedTuple):
-    """A source as the configuration has it.
-
-    Attributes:
-        source: the source; it has not been read.
-        guard: the limits on the removal of its shards.
-        settings: all that `source` was made of: if it is equal in another configuration, a source
-            that already runs need not be replaced.
-    """
-
-    source: Source
-    guard: Guard
-    settings: object
 
 
 def make_credentials(config: Config) -> CredentialSet:
@@ -67,7 +52,7 @@ def make_credentials(config: Config) -> CredentialSet:
 
 def make_sources(
     config: Config, credentials: CredentialSet | None = None
-) -> tuple[ConfiguredSource, ...]:
+) -> tuple[SourceEntry, ...]:
     """Return the `[[sources]]`, in their order.
 
     Args:
@@ -77,7 +62,7 @@ def make_sources(
     if credentials is None:
         credentials = make_credentials(config)
     return tuple(
-        ConfiguredSource(
+        SourceEntry(
             _make(table, make_rules(table, config, credentials), credentials),
             make_guard(table, config),
             (table, config.credentials),
