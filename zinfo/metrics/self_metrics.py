@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -17,7 +17,9 @@ from prometheus_client.registry import Collector
 
 from zinfo._version import __version__
 from zinfo.health.stats import Histogram, Stats, lost_log_records
+from zinfo.metrics.source_metrics import source_metrics
 from zinfo.shards.shard import ShardState
+from zinfo.shards.source_status import SourceStatus
 
 
 class SelfMetrics(Collector):
@@ -28,6 +30,7 @@ class SelfMetrics(Collector):
         shards: returns the number of live shards by state.
         events: returns the number of lifecycle events since the start.
         bad_lines: returns the number of bad lines in the newest INFO of all shards.
+        sources: returns the state of each source of shards.
     """
 
     def __init__(
@@ -36,10 +39,12 @@ class SelfMetrics(Collector):
         shards: Callable[[], Mapping[str, int]],
         events: Callable[[], int],
         bad_lines: Callable[[], int],
+        sources: Callable[[], Sequence[SourceStatus]] = tuple,
     ) -> None:
         self._stats = stats
         self._bad_lines = bad_lines
         self._shards = shards
+        self._sources = sources
         self._events = events
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -81,6 +86,7 @@ class SelfMetrics(Collector):
         yield _by("faults", "unexpected exceptions in zinfo", stats.faults, "part")
         yield _gauge("open_files", "file descriptors in use", stats.files_open)
         yield _counter("log_records_lost", "log records not written", lost_log_records())
+        yield from source_metrics(self._sources())
         yield from self._of_polls()
         yield from self._of_bus()
         yield from self._of_queries()

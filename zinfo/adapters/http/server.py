@@ -110,6 +110,7 @@ class HttpServer(WsgiServer):
             publisher.count_states,
             lambda: poller.events.newest,
             lambda: count_bad_lines(publisher),
+            dependencies.operations.sources.source_statuses,
         )
         self._auth = AuthMiddleware(tokens)
         middleware: list[Any] = [self._auth, self]
