@@ -19,7 +19,7 @@ from tests.servers import RealServer
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "http.md").read_text(encoding="utf-8")
 METRICS = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
-ANSWERED = re.findall(r"^\$ curl '(\S+)'\n(\{.*)$", PAGE, re.MULTILINE)
+ANSWERED = re.findall(r"^\$ curl '(\S+)'\n([{[].*)$", PAGE, re.MULTILINE)
 ((STREAM, EVENTS),) = re.findall(r"^\$ curl -N '(\S+)'\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
 CONFIG = '[[shards]]\nurl = "{}"\nid = "db-1:6379"\nlabels = {{ site = "fra" }}\n'
 
@@ -45,7 +45,7 @@ def base() -> Iterator[str]:
 
 
 def test_the_page_has_these_examples() -> None:
-    assert len(ANSWERED) == 3
+    assert len(ANSWERED) == 4
 
 
 @pytest.mark.parametrize(("url", "response"), ANSWERED)

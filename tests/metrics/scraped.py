@@ -30,6 +30,9 @@ DEAD = "127.0.0.1:1"
 ADDRESS = "127.0.0.1:9121"
 """Address of zinfo in the shipped configuration."""
 
+HOW_TO = ROOT / "docs" / "how-to" / "expose-to-prometheus.md"
+"""The page with the job that finds its targets in `/sd`."""
+
 _TOKEN = "prometheus-0123456789abcdef"
 _PAUSE = 0.1  # seconds between two rounds of traffic
 _ODD_JOB = """
@@ -66,6 +69,16 @@ def jobs(text: str) -> dict[str, str]:
     found = re.findall(r"(?ms)^  - job_name: (\w+)[^\n]*\n.*?(?=^  - job_name|\Z)", text)
     parts = re.findall(r"(?ms)^  - job_name:.*?(?=^  - job_name|\Z)", text)
     return dict(zip(found, parts, strict=True))
+
+
+def discovering_job() -> str:
+    """Return the job of the documentation that finds its targets in `/sd`."""
+    (found,) = re.findall(
+        r"```yaml\nscrape_configs:\n(  - job_name: shards\n.*?)```",
+        HOW_TO.read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    return str(found)
 
 
 @contextlib.contextmanager
@@ -155,6 +168,7 @@ def scraping(fleet: Fleet, folder: Path, odd: str) -> Iterator[RunningPrometheus
         .replace(ADDRESS, open_door)
         .replace("redis://10.0.0.1:6379", fleet.primary.url)
         .replace("redis://10.0.0.2:6379", fleet.replica.url)
+        + discovering_job().replace(ADDRESS, open_door).replace("30s", "1s")
         + _ODD_JOB.format(odd)
     )
     files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}

@@ -107,7 +107,7 @@ def test_each_job_of_the_configuration_scrapes_its_target(prometheus: RunningPro
             found.setdefault(target["labels"]["job"], set()).add(state)
         return found
 
-    jobs = {"zinfo", "guarded", "redis", "odd"}
+    jobs = {"zinfo", "guarded", "redis", "odd", "shards"}
     wait_until(
         lambda: health() == {job: {"up"} for job in jobs},
         60,
@@ -149,6 +149,20 @@ def test_a_target_of_the_old_job_has_the_same_name(
 
     wait_until(all_found, 60, f"{names}", sleep=_patiently)
     assert found == names
+
+
+def test_targets_found_in_sd_are_the_instances_of_the_metrics_page(
+    prometheus: RunningPrometheus, fleet: Fleet
+) -> None:
+    expected = {fleet.primary.ident: 1.0, fleet.replica.ident: 1.0, DEAD: 0.0}
+
+    def found() -> dict[str, float]:
+        up = prometheus.query('redis_up{job="shards"}')
+        return {labels["instance"]: value for labels, value in up}
+
+    wait_until(lambda: found() == expected, 60, f"{expected}", sleep=_patiently)
+    ((labels, _one),) = answer(prometheus, 'redis_instance_info{job="shards",role="master"}')
+    assert (labels["instance"], labels["namespace"]) == (fleet.primary.ident, "prod")
 
 
 def test_a_scrape_succeeds_with_any_bytes_in_info(
@@ -226,9 +240,9 @@ def test_each_alert_can_be_evaluated_and_the_one_for_a_down_shard_is_pending(
         sleep=_patiently,
     )
     assert {rule.get("lastError", "") for rule in rules().values()} == {""}
-    (alert,) = rules()["RedisDown"]["alerts"]
-    assert alert["labels"]["instance"] == DEAD
-    assert alert["annotations"]["description"].endswith(" down, refused.")
+    alerts = rules()["RedisDown"]["alerts"]
+    assert {alert["labels"]["instance"] for alert in alerts} == {DEAD}, "by each of its jobs"
+    assert all(alert["annotations"]["description"].endswith(" refused.") for alert in alerts)
 
 
 def test_promtool_accepts_all_names_but_those_of_redis_exporter_and_info(fleet: Fleet) -> None:

@@ -92,7 +92,15 @@ def tokens(daemon: RunningDaemon, token_file: Path) -> Iterator[Path]:
 
 def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: Promise) -> None:
     paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
-    paths += ["api/v1/stats", "api/v1/stream", "api/v1/openapi.json", "", "nothing"]
+    paths += [
+        "sd",
+        "api/v1/sources",
+        "api/v1/stats",
+        "api/v1/stream",
+        "api/v1/openapi.json",
+        "",
+        "nothing",
+    ]
     for headers in ({}, bearer("wrong-0123456789abcdef"), {"Authorization": f"Basic {ADMIN}"}):
         found = {path: fetch(daemon.http, path, headers).status for path in paths}
         promise(f"shown {headers or 'nothing'}", "401 for everything", str(set(found.values())))
@@ -114,7 +122,7 @@ def test_a_token_grants_the_rights_of_its_client(daemon: RunningDaemon, promise:
         path: fetch(daemon.http, path, bearer(CACHE)).status
         for path in (
             *("api/v1/shards", "api/v1/events", "api/v1/stats", "api/v1/stream"),
-            "api/v1/sources",
+            *("api/v1/sources", "sd"),
         )
     }
     promise("its operations are get_infos", "403 for all others", str(refused))
@@ -345,7 +353,8 @@ def test_the_daemon_is_ready_after_the_first_poll_of_each_shard(server: RealServ
         daemon = stack.enter_context(RunningDaemon(urls, http=True, environ=environ))
         daemon.wait_polled(1)
         early = fetch(daemon.http, "readyz")
-        assert (early.status, early.json["status"], early.json["waiting"]) == (503, "starting", 1)
+        assert early.status == 503
+        assert early.json == {"status": "starting", "waiting": 1, "sources": []}
         silent.close()  # resets the connection, so that the first poll fails
         wait_until(lambda: fetch(daemon.http, "readyz").status == 200, what="to be ready")
         states = {one["state"] for one in fetch(daemon.http, "api/v1/shards").json["data"]}

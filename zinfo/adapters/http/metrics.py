@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import falcon
-import gevent
 import gevent.lock
 
 from zinfo.adapters.http.auth import acquire_quota, require_operation
+from zinfo.adapters.http.bodies import set_pieces
 from zinfo.adapters.http.scrape_targets import ScrapeTargets
-from zinfo.adapters.wsgi.client_quotas import ClientQuotas, ReleasingBody
+from zinfo.adapters.wsgi.client_quotas import ClientQuotas
 from zinfo.health.stats import HttpStats
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
@@ -25,9 +22,6 @@ from zinfo.shards.registry import ShardPublisher
 
 _MAX_SCRAPES = 16  # scrapes that are queued, being generated or being sent
 _WAIT_SECONDS = 10.0  # maximum time in the queue
-_GZIP_ACCEPTED = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
-_GZIP_FORMAT = 16 + zlib.MAX_WBITS  # `wbits` value that makes zlib write the gzip format
-_GZIP_LEVEL = 1  # enough to compress this repetitive text to a tenth
 
 
 class Metrics:
@@ -65,7 +59,7 @@ class Metrics:
         except BaseException:
             release()
             raise
-        _set_body(request, response, pieces, release)
+        set_pieces(request, response, pieces, CONTENT_TYPE, release)
 
     def _pieces(self, rights: Rights) -> list[bytes]:
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
@@ -108,7 +102,7 @@ class ShardMetrics:
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.count_cut(scrape.cut)
-        _set_body(request, response, list(scrape.pieces()))
+        set_pieces(request, response, list(scrape.pieces()), CONTENT_TYPE)
 
 
 def _joined(scrape: Scrape, self_metrics: SelfMetrics | None) -> Iterator[bytes]:
@@ -118,31 +112,3 @@ def _joined(scrape: Scrape, self_metrics: SelfMetrics | None) -> Iterator[bytes]
         yield piece
     if self_metrics is not None:
         yield self_metrics.text()
-
-
-def _set_body(
-    request: falcon.Request,
-    response: falcon.Response,
-    pieces: list[bytes],
-    release: Callable[[], None] | None = None,
-) -> None:
-    response.content_type = CONTENT_TYPE
-    response.vary = ("Accept-Encoding",)
-    body = iter(pieces)
-    if _GZIP_ACCEPTED.search(request.get_header("Accept-Encoding") or ""):
-        response.set_header("Content-Encoding", "gzip")
-        body = _gzipped(pieces)
-    else:
-        response.content_length = sum(map(len, pieces))
-    response.stream = body if release is None else ReleasingBody(body, release)
-
-
-def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress in another thread, so that polling continues."""
-    pool: Any = gevent.get_hub().threadpool
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
-    for piece in pieces:
-        compressed: bytes = pool.apply(compressor.compress, (piece,))
-        if compressed:
-            yield compressed
-    yield pool.apply(compressor.flush)

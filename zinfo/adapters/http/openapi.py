@@ -18,6 +18,7 @@ from zinfo.adapters.http.routes import (
     Argument,
     Route,
 )
+from zinfo.adapters.http.sd import ARGUMENTS as SD_ARGUMENTS
 from zinfo.adapters.http.stream import ARGUMENTS as STREAM_ARGUMENTS
 from zinfo.adapters.http.stream_filter import KINDS
 
@@ -129,6 +130,17 @@ _DATA: Final[dict[str, dict[str, object]]] = {
     "accept_source": {**_COUNT, "description": "number of shards that are removed"},
     "stats": {"type": "object"},
 }
+_TARGET_GROUPS: Final = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["targets", "labels"],
+        "properties": {
+            "targets": {"type": "array", "items": _TEXT},
+            "labels": {"type": "object", "additionalProperties": _TEXT},
+        },
+    },
+}
 _ERROR: Final = {
     "type": "object",
     "required": ["error"],
@@ -165,6 +177,14 @@ def document() -> dict[str, Any]:
                 },
                 **_error_responses(),
             },
+        }
+    }
+    paths["/sd"] = {
+        "get": {
+            "operationId": "sd",
+            "summary": "The live shards as targets, for the HTTP service discovery of Prometheus",
+            "parameters": _parameters(SD_ARGUMENTS),
+            "responses": {"200": _json("success", _TARGET_GROUPS), **_error_responses()},
         }
     }
     schema = {"type": "object", "required": ["status"]}

@@ -54,4 +54,5 @@ def serialize_http_error(
     status = str(error.status)  # as in `404 Not Found`
     title = error.title if error.title and error.title != status else status.partition(" ")[2]
     code = title.lower().replace(" ", "_")
-    set_error(response, status, code, error.description or title)
+    retryable = status.startswith(("429", "503"))
+    set_error(response, status, code, error.description or title, retryable=retryable)

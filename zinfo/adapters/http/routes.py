@@ -65,7 +65,8 @@ _CURSOR: Final = {
         "description": "present if there are more entries: repeat the request with this cursor",
     }
 }
-_LABELS: Final = Argument(LABELS, "only shards with these labels: `labels[site]=fra`")
+SHARD_LABELS: Final = Argument(LABELS, "only shards with these labels: `labels[site]=fra`")
+"""The argument that selects shards by their labels."""
 
 ROUTES: Final = {
     "/api/v1/infos": Route(
@@ -76,7 +77,7 @@ ROUTES: Final = {
             "keys": Argument(TEXTS, "only these fields"),
             "prefix_matching": Argument(FLAG, "treat `keys` as prefixes of field names"),
             "sections": Argument(TEXTS, "only fields of these sections"),
-            "labels": _LABELS,
+            "labels": SHARD_LABELS,
             "with_labels": Argument(FLAG, "return the labels of each shard in `meta`"),
             "max_age": Argument(SECONDS, "skip INFO that is older, in seconds; 0 for no limit"),
             "allow_partial": Argument(
@@ -90,7 +91,11 @@ ROUTES: Final = {
     "/api/v1/shards": Route(
         "shards",
         "The live shards: state, role, version, interval, age",
-        {"ids": Argument(TEXTS, "only these shards; default: all"), "labels": _LABELS, **_PAGE},
+        {
+            "ids": Argument(TEXTS, "only these shards; default: all"),
+            "labels": SHARD_LABELS,
+            **_PAGE,
+        },
         _CURSOR,
     ),
     "/api/v1/events": Route(

@@ -21,6 +21,7 @@ from zinfo.adapters.http.responses import (
     set_json,
 )
 from zinfo.adapters.http.routes import ROUTES
+from zinfo.adapters.http.sd import ServiceDiscovery
 from zinfo.adapters.http.stream import Streams
 from zinfo.adapters.wsgi.client_quotas import Network
 from zinfo.adapters.wsgi.host_names import HostNames
@@ -124,7 +125,8 @@ class HttpServer(WsgiServer):
             "/metrics": Metrics(publisher, selection, self_metrics, stats),
             "/scrape": ShardMetrics(publisher, selection, stats),
             "/healthz": Health(),
-            "/readyz": Readiness(publisher),
+            "/sd": ServiceDiscovery(publisher, operations.sources),
+            "/readyz": Readiness(publisher, operations.sources),
             "/api/v1/stream": Streams(poller, dependencies.identity, stats),
             "/api/v1/openapi.json": _Document(),
             **{path: operation_resource(operations, route) for path, route in ROUTES.items()},
