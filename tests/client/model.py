@@ -231,12 +231,15 @@ class ModelDaemon:
 
     def _snapshot(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
         ids = args.get("ids")
+        labels = cast("dict[str, str]", args.get("labels") or {})
         requested = sorted(ids) if isinstance(ids, list) and ids else sorted(self.shards)
         unknown = [shard for shard in requested if shard not in self.shards]
         if unknown and self.strict:
             raise UnknownShardError(f"shard {unknown[0]} not found")
-        page, extra = self._page(requested, args)
-        entries = [self._entry(shard) for shard in page if shard in self.shards]
+        known = [shard for shard in requested if shard in self.shards]
+        wanted = [s for s in known if labels.items() <= self.shards[s].labels.items()]
+        page, extra = self._page(wanted, args)
+        entries = [self._entry(shard) for shard in page]
         return entries, {**extra, "number": len(self.events)}
 
     def _page(self, ids: list[str], args: dict[str, object]) -> tuple[list[str], dict[str, object]]:

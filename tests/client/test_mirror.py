@@ -194,6 +194,32 @@ def test_a_mirror_of_some_shards_does_not_wait_for_unknown_ones(
         assert "other" not in mirror
 
 
+def test_a_mirror_of_some_labels_follows_the_shards_that_have_them(
+    peer: WirePeer, flavour: Flavour
+) -> None:
+    changes: list[tuple[str, str]] = []
+
+    def note(shard: str, change: Delta | Event) -> None:
+        if isinstance(change, Event):
+            changes.append((shard, change.type))
+
+    peer.do(lambda daemon: daemon.relabel("b", zone="y"))
+    with flavour.mirror(peer.query, labels={"zone": "z"}, on_change=note) as mirror:
+        mirror.wait_ready(60)
+        assert "a" in mirror
+        assert "b" not in mirror
+        peer.do(lambda daemon: daemon.relabel("a", zone="y"))
+        peer.do(lambda daemon: daemon.relabel("b", zone="z", rack="7"))
+        wait_until(lambda: not mirror.stale and "b" in mirror, what="the shard to come")
+        assert "a" not in mirror
+        assert mirror.labels("b") == {"zone": "z", "rack": "7"}
+        assert mirror["b"]["role"] == "master"
+        wait_until(
+            lambda: ("a", "removed") in changes and ("b", "added") in changes,
+            what="both calls of the listener",
+        )
+
+
 def test_a_given_bus_endpoint_takes_precedence_over_that_of_hello(
     peer: WirePeer, flavour: Flavour
 ) -> None:
@@ -253,6 +279,8 @@ def test_an_internal_error_is_logged_and_the_mirror_joins_again(
 def test_wrong_arguments_are_refused(flavour: Flavour) -> None:
     with pytest.raises(TypeError, match="several"):
         flavour.mirror(shards="a")
+    with pytest.raises(TypeError, match="mapping of text"):
+        flavour.mirror(labels={"rack": 7})
     with pytest.raises(ConfigError, match="no endpoint"):
         flavour.mirror("here")
 

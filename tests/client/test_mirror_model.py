@@ -41,6 +41,7 @@ class MirrorMachine(RuleBasedStateMachine):
     @initialize(
         seed=st.integers(0, 1000),
         scope=st.sampled_from([None, None, ("a", "b")]),
+        labels=st.sampled_from([None, None, {"label": "x"}]),
         fence_totals=st.booleans(),
         shards=st.sets(SHARDS, max_size=3),
         strict=st.booleans(),
@@ -51,16 +52,19 @@ class MirrorMachine(RuleBasedStateMachine):
         self,
         seed: int,
         scope: tuple[str, ...] | None,
+        labels: dict[str, str] | None,
         fence_totals: bool,
         shards: set[str],
         strict: bool,
         joined: bool,
         room: int,
     ) -> None:
-        self.world = World(scope, seed, fence_totals=fence_totals, max_pending_bytes=room)
+        self.world = World(
+            scope, seed, labels=labels, fence_totals=fence_totals, max_pending_bytes=room
+        )
         self.world.strict = self.world.daemon.strict = strict
         for shard in sorted(shards):
-            self.world.daemon.add(shard)
+            self.world.daemon.add(shard, label="x" if shard < "c" else "y")
         if joined:
             self.world.recover(CONVERGENCE, polls=True)
             self.world.check_equal()
@@ -88,7 +92,7 @@ class MirrorMachine(RuleBasedStateMachine):
         elif what == "event":
             daemon.happen(shard, "role_changed")
         elif what == "labels":
-            daemon.relabel(shard, sent=not whole, label=str(len(daemon.events) % 3))
+            daemon.relabel(shard, sent=not whole, label="xyx"[len(daemon.events) % 3])
         else:
             daemon.poll(shard, values, whole=whole)
         self.meet(fate, before)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from tests.client.model import Frames, ModelDaemon
@@ -16,6 +16,7 @@ from zinfo.client.mirror_state import MirrorState
 from zinfo.errors import ProtocolError
 from zinfo.wire.bus_messages import FENCE_PREFIX, parse_topic, unpack_header
 from zinfo.wire.codec import unpack
+from zinfo.wire.lifecycle import ADDED, REMOVED, Event
 from zinfo.wire.query_messages import encode_request
 
 STEP = 0.05  # seconds of simulated time in each step of `run`
@@ -185,6 +186,7 @@ class World(Network):
 
     Args:
         scope: ids of the shards of interest; None for all.
+        labels: those that the shards of interest have; None for any.
         seed: of all that is random in the Mirror.
         fence_totals: whether fences carry totals.
         timing: of the Mirror.
@@ -196,6 +198,7 @@ class World(Network):
         scope: Collection[str] | None = None,
         seed: int = 0,
         *,
+        labels: Mapping[str, str] | None = None,
         fence_totals: bool = False,
         timing: Timing | None = None,
         max_pending_bytes: int = 1 << 20,
@@ -203,15 +206,22 @@ class World(Network):
         self.mirror = MirrorState(
             "inproc://query",
             scope,
+            labels=labels,
             rng=random.Random(seed),
             timing=timing,
             max_pending_bytes=max_pending_bytes,
         )
         self.reported: list[object] = []
+        self.followed: set[str] = set()  # ids, as a listener knows them from the changes
         super().__init__(self.mirror, fence_totals=fence_totals)
 
     def act(self) -> None:
         """Carry out the session's actions, and note the reported changes."""
+        for change in self.mirror.changes:
+            if isinstance(change, Event) and change.type == ADDED:
+                self.followed.add(change.shard)
+            elif isinstance(change, Event) and change.type == REMOVED:
+                self.followed.discard(change.shard)
         self.reported += self.mirror.changes
         self.mirror.changes.clear()
         super().act()
@@ -232,14 +242,20 @@ class World(Network):
             assert self.daemon.infos[shard, view.revision] == view.info, shard
             held = (view.state, record.reason, record.labels)
             assert self.daemon.states[shard, record.seq] == held, shard
+            assert self.mirror.labels.items() <= record.labels.items(), shard
 
     def check_equal(self, *, infos: bool = True) -> None:
         """The Mirror holds exactly what the daemon has now."""
         assert self.mirror.epoch == self.daemon.epoch
-        scope = self.mirror.scope
-        ids = {shard for shard in self.daemon.shards if scope is None or shard in scope}
+        scope, labels = self.mirror.scope, self.mirror.labels
+        ids = {
+            shard
+            for shard, held in self.daemon.shards.items()
+            if (scope is None or shard in scope) and labels.items() <= held.labels.items()
+        }
         records = self.mirror.store.records
         assert set(records) == ids
+        assert self.followed == ids, "what a listener knows"
         for shard in ids:
             held, record = self.daemon.shards[shard], records[shard]
             assert (record.state, record.reason) == (held.state, held.reason), shard

@@ -104,6 +104,27 @@ def test_labels_that_a_reload_changes_reach_a_mirror(one: Following, promise: Pr
     assert events[-1] == one.events[0]
 
 
+def test_a_mirror_of_some_labels_gains_and_loses_a_shard_by_a_reload(
+    one: Following, promise: Promise
+) -> None:
+    with Mirror(one.daemon.query, labels={"site": "fra"}) as mirror:
+        mirror.wait_ready(60)
+        assert not mirror
+        one.relabel({"site": "fra"})
+        wait_until(lambda: not mirror.stale and len(mirror) == 1, what="the shard to enter")
+        assert mirror.labels(one.shard) == {"site": "fra"}
+        state, info = mirror.state(one.shard), mirror[one.shard]
+        one.relabel({"site": "lon"})
+        wait_until(lambda: not mirror, what="the shard to leave")
+    promise(
+        "a reload gives a shard the label of a Mirror, and takes it away",
+        "it enters with its INFO, and leaves",
+        f"{state}, {len(info)} fields",
+    )
+    assert state == ("up", "")
+    assert len(info) > 100
+
+
 def test_a_mirror_recovers_from_a_lost_labels_changed_event(
     one: Following, promise: Promise
 ) -> None:

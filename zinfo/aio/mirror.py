@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import zmq
 import zmq.asyncio
@@ -27,6 +27,7 @@ class Mirror(MirrorBase, Closing):
     Args:
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror, which need not exist yet; None for all.
+        labels: labels that a mirrored shard has; None for any.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets; None for the process's default context.
         on_change: called as by `on_change()`, from the first change on.
@@ -44,6 +45,7 @@ class Mirror(MirrorBase, Closing):
         endpoint: str = DEFAULT_QUERY_ENDPOINT,
         *,
         shards: Collection[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         bus: str | None = None,
         context: zmq.asyncio.Context | None = None,
         on_change: Listener | None = None,
@@ -52,6 +54,7 @@ class Mirror(MirrorBase, Closing):
         super().__init__(
             endpoint,
             shards=shards,
+            labels=labels,
             bus=bus,
             context=context_for(context),
             on_change=on_change,

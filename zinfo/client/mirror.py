@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import zmq
 
@@ -41,12 +41,18 @@ class Mirror(MirrorBase, Closing):
     last INFO of a shard was lost. The loss is then detected with the next INFO of the shard or, if
     none arrives, after three of its polling intervals (at least five seconds).
 
+    With `labels`, the Mirror follows the shards that have all of these labels. A shard enters or
+    leaves the Mirror when an event reports that its labels changed. One that enters is stale until
+    its INFO and state have been requested, within a fraction of a second. The Mirror receives the
+    messages of all shards, but stores only these, so that heartbeats show every loss.
+
     Reading returns copies, and is safe from any thread. A shard that was never polled has an empty
     INFO.
 
     Args:
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror, which need not exist yet; None for all.
+        labels: labels that a mirrored shard has; None for any.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets; a `zmq.green.Context` in a process patched by gevent, where
             the thread is a greenlet. None for the process's default context.
@@ -65,13 +71,20 @@ class Mirror(MirrorBase, Closing):
         endpoint: str = DEFAULT_QUERY_ENDPOINT,
         *,
         shards: Collection[str] | None = None,
+        labels: Mapping[str, str] | None = None,
         bus: str | None = None,
         context: Context | None = None,
         on_change: Listener | None = None,
         keys: ClientKeys | None = None,
     ) -> None:
         super().__init__(
-            endpoint, shards=shards, bus=bus, context=context, on_change=on_change, keys=keys
+            endpoint,
+            shards=shards,
+            labels=labels,
+            bus=bus,
+            context=context,
+            on_change=on_change,
+            keys=keys,
         )
         self._changed = threading.Condition(self._lock)
         self._thread = threading.Thread(target=self._run, name="zinfo-mirror", daemon=True)

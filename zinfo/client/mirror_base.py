@@ -35,6 +35,7 @@ class MirrorBase(Mapping[str, Info]):
     Args:
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror; None for all.
+        labels: those that a mirrored shard has; None for any.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets.
         on_change: the first listener.
@@ -49,6 +50,7 @@ class MirrorBase(Mapping[str, Info]):
         endpoint: str,
         *,
         shards: Collection[str] | None,
+        labels: Mapping[str, str] | None,
         bus: str | None,
         context: Context | None,
         on_change: Listener | None,
@@ -56,11 +58,17 @@ class MirrorBase(Mapping[str, Info]):
     ) -> None:
         if isinstance(shards, str):
             raise TypeError("shards takes several ids, not one text")
+        if not all(isinstance(text, str) for pair in (labels or {}).items() for text in pair):
+            raise TypeError("labels takes a mapping of text to text")
         self.endpoint = checked(endpoint)
         self.callback_errors = 0
         self._listeners: list[Listener] = []
         self._state = MirrorState(
-            self.endpoint, shards, bus=checked_or_none(bus), reports_changes=on_change is not None
+            self.endpoint,
+            shards,
+            labels=labels,
+            bus=checked_or_none(bus),
+            reports_changes=on_change is not None,
         )
         self._lock = threading.Lock()
         self._sockets = Sockets(context, keys)
@@ -215,7 +223,9 @@ class MirrorBase(Mapping[str, Info]):
 
         A change is a `Delta` or an `Event`; they come in the order in which they were applied.
         Changes found by a snapshot are reported in the same form: as a Delta whose base is the
-        revision held before, and as an Event with number 0. The listener is called in the Mirror's
+        revision held before, and as an Event with number 0. A shard that a Mirror with `labels`
+        follows, or no longer follows, because its labels changed is reported as `added` or
+        `removed`, with number 0. The listener is called in the Mirror's
         thread (or event loop), which waits for it: it should return quickly. If it raises, the
         exception is logged and counted.
 

@@ -21,6 +21,10 @@ until `Resync` has fetched a snapshot that was requested after the sign:
 | the fence arrives again: libzmq has reconnected | everything | everything |
 | no heartbeat for three intervals, late messages, another epoch | everything | join again |
 
+With `labels`, only the shards that have them are stored. All deltas are counted, so that the totals
+apply, and all events are read: an event that has the labels of a shard adds it or removes it. The
+daemon selects by label, too, so that a snapshot has only these shards.
+
 A delta whose base is the revision held clears its own shard. Where totals count messages that this
 client does not receive (a Mirror of some shards, or hidden shards), they cannot show the loss of a
 shard's last delta. There a shard is requested after each of its events, and when it is up and
@@ -31,7 +35,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from zinfo.client.bus_session import (
@@ -88,6 +92,7 @@ class MirrorState:
     Args:
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror; None for all.
+        labels: those that a mirrored shard has; None for any.
         bus: the bus endpoint; None for the one in the reply to hello.
         timing: timeouts and delays.
         reports_changes: whether `changes` is wanted.
@@ -110,6 +115,7 @@ class MirrorState:
         endpoint: str,
         shards: Collection[str] | None = None,
         *,
+        labels: Mapping[str, str] | None = None,
         bus: str | None = None,
         timing: Timing | None = None,
         reports_changes: bool = True,
@@ -117,14 +123,21 @@ class MirrorState:
         max_pending_bytes: int = 64 << 20,
     ) -> None:
         self.scope = None if shards is None else frozenset(shards)
+        self.labels = dict(labels or {})
         self.session = BusSession(
             mirror_topics(self.scope), endpoint=endpoint, bus=bus, timing=timing, rng=rng
         )
         self.store = ShardStore(
-            reports_changes=reports_changes, max_pending_bytes=max_pending_bytes
+            labels=self.labels,
+            reports_changes=reports_changes,
+            max_pending_bytes=max_pending_bytes,
         )
         self.resync = Resync(
-            self.scope, self.session.next_id, self.session.timing, self.session.rng
+            self.scope,
+            self.session.next_id,
+            self.session.timing,
+            self.session.rng,
+            self.labels,
         )
         self.changes: list[Change] = []
         self.epoch: int | None = None
@@ -256,6 +269,8 @@ class MirrorState:
         self.store.revisions.count(message.name, message.header.seq)
         if self.scope is not None and message.name not in self.scope:
             return
+        if not self.store.follows(message.name):
+            return
         try:
             delta = decode_delta(message)
         except ProtocolError:
@@ -275,8 +290,7 @@ class MirrorState:
             self._on_event_gap()
         if self.scope is not None and event.shard not in self.scope:
             return
-        self.store.apply_event(event, now)
-        self._report([event])
+        self._report(self.store.apply_event(event, now))
         if not self._totals_apply and event.shard in self.store.records:
             self.resync.checks.add(event.shard)  # the delta before the event may be lost
 
@@ -298,7 +312,7 @@ class MirrorState:
             return
         self.resync.on_clean_heartbeat()
         same_moment = heartbeat.events == self._events.newest
-        holds_all = self.scope is None and not self.session.partial
+        holds_all = self.scope is None and not self.labels and not self.session.partial
         if holds_all and same_moment and heartbeat.shards != len(self.store.records):
             self._on_event_gap()
 

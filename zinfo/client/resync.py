@@ -8,7 +8,7 @@ requests at once.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from zinfo.client.bus_session import Timing
@@ -53,6 +53,7 @@ class Resync:
         next_id: returns request ids.
         timing: timeouts and delays.
         rng: source of random delays.
+        labels: those that all requested shards have; None for any.
 
     Attributes:
         everything: whether all shards in scope are to be requested, because it is unknown which
@@ -68,6 +69,7 @@ class Resync:
         next_id: Callable[[], int],
         timing: Timing,
         rng: random.Random,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self.everything = True
         self.checks: set[str] = set()
@@ -76,6 +78,7 @@ class Resync:
         self._scope = scope
         self._timing = timing
         self._rng = rng
+        self._labels: dict[str, object] = {"labels": dict(labels)} if labels else {}
         self._request = SnapshotRequest(next_id, timing)
         self._due: float | None = None
         self._doublings = 0  # of the delay
@@ -196,7 +199,8 @@ class Resync:
 
     def _next_part(self, fetch: Fetch, now: float) -> Request:
         fetch.ids, fetch.invalidated = fetch.parts.pop(0), False
-        return self._request.send({"ids": list(fetch.ids)} if fetch.ids else {}, None, now)
+        ids = {"ids": list(fetch.ids)} if fetch.ids else {}
+        return self._request.send({**ids, **self._labels}, None, now)
 
 
 def split(ids: Iterable[str]) -> list[tuple[str, ...]]:

@@ -8,10 +8,17 @@ From the first sign of a lost message a shard is *suspect*: its INFO, its state 
 It is cleared by a snapshot that was requested after the sign, and, for INFO, by a delta whose base
 is the revision held, provided that no newer revision has been seen. Deltas and events that do not
 follow from what is held are pending until the snapshot arrives.
+
+With `labels`, only shards that have them are stored. The labels in an event decide at once. Where
+an event has none, because they are too large, the shard is suspect until a snapshot has decided.
+Nothing is stored of other shards but the numbers of their newest messages, so that an older page
+of a snapshot is noticed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 from zinfo.client.decoding import SnapshotEntry
@@ -76,6 +83,7 @@ class ShardStore:
     """The shards that a Mirror holds.
 
     Args:
+        labels: those that a stored shard has; empty for any.
         reports_changes: whether changes found by a snapshot are to be returned.
         max_pending_bytes: of deltas and events that wait for a snapshot; above it they are dropped.
 
@@ -86,16 +94,24 @@ class ShardStore:
         snapshot_in_progress: whether a snapshot was requested and is not complete.
     """
 
-    def __init__(self, *, reports_changes: bool = True, max_pending_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        *,
+        labels: Mapping[str, str] | None = None,
+        reports_changes: bool = True,
+        max_pending_bytes: int = 64 << 20,
+    ) -> None:
         self.records: dict[str, Record] = {}
         self.revisions = RevisionGapDetector()
         self.pending = PendingUpdates(max_pending_bytes)
         self.snapshot_in_progress = False
         self.reports_changes = reports_changes
+        self._labels = dict(labels or {})
         self._suspect_infos: set[str] = set()
         self._suspect_states: set[str] = set()
         self._event_seqs: dict[str, int] = {}  # newest event seen of each shard
         self._removed: dict[str, int] = {}  # seq of the event that removed a shard
+        self._undecided: dict[str, int] = {}  # number of an event that lacks the labels of a shard
 
     # --- suspects
 
@@ -131,11 +147,16 @@ class ShardStore:
         self.snapshot_in_progress = False
         self._event_seqs.clear()
         self._removed.clear()
+        self._undecided.clear()
         if not same_epoch:
             for record in self.records.values():
                 record.foreign, record.number = True, 0
         self._suspect_infos = set(self.records)
         self._suspect_states = set(self.records)
+
+    def follows(self, shard: str) -> bool:
+        """Return whether deltas of a shard are needed: it is stored, or may have to be."""
+        return not self._labels or shard in self.records or shard in self._suspect_states
 
     # --- from the bus
 
@@ -163,9 +184,15 @@ class ShardStore:
         self.pending.add_delta(delta, size, polled_at)
         return []
 
-    def apply_event(self, event: Event, now: float) -> None:
-        """Apply an event, or hold it back."""
+    def apply_event(self, event: Event, now: float) -> list[Change]:
+        """Apply an event, or hold it back.
+
+        Returns:
+            What changed: the event, or another one if the shard came or went because of its labels.
+        """
         shard, record = event.shard, self.records.get(event.shard)
+        if not shard:
+            return [event]  # about the daemon
         self._event_seqs[shard] = max(event.seq, self._event_seqs.get(shard, 0))
         if event.type == REMOVED:
             self.revisions.forget(shard)
@@ -173,7 +200,50 @@ class ShardStore:
                 self._removed[shard] = event.seq
             if record is None or record.foreign or event.seq > record.seq:
                 self._drop(shard)
-        elif record is None and event.type == ADDED:
+            return [event] if record is not None or not self._labels else []
+        if self._labels and event.type in (ADDED, LABELS_CHANGED):
+            return self._select(event, record, now)
+        if record is None and self._labels:
+            return []
+        self._take_event(event, record, now)
+        return [event]
+
+    def _select(self, event: Event, record: Record | None, now: float) -> list[Change]:
+        """Apply an event that changes labels: the shard may come or go."""
+        shard, labels = event.shard, event.labels
+        if record is not None and not record.foreign and event.seq <= record.seq:
+            return []
+        if labels is None and (record is None or event.type == ADDED):
+            changes = self._leave(event, record)
+            self._undecided[shard] = event.number
+            self._suspect_states.add(shard)
+            return changes
+        if labels is None or self._matches(labels):
+            if record is None:
+                self._add(event, now)
+                if event.type == ADDED:
+                    return [event]
+                return [replace(event, type=ADDED, new="new", message="", number=0)]
+            self._take_event(event, record, now)
+            return [event]
+        if self.snapshot_in_progress:
+            self._removed[shard] = event.seq  # an older page must not bring it back
+        return self._leave(event, record)
+
+    def _matches(self, labels: Mapping[str, str]) -> bool:
+        return self._labels.items() <= labels.items()
+
+    def _leave(self, cause: Event | SnapshotEntry, record: Record | None) -> list[Change]:
+        """Drop a shard because of its labels; return the event that a listener gets for that."""
+        shard = cause.shard
+        self._drop(shard)
+        if record is None or not self.reports_changes:
+            return []
+        return [Event(shard, REMOVED, record.state, None, "", "", 0, cause.seq, cause.time)]
+
+    def _take_event(self, event: Event, record: Record | None, now: float) -> None:
+        shard = event.shard
+        if record is None and event.type == ADDED:
             self._add(event, now)
         elif record is None or record.foreign:
             if record is not None:
@@ -210,6 +280,8 @@ class ShardStore:
         shard, record = entry.shard, self.records.get(entry.shard)
         if self._removed.get(shard, -1) > entry.seq:
             return []  # the page was made before the shard was removed
+        if not self._matches(entry.labels) and (record is None or entry.seq >= record.seq):
+            return self._leave(entry, record)  # the daemon did not select by label
         former = None if record is None else (record.state, record.reason)
         labels = {} if record is None else record.labels
         number = 0 if record is None else record.number
@@ -243,7 +315,8 @@ class ShardStore:
             What changed, as if it had come on the bus.
         """
         record = self.records.get(shard)
-        if record is not None and record.number > number:
+        newest = self._undecided.get(shard, 0) if record is None else record.number
+        if newest > number:
             self.mark_suspect(shard)  # the shard had an event since; request it again
             return []
         self._drop(shard)
@@ -274,7 +347,9 @@ class ShardStore:
         for event in self.pending.take_events(shard):
             if event.seq > record.seq and not _apply_event(record, event):
                 clears = False
-        if clears and record.seq >= self._event_seqs.get(shard, 0):
+        if record.seq < self._event_seqs.get(shard, 0):
+            self._suspect_states.add(shard)
+        elif clears:
             self._suspect_states.discard(shard)
 
     def _settle_info(self, shard: str, record: Record, *, clears: bool) -> list[Change]:
@@ -299,6 +374,7 @@ class ShardStore:
         self._suspect_infos.discard(shard)
         self._suspect_states.discard(shard)
         self._event_seqs.pop(shard, None)
+        self._undecided.pop(shard, None)
         self.pending.forget(shard)
 
 
