@@ -22,6 +22,7 @@ from zinfo.daemon.daemon import Daemon
 from zinfo.shards.shard import ShardState
 
 _CHECK_INTERVAL = 0.02  # seconds between two checks for an awaited state
+_CHECKED_PER_SECOND = 20_000  # shards: a check of many takes milliseconds of the daemon's loop
 _TIMEOUT = 5.0  # seconds for the daemon to start, to end, or to poll a shard
 _READ = (
     "configuration read again",
@@ -100,9 +101,10 @@ class ServedDaemon:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             live = self._daemon.publisher.get_live_shards()
-            if len(live) == shards and all(one.state is ShardState.UP for one in live):
+            # From the end: those that were added last are up last.
+            if len(live) == shards and all(one.state is ShardState.UP for one in reversed(live)):
                 return {"up": True}
-            gevent.sleep(_CHECK_INTERVAL)
+            gevent.sleep(max(_CHECK_INTERVAL, shards / _CHECKED_PER_SECOND))
         return {"up": False}
 
     def poll(self, shard: str) -> None:

@@ -115,6 +115,18 @@ def test_sorted_ids_follow_additions_and_removals() -> None:
     assert publisher.sorted_shard_ids() == ("a", "aa", "c")
 
 
+def test_a_shard_that_was_replaced_or_cleared_is_listed_once() -> None:
+    publisher = ShardPublisher()
+    publisher.add_shard(shard("a"))
+    publisher.add_shard(shard("b"))
+    publisher.replace_shard(shard("a"))
+    assert publisher.sorted_shard_ids() == ("a", "b")
+    publisher.clear_shards()
+    assert publisher.sorted_shard_ids() == ()
+    publisher.add_shard(shard("a"))
+    assert publisher.sorted_shard_ids() == ("a",)
+
+
 def test_a_change_of_connection_options_is_notified_once() -> None:
     publisher = ShardPublisher()
     one = shard("a")

@@ -76,9 +76,7 @@ class ShardPublisher:
             UnknownShardError: no such shard is live (a KeyError).
         """
         shard = self.get_shard(shard_id)
-        del self._shards[shard_id]
-        del self._ids[bisect_left(self._ids, shard_id)]
-        self._sorted = None
+        self._forget(shard)
         self._notify(ShardEvent.REMOVED, shard)
         self._offer(shard_id)
 
@@ -91,7 +89,7 @@ class ShardPublisher:
             UnknownShardError: no shard with this id is live (a KeyError).
         """
         before = self.get_shard(shard.id)
-        del self._shards[shard.id]
+        self._forget(before)
         self._notify(ShardEvent.REMOVED, before)
         self.add_shard(shard)
 
@@ -190,8 +188,8 @@ class ShardPublisher:
     def clear_shards(self) -> None:
         """Remove every shard, with a REMOVED for each; claims remain."""
         while self._shards:  # a callback may add or remove shards
-            shard = self._shards.pop(next(iter(self._shards)))
-            self._sorted = None
+            shard = next(iter(self._shards.values()))
+            self._forget(shard)
             self._notify(ShardEvent.REMOVED, shard)
 
     def subscribe_shard_event(self, event: ShardEvent, callback: ShardCallback) -> None:
@@ -231,6 +229,11 @@ class ShardPublisher:
 
     def __contains__(self, shard_id: object) -> bool:
         return shard_id in self._shards
+
+    def _forget(self, shard: RedisShard) -> None:
+        del self._shards[shard.id]
+        del self._ids[bisect_left(self._ids, shard.id)]
+        self._sorted = None
 
     def _offer(self, shard_id: str) -> None:
         """Call the claims to an id until one has made a shard live."""
