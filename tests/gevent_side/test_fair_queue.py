@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -147,3 +148,39 @@ def test_each_event_loop_has_its_own_queue_of_each_kind() -> None:
     first, again, connecting, after = gevent.get_hub().threadpool.apply(queues)
     assert first is again
     assert len({id(queue) for queue in (fair_queue_of_hub(), first, connecting, after)}) == 4
+
+
+def turns_of_two(queue: FairQueue) -> list[float]:
+    """Let two greenlets use the queue in turn; return when each of their slices began."""
+    began: list[float] = []
+
+    def take() -> None:
+        for _ in range(2):
+            queue.acquire_slice()
+            began.append(time.monotonic())
+            work(0.003)
+
+    gevent.joinall([gevent.spawn(take), gevent.spawn(take)])
+    return began
+
+
+def test_while_the_loop_is_busy_a_queue_pauses_between_its_slices() -> None:
+    queue = FairQueue(pause=0.05)
+    busy = queue.hub.loop.idle(priority=queue.hub.loop.MAXPRI)
+    busy.start(lambda: None)  # the loop is never idle
+    began = turns_of_two(queue)
+    busy.stop()
+    busy.close()
+    assert len(began) == 4
+    assert min(after - before for before, after in itertools.pairwise(began)) >= 0.05
+
+
+def test_while_the_loop_is_idle_a_queue_does_not_pause() -> None:
+    with gevent.Timeout(60):
+        assert len(turns_of_two(FairQueue(pause=10_000.0))) == 4
+
+
+def test_connecting_and_background_work_pause() -> None:
+    assert fair_queue_of_hub("connecting")._pause > 0
+    assert fair_queue_of_hub("background")._pause > 0
+    assert fair_queue_of_hub()._pause == 0  # a client waits for the reply

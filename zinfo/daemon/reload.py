@@ -107,7 +107,7 @@ def _receive(source: Stream) -> LoadedConfig:
 def _tables(source: Stream, count: int) -> list[Any]:
     """Return as many tables as were announced, which follow in pieces."""
     tables: list[Any] = []
-    yielder = CooperativeYield()
+    yielder = CooperativeYield(background=True)
     while len(tables) < count:
         more = read_piece(source)
         assert isinstance(more, list)

@@ -75,7 +75,7 @@ class Discovery(ClaimWatcher):
         super().__init__(publisher, credentials=credentials, shard_class=shard_class)
         self._events = events
         self._lock = BoundedSemaphore(1)  # one answer is followed at a time
-        self._yielder = CooperativeYield()
+        self._yielder = CooperativeYield(background=True)
         self._run = object()  # another one after each `stop`, which ends what still runs
         self._running = False
         self._accepted = Event()
@@ -122,7 +122,7 @@ class Discovery(ClaimWatcher):
             shards: the list of shards; may be a generator, which is read with yields.
             credentials: the named credentials of targets.
         """
-        yielder, listed = CooperativeYield(), {}
+        yielder, listed = CooperativeYield(background=True), {}
         for spec in shards:
             listed[spec.ident] = spec
             yielder.maybe_yield()
@@ -275,7 +275,7 @@ class Discovery(ClaimWatcher):
     def _turn(self) -> Iterator[_IsCurrent]:
         """Wait until nothing else is applied; yields a function that is false after `stop`."""
         with self._lock:
-            self._yielder, run = CooperativeYield(), self._run
+            self._yielder, run = CooperativeYield(background=True), self._run
             yield lambda: run is self._run
 
     def _pause(self) -> None:

@@ -65,7 +65,7 @@ class StaticShardWatcher(SpecWatcher):
         Raises:
             ValueError: a URL is invalid; nothing was changed.
         """
-        number, yielder = next(self._calls), CooperativeYield()
+        number, yielder = next(self._calls), CooperativeYield(background=True)
         specs: dict[str, ShardSpec] = {}
         for spec in map(_spec_of, shards):
             specs[spec.ident] = spec

@@ -4,6 +4,10 @@ A `CooperativeYield` counts the time of one piece of work and yields when it has
 bounds one greenlet, not many: gevent may start fifty of them in one iteration of the event loop,
 and wakes all that wait for an idle loop in the same iteration. Greenlets of one kind therefore wait
 in a `FairQueue`, which gives all of them together 2 ms of an iteration.
+
+An iteration of a busy loop takes only a few milliseconds, and starts a bounded number of polls.
+Work that has 2 ms of each one would take half of the loop's time, and polls would be late. What may
+take seconds, such as connecting or applying a new configuration, therefore pauses between slices.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ YIELD_INTERVAL = 0.002
 
 _MAX_WAIT = 0.01  # seconds after which queued work runs although the event loop is busy
 
+_PAUSES = {"connecting": 0.008, "background": 0.008}
+"""Least seconds between two slices of a busy loop, by the kind of work; 0 for other kinds."""
+
 _queues: Any = gevent.monkey.get_original("threading", "local")()  # one event loop per OS thread
 
 
@@ -28,14 +35,20 @@ class FairQueue:
     """Greenlets that wait for a slice of time: until the event loop is idle, or for 10 ms.
 
     They run in the order in which they came. All of them together have `YIELD_INTERVAL` seconds of
-    one iteration of the event loop, which is a fifth of a busy loop's time.
+    one iteration of the event loop.
+
+    Args:
+        pause: least seconds between two of these slices while the loop is not idle. With 8 ms, the
+            work has at most a fifth of a busy loop's time.
 
     Attributes:
         hub: gevent's hub, whose event loop this is for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pause: float = 0.0) -> None:
         hub: Any = gevent.get_hub()  # gevent's stubs lack the priorities, among others
+        self._pause = pause
+        self._paused_until = 0.0  # monotonic clock
         self.hub = hub
         self._loop = loop = hub.loop
         self._waiting: deque[tuple[float, Waiter[float]]] = deque()  # with the time of arrival
@@ -46,13 +59,13 @@ class FairQueue:
     def start_slice(self) -> float:
         """Return the monotonic clock until which work that starts now may run.
 
-        It has passed already where other greenlets wait, or have had a slice of this iteration.
+        It has passed already where other greenlets wait, or have had a slice of this iteration, or
+        during the pause after that.
         """
         now = time.monotonic()
-        if self._waiting or self._this_iteration.active:
+        if self._waiting or self._this_iteration.active or now < self._paused_until:
             return now
-        self._use_this_iteration()
-        return now + YIELD_INTERVAL
+        return self._use_this_iteration()
 
     def wait_for_slice(self) -> float:
         """Wait behind the other greenlets; return the monotonic clock at which the slice ends."""
@@ -60,7 +73,7 @@ class FairQueue:
         self._waiting.append((time.monotonic(), waiter))
         if self._timer is None:
             self._idle.start(self._run_waiting)
-            self._start_timer(_MAX_WAIT)
+            self._start_timer(max(_MAX_WAIT, self._paused_until - time.monotonic()))
         # A greenlet killed here leaves its waiter in the queue; to switch to that does nothing.
         return waiter.get()
 
@@ -72,8 +85,13 @@ class FairQueue:
         if self.start_slice() <= time.monotonic():
             self.wait_for_slice()
 
-    def _use_this_iteration(self) -> None:
+    def _use_this_iteration(self) -> float:
+        """Return the monotonic clock at which the slice ends."""
         self._this_iteration.start(self._this_iteration.stop)
+        until = time.monotonic() + YIELD_INTERVAL
+        if self._pause:
+            self._paused_until = until + self._pause
+        return until
 
     def _start_timer(self, seconds: float) -> None:
         self._timer = self._loop.timer(seconds)
@@ -81,15 +99,14 @@ class FairQueue:
 
     def _run_waiting(self) -> None:
         self._timer.close()
-        self._use_this_iteration()
-        until = time.monotonic() + YIELD_INTERVAL
+        until = self._use_this_iteration()
         while self._waiting:
             self._waiting.popleft()[1].switch(until)
             if time.monotonic() >= until:
                 break
         if self._waiting:
             waited = time.monotonic() - self._waiting[0][0]
-            self._start_timer(max(_MAX_WAIT - waited, 0))
+            self._start_timer(max(_MAX_WAIT - waited, self._pause))
         else:
             self._idle.stop()
             self._timer = None
@@ -99,11 +116,12 @@ def fair_queue_of_hub(kind: str = "low_priority") -> FairQueue:
     """Return the queue that all work of one kind shares in this thread's event loop.
 
     Connecting has a queue of its own: it takes hundreds of short slices, and a long reply to a
-    query would wait for all of them.
+    query would wait for all of them. So has what takes seconds and for which no client waits,
+    `background`.
     """
     queue: FairQueue | None = getattr(_queues, kind, None)
     if queue is None or queue.hub is not gevent.get_hub():
-        queue = FairQueue()
+        queue = FairQueue(_PAUSES.get(kind, 0.0))
         setattr(_queues, kind, queue)
     return queue
 
@@ -117,10 +135,13 @@ class CooperativeYield:
         low_priority: whether the work waits until the event loop is idle or 10 ms have passed, and
             shares its time with all other low-priority work; otherwise it yields for one iteration
             of the event loop.
+        background: the same, but it shares its time with other background work, and pauses between
+            its slices while the event loop is busy.
     """
 
-    def __init__(self, *, low_priority: bool = False) -> None:
-        self._queue = fair_queue_of_hub() if low_priority else None
+    def __init__(self, *, low_priority: bool = False, background: bool = False) -> None:
+        kind = "background" if background else "low_priority" if low_priority else None
+        self._queue = None if kind is None else fair_queue_of_hub(kind)
         self._until = (
             self._queue.start_slice() if self._queue else time.monotonic() + YIELD_INTERVAL
         )
@@ -128,8 +149,8 @@ class CooperativeYield:
     def maybe_yield(self) -> None:
         """Yield to the event loop if this work has run for long enough.
 
-        The first call of low-priority work yields, too, if other low-priority work has used the
-        current iteration.
+        The first call of low-priority or background work yields, too, if other work of the kind
+        has used the current iteration.
 
         `gevent.sleep(0)` would not do: it returns before the loop polls its watchers, again and
         again for as long as Python's switch interval.

@@ -226,7 +226,7 @@ class InfoPoller:
             ValueError: a name is not valid, or there are too many.
         """
         self._limits = replace(self._limits, sections=parse_choice(sections))
-        yielder = CooperativeYield()
+        yielder = CooperativeYield(background=True)
         for state in list(self._states.values()):
             limits = self._limits_of(state.shard)
             if limits.sections != state.limits.sections and not state.removed:
