@@ -1,8 +1,9 @@
-"""The `zinfo` command: patches the process if it will run a daemon, then runs the command line.
+"""The `zinfo` command: patches the process if it needs gevent, then runs the command line.
 
 gevent must patch before `socket`, `threading` or `redis` are imported, and the command line imports
-all of them. So the arguments are searched for the command first. All other commands are clients,
-which do not need gevent and start faster without it.
+all of them. So the arguments are searched for the command first. The daemon needs gevent, and so
+does `zinfo check --discover`, which reads sources as the daemon does. All other commands start
+faster without it.
 
 `zinfo.client` and `zinfo.aio` need few of the dependencies and may be installed without the rest;
 then the command prints what is missing.
@@ -21,8 +22,12 @@ DAEMON_COMMANDS = frozenset({"serve"})
 """The commands that run a daemon in this process."""
 
 
-def runs_daemon(arguments: Sequence[str]) -> bool:
-    """Return whether the command runs a daemon in this process.
+DISCOVER = "--discover"
+"""The option of `zinfo check` that reads sources."""
+
+
+def needs_gevent(arguments: Sequence[str]) -> bool:
+    """Return whether the command runs a daemon in this process, or reads sources as it does.
 
     The command is the first word that is not an option: options before it take no values.
 
@@ -30,13 +35,13 @@ def runs_daemon(arguments: Sequence[str]) -> bool:
         arguments: the words after the program's name.
     """
     command = next((word for word in arguments if not word.startswith("-")), None)
-    return command in DAEMON_COMMANDS
+    return command in DAEMON_COMMANDS or (command == "check" and DISCOVER in arguments)
 
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
     try:
-        if runs_daemon(sys.argv[1:]):
+        if needs_gevent(sys.argv[1:]):
             from zinfo.loop.patching import patch_all
 
             patch_all()

@@ -12,7 +12,12 @@ from tests.cli.running import invoke
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "ok, 0 shards"),
+        ("", "ok, no shards and no sources: `zinfo serve` polls the servers of its machine"),
+        ("[local]\nenabled = false", "ok, 0 shards"),
+        (
+            '[[sources]]\ntype = "file"\nfiles = ["none.json"]',  # it is not opened
+            "ok, 0 shards, 1 source",
+        ),
         ('[[shards]]\nurl = "redis://a"\n', "ok, 1 shard"),
         (
             '[[shards]]\nurl = "redis://a"\n[[shards]]\nurl = "redis://b"\n[local]\nenabled = true',
@@ -44,8 +49,17 @@ def test_a_file_that_is_not_there_is_a_problem_of_its_own(tmp_path: Path) -> Non
     assert "cannot be read: No such file or directory" in done.stdout
 
 
-def test_without_a_file_it_is_wrong_usage() -> None:
-    assert invoke("check").exit_code == 2
+@pytest.mark.parametrize("options", [(), ("--discover",), ("--json", "x"), ("--timeout=1", "x")])
+def test_without_a_file_it_is_wrong_usage(options: tuple[str, ...]) -> None:
+    assert invoke("check", *options).exit_code == 2
+
+
+def test_options_that_make_sources_are_validated_without_a_file() -> None:
+    done = invoke("check", "--cluster", "redis://a", "--cluster", "redis://b", "--dns", "c:1")
+    assert (done.exit_code, done.stdout) == (0, "the options: ok, 0 shards, 2 sources\n")
+    done = invoke("check", "--cluster", "redis://u:hunter2@a:x")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("--cluster: sources[0].seeds[0]: found 'redis://***")
 
 
 def test_shards_whose_certificates_are_not_verified_are_one_warning(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import socketserver
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,16 @@ def test_with_any_shards_or_local_disabled_it_does_not_watch_its_machine(
     with RunningDaemon(config_text="[local]\nenabled = false\n") as daemon:
         assert "this machine" not in log_with(daemon, "watching 0 shards")
         assert "there is nothing to poll" in daemon.log()
+
+
+def test_with_any_source_it_does_not_watch_its_machine(tmp_path: Path) -> None:
+    pattern = tmp_path / "*.json"
+    with RunningDaemon(args=("--file", str(pattern), "--cluster=redis://u:hunter2@h")) as daemon:
+        log = log_with(daemon, "watching 0 shards")
+        assert "this machine" not in log
+        assert "nothing to poll" not in log
+        assert "--cluster: found a password, which process lists show" in log
+        assert "hunter2" not in log
 
 
 class _Evil(socketserver.BaseRequestHandler):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from zinfo.__main__ import DAEMON_COMMANDS, runs_daemon
+from zinfo.__main__ import DAEMON_COMMANDS, needs_gevent
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,15 +172,21 @@ def test_patching_calls_plugins_of_gevent_and_searches_for_them_once(tmp_path: P
 def test_a_daemon_command_is_recognised_after_global_options_and_before_its_own_options(
     command: str,
 ) -> None:
-    assert runs_daemon([command])
-    assert runs_daemon(["--verbose", command, "--shard", "redis://get"])
+    assert needs_gevent([command])
+    assert needs_gevent(["--verbose", command, "--shard", "redis://get"])
+
+
+def test_a_check_that_reads_sources_is_recognised() -> None:
+    assert needs_gevent(["check", "zinfo.toml", "--discover"])
+    assert not needs_gevent(["check", "zinfo.toml"])
+    assert not needs_gevent(["get", "--discover"])
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["get", "serve"], ["get", "--key", "serve"]])
 def test_a_shard_or_value_named_like_a_daemon_command_starts_no_daemon(
     arguments: list[str],
 ) -> None:
-    assert not runs_daemon(arguments)
+    assert not needs_gevent(arguments)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import get_args
@@ -14,14 +14,13 @@ import click
 from zinfo.cli.app import FAILED, examples
 from zinfo.cli.logs import set_up_logging
 from zinfo.cli.renamed_options import RenamedOption
+from zinfo.cli.source_options import Flags, source_flags, source_options, source_warnings
 from zinfo.config import Config, environment_notes, exposure_notes, load_config
 from zinfo.config.types import LogFormat, LogLevel
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.wire.addresses import parse_shard_url
 
 logger = logging.getLogger(__name__)
-
-Flags = Mapping[str, tuple[str, object]]
 
 
 def _choices(annotated: object) -> list[str]:
@@ -32,6 +31,9 @@ def _choices(annotated: object) -> list[str]:
     epilog=examples(
         "zinfo serve",
         "zinfo serve --shard redis://db-1:6379 --shard redis://db-2:6379",
+        "zinfo serve --cluster redis://node-1:6379  all nodes of a cluster",
+        "zinfo serve --sentinel redis://s1 --sentinel redis://s2",
+        "zinfo serve --dns redis.cache.svc:6379     all pods of a headless Service",
         "zinfo serve --http 127.0.0.1:9121          metrics for Prometheus, a JSON API",
         "zinfo serve --config /etc/zinfo.toml --log-format json",
         "ZINFO_SHARDS='redis://zinfo:secret@db-1:6379' zinfo serve --local",
@@ -58,8 +60,9 @@ def _choices(annotated: object) -> list[str]:
     is_flag=True,
     default=None,
     help="Poll every redis-server, valkey-server and keydb-server process of this machine. "
-    "This is the default if no shards are given.",
+    "This is the default if no shards and no sources of shards are given.",
 )
+@source_options
 @click.option(
     "--query", metavar="ENDPOINT", help="Answer queries here. [default: tcp://127.0.0.1:9736]"
 )
@@ -107,6 +110,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     insecure: bool | None,
     log_format: str | None,
     log_level: str | None,
+    **sources: object,
 ) -> None:
     """Run the daemon: poll servers, cache their INFO, publish it, answer queries.
 
@@ -114,11 +118,17 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
     option overrides the environment, and both override the file; the shards of all three are
     polled. Without any shards it polls the servers of this machine.
 
+    --cluster, --sentinel, --file, --http-sd and --dns are sources of shards: servers that they
+    list later are polled, too, and those that they no longer list are forgotten, without a
+    restart. In the file, [[sources]] have more keys, and [credentials.NAME] their passwords.
+    `zinfo check --discover` tries them out.
+
     SIGHUP reloads the file; SIGTERM and Ctrl-C stop the daemon, with exit code 0. The log goes to
     stderr. Exit code 1: it could not start or continue; 2: the configuration is invalid.
     """
     flags: Flags = {
         "--shard": ("shards", shards or None),
+        **source_flags(sources),
         "--local": ("local.enabled", local),
         "--query": ("query.endpoint", query),
         "--bus": ("bus.endpoint", bus),
@@ -144,9 +154,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
 
 
 def _or_local(config: Config) -> Config:
-    """Enable `local` in a configuration without any shards."""
+    """Enable `local` in a configuration without any shards or sources of shards."""
     local = config.local
-    if config.shards or "enabled" in local.model_fields_set:
+    if config.shards or config.sources or "enabled" in local.model_fields_set:
         return config
     return config.model_copy(update={"local": local.model_copy(update={"enabled": True})})
 
@@ -171,5 +181,6 @@ def _warn_of_settings(config: Config, shards: tuple[str, ...]) -> None:
             "--shard: found a password, which process lists show; "
             "better: password_file in a --config FILE, or ZINFO_SHARDS in the environment"
         )
-    if not config.shards and not config.local.enabled:
+    _log_warnings(source_warnings(config))
+    if not config.shards and not config.sources and not config.local.enabled:
         logger.warning("no shards, and local.enabled is false: there is nothing to poll")

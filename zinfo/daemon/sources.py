@@ -7,7 +7,7 @@ need libraries that take long to import.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zinfo.config import Config
@@ -25,7 +25,10 @@ from zinfo.discovery.credentials import CredentialSet, NamedCredentials
 from zinfo.discovery.guard import Guard
 from zinfo.discovery.host_patterns import HostPatterns
 from zinfo.discovery.rules import TargetRules
+from zinfo.discovery.source import Source
 from zinfo.discovery.source_entry import SourceEntry
+from zinfo.errors import ConfigError
+from zinfo.wire.redact import redact_text
 
 _ANY_HOST = ("*",)
 
@@ -58,6 +61,9 @@ def make_sources(
     Args:
         config: the configuration.
         credentials: what `make_credentials` returns for it; None to make it.
+
+    Raises:
+        ConfigError: a source cannot be made of its keys, although each has a possible value.
     """
     if credentials is None:
         credentials = make_credentials(config)
@@ -112,31 +118,37 @@ def _options(login: Login) -> Mapping[str, Any]:
     return {"username": login.username, "password": password}
 
 
-def _make(table: SourceConfig, rules: TargetRules, credentials: CredentialSet) -> Any:
-    match table:
-        case FileSourceConfig():
-            return _file(table, rules)
-        case HttpSourceConfig():
-            return _http(table, rules)
-        case ClusterSourceConfig():
-            return _cluster(table, rules, credentials)
-        case SentinelSourceConfig():
-            return _sentinel(table, rules, credentials)
-        case DnsSourceConfig():
-            return _dns(table, rules)
+def _make(table: SourceConfig, rules: TargetRules, credentials: CredentialSet) -> Source:
+    try:
+        match table:
+            case FileSourceConfig():
+                return _file(table, rules)
+            case HttpSourceConfig():
+                return _http(table, rules)
+            case ClusterSourceConfig():
+                return _cluster(table, rules, credentials)
+            case SentinelSourceConfig():
+                return _sentinel(table, rules, credentials)
+            case DnsSourceConfig():
+                return _dns(table, rules)
+    except ValueError as error:
+        raise ConfigError([f"source {table.name}: {redact_text(str(error))}"]) from error
 
 
-def _class_of(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"zinfo.discovery.sources.{module}"), name)
-
-
-def _file(table: FileSourceConfig, rules: TargetRules) -> Any:
-    return _class_of("file", "FileSource")(
-        table.name, table.files, rules, scheme=table.scheme, interval=table.interval
+def _class_of(module: str, name: str) -> Callable[..., Source]:
+    found: Callable[..., Source] = getattr(
+        importlib.import_module(f"zinfo.discovery.sources.{module}"), name
     )
+    return found
 
 
-def _http(table: HttpSourceConfig, rules: TargetRules) -> Any:
+def _file(table: FileSourceConfig, rules: TargetRules) -> Source:
+    from zinfo.discovery.sources.file import FileSource
+
+    return FileSource(table.name, table.files, rules, scheme=table.scheme, interval=table.interval)
+
+
+def _http(table: HttpSourceConfig, rules: TargetRules) -> Source:
     return _class_of("http", "HttpSource")(
         table.name,
         table.url,
@@ -153,8 +165,10 @@ def _http(table: HttpSourceConfig, rules: TargetRules) -> Any:
     )
 
 
-def _cluster(table: ClusterSourceConfig, rules: TargetRules, credentials: CredentialSet) -> Any:
-    return _class_of("cluster", "ClusterSource")(
+def _cluster(table: ClusterSourceConfig, rules: TargetRules, credentials: CredentialSet) -> Source:
+    from zinfo.discovery.sources.cluster import ClusterSource
+
+    return ClusterSource(
         table.name,
         table.seeds,
         rules,
@@ -164,8 +178,12 @@ def _cluster(table: ClusterSourceConfig, rules: TargetRules, credentials: Creden
     )
 
 
-def _sentinel(table: SentinelSourceConfig, rules: TargetRules, credentials: CredentialSet) -> Any:
-    return _class_of("sentinel", "SentinelSource")(
+def _sentinel(
+    table: SentinelSourceConfig, rules: TargetRules, credentials: CredentialSet
+) -> Source:
+    from zinfo.discovery.sources.sentinel import SentinelSource
+
+    return SentinelSource(
         table.name,
         table.sentinels,
         rules,
@@ -178,8 +196,10 @@ def _sentinel(table: SentinelSourceConfig, rules: TargetRules, credentials: Cred
     )
 
 
-def _dns(table: DnsSourceConfig, rules: TargetRules) -> Any:
-    return _class_of("dns", "DnsSource")(
+def _dns(table: DnsSourceConfig, rules: TargetRules) -> Source:
+    from zinfo.discovery.sources.dns import DnsSource
+
+    return DnsSource(
         table.name,
         table.names,
         rules,
