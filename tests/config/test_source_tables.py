@@ -276,6 +276,14 @@ CREDENTIALS = '[credentials.orders]\nhosts = ["a"]\n'
             '[[sources]]\ntype = "dns"\nnames = ["10.0.0.1"]\nport = 1',
             "sources[0].names[0]: found '10.0.0.1' (it is not a name)",
         ),
+        (
+            f'[[sources]]\ntype = "dns"\nnames = ["{64 * "a"}.x"]\nport = 1',
+            "sources[0].names[0]: found '" + 64 * "a" + ".x' (it is not a name)",
+        ),
+        (
+            f'[[sources]]\ntype = "dns"\nnames = {["a"] * 1001}\nport = 1',
+            "sources[0].names: found an array, expected an array of names in DNS",
+        ),
         (DNS + "port = 70000", "sources[0].port: found 70000, expected a whole number from 1"),
         (CLUSTER + 'address = "ipv6"', "sources[0].address: found 'ipv6', expected \"ip\" or"),
         (SENTINEL + "masters = []", "sources[0].masters: found an array (it is empty)"),

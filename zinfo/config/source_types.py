@@ -94,6 +94,10 @@ def _dns_name(name: str) -> str:
         raise ValueError("it has a port; the key port can have it")
     check_host(name)
     try:
+        name.rstrip(".").encode("idna")  # raises for a label of more than 63 bytes
+    except UnicodeError:
+        raise ValueError("it is not a name") from None
+    try:
         ip_address(name.strip("[]"))
     except ValueError:
         if name != "*":
@@ -168,6 +172,7 @@ SentinelUrls = Annotated[
 ]
 DnsNames = Annotated[
     tuple[Annotated[str, Field(strict=True, max_length=255), AfterValidator(_dns_name)], ...],
+    Field(max_length=1000),  # as `discovery.sources.dns` allows
     AfterValidator(_not_empty),
     Expected('an array of names in DNS, as in ["_redis._tcp.example.net"]'),
 ]
