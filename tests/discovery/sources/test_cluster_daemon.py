@@ -1,0 +1,111 @@
+"""A daemon with a cluster as source: which shards it watches while nodes fail and come back."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clusters import RealCluster, node_id, primary_of
+from tests.daemons import RunningDaemon
+from tests.waiting import wait_until
+
+SAMPLE_INTERVAL = 0.2
+"""Seconds between two samples of the watched shards."""
+
+
+class Watched:
+    """The shards of a daemon, again and again, with their states and labels."""
+
+    def __init__(self, daemon: RunningDaemon) -> None:
+        self.samples: list[dict[str, tuple[str, dict[str, str]]]] = []
+        self._daemon = daemon
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._over.wait(SAMPLE_INTERVAL):
+            body = self._daemon.ask("shards").body
+            assert isinstance(body, list)
+            self.samples.append({one["id"]: (one["state"], one["labels"]) for one in body})
+
+    @contextlib.contextmanager
+    def sampling(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            self._thread.join()
+
+    def state(self, ident: str) -> str:
+        return self.samples[-1].get(ident, ("absent", {}))[0]
+
+    def group(self, ident: str) -> str:
+        return self.samples[-1].get(ident, ("absent", {}))[1].get("group", "")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RealCluster]:
+    with RealCluster() as made:
+        yield made
+
+
+def test_no_live_server_is_dropped_while_a_cluster_changes(cluster: RealCluster) -> None:
+    seeds = cluster.nodes[0], cluster.nodes[5]
+    config = f"""
+[[sources]]
+type = "cluster"
+name = "orders"
+seeds = ["redis://{seeds[0].ident}", "redis://{seeds[1].ident}"]
+interval = 0.3
+"""
+    six = {node.ident for node in cluster.nodes}
+    with RunningDaemon(config_text=config) as daemon:
+        watched = Watched(daemon)
+        with watched.sampling():
+            wait_until(
+                lambda: watched.samples and six <= set(watched.samples[-1]), what="six shards"
+            )
+            del watched.samples[:-1]
+
+            # A seed fails, is replaced by its replica, and comes back as a replica.
+            victim, replica = cluster.nodes[0], cluster.nodes[3]
+            victim.kill()
+            wait_until(lambda: watched.state(victim.ident) == "down", what="the seed to be down")
+            wait_until(lambda: watched.group(replica.ident) == replica.ident, what="the failover")
+            victim.start()
+            wait_until(lambda: watched.group(victim.ident) == replica.ident, what="a new replica")
+
+            # A seed that is a replica loses its configuration, and joins again with another id.
+            reset = cluster.nodes[5]
+            before = node_id(reset)
+            reset.stop()
+            (reset.directory / "nodes.conf").unlink()
+            reset.start()
+            wait_until(
+                lambda: watched.group(reset.ident) == reset.ident, what="a cluster of its own"
+            )
+            cluster.meet()
+            cluster.replicate(reset, cluster.nodes[1])
+            wait_until(
+                lambda: watched.group(reset.ident) == cluster.nodes[1].ident, what="its new primary"
+            )
+            assert node_id(reset) != before
+
+            # A new node is watched, too.
+            seventh = cluster.add(cluster.nodes[1])
+            wait_until(lambda: watched.state(seventh.ident) == "up", what="the seventh shard")
+            wait_until(
+                lambda: all(watched.state(node.ident) == "up" for node in cluster.nodes),
+                what="all shards to be up",
+            )
+        assert primary_of(seventh) == node_id(cluster.nodes[1])
+        absent = [six - set(sample) for sample in watched.samples if six - set(sample)]
+        assert not absent, (
+            f"{len(absent)} of {len(watched.samples)} samples lack shards: {absent[:3]}"
+        )
+        assert set(watched.samples[-1]) == {*six, seventh.ident}
+        assert {labels["cluster"] for _, labels in watched.samples[-1].values()} == {"orders"}
