@@ -215,6 +215,7 @@ def test_set_up_tls_and_acl_on_shards(
         "ZINFO_BUS_ENDPOINT": f"tcp://{address()}",
     }
     assert desk.type(page, "sh").split() == ["OK", "OK"]
+    assert desk.type(page, "sh cluster").split() == ["OK", "OK"]
     desk.type(page, "sh", 1)
     (etc / "zinfo.toml").write_text(desk.made_real(block(page, "toml")))
     assert desk.type(page, "sh", 2).endswith("zinfo.toml: ok, 1 shard\n")
