@@ -215,15 +215,15 @@ def test_set_up_tls_and_acl_on_shards(
         "ZINFO_BUS_ENDPOINT": f"tcp://{address()}",
     }
     assert desk.type(page, "sh").split() == ["OK", "OK"]
-    assert desk.type(page, "sh cluster").split() == ["OK", "OK"]
-    desk.type(page, "sh", 1)
+    assert desk.type(page, "sh", 1).split() == ["OK", "OK"]
+    desk.type(page, "sh", 2)
     (etc / "zinfo.toml").write_text(desk.made_real(block(page, "toml")))
-    assert desk.type(page, "sh", 2).endswith("zinfo.toml: ok, 1 shard\n")
+    assert desk.type(page, "sh", 3).endswith("zinfo.toml: ok, 1 shard\n")
     serving = desk.begin(page, "sh serves")
     serving.wait_said("watching 1 shard")
 
     def listed() -> str:
-        typed = desk.begin(page, "sh", number=3)
+        typed = desk.begin(page, "sh", number=4)
         typed.ended()  # no reply until the daemon listens
         return typed.said()
 
