@@ -1,84 +1,86 @@
-"""The sources, credentials and guards that the daemon makes of its configuration."""
+"""A daemon with a source of shards: SIGHUP, and a restart while the source is away."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from zinfo.config import Config, load_config
-from zinfo.config.credentials import NamedCredentialsConfig
-from zinfo.config.source_models import FileSourceConfig, GuardConfig
-from zinfo.daemon.sources import make_credentials, make_guard, make_rules
-from zinfo.discovery.credentials import CredentialsError
-from zinfo.discovery.guard import Guard
-from zinfo.discovery.rules import SkippedError
-from zinfo.discovery.target import Candidate
+from tests.daemon.test_daemon import connects, reload, shards
+from tests.daemons import RunningDaemon
+from tests.servers import RealServer
+from tests.waiting import wait_until
 
 
-def file_source(**keys: Any) -> FileSourceConfig:
-    return FileSourceConfig(type="file", files=("a.json",), **keys)
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[RealServer]]:
+    """Two servers for all tests of this module."""
+    with RealServer() as one, RealServer() as two:
+        yield [one, two]
 
 
-ORDERS = NamedCredentialsConfig(
-    username="zinfo", password_file="/run/orders", tls_verify=False, hosts=("*.example.net",)
-)
+def write_targets(path: Path, servers: list[RealServer], **labels: str) -> None:
+    new = path.with_suffix(".new")
+    targets = [server.ident for server in servers]
+    new.write_text(json.dumps([{"targets": targets, "labels": labels}]), encoding="utf-8")
+    new.rename(path)
 
 
-def test_the_guard_of_a_source_is_that_of_all_with_its_own_keys() -> None:
-    config = Config(
-        guard=GuardConfig(misses=3, hold=5),
-        sources=(file_source(hold=0), file_source(name="other")),
-    )
-    first, second = config.sources
-    assert make_guard(first, config) == Guard(3, 0, 0.5, 900.0)
-    assert make_guard(second, config) == Guard(3, 5, 0.5, 900.0)
-    assert make_guard(file_source(), Config()) == Guard()
-
-
-def test_named_credentials_are_sent_to_their_hosts_only() -> None:
-    made = make_credentials(Config(credentials={"orders": ORDERS}))
-    options = made.options_for("rediss://a.example.net:6379", "orders")
-    assert (options.username, options.password_file) == ("zinfo", "/run/orders")
-    assert not options.tls_verify
-    with pytest.raises(CredentialsError):
-        made.options_for("rediss://a.evil.net:6379", "orders")
-
-
-def test_the_rules_of_a_source_are_those_of_its_table() -> None:
-    table = file_source(
-        name="cmdb",
-        labels={"site": "fra"},
-        id="{site}/{host}",
-        keep={"env": "prod*"},
-        drop={"team": "test"},
-        credentials="orders",
-    )
-    config = Config(credentials={"orders": ORDERS}, sources=(table,))
-    rules = make_rules(table, config, make_credentials(config))
-    made = rules.apply(Candidate("a.example.net", 6379, labels={"env": "prod-1"}))
-    assert made is not None
-    ident, target = made
-    assert (ident, target.credentials) == ("fra/a.example.net", "orders")
-    assert target.labels == {"source": "cmdb", "site": "fra", "env": "prod-1"}
-    assert rules.apply(Candidate("a.example.net", 1, labels={"env": "test"})) is None
-    assert (
-        rules.apply(Candidate("a.example.net", 1, labels={"env": "prod", "team": "test"})) is None
+def config(path: Path, more: str = "") -> str:
+    return (
+        f'state_dir = "{path}/state"\n[[sources]]\nname = "cmdb"\ntype = "file"\n'
+        f'files = ["{path}/*.json"]\ninterval = 0.1\n{more}'
     )
 
 
-def test_a_password_on_the_command_line_is_for_its_own_source_only() -> None:
-    flags: dict[str, tuple[str, object]] = {
-        "--cluster": ("sources.cluster", ["redis://zinfo:hunter2@a"]),
-        "--file": ("sources.file", ["a.json"]),
-    }
-    config = load_config(flags=flags)
-    made = make_credentials(config)
-    of_cluster, of_file = (make_rules(table, config, made) for table in config.sources)
-    target = of_cluster.apply(Candidate("any.host", 6379))
-    assert target is not None
-    options = made.options_for("redis://any.host:6379", target[1].credentials)
-    assert (options.username, options.resolve_password()) == ("zinfo", "hunter2")
-    stolen = Candidate("evil.host", 6379, credentials=target[1].credentials)
-    with pytest.raises(SkippedError, match="unknown credentials"):
-        of_file.apply(stolen)
+def status(daemon: RunningDaemon) -> dict[str, Any]:
+    body: Any = daemon.ask("sources").body
+    return {source["name"]: source for source in body}
+
+
+def test_sighup_applies_sources_and_leaves_the_connections_of_others(
+    servers: list[RealServer], tmp_path: Path
+) -> None:
+    one, two = servers
+    write_targets(tmp_path / "a.json", servers, site="fra")
+    static = f'[[shards]]\nurl = "{one.url}"\n'
+    with RunningDaemon(config_text=config(tmp_path)) as daemon:
+        daemon.wait_polled(2)
+        assert shards(daemon)[two.ident]["labels"] == {"site": "fra", "source": "cmdb"}
+        labels = 'labels = { site = "ams" }\n'
+        reload(daemon, config(tmp_path, labels), "watching 2 shards")
+        wait_until(
+            lambda: shards(daemon)[two.ident]["labels"]["site"] == "ams", what="the new labels"
+        )
+        reload(daemon, config(tmp_path, labels + static), "watching 2 shards")
+        wait_until(lambda: shards(daemon)[one.ident]["labels"] == {}, what="those of the list")
+        assert connects(daemon) == 2
+        reload(daemon, static, "watching 1 shard")
+        assert set(shards(daemon)) == {one.ident}
+        assert "needs a restart: state_dir" in daemon.log()
+        events: Any = daemon.ask("events", ids=[one.ident]).body
+        assert {event["type"] for event in events} == {"added", "up", "labels_changed"}
+
+
+def test_a_daemon_that_was_killed_starts_with_its_shards_while_the_source_is_away(
+    servers: list[RealServer], tmp_path: Path
+) -> None:
+    targets = tmp_path / "a.json"
+    write_targets(targets, servers)
+    with RunningDaemon(config_text=config(tmp_path)) as daemon:
+        daemon.wait_polled(2)
+        wait_until(lambda: list(tmp_path.glob("state/*.answer")), what="the stored answer")
+        daemon.kill()
+        targets.unlink()
+        daemon.start()
+        daemon.wait_polled(2)
+        wait_until(lambda: status(daemon)["cmdb"]["state"] == "failed", what="a failed read")
+        assert set(shards(daemon)) == {server.ident for server in servers}
+        write_targets(targets, servers[:1])
+        wait_until(lambda: status(daemon)["cmdb"]["missing"] == 1, what="a missing shard")
+        assert set(shards(daemon)) == {server.ident for server in servers}
+        # Half of the shards are missing: that is not held, but this one still replies.
+        assert status(daemon)["cmdb"]["held"] == 0

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import gevent
 import pytest
 
 from tests.discovery.scripted_source import URL, ScriptedSource, answer, spec
 from tests.waiting import wait_until
+from zinfo.discovery import answer_storage
 from zinfo.discovery.answer_builder import MAX_TARGETS
 from zinfo.discovery.credentials import CredentialSet, NamedCredentials
 from zinfo.discovery.discovery import Discovery
 from zinfo.discovery.guard import Guard
 from zinfo.discovery.host_patterns import HostPatterns
 from zinfo.discovery.source_entry import SourceEntry
+from zinfo.discovery.stored_answers import StoredAnswers
 from zinfo.discovery.target import Answer, Target
+from zinfo.errors import SourceError
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardEvent, ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
@@ -350,7 +354,7 @@ def test_a_discovery_that_is_stopped_while_it_applies_an_answer_adds_no_more(
         if next(calls) == 20:
             discovery.stop()
 
-    monkeypatch.setattr(discovery, "_pause", interrupt)
+    monkeypatch.setattr(discovery, "pause", interrupt)
     discovery._static.membership._pause = interrupt
     discovery.start()
     assert daemon.live == set()
@@ -375,3 +379,70 @@ def test_it_can_be_started_again(daemon: Daemon) -> None:
         with discovery:
             daemon.wait_live("a", "b")
         assert daemon.live == set()
+
+
+def stored_in(path: Path, daemon: Daemon, *sources: ScriptedSource) -> Discovery:
+    return Discovery(
+        daemon.publisher, entries(*sources, guard=Guard()), stored=StoredAnswers(path / "state")
+    )
+
+
+def test_after_a_restart_the_stored_answer_stands_in_for_a_source_that_is_away(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    source = ScriptedSource("one")
+    source.then = answer("a", "b", site="fra")
+    with stored_in(tmp_path, daemon, source):
+        daemon.wait_live("a", "b")
+        source.wait()
+    away = ScriptedSource("one")
+    away.then = SourceError("refused")
+    with stored_in(tmp_path, daemon, away) as discovery:
+        daemon.wait_live("a", "b")
+        assert daemon.labels("a") == {"site": "fra"}
+        away.wait()
+        assert away.remembered == answer("a", "b", site="fra").targets
+        assert status_of(discovery, "one").state == FAILED
+        assert list(discovery.waiting_sources()) == []
+        away.answers("a")
+        away.wait(3)
+        assert daemon.live == {"a", "b"}  # judged by the guard: nothing was polled yet
+        assert status_of(discovery, "one").missing == 1
+
+
+def test_answers_are_stored_while_the_daemon_runs_and_deleted_with_their_source(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_storage, "STORE_INTERVAL", 0.0)
+    monkeypatch.setattr(answer_storage, "CHECK_INTERVAL", 0.01)
+    source = ScriptedSource("one")
+
+    def stored() -> set[str]:
+        return set(StoredAnswers(tmp_path / "state").load("one", lambda: None) or {"nothing"})
+
+    def wait_stored(*ids: str) -> None:
+        wait_until(lambda: stored() == set(ids), what=f"{ids} stored", sleep=gevent.sleep)
+
+    with stored_in(tmp_path, daemon, source) as discovery:
+        wait_until(lambda: list(tmp_path.glob("state/one*")), what="a file", sleep=gevent.sleep)
+        source.answers("a")
+        wait_stored("a")
+        written = (tmp_path / "state" / "one.answer").stat().st_mtime_ns
+        source.answers("a")
+        source.wait(5)
+        assert (tmp_path / "state" / "one.answer").stat().st_mtime_ns == written
+        source.answers("b")
+        wait_stored("a", "b")  # one that is missing is stored, too
+        discovery.configure([])
+        assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_answers_that_cannot_be_stored_are_a_note_of_their_source(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_bytes(b"")
+    source = ScriptedSource("one", "a")
+    with stored_in(tmp_path, daemon, source) as discovery:
+        daemon.wait_live("a")
+        wait_until(lambda: status_of(discovery, "one").notes, what="a note", sleep=gevent.sleep)
+        assert status_of(discovery, "one").notes == ("it cannot be stored: Not a directory",)

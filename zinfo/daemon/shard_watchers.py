@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from zinfo.config import Config, LocalConfig, ShardConfig
@@ -10,6 +11,7 @@ from zinfo.daemon.sources import make_credentials, make_sources
 from zinfo.discovery.discovery import Discovery
 from zinfo.discovery.local.watcher import LocalShardWatcher
 from zinfo.discovery.shard_spec import ShardSpec
+from zinfo.discovery.stored_answers import StoredAnswers
 from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
@@ -58,6 +60,7 @@ class ShardWatchers:
             shards=map(_spec, config.shards),
             credentials=credentials,
             events=events,
+            stored=StoredAnswers(Path(config.state_dir)) if config.state_dir else None,
             shard_class=self._shard_class,
         )
         self._local = self._make_local(config)

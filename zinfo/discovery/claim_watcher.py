@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from gevent.lock import BoundedSemaphore
 
 from zinfo.discovery.answer_builder import MAX_REASONS, OTHER_REASONS
 from zinfo.discovery.claims import Claims
 from zinfo.discovery.credentials import CredentialsError, CredentialSet
+from zinfo.discovery.membership import Health
 from zinfo.discovery.shard_spec import ShardSpec
 from zinfo.discovery.source_state import Member, SourceState
 from zinfo.discovery.spec_watcher import SpecWatcher
+from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.registry import ShardPublisher
-from zinfo.shards.shard import RedisShard
+from zinfo.shards.shard import RedisShard, ShardState
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +57,13 @@ class ClaimWatcher(SpecWatcher):
         self._credentials = credentials or CredentialSet()
         self._claims: Claims[SourceState, Member] = Claims()
         self._applied: dict[str, _Claim] = {}
+        self._turns = BoundedSemaphore(1)
+        self._yielder = CooperativeYield(background=True)
+        self._run = self._turn = object()  # `stop` makes another one
 
     def stop(self) -> None:
-        """Remove the shards."""
+        """End what is being applied, and remove the shards."""
+        self._run = object()
         self._applied.clear()
         self._claims.set_order(())
         super().stop()
@@ -90,6 +99,58 @@ class ClaimWatcher(SpecWatcher):
         self._count(claim, 1, before)
         if before is not None:
             self._count(before, -1, claim)
+
+    def settle_all(self, shard_ids: Iterable[str], *, again: bool = False) -> None:
+        """Settle many shards in a turn; ends early if the turn has ended.
+
+        Args:
+            shard_ids: ids of the shards; an iterator is read with yields.
+            again: as for `settle`.
+        """
+        for shard_id in shard_ids:
+            if self.turn_has_ended:
+                return
+            self.settle(shard_id, again=again)
+            self.pause()
+
+    def settle_credentials(self) -> None:
+        """Apply the credentials again, in a turn, to each target that names some."""
+        for shard_id, claim in list(self._applied.items()):
+            if not isinstance(claim.member, ShardSpec) and claim.member.credentials:
+                self.settle_all((shard_id,), again=True)
+            self.pause()
+
+    def settle_everything(self) -> None:
+        """Settle, in a turn, all shards to which a source had a claim."""
+        self.settle_all(list(self._applied))
+
+    def health_of(self, shard_id: str) -> Health:
+        """Return what the poller knows of a shard."""
+        shard = self.publisher.find_shard(shard_id)
+        if shard is None or shard.state is ShardState.NEW:
+            return Health.UNKNOWN
+        return Health.DOWN if shard.state is ShardState.DOWN else Health.ANSWERING
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Have a turn in which only the caller applies something, and in which `pause` yields.
+
+        It begins when all earlier ones are over: one answer is followed at a time, so that all of
+        them together take 2 ms of an iteration of the event loop.
+        """
+        run = self._run
+        with self._turns:
+            self._turn, self._yielder = run, CooperativeYield(background=True)
+            yield
+
+    @property
+    def turn_has_ended(self) -> bool:
+        """Whether `stop` was called since the caller of `turn` asked for its turn."""
+        return self._turn is not self._run
+
+    def pause(self) -> None:
+        """Yield to the event loop if the turn has run for 2 ms."""
+        self._yielder.maybe_yield()
 
     def _put_member(self, shard_id: str, state: SourceState, member: Member) -> str:
         """Make a shard live, or return why it must not be; its old connection then ends, too."""

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
 
 from gevent.event import Event
-from gevent.lock import BoundedSemaphore
 
+from zinfo.discovery.answer_storage import AnswerStorage
 from zinfo.discovery.claim_watcher import ClaimWatcher
 from zinfo.discovery.credentials import CredentialSet
 from zinfo.discovery.guard import Guard
-from zinfo.discovery.membership import Health
 from zinfo.discovery.shard_spec import ShardSpec, SpecAnswer
 from zinfo.discovery.source import Source
 from zinfo.discovery.source_entry import SourceEntry
 from zinfo.discovery.source_reader import SourceReader
 from zinfo.discovery.source_state import Member, SourceState
+from zinfo.discovery.stored_answers import StoredAnswers
 from zinfo.discovery.target import Answer
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
-from zinfo.shards.shard import RedisShard, ShardState
+from zinfo.shards.shard import RedisShard
 from zinfo.shards.source_status import SourceStatus
 
 STATIC = "static"
 """Name and type of the source that is the list of shards; no other source may have it."""
-
-_IsCurrent: TypeAlias = Callable[[], bool]
 
 CHECK_INTERVAL = 1.0
 """Seconds between two checks whether missing shards may be removed."""
@@ -59,6 +55,7 @@ class Discovery(ClaimWatcher):
         shards: the list of shards.
         credentials: the named credentials of targets.
         events: takes the events source_failed, source_recovered and source_held.
+        stored: stores the answers of the sources; None to store nothing.
         shard_class: class of the shards.
     """
 
@@ -70,36 +67,41 @@ class Discovery(ClaimWatcher):
         shards: Iterable[ShardSpec] = (),
         credentials: CredentialSet | None = None,
         events: EventLog | None = None,
+        stored: StoredAnswers | None = None,
         shard_class: type[RedisShard] = RedisShard,
     ) -> None:
         super().__init__(publisher, credentials=credentials, shard_class=shard_class)
         self._events = events
-        self._lock = BoundedSemaphore(1)  # one answer is followed at a time
-        self._yielder = CooperativeYield(background=True)
-        self._run = object()  # another one after each `stop`, which ends what still runs
         self._running = False
         self._accepted = Event()
         self._shards = {spec.ident: spec for spec in shards}
         self._static = self._make_state(SourceEntry(_ShardList(STATIC, 0.0), _FOLLOWED_AT_ONCE))
         self._sources = {entry.source.name: self._make_state(entry) for entry in entries}
         self._readers: dict[str, SourceReader] = {}
+        self._storage: AnswerStorage | None = None
+        if stored is not None:
+            self._storage = AnswerStorage(stored, self._sources_now, self.turn, self.pause)
 
     def start(self) -> None:
         """Make the list of shards live, and begin to read the sources."""
         self._running = True
-        with self._turn() as is_current:
+        with self.turn():
             self.set_order(self._states)
-            self._follow_list(self._shards, is_current)
+            self._follow_list(self._shards)
         for state in self._sources.values():
             self._start_reading(state)
         self.spawn(self._check_missing)
+        if self._storage is not None:
+            self.spawn(self._storage.run)
 
     def stop(self) -> None:
         """Stop reading, and remove all shards."""
-        self._running, self._run = False, object()
+        self._running = False
         for name, state in self._sources.items():
             self._stop_reading(name)
             state.entry.source.close()
+        if self._storage is not None:
+            self._storage.store_changes(at_once=True)
         self._static = self._make_state(self._static.entry)
         self._sources = {name: self._make_state(one.entry) for name, one in self._sources.items()}
         super().stop()
@@ -126,17 +128,17 @@ class Discovery(ClaimWatcher):
         for spec in shards:
             listed[spec.ident] = spec
             yielder.maybe_yield()
-        with self._turn() as is_current:
+        with self.turn():
             gone = self._take_entries(entries)
             is_reordered = self.set_order(self._states)
             self._shards, self._credentials = listed, credentials or CredentialSet()
             for state in gone:
-                self._settle(list(state.membership.members), is_current)
-            self._follow_list(listed, is_current)
+                self.settle_all(list(state.membership.members))
+            self._follow_list(listed)
             if is_reordered:
-                self._settle(list(self._applied), is_current)
-            self._settle_credentials(is_current)
-            if not is_current():
+                self.settle_everything()
+            self.settle_credentials()
+            if self.turn_has_ended:
                 return
         for state in self._sources.values():
             self._start_reading(state)
@@ -167,12 +169,15 @@ class Discovery(ClaimWatcher):
 
     # --- sources
 
+    def _sources_now(self) -> Iterable[SourceState]:
+        return self._sources.values()
+
     @property
     def _states(self) -> tuple[SourceState, ...]:
         return (self._static, *self._sources.values())
 
     def _make_state(self, entry: SourceEntry) -> SourceState:
-        return SourceState(entry, self._pause, self._emit)
+        return SourceState(entry, self.pause, self._emit)
 
     def _take_entries(self, entries: Iterable[SourceEntry]) -> list[SourceState]:
         """Replace the sources; return those that are gone."""
@@ -195,6 +200,8 @@ class Discovery(ClaimWatcher):
         for name, state in before.items():
             self._stop_reading(name)
             state.entry.source.close()
+            if self._storage is not None:
+                self._storage.remove(name)
         return list(before.values())
 
     def _start_reading(self, state: SourceState) -> None:
@@ -212,7 +219,17 @@ class Discovery(ClaimWatcher):
     # --- answers
 
     def _restore(self, state: SourceState) -> None:
-        """Take over the stored answer of a source."""
+        """Take over the stored answer of a source, if none is known."""
+        if self._storage is None or state.answered:
+            return
+        targets = self._storage.restore(state)
+        if targets is None:
+            return
+        with self.turn():
+            self.settle_all(state.membership.restore(targets))
+            self._storage.mark_stored(state)
+        state.answered = True
+        state.entry.source.remember(targets)
 
     def _follow(self, state: SourceState, answer: Answer | None) -> None:
         """Follow a good answer; None for an unchanged one."""
@@ -221,35 +238,19 @@ class Discovery(ClaimWatcher):
             members = answer.specs
         elif answer is not None:
             members = answer.targets
-        with self._turn() as is_current:
+        with self.turn():
             if members is not None and answer is not None and answer.incomplete:
                 changes = state.membership.add(members)
             else:
-                changes = state.membership.read(members, time.monotonic(), self._health_of)
-            self._settle(changes, is_current)
+                changes = state.membership.read(members, time.monotonic(), self.health_of)
+            self.settle_all(changes)
             state.report_hold()
 
-    def _follow_list(self, shards: Mapping[str, ShardSpec], is_current: _IsCurrent) -> None:
+    def _follow_list(self, shards: Mapping[str, ShardSpec]) -> None:
         members = self._static.membership
-        self._settle(members.read(shards, time.monotonic(), self._health_of), is_current)
+        self.settle_all(members.read(shards, time.monotonic(), self.health_of))
         # Also what did not change: one that other code removed becomes live again.
-        self._settle(shards, is_current, again=True)
-
-    def _settle_credentials(self, is_current: _IsCurrent) -> None:
-        """Apply the credentials again to each target that names some, or was refused."""
-        for shard_id, claim in list(self._applied.items()):
-            if not isinstance(claim.member, ShardSpec) and claim.member.credentials:
-                self._settle((shard_id,), is_current, again=True)
-            self._pause()
-
-    def _settle(
-        self, shard_ids: Iterable[str], is_current: _IsCurrent, *, again: bool = False
-    ) -> None:
-        for shard_id in shard_ids:
-            if not is_current():
-                return
-            self.settle(shard_id, again=again)
-            self._pause()
+        self.settle_all(shards, again=True)
 
     def _check_missing(self) -> None:
         """Remove missing shards as soon as they may go."""
@@ -258,28 +259,10 @@ class Discovery(ClaimWatcher):
             self._accepted.clear()
             for state in self._states:
                 if state.membership.missing:
-                    with self._turn() as is_current:
+                    with self.turn():
                         now = time.monotonic()
-                        self._settle(state.membership.evaluate(now, self._health_of), is_current)
+                        self.settle_all(state.membership.evaluate(now, self.health_of))
                         state.report_hold()
-
-    def _health_of(self, shard_id: str) -> Health:
-        shard = self.publisher.find_shard(shard_id)
-        if shard is None or shard.state is ShardState.NEW:
-            return Health.UNKNOWN
-        return Health.DOWN if shard.state is ShardState.DOWN else Health.ANSWERING
-
-    # --- turns
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[_IsCurrent]:
-        """Wait until nothing else is applied; yields a function that is false after `stop`."""
-        with self._lock:
-            self._yielder, run = CooperativeYield(background=True), self._run
-            yield lambda: run is self._run
-
-    def _pause(self) -> None:
-        self._yielder.maybe_yield()
 
     def _emit(self, kind: str, source: str, message: str) -> None:
         if self._events is not None:

@@ -70,11 +70,13 @@ class Membership(Generic[T]):
     Attributes:
         guard: the limits on removals.
         answering: number of members that answered at the last judgement of missing shards.
+        version: number of changes of members so far.
     """
 
     def __init__(self, guard: Guard, pause: Callable[[], object] = _no_pause) -> None:
         self.guard = guard
         self.answering = 0
+        self.version = 0
         self._pause = pause
         self._members: dict[str, T] = {}
         self._missing: dict[str, _Absence] = {}
@@ -103,8 +105,7 @@ class Membership(Generic[T]):
         """Take over an answer of an earlier process; the next `read` is judged against it."""
         for shard_id, target in targets.items():
             if shard_id not in self._members:
-                self._members[shard_id] = target
-                yield shard_id
+                yield self._set(shard_id, target)
             self._pause()
 
     def add(self, targets: Mapping[str, T]) -> Iterator[str]:
@@ -157,8 +158,7 @@ class Membership(Generic[T]):
             if self._missing:
                 self._missing.pop(shard_id, None)
             if shard_id not in self._members or self._members[shard_id] != target:
-                self._members[shard_id] = target
-                yield shard_id
+                yield self._set(shard_id, target)
             self._pause()
 
     def _find_missing(self, targets: Mapping[str, T], now: float) -> None:
@@ -240,7 +240,13 @@ class Membership(Generic[T]):
             return False
         return absence.held_since is None or now - absence.held_since >= self.guard.release
 
+    def _set(self, shard_id: str, target: T) -> str:
+        self._members[shard_id] = target
+        self.version += 1
+        return shard_id
+
     def _remove(self, shard_id: str) -> str:
         del self._missing[shard_id]
         del self._members[shard_id]
+        self.version += 1
         return shard_id
