@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import zinfo
+from tests.cli.running import Following, zinfo
 from zinfo.cli.discovered import print_json, print_readings
 from zinfo.daemon.read_once import Reading
 from zinfo.discovery.target import Answer, Target
@@ -20,7 +22,14 @@ LISTED = [
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def silent() -> Iterator[str]:
+    """The address of a server that accepts connections and never replies."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, silent: str) -> Path:
     """A directory with targets and configurations."""
     folder = tmp_path_factory.mktemp("discover")
     (folder / "targets.json").write_text(json.dumps(LISTED))
@@ -30,7 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         'keep = { env = "prod" }\n'
     )
     (folder / "good.toml").write_text(good)
-    failing = '[[sources]]\nname = "gone"\ntype = "file"\nfiles = ["none.json"]\n'
+    failing = (
+        '[[sources]]\nname = "gone"\ntype = "file"\nfiles = ["none.json"]\n'
+        f'[[sources]]\nname = "slow"\ntype = "http"\nurl = "http://{silent}/sd"\ntimeout = 60\n'
+    )
     (folder / "failing.toml").write_text(good + failing)
     return folder
 
@@ -44,12 +56,13 @@ def test_a_source_that_is_read_is_a_line_with_counts_and_reasons(folder: Path) -
     )
 
 
-def test_a_source_that_fails_fails_the_check_and_no_other(folder: Path) -> None:
-    done = zinfo("check", "--discover", str(folder / "failing.toml"))
+def test_a_source_that_fails_or_takes_too_long_fails_the_check_and_no_other(folder: Path) -> None:
+    done = zinfo("check", "--discover", "--timeout=3", str(folder / "failing.toml"))
     assert done.returncode == 1
-    cmdb, gone, _ = done.stdout.splitlines()
+    cmdb, gone, slow, _ = done.stdout.splitlines()
     assert cmdb.startswith("cmdb  file  ok      3 shards")
     assert gone.startswith("gone  file  FAILED  ")
+    assert slow == "slow  http  FAILED  no answer within 3 s"
 
 
 def test_with_json_each_source_is_an_object_with_its_shards(folder: Path) -> None:
@@ -82,6 +95,18 @@ def test_without_sources_it_says_so(tmp_path: Path) -> None:
         0,
         f"{file}: ok, 1 shard; there is no source to ask\n",
     )
+
+
+def test_ctrl_c_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        arguments = ("check", "--discover", "--timeout=60", "--http-sd", url)
+        with Following(tmp_path, *arguments, daemon=None) as command:
+            server.settimeout(60)
+            connection, _ = server.accept()  # it waits for a response now
+            assert command.interrupt() == 130
+            assert (command.lines, command.errors) == ([], "")
+            connection.close()
 
 
 def test_texts_of_sources_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,8 +6,7 @@ need libraries that take long to import.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from zinfo.config import Config
@@ -135,13 +134,6 @@ def _make(table: SourceConfig, rules: TargetRules, credentials: CredentialSet) -
         raise ConfigError([f"source {table.name}: {redact_text(str(error))}"]) from error
 
 
-def _class_of(module: str, name: str) -> Callable[..., Source]:
-    found: Callable[..., Source] = getattr(
-        importlib.import_module(f"zinfo.discovery.sources.{module}"), name
-    )
-    return found
-
-
 def _file(table: FileSourceConfig, rules: TargetRules) -> Source:
     from zinfo.discovery.sources.file import FileSource
 
@@ -149,7 +141,9 @@ def _file(table: FileSourceConfig, rules: TargetRules) -> Source:
 
 
 def _http(table: HttpSourceConfig, rules: TargetRules) -> Source:
-    return _class_of("http", "HttpSource")(
+    from zinfo.discovery.sources.http import HttpSource
+
+    return HttpSource(
         table.name,
         table.url,
         rules,
