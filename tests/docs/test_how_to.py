@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 import redis
 import trustme
 
+from tests.clusters import RealCluster
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.deploy.files import program
@@ -32,6 +35,8 @@ from tests.docs.pages import (
 )
 from tests.servers import RealServer, available_kinds
 from tests.waiting import wait_until
+from zinfo.cli.app import cli
+from zinfo.config import check_file
 
 
 def test_watch_one_shard(desk: Desk) -> None:
@@ -232,6 +237,51 @@ def test_set_up_tls_and_acl_on_shards(
     assert serving.interrupt() == 0
 
 
+def test_discover_shards(desk_with: DeskMaker, tmp_path: Path) -> None:
+    page, query = "discover-shards", address()
+    with RealCluster(primaries=3, replicas=0) as cluster:
+        shown = [SHARD, "127.0.0.1:6380", "127.0.0.1:6381"]
+        real = [node.ident for node in cluster.nodes]
+        desk = desk_with({**dict(zip(shown, real, strict=True)), QUERY: query})
+        desk.environ |= {
+            "ZINFO_QUERY_ENDPOINT": f"tcp://{query}",
+            "ZINFO_BUS_ENDPOINT": f"tcp://{address()}",
+        }
+        serving = desk.begin(page, "sh serves-cluster")
+        serving.wait_said(re.escape(query))
+        wait_until(
+            lambda: desk.type(page, "sh").count(" up ") == len(real), what="the nodes to be up"
+        )
+        _, *rows = desk.type(page, "sh").splitlines()
+        for line, ident in zip(sorted(rows), sorted(real), strict=True):
+            assert line.startswith(f"{ident} ")
+            assert line.endswith(f"cluster=cluster group={ident} source=cluster")
+        assert serving.interrupt() == 0
+
+        desk.working_directory = tmp_path / "folder"
+        (desk.working_directory / "shards").mkdir(parents=True)
+        (desk.working_directory / "shards" / "redis.json").write_text(block(page, "json"))
+        (desk.working_directory / "zinfo.toml").write_text(desk.made_real(block(page, "toml")))
+        assert desk.type(page, "sh", 1) == block(page, "text", 1)
+
+
+@pytest.mark.parametrize("name", ["toml", "toml inventory", "toml pods", "toml credentials"])
+def test_the_configurations_that_discover_shards_are_valid(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "zinfo.toml"
+    file.write_text(block("discover-shards", name))
+    assert check_file(file).sources
+
+
+def test_the_commands_that_discover_shards_are_accepted() -> None:
+    lines = re.findall(r"^\$ zinfo (.*)$", PAGES["discover-shards"], re.MULTILINE)
+    assert lines
+    for line in lines:
+        name, *arguments = shlex.split(line)
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None
+        command.make_context(name, arguments)
+
+
 def test_write_a_watcher(
     desk_with: DeskMaker, server: RealServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -302,13 +352,13 @@ TESTED = {
     "size-it": 2,
     "tune-polling": 3,
     # and this module of these:
-    "discover-shards": 0,
+    "discover-shards": 3,
     "expose-to-prometheus": 2,
     "keep-a-mirror": 2,
     "query-from-another-language": 6,
     "record-and-replay": 4,
     "secure-it": 5,
-    "set-up-tls-and-acl-on-shards": 5,
+    "set-up-tls-and-acl-on-shards": 6,
     "install-the-light-client": 4,  # tests/packaging/built has its tests
     "use-asyncio": 1,
     "use-the-cli-in-scripts": 6,
