@@ -15,7 +15,7 @@ import gevent
 import pytest
 import trustme
 
-from tests.gevent_side.http_sd_server import Handler, Respond, SdServer, running
+from tests.discovery.http_sd_server import Handler, Respond, SdServer, running
 from tests.spawning import free_port
 from zinfo._version import __version__
 from zinfo.discovery.rules import TargetRules

@@ -39,7 +39,7 @@ def decode_target_groups(
     """
     size = sum(map(len, data))
     if size <= SMALL_SIZE:
-        yielder = CooperativeYield(low_priority=True)
+        yielder = CooperativeYield(background=True)
         return read_target_groups(b"".join(data), form, yielder.maybe_yield)
     limit = gevent.Timeout(timeout)
     try:
@@ -65,7 +65,7 @@ def _send(sink: Stream, size: int, data: Sequence[bytes], form: GroupFormat) -> 
 
 def _receive(source: Stream) -> Answer:
     targets: dict[str, Target] = {}
-    yielder = CooperativeYield(low_priority=True)
+    yielder = CooperativeYield(background=True)
     while type(piece := read_piece(source)) is list:
         targets.update(piece)
         yielder.maybe_yield()

@@ -216,7 +216,7 @@ class FileSource(Source):
 
     def _merged(self, problems: list[str], *, incomplete: bool) -> Answer:
         """Return a new answer: the engine may change its targets, and releases them."""
-        yielder = CooperativeYield(low_priority=True)
+        yielder = CooperativeYield(background=True)
         builder = AnswerBuilder(self._rules)
         for problem in problems:
             builder.note(problem)
@@ -264,7 +264,7 @@ def _free(answer: Answer | None) -> None:
     """Release targets with yields: a hundred thousand at once would take tens of milliseconds."""
     if answer is None:
         return
-    yielder = CooperativeYield(low_priority=True)
+    yielder = CooperativeYield(background=True)
     targets = answer.targets
     assert isinstance(targets, dict)
     while targets:
