@@ -268,7 +268,7 @@ def test_a_new_replica_is_listed_until_all_others_forget_it(cluster: RealCluster
 
 def test_a_server_without_cluster_support_is_named(server_factory: ServerFactory) -> None:
     server = server_factory()
-    with pytest.raises(SourceError, match=f"cluster support is disabled at {server.ident}"):
+    with pytest.raises(SourceError, match=f"seed {server.ident}: cluster support is disabled$"):
         source_of(server).read()
 
 

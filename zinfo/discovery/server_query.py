@@ -20,7 +20,15 @@ from zinfo.discovery.nested_reply import NestedReplyReader, Reply
 from zinfo.errors import SourceError
 from zinfo.health import fd_limits
 from zinfo.poll.credentials import Credentials
-from zinfo.poll.errors import OTHER, PROTOCOL, TIMEOUT, PollError, from_exception, from_reply
+from zinfo.poll.errors import (
+    OTHER,
+    PROTOCOL,
+    TIMEOUT,
+    PollError,
+    exception_chain,
+    from_exception,
+    from_reply,
+)
 from zinfo.poll.exchange import exchange_with, peer_host
 from zinfo.poll.handshake import close_abandoned_socket
 from zinfo.poll.limits import PollLimits
@@ -146,16 +154,20 @@ class ServerQuery:
             raise self._failed(PollError(str(error), PROTOCOL)) from None
         except Exception as error:
             close_abandoned_socket(error)
+            stopped = any(  # by `query_all`
+                isinstance(cause, ConnectionAbortedError) for cause in exception_chain(error)
+            )
+            failure = from_exception(error, self._credentials)
             # Not `from error`: its text, which a traceback would show, may contain the password.
-            raise self._failed(from_exception(error, self._credentials)) from None
+            raise self._failed(failure, explain=not stopped) from None
         except BaseException:  # the greenlet is killed
             self._close()
             raise
 
-    def _failed(self, error: PollError) -> ServerQueryError:
+    def _failed(self, error: PollError, *, explain: bool = True) -> ServerQueryError:
         self._close()
         # A probe takes a second. A server without TLS waits for more bytes than a TLS greeting has.
-        if error.reason != TIMEOUT or self._options.url.startswith("rediss:"):
+        if explain and (error.reason != TIMEOUT or self._options.url.startswith("rediss:")):
             diagnosis = diagnose(self._options, error, None, time.monotonic())
             if diagnosis is not None and diagnosis.found is not None:
                 error = diagnosis.found

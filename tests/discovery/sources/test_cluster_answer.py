@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from zinfo.discovery.answer_builder import AnswerBuilder
@@ -69,6 +70,15 @@ def test_a_group_is_known_if_its_primary_is_not_watched() -> None:
 def test_a_replica_of_a_replica_is_in_the_group_of_its_primary() -> None:
     third = R._replace(ident="s", host="10.0.0.3", primary="r")
     assert labels(answer(P, R, third), "10.0.0.3:6379")["group"] == "10.0.0.1:6379"
+
+
+def test_a_group_stays_while_the_address_of_its_primary_is_unknown() -> None:
+    naming = ClusterNaming(TargetRules("orders"), "redis", "ip")
+    groups: Mapping[str, str] = {}
+    for nodes in ((P, R), (R,), (R,)):
+        builder = AnswerBuilder(TargetRules("orders"))
+        groups = add_nodes(builder, naming, nodes, groups)
+        assert labels(builder.answer(), "10.0.0.2:6379")["group"] == "10.0.0.1:6379"
 
 
 def test_replicas_without_a_known_primary_have_no_group() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from zinfo.discovery.answer_builder import AnswerBuilder
 from zinfo.discovery.rules import SkippedError, TargetRules
@@ -75,15 +76,21 @@ def add_nodes(
     builder: AnswerBuilder,
     naming: ClusterNaming,
     nodes: Iterable[ClusterNode],
+    known_groups: Mapping[str, str] = MappingProxyType({}),
     pause: Callable[[], None] = lambda: None,
-) -> None:
+) -> Mapping[str, str]:
     """Add the nodes of a cluster to an answer.
 
     Args:
         builder: collects the answer.
         naming: how nodes are addressed and named.
         nodes: the nodes.
+        known_groups: what this returned for the last answer. Replicas of a primary that is not
+            among the nodes, as its address is unknown, stay in their group.
         pause: called after every piece of work that takes less than 1 ms.
+
+    Returns:
+        The groups by the node id of their primary.
 
     Raises:
         SourceError: there are too many.
@@ -102,26 +109,30 @@ def add_nodes(
     for node in by_address.values():
         pause()
         primary = _primary_of(node, by_id)
-        if primary is not None and primary.ident not in groups:
-            groups[primary.ident] = naming.group_of(primary)
-        group = groups[primary.ident] if primary is not None else ""
-        builder.add(naming.candidate(node, group))
+        if primary not in groups:
+            known = by_id.get(primary)
+            groups[primary] = (
+                naming.group_of(known) if known is not None else known_groups.get(primary, "")
+            )
+        builder.add(naming.candidate(node, groups[primary]))
     _note_missing_names(builder, naming, by_address.values())
+    return groups
 
 
 def _how_current(node: ClusterNode) -> tuple[bool, int]:
     return not node.failed, node.epoch
 
 
-def _primary_of(node: ClusterNode, by_id: Mapping[str, ClusterNode]) -> ClusterNode | None:
-    """Return the primary of a node, which may be the node itself; None if it is unknown."""
+def _primary_of(node: ClusterNode, by_id: Mapping[str, ClusterNode]) -> str:
+    """Return the node id of the primary of a node, which may be the node itself; "" if unclear."""
     # During a failover, a replica's primary may be a replica already.
-    found: ClusterNode | None = node
     for _ in range(_MAX_CHAIN):
-        if found is None or not found.primary:
-            return found
-        found = by_id.get(found.primary)
-    return None
+        if not node.primary:
+            return node.ident
+        if node.primary not in by_id:
+            return node.primary
+        node = by_id[node.primary]
+    return ""
 
 
 def _note_missing_names(
