@@ -5,12 +5,13 @@ The tests share three Sentinels, and run in this order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
 import pytest
 
+from tests.daemons import RunningDaemon
 from tests.sentinels import RealSentinel, SentinelGroup, sentinel_group
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -143,27 +144,67 @@ def test_after_a_restart_the_stored_answer_stands_in_for_a_sentinel_that_is_away
     assert read(ha).targets == before.targets  # other Sentinels are known from it
 
 
-def test_a_failover_changes_the_group_and_removes_nothing(group: SentinelGroup) -> None:
-    ha = source(*group.sentinels)
-    answers = [read(ha)]
-    before = group.primary.ident
+def test_a_daemon_drops_no_live_server(group: SentinelGroup) -> None:
+    """Among others, the primary fails: it is replaced, and becomes a replica."""
+    config = f"""
+[[sources]]
+type = "sentinel"
+name = "ha"
+sentinels = ["redis://{group.sentinels[0].ident}", "redis://{group.sentinels[1].ident}"]
+interval = 0.2
+watch_sentinels = true
 
-    def failed_over() -> bool:
-        answer = ha.read()
-        if answer is not None:
-            answers.append(answer)
-        return groups(answers[-1]) not in ({before}, set())
+[guard]  # what the source no longer lists is removed at once
+misses = 1
+hold = 0
+max_removed = 1.0
+"""
+    all_ids = {*idents(group.servers), *idents([*group.sentinels])}
+    first = group.primary.ident
+    samples: list[dict[str, Any]] = []
 
-    group.primary.kill()
-    try:
-        wait_until(failed_over, what="a failover", sleep=gevent.sleep)
-        assert groups(answers[-1]) < idents(group.replicas)  # all have one other primary
-        group.primary.start()  # it becomes a replica
-        for answer in answers:
-            assert set(answer.targets) == idents(group.servers)
-    finally:
-        if not group.primary.running:
+    def sample() -> dict[str, Any]:
+        body = daemon.ask("shards").body
+        assert isinstance(body, list)
+        samples.append({one["id"]: one for one in body})
+        return samples[-1]
+
+    def wait_for(condition: Callable[[dict[str, Any]], bool], what: str) -> None:
+        wait_until(lambda: condition(sample()), what=what, sleep=gevent.sleep)
+
+    def has_group(ident: str, *groups: str) -> Callable[[dict[str, Any]], bool]:
+        return lambda shards: shards[ident]["labels"].get("group") in groups
+
+    with RunningDaemon(config_text=config) as daemon:
+        wait_for(lambda shards: {"up"} == {one["state"] for one in shards.values()}, "all up")
+        del samples[:]
+        group.sentinels[0].stop()
+        wait_for(has_state(group.sentinels[0].ident, "down"), "a Sentinel that is down")
+        group.sentinels[0].start()
+        group.primary.kill()
+        try:
+            replicas = [one.ident for one in group.replicas]
+            wait_for(has_group(first, *replicas), "another primary")
+        finally:
             group.primary.start()
+        wait_for(has_state(first, "up"), "the old primary as a replica")
+        assert group.sentinels[2].cli("SENTINEL", "RESET", "cache-1") == b":1\r\n"
+        reads = reads_of(daemon)
+        wait_for(lambda _: reads_of(daemon) > reads + 2, "two reads after a RESET")
+    assert {frozenset(shards) for shards in samples} == {frozenset(all_ids)}
+    new = samples[-1][first]["labels"]["group"]
+    assert all(has_group(one.ident, new)(samples[-1]) for one in group.servers)
+    assert has_group(first, first)(samples[0])
+
+
+def reads_of(daemon: RunningDaemon) -> int:
+    body: Any = daemon.ask("sources").body
+    reads: int = body[0]["reads"]
+    return reads
+
+
+def has_state(ident: str, state: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda shards: shards[ident]["state"] == state
 
 
 def test_a_sentinel_that_was_reset_removes_no_replica(group: SentinelGroup) -> None:
