@@ -36,10 +36,10 @@ def ask_sentinel(
         SourceError: it cannot be asked, or its replies cannot be used.
     """
     with ServerQuery(options, limits) as query:
-        return _SentinelQuery(query).view(patterns, others=others)
+        return SentinelQuery(query).view(patterns, others=others)
 
 
-class _SentinelQuery:
+class SentinelQuery:
     """The commands to one Sentinel.
 
     Args:
