@@ -13,8 +13,11 @@ from zinfo._version import __version__
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Mirror, Subscriber
+    from zinfo.discovery.guard import Guard
     from zinfo.discovery.local.watcher import LocalShardWatcher
+    from zinfo.discovery.source_watcher import SourceWatcher
     from zinfo.discovery.static import StaticShardWatcher
+    from zinfo.discovery.target import Target
     from zinfo.discovery.watcher import ShardWatcher
     from zinfo.errors import ZinfoError
     from zinfo.poll.poller import InfoPoller
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "ClientKeys",
+    "Guard",
     "InfoPoller",
     "InfoProviderServicer",
     "LocalShardWatcher",
@@ -34,8 +38,10 @@ __all__ = [
     "ShardEvent",
     "ShardPublisher",
     "ShardWatcher",
+    "SourceWatcher",
     "StaticShardWatcher",
     "Subscriber",
+    "Target",
     "ZinfoError",
     "__version__",
 ]
@@ -43,6 +49,7 @@ __all__ = [
 _HOMES = {
     "Client": "zinfo.client",
     "ClientKeys": "zinfo.wire.curve_keys",
+    "Guard": "zinfo.discovery.guard",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",
     "LocalShardWatcher": "zinfo.discovery.local.watcher",
@@ -51,8 +58,10 @@ _HOMES = {
     "ShardEvent": "zinfo.shards.registry",
     "ShardPublisher": "zinfo.shards.registry",
     "ShardWatcher": "zinfo.discovery.watcher",
+    "SourceWatcher": "zinfo.discovery.source_watcher",
     "StaticShardWatcher": "zinfo.discovery.static",
     "Subscriber": "zinfo.client",
+    "Target": "zinfo.discovery.target",
     "ZinfoError": "zinfo.errors",
 }
 """The module that defines each public name."""

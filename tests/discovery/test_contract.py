@@ -15,7 +15,9 @@ from tests.discovery.test_local import INTERVAL, Processes, Watcher
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.discovery.shard_spec import ShardSpec
+from zinfo.discovery.source_watcher import SourceWatcher
 from zinfo.discovery.static import StaticShardWatcher
+from zinfo.discovery.target import Target
 from zinfo.discovery.watcher import ShardWatcher
 from zinfo.errors import ShardExistsError
 from zinfo.loop.yielding import CooperativeYield
@@ -38,6 +40,21 @@ class OwnWatcher(ShardWatcher):
             self.add(RedisShard(self._server.ident, self._server.url))
 
 
+class OwnSource(SourceWatcher):
+    """A watcher of a user's program that only lists its shards."""
+
+    def __init__(self, publisher: ShardPublisher, server: RealServer) -> None:
+        super().__init__(publisher, interval=INTERVAL)
+        self._server = server
+
+    def start(self) -> None:
+        super().start()
+        wait_until(lambda: not self.waiting_sources(), what="the first read", sleep=gevent.sleep)
+
+    def read(self) -> dict[str, str | Target]:
+        return {self._server.ident: self._server.url}
+
+
 def local(publisher: ShardPublisher, server: RealServer) -> ShardWatcher:
     processes = Processes()
     processes.servers.append(server)
@@ -48,6 +65,7 @@ MAKERS: dict[str, Callable[[ShardPublisher, RealServer], ShardWatcher]] = {
     "static": lambda publisher, server: StaticShardWatcher(publisher, [server.url]),
     "local": local,
     "own": OwnWatcher,
+    "source": OwnSource,
 }
 
 

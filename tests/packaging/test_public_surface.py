@@ -14,6 +14,7 @@ import zinfo
 PUBLIC = {
     "Client": "zinfo.client",
     "ClientKeys": "zinfo.wire.curve_keys",
+    "Guard": "zinfo.discovery.guard",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",
     "LocalShardWatcher": "zinfo.discovery.local.watcher",
@@ -22,8 +23,10 @@ PUBLIC = {
     "ShardEvent": "zinfo.shards.registry",
     "ShardPublisher": "zinfo.shards.registry",
     "ShardWatcher": "zinfo.discovery.watcher",
+    "SourceWatcher": "zinfo.discovery.source_watcher",
     "StaticShardWatcher": "zinfo.discovery.static",
     "Subscriber": "zinfo.client",
+    "Target": "zinfo.discovery.target",
     "ZinfoError": "zinfo.errors",
 }
 """Each public class and its module; repeated here on purpose."""

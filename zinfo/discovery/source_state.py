@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from zinfo.discovery.membership import Membership
@@ -84,11 +84,19 @@ class SourceState:
         self._last_duration = duration
         self.answered = True
         if answer is not None:
+            self._report_skipped(answer.skipped)
             self._skipped, self._notes = dict(answer.skipped), answer.notes
         if self.failures:
             logger.info("source %s can be read again", self.name)
             self._emit(lifecycle.SOURCE_RECOVERED, self.name, "it can be read again")
         self.failures, self._error = 0, ""
+
+    def _report_skipped(self, skipped: Mapping[str, int]) -> None:
+        """Log the candidates of an answer that are skipped, if those of the last one were not."""
+        if skipped and not self._skipped:
+            reasons = ", ".join(f"{text} ({count})" for text, count in skipped.items())
+            total = sum(skipped.values())
+            logger.warning("source %s: %d skipped: %s", self.name, total, reasons[:_MAX_ERROR])
 
     def fail(self, error: str) -> None:
         """Count a failed read; nothing changes.

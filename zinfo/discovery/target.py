@@ -33,17 +33,17 @@ class Candidate(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A shard that a source names; its id is the key in `Answer.targets`.
+    """A shard that a source lists; its id is the key in the answer.
 
     Attributes:
-        url: `redis://host:port`, `rediss://host:port` or `unix:///path`, as
-            `ShardAddress.url` has it: without user, password and database.
+        url: redis://host:port, rediss://host:port (TLS) or unix:///path. That of a source in the
+            configuration has no user, password and database, as `ShardAddress.url`.
         labels: labels of the shard.
-        credentials: name of a `[credentials.NAME]` table; "" for none.
+        credentials: name of a `[credentials.NAME]` table of the configuration; "" for none.
     """
 
     url: str
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] = _NOTHING
     credentials: str = ""
 
 
