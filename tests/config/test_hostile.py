@@ -170,10 +170,25 @@ QUOTED = st.text(max_size=20).map(
 )
 SCALARS = st.one_of(
     st.integers(),
+    st.sampled_from(['"file"', '"http"', '"cluster"', '"dns"', '["a.json"]', '["redis://a"]']),
     st.sampled_from(["true", "nan", "inf", "-0.0", "1e308", "2000-01-01", "[]", "{}", "[[{}]]"]),
     QUOTED,
 )
-NAMES = ("node", "shards", "local", "poll", "bus", "url", "id", "labels", "timeout", "endpoint")
+NAMES = (
+    *("node", "shards", "local", "poll", "bus", "url", "id", "labels", "timeout", "endpoint"),
+    *(
+        "sources",
+        "type",
+        "files",
+        "seeds",
+        "names",
+        "keep",
+        "credentials",
+        "hosts",
+        "guard",
+        "hold",
+    ),
+)
 KEYS = st.one_of(st.sampled_from(NAMES), QUOTED)
 LINES = st.one_of(
     st.builds("{} = {}".format, KEYS, SCALARS),

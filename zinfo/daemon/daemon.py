@@ -277,13 +277,14 @@ class Daemon:
     def _log_start(self) -> None:
         servers = "".join(f", {one.name} at {one.endpoint}" for one in self.server_adapters)
         logger.info(
-            "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s",
+            "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s%s",
             __version__,
             self.identity.node,
             self.router.endpoint,
             self.bus.endpoint,
             servers,
             _shards(len(self.publisher)),
+            _sources(len(self.config.sources)),
             ", and looking for more on this machine" if self._watchers.scans_local else "",
         )
 
@@ -300,6 +301,12 @@ def _query_limits(config: Config) -> QueryLimits:
 
 def _shards(count: int) -> str:
     return "1 shard" if count == 1 else f"{count} shards"
+
+
+def _sources(count: int) -> str:
+    if not count:
+        return ""
+    return f", and those that {count} source{'' if count == 1 else 's'} will list"
 
 
 def _configure_garbage_collector() -> None:
