@@ -27,6 +27,7 @@ SCRIPTS = (
     "overload",
     "scrape",
     "interference",
+    "discovery",
 )
 """The scripts, each of which can be run by itself."""
 

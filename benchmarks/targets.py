@@ -127,5 +127,14 @@ TARGETS = {
         Target("h1", "scrape of 1,000 shards, compressed: maximum", 1, unit="s"),
         Target("h2", "... latest poll meanwhile", 100, unit="ms"),
         *_interference(),
+        Target("s1", "10,000 targets in a file, 5,000 replaced: latest poll", 100, unit="ms"),
+        Target("s2", "... latest heartbeat", 100, unit="ms"),
+        Target("s3", "... until all new shards are up", 15, unit="s"),
+        Target("s4", "101,000 targets read again, unchanged: longest iteration", 10, unit="ms"),
+        Target("s5", "... latest poll of 1,000 shards", 100, unit="ms"),
+        Target("s6", "... 1,000 changed: longest iteration", 10, unit="ms"),
+        Target("s7", "... latest poll", 100, unit="ms"),
+        Target("s8", "... CPU to look at the unchanged file, at rest", 0.1, unit="% of a core"),
+        Target("s9", "... peak memory of the daemon", 250, unit="MB"),
     )
 }

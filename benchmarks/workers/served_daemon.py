@@ -107,6 +107,32 @@ class ServedDaemon:
             gevent.sleep(max(_CHECK_INTERVAL, shards / _CHECKED_PER_SECOND))
         return {"up": False}
 
+    def labelled(self, label: str, shards: int, seconds: float) -> dict[str, bool]:
+        """Wait until the label `generation` has this value on so many shards, all of them up."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = [
+                one.state
+                for one in self._daemon.publisher.get_live_shards()
+                if one.labels.get("generation") == label
+            ]
+            if len(found) == shards and all(state is ShardState.UP for state in found):
+                return {"up": True}
+            gevent.sleep(max(_CHECK_INTERVAL, len(self._daemon.publisher) / _CHECKED_PER_SECOND))
+        return {"up": False}
+
+    def look_at_sources(self, count: int) -> dict[str, float]:
+        """Return the CPU time of one look at all sources, which must be unchanged, in seconds."""
+        sources = self._daemon.config.sources
+        readers = self._daemon._watchers._discovery._readers.values()
+        if len(readers) != len(sources):
+            raise RuntimeError("a source is not read")
+        began = time.process_time()
+        for _ in range(count):
+            for reader in readers:
+                reader._read()
+        return {"cpu": (time.process_time() - began) / count}
+
     def poll(self, shard: str) -> None:
         """Poll a shard, and wait for the reply."""
         done = self._daemon.poller.refresh(shard, 0.0)
@@ -149,5 +175,15 @@ class ServedDaemon:
 
 if __name__ == "__main__":
     served = ServedDaemon()
-    names = ("start", "up", "poll", "reload", "reset", "report", "end")
+    names = (
+        "start",
+        "up",
+        "labelled",
+        "look_at_sources",
+        "poll",
+        "reload",
+        "reset",
+        "report",
+        "end",
+    )
     serve_commands({name: getattr(served, name) for name in names})
