@@ -53,6 +53,18 @@ def feed(daemon: RunningDaemon) -> Iterator[Feed]:
         yield feed
 
 
+def test_a_feed_of_some_labels_has_only_the_shards_and_events_of_these(
+    daemon: RunningDaemon,
+) -> None:
+    with Feed(daemon.query, labels={"site": "none"}) as feed:
+        feed.wait_ready(60)
+        feed.add_event("note", "of this process")
+        until(feed, lambda fleet, _: fleet.events_complete_to)
+        with feed.fleet() as fleet:
+            assert fleet.rows(feed.now()) == []
+            assert kinds(fleet) == ["note"]
+
+
 def kinds(fleet: Fleet) -> list[str]:
     """The types of the events, oldest first."""
     return [event.type for event in fleet.events(100)]

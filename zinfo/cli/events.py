@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +13,7 @@ import click
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.format import echo_event, echo_interruption
+from zinfo.cli.labels import LabelledShards, label_option
 from zinfo.cli.output import note, raise_if_pipe_closed
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_EVENT, KIND_HEARTBEAT
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     + examples(
         "zinfo events                              all events that the daemon stores",
         "zinfo events 127.0.0.1:6379 --follow      those of one shard, then new ones",
+        "zinfo events --label site=fra             those of the shards with this label",
         "zinfo events --since 120                  events after number 120",
         "zinfo events --json | jq 'select(.type == \"down\")'",
     )
@@ -50,9 +54,16 @@ if TYPE_CHECKING:
     default=0,
     help="Only events after the one with this number.",
 )
+@label_option("Only events of shards that have this label now, or get it later.")
 @click.option("--follow", "-f", is_flag=True, help="Print new events, too, until Ctrl-C.")
 @client_options
-def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool) -> None:
+def events(
+    daemon: Daemon,
+    shard_ids: tuple[str, ...],
+    since: int,
+    labels: Mapping[str, str],
+    follow: bool,
+) -> None:
     """Print the events of each SHARD, or of all: up, down, restarted, role changed, ...
 
     A line has time (UTC), shard, number and event. Events are numbered from the daemon's start, so
@@ -69,7 +80,7 @@ def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool)
     """
     if not follow:
         with daemon.client() as client:
-            _EventPrinter(client, shard_ids, since, daemon.json).catch_up()
+            _EventPrinter(client, shard_ids, since, daemon.json, labels).catch_up()
         return
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -77,7 +88,7 @@ def events(daemon: Daemon, shard_ids: tuple[str, ...], since: int, follow: bool)
         daemon.subscriber((KIND_EVENT, KIND_HEARTBEAT), shard_ids) as updates,
         daemon.client() as client,
     ):
-        printer = _EventPrinter(client, shard_ids, since, daemon.json)
+        printer = _EventPrinter(client, shard_ids, since, daemon.json, labels)
         printer.catch_up()
         for update in updates:
             printer.print(update)
@@ -91,13 +102,22 @@ class _EventPrinter:
         shard_ids: the shards; empty for all.
         since: print only events after this number.
         json: whether to print JSON.
+        labels: those that the shards have; empty for any.
     """
 
-    def __init__(self, client: Client, shard_ids: tuple[str, ...], since: int, json: bool) -> None:
+    def __init__(
+        self,
+        client: Client,
+        shard_ids: tuple[str, ...],
+        since: int,
+        json: bool,
+        labels: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._client = client
         self._shard_ids = shard_ids
         self._newest = since
         self._json = json
+        self._shards = LabelledShards(client, labels)
         self._silent = False
 
     def catch_up(self) -> None:
@@ -111,8 +131,10 @@ class _EventPrinter:
             recent = self._client.events(0, self._shard_ids)
         elif recent.missed:
             note(f"events {self._newest + 1} to {recent.oldest - 1} are no longer stored")
+        self._shards.read()
         for event in recent.events:
-            self._event(event)
+            if event.shard in self._shards:
+                self._event(event)
         self._newest = recent.newest
 
     def print(self, update: Update) -> None:
@@ -121,7 +143,7 @@ class _EventPrinter:
 
         match update:
             case Event():
-                if update.number > self._newest:
+                if update.number > self._newest and self._shards.accepts(update):
                     self._event(update)
             case Heartbeat():
                 raise_if_pipe_closed()

@@ -10,6 +10,7 @@ import click
 
 from zinfo.cli.app import examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
+from zinfo.cli.labels import label_option
 from zinfo.cli.output import (
     echo_json,
     emit,
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
     from zinfo.client.updates import Info
 
 _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answer
-
-
-def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]) -> dict[str, str]:
-    labels = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"found {pair!r}, expected NAME=VALUE")
-        labels[name] = value
-    return labels
 
 
 @click.command(
@@ -61,14 +52,7 @@ def _labels(_ctx: click.Context, _param: click.Parameter, pairs: tuple[str, ...]
     multiple=True,
     help="Only this section of INFO (memory, commandstats, ...). Repeatable.",
 )
-@click.option(
-    "--label",
-    "labels",
-    metavar="NAME=VALUE",
-    multiple=True,
-    callback=_labels,
-    help="Only shards with this label. Repeatable: all must match.",
-)
+@label_option()
 @click.option(
     "--max-age",
     metavar="SECONDS",

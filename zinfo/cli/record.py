@@ -7,12 +7,14 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 from zinfo.cli.app import INTERRUPTED, examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
+from zinfo.cli.labels import label_option
 from zinfo.cli.output import echo_json, note
 from zinfo.cli.text import printable
 from zinfo.errors import RecordingError
@@ -65,6 +67,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
 @click.option(
     "--shard", "shards", metavar="SHARD", multiple=True, help="Only this shard. Repeatable."
 )
+@label_option("Only the shards that have this label when the recording starts.")
 @click.option(
     "--max-size",
     metavar="SIZE",
@@ -78,6 +81,7 @@ def record(
     file: str,
     seconds: float | None,
     shards: tuple[str, ...],
+    labels: Mapping[str, str],
     max_size: int | None,
 ) -> None:
     """Write what a daemon publishes to FILE, until Ctrl-C.
@@ -99,8 +103,12 @@ def record(
     from zinfo.recording import Recorder, RecordingWriter
     from zinfo.recording.recorder import MAX_SHARDS
 
+    if labels:
+        shards = _labelled(daemon, shards, labels)
     if len(set(shards)) > MAX_SHARDS:
-        raise click.UsageError(f"--shard: at most {MAX_SHARDS}; without --shard, all are recorded")
+        raise click.UsageError(
+            f"--shard and --label: at most {MAX_SHARDS} shards; without them, all are recorded"
+        )
     signals: list[int] = []
     for number in (
         signal.SIGINT,
@@ -130,6 +138,18 @@ def record(
     if not recorder.counts["spans"] and recorder.ended != "max-size":
         click.get_current_context().exit(INTERRUPTED)
     _report(file, recorder, writer, json=daemon.json)
+
+
+def _labelled(
+    daemon: Daemon, shards: tuple[str, ...], labels: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Return the ids of the shards that have the labels now, of `shards` if there are any."""
+    with daemon.client() as client:
+        found = {str(shard["id"]) for shard in client.shards(labels=labels)}
+    chosen = tuple(sorted(found.intersection(shards) if shards else found))
+    if not chosen:
+        raise RecordingError("no shard has these labels; `zinfo shards` lists them all")
+    return chosen
 
 
 def _has_content(path: Path) -> bool:

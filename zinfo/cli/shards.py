@@ -8,6 +8,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.labels import label_option
 from zinfo.cli.output import (
     echo_json,
     echo_table,
@@ -36,11 +37,13 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
     + examples(
         "zinfo shards",
         "zinfo shards --json | jq -r 'select(.state != \"up\") | .id'",
+        "zinfo shards --label site=fra",
         "zinfo shards --connect tcp://zinfo-1:9736",
     )
 )
+@label_option()
 @client_options
-def shards(daemon: Daemon) -> None:
+def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
     """List the shards: the servers that the daemon polls.
 
     The error of a shard's last poll is printed below the table, until a poll succeeds.
@@ -48,12 +51,14 @@ def shards(daemon: Daemon) -> None:
     With --json: an object per shard; interval and age are in seconds.
     """
     with daemon.client() as client:
-        found = client.shards()
+        found = client.shards(labels=labels)
     if daemon.json:
         for shard in found:
             echo_json(shard)
     elif found:
         _echo_table(found)
+    elif labels:
+        note("no shard has these labels; `zinfo shards` lists them all")
     else:
         note("the daemon polls no shards")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 import click
 
 from zinfo.cli.app import FAILED, examples, verbatim
 from zinfo.cli.client_options import Daemon, connection_options
+from zinfo.cli.labels import label_option
 from zinfo.cli.output import note
 from zinfo.errors import EnvironmentNotReadyError
 
@@ -30,6 +31,7 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
     + "\n\n"
     + examples(
         "zinfo top",
+        "zinfo top --label site=fra",
         "zinfo top --connect tcp://zinfo-1:9736",
         "NO_COLOR=1 zinfo top",
         "zinfo top --web 127.0.0.1:8000",
@@ -53,8 +55,15 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
     help="A host name under which the page is served, besides localhost and IP addresses. "
     "Repeatable. [default: none]",
 )
+@label_option("Only shards while they have this label.")
 @connection_options
-def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[str, ...]) -> None:
+def top(
+    daemon: Daemon,
+    web: str | None,
+    insecure: bool,
+    allowed_hosts: tuple[str, ...],
+    labels: Mapping[str, str],
+) -> None:
     """Show all shards live: a table to sort and filter, a page for each shard, and events.
 
     A shard's page has every field of its INFO, recent changes, rates of counters, and plots of the
@@ -67,7 +76,7 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
     q or Ctrl-C ends it, with exit code 0.
     """
     if web is not None:
-        _serve(daemon, web, insecure=insecure, allowed_hosts=allowed_hosts)
+        _serve(daemon, web, labels, insecure=insecure, allowed_hosts=allowed_hosts)
         return
     if insecure or allowed_hosts:
         option = "--insecure" if insecure else "--allowed-host"
@@ -82,14 +91,24 @@ def top(daemon: Daemon, web: str | None, insecure: bool, allowed_hosts: tuple[st
     from zinfo.top.terminal import terminal_caps
     from zinfo.top.terminal.app import TopApp
 
-    with Feed(daemon.endpoint, keys=daemon.keys) as feed, warnings_as_events(feed):
+    with (
+        Feed(daemon.endpoint, labels=labels, keys=daemon.keys) as feed,
+        warnings_as_events(feed),
+    ):
         app = TopApp(feed, terminal_caps.glyphs(), colours=terminal_caps.has_colours())
         app.run()
     if app.return_code:
         click.get_current_context().exit(FAILED)
 
 
-def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[str]) -> None:
+def _serve(
+    daemon: Daemon,
+    web: str,
+    labels: Mapping[str, str],
+    *,
+    insecure: bool,
+    allowed_hosts: Sequence[str],
+) -> None:
     """Serve the page until a signal ends it."""
     from zinfo.wire.addresses import listen_endpoint, parse_listen
 
@@ -108,7 +127,10 @@ def _serve(daemon: Daemon, web: str, *, insecure: bool, allowed_hosts: Sequence[
     from zinfo.top.log_bridge import warnings_as_events
     from zinfo.top.web.server import WebServer
 
-    with Feed(daemon.endpoint, keys=daemon.keys) as feed, warnings_as_events(feed):
+    with (
+        Feed(daemon.endpoint, labels=labels, keys=daemon.keys) as feed,
+        warnings_as_events(feed),
+    ):
         server = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
         note(f"zinfo top of {daemon.endpoint} is at {server.endpoint}; Ctrl-C ends it")
         server.serve()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +14,7 @@ from zinfo.cli.app import examples
 from zinfo.cli.changes import Change, KnownFields
 from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.format import echo_change, echo_event, echo_interruption
+from zinfo.cli.labels import LabelledShards, label_option
 from zinfo.cli.output import note, raise_if_pipe_closed
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
@@ -31,14 +34,22 @@ _LOST = {
         "zinfo watch                                        all changes of all shards",
         "zinfo watch --key used_memory --key connected_clients",
         "zinfo watch 127.0.0.1:6379 --key db --prefix       fields whose names start with db",
+        "zinfo watch --label site=fra                       all changes of some shards",
         "zinfo watch --key role --json | jq .new",
     )
 )
 @click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
 @click.option("--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable.")
 @click.option("--prefix", is_flag=True, help="Each --key is a prefix of field names.")
+@label_option("Only shards while they have this label.")
 @client_options
-def watch(daemon: Daemon, shard_ids: tuple[str, ...], keys: tuple[str, ...], prefix: bool) -> None:
+def watch(
+    daemon: Daemon,
+    shard_ids: tuple[str, ...],
+    keys: tuple[str, ...],
+    prefix: bool,
+    labels: Mapping[str, str],
+) -> None:
     """Print each change of INFO of each SHARD, or of all, as it arrives, until Ctrl-C.
 
     A line has time (UTC), shard, field, old and new value: "?" for an unknown old value, "-" for
@@ -60,7 +71,7 @@ def watch(daemon: Daemon, shard_ids: tuple[str, ...], keys: tuple[str, ...], pre
         daemon.subscriber(kinds, shard_ids) as updates,
         daemon.client() as client,
     ):
-        printer = _ChangePrinter(client, shard_ids, keys, prefix, daemon.json)
+        printer = _ChangePrinter(client, shard_ids, keys, prefix, daemon.json, labels)
         printer.read_all()
         for update in updates:
             printer.print(update)
@@ -76,12 +87,15 @@ class _ChangePrinter:
         keys: tuple[str, ...],
         prefix: bool,
         json: bool,
+        labels: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._shard_ids = shard_ids
         self._keys = keys
         self._prefix = prefix
         self._json = json
+        self._labels = labels
+        self._shards = LabelledShards(client, labels)
         self._fields = KnownFields(keys, prefix)
         self._silent = False
 
@@ -100,11 +114,11 @@ class _ChangePrinter:
                 if self._silent:
                     self._silent = False
                     self._break("again", update.time, None, "the daemon responds again")
-            case Delta():
+            case Delta() if update.shard in self._shards:
                 self._changes(self._fields.apply(update))
-            case Event():
+            case Event() if self._shards.accepts(update):
                 echo_event(update, json=self._json)
-                if update.type == REMOVED:
+                if update.type == REMOVED or update.shard not in self._shards:
                     self._fields.forget(update.shard)
             case Gap():
                 self._break("gap", time.time(), update.shard, _LOST[update.kind])
@@ -136,8 +150,13 @@ class _ChangePrinter:
     def _read(self, shard_ids: tuple[str, ...]) -> list[str]:
         """Print the changes that the daemon's cache shows; returns the errors of missing shards."""
         missing = []
+        self._shards.read()
         pages = self._client.iter_infos(
-            shard_ids, keys=self._keys, prefix_matching=self._prefix, allow_partial=True
+            shard_ids,
+            keys=self._keys,
+            prefix_matching=self._prefix,
+            labels=self._labels,
+            allow_partial=True,
         )
         for page in pages:
             for entry in page:

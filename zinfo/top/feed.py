@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from zinfo.client import Client, ClientKeys, Delta, Event, Mirror
@@ -43,19 +43,27 @@ class Feed:
 
     Args:
         endpoint: the daemon's query endpoint.
+        labels: those that a shard must have; None for any.
         keys: CURVE keys of this client and the daemon; None where the daemon requires none.
 
     Raises:
         ConfigError: the endpoint is invalid.
     """
 
-    def __init__(self, endpoint: str, *, keys: ClientKeys | None = None) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        keys: ClientKeys | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self._fleet = Fleet()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._epoch: int | None = None
         self._history_refused = False
+        self._labels = dict(labels or {})
         self._stale_since: float | None = None
         self._stale_reported = False
         self._losses = -1  # how often events may have been missed, as of the last update
@@ -65,7 +73,7 @@ class Feed:
         self._requests = threading.Condition()
         self._client = Client(endpoint, timeout=_REQUEST_TIMEOUT, retries=0, keys=keys)
         with self._lock:  # held until self._mirror is set, which the Mirror's thread uses
-            self._mirror = Mirror(endpoint, on_change=self._changed, keys=keys)
+            self._mirror = Mirror(endpoint, labels=labels, on_change=self._changed, keys=keys)
         self._threads = [
             threading.Thread(target=self._run_updates, name="zinfo-top-updates", daemon=True),
             threading.Thread(target=self._run_requests, name="zinfo-top-requests", daemon=True),
@@ -249,6 +257,7 @@ class Feed:
                 since = max(self._fleet.events_complete_to, newest - MAX_EVENTS)
             found = self._client.events(since)
             after = self._client.hello()["epoch"]
+            held = set(self._mirror)
         except NotAllowedError:
             self._history_refused = True
             return True
@@ -260,7 +269,11 @@ class Feed:
         with self._lock:
             if not before == after == self._epoch:
                 return False
-            self._fleet.add_events(found.events)
+            self._fleet.add_events(
+                event
+                for event in found.events
+                if not self._labels or not event.shard or event.shard in held
+            )
             self._fleet.mark_events_complete(found.newest)
         return True
 
