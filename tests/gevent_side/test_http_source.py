@@ -120,6 +120,17 @@ def test_an_entity_tag_is_sent_back(server: SdServer) -> None:
     assert server.seen[-1][1].get("If-None-Match") is None
 
 
+def test_an_entity_tag_is_sent_only_to_the_url_that_it_came_from(server: SdServer) -> None:
+    with running(SdServer()) as other:
+        other.serve("o:1", etag='"other"')
+        server.respond = lambda handler: handler.reply("", status=302, Location=other.url)
+        sd = source(server.url)
+        assert listed(sd.read()) == ["o:1"]
+        assert sd.read() is None
+        assert [headers.get("If-None-Match") for _, headers in other.seen] == [None, '"other"']
+        assert not any("If-None-Match" in headers for _, headers in server.seen)
+
+
 def test_a_tag_of_a_reply_that_was_not_usable_is_not_sent(server: SdServer) -> None:
     sd = source(server.url)
     server.respond = lambda handler: handler.reply("[", ETag='"bad"')
@@ -384,26 +395,30 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+def requesting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
 @pytest.fixture(scope="module")
 def tls_server(
     authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[SdServer, Path]]:
     """A server that requests a certificate of the client, and the folder of the files."""
     folder = tmp_path_factory.mktemp("tls")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    authority.configure_trust(context)
-    context.verify_mode = ssl.CERT_OPTIONAL
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     trustme.CA().cert_pem.write_to_path(str(folder / "other.pem"))
     client = authority.issue_cert("client.example.net")
     client.private_key_and_cert_chain_pem.write_to_path(str(folder / "client.pem"))
-    with running(SdServer(context)) as server:
+    with running(SdServer(requesting(authority))) as server:
         yield server, folder
 
 
 def test_tls_with_its_own_authority_and_a_client_certificate(
-    tls_server: tuple[SdServer, Path],
+    tls_server: tuple[SdServer, Path], authority: trustme.CA
 ) -> None:
     server, folder = tls_server
     certificates: list[Any] = []
@@ -420,6 +435,12 @@ def test_tls_with_its_own_authority_and_a_client_certificate(
     sd = source(server.url, ca_file=ca_file, cert_file=cert_file)
     assert listed(sd.read()) == ["a:1", "b:2"]
     assert ("DNS", "client.example.net") in certificates[-1]["subjectAltName"]
+    with running(SdServer(requesting(authority))) as other:
+        other.respond = respond
+        server.respond = lambda handler: handler.reply("", status=302, Location=other.url)
+        sd.read()
+    assert len(certificates) == 3
+    assert not certificates[-1], "it is for the origin of the URL only"
 
 
 def test_faults_of_tls_are_errors(tls_server: tuple[SdServer, Path], server: SdServer) -> None:

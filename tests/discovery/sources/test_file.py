@@ -258,6 +258,17 @@ def test_files_of_a_search_that_fails_stay(
     assert listed(files.read()) == ["a:1", "b:2"]
 
 
+def test_what_is_no_regular_file_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening a device can have effects, and opening a FIFO lets its writer go on."""
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened"))
+    for path in (str(tmp_path / "fifo"), str(tmp_path), "/dev/null"):
+        with pytest.raises(SourceError, match="is not a regular file"):
+            file_reading.read_file(path)
+
+
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     json_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
