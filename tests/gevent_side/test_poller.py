@@ -400,5 +400,6 @@ def test_the_deprecated_keywords_of_the_poller_work_and_warn_once() -> None:
     with pytest.warns(DeprecationWarning, match="use log_after_failures and max_backoff") as warned:
         poller = InfoPoller(ShardPublisher(), grace=7, backoff_max=9.0)
     poller.stop()
-    assert (poller._log_after_failures, poller._max_backoff) == (7, 9.0)
+    failures = poller._failures
+    assert (failures._log_after_failures, failures._max_backoff) == (7, 9.0)
     assert [warning.filename for warning in warned] == [__file__]

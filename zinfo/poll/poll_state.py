@@ -100,6 +100,26 @@ class ShardPollState:
         self.connection = None
         return False
 
+    def take_options(self, limits: PollLimits) -> bool:
+        """Take over changed options of the shard.
+
+        Args:
+            limits: timeouts and size limits of its polls from now on.
+
+        Returns:
+            Whether the caller has to connect now: a new connection is needed, or the shard is down
+            and may wait for seconds to be tried again.
+        """
+        options, before = self.shard.redis_conn, self.limits.sections
+        same_server = options.accepts_servers_of(self.options)
+        self.options, self.limits = options, limits
+        if self.connection is not None:
+            return (limits.sections != before or not same_server) and self.renew_connection()
+        if not self.shard.failures or self.connecting:
+            return False
+        self.due = NEVER
+        return True
+
     def matches(self, result: HandshakeResult) -> bool:
         """Return whether a handshake was made with the present sections and rules for servers."""
         options = self.shard.redis_conn

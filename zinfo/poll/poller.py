@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import gevent.event
 
@@ -25,14 +25,16 @@ from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.poll.address_follower import AddressFollower, Moved
-from zinfo.poll.connection import InfoConnection
-from zinfo.poll.errors import OTHER, PROTOCOL, TIMEOUT, PollError
+from zinfo.poll.errors import PROTOCOL, PollError
+from zinfo.poll.exception_report import ExceptionEvent, ExceptionReport
+from zinfo.poll.failure_handler import FailureHandler
 from zinfo.poll.handshake import HandshakeResult, require_cooperative_sockets
 from zinfo.poll.limits import PollLimits
 from zinfo.poll.pipelined_connection import make_connection
-from zinfo.poll.poll_state import RESET_RETRY_DELAY, ShardPollState
+from zinfo.poll.poll_state import ShardPollState
 from zinfo.poll.resolver import use_threaded_resolver
 from zinfo.poll.scheduler import NEVER, PollScheduler
+from zinfo.poll.section_problems import SectionProblems
 from zinfo.poll.shard_connector import ShardConnector
 from zinfo.poll.state_machine import ShardStateMachine
 from zinfo.shards.connection_options import ConnectionOptions
@@ -43,15 +45,6 @@ from zinfo.shards.snapshot import Snapshot
 from zinfo.shards.source import SnapshotCallback
 
 logger = logging.getLogger(__name__)
-
-_MAX_LOGGED = 20  # different warnings about sections that servers do not have
-
-
-class ExceptionEvent(Protocol):
-    """Receives exceptions, as a gevent AsyncResult does."""
-
-    def set_exception(self, exception: BaseException) -> object:
-        """Receive an exception."""
 
 
 class InfoPoller:
@@ -114,31 +107,39 @@ class InfoPoller:
         self.faults = InternalErrors(self.stats, self.events)
         self.revisions = 0
         self._publisher = publisher
-        self._log_after_failures = log_after_failures if grace is None else grace
         self._limits = limits or PollLimits()
         self._jitter = jitter
-        self._max_backoff = max_backoff if backoff_max is None else backoff_max
         self._state_machine = ShardStateMachine(self.events)
+        self._section_problems = SectionProblems(self._state_machine)
+        self._exceptions = ExceptionReport(self.stats.poll, self.faults)
         self._states: dict[str, ShardPollState] = {}
-        self._callback_queue = CallbackQueue(self._report)
+        self._callback_queue = CallbackQueue(self._exceptions.report)
         # The queue's capacity limits new polls while replies wait to be read, so that a burst of
         # replies becomes shorter and no reply is old when it gets its time stamp.
         self._scheduler: PollScheduler[ShardPollState] = PollScheduler(
-            self._on_due, self._on_timeout, self._report, self._callback_queue.capacity
+            self._on_due, self._on_timeout, self._exceptions.report, self._callback_queue.capacity
+        )
+        self._failures = FailureHandler(
+            self._state_machine,
+            self.stats.poll,
+            self._connect,
+            self._schedule,
+            self._interval,
+            self._exceptions.report,
+            log_after_failures if grace is None else grace,
+            max_backoff if backoff_max is None else backoff_max,
         )
         self._connector = ShardConnector(
             max_connecting,
             self.stats.poll,
             self._on_connected,
-            self._on_connect_failure,
-            self._on_connect_exception,
+            self._failures.on_connect_failure,
+            self._failures.on_connect_exception,
         )
         self._follower = AddressFollower(
-            resolve_every, self._on_moved, self._on_move_failure, self._report
+            resolve_every, self._on_moved, self._on_move_failure, self._exceptions.report
         )
         self._callbacks: list[SnapshotCallback] = []
-        self._exception_event: ExceptionEvent | None = None
-        self._logged_problems: set[str] = set()
         self._revision_floor = 0
         publisher.subscribe_faults(self.faults.record_crash)
         publisher.subscribe_shard_event(ShardEvent.ADDED, self._add)
@@ -175,7 +176,7 @@ class InfoPoller:
         Args:
             event: an object with that method, such as a `gevent.event.AsyncResult`.
         """
-        self._exception_event = event
+        self._exceptions.event = event
 
     def subscribe_snapshots(self, callback: SnapshotCallback) -> None:
         """Call `callback(shard, previous, snapshot)` at every snapshot.
@@ -264,17 +265,11 @@ class InfoPoller:
         state = self._states.get(shard.id)
         if state is None:
             return
-        before, limits = state.limits, self._limits_of(shard)
-        same_server = shard.redis_conn.accepts_servers_of(state.options)
-        state.options, state.limits = shard.redis_conn, limits
-        if limits.timeout < before.timeout:
-            self._scheduler.shorten_deadlines(state)
-        if state.connection is None:
-            if shard.failures and not state.connecting:  # it may wait for seconds to be tried again
-                state.due = NEVER
-                self._connector.connect(state)
-        elif (limits.sections != before.sections or not same_server) and state.renew_connection():
+        before = state.limits.timeout
+        if state.take_options(self._limits_of(shard)):
             self._connector.connect(state)
+        if state.limits.timeout < before:
+            self._scheduler.shorten_deadlines(state)
 
     def _release(self, state: ShardPollState) -> None:
         state.removed = True
@@ -296,6 +291,9 @@ class InfoPoller:
         state.started_at = now
         self._scheduler.set_deadline(state, now, state.limits.timeout)
         state.connection.send_request()
+
+    def _connect(self, state: ShardPollState) -> None:
+        self._connector.connect(state)
 
     def _schedule(self, state: ShardPollState, delay: float) -> None:
         if not state.removed:
@@ -323,16 +321,7 @@ class InfoPoller:
         )
         self._follower.add(state, result)
         self._store(state, result.info.first_reply, first=True)
-        self._report_sections(state, result.info.problem)
-
-    def _report_sections(self, state: ShardPollState, problem: str) -> None:
-        """Publish once what the server does not support; many servers may have one version."""
-        if problem and problem != state.sections_problem and not state.removed:
-            self._state_machine.on_sections_unsupported(state.shard, problem)
-            if problem not in self._logged_problems and len(self._logged_problems) < _MAX_LOGGED:
-                self._logged_problems.add(problem)
-                logger.warning("shard %s: %s", state.shard.id, problem)
-        state.sections_problem = problem
+        self._section_problems.report(state, result.info.problem)
 
     def _on_moved(self, state: ShardPollState, moved: Moved) -> None:
         logger.info("shard %s: %s; connected to it", state.shard.id, moved.cause.message)
@@ -364,7 +353,7 @@ class InfoPoller:
                 snapshot = Snapshot.from_fields(reply, revision, time.time(), now)
             changed = state.hot_fields.read(snapshot)
             if changed and not snapshot.has_fields():
-                self._reconnect(state, PollError("INFO has no fields", PROTOCOL))
+                self._failures.reconnect(state, PollError("INFO has no fields", PROTOCOL))
                 return
             shard.store(snapshot, state.hot_fields.ops)
             self.revisions += 1
@@ -375,7 +364,7 @@ class InfoPoller:
             for callback in self._callbacks:
                 callback(shard, previous, snapshot)
         except FOREIGN_ERRORS as error:
-            self._on_unexpected(state, error)
+            self._failures.on_unexpected(state, error)
         state.finish_poll()
         interval = self._interval(state)
         spread = random.random()
@@ -387,12 +376,8 @@ class InfoPoller:
     def _update_state(
         self, state: ShardPollState, snapshot: Snapshot, previous: Snapshot | None
     ) -> None:
-        shard = state.shard
-        if state.disconnect_error is not None:
-            self._on_reconnected(state, state.disconnect_error)
-        if shard.failures >= self._log_after_failures:
-            logger.warning("shard %s replies again after %d failures", shard.id, shard.failures)
-        self._state_machine.on_reply(shard, snapshot, state.hot_fields, previous)
+        self._failures.on_reply(state)
+        self._state_machine.on_reply(state.shard, snapshot, state.hot_fields, previous)
 
     def _interval(self, state: ShardPollState) -> float:
         try:
@@ -401,7 +386,7 @@ class InfoPoller:
                 return interval
             raise ValueError(f"polling_interval() returned {interval}, not 0 or more seconds")
         except FOREIGN_ERRORS as error:
-            self._on_unexpected(state, error)
+            self._failures.on_unexpected(state, error)
             return RedisShard.MAX_POLLING_INTERVAL
 
     # --- failures ---
@@ -409,108 +394,13 @@ class InfoPoller:
     def _on_timeout(self, state: ShardPollState) -> None:
         # The reply may have arrived while zinfo itself was late. Reads that are queued come first.
         self._callback_queue.defer(
-            partial(self._fail_if_pending, state, state.connection, state.started_at)
+            partial(self._failures.fail_if_pending, state, state.connection, state.started_at)
         )
-
-    def _fail_if_pending(
-        self,
-        state: ShardPollState,
-        connection: InfoConnection[ShardPollState] | None,
-        started_at: float,
-    ) -> None:
-        # Since the timeout the reply may have come, and the next poll may have started.
-        if (
-            connection is None
-            or state.connection is not connection
-            or state.started_at != started_at
-        ):
-            return
-        connection.read()
-        if state.connection is connection and connection.reply_pending:
-            state.close_connection()
-            seconds = state.limits.timeout
-            self._on_failure(state, PollError(f"no reply to INFO within {seconds:g} s", TIMEOUT))
 
     def on_error_reply(self, key: ShardPollState, error: PollError) -> None:
         """Handle an error reply of a connection."""
-        key.deadline = NEVER
-        if error.state is ShardState.BUSY:  # the connection is good: the server will reply again
-            self._on_failure(key, error)
-        else:
-            self._reconnect(key, error)
+        self._failures.on_error_reply(key, error)
 
     def on_close(self, key: ShardPollState, error: PollError) -> None:
         """Handle the end of a connection."""
-        state = key
-        state.deadline = NEVER
-        never_replied = state.connection is None or state.connection.replies == 0
-        state.connection = None
-        state.disconnect_error = error
-        state.due = NEVER
-        if state.reconnected and never_replied:  # do not reconnect in a tight loop
-            self._schedule(state, self._interval(state))
-        else:  # a reconnect at once shows whether the server is down
-            state.reconnected = True
-            self._connector.connect(state)
-
-    def _reconnect(self, state: ShardPollState, error: PollError) -> None:
-        state.close_connection()
-        state.disconnect_error = error
-        self._connector.connect(state)
-
-    def _on_reconnected(self, state: ShardPollState, error: PollError) -> None:
-        state.disconnect_error, state.reset_retried = None, False
-        if state.shard.failures == 0:
-            message = f"{error.message}; connected again"
-            self._state_machine.on_error(state.shard, message, error.reason)
-
-    def _on_connect_failure(self, state: ShardPollState, error: PollError) -> None:
-        if state.removed:
-            return
-        if state.is_transient_reset(error):
-            state.reset_retried = True
-            self._schedule(state, RESET_RETRY_DELAY)
-        else:
-            self._on_failure(state, error)
-
-    def _on_connect_exception(self, state: ShardPollState, error: BaseException) -> None:
-        # An internal error; the shard must be tried again nevertheless.
-        state.connecting = False
-        self._report(error)
-        if not state.removed:
-            state.close_connection()
-            self._on_failure(state, PollError(f"{type(error).__name__}: {error}"))
-
-    def _on_failure(self, state: ShardPollState, error: PollError) -> None:
-        shard = state.shard
-        state.disconnect_error, state.reset_retried = None, False
-        self.stats.poll.failures[error.reason or error.state.value] += 1
-        try:
-            self._state_machine.on_failure(shard, error)
-            if shard.failures == self._log_after_failures:
-                text = shard.last_error
-                logger.warning(
-                    "shard %s: %s (%d failures in a row)", shard.id, text, shard.failures
-                )
-        finally:  # also on an internal error: the shard must get a next poll
-            state.finish_poll()
-            if state.connection is not None:
-                delay = self._interval(state)
-            else:
-                delay = state.backoff(self._max_backoff)
-            self._schedule(state, delay)
-
-    def _on_unexpected(self, state: ShardPollState, error: BaseException) -> None:
-        self._report(error)
-        message = f"{type(error).__name__}: {error}"
-        self._state_machine.on_error(state.shard, message, OTHER)
-
-    def _report(self, error: BaseException) -> None:
-        self.stats.poll.errors += 1
-        self.faults.report("poller", error)
-        if self._exception_event is None:
-            return
-        try:
-            self._exception_event.set_exception(error)
-        except FOREIGN_ERRORS as event_error:
-            self.faults.report("exception event", event_error)
+        self._failures.on_close(key, error)
