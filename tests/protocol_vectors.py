@@ -86,6 +86,34 @@ NEW_SHARD: dict[str, Any] = {
     "error": "Connection refused",
 }
 
+SOURCE: dict[str, Any] = {
+    "name": "käse",
+    "type": "http",
+    "state": "failed",
+    "shards": 4812,
+    "owned": 4800,
+    "missing": 7,
+    "held": 7,
+    "skipped": {"no credentials for 10.99.1.4": 2},
+    "notes": ["seed b: knows only itself, no vote"],
+    "error": "HTTP status 503",
+    "failures": 3,
+    "last_success": TIME,
+    "age": 125.5,
+    "last_duration": 0.25,
+    "reads": 40,
+    "failed_reads": 3,
+    "added": 4812,
+    "removed": 0,
+}
+
+SOURCE_IN_PART: dict[str, Any] = {
+    **dict.fromkeys(SOURCE),
+    **{name: SOURCE[name] for name in ("name", "type", "state", "last_success", "age")},
+    "shards": 2,
+}
+"""As a client gets it that cannot see all shards."""
+
 EVENT: dict[str, Any] = {
     "shard": "db-1:6379",
     "type": "down",
@@ -170,6 +198,8 @@ def requests() -> Iterator[Vector]:
         "text as id": ("käse", "ping", {}),
         "a negative id": (-7, "ping", {}),
         "a deadline of a whole second": (11, "ping", {}, 1.0),
+        "sources": (12, "sources", {}),
+        "accept_source": (13, "accept_source", {"name": "käse"}),
     }
     for name, (ident, op, args, *deadline) in asked.items():
         meaning = {"id": ident, "op": op, "args": args}
@@ -214,6 +244,8 @@ def replies() -> Iterator[Vector]:
         "events": ({"oldest": 3, "newest": 17}, [EVENT, RELABELLED]),
         "stats": ({}, {"uptime": 12.5, "poll": {"ok": 5, "failed": {}}}),
         "ping": ({}, TIME),
+        "sources": ({}, [SOURCE, SOURCE_IN_PART]),
+        "accept_source": ({}, 7),
     }
     for number, (name, (more, body)) in enumerate(answered.items()):
         header = {"id": number, "ok": True, "node": "zinfo-ä", "epoch": EPOCH, **more}
@@ -276,6 +308,21 @@ def bus() -> Iterator[Vector]:
             "",
             9,
             {**EVENT, "shard": "", "type": "saturated", "old": "no", "new": "yes", "seq": 9},
+        ),
+        "event of a source of shards": (
+            "event",
+            "",
+            10,
+            {
+                **EVENT,
+                "shard": "",
+                "type": "source_held",
+                "old": None,
+                "new": None,
+                "seq": 10,
+                "reason": "käse",
+                "message": "7 of 12 shards that reply are missing",
+            },
         ),
         "heartbeat": ("hb", "zinfo-ä", 60, TOTALS),
         "heartbeat of a later version": ("hb", "zinfo-ä", 61, {**TOTALS, "more": {}}),

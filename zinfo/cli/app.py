@@ -30,6 +30,10 @@ COMMANDS = {
     "top": ("zinfo.cli.top:top", "Show all shards live, in a terminal or a browser."),
     "watch": ("zinfo.cli.watch:watch", "Print each change of INFO as it arrives."),
     "events": ("zinfo.cli.events:events", "Print the events of shards: up, down, restarted, ..."),
+    "sources": (
+        "zinfo.cli.sources:sources",
+        "Show where the shards come from; remove what a source forgot.",
+    ),
     "stats": ("zinfo.cli.stats:stats", "Print the daemon's own counters."),
     "record": ("zinfo.cli.record:record", "Write what a daemon publishes to a file."),
     "replay": ("zinfo.cli.replay:replay", "Publish a recording again, for any client."),

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
         "saturated          the daemon cannot do all polls in time, or it can again",
         "short_of_files     the daemon has few file descriptors left, or it has enough again",
         "fault              an internal error of the daemon; the log has the traceback",
+        "source_failed      a source of shards cannot be read; its shards stay",
+        "source_recovered   it can be read again",
+        "source_held        its answer would remove too many shards that reply; they stay",
     )
     + "\n\n"
     + examples(

@@ -115,7 +115,7 @@ class Daemon:
             stats=self.stats,
             identity=self.identity,
             limits=limits,
-            sources=self._watchers.sources,
+            sources=self._watchers,
             bus_endpoints=self._bus_endpoints,
             heartbeat=config.bus.heartbeat,
         )

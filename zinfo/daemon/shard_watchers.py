@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zinfo.config import Config, LocalConfig, ShardConfig
 from zinfo.config.credentials import CREDENTIAL_KEYS
 from zinfo.daemon.sources import make_credentials, make_sources
-from zinfo.discovery.discovery import Discovery
+from zinfo.discovery.discovery import STATIC, Discovery
 from zinfo.discovery.local.watcher import LocalShardWatcher
 from zinfo.discovery.shard_spec import ShardSpec
 from zinfo.discovery.stored_answers import StoredAnswers
@@ -16,7 +17,10 @@ from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.shards.source_status import SourceDirectory
+from zinfo.shards.source_status import SourceStatus
+
+LOCAL = "local"
+"""Name of the scan of this machine among what `waiting_sources` returns."""
 
 # Class attribute of RedisShard by configuration key, under `poll` and for each shard.
 _INTERVAL_ATTRIBUTES = {
@@ -64,11 +68,29 @@ class ShardWatchers:
             shard_class=self._shard_class,
         )
         self._local = self._make_local(config)
+        self._started = False
 
-    @property
-    def sources(self) -> SourceDirectory:
-        """The sources, for queries and metrics."""
-        return self._discovery
+    # --- SourceDirectory
+
+    def source_statuses(self) -> Sequence[SourceStatus]:
+        """Return the state of each source, in the order of the configuration."""
+        return self._discovery.source_statuses()
+
+    def accept_source(self, name: str) -> int:
+        """Follow the last answer of a source at once; see `Discovery.accept_source`."""
+        return self._discovery.accept_source(name)
+
+    def waiting_sources(self) -> Sequence[str]:
+        """Return the names of the sources that have neither answered nor a kept answer.
+
+        At the start these are also the list of shards and the scan of this machine.
+        """
+        waiting = list(self._discovery.waiting_sources())
+        if self._started:
+            return waiting
+        return [STATIC, *([LOCAL] if self.scans_local else []), *waiting]
+
+    # ---
 
     @property
     def scans_local(self) -> bool:
@@ -80,6 +102,7 @@ class ShardWatchers:
         self._discovery.start()
         if self._local is not None:
             self._local.start()
+        self._started = True
 
     def stop(self) -> None:
         """Stop the watchers."""

@@ -251,6 +251,7 @@ class Discovery(ClaimWatcher):
         self.settle_all(members.read(shards, time.monotonic(), self.health_of))
         # Also what did not change: one that other code removed becomes live again.
         self.settle_all(shards, again=True)
+        self._static.answered = True
 
     def _check_missing(self) -> None:
         """Remove missing shards as soon as they may go."""

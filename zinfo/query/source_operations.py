@@ -70,13 +70,16 @@ class SourceOperations:
             removed = self._sources.accept_source(name)
         except KeyError:
             names = [status.name for status in self._sources.source_statuses()]
-            raise BadRequestError(_unknown_source(name, names)) from None
-        logger.info(
-            "source %s: client %s accepted its last answer, which removes %d shards",
-            name,
-            call.rights.name,
-            removed,
-        )
+            if name not in names:
+                raise BadRequestError(_unknown_source(name, names)) from None
+            removed = 0  # the list of shards in the configuration is always followed at once
+        if removed:
+            logger.info(
+                "source %s: client %s accepted its last answer, which removes %d shards",
+                name,
+                call.rights.name,
+                removed,
+            )
         return OperationResult(pack(removed))
 
     def _describe_all(self, call: Call) -> Iterator[dict[str, object]]:

@@ -22,6 +22,9 @@ from zinfo.wire.lifecycle import (
     ROLE_CHANGED,
     SATURATED,
     SHORT_OF_FILES,
+    SOURCE_FAILED,
+    SOURCE_HELD,
+    SOURCE_RECOVERED,
     STATES,
     UP,
     VERSION_CHANGED,
@@ -62,11 +65,14 @@ EVENT_COLOURS = STATE_COLOURS | {
     SATURATED: "yellow",
     SHORT_OF_FILES: "yellow",
     FAULT: "red",
+    SOURCE_FAILED: "yellow",
+    SOURCE_RECOVERED: "green",
+    SOURCE_HELD: "yellow",
     DAEMON_RESTARTED: "magenta",
 }
 """The terminal colour of each type of event."""
 
-EMPHASISED = frozenset({DOWN, STALE, SATURATED, SHORT_OF_FILES, FAULT})
+EMPHASISED = frozenset({DOWN, STALE, SATURATED, SHORT_OF_FILES, FAULT, SOURCE_FAILED, SOURCE_HELD})
 """States and types of events that are shown in bold."""
 
 _ROLES = {"master": "primary", "slave": "replica"}

@@ -119,7 +119,7 @@ def test_before_each_source_is_read_there_is_no_list() -> None:
     assert response.status_code == 503
     assert response.headers["retry-after"] == "5"
     assert response.json["error"]["retryable"] is True
-    assert response.json["error"]["message"].endswith("not been read yet: cmdb")
+    assert response.json["error"]["message"].endswith("of 1 of the sources of shards: cmdb")
     limited = Site(publisher, sources, Rights("x", shards=("a",))).get("/sd")
     assert limited.status_code == 503
     assert "cmdb" not in limited.text

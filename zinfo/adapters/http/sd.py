@@ -77,7 +77,7 @@ class ServiceDiscovery:
         waiting = self._sources.waiting_sources()
         if not waiting:
             return
-        text = f"{len(waiting)} sources of shards have not been read yet"
+        text = f"waiting for the first answer of {len(waiting)} of the sources of shards"
         if rights.shards is None:
             text += f": {', '.join(waiting[:_MAX_NAMES])}{', ...' * (len(waiting) > _MAX_NAMES)}"
         raise falcon.HTTPServiceUnavailable(description=text, retry_after=_RETRY_SECONDS)
