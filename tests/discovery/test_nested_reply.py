@@ -28,6 +28,17 @@ def test_a_reply_may_arrive_in_pieces(size: int) -> None:
     assert read(REPLY, size) == VALUE
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_several_replies_are_read_as_an_array(size: int) -> None:
+    reader = NestedReplyReader(1000, 100, 3)
+    data = REPLY + b"-ERR no\r\n" + b"$1\r\na\r\n"
+    pieces = [data[at : at + size] for at in range(0, len(data), size)]
+    assert [reader.feed(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert reader.reply == [VALUE, ErrorReply("ERR no"), b"a"]
+    with pytest.raises(SourceError, match="more than the reply"):
+        reader.feed(b"+OK\r\n")
+
+
 @pytest.mark.parametrize(
     ("data", "value"),
     [

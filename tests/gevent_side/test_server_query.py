@@ -46,6 +46,11 @@ def test_a_real_server_replies_to_commands(server_factory: ServerFactory) -> Non
         assert query.run("COMMAND", "GETKEYS", "MGET", "a", "b") == [b"a", b"b"]
         assert query.run("DBSIZE") == 0
         assert query.run("GET", "a") is None
+        assert query.run_together([]) == []
+        pong, error, size = query.run_together([("PING",), ("NO",), ("DBSIZE",)])
+        assert (pong, size) == (b"PONG", 0)
+        assert isinstance(error, ServerQueryError)
+        assert "unknown command" in str(error)
         with pytest.raises(ServerQueryError, match="unknown command") as caught:
             query.run("NOSUCH")
         assert caught.value.reason == OTHER

@@ -1,4 +1,4 @@
-"""NestedReplyReader: reads one reply that may contain arrays, from a server that is not trusted.
+"""NestedReplyReader: reads a reply that may contain arrays, from a server that is not trusted.
 
 Pure. The Redis serialization protocol, RESP 2:
 https://redis.io/docs/latest/develop/reference/protocol-spec/
@@ -28,12 +28,14 @@ class NestedReplyReader:
     Args:
         max_bytes: the most bytes that the reply may have.
         max_items: the most items that all its arrays together may have.
+        count: number of replies, to commands that were sent together; they are read as an array of
+            replies, with the bounds of one. None to read one reply.
 
     Attributes:
         reply: the reply, once it is complete.
     """
 
-    def __init__(self, max_bytes: int, max_items: int) -> None:
+    def __init__(self, max_bytes: int, max_items: int, count: int | None = None) -> None:
         self.reply: Reply = None
         self._max_bytes = max_bytes
         self._max_items = max_items
@@ -44,6 +46,8 @@ class NestedReplyReader:
             tuple[list[Reply], int]
         ] = []  # arrays that are not complete; their lengths
         self._complete = False
+        if count is not None:
+            self._open.append(([], count))
 
     @property
     def unread(self) -> bytes:

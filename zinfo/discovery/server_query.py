@@ -7,7 +7,7 @@ replies is bounded in bytes, items and time, and every failure is a `SourceError
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
@@ -100,11 +100,27 @@ class ServerQuery:
         Raises:
             ServerQueryError: an error reply, a reply that exceeds a bound, or no reply in time.
         """
-        reply = self._bounded(self._run, command)
+        reply = self._bounded(self._run, [command], None)
         if isinstance(reply, ErrorReply):
-            error = from_reply(reply, self._credentials)
-            raise ServerQueryError(error.message, error.reason or error.state.value)
+            raise self._error_reply(reply)
         return reply
+
+    def run_together(self, commands: Sequence[Sequence[str]]) -> list[Reply | ServerQueryError]:
+        """Run commands that are sent together, and return their replies in order.
+
+        The bounds of a reply are those of all of them together.
+
+        Returns:
+            The reply, or the error reply as an exception, for each command.
+
+        Raises:
+            ServerQueryError: replies that exceed a bound, or not all in time.
+        """
+        if not commands:
+            return []
+        replies = self._bounded(self._run, commands, len(commands))
+        assert isinstance(replies, list)
+        return [self._error_reply(one) if isinstance(one, ErrorReply) else one for one in replies]
 
     def __enter__(self) -> Self:
         self._deadline = time.monotonic() + self._limits.timeout
@@ -133,10 +149,14 @@ class ServerQuery:
         )
         self._connection.connect()
 
-    def _run(self, command: tuple[str, ...]) -> Reply:
-        reader = NestedReplyReader(self._limits.max_bytes, self._limits.max_items)
-        exchange_with(self._connection, pack(*command), reader)
+    def _run(self, commands: Sequence[Sequence[str]], count: int | None) -> Reply:
+        reader = NestedReplyReader(self._limits.max_bytes, self._limits.max_items, count)
+        exchange_with(self._connection, b"".join(pack(*one) for one in commands), reader)
         return reader.reply
+
+    def _error_reply(self, reply: ErrorReply) -> ServerQueryError:
+        error = from_reply(reply, self._credentials)
+        return ServerQueryError(error.message, error.reason or error.state.value)
 
     def _bounded(self, step: Callable[..., ResultT], *args: Any) -> ResultT:
         """Call `step` within the time that is left.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,12 +27,18 @@ class Connection:
         self._replies = {name.replace("_", " "): reply for name, reply in replies.items()}
 
     def run(self, *words: str) -> Reply:
-        command = " ".join(words[1:])
-        self.commands.append(command)
-        reply = self._replies.get(command, f"ERR Unknown sentinel subcommand '{words[1]}'")
-        if isinstance(reply, str):
-            raise ServerQueryError(reply)
+        [reply] = self.run_together([words])
+        if isinstance(reply, ServerQueryError):
+            raise reply
         return reply
+
+    def run_together(self, commands: Sequence[Sequence[str]]) -> list[Reply | ServerQueryError]:
+        return [self._reply(" ".join(words[1:])) for words in commands]
+
+    def _reply(self, command: str) -> Reply | ServerQueryError:
+        self.commands.append(command)
+        reply = self._replies.get(command, "ERR Unknown sentinel subcommand 'x'")
+        return ServerQueryError(reply) if isinstance(reply, str) else reply
 
 
 def server(name: str, host: str, *more: bytes) -> Reply:
@@ -50,7 +57,7 @@ def test_before_redis_5_the_replicas_are_called_slaves() -> None:
     )
     groups = view(old).groups
     assert [one.host for one in groups["a"].replicas] == ["10.0.0.3"]
-    assert old.commands == ["MASTERS", "REPLICAS a", "SLAVES a", "SLAVES b", "MYID"]
+    assert old.commands == ["MASTERS", "REPLICAS a", "REPLICAS b", "SLAVES a", "SLAVES b", "MYID"]
 
 
 def test_only_what_is_needed_is_asked_for() -> None:

@@ -119,7 +119,7 @@ class SentinelSource(Source):
         if not current:
             raise SourceError(", ".join(_reasons(failed)))
         old = [one.view for one, _ in failed if one.view is not None]
-        pause = CooperativeYield(low_priority=True).maybe_yield
+        pause = CooperativeYield(background=True).maybe_yield
         servers = combine(current, old, self._patterns, pause)
         sentinels = [one.url for one in self._known.distinct()] if self._watch_sentinels else []
         if self._known.all_replied:
@@ -169,7 +169,7 @@ class SentinelSource(Source):
     def _answer(
         self, servers: Sequence[MonitoredServer], sentinels: Sequence[str], notes: Sequence[str]
     ) -> Answer:
-        builder, yielder = AnswerBuilder(self._naming.rules), CooperativeYield(low_priority=True)
+        builder, yielder = AnswerBuilder(self._naming.rules), CooperativeYield(background=True)
         for note in notes:
             builder.note(note)
         for server in servers:

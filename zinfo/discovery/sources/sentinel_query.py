@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from zinfo.discovery.nested_reply import Reply
 from zinfo.discovery.server_query import QueryLimits, ServerQuery, ServerQueryError
 from zinfo.discovery.sources.sentinel_replies import MAX_NAME, Instance, read_instances, read_run_id
 from zinfo.discovery.sources.sentinel_views import Group, MasterPatterns, SentinelView
@@ -10,9 +13,10 @@ from zinfo.loop.yielding import CooperativeYield
 from zinfo.poll.errors import NOPERM
 from zinfo.shards.connection_options import ConnectionOptions
 
-MAX_PRIMARIES = 10_000
+MAX_PRIMARIES = 4000
 """Maximum number of primaries that one Sentinel may list."""
 
+_TOGETHER = 100  # commands that are sent together
 _NO_SUCH = "no such master"  # part of the error reply for a name that it does not know
 _UNKNOWN = "unknown"  # part of the error reply for a subcommand that it does not know
 
@@ -48,42 +52,53 @@ class SentinelQuery:
 
     def __init__(self, query: ServerQuery) -> None:
         self._query = query
-        self._replicas_command = "REPLICAS"
 
     def view(self, patterns: MasterPatterns, *, others: bool) -> SentinelView:
         """Return what it monitors; see `ask_sentinel`."""
-        groups: dict[str, Group] = {}
-        sentinels: list[Instance] = []
-        primaries = self._list("MASTERS")
+        primaries: dict[str, Instance] = {}
+        for one in _read(self._query.run("SENTINEL", "MASTERS")):
+            if (
+                0 < len(one.name) <= MAX_NAME
+                and one.name.isprintable()
+                and patterns.match(one.name)
+            ):
+                primaries.setdefault(one.name, one)
         if len(primaries) > MAX_PRIMARIES:
             raise SourceError(f"it monitors more than {MAX_PRIMARIES} primaries")
-        for primary in primaries:
-            name = primary.name
-            if not 0 < len(name) <= MAX_NAME or not name.isprintable() or not patterns.match(name):
-                continue
-            try:
-                replicas = self._replicas(name) if primary.has_replicas else []
-                sentinels += self._list("SENTINELS", name) if others else []
-            except ServerQueryError as error:
-                if _NO_SUCH not in str(error).lower():
-                    raise
-                continue  # removed from its configuration meanwhile
-            groups[name] = Group(primary, replicas)
-        known = sentinels if others else None
+        replicas = self._replicas([one.name for one in primaries.values() if one.has_replicas])
+        sentinels = self._of_each("SENTINELS", list(primaries)) if others else {}
+        groups = {
+            name: Group(one, replicas[name] if one.has_replicas else [])
+            for name, one in primaries.items()
+            if name in replicas or not one.has_replicas
+        }
+        known = [one for found in sentinels.values() for one in found] if others else None
         return SentinelView(groups, known, self._run_id(), self._query.peer_host)
 
-    def _replicas(self, name: str) -> list[Instance]:
+    def _replicas(self, names: Sequence[str]) -> dict[str, list[Instance]]:
         try:
-            return self._list(self._replicas_command, name)
+            return self._of_each("REPLICAS", names)
         except ServerQueryError as error:
-            if self._replicas_command == "SLAVES" or _UNKNOWN not in str(error).lower():
+            if _UNKNOWN not in str(error).lower():
                 raise
-        self._replicas_command = "SLAVES"  # before Redis 5.0
-        return self._list(self._replicas_command, name)
+        return self._of_each("SLAVES", names)  # before Redis 5.0
 
-    def _list(self, *arguments: str) -> list[Instance]:
-        pause = CooperativeYield(low_priority=True).maybe_yield
-        return read_instances(self._query.run("SENTINEL", *arguments), pause)
+    def _of_each(self, command: str, names: Sequence[str]) -> dict[str, list[Instance]]:
+        """Run a command for each primary; return the replies without those of unknown primaries.
+
+        Raises:
+            SourceError: the command failed for another reason.
+        """
+        found: dict[str, list[Instance]] = {}
+        for start in range(0, len(names), _TOGETHER):
+            some = names[start : start + _TOGETHER]
+            commands = [("SENTINEL", command, name) for name in some]
+            for name, reply in zip(some, self._query.run_together(commands), strict=True):
+                if not isinstance(reply, ServerQueryError):
+                    found[name] = _read(reply)
+                elif _NO_SUCH not in str(reply).lower():  # it may be removed meanwhile
+                    raise reply
+        return found
 
     def _run_id(self) -> str:
         """Return its id; "" if it does not know the command, as before Redis 6.2, or refuses it."""
@@ -93,3 +108,11 @@ class SentinelQuery:
             if error.reason == NOPERM or _UNKNOWN in str(error).lower():
                 return ""
             raise
+
+
+def _read(reply: Reply) -> list[Instance]:
+    return read_instances(reply, CooperativeYield(background=True).maybe_yield)
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_NAME and text.isprintable()
