@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import merge
 from itertools import islice
 from typing import ClassVar, NamedTuple
 
@@ -34,6 +35,7 @@ NAME_LABEL = "__dns_name__"
 """Label with the name as it is configured; for `keep`, `drop` and ids."""
 
 _CONCURRENT = 10  # questions at a time
+_PIECE = 256  # records that are sorted at once
 _MAX_REASONS = 3  # failures that an error names
 _KIND_NAMES = {A: "A", AAAA: "AAAA", SRV: "SRV"}
 
@@ -164,10 +166,10 @@ class DnsSource(Source):
                 yield f"{name}: {'no records' if exists else 'no such name'}"
 
     def _answer(self, notes: tuple[str, ...], *, incomplete: bool) -> Answer:
-        builder, yielder = AnswerBuilder(self._rules), CooperativeYield()
+        builder, yielder = AnswerBuilder(self._rules), CooperativeYield(background=True)
         for question in self._questions:
             result = self._results.get(question)
-            for record in sorted(result.records) if result else ():
+            for record in _sorted(result.records if result else (), yielder.maybe_yield):
                 self._add(builder, question, result.name if result else "", record)
                 yielder.maybe_yield()
         for note in notes:
@@ -185,6 +187,15 @@ class DnsSource(Source):
         }
         port = record.port if is_service else self._port
         builder.add(Candidate(record.host, port, scheme=self._scheme, labels=labels))
+
+
+def _sorted(records: Iterable[Record], pause: Callable[[], None]) -> Iterator[Record]:
+    """Yield records in order; sorted in pieces, as thousands would hold the event loop."""
+    rest, pieces = iter(records), []
+    while piece := sorted(islice(rest, _PIECE)):
+        pieces.append(piece)
+        pause()
+    return merge(*pieces)
 
 
 def _questions(names: Sequence[str], port: int | None) -> Iterator[Question]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Set
 from typing import Any, NamedTuple
 
 import dns.exception
@@ -30,7 +31,7 @@ from zinfo.discovery.sources.dns_records import (
     read_records,
 )
 from zinfo.errors import SourceError
-from zinfo.loop.yielding import CooperativeYield
+from zinfo.loop.yielding import CooperativeYield, fair_queue_of_hub
 
 RESOLV_CONF = "/etc/resolv.conf"
 """The file with the addresses of the name servers."""
@@ -41,6 +42,7 @@ LIFETIME = 8.0
 MAX_RESOLV_CONF = 64 * 1024
 """Maximum number of bytes that are read of resolv.conf."""
 
+_QUEUE = "names"  # all lookups share 2 ms of an iteration of the event loop
 _MAX_STRAY = 50  # datagrams that do not belong to the question, until the name server is given up
 _MAX_REPLY = 65535
 _LOCAL_SERVER = "127.0.0.1"  # if none is named, as resolv.conf(5) says
@@ -61,7 +63,7 @@ class LookupResult(NamedTuple):
     """
 
     name: str
-    records: frozenset[Record]
+    records: Set[Record]
     exists: bool = True
 
 
@@ -105,6 +107,7 @@ class NameResolver:
             LookupFailedError: there is no usable reply.
         """
         try:
+            fair_queue_of_hub(_QUEUE).acquire_slice()
             answer = self._resolver.resolve(
                 name,
                 dns.rdatatype.RdataType(kind),
@@ -112,17 +115,17 @@ class NameResolver:
                 raise_on_no_answer=False,
                 lifetime=LIFETIME,
             )
-            wire = answer.response.wire
-            records = read_records(wire, kind, CooperativeYield().maybe_yield)
+            pause = CooperativeYield(background=True).maybe_yield
+            records = read_records(answer.response.wire, kind, pause)
         except dns.resolver.NXDOMAIN:
-            return LookupResult(name.rstrip("."), frozenset(), exists=False)
+            return LookupResult(name.rstrip("."), set(), exists=False)
         except dns.resolver.LifetimeTimeout as error:
             raise LookupFailedError(_last_failure(error) or "no reply in time") from None
         except dns.resolver.NoNameservers as error:
             raise LookupFailedError(_last_failure(error) or "no name server replies") from None
         except (dns.exception.DNSException, BadReplyError, OSError) as error:
             raise LookupFailedError(_words(error)) from None
-        return LookupResult(answer.qname.to_text(omit_final_dot=True).lower(), frozenset(records))
+        return LookupResult(answer.qname.to_text(omit_final_dot=True).lower(), records)
 
 
 class _NameServer(dns.nameserver.AddressAndPortNameserver):
@@ -162,7 +165,9 @@ def _ask_over_udp(sock: Any, request: dns.message.QueryMessage) -> dns.message.M
     sock.send(request.to_wire())
     for _ in range(_MAX_STRAY):
         try:
-            reply = _head(sock.recv(_MAX_REPLY), request)
+            data = sock.recv(_MAX_REPLY)
+            fair_queue_of_hub(_QUEUE).acquire_slice()
+            reply = _head(data, request)
         except (dns.exception.DNSException, BadReplyError):
             continue  # not of this question: perhaps forged, so the real one may follow
         if reply.flags & dns.flags.TC:
@@ -174,9 +179,10 @@ def _ask_over_udp(sock: Any, request: dns.message.QueryMessage) -> dns.message.M
 def _ask_over_tcp(sock: Any, request: dns.message.QueryMessage) -> dns.message.Message:
     question = request.to_wire()
     sock.sendall(len(question).to_bytes(2, "big") + question)
-    size = int.from_bytes(_receive(sock, 2), "big")
+    data = _receive(sock, int.from_bytes(_receive(sock, 2), "big"))
+    fair_queue_of_hub(_QUEUE).acquire_slice()
     try:
-        return _head(_receive(sock, size), request)
+        return _head(data, request)
     except BadReplyError as error:
         raise dns.exception.FormError(str(error)) from None
 
