@@ -18,6 +18,7 @@ PROCESSES = (
     "client/test_real_daemon.py",
     "clients",
     "deploy",
+    "discovery/sources/test_target_groups_in_prometheus.py",
     "docs/test_getting_started.py",
     "docs/test_how_to.py",
     "docs/test_how_to_operate.py",

@@ -240,10 +240,10 @@ def test_a_label_with_an_empty_value_is_absent(text: str, options: dict[str, Any
 def test_repeated_keys_are_read_as_by_go() -> None:
     answer = read(
         '[{"targets": ["x"], "labels": {"a": "1", "a": "2", "b": "3"},'
-        ' "TARGETS": ["y"], "Labels": {"c": "4"}}]'
+        ' "TARGETS": ["y"], "Labels": {"c": "4", "c": "5"}}]'
     )
     assert urls(answer) == ["redis://y:6379"]
-    assert labels_of(answer) == {"a": "2", "b": "3", "c": "4"}
+    assert labels_of(answer) == {"c": "5"}
 
 
 def test_an_unknown_key_is_noted_and_the_group_is_read() -> None:

@@ -95,12 +95,12 @@ class _Reader:
         try:
             for key, value in group:
                 self._count(1)
-                # Go's JSON decoder ignores the case of keys, merges objects, uses the last list.
+                # As Go's JSON decoder: it ignores the case of a key, and the last one counts.
                 name = key.lower() if isinstance(key, str) else ""
                 if name == "targets":
                     targets = value
                 elif name == "labels":
-                    pairs += _pairs(value)
+                    pairs = _pairs(value)
                     self._count(len(pairs))
                 else:
                     self._note_unknown(name)
