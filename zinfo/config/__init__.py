@@ -2,10 +2,10 @@
 
     config = load_config(Path("zinfo.toml"), environ=os.environ)
 
-Reading order: `types` and `source_types` (what a key accepts), `section`, `models`, `credentials` and
-`source_models` (the tables), `conflicts` (rules between tables), `inputs`, `environment` and `flags`
-(reading), `renamed` (old names of keys), `loading` (merging), `problems` (error texts), `exposure`
-(files that other users can access).
+Reading order: `types` and `source_types` (what a key accepts), `section`, `models`, `credentials`
+and `source_models` (the tables), `conflicts` (rules between tables), `inputs`, `environment` and
+`flags` (reading), `renamed` (old names of keys), `loading` (merging), `problems` (error texts),
+`exposure` (files that other users can access).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _http_url(url: str) -> str:
     return url
 
 
-def _server_url(url: str, default_port: int = DEFAULT_REDIS_PORT) -> str:
+def _with_port(url: str, default_port: int) -> str:
     address = parse_shard_url(url)
     if address.path:
         raise ValueError("its scheme is not supported")
@@ -80,8 +80,13 @@ def _server_url(url: str, default_port: int = DEFAULT_REDIS_PORT) -> str:
     return f"{address.scheme}://{host_port(address.host.replace('%', '%25'), port)}"
 
 
+# Validators have one parameter: pydantic passes something else as a second one.
+def _seed_url(url: str) -> str:
+    return _with_port(url, DEFAULT_REDIS_PORT)
+
+
 def _sentinel_url(url: str) -> str:
-    return _server_url(url, DEFAULT_SENTINEL_PORT)
+    return _with_port(url, DEFAULT_SENTINEL_PORT)
 
 
 def _has_port(url: str) -> bool:
@@ -161,7 +166,7 @@ HttpUrl = Annotated[
     Expected("http://HOST/PATH or https://HOST/PATH", address=True),
 ]
 SeedUrls = Annotated[
-    tuple[Annotated[str, Field(strict=True, max_length=4096), AfterValidator(_server_url)], ...],
+    tuple[Annotated[str, Field(strict=True, max_length=4096), AfterValidator(_seed_url)], ...],
     AfterValidator(_not_empty),
     Expected("an array of redis://HOST:PORT or rediss://HOST:PORT", address=True),
 ]
