@@ -75,13 +75,22 @@ class ServerQuery:
     Args:
         options: the server and its credentials.
         limits: the bounds.
+        explain: whether to find out by a second connection what a server speaks that does not
+            reply as Redis, as `peer_protocol.diagnose` does.
 
     Raises:
         ServerQueryError: on entering: it cannot be connected.
     """
 
-    def __init__(self, options: ConnectionOptions, limits: QueryLimits | None = None) -> None:
+    def __init__(
+        self,
+        options: ConnectionOptions,
+        limits: QueryLimits | None = None,
+        *,
+        explain: bool = True,
+    ) -> None:
         self._options = options
+        self._explain = explain
         self._limits = limits or QueryLimits()
         self._deadline = 0.0
         self._credentials = Credentials()
@@ -179,12 +188,12 @@ class ServerQuery:
             )
             failure = from_exception(error, self._credentials)
             # Not `from error`: its text, which a traceback would show, may contain the password.
-            raise self._failed(failure, explain=not stopped) from None
+            raise self._failed(failure, explain=self._explain and not stopped) from None
         except BaseException:  # the greenlet is killed
             self._close()
             raise
 
-    def _failed(self, error: PollError, *, explain: bool = True) -> ServerQueryError:
+    def _failed(self, error: PollError, *, explain: bool = False) -> ServerQueryError:
         self._close()
         # A probe takes a second. A server without TLS waits for more bytes than a TLS greeting has.
         if explain and (error.reason != TIMEOUT or self._options.url.startswith("rediss:")):

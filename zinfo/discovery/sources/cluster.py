@@ -167,7 +167,7 @@ class ClusterSource(Source):
             options = self._credentials.options_for(place.url, self._rules.credentials)
         except (CredentialsError, ValueError) as error:
             raise SourceError(str(error)) from None
-        with ServerQuery(options, self._limits) as query:
+        with ServerQuery(options, self._limits, explain=place.seed) as query:
             host = query.peer_host
             try:
                 reply = query.run("CLUSTER", "NODES")
