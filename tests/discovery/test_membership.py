@@ -322,6 +322,8 @@ class Witness:
         if kind in ("up", "down", "accept", "fail"):
             assert model.members == before
         self._check_removed(before - model.members, answering & before)
+        held = [one for one in model.membership._missing.values() if one.held_since is not None]
+        assert model.membership.held == len(held)
 
     def _saw_read(self, known: set[str]) -> None:
         for one in self.listed:

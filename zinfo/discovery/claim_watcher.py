@@ -16,6 +16,7 @@ from zinfo.discovery.membership import Health
 from zinfo.discovery.shard_spec import ShardSpec
 from zinfo.discovery.source_state import Member, SourceState
 from zinfo.discovery.spec_watcher import SpecWatcher
+from zinfo.discovery.target import Target
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
@@ -115,8 +116,9 @@ class ClaimWatcher(SpecWatcher):
 
     def settle_credentials(self) -> None:
         """Apply the credentials again, in a turn, to each target that names some."""
-        for shard_id, claim in list(self._applied.items()):
-            if not isinstance(claim.member, ShardSpec) and claim.member.credentials:
+        for shard_id in list(self._applied):
+            claim = self._applied.get(shard_id)
+            if claim is not None and isinstance(claim.member, Target) and claim.member.credentials:
                 self.settle_all((shard_id,), again=True)
             self.pause()
 

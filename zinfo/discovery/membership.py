@@ -129,19 +129,16 @@ class Membership(Generic[T]):
             self._pause()
         yield from self._remove_accepted()
         self._judge(now, health, may_end=True)
-        yield from self._remove_due(now, health)
+        yield from self._remove_due(now, health, judged=True)
 
     def evaluate(self, now: float, health: HealthOf) -> Iterator[str]:
         """Remove the missing shards that may go by now; to be called each second between reads.
 
         A hold begins here if it must, but ends only at a read.
         """
-        if not self._missing:
-            return
-        yield from self._remove_accepted()
-        if self._any_would_go(now, health):
-            self._judge(now, health, may_end=False)
-        yield from self._remove_due(now, health)
+        if self._missing:
+            yield from self._remove_accepted()
+            yield from self._remove_due(now, health, judged=False)
 
     def accept(self) -> int:
         """Let all shards that are missing now go at the next `evaluate` or `read`.
@@ -155,8 +152,8 @@ class Membership(Generic[T]):
     def _take(self, targets: Mapping[str, T]) -> Iterator[str]:
         """Add and change members."""
         for shard_id, target in targets.items():
-            if self._missing:
-                self._missing.pop(shard_id, None)
+            if shard_id in self._missing:
+                self._forget(shard_id)
             if shard_id not in self._members or self._members[shard_id] != target:
                 yield self._set(shard_id, target)
             self._pause()
@@ -173,22 +170,10 @@ class Membership(Generic[T]):
         if not self._accepted:
             return
         accepted, self._accepted = self._accepted, 0
-        for shard_id, absence in list(self._missing.items()):
-            if absence.read <= accepted:
+        for shard_id in list(self._missing):
+            if self._missing[shard_id].read <= accepted:
                 yield self._remove(shard_id)
             self._pause()
-
-    def _any_would_go(self, now: float, health: HealthOf) -> bool:
-        """Return whether a shard that answers and is not held may go."""
-        for shard_id, absence in self._missing.items():
-            if (
-                absence.held_since is None
-                and self._has_witnesses(absence, now)
-                and health(shard_id) is Health.ANSWERING
-            ):
-                return True
-            self._pause()
-        return False
 
     def _judge(self, now: float, health: HealthOf, *, may_end: bool) -> None:
         """Begin or end the hold of the missing shards that answer."""
@@ -197,18 +182,17 @@ class Membership(Generic[T]):
             if health(shard_id) is Health.ANSWERING:
                 answering.append(absence)
             else:
-                absence.held_since = None
+                self._end_hold(absence)
             self._pause()
         if not answering:
             return
         if self._are_too_many(len(answering), health):
             for absence in answering:
-                if absence.held_since is None:
-                    absence.held_since = now
+                self._begin_hold(absence, now)
                 self._pause()
         elif may_end:
             for absence in answering:
-                absence.held_since = None
+                self._end_hold(absence)
                 self._pause()
 
     def _are_too_many(self, count: int, health: HealthOf) -> bool:
@@ -218,27 +202,38 @@ class Membership(Generic[T]):
             self._pause()
         return count > self.guard.max_removed * self.answering + _ROUNDING
 
+    def _remove_due(self, now: float, health: HealthOf, *, judged: bool) -> Iterator[str]:
+        """Remove what may go; judge first if a shard that answers would, and nothing is judged."""
+        for shard_id in list(self._missing):
+            absence, found = self._missing[shard_id], health(shard_id)
+            if found is Health.DOWN:
+                self._end_hold(absence)
+                may_go = absence.misses >= self.guard.misses
+            elif not self._has_witnesses(absence, now):
+                may_go = False
+            else:
+                if absence.held_since is None and found is Health.ANSWERING and not judged:
+                    self._judge(now, health, may_end=False)
+                    judged = True
+                held_since = absence.held_since
+                may_go = held_since is None or now - held_since >= self.guard.release
+            if may_go:
+                yield self._remove(shard_id)
+            self._pause()
+
     def _has_witnesses(self, absence: _Absence, now: float) -> bool:
         """Return whether a shard that answers has been missing often and for long enough."""
         return absence.misses >= self.guard.misses and now - absence.since >= self.guard.hold
 
-    def _remove_due(self, now: float, health: HealthOf) -> Iterator[str]:
-        held = 0
-        for shard_id, absence in list(self._missing.items()):
-            if self._is_due(absence, now, health(shard_id)):
-                yield self._remove(shard_id)
-            else:
-                held += absence.held_since is not None
-            self._pause()
-        self._held = held
+    def _begin_hold(self, absence: _Absence, now: float) -> None:
+        if absence.held_since is None:
+            absence.held_since = now
+            self._held += 1
 
-    def _is_due(self, absence: _Absence, now: float, health: Health) -> bool:
-        if health is Health.DOWN:
+    def _end_hold(self, absence: _Absence) -> None:
+        if absence.held_since is not None:
             absence.held_since = None
-            return absence.misses >= self.guard.misses
-        if not self._has_witnesses(absence, now):
-            return False
-        return absence.held_since is None or now - absence.held_since >= self.guard.release
+            self._held -= 1
 
     def _set(self, shard_id: str, target: T) -> str:
         self._members[shard_id] = target
@@ -246,7 +241,11 @@ class Membership(Generic[T]):
         return shard_id
 
     def _remove(self, shard_id: str) -> str:
-        del self._missing[shard_id]
+        self._forget(shard_id)
         del self._members[shard_id]
         self.version += 1
         return shard_id
+
+    def _forget(self, shard_id: str) -> None:
+        """Take a shard off the missing ones."""
+        self._end_hold(self._missing.pop(shard_id))
