@@ -48,6 +48,7 @@ PYTHON_FREE = (
     "adapters/xmlrpc",
     "cli",
     "client/test_mirror_model.py",
+    "daemon/test_sources.py",
     "demo",
     "docs",
     "fidelity",

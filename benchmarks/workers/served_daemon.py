@@ -124,7 +124,7 @@ class ServedDaemon:
     def look_at_sources(self, count: int) -> dict[str, float]:
         """Return the CPU time of one look at all sources, which must be unchanged, in seconds."""
         sources = self._daemon.config.sources
-        readers = self._daemon._watchers._discovery._readers.values()
+        readers = self._daemon._watchers._discovery._sources._readers.values()
         if len(readers) != len(sources):
             raise RuntimeError("a source is not read")
         began = time.process_time()

@@ -281,6 +281,13 @@ def test_the_shards_of_a_source_that_is_gone_are_removed_or_pass_to_the_next(
     assert daemon.seen.count("added b") == 1
 
 
+def test_a_shard_that_moves_from_a_source_to_the_list_stays_live(daemon: Daemon) -> None:
+    with daemon.discovery(ScriptedSource("one", "a")) as discovery:
+        daemon.wait_live("a")
+        discovery.configure([], shards=[spec("a")])
+    assert daemon.seen == ["added a", "removed a"]
+
+
 def test_the_list_is_followed_at_once_and_restores_what_other_code_removed(daemon: Daemon) -> None:
     with daemon.discovery() as discovery:
         discovery.configure([], shards=[spec("a"), spec("b")])

@@ -30,7 +30,7 @@ class AnswerStorage:
 
     Args:
         answers: the files.
-        states: returns the sources.
+        states: the sources; iterated over again and again.
         turn: returns a context in which no source changes.
         pause: yields to the event loop, in a turn.
     """
@@ -38,7 +38,7 @@ class AnswerStorage:
     def __init__(
         self,
         answers: StoredAnswers,
-        states: Callable[[], Iterable[SourceState]],
+        states: Iterable[SourceState],
         turn: Callable[[], AbstractContextManager[None]],
         pause: Callable[[], object],
     ) -> None:
@@ -61,7 +61,7 @@ class AnswerStorage:
         Args:
             at_once: whether to do so even if it was stored less than `STORE_INTERVAL` ago.
         """
-        for state in list(self._states()):
+        for state in self._states:
             version = state.membership.version
             is_stored = self._stored.get(state.name) == version
             if not state.answered or is_stored:

@@ -11,6 +11,7 @@ from zinfo.discovery.answer_storage import AnswerStorage
 from zinfo.discovery.claim_watcher import ClaimWatcher
 from zinfo.discovery.credentials import CredentialSet
 from zinfo.discovery.guard import Guard
+from zinfo.discovery.running_sources import RunningSources
 from zinfo.discovery.shard_spec import ShardSpec, SpecAnswer
 from zinfo.discovery.source import Source
 from zinfo.discovery.source_entry import SourceEntry
@@ -76,11 +77,10 @@ class Discovery(ClaimWatcher):
         self._accepted = Event()
         self._shards = {spec.ident: spec for spec in shards}
         self._static = self._make_state(SourceEntry(_ShardList(STATIC, 0.0), _FOLLOWED_AT_ONCE))
-        self._sources = {entry.source.name: self._make_state(entry) for entry in entries}
-        self._readers: dict[str, SourceReader] = {}
+        self._sources = RunningSources(self._make_state, self._make_reader, entries)
         self._storage: AnswerStorage | None = None
         if stored is not None:
-            self._storage = AnswerStorage(stored, self._sources_now, self.turn, self.pause)
+            self._storage = AnswerStorage(stored, self._sources, self.turn, self.pause)
 
     def start(self) -> None:
         """Make the list of shards live, and begin to read the sources."""
@@ -88,8 +88,7 @@ class Discovery(ClaimWatcher):
         with self.turn():
             self.set_order(self._states)
             self._follow_list(self._shards)
-        for state in self._sources.values():
-            self._start_reading(state)
+        self._sources.start()
         self.spawn(self._check_missing)
         if self._storage is not None:
             self.spawn(self._storage.run)
@@ -97,13 +96,11 @@ class Discovery(ClaimWatcher):
     def stop(self) -> None:
         """Stop reading, and remove all shards."""
         self._running = False
-        for name, state in self._sources.items():
-            self._stop_reading(name)
-            state.entry.source.close()
+        self._sources.stop()
         if self._storage is not None:
             self._storage.store_changes(at_once=True)
         self._static = self._make_state(self._static.entry)
-        self._sources = {name: self._make_state(one.entry) for name, one in self._sources.items()}
+        self._sources.forget()
         super().stop()
 
     def configure(
@@ -129,26 +126,27 @@ class Discovery(ClaimWatcher):
             listed[spec.ident] = spec
             yielder.maybe_yield()
         with self.turn():
-            gone = self._take_entries(entries)
+            gone = self._sources.replace(entries)
             is_reordered = self.set_order(self._states)
             self._shards, self._credentials = listed, credentials or CredentialSet()
+            self._follow_list(listed)  # first: what moves from a source to the list stays live
             for state in gone:
                 self.settle_all(list(state.membership.members))
-            self._follow_list(listed)
             if is_reordered:
                 self.settle_everything()
             self.settle_credentials()
-            if self.turn_has_ended:
-                return
-        for state in self._sources.values():
-            self._start_reading(state)
+        if self._running:
+            self._sources.start()
+        for state in gone:
+            if self._storage is not None:
+                self._storage.remove(state.name)
 
     # --- SourceDirectory
 
     def source_statuses(self) -> Sequence[SourceStatus]:
         """Return the state of each source, in order; of the list of shards only if it has any."""
         listed = [self._static] if self._static.membership.members else []
-        return [state.status() for state in (*listed, *self._sources.values())]
+        return [state.status() for state in (*listed, *self._sources)]
 
     def accept_source(self, name: str) -> int:
         """Follow the last answer of a source at once, and remove the shards that it lacks.
@@ -165,56 +163,17 @@ class Discovery(ClaimWatcher):
 
     def waiting_sources(self) -> Sequence[str]:
         """Return the names of the sources that have neither answered nor a kept answer."""
-        return [name for name, state in self._sources.items() if not state.answered]
-
-    # --- sources
-
-    def _sources_now(self) -> Iterable[SourceState]:
-        return self._sources.values()
+        return [state.name for state in self._sources if not state.answered]
 
     @property
     def _states(self) -> tuple[SourceState, ...]:
-        return (self._static, *self._sources.values())
+        return (self._static, *self._sources)
 
     def _make_state(self, entry: SourceEntry) -> SourceState:
         return SourceState(entry, self.pause, self._emit)
 
-    def _take_entries(self, entries: Iterable[SourceEntry]) -> list[SourceState]:
-        """Replace the sources; return those that are gone."""
-        before, self._sources = self._sources, {}
-        for entry in entries:
-            name = entry.source.name
-            state = before.pop(name, None)
-            if state is None:
-                state = self._make_state(entry)
-            elif entry.settings is None or entry.settings != state.entry.settings:
-                self._stop_reading(name)
-                state.entry.source.close()
-                state.entry = entry
-            else:
-                if entry.source is not state.entry.source:
-                    entry.source.close()
-                state.entry = state.entry._replace(guard=entry.guard)
-            state.membership.guard = entry.guard
-            self._sources[name] = state
-        for name, state in before.items():
-            self._stop_reading(name)
-            state.entry.source.close()
-            if self._storage is not None:
-                self._storage.remove(name)
-        return list(before.values())
-
-    def _start_reading(self, state: SourceState) -> None:
-        if state.name in self._readers or not self._running:
-            return
-        reader = SourceReader(state, self._restore, self._follow, self.publisher.report_fault)
-        self._readers[state.name] = reader
-        reader.start()
-
-    def _stop_reading(self, name: str) -> None:
-        reader = self._readers.pop(name, None)
-        if reader is not None:
-            reader.stop()
+    def _make_reader(self, state: SourceState) -> SourceReader:
+        return SourceReader(state, self._restore, self._follow, self.publisher.report_fault)
 
     # --- answers
 

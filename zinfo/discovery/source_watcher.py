@@ -83,7 +83,7 @@ class SourceWatcher(Discovery):
         Returns:
             The number of shards that are removed.
         """
-        return sum(map(self.accept_source, self._sources))
+        return sum(self.accept_source(state.name) for state in self._sources)
 
 
 class _ReadMethod(Source):
