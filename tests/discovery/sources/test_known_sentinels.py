@@ -68,6 +68,8 @@ def test_one_of_the_configuration_that_never_replied_may_be_among_the_others() -
         replies(one)
     assert known.all_replied
     assert urls(known.distinct()) == [SEED, "redis://10.0.0.2:26379"]
+    known.learn([instance(3)], "redis", 0.0)
+    assert not known.all_replied
 
 
 def test_a_sentinel_that_nothing_was_seen_of_is_forgotten() -> None:

@@ -61,8 +61,8 @@ class KnownSentinels:
 
     @property
     def all_replied(self) -> bool:
-        """Whether each Sentinel of the configuration has replied at least once."""
-        return all(one.view is not None for one in self._configured)
+        """Whether each Sentinel has replied at least once."""
+        return all(one.view is not None for one in (*self._configured, *self._learned.values()))
 
     def to_ask(self) -> list[KnownSentinel]:
         """Return those to ask, each once."""

@@ -96,8 +96,7 @@ class SentinelSource(Source):
     def remember(self, targets: Mapping[str, Target]) -> None:
         """Take the targets of the last answer before a restart.
 
-        While a Sentinel of the configuration has not replied since, they stand in for the primaries
-        that no other Sentinel has.
+        While a Sentinel has not replied since, they stand in for the primaries that no other has.
         """
         self._remembered = dict(targets)
         if self._watch_sentinels:
