@@ -133,6 +133,16 @@ def test_a_failed_read_changes_nothing_and_is_logged_and_published_once(
     assert daemon.faults == []
 
 
+def test_a_source_that_does_not_back_off_is_read_as_often_while_it_fails(daemon: Daemon) -> None:
+    class Steady(ScriptedSource):
+        backs_off = False
+
+    source = Steady("one", "a", interval=0.001)
+    with Discovery(daemon.publisher, entries(source)):
+        source.then = SourceError("refused")
+        source.wait(30)  # with a backoff the last of them would wait for a minute
+
+
 def test_a_source_that_crashes_is_a_fault_and_does_not_affect_others(daemon: Daemon) -> None:
     crashing, other = ScriptedSource("one", "a"), ScriptedSource("two", "b")
     with daemon.discovery(crashing, other) as discovery:

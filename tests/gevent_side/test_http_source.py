@@ -98,6 +98,15 @@ def test_the_same_reply_is_recognised(server: SdServer) -> None:
     assert sd.read() is None
 
 
+def test_after_another_start_all_is_listed_again(server: SdServer) -> None:
+    server.serve("a:1", etag='"v1"')
+    sd = source(server.url)
+    assert listed(sd.read()) == ["a:1"]
+    sd.close()
+    assert listed(sd.read()) == ["a:1"]
+    assert "If-None-Match" not in server.seen[-1][1]
+
+
 def test_an_entity_tag_is_sent_back(server: SdServer) -> None:
     def respond(handler: Handler) -> None:
         if handler.headers.get("If-None-Match") == '"v1"':

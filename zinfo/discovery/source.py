@@ -21,9 +21,11 @@ class Source(abc.ABC):
 
     Attributes:
         kind: `type` of the source in the configuration.
+        backs_off: whether reads that fail are repeated less and less often.
     """
 
     kind: ClassVar[str] = ""
+    backs_off: ClassVar[bool] = True
 
     def __init__(self, name: str, interval: float) -> None:
         self.name = name

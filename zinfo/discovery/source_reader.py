@@ -90,8 +90,9 @@ class SourceReader:
         self._state.succeed(answer, duration)
 
     def _delay(self) -> float:
-        interval = self._state.entry.source.interval
-        if self._state.failures > 1:
+        source = self._state.entry.source
+        interval = source.interval
+        if self._state.failures > 1 and source.backs_off:
             backoff = interval * 2.0 ** min(self._state.failures - 1, 16)
             interval = max(interval, min(backoff, MAX_BACKOFF))
         return interval * random.uniform(1 - JITTER, 1 + JITTER)

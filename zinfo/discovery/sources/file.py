@@ -89,6 +89,7 @@ class FileSource(Source):
     """
 
     kind = "file"
+    backs_off = False  # a look at the state of files costs little, and a repaired file is soon used
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class FileSource(Source):
         self._matched: set[str] = set()  # patterns that have matched a file since the start
         self._decoded = 0  # contents that were decoded
         self._given: tuple[object, ...] | None = None  # what the last answer was made of
+        self._refusal: SourceError | None = None  # why there was none
 
     def read(self) -> Answer | None:
         """Return the targets of all files; None if neither they nor their problems changed.
@@ -131,12 +133,23 @@ class FileSource(Source):
         paths = tuple(path for path, one in self._files.items() if one.answer is not None)
         given = (paths, self._decoded, tuple(problems), incomplete)
         if given == self._given:
+            if self._refusal is not None:
+                raise SourceError(str(self._refusal))
             return None
-        answer = self._merged(problems, incomplete=incomplete)
+        self._refusal = None
+        try:
+            answer = self._merged(problems, incomplete=incomplete)
+        except SourceError as error:
+            self._given, self._refusal = given, error
+            raise
         self._given = given
         for path in known.keys() - self._files.keys():
             _free(known[path].answer)
         return answer
+
+    def close(self) -> None:
+        """Forget what was given, so that the first read after another start returns it all."""
+        self._given = None
 
     def _present(self, listing: _Listing) -> Iterator[tuple[str, str]]:
         """Yield paths and patterns: the files there are, and those in an unreadable directory."""

@@ -123,6 +123,10 @@ class HttpSource(Source):
         self._etag = (reply.url, reply.etag) if reply.etag else None
         return answer
 
+    def close(self) -> None:
+        """Forget what was given, so that the first read after another start returns it all."""
+        self._digest, self._etag = b"", None
+
     def _fetch_in_time(self) -> _Reply:
         limit = gevent.Timeout(self._timeout)
         try:
