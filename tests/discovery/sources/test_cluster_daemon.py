@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,13 @@ def cluster() -> Iterator[RealCluster]:
         yield made
 
 
-def test_no_live_server_is_dropped_while_a_cluster_changes(cluster: RealCluster) -> None:
+def test_no_live_server_is_dropped_while_a_cluster_changes(
+    cluster: RealCluster, tmp_path: Path
+) -> None:
     seeds = cluster.nodes[0], cluster.nodes[5]
     config = f"""
+state_dir = "{tmp_path / "state"}"
+
 [[sources]]
 type = "cluster"
 name = "orders"
@@ -68,9 +74,37 @@ interval = 0.3
                 what="all shards to be up",
             )
         assert primary_of(seventh) == node_id(cluster.nodes[1])
+        _restart_without_seeds(daemon, cluster, {seed.ident for seed in seeds})
         absent = [six - set(sample) for sample in watched.samples if six - set(sample)]
         assert not absent, (
             f"{len(absent)} of {len(watched.samples)} samples lack shards: {absent[:3]}"
         )
         assert set(watched.samples[-1]) == {*six, seventh.ident}
         assert {labels["cluster"] for _, labels in watched.samples[-1].values()} == {"orders"}
+
+
+def _restart_without_seeds(daemon: RunningDaemon, cluster: RealCluster, seeds: set[str]) -> None:
+    """The daemon is killed and starts again while all seeds are away: it asks the members."""
+    everyone = {node.ident for node in cluster.nodes}
+    daemon.kill()
+    for node in cluster.nodes:
+        if node.ident in seeds:
+            node.kill()
+    daemon.start()
+
+    def states() -> dict[str, str]:
+        body = daemon.ask("shards").body
+        assert isinstance(body, list)
+        return {one["id"]: one["state"] for one in body}
+
+    expected = {ident: "down" if ident in seeds else "up" for ident in everyone}
+    wait_until(lambda: states() == expected, what="the shards of the stored answer")
+
+    def source() -> dict[str, Any]:
+        body = daemon.ask("sources").body
+        assert isinstance(body, list)
+        return dict(body[0])
+
+    wait_until(lambda: source()["state"] == "ok", what="an answer of the members")
+    assert source()["missing"] == 0
+    assert states() == expected
