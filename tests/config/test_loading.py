@@ -164,6 +164,18 @@ def test_a_conflict_names_both_keys_and_their_sources(toml: Path) -> None:
     )
 
 
+def test_a_right_that_a_client_would_never_have_is_a_conflict(toml: Path) -> None:
+    keys = "[http]\ntoken_file = 'tokens'\n"
+    keys += "[clients.cache]\noperations = ['sources', 'accept_source']\n"
+    (found,) = problems_of(toml, f"{keys}shards = ['cache-']\n")
+    assert found == (
+        "zinfo.toml: clients.cache.operations: found 'accept_source' with clients.cache.shards, "
+        "expected it only of a client that can see all shards"
+    )
+    toml.write_text(keys, encoding="utf-8")
+    load_config(toml)
+
+
 def test_a_later_source_can_resolve_a_conflict_but_not_an_invalid_value(toml: Path) -> None:
     toml.write_text("[poll]\nmin_interval = 5\n")
     assert load_config(toml, {"ZINFO_POLL_MAX_INTERVAL": "9"}).poll.min_interval == 5.0

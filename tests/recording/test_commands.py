@@ -211,6 +211,8 @@ def test_commands_for_a_daemon_work_with_a_replay(tmp_path: Path) -> None:
         refused = zinfo("get", "--connect", query, "--section", "memory")
         assert refused.returncode == 1
         assert "this is a replay: a recording has no sections" in refused.stderr
+        with Client(query) as client:
+            assert client.sources() == [], "a recording has the events of sources, not their state"
 
 
 def test_on_a_terminal_a_progress_line_is_shown_and_cleared_at_the_end(

@@ -104,6 +104,15 @@ def test_events_change_states_and_are_published_with_their_numbers(cache: Replay
     assert [one.number for one in cache.events.since(5)] == [6, 7]
 
 
+def test_events_of_the_daemon_are_published_as_they_were_recorded(cache: ReplayCache) -> None:
+    published: list[Event] = []
+    cache.events.subscribe(published.append)
+    held = an_event("", "source_held", 5, 1, reason="cmdb")
+    cache.apply(held)
+    assert published == [held]
+    assert cache.publisher.get_live_shard_ids() == {"a:1", "b:1"}
+
+
 def test_an_event_included_in_the_snapshot_is_published_but_changes_nothing(
     cache: ReplayCache,
 ) -> None:

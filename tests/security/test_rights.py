@@ -47,6 +47,8 @@ shards = []
 """
 NAMES = ("cache", "blind", "modest", "static", "reader", "outsider")
 HEARTBEAT = b"z1/hb/"
+LIMITED = ("get_infos", "shards", "snapshot", "events", "stats", "sources", "accept_source")
+"""Operations that a client may need a right for."""
 
 
 # --- the rules
@@ -352,17 +354,29 @@ def test_operations_that_are_not_allowed_are_refused(
     with as_(ring, daemon, name) as client:
         client.ping()
         client.hello()
-        for operation in ("get_infos", "shards", "snapshot", "events", "stats"):
+        for operation in LIMITED:
             try:
                 client.request(operation)
             except NotAllowedError:
                 refused.append(operation)
     allowed = {"reader": ["get_infos"], "outsider": []}[name]
     promise(f"client {name}", f"can call {allowed}", f"refused {refused}")
-    expected = [
-        one for one in ("get_infos", "shards", "snapshot", "events", "stats") if one not in allowed
-    ]
+    expected = [one for one in LIMITED if one not in allowed]
     assert refused == expected
+
+
+@pytest.mark.parametrize("name", ["cache", "blind", "reader"])
+def test_a_client_with_limits_cannot_change_sources(
+    ring: Keyring, daemon: RunningDaemon, name: str, promise: Promise
+) -> None:
+    with as_(ring, daemon, name) as client, pytest.raises(NotAllowedError) as refused:
+        client.accept_source("static")
+    promise(f"client {name}", "cannot accept a source's answer", str(refused.value))
+
+
+def test_a_client_without_limits_can_change_sources(ring: Keyring, daemon: RunningDaemon) -> None:
+    with as_(ring, daemon, "admin") as client:
+        assert client.accept_source("static") == 0, "the list of shards is followed at once"
 
 
 def test_a_mirror_of_some_shards_stays_fresh_without_requests(

@@ -10,6 +10,7 @@ from zinfo.config.nearest import nearest
 from zinfo.config.section import Conflict, Path
 from zinfo.security.bus_endpoints import BusEndpointError, assign_endpoints, overlap
 from zinfo.security.bus_rights import BusRights
+from zinfo.security.rights import CHANGING_OPERATIONS
 from zinfo.wire.addresses import Endpoint, listen_endpoint, parse_endpoint
 from zinfo.wire.redact import redact_text
 
@@ -24,6 +25,7 @@ def conflicts_between(config: Config) -> Iterator[Conflict]:
     yield from _address_conflicts(config)
     yield from _bus_conflicts(config)
     yield from _exposure_conflicts(config)
+    yield from _rights_conflicts(config)
     first_index: dict[str, int] = {}
     for index, shard in enumerate(config.shards):
         yield from (found.under("shards", index) for found in shard.conflicts())
@@ -107,6 +109,17 @@ def _bus_conflicts(config: Config) -> Iterator[Conflict]:
                 found = f"found {endpoint.address} for {', '.join(endpoint.clients)}"
                 what = f"which is the address of {{1}}: set {endpoint.key} to another one"
                 yield Conflict((key, other), f"{_literal(found)}, {what}")
+
+
+def _rights_conflicts(config: Config) -> Iterator[Conflict]:
+    """Yield rights that a client would never have."""
+    for name, client in config.clients.items():
+        operations = CHANGING_OPERATIONS.intersection(client.operations or ())
+        if client.shards is not None and operations:
+            table = ("clients", name)
+            found = _literal(f"found {', '.join(sorted(operations))!r}")
+            text = f"{found} with {{1}}, expected it only of a client that can see all shards"
+            yield Conflict(((*table, "operations"), (*table, "shards")), text)
 
 
 def _exposure_conflicts(config: Config) -> Iterator[Conflict]:
