@@ -154,6 +154,9 @@ sentinels = ["redis://{group.sentinels[0].ident}", "redis://{group.sentinels[1].
 interval = 0.2
 watch_sentinels = true
 
+[poll]
+max_backoff = 0.5
+
 [guard]  # what the source no longer lists is removed at once
 misses = 1
 hold = 0
