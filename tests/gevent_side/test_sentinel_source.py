@@ -255,6 +255,29 @@ def test_a_sentinel_that_asks_for_a_password_gets_it_and_needs_few_rights(
             ha.read()
 
 
+def test_names_and_shared_servers(server: RealServer) -> None:
+    options = (
+        "sentinel resolve-hostnames yes",
+        "sentinel announce-hostnames yes",
+        f"sentinel monitor named localhost {server.port} 1",
+        f"sentinel monitor again 127.0.0.1 {server.port} 1",
+    )
+    with RealSentinel(server, "cache", options=options) as sentinel:
+        answer = read(source(sentinel, masters=("c*", "*")))
+        named = f"localhost:{server.port}"
+        labels = {"source": "ha", "cluster": "cache", "group": server.ident}
+        assert answer.targets == {
+            server.ident: Target(f"redis://{server.ident}", labels),
+            named: Target(
+                f"redis://{named}",
+                {"source": "ha", "cluster": "named", "group": named, "hostname": "localhost"},
+            ),
+        }
+        assert answer.skipped == {f"the id {server.ident} is given twice": 1}
+        clusters = {one.labels["cluster"] for one in read(source(sentinel)).targets.values()}
+        assert clusters == {"again", "named"}
+
+
 def test_servers_that_are_no_sentinels_are_an_error(server: RealServer) -> None:
     with pytest.raises(SourceError, match="unknown command"):
         source(server).read()

@@ -56,13 +56,11 @@ class SentinelQuery:
     def view(self, patterns: MasterPatterns, *, others: bool) -> SentinelView:
         """Return what it monitors; see `ask_sentinel`."""
         primaries: dict[str, Instance] = {}
+        yielder = CooperativeYield(background=True)
         for one in _read(self._query.run("SENTINEL", "MASTERS")):
-            if (
-                0 < len(one.name) <= MAX_NAME
-                and one.name.isprintable()
-                and patterns.match(one.name)
-            ):
+            if _is_name(one.name) and patterns.match(one.name):
                 primaries.setdefault(one.name, one)
+            yielder.maybe_yield()
         if len(primaries) > MAX_PRIMARIES:
             raise SourceError(f"it monitors more than {MAX_PRIMARIES} primaries")
         replicas = self._replicas([one.name for one in primaries.values() if one.has_replicas])

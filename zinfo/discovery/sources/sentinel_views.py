@@ -99,14 +99,20 @@ def combine(
     for view in current:
         for name, group in view.groups.items():
             groups.setdefault(name, []).append(group)
+            pause()
     lacking: dict[str, list[Group]] = {}
     for view in old:
         for name, group in view.groups.items():
             if name not in groups:
                 lacking.setdefault(name, []).append(group)
+            pause()
     groups.update(lacking)
+    order: list[tuple[int, str]] = []
+    for name in groups:
+        order.append((patterns.rank(name), name))
+        pause()
     found: list[MonitoredServer] = []
-    for name in sorted(groups, key=lambda name: (patterns.rank(name), name)):
+    for _, name in sorted(order):
         found.extend(_servers(name, groups[name]))
         pause()
     return found
