@@ -69,6 +69,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "find_fields": lambda: _native.find_fields(RAW, FIELD_NAMES),
     "fits": lambda: _native.fits(RAW, NAMES, LINE_KINDS),
     "discard_frames": discard_frames,
+    "untrack": lambda: _native.untrack([]),
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_bad_lines": lambda: _native.count_bad_lines(b"a\n#b\n \n:c\nd:1"),
     "count_marks": lambda: _native.count_marks(b"a\n#b:1\n"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.info_texts import select_implementation
@@ -42,3 +44,11 @@ def test_the_text_of_a_field_that_a_client_library_gives_as_a_list_is_one_of_its
     snapshot = Snapshot.from_fields({"role": ["slave", "master"], "run_id": []}, 1, 0.0, 0.0)
     assert snapshot.text(b"role") == "slave"
     assert snapshot.text(b"run_id") is None
+
+
+def test_the_garbage_collector_does_not_visit_snapshots(request: pytest.FixtureRequest) -> None:
+    if request.node.callspec.params["implementation"] == "python":
+        pytest.skip("only the native part can have the collector ignore an object")
+    snapshot = after(after(None, b"x:1\r\n"), b"x:2\r\n")
+    assert snapshot.info.fields == {"x": 2}
+    assert not gc.is_tracked(snapshot)

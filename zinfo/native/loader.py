@@ -60,6 +60,9 @@ class Native(Protocol):
     def count_containers(self, packed: bytes, /) -> int:
         """Count the arrays and maps of a msgpack document."""
 
+    def untrack(self, value: object, /) -> None:
+        """Have the garbage collector never visit an object, which is part of no cycle."""
+
     def fits(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> bool:
         """Return whether a reply has a layout."""
 

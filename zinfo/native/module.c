@@ -86,7 +86,12 @@ PyDoc_STRVAR(count_containers_doc,
 "count_containers(packed)\n--\n\n"
 "Count the arrays and maps of a msgpack document; a truncated one is counted up to its end.");
 
+PyDoc_STRVAR(untrack_doc,
+"untrack(object)\n--\n\n"
+"Have the garbage collector never visit an object, which is part of no reference cycle.");
+
 static PyMethodDef methods[] = {
+    {"untrack", untrack, METH_O, untrack_doc},
     {"count_marks", count_marks, METH_O, count_marks_doc},
     {"count_bad_lines", count_bad_lines, METH_O, count_bad_lines_doc},
     {"encode_entry", (PyCFunction)(void (*)(void))encode_entry, METH_FASTCALL, encode_entry_doc},

@@ -69,5 +69,6 @@ PyObject *encode_entry(PyObject *module, PyObject *const *args, Py_ssize_t count
 PyObject *encode_entries(PyObject *module, PyObject *args);
 PyObject *discard_frames(PyObject *module, PyObject *args);
 PyObject *count_containers(PyObject *module, PyObject *args);
+PyObject *untrack(PyObject *module, PyObject *object);
 
 #endif
