@@ -41,7 +41,7 @@ _OPTIONS = (
         "file",
         "PATTERN",
         "Poll the targets in these files, .json or .yml in the format of Prometheus' file_sd. Put "
-        "a pattern in quotes: 'shards/*.json'. Repeatable.",
+        "a pattern in quotes: `--file 'shards/*.json'`. Repeatable.",
     ),
     _Option(
         "--http-sd",
