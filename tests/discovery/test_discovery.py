@@ -209,15 +209,19 @@ def test_an_incomplete_answer_removes_nothing_nor_does_an_unchanged_one_after_it
     daemon: Daemon,
 ) -> None:
     source = ScriptedSource("one", "a", "b")
-    with daemon.discovery(source):
+    with daemon.discovery(source, guard=Guard(misses=1000, hold=0.0)) as discovery:
         daemon.wait_live("a", "b")
+        source.answers("b")
         source.then = Answer(answer("c").targets, incomplete=True)
         source.wait()
+        absence = discovery._sources["one"].membership._missing["a"]
+        before = absence.misses
         source.then = None
-        source.wait()
+        source.wait(3)
         assert daemon.live == {"a", "b", "c"}
-        source.answers("c")
-        daemon.wait_live("c")
+        assert (absence.misses, status_of(discovery, "one").missing) == (before, 1)
+        source.answers("b")
+        assert status_of(discovery, "one").missing == 2
 
 
 def test_the_first_source_owns_a_shard_and_the_next_takes_over_in_place(daemon: Daemon) -> None:
@@ -376,6 +380,19 @@ def test_a_discovery_that_is_stopped_while_it_applies_an_answer_adds_no_more(
     discovery.start()
     assert daemon.live == set()
     assert 0 < sum(one.startswith("added") for one in daemon.seen) < 50
+
+
+def test_a_configuration_that_waits_for_its_turn_when_all_stops_adds_nothing(
+    daemon: Daemon,
+) -> None:
+    discovery = daemon.discovery()
+    discovery.start()
+    with discovery.turn():
+        waiting = gevent.spawn(discovery.configure, [], shards=[spec("a")])
+        gevent.sleep(0)
+        discovery.stop()
+    waiting.get()
+    assert daemon.live == set()
 
 
 def test_a_shard_of_another_watcher_stays_until_it_is_removed(daemon: Daemon) -> None:

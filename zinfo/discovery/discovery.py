@@ -127,16 +127,19 @@ class Discovery(ClaimWatcher):
             yielder.maybe_yield()
         with self.turn():
             gone = self._sources.replace(entries)
-            is_reordered = self.set_order(self._states)
             self._shards, self._credentials = listed, credentials or CredentialSet()
+            if not self._running:
+                return  # stopped meanwhile; `start` follows it
+            is_reordered = self.set_order(self._states)
             self._follow_list(listed)  # first: what moves from a source to the list stays live
             for state in gone:
                 self.settle_all(list(state.membership.members))
             if is_reordered:
                 self.settle_everything()
             self.settle_credentials()
-        if self._running:
-            self._sources.start()
+        if not self._running:
+            return
+        self._sources.start()
         for state in gone:
             if self._storage is not None:
                 self._storage.remove(state.name)
