@@ -36,3 +36,18 @@ def test_each_option_reaches_configured_and_local_shards() -> None:
         for key, value in values.items():
             assert getattr(spec.options, key) == value
             assert getattr(local.redis_conn, key) == value
+
+
+def test_until_the_start_is_complete_its_lists_of_shards_are_waited_for() -> None:
+    config = Config(shards=(ShardConfig(url="redis://127.0.0.1:1"),), local=LocalConfig())
+    watchers = ShardWatchers(config, ShardPublisher())
+    assert watchers.waiting_sources() == ["static"]
+    scanning = Config(local=LocalConfig(enabled=True))
+    assert ShardWatchers(scanning, ShardPublisher()).waiting_sources() == ["static", "local"]
+    watchers.start()
+    try:
+        assert watchers.waiting_sources() == []
+        (status,) = watchers.source_statuses()
+        assert (status.name, status.state, status.shards) == ("static", "ok", 1)
+    finally:
+        watchers.stop()
