@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import wait_until
 from zinfo.discovery.rules import TargetRules
 from zinfo.discovery.sources import file_reading
 from zinfo.discovery.sources.file import FileSource
@@ -359,18 +360,21 @@ def test_a_file_written_in_place_all_the_time_never_loses_targets_for_being_cut(
 
     writer = threading.Thread(target=rewrite)
     writer.start()
-    failed = 0
+
+    def fails() -> bool:
+        try:
+            assert files.read() is None  # its targets are those of the whole text
+        except SourceError:
+            return True
+        return False
+
     try:
-        for _ in range(12):
-            try:
-                assert files.read() is None  # its targets are those of the whole text
-            except SourceError:
-                failed += 1
+        for _ in range(3):
+            wait_until(fails, what="a read of a part of the text")
     finally:
         stop.set()
         writer.join()
     assert files.read() is None
-    assert failed > 0
 
 
 def test_a_content_that_could_not_be_decoded_is_tried_again_later(
