@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Following, zinfo
+from tests.cli.running import Following, invoke, zinfo
 from zinfo.cli.discovered import print_json, print_readings
 from zinfo.daemon.read_once import Reading
 from zinfo.discovery.target import Answer, Target
@@ -82,16 +82,16 @@ def test_with_json_each_source_is_an_object_with_its_shards(folder: Path) -> Non
 def test_an_invalid_file_is_a_list_of_problems(tmp_path: Path) -> None:
     file = tmp_path / "zinfo.toml"
     file.write_text('[[sources]]\ntype = "file"\n')
-    done = zinfo("check", "--discover", str(file))
-    assert done.returncode == 1
+    done = invoke("check", "--discover", str(file))
+    assert done.exit_code == 1
     assert done.stdout.startswith(f"{file}: sources[0].files: missing")
 
 
 def test_without_sources_it_says_so(tmp_path: Path) -> None:
     file = tmp_path / "zinfo.toml"
     file.write_text('[[shards]]\nurl = "redis://a"\n')
-    done = zinfo("check", "--discover", str(file))
-    assert (done.returncode, done.stdout) == (
+    done = invoke("check", "--discover", str(file))
+    assert (done.exit_code, done.stdout) == (
         0,
         f"{file}: ok, 1 shard; there is no source to ask\n",
     )
