@@ -15,6 +15,7 @@ from zinfo.metrics.scrape import EQUAL_SHARDS, Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.shard_metrics import add_shard
 from zinfo.security.rights import ALL_RIGHTS
+from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot
 
@@ -123,6 +124,32 @@ def test_labels_that_utf8_does_not_have_stay_apart() -> None:
 def test_labels_of_a_shard_that_become_equal_are_exposed_once() -> None:
     labels = {"data-center": "1", "data.center": "2", "cmd": "3", "label_cmd": "4"}
     assert Selection().labels_of(labels) == [("data_center", "1"), ("label_cmd", "3")]
+
+
+def test_labels_of_sources_keep_their_names_and_a_change_is_in_the_next_scrape() -> None:
+    publisher = ShardPublisher()
+    shard = RedisShard("a", "redis://127.0.0.1:1")
+    shard.state = ShardState.UP
+    shard.store(Snapshot(ONE_ADDRESS, 1, 1000.0, 0.0), 0.0)
+    publisher.add_shard(shard)
+
+    def exposed() -> list[dict[str, str]]:
+        scrape = Scrape(Selection())
+        add_shard(scrape, Selection(), shard, ALL_RIGHTS, instance=True)
+        text = b"".join(scrape.pieces()).decode()
+        assert series(text).most_common(1)[0][1] == 1
+        return [dict(labels) for _name, labels in samples(text)]
+
+    first = {"source": "ha", "cluster": "orders", "group": "7f", "hostname": "a.example.net"}
+    for labels in (first, {**first, "group": "8e"}, {}):
+        publisher.set_labels("a", labels)
+        found = exposed()
+        assert len(found) > 5
+        for name in first:
+            assert {sample.get(name) for sample in found} == {labels.get(name)}
+    publisher.set_labels("a", {"role": "cache", "job": "x", "instance": "y"})
+    assert all(sample["label_role"] == "cache" for sample in exposed())
+    assert all(sample["instance"] == "a" for sample in exposed())
 
 
 @pytest.mark.parametrize(("unit", "version"), [("bytes", b""), ("records", b"kvrocks_version:2\n")])
