@@ -69,7 +69,10 @@ MEASURED = (
     "security/test_key_files.py",
     "security/test_rights.py",
 )
-"""Tests in PROCESSES that the run with coverage needs: rights on the bus have no other tests."""
+"""Tests in PROCESSES that the run with coverage needs: rights on the bus have no other tests.
+
+Only that run has them.
+"""
 
 WITHOUT_SERVERS = (
     "config",
@@ -132,9 +135,9 @@ class Suite:
         name = path.relative_to(TESTS).as_posix() if path.is_relative_to(TESTS) else "."
         if _overlaps(name, self.also):
             return True
-        if self.only:
-            return _overlaps(name, self.only)
-        return not any(_contains(one, name) for one in self.without)
+        if any(_contains(one, name) for one in self.without):
+            return False
+        return not self.only or _overlaps(name, self.only)
 
 
 def _overlaps(name: str, names: tuple[str, ...]) -> bool:
@@ -152,5 +155,5 @@ SUITES = {
     "quick": Suite(only=WITHOUT_SERVERS),
     "oldest": Suite(without=(*PROCESSES, *PYTHON_FREE, *ALONE)),
     "newest": Suite(without=(*PROCESSES, *ALONE), also=MEASURED),
-    "processes": Suite(only=PROCESSES),
+    "processes": Suite(only=PROCESSES, without=MEASURED),
 }
