@@ -11,7 +11,7 @@ import pytest
 
 from tests.discovery.scripted_source import URL, ScriptedSource, answer, spec
 from tests.waiting import wait_until
-from zinfo.discovery import answer_storage
+from zinfo.discovery import answer_storage, source_reader
 from zinfo.discovery.answer_builder import MAX_TARGETS
 from zinfo.discovery.credentials import CredentialSet, NamedCredentials
 from zinfo.discovery.discovery import Discovery
@@ -80,6 +80,12 @@ def daemon() -> Iterator[Daemon]:
     yield daemon
     assert daemon.live == set()
     assert daemon.publisher.callback_errors == 0
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read a failing source again soon."""
+    monkeypatch.setattr(source_reader, "MAX_BACKOFF", 0.05)
 
 
 def test_the_shards_of_all_sources_and_of_the_list_are_live(daemon: Daemon) -> None:

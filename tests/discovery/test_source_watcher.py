@@ -9,6 +9,7 @@ import pytest
 
 from tests.waiting import wait_until
 from zinfo import Guard, ShardPublisher, SourceWatcher, Target
+from zinfo.discovery import source_reader
 from zinfo.errors import SourceError
 from zinfo.shards.events import EventLog
 from zinfo.shards.shard import ShardState
@@ -33,6 +34,12 @@ class Own(SourceWatcher):
         self.listed = listed
         until = self.reads + 2
         wait_until(lambda: self.reads >= until, what="two reads", sleep=gevent.sleep)
+
+
+@pytest.fixture(autouse=True)
+def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read a failing source again soon."""
+    monkeypatch.setattr(source_reader, "MAX_BACKOFF", 0.05)
 
 
 def test_urls_and_targets_become_live_with_the_options_of_the_watcher() -> None:
