@@ -204,7 +204,10 @@ def test_a_single_text_is_accepted_in_place_of_an_array(
 
 
 def test_meta_is_as_documented(daemon: RunningDaemon) -> None:
-    good, unknown = body_of(daemon, "get_infos", shard_ids=[*_ids(daemon), "x"], allow_partial=True)
+    ids = [*_ids(daemon), "x"]
+    good, unknown = body_of(
+        daemon, "get_infos", shard_ids=ids, allow_partial=True, with_labels=True
+    )
     documented = names(section("#### `get_infos`"))
     assert set(good["meta"]) | set(unknown["meta"]) == documented
     assert set(unknown["meta"]) == {"shard_identifier", "info_age", "error"}
