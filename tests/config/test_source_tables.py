@@ -343,7 +343,11 @@ def test_a_url_that_can_be_requested_stays_as_it_is(toml: Path, url: str) -> Non
         '[credentials.a]\nhosts = ["h"]\npassword = "hunter2"',
         '[credentials.a]\nhosts = ["h"]\npassword_file = "hunter2\\n"',
         '[credentials.a]\nhosts = ["h"]\npassword_env = "hunter2!"',
+        '[[sources]]\ntype = "http"\nurl = "http://u:hunter2@ex\u2100mple/"',
         '[credentials]\na = "redis://u:hunter2@h"',
+        '[credentials.a]\nhosts = ["redis://u:hunter2@h"]',
+        '[credentials.a]\nhosts = ["u:hunter2@h/1"]',
+        '[http]\nproxies = ["redis://u:hunter2@h"]',
     ],
 )
 def test_an_error_never_contains_a_password(toml: Path, text: str) -> None:

@@ -50,7 +50,10 @@ def _target_files(pattern: str) -> str:
 def _http_url(url: str) -> str:
     if " " in printable(url):
         raise ValueError("it contains white space")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text repeats the host, and with it a password
+        raise ValueError("its host is not a name or an address") from None
     if parts.scheme not in ("http", "https"):
         raise ValueError("its scheme is not supported" if parts.scheme else "it has no scheme")
     if "@" in parts.netloc:
@@ -111,8 +114,11 @@ def _dns_name(name: str) -> str:
 
 
 def _host_pattern(pattern: str) -> str:
-    HostPatterns([pattern])
-    return pattern
+    try:
+        HostPatterns([pattern])
+    except ValueError:  # its text repeats the pattern, which may be a URL with a password
+        raise ValueError("it is empty, or not a network") from None
+    return printable(pattern)
 
 
 def _id_template(template: str) -> str:
@@ -193,7 +199,9 @@ Hosts = Annotated[
     tuple[Annotated[str, Field(strict=True, max_length=255), AfterValidator(_host_pattern)], ...],
     Field(max_length=MAX_PATTERNS),
     AfterValidator(_not_empty),
-    Expected('an array of hosts and networks, as in ["*.example.net", "10.20.0.0/16"]'),
+    Expected(
+        'an array of hosts and networks, as in ["*.example.net", "10.20.0.0/16"]', address=True
+    ),
 ]
 Port = Annotated[
     int,

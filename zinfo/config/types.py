@@ -68,7 +68,10 @@ def _listen(listen: str) -> str:
 
 
 def _network(network: str) -> str:
-    ip_network(network)
+    try:
+        ip_network(network)
+    except ValueError:  # its text repeats the value, which may be a URL with a password
+        raise ValueError("it is not an address or a network") from None
     return network
 
 
@@ -241,7 +244,9 @@ ServerName = Annotated[
 ]
 Networks = Annotated[
     tuple[Annotated[str, Field(strict=True, max_length=64), AfterValidator(_network)], ...],
-    Expected('an array of IP addresses and networks, as in ["10.0.0.7", "10.1.0.0/16"]'),
+    Expected(
+        'an array of IP addresses and networks, as in ["10.0.0.7", "10.1.0.0/16"]', address=True
+    ),
 ]
 Sections = Annotated[
     tuple[str, ...],
