@@ -205,12 +205,14 @@ def test_a_single_text_is_accepted_in_place_of_an_array(
 
 def test_meta_is_as_documented(daemon: RunningDaemon) -> None:
     ids = [*_ids(daemon), "x"]
+    (plain, _) = body_of(daemon, "get_infos", shard_ids=ids, allow_partial=True)
     good, unknown = body_of(
         daemon, "get_infos", shard_ids=ids, allow_partial=True, with_labels=True
     )
     documented = names(section("#### `get_infos`"))
     assert set(good["meta"]) | set(unknown["meta"]) == documented
     assert set(unknown["meta"]) == {"shard_identifier", "info_age", "error"}
+    assert set(good["meta"]) - set(plain["meta"]) == {"labels"}
     assert unknown["meta"]["info_age"] == query_messages.NOT_AVAILABLE_AGE
 
 

@@ -396,6 +396,23 @@ def test_a_mirror_of_some_shards_stays_fresh_without_requests(
         assert requested <= 2, "the totals in heartbeats include shards that it cannot see"
 
 
+def test_labels_of_shards_that_a_client_cannot_see_do_not_reach_its_mirror(
+    ring: Keyring, daemon: RunningDaemon, server: RealServer
+) -> None:
+    plain = ring.config(shards(server), CLIENTS)
+    with Mirror(daemon.query, labels={"tier": "x"}, keys=ring.of("cache")) as mirror:
+        mirror.wait_ready(60)
+        assert not mirror
+        reload(daemon, plain.replace("\nurl", '\nlabels = { tier = "x" }\nurl'))
+        wait_until(lambda: not mirror.stale and len(mirror) == 2, what="both shards")
+        assert sorted(mirror) == ["cache-1", "cache-2"]
+        with as_(ring, daemon, "cache") as client:
+            found = [client_meta(info)["labels"] for info in client.get_infos(with_labels=True)]
+        assert found == [{"tier": "x"}] * 2
+        reload(daemon, plain)
+        wait_until(lambda: not mirror, what="both to leave")
+
+
 def test_a_shard_added_later_is_visible_to_clients_with_the_right(
     ring: Keyring, daemon: RunningDaemon, server: RealServer, promise: Promise
 ) -> None:
