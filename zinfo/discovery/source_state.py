@@ -38,7 +38,6 @@ class SourceState:
         entry: the source and its guard.
         membership: its shards.
         answered: whether it has been read successfully, or an answer was restored.
-        answer: the newest answer whose targets are not needed any more, only its remarks.
         owned: number of live shards that come from it.
         refused: number of its targets that cannot be watched, by reason.
         added: shards that it added since the start.
