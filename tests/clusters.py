@@ -126,7 +126,7 @@ class RealCluster:
                 )
 
     def forget(self, node: RealServer) -> None:
-        """Make all other running nodes forget a node, which is not told."""
+        """Make all other running nodes forget a node, which itself gets no command."""
         ident = node_id(node)
         others = [one for one in self.nodes if one.running and one is not node]
         for other in others:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import gevent
+import gevent.event
 import pytest
 
 from tests.discovery.scripted_source import URL, ScriptedSource, answer, spec
@@ -448,6 +449,29 @@ def test_after_a_restart_the_stored_answer_stands_in_for_a_source_that_is_away(
         away.wait(3)
         assert daemon.live == {"a", "b"}  # judged by the guard: nothing was polled yet
         assert status_of(discovery, "one").missing == 1
+
+
+def test_a_source_with_a_stored_answer_is_waiting_until_it_was_read(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    source = ScriptedSource("one", "a")
+    with stored_in(tmp_path, daemon, source):
+        source.wait()
+    slow, may_answer = ScriptedSource("one"), gevent.event.Event()
+
+    def wait_and_answer() -> Answer:
+        may_answer.wait()
+        return answer("a")
+
+    slow.then = wait_and_answer
+    with stored_in(tmp_path, daemon, slow) as discovery:
+        daemon.wait_live("a")
+        found = status_of(discovery, "one")
+        assert (found.state, found.shards, found.last_success) == (WAITING, 1, None)
+        assert list(discovery.waiting_sources()) == []
+        may_answer.set()
+        slow.wait()
+        assert status_of(discovery, "one").state == OK
 
 
 def test_answers_are_stored_while_the_daemon_runs_and_deleted_with_their_source(

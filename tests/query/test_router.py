@@ -69,6 +69,7 @@ def test_hello_has_all_that_a_client_needs(daemon: RunningDaemon) -> None:
     assert hello["versions"] == [1]
     assert set(hello["ops"]) == {
         *("hello", "get_infos", "shards", "snapshot", "events", "stats", "ping"),
+        *("sources", "accept_source"),
     }
     assert hello["limits"]["max_request_bytes"] == 65536
 

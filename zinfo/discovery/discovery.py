@@ -165,7 +165,7 @@ class Discovery(ClaimWatcher):
         return count
 
     def waiting_sources(self) -> Sequence[str]:
-        """Return the names of the sources that have neither answered nor a kept answer."""
+        """Return the names of the sources that have neither answered nor a stored answer."""
         return [state.name for state in self._sources if not state.answered]
 
     @property
@@ -213,7 +213,7 @@ class Discovery(ClaimWatcher):
         self.settle_all(members.read(shards, time.monotonic(), self.health_of))
         # Also what did not change: one that other code removed becomes live again.
         self.settle_all(shards, again=True)
-        self._static.answered = True
+        self._static.succeed(None, duration=None)
 
     def _check_missing(self) -> None:
         """Remove missing shards as soon as they may go."""

@@ -71,12 +71,12 @@ class SourceState:
         """The unique name of the source."""
         return self.entry.source.name
 
-    def succeed(self, answer: Answer | None, duration: float) -> None:
+    def succeed(self, answer: Answer | None, duration: float | None) -> None:
         """Count a successful read that was followed.
 
         Args:
             answer: the answer; None for an unchanged one.
-            duration: seconds that the read took.
+            duration: seconds that the read took; None if that means nothing.
         """
         self._reads += 1
         self._last_success = time.time()
@@ -133,7 +133,7 @@ class SourceState:
     def status(self) -> SourceStatus:
         """Return what is known of the source."""
         members = self.membership
-        state = FAILED if self.failures else OK if self.answered else WAITING
+        state = FAILED if self.failures else OK if self._reads else WAITING
         return SourceStatus(
             name=self.name,
             kind=self.entry.source.kind,

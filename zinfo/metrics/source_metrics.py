@@ -9,10 +9,26 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from zinfo.shards.source_status import OK, SourceStatus
 
 _GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | None]], ...] = (
-    ("shards", "shards that the source lists, or that stay", lambda one: one.shards),
-    ("missing", "shards that stay although the source does not list them", lambda one: one.missing),
-    ("held", "those of them of which too many would be removed at once", lambda one: one.held),
-    ("skipped", "targets that cannot be shards", lambda one: sum(one.skipped.values())),
+    (
+        "shards",
+        "shards of the source: those that it lists, and those that stay without",
+        lambda one: one.shards,
+    ),
+    (
+        "missing",
+        "shards that stay although the last answer of the source lacks them",
+        lambda one: one.missing,
+    ),
+    (
+        "held",
+        "missing shards that stay because too many would be removed at once",
+        lambda one: one.held,
+    ),
+    (
+        "skipped",
+        "targets of the last answer that cannot be shards",
+        lambda one: sum(one.skipped.values()),
+    ),
     (
         "last_success_timestamp_seconds",
         "Unix time of the last successful read",
@@ -20,7 +36,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[SourceStatus], float | None]], ...] = (
     ),
     (
         "read_duration_seconds",
-        "how long the last successful read took",
+        "duration of the last successful read",
         lambda one: one.last_duration,
     ),
 )
@@ -37,7 +53,9 @@ def source_metrics(statuses: Sequence[SourceStatus]) -> Iterator[Metric]:
         statuses: the state of each.
     """
     up = GaugeMetricFamily(
-        "zinfo_source_up", "1 if the last read was successful", labels=("source", "type")
+        "zinfo_source_up",
+        "1 if the last read of the source was successful, else 0",
+        labels=("source", "type"),
     )
     for one in statuses:
         up.add_metric((one.name, one.kind), int(one.state == OK))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 WAITING = "waiting"
-"""State of a source that has not been read successfully, and of which no answer was kept."""
+"""State of a source that has not been read yet; it may have shards that were stored before."""
 
 OK = "ok"
 """State of a source whose last read was successful."""
@@ -77,7 +77,7 @@ class SourceDirectory(Protocol):
         ...
 
     def waiting_sources(self) -> Sequence[str]:
-        """Return the names of the sources that have neither answered nor a kept answer."""
+        """Return the names of the sources that have neither answered nor a stored answer."""
         ...
 
 
