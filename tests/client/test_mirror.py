@@ -189,7 +189,7 @@ def test_a_mirror_of_some_shards_does_not_wait_for_unknown_ones(
         assert set(mirror) == {"a"}
         peer.do(lambda daemon: daemon.add("later", zone="y"))
         peer.do(lambda daemon: daemon.add("other"))
-        wait_until(lambda: not mirror.stale and "later" in mirror, what="the shard to come")
+        wait_until(lambda: "later" in mirror and not mirror.stale, what="the shard to come")
         assert mirror.labels("later") == {"zone": "y"}
         assert "other" not in mirror
 
@@ -210,7 +210,7 @@ def test_a_mirror_of_some_labels_follows_the_shards_that_have_them(
         assert "b" not in mirror
         peer.do(lambda daemon: daemon.relabel("a", zone="y"))
         peer.do(lambda daemon: daemon.relabel("b", zone="z", rack="7"))
-        wait_until(lambda: not mirror.stale and "b" in mirror, what="the shard to come")
+        wait_until(lambda: "b" in mirror and not mirror.stale, what="the shard to come")
         assert "a" not in mirror
         assert mirror.labels("b") == {"zone": "z", "rack": "7"}
         assert mirror["b"]["role"] == "master"
