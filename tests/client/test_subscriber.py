@@ -148,12 +148,22 @@ def test_a_closed_subscriber_raises_and_ends_its_iteration(
 
 
 def test_ctrl_c_ends_the_wait(peer: WirePeer, blocking: Flavour) -> None:
-    main = threading.main_thread().ident
+    main, ended = threading.main_thread().ident, threading.Event()
     assert main is not None
 
+    def press() -> None:
+        # Again after some seconds: Python drops what a signal raises while it runs a finalizer.
+        pause = 0.2
+        while not ended.wait(pause):
+            signal.pthread_kill(main, signal.SIGINT)
+            pause = 10.0
+
     def wait(subscriber: Subscriber) -> None:
-        threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
-        subscriber.recv()
+        threading.Thread(target=press).start()
+        try:
+            subscriber.recv()
+        finally:
+            ended.set()
 
     with blocking.subscriber(peer.query) as subscriber, pytest.raises(KeyboardInterrupt):
         wait(subscriber)

@@ -109,6 +109,7 @@ def test_all_pages_together_equal_the_result_of_get_infos(
     with_labels: bool,
 ) -> None:
     servicer = fleet(stored * times)
+    max_bytes += 400 * with_labels  # `fleet` gives labels of up to 360 bytes
     query = InfoQuery(keys=tuple(keys), max_age=max_age, with_labels=with_labels)
     found = pages(servicer, query, most, max_bytes)
     expected = servicer.GetInfos(keys=keys, max_age=max_age, with_labels=with_labels)

@@ -105,8 +105,8 @@ def build_page(
             break
         if size + length > max_bytes:
             raise TooLargeError(
-                f"one entry has {length} bytes, the limit is {max_bytes}: request fewer fields "
-                "with keys"
+                f"one entry takes {size + length} bytes, the limit is {max_bytes}: request fewer "
+                "fields with keys"
             )
         parts += block.parts
         number += block.number
