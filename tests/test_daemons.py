@@ -35,7 +35,8 @@ def test_a_restarted_daemon_has_the_same_endpoints_and_another_process(server: R
         seen.add((daemon.pid, daemon.ask("ping").epoch))
         assert before == (daemon.query, daemon.bus, daemon.xmlrpc)
         assert len(seen) == 3
-        assert daemon.log().count("watching 1 shard") == 3
+        # It replies before it has written this.
+        wait_until(lambda: daemon.log().count("watching 1 shard") == 3, what="three starts")
 
 
 def test_the_error_of_a_daemon_that_does_not_start_has_its_log() -> None:
