@@ -54,7 +54,7 @@ class RunningSources:
             self._end(state)
 
     def forget(self) -> None:
-        """Begin anew with all sources, as if none had been read."""
+        """Begin with all sources again, as if none had been read."""
         self._states = {name: self._make_state(one.entry) for name, one in self._states.items()}
 
     def replace(self, entries: Iterable[SourceEntry]) -> list[SourceState]:

@@ -85,7 +85,7 @@ def parse_cluster_nodes(
     Args:
         reply: the text; comes from a server that is not trusted.
         host: address that the node was asked at; it replaces an own address that it does not know.
-        port: port that it was asked at; likewise.
+        port: port that it was asked at; it replaces an unknown one in the same way.
         pause: called after every piece of work that takes less than 1 ms.
 
     Raises:

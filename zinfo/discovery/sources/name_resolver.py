@@ -202,7 +202,7 @@ def _head(wire: bytes, request: dns.message.QueryMessage) -> dns.message.Message
 
     Raises:
         DNSException: it cannot be read, or is the reply to something else.
-        BadReplyError: likewise.
+        BadReplyError: it does not have the question of the request alone.
     """
     if question_count(wire) != 1:  # checked first, as dnspython would read thousands
         raise BadReplyError("it repeats another number of questions")
