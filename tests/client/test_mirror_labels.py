@@ -82,6 +82,7 @@ def test_other_shards_need_no_requests_and_are_not_reported() -> None:
     settled(world)
     assert world.mirror.resync.count == snapshots
     assert world.mirror.gaps == 0, "the number of shards in heartbeats is that of all"
+    # Each change that is reported has a shard, which mypy cannot know of `object`.
     assert {change.shard for change in world.reported} == {"a"}  # type: ignore[attr-defined]
 
 
@@ -231,6 +232,7 @@ def test_shards_are_filtered_if_the_daemon_does_not_select_by_label() -> None:
     world.daemon.add("a", **FRA)
     world.daemon.add("b", **LON)
     snapshot = world.daemon._snapshot
+    # Replaced, because a daemon of an older version ignores the labels.
     world.daemon._snapshot = lambda args: snapshot({**args, "labels": {}})  # type: ignore[method-assign]
     settled(world)
     assert held(world) == {"a"}
