@@ -86,6 +86,7 @@ def test_keep_and_drop_match_labels(
         (Candidate("a", 0), "bad port"),
         (Candidate("a", 65536), "bad port"),
         (Candidate("user:secret@a", 1), "bad address"),
+        (Candidate("secret@a", 1), "bad address"),
         (Candidate("a/../b", 1), "bad address"),
         (Candidate("a b", 1), "bad address"),
         (Candidate("a", 1, scheme="http"), "bad address"),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from zinfo.config.types import Expected, printable
+from zinfo.config.types import Expected, LabelTexts, printable
 from zinfo.discovery.host_patterns import MAX_PATTERNS, HostPatterns
 from zinfo.discovery.rules import check_id_template
 from zinfo.wire.addresses import DEFAULT_REDIS_PORT, check_host, host_port, parse_shard_url
@@ -146,10 +146,7 @@ IdTemplate = Annotated[
     Expected('a text with names of labels, host or port in braces, as in "{cluster}/{host}"'),
 ]
 LabelPatterns = Annotated[
-    dict[
-        Annotated[str, Field(strict=True, min_length=1, max_length=128), AfterValidator(printable)],
-        Annotated[str, Field(strict=True, max_length=1024), AfterValidator(printable)],
-    ],
+    LabelTexts,
     Expected('names of labels and patterns, as in { env = "prod*" }'),
 ]
 TargetFiles = Annotated[

@@ -176,11 +176,13 @@ NameOrEmpty = Annotated[
     AfterValidator(printable),
     Expected("at most 255 printable characters"),
 ]
+LabelTexts = dict[
+    Annotated[str, Field(strict=True, min_length=1, max_length=128), AfterValidator(printable)],
+    Annotated[str, Field(strict=True, max_length=1024), AfterValidator(printable)],
+]
+"""A text for each name of a label."""
 Labels = Annotated[
-    dict[
-        Annotated[str, Field(strict=True, min_length=1, max_length=128), AfterValidator(printable)],
-        Annotated[str, Field(strict=True, max_length=1024), AfterValidator(printable)],
-    ],
+    LabelTexts,
     Expected('names and texts, as in { role = "cache" }'),
 ]
 

@@ -81,7 +81,7 @@ class ShardWatchers:
         return self._discovery.accept_source(name)
 
     def waiting_sources(self) -> Sequence[str]:
-        """Return the names of the sources that have neither answered nor a kept answer.
+        """Return the names of the sources that have neither answered nor a stored answer.
 
         At the start these are also the list of shards and the scan of this machine.
         """

@@ -82,9 +82,7 @@ class Membership(Generic[T]):
         self._missing: dict[str, _Absence] = {}
         self._held = 0
         self._reads = 0
-        self._accepted = (
-            0  # number of the newest read whose answer was accepted, until it is followed
-        )
+        self._accepted = 0  # number of the read whose answer was accepted, until it is followed
 
     @property
     def members(self) -> Mapping[str, T]:

@@ -11,10 +11,8 @@ from urllib.parse import quote
 
 from zinfo.discovery.host_patterns import HostPatterns
 from zinfo.discovery.target import Candidate, Target
+from zinfo.shards.source_status import SOURCE_LABEL
 from zinfo.wire.addresses import MAX_PORT, ShardAddress, check_host, host_port, parse_shard_url
-
-SOURCE_LABEL = "source"
-"""Label of every shard that a source names: the name of that source."""
 
 MAX_LABELS_SIZE = 4096
 """Characters of all names and values of a target's labels."""

@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gevent
 import gevent.pool
-from typing_extensions import Self
 
 from zinfo.discovery.nested_reply import NestedReplyReader, Reply
 from zinfo.errors import SourceError
@@ -36,6 +35,9 @@ from zinfo.poll.peer_protocol import diagnose
 from zinfo.poll.redis_connection import bound_replies, from_options
 from zinfo.poll.resp import ErrorReply, pack
 from zinfo.shards.connection_options import ConnectionOptions
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")

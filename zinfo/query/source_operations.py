@@ -11,14 +11,11 @@ from zinfo.errors import BadRequestError
 from zinfo.query.call import Call, OperationResult
 from zinfo.query.paging import Block, ids_from
 from zinfo.shards.registry import ShardPublisher
-from zinfo.shards.source_status import SourceDirectory, SourceStatus
+from zinfo.shards.source_status import SOURCE_LABEL, SourceDirectory, SourceStatus
 from zinfo.wire.codec import pack
 from zinfo.wire.redact import redact_text
 
 logger = logging.getLogger(__name__)
-
-SOURCE_LABEL = "source"
-"""Label of a shard with the name of its source."""
 
 _MAX_NAME = 80  # characters of an unknown name that an error repeats
 _MAX_NAMES = 10  # names of sources in an error

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+SOURCE_LABEL = "source"
+"""Label of every shard that a source lists: the name of that source."""
+
 WAITING = "waiting"
 """State of a source that has not been read yet; it may have shards that were stored before."""
 

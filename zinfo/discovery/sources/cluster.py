@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from typing_extensions import override
-
 from zinfo.discovery.answer_builder import AnswerBuilder
 from zinfo.discovery.credentials import CredentialsError, CredentialSet
 from zinfo.discovery.rules import TargetRules
@@ -101,13 +99,17 @@ class ClusterSource(Source):
         self._members: Sequence[str] = ()  # those to ask: ids in `_nodes`, else URLs
         self._last: tuple[Any, ...] | None = None  # what the last answer was made of
 
-    @override
     def remember(self, targets: Mapping[str, Target]) -> None:
+        """Take the targets of the last answer before a restart; see `Source.remember`."""
         self._remembered = frozenset(target.url for target in targets.values())
         self._members = sorted(self._remembered)
 
-    @override
     def read(self) -> Answer | None:
+        """Return the nodes of the cluster; None if they are the same as in the last answer.
+
+        Raises:
+            SourceError: no node that was asked has a vote.
+        """
         found: list[AskedNode] = []
         failed: dict[_Place, SourceError] = {}
         choice = Choice(None)

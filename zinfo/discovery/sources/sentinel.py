@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, TypeAlias
 
-from typing_extensions import override
-
 from zinfo.discovery.answer_builder import AnswerBuilder
 from zinfo.discovery.credentials import CredentialsError, CredentialSet
 from zinfo.discovery.rules import TargetRules
@@ -92,7 +90,6 @@ class SentinelSource(Source):
         self._remembered: Mapping[str, Target] = {}
         self._last: object = None  # what the last answer was made of
 
-    @override
     def remember(self, targets: Mapping[str, Target]) -> None:
         """Take the targets of the last answer before a restart.
 
@@ -106,9 +103,8 @@ class SentinelSource(Source):
                     one = Instance("", address.host, address.port)
                     self._known.learn([one], address.scheme, time.monotonic())
 
-    @override
     def read(self) -> Answer | None:
-        """Ask all Sentinels.
+        """Ask all Sentinels; return what they monitor, or None if it is the same as before.
 
         Raises:
             SourceError: none of them replies.
