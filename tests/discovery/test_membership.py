@@ -291,6 +291,17 @@ GUARDS = st.builds(
 )
 
 
+def test_shards_that_an_answer_adds_do_not_hide_how_many_it_lacks() -> None:
+    model = Model(0, GUARD._replace(misses=0, hold=0.0))
+    model.read({"a"})
+    model.health.update(dict.fromkeys("abcd", UP))  # b, c and d are live by another source
+    model.read({"b", "c", "d"})
+    assert model.members == {"a", "b", "c", "d"}
+    assert model.membership.held == 1
+    model.read(None)
+    assert model.members == {"b", "c", "d"}
+
+
 class Witness:
     """What an outsider has seen of each shard since it was last listed."""
 

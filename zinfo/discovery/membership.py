@@ -82,6 +82,9 @@ class Membership(Generic[T]):
         self._missing: dict[str, _Absence] = {}
         self._held = 0
         self._reads = 0
+        # Added by the newest read. They do not count as answering until the next one: shards that
+        # another source already keeps live would hide that all others are missing.
+        self._new: set[str] = set()
         self._accepted = 0  # number of the read whose answer was accepted, until it is followed
 
     @property
@@ -119,6 +122,7 @@ class Membership(Generic[T]):
             health: what the poller knows of each shard.
         """
         self._reads += 1
+        self._new = set()
         if targets is not None:
             yield from self._take(targets)
             self._find_missing(targets, now)
@@ -152,7 +156,10 @@ class Membership(Generic[T]):
         for shard_id, target in targets.items():
             if shard_id in self._missing:
                 self._forget(shard_id)
-            if shard_id not in self._members or self._members[shard_id] != target:
+            if shard_id not in self._members:
+                self._new.add(shard_id)
+                yield self._set(shard_id, target)
+            elif self._members[shard_id] != target:
                 yield self._set(shard_id, target)
             self._pause()
 
@@ -196,7 +203,8 @@ class Membership(Generic[T]):
     def _are_too_many(self, count: int, health: HealthOf) -> bool:
         self.answering = 0
         for shard_id in self._members:
-            self.answering += health(shard_id) is Health.ANSWERING
+            if shard_id not in self._new:
+                self.answering += health(shard_id) is Health.ANSWERING
             self._pause()
         return count > self.guard.max_removed * self.answering + _ROUNDING
 
