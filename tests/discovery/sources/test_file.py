@@ -313,6 +313,24 @@ def test_a_file_that_always_changes_keeps_its_targets(
     assert listed(files.read()) == ["a:1", "b:2"]
 
 
+def test_a_file_that_is_replaced_by_rename_during_each_read_is_read(
+    json_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = groups("a:1", "b:2")
+    json_file.write_text(text)
+    files = source(json_file)
+    read = os.read
+
+    def replace_and_read(descriptor: int, count: int) -> bytes:
+        new = json_file.with_suffix(".new")
+        new.write_text(text)
+        new.rename(json_file)
+        return read(descriptor, count)
+
+    monkeypatch.setattr(os, "read", replace_and_read)
+    assert listed(files.read()) == ["a:1", "b:2"]
+
+
 def test_files_replaced_by_rename_all_the_time_are_never_read_half(json_file: Path) -> None:
     first, second = (
         groups(*[f"a:{n}" for n in range(1, 200)]),

@@ -92,7 +92,11 @@ def _read_once(path: str) -> FileContent | None:
                 return None
             digest.update(part)
             parts.append(part)
-        if size != state.size or _state(os.fstat(descriptor)) != state:
+        status = os.fstat(descriptor)
+        end = _state(status)
+        if status.st_nlink == 0:  # replaced meanwhile, which sets the ctime of the file read
+            end = end._replace(ctime=state.ctime)
+        if size != state.size or end != state:
             return None
         return FileContent(state, settled, digest.digest(), parts)
     finally:
