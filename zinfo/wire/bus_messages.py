@@ -1,15 +1,18 @@
-"""Bus messages: topics, and headers to bytes and back. Pure: no socket, no clock.
+"""Bus messages: topics, headers and batches to bytes and back. Pure: no socket, no clock.
 
 A bus message has three frames: topic, header and body. docs/reference/protocol.md specifies them.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
 
+import msgspec
+
 from zinfo.errors import ProtocolError
-from zinfo.wire.codec import VERSION, pack_fields, unpack
+from zinfo.wire.codec import VERSION, array_header, pack_fields, unpack
 
 TOPIC_ROOT = "z1"
 """First part of every topic but the fence's; the digit is the version of the wire."""
@@ -25,6 +28,16 @@ KIND_DELTA = "delta"
 KIND_EVENT = "event"
 KIND_HEARTBEAT = "hb"
 KIND_FENCE = "fence"
+KIND_BATCH = "batch"
+KIND_FIELDS = "fields"
+
+BATCH_TOPIC = f"{TOPIC_ROOT}/{KIND_BATCH}/".encode()
+"""Topic of the batches of all deltas."""
+FIELDS_ROOT = f"{TOPIC_ROOT}/{KIND_FIELDS}/".encode()
+"""First part of the topics of batches whose deltas have some fields only."""
+
+BatchedMessage: TypeAlias = "tuple[bytes, bytes, bytes]"
+"""Topic, header and body of a delta in a batch, each as it would have come alone."""
 
 # Characters that a topic holds as they are, beside letters and digits; quote() adds "~" to them,
 # which `quote_name` escapes.
@@ -72,12 +85,41 @@ def fence_topic(nonce: str) -> bytes:
     return FENCE_PREFIX + quote_name(nonce).encode()
 
 
+def fields_topic(names: Collection[str]) -> bytes:
+    """Return the topic of the batches whose deltas have some fields only.
+
+    Args:
+        names: of the fields; their order and duplicates have no effect.
+
+    Raises:
+        ValueError: there is no name, or an empty one.
+    """
+    if not names or "" in names:
+        raise ValueError("a topic of fields needs their names")
+    return FIELDS_ROOT + ",".join(map(quote_name, sorted(set(names)))).encode() + b"/"
+
+
+def fields_of_topic(raw: bytes) -> tuple[str, ...] | None:
+    """Return the names in a topic of fields; None if it is not the one that `fields_topic` makes.
+
+    So each set of fields has one topic.
+    """
+    if not raw.startswith(FIELDS_ROOT) or not raw.endswith(b"/") or not raw.isascii():
+        return None
+    names = tuple(map(unquote, raw[len(FIELDS_ROOT) : -1].decode().split(",")))
+    return names if "" not in names and fields_topic(names) == raw else None
+
+
 def parse_topic(raw: bytes) -> tuple[str, str]:
     """Return kind and name (shard id, node or nonce) of a topic.
+
+    The name is empty for batches; `fields_of_topic` returns the names of the fields.
 
     Raises:
         ProtocolError: not a topic of this version.
     """
+    if raw == BATCH_TOPIC:
+        return KIND_BATCH, ""
     if raw.startswith(FENCE_PREFIX):
         return KIND_FENCE, unquote(raw[len(FENCE_PREFIX) :].decode("ascii", "replace"))
     try:
@@ -86,7 +128,7 @@ def parse_topic(raw: bytes) -> tuple[str, str]:
         raise ProtocolError(f"not a topic: {raw[:80]!r}") from error
     if root != TOPIC_ROOT or end:
         raise ProtocolError(f"not a topic of version {VERSION}: {raw[:80]!r}")
-    return kind, unquote(name)
+    return kind, "" if kind == KIND_FIELDS else unquote(name)
 
 
 def pack_header(node: str, epoch: int, seq: int, time: float) -> bytes:
@@ -114,3 +156,38 @@ def unpack_header(raw: bytes) -> Header:
     ):
         raise ProtocolError("a bus header has text, integer, integer, number after its version")
     return Header(version, node, epoch, seq, float(time))
+
+
+def pack_batch(messages: Sequence[BatchedMessage]) -> bytes:
+    """Return the body of a batch: an array of arrays of three byte strings (msgpack bin)."""
+    parts = [array_header(len(messages))]
+    for message in messages:
+        parts.append(_THREE)
+        for frame in message:
+            parts += (_bin_header(len(frame)), frame)
+    return b"".join(parts)
+
+
+def unpack_batch(body: bytes) -> list[BatchedMessage]:
+    """Return the messages of a batch, in the order in which they were published.
+
+    Raises:
+        ProtocolError: not an array of arrays of three byte strings.
+    """
+    try:
+        return _decode_batch(body)
+    except (ValueError, MemoryError, RecursionError, msgspec.MsgspecError) as error:
+        raise ProtocolError(f"not a batch: {error or type(error).__name__}") from error
+
+
+_THREE = array_header(3)
+_decode_batch = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
+
+
+def _bin_header(size: int) -> bytes:
+    """Return the msgpack header of a byte string (msgpack spec)."""
+    if size < 1 << 8:
+        return b"\xc4" + size.to_bytes(1, "big")
+    if size < 1 << 16:
+        return b"\xc5" + size.to_bytes(2, "big")
+    return b"\xc6" + size.to_bytes(4, "big")
