@@ -20,8 +20,9 @@ from tests.servers import RealServer
 from tests.spawning import HOST
 from zinfo.client import Client
 from zinfo.info import parser
+from zinfo.metrics.formats import TEXT
 from zinfo.metrics.samples import UP, Sample
-from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
+from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -177,7 +178,7 @@ def scraping(fleet: Fleet, folder: Path, odd: str) -> Iterator[RunningPrometheus
         yield prometheus
 
 
-def odd_text() -> bytes:
+def odd_scrape() -> Scrape:
     """Return a scrape of servers whose INFO has each byte in a name, a value and a command."""
     scrape = Scrape(Selection())
     for number in range(256):
@@ -185,7 +186,12 @@ def odd_text() -> bytes:
         lines = (b"a" + byte + b"b:1", b"cmdstat_a" + byte + b"b:calls=1", b"role:a" + byte + b"b")
         labels = [("instance", f"odd-{number}"), *Selection().labels_of({"x": chr(number)})]
         scrape.add(labels, [Sample(UP, (), 1)], parser.parse(b"\r\n".join(lines)).fields, 1.0)
-    return b"".join(scrape.pieces())
+    return scrape
+
+
+def odd_text() -> bytes:
+    """Return the text of `odd_scrape`."""
+    return b"".join(odd_scrape().pieces())
 
 
 @contextlib.contextmanager
@@ -195,7 +201,7 @@ def page(text: bytes) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Type", CONTENT_TYPE)
+            self.send_header("Content-Type", TEXT.content_type)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

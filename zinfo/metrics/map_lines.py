@@ -98,9 +98,8 @@ class MapLines:
         if found is None or family_lines is None:
             return None
         start = f"{found.family.name}{found.suffix}{{"
-        return _PartLine(
-            family_lines.lines.append, start, label_text(found.labels) + "} ", found.divisor
-        )
+        append = family_lines.with_suffix(found.suffix).append
+        return _PartLine(append, start, label_text(found.labels) + "} ", found.divisor)
 
     def _without_equals(self, parts: Map) -> Map:
         """Return the first part with a number of those with equal labels (`p99=1,p99.0=1`)."""

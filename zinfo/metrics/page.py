@@ -1,35 +1,58 @@
 """Page: the lines of a scrape by metric, as all samples of a metric must be adjacent.
 
-The format: https://prometheus.io/docs/instrumenting/exposition_formats/.
+`formats.py` has the lines between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
+from zinfo.metrics.formats import TextFormat
 from zinfo.metrics.names import Family
 from zinfo.metrics.selection import Selection
 
-_HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})  # HELP contains names of fields
 _PIECE_LINES: Final = 5000  # lines in one piece of the text
 
 
 class FamilyLines:
-    """The lines of one metric.
+    """The lines of one metric, each with its LF.
 
     Attributes:
         family: the metric.
-        start: what each line begins with; those of a summary's sum and count have a suffix.
-        lines: the lines, each with its LF.
+        start: what each of `lines` begins with.
+        lines: the lines of samples with the name of the metric.
+        suffixed: those whose name has a suffix, by the suffix: `_sum` and `_count` of a summary.
     """
 
-    __slots__ = ("family", "lines", "start")
+    __slots__ = ("family", "lines", "start", "suffixed")
 
     def __init__(self, of: Family) -> None:
         self.family = of
         self.start = of.name + "{"
         self.lines: list[str] = []
+        self.suffixed: dict[str, list[str]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.lines) or any(self.suffixed.values())
+
+    def with_suffix(self, suffix: str) -> list[str]:
+        """Return the lines with a suffix, to which lines may be added; "" for those without."""
+        return self.suffixed.setdefault(suffix, []) if suffix else self.lines
+
+    def all_lines(self) -> list[str]:
+        """Return a list of all lines."""
+        return list(chain(self.lines, *self.suffixed.values()))
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Add lines, whatever their suffix."""
+        if not self.suffixed and self.family.kind != "summary":
+            self.lines += lines
+            return
+        for line in lines:
+            name = line[: line.index("{")]
+            self.with_suffix(name.removeprefix(self.family.name)).append(line)
 
 
 class Page:
@@ -56,16 +79,17 @@ class Page:
 
     def families(self) -> Iterator[FamilyLines]:
         """Yield the metrics that have lines."""
-        for found in self._families.values():
-            if found is not None and found.lines:
-                yield found
+        return (found for found in self._families.values() if found)
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the text in pieces."""
+    def pieces(self, text_format: TextFormat) -> Iterator[bytes]:
+        """Yield the text in pieces, without the end of the page."""
         for found in self.families():
-            name, kind, text = found.family
-            head = f"# HELP {name} {text.translate(_HELP_ESCAPES)}\n# TYPE {name} {kind}\n"
-            yield head.encode("utf-8", "replace")
-            for begin in range(0, len(found.lines), _PIECE_LINES):
-                piece = "".join(found.lines[begin : begin + _PIECE_LINES])
-                yield piece.encode("utf-8", "replace")
+            of = found.family
+            if not text_format.includes(of):
+                continue
+            for suffix, lines in (("", found.lines), *found.suffixed.items()):
+                if lines or not suffix:
+                    yield text_format.head(of, suffix)
+                for begin in range(0, len(lines), _PIECE_LINES):
+                    piece = "".join(lines[begin : begin + _PIECE_LINES])
+                    yield text_format.samples(of, piece.encode("utf-8", "replace"))

@@ -27,6 +27,7 @@ from zinfo.metrics.sample import Fields, Labels, PartMetric, Sample, Sampler
 from zinfo.metrics.statistics import PERCENTILES, parts_of, totals
 
 __all__ = [
+    "FAMILIES",
     "PERCENTILES",
     "SAMPLE_LABELS",
     "SAMPLE_LABEL_PREFIXES",
@@ -55,11 +56,11 @@ _MODULES: Final = (
     statistics,
     threads,
 )
-_RESERVED: Final = (
-    statistics.SUMMARY_NAMES
-    | replication.NAMES
-    | {one.name for module in _MODULES for one in vars(module).values() if isinstance(one, Family)}
+FAMILIES: Final = frozenset(
+    one for module in _MODULES for one in vars(module).values() if isinstance(one, Family)
 )
+"""The metrics that are made here by name."""
+_RESERVED: Final = statistics.SUMMARY_NAMES | replication.NAMES | {of.name for of in FAMILIES}
 SAMPLE_LABELS: Final = frozenset().union(*(module.LABELS for module in _MODULES))
 """Labels that samples have themselves, in addition to those with `SAMPLE_LABEL_PREFIXES`."""
 SAMPLE_LABEL_PREFIXES: Final = (*replication.LABEL_PREFIXES, *extensions.LABEL_PREFIXES)

@@ -1,4 +1,4 @@
-"""Scrape: writes the INFO of many shards in the Prometheus text exposition format.
+"""Scrape: writes the INFO of many shards as text for Prometheus (`formats.py`).
 
 `plan.py` says which field becomes which metric, `writer.py` writes the lines of a shard, and
 `page.py` collects them. prometheus_client makes an object for each of some hundred thousand
@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from zinfo.info.values import Value
+from zinfo.metrics.formats import TEXT, TextFormat
 from zinfo.metrics.page import Page
 from zinfo.metrics.samples import Labels, Sample
 from zinfo.metrics.selection import Selection, label_text
 from zinfo.metrics.shares import kept_lines
 from zinfo.metrics.writer import Shard, Writer
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 EQUAL_SHARDS: Final = "shards with equal labels"
 """In `Scrape.cut`: shards left out because their labels are those of an earlier one."""
@@ -70,9 +69,9 @@ class Scrape:
         if not self._writer.write(shard, self._selection.max_samples):
             self._write_some(shard)
 
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the text in pieces."""
-        return self._page.pieces()
+    def pieces(self, text_format: TextFormat = TEXT) -> Iterator[bytes]:
+        """Yield the text in pieces, without the end of the page."""
+        return self._page.pieces(text_format)
 
     def _write_some(self, shard: Shard) -> None:
         """Write as many samples of a shard as `max_samples` allows."""
@@ -84,6 +83,6 @@ class Scrape:
             self._yield_point()
             family_lines = self._page.lines_of(of)
             if family_lines is not None:
-                family_lines.lines += lines
+                family_lines.add(lines)
             if omitted:
                 self.cut[metric] += omitted

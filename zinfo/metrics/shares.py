@@ -60,28 +60,28 @@ def kept_lines(
     """
     known: list[FamilyLines] = []
     unknown: list[FamilyLines] = []
-    labelled: dict[str, FamilyLines] = {}
+    labelled: dict[str, tuple[Family, list[str]]] = {}
     for found in families:
         of = found.family
-        plain = found.lines[0].startswith(f"{found.start}{labels}}} ")
+        plain = bool(found.lines) and found.lines[0].startswith(f"{found.start}{labels}}} ")
         if of.name in first or (plain and (is_in_tables(of) or is_reserved(of))):
             known.append(found)
         elif plain:
             unknown.append(found)
         else:
-            labelled[of.name] = found
+            labelled[of.name] = of, found.all_lines()
     known.sort(key=lambda one: (one.family.name not in first, *_by_length(one.family.name)))
     for one in known:
         kept = one.lines[:most]
         most -= len(kept)
         yield Kept(one.family, FIELDS, kept, len(one.lines) - len(kept))
-    sizes = {name: len(one.lines) for name, one in labelled.items()}
+    sizes = {name: len(lines) for name, (_of, lines) in labelled.items()}
     if unknown:
         sizes[OTHER_FIELDS] = sum(len(one.lines) for one in unknown)
     shares = shares_of(sizes, most)
-    for name, one in labelled.items():
-        kept = _first_lines(one.lines, shares[name])
-        yield Kept(one.family, name, kept, sizes[name] - len(kept))
+    for name, (of, lines) in labelled.items():
+        kept = _first_lines(lines, shares[name])
+        yield Kept(of, name, kept, sizes[name] - len(kept))
     left = shares.get(OTHER_FIELDS, 0)
     for one in sorted(unknown, key=lambda one: _by_length(one.family.name)):
         kept = one.lines[:left]

@@ -13,7 +13,8 @@ from zinfo.adapters.http.scrape_targets import ScrapeTargets
 from zinfo.adapters.wsgi.client_quotas import ClientQuotas
 from zinfo.health.stats import HttpStats
 from zinfo.loop.yielding import CooperativeYield
-from zinfo.metrics.scrape import CONTENT_TYPE, Scrape
+from zinfo.metrics.formats import TEXT
+from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.self_metrics import SelfMetrics
 from zinfo.metrics.shard_metrics import add_shard
@@ -59,7 +60,7 @@ class Metrics:
         except BaseException:
             release()
             raise
-        set_pieces(request, response, pieces, CONTENT_TYPE, release)
+        set_pieces(request, response, pieces, TEXT.content_type, release)
 
     def _pieces(self, rights: Rights) -> list[bytes]:
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
@@ -102,7 +103,7 @@ class ShardMetrics:
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.count_cut(scrape.cut)
-        set_pieces(request, response, list(scrape.pieces()), CONTENT_TYPE)
+        set_pieces(request, response, list(scrape.pieces()), TEXT.content_type)
 
 
 def _joined(scrape: Scrape, self_metrics: SelfMetrics | None) -> Iterator[bytes]:

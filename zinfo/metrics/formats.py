@@ -1,0 +1,131 @@
+"""The two text formats of a page of metrics: how a metric begins, and how the page ends. Pure.
+
+Both have the same samples with the same names and labels, so that a scraper may change from one to
+the other. They differ in what surrounds the samples:
+
+- Prometheus text format 0.0.4:
+  https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
+- OpenMetrics 1.0.0:
+  https://prometheus.io/docs/specs/om/open_metrics_spec/
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from zinfo.metrics.exporter_table import ROWS
+from zinfo.metrics.names import DEPRECATED, Family
+from zinfo.metrics.samples import FAMILIES
+
+_HELP_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n"})  # HELP contains names of fields
+_OPEN_METRICS_ESCAPES: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+
+_TOTAL: Final = "_total"
+_CREATED: Final = "_created"
+_KEPT_NAMES: Final = frozenset(of.name for of in DEPRECATED.values())
+_COUNTERS: Final = {row.name for row in ROWS if row.kind == "counter"} | {
+    of.name for of in FAMILIES if of.kind == "counter"
+}
+_STEMS: Final = {
+    name: stem
+    for name in _COUNTERS
+    if (stem := name.removesuffix(_TOTAL)) != name and stem not in _KEPT_NAMES
+}
+"""The names of counters in OpenMetrics, which are without `_total`, by their names elsewhere."""
+_RESERVED: Final = {stem + suffix for stem in _STEMS.values() for suffix in ("", _CREATED)}
+"""Names that belong to these counters in OpenMetrics. No metric of the tables has one of them."""
+
+_NO_COUNTS: Final = (b"} -", b"} NaN")
+"""Ends of lines whose number is no count; labels may contain them, too."""
+
+
+class TextFormat:
+    """Prometheus' text format 0.0.4.
+
+    Attributes:
+        content_type: value of the header `Content-Type`.
+        end: what the page ends with.
+    """
+
+    content_type: str = "text/plain; version=0.0.4; charset=utf-8"
+    end: bytes = b""
+
+    def includes(self, of: Family) -> bool:
+        """Return whether a page may have this metric."""
+        del of
+        return True
+
+    def head(self, of: Family, suffix: str = "") -> bytes:
+        """Return the lines before the samples that have one name.
+
+        Args:
+            of: the metric.
+            suffix: of the samples' name: `_sum` or `_count` in a summary. The samples without a
+                suffix come first.
+        """
+        if suffix:
+            return b""
+        name, kind, text = of
+        return _head(name, kind, text.translate(_HELP_ESCAPES))
+
+    def samples(self, of: Family, lines: bytes) -> bytes:
+        """Return the samples that the format allows.
+
+        Args:
+            of: the metric.
+            lines: some of its lines, each with its LF.
+        """
+        del of
+        return lines
+
+
+class OpenMetricsFormat(TextFormat):
+    """OpenMetrics 1.0.0, without `_created`, exemplars and units.
+
+    - A counter whose name does not end with `_total` has the type `unknown`, as in Prometheus' own
+      library (`MetricFamilyToOpenMetrics` in github.com/prometheus/common/expfmt). So has a counter
+      whose name without `_total` is the deprecated name of a gauge.
+    - A summary is three metrics of the type `unknown`: its quantiles, `_sum` and `_count`. A
+      summary's `quantile` must be from 0 to 1, and redis_exporter's are percentiles (`99.9`), on
+      which dashboards rely.
+    - A metric that only has the name of a field, and whose name belongs to a counter here
+      (`redis_keyspace_hits` to `redis_keyspace_hits_total`), is left out, and so is a sample of a
+      counter that is negative or NaN. A parser may reject a whole page for either of them.
+    """
+
+    content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    end = b"# EOF\n"
+
+    def includes(self, of: Family) -> bool:
+        """Return whether a page may have this metric."""
+        return of.name not in _RESERVED
+
+    def head(self, of: Family, suffix: str = "") -> bytes:
+        """Return the lines before the samples that have one name."""
+        name, kind, text = of
+        if kind == "summary":
+            name, kind = name + suffix, "unknown"
+        elif kind == "counter":
+            kind = "counter" if name in _STEMS else "unknown"
+            name = _STEMS.get(name, name)
+        return _head(name, kind, text.translate(_OPEN_METRICS_ESCAPES))
+
+    def samples(self, of: Family, lines: bytes) -> bytes:
+        """Return the samples that the format allows."""
+        if of.name not in _STEMS or not any(end in lines for end in _NO_COUNTS):
+            return lines
+        return b"".join([line for line in lines.splitlines(keepends=True) if _is_count(line)])
+
+
+def _is_count(line: bytes) -> bool:
+    return not line.rpartition(b" ")[2].startswith((b"-", b"NaN"))
+
+
+def _head(name: str, kind: str, text: str) -> bytes:
+    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode("utf-8", "replace")
+
+
+TEXT: Final = TextFormat()
+"""The format for any client that does not ask for the other one."""
+OPEN_METRICS: Final = OpenMetricsFormat()
+"""The format for clients that ask for it."""
