@@ -26,6 +26,10 @@ SCRIPTS = (
     "delivery_time",
     "overload",
     "scrape",
+    "scrape_cost",
+    "mirror_cost",
+    "mirror_memory",
+    "top_cost",
     "interference",
     "discovery",
 )

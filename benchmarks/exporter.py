@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import shutil
 import subprocess
@@ -33,33 +34,44 @@ class Exporter:
         self._connection = http.client.HTTPConnection(HOST, port, timeout=10)
         self._process = psutil.Process(process.pid)
 
-    def measure(self, urls: list[str], seconds: float) -> dict[str, Any]:
+    def measure(
+        self, urls: list[str], seconds: float, encoding: str = "identity"
+    ) -> dict[str, Any]:
         """Scrape the servers in rotation for a while, and return the cost to the exporter.
 
         Args:
             urls: URLs of the servers, each of which represents many shards.
             seconds: How long to scrape.
+            encoding: Content coding that is accepted.
         """
-        began, cpu, polls = time.monotonic(), self._cpu(), 0
+        began, cpu, polls, size = time.monotonic(), self._cpu(), 0, 0
         while time.monotonic() - began < seconds:
-            self._scrape(urls[polls % len(urls)])
+            size = self._scrape(urls[polls % len(urls)], encoding)
             polls += 1
         return {
             "polls": polls,
             "cpu": self._cpu() - cpu,
             "wall": time.monotonic() - began,
             "memory": self._process.memory_info().rss,
+            "bytes": size,
         }
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _scrape(self, url: str) -> None:
-        self._connection.request("GET", f"/scrape?target={url}")
-        text = self._connection.getresponse().read()
+    def _scrape(self, url: str, encoding: str) -> int:
+        """Scrape one server; return the number of bytes that were sent."""
+        headers = {"Accept-Encoding": encoding}
+        self._connection.request("GET", f"/scrape?target={url}", headers=headers)
+        response = self._connection.getresponse()
+        sent = response.read()
+        if response.headers.get("Content-Encoding", "identity") != encoding:
+            raise RuntimeError(f"redis_exporter does not compress by {encoding}")
+        text = gzip.decompress(sent) if encoding == "gzip" else sent
         if b"\nredis_up 1\n" not in text:
             raise RuntimeError(f"redis_exporter reports no redis_up: {text[-500:]!r}")
+        return len(sent)
 
     def is_ready(self) -> bool:
         """Return whether it accepts requests."""

@@ -49,13 +49,13 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         )
         daemon.call("observe", seconds=_SETTLE * scale.seconds)
         beats.call("take")
-        before = daemon.call("revisions")["shards"]
+        before = daemon.call("revisions")
         p99, (queries,) = measure_queries(
             daemon, clients, max(_WINDOW * scale.seconds, 2.5 * _HEARTBEAT)
         )
-        after = daemon.call("revisions")["shards"]
+        after = daemon.call("revisions")
         came = beats.call("take")["beats"]
-        polls = [new - old for old, new in zip(before, after, strict=True)]
+        polls = [after[shard] - revision for shard, revision in before.items()]
         spread = {"fewest": min(polls), "mean": mean(polls), "most": max(polls)}
         log_progress(f"overload: polls of a shard: {spread}; {queries['lateness']}")
         figures.add("g1", min(polls) / mean(polls), {**spread, **queries["lateness"]})

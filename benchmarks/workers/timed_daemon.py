@@ -137,10 +137,6 @@ class TimedDaemon(ZinfoDaemon):
         gevent.sleep(seconds)
         return self.report()
 
-    def revisions(self) -> dict[str, list[int]]:
-        """Return the revision of each shard."""
-        return {"shards": [shard.revision for shard in self.daemon.publisher.get_live_shards()]}
-
     def log_lines(self) -> dict[str, list[str]]:
         """Return the messages that were logged."""
         return {"lines": self._log.lines}
@@ -153,7 +149,6 @@ class TimedDaemon(ZinfoDaemon):
             "reset",
             "report",
             "observe",
-            "revisions",
             "log_lines",
         )
         return {**super().handlers(), **{name: getattr(self, name) for name in names}}

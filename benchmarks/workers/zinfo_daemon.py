@@ -100,9 +100,14 @@ class ZinfoDaemon(PollWorker):
         self._recorded = recorded
         return {"began": began, **cost}
 
+    def revisions(self) -> dict[str, int]:
+        """Return the revision of each shard."""
+        return {one.id: one.revision for one in self.daemon.publisher.get_live_shards()}
+
     @override
     def handlers(self) -> Handlers:
-        return {**super().handlers(), "record": self.record, "publish": self.publish}
+        names = ("record", "publish", "revisions")
+        return {**super().handlers(), **{name: getattr(self, name) for name in names}}
 
     def _await(self, shards: int) -> None:
         publisher = self.daemon.publisher
