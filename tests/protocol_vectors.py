@@ -7,6 +7,7 @@ hand if their encoding is unusual; none are made by zinfo's own code.
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -200,6 +201,7 @@ def requests() -> Iterator[Vector]:
         "a deadline of a whole second": (11, "ping", {}, 1.0),
         "sources": (12, "sources", {}),
         "accept_source": (13, "accept_source", {"name": "käse"}),
+        "columns": (14, "get_columns", {"keys": ["role"], "ids_revision": 2**48 - 1, "limit": 5}),
     }
     for name, (ident, op, args, *deadline) in asked.items():
         meaning = {"id": ident, "op": op, "args": args}
@@ -261,6 +263,7 @@ def replies() -> Iterator[Vector]:
         "busy": True,
         "deadline": True,
         "too_large": False,
+        "changed": True,
         "internal": False,
         "of_a_later_version": True,
     }
@@ -271,6 +274,76 @@ def replies() -> Iterator[Vector]:
             header["versions"] = [1]
         frames = _hex(MAGIC, msgpack.packb(header))
         yield {"name": f"error {code}", "frames": frames, "header": header}
+
+
+def columns() -> Iterator[Vector]:
+    """Yield replies of `get_columns`.
+
+    In `body` each byte string is a map with one key, `hex`, because JSON has no byte strings.
+    """
+    states = ["new", "up", "loading", "busy", "down"]
+    listed: Vector = {
+        "ids_revision": 2**48 - 1,
+        "total": 3,
+        "first": 0,
+        "count": 3,
+        "ids": ["db-1:6379", "db-2:6379", "käse~1"],
+        "age": struct.pack("<3d", 0.25, 3600.5, math.inf),
+        "state": bytes([1, 4, 0]),
+        "states": states,
+    }
+    integers = {"type": "int64", "data": struct.pack("<3q", 2**53 + 1, -(2**63), 0)}
+    fractions = {"type": "float64", "data": struct.pack("<3d", 0.1, -0.0, 5.0)}
+    mixed = ["master", 2**64 - 1, None], [0.5, {"keys": 3}, [{"name": "a"}]]
+    every = [
+        {**integers, "valid": bytes([1, 1, 0])},
+        {**integers, "valid": None},
+        {**fractions, "valid": None},
+        {**fractions, "valid": bytes([1, 0, 1])},
+        *({"type": "mixed", "data": data, "valid": None} for data in mixed),
+        {"type": "int64", "data": bytes(24), "valid": bytes(3)},
+    ]
+    nothing = {"total": 0, "count": 0, "ids": [], "age": b"", "state": b""}
+    empty = [{"type": "int64", "data": b"", "valid": None}]
+    of_one = {"count": 1, "age": bytes(8), "state": b"\1"}
+    first = [{"type": "int64", "data": struct.pack("<q", 1), "valid": None}]
+    last = [{"type": "float64", "data": struct.pack("<q", 0), "valid": b"\0"}]
+    answered: dict[str, tuple[Any, ...]] = {
+        "every type": ({}, {**listed, "columns": every}),
+        "the client has the ids": ({}, {**listed, "ids": None, "columns": every[:1]}),
+        "no shards": ({}, {**listed, **nothing, "columns": empty}),
+        "first page": (
+            {"cursor": "281474976710655.1"},
+            {**listed, **of_one, "total": 2, "ids": ["a"], "columns": first},
+        ),
+        "last page": (
+            {},
+            {**listed, **of_one, "total": 2, "first": 1, "ids": ["b"], "columns": last},
+        ),
+        "of a later version": (
+            {},
+            {
+                **listed,
+                "states": [*states, "ä"],
+                "state": b"\5\1\1",
+                "columns": [],
+                "x": 1,
+            },
+        ),
+    }
+    for number, (name, (more, body)) in enumerate(answered.items()):
+        header = {"id": number, "ok": True, "node": "zinfo-ä", "epoch": EPOCH, **more}
+        frames = _hex(MAGIC, msgpack.packb(header), msgpack.packb(body))
+        yield {"name": name, "frames": frames, "header": header, "body": with_hex(body)}
+
+
+def with_hex(value: Any) -> Any:
+    """Return a value with maps in place of byte strings, as JSON can represent it."""
+    if isinstance(value, bytes):
+        return {"hex": value.hex()}
+    if isinstance(value, dict):
+        return {key: with_hex(item) for key, item in value.items()}
+    return list(map(with_hex, value)) if isinstance(value, list) else value
 
 
 def bus() -> Iterator[Vector]:
@@ -409,6 +482,7 @@ def _hex(*frames: bytes) -> list[str]:
 FILES = {
     "requests": requests,
     "replies": replies,
+    "columns": columns,
     "bus": bus,
     "topics": topics,
     "values": values,

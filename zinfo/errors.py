@@ -20,6 +20,7 @@ The tree of errors::
         ├── BusyError            busy
         ├── DeadlineError        deadline
         ├── TooLargeError        too_large
+        ├── ChangedError         changed
         └── InternalError        internal
 
 Errors of redis-py, ZeroMQ and msgpack are caught where they occur; callers never see one.
@@ -33,6 +34,7 @@ from typing import ClassVar
 __all__ = [
     "BadRequestError",
     "BusyError",
+    "ChangedError",
     "ConfigError",
     "DeadlineError",
     "EnvironmentNotReadyError",
@@ -193,6 +195,13 @@ class TooLargeError(RequestError):
     """The request, or one entry of its reply, is larger than allowed."""
 
     code = "too_large"
+
+
+class ChangedError(RequestError):
+    """What the request reads changed between two pages: the client has to start again."""
+
+    code = "changed"
+    retryable = True
 
 
 class InternalError(RequestError):

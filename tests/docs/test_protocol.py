@@ -26,6 +26,7 @@ from tests.protocol_page import (
     rows,
     section,
 )
+from tests.protocol_vectors import with_hex
 from tests.servers import RealServer
 from tests.source_states import STATUSES
 from tests.waiting import wait_until
@@ -41,7 +42,7 @@ from zinfo.wire.query_messages import Request
 
 def test_the_page_has_an_example_of_each_kind_of_message() -> None:
     assert set(EXAMPLES) == {
-        *("request", "reply", "first page", "request of the next page"),
+        *("request", "reply", "first page", "request of the next page", "columns"),
         *("error", "error of another version"),
         *("info", "delta", "event", "hb", "fence", "subscription", "fence subscription"),
     }
@@ -69,6 +70,18 @@ def test_the_codec_reads_and_writes_the_example_replies(name: str) -> None:
     assert query_messages.encode_reply(base[0], base[2], base[3], extra) == [magic, header]
     assert codec.pack(reply.body) == body
     assert reply.cursor == ("db-1:6379" if name == "first page" else None)
+
+
+def test_the_example_of_columns_is_a_reply() -> None:
+    (magic, _), (header, said_header), (body, said_body) = EXAMPLES["columns"]
+    reply = query_messages.decode_reply([magic, header, body])
+    assert reply.header == json.loads(said_header)
+    assert with_hex(reply.body) == json.loads(said_body)
+    assert codec.pack(reply.body) == body
+    content: Any = reply.body
+    documented = names(section("#### `get_columns`"))
+    assert set(content) == documented - {"int64", "float64", "mixed"}
+    assert all(f"`{key}`" in section("#### `get_columns`") for key in content["columns"][0])
 
 
 @pytest.mark.parametrize("name", ["error", "error of another version"])

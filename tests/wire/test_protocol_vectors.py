@@ -85,6 +85,15 @@ def test_replies_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
         assert codec.pack_fields(reply.body) == frames[2]
 
 
+@each("columns")
+def test_columns_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
+    frames = frames_of(vector)
+    body = codec.unpack(frames[2])
+    assert exactly(protocol_vectors.with_hex(body)) == exactly(vector["body"])
+    assert codec.pack(body) == codec.pack_fields(body) == frames[2]
+    assert query_messages.decode_reply(frames).header == vector["header"]
+
+
 @each("bus")
 def test_bus_messages_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
     topic, header, body = frames_of(vector)

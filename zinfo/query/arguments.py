@@ -11,6 +11,7 @@ from zinfo.errors import BadRequestError
 # of a request depends on the number of items.
 MAX_IDS = 10_000  # shard ids, as many as fit into a request
 MAX_KEYS = 1_000  # field names or prefixes of them; more than an INFO has
+MAX_COLUMNS = 64  # fields of `get_columns`, each an array over all shards
 MAX_SECTIONS = 100  # sections of INFO, which has two dozen
 MAX_TOPICS = 1_000  # topics; a client with more than 500 subscribes to all
 MAX_LABELS = 100  # labels that a shard must have

@@ -10,11 +10,18 @@ from typing import NamedTuple
 from zinfo._version import __version__
 from zinfo.errors import BadRequestError
 from zinfo.health.stats import Stats
-from zinfo.query.arguments import MAX_IDS, MAX_KEYS, MAX_LABELS, MAX_SECTIONS, MAX_TOPICS
+from zinfo.query.arguments import (
+    MAX_COLUMNS,
+    MAX_IDS,
+    MAX_KEYS,
+    MAX_LABELS,
+    MAX_SECTIONS,
+    MAX_TOPICS,
+)
 from zinfo.query.call import Call, OperationResult
 from zinfo.query.paging import Block
 from zinfo.security.bus_rights import UNLIMITED
-from zinfo.security.rights import Rights
+from zinfo.security.rights import INCLUDED_IN, Rights
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.source_status import FAILED, WAITING, SourceDirectory, SourceStatus
@@ -88,6 +95,7 @@ class DaemonOperations:
                         "refresh_floor": call.limits.min_refresh_interval,
                         "max_ids": MAX_IDS,
                         "max_keys": MAX_KEYS,
+                        "max_columns": MAX_COLUMNS,
                         "max_sections": MAX_SECTIONS,
                         "max_topics": MAX_TOPICS,
                         "max_labels": MAX_LABELS,
@@ -151,6 +159,11 @@ def _count_sources(statuses: Sequence[SourceStatus]) -> dict[str, int]:
     }
 
 
+def _with_included(rights: Rights) -> set[str]:
+    allowed = set(rights.operations or ())
+    return allowed | {name for name, needed in INCLUDED_IN.items() if needed in allowed}
+
+
 def _describe_rights(rights: Rights) -> dict[str, object]:
     """Return what `hello` reports about a client's rights; empty if they are unlimited."""
     on_bus = rights.on_bus()
@@ -159,7 +172,7 @@ def _describe_rights(rights: Rights) -> dict[str, object]:
     described: dict[str, object] = {
         "shards": rights.shards,
         "withheld": rights.hidden_fields,
-        "operations": None if rights.operations is None else sorted(rights.operations),
+        "operations": None if rights.operations is None else sorted(_with_included(rights)),
         "kinds": on_bus.kinds if on_bus else (),
     }
     return {"rights": described}

@@ -1,7 +1,7 @@
 """Operations: runs the operations of the query endpoint; decoded request in, encoded body out.
 
-`shard_operations`, `source_operations` and `daemon_operations` have the operations themselves. No
-socket here.
+`shard_operations`, `column_operations`, `source_operations` and `daemon_operations` have the
+operations themselves. No socket here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from zinfo.health.stats import Stats
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.query.arguments import Arguments
 from zinfo.query.call import Call, OperationResult, QueryLimits
+from zinfo.query.column_operations import ColumnOperations
 from zinfo.query.daemon_operations import DaemonInfo, DaemonOperations
 from zinfo.query.servicer import InfoProviderServicer
 from zinfo.query.shard_operations import ShardOperations
@@ -70,6 +71,7 @@ class Operations:
         self._run: dict[str, Callable[[Call], OperationResult]] = {
             "hello": daemon.hello,
             "get_infos": shards.get_infos,
+            "get_columns": ColumnOperations(servicer).get_columns,
             "shards": shards.shards,
             "snapshot": shards.snapshot,
             "events": daemon.events,
@@ -88,9 +90,11 @@ class Operations:
         """Return whether a request takes well below a millisecond, and never waits."""
         if request.op in ("ping", "hello"):
             return True
+        if request.op in ("events", "get_columns"):
+            return False
         args = request.args
         ids = args.get("shard_ids" if request.op == "get_infos" else "ids")
-        if not isinstance(ids, list) or not 0 < len(ids) <= _QUICK_SHARDS or request.op == "events":
+        if not isinstance(ids, list) or not 0 < len(ids) <= _QUICK_SHARDS:
             return False
         if args.get("refresh"):
             return False

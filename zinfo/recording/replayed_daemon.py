@@ -74,7 +74,7 @@ class ReplayedDaemon:
     def has_informed_client(self) -> bool:
         """Whether a client has fetched the initial state."""
         requests = self._stats.query.requests
-        return requests["snapshot"] + requests["get_infos"] > 0
+        return requests["snapshot"] + requests["get_infos"] + requests["get_columns"] > 0
 
     def set_wall_clock(self, wall: float, at: float) -> None:
         """Set the daemon's wall clock at a position in the recording."""

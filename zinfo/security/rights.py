@@ -24,6 +24,9 @@ A client with unlimited rights can call them. Any other needs to have them among
 and to see all shards.
 """
 
+INCLUDED_IN = {"get_columns": "get_infos"}
+"""Operations without a right of their own, with the operation whose right they need."""
+
 # Attributes of a shard in events and in the list of shards, with the INFO fields they come from.
 _SOURCE_FIELDS = {
     "role": ("role",),
@@ -93,7 +96,7 @@ class Rights:
             return False
         return (
             self.operations is None
-            or operation in self.operations
+            or INCLUDED_IN.get(operation, operation) in self.operations
             or operation in PUBLIC_OPERATIONS
         )
 

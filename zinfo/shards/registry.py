@@ -48,6 +48,7 @@ class ShardPublisher:
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
         self._claims: dict[str, list[FreeCallback]] = {}  # by shard id
+        self.changes = 0  #: number of shards added and removed, and of changes of labels
         self.callback_errors = 0  #: number of exceptions that subscribers raised
 
     def add_shard(self, shard: RedisShard) -> None:
@@ -62,6 +63,7 @@ class ShardPublisher:
         if shard.id in self._shards:
             raise ShardExistsError(f"shard {shard.id} is live already")
         self._shards[shard.id] = shard
+        self.changes += 1
         insort(self._ids, shard.id)
         self._sorted = None
         self._notify(ShardEvent.ADDED, shard)
@@ -125,6 +127,7 @@ class ShardPublisher:
         shard = self.get_shard(shard_id)
         if shard.labels != labels:
             shard.labels = dict(labels)
+            self.changes += 1
             self._notify(ShardEvent.LABELS_CHANGED, shard)
 
     def set_connection(self, shard_id: str, options: ConnectionOptions) -> None:
@@ -232,6 +235,7 @@ class ShardPublisher:
 
     def _forget(self, shard: RedisShard) -> None:
         del self._shards[shard.id]
+        self.changes += 1
         del self._ids[bisect_left(self._ids, shard.id)]
         self._sorted = None
 
