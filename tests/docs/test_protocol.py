@@ -44,7 +44,7 @@ def test_the_page_has_an_example_of_each_kind_of_message() -> None:
     assert set(EXAMPLES) == {
         *("request", "reply", "first page", "request of the next page", "columns"),
         *("error", "error of another version"),
-        *("info", "delta", "event", "hb", "fence", "subscription", "fence subscription"),
+        *("info", "delta", "batch", "event", "hb", "fence", "subscription", "fence subscription"),
     }
 
 
@@ -108,6 +108,16 @@ def test_the_codec_reads_and_writes_the_example_bus_messages(kind: str) -> None:
     assert codec.pack(json.loads(said_header)) == header
     assert codec.unpack(body) == json.loads(said_body)
     assert codec.pack(json.loads(said_body)) == body
+
+
+def test_the_codec_reads_and_writes_the_example_batch() -> None:
+    (topic, said_topic), (header, said_header), (body, _) = EXAMPLES["batch"]
+    assert (topic, topic.decode()) == (bus_messages.BATCH_TOPIC, said_topic)
+    assert list(bus_messages.unpack_header(header)) == json.loads(said_header)
+    first, second = messages = bus_messages.unpack_batch(body)
+    assert bus_messages.pack_batch(messages) == body
+    assert first == tuple(raw for raw, _ in EXAMPLES["delta"])
+    assert bus_messages.parse_topic(second[0]) == ("delta", "db-2:6379")
 
 
 @pytest.mark.parametrize("name", ["subscription", "fence subscription"])

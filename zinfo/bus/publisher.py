@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection, Sequence
 import gevent
 import zmq
 
+from zinfo.bus.batches import Batch
 from zinfo.bus.bodies import FilteredBodies
+from zinfo.bus.flush_timer import FlushTimer
 from zinfo.bus.socket import BusSocket
 from zinfo.bus.socket_set import BusAccess, BusSockets
 from zinfo.bus.subscriptions import ShardSubscriptions
@@ -99,6 +101,7 @@ class InfoBus:
             access=access,
             publish_fence=self._publish_fence,
         )
+        self._timer = FlushTimer(self._flush_all, self._report)
         self.endpoint = self._sockets.unlimited.address  #: the bound address, with the actual port
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._forget)
         poller.subscribe_snapshots(self.publish_snapshot)
@@ -106,6 +109,7 @@ class InfoBus:
 
     def close(self) -> None:
         """Close the sockets; nothing is published any more."""
+        self._timer.close()
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._forget)
         self._sockets.close()
 
@@ -140,15 +144,14 @@ class InfoBus:
                 filtered = filtered or FilteredBodies(previous, snapshot)
                 self._publish_filtered(socket, subscriptions, snapshot, filtered)
                 continue
-            seq, when = snapshot.revision, snapshot.time
-            if subscriptions.delta_subscribed:
+            if _wants_delta(socket, subscriptions):
                 if delta is None:
                     fields, removed = snapshot.delta_from(previous)
                     delta = encode_delta(fields, removed, previous.revision if previous else 0)
-                self._send(socket, KIND_DELTA, subscriptions.delta_topic, seq, when, delta)
+                self._publish_delta(socket, subscriptions, snapshot, delta)
             if subscriptions.info_subscribed:
                 info = info or encode_snapshot(snapshot.encoded())
-                self._send(socket, KIND_INFO, subscriptions.info_topic, seq, when, info)
+                self._publish_info(socket, subscriptions, snapshot, info)
 
     def _publish_filtered(
         self,
@@ -159,13 +162,37 @@ class InfoBus:
     ) -> None:
         """Publish a snapshot without hidden fields."""
         assert socket.field_filter is not None
-        seq, when = snapshot.revision, snapshot.time
-        if subscriptions.delta_subscribed:
+        if _wants_delta(socket, subscriptions):
             body = bodies.delta(socket.field_filter)
-            self._send(socket, KIND_DELTA, subscriptions.delta_topic, seq, when, body)
+            self._publish_delta(socket, subscriptions, snapshot, body)
         if subscriptions.info_subscribed:
             body = bodies.info(socket.field_filter)
-            self._send(socket, KIND_INFO, subscriptions.info_topic, seq, when, body)
+            self._publish_info(socket, subscriptions, snapshot, body)
+
+    def _publish_delta(
+        self,
+        socket: BusSocket,
+        subscriptions: ShardSubscriptions,
+        snapshot: Snapshot,
+        body: bytes,
+    ) -> None:
+        """Publish a delta alone, and in a batch, where these are subscribed."""
+        header = pack_header(self._node, self._epoch, snapshot.revision, snapshot.time)
+        if subscriptions.delta_subscribed:
+            self._send(socket, KIND_DELTA, subscriptions.delta_topic, header, body)
+        batch = socket.batches.whole
+        if batch is not None and subscriptions.is_allowed:
+            self._add(socket, batch, subscriptions.batched_head, header, body)
+
+    def _publish_info(
+        self,
+        socket: BusSocket,
+        subscriptions: ShardSubscriptions,
+        snapshot: Snapshot,
+        body: bytes,
+    ) -> None:
+        header = pack_header(self._node, self._epoch, snapshot.revision, snapshot.time)
+        self._send(socket, KIND_INFO, subscriptions.info_topic, header, body)
 
     def publish_event(self, event: Event) -> None:
         """Publish a lifecycle event."""
@@ -174,17 +201,19 @@ class InfoBus:
             rights = socket.rights_for_event(event.shard, full_topic)
             if rights is not None:
                 body = encode_event(rights.visible_event(event))
-                self._send(socket, KIND_EVENT, full_topic, event.seq, event.time, body)
+                header = pack_header(self._node, self._epoch, event.seq, event.time)
+                self._flush(socket)
+                self._send(socket, KIND_EVENT, full_topic, header, body)
 
     def publish_heartbeat(self) -> None:
         """Publish one heartbeat on each socket."""
         self._heartbeat_seq += 1
         for socket in self._sockets:
             if not socket.closed:
-                body, now = pack(self._totals(socket)), self._clock()
-                self._send(
-                    socket, KIND_HEARTBEAT, self._heartbeat_topic, self._heartbeat_seq, now, body
-                )
+                body = pack(self._totals(socket))
+                self._flush(socket)
+                header = pack_header(self._node, self._epoch, self._heartbeat_seq, self._clock())
+                self._send(socket, KIND_HEARTBEAT, self._heartbeat_topic, header, body)
 
     def run_heartbeat(self) -> None:
         """Publish heartbeats and measure the event loop's lag; runs in a greenlet of its own."""
@@ -203,7 +232,11 @@ class InfoBus:
         totals = self._totals(socket)
         if refused:
             totals["refused"] = [one.decode("utf-8", "backslashreplace") for one in refused]
-        self._send(socket, KIND_FENCE, topic, 0, self._clock(), pack(totals))
+        # All deltas so far are in these totals, also those that wait in a batch. A subscriber that
+        # has just joined must not count them after its fence.
+        self._flush(socket)
+        header = pack_header(self._node, self._epoch, 0, self._clock())
+        self._send(socket, KIND_FENCE, topic, header, pack(totals))
 
     def _totals(self, socket: BusSocket) -> dict[str, object]:
         return {
@@ -221,10 +254,46 @@ class InfoBus:
             return self._advertise or self.endpoint
         return advertised(self._advertise, socket.address)
 
-    def _send(
-        self, socket: BusSocket, kind: str, full_topic: bytes, seq: int, when: float, body: bytes
+    # --- batches
+
+    def _add(
+        self, socket: BusSocket, batch: Batch, head: bytes, header: bytes, body: bytes
     ) -> None:
-        header = pack_header(self._node, self._epoch, seq, when)
+        """Add a delta to a batch, which is sent when it is full or at the end of the tick."""
+        if not batch.fits(body):
+            self._send_batch(socket, batch)
+        batch.add(head, header, body)
+        if batch.is_full:
+            self._send_batch(socket, batch)
+        else:
+            self._timer.set()
+
+    def _flush(self, socket: BusSocket) -> None:
+        """Send what waits in the batches of a socket, as messages that follow refer to it."""
+        for batch in socket.batches:
+            if batch.size:
+                self._send_batch(socket, batch)
+
+    def _flush_all(self, until: float) -> bool:
+        """Send what waits in all batches, up to a monotonic clock; return whether that was all."""
+        for socket in self._sockets.subscribed:
+            if time.monotonic() > until:
+                return False
+            self._flush(socket)
+        return True
+
+    def _send_batch(self, socket: BusSocket, batch: Batch) -> None:
+        body = batch.take()
+        header = pack_header(self._node, self._epoch, batch.seq, self._clock())
+        self._send(socket, batch.kind, batch.topic, header, body)
+
+    def _report(self, error: BaseException) -> None:
+        self._stats.bus.errors += 1
+        logger.error("bus: unexpected error while sending a batch", exc_info=error)
+
+    def _send(
+        self, socket: BusSocket, kind: str, full_topic: bytes, header: bytes, body: bytes
+    ) -> None:
         try:
             socket.send((full_topic, header, body))
         except zmq.ZMQError as error:
@@ -238,3 +307,10 @@ class InfoBus:
     def _forget(self, shard: RedisShard) -> None:
         for socket in self._sockets:
             socket.forget(shard.id)
+
+
+def _wants_delta(socket: BusSocket, subscriptions: ShardSubscriptions) -> bool:
+    """Return whether a delta is published on a socket, alone or in a batch."""
+    return subscriptions.delta_subscribed or (
+        subscriptions.is_allowed and socket.batches.whole is not None
+    )

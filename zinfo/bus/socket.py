@@ -15,6 +15,7 @@ from typing import Protocol
 import gevent
 import zmq
 
+from zinfo.bus.batches import SocketBatches
 from zinfo.bus.subscriptions import ShardSubscriptions, SubscriptionSet
 from zinfo.bus.topic_limits import (
     MAX_REFUSED_LISTED,
@@ -47,7 +48,6 @@ REBIND_INTERVAL = 0.01
 """Seconds between two attempts to bind it."""
 _SUBSCRIBE = 1  # first byte of an XPUB message, ZMTP 3.1 (https://rfc.zeromq.org/spec/37/)
 _DISCONNECT_INTERVAL = 5.0  # seconds that libzmq gets to drop the topics of a closed connection
-_EMPTY = SubscriptionSet()  # for shards that are not published on a socket
 
 
 class PublishFence(Protocol):
@@ -82,6 +82,7 @@ class BusSocket:
         domain: ZAP domain of this socket.
         address: the bound address, with the actual port.
         subscriptions: the topics that are subscribed.
+        batches: the batches that are subscribed.
         field_filter: says which fields are hidden; None if none is.
         send: publishes a message, as `DirectSocket.send` does.
     """
@@ -104,6 +105,7 @@ class BusSocket:
         self.domain = domain
         # Twice the limit: clients may go on subscribing while the largest connection is closed.
         self.subscriptions = SubscriptionSet(2 * MAX_SOCKET_TOPICS)
+        self.batches = SocketBatches()
         self._rights = Rights.of_bus(endpoint.rights)
         self.field_filter = self._rights if endpoint.rights.hidden_fields else None
         self._context = context
@@ -160,6 +162,7 @@ class BusSocket:
         self._disconnecting.clear()
         self._stats.topics -= len(self.subscriptions)
         self.subscriptions.clear()
+        self.batches.clear()
         self._on_subscribed_change()
 
     def close(self) -> None:
@@ -191,7 +194,7 @@ class BusSocket:
         found = self._shards.get(shard_id)
         if found is None:
             allowed = self.endpoint.rights.infos and self._rights.can_see(shard_id)
-            found = ShardSubscriptions(self.subscriptions if allowed else _EMPTY, shard_id)
+            found = ShardSubscriptions(self.subscriptions, shard_id, is_allowed=allowed)
             self._shards[shard_id] = found
         found.refresh()
         return found
@@ -276,8 +279,10 @@ class BusSocket:
                 connection.refused.append(prefix)
         elif not self.subscriptions.add(prefix):
             self._count_refused(frame)
-        elif len(self.subscriptions) > MAX_SOCKET_TOPICS:
-            self._disconnect_largest()
+        else:
+            self.batches.subscribe(prefix)
+            if len(self.subscriptions) > MAX_SOCKET_TOPICS:
+                self._disconnect_largest()
 
     def _unsubscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
         connection, _ = self._find_connection(frame)
@@ -286,6 +291,7 @@ class BusSocket:
             if prefix in connection.refused:
                 connection.refused.remove(prefix)
         self.subscriptions.discard(prefix)
+        self.batches.unsubscribe(prefix)
 
     def _find_connection(self, frame: zmq.Frame) -> tuple[ConnectionTopics | None, int]:
         """Return a frame's connection, None if it is closed or being closed, and its descriptor."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, topic
+from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, batched_head, topic
 
 
 class SubscriptionSet:
@@ -57,22 +57,33 @@ class ShardSubscriptions:
     Args:
         subscriptions: the subscriptions of the socket.
         shard_id: the shard.
+        is_allowed: whether the socket may publish INFO of this shard at all.
+
+    Attributes:
+        is_allowed: as given.
+        batched_head: the first bytes of each delta of the shard in a batch.
     """
 
     __slots__ = (
         "_generation",
         "_subscriptions",
+        "batched_head",
         "delta_subscribed",
         "delta_topic",
         "info_subscribed",
         "info_topic",
+        "is_allowed",
     )
 
-    def __init__(self, subscriptions: SubscriptionSet, shard_id: str) -> None:
+    def __init__(
+        self, subscriptions: SubscriptionSet, shard_id: str, *, is_allowed: bool = True
+    ) -> None:
         self._subscriptions = subscriptions
         self._generation = -1
+        self.is_allowed = is_allowed
         self.info_topic = topic(KIND_INFO, shard_id)
         self.delta_topic = topic(KIND_DELTA, shard_id)
+        self.batched_head = batched_head(self.delta_topic)
         self.info_subscribed = False
         self.delta_subscribed = False
 
@@ -81,5 +92,6 @@ class ShardSubscriptions:
         subscriptions = self._subscriptions
         if self._generation != subscriptions.generation:
             self._generation = subscriptions.generation
-            self.info_subscribed = subscriptions.matches(self.info_topic)
-            self.delta_subscribed = subscriptions.matches(self.delta_topic)
+            allowed = self.is_allowed
+            self.info_subscribed = allowed and subscriptions.matches(self.info_topic)
+            self.delta_subscribed = allowed and subscriptions.matches(self.delta_topic)

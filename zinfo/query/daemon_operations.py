@@ -78,6 +78,8 @@ class DaemonOperations:
         """Return identity, versions, bus endpoints, limits, and the client's rights."""
         call.args.reject_unknown()
         identity = self._daemon.identity
+        on_bus = call.rights.on_bus()
+        endpoints = self._daemon.bus_endpoints(call.rights)
         return OperationResult(
             pack(
                 {
@@ -86,7 +88,8 @@ class DaemonOperations:
                     "epoch": identity.epoch,
                     "zinfo": __version__,
                     "versions": [VERSION],
-                    "bus": self._daemon.bus_endpoints(call.rights),
+                    "bus": endpoints,
+                    "kinds": on_bus.kinds_of_topics if on_bus and endpoints else (),
                     "heartbeat": self._daemon.heartbeat,
                     "ops": list(self._names()),
                     "limits": {

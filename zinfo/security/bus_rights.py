@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from zinfo.wire.bus_messages import (
+    BATCH_TOPIC,
     FENCE_PREFIX,
+    KIND_BATCH,
     KIND_DELTA,
     KIND_EVENT,
     KIND_HEARTBEAT,
@@ -61,6 +63,11 @@ class BusRights(NamedTuple):
         """The kinds of messages about shards that may be received."""
         return (KIND_INFO, KIND_DELTA) * self.infos + (KIND_EVENT,) * self.events
 
+    @property
+    def kinds_of_topics(self) -> tuple[str, ...]:
+        """The kinds of topics that may be subscribed."""
+        return (*self.kinds, KIND_HEARTBEAT) + (KIND_BATCH,) * self.infos
+
     def covers(self, prefix: bytes) -> bool:
         """Return whether a subscription can match any message that these rights allow."""
         if self == UNLIMITED or prefix.startswith(FENCE_PREFIX):
@@ -71,6 +78,8 @@ class BusRights(NamedTuple):
         """Yield prefixes of all topics that are allowed."""
         yield FENCE_PREFIX
         yield topic(KIND_HEARTBEAT)
+        if self.infos:
+            yield BATCH_TOPIC
         for kind in self.kinds:
             if self.shards is None:
                 yield topic(kind)

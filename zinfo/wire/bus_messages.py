@@ -160,12 +160,29 @@ def unpack_header(raw: bytes) -> Header:
 
 def pack_batch(messages: Sequence[BatchedMessage]) -> bytes:
     """Return the body of a batch: an array of arrays of three byte strings (msgpack bin)."""
-    parts = [array_header(len(messages))]
-    for message in messages:
-        parts.append(_THREE)
-        for frame in message:
-            parts += (_bin_header(len(frame)), frame)
-    return b"".join(parts)
+    parts = [pack_batched(batched_head(topic), header, body) for topic, header, body in messages]
+    return join_batch(len(parts), parts)
+
+
+def batched_head(topic: bytes) -> bytes:
+    """Return the first bytes of each message of a topic in a batch."""
+    return array_header(3) + _bin_header(len(topic)) + topic
+
+
+def pack_batched(head: bytes, header: bytes, body: bytes) -> bytes:
+    """Return one message as it is in the body of a batch.
+
+    Args:
+        head: what `batched_head` returns for its topic.
+        header: of the message.
+        body: of the message.
+    """
+    return b"".join((head, _bin_header(len(header)), header, _bin_header(len(body)), body))
+
+
+def join_batch(number: int, packed: Sequence[bytes]) -> bytes:
+    """Return the body of a batch of some messages, each as `pack_batched` returns it."""
+    return array_header(number) + b"".join(packed)
 
 
 def unpack_batch(body: bytes) -> list[BatchedMessage]:
@@ -180,7 +197,6 @@ def unpack_batch(body: bytes) -> list[BatchedMessage]:
         raise ProtocolError(f"not a batch: {error or type(error).__name__}") from error
 
 
-_THREE = array_header(3)
 _decode_batch = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
 
 

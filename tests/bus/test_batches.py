@@ -1,0 +1,242 @@
+"""Batches of deltas: the same messages, in the same order, as without them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gevent
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.bus.in_process_bus import InProcessBus, Subscriber, deltas
+from tests.examples import examples
+from tests.info_texts import TEXTS
+from tests.waiting import wait_until
+from zinfo.bus import flush_timer
+from zinfo.bus.batches import MAX_BATCH_BYTES
+from zinfo.security.bus_rights import UNLIMITED, BusRights
+from zinfo.wire.bus_messages import BATCH_TOPIC, topic, unpack_batch
+
+EVENTS, BEATS, DELTAS = topic("event"), topic("hb"), topic("delta")
+LIMITED = BusRights(shards=("a",), hidden_fields=("role", "used_*"))
+NO_INFOS = BusRights(infos=False)
+ONE_SHARD = BusRights(shards=("a",))
+REPLIES = [TEXTS[f"redis-7.0.15-{step}"] for step in ("idle", "primary-1", "primary-2")]
+
+
+@pytest.fixture(scope="module")
+def bus() -> Iterator[InProcessBus]:
+    """A bus with three shards and four sockets."""
+    with InProcessBus(("a:1", "a:2", "b:1"), (LIMITED, NO_INFOS, ONE_SHARD)) as bus:
+        yield bus
+
+
+@pytest.fixture(scope="module")
+def slow_bus() -> Iterator[InProcessBus]:
+    """The same; batches are sent only if they are full or something follows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush_timer, "TICK", 1e9)
+        with InProcessBus(("a:1", "a:2", "b:1"), (LIMITED,)) as bus:
+            yield bus
+
+
+def poll_all(bus: InProcessBus, times: int) -> None:
+    """Poll every shard some times."""
+    for number in range(times):
+        for shard in range(len(bus.shards)):
+            bus.poll(shard, REPLIES[number % len(REPLIES)])
+
+
+poll = st.tuples(st.just("poll"), st.integers(0, 2), st.sampled_from(REPLIES))
+event = st.tuples(st.just("event"), st.integers(0, 2))
+others = st.tuples(st.sampled_from(["beat", "switch", "joined"]))
+join = st.tuples(st.just("join"), st.booleans(), st.booleans())
+steps = st.lists(poll | poll | event | others | join, min_size=20, max_size=40)
+JOINS_IN_A_TICK = [
+    ("join", True, True),
+    ("joined",),
+    ("poll", 0, REPLIES[0]),
+    ("event", 1),
+    ("poll", 1, REPLIES[0]),
+    ("join", True, True),
+    ("joined",),
+    ("poll", 0, REPLIES[1]),
+    ("beat",),
+    ("poll", 0, REPLIES[2]),
+]
+
+
+class Schedule:
+    """Polls, events and subscribers that join among them.
+
+    Args:
+        bus: the bus.
+    """
+
+    def __init__(self, bus: InProcessBus) -> None:
+        self._bus = bus
+        #: For each set of rights a subscriber to all deltas from the start.
+        self._references = [
+            bus.subscriber(rights).join(EVENTS, BEATS, DELTAS) for rights in (UNLIMITED, LIMITED)
+        ]
+        self._free = [(at, bus.subscriber((UNLIMITED, LIMITED)[at])) for at in (0, 0, 0, 1, 1)]
+        self._joining: list[tuple[int, Subscriber]] = []
+
+    def close(self) -> None:
+        """Close all subscribers."""
+        for subscriber in self._references:
+            subscriber.close()
+        for _, subscriber in (*self._free, *self._joining):
+            subscriber.close()
+
+    def run(self, steps: Sequence[Any]) -> None:
+        """Carry out steps, each a name and arguments."""
+        bus = self._bus
+        actions: dict[str, Callable[..., object]] = {
+            "poll": bus.poll,
+            "event": bus.event,
+            "beat": bus.beat,
+            "switch": lambda: gevent.sleep(0),
+            "join": self._join,
+            "joined": self._joined,
+        }
+        for name, *arguments in steps:
+            actions[name](*arguments)
+
+    def check(self) -> None:
+        """Compare what each subscriber has received since its fence."""
+        self._joined()
+        self._bus.beat()
+        for subscriber in (*self._references, *(one for _, one in self._joining)):
+            subscriber.until_beat(self._bus.beats)
+        for at, subscriber in self._joining:
+            messages = subscriber.messages
+            assert messages == self._references[at].messages[-len(messages) :]
+            if at == 0:  # the totals count all shards
+                _check_totals(subscriber)
+
+    def _join(self, is_first: bool, takes_batches: bool) -> None:
+        if self._free:
+            at, subscriber = self._free.pop(0 if is_first else -1)
+            subscriber.subscribe(EVENTS, BEATS, BATCH_TOPIC if takes_batches else DELTAS)
+            self._joining.append((at, subscriber))
+
+    def _joined(self) -> None:
+        for _, subscriber in self._joining:
+            subscriber.joined()
+
+
+def _check_totals(subscriber: Subscriber) -> None:
+    assert subscriber.fence is not None
+    since, now = subscriber.fence.body, subscriber.messages[-1].body
+    assert len(deltas(subscriber.messages)) == now["revisions"] - since["revisions"]
+    events = [one for one in subscriber.messages if one.topic.startswith(EVENTS)]
+    assert len(events) == now["events"] - since["events"]
+
+
+@settings(max_examples=examples(100))
+@given(steps=steps, is_slow=st.booleans())
+@example(steps=JOINS_IN_A_TICK, is_slow=True)
+def test_a_subscriber_of_batches_sees_what_one_of_deltas_sees(
+    bus: InProcessBus, slow_bus: InProcessBus, steps: list[Any], is_slow: bool
+) -> None:
+    with contextlib.closing(Schedule(slow_bus if is_slow else bus)) as schedule:
+        schedule.run(steps)
+        schedule.check()
+
+
+def test_batches_are_numbered_and_bounded(slow_bus: InProcessBus) -> None:
+    with slow_bus.subscriber() as subscriber:
+        subscriber.join(BATCH_TOPIC, BEATS)
+        poll_all(slow_bus, 40)
+        slow_bus.beat()
+        subscriber.until_beat(slow_bus.beats)
+    seqs = [batch.header.seq for batch in subscriber.batches]
+    assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+    numbers = [len(unpack_batch(batch.body)) for batch in subscriber.batches]
+    assert 1 < len(seqs) < sum(numbers) == 120
+    sizes = [len(batch.body) for batch in subscriber.batches]
+    assert all(
+        size < MAX_BATCH_BYTES + 200 or number == 1
+        for size, number in zip(sizes, numbers, strict=True)
+    )
+
+
+def test_a_delta_larger_than_a_batch_is_a_batch(slow_bus: InProcessBus) -> None:
+    large = b"".join(b"field_%d:%d\r\n" % (number, number) for number in range(3000))
+    with slow_bus.subscriber() as subscriber:
+        subscriber.join(BATCH_TOPIC, BEATS)
+        for raw in (REPLIES[0], REPLIES[1], large, REPLIES[0], REPLIES[1]):
+            slow_bus.poll(0, raw)
+        slow_bus.beat()
+        subscriber.until_beat(slow_bus.beats)
+    numbers = [len(unpack_batch(batch.body)) for batch in subscriber.batches]
+    assert len(subscriber.batches[1].body) > MAX_BATCH_BYTES
+    assert numbers[1] == 1
+    assert sum(numbers) == 5
+
+
+def test_a_delta_waits_for_no_further_one_at_a_quiet_time(bus: InProcessBus) -> None:
+    with bus.subscriber() as subscriber:
+        subscriber.join(BATCH_TOPIC)
+        bus.poll(0, REPLIES[0])
+        wait_until(lambda: subscriber.read() and subscriber.messages, what="it", sleep=gevent.sleep)
+
+
+@pytest.mark.parametrize("prefix", [b"", b"z1/", b"z1/b", b"z1/batch", b"z1/delta/"])
+def test_other_subscriptions_cause_no_batches(bus: InProcessBus, prefix: bytes) -> None:
+    before = bus.stats.bus.messages["batch"]
+    with bus.subscriber() as subscriber:
+        subscriber.join(prefix, BEATS)
+        poll_all(bus, 2)
+        bus.beat()
+        subscriber.until_beat(bus.beats)
+    assert bus.stats.bus.messages["batch"] == before
+
+
+def test_batches_end_with_the_last_subscription(bus: InProcessBus) -> None:
+    with bus.subscriber() as subscriber:
+        subscriber.join(BATCH_TOPIC)
+        poll_all(bus, 1)
+    wait_until(lambda: not bus.stats.bus.topics, what="the end", sleep=gevent.sleep)
+    before = bus.stats.bus.messages["batch"]
+    poll_all(bus, 2)
+    bus.beat()
+    assert bus.stats.bus.messages["batch"] == before
+
+
+@pytest.mark.parametrize("prefix", [b"", b"z1/", b"z1/b", BATCH_TOPIC])
+def test_a_limited_subscriber_gets_its_shards_without_hidden_fields(
+    bus: InProcessBus, prefix: bytes
+) -> None:
+    with (
+        bus.subscriber() as everything,
+        bus.subscriber(LIMITED) as other,
+        bus.subscriber(LIMITED) as limited,
+    ):
+        everything.join(BATCH_TOPIC)
+        other.join(BATCH_TOPIC)
+        limited.join(prefix, BEATS)
+        poll_all(bus, 3)
+        bus.beat()
+        limited.until_beat(bus.beats)
+    found = deltas(limited.messages)
+    assert {one.topic for one in found} == {topic("delta", ident) for ident in ("a:1", "a:2")}
+    names = {name for one in found for name in (*one.body["set"], *one.body["unset"])}
+    assert "uptime_in_seconds" in names
+    assert not [name for name in names if name == "role" or name.startswith("used_")]
+
+
+def test_a_subscriber_without_infos_is_refused_batches(bus: InProcessBus) -> None:
+    with bus.subscriber() as other, bus.subscriber(NO_INFOS) as limited:
+        other.join(BATCH_TOPIC)
+        limited.join(BATCH_TOPIC, BEATS)
+        assert limited.fence is not None
+        assert limited.fence.body["refused"] == [BATCH_TOPIC.decode()]
+        poll_all(bus, 2)
+        bus.beat()
+        limited.until_beat(bus.beats)
+    assert not limited.batches
