@@ -9,8 +9,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import cast
 
+from tests.client.column_pages import page_of
 from zinfo.client.updates import Info
 from zinfo.errors import RequestError, UnknownOpError, UnknownShardError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, topic
@@ -201,6 +203,7 @@ class ModelDaemon:
             "ping": lambda _: (self.clock(), {}),
             "events": self._events,
             "get_infos": self._get_infos,
+            "get_columns": self._get_columns,
             "shards": lambda _: ([{"id": shard} for shard in sorted(self.shards)], {}),
             "stats": lambda _: ({"revisions": self.revisions}, {}),
             "sources": lambda _: ([{"name": "cmdb", "type": "http"}], {}),
@@ -270,6 +273,30 @@ class ModelDaemon:
             for shard in page
         ]
         return infos, extra
+
+    def _get_columns(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        labels = cast("dict[str, str]", args.get("labels") or {})
+        ids = sorted(s for s in self.shards if labels.items() <= self.shards[s].labels.items())
+        moving = ("added", "removed", "labels_changed")
+        revision = sum(event["type"] in moving for event in self.events)
+        listed, _, position = str(args.get("cursor") or f"{revision}:0").partition(":")
+        if int(listed) != revision:
+            raise RequestError.from_wire("changed", "the id list has changed", retryable=True)
+        first = int(position)
+        page = ids[first : first + self.page_size]
+        keys = cast("list[str]", args["keys"])
+        entries = [self.shards[shard] for shard in page]
+        body = page_of(
+            {key: [(held.info or {}).get(key) for held in entries] for key in keys},
+            ids=None if args.get("ids_revision") == revision else page,
+            ids_revision=revision,
+            total=len(ids),
+            first=first,
+            ages=[self.clock() - held.time if held.info is not None else inf for held in entries],
+            states=[held.state for held in entries],
+        )
+        last = first + len(page)
+        return body, {"cursor": f"{revision}:{last}"} if last < len(ids) else {}
 
     def _events(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
         since = args.get("since", 0)

@@ -13,6 +13,7 @@ State machines are separate from I/O, and get messages and the time as arguments
 from __future__ import annotations
 
 from zinfo.client.client import Client
+from zinfo.client.columns import Column, Columns
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
 from zinfo.client.requests import RecentEvents
@@ -24,6 +25,8 @@ from zinfo.wire.lifecycle import Event
 __all__ = [
     "Client",
     "ClientKeys",
+    "Column",
+    "Columns",
     "Delta",
     "Event",
     "Gap",

@@ -8,8 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from zinfo.client import requests
+from zinfo.client.columns import Columns
+from zinfo.client.columns_query import ColumnsQuery, IdLists
 from zinfo.client.requests import Call, Map, Paging, RecentEvents
 from zinfo.client.sockets import clock
+from zinfo.errors import RequestError
 from zinfo.wire.query_messages import Reply
 
 _Result = TypeVar("_Result")
@@ -24,6 +27,7 @@ class ClientOperations(abc.ABC):
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
+        self._id_lists = IdLists()
 
     def hello(self, *, timeout: float | None = None) -> Map:
         """Return what the daemon is and supports.
@@ -111,6 +115,43 @@ class ClientOperations(abc.ABC):
             page = self._exchange(call.op, paging.args, self._deadline(timeout))
             paging.on_page(page)
             yield call.read([page])
+
+    def get_columns(
+        self,
+        keys: Collection[str],
+        labels: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Columns:
+        """Return some fields of all shards, one array for each field, from the daemon's cache.
+
+        Numbers are packed, and the ids of the shards are sent only when they have changed since the
+        last call: for many shards this costs a small part of what `get_infos` costs.
+
+        Args:
+            keys: names of the fields, 1 to 64.
+            labels: labels that a shard must have; None for any.
+            timeout: seconds for the whole call.
+
+        Returns:
+            A mapping from the name of a field to its `Column`, with `ids`, `ages` and `states` of
+            the shards. All live shards are there, also those that were never polled.
+
+        Raises:
+            BadRequestError: there are no keys, or too many.
+            RequestError: with the code `changed`, the set of shards changed again and again during
+                the call.
+            UnknownOpError: the daemon is of a version without columns.
+        """
+        query, deadline = ColumnsQuery(keys, labels, self._id_lists), self._deadline(timeout)
+        while True:
+            try:
+                columns = self._call(query.call(), deadline - clock())
+            except RequestError as error:
+                query.on_error(error)
+            else:
+                if columns is not None:
+                    return columns
 
     def shards(
         self,
