@@ -19,6 +19,7 @@ SCRIPTS = (
     "poll_cost",
     "query_rate",
     "query_many",
+    "query_columns",
     "publish_rate",
     "exporter_cost",
     "memory",

@@ -5,32 +5,33 @@ from __future__ import annotations
 import contextlib
 import time
 import xmlrpc.client
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sized
 from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.figures import Figure, Pair, compared
 from benchmarks.progress import log_progress
+from benchmarks.queries import FIELD
 from benchmarks.script import Scale, main
 from benchmarks.servers import loaded_servers
 from benchmarks.worker import Worker, start_measured
 from zinfo.client import Client
 
-NUMBERS = ("7", "8")
+NUMBERS = ("7", "8", "8b")
 
-_KEYS: dict[str, list[str]] = {"7": [], "8": ["used_memory"]}
+_WORDS = {"7": "whole", "8": "one field", "8b": "one field by column"}
 _RATE = 1000  # polls a second that go on meanwhile: 1,000 shards, each every second
 _MIN_QUERIES = 3  # in a round; all shards are polled again before each query
 _MIN_SECONDS = 1.0  # of a round; with few shards, more queries fit
 
-Query = Callable[[list[str]], list[Any]]  # takes the fields, none for all; returns all INFO
+Query = Callable[[], Sized]  # returns something for each shard
 
 
 class Contender(NamedTuple):
     """One of the compared processes, and how it is queried."""
 
     worker: Worker
-    query: Query
+    queries: Mapping[str, Query]  # by number of the target
     shards: int
     interval: float
 
@@ -47,17 +48,17 @@ class Contender(NamedTuple):
         taken: list[tuple[float, float]] = []
         until = time.monotonic() + _MIN_SECONDS
         while len(taken) < _MIN_QUERIES or time.monotonic() < until:
-            taken.append(self._measure_once(_KEYS[number]))
+            taken.append(self._measure_once(self.queries[number]))
         walls, cpus = zip(*taken, strict=True)
         return 1000 * median(walls), 1000 * min(cpus)
 
-    def _measure_once(self, keys: list[str]) -> tuple[float, float]:
+    def _measure_once(self, query: Query) -> tuple[float, float]:
         time.sleep(self._pause)  # part of the method: all shards are polled again
         cpu, began = self.worker.cpu(), time.monotonic()
-        infos = self.query(keys)
-        taken = time.monotonic() - began  # before `infos` is freed, which takes time as well
-        if len(infos) != self.shards:
-            raise RuntimeError(f"the reply has {len(infos)} of {self.shards} shards")
+        found = query()
+        taken = time.monotonic() - began  # before `found` is freed, which takes time as well
+        if len(found) != self.shards:
+            raise RuntimeError(f"the reply has {len(found)} of {self.shards} shards")
         return taken, self.worker.cpu() - cpu
 
 
@@ -78,7 +79,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
                         (pair.ours if one is zinfo else pair.theirs).append(value)
                     log_progress(
                         f"query_many: round {round_number} of {scale.rounds}, {one.worker.name}, "
-                        f"{'one field' if _KEYS[number] else 'whole'}: {values[0]:.1f} ms"
+                        f"{_WORDS[number]}: {values[0]:.2f} ms"
                     )
                 one.worker.call("pause")
     return [
@@ -90,7 +91,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
 def _contender(
     stack: contextlib.ExitStack,
     module: str,
-    connect: Callable[[contextlib.ExitStack, str], Query],
+    connect: Callable[[contextlib.ExitStack, str], Mapping[str, Query]],
     urls: list[str],
     shards: int,
 ) -> Contender:
@@ -99,20 +100,28 @@ def _contender(
     return Contender(worker, connect(stack, worker.started["query"]), shards, interval)
 
 
-def _zinfo(stack: contextlib.ExitStack, endpoint: str) -> Query:
+def _zinfo(stack: contextlib.ExitStack, endpoint: str) -> Mapping[str, Query]:
     client = stack.enter_context(Client(endpoint, timeout=30))
-    return lambda keys: client.get_infos(keys=keys)
+
+    def column() -> Sized:
+        column = client.get_columns([FIELD])[FIELD]
+        return column.values if column.valid is None else ()  # a server reports it in each INFO
+
+    return {
+        "7": client.get_infos,
+        "8": lambda: client.get_infos(keys=[FIELD]),
+        "8b": column,
+    }
 
 
-def _plain(stack: contextlib.ExitStack, url: str) -> Query:
-    server = stack.enter_context(xmlrpc.client.ServerProxy(url))
+def _plain(stack: contextlib.ExitStack, url: str) -> Mapping[str, Query]:
+    server: Any = stack.enter_context(xmlrpc.client.ServerProxy(url))
 
-    def query(keys: list[str]) -> list[Any]:
-        infos = server.get_infos([], keys)
-        assert isinstance(infos, list)
+    def one_field() -> Sized:
+        infos: Sized = server.get_infos([], [FIELD])
         return infos
 
-    return query
+    return {"7": lambda: server.get_infos([], []), "8": one_field, "8b": one_field}
 
 
 if __name__ == "__main__":

@@ -99,12 +99,15 @@ TARGETS = {
     for target in (
         Target("1", "CPU a poll, no subscriber / plain poller", 0.07),
         Target("2", "CPU a poll, one subscriber to all deltas / plain poller", 0.22),
+        Target("2b", "CPU a poll, one Mirror of everything / plain poller", 0.10),
         Target("3", "CPU a poll, one subscriber to all snapshots / plain poller", 0.30),
         Target("4", "CPU a poll, no subscriber / bare read", 0.7),
         Target("5", "queries/s for one shard, one by one / bare router", 0.75, at_least=True),
         Target("6", "queries/s for one shard, 64 in flight / bare router", 0.5, at_least=True),
         Target("7", "time for all shards, decoded / plain server", 1 / 30),
         Target("8", "time for one field of all shards / plain server", 1 / 30),
+        Target("8b", "time for one field of all shards by column / plain server", 0.005),
+        Target("8c", "five fields of 10,000 shards by column, decoded", 20, unit="ms"),
         Target("9", "snapshots/s to 4 subscribers / bare pub", 0.6, at_least=True),
         Target("10", "CPU a shard refreshed and delivered / redis_exporter", 1 / 15),
         Target("11", "memory a shard after many polls / plain poller", 0.15),
@@ -130,7 +133,6 @@ TARGETS = {
         Target("h4", "... not compressed", 0.01),
         Target("h5", "scrape of 10,000 shards, compressed: maximum", 3, unit="s"),
         Target("h6", "... latest poll meanwhile", 100, unit="ms"),
-        Target("2b", "CPU a poll, one Mirror of everything / plain poller", 0.10),
         Target("m1", "CPU of a Mirror a delta, no listener / plain poller's poll", 0.012),
         Target("m2", "... a listener to one field of each shard", 0.025),
         Target(
