@@ -14,7 +14,7 @@ from typing import cast
 
 from tests.client.column_pages import page_of
 from zinfo.client.updates import Info
-from zinfo.errors import RequestError, UnknownOpError, UnknownShardError
+from zinfo.errors import ChangedError, RequestError, UnknownOpError, UnknownShardError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, topic
 from zinfo.wire.codec import VERSION, pack
 from zinfo.wire.query_messages import decode_request, encode_error, encode_reply
@@ -281,7 +281,7 @@ class ModelDaemon:
         revision = sum(event["type"] in moving for event in self.events)
         listed, _, position = str(args.get("cursor") or f"{revision}:0").partition(":")
         if int(listed) != revision:
-            raise RequestError.from_wire("changed", "the id list has changed", retryable=True)
+            raise ChangedError("the id list has changed")
         first = int(position)
         page = ids[first : first + self.page_size]
         keys = cast("list[str]", args["keys"])

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import struct
 from array import array
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.client.column_pages import page_of, part_of
+from tests.column_replies import unpacked
 from tests.examples import examples
+from tests.protocol_vectors import frames_of, read
 from zinfo.client.columns import Columns, columns_of
 from zinfo.errors import ProtocolError
 from zinfo.wire import column_pages
 from zinfo.wire.codec import pack, unpack
 from zinfo.wire.column_pages import page_from_body
+from zinfo.wire.query_messages import decode_reply
 
 VALUES = st.one_of(
     st.none(),
@@ -154,6 +157,17 @@ def test_a_page_without_values_may_have_any_type() -> None:
 
 def _mixed(values: list[object]) -> dict[str, object]:
     return {"type": "mixed", "data": values, "valid": None}
+
+
+@pytest.mark.parametrize("vector", read("columns"), ids=lambda vector: str(vector["name"]))
+def test_the_vectors_of_the_protocol_are_read(vector: dict[str, Any]) -> None:
+    body: Any = decode_reply(frames_of(vector)).body
+    expected = unpacked(body)
+    page = page_from_body(body, len(body["columns"]))
+    assert page.ids == expected["ids"]
+    assert list(memoryview(page.ages).cast("d")) == expected["age"]
+    assert page.states == expected["state"]
+    assert [list(column.values()) for column in page.columns] == expected["columns"]
 
 
 @given(st.lists(st.lists(VALUES, max_size=4), min_size=1, max_size=4))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import tempfile
 import threading
@@ -131,6 +132,27 @@ def test_pages_are_yielded_one_by_one_without_omissions(
     with flavour.client(daemon.query) as client:
         pages = list(client.iter_infos(limit=2, keys=["role"]))
         assert [ids(page) for page in pages] == [["a", "b"], ["c"]]
+
+
+def test_columns_have_the_values_of_get_infos(
+    daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
+) -> None:
+    with flavour.client(daemon.query) as client:
+        first = client.get_columns(["tcp_port", "role", "no_such_field"])
+        columns = client.get_columns(["tcp_port", "role", "no_such_field"])
+        assert columns.ids == ("a", "away", "b", "c")
+        assert columns.ids is first.ids, "they came with the first call only"
+        assert columns.states == ("up", "down", "up", "up")
+        ports = dict(zip("abc", (server.port for server in servers), strict=True))
+        assert list(columns["tcp_port"]) == [ports.get(shard) for shard in columns.ids]
+        assert columns["tcp_port"].dtype == "int64"
+        assert list(columns["role"]) == ["master", None, "master", "master"]
+        assert set(columns["no_such_field"]) == {None}
+        assert columns.ages[1] == math.inf
+        assert all(0 <= columns.ages[at] < 60 for at in (0, 2, 3))
+        assert client.get_columns(["role"], {"site": "ams"}).ids == ("away",)
+        with pytest.raises(BadRequestError, match="keys is missing"):
+            client.get_columns([])
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def base() -> Iterator[str]:
 
 
 def test_the_page_has_these_examples() -> None:
-    assert len(ANSWERED) == 4
+    assert len(ANSWERED) == 5
 
 
 @pytest.mark.parametrize(("url", "response"), ANSWERED)

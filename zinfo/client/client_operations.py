@@ -139,8 +139,7 @@ class ClientOperations(abc.ABC):
 
         Raises:
             BadRequestError: there are no keys, or too many.
-            RequestError: with the code `changed`, the set of shards changed again and again during
-                the call.
+            ChangedError: the set of shards changed during the call, at each of several tries.
             UnknownOpError: the daemon is of a version without columns.
         """
         query, deadline = ColumnsQuery(keys, labels, self._id_lists), self._deadline(timeout)

@@ -12,15 +12,13 @@ from typing import Final, NamedTuple, TypeAlias
 
 from zinfo.client.columns import Columns, columns_of
 from zinfo.client.requests import Call, list_of_texts
-from zinfo.errors import ProtocolError, RequestError, UnknownOpError
+from zinfo.errors import ChangedError, ProtocolError, RequestError, UnknownOpError
 from zinfo.wire.column_pages import page_from_body
 from zinfo.wire.query_messages import Reply
 
 Labels: TypeAlias = "tuple[tuple[str, str], ...]"
 
 OPERATION: Final = "get_columns"
-CHANGED: Final = "changed"
-"""Error code: the id list has changed since the first page."""
 
 MAX_LISTS: Final = 8
 """Id lists that a Client remembers, each for other labels."""
@@ -109,7 +107,7 @@ class ColumnsQuery:
             raise UnknownOpError(
                 "this daemon is of a version without get_columns; get_infos has the same values"
             ) from error
-        if error.code != CHANGED or self._tries >= MAX_TRIES:
+        if not isinstance(error, ChangedError) or self._tries >= MAX_TRIES:
             raise error
 
     def _read(self, pages: Sequence[Reply]) -> Columns | None:

@@ -69,6 +69,34 @@ def test_refresh_polls_the_shard(daemon: RunningDaemon, real: RealServer) -> Non
     assert data(daemon, "api/v1/stats")["poll"]["refreshes"] > before
 
 
+def test_columns_have_the_values_of_infos(daemon: RunningDaemon, real: RealServer) -> None:
+    names = ["role", "mem_fragmentation_ratio", "tcp_port", "db0", "db7"]
+    columns = data(daemon, "api/v1/columns?keys=" + "&keys=".join(names))
+    (info,) = data(daemon, "api/v1/infos?keys=" + "&keys=".join(names))
+    at, dead = columns["ids"].index(real.ident), columns["ids"].index(DEAD)
+    assert (columns["states"][at], columns["states"][dead]) == ("up", "down")
+    assert 0 <= columns["ages"][at] < 60
+    assert columns["ages"][dead] is None
+    assert list(columns["columns"]) == names
+    for name, values in columns["columns"].items():
+        assert type(values[at]) is type(info.get(name)), name
+        if name != "mem_fragmentation_ratio":  # which changes with each poll
+            assert values[at] == info.get(name), name
+        assert values[dead] is None
+    assert data(daemon, "api/v1/columns?keys=role&labels[site]=none")["ids"] == []
+
+
+def test_columns_are_paged(daemon: RunningDaemon, real: RealServer) -> None:
+    path = "api/v1/columns?keys=tcp_port&keys=tcp_port&limit=1"
+    first = fetch(daemon.http, path).json
+    second = fetch(daemon.http, f"{path}&cursor={first['cursor']}").json
+    assert "cursor" not in second
+    ids = first["data"]["ids"] + second["data"]["ids"]
+    assert ids == sorted([DEAD, real.ident])
+    ports = first["data"]["columns"]["tcp_port"] + second["data"]["columns"]["tcp_port"]
+    assert dict(zip(ids, ports, strict=True)) == {DEAD: None, real.ident: real.port}
+
+
 def test_shards_and_events_are_paged(daemon: RunningDaemon, real: RealServer) -> None:
     answer = fetch(daemon.http, "api/v1/shards?limit=1").json
     (first,) = answer["data"]
@@ -107,6 +135,8 @@ def test_stats_count_requests_over_http(daemon: RunningDaemon) -> None:
         ("api/v1/infos?labels=site", (400, "bad_request"), "labels"),
         ("api/v1/infos?keys[a]=b", (400, "bad_request"), "keys"),
         ("api/v1/infos?keys=%ff", (400, "bad_request"), "URL"),
+        ("api/v1/columns", (400, "bad_request"), "keys"),
+        ("api/v1/columns?keys=role&cursor=1.0", (409, "changed"), "start again"),
         ("api/v1/events?cursor=x", (400, "bad_request"), "cursor"),
         ("api/v1/events?cursor=%C2%B2", (400, "bad_request"), "cursor"),
         (f"api/v1/events?cursor={5000 * '9'}", (400, "bad_request"), "cursor"),

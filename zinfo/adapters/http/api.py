@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import falcon
+import msgspec
 
 from zinfo.adapters.http.auth import require_operation
-from zinfo.adapters.http.responses import set_json
+from zinfo.adapters.http.columns import columns_as_json
+from zinfo.adapters.http.responses import encode, set_json
 from zinfo.adapters.http.routes import Route, parse_arguments
 from zinfo.query.operations import Operations
 from zinfo.wire.codec import unpack
@@ -28,6 +30,7 @@ class _Resource:
         self._operations = operations
         self._limits = replace(operations.limits, max_reply_bytes=_MAX_REPLY_BYTES)
         self._route = route
+        self._has_columns = route.operation == "get_columns"
 
     def _respond(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with `{"data": ..., ...}`."""
@@ -36,7 +39,9 @@ class _Resource:
         result = self._operations.run(
             Request(self._route.operation, args), rights, limits=self._limits
         )
-        set_json(response, {"data": unpack(result.body), **result.extra})
+        body = unpack(result.body)
+        data = columns_as_json(body, args) if self._has_columns else encode(body)
+        set_json(response, {"data": msgspec.Raw(data), **result.extra})
 
 
 class _Reading(_Resource):

@@ -33,6 +33,7 @@ _SCHEMAS: Final[dict[str, dict[str, object]]] = {
 _TEXT: Final = {"type": "string"}
 _TEXT_OR_NONE: Final = {"type": ["string", "null"]}
 _NUMBER_OR_NONE: Final = {"type": ["number", "null"]}
+_STATE: Final = {"enum": ["new", "up", "loading", "busy", "down"]}
 _COUNT: Final = {"type": "integer", "minimum": 0}
 _COUNT_OR_NONE: Final = {"type": ["integer", "null"], "minimum": 0}
 
@@ -60,6 +61,25 @@ _DATA: Final[dict[str, dict[str, object]]] = {
             },
         },
     },
+    "get_columns": {
+        "type": "object",
+        "description": "arrays of the same length: an item of each belongs to one shard",
+        "required": ["ids", "ages", "states", "columns"],
+        "properties": {
+            "ids": {"type": "array", "items": _TEXT},
+            "ages": {
+                "type": "array",
+                "items": _NUMBER_OR_NONE,
+                "description": "seconds since the INFO arrived; null before the first",
+            },
+            "states": {"type": "array", "items": _STATE},
+            "columns": {
+                "type": "object",
+                "description": "by name of the field; null for a shard that does not have it",
+                "additionalProperties": {"type": "array"},
+            },
+        },
+    },
     "shards": {
         "type": "array",
         "items": {
@@ -68,7 +88,7 @@ _DATA: Final[dict[str, dict[str, object]]] = {
             "properties": {
                 "id": _TEXT,
                 "labels": {"type": "object", "additionalProperties": _TEXT},
-                "state": {"enum": ["new", "up", "loading", "busy", "down"]},
+                "state": _STATE,
                 "reason": _TEXT,
                 "role": _TEXT_OR_NONE,
                 "version": _TEXT_OR_NONE,
@@ -157,6 +177,7 @@ _ERRORS: Final = {
     "401": "a token or a certificate is required",
     "403": "this client is not allowed to do this",
     "404": "no such shard",
+    "409": "the shards have changed since the previous page: start again without `cursor`",
     "503": "temporarily unavailable; `error.retryable` says whether to retry",
     "504": "the requested polls took too long",
 }

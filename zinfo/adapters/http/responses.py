@@ -19,6 +19,7 @@ _STATUS: Final = {
     "not_allowed": falcon.HTTP_403,
     "busy": falcon.HTTP_503,
     "deadline": falcon.HTTP_504,
+    "changed": falcon.HTTP_409,
     "too_large": falcon.HTTP_413,
 }
 

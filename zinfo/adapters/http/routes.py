@@ -88,6 +88,16 @@ ROUTES: Final = {
         },
         _CURSOR,
     ),
+    "/api/v1/columns": Route(
+        "get_columns",
+        "Some fields of all live shards, one array for each field",
+        {
+            "keys": Argument(TEXTS, "the fields, 1 to 64", required=True),
+            "labels": SHARD_LABELS,
+            **_PAGE,
+        },
+        _CURSOR,
+    ),
     "/api/v1/shards": Route(
         "shards",
         "The live shards: state, role, version, interval, age",
