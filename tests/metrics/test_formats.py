@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 from prometheus_client import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.daemons import ROOT
 from tests.metrics.scraped import odd_scrape
-from tests.metrics.texts import Samples, families, samples
+from tests.metrics.texts import Samples, families, open_metrics, samples
 from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
 from zinfo.metrics.formats import OPEN_METRICS, TEXT, TextFormat
@@ -37,10 +35,9 @@ def text_of(scrape: Scrape, text_format: TextFormat) -> str:
     return b"".join((*scrape.pieces(text_format), text_format.end)).decode()
 
 
-def open_metrics(scrape: Scrape) -> dict[str, Metric]:
-    """Return the metrics as a strict parser reads them."""
-    parse: Callable[[str], Iterable[Metric]] = text_string_to_metric_families
-    return {one.name: one for one in parse(text_of(scrape, OPEN_METRICS))}
+def parsed(scrape: Scrape) -> dict[str, Metric]:
+    """Return the metrics in OpenMetrics as a strict parser reads them."""
+    return {one.name: one for one in open_metrics(text_of(scrape, OPEN_METRICS))}
 
 
 def samples_of(metrics: dict[str, Metric]) -> Samples:
@@ -62,7 +59,7 @@ def test_both_formats_have_the_same_samples(path: Path) -> None:
             if metric.type == "counter" and not one.value >= 0:  # Dragonfly's rejected_connections
                 del plain[one.name, frozenset(one.labels.items())]
     assert len(plain) > 3
-    assert repr(samples_of(open_metrics(scrape))) == repr(plain)  # a NaN does not equal itself
+    assert repr(samples_of(parsed(scrape))) == repr(plain)  # a NaN does not equal itself
 
 
 def test_a_counter_is_named_without_total_and_its_samples_with_it() -> None:
@@ -70,18 +67,18 @@ def test_a_counter_is_named_without_total_and_its_samples_with_it() -> None:
     text = text_of(scrape, OPEN_METRICS)
     assert "# TYPE redis_keyspace_hits counter\nredis_keyspace_hits_total{" in text
     assert text.endswith("\n# EOF\n")
-    assert open_metrics(scrape)["redis_keyspace_hits"].type == "counter"
+    assert parsed(scrape)["redis_keyspace_hits"].type == "counter"
     assert "# TYPE redis_keyspace_hits_total counter\n" in text_of(scrape, TEXT)
 
 
 def test_a_counter_without_total_in_its_name_is_unknown() -> None:
     scrape = scrape_of("total_error_replies:7\r\n")
-    assert open_metrics(scrape)["redis_total_error_replies"].type == "unknown"
+    assert parsed(scrape)["redis_total_error_replies"].type == "unknown"
     assert "# TYPE redis_total_error_replies counter\n" in text_of(scrape, TEXT)
 
 
 def test_a_counter_that_has_a_deprecated_name_as_well_is_unknown() -> None:
-    found = open_metrics(scrape_of("eventloop_cycles:7\r\n"))
+    found = parsed(scrape_of("eventloop_cycles:7\r\n"))
     assert found["redis_eventloop_cycles_total"].type == "unknown"
     assert found["redis_eventloop_cycles"].type == "gauge"
 
@@ -89,7 +86,7 @@ def test_a_counter_that_has_a_deprecated_name_as_well_is_unknown() -> None:
 def test_percentiles_are_metrics_of_unknown_type_with_the_same_labels() -> None:
     lines = ("cmdstat_get:calls=3,usec=70", "latency_percentiles_usec_get:p50=1,p99.9=2")
     scrape = scrape_of("\r\n".join(lines), "\r\n".join(lines))
-    found = open_metrics(scrape)
+    found = parsed(scrape)
     name = "redis_latency_percentiles_usec"
     assert {found[name + suffix].type for suffix in ("", "_sum", "_count")} == {"unknown"}
     assert {one.labels["quantile"] for one in found[name].samples} == {"50", "99.9"}
@@ -105,21 +102,21 @@ def test_a_summary_without_quantiles_has_its_sum_and_count() -> None:
         "redis_latency_percentiles_usec_sum",
         "redis_latency_percentiles_usec_count",
     }
-    assert samples_of(open_metrics(scrape)) == found
+    assert samples_of(parsed(scrape)) == found
 
 
 @pytest.mark.parametrize("field", ["keyspace_hits", "keyspace_hits_created", "io_thread_reads"])
 def test_a_field_with_the_name_of_a_counter_is_left_out_of_openmetrics(field: str) -> None:
     other = "keyspace_misses:2\r\nio_thread_0:clients=1,reads=2,writes=3\r\n"
     scrape = scrape_of(f"{other}redis_{field}:1\r\n{field}:1\r\n", other)
-    found = samples_of(open_metrics(scrape))
+    found = samples_of(parsed(scrape))
     assert ("redis_keyspace_misses_total", frozenset({("instance", "s0")})) in found
 
 
 @pytest.mark.parametrize("number", ["-1", "-0.5", "nan", "-nan"])
 def test_a_counter_that_is_no_count_is_left_out_of_openmetrics(number: str) -> None:
     scrape = scrape_of(f"keyspace_hits:{number}\r\n", "keyspace_hits:7\r\n", "keyspace_hits:0\r\n")
-    metric = open_metrics(scrape)["redis_keyspace_hits"]
+    metric = parsed(scrape)["redis_keyspace_hits"]
     assert {one.labels["instance"]: one.value for one in metric.samples} == {"s1": 7, "s2": 0}
     if not number.endswith("nan"):
         in_text = samples(text_of(scrape, TEXT))
@@ -128,7 +125,7 @@ def test_a_counter_that_is_no_count_is_left_out_of_openmetrics(number: str) -> N
 
 def test_a_label_that_looks_like_a_negative_number_leaves_nothing_out() -> None:
     scrape = scrape_of("cmdstat_a} -1:calls=2\r\ncmdstat_b:calls=-2\r\ncmdstat_c} nan:calls=3")
-    metric = open_metrics(scrape)["redis_commands"]
+    metric = parsed(scrape)["redis_commands"]
     assert {one.labels["cmd"]: one.value for one in metric.samples} == {"a} -1": 2, "c} nan": 3}
 
 
@@ -139,14 +136,14 @@ def test_no_metric_of_the_tables_is_left_out() -> None:
 
 def test_any_byte_in_names_and_values_is_read_by_both_parsers() -> None:
     scrape = odd_scrape()
-    assert samples_of(open_metrics(scrape)) == samples(text_of(scrape, TEXT))
+    assert samples_of(parsed(scrape)) == samples(text_of(scrape, TEXT))
 
 
 def test_help_is_escaped_as_each_format_wants_it() -> None:
     scrape = scrape_of('a"b\\c:1\r\n')
     assert "# HELP redis_a_b_c INFO's a\"b\\\\c\n" in text_of(scrape, TEXT)
     assert "# HELP redis_a_b_c INFO's a\\\"b\\\\c\n" in text_of(scrape, OPEN_METRICS)
-    assert open_metrics(scrape)["redis_a_b_c"].documentation == "INFO's a\"b\\c"
+    assert parsed(scrape)["redis_a_b_c"].documentation == "INFO's a\"b\\c"
 
 
 def test_a_limit_on_samples_holds_for_summaries() -> None:
@@ -157,5 +154,5 @@ def test_a_limit_on_samples_holds_for_summaries() -> None:
     scrape = scrape_of(lines, selection=Selection(max_samples=30))
     found = samples(text_of(scrape, TEXT))
     assert len(found) == 30
-    assert samples_of(open_metrics(scrape)) == found
+    assert samples_of(parsed(scrape)) == found
     assert any(name.endswith("usec_sum") for name, _labels in found)

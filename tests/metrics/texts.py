@@ -1,14 +1,23 @@
-"""Reading Prometheus' text format, with its own library."""
+"""Reading the text formats of Prometheus, with its own library."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 Labels = frozenset[tuple[str, str]]
 Samples = dict[tuple[str, Labels], float]
+
+
+_parse_open_metrics: Callable[[str], Iterable[Metric]] = openmetrics.text_string_to_metric_families
+
+
+def open_metrics(text: str) -> list[Metric]:
+    """Return the metrics of a text in OpenMetrics, read by a strict parser."""
+    return list(_parse_open_metrics(text))
 
 
 def families(text: str) -> dict[str, Metric]:

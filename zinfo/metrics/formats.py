@@ -43,12 +43,19 @@ class TextFormat:
     """Prometheus' text format 0.0.4.
 
     Attributes:
-        content_type: value of the header `Content-Type`.
+        media_type: its name.
+        version: its version, a parameter of the media type.
         end: what the page ends with.
     """
 
-    content_type: str = "text/plain; version=0.0.4; charset=utf-8"
+    media_type: str = "text/plain"
+    version: str = "0.0.4"
     end: bytes = b""
+
+    @property
+    def content_type(self) -> str:
+        """Value of the header `Content-Type`."""
+        return f"{self.media_type}; version={self.version}; charset=utf-8"
 
     def includes(self, of: Family) -> bool:
         """Return whether a page may have this metric."""
@@ -91,10 +98,16 @@ class OpenMetricsFormat(TextFormat):
     - A metric that only has the name of a field, and whose name belongs to a counter here
       (`redis_keyspace_hits` to `redis_keyspace_hits_total`), is left out, and so is a sample of a
       counter that is negative or NaN. A parser may reject a whole page for either of them.
+
+    Args:
+        version: 1.0.0, or 0.0.1 for an old scraper, whose pages are the same.
     """
 
-    content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    media_type = "application/openmetrics-text"
     end = b"# EOF\n"
+
+    def __init__(self, version: str = "1.0.0") -> None:
+        self.version = version
 
     def includes(self, of: Family) -> bool:
         """Return whether a page may have this metric."""
@@ -129,3 +142,5 @@ TEXT: Final = TextFormat()
 """The format for any client that does not ask for the other one."""
 OPEN_METRICS: Final = OpenMetricsFormat()
 """The format for clients that ask for it."""
+OPEN_METRICS_0_0_1: Final = OpenMetricsFormat("0.0.1")
+"""The same for clients that ask for its draft: Prometheus sends both."""

@@ -13,13 +13,17 @@ from prometheus_client.core import (
     HistogramMetricFamily,
     Metric,
 )
+from prometheus_client.openmetrics import exposition
 from prometheus_client.registry import Collector
 
 from zinfo._version import __version__
 from zinfo.health.stats import Histogram, Stats, lost_log_records
+from zinfo.metrics.formats import OPEN_METRICS, TEXT, TextFormat
 from zinfo.metrics.source_metrics import source_metrics
 from zinfo.shards.shard import ShardState
 from zinfo.shards.source_status import SourceStatus
+
+_generate_open_metrics: Callable[[CollectorRegistry], bytes] = exposition.generate_latest  # untyped
 
 
 class SelfMetrics(Collector):
@@ -50,8 +54,11 @@ class SelfMetrics(Collector):
         self._registry.register(self)
         ProcessCollector(namespace="zinfo", registry=self._registry)
 
-    def text(self) -> bytes:
-        """Return all metrics in the text format."""
+    def text(self, text_format: TextFormat = TEXT) -> bytes:
+        """Return all metrics, without the end of the page."""
+        if text_format.media_type == OPEN_METRICS.media_type:
+            text = _generate_open_metrics(self._registry)
+            return text.removesuffix(text_format.end)
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:

@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 from tests.adapters.http.requests import fetch
 from tests.daemons import RunningDaemon
-from tests.metrics.texts import samples
+from tests.metrics.accept_headers import PROMETHEUS_3, VMAGENT
+from tests.metrics.texts import open_metrics, samples
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.waiting import wait_until
 
 DEAD = "127.0.0.1:1"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 def test_all_shards_are_exposed_with_an_instance_label(
@@ -93,7 +95,37 @@ def test_a_response_is_compressed_if_the_client_accepts_gzip(daemon: RunningDaem
         key for key in samples(plain.text) if key[0].startswith("redis_memory")
     }
     assert len(zipped.body) < len(plain.body) / 4
-    assert plain.headers["vary"] == zipped.headers["vary"] == "Accept-Encoding"
+    assert plain.headers["vary"] == zipped.headers["vary"] == "Accept, Accept-Encoding"
+    assert int(zipped.headers["content-length"]) == len(zipped.body)
+
+
+def test_a_scraper_gets_the_format_and_the_coding_that_it_asks_for(
+    daemon: RunningDaemon, real: RealServer
+) -> None:
+    wanted = {"Accept": PROMETHEUS_3, "Accept-Encoding": "gzip"}
+    for path in ("metrics", f"scrape?target={real.ident}"):
+        answer = fetch(daemon.http, path, wanted)
+        assert answer.headers["content-type"] == (
+            "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        )
+        assert answer.headers["vary"] == "Accept, Accept-Encoding"
+        text = gzip.decompress(answer.body).decode()
+        assert text.count("# EOF") == 1
+        found = {one.name: one.type for one in open_metrics(text)}
+        assert found["redis_commands_processed"] == "counter"
+        assert found["redis_connected_clients"] == "gauge"
+        assert ("zinfo_polls" in found) == (path == "metrics")
+        head = fetch(daemon.http, path, wanted, method="HEAD")
+        assert head.body == b""
+        for name in ("content-type", "content-encoding", "vary"):
+            assert head.headers[name] == answer.headers[name]
+        plain = fetch(daemon.http, path, {"Accept": VMAGENT})
+        assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        assert "# EOF" not in plain.text
+        assert "# TYPE redis_commands_processed_total counter" in plain.text
+    packed = fetch(daemon.http, "metrics", {"Accept-Encoding": "gzip, deflate, br, zstd"})
+    assert packed.headers["content-encoding"] == "zstd"
+    assert packed.body.startswith(ZSTD_MAGIC)
 
 
 def test_the_configuration_selects_metrics_labels_and_their_number(server: RealServer) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.source_states import FakeSources, publisher_of, shard
 from zinfo.adapters.http.auth import AuthMiddleware
+from zinfo.adapters.http.bodies import LongBodies
 from zinfo.adapters.http.health import Readiness
 from zinfo.adapters.http.responses import handle_request_error, serialize_http_error
 from zinfo.adapters.http.sd import ServiceDiscovery
@@ -38,7 +39,7 @@ class Site:
         app = falcon.App(middleware=[auth])
         app.set_error_serializer(serialize_http_error)
         app.add_error_handler(RequestError, handle_request_error)
-        app.add_route("/sd", ServiceDiscovery(publisher, sources))
+        app.add_route("/sd", ServiceDiscovery(publisher, sources, LongBodies()))
         app.add_route("/readyz", Readiness(publisher, sources))
         self._client = falcon.testing.TestClient(app)
 

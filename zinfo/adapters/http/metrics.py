@@ -1,19 +1,22 @@
-"""`/metrics` and `/scrape`: the cache in Prometheus' text format."""
+"""`/metrics` and `/scrape`: the cache in the text formats of Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import falcon
 import gevent.lock
 
 from zinfo.adapters.http.auth import acquire_quota, require_operation
-from zinfo.adapters.http.bodies import set_pieces
+from zinfo.adapters.http.bodies import LongBodies
+from zinfo.adapters.http.negotiation import text_format_of
 from zinfo.adapters.http.scrape_targets import ScrapeTargets
 from zinfo.adapters.wsgi.client_quotas import ClientQuotas
 from zinfo.health.stats import HttpStats
 from zinfo.loop.yielding import CooperativeYield
-from zinfo.metrics.formats import TEXT
+from zinfo.metrics.formats import TextFormat
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.self_metrics import SelfMetrics
@@ -33,6 +36,7 @@ class Metrics:
         selection: which metrics and labels are exposed.
         self_metrics: zinfo's own metrics.
         stats: counts the samples over the limit.
+        bodies: sets the bodies of responses.
     """
 
     def __init__(
@@ -41,12 +45,14 @@ class Metrics:
         selection: Selection,
         self_metrics: SelfMetrics,
         stats: HttpStats,
+        bodies: LongBodies,
     ) -> None:
         self._publisher = publisher
         self._selection = selection
         self._self_metrics = self_metrics
         self._stats = stats
-        # A scrape of a thousand shards takes half a second and 25 MB: one at a time is enough.
+        self._bodies = bodies
+        # The text of a thousand shards has 20 MB, so one scrape is made at a time.
         self._lock = gevent.lock.BoundedSemaphore(1)
         # A scrape occupies memory until the client has read it.
         self._quotas = ClientQuotas(_MAX_SCRAPES)
@@ -54,30 +60,41 @@ class Metrics:
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with all metrics."""
         rights = require_operation(request, "get_infos")
+        text_format = _format_for(request)
         release = acquire_quota(self._quotas, request, "scrapes")
         try:
-            pieces = self._pieces(rights)
+            with self._turn():
+                pieces = self._pieces(rights, text_format)
+                _set_pieces(self._bodies, request, response, pieces, text_format, release)
         except BaseException:
             release()
             raise
-        set_pieces(request, response, pieces, TEXT.content_type, release)
 
-    def _pieces(self, rights: Rights) -> list[bytes]:
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=_WAIT_SECONDS):
             raise falcon.HTTPServiceUnavailable(
                 description=f"other scrapes did not end within {_WAIT_SECONDS:g} s", retry_after=10
             )
         try:
-            yielder = CooperativeYield(low_priority=True)
-            scrape = Scrape(self._selection, yielder.maybe_yield)
-            for shard in self._publisher.get_live_shards():
-                if rights.can_see(shard.id):
-                    yielder.maybe_yield()
-                    add_shard(scrape, self._selection, shard, rights, instance=True)
-            self._stats.count_cut(scrape.cut)
-            return list(_joined(scrape, self._self_metrics if rights.can_call("stats") else None))
+            yield
         finally:
             self._lock.release()
+
+    def _pieces(self, rights: Rights, text_format: TextFormat) -> Iterator[bytes]:
+        yielder = CooperativeYield(low_priority=True)
+        scrape = Scrape(self._selection, yielder.maybe_yield)
+        for shard in self._publisher.get_live_shards():
+            if rights.can_see(shard.id):
+                yielder.maybe_yield()
+                add_shard(scrape, self._selection, shard, rights, instance=True)
+        self._stats.count_cut(scrape.cut)
+        for piece in scrape.pieces(text_format):
+            yielder.maybe_yield()
+            yield piece
+        if rights.can_call("stats"):
+            yield self._self_metrics.text(text_format)
+        yield text_format.end
 
 
 class ShardMetrics:
@@ -89,27 +106,44 @@ class ShardMetrics:
         publisher: the live shards.
         selection: which metrics and labels are exposed.
         stats: counts the samples over the limit.
+        bodies: sets the bodies of responses.
     """
 
-    def __init__(self, publisher: ShardPublisher, selection: Selection, stats: HttpStats) -> None:
+    def __init__(
+        self,
+        publisher: ShardPublisher,
+        selection: Selection,
+        stats: HttpStats,
+        bodies: LongBodies,
+    ) -> None:
         self._targets = ScrapeTargets(publisher)
         self._selection = selection
         self._stats = stats
+        self._bodies = bodies
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with one shard's metrics."""
         rights = require_operation(request, "get_infos")
+        text_format = _format_for(request)
         shard = self._targets.find(request.get_param("target", default=""), rights)
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.count_cut(scrape.cut)
-        set_pieces(request, response, list(scrape.pieces()), TEXT.content_type)
+        pieces = chain(scrape.pieces(text_format), (text_format.end,))
+        _set_pieces(self._bodies, request, response, pieces, text_format)
 
 
-def _joined(scrape: Scrape, self_metrics: SelfMetrics | None) -> Iterator[bytes]:
-    yielder = CooperativeYield(low_priority=True)
-    for piece in scrape.pieces():
-        yielder.maybe_yield()
-        yield piece
-    if self_metrics is not None:
-        yield self_metrics.text()
+def _format_for(request: falcon.Request) -> TextFormat:
+    return text_format_of(request.get_header("Accept") or "")
+
+
+def _set_pieces(
+    bodies: LongBodies,
+    request: falcon.Request,
+    response: falcon.Response,
+    pieces: Iterable[bytes],
+    text_format: TextFormat,
+    release: Callable[[], None] | None = None,
+) -> None:
+    content_type = text_format.content_type
+    bodies.set_pieces(request, response, pieces, content_type, vary=("Accept",), release=release)

@@ -14,7 +14,7 @@ import falcon
 import gevent.lock
 
 from zinfo.adapters.http.auth import acquire_quota, require_operation
-from zinfo.adapters.http.bodies import set_pieces
+from zinfo.adapters.http.bodies import LongBodies
 from zinfo.adapters.http.responses import JSON, encode
 from zinfo.adapters.http.routes import SHARD_LABELS, parse_arguments
 from zinfo.adapters.wsgi.client_quotas import ClientQuotas
@@ -49,9 +49,13 @@ class ServiceDiscovery:
     Args:
         publisher: the live shards.
         sources: the sources of shards.
+        bodies: sets the bodies of responses.
     """
 
-    def __init__(self, publisher: ShardPublisher, sources: SourceDirectory) -> None:
+    def __init__(
+        self, publisher: ShardPublisher, sources: SourceDirectory, bodies: LongBodies
+    ) -> None:
+        self._bodies = bodies
         self._publisher = publisher
         self._sources = sources
         self._quotas = ClientQuotas(_MAX_LISTS)
@@ -68,10 +72,10 @@ class ServiceDiscovery:
             with self._lock:  # memory for one list at a time is enough
                 pieces = list(self._pieces(rights, labels))
             self._require_discovery(rights)  # SIGHUP may have added a source meanwhile
+            self._bodies.set_pieces(request, response, pieces, JSON, release=release)
         except BaseException:
             release()
             raise
-        set_pieces(request, response, pieces, JSON, release)
 
     def _require_discovery(self, rights: Rights) -> None:
         waiting = self._sources.waiting_sources()

@@ -11,6 +11,7 @@ import falcon
 from zinfo._version import __version__
 from zinfo.adapters.http.api import operation_resource
 from zinfo.adapters.http.auth import OPEN_PATHS, AuthMiddleware
+from zinfo.adapters.http.bodies import LongBodies
 from zinfo.adapters.http.health import Health, Readiness
 from zinfo.adapters.http.metrics import Metrics, ShardMetrics
 from zinfo.adapters.http.openapi import document
@@ -120,12 +121,13 @@ class HttpServer(WsgiServer):
         app.add_error_handler(RequestError, handle_request_error)
         app.add_error_handler(Exception, self._handle_unexpected)
         operations = dependencies.operations
+        bodies = LongBodies()
         routes = {
             "/": self,
-            "/metrics": Metrics(publisher, selection, self_metrics, stats),
-            "/scrape": ShardMetrics(publisher, selection, stats),
+            "/metrics": Metrics(publisher, selection, self_metrics, stats, bodies),
+            "/scrape": ShardMetrics(publisher, selection, stats, bodies),
             "/healthz": Health(),
-            "/sd": ServiceDiscovery(publisher, operations.sources),
+            "/sd": ServiceDiscovery(publisher, operations.sources, bodies),
             "/readyz": Readiness(publisher, operations.sources),
             "/api/v1/stream": Streams(poller, dependencies.identity, stats),
             "/api/v1/openapi.json": _Document(),
