@@ -7,7 +7,7 @@ with the original of the same revision.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from typing import cast
@@ -15,7 +15,16 @@ from typing import cast
 from tests.client.column_pages import page_of
 from zinfo.client.updates import Info
 from zinfo.errors import ChangedError, RequestError, UnknownOpError, UnknownShardError
-from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, KIND_INFO, topic
+from zinfo.wire.bus_messages import (
+    BATCH_TOPIC,
+    KIND_DELTA,
+    KIND_EVENT,
+    KIND_HEARTBEAT,
+    KIND_INFO,
+    fields_of_topic,
+    pack_batch,
+    topic,
+)
 from zinfo.wire.codec import VERSION, pack
 from zinfo.wire.query_messages import decode_request, encode_error, encode_reply
 
@@ -46,9 +55,14 @@ class ModelDaemon:
         bus: endpoint in the reply to hello.
         page_size: entries to a page.
         fence_totals: whether a fence carries the totals of a heartbeat.
+        kinds: of topics that it offers beside the single messages: "batch", "fields"; None for a
+            daemon that is older than these.
 
     Attributes:
         strict: whether a request that names an unknown shard is refused.
+        partial: whether it says that it hides something from this client.
+        holding: whether deltas stay in a batch until another message, or `flush`.
+        refused_topics: those that a fence lists as refused.
     """
 
     node = "model"
@@ -63,6 +77,7 @@ class ModelDaemon:
         bus: str = "inproc://bus",
         page_size: int = 2,
         fence_totals: bool = False,
+        kinds: Collection[str] | None = None,
     ) -> None:
         self.epoch = epoch
         self.publish = publish
@@ -70,7 +85,14 @@ class ModelDaemon:
         self.bus = bus
         self.page_size = page_size
         self.fence_totals = fence_totals
+        self.kinds = kinds
         self.strict = True
+        self.partial = False
+        self.holding = False
+        self.refused_topics: list[str] = []
+        self.batch: list[tuple[bytes, bytes, dict[str, object]]] = []
+        self.fields: set[bytes] = set()  # topics of fields that were subscribed
+        self.batch_seqs: dict[bytes, int] = {}
         self.shards: dict[str, ModelShard] = {}
         self.seqs: dict[str, int] = {}
         self.events: list[dict[str, object]] = []
@@ -183,13 +205,30 @@ class ModelDaemon:
 
     def fence(self, nonce_topic: bytes) -> None:
         """Publish the fence, as a client has subscribed to it."""
-        body = pack(self.totals()) if self.fence_totals else b""
+        self.flush()
+        totals = self.totals() if self.fence_totals else {}
+        refused = {"refused": self.refused_topics} if self.refused_topics else {}
+        body = pack({**totals, **refused}) if totals or refused else b""
         self.publish([nonce_topic, self._header(0), body])
+
+    def flush(self) -> None:
+        """Publish the deltas since the last batch as batches."""
+        batch, self.batch = self.batch, []
+        for topic_ in (BATCH_TOPIC, *sorted(self.fields)) if batch else ():
+            seq = self.batch_seqs[topic_] = self.batch_seqs.get(topic_, 0) + 1
+            names = fields_of_topic(topic_)
+            deltas = [(name, head, pack(_narrowed(body, names))) for name, head, body in batch]
+            self.publish([topic_, self._header(seq), pack_batch(deltas)])
 
     def _header(self, seq: int) -> bytes:
         return pack([VERSION, self.node, self.epoch, seq, self.clock()])
 
     def _send(self, kind: str, name: str, seq: int, body: object) -> None:
+        if kind == KIND_DELTA:
+            assert isinstance(body, dict)
+            self.batch.append((topic(kind, name), self._header(seq), body))
+        if kind != KIND_INFO and (kind != KIND_DELTA or not self.holding):
+            self.flush()
         self.publish([topic(kind, name), self._header(seq), pack(body)])
 
     # --- queries
@@ -230,6 +269,8 @@ class ModelDaemon:
             "limits": {},
             "heartbeat": self.interval,
             "zinfo": "0",
+            **({"rights": {"shards": None}} if self.partial else {}),
+            **({} if self.kinds is None else {"kinds": ["info", "delta", "event", *self.kinds]}),
         }, {}
 
     def _snapshot(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
@@ -243,6 +284,12 @@ class ModelDaemon:
         wanted = [s for s in known if labels.items() <= self.shards[s].labels.items()]
         page, extra = self._page(wanted, args)
         entries = [self._entry(shard) for shard in page]
+        if keys := cast("list[str]", args.get("keys")):
+            assert self.kinds is not None
+            assert "fields" in self.kinds
+            for entry in entries:
+                info = cast("dict[str, object] | None", entry["info"])
+                entry["info"] = info and {name: info[name] for name in info if name in keys}
         return entries, {**extra, "number": len(self.events)}
 
     def _page(self, ids: list[str], args: dict[str, object]) -> tuple[list[str], dict[str, object]]:
@@ -305,3 +352,15 @@ class ModelDaemon:
             "oldest": max(1, len(self.events) - 2),
             "newest": len(self.events),
         }
+
+
+def _narrowed(body: dict[str, object], names: tuple[str, ...] | None) -> dict[str, object]:
+    """Return the body of a delta with some fields only; None for all."""
+    if names is None:
+        return body
+    changed = cast("dict[str, object]", body["set"])
+    return {
+        "set": {name: value for name, value in changed.items() if name in names},
+        "unset": [name for name in cast("list[str]", body["unset"]) if name in names],
+        "base": body["base"],
+    }

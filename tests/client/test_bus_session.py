@@ -17,7 +17,7 @@ from zinfo.client.bus_session import (
     Timing,
 )
 from zinfo.client.endpoints import checked, reachable
-from zinfo.client.gap_detection import EventGapDetector, RevisionGapDetector
+from zinfo.client.gap_detection import NumberGapDetector, RevisionGapDetector
 from zinfo.client.resync import MAX_ID_BYTES, MAX_IDS, split
 from zinfo.errors import ConfigError
 from zinfo.wire.bus_messages import Header
@@ -207,7 +207,7 @@ def test_revisions_are_compared_with_totals() -> None:
 
 
 def test_event_numbers_are_checked_for_gaps() -> None:
-    detector = EventGapDetector()
+    detector = NumberGapDetector()
     assert [detector.count(4), detector.count(5), detector.count(8), detector.count(8)] == [
         0,
         0,
@@ -215,4 +215,4 @@ def test_event_numbers_are_checked_for_gaps() -> None:
         -1,
     ]
     assert [detector.compare(8), detector.compare(9), detector.compare(9)] == [0, 1, 0]
-    assert EventGapDetector().compare(5) == 0
+    assert NumberGapDetector().compare(5) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from zinfo.client.decoding import (
 )
 from zinfo.client.inferred_events import inferred_delta
 from zinfo.client.pending_updates import PendingUpdates
-from zinfo.client.updates import Delta, copied
+from zinfo.client.snapshot_page import decode_page
+from zinfo.client.stored_info import PackedDelta
+from zinfo.client.updates import Delta, Info, copied
 from zinfo.errors import ProtocolError
 from zinfo.wire.bus_messages import Header
 from zinfo.wire.codec import pack
@@ -147,6 +150,30 @@ def test_an_entry_with_a_wrong_type_is_rejected(change: dict[str, object]) -> No
         entry_from_map({**ENTRY, **change})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"info": []},
+        {"info": {}, "time": None},
+        {"age": float("nan")},
+        {"revision": None},
+        {"labels": ["z"]},
+        {"state": None},
+        {"seq": "1"},
+    ],
+)
+def test_a_page_with_a_wrong_type_is_rejected(change: dict[str, object]) -> None:
+    with pytest.raises(ProtocolError):
+        decode_page(pack([ENTRY, {**ENTRY, **change}]))
+
+
+def test_a_page_has_the_entries_with_their_info_packed() -> None:
+    unpolled = {**ENTRY, "info": None, "time": None, "age": None, "interval": None}
+    polled, new = decode_page(pack([{**ENTRY, "of a later version": 1}, unpolled]))
+    assert asdict(polled) == {**ENTRY, "info": pack({"a": 1})}
+    assert (new.info, new.age, new.time, new.interval) == (None, float("inf"), 0.0, 0.0)
+
+
 def test_a_message_with_a_wrong_number_of_frames_or_time_is_rejected() -> None:
     header = pack([1, "n", 7, 4, 1.5])
     assert parse_message([b"z1/delta/s/", header, b""]).name == "s"
@@ -158,11 +185,11 @@ def test_a_message_with_a_wrong_number_of_frames_or_time_is_rejected() -> None:
 
 
 def test_an_inferred_delta_has_new_changed_and_removed_fields() -> None:
-    entry = entry_from_map({**ENTRY, "info": {"same": 1, "other": 2, "new": None}})
-    assert entry.info is not None
-    delta = inferred_delta(entry, entry.info, {"same": 1, "other": 1, "gone": 1}, 3)
+    (entry,) = decode_page(pack([ENTRY]))
+    former: Info = {"same": 1, "other": 1, "gone": 1}
+    delta = inferred_delta(entry, {"same": 1, "other": 2, "new": "x"}, former, 3)
     assert (delta.base, delta.revision) == (3, 4)
-    assert delta.set == {"other": 2, "new": None}
+    assert delta.set == {"other": 2, "new": "x"}
     assert delta.unset == ("gone",)
 
 
@@ -177,10 +204,10 @@ def test_a_copy_shares_no_mutable_value() -> None:
 def test_pending_updates_are_counted_and_returned_in_order() -> None:
     pending = PendingUpdates(1000)
     for revision in (3, 2):
-        pending.add_delta(Delta("s", revision, 1, 0, {}, ()), 10, 5.0)
+        pending.add_delta("s", PackedDelta(revision, 1, 0.0, 5.0, bytes(10)))
     pending.add_event(event_from_map(EVENT))
     pending.add_event(event_from_map({**EVENT, "seq": 2}))
-    assert [one.delta.revision for one in pending.take_deltas("s")] == [2, 3]
+    assert [one.revision for one in pending.take_deltas("s")] == [2, 3]
     assert [event.seq for event in pending.take_events("s")] == [2, 4]
     assert pending.size == 0
     assert not pending.take_deltas("s")
@@ -188,7 +215,7 @@ def test_pending_updates_are_counted_and_returned_in_order() -> None:
 
 def test_above_the_limit_all_pending_updates_are_dropped() -> None:
     pending = PendingUpdates(15)
-    pending.add_delta(Delta("s", 2, 1, 0, {}, ()), 10, 5.0)
-    pending.add_delta(Delta("t", 2, 1, 0, {}, ()), 10, 5.0)
+    for shard in ("s", "t"):
+        pending.add_delta(shard, PackedDelta(2, 1, 0.0, 5.0, bytes(10)))
     assert (pending.size, pending.overflows) == (0, 1)
     assert not pending.take_deltas("s")

@@ -110,6 +110,62 @@ def test_a_listener_may_read_the_mirror(peer: WirePeer, flavour: Flavour) -> Non
         wait_until(lambda: 2 in revisions, what="the change")
 
 
+@pytest.mark.parametrize("kinds", [None, ("batch", "fields")])
+def test_fields_are_read_and_listened_to(flavour: Flavour, kinds: tuple[str, ...] | None) -> None:
+    used: list[Any] = []
+    roles: list[object] = []
+    with WirePeer("a", "b", kinds=kinds) as peer, flavour.mirror(peer.query) as mirror:
+        mirror.wait_ready(60)
+        assert mirror.field("a", "role") == "master"
+        assert mirror.field("a", "other") is None
+        assert mirror.field("a", "other", 0) == 0
+        with pytest.raises(KeyError):
+            mirror.field("unknown", "role")
+        mirror.on_change(lambda _, change: used.append(change), fields=["used_memory", "db0"])
+        mirror.on_change(lambda _, change: roles.append(change), fields=["role"])
+        peer.do(lambda daemon: daemon.poll("a", {"used_memory": 7, "db0": {"keys": 1}}))
+        peer.do(lambda daemon: daemon.poll("b"))
+        peer.do(lambda daemon: daemon.enter("b", "down", "timeout"))
+        peer.do(lambda daemon: daemon.poll("a", {"db0": None, "role": "slave"}))
+        wait_until(lambda: len(used) == 3, what="three changes")
+        wait_until(lambda: len(roles) == 2, what="two changes")
+        first, event, second = used
+        assert (first.shard, first.set) == ("a", {"used_memory": 7, "db0": {"keys": 1}})
+        assert isinstance(event, Event)
+        assert (second.set, second.unset) == ({}, ("db0",))
+        assert isinstance(roles[1], Delta)
+        assert roles[1].set == {"role": "slave"}
+        assert mirror.field("a", "db0") is None
+        assert mirror.field("a", "used_memory") == 7
+        assert equal(mirror, peer)
+
+
+@pytest.mark.parametrize("kinds", [None, ("batch",), ("batch", "fields")])
+def test_a_mirror_of_some_fields_holds_no_others(
+    flavour: Flavour, kinds: tuple[str, ...] | None
+) -> None:
+    changes: list[object] = []
+    with (
+        WirePeer("a", "b", kinds=kinds) as peer,
+        flavour.mirror(peer.query, fields=["role"]) as mirror,
+    ):
+        mirror.wait_ready(60)
+        mirror.on_change(lambda _, change: changes.append(change))
+        peer.do(lambda daemon: daemon.poll("a", {"used_memory": 7}))
+        peer.do(lambda daemon: daemon.poll("a", {"role": "slave"}))
+        wait_until(lambda: bool(changes), what="a change")
+        assert dict(mirror.items()) == {"a": {"role": "slave"}, "b": {"role": "master"}}
+        (delta,) = changes
+        assert isinstance(delta, Delta)
+        assert (delta.revision, delta.set) == (3, {"role": "slave"})
+
+
+def test_wrong_fields_are_refused(peer: WirePeer, flavour: Flavour) -> None:
+    for fields, error in (("role", TypeError), ([1], TypeError), ([], ValueError)):
+        with pytest.raises(error):
+            flavour.mirror(peer.query, fields=fields)
+
+
 def test_wait_ready_names_an_endpoint_without_a_daemon(flavour: Flavour) -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     with flavour.mirror(endpoint) as mirror:

@@ -10,14 +10,14 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import TypeVar
 
 import zmq
 
 from tests.client.model import Frames, ModelDaemon
-from zinfo.wire.bus_messages import FENCE_PREFIX
+from zinfo.wire.bus_messages import FENCE_PREFIX, fields_of_topic
 from zinfo.wire.query_messages import split_envelope
 
 T = TypeVar("T")
@@ -39,6 +39,7 @@ class WirePeer:
         shards: ids that it has, each polled once.
         interval: seconds between heartbeats.
         high_water_mark: messages that wait for a slow subscriber before some are dropped.
+        kinds: of topics that it offers, as in ModelDaemon.
 
     Attributes:
         query: its query endpoint.
@@ -51,10 +52,15 @@ class WirePeer:
     """
 
     def __init__(
-        self, *shards: str, interval: float = INTERVAL, high_water_mark: int = 1000
+        self,
+        *shards: str,
+        interval: float = INTERVAL,
+        high_water_mark: int = 1000,
+        kinds: Collection[str] | None = None,
     ) -> None:
         self.interval = interval
         self.high_water_mark = high_water_mark
+        self.kinds = kinds
         self.drop = 0
         self.mute = False
         self.deaf = False
@@ -122,7 +128,12 @@ class WirePeer:
 
     def _start(self, epoch: int, shards: tuple[str, ...]) -> ModelDaemon:
         daemon = ModelDaemon(
-            epoch, self._publish, time.time, bus=self._endpoint(self._bus), fence_totals=True
+            epoch,
+            self._publish,
+            time.time,
+            bus=self._endpoint(self._bus),
+            fence_totals=True,
+            kinds=self.kinds,
         )
         daemon.interval = self.interval
         for shard in shards:
@@ -180,6 +191,8 @@ class WirePeer:
     def _subscription(self, frame: bytes) -> None:
         if frame[:1] == b"\x01" and frame[1:].startswith(FENCE_PREFIX) and not self.mute:
             self.daemon.fence(frame[1:])
+        elif frame[:1] == b"\x01" and fields_of_topic(frame[1:]):
+            self.daemon.fields.add(frame[1:])
 
     def _request(self, frames: Frames) -> None:
         envelope, request = split_envelope(frames)

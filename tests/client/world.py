@@ -13,8 +13,9 @@ from typing import Protocol
 from tests.client.model import Frames, ModelDaemon
 from zinfo.client.bus_session import BusSession, CloseBus, OpenBus, OpenQuery, SendRequest, Timing
 from zinfo.client.mirror_state import MirrorState
+from zinfo.client.updates import Info
 from zinfo.errors import ProtocolError
-from zinfo.wire.bus_messages import FENCE_PREFIX, parse_topic, unpack_header
+from zinfo.wire.bus_messages import FENCE_PREFIX, fields_of_topic, parse_topic, unpack_header
 from zinfo.wire.codec import unpack
 from zinfo.wire.lifecycle import ADDED, REMOVED, Event
 from zinfo.wire.query_messages import encode_request
@@ -40,14 +41,19 @@ class Network:
     Args:
         state: the client.
         fence_totals: whether fences carry totals.
+        kinds: of topics that the daemon offers, as in ModelDaemon.
     """
 
-    def __init__(self, state: State, *, fence_totals: bool = False) -> None:
+    def __init__(
+        self, state: State, *, fence_totals: bool = False, kinds: Collection[str] | None = None
+    ) -> None:
         self.now = 1000.0
         self.clock_error = 1e9  # of the daemon's wall clock against the world's
         self.next_beat = self.now + 0.5
         self.fence_totals = fence_totals
+        self.kinds = kinds
         self.strict = True  # whether daemons refuse a request that names an unknown shard
+        self.partial = False  # whether daemons say that they hide something from this client
         self.epochs = 0
         self.state = state
         self.topics: tuple[bytes, ...] = ()  # subscribed; empty while cut off
@@ -61,9 +67,13 @@ class Network:
     def _daemon(self) -> ModelDaemon:
         self.epochs += 1
         daemon = ModelDaemon(
-            self.epochs, self._published, self.wall, fence_totals=self.fence_totals
+            self.epochs,
+            self._published,
+            self.wall,
+            fence_totals=self.fence_totals,
+            kinds=self.kinds,
         )
-        daemon.strict = self.strict
+        daemon.strict, daemon.partial = self.strict, self.partial
         return daemon
 
     def wall(self) -> float:
@@ -83,6 +93,8 @@ class Network:
         self.subscribing = False
         for prefix in sorted(self.subscribed):
             self.topics += (prefix,)
+            if fields_of_topic(prefix) and prefix.decode() not in self.daemon.refused_topics:
+                self.daemon.fields.add(prefix)
             if prefix.startswith(FENCE_PREFIX):
                 self.daemon.fence(prefix)
 
@@ -187,6 +199,8 @@ class World(Network):
     Args:
         scope: ids of the shards of interest; None for all.
         labels: those that the shards of interest have; None for any.
+        fields: names of the fields of interest; None for all.
+        kinds: of topics that the daemon offers, as in ModelDaemon.
         seed: of all that is random in the Mirror.
         fence_totals: whether fences carry totals.
         timing: of the Mirror.
@@ -199,6 +213,8 @@ class World(Network):
         seed: int = 0,
         *,
         labels: Mapping[str, str] | None = None,
+        fields: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
         fence_totals: bool = False,
         timing: Timing | None = None,
         max_pending_bytes: int = 1 << 20,
@@ -207,13 +223,14 @@ class World(Network):
             "inproc://query",
             scope,
             labels=labels,
+            fields=fields,
             rng=random.Random(seed),
             timing=timing,
             max_pending_bytes=max_pending_bytes,
         )
         self.reported: list[object] = []
         self.followed: set[str] = set()  # ids, as a listener knows them from the changes
-        super().__init__(self.mirror, fence_totals=fence_totals)
+        super().__init__(self.mirror, fence_totals=fence_totals, kinds=kinds)
 
     def act(self) -> None:
         """Carry out the session's actions, and note the reported changes."""
@@ -239,7 +256,7 @@ class World(Network):
             view = self.mirror.view(shard, self.now)
             if not view.fresh or self.mirror.epoch != self.daemon.epoch:
                 continue
-            assert self.daemon.infos[shard, view.revision] == view.info, shard
+            assert self.narrowed(self.daemon.infos[shard, view.revision]) == view.info, shard
             held = (view.state, record.reason, record.labels)
             assert self.daemon.states[shard, record.seq] == held, shard
             assert self.mirror.labels.items() <= record.labels.items(), shard
@@ -261,7 +278,15 @@ class World(Network):
             assert (record.state, record.reason) == (held.state, held.reason), shard
             assert record.labels == held.labels, shard
             if infos:
-                assert (record.revision, record.info) == (held.revision, held.info), shard
+                info = self.narrowed(held.info)
+                assert (record.revision, record.info()) == (held.revision, info), shard
+
+    def narrowed(self, info: Info | None) -> Info | None:
+        """Return the fields of interest of an INFO."""
+        fields = self.mirror.fields
+        if info is None or fields is None:
+            return info
+        return {name: value for name, value in info.items() if name in fields}
 
     def is_newest_beat(self, frames: Frames) -> bool:
         """Whether a message is a heartbeat with the daemon's current totals."""

@@ -28,6 +28,7 @@ class Mirror(MirrorBase, Closing):
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror, which need not exist yet; None for all.
         labels: labels that a mirrored shard has; None for any.
+        fields: names of the mirrored fields; None for all.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets; None for the process's default context.
         on_change: called as by `on_change()`, from the first change on.
@@ -46,6 +47,7 @@ class Mirror(MirrorBase, Closing):
         *,
         shards: Collection[str] | None = None,
         labels: Mapping[str, str] | None = None,
+        fields: Collection[str] | None = None,
         bus: str | None = None,
         context: zmq.asyncio.Context | None = None,
         on_change: Listener | None = None,
@@ -55,6 +57,7 @@ class Mirror(MirrorBase, Closing):
             endpoint,
             shards=shards,
             labels=labels,
+            fields=fields,
             bus=bus,
             context=context_for(context),
             on_change=on_change,
@@ -64,7 +67,7 @@ class Mirror(MirrorBase, Closing):
         self._task: asyncio.Task[None] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
 
-    def on_change(self, listener: Listener) -> Listener:
+    def on_change(self, listener: Listener, *, fields: Collection[str] | None = None) -> Listener:
         """Call `listener(shard_id, change)` for each change, as `zinfo.client.Mirror` does.
 
         It is called in the event loop, and blocks it while it runs.
@@ -74,7 +77,7 @@ class Mirror(MirrorBase, Closing):
         """
         if inspect.iscoroutinefunction(listener):
             raise TypeError("a listener must be a plain function; it may create a task")
-        return super().on_change(listener)
+        return super().on_change(listener, fields=fields)
 
     async def open(self) -> None:
         """Start the task, unless it runs."""

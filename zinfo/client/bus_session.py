@@ -24,7 +24,7 @@ import enum
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -107,7 +107,8 @@ class BusSession:
     """Joins a daemon's bus, and knows whether its messages can be relied on.
 
     Args:
-        topics: to subscribe to; they include that of the heartbeats.
+        topics: to subscribe to, or a function that returns them, given the kinds of topics that the
+            daemon offers; they include that of the heartbeats.
         endpoint: the query endpoint; None where only `bus` is known.
         bus: the bus endpoint; None for the one in the reply to hello.
         timing: timeouts and delays.
@@ -122,6 +123,8 @@ class BusSession:
         node: name of the daemon.
         interval: seconds between its heartbeats.
         last_heartbeat_at: when the last heartbeat, or the fence, arrived.
+        kinds: of the topics that the daemon offers this client; empty for an older daemon, and
+            without a query endpoint.
         partial: whether the daemon hides some shards or fields from this client, so that its totals
             count messages that this client does not receive.
         refused_topics: those that the daemon refused, according to the last fence.
@@ -131,7 +134,7 @@ class BusSession:
 
     def __init__(
         self,
-        topics: Sequence[bytes],
+        topics: Sequence[bytes] | Callable[[frozenset[str]], Sequence[bytes]],
         *,
         endpoint: str | None,
         bus: str | None = None,
@@ -147,13 +150,14 @@ class BusSession:
         self.node = ""
         self.interval = 1.0
         self.last_heartbeat_at = -math.inf
+        self.kinds: frozenset[str] = frozenset()
         self.partial = False
         self.refused_topics: tuple[str, ...] = ()
         self.joins = 0
         self.problem = "not joined yet"
         self.timing = timing or Timing()
         self.rng = rng or random.Random()
-        self._topics = tuple(topics)
+        self._topics = topics
         self._endpoint = endpoint
         self._bus = bus
         self._checks_lateness = check_lateness
@@ -232,6 +236,9 @@ class BusSession:
             self.reset(now, f"the daemon at {self._endpoint} {why}")
         else:
             self.partial = bool(body.get("rights"))
+            kinds = body.get("kinds")
+            texts = kinds if isinstance(kinds, list) else ()
+            self.kinds = frozenset(kind for kind in texts if isinstance(kind, str))
             self.epoch, self.node = reply.epoch, str(body.get("node", ""))
             interval = body.get("heartbeat")
             if isinstance(interval, (int, float)) and 0 < interval < math.inf:
@@ -317,7 +324,8 @@ class BusSession:
             self.epoch = None  # taken from the first message
         self.phase, self._until = Phase.AWAITING_FENCE, now + self.timing.reply_timeout
         self._fence = fence_topic(f"{self.rng.getrandbits(64):016x}")
-        self.actions.append(OpenBus(bus, (*self._topics, self._fence)))
+        topics = self._topics(self.kinds) if callable(self._topics) else self._topics
+        self.actions.append(OpenBus(bus, (*topics, self._fence)))
 
 
 def refused_topics_error(topics: Sequence[str]) -> NotAllowedError:

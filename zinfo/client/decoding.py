@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
+from zinfo.client.packed_info import checked_base, decode_changes, decode_info
 from zinfo.client.updates import Delta, Heartbeat, Info, Snapshot
 from zinfo.errors import ProtocolError
 from zinfo.wire.bus_messages import Header, parse_topic, unpack_header
@@ -73,21 +74,15 @@ def parse_message(frames: Message) -> BusMessage:
 def decode_snapshot(message: BusMessage) -> Snapshot:
     """Return the INFO of an "info" message, or raise ProtocolError."""
     header = message.header
-    return Snapshot(message.name, header.seq, header.time, _info(unpack(message.body)))
+    return Snapshot(message.name, header.seq, header.time, decode_info(message.body))
 
 
 def decode_delta(message: BusMessage) -> Delta:
     """Return the delta of a "delta" message, or raise ProtocolError."""
-    fields = map_of(unpack(message.body), "a delta")
     header = message.header
-    base = integer_of(fields, "base")
-    if not 0 <= base < header.seq:
-        raise ProtocolError(f"revision {header.seq} cannot be based on {base}")
-    unset = fields.get("unset")
-    if not isinstance(unset, list) or not all(isinstance(name, str) for name in unset):
-        raise ProtocolError("unset must be an array of field names")
-    changed = _info(fields.get("set"))
-    return Delta(message.name, header.seq, base, header.time, changed, tuple(unset))
+    changed, unset, base = decode_changes(message.body)
+    revision = header.seq
+    return Delta(message.name, revision, checked_base(base, revision), header.time, changed, unset)
 
 
 def decode_event(message: BusMessage) -> Event:

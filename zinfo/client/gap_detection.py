@@ -57,8 +57,8 @@ class RevisionGapDetector:
         return missing
 
 
-class EventGapDetector:
-    """Checks the numbers of lifecycle events, which count all events of one start of the daemon.
+class NumberGapDetector:
+    """Checks numbers that count all messages of one kind: events of one start, or batches.
 
     Attributes:
         newest: the highest number received or reported; None before the first.
@@ -68,7 +68,7 @@ class EventGapDetector:
         self.newest: int | None = None
 
     def count(self, number: int) -> int:
-        """Count one event; return how many are missing before it, -1 when it is not new."""
+        """Count one message; return how many are missing before it, -1 when it is not new."""
         newest = self.newest
         if newest is not None and number <= newest:
             return -1
@@ -76,7 +76,7 @@ class EventGapDetector:
         return 0 if newest is None else number - newest - 1
 
     def compare(self, total: int) -> int:
-        """Return how many events the daemon's total counts more; negative where fewer."""
+        """Return how many messages the daemon's total counts more; negative where fewer."""
         newest = total if self.newest is None else self.newest
         self.newest = max(newest, total)
         return total - newest

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from zinfo.client.decoding import SnapshotEntry
+from zinfo.client.snapshot_page import PackedEntry
 from zinfo.client.updates import Delta, Info
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, Event
 
 
-def inferred_event(entry: SnapshotEntry, former: tuple[str, str] | None) -> list[Event]:
+def inferred_event(entry: PackedEntry, former: tuple[str, str] | None) -> list[Event]:
     """Return the event for a shard's new state; none where the state did not change.
 
     Args:
@@ -24,7 +24,7 @@ def inferred_event(entry: SnapshotEntry, former: tuple[str, str] | None) -> list
     return [_event(entry, type_, old=old, new=entry.state, reason=entry.reason, labels=labels)]
 
 
-def inferred_labels(entry: SnapshotEntry, former: Mapping[str, str]) -> list[Event]:
+def inferred_labels(entry: PackedEntry, former: Mapping[str, str]) -> list[Event]:
     """Return the event for a shard's new labels; none where they did not change.
 
     Args:
@@ -34,7 +34,7 @@ def inferred_labels(entry: SnapshotEntry, former: Mapping[str, str]) -> list[Eve
     return [] if former == entry.labels else [_event(entry, LABELS_CHANGED, labels=entry.labels)]
 
 
-def inferred_delta(entry: SnapshotEntry, info: Info, former: Info | None, revision: int) -> Delta:
+def inferred_delta(entry: PackedEntry, info: Info, former: Info | None, revision: int) -> Delta:
     """Return the difference between the stored INFO and that of a snapshot.
 
     Args:
@@ -53,7 +53,7 @@ def inferred_delta(entry: SnapshotEntry, info: Info, former: Info | None, revisi
 
 
 def _event(
-    entry: SnapshotEntry,
+    entry: PackedEntry,
     type_: str,
     *,
     old: str | None = None,

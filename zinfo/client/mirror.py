@@ -46,13 +46,20 @@ class Mirror(MirrorBase, Closing):
     its INFO and state have been requested, within a fraction of a second. The Mirror receives the
     messages of all shards, but stores only these, so that heartbeats show every loss.
 
+    With `fields`, the Mirror holds only these fields of each INFO. The daemon then sends no others,
+    unless the Mirror is limited to `shards`.
+
     Reading returns copies, and is safe from any thread. A shard that was never polled has an empty
-    INFO.
+    INFO. An INFO and its changes are stored encoded, and decoded when they are read. A change that
+    has a wrong form makes its shard stale when it arrives. A value that cannot be decoded makes its
+    shard stale when it is first read, or reported to a listener; the shard has an empty INFO then,
+    until a new one has been requested.
 
     Args:
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror, which need not exist yet; None for all.
         labels: labels that a mirrored shard has; None for any.
+        fields: names of the mirrored fields; None for all.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets; a `zmq.green.Context` in a process patched by gevent, where
             the thread is a greenlet. None for the process's default context.
@@ -72,6 +79,7 @@ class Mirror(MirrorBase, Closing):
         *,
         shards: Collection[str] | None = None,
         labels: Mapping[str, str] | None = None,
+        fields: Collection[str] | None = None,
         bus: str | None = None,
         context: Context | None = None,
         on_change: Listener | None = None,
@@ -81,6 +89,7 @@ class Mirror(MirrorBase, Closing):
             endpoint,
             shards=shards,
             labels=labels,
+            fields=fields,
             bus=bus,
             context=context,
             on_change=on_change,

@@ -6,7 +6,7 @@ its sockets for at most the seconds that this returns, and calls `_end_iteration
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, ValuesView
@@ -14,11 +14,14 @@ from typing import TypeAlias
 
 from zinfo.client.endpoints import checked, checked_or_none
 from zinfo.client.mirror_state import MirrorState, View
+from zinfo.client.packed_info import reader_of
+from zinfo.client.reported_deltas import chosen, field_names, union_of
 from zinfo.client.session_driver import SessionDriver
 from zinfo.client.shard_store import Change
 from zinfo.client.sockets import Context, Sockets, clock
-from zinfo.client.updates import Delta, Info, copied
-from zinfo.errors import NoAnswerError
+from zinfo.client.stored_info import InfoParts
+from zinfo.client.updates import Delta, Info, Value
+from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.wire.curve_keys import ClientKeys
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,7 @@ class MirrorBase(Mapping[str, Info]):
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror; None for all.
         labels: those that a mirrored shard has; None for any.
+        fields: names of the mirrored fields; None for all.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets.
         on_change: the first listener.
@@ -51,6 +55,7 @@ class MirrorBase(Mapping[str, Info]):
         *,
         shards: Collection[str] | None,
         labels: Mapping[str, str] | None,
+        fields: Collection[str] | None,
         bus: str | None,
         context: Context | None,
         on_change: Listener | None,
@@ -60,15 +65,17 @@ class MirrorBase(Mapping[str, Info]):
             raise TypeError("shards takes several ids, not one text")
         if not all(isinstance(text, str) for pair in (labels or {}).items() for text in pair):
             raise TypeError("labels takes a mapping of text to text")
+        names = None if fields is None else field_names(fields)
         self.endpoint = checked(endpoint)
         self.callback_errors = 0
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, frozenset[str] | None]] = []
         self._state = MirrorState(
             self.endpoint,
             shards,
             labels=labels,
+            fields=names,
             bus=checked_or_none(bus),
-            reports_changes=on_change is not None,
+            reports_changes=False,
         )
         self._lock = threading.Lock()
         self._sockets = Sockets(context, keys)
@@ -91,8 +98,22 @@ class MirrorBase(Mapping[str, Info]):
 
     def __getitem__(self, shard: str) -> Info:
         with self._lock:
-            info = self._state.store.records[shard].info
-        return copied(info or {})
+            return self._state.store.info(shard) or {}
+
+    def field(self, shard: str, name: str, default: Value | None = None) -> Value | None:
+        """Return one field of a shard's INFO; quicker than reading the whole INFO.
+
+        Args:
+            shard: its id.
+            name: of the field.
+            default: returned where the shard has no such field, or was never polled.
+
+        Raises:
+            KeyError: the Mirror holds no such shard.
+        """
+        reader = reader_of(frozenset((name,)))
+        with self._lock:
+            return self._state.store.fields(shard, reader).get(name, default)
 
     def __iter__(self) -> Iterator[str]:
         with self._lock:
@@ -109,8 +130,17 @@ class MirrorBase(Mapping[str, Info]):
     def items(self) -> ItemsView[str, Info]:
         """Return ids and INFO of all shards at this moment."""
         with self._lock:
-            infos = {shard: record.info for shard, record in self._state.store.records.items()}
-        return {shard: copied(info or {}) for shard, info in infos.items()}.items()
+            stored = {shard: record.parts() for shard, record in self._state.store.records.items()}
+        return {shard: self._read(shard, parts) for shard, parts in stored.items()}.items()
+
+    def _read(self, shard: str, parts: InfoParts) -> Info:
+        """Decode an INFO without holding the lock."""
+        try:
+            return parts.info() or {}
+        except ProtocolError:
+            with self._lock, contextlib.suppress(KeyError):  # it may be gone by now
+                self._state.store.info(shard)  # marks the shard
+            return {}
 
     def values(self) -> ValuesView[Info]:
         """Return the INFO of all shards at this moment."""
@@ -126,8 +156,7 @@ class MirrorBase(Mapping[str, Info]):
             KeyError: the Mirror holds no such shard.
         """
         with self._lock:
-            view = self._state.view(shard, clock())
-        return view if view.info is None else view._replace(info=copied(view.info))
+            return self._state.view(shard, clock())
 
     def revision(self, shard: str) -> int:
         """Return the revision of a shard's INFO; 0 before its first poll.
@@ -218,7 +247,7 @@ class MirrorBase(Mapping[str, Info]):
 
     # --- listeners
 
-    def on_change(self, listener: Listener) -> Listener:
+    def on_change(self, listener: Listener, *, fields: Collection[str] | None = None) -> Listener:
         """Call `listener(shard_id, change)` for each change from now on.
 
         A change is a `Delta` or an `Event`; they come in the order in which they were applied.
@@ -229,15 +258,25 @@ class MirrorBase(Mapping[str, Info]):
         thread (or event loop), which waits for it: it should return quickly. If it raises, the
         exception is logged and counted.
 
+        With `fields`, a Delta has only these fields, and is reported only if one of them changed or
+        is gone; events are reported as without. This costs less: other fields are not decoded.
+
         Args:
             listener: called with the id of the shard and the change.
+            fields: names of fields; None for all.
 
         Returns:
             The listener, so that this can be used as a decorator.
+
+        Raises:
+            TypeError: `fields` is one text.
+            ValueError: `fields` is empty.
         """
+        names = None if fields is None else field_names(fields)
         with self._lock:
-            self._listeners.append(listener)
-            self._state.store.reports_changes = True
+            self._listeners.append((listener, names))
+            wanted = [of_one for _, of_one in self._listeners]
+            self._state.report(union_of(wanted))
         return listener
 
     def _call_listeners(self) -> None:
@@ -247,18 +286,18 @@ class MirrorBase(Mapping[str, Info]):
         with self._lock:
             changes, self._state.changes = self._state.changes, []
             listeners = list(self._listeners)
+        shared = len(listeners) > 1  # so that each needs a Delta of its own
         for change in changes:
-            for listener in listeners:
-                self._call(listener, change)
+            for listener, names in listeners:
+                own: Change | None = change
+                if shared and isinstance(change, Delta):
+                    own = chosen(change, names)
+                if own is not None:
+                    self._call(listener, own)
 
     def _call(self, listener: Listener, change: Change) -> None:
         try:
-            own = (
-                dataclasses.replace(change, set=copied(change.set))
-                if isinstance(change, Delta)
-                else change
-            )
-            listener(change.shard, own)
+            listener(change.shard, change)
         except Exception:
             self.callback_errors += 1
             logger.exception("a listener of the mirror of %s raised", self.endpoint)

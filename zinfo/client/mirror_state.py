@@ -15,6 +15,8 @@ until `Resync` has fetched a snapshot that was requested after the sign:
 | sign | suspect | request |
 |---|---|---|
 | a delta whose base is not the revision held | that shard | that shard |
+| a stored INFO or delta that is malformed when it is read | that shard | that shard |
+| a batch is missing, or malformed | all INFO | suspect shards |
 | a heartbeat's total of revisions is not the number of deltas counted | all INFO | suspect shards |
 | an event number was skipped | all states and labels, which shards exist | everything |
 | a heartbeat's total of events or shards differs | the same | everything |
@@ -36,8 +38,10 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
+from zinfo.client.batches import KINDS_OF_BATCHES, read_batch, refused_kinds
 from zinfo.client.bus_session import (
     BusSession,
     Phase,
@@ -47,23 +51,32 @@ from zinfo.client.bus_session import (
 )
 from zinfo.client.decoding import (
     BusMessage,
-    decode_delta,
     decode_event,
     decode_heartbeat,
     decode_refused_topics,
-    entry_from_map,
     parse_message,
 )
-from zinfo.client.gap_detection import EventGapDetector
+from zinfo.client.gap_detection import NumberGapDetector
+from zinfo.client.packed_info import FieldReader, base_of, reader_of
+from zinfo.client.reported_deltas import DeltaReporter
 from zinfo.client.resync import Fetch, Resync
 from zinfo.client.shard_store import Change, ShardStore
-from zinfo.client.topics import mirror_topics, subscribes_prefix
+from zinfo.client.snapshot_page import PackedEntry, decode_page
+from zinfo.client.stored_info import PackedDelta
+from zinfo.client.topics import MAX_FIELDS, mirror_topics, subscribes_prefix
 from zinfo.client.updates import Heartbeat, Info
 from zinfo.errors import ProtocolError, UnknownShardError
-from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_FENCE, KIND_HEARTBEAT
+from zinfo.wire.bus_messages import (
+    KIND_DELTA,
+    KIND_EVENT,
+    KIND_FENCE,
+    KIND_FIELDS,
+    KIND_HEARTBEAT,
+    Header,
+)
 from zinfo.wire.codec import Message
 from zinfo.wire.lifecycle import UP
-from zinfo.wire.query_messages import Reply, Request, decode_reply
+from zinfo.wire.query_messages import Reply, Request, decode_reply_header
 
 QUIET_INTERVALS = 3  # polling intervals without a delta after which an up shard is requested
 QUIET_SECONDS = 5.0  # lower bound of that time
@@ -93,6 +106,7 @@ class MirrorState:
         endpoint: the daemon's query endpoint.
         shards: ids of the shards to mirror; None for all.
         labels: those that a mirrored shard has; None for any.
+        fields: names of the mirrored fields; None for all.
         bus: the bus endpoint; None for the one in the reply to hello.
         timing: timeouts and delays.
         reports_changes: whether `changes` is wanted.
@@ -106,7 +120,7 @@ class MirrorState:
         changes: what changed, oldest first; the owner empties the list.
         epoch: of the daemon that was joined last; None before.
         problem: why the last snapshot was refused; "" where it was not.
-        malformed: number of messages that could not be decoded.
+        fields: names of the mirrored fields; None for all.
         gaps: number of signs of loss.
     """
 
@@ -116,6 +130,7 @@ class MirrorState:
         shards: Collection[str] | None = None,
         *,
         labels: Mapping[str, str] | None = None,
+        fields: Collection[str] | None = None,
         bus: str | None = None,
         timing: Timing | None = None,
         reports_changes: bool = True,
@@ -124,14 +139,14 @@ class MirrorState:
     ) -> None:
         self.scope = None if shards is None else frozenset(shards)
         self.labels = dict(labels or {})
-        self.session = BusSession(
-            mirror_topics(self.scope), endpoint=endpoint, bus=bus, timing=timing, rng=rng
-        )
-        self.store = ShardStore(
-            labels=self.labels,
-            reports_changes=reports_changes,
-            max_pending_bytes=max_pending_bytes,
-        )
+        self.fields = None if fields is None else frozenset(fields)
+        self._reader: FieldReader | None = None if self.fields is None else reader_of(self.fields)
+        self._refused: frozenset[str] = frozenset()  # kinds of topics, by the fence
+        self._refused_by: int | None = None  # epoch of that daemon
+        self.session = BusSession(self._topics, endpoint=endpoint, bus=bus, timing=timing, rng=rng)
+        self.store = ShardStore(labels=self.labels, max_pending_bytes=max_pending_bytes)
+        if reports_changes:
+            self.report(None)
         self.resync = Resync(
             self.scope,
             self.session.next_id,
@@ -142,11 +157,25 @@ class MirrorState:
         self.changes: list[Change] = []
         self.epoch: int | None = None
         self.problem = ""
-        self.malformed = 0
         self.gaps = 0
-        self._events = EventGapDetector()
+        self._events = NumberGapDetector()
+        self._batches = NumberGapDetector()
         self._has_totals = False  # since the fence; before them a loss could not be noticed
         self._quiet_check_at = 0.0
+
+    @property
+    def malformed(self) -> int:
+        """Number of messages that could not be decoded."""
+        return self.store.malformed
+
+    def report(self, names: Collection[str] | None) -> None:
+        """Choose the fields whose changes are reported in `changes`; None for all."""
+        self.store.reporter = DeltaReporter(names, skips_empty=self.fields is not None)
+
+    def _topics(self, kinds: frozenset[str]) -> list[bytes]:
+        if self.session.epoch != self._refused_by:
+            self._refused = frozenset()
+        return mirror_topics(self.scope, self.fields, kinds - self._refused)
 
     @property
     def _totals_apply(self) -> bool:
@@ -173,7 +202,8 @@ class MirrorState:
     def view(self, shard: str, now: float) -> View:
         """Return one shard, or raise KeyError."""
         record = self.store.records[shard]
-        return View(record.revision, record.state, record.info, self.fresh(shard, now))
+        info = self.store.info(shard)
+        return View(record.revision, record.state, info, self.fresh(shard, now))
 
     def fresh(self, shard: str, now: float) -> bool:
         """Return whether a shard that is held is current."""
@@ -223,28 +253,31 @@ class MirrorState:
                 self._on_fence(frames[0], message, now)
             elif not self.session.reliable(now):
                 return  # before the fence; the snapshot will include it
+            elif message.kind in KINDS_OF_BATCHES:
+                self._on_batch(message, now)
             elif message.kind == KIND_DELTA:
-                self._on_delta(message, now)
+                self._on_delta(message.name, message.header, message.body, now, self._reader)
             elif message.kind == KIND_EVENT:
                 self._on_event(message, now)
             elif message.kind == KIND_HEARTBEAT:
                 self._on_heartbeat(message, now)
         except ProtocolError:
-            self.malformed += 1
+            self.store.malformed += 1
         self._schedule(now)
 
     def on_reply(self, frames: Message, now: float) -> None:
         """Handle a reply; `frames` are without the envelope."""
         self.session.tick(now)
         try:
-            reply = decode_reply(frames)
+            reply = decode_reply_header(frames)
             if self.session.expects(reply):
+                reply.decode_body()
                 self.session.on_hello(reply, now)
             elif self.session.phase is Phase.JOINED and self.resync.expects(reply):
                 assert self.resync.fetch is not None
                 self._on_page(reply, self.resync.fetch, now)
         except ProtocolError as error:
-            self.malformed += 1
+            self.store.malformed += 1
             self.session.reset(now, f"a reply could not be decoded: {error}")
         self._schedule(now)
 
@@ -256,32 +289,73 @@ class MirrorState:
         self.store.rejoin(same_epoch=self.epoch == self.session.epoch)
         self.resync.rejoin(now, at_once=self.epoch is None)
         self.epoch = self.session.epoch
-        self._events = EventGapDetector()
+        offered = KIND_FIELDS in self.session.kinds and len(self.fields or ()) <= MAX_FIELDS
+        self.resync.keys = tuple(sorted(self.fields or ())) if offered else ()
+        self._events = NumberGapDetector()
+        self._batches = NumberGapDetector()
         self._has_totals = False
         self.session.refused_topics = decode_refused_topics(message)
         if self.session.refused_topics:
-            self.problem = str(refused_topics_error(self.session.refused_topics))
+            self._on_refusal(self.session.refused_topics, now)
         if message.body:  # with totals in the fence, there is no need to wait for a heartbeat
             with contextlib.suppress(ProtocolError):
                 self._compare_totals(decode_heartbeat(message), now)
 
-    def _on_delta(self, message: BusMessage, now: float) -> None:
-        self.store.revisions.count(message.name, message.header.seq)
-        if self.scope is not None and message.name not in self.scope:
+    def _on_refusal(self, topics: tuple[str, ...], now: float) -> None:
+        """Take deltas one by one where the daemon refuses batches to this client."""
+        self.problem = str(refused_topics_error(topics))
+        refused = refused_kinds(topics)
+        if refused and not refused <= self._refused:
+            self._refused, self._refused_by = self._refused | refused, self.epoch
+            self.session.reset(now, self.problem)
+
+    def _on_batch(self, message: BusMessage, now: float) -> None:
+        if self._batches.count(message.header.seq) > 0:
+            self._on_deltas_lost()
+        try:
+            deltas, malformed = read_batch(message)
+        except ProtocolError:
+            self._on_deltas_lost()
+            raise
+        if malformed:
+            self.store.malformed += malformed
+            self._on_deltas_lost()
+        reader = None if message.kind == KIND_FIELDS else self._reader
+        for shard, header, body in deltas:
+            self._on_delta(shard, header, body, now, reader)
+
+    def _on_deltas_lost(self) -> None:
+        """Deltas of unknown shards are missing."""
+        self.gaps += 1
+        self.store.mark_infos_suspect()
+        self.resync.invalidate()
+
+    def _on_delta(
+        self, shard: str, header: Header, body: bytes, now: float, reader: FieldReader | None
+    ) -> None:
+        """Handle a delta; `reader` is that of the mirrored fields where `body` has others."""
+        store, revision = self.store, header.seq
+        store.revisions.count(shard, revision)
+        if self.scope is not None and shard not in self.scope:
             return
-        if not self.store.follows(message.name):
+        if not store.follows(shard):
             return
         try:
-            delta = decode_delta(message)
+            base = base_of(body, revision)
+            if reader is not None:
+                body = reader.narrow_delta(body, base)
         except ProtocolError:
             self.gaps += 1
-            self.store.mark_suspect(message.name)
-            raise
+            store.on_malformed(shard)
+            return
         # Before the first snapshot has come, a delta without a base is not a sign of loss.
-        expected = self.resync.complete and not self.store.is_suspect(message.name)
-        polled_at = now - self.session.lateness(message.header, now)
-        self._report(self.store.apply_delta(delta, len(message.body), polled_at))
-        if expected and self.store.is_suspect(message.name):
+        expected = self.resync.complete and not store.is_suspect(shard)
+        polled_at = now - self.session.lateness(header, now)
+        delta = PackedDelta(revision, base, header.time, polled_at, body)
+        changes = store.apply_delta(shard, delta)
+        if changes:
+            self.changes += changes
+        if expected and store.is_suspect(shard):
             self.gaps += 1
 
     def _on_event(self, message: BusMessage, now: float) -> None:
@@ -303,9 +377,7 @@ class MirrorState:
         """Compare the messages counted with the daemon's totals."""
         self._has_totals = True
         if self._totals_apply and self.store.revisions.compare(heartbeat.revisions):
-            self.gaps += 1
-            self.store.mark_infos_suspect()
-            self.resync.invalidate()
+            self._on_deltas_lost()
         if self._events.compare(heartbeat.events) > 0:
             self._on_event_gap()
         if self.stale(now):
@@ -354,9 +426,7 @@ class MirrorState:
 
     def _apply_page(self, reply: Reply, fetch: Fetch, now: float) -> Request | None:
         """Store the shards of a page; return the request for the next one, if any."""
-        if not isinstance(reply.body, list):
-            raise ProtocolError("a snapshot is an array")
-        entries = [entry_from_map(value) for value in reply.body]
+        entries = [self._narrowed(entry) for entry in decode_page(reply.packed or b"")]
         clears = not fetch.invalidated
         request = self.resync.next_page(fetch, reply.cursor, now)
         for entry in entries:
@@ -365,6 +435,12 @@ class MirrorState:
                 self._report(self.store.apply_entry(entry, now, clears=clears))
         return request
 
+    def _narrowed(self, entry: PackedEntry) -> PackedEntry:
+        """Return an entry with the mirrored fields only; an older daemon sends all."""
+        if self._reader is None or entry.info is None or self.resync.keys:
+            return entry
+        return replace(entry, info=self._reader.narrow_info(entry.info))
+
     def _schedule(self, now: float) -> None:
         """Choose when to send a snapshot request, where one is needed."""
         wanted = self.resync.everything or self.resync.checks or self.store.any_suspect()
@@ -372,5 +448,5 @@ class MirrorState:
             self.resync.schedule(now)
 
     def _report(self, changes: list[Change]) -> None:
-        if self.store.reports_changes:
+        if self.store.reporter is not None:
             self.changes += changes

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from zinfo.client.updates import Delta
+from zinfo.client.stored_info import PackedDelta
 from zinfo.wire.lifecycle import Event
 
 _EVENT_BYTES = 400  # estimated memory of an event without its labels
 _LABEL_BYTES = 100  # estimated memory of a label beside its characters
-
-
-class PendingDelta(NamedTuple):
-    """A delta, its bytes on the wire, and when (local clock) the daemon polled the shard."""
-
-    delta: Delta
-    size: int
-    polled_at: float
 
 
 class PendingUpdates:
@@ -35,24 +25,24 @@ class PendingUpdates:
         self.size = 0
         self.overflows = 0
         self._max_bytes = max_bytes
-        self._deltas: dict[str, list[PendingDelta]] = {}
+        self._deltas: dict[str, list[PackedDelta]] = {}
         self._events: dict[str, list[Event]] = {}
 
-    def add_delta(self, delta: Delta, size: int, polled_at: float) -> None:
-        """Hold a delta of `size` bytes."""
-        self._deltas.setdefault(delta.shard, []).append(PendingDelta(delta, size, polled_at))
-        self._grow(size)
+    def add_delta(self, shard: str, delta: PackedDelta) -> None:
+        """Hold a delta of a shard."""
+        self._deltas.setdefault(shard, []).append(delta)
+        self._grow(len(delta.body))
 
     def add_event(self, event: Event) -> None:
         """Hold an event."""
         self._events.setdefault(event.shard, []).append(event)
         self._grow(_size(event))
 
-    def take_deltas(self, shard: str) -> list[PendingDelta]:
+    def take_deltas(self, shard: str) -> list[PackedDelta]:
         """Remove and return the deltas of a shard, by revision."""
         taken = self._deltas.pop(shard, [])
-        self.size -= sum(pending.size for pending in taken)
-        return sorted(taken, key=lambda pending: pending.delta.revision)
+        self.size -= sum(len(delta.body) for delta in taken)
+        return sorted(taken, key=lambda delta: delta.revision)
 
     def take_events(self, shard: str) -> list[Event]:
         """Remove and return the events of a shard, by their count."""

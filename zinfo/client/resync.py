@@ -61,6 +61,7 @@ class Resync:
         checks: shards to be requested though there is no sign of a loss.
         fetch: the snapshot in progress.
         count: snapshots started.
+        keys: names of the requested fields; empty for all.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Resync:
         self.checks: set[str] = set()
         self.fetch: Fetch | None = None
         self.count = 0
+        self.keys: tuple[str, ...] = ()
         self._scope = scope
         self._timing = timing
         self._rng = rng
@@ -199,8 +201,12 @@ class Resync:
 
     def _next_part(self, fetch: Fetch, now: float) -> Request:
         fetch.ids, fetch.invalidated = fetch.parts.pop(0), False
-        ids = {"ids": list(fetch.ids)} if fetch.ids else {}
-        return self._request.send({**ids, **self._labels}, None, now)
+        args = dict(self._labels)
+        if fetch.ids:
+            args["ids"] = list(fetch.ids)
+        if self.keys:
+            args["keys"] = list(self.keys)
+        return self._request.send(args, None, now)
 
 
 def split(ids: Iterable[str]) -> list[tuple[str, ...]]:

@@ -21,24 +21,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from zinfo.client.decoding import SnapshotEntry
 from zinfo.client.gap_detection import RevisionGapDetector
-from zinfo.client.inferred_events import inferred_delta, inferred_event, inferred_labels
+from zinfo.client.inferred_events import inferred_event, inferred_labels
+from zinfo.client.packed_info import FieldReader
 from zinfo.client.pending_updates import PendingUpdates
+from zinfo.client.reported_deltas import DeltaReporter
+from zinfo.client.snapshot_page import PackedEntry
+from zinfo.client.stored_info import PackedDelta, StoredInfo
 from zinfo.client.updates import Delta, Info
+from zinfo.errors import ProtocolError
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, STATES, Event
 
 Change: TypeAlias = "Delta | Event"
 
 
-class Record:
-    """One shard as it is stored.
+class Record(StoredInfo):
+    """One shard as it is stored: its INFO, and what else is known of it.
 
     Attributes:
-        info: field to value; None where the shard was never polled.
-        revision: of `info`; 0 where there is none.
-        time: the daemon's wall clock at that poll, seconds since the Unix epoch.
-        polled_at: estimate of the same moment by the local clock.
         state: new, up, loading, busy or down.
         reason: why it is down.
         labels: its labels.
@@ -51,24 +51,17 @@ class Record:
 
     __slots__ = (
         "foreign",
-        "info",
         "interval",
         "labels",
         "last_seen_at",
         "number",
-        "polled_at",
         "reason",
-        "revision",
         "seq",
         "state",
-        "time",
     )
 
     def __init__(self, state: str, seq: int, now: float) -> None:
-        self.info: Info | None = None
-        self.revision = 0
-        self.time = 0.0
-        self.polled_at = float("-inf")
+        super().__init__()
         self.state = state
         self.reason = ""
         self.labels: dict[str, str] = {}
@@ -84,28 +77,31 @@ class ShardStore:
 
     Args:
         labels: those that a stored shard has; empty for any.
-        reports_changes: whether changes found by a snapshot are to be returned.
+        reporter: makes the deltas for listeners; None where there are no listeners.
         max_pending_bytes: of deltas and events that wait for a snapshot; above it they are dropped.
 
     Attributes:
         records: by shard id.
         revisions: counts the deltas received, of all shards.
         pending: deltas and events that wait for a snapshot.
+        reporter: makes the deltas for listeners; may be replaced.
         snapshot_in_progress: whether a snapshot was requested and is not complete.
+        malformed: number of messages that could not be decoded, when they came or later.
     """
 
     def __init__(
         self,
         *,
         labels: Mapping[str, str] | None = None,
-        reports_changes: bool = True,
+        reporter: DeltaReporter | None = None,
         max_pending_bytes: int = 64 << 20,
     ) -> None:
         self.records: dict[str, Record] = {}
         self.revisions = RevisionGapDetector()
         self.pending = PendingUpdates(max_pending_bytes)
         self.snapshot_in_progress = False
-        self.reports_changes = reports_changes
+        self.reporter = reporter
+        self.malformed = 0
         self._labels = dict(labels or {})
         self._suspect_infos: set[str] = set()
         self._suspect_states: set[str] = set()
@@ -158,31 +154,67 @@ class ShardStore:
         """Return whether deltas of a shard are needed: it is stored, or may have to be."""
         return not self._labels or shard in self.records or shard in self._suspect_states
 
+    # --- reading
+
+    def info(self, shard: str) -> Info | None:
+        """Return the INFO of a shard; None where there is none, or what is stored is malformed.
+
+        Raises:
+            KeyError: no such shard is stored.
+        """
+        record = self.records[shard]
+        try:
+            return record.info()
+        except ProtocolError:
+            self.on_malformed(shard)
+            return None
+
+    def fields(self, shard: str, reader: FieldReader) -> Info:
+        """Return some fields of a shard that are present; raises KeyError as `info` does."""
+        record = self.records[shard]
+        try:
+            return record.fields(reader)
+        except ProtocolError:
+            self.on_malformed(shard)
+            return {}
+
     # --- from the bus
 
-    def apply_delta(self, delta: Delta, size: int, polled_at: float) -> list[Change]:
-        """Apply a delta that `revisions` has counted, or hold it back.
-
-        Args:
-            delta: the change.
-            size: its bytes on the wire.
-            polled_at: local clock when the daemon polled the shard.
+    def apply_delta(self, shard: str, delta: PackedDelta) -> list[Change]:
+        """Store a delta that `revisions` has counted, or hold it back.
 
         Returns:
-            What changed.
+            What changed, for listeners.
         """
-        shard, record = delta.shard, self.records.get(delta.shard)
+        record = self.records.get(shard)
         if record is not None and not record.foreign:
-            record.last_seen_at = polled_at
+            record.last_seen_at = delta.polled_at
             if delta.revision <= record.revision:
                 return []
             if delta.base in (0, record.revision):
-                _apply(record, delta, polled_at)
-                newest = delta.revision >= self.revisions.last.get(shard, 0)
-                return [delta, *self._settle_info(shard, record, clears=newest)]
+                changes = self._add_delta(shard, record, delta)
+                if shard in self._suspect_infos:
+                    newest = delta.revision >= self.revisions.last.get(shard, 0)
+                    changes += self._settle_info(shard, record, clears=newest)
+                return changes
         self._suspect_infos.add(shard)
-        self.pending.add_delta(delta, size, polled_at)
+        self.pending.add_delta(shard, delta)
         return []
+
+    def _add_delta(self, shard: str, record: Record, delta: PackedDelta) -> list[Change]:
+        """Store a delta that follows; return it for listeners."""
+        try:
+            record.add(delta)
+            return [] if self.reporter is None else [*self.reporter.of_delta(shard, delta)]
+        except ProtocolError:
+            record.clear()
+            self.on_malformed(shard)
+            return []
+
+    def on_malformed(self, shard: str) -> None:
+        """What was received about this shard is malformed."""
+        self.malformed += 1
+        self.mark_suspect(shard)
 
     def apply_event(self, event: Event, now: float) -> list[Change]:
         """Apply an event, or hold it back.
@@ -233,11 +265,11 @@ class ShardStore:
     def _matches(self, labels: Mapping[str, str]) -> bool:
         return self._labels.items() <= labels.items()
 
-    def _leave(self, cause: Event | SnapshotEntry, record: Record | None) -> list[Change]:
+    def _leave(self, cause: Event | PackedEntry, record: Record | None) -> list[Change]:
         """Drop a shard because of its labels; return the event that a listener gets for that."""
         shard = cause.shard
         self._drop(shard)
-        if record is None or not self.reports_changes:
+        if record is None or not self.reporter:
             return []
         return [Event(shard, REMOVED, record.state, None, "", "", 0, cause.seq, cause.time)]
 
@@ -265,7 +297,7 @@ class ShardStore:
 
     # --- from snapshots
 
-    def apply_entry(self, entry: SnapshotEntry, now: float, *, clears: bool = True) -> list[Change]:
+    def apply_entry(self, entry: PackedEntry, now: float, *, clears: bool = True) -> list[Change]:
         """Store one shard of a snapshot.
 
         Args:
@@ -293,7 +325,7 @@ class ShardStore:
         newest = entry.seq >= record.seq
         changes: list[Change] = []
         if newest:
-            if self.reports_changes:
+            if self.reporter:
                 changes += inferred_event(entry, former)
                 changes += inferred_labels(entry, labels) if former else []
             record.state, record.reason, record.seq = entry.state, entry.reason, entry.seq
@@ -321,7 +353,7 @@ class ShardStore:
             return []
         self._drop(shard)
         self.revisions.forget(shard)
-        if record is None or not self.reports_changes:
+        if record is None or not self.reporter:
             return []
         return [Event(shard, REMOVED, record.state, None, "", "", 0, record.seq, wall_time)]
 
@@ -332,14 +364,13 @@ class ShardStore:
 
     # --- pending updates
 
-    def _take_info(self, entry: SnapshotEntry, record: Record, now: float) -> list[Change]:
+    def _take_info(self, entry: PackedEntry, record: Record, now: float) -> list[Change]:
         if entry.info is None or entry.revision <= record.revision:
             return []
         changes: list[Change] = []
-        if self.reports_changes:
-            changes.append(inferred_delta(entry, entry.info, record.info, record.revision))
-        record.info, record.revision, record.time = entry.info, entry.revision, entry.time
-        record.polled_at = now - entry.age
+        if self.reporter is not None:
+            changes += self.reporter.inferred(entry, entry.info, record)
+        record.replace(entry.info, entry.revision, entry.time, now - entry.age)
         return changes
 
     def _settle_state(self, shard: str, record: Record, *, clears: bool) -> None:
@@ -355,14 +386,10 @@ class ShardStore:
     def _settle_info(self, shard: str, record: Record, *, clears: bool) -> list[Change]:
         """Apply the pending deltas that follow; clear the INFO where nothing newer was seen."""
         changes: list[Change] = []
-        for pending in self.pending.take_deltas(shard):
+        for delta in self.pending.take_deltas(shard):
             # One that does not follow is behind a second gap: the next snapshot will include it.
-            if pending.delta.revision > record.revision and pending.delta.base in (
-                0,
-                record.revision,
-            ):
-                _apply(record, pending.delta, pending.polled_at)
-                changes.append(pending.delta)
+            if delta.revision > record.revision and delta.base in (0, record.revision):
+                changes += self._add_delta(shard, record, delta)
         if record.revision < self.revisions.last.get(shard, 0):
             self._suspect_infos.add(shard)
         elif clears:
@@ -376,11 +403,6 @@ class ShardStore:
         self._event_seqs.pop(shard, None)
         self._undecided.pop(shard, None)
         self.pending.forget(shard)
-
-
-def _apply(record: Record, delta: Delta, polled_at: float) -> None:
-    record.info = delta.applied_to(record.info or {})
-    record.revision, record.time, record.polled_at = delta.revision, delta.time, polled_at
 
 
 def _apply_event(record: Record, event: Event) -> bool:

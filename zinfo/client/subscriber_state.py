@@ -23,7 +23,7 @@ from zinfo.client.decoding import (
     decode_snapshot,
     parse_message,
 )
-from zinfo.client.gap_detection import EventGapDetector, RevisionGapDetector
+from zinfo.client.gap_detection import NumberGapDetector, RevisionGapDetector
 from zinfo.client.topics import subscribes_prefix, topics_of
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
@@ -95,7 +95,7 @@ class SubscriberState:
     def _reset_counts(self) -> None:
         self._revisions = {KIND_INFO: RevisionGapDetector(), KIND_DELTA: RevisionGapDetector()}
         self._event_seqs = RevisionGapDetector()
-        self._events = EventGapDetector()
+        self._events = NumberGapDetector()
 
     def restart_counting(self, totals: Heartbeat) -> None:
         """Start counting again, as the owner requests a snapshot of everything now.

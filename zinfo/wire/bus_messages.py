@@ -142,20 +142,28 @@ def unpack_header(raw: bytes) -> Header:
     Raises:
         ProtocolError: not an array of [version, node, epoch, seq, time], or another version.
     """
+    try:
+        header = _decode_header(raw)
+    except (ValueError, MemoryError, RecursionError, msgspec.MsgspecError):
+        header = _unpack_any_header(raw)  # of a later version, or its error says what is wrong
+    if header.version != VERSION:
+        raise ProtocolError(f"bus header of version {header.version!r}, not {VERSION}")
+    return header
+
+
+def _unpack_any_header(raw: bytes) -> Header:
     value = unpack(raw)
     if not isinstance(value, list) or len(value) < len(Header._fields):
         raise ProtocolError("a bus header is an array [version, node, epoch, seq, time]")
     version, node, epoch, seq, time = value[: len(Header._fields)]
-    if version != VERSION:
-        raise ProtocolError(f"bus header of version {version!r}, not {VERSION}")
-    if not (
+    if version == VERSION and not (
         isinstance(node, str)
         and type(epoch) is int
         and type(seq) is int
         and isinstance(time, (int, float))
     ):
         raise ProtocolError("a bus header has text, integer, integer, number after its version")
-    return Header(version, node, epoch, seq, float(time))
+    return Header(version, node, epoch, seq, time if version != VERSION else float(time))
 
 
 def pack_batch(messages: Sequence[BatchedMessage]) -> bytes:
@@ -197,6 +205,7 @@ def unpack_batch(body: bytes) -> list[BatchedMessage]:
         raise ProtocolError(f"not a batch: {error or type(error).__name__}") from error
 
 
+_decode_header = msgspec.msgpack.Decoder(Header).decode
 _decode_batch = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
 
 

@@ -63,11 +63,16 @@ def unpack(data: bytes) -> object:
         raise ProtocolError(f"not valid msgpack: {str(error) or type(error).__name__}") from error
 
 
-def _no_extensions(code: int, _data: memoryview) -> object:
+def no_extensions(code: int, _data: memoryview) -> object:
+    """Refuse an extension type: the `ext_hook` of msgspec's decoders.
+
+    Raises:
+        ProtocolError: always.
+    """
     raise ProtocolError(f"msgpack extension type {code} has no meaning here")
 
 
-_decode = msgspec.msgpack.Decoder(ext_hook=_no_extensions).decode
+_decode = msgspec.msgpack.Decoder(ext_hook=no_extensions).decode
 
 
 def map_header(pairs: int) -> bytes:
