@@ -20,13 +20,14 @@ from tests.servers import RealServer
 from tests.spawning import HOST
 from zinfo.client import Client
 from zinfo.info import parser
-from zinfo.metrics.formats import TEXT
+from zinfo.metrics.formats import OPEN_METRICS, TEXT
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 
 FOLDER = ROOT / "deploy" / "prometheus"
 RULES = "zinfo.rules.yml"
+INFO_TEXTS = sorted((ROOT / "tests" / "data" / "info").rglob("*.txt"))
 DEAD = "127.0.0.1:1"
 ADDRESS = "127.0.0.1:9121"
 """Address of zinfo in the shipped configuration."""
@@ -36,11 +37,17 @@ HOW_TO = ROOT / "docs" / "how-to" / "expose-to-prometheus.md"
 
 _TOKEN = "prometheus-0123456789abcdef"
 _PAUSE = 0.1  # seconds between two rounds of traffic
-_ODD_JOB = """
+_ODD_JOBS = """
   - job_name: odd
     honor_labels: true
+    metrics_path: /text
     static_configs:
-      - targets: ["{}"]
+      - targets: ["{0}"]
+  - job_name: odd_openmetrics
+    honor_labels: true
+    metrics_path: /openmetrics
+    static_configs:
+      - targets: ["{0}"]
 """
 
 
@@ -170,7 +177,7 @@ def scraping(fleet: Fleet, folder: Path, odd: str) -> Iterator[RunningPrometheus
         .replace("redis://10.0.0.1:6379", fleet.primary.url)
         .replace("redis://10.0.0.2:6379", fleet.replica.url)
         + discovering_job().replace(ADDRESS, open_door).replace("30s", "1s")
-        + _ODD_JOB.format(odd)
+        + _ODD_JOBS.format(odd)
     )
     files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
     files |= {"prometheus.yml": text, RULES: (FOLDER / RULES).read_text(encoding="utf-8")}
@@ -189,19 +196,29 @@ def odd_scrape() -> Scrape:
     return scrape
 
 
-def odd_text() -> bytes:
-    """Return the text of `odd_scrape`."""
-    return b"".join(odd_scrape().pieces())
+def scrape_of_all_texts() -> Scrape:
+    """Return one scrape of all INFO texts in the tests."""
+    scrape = Scrape(Selection())
+    for path in INFO_TEXTS:
+        fields = parser.parse(path.read_bytes()).fields
+        scrape.add([("instance", path.stem)], [Sample(UP, (), 1)], fields, 1000.0)
+    return scrape
 
 
 @contextlib.contextmanager
-def page(text: bytes) -> Iterator[str]:
-    """Serve a text as the response to any scrape; yields the address."""
+def odd_pages() -> Iterator[str]:
+    """Serve `odd_scrape` in both formats, at `/text` and `/openmetrics`; yields the address."""
+    scrape = odd_scrape()
+    pages = {
+        f"/{name}": (text_format, b"".join((*scrape.pieces(text_format), text_format.end)))
+        for name, text_format in (("text", TEXT), ("openmetrics", OPEN_METRICS))
+    }
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            text_format, text = pages[self.path]
             self.send_response(200)
-            self.send_header("Content-Type", TEXT.content_type)
+            self.send_header("Content-Type", text_format.content_type)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric
 
-from tests.daemons import ROOT
-from tests.metrics.scraped import odd_scrape
+from tests.metrics.scraped import INFO_TEXTS, odd_scrape, scrape_of_all_texts
 from tests.metrics.texts import Samples, families, open_metrics, samples
 from zinfo.info import parser
 from zinfo.metrics.exporter_table import ROWS
@@ -18,8 +17,6 @@ from zinfo.metrics.names import Family
 from zinfo.metrics.samples import FAMILIES, UP, Sample
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
-
-TEXTS = sorted((ROOT / "tests" / "data" / "info").rglob("*.txt"))
 
 
 def scrape_of(*replies: bytes | str, selection: Selection | None = None) -> Scrape:
@@ -48,7 +45,7 @@ def samples_of(metrics: dict[str, Metric]) -> Samples:
     }
 
 
-@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", INFO_TEXTS, ids=lambda path: path.stem)
 def test_both_formats_have_the_same_samples(path: Path) -> None:
     scrape = scrape_of(path.read_bytes(), "redis_version:1\r\n")
     # The parser of the text format adds `_total` to the names of counters that lack it.
@@ -137,6 +134,13 @@ def test_no_metric_of_the_tables_is_left_out() -> None:
 def test_any_byte_in_names_and_values_is_read_by_both_parsers() -> None:
     scrape = odd_scrape()
     assert samples_of(parsed(scrape)) == samples(text_of(scrape, TEXT))
+
+
+def test_servers_of_all_kinds_are_in_one_page() -> None:
+    instances = {
+        dict(labels)["instance"] for _name, labels in samples_of(parsed(scrape_of_all_texts()))
+    }
+    assert len(instances) == len(INFO_TEXTS)
 
 
 def test_help_is_escaped_as_each_format_wants_it() -> None:
