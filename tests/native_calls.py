@@ -29,7 +29,7 @@ FIELD_NAMES = tuple(name.encode() for name in WANTED)
 KINDS = bytes(map(kind_of, WANTED))
 
 SHARD = SimpleNamespace(
-    snapshot=SimpleNamespace(raw=RAW, at=90.0, revision=7, time=1700000000.5),
+    snapshot=SimpleNamespace(raw=RAW, cells=b"", at=90.0, revision=7, time=1700000000.5),
     state=SimpleNamespace(_value_="up"),
 )
 
@@ -57,6 +57,21 @@ def discard_frames() -> Any:
     return _native.discard_frames(addresses, 1, 60.0)
 
 
+def fill_columns() -> Any:
+    """Fill the arrays of two shards, one of which was removed; return them."""
+    arrays = (
+        bytearray(16),
+        bytearray(2),
+        (bytearray(16), bytearray(16)),
+        (bytearray(2), bytearray(2)),
+    )
+    fields = (FIELD_NAMES, KINDS, b"", b"\0\0", 0)
+    found = _native.fill_columns([SHARD, None], fields, arrays, (SHARD.state, "down"), 100.0, 0)
+    return [one is not None for one in found], [
+        part.hex() for part in (*arrays[:2], *arrays[2], *arrays[3])
+    ]
+
+
 CALLS: dict[str, Callable[[], Any]] = {
     "encode_fields": lambda: _native.encode_fields(RAW, NAMES, LINE_KINDS),
     "encode_changes": lambda: _native.encode_changes(RAW, NEXT, NAMES, LINE_KINDS),
@@ -69,6 +84,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "find_fields": lambda: _native.find_fields(RAW, FIELD_NAMES),
     "fits": lambda: _native.fits(RAW, NAMES, LINE_KINDS),
     "discard_frames": discard_frames,
+    "read_cells": lambda: _native.read_cells(RAW, FIELD_NAMES, KINDS, b"head"),
+    "fill_columns": fill_columns,
     "untrack": lambda: _native.untrack([]),
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_bad_lines": lambda: _native.count_bad_lines(b"a\n#b\n \n:c\nd:1"),

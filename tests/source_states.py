@@ -104,7 +104,9 @@ class Queries:
     """
 
     def __init__(self, sources: FakeSources, *shards: RedisShard) -> None:
-        poller: Any = SimpleNamespace(events=EventLog(), revisions=0)
+        poller: Any = SimpleNamespace(
+            events=EventLog(), revisions=0, subscribe_snapshots=lambda _callback: None
+        )
         self.operations = Operations(
             InfoProviderServicer(publisher_of(*shards)),
             poller,

@@ -27,8 +27,9 @@ numbers = st.none() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=Fal
 
 def column_of(given_values: list[Any]) -> Column:
     column = Column()
-    for value in given_values:
-        column.append(value)
+    column.resize(len(given_values))
+    for position, value in enumerate(given_values):
+        column.set(position, value)
     return column
 
 
@@ -90,7 +91,7 @@ def test_absent_values_are_zero_so_that_they_compress_and_add_nothing_to_a_sum()
 
 def test_a_column_can_be_cut_at_the_end_of_a_page() -> None:
     column = column_of([1, "a", "b", 2])
-    column.truncate(1)
+    column.resize(1)
     assert sent(column, 1) == ("int64", [1])
 
 

@@ -394,6 +394,34 @@ def test_a_hidden_field_has_no_value_anywhere(times: int) -> None:
     check_against_infos(fleet, ["a", "b", "ab"], rights)
 
 
+# --- fields that are read at the poll ---
+
+
+def test_a_field_that_is_requested_again_is_read_at_the_poll() -> None:
+    fleet = fleet_of(b"a:1\r\nrole:master", b"b:2", None)
+    keys = ["a", "none", "role", "b"]
+    rights = Rights("x", hidden_fields=("b",))
+    for _ in range(3):
+        fleet.ask(keys, rights)
+    planner: Any = fleet.operations._run["get_columns"]
+    plan = planner.__self__._planner.plan
+    assert list(plan.places) == ["a"]  # no shard has the second, the third is text
+    shard = fleet.publisher.get_shard("s000")
+    fleet.poll(shard, b"a:5")
+    assert shard.snapshot is not None
+    assert shard.snapshot.cells == plan.read(b"a:5")
+    check_against_infos(fleet, keys)
+
+
+def test_the_pages_of_one_request_count_once() -> None:
+    fleet = fleet_of(b"a:1", b"a:2", b"a:3")
+    planner: Any = fleet.operations._run["get_columns"]
+    fleet.pages(["a"], limit=1)
+    assert planner.__self__._planner.plan is None
+    fleet.pages(["a"], limit=1)
+    assert planner.__self__._planner.plan is not None
+
+
 # --- work ---
 
 
@@ -419,4 +447,4 @@ def test_long_work_yields(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         breaths.clear()
         fleet.operations.run(Request("get_columns", dict(request)))
-        assert len(breaths) >= 5
+        assert len(breaths) >= 3

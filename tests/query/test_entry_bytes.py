@@ -28,7 +28,7 @@ def operations_of(*shard_ids: str) -> Operations:
         publisher.add_shard(RedisShard(shard_id, "redis://127.0.0.1:1"))
         publisher.get_shard(shard_id).store(Snapshot(RAW, 7, 5.0, time.monotonic()), ops=0)
     nothing: Any = None  # not used by these requests
-    poller: Any = SimpleNamespace(events=EventLog())
+    poller: Any = SimpleNamespace(events=EventLog(), subscribe_snapshots=lambda _callback: None)
     return Operations(
         InfoProviderServicer(publisher),
         poller,

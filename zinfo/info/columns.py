@@ -29,6 +29,14 @@ _VALID: Final = bytes([0, *[1] * 255])  # by mark
 _BATCH = 256  # values converted between two yield points
 
 
+def set_length(array: bytearray, length: int) -> None:
+    """Cut an array, or append zeros to it."""
+    if length > len(array):
+        array.extend(bytes(length - len(array)))
+    else:
+        del array[length:]
+
+
 class Column:
     """The values of one field, in the order of the shards.
 
@@ -45,29 +53,29 @@ class Column:
         self.marks = bytearray()
         self.others: dict[int, bytes] = {}
 
-    def append(self, value: Value | None) -> int:
-        """Append the value of one shard.
+    def resize(self, count: int) -> None:
+        """Set the number of shards; an added value is absent."""
+        set_length(self.values, VALUE_BYTES * count)
+        set_length(self.marks, count)
+        if self.others:
+            self.others = {at: packed for at, packed in self.others.items() if at < count}
+
+    def set(self, position: int, value: Value | None) -> int:
+        """Set a value that was absent or `OTHER`.
 
         Args:
+            position: of the shard.
             value: as `parse` returns it; None if the shard does not have the field.
 
         Returns:
-            The number of bytes that the value takes beyond a packed number.
+            The number of bytes of msgpack if the value is not a packed number; otherwise 0.
         """
-        position = len(self.marks)
-        self.values += bytes(VALUE_BYTES)
-        self.marks.append(ABSENT)
-        return self.set(position, value)
-
-    def set(self, position: int, value: Value | None) -> int:
-        """Set the value at a position that exists; returns the same as `append`."""
-        kind = type(value)
         if value is None:
             self.marks[position] = ABSENT
-        elif kind is float:
+        elif type(value) is float:
             self.marks[position] = FRACTION
             _FLOAT64.pack_into(self.values, VALUE_BYTES * position, value)
-        elif kind is int and _INT64_MIN <= value <= _INT64_MAX:  # type: ignore[operator]  # an int
+        elif type(value) is int and _INT64_MIN <= value <= _INT64_MAX:  # not a bool
             self.marks[position] = INTEGER
             _INT64.pack_into(self.values, VALUE_BYTES * position, value)
         else:
@@ -75,12 +83,6 @@ class Column:
             self.others[position] = packed = pack_fields(value)
             return len(packed)
         return 0
-
-    def truncate(self, count: int) -> None:
-        """Remove the values from a position on."""
-        del self.values[VALUE_BYTES * count :]
-        del self.marks[count:]
-        self.others = {position: one for position, one in self.others.items() if position < count}
 
     def as_map(self, yield_point: Callable[[], None]) -> dict[str, object]:
         """Return the column as it is sent; it cannot be changed afterwards.

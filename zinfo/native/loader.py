@@ -60,6 +60,22 @@ class Native(Protocol):
     def count_containers(self, packed: bytes, /) -> int:
         """Count the arrays and maps of a msgpack document."""
 
+    def read_cells(
+        self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, head: bytes, /
+    ) -> bytes:
+        """Read the numbers of some fields of a reply."""
+
+    def fill_columns(
+        self,
+        shards: list[Any],
+        fields: tuple[Any, ...],
+        arrays: tuple[Any, ...],
+        states: tuple[Any, ...],
+        now: float,
+        first: int,
+    ) -> list[Any]:
+        """Fill arrays with the ages, states and fields of some shards."""
+
     def untrack(self, value: object, /) -> None:
         """Have the garbage collector never visit an object, which is part of no cycle."""
 

@@ -90,7 +90,36 @@ PyDoc_STRVAR(untrack_doc,
 "untrack(object)\n--\n\n"
 "Have the garbage collector never visit an object, which is part of no reference cycle.");
 
+PyDoc_STRVAR(read_cells_doc,
+"read_cells(raw, names, kinds, head, /)\n--\n\n"
+"Read the numbers of some fields of a reply.\n\n"
+"Args:\n"
+"    raw: The reply.\n"
+"    names: The fields' names, as bytes; at most 64.\n"
+"    kinds: For each name a byte, the kind of the field.\n"
+"    head: At most 16 bytes that the result begins with.\n\n"
+"Returns:\n"
+"    The head; a mark for each field (0: absent, 1: integer, 2: fraction, 3: Python has to parse\n"
+"    it); and 8 bytes for each, a little-endian int64 or float64.");
+
+PyDoc_STRVAR(fill_columns_doc,
+"fill_columns(shards, fields, arrays, states, now, first)\n--\n\n"
+"Fill arrays with the ages, states and fields of some shards.\n\n"
+"Args:\n"
+"    shards: A list of the shards; None for one that was removed.\n"
+"    fields: A tuple: names as bytes; kinds; the head of cells with all of these fields, empty if\n"
+"        there are none; for each name its number in these cells; the number of fields in them.\n"
+"    arrays: A tuple of bytearrays: of the ages, 8 bytes each; of the states, a byte each; and two\n"
+"        tuples of one for each name: of its values, 8 bytes each; of its marks, a byte each.\n"
+"    states: A tuple of the states; a removed shard has the last one.\n"
+"    now: Monotonic clock, for the ages.\n"
+"    first: Position of the first shard in the arrays.\n\n"
+"Returns:\n"
+"    A list of the snapshots of the shards processed; all of them unless their replies are large.");
+
 static PyMethodDef methods[] = {
+    {"read_cells", (PyCFunction)(void (*)(void))read_cells, METH_FASTCALL, read_cells_doc},
+    {"fill_columns", fill_columns, METH_VARARGS, fill_columns_doc},
     {"untrack", untrack, METH_O, untrack_doc},
     {"count_marks", count_marks, METH_O, count_marks_doc},
     {"count_bad_lines", count_bad_lines, METH_O, count_bad_lines_doc},

@@ -70,5 +70,7 @@ PyObject *encode_entries(PyObject *module, PyObject *args);
 PyObject *discard_frames(PyObject *module, PyObject *args);
 PyObject *count_containers(PyObject *module, PyObject *args);
 PyObject *untrack(PyObject *module, PyObject *object);
+PyObject *fill_columns(PyObject *module, PyObject *args);
+PyObject *read_cells(PyObject *module, PyObject *const *args, Py_ssize_t count);
 
 #endif

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from zinfo.errors import BadRequestError, ChangedError, TooLargeError
-from zinfo.info.columns import VALUE_BYTES, Column
+from zinfo.info.cells import is_simple_field
+from zinfo.info.columns import FRACTION, INTEGER, OTHER, VALUE_BYTES, Column
 from zinfo.query.arguments import MAX_COLUMNS
 from zinfo.query.call import Call, OperationResult
+from zinfo.query.field_planner import FieldPlanner
 from zinfo.query.id_lists import IdList, IdLists
 from zinfo.query.servicer import FieldSelector, InfoProviderServicer, InfoQuery
-from zinfo.shards.shard import RedisShard, ShardState
+from zinfo.shards.column_filler import STATES, ColumnFiller
+from zinfo.shards.shard import RedisShard
+from zinfo.shards.snapshot import Snapshot
+from zinfo.shards.source import SnapshotSource
 from zinfo.wire.codec import array_header, pack_fields
 
-_STATES = [state.value for state in ShardState]
-_STATE_NUMBERS = {state: number for number, state in enumerate(ShardState)}
+_STATE_NAMES = [state.value for state in STATES]
 _CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
-_FIXED_BYTES = 512  # of a body, at most, beside what it has for each shard and each column
+_BATCH = 1024  # shards between two yield points, which takes a few tenths of a millisecond
+_ROW_BYTES = VALUE_BYTES + 1  # of a body, for each shard and each of its columns
+_FIXED_BYTES = 512  # of a body, at most, beside its rows and columns
 _COLUMN_BYTES = 64  # of a column, at most, beside its values
+
+FindShard = Callable[[str], "RedisShard | None"]
 
 
 class ColumnOperations:
@@ -31,11 +37,13 @@ class ColumnOperations:
 
     Args:
         servicer: answers queries for INFO.
+        source: delivers the snapshots.
     """
 
-    def __init__(self, servicer: InfoProviderServicer) -> None:
+    def __init__(self, servicer: InfoProviderServicer, source: SnapshotSource) -> None:
         self._publisher = servicer.publisher
         self._lists = IdLists(servicer.publisher)
+        self._planner = FieldPlanner(source)
 
     def get_columns(self, call: Call) -> OperationResult:
         """Return some fields of all live shards as columns, with ages and states.
@@ -52,14 +60,14 @@ class ColumnOperations:
         args.reject_unknown()
         if not keys:
             raise BadRequestError(f"keys is missing: the names of 1 to {MAX_COLUMNS} fields")
+        call.yield_point()  # other replies may have used up this iteration of the event loop
         listed = self._lists.get(call.rights, labels, call.yield_point)
         first = _position(cursor, listed)
-        page = _Page(keys, call, with_ids=known != listed.revision)
+        page = _Page(keys, call, self._planner, with_ids=known != listed.revision)
         ids = listed.ids[first : first + limit] if limit else listed.ids[first:]
-        for shard_id in ids:
-            call.yield_point()
-            if not page.add(shard_id, self._publisher.find_shard(shard_id)):
-                break
+        page.fill(ids, self._publisher.find_shard)
+        if cursor is None:
+            self._planner.record(page.simple_fields_with_numbers())
         after = first + page.count
         extra = {"cursor": f"{listed.revision}.{after}"} if after < len(listed.ids) else {}
         return OperationResult(page.encoded(listed, first), extra)
@@ -71,55 +79,102 @@ class _Page:
     Args:
         keys: names of the fields.
         call: of the operation.
+        planner: has the plan of the fields that were read when replies arrived.
         with_ids: whether the page has the ids of its shards.
     """
 
-    def __init__(self, keys: Sequence[str], call: Call, *, with_ids: bool) -> None:
-        self._call = call
+    def __init__(
+        self, keys: Sequence[str], call: Call, planner: FieldPlanner, *, with_ids: bool
+    ) -> None:
+        self._limits = call.limits
+        self._yield_point = call.yield_point
         self._columns = {key: Column() for key in keys}
-        self._visible = [key for key in keys if not call.rights.hides(key)]
-        self._select: FieldSelector = InfoQuery(keys=self._visible).field_selector()
+        self._visible = {
+            key: column for key, column in self._columns.items() if not call.rights.hides(key)
+        }
+        self._selectors: dict[str, FieldSelector] = {}
+        self._filler = ColumnFiller(self._visible, planner.plan)
         self._ids: list[bytes] | None = [] if with_ids else None
-        self._ages = array("d")
-        self._states = bytearray()
+        self._row_bytes = _ROW_BYTES * (1 + len(keys))
         self._size = _FIXED_BYTES + _COLUMN_BYTES * len(keys)
         self.count = 0  #: shards in the page
 
-    def add(self, shard_id: str, shard: RedisShard | None) -> bool:
-        """Add a shard, unless the page is full; returns whether it was added.
+    def fill(self, ids: Sequence[str], find_shard: FindShard) -> None:
+        """Add shards until the page is full.
 
         Args:
-            shard_id: its id.
-            shard: None if it was removed a moment ago.
+            ids: of the shards.
+            find_shard: returns the shard of an id; None if it was removed a moment ago.
         """
-        snapshot = shard.snapshot if shard else None
-        fields = self._select(snapshot) if snapshot and self._visible else {}
-        size = VALUE_BYTES + 1 + (VALUE_BYTES + 1) * len(self._columns)
-        for key, column in self._columns.items():
-            size += column.append(fields.get(key))
-        packed_id = pack_fields(shard_id)
+        while self.count < len(ids):
+            room = max(0, self._limits.page_bytes - self._size) // self._row_bytes
+            if self.count and not room:
+                break
+            part = ids[self.count : self.count + min(_BATCH, max(room, 1))]
+            snapshots = self._filler.fill(list(map(find_shard, part)), time.monotonic())
+            if not self._take(part, snapshots):
+                break
+            self._yield_point()
+
+    def _take(self, ids: Sequence[str], snapshots: list[Snapshot | None]) -> bool:
+        """Complete the rows that were added; returns whether all of them fit into the page."""
+        sizes = [self._row_bytes] * len(snapshots)
+        packed_ids = []
         if self._ids is not None:
-            size += len(packed_id)
-        if self.count and self._size + size > self._call.limits.page_bytes:
-            for column in self._columns.values():
-                column.truncate(self.count)
-            return False
-        if self._size + size > self._call.limits.max_reply_bytes:
-            raise TooLargeError(
-                f"the values of one shard take {self._size + size} bytes, the limit is "
-                f"{self._call.limits.max_reply_bytes}: request fewer fields with keys"
-            )
+            packed_ids = list(map(pack_fields, ids[: len(snapshots)]))
+            sizes = [size + len(packed) for size, packed in zip(sizes, packed_ids, strict=True)]
+        for key, column in self._visible.items():
+            position = column.marks.find(OTHER, self.count)
+            while position >= 0:
+                self._yield_point()
+                snapshot = snapshots[position - self.count]
+                sizes[position - self.count] += self._parse(key, column, position, snapshot)
+                position = column.marks.find(OTHER, position + 1)
+        taken = self._number_that_fits(sizes)
+        self._size += sum(sizes[:taken])
+        self.count += taken
+        self._filler.resize(self.count)
         if self._ids is not None:
-            self._ids.append(packed_id)
-        self._ages.append(max(time.monotonic() - snapshot.at, 0.0) if snapshot else math.inf)
-        self._states.append(_STATE_NUMBERS[shard.state if shard else ShardState.DOWN])
-        self._size += size
-        self.count += 1
-        return True
+            self._ids += packed_ids[:taken]
+        return taken == len(sizes)
+
+    def _parse(self, key: str, column: Column, position: int, snapshot: Snapshot | None) -> int:
+        """Set a value that is not a plain number; returns the same as `Column.set`."""
+        select = self._selectors.get(key)
+        if select is None:
+            select = self._selectors[key] = InfoQuery(keys=(key,)).field_selector()
+        return column.set(position, select(snapshot).get(key) if snapshot else None)
+
+    def _number_that_fits(self, sizes: Sequence[int]) -> int:
+        """Return how many of some rows fit into the page, at least one into an empty page."""
+        size = self._size + sum(sizes)
+        if size <= self._limits.page_bytes:
+            return len(sizes)
+        size = self._size
+        for number, row in enumerate(sizes):
+            size += row
+            if size > self._limits.page_bytes and (number or self.count):
+                return number
+            if size > self._limits.max_reply_bytes:
+                raise TooLargeError(
+                    f"the values of one shard take {size} bytes, the limit is "
+                    f"{self._limits.max_reply_bytes}: request fewer fields with keys"
+                )
+        return len(sizes)
+
+    def simple_fields_with_numbers(self) -> list[str]:
+        """Return the fields that it may be worth to read when a reply arrives."""
+        return [
+            key
+            for key, column in self._visible.items()
+            if is_simple_field(key) and (INTEGER in column.marks or FRACTION in column.marks)
+        ]
 
     def encoded(self, listed: IdList, first: int) -> bytes:
         """Return the body of the reply."""
-        ids = self._ids
+        ids, columns = self._ids, self._columns.values()
+        for column in columns:
+            column.resize(self.count)  # those of hidden fields
         return pack_fields(
             {
                 "ids_revision": listed.revision,
@@ -127,12 +182,10 @@ class _Page:
                 "first": first,
                 "count": self.count,
                 "ids": None if ids is None else msgspec.Raw(_array(ids)),
-                "age": self._ages.tobytes(),
-                "state": self._states,
-                "states": _STATES,
-                "columns": [
-                    column.as_map(self._call.yield_point) for column in self._columns.values()
-                ],
+                "age": self._filler.ages,
+                "state": self._filler.states,
+                "states": _STATE_NAMES,
+                "columns": [column.as_map(self._yield_point) for column in columns],
             }
         )
 

@@ -26,6 +26,10 @@ class Snapshot:
         time: wall clock of its arrival, seconds since the Unix epoch.
         at: monotonic clock of its arrival, seconds; ages are counted from here.
         previous: the shard's previous snapshot; most likely it has the same layout.
+
+    Attributes:
+        cells: the fields that were read when the reply arrived, as `FieldPlan.read` returns them;
+            empty if none were.
     """
 
     __slots__ = (
@@ -34,6 +38,7 @@ class Snapshot:
         "_likely_layout",
         "_parsed",
         "at",
+        "cells",
         "raw",
         "revision",
         "time",
@@ -46,6 +51,7 @@ class Snapshot:
         self.revision = revision
         self.time = time
         self.at = at
+        self.cells = b""
         self._layout: Layout | None = None  # set once it is known to be the layout of this reply
         self._likely_layout: Layout | None = (
             previous._layout or previous._likely_layout if previous else None
