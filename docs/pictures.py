@@ -151,11 +151,12 @@ def _block(server: EmbeddedServer) -> None:
 
 def _has_all_to_show(feed: Feed) -> bool:
     """Return whether the feed has the outages, and the sections of the opened shard."""
-    feed.request_sections(OPENED)
+    feed.follow_shard(OPENED)
     with feed.fleet() as fleet:
         states = {row.shard: row.state for row in fleet.rows(feed.now())}
         reported = states.get(DOWN) == "down" and states.get(BUSY) == "busy"
-        return reported and not fleet.lacks_sections(OPENED)
+        known = fleet.sections(OPENED, feed.now()) and not fleet.lacks_sections(OPENED)
+        return reported and bool(known)
 
 
 async def _until(condition: Callable[[], bool], what: str) -> None:

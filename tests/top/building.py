@@ -35,11 +35,10 @@ def status(
     reason: str = "",
     *,
     labels: dict[str, str] | None = None,
-    fresh: bool = True,
     age: float = 0.0,
 ) -> Status:
     """How a shard does."""
-    return Status(state, reason, labels or {}, fresh, age)
+    return Status(state, reason, labels or {}, age)
 
 
 def event(number: int, kind: str = "up", *, shard: str = SHARD, time: float = 0.0) -> Event:

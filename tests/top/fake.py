@@ -37,11 +37,7 @@ class FakeSource:
 
     def set_statuses(self, *, fresh: bool = True, problem: str = "") -> None:
         """Update the model with the present statuses."""
-        statuses = {
-            shard: one if fresh else one._replace(fresh=False)
-            for shard, one in self.statuses.items()
-        }
-        self.model.set_statuses(statuses, self.time, fresh=fresh, problem=problem)
+        self.model.set_statuses(self.statuses, self.time, fresh=fresh, problem=problem)
 
     def poll_all(self) -> None:
         """Half a second later every shard has been polled, and is busy."""
@@ -67,6 +63,6 @@ class FakeSource:
         """The time that the test has set."""
         return self.time
 
-    def request_sections(self, shard: str) -> None:
-        """Note whose sections are wanted."""
+    def follow_shard(self, shard: str) -> None:
+        """Note whose INFO is wanted."""
         self.wanted.append(shard)

@@ -20,7 +20,6 @@ from zinfo.info.parser import parse
 from zinfo.top.feed import Feed
 from zinfo.top.fleet import NO_REPORT, Fleet
 from zinfo.top.log_bridge import warnings_as_events
-from zinfo.top.record import OTHER
 from zinfo.top.rows import Field
 from zinfo.top.sections import NAMES, fetch_sections
 
@@ -82,7 +81,12 @@ def until(feed: Feed, predicate: Callable[[Fleet, float], object]) -> None:
 
 def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServer) -> None:
     put_load(server.client(), 100)
-    until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)  # it is idle again
+
+    def idle_again(fleet: Fleet, now: float) -> bool:
+        (row,) = fleet.rows(now)
+        return row.hit_ratio is None and row.interval is not None
+
+    until(feed, idle_again)
     with feed.fleet() as fleet:
         (row,) = fleet.rows(feed.now())
     assert row.shard == server.ident
@@ -101,11 +105,14 @@ def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServe
 def test_counters_have_rates_under_load(feed: Feed, server: RealServer) -> None:
     def busy(fleet: Fleet, now: float) -> bool:
         put_load(server.client(), 20)
+        feed.follow_shard(server.ident)
         fields = {
             field.name: field
             for section in fleet.sections(server.ident, now)
             for field in section.fields
         }
+        if not fields:  # not read yet
+            return False
         rate = fields["total_commands_processed"].rate
         return rate is not None and rate > 5 and fields["keyspace_hits"].changed is not None
 
@@ -127,9 +134,12 @@ def test_a_reset_of_the_statistics_gives_no_rate_that_is_negative_or_giant(
     seen: list[float | None] = []
 
     def hits(fleet: Fleet, now: float) -> Field:
+        feed.follow_shard(server.ident)
         sections = fleet.sections(server.ident, now)
         fields = [field for section in sections for field in section.fields]
-        return next(field for field in fields if field.name == "keyspace_hits")
+        return next(
+            (one for one in fields if one.name == "keyspace_hits"), Field("", 0, None, None)
+        )
 
     put_load(client, 2000)
     read = client.info("stats")["keyspace_hits"]
@@ -157,9 +167,12 @@ def test_events_from_before_the_feed_are_there(daemon: RunningDaemon) -> None:
             assert [event.number for event in fleet.events(9)] == [1, 2]
 
 
-def test_sections_are_known_soon_after_they_are_requested(feed: Feed, server: RealServer) -> None:
-    feed.request_sections(server.ident)
-    until(feed, lambda fleet, _: not fleet.lacks_sections(server.ident))
+def test_sections_are_known_soon_after_a_shard_is_followed(feed: Feed, server: RealServer) -> None:
+    def known(fleet: Fleet, now: float) -> bool:
+        feed.follow_shard(server.ident)
+        return bool(fleet.sections(server.ident, now)) and not fleet.lacks_sections(server.ident)
+
+    until(feed, known)
     with feed.fleet() as fleet:
         sections = fleet.sections(server.ident, feed.now())
     names = [section.name for section in sections]
@@ -207,28 +220,25 @@ def test_a_restarted_daemon_is_followed_and_reported(feed: Feed, daemon: Running
     assert types[len(before) :].count("up") == 1
 
 
-def test_a_client_with_few_rights_sees_its_shards_without_sections(
+def test_a_client_with_few_rights_sees_its_shards_and_changes_of_their_state(
     keyring: Keyring, server: RealServer
 ) -> None:
-    """Its shards, their fields without sections, and the events that come."""
+    """It may call `get_infos` only: it gets no events, and no sections of other clients."""
     keyring.authorize("team")
-    rights = '[clients.admin]\n[clients.team]\nshards = ["mine"]\noperations = ["snapshot"]\n'
+    rights = '[clients.admin]\n[clients.team]\nshards = ["mine"]\noperations = ["get_infos"]\n'
     shards = [("mine", server.url), ("other", server.url)]
     with keyring.daemon(shards, rights) as daemon:
         daemon.wait_polled(2)
         with Feed(daemon.query, keys=keyring.of("team")) as feed:
             feed.wait_ready(TIMEOUT)
-            feed.request_sections("mine")
             with feed.fleet() as fleet:
-                assert [row.shard for row in fleet.rows(feed.now())] == ["mine"]
+                (row,) = fleet.rows(feed.now())
+            assert (row.shard, row.status, row.role) == ("mine", "up", "master")
+            assert row.version
             server.kill()
-            until(feed, lambda fleet, now: fleet.rows(now)[0].status == "down: refused")
+            until(feed, lambda fleet, now: fleet.rows(now)[0].status == "down")
             until(feed, lambda fleet, _: kinds(fleet) == ["down"])
             server.start()
-            with feed.fleet() as fleet:
-                (section,) = fleet.sections("mine", feed.now())
-    assert section.name == OTHER
-    assert "used_memory" in {field.name for field in section.fields}
 
 
 def test_a_client_without_rights_gets_the_reason(keyring: Keyring, server: RealServer) -> None:
@@ -238,10 +248,7 @@ def test_a_client_without_rights_gets_the_reason(keyring: Keyring, server: RealS
         keyring.daemon([("s", server.url)], rights) as daemon,
         Feed(daemon.query, keys=keyring.of("cron")) as feed,
     ):
-        until(
-            feed,
-            lambda fleet, now: "allows this client nothing on the bus" in fleet.feed(now).problem,
-        )
+        until(feed, lambda fleet, now: "get_infos" in fleet.feed(now).problem)
         with feed.fleet() as fleet:
             assert not fleet.feed(feed.now()).fresh
 
@@ -252,6 +259,38 @@ def test_a_warning_in_the_log_becomes_an_event(feed: Feed) -> None:
     with feed.fleet() as fleet:
         (event,) = fleet.events(1)
     assert (event.type, event.shard, event.message) == ("fault", "", "something went wrong")
+
+
+def test_nothing_is_requested_unless_the_model_is_looked_at(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[str] = []
+    send = Client._send
+
+    def counted(client: Client, op: str, args: dict[str, object], deadline: float) -> object:
+        requests.append(op)
+        return send(client, op, args, deadline)
+
+    monkeypatch.setattr(Client, "_send", counted)
+    monkeypatch.setattr("zinfo.top.feed.LOOK_SECONDS", 0.3)
+    with Feed(daemon.query) as feed:
+        wait_until(feed._thread.is_alive, TIMEOUT, "the thread")
+        assert requests == []
+        feed.wait_ready(TIMEOUT)
+        assert requests
+        wait_until(lambda: paused(feed), TIMEOUT, "the pause")
+        before = len(requests)
+        assert not feed._fleet.feed(feed.now()).fresh
+        feed.add_event("note", "of this process")  # no look
+        assert (len(requests), paused(feed)) == (before, True)
+        until(feed, lambda fleet, now: fleet.feed(now).fresh)
+        assert len(requests) > before
+
+
+def paused(feed: Feed) -> bool:
+    """Whether the feed requests nothing; this is no look."""
+    with feed._lock:
+        return feed._fleet._paused
 
 
 def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(
@@ -284,7 +323,7 @@ def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
         finally:
             ended.set()
 
-    monkeypatch.setattr("zinfo.top.feed.fetch_sections", fetch)
+    monkeypatch.setattr("zinfo.top.shard_feed.fetch_sections", fetch)
     locked: list[bool] = []
 
     def looked() -> bool:
@@ -295,7 +334,7 @@ def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(
         return ended.is_set()
 
     def requested() -> bool:
-        feed.request_sections(server.ident)  # again, if the model was stale
+        feed.follow_shard(server.ident)
         return begun.is_set()
 
     wait_until(requested, TIMEOUT, "the request")

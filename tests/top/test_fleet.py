@@ -206,7 +206,7 @@ def test_a_shard_that_is_down_has_a_reason_and_is_not_current(fleet: Fleet) -> N
 
 
 def test_a_shard_that_may_not_be_current_is_stale(fleet: Fleet) -> None:
-    fleet.set_statuses({SHARD: status(fresh=False)}, 102.0, fresh=False, problem="no heartbeat")
+    fleet.set_statuses({SHARD: status()}, 102.0, fresh=False, problem="no heartbeat")
     now = row(fleet, 102.0)
     assert now.status == "stale"
     assert not now.current
@@ -274,13 +274,11 @@ def test_totals_include_only_current_rows() -> None:
             delta(2, 501.0, {"keyspace_hits": 61, "keyspace_misses": 41}, shard=shard), 101.0
         )
     fleet.set_statuses(
-        {"a": status(), "b": status(), "c": status("down", "timeout"), "d": status(fresh=False)},
-        101.0,
-        fresh=False,
+        {"a": status(), "b": status(), "c": status("down", "timeout"), "d": status("new")}, 101.0
     )
     totals = fleet.totals(101.0)
     assert totals.shards == 4
-    assert totals.states == {"up": 2, "down": 1, "stale": 1}
+    assert totals.states == {"up": 2, "down": 1, "new": 1}
     assert (totals.ops, totals.memory, totals.clients, totals.keys) == (200, 4096, 6, 14)
     assert totals.hit_ratio == 0.5
     series = fleet.totals_series(101.0)
@@ -294,7 +292,7 @@ def test_before_the_first_report_nothing_is_fresh_and_there_is_no_problem() -> N
 
 def test_a_stale_feed_has_a_reason_and_a_duration(fleet: Fleet) -> None:
     assert fleet.feed(101.5).fresh
-    fleet.set_statuses({SHARD: status(fresh=False)}, 103.0, fresh=False, problem="no heartbeat")
+    fleet.set_statuses({SHARD: status()}, 103.0, fresh=False, problem="no heartbeat")
     feed = fleet.feed(103.5)
     assert (feed.fresh, feed.problem, feed.ever) == (False, "no heartbeat", True)
     assert feed.seconds == pytest.approx(2.5)

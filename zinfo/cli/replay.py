@@ -106,7 +106,7 @@ class _Moment(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # as ab
 @click.option(
     "--wait",
     is_flag=True,
-    help="Begin when a subscriber has fetched the initial state.",
+    help="Begin when a client has fetched the initial state.",
 )
 @click.option("--loop", is_flag=True, help="Start again at the end, like a restarted daemon.")
 @click.option(

@@ -48,7 +48,7 @@ class Options:
             applied to the cache at once.
         until: seconds from the start of the recording at which to end.
         loop: whether to begin again at the end.
-        wait: whether to wait for a subscriber that has fetched the initial state.
+        wait: whether to wait for a client that has fetched the initial state.
         exit: whether to return at the end, instead of answering queries until stopped.
     """
 
@@ -214,7 +214,9 @@ class Replay:
             self._is_ready = True
             self._tell("ready")
             if self._options.wait:
-                self._wait_until(lambda: daemon.has_subscriber, _NEVER)
+                self._wait_until(
+                    lambda: daemon.has_subscriber or daemon.has_informed_client, _NEVER
+                )
                 # A delta published before the snapshot is requested would be in the snapshot, so
                 # that the client would not see it as a change.
                 self._wait_until(lambda: daemon.has_informed_client, _SNAPSHOT_SECONDS)

@@ -5,7 +5,9 @@ In reading order: `rows` (what a view gets), `counters` and `history` (rates, th
 call). `formatting`, `columns`, `filtering`, `plots`, `sparklines` and `glyphs` turn it into text.
 All of these are pure: no threads, sockets, clocks or terminals.
 
-`feed` fills the model from a daemon, with `sections`; `log_bridge` shows log warnings as events;
-`source` is the interface between feed and views. The views: `terminal/`, which alone needs textual,
-`web/`, and `zinfo.demo`. Imports `zinfo.client`; `web/` imports `zinfo.adapters`, too.
+`feed` fills the model from a daemon while a view looks at it: `table_reader` and `facts` read the
+table, `event_reader` the events, `shard_feed` and `sections` a shard whose page is open.
+`log_bridge` shows log warnings as events; `source` is the interface between feed and views. The
+views: `terminal/`, which alone needs textual, `web/`, and `zinfo.demo`. Imports `zinfo.client`;
+`web/` imports `zinfo.adapters`, too.
 """

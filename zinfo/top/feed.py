@@ -1,8 +1,11 @@
-"""Fills the model from a daemon: a Mirror for present data, a Client for past events and sections.
+"""Fills the model from a daemon, while a view looks at it.
 
-Three threads write to the model: the Mirror's own, one that updates the statuses of all shards, and
-one that sends requests, which may take a while. A view locks the model only while it reads, for
-milliseconds; it never waits for the network.
+While views read the model, one thread reads the fields of the table of all shards, and the new
+events, from the daemon once a second. Another thread reads the whole INFO of each shard whose page
+is open. When no view has read the model for a few seconds, both stop until one does: then nothing
+is requested, and the daemon has nothing to do for this process.
+
+A view locks the model only while it reads, for milliseconds; it never waits for the network.
 """
 
 from __future__ import annotations
@@ -12,34 +15,38 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from zinfo.client import Client, ClientKeys, Delta, Event, Mirror
+from zinfo.client import Client, ClientKeys, Event
 from zinfo.client.sockets import clock
-from zinfo.errors import NoAnswerError, NotAllowedError, ZinfoError
-from zinfo.top.event_log import MAX_EVENTS
+from zinfo.errors import NoAnswerError, ZinfoError
+from zinfo.top.event_reader import read_events, state_changes
 from zinfo.top.fleet import Fleet
 from zinfo.top.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
 from zinfo.top.record import Status
-from zinfo.top.sections import fetch_sections
-from zinfo.wire.lifecycle import ADDED, STATES
+from zinfo.top.shard_feed import ShardFeed
+from zinfo.top.table_reader import Table, TableReader
+from zinfo.wire.lifecycle import STATES
 
 logger = logging.getLogger(__name__)
 
-UPDATE_INTERVAL = 0.25
-"""Seconds between two updates of all statuses."""
+INTERVAL = 1.0
+"""Seconds between two readings of the table."""
+
+LOOK_SECONDS = 5.0
+"""Seconds after the last look at the model for which the feed goes on reading."""
 
 STALE_AFTER = 2.0
 """Seconds for which the model must be stale before this counts as an event."""
 
-_UPDATE_SHARE = 0.1  # of the time that updates may take, however many shards there are
+_READING_SHARE = 0.25  # of the time that reading may take, however many shards there are
 _REQUEST_TIMEOUT = 2.0  # seconds
-_RETRY_DELAY = 1.0  # seconds after a request without a reply
-_SECTIONS_INTERVAL = 5.0  # seconds until a shard's sections are requested again
-_BEYOND = 2**53  # greater than any event's number
+_RETRY_DELAY = 0.5  # seconds after a request without a reply
+_PIECE = 500  # shards that are written to the model at a time
 
 
 class Feed:
-    """Keeps a `Fleet` up to date until it is closed. A context manager.
+    """Keeps a `Fleet` up to date, until it is closed, while it is looked at. A context manager.
 
     Args:
         endpoint: the daemon's query endpoint.
@@ -60,26 +67,20 @@ class Feed:
         self.endpoint = endpoint
         self._fleet = Fleet()
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._closing = threading.Event()
+        self._looked = threading.Event()  # set by a look during a pause, which ends it
+        self._looked_at = float("-inf")
         self._epoch: int | None = None
-        self._history_refused = False
         self._labels = dict(labels or {})
+        self._statuses: Mapping[str, Status] = {}  # as read last
         self._stale_since: float | None = None
         self._stale_reported = False
-        self._losses = -1  # how often events may have been missed, as of the last update
-        self._wants_history = False
-        self._wants_sections: dict[str, None] = {}
-        self._sections_at: dict[str, float] = {}
-        self._requests = threading.Condition()
         self._client = Client(endpoint, timeout=_REQUEST_TIMEOUT, retries=0, keys=keys)
-        with self._lock:  # held until self._mirror is set, which the Mirror's thread uses
-            self._mirror = Mirror(endpoint, labels=labels, on_change=self._changed, keys=keys)
-        self._threads = [
-            threading.Thread(target=self._run_updates, name="zinfo-top-updates", daemon=True),
-            threading.Thread(target=self._run_requests, name="zinfo-top-requests", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._reader = TableReader(self._client, self._labels)
+        self._shard_feed = ShardFeed(endpoint, self._fleet, self._lock, keys)
+        self._thread = threading.Thread(target=self._run, name="zinfo-top-table", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Feed:
         return self
@@ -89,7 +90,8 @@ class Feed:
 
     @contextmanager
     def fleet(self) -> Iterator[Fleet]:
-        """Lock the model for the `with` block."""
+        """Lock the model for the `with` block. This is a look, which keeps it up to date."""
+        self._look()
         with self._lock:
             yield self._fleet
 
@@ -106,16 +108,23 @@ class Feed:
         Raises:
             NoAnswerError: that did not happen in time; the message has the reason, if known.
         """
-        self._mirror.wait_ready(timeout)
-        self._update()
+        deadline = clock() + timeout
+        self._look()
+        with self._lock:
+            while not (state := self._fleet.feed(clock())).fresh:
+                left = deadline - clock()
+                if left <= 0 or self._closing.is_set():
+                    why = state.problem or "they were not read in time"
+                    raise NoAnswerError(
+                        f"no current shards of {self.endpoint} within {timeout:g} s: {why}; "
+                        "is `zinfo serve` running there?"
+                    )
+                self._changed.wait(min(left, LOOK_SECONDS / 2))
+                self._look()
 
-    def request_sections(self, shard: str) -> None:
-        """Request a shard's sections, unless they were requested a moment ago."""
-        with self._requests:
-            if clock() - self._sections_at.get(shard, float("-inf")) >= _SECTIONS_INTERVAL:
-                self._sections_at[shard] = clock()
-                self._wants_sections[shard] = None
-                self._requests.notify()
+    def follow_shard(self, shard: str) -> None:
+        """Have a shard's whole INFO read for the next seconds: its page is open."""
+        self._shard_feed.follow(shard)
 
     def add_event(self, kind: str, message: str) -> None:
         """Add an event of the daemon or of the connection to it.
@@ -130,84 +139,110 @@ class Feed:
     def close(self) -> None:
         """End the threads. The model stays readable."""
         self._closing.set()
-        with self._requests:
-            self._requests.notify()
-        self._mirror.close()
-        for thread in self._threads:
-            thread.join(_REQUEST_TIMEOUT * 2)
+        self._looked.set()
+        self._shard_feed.close()
+        self._thread.join(_REQUEST_TIMEOUT * 2)
         self._client.close()
 
-    # --- the Mirror's thread
+    # --- looks
 
-    def _changed(self, shard: str, change: Delta | Event) -> None:
+    def _look(self) -> None:
+        self._looked_at = clock()
+        if not self._looked.is_set():
+            self._looked.set()
+
+    def _is_looked_at(self) -> bool:
+        return clock() - self._looked_at <= LOOK_SECONDS
+
+    def _wait_for_look(self) -> None:
+        """Request nothing until a view looks at the model."""
         with self._lock:
-            self._check_epoch()
-            if isinstance(change, Delta):
-                self._fleet.apply(change, clock())
-                return
-            if change.type in STATES:
-                self._fleet.set_state(shard, change.type, change.reason)
-            if change.number or (self._history_refused and change.type != ADDED):
-                self._fleet.add_events([change])
-        if not change.number:  # inferred by the Mirror; the daemon knows its number and time
-            self._request_history()
-
-    def _check_epoch(self) -> None:
-        epoch = self._mirror.epoch
-        if epoch == self._epoch:
-            return
-        if self._epoch is not None:
-            self._fleet.daemon_restarted()
-            self._add_event(DAEMON_RESTARTED, "the daemon was restarted")
+            self._fleet.pause()
             self._stale_since, self._stale_reported = None, False
-        self._epoch = epoch
-        self._request_history()
+        self._looked.clear()
+        # A look between the check before and this line is not lost: its time is checked again.
+        while not (self._is_looked_at() or self._closing.is_set()):
+            self._looked.wait()
+            self._looked.clear()
+        self._reader.forget()
+        with self._lock:
+            self._fleet.resume(clock())
+            self._looked.set()
 
-    def _request_history(self) -> None:
-        if self._epoch is None:  # _check_epoch requests it as soon as there is one
-            return
-        with self._requests:
-            self._wants_history = True
-            self._requests.notify()
+    # --- the thread
 
-    # --- the thread that updates the statuses
-
-    def _run_updates(self) -> None:
+    def _run(self) -> None:
         while not self._closing.is_set():
+            if not self._is_looked_at():
+                self._wait_for_look()
+                continue
             began = clock()
             try:
                 self._update()
             except Exception:  # the model gets no report, and shows that
                 logger.exception("updating the shards failed")
                 self._closing.wait(_RETRY_DELAY)
-            self._closing.wait(max(UPDATE_INTERVAL, (clock() - began) / _UPDATE_SHARE))
+            took = clock() - began
+            self._closing.wait(max(INTERVAL - took, took / _READING_SHARE - took))
 
     def _update(self) -> None:
-        mirror = self._mirror
-        stale = mirror.stale_shards
-        statuses = {}
-        for shard in mirror:
-            try:
-                state, reason = mirror.state(shard)
-                statuses[shard] = Status(
-                    state, reason, mirror.labels(shard), shard not in stale, mirror.age(shard)
-                )
-            except KeyError:  # removed in the meantime
-                continue
-        fresh, now = not mirror.stale, clock()
-        problem = "" if fresh else mirror.problem
-        counters = mirror.counters
-        losses = counters["joins"] + counters["gaps"]
-        with self._lock:
-            self._check_epoch()
-            self._fleet.set_statuses(statuses, now, fresh=fresh, problem=problem)
-            self._report_staleness(fresh, problem, now)
-        if losses != self._losses:
-            self._losses = losses
-            self._request_history()
+        """Read everything new, and write it to the model."""
+        try:
+            self._read()
+        except ZinfoError as error:
+            with self._lock:
+                self._report(fresh=False, problem=str(error))
 
-    def _report_staleness(self, fresh: bool, problem: str, now: float) -> None:
-        """Add an event where the model has been stale for a while, and where it is fresh again."""
+    def _read(self) -> None:
+        hello = self._client.hello()
+        self._check_epoch(hello["epoch"])
+        operations = allowed_operations(hello)
+        with self._lock:
+            since = self._fleet.events_complete_to
+        found = read_events(self._client, operations, since)
+        events = found.events if found else []
+        table = self._reader.read(operations, {event.shard for event in events if event.shard})
+        before, self._statuses = self._statuses, table.statuses
+        if found is None:
+            events = state_changes(before, table.statuses, time.time())
+        elif self._labels:
+            held = before.keys() | table.statuses.keys()
+            events = [event for event in events if not event.shard or event.shard in held]
+        with self._lock:
+            for event in events:
+                if event.type in STATES:
+                    self._fleet.set_state(event.shard, event.type, event.reason)
+        self._write(table)
+        with self._lock:
+            self._fleet.set_statuses(table.statuses, clock())
+            self._fleet.add_events(events)
+            if found is not None:
+                self._fleet.mark_events_complete(found.newest)
+            self._report(fresh=True)
+
+    def _check_epoch(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            return
+        with self._lock:
+            if self._epoch is not None:
+                self._fleet.daemon_restarted()
+                self._add_event(DAEMON_RESTARTED, "the daemon was restarted")
+                self._stale_since, self._stale_reported = None, False
+        self._epoch = epoch
+        self._reader.forget()
+
+    def _write(self, table: Table) -> None:
+        """Write the new INFO to the model, in pieces: a view does not wait for long."""
+        for start in range(0, len(table.readings), _PIECE):
+            with self._lock:
+                for reading in table.readings[start : start + _PIECE]:
+                    if not self._shard_feed.follows(reading.shard):
+                        self._fleet.update(reading)
+
+    def _report(self, *, fresh: bool, problem: str = "") -> None:
+        """Report whether the model is current; it is locked."""
+        now = clock()
+        self._fleet.report(now, fresh=fresh, problem=problem)
         if fresh:
             if self._stale_reported:
                 self._add_event(RECONNECTED, "the daemon responds again")
@@ -217,71 +252,20 @@ class Feed:
                 self._stale_since = now
             if not self._stale_reported and now - self._stale_since >= STALE_AFTER:
                 self._stale_reported = True
-                self._add_event(STALE, problem or "the shards are being read again")
+                self._add_event(STALE, problem)
+        self._changed.notify_all()
 
     def _add_event(self, kind: str, message: str) -> None:
         self._fleet.add_events([Event("", kind, None, None, "", message, 0, 0, time.time())])
 
-    # --- the thread that sends requests
 
-    def _run_requests(self) -> None:
-        while not self._closing.is_set():
-            with self._requests:
-                while not (self._wants_history or self._wants_sections or self._closing.is_set()):
-                    self._requests.wait()
-                history, self._wants_history = self._wants_history, False
-                sections, self._wants_sections = list(self._wants_sections), {}
-            try:
-                self._send_requests(sections, history=history)
-            except Exception:
-                logger.exception("a request to the daemon failed")
-                self._closing.wait(_RETRY_DELAY)
+def allowed_operations(hello: Mapping[str, Any]) -> frozenset[str]:
+    """Return the operations that the daemon has, and that this client may call.
 
-    def _send_requests(self, sections: list[str], *, history: bool) -> None:
-        if not self._mirror.stale:  # else no reply is to be expected, either
-            for shard in sections:
-                if not self._closing.is_set():
-                    self._fetch_sections(shard)
-            if not history or self._fetch_history():
-                return
-        self._closing.wait(_RETRY_DELAY)
-        if history:
-            self._request_history()
-
-    def _fetch_history(self) -> bool:
-        """Fetch the events that are missing; returns whether none is left to fetch."""
-        try:
-            before = self._client.hello()["epoch"]
-            newest = self._client.events(_BEYOND).newest
-            with self._lock:
-                since = max(self._fleet.events_complete_to, newest - MAX_EVENTS)
-            found = self._client.events(since)
-            after = self._client.hello()["epoch"]
-            held = set(self._mirror)
-        except NotAllowedError:
-            self._history_refused = True
-            return True
-        except NoAnswerError:
-            return False
-        except ZinfoError as error:
-            logger.warning("the daemon's events could not be read: %s", error)
-            return False
-        with self._lock:
-            if not before == after == self._epoch:
-                return False
-            self._fleet.add_events(
-                event
-                for event in found.events
-                if not self._labels or not event.shard or event.shard in held
-            )
-            self._fleet.mark_events_complete(found.newest)
-        return True
-
-    def _fetch_sections(self, shard: str) -> None:
-        try:
-            sections = fetch_sections(self._client, shard)
-        except ZinfoError as error:  # requested again while a view shows the shard
-            logger.info("sections of %s: %s", shard, error)
-            return
-        with self._lock:
-            self._fleet.set_sections(shard, sections)
+    Args:
+        hello: the body of the daemon's reply to `hello`.
+    """
+    operations, granted = frozenset(hello["ops"]), (hello.get("rights") or {}).get("operations")
+    if granted is None:
+        return operations
+    return operations & frozenset(granted)

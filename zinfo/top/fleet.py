@@ -14,11 +14,11 @@ from zinfo.client.updates import Delta
 from zinfo.top.counters import ratio
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
-from zinfo.top.record import Record, Status
+from zinfo.top.record import Reading, Record, Status
 from zinfo.top.rows import FeedState, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
 
-SILENT = 3.0
+SILENT = 5.0
 """Seconds without a report from the feed after which nothing counts as fresh."""
 
 NO_REPORT = "the thread that reads from the daemon does not report"
@@ -43,8 +43,9 @@ class Fleet:
     What they return is immutable and may be passed to other threads. All times are ages in seconds
     before `now`; only events have the daemon's wall clock.
 
-    The other methods are for the feed, which writes: `apply`, `set_statuses`, `set_state`,
-    `add_events`, `daemon_restarted`, `mark_events_complete` and `set_sections`.
+    The other methods are for the feed, which writes: `update`, `apply`, `set_statuses`,
+    `set_state`, `add_events`, `daemon_restarted`, `mark_events_complete`, `set_sections`,
+    `report`, `pause` and `resume`.
     """
 
     def __init__(self) -> None:
@@ -52,6 +53,7 @@ class Fleet:
         self._event_log = EventLog()
         self._fresh = False
         self._problem = ""
+        self._paused = False
         self._fresh_at = -math.inf
         self._reported_at = -math.inf  # when the feed reported last
         self._totals_at = -math.inf
@@ -61,16 +63,15 @@ class Fleet:
 
     def rows(self, now: float) -> list[Row]:
         """Return all shards, sorted by id."""
-        feed_reports = self._reports(now)
+        fresh = self._is_fresh(now)
         return [
-            self._records[shard].row(shard, now, feed_reports=feed_reports)
-            for shard in sorted(self._records)
+            self._records[shard].row(shard, now, fresh=fresh) for shard in sorted(self._records)
         ]
 
     def row(self, shard: str, now: float) -> Row | None:
         """Return one shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
-        return None if record is None else record.row(shard, now, feed_reports=self._reports(now))
+        return None if record is None else record.row(shard, now, fresh=self._is_fresh(now))
 
     def sections(self, shard: str, now: float) -> list[Section]:
         """Return a shard's INFO by section; empty where it has none, or is not watched."""
@@ -80,7 +81,7 @@ class Fleet:
     def series(self, shard: str, now: float) -> Series | None:
         """Return the last minutes of a shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
-        return None if record is None else record.series(now)
+        return None if record is None else record.series(now, fresh=self._is_fresh(now))
 
     def totals(self, now: float, rows: Sequence[Row] | None = None) -> Totals:
         """Return the sums over all shards.
@@ -119,6 +120,8 @@ class Fleet:
     def feed(self, now: float) -> FeedState:
         """Return whether the model is current."""
         ever = math.isfinite(self._fresh_at)
+        if self._paused:
+            return FeedState(False, "", now - self._fresh_at, ever)
         if not self._reports(now):
             began = ever or math.isfinite(self._reported_at)
             return FeedState(False, NO_REPORT if began else "", now - self._fresh_at, ever)
@@ -128,6 +131,13 @@ class Fleet:
 
     # --- for the feed
 
+    def update(self, reading: Reading) -> None:
+        """Apply a new INFO of which only the fields of the table were read."""
+        record = self._records.get(reading.shard)
+        if record is None:
+            record = self._records[reading.shard] = Record()
+        record.update(reading)
+
     def apply(self, delta: Delta, now: float) -> None:
         """Apply the changes that a poll found; the first delta of a shard has its whole INFO."""
         record = self._records.get(delta.shard)
@@ -135,15 +145,26 @@ class Fleet:
             record = self._records[delta.shard] = Record()
         record.apply(delta, now)
 
+    def pause(self) -> None:
+        """Note that nothing is read from the daemon until `resume`: nothing is fresh meanwhile."""
+        self._paused = True
+        for record in self._records.values():
+            record.miss_polls()
+
+    def resume(self, now: float) -> None:
+        """Note that the feed reads again."""
+        self._paused, self._fresh, self._problem, self._reported_at = False, False, "", now
+        self._totals_at = -math.inf
+
     def set_statuses(
-        self, statuses: Mapping[str, Status], now: float, *, fresh: bool, problem: str = ""
+        self, statuses: Mapping[str, Status], now: float, *, fresh: bool = True, problem: str = ""
     ) -> None:
         """Set the statuses of all shards; a shard that is missing in them is removed.
 
         Args:
             statuses: by id.
             now: the time of the statuses.
-            fresh: whether the copy of the daemon's cache is complete and current.
+            fresh: whether the model has all that the daemon has.
             problem: why not, in one line.
         """
         for shard in self._records.keys() - statuses.keys():
@@ -153,11 +174,21 @@ class Fleet:
             if record is None:
                 record = self._records[shard] = Record()
             record.set_status(status, now)
+        self.report(now, fresh=fresh, problem=problem)
+        if now - self._totals_at >= STEP / 2:
+            self._record_totals(now)
+
+    def report(self, now: float, *, fresh: bool, problem: str = "") -> None:
+        """Report whether the model is current.
+
+        Args:
+            now: the time.
+            fresh: whether it has all that the daemon has.
+            problem: why not, in one line.
+        """
         self._reported_at, self._fresh, self._problem = now, fresh, problem
         if fresh:
             self._fresh_at = now
-        if now - self._totals_at >= STEP / 2:
-            self._record_totals(now)
 
     def set_state(self, shard: str, state: str, reason: str) -> None:
         """Set the state that an event reports, and why it is down; "" in other states."""
@@ -169,7 +200,9 @@ class Fleet:
         self._event_log.add(events)
 
     def daemon_restarted(self) -> None:
-        """Note that the daemon was restarted: its events are numbered from 1 again."""
+        """Note that the daemon was restarted: it counts events and revisions from 1 again."""
+        for record in self._records.values():
+            record.restart_revisions()
         self._event_log.restart_numbering()
 
     @property
@@ -194,7 +227,10 @@ class Fleet:
     # --- internals
 
     def _reports(self, now: float) -> bool:
-        return now - self._reported_at <= SILENT
+        return not self._paused and now - self._reported_at <= SILENT
+
+    def _is_fresh(self, now: float) -> bool:
+        return self._fresh and self._reports(now)
 
     def _totals(self, rows: Sequence[Row]) -> Totals:
         current = [row for row in rows if row.current]

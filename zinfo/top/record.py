@@ -1,4 +1,8 @@
-"""The state of one shard in the model, updated by deltas. Pure."""
+"""The state of one shard in the model, updated by each new INFO. Pure.
+
+Of most shards the model has only the fields of the table (`Reading`). Of a shard whose page is open
+it has the whole INFO (`Delta`).
+"""
 
 from __future__ import annotations
 
@@ -29,15 +33,35 @@ class Status(NamedTuple):
         state: new, up, loading, busy or down.
         reason: why it is down; else "".
         labels: by name.
-        fresh: whether the copy of its INFO is what the daemon has.
         age: seconds since its newest INFO; infinite before the first.
+        role: as in INFO; None where unknown. INFO itself precedes it where the model has all of it.
+        version: of the server; the same.
     """
 
     state: str
     reason: str
     labels: Mapping[str, str]
-    fresh: bool
     age: float
+    role: str | None = None
+    version: str | None = None
+
+
+class Reading(NamedTuple):
+    """The fields of the table in a new INFO of one shard.
+
+    Attributes:
+        shard: its id.
+        revision: number of the INFO.
+        time: when it arrived, by the daemon's wall clock; seconds since the Unix epoch.
+        at: when it arrived, by the model's clock.
+        fields: field to value.
+    """
+
+    shard: str
+    revision: int
+    time: float
+    at: float
+    fields: Info
 
 
 _PolledValues: TypeAlias = (
@@ -58,11 +82,11 @@ class Record:
     __slots__ = (
         "_changed_at",
         "_clients",
-        "_databases",
         "_hit_ratio",
         "_interrupted",
         "_interval",
         "_memory",
+        "_missed",
         "_ops",
         "_polled_at",
         "_polled_values",
@@ -71,6 +95,7 @@ class Record:
         "_revision",
         "_sections",
         "_time",
+        "_whole",
         "info",
         "reads",
         "status",
@@ -78,18 +103,19 @@ class Record:
 
     def __init__(self) -> None:
         self.info: Info = {}
-        self.status = Status("new", "", {}, False, math.inf)
+        self.status = Status(NEW, "", {}, math.inf)
         self.reads: tuple[float, float] | None = None
         self._revision = 0
         self._time = 0.0  # of the newest INFO, by the daemon's clock
+        self._whole = False  # whether `info` is a whole INFO, not only the fields of the table
         self._received_at = -math.inf  # when it arrived, by our clock
         self._polled_at = -math.inf
         self._interval: float | None = None
         self._polled_values: _PolledValues | None = None  # of the newest INFO; computed on demand
         self._interrupted = True  # it may not have answered since the newest INFO
+        self._missed = False  # polls after the newest INFO were not followed
         self._changed_at: dict[str, float] = {}
         self._rates: dict[str, float | None] | None = None
-        self._databases: set[str] = set()
         self._sections: dict[str, tuple[str, ...]] = {}
         self._ops, self._memory, self._hit_ratio, self._clients = (History() for _ in range(4))
 
@@ -97,6 +123,8 @@ class Record:
 
     def set_status(self, status: Status, now: float) -> None:
         """Set what the daemon reports about the shard besides INFO."""
+        if status[4:] != self.status[4:]:
+            self._polled_values = None
         self.status = status
         self._polled_at = now - status.age
         if status.state not in ANSWERING:
@@ -115,32 +143,38 @@ class Record:
             delta: against the present INFO, or whole.
             now: the time of its arrival.
         """
-        old = self.info
-        changed: Mapping[str, Value]
-        gone: Collection[str]
-        if delta.base:
-            changed, gone = delta.set, delta.unset
-        else:
-            changed = {
-                name: value
-                for name, value in delta.set.items()
-                if name not in old or old[name] != value
-            }
-            gone = [name for name in old if name not in delta.set]
-        since = self._time_passed(delta, now)
-        self._update_rates(old, changed, since)
-        if old:
+        old, known = self.info, self._whole
+        changed = delta.set if delta.base else _changes(old, delta.set)
+        info = delta.applied_to(old)
+        if delta.revision == self._revision:
+            if not known:  # the model had the fields of the table
+                self.info, self._whole = info, True
+            return
+        polls = delta.revision - self._revision if delta.base == self._revision else 1
+        self._store(info, changed, delta.revision, delta.time, now, polls)
+        self._whole = True
+        if known:
             self._changed_at.update(dict.fromkeys(changed, now))
-        self._databases.update(name for name in changed if _is_database(name))
-        for name in gone:
-            self._changed_at.pop(name, None)
-            self._databases.discard(name)
-        self.info = delta.applied_to(old)
-        followed = None if self._interrupted or since is None else self._received_at
-        self._revision, self._time, self._polled_values = delta.revision, delta.time, None
-        self._received_at = self._polled_at = now
-        self._interrupted = self.status.state not in ANSWERING and self.status.state != NEW
-        self._record_history(now, followed)
+            for name in self._changed_at.keys() - info.keys():
+                del self._changed_at[name]
+
+    def update(self, reading: Reading) -> None:
+        """Apply a new INFO of which only the fields of the table were read."""
+        revision = reading.revision
+        if revision == self._revision:
+            return
+        changed = _changes(self.info, reading.fields)
+        polls = revision - self._revision
+        self._store(reading.fields, changed, revision, reading.time, reading.at, polls)
+        self._whole, self._changed_at = False, {}
+
+    def miss_polls(self) -> None:
+        """Note that the next polls are missed: the INFO after them has no rates, but a gap."""
+        self._interrupted = self._missed = True
+
+    def restart_revisions(self) -> None:
+        """Note that the daemon was restarted, and counts revisions from 1 again."""
+        self._revision = 0
 
     def set_sections(self, sections: Mapping[str, Collection[str]]) -> None:
         """Set which fields are in which section, by name, in the server's order."""
@@ -148,13 +182,13 @@ class Record:
 
     # --- for views
 
-    def row(self, shard: str, now: float, *, feed_reports: bool) -> Row:
+    def row(self, shard: str, now: float, *, fresh: bool) -> Row:
         """Return the shard as it is now.
 
         Args:
             shard: its id.
             now: the time.
-            feed_reports: whether the feed itself works; without it nothing is fresh.
+            fresh: whether the model is current.
         """
         if self._polled_values is None:
             self._polled_values = self._read_values()
@@ -164,16 +198,21 @@ class Record:
             status.labels,
             status.state,
             status.reason,
-            feed_reports and status.fresh,
+            fresh,
             *self._polled_values,
             max(0.0, now - self._polled_at),
             self._revision,
         )
 
-    def series(self, now: float) -> Series:
-        """Return the last minutes."""
+    def series(self, now: float, *, fresh: bool) -> Series:
+        """Return the last minutes.
+
+        Args:
+            now: the time.
+            fresh: whether the model is current.
+        """
         hold = 0.0
-        if self.status.fresh and self.status.state in ANSWERING:
+        if fresh and self.status.state in ANSWERING:
             hold = max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
         return Series(
             STEP,
@@ -185,7 +224,9 @@ class Record:
         )
 
     def sections(self, now: float) -> list[Section]:
-        """Return all fields, by section."""
+        """Return all fields, by section; none where only those of the table are known."""
+        if not self._whole:
+            return []
         left = dict.fromkeys(self.info)
         found = []
         for name, fields in self._sections.items():
@@ -208,6 +249,8 @@ class Record:
 
     def lacks_sections(self) -> bool:
         """Return whether there are fields whose section is unknown."""
+        if not self._whole:
+            return False
         known = {field for fields in self._sections.values() for field in fields}
         families = {_family(field) for field in known} - {""}
         return any(field not in known and _family(field) not in families for field in self.info)
@@ -218,8 +261,8 @@ class Record:
         """Return the values that only a poll changes, in the order of a Row."""
         info = self.info
         return (
-            _text(info.get("role")),
-            self._version(),
+            _text(info.get("role")) or self.status.role,
+            self._version() or self.status.version,
             self._ops_now(),
             _integer(info.get("used_memory")),
             _integer(info.get("maxmemory")),
@@ -233,15 +276,29 @@ class Record:
             self._interval,
         )
 
-    def _time_passed(self, delta: Delta, now: float) -> float | None:
-        """Return the seconds since the previous poll; None where there was none."""
-        if not self.info:
-            return None
-        passed = elapsed(delta.time - self._time, now - self._received_at)
-        polls = delta.revision - self._revision if delta.base == self._revision else 1
-        if passed is not None and not self._interrupted:
-            self._interval = passed / max(1, polls)
-        return passed
+    def _store(
+        self,
+        info: Info,
+        changed: Mapping[str, Value],
+        revision: int,
+        time: float,
+        now: float,
+        polls: int,
+    ) -> None:
+        """Store a new INFO: its values, rates, and a point of each history."""
+        old = self.info
+        since = None
+        if old and not self._missed:
+            since = elapsed(time - self._time, now - self._received_at)
+        if since is not None and not self._interrupted:
+            self._interval = since / max(1, polls)
+        self._update_rates(old, changed, since)
+        followed = None if self._interrupted or since is None else self._received_at
+        self.info, self._revision, self._time, self._polled_values = info, revision, time, None
+        self._received_at = self._polled_at = now
+        self._interrupted = self.status.state not in ANSWERING and self.status.state != NEW
+        self._missed = False
+        self._record_history(now, followed)
 
     def _update_rates(self, old: Info, changed: Mapping[str, Value], seconds: float | None) -> None:
         """Compute the rates of the counters that changed."""
@@ -284,16 +341,21 @@ class Record:
 
     def _keys(self) -> int | None:
         """Return the number of keys; None where INFO does not have it."""
-        databases = (self.info.get(name) for name in self._databases)
+        databases = [value for name, value in self.info.items() if _is_database(name)]
         found = [value.get("keys") for value in databases if isinstance(value, dict)]
         counts = [keys for keys in found if isinstance(keys, int)]
-        if not counts and (self._databases or not self.info.keys().isdisjoint(_KEYLESS)):
+        if not counts and (databases or not self.info.keys().isdisjoint(_KEYLESS)):
             return None
         return sum(counts)
 
     def _version(self) -> str | None:
         found = version_of(self.info)
         return found and found.text
+
+
+def _changes(old: Info, new: Info) -> Info:
+    """Return the fields that are new or have another value."""
+    return {name: value for name, value in new.items() if name not in old or old[name] != value}
 
 
 def _is_database(name: str) -> bool:

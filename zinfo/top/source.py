@@ -14,10 +14,10 @@ class Source(Protocol):
     endpoint: str
 
     def fleet(self) -> AbstractContextManager[Fleet]:
-        """Lock the model for the `with` block."""
+        """Lock the model for the `with` block. This keeps it up to date for the next seconds."""
 
     def now(self) -> float:
         """Return the time by the model's clock."""
 
-    def request_sections(self, shard: str) -> None:
-        """Request a shard's sections from the daemon, without waiting for them."""
+    def follow_shard(self, shard: str) -> None:
+        """Have a shard's whole INFO read for the next seconds, without waiting for it."""

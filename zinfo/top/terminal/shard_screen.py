@@ -66,10 +66,8 @@ class ShardScreen(BaseScreen):
             now = source.now()
             row, feed = fleet.row(shard, now), fleet.feed(now)
             series, sections = fleet.series(shard, now), fleet.sections(shard, now)
-            lacks_sections = fleet.lacks_sections(shard)
             events = fleet.events(EVENTS, shard) if pane.display else ()
-        if lacks_sections:
-            source.request_sections(shard)
+        source.follow_shard(shard)
         fields, width = self.fields, self.size.width
         fields.show_sections(sections, self._name_filter)
         self.plots.show(series)

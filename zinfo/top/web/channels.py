@@ -128,9 +128,8 @@ class ShardChannel:
         now = self._source.now()
         with self._source.fleet() as fleet:
             page, feed = json_model.shard(fleet, self._shard, now), json_model.feed(fleet.feed(now))
-            lacks_sections = fleet.lacks_sections(self._shard)
-        if lacks_sections:
-            self._source.request_sections(self._shard)
+        if page is not None:
+            self._source.follow_shard(self._shard)
         return message({"feed": feed, "page": page})
 
 

@@ -1,0 +1,128 @@
+"""Reads the whole INFO of the shards whose pages are open."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+
+from zinfo.client import Client, ClientKeys, Delta
+from zinfo.client.sockets import clock
+from zinfo.errors import ZinfoError
+from zinfo.top.fleet import Fleet
+from zinfo.top.sections import fetch_sections
+
+logger = logging.getLogger(__name__)
+
+INTERVAL = 0.5
+"""Seconds between two readings of a shard's INFO."""
+
+FOLLOW_SECONDS = 3.0
+"""Seconds for which a shard is followed after `follow` was called."""
+
+_SECTIONS_INTERVAL = 5.0  # seconds until a shard's sections are requested again
+_TIMEOUT = 2.0  # seconds
+_RETRY_DELAY = 1.0  # seconds after a request that failed
+
+
+class ShardFeed:
+    """Keeps the whole INFO of some shards in the model, in a thread of its own.
+
+    Args:
+        endpoint: the daemon's query endpoint.
+        fleet: the model.
+        lock: of the model.
+        keys: CURVE keys of this client and the daemon; None where the daemon requires none.
+    """
+
+    def __init__(
+        self, endpoint: str, fleet: Fleet, lock: threading.Lock, keys: ClientKeys | None
+    ) -> None:
+        self._fleet = fleet
+        self._lock = lock
+        self._followed: dict[str, float] = {}  # shard to the end of its time
+        self._whole: set[str] = set()  # of these, the newest INFO was read
+        self._sections_at: dict[str, float] = {}
+        self._wake = threading.Event()
+        self._closing = False
+        self._client = Client(endpoint, timeout=_TIMEOUT, retries=0, keys=keys)
+        self._thread = threading.Thread(target=self._run, name="zinfo-top-shard", daemon=True)
+        self._thread.start()
+
+    def follow(self, shard: str) -> None:
+        """Follow a shard for the next seconds."""
+        known = shard in self._followed
+        self._followed[shard] = clock() + FOLLOW_SECONDS
+        if not known:
+            self._wake.set()
+
+    def follows(self, shard: str) -> bool:
+        """Return whether this writes the INFO of a shard to the model."""
+        return shard in self._whole
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(_TIMEOUT * 2)
+        self._client.close()
+
+    # --- the thread
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.clear()
+            now = clock()
+            for shard, until in list(self._followed.items()):
+                if until < now:
+                    del self._followed[shard]
+                    self._whole.discard(shard)
+            delay = INTERVAL if self._followed else None
+            for shard in list(self._followed):
+                if self._closing:
+                    return
+                if self._read(shard):
+                    self._whole.add(shard)
+                else:
+                    self._whole.discard(shard)
+                    delay = _RETRY_DELAY
+            self._wake.wait(delay)
+
+    def _read(self, shard: str) -> bool:
+        """Read a shard; returns whether that succeeded."""
+        try:
+            self._read_info(shard)
+            if self._needs_sections(shard):
+                sections = fetch_sections(self._client, shard)
+                with self._lock:
+                    self._fleet.set_sections(shard, sections)
+        except ZinfoError as error:  # requested again while a view shows the shard
+            logger.info("%s: %s", shard, error)
+            return False
+        except Exception:
+            logger.exception("reading %s failed", shard)
+            return False
+        return True
+
+    def _needs_sections(self, shard: str) -> bool:
+        """Return whether to request sections, which takes many requests."""
+        now = clock()
+        with self._lock:
+            lacks_some = self._fleet.lacks_sections(shard)
+        if not lacks_some or now - self._sections_at.get(shard, -math.inf) < _SECTIONS_INTERVAL:
+            return False
+        self._sections_at[shard] = now
+        return True
+
+    def _read_info(self, shard: str) -> None:
+        with self._lock:
+            if self._fleet.row(shard, clock()) is None:  # unknown, so far
+                return
+        (info,) = self._client.get_infos([shard], allow_partial=True)
+        now, meta = clock(), info.pop("meta")
+        if "error" in meta:  # it was never polled, or was removed
+            return
+        delta = Delta(shard, meta["revision"], 0, meta["time"], info, ())
+        with self._lock:
+            if self._fleet.row(shard, now) is not None:
+                self._fleet.apply(delta, now - meta["info_age"])
