@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import re
 import shlex
@@ -57,6 +58,19 @@ def test_keep_a_mirror(desk: Desk) -> None:
     following = desk.begin(page, "python until-ctrl-c")
     following.wait_said(rf"^{re.escape(shard)} Event\n{re.escape(shard)} Delta$")
     following.interrupt()
+
+
+def test_read_columns(desk: Desk) -> None:
+    page, shard = "read-columns", desk.real[SHARD]
+    heading, line = desk.type(page, "sh").splitlines()
+    assert heading.split() == block(page, "text").splitlines()[0].split()
+    assert re.fullmatch(rf"{re.escape(shard)} +up +\d\.\d s +\d+ +\d+  master", line)
+    assert_same_form(block(page, "json"), desk.type(page, "sh", 1))
+    total, row = desk.type(page, "python").splitlines()
+    assert re.fullmatch(r"1 shards, \d+ bytes", total)
+    assert re.fullmatch(rf"{re.escape(shard)} \d+ \d+ master", row)
+    if importlib.util.find_spec("numpy"):  # no test needs it otherwise
+        assert re.fullmatch(r"int64 \d+\n", desk.type(page, "python numpy"))
 
 
 def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) -> None:
@@ -357,6 +371,7 @@ TESTED = {
     "expose-to-prometheus": 2,
     "keep-a-mirror": 2,
     "query-from-another-language": 6,
+    "read-columns": 4,
     "record-and-replay": 4,
     "secure-it": 5,
     "set-up-tls-and-acl-on-shards": 6,

@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": ("zinfo.cli.serve:serve", "Run the daemon: poll servers, publish, answer queries."),
     "shards": ("zinfo.cli.shards:shards", "List the shards: state, role, version, age, ..."),
     "get": ("zinfo.cli.get:get", "Print INFO of shards."),
+    "columns": ("zinfo.cli.columns:columns", "Print some fields of all shards as a table."),
     "top": ("zinfo.cli.top:top", "Show all shards live, in a terminal or a browser."),
     "watch": ("zinfo.cli.watch:watch", "Print each change of INFO as it arrives."),
     "events": ("zinfo.cli.events:events", "Print the events of shards: up, down, restarted, ..."),
