@@ -64,6 +64,7 @@ INTERFERENCE = {
     "infos": "get_infos of all fields of all shards",
     "snapshot": "snapshot of all shards",
     "infos-20": "get_infos of all shards, 20 in flight",
+    "columns-20": "get_columns of 64 fields, of all kinds and of none, 20 in flight",
     "fields": "a shard whose INFO has 1.6 million lines",
     "fields-most": "a shard whose INFO has the maximum number of lines",
     "http-heads": "256 HTTP connections with heads that do not end",

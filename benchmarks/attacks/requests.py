@@ -13,6 +13,7 @@ from benchmarks.attacks.scene import ODD, Attack, Scene, most_fields
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, topic
 
 _IN_FLIGHT = 20
+_COLUMNS = ["cmdstat_info", "executable", "role", "used_memory", *map("none_{}".format, range(60))]
 
 Run = Callable[[Scene], dict[str, Any]]
 
@@ -98,6 +99,7 @@ ATTACKS = (
     Attack("infos", _request("get_infos", _constant())),
     Attack("snapshot", _request("snapshot", _constant())),
     Attack("infos-20", _request("get_infos", _constant(), _IN_FLIGHT)),
+    Attack("columns-20", _request("get_columns", _constant(keys=_COLUMNS), _IN_FLIGHT)),
     Attack("fields", partial(_fields, most=1 << 60)),
     Attack(
         "fields-most",

@@ -16,6 +16,7 @@ from tests.examples import examples
 from tests.info_texts import TEXTS
 from zinfo.errors import BadRequestError, ChangedError, TooLargeError
 from zinfo.health.stats import Stats
+from zinfo.info.columns import Column
 from zinfo.info.parser import parse
 from zinfo.query.call import OperationResult, QueryLimits
 from zinfo.query.operations import Operations
@@ -284,6 +285,22 @@ def test_values_of_one_shard_that_fit_no_reply_are_too_large() -> None:
     fleet.add("s0", b"a:" + b"x" * 5000)
     with pytest.raises(TooLargeError, match="request fewer fields with keys"):
         fleet.ask("a")
+
+
+def test_values_beyond_the_end_of_a_page_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = Fleet(QueryLimits(max_reply_bytes=10_000))
+    for number in range(50):
+        fleet.add(f"s{number:03}", b"a:%s\r\nb:x" % (b"x" * 3000))
+    parsed: list[int] = []
+    set_value = Column.set
+
+    def counted(column: Column, position: int, value: Any) -> int:
+        parsed.append(position)
+        return set_value(column, position, value)
+
+    monkeypatch.setattr(Column, "set", counted)
+    assert fleet.ask(["a", "b"])["count"] == 3
+    assert len(parsed) < 10
 
 
 def test_a_list_that_changes_between_two_pages_is_an_error_and_can_be_retried() -> None:

@@ -55,10 +55,10 @@ class Column:
 
     def resize(self, count: int) -> None:
         """Set the number of shards; an added value is absent."""
+        for position in range(count, len(self.marks)):
+            self.others.pop(position, None)
         set_length(self.values, VALUE_BYTES * count)
         set_length(self.marks, count)
-        if self.others:
-            self.others = {at: packed for at, packed in self.others.items() if at < count}
 
     def set(self, position: int, value: Value | None) -> int:
         """Set a value that was absent or `OTHER`.

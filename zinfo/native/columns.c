@@ -9,7 +9,11 @@ enum { SNAPSHOT, STATE, AT, CELLS, RAW, ATTRIBUTES };
 
 static const char *const attributes[ATTRIBUTES] = {"snapshot", "state", "at", "cells", "raw"};
 
-#define MAX_SEARCHED (4 << 20) /* bytes of replies in one call: about a millisecond */
+/* The work of one call takes about a millisecond. It is measured in bytes of replies searched; a
+ * shard and each of its fields cost as much as some bytes. */
+#define MAX_WORK (2 << 20)
+#define WORK_OF_SHARD 300
+#define WORK_OF_FIELD 100
 
 typedef struct {
     PyObject *attributes[ATTRIBUTES]; /* names of the attributes */
@@ -232,14 +236,14 @@ static PyObject *
 fill(Columns *columns, const Arrays *arrays, PyObject *shards, Py_ssize_t first)
 {
     PyObject *snapshots = PyList_New(0);
-    Py_ssize_t index, searched = 0;
+    Py_ssize_t index, work = 0;
 
-    for (index = 0; snapshots != NULL && index < PyList_Size(shards) && searched < MAX_SEARCHED;
+    for (index = 0; snapshots != NULL && index < PyList_Size(shards) && work < MAX_WORK;
          index++) {
         PyObject *shard = Py_NewRef(PyList_GetItem(shards, index));
         Py_ssize_t size = fill_row(columns, arrays, shard, first + index, snapshots);
         Py_DECREF(shard);
-        searched += size;
+        work += size + WORK_OF_SHARD + WORK_OF_FIELD * columns->fields.count;
         if (size < 0) {
             Py_CLEAR(snapshots);
         }
@@ -250,7 +254,7 @@ fill(Columns *columns, const Arrays *arrays, PyObject *shards, Py_ssize_t first)
 PyObject *
 fill_columns(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    Columns columns = {{NULL}};
+    Columns columns;
     Arrays arrays;
     PyObject *shards, *names, *kinds, *head, *places, *snapshots = NULL;
     Py_ssize_t first;
@@ -272,6 +276,7 @@ fill_columns(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "fill_columns takes a place and arrays for each name");
         return NULL;
     }
+    memset(columns.attributes, 0, sizeof columns.attributes);
     for (index = 0; made && index < ATTRIBUTES; index++) {
         columns.attributes[index] = PyUnicode_InternFromString(attributes[index]);
         made = columns.attributes[index] != NULL;

@@ -25,6 +25,7 @@ from zinfo.wire.codec import array_header, pack_fields
 _STATE_NAMES = [state.value for state in STATES]
 _CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 _BATCH = 1024  # shards between two yield points, which takes a few tenths of a millisecond
+_BATCH_VALUES = 2048  # values of them, at most
 _ROW_BYTES = VALUE_BYTES + 1  # of a body, for each shard and each of its columns
 _FIXED_BYTES = 512  # of a body, at most, beside its rows and columns
 _COLUMN_BYTES = 64  # of a column, at most, beside its values
@@ -106,11 +107,12 @@ class _Page:
             ids: of the shards.
             find_shard: returns the shard of an id; None if it was removed a moment ago.
         """
+        most = min(_BATCH, _BATCH_VALUES // len(self._columns))
         while self.count < len(ids):
             room = max(0, self._limits.page_bytes - self._size) // self._row_bytes
             if self.count and not room:
                 break
-            part = ids[self.count : self.count + min(_BATCH, max(room, 1))]
+            part = ids[self.count : self.count + min(most, max(room, 1))]
             snapshots = self._filler.fill(list(map(find_shard, part)), time.monotonic())
             if not self._take(part, snapshots):
                 break
@@ -123,27 +125,41 @@ class _Page:
         if self._ids is not None:
             packed_ids = list(map(pack_fields, ids[: len(snapshots)]))
             sizes = [size + len(packed) for size, packed in zip(sizes, packed_ids, strict=True)]
-        for key, column in self._visible.items():
-            position = column.marks.find(OTHER, self.count)
-            while position >= 0:
-                self._yield_point()
-                snapshot = snapshots[position - self.count]
-                sizes[position - self.count] += self._parse(key, column, position, snapshot)
-                position = column.marks.find(OTHER, position + 1)
+        room = self._limits.page_bytes - self._size
+        for position, key in self._unparsed():
+            self._yield_point()
+            row = position - self.count
+            size = self._parse(key, position, snapshots[row])
+            sizes[row] += size
+            room -= size
+            if room < 0 and position:  # this row does not fit, nor do those after it
+                del sizes[row + 1 :]
+                break
         taken = self._number_that_fits(sizes)
         self._size += sum(sizes[:taken])
         self.count += taken
         self._filler.resize(self.count)
         if self._ids is not None:
             self._ids += packed_ids[:taken]
-        return taken == len(sizes)
+        return taken == len(snapshots)
 
-    def _parse(self, key: str, column: Column, position: int, snapshot: Snapshot | None) -> int:
+    def _unparsed(self) -> list[tuple[int, str]]:
+        """Return positions and fields of the added values that are left to Python, by position."""
+        found = []
+        for key, column in self._visible.items():
+            self._yield_point()
+            position = column.marks.find(OTHER, self.count)
+            while position >= 0:
+                found.append((position, key))
+                position = column.marks.find(OTHER, position + 1)
+        return sorted(found)
+
+    def _parse(self, key: str, position: int, snapshot: Snapshot | None) -> int:
         """Set a value that is not a plain number; returns the same as `Column.set`."""
         select = self._selectors.get(key)
         if select is None:
             select = self._selectors[key] = InfoQuery(keys=(key,)).field_selector()
-        return column.set(position, select(snapshot).get(key) if snapshot else None)
+        return self._visible[key].set(position, select(snapshot).get(key) if snapshot else None)
 
     def _number_that_fits(self, sizes: Sequence[int]) -> int:
         """Return how many of some rows fit into the page, at least one into an empty page."""
