@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from zinfo.info import encoder
 from zinfo.info.delta import Delta
-from zinfo.info.parser import Info, Value
+from zinfo.info.parser import Info, Layout, Value
+from zinfo.info.selections import Selections
 from zinfo.native.loader import native
+from zinfo.wire.codec import unpack
 
 FOLDER = Path(__file__).parent / "data" / "info"
 
@@ -42,6 +45,16 @@ def apply(delta: Delta, fields: dict[str, Value]) -> dict[str, Value]:
     """Apply a delta, as a client does to its copy."""
     changed = {name: value for name, value in fields.items() if name not in delta.unset}
     return changed | delta.set
+
+
+def whole_delta(old: bytes, new: bytes, layout: Layout) -> tuple[Delta, Layout]:
+    """Return the delta of all fields as it is published, decoded, and the layout of the new one."""
+    (body,), layout = encoder.encode_deltas(old, new, layout, Selections(), 1, 7)
+    assert body is not None
+    value = cast("dict[str, Any]", unpack(body))
+    assert list(value) == ["set", "unset", "base"]
+    assert value["base"] == 7
+    return Delta(value["set"], value["unset"]), layout
 
 
 def select_implementation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

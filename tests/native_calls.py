@@ -72,9 +72,16 @@ def fill_columns() -> Any:
     ]
 
 
+def encode_field(name: str, text: bytes) -> bytes:
+    """Return a field that the native part does not encode; not as msgpack, so that it shows."""
+    return f"<{name}={text!r}>".encode()
+
+
 CALLS: dict[str, Callable[[], Any]] = {
-    "encode_fields": lambda: _native.encode_fields(RAW, NAMES, LINE_KINDS),
-    "encode_changes": lambda: _native.encode_changes(RAW, NEXT, NAMES, LINE_KINDS),
+    "encode_fields": lambda: _native.encode_fields(RAW, NAMES, LINE_KINDS, encode_field),
+    "encode_deltas": lambda: _native.encode_deltas(
+        RAW, NEXT, NAMES, LINE_KINDS, bytes(8 * len(NAMES)), 1, 2, 7, encode_field
+    ),
     "encode_entry": lambda: _native.encode_entry(
         RAW, FIELD_NAMES, KINDS, {"meta": {"revision": 7}}
     ),

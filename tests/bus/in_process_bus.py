@@ -146,6 +146,7 @@ class Subscriber(Closing):
         self.batches: list[Message] = []
         socket.linger = 0
         socket.rcvhwm = 0
+        socket.sndhwm = 0  # otherwise many subscriptions at once would be dropped
         socket.connect(endpoint)
         self.join()
 

@@ -11,19 +11,21 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.bus.in_process_bus import InProcessBus, Subscriber, deltas
+from tests.bus.in_process_bus import InProcessBus, Message, Subscriber, deltas
 from tests.examples import examples
 from tests.info_texts import TEXTS
 from tests.waiting import wait_until
 from zinfo.bus import flush_timer
 from zinfo.bus.batches import MAX_BATCH_BYTES
 from zinfo.security.bus_rights import UNLIMITED, BusRights
-from zinfo.wire.bus_messages import BATCH_TOPIC, topic, unpack_batch
+from zinfo.wire.bus_messages import BATCH_TOPIC, fields_topic, topic, unpack_batch
 
 EVENTS, BEATS, DELTAS = topic("event"), topic("hb"), topic("delta")
 LIMITED = BusRights(shards=("a",), hidden_fields=("role", "used_*"))
 NO_INFOS = BusRights(infos=False)
 ONE_SHARD = BusRights(shards=("a",))
+NAMES = ("role", "used_memory", "uptime_in_seconds", "db0", "instantaneous_ops_per_sec", "x")
+FIELDS = fields_topic(NAMES)
 REPLIES = [TEXTS[f"redis-7.0.15-{step}"] for step in ("idle", "primary-1", "primary-2")]
 
 
@@ -43,6 +45,12 @@ def slow_bus() -> Iterator[InProcessBus]:
             yield bus
 
 
+def refused(subscriber: Subscriber) -> set[bytes]:
+    """Return the topics that were refused to a subscriber."""
+    assert subscriber.fence is not None
+    return {topic.encode() for topic in subscriber.fence.body.get("refused", ())}
+
+
 def poll_all(bus: InProcessBus, times: int) -> None:
     """Poll every shard some times."""
     for number in range(times):
@@ -53,15 +61,16 @@ def poll_all(bus: InProcessBus, times: int) -> None:
 poll = st.tuples(st.just("poll"), st.integers(0, 2), st.sampled_from(REPLIES))
 event = st.tuples(st.just("event"), st.integers(0, 2))
 others = st.tuples(st.sampled_from(["beat", "switch", "joined"]))
-join = st.tuples(st.just("join"), st.booleans(), st.booleans())
+join = st.tuples(st.just("join"), st.booleans(), st.sampled_from([DELTAS, BATCH_TOPIC, FIELDS]))
 steps = st.lists(poll | poll | event | others | join, min_size=20, max_size=40)
 JOINS_IN_A_TICK = [
-    ("join", True, True),
+    ("join", True, BATCH_TOPIC),
     ("joined",),
     ("poll", 0, REPLIES[0]),
     ("event", 1),
     ("poll", 1, REPLIES[0]),
-    ("join", True, True),
+    ("join", True, FIELDS),
+    ("join", True, BATCH_TOPIC),
     ("joined",),
     ("poll", 0, REPLIES[1]),
     ("beat",),
@@ -83,13 +92,15 @@ class Schedule:
             bus.subscriber(rights).join(EVENTS, BEATS, DELTAS) for rights in (UNLIMITED, LIMITED)
         ]
         self._free = [(at, bus.subscriber((UNLIMITED, LIMITED)[at])) for at in (0, 0, 0, 1, 1)]
-        self._joining: list[tuple[int, Subscriber]] = []
+        self._joining: list[tuple[int, Subscriber, bytes]] = []
 
     def close(self) -> None:
         """Close all subscribers."""
         for subscriber in self._references:
             subscriber.close()
-        for _, subscriber in (*self._free, *self._joining):
+        for _, subscriber in self._free:
+            subscriber.close()
+        for _, subscriber, _ in self._joining:
             subscriber.close()
 
     def run(self, steps: Sequence[Any]) -> None:
@@ -110,23 +121,35 @@ class Schedule:
         """Compare what each subscriber has received since its fence."""
         self._joined()
         self._bus.beat()
-        for subscriber in (*self._references, *(one for _, one in self._joining)):
+        for subscriber in (*self._references, *(one for _, one, _ in self._joining)):
             subscriber.until_beat(self._bus.beats)
-        for at, subscriber in self._joining:
-            messages = subscriber.messages
-            assert messages == self._references[at].messages[-len(messages) :]
+        for at, subscriber, messages_of in self._joining:
+            expected = self._references[at].messages[-len(subscriber.messages) :]
+            if messages_of == FIELDS:
+                expected = list(map(_of_fields, expected))
+            assert subscriber.messages == expected
             if at == 0:  # the totals count all shards
                 _check_totals(subscriber)
 
-    def _join(self, is_first: bool, takes_batches: bool) -> None:
+    def _join(self, is_first: bool, messages_of: bytes) -> None:
         if self._free:
             at, subscriber = self._free.pop(0 if is_first else -1)
-            subscriber.subscribe(EVENTS, BEATS, BATCH_TOPIC if takes_batches else DELTAS)
-            self._joining.append((at, subscriber))
+            subscriber.subscribe(EVENTS, BEATS, messages_of)
+            self._joining.append((at, subscriber, messages_of))
 
     def _joined(self) -> None:
-        for _, subscriber in self._joining:
+        for _, subscriber, _ in self._joining:
             subscriber.joined()
+
+
+def _of_fields(message: Message) -> Message:
+    """Return a delta with the fields of `FIELDS` only; other messages as they are."""
+    if not message.topic.startswith(DELTAS):
+        return message
+    body = message.body
+    changed = {name: value for name, value in body["set"].items() if name in NAMES}
+    unset = [name for name in body["unset"] if name in NAMES]
+    return message._replace(body={"set": changed, "unset": unset, "base": body["base"]})
 
 
 def _check_totals(subscriber: Subscriber) -> None:
@@ -208,7 +231,7 @@ def test_batches_end_with_the_last_subscription(bus: InProcessBus) -> None:
     assert bus.stats.bus.messages["batch"] == before
 
 
-@pytest.mark.parametrize("prefix", [b"", b"z1/", b"z1/b", BATCH_TOPIC])
+@pytest.mark.parametrize("prefix", [b"", b"z1/", b"z1/b", BATCH_TOPIC, FIELDS])
 def test_a_limited_subscriber_gets_its_shards_without_hidden_fields(
     bus: InProcessBus, prefix: bytes
 ) -> None:
@@ -217,8 +240,8 @@ def test_a_limited_subscriber_gets_its_shards_without_hidden_fields(
         bus.subscriber(LIMITED) as other,
         bus.subscriber(LIMITED) as limited,
     ):
-        everything.join(BATCH_TOPIC)
-        other.join(BATCH_TOPIC)
+        everything.join(BATCH_TOPIC, FIELDS)
+        other.join(BATCH_TOPIC, FIELDS)
         limited.join(prefix, BEATS)
         poll_all(bus, 3)
         bus.beat()
@@ -233,10 +256,69 @@ def test_a_limited_subscriber_gets_its_shards_without_hidden_fields(
 def test_a_subscriber_without_infos_is_refused_batches(bus: InProcessBus) -> None:
     with bus.subscriber() as other, bus.subscriber(NO_INFOS) as limited:
         other.join(BATCH_TOPIC)
-        limited.join(BATCH_TOPIC, BEATS)
-        assert limited.fence is not None
-        assert limited.fence.body["refused"] == [BATCH_TOPIC.decode()]
+        limited.join(BATCH_TOPIC, FIELDS, BEATS)
+        assert refused(limited) == {BATCH_TOPIC, FIELDS}
         poll_all(bus, 2)
         bus.beat()
         limited.until_beat(bus.beats)
     assert not limited.batches
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        b"z1/fields/",
+        b"z1/fields/role",
+        b"z1/fields/role,db0/",
+        b"z1/fields/" + b",".join(b"f%03d" % number for number in range(65)) + b"/",
+        b"z1/fields/" + b"f" * 257 + b"/",
+    ],
+)
+def test_a_topic_of_fields_in_another_form_is_refused(bus: InProcessBus, topic: bytes) -> None:
+    with bus.subscriber() as subscriber:
+        subscriber.join(topic)
+        assert refused(subscriber) == {topic}
+
+
+def test_a_socket_has_16_sets_of_fields(bus: InProcessBus) -> None:
+    topics = [fields_topic(["used_memory", f"f{number:02}"]) for number in range(16)]
+    with bus.subscriber() as one, bus.subscriber() as other, bus.subscriber() as late:
+        one.join(*topics, BEATS)
+        other.join(topics[0], FIELDS)
+        assert (refused(one), refused(other)) == (set(), {FIELDS})
+        poll_all(bus, 2)
+        bus.beat()
+        one.until_beat(bus.beats)
+        assert {batch.topic for batch in one.batches} == set(topics)
+        one.close()
+        wait_until(lambda: bus.stats.bus.topics <= 1, what="its end", sleep=gevent.sleep)
+        late.join(FIELDS, BATCH_TOPIC)
+        assert not refused(late)
+
+
+def test_ten_thousand_topics_of_fields_cost_nothing_at_a_poll(bus: InProcessBus) -> None:
+    with bus.subscriber() as attacker, bus.subscriber() as honest:
+        honest.join(FIELDS, BEATS)
+        attacker.join(*(fields_topic([f"f{number}"]) for number in range(10_000)))
+        assert len(refused(attacker)) == 20
+        before = bus.stats.bus.messages["fields"]
+        bus.poll(0, REPLIES[1])
+        bus.poll(0, REPLIES[2])
+        bus.beat()
+        honest.until_beat(bus.beats)
+    assert len(deltas(honest.messages)) == 2
+    assert bus.stats.bus.messages["fields"] - before <= 2 * 16
+
+
+def test_a_set_of_fields_in_use_elsewhere_is_counted_for_each_socket(bus: InProcessBus) -> None:
+    """The sockets without hidden fields share their selections."""
+    with bus.subscriber(ONE_SHARD) as other:
+        with bus.subscriber() as subscriber:
+            subscriber.join(FIELDS)
+            other.join(FIELDS, BEATS)
+        wait_until(lambda: bus.stats.bus.topics == 2, what="its end", sleep=gevent.sleep)
+        poll_all(bus, 2)
+        bus.beat()
+        other.until_beat(bus.beats)
+    assert [set(one.body["set"]) - set(NAMES) for one in deltas(other.messages)] == [set()] * 4
+    assert all("uptime_in_seconds" in one.body["set"] for one in deltas(other.messages)[2:])

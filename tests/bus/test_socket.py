@@ -13,6 +13,7 @@ import zmq.green
 from tests.promises import Promise
 from tests.waiting import wait_until
 from zinfo.bus import socket
+from zinfo.bus.field_sets import FieldSets
 from zinfo.bus.socket import BusSocket
 from zinfo.health.stats import BusStats
 from zinfo.security.bus_endpoints import BusEndpoint
@@ -44,6 +45,7 @@ def bus(
     bus = BusSocket(
         context,
         BusEndpoint(BusRights(shards=("a",)), ("x",), endpoint),
+        field_sets=FieldSets(),
         stats=stats,
         high_water_mark=1000,
         secret_key=None,

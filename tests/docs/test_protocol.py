@@ -30,6 +30,7 @@ from tests.protocol_vectors import with_hex
 from tests.servers import RealServer
 from tests.source_states import STATUSES
 from tests.waiting import wait_until
+from zinfo.bus.batches import MAX_BATCH_BYTES, MAX_FIELD_SETS
 from zinfo.config.models import BusConfig
 from zinfo.errors import RequestError
 from zinfo.query.source_operations import describe_source
@@ -44,7 +45,17 @@ def test_the_page_has_an_example_of_each_kind_of_message() -> None:
     assert set(EXAMPLES) == {
         *("request", "reply", "first page", "request of the next page", "columns"),
         *("error", "error of another version"),
-        *("info", "delta", "batch", "event", "hb", "fence", "subscription", "fence subscription"),
+        *(
+            "info",
+            "delta",
+            "batch",
+            "fields",
+            "event",
+            "hb",
+            "fence",
+            "subscription",
+            "fence subscription",
+        ),
     }
 
 
@@ -110,14 +121,23 @@ def test_the_codec_reads_and_writes_the_example_bus_messages(kind: str) -> None:
     assert codec.pack(json.loads(said_body)) == body
 
 
-def test_the_codec_reads_and_writes_the_example_batch() -> None:
-    (topic, said_topic), (header, said_header), (body, _) = EXAMPLES["batch"]
-    assert (topic, topic.decode()) == (bus_messages.BATCH_TOPIC, said_topic)
+@pytest.mark.parametrize("kind", ["batch", "fields"])
+def test_the_codec_reads_and_writes_the_example_batches(kind: str) -> None:
+    (topic, said_topic), (header, said_header), (body, _) = EXAMPLES[kind]
+    assert topic.decode() == said_topic
+    assert bus_messages.parse_topic(topic) == (kind, "")
     assert list(bus_messages.unpack_header(header)) == json.loads(said_header)
-    first, second = messages = bus_messages.unpack_batch(body)
+    messages = bus_messages.unpack_batch(body)
     assert bus_messages.pack_batch(messages) == body
-    assert first == tuple(raw for raw, _ in EXAMPLES["delta"])
-    assert bus_messages.parse_topic(second[0]) == ("delta", "db-2:6379")
+    delta = tuple(raw for raw, _ in EXAMPLES["delta"])
+    if kind == "batch":
+        assert messages[0] == delta
+        assert bus_messages.parse_topic(messages[1][0]) == ("delta", "db-2:6379")
+    else:
+        assert bus_messages.fields_of_topic(topic) == ("db0", "role")
+        assert [message[:2] for message in messages] == [delta[:2]]
+        whole: Any = codec.unpack(delta[2])
+        assert codec.unpack(messages[0][2]) == {**whole, "set": {}}
 
 
 @pytest.mark.parametrize("name", ["subscription", "fence subscription"])
@@ -158,6 +178,10 @@ def test_the_constants_are_those_of_the_code() -> None:
     assert f"`{query_messages.DEFAULT_QUERY_ENDPOINT}`" in TEXT
     assert f"`{BusConfig().endpoint}`" in TEXT
     assert f"| topic of a fence | {bus_messages.MAX_FENCE_TOPIC} bytes |" in TEXT
+    fields = f"{bus_messages.MAX_FIELDS}, each {bus_messages.MAX_FIELD_NAME} bytes"
+    assert f"| fields in a topic | {fields} |" in TEXT
+    assert f"| sets of fields | {MAX_FIELD_SETS} for clients with the same rights" in TEXT
+    assert f"| a batch of deltas | {MAX_BATCH_BYTES >> 10} KiB" in TEXT
 
 
 @pytest.fixture(scope="module")

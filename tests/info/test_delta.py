@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sized
-from typing import Any
 
 import pytest
 
 from tests.examples import examples
-from tests.info_texts import SEQUENCES, TEXTS, apply, exact, select_implementation
+from tests.info_texts import SEQUENCES, TEXTS, apply, exact, select_implementation, whole_delta
 from zinfo.info import values
 from zinfo.info.delta import Delta, diff, read_changes
-from zinfo.info.encoder import encode_changes
 from zinfo.info.parser import Info, parse
 from zinfo.info.text import MAX_KEY_LENGTH
-from zinfo.wire.codec import unpack
 
 
 @pytest.fixture(params=["native", "python"], autouse=True)
@@ -27,9 +24,7 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 def find(old: bytes, new: bytes, parsed: tuple[Info, Info] | None = None) -> Delta:
     """Return the delta that is published, after checks against a diff of two parses."""
     before, after = parsed or (parse(old), parse(new))
-    fields, gone, layout = encode_changes(old, new, before.layout)
-    found: Any = unpack(fields.as_map())
-    delta = Delta(found, gone)
+    delta, layout = whole_delta(old, new, before.layout)
     least = diff(before.fields, after.fields)
     assert delta.unset == least.unset
     assert exact({name: delta.set[name] for name in least.set}) == exact(least.set)

@@ -8,24 +8,23 @@ import random
 import re
 import tracemalloc
 from itertools import pairwise
-from typing import cast
 
 import msgpack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade
+from tests.info_texts import SEQUENCES, TEXTS, apply, exact, form, handmade, whole_delta
 from zinfo.info import encoder
 from zinfo.info.delta import diff, find_delta
-from zinfo.info.encoder import encode_changes, encode_fields
+from zinfo.info.encoder import encode_fields
 from zinfo.info.field_reader import find_field
 from zinfo.info.lines import has_fields
-from zinfo.info.parser import Layout, Value, parse
+from zinfo.info.parser import Layout, parse
 from zinfo.info.sections import section_fields
 from zinfo.info.text import MAX_KEY_LENGTH, read_text
 from zinfo.native.loader import native
-from zinfo.wire.codec import pack, unpack
+from zinfo.wire.codec import pack
 
 REPEATABLE = settings(derandomize=True, deadline=None)
 """The same examples in each run, without a time limit for an example."""
@@ -123,10 +122,9 @@ def check_change(old: bytes, new: bytes, layout: Layout) -> Layout:
         fields, now = encode_fields(new, layout)
         assert fields.as_map() == pack(fresh.fields)
         assert now == fresh.layout
-        fields, gone, now = encode_changes(old, new, layout)
-        found = cast("dict[str, Value]", unpack(fields.as_map()))
-        assert exact(sorted(found.items())) == exact(sorted(delta.set.items()))
-        assert (gone, now) == (delta.unset, fresh.layout)
+        found, now = whole_delta(old, new, layout)
+        assert exact(sorted(found.set.items())) == exact(sorted(delta.set.items()))
+        assert (found.unset, now) == (delta.unset, fresh.layout)
     return fresh.layout
 
 

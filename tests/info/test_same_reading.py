@@ -17,10 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from tests.info_texts import exact
+from tests.info_texts import exact, whole_delta
 from zinfo.client.updates import Delta
 from zinfo.info import bounds, encoder, field_reader, lines, parser
-from zinfo.info.encoder import encode_changes, encode_delta, encode_fields
+from zinfo.info.encoder import encode_fields
 from zinfo.info.field_reader import FieldReader
 from zinfo.info.lines import count_bad_lines, has_fields
 from zinfo.info.parser import Value, parse
@@ -119,9 +119,8 @@ def check_encoded(old: bytes, new: bytes) -> None:
         fields, found = encode_fields(new, layout)
         assert fields.as_map() == pack(after.fields)
         assert found == after.layout
-    changed, unset, layout = encode_changes(old, new, before.layout)
-    body: Any = unpack(encode_delta(changed, unset, 1))
-    delta = Delta("a", 2, body["base"], 0.0, body["set"], tuple(body["unset"]))
+    published, layout = whole_delta(old, new, before.layout)
+    delta = Delta("a", 2, 1, 0.0, dict(published.set), tuple(published.unset))
     copy: Any = unpack(pack(before.fields))
     assert same(delta.applied_to(copy)) == same(after.fields)
     assert layout == after.layout

@@ -139,6 +139,21 @@ def test_shards_returns_state_and_reason(daemon: RunningDaemon, server: RealServ
     assert isinstance(daemon.ask("shards", ids=["unknown"]).error, UnknownShardError)
 
 
+@pytest.mark.parametrize("more", [[], [f"none_{number}" for number in range(60)]])
+def test_a_snapshot_has_some_fields_only(
+    daemon: RunningDaemon, server: RealServer, more: list[str]
+) -> None:
+    keys = ["used_memory", "role", "none", *more]
+    entries: Any = daemon.ask("snapshot", ids=[server.ident], keys=keys).body
+    (entry,) = entries
+    assert entry["info"].keys() == {"used_memory", "role"}
+    assert entry["info"]["role"] == "master"
+    entries = daemon.ask("snapshot", ids=[server.ident]).body
+    assert entry.keys() == entries[0].keys()
+    error = daemon.ask("snapshot", keys=5).error
+    assert isinstance(error, BadRequestError)
+
+
 def test_a_snapshot_has_every_shard_and_its_sequence_numbers(
     daemon: RunningDaemon, server: RealServer
 ) -> None:

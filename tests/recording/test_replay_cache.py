@@ -59,10 +59,10 @@ def test_a_delta_is_published_as_it_was_recorded(cache: ReplayCache) -> None:
     published: list[tuple[str, int, int, dict[str, object]]] = []
 
     def note(shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot) -> None:
-        fields, gone = snapshot.delta_from(previous)
+        changed, gone = snapshot.changes_from(previous)
         assert gone == []
         base = previous.revision if previous else 0
-        published.append((shard.id, snapshot.revision, base, {"number": fields.number}))
+        published.append((shard.id, snapshot.revision, base, {"number": len(changed)}))
 
     cache.subscribe_snapshots(note)
     cache.apply(a_delta("a:1", 11, used_memory=5))

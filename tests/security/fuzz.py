@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.info_texts import whole_delta
 from tests.security.hostile_messages import BOMBS, body, mutated
 from zinfo.client.decoding import (
     decode_delta,
@@ -30,7 +31,7 @@ from zinfo.client.mirror_state import MirrorState
 from zinfo.client.subscriber_state import SubscriberState
 from zinfo.config import check_file
 from zinfo.errors import ConfigError, ProtocolError, RequestError
-from zinfo.info.encoder import encode_changes, encode_fields
+from zinfo.info.encoder import encode_fields
 from zinfo.info.lines import count_bad_lines, has_fields
 from zinfo.info.parser import parse
 from zinfo.wire.bus_messages import parse_topic, quote_name
@@ -134,10 +135,10 @@ def check_info(data: bytes) -> None:
     assert has_fields(data) == bool(info.fields)
     assert 0 <= count_bad_lines(data) <= data.count(b"\n") + 1
     middle = len(data) // 2
-    changed, unset, found = encode_changes(data[:middle], data, parse(data[:middle]).layout)
+    delta, found = whole_delta(data[:middle], data, parse(data[:middle]).layout)
     assert found == info.layout
-    assert changed.number <= len(info.fields)
-    assert not info.fields.keys() & set(unset)
+    assert delta.set.keys() <= info.fields.keys()
+    assert not info.fields.keys() & set(delta.unset)
 
 
 def check_config(text: str) -> None:

@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from zinfo.wire.bus_messages import BATCH_TOPIC, KIND_BATCH, join_batch, pack_batched
+from zinfo.bus.field_sets import WHOLE, FieldSets
+from zinfo.wire.bus_messages import (
+    BATCH_TOPIC,
+    FIELDS_ROOT,
+    KIND_BATCH,
+    KIND_FIELDS,
+    fields_of_topic,
+    join_batch,
+    pack_batched,
+)
 
 MAX_BATCH_BYTES: Final = 16 << 10
 """Bytes at which a batch is sent, or a single larger delta.
 
 libzmq's high-water mark counts messages, so that the queue of a slow subscriber may take this
 times the mark: not much more than if each message had a whole INFO."""
+
+MAX_FIELD_SETS: Final = 16
+"""Sets of fields that one socket publishes: each is encoded at each poll."""
 
 
 class Batch:
@@ -24,17 +36,19 @@ class Batch:
     Args:
         topic: of the batches.
         kind: the kind of the topic.
+        selection: number of the selection of fields that its deltas have.
 
     Attributes:
         seq: number of the last batch that was taken.
         size: bytes that wait.
     """
 
-    __slots__ = ("_number", "_parts", "kind", "seq", "size", "topic")
+    __slots__ = ("_number", "_parts", "kind", "selection", "seq", "size", "topic")
 
-    def __init__(self, topic: bytes, kind: str) -> None:
+    def __init__(self, topic: bytes, kind: str, selection: int) -> None:
         self.topic = topic
         self.kind = kind
+        self.selection = selection
         self.seq = 0
         self.size = 0
         self._number = 0
@@ -78,32 +92,59 @@ class Batch:
 class SocketBatches:
     """The batches that are subscribed on one socket.
 
+    Args:
+        field_sets: the selections of fields of all sockets with the same hidden fields.
+
     Attributes:
-        whole: of the deltas with all fields; None while they are not subscribed.
+        selections: a bit for the selection of each of the batches.
     """
 
-    def __init__(self) -> None:
-        self.whole: Batch | None = None
-        self._whole = Batch(BATCH_TOPIC, KIND_BATCH)  # its numbers never start again
+    def __init__(self, field_sets: FieldSets) -> None:
+        self.selections = 0
+        self._field_sets = field_sets
+        self._whole = Batch(BATCH_TOPIC, KIND_BATCH, WHOLE)  # its numbers never start again
+        self._batches: dict[bytes, Batch] = {}
 
     def __iter__(self) -> Iterator[Batch]:
-        if self.whole is not None:
-            yield self.whole
+        return iter(self._batches.values())
 
-    def subscribe(self, topic: bytes) -> None:
-        """Publish batches, if this is a topic of them."""
+    def subscribe(self, topic: bytes) -> bool:
+        """Publish batches, if this is a topic of them; return whether it may be subscribed.
+
+        It may not if it names fields in another form than `fields_topic`, or if there are too many
+        sets of fields.
+        """
+        if topic in self._batches:
+            return True
         if topic == BATCH_TOPIC:
-            self.whole = self._whole
+            self._add(self._whole)
+        elif topic.startswith(FIELDS_ROOT):
+            names = fields_of_topic(topic)
+            sets = len(self._batches) - (BATCH_TOPIC in self._batches)
+            if names is None or sets >= MAX_FIELD_SETS:
+                return False
+            number = self._field_sets.add(names)
+            if number is None:
+                return False
+            self._add(Batch(topic, KIND_FIELDS, number))
+        return True
 
     def unsubscribe(self, topic: bytes) -> None:
         """Publish no batches of a topic any more."""
-        if topic == BATCH_TOPIC:
-            self._drop_whole()
+        batch = self._batches.pop(topic, None)
+        if batch is None:
+            return
+        batch.clear()
+        self.selections &= ~(1 << batch.selection)
+        names = fields_of_topic(topic)
+        if names is not None:
+            self._field_sets.remove(names)
 
     def clear(self) -> None:
         """Publish no batches any more."""
-        self._drop_whole()
+        for topic in list(self._batches):
+            self.unsubscribe(topic)
 
-    def _drop_whole(self) -> None:
-        self._whole.clear()
-        self.whole = None
+    def _add(self, batch: Batch) -> None:
+        self._batches[batch.topic] = batch
+        self.selections |= 1 << batch.selection

@@ -1,26 +1,23 @@
 """InfoBus: publishes snapshots, deltas, lifecycle events and heartbeats.
 
-Messages without a subscriber are neither parsed, encoded nor sent. Each send is NOBLOCK and passes
-all frames of a message at once, so any greenlet and any event loop callback may publish.
+Messages without a subscriber are neither parsed, encoded nor sent. Any greenlet and any event loop
+callback may publish.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 
 import gevent
-import zmq
 
-from zinfo.bus.batches import Batch
-from zinfo.bus.bodies import FilteredBodies
-from zinfo.bus.flush_timer import FlushTimer
+from zinfo.bus.field_sets import WHOLE, FieldSets
+from zinfo.bus.sender import BusSender
 from zinfo.bus.socket import BusSocket
 from zinfo.bus.socket_set import BusAccess, BusSockets
 from zinfo.bus.subscriptions import ShardSubscriptions
 from zinfo.health.stats import Stats
-from zinfo.info.encoder import encode_delta, encode_event, encode_snapshot
+from zinfo.info.encoder import encode_event, encode_snapshot, without_fields
 from zinfo.security.bus_endpoints import BusEndpoint, advertised
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.shards.registry import ShardEvent, ShardPublisher
@@ -34,14 +31,11 @@ from zinfo.wire.bus_messages import (
     KIND_FENCE,
     KIND_HEARTBEAT,
     KIND_INFO,
-    pack_header,
     topic,
 )
 from zinfo.wire.codec import pack
 from zinfo.wire.identity import Identity
 from zinfo.wire.lifecycle import Event
-
-logger = logging.getLogger(__name__)
 
 
 class InfoBus:
@@ -89,7 +83,6 @@ class InfoBus:
         self._publisher = publisher
         self._poller = poller
         self._stats = stats
-        self._node, self._epoch = identity.node, identity.epoch
         self._heartbeat_topic = topic(KIND_HEARTBEAT, identity.node)
         self._heartbeat_seq = 0
         self._sockets = BusSockets(
@@ -101,7 +94,7 @@ class InfoBus:
             access=access,
             publish_fence=self._publish_fence,
         )
-        self._timer = FlushTimer(self._flush_all, self._report)
+        self._sender = BusSender(identity, stats.bus, clock, lambda: self._sockets.subscribed)
         self.endpoint = self._sockets.unlimited.address  #: the bound address, with the actual port
         publisher.subscribe_shard_event(ShardEvent.REMOVED, self._forget)
         poller.subscribe_snapshots(self.publish_snapshot)
@@ -109,7 +102,7 @@ class InfoBus:
 
     def close(self) -> None:
         """Close the sockets; nothing is published any more."""
-        self._timer.close()
+        self._sender.close()
         self._publisher.unsub_shard_event(ShardEvent.REMOVED, self._forget)
         self._sockets.close()
 
@@ -135,64 +128,48 @@ class InfoBus:
         self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot
     ) -> None:
         """Publish a snapshot, whole and as a delta, on each socket where that is subscribed."""
-        delta: bytes | None = None
-        info: bytes | None = None
-        filtered: FilteredBodies | None = None
+        receivers: list[tuple[BusSocket, ShardSubscriptions]] = []
+        wanted: dict[FieldSets, int] = {}
         for socket in self._sockets.subscribed:
             subscriptions = socket.subscriptions_to(shard.id)
-            if socket.field_filter is not None:
-                filtered = filtered or FilteredBodies(previous, snapshot)
-                self._publish_filtered(socket, subscriptions, snapshot, filtered)
-                continue
-            if _wants_delta(socket, subscriptions):
-                if delta is None:
-                    fields, removed = snapshot.delta_from(previous)
-                    delta = encode_delta(fields, removed, previous.revision if previous else 0)
-                self._publish_delta(socket, subscriptions, snapshot, delta)
+            selections = socket.wanted_deltas(subscriptions)
+            if selections:
+                wanted[socket.field_sets] = wanted.get(socket.field_sets, 0) | selections
+            if selections or subscriptions.info_subscribed:
+                receivers.append((socket, subscriptions))
+        if not receivers:
+            return
+        header = self._sender.header(snapshot.revision, snapshot.time)
+        deltas = {
+            field_sets: snapshot.deltas_from(previous, field_sets.selections, selections)
+            for field_sets, selections in wanted.items()
+        }
+        infos: dict[FieldSets, bytes] = {}
+        for socket, subscriptions in receivers:
+            if socket.field_sets in deltas:
+                self._publish_deltas(socket, subscriptions, header, deltas[socket.field_sets])
             if subscriptions.info_subscribed:
-                info = info or encode_snapshot(snapshot.encoded())
-                self._publish_info(socket, subscriptions, snapshot, info)
+                info = infos.get(socket.field_sets)
+                if info is None:
+                    info = infos[socket.field_sets] = _info(snapshot, socket.hides)
+                self._sender.send(socket, KIND_INFO, subscriptions.info_topic, header, info)
 
-    def _publish_filtered(
+    def _publish_deltas(
         self,
         socket: BusSocket,
         subscriptions: ShardSubscriptions,
-        snapshot: Snapshot,
-        bodies: FilteredBodies,
+        header: bytes,
+        bodies: Sequence[bytes | None],
     ) -> None:
-        """Publish a snapshot without hidden fields."""
-        assert socket.field_filter is not None
-        if _wants_delta(socket, subscriptions):
-            body = bodies.delta(socket.field_filter)
-            self._publish_delta(socket, subscriptions, snapshot, body)
-        if subscriptions.info_subscribed:
-            body = bodies.info(socket.field_filter)
-            self._publish_info(socket, subscriptions, snapshot, body)
-
-    def _publish_delta(
-        self,
-        socket: BusSocket,
-        subscriptions: ShardSubscriptions,
-        snapshot: Snapshot,
-        body: bytes,
-    ) -> None:
-        """Publish a delta alone, and in a batch, where these are subscribed."""
-        header = pack_header(self._node, self._epoch, snapshot.revision, snapshot.time)
-        if subscriptions.delta_subscribed:
-            self._send(socket, KIND_DELTA, subscriptions.delta_topic, header, body)
-        batch = socket.batches.whole
-        if batch is not None and subscriptions.is_allowed:
-            self._add(socket, batch, subscriptions.batched_head, header, body)
-
-    def _publish_info(
-        self,
-        socket: BusSocket,
-        subscriptions: ShardSubscriptions,
-        snapshot: Snapshot,
-        body: bytes,
-    ) -> None:
-        header = pack_header(self._node, self._epoch, snapshot.revision, snapshot.time)
-        self._send(socket, KIND_INFO, subscriptions.info_topic, header, body)
+        """Publish a delta alone and in batches, where these are subscribed."""
+        whole = bodies[WHOLE]
+        if subscriptions.delta_subscribed and whole is not None:
+            self._sender.send(socket, KIND_DELTA, subscriptions.delta_topic, header, whole)
+        if subscriptions.is_allowed:
+            for batch in socket.batches:
+                body = bodies[batch.selection]
+                if body is not None:
+                    self._sender.add(socket, batch, subscriptions.batched_head, header, body)
 
     def publish_event(self, event: Event) -> None:
         """Publish a lifecycle event."""
@@ -201,9 +178,8 @@ class InfoBus:
             rights = socket.rights_for_event(event.shard, full_topic)
             if rights is not None:
                 body = encode_event(rights.visible_event(event))
-                header = pack_header(self._node, self._epoch, event.seq, event.time)
-                self._flush(socket)
-                self._send(socket, KIND_EVENT, full_topic, header, body)
+                header = self._sender.header(event.seq, event.time)
+                self._sender.send(socket, KIND_EVENT, full_topic, header, body)
 
     def publish_heartbeat(self) -> None:
         """Publish one heartbeat on each socket."""
@@ -211,9 +187,8 @@ class InfoBus:
         for socket in self._sockets:
             if not socket.closed:
                 body = pack(self._totals(socket))
-                self._flush(socket)
-                header = pack_header(self._node, self._epoch, self._heartbeat_seq, self._clock())
-                self._send(socket, KIND_HEARTBEAT, self._heartbeat_topic, header, body)
+                header = self._sender.header(self._heartbeat_seq, self._clock())
+                self._sender.send(socket, KIND_HEARTBEAT, self._heartbeat_topic, header, body)
 
     def run_heartbeat(self) -> None:
         """Publish heartbeats and measure the event loop's lag; runs in a greenlet of its own."""
@@ -232,11 +207,10 @@ class InfoBus:
         totals = self._totals(socket)
         if refused:
             totals["refused"] = [one.decode("utf-8", "backslashreplace") for one in refused]
-        # All deltas so far are in these totals, also those that wait in a batch. A subscriber that
-        # has just joined must not count them after its fence.
-        self._flush(socket)
-        header = pack_header(self._node, self._epoch, 0, self._clock())
-        self._send(socket, KIND_FENCE, topic, header, pack(totals))
+        # The totals count the deltas that wait in batches, which are sent before the fence: a
+        # subscriber that has just joined does not count them again.
+        header = self._sender.header(0, self._clock())
+        self._sender.send(socket, KIND_FENCE, topic, header, pack(totals))
 
     def _totals(self, socket: BusSocket) -> dict[str, object]:
         return {
@@ -254,63 +228,12 @@ class InfoBus:
             return self._advertise or self.endpoint
         return advertised(self._advertise, socket.address)
 
-    # --- batches
-
-    def _add(
-        self, socket: BusSocket, batch: Batch, head: bytes, header: bytes, body: bytes
-    ) -> None:
-        """Add a delta to a batch, which is sent when it is full or at the end of the tick."""
-        if not batch.fits(body):
-            self._send_batch(socket, batch)
-        batch.add(head, header, body)
-        if batch.is_full:
-            self._send_batch(socket, batch)
-        else:
-            self._timer.set()
-
-    def _flush(self, socket: BusSocket) -> None:
-        """Send what waits in the batches of a socket, as messages that follow refer to it."""
-        for batch in socket.batches:
-            if batch.size:
-                self._send_batch(socket, batch)
-
-    def _flush_all(self, until: float) -> bool:
-        """Send what waits in all batches, up to a monotonic clock; return whether that was all."""
-        for socket in self._sockets.subscribed:
-            if time.monotonic() > until:
-                return False
-            self._flush(socket)
-        return True
-
-    def _send_batch(self, socket: BusSocket, batch: Batch) -> None:
-        body = batch.take()
-        header = pack_header(self._node, self._epoch, batch.seq, self._clock())
-        self._send(socket, batch.kind, batch.topic, header, body)
-
-    def _report(self, error: BaseException) -> None:
-        self._stats.bus.errors += 1
-        logger.error("bus: unexpected error while sending a batch", exc_info=error)
-
-    def _send(
-        self, socket: BusSocket, kind: str, full_topic: bytes, header: bytes, body: bytes
-    ) -> None:
-        try:
-            socket.send((full_topic, header, body))
-        except zmq.ZMQError as error:
-            # An XPUB socket drops messages for a slow peer without an error: this is another one.
-            self._stats.bus.errors += 1
-            logger.error("bus: cannot send %s: %s", full_topic.decode(), error)
-            return
-        self._stats.bus.messages[kind] += 1
-        self._stats.bus.bytes += len(body)
-
     def _forget(self, shard: RedisShard) -> None:
         for socket in self._sockets:
             socket.forget(shard.id)
 
 
-def _wants_delta(socket: BusSocket, subscriptions: ShardSubscriptions) -> bool:
-    """Return whether a delta is published on a socket, alone or in a batch."""
-    return subscriptions.delta_subscribed or (
-        subscriptions.is_allowed and socket.batches.whole is not None
-    )
+def _info(snapshot: Snapshot, hides: Callable[[str], bool] | None) -> bytes:
+    """Return the body of an "info" message without hidden fields."""
+    fields = snapshot.encoded()
+    return encode_snapshot(fields if hides is None else without_fields(fields, hides))

@@ -16,6 +16,7 @@ import gevent
 import zmq
 
 from zinfo.bus.batches import SocketBatches
+from zinfo.bus.field_sets import WHOLE, FieldSets
 from zinfo.bus.subscriptions import ShardSubscriptions, SubscriptionSet
 from zinfo.bus.topic_limits import (
     MAX_REFUSED_LISTED,
@@ -64,6 +65,7 @@ class BusSocket:
     Args:
         context: green context of the socket.
         endpoint: the set of rights, and the address to bind.
+        field_sets: the selections of fields of all sockets with the same hidden fields.
         stats: the bus counters to update.
         high_water_mark: messages queued for a slow subscriber.
         secret_key: the daemon's secret key, in Z85; None admits every client.
@@ -83,7 +85,8 @@ class BusSocket:
         address: the bound address, with the actual port.
         subscriptions: the topics that are subscribed.
         batches: the batches that are subscribed.
-        field_filter: says which fields are hidden; None if none is.
+        field_sets: as given.
+        hides: returns whether a field is hidden; None if none is.
         send: publishes a message, as `DirectSocket.send` does.
     """
 
@@ -92,6 +95,7 @@ class BusSocket:
         context: GreenContext,
         endpoint: BusEndpoint,
         *,
+        field_sets: FieldSets,
         stats: BusStats,
         high_water_mark: int,
         secret_key: bytes | None,
@@ -105,9 +109,10 @@ class BusSocket:
         self.domain = domain
         # Twice the limit: clients may go on subscribing while the largest connection is closed.
         self.subscriptions = SubscriptionSet(2 * MAX_SOCKET_TOPICS)
-        self.batches = SocketBatches()
+        self.field_sets = field_sets
+        self.batches = SocketBatches(field_sets)
         self._rights = Rights.of_bus(endpoint.rights)
-        self.field_filter = self._rights if endpoint.rights.hidden_fields else None
+        self.hides = self._rights.hides if endpoint.rights.hidden_fields else None
         self._context = context
         self._stats = stats
         self._high_water_mark = high_water_mark
@@ -199,6 +204,11 @@ class BusSocket:
         found.refresh()
         return found
 
+    def wanted_deltas(self, subscriptions: ShardSubscriptions) -> int:
+        """Return a bit for each selection of fields whose deltas of a shard are published."""
+        wanted = 1 << WHOLE if subscriptions.delta_subscribed else 0
+        return wanted | self.batches.selections if subscriptions.is_allowed else 0
+
     def forget(self, shard_id: str) -> None:
         """Drop what is cached about a removed shard."""
         self._shards.pop(shard_id, None)
@@ -273,16 +283,14 @@ class BusSocket:
                 self._count_refused(frame)
             else:
                 self._publish_fence(self, prefix, connection.refused if connection else ())
-        elif not self.endpoint.rights.covers(prefix):
+        elif not self.endpoint.rights.covers(prefix) or not self.batches.subscribe(prefix):
             self._count_refused(frame)
             if connection is not None and len(connection.refused) < MAX_REFUSED_LISTED:
                 connection.refused.append(prefix)
         elif not self.subscriptions.add(prefix):
             self._count_refused(frame)
-        else:
-            self.batches.subscribe(prefix)
-            if len(self.subscriptions) > MAX_SOCKET_TOPICS:
-                self._disconnect_largest()
+        elif len(self.subscriptions) > MAX_SOCKET_TOPICS:
+            self._disconnect_largest()
 
     def _unsubscribe(self, prefix: bytes, frame: zmq.Frame) -> None:
         connection, _ = self._find_connection(frame)

@@ -12,11 +12,13 @@ import gevent
 import gevent.event
 import gevent.pool
 
+from zinfo.bus.field_sets import FieldSets
 from zinfo.bus.socket import REBIND_INTERVAL, REBIND_TIMEOUT, BusSocket, PublishFence
 from zinfo.errors import EnvironmentNotReadyError
 from zinfo.health.stats import BusStats
 from zinfo.security.bus_endpoints import BusEndpoint
 from zinfo.security.bus_rights import UNLIMITED, BusRights
+from zinfo.security.rights import Rights
 from zinfo.sockets.listen import GreenContext
 
 
@@ -167,6 +169,7 @@ class BusSockets:
             return BusSocket(
                 self._context,
                 endpoint,
+                field_sets=self._field_sets_of(endpoint.rights),
                 stats=self._stats,
                 high_water_mark=self._high_water_mark,
                 secret_key=None if access is None else access.secret_key,
@@ -180,6 +183,13 @@ class BusSockets:
             if access is not None:
                 access.revoke(domain)
             raise
+
+    def _field_sets_of(self, rights: BusRights) -> FieldSets:
+        """Return the selections that the sockets with the same hidden fields share."""
+        for socket in self:
+            if socket.endpoint.rights.hidden_fields == rights.hidden_fields:
+                return socket.field_sets
+        return FieldSets(Rights.of_bus(rights).hides if rights.hidden_fields else None)
 
     def _open_limited(self, endpoint: BusEndpoint) -> BusSocket:
         try:

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 
 from zinfo.info.delta import find_delta
 from zinfo.info.parser import Layout, cached_layout, parse
+from zinfo.info.selections import Selections
 from zinfo.info.values import reader_of
-from zinfo.native.loader import Encoded, native
+from zinfo.native.loader import native
 from zinfo.wire.codec import map_header, pack, pack_fields, unpack
 
 MAX_CACHED_FIELDS: Final = 8192
 """Encoded fields that are cached: more than one reply has, as it is encoded whole and as delta."""
 _MAX_CACHED: Final = 256  # bytes of name and text of a cached field: a server may invent both
-_SET, _UNSET, _BASE = map_header(3) + pack("set"), pack("unset"), pack("base")  # keys of a delta
 
 
 class Fields(NamedTuple):
@@ -50,31 +50,47 @@ def encode_fields(raw: bytes, layout: Layout | None) -> tuple[Fields, Layout]:
     """
     if native is not None:
         layout = layout or cached_layout(raw)
-        encoded = native.encode_fields(raw, layout.names, layout.kinds) if layout else None
-        if layout is not None and encoded is not None:
-            return _joined(encoded, layout), layout
+        if layout is not None:
+            encoded = native.encode_fields(raw, layout.names, layout.kinds, _encode_rare)
+            if encoded is not None:
+                return Fields(*encoded), layout
     info = parse(raw)
     return pack_pairs(info.fields), info.layout
 
 
-def encode_changes(old: bytes, new: bytes, layout: Layout) -> tuple[Fields, list[str], Layout]:
+def encode_deltas(
+    old: bytes, new: bytes, layout: Layout, selections: Selections, wanted: int, base: int
+) -> tuple[list[bytes | None], Layout]:
     """Encode what changed from one reply to the next of the same server, as `find_delta` finds it.
 
     Args:
         old: A reply.
         new: The next reply.
         layout: The layout of the old reply; another one gives wrong results.
+        selections: Selections of fields.
+        wanted: A bit for each selection to encode.
+        base: Revision of the old reply.
 
     Returns:
-        The fields that are new or have another value, the names of the fields that were removed,
-        and the layout of the new reply.
+        For each selection the body of its "delta" message, None for one that is not wanted; and the
+        layout of the new reply.
     """
     if native is not None:
-        encoded = native.encode_changes(old, new, layout.names, layout.kinds)
-        if encoded is not None:
-            return _joined(encoded, layout), [], layout
+        bodies = native.encode_deltas(
+            old,
+            new,
+            layout.names,
+            layout.kinds,
+            selections.masks(layout),
+            wanted,
+            len(selections),
+            base,
+            _encode_rare,
+        )
+        if bodies is not None:
+            return bodies, layout
     delta, layout = find_delta(old, new, layout)
-    return pack_pairs(delta.set), delta.unset, layout
+    return selections.encode(delta, wanted, base), layout
 
 
 def encode_snapshot(fields: Fields) -> bytes:
@@ -84,19 +100,6 @@ def encode_snapshot(fields: Fields) -> bytes:
         fields: All fields of the INFO.
     """
     return fields.as_map()
-
-
-def encode_delta(changed: Fields, unset: list[str], base: int) -> bytes:
-    """Return the body of a "delta" message.
-
-    Args:
-        changed: Fields that are new or have another value.
-        unset: Names of the fields that were removed.
-        base: Revision that the delta applies to; 0 for none.
-    """
-    return b"".join(
-        (_SET, map_header(changed.number), changed.pairs, _UNSET, pack(unset), _BASE, pack(base))
-    )
 
 
 def encode_event(values: Mapping[str, object]) -> bytes:
@@ -119,16 +122,8 @@ def pack_pairs(fields: Mapping[str, object]) -> Fields:
     return Fields(len(fields), pack_fields(fields)[len(map_header(len(fields))) :])
 
 
-def _joined(encoded: Encoded, layout: Layout) -> Fields:
-    count, parts = encoded
-    return Fields(count, b"".join([_encode_part(part, layout) for part in parts]))
-
-
-def _encode_part(part: bytes | tuple[int, bytes], layout: Layout) -> bytes:
-    if isinstance(part, bytes):
-        return part
-    number, text = part
-    name = layout.names[number]
+def _encode_rare(name: str, text: bytes) -> bytes:
+    """Encode a field that native code leaves to Python."""
     encode = _encode_cached if len(name) + len(text) <= _MAX_CACHED else _encode_field
     return encode(name, text)
 

@@ -56,6 +56,7 @@ class FieldReader:
         names: The fields' names.
 
     Attributes:
+        names: The fields' names.
         MOST: Largest number of names; finding more fields would cost as much as a whole parse.
     """
 
@@ -69,6 +70,7 @@ class FieldReader:
             for name in names
         )
         names = dict.fromkeys(names)
+        self.names = tuple(names)
         self._names = tuple(name.encode("utf-8", "replace") for name in names)
         self._readers = [(name, reader_of(name)) for name in names] if self._usable else []
         # For native code, which encodes ASCII names only.

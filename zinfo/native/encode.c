@@ -1,166 +1,105 @@
-/* encode_fields and encode_changes: fields of an INFO reply as msgpack, straight from its bytes.
+/* encode_fields: all fields of an INFO reply as msgpack, straight from its bytes.
  *
- * The result is the same as parsing and packing them in Python. A value that is not one of the
- * plain cases is returned as bytes, and Python encodes it.
+ * The result is the same as parsing and packing them in Python.
  */
-#include "write.h"
+#include "encode.h"
 
 #include <string.h>
 
-/* Move the contents of the buffer to the end of a list; 0 if memory is exhausted. */
+/* Write what a Python function returns for a value; returns 1, or -1 for an error. */
 static int
-flush(Buffer *buffer, PyObject *parts)
-{
-    PyObject *part;
-    int done;
-
-    if (buffer->used == 0) {
-        return 1;
-    }
-    part = PyBytes_FromStringAndSize(buffer->start, (Py_ssize_t)buffer->used);
-    if (part == NULL) {
-        return 0;
-    }
-    buffer->used = 0;
-    done = PyList_Append(parts, part);
-    Py_DECREF(part);
-    return done == 0;
-}
-
-/* Append a value that Python has to encode; 0 if memory is exhausted. */
-static int
-append_raw_value(PyObject *parts, Py_ssize_t number, Span value)
+write_by_python(Buffer *buffer, PyObject *encode, PyObject *name, Span value)
 {
     /* No format with "#": its meaning differs between the Python versions that one build of the
      * stable ABI is for, whatever PY_SSIZE_T_CLEAN says. */
     PyObject *text = PyBytes_FromStringAndSize(value.start, value.end - value.start);
-    PyObject *part = text == NULL ? NULL : Py_BuildValue("(nN)", number, text);
-    int done;
+    PyObject *packed = text == NULL ? NULL : PyObject_CallFunctionObjArgs(encode, name, text, NULL);
+    int done = -1;
 
-    if (part == NULL) {
-        return 0;
+    Py_XDECREF(text);
+    if (packed != NULL && !PyBytes_Check(packed)) {
+        PyErr_SetString(PyExc_TypeError, "encode returns bytes");
     }
-    done = PyList_Append(parts, part);
-    Py_DECREF(part);
-    return done == 0;
+    else if (packed != NULL) {
+        Span all = bytes_of(packed);
+        size_t size = (size_t)(all.end - all.start);
+        if (reserve(buffer, size)) {
+            memcpy(buffer->start + buffer->used, all.start, size);
+            buffer->used += size;
+            done = 1;
+        }
+    }
+    Py_XDECREF(packed);
+    return done;
 }
 
-/* 1: done; 0: the line is another field's; -1: an error. */
-static int
-write_line(Buffer *buffer, Span line, int kind, PyObject *name_object, Py_ssize_t number,
-           PyObject *parts)
+int
+write_field(Buffer *buffer, Span line, PyObject *name, int kind, PyObject *encode)
 {
-    Span name = {line.start, line.start};
+    Span stem = {line.start, line.start};
     size_t before = buffer->used;
-    int done = take_name(&line, name_object, kind);
+    int done = take_name(&line, name, kind);
 
     if (done != 1) {
         return done;
     }
-    name.end = line.start - 1; /* the colon */
-    done = write_text(buffer, name) ? write_value(buffer, line, kind) : -1;
+    stem.end = line.start - 1; /* the colon */
+    done = write_text(buffer, stem) ? write_value(buffer, line, kind) : -1;
     if (done == 0) {
         buffer->used = before;
-        done = flush(buffer, parts) && append_raw_value(parts, number, line) ? 1 : -1;
+        done = write_by_python(buffer, encode, name, line);
     }
     return done;
 }
 
+/* 1: done; 0: lines were added, removed or moved; -1: an error. */
 static int
-is_same(Span one, Span other)
-{
-    Py_ssize_t size = one.end - one.start;
-    return size == other.end - other.start && memcmp(one.start, other.start, (size_t)size) == 0;
-}
-
-/* Write all fields, or with an old reply those whose line differs.
- * 1: done; 0: lines were added, removed or moved; -1: an error. */
-static int
-write_lines(Buffer *buffer, Span *old, Span raw, PyObject *names, Span kinds, PyObject *parts,
+write_lines(Buffer *buffer, Span raw, PyObject *names, Span kinds, PyObject *encode,
             Py_ssize_t *written)
 {
     Py_ssize_t number, count = kinds.end - kinds.start;
-    int has_end = 1, old_has_end = 1;
+    int has_end = 1, done = 1;
 
-    for (number = 0; number < count; number++) {
+    for (number = 0; done == 1 && number < count; number++) {
         int kind = kinds.start[number];
         Span line;
-        int done;
 
-        if (!has_end || !old_has_end) {
+        if (!has_end) {
             return 0;
         }
         line = next_line(&raw, &has_end);
-        if (old != NULL && is_same(next_line(old, &old_has_end), line)) {
-            continue;
-        }
         if (kind == NO_FIELD) {
-            if (old != NULL || is_field(line)) {
-                return 0;
-            }
+            done = !is_field(line);
             continue;
         }
-        done = write_line(buffer, line, kind, PyTuple_GetItem(names, number), number, parts);
-        if (done != 1) {
-            return done;
-        }
+        done = write_field(buffer, line, PyTuple_GetItem(names, number), kind, encode);
         ++*written;
     }
-    if (has_end || (old != NULL && old_has_end)) {
-        return 0;
-    }
-    return flush(buffer, parts) ? 1 : -1;
-}
-
-static PyObject *
-encode(PyObject *old, PyObject *raw, PyObject *names, PyObject *kinds)
-{
-    PyObject *parts = PyList_New(0);
-    Buffer buffer = {NULL, 0, 0};
-    Py_ssize_t written = 0;
-    int done = -1;
-
-    if (parts == NULL) {
-        return NULL;
-    }
-    if (PyTuple_Size(names) != PyBytes_Size(kinds)) {
-        PyErr_SetString(PyExc_ValueError, "names and kinds differ in length");
-    }
-    else if (reserve(&buffer, (size_t)PyBytes_Size(raw) / 2)) {
-        Span before = {NULL, NULL};
-        if (old != NULL) {
-            before = bytes_of(old);
-        }
-        done = write_lines(&buffer, old == NULL ? NULL : &before, bytes_of(raw), names,
-                           bytes_of(kinds), parts, &written);
-    }
-    PyMem_Free(buffer.start);
-    if (done == 1) {
-        return Py_BuildValue("(nN)", written, parts);
-    }
-    Py_DECREF(parts);
-    return done == 0 ? Py_NewRef(Py_None) : NULL;
+    return done == 1 ? !has_end : done;
 }
 
 PyObject *
 encode_fields(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *raw, *names, *kinds;
+    PyObject *raw, *names, *kinds, *encode, *fields = NULL;
+    Buffer buffer = {NULL, 0, 0};
+    Py_ssize_t written = 0;
+    int done = -1;
 
-    if (!PyArg_ParseTuple(args, "SO!S:encode_fields", &raw, &PyTuple_Type, &names, &kinds)) {
+    if (!PyArg_ParseTuple(args, "SO!SO:encode_fields", &raw, &PyTuple_Type, &names, &kinds,
+                          &encode)) {
         return NULL;
     }
-    return encode(NULL, raw, names, kinds);
-}
-
-PyObject *
-encode_changes(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *old, *raw, *names, *kinds;
-
-    if (!PyArg_ParseTuple(args, "SSO!S:encode_changes", &old, &raw, &PyTuple_Type, &names,
-                          &kinds)) {
-        return NULL;
+    if (PyTuple_Size(names) != PyBytes_Size(kinds)) {
+        PyErr_SetString(PyExc_ValueError, "names and kinds differ in length");
     }
-    return encode(old, raw, names, kinds);
+    else if (reserve(&buffer, (size_t)PyBytes_Size(raw) / 2 + 1)) {
+        done = write_lines(&buffer, bytes_of(raw), names, bytes_of(kinds), encode, &written);
+    }
+    if (done == 1) {
+        PyObject *pairs = PyBytes_FromStringAndSize(buffer.start, (Py_ssize_t)buffer.used);
+        fields = pairs == NULL ? NULL : Py_BuildValue("(nN)", written, pairs);
+    }
+    PyMem_Free(buffer.start);
+    return done == 0 ? Py_NewRef(Py_None) : fields;
 }

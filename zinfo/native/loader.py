@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
-Encoded: TypeAlias = "tuple[int, list[bytes | tuple[int, bytes]]]"
-"""Number of fields; and parts: msgpack, or a line's number and the value that Python encodes."""
+EncodeField: TypeAlias = "Callable[[str, bytes], bytes]"
+"""Returns the name and the value of a field as msgpack, from its name and its text."""
 
 
 class Native(Protocol):
@@ -23,13 +23,24 @@ class Native(Protocol):
     def count_bad_lines(self, raw: bytes) -> int:
         """Count the lines that are neither a field nor a header, a comment or blank."""
 
-    def encode_fields(self, raw: bytes, names: tuple[str, ...], kinds: bytes) -> Encoded | None:
+    def encode_fields(
+        self, raw: bytes, names: tuple[str, ...], kinds: bytes, encode: EncodeField
+    ) -> tuple[int, bytes] | None:
         """Encode the fields of a reply as msgpack."""
 
-    def encode_changes(
-        self, old: bytes, raw: bytes, names: tuple[str, ...], kinds: bytes
-    ) -> Encoded | None:
-        """Encode the fields whose line differs from that of an older reply."""
+    def encode_deltas(
+        self,
+        old: bytes,
+        raw: bytes,
+        names: tuple[str, ...],
+        kinds: bytes,
+        masks: bytes | None,
+        wanted: int,
+        number: int,
+        base: int,
+        encode: EncodeField,
+    ) -> list[bytes | None] | None:
+        """Encode the fields whose line differs from that of an older reply, as deltas."""
 
     def encode_entry(
         self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, more: Mapping[str, object], /

@@ -14,20 +14,35 @@ PyDoc_STRVAR(count_bad_lines_doc,
 "Count the lines of a reply that are neither a field nor a header, a comment or blank.");
 
 PyDoc_STRVAR(encode_fields_doc,
-"encode_fields(raw, names, kinds)\n--\n\n"
+"encode_fields(raw, names, kinds, encode)\n--\n\n"
 "Encode the fields of a reply as msgpack.\n\n"
 "Args:\n"
 "    raw: The reply.\n"
 "    names: For each line the name of its field.\n"
-"    kinds: For each name a byte, the kind of the field.\n\n"
+"    kinds: For each name a byte, the kind of the field.\n"
+"    encode: Called with the name and the text of a value that C does not encode; returns both as\n"
+"        msgpack.\n\n"
 "Returns:\n"
-"    The number of fields; and a list of msgpack (name, value, name, value, ...) and, for a value\n"
-"    that Python has to encode, a tuple of the line's number and the text after its colon. None if\n"
-"    lines were added, removed or moved.");
+"    The number of fields, and msgpack: name, value, name, value, ... None if lines were added,\n"
+"    removed or moved.");
 
-PyDoc_STRVAR(encode_changes_doc,
-"encode_changes(old, raw, names, kinds)\n--\n\n"
-"Encode the fields whose line differs from that of an older reply, as encode_fields does.");
+PyDoc_STRVAR(encode_deltas_doc,
+"encode_deltas(old, raw, names, kinds, masks, wanted, number, base, encode)\n--\n\n"
+"Encode the fields whose line differs from that of an older reply, as bodies of deltas.\n\n"
+"Args:\n"
+"    old: The older reply.\n"
+"    raw: The reply.\n"
+"    names: For each line of the older reply the name of its field.\n"
+"    kinds: For each name a byte, the kind of the field.\n"
+"    masks: For each line a number of 64 bits, in the machine's order of bytes: the selections\n"
+"        that have its field; None if all have all fields.\n"
+"    wanted: A bit for each selection to encode.\n"
+"    number: Number of selections, at most 64.\n"
+"    base: Revision of the older reply.\n"
+"    encode: As for encode_fields.\n\n"
+"Returns:\n"
+"    For each selection the body; None for one that is not wanted. None in place of the list if\n"
+"    lines were added, removed or moved.");
 
 PyDoc_STRVAR(encode_entry_doc,
 "encode_entry(raw, names, kinds, more, /)\n--\n\n"
@@ -129,7 +144,7 @@ static PyMethodDef methods[] = {
     {"encode_entries", encode_entries, METH_VARARGS, encode_entries_doc},
     {"find_fields", find_fields, METH_VARARGS, find_fields_doc},
     {"fits", fits, METH_VARARGS, fits_doc},
-    {"encode_changes", encode_changes, METH_VARARGS, encode_changes_doc},
+    {"encode_deltas", encode_deltas, METH_VARARGS, encode_deltas_doc},
     {"encode_fields", encode_fields, METH_VARARGS, encode_fields_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -63,7 +63,7 @@ PyObject *count_marks(PyObject *module, PyObject *raw);
 PyObject *count_bad_lines(PyObject *module, PyObject *raw);
 PyObject *find_fields(PyObject *module, PyObject *args);
 PyObject *fits(PyObject *module, PyObject *args);
-PyObject *encode_changes(PyObject *module, PyObject *args);
+PyObject *encode_deltas(PyObject *module, PyObject *args);
 PyObject *encode_fields(PyObject *module, PyObject *args);
 PyObject *encode_entry(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *encode_entries(PyObject *module, PyObject *args);

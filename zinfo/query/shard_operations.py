@@ -9,6 +9,7 @@ import gevent
 
 from zinfo.errors import BadRequestError
 from zinfo.info.encoder import pack_pairs
+from zinfo.info.field_reader import FieldReader
 from zinfo.query.arguments import MAX_SECTIONS, MAX_TOPICS
 from zinfo.query.call import Call, OperationResult
 from zinfo.query.entry_encoder import EntryEncoder
@@ -99,7 +100,8 @@ class ShardOperations:
         """Return all that a mirror needs of shards: their INFO, state and sequence numbers."""
         args, rights = call.args, call.rights
         ids, labels = args.ids("ids"), args.labels("labels")
-        topics = args.texts("topics", MAX_TOPICS)
+        topics, keys = args.texts("topics", MAX_TOPICS), args.texts("keys")
+        reader = FieldReader(keys) if keys else None
         limit, cursor = args.count("limit"), args.text("cursor")
         args.reject_unknown()
         if ids and topics:
@@ -107,7 +109,7 @@ class ShardOperations:
         prefixes = PrefixSet(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
         blocks = (
-            Block(self._encode_snapshot(shard, rights), after)
+            Block(self._encode_snapshot(shard, rights, reader), after)
             for shard, after in self._select(ids, labels, cursor, call)
             if not topics or _has_topic(shard.id, prefixes)
         )
@@ -128,7 +130,9 @@ class ShardOperations:
             if has_labels(shard, labels):
                 yield shard, after
 
-    def _encode_snapshot(self, shard: RedisShard, rights: Rights) -> Entry:
+    def _encode_snapshot(
+        self, shard: RedisShard, rights: Rights, reader: FieldReader | None
+    ) -> Entry:
         snapshot = shard.snapshot
         values = rights.visible_attributes(describe(shard))
         values["shard"] = values.pop("id")
@@ -138,8 +142,10 @@ class ShardOperations:
         head = map_header(number + 1) + pairs + _INFO
         if snapshot is None:
             return (head + pack(None),)
+        if reader is not None:
+            return head, pack_fields(rights.visible_fields(snapshot.some_fields(reader)))
         if rights.hidden_fields:
-            return head, pack_fields(rights.visible_fields(snapshot.info.fields))
+            return head, pack_fields(rights.visible_fields(snapshot.all_fields()))
         count, encoded = snapshot.encoded()
         return head + map_header(count), encoded
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from zinfo.client.decoding import SnapshotEntry
 from zinfo.client.updates import Delta, Info
 from zinfo.errors import BadRequestError, RecordingError
-from zinfo.info.encoder import Fields, pack_pairs
+from zinfo.info.delta import Delta as Changes
 from zinfo.info.parser import Info as ParsedInfo
 from zinfo.info.parser import Layout
 from zinfo.query.servicer import InfoProviderServicer, InfoQuery, LookupResult
@@ -46,11 +46,11 @@ class ReplayedSnapshot(Snapshot):
         self._parsed = ParsedInfo(b"", fields, {}, Layout.of(()))
         self._delta = delta
 
-    def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:
+    def changes_from(self, previous: Snapshot | None) -> Changes:
         """Return the recorded change."""
         if self._delta is None:
-            return super().delta_from(previous)
-        return pack_pairs(self._delta.set), list(self._delta.unset)
+            return super().changes_from(previous)
+        return Changes(dict(self._delta.set), list(self._delta.unset))
 
 
 class ReplayedShard(RedisShard):

@@ -8,9 +8,11 @@ from typing import NamedTuple
 from zinfo.wire.bus_messages import (
     BATCH_TOPIC,
     FENCE_PREFIX,
+    FIELDS_ROOT,
     KIND_BATCH,
     KIND_DELTA,
     KIND_EVENT,
+    KIND_FIELDS,
     KIND_HEARTBEAT,
     KIND_INFO,
     topic,
@@ -66,7 +68,7 @@ class BusRights(NamedTuple):
     @property
     def kinds_of_topics(self) -> tuple[str, ...]:
         """The kinds of topics that may be subscribed."""
-        return (*self.kinds, KIND_HEARTBEAT) + (KIND_BATCH,) * self.infos
+        return (*self.kinds, KIND_HEARTBEAT) + (KIND_BATCH, KIND_FIELDS) * self.infos
 
     def covers(self, prefix: bytes) -> bool:
         """Return whether a subscription can match any message that these rights allow."""
@@ -80,6 +82,7 @@ class BusRights(NamedTuple):
         yield topic(KIND_HEARTBEAT)
         if self.infos:
             yield BATCH_TOPIC
+            yield FIELDS_ROOT
         for kind in self.kinds:
             if self.shards is None:
                 yield topic(kind)

@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from zinfo.info import parser
-from zinfo.info.delta import diff
-from zinfo.info.encoder import Fields, encode_changes, encode_fields, pack_pairs
+from zinfo.info.delta import Delta, diff
+from zinfo.info.encoder import Fields, encode_deltas, encode_fields, pack_pairs
 from zinfo.info.field_reader import FieldReader, find_field
 from zinfo.info.lines import count_bad_lines, has_fields
 from zinfo.info.parser import Info, Layout, Value
+from zinfo.info.selections import Selections
 from zinfo.info.server_version import ServerVersion, find_version, version_of
 from zinfo.info.text import read_text
 from zinfo.native.loader import native
 from zinfo.wire.codec import unpack
+
+_ALL_FIELDS = Selections()
 
 
 class Snapshot:
@@ -105,20 +108,48 @@ class Snapshot:
         """Return some fields without parsing the rest; None where that is not possible."""
         return reader.read(self.raw) if self._parsed is None else None
 
-    def delta_from(self, previous: Snapshot | None) -> tuple[Fields, list[str]]:
-        """Return the fields that changed since `previous`, encoded, and the names removed.
+    def some_fields(self, reader: FieldReader) -> dict[str, Value]:
+        """Return the fields of a reader, without caching a parse."""
+        found = self.read_fields(reader)
+        if found is not None:
+            return found
+        fields = self.all_fields()
+        return {name: fields[name] for name in reader.names if name in fields}
+
+    def changes_from(self, previous: Snapshot | None) -> Delta:
+        """Return the fields that changed since `previous`, and the names of those removed.
 
         Without `previous` all fields count as changed.
         """
         if previous is None:
-            return self.encoded(), []
+            return Delta(self.all_fields(), [])
         if not self.raw or not previous.raw:
-            delta = diff(previous.info.fields, self.info.fields)
-            return pack_pairs(delta.set), delta.unset
-        fields, unset, self._layout = encode_changes(
-            previous.raw, self.raw, previous._layout_of_reply()
+            return diff(previous.info.fields, self.info.fields)
+        (body,) = self.deltas_from(previous, _ALL_FIELDS, 1)
+        assert body is not None
+        delta: Any = unpack(body)
+        return Delta(delta["set"], delta["unset"])
+
+    def deltas_from(
+        self, previous: Snapshot | None, selections: Selections, wanted: int
+    ) -> list[bytes | None]:
+        """Return bodies of "delta" messages; without `previous` all fields count as changed.
+
+        Args:
+            previous: the snapshot before; None for none.
+            selections: selections of fields.
+            wanted: a bit for each selection to encode.
+
+        Returns:
+            For each selection the body; None for one that is not wanted.
+        """
+        base = previous.revision if previous else 0
+        if previous is None or not self.raw or not previous.raw:
+            return selections.encode(self.changes_from(previous), wanted, base)
+        bodies, self._layout = encode_deltas(
+            previous.raw, self.raw, previous._layout_of_reply(), selections, wanted, base
         )
-        return fields, unset
+        return bodies
 
     def encoded(self) -> Fields:
         """Return all fields, encoded without a map header, so that a reply can add pairs."""

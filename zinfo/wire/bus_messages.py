@@ -36,6 +36,11 @@ BATCH_TOPIC = f"{TOPIC_ROOT}/{KIND_BATCH}/".encode()
 FIELDS_ROOT = f"{TOPIC_ROOT}/{KIND_FIELDS}/".encode()
 """First part of the topics of batches whose deltas have some fields only."""
 
+MAX_FIELDS = 64
+"""Names in a topic of fields."""
+MAX_FIELD_NAME = 256
+"""Longest name in a topic of fields, in bytes of UTF-8."""
+
 BatchedMessage: TypeAlias = "tuple[bytes, bytes, bytes]"
 """Topic, header and body of a delta in a batch, each as it would have come alone."""
 
@@ -92,11 +97,17 @@ def fields_topic(names: Collection[str]) -> bytes:
         names: of the fields; their order and duplicates have no effect.
 
     Raises:
-        ValueError: there is no name, or an empty one.
+        ValueError: there is no name or an empty one, there are more than `MAX_FIELDS`, or one is
+            longer than `MAX_FIELD_NAME`.
     """
     if not names or "" in names:
         raise ValueError("a topic of fields needs their names")
-    return FIELDS_ROOT + ",".join(map(quote_name, sorted(set(names)))).encode() + b"/"
+    distinct = sorted(set(names))
+    if len(distinct) > MAX_FIELDS:
+        raise ValueError(f"a topic of fields has at most {MAX_FIELDS} names")
+    if any(len(name.encode("utf-8", "backslashreplace")) > MAX_FIELD_NAME for name in distinct):
+        raise ValueError(f"the name of a field in a topic has at most {MAX_FIELD_NAME} bytes")
+    return FIELDS_ROOT + ",".join(map(quote_name, distinct)).encode() + b"/"
 
 
 def fields_of_topic(raw: bytes) -> tuple[str, ...] | None:
@@ -106,8 +117,13 @@ def fields_of_topic(raw: bytes) -> tuple[str, ...] | None:
     """
     if not raw.startswith(FIELDS_ROOT) or not raw.endswith(b"/") or not raw.isascii():
         return None
+    if raw.count(b",") >= MAX_FIELDS:  # checked first: decoding many names takes long
+        return None
     names = tuple(map(unquote, raw[len(FIELDS_ROOT) : -1].decode().split(",")))
-    return names if "" not in names and fields_topic(names) == raw else None
+    try:
+        return names if fields_topic(names) == raw else None
+    except ValueError:
+        return None
 
 
 def parse_topic(raw: bytes) -> tuple[str, str]:

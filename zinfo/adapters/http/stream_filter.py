@@ -8,10 +8,9 @@ from itertools import chain
 from typing import Final, Generic, TypeVar
 
 from zinfo.adapters.http.responses import encode
-from zinfo.info.encoder import Fields
+from zinfo.info.delta import Delta
 from zinfo.security.rights import Rights
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.codec import unpack
 
 DELTA, INFO, EVENT = "delta", "info", "event"
 KINDS: Final = (DELTA, INFO, EVENT)
@@ -131,7 +130,7 @@ class SnapshotMessages:
         self._head = {"shard": shard_id, "revision": snapshot.revision, "time": snapshot.time}
         self._previous = previous
         self._snapshot = snapshot
-        self._changes: tuple[dict[str, object], list[str]] | None = None
+        self._changes: Delta | None = None
         self._encoded: dict[tuple[str, frozenset[str], tuple[str, ...]], bytes] = {}
 
     def encode(self, kind: str, filter_: StreamFilter) -> bytes:
@@ -150,8 +149,7 @@ class SnapshotMessages:
 
     def _delta(self, filter_: StreamFilter) -> bytes:
         if self._changes is None:
-            fields, unset_names = self._snapshot.delta_from(self._previous)
-            self._changes = _decoded(fields), unset_names
+            self._changes = self._snapshot.changes_from(self._previous)
         changed, unset = filter_.select(self._changes[0]), self._changes[1]
         if filter_.keys or filter_.rights.hidden_fields:
             unset = list(filter_.select(dict.fromkeys(unset)))
@@ -175,9 +173,3 @@ def sse_message(kind: str, value: Mapping[str, object], ident: str = "") -> byte
     """
     head = f"id: {ident}\n" if ident else ""
     return f"{head}event: {kind}\n".encode() + b"data: " + encode(value) + b"\n\n"
-
-
-def _decoded(encoded: Fields) -> dict[str, object]:
-    fields = unpack(encoded.as_map())
-    assert isinstance(fields, dict)
-    return fields
