@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -28,18 +28,18 @@ class QueryLimits:
         max_reply_bytes: maximum size of the body of a reply. Only a single large entry reaches it.
         min_refresh_interval: minimum time between two polls of a shard on demand, in seconds.
         refresh_timeout: maximum time that a query waits for polls on demand, in seconds.
-        page_bytes: target size of a page; at most `max_reply_bytes`.
+        page_bytes: target size of a page; `max_reply_bytes` where that is less.
     """
 
     max_request_bytes: int = 65536
     max_reply_bytes: int = 4 * 1024 * 1024
     min_refresh_interval: float = 0.1
     refresh_timeout: float = 6.0
-    page_bytes: int = field(init=False)
+    page_bytes: int = _PAGE_BYTES
 
     def __post_init__(self) -> None:
-        """Compute `page_bytes`, which each request needs twice."""
-        object.__setattr__(self, "page_bytes", min(_PAGE_BYTES, self.max_reply_bytes))
+        """Limit `page_bytes`, which each request needs twice."""
+        object.__setattr__(self, "page_bytes", min(self.page_bytes, self.max_reply_bytes))
 
 
 class OperationResult(NamedTuple):

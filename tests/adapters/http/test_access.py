@@ -94,6 +94,7 @@ def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: P
     paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
     paths += [
         "sd",
+        "api/v1/columns?keys=role",
         "api/v1/sources",
         "api/v1/stats",
         "api/v1/stream",
@@ -113,6 +114,8 @@ def test_a_token_grants_the_rights_of_its_client(daemon: RunningDaemon, promise:
     assert len(fetch(daemon.http, "api/v1/shards", bearer(ADMIN)).json["data"]) == 2
     infos = fetch(daemon.http, "api/v1/infos", bearer(CACHE)).json["data"]
     assert [info["meta"]["shard_identifier"] for info in infos] == ["cache-1"]
+    columns = fetch(daemon.http, "api/v1/columns?keys=role", bearer(CACHE)).json["data"]
+    assert (columns["ids"], columns["columns"]) == (["cache-1"], {"role": ["master"]})
     seen = fetch(daemon.http, "metrics", bearer(CACHE)).text
     promise("its shards are cache-", "no metric of others", f"{seen.count('db-1')} times db-1")
     assert "db-1" not in seen
@@ -148,6 +151,9 @@ def test_hidden_fields_are_in_no_metric(
     assert not found
     assert "redis_connected_clients" in text
     assert "used_memory" not in fetch(daemon.http, "api/v1/infos", bearer(BLIND)).text
+    path = "api/v1/columns?keys=used_memory&keys=role"
+    columns = fetch(daemon.http, path, bearer(BLIND)).json["data"]["columns"]
+    assert columns == {"used_memory": [None, None], "role": ["master"] * 2}
     with stream(daemon.http, "api/v1/stream?kinds=info&kinds=delta", bearer(BLIND)) as messages:
         heard = [next(messages) for _ in range(5)]
     said = [one.kind for one in heard]

@@ -8,7 +8,7 @@ import falcon
 import msgspec
 
 from zinfo.adapters.http.auth import require_operation
-from zinfo.adapters.http.columns import columns_as_json
+from zinfo.adapters.http.columns import COLUMNS_PAGE_BYTES, columns_as_json
 from zinfo.adapters.http.responses import encode, set_json
 from zinfo.adapters.http.routes import Route, parse_arguments
 from zinfo.query.operations import Operations
@@ -31,6 +31,8 @@ class _Resource:
         self._limits = replace(operations.limits, max_reply_bytes=_MAX_REPLY_BYTES)
         self._route = route
         self._has_columns = route.operation == "get_columns"
+        if self._has_columns:
+            self._limits = replace(self._limits, page_bytes=COLUMNS_PAGE_BYTES)
 
     def _respond(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with `{"data": ..., ...}`."""
@@ -39,8 +41,10 @@ class _Resource:
         result = self._operations.run(
             Request(self._route.operation, args), rights, limits=self._limits
         )
-        body = unpack(result.body)
-        data = columns_as_json(body, args) if self._has_columns else encode(body)
+        if self._has_columns:
+            data = columns_as_json(result.body, args)
+        else:
+            data = encode(unpack(result.body))
         set_json(response, {"data": msgspec.Raw(data), **result.extra})
 
 
