@@ -77,6 +77,24 @@ def encode_field(name: str, text: bytes) -> bytes:
     return f"<{name}={text!r}>".encode()
 
 
+def write_samples() -> Any:
+    """Write a reply with a plan that knows one of its fields and one of its maps."""
+    plan = _native.Plan((0, 0, 0), (-1, -1), -1, 2)
+    plan.add_field(b"used_memory", 1, 1, (0, -1), (0, -1), 0, 1, -1, 0)
+    plan.add_part(0, b"calls", 1, b"", 0)
+    plan.add_part(0, b"usec", 3, b"", 6)
+    plan.add_part(0, b"usec_per_call", -1, b"", 0)
+    plan.add_fact(b"role", 0, -1, 0)
+    lines = _native.Lines()
+    lines.start_shard(b'shard="a"')
+    unknown = lines.write(plan, RAW, 1700000000, lambda _line: None)
+    lines.add_text(0, b"text\n")
+    pieces = [lines.piece(number, b"name", 0, 0, 1 << 10) for number in range(4)]
+    written = lines.written, lines.size(0)
+    lines.undo()
+    return unknown, pieces, written, lines.written
+
+
 CALLS: dict[str, Callable[[], Any]] = {
     "encode_fields": lambda: _native.encode_fields(RAW, NAMES, LINE_KINDS, encode_field),
     "encode_deltas": lambda: _native.encode_deltas(
@@ -96,6 +114,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "untrack": lambda: _native.untrack([]),
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_bad_lines": lambda: _native.count_bad_lines(b"a\n#b\n \n:c\nd:1"),
+    "Lines": write_samples,
+    "Plan": write_samples,
     "count_marks": lambda: _native.count_marks(b"a\n#b:1\n"),
 }
 """Function name to a call of it."""

@@ -17,7 +17,7 @@ def metrics_of(*replies: bytes | str | Snapshot, rights: Rights = ALL_RIGHTS) ->
     The only shard has no label `instance`; several have their place.
     """
     selection = Selection()
-    scrape = Scrape(selection)
+    scrape = Scrape(selection, rights=rights)
     for place, reply in enumerate(replies):
         shard = RedisShard(place, "redis://127.0.0.1:1")
         shard.state = ShardState.UP

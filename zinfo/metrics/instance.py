@@ -16,17 +16,27 @@ from zinfo.metrics.names import (
 from zinfo.metrics.sample import MICRO, Fields, Sample, Sampler, each, label_of, number_of
 
 UP: Final = exporter_family("up", "1 if the shard replies to INFO, else 0")
-_START: Final = exporter_family("start_time_seconds", "when the server started, Unix time")
-_INSTANCE: Final = exporter_family("instance_info", "labels describe the server; always 1")
-_FORK: Final = exporter_family("latest_fork_seconds", "INFO's latest_fork_usec, in seconds")
+START: Final = exporter_family("start_time_seconds", "when the server started, Unix time")
+INSTANCE: Final = exporter_family("instance_info", "labels describe the server; always 1")
+FORK: Final = exporter_family("latest_fork_seconds", "INFO's latest_fork_usec, in seconds")
 _MAX_MEMORY: Final = exporter_family("config_maxmemory", "INFO's maxmemory")
 _MAX_CLIENTS: Final = exporter_family("config_maxclients", "INFO's maxclients")
-_CONFIG: Final = {"maxmemory": _MAX_MEMORY, "maxclients": _MAX_CLIENTS}
+CONFIG: Final = {"maxmemory": _MAX_MEMORY, "maxclients": _MAX_CLIENTS}
 
 _FACTS: Final = tuple(
     name for name in exporter_labels("instance_info") if not name.startswith("valkey_")
 )
+_MODES: Final = ("redis_mode", "server_mode")
 _OPTIONAL_FACTS: Final = ("valkey_version", "valkey_release_stage", "availability_zone")
+
+FACT_SOURCES: Final = (
+    *((name, _MODES if name == "redis_mode" else (name,), False) for name in _FACTS),
+    *((name, (name,), True) for name in _OPTIONAL_FACTS),
+)
+"""The labels of `INSTANCE`: the name of each, the fields of which it shows the first that the INFO
+has, and whether it is left out if that is empty."""
+UPTIME: Final = "uptime_in_seconds"
+FORK_FIELD: Final = "latest_fork_usec"
 
 LABELS: Final = frozenset((*_FACTS, *_OPTIONAL_FACTS))
 """Labels of the samples."""
@@ -39,15 +49,15 @@ def instance_samples(fields: Fields, now: float) -> Iterator[Sample]:
         fields: of one INFO.
         now: wall clock of its arrival, seconds since the Unix epoch.
     """
-    uptime = fields.get("uptime_in_seconds")
+    uptime = fields.get(UPTIME)
     if isinstance(uptime, int):
-        yield Sample(_START, (), int(now) - uptime)
-    mode = "redis_mode" if "redis_mode" in fields else "server_mode"
-    facts = [
-        (name, label_of(fields.get(mode if name == "redis_mode" else name))) for name in _FACTS
-    ]
-    optional = ((name, label_of(fields.get(name))) for name in _OPTIONAL_FACTS)
-    yield Sample(_INSTANCE, (*facts, *(fact for fact in optional if fact[1])), 1)
+        yield Sample(START, (), int(now) - uptime)
+    labels: list[tuple[str, str]] = []
+    for label, sources, is_optional in FACT_SOURCES:
+        text = label_of(next((fields[name] for name in sources if name in fields), None))
+        if text or not is_optional:
+            labels.append((label, text))
+    yield Sample(INSTANCE, labels, 1)
 
 
 def _status(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
@@ -59,11 +69,11 @@ def _latest_fork(_fields: Fields, _name: str, value: Value) -> Iterator[Sample]:
     for labels, item in each(value):
         number = number_of(item)
         if number is not None:
-            yield Sample(_FORK, labels, number / MICRO)
+            yield Sample(FORK, labels, number / MICRO)
 
 
 def _limit(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    yield from _twice(family_of(name), _CONFIG[name], value)
+    yield from _twice(family_of(name), CONFIG[name], value)
 
 
 def _twice(of: Family, other: Family, value: Value) -> Iterator[Sample]:
@@ -75,7 +85,7 @@ def _twice(of: Family, other: Family, value: Value) -> Iterator[Sample]:
 
 
 BY_NAME: Final[dict[str, Sampler]] = {
-    "latest_fork_usec": _latest_fork,
-    **dict.fromkeys(_CONFIG, _limit),
+    FORK_FIELD: _latest_fork,
+    **dict.fromkeys(CONFIG, _limit),
     **dict.fromkeys(STATUS_FIELDS, _status),
 }

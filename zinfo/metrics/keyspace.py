@@ -8,7 +8,7 @@ from typing import Final
 
 from zinfo.info.kinds import KEYSPACE_PATTERN
 from zinfo.info.values import Value
-from zinfo.metrics.names import exporter_family, family
+from zinfo.metrics.names import exporter_family, family, other_family
 from zinfo.metrics.sample import (
     MILLI,
     Fields,
@@ -58,8 +58,16 @@ def is_database(field: str) -> bool:
 
 def database_part(field: str, part: str) -> PartMetric | None:
     """Return the metric of one part of a database; None if there is none."""
-    found = _PARTS.get(part) or other_part("db_", part, "dbN", _NAMES)
+    found = _PARTS.get(part) or other_part("db_", part, _NAMES)
     return found and found._replace(labels=(("db", label_of(field)),))
+
+
+def has_database(snapshot: Snapshot) -> bool:
+    """Return whether an INFO has the field of the first database."""
+    raw = snapshot.raw
+    if not raw:
+        return EMPTY_DATABASE in snapshot.all_fields()
+    return b"\ndb0:" in raw or raw.startswith(b"db0:")
 
 
 def empty_database(snapshot: Snapshot) -> Iterator[Sample]:
@@ -91,7 +99,7 @@ def _distribution(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     found = _DISTRIBUTION.fullmatch(name)
     if found is None:
         return
-    of = family(f"db_{found[2]}", "gauge", f"INFO's dbN_{found[2]}, by its bins")
+    of = other_family(f"db_{found[2]}")
     for bins in maps_of(value):
         for name_of_bin, count in bins.items():
             number = number_of(count)

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from zinfo.metrics.map_lines import NOT_FINITE
-from zinfo.metrics.page import FamilyLines, Page
 from zinfo.metrics.sample import Number, Sample
 from zinfo.metrics.selection import label_text
+from zinfo.metrics.shard_lines import FamilyLines, ShardLines
 
 _GREATER: Final = frozenset(
     f"redis_connected_slave_lag_{unit}" for unit in ("seconds", "records", "bytes")
@@ -34,18 +34,15 @@ class LabelSets:
         without_labels: metrics with a sample that has no labels of its own.
     """
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, lines: ShardLines) -> None:
         self.without_labels: set[str] = set()
-        self._page = page
+        self._lines = lines
         self._found: dict[tuple[str, str], tuple[FamilyLines, Number]] = {}
-
-    def __len__(self) -> int:
-        return len(self._found)
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Add samples; of two with equal labels the worse value stays."""
         for of, labels, value in samples:
-            family_lines = self._page.lines_of(of)
+            family_lines = self._lines.lines_of(of)
             if family_lines is None:
                 continue
             if labels:
@@ -59,10 +56,25 @@ class LabelSets:
 
     def write(self, text: str) -> None:
         """Write the lines of a shard with these labels."""
+        self.write_without_labels(text)
+        self.write_labelled(text)
+
+    def write_without_labels(self, text: str) -> None:
+        """Write the lines that have no labels of their own."""
         for (_name, labels), (family_lines, value) in self._found.items():
-            comma = "," if labels and text else ""
-            number = NOT_FINITE.get(str(value), value)
-            family_lines.lines.append(f"{family_lines.start}{text}{comma}{labels}}} {number}\n")
+            if not labels:
+                family_lines.lines.append(f"{family_lines.start}{text}}} {_shown(value)}\n")
+
+    def write_labelled(self, text: str) -> None:
+        """Write the other lines."""
+        lead = text and text + ","
+        for (_name, labels), (family_lines, value) in self._found.items():
+            if labels:
+                family_lines.lines.append(f"{family_lines.start}{lead}{labels}}} {_shown(value)}\n")
+
+
+def _shown(value: Number) -> Number | str:
+    return NOT_FINITE.get(str(value), value)
 
 
 def _is_worse(metric: str, value: float, first: float) -> bool:

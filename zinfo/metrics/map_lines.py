@@ -9,16 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from zinfo.info.values import Value, cache_entry
-from zinfo.metrics.page import Page
 from zinfo.metrics.sample import Fields, number_of
 from zinfo.metrics.samples import PERCENTILES, metric_of_part, totals
 from zinfo.metrics.selection import label_text
+from zinfo.metrics.shard_lines import ShardLines
 
 NOT_FINITE: Final = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 """How Prometheus writes the numbers that are not finite."""
-
-MORE_LINES: Final = 2
-"""Lines that the parts of a summary do not show: its sum and its count."""
 
 _MAX_LISTS: Final = 8  # lists of parts that are cached for one field
 
@@ -38,14 +35,14 @@ class MapLines:
     """Writes the lines of one field.
 
     Args:
-        page: receives the lines.
+        lines: receives the lines.
         field: the name of the field.
     """
 
-    __slots__ = ("_field", "_has_totals", "_known", "_page")
+    __slots__ = ("_field", "_has_totals", "_known", "_lines")
 
-    def __init__(self, page: Page, field: str) -> None:
-        self._page = page
+    def __init__(self, lines: ShardLines, field: str) -> None:
+        self._lines = lines
         self._field = field
         self._has_totals = field.startswith(PERCENTILES)
         self._known: dict[tuple[str, ...], tuple[_PartLine | None, ...] | None] = {}
@@ -94,7 +91,7 @@ class MapLines:
 
     def _line_of(self, part: str) -> _PartLine | None:
         found = metric_of_part(self._field, part)
-        family_lines = found and self._page.lines_of(found.family)
+        family_lines = found and self._lines.lines_of(found.family)
         if found is None or family_lines is None:
             return None
         start = f"{found.family.name}{found.suffix}{{"

@@ -88,6 +88,9 @@ STATUS_FIELDS: Final = frozenset(
 )
 """Fields whose text redis_exporter converts to a number: 1 for `ok`, else 0."""
 
+PART_STEMS: Final = {"command_": "cmdstat_*", "error_": "errorstat_*", "db_": "dbN"}
+"""Beginnings of the metrics of parts that are not known by name, to the fields that have them."""
+
 _IO_THREAD: Final = re.compile(r"used_active_time_io_thread_([0-9]+)")
 _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]")
 
@@ -95,6 +98,19 @@ _FOREIGN: Final = re.compile(r"[^a-zA-Z0-9_]")
 def family(name: str, kind: str, text: str) -> Family:
     """Return a metric of this name, given without the prefix."""
     return Family(PREFIX + name, kind, text)
+
+
+def other_family(name: str, field: str = "") -> Family:
+    """Return the metric of a field, or of a part of a field, that is not in the tables: a gauge.
+
+    Args:
+        name: without the prefix.
+        field: the field, if it has another name.
+    """
+    for stem, fields in PART_STEMS.items():
+        if name.startswith(stem):
+            return family(name, "gauge", f"INFO's {name}, or {fields}: {name[len(stem) :]}")
+    return family(name, "gauge", f"INFO's {field or name}")
 
 
 def exporter_family(name: str, text: str) -> Family:
@@ -130,6 +146,7 @@ DEPRECATED: Final = {
     for field in _RENAMED_FIELDS
 }
 """The metrics that fields had in 0.2 and have in addition to their new ones."""
+_PART_METRICS: Final = tuple(PREFIX + stem for stem in PART_STEMS)
 _BY_METRIC: Final = {of.name: of for of in (*_BY_FIELD.values(), *DEPRECATED.values())}
 
 
@@ -142,7 +159,12 @@ def family_of(field: str) -> Family:
     if field in _BY_FIELD:
         return _BY_FIELD[field]
     name = _FOREIGN.sub("_", field)
-    return _BY_METRIC.get(PREFIX + name) or family(name, "gauge", f"INFO's {field}")
+    return _BY_METRIC.get(PREFIX + name) or other_family(name, field)
+
+
+def may_be_of_part(of: Family) -> bool:
+    """Return whether a metric has the name of one of parts that are not known by name."""
+    return of.name.startswith(_PART_METRICS)
 
 
 def deprecated_family_of(field: str) -> Family | None:

@@ -23,7 +23,7 @@ LABELS: Final = frozenset(("index", "part"))
 
 _NUMBERED: Final = re.compile("([a-zA-Z].*?)_?([0-9]{1,10})")
 _MISSING: Final = "N/A"  # Garnet writes it for a number that it does not have
-_NOT_FLAGS: Final = frozenset(("process_supervised",))  # `no`, or the name of a supervisor
+NOT_FLAGS: Final = frozenset(("process_supervised",))  # `no`, or the name of a supervisor
 
 
 def base_of(name: str) -> str:
@@ -42,7 +42,7 @@ def other_samples(fields: Fields, name: str, value: Value) -> Sequence[Sample]:
     """
     if isinstance(value, str):
         number = number_or_flag(value)
-        if number is None or kind_of(name) == TEXT or name in _NOT_FLAGS:
+        if number is None or kind_of(name) == TEXT or name in NOT_FLAGS:
             return ()
         return (Sample(family_of(name), (), number),)
     if isinstance(value, dict):

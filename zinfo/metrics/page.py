@@ -1,64 +1,27 @@
-"""Page: the lines of a scrape by metric, as all samples of a metric must be adjacent.
+"""Page: the samples of a scrape by metric, as all samples of a metric must be adjacent.
 
-`formats.py` has the lines between them.
+`formats.py` has the lines between them. Metrics stand in the order of their names.
+
+A scrape of 10,000 shards has 250 MB of text. The native part stores it in a compact form, and makes
+each piece of the text when it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from typing import Final
 
 from zinfo.metrics.formats import TextFormat
 from zinfo.metrics.names import Family
 from zinfo.metrics.selection import Selection
+from zinfo.metrics.shard_lines import ShardLines
+from zinfo.native.loader import NativeLines, native
 
-_PIECE_LINES: Final = 5000  # lines in one piece of the text
-
-
-class FamilyLines:
-    """The lines of one metric, each with its LF.
-
-    Attributes:
-        family: the metric.
-        start: what each of `lines` begins with.
-        lines: the lines of samples with the name of the metric.
-        suffixed: those whose name has a suffix, by the suffix: `_sum` and `_count` of a summary.
-    """
-
-    __slots__ = ("family", "lines", "start", "suffixed")
-
-    def __init__(self, of: Family) -> None:
-        self.family = of
-        self.start = of.name + "{"
-        self.lines: list[str] = []
-        self.suffixed: dict[str, list[str]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.lines) or any(self.suffixed.values())
-
-    def with_suffix(self, suffix: str) -> list[str]:
-        """Return the lines with a suffix, to which lines may be added; "" for those without."""
-        return self.suffixed.setdefault(suffix, []) if suffix else self.lines
-
-    def all_lines(self) -> list[str]:
-        """Return a list of all lines."""
-        return list(chain(self.lines, *self.suffixed.values()))
-
-    def add(self, lines: Iterable[str]) -> None:
-        """Add lines, whatever their suffix."""
-        if not self.suffixed and self.family.kind != "summary":
-            self.lines += lines
-            return
-        for line in lines:
-            name = line[: line.index("{")]
-            self.with_suffix(name.removeprefix(self.family.name)).append(line)
+_PIECE_BYTES: Final = 128 * 1024  # of one piece of the text
 
 
-class Page:
-    """The lines of the metrics that a selection exposes.
-
-    HELP and TYPE of a metric are those of the first sample.
+class Numbers:
+    """Numbers of metrics, from 0: a suffix of a summary's name counts as a metric.
 
     Args:
         selection: which metrics are exposed.
@@ -66,30 +29,99 @@ class Page:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._families: dict[str, FamilyLines | None] = {}  # by metric; None: not exposed
+        self._numbers: dict[tuple[str, str], int] = {}
+        self.families: list[Family] = []
 
-    def lines_of(self, of: Family) -> FamilyLines | None:
-        """Return the lines of a metric, to which lines may be added; None if it is not exposed."""
-        try:
-            return self._families[of.name]
-        except KeyError:
-            included = self._selection.includes(of.name)
-            lines = self._families[of.name] = FamilyLines(of) if included else None
-            return lines
+    def __len__(self) -> int:
+        return len(self._numbers)
 
-    def families(self) -> Iterator[FamilyLines]:
-        """Yield the metrics that have lines."""
-        return (found for found in self._families.values() if found)
+    def number(self, of: Family, suffix: str = "") -> int:
+        """Return the number of a metric, whether it is exposed or not."""
+        key = of.name, suffix
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = len(self.families)
+            self.families.append(of)
+        return found
+
+    def exposed(self, of: Family, suffix: str = "") -> int:
+        """Return the number of a metric that the native part writes; -1 if it is not exposed."""
+        if not self._selection.includes(of.name):
+            return -1
+        number = self.number(of, suffix)
+        self.families[number] = of
+        return number
+
+    def sorted(self) -> list[tuple[str, str, int]]:
+        """Return name, suffix and number of all metrics, in the order of a page."""
+        return sorted((name, suffix, number) for (name, suffix), number in self._numbers.items())
+
+
+class Page:
+    """The samples of shards by metric.
+
+    HELP and TYPE of a metric are those of its first sample.
+
+    Args:
+        numbers: of the metrics.
+
+    Attributes:
+        native: the samples if there is a native part; else None.
+    """
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self.native: NativeLines | None = None if native is None else native.Lines()
+        self._lines: dict[int, list[bytes]] = {}
+        self._families: dict[int, Family] = {}  # of metrics whose first lines are Python's
+
+    def start_shard(self, labels: str) -> None:
+        """Start the next shard, which has these labels, in the text format."""
+        if self.native is not None:
+            self.native.start_shard(_encoded(labels))
+
+    def add(self, lines: ShardLines) -> None:
+        """Add lines of the shard, and remove them from the argument."""
+        for found in lines.families():
+            for suffix, some in found.take():
+                number = self._numbers.number(found.family, suffix)
+                text = _encoded("".join(some))
+                if self.native is not None:
+                    if not self.native.size(number):
+                        self._families.setdefault(number, found.family)
+                    self.native.add_text(number, text)
+                else:
+                    self._families.setdefault(number, found.family)
+                    self._lines.setdefault(number, []).append(text)
 
     def pieces(self, text_format: TextFormat) -> Iterator[bytes]:
         """Yield the text in pieces, without the end of the page."""
-        for found in self.families():
-            of = found.family
-            if not text_format.includes(of):
+        last = ""
+        for name, suffix, number in self._numbers.sorted():
+            of = self._families.get(number, self._numbers.families[number])
+            pieces = self._pieces_of(number, name + suffix)
+            if not pieces or not text_format.includes(of):
                 continue
-            for suffix, lines in (("", found.lines), *found.suffixed.items()):
-                if lines or not suffix:
-                    yield text_format.head(of, suffix)
-                for begin in range(0, len(lines), _PIECE_LINES):
-                    piece = "".join(lines[begin : begin + _PIECE_LINES])
-                    yield text_format.samples(of, piece.encode("utf-8", "replace"))
+            if suffix and last != name:
+                yield text_format.head(of)
+            last = name
+            yield text_format.head(of, suffix)
+            for piece in pieces:
+                yield text_format.samples(of, piece)
+
+    def _pieces_of(self, number: int, name: str) -> Iterator[bytes] | list[bytes]:
+        if self.native is None:
+            return self._lines.get(number, [])
+        size = self.native.size(number)
+        return _native_pieces(self.native, number, name, size) if size else []
+
+
+def _native_pieces(lines: NativeLines, number: int, name: str, size: int) -> Iterator[bytes]:
+    at, shard = 0, 0
+    while at < size:
+        text, at, shard = lines.piece(number, name.encode(), at, shard, _PIECE_BYTES)
+        yield text
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

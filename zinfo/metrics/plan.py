@@ -18,6 +18,7 @@ from zinfo.metrics.names import (
     deprecated_family_of,
     family_of,
     has_renamed_source,
+    may_be_of_part,
 )
 from zinfo.metrics.samples import Sampler, has_parts, is_reserved, sampler_of
 
@@ -32,7 +33,7 @@ PIECE_FIELDS: Final = 500
 
 
 class Contest(NamedTuple):
-    """A metric that several fields of a layout may give.
+    """A metric that several fields of a layout may give, or a field and the parts of maps.
 
     Attributes:
         family: the metric.
@@ -49,7 +50,7 @@ class Plan(NamedTuple):
     Attributes:
         numbers: positions of the fields that alone give their metric; twice if it has an old name.
         families: the metrics of `numbers`.
-        contests: the metrics that several fields may give.
+        contests: the other metrics that fields give.
         statistics: positions of the fields whose value should be a map with a metric for each part.
         sampled: positions of the fields that have a function which makes the samples.
         samplers: these functions.
@@ -105,7 +106,8 @@ def _make_plan(names: tuple[str, ...], yield_point: Callable[[], None]) -> Plan:
     claims = [(of, rule.by_name, at) for at, rule in enumerate(rules) if (of := rule.family)]
     claims += [(of, False, at) for at, rule in enumerate(rules) if (of := rule.deprecated)]
     contests: tuple[Contest, ...] = ()
-    if len({of.name for of, _by_name, _at in claims}) < len(claims):
+    metrics = {of.name for of, _by_name, _at in claims}
+    if len(metrics) < len(claims) or any(may_be_of_part(of) for of, _by_name, _at in claims):
         contests = _contests_of(claims)
     contested = {contest.family.name for contest in contests}
     alone = [
@@ -133,7 +135,7 @@ def _contests_of(claims: Sequence[tuple[Family, bool, int]]) -> tuple[Contest, .
     return tuple(
         Contest(families[metric], tuple(at for _by_name, at in sorted(positions)))
         for metric, positions in fields.items()
-        if len(positions) > 1
+        if len(positions) > 1 or may_be_of_part(families[metric])
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from zinfo.info.values import Value
-from zinfo.metrics.names import Family, family
+from zinfo.metrics.names import Family, other_family
 
 Number: TypeAlias = "int | float"
 Labels: TypeAlias = "Sequence[tuple[str, str]]"
@@ -127,13 +127,12 @@ def maps_of(value: Value) -> Iterator[Mapping[str, Value]]:
             yield item
 
 
-def other_part(stem: str, part: str, fields: str, taken: frozenset[str]) -> PartMetric | None:
+def other_part(stem: str, part: str, taken: frozenset[str]) -> PartMetric | None:
     """Return the metric of a part that is not known by name: a gauge with the name of the part.
 
     Args:
         stem: begins the name of the metric, without the prefix.
         part: the name of the part.
-        fields: the fields that have it, for the help text.
         taken: names of metrics that have another source.
 
     Returns:
@@ -142,5 +141,5 @@ def other_part(stem: str, part: str, fields: str, taken: frozenset[str]) -> Part
     """
     if not _PLAIN.fullmatch(part):
         return None
-    of = family(stem + part, "gauge", f"INFO's {fields}: {part}")
+    of = other_family(stem + part)
     return None if of.name in taken else PartMetric(of, ())

@@ -1,23 +1,28 @@
 """Scrape: writes the INFO of many shards as text for Prometheus (`formats.py`).
 
 `plan.py` says which field becomes which metric, `writer.py` writes the lines of a shard, and
-`page.py` collects them. prometheus_client makes an object for each of some hundred thousand
-samples, which takes seconds; the tests use its parser to check this text.
+`page.py` collects them. If there is a native part, `native_writer.py` has it write most of them
+from the bytes of a reply, with the same result. prometheus_client makes an object for each of some
+hundred thousand samples, which takes seconds; the tests use its parser to check this text.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from zinfo.info.values import Value
 from zinfo.metrics.formats import TEXT, TextFormat
-from zinfo.metrics.page import Page
+from zinfo.metrics.native_plan import native_plan
+from zinfo.metrics.native_writer import NativeWriter
+from zinfo.metrics.page import Numbers, Page
+from zinfo.metrics.sample import Fields
 from zinfo.metrics.samples import Labels, Sample
 from zinfo.metrics.selection import Selection, label_text
+from zinfo.metrics.shard_lines import ShardLines
 from zinfo.metrics.shares import kept_lines
 from zinfo.metrics.writer import Shard, Writer
+from zinfo.security.rights import ALL_RIGHTS, Rights
 
 EQUAL_SHARDS: Final = "shards with equal labels"
 """In `Scrape.cut`: shards left out because their labels are those of an earlier one."""
@@ -31,18 +36,30 @@ class Scrape:
     Args:
         selection: which metrics are exposed.
         yield_point: called between pieces of a large INFO; may yield to the event loop.
+        rights: of the client; fields that are hidden from it have no samples.
 
     Attributes:
         cut: number of samples omitted because of `max_samples`, by metric.
     """
 
     def __init__(
-        self, selection: Selection, yield_point: Callable[[], None] = lambda: None
+        self,
+        selection: Selection,
+        yield_point: Callable[[], None] = lambda: None,
+        rights: Rights = ALL_RIGHTS,
     ) -> None:
-        self._selection = selection
+        self._most = selection.max_samples
         self._yield_point = yield_point
-        self._page = Page(selection)
-        self._writer = Writer(self._page, yield_point)
+        self._rights = rights
+        plan = native_plan(selection, rights)
+        self._page = Page(Numbers(selection) if plan is None else plan.numbers)
+        self._lines = ShardLines(selection)
+        self._writer = Writer(self._lines, yield_point)
+        self._native = (
+            None
+            if plan is None
+            else NativeWriter(self._page, self._lines, self._writer, plan, rights)
+        )
         self._shards: set[str] = set()  # their labels
         self.cut: Counter[str] = Counter()
 
@@ -50,7 +67,7 @@ class Scrape:
         self,
         labels: Labels,
         state_samples: Iterable[Sample],
-        fields: Mapping[str, Value] | None = None,
+        fields: Fields | None = None,
         time: float = 0.0,
     ) -> None:
         """Add one shard.
@@ -58,31 +75,68 @@ class Scrape:
         Args:
             labels: of the shard; a shard with the labels of an earlier one is omitted and counted.
             state_samples: samples about the shard, which `max_samples` omits last.
-            fields: its INFO; None if there is no current one.
+            fields: its INFO without hidden fields; None if there is no current one.
             time: wall clock of the INFO's arrival, seconds since the Unix epoch.
         """
-        shard = Shard(label_text(labels), tuple(state_samples), fields, time)
-        if shard.text in self._shards:
-            self.cut[EQUAL_SHARDS] += 1
+        text = label_text(labels)
+        if self._starts(text):
+            self._add(Shard(text, tuple(state_samples), fields, time))
+
+    def add_reply(
+        self,
+        labels: Labels,
+        state_samples: Iterable[Sample],
+        raw: bytes,
+        time: float,
+        parse: Callable[[], Fields],
+    ) -> None:
+        """Add one shard by its reply.
+
+        Args:
+            labels: as for `add`.
+            state_samples: as for `add`.
+            raw: the reply; empty if a client library parsed it.
+            time: as for `add`.
+            parse: returns all fields; called only if the native part cannot write the samples.
+        """
+        text = label_text(labels)
+        if not self._starts(text):
             return
-        self._shards.add(shard.text)
-        if not self._writer.write(shard, self._selection.max_samples):
-            self._write_some(shard)
+        state = tuple(state_samples)
+        if self._native is None or not self._native.write(
+            text, state, raw, time, parse, self._most
+        ):
+            fields = parse()
+            if self._rights.hidden_fields:
+                fields = self._rights.visible_fields(fields)
+            self._add(Shard(text, state, fields, time))
 
     def pieces(self, text_format: TextFormat = TEXT) -> Iterator[bytes]:
         """Yield the text in pieces, without the end of the page."""
         return self._page.pieces(text_format)
 
-    def _write_some(self, shard: Shard) -> None:
-        """Write as many samples of a shard as `max_samples` allows."""
-        own = Page(self._selection)
-        Writer(own, self._yield_point).write(shard, None)
+    def _starts(self, text: str) -> bool:
+        """Start a shard with these labels; return whether no other has them."""
+        if text in self._shards:
+            self.cut[EQUAL_SHARDS] += 1
+            return False
+        self._shards.add(text)
+        self._page.start_shard(text)
+        return True
+
+    def _add(self, shard: Shard) -> None:
+        self._writer.write(shard)
+        if self._lines.count() > self._most:
+            self._cut(shard)
+        self._page.add(self._lines)
+
+    def _cut(self, shard: Shard) -> None:
+        """Remove as many lines of a shard as there are over `max_samples`."""
         first = {sample.family.name for sample in shard.state}
-        kept = kept_lines(own.families(), shard.text, first, self._selection.max_samples)
+        kept = list(kept_lines(self._lines.families(), shard.text, first, self._most))
         for of, metric, lines, omitted in kept:
             self._yield_point()
-            family_lines = self._page.lines_of(of)
-            if family_lines is not None:
-                family_lines.add(lines)
-            if omitted:
+            found = self._lines.lines_of(of)
+            if omitted and found is not None:
+                found.keep(lines)
                 self.cut[metric] += omitted

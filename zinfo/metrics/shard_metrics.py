@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from zinfo.metrics.keyspace import EMPTY_DATABASE, empty_database
+from zinfo.metrics.keyspace import EMPTY_DATABASE, empty_database, has_database
 from zinfo.metrics.names import Family
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import Scrape
@@ -35,7 +35,7 @@ def add_shard(
     cannot express that.
 
     Args:
-        scrape: receives the samples.
+        scrape: receives the samples; it has the same rights.
         selection: which of the shard's labels are exposed.
         shard: the shard.
         rights: of the client; hidden fields are omitted.
@@ -48,13 +48,10 @@ def add_shard(
     if shard.state not in _REPLYING or snapshot is None:
         scrape.add(labels, _state_samples(shard))
         return
-    fields = snapshot.all_fields()
-    if rights.hidden_fields:
-        fields = rights.visible_fields(fields)
     first: Iterable[Sample] = _state_samples(shard)
-    if EMPTY_DATABASE not in fields and not rights.hides(EMPTY_DATABASE):
+    if not rights.hides(EMPTY_DATABASE) and not has_database(snapshot):
         first = chain(first, empty_database(snapshot))
-    scrape.add(labels, first, fields, snapshot.time)
+    scrape.add_reply(labels, first, snapshot.raw, snapshot.time, snapshot.all_fields)
 
 
 def _state_samples(shard: RedisShard) -> Iterator[Sample]:

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from zinfo.metrics.names import Family, is_in_tables
-from zinfo.metrics.page import FamilyLines
 from zinfo.metrics.samples import is_reserved
+from zinfo.metrics.shard_lines import FamilyLines
 
 FIELDS: Final = "fields"
 """Stands for the metrics of a shard that come first: those without labels that are known."""

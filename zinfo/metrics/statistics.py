@@ -24,7 +24,7 @@ _REJECTED: Final = exporter_family(
 )
 _FAILED: Final = exporter_family("commands_failed_calls_total", "INFO's cmdstat_*: failed_calls")
 _ERRORS: Final = exporter_family("errors_total", "INFO's errorstat_*: count")
-_LATENCY: Final = exporter_family(
+LATENCY: Final = exporter_family(
     "latency_percentiles_usec", "INFO's latency_percentiles_usec_* and cmdstat_*"
 )
 _TOTALS: Final = {",sum": ("_sum", "usec"), ",count": ("_count", "calls")}  # no part has a comma
@@ -32,7 +32,7 @@ _TOTALS: Final = {",sum": ("_sum", "usec"), ",count": ("_count", "calls")}  # no
 _ERRORS_PREFIX: Final = "errorstat_"
 PERCENTILES: Final = "latency_percentiles_usec_"
 """Prefix of the fields of a summary."""
-SUMMARY_NAMES: Final = frozenset(_LATENCY.name + suffix for suffix, _part in _TOTALS.values())
+SUMMARY_NAMES: Final = frozenset(LATENCY.name + suffix for suffix, _part in _TOTALS.values())
 """Names of the summary's samples, in addition to its own."""
 LABELS: Final = frozenset(("cmd", "err", "quantile"))
 """Labels of the samples."""
@@ -87,7 +87,7 @@ def statistics_part(field: str, part: str) -> PartMetric | None:
     statistics = _BY_PREFIX[prefix]
     found = statistics.parts.get(part)
     if found is None and part not in statistics.left_out:
-        found = other_part(statistics.stem, part, f"{prefix}*", _NAMES)
+        found = other_part(statistics.stem, part, _NAMES)
     return found and found._replace(labels=((statistics.label, label_of(field[len(prefix) :])),))
 
 
@@ -119,9 +119,9 @@ def totals(fields: Fields, field: str) -> dict[str, Value]:
 def _percentile(field: str, part: str) -> PartMetric | None:
     command = ("cmd", label_of(field[len(PERCENTILES) :]))
     if part in _TOTALS:
-        return PartMetric(_LATENCY, (command,), suffix=_TOTALS[part][0])
+        return PartMetric(LATENCY, (command,), suffix=_TOTALS[part][0])
     found = _QUANTILE.fullmatch(part)
     if found is None:  # the quantile of a summary has to be a number
         return None
     quantile = found[1].rstrip("0").rstrip(".") if "." in found[1] else found[1]
-    return PartMetric(_LATENCY, (command, ("quantile", quantile)))
+    return PartMetric(LATENCY, (command, ("quantile", quantile)))

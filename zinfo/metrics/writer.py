@@ -9,12 +9,12 @@ from typing import Final, NamedTuple, TypeAlias, TypeGuard, TypeVar
 from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.values import Value, cache_entry
 from zinfo.metrics.label_sets import LabelSets
-from zinfo.metrics.map_lines import MORE_LINES, Map, MapLines
+from zinfo.metrics.map_lines import Map, MapLines
 from zinfo.metrics.names import Family, family_of
-from zinfo.metrics.page import Page
 from zinfo.metrics.plan import MAX_RULES, PIECE_FIELDS, Plan, plan_of, rule_of
 from zinfo.metrics.sample import MAX_LABEL, Fields, Number, Sample, Sampler, number_or_flag
 from zinfo.metrics.samples import combined_samples, other_samples, parts_of
+from zinfo.metrics.shard_lines import ShardLines
 
 _MAX_BOUND: Final = 256  # plans of one scrape whose lines are looked up already
 
@@ -49,68 +49,77 @@ class _Bound(NamedTuple):
     metrics: Mapping[str, object]  # the names of the metrics of `numbers`, in this order
     excluded: Sequence[int]  # positions of the other numbers
     sampled: Sequence[_Sampled]
-    lists: Sequence[tuple[int, MapLines]]  # statistics whose value is not one map
+    lists: bool  # whether there are statistics whose value is not one map
 
 
 class Writer:
-    """Writes the samples of shards to a page, each label set of a shard once.
+    """Writes the samples of one shard after another, each label set of a shard once.
 
     Args:
-        page: receives the lines.
+        lines: receives the lines; the caller removes those of a shard before the next one.
         yield_point: called between pieces of a large INFO; may yield to the event loop.
     """
 
-    def __init__(self, page: Page, yield_point: Callable[[], None]) -> None:
-        self._page = page
+    def __init__(self, lines: ShardLines, yield_point: Callable[[], None]) -> None:
+        self._lines = lines
         self._yield_point = yield_point
         self._bound: dict[int, _Bound] = {}  # by the identity of the plan, which they keep
         self._maps: dict[str, MapLines] = {}  # by field
 
-    def write(self, shard: Shard, most: int | None) -> bool:
-        """Write the samples of a shard.
-
-        Args:
-            shard: the shard.
-            most: samples that it may have; None for any number.
-
-        Returns:
-            Whether they were written; nothing is if there may be more than `most`.
-        """
-        samples = LabelSets(self._page)
+    def write(self, shard: Shard) -> None:
+        """Write all samples of a shard."""
+        samples = LabelSets(self._lines)
         samples.add(shard.state)
         fields = shard.fields
-        if fields is None:
-            if most is not None and len(samples) > most:
-                return False
+        if fields is not None:
+            samples.add(combined_samples(fields, shard.time))
+            self.write_fields(samples, fields, fields, shard.text)
+        else:
             samples.write(shard.text)
-            return True
-        samples.add(combined_samples(fields, shard.time))
+
+    def write_fields(self, samples: LabelSets, some: Fields, fields: Fields, text: str) -> None:
+        """Write samples of fields, and those that were collected before.
+
+        Of the lines of one metric, first is the one without labels of its own, and last are those
+        with labels that are not parts of statistics.
+
+        Args:
+            samples: collected samples, which are written, too.
+            some: the fields that are written.
+            fields: all fields of the INFO.
+            text: the labels of the shard, in the text format.
+        """
         shown: set[str] = set()
-        names, values, maps = self._split(fields, samples, shown)
-        bound = self._bind(plan_of(tuple(names), self._yield_point), names)
-        others = self._write_numbers(bound, values, shard.text + "} ")
+        names, values, maps = self._split(some, fields, samples, shown)
+        bound = self._bind(plan_of(tuple(names), self._yield_point))
+        others = self._write_numbers(bound, values, text + "} ")
         self._add_samples(samples, (*bound.sampled, *others), fields, names, values)
         if not bound.metrics.keys().isdisjoint(samples.without_labels):
             self._erase_numbers(bound, values, samples.without_labels)
-        maps += [
-            (map_lines, parts_of(names[at], values[at]))
-            for at, map_lines in bound.lists
-            if _is_first(names[at], shown)
-        ]
-        if most is not None:
-            left = most - len(samples) - len(bound.numbers)
-            if sum([len(value) + MORE_LINES for _lines, value in maps]) > left:
-                self._erase_numbers(bound, values, bound.metrics.keys() - samples.without_labels)
-                return False
-        samples.write(shard.text)
-        lead = shard.text and shard.text + ","
-        for some in self._pieces(maps):
-            for map_lines, value in some:
+        if bound.lists:
+            maps = self._all_maps(some)
+        samples.write_without_labels(text)
+        lead = text and text + ","
+        for piece in self._pieces(maps):
+            for map_lines, value in piece:
                 map_lines.write(fields, value, lead)
-        return True
+        samples.write_labelled(text)
+
+    def write_map(self, name: str, value: Value, text: str, shown: set[str]) -> None:
+        """Write the samples of one field with statistics of a command or error, or of a database.
+
+        Args:
+            name: of the field.
+            value: of the field.
+            text: the labels of the shard, in the text format.
+            shown: long names before this one in the same INFO.
+        """
+        if _is_first(name, shown):
+            lead = text and text + ","
+            self._map_lines(name).write({}, parts_of(name, value), lead)
 
     def _split(
-        self, fields: Fields, samples: LabelSets, shown: set[str]
+        self, some: Fields, fields: Fields, samples: LabelSets, shown: set[str]
     ) -> tuple[list[str], list[Value], list[tuple[MapLines, Map]]]:
         """Return names and values of the fields that are no maps, and the others.
 
@@ -121,7 +130,7 @@ class Writer:
         values: list[Value] = []
         maps: list[tuple[MapLines, Map]] = []
         known = self._maps.get
-        for piece in self._pieces(fields.items()):
+        for piece in self._pieces(some.items()):
             for name, value in piece:
                 if type(value) is not dict:
                     names.append(name)
@@ -133,6 +142,16 @@ class Writer:
                 elif _is_first(name, shown):
                     maps.append((self._map_lines(name), value))
         return names, values, maps
+
+    def _all_maps(self, some: Fields) -> list[tuple[MapLines, Map]]:
+        """Return the statistics in the reply's order, if some of them are not one map."""
+        shown: set[str] = set()
+        return [
+            (self._map_lines(name), parts_of(name, value))
+            for piece in self._pieces(some.items())
+            for name, value in piece
+            if rule_of(name).has_parts and _is_first(name, shown)
+        ]
 
     def _add_samples(
         self,
@@ -166,20 +185,20 @@ class Writer:
             if metric in metrics and _is_number(values[position]):
                 lines.pop()
 
-    def _bind(self, plan: Plan, names: Sequence[str]) -> _Bound:
+    def _bind(self, plan: Plan) -> _Bound:
         found = self._bound.get(id(plan))
         if found is None:
-            found = self._make_bound(plan, names)
+            found = self._make_bound(plan)
             if len(self._bound) >= _MAX_BOUND:
                 self._bound.clear()
             self._bound[id(plan)] = found
         return found
 
-    def _make_bound(self, plan: Plan, names: Sequence[str]) -> _Bound:
+    def _make_bound(self, plan: Plan) -> _Bound:
         numbers = {
             of.name: (position, found.lines, found.start)
             for position, of in zip(plan.numbers, plan.families, strict=True)
-            if (found := self._page.lines_of(of)) is not None
+            if (found := self._lines.lines_of(of)) is not None
         }
         excluded: list[int] = []
         if len(numbers) < len(plan.numbers):
@@ -191,20 +210,19 @@ class Writer:
             for contest in plan.contests
             for position in contest.positions
         ]
-        lists = [(position, self._map_lines(names[position])) for position in plan.statistics]
         return _Bound(
             plan,
             tuple(numbers.values()),
             numbers,
             tuple(excluded),
             (*sampled, *((at, sampler, None) for at, sampler in samplers.items())),
-            lists,
+            bool(plan.statistics),
         )
 
     def _map_lines(self, field: str) -> MapLines:
         found = self._maps.get(field)
         if found is None:
-            found = MapLines(self._page, field)
+            found = MapLines(self._lines, field)
             # Long names are not cached, and so pass `_is_first` in each INFO.
             cache_entry(self._maps, field, found, MAX_RULES)
         return found

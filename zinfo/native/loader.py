@@ -14,8 +14,70 @@ EncodeField: TypeAlias = "Callable[[str, bytes], bytes]"
 """Returns the name and the value of a field as msgpack, from its name and its text."""
 
 
+class NativePlan(Protocol):
+    """What each field becomes in a scrape."""
+
+    def add_field(
+        self,
+        name: bytes,
+        op: int,
+        is_visible: int,
+        out: tuple[int, int],
+        claims: tuple[int, int],
+        shift: int,
+        has_flags: int,
+        slot: int,
+        is_uptime: int,
+    ) -> bool:
+        """Add a field; return whether there was room."""
+
+    def add_part(self, kind: int, name: bytes, family: int, extra: bytes, shift: int) -> bool:
+        """Add a part of maps; return whether there was room."""
+
+    def add_fact(self, label: bytes, slot: int, other: int, is_optional: int) -> None:
+        """Add a label of the sample that describes the server."""
+
+
+class NativeLines(Protocol):
+    """The samples of one scrape by metric."""
+
+    @property
+    def written(self) -> int:
+        """Number of lines of the last shard."""
+
+    def start_shard(self, labels: bytes) -> None:
+        """Start a shard that has these labels."""
+
+    def write(
+        self, plan: NativePlan, raw: bytes, now: int, on_map: Callable[[bytes], None]
+    ) -> tuple[bytes, bytes, bytes, bool] | None:
+        """Write the samples of a reply."""
+
+    def add_text(self, family: int, text: bytes) -> None:
+        """Add lines of the shard."""
+
+    def undo(self) -> None:
+        """Remove the samples of the last shard."""
+
+    def size(self, family: int) -> int:
+        """Return the bytes that the samples of a metric take here."""
+
+    def piece(
+        self, family: int, name: bytes, at: int, shard: int, room: int
+    ) -> tuple[bytes, int, int]:
+        """Return a piece of the text of a metric, and where the next one begins."""
+
+
 class Native(Protocol):
     """The functions of `zinfo._native`; its docstrings have the details."""
+
+    def Plan(  # noqa: N802 # a class
+        self, shown: tuple[int, ...], totals: tuple[int, int], start_family: int, info_family: int
+    ) -> NativePlan:
+        """Make a plan without fields."""
+
+    def Lines(self) -> NativeLines:  # noqa: N802 # a class
+        """Make an object without samples."""
 
     def count_marks(self, raw: bytes) -> tuple[int, int]:
         """Count the LF and the commas of a reply."""

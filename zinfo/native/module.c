@@ -1,9 +1,9 @@
-/* zinfo._native: the functions that take most of the time of a poll with a subscriber, and those
- * that handle hostile messages.
+/* zinfo._native: the functions that take most of the time of a poll with a subscriber and of a
+ * scrape, and those that handle hostile messages.
  *
- * Without this module, Python functions do the same. It keeps no state between calls.
+ * Without this module, Python functions do the same. It has no state beside the objects of its types.
  */
-#include "text.h"
+#include "exposition.h"
 
 PyDoc_STRVAR(count_marks_doc,
 "count_marks(raw)\n--\n\n"
@@ -149,12 +149,32 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyModuleDef_Slot slots[] = {{0, NULL}};
+static int
+add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    int done;
+
+    if (type == NULL) {
+        return -1;
+    }
+    done = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return done;
+}
+
+static int
+add_types(PyObject *module)
+{
+    return add_type(module, &plan_spec) < 0 || add_type(module, &lines_spec) < 0 ? -1 : 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, add_types}, {0, NULL}};
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "C versions of functions of zinfo.info, zinfo.sockets and zinfo.query.",
+    .m_doc = "C versions of functions of zinfo.info, zinfo.sockets, zinfo.query and zinfo.metrics.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

@@ -83,7 +83,7 @@ class Metrics:
 
     def _pieces(self, rights: Rights, text_format: TextFormat) -> Iterator[bytes]:
         yielder = CooperativeYield(low_priority=True)
-        scrape = Scrape(self._selection, yielder.maybe_yield)
+        scrape = Scrape(self._selection, yielder.maybe_yield, rights)
         for shard in self._publisher.get_live_shards():
             if rights.can_see(shard.id):
                 yielder.maybe_yield()
@@ -126,7 +126,7 @@ class ShardMetrics:
         rights = require_operation(request, "get_infos")
         text_format = _format_for(request)
         shard = self._targets.find(request.get_param("target", default=""), rights)
-        scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield)
+        scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield, rights)
         add_shard(scrape, self._selection, shard, rights, instance=False)
         self._stats.count_cut(scrape.cut)
         pieces = chain(scrape.pieces(text_format), (text_format.end,))

@@ -1,0 +1,178 @@
+"""The native part writes the same page as Python, byte for byte."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.examples import examples
+from tests.info_texts import TEXTS
+from zinfo.metrics import native_plan, page, scrape
+from zinfo.metrics.formats import TEXT
+from zinfo.metrics.scrape import Scrape
+from zinfo.metrics.selection import Selection
+from zinfo.metrics.shard_metrics import add_shard
+from zinfo.native.loader import native
+from zinfo.security.rights import Rights
+from zinfo.shards.shard import RedisShard, ShardState
+from zinfo.shards.snapshot import Snapshot
+
+pytestmark = pytest.mark.skipif(native is None, reason="zinfo was built without the native part")
+
+SERVERS = [name for name in TEXTS if not name.startswith("handmade")]
+NAMES = [
+    *("maxclients", "max_clients", "max-clients", "role", "redis_version", "used_memory", "uptime"),
+    *("uptime_in_seconds", "latest_fork_usec", "aof_last_write_status", "db0", "db1", "db7_x"),
+    *("db_keys", "db_foo", "command_foo", "error_count", "errorstat_count", "errorstat_a:b"),
+    *("cmdstat_get", "cmdstat_set", "cmdstat_a=b,c", 'cmdstat_"', "cmdstat_", "cmdstat_\xff"),
+    *("latency_percentiles_usec_get", "latency_percentiles_usec_set", "slave0", "master_host"),
+    *("master_port", "master_1_host", "master_link_status", "slave_repl_offset", "module"),
+    *("listener0", "a.b", "a_b", "a-b", "x_1", "x_2", "process_supervised", "hash_seeds", "os"),
+    *("mem_cluster_links", "io_thread_0", "server_mode", "redis_mode", "tcp_port", "é", "n" * 130),
+    *("errorstat_" + "n" * 210, "errorstat_" + "n" * 300, "errorstat_" + "n" * 300 + "a"),
+]
+VALUES = [
+    *("", "0", "1", "-1", "-0", "-0.0", "0.0", "1.50", "2.00", "0.0001", "0.00010", "0.00009"),
+    *("1e+06", "1.5e+06", "1e-07", "123456789012345", "1234567890123456", "0.123456789012345"),
+    *("99999999999999.9", "999999999999999", "9999999999999999", "18446744073709551615", "007"),
+    *("123456789012345678901", "12345678901234.5678", " 1", "1 ", "nan", "-nan", "INF", "ok", "No"),
+    *("slave", "master", "ok,ok", "1,2", "a,b", "a=1,b=2", "a=1,a=2", "calls=1", "calls=1,usec=2"),
+    *("calls=1,usec=99,usec_per_call=1.5", "calls=1,usec=100", "calls=-1,usec=-2", "usec=nan"),
+    *("calls=1, usec=2", "calls=1,usec=2,", "keys=1,expires=2,avg_ttl=-1", "keys=1,avg_ttl=1234"),
+    *(
+        "keys=5,subexpiry=1,keys_with_volatile_items=2",
+        "p50=1.001,p99=2.5,p99.9=3",
+        "p50=1,p50.0=1",
+    ),
+    *(
+        "p99=1e+06",
+        "count=1",
+        "count=1,new_part=2",
+        "x" * 300,
+        'a"b\\c',
+        "Linux 5 x86",
+        "é",
+        "\xff",
+    ),
+    *("ip=10.0.0.1,port=1,state=online,offset=1,lag=0", "name=a,ver=1", "12345.678", "0.5", "10"),
+]
+SELECTIONS = [
+    Selection(),
+    Selection(include=("redis_c*", "redis_u*", "zinfo_*")),
+    Selection(exclude=("redis_latency*", "redis_db_keys", "redis_commands_total")),
+    Selection(exclude=("redis_[a-m]*",)),
+]
+HIDDEN = [
+    *((), ("cmdstat_*",), ("cmdstat_g*", "role"), ("errorstat_*", "db0"), ("*version",)),
+    *(("uptime_in_seconds", "run_id", "os"), ("latency_*", "a*", "master_host"), ("db*", "*_mode")),
+]
+
+
+_OTHER_HELP = re.compile(rb"# HELP redis_(a_b|max_clients) .*\n")
+"""HELP of metrics that several of the `NAMES` may give: Python prefers that of an earlier field,
+also if it has no sample."""
+
+
+@contextlib.contextmanager
+def in_python() -> Iterator[None]:
+    """Have no scrape use the native part."""
+    with (
+        patch.object(scrape, "native_plan", lambda *_args: None),
+        patch.object(page, "native", None),
+    ):
+        yield
+
+
+def page_of(replies: Sequence[bytes], selection: Selection, rights: Rights) -> bytes:
+    """Return the page of shards that have these replies."""
+    made = Scrape(selection, rights=rights)
+    for place, raw in enumerate(replies):
+        shard = RedisShard(place, "redis://127.0.0.1:1", labels={"zone": f'"{place}'})
+        shard.state = ShardState.UP
+        shard.store(Snapshot(raw, 1, 1700000000.5, 1e9), 1e9)
+        add_shard(made, selection, shard, rights, instance=place > 0)
+    cut = "".join(f"{name} {count}\n" for name, count in sorted(made.cut.items()))
+    return _OTHER_HELP.sub(b"", b"".join(made.pieces(TEXT)) + cut.encode())
+
+
+def assert_same(
+    replies: Sequence[bytes],
+    selection: Selection = SELECTIONS[0],
+    hidden: tuple[str, ...] = (),
+) -> None:
+    """Check that both pages are equal, also if the plan knows all names already."""
+    rights = Rights("client", hidden_fields=hidden)
+    with in_python():
+        expected = page_of(replies, selection, rights)
+    native_plan.forget_plans()
+    for _time in range(2):
+        found = page_of(replies, selection, rights)
+        assert found.splitlines() == expected.splitlines()
+        assert found == expected
+
+
+@st.composite
+def replies(draw: st.DrawFn) -> bytes:
+    """The INFO of a real server, some lines of which are missing, moved or others."""
+    text = TEXTS[draw(st.sampled_from(SERVERS))].replace(b"\r\n", b"\n")
+    lines = text.split(b"\n")
+    for _ in range(draw(st.integers(0, 8))):
+        at = draw(st.integers(0, len(lines) - 1))
+        name = draw(st.sampled_from(NAMES)).encode(
+            "utf-8" if draw(st.booleans()) else "latin-1", "replace"
+        )
+        value = draw(st.sampled_from(VALUES)).encode("latin-1")
+        match draw(st.integers(0, 4)):
+            case 0:
+                del lines[at]
+                lines = lines or [b""]
+            case 1:
+                lines.insert(draw(st.integers(0, len(lines))), lines[at])
+            case 2:
+                lines[at] = lines[at].partition(b":")[0] + b":" + value
+            case _:
+                lines.insert(at, name + b":" + value)
+    return draw(st.sampled_from([b"\r\n", b"\n", b"\r\r\n"])).join(lines)
+
+
+@settings(max_examples=examples(600))
+@given(
+    st.lists(replies(), min_size=1, max_size=3),
+    st.sampled_from(SELECTIONS),
+    st.sampled_from(HIDDEN),
+)
+def test_pages_are_equal(texts: list[bytes], selection: Selection, hidden: tuple[str, ...]) -> None:
+    assert_same(texts, selection, hidden)
+
+
+def test_stored_replies() -> None:
+    assert_same(list(TEXTS.values()))
+    for hidden in HIDDEN:
+        assert_same(
+            [TEXTS["redis-7.0.15-primary-3"], TEXTS["keydb-6.3.4-multimaster"]], hidden=hidden
+        )
+
+
+lines = st.builds(
+    lambda name, value: f"{name}:{value}", st.sampled_from(NAMES), st.sampled_from(VALUES)
+)
+
+
+@settings(max_examples=examples(600))
+@given(
+    st.lists(st.lists(lines, max_size=12), min_size=1, max_size=3),
+    st.sampled_from(SELECTIONS),
+    st.sampled_from(HIDDEN),
+    st.sampled_from([4, 8, 20, 5000]),
+)
+def test_pages_of_odd_lines_are_equal(
+    texts: list[list[str]], selection: Selection, hidden: tuple[str, ...], most: int
+) -> None:
+    selection = Selection(selection.include, selection.exclude, max_samples=most)
+    assert_same(["\r\n".join(text).encode("latin-1") for text in texts], selection, hidden)
