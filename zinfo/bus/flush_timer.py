@@ -35,7 +35,9 @@ class FlushTimer:
         self._flush = flush
         self._report = report
         self._loop: Any = gevent.get_hub().loop  # gevent's stubs lack the watchers
-        self._timer = self._loop.timer(TICK)
+        # A timer that repeats, because only `again` starts it with its whole delay each time:
+        # `start` after `stop` continues with what was left of the last delay.
+        self._timer = self._loop.timer(TICK, TICK)
         self._next_iteration = self._loop.timer(0)
         self._last = 0.0  # monotonic clock at the end of the last tick
         self._is_set = False
@@ -49,7 +51,7 @@ class FlushTimer:
         if time.monotonic() - self._last >= TICK:
             self._loop.run_callback(self._run)
         else:
-            self._timer.start(self._run)
+            self._timer.again(self._run)
 
     def close(self) -> None:
         """Call `flush` no more."""
@@ -62,7 +64,7 @@ class FlushTimer:
         if self._is_closed:
             return
         self._is_set = False
-        self._timer.stop()  # where this is its callback, it is started again below or by `set`
+        self._timer.stop()
         now = time.monotonic()
         try:
             is_done = self._flush(now + YIELD_INTERVAL)
