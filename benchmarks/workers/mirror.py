@@ -103,7 +103,7 @@ class MirrorWorker:
         def count(_shard: str, change: Change) -> None:
             self._heard += isinstance(change, Delta) and field in change.set
 
-        mirror.on_change(count)
+        mirror.on_change(count, fields=[field])
 
 
 if __name__ == "__main__":
