@@ -28,10 +28,8 @@ WANTED = ("used_memory", "role")
 FIELD_NAMES = tuple(name.encode() for name in WANTED)
 KINDS = bytes(map(kind_of, WANTED))
 
-SHARD = SimpleNamespace(
-    snapshot=SimpleNamespace(raw=RAW, cells=b"", at=90.0, revision=7, time=1700000000.5),
-    state=SimpleNamespace(_value_="up"),
-)
+SNAPSHOT = SimpleNamespace(raw=RAW, cells=b"", at=90.0, revision=7, time=1700000000.5)
+SHARD = SimpleNamespace(snapshot=SNAPSHOT, _snapshot=SNAPSHOT, state=SimpleNamespace(_value_="up"))
 
 FRAMES = 3
 """Frames of the message passed to `discard_frames`."""

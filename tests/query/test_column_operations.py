@@ -446,7 +446,7 @@ def test_a_shard_that_was_removed_a_moment_ago_has_no_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fleet = fleet_of(b"a:1", b"a:2")
-    monkeypatch.setattr(fleet.publisher, "find_shard", lambda _id: None)
+    monkeypatch.setattr(fleet.publisher, "find_shards", lambda ids: [None] * len(ids))
     body = fleet.ask("a")
     assert (body["state"], body["columns"]) == (["down", "down"], [[None, None]])
 

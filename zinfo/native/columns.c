@@ -7,7 +7,9 @@
 
 enum { SNAPSHOT, STATE, AT, CELLS, RAW, ATTRIBUTES };
 
-static const char *const attributes[ATTRIBUTES] = {"snapshot", "state", "at", "cells", "raw"};
+static const char *const attributes[ATTRIBUTES] = {"_snapshot", "state", "at", "cells", "raw"};
+
+#define BLOCK 16 /* shards that are read before the arrays are written */
 
 /* The work of one call takes about a millisecond. It is measured in bytes of replies searched; a
  * shard and each of its fields cost as much as some bytes. */
@@ -33,41 +35,81 @@ typedef struct {
     PyObject *marks;
 } Arrays;
 
-/* Return the place of an item in a bytearray; NULL if it has no such item, with the exception set.
- * Reading an attribute may run code, so that no pointer is valid for longer. */
+/* What the arrays get for one shard. */
+typedef struct {
+    double age;
+    unsigned char code;
+    Cells cells;
+} Row;
+
+/* Return the place of some items in a bytearray; NULL if it has no such items, with the exception
+ * set. The place is valid until other code runs, which could change the array. */
 static char *
-item_of(PyObject *array, Py_ssize_t position, Py_ssize_t size)
+items_of(PyObject *array, Py_ssize_t first, Py_ssize_t count, Py_ssize_t size)
 {
-    if (!PyByteArray_Check(array) || position < 0 ||
-        PyByteArray_Size(array) / size <= position) {
+    if (!PyByteArray_Check(array) || PyByteArray_Size(array) / size < count ||
+        PyByteArray_Size(array) / size - count < first) {
         PyErr_SetString(PyExc_ValueError, "an array is not a bytearray with an item a shard");
         return NULL;
     }
-    return PyByteArray_AsString(array) + position * size;
+    return PyByteArray_AsString(array) + first * size;
 }
 
-/* Write an item; returns 0 with the exception set. */
 static int
-put(PyObject *array, Py_ssize_t position, const char *item, Py_ssize_t size)
+write_ages_and_codes(const Arrays *arrays, Py_ssize_t first, const Row *rows, Py_ssize_t count)
 {
-    char *to = item_of(array, position, size);
+    char *ages = items_of(arrays->ages, first, count, CELL_BYTES);
+    char *codes = items_of(arrays->codes, first, count, 1);
+    Py_ssize_t index;
 
-    if (to == NULL) {
+    if (ages == NULL || codes == NULL) {
         return 0;
     }
-    memcpy(to, item, (size_t)size);
+    for (index = 0; index < count; index++) {
+        uint64_t bits;
+        memcpy(&bits, &rows[index].age, sizeof bits);
+        write_bits(ages + CELL_BYTES * index, bits);
+        codes[index] = (char)rows[index].code;
+    }
     return 1;
 }
 
-/* Return the number of a state, 0 if it is none of them; -1 with the exception set. */
+/* Write the items of some shards; returns 0 with the exception set. */
 static int
+write_rows(const Arrays *arrays, Py_ssize_t first, const Row *rows, Py_ssize_t count,
+           Py_ssize_t fields)
+{
+    Py_ssize_t field, index;
+
+    if (!write_ages_and_codes(arrays, first, rows, count)) {
+        return 0;
+    }
+    for (field = 0; field < fields; field++) {
+        PyObject *array = PyTuple_GetItem(arrays->values, field);
+        char *values = items_of(array, first, count, CELL_BYTES), *marks;
+
+        array = PyTuple_GetItem(arrays->marks, field);
+        marks = values == NULL ? NULL : items_of(array, first, count, 1);
+        if (marks == NULL) {
+            return 0;
+        }
+        for (index = 0; index < count; index++) {
+            memcpy(values + CELL_BYTES * index, rows[index].cells.values[field], CELL_BYTES);
+            marks[index] = (char)rows[index].cells.marks[field];
+        }
+    }
+    return 1;
+}
+
+/* Return the number of a state; 0 if it is none of them. */
+static unsigned char
 code_of(PyObject *states, PyObject *state)
 {
     Py_ssize_t index;
 
     for (index = 0; index < PyTuple_Size(states); index++) {
         if (PyTuple_GetItem(states, index) == state) {
-            return (int)index;
+            return (unsigned char)index;
         }
     }
     return 0;
@@ -150,30 +192,9 @@ read_age(const Columns *columns, PyObject *snapshot, double *age)
     return 1;
 }
 
-static int
-write_row(const Arrays *arrays, Py_ssize_t position, double age, int code, const Cells *cells,
-          Py_ssize_t count)
-{
-    char packed[CELL_BYTES], byte = (char)code;
-    uint64_t bits;
-    Py_ssize_t index;
-    int done;
-
-    memcpy(&bits, &age, sizeof bits);
-    write_bits(packed, bits);
-    done = put(arrays->ages, position, packed, CELL_BYTES) && put(arrays->codes, position, &byte, 1);
-    for (index = 0; done && index < count; index++) {
-        done = put(PyTuple_GetItem(arrays->values, index), position, cells->values[index],
-                   CELL_BYTES) &&
-               put(PyTuple_GetItem(arrays->marks, index), position,
-                   (const char *)&cells->marks[index], 1);
-    }
-    return done;
-}
-
 /* Return the snapshot of a shard, as a new reference, and its state; NULL with the exception set. */
 static PyObject *
-snapshot_of(const Columns *columns, PyObject *shard, int *code)
+snapshot_of(const Columns *columns, PyObject *shard, unsigned char *code)
 {
     PyObject *state = PyObject_GetAttr(shard, columns->attributes[STATE]);
 
@@ -185,34 +206,33 @@ snapshot_of(const Columns *columns, PyObject *shard, int *code)
     return PyObject_GetAttr(shard, columns->attributes[SNAPSHOT]);
 }
 
-/* Fill the items of one shard, and append its snapshot to a list; returns as read_snapshot. */
+/* Read a shard, and append its snapshot to a list; returns as read_snapshot. */
 static Py_ssize_t
-fill_row(const Columns *columns, const Arrays *arrays, PyObject *shard, Py_ssize_t position,
-         PyObject *snapshots)
+read_row(const Columns *columns, PyObject *shard, PyObject *snapshots, Row *row)
 {
     PyObject *snapshot;
-    Cells cells;
     Py_ssize_t searched = 0;
-    int code = (int)PyTuple_Size(columns->states) - 1, done = 1;
-    double age = Py_HUGE_VAL;
 
-    snapshot = shard == Py_None ? Py_NewRef(Py_None) : snapshot_of(columns, shard, &code);
+    row->code = (unsigned char)(PyTuple_Size(columns->states) - 1);
+    row->age = Py_HUGE_VAL;
+    snapshot = shard == Py_None ? Py_NewRef(Py_None) : snapshot_of(columns, shard, &row->code);
     if (snapshot == NULL) {
         return -1;
     }
     if (snapshot == Py_None) {
-        memset(cells.marks, ABSENT, (size_t)columns->fields.count);
-        memset(cells.values, 0, (size_t)columns->fields.count * CELL_BYTES);
+        memset(row->cells.marks, ABSENT, (size_t)columns->fields.count);
+        memset(row->cells.values, 0, (size_t)columns->fields.count * CELL_BYTES);
     }
     else {
-        done = read_age(columns, snapshot, &age);
-        searched = done ? read_snapshot(columns, snapshot, &cells) : -1;
-        done = searched >= 0;
+        searched = read_age(columns, snapshot, &row->age)
+                       ? read_snapshot(columns, snapshot, &row->cells)
+                       : -1;
     }
-    done = done && write_row(arrays, position, age, code, &cells, columns->fields.count) &&
-           PyList_Append(snapshots, snapshot) == 0;
+    if (searched >= 0 && PyList_Append(snapshots, snapshot) < 0) {
+        searched = -1;
+    }
     Py_DECREF(snapshot);
-    return done ? searched : -1;
+    return searched;
 }
 
 static int
@@ -232,19 +252,44 @@ is_valid_plan(const Columns *columns)
     return 1;
 }
 
-static PyObject *
-fill(Columns *columns, const Arrays *arrays, PyObject *shards, Py_ssize_t first)
+/* Fill the items of the next shards, and append their snapshots; returns the work done, or -1. */
+static Py_ssize_t
+fill_block(const Columns *columns, const Arrays *arrays, PyObject *shards, Py_ssize_t first,
+           PyObject *snapshots)
 {
-    PyObject *snapshots = PyList_New(0);
+    Row rows[BLOCK];
+    Py_ssize_t done = PyList_Size(snapshots), left = PyList_Size(shards) - done;
     Py_ssize_t index, work = 0;
 
-    for (index = 0; snapshots != NULL && index < PyList_Size(shards) && work < MAX_WORK;
-         index++) {
-        PyObject *shard = Py_NewRef(PyList_GetItem(shards, index));
-        Py_ssize_t size = fill_row(columns, arrays, shard, first + index, snapshots);
+    left = left < BLOCK ? left : BLOCK;
+    for (index = 0; index < left && work < MAX_WORK; index++) {
+        PyObject *shard = PyList_GetItem(shards, done + index);
+        Py_ssize_t size;
+
+        if (shard == NULL) { /* the list was cut meanwhile */
+            return -1;
+        }
+        Py_INCREF(shard);
+        size = read_row(columns, shard, snapshots, &rows[index]);
         Py_DECREF(shard);
-        work += size + WORK_OF_SHARD + WORK_OF_FIELD * columns->fields.count;
         if (size < 0) {
+            return -1;
+        }
+        work += size + WORK_OF_SHARD + WORK_OF_FIELD * columns->fields.count;
+    }
+    return write_rows(arrays, first + done, rows, index, columns->fields.count) ? work : -1;
+}
+
+static PyObject *
+fill(const Columns *columns, const Arrays *arrays, PyObject *shards, Py_ssize_t first)
+{
+    PyObject *snapshots = PyList_New(0);
+    Py_ssize_t work = 0;
+
+    while (snapshots != NULL && PyList_Size(snapshots) < PyList_Size(shards) && work < MAX_WORK) {
+        Py_ssize_t more = fill_block(columns, arrays, shards, first, snapshots);
+        work += more;
+        if (more < 0) {
             Py_CLEAR(snapshots);
         }
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -25,12 +26,12 @@ from zinfo.wire.codec import array_header, pack_fields
 _STATE_NAMES = [state.value for state in STATES]
 _CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 _BATCH = 1024  # shards between two yield points, which takes a few tenths of a millisecond
-_BATCH_VALUES = 2048  # values of them, at most
+_BATCH_VALUES = 5120  # values of them, at most
 _ROW_BYTES = VALUE_BYTES + 1  # of a body, for each shard and each of its columns
 _FIXED_BYTES = 512  # of a body, at most, beside its rows and columns
 _COLUMN_BYTES = 64  # of a column, at most, beside its values
 
-FindShard = Callable[[str], "RedisShard | None"]
+FindShards = Callable[[Sequence[str]], "list[RedisShard | None]"]
 
 
 class ColumnOperations:
@@ -66,7 +67,7 @@ class ColumnOperations:
         first = _position(cursor, listed)
         page = _Page(keys, call, self._planner, with_ids=known != listed.revision)
         ids = listed.ids[first : first + limit] if limit else listed.ids[first:]
-        page.fill(ids, self._publisher.find_shard)
+        page.fill(ids, self._publisher.find_shards)
         if cursor is None:
             self._planner.record(page.simple_fields_with_numbers())
         after = first + page.count
@@ -100,12 +101,12 @@ class _Page:
         self._size = _FIXED_BYTES + _COLUMN_BYTES * len(keys)
         self.count = 0  #: shards in the page
 
-    def fill(self, ids: Sequence[str], find_shard: FindShard) -> None:
+    def fill(self, ids: Sequence[str], find_shards: FindShards) -> None:
         """Add shards until the page is full.
 
         Args:
             ids: of the shards.
-            find_shard: returns the shard of an id; None if it was removed a moment ago.
+            find_shards: returns the shards of some ids; None for one that was removed a moment ago.
         """
         most = min(_BATCH, _BATCH_VALUES // len(self._columns))
         while self.count < len(ids):
@@ -113,7 +114,7 @@ class _Page:
             if self.count and not room:
                 break
             part = ids[self.count : self.count + min(most, max(room, 1))]
-            snapshots = self._filler.fill(list(map(find_shard, part)), time.monotonic())
+            snapshots = self._filler.fill(find_shards(part), time.monotonic())
             if not self._take(part, snapshots):
                 break
             self._yield_point()
@@ -143,16 +144,11 @@ class _Page:
             self._ids += packed_ids[:taken]
         return taken == len(snapshots)
 
-    def _unparsed(self) -> list[tuple[int, str]]:
-        """Return positions and fields of the added values that are left to Python, by position."""
-        found = []
-        for key, column in self._visible.items():
-            self._yield_point()
-            position = column.marks.find(OTHER, self.count)
-            while position >= 0:
-                found.append((position, key))
-                position = column.marks.find(OTHER, position + 1)
-        return sorted(found)
+    def _unparsed(self) -> Iterator[tuple[int, str]]:
+        """Yield positions and fields of the added values that are left to Python, by position."""
+        return heapq.merge(
+            *(_positions(key, column, self.count) for key, column in self._visible.items())
+        )
 
     def _parse(self, key: str, position: int, snapshot: Snapshot | None) -> int:
         """Set a value that is not a plain number; returns the same as `Column.set`."""
@@ -204,6 +200,13 @@ class _Page:
                 "columns": [column.as_map(self._yield_point) for column in columns],
             }
         )
+
+
+def _positions(key: str, column: Column, first: int) -> Iterator[tuple[int, str]]:
+    position = column.marks.find(OTHER, first)
+    while position >= 0:
+        yield position, key
+        position = column.marks.find(OTHER, position + 1)
 
 
 def _array(items: Sequence[bytes]) -> bytes:

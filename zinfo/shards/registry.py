@@ -6,7 +6,7 @@ import enum
 import logging
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from zinfo.errors import ShardExistsError, UnknownShardError
 from zinfo.shards.connection_options import ConnectionOptions
@@ -169,6 +169,10 @@ class ShardPublisher:
     def find_shard(self, shard_id: str) -> RedisShard | None:
         """Return a live shard, or None if no such shard is live."""
         return self._shards.get(shard_id)
+
+    def find_shards(self, shard_ids: Iterable[str]) -> list[RedisShard | None]:
+        """Return the live shards with these ids, with None in place of those that are not live."""
+        return list(map(self._shards.get, shard_ids))
 
     def get_live_shards(self) -> list[RedisShard]:
         """Return a new list of the live shards, in the order in which they were added."""
