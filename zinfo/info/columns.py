@@ -127,4 +127,5 @@ class Column:
             else:
                 packed = _INT64 if mark == INTEGER else _FLOAT64
                 parts.append(pack_fields(*packed.unpack_from(self.values, VALUE_BYTES * position)))
+        self.others = {}  # freeing those of all columns at once would take milliseconds
         return msgspec.Raw(b"".join(parts))
