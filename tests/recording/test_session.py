@@ -21,6 +21,7 @@ from zinfo.client.bus_session import OpenBus, SendRequest, Timing
 from zinfo.errors import BusyError, NotAllowedError
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SEGMENT, SHARDS, Frame
 from zinfo.recording.session import RecordingSession
+from zinfo.wire.bus_messages import BATCH_TOPIC, pack_batch
 from zinfo.wire.codec import pack, unpack
 from zinfo.wire.query_messages import Request, encode_error, encode_reply
 
@@ -108,6 +109,34 @@ def test_a_recording_has_all_shards_and_then_the_messages() -> None:
     (head,) = world.heads()
     assert (head["events"], head["revisions"], head["whole"], head["pages"]) == (4, 20, True, 1)
     assert [frame.at for frame in world.written[2:]] == pytest.approx([0.2, 0.3, 0.4])
+
+
+def batch(*messages: list[bytes]) -> list[bytes]:
+    """Return a batch of deltas."""
+    header = pack([1, NODE, EPOCH, 1, WALL])
+    return [BATCH_TOPIC, header, pack_batch([(one[0], one[1], one[2]) for one in messages])]
+
+
+def test_the_deltas_of_a_batch_are_recorded_as_if_they_had_come_alone() -> None:
+    world = RecordingWorld()
+    world.join()
+    said = [delta("a:1", 12), delta("a:1", 13), delta("a:1", 14)]
+    world.bus(batch(delta("a:1", 11), said[0]))  # the first is included in the snapshot
+    world.reply([entry("a:1", 11)])
+    world.bus(batch(*said[1:]))
+    assert world.messages() == said
+    assert world.recording.counts["deltas"] == 3
+    world.bus(batch(delta("a:1", 15), delta("a:1", 17), delta("a:1", 18)))
+    assert world.messages() == [*said, delta("a:1", 15)]
+    assert world.breaks() == ["gap"]
+
+
+@pytest.mark.parametrize("body", [b"", b"\x91\x01", pack_batch([(b"z1/event/a/", b"", b"")])])
+def test_a_batch_that_is_not_valid_ends_the_segment(body: bytes) -> None:
+    world = RecordingWorld()
+    world.begin(entry("a:1"))
+    world.bus([BATCH_TOPIC, b"", body])
+    assert not world.recording.in_segment
 
 
 def test_messages_received_during_the_snapshot_are_recorded_once_after_it() -> None:

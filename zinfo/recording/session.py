@@ -12,7 +12,7 @@ again. So a segment starts with a snapshot of all shards and contains every late
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 
 from zinfo.client.bus_session import SendRequest, Timing, refused_topics_error
@@ -24,10 +24,20 @@ from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.recording.frames import BREAK, MESSAGE, PAGE, SEGMENT, SHARDS, Frame
 from zinfo.recording.initial_snapshot import InitialSnapshot, ReceivedMessage
 from zinfo.recording.label_requests import LabelRequests
-from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT, parse_topic, topic
+from zinfo.wire.bus_messages import (
+    BATCH_TOPIC,
+    KIND_DELTA,
+    KIND_EVENT,
+    KIND_HEARTBEAT,
+    parse_topic,
+    topic,
+    unpack_batch,
+)
 from zinfo.wire.codec import Message, pack, unpack
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, Event
 from zinfo.wire.query_messages import Reply, decode_reply
+
+_DELTAS = topic(KIND_DELTA)
 
 KINDS = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
 
@@ -132,13 +142,24 @@ class RecordingSession:
             self.session.resend(request)
 
     def on_bus(self, frames: Message, now: float, wall: float) -> None:
-        """Handle a bus message.
+        """Handle a bus message; the deltas of a batch are recorded as if they had come alone.
 
         Args:
             frames: the message.
             now: local clock.
             wall: wall clock, seconds since the Unix epoch.
         """
+        deltas = None
+        if frames[0] == BATCH_TOPIC:
+            try:
+                deltas = _deltas_of(frames)
+            except ProtocolError as error:
+                self._reset(now, f"a batch could not be decoded: {error}")
+                return
+        for message in (frames,) if deltas is None else deltas:
+            self._on_message_of_bus(message, now, wall)
+
+    def _on_message_of_bus(self, frames: Message, now: float, wall: float) -> None:
         joins = self.session.joins
         self._subscriber.on_bus(frames, now)
         if self.session.joins == joins:
@@ -310,6 +331,18 @@ def counts_of(frame: Frame) -> list[str]:
         return []
     kind, _ = parse_topic(frame.parts[0])
     return ["messages", *_COUNTED.get(kind, ())]
+
+
+def _deltas_of(batch: Message) -> Sequence[Message]:
+    """Return the messages of a batch.
+
+    Raises:
+        ProtocolError: it is not a batch of deltas.
+    """
+    messages = unpack_batch(batch[-1])
+    if not all(topic.startswith(_DELTAS) for topic, _, _ in messages):
+        raise ProtocolError("it has something else than deltas")
+    return messages
 
 
 def _break_frame(update: Gap | Stale | Restart, at: float, wall: float) -> tuple[Frame, float]:
