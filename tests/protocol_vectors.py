@@ -164,6 +164,9 @@ QUOTED = {
 }
 """Ids, and their form in topics."""
 
+QUOTED_FIELDS = {"ö": "%C3%B6", "käse": "k%C3%A4se", "a/b,c%~": "a%2Fb%2Cc%25%7E"}
+"""Names of fields, and their form in topics."""
+
 
 def requests() -> Iterator[Vector]:
     """Yield requests; `meaning` has a deadline only if the request has one."""
@@ -219,6 +222,7 @@ def replies() -> Iterator[Vector]:
         "versions": [1],
         "bus": ["tcp://127.0.0.1:9737"],
         "heartbeat": 1.0,
+        "kinds": ["info", "delta", "event", "hb", "batch", "fields"],
         "ops": ["events", "get_infos", "hello"],
         "limits": {"max_request_bytes": 65536, "max_reply_bytes": 4194304, "refresh_floor": 0.1},
     }
@@ -435,6 +439,45 @@ def topics() -> Iterator[Vector]:
             yield {"kind": kind, "of": ident, "topic": f"z1/{kind}/{quoted}/".encode().hex()}
 
 
+def batches() -> Iterator[Vector]:
+    """Yield batches of deltas: names of the fields (None for all), header, and messages."""
+    deltas = [
+        _message(f"delta {number}", "delta", ident, [1, "zinfo-ä", EPOCH, number, TIME], body)
+        for number, (ident, body) in enumerate(
+            [
+                ("db-1:6379", {"set": {"role": "master"}, "unset": ["ö"], "base": 2**53 + 1}),
+                ("käse~1", {"set": {}, "unset": [], "base": 0}),
+                ("a", {"set": {"x": "x" * 300}, "unset": [], "base": 1}),
+            ],
+            2,
+        )
+    ]
+    made: dict[str, tuple[list[str] | None, list[Vector]]] = {
+        "batch": (None, deltas[:2]),
+        "batch of one": (None, deltas[2:]),
+        "batch of nothing": (None, []),
+        "batch of many": (None, deltas[:1] * 20),
+        "fields": (["role", "ö"], deltas[:2]),
+        "a field": (["a/b,c%~"], deltas[1:2]),
+        "fields, sorted": (["role", "Role", "käse", "db0", "db10"], deltas[1:2]),
+    }
+    for number, (name, (names, messages)) in enumerate(made.items(), 1):
+        topic = "z1/batch/"
+        if names is not None:
+            quoted = (QUOTED_FIELDS.get(one, one) for one in sorted(names))
+            topic = f"z1/fields/{','.join(quoted)}/"
+        header = [1, "zinfo-ä", EPOCH, number, TIME]
+        body = [list(map(bytes.fromhex, message["frames"])) for message in messages]
+        frames = _hex(topic.encode(), msgpack.packb(header), msgpack.packb(body))
+        yield {
+            "name": name,
+            "frames": frames,
+            "fields": names and sorted(names),
+            "header": header,
+            "messages": [message["frames"] for message in messages],
+        }
+
+
 def values() -> Iterator[Vector]:
     """Yield values in encodings that msgpack allows and zinfo does not produce."""
     odd = {
@@ -485,6 +528,7 @@ FILES = {
     "columns": columns,
     "bus": bus,
     "topics": topics,
+    "batches": batches,
     "values": values,
     "unreadable": unreadable,
 }

@@ -126,6 +126,24 @@ def test_bytes_that_are_not_a_value_are_refused(vector: Vector) -> None:
         codec.unpack(bytes.fromhex(vector["data"]))
 
 
+@each("batches")
+def test_batches_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
+    topic, header, body = frames_of(vector)
+    messages = [(first, second, last) for first, second, last in map(_bytes, vector["messages"])]
+    assert bus_messages.unpack_batch(body) == messages
+    assert bus_messages.pack_batch(messages) == body
+    assert list(bus_messages.unpack_header(header)) == vector["header"]
+    if vector["fields"] is None:
+        assert topic == bus_messages.BATCH_TOPIC
+    else:
+        assert topic == bus_messages.fields_topic(vector["fields"])
+        assert bus_messages.fields_of_topic(topic) == tuple(vector["fields"])
+
+
+def _bytes(frames: list[str]) -> list[bytes]:
+    return [bytes.fromhex(frame) for frame in frames]
+
+
 # --- decoding in zinfo.client ---
 
 
