@@ -86,7 +86,8 @@ def get(
     """Print the newest INFO of each SHARD, or of all that were polled.
 
     It comes from the daemon's cache; no server is polled, except with --refresh. The line above the
-    fields has id, state, role, version and age.
+    fields has id, state, role, version and age. `zinfo columns` prints some fields of all shards
+    as a table.
 
     With --json: an object per shard with its fields, and "meta" with shard_identifier, info_age
     (seconds), state, revision and time.

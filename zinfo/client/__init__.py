@@ -5,9 +5,9 @@ Imports only `zinfo.wire` and `zinfo.errors`; neither gevent nor redis nor psuti
 
 State machines are separate from I/O, and get messages and the time as arguments. Begin reading with
 `bus_session` (joining the bus), then `mirror_state` (with `shard_store`, `resync` and
-`gap_detection`) and `subscriber_state`; `requests` is the Client's counterpart. `sockets` and
-`session_driver` run them on ZeroMQ. `mirror_base` and `subscriber_base` are shared with
-`zinfo.aio`; `client`, `mirror` and `subscriber` add the waiting.
+`gap_detection`) and `subscriber_state`; `requests` is the Client's counterpart, and `columns_query`
+that for `columns`. `sockets` and `session_driver` run them on ZeroMQ. `mirror_base` and
+`subscriber_base` are shared with `zinfo.aio`; `client`, `mirror` and `subscriber` add the waiting.
 """
 
 from __future__ import annotations
