@@ -87,6 +87,7 @@ def write_samples() -> Any:
     lines.start_shard(b'shard="a"')
     unknown = lines.write(plan, RAW, 1700000000, lambda _line: None)
     lines.add_text(0, b"text\n")
+    lines.add_sample(0, b'a="b"', "1.5")
     pieces = [lines.piece(number, b"name", 0, 0, 1 << 10) for number in range(4)]
     written = lines.written, lines.size(0)
     lines.undo()

@@ -33,7 +33,20 @@ NAMES = [
     *("cmdstat_get", "cmdstat_set", "cmdstat_a=b,c", 'cmdstat_"', "cmdstat_", "cmdstat_\xff"),
     *("latency_percentiles_usec_get", "latency_percentiles_usec_set", "slave0", "master_host"),
     *("master_port", "master_1_host", "master_link_status", "slave_repl_offset", "module"),
-    *("listener0", "a.b", "a_b", "a-b", "x_1", "x_2", "process_supervised", "hash_seeds", "os"),
+    *(
+        "listener0",
+        "listener1",
+        "engine_0",
+        "tls_ca_cert_serial",
+        "a.b",
+        "a_b",
+        "a-b",
+        "x_1",
+        "x_2",
+        "process_supervised",
+        "hash_seeds",
+        "os",
+    ),
     *("mem_cluster_links", "io_thread_0", "server_mode", "redis_mode", "tcp_port", "é", "n" * 130),
     *("errorstat_" + "n" * 210, "errorstat_" + "n" * 300, "errorstat_" + "n" * 300 + "a"),
 ]
@@ -60,7 +73,15 @@ VALUES = [
         "é",
         "\xff",
     ),
-    *("ip=10.0.0.1,port=1,state=online,offset=1,lag=0", "name=a,ver=1", "12345.678", "0.5", "10"),
+    *(
+        "ip=10.0.0.1,port=1,state=online,offset=1,lag=0",
+        "name=a,ver=1",
+        "name=tcp,bind=*,port=1",
+        "none",
+        "12345.678",
+        "0.5",
+        "10",
+    ),
 ]
 SELECTIONS = [
     Selection(),

@@ -44,3 +44,5 @@ BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
     (_SERIAL, _serial),
     (_EXPIRY, _expiry),
 )
+ALONE: Final = (_serial,)
+"""Samplers that look at nothing but the field."""

@@ -57,3 +57,5 @@ BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
     (re.compile("engine_[0-9]+"), _engine),
     (re.compile("listener[0-9]+"), _listener),
 )
+ALONE: Final = (_module, _engine, _listener)
+"""Samplers that look at nothing but the field."""

@@ -67,7 +67,8 @@ def has_database(snapshot: Snapshot) -> bool:
     raw = snapshot.raw
     if not raw:
         return EMPTY_DATABASE in snapshot.all_fields()
-    return b"\ndb0:" in raw or raw.startswith(b"db0:")
+    # Servers write the databases last.
+    return raw.rfind(b"\ndb0:") >= 0 or raw.startswith(b"db0:")
 
 
 def empty_database(snapshot: Snapshot) -> Iterator[Sample]:

@@ -19,14 +19,14 @@ from zinfo.metrics.other_values import NOT_FLAGS
 from zinfo.metrics.page import Numbers
 from zinfo.metrics.plan import Rule, rule_of
 from zinfo.metrics.sample import MICRO, MILLI
-from zinfo.metrics.samples import metric_of_part
+from zinfo.metrics.samples import ALONE, metric_of_part
 from zinfo.metrics.selection import Selection, label_text
 from zinfo.native.loader import NativePlan as Plan
 from zinfo.native.loader import native
 from zinfo.security.rights import Rights
 
 # The numbers of zinfo/native/exposition.h.
-_LEFT, _NUMBER, _TEXT, _STATUS, _ROLE, _MAP = range(6)
+_LEFT, _NUMBER, _TEXT, _STATUS, _ROLE, _MAP, _ALONE, _ITEMS = range(8)
 _SHOWN, _HIDDEN, _BY_NAME = range(3)
 _DATABASES: Final = len(STATS_PREFIXES)
 _PREFIXES: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
@@ -41,6 +41,7 @@ _PLAIN: Final = re.compile("[a-zA-Z0-9_]+")
 _LEFT_FIELDS: Final = re.compile("master(_[0-9]+)?_(host|port)")
 """Fields whose presence has samples that are not theirs alone."""
 
+MAX_LINES: Final = 4096  # whose samples one plan caches: 4 MB when full
 MAX_NUMBERS: Final = 16384  # metrics of one plan
 _MAX_PLANS: Final = 8
 _plans: dict[tuple[Selection, tuple[str, ...]], NativePlan] = {}
@@ -57,12 +58,14 @@ class NativePlan:
         numbers: of the metrics.
         plan: of the native part.
         is_full: whether something did not fit into it.
+        lines: samples of lines that depend on the line alone.
     """
 
     def __init__(self, selection: Selection, rights: Rights) -> None:
         assert native is not None
         self.numbers = numbers = Numbers(selection)
         self.is_full = False
+        self.lines: dict[bytes, tuple[tuple[int, bytes, str], ...]] = {}
         self._rights = rights
         self._parts: list[set[bytes]] = [set() for _kind in _KINDS]
         totals = statistics.LATENCY
@@ -114,6 +117,12 @@ class NativePlan:
         added = [self._add_part(kind, part) for part in parts - self._parts[kind]]
         return all(added)
 
+    def cache_line(self, line: bytes, samples: tuple[tuple[int, bytes, str], ...]) -> None:
+        """Cache the samples of a line; the cache is bounded."""
+        if len(self.lines) >= MAX_LINES:
+            self.lines.clear()
+        self.lines[line] = samples
+
     def _add_part(self, kind: int, part: bytes) -> bool:
         if not _PART.fullmatch(part):
             return True  # the native part leaves such a map to Python
@@ -155,6 +164,8 @@ def _operation_without_metric(name: str, rule: Rule) -> int | None:
     """Return what a field becomes that is no number with a metric; None for others."""
     if rule.has_parts:
         return _MAP
+    if rule.sampler is not None and rule.sampler in ALONE:
+        return _ITEMS if name in ALWAYS_LISTS else _ALONE
     is_left = rule.sampler is not None or name in ALWAYS_LISTS or _LEFT_FIELDS.fullmatch(name)
     if is_left or not _PLAIN.fullmatch(name):  # the HELP text of another name differs
         return _LEFT

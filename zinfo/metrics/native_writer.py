@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Final, TypeAlias
 
 from zinfo.info import parser
 from zinfo.info.kinds import STATS_PREFIXES
@@ -11,11 +13,13 @@ from zinfo.info.parser import ALWAYS_LISTS
 from zinfo.info.values import Value, read_line, reader_of
 from zinfo.metrics.instance import instance_samples
 from zinfo.metrics.label_sets import LabelSets
+from zinfo.metrics.map_lines import NOT_FINITE
 from zinfo.metrics.native_plan import NativePlan
 from zinfo.metrics.page import Page
 from zinfo.metrics.replication import replica_samples
 from zinfo.metrics.sample import Fields
-from zinfo.metrics.samples import Sample
+from zinfo.metrics.samples import Sample, sampler_of
+from zinfo.metrics.selection import label_text
 from zinfo.metrics.shard_lines import ShardLines
 from zinfo.metrics.writer import Writer
 from zinfo.native.loader import native
@@ -25,6 +29,9 @@ MAX_BYTES: Final = 128 * 1024
 """Largest reply that is written natively, in one call that takes about a millisecond."""
 
 _MAX_TRIES: Final = 4  # the plan learns names first, and then parts of maps
+_MAX_LINE: Final = 512  # longest line whose samples are cached, in bytes
+
+_Line: TypeAlias = "tuple[int, bytes, str]"  # a metric's number, labels in the text format, value
 
 
 class NativeWriter:
@@ -48,6 +55,7 @@ class NativeWriter:
         self._writer = writer
         self._plan = plan
         self._rights = rights
+        self._numbers: dict[str, int] = {}  # of metrics of samples that `add_sample` writes
         self._text = ""  # the labels of the shard
         self._shown: set[str] = set()  # its long names of maps
 
@@ -81,33 +89,53 @@ class NativeWriter:
         if found is None:
             self._native.undo()
             return False
-        left, is_info_left = found
-        samples = LabelSets(self._lines)
-        samples.add(state)
+        left, alone, is_info_left = found
+        for sample in dict.fromkeys(chain(self._state(state), self._alone(alone))):
+            self._native.add_sample(*sample)
         if left or is_info_left:
+            samples = LabelSets(self._lines)
             fields = _ReplyFields(_fields_of(left), raw, parse, self._rights)
             if is_info_left:
                 samples.add(instance_samples(fields, time))
             samples.add(replica_samples(fields))
             self._writer.write_fields(samples, fields.read, fields, text)
-        else:
-            samples.write(text)
-        self._page.add(self._lines)
+            self._page.add(self._lines)
         if self._native.written > most:
             self._native.undo()
             return False
         return True
 
-    def _write_reply(self, raw: bytes, now: int) -> tuple[bytes, bool] | None:
-        """Return the lines that are left, and whether the samples about the server are."""
+    def _state(self, samples: Iterable[Sample]) -> Iterator[_Line]:
+        """Yield the samples about the shard, which have other labels or metrics than all others."""
+        for of, labels, value in samples:
+            number = self._numbers.get(of.name)
+            if number is None:
+                number = self._numbers[of.name] = self._plan.numbers.exposed(of)
+            if number >= 0:
+                text = _labels(tuple(labels)) if labels else b""
+                yield number, text, str(NOT_FINITE.get(str(value), value))
+
+    def _alone(self, lines: bytes) -> Iterator[_Line]:
+        """Yield the samples of lines that depend on the line alone."""
+        if lines:
+            for line in lines.split(b"\n"):
+                found = self._plan.lines.get(line)
+                if found is None:
+                    found = tuple(self._state(_samples_of(line)))
+                    if len(line) <= _MAX_LINE:
+                        self._plan.cache_line(line, found)
+                yield from found
+
+    def _write_reply(self, raw: bytes, now: int) -> tuple[bytes, bytes, bool] | None:
+        """Return what is left: two parts of the lines, and whether the server's own samples are."""
         for _try in range(_MAX_TRIES):
             self._shown.clear()
             found = self._native.write(self._plan.plan, raw, now, self._on_map)
             if found is None:
                 return None
-            left, names, maps, is_info_left = found
+            left, alone, names, maps, is_info_left = found
             if not names and not maps:
-                return left, is_info_left
+                return left, alone, is_info_left
             self._native.undo()
             added = [self._plan.add_field(name) for name in set(names.split())]
             added += [self._plan.add_parts(line) for line in set(maps.split(b"\n")) - {b""}]
@@ -120,6 +148,18 @@ class NativeWriter:
         if field is not None:
             self._writer.write_map(*field, self._text, self._shown)
             self._page.add(self._lines)
+
+
+def _samples_of(line: bytes) -> Iterable[Sample]:
+    field = read_line(line)
+    sampler = field and sampler_of(field[0])
+    return sampler({}, *field) if field and sampler else ()
+
+
+@lru_cache(maxsize=256)
+def _labels(labels: tuple[tuple[str, str], ...]) -> bytes:
+    """Return labels in the text format; few are different."""
+    return label_text(labels).encode("utf-8", "replace")
 
 
 class _ReplyFields(Mapping[str, Value]):

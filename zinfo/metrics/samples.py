@@ -27,6 +27,7 @@ from zinfo.metrics.sample import Fields, Labels, PartMetric, Sample, Sampler
 from zinfo.metrics.statistics import PERCENTILES, parts_of, totals
 
 __all__ = [
+    "ALONE",
     "FAMILIES",
     "PERCENTILES",
     "SAMPLE_LABELS",
@@ -74,6 +75,9 @@ _BY_PATTERN: Final = (
     *certificates.BY_PATTERN,
     *keyspace.BY_PATTERN,
 )
+
+ALONE: Final = frozenset((*extensions.ALONE, *certificates.ALONE))
+"""Samplers that look at nothing but the field. No other field has their metrics."""
 
 
 def combined_samples(fields: Fields, now: float) -> Iterator[Sample]:

@@ -17,6 +17,8 @@ enum {
     OP_STATUS = 3, /* 1 for `ok`, 0 for other texts and numbers */
     OP_ROLE = 4,   /* never has samples, but is left if it is `slave` */
     OP_MAP = 5,    /* a database, whose parts are samples */
+    OP_ALONE = 6,  /* Python writes its samples, which depend on the line alone */
+    OP_ITEMS = 7,  /* the same, also if the field is repeated */
 };
 
 /* Kinds of maps whose parts are samples. */

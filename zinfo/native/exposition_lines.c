@@ -215,6 +215,47 @@ add_text(PyObject *self, PyObject *args)
     return lines_add_text((Lines *)self, family, bytes_of(text)) ? Py_NewRef(Py_None) : NULL;
 }
 
+/* Return whether the text of a number fits into a record. */
+static int
+take_number(PyObject *object, NumberText *number)
+{
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(object, &size);
+
+    if (text == NULL) {
+        return 0;
+    }
+    if (size > MAX_NUMBER) {
+        PyErr_SetString(PyExc_ValueError, "no text of a number");
+        return 0;
+    }
+    memcpy(number->text, text, (size_t)size);
+    number->size = (int)size;
+    return 1;
+}
+
+static PyObject *
+add_sample(PyObject *self, PyObject *args)
+{
+    Lines *lines = (Lines *)self;
+    PyObject *labels, *text;
+    NumberText number;
+    int family, done;
+
+    if (!PyArg_ParseTuple(args, "iSU:add_sample", &family, &labels, &text) ||
+        !take_number(text, &number)) {
+        return NULL;
+    }
+    if (lines->shards == 0 || PyBytes_Size(labels) > UINT16_MAX) {
+        PyErr_SetString(PyExc_ValueError, "no shard, or labels over 64 KiB");
+        return NULL;
+    }
+    done = PyBytes_Size(labels) > 0
+               ? lines_add_labels(lines, family, bytes_of(labels), &number)
+               : lines_add_number(lines, family, &number);
+    return done ? Py_NewRef(Py_None) : NULL;
+}
+
 /* Remove the records of the last shard. */
 static PyObject *
 undo(PyObject *self, PyObject *Py_UNUSED(args))
@@ -458,10 +499,13 @@ static PyMethodDef lines_methods[] = {
      "    on_map: called with the line of a map that Python has to write at once.\n\n"
      "Returns:\n"
      "    None if Python has to write all samples of the shard; else a tuple: the lines that are\n"
-     "    left to Python; names that the plan does not know; lines of maps with unknown parts;\n"
+     "    left to Python; those of them whose samples depend on the line alone; names that the plan does not know; lines of maps with unknown parts;\n"
      "    and whether Python has to write the samples about the server itself."},
     {"add_text", add_text, METH_VARARGS,
      "add_text(family, text)\n--\n\nAdd lines of the shard, each with its LF."},
+    {"add_sample", add_sample, METH_VARARGS,
+     "add_sample(family, labels, number)\n--\n\n"
+     "Add a sample of the shard, with labels of its own in the text format, at most 64 KiB."},
     {"undo", undo, METH_NOARGS, "undo()\n--\n\nRemove the samples of the last shard."},
     {"size", size_of, METH_VARARGS,
      "size(family)\n--\n\nReturn the bytes that the samples of a metric take here."},

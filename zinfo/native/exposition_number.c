@@ -83,6 +83,25 @@ is_tiny(const char *point, const char *end)
     return at < end && at - point - 1 >= LEAST_PLAIN;
 }
 
+/* Write 1 to 99 millionths. */
+static int
+write_millionths(Span digits, NumberText *number)
+{
+    static const char ones[] = "e-06", tens[] = "e-05";
+    int has_tens = digits.end - digits.start == 2;
+
+    number->text[0] = digits.start[0];
+    number->size = 1;
+    if (has_tens && digits.start[1] != '0') {
+        number->text[1] = '.';
+        number->text[2] = digits.start[1];
+        number->size = 3;
+    }
+    memcpy(number->text + number->size, has_tens ? tens : ones, sizeof ones - 1);
+    number->size += (int)sizeof ones - 1;
+    return 1;
+}
+
 static int
 format_other(Span value, int shift, NumberText *number)
 {
@@ -123,6 +142,9 @@ format_number(Span value, int shift, NumberText *number)
         }
         if (negative) {
             return 2;
+        }
+        if (shift == 6 && digits.end - digits.start <= 2 && *digits.start != '0') {
+            return write_millionths(digits, number);
         }
         if (digits.end - digits.start <= MAX_EXACT && shift_point(digits, shift, number)) {
             return 1;

@@ -36,6 +36,7 @@ typedef struct {
     Plan *plan;
     long long now;
     Buffer left;     /* lines for Python, without maps */
+    Buffer alone;    /* lines for Python whose samples depend on nothing else */
     Buffer unknown;  /* names of fields, each with LF */
     Buffer new_maps; /* lines of maps with unknown parts */
     Command *commands;
@@ -507,7 +508,7 @@ write_field(Writing *writing, Field *field, Span name, Span value, Span line)
 {
     int done, index;
 
-    if (field->stamp == writing->plan->stamp && field->op != OP_LEFT) {
+    if (field->stamp == writing->plan->stamp && field->op != OP_LEFT && field->op != OP_ITEMS) {
         return CONFLICT; /* repeated: its value is a list */
     }
     if (field->stamp != writing->plan->stamp) {
@@ -536,6 +537,9 @@ write_field(Writing *writing, Field *field, Span name, Span value, Span line)
                    : LEFT;
     case OP_MAP:
         return write_map(writing, DATABASES, name, value, line);
+    case OP_ALONE:
+    case OP_ITEMS:
+        return append(&writing->alone, line);
     default:
         return LEFT;
     }
@@ -671,18 +675,22 @@ result_of(const Writing *writing)
 {
     PyObject *left = PyBytes_FromStringAndSize(writing->left.start,
                                                (Py_ssize_t)writing->left.used);
+    PyObject *alone = PyBytes_FromStringAndSize(writing->alone.start,
+                                                (Py_ssize_t)writing->alone.used);
     PyObject *unknown = PyBytes_FromStringAndSize(writing->unknown.start,
                                                   (Py_ssize_t)writing->unknown.used);
     PyObject *maps = PyBytes_FromStringAndSize(writing->new_maps.start,
                                                (Py_ssize_t)writing->new_maps.used);
 
-    if (left == NULL || unknown == NULL || maps == NULL) {
+    if (left == NULL || alone == NULL || unknown == NULL || maps == NULL) {
         Py_XDECREF(left);
+        Py_XDECREF(alone);
         Py_XDECREF(unknown);
         Py_XDECREF(maps);
         return NULL;
     }
-    return Py_BuildValue("(NNNN)", left, unknown, maps, PyBool_FromLong(writing->is_info_left));
+    return Py_BuildValue("(NNNNN)", left, alone, unknown, maps,
+                         PyBool_FromLong(writing->is_info_left));
 }
 
 PyObject *
@@ -708,7 +716,7 @@ write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map)
             done = write_info(&writing);
         }
     }
-    if (done == DONE && reserve(&writing.left, 1) && reserve(&writing.unknown, 1) &&
+    if (done == DONE && reserve(&writing.left, 1) && reserve(&writing.alone, 1) && reserve(&writing.unknown, 1) &&
         reserve(&writing.new_maps, 1)) {
         result = result_of(&writing);
     }
@@ -716,6 +724,7 @@ write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map)
         result = Py_NewRef(Py_None);
     }
     PyMem_Free(writing.left.start);
+    PyMem_Free(writing.alone.start);
     PyMem_Free(writing.unknown.start);
     PyMem_Free(writing.new_maps.start);
     PyMem_Free(writing.commands);

@@ -50,11 +50,14 @@ class NativeLines(Protocol):
 
     def write(
         self, plan: NativePlan, raw: bytes, now: int, on_map: Callable[[bytes], None]
-    ) -> tuple[bytes, bytes, bytes, bool] | None:
+    ) -> tuple[bytes, bytes, bytes, bytes, bool] | None:
         """Write the samples of a reply."""
 
     def add_text(self, family: int, text: bytes) -> None:
         """Add lines of the shard."""
+
+    def add_sample(self, family: int, labels: bytes, number: str) -> None:
+        """Add a sample of the shard, with labels of its own in the text format."""
 
     def undo(self) -> None:
         """Remove the samples of the last shard."""
