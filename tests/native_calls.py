@@ -31,6 +31,13 @@ KINDS = bytes(map(kind_of, WANTED))
 SNAPSHOT = SimpleNamespace(raw=RAW, cells=b"", at=90.0, revision=7, time=1700000000.5)
 SHARD = SimpleNamespace(snapshot=SNAPSHOT, _snapshot=SNAPSHOT, state=SimpleNamespace(_value_="up"))
 
+PACKED_INFO = b"\x82\xa1a\x01\xa1b\x02"
+PACKED_DELTA = b"\x83\xa3set\x81\xa1a\x05\xa5unset\x91\xa1b\xa4base\x01"
+_HEADER = b"\x95\x01\xa1n\x07\x02\xcb\x3f\xf8\0\0\0\0\0\0"
+PACKED_BATCH = b"".join(
+    (b"\x91\x93", *(b"\xc4%c%s" % (len(part), part) for part in (b"t", _HEADER, PACKED_DELTA)))
+)
+
 FRAMES = 3
 """Frames of the message passed to `discard_frames`."""
 
@@ -110,6 +117,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "discard_frames": discard_frames,
     "read_cells": lambda: _native.read_cells(RAW, FIELD_NAMES, KINDS, b"head"),
     "fill_columns": fill_columns,
+    "merge_deltas": lambda: _native.merge_deltas(PACKED_INFO, (PACKED_DELTA,)),
+    "read_deltas": lambda: _native.read_deltas(PACKED_BATCH, 7),
     "untrack": lambda: _native.untrack([]),
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_bad_lines": lambda: _native.count_bad_lines(b"a\n#b\n \n:c\nd:1"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -11,8 +12,19 @@ from tests.client.world import Network
 from zinfo.client.subscriber_state import SubscriberState
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.errors import NotAllowedError
-from zinfo.wire.bus_messages import topic
+from zinfo.wire.bus_messages import BATCH_TOPIC, pack_batch, topic, unpack_batch
 from zinfo.wire.lifecycle import Event
+
+OFFERED: ContextVar[tuple[str, ...] | None] = ContextVar("OFFERED", default=None)
+"""Kinds of topics that daemons offer in this test."""
+
+
+@pytest.fixture(params=[None, ("batch",)], ids=["deltas", "batches"], autouse=True)
+def offered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test runs with single deltas, and with batches."""
+    token = OFFERED.set(request.param)
+    yield
+    OFFERED.reset(token)
 
 
 class SubscriberWorld(Network):
@@ -30,9 +42,10 @@ class SubscriberWorld(Network):
             bus=bus,
             shards=shards,
             kinds=kinds,
+            takes_batches=True,
             rng=random.Random(1),
         )
-        super().__init__(self.subscriber, fence_totals=fence_totals)
+        super().__init__(self.subscriber, fence_totals=fence_totals, kinds=OFFERED.get())
         for shard in ("a", "b"):
             self.daemon.add(shard)
             self.daemon.poll(shard)
@@ -45,6 +58,11 @@ class SubscriberWorld(Network):
         updates = list(self.subscriber.updates)
         self.subscriber.updates.clear()
         return updates
+
+    def updates_of_batch(self) -> list[Update]:
+        """The updates, once the batch is closed."""
+        self.daemon.flush()
+        return self.updates()
 
     def lose(self) -> None:
         self.bus.pop()
@@ -87,7 +105,7 @@ def test_many_shards_are_filtered_instead_of_subscribed() -> None:
     world = SubscriberWorld(
         "delta", "event", shards=[f"s{number}" for number in range(250)] + ["a"]
     )
-    assert topic("delta") in world.subscribed
+    assert {topic("delta"), BATCH_TOPIC} & set(world.subscribed)
     world.daemon.poll("b")
     world.daemon.enter("b", "down")
     world.daemon.poll("a")
@@ -220,7 +238,7 @@ def test_a_shard_that_is_added_again_gives_no_gap() -> None:
 
 
 def test_a_delta_with_another_base_gives_a_gap() -> None:
-    world = SubscriberWorld("delta")
+    world = SubscriberWorld("delta", bus="inproc://bus")
     world.daemon.poll("a")
     world.updates()
     world.daemon.shards["a"].revision = 1
@@ -342,3 +360,80 @@ def test_events_of_hidden_shards_give_no_gap() -> None:
     gap, event = world.updates()
     assert isinstance(gap, Gap)
     assert gap.shard == "a"
+
+
+# --- batches
+
+
+def test_the_deltas_of_a_batch_are_updates_in_their_order(offered: None) -> None:
+    world = SubscriberWorld("delta", "event")
+    world.daemon.holding = True
+    for role in ("master", "slave"):
+        world.daemon.poll("a", {"role": role})
+        world.daemon.poll("b", {"role": role})
+    world.daemon.enter("a", "down", "timeout")
+    *deltas, event = world.updates()
+    assert isinstance(event, Event)
+    found = [(one.shard, one.set["role"]) for one in deltas if isinstance(one, Delta)]
+    assert found == [("a", "master"), ("b", "master"), ("a", "slave"), ("b", "slave")]
+
+
+def test_malformed_deltas_of_a_batch_are_gaps_and_lose_no_other(offered: None) -> None:
+    world = SubscriberWorld("delta")
+    if OFFERED.get() is None:
+        pytest.skip("without batches")  # other tests have malformed single deltas
+    world.daemon.poll("a")
+    world.daemon.poll("b")
+    world.updates()
+    world.daemon.holding = True
+    for _ in range(2):
+        world.daemon.poll("a")
+        world.daemon.poll("b")
+    world.daemon.flush()
+    first, second, third, fourth = unpack_batch(world.bus[-1][2])
+    bad = (first[0], first[1], b"\xc1")
+    text = b"\x83\xa3set\x81\xa1x\xa1\xff\xa5unset\x90\xa4base\x01"
+    world.bus[-1][2] = pack_batch(
+        [bad, (second[0], second[1], text), third, fourth, (b"", b"", b"")]
+    )
+    gaps = [update.shard for update in world.updates() if isinstance(update, Gap)]
+    assert gaps == ["a", "b"]
+    assert world.subscriber.malformed == 3
+
+
+def test_a_lost_batch_is_a_gap_of_each_shard_and_of_the_totals(offered: None) -> None:
+    world = SubscriberWorld("delta")
+    for _ in range(2):
+        world.updates()
+        world.daemon.holding = True
+        world.daemon.poll("a")
+        world.daemon.poll("b")
+        world.daemon.flush()
+    world.bus.clear()
+    world.daemon.poll("a")
+    gap, delta = world.updates_of_batch()
+    assert isinstance(gap, Gap)
+    assert (gap.shard, gap.kind) == ("a", "delta")
+    assert isinstance(delta, Delta)
+    world.daemon.beat()
+    (missing,) = [update for update in world.updates() if isinstance(update, Gap)]
+    assert missing.shard is None
+
+
+def test_a_subscriber_to_some_shards_and_one_whose_batches_are_refused_take_deltas(
+    offered: None,
+) -> None:
+    assert topic("delta", "a") in SubscriberWorld("delta", shards=["a"]).subscribed
+    world = SubscriberWorld("delta")
+    assert (BATCH_TOPIC in world.subscribed) == (OFFERED.get() is not None)
+    world.daemon.refused_topics = [BATCH_TOPIC.decode()] if OFFERED.get() else []
+    world.cut_bus()
+    world.run(3, polls=False, until=lambda: BATCH_TOPIC not in world.subscribed)
+    world.daemon.refused_topics = []
+    world.run(3, polls=False)
+    world.updates()
+    world.daemon.poll("a")
+    (delta,) = world.updates()
+    assert isinstance(delta, Delta)
+    assert topic("delta") in world.subscribed
+    assert world.subscriber.refusal is None

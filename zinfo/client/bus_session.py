@@ -179,9 +179,10 @@ class BusSession:
         """Return whether the bus is joined and the last heartbeat is recent."""
         return self.phase is Phase.JOINED and now - self.last_heartbeat_at <= self.silence_limit
 
-    def lateness(self, header: Header, now: float) -> float:
-        """Return how many seconds longer than the fastest message this one took."""
-        return max(0.0, now - header.time - self._offset)
+    @property
+    def clock_offset(self) -> float:
+        """Local clock minus the daemon's wall clock, in seconds, by the fastest message."""
+        return self._offset
 
     def daemon_time(self, now: float) -> float:
         """Return an estimate of the daemon's wall clock, seconds since the Unix epoch."""
@@ -256,6 +257,10 @@ class BusSession:
             return False
         return True
 
+    def is_fence(self, nonce_topic: bytes) -> bool:
+        """Return whether a fence is this session's."""
+        return nonce_topic == self._fence
+
     def on_fence(self, nonce_topic: bytes, header: Header, now: float) -> bool:
         """Handle a fence.
 
@@ -263,7 +268,7 @@ class BusSession:
             Whether it is this session's: from here on all subscriptions are in place. If it is not
             the first one, libzmq has reconnected and messages may be missing.
         """
-        if nonce_topic != self._fence:
+        if not self.is_fence(nonce_topic):
             return False
         self.phase = Phase.JOINED
         self.problem = ""

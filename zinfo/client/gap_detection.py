@@ -32,9 +32,11 @@ class RevisionGapDetector:
         last = self.last.get(shard)
         if last is not None and revision <= last:
             return -1
-        missing = 0 if last is None or shard in self._unsure else revision - last - 1
+        missing = 0 if last is None else revision - last - 1
         self.last[shard] = revision
-        self._unsure.discard(shard)
+        if self._unsure and shard in self._unsure:
+            missing = 0
+            self._unsure.discard(shard)
         self._counted += 1 + missing  # the next total must not report the same loss again
         return missing
 

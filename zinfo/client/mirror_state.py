@@ -41,7 +41,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from zinfo.client.batches import KINDS_OF_BATCHES, read_batch, refused_kinds
+from zinfo.client.batches import KINDS_OF_BATCHES, ReadDelta, read_batch, read_delta, refused_kinds
 from zinfo.client.bus_session import (
     BusSession,
     Phase,
@@ -57,12 +57,11 @@ from zinfo.client.decoding import (
     parse_message,
 )
 from zinfo.client.gap_detection import NumberGapDetector
-from zinfo.client.packed_info import FieldReader, base_of, reader_of
+from zinfo.client.packed_info import FieldReader, reader_of
 from zinfo.client.reported_deltas import DeltaReporter
 from zinfo.client.resync import Fetch, Resync
 from zinfo.client.shard_store import Change, ShardStore
 from zinfo.client.snapshot_page import PackedEntry, decode_page
-from zinfo.client.stored_info import PackedDelta
 from zinfo.client.topics import MAX_FIELDS, mirror_topics, subscribes_prefix
 from zinfo.client.updates import Heartbeat, Info
 from zinfo.errors import ProtocolError, UnknownShardError
@@ -72,7 +71,6 @@ from zinfo.wire.bus_messages import (
     KIND_FENCE,
     KIND_FIELDS,
     KIND_HEARTBEAT,
-    Header,
 )
 from zinfo.wire.codec import Message
 from zinfo.wire.lifecycle import UP
@@ -256,7 +254,7 @@ class MirrorState:
             elif message.kind in KINDS_OF_BATCHES:
                 self._on_batch(message, now)
             elif message.kind == KIND_DELTA:
-                self._on_delta(message.name, message.header, message.body, now, self._reader)
+                self._on_deltas([read_delta(message)], now, self._reader)
             elif message.kind == KIND_EVENT:
                 self._on_event(message, now)
             elif message.kind == KIND_HEARTBEAT:
@@ -320,9 +318,7 @@ class MirrorState:
         if malformed:
             self.store.malformed += malformed
             self._on_deltas_lost()
-        reader = None if message.kind == KIND_FIELDS else self._reader
-        for shard, header, body in deltas:
-            self._on_delta(shard, header, body, now, reader)
+        self._on_deltas(deltas, now, None if message.kind == KIND_FIELDS else self._reader)
 
     def _on_deltas_lost(self) -> None:
         """Deltas of unknown shards are missing."""
@@ -330,33 +326,39 @@ class MirrorState:
         self.store.mark_infos_suspect()
         self.resync.invalidate()
 
-    def _on_delta(
-        self, shard: str, header: Header, body: bytes, now: float, reader: FieldReader | None
-    ) -> None:
-        """Handle a delta; `reader` is that of the mirrored fields where `body` has others."""
-        store, revision = self.store, header.seq
-        store.revisions.count(shard, revision)
-        if self.scope is not None and shard not in self.scope:
-            return
-        if not store.follows(shard):
-            return
-        try:
-            base = base_of(body, revision)
-            if reader is not None:
-                body = reader.narrow_delta(body, base)
-        except ProtocolError:
-            self.gaps += 1
-            store.on_malformed(shard)
-            return
-        # Before the first snapshot has come, a delta without a base is not a sign of loss.
-        expected = self.resync.complete and not store.is_suspect(shard)
-        polled_at = now - self.session.lateness(header, now)
-        delta = PackedDelta(revision, base, header.time, polled_at, body)
-        changes = store.apply_delta(shard, delta)
-        if changes:
-            self.changes += changes
-        if expected and store.is_suspect(shard):
-            self.gaps += 1
+    def _on_deltas(self, deltas: list[ReadDelta], now: float, reader: FieldReader | None) -> None:
+        """Handle deltas; `reader` is that of the mirrored fields where they have others."""
+        store, scope, labels = self.store, self.scope, self.labels
+        count, apply = store.revisions.count, store.apply_delta
+        offset = self.session.clock_offset
+        for shard, revision, base, time, body in deltas:
+            count(shard, revision)
+            if scope is not None and shard not in scope:
+                continue
+            if labels and not store.follows(shard):
+                continue
+            wanted = body
+            if base < 0 or reader is not None:
+                wanted = self._checked(shard, base, body, reader)
+                if not wanted:
+                    continue
+            polled_at = time + offset
+            before = store.is_suspect(shard)
+            changes = apply(shard, revision, base, time, min(polled_at, now), wanted)
+            if changes:
+                self.changes += changes
+            # Before the first snapshot has come, a delta without a base is not a sign of loss.
+            if changes is None and not before and self.resync.complete:
+                self.gaps += 1
+
+    def _checked(self, shard: str, base: int, body: bytes, reader: FieldReader | None) -> bytes:
+        """Return the body of a delta with the mirrored fields; empty if it is malformed."""
+        with contextlib.suppress(ProtocolError):
+            if base >= 0 and reader is not None:
+                return reader.narrow_delta(body, base)
+        self.gaps += 1
+        self.store.on_malformed(shard)
+        return b""
 
     def _on_event(self, message: BusMessage, now: float) -> None:
         event = decode_event(message)

@@ -8,7 +8,7 @@ time of decoding both. msgspec's typed decoders skip what is not wanted without 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import msgspec
 
 from zinfo.client.updates import Info
 from zinfo.errors import ProtocolError
+from zinfo.native.loader import native
 from zinfo.wire.codec import map_header, no_extensions, pack_fields
 
 EMPTY_INFO: Final = map_header(0)
@@ -116,7 +117,7 @@ def decode_changes(body: bytes) -> tuple[Info, tuple[str, ...], object]:
     return delta.set, tuple(delta.unset), delta.base
 
 
-def merge(info: bytes, bodies: Sequence[bytes]) -> bytes:
+def merge(info: bytes, bodies: tuple[bytes, ...]) -> bytes:
     """Return an INFO with deltas applied to it, in this order.
 
     Their bases are not checked. Values are copied as they are; those that are not valid msgpack
@@ -129,6 +130,12 @@ def merge(info: bytes, bodies: Sequence[bytes]) -> bytes:
     Raises:
         ProtocolError: the INFO or a body is malformed.
     """
+    merged = None if native is None else native.merge_deltas(info, bodies)
+    return merge_in_python(info, bodies) if merged is None else merged
+
+
+def merge_in_python(info: bytes, bodies: tuple[bytes, ...]) -> bytes:
+    """Do the same as `merge`; the reference for the native part."""
     try:
         fields = _decode_raw_info(info)
         for body in bodies:

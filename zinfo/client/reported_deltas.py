@@ -8,7 +8,7 @@ from dataclasses import replace
 from zinfo.client.inferred_events import inferred_delta
 from zinfo.client.packed_info import FieldReader, decode_changes, decode_info, reader_of
 from zinfo.client.snapshot_page import PackedEntry
-from zinfo.client.stored_info import PackedDelta, StoredInfo
+from zinfo.client.stored_info import StoredInfo
 from zinfo.client.updates import Delta, copied
 from zinfo.errors import ProtocolError
 
@@ -25,19 +25,21 @@ class DeltaReporter:
         self._reader: FieldReader | None = None if names is None else reader_of(frozenset(names))
         self._skips_empty = skips_empty or names is not None
 
-    def of_delta(self, shard: str, delta: PackedDelta) -> list[Delta]:
-        """Return the delta; nothing where it has none of the wanted fields.
+    def of_delta(
+        self, shard: str, revision: int, base: int, time: float, body: bytes
+    ) -> list[Delta]:
+        """Return a delta; nothing where it has none of the wanted fields.
 
         Raises:
             ProtocolError: its body is malformed.
         """
         if self._reader is None:
-            changed, unset, _ = decode_changes(delta.body)
+            changed, unset, _ = decode_changes(body)
         else:
-            changed, unset = self._reader.of_delta(delta.body)
+            changed, unset = self._reader.of_delta(body)
         if self._skips_empty and not changed and not unset:
             return []
-        return [Delta(shard, delta.revision, delta.base, delta.time, changed, unset)]
+        return [Delta(shard, revision, base, time, changed, unset)]
 
     def inferred(self, entry: PackedEntry, info: bytes, stored: StoredInfo) -> list[Delta]:
         """Return the difference between the stored INFO and that of a snapshot.

@@ -17,6 +17,9 @@ from zinfo.wire.codec import Message
 BATCH = 200
 """Bus messages handled before the replies are read."""
 
+BATCH_BYTES = 1 << 18
+"""Bytes of bus messages after which the replies are read, as a message may be a batch of deltas."""
+
 
 class SessionDriver:
     """Passes what arrives to a state machine, and carries out the actions of its session.
@@ -48,17 +51,21 @@ class SessionDriver:
         self._lock = nullcontext() if lock is None else lock
 
     def receive(self) -> int:
-        """Handle the messages that have arrived, at most `BATCH` of the bus.
+        """Handle the messages that have arrived, at most `BATCH` or `BATCH_BYTES` of the bus.
 
         Returns:
-            The number of bus messages. When it is `BATCH`, more may be waiting in the socket.
+            The number of bus messages; `BATCH` if more may be waiting in the socket.
         """
-        received = 0
+        received = size = 0
         for frames in self.sockets.bus_messages(BATCH):
             received += 1
+            size += len(frames[-1])
             with self._lock:
                 self._on_bus(frames, clock())
             self.perform_actions()
+            if size > BATCH_BYTES:
+                received = BATCH
+                break
         for frames in self.sockets.replies():
             with self._lock:
                 self._on_reply(frames, clock())

@@ -180,32 +180,48 @@ class ShardStore:
 
     # --- from the bus
 
-    def apply_delta(self, shard: str, delta: PackedDelta) -> list[Change]:
+    def apply_delta(
+        self, shard: str, revision: int, base: int, time: float, polled_at: float, body: bytes
+    ) -> list[Change] | None:
         """Store a delta that `revisions` has counted, or hold it back.
 
+        The arguments are those of `PackedDelta`.
+
         Returns:
-            What changed, for listeners.
+            What changed, for listeners; None where the delta does not follow from what is stored.
         """
         record = self.records.get(shard)
         if record is not None and not record.foreign:
-            record.last_seen_at = delta.polled_at
-            if delta.revision <= record.revision:
+            record.last_seen_at = polled_at
+            stored = record.revision
+            if revision <= stored:
                 return []
-            if delta.base in (0, record.revision):
-                changes = self._add_delta(shard, record, delta)
+            if base in (stored, 0):
+                changes = self._add_delta(shard, record, revision, base, time, polled_at, body)
                 if shard in self._suspect_infos:
-                    newest = delta.revision >= self.revisions.last.get(shard, 0)
+                    newest = revision >= self.revisions.last.get(shard, 0)
                     changes += self._settle_info(shard, record, clears=newest)
                 return changes
         self._suspect_infos.add(shard)
-        self.pending.add_delta(shard, delta)
-        return []
+        self.pending.add_delta(shard, PackedDelta(revision, base, time, polled_at, body))
+        return None
 
-    def _add_delta(self, shard: str, record: Record, delta: PackedDelta) -> list[Change]:
+    def _add_delta(
+        self,
+        shard: str,
+        record: Record,
+        revision: int,
+        base: int,
+        time: float,
+        polled_at: float,
+        body: bytes,
+    ) -> list[Change]:
         """Store a delta that follows; return it for listeners."""
         try:
-            record.add(delta)
-            return [] if self.reporter is None else [*self.reporter.of_delta(shard, delta)]
+            record.add(revision, base, time, polled_at, body)
+            if self.reporter is None:
+                return []
+            return [*self.reporter.of_delta(shard, revision, base, time, body)]
         except ProtocolError:
             record.clear()
             self.on_malformed(shard)
@@ -389,7 +405,7 @@ class ShardStore:
         for delta in self.pending.take_deltas(shard):
             # One that does not follow is behind a second gap: the next snapshot will include it.
             if delta.revision > record.revision and delta.base in (0, record.revision):
-                changes += self._add_delta(shard, record, delta)
+                changes += self._add_delta(shard, record, *delta.values())
         if record.revision < self.revisions.last.get(shard, 0):
             self._suspect_infos.add(shard)
         elif clears:

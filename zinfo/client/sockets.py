@@ -18,10 +18,12 @@ import zmq
 
 from zinfo.client.bus_session import Action, CloseBus, OpenBus, OpenQuery, SendRequest
 from zinfo.errors import ProtocolError
+from zinfo.wire.bus_messages import BATCH_TOPIC, FIELDS_ROOT
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import Request, encode_request, split_envelope
 
 RECEIVE_QUEUE = 10_000  # ZMQ_RCVHWM: messages queued in this process; then the daemon queues
+BATCH_QUEUE = 1_000  # the same where most messages are batches, of some ten deltas and 16 KiB each
 MAX_POLL_SECONDS = 0.5  # a Ctrl-C that arrives just before a poll is handled after it
 OPTIONS: dict[int, int] = {
     zmq.LINGER: 0,
@@ -158,7 +160,9 @@ class Sockets:
                 send_request(self._query, action.request)
         elif isinstance(action, OpenBus):
             self._close_bus()
-            self._bus = connect(self._context, zmq.SUB, action.endpoint, RECEIVE_QUEUE, self._keys)
+            batches = any(topic.startswith((BATCH_TOPIC, FIELDS_ROOT)) for topic in action.topics)
+            queue = BATCH_QUEUE if batches else RECEIVE_QUEUE
+            self._bus = connect(self._context, zmq.SUB, action.endpoint, queue, self._keys)
             for topic in action.topics:
                 self._bus.subscribe(topic)
         elif isinstance(action, CloseBus):

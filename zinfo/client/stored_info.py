@@ -40,6 +40,10 @@ class PackedDelta(msgspec.Struct, frozen=True, gc=False):
     polled_at: float
     body: bytes
 
+    def values(self) -> tuple[int, int, float, float, bytes]:
+        """Return all attributes in their order."""
+        return self.revision, self.base, self.time, self.polled_at, self.body
+
 
 class InfoParts(NamedTuple):
     """An INFO as msgpack, and deltas that are to be applied to it; immutable."""
@@ -82,18 +86,20 @@ class StoredInfo:
         self.revision, self.time, self.polled_at = revision, time, polled_at
         self._packed, self._deltas, self._size = packed, (), 0
 
-    def add(self, delta: PackedDelta) -> None:
+    def add(self, revision: int, base: int, time: float, polled_at: float, body: bytes) -> None:
         """Add a delta that follows from the INFO that is stored, or has no base.
+
+        The arguments are those of `PackedDelta`.
 
         Raises:
             ProtocolError: what is stored is malformed. It is dropped.
         """
-        if not delta.base:
+        if not base:
             self._packed, self._deltas, self._size = EMPTY_INFO, (), 0
-        self._deltas += (delta.body,)
-        self._size += len(delta.body)
-        self.revision, self.time, self.polled_at = delta.revision, delta.time, delta.polled_at
-        if len(self._deltas) > MAX_DELTAS or self._size > MAX_DELTA_BYTES:
+        self.revision, self.time, self.polled_at = revision, time, polled_at
+        self._deltas = deltas = (*self._deltas, body)
+        self._size = size = self._size + len(body)
+        if size > MAX_DELTA_BYTES or len(deltas) > MAX_DELTAS:
             self.packed()
 
     def parts(self) -> InfoParts:

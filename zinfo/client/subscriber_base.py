@@ -49,7 +49,11 @@ class SubscriberBase:
         if endpoint is None and bus is None:
             endpoint = DEFAULT_QUERY_ENDPOINT
         self._state = SubscriberState(
-            checked_or_none(endpoint), bus=checked_or_none(bus), shards=shards, kinds=kinds
+            checked_or_none(endpoint),
+            bus=checked_or_none(bus),
+            shards=shards,
+            kinds=kinds,
+            takes_batches=True,
         )
         self._endpoint_shown = endpoint or bus
         self._timeout = timeout

@@ -13,10 +13,10 @@ import random
 from collections import deque
 from collections.abc import Collection
 
+from zinfo.client.batches import ReadDelta, read_batch, read_delta, refused_kinds
 from zinfo.client.bus_session import BusSession, Phase, Timing, refused_topics_error
 from zinfo.client.decoding import (
     BusMessage,
-    decode_delta,
     decode_event,
     decode_heartbeat,
     decode_refused_topics,
@@ -24,10 +24,13 @@ from zinfo.client.decoding import (
     parse_message,
 )
 from zinfo.client.gap_detection import NumberGapDetector, RevisionGapDetector
+from zinfo.client.packed_info import decode_changes
 from zinfo.client.topics import subscribes_prefix, topics_of
-from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Stale, Update
+from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.wire.bus_messages import (
+    BATCH_TOPIC,
+    KIND_BATCH,
     KIND_DELTA,
     KIND_EVENT,
     KIND_FENCE,
@@ -50,6 +53,8 @@ class SubscriberState:
         bus: the bus endpoint; None for the one in the reply to hello.
         shards: ids of the wanted shards; empty for all.
         kinds: any of "info", "delta", "event", "hb".
+        takes_batches: whether to receive all deltas in batches where the daemon offers them. False
+            for an owner that stores the messages themselves.
         timing: timeouts and delays.
         rng: source of nonces and random delays.
 
@@ -68,6 +73,7 @@ class SubscriberState:
         bus: str | None = None,
         shards: Collection[str] = (),
         kinds: Collection[str] = (KIND_DELTA, KIND_EVENT),
+        takes_batches: bool = False,
         timing: Timing | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -78,11 +84,10 @@ class SubscriberState:
         self.scope = frozenset(shards) or None
         wanted = [kind for kind in SHARD_KINDS if kind in self.kinds]
         self._subscribes_prefix = subscribes_prefix(self.scope, len(wanted))
-        topics = [topic(KIND_HEARTBEAT)]
-        for kind in wanted:
-            topics += topics_of(kind, self.scope, all_shards=self._subscribes_prefix)
+        self._wanted = wanted
+        self._takes_batches = takes_batches and self._subscribes_prefix
         self.session = BusSession(
-            topics, endpoint=endpoint, bus=bus, timing=timing, check_lateness=False, rng=rng
+            self._topics, endpoint=endpoint, bus=bus, timing=timing, check_lateness=False, rng=rng
         )
         self.updates: deque[Update] = deque()
         self.malformed = 0
@@ -91,6 +96,15 @@ class SubscriberState:
         self._epoch: int | None = None
         self._stale_reported = False
         self._reset_counts()
+
+    def _topics(self, offered: frozenset[str]) -> list[bytes]:
+        topics = [topic(KIND_HEARTBEAT)]
+        for kind in self._wanted:
+            if kind == KIND_DELTA and self._takes_batches and KIND_BATCH in offered:
+                topics.append(BATCH_TOPIC)
+            else:
+                topics += topics_of(kind, self.scope, all_shards=self._subscribes_prefix)
+        return topics
 
     def _reset_counts(self) -> None:
         self._revisions = {KIND_INFO: RevisionGapDetector(), KIND_DELTA: RevisionGapDetector()}
@@ -127,8 +141,12 @@ class SubscriberState:
                 self._on_heartbeat(decode_heartbeat(message), now)
             elif message.kind == KIND_EVENT:
                 self._on_event(message)
-            elif message.kind in self._revisions:
-                self._on_revision(message)
+            elif message.kind == KIND_BATCH:
+                self._on_batch(message)
+            elif message.kind == KIND_DELTA:
+                self._on_delta(read_delta(message))
+            elif message.kind == KIND_INFO:
+                self._on_info(message)
         except ProtocolError:
             self.malformed += 1
 
@@ -154,10 +172,15 @@ class SubscriberState:
             self.updates.append(Stale(now - self.session.last_heartbeat_at, self.session.problem))
 
     def _on_fence(self, fence: bytes, message: BusMessage, now: float) -> None:
+        refused = decode_refused_topics(message)
+        if self._takes_batches and self.session.is_fence(fence) and refused_kinds(refused):
+            self._takes_batches = False  # take deltas one by one
+            self.session.reset(now, "the daemon refuses batches")
+            self._report_stale(now)
+            return
         if not self.session.on_fence(fence, message.header, now):
             return
         self._stale_reported = False
-        refused = decode_refused_topics(message)
         if refused and refused != self.session.refused_topics:
             self.refusal = refused_topics_error(refused)
         self.session.refused_topics = refused
@@ -201,16 +224,39 @@ class SubscriberState:
 
     # --- shards
 
-    def _on_revision(self, message: BusMessage) -> None:
-        """Handle an INFO or a delta."""
-        detector, shard, seq = self._revisions[message.kind], message.name, message.header.seq
-        wanted = self.scope is None or shard in self.scope
-        last = detector.last.get(shard)
+    def _on_info(self, message: BusMessage) -> None:
+        shard, seq = message.name, message.header.seq
+        update = decode_snapshot(message) if self._wants(shard) else None
+        self._on_revision(KIND_INFO, shard, seq, update)
+
+    def _on_batch(self, message: BusMessage) -> None:
+        deltas, malformed = read_batch(message)
+        self.malformed += malformed
+        for delta in deltas:
+            try:
+                self._on_delta(delta)
+            except ProtocolError:
+                self.malformed += 1
+
+    def _on_delta(self, delta: ReadDelta) -> None:
+        shard, revision, base, time, body = delta
+        if base < 0:
+            raise ProtocolError("the body of a delta is malformed")
         update = None
-        if wanted:
-            update = (
-                decode_delta(message) if message.kind == KIND_DELTA else decode_snapshot(message)
-            )
+        if self._wants(shard):
+            changed, unset, _ = decode_changes(body)
+            update = Delta(shard, revision, base, time, changed, unset)
+        self._on_revision(KIND_DELTA, shard, revision, update)
+
+    def _wants(self, shard: str) -> bool:
+        return self.scope is None or shard in self.scope
+
+    def _on_revision(
+        self, kind: str, shard: str, seq: int, update: Snapshot | Delta | None
+    ) -> None:
+        """Handle an INFO or a delta; None for those of other shards."""
+        detector = self._revisions[kind]
+        last = detector.last.get(shard)
         missing = detector.count(shard, seq)
         if update is None:
             return
@@ -218,9 +264,9 @@ class SubscriberState:
             self.repeated += 1
             return
         if missing:
-            self.updates.append(Gap(shard, message.kind, (last or 0) + 1, update.revision))
+            self.updates.append(Gap(shard, kind, (last or 0) + 1, seq))
         elif isinstance(update, Delta) and last is not None and update.base not in (0, seq - 1):
-            self.updates.append(Gap(shard, message.kind, seq - 1, update.base))
+            self.updates.append(Gap(shard, kind, seq - 1, update.base))
         self.updates.append(update)
 
     def _on_event(self, message: BusMessage) -> None:

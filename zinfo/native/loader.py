@@ -152,6 +152,14 @@ class Native(Protocol):
     ) -> list[Any]:
         """Fill arrays with the ages, states and fields of some shards."""
 
+    def merge_deltas(self, info: bytes, bodies: tuple[bytes, ...]) -> bytes | None:
+        """Apply deltas to an INFO, all of them msgpack, without decoding them."""
+
+    def read_deltas(
+        self, batch: bytes, epoch: int
+    ) -> list[tuple[bytes, int, int, float, bytes]] | None:
+        """Read the deltas of a batch; their fields are checked, not decoded."""
+
     def untrack(self, value: object, /) -> None:
         """Have the garbage collector never visit an object, which is part of no cycle."""
 

@@ -132,9 +132,29 @@ PyDoc_STRVAR(fill_columns_doc,
 "Returns:\n"
 "    A list of the snapshots of the shards processed; all of them unless their replies are large.");
 
+PyDoc_STRVAR(merge_deltas_doc,
+"merge_deltas(info, bodies)\n--\n\n"
+"Apply deltas to an INFO, all of them msgpack, without decoding them.\n\n"
+"Args:\n"
+"    info: A msgpack map.\n"
+"    bodies: A tuple of the deltas' bodies.\n\n"
+"Returns:\n"
+"    The INFO; None if Python has to do it.");
+
+PyDoc_STRVAR(read_deltas_doc,
+"read_deltas(batch, epoch)\n--\n\n"
+"Read the deltas of a batch; their fields are checked, not decoded.\n\n"
+"Args:\n"
+"    batch: The body of the batch.\n"
+"    epoch: The epoch that all of them have to have.\n\n"
+"Returns:\n"
+"    A list of tuples: topic, revision, base, time and body. None if Python has to do it.");
+
 static PyMethodDef methods[] = {
     {"read_cells", (PyCFunction)(void (*)(void))read_cells, METH_FASTCALL, read_cells_doc},
     {"fill_columns", fill_columns, METH_VARARGS, fill_columns_doc},
+    {"merge_deltas", merge_deltas, METH_VARARGS, merge_deltas_doc},
+    {"read_deltas", read_deltas, METH_VARARGS, read_deltas_doc},
     {"untrack", untrack, METH_O, untrack_doc},
     {"count_marks", count_marks, METH_O, count_marks_doc},
     {"count_bad_lines", count_bad_lines, METH_O, count_bad_lines_doc},

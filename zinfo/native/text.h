@@ -69,6 +69,8 @@ PyObject *encode_entry(PyObject *module, PyObject *const *args, Py_ssize_t count
 PyObject *encode_entries(PyObject *module, PyObject *args);
 PyObject *discard_frames(PyObject *module, PyObject *args);
 PyObject *count_containers(PyObject *module, PyObject *args);
+PyObject *merge_deltas(PyObject *module, PyObject *args);
+PyObject *read_deltas(PyObject *module, PyObject *args);
 PyObject *untrack(PyObject *module, PyObject *object);
 PyObject *fill_columns(PyObject *module, PyObject *args);
 PyObject *read_cells(PyObject *module, PyObject *const *args, Py_ssize_t count);
