@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
+import gevent.monkey
 import pytest
 from gevent.pool import Group
 
@@ -58,7 +60,7 @@ def long_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("long_slices")
 class TestStartOfASlice:
     def test_one_slice_starts_in_an_iteration(self) -> None:
-        queue = FairQueue()
+        queue = FairQueue(pause=0.0)
         assert can_start(queue)
         assert not can_start(queue)
         gevent.idle()
@@ -69,12 +71,12 @@ class TestStartOfASlice:
             queue.wait_for_slice()
             started.append(can_start(queue))
 
-        queue, started = FairQueue(), list[bool]()
+        queue, started = FairQueue(pause=0.0), list[bool]()
         gevent.spawn(wait).join()
         assert started == [False]
 
     def test_no_slice_starts_while_a_greenlet_waits(self) -> None:
-        queue = FairQueue()
+        queue = FairQueue(pause=0.0)
         busy = queue.hub.loop.idle(priority=queue.hub.loop.MAXPRI)
         iterations: list[int] = []
         busy.start(lambda: iterations.append(1))  # the loop is never idle
@@ -150,37 +152,69 @@ def test_each_event_loop_has_its_own_queue_of_each_kind() -> None:
     assert len({id(queue) for queue in (fair_queue_of_hub(), first, connecting, after)}) == 4
 
 
+@pytest.fixture
+def busy_loop() -> Iterator[None]:
+    """Let the loop never be idle; most of its time passes without use of the CPU."""
+    sleep = gevent.monkey.get_original("time", "sleep")
+    loop: Any = gevent.get_hub().loop
+    busy = loop.idle(priority=loop.MAXPRI)
+    busy.start(lambda: sleep(0.0005))
+    yield
+    busy.stop()
+    busy.close()
+
+
 def turns_of_two(queue: FairQueue) -> list[float]:
-    """Let two greenlets use the queue in turn; return when each of their slices began."""
+    """Let two greenlets use the queue in turn; return the CPU time at which each slice began."""
     began: list[float] = []
 
     def take() -> None:
         for _ in range(2):
             queue.acquire_slice()
-            began.append(time.monotonic())
+            began.append(time.thread_time())
             work(0.003)
 
     gevent.joinall([gevent.spawn(take), gevent.spawn(take)])
     return began
 
 
-def test_while_the_loop_is_busy_a_queue_pauses_between_its_slices() -> None:
-    queue = FairQueue(pause=0.05)
-    busy = queue.hub.loop.idle(priority=queue.hub.loop.MAXPRI)
-    busy.start(lambda: None)  # the loop is never idle
-    began = turns_of_two(queue)
-    busy.stop()
-    busy.close()
+@pytest.mark.usefixtures("busy_loop")
+def test_while_the_loop_is_busy_other_work_has_cpu_time_between_two_slices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("zinfo.loop.yielding._MAX_PAUSE", 60.0)
+    began = turns_of_two(FairQueue(pause=0.02))
     assert len(began) == 4
-    assert min(after - before for before, after in itertools.pairwise(began)) >= 0.05
+    assert min(after - before for before, after in itertools.pairwise(began)) >= 0.02
 
 
-def test_while_the_loop_is_idle_a_queue_does_not_pause() -> None:
-    with gevent.Timeout(60):
+@pytest.mark.usefixtures("busy_loop")
+def test_a_pause_ends_although_the_loop_has_no_cpu_time() -> None:
+    with gevent.Timeout(20):
         assert len(turns_of_two(FairQueue(pause=10_000.0))) == 4
 
 
-def test_connecting_and_background_work_pause() -> None:
-    assert fair_queue_of_hub("connecting")._pause > 0
-    assert fair_queue_of_hub("background")._pause > 0
-    assert fair_queue_of_hub()._pause == 0  # a client waits for the reply
+def test_while_the_loop_is_idle_a_queue_does_not_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zinfo.loop.yielding._MAX_PAUSE", 10_000.0)
+    with gevent.Timeout(20):
+        assert len(turns_of_two(FairQueue(pause=10_000.0))) == 4
+
+
+@pytest.mark.usefixtures("busy_loop")
+def test_a_greenlet_that_comes_during_a_pause_waits_for_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So a client that requests the next page at once does not take every other slice."""
+    monkeypatch.setattr("zinfo.loop.yielding._MAX_PAUSE", 60.0)
+    queue = FairQueue(pause=0.02)
+    assert can_start(queue)
+    used = time.thread_time()
+    loop: Any = gevent.get_hub().loop
+    for _ in range(3):
+        gevent.idle(priority=loop.MAXPRI)
+    assert not can_start(queue) or time.thread_time() - used >= 0.02
+
+
+def test_all_kinds_of_work_pause() -> None:
+    for kind in ("low_priority", "connecting", "background"):
+        assert fair_queue_of_hub(kind)._pause > 0

@@ -6,8 +6,9 @@ and wakes all that wait for an idle loop in the same iteration. Greenlets of one
 in a `FairQueue`, which gives all of them together 2 ms of an iteration.
 
 An iteration of a busy loop takes only a few milliseconds, and starts a bounded number of polls.
-Work that has 2 ms of each one would take half of the loop's time, and polls would be late. What may
-take seconds, such as connecting or applying a new configuration, therefore pauses between slices.
+Work that has 2 ms of each one would take half of the loop's time, and polls would be late. Between
+two slices all kinds of work therefore leave the loop 8 ms, as long as it has other work. That is
+CPU time: where other processes use the core as well, the loop gets only a part of each second.
 """
 
 from __future__ import annotations
@@ -25,30 +26,32 @@ YIELD_INTERVAL = 0.002
 
 _MAX_WAIT = 0.01  # seconds after which queued work runs although the event loop is busy
 
-_PAUSES = {"connecting": 0.008, "background": 0.008}
-"""Least seconds between two slices of a busy loop, by the kind of work; 0 for other kinds."""
+_PAUSE = 0.008  # seconds of CPU time between two slices while the loop has other work
+_MAX_PAUSE = 0.1  # seconds after which a pause ends in any case
+_MIN_DELAY = 0.001  # seconds of the shortest timer; libuv counts in milliseconds
 
 _queues: Any = gevent.monkey.get_original("threading", "local")()  # one event loop per OS thread
 
 
 class FairQueue:
-    """Greenlets that wait for a slice of time: until the event loop is idle, or for 10 ms.
+    """Greenlets that wait for a slice of time: until the event loop is idle, or for a pause.
 
     They run in the order in which they came. All of them together have `YIELD_INTERVAL` seconds of
     one iteration of the event loop.
 
     Args:
-        pause: least seconds between two of these slices while the loop is not idle. With 8 ms, the
-            work has at most a fifth of a busy loop's time.
+        pause: seconds of CPU time that other work of the loop has between two of these slices. With
+            8 ms, the greenlets have at most a fifth of a busy loop's time.
 
     Attributes:
         hub: gevent's hub, whose event loop this is for.
     """
 
-    def __init__(self, pause: float = 0.0) -> None:
+    def __init__(self, pause: float = _PAUSE) -> None:
         hub: Any = gevent.get_hub()  # gevent's stubs lack the priorities, among others
         self._pause = pause
-        self._paused_until = 0.0  # monotonic clock
+        self._paused_until = 0.0  # CPU time of this thread
+        self._paused_at_most_until = 0.0  # monotonic clock
         self.hub = hub
         self._loop = loop = hub.loop
         self._waiting: deque[tuple[float, Waiter[float]]] = deque()  # with the time of arrival
@@ -62,9 +65,8 @@ class FairQueue:
         It has passed already where other greenlets wait, or have had a slice of this iteration, or
         during the pause after that.
         """
-        now = time.monotonic()
-        if self._waiting or self._this_iteration.active or now < self._paused_until:
-            return now
+        if self._waiting or self._this_iteration.active or self._pause_left():
+            return time.monotonic()
         return self._use_this_iteration()
 
     def wait_for_slice(self) -> float:
@@ -73,7 +75,7 @@ class FairQueue:
         self._waiting.append((time.monotonic(), waiter))
         if self._timer is None:
             self._idle.start(self._run_waiting)
-            self._start_timer(max(_MAX_WAIT, self._paused_until - time.monotonic()))
+            self._start_timer(max(_MAX_WAIT, self._pause_left()))
         # A greenlet killed here leaves its waiter in the queue; to switch to that does nothing.
         return waiter.get()
 
@@ -85,17 +87,33 @@ class FairQueue:
         if self.start_slice() <= time.monotonic():
             self.wait_for_slice()
 
+    def _pause_left(self) -> float:
+        """Return the seconds until the next slice may start although the loop has other work."""
+        left = self._paused_until - time.thread_time()
+        return max(min(left, self._paused_at_most_until - time.monotonic()), 0.0)
+
     def _use_this_iteration(self) -> float:
         """Return the monotonic clock at which the slice ends."""
         self._this_iteration.start(self._this_iteration.stop)
-        until = time.monotonic() + YIELD_INTERVAL
+        self._start_pause()
+        return time.monotonic() + YIELD_INTERVAL
+
+    def _start_pause(self) -> None:
         if self._pause:
-            self._paused_until = until + self._pause
-        return until
+            self._paused_until = time.thread_time() + self._pause
+            self._paused_at_most_until = time.monotonic() + _MAX_PAUSE
 
     def _start_timer(self, seconds: float) -> None:
         self._timer = self._loop.timer(seconds)
-        self._timer.start(self._run_waiting, update=True)
+        self._timer.start(self._on_timer, update=True)
+
+    def _on_timer(self) -> None:
+        left = self._pause_left()
+        if left:
+            self._timer.close()
+            self._start_timer(max(left, _MIN_DELAY))
+        else:
+            self._run_waiting()
 
     def _run_waiting(self) -> None:
         self._timer.close()
@@ -104,9 +122,10 @@ class FairQueue:
             self._waiting.popleft()[1].switch(until)
             if time.monotonic() >= until:
                 break
+        self._start_pause()
         if self._waiting:
             waited = time.monotonic() - self._waiting[0][0]
-            self._start_timer(max(_MAX_WAIT - waited, self._pause))
+            self._start_timer(max(_MAX_WAIT - waited, self._pause_left()))
         else:
             self._idle.stop()
             self._timer = None
@@ -121,7 +140,7 @@ def fair_queue_of_hub(kind: str = "low_priority") -> FairQueue:
     """
     queue: FairQueue | None = getattr(_queues, kind, None)
     if queue is None or queue.hub is not gevent.get_hub():
-        queue = FairQueue(_PAUSES.get(kind, 0.0))
+        queue = FairQueue()
         setattr(_queues, kind, queue)
     return queue
 
@@ -132,11 +151,9 @@ class CooperativeYield:
     The time counts from the construction, and again from each yield.
 
     Args:
-        low_priority: whether the work waits until the event loop is idle or 10 ms have passed, and
-            shares its time with all other low-priority work; otherwise it yields for one iteration
-            of the event loop.
-        background: the same, but it shares its time with other background work, and pauses between
-            its slices while the event loop is busy.
+        low_priority: whether the work waits in the `FairQueue` of all low-priority work, and shares
+            its time with that; otherwise it yields for one iteration of the event loop.
+        background: the same, but it shares its time with other background work.
     """
 
     def __init__(self, *, low_priority: bool = False, background: bool = False) -> None:

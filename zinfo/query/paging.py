@@ -116,4 +116,5 @@ def build_page(
     else:
         cursor = None
     parts[0] = array_header(number)
+    yield_point()  # copying the page, and again to send it, takes as long as half a slice
     return Page(b"".join(parts), cursor)
