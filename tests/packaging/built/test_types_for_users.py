@@ -18,13 +18,20 @@ CLIENTS = """
 import asyncio
 
 import zinfo.aio
-from zinfo.client import Client, ClientKeys, Delta, Event, Mirror, RecentEvents, Subscriber, View
+from zinfo.client import Client, ClientKeys, Column, Columns, Delta, Event, Mirror, RecentEvents
+from zinfo.client import Subscriber, View
 
 with Client("tcp://127.0.0.1:9736", keys=None) as client:
     for info in client.get_infos(["a"], ["role"], labels={"site": "fra"}, refresh=True):
         print(info["meta"]["shard_identifier"], info["role"])
     recent: RecentEvents = client.events(since=1)
     clock: float = client.ping()
+    columns: Columns = client.get_columns(["used_memory"], {"site": "fra"})
+    column: Column = columns["used_memory"]
+    for at, value in enumerate(column):
+        print(columns.ids[at], columns.ages[at] + 1, columns.states[at], value, column.values[at])
+    for shard, (memory, *_) in columns.rows():
+        print(shard.upper(), memory, memoryview(column.valid or b"").nbytes)
 
 
 def listener(shard: str, change: Delta | Event) -> None:
@@ -45,6 +52,7 @@ with Subscriber(kinds=["delta"]) as updates:
 async def main(keys: ClientKeys) -> None:
     async with zinfo.aio.Client(keys=keys) as client:
         moment: float = await client.ping()
+        print((await client.get_columns(["role"]))["role"].dtype)
         async for page in client.iter_infos(keys=["role"]):
             print(page[0]["role"], moment)
     async with zinfo.aio.Mirror() as mirror:
