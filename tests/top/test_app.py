@@ -332,7 +332,7 @@ def test_a_feed_that_stops_reporting_is_shown_as_stale() -> None:
 
     async def steps(pilot: Pilot[None]) -> None:
         source.time += SILENT + 1
-        await see(pilot, "STALE for 6.0s: the thread that reads from the daemon does not report")
+        await see(pilot, "STALE for 6.0s: nothing was read from the daemon in time")
         assert all(" stale " in row for row in rows(pilot))
 
     show(source, steps)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from zinfo.top.history import STEP, STEPS, History
+from zinfo.top.history import MEANS, STEP, STEPS, History
+from zinfo.top.sparklines import downsample
 
 
 def known(values: list[float]) -> list[float]:
@@ -84,3 +86,40 @@ def test_values_read_are_those_written_in_the_last_steps(
     for second, found in enumerate(values, int(now) - STEPS + 1):
         wanted = expected.get(second)
         assert math.isnan(found) if wanted is None else found == wanted
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 40), st.floats(0, 9), st.booleans()), max_size=60),
+    st.floats(0, 40),
+    st.floats(0, 20),
+)
+@settings(max_examples=examples(100), deadline=None)
+def test_means_are_those_of_the_values(
+    added: list[tuple[float, float, bool]], later: float, hold: float
+) -> None:
+    """They are read after each value, too, so that what is remembered of them is used."""
+    history, now = History(), 1000.0
+    for passed, value, holds in added:
+        history.add(value, now + passed, since=now if holds else None)
+        now += passed
+        history.means(now, hold)
+    now += later
+    size = STEPS // MEANS
+    expected = downsample(history.values(now, hold), int(now // STEP), MEANS)
+    assert len(expected) == MEANS
+    begun = int(now // STEP) % size + 1  # the oldest of the values' periods may be cut
+    found = history.means(now, hold)
+    for at, (one, other) in enumerate(zip(found, expected, strict=True)):
+        if begun == size or at > 0:
+            assert one == pytest.approx(other, nan_ok=True)
+
+
+def test_a_mean_changes_until_its_period_is_over() -> None:
+    history = History()
+    history.add(1.0, 1500.0)
+    history.add(2.0, 1500.5)
+    assert history.means(1500.5)[-1] == 2.0
+    history.add(4.0, 1501.0)
+    assert history.means(1501.0)[-1] == 3.0
+    history.add(9.0, 1516.0)
+    assert history.means(1516.0)[-2:] == [3.0, 9.0]

@@ -39,8 +39,10 @@ LOOK_SECONDS = 5.0
 STALE_AFTER = 2.0
 """Seconds for which the model must be stale before this counts as an event."""
 
-_READING_SHARE = 0.25  # of the time that reading may take, however many shards there are
-_REQUEST_TIMEOUT = 2.0  # seconds
+_CPU_SHARE = 0.25  # of a core that reading may take, however many shards there are
+_HELLO_TIMEOUT = 2.0  # seconds; a daemon that is not silent replies to `hello` at once
+_REQUEST_TIMEOUT = 10.0  # seconds; a busy daemon takes its time for all shards
+_CLOSE_TIMEOUT = 4.0  # seconds
 _RETRY_DELAY = 0.5  # seconds after a request without a reply
 _PIECE = 500  # shards that are written to the model at a time
 
@@ -141,8 +143,9 @@ class Feed:
         self._closing.set()
         self._looked.set()
         self._shard_feed.close()
-        self._thread.join(_REQUEST_TIMEOUT * 2)
-        self._client.close()
+        self._thread.join(_CLOSE_TIMEOUT)
+        if not self._thread.is_alive():  # else it still waits for a reply
+            self._client.close()
 
     # --- looks
 
@@ -176,14 +179,14 @@ class Feed:
             if not self._is_looked_at():
                 self._wait_for_look()
                 continue
-            began = clock()
+            began, cpu_began = clock(), time.thread_time()
             try:
                 self._update()
             except Exception:  # the model gets no report, and shows that
                 logger.exception("updating the shards failed")
                 self._closing.wait(_RETRY_DELAY)
-            took = clock() - began
-            self._closing.wait(max(INTERVAL - took, took / _READING_SHARE - took))
+            took, cpu = clock() - began, time.thread_time() - cpu_began
+            self._closing.wait(max(INTERVAL - took, cpu / _CPU_SHARE - took, took))
 
     def _update(self) -> None:
         """Read everything new, and write it to the model."""
@@ -194,7 +197,7 @@ class Feed:
                 self._report(fresh=False, problem=str(error))
 
     def _read(self) -> None:
-        hello = self._client.hello()
+        hello = self._client.hello(timeout=_HELLO_TIMEOUT)
         self._check_epoch(hello["epoch"])
         operations = allowed_operations(hello)
         with self._lock:

@@ -15,13 +15,13 @@ from zinfo.top.counters import ratio
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
 from zinfo.top.record import Reading, Record, Status
-from zinfo.top.rows import FeedState, Row, Section, Series, Totals
+from zinfo.top.rows import FeedState, Means, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
 
 SILENT = 5.0
-"""Seconds without a report from the feed after which nothing counts as fresh."""
+"""Seconds without a new reading from the daemon after which nothing counts as fresh."""
 
-NO_REPORT = "the thread that reads from the daemon does not report"
+NO_REPORT = "nothing was read from the daemon in time"
 """The problem that is shown in that case."""
 
 
@@ -34,6 +34,7 @@ class Fleet:
     - `row(shard, now)`: one shard; None where it is not watched;
     - `sections(shard, now)`: its INFO by section, with the rate and age of each field's change;
     - `series(shard, now)`: its last five minutes of ops/s, memory, hit ratio and clients;
+    - `means(shard, now)`: the same as twenty means each, for a sparkline;
     - `totals(now, rows)`, `totals_series(now)`: the sums over all shards;
     - `events(count, shard)`: the newest events; `events_version`, which grows with each; and
       `events_complete_to`, the number up to which none is missing;
@@ -82,6 +83,11 @@ class Fleet:
         """Return the last minutes of a shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
         return None if record is None else record.series(now, fresh=self._is_fresh(now))
+
+    def means(self, shard: str, now: float) -> Means | None:
+        """Return the last minutes of a shard as few values; None where it is not watched."""
+        record = self._records.get(shard)
+        return None if record is None else record.means(now, fresh=self._is_fresh(now))
 
     def totals(self, now: float, rows: Sequence[Row] | None = None) -> Totals:
         """Return the sums over all shards.
@@ -235,6 +241,8 @@ class Fleet:
     def _totals(self, rows: Sequence[Row]) -> Totals:
         current = [row for row in rows if row.current]
         states = Counter(row.shown_state for row in rows)
+        if not current and (rows or not self._fresh):
+            return Totals(len(rows), states, None, None, None, None, None)
         reads = [self._records[row.shard].reads or (0.0, 0.0) for row in current]
         return Totals(
             shards=len(rows),
@@ -247,8 +255,7 @@ class Fleet:
         )
 
     def _record_totals(self, now: float) -> None:
-        rows = self.rows(now)
-        totals, known = self._totals(rows), any(row.current for row in rows)
+        totals = self._totals(self.rows(now))
         since = self._totals_at if now - self._totals_at < SILENT else None
         for history, value in (
             (self._ops, totals.ops),
@@ -256,5 +263,5 @@ class Fleet:
             (self._hit_ratio, totals.hit_ratio),
             (self._clients, totals.clients),
         ):
-            history.add(value if known and value is not None else math.nan, now, since)
+            history.add(math.nan if value is None else value, now, since)
         self._totals_at = now

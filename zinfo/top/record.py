@@ -14,7 +14,7 @@ from zinfo.client.updates import Delta, Info, Value
 from zinfo.info.server_version import version_of
 from zinfo.top.counters import counter_value, elapsed, rates, ratio, were_reset
 from zinfo.top.history import STEP, History
-from zinfo.top.rows import ANSWERING, Field, Row, Section, Series
+from zinfo.top.rows import ANSWERING, Field, Means, Row, Section, Series
 from zinfo.wire.lifecycle import NEW
 
 OTHER = "Other"
@@ -35,7 +35,7 @@ class Status(NamedTuple):
         labels: by name.
         age: seconds since its newest INFO; infinite before the first.
         role: as in INFO; None where unknown. INFO itself precedes it where the model has all of it.
-        version: of the server; the same.
+        version: of the server; None where unknown.
     """
 
     state: str
@@ -211,9 +211,7 @@ class Record:
             now: the time.
             fresh: whether the model is current.
         """
-        hold = 0.0
-        if fresh and self.status.state in ANSWERING:
-            hold = max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
+        hold = self._hold(fresh=fresh)
         return Series(
             STEP,
             int(now // STEP),
@@ -221,6 +219,20 @@ class Record:
             self._memory.values(now, hold),
             self._hit_ratio.values(now, hold),
             self._clients.values(now, hold),
+        )
+
+    def means(self, now: float, *, fresh: bool) -> Means:
+        """Return the means of the last minutes, as `History.means` does.
+
+        Args:
+            now: the time.
+            fresh: whether the model is current.
+        """
+        hold = self._hold(fresh=fresh)
+        return Means(
+            self._ops.means(now, hold),
+            self._memory.means(now, hold),
+            self._hit_ratio.means(now, hold),
         )
 
     def sections(self, now: float) -> list[Section]:
@@ -257,12 +269,18 @@ class Record:
 
     # --- internals
 
+    def _hold(self, *, fresh: bool) -> float:
+        """Return for how many seconds the newest value is repeated while no other comes."""
+        if fresh and self.status.state in ANSWERING:
+            return max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
+        return 0.0
+
     def _read_values(self) -> _PolledValues:
         """Return the values that only a poll changes, in the order of a Row."""
         info = self.info
         return (
             _text(info.get("role")) or self.status.role,
-            self._version() or self.status.version,
+            self.status.version or self._version(),
             self._ops_now(),
             _integer(info.get("used_memory")),
             _integer(info.get("maxmemory")),

@@ -96,16 +96,16 @@ class Totals(NamedTuple):
     Attributes:
         shards: how many there are.
         states: number of shards by shown state: "up", "down", ..., and "stale".
-        ops, memory, clients, keys: sums.
+        ops, memory, clients, keys: sums; None where no row is current.
         hit_ratio: share of the reads of their last intervals that found their key.
     """
 
     shards: int
     states: Mapping[str, int]
-    ops: float
-    memory: int
-    clients: int
-    keys: int
+    ops: float | None
+    memory: int | None
+    clients: int | None
+    keys: int | None
     hit_ratio: float | None
 
 
@@ -127,6 +127,20 @@ class Series(NamedTuple):
     memory: Sequence[float]
     hit_ratio: Sequence[float]
     clients: Sequence[float]
+
+
+class Means(NamedTuple):
+    """The last minutes of the numbers with a sparkline, as few values; NaN for unknown.
+
+    Attributes:
+        ops: commands per second.
+        memory: bytes used.
+        hit_ratio: of the polling interval, 0 to 1.
+    """
+
+    ops: Sequence[float]
+    memory: Sequence[float]
+    hit_ratio: Sequence[float]
 
 
 class Field(NamedTuple):

@@ -65,7 +65,8 @@ class ShardFeed:
         self._closing = True
         self._wake.set()
         self._thread.join(_TIMEOUT * 2)
-        self._client.close()
+        if not self._thread.is_alive():  # else it still waits for a reply
+            self._client.close()
 
     # --- the thread
 

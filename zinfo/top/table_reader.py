@@ -32,7 +32,7 @@ FIELDS = (
 DATABASES = tuple(f"db{number}" for number in range(64))
 """Fields with the number of keys. Each time, the first and those that a shard has are read."""
 
-_PAGE_TIMEOUT = 2.0  # seconds
+_PAGE_TIMEOUT = 10.0  # seconds; a busy daemon takes its time for all shards
 
 
 class Table(NamedTuple):

@@ -87,7 +87,7 @@ class FleetChannel:
         before = self._view
         if view is before:
             return
-        changes = self._changes.of(view.matching(self._wanted))
+        changes = self._changes.of(view.matching(self._wanted), view.number)
         value = {**view.head, **changes}
         if before is None or view.events_version != before.events_version:
             value["events"] = view.events

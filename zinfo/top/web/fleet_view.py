@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from zinfo.top.filtering import Filter
@@ -18,6 +19,7 @@ class FleetView(NamedTuple):
     """All shards at one moment.
 
     Attributes:
+        number: 1 for the first view, and 1 more for each.
         head: state of the feed, and the totals.
         rows: all shards.
         cells: their rows of the table, by id.
@@ -25,14 +27,17 @@ class FleetView(NamedTuple):
         events_version: grows with each event.
     """
 
+    number: int
     head: dict[str, Any]
     rows: list[Row]
     cells: dict[str, json_model.Cells]
     events: list[list[str]]
     events_version: int
 
-    def matching(self, wanted: Filter) -> dict[str, json_model.Cells]:
+    def matching(self, wanted: Filter) -> Mapping[str, json_model.Cells]:
         """Return the rows that match a filter."""
+        if not wanted:
+            return self.cells
         return {row.shard: self.cells[row.shard] for row in wanted(self.rows)}
 
 
@@ -59,27 +64,32 @@ class FleetViewer:
         return self._view
 
     def _compute(self, now: float) -> FleetView:
+        number, former = (self._view.number, self._view.cells) if self._view else (0, {})
         before, self._sparks = self._sparks, {}
-        series = {}
+        means = {}
         with self._source.fleet() as fleet:
             rows = fleet.rows(now)
             feed, totals = fleet.feed(now), fleet.totals(now, rows)
             events, version = fleet.events(_EVENTS), fleet.events_version
-            for number, row in enumerate(rows):
-                # Shifted by `number`, so that each second a fifth of the shards is due.
-                period = (int(now) + number) // _SPARKS_INTERVAL
+            for position, row in enumerate(rows):
+                # Shifted by the position, so that each second a fifth of the shards is due.
+                period = (int(now) + position) // _SPARKS_INTERVAL
                 had = before.get(row.shard)
                 if had is not None and had[0] == period:
                     self._sparks[row.shard] = had
                 else:
-                    series[row.shard] = period, fleet.series(row.shard, now)
-        for shard, (period, one) in series.items():
+                    means[row.shard] = period, fleet.means(row.shard, now)
+        for shard, (period, one) in means.items():
             assert one is not None, "it has a row"
             self._sparks[shard] = period, json_model.sparks(one)
         return FleetView(
+            number + 1,
             {"feed": json_model.feed(feed), "totals": json_model.totals(totals)},
             rows,
-            {row.shard: json_model.cells(row, self._sparks[row.shard][1]) for row in rows},
+            {
+                row.shard: json_model.cells(row, self._sparks[row.shard][1], former.get(row.shard))
+                for row in rows
+            },
             json_model.events(events),
             version,
         )

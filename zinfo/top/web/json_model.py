@@ -21,12 +21,9 @@ from zinfo.top.formatting import (
     value_text,
 )
 from zinfo.top.plots import FULL_SCALES, PLOTS, Plot
-from zinfo.top.rows import FeedState, Row, Series, Totals
+from zinfo.top.rows import FeedState, Means, Row, Series, Totals
 from zinfo.top.sparklines import downsample, maximum
 from zinfo.wire.lifecycle import Event
-
-SPARK_POINTS = 20
-"""Points of a sparkline in the table."""
 
 PLOT_POINTS = 150
 """Points of a plot on a shard's page."""
@@ -43,12 +40,14 @@ class Cells(NamedTuple):
         texts: of the columns, in their order.
         keys: the sort keys of the columns.
         sparks: the sparklines; replaced by another object when they change.
+        changed: positions of the columns that differ from the same row in the view before.
     """
 
     state: str
     texts: Sequence[str]
     keys: Sequence[object]
     sparks: Sparks
+    changed: Sequence[int] = ()
 
 
 def columns() -> list[dict[str, object]]:
@@ -65,10 +64,36 @@ def columns() -> list[dict[str, object]]:
     ]
 
 
-def cells(row: Row, sparks: Sparks) -> Cells:
-    """Return a shard's row of the table."""
-    keys = [None if column.key is None else column.key(row) for column in COLUMNS]
-    return Cells(row.shown_state, _texts(row), keys, sparks)
+def cells(row: Row, sparks: Sparks, before: Cells | None = None) -> Cells:
+    """Return a shard's row of the table.
+
+    Args:
+        row: the shard.
+        sparks: its sparklines.
+        before: the same row in the view before; what did not change is taken from it.
+    """
+    keys = [key(row) for key in _KEYS]
+    state = row.shown_state
+    if before is None:
+        return Cells(state, _texts(row), keys, sparks, range(len(COLUMNS)))
+    former = before.keys
+    texts, changed = list(before.texts), []
+    for at, key in enumerate(keys):
+        if key != former[at] or at in _MORE_THAN_KEY:
+            text = COLUMNS[at].text(row)
+            if key != former[at] or text != texts[at]:
+                texts[at] = text
+                changed.append(at)
+    return Cells(state, texts, keys, sparks, changed)
+
+
+def _no_key(_row: Row) -> None:
+    """The key of a sparkline."""
+
+
+_KEYS = [column.key or _no_key for column in COLUMNS]
+_MORE_THAN_KEY = frozenset(at for at, one in enumerate(COLUMNS) if one.name in ("state", "hits"))
+"""Columns whose text can change while their key stays the same."""
 
 
 def _texts(row: Row) -> list[str]:
@@ -82,19 +107,15 @@ def points(values: Sequence[float], top: float | None) -> list[float | None]:
         values: from left to right; NaN for none.
         top: the value at full height; None for the greatest.
     """
-    top = top or maximum(values) or 1.0
-    return [None if math.isnan(one) else round(max(0.0, one) / top, 3) for one in values]
+    scale = top or maximum(values) or 1.0
+    return [
+        None if math.isnan(one) else round(one / scale, 3) if one > 0 else 0.0 for one in values
+    ]
 
 
-def sparks(series: Series) -> Sparks:
+def sparks(means: Means) -> Sparks:
     """Return the sparklines of a row."""
-    return {
-        name: points(
-            downsample(getattr(series, name), series.newest, SPARK_POINTS), FULL_SCALES[name]
-        )
-        for name in (column.series for column in COLUMNS)
-        if name
-    }
+    return {name: points(getattr(means, name), FULL_SCALES[name]) for name in means._fields}
 
 
 def totals(all_: Totals) -> list[list[str]]:
@@ -176,26 +197,42 @@ class Changes:
     """Computes what changed in the table since the last message to a page."""
 
     def __init__(self) -> None:
-        self._sent: dict[str, Cells] = {}
+        self._sent: Mapping[str, Cells] = {}
+        self._number = 0  # of the view that was sent
 
-    def of(self, rows: Mapping[str, Cells]) -> dict[str, object]:
+    def of(self, rows: Mapping[str, Cells], number: int = 0) -> dict[str, object]:
         """Return the changes: rows, cells and sparklines that are new, and rows that are gone.
 
         Args:
             rows: the rows that the page shows.
+            number: of their view. If it follows the one of the last call, `Cells.changed` tells
+                what changed, and nothing is compared. 0 where unknown.
         """
-        sent, self._sent = self._sent, dict(rows)
+        sent, self._sent = self._sent, rows
+        follows, self._number = number and number == self._number + 1, number
         changed, sparks = {}, {}
         for name, row in rows.items():
             before = sent.get(name)
-            cells = [
-                [at, text, key]
-                for at, (text, key) in enumerate(zip(row.texts, row.keys, strict=True))
-                if before is None or text != before.texts[at] or key != before.keys[at]
-            ]
-            if before is None or cells or row.state != before.state:
-                changed[name] = {"state": row.state, "cells": cells}
+            if before is None:
+                at: Sequence[int] = range(len(row.texts))
+            else:
+                at = row.changed if follows else _differences(before, row)
+            if before is None or at or row.state != before.state:
+                texts, keys = row.texts, row.keys
+                changed[name] = {
+                    "state": row.state,
+                    "cells": [[one, texts[one], keys[one]] for one in at],
+                }
             if before is None or row.sparks is not before.sparks:
                 sparks[name] = row.sparks
         gone = [name for name in sent if name not in rows]
         return {"rows": changed, "sparks": sparks, "gone": gone}
+
+
+def _differences(one: Cells, other: Cells) -> list[int]:
+    """Return the positions of the columns that differ."""
+    return [
+        at
+        for at, text in enumerate(other.texts)
+        if text != one.texts[at] or other.keys[at] != one.keys[at]
+    ]

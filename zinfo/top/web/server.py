@@ -33,6 +33,8 @@ MAX_STREAMS = 100
 
 _FLEET_INTERVAL = 1.0  # seconds between two messages about all shards
 _SHARD_INTERVAL = 0.5  # about one
+_READ_SECONDS = 2.0  # that a new page waits at most, so that its first message has shards
+_CHECK_SECONDS = 0.05  # between two checks for that
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/top.js": ("top.js", "text/javascript; charset=utf-8"),
@@ -68,7 +70,7 @@ class WebServer(WsgiServer):
             app.add_route(path, _Page(name, kind))
         quotas = ClientQuotas(MAX_STREAMS)
         app.add_route("/columns", _Columns(source.endpoint))
-        app.add_route("/stream", _FleetStream(FleetViewer(source), quotas))
+        app.add_route("/stream", _FleetStream(source, quotas))
         app.add_route("/shard", _ShardStream(source, quotas))
         self._app = app
         super().__init__(NAME, host, port, max_body=0, names=HostNames([host, *allowed_hosts]))
@@ -124,7 +126,9 @@ class _Columns:
 class _FleetStream:
     """The table, the totals and the events."""
 
-    def __init__(self, viewer: FleetViewer, quotas: ClientQuotas) -> None:
+    def __init__(self, source: Source, quotas: ClientQuotas) -> None:
+        viewer = FleetViewer(source)
+        self._source = source
         self._channels = Channels(lambda text: FleetChannel(viewer, Filter(text)))
         self._quotas = quotas
 
@@ -139,6 +143,7 @@ class _FleetStream:
 
     def _run(self, text: str) -> Iterator[bytes]:
         number = 0
+        _wait_for_reading(self._source)
         with self._channels.listening(text) as channel:
             while (found := channel.since(number)) is not None:
                 number, messages = found
@@ -150,6 +155,7 @@ class _ShardStream:
     """One shard's page."""
 
     def __init__(self, source: Source, quotas: ClientQuotas) -> None:
+        self._source = source
         self._channels = Channels(lambda shard: ShardChannel(source, shard))
         self._quotas = quotas
 
@@ -159,10 +165,20 @@ class _ShardStream:
         _stream(request, response, self._quotas, self._run(shard))
 
     def _run(self, shard: str) -> Iterator[bytes]:
+        _wait_for_reading(self._source)
         with self._channels.listening(shard) as channel:
             while True:
                 yield channel.newest()
                 gevent.sleep(_SHARD_INTERVAL)
+
+
+def _wait_for_reading(source: Source) -> None:
+    """Wait a moment for the shards: nothing is read from the daemon while no page is open."""
+    for _ in range(round(_READ_SECONDS / _CHECK_SECONDS)):
+        with source.fleet() as fleet:
+            if fleet.feed(source.now()).fresh:
+                return
+        gevent.sleep(_CHECK_SECONDS)
 
 
 def _stream(

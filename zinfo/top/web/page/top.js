@@ -145,6 +145,7 @@ function drawHeadings() {
 
 function clearTable() {
   rows.clear();
+  byId("empty").hidden = true;
   byId("table").tBodies[0].replaceChildren();
 }
 
@@ -220,6 +221,10 @@ function drawFleet(update) {
   }
   order();
   byId("count").textContent = `${rows.size} shown`;
+  byId("empty").hidden = rows.size > 0;
+  byId("empty").textContent = update.feed.fresh
+    ? (address().filter ? "No shard matches the filter." : "The daemon has no shards.")
+    : "The shards are being read. Totals and plots begin now: nothing is read while no page is open.";
   if (update.events) drawEvents(byId("events").querySelector("ol"), update.events);
 }
 
