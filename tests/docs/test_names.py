@@ -106,7 +106,7 @@ def test_a_name_that_does_not_exist_is_noticed() -> None:
 
 def test_functions_in_the_drawings_of_architecture_exist() -> None:
     drawings = re.findall(r"```text flow\n(.*?)```", ARCHITECTURE, re.DOTALL)
-    assert len(drawings) == 2
+    assert len(drawings) == 3
     for drawing in drawings:
         names = re.findall(r"(?<![\w.])[a-z_]+\.[a-z_]+\.\w+(?:\.\w+)?", drawing)
         assert len(names) > 10

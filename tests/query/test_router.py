@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import socket
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import zmq
 
+from tests.column_replies import unpacked
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
@@ -87,6 +89,26 @@ def test_get_infos_returns_all_fields_and_meta(daemon: RunningDaemon, server: Re
     assert meta["shard_identifier"] == server.ident
     assert 0 <= meta["info_age"] < 60
     assert (meta["state"], meta["revision"] > 0, meta["time"] > 1.7e9) == ("up", True, True)
+
+
+def test_get_columns_has_all_live_shards(daemon: RunningDaemon, server: RealServer) -> None:
+    for _ in range(3):  # a field that is requested again is read at the poll
+        body: Any = daemon.ask("get_columns", keys=["tcp_port", "role", "nothing"]).body
+        columns = unpacked(body)
+        assert columns["ids"] == sorted(["127.0.0.1:1", server.ident])
+        at = columns["ids"].index(server.ident)
+        assert [column[at] for column in columns["columns"]] == [server.port, "master", None]
+        assert [column[1 - at] for column in columns["columns"]] == [None, None, None]
+        assert (columns["state"][at], columns["state"][1 - at]) == ("up", "down")
+        assert 0 <= columns["age"][at] < 60
+        assert columns["age"][1 - at] == math.inf
+        daemon.wait_polled(1)
+    again: Any = daemon.ask("get_columns", keys=["role"], ids_revision=body["ids_revision"]).body
+    assert again["ids"] is None
+    requests = daemon.ask("stats").body
+    assert isinstance(requests, dict)
+    assert requests["query"]["requests"]["get_columns"] == 4
+    assert isinstance(daemon.ask("get_columns").error, BadRequestError)
 
 
 def test_keys_prefixes_sections_and_labels_restrict_the_result(daemon: RunningDaemon) -> None:

@@ -307,11 +307,14 @@ def test_hello_reports_the_limits_that_apply(promise: Promise) -> None:
         limits = hello["limits"]
         error = daemon.ask("get_infos", keys=numbered(limits["max_keys"] + 1)).error
         nested = daemon.ask("ping", a=[[]] * 2000).error
+        columns = daemon.ask("get_columns", keys=numbered(limits["max_columns"] + 1)).error
         many = daemon.ask("get_infos", shard_ids=["a"] * (limits["max_ids"] + 1)).error
     promise("more keys and ids than the limits in hello", "bad_request", f"{error}; {many}")
     assert error is not None
     assert error.code == "bad_request"
     assert nested is not None
     assert nested.message == "more than 1,000 arrays and maps"
+    assert columns is not None
+    assert str(columns) == "keys may have 64 items, found 65"
     assert many is not None
     assert many.code == "bad_request"

@@ -22,7 +22,7 @@ from tests.security.keyring import (
 from tests.servers import RealServer
 from tests.waiting import wait_until
 from zinfo.client import Client, Mirror
-from zinfo.errors import NotAllowedError
+from zinfo.errors import BadRequestError, NotAllowedError
 from zinfo.security.bus_rights import UNLIMITED, BusRights
 from zinfo.security.rights import Rights
 from zinfo.wire.bus_messages import unpack_header
@@ -47,7 +47,10 @@ shards = []
 """
 NAMES = ("cache", "blind", "modest", "static", "reader", "outsider")
 HEARTBEAT = b"z1/hb/"
-LIMITED = ("get_infos", "shards", "snapshot", "events", "stats", "sources", "accept_source")
+LIMITED = (
+    *("get_infos", "get_columns", "shards", "snapshot", "events", "stats", "sources"),
+    "accept_source",
+)
 """Operations that a client may need a right for."""
 
 
@@ -233,6 +236,7 @@ def test_a_client_sees_its_shards_in_every_operation(
         infos = {str(client_meta(info)["shard_identifier"]) for info in client.get_infos()}
         visible = {
             "get_infos": infos,
+            "get_columns": set(client.get_columns(["role"]).ids),
             "shards": ids(client.shards()),
             "snapshot": ids(entries(client.request("snapshot").body), "shard"),
             "events": {event.shard for event in client.events().events},
@@ -285,7 +289,20 @@ def test_hidden_fields_appear_in_no_reply_and_no_message(
         (by_prefix,) = client.get_infos(["cache-1"], ["mem_", "used_"], prefix_matching=True)
         snapshot = entries(client.request("snapshot", ids=["cache-1"]).body)[0]
         described = client.shards(["cache-1"])[0]
-        everything = [info, named, by_prefix, snapshot, described, *client.events().events]
+        columns = client.get_columns(["executable", "used_memory", "mem_clients_normal"])
+        assert [list(columns[name]) for name in ("executable", "mem_clients_normal")] == [
+            [None] * 3
+        ] * 2
+        assert None not in list(columns["used_memory"])
+        everything = [
+            columns.ids,
+            info,
+            named,
+            by_prefix,
+            snapshot,
+            described,
+            *client.events().events,
+        ]
     with subscribed(bus_endpoint(daemon, ring.of("blind")), ring.of("blind"), b"") as bus:
         assert bus.poll(30_000)
         reload(daemon, ring.config(shards(server, "late"), CLIENTS))
@@ -359,7 +376,11 @@ def test_operations_that_are_not_allowed_are_refused(
                 client.request(operation)
             except NotAllowedError:
                 refused.append(operation)
-    allowed = {"reader": ["get_infos"], "outsider": []}[name]
+            except BadRequestError:  # an argument is missing
+                assert operation == "get_columns"
+        described: Any = client.hello()["rights"]
+    allowed = {"reader": ["get_columns", "get_infos"], "outsider": []}[name]
+    assert list(described["operations"]) == allowed
     promise(f"client {name}", f"can call {allowed}", f"refused {refused}")
     expected = [one for one in LIMITED if one not in allowed]
     assert refused == expected
