@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
+from types import ModuleType, SimpleNamespace
 
 import falcon
 import falcon.testing
@@ -40,6 +42,22 @@ def test_a_compressed_body_is_the_body(coding: str, pieces: list[bytes]) -> None
 def test_zstd_is_available_and_preferred() -> None:
     """The test environment has Python 3.14 or the backport, so that these tests include zstd."""
     assert CODINGS == ("zstd", "gzip")
+
+
+@pytest.mark.parametrize("missing", ["isal", "backports and compression", "isal and backports"])
+def test_without_the_optional_packages_there_is_gzip(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_module(name: str) -> ModuleType:
+        if name.partition(".")[0] in missing:
+            raise ImportError
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(compression, "importlib", SimpleNamespace(import_module=import_module))
+    made = compression._compressors()["gzip"]()
+    assert gzip.decompress(made.compress(LINES) + made.flush()) == LINES
+    installed = importlib.util.find_spec("isal") is not None  # not on every platform
+    assert type(made).__module__.startswith("isal") == (installed and "isal" not in missing)
 
 
 def test_large_parts_are_compressed_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
