@@ -30,14 +30,9 @@ CHECK_INTERVAL = 0.1  # seconds between two checks whether the copy is stale
 
 
 class Printer:
-    """Prints changes and whether the copy is current; may be called from several threads.
+    """Prints changes and whether the copy is current; may be called from several threads."""
 
-    Args:
-        keys: Print only these fields; empty for all.
-    """
-
-    def __init__(self, keys: list[str]) -> None:
-        self._keys = keys
+    def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def print_line(self, line: str) -> None:
@@ -51,18 +46,10 @@ class Printer:
             self.print_line(f"{shard} {change.type} {change.reason}".rstrip())
             return
         changed = [
-            *(
-                f"{name}={json.dumps(value)}"
-                for name, value in change.set.items()
-                if self._wants(name)
-            ),
-            *(f"{name} is gone" for name in change.unset if self._wants(name)),
+            *(f"{name}={json.dumps(value)}" for name, value in change.set.items()),
+            *(f"{name} is gone" for name in change.unset),
         ]
-        if changed:
-            self.print_line(f"{shard} revision {change.revision}: {' '.join(changed)}")
-
-    def _wants(self, name: str) -> bool:
-        return not self._keys or name in self._keys
+        self.print_line(f"{shard} revision {change.revision}: {' '.join(changed)}")
 
 
 def watch(mirror: Mirror, printer: Printer) -> None:
@@ -100,9 +87,14 @@ def main() -> int:
         help="seconds to wait for the first complete copy [5]",
     )
     options = parser.parse_args()
-    printer = Printer(options.key)
+    printer = Printer()
     try:
-        mirror = Mirror(options.connect, shards=options.shards or None, on_change=printer.change)
+        mirror = Mirror(
+            options.connect,
+            shards=options.shards or None,
+            fields=options.key or None,
+            on_change=printer.change,
+        )
     except ConfigError as error:
         parser.error(str(error))
     try:

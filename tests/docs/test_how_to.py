@@ -55,6 +55,11 @@ def test_keep_a_mirror(desk: Desk) -> None:
     page, shard = "keep-a-mirror", desk.real[SHARD]
     said = desk.type(page, "python")
     assert re.fullmatch(rf"{re.escape(shard)} up \d+ \d\.\d s old\nstale: False\n", said)
+    name, info = desk.type(page, "python", 1).strip().split(" ", 1)
+    assert name == shard
+    assert_same_form(
+        block(page, "text", 1).split(" ", 1)[1].replace("'", '"'), info.replace("'", '"')
+    )
     following = desk.begin(page, "python until-ctrl-c")
     following.wait_said(rf"^{re.escape(shard)} Event\n{re.escape(shard)} Delta$")
     following.interrupt()
@@ -369,7 +374,7 @@ TESTED = {
     # and this module of these:
     "discover-shards": 3,
     "expose-to-prometheus": 2,
-    "keep-a-mirror": 2,
+    "keep-a-mirror": 3,
     "query-from-another-language": 6,
     "read-columns": 4,
     "record-and-replay": 4,

@@ -30,9 +30,10 @@ class Subscriber(SubscriberBase, Closing):
     was lost. So if the last event of a shard is lost, there is no Gap before its next event, which
     may come much later. A Subscriber to all shards finds such a loss with the next heartbeat.
 
-    Messages are queued in this process while the consumer is busy, up to a bound; those dropped
-    above it are reported as a Gap. The subscriptions are in place when the constructor returns, so
-    that everything published later is received.
+    Messages are queued in this process while the consumer is busy, up to a bound: 10,000 messages,
+    or 1,000 where the daemon sends all deltas in batches (of some ten deltas and 16 KiB each). Then
+    the daemon queues. Messages dropped above its bound are reported as a Gap. The subscriptions are
+    in place when the constructor returns, so that everything published later is received.
 
     A Subscriber belongs to one thread, and like a socket does not survive a fork.
 
