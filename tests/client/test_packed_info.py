@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.client import batches
-from zinfo.client.batches import read_batch, read_batch_in_python
+from zinfo.client.batches import read_batch, read_batch_in_python, shard_of
 from zinfo.client.decoding import BusMessage
 from zinfo.client.packed_info import (
     FieldReader,
@@ -177,7 +177,7 @@ def test_plain_batches_are_read_natively(monkeypatch: pytest.MonkeyPatch) -> Non
     body = batch_of(body_of({"a": {"b": [1.5, None]}}, ["c"]), body_of({}, [], 0))
     monkeypatch.setattr(batches, "read_batch_in_python", None)
     deltas, malformed = read_batch(message_of(body))
-    assert [(shard, revision, base, time) for shard, revision, base, time, _ in deltas] == [
+    assert [(shard_of(topic_), *rest) for topic_, *rest, _ in deltas] == [
         ("s0", 2, 1, 1.5),
         ("s1", 3, 0, 1.5),
     ]

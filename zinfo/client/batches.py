@@ -31,10 +31,12 @@ MAX_TOPICS: Final = 1 << 16
 """Topics whose shard is cached: decoding one takes as long as the rest of reading a delta."""
 
 
-ReadDelta: TypeAlias = "tuple[str, int, int, float, bytes]"
-"""A delta of which all but the fields is decoded: id of the shard, revision, base, time, body. The
-base is -1 if the body is malformed. (A plain tuple: a named one takes longer to make than the rest
-of reading a delta.)"""
+ReadDelta: TypeAlias = "tuple[bytes, int, int, float, bytes]"
+"""A delta of which all but the fields is decoded: topic, revision, base, time and body.
+
+The base is -1 if the body is malformed. (A named tuple would take longer to make than the rest of
+reading a delta.)
+"""
 
 
 def refused_kinds(topics: tuple[str, ...]) -> frozenset[str]:
@@ -44,10 +46,10 @@ def refused_kinds(topics: tuple[str, ...]) -> frozenset[str]:
     return frozenset(batches | fields)
 
 
-def read_delta(message: BusMessage) -> ReadDelta:
-    """Return the delta of a "delta" message."""
+def read_delta(topic: bytes, message: BusMessage) -> ReadDelta:
+    """Return the delta of a "delta" message with this topic."""
     header = message.header
-    return _read(message.name, header.seq, header.time, message.body)
+    return _read(topic, header.seq, header.time, message.body)
 
 
 def read_batch(message: BusMessage) -> tuple[list[ReadDelta], int]:
@@ -61,12 +63,11 @@ def read_batch(message: BusMessage) -> tuple[list[ReadDelta], int]:
     if deltas is None:
         return read_batch_in_python(message.body, epoch)
     try:
-        return [
-            (shard_of(topic), revision, base, time, delta)
-            for topic, revision, base, time, delta in deltas
-        ], 0
+        for delta in deltas:
+            shard_of(delta[0])
     except ProtocolError:
         return read_batch_in_python(message.body, epoch)
+    return deltas, 0
 
 
 def read_batch_in_python(body: bytes, epoch: int) -> tuple[list[ReadDelta], int]:
@@ -80,23 +81,24 @@ def read_batch_in_python(body: bytes, epoch: int) -> tuple[list[ReadDelta], int]
     malformed = 0
     for topic, packed, delta in unpack_batch(body):
         try:
-            shard, header = shard_of(topic), unpack_header(packed)
+            shard_of(topic)
+            header = unpack_header(packed)
         except ProtocolError:
             malformed += 1
             continue
         if header.epoch == epoch and math.isfinite(header.time):
-            deltas.append(_read(shard, header.seq, header.time, delta))
+            deltas.append(_read(topic, header.seq, header.time, delta))
         else:
             malformed += 1
     return deltas, malformed
 
 
-def _read(shard: str, revision: int, time: float, body: bytes) -> ReadDelta:
+def _read(topic: bytes, revision: int, time: float, body: bytes) -> ReadDelta:
     try:
         base = base_of(body, revision)
     except ProtocolError:
         base = -1
-    return shard, revision, base, time, body
+    return topic, revision, base, time, body
 
 
 @lru_cache(maxsize=MAX_TOPICS)

@@ -41,7 +41,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from zinfo.client.batches import KINDS_OF_BATCHES, ReadDelta, read_batch, read_delta, refused_kinds
+from zinfo.client.batches import (
+    KINDS_OF_BATCHES,
+    ReadDelta,
+    read_batch,
+    read_delta,
+    refused_kinds,
+    shard_of,
+)
 from zinfo.client.bus_session import (
     BusSession,
     Phase,
@@ -254,7 +261,7 @@ class MirrorState:
             elif message.kind in KINDS_OF_BATCHES:
                 self._on_batch(message, now)
             elif message.kind == KIND_DELTA:
-                self._on_deltas([read_delta(message)], now, self._reader)
+                self._on_deltas([read_delta(frames[0], message)], now, self._reader)
             elif message.kind == KIND_EVENT:
                 self._on_event(message, now)
             elif message.kind == KIND_HEARTBEAT:
@@ -331,7 +338,8 @@ class MirrorState:
         store, scope, labels = self.store, self.scope, self.labels
         count, apply = store.revisions.count, store.apply_delta
         offset = self.session.clock_offset
-        for shard, revision, base, time, body in deltas:
+        for topic, revision, base, time, body in deltas:
+            shard = shard_of(topic)
             count(shard, revision)
             if scope is not None and shard not in scope:
                 continue
@@ -342,13 +350,12 @@ class MirrorState:
                 wanted = self._checked(shard, base, body, reader)
                 if not wanted:
                     continue
-            polled_at = time + offset
-            before = store.is_suspect(shard)
-            changes = apply(shard, revision, base, time, min(polled_at, now), wanted)
+            polled_at = min(now, time + offset)
+            changes = apply(shard, revision, base, time, polled_at, wanted)
             if changes:
                 self.changes += changes
             # Before the first snapshot has come, a delta without a base is not a sign of loss.
-            if changes is None and not before and self.resync.complete:
+            elif changes is None and self.resync.complete:
                 self.gaps += 1
 
     def _checked(self, shard: str, base: int, body: bytes, reader: FieldReader | None) -> bytes:

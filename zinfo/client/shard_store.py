@@ -188,23 +188,25 @@ class ShardStore:
         The arguments are those of `PackedDelta`.
 
         Returns:
-            What changed, for listeners; None where the delta does not follow from what is stored.
+            What changed, for listeners. None where the delta does not follow from what is stored,
+            and no loss of the shard's messages was known before.
         """
         record = self.records.get(shard)
         if record is not None and not record.foreign:
             record.last_seen_at = polled_at
             stored = record.revision
-            if revision <= stored:
-                return []
-            if base in (stored, 0):
+            if base == stored or (not base and revision > stored):
                 changes = self._add_delta(shard, record, revision, base, time, polled_at, body)
                 if shard in self._suspect_infos:
                     newest = revision >= self.revisions.last.get(shard, 0)
                     changes += self._settle_info(shard, record, clears=newest)
                 return changes
+            if revision <= stored:
+                return []
+        known = self.is_suspect(shard)
         self._suspect_infos.add(shard)
         self.pending.add_delta(shard, PackedDelta(revision, base, time, polled_at, body))
-        return None
+        return [] if known else None
 
     def _add_delta(
         self,

@@ -78,13 +78,13 @@ class StoredInfo:
         self.time = 0.0
         self.polled_at = float("-inf")
         self._packed: bytes | None = None
-        self._deltas: tuple[bytes, ...] = ()
+        self._deltas: list[bytes] | None = None  # a list takes memory even if it is empty
         self._size = 0  # bytes of the deltas
 
     def replace(self, packed: bytes, revision: int, time: float, polled_at: float) -> None:
         """Store a whole INFO."""
         self.revision, self.time, self.polled_at = revision, time, polled_at
-        self._packed, self._deltas, self._size = packed, (), 0
+        self._packed, self._deltas, self._size = packed, None, 0
 
     def add(self, revision: int, base: int, time: float, polled_at: float, body: bytes) -> None:
         """Add a delta that follows from the INFO that is stored, or has no base.
@@ -95,16 +95,20 @@ class StoredInfo:
             ProtocolError: what is stored is malformed. It is dropped.
         """
         if not base:
-            self._packed, self._deltas, self._size = EMPTY_INFO, (), 0
+            self._packed, self._deltas, self._size = EMPTY_INFO, None, 0
         self.revision, self.time, self.polled_at = revision, time, polled_at
-        self._deltas = deltas = (*self._deltas, body)
+        deltas = self._deltas
+        if deltas is None:
+            self._deltas = deltas = [body]
+        else:
+            deltas.append(body)
         self._size = size = self._size + len(body)
         if size > MAX_DELTA_BYTES or len(deltas) > MAX_DELTAS:
             self.packed()
 
     def parts(self) -> InfoParts:
         """Return what is stored, to be decoded elsewhere."""
-        return InfoParts(self._packed, self._deltas)
+        return InfoParts(self._packed, tuple(self._deltas or ()))
 
     def packed(self) -> bytes | None:
         """Return the INFO as msgpack, all deltas applied; None where there is none.
@@ -115,8 +119,8 @@ class StoredInfo:
         if self._deltas:
             assert self._packed is not None
             with self._dropped_if_malformed():
-                self._packed = merge(self._packed, self._deltas)
-            self._deltas, self._size = (), 0
+                self._packed = merge(self._packed, tuple(self._deltas))
+            self._deltas, self._size = None, 0
         return self._packed
 
     def info(self) -> Info | None:
@@ -133,7 +137,7 @@ class StoredInfo:
             return {}
         with self._dropped_if_malformed():
             found = reader.of_info(self._packed)
-            for body in self._deltas:
+            for body in self._deltas or ():
                 changed, unset = reader.of_delta(body)
                 found.update(changed)
                 for name in unset:

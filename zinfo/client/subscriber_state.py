@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import Collection
 
-from zinfo.client.batches import ReadDelta, read_batch, read_delta, refused_kinds
+from zinfo.client.batches import ReadDelta, read_batch, read_delta, refused_kinds, shard_of
 from zinfo.client.bus_session import BusSession, Phase, Timing, refused_topics_error
 from zinfo.client.decoding import (
     BusMessage,
@@ -144,7 +144,7 @@ class SubscriberState:
             elif message.kind == KIND_BATCH:
                 self._on_batch(message)
             elif message.kind == KIND_DELTA:
-                self._on_delta(read_delta(message))
+                self._on_delta(read_delta(frames[0], message))
             elif message.kind == KIND_INFO:
                 self._on_info(message)
         except ProtocolError:
@@ -239,7 +239,8 @@ class SubscriberState:
                 self.malformed += 1
 
     def _on_delta(self, delta: ReadDelta) -> None:
-        shard, revision, base, time, body = delta
+        topic_, revision, base, time, body = delta
+        shard = shard_of(topic_)
         if base < 0:
             raise ProtocolError("the body of a delta is malformed")
         update = None
