@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from zinfo.info.delta import find_delta
-from zinfo.info.parser import Layout, cached_layout, parse
+from zinfo.info.parser import ALWAYS_LISTS, Layout, cached_layout, parse
 from zinfo.info.selections import Selections
 from zinfo.info.values import reader_of
 from zinfo.native.loader import native
@@ -19,6 +19,7 @@ from zinfo.wire.codec import map_header, pack, pack_fields, unpack
 
 MAX_CACHED_FIELDS: Final = 8192
 """Encoded fields that are cached: more than one reply has, as it is encoded whole and as delta."""
+_MAX_CACHED_LIST: Final = 4096  # the same of a list
 _MAX_CACHED: Final = 256  # bytes of name and text of a cached field: a server may invent both
 
 
@@ -123,14 +124,21 @@ def pack_pairs(fields: Mapping[str, object]) -> Fields:
 
 
 def _encode_rare(name: str, text: bytes) -> bytes:
-    """Encode a field that native code leaves to Python."""
-    encode = _encode_cached if len(name) + len(text) <= _MAX_CACHED else _encode_field
-    return encode(name, text)
+    """Encode a field that native code leaves to Python; of a list it passes the lines, with LF."""
+    is_list = name in ALWAYS_LISTS
+    if len(name) + len(text) > (_MAX_CACHED_LIST if is_list else _MAX_CACHED):
+        return _encode_list(name, text) if is_list else _encode_field(name, text)
+    return _cached_list(name, text) if is_list else _encode_cached(name, text)
 
 
 def _encode_field(name: str, text: bytes) -> bytes:
     return pack(name) + pack(reader_of(name)(text))
 
 
+def _encode_list(name: str, texts: bytes) -> bytes:
+    return pack(name) + pack(list(map(reader_of(name), texts.split(b"\n"))))
+
+
 # Fields such as `listener0`, which native code leaves to Python, are the same in each reply.
 _encode_cached = lru_cache(maxsize=MAX_CACHED_FIELDS)(_encode_field)
+_cached_list = lru_cache(maxsize=64)(_encode_list)

@@ -52,13 +52,52 @@ write_field(Buffer *buffer, Span line, PyObject *name, int kind, PyObject *encod
     return done;
 }
 
+/* Write all lines of the modules as one field, by Python: their texts are joined by LF.
+ * Return values as of write_by_python. */
+static int
+write_modules(Buffer *buffer, Span raw, PyObject *encode)
+{
+    Span start = {MODULE, MODULE + sizeof MODULE - 2}; /* without the colon */
+    PyObject *name = PyUnicode_FromStringAndSize(start.start, start.end - start.start);
+    Buffer texts = {NULL, 0, 0};
+    int has_end = 1, done = name == NULL ? -1 : 1;
+
+    while (done == 1 && has_end) {
+        Span line = next_line(&raw, &has_end);
+        size_t size;
+        if (!is_module(line)) {
+            continue;
+        }
+        line.start += sizeof MODULE - 1;
+        line = without_cr(line);
+        size = (size_t)(line.end - line.start);
+        if (!reserve(&texts, size + 1)) {
+            done = -1;
+            break;
+        }
+        if (texts.used > 0) {
+            texts.start[texts.used++] = '\n';
+        }
+        memcpy(texts.start + texts.used, line.start, size);
+        texts.used += size;
+    }
+    if (done == 1) {
+        Span all = {texts.start, texts.start + texts.used};
+        done = write_by_python(buffer, encode, name, all);
+    }
+    PyMem_Free(texts.start);
+    Py_XDECREF(name);
+    return done;
+}
+
 /* 1: done; 0: lines were added, removed or moved; -1: an error. */
 static int
 write_lines(Buffer *buffer, Span raw, PyObject *names, Span kinds, PyObject *encode,
             Py_ssize_t *written)
 {
     Py_ssize_t number, count = kinds.end - kinds.start;
-    int has_end = 1, done = 1;
+    int has_end = 1, has_modules = 0, done = 1;
+    Span rest = raw;
 
     for (number = 0; done == 1 && number < count; number++) {
         int kind = kinds.start[number];
@@ -67,9 +106,16 @@ write_lines(Buffer *buffer, Span raw, PyObject *names, Span kinds, PyObject *enc
         if (!has_end) {
             return 0;
         }
-        line = next_line(&raw, &has_end);
+        line = next_line(&rest, &has_end);
         if (kind == NO_FIELD) {
-            done = !is_field(line);
+            if (!is_module(line)) {
+                done = !is_field(line);
+            }
+            else if (!has_modules) {
+                done = write_modules(buffer, raw, encode);
+                has_modules = 1;
+                ++*written;
+            }
             continue;
         }
         done = write_field(buffer, line, PyTuple_GetItem(names, number), kind, encode);

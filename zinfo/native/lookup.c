@@ -149,6 +149,13 @@ is_field(Span line)
            find_byte(line, ':') != NULL;
 }
 
+int
+is_module(Span line)
+{
+    return line.end - line.start >= (Py_ssize_t)sizeof MODULE - 1 &&
+           memcmp(line.start, MODULE, sizeof MODULE - 1) == 0;
+}
+
 static int
 is_blank(Span line)
 {
@@ -212,7 +219,7 @@ fits(PyObject *Py_UNUSED(module), PyObject *args)
     kind = bytes_of(kinds);
     while (done == 1 && has_end && number < PyTuple_Size(names) && kind.start < kind.end) {
         Span line = next_line(&text, &has_end);
-        done = *kind.start == NO_FIELD ? !is_field(line)
+        done = *kind.start == NO_FIELD ? !is_field(line) || is_module(line)
                                        : take_name(&line, PyTuple_GetItem(names, number),
                                                    *kind.start);
         number++;

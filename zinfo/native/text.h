@@ -55,6 +55,13 @@ Pair next_pair(Span *text);
 /* Return whether a line is a field. */
 int is_field(Span line);
 
+/* Start of a line of `module`, the field that is a list even of one line: it has no name in a
+ * layout. ALWAYS_LISTS of zinfo/info/parser.py. */
+#define MODULE "module:"
+
+/* Return whether a line is one of the field `module`. */
+int is_module(Span line);
+
 /* Remove the name, a str, its colon and a CR from a line, so that the value is left.
  * 1: done; 0: the line is another field's; -1: an error. */
 int take_name(Span *line, PyObject *name, int kind);
