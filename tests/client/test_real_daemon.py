@@ -366,6 +366,41 @@ def test_it_is_stale_while_the_daemon_is_down_and_equal_after_its_restart(
         assert mirror.epoch != epoch
 
 
+def test_a_mirror_of_some_fields_has_what_queries_have(
+    servers: list[RealServer], daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    names = ["role", "total_commands_processed", "cmdstat_set"]
+    heard: list[Delta] = []
+
+    def note(ident: str, change: Delta | Event) -> None:
+        if isinstance(change, Delta):
+            heard.append(change)
+
+    with (
+        under_load(servers[0]),
+        flavour.client(daemon.query) as client,
+        flavour.mirror(daemon.query, fields=names) as mirror,
+    ):
+        mirror.wait_ready(60)
+        mirror.on_change(note, fields=names[2:])
+        wait_until(lambda: len(heard) > 5, what="some changes")
+
+        def same_fields() -> bool:
+            (info,) = client.get_infos(["a"], keys=names)
+            view = mirror.view("a")
+            if info.pop("meta")["revision"] != view.revision:
+                return False
+            assert view.info == info
+            assert set(view.info) == set(names)
+            return True
+
+        wait_until(same_fields, what="equal revisions")
+        assert set(mirror) == {"a", "b", "c", "away"}
+        assert not mirror.stale
+        assert mirror.counters["gaps"] == 0
+    assert {(*change.set, *change.unset) for change in heard} == {(names[2],)}
+
+
 def test_added_and_removed_shards_are_mirrored_and_reported(
     mortal: RunningDaemon, servers: list[RealServer], config: str, flavour: Flavour
 ) -> None:

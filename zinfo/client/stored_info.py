@@ -19,7 +19,7 @@ from zinfo.errors import ProtocolError
 MAX_DELTAS: Final = 16
 """Deltas of a shard that wait to be applied."""
 
-MAX_DELTA_BYTES: Final = 16384
+MAX_DELTA_BYTES: Final = 8192
 """Bytes of the deltas of a shard that wait to be applied."""
 
 
