@@ -31,14 +31,16 @@ QUERY, BUS = "tcp://127.0.0.1:25999", "tcp://127.0.0.1:26000"
 class RecordingWorld:
     """Passes messages and time to a RecordingSession; 0.1 s pass after each step."""
 
-    def __init__(self, *shards: str, rights: object = None) -> None:
+    def __init__(self, *shards: str, rights: object = None, kinds: Sequence[str] = ()) -> None:
         self.recording = RecordingSession(
             QUERY, shards=shards, timing=Timing(initial_backoff=0.1), rng=random.Random(1)
         )
         self.now = 100.0
         self.rights = rights
+        self.kinds_of_topics = list(kinds)
         self.requests: list[Request] = []
         self.fence = b""
+        self.topics: list[bytes] = []
         self.written: list[Frame] = []
 
     def _after(self) -> None:
@@ -46,7 +48,7 @@ class RecordingWorld:
             if isinstance(action, SendRequest):
                 self.requests.append(action.request)
             elif isinstance(action, OpenBus):
-                self.fence = action.topics[-1]
+                *self.topics, self.fence = action.topics
         self.recording.session.actions.clear()
         self.written += [frame for frame, _ in self.recording.frames]
         self.recording.frames.clear()
@@ -71,7 +73,8 @@ class RecordingWorld:
         """Join, up to the fence."""
         self.tick(2.0)
         assert self.requests[0].op == "hello"
-        hello = {"node": NODE, "versions": [1], "bus": [BUS], "heartbeat": 1.0}
+        hello: dict[str, object] = {"node": NODE, "versions": [1], "bus": [BUS], "heartbeat": 1.0}
+        hello["kinds"] = self.kinds_of_topics
         if self.rights is not None:
             hello["rights"] = self.rights
         self.reply(hello, epoch=epoch)
@@ -118,8 +121,9 @@ def batch(*messages: list[bytes]) -> list[bytes]:
 
 
 def test_the_deltas_of_a_batch_are_recorded_as_if_they_had_come_alone() -> None:
-    world = RecordingWorld()
+    world = RecordingWorld(kinds=["delta", "batch"])
     world.join()
+    assert (BATCH_TOPIC in world.topics, b"z1/delta/" in world.topics) == (True, False)
     said = [delta("a:1", 12), delta("a:1", 13), delta("a:1", 14)]
     world.bus(batch(delta("a:1", 11), said[0]))  # the first is included in the snapshot
     world.reply([entry("a:1", 11)])

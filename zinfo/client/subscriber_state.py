@@ -53,8 +53,7 @@ class SubscriberState:
         bus: the bus endpoint; None for the one in the reply to hello.
         shards: ids of the wanted shards; empty for all.
         kinds: any of "info", "delta", "event", "hb".
-        takes_batches: whether to receive all deltas in batches where the daemon offers them. False
-            for an owner that stores the messages themselves.
+        takes_batches: whether to receive all deltas in batches where the daemon offers them.
         timing: timeouts and delays.
         rng: source of nonces and random delays.
 

@@ -73,7 +73,7 @@ class RecordingSession:
         rng: random.Random | None = None,
     ) -> None:
         self._subscriber = SubscriberState(
-            endpoint, shards=shards, kinds=KINDS, timing=timing, rng=rng
+            endpoint, shards=shards, kinds=KINDS, takes_batches=True, timing=timing, rng=rng
         )
         self.session = self._subscriber.session
         self.frames: list[tuple[Frame, float]] = []
