@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import signal
 import threading
 from collections.abc import Callable, Iterator
 
@@ -12,12 +14,12 @@ from tests.daemons import RunningDaemon
 from tests.info_texts import TEXTS
 from tests.security.conftest import keyring
 from tests.security.keyring import Keyring
-from tests.servers import RealServer, put_load
+from tests.servers import RealServer, free_port, put_load
 from tests.top.environ import SOON
 from tests.waiting import wait_until
 from zinfo.client import Client
 from zinfo.info.parser import parse
-from zinfo.top.feed import Feed
+from zinfo.top.feed import Feed, allowed_operations
 from zinfo.top.fleet import NO_REPORT, Fleet
 from zinfo.top.log_bridge import warnings_as_events
 from zinfo.top.rows import Field
@@ -291,6 +293,51 @@ def paused(feed: Feed) -> bool:
     """Whether the feed requests nothing; this is no look."""
     with feed._lock:
         return feed._fleet._paused
+
+
+def test_shards_that_are_added_removed_and_never_reply_are_in_the_table(
+    server: RealServer,
+) -> None:
+    dead = f"redis://127.0.0.1:{free_port()}"
+    tables = [f'[[shards]]\nid = "{n}"\nurl = "{server.url}"\n' for n in ("a", "b")]
+    tables.append(f'[[shards]]\nid = "dead"\nurl = "{dead}"\nlabels = {{ site = "ams" }}\n')
+    with (
+        RunningDaemon(config_text=tables[0] + tables[2], environ=SOON) as daemon,
+        Feed(daemon.query) as feed,
+    ):
+
+        def shown(*wanted: tuple[str, str]) -> None:
+            until(
+                feed,
+                lambda fleet, now: (
+                    [(one.shard, one.status) for one in fleet.rows(now)] == list(wanted)
+                ),
+            )
+
+        shown(("a", "up"), ("dead", "down: refused"))
+        with feed.fleet() as fleet:
+            down = fleet.row("dead", feed.now())
+        assert down is not None
+        assert (down.labels, down.memory, down.age) == ({"site": "ams"}, None, math.inf)
+        daemon.config_path.write_text("".join(tables[1:]))
+        daemon.signal(signal.SIGHUP)
+        shown(("b", "up"), ("dead", "down: refused"))
+        until(feed, lambda fleet, _: {"added", "removed"} <= set(kinds(fleet)))
+
+
+@pytest.mark.parametrize(
+    ("rights", "allowed"),
+    [
+        (None, {"hello", "get_infos", "events"}),
+        ({"operations": None}, {"hello", "get_infos", "events"}),
+        ({"operations": ["get_infos", "later"]}, {"get_infos"}),
+    ],
+)
+def test_operations_are_those_of_the_daemon_and_of_the_clients_rights(
+    rights: dict[str, object] | None, allowed: set[str]
+) -> None:
+    hello: dict[str, object] = {"ops": ["hello", "get_infos", "events"]}
+    assert allowed_operations(hello if rights is None else {**hello, "rights": rights}) == allowed
 
 
 def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(

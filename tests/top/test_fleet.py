@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from tests.top.building import SHARD, delta, event, status, whole
 from zinfo.client.updates import Info
 from zinfo.info.parser import parse
 from zinfo.top.fleet import NO_REPORT, SILENT, Fleet
-from zinfo.top.rows import Row
+from zinfo.top.record import Reading
+from zinfo.top.rows import FeedState, Row
 
 INFO: Info = {
     "redis_version": "7.0.15",
@@ -315,3 +317,93 @@ def test_events_come_once_in_order_and_can_be_selected_by_shard(fleet: Fleet) ->
     assert [one.number for one in fleet.events(10, SHARD)] == [1, 2, 3]
     assert fleet.events_version > before
     assert fleet.events_complete_to == 4
+
+
+def reading(revision: int, at: float, **changed: Any) -> Reading:
+    """The table's fields of an INFO; the daemon's clock is 400 s ahead."""
+    return Reading(SHARD, revision, at + 400, at, {**INFO, **changed})
+
+
+@pytest.fixture
+def table() -> Fleet:
+    """One shard of which only the fields of the table are read, twice so far."""
+    fleet = Fleet()
+    fleet.update(reading(1, 100.0))
+    fleet.set_statuses({SHARD: status()._replace(role="slave", version="8.1.8")}, 100.0)
+    fleet.update(reading(3, 102.0, keyspace_hits=64))
+    fleet.set_statuses({SHARD: status()._replace(role="slave", version="8.1.8")}, 102.0)
+    return fleet
+
+
+def test_readings_of_the_tables_fields_give_rows_and_no_sections(table: Fleet) -> None:
+    now = row(table, 102.0)
+    assert (now.ops, now.memory, now.keys, now.hit_ratio) == (100, 2048, 7, 1.0)
+    assert now.version == "8.1.8"
+    assert now.interval == pytest.approx(1.0)  # two polls in two seconds
+    assert now.revision == 3
+    assert table.sections(SHARD, 102.0) == []
+    assert not table.lacks_sections(SHARD)
+
+
+def test_an_info_that_was_read_already_adds_no_point(table: Fleet) -> None:
+    before = repr(table.series(SHARD, 102.0))
+    table.update(reading(3, 102.4, keyspace_hits=64))  # the same, with another estimate of its age
+    assert repr(table.series(SHARD, 102.0)) == before
+    assert row(table, 102.0).hit_ratio == 1.0
+
+
+def test_rates_are_by_the_time_between_the_infos(table: Fleet) -> None:
+    fields = {**INFO, "keyspace_hits": 74}
+    table.apply(whole(4, 504.0, fields), 105.0)  # read with a delay of a second
+    table.apply(whole(5, 508.0, {**fields, "keyspace_hits": 82}), 108.0)
+    (section,) = table.sections(SHARD, 108.0)
+    assert {field.name: field.rate for field in section.fields}["keyspace_hits"] == 2.0
+
+
+def test_a_whole_info_after_the_tables_fields_marks_no_field_as_changed(table: Fleet) -> None:
+    table.apply(whole(3, 502.0, {**INFO, "keyspace_hits": 64, "tcp_port": 6379}), 102.0)
+    (section,) = table.sections(SHARD, 103.0)
+    assert "tcp_port" in {field.name for field in section.fields}
+    assert {field.changed for field in section.fields} == {None}
+    assert row(table, 102.0).hit_ratio == 1.0
+    table.apply(whole(4, 504.0, {**INFO, "keyspace_hits": 64, "tcp_port": 6380}), 104.0)
+    (section,) = table.sections(SHARD, 104.0)
+    changed = {field.name for field in section.fields if field.changed is not None}
+    assert changed == {"tcp_port"}
+    table.update(reading(5, 105.0))  # its page is closed
+    assert table.sections(SHARD, 105.0) == []
+
+
+def test_a_pause_is_a_gap_without_rates_and_nothing_is_fresh(table: Fleet) -> None:
+    table.pause()
+    assert row(table, 102.5).status == "stale"
+    paused = table.feed(102.5)
+    assert (paused.fresh, paused.problem, paused.ever) == (False, "", True)
+    assert table.totals(102.5).ops is None
+    table.resume(150.0)
+    assert table.feed(150.0) == FeedState(False, "", 48.0, True)
+    table.update(reading(50, 150.0, keyspace_hits=9000))
+    table.set_statuses({SHARD: status()}, 150.0)
+    now = row(table, 150.0)
+    assert (now.status, now.hit_ratio) == ("up", None)
+    series = table.series(SHARD, 150.0)
+    assert series is not None
+    assert list(series.ops)[-1] == 100
+    assert all(math.isnan(value) for value in list(series.ops)[-47:-1])
+    assert all(math.isnan(value) for value in list(table.totals_series(150.0).ops)[-47:-1])
+
+
+def test_a_restarted_daemon_that_counts_from_1_again_is_followed(table: Fleet) -> None:
+    table.daemon_restarted()
+    table.update(reading(3, 109.0, used_memory=1))
+    assert row(table, 109.0).memory == 1
+
+
+def test_totals_are_unknown_where_no_shard_is_current_and_0_where_there_is_none(
+    table: Fleet,
+) -> None:
+    assert Fleet().totals(1.0).ops is None
+    table.set_statuses({SHARD: status("down", "refused")}, 103.0)
+    assert table.totals(103.0).memory is None
+    table.set_statuses({}, 104.0)
+    assert table.totals(104.0).ops == 0

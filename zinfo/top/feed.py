@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 INTERVAL = 1.0
 """Seconds between two readings of the table."""
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 3.0
 """Seconds after the last look at the model for which the feed goes on reading."""
 
 STALE_AFTER = 2.0
