@@ -84,7 +84,7 @@ def encode_field(name: str, text: bytes) -> bytes:
 
 def write_samples() -> Any:
     """Write a reply with a plan that knows one of its fields and one of its maps."""
-    plan = _native.Plan((0, 0, 0), (-1, -1), -1, 2)
+    plan = _native.Plan((0, 0, 0), (-1, -1), -1, 2, (4, 5, 6, 7, 8))
     plan.add_field(b"used_memory", 1, 1, (0, -1), (0, -1), 0, 1, -1, 0)
     plan.add_part(0, b"calls", 1, b"", 0)
     plan.add_part(0, b"usec", 3, b"", 6)
@@ -92,10 +92,10 @@ def write_samples() -> Any:
     plan.add_fact(b"role", 0, -1, 0)
     lines = _native.Lines()
     lines.start_shard(b'shard="a"')
-    unknown = lines.write(plan, RAW, 1700000000, lambda _line: None)
+    unknown = lines.write(plan, RAW, 1700000000, lambda _line: None, b's="up"', 0, 0.5)
     lines.add_text(0, b"text\n")
     lines.add_sample(0, b'a="b"', "1.5")
-    pieces = [lines.piece(number, b"name", 0, 0, 1 << 10) for number in range(4)]
+    pieces = [lines.piece(number, b"name", 0, 0, 1 << 10) for number in range(9)]
     written = lines.written, lines.size(0)
     lines.undo()
     return unknown, pieces, written, lines.written

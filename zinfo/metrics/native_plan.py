@@ -13,7 +13,7 @@ from zinfo.info.kinds import STATS_PREFIXES, TEXT, kind_of
 from zinfo.info.parser import ALWAYS_LISTS
 from zinfo.info.text import MAX_KEY_LENGTH
 from zinfo.info.values import cache_entry
-from zinfo.metrics import instance, statistics
+from zinfo.metrics import instance, shard_state, statistics
 from zinfo.metrics.names import STATUS_FIELDS, Family, family_of, may_be_of_part
 from zinfo.metrics.other_values import NOT_FLAGS
 from zinfo.metrics.page import Numbers
@@ -74,6 +74,7 @@ class NativePlan:
             (numbers.exposed(totals, "_sum"), numbers.exposed(totals, "_count")),
             numbers.exposed(instance.START),
             numbers.exposed(instance.INSTANCE),
+            tuple(map(numbers.exposed, shard_state.FAMILIES)),
         )
         self._slots: dict[str, int] = {}
         for label, fields, is_optional in instance.FACT_SOURCES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Final, TypeAlias
@@ -17,13 +17,15 @@ from zinfo.metrics.map_lines import NOT_FINITE
 from zinfo.metrics.native_plan import NativePlan
 from zinfo.metrics.page import Page
 from zinfo.metrics.replication import replica_samples
-from zinfo.metrics.sample import Fields
+from zinfo.metrics.sample import MAX_LABEL
 from zinfo.metrics.samples import Sample, sampler_of
 from zinfo.metrics.selection import label_text
 from zinfo.metrics.shard_lines import ShardLines
+from zinfo.metrics.shard_state import ShardFacts
 from zinfo.metrics.writer import Writer
 from zinfo.native.loader import native
 from zinfo.security.rights import Rights
+from zinfo.shards.snapshot import Snapshot
 
 MAX_BYTES: Final = 128 * 1024
 """Largest reply that is written natively, in one call that takes about a millisecond."""
@@ -62,58 +64,59 @@ class NativeWriter:
     def write(
         self,
         text: str,
-        state: Sequence[Sample],
-        raw: bytes,
-        time: float,
-        parse: Callable[[], Fields],
+        facts: ShardFacts,
+        more: Sequence[Sample],
+        snapshot: Snapshot,
         most: int,
     ) -> bool:
         """Write the samples of the shard that the page has started.
 
         Args:
             text: the labels of the shard, in the text format.
-            state: samples about the shard.
-            raw: the reply.
-            time: wall clock of its arrival, seconds since the Unix epoch.
-            parse: returns all fields.
+            facts: what is known about the shard, which replies.
+            more: other samples about it.
+            snapshot: its INFO.
             most: samples that the shard may have.
 
         Returns:
             Whether they are written. If not, nothing is: there are more than `most`, or a sample
             depends on several fields in a way that only Python knows.
         """
-        if not raw or len(raw) > MAX_BYTES:
+        if not snapshot.raw or len(snapshot.raw) > MAX_BYTES or len(facts.reason) > MAX_LABEL:
             return False
         self._text = text
-        found = self._write_reply(raw, int(time))
+        found = self._write_reply(snapshot, facts)
         if found is None:
             self._native.undo()
             return False
         left, alone, is_info_left = found
-        for sample in dict.fromkeys(chain(self._state(state), self._alone(alone))):
-            self._native.add_sample(*sample)
+        if more or alone:
+            for sample in dict.fromkeys(chain(self._lines_of(more), self._alone(alone))):
+                self._native.add_sample(*sample)
         if left or is_info_left:
-            samples = LabelSets(self._lines)
-            fields = _ReplyFields(_fields_of(left), raw, parse, self._rights)
-            if is_info_left:
-                samples.add(instance_samples(fields, time))
-            samples.add(replica_samples(fields))
-            self._writer.write_fields(samples, fields.read, fields, text)
-            self._page.add(self._lines)
+            self._write_left(left, is_info_left, snapshot)
         if self._native.written > most:
             self._native.undo()
             return False
         return True
 
-    def _state(self, samples: Iterable[Sample]) -> Iterator[_Line]:
-        """Yield the samples about the shard, which have other labels or metrics than all others."""
+    def _write_left(self, left: bytes, is_info_left: bool, snapshot: Snapshot) -> None:
+        samples = LabelSets(self._lines)
+        fields = _ReplyFields(_fields_of(left), snapshot, self._rights)
+        if is_info_left:
+            samples.add(instance_samples(fields, snapshot.time))
+        samples.add(replica_samples(fields))
+        self._writer.write_fields(samples, fields.read, fields, self._text)
+        self._page.add(self._lines)
+
+    def _lines_of(self, samples: Iterable[Sample]) -> Iterator[_Line]:
         for of, labels, value in samples:
             number = self._numbers.get(of.name)
             if number is None:
                 number = self._numbers[of.name] = self._plan.numbers.exposed(of)
             if number >= 0:
-                text = _labels(tuple(labels)) if labels else b""
-                yield number, text, str(NOT_FINITE.get(str(value), value))
+                shown = NOT_FINITE.get(str(value), value)
+                yield number, label_text(labels).encode("utf-8", "replace"), str(shown)
 
     def _alone(self, lines: bytes) -> Iterator[_Line]:
         """Yield the samples of lines that depend on the line alone."""
@@ -121,16 +124,26 @@ class NativeWriter:
             for line in lines.split(b"\n"):
                 found = self._plan.lines.get(line)
                 if found is None:
-                    found = tuple(self._state(_samples_of(line)))
+                    found = tuple(self._lines_of(_samples_of(line)))
                     if len(line) <= _MAX_LINE:
                         self._plan.cache_line(line, found)
                 yield from found
 
-    def _write_reply(self, raw: bytes, now: int) -> tuple[bytes, bytes, bool] | None:
+    def _write_reply(
+        self, snapshot: Snapshot, facts: ShardFacts
+    ) -> tuple[bytes, bytes, bool] | None:
         """Return what is left: two parts of the lines, and whether the server's own samples are."""
         for _try in range(_MAX_TRIES):
             self._shown.clear()
-            found = self._native.write(self._plan.plan, raw, now, self._on_map)
+            found = self._native.write(
+                self._plan.plan,
+                snapshot.raw,
+                int(snapshot.time),
+                self._on_map,
+                _labels(facts.state, facts.reason),
+                facts.failures,
+                facts.age or 0.0,
+            )
             if found is None:
                 return None
             left, alone, names, maps, is_info_left = found
@@ -157,9 +170,9 @@ def _samples_of(line: bytes) -> Iterable[Sample]:
 
 
 @lru_cache(maxsize=256)
-def _labels(labels: tuple[tuple[str, str], ...]) -> bytes:
-    """Return labels in the text format; few are different."""
-    return label_text(labels).encode("utf-8", "replace")
+def _labels(state: str, reason: str) -> bytes:
+    """Return the labels of a state in the text format; few are different."""
+    return label_text((("state", state), ("reason", reason))).encode("utf-8", "replace")
 
 
 class _ReplyFields(Mapping[str, Value]):
@@ -167,21 +180,13 @@ class _ReplyFields(Mapping[str, Value]):
 
     Args:
         read: fields that are parsed already.
-        raw: the reply.
-        parse: returns all fields.
+        snapshot: the reply.
         rights: of the client; fields that are hidden from it are missing.
     """
 
-    def __init__(
-        self,
-        read: dict[str, Value],
-        raw: bytes,
-        parse: Callable[[], Fields],
-        rights: Rights,
-    ) -> None:
+    def __init__(self, read: dict[str, Value], snapshot: Snapshot, rights: Rights) -> None:
         self.read = read
-        self._raw = raw
-        self._parse = parse
+        self._snapshot = snapshot
         self._rights = rights
 
     def __getitem__(self, name: str) -> Value:
@@ -190,19 +195,19 @@ class _ReplyFields(Mapping[str, Value]):
         if self._rights.hides(name):
             raise KeyError(name)
         if native is not None and name.isidentifier() and not name.startswith(STATS_PREFIXES):
-            texts = native.find_fields(self._raw, (name.encode(),))
+            texts = native.find_fields(self._snapshot.raw, (name.encode(),))
             if texts is not None:
                 (text,) = texts
                 if text is None:
                     raise KeyError(name)
                 return reader_of(name)(text)
-        return self._parse()[name]
+        return self._snapshot.all_fields()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._rights.visible_fields(self._parse()))
+        return iter(self._rights.visible_fields(self._snapshot.all_fields()))
 
     def __len__(self) -> int:
-        return len(self._rights.visible_fields(self._parse()))
+        return len(self._rights.visible_fields(self._snapshot.all_fields()))
 
 
 def _fields_of(left: bytes) -> dict[str, Value]:

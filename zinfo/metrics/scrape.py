@@ -20,9 +20,11 @@ from zinfo.metrics.sample import Fields
 from zinfo.metrics.samples import Labels, Sample
 from zinfo.metrics.selection import Selection, label_text
 from zinfo.metrics.shard_lines import ShardLines
+from zinfo.metrics.shard_state import ShardFacts, state_samples
 from zinfo.metrics.shares import kept_lines
 from zinfo.metrics.writer import Shard, Writer
 from zinfo.security.rights import ALL_RIGHTS, Rights
+from zinfo.shards.snapshot import Snapshot
 
 EQUAL_SHARDS: Final = "shards with equal labels"
 """In `Scrape.cut`: shards left out because their labels are those of an earlier one."""
@@ -83,33 +85,28 @@ class Scrape:
             self._add(Shard(text, tuple(state_samples), fields, time))
 
     def add_reply(
-        self,
-        labels: Labels,
-        state_samples: Iterable[Sample],
-        raw: bytes,
-        time: float,
-        parse: Callable[[], Fields],
+        self, labels: Labels, facts: ShardFacts, more: Iterable[Sample], snapshot: Snapshot
     ) -> None:
-        """Add one shard by its reply.
+        """Add one shard that replies.
 
         Args:
             labels: as for `add`.
-            state_samples: as for `add`.
-            raw: the reply; empty if a client library parsed it.
-            time: as for `add`.
-            parse: returns all fields; called only if the native part cannot write the samples.
+            facts: what is known about the shard.
+            more: other samples about the shard. They have labels, and no field has the same.
+            snapshot: its INFO; it is parsed only if the native part cannot write the samples.
         """
         text = label_text(labels)
         if not self._starts(text):
             return
-        state = tuple(state_samples)
+        samples = tuple(more)
         if self._native is None or not self._native.write(
-            text, state, raw, time, parse, self._most
+            text, facts, samples, snapshot, self._most
         ):
-            fields = parse()
+            fields: Fields = snapshot.all_fields()
             if self._rights.hidden_fields:
                 fields = self._rights.visible_fields(fields)
-            self._add(Shard(text, state, fields, time))
+            state = (*state_samples(facts, snapshot.bad_lines), *samples)
+            self._add(Shard(text, state, fields, snapshot.time))
 
     def pieces(self, text_format: TextFormat = TEXT) -> Iterator[bytes]:
         """Yield the text in pieces, without the end of the page."""

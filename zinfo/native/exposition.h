@@ -27,6 +27,9 @@ enum { COMMANDS = 0, ERRORS = 1, PERCENTILES = 2, DATABASES = 3, MAP_KINDS = 4 }
 /* Whether the fields of a kind of maps are exposed. */
 enum { SHOWN = 0, HIDDEN = 1, BY_NAME = 2 };
 
+/* The metrics about a shard. */
+enum { UP, STATE, FAILURES, AGE, BAD_LINES, STATE_FAMILIES };
+
 #define NO_FAMILY (-1)
 #define MAX_FIELD_NAME 128 /* bytes; longer names are left to Python */
 #define MAX_FIELDS 8192    /* as MAX_RULES of zinfo/metrics/plan.py */
@@ -84,6 +87,7 @@ typedef struct {
     int totals[2];    /* of a summary's sum and count, or NO_FAMILY */
     int start_family;  /* of the time at which the server started, or NO_FAMILY */
     int info_family;   /* of the sample that describes the server, or NO_FAMILY */
+    int state_families[STATE_FAMILIES];
     Fact facts[MAX_SLOTS];
     int fact_count;
     uint32_t stamp;
@@ -117,9 +121,21 @@ typedef struct {
     int size;
 } NumberText;
 
+/* What Python knows about a shard that replies. */
+typedef struct {
+    Span state; /* the labels of its state, in the text format */
+    long long failures;
+    double age;
+} ShardFacts;
+
 /* Write a number as Python does, divided by ten to the power of `shift`.
  * 2: it is negative and `shift` is not 0; 1: done; 0: not a plain number; -1: an error. */
 int format_number(Span value, int shift, NumberText *number);
+
+/* Write a number as `repr` does. 1: done; 0: it is too long; -1: an error. */
+int format_double(double value, NumberText *number);
+
+int format_integer(long long value, NumberText *number);
 
 /* Return the place of a field, or -1. */
 int32_t plan_find(const Plan *plan, Span name);
@@ -152,7 +168,8 @@ Family *lines_family(Lines *lines, int family);
 Span lines_labels(const Lines *lines, uint32_t shard);
 
 /* Write the samples of a reply; zinfo/metrics/native_plan.py describes the result. */
-PyObject *write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map);
+PyObject *write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
+                      const ShardFacts *facts);
 
 extern PyType_Spec plan_spec;
 extern PyType_Spec lines_spec;

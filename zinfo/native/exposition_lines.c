@@ -280,10 +280,12 @@ undo(PyObject *self, PyObject *Py_UNUSED(args))
 static PyObject *
 write_method(PyObject *self, PyObject *args)
 {
-    PyObject *plan, *raw, *on_map;
+    PyObject *plan, *raw, *on_map, *state;
+    ShardFacts facts;
     long long now;
 
-    if (!PyArg_ParseTuple(args, "OSLO:write", &plan, &raw, &now, &on_map)) {
+    if (!PyArg_ParseTuple(args, "OSLOSLd:write", &plan, &raw, &now, &on_map, &state,
+                          &facts.failures, &facts.age)) {
         return NULL;
     }
     if (((Lines *)self)->shards == 0) {
@@ -294,7 +296,12 @@ write_method(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_TypeError, "write takes a plan");
         return NULL;
     }
-    return write_reply((Lines *)self, (Plan *)plan, bytes_of(raw), now, on_map);
+    facts.state = bytes_of(state);
+    if (facts.state.end - facts.state.start > UINT16_MAX) {
+        PyErr_SetString(PyExc_ValueError, "labels over 64 KiB");
+        return NULL;
+    }
+    return write_reply((Lines *)self, (Plan *)plan, bytes_of(raw), now, on_map, &facts);
 }
 
 static PyObject *
@@ -490,13 +497,16 @@ static PyMethodDef lines_methods[] = {
     {"start_shard", start_shard, METH_O,
      "start_shard(labels)\n--\n\nStart a shard that has these labels, in the text format."},
     {"write", write_method, METH_VARARGS,
-     "write(plan, raw, now, on_map)\n--\n\n"
-     "Write the samples of a reply.\n\n"
+     "write(plan, raw, now, on_map, state, failures, age)\n--\n\n"
+     "Write the samples of a reply, and those about its shard.\n\n"
      "Args:\n"
      "    plan: says what each field becomes.\n"
      "    raw: the reply.\n"
      "    now: when it arrived, in seconds since the Unix epoch.\n"
-     "    on_map: called with the line of a map that Python has to write at once.\n\n"
+     "    on_map: called with the line of a map that Python has to write at once.\n"
+     "    state: labels of the shard's state, in the text format.\n"
+     "    failures: its consecutive failed polls.\n"
+     "    age: of the reply, in seconds.\n\n"
      "Returns:\n"
      "    None if Python has to write all samples of the shard; else a tuple: the lines that are\n"
      "    left to Python; those of them whose samples depend on the line alone; names that the plan does not know; lines of maps with unknown parts;\n"

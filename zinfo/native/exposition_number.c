@@ -22,8 +22,8 @@ copy(NumberText *number, const char *start, Py_ssize_t size)
     return 1;
 }
 
-static int
-print_double(double value, NumberText *number)
+int
+format_double(double value, NumberText *number)
 {
     char *text = PyOS_double_to_string(value, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
     size_t size;
@@ -38,6 +38,13 @@ print_double(double value, NumberText *number)
     }
     PyMem_Free(text);
     return done;
+}
+
+int
+format_integer(long long value, NumberText *number)
+{
+    number->size = PyOS_snprintf(number->text, sizeof number->text, "%lld", value);
+    return 1;
 }
 
 /* Append the digits after the point, without zeros at the end but at least one. */
@@ -113,12 +120,12 @@ format_other(Span value, int shift, NumberText *number)
     }
     shown = found.kind == INTEGER ? (double)found.whole : found.fraction;
     if (shift == 0) {
-        return print_double(shown, number);
+        return format_double(shown, number);
     }
     if (shown < 0) {
         return 2;
     }
-    return print_double(shown / (shift == 6 ? 1e6 : 1e3), number);
+    return format_double(shown / (shift == 6 ? 1e6 : 1e3), number);
 }
 
 int

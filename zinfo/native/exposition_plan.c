@@ -64,11 +64,12 @@ static int
 init(PyObject *self, PyObject *args, PyObject *Py_UNUSED(named))
 {
     Plan *plan = (Plan *)self;
-    int shown[3];
+    int shown[3], *state = plan->state_families;
 
-    if (!PyArg_ParseTuple(args, "(iii)(ii)ii:Plan", &shown[0], &shown[1], &shown[2],
+    if (!PyArg_ParseTuple(args, "(iii)(ii)ii(iiiii):Plan", &shown[0], &shown[1], &shown[2],
                           &plan->totals[0], &plan->totals[1], &plan->start_family,
-                          &plan->info_family)) {
+                          &plan->info_family, &state[UP], &state[STATE], &state[FAILURES],
+                          &state[AGE], &state[BAD_LINES])) {
         return -1;
     }
     if (plan->fields != NULL) {
@@ -260,14 +261,15 @@ static PyMethodDef plan_methods[] = {
 };
 
 static PyType_Slot plan_slots[] = {
-    {Py_tp_doc, "Plan(shown, totals, start_family, info_family)\n--\n\n"
+    {Py_tp_doc, "Plan(shown, totals, start_family, info_family, state_families)\n--\n\n"
                 "What each field becomes, by its name.\n\n"
                 "Args:\n"
                 "    shown: for commands, errors and percentiles 0 if all are exposed, 1 if none\n"
                 "        are, 2 if that depends on the name.\n"
                 "    totals: numbers of the metrics of a summary's sum and count; -1 for none.\n"
                 "    start_family: of the metric of the time at which the server started.\n"
-                "    info_family: of the metric that describes the server."},
+                "    info_family: of the metric that describes the server.\n"
+                "    state_families: of the metrics about a shard."},
     {Py_tp_init, init},
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, plan_methods},

@@ -2,7 +2,6 @@
  * Python; if that would change other samples, all of the reply is. */
 #include "exposition.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define MAX_MAPS 4096    /* statistics in a reply; one with more is left to Python */
@@ -51,6 +50,7 @@ typedef struct {
     Span slots[MAX_SLOTS];
     Span uptime;
     int is_info_left;
+    long long bad_lines;
     int next_part[MAP_KINDS];
 } Writing;
 
@@ -479,8 +479,9 @@ write_statistics(Writing *writing, int kind, Span line)
     while (name.end > name.start && name.end[-1] != ':') {
         name.end--;
     }
-    if (name.end == name.start) {
-        return DONE; /* not a field */
+    if (name.end == name.start) { /* not a field */
+        writing->bad_lines++;
+        return DONE;
     }
     value.start = name.end--;
     label.start = name.start + strlen(prefixes[kind]);
@@ -582,6 +583,7 @@ write_lines(Writing *writing, Span raw)
         else {
             int32_t index = find_field_of(writing, value, *next, &name);
             if (name.end == name.start) {
+                writing->bad_lines += !is_blank(line) && *line.start != '#';
                 continue;
             }
             value.start = name.end + 1;
@@ -666,8 +668,34 @@ write_start(Writing *writing)
     }
     uptime = read_number(writing->uptime).whole;
     started = writing->now - uptime; /* both have at most 18 digits */
-    number.size = snprintf(number.text, sizeof number.text, "%lld", started);
+    format_integer(started, &number);
     return lines_add_number(writing->lines, writing->plan->start_family, &number) ? DONE : FAILED;
+}
+
+/* Write the samples about the shard. */
+static int
+write_state(const Writing *writing, const ShardFacts *facts)
+{
+    const int *families = writing->plan->state_families;
+    Lines *lines = writing->lines;
+    NumberText numbers[STATE_FAMILIES] = {{"1", 1}, {"1", 1}};
+    int index;
+
+    format_integer(facts->failures, &numbers[FAILURES]);
+    format_integer(writing->bad_lines, &numbers[BAD_LINES]);
+    if (format_double(facts->age, &numbers[AGE]) != 1) {
+        return PyErr_Occurred() ? FAILED : CONFLICT;
+    }
+    for (index = 0; index < STATE_FAMILIES; index++) {
+        int done = families[index] == NO_FAMILY ? 1
+                   : index == STATE
+                       ? lines_add_labels(lines, families[index], facts->state, &numbers[index])
+                       : lines_add_number(lines, families[index], &numbers[index]);
+        if (!done) {
+            return FAILED;
+        }
+    }
+    return DONE;
 }
 
 static PyObject *
@@ -694,7 +722,8 @@ result_of(const Writing *writing)
 }
 
 PyObject *
-write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map)
+write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
+            const ShardFacts *facts)
 {
     Writing writing;
     PyObject *result = NULL;
@@ -710,6 +739,9 @@ write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map)
         return NULL;
     }
     done = write_lines(&writing, raw);
+    if (done == DONE) {
+        done = write_state(&writing, facts);
+    }
     if (done == DONE && !writing.is_info_left) {
         done = write_start(&writing);
         if (done == DONE) {

@@ -49,7 +49,14 @@ class NativeLines(Protocol):
         """Start a shard that has these labels."""
 
     def write(
-        self, plan: NativePlan, raw: bytes, now: int, on_map: Callable[[bytes], None]
+        self,
+        plan: NativePlan,
+        raw: bytes,
+        now: int,
+        on_map: Callable[[bytes], None],
+        state: bytes,
+        failures: int,
+        age: float,
     ) -> tuple[bytes, bytes, bytes, bytes, bool] | None:
         """Write the samples of a reply."""
 
@@ -75,7 +82,12 @@ class Native(Protocol):
     """The functions of `zinfo._native`; its docstrings have the details."""
 
     def Plan(  # noqa: N802 # a class
-        self, shown: tuple[int, ...], totals: tuple[int, int], start_family: int, info_family: int
+        self,
+        shown: tuple[int, ...],
+        totals: tuple[int, int],
+        start_family: int,
+        info_family: int,
+        state_families: tuple[int, ...],
     ) -> NativePlan:
         """Make a plan without fields."""
 

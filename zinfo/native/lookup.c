@@ -156,7 +156,7 @@ is_module(Span line)
            memcmp(line.start, MODULE, sizeof MODULE - 1) == 0;
 }
 
-static int
+int
 is_blank(Span line)
 {
     for (; line.start < line.end; line.start++) {

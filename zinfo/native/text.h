@@ -62,6 +62,9 @@ int is_field(Span line);
 /* Return whether a line is one of the field `module`. */
 int is_module(Span line);
 
+/* Return whether a line has only white space. */
+int is_blank(Span line);
+
 /* Remove the name, a str, its colon and a CR from a line, so that the value is left.
  * 1: done; 0: the line is another field's; -1: an error. */
 int take_name(Span *line, PyObject *name, int kind);
