@@ -11,6 +11,7 @@ the other. They differ in what surrounds the samples:
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from zinfo.metrics.exporter_table import ROWS
@@ -35,8 +36,9 @@ _STEMS: Final = {
 _RESERVED: Final = {stem + suffix for stem in _STEMS.values() for suffix in ("", _CREATED)}
 """Names that belong to these counters in OpenMetrics. No metric of the tables has one of them."""
 
-_NO_COUNTS: Final = (b"} -", b"} NaN")
-"""Ends of lines whose number is no count; labels may contain them, too."""
+# Ends of lines whose number is no count; labels may contain them, too. All counters of a page are
+# searched: this pattern takes half of the time of two searches for bytes.
+_NO_COUNT: Final = re.compile(rb"\} [-N]")
 
 
 class TextFormat:
@@ -125,7 +127,7 @@ class OpenMetricsFormat(TextFormat):
 
     def samples(self, of: Family, lines: bytes) -> bytes:
         """Return the samples that the format allows."""
-        if of.name not in _STEMS or not any(end in lines for end in _NO_COUNTS):
+        if of.name not in _STEMS or _NO_COUNT.search(lines) is None:
             return lines
         return b"".join([line for line in lines.splitlines(keepends=True) if _is_count(line)])
 
