@@ -197,3 +197,16 @@ def test_pages_of_odd_lines_are_equal(
 ) -> None:
     selection = Selection(selection.include, selection.exclude, max_samples=most)
     assert_same(["\r\n".join(text).encode("latin-1") for text in texts], selection, hidden)
+
+
+def test_names_and_lines_without_end_yield_to_the_event_loop() -> None:
+    yields: list[int] = []
+    made = Scrape(Selection(), lambda: yields.append(1))
+    shard = RedisShard(0, "redis://127.0.0.1:1")
+    shard.state = ShardState.UP
+    text = "".join(f"new_name_{n}:1\r\nmodule:name=m{n},ver=1\r\n" for n in range(1500))
+    shard.store(Snapshot(text.encode(), 1, 1000.0, 1e9), 1e9)
+    native_plan.forget_plans()
+    add_shard(made, Selection(), shard, Rights("client"), instance=False)
+    assert len(yields) >= 30
+    assert b"".join(made.pieces(TEXT)).count(b"redis_module_info{") == 1500

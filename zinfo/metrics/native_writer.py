@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Final, TypeAlias
@@ -31,6 +31,7 @@ MAX_BYTES: Final = 128 * 1024
 """Largest reply that is written natively, in one call that takes about a millisecond."""
 
 _MAX_TRIES: Final = 4  # the plan learns names first, and then parts of maps
+_PIECE: Final = 100  # names or lines between two yield points
 _MAX_LINE: Final = 512  # longest line whose samples are cached, in bytes
 
 _Line: TypeAlias = "tuple[int, bytes, str]"  # a metric's number, labels in the text format, value
@@ -45,10 +46,17 @@ class NativeWriter:
         writer: writes them.
         plan: what each field becomes.
         rights: of the client.
+        yield_point: called between pieces of a large INFO; may yield to the event loop.
     """
 
     def __init__(
-        self, page: Page, lines: ShardLines, writer: Writer, plan: NativePlan, rights: Rights
+        self,
+        page: Page,
+        lines: ShardLines,
+        writer: Writer,
+        plan: NativePlan,
+        rights: Rights,
+        yield_point: Callable[[], None],
     ) -> None:
         assert page.native is not None
         self._page = page
@@ -57,6 +65,7 @@ class NativeWriter:
         self._writer = writer
         self._plan = plan
         self._rights = rights
+        self._yield_point = yield_point
         self._numbers: dict[str, int] = {}  # of metrics of samples that `add_sample` writes
         self._text = ""  # the labels of the shard
         self._shown: set[str] = set()  # its long names of maps
@@ -121,7 +130,7 @@ class NativeWriter:
     def _alone(self, lines: bytes) -> Iterator[_Line]:
         """Yield the samples of lines that depend on the line alone."""
         if lines:
-            for line in lines.split(b"\n"):
+            for line in self._each(lines.split(b"\n")):
                 found = self._plan.lines.get(line)
                 if found is None:
                     found = tuple(self._lines_of(_samples_of(line)))
@@ -150,11 +159,19 @@ class NativeWriter:
             if not names and not maps:
                 return left, alone, is_info_left
             self._native.undo()
-            added = [self._plan.add_field(name) for name in set(names.split())]
-            added += [self._plan.add_parts(line) for line in set(maps.split(b"\n")) - {b""}]
+            added = [self._plan.add_field(name) for name in self._each(set(names.split()))]
+            added += [self._plan.add_parts(line) for line in self._each(set(maps.split(b"\n")))]
             if not all(added):
                 return None
         return None
+
+    def _each(self, texts: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the texts that are not empty, with yield points."""
+        for place, text in enumerate(texts, start=1):
+            if text:
+                yield text
+            if place % _PIECE == 0:
+                self._yield_point()
 
     def _on_map(self, line: bytes) -> None:
         field = read_line(line)

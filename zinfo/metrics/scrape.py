@@ -60,7 +60,7 @@ class Scrape:
         self._native = (
             None
             if plan is None
-            else NativeWriter(self._page, self._lines, self._writer, plan, rights)
+            else NativeWriter(self._page, self._lines, self._writer, plan, rights, yield_point)
         )
         self._shards: set[str] = set()  # their labels
         self.cut: Counter[str] = Counter()
