@@ -111,7 +111,9 @@ def test_each_shard_has_its_items() -> None:
     assert module == (bytes(32), bytes([OTHER, ABSENT, ABSENT, OTHER]))
 
 
-def test_fields_that_were_read_at_the_poll_are_not_read_again() -> None:
+def test_fields_that_were_read_at_the_poll_are_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     plan = FieldPlan(["b", "a"])
     shard = shard_of(b"a:1\nb:2")
     assert shard.snapshot is not None
@@ -120,6 +122,10 @@ def test_fields_that_were_read_at_the_poll_are_not_read_again() -> None:
         arrays = filled([shard], names, plan)
         assert [struct.unpack("<q", values)[0] for values, _ in arrays[2:]] == expected
     assert filled([shard], ("a",), FieldPlan(["a"]))[2][0] == struct.pack("<q", 1)
+    shard.snapshot.cells = FieldPlan(["x", "y"]).read(b"x:8\ny:9")  # of another plan, as long
+    for twin in dict.fromkeys((native, None)):
+        monkeypatch.setattr(column_filler, "native", twin)
+        assert filled([shard], ("a",), plan)[2][0] == struct.pack("<q", 1)
 
 
 def test_large_replies_are_read_a_few_at_a_time() -> None:
