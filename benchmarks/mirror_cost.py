@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
+from statistics import median
 from typing import Any
 
 from benchmarks.cores import Cores
 from benchmarks.delivery import LostMessagesError, micros
-from benchmarks.figures import Figure, Pair, compared
+from benchmarks.figures import Figure, Pair, compared, short
 from benchmarks.mirror_feed import check, feed
 from benchmarks.progress import log_progress
 from benchmarks.queries import FIELD
@@ -56,7 +57,9 @@ def _figure(
 ) -> Figure:
     values = [_value(number, cost) for cost in costs]
     if number == "m3":
-        return Figure(number, values, detail={"turns": costs, "servers": servers.facts})
+        each = median(1e6 * cost["cpu"] / cost["deltas"] for cost in costs)
+        detail = {"turns": costs, "servers": servers.facts}
+        return Figure(number, values, note=f"{short(each)} us of CPU a delta", detail=detail)
     each = Pair(values, list(map(micros, plain)))
     return compared(number, each, "us", servers=servers.facts, turns=costs, plain=plain)
 

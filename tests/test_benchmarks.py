@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from benchmarks.__main__ import BASELINE, SCRIPTS
+from benchmarks.delivery import LostMessagesError
 from benchmarks.figures import Figure, Pair, compared
+from benchmarks.mirror_feed import feed
 from benchmarks.report import BEGIN, END, README, markdown, newest_results, table, update
 from benchmarks.script import SMOKE, results
 from benchmarks.targets import TARGETS
+from benchmarks.worker import Worker
 from tests.benchmark_scripts import measured
 
 PART = {"interference": ("frames", "refresh", "fields", "scrape")}
@@ -46,6 +52,36 @@ def test_every_target_has_a_script_that_measures_it() -> None:
 def test_the_baseline_has_every_ratio() -> None:
     ratios = json.loads(BASELINE.read_text())["ratios"]
     assert set(ratios) == {number for number, target in TARGETS.items() if target.ratio}
+
+
+class _Answering(Worker):
+    """A worker without a process, whose commands have given results."""
+
+    def __init__(self, **results: dict[str, Any]) -> None:
+        super().__init__("none")
+        self._results = results
+        self._last = ""
+
+    @override
+    def send(self, command: str, /, **_arguments: Any) -> None:
+        self._last = command
+
+    @override
+    def wait(self) -> dict[str, Any]:
+        return self._results[self._last]
+
+
+@pytest.mark.parametrize(
+    ("missing", "gaps", "lost"),
+    [(0, 0, False), (1, 0, True), (0, 1, True)],
+    ids=["all", "a shard lacks deltas", "a gap"],
+)
+def test_a_mirror_that_lost_a_delta_gives_no_figure(missing: int, gaps: int, lost: bool) -> None:
+    feeder = _Answering(make={"bytes": 1}, revisions={"shard": 2}, send={"began": 5.0})
+    followed = {"missing": missing, "counters": {"gaps": gaps}, "at": 7.0, "cpu": 0.1}
+    expected = pytest.raises(LostMessagesError) if lost else contextlib.nullcontext()
+    with expected:
+        assert feed(feeder, _Answering(follow=followed), 1, 0.0)["until_followed"] == 2.0
 
 
 def test_the_table_has_met_missed_and_skipped_targets() -> None:
