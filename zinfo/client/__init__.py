@@ -1,13 +1,14 @@
 """Clients of a daemon: `Client` (requests), `Subscriber` (updates), `Mirror` (a live copy).
 
-Imports only `zinfo.wire` and `zinfo.errors`; neither gevent nor redis nor psutil is loaded.
-`context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.
+Imports only `zinfo.wire`, `zinfo.native` and `zinfo.errors`; neither gevent nor redis nor psutil is
+loaded. `context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.
 
 State machines are separate from I/O, and get messages and the time as arguments. Begin reading with
-`bus_session` (joining the bus), then `mirror_state` (with `shard_store`, `resync` and
-`gap_detection`) and `subscriber_state`; `requests` is the Client's counterpart, and `columns_query`
-that for `columns`. `sockets` and `session_driver` run them on ZeroMQ. `mirror_base` and
-`subscriber_base` are shared with `zinfo.aio`; `client`, `mirror` and `subscriber` add the waiting.
+`bus_session` (joining the bus), then `mirror_state` (with `batches`, `shard_store`, `stored_info`,
+`resync` and `gap_detection`) and `subscriber_state`; `requests` is the Client's counterpart, and
+`columns_query` that for `columns`. `sockets` and `session_driver` run them on ZeroMQ. `mirror_base`
+and `subscriber_base` are shared with `zinfo.aio`; `client`, `mirror` and `subscriber` add the
+waiting.
 """
 
 from __future__ import annotations
