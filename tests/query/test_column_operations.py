@@ -172,6 +172,22 @@ def test_every_field_of_a_real_reply_has_the_value_of_get_infos() -> None:
             check_against_infos(fleet, names[first : first + 64])
 
 
+def test_info_that_a_client_library_parsed_has_the_values_of_get_infos() -> None:
+    fleet = fleet_of(b"a:1", None)
+    fields: dict[str, Any] = {
+        "a": 7,
+        "b": 2.5,
+        "c": "x",
+        "big": 2**64 - 1,
+        "flag": True,
+        "map": {"keys": 1},
+    }
+    for _ in range(3):
+        fleet.publisher.get_shard("s001").info = fields
+        check_against_infos(fleet, [*fields, "none"])
+    assert fleet.ask("a")["columns"] == [[1, 7]]
+
+
 def test_a_body_describes_the_page_and_its_shards() -> None:
     fleet = fleet_of(b"a:1\r\nb:x", None)
     fleet.publisher.get_shard("s000").state = ShardState.BUSY
