@@ -18,7 +18,8 @@ from tests.waiting import wait_until
 NUMBERS = ("w1", "w2")
 
 _INTERVAL = 1.0  # seconds between two polls of a shard
-_SETTLE = 2  # lengths of a round after a page is opened or closed, before it is measured
+_SETTLE = 2  # lengths of a round after a page is opened, before it is measured
+_LEFT = 4  # after it is closed: top goes on for some seconds, in case it is only reloaded
 _MIN_SECONDS = 2.0  # measured with a page, which gets a message a second
 _TIMEOUT = 60.0  # seconds for a page to have all shards
 
@@ -37,7 +38,7 @@ def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
         with Page(top.url) as page:  # it is measured as it is after its first page
             _wait_for(page, scale)
         for turn in range(1, scale.rounds + 1):
-            time.sleep(_SETTLE * scale.seconds)  # part of the method, as below
+            time.sleep(_LEFT * scale.seconds)  # part of the method, as below
             without.append(_measure(top, scale.seconds))
             with Page(top.url) as page:
                 _wait_for(page, scale)
