@@ -45,7 +45,7 @@ class FieldSets:
             if not self._free and len(self.selections) == MAX_SELECTIONS:
                 return None
             number = self._free.pop() if self._free else len(self.selections)
-            self.selections.set(number, self._visible(key).__contains__)
+            self.selections.set(number, self._visible(key))
             self._numbers[key] = number
         self._users[key] += 1
         return number
@@ -57,7 +57,7 @@ class FieldSets:
         if not self._users[key]:
             del self._users[key]
             number = self._numbers.pop(key)
-            self.selections.set(number, frozenset[str]().__contains__)
+            self.selections.set(number, frozenset())
             self._free.append(number)
 
     def _visible(self, names: Sequence[str]) -> frozenset[str]:

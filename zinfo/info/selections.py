@@ -10,8 +10,9 @@ from zinfo.info.delta import Delta
 from zinfo.info.parser import Layout
 from zinfo.wire.codec import pack_fields
 
-Includes: TypeAlias = "Callable[[str], bool] | None"
-"""Returns whether a selection has the field with this name; None for all fields."""
+Includes: TypeAlias = "Callable[[str], bool] | frozenset[str] | None"
+"""A function that returns whether a selection has the field with a name, or the names; None for all
+fields."""
 
 MAX_SELECTIONS: Final = 64
 """Selections that are encoded together: a bit each, as native code has."""
@@ -28,6 +29,7 @@ class Selections:
 
     def __init__(self, first: Includes = None) -> None:
         self._selections: list[Includes] = [first]
+        self._is_selective = first is not None  # whether any selection lacks some fields
         # By the id of the layout, which is stored with it so that no other gets the same id.
         self._masks: dict[int, tuple[Layout, bytes]] = {}
 
@@ -43,6 +45,7 @@ class Selections:
         if number >= MAX_SELECTIONS:
             raise ValueError(f"at most {MAX_SELECTIONS} selections")
         self._selections[number : number + 1] = [includes]
+        self._is_selective = any(one is not None for one in self._selections)
         self._masks.clear()
 
     def masks(self, layout: Layout) -> bytes | None:
@@ -51,7 +54,7 @@ class Selections:
         Returns:
             A number of 64 bits for each line; None if all selections have all fields.
         """
-        if not any(self._selections):
+        if not self._is_selective:
             return None
         found = self._masks.get(id(layout))
         if found is None:
@@ -78,9 +81,13 @@ class Selections:
 
     def _make_masks(self, layout: Layout) -> bytes:
         masks = array("Q", bytes(8 * len(layout.names)))
+        lines = {name: line for line, name in enumerate(layout.names) if name}
         for number, includes in enumerate(self._selections):
-            for line, name in enumerate(layout.names):
-                if name and (includes is None or includes(name)):
+            # A set of names takes no time for other lines: there may be many of both.
+            names = includes if isinstance(includes, frozenset) else filter(includes, lines)
+            for name in names:
+                line = lines.get(name)
+                if line is not None:
                     masks[line] |= 1 << number
         return masks.tobytes()
 
@@ -88,6 +95,7 @@ class Selections:
 def _encode(delta: Delta, includes: Includes, base: int) -> bytes:
     changed, unset = delta
     if includes is not None:
-        changed = {name: value for name, value in changed.items() if includes(name)}
-        unset = [name for name in unset if includes(name)]
+        has = includes.__contains__ if isinstance(includes, frozenset) else includes
+        changed = {name: value for name, value in changed.items() if has(name)}
+        unset = [name for name in unset if has(name)]
     return pack_fields({"set": changed, "unset": unset, "base": base})
