@@ -199,6 +199,55 @@ def test_pages_of_odd_lines_are_equal(
     assert_same(["\r\n".join(text).encode("latin-1") for text in texts], selection, hidden)
 
 
+NUMBERS = [
+    *VALUES,
+    *(
+        str(number)
+        for number in (*range(100), 100, 101, 110, 999, 1000, 10**15 - 1, 10**15, 2**53 + 1)
+    ),
+    *(
+        "0.1",
+        "0.10",
+        "0.00012",
+        "0.0000",
+        "-0.00001",
+        "-1.50",
+        "9.99999999999999",
+        "5e-324",
+        "1e22",
+    ),
+]
+
+
+def test_each_form_of_a_number() -> None:
+    replies = [
+        f"used_memory:{text}\r\nlatest_fork_usec:{text}\r\ncmdstat_get:calls={text},usec={text}\r\n"
+        f"latency_percentiles_usec_get:p50={text}\r\ndb0:keys={text},avg_ttl={text}\r\n"
+        f"tcp_port:{text}\r\nuptime_in_seconds:{text}\r\naof_last_write_status:{text}\r\n"
+        for text in NUMBERS
+    ]
+    assert_same([text.encode("latin-1") for text in replies])
+
+
+CONFLICTS = [
+    "max_clients:5\r\nmaxclients:6",  # fields of one metric
+    "maxclients:6\r\nmax_clients:5",
+    "used_memory:1\r\nused_memory:2",  # a repeated field
+    "cmdstat_get:calls=1\r\ncmdstat_get:calls=2",
+    "command_foo:1\r\ncmdstat_get:foo=2",  # a field and a part of a map
+    "latency_percentiles_usec_get:p50=1\r\ncmdstat_get:calls=1,usec=2",  # totals come later
+    "cmdstat_get:calls=x,usec=2\r\nlatency_percentiles_usec_get:p50=1",  # Python reads totals
+    "db0:subexpiry=1,keys_with_volatile_items=2",  # equal labels
+    "role:slave\r\nmaster_host:h\r\nmaster_port:1\r\nmaster_link_status:up",
+]
+
+
+def test_fields_that_depend_on_others() -> None:
+    for text in CONFLICTS:
+        assert_same([text.encode()])
+        assert_same([text.encode()], hidden=("cmdstat_g*", "maxclients"))
+
+
 def test_names_and_lines_without_end_yield_to_the_event_loop() -> None:
     yields: list[int] = []
     made = Scrape(Selection(), lambda: yields.append(1))
