@@ -155,8 +155,9 @@ class NativeWriter:
             )
             if found is None:
                 return None
-            left, alone, names, maps, is_info_left = found
+            left, alone, names, maps, is_info_left, bad_lines = found
             if not names and not maps:
+                snapshot.bad_lines = bad_lines  # is also shown for all shards together
                 return left, alone, is_info_left
             self._native.undo()
             added = [self._plan.add_field(name) for name in self._each(set(names.split()))]

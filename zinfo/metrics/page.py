@@ -94,6 +94,12 @@ class Page:
                     self._families.setdefault(number, found.family)
                     self._lines.setdefault(number, []).append(text)
 
+    def size(self) -> int:
+        """Return the bytes that the samples take in memory."""
+        if self.native is None:
+            return sum(len(text) for texts in self._lines.values() for text in texts)
+        return sum(self.native.size(number) for _name, _suffix, number in self._numbers.sorted())
+
     def pieces(self, text_format: TextFormat) -> Iterator[bytes]:
         """Yield the text in pieces, without the end of the page."""
         last = ""

@@ -112,6 +112,10 @@ class Scrape:
         """Yield the text in pieces, without the end of the page."""
         return self._page.pieces(text_format)
 
+    def size(self) -> int:
+        """Return the bytes that the samples take in memory."""
+        return self._page.size()
+
     def _starts(self, text: str) -> bool:
         """Start a shard with these labels; return whether no other has them."""
         if text in self._shards:

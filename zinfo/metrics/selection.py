@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from zinfo.metrics.samples import SAMPLE_LABEL_PREFIXES, SAMPLE_LABELS
 
@@ -49,22 +50,32 @@ class Selection:
         exposed: dict[str, str] = {}
         for name, value in labels.items():
             if name in self.labels if self.labels is not None else name not in _VOLATILE:
-                plain = _INVALID.sub("_", name)
-                if (
-                    not plain
-                    or plain in _RESERVED
-                    or plain[0].isdigit()
-                    or plain.startswith(("__", *SAMPLE_LABEL_PREFIXES))
-                ):
-                    plain = f"label_{plain}"
-                exposed.setdefault(plain, value)
+                exposed.setdefault(_exposed_name(name), value)
         return list(exposed.items())
 
 
 def label_text(labels: Sequence[tuple[str, str]]) -> str:
     """Return labels in the text format, without the braces; what UTF-8 does not have is escaped."""
-    return ",".join([f'{name}="{_utf8(value).translate(_ESCAPES)}"' for name, value in labels])
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels])
 
 
-def _utf8(value: str) -> str:
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+def _escaped(value: str) -> str:
+    if not value.isascii():
+        value = value.encode("utf-8", "backslashreplace").decode()
+    if '"' in value or "\\" in value or "\n" in value:  # rare, and `translate` takes 2 us
+        return value.translate(_ESCAPES)
+    return value
+
+
+@lru_cache(maxsize=1024)
+def _exposed_name(name: str) -> str:
+    """Return the name of a label as it is exposed; all shards have the same few names."""
+    plain = _INVALID.sub("_", name)
+    if (
+        not plain
+        or plain in _RESERVED
+        or plain[0].isdigit()
+        or plain.startswith(("__", *SAMPLE_LABEL_PREFIXES))
+    ):
+        plain = f"label_{plain}"
+    return plain

@@ -510,7 +510,7 @@ static PyMethodDef lines_methods[] = {
      "Returns:\n"
      "    None if Python has to write all samples of the shard; else a tuple: the lines that are\n"
      "    left to Python; those of them whose samples depend on the line alone; names that the plan does not know; lines of maps with unknown parts;\n"
-     "    and whether Python has to write the samples about the server itself."},
+     "    whether Python has to write the samples about the server itself; and the number of bad lines."},
     {"add_text", add_text, METH_VARARGS,
      "add_text(family, text)\n--\n\nAdd lines of the shard, each with its LF."},
     {"add_sample", add_sample, METH_VARARGS,

@@ -717,8 +717,8 @@ result_of(const Writing *writing)
         Py_XDECREF(maps);
         return NULL;
     }
-    return Py_BuildValue("(NNNNN)", left, alone, unknown, maps,
-                         PyBool_FromLong(writing->is_info_left));
+    return Py_BuildValue("(NNNNNL)", left, alone, unknown, maps,
+                         PyBool_FromLong(writing->is_info_left), writing->bad_lines);
 }
 
 PyObject *

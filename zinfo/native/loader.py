@@ -57,7 +57,7 @@ class NativeLines(Protocol):
         state: bytes,
         failures: int,
         age: float,
-    ) -> tuple[bytes, bytes, bytes, bytes, bool] | None:
+    ) -> tuple[bytes, bytes, bytes, bytes, bool, int] | None:
         """Write the samples of a reply."""
 
     def add_text(self, family: int, text: bytes) -> None:

@@ -36,6 +36,7 @@ class Snapshot:
     """
 
     __slots__ = (
+        "_bad_lines",
         "_encoded",
         "_layout",
         "_likely_layout",
@@ -55,6 +56,7 @@ class Snapshot:
         self.time = time
         self.at = at
         self.cells = b""
+        self._bad_lines: int | None = None
         self._layout: Layout | None = None  # set once it is known to be the layout of this reply
         self._likely_layout: Layout | None = (
             previous._layout or previous._likely_layout if previous else None
@@ -102,7 +104,13 @@ class Snapshot:
     @property
     def bad_lines(self) -> int:
         """Lines that are neither a field nor a header, a comment or blank."""
-        return count_bad_lines(self.raw)
+        if self._bad_lines is None:
+            self._bad_lines = count_bad_lines(self.raw)
+        return self._bad_lines
+
+    @bad_lines.setter
+    def bad_lines(self, count: int) -> None:
+        self._bad_lines = count
 
     def read_fields(self, reader: FieldReader) -> dict[str, Value] | None:
         """Return some fields without parsing the rest; None where that is not possible."""

@@ -154,6 +154,42 @@ def test_headers_say_what_the_body_is() -> None:
     assert resource.released == 2
 
 
+def test_a_body_that_is_not_compressed_may_be_made_while_it_is_sent() -> None:
+    bodies, made = LongBodies(max_bytes=200), 0
+
+    def pieces() -> Iterator[bytes]:
+        nonlocal made
+        for number in range(1, 101):
+            made = number
+            yield LINES[:50_000]
+
+    response = falcon.Response()
+    request = falcon.testing.create_req()
+    bodies.set_pieces(request, response, pieces(), "text/plain", source_bytes=150)
+    assert (made, bodies._bytes, response.content_length) == (0, 150, None)
+    with pytest.raises(falcon.HTTPServiceUnavailable):
+        bodies.set_pieces(request, falcon.Response(), pieces(), "text/plain", source_bytes=51)
+    assert isinstance(response.stream, ReleasingBody)
+    first = next(iter(response.stream))
+    assert (first, made) == (LINES[:50_000] * 3, 3)
+    response.stream.close()
+    assert bodies._bytes == 0
+    zipped = falcon.Response()
+    request = falcon.testing.create_req(headers={"Accept-Encoding": "gzip"})
+    bodies.set_pieces(request, zipped, pieces(), "text/plain", source_bytes=150)
+    assert made == 100
+    assert zipped.content_length == str(bodies._bytes)
+
+
+def test_small_pieces_are_sent_together() -> None:
+    response = falcon.Response()
+    LongBodies().set_pieces(falcon.testing.create_req(), response, PIECES, "text/plain")
+    assert isinstance(response.stream, ReleasingBody)
+    sent = list(response.stream)
+    assert b"".join(sent) == LINES
+    assert len(sent) == len(LINES) // (14 * 9999) + 1
+
+
 def test_bodies_that_are_not_read_may_take_a_bounded_number_of_bytes() -> None:
     bodies = LongBodies(max_bytes=len(LINES))
     request = falcon.testing.create_req()

@@ -1,4 +1,4 @@
-"""Long response bodies: made at once, compressed if the client accepts it, sent in pieces."""
+"""Long response bodies: compressed if the client accepts it, and sent in pieces."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 
 import falcon
 
-from zinfo.adapters.http.compression import CODINGS, CompressionThread
+from zinfo.adapters.http.compression import CODINGS, CompressionThread, join_pieces
 from zinfo.adapters.http.negotiation import IDENTITY, coding_of
 from zinfo.adapters.wsgi.client_quotas import ReleasingBody
 
 _MAX_BYTES: Final = 512 << 20  # of all bodies that clients have not read
 _RETRY_SECONDS: Final = 10
+_PIECE_BYTES: Final = 1 << 17  # of a body that is not compressed; each piece costs 20 us to send
 
 
 class LongBodies:
@@ -36,12 +37,14 @@ class LongBodies:
         content_type: str,
         *,
         vary: Sequence[str] = (),
+        source_bytes: int | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
         """Set the response body.
 
-        The pieces are made and compressed here, while other greenlets run. What the client has not
-        read then needs a tenth of the memory or less.
+        A body that the client accepts compressed is made and compressed here, while other greenlets
+        run. What the client has not read then needs a tenth of the memory or less. Any other one is
+        made here as well, unless what it is made of takes less memory.
 
         Args:
             request: says which content codings the client accepts.
@@ -49,6 +52,8 @@ class LongBodies:
             pieces: the body.
             content_type: of the body.
             vary: names of other headers of the request that the body depends on.
+            source_bytes: memory of what the pieces are made of, if they can be made while they are
+                sent: the client receives nothing more if that raises.
             release: called when the client has read the body, or is gone; not if this raises.
 
         Raises:
@@ -57,10 +62,17 @@ class LongBodies:
         coding = coding_of(request.get_header("Accept-Encoding") or "", CODINGS)
         if coding != IDENTITY:
             pieces = self._thread.compress(pieces, coding)
-        body, size = self._collect(pieces)
+        else:
+            pieces = join_pieces(pieces, _PIECE_BYTES)
+        body: Iterator[bytes]
+        if coding == IDENTITY and source_bytes is not None:
+            body, size = iter(pieces), source_bytes
+            self._acquire(size)
+        else:
+            body, size = self._collect(pieces)
+            response.content_length = size
         response.content_type = content_type
         response.vary = (*vary, "Accept-Encoding")
-        response.content_length = size
         if coding != IDENTITY:
             response.set_header("Content-Encoding", coding)
 
@@ -69,9 +81,9 @@ class LongBodies:
             if release is not None:
                 release()
 
-        response.stream = ReleasingBody(_taken_from(body), end)
+        response.stream = ReleasingBody(body, end)
 
-    def _collect(self, pieces: Iterable[bytes]) -> tuple[deque[bytes], int]:
+    def _collect(self, pieces: Iterable[bytes]) -> tuple[Iterator[bytes], int]:
         """Return the body and its size, which then counts as in memory."""
         body: deque[bytes] = deque()
         size = 0
@@ -85,7 +97,15 @@ class LongBodies:
         except BaseException:
             self._bytes -= size
             raise
-        return body, size
+        return _taken_from(body), size
+
+    def _acquire(self, size: int) -> None:
+        self._bytes += size
+        try:
+            self._require_memory(size)
+        except BaseException:
+            self._bytes -= size
+            raise
 
     def _require_memory(self, size: int) -> None:
         others = self._bytes - size

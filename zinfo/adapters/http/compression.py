@@ -26,7 +26,8 @@ _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # `wbits` value that makes zlib write
 # Of both: higher levels compress metrics hardly better, and take longer (measured on scrapes).
 _LEVEL: Final = 1
 
-_PART_BYTES: Final = 1 << 19  # least size of the parts that the other thread gets, but the last
+_PART_BYTES: Final = 1 << 19  # least size of the parts that the other thread gets, but the last;
+# handing over one takes about 0.1 ms
 _SMALL: Final = 1 << 15  # bytes that take less time here (0.3 ms) than to wait for a thread
 _IDLE_SECONDS: Final = 60  # until a thread without work ends
 
@@ -82,7 +83,7 @@ class CompressionThread:
             coding: one of `CODINGS`.
         """
         compressor = _COMPRESSORS[coding]()
-        parts = _parts(pieces)
+        parts = join_pieces(pieces, _PART_BYTES)
         first = next(parts, b"")
         if len(first) <= _SMALL:  # then it is the only one
             yield compressor.compress(first) + compressor.flush()
@@ -98,16 +99,21 @@ class CompressionThread:
         yield self._pool.spawn(compressor.flush).get()
 
 
-def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join pieces: handing over a part to a thread takes about 0.1 ms."""
+def join_pieces(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Join pieces to larger ones: each one costs a system call, or the waking of a thread.
+
+    Args:
+        pieces: of a body.
+        size: least number of bytes of the joined pieces, but the last.
+    """
     waiting: list[bytes] = []
-    size = 0
+    left = size
     for piece in pieces:
         waiting.append(piece)
-        size += len(piece)
-        if size >= _PART_BYTES:
+        left -= len(piece)
+        if left <= 0:
             yield b"".join(waiting)
             waiting.clear()
-            size = 0
+            left = size
     if waiting:
         yield b"".join(waiting)

@@ -52,7 +52,7 @@ class Metrics:
         self._self_metrics = self_metrics
         self._stats = stats
         self._bodies = bodies
-        # The text of a thousand shards has 20 MB, so one scrape is made at a time.
+        # The samples of ten thousand shards take 30 MB, so one scrape is made at a time.
         self._lock = gevent.lock.BoundedSemaphore(1)
         # A scrape occupies memory until the client has read it.
         self._quotas = ClientQuotas(_MAX_SCRAPES)
@@ -64,8 +64,11 @@ class Metrics:
         release = acquire_quota(self._quotas, request, "scrapes")
         try:
             with self._turn():
-                pieces = self._pieces(rights, text_format)
-                _set_pieces(self._bodies, request, response, pieces, text_format, release)
+                scrape = self._scrape(rights)
+                pieces = self._pieces(scrape, rights, text_format)
+                _set_pieces(
+                    self._bodies, request, response, pieces, text_format, scrape.size(), release
+                )
         except BaseException:
             release()
             raise
@@ -81,7 +84,7 @@ class Metrics:
         finally:
             self._lock.release()
 
-    def _pieces(self, rights: Rights, text_format: TextFormat) -> Iterator[bytes]:
+    def _scrape(self, rights: Rights) -> Scrape:
         yielder = CooperativeYield(low_priority=True)
         scrape = Scrape(self._selection, yielder.maybe_yield, rights)
         for shard in self._publisher.get_live_shards():
@@ -89,6 +92,10 @@ class Metrics:
                 yielder.maybe_yield()
                 add_shard(scrape, self._selection, shard, rights, instance=True)
         self._stats.count_cut(scrape.cut)
+        return scrape
+
+    def _pieces(self, scrape: Scrape, rights: Rights, text_format: TextFormat) -> Iterator[bytes]:
+        yielder = CooperativeYield(low_priority=True)
         for piece in scrape.pieces(text_format):
             yielder.maybe_yield()
             yield piece
@@ -143,7 +150,15 @@ def _set_pieces(
     response: falcon.Response,
     pieces: Iterable[bytes],
     text_format: TextFormat,
+    source_bytes: int | None = None,
     release: Callable[[], None] | None = None,
 ) -> None:
-    content_type = text_format.content_type
-    bodies.set_pieces(request, response, pieces, content_type, vary=("Accept",), release=release)
+    bodies.set_pieces(
+        request,
+        response,
+        pieces,
+        text_format.content_type,
+        vary=("Accept",),
+        source_bytes=source_bytes,
+        release=release,
+    )
