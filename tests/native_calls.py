@@ -118,7 +118,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "read_cells": lambda: _native.read_cells(RAW, FIELD_NAMES, KINDS, b"head"),
     "fill_columns": fill_columns,
     "merge_deltas": lambda: _native.merge_deltas(PACKED_INFO, (PACKED_DELTA,)),
-    "read_deltas": lambda: _native.read_deltas(PACKED_BATCH, 7),
+    "read_deltas": lambda: _native.read_deltas(PACKED_BATCH, 7, {b"t": "s"}),
     "untrack": lambda: _native.untrack([]),
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_bad_lines": lambda: _native.count_bad_lines(b"a\n#b\n \n:c\nd:1"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.client import batches
-from zinfo.client.batches import read_batch, read_batch_in_python, shard_of
+from zinfo.client.batches import read_batch, read_batch_in_python, shards
 from zinfo.client.decoding import BusMessage
 from zinfo.client.packed_info import (
     FieldReader,
@@ -142,7 +142,7 @@ def test_native_functions_refuse_other_types() -> None:
         with pytest.raises(TypeError):
             native.merge_deltas(*args)
     with pytest.raises(TypeError):
-        native.read_deltas("x", 1)  # type: ignore[arg-type]  # that is the point
+        native.read_deltas("x", 1, shards)  # type: ignore[arg-type]  # that is the point
 
 
 # --- batches
@@ -177,7 +177,7 @@ def test_plain_batches_are_read_natively(monkeypatch: pytest.MonkeyPatch) -> Non
     body = batch_of(body_of({"a": {"b": [1.5, None]}}, ["c"]), body_of({}, [], 0))
     monkeypatch.setattr(batches, "read_batch_in_python", None)
     deltas, malformed = read_batch(message_of(body))
-    assert [(shard_of(topic_), *rest) for topic_, *rest, _ in deltas] == [
+    assert [delta[:4] for delta in deltas] == [
         ("s0", 2, 1, 1.5),
         ("s1", 3, 0, 1.5),
     ]
@@ -209,6 +209,24 @@ def test_a_delta_with_a_malformed_frame_has_no_base(body: bytes) -> None:
 def test_a_delta_of_another_epoch_or_without_a_time_is_malformed(epoch: int, time: float) -> None:
     body = batch_of(body_of({}, []), epoch=epoch, time=time)
     assert read_batch(message_of(body)) == ([], 1)
+
+
+@pytest.mark.parametrize("other", [topic("event", "s0"), b"z1/delta/s0", b"z1/delta/\xff/", b""])
+def test_a_message_in_a_batch_with_another_topic_is_malformed(other: bytes) -> None:
+    header, body = pack_header("node", EPOCH, 2, 1.5), body_of({}, [])
+    batch = pack_batch([(other, header, body), (topic("delta", "s1"), header, body)])
+    deltas, malformed = read_batch(message_of(batch))
+    assert ([delta[0] for delta in deltas], malformed) == (["s1"], 1)
+
+
+def test_the_number_of_topics_whose_shard_is_cached_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batches, "MAX_TOPICS", 3)
+    shards.clear()
+    for number in range(10):
+        assert shards[topic("delta", f"s{number}")] == f"s{number}"
+        assert len(shards) <= 3
 
 
 # --- some fields

@@ -5,8 +5,8 @@ A batch has the deltas of one moment, each byte for byte as it comes alone.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 from zinfo.client.decoding import BusMessage
@@ -31,8 +31,8 @@ MAX_TOPICS: Final = 1 << 16
 """Topics whose shard is cached: decoding one takes as long as the rest of reading a delta."""
 
 
-ReadDelta: TypeAlias = "tuple[bytes, int, int, float, bytes]"
-"""A delta of which all but the fields is decoded: topic, revision, base, time and body.
+ReadDelta: TypeAlias = "tuple[str, int, int, float, bytes]"
+"""A delta of which all but the fields is decoded: shard, revision, base, time and body.
 
 The base is -1 if the body is malformed. (A named tuple would take longer to make than the rest of
 reading a delta.)
@@ -49,7 +49,7 @@ def refused_kinds(topics: tuple[str, ...]) -> frozenset[str]:
 def read_delta(topic: bytes, message: BusMessage) -> ReadDelta:
     """Return the delta of a "delta" message with this topic."""
     header = message.header
-    return _read(topic, header.seq, header.time, message.body)
+    return _read(shards[topic], header.seq, header.time, message.body)
 
 
 def read_batch(message: BusMessage) -> tuple[list[ReadDelta], int]:
@@ -59,15 +59,11 @@ def read_batch(message: BusMessage) -> tuple[list[ReadDelta], int]:
         ProtocolError: it is not a batch.
     """
     epoch = message.header.epoch
-    deltas = None if native is None else native.read_deltas(message.body, epoch)
-    if deltas is None:
-        return read_batch_in_python(message.body, epoch)
-    try:
-        for delta in deltas:
-            shard_of(delta[0])
-    except ProtocolError:
-        return read_batch_in_python(message.body, epoch)
-    return deltas, 0
+    deltas = None
+    if native is not None:
+        with contextlib.suppress(ProtocolError):  # not the topic of a delta
+            deltas = native.read_deltas(message.body, epoch, shards)
+    return read_batch_in_python(message.body, epoch) if deltas is None else (deltas, 0)
 
 
 def read_batch_in_python(body: bytes, epoch: int) -> tuple[list[ReadDelta], int]:
@@ -81,30 +77,38 @@ def read_batch_in_python(body: bytes, epoch: int) -> tuple[list[ReadDelta], int]
     malformed = 0
     for topic, packed, delta in unpack_batch(body):
         try:
-            shard_of(topic)
+            shard = shards[topic]
             header = unpack_header(packed)
         except ProtocolError:
             malformed += 1
             continue
         if header.epoch == epoch and math.isfinite(header.time):
-            deltas.append(_read(topic, header.seq, header.time, delta))
+            deltas.append(_read(shard, header.seq, header.time, delta))
         else:
             malformed += 1
     return deltas, malformed
 
 
-def _read(topic: bytes, revision: int, time: float, body: bytes) -> ReadDelta:
+def _read(shard: str, revision: int, time: float, body: bytes) -> ReadDelta:
     try:
         base = base_of(body, revision)
     except ProtocolError:
         base = -1
-    return topic, revision, base, time, body
+    return shard, revision, base, time, body
 
 
-@lru_cache(maxsize=MAX_TOPICS)
-def shard_of(topic: bytes) -> str:
-    """Return the id of the shard whose deltas have this topic, or raise ProtocolError."""
-    kind, shard = parse_topic(topic)
-    if kind != KIND_DELTA:
-        raise ProtocolError("a batch has only deltas")
-    return shard
+class _Shards(dict[bytes, str]):
+    """Ids of shards by the topic of their deltas, added when they are first read."""
+
+    def __missing__(self, topic: bytes) -> str:
+        kind, shard = parse_topic(topic)
+        if kind != KIND_DELTA:
+            raise ProtocolError("a batch has only deltas")
+        if len(self) >= MAX_TOPICS:
+            self.clear()
+        self[topic] = shard
+        return shard
+
+
+shards: Final = _Shards()
+"""Ids of shards by the topic of their deltas; reading another topic raises ProtocolError."""

@@ -13,13 +13,22 @@ class RevisionGapDetector:
 
     Attributes:
         last: the newest revision received of each shard.
+        counted: messages received or known to be missing since the last total.
     """
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
-        self._counted = 0  # since the last total: messages received or known to be missing
+        self.counted = 0
         self._total: int | None = None
         self._unsure: set[str] = set()  # shards whose missing messages a total may have reported
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a message whose revision is the next one of its shard is simply counted.
+
+        The owner may then do that itself, in `last` and `counted`.
+        """
+        return not self._unsure
 
     def count(self, shard: str, revision: int) -> int:
         """Count one message.
@@ -37,7 +46,7 @@ class RevisionGapDetector:
         if self._unsure and shard in self._unsure:
             missing = 0
             self._unsure.discard(shard)
-        self._counted += 1 + missing  # the next total must not report the same loss again
+        self.counted += 1 + missing  # the next total must not report the same loss again
         return missing
 
     def forget(self, shard: str) -> None:
@@ -50,8 +59,8 @@ class RevisionGapDetector:
         Returns:
             How many messages the total counts that `count` did not; 0 the first time.
         """
-        missing = 0 if self._total is None else total - self._total - self._counted
-        self._total, self._counted = total, 0
+        missing = 0 if self._total is None else total - self._total - self.counted
+        self._total, self.counted = total, 0
         if (
             missing
         ):  # reported now; if a shard's gap were counted again, it would hide the next loss

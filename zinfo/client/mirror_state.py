@@ -47,7 +47,6 @@ from zinfo.client.batches import (
     read_batch,
     read_delta,
     refused_kinds,
-    shard_of,
 )
 from zinfo.client.bus_session import (
     BusSession,
@@ -335,28 +334,32 @@ class MirrorState:
 
     def _on_deltas(self, deltas: list[ReadDelta], now: float, reader: FieldReader | None) -> None:
         """Handle deltas; `reader` is that of the mirrored fields where they have others."""
-        store, scope, labels = self.store, self.scope, self.labels
-        count, apply = store.revisions.count, store.apply_delta
-        offset = self.session.clock_offset
-        for topic, revision, base, time, body in deltas:
-            shard = shard_of(topic)
-            count(shard, revision)
-            if scope is not None and shard not in scope:
-                continue
-            if labels and not store.follows(shard):
-                continue
-            wanted = body
-            if base < 0 or reader is not None:
-                wanted = self._checked(shard, base, body, reader)
-                if not wanted:
-                    continue
-            polled_at = min(now, time + offset)
-            changes = apply(shard, revision, base, time, polled_at, wanted)
-            if changes:
-                self.changes += changes
-            # Before the first snapshot has come, a delta without a base is not a sign of loss.
-            elif changes is None and self.resync.complete:
-                self.gaps += 1
+        if reader is not None:
+            for each in deltas:
+                self._on_delta(each, now, reader)
+            return
+        offset, left = self.session.clock_offset, iter(deltas)
+        while (delta := self.store.apply_plain(left, offset, now, self.changes)) is not None:
+            self._on_delta(delta, now, None)
+
+    def _on_delta(self, delta: ReadDelta, now: float, reader: FieldReader | None) -> None:
+        shard, revision, base, time, body = delta
+        self.store.revisions.count(shard, revision)
+        if self.scope is not None and shard not in self.scope:
+            return
+        if not self.store.follows(shard):
+            return
+        if base < 0 or reader is not None:
+            body = self._checked(shard, base, body, reader)
+            if not body:
+                return
+        polled_at = min(now, time + self.session.clock_offset)
+        changes = self.store.apply_delta(shard, revision, base, time, polled_at, body)
+        if changes:
+            self.changes += changes
+        # Before the first snapshot has come, a delta without a base is not a sign of loss.
+        elif changes is None and self.resync.complete:
+            self.gaps += 1
 
     def _checked(self, shard: str, base: int, body: bytes, reader: FieldReader | None) -> bytes:
         """Return the body of a delta with the mirrored fields; empty if it is malformed."""

@@ -17,10 +17,11 @@ of a snapshot is noticed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
+from zinfo.client.batches import ReadDelta
 from zinfo.client.gap_detection import RevisionGapDetector
 from zinfo.client.inferred_events import inferred_event, inferred_labels
 from zinfo.client.packed_info import FieldReader
@@ -179,6 +180,53 @@ class ShardStore:
             return {}
 
     # --- from the bus
+
+    def apply_plain(
+        self, deltas: Iterator[ReadDelta], offset: float, now: float, changes: list[Change]
+    ) -> ReadDelta | None:
+        """Count and store deltas up to the first that needs more than that.
+
+        Most deltas do not: the shard is stored, nothing about it is missing, and the delta is the
+        next one. This is what a Mirror does most of the time, so it makes few calls.
+
+        Args:
+            deltas: what is read from it is stored, but for the delta that is returned.
+            offset: local clock minus the daemon's wall clock, in seconds.
+            now: local clock.
+            changes: what changed is added, for listeners.
+
+        Returns:
+            The first delta that is not plain; None if all are.
+        """
+        records, suspects, reporter = self.records, self._suspect_infos, self.reporter
+        revisions = self.revisions
+        last, is_sure = revisions.last, revisions.is_sure
+        for delta in deltas:
+            shard, revision, base, time, body = delta
+            record = records.get(shard)
+            if not (
+                record is not None
+                and record.revision == base == revision - 1
+                and last.get(shard) == base
+                and is_sure
+                and not record.foreign
+                and shard not in suspects
+            ):
+                return delta
+            last[shard] = revision
+            revisions.counted += 1
+            polled_at = time + offset
+            if polled_at > now:  # noqa: PLR1730 - a call for each delta
+                polled_at = now
+            record.last_seen_at = polled_at
+            try:
+                record.add(revision, base, time, polled_at, body)
+                if reporter is not None:
+                    changes += reporter.of_delta(shard, revision, base, time, body)
+            except ProtocolError:
+                record.clear()
+                self.on_malformed(shard)
+        return None
 
     def apply_delta(
         self, shard: str, revision: int, base: int, time: float, polled_at: float, body: bytes

@@ -35,6 +35,10 @@ OPTIONS: dict[int, int] = {
     zmq.TCP_KEEPALIVE_CNT: 3,
 }
 
+# The methods of zmq.Socket that wrap these functions cost as much as the functions.
+_receive = zmq.backend.Socket.recv
+_get = zmq.backend.Socket.get
+
 Socket: TypeAlias = "zmq.Socket[bytes]"
 Context: TypeAlias = "zmq.Context[Any]"  # also zmq.green.Context and zmq.asyncio.Context
 
@@ -96,9 +100,19 @@ def send_request(socket: Socket, request: Request) -> None:
 def receive(socket: Socket) -> list[bytes] | None:
     """Return the next message, or None; does not wait."""
     try:
+        if type(socket) is zmq.Socket:
+            return _receive_plain(socket)
         frames: list[bytes] = _at_once(socket.recv_multipart(zmq.NOBLOCK))
     except zmq.Again:
         return None
+    return frames
+
+
+def _receive_plain(socket: Socket) -> list[bytes]:
+    """Do what `recv_multipart` does, in half of its time."""
+    frames = [_receive(socket, zmq.NOBLOCK)]
+    while _get(socket, zmq.RCVMORE):
+        frames.append(_receive(socket, zmq.NOBLOCK))
     return frames
 
 

@@ -118,8 +118,11 @@ class StoredInfo:
         """
         if self._deltas:
             assert self._packed is not None
-            with self._dropped_if_malformed():
+            try:
                 self._packed = merge(self._packed, tuple(self._deltas))
+            except ProtocolError:
+                self.clear()
+                raise
             self._deltas, self._size = None, 0
         return self._packed
 

@@ -13,7 +13,7 @@ import random
 from collections import deque
 from collections.abc import Collection
 
-from zinfo.client.batches import ReadDelta, read_batch, read_delta, refused_kinds, shard_of
+from zinfo.client.batches import ReadDelta, read_batch, read_delta, refused_kinds
 from zinfo.client.bus_session import BusSession, Phase, Timing, refused_topics_error
 from zinfo.client.decoding import (
     BusMessage,
@@ -238,8 +238,7 @@ class SubscriberState:
                 self.malformed += 1
 
     def _on_delta(self, delta: ReadDelta) -> None:
-        topic_, revision, base, time, body = delta
-        shard = shard_of(topic_)
+        shard, revision, base, time, body = delta
         if base < 0:
             raise ProtocolError("the body of a delta is malformed")
         update = None

@@ -67,32 +67,57 @@ read_delta(Span *packed, long long epoch, Delta *delta)
            read_bus_header(header, epoch, delta) && read_body(delta->body, delta);
 }
 
-static int
-append(PyObject *deltas, const Delta *delta)
+/* Return the shard whose deltas have this topic; `shards` raises an error if it is no such topic. */
+static PyObject *
+find_shard(PyObject *shards, Span topic)
 {
-    PyObject *item = Py_BuildValue(
-        "(y#LLdy#)", delta->topic.start, (Py_ssize_t)(delta->topic.end - delta->topic.start),
-        delta->revision, delta->base, delta->time, delta->body.start,
-        (Py_ssize_t)(delta->body.end - delta->body.start));
+    PyObject *key = PyBytes_FromStringAndSize(topic.start, (Py_ssize_t)left_of(&topic));
+    PyObject *shard = key == NULL ? NULL : PyObject_GetItem(shards, key);
+
+    Py_XDECREF(key);
+    return shard;
+}
+
+static int
+append(PyObject *deltas, const Delta *delta, PyObject *shards)
+{
+    PyObject *values[5], *item;
+    Py_ssize_t index;
     int failed;
 
-    if (item == NULL) {
+    values[0] = find_shard(shards, delta->topic);
+    if (values[0] == NULL) {
         return 0;
     }
-    failed = PyList_Append(deltas, item);
-    Py_DECREF(item);
+    item = PyTuple_New(5);
+    failed = item == NULL;
+    values[1] = PyLong_FromLongLong(delta->revision);
+    values[2] = PyLong_FromLongLong(delta->base);
+    values[3] = PyFloat_FromDouble(delta->time);
+    values[4] = PyBytes_FromStringAndSize(delta->body.start, (Py_ssize_t)left_of(&delta->body));
+    for (index = 0; index < 5; index++) {
+        failed |= values[index] == NULL;
+        if (item == NULL) {
+            Py_XDECREF(values[index]);
+        }
+        else {
+            PyTuple_SetItem(item, index, values[index]);
+        }
+    }
+    failed = failed || PyList_Append(deltas, item);
+    Py_XDECREF(item);
     return !failed;
 }
 
 PyObject *
 read_deltas(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *batch, *deltas;
+    PyObject *batch, *deltas, *shards;
     long long epoch;
     size_t messages;
     Span packed;
 
-    if (!PyArg_ParseTuple(args, "SL:read_deltas", &batch, &epoch)) {
+    if (!PyArg_ParseTuple(args, "SLO:read_deltas", &batch, &epoch, &shards)) {
         return NULL;
     }
     packed = bytes_of(batch);
@@ -106,7 +131,7 @@ read_deltas(PyObject *Py_UNUSED(module), PyObject *args)
             Py_DECREF(deltas);
             Py_RETURN_NONE;
         }
-        if (!append(deltas, &delta)) {
+        if (!append(deltas, &delta, shards)) {
             Py_CLEAR(deltas);
         }
     }

@@ -168,8 +168,8 @@ class Native(Protocol):
         """Apply deltas to an INFO, all of them msgpack, without decoding them."""
 
     def read_deltas(
-        self, batch: bytes, epoch: int
-    ) -> list[tuple[bytes, int, int, float, bytes]] | None:
+        self, batch: bytes, epoch: int, shards: Mapping[bytes, str]
+    ) -> list[tuple[str, int, int, float, bytes]] | None:
         """Read the deltas of a batch; their fields are checked, not decoded."""
 
     def untrack(self, value: object, /) -> None:

@@ -142,13 +142,14 @@ PyDoc_STRVAR(merge_deltas_doc,
 "    The INFO; None if Python has to do it.");
 
 PyDoc_STRVAR(read_deltas_doc,
-"read_deltas(batch, epoch)\n--\n\n"
+"read_deltas(batch, epoch, shards)\n--\n\n"
 "Read the deltas of a batch; their fields are checked, not decoded.\n\n"
 "Args:\n"
 "    batch: The body of the batch.\n"
-"    epoch: The epoch that all of them have to have.\n\n"
+"    epoch: The epoch that all of them have to have.\n"
+"    shards: Mapping of topics to ids of shards; its errors are passed on.\n\n"
 "Returns:\n"
-"    A list of tuples: topic, revision, base, time and body. None if Python has to do it.");
+"    A list of tuples: shard, revision, base, time and body. None if Python has to do it.");
 
 static PyMethodDef methods[] = {
     {"read_cells", (PyCFunction)(void (*)(void))read_cells, METH_FASTCALL, read_cells_doc},
