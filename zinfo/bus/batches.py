@@ -15,9 +15,9 @@ from zinfo.wire.bus_messages import (
     FIELDS_ROOT,
     KIND_BATCH,
     KIND_FIELDS,
+    batched_parts,
     fields_of_topic,
     join_batch,
-    pack_batched,
 )
 
 MAX_BATCH_BYTES: Final = 16 << 10
@@ -66,10 +66,11 @@ class Batch:
             header: of the delta.
             body: of the delta.
         """
-        packed = pack_batched(head, header, body)
-        self._parts.append(packed)
+        _, length_of_header, _, length_of_body, _ = parts = batched_parts(head, header, body)
+        self._parts += parts
         self._number += 1
-        self.size += len(packed)
+        lengths = len(length_of_header) + len(length_of_body)
+        self.size += len(head) + len(header) + len(body) + lengths
 
     @property
     def is_full(self) -> bool:

@@ -27,6 +27,9 @@ class FlushTimer:
     Args:
         flush: sends what waits, up to a given monotonic clock; returns whether all was sent.
         report: called with an exception that `flush` has raised.
+
+    Attributes:
+        is_set: whether a tick has begun.
     """
 
     def __init__(
@@ -40,14 +43,14 @@ class FlushTimer:
         self._timer = self._loop.timer(TICK, TICK)
         self._next_iteration = self._loop.timer(0)
         self._last = 0.0  # monotonic clock at the end of the last tick
-        self._is_set = False
+        self.is_set = False
         self._is_closed = False
 
     def set(self) -> None:
         """End the tick soon, if that is not due already."""
-        if self._is_set:
+        if self.is_set:
             return
-        self._is_set = True
+        self.is_set = True
         if time.monotonic() - self._last >= TICK:
             self._loop.run_callback(self._run)
         else:
@@ -63,7 +66,7 @@ class FlushTimer:
     def _run(self) -> None:
         if self._is_closed:
             return
-        self._is_set = False
+        self.is_set = False
         self._timer.stop()
         now = time.monotonic()
         try:
@@ -72,6 +75,6 @@ class FlushTimer:
             self._report(error)
             return
         self._last = time.monotonic()
-        if not is_done and not self._is_set:
-            self._is_set = True
+        if not is_done and not self.is_set:
+            self.is_set = True
             self._next_iteration.start(self._run)

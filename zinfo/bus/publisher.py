@@ -128,9 +128,42 @@ class InfoBus:
         self, shard: RedisShard, previous: Snapshot | None, snapshot: Snapshot
     ) -> None:
         """Publish a snapshot, whole and as a delta, on each socket where that is subscribed."""
+        sockets = self._sockets.subscribed
+        if len(sockets) == 1:
+            self._publish_on(sockets[0], shard, previous, snapshot)
+        elif sockets:
+            self._publish_on_several(sockets, shard, previous, snapshot)
+
+    def _publish_on(
+        self,
+        socket: BusSocket,
+        shard: RedisShard,
+        previous: Snapshot | None,
+        snapshot: Snapshot,
+    ) -> None:
+        subscriptions = socket.subscriptions_to(shard.id)
+        selections = socket.wanted_deltas(subscriptions)
+        if not selections and not subscriptions.info_subscribed:
+            return
+        header = self._sender.header(snapshot.revision, snapshot.time)
+        if selections:
+            bodies = snapshot.deltas_from(previous, socket.field_sets.selections, selections)
+            self._publish_deltas(socket, subscriptions, header, bodies)
+        if subscriptions.info_subscribed:
+            info = _info(snapshot, socket.hides)
+            self._sender.send(socket, KIND_INFO, subscriptions.info_topic, header, info)
+
+    def _publish_on_several(
+        self,
+        sockets: Sequence[BusSocket],
+        shard: RedisShard,
+        previous: Snapshot | None,
+        snapshot: Snapshot,
+    ) -> None:
+        """Publish a snapshot; what several sockets publish is encoded once."""
         receivers: list[tuple[BusSocket, ShardSubscriptions]] = []
         wanted: dict[FieldSets, int] = {}
-        for socket in self._sockets.subscribed:
+        for socket in sockets:
             subscriptions = socket.subscriptions_to(shard.id)
             selections = socket.wanted_deltas(subscriptions)
             if selections:

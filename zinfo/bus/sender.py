@@ -77,7 +77,7 @@ class BusSender:
         batch.add(head, header, body)
         if batch.is_full:
             self._send_batch(socket, batch)
-        else:
+        elif not self._timer.is_set:
             self._timer.set()
 
     def flush(self, socket: BusSocket) -> None:
