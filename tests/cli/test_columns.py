@@ -127,7 +127,7 @@ def test_csv_has_exact_numbers_and_no_formulas(made: Columns) -> None:
 
 
 def test_without_shards_the_reason_is_printed() -> None:
-    with RunningDaemon() as daemon:
+    with RunningDaemon(config_text="[local]\nenabled = false\n") as daemon:
         done = invoke("columns", "role", daemon=daemon)
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "the daemon polls no shards\n"
