@@ -114,8 +114,10 @@ class NativePlan:
         """Add the parts of a map, given its line; return whether it may be written natively."""
         name, _colon, value = line.removesuffix(b"\r").rpartition(b":")
         kind = next((at for at, one in enumerate(_PREFIXES) if name.startswith(one)), _DATABASES)
-        parts = {pair.partition(b"=")[0] for pair in value.split(b",") if b"=" in pair}
-        added = [self._add_part(kind, part) for part in parts - self._parts[kind]]
+        # In the order of the server: the native part tries the next one first.
+        parts = dict.fromkeys(pair.partition(b"=")[0] for pair in value.split(b",") if b"=" in pair)
+        known = self._parts[kind]
+        added = [self._add_part(kind, part) for part in parts if part not in known]
         return all(added)
 
     def cache_line(self, line: bytes, samples: tuple[tuple[int, bytes, str], ...]) -> None:

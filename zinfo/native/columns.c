@@ -1,11 +1,9 @@
 /* fill_columns: ages, states and some fields of many shards, one array for each.
  *
  * Fields that were read when the reply arrived are copied; the others are read from the reply. */
-#include "cells.h"
+#include "columns.h"
 
 #include <string.h>
-
-enum { SNAPSHOT, STATE, AT, CELLS, RAW, ATTRIBUTES };
 
 static const char *const attributes[ATTRIBUTES] = {"_snapshot", "state", "at", "cells", "raw"};
 
@@ -17,16 +15,6 @@ static const char *const attributes[ATTRIBUTES] = {"_snapshot", "state", "at", "
 #define WORK_OF_SHARD 300
 #define WORK_OF_FIELD 100
 
-typedef struct {
-    PyObject *attributes[ATTRIBUTES]; /* names of the attributes */
-    FieldSet fields;
-    Span head;   /* that cells begin with if they have the fields of the plan */
-    Span places; /* for each field its number in the plan */
-    Py_ssize_t planned;
-    double now;
-    PyObject *states;
-} Columns;
-
 /* Arrays that are filled, owned by the caller. */
 typedef struct {
     PyObject *ages;
@@ -34,13 +22,6 @@ typedef struct {
     PyObject *values; /* tuple of one for each field */
     PyObject *marks;
 } Arrays;
-
-/* What the arrays get for one shard. */
-typedef struct {
-    double age;
-    unsigned char code;
-    Cells cells;
-} Row;
 
 /* Return the place of some items in a bytearray; NULL if it has no such items, with the exception
  * set. The place is valid until other code runs, which could change the array. */
@@ -99,140 +80,6 @@ write_rows(const Arrays *arrays, Py_ssize_t first, const Row *rows, Py_ssize_t c
         }
     }
     return 1;
-}
-
-/* Return the number of a state; 0 if it is none of them. */
-static unsigned char
-code_of(PyObject *states, PyObject *state)
-{
-    Py_ssize_t index;
-
-    for (index = 0; index < PyTuple_Size(states); index++) {
-        if (PyTuple_GetItem(states, index) == state) {
-            return (unsigned char)index;
-        }
-    }
-    return 0;
-}
-
-/* Copy the cells that were read at the poll; 0 if they are of another plan. */
-static int
-copy_cells(const Columns *columns, PyObject *stored, Cells *cells)
-{
-    Py_ssize_t head = columns->head.end - columns->head.start, index;
-    const char *from;
-
-    if (head == 0 || !PyBytes_Check(stored) ||
-        PyBytes_Size(stored) != head + columns->planned * (1 + CELL_BYTES)) {
-        return 0;
-    }
-    from = PyBytes_AsString(stored);
-    if (memcmp(from, columns->head.start, (size_t)head) != 0) {
-        return 0;
-    }
-    from += head;
-    for (index = 0; index < columns->fields.count; index++) {
-        unsigned char place = (unsigned char)columns->places.start[index];
-        cells->marks[index] = (unsigned char)from[place];
-        memcpy(cells->values[index], from + columns->planned + place * CELL_BYTES, CELL_BYTES);
-    }
-    return 1;
-}
-
-/* Return the number of bytes searched; -1 with the exception set. */
-static Py_ssize_t
-read_snapshot(const Columns *columns, PyObject *snapshot, Cells *cells)
-{
-    PyObject *stored = PyObject_GetAttr(snapshot, columns->attributes[CELLS]), *raw;
-    Py_ssize_t size = -1;
-    int copied;
-
-    if (stored == NULL) {
-        return -1;
-    }
-    copied = copy_cells(columns, stored, cells);
-    Py_DECREF(stored);
-    if (copied) {
-        return 0;
-    }
-    raw = PyObject_GetAttr(snapshot, columns->attributes[RAW]);
-    if (raw == NULL) {
-        return -1;
-    }
-    if (!PyBytes_Check(raw)) {
-        PyErr_SetString(PyExc_TypeError, "a reply is bytes");
-    }
-    else if (PyBytes_Size(raw) == 0) { /* a client library parsed the fields */
-        size = 0;
-        memset(cells->marks, OTHER, (size_t)columns->fields.count);
-        memset(cells->values, 0, (size_t)columns->fields.count * CELL_BYTES);
-    }
-    else if (read_text_cells(&columns->fields, bytes_of(raw), cells)) {
-        size = PyBytes_Size(raw);
-    }
-    Py_DECREF(raw);
-    return size;
-}
-
-static int
-read_age(const Columns *columns, PyObject *snapshot, double *age)
-{
-    PyObject *at = PyObject_GetAttr(snapshot, columns->attributes[AT]);
-    double seconds;
-
-    if (at == NULL) {
-        return 0;
-    }
-    seconds = PyFloat_AsDouble(at);
-    Py_DECREF(at);
-    if (seconds == -1.0 && PyErr_Occurred()) {
-        return 0;
-    }
-    *age = columns->now - seconds > 0 ? columns->now - seconds : 0.0;
-    return 1;
-}
-
-/* Return the snapshot of a shard, as a new reference, and its state; NULL with the exception set. */
-static PyObject *
-snapshot_of(const Columns *columns, PyObject *shard, unsigned char *code)
-{
-    PyObject *state = PyObject_GetAttr(shard, columns->attributes[STATE]);
-
-    if (state == NULL) {
-        return NULL;
-    }
-    *code = code_of(columns->states, state);
-    Py_DECREF(state);
-    return PyObject_GetAttr(shard, columns->attributes[SNAPSHOT]);
-}
-
-/* Read a shard, and append its snapshot to a list; returns as read_snapshot. */
-static Py_ssize_t
-read_row(const Columns *columns, PyObject *shard, PyObject *snapshots, Row *row)
-{
-    PyObject *snapshot;
-    Py_ssize_t searched = 0;
-
-    row->code = (unsigned char)(PyTuple_Size(columns->states) - 1);
-    row->age = Py_HUGE_VAL;
-    snapshot = shard == Py_None ? Py_NewRef(Py_None) : snapshot_of(columns, shard, &row->code);
-    if (snapshot == NULL) {
-        return -1;
-    }
-    if (snapshot == Py_None) {
-        memset(row->cells.marks, ABSENT, (size_t)columns->fields.count);
-        memset(row->cells.values, 0, (size_t)columns->fields.count * CELL_BYTES);
-    }
-    else {
-        searched = read_age(columns, snapshot, &row->age)
-                       ? read_snapshot(columns, snapshot, &row->cells)
-                       : -1;
-    }
-    if (searched >= 0 && PyList_Append(snapshots, snapshot) < 0) {
-        searched = -1;
-    }
-    Py_DECREF(snapshot);
-    return searched;
 }
 
 static int

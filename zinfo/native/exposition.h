@@ -1,7 +1,7 @@
 /* The samples of replies in the Prometheus text format.
  *
  * A plan says what each field becomes. Lines holds the samples of one scrape by metric, in a compact
- * form: records, which `lines_piece` expands to text. */
+ * form: records, from which `lines_write_text` makes the text. */
 #ifndef ZINFO_EXPOSITION_H
 #define ZINFO_EXPOSITION_H
 
@@ -116,10 +116,18 @@ typedef struct {
     Py_ssize_t written;   /* lines of the last shard */
 } Lines;
 
+/* The text of a number: a part of the reply, or `text`. An object is not copied. */
 typedef struct {
+    const char *start;
+    int size; /* at most MAX_NUMBER */
     char text[MAX_NUMBER + 1];
-    int size;
 } NumberText;
+
+/* Where a piece of text begins: a record of a metric, and the shard that it is of. */
+typedef struct {
+    size_t at;
+    uint32_t shard;
+} Place;
 
 /* What Python knows about a shard that replies. */
 typedef struct {
@@ -163,9 +171,22 @@ int lines_add_labels(Lines *lines, int family, Span labels, const NumberText *nu
 int lines_add_text(Lines *lines, int family, Span text);
 
 /* Return the metric, or NULL with an exception. */
-Family *lines_family(Lines *lines, int family);
+Family *make_family(Lines *lines, int family);
 
+static inline Family *
+lines_family(Lines *lines, int family)
+{
+    return family >= 0 && family < lines->count ? lines->families + family
+                                                : make_family(lines, family);
+}
+
+/* Return the labels of a shard, which exists. */
 Span lines_labels(const Lines *lines, uint32_t shard);
+
+/* Write the text of a metric from a place on until there are `room` bytes, and set the place where
+ * it continues. The place and the metric are valid ones. */
+int lines_write_text(const Lines *lines, int family, Span name, size_t room, Place *place,
+                     Buffer *text);
 
 /* Write the samples of a reply; zinfo/metrics/native_plan.py describes the result. */
 PyObject *write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,

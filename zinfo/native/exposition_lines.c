@@ -1,174 +1,5 @@
-/* Lines: the samples of one scrape by metric, in a compact form.
- *
- * A record of a metric is:
- *   1 byte: NEW_SHARD, IS_TEXT and HAS_LABEL, and the number's length
- *   4 bytes if NEW_SHARD: the shard's place; it holds for the records that follow
- *   if IS_TEXT: 4 bytes length, and lines that Python wrote
- *   if HAS_LABEL: 1 byte kind, 1 byte length, and the label's value; or if the first byte is
- *   ALL_LABELS, 2 bytes length, and labels
- *   the number
- * That takes a sixth of the text's memory: the labels of a shard are stored once. */
-#include "exposition.h"
-
-#include <string.h>
-
-#define NEW_SHARD 0x80
-#define IS_TEXT 0x40
-#define HAS_LABEL 0x20
-#define LENGTH 0x1f
-#define ALL_LABELS 0xff
-#define HEAD 8           /* most bytes of a record beside label, number and text */
-#define SMALL (64 << 10) /* bytes of a buffer that doubles; larger ones grow by a quarter */
-
-static const char *const label_starts[MAP_KINDS] = {"cmd=\"", "err=\"", "cmd=\"", "db=\""};
-
-/* Like `reserve`, for many buffers that grow large. */
-static int
-make_room(Buffer *buffer, size_t more)
-{
-    if (buffer->size - buffer->used < more) {
-        size_t size = buffer->size + more + 64;
-        char *start;
-        size += size < SMALL ? size : size / 4;
-        start = PyMem_Realloc(buffer->start, size);
-        if (start == NULL) {
-            PyErr_NoMemory();
-            return 0;
-        }
-        buffer->start = start;
-        buffer->size = size;
-    }
-    return 1;
-}
-
-static void
-put(Buffer *buffer, const char *start, size_t size)
-{
-    memcpy(buffer->start + buffer->used, start, size);
-    buffer->used += size;
-}
-
-Family *
-lines_family(Lines *lines, int family)
-{
-    if (family < 0 || family > MAX_FAMILY) {
-        PyErr_SetString(PyExc_ValueError, "no number of a metric");
-        return NULL;
-    }
-    if (family >= lines->count) {
-        int count = family + family / 2 + 64;
-        Family *families = PyMem_Realloc(lines->families, (size_t)count * sizeof *families);
-        if (families == NULL) {
-            PyErr_NoMemory();
-            return NULL;
-        }
-        memset(families + lines->count, 0, (size_t)(count - lines->count) * sizeof *families);
-        lines->families = families;
-        lines->count = count;
-    }
-    return lines->families + family;
-}
-
-/* Make room for a record and write its head; NULL if memory is exhausted. */
-static Buffer *
-start_record(Lines *lines, int number, int head, size_t more)
-{
-    Family *family = lines_family(lines, number);
-    Buffer *buffer;
-
-    if (family == NULL || !make_room(&family->records, HEAD + more)) {
-        return NULL;
-    }
-    buffer = &family->records;
-    if (family->stamp != lines->shards) {
-        uint32_t shard = lines->shards - 1;
-        family->stamp = lines->shards;
-        family->mark = buffer->used;
-        buffer->start[buffer->used++] = (char)(head | NEW_SHARD);
-        put(buffer, (const char *)&shard, sizeof shard);
-    }
-    else {
-        buffer->start[buffer->used++] = (char)head;
-    }
-    lines->written++;
-    return buffer;
-}
-
-int
-lines_add_number(Lines *lines, int family, const NumberText *number)
-{
-    Buffer *buffer = start_record(lines, family, number->size, (size_t)number->size);
-
-    if (buffer == NULL) {
-        return 0;
-    }
-    put(buffer, number->text, (size_t)number->size);
-    return 1;
-}
-
-int
-lines_add_part(Lines *lines, int family, int kind, Span label, Span extra,
-               const NumberText *number)
-{
-    size_t size = (size_t)(label.end - label.start), more = (size_t)(extra.end - extra.start);
-    Buffer *buffer = start_record(lines, family, HAS_LABEL | number->size,
-                                  size + more + (size_t)number->size);
-
-    if (buffer == NULL) {
-        return 0;
-    }
-    buffer->start[buffer->used++] = (char)kind;
-    buffer->start[buffer->used++] = (char)(size + more);
-    put(buffer, label.start, size);
-    put(buffer, extra.start, more);
-    put(buffer, number->text, (size_t)number->size);
-    return 1;
-}
-
-int
-lines_add_labels(Lines *lines, int family, Span labels, const NumberText *number)
-{
-    uint16_t size = (uint16_t)(labels.end - labels.start);
-    Buffer *buffer = start_record(lines, family, HAS_LABEL | number->size,
-                                  (size_t)size + (size_t)number->size);
-
-    if (buffer == NULL) {
-        return 0;
-    }
-    buffer->start[buffer->used++] = (char)ALL_LABELS;
-    put(buffer, (const char *)&size, sizeof size);
-    put(buffer, labels.start, size);
-    put(buffer, number->text, (size_t)number->size);
-    return 1;
-}
-
-int
-lines_add_text(Lines *lines, int family, Span text)
-{
-    uint32_t size = (uint32_t)(text.end - text.start);
-    Buffer *buffer = start_record(lines, family, IS_TEXT, sizeof size + size);
-
-    if (buffer == NULL) {
-        return 0;
-    }
-    put(buffer, (const char *)&size, sizeof size);
-    put(buffer, text.start, size);
-    lines->written--; /* counted as one */
-    while (text.start < text.end) {
-        int has_end;
-        next_line(&text, &has_end);
-        lines->written += has_end;
-    }
-    return 1;
-}
-
-Span
-lines_labels(const Lines *lines, uint32_t shard)
-{
-    size_t start = shard == 0 ? 0 : lines->ends[shard - 1];
-    Span text = {lines->texts.start + start, lines->texts.start + lines->ends[shard]};
-    return text;
-}
+/* Lines: the type whose objects hold the samples of one scrape. */
+#include "exposition_records.h"
 
 static PyObject *
 start_shard(PyObject *self, PyObject *text)
@@ -193,7 +24,8 @@ start_shard(PyObject *self, PyObject *text)
     if (!make_room(&lines->texts, (size_t)(labels.end - labels.start) + 1)) {
         return NULL;
     }
-    put(&lines->texts, labels.start, (size_t)(labels.end - labels.start));
+    put(lines->texts.start + lines->texts.used, labels.start, (size_t)(labels.end - labels.start));
+    lines->texts.used += (size_t)(labels.end - labels.start);
     lines->ends[lines->shards++] = lines->texts.used;
     lines->written = 0;
     return Py_NewRef(Py_None);
@@ -229,7 +61,7 @@ take_number(PyObject *object, NumberText *number)
         PyErr_SetString(PyExc_ValueError, "no text of a number");
         return 0;
     }
-    memcpy(number->text, text, (size_t)size);
+    number->start = text; /* the object outlives the record */
     number->size = (int)size;
     return 1;
 }
@@ -323,128 +155,6 @@ size_of(PyObject *self, PyObject *args)
         family >= 0 && family < lines->count ? lines->families[family].records.used : 0);
 }
 
-/* Where a piece begins: a record, and the shard that it is of. */
-typedef struct {
-    size_t at;
-    unsigned int shard;
-} Place;
-
-static uint32_t
-take_uint32(const Buffer *records, size_t *at)
-{
-    uint32_t number;
-
-    memcpy(&number, records->start + *at, sizeof number);
-    *at += sizeof number;
-    return number;
-}
-
-/* The label of a record: `start`, its value, `end`. */
-typedef struct {
-    const char *start;
-    Span value;
-    const char *end;
-} Label;
-
-static Label
-take_label(const Buffer *records, size_t *at)
-{
-    Label label = {"", {"", ""}, ""};
-    int kind = (unsigned char)records->start[(*at)++];
-    size_t size;
-
-    if (kind == ALL_LABELS) {
-        uint16_t length;
-        memcpy(&length, records->start + *at, sizeof length);
-        *at += sizeof length;
-        size = length;
-    }
-    else {
-        size = (unsigned char)records->start[(*at)++];
-        label.start = label_starts[kind];
-        label.end = "\"";
-    }
-    label.value.start = records->start + *at;
-    label.value.end = label.value.start + size;
-    *at += size;
-    return label;
-}
-
-static void
-put_span(Buffer *buffer, Span text)
-{
-    put(buffer, text.start, (size_t)(text.end - text.start));
-}
-
-static void
-put_string(Buffer *buffer, const char *text)
-{
-    put(buffer, text, strlen(text));
-}
-
-/* Write the line of a record that is not text, whose head ends before `at`. */
-static int
-write_line(Buffer *text, const Buffer *records, size_t *at, int head, Span name, Span labels)
-{
-    size_t number = (size_t)(head & LENGTH);
-    Label label = {"", {"", ""}, ""};
-
-    if (head & HAS_LABEL) {
-        label = take_label(records, at);
-    }
-    if (!make_room(text, (size_t)(name.end - name.start) + (size_t)(labels.end - labels.start) +
-                             (size_t)(label.value.end - label.value.start) + number + 32)) {
-        return 0;
-    }
-    put_span(text, name);
-    put_string(text, "{");
-    put_span(text, labels);
-    if (head & HAS_LABEL) {
-        put_string(text, labels.end > labels.start ? "," : "");
-        put_string(text, label.start);
-        put_span(text, label.value);
-        put_string(text, label.end);
-    }
-    put_string(text, "} ");
-    put(text, records->start + *at, number);
-    *at += number;
-    put_string(text, "\n");
-    return 1;
-}
-
-static int
-expand(const Lines *lines, const Buffer *records, Span name, size_t room, Place *place,
-       Buffer *text)
-{
-    Span labels = {"", ""};
-    int has_labels = 0;
-
-    while (place->at < records->used && text->used < room) {
-        int head = (unsigned char)records->start[place->at++];
-        if (head & NEW_SHARD) {
-            place->shard = take_uint32(records, &place->at);
-            has_labels = 0;
-        }
-        if (head & IS_TEXT) {
-            size_t size = take_uint32(records, &place->at);
-            if (!make_room(text, size)) {
-                return 0;
-            }
-            put(text, records->start + place->at, size);
-            place->at += size;
-            continue;
-        }
-        if (!has_labels) {
-            labels = lines_labels(lines, place->shard);
-            has_labels = 1;
-        }
-        if (!write_line(text, records, &place->at, head, name, labels)) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
 static PyObject *
 piece(PyObject *self, PyObject *args)
 {
@@ -459,14 +169,12 @@ piece(PyObject *self, PyObject *args)
         return NULL;
     }
     if (family < 0 || family >= lines->count || at < 0 || place.shard >= lines->shards ||
-        (size_t)at > lines->families[family].records.used || room < 1) {
+        (size_t)at > lines->families[family].records.used || room < 1 || room > INT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "no such place");
         return NULL;
     }
     place.at = (size_t)at;
-    if (make_room(&text, (size_t)room + 1024) &&
-        expand(lines, &lines->families[family].records, bytes_of(name), (size_t)room, &place,
-               &text)) {
+    if (lines_write_text(lines, family, bytes_of(name), (size_t)room, &place, &text)) {
         PyObject *bytes = PyBytes_FromStringAndSize(text.start, (Py_ssize_t)text.used);
         found = bytes == NULL
                     ? NULL
@@ -509,8 +217,9 @@ static PyMethodDef lines_methods[] = {
      "    age: of the reply, in seconds.\n\n"
      "Returns:\n"
      "    None if Python has to write all samples of the shard; else a tuple: the lines that are\n"
-     "    left to Python; those of them whose samples depend on the line alone; names that the plan does not know; lines of maps with unknown parts;\n"
-     "    whether Python has to write the samples about the server itself; and the number of bad lines."},
+     "    left to Python; those of them whose samples depend on the line alone; names that the\n"
+     "    plan does not know; lines of maps with unknown parts; whether Python has to write the\n"
+     "    samples about the server itself; and the number of bad lines."},
     {"add_text", add_text, METH_VARARGS,
      "add_text(family, text)\n--\n\nAdd lines of the shard, each with its LF."},
     {"add_sample", add_sample, METH_VARARGS,

@@ -18,8 +18,27 @@ static int
 copy(NumberText *number, const char *start, Py_ssize_t size)
 {
     memcpy(number->text, start, (size_t)size);
+    number->start = number->text;
     number->size = (int)size;
     return 1;
+}
+
+static int
+set_part(NumberText *number, const char *start, const char *end)
+{
+    number->start = start;
+    number->size = (int)(end - start);
+    return 1;
+}
+
+/* Return the end of the digits after the point, without zeros at the end but with one digit. */
+static const char *
+fraction_end(const char *start, const char *end)
+{
+    while (end - start > 1 && end[-1] == '0') {
+        end--;
+    }
+    return end;
 }
 
 int
@@ -43,39 +62,28 @@ format_double(double value, NumberText *number)
 int
 format_integer(long long value, NumberText *number)
 {
+    number->start = number->text;
     number->size = PyOS_snprintf(number->text, sizeof number->text, "%lld", value);
     return 1;
-}
-
-/* Append the digits after the point, without zeros at the end but at least one. */
-static void
-append_fraction(NumberText *number, const char *start, const char *end)
-{
-    while (end - start > 1 && end[-1] == '0') {
-        end--;
-    }
-    number->text[number->size++] = '.';
-    memcpy(number->text + number->size, start, (size_t)(end - start));
-    number->size += (int)(end - start);
 }
 
 /* Write an integer of at most 15 digits, divided; 0 if Python writes an exponent. */
 static int
 shift_point(Span digits, int shift, NumberText *number)
 {
-    char padded[MAX_EXACT + 8];
+    char *to = number->text;
     Py_ssize_t size = digits.end - digits.start, zeros = shift + 1 - size;
 
     zeros = zeros > 0 ? zeros : 0;
-    memset(padded, '0', (size_t)zeros);
-    memcpy(padded + zeros, digits.start, (size_t)size);
-    size += zeros;
     if (zeros > LEAST_PLAIN && *digits.start != '0') {
         return 0;
     }
-    copy(number, padded, size - shift);
-    append_fraction(number, padded + size - shift, padded + size);
-    return 1;
+    memset(to, '0', (size_t)zeros);
+    memcpy(to + zeros, digits.start, (size_t)size);
+    to += zeros + size - shift;
+    memmove(to + 1, to, (size_t)shift);
+    *to = '.';
+    return set_part(number, number->text, fraction_end(to + 1, to + 1 + shift));
 }
 
 /* Return whether the number 0.xxx is too small for Python to write it without an exponent. */
@@ -97,6 +105,7 @@ write_millionths(Span digits, NumberText *number)
     static const char ones[] = "e-06", tens[] = "e-05";
     int has_tens = digits.end - digits.start == 2;
 
+    number->start = number->text;
     number->text[0] = digits.start[0];
     number->size = 1;
     if (has_tens && digits.start[1] != '0') {
@@ -145,7 +154,7 @@ format_number(Span value, int shift, NumberText *number)
             return 0;
         }
         if (shift == 0) {
-            return copy(number, value.start, value.end - value.start);
+            return set_part(number, value.start, value.end);
         }
         if (negative) {
             return 2;
@@ -165,9 +174,7 @@ format_number(Span value, int shift, NumberText *number)
         }
         if (at == value.end && at > digits.end + 1 &&
             !(*digits.start == '0' && is_tiny(digits.end, value.end))) {
-            copy(number, value.start, digits.end - value.start);
-            append_fraction(number, digits.end + 1, value.end);
-            return 1;
+            return set_part(number, value.start, fraction_end(digits.end + 1, value.end));
         }
     }
     return format_other(value, shift, number);

@@ -128,6 +128,13 @@ has_room(Plan *plan)
     return 1;
 }
 
+/* Return whether numbers can be divided by ten to this power. */
+static int
+is_shift(int shift)
+{
+    return shift == 0 || shift == 3 || shift == 6;
+}
+
 static PyObject *
 add_field(PyObject *self, PyObject *args)
 {
@@ -145,8 +152,9 @@ add_field(PyObject *self, PyObject *args)
         return NULL;
     }
     name = bytes_of(raw);
-    if (!is_plan(self) || name.end == name.start || name.end - name.start > MAX_FIELD_NAME ||
-        plan->count >= MAX_FIELDS || plan_find(plan, name) >= 0) {
+    if (!is_plan(self) || !is_shift(field.shift) || name.end == name.start ||
+        name.end - name.start > MAX_FIELD_NAME || plan->count >= MAX_FIELDS ||
+        plan_find(plan, name) >= 0) {
         return PyBool_FromLong(0);
     }
     field.size = (int)(name.end - name.start);
@@ -183,8 +191,8 @@ add_part(PyObject *self, PyObject *args)
     }
     name = bytes_of(raw_name);
     extra = bytes_of(raw_extra);
-    if (kind < 0 || kind >= MAP_KINDS || plan->part_count[kind] >= MAX_PARTS ||
-        name.end - name.start > MAX_PART_NAME || extra.end - extra.start > MAX_EXTRA) {
+    if (kind < 0 || kind >= MAP_KINDS || !is_shift(part.shift) ||
+        plan->part_count[kind] >= MAX_PARTS || name.end - name.start > MAX_PART_NAME || extra.end - extra.start > MAX_EXTRA) {
         return PyBool_FromLong(0);
     }
     part.size = (int)(name.end - name.start);

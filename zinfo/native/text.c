@@ -14,33 +14,6 @@ bytes_of(PyObject *bytes)
     return all;
 }
 
-const char *
-find_byte(Span text, char byte)
-{
-    size_t size = (size_t)(text.end - text.start);
-    return size ? memchr(text.start, byte, size) : NULL;
-}
-
-Span
-next_line(Span *text, int *has_end)
-{
-    const char *lf = find_byte(*text, '\n');
-    Span line = {text->start, lf ? lf : text->end};
-
-    *has_end = lf != NULL;
-    text->start = lf ? lf + 1 : text->end;
-    return line;
-}
-
-Span
-without_cr(Span line)
-{
-    if (line.end > line.start && line.end[-1] == '\r') {
-        line.end--;
-    }
-    return line;
-}
-
 static const char *
 skip_digits(const char *at, const char *end)
 {

@@ -7,6 +7,8 @@
 #endif
 #include <Python.h>
 
+#include <string.h>
+
 /* Kinds of fields, as in Layout.kinds: the numbers of zinfo/info/kinds.py. */
 enum { NO_FIELD = 0, VALUE = 1, STATS = 2, TEXT = 3, KEYSPACE = 4 };
 
@@ -32,14 +34,35 @@ typedef struct {
 /* Return the contents of a bytes object. */
 Span bytes_of(PyObject *bytes);
 
+/* Return the first such byte; NULL if there is none. */
+static inline const char *
+find_byte(Span text, char byte)
+{
+    size_t size = (size_t)(text.end - text.start);
+    return size ? memchr(text.start, byte, size) : NULL;
+}
+
 /* Remove the next line from a text and return it without its LF. */
-Span next_line(Span *text, int *has_end);
+static inline Span
+next_line(Span *text, int *has_end)
+{
+    const char *lf = find_byte(*text, '\n');
+    Span line = {text->start, lf ? lf : text->end};
+
+    *has_end = lf != NULL;
+    text->start = lf ? lf + 1 : text->end;
+    return line;
+}
 
 /* Return a line without a CR at its end. */
-Span without_cr(Span line);
-
-/* Return the first such byte; NULL if there is none. */
-const char *find_byte(Span text, char byte);
+static inline Span
+without_cr(Span line)
+{
+    if (line.end > line.start && line.end[-1] == '\r') {
+        line.end--;
+    }
+    return line;
+}
 
 /* Find the text after a field's colon; returns 0, 1, or at least 2 if the field is repeated. */
 int find_value(Span text, Span name, Span *value);

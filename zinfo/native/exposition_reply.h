@@ -1,0 +1,69 @@
+/* What the files that write the samples of a reply share. */
+#ifndef ZINFO_EXPOSITION_REPLY_H
+#define ZINFO_EXPOSITION_REPLY_H
+
+#include "exposition.h"
+
+/* What the functions below return. LEFT: Python writes these samples; CONFLICT: it writes all of
+ * the reply; FAILED: an exception is set. */
+enum { DONE = 1, LEFT = 0, FAILED = -1, CONFLICT = -2 };
+
+/* The statistics of a command, for the sum and the count of its percentiles. */
+typedef struct {
+    Span name;
+    Span usec;  /* empty if missing */
+    Span calls; /* empty if missing */
+    int is_left;
+} Command;
+
+typedef struct {
+    Lines *lines;
+    Plan *plan;
+    long long now;
+    Buffer left;     /* lines for Python, without maps */
+    Buffer alone;    /* lines for Python whose samples depend on nothing else */
+    Buffer unknown;  /* names of fields, each with LF */
+    Buffer new_maps; /* lines of maps with unknown parts */
+    Command *commands;
+    Py_ssize_t command_count;
+    Py_ssize_t command_size;
+    Py_ssize_t next_command;
+    long steps;
+    int lacks_command; /* whether a summary came before the statistics of its command */
+    int maps;          /* maps so far */
+    PyObject *on_map;  /* writes a map in Python */
+    int calls;         /* of `on_map` */
+    Span slots[MAX_SLOTS];
+    Span uptime;
+    int is_info_left;
+    long long bad_lines;
+    int next_part[MAP_KINDS];
+} Writing;
+
+/* Append a text and an LF. */
+int append(Buffer *buffer, Span text);
+
+/* Write the samples of a field. */
+int write_field_samples(Writing *writing, Field *field, Span name, Span value, Span line);
+
+/* Return whether the map of this name is the first one in the reply. */
+int is_first(Writing *writing, int kind, Span name);
+
+/* Write a map whose parts are samples. `name` is what its label shows. */
+int write_map(Writing *writing, int kind, Span name, Span value, Span line);
+
+int store_command(Writing *writing, const Command *command);
+
+/* Write the sum and the count of a summary. */
+int write_totals(Writing *writing, Span name);
+
+/* Write the sample that describes the server. */
+int write_info(Writing *writing);
+
+/* Write the time at which the server started. */
+int write_start(Writing *writing);
+
+/* Write the samples about the shard. */
+int write_state(const Writing *writing, const ShardFacts *facts);
+
+#endif
