@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import FrozenInstanceError, asdict
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from zinfo.client.inferred_events import inferred_delta
 from zinfo.client.pending_updates import PendingUpdates
 from zinfo.client.snapshot_page import decode_page
 from zinfo.client.stored_info import PackedDelta
-from zinfo.client.updates import Delta, Info, copied
+from zinfo.client.updates import Delta, Info, copied, make_delta
 from zinfo.errors import ProtocolError
 from zinfo.wire.bus_messages import Header
 from zinfo.wire.codec import pack
@@ -219,3 +219,11 @@ def test_above_the_limit_all_pending_updates_are_dropped() -> None:
         pending.add_delta(shard, PackedDelta(2, 1, 0.0, 5.0, bytes(10)))
     assert (pending.size, pending.overflows) == (0, 1)
     assert not pending.take_deltas("s")
+
+
+def test_a_delta_is_made_as_by_its_constructor() -> None:
+    changed: Info = {"x": 1}
+    delta = make_delta("a", 3, 2, 1.5, changed, ("y",))
+    assert delta == Delta("a", 3, 2, 1.5, changed, ("y",))
+    with pytest.raises(FrozenInstanceError):
+        delta.revision = 4  # type: ignore[misc]  # that is the point

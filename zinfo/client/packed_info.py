@@ -165,6 +165,7 @@ class FieldReader:
     def __init__(self, names: Collection[str]) -> None:
         self.names = frozenset(names)
         self._attributes = {f"f{at}": name for at, name in enumerate(sorted(self.names))}
+        self._pairs = tuple(self._attributes.items())
         self._decoders: tuple[Callable[[bytes], Any], Callable[[bytes], Any]] | None = None
         with contextlib.suppress(ValueError):  # msgspec takes no name with a quote or a backslash
             self._decoders = _decoders(self._attributes)
@@ -187,7 +188,8 @@ class FieldReader:
             delta = self._decoders[1](body)
         except DECODING_ERRORS as error:
             raise _not_a_delta(error) from error
-        return self._present(delta.set), tuple(filter(self.names.__contains__, delta.unset))
+        unset = tuple(filter(self.names.__contains__, delta.unset)) if delta.unset else ()
+        return self._present(delta.set), unset
 
     def narrow_info(self, packed: bytes) -> bytes:
         """Return a packed INFO with these fields only, or raise ProtocolError."""
@@ -201,7 +203,7 @@ class FieldReader:
     def _present(self, fields: object) -> Info:
         return {
             name: value
-            for attribute, name in self._attributes.items()
+            for attribute, name in self._pairs
             if (value := getattr(fields, attribute)) is not msgspec.UNSET
         }
 

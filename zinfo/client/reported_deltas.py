@@ -9,7 +9,7 @@ from zinfo.client.inferred_events import inferred_delta
 from zinfo.client.packed_info import FieldReader, decode_changes, decode_info, reader_of
 from zinfo.client.snapshot_page import PackedEntry
 from zinfo.client.stored_info import StoredInfo
-from zinfo.client.updates import Delta, copied
+from zinfo.client.updates import Delta, copied, make_delta
 from zinfo.errors import ProtocolError
 
 
@@ -39,7 +39,7 @@ class DeltaReporter:
             changed, unset = self._reader.of_delta(body)
         if self._skips_empty and not changed and not unset:
             return []
-        return [Delta(shard, revision, base, time, changed, unset)]
+        return [make_delta(shard, revision, base, time, changed, unset)]
 
     def inferred(self, entry: PackedEntry, info: bytes, stored: StoredInfo) -> list[Delta]:
         """Return the difference between the stored INFO and that of a snapshot.

@@ -26,7 +26,16 @@ from zinfo.client.decoding import (
 from zinfo.client.gap_detection import NumberGapDetector, RevisionGapDetector
 from zinfo.client.packed_info import decode_changes
 from zinfo.client.topics import subscribes_prefix, topics_of
-from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
+from zinfo.client.updates import (
+    Delta,
+    Gap,
+    Heartbeat,
+    Restart,
+    Snapshot,
+    Stale,
+    Update,
+    make_delta,
+)
 from zinfo.errors import NotAllowedError, ProtocolError
 from zinfo.wire.bus_messages import (
     BATCH_TOPIC,
@@ -244,7 +253,7 @@ class SubscriberState:
         update = None
         if self._wants(shard):
             changed, unset, _ = decode_changes(body)
-            update = Delta(shard, revision, base, time, changed, unset)
+            update = make_delta(shard, revision, base, time, changed, unset)
         self._on_revision(KIND_DELTA, shard, revision, update)
 
     def _wants(self, shard: str) -> bool:
