@@ -355,7 +355,8 @@ def test_an_info_that_was_read_already_adds_no_point(table: Fleet) -> None:
 def test_rates_are_by_the_time_between_the_infos(table: Fleet) -> None:
     fields = {**INFO, "keyspace_hits": 74}
     table.apply(whole(4, 504.0, fields), 105.0)  # read with a delay of a second
-    table.apply(whole(5, 508.0, {**fields, "keyspace_hits": 82}), 108.0)
+    table.apply(whole(8, 508.0, {**fields, "keyspace_hits": 82}), 108.0)
+    assert row(table, 108.0).interval == pytest.approx(1.0)  # of four polls
     (section,) = table.sections(SHARD, 108.0)
     assert {field.name: field.rate for field in section.fields}["keyspace_hits"] == 2.0
 

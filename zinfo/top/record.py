@@ -150,8 +150,7 @@ class Record:
             if not known:  # the model had the fields of the table
                 self.info, self._whole = info, True
             return
-        polls = delta.revision - self._revision if delta.base == self._revision else 1
-        self._store(info, changed, delta.revision, delta.time, now, polls)
+        self._store(info, changed, delta.revision, delta.time, now)
         self._whole = True
         if known:
             self._changed_at.update(dict.fromkeys(changed, now))
@@ -164,8 +163,7 @@ class Record:
         if revision == self._revision:
             return
         changed = _changes(self.info, reading.fields)
-        polls = revision - self._revision
-        self._store(reading.fields, changed, revision, reading.time, reading.at, polls)
+        self._store(reading.fields, changed, revision, reading.time, reading.at)
         self._whole, self._changed_at = False, {}
 
     def miss_polls(self) -> None:
@@ -301,7 +299,6 @@ class Record:
         revision: int,
         time: float,
         now: float,
-        polls: int,
     ) -> None:
         """Store a new INFO: its values, rates, and a point of each history."""
         old = self.info
@@ -309,7 +306,8 @@ class Record:
         if old and not self._missed:
             since = elapsed(time - self._time, now - self._received_at)
         if since is not None and not self._interrupted:
-            self._interval = since / max(1, polls)
+            counted = 0 < self._revision < revision  # by the same run of the daemon
+            self._interval = since / (revision - self._revision if counted else 1)
         self._update_rates(old, changed, since)
         followed = None if self._interrupted or since is None else self._received_at
         self.info, self._revision, self._time, self._polled_values = info, revision, time, None
