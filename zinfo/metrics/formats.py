@@ -12,6 +12,7 @@ the other. They differ in what surrounds the samples:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from zinfo.metrics.exporter_table import ROWS
@@ -74,8 +75,7 @@ class TextFormat:
         """
         if suffix:
             return b""
-        name, kind, text = of
-        return _head(name, kind, text.translate(_HELP_ESCAPES))
+        return _head(*of, escapes_quotes=False)
 
     def samples(self, of: Family, lines: bytes) -> bytes:
         """Return the samples that the format allows.
@@ -123,7 +123,7 @@ class OpenMetricsFormat(TextFormat):
         elif kind == "counter":
             kind = "counter" if name in _STEMS else "unknown"
             name = _STEMS.get(name, name)
-        return _head(name, kind, text.translate(_OPEN_METRICS_ESCAPES))
+        return _head(name, kind, text, escapes_quotes=True)
 
     def samples(self, of: Family, lines: bytes) -> bytes:
         """Return the samples that the format allows."""
@@ -136,7 +136,10 @@ def _is_count(line: bytes) -> bool:
     return not line.rpartition(b" ")[2].startswith((b"-", b"NaN"))
 
 
-def _head(name: str, kind: str, text: str) -> bytes:
+@lru_cache(maxsize=2048)
+def _head(name: str, kind: str, text: str, *, escapes_quotes: bool) -> bytes:
+    """Return the lines before the samples of a metric, which are the same in each page."""
+    text = text.translate(_OPEN_METRICS_ESCAPES if escapes_quotes else _HELP_ESCAPES)
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n".encode("utf-8", "replace")
 
 

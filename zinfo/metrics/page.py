@@ -98,7 +98,7 @@ class Page:
         """Return the bytes that the samples take in memory."""
         if self.native is None:
             return sum(len(text) for texts in self._lines.values() for text in texts)
-        return sum(self.native.size(number) for _name, _suffix, number in self._numbers.sorted())
+        return sum(map(self.native.size, range(len(self._numbers))))
 
     def pieces(self, text_format: TextFormat) -> Iterator[bytes]:
         """Yield the text in pieces, without the end of the page."""

@@ -63,21 +63,19 @@ add_unknown(Writing *writing, Span name)
 static int
 write_statistics(Writing *writing, int kind, Span line)
 {
-    Span value = without_cr(line), name = {line.start, value.end}, label;
+    Span value = without_cr(line), name = {line.start, NULL}, label;
+    const char *colon;
 
-    while (name.end > name.start && name.end[-1] != ':') {
-        name.end--;
+    label.start = value.start = line.start + prefix_sizes[kind];
+    while ((colon = find_byte(value, ':')) != NULL) { /* names may have colons, too */
+        name.end = colon;
+        value.start = colon + 1;
     }
-    if (name.end == name.start) { /* not a field */
+    if (name.end == NULL) { /* not a field */
         writing->bad_lines++;
         return DONE;
     }
-    value.start = name.end--;
-    label.start = name.start + prefix_sizes[kind];
     label.end = name.end;
-    if (label.end < label.start) {
-        return CONFLICT; /* the colon is in the prefix, which is impossible */
-    }
     if (writing->plan->shown[kind] == HIDDEN) {
         return is_first(writing, kind, label) ? DONE : CONFLICT;
     }
