@@ -74,7 +74,7 @@ def test_read_columns(desk: Desk) -> None:
     total, row = desk.type(page, "python").splitlines()
     assert re.fullmatch(r"1 shards, \d+ bytes", total)
     assert re.fullmatch(rf"{re.escape(shard)} \d+ \d+ master", row)
-    if importlib.util.find_spec("numpy"):  # no test needs it otherwise
+    if importlib.util.find_spec("numpy"):  # only the group `processes` has it
         assert re.fullmatch(r"int64 \d+\n", desk.type(page, "python numpy"))
 
 
