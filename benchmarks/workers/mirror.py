@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.worker_loop import Meter, memory, serve_commands_blocking
 from zinfo.client import Client, Delta, Mirror
-from zinfo.client.shard_store import Change
+from zinfo.client.updates import Change
 
 _CHECK_INTERVAL = 0.01  # seconds between two looks at the revisions
 _SAMPLE = 20  # shards that are compared with the daemon's

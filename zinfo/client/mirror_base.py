@@ -17,10 +17,9 @@ from zinfo.client.mirror_state import MirrorState, View
 from zinfo.client.packed_info import reader_of
 from zinfo.client.reported_deltas import chosen, field_names, union_of
 from zinfo.client.session_driver import SessionDriver
-from zinfo.client.shard_store import Change
 from zinfo.client.sockets import Context, Sockets, clock
 from zinfo.client.stored_info import InfoParts
-from zinfo.client.updates import Delta, Info, Value
+from zinfo.client.updates import Change, Delta, Info, Value
 from zinfo.errors import NoAnswerError, ProtocolError
 from zinfo.wire.curve_keys import ClientKeys
 

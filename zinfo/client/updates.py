@@ -166,4 +166,7 @@ class Restart:
     epoch: int
 
 
+Change: TypeAlias = "Delta | Event"
+"""What a Mirror reports to listeners."""
+
 Update: TypeAlias = "Snapshot | Delta | Event | Heartbeat | Gap | Stale | Restart"
