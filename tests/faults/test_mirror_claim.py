@@ -61,6 +61,11 @@ heartbeat = {BEAT}
 """
 
 
+def turn_of(labels: dict[str, str]) -> int:
+    """The turn in the labels of a shard; -1 where there is none yet."""
+    return int(labels.get("turn", -1))
+
+
 class PublishedHistory:
     """Everything that the daemon published, received by a subscriber without faults."""
 
@@ -83,13 +88,13 @@ class PublishedHistory:
         return next((when for number, when in came if number > revision), float("inf"))
 
     def relabelled_at(self, epoch: int, shard: str, labels: dict[str, str]) -> float:
-        """When these labels of a shard were replaced; infinite if they were not."""
+        """When these labels of a shard were replaced; infinite if they were not.
+
+        The turn in the labels says which are newer. The Mirror may have labels that have not come
+        here yet.
+        """
         came = list(self.labels.get((epoch, shard), ()))
-        known = [place for place, (one, _) in enumerate(came) if one == labels]
-        later = (
-            came[known[-1] + 1 :] if known else came
-        )  # otherwise they are older than the history
-        return next((when for _, when in later), float("inf"))
+        return next((when for one, when in came if turn_of(one) > turn_of(labels)), float("inf"))
 
     def _run(self, bus: str) -> None:
         with zmq.Context() as context, context.socket(zmq.SUB) as socket:
