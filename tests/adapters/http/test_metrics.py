@@ -160,10 +160,11 @@ def test_the_configuration_selects_metrics_labels_and_their_number(server: RealS
 def test_scrapes_that_are_not_read_are_limited_and_released(
     server: RealServer, promise: Promise
 ) -> None:
-    """Each holds its text until the client has read it."""
-    shards = "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(200))
+    """Each holds its samples until the client has read the text."""
+    count = 600  # whose text has more bytes than the kernel stores for a connection, 4 MB
+    shards = "".join(f'[[shards]]\nid = "s{n}"\nurl = "{server.url}"\n' for n in range(count))
     with RunningDaemon(config_text=shards, http=True) as daemon, ExitStack() as stack:
-        daemon.wait_polled(200)
+        daemon.wait_polled(count)
         place = urlsplit(daemon.http)
         for _ in range(12):
             slow = stack.enter_context(socket.socket())
