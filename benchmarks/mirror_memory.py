@@ -20,7 +20,7 @@ _RATE = 5000  # deltas a second
 
 
 def run(scale: Scale, wanted: Collection[str]) -> list[Figure]:
-    """Measure the memory after some deltas, of which nobody has looked at any."""
+    """Measure the memory after some deltas, none of which was read."""
     figures = FigureList(wanted)
     shards, deltas = scale.many, _DELTAS * scale.many
     with contextlib.ExitStack() as stack:

@@ -43,7 +43,7 @@ class IdLists:
 
     def __init__(self, publisher: ShardPublisher) -> None:
         self._publisher = publisher
-        self._key = secrets.token_bytes()  # nobody can choose ids whose lists have the same hash
+        self._key = secrets.token_bytes()  # so that no client can construct lists with equal hashes
         self._cached: dict[_Key, tuple[int, IdList]] = {}  # with the registry's changes before it
 
     def get(
