@@ -226,4 +226,4 @@ def test_a_delta_is_made_as_by_its_constructor() -> None:
     delta = make_delta("a", 3, 2, 1.5, changed, ("y",))
     assert delta == Delta("a", 3, 2, 1.5, changed, ("y",))
     with pytest.raises(FrozenInstanceError):
-        delta.revision = 4  # type: ignore[misc]  # that is the point
+        delta.revision = 4  # type: ignore[misc]  # frozen: it must raise

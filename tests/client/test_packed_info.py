@@ -142,7 +142,7 @@ def test_native_functions_refuse_other_types() -> None:
         with pytest.raises(TypeError):
             native.merge_deltas(*args)
     with pytest.raises(TypeError):
-        native.read_deltas("x", 1, shards)  # type: ignore[arg-type]  # that is the point
+        native.read_deltas("x", 1, shards)  # type: ignore[arg-type]  # not bytes: it must raise
 
 
 # --- batches

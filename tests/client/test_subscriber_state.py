@@ -381,7 +381,7 @@ def test_the_deltas_of_a_batch_are_updates_in_their_order(offered: None) -> None
 def test_malformed_deltas_of_a_batch_are_gaps_and_lose_no_other(offered: None) -> None:
     world = SubscriberWorld("delta")
     if OFFERED.get() is None:
-        pytest.skip("without batches")  # other tests have malformed single deltas
+        pytest.skip("this daemon offers no batches; other tests have malformed single deltas")
     world.daemon.poll("a")
     world.daemon.poll("b")
     world.updates()

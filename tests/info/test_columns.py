@@ -97,6 +97,6 @@ def test_a_column_can_be_cut_at_the_end_of_a_page() -> None:
 
 def test_converting_many_values_yields() -> None:
     for given_values in ([1, 0.5] * 500, [1, "a"] * 500):
-        breaths: list[int] = []
-        column_of(given_values).as_map(lambda breaths=breaths: breaths.append(1))  # type: ignore[misc]  # a default argument binds the list
-        assert len(breaths) >= 3
+        yields: list[int] = []
+        column_of(given_values).as_map(lambda yields=yields: yields.append(1))  # type: ignore[misc]  # a default argument binds the list
+        assert len(yields) >= 3

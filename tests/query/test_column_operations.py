@@ -469,8 +469,8 @@ def test_a_shard_that_was_removed_a_moment_ago_has_no_values(
 
 def test_long_work_yields(monkeypatch: pytest.MonkeyPatch) -> None:
     fleet = fleet_of(*[b"a:1\r\nrole:master"] * 2000)
-    breaths: list[int] = []
-    counted = SimpleNamespace(maybe_yield=lambda: breaths.append(1))
+    yields: list[int] = []
+    counted = SimpleNamespace(maybe_yield=lambda: yields.append(1))
     monkeypatch.setattr("zinfo.query.operations.CooperativeYield", lambda low_priority: counted)
     for request in (
         {"keys": ["a"]},
@@ -478,6 +478,6 @@ def test_long_work_yields(monkeypatch: pytest.MonkeyPatch) -> None:
         {"keys": ["none"]},
         {"keys": ["a"], "labels": {"x": "y"}},
     ):
-        breaths.clear()
+        yields.clear()
         fleet.operations.run(Request("get_columns", dict(request)))
-        assert len(breaths) >= 3
+        assert len(yields) >= 3

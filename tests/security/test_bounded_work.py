@@ -76,13 +76,13 @@ def operations(publisher: ShardPublisher) -> Operations:
 
 
 @pytest.fixture
-def breaths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def yields(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Note how often others could have had their turn."""
-    breaths: list[int] = []
-    counted = SimpleNamespace(maybe_yield=lambda: breaths.append(1))
+    yields: list[int] = []
+    counted = SimpleNamespace(maybe_yield=lambda: yields.append(1))
     for module in ("query.operations", "adapters.xmlrpc.server"):
         monkeypatch.setattr(f"zinfo.{module}.CooperativeYield", lambda low_priority: counted)
-    return breaths
+    return yields
 
 
 EVERYWHERE = Rights("everywhere", shards=("s",))
@@ -102,35 +102,35 @@ NOTHING_FITS = {
 @pytest.mark.parametrize("name", NOTHING_FITS)
 @pytest.mark.parametrize("rights", [None, EVERYWHERE], ids=["all rights", "some rights"])
 def test_a_query_yields_while_no_shard_matches(
-    operations: Operations, breaths: list[int], name: str, rights: Rights | None
+    operations: Operations, yields: list[int], name: str, rights: Rights | None
 ) -> None:
     result = operations.run(NOTHING_FITS[name], rights)
     body = msgpack.unpackb(result.body)
     assert body == [] or body.get("total", 0) == 0 or name == "totals"
-    assert len(breaths) >= SHARDS
+    assert len(yields) >= SHARDS
 
 
-def test_a_query_yields_while_no_fields_match(operations: Operations, breaths: list[int]) -> None:
+def test_a_query_yields_while_no_fields_match(operations: Operations, yields: list[int]) -> None:
     result = operations.run(Request("get_infos", {"max_age": 1, "keys": ["role"]}))
     assert msgpack.unpackb(result.body) == []
-    assert len(breaths) >= SHARDS // 64  # natively so many shards are a tenth of a millisecond
+    assert len(yields) >= SHARDS // 64  # natively so many shards are a tenth of a millisecond
 
 
 def test_a_query_yields_while_all_shards_are_polled(
-    operations: Operations, breaths: list[int], promise: Promise
+    operations: Operations, yields: list[int], promise: Promise
 ) -> None:
     result = operations.run(Request("get_infos", {"refresh": True, "limit": 1}))
     assert len(msgpack.unpackb(result.body)) == 1
     promise(
         f"get_infos with refresh of {SHARDS} shards",
         "yields at each shard, when polled and when waited for",
-        f"{len(breaths)} times",
+        f"{len(yields)} times",
     )
-    assert len(breaths) >= 2 * SHARDS
+    assert len(yields) >= 2 * SHARDS
 
 
 def test_an_xml_rpc_call_yields_while_no_shard_matches(
-    publisher: ShardPublisher, breaths: list[int]
+    publisher: ShardPublisher, yields: list[int]
 ) -> None:
     from zinfo.adapters.xmlrpc.server import XmlRpcServer
 
@@ -140,7 +140,7 @@ def test_an_xml_rpc_call_yields_while_no_shard_matches(
     finally:
         xmlrpc_server.stop()
     assert b"<struct>" not in pieces
-    assert len(breaths) >= SHARDS
+    assert len(yields) >= SHARDS
 
 
 def numbered(count: int) -> list[str]:
