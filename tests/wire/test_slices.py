@@ -1,0 +1,78 @@
+"""Slices: which daemons of a fleet poll a shard."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zinfo.wire.slices import SliceSpec, jump_hash, key_hash, slices_of
+
+KEYS = [f"prod-eu-{n % 7}.example.net:{6379 + n}" for n in range(4000)]
+
+
+def test_key_hash_is_that_of_any_blake2b() -> None:
+    # `printf '0:db-1:6379' | b2sum`
+    assert key_hash("db-1:6379", 0).to_bytes(8, "little").hex() == "e576dd0fff7ccea4"
+    assert key_hash("db-1:6379", 1).to_bytes(8, "little").hex() == "5ea170a0c91327c0"
+
+
+@pytest.mark.parametrize(
+    ("key", "buckets", "expected"),
+    [
+        # from the tests of implementations in Guava and Go
+        (0, 1, 0),
+        (1, 1, 0),
+        (0xDEAD10CC, 1, 0),
+        (0xDEAD10CC, 666, 361),
+        (256, 1024, 520),
+    ],
+)
+def test_jump_hash_has_the_published_values(key: int, buckets: int, expected: int) -> None:
+    assert jump_hash(key, buckets) == expected
+
+
+@given(key=st.text(), count=st.integers(1, 50), data=st.data())
+def test_copies_are_on_different_slices(key: str, count: int, data: st.DataObject) -> None:
+    copies = data.draw(st.integers(1, min(count, 8)))
+    chosen = slices_of(key, count, copies)
+    assert len(set(chosen)) == copies
+    assert all(0 <= number < count for number in chosen)
+    assert chosen[: copies - 1] == slices_of(key, count, copies - 1)
+
+
+def test_slices_are_even() -> None:
+    sizes = Counter(number for key in KEYS for number in slices_of(key, 8, 2))
+    assert set(sizes) == set(range(8))
+    assert all(abs(size - 1000) < 120 for size in sizes.values()), sizes
+
+
+def test_growing_moves_only_to_the_new_slice_and_rarely_both_copies() -> None:
+    moved = both = 0
+    for key in KEYS:
+        before, after = set(slices_of(key, 8, 2)), set(slices_of(key, 9, 2))
+        gained = after - before
+        moved += len(gained)
+        both += len(gained) == 2
+    assert 0.08 < moved / (2 * len(KEYS)) < 0.14
+    assert both < 0.01 * len(KEYS)
+
+
+def test_shards_with_the_same_label_are_together() -> None:
+    spec = SliceSpec(number=1, count=3, by="cluster")
+    assert spec.key("a:1", {"cluster": "orders"}) == "orders"
+    assert spec.key("a:1", {}) == "a:1"
+    assert len({spec.includes(f"a:{n}", {"cluster": "orders"}) for n in range(50)}) == 1
+    by_id = SliceSpec(number=1, count=3)
+    assert len({by_id.includes(f"a:{n}", {"cluster": "orders"}) for n in range(50)}) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "count", "copies"),
+    [(3, 3, 1), (-1, 3, 1), (0, 0, 1), (0, 1025, 1), (0, 3, 0), (0, 3, 4), (0, 20, 9)],
+)
+def test_numbers_out_of_range_are_refused(number: int, count: int, copies: int) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        SliceSpec(number, count, copies)
