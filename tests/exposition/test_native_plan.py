@@ -34,9 +34,9 @@ def test_parts_are_in_the_order_of_the_server(monkeypatch: pytest.MonkeyPatch) -
 def test_a_number_is_divided_by_a_thousand_or_a_million_only(shift: int) -> None:
     plan = NativePlan(Selection(), ALL_RIGHTS).plan
     claims = (-1, -1)
-    assert not plan.add_field(b"x", NUMBER, True, (0, -1), claims, shift, False, -1, False)
+    assert not plan.add_field(b"x", NUMBER, True, (0, -1), claims, shift, 0, -1, 0)
     assert not plan.add_part(0, b"x", 0, b"", shift)
-    assert plan.add_field(b"x", NUMBER, True, (0, -1), claims, 3, False, -1, False)
+    assert plan.add_field(b"x", NUMBER, True, (0, -1), claims, 3, 0, -1, 0)
     assert plan.add_part(0, b"x", 0, b"", 6)
 
 

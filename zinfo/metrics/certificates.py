@@ -24,6 +24,12 @@ _EXPIRY: Final = re.compile("tls_([a-z]+)_cert_expires_in_seconds")
 _ABSENT: Final = "none"
 
 
+def certificate_of(field: str) -> str | None:
+    """Return the certificate that a field is about; None for other fields."""
+    found = _SERIAL.fullmatch(field) or _EXPIRY.fullmatch(field)
+    return None if found is None else found[1]
+
+
 def _serial(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     found = _SERIAL.fullmatch(name)
     if found is not None and value != _ABSENT:
@@ -46,3 +52,6 @@ BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
 )
 ALONE: Final = (_serial,)
 """Samplers that look at nothing but the field."""
+SERIAL_SAMPLER: Final[Sampler] = _serial
+EXPIRY_SAMPLER: Final[Sampler] = _expiry
+"""The samplers of the serials, and of the rest of the validity."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from zinfo.info.kinds import KEYSPACE_PATTERN
 from zinfo.info.values import Value
-from zinfo.metrics.names import exporter_family, family, other_family
+from zinfo.metrics.names import Family, exporter_family, family, other_family
 from zinfo.metrics.sample import (
     MILLI,
     Fields,
@@ -48,6 +48,7 @@ EMPTY_DATABASE: Final = "db0"
 _HEADER: Final = re.compile(rb"\n#[ \t]*Keyspace[ \t]*\r?(?:\n|$)")
 _FIRST_LINE: Final = re.compile(rb"\ndb0[^0-9]")  # of any form: Pika's has no colon
 _LINE_LENGTH: Final = 64  # more than the first line has if it is one of these
+_DISTRIBUTIONS: Final = other_family("db_distrib_").name
 _DISTRIBUTION: Final = re.compile("(db[0-9]+)_(distrib_[a-z_]{1,64})")
 
 
@@ -96,6 +97,17 @@ def _has_line(pattern: re.Pattern[bytes], raw: bytes) -> bool:
     return pattern.match(first) is not None or pattern.search(raw) is not None
 
 
+def distribution_family(field: str) -> Family | None:
+    """Return the metric of a distribution; None if the field is another one."""
+    found = _DISTRIBUTION.fullmatch(field)
+    return None if found is None else other_family(f"db_{found[2]}")
+
+
+def is_distribution(of: Family) -> bool:
+    """Return whether a metric has the name of one of distributions."""
+    return of.name.startswith(_DISTRIBUTIONS)
+
+
 def _distribution(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     found = _DISTRIBUTION.fullmatch(name)
     if found is None:
@@ -111,3 +123,5 @@ def _distribution(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
 
 
 BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = ((_DISTRIBUTION, _distribution),)
+DISTRIBUTION: Final[Sampler] = _distribution
+"""The sampler of distributions."""

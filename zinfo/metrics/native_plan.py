@@ -1,7 +1,6 @@
 """NativePlan: tells the native part what each field becomes, by the rules of `plan.py`.
 
-The native part asks for each name and each part of a map once. It writes the plain cases itself;
-`zinfo/native/exposition.h` lists them.
+The native part asks for each name and each part of a map once.
 """
 
 from __future__ import annotations
@@ -9,37 +8,29 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from zinfo.info.kinds import STATS_PREFIXES, TEXT, kind_of
-from zinfo.info.parser import ALWAYS_LISTS
+from zinfo.info.kinds import STATS_PREFIXES
 from zinfo.info.text import MAX_KEY_LENGTH
 from zinfo.info.values import cache_entry
-from zinfo.metrics import instance, shard_state, statistics
-from zinfo.metrics.names import STATUS_FIELDS, Family, family_of, may_be_of_part
-from zinfo.metrics.other_values import NOT_FLAGS
+from zinfo.metrics import instance, replication, shard_state, statistics, threads
+from zinfo.metrics.names import Family
+from zinfo.metrics.native_fields import HIDDEN, SHIFTS, native_field
 from zinfo.metrics.page import Numbers
-from zinfo.metrics.plan import Rule, rule_of
-from zinfo.metrics.sample import MICRO, MILLI
-from zinfo.metrics.samples import ALONE, metric_of_part
+from zinfo.metrics.plan import rule_of
+from zinfo.metrics.samples import metric_of_part
 from zinfo.metrics.selection import Selection, label_text
 from zinfo.native.loader import NativePlan as Plan
 from zinfo.native.loader import native
 from zinfo.security.rights import Rights
 
 # The numbers of zinfo/native/exposition.h.
-_LEFT, _NUMBER, _TEXT, _STATUS, _ROLE, _MAP, _ALONE, _ITEMS = range(8)
 _SHOWN, _HIDDEN, _BY_NAME = range(3)
 _DATABASES: Final = len(STATS_PREFIXES)
+_THREADS: Final = _DATABASES + 1
 _PREFIXES: Final = tuple(prefix.encode() for prefix in STATS_PREFIXES)
 _KINDS: Final = (*STATS_PREFIXES, "db0")  # by number; the beginning of a name of this kind
 _PART: Final = re.compile(rb"[!-+\--<>-~]{1,64}")  # printable, without comma and `=`
+_WORD: Final = re.compile(rb"[a-z_]{1,64}")  # the name of a part of a thread
 _NONE: Final = -1
-
-_SHIFTS: Final = {1: 0, MILLI: 3, MICRO: 6}
-"""Divisor of a number to the places by which its point moves."""
-
-_PLAIN: Final = re.compile("[a-zA-Z0-9_]+")
-_LEFT_FIELDS: Final = re.compile("master(_[0-9]+)?_(host|port)")
-"""Fields whose presence has samples that are not theirs alone."""
 
 MAX_LINES: Final = 4096  # whose samples one plan caches: 4 MB when full
 MAX_NUMBERS: Final = 16384  # metrics of one plan
@@ -67,7 +58,7 @@ class NativePlan:
         self.is_full = False
         self.lines: dict[bytes, tuple[tuple[int, bytes, str], ...]] = {}
         self._rights = rights
-        self._parts: list[set[bytes]] = [set() for _kind in _KINDS]
+        self._parts: list[set[bytes]] = [set() for _kind in (*_KINDS, _THREADS)]
         totals = statistics.LATENCY
         self.plan: Plan = native.Plan(
             tuple(_shown(prefix, rights) for prefix in STATS_PREFIXES),
@@ -75,6 +66,7 @@ class NativePlan:
             numbers.exposed(instance.START),
             numbers.exposed(instance.INSTANCE),
             tuple(map(numbers.exposed, shard_state.FAMILIES)),
+            tuple(map(numbers.exposed, replication.COMBINED)),
         )
         self._slots: dict[str, int] = {}
         for label, fields, is_optional in instance.FACT_SOURCES:
@@ -86,7 +78,7 @@ class NativePlan:
         text = name.decode()
         if len(name) > MAX_KEY_LENGTH:
             return False
-        claims, out, op, shift = (_NONE, _NONE), (_NONE, _NONE), _TEXT, 0
+        claims, field = (_NONE, _NONE), HIDDEN
         is_visible = not self._rights.hides(text)
         if is_visible:
             rule = rule_of(text)
@@ -95,18 +87,18 @@ class NativePlan:
                 _NONE if first is None else self.numbers.number(first),
                 _NONE if second is None else self.numbers.number(second),
             )
-            op, out, shift = self._operation(text, rule)
+            field = native_field(text, rule)
         return self._note(
             self.plan.add_field(
                 name,
-                op,
+                field.op,
                 is_visible,
-                out,
+                (self._exposed(field.families[0]), self._exposed(field.families[1])),
                 claims,
-                shift,
-                text not in NOT_FLAGS,
+                field.shift,
+                field.flags,
                 self._slots.get(text, _NONE) if is_visible else _NONE,
-                is_visible and text == instance.UPTIME,
+                field.item,
             )
         )
 
@@ -114,6 +106,8 @@ class NativePlan:
         """Add the parts of a map, given its line; return whether it may be written natively."""
         name, _colon, value = line.removesuffix(b"\r").rpartition(b":")
         kind = next((at for at, one in enumerate(_PREFIXES) if name.startswith(one)), _DATABASES)
+        if name.startswith(threads.PREFIX.encode()):
+            kind = _THREADS
         # In the order of the server: the native part tries the next one first.
         parts = dict.fromkeys(pair.partition(b"=")[0] for pair in value.split(b",") if b"=" in pair)
         known = self._parts[kind]
@@ -127,57 +121,28 @@ class NativePlan:
         self.lines[line] = samples
 
     def _add_part(self, kind: int, part: bytes) -> bool:
-        if not _PART.fullmatch(part):
+        pattern = _WORD if kind == _THREADS else _PART
+        if not pattern.fullmatch(part):
             return True  # the native part leaves such a map to Python
         family, extra, shift = _NONE, "", 0
-        found = metric_of_part(_KINDS[kind], part.decode())
+        if kind == _THREADS:
+            found = threads.metric_of_part(part.decode())
+        else:
+            found = metric_of_part(_KINDS[kind], part.decode())
         if found is not None:
             family = self.numbers.exposed(found.family, found.suffix)
-            shift = _SHIFTS[found.divisor]
+            shift = SHIFTS[found.divisor]
             if found.labels[1:]:
                 extra = f'",{label_text(found.labels[1:])}'.removesuffix('"')
         self._parts[kind].add(part)
         return self._note(self.plan.add_part(kind, part, family, extra.encode(), shift))
 
+    def _exposed(self, of: Family | None) -> int:
+        return _NONE if of is None else self.numbers.exposed(of)
+
     def _note(self, is_added: bool) -> bool:
         self.is_full |= not is_added or len(self.numbers) > MAX_NUMBERS
         return is_added
-
-    def _exposed(self, *families: Family | None) -> tuple[int, int]:
-        first, second = (
-            _NONE if of is None else self.numbers.exposed(of) for of in (*families, None)[:2]
-        )
-        return first, second
-
-    def _operation(self, name: str, rule: Rule) -> tuple[int, tuple[int, int], int]:
-        """Return what a visible field becomes: operation, metrics of the number, its shift."""
-        if name in instance.CONFIG:
-            return _NUMBER, self._exposed(family_of(name), instance.CONFIG[name]), 0
-        if name == instance.FORK_FIELD:
-            return _NUMBER, self._exposed(instance.FORK), _SHIFTS[MICRO]
-        if name in STATUS_FIELDS:
-            return _STATUS, self._exposed(family_of(name)), 0
-        op = _operation_without_metric(name, rule)
-        if op is not None:
-            return op, (_NONE, _NONE), 0
-        return _NUMBER, self._exposed(rule.family, rule.deprecated), 0
-
-
-def _operation_without_metric(name: str, rule: Rule) -> int | None:
-    """Return what a field becomes that is no number with a metric; None for others."""
-    if rule.has_parts:
-        return _MAP
-    if rule.sampler is not None and rule.sampler in ALONE:
-        return _ITEMS if name in ALWAYS_LISTS else _ALONE
-    is_left = rule.sampler is not None or name in ALWAYS_LISTS or _LEFT_FIELDS.fullmatch(name)
-    if is_left or not _PLAIN.fullmatch(name):  # the HELP text of another name differs
-        return _LEFT
-    if name == "role":
-        return _ROLE
-    if kind_of(name) == TEXT:
-        return _TEXT
-    families = (rule.family, rule.deprecated)
-    return _LEFT if any(of is not None and may_be_of_part(of) for of in families) else None
 
 
 def native_plan(selection: Selection, rights: Rights) -> NativePlan | None:

@@ -94,7 +94,12 @@ class NativeWriter:
         if not snapshot.raw or len(snapshot.raw) > MAX_BYTES or len(facts.reason) > MAX_LABEL:
             return False
         self._text = text
-        found = self._write_reply(snapshot, facts)
+        is_plain = True
+        found = self._write_reply(snapshot, facts, is_plain)
+        if found is None:
+            self._native.undo()
+            is_plain = False
+            found = self._write_reply(snapshot, facts, is_plain)
         if found is None:
             self._native.undo()
             return False
@@ -103,18 +108,21 @@ class NativeWriter:
             for sample in dict.fromkeys(chain(self._lines_of(more), self._alone(alone))):
                 self._native.add_sample(*sample)
         if left or is_info_left:
-            self._write_left(left, is_info_left, snapshot)
+            self._write_left(left, is_info_left, is_plain, snapshot)
         if self._native.written > most:
             self._native.undo()
             return False
         return True
 
-    def _write_left(self, left: bytes, is_info_left: bool, snapshot: Snapshot) -> None:
+    def _write_left(
+        self, left: bytes, is_info_left: bool, is_plain: bool, snapshot: Snapshot
+    ) -> None:
         samples = LabelSets(self._lines)
         fields = _ReplyFields(_fields_of(left), snapshot, self._rights)
         if is_info_left:
             samples.add(instance_samples(fields, snapshot.time))
-        samples.add(replica_samples(fields))
+        if not is_plain:
+            samples.add(replica_samples(fields))
         self._writer.write_fields(samples, fields.read, fields, self._text)
         self._page.add(self._lines)
 
@@ -139,9 +147,15 @@ class NativeWriter:
                 yield from found
 
     def _write_reply(
-        self, snapshot: Snapshot, facts: ShardFacts
+        self, snapshot: Snapshot, facts: ShardFacts, is_plain: bool
     ) -> tuple[bytes, bytes, bool] | None:
-        """Return what is left: two parts of the lines, and whether the server's own samples are."""
+        """Return what is left: two parts of the lines, and whether the server's own samples are.
+
+        Args:
+            snapshot: the INFO.
+            facts: what is known about the shard.
+            is_plain: whether the native part writes samples that depend on several fields.
+        """
         for _try in range(_MAX_TRIES):
             self._shown.clear()
             found = self._native.write(
@@ -152,6 +166,7 @@ class NativeWriter:
                 _labels(facts.state, facts.reason),
                 facts.failures,
                 facts.age or 0.0,
+                is_plain,
             )
             if found is None:
                 return None

@@ -31,7 +31,8 @@ from zinfo.metrics.sample import (
 )
 
 _SLAVE: Final = exporter_family("slave_info", "labels name a primary of this replica; always 1")
-_LINK: Final = exporter_family("master_link_up", "1 if master_link_status is up, else 0")
+LINK: Final = exporter_family("master_link_up", "1 if master_link_status is up, else 0")
+"""Metric of the field `master_link_status`."""
 _SLAVE_OFFSET: Final = exporter_family("connected_slave_offset_bytes", "INFO's slaveN: offset")
 _SLAVE_OFFSET_RECORDS: Final = family(
     "connected_slave_offset_records", "gauge", "INFO's slaveN: offset, in records of the log"
@@ -43,6 +44,9 @@ _SLAVE_LAG_BYTES: Final = family(
 _SLAVE_LAG_RECORDS: Final = family(
     "connected_slave_lag_records", "gauge", "INFO's slaveN: lag, in records of the log"
 )
+
+COMBINED: Final = (_SLAVE, _SLAVE_OFFSET, _SLAVE_LAG)
+"""Metrics of Redis, Valkey and KeyDB that the native part writes, in its order."""
 
 _READ_ONLY: Final = "read_only"
 LABELS: Final = frozenset((_READ_ONLY,))
@@ -76,6 +80,10 @@ MAX_PRIMARIES: Final = 32
 """Most primaries of a server that have samples; each field of a primary is compared with all."""
 _REPLICA: Final = re.compile("slave[0-9]+")
 _FORM_OF_REDIS: Final = ("state", "offset")  # parts whose absence shows another server
+_VERSIONS_BYTES: Final = ("garnet_version", "pika_version")
+_VERSIONS_RECORDS: Final = ("dragonfly_version", "kvrocks_version")
+OTHER_SERVERS: Final = (*_VERSIONS_BYTES, *_VERSIONS_RECORDS)
+"""Fields of servers that measure the lag of a replica in another unit than seconds."""
 _PARTS_OF_BYTES: Final = ("sequenceNumber", "conn_fd", "sid")  # of Garnet and Pika
 
 
@@ -102,6 +110,16 @@ def owners(fields: Fields, name: str, value: Value) -> Sequence[Labels]:
         return ()
     found = primaries(fields)
     return found if len(found) == len(value) else ()
+
+
+def metric_of_primary(field: str) -> Family | None:
+    """Return the metric of a number of a server's primary; None if it is one of several."""
+    if field in _OFFSETS:
+        return family_of(field)
+    what = field.removeprefix("master_")
+    if what == "link_status":
+        return LINK
+    return family_of(field) if what in _NUMBERS else None
 
 
 def replica_samples(fields: Fields) -> Iterator[Sample]:
@@ -136,9 +154,9 @@ def _of_primary(fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     labels = labels or [_labels(None, None)]
     if len(labels) != len(values):
         return  # a value is missing, and which is unknown
-    of = _LINK if what == "master_link_status" else family_of(what)
+    of = LINK if what == "master_link_status" else family_of(what)
     for one, item in zip(labels, values, strict=True):
-        number = int(item == "up") if of is _LINK else number_or_flag(item)
+        number = int(item == "up") if of is LINK else number_or_flag(item)
         if number is not None:
             yield Sample(of, one, number)
 
@@ -164,11 +182,11 @@ def _lag_family(fields: Fields, replica: Mapping[str, Value]) -> Family:
     measure seconds; their lines always have the parts `state` and `offset`. Those of Dragonfly have
     no offset, and those of Kvrocks no state: so they are known if the version is hidden, too.
     """
-    if "garnet_version" in fields or "pika_version" in fields:
+    if any(version in fields for version in _VERSIONS_BYTES):
         return _SLAVE_LAG_BYTES
     if any(part in replica for part in _PARTS_OF_BYTES):
         return _SLAVE_LAG_BYTES
-    if "dragonfly_version" in fields or "kvrocks_version" in fields:
+    if any(version in fields for version in _VERSIONS_RECORDS):
         return _SLAVE_LAG_RECORDS
     if all(part in replica for part in _FORM_OF_REDIS):
         return _SLAVE_LAG
@@ -180,3 +198,7 @@ BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
     (_OF_PRIMARY, _of_primary),
     (_OF_EACH_PRIMARY, _of_primary),
 )
+REPLICA: Final[Sampler] = _replica
+"""The sampler of the lines of replicas."""
+OF_PRIMARY: Final[Sampler] = _of_primary
+"""The sampler of the numbers of primaries."""

@@ -12,9 +12,18 @@ from zinfo.metrics.names import (
     family,
     io_thread_of,
 )
-from zinfo.metrics.sample import Fields, Sample, Sampler, each, label_of, maps_of, number_of
+from zinfo.metrics.sample import (
+    Fields,
+    PartMetric,
+    Sample,
+    Sampler,
+    each,
+    label_of,
+    maps_of,
+    number_of,
+)
 
-_ACTIVE: Final = exporter_family(
+ACTIVE: Final = exporter_family(
     "active_time_io_thread_seconds_total", "INFO's used_active_time_io_thread_N"
 )
 _CLIENTS: Final = family("io_thread_clients", "gauge", "INFO's io_thread_N: clients")
@@ -24,18 +33,25 @@ _PARTS: Final = {"clients": _CLIENTS, "reads": _READS, "writes": _WRITES}
 
 LABELS: Final = frozenset(("thread",))
 """Labels of the samples."""
-_PREFIX: Final = "io_thread_"
+PREFIX: Final = "io_thread_"
+"""Beginning of the fields whose value is a map."""
+
+
+def metric_of_part(part: str) -> PartMetric | None:
+    """Return the metric of one part of a map; None if there is none."""
+    of = _PARTS.get(part)
+    return of and PartMetric(of, ())
 
 
 def _active_time(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
     for labels, item in each(value):
         number = number_of(item)
         if number is not None:
-            yield Sample(_ACTIVE, (("thread", label_of(io_thread_of(name))), *labels), number)
+            yield Sample(ACTIVE, (("thread", label_of(io_thread_of(name))), *labels), number)
 
 
 def _io_thread(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
-    labels = (("thread", label_of(name[len(_PREFIX) :])),)
+    labels = (("thread", label_of(name[len(PREFIX) :])),)
     for thread in maps_of(value):
         for part, of in _PARTS.items():
             number = number_of(thread.get(part))
@@ -44,6 +60,10 @@ def _io_thread(_fields: Fields, name: str, value: Value) -> Iterator[Sample]:
 
 
 BY_PATTERN: Final[tuple[tuple[re.Pattern[str], Sampler], ...]] = (
-    (re.compile(f"{_PREFIX}[0-9]+"), _io_thread),
+    (re.compile(f"{PREFIX}[0-9]+"), _io_thread),
     (re.compile("used_active_time_io_thread_[0-9]+"), _active_time),
 )
+PARTS_SAMPLER: Final[Sampler] = _io_thread
+"""The sampler of the fields whose value is a map."""
+ACTIVE_SAMPLER: Final[Sampler] = _active_time
+"""The sampler of the fields whose value is a number, of the metric `ACTIVE`."""

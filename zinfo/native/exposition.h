@@ -19,16 +19,47 @@ enum {
     OP_MAP = 5,    /* a database, whose parts are samples */
     OP_ALONE = 6,  /* Python writes its samples, which depend on the line alone */
     OP_ITEMS = 7,  /* the same, also if the field is repeated */
+    OP_SERIAL = 8, /* as OP_ALONE, of a certificate; `none` has no samples */
+    /* The following are left, too, if the reply is not plain. */
+    OP_REPLICA = 9,       /* a replica of the server */
+    OP_OF_PRIMARY = 10,   /* a number, with labels that name the primary */
+    OP_LINK = 11,         /* the same: 1 for `up`, 0 for other texts */
+    OP_DISTRIBUTION = 12, /* a map of a database, with a sample for each part */
+    OP_THREAD = 13,       /* a map whose parts are samples of a thread */
+    OP_OF_THREAD = 14,    /* a number of a thread */
+    OP_EXPIRY = 15,       /* a number, unless the serial of the certificate is `none` */
+    OP_ODD = 16,          /* never written natively; the reply is not plain */
+};
+
+/* What else a field says. */
+enum {
+    NO_ITEM = 0,
+    ITEM_HOST = 1,      /* of the primary */
+    ITEM_PORT = 2,      /* of the primary */
+    ITEM_READ_ONLY = 3, /* the mode of a replica */
+    ITEM_UPTIME = 4,    /* the time since the server started */
+    ITEM_OTHER = 5,     /* the lines of replicas have another meaning */
+    ITEM_CERTIFICATE = 6, /* this and higher numbers: the certificate */
+};
+
+/* What a field has beside numbers, if any. */
+enum {
+    NO_FLAGS = 0,
+    FLAGS_LEFT = 1,  /* a text may mean yes or no, or be a number that is not finite: left */
+    FLAGS_SHOWN = 2, /* the same, and is a sample of the first metric */
 };
 
 /* Kinds of maps whose parts are samples. */
-enum { COMMANDS = 0, ERRORS = 1, PERCENTILES = 2, DATABASES = 3, MAP_KINDS = 4 };
+enum { COMMANDS = 0, ERRORS = 1, PERCENTILES = 2, DATABASES = 3, THREADS = 4, MAP_KINDS = 5 };
 
 /* Whether the fields of a kind of maps are exposed. */
 enum { SHOWN = 0, HIDDEN = 1, BY_NAME = 2 };
 
 /* The metrics about a shard. */
 enum { UP, STATE, FAILURES, AGE, BAD_LINES, STATE_FAMILIES };
+
+/* The metrics of replication whose samples combine several values. */
+enum { PRIMARY, REPLICA_OFFSET, REPLICA_LAG, REPLICATION_FAMILIES };
 
 #define NO_FAMILY (-1)
 #define MAX_FIELD_NAME 128 /* bytes; longer names are left to Python */
@@ -38,6 +69,8 @@ enum { UP, STATE, FAILURES, AGE, BAD_LINES, STATE_FAMILIES };
 #define MAX_EXTRA 32       /* bytes */
 #define MAX_SLOTS 16       /* labels of the sample that describes the server */
 #define MAX_FAMILY 65535   /* largest number of a metric */
+#define MAX_CERTIFICATES 8 /* numbers of ITEM_CERTIFICATE and higher ones */
+#define THREAD_PREFIX "io_thread_"
 #define MAX_NUMBER 31      /* bytes of a number in a record */
 #define MAX_LABEL_BYTES 255
 
@@ -49,9 +82,9 @@ typedef struct {
     int out[2];       /* metrics of the number, or NO_FAMILY */
     int claims[2];    /* metrics of which a reply has one source, or NO_FAMILY */
     int shift;        /* the number is divided by ten to this power; it may be 0 */
-    int has_flags;    /* whether a text may mean yes or no, or be a number that is not finite */
+    int flags;
     int slot;         /* label of the server's sample, or -1 */
-    int is_uptime;    /* whether it is the time since the server started */
+    int item;         /* what else it says */
     uint32_t stamp;   /* of the last reply that has the field */
     int32_t next;     /* the field that came after it */
 } Field;
@@ -88,6 +121,7 @@ typedef struct {
     int start_family;  /* of the time at which the server started, or NO_FAMILY */
     int info_family;   /* of the sample that describes the server, or NO_FAMILY */
     int state_families[STATE_FAMILIES];
+    int replication_families[REPLICATION_FAMILIES];
     Fact facts[MAX_SLOTS];
     int fact_count;
     uint32_t stamp;
@@ -190,7 +224,7 @@ int lines_write_text(const Lines *lines, int family, Span name, size_t room, Pla
 
 /* Write the samples of a reply; zinfo/metrics/native_plan.py describes the result. */
 PyObject *write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
-                      const ShardFacts *facts);
+                      const ShardFacts *facts, int is_plain);
 
 extern PyType_Spec plan_spec;
 extern PyType_Spec lines_spec;

@@ -1,4 +1,4 @@
-/* The samples of single fields: numbers, states, and facts of the sample about the server. */
+/* The samples of single fields: numbers and states; and what fields say beside them. */
 #include "exposition_reply.h"
 
 #include <string.h>
@@ -21,30 +21,6 @@ claim(Lines *lines, int number)
     }
     family->claim = lines->shards;
     return DONE;
-}
-
-/* Return whether a text is in lower, upper or capitalised form one that Python reads as a number. */
-static int
-is_flag(Span text)
-{
-    static const char *const flags[] = {"err", "fail", "false", "no",   "down", "ok",  "true",
-                                        "yes", "up",   "nan",   "-nan", "inf",  "-inf"};
-    char lower[5];
-    size_t size = (size_t)(text.end - text.start), index;
-
-    if (size > sizeof lower) {
-        return 0;
-    }
-    for (index = 0; index < size; index++) {
-        char byte = text.start[index];
-        lower[index] = byte >= 'A' && byte <= 'Z' ? (char)(byte + 'a' - 'A') : byte;
-    }
-    for (index = 0; index < sizeof flags / sizeof *flags; index++) {
-        if (strlen(flags[index]) == size && memcmp(flags[index], lower, size) == 0) {
-            return 1;
-        }
-    }
-    return 0;
 }
 
 static int
@@ -70,10 +46,23 @@ write_number_field(Writing *writing, const Field *field, Span value)
     if (done == 1) {
         return write_numbers(writing->lines, field, &number);
     }
-    if (done == 0 && is_text(value) && !(field->has_flags && is_flag(value))) {
-        return DONE;
+    if (done != 0 || !is_text(value)) {
+        return done < 0 ? FAILED : LEFT;
     }
-    return done < 0 ? FAILED : LEFT;
+    switch (field->flags == NO_FLAGS ? NO_FLAG : read_flag(value, &number)) {
+    case NO_FLAG:
+        return DONE;
+    case FLAG:
+        if (field->flags == FLAGS_SHOWN) {
+            return field->out[0] == NO_FAMILY ||
+                           lines_add_number(writing->lines, field->out[0], &number)
+                       ? DONE
+                       : FAILED;
+        }
+        return LEFT;
+    default:
+        return LEFT;
+    }
 }
 
 static int
@@ -103,16 +92,60 @@ take_fact(Writing *writing, const Field *field, Span value)
                    memcmp(number.start, value.start, (size_t)number.size) == 0;
         PyErr_Clear();
     }
-    if (field->slot >= 0) {
-        writing->slots[field->slot] = value;
-        writing->is_info_left |= !is_plain;
+    writing->slots[field->slot] = value;
+    writing->is_info_left |= !is_plain;
+}
+
+/* Note what a field says beside its samples. CONFLICT if that comes too late. */
+static int
+take_item(Writing *writing, const Field *field, Span value)
+{
+    if (field->item == ITEM_OTHER) {
+        writing->has_other = 1;
+        return writing->is_plain && writing->replicas > 0 ? CONFLICT : DONE;
     }
-    if (field->is_uptime) {
-        Number seconds = read_number(value);
-        writing->uptime = value;
-        writing->is_info_left |= seconds.kind != INTEGER;
-        PyErr_Clear();
+    if (field->item < ITEM_OTHER) {
+        writing->items[field->item] = value;
+        if (field->item == ITEM_UPTIME) {
+            writing->is_info_left |= read_number(value).kind != INTEGER;
+            PyErr_Clear();
+        }
+        return !writing->is_plain && (field->item == ITEM_HOST || field->item == ITEM_PORT) ? LEFT
+                                                                                           : DONE;
     }
+    if (field->op == OP_SERIAL && value.end - value.start == 4 &&
+        memcmp(value.start, "none", 4) == 0) {
+        writing->absent |= 1u << (field->item - ITEM_CERTIFICATE);
+    }
+    return DONE;
+}
+
+static int
+write_role(Writing *writing, Span value)
+{
+    NumberText number;
+
+    if (!is_text(value) || read_flag(value, &number) != NO_FLAG) {
+        return LEFT;
+    }
+    if (value.end - value.start == 5 && memcmp(value.start, "slave", 5) == 0) {
+        writing->is_replica = 1;
+        return writing->is_plain ? DONE : LEFT;
+    }
+    return DONE;
+}
+
+static int
+store_of_primary(Writing *writing, const Field *field, Span value)
+{
+    OfPrimary *of = writing->of_primary + writing->of_primary_count;
+
+    if (writing->of_primary_count++ == MAX_OF_PRIMARY) {
+        return CONFLICT;
+    }
+    of->field = field;
+    of->value = value;
+    return DONE;
 }
 
 int
@@ -132,8 +165,17 @@ write_field_samples(Writing *writing, Field *field, Span name, Span value, Span 
             }
         }
     }
-    if (field->slot >= 0 || field->is_uptime) {
+    if (field->slot >= 0) {
         take_fact(writing, field, value);
+    }
+    if (field->item != NO_ITEM) {
+        done = take_item(writing, field, value);
+        if (done != DONE) {
+            return done;
+        }
+    }
+    if (field->op >= OP_REPLICA && !writing->is_plain) {
+        return LEFT;
     }
     switch (field->op) {
     case OP_NUMBER:
@@ -143,16 +185,25 @@ write_field_samples(Writing *writing, Field *field, Span name, Span value, Span 
     case OP_STATUS:
         return write_status(writing, field, value);
     case OP_ROLE:
-        return is_text(value) && !is_flag(value) &&
-                       (value.end - value.start != 5 || memcmp(value.start, "slave", 5) != 0)
-                   ? DONE
-                   : LEFT;
+        return write_role(writing, value);
     case OP_MAP:
         return write_map(writing, DATABASES, name, value, line);
+    case OP_SERIAL:
+        if (value.end - value.start == 4 && memcmp(value.start, "none", 4) == 0) {
+            return DONE;
+        }
+        return append(&writing->alone, line);
     case OP_ALONE:
     case OP_ITEMS:
         return append(&writing->alone, line);
-    default:
+    case OP_REPLICA:
+        return write_replica(writing, value);
+    case OP_OF_PRIMARY:
+    case OP_LINK:
+        return store_of_primary(writing, field, value);
+    case OP_LEFT:
         return LEFT;
+    default:
+        return write_labelled_field(writing, field, name, value, line);
     }
 }

@@ -115,9 +115,10 @@ write_method(PyObject *self, PyObject *args)
     PyObject *plan, *raw, *on_map, *state;
     ShardFacts facts;
     long long now;
+    int is_plain;
 
-    if (!PyArg_ParseTuple(args, "OSLOSLd:write", &plan, &raw, &now, &on_map, &state,
-                          &facts.failures, &facts.age)) {
+    if (!PyArg_ParseTuple(args, "OSLOSLdp:write", &plan, &raw, &now, &on_map, &state,
+                          &facts.failures, &facts.age, &is_plain)) {
         return NULL;
     }
     if (((Lines *)self)->shards == 0) {
@@ -133,7 +134,7 @@ write_method(PyObject *self, PyObject *args)
         PyErr_SetString(PyExc_ValueError, "labels over 64 KiB");
         return NULL;
     }
-    return write_reply((Lines *)self, (Plan *)plan, bytes_of(raw), now, on_map, &facts);
+    return write_reply((Lines *)self, (Plan *)plan, bytes_of(raw), now, on_map, &facts, is_plain);
 }
 
 static PyObject *
@@ -205,7 +206,7 @@ static PyMethodDef lines_methods[] = {
     {"start_shard", start_shard, METH_O,
      "start_shard(labels)\n--\n\nStart a shard that has these labels, in the text format."},
     {"write", write_method, METH_VARARGS,
-     "write(plan, raw, now, on_map, state, failures, age)\n--\n\n"
+     "write(plan, raw, now, on_map, state, failures, age, is_plain)\n--\n\n"
      "Write the samples of a reply, and those about its shard.\n\n"
      "Args:\n"
      "    plan: says what each field becomes.\n"
@@ -214,9 +215,12 @@ static PyMethodDef lines_methods[] = {
      "    on_map: called with the line of a map that Python has to write at once.\n"
      "    state: labels of the shard's state, in the text format.\n"
      "    failures: its consecutive failed polls.\n"
-     "    age: of the reply, in seconds.\n\n"
+     "    age: of the reply, in seconds.\n"
+     "    is_plain: whether fields are written whose samples depend on others, such as those of\n"
+     "        a replica; else they are left.\n\n"
      "Returns:\n"
-     "    None if Python has to write all samples of the shard; else a tuple: the lines that are\n"
+     "    None if a sample depends on others in a way that only Python knows; else a tuple: the\n"
+     "    lines that are\n"
      "    left to Python; those of them whose samples depend on the line alone; names that the\n"
      "    plan does not know; lines of maps with unknown parts; whether Python has to write the\n"
      "    samples about the server itself; and the number of bad lines."},

@@ -210,8 +210,8 @@ write_map(Writing *writing, int kind, Span name, Span value, Span line)
     }
     if (done == LEFT) {
         return writing->new_maps.used > 0 ? DONE /* the reply is written again */
-               : kind == PERCENTILES      ? CONFLICT
-                                          : call_python(writing, line);
+               : kind == PERCENTILES || kind == THREADS ? CONFLICT
+                                                        : call_python(writing, line);
     }
     if (done == DONE) {
         done = write_parts(writing, kind, name, found, count);

@@ -64,12 +64,13 @@ static int
 init(PyObject *self, PyObject *args, PyObject *Py_UNUSED(named))
 {
     Plan *plan = (Plan *)self;
-    int shown[3], *state = plan->state_families;
+    int shown[3], *state = plan->state_families, *replication = plan->replication_families;
 
-    if (!PyArg_ParseTuple(args, "(iii)(ii)ii(iiiii):Plan", &shown[0], &shown[1], &shown[2],
+    if (!PyArg_ParseTuple(args, "(iii)(ii)ii(iiiii)(iii):Plan", &shown[0], &shown[1], &shown[2],
                           &plan->totals[0], &plan->totals[1], &plan->start_family,
                           &plan->info_family, &state[UP], &state[STATE], &state[FAILURES],
-                          &state[AGE], &state[BAD_LINES])) {
+                          &state[AGE], &state[BAD_LINES], &replication[PRIMARY],
+                          &replication[REPLICA_OFFSET], &replication[REPLICA_LAG])) {
         return -1;
     }
     if (plan->fields != NULL) {
@@ -135,6 +136,24 @@ is_shift(int shift)
     return shift == 0 || shift == 3 || shift == 6;
 }
 
+/* Return whether the functions for an operation can be called with this field. */
+static int
+is_consistent(const Field *field, Span name)
+{
+    static const char prefix[] = THREAD_PREFIX;
+    int has_certificate = field->item >= ITEM_CERTIFICATE;
+
+    if (field->item < NO_ITEM || field->item >= ITEM_CERTIFICATE + MAX_CERTIFICATES ||
+        has_certificate != (field->op == OP_SERIAL || field->op == OP_EXPIRY)) {
+        return 0;
+    }
+    if (field->op == OP_THREAD) {
+        return field->size > (int)sizeof prefix - 1 &&
+               memcmp(field->name, prefix, sizeof prefix - 1) == 0;
+    }
+    return field->op != OP_DISTRIBUTION || find_byte(name, '_') != NULL;
+}
+
 static PyObject *
 add_field(PyObject *self, PyObject *args)
 {
@@ -148,7 +167,7 @@ add_field(PyObject *self, PyObject *args)
     memset(&field, 0, sizeof field);
     if (!PyArg_ParseTuple(args, "Sii(ii)(ii)iiii:add_field", &raw, &field.op, &field.is_visible,
                           &field.out[0], &field.out[1], &field.claims[0], &field.claims[1],
-                          &field.shift, &field.has_flags, &field.slot, &field.is_uptime)) {
+                          &field.shift, &field.flags, &field.slot, &field.item)) {
         return NULL;
     }
     name = bytes_of(raw);
@@ -160,6 +179,9 @@ add_field(PyObject *self, PyObject *args)
     field.size = (int)(name.end - name.start);
     memcpy(field.name, name.start, (size_t)field.size);
     field.next = -1;
+    if (!is_consistent(&field, name)) {
+        return PyBool_FromLong(0);
+    }
     bucket = hash_text(name) % BUCKETS;
     for (probes = 0; plan->buckets[bucket] >= 0; probes++) {
         if (probes == MAX_PROBES - 1) {
@@ -242,7 +264,7 @@ add_fact(PyObject *self, PyObject *args)
 
 static PyMethodDef plan_methods[] = {
     {"add_field", add_field, METH_VARARGS,
-     "add_field(name, op, is_visible, out, claims, shift, has_flags, slot, is_uptime)\n--\n\n"
+     "add_field(name, op, is_visible, out, claims, shift, flags, slot, item)\n--\n\n"
      "Add a field; `zinfo/native/exposition.h` describes the values.\n\n"
      "Returns:\n"
      "    Whether there was room, and the plan did not have it."},
@@ -269,7 +291,8 @@ static PyMethodDef plan_methods[] = {
 };
 
 static PyType_Slot plan_slots[] = {
-    {Py_tp_doc, "Plan(shown, totals, start_family, info_family, state_families)\n--\n\n"
+    {Py_tp_doc, "Plan(shown, totals, start_family, info_family, state_families,\n"
+                "     replication_families)\n--\n\n"
                 "What each field becomes, by its name.\n\n"
                 "Args:\n"
                 "    shown: for commands, errors and percentiles 0 if all are exposed, 1 if none\n"
@@ -277,7 +300,8 @@ static PyType_Slot plan_slots[] = {
                 "    totals: numbers of the metrics of a summary's sum and count; -1 for none.\n"
                 "    start_family: of the metric of the time at which the server started.\n"
                 "    info_family: of the metric that describes the server.\n"
-                "    state_families: of the metrics about a shard."},
+                "    state_families: of the metrics about a shard.\n"
+                "    replication_families: of the primary, and of offset and lag of replicas."},
     {Py_tp_init, init},
     {Py_tp_dealloc, dealloc},
     {Py_tp_methods, plan_methods},

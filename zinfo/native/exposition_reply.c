@@ -176,7 +176,7 @@ result_of(const Writing *writing)
 
 PyObject *
 write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
-            const ShardFacts *facts)
+            const ShardFacts *facts, int is_plain)
 {
     Writing writing;
     PyObject *result = NULL;
@@ -187,11 +187,16 @@ write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
     writing.plan = plan;
     writing.now = now;
     writing.on_map = on_map;
+    writing.is_plain = is_plain;
     if (++plan->stamp == 0) { /* after 2^32 replies */
         PyErr_SetString(PyExc_OverflowError, "the plan is used up");
         return NULL;
     }
     done = write_lines(&writing, raw);
+    if (done == DONE && is_plain) {
+        done = write_primary(&writing);
+        done = done == DONE ? write_expiries(&writing) : done;
+    }
     if (done == DONE) {
         done = write_state(&writing, facts);
     }

@@ -16,6 +16,15 @@ typedef struct {
     int is_left;
 } Command;
 
+#define MAX_OF_PRIMARY 16
+#define MAX_REPLICAS 64
+
+/* A number whose labels name the primary. */
+typedef struct {
+    const Field *field;
+    Span value;
+} OfPrimary;
+
 typedef struct {
     Lines *lines;
     Plan *plan;
@@ -34,10 +43,19 @@ typedef struct {
     PyObject *on_map;  /* writes a map in Python */
     int calls;         /* of `on_map` */
     Span slots[MAX_SLOTS];
-    Span uptime;
     int is_info_left;
     long long bad_lines;
     int next_part[MAP_KINDS];
+    int is_plain;   /* whether the following are written here */
+    int is_replica;
+    int replicas;   /* of the server */
+    int has_other;  /* whether it is another kind of server, whose replicas Python writes */
+    Span items[ITEM_OTHER];
+    OfPrimary of_primary[MAX_OF_PRIMARY];
+    int of_primary_count;
+    Span expiries[MAX_CERTIFICATES];
+    int expiry_families[MAX_CERTIFICATES];
+    uint32_t absent; /* certificates, a bit each */
 } Writing;
 
 /* Append a text and an LF. */
@@ -56,6 +74,24 @@ int store_command(Writing *writing, const Command *command);
 
 /* Write the sum and the count of a summary. */
 int write_totals(Writing *writing, Span name);
+
+/* What a text is that has the words of a flag. MIXED_CASE: `yEs`, which is none. */
+enum { NO_FLAG, FLAG, MIXED_CASE };
+
+/* Read a text that means yes or no, or is a number that is not finite. */
+int read_flag(Span text, NumberText *number);
+
+/* Write a distribution, a field of a thread, or one of a certificate. */
+int write_labelled_field(Writing *writing, const Field *field, Span name, Span value, Span line);
+
+/* Write the numbers of the certificates that the server has. */
+int write_expiries(Writing *writing);
+
+/* Write a replica of the server. */
+int write_replica(Writing *writing, Span value);
+
+/* Write the samples of the server's primary. */
+int write_primary(const Writing *writing);
 
 /* Write the sample that describes the server. */
 int write_info(Writing *writing);

@@ -60,10 +60,10 @@ write_start(Writing *writing)
     NumberText number;
     long long uptime, started;
 
-    if (writing->plan->start_family == NO_FAMILY || writing->uptime.start == NULL) {
+    if (writing->plan->start_family == NO_FAMILY || writing->items[ITEM_UPTIME].start == NULL) {
         return DONE;
     }
-    uptime = read_number(writing->uptime).whole;
+    uptime = read_number(writing->items[ITEM_UPTIME]).whole;
     started = writing->now - uptime; /* both have at most 18 digits */
     format_integer(started, &number);
     return lines_add_number(writing->lines, writing->plan->start_family, &number) ? DONE : FAILED;

@@ -1,10 +1,12 @@
 /* The text of the records of a metric, in pieces. */
 #include "exposition_records.h"
 
-static const char label_starts[MAP_KINDS][8] = {"cmd=\"", "err=\"", "cmd=\"", "db=\""};
-static const unsigned char label_sizes[MAP_KINDS] = {5, 5, 5, 4};
+static const char label_starts[MAP_KINDS][8] = {
+    "cmd=\"", "err=\"", "cmd=\"", "db=\"", "thread=\"", /* the last one without its NUL */
+};
+static const unsigned char label_sizes[MAP_KINDS] = {5, 5, 5, 4, 8};
 
-/* More than a line has beside name, labels, label and number: `{`, `,`, `cmd="`, `"`, `} `, LF. */
+/* More than a line has beside name, labels, label and number: `{`, `,`, `thread="`, `"`, `} `, LF. */
 #define BESIDE 24
 
 static const char *

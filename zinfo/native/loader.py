@@ -25,9 +25,9 @@ class NativePlan(Protocol):
         out: tuple[int, int],
         claims: tuple[int, int],
         shift: int,
-        has_flags: int,
+        flags: int,
         slot: int,
-        is_uptime: int,
+        item: int,
     ) -> bool:
         """Add a field; return whether there was room."""
 
@@ -57,6 +57,7 @@ class NativeLines(Protocol):
         state: bytes,
         failures: int,
         age: float,
+        is_plain: bool,
     ) -> tuple[bytes, bytes, bytes, bytes, bool, int] | None:
         """Write the samples of a reply."""
 
@@ -88,6 +89,7 @@ class Native(Protocol):
         start_family: int,
         info_family: int,
         state_families: tuple[int, ...],
+        replication_families: tuple[int, ...],
     ) -> NativePlan:
         """Make a plan without fields."""
 
