@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zinfo._version import __version__
 
 if TYPE_CHECKING:
-    from zinfo.client import Client, Mirror, Subscriber
+    from zinfo.client import Client, Fleet, Mirror, Subscriber
     from zinfo.discovery.guard import Guard
     from zinfo.discovery.local.watcher import LocalShardWatcher
     from zinfo.discovery.source_watcher import SourceWatcher
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "ClientKeys",
+    "Fleet",
     "Guard",
     "InfoPoller",
     "InfoProviderServicer",
@@ -49,6 +50,7 @@ __all__ = [
 _HOMES = {
     "Client": "zinfo.client",
     "ClientKeys": "zinfo.wire.curve_keys",
+    "Fleet": "zinfo.client",
     "Guard": "zinfo.discovery.guard",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",

@@ -8,6 +8,7 @@ The tree of errors::
     ├── ProtocolError            bytes that are not a message of zinfo's protocol
     ├── EnvironmentNotReadyError a component cannot start in this process or on this machine
     ├── NoAnswerError            no reply in time from an endpoint (also a TimeoutError)
+    │   └── MissingSlicesError   so many daemons of a fleet are silent that shards may be missing
     ├── SourceError              a source of shards cannot be read, or its answer cannot be used
     ├── RecordingError           a file is not a recording, or cannot be read or written
     └── RequestError             a query was refused; `code` is the reason, for programs
@@ -29,7 +30,10 @@ Errors of redis-py, ZeroMQ and msgpack are caught where they occur; callers neve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from zinfo.client.fleet_coverage import MissingSlice
 
 __all__ = [
     "BadRequestError",
@@ -39,6 +43,7 @@ __all__ = [
     "DeadlineError",
     "EnvironmentNotReadyError",
     "InternalError",
+    "MissingSlicesError",
     "NoAnswerError",
     "NotAllowedError",
     "NotPolledError",
@@ -85,6 +90,24 @@ class EnvironmentNotReadyError(ZinfoError):
 
 class NoAnswerError(ZinfoError, TimeoutError):
     """No reply arrived from an endpoint in time."""
+
+
+class MissingSlicesError(NoAnswerError):
+    """So many daemons of a fleet gave no answer that shards may be missing in the result.
+
+    Args:
+        missing: what gave no answer; `str()` of each describes it in one line.
+        partial: the result without it; None where there is none.
+
+    Attributes:
+        missing: the same, as a tuple of `zinfo.client.MissingSlice`.
+        partial: the same.
+    """
+
+    def __init__(self, missing: Sequence[MissingSlice], partial: object = None) -> None:
+        self.missing = tuple(missing)
+        self.partial = partial
+        super().__init__("shards may be missing: " + "; ".join(map(str, self.missing)))
 
 
 class SourceError(ZinfoError):

@@ -18,7 +18,7 @@ import zmq.asyncio
 
 import zinfo.aio
 from tests.waiting import wait_until
-from zinfo.client import Client, Mirror, Subscriber
+from zinfo.client import Client, Fleet, Mirror, Subscriber
 from zinfo.client.sockets import Context
 
 T = TypeVar("T")
@@ -173,6 +173,14 @@ class Flavour:
         """A Mirror, started."""
         return Mirror(*args, **{"context": self.context, **options})
 
+    def fleet(self, *args: Any, **options: Any) -> Fleet:
+        """A Fleet, opened."""
+        return Fleet(*args, **{"context": self.context, "timeout": PATIENCE, **options})
+
+    def ping_members(self, fleet: Fleet) -> None:
+        """Send a request to each member of a fleet."""
+        fleet._each(fleet._current(), lambda client: client.ping())
+
 
 class AsyncioFlavour(Flavour):
     """The asyncio clients; also fails if a task is left or asyncio reported an error.
@@ -214,6 +222,18 @@ class AsyncioFlavour(Flavour):
 
     def mirror(self, *args: Any, **options: Any) -> Mirror:
         return cast("Mirror", self._made(zinfo.aio.Mirror, args, options, opens=True))
+
+    def fleet(self, *args: Any, **options: Any) -> Fleet:
+        options = {"timeout": PATIENCE, **options}
+        return cast("Fleet", self._made(zinfo.aio.Fleet, args, options, opens=True))
+
+    def ping_members(self, fleet: Fleet) -> None:
+        inner = cast("Outside[zinfo.aio.Fleet]", fleet)._inner
+
+        async def ping() -> None:
+            await inner._each(await inner._current(), lambda client: client.ping())
+
+        self.loop.call(ping)
 
     def _made(
         self, kind: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any], *, opens: bool

@@ -14,6 +14,7 @@ import zinfo
 PUBLIC = {
     "Client": "zinfo.client",
     "ClientKeys": "zinfo.wire.curve_keys",
+    "Fleet": "zinfo.client",
     "Guard": "zinfo.discovery.guard",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",

@@ -1,4 +1,4 @@
-"""Clients for asyncio: the `Client`, `Subscriber` and `Mirror` of `zinfo.client` with `await`.
+"""Clients for asyncio: `Client`, `Subscriber`, `Mirror` and `Fleet` of `zinfo.client` with `await`.
 
 Arguments, methods and meanings are the same; methods that block there are awaited here, and nothing
 starts before `async with` (or `open()`). `context=` takes a `zmq.asyncio.Context`. Each object
@@ -12,7 +12,8 @@ reading should begin. `client_operations` is the source of the module of that na
 from __future__ import annotations
 
 from zinfo.aio.client import Client
+from zinfo.aio.fleet import Fleet
 from zinfo.aio.mirror import Mirror
 from zinfo.aio.subscriber import Subscriber
 
-__all__ = ["Client", "Mirror", "Subscriber"]
+__all__ = ["Client", "Fleet", "Mirror", "Subscriber"]

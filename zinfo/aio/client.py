@@ -50,6 +50,9 @@ class Client(ClientOperations, Closing):
 
     Raises:
         ConfigError: the endpoint is invalid.
+
+    Attributes:
+        epoch: of the daemon that sent the newest reply; None before the first.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Client(ClientOperations, Closing):
         self.endpoint = checked(endpoint)
         super().__init__(timeout)
         self.retries = retries
+        self.epoch: int | None = None
         self._connections = ConnectionPool(context_for(context), self.endpoint, keys)
         self._ids = itertools.count(1)
         self._closed = False
@@ -121,6 +125,7 @@ class Client(ClientOperations, Closing):
             raise
         finally:
             self._connections.release(sent.pending, failed=failed)
+        self.epoch = reply.epoch
         if reply.error is not None:
             raise reply.error
         return reply

@@ -1,5 +1,7 @@
 """Clients of a daemon: `Client` (requests), `Subscriber` (updates), `Mirror` (a live copy).
 
+`Fleet` is for several daemons that share the shards.
+
 Imports only `zinfo.wire`, `zinfo.native` and `zinfo.errors`; neither gevent nor redis nor psutil is
 loaded. `context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.
 
@@ -15,6 +17,9 @@ from __future__ import annotations
 
 from zinfo.client.client import Client
 from zinfo.client.columns import Column, Columns
+from zinfo.client.fleet import Fleet
+from zinfo.client.fleet_coverage import MissingSlice
+from zinfo.client.fleet_members import FleetMember
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
 from zinfo.client.requests import RecentEvents
@@ -22,6 +27,7 @@ from zinfo.client.subscriber import Subscriber
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.lifecycle import Event
+from zinfo.wire.slices import SliceSpec
 
 __all__ = [
     "Client",
@@ -30,11 +36,15 @@ __all__ = [
     "Columns",
     "Delta",
     "Event",
+    "Fleet",
+    "FleetMember",
     "Gap",
     "Heartbeat",
     "Mirror",
+    "MissingSlice",
     "RecentEvents",
     "Restart",
+    "SliceSpec",
     "Snapshot",
     "Stale",
     "Subscriber",

@@ -54,6 +54,9 @@ class Client(ClientOperations, Closing):
 
     Raises:
         ConfigError: the endpoint is invalid.
+
+    Attributes:
+        epoch: of the daemon that sent the newest reply; None before the first.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Client(ClientOperations, Closing):
         self.endpoint = checked(endpoint)
         super().__init__(timeout)
         self.retries = retries
+        self.epoch: int | None = None
         self._keys = keys
         self._context: Context = context or zmq.Context.instance()
         self._sockets: list[Socket] = []  # requests go to the last one; replies may come from all
@@ -133,6 +137,7 @@ class Client(ClientOperations, Closing):
                 raise sent.timeout_error(self.endpoint, clock())
             self._sockets.append(self._open())
             send_request(self._sockets[-1], sent.request)
+        self.epoch = reply.epoch
         if reply.error is not None:
             raise reply.error
         return reply

@@ -67,6 +67,27 @@ class SliceSpec:
         return self.number in slices_of(self.key(shard_id, labels), self.count, self.copies)
 
 
+def slice_from_map(value: object) -> SliceSpec | None:
+    """Return the slice in a daemon's reply to `hello`; None where it has none.
+
+    Args:
+        value: of the key `slice`. What is not a valid slice counts as none: the daemon then has to
+            answer for all of its shards, so that none is overlooked.
+    """
+    if not isinstance(value, dict):
+        return None
+    number, count, copies = value.get("number"), value.get("count"), value.get("copies")
+    by = value.get("by")
+    if not (type(number) is int and type(count) is int and type(copies) is int):
+        return None
+    if not isinstance(by, str):
+        return None
+    try:
+        return SliceSpec(number, count, copies, by)
+    except ValueError:
+        return None
+
+
 def slices_of(key: str, count: int, copies: int = 1) -> tuple[int, ...]:
     """Return the numbers of the slices that poll the shards with a key; the first copy's first.
 

@@ -1,0 +1,162 @@
+"""Fleet for asyncio: several daemons that share the shards, as if they were one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import TypeVar
+
+import zmq.asyncio
+
+from zinfo.aio.client import Client
+from zinfo.aio.closing import Closing
+from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL, lookup
+from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
+from zinfo.errors import ZinfoError
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
+
+_Result = TypeVar("_Result")
+
+
+class Fleet(Closing):
+    """Several daemons that share the shards, as `zinfo.client.Fleet`. An async context manager.
+
+    Many tasks may use one Fleet at once.
+
+    Args:
+        endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
+            all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
+        shards: ids of the wanted shards; None for all.
+        labels: labels that a wanted shard has; None for any.
+        fields: names of the wanted fields; None for all.
+        timeout: seconds for a request, retries included.
+        retries: how often a request is sent again to a daemon.
+        context: creates the sockets; None for the process's default context.
+        keys: CURVE keys (`ClientKeys.read`); None for daemons without CURVE.
+        allow_missing: whether a result may lack the shards of silent daemons. Otherwise that is a
+            `MissingSlicesError`.
+
+    Raises:
+        ConfigError: an endpoint is invalid.
+    """
+
+    def __init__(
+        self,
+        endpoints: str | Collection[str] = DEFAULT_QUERY_ENDPOINT,
+        *,
+        shards: Collection[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Collection[str] | None = None,
+        timeout: float = 5.0,
+        retries: int = 1,
+        context: zmq.asyncio.Context | None = None,
+        keys: ClientKeys | None = None,
+        allow_missing: bool = False,
+    ) -> None:
+        self.timeout = timeout
+        self.retries = retries
+        self.allow_missing = allow_missing
+        self._shards, self._labels, self._fields = shards, labels, fields
+        self._keys = keys
+        self._context = context
+        self._fleet = FleetMembers(endpoints, self._new_client)
+        self._closing = False
+        self._names_task: asyncio.Task[None] | None = None
+        self._looked_up = asyncio.Event()  # each name once
+
+    def __repr__(self) -> str:
+        return f"<Fleet {' '.join(member.endpoint for member in self.members)}>"
+
+    @property
+    def members(self) -> tuple[FleetMember, ...]:
+        """The daemons, as far as they are known now; `find_members` asks them."""
+        return self._fleet.public()
+
+    async def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
+        """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
+
+        Args:
+            timeout: seconds; None for that of the Fleet. A daemon without an answer in this time
+                has a `problem`.
+        """
+        await self._learn(await self._current(timeout), timeout)
+        return self.members
+
+    async def open(self) -> None:
+        """Start to look up the names among the endpoints, unless that is done."""
+        if self._closing:
+            raise ValueError("this Fleet is closed")
+        if self._names_task is None and self._fleet.names:
+            self._names_task = asyncio.create_task(self._follow_names(), name="zinfo-names")
+
+    async def close(self) -> None:
+        """Close the sockets, and end all tasks."""
+        self._closing = True
+        if self._names_task is not None:
+            self._names_task.cancel()
+            await asyncio.wait([self._names_task])
+        for member in self._fleet.current():
+            await member.client.close()
+
+    # --- requests
+
+    def _new_client(self, endpoint: str) -> Client:
+        return Client(
+            endpoint,
+            timeout=self.timeout,
+            retries=self.retries,
+            context=self._context,
+            keys=self._keys,
+        )
+
+    async def _current(self, timeout: float | None = None) -> list[Member[Client]]:
+        """Return the daemons; wait until each name has been looked up once."""
+        await self.open()
+        if self._names_task is not None and not self._looked_up.is_set():
+            seconds = self.timeout if timeout is None else timeout
+            waiting = asyncio.ensure_future(self._looked_up.wait())
+            await asyncio.wait([waiting], timeout=seconds)
+            waiting.cancel()
+        return self._fleet.current()
+
+    async def _learn(self, members: Sequence[Member[Client]], timeout: float | None = None) -> None:
+        """Send `hello` to the daemons that are unknown, were silent, or have started again."""
+        asked = [one for one in members if one.problem or one.client.epoch != one.epoch]
+        replies = await self._each(asked, lambda client: client.hello(timeout=timeout))
+        for member, reply in zip(asked, replies, strict=True):
+            if isinstance(reply, ZinfoError):
+                member.on_error(reply)
+            else:
+                member.on_hello(reply)
+
+    async def _each(
+        self, members: Sequence[Member[Client]], call: Callable[[Client], Awaitable[_Result]]
+    ) -> list[_Result | ZinfoError]:
+        """Call a function with each client at the same time; return its results or errors."""
+        return await asyncio.gather(*(_attempt(call, member.client) for member in members))
+
+    # --- names
+
+    async def _follow_names(self) -> None:
+        """Look the names up, again and again."""
+        while True:
+            for name in self._fleet.names:
+                try:
+                    gone = self._fleet.on_addresses(name, await asyncio.to_thread(lookup, name))
+                except ZinfoError as error:
+                    self._fleet.on_lookup_error(name, error)
+                else:
+                    for member in gone:
+                        await member.client.close()
+            self._looked_up.set()
+            await asyncio.sleep(RETRY_INTERVAL if self._fleet.unresolved else RESOLVE_INTERVAL)
+
+
+async def _attempt(
+    call: Callable[[Client], Awaitable[_Result]], client: Client
+) -> _Result | ZinfoError:
+    try:
+        return await call(client)
+    except ZinfoError as error:
+        return error

@@ -1,0 +1,174 @@
+"""Fleet: several daemons that share the shards, as if they were one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import zmq
+
+from zinfo.client.client import Client
+from zinfo.client.closing import Closing
+from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL, lookup
+from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
+from zinfo.client.sockets import Context, clock
+from zinfo.errors import ZinfoError
+from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
+
+_Result = TypeVar("_Result")
+
+_MAX_THREADS = 64  # for requests that are in flight at the same time
+
+
+class Fleet(Closing):
+    """Several daemons that share the shards. A context manager: leaving it closes the sockets.
+
+    Args:
+        endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
+            all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
+        shards: ids of the wanted shards; None for all.
+        labels: labels that a wanted shard has; None for any.
+        fields: names of the wanted fields; None for all.
+        timeout: seconds for a request, retries included.
+        retries: how often a request is sent again to a daemon.
+        context: creates the sockets; a `zmq.green.Context` in a process patched by gevent. None for
+            the process's default context.
+        keys: CURVE keys (`ClientKeys.read`); None for daemons without CURVE.
+        allow_missing: whether a result may lack the shards of silent daemons. Otherwise that is a
+            `MissingSlicesError`.
+
+    Raises:
+        ConfigError: an endpoint is invalid.
+    """
+
+    def __init__(
+        self,
+        endpoints: str | Collection[str] = DEFAULT_QUERY_ENDPOINT,
+        *,
+        shards: Collection[str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Collection[str] | None = None,
+        timeout: float = 5.0,
+        retries: int = 1,
+        context: Context | None = None,
+        keys: ClientKeys | None = None,
+        allow_missing: bool = False,
+    ) -> None:
+        self.timeout = timeout
+        self.retries = retries
+        self.allow_missing = allow_missing
+        self._shards, self._labels, self._fields = shards, labels, fields
+        self._keys = keys
+        self._context: Context = context or zmq.Context.instance()
+        self._fleet = FleetMembers(endpoints, self._new_client)
+        self._gone: list[Client] = []  # to be closed by the thread that uses them
+        self._pool: ThreadPoolExecutor | None = None
+        self._closing = threading.Event()
+        self._looked_up = threading.Event()  # each name once
+        if self._fleet.names:
+            thread = threading.Thread(target=self._follow_names, name="zinfo-names", daemon=True)
+            thread.start()
+
+    def __repr__(self) -> str:
+        return f"<Fleet {' '.join(member.endpoint for member in self.members)}>"
+
+    @property
+    def members(self) -> tuple[FleetMember, ...]:
+        """The daemons, as far as they are known now; `find_members` asks them."""
+        return self._fleet.public()
+
+    def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
+        """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
+
+        Args:
+            timeout: seconds; None for that of the Fleet. A daemon without an answer in this time
+                has a `problem`.
+        """
+        self._learn(self._current(timeout), timeout)
+        return self.members
+
+    def close(self) -> None:
+        """Close the sockets, and end all threads."""
+        self._closing.set()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._close_gone()
+        for member in self._fleet.current():
+            member.client.close()
+
+    # --- requests
+
+    def _new_client(self, endpoint: str) -> Client:
+        return Client(
+            endpoint,
+            timeout=self.timeout,
+            retries=self.retries,
+            context=self._context,
+            keys=self._keys,
+        )
+
+    def _current(self, timeout: float | None = None) -> list[Member[Client]]:
+        """Return the daemons; wait until each name has been looked up once."""
+        if self._fleet.names:
+            self._looked_up.wait(self.timeout if timeout is None else timeout)
+        self._close_gone()
+        return self._fleet.current()
+
+    def _close_gone(self) -> None:
+        while self._gone:
+            self._gone.pop().close()
+
+    def _learn(self, members: Sequence[Member[Client]], timeout: float | None = None) -> None:
+        """Send `hello` to the daemons that are unknown, were silent, or have started again."""
+        asked = [one for one in members if one.problem or one.client.epoch != one.epoch]
+        replies = self._each(asked, lambda client: client.hello(timeout=timeout))
+        for member, reply in zip(asked, replies, strict=True):
+            if isinstance(reply, ZinfoError):
+                member.on_error(reply)
+            else:
+                member.on_hello(reply)
+
+    def _each(
+        self, members: Sequence[Member[Client]], call: Callable[[Client], _Result]
+    ) -> list[_Result | ZinfoError]:
+        """Call a function with each client at the same time; return its results or errors."""
+        if len(members) == 1:
+            return [_attempt(call, members[0].client)]
+        futures = [self._submit(call, member.client) for member in members]
+        return [future.result() for future in futures]
+
+    def _submit(
+        self, call: Callable[[Client], _Result], client: Client
+    ) -> Future[_Result | ZinfoError]:
+        if self._closing.is_set():
+            raise ValueError("this Fleet is closed")
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(_MAX_THREADS, "zinfo-fleet")
+        return self._pool.submit(_attempt, call, client)
+
+    # --- names
+
+    def _follow_names(self) -> None:
+        """Look the names up, again and again."""
+        while not self._closing.is_set():
+            began = clock()
+            for name in self._fleet.names:
+                try:
+                    gone = self._fleet.on_addresses(name, lookup(name))
+                except ZinfoError as error:
+                    self._fleet.on_lookup_error(name, error)
+                else:
+                    self._gone += [member.client for member in gone]
+            self._looked_up.set()
+            interval = RETRY_INTERVAL if self._fleet.unresolved else RESOLVE_INTERVAL
+            self._closing.wait(max(0.0, began + interval - clock()))
+
+
+def _attempt(call: Callable[[Client], _Result], client: Client) -> _Result | ZinfoError:
+    try:
+        return call(client)
+    except ZinfoError as error:
+        return error
