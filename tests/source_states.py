@@ -18,6 +18,7 @@ from zinfo.shards.source_status import FAILED, OK, WAITING, SourceStatus
 from zinfo.wire.codec import unpack
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import Request
+from zinfo.wire.slices import SliceSpec
 
 NOW = 1_796_000_000.0
 """The wall clock of the queries, seconds since the Unix epoch."""
@@ -55,7 +56,10 @@ class FakeSources:
     Attributes:
         statuses: the states.
         accepted: names whose answers were accepted.
+        slice: the slice of all shards that the daemon polls.
     """
+
+    slice: SliceSpec | None = None
 
     def __init__(self, statuses: Sequence[SourceStatus] = STATUSES) -> None:
         self.statuses = list(statuses)

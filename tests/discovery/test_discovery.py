@@ -482,7 +482,8 @@ def test_answers_are_stored_while_the_daemon_runs_and_deleted_with_their_source(
     source = ScriptedSource("one")
 
     def stored() -> set[str]:
-        return set(StoredAnswers(tmp_path / "state").load("one", lambda: None) or {"nothing"})
+        stored = StoredAnswers(tmp_path / "state").load("one", lambda: None)
+        return {"nothing"} if stored is None else set(stored.targets)
 
     def wait_stored(*ids: str) -> None:
         wait_until(lambda: stored() == set(ids), what=f"{ids} stored", sleep=gevent.sleep)

@@ -108,7 +108,11 @@ def test_the_example_of_a_configuration_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_page_has_exactly_the_metrics_of_zinfo_with_their_types() -> None:
-    with RealServer() as server, RunningDaemon([server.url], http=True) as daemon:
+    environ = {"ZINFO_SLICE_NUMBER": "0", "ZINFO_SLICE_COUNT": "1"}
+    with (
+        RealServer() as server,
+        RunningDaemon([server.url], http=True, environ=environ) as daemon,
+    ):
         daemon.wait_polled(1)
         found = families(fetch(daemon.http, "metrics").text)
     exposed = {name: metric.type for name, metric in found.items() if name.startswith("zinfo_")}

@@ -127,6 +127,8 @@ def test_stats_summarise_the_sources() -> None:
 
 
 def test_hello_names_the_operations() -> None:
+    assert Queries(FakeSources()).ask("hello")["slice"] is None
+    assert Queries(FakeSources()).ask("stats")["slice"] is None
     assert {"sources", "accept_source"} <= set(Queries(FakeSources()).ask("hello")["ops"])
 
 

@@ -156,7 +156,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one for each option
 def _or_local(config: Config) -> Config:
     """Enable `local` in a configuration without any shards or sources of shards."""
     local = config.local
-    if config.shards or config.sources or "enabled" in local.model_fields_set:
+    is_given = config.shards or config.sources or config.slice.count is not None
+    if is_given or "enabled" in local.model_fields_set:
         return config
     return config.model_copy(update={"local": local.model_copy(update={"enabled": True})})
 

@@ -40,5 +40,5 @@ def _flat(counters: Mapping[str, object], above: str = "") -> Iterator[tuple[str
             yield from _flat(value, f"{path}.")
         elif isinstance(value, float):
             yield path, f"{value:.6f}".rstrip("0").rstrip(".")
-        else:
+        elif value is not None:
             yield path, printable(str(value))

@@ -36,6 +36,9 @@ def conflicts_between(config: Config) -> Iterator[Conflict]:
             text = f"found the id {name}, expected a unique one: {{1}} has the same"
             yield Conflict((("shards", index), ("shards", earlier)), text)
     yield from _source_conflicts(config)
+    if config.slice.count is not None and config.local.enabled:
+        text = "found with {1}: only this daemon can see the servers of its machine"
+        yield Conflict((("slice", "count"), ("local", "enabled")), text)
 
 
 def _source_conflicts(config: Config) -> Iterator[Conflict]:

@@ -14,6 +14,7 @@ import zinfo.config.types as kinds
 from zinfo.config.conflicts import conflicts_between
 from zinfo.config.credentials import Credentials, CredentialsTables
 from zinfo.config.section import Conflict, Section
+from zinfo.config.slices import SliceConfig
 from zinfo.config.source_models import GuardConfig, SourceTable
 from zinfo.info.section_choice import EVERYTHING
 from zinfo.wire.addresses import parse_listen, parse_shard_url
@@ -239,6 +240,7 @@ class Config(Section):
     sources: tuple[SourceTable, ...] = ()
     credentials: CredentialsTables = Field(default_factory=dict)
     guard: GuardConfig = GuardConfig()
+    slice: SliceConfig = SliceConfig()
     local: LocalConfig = LocalConfig()
     poll: PollConfig = PollConfig()
     bus: BusConfig = BusConfig()
@@ -264,7 +266,7 @@ class Config(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield all conflicts, within and between the sections."""
-        for name in ("local", "poll", "http", "security"):
+        for name in ("slice", "local", "poll", "http", "security"):
             section: Section = getattr(self, name)
             yield from (found.under(name) for found in section.conflicts())
         yield from conflicts_between(self)

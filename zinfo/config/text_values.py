@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin
 
 from zinfo.config.models import Config
 from zinfo.config.section import Path, section_of
@@ -21,10 +23,17 @@ def _type_of(path: Path) -> object:
     return info.annotation if info else None
 
 
+def _alternatives(kind: object) -> Iterator[object]:
+    """Yield a type, and those that it is made of: of `Annotated[int, ...] | None` also int."""
+    yield kind
+    if get_origin(kind) in (Union, UnionType, Annotated):
+        for part in get_args(kind):
+            yield from _alternatives(part)
+
+
 def from_text(path: Path, text: str) -> object:
     """Convert `text` to the type of the key at `path`; return `text` if that is not possible."""
-    kind = _type_of(path)
-    kinds = {kind, *get_args(kind)}
+    kinds = set(_alternatives(_type_of(path)))
     if bool in kinds:
         return _TRUTH.get(text.lower(), text)
     for number in (int, float):

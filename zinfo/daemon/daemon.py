@@ -16,6 +16,7 @@ import zmq.green
 from zinfo._version import __version__
 from zinfo.bus.publisher import InfoBus
 from zinfo.config import Config, changed_keys
+from zinfo.config.slices import slice_of
 from zinfo.daemon import malloc_trim
 from zinfo.daemon.access_control import AccessControl
 from zinfo.daemon.reload import Reloader
@@ -60,12 +61,14 @@ class Daemon:
         config: the whole configuration.
 
     Raises:
-        ConfigError: a file of keys, tokens or certificates is not valid.
+        ConfigError: a file of keys, tokens or certificates is not valid, or the configuration
+            leaves the number of the slice to a host name that has none.
         EnvironmentNotReadyError: an address cannot be bound, or the process was not monkey-patched.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = self._started_with = config
+        slice_spec = slice_of(config.slice)
         self.stats = Stats()
         self.publisher = ShardPublisher()
         self.identity = Identity(node=config.node or default_node())
@@ -107,7 +110,7 @@ class Daemon:
             limited=self._access.bus_endpoints(),
         )
         self.servicer = InfoProviderServicer(self.publisher)
-        self._watchers = ShardWatchers(config, self.publisher, self.poller.events)
+        self._watchers = ShardWatchers(config, self.publisher, self.poller.events, slice_spec)
         limits = _query_limits(config)
         operations = Operations(
             self.servicer,
@@ -277,7 +280,7 @@ class Daemon:
     def _log_start(self) -> None:
         servers = "".join(f", {one.name} at {one.endpoint}" for one in self.server_adapters)
         logger.info(
-            "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s%s",
+            "zinfo %s (%s): queries at %s, bus at %s%s; watching %s%s%s%s",
             __version__,
             self.identity.node,
             self.router.endpoint,
@@ -286,6 +289,7 @@ class Daemon:
             _shards(len(self.publisher)),
             _sources(len(self.config.sources)),
             ", and looking for more on this machine" if self._watchers.scans_local else "",
+            f"; {self._watchers.slice}" if self._watchers.slice else "",
         )
 
 

@@ -18,6 +18,7 @@ from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.source_status import SourceStatus
+from zinfo.wire.slices import SliceSpec
 
 LOCAL = "local"
 """Name of the scan of this machine among what `waiting_sources` returns."""
@@ -48,21 +49,31 @@ class ShardWatchers:
         config: the whole configuration.
         publisher: the registry that shards are added to.
         events: takes the events of the sources.
+        slice_spec: the slice of all shards that is polled, also after `apply`; None for all.
+
+    Attributes:
+        slice: this slice.
     """
 
     def __init__(
-        self, config: Config, publisher: ShardPublisher, events: EventLog | None = None
+        self,
+        config: Config,
+        publisher: ShardPublisher,
+        events: EventLog | None = None,
+        slice_spec: SliceSpec | None = None,
     ) -> None:
         self._config = config
         self._publisher = publisher
+        self.slice = slice_spec
         # A class of this daemon's own, so that its intervals do not affect other daemons' shards.
         self._shard_class: type[RedisShard] = type("RedisShard", (RedisShard,), _intervals(config))
         credentials = make_credentials(config)
         self._discovery = Discovery(
             publisher,
-            make_sources(config, credentials),
+            make_sources(config, credentials, slice_spec),
             shards=map(_spec, config.shards),
             credentials=credentials,
+            slice_spec=slice_spec,
             events=events,
             stored=StoredAnswers(Path(config.state_dir)) if config.state_dir else None,
             shard_class=self._shard_class,
@@ -119,7 +130,7 @@ class ShardWatchers:
             setattr(self._shard_class, name, value)
         credentials = make_credentials(config)
         self._discovery.configure(
-            make_sources(config, credentials),
+            make_sources(config, credentials, self.slice),
             shards=map(_spec, config.shards),
             credentials=credentials,
         )

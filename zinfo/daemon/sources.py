@@ -28,6 +28,7 @@ from zinfo.discovery.source import Source
 from zinfo.discovery.source_entry import SourceEntry
 from zinfo.errors import ConfigError
 from zinfo.wire.redact import redact_text
+from zinfo.wire.slices import SliceSpec
 
 _ANY_HOST = ("*",)
 
@@ -53,13 +54,16 @@ def make_credentials(config: Config) -> CredentialSet:
 
 
 def make_sources(
-    config: Config, credentials: CredentialSet | None = None
+    config: Config,
+    credentials: CredentialSet | None = None,
+    slice_spec: SliceSpec | None = None,
 ) -> tuple[SourceEntry, ...]:
     """Return the `[[sources]]`, in their order.
 
     Args:
         config: the configuration.
         credentials: what `make_credentials` returns for it; None to make it.
+        slice_spec: the slice of all shards that they are to list; None for all.
 
     Raises:
         ConfigError: a source cannot be made of its keys, although each has a possible value.
@@ -68,7 +72,7 @@ def make_sources(
         credentials = make_credentials(config)
     return tuple(
         SourceEntry(
-            _make(table, make_rules(table, config, credentials), credentials),
+            _make(table, make_rules(table, config, credentials, slice_spec), credentials),
             make_guard(table, config),
             (table, config.credentials),
         )
@@ -83,7 +87,12 @@ def make_guard(table: SourceConfig, config: Config) -> Guard:
     return Guard(**{**{key: getattr(config.guard, key) for key in Guard._fields}, **own})
 
 
-def make_rules(table: SourceConfig, config: Config, credentials: CredentialSet) -> TargetRules:
+def make_rules(
+    table: SourceConfig,
+    config: Config,
+    credentials: CredentialSet,
+    slice_spec: SliceSpec | None = None,
+) -> TargetRules:
     """Return the rules of a source.
 
     Its targets can name every table of `[credentials]`, but of the credentials on the command line
@@ -101,6 +110,7 @@ def make_rules(table: SourceConfig, config: Config, credentials: CredentialSet) 
         credential_hosts={
             name: hosts for name, hosts in credentials.hosts.items() if name in known
         },
+        slice=slice_spec,
     )
 
 

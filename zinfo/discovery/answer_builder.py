@@ -33,7 +33,9 @@ class AnswerBuilder:
 
     def __init__(self, rules: TargetRules) -> None:
         self._rules = rules
+        self._slice = rules.slice
         self._targets: dict[str, Target] = {}
+        self._elsewhere: set[str] = set()  # ids in other slices
         self._skipped: Counter[str] = Counter()
         self._notes: list[str] = []
 
@@ -55,17 +57,23 @@ class AnswerBuilder:
             self.add_target(*made)
 
     def add_target(self, ident: str, target: Target) -> None:
-        """Add a target that the rules made before.
+        """Add a target that the rules made before, if it is in the slice of the rules.
 
         Raises:
             SourceError: there are more than `MAX_TARGETS`.
         """
-        present = self._targets.setdefault(ident, target)
-        if present is not target:
+        present = self._targets.get(ident)
+        if present is not None:
             if present != target:
                 self.skip(f"the id {ident} is given twice")
-        elif len(self._targets) > MAX_TARGETS:
-            raise SourceError(f"it lists more than {MAX_TARGETS} shards")
+        elif ident in self._elsewhere:  # also if a label of this one would put it into the slice
+            return
+        elif self._slice is not None and not self._slice.includes(ident, target.labels):
+            self._elsewhere.add(ident)
+        else:
+            self._targets[ident] = target
+            if len(self._targets) > MAX_TARGETS:
+                raise SourceError(f"it lists more than {MAX_TARGETS} shards")
 
     def skip(self, reason: str, count: int = 1) -> None:
         """Count candidates that are skipped.

@@ -1,15 +1,16 @@
 """The form in which the answer of a source is stored in a file. Pure.
 
 A sequence of msgpack objects: a list of format, version, name of the source and number of targets,
-then a list of id, URL, labels and name of credentials for each target. A BLAKE2b digest of these
-bytes follows. Names of credentials are stored, secrets are not.
+then a list of id, URL, labels and name of credentials for each target. If these are one slice of
+all, the first list ends with a list of the slice's number, count, copies and key. A BLAKE2b digest
+of these bytes follows. Names of credentials are stored, secrets are not.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 
@@ -17,6 +18,7 @@ from zinfo.discovery.answer_builder import MAX_TARGETS
 from zinfo.discovery.rules import MAX_ID, MAX_LABELS_SIZE
 from zinfo.discovery.target import Target
 from zinfo.wire.addresses import parse_shard_url
+from zinfo.wire.slices import SliceSpec
 
 MAX_SIZE = 64 * 1024 * 1024
 """Maximum size of a file, in bytes; a larger answer is not stored."""
@@ -34,8 +36,23 @@ class CorruptAnswerError(ValueError):
     """The bytes are not a stored answer; the text says why."""
 
 
+class StoredAnswer(NamedTuple):
+    """What a file has.
+
+    Attributes:
+        targets: the targets by shard id.
+        slice: the slice that they are; None if they are all.
+    """
+
+    targets: Mapping[str, Target]
+    slice: SliceSpec | None = None
+
+
 def encode(
-    source: str, targets: Mapping[str, Target], pause: Callable[[], object]
+    source: str,
+    targets: Mapping[str, Target],
+    pause: Callable[[], object],
+    slice_spec: SliceSpec | None = None,
 ) -> Iterator[bytes]:
     """Yield the pieces of a file, without the digest.
 
@@ -43,9 +60,13 @@ def encode(
         source: name of the source.
         targets: the targets by shard id.
         pause: called after each target; may switch to other greenlets.
+        slice_spec: the slice that they are; None if they are all.
     """
     packer = msgpack.Packer(unicode_errors="surrogatepass")
-    piece = bytearray(packer.pack([_FORMAT, _VERSION, source, len(targets)]))
+    header: list[object] = [_FORMAT, _VERSION, source, len(targets)]
+    if slice_spec is not None:
+        header.append(list(slice_spec.as_map().values()))
+    piece = bytearray(packer.pack(header))
     for shard_id, target in targets.items():
         piece += packer.pack([shard_id, target.url, dict(target.labels), target.credentials])
         if len(piece) >= _PIECE:
@@ -74,8 +95,8 @@ def check_digest(data: bytes) -> None:
         raise CorruptAnswerError("its digest is wrong")
 
 
-def decode(data: bytes, source: str, pause: Callable[[], object]) -> dict[str, Target]:
-    """Return the targets in a file whose digest was checked.
+def decode(data: bytes, source: str, pause: Callable[[], object]) -> StoredAnswer:
+    """Return the answer in a file whose digest was checked.
 
     Args:
         data: the file.
@@ -91,6 +112,7 @@ def decode(data: bytes, source: str, pause: Callable[[], object]) -> dict[str, T
         header = next(objects, None)
         if not isinstance(header, list) or header[:3] != [_FORMAT, _VERSION, source]:
             raise CorruptAnswerError("it is of another source, or of another version of zinfo")
+        slice_spec = _slice(header[4:])
         for entry in objects:
             shard_id, target = _target(entry)
             targets[shard_id] = target
@@ -101,9 +123,24 @@ def decode(data: bytes, source: str, pause: Callable[[], object]) -> dict[str, T
         raise
     except (msgpack.UnpackException, ValueError, TypeError) as error:
         raise CorruptAnswerError(f"it cannot be decoded ({type(error).__name__})") from None
-    if header[3:] != [len(targets)]:
+    if header[3:4] != [len(targets)]:
         raise CorruptAnswerError("it is not complete")
-    return targets
+    return StoredAnswer(targets, slice_spec)
+
+
+def _slice(rest: list[Any]) -> SliceSpec | None:
+    """Return the slice at the end of a header.
+
+    Raises:
+        ValueError: it is not one.
+        TypeError: it is not one.
+    """
+    if not rest:
+        return None
+    ((number, count, copies, by),) = rest
+    if not isinstance(by, str):
+        raise CorruptAnswerError("it has a bad slice")
+    return SliceSpec(number, count, copies, by)
 
 
 def _objects(content: memoryview) -> Iterator[Any]:

@@ -9,9 +9,11 @@ from typing import cast
 
 import gevent
 
+from zinfo.discovery.answer_file import StoredAnswer
 from zinfo.discovery.source_state import SourceState
 from zinfo.discovery.stored_answers import StoredAnswers
 from zinfo.discovery.target import Target
+from zinfo.wire.slices import SliceSpec
 
 STORE_INTERVAL = 5.0
 """Least number of seconds between two writes of the file of one source."""
@@ -33,6 +35,7 @@ class AnswerStorage:
         states: the sources; iterated over again and again.
         turn: returns a context in which no source changes.
         pause: yields to the event loop, in a turn.
+        slice_spec: the slice of all shards that is stored; None for all.
     """
 
     def __init__(
@@ -41,8 +44,10 @@ class AnswerStorage:
         states: Iterable[SourceState],
         turn: Callable[[], AbstractContextManager[None]],
         pause: Callable[[], object],
+        slice_spec: SliceSpec | None = None,
     ) -> None:
         self._answers = answers
+        self._slice = slice_spec
         self._states = states
         self._turn = turn
         self._pause = pause
@@ -69,8 +74,8 @@ class AnswerStorage:
             if at_once or time.monotonic() >= self._due.get(state.name, 0.0):
                 self._store(state)
 
-    def restore(self, state: SourceState) -> Mapping[str, Target] | None:
-        """Return the stored targets of a source; None if there are none."""
+    def restore(self, state: SourceState) -> StoredAnswer | None:
+        """Return the stored answer of a source; None if there is none."""
         return self._answers.load(state.name, self._pause)
 
     def mark_stored(self, state: SourceState) -> None:
@@ -88,7 +93,7 @@ class AnswerStorage:
             # Only the sources of programs have members of another type, and those are not stored.
             members = cast("Mapping[str, Target]", state.membership.members)
             version = state.membership.version
-            write = self._answers.store(state.name, members, self._pause)
+            write = self._answers.store(state.name, members, self._pause, self._slice)
         is_stored = write()
         if is_stored:
             self._stored[state.name] = version

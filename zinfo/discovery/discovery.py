@@ -24,6 +24,7 @@ from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.source_status import SourceStatus
+from zinfo.wire.slices import SliceSpec
 
 STATIC = "static"
 """Name and type of the source that is the list of shards; no other source may have it."""
@@ -57,7 +58,11 @@ class Discovery(ClaimWatcher):
         credentials: the named credentials of targets.
         events: takes the events source_failed, source_recovered and source_held.
         stored: stores the answers of the sources; None to store nothing.
+        slice_spec: the slice of all shards that become live; None for all.
         shard_class: class of the shards.
+
+    Attributes:
+        slice: the slice of all shards that become live; None for all.
     """
 
     def __init__(
@@ -69,18 +74,20 @@ class Discovery(ClaimWatcher):
         credentials: CredentialSet | None = None,
         events: EventLog | None = None,
         stored: StoredAnswers | None = None,
+        slice_spec: SliceSpec | None = None,
         shard_class: type[RedisShard] = RedisShard,
     ) -> None:
         super().__init__(publisher, credentials=credentials, shard_class=shard_class)
         self._events = events
         self._running = False
         self._accepted = Event()
-        self._shards = {spec.ident: spec for spec in shards}
+        self.slice = slice_spec
+        self._shards = {spec.ident: spec for spec in shards if self._is_mine(spec.ident, spec)}
         self._static = self._make_state(SourceEntry(_ShardList(STATIC, 0.0), _FOLLOWED_AT_ONCE))
         self._sources = RunningSources(self._make_state, self._make_reader, entries)
         self._storage: AnswerStorage | None = None
         if stored is not None:
-            self._storage = AnswerStorage(stored, self._sources, self.turn, self.pause)
+            self._storage = AnswerStorage(stored, self._sources, self.turn, self.pause, slice_spec)
 
     def start(self) -> None:
         """Make the list of shards live, and begin to read the sources."""
@@ -123,7 +130,8 @@ class Discovery(ClaimWatcher):
         """
         yielder, listed = CooperativeYield(background=True), {}
         for spec in shards:
-            listed[spec.ident] = spec
+            if self._is_mine(spec.ident, spec):
+                listed[spec.ident] = spec
             yielder.maybe_yield()
         with self.turn():
             gone = self._sources.replace(entries)
@@ -184,14 +192,16 @@ class Discovery(ClaimWatcher):
         """Take over the stored answer of a source, if none is known."""
         if self._storage is None or state.answered:
             return
-        targets = self._storage.restore(state)
-        if targets is None:
+        stored = self._storage.restore(state)
+        if stored is None:
             return
         with self.turn():
-            self.settle_all(state.membership.restore(targets))
-            self._storage.mark_stored(state)
-        state.answered = True
-        state.entry.source.remember(targets)
+            self.settle_all(state.membership.restore(self._mine(state, stored.targets)))
+            if stored.slice == self.slice:
+                self._storage.mark_stored(state)
+        # Of another slice it lacks shards that are now in this one: the source must answer first.
+        state.answered = stored.slice in (None, self.slice)
+        state.entry.source.remember(stored.targets)
 
     def _follow(self, state: SourceState, answer: Answer | None) -> None:
         """Follow a good answer; None for an unchanged one."""
@@ -201,12 +211,28 @@ class Discovery(ClaimWatcher):
         elif answer is not None:
             members = answer.targets
         with self.turn():
+            if members is not None:
+                members = self._mine(state, members)
             if members is not None and answer is not None and answer.incomplete:
                 changes = state.membership.add(members)
             else:
                 changes = state.membership.read(members, time.monotonic(), self.health_of)
             self.settle_all(changes)
             state.report_hold()
+
+    def _mine(self, state: SourceState, listed: Mapping[str, Member]) -> Mapping[str, Member]:
+        """Return what is in the slice, in a turn. A source may have left the rest out already."""
+        if self.slice is None:
+            return listed
+        known, mine = state.membership.members, {}
+        for shard_id, member in listed.items():
+            if known.get(shard_id) == member or self._is_mine(shard_id, member):
+                mine[shard_id] = member
+            self.pause()
+        return mine
+
+    def _is_mine(self, shard_id: str, member: Member) -> bool:
+        return self.slice is None or self.slice.includes(shard_id, member.labels)
 
     def _follow_list(self, shards: Mapping[str, ShardSpec]) -> None:
         members = self._static.membership

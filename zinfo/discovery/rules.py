@@ -13,6 +13,7 @@ from zinfo.discovery.host_patterns import HostPatterns
 from zinfo.discovery.target import Candidate, Target
 from zinfo.shards.source_status import SOURCE_LABEL
 from zinfo.wire.addresses import MAX_PORT, ShardAddress, check_host, host_port, parse_shard_url
+from zinfo.wire.slices import SliceSpec
 
 MAX_LABELS_SIZE = 4096
 """Characters of all names and values of a target's labels."""
@@ -43,6 +44,9 @@ class TargetRules:
         drop: patterns by name of a label; a candidate is dropped if one of them matches.
         credentials: name of the credentials of candidates that name none; "" for none.
         credential_hosts: the hosts of each `[credentials.NAME]` table, by name.
+        slice: the slice of all shards that this daemon polls; None for all. `AnswerBuilder` omits
+            the other targets. `apply` does not, as the labels of a replica depend on its primary,
+            which may be in another slice.
     """
 
     source: str
@@ -52,6 +56,7 @@ class TargetRules:
     drop: Mapping[str, str] = field(default_factory=dict)
     credentials: str = ""
     credential_hosts: Mapping[str, HostPatterns] = field(default_factory=dict)
+    slice: SliceSpec | None = None
 
     def __post_init__(self) -> None:
         check_id_template(self.id_template)

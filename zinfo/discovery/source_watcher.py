@@ -19,6 +19,7 @@ from zinfo.shards.connection_options import ConnectionOptions
 from zinfo.shards.events import EventLog
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
+from zinfo.wire.slices import SliceSpec
 
 
 class SourceWatcher(Discovery):
@@ -41,6 +42,7 @@ class SourceWatcher(Discovery):
         interval: seconds from the end of a read to the start of the next.
         guard: how reluctantly shards are removed; None for the defaults.
         events: takes the events source_failed, source_recovered and source_held.
+        slice_spec: the slice of all shards that become live; None for all.
         shard_class: class of the shards.
         **options: options of all connections, as for `RedisShard`: username, password_file, ...
 
@@ -56,13 +58,16 @@ class SourceWatcher(Discovery):
         interval: float = 5.0,
         guard: Guard | None = None,
         events: EventLog | None = None,
+        slice_spec: SliceSpec | None = None,
         shard_class: type[RedisShard] = RedisShard,
         **options: Any,
     ) -> None:
         ConnectionOptions(url="redis://localhost", **options)  # raises now, not at the first read
         source = _ReadMethod(name or type(self).__name__, interval, self, options)
         entry = SourceEntry(source, guard or Guard())
-        super().__init__(publisher, [entry], events=events, shard_class=shard_class)
+        super().__init__(
+            publisher, [entry], events=events, slice_spec=slice_spec, shard_class=shard_class
+        )
 
     @abc.abstractmethod
     def read(self) -> Mapping[str, str | Target] | None:

@@ -13,11 +13,12 @@ from urllib.parse import quote
 from gevent.lock import BoundedSemaphore
 
 from zinfo.discovery import answer_file
-from zinfo.discovery.answer_file import CorruptAnswerError
+from zinfo.discovery.answer_file import CorruptAnswerError, StoredAnswer
 from zinfo.discovery.sources.file_thread import FileThread
 from zinfo.discovery.state_directory import StateDirectory, StateDirectoryError
 from zinfo.discovery.target import Target
 from zinfo.errors import SourceError
+from zinfo.wire.slices import SliceSpec
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ class StoredAnswers:
         self._thread = FileThread()
         self._lock = BoundedSemaphore(1)
 
-    def load(self, source: str, pause: Callable[[], object]) -> dict[str, Target] | None:
-        """Return the stored targets of a source; None if there are none that can be used.
+    def load(self, source: str, pause: Callable[[], object]) -> StoredAnswer | None:
+        """Return the stored answer of a source; None if there is none that can be used.
 
         Args:
             source: name of the source.
@@ -62,7 +63,11 @@ class StoredAnswers:
             return None
 
     def store(
-        self, source: str, targets: Mapping[str, Target], pause: Callable[[], object]
+        self,
+        source: str,
+        targets: Mapping[str, Target],
+        pause: Callable[[], object],
+        slice_spec: SliceSpec | None = None,
     ) -> Callable[[], bool]:
         """Encode the targets of a source, and return a function that writes them.
 
@@ -73,9 +78,10 @@ class StoredAnswers:
             source: name of the source.
             targets: its targets by shard id.
             pause: called after each target; may switch to other greenlets.
+            slice_spec: the slice that they are; None if they are all.
         """
         pieces, size = [], answer_file.DIGEST_SIZE
-        for piece in answer_file.encode(source, targets, pause):
+        for piece in answer_file.encode(source, targets, pause, slice_spec):
             size += len(piece)
             if size > answer_file.MAX_SIZE:
                 return partial(self._is_too_large, source)

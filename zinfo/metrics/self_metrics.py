@@ -22,6 +22,7 @@ from zinfo.metrics.formats import OPEN_METRICS, TEXT, TextFormat
 from zinfo.metrics.source_metrics import source_metrics
 from zinfo.shards.shard import ShardState
 from zinfo.shards.source_status import SourceStatus
+from zinfo.wire.slices import SliceSpec
 
 _generate_open_metrics: Callable[[CollectorRegistry], bytes] = exposition.generate_latest  # untyped
 
@@ -35,6 +36,7 @@ class SelfMetrics(Collector):
         events: returns the number of lifecycle events since the start.
         bad_lines: returns the number of bad lines in the newest INFO of all shards.
         sources: returns the state of each source of shards.
+        slice_spec: the slice of all shards that the daemon polls; None for all.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class SelfMetrics(Collector):
         events: Callable[[], int],
         bad_lines: Callable[[], int],
         sources: Callable[[], Sequence[SourceStatus]] = tuple,
+        slice_spec: SliceSpec | None = None,
     ) -> None:
         self._stats = stats
         self._bad_lines = bad_lines
         self._shards = shards
         self._sources = sources
+        self._slice = slice_spec
         self._events = events
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -69,6 +73,8 @@ class SelfMetrics(Collector):
         )
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
+        if self._slice is not None:
+            yield _slice_info(self._slice)
         shards = GaugeMetricFamily("zinfo_shards", "live shards by state", labels=("state",))
         counts = self._shards()
         for state in ShardState:  # including those without shards: a missing sample is not a 0
@@ -144,6 +150,14 @@ class SelfMetrics(Collector):
         )
         text = "samples omitted because of metrics.max_samples"
         yield _by("metrics_cut", text, http.cut_by, "family")
+
+
+def _slice_info(slice_spec: SliceSpec) -> Metric:
+    values = {name: str(value) for name, value in slice_spec.as_map().items()}
+    text = "the slice of all shards that this daemon polls; always 1"
+    info = GaugeMetricFamily("zinfo_slice_info", text, labels=tuple(values))
+    info.add_metric(tuple(values.values()), 1)
+    return info
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

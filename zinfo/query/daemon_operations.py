@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from zinfo._version import __version__
@@ -28,6 +28,7 @@ from zinfo.shards.source_status import FAILED, WAITING, SourceDirectory, SourceS
 from zinfo.wire.codec import VERSION, pack
 from zinfo.wire.identity import Identity
 from zinfo.wire.query_messages import MAX_CONTAINERS
+from zinfo.wire.slices import SliceSpec
 
 _MAX_CURSOR_DIGITS = 20  # of the number of an event
 
@@ -91,6 +92,7 @@ class DaemonOperations:
                     "bus": endpoints,
                     "kinds": on_bus.kinds_of_topics if on_bus and endpoints else (),
                     "heartbeat": self._daemon.heartbeat,
+                    "slice": _slice_map(self._daemon.sources.slice),
                     "ops": list(self._names()),
                     "limits": {
                         "max_request_bytes": call.limits.max_request_bytes,
@@ -140,6 +142,7 @@ class DaemonOperations:
         values["shards"] = dict(states)
         values["bad_lines"] = bad_lines
         values["sources"] = _count_sources(self._daemon.sources.source_statuses())
+        values["slice"] = _slice_map(self._daemon.sources.slice)
         values["events"] = self._events.newest
         values["callback_errors"] = self._publisher.callback_errors + self._events.callback_errors
         return OperationResult(pack(values))
@@ -148,6 +151,10 @@ class DaemonOperations:
         """Return the daemon's wall clock."""
         call.args.reject_unknown()
         return OperationResult(pack(self._daemon.clock()))
+
+
+def _slice_map(slice_spec: SliceSpec | None) -> Mapping[str, object] | None:
+    return None if slice_spec is None else slice_spec.as_map()
 
 
 def _count_sources(statuses: Sequence[SourceStatus]) -> dict[str, int]:

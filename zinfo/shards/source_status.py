@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from zinfo.wire.slices import SliceSpec
+
 SOURCE_LABEL = "source"
 """Label of every shard that a source lists: the name of that source."""
 
@@ -64,6 +66,11 @@ class SourceStatus(NamedTuple):
 class SourceDirectory(Protocol):
     """The sources of a daemon, as queries and metrics see them."""
 
+    @property
+    def slice(self) -> SliceSpec | None:
+        """The slice of all shards that the daemon polls; None for all."""
+        ...
+
     def source_statuses(self) -> Sequence[SourceStatus]:
         """Return the state of each source, in the order of the configuration."""
         ...
@@ -86,6 +93,8 @@ class SourceDirectory(Protocol):
 
 class NoSources:
     """The directory of a program without sources, such as a replay."""
+
+    slice: SliceSpec | None = None
 
     def source_statuses(self) -> Sequence[SourceStatus]:
         """Return nothing."""

@@ -53,6 +53,20 @@ class SliceSpec:
         if not 1 <= self.copies <= most:
             raise ValueError(f"copies is {self.copies}, expected 1 to {most}")
 
+    def __str__(self) -> str:
+        """Return a text such as `slice 1 of 3, copies 2`, and `by` if it is a label."""
+        by = "" if self.by == BY_ID else f", by {self.by}"
+        return f"slice {self.number} of {self.count}, copies {self.copies}{by}"
+
+    def as_map(self) -> dict[str, object]:
+        """Return the map that the replies to `hello` and `stats` have."""
+        return {
+            "number": self.number,
+            "count": self.count,
+            "copies": self.copies,
+            "by": self.by,
+        }
+
     def key(self, shard_id: str, labels: Mapping[str, str]) -> str:
         """Return the key that decides the slices of a shard.
 

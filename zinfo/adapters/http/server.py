@@ -113,6 +113,7 @@ class HttpServer(WsgiServer):
             lambda: poller.events.newest,
             lambda: count_bad_lines(publisher),
             dependencies.operations.sources.source_statuses,
+            dependencies.operations.sources.slice,
         )
         self._auth = AuthMiddleware(tokens)
         middleware: list[Any] = [self._auth, self]
