@@ -31,6 +31,7 @@ from zinfo.health.internal_errors import handle_hub_errors
 from zinfo.health.saturation import Saturation
 from zinfo.health.stats import Stats
 from zinfo.loop.supervisor import Supervisor
+from zinfo.loop.urgent_work import UrgentWork
 from zinfo.poll.limits import PollLimits
 from zinfo.poll.poller import InfoPoller
 from zinfo.query.call import QueryLimits
@@ -78,7 +79,7 @@ class Daemon:
         self._failed_part = ""
         self._context = zmq.green.Context()
         self._access = AccessControl(config, self._context, self.stats)
-        poll = config.poll
+        poll, urgent = config.poll, UrgentWork()
         self.poller = InfoPoller(
             self.publisher,
             poll.log_after_failures,
@@ -95,6 +96,7 @@ class Daemon:
             resolve_every=poll.resolve_every,
             events=EventLog(config.query.events_kept),
             stats=self.stats,
+            urgent=urgent,
         )
         self.bus = InfoBus(
             self._context,
@@ -131,6 +133,7 @@ class Daemon:
             limits=limits,
             access=self._access.keys,
         )
+        urgent.run = self.router.serve_waiting
         self.bus.query_endpoint = self.router.client_endpoint
         self.server_adapters = make_server_adapters(
             config,

@@ -16,6 +16,7 @@ from typing import Any
 import gevent
 
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
+from zinfo.loop.urgent_work import UrgentWork
 from zinfo.loop.yielding import YIELD_INTERVAL
 
 
@@ -24,10 +25,14 @@ class CallbackQueue:
 
     Args:
         report: called with an exception that a queued callback raised.
+        urgent: runs between callbacks, queued or not; None for none.
     """
 
-    def __init__(self, report: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, report: Callable[[BaseException], None], urgent: UrgentWork | None = None
+    ) -> None:
         self._report = report
+        self._urgent = urgent or UrgentWork()
         hub: Any = gevent.get_hub()  # gevent's stubs lack some of this
         self._loop = hub.loop
         # An idle watcher runs once an iteration; callbacks of `run_callback` may run fifty times.
@@ -38,7 +43,11 @@ class CallbackQueue:
         self._started = math.nan  # monotonic clock when that iteration was first seen
 
     def budget_spent(self) -> bool:
-        """Return whether new work must be deferred: callbacks are queued, or 2 ms have passed."""
+        """Return whether new work must be deferred: callbacks are queued, or 2 ms have passed.
+
+        Urgent work may run before it returns.
+        """
+        self._urgent.count()
         if self._callbacks:
             return True
         # The loop's time only identifies the iteration: libev takes it from the wall clock, libuv
@@ -76,6 +85,7 @@ class CallbackQueue:
     def _run(self) -> None:
         until = time.monotonic() + YIELD_INTERVAL
         while self._callbacks and time.monotonic() < until:
+            self._urgent.count()
             self._completed += 1
             try:
                 self._callbacks.popleft()()

@@ -23,6 +23,7 @@ from zinfo.health.stats import Stats
 from zinfo.info.section_choice import parse_choice
 from zinfo.loop.callback_queue import CallbackQueue
 from zinfo.loop.foreign_errors import FOREIGN_ERRORS
+from zinfo.loop.urgent_work import UrgentWork
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.poll.address_follower import AddressFollower, Moved
 from zinfo.poll.errors import PROTOCOL, PollError
@@ -65,6 +66,7 @@ class InfoPoller:
             connected to the new one. Not for shards whose client a callable returns.
         events: takes the lifecycle events; a new log if None.
         stats: takes the counters; new ones if None.
+        urgent: runs between polls that are due or read together; None for none.
         grace: deprecated name of `log_after_failures`.
         backoff_max: deprecated name of `max_backoff`.
 
@@ -90,6 +92,7 @@ class InfoPoller:
         resolve_every: float = 60.0,
         events: EventLog | None = None,
         stats: Stats | None = None,
+        urgent: UrgentWork | None = None,
         grace: int | None = None,
         backoff_max: float | None = None,
     ) -> None:
@@ -113,7 +116,8 @@ class InfoPoller:
         self._section_problems = SectionProblems(self._state_machine)
         self._exceptions = ExceptionReport(self.stats.poll, self.faults)
         self._states: dict[str, ShardPollState] = {}
-        self._callback_queue = CallbackQueue(self._exceptions.report)
+        self._urgent = urgent or UrgentWork()
+        self._callback_queue = CallbackQueue(self._exceptions.report, self._urgent)
         # The queue's capacity limits new polls while replies wait to be read, so that a burst of
         # replies becomes shorter and no reply is old when it gets its time stamp.
         self._scheduler: PollScheduler[ShardPollState] = PollScheduler(
@@ -281,6 +285,7 @@ class InfoPoller:
     # --- one poll ---
 
     def _on_due(self, state: ShardPollState, now: float, lateness: float) -> None:
+        self._urgent.count()
         self.stats.poll.record_start(lateness)
         self._start_poll(state, now)
 

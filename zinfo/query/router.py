@@ -100,6 +100,14 @@ class QueryRouter:
         """Return the endpoint that is announced to clients."""
         return self.endpoint
 
+    def serve_waiting(self) -> None:
+        """Serve the requests that have arrived; for callbacks of the event loop that take long.
+
+        Like `run`, which does the work, it serves for up to 2 ms of an iteration. Requests that are
+        not quick are only started.
+        """
+        self._socket.wake_reader()
+
     def run(self) -> None:
         """Serve requests for ever; to be run in a greenlet."""
         yielder = CooperativeYield()

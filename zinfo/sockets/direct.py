@@ -53,7 +53,7 @@ class DirectSocket:
         self._loop: Any = gevent.get_hub().loop  # gevent's stubs lack the watchers
         descriptor: Any = socket.getsockopt(zmq.FD)
         self._watcher = self._loop.io(descriptor, _READ)
-        self._watcher.start(self._wake_reader)
+        self._watcher.start(self.wake_reader)
 
     @property
     def closed(self) -> bool:
@@ -68,7 +68,7 @@ class DirectSocket:
         self._watcher.stop()
         self._watcher.close()
         self._socket.close(linger=0)
-        self._loop.run_callback(self._wake_reader)
+        self._loop.run_callback(self.wake_reader)
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Send a message without blocking; does nothing if the socket is closed.
@@ -147,10 +147,13 @@ class DirectSocket:
 
     def _run_check(self) -> None:
         self._check_queued = False
-        self._wake_reader()
+        self.wake_reader()
 
-    def _wake_reader(self) -> None:
-        """Wake the reader if it can continue; called by the event loop only."""
+    def wake_reader(self) -> None:
+        """Switch to the reader if it waits and can continue; for callbacks of the event loop.
+
+        Returns when the reader waits again, be it for a message or for its next turn.
+        """
         if self._waiter is not None and (self._closed or self._is_readable()):
             self._waiter.switch(None)
 
