@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +29,8 @@ WANTED = ("used_memory", "role")
 FIELD_NAMES = tuple(name.encode() for name in WANTED)
 KINDS = bytes(map(kind_of, WANTED))
 
-SNAPSHOT = SimpleNamespace(raw=RAW, cells=b"", at=90.0, revision=7, time=1700000000.5)
-SHARD = SimpleNamespace(snapshot=SNAPSHOT, _snapshot=SNAPSHOT, state=SimpleNamespace(_value_="up"))
+SNAPSHOT = SimpleNamespace(raw=RAW, at=90.0, revision=7, time=1700000000.5)
+SHARD = SimpleNamespace(snapshot=SNAPSHOT, _snapshot=SNAPSHOT, _state=SimpleNamespace(_value_="up"))
 
 PACKED_INFO = b"\x82\xa1a\x01\xa1b\x02"
 PACKED_DELTA = b"\x83\xa3set\x81\xa1a\x05\xa5unset\x91\xa1b\xa4base\x01"
@@ -70,11 +71,22 @@ def fill_columns() -> Any:
         (bytearray(16), bytearray(16)),
         (bytearray(2), bytearray(2)),
     )
-    fields = (FIELD_NAMES, KINDS, b"", b"\0\0", 0)
-    found = _native.fill_columns([SHARD, None], fields, arrays, (SHARD.state, "down"), 100.0, 0)
+    states = SHARD._state, "down"
+    found = _native.fill_columns([SHARD, None], (FIELD_NAMES, KINDS), arrays, states, 100.0, 0)
     return [one is not None for one in found], [
         part.hex() for part in (*arrays[:2], *arrays[2], *arrays[3])
     ]
+
+
+def write_row() -> Any:
+    """Write the second of two rows, and copy it to columns."""
+    rows = bytearray(2 * (1 + 8 + 9 * len(FIELD_NAMES)))
+    _native.write_row(rows, 1, RAW, FIELD_NAMES, KINDS, 90.0)
+    position = (1).to_bytes(4, sys.byteorder)
+    ages, states, columns = _native.gather_rows(
+        rows, bytearray(b"\0\1"), 2, position, b"\1\0", 100.0
+    )
+    return [part.hex() for part in (rows, ages, states, *columns[0], *columns[1])]
 
 
 def encode_field(name: str, text: bytes) -> bytes:
@@ -115,7 +127,8 @@ CALLS: dict[str, Callable[[], Any]] = {
     "find_fields": lambda: _native.find_fields(RAW, FIELD_NAMES),
     "fits": lambda: _native.fits(RAW, NAMES, LINE_KINDS),
     "discard_frames": discard_frames,
-    "read_cells": lambda: _native.read_cells(RAW, FIELD_NAMES, KINDS, b"head"),
+    "write_row": write_row,
+    "gather_rows": write_row,
     "fill_columns": fill_columns,
     "merge_deltas": lambda: _native.merge_deltas(PACKED_INFO, (PACKED_DELTA,)),
     "read_deltas": lambda: _native.read_deltas(PACKED_BATCH, 7, {b"t": "s"}),

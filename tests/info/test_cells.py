@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,16 +10,11 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.info_texts import TEXTS
-from zinfo.info import cells
-from zinfo.info.cells import FieldPlan, encoded_names, is_simple_field, read_cells
+from zinfo.info.cells import encoded_names, is_simple_field, read_cells
 from zinfo.info.columns import ABSENT, FRACTION, INTEGER, OTHER
 from zinfo.info.parser import parse
 from zinfo.native.loader import native
-
-needs_native = pytest.mark.skipif(
-    native is None,
-    reason="of the native part itself: no compiler when zinfo was installed, or ZINFO_PURE_PYTHON",
-)
+from zinfo.shards.followed_rows import write_row
 
 NAMES = ("a", "b", "ab", "used_memory", "used_memory_rss", "used_memo", "x_id", "role", "db0", "n")
 VALUES = (
@@ -83,14 +77,22 @@ def unpacked(packed: bytes, count: int) -> list[tuple[int, float | None]]:
     return found
 
 
+def check_native(raw: bytes, wanted: list[str]) -> None:
+    """A row of a reply is the same natively and in Python."""
+    size = 1 + 8 + 9 * len(wanted)
+    expected, rows = bytearray(3 * size), bytearray(3 * size)
+    write_row(expected, 1, raw, *encoded_names(wanted), 7.5)
+    if native is not None:
+        native.write_row(rows, 1, raw, *encoded_names(wanted), 7.5)
+        assert rows == expected
+
+
 def check(raw: bytes, wanted: list[str]) -> None:
     encoded, kinds = encoded_names(wanted)
-    packed = read_cells(raw, encoded, kinds, b"head")
-    if native is not None:
-        assert native.read_cells(raw, encoded, kinds, b"head") == packed
-    assert packed.startswith(b"head")
+    packed = read_cells(raw, encoded, kinds)
+    check_native(raw, wanted)
     fields = parse(raw).fields
-    for name, (mark, number) in zip(wanted, unpacked(packed[4:], len(wanted)), strict=True):
+    for name, (mark, number) in zip(wanted, unpacked(packed, len(wanted)), strict=True):
         value = fields.get(name)
         if mark == ABSENT:
             assert name not in fields
@@ -119,9 +121,8 @@ def test_cells_of_a_real_reply_have_the_numbers_of_a_parse(name: str) -> None:
         check(raw, simple[first : first + 64])
     for size in (1, 3, 4):
         check(raw, [*simple[:size], "none"])
-    plan = FieldPlan(simple[:64])
-    marks = plan.read(raw)[len(plan.head) :][: len(plan.places)]
-    plain = [name for name in plan.places if type(fields[name]) in (int, float)]
+    marks = read_cells(raw, *encoded_names(simple[:64]))[: len(simple[:64])]
+    plain = [name for name in simple[:64] if type(fields[name]) in (int, float)]
     read = sum(mark in (INTEGER, FRACTION) for mark in marks)
     assert len(plain) * 0.9 <= read <= len(plain) or "handmade" in name
 
@@ -132,12 +133,6 @@ def test_names_and_replies_may_end_anywhere(size: int) -> None:
     for raw in (f"{name}:5", f"{name}:", name, name[1:], f"{name}:5\n{name}", f"x:1\n{name}:5\r\n"):
         for more in ([], ["a", "b", "c"]):
             check(raw.encode(), [name, *more])
-
-
-def test_plans_are_told_apart() -> None:
-    first, second = FieldPlan(["a"]), FieldPlan(["a"])
-    assert first.head != second.head
-    assert first.read(b"a:1") != second.read(b"a:1")
 
 
 @pytest.mark.parametrize(
@@ -156,30 +151,3 @@ def test_plans_are_told_apart() -> None:
 )
 def test_only_fields_whose_lines_are_a_name_and_a_value_are_simple(name: str, simple: bool) -> None:
     assert is_simple_field(name) is simple
-
-
-def test_a_plan_reads_in_python_without_the_native_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = FieldPlan(["a", "b"])
-    packed = plan.read(b"a:1\nb:0.5")
-    monkeypatch.setattr(cells, "native", None)
-    assert plan.read(b"a:1\nb:0.5") == packed
-
-
-@needs_native
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (b"a:1", (b"a",), b"\1"),
-        ("a:1", (b"a",), b"\1", b""),
-        (b"a:1", [b"a"], b"\1", b""),
-        (b"a:1", ("a",), b"\1", b""),
-        (b"a:1", (b"a",), b"", b""),
-        (b"a:1", (b"a",), b"\1", b"x" * 17),
-        (b"a:1", (b"a",) * 65, b"\1" * 65, b""),
-    ],
-    ids=str,
-)
-def test_the_native_reader_raises_on_arguments_of_other_types(arguments: tuple[Any, ...]) -> None:
-    assert native is not None
-    with pytest.raises(TypeError):
-        native.read_cells(*arguments)

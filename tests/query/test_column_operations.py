@@ -16,9 +16,11 @@ from tests.examples import examples
 from tests.info_texts import TEXTS
 from zinfo.errors import BadRequestError, ChangedError, TooLargeError
 from zinfo.health.stats import Stats
-from zinfo.info.columns import Column
+from zinfo.info.columns import ABSENT, INTEGER, Column
 from zinfo.info.parser import parse
 from zinfo.query.call import OperationResult, QueryLimits
+from zinfo.query.column_reader import ColumnReader
+from zinfo.query.id_lists import IdLists
 from zinfo.query.operations import Operations
 from zinfo.query.servicer import InfoProviderServicer
 from zinfo.security.rights import Rights
@@ -429,6 +431,83 @@ def test_a_hidden_field_has_no_value_anywhere(times: int) -> None:
 
 # --- fields that are read at the poll ---
 
+CHANGES = ("poll", "add", "remove", "replace", "labels", "state", "library", "ask")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(CHANGES),
+            st.integers(0, 3),
+            st.sampled_from((b"a:1", b"a:0.5", b"b:7\r\na:x", b"b:2", b"a:1\r\na:2")),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    st.lists(st.sampled_from(("a", "b", "role", "none")), min_size=1, max_size=3, unique=True),
+)
+@settings(max_examples=examples(100))
+def test_columns_have_the_values_of_get_infos_after_each_change(
+    changes: list[tuple[str, int, bytes]], keys: list[str]
+) -> None:
+    fleet = fleet_of(b"a:1\r\nb:2", b"a:3", None)
+    for _ in range(2):
+        fleet.ask(keys)
+    for change, number, raw in changes:
+        ident = f"s{number:03}"
+        shard = fleet.publisher.find_shard(ident)
+        if shard is None:
+            fleet.add(ident, raw)
+        elif change == "poll":
+            fleet.poll(shard, raw)
+        elif change == "remove":
+            fleet.publisher.del_shard(ident)
+        elif change == "replace":
+            fleet.publisher.replace_shard(RedisShard(ident, "redis://127.0.0.1:2"))
+        elif change == "labels":
+            fleet.publisher.set_labels(ident, {"n": raw.decode()})
+        elif change == "state":
+            shard.state = list(ShardState)[len(raw) % len(ShardState)]
+        elif change == "library":
+            shard.info = {"a": number, "b": "x"}
+        else:
+            fleet.ask([("a", "b")[number % 2]])
+        check_against_infos(fleet, keys)
+        body = fleet.ask(keys)
+        shards = fleet.publisher.find_shards(body["ids"])
+        assert body["state"] == [one.state.value if one else "?" for one in shards]
+        assert [age < math.inf for age in body["age"]] == [bool(s and s.snapshot) for s in shards]
+
+
+def test_shards_that_change_while_rows_are_filled_are_read_instead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fleet = fleet_of(b"a:1", b"a:2", b"a:3")
+    for _ in range(2):
+        known = fleet.ask("a")["ids_revision"]  # rows are not filled yet
+    fill = fleet.publisher.rows.fill
+
+    def changing(positions: Any, yield_point: Any) -> None:
+        fleet.publisher.del_shard("s001")
+        fleet.add("s009", b"a:9")  # at the position of the other
+        fill(positions, yield_point)
+
+    monkeypatch.setattr(fleet.publisher.rows, "fill", changing)
+    assert fleet.ask("a", ids_revision=known)["columns"] == [[1, None, 3]]
+
+
+def test_positions_of_a_list_are_not_used_after_shards_changed() -> None:
+    fleet = fleet_of(b"a:1", b"a:2", b"a:3")
+    fleet.publisher.rows.follow(["a"])
+    fleet.publisher.rows.fill([0, 1, 2], lambda: None)
+    listed = IdLists(fleet.publisher).get(ALL, {}, lambda: None)
+    fleet.publisher.del_shard("s001")
+    fleet.add("s009", b"a:9")
+    column = Column()
+    reader = ColumnReader({"a": column}, fleet.publisher, lambda: None)
+    reader.read(listed, 0, 3)
+    assert list(column.marks) == [INTEGER, ABSENT, INTEGER]
+
 
 def test_a_field_that_is_requested_again_is_read_at_the_poll() -> None:
     fleet = fleet_of(b"a:1\r\nrole:master", b"b:2", None)
@@ -436,23 +515,19 @@ def test_a_field_that_is_requested_again_is_read_at_the_poll() -> None:
     rights = Rights("x", hidden_fields=("b",))
     for _ in range(3):
         fleet.ask(keys, rights)
-    planner: Any = fleet.operations._run["get_columns"]
-    plan = planner.__self__._planner.plan
-    assert list(plan.places) == ["a"]  # no shard has the second, the third is text
-    shard = fleet.publisher.get_shard("s000")
-    fleet.poll(shard, b"a:5")
-    assert shard.snapshot is not None
-    assert shard.snapshot.cells == plan.read(b"a:5")
+    fields = fleet.publisher.rows.fields
+    assert fields is not None
+    assert list(fields.places) == ["a"]  # no shard has the second, the third is text
+    fleet.poll(fleet.publisher.get_shard("s000"), b"a:5")
     check_against_infos(fleet, keys)
 
 
 def test_the_pages_of_one_request_count_once() -> None:
     fleet = fleet_of(b"a:1", b"a:2", b"a:3")
-    planner: Any = fleet.operations._run["get_columns"]
     fleet.pages(["a"], limit=1)
-    assert planner.__self__._planner.plan is None
+    assert fleet.publisher.rows.fields is None
     fleet.pages(["a"], limit=1)
-    assert planner.__self__._planner.plan is not None
+    assert fleet.publisher.rows.fields is not None
 
 
 # --- work ---

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import array
+import struct
 
-import pytest
-
-from tests.query.test_column_operations import Source
 from zinfo.query.field_planner import FORGET_AFTER, FieldPlanner
+from zinfo.shards.followed_rows import FollowedRows
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
-
-SHARD = RedisShard("s", "redis://127.0.0.1:1")
 
 
 class World:
@@ -19,34 +16,37 @@ class World:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.source = Source()
-        source: Any = self.source
-        self.planner = FieldPlanner(source, lambda: self.now)
+        self.rows = FollowedRows()
+        self.planner = FieldPlanner(self.rows, lambda: self.now)
+        self.shard = RedisShard("s", "redis://127.0.0.1:1")
+        self.shard.join(self.rows)
 
-    def poll(self, raw: bytes = b"a:1\nb:2") -> Snapshot:
-        snapshot = Snapshot(raw, 1, 5.0, self.now)
-        for callback in self.source.callbacks:
-            callback(SHARD, None, snapshot)
-        return snapshot
+    def poll(self, raw: bytes = b"a:1\nb:2") -> None:
+        self.shard.store(Snapshot(raw, 1, 5.0, self.now), 0)
 
     @property
     def planned(self) -> list[str]:
-        return list(self.planner.plan.places) if self.planner.plan else []
+        return self.planner.followed
+
+    def values(self) -> list[int]:
+        """Return the integers in the row of the shard, without the fields that it lacks."""
+        found = self.rows.gather(array.array("I", [0]), self.planned, self.now)
+        assert found is not None
+        return [struct.unpack("<q", values)[0] for values, marks in found.columns if any(marks)]
 
 
-def test_a_field_is_planned_when_it_is_requested_twice_within_a_minute() -> None:
+def test_a_field_is_followed_when_it_is_requested_twice_within_a_minute() -> None:
     world = World()
     world.planner.record(["a"])
-    assert (world.planned, world.poll().cells) == ([], b"")
+    assert world.planned == []
     world.now += FORGET_AFTER
     world.planner.record(["a", "b"])
     assert world.planned == ["a"]
-    plan = world.planner.plan
-    assert plan is not None
-    assert world.poll().cells == plan.read(b"a:1\nb:2")
+    world.poll()
+    assert world.values() == [1]
 
 
-def test_a_field_that_is_requested_every_hour_is_never_planned() -> None:
+def test_a_field_that_is_requested_every_hour_is_never_followed() -> None:
     world = World()
     for _ in range(3):
         world.planner.record(["a"])
@@ -64,23 +64,23 @@ def test_what_is_not_requested_for_a_minute_is_forgotten_at_the_next_poll() -> N
     world.poll()
     assert world.planned == ["b"]
     world.now += FORGET_AFTER
-    assert world.poll().cells == b""
+    world.poll()
     assert world.planned == []
 
 
-def test_the_plan_is_the_same_as_long_as_the_same_fields_are_requested() -> None:
+def test_the_rows_are_the_same_as_long_as_the_same_fields_are_requested() -> None:
     world = World()
     for _ in range(2):
         world.planner.record(["a", "b"])
-    plan = world.planner.plan
+    fields = world.rows.fields
     for _ in range(20):
         world.now += FORGET_AFTER / 3
         world.planner.record(["b", "a"])
         world.poll()
-    assert world.planner.plan is plan
+    assert world.rows.fields is fields
 
 
-def test_at_most_64_fields_are_planned_and_those_that_are_requested_stay() -> None:
+def test_at_most_64_fields_are_followed_and_those_that_are_requested_stay() -> None:
     world = World()
     for _ in range(2):
         world.planner.record(["a"])
@@ -94,11 +94,3 @@ def test_at_most_64_fields_are_planned_and_those_that_are_requested_stay() -> No
     world.now += FORGET_AFTER + 1
     world.poll()
     assert world.planned == []
-
-
-@pytest.mark.parametrize("raw", [b"", b"a:1\n" + b"x" * (1 << 20)], ids=["none", "large"])
-def test_a_reply_without_text_or_with_very_much_is_not_read_at_the_poll(raw: bytes) -> None:
-    world = World()
-    for _ in range(2):
-        world.planner.record(["a"])
-    assert world.poll(raw).cells == b""

@@ -1,26 +1,23 @@
 """Cells: the numbers of a few fields of one reply, as they are packed in columns. Pure.
 
-A plan names the fields that are read from each reply when it arrives, because clients request them
-again and again. Its cells are bytes: the head of the plan, a mark for each field, and 8 bytes for
-each, as in `columns.Column`.
+The cells of a reply are bytes: a mark for each field, then 8 bytes for each, as in
+`columns.Column`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from zinfo.info.columns import ABSENT, FRACTION, INTEGER, OTHER, VALUE_BYTES
 from zinfo.info.kinds import STATS_PREFIXES, VALUE, kind_of
 from zinfo.info.parser import ALWAYS_LISTS
-from zinfo.native.loader import native
 
 MAX_CELLS: Final = 64
-"""Fields of a plan, and of one request."""
+"""Fields that are followed at most, and of one request."""
 
 _MAX_NAME: Final = 128  # characters; longer ones are names of no server
 _MAX_DIGITS: Final = 18  # digits of an integer that always fits 64 bits
@@ -29,8 +26,6 @@ _NUMBER: Final = re.compile(
     rb"(-?(?:0|[1-9][0-9]*))(?:(\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-][0-9]+)?)"
 )
 _NOTHING: Final = bytes(VALUE_BYTES)
-_HEAD: Final = struct.Struct("<Q")
-_numbers = itertools.count(1)
 
 
 def is_simple_field(name: str) -> bool:
@@ -44,38 +39,22 @@ def is_simple_field(name: str) -> bool:
     )
 
 
-class FieldPlan:
-    """Fields that are read together.
-
-    Args:
-        names: at most `MAX_CELLS` of them, each `is_simple_field`.
-
-    Attributes:
-        head: bytes that the cells of this plan begin with, and of no other plan.
-        places: name of a field to its number in the plan.
-    """
-
-    def __init__(self, names: Collection[str]) -> None:
-        self.head = _HEAD.pack(next(_numbers))
-        self.places = {name: number for number, name in enumerate(names)}
-        self._names, self._kinds = encoded_names(names)
-
-    def read(self, raw: bytes) -> bytes:
-        """Return the cells of a reply."""
-        read = read_cells if native is None else native.read_cells
-        return read(raw, self._names, self._kinds, self.head)
-
-
 def encoded_names(names: Iterable[str]) -> tuple[tuple[bytes, ...], bytes]:
     """Return the names and kinds of fields in the form that native code takes."""
     names = tuple(names)
     return tuple(name.encode() for name in names), bytes(map(kind_of, names))
 
 
-def read_cells(raw: bytes, names: tuple[bytes, ...], kinds: bytes, head: bytes) -> bytes:
-    """Return the head and the cells of a reply; `zinfo._native` has the same function."""
+def read_cells(raw: bytes, names: tuple[bytes, ...], kinds: bytes) -> bytes:
+    """Return the cells of a reply.
+
+    Args:
+        raw: the reply.
+        names: of the fields.
+        kinds: for each of them its kind, see `kinds`.
+    """
     cells = [_cell(raw, name, kind) for name, kind in zip(names, kinds, strict=True)]
-    return b"".join((head, bytes(mark for mark, _ in cells), *(value for _, value in cells)))
+    return b"".join((bytes(mark for mark, _ in cells), *(value for _, value in cells)))
 
 
 def _cell(raw: bytes, name: bytes, kind: int) -> tuple[int, bytes]:

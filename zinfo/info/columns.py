@@ -60,6 +60,14 @@ class Column:
         set_length(self.values, VALUE_BYTES * count)
         set_length(self.marks, count)
 
+    def append(self, values: bytearray, marks: bytearray) -> None:
+        """Add the values of more shards; the arrays belong to the column from now on."""
+        if self.marks:
+            self.values += values
+            self.marks += marks
+        else:
+            self.values, self.marks = values, marks
+
     def set(self, position: int, value: Value | None) -> int:
         """Set a value that was absent or `OTHER`.
 

@@ -1,4 +1,4 @@
-/* read_cells: the numbers of some fields of a reply.
+/* read_text_cells: the numbers of some fields of a reply.
  *
  * The whole reply has to be searched, because a field that is repeated is a list. Few names are
  * searched one by one, which takes 0.8 us each in 10 KB; more in one pass over the lines, 3 us. */
@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-#define MAX_HEAD 16 /* bytes before the cells */
-#define FEW 3       /* names that are searched one by one */
+#define FEW 3 /* names that are searched one by one */
 
 typedef struct {
     Span values[MAX_CELLS];         /* the text after the colon of the last line of a field */
@@ -157,30 +156,4 @@ read_text_cells(const FieldSet *set, Span text, Cells *cells)
         cells->marks[index] = (unsigned char)mark;
     }
     return 1;
-}
-
-PyObject *
-read_cells(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
-{
-    char packed[MAX_HEAD + MAX_CELLS * (1 + CELL_BYTES)];
-    FieldSet set;
-    Cells cells;
-    size_t head, fields;
-
-    if (count != 4 || !PyBytes_Check(args[0]) || !PyBytes_Check(args[3]) ||
-        PyBytes_Size(args[3]) > MAX_HEAD) {
-        PyErr_SetString(PyExc_TypeError,
-                        "read_cells takes bytes, names as bytes, a kind for each, and a head");
-        return NULL;
-    }
-    if (!make_field_set(&set, args[1], args[2]) ||
-        !read_text_cells(&set, bytes_of(args[0]), &cells)) {
-        return NULL;
-    }
-    head = (size_t)PyBytes_Size(args[3]);
-    fields = (size_t)set.count;
-    memcpy(packed, PyBytes_AsString(args[3]), head);
-    memcpy(packed + head, cells.marks, fields);
-    memcpy(packed + head + fields, cells.values, fields * CELL_BYTES);
-    return PyBytes_FromStringAndSize(packed, (Py_ssize_t)(head + fields * (1 + CELL_BYTES)));
 }

@@ -17,47 +17,13 @@ code_of(PyObject *states, PyObject *state)
     return 0;
 }
 
-/* Copy the cells that were read at the poll; 0 if they are of another plan. */
-static int
-copy_cells(const Columns *columns, PyObject *stored, Cells *cells)
-{
-    Py_ssize_t head = columns->head.end - columns->head.start, index;
-    const char *from;
-
-    if (head == 0 || !PyBytes_Check(stored) ||
-        PyBytes_Size(stored) != head + columns->planned * (1 + CELL_BYTES)) {
-        return 0;
-    }
-    from = PyBytes_AsString(stored);
-    if (memcmp(from, columns->head.start, (size_t)head) != 0) {
-        return 0;
-    }
-    from += head;
-    for (index = 0; index < columns->fields.count; index++) {
-        unsigned char place = (unsigned char)columns->places.start[index];
-        cells->marks[index] = (unsigned char)from[place];
-        memcpy(cells->values[index], from + columns->planned + place * CELL_BYTES, CELL_BYTES);
-    }
-    return 1;
-}
-
 /* Return the number of bytes searched; -1 with the exception set. */
 static Py_ssize_t
 read_snapshot(const Columns *columns, PyObject *snapshot, Cells *cells)
 {
-    PyObject *stored = PyObject_GetAttr(snapshot, columns->attributes[CELLS]), *raw;
+    PyObject *raw = PyObject_GetAttr(snapshot, columns->attributes[RAW]);
     Py_ssize_t size = -1;
-    int copied;
 
-    if (stored == NULL) {
-        return -1;
-    }
-    copied = copy_cells(columns, stored, cells);
-    Py_DECREF(stored);
-    if (copied) {
-        return 0;
-    }
-    raw = PyObject_GetAttr(snapshot, columns->attributes[RAW]);
     if (raw == NULL) {
         return -1;
     }

@@ -1,11 +1,9 @@
-/* fill_columns: ages, states and some fields of many shards, one array for each.
- *
- * Fields that were read when the reply arrived are copied; the others are read from the reply. */
+/* fill_columns: ages, states and some fields of many shards, one array for each. */
 #include "columns.h"
 
 #include <string.h>
 
-static const char *const attributes[ATTRIBUTES] = {"_snapshot", "state", "at", "cells", "raw"};
+static const char *const attributes[ATTRIBUTES] = {"_snapshot", "_state", "at", "raw"};
 
 #define BLOCK 16 /* shards that are read before the arrays are written */
 
@@ -82,23 +80,6 @@ write_rows(const Arrays *arrays, Py_ssize_t first, const Row *rows, Py_ssize_t c
     return 1;
 }
 
-static int
-is_valid_plan(const Columns *columns)
-{
-    const char *place;
-
-    if (columns->places.end - columns->places.start != columns->fields.count ||
-        columns->planned < 0 || columns->planned > MAX_CELLS) {
-        return 0;
-    }
-    for (place = columns->places.start; place < columns->places.end; place++) {
-        if ((unsigned char)*place >= columns->planned) {
-            return columns->head.start == columns->head.end; /* they are not used */
-        }
-    }
-    return 1;
-}
-
 /* Fill the items of the next shards, and append their snapshots; returns the work done, or -1. */
 static Py_ssize_t
 fill_block(const Columns *columns, const Arrays *arrays, PyObject *shards, Py_ssize_t first,
@@ -148,24 +129,22 @@ fill_columns(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Columns columns;
     Arrays arrays;
-    PyObject *shards, *names, *kinds, *head, *places, *snapshots = NULL;
+    PyObject *shards, *names, *kinds, *snapshots = NULL;
     Py_ssize_t first;
     int index, made = 1;
 
-    if (!PyArg_ParseTuple(args, "O!(OOSSn)(OOO!O!)O!dn:fill_columns", &PyList_Type, &shards, &names,
-                          &kinds, &head, &places, &columns.planned, &arrays.ages, &arrays.codes,
-                          &PyTuple_Type, &arrays.values, &PyTuple_Type, &arrays.marks,
-                          &PyTuple_Type, &columns.states, &columns.now, &first)) {
+    if (!PyArg_ParseTuple(args, "O!(OO)(OOO!O!)O!dn:fill_columns", &PyList_Type, &shards, &names,
+                          &kinds, &arrays.ages, &arrays.codes, &PyTuple_Type, &arrays.values,
+                          &PyTuple_Type, &arrays.marks, &PyTuple_Type, &columns.states,
+                          &columns.now, &first)) {
         return NULL;
     }
     if (!make_field_set(&columns.fields, names, kinds)) {
         return NULL;
     }
-    columns.head = bytes_of(head);
-    columns.places = bytes_of(places);
-    if (!is_valid_plan(&columns) || PyTuple_Size(arrays.values) != columns.fields.count ||
+    if (PyTuple_Size(arrays.values) != columns.fields.count ||
         PyTuple_Size(arrays.marks) != columns.fields.count || first < 0) {
-        PyErr_SetString(PyExc_ValueError, "fill_columns takes a place and arrays for each name");
+        PyErr_SetString(PyExc_ValueError, "fill_columns takes two arrays for each name");
         return NULL;
     }
     memset(columns.attributes, 0, sizeof columns.attributes);

@@ -5,14 +5,11 @@
 #include "cells.h"
 
 /* The attributes of a shard and of its snapshot. */
-enum { SNAPSHOT, STATE, AT, CELLS, RAW, ATTRIBUTES };
+enum { SNAPSHOT, STATE, AT, RAW, ATTRIBUTES };
 
 typedef struct {
     PyObject *attributes[ATTRIBUTES]; /* names of the attributes */
     FieldSet fields;
-    Span head;   /* that cells begin with if they have the fields of the plan */
-    Span places; /* for each field its number in the plan */
-    Py_ssize_t planned;
     double now;
     PyObject *states;
 } Columns;

@@ -5,7 +5,7 @@
 
 enum { SNAPSHOT, STATE, VALUE_OF_STATE, RAW, AT, REVISION, TIME, ATTRIBUTES };
 
-static const char *const attributes[ATTRIBUTES] = {"snapshot", "state",    "_value_", "raw",
+static const char *const attributes[ATTRIBUTES] = {"snapshot", "_state",   "_value_", "raw",
                                                    "at",       "revision", "time"};
 
 #define META_PAIRS 5

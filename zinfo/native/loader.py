@@ -150,10 +150,28 @@ class Native(Protocol):
     def count_containers(self, packed: bytes, /) -> int:
         """Count the arrays and maps of a msgpack document."""
 
-    def read_cells(
-        self, raw: bytes, names: tuple[bytes, ...], kinds: bytes, head: bytes, /
-    ) -> bytes:
-        """Read the numbers of some fields of a reply."""
+    def write_row(
+        self,
+        rows: bytearray,
+        position: int,
+        raw: bytes,
+        names: tuple[bytes, ...],
+        kinds: bytes,
+        at: float,
+        /,
+    ) -> None:
+        """Write the numbers of some fields of a reply to a row."""
+
+    def gather_rows(
+        self,
+        rows: bytearray,
+        states: bytearray,
+        fields: int,
+        positions: bytes,
+        places: bytes,
+        now: float,
+    ) -> tuple[bytearray, bytearray, list[tuple[bytearray, bytearray]]] | None:
+        """Copy some fields of some rows to columns."""
 
     def fill_columns(
         self,

@@ -105,25 +105,39 @@ PyDoc_STRVAR(untrack_doc,
 "untrack(object)\n--\n\n"
 "Have the garbage collector never visit an object, which is part of no reference cycle.");
 
-PyDoc_STRVAR(read_cells_doc,
-"read_cells(raw, names, kinds, head, /)\n--\n\n"
-"Read the numbers of some fields of a reply.\n\n"
+PyDoc_STRVAR(write_row_doc,
+"write_row(rows, position, raw, names, kinds, at, /)\n--\n\n"
+"Write the numbers of some fields of a reply to a row: a byte 1; a mark for each field (0: absent,\n"
+"1: integer, 2: fraction, 3: Python has to parse it); the time, a float64; and 8 bytes for each\n"
+"field, an int64 or float64. All are little-endian.\n\n"
 "Args:\n"
+"    rows: A bytearray of rows.\n"
+"    position: Number of the row.\n"
 "    raw: The reply.\n"
 "    names: The fields' names, as bytes; at most 64.\n"
 "    kinds: For each name a byte, the kind of the field.\n"
-"    head: At most 16 bytes that the result begins with.\n\n"
+"    at: Monotonic clock of the reply's arrival.");
+
+PyDoc_STRVAR(gather_rows_doc,
+"gather_rows(rows, states, fields, positions, places, now)\n--\n\n"
+"Copy some fields of some rows to columns.\n\n"
+"Args:\n"
+"    rows: A bytearray of rows.\n"
+"    states: A bytearray with a byte for each row, the state of its shard.\n"
+"    fields: Number of fields in a row.\n"
+"    positions: Numbers of the rows, as packed uint32.\n"
+"    places: For each wanted field a byte, its number in a row.\n"
+"    now: Monotonic clock, for the ages.\n\n"
 "Returns:\n"
-"    The head; a mark for each field (0: absent, 1: integer, 2: fraction, 3: Python has to parse\n"
-"    it); and 8 bytes for each, a little-endian int64 or float64.");
+"    A bytearray of the ages, 8 bytes each; one of the states; and a list with two bytearrays for\n"
+"    each field, its values and its marks. None if one of the rows is not filled.");
 
 PyDoc_STRVAR(fill_columns_doc,
 "fill_columns(shards, fields, arrays, states, now, first)\n--\n\n"
 "Fill arrays with the ages, states and fields of some shards.\n\n"
 "Args:\n"
 "    shards: A list of the shards; None for one that was removed.\n"
-"    fields: A tuple: names as bytes; kinds; the head of cells with all of these fields, empty if\n"
-"        there are none; for each name its number in these cells; the number of fields in them.\n"
+"    fields: A tuple: names as bytes; for each name a byte, the kind of the field.\n"
 "    arrays: A tuple of bytearrays: of the ages, 8 bytes each; of the states, a byte each; and two\n"
 "        tuples of one for each name: of its values, 8 bytes each; of its marks, a byte each.\n"
 "    states: A tuple of the states; a removed shard has the last one.\n"
@@ -152,7 +166,8 @@ PyDoc_STRVAR(read_deltas_doc,
 "    A list of tuples: shard, revision, base, time and body. None if Python has to do it.");
 
 static PyMethodDef methods[] = {
-    {"read_cells", (PyCFunction)(void (*)(void))read_cells, METH_FASTCALL, read_cells_doc},
+    {"write_row", (PyCFunction)(void (*)(void))write_row, METH_FASTCALL, write_row_doc},
+    {"gather_rows", gather_rows, METH_VARARGS, gather_rows_doc},
     {"fill_columns", fill_columns, METH_VARARGS, fill_columns_doc},
     {"merge_deltas", merge_deltas, METH_VARARGS, merge_deltas_doc},
     {"read_deltas", read_deltas, METH_VARARGS, read_deltas_doc},

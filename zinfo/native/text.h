@@ -106,6 +106,7 @@ PyObject *merge_deltas(PyObject *module, PyObject *args);
 PyObject *read_deltas(PyObject *module, PyObject *args);
 PyObject *untrack(PyObject *module, PyObject *object);
 PyObject *fill_columns(PyObject *module, PyObject *args);
-PyObject *read_cells(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *write_row(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *gather_rows(PyObject *module, PyObject *args);
 
 #endif

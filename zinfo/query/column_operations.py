@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -14,24 +13,21 @@ from zinfo.info.cells import is_simple_field
 from zinfo.info.columns import FRACTION, INTEGER, OTHER, VALUE_BYTES, Column
 from zinfo.query.arguments import MAX_COLUMNS
 from zinfo.query.call import Call, OperationResult
+from zinfo.query.column_reader import ColumnReader
 from zinfo.query.field_planner import FieldPlanner
 from zinfo.query.id_lists import IdList, IdLists
 from zinfo.query.servicer import FieldSelector, InfoProviderServicer, InfoQuery
-from zinfo.shards.column_filler import STATES, ColumnFiller
-from zinfo.shards.shard import RedisShard
+from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import STATES
 from zinfo.shards.snapshot import Snapshot
-from zinfo.shards.source import SnapshotSource
 from zinfo.wire.codec import array_header, pack_fields
 
 _STATE_NAMES = [state.value for state in STATES]
 _CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
-_BATCH = 1024  # shards between two yield points, which takes a few tenths of a millisecond
-_BATCH_VALUES = 5120  # values of them, at most
+_BATCH = 1024  # ids encoded between two yield points, which takes a tenth of a millisecond
 _ROW_BYTES = VALUE_BYTES + 1  # of a body, for each shard and each of its columns
 _FIXED_BYTES = 512  # of a body, at most, beside its rows and columns
 _COLUMN_BYTES = 64  # of a column, at most, beside its values
-
-FindShards = Callable[[Sequence[str]], "list[RedisShard | None]"]
 
 
 class ColumnOperations:
@@ -39,13 +35,12 @@ class ColumnOperations:
 
     Args:
         servicer: answers queries for INFO.
-        source: delivers the snapshots.
     """
 
-    def __init__(self, servicer: InfoProviderServicer, source: SnapshotSource) -> None:
+    def __init__(self, servicer: InfoProviderServicer) -> None:
         self._publisher = servicer.publisher
         self._lists = IdLists(servicer.publisher)
-        self._planner = FieldPlanner(source)
+        self._planner = FieldPlanner(servicer.publisher.rows)
 
     def get_columns(self, call: Call) -> OperationResult:
         """Return some fields of all live shards as columns, with ages and states.
@@ -65,9 +60,8 @@ class ColumnOperations:
         call.yield_point()  # other replies may have used up this iteration of the event loop
         listed = self._lists.get(call.rights, labels, call.yield_point)
         first = _position(cursor, listed)
-        page = _Page(keys, call, self._planner, with_ids=known != listed.revision)
-        ids = listed.ids[first : first + limit] if limit else listed.ids[first:]
-        page.fill(ids, self._publisher.find_shards)
+        page = _Page(keys, call, self._publisher, with_ids=known != listed.revision)
+        page.fill(listed, first, limit or len(listed.ids))
         if cursor is None:
             self._planner.record(page.simple_fields_with_numbers())
         after = first + page.count
@@ -81,12 +75,12 @@ class _Page:
     Args:
         keys: names of the fields.
         call: of the operation.
-        planner: has the plan of the fields that were read when replies arrived.
+        publisher: the registry of live shards.
         with_ids: whether the page has the ids of its shards.
     """
 
     def __init__(
-        self, keys: Sequence[str], call: Call, planner: FieldPlanner, *, with_ids: bool
+        self, keys: Sequence[str], call: Call, publisher: ShardPublisher, *, with_ids: bool
     ) -> None:
         self._limits = call.limits
         self._yield_point = call.yield_point
@@ -95,36 +89,51 @@ class _Page:
             key: column for key, column in self._columns.items() if not call.rights.hides(key)
         }
         self._selectors: dict[str, FieldSelector] = {}
-        self._filler = ColumnFiller(self._visible, planner.plan)
+        self._reader = ColumnReader(self._visible, publisher, call.yield_point)
         self._ids: list[bytes] | None = [] if with_ids else None
         self._row_bytes = _ROW_BYTES * (1 + len(keys))
         self._size = _FIXED_BYTES + _COLUMN_BYTES * len(keys)
         self.count = 0  #: shards in the page
 
-    def fill(self, ids: Sequence[str], find_shards: FindShards) -> None:
+    def fill(self, listed: IdList, first: int, limit: int) -> None:
         """Add shards until the page is full.
 
         Args:
-            ids: of the shards.
-            find_shards: returns the shards of some ids; None for one that was removed a moment ago.
+            listed: the shards.
+            first: position in the list of the first one to add.
+            limit: greatest number of shards.
         """
-        most = min(_BATCH, _BATCH_VALUES // len(self._columns))
-        while self.count < len(ids):
+        last = min(first + limit, len(listed.ids))
+        while first + self.count < last:
             room = max(0, self._limits.page_bytes - self._size) // self._row_bytes
             if self.count and not room:
                 break
-            part = ids[self.count : self.count + min(most, max(room, 1))]
-            snapshots = self._filler.fill(find_shards(part), time.monotonic())
-            if not self._take(part, snapshots):
+            start = first + self.count
+            most = min(last - start, max(room, 1), _BATCH if self._ids is not None else last)
+            snapshots = self._reader.read(listed, start, most)
+            added = len(self._reader.states) - self.count
+            if not self._take(listed.ids[start : start + added], snapshots, added <= room):
                 break
             self._yield_point()
 
-    def _take(self, ids: Sequence[str], snapshots: list[Snapshot | None]) -> bool:
-        """Complete the rows that were added; returns whether all of them fit into the page."""
-        sizes = [self._row_bytes] * len(snapshots)
+    def _take(
+        self, ids: Sequence[str], snapshots: Sequence[Snapshot | None], packed_fit: bool
+    ) -> bool:
+        """Complete the rows that were added; returns whether all of them fit into the page.
+
+        Args:
+            ids: of the shards.
+            snapshots: of the shards; empty if no value has to be parsed.
+            packed_fit: whether they fit if all values are packed numbers, without the ids.
+        """
+        if packed_fit and not snapshots and self._ids is None:
+            self._size += self._row_bytes * len(ids)
+            self.count += len(ids)
+            return True
+        sizes = [self._row_bytes] * len(ids)
         packed_ids = []
         if self._ids is not None:
-            packed_ids = list(map(pack_fields, ids[: len(snapshots)]))
+            packed_ids = list(map(pack_fields, ids))
             sizes = [size + len(packed) for size, packed in zip(sizes, packed_ids, strict=True)]
         room = self._limits.page_bytes - self._size
         for position, key in self._unparsed():
@@ -139,10 +148,10 @@ class _Page:
         taken = self._number_that_fits(sizes)
         self._size += sum(sizes[:taken])
         self.count += taken
-        self._filler.resize(self.count)
+        self._reader.resize(self.count)
         if self._ids is not None:
             self._ids += packed_ids[:taken]
-        return taken == len(snapshots)
+        return taken == len(ids)
 
     def _unparsed(self) -> Iterator[tuple[int, str]]:
         """Yield positions and fields of the added values that are left to Python, by position."""
@@ -194,8 +203,8 @@ class _Page:
                 "first": first,
                 "count": self.count,
                 "ids": None if ids is None else msgspec.Raw(_array(ids)),
-                "age": self._filler.ages,
-                "state": self._filler.states,
+                "age": self._reader.ages,
+                "state": self._reader.states,
                 "states": _STATE_NAMES,
                 "columns": [column.as_map(self._yield_point) for column in columns],
             }

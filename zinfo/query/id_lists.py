@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -12,7 +13,7 @@ from zinfo.security.rights import Rights
 from zinfo.shards.registry import ShardPublisher
 from zinfo.wire.codec import pack_fields
 
-_MAX_LISTS = 16  # cached lists; each has 8 bytes a shard
+_MAX_LISTS = 16  # cached lists; each has 12 bytes a shard
 _BATCH = 1000  # ids hashed between two yield points, which takes a tenth of a millisecond
 _REVISION_BYTES = 6  # a double represents each revision exactly
 
@@ -25,10 +26,15 @@ class IdList(NamedTuple):
     Attributes:
         ids: sorted.
         revision: above 0; two lists with the same ids have the same revision.
+        changes: of the registry before the list was made.
+        positions: of the shards in the registry's `rows`, as uint32; they are those of the shards
+            as long as the registry has had no more changes. None if one of them has none.
     """
 
     ids: Sequence[str]
     revision: int
+    changes: int
+    positions: array[int] | None
 
 
 class IdLists:
@@ -44,7 +50,7 @@ class IdLists:
     def __init__(self, publisher: ShardPublisher) -> None:
         self._publisher = publisher
         self._key = secrets.token_bytes()  # so that no client can construct lists with equal hashes
-        self._cached: dict[_Key, tuple[int, IdList]] = {}  # with the registry's changes before it
+        self._cached: dict[_Key, IdList] = {}
 
     def get(
         self, rights: Rights, labels: Mapping[str, str], yield_point: Callable[[], None]
@@ -60,15 +66,16 @@ class IdLists:
         key = rights.shards, tuple(sorted(labels.items()))
         changes = self._publisher.changes
         cached = self._cached.pop(key, None)  # inserted again below, as the newest
-        if cached is None or cached[0] != changes:
+        if cached is None or cached.changes != changes:
             ids = rights.visible_shards(self._publisher.sorted_shard_ids())
             if labels:
                 ids = [one for one in ids if self._has_labels(one, labels, yield_point)]
-            cached = changes, IdList(ids, self._hash(ids, yield_point))
+            revision = self._hash(ids, yield_point)
+            cached = IdList(ids, revision, changes, self._positions(ids, yield_point))
         self._cached[key] = cached
         if len(self._cached) > _MAX_LISTS:
             del self._cached[next(iter(self._cached))]
-        return cached[1]
+        return cached
 
     def _has_labels(
         self, shard_id: str, labels: Mapping[str, str], yield_point: Callable[[], None]
@@ -76,6 +83,17 @@ class IdLists:
         yield_point()
         shard = self._publisher.find_shard(shard_id)
         return shard is not None and has_labels(shard, labels)
+
+    def _positions(self, ids: Sequence[str], yield_point: Callable[[], None]) -> array[int] | None:
+        positions = array("I")
+        for first in range(0, len(ids), _BATCH):
+            yield_point()
+            shards = self._publisher.find_shards(ids[first : first + _BATCH])
+            found = self._publisher.rows.positions_of(shards)
+            if found is None:
+                return None
+            positions.extend(found)
+        return positions
 
     def _hash(self, ids: Sequence[str], yield_point: Callable[[], None]) -> int:
         digest = hashlib.blake2b(key=self._key, digest_size=_REVISION_BYTES)

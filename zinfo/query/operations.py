@@ -71,7 +71,7 @@ class Operations:
         self._run: dict[str, Callable[[Call], OperationResult]] = {
             "hello": daemon.hello,
             "get_infos": shards.get_infos,
-            "get_columns": ColumnOperations(servicer, poller).get_columns,
+            "get_columns": ColumnOperations(servicer).get_columns,
             "shards": shards.shards,
             "snapshot": shards.snapshot,
             "events": daemon.events,

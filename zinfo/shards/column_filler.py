@@ -5,16 +5,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from zinfo.info.cells import FieldPlan, encoded_names, is_simple_field, read_cells
+from zinfo.info.cells import encoded_names, is_simple_field, read_cells
 from zinfo.info.columns import ABSENT, OTHER, VALUE_BYTES, Column, set_length
 from zinfo.native.loader import native
-from zinfo.shards.shard import RedisShard, ShardState
+from zinfo.shards.shard import STATES, RedisShard, ShardState, state_number
 from zinfo.shards.snapshot import Snapshot
-
-STATES: Final = tuple(ShardState)
-"""The states, in the order of their numbers; the last one is that of a removed shard."""
 
 _AGE = struct.Struct("<d")
 
@@ -25,26 +22,10 @@ class ReadFields(NamedTuple):
     Attributes:
         names: of the fields, as bytes.
         kinds: a byte for each, its kind.
-        head: that the cells of a snapshot begin with if they have all of the fields; empty if none
-            have.
-        places: a byte for each field, its number in such cells.
-        planned: number of fields in such cells.
     """
 
     names: tuple[bytes, ...]
     kinds: bytes
-    head: bytes
-    places: bytes
-    planned: int
-
-    @classmethod
-    def of(cls, names: Sequence[str], plan: FieldPlan | None) -> ReadFields:
-        """Return some fields, all of which are `is_simple_field`."""
-        encoded, kinds = encoded_names(names)
-        if plan is None or not all(name in plan.places for name in names):
-            return cls(encoded, kinds, b"", bytes(len(names)), 0)
-        places = bytes(plan.places[name] for name in names)
-        return cls(encoded, kinds, plan.head, places, len(plan.places))
 
 
 class Arrays(NamedTuple):
@@ -67,25 +48,20 @@ class ColumnFiller:
     """Fills columns with the values of shards.
 
     Args:
-        columns: field name to its column, without values; at most 64.
-        plan: the fields that were read when the newest replies arrived; None for none.
-
-    Attributes:
-        ages: seconds since the INFO of each shard arrived, as packed float64.
-        states: for each shard the number of its state in `STATES`.
+        columns: field name to its column; at most 64.
+        ages: is filled with the seconds since the INFO of each shard arrived, as packed float64.
+        states: is filled with the number of each shard's state in `STATES`.
     """
 
-    def __init__(self, columns: Mapping[str, Column], plan: FieldPlan | None) -> None:
+    def __init__(self, columns: Mapping[str, Column], ages: bytearray, states: bytearray) -> None:
         names = [name for name in columns if is_simple_field(name)]
         simple = [columns[name] for name in names]
-        self._fields = ReadFields.of(names, plan)
+        self._fields = ReadFields(*encoded_names(names))
         self._others = [column for column in columns.values() if column not in simple]
         self._columns = list(columns.values())
-        self.ages = bytearray()
-        self.states = bytearray()
         self._arrays = Arrays(
-            self.ages,
-            self.states,
+            ages,
+            states,
             tuple(column.values for column in simple),
             tuple(column.marks for column in simple),
         )
@@ -103,22 +79,21 @@ class ColumnFiller:
             The snapshots whose values were appended: those of the first of the shards, as many as
             can be read in well below 2 ms; at least one.
         """
-        first = len(self.states)
-        self.resize(first + len(shards))
+        first = len(self._arrays.states)
+        self._resize(first + len(shards))
         function = fill_columns if native is None else native.fill_columns
         snapshots = function(shards, self._fields, self._arrays, STATES, now, first)
         for position, snapshot in enumerate(snapshots if self._others else (), first):
             for column in self._others:
                 column.marks[position] = ABSENT if snapshot is None else OTHER
-        self.resize(first + len(snapshots))
+        self._resize(first + len(snapshots))
         return snapshots
 
-    def resize(self, count: int) -> None:
-        """Set the number of shards in all arrays; added items are zero."""
+    def _resize(self, count: int) -> None:
         for column in self._columns:
             column.resize(count)
-        set_length(self.states, count)
-        set_length(self.ages, VALUE_BYTES * count)
+        set_length(self._arrays.states, count)
+        set_length(self._arrays.ages, VALUE_BYTES * count)
 
 
 def fill_columns(
@@ -135,7 +110,7 @@ def fill_columns(
         snapshot = shard.snapshot if shard else None
         age = math.inf if snapshot is None else max(now - snapshot.at, 0.0)
         _AGE.pack_into(arrays.ages, VALUE_BYTES * position, age)
-        arrays.states[position] = len(states) - 1 if shard is None else _number(states, shard)
+        arrays.states[position] = len(states) - 1 if shard is None else state_number(shard.state)
         for number, (mark, value) in enumerate(_cells(snapshot, fields)):
             arrays.marks[number][position] = mark
             start = VALUE_BYTES * position
@@ -144,18 +119,12 @@ def fill_columns(
     return snapshots
 
 
-def _number(states: tuple[ShardState, ...], shard: RedisShard) -> int:
-    return next((number for number, state in enumerate(states) if state is shard.state), 0)
-
-
 def _cells(snapshot: Snapshot | None, fields: ReadFields) -> Sequence[tuple[int, bytes]]:
     """Return mark and value of each field."""
     if snapshot is None or not snapshot.raw:
         return [(ABSENT if snapshot is None else OTHER, bytes(VALUE_BYTES))] * len(fields.names)
-    if fields.head and snapshot.cells.startswith(fields.head):
-        cells, places, count = snapshot.cells[len(fields.head) :], fields.places, fields.planned
-    else:
-        cells, count = read_cells(snapshot.raw, fields.names, fields.kinds, b""), len(fields.names)
-        places = bytes(range(count))
-    values = [cells[at : at + VALUE_BYTES] for at in range(count, len(cells), VALUE_BYTES)]
-    return [(cells[place], values[place]) for place in places]
+    cells, count = read_cells(snapshot.raw, fields.names, fields.kinds), len(fields.names)
+    return [
+        (cells[place], cells[at : at + VALUE_BYTES])
+        for place, at in enumerate(range(count, len(cells), VALUE_BYTES))
+    ]

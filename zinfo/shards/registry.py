@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from zinfo.errors import ShardExistsError, UnknownShardError
 from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.followed_rows import FollowedRows
 from zinfo.shards.shard import RedisShard
 from zinfo.wire import lifecycle
 
@@ -48,6 +49,7 @@ class ShardPublisher:
         self._callbacks: dict[ShardEvent, list[ShardCallback]] = {kind: [] for kind in ShardEvent}
         self._fault_callbacks: list[FaultCallback] = []
         self._claims: dict[str, list[FreeCallback]] = {}  # by shard id
+        self.rows = FollowedRows()  #: the fields of live shards that clients request repeatedly
         self.changes = 0  #: number of shards added and removed, and of changes of labels
         self.callback_errors = 0  #: number of exceptions that subscribers raised
 
@@ -63,6 +65,7 @@ class ShardPublisher:
         if shard.id in self._shards:
             raise ShardExistsError(f"shard {shard.id} is live already")
         self._shards[shard.id] = shard
+        shard.join(self.rows)
         self.changes += 1
         insort(self._ids, shard.id)
         self._sorted = None
@@ -239,6 +242,7 @@ class ShardPublisher:
 
     def _forget(self, shard: RedisShard) -> None:
         del self._shards[shard.id]
+        shard.leave(self.rows)
         self.changes += 1
         del self._ids[bisect_left(self._ids, shard.id)]
         self._sorted = None

@@ -6,10 +6,11 @@ import enum
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from zinfo.info.parser import Value
 from zinfo.shards.connection_options import ConnectionOptions
+from zinfo.shards.followed_rows import FollowedRows
 from zinfo.shards.snapshot import Snapshot
 from zinfo.wire import lifecycle
 
@@ -22,6 +23,15 @@ class ShardState(str, enum.Enum):
     LOADING = lifecycle.LOADING  # replies to INFO, but is loading its data set
     BUSY = lifecycle.BUSY  # running a script, replies -BUSY; the newest INFO is old
     DOWN = lifecycle.DOWN  # no reply; `reason` says why
+
+
+STATES: Final = tuple(ShardState)
+"""The states, in the order of their numbers; the last one is that of a removed shard."""
+
+
+def state_number(state: ShardState) -> int:
+    """Return the number of a state in `STATES`; 0 for a value that is not one of them."""
+    return next((number for number, known in enumerate(STATES) if known is state), 0)
 
 
 class RedisShard:
@@ -48,7 +58,7 @@ class RedisShard:
         TypeError: options without a URL, or unknown options.
 
     Attributes:
-        state: new, up, loading, busy or down (a `ShardState`, which is a str).
+        state: new, up, loading, busy or down (a `ShardState`, which is a str). It can be set.
         reason: why the shard is down; "" if it is not.
         last_error: text of the last failure; "" after a successful poll.
         failures: failed polls in a row.
@@ -84,7 +94,9 @@ class RedisShard:
             raise TypeError(f"{', '.join(options)}: only a URL takes options")
         else:
             self.redis_conn = redis_conn
-        self.state = ShardState.NEW
+        self._state = ShardState.NEW
+        self._rows: FollowedRows | None = None
+        self._position = 0  # in these
         self.reason = ""
         self.last_error = ""
         self.failures = 0
@@ -96,6 +108,17 @@ class RedisShard:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id} {self.state.value}>"
+
+    @property
+    def state(self) -> ShardState:
+        """State of the shard, by its newest poll."""
+        return self._state
+
+    @state.setter
+    def state(self, state: ShardState) -> None:
+        self._state = state
+        if self._rows is not None:
+            self._rows.set_state(self._position, state_number(state))
 
     @property
     def snapshot(self) -> Snapshot | None:
@@ -144,11 +167,28 @@ class RedisShard:
                 unchanged.
         """
         self._snapshot = snapshot
+        if self._rows is not None:
+            self._rows.on_snapshot(self._position, snapshot)
         if ops >= self.OPS_ACTIVE_THRESH:
             self._interval = self.MIN_POLLING_INTERVAL
         elif ops <= self.OPS_INACTIVE_THRESH:
             longer = max(self._interval, self.MIN_POLLING_INTERVAL) + self.POLLING_INTERVAL_STEP
             self._interval = min(longer, self.MAX_POLLING_INTERVAL)
+
+    def join(self, rows: FollowedRows) -> None:
+        """Write each later INFO and state to a row of `rows`; a shard has one row at most."""
+        if self._rows is None:
+            self._rows, self._position = rows, rows.add(self, state_number(self._state))
+
+    def leave(self, rows: FollowedRows) -> None:
+        """Free the row in `rows`, if the shard has one there."""
+        if self._rows is rows:
+            self._rows = None
+            rows.remove(self._position)
+
+    def position_in(self, rows: FollowedRows) -> int | None:
+        """Return the position of this shard's row; None if it has none in `rows`."""
+        return self._position if self._rows is rows else None
 
     def polling_interval(self) -> float:
         """Return the seconds until the next poll.

@@ -29,10 +29,6 @@ class Snapshot:
         time: wall clock of its arrival, seconds since the Unix epoch.
         at: monotonic clock of its arrival, seconds; ages are counted from here.
         previous: the shard's previous snapshot; most likely it has the same layout.
-
-    Attributes:
-        cells: the fields that were read when the reply arrived, as `FieldPlan.read` returns them;
-            empty if none were.
     """
 
     __slots__ = (
@@ -42,7 +38,6 @@ class Snapshot:
         "_likely_layout",
         "_parsed",
         "at",
-        "cells",
         "raw",
         "revision",
         "time",
@@ -55,7 +50,6 @@ class Snapshot:
         self.revision = revision
         self.time = time
         self.at = at
-        self.cells = b""
         self._bad_lines: int | None = None
         self._layout: Layout | None = None  # set once it is known to be the layout of this reply
         self._likely_layout: Layout | None = (
