@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from tests.cli.running import invoke
 from tests.daemon.test_daemon import reload, shards
 from tests.daemons import RunningDaemon
 from tests.waiting import wait_until
@@ -38,6 +40,8 @@ def test_a_daemon_polls_its_slice_until_it_is_restarted_with_another(tmp_path: P
         for op in ("hello", "stats"):
             body: Any = daemon.ask(op).body
             assert body["slice"] == {"number": 1, "count": 3, "copies": 2, "by": "id"}
+        done = invoke("stats", "--connect", daemon.query)
+        assert re.search(r"^slice\.count +3$", done.stdout, re.MULTILINE)
         assert f"watching {len(MINE.intersection(LISTED))} shards" in daemon.log()
         assert f"; {SPEC}\n" in daemon.log()
         with urlopen(f"{daemon.http}metrics") as page:

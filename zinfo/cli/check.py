@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +14,9 @@ from zinfo.cli.source_options import Flags, source_flags, source_options
 from zinfo.cli.text import printable
 from zinfo.config import Config, exposure_notes, load_config
 from zinfo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from zinfo.daemon.read_once import Reading
 
 DEFAULT_TIMEOUT = 15.0
 """Seconds in which each source must answer."""
@@ -60,6 +65,9 @@ def check(
     the sources. No shard is polled. A source is `ok`, `PARTLY` if a part of it could not be read,
     or `FAILED`.
 
+    With [slice] the last line says how many shards are in the slice. If the file leaves its number
+    to the host name, that is the name of this machine.
+
     Exit codes: 0 the file is valid, and each source is ok; 1 otherwise.
     """
     flags = source_flags(sources)
@@ -74,8 +82,11 @@ def check(
         say(printable(f"warning: {warning}"))
     if not discover:
         emit(printable(f"{name}: ok, {_summary(config)}"))
+        _say_slice(config)
     elif not config.sources:
         say(printable(f"{name}: ok, {_summary(config)}; there is no source to ask"))
+        if not as_json:
+            _say_slice(config)
     elif not _discover(config, timeout, as_json=as_json):
         click.get_current_context().exit(FAILED)
 
@@ -96,13 +107,22 @@ def _exit_with(error: ConfigError) -> None:
 
 def _summary(config: Config) -> str:
     """Return what a daemon with this file alone would watch."""
-    if not config.shards and not config.sources and "enabled" not in config.local.model_fields_set:
+    is_local = "enabled" not in config.local.model_fields_set and config.slice.count is None
+    if not config.shards and not config.sources and is_local:
         return "no shards and no sources: `zinfo serve` polls the servers of its machine"
     counts = [_count(len(config.shards), "shard")]
     if config.sources:
         counts.append(_count(len(config.sources), "source"))
     local = ", and the servers of its machine" if config.local.enabled else ""
     return ", ".join(counts) + local
+
+
+def _say_slice(config: Config, readings: Sequence[Reading] | None = None) -> None:
+    from zinfo.cli.slices import checked_slice, slice_line
+
+    line = slice_line(checked_slice(config), config, readings)
+    if line is not None:
+        emit(printable(line))
 
 
 def _count(number: int, what: str) -> str:
@@ -112,6 +132,7 @@ def _count(number: int, what: str) -> str:
 def _discover(config: Config, timeout: float, *, as_json: bool) -> bool:
     """Ask the sources and print what they list; return whether all is well."""
     from zinfo.cli.discovered import is_well, print_json, print_readings
+    from zinfo.cli.slices import checked_slice
     from zinfo.daemon.read_once import read_once
     from zinfo.daemon.sources import make_sources
 
@@ -122,9 +143,13 @@ def _discover(config: Config, timeout: float, *, as_json: bool) -> bool:
         raise
     readings = read_once([entry.source for entry in entries], timeout)
     if as_json:
+        found = checked_slice(config)
+        if found.problem:
+            note(printable(found.problem))
         for reading in readings:
-            print_json(reading)
+            print_json(reading, found.spec)
     else:
         own = {shard.id for shard in config.shards}
         print_readings(readings, own, local=config.local.enabled)
+        _say_slice(config, readings)
     return all(map(is_well, readings))

@@ -11,6 +11,7 @@ from zinfo.cli.output import echo_json, emit
 from zinfo.cli.text import printable
 from zinfo.daemon.read_once import Reading
 from zinfo.discovery.target import Answer
+from zinfo.wire.slices import SliceSpec
 
 _OK, _PARTLY, _FAILED = "ok", "PARTLY", "FAILED"
 _COLOURS = {_OK: "green", _PARTLY: "yellow", _FAILED: "red"}
@@ -42,9 +43,13 @@ def print_readings(readings: Sequence[Reading], own: Collection[str], *, local: 
     emit(_in_all(readings, own, local=local))
 
 
-def print_json(reading: Reading) -> None:
-    """Print a source as a JSON object."""
+def print_json(reading: Reading, slice_spec: SliceSpec | None = None) -> None:
+    """Print a source as a JSON object, whose shards say whether they are in a slice."""
     answer = reading.answer or Answer({})
+    in_slice: dict[str, bool] = {}
+    if slice_spec is not None:
+        for ident, target in answer.targets.items():
+            in_slice[ident] = slice_spec.includes(ident, target.labels)
     echo_json(
         {
             "name": reading.name,
@@ -58,11 +63,15 @@ def print_json(reading: Reading) -> None:
                     "url": target.url,
                     "labels": dict(target.labels),
                     "credentials": target.credentials,
+                    **({"in_slice": in_slice[ident]} if in_slice else {}),
                 }
                 for ident, target in answer.targets.items()
             ],
             "skipped": dict(answer.skipped),
             "notes": list(answer.notes),
+            "slice": None
+            if slice_spec is None
+            else {**slice_spec.as_map(), "shards": sum(in_slice.values())},
         }
     )
 
