@@ -6,10 +6,12 @@ hand if their encoding is unusual; none are made by zinfo's own code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -518,6 +520,58 @@ def unreadable() -> Iterator[Vector]:
         yield {"name": name, "data": data.hex()}
 
 
+SLICED: tuple[tuple[str, dict[str, str], str, int, int], ...] = (
+    ("", {}, "id", 3, 2),
+    ("db-1:6379", {}, "id", 1, 1),
+    ("db-1:6379", {"cluster": "orders"}, "id", 3, 1),
+    *(("db-1:6379", {}, "id", count, 2) for count in (2, 3, 4, 5, 8, 9, 100, 1024)),
+    *((f"10.0.0.{number}:6379", {}, "id", 3, 2) for number in range(1, 9)),
+    *(("db-2:6379", {}, "id", 8, copies) for copies in range(1, 9)),
+    *(("db-2:6379", {}, "id", copies, copies) for copies in range(1, 9)),
+    *(("unix~/run/redis.sock", {}, "id", count, 3) for count in (3, 7, 1023)),
+    *((name, {}, "id", 7, 2) for name in ("käse~1", "\N{PILE OF POO}", "0", "x" * 512)),
+    ("db-3:6379", {"cluster": "orders"}, "cluster", 3, 2),
+    ("db-4:6379", {"cluster": "orders", "id": "db-3:6379"}, "cluster", 3, 2),
+    ("db-4:6379", {"site": "fra"}, "cluster", 3, 2),
+    ("db-4:6379", {"cluster": ""}, "cluster", 3, 2),
+    ("db-4:6379", {"cluster": "k\N{LATIN SMALL LETTER A WITH DIAERESIS}se"}, "cluster", 3, 2),
+    ("db-4:6379", {"id": "db-3:6379"}, "id", 3, 2),
+)
+"""Id and labels of a shard; the key of the slices, their number, and the number of copies."""
+
+
+def slices() -> Iterator[Vector]:
+    """Yield the slices of shards; floats are calculated with integers."""
+    for ident, labels, by, count, copies in SLICED:
+        key = ident if by == "id" else labels.get(by, ident)
+        digests: list[str] = []
+        chosen: list[int] = []
+        while len(chosen) < copies:
+            text = f"{len(digests)}:{key}".encode()
+            digests.append(hashlib.blake2b(text).hexdigest()[:16])
+            number = _bucket(int.from_bytes(bytes.fromhex(digests[-1]), "little"), count)
+            chosen += [] if number in chosen else [number]
+        shard = {"id": ident, "labels": labels, "by": by, "count": count, "copies": copies}
+        yield {**shard, "key": key, "digests": digests, "slices": chosen}
+
+
+def _bucket(state: int, count: int) -> int:
+    """Return the jump consistent hash of a 64-bit number, without floats."""
+    bucket = following = 0
+    while following < count:
+        bucket = following
+        state = (state * 2862933555777941757 + 1) % 2**64
+        step = _double(Fraction(2**31, (state >> 33) + 1))
+        following = int(_double((bucket + 1) * step))
+    return bucket
+
+
+def _double(value: Fraction) -> Fraction:
+    """Return the double that is nearest to a value from 1 to 2**53; of two, the even one."""
+    ulp = Fraction(2) ** (int(value).bit_length() - 53)
+    return round(value / ulp) * ulp
+
+
 def _hex(*frames: bytes) -> list[str]:
     return [frame.hex() for frame in frames]
 
@@ -531,6 +585,7 @@ FILES = {
     "batches": batches,
     "values": values,
     "unreadable": unreadable,
+    "slices": slices,
 }
 """File name to the function that yields its vectors."""
 

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 import zmq
 
+from tests.clients.conftest import RuntimeCache
 from tests.clients.programs import END_TIMEOUT, environment
 from tests.clients.runtimes import CLIENTS, Runtime
 from tests.protocol_vectors import Vector, frames_of, read
@@ -31,6 +32,11 @@ TASKS: dict[str, Callable[[Vector], list[Any]]] = {
 }
 """The function that each file of vectors tests, and its arguments."""
 
+NODE_ONLY: dict[str, Callable[[Vector], list[Any]]] = {
+    "slices": lambda vector: ["slices_of", vector],
+}
+"""The same for what the clients for old Pythons do not have."""
+
 Pairs: TypeAlias = "list[tuple[Vector, Any]]"
 
 
@@ -39,8 +45,9 @@ _results: dict[str, dict[str, Pairs]] = {}  # by the program of a runtime
 
 def _all_results(runtime: Runtime) -> dict[str, Pairs]:
     """Call the functions of the programs with all vectors, in one process."""
-    vectors = {name: read(name) for name in TASKS}
-    tasks = [TASKS[name](vector) for name, found in vectors.items() for vector in found]
+    calls = {**TASKS, **NODE_ONLY} if runtime.driver == "node.mjs" else TASKS
+    vectors = {name: read(name) for name in calls}
+    tasks = [calls[name](vector) for name, found in vectors.items() for vector in found]
     done = subprocess.run(
         runtime.driver_line(),
         env=environment(runtime),
@@ -107,6 +114,11 @@ def test_values_in_unusual_encodings_are_decoded(each_runtime: Runtime) -> None:
 def test_undecodable_bytes_are_an_error(each_runtime: Runtime) -> None:
     for vector, found in results(each_runtime, "unreadable"):
         assert set(found) == {"failed"}, vector["name"]
+
+
+def test_slices_are_chosen_by_the_client_for_node(runtimes: RuntimeCache) -> None:
+    for vector, found in results(runtimes.get("node"), "slices"):
+        assert found == {"key": vector["key"], "slices": vector["slices"]}
 
 
 def assert_equal(runtime: Runtime, found: object, expected: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -26,7 +27,7 @@ from tests.protocol_page import (
     rows,
     section,
 )
-from tests.protocol_vectors import with_hex
+from tests.protocol_vectors import read, with_hex
 from tests.servers import RealServer
 from tests.source_states import STATUSES
 from tests.waiting import wait_until
@@ -37,6 +38,7 @@ from zinfo.query.source_operations import describe_source
 from zinfo.wire import bus_messages, codec, query_messages
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.query_messages import Request
+from zinfo.wire.slices import MAX_COPIES, MAX_SLICES, SliceSpec, slices_of
 
 # --- bytes ---
 
@@ -105,6 +107,24 @@ def test_the_codec_reads_and_writes_the_example_errors(name: str) -> None:
     assert (reply.error.code, reply.error.retryable) == (value["error"]["code"], False)
     again = query_messages.encode_error(value["id"], value["node"], value["epoch"], reply.error)
     assert again == [magic, header]
+
+
+def test_the_slices_on_the_page_are_those_of_the_vectors() -> None:
+    text = section("## Slices")
+    row = r"^\| `(.+?)` \| (.*) \| `(\w+)` \| (\d+) \| (\d+) \| ([\d, ]+) \|$"
+    found = re.findall(row, text, re.MULTILINE)
+    assert len(found) == 10
+    for ident, pairs, by, count, copies, slices in found:
+        labels = dict(pair.split("=") for pair in re.findall(r"`(.+?)`", pairs))
+        spec = SliceSpec(0, int(count), int(copies), by)
+        key = spec.key(ident, labels)
+        numbers = [int(number) for number in slices.split(", ")]
+        assert list(slices_of(key, spec.count, spec.copies)) == numbers
+        vectors = [one for one in read("slices") if one["slices"] == numbers]
+        assert (key, spec.count) in {(one["key"], one["count"]) for one in vectors}
+    (salted, digest) = re.findall(r"`printf '(\S+)' \| b2sum` begins with `(\w+)`", text)[0]
+    assert hashlib.blake2b(salted.encode()).hexdigest().startswith(digest)
+    assert f"at most {MAX_SLICES}, `copies` at most `count` and at most {MAX_COPIES}" in text
 
 
 @pytest.mark.parametrize("kind", ["info", "delta", "event", "hb", "fence"])

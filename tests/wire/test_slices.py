@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.protocol_vectors import Vector, read
 from zinfo.wire.slices import SliceSpec, jump_hash, key_hash, slices_of
 
 KEYS = [f"prod-eu-{n % 7}.example.net:{6379 + n}" for n in range(4000)]
+
+
+@pytest.mark.parametrize("vector", read("slices"), ids=lambda one: one["key"][:20])
+def test_the_vectors_are_what_zinfo_chooses(vector: Vector) -> None:
+    spec = SliceSpec(0, vector["count"], vector["copies"], vector["by"])
+    key = spec.key(vector["id"], vector["labels"])
+    assert key == vector["key"]
+    for salt, digest in enumerate(vector["digests"]):
+        assert key_hash(key, salt).to_bytes(8, "little").hex() == digest
+    assert slices_of(key, vector["count"], vector["copies"]) == tuple(vector["slices"])
+    polled = [
+        replace(spec, number=number).includes(vector["id"], vector["labels"])
+        for number in range(spec.count)
+    ]
+    assert [number for number, one in enumerate(polled) if one] == sorted(vector["slices"])
+
+
+@pytest.mark.skipif(shutil.which("b2sum") is None, reason="no b2sum of GNU coreutils on the PATH")
+def test_the_digests_of_the_vectors_are_those_of_b2sum() -> None:
+    vector = next(one for one in read("slices") if one["key"] == "käse~1")
+    for salt, digest in enumerate(vector["digests"]):
+        text = f"{salt}:{vector['key']}".encode()
+        done = subprocess.run(["b2sum"], input=text, capture_output=True, check=True)
+        assert done.stdout.decode().startswith(digest)
 
 
 def test_key_hash_is_that_of_any_blake2b() -> None:

@@ -3,8 +3,8 @@
 Each shard is assigned to `copies` different slices of `count`. The hash is jump consistent hash
 (Lamping and Veach, "A Fast, Minimal Memory, Consistent Hash Algorithm", 2014,
 https://arxiv.org/abs/1406.2294) of a BLAKE2b digest of the key and a salt. When a fleet grows from
-N to N+1 slices, one in N+1 of the copies moves, always to the new slice, and both copies of a shard
-rarely move together. docs/reference/protocol.md has test vectors.
+N to N+1 slices, one in N+1 of the copies moves, nearly always to the new slice, and both copies of
+a shard rarely move together. docs/reference/protocol.md has test vectors.
 """
 
 from __future__ import annotations

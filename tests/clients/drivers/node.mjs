@@ -8,8 +8,8 @@ import { join } from "node:path";
 
 const home = process.argv[2];
 const load = (name) => import(join(home, "lib", `${name}.js`));
-const [wire, { FailedError, RefusedError }, { toJson }] = await Promise.all(
-  ["wire", "errors", "printing"].map(load),
+const [wire, { FailedError, RefusedError }, { toJson }, slices] = await Promise.all(
+  ["wire", "errors", "printing", "slices"].map(load),
 );
 
 const raw = (frames) => frames.map((digits) => Buffer.from(digits, "hex"));
@@ -32,6 +32,10 @@ const FUNCTIONS = {
     return [kind, name, header, body];
   },
   make_topic: (kind, of) => digits(wire.makeTopic(kind, of)),
+  slices_of: ({ id, labels, by, count, copies }) => {
+    const key = slices.sliceKey(id, labels, by);
+    return { key, slices: slices.slicesOf(key, count, copies) };
+  },
   unpack: (data) => wire.unpack(Buffer.from(data, "hex")),
 };
 
