@@ -142,7 +142,7 @@ def columns_of(
     return Columns(
         ids=_ids(pages, known),
         ages=memoryview(_bytes([page.ages for page in pages])).cast("d"),
-        states=tuple(state for page in pages for state in page.states),
+        states=tuple(chain.from_iterable(page.states for page in pages)),
         columns=dict(zip(names, joined, strict=True)),
     )
 
@@ -161,7 +161,7 @@ def _check_order(pages: Sequence[ColumnsPage]) -> None:
 def _ids(pages: Sequence[ColumnsPage], known: tuple[str, ...] | None) -> tuple[str, ...]:
     lists = [page.ids for page in pages if page.ids is not None]
     if len(lists) == len(pages):
-        return tuple(shard for ids in lists for shard in ids)
+        return tuple(chain.from_iterable(lists))
     if lists or known is None or len(known) != pages[0].total:
         raise ProtocolError("a page of columns lacks ids that this client does not have")
     return known

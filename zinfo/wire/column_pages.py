@@ -151,8 +151,11 @@ def _states(body: Mapping[object, object], count: int) -> list[str]:
     names = body.get("states")
     if not isinstance(names, list) or set(map(type, names)) - {str}:
         raise ProtocolError("states must be an array of texts")
+    packed = _packed(body.get("state"), "state", count, 1)
     try:
-        return list(map(names.__getitem__, _packed(body.get("state"), "state", count, 1)))
+        if packed.count(packed[:1]) == count > 0:  # all shards are in one state, mostly
+            return [names[packed[0]]] * count
+        return list(map(names.__getitem__, packed))
     except IndexError:
         raise ProtocolError(f"state must have numbers below {len(names)}") from None
 
