@@ -77,12 +77,17 @@ class TextFormat:
             return b""
         return _head(*of, escapes_quotes=False)
 
+    def allows_all(self, of: Family) -> bool:
+        """Return whether the format allows any sample of a metric."""
+        del of
+        return True
+
     def samples(self, of: Family, lines: bytes) -> bytes:
         """Return the samples that the format allows.
 
         Args:
             of: the metric.
-            lines: some of its lines, each with its LF.
+            lines: some of its lines, each with its LF. HELP and TYPE may stand before them.
         """
         del of
         return lines
@@ -125,6 +130,10 @@ class OpenMetricsFormat(TextFormat):
             name = _STEMS.get(name, name)
         return _head(name, kind, text, escapes_quotes=True)
 
+    def allows_all(self, of: Family) -> bool:
+        """Return whether the format allows any sample of a metric."""
+        return of.name not in _STEMS
+
     def samples(self, of: Family, lines: bytes) -> bytes:
         """Return the samples that the format allows."""
         if of.name not in _STEMS or _NO_COUNT.search(lines) is None:
@@ -133,7 +142,7 @@ class OpenMetricsFormat(TextFormat):
 
 
 def _is_count(line: bytes) -> bool:
-    return not line.rpartition(b" ")[2].startswith((b"-", b"NaN"))
+    return line.startswith(b"#") or not line.rpartition(b" ")[2].startswith((b"-", b"NaN"))
 
 
 @lru_cache(maxsize=2048)

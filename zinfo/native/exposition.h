@@ -148,6 +148,7 @@ typedef struct {
     uint32_t shards;
     uint32_t size;        /* of `ends` */
     Py_ssize_t written;   /* lines of the last shard */
+    Buffer piece;         /* the text of the last piece: its memory is used again */
 } Lines;
 
 /* The text of a number: a part of the reply, or `text`. An object is not copied. */

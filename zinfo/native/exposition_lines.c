@@ -156,33 +156,74 @@ size_of(PyObject *self, PyObject *args)
         family >= 0 && family < lines->count ? lines->families[family].records.used : 0);
 }
 
+/* Write the text of a metric, with its head, from a place on. Sets the place where it continues. */
+static int
+write_part(Lines *lines, PyObject *part, size_t room, Place *place)
+{
+    PyObject *head, *name;
+    Family *family;
+    int number;
+
+    if (!PyTuple_Check(part)) {
+        PyErr_SetString(PyExc_TypeError, "a part is a tuple");
+        return 0;
+    }
+    if (!PyArg_ParseTuple(part, "SiS:part", &head, &number, &name)) {
+        return 0;
+    }
+    family = number >= 0 && number < lines->count ? lines->families + number : NULL;
+    if (family == NULL || place->at > family->records.used ||
+        (place->shard >= lines->shards && family->records.used > 0)) {
+        PyErr_SetString(PyExc_ValueError, "no such place");
+        return 0;
+    }
+    if (place->at == 0 && family->records.used > 0) {
+        Span text = bytes_of(head);
+        size_t size = (size_t)(text.end - text.start);
+        if (!make_room(&lines->piece, size + 1)) {
+            return 0;
+        }
+        lines->piece.used = (size_t)(put(lines->piece.start + lines->piece.used, text.start, size) -
+                                     lines->piece.start);
+    }
+    return lines_write_text(lines, number, bytes_of(name), room, place, &lines->piece);
+}
+
 static PyObject *
 piece(PyObject *self, PyObject *args)
 {
     Lines *lines = (Lines *)self;
-    Buffer text = {NULL, 0, 0};
-    PyObject *name, *found = NULL;
-    Py_ssize_t at, room;
+    PyObject *parts, *bytes;
+    Py_ssize_t index, at, room, count;
     Place place;
-    int family;
 
-    if (!PyArg_ParseTuple(args, "iSnIn:piece", &family, &name, &at, &place.shard, &room)) {
+    if (!PyArg_ParseTuple(args, "OnnIn:piece", &parts, &index, &at, &place.shard, &room)) {
         return NULL;
     }
-    if (family < 0 || family >= lines->count || at < 0 || place.shard >= lines->shards ||
-        (size_t)at > lines->families[family].records.used || room < 1 || room > INT32_MAX) {
+    if (!PyTuple_Check(parts) || index < 0 || at < 0 || room < 1 || room > INT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "no such place");
         return NULL;
     }
+    count = PyTuple_Size(parts);
     place.at = (size_t)at;
-    if (lines_write_text(lines, family, bytes_of(name), (size_t)room, &place, &text)) {
-        PyObject *bytes = PyBytes_FromStringAndSize(text.start, (Py_ssize_t)text.used);
-        found = bytes == NULL
-                    ? NULL
-                    : Py_BuildValue("(NnI)", bytes, (Py_ssize_t)place.at, place.shard);
+    lines->piece.used = 0;
+    while (index < count && lines->piece.used < (size_t)room) {
+        PyObject *part = PyTuple_GetItem(parts, index);
+        int number;
+        if (part == NULL || !write_part(lines, part, (size_t)room, &place)) {
+            return NULL;
+        }
+        number = PyLong_AsLong(PyTuple_GetItem(part, 1));
+        if (place.at == lines->families[number].records.used) {
+            index++;
+            place.at = 0;
+            place.shard = 0;
+        }
     }
-    PyMem_Free(text.start);
-    return found;
+    bytes = PyBytes_FromStringAndSize(lines->piece.start, (Py_ssize_t)lines->piece.used);
+    return bytes == NULL
+               ? NULL
+               : Py_BuildValue("(NnnI)", bytes, index, (Py_ssize_t)place.at, place.shard);
 }
 
 static void
@@ -198,6 +239,7 @@ dealloc(PyObject *self)
     PyMem_Free(lines->families);
     PyMem_Free(lines->texts.start);
     PyMem_Free(lines->ends);
+    PyMem_Free(lines->piece.start);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
 }
@@ -233,16 +275,18 @@ static PyMethodDef lines_methods[] = {
     {"size", size_of, METH_VARARGS,
      "size(family)\n--\n\nReturn the bytes that the samples of a metric take here."},
     {"piece", piece, METH_VARARGS,
-     "piece(family, name, at, shard, room)\n--\n\n"
-     "Return a piece of the text of a metric, and where the next one begins.\n\n"
+     "piece(parts, index, at, shard, room)\n--\n\n"
+     "Return a piece of the text of metrics, and where the next one begins.\n\n"
      "Args:\n"
-     "    family: number of the metric.\n"
-     "    name: its name.\n"
-     "    at: where the piece begins; 0 for the first.\n"
-     "    shard: the shard there; 0 for the first.\n"
+     "    parts: a tuple for each metric: the text before its samples, its number, its name. One\n"
+     "        without samples has no text.\n"
+     "    index: of the part where the piece begins; 0 for the first piece.\n"
+     "    at: where it begins there; 0 for the first piece.\n"
+     "    shard: the shard there; 0 for the first piece.\n"
      "    room: the piece ends after the line that reaches this number of bytes.\n\n"
      "Returns:\n"
-     "    The text, and `at` and `shard` of the next piece; `at` is `size(family)` at the end."},
+     "    The text, and `index`, `at` and `shard` of the next piece; `index` is the number of\n"
+     "    parts at the end."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -87,11 +87,15 @@ lines_write_text(const Lines *lines, int family, Span name, size_t room, Place *
 {
     const Buffer *records = &lines->families[family].records;
     const char *at = records->start + place->at, *end = records->start + records->used;
-    Span labels = lines_labels(lines, place->shard);
+    Span labels = {NULL, NULL};
 
-    if (!make_room(text, room + 1024)) {
+    if (at == end) {
+        return 1;
+    }
+    if (text->size < room && !make_room(text, room + 1024 - text->used)) {
         return 0;
     }
+    labels = lines_labels(lines, place->shard);
     while (at < end && text->used < room) {
         int head = (unsigned char)*at++;
         uint32_t size;

@@ -13,6 +13,9 @@ from typing import Any, Protocol, TypeAlias, cast
 EncodeField: TypeAlias = "Callable[[str, bytes], bytes]"
 """Returns the name and the value of a field as msgpack, from its name and its text."""
 
+Part: TypeAlias = "tuple[bytes, int, bytes]"
+"""The text before the samples of a metric, its number, and its name."""
+
 
 class NativePlan(Protocol):
     """What each field becomes in a scrape."""
@@ -74,9 +77,9 @@ class NativeLines(Protocol):
         """Return the bytes that the samples of a metric take here."""
 
     def piece(
-        self, family: int, name: bytes, at: int, shard: int, room: int
-    ) -> tuple[bytes, int, int]:
-        """Return a piece of the text of a metric, and where the next one begins."""
+        self, parts: tuple[Part, ...], index: int, at: int, shard: int, room: int
+    ) -> tuple[bytes, int, int, int]:
+        """Return a piece of the text of metrics, and where the next one begins."""
 
 
 class Native(Protocol):
