@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -12,7 +13,7 @@ from zinfo.info import parser
 from zinfo.info.values import Value
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import EQUAL_SHARDS, Scrape
-from zinfo.metrics.selection import Selection
+from zinfo.metrics.selection import Selection, label_text
 from zinfo.metrics.shard_metrics import add_shard
 from zinfo.security.rights import ALL_RIGHTS
 from zinfo.shards.registry import ShardPublisher
@@ -157,3 +158,29 @@ def test_the_lower_offset_stays_in_bytes_and_in_records(unit: str, version: byte
     found = samples(text_of(version + ONE_ADDRESS))
     offsets = {name: value for (name, _labels), value in found.items() if "slave_offset" in name}
     assert offsets == {f"redis_connected_slave_offset_{unit}": 150}
+
+
+_LABELS: list[dict[str, str]] = [
+    {},
+    {"a": "1"},
+    {"a": "x%sy", "b": "%(a)s"},
+    {"pid": "1"},
+    {"a": '"', "b": "\\"},
+    {"a": "\n"},
+    {"a": "\ud800"},
+    {"a b": "1", "a_b": "2"},
+    {"%(a)s": "1", "a": "2"},
+    {")": "1"},
+    {"cmd": "1", "label_cmd": "2", "": "3", "0": "4"},
+    {"é": "1", "x" * 70: "2"},
+]
+
+
+@pytest.mark.parametrize("ident", [None, "redis://h:1", 'h"', "h\\", "h\n", "é"])
+def test_the_text_of_labels_is_that_of_the_labels(ident: str | None) -> None:
+    for shown, labels in itertools.product([None, ("a", "pid"), ("b",)], _LABELS):
+        selection = Selection(labels=shown)
+        exposed = selection.labels_of(labels)
+        if ident is not None:
+            exposed.insert(0, ("instance", ident))
+        assert selection.text_of_labels(labels, ident) == label_text(exposed)

@@ -80,22 +80,30 @@ class Scrape:
             fields: its INFO without hidden fields; None if there is no current one.
             time: wall clock of the INFO's arrival, seconds since the Unix epoch.
         """
-        text = label_text(labels)
+        self.add_text(label_text(labels), state_samples, fields, time)
+
+    def add_text(
+        self,
+        text: str,
+        state_samples: Iterable[Sample],
+        fields: Fields | None = None,
+        time: float = 0.0,
+    ) -> None:
+        """Add one shard, given its labels in the text format; otherwise as `add`."""
         if self._starts(text):
             self._add(Shard(text, tuple(state_samples), fields, time))
 
     def add_reply(
-        self, labels: Labels, facts: ShardFacts, more: Iterable[Sample], snapshot: Snapshot
+        self, text: str, facts: ShardFacts, more: Iterable[Sample], snapshot: Snapshot
     ) -> None:
         """Add one shard that replies.
 
         Args:
-            labels: as for `add`.
+            text: its labels in the text format; otherwise as for `add`.
             facts: what is known about the shard.
             more: other samples about the shard. They have labels, and no field has the same.
             snapshot: its INFO; it is parsed only if the native part cannot write the samples.
         """
-        text = label_text(labels)
         if not self._starts(text):
             return
         samples = tuple(more)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from zinfo.metrics.samples import SAMPLE_LABEL_PREFIXES, SAMPLE_LABELS
 
 _INVALID = re.compile(r"[^a-zA-Z0-9_]")
+_PLAIN = re.compile(r"[a-zA-Z0-9_]{1,64}")
 _RESERVED = SAMPLE_LABELS | {"instance", "job", "le", "state", "reason"}
 _VOLATILE = frozenset(("pid",))
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -52,6 +53,38 @@ class Selection:
             if name in self.labels if self.labels is not None else name not in _VOLATILE:
                 exposed.setdefault(_exposed_name(name), value)
         return list(exposed.items())
+
+    def text_of_labels(self, labels: Mapping[str, str], ident: str | None) -> str:
+        """Return the labels of a shard in the text format.
+
+        Args:
+            labels: all labels of the shard.
+            ident: its id, for the label `instance`; None without that label.
+        """
+        text, quotes = "", 0
+        if labels:
+            template, quotes = _template(self.labels, tuple(labels))
+            text = template % labels
+        if ident is not None:
+            text = f'instance="{ident}",{text}' if text else f'instance="{ident}"'
+            quotes += 2
+        # Otherwise a value needs an escape, or a name is not plain.
+        if text.isascii() and text.count('"') == quotes and "\\" not in text and "\n" not in text:
+            return text
+        exposed = self.labels_of(labels)
+        return label_text(exposed if ident is None else [("instance", ident), *exposed])
+
+
+@lru_cache(maxsize=1024)
+def _template(shown: tuple[str, ...] | None, names: tuple[str, ...]) -> tuple[str, int]:
+    """Return a template (`%`) of the labels of a shard with these names, and the quotes in it.
+
+    Where a name is not plain, the number of quotes is one that no text has.
+    """
+    found = Selection(labels=shown).labels_of({name: name for name in names})
+    template = ",".join([f'{exposed}="%({name})s"' for exposed, name in found])
+    is_plain = all(_PLAIN.fullmatch(name) for name in names)
+    return (template, 2 * len(found)) if is_plain else ("", -3)
 
 
 def label_text(labels: Sequence[tuple[str, str]]) -> str:

@@ -35,9 +35,7 @@ def add_shard(
         rights: of the client; hidden fields are omitted.
         instance: whether its id is exposed, as the label `instance`.
     """
-    labels = selection.labels_of(shard.labels)
-    if instance:
-        labels.insert(0, ("instance", shard.id))
+    text = selection.text_of_labels(shard.labels, shard.id if instance else None)
     snapshot, state = shard.snapshot, shard.state
     replies = state is _UP or state is _LOADING
     facts = ShardFacts(
@@ -49,9 +47,9 @@ def add_shard(
     )
     if snapshot is None or not replies:
         bad_lines = 0 if snapshot is None else snapshot.bad_lines
-        scrape.add(labels, state_samples(facts, bad_lines))
+        scrape.add_text(text, state_samples(facts, bad_lines))
         return
     more: Iterable[Sample] = ()
     if not rights.hides(EMPTY_DATABASE) and not has_database(snapshot):
         more = empty_database(snapshot)
-    scrape.add_reply(labels, facts, more, snapshot)
+    scrape.add_reply(text, facts, more, snapshot)
