@@ -51,31 +51,79 @@ selections_of(const Job *job, Py_ssize_t number)
     return mask & job->wanted;
 }
 
+/* Return how many of eight bytes are an LF. */
+static Py_ssize_t
+count_lf(uint64_t bytes)
+{
+    static const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f), ones = UINT64_C(0x0101010101010101);
+    uint64_t other = bytes ^ ('\n' * ones);
+
+    other = ((other & low) + low) | other; /* the highest bit of each byte that is no LF */
+    return (Py_ssize_t)(((~other >> 7 & ones) * ones) >> 56);
+}
+
+static uint64_t
+word_at(const char *start)
+{
+    uint64_t word;
+
+    memcpy(&word, start, sizeof word);
+    return word;
+}
+
+static int
+is_same_block(const char *one, const char *other)
+{
+    uint64_t difference = 0;
+    int index;
+
+    for (index = 0; index < BLOCK; index += 8) {
+        difference |= word_at(one + index) ^ word_at(other + index);
+    }
+    return difference == 0;
+}
+
+/* Return the start of the line that has the byte at `at`. */
+static Py_ssize_t
+line_start(const char *text, Py_ssize_t at)
+{
+    while (at >= 8 && count_lf(word_at(text + at - 8)) == 0) {
+        at -= 8;
+    }
+    while (at > 0 && text[at - 1] != '\n') {
+        at--;
+    }
+    return at;
+}
+
 /* Skip the lines that both texts begin with, and return their number. */
 static Py_ssize_t
 skip_same_lines(Span *old, Span *raw)
 {
-    Py_ssize_t size = old->end - old->start, same = 0, lines = 0;
+    const char *one = old->start, *other = raw->start;
+    Py_ssize_t size = old->end - one, same = 0, lines = 0;
 
-    if (raw->end - raw->start < size) {
-        size = raw->end - raw->start;
+    if (raw->end - other < size) {
+        size = raw->end - other;
     }
-    while (size - same >= BLOCK && memcmp(old->start + same, raw->start + same, BLOCK) == 0) {
+    while (size - same >= BLOCK && is_same_block(one + same, other + same)) {
         uint8_t found = 0; /* one byte, so that compilers turn the loop into vector instructions */
         int index;
         for (index = 0; index < BLOCK; index++) {
-            found += raw->start[same + index] == '\n';
+            found += other[same + index] == '\n';
         }
         lines += found;
         same += BLOCK;
     }
-    while (same < size && old->start[same] == raw->start[same]) {
-        lines += raw->start[same] == '\n';
+    while (size - same >= 8 && word_at(one + same) == word_at(other + same)) {
+        lines += count_lf(word_at(other + same));
+        same += 8;
+    }
+    while (same < size && one[same] == other[same]) {
+        lines += other[same] == '\n';
         same++;
     }
-    while (same > 0 && raw->start[same - 1] != '\n') { /* back to the start of the line */
-        same--;
-    }
+    same = line_start(other, same);
     old->start += same;
     raw->start += same;
     return lines;

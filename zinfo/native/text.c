@@ -6,6 +6,10 @@
 #define MAX_EXACT 15  /* digits that a double always represents exactly */
 #define MAX_FLOAT 64  /* bytes of a fraction; longer ones are left to Python */
 
+/* All are exact as doubles. */
+static const double POWERS[MAX_EXACT + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                             1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
 Span
 bytes_of(PyObject *bytes)
 {
@@ -49,8 +53,6 @@ read_fraction(Span text)
 Number
 read_number(Span text)
 {
-    static const double powers[MAX_EXACT + 1] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
     Number none = {NONE, 0, 0.0}, number = {INTEGER, 0, 0.0};
     int negative = text.start < text.end && *text.start == '-';
     const char *first = text.start + negative;
@@ -89,7 +91,7 @@ read_number(Span text)
             }
         }
         number.kind = FRACTION;
-        number.fraction = whole / powers[at - part];
+        number.fraction = whole / POWERS[at - part];
         number.fraction = negative ? -number.fraction : number.fraction;
         return number;
     }
@@ -131,14 +133,47 @@ is_text(Span text)
     return found;
 }
 
+/* Read a number in front of a comma or the end of a text; NONE if it has another form than digits,
+ * or digits around a point, or more than MAX_EXACT + 1 bytes. So most numbers need one pass.
+ * The results are those of read_number. */
+static Number
+read_short_number(Span text, const char **end)
+{
+    Number number = {NONE, 0, 0.0};
+    const char *at = text.start, *first = text.start, *point = NULL;
+
+    for (; at < text.end; at++) {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit < 10 && at - first <= MAX_EXACT) {
+            number.whole = 10 * number.whole + (long long)digit;
+        }
+        else if (*at == '.' && point == NULL) {
+            point = at;
+        }
+        else {
+            break;
+        }
+    }
+    *end = at;
+    if ((at < text.end && *at != ',') || at == first || point == first || point == at - 1 ||
+        (*first == '0' && at - first > 1 && point != first + 1)) {
+        return number;
+    }
+    number.kind = point == NULL ? INTEGER : FRACTION;
+    if (point != NULL) {
+        number.fraction = (double)number.whole / POWERS[at - point - 1];
+    }
+    return number;
+}
+
 Pair
 next_pair(Span *text)
 {
     Pair pair = {{text->start, text->start}, {NONE, 0, 0.0}, 0};
-    const char *at = text->start;
+    const char *at = text->start, *end;
     Span value;
 
-    while (at < text->end && *at > ' ' && *at <= '~' && *at != '=' && *at != ',') {
+    while (at < text->end && (unsigned char)(*at - '!') <= '~' - '!' && *at != '=' && *at != ',') {
         at++;
     }
     pair.name.end = at;
@@ -147,12 +182,14 @@ next_pair(Span *text)
     }
     value.start = at + 1;
     value.end = text->end;
-    value.end = find_byte(value, ',');
-    pair.is_last = value.end == NULL;
-    if (pair.is_last) {
-        value.end = text->end;
+    pair.number = read_short_number(value, &end);
+    if (pair.number.kind == NONE) {
+        end = find_byte(value, ',');
+        value.end = end == NULL ? text->end : end;
+        pair.number = read_number(value);
+        end = value.end;
     }
-    text->start = value.end + !pair.is_last;
-    pair.number = read_number(value);
+    pair.is_last = end == text->end;
+    text->start = end + !pair.is_last;
     return pair;
 }
