@@ -17,8 +17,18 @@ from tests.info_texts import TEXTS
 from tests.waiting import wait_until
 from zinfo.bus import flush_timer
 from zinfo.bus.batches import MAX_BATCH_BYTES
+from zinfo.native.loader import native
 from zinfo.security.bus_rights import UNLIMITED, BusRights
-from zinfo.wire.bus_messages import BATCH_TOPIC, fields_topic, topic, unpack_batch
+from zinfo.wire.bus_messages import (
+    BATCH_TOPIC,
+    batched_head,
+    fields_topic,
+    header_start,
+    pack_batched,
+    pack_header,
+    topic,
+    unpack_batch,
+)
 
 EVENTS, BEATS, DELTAS = topic("event"), topic("hb"), topic("delta")
 LIMITED = BusRights(shards=("a",), hidden_fields=("role", "used_*"))
@@ -183,7 +193,7 @@ def test_batches_are_numbered_and_bounded(slow_bus: InProcessBus) -> None:
     assert 1 < len(seqs) < sum(numbers) == 120
     sizes = [len(batch.body) for batch in subscriber.batches]
     assert all(
-        size < MAX_BATCH_BYTES + 200 or number == 1
+        size <= MAX_BATCH_BYTES + 3 or number == 1  # three bytes are the header of the array
         for size, number in zip(sizes, numbers, strict=True)
     )
 
@@ -200,6 +210,44 @@ def test_a_delta_larger_than_a_batch_is_a_batch(slow_bus: InProcessBus) -> None:
     assert len(subscriber.batches[1].body) > MAX_BATCH_BYTES
     assert numbers[1] == 1
     assert sum(numbers) == 5
+
+
+@pytest.mark.skipif(native is None, reason="compares the native part")
+@settings(max_examples=examples(200))
+@given(
+    node=st.text(max_size=300),
+    seq=st.integers(0, 2**64 - 1) | st.integers(0, 300),
+    when=st.floats(allow_nan=False),
+    body=st.binary() | st.integers(250, 70_000).map(bytes),
+)
+@example(node="n" * 240, seq=2**63 - 1, when=0.0, body=bytes(65_536))
+def test_native_code_packs_a_delta_as_python_does(
+    node: str, seq: int, when: float, body: bytes
+) -> None:
+    assert native is not None
+    head, header = batched_head(topic("delta", node[:50])), pack_header(node, 7, seq, when)
+    packed = native.pack_batched(head, header_start(node, 7), seq, when, body)
+    if seq < 2**63:
+        assert packed == pack_batched(head, header, body)
+    else:
+        assert packed is None
+
+
+@pytest.mark.skipif(native is None, reason="compares the native part")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        (b"", b"", 1, 1.5),
+        ("", b"", 1, 1.5, b""),
+        (b"", b"", "1", 1.5, b""),
+        (b"", b"", 1, 1, b""),
+    ],
+)
+def test_native_code_refuses_to_pack_other_types(arguments: Any) -> None:
+    packs: Any = native and native.pack_batched
+    with pytest.raises(TypeError):
+        packs(*arguments)
 
 
 def test_a_delta_waits_for_no_further_one_at_a_quiet_time(bus: InProcessBus) -> None:

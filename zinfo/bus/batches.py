@@ -6,7 +6,6 @@ encoding: three frames through ZeroMQ, and a share of a system call at both ends
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from zinfo.bus.field_sets import WHOLE, FieldSets
@@ -15,7 +14,6 @@ from zinfo.wire.bus_messages import (
     FIELDS_ROOT,
     KIND_BATCH,
     KIND_FIELDS,
-    batched_parts,
     fields_of_topic,
     join_batch,
 )
@@ -43,7 +41,7 @@ class Batch:
         size: bytes that wait.
     """
 
-    __slots__ = ("_number", "_parts", "kind", "selection", "seq", "size", "topic")
+    __slots__ = ("_packed", "kind", "selection", "seq", "size", "topic")
 
     def __init__(self, topic: bytes, kind: str, selection: int) -> None:
         self.topic = topic
@@ -51,43 +49,27 @@ class Batch:
         self.selection = selection
         self.seq = 0
         self.size = 0
-        self._number = 0
-        self._parts: list[bytes] = []
+        self._packed: list[bytes] = []
 
-    def fits(self, body: bytes) -> bool:
-        """Return whether a delta can be added before the batch is sent."""
-        return not self.size or self.size + len(body) <= MAX_BATCH_BYTES
+    def add(self, packed: bytes) -> None:
+        """Add a delta, as `pack_batched` returns it.
 
-    def add(self, head: bytes, header: bytes, body: bytes) -> None:
-        """Add a delta.
-
-        Args:
-            head: what `batched_head` returns for the topic of the delta.
-            header: of the delta.
-            body: of the delta.
+        The caller sends the batch before if `size` would exceed `MAX_BATCH_BYTES`.
         """
-        _, length_of_header, _, length_of_body, _ = parts = batched_parts(head, header, body)
-        self._parts += parts
-        self._number += 1
-        lengths = len(length_of_header) + len(length_of_body)
-        self.size += len(head) + len(header) + len(body) + lengths
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the batch has to be sent now."""
-        return self.size >= MAX_BATCH_BYTES
+        self._packed.append(packed)
+        self.size += len(packed)
 
     def take(self) -> bytes:
         """Return the body of the batch, and begin the next one."""
-        body = join_batch(self._number, self._parts)
+        body = join_batch(len(self._packed), self._packed)
         self.clear()
         self.seq += 1
         return body
 
     def clear(self) -> None:
         """Drop what waits."""
-        self._parts = []
-        self._number = self.size = 0
+        self._packed = []
+        self.size = 0
 
 
 class SocketBatches:
@@ -97,17 +79,16 @@ class SocketBatches:
         field_sets: the selections of fields of all sockets with the same hidden fields.
 
     Attributes:
-        selections: a bit for the selection of each of the batches.
+        all: the batches.
+        selections: a bit for the selection of each of them.
     """
 
     def __init__(self, field_sets: FieldSets) -> None:
+        self.all: tuple[Batch, ...] = ()
         self.selections = 0
         self._field_sets = field_sets
         self._whole = Batch(BATCH_TOPIC, KIND_BATCH, WHOLE)  # its numbers never start again
         self._batches: dict[bytes, Batch] = {}
-
-    def __iter__(self) -> Iterator[Batch]:
-        return iter(self._batches.values())
 
     def subscribe(self, topic: bytes) -> bool:
         """Publish batches, if this is a topic of them; return whether it may be subscribed.
@@ -136,6 +117,7 @@ class SocketBatches:
         if batch is None:
             return
         batch.clear()
+        self.all = tuple(self._batches.values())
         self.selections &= ~(1 << batch.selection)
         names = fields_of_topic(topic)
         if names is not None:
@@ -148,4 +130,5 @@ class SocketBatches:
 
     def _add(self, batch: Batch) -> None:
         self._batches[batch.topic] = batch
+        self.all = tuple(self._batches.values())
         self.selections |= 1 << batch.selection

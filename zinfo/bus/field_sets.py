@@ -42,9 +42,9 @@ class FieldSets:
         key = tuple(names)
         number = self._numbers.get(key)
         if number is None:
-            if not self._free and len(self.selections) == MAX_SELECTIONS:
+            if not self._free and self.selections.number == MAX_SELECTIONS:
                 return None
-            number = self._free.pop() if self._free else len(self.selections)
+            number = self._free.pop() if self._free else self.selections.number
             self.selections.set(number, self._visible(key))
             self._numbers[key] = number
         self._users[key] += 1

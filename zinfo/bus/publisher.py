@@ -145,10 +145,12 @@ class InfoBus:
         selections = socket.wanted_deltas(subscriptions)
         if not selections and not subscriptions.info_subscribed:
             return
-        header = self._sender.header(snapshot.revision, snapshot.time)
+        header = b""  # batches have one of their own
+        if subscriptions.delta_subscribed or subscriptions.info_subscribed:
+            header = self._sender.header(snapshot.revision, snapshot.time)
         if selections:
             bodies = snapshot.deltas_from(previous, socket.field_sets.selections, selections)
-            self._publish_deltas(socket, subscriptions, header, bodies)
+            self._publish_deltas(socket, subscriptions, snapshot, header, bodies)
         if subscriptions.info_subscribed:
             info = _info(snapshot, socket.hides)
             self._sender.send(socket, KIND_INFO, subscriptions.info_topic, header, info)
@@ -180,7 +182,8 @@ class InfoBus:
         infos: dict[FieldSets, bytes] = {}
         for socket, subscriptions in receivers:
             if socket.field_sets in deltas:
-                self._publish_deltas(socket, subscriptions, header, deltas[socket.field_sets])
+                bodies = deltas[socket.field_sets]
+                self._publish_deltas(socket, subscriptions, snapshot, header, bodies)
             if subscriptions.info_subscribed:
                 info = infos.get(socket.field_sets)
                 if info is None:
@@ -191,6 +194,7 @@ class InfoBus:
         self,
         socket: BusSocket,
         subscriptions: ShardSubscriptions,
+        snapshot: Snapshot,
         header: bytes,
         bodies: Sequence[bytes | None],
     ) -> None:
@@ -199,10 +203,12 @@ class InfoBus:
         if subscriptions.delta_subscribed and whole is not None:
             self._sender.send(socket, KIND_DELTA, subscriptions.delta_topic, header, whole)
         if subscriptions.is_allowed:
-            for batch in socket.batches:
+            head, sender = subscriptions.batched_head, self._sender
+            for batch in socket.batches.all:
                 body = bodies[batch.selection]
                 if body is not None:
-                    self._sender.add(socket, batch, subscriptions.batched_head, header, body)
+                    packed = sender.batched(head, snapshot.revision, snapshot.time, body)
+                    sender.add(socket, batch, packed)
 
     def publish_event(self, event: Event) -> None:
         """Publish a lifecycle event."""

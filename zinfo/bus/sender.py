@@ -12,11 +12,18 @@ from collections.abc import Callable, Sequence
 
 import zmq
 
-from zinfo.bus.batches import Batch
+from zinfo.bus.batches import MAX_BATCH_BYTES, Batch
 from zinfo.bus.flush_timer import FlushTimer
 from zinfo.bus.socket import BusSocket
 from zinfo.health.stats import BusStats
-from zinfo.wire.bus_messages import KIND_DELTA, KIND_INFO, pack_header
+from zinfo.native.loader import native
+from zinfo.wire.bus_messages import (
+    KIND_DELTA,
+    KIND_INFO,
+    header_start,
+    pack_batched,
+    pack_header,
+)
 from zinfo.wire.identity import Identity
 
 logger = logging.getLogger(__name__)
@@ -40,6 +47,7 @@ class BusSender:
         sockets: Callable[[], Sequence[BusSocket]],
     ) -> None:
         self._node, self._epoch = identity.node, identity.epoch
+        self._header_start = header_start(identity.node, identity.epoch)
         self._stats = stats
         self._clock = clock
         self._sockets = sockets
@@ -62,27 +70,41 @@ class BusSender:
             self.flush(socket)
         self._send(socket, kind, topic, header, body)
 
-    def add(self, socket: BusSocket, batch: Batch, head: bytes, header: bytes, body: bytes) -> None:
+    def batched(self, head: bytes, seq: int, when: float, body: bytes) -> bytes:
+        """Return a delta as it is in a batch.
+
+        Args:
+            head: what `batched_head` returns for its topic.
+            seq: as in `Header`.
+            when: as `time` in `Header`.
+            body: of the delta.
+        """
+        if native is not None:
+            packed = native.pack_batched(head, self._header_start, seq, when, body)
+            if packed is not None:
+                return packed
+        return pack_batched(head, self.header(seq, when), body)
+
+    def add(self, socket: BusSocket, batch: Batch, packed: bytes) -> None:
         """Add a delta to a batch, which is sent when it is full or at the end of the tick.
 
         Args:
             socket: the socket of the batch.
             batch: one of its batches.
-            head: as `Batch.add` takes it.
-            header: of the delta.
-            body: of the delta.
+            packed: the delta, as `batched` returns it.
         """
-        if not batch.fits(body):
+        size = batch.size + len(packed)
+        if size > MAX_BATCH_BYTES and batch.size:
             self._send_batch(socket, batch)
-        batch.add(head, header, body)
-        if batch.is_full:
+        batch.add(packed)
+        if batch.size >= MAX_BATCH_BYTES:
             self._send_batch(socket, batch)
         elif not self._timer.is_set:
             self._timer.set()
 
     def flush(self, socket: BusSocket) -> None:
         """Send what waits in the batches of a socket."""
-        for batch in socket.batches:
+        for batch in socket.batches.all:
             if batch.size:
                 self._send_batch(socket, batch)
 

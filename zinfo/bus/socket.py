@@ -201,7 +201,8 @@ class BusSocket:
             allowed = self.endpoint.rights.infos and self._rights.can_see(shard_id)
             found = ShardSubscriptions(self.subscriptions, shard_id, is_allowed=allowed)
             self._shards[shard_id] = found
-        found.refresh()
+        if found.generation != self.subscriptions.generation:
+            found.refresh()
         return found
 
     def wanted_deltas(self, subscriptions: ShardSubscriptions) -> int:

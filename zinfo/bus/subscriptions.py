@@ -61,15 +61,16 @@ class ShardSubscriptions:
 
     Attributes:
         is_allowed: as given.
+        generation: that of the subscriptions at the last `refresh`.
         batched_head: the first bytes of each delta of the shard in a batch.
     """
 
     __slots__ = (
-        "_generation",
         "_subscriptions",
         "batched_head",
         "delta_subscribed",
         "delta_topic",
+        "generation",
         "info_subscribed",
         "info_topic",
         "is_allowed",
@@ -79,7 +80,7 @@ class ShardSubscriptions:
         self, subscriptions: SubscriptionSet, shard_id: str, *, is_allowed: bool = True
     ) -> None:
         self._subscriptions = subscriptions
-        self._generation = -1
+        self.generation = -1
         self.is_allowed = is_allowed
         self.info_topic = topic(KIND_INFO, shard_id)
         self.delta_topic = topic(KIND_DELTA, shard_id)
@@ -89,9 +90,7 @@ class ShardSubscriptions:
 
     def refresh(self) -> None:
         """Bring `info_subscribed` and `delta_subscribed` up to date."""
-        subscriptions = self._subscriptions
-        if self._generation != subscriptions.generation:
-            self._generation = subscriptions.generation
-            allowed = self.is_allowed
-            self.info_subscribed = allowed and subscriptions.matches(self.info_topic)
-            self.delta_subscribed = allowed and subscriptions.matches(self.delta_topic)
+        subscriptions, allowed = self._subscriptions, self.is_allowed
+        self.generation = subscriptions.generation
+        self.info_subscribed = allowed and subscriptions.matches(self.info_topic)
+        self.delta_subscribed = allowed and subscriptions.matches(self.delta_topic)

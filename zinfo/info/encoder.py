@@ -84,7 +84,7 @@ def encode_deltas(
             layout.kinds,
             selections.masks(layout),
             wanted,
-            len(selections),
+            selections.number,
             base,
             _encode_rare,
         )

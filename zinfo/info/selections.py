@@ -25,16 +25,17 @@ class Selections:
 
     Args:
         first: the selection with number 0.
+
+    Attributes:
+        number: how many there are.
     """
 
     def __init__(self, first: Includes = None) -> None:
         self._selections: list[Includes] = [first]
         self._is_selective = first is not None  # whether any selection lacks some fields
+        self.number = 1
         # By the id of the layout, which is stored with it so that no other gets the same id.
         self._masks: dict[int, tuple[Layout, bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self._selections)
 
     def set(self, number: int, includes: Includes) -> None:
         """Replace a selection, or add one whose number is the next.
@@ -45,6 +46,7 @@ class Selections:
         if number >= MAX_SELECTIONS:
             raise ValueError(f"at most {MAX_SELECTIONS} selections")
         self._selections[number : number + 1] = [includes]
+        self.number = len(self._selections)
         self._is_selective = any(one is not None for one in self._selections)
         self._masks.clear()
 

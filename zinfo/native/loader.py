@@ -195,6 +195,11 @@ class Native(Protocol):
     ) -> list[tuple[str, int, int, float, bytes]] | None:
         """Read the deltas of a batch; their fields are checked, not decoded."""
 
+    def pack_batched(
+        self, head: bytes, start: bytes, seq: int, time: float, body: bytes, /
+    ) -> bytes | None:
+        """Pack a delta as it is in the body of a batch."""
+
     def untrack(self, value: object, /) -> None:
         """Have the garbage collector never visit an object, which is part of no cycle."""
 

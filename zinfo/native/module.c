@@ -165,12 +165,25 @@ PyDoc_STRVAR(read_deltas_doc,
 "Returns:\n"
 "    A list of tuples: shard, revision, base, time and body. None if Python has to do it.");
 
+PyDoc_STRVAR(pack_batched_doc,
+"pack_batched(head, start, seq, time, body, /)\n--\n\n"
+"Pack a delta as it is in the body of a batch of the bus.\n\n"
+"Args:\n"
+"    head: The array of its frames, and its topic.\n"
+"    start: The first elements of its header, of which the number and the time are the last.\n"
+"    seq: The number.\n"
+"    time: Seconds, a float.\n"
+"    body: Its body.\n\n"
+"Returns:\n"
+"    The bytes; None if Python has to do it.");
+
 static PyMethodDef methods[] = {
     {"write_row", (PyCFunction)(void (*)(void))write_row, METH_FASTCALL, write_row_doc},
     {"gather_rows", gather_rows, METH_VARARGS, gather_rows_doc},
     {"fill_columns", fill_columns, METH_VARARGS, fill_columns_doc},
     {"merge_deltas", merge_deltas, METH_VARARGS, merge_deltas_doc},
     {"read_deltas", read_deltas, METH_VARARGS, read_deltas_doc},
+    {"pack_batched", (PyCFunction)(void (*)(void))pack_batched, METH_FASTCALL, pack_batched_doc},
     {"untrack", untrack, METH_O, untrack_doc},
     {"count_marks", count_marks, METH_O, count_marks_doc},
     {"count_bad_lines", count_bad_lines, METH_O, count_bad_lines_doc},

@@ -104,6 +104,7 @@ PyObject *discard_frames(PyObject *module, PyObject *args);
 PyObject *count_containers(PyObject *module, PyObject *args);
 PyObject *merge_deltas(PyObject *module, PyObject *args);
 PyObject *read_deltas(PyObject *module, PyObject *args);
+PyObject *pack_batched(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *untrack(PyObject *module, PyObject *object);
 PyObject *fill_columns(PyObject *module, PyObject *args);
 PyObject *write_row(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -148,8 +148,9 @@ class Snapshot:
         base = previous.revision if previous else 0
         if previous is None or not self.raw or not previous.raw:
             return selections.encode(self.changes_from(previous), wanted, base)
+        layout = previous._layout or previous._layout_of_reply()
         bodies, self._layout = encode_deltas(
-            previous.raw, self.raw, previous._layout_of_reply(), selections, wanted, base
+            previous.raw, self.raw, layout, selections, wanted, base
         )
         return bodies
 

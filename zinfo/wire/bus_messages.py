@@ -44,9 +44,6 @@ MAX_FIELD_NAME = 256
 BatchedMessage: TypeAlias = "tuple[bytes, bytes, bytes]"
 """Topic, header and body of a delta in a batch, each as it would have come alone."""
 
-BatchedParts: TypeAlias = "tuple[bytes, bytes, bytes, bytes, bytes]"
-"""The parts of one message as it is in the body of a batch."""
-
 # Characters that a topic holds as they are, beside letters and digits; quote() adds "~" to them,
 # which `quote_name` escapes.
 _SAFE = "._:-@"
@@ -150,6 +147,11 @@ def parse_topic(raw: bytes) -> tuple[str, str]:
     return kind, "" if kind == KIND_FIELDS else unquote(name)
 
 
+def header_start(node: str, epoch: int) -> bytes:
+    """Return the first bytes of each header of a daemon: all but the last two elements."""
+    return array_header(len(Header._fields)) + b"".join(map(pack_fields, (VERSION, node, epoch)))
+
+
 def pack_header(node: str, epoch: int, seq: int, time: float) -> bytes:
     """Return the header of a bus message of this version; arguments as in `Header`."""
     return pack_fields((VERSION, node, epoch, seq, time))
@@ -204,12 +206,7 @@ def pack_batched(head: bytes, header: bytes, body: bytes) -> bytes:
         header: of the message.
         body: of the message.
     """
-    return b"".join(batched_parts(head, header, body))
-
-
-def batched_parts(head: bytes, header: bytes, body: bytes) -> BatchedParts:
-    """Return the parts of what `pack_batched` returns, so that the body is copied only once."""
-    return head, _bin_header(len(header)), header, _bin_header(len(body)), body
+    return b"".join((head, _bin_header(len(header)), header, _bin_header(len(body)), body))
 
 
 def join_batch(number: int, packed: Sequence[bytes]) -> bytes:
@@ -217,7 +214,7 @@ def join_batch(number: int, packed: Sequence[bytes]) -> bytes:
 
     Args:
         number: of the messages.
-        packed: what `pack_batched` or `batched_parts` returns for each, in their order.
+        packed: what `pack_batched` returns for each, in their order.
     """
     return array_header(number) + b"".join(packed)
 
@@ -238,13 +235,10 @@ _decode_header = msgspec.msgpack.Decoder(Header).decode
 _decode_batch = msgspec.msgpack.Decoder(list[tuple[bytes, bytes, bytes]]).decode
 
 
-_BIN8 = tuple(b"\xc4" + size.to_bytes(1, "big") for size in range(1 << 8))
-
-
 def _bin_header(size: int) -> bytes:
     """Return the msgpack header of a byte string (msgpack spec)."""
     if size < 1 << 8:
-        return _BIN8[size]
+        return b"\xc4" + size.to_bytes(1, "big")
     if size < 1 << 16:
         return b"\xc5" + size.to_bytes(2, "big")
     return b"\xc6" + size.to_bytes(4, "big")
