@@ -216,6 +216,7 @@ JUNK = st.one_of(
         {"age": b""},
         {"age": "0123456789abcdef"},
         {"state": b"\1"},
+        {"state": b"\5\5"},
         {"state": b"\1\5"},
         {"states": None},
         {"states": [1, 2]},
