@@ -96,7 +96,7 @@ def encode_field(name: str, text: bytes) -> bytes:
 
 def write_samples() -> Any:
     """Write a reply with a plan that knows one of its fields and one of its maps."""
-    plan = _native.Plan((0, 0, 0), (-1, -1), -1, 2, (4, 5, 6, 7, 8))
+    plan = _native.Plan((0, 0, 0), (-1, -1), -1, 2, (4, 5, 6, 7, 8), (-1, -1, -1))
     plan.add_field(b"used_memory", 1, 1, (0, -1), (0, -1), 0, 1, -1, 0)
     plan.add_part(0, b"calls", 1, b"", 0)
     plan.add_part(0, b"usec", 3, b"", 6)
