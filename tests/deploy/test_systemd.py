@@ -9,10 +9,14 @@ import pytest
 
 from tests.deploy.files import DEPLOY, OWN_PORTS, checked, program, run, with_alternatives
 from zinfo.cli.app import USAGE
+from zinfo.config import load_config
+from zinfo.config.slices import slice_of
 from zinfo.daemon.systemd import MAX_STARTUP
+from zinfo.wire.slices import SliceSpec
 
 FOLDER = DEPLOY / "systemd"
 UNIT = FOLDER / "zinfo.service"
+TEMPLATE = FOLDER / "zinfo@.service"
 TEXT = UNIT.read_text(encoding="utf-8")
 
 MOST_EXPOSED = 1.2
@@ -35,18 +39,22 @@ def analyze() -> str:
     return program("systemd-analyze", "Debian: systemd")
 
 
+@pytest.mark.parametrize("name", ["zinfo.service", "zinfo@1.service"])
 @pytest.mark.parametrize("alternatives", [False, True])
-def test_systemd_accepts_every_setting(analyze: str, tmp_path: Path, alternatives: bool) -> None:
+def test_systemd_accepts_every_setting(
+    analyze: str, tmp_path: Path, alternatives: bool, name: str
+) -> None:
     # The program and the manual page are not installed here.
-    text = with_alternatives(TEXT) if alternatives else TEXT
+    text = (TEMPLATE if "@" in name else UNIT).read_text(encoding="utf-8")
+    text = with_alternatives(text) if alternatives else text
     text = text.replace("/opt/zinfo/bin/zinfo", "/bin/true")
     text = re.sub(r"(?m)^Documentation=.*\n", "", text)
-    unit = tmp_path / "zinfo.service"
+    unit = tmp_path / name
     if alternatives:  # Type=notify-reload needs systemd 253
         text = text.replace("Type=notify-reload\n", "")
     unit.write_text(text, encoding="utf-8")
     done = run(analyze, "verify", "--man=no", unit)
-    mine = [line for line in done.stderr.splitlines() if "zinfo.service" in line]
+    mine = [line for line in done.stderr.splitlines() if name in line]
     assert (done.returncode, mine) == (0, [])
 
 
@@ -55,6 +63,39 @@ def test_systemd_reports_an_unknown_setting(analyze: str, tmp_path: Path) -> Non
     unit.write_text("[Service]\nExecStart=/bin/true\nWatchdogSecs=30\n", encoding="utf-8")
     said = run(analyze, "verify", "--man=no", unit).stderr
     assert re.search(r"zinfo\.service:3: Unknown key.* 'WatchdogSecs'", said)
+
+
+def test_the_template_is_the_unit_with_a_slice_and_directories_of_its_own() -> None:
+    """What protects the one must protect the other."""
+
+    def settings(path: Path) -> set[str]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return {line for line in lines if line and not line.startswith("# ")}
+
+    unit, template = settings(UNIT), settings(TEMPLATE)
+    assert unit - template == {
+        "Description=zinfo: polls the INFO of Redis and Valkey servers and publishes it",
+        "RuntimeDirectory=zinfo",
+        "StateDirectory=zinfo",
+    }
+    assert template - unit == {
+        "Description=zinfo, slice %i: polls the INFO of Redis and Valkey servers and publishes it",
+        "Environment=ZINFO_SLICE_NUMBER=%i",
+        "EnvironmentFile=-/etc/zinfo/slice-%i.env",
+        "RuntimeDirectory=zinfo-%i",
+        "StateDirectory=zinfo/%i",
+        "Environment=ZINFO_STATE_DIR=%S/zinfo/%i",
+    }
+
+
+def test_an_instance_of_the_template_has_the_slice_of_its_name() -> None:
+    lines = re.findall(r"(?m)^Environment=(\w+)=(.*)$", TEMPLATE.read_text(encoding="utf-8"))
+    for instance in ("1", "web-1"):
+        environ = {name: value.replace("%i", instance) for name, value in lines}
+        environ = {name: value.replace("%S", "/var/lib") for name, value in environ.items()}
+        config = load_config(environ={**environ, "ZINFO_SLICE_COUNT": "3"})
+        assert slice_of(config.slice, "other-7") == SliceSpec(1, 3)
+        assert config.state_dir == f"/var/lib/zinfo/{instance}"
 
 
 def test_the_exposure_is_at_most_the_documented_one(analyze: str) -> None:
