@@ -368,6 +368,7 @@ TESTED = {
     "monitor-zinfo": 3,
     "run-in-a-container": 4,
     "run-on-kubernetes": 12,
+    "run-several-daemons": 6,
     "run-under-systemd": 4,
     "size-it": 2,
     "tune-polling": 3,

@@ -177,6 +177,40 @@ def test_run_on_kubernetes(
         desk.type(page, "sh", number)
 
 
+def test_run_several_daemons(
+    desk_with: DeskMaker, server: RealServer, working_directory: Path
+) -> None:
+    page = "run-several-daemons"
+    shown = [f"127.0.0.1:97{port}" for port in ("36", "37", "46", "47", "56")]
+    desk = desk_with({SHARD: server.ident, **{one: address() for one in shown}})
+    desk.working_directory = working_directory
+    (working_directory / "zinfo.toml").write_text(desk.made_real(block(page, "toml")))
+    for number in range(2):
+        serving = desk.begin(page, "sh until-ctrl-c", number=number)
+        serving.wait_said(f"slice {number} of 3, copies 2$")
+    # The third daemon does not run.
+    assert desk.type(page, "python") == desk.made_real(block(page, "text", 1))
+    (working_directory / "zinfo.toml").write_text(block(page, "toml by") + "number = 1\n")
+    assert invoke("check", str(working_directory / "zinfo.toml")).exit_code == 0
+
+
+def test_run_several_daemons_under_systemd_and_on_kubernetes(
+    desk_with: DeskMaker, short_tmp: Path, working_directory: Path, programs: Path
+) -> None:
+    page = "run-several-daemons"
+    desk = desk_with({"/etc/": f"{short_tmp}/etc/"})
+    desk.working_directory = working_directory
+    script(programs, "systemctl", '#!/bin/sh\necho "systemctl $@"\n')
+    sent = without_server(desk, programs, "kubectl", "https://kubernetes.io/docs/tasks/tools/")
+    assert desk.type(page, "sh").endswith("systemctl enable --now zinfo@0\n")
+    assert (short_tmp / "etc/systemd/system/zinfo@.service").exists()
+    for number in (1, 2):
+        desk.type(page, "sh", number)
+    kinds = set(re.findall(r"^kind: (\w+)$", sent.read_text(), re.MULTILINE))
+    assert kinds == {"ConfigMap", "PodDisruptionBudget", "Service", "StatefulSet"}
+    assert sent.read_text().count("rollout restart --namespace zinfo statefulset/zinfo") == 1
+
+
 def test_the_network_policy_is_valid_and_about_the_pod_and_its_ports() -> None:
     yaml = pytest.importorskip("yaml", reason="needs PyYAML (PyPI: pyyaml)")
     reason = "needs kubernetes-validate (PyPI: kubernetes-validate)"

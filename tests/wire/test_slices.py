@@ -88,6 +88,28 @@ def test_growing_moves_only_to_the_new_slice_and_rarely_both_copies() -> None:
     assert both < 0.01 * len(KEYS)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "restarted"),
+    [
+        (3, 4, [3, 2, 1, 0]),  # 3 has started before; a StatefulSet restarts the last one first
+        (3, 4, [2, 1, 0]),
+        (4, 3, [2, 1, 0]),  # 3 ends afterwards
+        (8, 9, [7, 6, 5, 4, 3, 2, 1, 0]),
+    ],
+)
+def test_while_a_fleet_is_resized_each_shard_has_a_daemon_although_one_is_away(
+    before: int, after: int, restarted: list[int]
+) -> None:
+    """The steps of docs/how-to/run-several-daemons.md."""
+    numbers = [(slices_of(key, before, 2), slices_of(key, after, 2)) for key in KEYS]
+    old, new = set(range(before)), set(range(before, after))
+    for number in restarted:
+        old.discard(number)
+        new.discard(number)
+        assert all(old.intersection(of) or new.intersection(then) for of, then in numbers), number
+        new.add(number)
+
+
 def test_shards_with_the_same_label_are_together() -> None:
     spec = SliceSpec(number=1, count=3, by="cluster")
     assert spec.key("a:1", {"cluster": "orders"}) == "orders"
