@@ -104,10 +104,10 @@ def write_samples() -> Any:
     plan.add_fact(b"role", 0, -1, 0)
     lines = _native.Lines()
     lines.start_shard(b'shard="a"')
-    unknown = lines.write(plan, RAW, 1700000000, lambda _line: None, b's="up"', 0, 0.5)
+    unknown = lines.write(plan, RAW, 1700000000, lambda _line: None, b's="up"', 0, 0.5, True)
     lines.add_text(0, b"text\n")
     lines.add_sample(0, b'a="b"', "1.5")
-    pieces = [lines.piece(number, b"name", 0, 0, 1 << 10) for number in range(9)]
+    pieces = [lines.piece(((b"# ", number, b"name"),), 0, 0, 0, 1 << 10) for number in range(9)]
     written = lines.written, lines.size(0)
     lines.undo()
     return unknown, pieces, written, lines.written
