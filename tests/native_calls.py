@@ -133,6 +133,10 @@ CALLS: dict[str, Callable[[], Any]] = {
     "merge_deltas": lambda: _native.merge_deltas(PACKED_INFO, (PACKED_DELTA,)),
     "read_deltas": lambda: _native.read_deltas(PACKED_BATCH, 7, {b"t": "s"}),
     "pack_batched": lambda: _native.pack_batched(b"head", b"start", 1 << 40, 1.5, b"body"),
+    "fold_delta": lambda: _native.fold_delta(b"", b"\x83\xa3set\x80\xa5unset\x90\xa4base\x01"),
+    "apply_deltas": lambda: _native.apply_deltas(
+        PACKED_BATCH, 7, {b"t": "s"}, {}, {}, set(), 0.5, 9.0, 1 << 14, (b"a",), []
+    ),
     "untrack": lambda: _native.untrack([]),
     "count_containers": lambda: _native.count_containers(b"\x92\x80\x91\x01"),
     "count_bad_lines": lambda: _native.count_bad_lines(b"a\n#b\n \n:c\nd:1"),

@@ -18,10 +18,12 @@ from zinfo.client.packed_info import (
     base_of,
     decode_changes,
     decode_info,
+    fold,
+    fold_in_python,
     merge,
     merge_in_python,
 )
-from zinfo.client.stored_info import MAX_DELTA_BYTES, MAX_DELTAS, StoredInfo
+from zinfo.client.stored_info import MAX_DELTA_BYTES, StoredInfo
 from zinfo.errors import ProtocolError
 from zinfo.native.loader import native
 from zinfo.wire.bus_messages import Header, pack_batch, pack_header, topic
@@ -105,6 +107,77 @@ def test_malformed_maps_are_merged_natively_as_in_python(
         assert merged == merge_in_python(first, tuple(bodies))
 
 
+def folded(bodies: list[bytes], function: Callable[[bytes, bytes], bytes]) -> list[bytes]:
+    """What folding each of these deltas into those before it gives."""
+    results = [b""]
+    for body in bodies:
+        results.append(function(results[-1], body))
+    return results
+
+
+@settings(max_examples=examples(400))
+@given(FIELDS, st.lists(FIELDS, max_size=5))
+def test_a_folded_delta_has_the_changes_of_all(
+    info: dict[str, Any], changes: list[dict[str, Any]]
+) -> None:
+    bodies = [body_of(changed, []) for changed in changes]
+    results = folded(bodies, fold)
+    assert results == folded(bodies, fold_in_python)
+    if changes:
+        assert decode_info(merge(pack(info), (results[-1],))) == decode_info(
+            merge(pack(info), tuple(bodies))
+        )
+
+
+MANY = st.lists(st.integers(0, 80), max_size=80, unique=True)
+
+
+@settings(max_examples=examples(100))
+@given(st.lists(MANY, max_size=4))
+def test_many_fields_in_any_order_are_folded_natively_as_in_python(orders: list[list[int]]) -> None:
+    bodies = [
+        body_of({f"field{number}": turn << number for number in order if number < 60}, [])
+        for turn, order in enumerate(orders)
+    ]
+    assert folded(bodies, fold) == folded(bodies, fold_in_python)
+
+
+@pytest.mark.skipif(native is None, reason="there is no native part to be compared")
+@settings(max_examples=examples(600))
+@given(FIELDS, FIELDS, st.lists(NAMES, max_size=1), MUTATIONS)
+def test_malformed_deltas_are_folded_natively_as_in_python(
+    earlier: dict[str, Any],
+    later: dict[str, Any],
+    unset: list[str],
+    mutations: list[tuple[int, int]],
+) -> None:
+    old = fold_in_python(b"", body_of(earlier, []))
+    body = mutated(body_of(later, unset), mutations)
+    assert native is not None
+    result = native.fold_delta(old, body)
+    if result is not None:
+        assert result == fold_in_python(old, body)
+
+
+def test_a_delta_that_unsets_a_field_is_not_folded() -> None:
+    assert fold(b"", body_of({"a": 1}, ["b"])) == b""
+    assert fold(fold(b"", body_of({"a": 1}, [])), body_of({}, ["b"])) == b""
+
+
+def test_hostile_deltas_are_folded_by_python_or_refused() -> None:
+    good = fold(b"", body_of({"a": 1}, []))
+    many = body_of({f"field{number}": number for number in range(1100)}, [])
+    assert decode_changes(fold(good, many))[0] == {
+        "a": 1,
+        **{f"field{number}": number for number in range(1100)},
+    }
+    repeated = b"\x83\xa3set\x82\xa1a\x01\xa1a\x02\xa5unset\x90\xa4base\x01"
+    assert decode_changes(fold(good, repeated))[0] == {"a": 2}
+    for body in (b"", b"\x83", good[:-1], good + b"\0", b"\x83\xa3set\xdf\xff\xff\xff\xff"):
+        with pytest.raises(ProtocolError):
+            fold(good, body)
+
+
 def test_hostile_maps_are_left_to_python() -> None:
     body = body_of({"a": 1}, [])
     hostile: list[tuple[bytes, tuple[bytes, ...]]] = [
@@ -141,6 +214,12 @@ def test_native_functions_refuse_other_types() -> None:
     for args in (("x", ()), (b"", [b""]), (b"\x80", (1,))):
         with pytest.raises(TypeError):
             native.merge_deltas(*args)
+    with pytest.raises(TypeError):
+        native.fold_delta(b"", "x")  # type: ignore[arg-type]  # not bytes: it must raise
+    wrong: tuple[Any, ...] = (("x",), (b"x",) * 17)
+    for names in wrong:
+        with pytest.raises((TypeError, ValueError)):
+            native.apply_deltas(b"\x90", 1, shards, {}, {}, set(), 0.0, 0.0, 1, names, [])
     with pytest.raises(TypeError):
         native.read_deltas("x", 1, shards)  # type: ignore[arg-type]  # not bytes: it must raise
 
@@ -250,7 +329,7 @@ def test_some_fields_are_read_as_from_the_whole(
 # --- one shard
 
 
-def test_stored_deltas_are_bounded_in_number_and_bytes() -> None:
+def test_waiting_changes_are_bounded_in_bytes() -> None:
     for size in (1, MAX_DELTA_BYTES // 3):
         stored = StoredInfo()
         stored.replace(pack({"a": 0}), 1, 0.0, 0.0)
@@ -258,12 +337,34 @@ def test_stored_deltas_are_bounded_in_number_and_bytes() -> None:
             stored.add(
                 revision, revision - 1, 0.0, 0.0, body_of({"a": revision, "b": "x" * size}, [])
             )
-            packed, deltas = stored.parts()
+            packed, delta = stored.parts()
             assert packed is not None
-            assert len(deltas) <= MAX_DELTAS
-            assert sum(map(len, deltas)) <= MAX_DELTA_BYTES
+            assert len(delta) <= min(MAX_DELTA_BYTES, size + 100), "only the newest values wait"
         assert stored.info() == {"a": 59, "b": "x" * size}
-        assert stored.parts().deltas == ()
+        assert stored.parts().delta == b""
+
+
+def test_changes_too_large_to_wait_are_applied_at_once() -> None:
+    stored = StoredInfo()
+    stored.replace(pack({"a": 0}), 1, 0.0, 0.0)
+    for revision in range(2, 10):
+        body = body_of({f"f{revision}": "x" * (MAX_DELTA_BYTES // 3)}, [])
+        stored.add(revision, revision - 1, 0.0, 0.0, body)
+        assert len(stored.parts().delta) <= MAX_DELTA_BYTES
+    info = stored.info()
+    assert info is not None
+    assert len(info) == 9
+
+
+def test_a_field_that_is_gone_and_comes_again_has_its_newest_value() -> None:
+    stored = StoredInfo()
+    stored.replace(pack({"a": 0, "b": 0}), 1, 0.0, 0.0)
+    steps: list[tuple[dict[str, int], list[str]]] = [({"a": 1}, []), ({}, ["a"]), ({"a": 2}, [])]
+    expected = [{"a": 1, "b": 0}, {"b": 0}, {"b": 0, "a": 2}]
+    for revision, (changed, unset) in enumerate(steps, 2):
+        stored.add(revision, revision - 1, 0.0, 0.0, body_of(changed, unset))
+        assert stored.parts().info() == expected[revision - 2]
+        assert stored.fields(FieldReader(["a"])) == ({"a": changed["a"]} if changed else {})
 
 
 def test_a_delta_without_a_base_replaces_what_is_stored() -> None:

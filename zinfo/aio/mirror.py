@@ -126,7 +126,9 @@ class Mirror(MirrorBase, Closing):
                 try:
                     seconds = self._begin_iteration()  # may open sockets, and close others
                     await self._waiter.wait(self._sockets.opened(), seconds)
-                    self._end_iteration()
+                    pause = self._end_iteration()
+                    if pause:
+                        await self._waiter.wait([], pause)
                 except zmq.ContextTerminated:
                     return
                 except Exception as error:

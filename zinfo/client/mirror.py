@@ -129,7 +129,9 @@ class Mirror(MirrorBase, Closing):
             while not self._closing:
                 try:
                     self._sockets.wait(min(self._begin_iteration(), _MAX_WAIT))
-                    self._end_iteration()
+                    pause = self._end_iteration()
+                    if pause:
+                        time.sleep(pause)
                 except zmq.ContextTerminated:
                     return
                 except Exception as error:

@@ -1,7 +1,8 @@
 """What the blocking and the asyncio Mirror have in common: everything but the waiting.
 
 Reading is safe from any thread. Each flavour has a loop that calls `_begin_iteration`, waits for
-its sockets for at most the seconds that this returns, and calls `_end_iteration`.
+its sockets for at most the seconds that this returns, calls `_end_iteration`, and pauses for the
+seconds that this returns.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import threading
 from collections.abc import Callable, Collection, ItemsView, Iterator, Mapping, ValuesView
 from typing import TypeAlias
 
+from zinfo.client.bus_session import Phase
 from zinfo.client.endpoints import checked, checked_or_none
 from zinfo.client.mirror_state import MirrorState, View
 from zinfo.client.packed_info import reader_of
 from zinfo.client.reported_deltas import chosen, field_names, union_of
-from zinfo.client.session_driver import SessionDriver
+from zinfo.client.session_driver import BATCH, SessionDriver
 from zinfo.client.sockets import Context, Sockets, clock
 from zinfo.client.stored_info import InfoParts
 from zinfo.client.updates import Change, Delta, Info, Value
@@ -26,6 +28,9 @@ from zinfo.wire.curve_keys import ClientKeys
 logger = logging.getLogger(__name__)
 
 Listener: TypeAlias = Callable[[str, Change], object]
+
+GATHER_SECONDS = 0.005
+"""Pause after messages were handled: half of the tick at whose end a daemon sends a batch."""
 
 FAILURE_PAUSE = 0.2
 """Seconds before the next iteration after one that raised, so that errors do not fill the log."""
@@ -322,9 +327,15 @@ class MirrorBase(Mapping[str, Info]):
         self._driver.perform_actions()
         return seconds
 
-    def _end_iteration(self) -> None:
-        """Handle the messages that have arrived."""
-        self._driver.receive()
+    def _end_iteration(self) -> float:
+        """Handle the messages that have arrived; return the seconds to pause.
+
+        An iteration costs as much as the deltas of several messages, so a Mirror of many shards
+        lets some messages arrive meanwhile.
+        """
+        received = self._driver.receive()
+        settled = self._state.session.phase is Phase.JOINED and not self._state.requesting
+        return GATHER_SECONDS if settled and 0 < received < BATCH else 0.0
 
     def _on_failure(self, error: Exception) -> None:
         """Join again after an iteration raised."""

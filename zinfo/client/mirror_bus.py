@@ -116,6 +116,11 @@ class MirrorBus:
         """Number of messages that could not be decoded."""
         return self.store.malformed
 
+    @property
+    def requesting(self) -> bool:
+        """Whether a snapshot was requested and is not complete."""
+        return self.store.snapshot_in_progress
+
     def report(self, names: Collection[str] | None) -> None:
         """Choose the fields whose changes are reported in `changes`; None for all."""
         self.store.reporter = DeltaReporter(names, skips_empty=self.fields is not None)
@@ -190,7 +195,15 @@ class MirrorBus:
     def _on_batch(self, message: BusMessage, now: float) -> None:
         if self._batches.count(message.header.seq) > 0:
             self._on_deltas_lost()
+        reader = None if message.kind == KIND_FIELDS else self._reader
+        applied = 0
         try:
+            if reader is None:
+                counts = self._apply_batch(message, now)
+                if counts is not None:
+                    applied, left = counts
+                    if not left:
+                        return
             deltas, malformed = read_batch(message)
         except ProtocolError:
             self._on_deltas_lost()
@@ -198,7 +211,14 @@ class MirrorBus:
         if malformed:
             self.store.malformed += malformed
             self._on_deltas_lost()
-        self._on_deltas(deltas, now, None if message.kind == KIND_FIELDS else self._reader)
+        self._on_deltas(deltas[applied:], now, reader)
+
+    def _apply_batch(self, message: BusMessage, now: float) -> tuple[int, int] | None:
+        """Apply the first deltas of a batch natively; as `ShardStore.apply_batch`."""
+        epoch, offset = message.header.epoch, self.session.clock_offset
+        with contextlib.suppress(ProtocolError):  # not the topic of a delta
+            return self.store.apply_batch(message.body, epoch, offset, now, self.changes)
+        return None
 
     def _on_deltas_lost(self) -> None:
         """Deltas of unknown shards are missing."""

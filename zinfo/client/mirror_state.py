@@ -149,7 +149,8 @@ class MirrorState(MirrorBus):
         """Request shards that should have been polled, where totals cannot show a lost delta."""
         for shard, record in self.store.records.items():
             limit = max(QUIET_SECONDS, QUIET_INTERVALS * record.interval)
-            if record.state == UP and now - record.last_seen_at > limit:
+            seen_at = max(record.last_seen_at, record.polled_at)
+            if record.state == UP and now - seen_at > limit:
                 record.last_seen_at = now
                 self.resync.checks.add(shard)
 

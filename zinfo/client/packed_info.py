@@ -148,6 +148,49 @@ def merge_in_python(info: bytes, bodies: tuple[bytes, ...]) -> bytes:
     return pack_fields(fields)
 
 
+def fold(old: bytes, body: bytes) -> bytes:
+    """Return a delta with the changes of an earlier delta and of a later one.
+
+    Neither base is checked, and that of the result has no meaning.
+
+    Args:
+        old: what this function has returned before; empty if there is no earlier delta.
+        body: of the later delta.
+
+    Returns:
+        The body of a delta. Each new field follows the field that it follows in the later delta.
+        Empty if a field is gone: such deltas cannot be folded.
+
+    Raises:
+        ProtocolError: the body is malformed.
+    """
+    folded = None if native is None else native.fold_delta(old, body)
+    return fold_in_python(old, body) if folded is None else folded
+
+
+def fold_in_python(old: bytes, body: bytes) -> bytes:
+    """Do the same as `fold`; the reference for the native part."""
+    try:
+        earlier = _decode_raw_delta(old).set if old else {}
+        later = _decode_raw_delta(body)
+    except DECODING_ERRORS as error:
+        raise _not_a_delta(error) from error
+    if later.unset:
+        return b""
+    known: str | None = None
+    new: dict[str | None, list[str]] = {}  # by the known field that they follow
+    for name in later.set:
+        if name in earlier:
+            known = name
+        else:
+            new.setdefault(known, []).append(name)
+    order = new.get(None, [])
+    for name in earlier:
+        order += [name, *new.get(name, ())]
+    fields = {**earlier, **later.set}
+    return pack_fields({"set": {name: fields[name] for name in order}, "unset": [], "base": 0})
+
+
 def _not_a_delta(error: BaseException) -> ProtocolError:
     return ProtocolError(f"not a delta: {str(error) or type(error).__name__}")
 

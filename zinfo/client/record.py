@@ -16,7 +16,8 @@ class Record(StoredInfo):
         interval: seconds between polls; 0 where unknown.
         seq: count of the newest event that `state`, `reason` and `labels` reflect.
         number: number of the newest event received about the shard; 0 before the first.
-        last_seen_at: local clock when something about the shard last arrived.
+        last_seen_at: local clock when something about the shard last arrived that was not applied
+            as the next delta.
         foreign: it is from another epoch, so that its revision and counts cannot be compared.
     """
 

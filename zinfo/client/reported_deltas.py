@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from typing import Final
 
 from zinfo.client.inferred_events import inferred_delta
 from zinfo.client.packed_info import FieldReader, decode_changes, decode_info, reader_of
@@ -12,6 +13,9 @@ from zinfo.client.stored_info import StoredInfo
 from zinfo.client.updates import Delta, copied, make_delta
 from zinfo.errors import ProtocolError
 
+MAX_NATIVE_NAMES: Final = 16
+"""Names that the native part finds in a delta (MAX_WANTED of zinfo/native/delta.h)."""
+
 
 class DeltaReporter:
     """Makes deltas for listeners.
@@ -19,11 +23,17 @@ class DeltaReporter:
     Args:
         names: of the fields that any listener wants; None for all.
         skips_empty: whether a delta that has none of the wanted fields is left out.
+
+    Attributes:
+        names: of the fields, as bytes, where the native part can find them in a delta; else None.
     """
 
     def __init__(self, names: Collection[str] | None, *, skips_empty: bool) -> None:
         self._reader: FieldReader | None = None if names is None else reader_of(frozenset(names))
         self._skips_empty = skips_empty or names is not None
+        self.names: tuple[bytes, ...] | None = None
+        if names is not None and len(names) <= MAX_NATIVE_NAMES:
+            self.names = tuple(name.encode(errors="backslashreplace") for name in names)
 
     def of_delta(
         self, shard: str, revision: int, base: int, time: float, body: bytes

@@ -20,14 +20,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from zinfo.client.batches import ReadDelta
+from zinfo.client.batches import ReadDelta, shards
 from zinfo.client.inferred_events import inferred_event, inferred_labels
+from zinfo.client.packed_info import decode_info
 from zinfo.client.record import Record, apply_event
 from zinfo.client.snapshot_page import PackedEntry
-from zinfo.client.stored_info import PackedDelta
+from zinfo.client.stored_info import MAX_DELTA_BYTES, PackedDelta
 from zinfo.client.stored_shards import StoredShards
-from zinfo.client.updates import Change
+from zinfo.client.updates import Change, make_delta
 from zinfo.errors import ProtocolError
+from zinfo.native.loader import native
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED, Event
 
 
@@ -35,6 +37,51 @@ class ShardStore(StoredShards):
     """Applies deltas, events and snapshots to the shards of a Mirror; arguments as there."""
 
     # --- from the bus
+
+    def apply_batch(
+        self, batch: bytes, epoch: int, offset: float, now: float, changes: list[Change]
+    ) -> tuple[int, int] | None:
+        """Do the same as `apply_plain` with the body of a batch, natively.
+
+        Args:
+            batch: the body.
+            epoch: in its header.
+            offset: local clock minus the daemon's wall clock, in seconds.
+            now: local clock.
+            changes: what changed is added, for listeners.
+
+        Returns:
+            The number of deltas applied, and of those left: the first of these is not plain. None
+            where Python has to read the batch.
+        """
+        names = () if self.reporter is None else self.reporter.names
+        if native is None or names is None or not self.revisions.is_sure:
+            return None
+        found: list[ReadDelta] = []
+        counts = native.apply_deltas(
+            batch,
+            epoch,
+            shards,
+            self.records,
+            self.revisions.last,
+            self._suspect_infos,
+            offset,
+            now,
+            MAX_DELTA_BYTES,
+            names,
+            found,
+        )
+        if counts is not None:
+            self.revisions.counted += counts[0]
+        for shard, revision, base, time, fields in found:
+            try:
+                if self.records[shard].revision:  # it was not dropped because of an earlier delta
+                    changed = decode_info(fields)
+                    changes.append(make_delta(shard, revision, base, time, changed, ()))
+            except ProtocolError:
+                self.records[shard].clear()
+                self.on_malformed(shard)
+        return counts
 
     def apply_plain(
         self, deltas: Iterator[ReadDelta], offset: float, now: float, changes: list[Change]
@@ -73,7 +120,6 @@ class ShardStore(StoredShards):
             polled_at = time + offset
             if polled_at > now:  # noqa: PLR1730 - a call for each delta
                 polled_at = now
-            record.last_seen_at = polled_at
             try:
                 record.add(revision, base, time, polled_at, body)
                 if reporter is not None:

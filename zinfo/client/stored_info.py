@@ -1,7 +1,8 @@
 """One shard's INFO as a Mirror stores it: packed, with deltas that are not applied yet. Pure.
 
-A delta is applied when the INFO is read, or when many are waiting: most values are replaced by the
-next delta before anything reads them.
+A delta is applied when the INFO is read: most values are replaced by the next delta before anything
+reads them. Until then the deltas of a shard are folded into one, which has the newest value of each
+field that has changed.
 """
 
 from __future__ import annotations
@@ -12,15 +13,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from zinfo.client.packed_info import EMPTY_INFO, FieldReader, decode_info, merge
+from zinfo.client.packed_info import EMPTY_INFO, FieldReader, decode_info, fold, merge
 from zinfo.client.updates import Info
 from zinfo.errors import ProtocolError
 
-MAX_DELTAS: Final = 16
-"""Deltas of a shard that wait to be applied."""
-
-MAX_DELTA_BYTES: Final = 8192
-"""Bytes of the deltas of a shard that wait to be applied."""
+MAX_DELTA_BYTES: Final = 16 << 10
+"""Largest sum of the sizes of two deltas that are folded into one; larger ones are applied."""
 
 
 class PackedDelta(msgspec.Struct, frozen=True, gc=False):
@@ -46,16 +44,16 @@ class PackedDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class InfoParts(NamedTuple):
-    """An INFO as msgpack, and deltas that are to be applied to it; immutable."""
+    """An INFO as msgpack, and a delta that is to be applied to it (empty: none); immutable."""
 
     packed: bytes | None
-    deltas: tuple[bytes, ...]
+    delta: bytes
 
     def info(self) -> Info | None:
         """Return the INFO; None where there is none. Raises ProtocolError if it is malformed."""
         if self.packed is None:
             return None
-        return decode_info(merge(self.packed, self.deltas) if self.deltas else self.packed)
+        return decode_info(merge(self.packed, (self.delta,)) if self.delta else self.packed)
 
 
 class StoredInfo:
@@ -67,7 +65,7 @@ class StoredInfo:
         polled_at: estimate of the same moment by the local clock.
     """
 
-    __slots__ = ("_deltas", "_packed", "_size", "polled_at", "revision", "time")
+    __slots__ = ("_delta", "_packed", "polled_at", "revision", "time")
 
     def __init__(self) -> None:
         self.clear()
@@ -78,13 +76,12 @@ class StoredInfo:
         self.time = 0.0
         self.polled_at = float("-inf")
         self._packed: bytes | None = None
-        self._deltas: list[bytes] | None = None  # a list takes memory even if it is empty
-        self._size = 0  # bytes of the deltas
+        self._delta = b""  # the native part sets it, too
 
     def replace(self, packed: bytes, revision: int, time: float, polled_at: float) -> None:
         """Store a whole INFO."""
         self.revision, self.time, self.polled_at = revision, time, polled_at
-        self._packed, self._deltas, self._size = packed, None, 0
+        self._packed, self._delta = packed, b""
 
     def add(self, revision: int, base: int, time: float, polled_at: float, body: bytes) -> None:
         """Add a delta that follows from the INFO that is stored, or has no base.
@@ -92,38 +89,35 @@ class StoredInfo:
         The arguments are those of `PackedDelta`.
 
         Raises:
-            ProtocolError: what is stored is malformed. It is dropped.
+            ProtocolError: the delta, or what is stored, is malformed. All is dropped.
         """
         if not base:
-            self._packed, self._deltas, self._size = EMPTY_INFO, None, 0
+            self._packed, self._delta = EMPTY_INFO, b""
         self.revision, self.time, self.polled_at = revision, time, polled_at
-        deltas = self._deltas
-        if deltas is None:
-            self._deltas = deltas = [body]
-        else:
-            deltas.append(body)
-        self._size = size = self._size + len(body)
-        if size > MAX_DELTA_BYTES or len(deltas) > MAX_DELTAS:
-            self.packed()
+        with self._dropped_if_malformed():
+            if base and len(self._delta) + len(body) <= MAX_DELTA_BYTES:
+                folded = fold(self._delta, body)
+                if folded:
+                    self._delta = folded
+                    return
+            assert self._packed is not None
+            waiting = (self._delta, body) if self._delta else (body,)
+            self._packed, self._delta = merge(self._packed, waiting), b""
 
     def parts(self) -> InfoParts:
         """Return what is stored, to be decoded elsewhere."""
-        return InfoParts(self._packed, tuple(self._deltas or ()))
+        return InfoParts(self._packed, self._delta)
 
     def packed(self) -> bytes | None:
-        """Return the INFO as msgpack, all deltas applied; None where there is none.
+        """Return the INFO as msgpack, the delta applied; None where there is none.
 
         Raises:
             ProtocolError: what is stored is malformed. It is dropped.
         """
-        if self._deltas:
+        if self._delta:
             assert self._packed is not None
-            try:
-                self._packed = merge(self._packed, tuple(self._deltas))
-            except ProtocolError:
-                self.clear()
-                raise
-            self._deltas, self._size = None, 0
+            with self._dropped_if_malformed():
+                self._packed, self._delta = merge(self._packed, (self._delta,)), b""
         return self._packed
 
     def info(self) -> Info | None:
@@ -135,16 +129,13 @@ class StoredInfo:
             return decode_info(packed)
 
     def fields(self, reader: FieldReader) -> Info:
-        """Return some fields, without applying the deltas. Raises as `packed` does."""
+        """Return some fields, without applying the delta. Raises as `packed` does."""
         if self._packed is None:
             return {}
         with self._dropped_if_malformed():
             found = reader.of_info(self._packed)
-            for body in self._deltas or ():
-                changed, unset = reader.of_delta(body)
-                found.update(changed)
-                for name in unset:
-                    found.pop(name, None)
+            if self._delta:
+                found.update(reader.of_delta(self._delta)[0])
         return found
 
     @contextlib.contextmanager

@@ -1,17 +1,9 @@
 /* read_deltas: reads the deltas of a batch of the bus; their fields are checked, not decoded. */
 #include <math.h>
 
-#include "read.h"
+#include "delta.h"
 
 #define VERSION 1 /* of the wire: zinfo/wire/codec.py */
-
-typedef struct {
-    Span topic;
-    Span body;
-    long long revision;
-    long long base;
-    double time;
-} Delta;
 
 /* Read the header of a bus message. */
 static int
@@ -56,19 +48,18 @@ read_body(Span packed, Delta *delta)
            packed.start == packed.end && delta->base >= 0 && delta->base < delta->revision;
 }
 
-static int
-read_delta(Span *packed, long long epoch, Delta *delta)
+int
+read_envelope(Span *packed, long long epoch, Delta *delta)
 {
     size_t frames;
     Span header;
 
     return read_array(packed, &frames) && frames == 3 && read_binary(packed, &delta->topic) &&
            read_binary(packed, &header) && read_binary(packed, &delta->body) &&
-           read_bus_header(header, epoch, delta) && read_body(delta->body, delta);
+           read_bus_header(header, epoch, delta);
 }
 
-/* Return the shard whose deltas have this topic; `shards` raises an error if it is no such topic. */
-static PyObject *
+PyObject *
 find_shard(PyObject *shards, Span topic)
 {
     PyObject *key = PyBytes_FromStringAndSize(topic.start, (Py_ssize_t)left_of(&topic));
@@ -127,7 +118,7 @@ read_deltas(PyObject *Py_UNUSED(module), PyObject *args)
     deltas = PyList_New(0);
     for (; deltas != NULL && messages; messages--) {
         Delta delta;
-        if (!read_delta(&packed, epoch, &delta)) {
+        if (!read_envelope(&packed, epoch, &delta) || !read_body(delta.body, &delta)) {
             Py_DECREF(deltas);
             Py_RETURN_NONE;
         }

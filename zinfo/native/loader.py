@@ -199,6 +199,24 @@ class Native(Protocol):
         self, head: bytes, start: bytes, seq: int, time: float, body: bytes, /
     ) -> bytes | None:
         """Pack a delta as it is in the body of a batch."""
+    def fold_delta(self, old: bytes, body: bytes) -> bytes | None:
+        """Return a delta with the changes of an earlier delta and of a later one."""
+
+    def apply_deltas(  # noqa: PLR0913, PLR0917 # what a Mirror has is in several objects
+        self,
+        batch: bytes,
+        epoch: int,
+        shards: Mapping[bytes, str],
+        records: dict[str, Any],
+        last: dict[str, int],
+        suspects: set[str],
+        offset: float,
+        now: float,
+        most: int,
+        names: tuple[bytes, ...],
+        found: list[tuple[str, int, int, float, bytes]],
+    ) -> tuple[int, int] | None:
+        """Apply the deltas of a batch to the shards of a Mirror, up to the first not plain."""
 
     def untrack(self, value: object, /) -> None:
         """Have the garbage collector never visit an object, which is part of no cycle."""

@@ -1,10 +1,10 @@
 /* merge_deltas: applies the deltas of a bus to an INFO, all of them msgpack, without decoding. */
 #include <string.h>
 
+#include "names.h"
 #include "read.h"
 
 #define MAX_FIELDS 65536 /* of the INFO and all deltas together */
-#define MAX_PROBES 64    /* a server chooses the names of fields, and so may choose their hashes */
 
 typedef struct {
     Span name;
@@ -19,29 +19,6 @@ typedef struct {
     unsigned int *places; /* numbers of fields + 1 by the hash of their name; 0 is free */
     size_t mask;
 } Fields;
-
-static size_t
-hash_of(Span name)
-{
-    size_t left = (size_t)(name.end - name.start);
-    unsigned long long hash = left, part;
-
-    for (; left > 8; left -= 8, name.start += 8) {
-        memcpy(&part, name.start, 8);
-        hash = (hash ^ part) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 32;
-    }
-    if (left == 8) {
-        memcpy(&part, name.start, 8);
-    }
-    else {
-        for (part = 0; left; left--, name.start++) {
-            part = part << 8 | (unsigned char)*name.start;
-        }
-    }
-    hash = (hash ^ part) * 0x9e3779b97f4a7c15u;
-    return (size_t)(hash ^ hash >> 32);
-}
 
 /* Return the place of a name in the table, or a free one; NULL after too many probes. */
 static unsigned int *
@@ -176,29 +153,10 @@ allocate(Fields *fields, size_t pairs, PyObject *bodies)
     return 1;
 }
 
-/* Write a header of msgpack: `small` | size below `limit`, else one of the types for 1, 2 and 4
- * bytes (0: there is none). Returns its end. */
-static char *
-put_header(char *to, size_t size, size_t limit, int small, const unsigned char types[3])
-{
-    int bytes, power;
-
-    if (size < limit) {
-        *to++ = (char)(small | (int)size);
-        return to;
-    }
-    power = size < 256 && types[0] ? 0 : size < 65536 ? 1 : 2;
-    *to++ = (char)types[power];
-    for (bytes = 1 << power; bytes; bytes--) {
-        *to++ = (char)(size >> (8 * (bytes - 1)));
-    }
-    return to;
-}
-
 static PyObject *
 write_map(const Fields *fields)
 {
-    static const unsigned char map_types[3] = {0, 0xde, 0xdf}, text_types[3] = {0xd9, 0xda, 0xdb};
+    static const unsigned char text_types[3] = {0xd9, 0xda, 0xdb};
     size_t index, present = 0, size = 5; /* of the largest header */
     PyObject *packed, *map;
     char *start, *to;
@@ -216,7 +174,7 @@ write_map(const Fields *fields)
         return NULL;
     }
     start = PyBytes_AsString(packed);
-    to = put_header(start, present, 16, 0x80, map_types);
+    to = put_map_header(start, present);
     for (index = 0; index < fields->used; index++) {
         const Field *field = &fields->fields[index];
         size_t name = (size_t)(field->name.end - field->name.start);

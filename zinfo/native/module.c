@@ -176,6 +176,35 @@ PyDoc_STRVAR(pack_batched_doc,
 "    body: Its body.\n\n"
 "Returns:\n"
 "    The bytes; None if Python has to do it.");
+PyDoc_STRVAR(fold_delta_doc,
+"fold_delta(old, body)\n--\n\n"
+"Return a delta with the changes of an earlier delta and of a later one.\n\n"
+"Args:\n"
+"    old: What this function has returned before; empty if there is no earlier delta.\n"
+"    body: Body of the later delta.\n\n"
+"Returns:\n"
+"    The body of a delta; its base has no meaning. None if Python has to do it.");
+
+PyDoc_STRVAR(apply_deltas_doc,
+"apply_deltas(batch, epoch, shards, records, last, suspects, offset, now, most, names, found)\n"
+"--\n\n"
+"Apply the deltas of a batch to the shards of a Mirror, up to the first that is not plain.\n\n"
+"A plain delta is the next one of a stored shard that is not suspect.\n\n"
+"Args:\n"
+"    batch: The body of the batch.\n"
+"    epoch: The epoch that all of them have to have.\n"
+"    shards: Mapping of topics to ids of shards; its errors are passed on.\n"
+"    records: Shard to its record; of that, `revision`, `time`, `polled_at` and `_delta` are set.\n"
+"    last: Shard to the newest revision received, which is set.\n"
+"    suspects: Set of the shards of which a message may be lost.\n"
+"    offset: Local clock minus the daemon's wall clock, in seconds.\n"
+"    now: Local clock.\n"
+"    most: Largest sum of the bytes of a shard's `_delta` and a delta.\n"
+"    names: At most 16 names of fields, as bytes.\n"
+"    found: For each delta that has one of these fields, a tuple is appended: shard, revision,\n"
+"        base, time, and a msgpack map of these fields.\n\n"
+"Returns:\n"
+"    The number of deltas applied, and of those left. None if Python has to read the batch.");
 
 static PyMethodDef methods[] = {
     {"write_row", (PyCFunction)(void (*)(void))write_row, METH_FASTCALL, write_row_doc},
@@ -184,6 +213,8 @@ static PyMethodDef methods[] = {
     {"merge_deltas", merge_deltas, METH_VARARGS, merge_deltas_doc},
     {"read_deltas", read_deltas, METH_VARARGS, read_deltas_doc},
     {"pack_batched", (PyCFunction)(void (*)(void))pack_batched, METH_FASTCALL, pack_batched_doc},
+    {"fold_delta", fold_delta, METH_VARARGS, fold_delta_doc},
+    {"apply_deltas", apply_deltas, METH_VARARGS, apply_deltas_doc},
     {"untrack", untrack, METH_O, untrack_doc},
     {"count_marks", count_marks, METH_O, count_marks_doc},
     {"count_bad_lines", count_bad_lines, METH_O, count_bad_lines_doc},

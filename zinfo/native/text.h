@@ -105,6 +105,8 @@ PyObject *count_containers(PyObject *module, PyObject *args);
 PyObject *merge_deltas(PyObject *module, PyObject *args);
 PyObject *read_deltas(PyObject *module, PyObject *args);
 PyObject *pack_batched(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *fold_delta(PyObject *module, PyObject *args);
+PyObject *apply_deltas(PyObject *module, PyObject *args);
 PyObject *untrack(PyObject *module, PyObject *object);
 PyObject *fill_columns(PyObject *module, PyObject *args);
 PyObject *write_row(PyObject *module, PyObject *const *args, Py_ssize_t count);
