@@ -148,3 +148,13 @@ def test_the_rest_of_a_batch_is_applied_after_a_delta_that_is_not_plain() -> Non
     assert deltas == [("a", {"x": 1}, ()), ("b", {}, ("x",)), ("c", {"x": 3}, ())]
     world.check_equal()
     assert not world.mirror.stale(world.now)
+
+
+def test_a_delta_that_follows_clears_its_shard_after_a_loss() -> None:
+    world = joined(None)
+    publish(world, [("a", {"x": 1}, False)])
+    damage(world, 0, "header")
+    publish(world, [("b", {"x": 2}, False)])
+    while world.bus:
+        world.deliver()
+    assert world.mirror.stale_shards(world.now) == {"a", "c"}
