@@ -199,6 +199,7 @@ class Native(Protocol):
         self, head: bytes, start: bytes, seq: int, time: float, body: bytes, /
     ) -> bytes | None:
         """Pack a delta as it is in the body of a batch."""
+
     def fold_delta(self, old: bytes, body: bytes) -> bytes | None:
         """Return a delta with the changes of an earlier delta and of a later one."""
 

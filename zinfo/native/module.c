@@ -176,6 +176,7 @@ PyDoc_STRVAR(pack_batched_doc,
 "    body: Its body.\n\n"
 "Returns:\n"
 "    The bytes; None if Python has to do it.");
+
 PyDoc_STRVAR(fold_delta_doc,
 "fold_delta(old, body)\n--\n\n"
 "Return a delta with the changes of an earlier delta and of a later one.\n\n"
