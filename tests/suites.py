@@ -47,6 +47,8 @@ PYTHON_FREE = (
     "adapters/http/test_stream.py",
     "adapters/xmlrpc",
     "cli",
+    "client/test_fleet_coverage.py",
+    "client/test_fleet_model.py",
     "client/test_mirror_model.py",
     "daemon/test_sources.py",
     "demo",

@@ -63,6 +63,7 @@ class ModelDaemon:
         partial: whether it says that it hides something from this client.
         holding: whether deltas stay in a batch until another message, or `flush`.
         refused_topics: those that a fence lists as refused.
+        waiting: number of sources of shards that it has not read; 0 is not sent.
         slice: what its reply to hello has as `slice`; `...` for a daemon that is older than slices.
     """
 
@@ -92,6 +93,7 @@ class ModelDaemon:
         self.holding = False
         self.refused_topics: list[str] = []
         self.slice: object = ...
+        self.waiting = 0
         self.batch: list[tuple[bytes, bytes, dict[str, object]]] = []
         self.fields: set[bytes] = set()  # topics of fields that were subscribed
         self.batch_seqs: dict[bytes, int] = {}
@@ -272,6 +274,7 @@ class ModelDaemon:
             "heartbeat": self.interval,
             "zinfo": "0",
             **({"rights": {"shards": None}} if self.partial else {}),
+            **({"waiting": self.waiting} if self.waiting else {}),
             **({} if self.slice is ... else {"slice": self.slice}),
             **({} if self.kinds is None else {"kinds": ["info", "delta", "event", *self.kinds]}),
         }, {}

@@ -49,6 +49,9 @@ def test_it_returns_state_labels_and_age_of_a_shard(peer: WirePeer, flavour: Fla
         mirror.wait_ready(60)
         view = mirror.view("a")
         assert (view.revision, view.state, view.fresh) == (1, "up", True)
+        assert mirror.fresh("a")
+        with pytest.raises(KeyError):
+            mirror.fresh("unknown")
         assert mirror.revision("a") == 1
         assert mirror.state("a") == ("up", "")
         assert mirror.labels("a") == {"zone": "z"}

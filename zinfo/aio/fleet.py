@@ -10,8 +10,13 @@ import zmq.asyncio
 
 from zinfo.aio.client import Client
 from zinfo.aio.closing import Closing
+from zinfo.aio.mirror import Mirror
 from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL, lookup
+from zinfo.client.fleet_mapping import READY_CHECK_SECONDS, FleetMapping
 from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
+from zinfo.client.fleet_mirrors import FleetMirrors
+from zinfo.client.mirror_base import check_selection
+from zinfo.client.sockets import clock
 from zinfo.errors import ZinfoError
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
@@ -19,17 +24,19 @@ from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 _Result = TypeVar("_Result")
 
 
-class Fleet(Closing):
+class Fleet(FleetMapping, Closing):
     """Several daemons that share the shards, as `zinfo.client.Fleet`. An async context manager.
 
-    Many tasks may use one Fleet at once.
+    Many tasks may use one Fleet at once. It is a live copy of the shards of all daemons, too: the
+    first use of the mapping, or `wait_ready`, starts a Mirror for each daemon, with a task each.
+    `zinfo.client.Fleet` explains *fresh* and *stale*.
 
     Args:
         endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
             all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
-        shards: ids of the wanted shards; None for all.
-        labels: labels that a wanted shard has; None for any.
-        fields: names of the wanted fields; None for all.
+        shards: ids of the shards in the live copy; None for all.
+        labels: labels that a shard in the live copy has; None for any.
+        fields: names of the fields in the live copy; None for all.
         timeout: seconds for a request, retries included.
         retries: how often a request is sent again to a daemon.
         context: creates the sockets; None for the process's default context.
@@ -39,6 +46,7 @@ class Fleet(Closing):
 
     Raises:
         ConfigError: an endpoint is invalid.
+        TypeError: `shards`, `labels`, `fields` or `context` has a wrong type.
     """
 
     def __init__(
@@ -57,10 +65,13 @@ class Fleet(Closing):
         self.timeout = timeout
         self.retries = retries
         self.allow_missing = allow_missing
+        check_selection(shards, labels, fields)
         self._shards, self._labels, self._fields = shards, labels, fields
         self._keys = keys
         self._context = context
         self._fleet = FleetMembers(endpoints, self._new_client)
+        super().__init__(FleetMirrors(self._fleet, self._new_mirror))
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
         self._names_task: asyncio.Task[None] | None = None
         self._looked_up = asyncio.Event()  # each name once
@@ -71,7 +82,7 @@ class Fleet(Closing):
     @property
     def members(self) -> tuple[FleetMember, ...]:
         """The daemons, as far as they are known now; `find_members` asks them."""
-        return self._fleet.public()
+        return self._mirrors.members()
 
     async def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
         """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
@@ -87,12 +98,34 @@ class Fleet(Closing):
         """Start to look up the names among the endpoints, unless that is done."""
         if self._closing:
             raise ValueError("this Fleet is closed")
+        self._loop = asyncio.get_running_loop()
         if self._names_task is None and self._fleet.names:
             self._names_task = asyncio.create_task(self._follow_names(), name="zinfo-names")
 
+    async def wait_ready(self, timeout: float = 10.0) -> None:
+        """Wait until the live copy has all shards and none is stale; opens the Fleet first.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            MissingSlicesError: the time has passed, and so many daemons are silent that shards may
+                be missing.
+            NoAnswerError: the time has passed, and some shards are stale.
+        """
+        deadline = clock() + timeout
+        if not self._closing:
+            await self.open()
+        while self.stale:
+            if self._closing or clock() >= deadline:
+                raise self._not_ready(timeout)
+            await asyncio.sleep(READY_CHECK_SECONDS)
+
     async def close(self) -> None:
-        """Close the sockets, and end all tasks."""
+        """Close the sockets, and end all tasks. The live copy stays readable, and is stale."""
         self._closing = True
+        for mirror in self._mirrors.end():
+            await mirror.close()
         if self._names_task is not None:
             self._names_task.cancel()
             await asyncio.wait([self._names_task])
@@ -109,6 +142,21 @@ class Fleet(Closing):
             context=self._context,
             keys=self._keys,
         )
+
+    def _new_mirror(self, endpoint: str) -> Mirror:
+        if self._loop is None:  # the mapping is used before `open`, which is fine in the event loop
+            self._loop = asyncio.get_running_loop()
+        mirror = Mirror(
+            endpoint,
+            shards=self._shards,
+            labels=self._labels,
+            fields=self._fields,
+            context=self._context,
+            keys=self._keys,
+        )
+        mirror._state.watch_sources()
+        self._loop.call_soon_threadsafe(mirror._start)
+        return mirror
 
     async def _current(self, timeout: float | None = None) -> list[Member[Client]]:
         """Return the daemons; wait until each name has been looked up once."""
@@ -143,12 +191,15 @@ class Fleet(Closing):
         while True:
             for name in self._fleet.names:
                 try:
-                    gone = self._fleet.on_addresses(name, await asyncio.to_thread(lookup, name))
+                    found = await asyncio.to_thread(lookup, name)
+                    gone = self._fleet.on_addresses(name, found, self._mirrors.answers)
                 except ZinfoError as error:
                     self._fleet.on_lookup_error(name, error)
                 else:
                     for member in gone:
                         await member.client.close()
+            for mirror in self._mirrors.update():
+                await mirror.close()
             self._looked_up.set()
             await asyncio.sleep(RETRY_INTERVAL if self._fleet.unresolved else RESOLVE_INTERVAL)
 

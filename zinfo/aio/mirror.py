@@ -83,7 +83,10 @@ class Mirror(MirrorBase, Closing):
         """Start the task, unless it runs."""
         if self._closing:
             raise ValueError("this Mirror is closed")
-        if self._task is None:
+        self._start()
+
+    def _start(self) -> None:
+        if self._task is None and not self._closing:
             self._task = asyncio.create_task(self._run(), name="zinfo-mirror")
 
     async def wait_ready(self, timeout: float = 10.0) -> None:

@@ -34,6 +34,7 @@ from zinfo.errors import NotAllowedError
 from zinfo.wire.bus_messages import Header, fence_topic
 from zinfo.wire.codec import VERSION
 from zinfo.wire.query_messages import Reply, Request
+from zinfo.wire.slices import SliceSpec, slice_from_map
 
 CLOCK_DRIFT = 1e-4  # largest drift between two clocks that is expected, in seconds per second
 
@@ -127,6 +128,10 @@ class BusSession:
             without a query endpoint.
         partial: whether the daemon hides some shards or fields from this client, so that its totals
             count messages that this client does not receive.
+        slice: the slice that the daemon polls, by the last reply to hello; None where it has none.
+        waiting: number of the daemon's sources of shards that it has not been able to read so far,
+            so that it may not know all of its shards; 0 for an older daemon.
+        known: whether there was a reply to hello.
         refused_topics: those that the daemon refused, according to the last fence.
         joins: number of fences received.
         problem: one line that says why the session is not joined; "" when it is.
@@ -152,6 +157,9 @@ class BusSession:
         self.last_heartbeat_at = -math.inf
         self.kinds: frozenset[str] = frozenset()
         self.partial = False
+        self.slice: SliceSpec | None = None
+        self.waiting = 0
+        self.known = False
         self.refused_topics: tuple[str, ...] = ()
         self.joins = 0
         self.problem = "not joined yet"
@@ -165,6 +173,7 @@ class BusSession:
         self._until = -math.inf  # when the current phase times out
         self._failures = 0
         self._hello_id = 0
+        self._repeated_id = 0
         self._fence = b""
         self._offset = math.inf  # local clock minus daemon's wall clock, by the fastest message
 
@@ -237,6 +246,7 @@ class BusSession:
             self.reset(now, f"the daemon at {self._endpoint} {why}")
         else:
             self.partial = bool(body.get("rights"))
+            self._note_shards(body)
             kinds = body.get("kinds")
             texts = kinds if isinstance(kinds, list) else ()
             self.kinds = frozenset(kind for kind in texts if isinstance(kind, str))
@@ -245,6 +255,27 @@ class BusSession:
             if isinstance(interval, (int, float)) and 0 < interval < math.inf:
                 self.interval = float(interval)
             self._join(reachable(bus, str(self._endpoint)), now)
+
+    def repeated_hello(self) -> Request:
+        """Return a `hello` to send while the bus is joined: is the daemon still waiting?"""
+        self._repeated_id = self.next_id()
+        return Request("hello", id=self._repeated_id, deadline=self.timing.reply_timeout)
+
+    def on_repeated_hello(self, reply: Reply) -> bool:
+        """Take over what a daemon says of its shards; return whether this was the reply to that."""
+        if reply.id != self._repeated_id:
+            return False
+        if reply.error is None and reply.epoch == self.epoch:
+            reply.decode_body()
+            if isinstance(reply.body, dict):
+                self._note_shards(reply.body)
+        return True
+
+    def _note_shards(self, hello: dict[str, object]) -> None:
+        waiting = hello.get("waiting")
+        self.slice = slice_from_map(hello.get("slice"))
+        self.waiting = waiting if isinstance(waiting, int) else 0
+        self.known = True
 
     def accepts(self, header: Header, now: float) -> bool:
         """Return whether a bus message may be used; one of another epoch resets the session."""

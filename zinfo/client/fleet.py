@@ -12,7 +12,11 @@ import zmq
 from zinfo.client.client import Client
 from zinfo.client.closing import Closing
 from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL, lookup
+from zinfo.client.fleet_mapping import READY_CHECK_SECONDS, FleetMapping
 from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
+from zinfo.client.fleet_mirrors import FleetMirrors
+from zinfo.client.mirror import Mirror
+from zinfo.client.mirror_base import check_selection
 from zinfo.client.sockets import Context, clock
 from zinfo.errors import ZinfoError
 from zinfo.wire.curve_keys import ClientKeys
@@ -23,15 +27,27 @@ _Result = TypeVar("_Result")
 _MAX_THREADS = 64  # for requests that are in flight at the same time
 
 
-class Fleet(Closing):
+class Fleet(FleetMapping, Closing):
     """Several daemons that share the shards. A context manager: leaving it closes the sockets.
+
+    It is a live copy of the shards of all daemons: a read-only mapping from shard id to INFO. The
+    first use of the mapping, or `wait_ready`, starts a Mirror for each daemon, with a thread each.
+
+    A shard is *fresh* if the copy of one of the daemons that poll it is; `Mirror` says when a copy
+    is fresh. Of several fresh copies, the one with the newest INFO is returned; without a fresh
+    copy, the newest of all. INFO, state and labels of a shard are always those of the same copy.
+
+    `stale` is true if a shard may exist that no fresh copy is held of. If the daemons have slices
+    with two copies, the Fleet is not stale while one of them is silent. While daemons get another
+    number of slices, it is enough if either the former or the new slices cover all shards. Daemons
+    without slices may have different shards: the Fleet is stale if one of them is silent.
 
     Args:
         endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
             all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
-        shards: ids of the wanted shards; None for all.
-        labels: labels that a wanted shard has; None for any.
-        fields: names of the wanted fields; None for all.
+        shards: ids of the shards in the live copy; None for all.
+        labels: labels that a shard in the live copy has; None for any.
+        fields: names of the fields in the live copy; None for all.
         timeout: seconds for a request, retries included.
         retries: how often a request is sent again to a daemon.
         context: creates the sockets; a `zmq.green.Context` in a process patched by gevent. None for
@@ -42,6 +58,7 @@ class Fleet(Closing):
 
     Raises:
         ConfigError: an endpoint is invalid.
+        TypeError: `shards`, `labels` or `fields` has a wrong type.
     """
 
     def __init__(
@@ -60,10 +77,12 @@ class Fleet(Closing):
         self.timeout = timeout
         self.retries = retries
         self.allow_missing = allow_missing
+        check_selection(shards, labels, fields)
         self._shards, self._labels, self._fields = shards, labels, fields
         self._keys = keys
         self._context: Context = context or zmq.Context.instance()
         self._fleet = FleetMembers(endpoints, self._new_client)
+        super().__init__(FleetMirrors(self._fleet, self._new_mirror))
         self._gone: list[Client] = []  # to be closed by the thread that uses them
         self._pool: ThreadPoolExecutor | None = None
         self._closing = threading.Event()
@@ -78,7 +97,7 @@ class Fleet(Closing):
     @property
     def members(self) -> tuple[FleetMember, ...]:
         """The daemons, as far as they are known now; `find_members` asks them."""
-        return self._fleet.public()
+        return self._mirrors.members()
 
     def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
         """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
@@ -90,9 +109,28 @@ class Fleet(Closing):
         self._learn(self._current(timeout), timeout)
         return self.members
 
+    def wait_ready(self, timeout: float = 10.0) -> None:
+        """Wait until the live copy has all shards and none is stale.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            MissingSlicesError: the time has passed, and so many daemons are silent that shards may
+                be missing.
+            NoAnswerError: the time has passed, and some shards are stale.
+        """
+        deadline = clock() + timeout
+        while self.stale:
+            if self._closing.is_set() or clock() >= deadline:
+                raise self._not_ready(timeout)
+            self._closing.wait(READY_CHECK_SECONDS)
+
     def close(self) -> None:
-        """Close the sockets, and end all threads."""
+        """Close the sockets, and end all threads. The live copy stays readable, and is stale."""
         self._closing.set()
+        for mirror in self._mirrors.end():
+            mirror.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         self._close_gone()
@@ -109,6 +147,18 @@ class Fleet(Closing):
             context=self._context,
             keys=self._keys,
         )
+
+    def _new_mirror(self, endpoint: str) -> Mirror:
+        mirror = Mirror(
+            endpoint,
+            shards=self._shards,
+            labels=self._labels,
+            fields=self._fields,
+            context=self._context,
+            keys=self._keys,
+        )
+        mirror._state.watch_sources()
+        return mirror
 
     def _current(self, timeout: float | None = None) -> list[Member[Client]]:
         """Return the daemons; wait until each name has been looked up once."""
@@ -157,11 +207,13 @@ class Fleet(Closing):
             began = clock()
             for name in self._fleet.names:
                 try:
-                    gone = self._fleet.on_addresses(name, lookup(name))
+                    gone = self._fleet.on_addresses(name, lookup(name), self._mirrors.answers)
                 except ZinfoError as error:
                     self._fleet.on_lookup_error(name, error)
                 else:
                     self._gone += [member.client for member in gone]
+            for mirror in self._mirrors.update():
+                mirror.close()
             self._looked_up.set()
             interval = RETRY_INTERVAL if self._fleet.unresolved else RESOLVE_INTERVAL
             self._closing.wait(max(0.0, began + interval - clock()))

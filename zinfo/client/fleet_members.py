@@ -159,12 +159,9 @@ class FleetMembers(Generic[Client]):
         Returns:
             The daemons that are no longer part of the fleet; the caller closes their clients.
         """
+        answering = {member.endpoint for member in self.current() if answers(member)}
         with self._lock:
-            stay = [
-                endpoint
-                for endpoint in self._addresses.get(name, ())
-                if endpoint in self._members and answers(self._members[endpoint])
-            ]
+            stay = [one for one in self._addresses.get(name, ()) if one in answering]
             self._addresses[name] = tuple(dict.fromkeys((*endpoints, *stay)))
             self._problems[name] = ""
             return self._update()

@@ -36,6 +36,24 @@ FAILURE_PAUSE = 0.2
 """Seconds before the next iteration after one that raised, so that errors do not fill the log."""
 
 
+def check_selection(
+    shards: Collection[str] | None,
+    labels: Mapping[str, str] | None,
+    fields: Collection[str] | None,
+) -> frozenset[str] | None:
+    """Check what selects the content of a Mirror; return the names of the fields, None for all.
+
+    Raises:
+        TypeError: an argument has a wrong type.
+        ValueError: `fields` is empty.
+    """
+    if isinstance(shards, str):
+        raise TypeError("shards takes several ids, not one text")
+    if not all(isinstance(text, str) for pair in (labels or {}).items() for text in pair):
+        raise TypeError("labels takes a mapping of text to text")
+    return None if fields is None else field_names(fields)
+
+
 class MirrorBase(Mapping[str, Info]):
     """A live copy of a daemon's shards.
 
@@ -65,11 +83,7 @@ class MirrorBase(Mapping[str, Info]):
         on_change: Listener | None,
         keys: ClientKeys | None,
     ) -> None:
-        if isinstance(shards, str):
-            raise TypeError("shards takes several ids, not one text")
-        if not all(isinstance(text, str) for pair in (labels or {}).items() for text in pair):
-            raise TypeError("labels takes a mapping of text to text")
-        names = None if fields is None else field_names(fields)
+        names = check_selection(shards, labels, fields)
         self.endpoint = checked(endpoint)
         self.callback_errors = 0
         self._listeners: list[tuple[Listener, frozenset[str] | None]] = []
@@ -201,6 +215,20 @@ class MirrorBase(Mapping[str, Info]):
         """
         with self._lock:
             return dict(self._state.store.records[shard].labels)
+
+    def fresh(self, shard: str) -> bool:
+        """Return whether a shard is what the daemon has; `view` returns it with the INFO.
+
+        Args:
+            shard: its id.
+
+        Raises:
+            KeyError: the Mirror holds no such shard.
+        """
+        with self._lock:
+            if shard not in self._state.store.records:
+                raise KeyError(shard)
+            return self._state.fresh(shard, clock())
 
     def age(self, shard: str) -> float:
         """Return the age of a shard's INFO in seconds; infinite before its first poll.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 from collections.abc import Collection, Mapping
 
@@ -45,6 +46,7 @@ from zinfo.wire.bus_messages import (
     KIND_HEARTBEAT,
 )
 from zinfo.wire.codec import Message
+from zinfo.wire.slices import BY_ID, SliceSpec
 
 
 class MirrorBus:
@@ -110,6 +112,8 @@ class MirrorBus:
         self._batches = NumberGapDetector()
         self._has_totals = False  # since the fence; before them a loss could not be noticed
         self._quiet_check_at = 0.0
+        self._sources_check_at = math.inf
+        self._owned: tuple[SliceSpec, frozenset[str]] | None = None  # ids of that slice
 
     @property
     def malformed(self) -> int:
@@ -129,6 +133,19 @@ class MirrorBus:
         if self.session.epoch != self._refused_by:
             self._refused = frozenset()
         return mirror_topics(self.scope, self.fields, kinds - self._refused)
+
+    def _owned_scope(self) -> frozenset[str] | None:
+        """Return the ids to request: a daemon refuses a request with an id that it does not have.
+
+        A daemon with a slice has only a part of the ids that a Fleet mirrors.
+        """
+        polled = self.session.slice
+        if self.scope is None or polled is None or polled.by != BY_ID:
+            return self.scope
+        if self._owned is None or self._owned[0] != polled:
+            owned = frozenset(shard for shard in self.scope if polled.includes(shard, {}))
+            self._owned = (polled, owned)
+        return self._owned[1]
 
     @property
     def _totals_apply(self) -> bool:
@@ -168,6 +185,7 @@ class MirrorBus:
         if not self.session.on_fence(topic, message.header, now):
             return
         self.store.rejoin(same_epoch=self.epoch == self.session.epoch)
+        self.resync.scope = self._owned_scope()
         self.resync.rejoin(now, at_once=self.epoch is None)
         self.epoch = self.session.epoch
         offered = KIND_FIELDS in self.session.kinds and len(self.fields or ()) <= MAX_FIELDS

@@ -54,6 +54,7 @@ from zinfo.wire.query_messages import Reply, Request, decode_reply_header
 QUIET_INTERVALS = 3  # polling intervals without a delta after which an up shard is requested
 QUIET_SECONDS = 5.0  # lower bound of that time
 QUIET_CHECK_SECONDS = 1.0  # between two checks for such shards
+SOURCES_CHECK_SECONDS = 1.0  # between two requests whether a daemon has read all of its sources
 
 
 class View(NamedTuple):
@@ -75,7 +76,15 @@ class View(NamedTuple):
 class MirrorState(MirrorBus):
     """A live copy of all or some shards of a daemon; arguments and attributes as there."""
 
+    def watch_sources(self) -> None:
+        """Ask a daemon that has not read all of its sources so far when it has, for a Fleet."""
+        self._sources_check_at = 0.0
+
     # --- queries
+
+    def lists_all(self, now: float) -> bool:
+        """Return whether it is known which shards of the daemon exist, and the daemon knows all."""
+        return self.session.reliable(now) and self.resync.complete and not self.session.waiting
 
     def stale_shards(self, now: float) -> set[str]:
         """Return the ids of the shards that may be out of date, including some not held."""
@@ -99,6 +108,8 @@ class MirrorState(MirrorBus):
     def deadline(self) -> float:
         """Return the time of the next `tick` that is needed if no message arrives."""
         deadline = self.session.deadline()
+        if self.session.waiting:
+            deadline = min(deadline, self._sources_check_at)
         if self.session.phase is Phase.JOINED and self._has_totals:
             due = self.resync.deadline()
             return deadline if due is None else min(deadline, due)
@@ -120,6 +131,9 @@ class MirrorState(MirrorBus):
         if not self._totals_apply and now >= self._quiet_check_at:
             self._quiet_check_at = now + QUIET_CHECK_SECONDS
             self._check_quiet(now)
+        if self.session.waiting and now >= self._sources_check_at:
+            self._sources_check_at = now + SOURCES_CHECK_SECONDS
+            self.session.actions.append(SendRequest(self.session.repeated_hello()))
         if self._has_totals:
             held = len(self.store.records)
             number = self._events.newest or 0
@@ -140,6 +154,8 @@ class MirrorState(MirrorBus):
             elif self.session.phase is Phase.JOINED and self.resync.expects(reply):
                 assert self.resync.fetch is not None
                 self._on_page(reply, self.resync.fetch, now)
+            else:
+                self.session.on_repeated_hello(reply)
         except ProtocolError as error:
             self.store.malformed += 1
             self.session.reset(now, f"a reply could not be decoded: {error}")

@@ -49,7 +49,7 @@ class Resync:
     """Schedules the snapshots of a Mirror.
 
     Args:
-        scope: ids of the mirrored shards; None for all.
+        scope: ids of the mirrored shards; None for all. They may be replaced.
         next_id: returns request ids.
         timing: timeouts and delays.
         rng: source of random delays.
@@ -77,7 +77,7 @@ class Resync:
         self.fetch: Fetch | None = None
         self.count = 0
         self.keys: tuple[str, ...] = ()
-        self._scope = scope
+        self.scope = scope
         self._timing = timing
         self._rng = rng
         self._labels: dict[str, object] = {"labels": dict(labels)} if labels else {}
@@ -153,9 +153,9 @@ class Resync:
         if not (self.everything or ids):
             return None
         many = len(ids) > max(MAX_IDS, held / 2)
-        all_at_once = self._scope is None and (self.everything or many)
-        if self.everything and self._scope is not None:
-            ids = set(self._scope)
+        all_at_once = self.scope is None and (self.everything or many)
+        if self.everything and self.scope is not None:
+            ids = set(self.scope)
         parts: list[tuple[str, ...]] = [()] if all_at_once else split(ids)
         fetch = Fetch(self.everything, ids, parts, number)
         self.everything = False

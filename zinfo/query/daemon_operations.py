@@ -93,6 +93,7 @@ class DaemonOperations:
                     "kinds": on_bus.kinds_of_topics if on_bus and endpoints else (),
                     "heartbeat": self._daemon.heartbeat,
                     "slice": _slice_map(self._daemon.sources.slice),
+                    "waiting": len(self._daemon.sources.waiting_sources()),
                     "ops": list(self._names()),
                     "limits": {
                         "max_request_bytes": call.limits.max_request_bytes,
