@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zinfo.shards.registry import ShardEvent, ShardPublisher
     from zinfo.shards.shard import RedisShard
     from zinfo.wire.curve_keys import ClientKeys
+    from zinfo.wire.slices import SliceSpec
 
 __all__ = [
     "Client",
@@ -39,6 +40,7 @@ __all__ = [
     "ShardEvent",
     "ShardPublisher",
     "ShardWatcher",
+    "SliceSpec",
     "SourceWatcher",
     "StaticShardWatcher",
     "Subscriber",
@@ -60,6 +62,7 @@ _HOMES = {
     "ShardEvent": "zinfo.shards.registry",
     "ShardPublisher": "zinfo.shards.registry",
     "ShardWatcher": "zinfo.discovery.watcher",
+    "SliceSpec": "zinfo.wire.slices",
     "SourceWatcher": "zinfo.discovery.source_watcher",
     "StaticShardWatcher": "zinfo.discovery.static",
     "Subscriber": "zinfo.client",

@@ -24,6 +24,7 @@ PUBLIC = {
     "ShardEvent": "zinfo.shards.registry",
     "ShardPublisher": "zinfo.shards.registry",
     "ShardWatcher": "zinfo.discovery.watcher",
+    "SliceSpec": "zinfo.wire.slices",
     "SourceWatcher": "zinfo.discovery.source_watcher",
     "StaticShardWatcher": "zinfo.discovery.static",
     "Subscriber": "zinfo.client",
