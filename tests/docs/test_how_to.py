@@ -78,6 +78,27 @@ def test_read_columns(desk: Desk) -> None:
         assert re.fullmatch(r"int64 \d+\n", desk.type(page, "python numpy"))
 
 
+def test_read_a_fleet(desk_with: DeskMaker, server: RealServer) -> None:
+    page = "read-a-fleet"
+    config = f'[[shards]]\nurl = "{server.url}"\n[slice]\nnumber = {{}}\ncount = 3\ncopies = 2\n'
+    with (
+        RunningDaemon(config_text=config.format(0), environ=QUICK) as first,
+        RunningDaemon(config_text=config.format(1), environ=QUICK) as second,
+    ):
+        real = [daemon.query.removeprefix("tcp://") for daemon in (first, second)]
+        shown = dict(zip([QUERY, "127.0.0.1:9746"], real, strict=True))
+        desk = desk_with({SHARD: server.ident, **shown, "127.0.0.1:9756": address()})
+        # One of the two polls the server, or both.
+        wait_until(
+            lambda: any("up" in str(one.ask("shards").body) for one in (first, second)),
+            what="the server to be polled",
+        )
+        said = desk.type(page, "python")
+        line = rf"{re.escape(server.ident)} up \d+ \d\.\d s old\nstale: False\n"
+        assert re.fullmatch(line, said)
+        assert desk.type(page, "python", 1) == desk.made_real(block(page, "text", 1))
+
+
 def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) -> None:
     page, mortal = "wait-for-an-event", server_factory()
     with RunningDaemon([mortal.url], environ=QUICK) as running:
@@ -377,6 +398,7 @@ TESTED = {
     "expose-to-prometheus": 2,
     "keep-a-mirror": 3,
     "query-from-another-language": 6,
+    "read-a-fleet": 2,
     "read-columns": 4,
     "record-and-replay": 4,
     "secure-it": 5,

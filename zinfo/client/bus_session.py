@@ -36,6 +36,9 @@ from zinfo.wire.codec import VERSION
 from zinfo.wire.query_messages import Reply, Request
 from zinfo.wire.slices import SliceSpec, slice_from_map
 
+NOT_JOINED = "not joined yet"
+"""Problem of a session before its first reply."""
+
 CLOCK_DRIFT = 1e-4  # largest drift between two clocks that is expected, in seconds per second
 
 
@@ -162,7 +165,7 @@ class BusSession:
         self.known = False
         self.refused_topics: tuple[str, ...] = ()
         self.joins = 0
-        self.problem = "not joined yet"
+        self.problem = NOT_JOINED
         self.timing = timing or Timing()
         self.rng = rng or random.Random()
         self._topics = topics

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from zinfo.client.fleet_coverage import Coverage, MemberReport, coverage
+from zinfo.client.bus_session import NOT_JOINED
+from zinfo.client.fleet_coverage import NO_REPLY, Coverage, MemberReport, coverage
 from zinfo.client.mirror_state import MirrorState
 
 _NO_COPY = "no current copy yet"
@@ -31,14 +32,16 @@ def report_of(endpoint: str, state: MirrorState, now: float) -> MemberReport:
     """
     session = state.session
     lists = state.lists_all(now)
-    problem = "" if lists else session.problem or state.problem or _problem_of_sources(state)
+    problem = "" if lists else _problem(endpoint, state)
     return MemberReport(endpoint, session.slice, session.known, lists, problem)
 
 
-def _problem_of_sources(state: MirrorState) -> str:
-    waiting = state.session.waiting
-    if not waiting:
-        return _NO_COPY
+def _problem(endpoint: str, state: MirrorState) -> str:
+    problem, waiting = state.session.problem or state.problem, state.session.waiting
+    if problem in (NOT_JOINED, f"no answer from {endpoint}"):
+        return NO_REPLY
+    if problem or not waiting:
+        return problem or _NO_COPY
     return f"it has not read {waiting} of its sources" if waiting > 1 else "it waits for a source"
 
 

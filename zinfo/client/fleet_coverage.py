@@ -17,6 +17,9 @@ from typing import NamedTuple, TypeAlias
 
 from zinfo.wire.slices import SliceSpec
 
+NO_REPLY = "no reply"
+"""Problem of a daemon that did not answer in time."""
+
 _NO_DAEMON = "no daemon of this slice is known"
 
 _Group: TypeAlias = "tuple[int, int, str]"  # count, copies, by

@@ -9,13 +9,10 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Generic, NamedTuple, TypeVar
 
-from zinfo.client.fleet_coverage import MemberReport
+from zinfo.client.fleet_coverage import NO_REPLY, MemberReport
 from zinfo.client.fleet_endpoints import DnsName, given
 from zinfo.client.requests import Map
 from zinfo.wire.slices import SliceSpec, slice_from_map
-
-NO_REPLY = "no reply"
-"""Problem of a daemon that did not answer in time."""
 
 _NOT_ASKED = "not asked yet"
 _NO_ADDRESS = "the name has no address yet"

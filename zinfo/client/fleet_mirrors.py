@@ -93,7 +93,8 @@ class FleetMirrors(Generic[M]):
         if mirror is None:
             return member
         with mirror._lock:
-            session, report = mirror._state.session, report_of("", mirror._state, clock())
+            session = mirror._state.session
+            report = report_of(member.endpoint, mirror._state, clock())
             if not session.known:
                 return member._replace(problem=report.problem)
             return member._replace(node=session.node, slice=session.slice, problem=report.problem)
