@@ -58,7 +58,6 @@ class RedisShard:
         TypeError: options without a URL, or unknown options.
 
     Attributes:
-        state: new, up, loading, busy or down (a `ShardState`, which is a str). It can be set.
         reason: why the shard is down; "" if it is not.
         last_error: text of the last failure; "" after a successful poll.
         failures: failed polls in a row.
@@ -111,7 +110,7 @@ class RedisShard:
 
     @property
     def state(self) -> ShardState:
-        """State of the shard, by its newest poll."""
+        """new, up, loading, busy or down (a `ShardState`, which is a str). It can be set."""
         return self._state
 
     @state.setter
