@@ -26,6 +26,7 @@ PROCESSES = (
     "docs/test_troubleshooting.py",
     "faults",
     "metrics/test_against_redis_exporter.py",
+    "metrics/test_copies_in_prometheus.py",
     "metrics/test_with_prometheus.py",
     "packaging/built",
     "scenarios",

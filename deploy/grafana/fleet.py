@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.grafana.board import Row, dashboard, mark
+from deploy.grafana.copies import MEMBER, one, one_state
 from deploy.grafana.panels import Json, Query, graph, stat, table
 from deploy.grafana.shard import in_detail
 from deploy.grafana.variables import choice, choice_of, choice_of_datasource
@@ -12,7 +13,8 @@ from deploy.grafana.variables import choice, choice_of, choice_of_datasource
 UID: Final = "zinfo-fleet"
 
 _PLACE: Final = 'zinfo=~"$zinfo", $label=~"$value"'
-_ALL: Final = f'{{{_PLACE}, instance=~"$instance"}}'
+_SHARDS: Final = f'{_PLACE}, instance=~"$instance"'
+_ALL: Final = f"{{{_SHARDS}}}"
 _BY: Final = " by ($label)"
 _LEGEND: Final = "{{$label}}"
 _LINK: Final = (
@@ -36,7 +38,7 @@ def fleet() -> Json:
                 "label_names()",
                 several=False,
                 first="job",
-                regex="/^(?!__|le$|quantile$).*/",
+                regex=f"/^(?!__|le$|quantile$|{MEMBER}$).*/",
             ),
             choice("value", "is", "label_values(redis_up, $label)"),
             choice("instance", "Shards", f"label_values(redis_up{{{_PLACE}}}, instance)"),
@@ -55,7 +57,7 @@ def fleet() -> Json:
         marks=[
             mark(
                 "Restarts",
-                f"resets(redis_uptime_in_seconds{_ALL}[1m]) > 0",
+                f"{one(f'resets(redis_uptime_in_seconds{_ALL}[1m])')} > 0",
                 "{{instance}} was restarted",
                 "orange",
             )
@@ -64,7 +66,11 @@ def fleet() -> Json:
 
 
 def _rate(metric: str) -> str:
-    return f"rate({metric}{_ALL}[$__rate_interval])"
+    return one(f"rate({metric}{_ALL}[$__rate_interval])")
+
+
+def _now(metric: str) -> str:
+    return one(f"{metric}{_ALL}")
 
 
 def _hit_ratio(by: str = "") -> str:
@@ -75,45 +81,46 @@ def _hit_ratio(by: str = "") -> str:
 
 def _overview() -> list[Json]:
     commands = "redis_commands_processed_total"
+    age = one(f"zinfo_shard_info_age_seconds{_ALL}", "min")
     return [
-        stat("Shards", "short", Query(f"count(zinfo_shard_failures{_ALL})")),
-        stat("Up", "short", Query(f"sum(redis_up{_ALL})")),
+        stat("Shards", "short", Query(f"count({_now('zinfo_shard_failures')})")),
+        stat("Up", "short", Query(f"sum({_now('redis_up')})")),
         stat(
             "Down",
             "short",
-            Query(f"count(redis_up{_ALL} == 0) or vector(0)"),
+            Query(f"count({_now('redis_up')} == 0) or vector(0)"),
             about="Shards that do not reply to INFO: down or busy.",
             bad=1,
         ),
         stat("Commands a second", "ops", Query(f"sum({_rate(commands)})")),
-        stat("Memory used", "bytes", Query(f"sum(redis_memory_used_bytes{_ALL})")),
+        stat("Memory used", "bytes", Query(f"sum({_now('redis_memory_used_bytes')})")),
         stat(
             "Hit ratio",
             "percentunit",
             Query(_hit_ratio()),
             about="Ratio of reads that found their key.",
         ),
-        stat("Clients", "short", Query(f"sum(redis_connected_clients{_ALL})")),
+        stat("Clients", "short", Query(f"sum({_now('redis_connected_clients')})")),
         stat(
             "Oldest INFO",
             "s",
-            Query(f"max(zinfo_shard_info_age_seconds{_ALL} and redis_up{_ALL} == 1)"),
+            Query(f"max({age} and {_now('redis_up')} == 1)"),
             about="Of the shards that reply.",
             bad=30,
         ),
         graph(
             "Shards by state",
             "short",
-            Query(f"count by (state) (zinfo_shard_state{_ALL})", "{{state}}"),
+            Query(f"count by (state) ({one_state(_SHARDS)})", "{{state}}"),
             stacked=True,
             width=12,
         ),
         table(
             "Not up",
             "short",
-            Query(f'zinfo_shard_state{{{_PLACE}, instance=~"$instance", state!="up"}}'),
+            Query(f"{one_state(_SHARDS)} == 1"),
             about="With the reason.",
-            hidden=("job", "zinfo"),
+            hidden=("job", "zinfo", MEMBER),
             link=_LINK,
             width=12,
         ),
@@ -126,7 +133,7 @@ def _load() -> list[Json]:
             "Commands a second", "ops", _rate("redis_commands_processed_total"), stacked=True
         ),
         graph("Hit ratio", "percentunit", Query(_hit_ratio(_BY), _LEGEND)),
-        _by_label("Clients", "short", f"redis_connected_clients{_ALL}", stacked=True),
+        _by_label("Clients", "short", _now("redis_connected_clients"), stacked=True),
         _by_label("Network, in", "Bps", _rate("redis_net_input_bytes_total"), stacked=True),
         _by_label("Network, out", "Bps", _rate("redis_net_output_bytes_total"), stacked=True),
         _by_label(
@@ -140,21 +147,21 @@ def _load() -> list[Json]:
 
 def _memory() -> list[Json]:
     return [
-        _by_label("Memory used", "bytes", f"redis_memory_used_bytes{_ALL}", stacked=True),
+        _by_label("Memory used", "bytes", _now("redis_memory_used_bytes"), stacked=True),
         _by_label(
             "Highest ratio of memory to maxmemory",
             "percentunit",
-            f"redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0)",
+            f"{_now('redis_memory_used_bytes')} / ({_now('redis_memory_max_bytes')} > 0)",
             of_several="max",
             about="Of the shards that have a maxmemory.",
         ),
-        _by_label("Keys", "short", f"redis_db_keys{_ALL}", stacked=True),
+        _by_label("Keys", "short", _now("redis_db_keys"), stacked=True),
         _by_label("Evicted keys a second", "cps", _rate("redis_evicted_keys_total")),
         _by_label("Expired keys a second", "cps", _rate("redis_expired_keys_total")),
         _by_label(
             "Highest replica lag",
             "s",
-            f"redis_connected_slave_lag_seconds{_ALL}",
+            _now("redis_connected_slave_lag_seconds"),
             of_several="max",
             about="Time since a replica last acknowledged its offset to its primary.",
         ),
@@ -180,13 +187,13 @@ def _top() -> list[Json]:
     ratio = f"{_rate('redis_keyspace_hits_total')} / ({reads} > 0)"
     return [
         _best("Commands a second", "ops", _rate("redis_commands_processed_total")),
-        _best("Memory used", "bytes", f"redis_memory_used_bytes{_ALL}"),
+        _best("Memory used", "bytes", _now("redis_memory_used_bytes")),
         _best(
             "Ratio of memory to maxmemory",
             "percentunit",
-            f"redis_memory_used_bytes{_ALL} / (redis_memory_max_bytes{_ALL} > 0)",
+            f"{_now('redis_memory_used_bytes')} / ({_now('redis_memory_max_bytes')} > 0)",
         ),
-        _best("Clients", "short", f"redis_connected_clients{_ALL}"),
+        _best("Clients", "short", _now("redis_connected_clients")),
         _best("CPU", "percentunit", cpu, about="Of one core."),
         _best("Network, out", "Bps", _rate("redis_net_output_bytes_total")),
         _best(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from deploy.grafana.copies import MEMBER, SHARD, one, one_state
 from deploy.grafana.panels import Json, Query, graph, stat, table
 
-_ONE: Final = '{zinfo=~"$zinfo", instance="$shard"}'
+_PLACE: Final = 'zinfo=~"$zinfo", instance="$shard"'
+_ONE: Final = f"{{{_PLACE}}}"
 
 
 def in_detail() -> list[Json]:
@@ -15,7 +17,11 @@ def in_detail() -> list[Json]:
 
 
 def _rate(metric: str) -> str:
-    return f"rate({metric}{_ONE}[$__rate_interval])"
+    return one(f"rate({metric}{_ONE}[$__rate_interval])")
+
+
+def _now(metric: str) -> str:
+    return one(f"{metric}{_ONE}")
 
 
 def _is() -> list[Json]:
@@ -23,15 +29,15 @@ def _is() -> list[Json]:
         stat(
             "State",
             "none",
-            Query(f"zinfo_shard_state{_ONE}", "{{state}} {{reason}}"),
+            Query(one_state(_PLACE), "{{state}} {{reason}}"),
             names=True,
         ),
-        stat("Uptime", "s", Query(f"redis_uptime_in_seconds{_ONE}")),
-        stat("Age of INFO", "s", Query(f"zinfo_shard_info_age_seconds{_ONE}"), bad=30),
+        stat("Uptime", "s", Query(_now("redis_uptime_in_seconds"))),
+        stat("Age of INFO", "s", Query(one(f"zinfo_shard_info_age_seconds{_ONE}", "min")), bad=30),
         table(
             "Instance",
             "none",
-            Query(f"redis_instance_info{_ONE}"),
+            Query(_now("redis_instance_info")),
             hidden=("job", "zinfo"),
             width=15,
         ),
@@ -57,7 +63,7 @@ def _does() -> list[Json]:
             "99th percentile of the duration",
             "µs",
             Query(
-                'redis_latency_percentiles_usec{zinfo=~"$zinfo", instance="$shard", quantile="99"}',
+                one(f'redis_latency_percentiles_usec{{{_PLACE}, quantile="99"}}'),
                 "{{cmd}}",
             ),
             about="Since the start or CONFIG RESETSTAT. Redis 7.0 and later, and Valkey.",
@@ -78,8 +84,8 @@ def _does() -> list[Json]:
         graph(
             "Clients",
             "short",
-            Query(f"redis_connected_clients{_ONE}", "connected"),
-            Query(f"redis_blocked_clients{_ONE}", "blocked"),
+            Query(_now("redis_connected_clients"), "connected"),
+            Query(_now("redis_blocked_clients"), "blocked"),
         ),
         graph(
             "Connections a second",
@@ -107,28 +113,31 @@ def _does() -> list[Json]:
 
 
 def _holds() -> list[Json]:
-    behind = f"redis_master_repl_offset{_ONE} - on (job, zinfo, instance) group_right ()"
+    behind = one(
+        f"redis_master_repl_offset{_ONE} - on ({SHARD}, {MEMBER}) group_right () "
+        f"redis_connected_slave_offset_bytes{_ONE}"
+    )
     replica = "{{slave_ip}}:{{slave_port}}"
     return [
         graph(
             "Memory",
             "bytes",
-            Query(f"redis_memory_used_bytes{_ONE}", "used"),
-            Query(f"redis_memory_used_rss_bytes{_ONE}", "resident"),
-            Query(f"redis_memory_used_peak_bytes{_ONE}", "peak"),
-            Query(f"redis_memory_max_bytes{_ONE} > 0", "maxmemory"),
+            Query(_now("redis_memory_used_bytes"), "used"),
+            Query(_now("redis_memory_used_rss_bytes"), "resident"),
+            Query(_now("redis_memory_used_peak_bytes"), "peak"),
+            Query(f"{_now('redis_memory_max_bytes')} > 0", "maxmemory"),
         ),
         graph(
             "Fragmentation",
             "none",
-            Query(f"redis_mem_fragmentation_ratio{_ONE}", "resident / used"),
-            Query(f"redis_allocator_frag_ratio{_ONE}", "allocator"),
+            Query(_now("redis_mem_fragmentation_ratio"), "resident / used"),
+            Query(_now("redis_allocator_frag_ratio"), "allocator"),
         ),
         graph(
             "Keys",
             "short",
-            Query(f"redis_db_keys{_ONE}", "{{db}}"),
-            Query(f"redis_db_keys_expiring{_ONE}", "{{db}}, with a time to live"),
+            Query(_now("redis_db_keys"), "{{db}}"),
+            Query(_now("redis_db_keys_expiring"), "{{db}}, with a time to live"),
         ),
         graph(
             "Removed keys",
@@ -139,32 +148,35 @@ def _holds() -> list[Json]:
         graph(
             "Replication lag",
             "bytes",
-            Query(f"{behind} redis_connected_slave_offset_bytes{_ONE}", replica),
+            Query(behind, replica),
             about="Of a primary: data that its replicas have not acknowledged.",
         ),
         graph(
             "Time since the last message of the primary",
             "s",
             Query(
-                f"redis_master_last_io_seconds_ago{_ONE} >= 0", "{{master_host}}:{{master_port}}"
+                f"{_now('redis_master_last_io_seconds_ago')} >= 0",
+                "{{master_host}}:{{master_port}}",
             ),
             about="Of a replica; empty without a link.",
         ),
         graph(
             "Unsaved changes",
             "short",
-            Query(f"redis_rdb_changes_since_last_save{_ONE}", "changes"),
+            Query(_now("redis_rdb_changes_since_last_save"), "changes"),
             about="Since the last RDB file.",
         ),
         graph(
             "Latest fork",
             "s",
-            Query(f"redis_latest_fork_seconds{_ONE}", "duration"),
+            Query(_now("redis_latest_fork_seconds"), "duration"),
             about="The server serves no client during a fork.",
         ),
         graph(
             "Time since the last save",
             "s",
-            Query(f"time() - redis_rdb_last_save_timestamp_seconds{_ONE}", "age of the RDB file"),
+            Query(
+                f"time() - {_now('redis_rdb_last_save_timestamp_seconds')}", "age of the RDB file"
+            ),
         ),
     ]

@@ -121,7 +121,8 @@ def test_each_pod_is_scraped_under_its_own_name() -> None:
     ours, one = manifest("servicemonitor.yaml"), of_one.manifest("servicemonitor.yaml")
     (endpoint,) = ours["spec"]["endpoints"]
     assert endpoint["relabelings"] == [
-        {"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "zinfo"}
+        *one["spec"]["endpoints"][0]["relabelings"],
+        {"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "zinfo_member"},
     ]
     endpoint["relabelings"] = one["spec"]["endpoints"][0]["relabelings"]
     assert ours == one
