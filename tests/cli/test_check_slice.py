@@ -45,14 +45,16 @@ def test_the_shards_of_the_slice_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_label_decides_as_in_a_daemon(tmp_path: Path) -> None:
-    labelled = SOURCE.replace("files", 'labels = { cluster = "orders" }\nfiles')
-    path = toml(tmp_path, 'number = 1\nby = "cluster"\n', labelled)
-    done = invoke("check", "--discover", path)
     spec = SliceSpec(1, 3, 2, "cluster")
     own = sum(spec.includes(one, {}) for one in OWN)
-    listed = 18 if spec.includes("", {"cluster": "orders"}) else 0  # two have no label: [[shards]]
-    last = done.stdout.splitlines()[-1]
-    assert last == f"slice 1 of 3, copies 2, by cluster: {own + listed} of 23"
+    names = [f"c{number}" for number in range(20)]
+    for mine, listed in ((True, 18), (False, 0)):  # two have no label: they are in [[shards]]
+        name = next(one for one in names if spec.includes("", {"cluster": one}) is mine)
+        labelled = SOURCE.replace("files", f'labels = {{ cluster = "{name}" }}\nfiles')
+        path = toml(tmp_path, 'number = 1\nby = "cluster"\n', labelled)
+        done = invoke("check", "--discover", path)
+        last = done.stdout.splitlines()[-1]
+        assert last == f"slice 1 of 3, copies 2, by cluster: {own + listed} of 23"
 
 
 def test_the_json_of_a_source_says_which_of_its_shards_are_in_the_slice(tmp_path: Path) -> None:
