@@ -12,6 +12,7 @@ from typing_extensions import override
 from tests.client.model import Frames
 from tests.client.world import STEP, World
 from zinfo.client.fleet_copies import FleetCopies, report_of
+from zinfo.client.fleet_coverage import coverage
 from zinfo.wire.slices import SliceSpec
 
 
@@ -122,7 +123,7 @@ class FleetWorld:
         """What the Fleet holds now."""
         states = [member.mirror for member in self.members]
         reports = [report_of(str(at), state, self.now) for at, state in enumerate(states)]
-        return FleetCopies(states, reports, self.now)
+        return FleetCopies(states, coverage(reports), self.now)
 
     def discover(self, member: MemberWorld) -> None:
         """A daemon reads its sources."""

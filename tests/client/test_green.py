@@ -17,7 +17,7 @@ monkey.patch_all()
 import sys
 import gevent
 import zmq.green
-from zinfo.client import Client, Heartbeat, Mirror, Subscriber
+from zinfo.client import Client, Fleet, Heartbeat, Mirror, Subscriber
 from zinfo.errors import NoAnswerError
 
 query = sys.argv[1]
@@ -57,6 +57,16 @@ with Mirror(query, context=context) as mirror, Client(query, timeout=60, context
     except NoAnswerError:
         others_ran("the wait for an answer")
     mirror.wait_ready(60)
+with Fleet([query, "tcp://127.0.0.1:1"], timeout=60, retries=0, context=context) as fleet:
+    turns = 0
+    found, silent = fleet.find_members(0.3)
+    assert found.node == "model" and silent.problem == "no reply", (found, silent)
+    others_ran("the wait for the daemons of a fleet")
+with Fleet(query, context=context) as fleet:
+    turns = 0
+    fleet.wait_ready(60)
+    others_ran("the wait for a fleet")
+    assert set(fleet) == {"a", "b", "c"}, set(fleet)
 print("well")
 """
 

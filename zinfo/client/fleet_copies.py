@@ -12,13 +12,15 @@ fresh copy, the newest of all. A copy with an INFO is newer than one without.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 
 from zinfo.client.bus_session import NOT_JOINED
-from zinfo.client.fleet_coverage import NO_REPLY, Coverage, MemberReport, coverage
+from zinfo.client.fleet_coverage import NO_REPLY, Coverage, MemberReport
 from zinfo.client.mirror_state import MirrorState
 
+_NO_RANK = (False, -math.inf)
 _NO_COPY = "no current copy yet"
 
 
@@ -50,30 +52,21 @@ class FleetCopies:
 
     Args:
         states: the Mirrors of the daemons; nothing else may change them meanwhile.
-        reports: one for each of them, and further ones for daemons without a Mirror.
+        coverage: by the reports of all daemons.
         now: local clock.
     """
 
-    def __init__(
-        self, states: Sequence[MirrorState], reports: Sequence[MemberReport], now: float
-    ) -> None:
+    def __init__(self, states: Sequence[MirrorState], coverage: Coverage, now: float) -> None:
+        self.coverage = coverage
         self._states = states
-        self._reports = reports
         self._now = now
 
     @cached_property
-    def coverage(self) -> Coverage:
-        """Whether the daemons that are listed have all shards."""
-        return coverage(self._reports)
-
-    @cached_property
-    def _listing(self) -> list[MirrorState]:
-        return [state for state in self._states if state.lists_all(self._now)]
-
-    @property
     def _deciding(self) -> Sequence[MirrorState]:
         """The Mirrors whose shards exist."""
-        return self._listing if self.coverage.complete else self._states
+        if not self.coverage.complete:
+            return self._states
+        return [state for state in self._states if state.lists_all(self._now)]
 
     def ids(self) -> set[str]:
         """Return the ids of all shards."""
@@ -92,13 +85,14 @@ class FleetCopies:
         """
         if not self.has(shard):
             raise KeyError(shard)
-        return max(
-            (state for state in self._states if shard in state.store.records),
-            key=lambda state: (
-                state.fresh(shard, self._now),
-                state.store.records[shard].polled_at,
-            ),
-        )
+        best, rank = self._states[0], _NO_RANK
+        for state in self._states:
+            record = state.store.records.get(shard)
+            if record is not None:
+                own = (state.fresh(shard, self._now), record.polled_at)
+                if rank is _NO_RANK or own > rank:
+                    best, rank = state, own
+        return best
 
     def all_best(self) -> dict[str, MirrorState]:
         """Return `best` for all shards, sorted by id."""
