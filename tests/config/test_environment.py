@@ -23,6 +23,7 @@ def test_variables_are_converted_to_the_types_of_their_keys() -> None:
         "ZINFO_LOG_FORMAT": "json",
         "ZINFO_POLL_TIMEOUT": "",
         "ZINFO_POLL_INFO": "Memory search memory",
+        "ZINFO_METRICS_LABELS": "site rack",
         "ZINFO_CONNECT": "tcp://elsewhere:1",
         "ZINFO_PURE_PYTHON": "1",
         "HOME": "/root",
@@ -34,6 +35,7 @@ def test_variables_are_converted_to_the_types_of_their_keys() -> None:
     assert (config.poll.jitter, config.log.format) == (0.01, "json")
     assert config.poll.timeout == 3.0
     assert config.poll.info == ("memory", "search")
+    assert config.metrics.labels == ("site", "rack")
     assert environment_notes(environ) == ()
 
 

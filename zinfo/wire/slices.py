@@ -78,6 +78,8 @@ class SliceSpec:
 
     def includes(self, shard_id: str, labels: Mapping[str, str]) -> bool:
         """Return whether this daemon polls a shard; arguments as for `key`."""
+        if self.copies == self.count:
+            return True  # each slice has all shards
         return self.number in slices_of(self.key(shard_id, labels), self.count, self.copies)
 
 
