@@ -65,6 +65,15 @@ def test_keep_a_mirror(desk: Desk) -> None:
     following.interrupt()
 
 
+def test_relay_the_bus(desk: Desk) -> None:
+    page, relay = "relay-the-bus", "127.0.0.1:9747"
+    desk.real[relay] = address()
+    relaying = desk.begin(page, "sh until-ctrl-c")
+    relaying.wait_said(f"^{re.escape(desk.made_real(block(page, 'text')).strip())}$")
+    assert desk.type(page, "python") == block(page, "text", 1)
+    relaying.interrupt()
+
+
 def test_read_columns(desk: Desk) -> None:
     page, shard = "read-columns", desk.real[SHARD]
     heading, line = desk.type(page, "sh").splitlines()
@@ -401,6 +410,7 @@ TESTED = {
     "read-a-fleet": 2,
     "read-columns": 4,
     "record-and-replay": 4,
+    "relay-the-bus": 2,
     "secure-it": 5,
     "set-up-tls-and-acl-on-shards": 6,
     "install-the-light-client": 4,  # tests/packaging/built has its tests
