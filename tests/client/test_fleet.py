@@ -7,11 +7,14 @@ from functools import partial
 
 import pytest
 
+import zinfo.aio.fleet
+import zinfo.client.fleet
 from tests.client.flavours import Flavour
 from tests.client.model import ModelDaemon
 from tests.client.wire_peer import QUICK_INTERVAL, WirePeer
 from tests.waiting import wait_until
 from zinfo.client import Fleet
+from zinfo.client.fleet_endpoints import DnsName
 from zinfo.errors import MissingSlicesError, NoAnswerError
 from zinfo.wire.query_messages import decode_request
 from zinfo.wire.slices import SliceSpec
@@ -192,6 +195,38 @@ def test_a_shard_without_a_copy_is_stale_where_ids_are_given(flavour: Flavour) -
             lambda: fleet.stale_shards == {*IDS, "other"} - peer.daemon.shards.keys(),
             what="its shards to be fresh",
         )
+
+
+def test_the_live_copy_follows_the_addresses_of_a_name(
+    flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def lookup(name: DnsName) -> list[str]:
+        if not found:
+            raise NoAnswerError(f"no address of {name.host}")
+        return list(found)
+
+    for module in (zinfo.client.fleet, zinfo.aio.fleet):
+        monkeypatch.setattr(module, "lookup", lookup)
+        monkeypatch.setattr(module, "RETRY_INTERVAL", 0.01)
+        monkeypatch.setattr(module, "RESOLVE_INTERVAL", 0.01)
+    with (
+        WirePeer("a", interval=QUICK_INTERVAL) as one,
+        WirePeer("b", interval=QUICK_INTERVAL) as two,
+        flavour.fleet("dns+tcp://fleet.test:1") as fleet,
+    ):
+        with pytest.raises(MissingSlicesError, match=r"no address of fleet\.test"):
+            fleet.wait_ready(0.1)
+        found.append(one.query)
+        wait_until(lambda: list(fleet) == ["a"] and not fleet.stale, what="the first daemon")
+        found.append(two.query)
+        wait_until(lambda: list(fleet) == ["a", "b"] and not fleet.stale, what="the second one")
+        found.remove(one.query)
+        silence(one)
+        wait_until(lambda: list(fleet) == ["b"] and not fleet.stale, what="the first to be gone")
+        found.clear()
+        assert [member.endpoint for member in fleet.members] == [two.query]
 
 
 def test_wait_ready_names_the_stale_shards(flavour: Flavour) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from tests.client.flavours import Flavour
@@ -51,6 +53,18 @@ def test_all_addresses_of_a_name_are_daemons() -> None:
     assert lookup(DnsName("::1", 9736)) == ("tcp://[::1]:9736",)
     with pytest.raises(NoAnswerError, match=r"no address of a\.\.b"):
         lookup(DnsName("a..b", 1))
+
+
+def test_two_addresses_of_each_daemon_are_not_two_daemons(monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked_up(*hosts: str) -> tuple[str, ...]:
+        found = [(0, 0, 0, "", (host, 1)) for host in hosts]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+        return lookup(DnsName("fleet.test", 1))
+
+    assert looked_up("::1", "10.0.0.1") == ("tcp://10.0.0.1:1",)
+    assert looked_up("fd00::1", "fd00::2") == ("tcp://[fd00::1]:1", "tcp://[fd00::2]:1")
+    assert looked_up("10.0.0.1", "10.0.0.1") == ("tcp://10.0.0.1:1",)
+    assert len(looked_up("fd00::1", "fd00::2", "10.0.0.1")) == 3
 
 
 def test_daemons_come_and_go_with_the_addresses_of_a_name() -> None:

@@ -11,7 +11,7 @@ from tests.source_states import STATUSES, FakeSources, Queries, shard
 from zinfo.errors import BadRequestError
 from zinfo.query.source_operations import describe_source
 from zinfo.security.rights import Rights
-from zinfo.shards.source_status import OK, SourceStatus
+from zinfo.shards.source_status import OK, WAITING, SourceStatus
 
 
 def test_sources_are_listed_in_the_order_of_the_configuration() -> None:
@@ -124,6 +124,12 @@ def test_stats_summarise_the_sources() -> None:
         "missing": 7,
         "held": 7,
     }
+
+
+def test_hello_has_the_number_of_sources_that_have_not_been_read() -> None:
+    waiting = [status for status in FakeSources().statuses if status.state == WAITING]
+    assert Queries(FakeSources()).ask("hello")["waiting"] == len(waiting) > 0
+    assert Queries(FakeSources(statuses=[])).ask("hello")["waiting"] == 0
 
 
 def test_hello_names_the_operations() -> None:

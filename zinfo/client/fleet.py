@@ -129,7 +129,10 @@ class Fleet(FleetMapping, Closing):
     def close(self) -> None:
         """Close the sockets, and end all threads. The live copy stays readable, and is stale."""
         self._closing.set()
-        for mirror in self._mirrors.end():
+        mirrors = self._mirrors.end()
+        for mirror in mirrors:
+            mirror._closing = True  # so that all threads end at the same time
+        for mirror in mirrors:
             mirror.close()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)

@@ -88,6 +88,9 @@ def given(endpoints: str | Collection[str]) -> GivenEndpoints:
 def lookup(name: DnsName) -> tuple[str, ...]:
     """Return the endpoints at all addresses of a name, sorted; it waits for the name server.
 
+    A name with as many IPv6 as IPv4 addresses is that of daemons with one of each, as in a cluster
+    with both protocols. Only the IPv4 addresses are returned then.
+
     Raises:
         NoAnswerError: the name has no address, or no name server answers.
     """
@@ -96,7 +99,11 @@ def lookup(name: DnsName) -> tuple[str, ...]:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not a name in DNS"
         raise NoAnswerError(f"no address of {name.host}: {why}") from None
-    return tuple(sorted({f"tcp://{host_port(str(at[0]), name.port)}" for *_, at in found}))
+    addresses = {str(address[0]) for *_, address in found}
+    ipv4 = {address for address in addresses if ":" not in address}
+    if 2 * len(ipv4) == len(addresses):
+        addresses = ipv4
+    return tuple(sorted(f"tcp://{host_port(address, name.port)}" for address in addresses))
 
 
 def _name(text: str) -> DnsName:
