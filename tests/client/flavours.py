@@ -177,10 +177,6 @@ class Flavour:
         """A Fleet, opened."""
         return Fleet(*args, **{"context": self.context, "timeout": PATIENCE, **options})
 
-    def ping_members(self, fleet: Fleet) -> None:
-        """Send a request to each member of a fleet."""
-        fleet._each(fleet._current(), lambda client: client.ping())
-
 
 class AsyncioFlavour(Flavour):
     """The asyncio clients; also fails if a task is left or asyncio reported an error.
@@ -226,14 +222,6 @@ class AsyncioFlavour(Flavour):
     def fleet(self, *args: Any, **options: Any) -> Fleet:
         options = {"timeout": PATIENCE, **options}
         return cast("Fleet", self._made(zinfo.aio.Fleet, args, options, opens=True))
-
-    def ping_members(self, fleet: Fleet) -> None:
-        inner = cast("Outside[zinfo.aio.Fleet]", fleet)._inner
-
-        async def ping() -> None:
-            await inner._each(await inner._current(), lambda client: client.ping())
-
-        self.loop.call(ping)
 
     def _made(
         self, kind: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any], *, opens: bool

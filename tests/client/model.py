@@ -63,6 +63,7 @@ class ModelDaemon:
         partial: whether it says that it hides something from this client.
         holding: whether deltas stay in a batch until another message, or `flush`.
         refused_topics: those that a fence lists as refused.
+        without: operations that it does not have, as it is older than they are.
         waiting: number of sources of shards that it has not read; 0 is not sent.
         slice: what its reply to hello has as `slice`; `...` for a daemon that is older than slices.
     """
@@ -93,6 +94,7 @@ class ModelDaemon:
         self.holding = False
         self.refused_topics: list[str] = []
         self.slice: object = ...
+        self.without: set[str] = set()
         self.waiting = 0
         self.batch: list[tuple[bytes, bytes, dict[str, object]]] = []
         self.fields: set[bytes] = set()  # topics of fields that were subscribed
@@ -247,7 +249,7 @@ class ModelDaemon:
             "events": self._events,
             "get_infos": self._get_infos,
             "get_columns": self._get_columns,
-            "shards": lambda _: ([{"id": shard} for shard in sorted(self.shards)], {}),
+            "shards": self._shards,
             "stats": lambda _: ({"revisions": self.revisions}, {}),
             "sources": lambda _: ([{"name": "cmdb", "type": "http"}], {}),
             "accept_source": lambda args: (len(str(args["name"])), {}),
@@ -256,7 +258,7 @@ class ModelDaemon:
             if self.refusal is not None:
                 refusal, self.refusal = self.refusal, None
                 raise refusal
-            if request.op not in operations:
+            if request.op not in operations or request.op in self.without:
                 raise UnknownOpError(f"no operation {request.op}")
             body, extra = operations[request.op](request.args)
         except RequestError as error:
@@ -320,12 +322,38 @@ class ModelDaemon:
         }
 
     def _get_infos(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
-        page, extra = self._page(sorted(self.shards), args)
-        infos = [
-            {**(self.shards[shard].info or {}), "meta": {"shard_identifier": shard}}
-            for shard in page
-        ]
-        return infos, extra
+        requested = cast("list[str]", args.get("shard_ids") or [])
+        polled = [shard for shard, held in self.shards.items() if held.info is not None]
+        page, extra = self._page(sorted(requested or polled), args)
+        keys = cast("list[str]", args.get("keys") or [])
+        return [self._info_entry(shard, keys) for shard in page], extra
+
+    def _info_entry(self, shard: str, keys: list[str]) -> dict[str, object]:
+        held = self.shards.get(shard)
+        if held is None or held.info is None:
+            meta = {"shard_identifier": shard, "info_age": 1e38, "error": f"no info of {shard}"}
+            return {"meta": meta if held is None else {**meta, "state": held.state}}
+        age = self.clock() - held.time
+        fields = {name: held.info[name] for name in held.info if not keys or name in keys}
+        return {
+            **fields,
+            "meta": {"shard_identifier": shard, "info_age": age, "state": held.state},
+        }
+
+    def _shards(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        ids = cast("list[str]", args.get("ids") or sorted(self.shards))
+        for shard in ids:
+            if shard not in self.shards:
+                raise UnknownShardError(f"shard {shard} not found")
+        return [
+            {
+                "id": shard,
+                "age": self.clock() - held.time if held.info is not None else None,
+                "state": held.state,
+                "labels": held.labels,
+            }
+            for shard, held in ((shard, self.shards[shard]) for shard in ids)
+        ], {}
 
     def _get_columns(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
         labels = cast("dict[str, str]", args.get("labels") or {})

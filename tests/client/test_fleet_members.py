@@ -137,8 +137,8 @@ def test_the_slice_of_a_daemon_that_started_again_is_learned_again(flavour: Flav
         assert fleet.find_members()[0].slice == SliceSpec(0, 3, 2)
         peer.restart("a")
         peer.daemon.slice = {"number": 0, "count": 4, "copies": 2, "by": "id"}
-        flavour.ping_members(fleet)
-        assert fleet.find_members()[0].slice == SliceSpec(0, 4, 2)
+        fleet.stats()
+        assert fleet.members[0].slice == SliceSpec(0, 4, 2)
 
 
 def test_a_fleet_finds_the_daemons_at_a_name(flavour: Flavour) -> None:

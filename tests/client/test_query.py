@@ -33,7 +33,7 @@ def test_every_operation_returns_its_result(peer: WirePeer, flavour: Flavour) ->
         assert client.accept_source("cmdb") == 4
         assert [shard["id"] for shard in client.shards()] == ["a", "b", "c"]
         infos = client.get_infos()
-        assert [info["meta"] for info in infos] == [{"shard_identifier": shard} for shard in "abc"]
+        assert [info["meta"]["shard_identifier"] for info in infos] == ["a", "b", "c"]
         assert [entry["shard"] for entry in client.snapshot()] == ["a", "b", "c"]
         assert client.snapshot(["b"])[0]["info"]["role"] == "master"
         reply = client.request("hello")

@@ -1,14 +1,17 @@
-"""The blocking Client's operations are those of the asyncio Client."""
+"""The operations of the blocking clients are those of the asyncio clients."""
 
 from __future__ import annotations
+
+import pytest
 
 from tests.client import unasync
 
 
-def test_the_generated_operations_are_up_to_date() -> None:
-    generated = unasync.generated()
+@pytest.mark.parametrize("name", unasync.MODULES)
+def test_the_generated_operations_are_up_to_date(name: str) -> None:
+    generated = unasync.generated(name)
     assert "async" not in generated.replace("unasync", "")
     assert "await" not in generated
-    assert unasync.TARGET.read_text(encoding="utf-8") == generated, (
+    assert unasync.target(name).read_text(encoding="utf-8") == generated, (
         "run `python -m tests.client.unasync`"
     )

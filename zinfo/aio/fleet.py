@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Mapping
 
 import zmq.asyncio
 
 from zinfo.aio.client import Client
 from zinfo.aio.closing import Closing
+from zinfo.aio.fleet_calls import FleetCalls
+from zinfo.aio.fleet_operations import FleetOperations
 from zinfo.aio.mirror import Mirror
 from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL, lookup
 from zinfo.client.fleet_mapping import READY_CHECK_SECONDS, FleetMapping
@@ -21,10 +22,8 @@ from zinfo.errors import ZinfoError
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
-_Result = TypeVar("_Result")
 
-
-class Fleet(FleetMapping, Closing):
+class Fleet(FleetMapping, FleetOperations, Closing):
     """Several daemons that share the shards, as `zinfo.client.Fleet`. An async context manager.
 
     Many tasks may use one Fleet at once. It is a live copy of the shards of all daemons, too: the
@@ -73,6 +72,7 @@ class Fleet(FleetMapping, Closing):
         super().__init__(FleetMirrors(self._fleet, self._new_mirror))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing = False
+        self._calls: set[asyncio.Task[None]] = set()
         self._names_task: asyncio.Task[None] | None = None
         self._looked_up = asyncio.Event()  # each name once
 
@@ -83,16 +83,6 @@ class Fleet(FleetMapping, Closing):
     def members(self) -> tuple[FleetMember, ...]:
         """The daemons, as far as they are known now; `find_members` asks them."""
         return self._mirrors.members()
-
-    async def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
-        """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
-
-        Args:
-            timeout: seconds; None for that of the Fleet. A daemon without an answer in this time
-                has a `problem`.
-        """
-        await self._learn(await self._current(timeout), timeout)
-        return self.members
 
     async def open(self) -> None:
         """Start to look up the names among the endpoints, unless that is done."""
@@ -126,9 +116,11 @@ class Fleet(FleetMapping, Closing):
         self._closing = True
         for mirror in self._mirrors.end():
             await mirror.close()
-        if self._names_task is not None:
-            self._names_task.cancel()
-            await asyncio.wait([self._names_task])
+        tasks = [*self._calls, *filter(None, [self._names_task])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         for member in self._fleet.current():
             await member.client.close()
 
@@ -168,21 +160,8 @@ class Fleet(FleetMapping, Closing):
             waiting.cancel()
         return self._fleet.current()
 
-    async def _learn(self, members: Sequence[Member[Client]], timeout: float | None = None) -> None:
-        """Send `hello` to the daemons that are unknown, were silent, or have started again."""
-        asked = [one for one in members if one.problem or one.client.epoch != one.epoch]
-        replies = await self._each(asked, lambda client: client.hello(timeout=timeout))
-        for member, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, ZinfoError):
-                member.on_error(reply)
-            else:
-                member.on_hello(reply)
-
-    async def _each(
-        self, members: Sequence[Member[Client]], call: Callable[[Client], Awaitable[_Result]]
-    ) -> list[_Result | ZinfoError]:
-        """Call a function with each client at the same time; return its results or errors."""
-        return await asyncio.gather(*(_attempt(call, member.client) for member in members))
+    def _new_calls(self) -> FleetCalls:
+        return FleetCalls(self._calls)
 
     # --- names
 
@@ -202,12 +181,3 @@ class Fleet(FleetMapping, Closing):
                 await mirror.close()
             self._looked_up.set()
             await asyncio.sleep(RETRY_INTERVAL if self._fleet.unresolved else RESOLVE_INTERVAL)
-
-
-async def _attempt(
-    call: Callable[[Client], Awaitable[_Result]], client: Client
-) -> _Result | ZinfoError:
-    try:
-        return await call(client)
-    except ZinfoError as error:
-        return error

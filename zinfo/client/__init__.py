@@ -20,6 +20,7 @@ from zinfo.client.columns import Column, Columns
 from zinfo.client.fleet import Fleet
 from zinfo.client.fleet_coverage import MissingSlice
 from zinfo.client.fleet_members import FleetMember
+from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
 from zinfo.client.requests import RecentEvents
@@ -37,6 +38,10 @@ __all__ = [
     "Delta",
     "Event",
     "Fleet",
+    "FleetColumns",
+    "FleetDict",
+    "FleetEvent",
+    "FleetList",
     "FleetMember",
     "Gap",
     "Heartbeat",

@@ -15,6 +15,7 @@ from zinfo.client.closing import Closing
 from zinfo.client.endpoints import checked
 from zinfo.client.requests import Attempts, Call, Map, Paging
 from zinfo.client.sockets import (
+    MAX_POLL_SECONDS,
     Context,
     Socket,
     clock,
@@ -78,11 +79,15 @@ class Client(ClientOperations, Closing):
         self._ids = itertools.count(1)
         self._busy = threading.Lock()
         self._closed = False
+        self._poll_seconds = MAX_POLL_SECONDS  # until a waiting call notices that it is closed
 
     def close(self) -> None:
-        """Close the sockets."""
+        """Close the sockets. A call that waits in another thread ends with ValueError first."""
         self._closed = True
+        waited = self._busy.acquire(timeout=2 * self._poll_seconds)  # its thread owns the sockets
         self._drop_sockets()
+        if waited:
+            self._busy.release()
 
     # --- requests
 
@@ -157,10 +162,12 @@ class Client(ClientOperations, Closing):
                     if reply.id == request_id:
                         self._drop_sockets(keep=socket)
                         return reply
+            if self._closed:
+                raise ValueError("this Client is closed")
             left = until - clock()
             if left <= 0:
                 return None
-            wait(self._sockets, left)
+            wait(self._sockets, min(left, self._poll_seconds))
 
     def _drop_sockets(self, keep: Socket | None = None) -> None:
         for socket in self._sockets:

@@ -147,6 +147,18 @@ def columns_of(
     )
 
 
+def joined(columns: Sequence[Column]) -> Column:
+    """Return the values of several columns in a row, as a type that has all of them exactly."""
+    return _join([_part(column) for column in columns])
+
+
+def _part(column: Column) -> ColumnPart:
+    if isinstance(column.values, list):
+        return ColumnPart(MIXED, cast("list[object]", column.values), None)
+    valid = None if column.valid is None else column.valid.tobytes()
+    return ColumnPart(column.dtype, column.values.tobytes(), valid)
+
+
 def _check_order(pages: Sequence[ColumnsPage]) -> None:
     position = 0
     for page in pages:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 import zmq
 
 from zinfo.client.client import Client
 from zinfo.client.closing import Closing
+from zinfo.client.fleet_calls import FleetCalls
 from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL, lookup
 from zinfo.client.fleet_mapping import READY_CHECK_SECONDS, FleetMapping
 from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
 from zinfo.client.fleet_mirrors import FleetMirrors
+from zinfo.client.fleet_operations import FleetOperations
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_base import check_selection
 from zinfo.client.sockets import Context, clock
@@ -22,12 +23,11 @@ from zinfo.errors import ZinfoError
 from zinfo.wire.curve_keys import ClientKeys
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
-_Result = TypeVar("_Result")
-
+_POLL_SECONDS = 0.1  # `close` waits so long for a request to a silent daemon
 _MAX_THREADS = 64  # for requests that are in flight at the same time
 
 
-class Fleet(FleetMapping, Closing):
+class Fleet(FleetMapping, FleetOperations, Closing):
     """Several daemons that share the shards. A context manager: leaving it closes the sockets.
 
     It is a live copy of the shards of all daemons: a read-only mapping from shard id to INFO. The
@@ -99,16 +99,6 @@ class Fleet(FleetMapping, Closing):
         """The daemons, as far as they are known now; `find_members` asks them."""
         return self._mirrors.members()
 
-    def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
-        """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
-
-        Args:
-            timeout: seconds; None for that of the Fleet. A daemon without an answer in this time
-                has a `problem`.
-        """
-        self._learn(self._current(timeout), timeout)
-        return self.members
-
     def wait_ready(self, timeout: float = 10.0) -> None:
         """Wait until the live copy has all shards and none is stale.
 
@@ -134,22 +124,27 @@ class Fleet(FleetMapping, Closing):
             mirror._closing = True  # so that all threads end at the same time
         for mirror in mirrors:
             mirror.close()
+        members = self._fleet.current()
+        for member in members:
+            member.client._closed = True  # ends its call
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
         self._close_gone()
-        for member in self._fleet.current():
+        for member in members:
             member.client.close()
 
     # --- requests
 
     def _new_client(self, endpoint: str) -> Client:
-        return Client(
+        client = Client(
             endpoint,
             timeout=self.timeout,
             retries=self.retries,
             context=self._context,
             keys=self._keys,
         )
+        client._poll_seconds = _POLL_SECONDS
+        return client
 
     def _new_mirror(self, endpoint: str) -> Mirror:
         mirror = Mirror(
@@ -174,33 +169,15 @@ class Fleet(FleetMapping, Closing):
         while self._gone:
             self._gone.pop().close()
 
-    def _learn(self, members: Sequence[Member[Client]], timeout: float | None = None) -> None:
-        """Send `hello` to the daemons that are unknown, were silent, or have started again."""
-        asked = [one for one in members if one.problem or one.client.epoch != one.epoch]
-        replies = self._each(asked, lambda client: client.hello(timeout=timeout))
-        for member, reply in zip(asked, replies, strict=True):
-            if isinstance(reply, ZinfoError):
-                member.on_error(reply)
-            else:
-                member.on_hello(reply)
+    def _new_calls(self) -> FleetCalls:
+        return FleetCalls(self._submit)
 
-    def _each(
-        self, members: Sequence[Member[Client]], call: Callable[[Client], _Result]
-    ) -> list[_Result | ZinfoError]:
-        """Call a function with each client at the same time; return its results or errors."""
-        if len(members) == 1:
-            return [_attempt(call, members[0].client)]
-        futures = [self._submit(call, member.client) for member in members]
-        return [future.result() for future in futures]
-
-    def _submit(
-        self, call: Callable[[Client], _Result], client: Client
-    ) -> Future[_Result | ZinfoError]:
+    def _submit(self, call: Callable[[], None]) -> Future[None]:
         if self._closing.is_set():
             raise ValueError("this Fleet is closed")
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_MAX_THREADS, "zinfo-fleet")
-        return self._pool.submit(_attempt, call, client)
+        return self._pool.submit(call)
 
     # --- names
 
@@ -220,10 +197,3 @@ class Fleet(FleetMapping, Closing):
             self._looked_up.set()
             interval = RETRY_INTERVAL if self._fleet.unresolved else RESOLVE_INTERVAL
             self._closing.wait(max(0.0, began + interval - clock()))
-
-
-def _attempt(call: Callable[[Client], _Result], client: Client) -> _Result | ZinfoError:
-    try:
-        return call(client)
-    except ZinfoError as error:
-        return error

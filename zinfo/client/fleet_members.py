@@ -50,6 +50,8 @@ class Member(Generic[Client]):
         epoch: of the daemon when `slice` was learned; None before its first answer.
         slice: the slice that it polls, or None.
         problem: why there is no answer from it; "" if nothing is wrong.
+        lock: held by the thread that uses the client, where there are threads.
+        late: calls whose result is no longer waited for.
     """
 
     def __init__(self, endpoint: str, client: Client) -> None:
@@ -59,6 +61,8 @@ class Member(Generic[Client]):
         self.epoch: int | None = None
         self.slice: SliceSpec | None = None
         self.problem = _NOT_ASKED
+        self.lock = threading.Lock()
+        self.late: set[object] = set()
 
     @property
     def known(self) -> bool:

@@ -1,0 +1,164 @@
+"""How the asyncio Fleet asks its daemons; the blocking Fleet's is generated from this file.
+
+After a change, run `python -m tests.client.unasync`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
+
+from zinfo.aio.client import Client
+from zinfo.aio.fleet_calls import FleetCalls
+from zinfo.client.fleet_members import FleetMembers, Member
+from zinfo.client.fleet_merge import EntryMerge
+from zinfo.client.fleet_requests import Asked, FleetRequest, IdsRequest
+from zinfo.client.fleet_results import FleetDict
+from zinfo.client.sockets import clock
+from zinfo.errors import MissingSlicesError, NoAnswerError, ProtocolError, ZinfoError
+
+_Result = TypeVar("_Result")
+
+
+class FleetBase(abc.ABC):
+    """Asks all daemons of a fleet at once, or those that have some shards.
+
+    Attributes:
+        timeout: seconds for a call.
+        allow_missing: whether a result may lack the shards of silent daemons.
+    """
+
+    timeout: float
+    allow_missing: bool
+    _fleet: FleetMembers[Client]
+
+    async def _of_shards(
+        self,
+        ids: Collection[str],
+        merge: EntryMerge,
+        ask: Callable[[Client, Collection[str], float], Awaitable[None]],
+        timeout: float | None,
+    ) -> FleetRequest[Client]:
+        """Ask for some shards, or for all."""
+        if not ids:
+            return await self._of_all(lambda member, until: ask(member.client, (), until), timeout)
+        seconds = self.timeout if timeout is None else timeout
+        began, members = clock(), await self._current(timeout)
+        names = self._fleet.reports_of_names()
+        request = IdsRequest(members, names, began, seconds, ids, merge)
+        calls = self._new_calls()
+
+        def start(asked: Asked[Client]) -> None:
+            calls.start(
+                asked,
+                lambda: _attempt(asked, lambda: ask(asked.member.client, asked.ids, until), until),
+                until,
+            )
+
+        until = request.until
+        try:
+            later = []
+            for asked in request.first():
+                if asked.member.late:  # it has not answered an earlier request
+                    later.append(asked)
+                else:
+                    start(asked)
+            await calls.wait(request.current, request.hedge_at())
+            if not request.current():
+                for asked in later + request.others():
+                    start(asked)
+                await calls.wait(request.covered, until)
+                await calls.wait(request.current, request.hedge_at())
+        finally:
+            calls.leave()
+            request.end(clock())
+        request.check()
+        return request
+
+    async def _of_all(
+        self,
+        ask: Callable[[Member[Client], float], Awaitable[None]],
+        timeout: float | None,
+        *,
+        every: bool = False,
+    ) -> FleetRequest[Client]:
+        """Ask all daemons; wait for all of them if `every`, else until no shard is missing."""
+        seconds = self.timeout if timeout is None else timeout
+        began, members = clock(), await self._current(timeout)
+        request = FleetRequest(members, self._fleet.reports_of_names(), began, seconds)
+        calls = self._new_calls()
+        until = request.until
+
+        def start(member: Member[Client]) -> None:
+            asked = request.ask(member)
+            calls.start(asked, lambda: _attempt(asked, lambda: ask(member, until), until), until)
+
+        def enough() -> bool:
+            return not every and request.covered()
+
+        try:
+            later = [member for member in members if member.late]
+            for member in members:
+                if not member.late:
+                    start(member)
+            await calls.wait(enough, until)
+            if not enough():
+                for member in later:  # they have not answered an earlier request
+                    start(member)
+                await calls.wait(enough, until)
+            await calls.wait(request.only_silent_left, request.patient_until(clock()))
+        finally:
+            calls.leave()
+            request.end(clock())
+        request.check()
+        return request
+
+    async def _of_each(
+        self, ask: Callable[[Client, float], Awaitable[_Result]], timeout: float | None
+    ) -> FleetDict[_Result]:
+        """Return the reply of each daemon."""
+        found: dict[Member[Client], _Result] = {}
+
+        async def store(member: Member[Client], until: float) -> None:
+            found[member] = await ask(member.client, until - clock())
+
+        request = await self._of_all(store, timeout, every=True)
+        return FleetDict(
+            {member.endpoint: found[member] for member in request.members if member in found},
+            request.silent(),
+        )
+
+    def _complete(self, result: _Result) -> _Result:
+        """Return a result from which nothing is missing, or may be missing."""
+        missing = getattr(result, "missing", ())
+        if missing and not self.allow_missing:
+            raise MissingSlicesError(missing, result)
+        return result
+
+    @abc.abstractmethod
+    async def _current(self, timeout: float | None = None) -> list[Member[Client]]:
+        """Return the daemons; wait until each name has been looked up once."""
+
+    @abc.abstractmethod
+    def _new_calls(self) -> FleetCalls:
+        """Return an object that makes calls at the same time."""
+
+
+async def _attempt(asked: Asked[Client], call: Callable[[], Awaitable[None]], until: float) -> None:
+    """Make a call to a daemon, learn its slice if that is not known, and note how it ends."""
+    try:
+        await _learn(asked.member, until)
+        await call()
+        await _learn(asked.member, until)  # it may have started again
+    except ZinfoError as error:
+        asked.error = error
+        if isinstance(error, (NoAnswerError, ProtocolError)):
+            asked.member.on_error(error)
+    asked.done = True
+
+
+async def _learn(member: Member[Client], until: float) -> None:
+    """Send `hello` to a daemon that is unknown, was silent, or has started again."""
+    if member.problem or member.client.epoch != member.epoch:
+        member.on_hello(await member.client.hello(timeout=until - clock()))

@@ -1,0 +1,282 @@
+# Generated from zinfo/aio/fleet_operations.py by `python -m tests.client.unasync`; do not edit.
+"""The requests of the blocking Fleet."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Collection, Mapping
+
+from zinfo.client.client import Client
+from zinfo.client.fleet_base import FleetBase
+from zinfo.client.fleet_columns import MemberColumns, columns_of_entries, merged_columns
+from zinfo.client.fleet_events import MemberEvents, merged_events
+from zinfo.client.fleet_members import FleetMember, Member
+from zinfo.client.fleet_merge import INFO_ENTRIES, SHARD_ENTRIES, EntryMerge, without_errors
+from zinfo.client.fleet_owners import Owners
+from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
+from zinfo.client.requests import Map, list_of_texts
+from zinfo.client.sockets import clock
+from zinfo.errors import MissingSlicesError, NoAnswerError, UnknownOpError, UnknownShardError
+
+
+class FleetOperations(FleetBase):
+    """The operations of `Client`, each of them sent to all daemons of a fleet at once.
+
+    Where no argument `timeout` is given, that of the Fleet applies to the whole call. Every method
+    may raise `RequestError` (all daemons that answered refuse the request), `MissingSlicesError`
+    (no daemon answers) and `ValueError` (the Fleet is closed).
+    """
+
+    @property
+    @abc.abstractmethod
+    def members(self) -> tuple[FleetMember, ...]:
+        """The daemons, as far as they are known now; `find_members` asks them."""
+
+    def find_members(self, timeout: float | None = None) -> tuple[FleetMember, ...]:
+        """Send `hello` to each daemon whose slice is not known, or that was silent; return all.
+
+        Args:
+            timeout: seconds; None for that of the Fleet. A daemon without an answer in this time
+                has a `problem`.
+        """
+
+        def nothing(member: Member[Client], until: float) -> None:
+            """Request nothing more than `hello`."""
+
+        with contextlib.suppress(MissingSlicesError):
+            self._of_all(nothing, timeout, every=True)
+        return self.members
+
+    def get_infos(  # noqa: PLR0913 - those of Client.get_infos
+        self,
+        shard_ids: Collection[str] = (),
+        keys: Collection[str] = (),
+        allow_partial: bool = False,
+        max_age: float = 0.0,
+        prefix_matching: bool = False,
+        *,
+        sections: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        with_labels: bool = False,
+        refresh: bool = False,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> FleetList[Map]:
+        """Return the INFO of shards, of each the newest copy; arguments as for `Client.get_infos`.
+
+        If slices are chosen by id, a request for some shards goes to the daemons of their first
+        copies. The other copies are requested if that daemon is silent for a tenth of the timeout,
+        or gets no reply from the shard.
+
+        Returns:
+            One dict for each shard, as `Client.get_infos`, in the order of `shard_ids` or sorted by
+            id. `missing` has the slices without which shards may be missing.
+
+        Raises:
+            UnknownShardError: no daemon that answered has this shard; not with `allow_partial`.
+            NotPolledError: a shard was never polled; not with `allow_partial`.
+            MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
+        """
+        arguments = {
+            "keys": list_of_texts(keys, "keys"),
+            "max_age": max_age,
+            "prefix_matching": prefix_matching,
+            "sections": list_of_texts(sections, "sections"),
+            "labels": labels,
+            "with_labels": with_labels,
+            "refresh": refresh,
+            "limit": limit,
+            "allow_partial": True,
+        }
+        merge = EntryMerge(INFO_ENTRIES)
+
+        def ask(client: Client, ids: Collection[str], until: float) -> None:
+            pages = client.iter_infos(ids, timeout=until - clock(), **arguments)
+            for page in pages:
+                merge.add(page, clock())
+                if clock() >= until:
+                    raise NoAnswerError("the reply is not complete")
+
+        ids = list_of_texts(shard_ids, "shard_ids")
+        request = self._of_shards(ids, merge, ask, timeout)
+        entries = merge.take(ids)
+        if not allow_partial:
+            entries = without_errors(entries, request.unanswered())
+        return self._complete(FleetList(entries, request.missing()))
+
+    def get_columns(
+        self,
+        keys: Collection[str],
+        labels: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> FleetColumns:
+        """Return some fields of all shards, one array for each field, of each the newest copy.
+
+        Args:
+            keys: names of the fields, 1 to 64.
+            labels: labels that a shard must have; None for any.
+            timeout: seconds for the whole call.
+
+        Returns:
+            Columns as `Client.get_columns` returns them. `missing` has the slices without which
+            shards may be missing. A daemon of a version without columns is asked for INFO.
+
+        Raises:
+            BadRequestError: there are no keys, or too many.
+            MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
+        """
+        names = list(dict.fromkeys(list_of_texts(keys, "keys")))
+        found: dict[Member[Client], MemberColumns] = {}
+
+        def ask(member: Member[Client], until: float) -> None:
+            found[member] = _columns(member.client, names, labels, until)
+
+        request = self._of_all(ask, timeout)
+        members = [found[member] for member in request.members if member in found]
+        return self._complete(FleetColumns(merged_columns(members), request.missing()))
+
+    def shards(
+        self,
+        ids: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> FleetList[Map]:
+        """Return the state of shards, of each that of the copy with the newest INFO.
+
+        Args:
+            ids: ids of the shards; empty for all.
+            labels: labels that a shard must have; None for any.
+            timeout: seconds for the whole call.
+
+        Returns:
+            One dict for each shard, as `Client.shards`. `missing` has the slices without which
+            shards may be missing.
+
+        Raises:
+            UnknownShardError: no daemon that answered has this shard.
+            MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
+        """
+        ids = list_of_texts(ids, "ids")
+        merge, existing = EntryMerge(SHARD_ENTRIES), set[str]()
+
+        def ask(client: Client, some: Collection[str], until: float) -> None:
+            try:
+                found = client.shards(some, labels, timeout=until - clock())
+                existing.update(some)
+            except UnknownShardError:  # says nothing about the others
+                every = client.shards(timeout=until - clock())
+                known = [entry for entry in every if entry["id"] in set(some)]
+                existing.update(entry["id"] for entry in known)
+                found = [entry for entry in known if _has_labels(entry, labels)]
+            merge.add(found, clock())
+
+        request = self._of_shards(ids, merge, ask, timeout)
+        unknown = [shard for shard in ids if shard not in existing]
+        for shard in unknown:
+            if shard not in request.unanswered():
+                raise UnknownShardError(f"shard {shard} not found")
+        return self._complete(FleetList(merge.take(ids), request.missing()))
+
+    def events(
+        self,
+        ids: Collection[str] = (),
+        *,
+        timeout: float | None = None,
+    ) -> FleetList[FleetEvent]:
+        """Return the lifecycle events that the daemons have stored, oldest first.
+
+        Each daemon counts its own events. Those of a shard are given as one of its daemons saw
+        them: of those that poll it now, the one that has stored its events for longest; what
+        happened before is given as the next daemon saw it. So no change appears twice.
+
+        Args:
+            ids: ids of the shards; empty for all.
+            timeout: seconds for the whole call.
+
+        Returns:
+            One `FleetEvent` for each event, with the node and the epoch of the daemon that counted
+            it. `missing` has the slices without which events may be missing.
+
+        Raises:
+            MissingSlicesError: events may be missing; not with `Fleet(allow_missing=True)`.
+        """
+        ids = list_of_texts(ids, "ids")
+        found: list[MemberEvents] = []
+
+        def ask(member: Member[Client], until: float) -> None:
+            recent = member.client.events(0, ids, timeout=until - clock())
+            epoch = member.client.epoch or 0
+            found.append(MemberEvents(member.endpoint, member.node, epoch, recent.events))
+
+        request = self._of_all(ask, timeout)
+        owners = Owners(request.members)
+        events = merged_events(
+            list(found), lambda shard: {owner.endpoint for owner in owners.of(shard)}
+        )
+        return self._complete(FleetList(events, request.missing()))
+
+    def hello(self, *, timeout: float | None = None) -> FleetDict[Map]:
+        """Return the reply of each daemon to `Client.hello`, by its endpoint.
+
+        Args:
+            timeout: seconds for the whole call.
+        """
+        return self._of_each(lambda client, left: client.hello(timeout=left), timeout)
+
+    def stats(self, *, timeout: float | None = None) -> FleetDict[Map]:
+        """Return the counters of each daemon, by its endpoint; as `Client.stats`.
+
+        Args:
+            timeout: seconds for the whole call.
+
+        Returns:
+            The replies. `missing` has the daemons that did not answer.
+        """
+        return self._of_each(lambda client, left: client.stats(timeout=left), timeout)
+
+    def sources(self, *, timeout: float | None = None) -> FleetDict[list[Map]]:
+        """Return the sources of shards of each daemon, by its endpoint; as `Client.sources`.
+
+        Args:
+            timeout: seconds for the whole call.
+
+        Returns:
+            The replies. `missing` has the daemons that did not answer.
+        """
+        return self._of_each(lambda client, left: client.sources(timeout=left), timeout)
+
+    def accept_source(self, name: str, *, timeout: float | None = None) -> FleetDict[int]:
+        """Remove at once, at each daemon, the shards that the last answer of a source lacks.
+
+        Args:
+            name: name of the source.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The number of shards that each daemon removes. `missing` has the daemons that did not
+            answer, or refused.
+        """
+        return self._of_each(
+            lambda client, left: client.accept_source(name, timeout=left),
+            timeout,
+        )
+
+
+def _columns(
+    client: Client, names: Collection[str], labels: Mapping[str, str] | None, until: float
+) -> MemberColumns:
+    """Return the columns of a daemon, from its INFO where it is of a version without columns."""
+    try:
+        columns = client.get_columns(names, labels, timeout=until - clock())
+    except UnknownOpError:
+        shards = client.shards(labels=labels, timeout=until - clock())
+        infos = client.get_infos(keys=names, labels=labels, timeout=until - clock())
+        return columns_of_entries(list(names), shards, infos, clock())
+    return MemberColumns(columns, clock())
+
+
+def _has_labels(entry: Map, labels: Mapping[str, str] | None) -> bool:
+    return (labels or {}).items() <= (entry.get("labels") or {}).items()
