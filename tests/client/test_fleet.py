@@ -160,6 +160,28 @@ def test_daemons_without_slices_must_all_be_heard(flavour: Flavour) -> None:
         assert [missing.endpoint for missing in fleet.missing] == [two.query]
 
 
+def test_daemons_of_different_versions_go_together(flavour: Flavour) -> None:
+    newest = WirePeer("a", interval=QUICK_INTERVAL, kinds=("batch", "fields"))
+    newest.daemon.slice = None
+    with (
+        newest,
+        WirePeer("a", "b", interval=QUICK_INTERVAL) as older,  # neither slices nor batches
+        flavour.fleet([newest.query, older.query], fields=["role"]) as fleet,
+    ):
+        fleet.wait_ready(60)
+        assert dict(fleet.items()) == {"a": {"role": "master"}, "b": {"role": "master"}}
+        for peer in (newest, older):
+            role = f"of {peer.query}"
+            peer.do(partial(ModelDaemon.poll, shard="a", changes={"role": role}))
+            wait_until(partial(has_role, fleet, "a", role), what="the newest INFO")
+        assert not fleet.stale
+
+
+def has_role(fleet: Fleet, shard: str, role: str) -> bool:
+    """Whether a shard has this role."""
+    return fleet.field(shard, "role") == role
+
+
 def test_a_fleet_of_one_daemon_is_as_its_mirror(flavour: Flavour) -> None:
     with WirePeer("a", "b") as peer, flavour.fleet(peer.query) as fleet:
         fleet.wait_ready(60)
