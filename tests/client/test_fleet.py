@@ -145,6 +145,23 @@ def test_a_daemon_that_has_not_read_its_sources_does_not_vouch_for_its_slice(
         fleet.wait_ready(60)
 
 
+def test_a_request_is_not_complete_if_a_daemon_has_not_read_its_sources(
+    peers: list[WirePeer], flavour: Flavour
+) -> None:
+    peers[0].daemon.waiting = 2
+    peers[1].deaf = True
+    with flavour.fleet([peer.query for peer in peers], timeout=2.0, retries=0) as fleet:
+        with pytest.raises(MissingSlicesError, match="it has not read 2 of its sources"):
+            fleet.get_infos()
+        both = next(shard for shard in IDS if owners(peers, shard) == peers[:2])
+        assert fleet.get_infos([both])[0]["meta"]["shard_identifier"] == both
+        peers[0].do(lambda daemon: daemon.remove(both))
+        with pytest.raises(MissingSlicesError, match="it has not read 2 of its sources"):
+            fleet.get_infos([both])
+        peers[0].daemon.waiting = 0
+        assert len(fleet.get_infos()) == len(IDS) - 1
+
+
 def test_daemons_without_slices_must_all_be_heard(flavour: Flavour) -> None:
     with (
         WirePeer("a", interval=QUICK_INTERVAL) as one,

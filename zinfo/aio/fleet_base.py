@@ -148,9 +148,12 @@ class FleetBase(abc.ABC):
 async def _attempt(asked: Asked[Client], call: Callable[[], Awaitable[None]], until: float) -> None:
     """Make a call to a daemon, learn its slice if that is not known, and note how it ends."""
     try:
-        await _learn(asked.member, until)
+        member = asked.member
+        await _learn(member, until, again=member.waiting > 0)
+        asked.waiting = member.waiting
         await call()
-        await _learn(asked.member, until)  # it may have started again
+        await _learn(member, until)  # it may have started again
+        asked.waiting = max(asked.waiting, member.waiting)
     except ZinfoError as error:
         asked.error = error
         if isinstance(error, (NoAnswerError, ProtocolError)):
@@ -158,7 +161,7 @@ async def _attempt(asked: Asked[Client], call: Callable[[], Awaitable[None]], un
     asked.done = True
 
 
-async def _learn(member: Member[Client], until: float) -> None:
-    """Send `hello` to a daemon that is unknown, was silent, or has started again."""
-    if member.problem or member.client.epoch != member.epoch:
+async def _learn(member: Member[Client], until: float, *, again: bool = False) -> None:
+    """Send `hello` to a daemon that is unknown, was silent, or has started again, or if `again`."""
+    if again or member.problem or member.client.epoch != member.epoch:
         member.on_hello(await member.client.hello(timeout=until - clock()))

@@ -146,9 +146,12 @@ class FleetBase(abc.ABC):
 def _attempt(asked: Asked[Client], call: Callable[[], None], until: float) -> None:
     """Make a call to a daemon, learn its slice if that is not known, and note how it ends."""
     try:
-        _learn(asked.member, until)
+        member = asked.member
+        _learn(member, until, again=member.waiting > 0)
+        asked.waiting = member.waiting
         call()
-        _learn(asked.member, until)  # it may have started again
+        _learn(member, until)  # it may have started again
+        asked.waiting = max(asked.waiting, member.waiting)
     except ZinfoError as error:
         asked.error = error
         if isinstance(error, (NoAnswerError, ProtocolError)):
@@ -156,7 +159,7 @@ def _attempt(asked: Asked[Client], call: Callable[[], None], until: float) -> No
     asked.done = True
 
 
-def _learn(member: Member[Client], until: float) -> None:
-    """Send `hello` to a daemon that is unknown, was silent, or has started again."""
-    if member.problem or member.client.epoch != member.epoch:
+def _learn(member: Member[Client], until: float, *, again: bool = False) -> None:
+    """Send `hello` to a daemon that is unknown, was silent, or has started again, or if `again`."""
+    if again or member.problem or member.client.epoch != member.epoch:
         member.on_hello(member.client.hello(timeout=until - clock()))

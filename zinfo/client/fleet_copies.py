@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from zinfo.client.bus_session import NOT_JOINED
-from zinfo.client.fleet_coverage import NO_REPLY, Coverage, MemberReport
+from zinfo.client.fleet_coverage import NO_REPLY, Coverage, MemberReport, problem_of_sources
 from zinfo.client.mirror_state import MirrorState
 
 _NO_RANK = (False, -math.inf)
@@ -39,12 +39,10 @@ def report_of(endpoint: str, state: MirrorState, now: float) -> MemberReport:
 
 
 def _problem(endpoint: str, state: MirrorState) -> str:
-    problem, waiting = state.session.problem or state.problem, state.session.waiting
+    problem = state.session.problem or state.problem
     if problem in (NOT_JOINED, f"no answer from {endpoint}"):
         return NO_REPLY
-    if problem or not waiting:
-        return problem or _NO_COPY
-    return f"it has not read {waiting} of its sources" if waiting > 1 else "it waits for a source"
+    return problem or problem_of_sources(state.session.waiting) or _NO_COPY
 
 
 class FleetCopies:

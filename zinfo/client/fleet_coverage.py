@@ -135,3 +135,14 @@ def _missing_slices(
 
 def _missing(report: MemberReport) -> MissingSlice:
     return MissingSlice(report.endpoint, report.slice, report.problem)
+
+
+def problem_of_sources(waiting: int) -> str:
+    """Return the problem of a daemon that has not read some of its sources; "" if there are none.
+
+    Args:
+        waiting: number of these sources.
+    """
+    if not waiting:
+        return ""
+    return f"it has not read {waiting} of its sources" if waiting > 1 else "it waits for a source"

@@ -49,6 +49,7 @@ class Member(Generic[Client]):
         node: name of the daemon; "" before its first answer.
         epoch: of the daemon when `slice` was learned; None before its first answer.
         slice: the slice that it polls, or None.
+        waiting: number of its sources of shards that it had not read at its last answer.
         problem: why there is no answer from it; "" if nothing is wrong.
         lock: held by the thread that uses the client, where there are threads.
         late: calls whose result is no longer waited for.
@@ -60,6 +61,7 @@ class Member(Generic[Client]):
         self.node = ""
         self.epoch: int | None = None
         self.slice: SliceSpec | None = None
+        self.waiting = 0
         self.problem = _NOT_ASKED
         self.lock = threading.Lock()
         self.late: set[object] = set()
@@ -71,9 +73,10 @@ class Member(Generic[Client]):
 
     def on_hello(self, body: Map) -> None:
         """Take over the reply to `hello`."""
-        epoch = body.get("epoch")
+        epoch, waiting = body.get("epoch"), body.get("waiting")
         self.node, self.slice = str(body.get("node", "")), slice_from_map(body.get("slice"))
         self.epoch = epoch if isinstance(epoch, int) else 0
+        self.waiting = waiting if isinstance(waiting, int) else 0
         self.problem = ""
 
     def on_error(self, error: Exception) -> None:

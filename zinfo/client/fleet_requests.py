@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final, Generic, TypeVar
 
-from zinfo.client.fleet_coverage import NO_REPLY, MemberReport, MissingSlice, coverage
+from zinfo.client.fleet_coverage import (
+    NO_REPLY,
+    MemberReport,
+    MissingSlice,
+    coverage,
+    problem_of_sources,
+)
 from zinfo.client.fleet_members import Member
 from zinfo.client.fleet_merge import EntryMerge
 from zinfo.client.fleet_owners import Owners
@@ -34,6 +40,7 @@ class Asked(Generic[Client]):
         ids: the same.
         done: whether it has ended.
         error: with which it ended; None for none.
+        waiting: number of sources of shards that the daemon had not read before the call.
     """
 
     def __init__(self, member: Member[Client], ids: Collection[str] = ()) -> None:
@@ -41,6 +48,7 @@ class Asked(Generic[Client]):
         self.ids = ids
         self.done = False
         self.error: ZinfoError | None = None
+        self.waiting = 0
 
     @property
     def answered(self) -> bool:
@@ -48,10 +56,15 @@ class Asked(Generic[Client]):
         return self.done and self.error is None
 
     @property
+    def vouches(self) -> bool:
+        """Whether the daemon has answered, and knows all of its shards."""
+        return self.answered and not self.waiting
+
+    @property
     def problem(self) -> str:
-        """Why there is no answer."""
+        """Why there is no answer, or not one about all shards of the daemon."""
         if self.answered:
-            return ""
+            return problem_of_sources(self.waiting)
         if self.error is None or isinstance(self.error, TimeoutError):
             return NO_REPLY
         return str(self.error)
@@ -132,7 +145,8 @@ class FleetRequest(Generic[Client]):
 
     def silent(self) -> tuple[MissingSlice, ...]:
         """Return all daemons that have not answered."""
-        silent = [one for one in self._reports() if not one.answers]
+        answered = {asked.member.endpoint for asked in self._asked if asked.answered}
+        silent = [one for one in self._reports() if one.endpoint not in answered]
         return tuple(MissingSlice(one.endpoint, one.slice, one.problem) for one in silent)
 
     def check(self) -> None:
@@ -150,8 +164,8 @@ class FleetRequest(Generic[Client]):
         raise MissingSlicesError(self.silent())
 
     def _reports(self) -> list[MemberReport]:
-        problems = {id(asked.member): asked.problem for asked in self._asked if not asked.answered}
-        answered = {id(asked.member) for asked in self._asked if asked.answered}
+        problems = {id(asked.member): asked.problem for asked in self._asked if not asked.vouches}
+        answered = {id(asked.member) for asked in self._asked if asked.vouches}
         return [
             *(
                 member.report(
@@ -236,7 +250,7 @@ class IdsRequest(FleetRequest[Client]):
         owners = self._owners_now()
         if len(owners.anyone) == len(self.members):
             return [] if super().covered() else unknown
-        answered = [(asked.member, set(asked.ids)) for asked in self._asked if asked.answered]
+        answered = [(asked.member, set(asked.ids)) for asked in self._asked if asked.vouches]
         replied = {id(member) for member, _ in answered}
         # A daemon that never answered counts as one of the slices.
         if any(member.known and id(member) not in replied for member in owners.anyone):
