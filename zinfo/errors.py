@@ -11,6 +11,7 @@ The tree of errors::
     │   └── MissingSlicesError   so many daemons of a fleet are silent that shards may be missing
     ├── SourceError              a source of shards cannot be read, or its answer cannot be used
     ├── RecordingError           a file is not a recording, or cannot be read or written
+    ├── SinkError                a sink cannot go on writing
     └── RequestError             a query was refused; `code` is the reason, for programs
         ├── BadRequestError      bad_request (also a ValueError)
         ├── UnsupportedVersionError  unsupported_version
@@ -51,6 +52,7 @@ __all__ = [
     "RecordingError",
     "RequestError",
     "ShardExistsError",
+    "SinkError",
     "SourceError",
     "TooLargeError",
     "UnknownOpError",
@@ -119,6 +121,10 @@ class SourceError(ZinfoError):
 
 class RecordingError(ZinfoError):
     """A file is not a recording, or cannot be read or written."""
+
+
+class SinkError(ZinfoError):
+    """A sink cannot go on writing: another one has taken over, or a part of it failed."""
 
 
 class RequestError(ZinfoError):

@@ -56,7 +56,7 @@ def texts() -> dict[str, str]:
         command = cli.get_command(top, name)
         assert command is not None, name
         context = click.Context(command, info_name=name, parent=top)
-        made[f"zinfo-{name}.1"] = _page(context, (), short)
+        made[f"zinfo-{name}.1"] = _page(context, _subcommands(context), short)
     return made
 
 
@@ -100,6 +100,17 @@ def _all_commands() -> Iterator[str]:
     yield from _list(_CODES)
     yield ".SH ENVIRONMENT"
     yield from _list(_VARIABLES)
+
+
+def _subcommands(context: click.Context) -> Iterator[str]:
+    """Yield a section for each command of a group: its text and options."""
+    if not isinstance(context.command, click.Group):
+        return
+    for name, command in sorted(context.command.commands.items()):
+        inner = click.Context(command, info_name=name, parent=context)
+        yield f".SH {_escaped(inner.command_path.upper())}"
+        yield from _text(command.help or "")
+        yield from _list(_options(inner))
 
 
 def _options(context: click.Context) -> Iterator[tuple[str, str]]:

@@ -83,7 +83,7 @@ def test_the_help_lists_every_command(arguments: list[str]) -> None:
 def test_a_shell_can_complete_commands() -> None:
     completion = ShellComplete(app.cli, {}, "zinfo", "_ZINFO_COMPLETE")
     assert [item.value for item in completion.get_completions([], "s")] == [
-        *("serve", "shards", "sources", "stats")
+        *("serve", "shards", "sources", "stats", "sink")
     ]
 
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "stats": ("zinfo.cli.stats:stats", "Print the daemon's own counters."),
     "record": ("zinfo.cli.record:record", "Write what a daemon publishes to a file."),
     "replay": ("zinfo.cli.replay:replay", "Publish a recording again, for any client."),
+    "sink": ("zinfo.cli.sink:sink", "Write what daemons publish into another system."),
     "check": ("zinfo.cli.check:check", "Validate a configuration file."),
     "keygen": (
         "zinfo.cli.keygen:keygen",

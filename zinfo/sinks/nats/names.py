@@ -11,6 +11,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
+from zinfo.errors import ConfigError
+
 EMPTY: Final = "="
 """The encoded empty text: the shard of an event that is about the daemon."""
 
@@ -60,6 +62,10 @@ def decode(token: str) -> str:
     return text
 
 
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{1,100}(?:\.[A-Za-z0-9_-]{1,100}){0,9}", re.ASCII)
+
+
 class Names(NamedTuple):
     """The names that a sink uses.
 
@@ -74,6 +80,22 @@ class Names(NamedTuple):
     stream: str = "zinfo-events"
     prefix: str = "zinfo"
     sink: str = "zinfo"
+
+    def check(self) -> None:
+        """Raise ConfigError if NATS does not accept one of the names."""
+        problems = [
+            f"{what}: found {name!r:.80}, expected letters, digits, - and _"
+            for what, name in (("bucket", self.bucket), ("stream", self.stream))
+            if not _NAME.fullmatch(name)
+        ]
+        if not _PREFIX.fullmatch(self.prefix):
+            problems.append(
+                f"prefix: found {self.prefix!r:.80}, expected tokens of letters, digits, - and _"
+            )
+        if not self.sink or len(encode(self.sink)) > MAX_ENCODED:
+            problems.append("name: it is empty or too long")
+        if problems:
+            raise ConfigError(problems)
 
     @property
     def bucket_stream(self) -> str:

@@ -38,9 +38,20 @@ class PendingShards:
         """Return whether a shard waits, or is being written."""
         return shard in self._since or shard in self._in_flight
 
+    def is_in_flight(self, shard: str) -> bool:
+        """Return whether a shard is being written."""
+        return shard in self._in_flight
+
     def add(self, shard: str, now: float) -> None:
-        """A shard changed."""
-        if shard in self._since:
+        """A shard changed.
+
+        Args:
+            shard: its id.
+            now: the time; minus infinity if it is not known since when the stored value is old.
+        """
+        since = self._since.get(shard)
+        if since is not None:
+            self._since[shard] = min(since, now)
             return
         self._since[shard] = now
         if shard not in self._in_flight and shard not in self._rests:
@@ -59,6 +70,14 @@ class PendingShards:
         del self._ready[shard]
         self._in_flight[shard] = self._since.pop(shard)
         return shard
+
+    def end_rests(self) -> None:
+        """Every shard may be written now."""
+        for _, shard in self._resting:
+            self._rests.discard(shard)
+            if shard in self._since and shard not in self._in_flight:
+                self._ready[shard] = None
+        self._resting.clear()
 
     def next_at(self) -> float | None:
         """Return when a shard that rests may be written; None if none rests."""
