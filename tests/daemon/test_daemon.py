@@ -130,7 +130,8 @@ def test_the_local_watcher_can_be_enabled_and_disabled(server: RealServer) -> No
 
 def test_a_daemon_may_listen_on_ipv6(server: RealServer) -> None:
     with RunningDaemon([server.url], environ={"ZINFO_XMLRPC_LISTEN": "[::1]:0"}) as daemon:
-        assert "XML-RPC server at http://[::1]:" in daemon.log()
+        # It answers before it writes this line.
+        wait_until(lambda: "XML-RPC server at http://[::1]:" in daemon.log(), what="the line")
 
 
 class OpenDaemon(RunningDaemon):
