@@ -37,6 +37,7 @@ from tests.docs.pages import (
 from tests.servers import RealServer, available_kinds
 from tests.waiting import wait_until
 from zinfo.cli.app import cli
+from zinfo.client import Client
 from zinfo.config import check_file
 
 
@@ -67,6 +68,8 @@ def test_keep_a_mirror(desk: Desk) -> None:
 
 def test_relay_the_bus(desk: Desk) -> None:
     page, relay = "relay-the-bus", "127.0.0.1:9747"
+    with Client(f"tcp://{desk.real[QUERY]}") as client:
+        desk.real[BUS] = client.hello()["bus"][0].removeprefix("tcp://")
     desk.real[relay] = address()
     relaying = desk.begin(page, "sh until-ctrl-c")
     relaying.wait_said(f"^{re.escape(desk.made_real(block(page, 'text')).strip())}$")
