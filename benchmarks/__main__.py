@@ -33,6 +33,7 @@ SCRIPTS = (
     "top_cost",
     "interference",
     "discovery",
+    "slice_scale",
 )
 """The scripts, each of which can be run by itself."""
 

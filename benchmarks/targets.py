@@ -86,6 +86,18 @@ _OVER_QUIET = 50  # largest additional delay of other clients, in ms
 _PER_MILLION = 150  # largest additional delay of a ping, in ms for a million frames of one message
 
 
+def _slices() -> Iterator[Target]:
+    for letter, copies, factor in (("k", "1 copy", 1), ("l", "2 copies", 2)):
+        what = f"a slice of ten of 100,000 targets, {copies}"
+        yield Target(f"{letter}1", f"{what}: until all are up", 30 * factor, unit="s")
+        yield Target(f"{letter}2", "... CPU a poll, 10,000 polls/s", 100, unit="us")
+        yield Target(f"{letter}3", "... lateness: p99", 100, unit="ms")
+        yield Target(f"{letter}4", "... memory of the daemon", 400 * factor, unit="MB")
+        yield Target(f"{letter}5", "... scrape, compressed", 3 * factor, unit="s")
+        yield Target(f"{letter}6", "... most polls of one core", 10_000, at_least=True, unit="/s")
+        yield Target(f"{letter}7", "... CPU a poll, a subscriber to all batches", 200, unit="us")
+
+
 def _interference() -> Iterator[Target]:
     for name, what in INTERFERENCE.items():
         if name in LARGE_MESSAGES:
@@ -152,5 +164,6 @@ TARGETS = {
         Target("s7", "... latest poll", 100, unit="ms"),
         Target("s8", "... CPU to look at the unchanged file, at rest", 0.1, unit="% of a core"),
         Target("s9", "... peak memory of the daemon", 250, unit="MB"),
+        *_slices(),
     )
 }

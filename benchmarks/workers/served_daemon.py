@@ -96,6 +96,13 @@ class ServedDaemon:
     def _daemon(self) -> Daemon:
         return _daemons[0]
 
+    def found(self, shards: int, seconds: float) -> dict[str, bool]:
+        """Wait until this many shards are live, up or not."""
+        until = time.monotonic() + seconds
+        while len(self._daemon.publisher) != shards and time.monotonic() < until:
+            gevent.sleep(_CHECK_INTERVAL)
+        return {"found": len(self._daemon.publisher) == shards}
+
     def up(self, shards: int, seconds: float) -> dict[str, bool]:
         """Wait until this many shards are live and all of them are up."""
         until = time.monotonic() + seconds
@@ -159,10 +166,14 @@ class ServedDaemon:
         self._iterations.reset()
 
     def report(self) -> dict[str, Any]:
-        """Return the latest poll and the longest iteration since `reset`, in milliseconds."""
+        """Return the lateness of polls and the longest iteration since `reset`, in milliseconds."""
+        late = sorted(LATE)
+        count = len(late)
         return {
-            "polls": len(LATE),
-            "poll": 1000 * max(LATE, default=0.0),
+            "polls": count,
+            "p50": 1000 * late[count // 2] if late else 0.0,
+            "p99": 1000 * late[count * 99 // 100] if late else 0.0,
+            "poll": 1000 * late[-1] if late else 0.0,
             "iteration": 1000 * self._iterations.longest,
         }
 
@@ -177,6 +188,7 @@ if __name__ == "__main__":
     served = ServedDaemon()
     names = (
         "start",
+        "found",
         "up",
         "labelled",
         "look_at_sources",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from tests.protocol_vectors import Vector, read
 from zinfo.wire.slices import SliceSpec, jump_hash, key_hash, slices_of
 
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "size-it.md").read_text(encoding="utf-8")
 KEYS = [f"prod-eu-{n % 7}.example.net:{6379 + n}" for n in range(4000)]
 
 
@@ -86,6 +89,28 @@ def test_growing_moves_only_to_the_new_slice_and_rarely_both_copies() -> None:
         both += len(gained) == 2
     assert 0.08 < moved / (2 * len(KEYS)) < 0.14
     assert both < 0.01 * len(KEYS)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_what_moves_from_10_to_11_slices_is_what_the_page_says(copies: int) -> None:
+    """docs/how-to/size-it.md has the figures of 100,000 ids."""
+    said = {
+        name: float(row.split("|")[copies - 1].strip().removesuffix(" %"))
+        for name, row in re.findall(r"^\| ([^|]+) \| ([^|]*% \| [^|]*%) \|$", PAGE, re.MULTILINE)
+    }
+    both = [
+        (set(slices_of(key, 10, copies)), set(slices_of(key, 11, copies)))
+        for key in (f"shard-{number:06}" for number in range(10_000))
+    ]
+    gained = [number for before, after in both for number in after - before]
+    found = {
+        "copies that move": len(gained) / (copies * len(both)),
+        "... of these to the new slice": gained.count(10) / len(gained),
+        "shards of which no copy stays": sum(not old & new for old, new in both) / len(both),
+    }
+    assert said.keys() == found.keys()
+    for name, part in found.items():
+        assert 100 * part == pytest.approx(said[name], abs=1), name
 
 
 @pytest.mark.parametrize(
