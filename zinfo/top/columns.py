@@ -45,6 +45,7 @@ class Column(NamedTuple):
         heading: the text above it.
         width: in characters.
         right: whether it is right-aligned.
+        reads: names of the fields of a `Row` that the key and the text depend on.
         key: returns the sort key of a row, None where that is unknown. None for a sparkline.
         text: returns the text of a row, at most `width` characters.
         series: of a sparkline, the field of `Series` that it draws; else "".
@@ -58,6 +59,7 @@ class Column(NamedTuple):
     heading: str
     width: int
     right: bool
+    reads: tuple[str, ...] = ()
     key: Callable[[Row], Key] | None = None
     text: Callable[[Row], str] = lambda _row: ""
     series: str = ""
@@ -110,44 +112,57 @@ def _role(row: Row) -> str | None:
     return role_text(row.role) if row.role else None
 
 
+_CURRENT = ("fresh", "state")  # fields that say whether the numbers describe the present
+
 COLUMNS = (
     Column(
-        "shard", "shard", 15, False, lambda row: natural(row.shard), lambda row: safe(row.shard),
-        grows=26,
+        "shard", "shard", 15, False, ("shard",), lambda row: natural(row.shard),
+        lambda row: safe(row.shard), grows=26,
     ),
-    Column("state", "state", 14, False, _status, lambda row: safe(row.status)),
-    Column("role", "role", 7, False, _role, lambda row: role_text(row.role)),
     Column(
-        "version", "version", 7, False, lambda row: natural(row.version) if row.version else None,
+        "state", "state", 14, False, (*_CURRENT, "reason"), _status, lambda row: safe(row.status)
+    ),
+    Column("role", "role", 7, False, ("role",), _role, lambda row: role_text(row.role)),
+    Column(
+        "version", "version", 7, False, ("version",),
+        lambda row: natural(row.version) if row.version else None,
         lambda row: safe(row.version or NOTHING), rank=4,
     ),
-    Column("ops", "ops/s", 5, True, _ops, lambda row: count_text(_ops(row)), falling=True),
+    Column(
+        "ops", "ops/s", 5, True, (*_CURRENT, "ops"), _ops, lambda row: count_text(_ops(row)),
+        falling=True,
+    ),
     Column("", "", 7, False, series="ops", rank=3),
     Column(
-        "memory", "memory", 6, True, lambda row: row.memory, lambda row: memory_text(row.memory),
-        falling=True,
+        "memory", "memory", 6, True, ("memory",), lambda row: row.memory,
+        lambda row: memory_text(row.memory), falling=True,
     ),
     Column("", "", 7, False, series="memory", rank=7),
     Column(
-        "full", "%max", 4, True, lambda row: row.full, lambda row: ratio_text(row.full),
-        falling=True, rank=9,
+        "full", "%max", 4, True, ("memory", "maxmemory"), lambda row: row.full,
+        lambda row: ratio_text(row.full), falling=True, rank=9,
     ),
     Column(
-        "hits", "hits", 5, True, hits, _hits_text, falling=True
+        "hits", "hits", 5, True, (*_CURRENT, "hit_ratio", "hit_ratio_overall"), hits, _hits_text,
+        falling=True,
     ),
     Column("", "", 7, False, series="hit_ratio", rank=6),
     Column(
-        "clients", "clients", 7, True, _clients, lambda row: count_text(_clients(row)),
-        falling=True, rank=2,
+        "clients", "clients", 7, True, (*_CURRENT, "clients"), _clients,
+        lambda row: count_text(_clients(row)), falling=True, rank=2,
     ),
     Column(
-        "keys", "keys", 5, True, lambda row: row.keys, lambda row: count_text(row.keys),
+        "keys", "keys", 5, True, ("keys",), lambda row: row.keys, lambda row: count_text(row.keys),
         falling=True, rank=5,
     ),
     Column(
-        "interval", "interval", 8, True, _interval, lambda row: seconds_text(_interval(row)), rank=8
+        "interval", "interval", 8, True, (*_CURRENT, "interval"), _interval,
+        lambda row: seconds_text(_interval(row)), rank=8,
     ),
-    Column("age", "age", 5, True, _age, lambda row: seconds_text(_age(row)), falling=True, rank=1),
+    Column(
+        "age", "age", 5, True, ("age",), _age, lambda row: seconds_text(_age(row)), falling=True,
+        rank=1,
+    ),
 )  # fmt: skip
 """All columns, from left to right."""
 

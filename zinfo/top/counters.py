@@ -138,6 +138,8 @@ def rates(
     """
     found: dict[str, float | None] = {}
     for name, value in changed.items():
+        if name not in COUNTERS and not isinstance(value, dict):
+            continue
         after = counter_value(name, value)
         if after is not None:
             before = counter_value(name, old.get(name))

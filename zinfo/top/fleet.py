@@ -9,17 +9,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 from zinfo.client.updates import Delta
 from zinfo.top.counters import ratio
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
-from zinfo.top.record import Reading, Record, Status
-from zinfo.top.rows import FeedState, Means, Row, Section, Series, Totals
+from zinfo.top.record import PolledValues, Reading, Record, Status
+from zinfo.top.rows import ANSWERING, FeedState, Means, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
 
 SILENT = 5.0
 """Seconds without a new reading from the daemon after which nothing counts as fresh."""
+
+_Sums: TypeAlias = "tuple[float | None, int | None, int | None, int | None, float | None]"
 
 NO_REPORT = "nothing was read from the daemon in time"
 """The problem that is shown in that case."""
@@ -239,29 +242,42 @@ class Fleet:
         return self._fresh and self._reports(now)
 
     def _totals(self, rows: Sequence[Row]) -> Totals:
-        current = [row for row in rows if row.current]
-        states = Counter(row.shown_state for row in rows)
+        states = Counter([row.shown_state for row in rows])
+        current = [row for row in rows if row.fresh and row.state in ANSWERING]
         if not current and (rows or not self._fresh):
             return Totals(len(rows), states, None, None, None, None, None)
-        reads = [self._records[row.shard].reads or (0.0, 0.0) for row in current]
-        return Totals(
-            shards=len(rows),
-            states=states,
-            ops=sum(row.ops or 0 for row in current),
-            memory=sum(row.memory or 0 for row in current),
-            clients=sum(row.clients or 0 for row in current),
-            keys=sum(row.keys or 0 for row in current),
-            hit_ratio=ratio(sum(hits for hits, _ in reads), sum(misses for _, misses in reads)),
-        )
+        reads = [self._records[row.shard].reads for row in current]
+        return Totals(len(rows), states, *_sums(current, reads))
 
     def _record_totals(self, now: float) -> None:
-        totals = self._totals(self.rows(now))
+        sums: _Sums = (None, None, None, None, None)
+        if self._is_fresh(now):
+            records = self._records.values()
+            current = [record for record in records if record.status.state in ANSWERING]
+            if current or not records:
+                values = [record.values() for record in current]
+                sums = _sums(values, [record.reads for record in current])
+        ops, memory, clients, _, hit_ratio = sums
         since = self._totals_at if now - self._totals_at < SILENT else None
         for history, value in (
-            (self._ops, totals.ops),
-            (self._memory, totals.memory),
-            (self._hit_ratio, totals.hit_ratio),
-            (self._clients, totals.clients),
+            (self._ops, ops),
+            (self._memory, memory),
+            (self._hit_ratio, hit_ratio),
+            (self._clients, clients),
         ):
             history.add(math.nan if value is None else value, now, since)
         self._totals_at = now
+
+
+def _sums(
+    shards: Sequence[Row | PolledValues], reads: Iterable[tuple[float, float] | None]
+) -> _Sums:
+    """Return the sums of ops, memory, clients and keys, and the hit ratio of all reads."""
+    known = [one for one in reads if one is not None]
+    return (
+        sum([one.ops or 0 for one in shards]),
+        sum([one.memory or 0 for one in shards]),
+        sum([one.clients or 0 for one in shards]),
+        sum([one.keys or 0 for one in shards]),
+        ratio(sum([hits for hits, _ in known]), sum([misses for _, misses in known])),
+    )

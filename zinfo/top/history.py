@@ -15,6 +15,7 @@ MEANS = 20
 """Number of means of the same time."""
 
 _MEAN_STEPS = STEPS // MEANS
+_WITHOUT_GAP = (0, 1)  # steps from one value to the next without a step between them
 
 
 class History:
@@ -23,10 +24,11 @@ class History:
     The caller gives the time: seconds of one monotonic clock.
     """
 
-    __slots__ = ("_means", "_newest", "_ring")
+    __slots__ = ("_finished", "_newest", "_ring", "_unfinished")
 
     def __init__(self) -> None:
-        self._means: dict[int, float] = {}  # of periods that no value can be added to any more
+        self._finished = [math.nan] * MEANS  # means of the periods before the newest value's
+        self._unfinished = 0  # the period of the newest value
         self._ring = array("d", (math.nan,)) * STEPS
         self._newest: int | None = None  # the step that was written last
 
@@ -41,6 +43,10 @@ class History:
         step, newest = int(now // STEP), self._newest
         if newest is None:
             newest = step - 1
+        if step - newest in _WITHOUT_GAP:
+            self._ring[step % STEPS] = value
+            self._newest = step
+            return
         if step > newest + 1:
             first = step if since is None else max(int(since // STEP) + 1, 0)
             for missed in range(max(newest + 1, step - STEPS + 1), step):
@@ -79,30 +85,33 @@ class History:
             now: the time.
             hold: as in `values`.
         """
-        last, newest = int(now // STEP) // _MEAN_STEPS, self._newest
+        step, newest = int(now // STEP), self._newest
         if newest is None:
             return [math.nan] * MEANS
-        known, found = self._means, []
-        for period in range(last - MEANS + 1, last + 1):
-            value = known.get(period)
-            if value is None:
-                value = self._mean(period, int(now // STEP), newest, int(hold // STEP))
-                if (period + 1) * _MEAN_STEPS <= newest:
-                    known[period] = value
-            found.append(value)
-        if len(known) > 2 * MEANS:
-            for period in [period for period in known if period <= last - MEANS]:
-                del known[period]
-        return found
+        self._finish_means(newest)
+        last = step // _MEAN_STEPS
+        left = range(max(self._unfinished, last - MEANS + 1), last + 1)
+        found = [self._mean(period, step, newest, int(hold // STEP)) for period in left]
+        passed = last - self._unfinished + 1 - len(found)  # without any value since
+        return (self._finished[passed:] + found)[-MEANS:]
+
+    def _finish_means(self, newest: int) -> None:
+        """Compute the means of the periods that no value can be added to any more."""
+        current = newest // _MEAN_STEPS
+        for period in range(max(self._unfinished, current - MEANS), current):
+            self._finished.append(self._mean(period, newest, newest, 0))
+        self._unfinished = current
+        del self._finished[:-MEANS]
 
     def _mean(self, period: int, now: int, newest: int, held: int) -> float:
-        ring, total, count = self._ring, 0.0, 0
-        first = period * _MEAN_STEPS
-        for step in range(max(first, newest - STEPS + 1), min(first + _MEAN_STEPS, now + 1)):
-            if step > newest + held:
-                break
-            value = ring[min(step, newest) % STEPS]
-            if not math.isnan(value):
-                total += value
-                count += 1
-        return total / count if count else math.nan
+        # A period has a fixed place in the ring: it never continues at the beginning.
+        first = max(period * _MEAN_STEPS, newest - STEPS + 1)
+        end = min((period + 1) * _MEAN_STEPS, now + 1, newest + held + 1)
+        at, stored = first % STEPS, min(end, newest + 1) - first
+        values = self._ring[at : at + max(0, stored)].tolist()
+        values += [self._ring[newest % STEPS]] * (end - max(first, newest + 1))
+        total = sum(values)
+        if math.isnan(total):
+            values = [value for value in values if not math.isnan(value)]
+            total = sum(values)
+        return total / len(values) if values else math.nan

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from zinfo.client.updates import Delta, Info, Value
 from zinfo.info.server_version import version_of
@@ -64,10 +64,19 @@ class Reading(NamedTuple):
     fields: Info
 
 
-_PolledValues: TypeAlias = (
-    "tuple[str | None, str | None, float | None, int | None, int | None, int | None, int | None, "
-    "float | None, float | None, float | None]"
-)
+class PolledValues(NamedTuple):
+    """The values of a `Row` that only a poll changes; the same names, in the same order."""
+
+    role: str | None
+    version: str | None
+    ops: float | None
+    memory: int | None
+    maxmemory: int | None
+    clients: int | None
+    keys: int | None
+    hit_ratio: float | None
+    hit_ratio_overall: float | None
+    interval: float | None
 
 
 class Record:
@@ -111,7 +120,7 @@ class Record:
         self._received_at = -math.inf  # when it arrived, by our clock
         self._polled_at = -math.inf
         self._interval: float | None = None
-        self._polled_values: _PolledValues | None = None  # of the newest INFO; computed on demand
+        self._polled_values: PolledValues | None = None  # of the newest INFO; computed on demand
         self._interrupted = True  # it may not have answered since the newest INFO
         self._missed = False  # polls after the newest INFO were not followed
         self._changed_at: dict[str, float] = {}
@@ -188,8 +197,6 @@ class Record:
             now: the time.
             fresh: whether the model is current.
         """
-        if self._polled_values is None:
-            self._polled_values = self._read_values()
         status = self.status
         return Row(
             shard,
@@ -197,10 +204,16 @@ class Record:
             status.state,
             status.reason,
             fresh,
-            *self._polled_values,
+            *(self._polled_values or self.values()),
             max(0.0, now - self._polled_at),
             self._revision,
         )
+
+    def values(self) -> PolledValues:
+        """Return the values that only a poll changes."""
+        if self._polled_values is None:
+            self._polled_values = self._read_values()
+        return self._polled_values
 
     def series(self, now: float, *, fresh: bool) -> Series:
         """Return the last minutes.
@@ -273,10 +286,9 @@ class Record:
             return max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
         return 0.0
 
-    def _read_values(self) -> _PolledValues:
-        """Return the values that only a poll changes, in the order of a Row."""
+    def _read_values(self) -> PolledValues:
         info = self.info
-        return (
+        return PolledValues(
             _text(info.get("role")) or self.status.role,
             self.status.version or self._version(),
             self._ops_now(),
@@ -357,7 +369,9 @@ class Record:
 
     def _keys(self) -> int | None:
         """Return the number of keys; None where INFO does not have it."""
-        databases = [value for name, value in self.info.items() if _is_database(name)]
+        databases = [
+            value for name, value in self.info.items() if name[:2] == "db" and _is_database(name)
+        ]
         found = [value.get("keys") for value in databases if isinstance(value, dict)]
         counts = [keys for keys in found if isinstance(keys, int)]
         if not counts and (databases or not self.info.keys().isdisjoint(_KEYLESS)):

@@ -48,7 +48,7 @@ def downsample(
 
 def maximum(values: Sequence[float]) -> float | None:
     """Return the greatest finite value; None where there is none."""
-    return max((value for value in values if math.isfinite(value)), default=None)
+    return max([value for value in values if math.isfinite(value)], default=None)
 
 
 def draw_bars(

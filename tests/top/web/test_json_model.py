@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from tests.top import building
 from tests.top.building import SHARD, status, whole
 from zinfo.client.updates import Info
 from zinfo.top.columns import COLUMNS
 from zinfo.top.fleet import Fleet
-from zinfo.top.web.json_model import Cells, Changes, Sparks, columns, points, shard
+from zinfo.top.web.json_model import Cells, Changes, Sparks, cells, columns, points, shard
 
 SPARKS: Sparks = {"ops": [0.5]}
 
@@ -94,3 +95,14 @@ def test_each_column_of_the_table_has_a_heading() -> None:
     found = columns()
     assert len(found) == len(COLUMNS)
     assert all(column["heading"] for column in found)
+
+
+def test_only_columns_whose_text_or_rounded_key_differs_have_changed() -> None:
+    first = cells(building.row(age=0.31, memory=1000), SPARKS)
+    second = cells(building.row(age=0.33, memory=1001), SPARKS, first)
+    third = cells(building.row(age=0.42, memory=1001), SPARKS, second)
+    names = [[COLUMNS[at].name for at in one.changed] for one in (second, third)]
+    assert names == [["memory"], ["age"]]
+    assert [one.keys[-1] for one in (first, second, third)] == [0.3, 0.3, 0.4]
+    whole = cells(building.row(age=0.42, memory=1001), SPARKS)
+    assert (third.texts, third.keys) == (whole.texts, whole.keys)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from zinfo.top.columns import COLUMNS
+from zinfo.top.columns import COLUMNS, Column
 from zinfo.top.fleet import Fleet
 from zinfo.top.formatting import (
     DAEMON,
@@ -41,6 +42,7 @@ class Cells(NamedTuple):
         keys: the sort keys of the columns.
         sparks: the sparklines; replaced by another object when they change.
         changed: positions of the columns that differ from the same row in the view before.
+        row: what the texts and the keys were made from.
     """
 
     state: str
@@ -48,6 +50,7 @@ class Cells(NamedTuple):
     keys: Sequence[object]
     sparks: Sparks
     changed: Sequence[int] = ()
+    row: Row | None = None
 
 
 def columns() -> list[dict[str, object]]:
@@ -72,28 +75,49 @@ def cells(row: Row, sparks: Sparks, before: Cells | None = None) -> Cells:
         sparks: its sparklines.
         before: the same row in the view before; what did not change is taken from it.
     """
-    keys = [key(row) for key in _KEYS]
     state = row.shown_state
-    if before is None:
-        return Cells(state, _texts(row), keys, sparks, range(len(COLUMNS)))
-    former = before.keys
-    texts, changed = list(before.texts), []
-    for at, key in enumerate(keys):
-        if key != former[at] or at in _MORE_THAN_KEY:
-            text = COLUMNS[at].text(row)
-            if key != former[at] or text != texts[at]:
-                texts[at] = text
-                changed.append(at)
-    return Cells(state, texts, keys, sparks, changed)
+    if before is None or before.row is None:
+        keys = [key(row) for key in _KEYS]
+        return Cells(state, _texts(row), keys, sparks, range(len(COLUMNS)), row)
+    fields = zip(row, before.row, strict=True)
+    other = tuple([at for at, (new, old) in enumerate(fields) if new is not old and new != old])
+    texts, keys, changed = list(before.texts), list(before.keys), []
+    for at in _columns_that_read(other):
+        key, text = _KEYS[at](row), COLUMNS[at].text(row)
+        if text != texts[at] or key != keys[at]:
+            texts[at], keys[at] = text, key
+            changed.append(at)
+    return Cells(state, texts, keys, sparks, changed, row)
 
 
-def _no_key(_row: Row) -> None:
-    """The key of a sparkline."""
+@lru_cache
+def _columns_that_read(fields: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the positions of the columns that depend on any of some fields of a Row."""
+    names = {Row._fields[at] for at in fields}
+    return tuple(at for at, one in enumerate(COLUMNS) if not names.isdisjoint(one.reads))
 
 
-_KEYS = [column.key or _no_key for column in COLUMNS]
-_MORE_THAN_KEY = frozenset(at for at, one in enumerate(COLUMNS) if one.name in ("state", "hits"))
-"""Columns whose text can change while their key stays the same."""
+def _key(column: Column) -> Callable[[Row], object]:
+    """Return what gives the sort key of a column: fractions are as exact as their text.
+
+    Shards whose texts are equal are then sorted by id, and do not change places each second.
+    """
+    key, digits = column.key, _DIGITS.get(column.name)
+    if key is None:
+        return lambda _row: None
+    if digits is None:
+        return key
+    number: Callable[[Row], Any] = key  # of these columns, a number or None
+
+    def rounded(row: Row) -> float | None:
+        value = number(row)
+        return None if value is None else round(value, digits)
+
+    return rounded
+
+
+_DIGITS = {"full": 3, "hits": 3, "interval": 1, "age": 1}
+_KEYS = [_key(column) for column in COLUMNS]
 
 
 def _texts(row: Row) -> list[str]:
@@ -109,7 +133,9 @@ def points(values: Sequence[float], top: float | None) -> list[float | None]:
     """
     scale = top or maximum(values) or 1.0
     return [
-        None if math.isnan(one) else round(one / scale, 3) if one > 0 else 0.0 for one in values
+        # Only NaN differs from itself; a comparison is quicker than a call of math.isnan.
+        round(one / scale, 3) if one > 0 else 0.0 if one == one else None  # noqa: PLR0124
+        for one in values
     ]
 
 
