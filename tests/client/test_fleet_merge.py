@@ -21,9 +21,11 @@ from zinfo.client.fleet_merge import (
     without_errors,
 )
 from zinfo.client.fleet_owners import Owners
+from zinfo.client.fleet_pages import PagesOfMember, merged_page
 from zinfo.client.fleet_results import FleetEvent
 from zinfo.errors import NotPolledError, ProtocolError, UnknownShardError
 from zinfo.wire.lifecycle import Event
+from zinfo.wire.query_messages import Reply
 from zinfo.wire.slices import slices_of
 
 NOW = 1000.0
@@ -109,6 +111,38 @@ def test_an_error_of_an_entry_is_raised_unless_a_daemon_that_must_know_is_silent
     with pytest.raises(UnknownShardError, match="none"):
         without_errors(entries, ())
     assert without_errors(entries, ["b"]) == [info("a", 1.0)]
+
+
+# --- pages
+
+
+def page(cursor: str | None, *entries: object) -> Reply:
+    """A page of a reply to get_infos."""
+    return Reply(1, {"cursor": cursor} if cursor else {}, list(entries))
+
+
+def test_a_shard_is_given_when_all_of_its_copies_may_have_arrived() -> None:
+    one, two = PagesOfMember({}), PagesOfMember({})
+    one.on_page(page("c", info("a", 1.0), info("c", 1.0)), NOW)
+    assert merged_page([one, two]) == []
+    two.on_page(page("b", info("a", 2.0), info("b", 2.0)), NOW)
+    assert merged_page([one, two]) == [info("a", 1.0), info("b", 2.0)]
+    assert (one.needs_page, two.needs_page) == (False, True)
+    two.on_page(page("x"), NOW)
+    assert merged_page([one, two]) == []
+    two.on_page(page(None, info("c", 0.5), info("d", 0.5)), NOW)
+    assert merged_page([one, two]) == [info("c", 0.5)]
+    one.on_page(page(None), NOW)
+    assert merged_page([one, two]) == [info("d", 0.5)]
+    assert (one.last, two.last, two.needs_page) == (None, None, False)
+
+
+@pytest.mark.parametrize(
+    "entries", [[info("b", 1.0), info("a", 1.0)], [{}], [info(3, 1.0), info("a", 1.0)]]
+)
+def test_pages_that_are_not_sorted_are_an_error(entries: list[object]) -> None:
+    with pytest.raises(ProtocolError):
+        PagesOfMember({}).on_page(page(None, *entries), NOW)
 
 
 # --- columns

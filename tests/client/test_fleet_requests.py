@@ -100,6 +100,29 @@ def test_each_shard_is_there_once_with_its_newest_copy(flavour: Flavour) -> None
         assert list(columns["role"]) == ["master"] * 6
 
 
+def test_pages_of_all_daemons_are_merged_while_they_arrive(flavour: Flavour) -> None:
+    with running() as peers, fleet_of(flavour, peers) as fleet:
+        set_age(owners(peers, "s0")[0], "s0", 50.0, "down")
+        pages = list(fleet.iter_infos(keys=["role"]))
+        assert len(pages) > 1
+        infos = [info for page in pages for info in page]
+        assert ids_of(infos) == list(SHARDS)
+        assert infos[0]["meta"]["state"] == "up"
+        assert [ids_of(page) for page in fleet.iter_infos(["s3", "s0"])] == [["s3", "s0"]]
+
+
+def test_a_daemon_that_becomes_silent_between_pages_is_left_out(flavour: Flavour) -> None:
+    with running() as peers, fleet_of(flavour, peers, timeout=PATIENT) as fleet:
+        pages = fleet.iter_infos()
+        found = ids_of(next(pages))
+        peers[0].deaf = True
+        found += ids_of([info for page in pages for info in page])
+        assert found == list(SHARDS)
+        peers[1].deaf = True
+        with pytest.raises(MissingSlicesError):
+            list(fleet.iter_infos(timeout=SHORT))
+
+
 def test_shards_are_requested_from_the_daemons_of_their_first_copies(flavour: Flavour) -> None:
     with running() as peers, fleet_of(flavour, peers) as fleet:
         first, second = owners(peers, "s0")

@@ -1,4 +1,4 @@
-"""Options of the commands that query a daemon, and the error where no daemon answers."""
+"""Options of the commands that query a daemon or several, and the error where none answers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from zinfo.errors import NoAnswerError
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 if TYPE_CHECKING:
-    from zinfo.client import Client, Subscriber
+    from zinfo.client import Client, Fleet, Subscriber
     from zinfo.wire.curve_keys import ClientKeys
 
 P = ParamSpec("P")
+
+_DNS_SCHEME = "dns+tcp://"  # begin of an endpoint that stands for several daemons
 
 DEFAULT_TIMEOUT = 3.0
 """Seconds to wait for a reply. A running daemon replies within milliseconds."""
@@ -25,26 +27,64 @@ DEFAULT_TIMEOUT = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The daemon to query, and the output format.
+    """The daemon to query, or several that share the shards, and the output format.
 
     Attributes:
-        endpoint: its query endpoint.
+        endpoints: the query endpoint of each.
         timeout: seconds to wait for a reply; None where the option was not given.
         json: whether to print JSON, one object per line.
-        keys: CURVE keys of this client and the daemon; None for none.
+        keys: CURVE keys of this client and the daemons; None for none.
     """
 
-    endpoint: str
+    endpoints: tuple[str, ...]
     timeout: float | None
     json: bool = False
     keys: ClientKeys | None = None
 
+    @property
+    def is_fleet(self) -> bool:
+        """Whether there may be several daemons."""
+        return len(self.endpoints) > 1 or self.endpoints[0].startswith(_DNS_SCHEME)
+
+    @property
+    def endpoint(self) -> str:
+        """The query endpoint, for a command that queries a single daemon.
+
+        Raises:
+            click.UsageError: there may be several daemons.
+        """
+        if self.is_fleet:
+            raise click.UsageError("this command queries one daemon: give one --connect tcp://...")
+        return self.endpoints[0]
+
     @contextmanager
-    def client(self, default_timeout: float = DEFAULT_TIMEOUT) -> Iterator[Client]:
-        """Open a Client for the `with` block.
+    def client(self, default_timeout: float = DEFAULT_TIMEOUT) -> Iterator[Client | Fleet]:
+        """Open a Client for the `with` block, or a Fleet if there may be several daemons.
+
+        The results of the Fleet may lack shards; `zinfo.cli.missing` reports that.
 
         Args:
             default_timeout: seconds, where --timeout was not given.
+        """
+        if not self.is_fleet:
+            with self.single_client(default_timeout) as client:
+                yield client
+            return
+        from zinfo.client import Fleet
+
+        timeout = self.timeout or default_timeout
+        with Fleet(self.endpoints, timeout=timeout, keys=self.keys, allow_missing=True) as fleet:
+            yield fleet
+
+    @contextmanager
+    def single_client(self, default_timeout: float = DEFAULT_TIMEOUT) -> Iterator[Client]:
+        """Open a Client for the `with` block, for a command that queries a single daemon.
+
+        Args:
+            default_timeout: seconds, where --timeout was not given.
+
+        Raises:
+            click.UsageError: there may be several daemons.
         """
         from zinfo.client import Client
 
@@ -89,9 +129,11 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
         metavar="ENDPOINT",
         envvar="ZINFO_CONNECT",
         show_envvar=True,
-        default=DEFAULT_QUERY_ENDPOINT,
+        multiple=True,
+        default=[DEFAULT_QUERY_ENDPOINT],
         show_default=True,
-        help="Query endpoint of the daemon.",
+        help="Query endpoint of the daemon. Repeatable, for daemons that share the shards; "
+        "dns+tcp://NAME:PORT for all addresses of a name.",
     )
     @click.option(
         "--timeout",
@@ -115,7 +157,7 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
     )
     @wraps(function)
     def command(
-        connect: str,
+        connect: tuple[str, ...],
         timeout: float | None,
         server_key: str | None,
         client_key: str | None,
@@ -124,15 +166,15 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
     ) -> None:
         keys = _keys(server_key, client_key)
         try:
-            function(Daemon(connect, timeout, keys=keys), *args, **kwargs)
+            function(Daemon(tuple(dict.fromkeys(connect)), timeout, keys=keys), *args, **kwargs)
         except NoAnswerError as error:
             # ZeroMQ does not report a rejected key: it looks like a missing daemon.
             about_keys = (
                 "; or it does not accept this key" if keys else "; one with keys needs --server-key"
             )
             raise NoAnswerError(
-                f"nothing answers at {connect}: start a daemon with `zinfo serve`, or give the "
-                f"address of a running one with --connect or ZINFO_CONNECT{about_keys}"
+                f"nothing answers at {', '.join(connect)}: start a daemon with `zinfo serve`, or "
+                f"give the address of a running one with --connect or ZINFO_CONNECT{about_keys}"
             ) from error
 
     return command

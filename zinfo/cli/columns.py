@@ -13,6 +13,7 @@ import click
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.labels import label_option
+from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import (
     echo_json,
     echo_table,
@@ -96,7 +97,9 @@ def columns(
             emit(line)
     elif positions:
         _echo_table(found, positions)
-    _note_missing(found, labels)
+    if not missing_of(found):
+        _note_empty(found, labels)
+    fail_if_missing(missing_of(found))
 
 
 def _sorted(column: Column, *, descending: bool) -> list[int]:
@@ -177,7 +180,7 @@ def _csv_cell(value: Value | None) -> object:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _note_missing(found: Columns, labels: Mapping[str, str]) -> None:
+def _note_empty(found: Columns, labels: Mapping[str, str]) -> None:
     """Explain on stderr why the output may be empty."""
     if not found.ids:
         every = "no shard has these labels" if labels else "the daemon polls no shards"

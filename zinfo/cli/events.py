@@ -82,14 +82,14 @@ def events(
     labels.
     """
     if not follow:
-        with daemon.client() as client:
+        with daemon.single_client() as client:
             _EventPrinter(client, shard_ids, since, daemon.json, labels).catch_up()
         return
     with (
         contextlib.suppress(KeyboardInterrupt),
         # Subscribed before the request, so that no event is missed in between.
         daemon.subscriber((KIND_EVENT, KIND_HEARTBEAT), shard_ids) as updates,
-        daemon.client() as client,
+        daemon.single_client() as client,
     ):
         printer = _EventPrinter(client, shard_ids, since, daemon.json, labels)
         printer.catch_up()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from zinfo.cli.app import examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
 from zinfo.cli.labels import label_option
+from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import (
     echo_json,
     emit,
@@ -25,7 +25,7 @@ from zinfo.errors import NotPolledError, ZinfoError
 from zinfo.top.formatting import role_text
 
 if TYPE_CHECKING:
-    from zinfo.client import Client
+    from zinfo.client import Client, Fleet, MissingSlice
     from zinfo.client.updates import Info
 
 _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answer
@@ -114,6 +114,8 @@ def get(
                 _echo_text(tally.counted(pages), client)
         except NotPolledError as error:
             raise ZinfoError(f"{error}: no poll succeeded; `zinfo shards` shows why") from error
+    if tally.missing:
+        fail_if_missing(tally.missing)
     if not tally.entries:
         note("no shard has INFO that matches; `zinfo shards` lists them all")
     elif tally.infos and not tally.fields:
@@ -127,25 +129,29 @@ class _Tally:
         entries: number of shards.
         infos: number of shards that have INFO, and no error.
         fields: number of fields of all shards.
+        missing: slices of a fleet whose shards are missing.
     """
 
     def __init__(self) -> None:
         self.entries = 0
         self.infos = 0
         self.fields = 0
+        self.missing: list[MissingSlice] = []
 
     def counted(self, pages: Iterable[list[Info]]) -> Iterator[Info]:
         """Yield the entries of pages, and count them."""
-        for entry in chain.from_iterable(pages):
-            meta = entry["meta"]
-            assert isinstance(meta, dict)
-            self.entries += 1
-            self.infos += "error" not in meta
-            self.fields += len(entry) - 1
-            yield entry
+        for page in pages:
+            self.missing += missing_of(page)
+            for entry in page:
+                meta = entry["meta"]
+                assert isinstance(meta, dict)
+                self.entries += 1
+                self.infos += "error" not in meta
+                self.fields += len(entry) - 1
+                yield entry
 
 
-def _echo_text(entries: Iterable[Info], client: Client) -> None:
+def _echo_text(entries: Iterable[Info], client: Client | Fleet) -> None:
     """Print each entry below a heading, with a blank line between them."""
     shards: dict[str, Mapping[str, object]] | None = None
     for entry in entries:

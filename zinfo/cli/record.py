@@ -144,7 +144,7 @@ def _labelled(
     daemon: Daemon, shards: tuple[str, ...], labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the ids of the shards that have the labels now, of `shards` if there are any."""
-    with daemon.client() as client:
+    with daemon.single_client() as client:
         found = {str(shard["id"]) for shard in client.shards(labels=labels)}
     chosen = tuple(sorted(found.intersection(shards) if shards else found))
     if not chosen:

@@ -9,6 +9,7 @@ import click
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.labels import label_option
+from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import (
     echo_json,
     echo_table,
@@ -39,6 +40,7 @@ _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", 
         "zinfo shards --json | jq -r 'select(.state != \"up\") | .id'",
         "zinfo shards --label site=fra",
         "zinfo shards --connect tcp://zinfo-1:9736",
+        "zinfo shards --connect dns+tcp://zinfo.prod:9736    of all daemons with this name",
     )
 )
 @label_option()
@@ -57,10 +59,11 @@ def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
             echo_json(shard)
     elif found:
         _echo_table(found)
-    elif labels:
+    elif labels and not missing_of(found):
         note("no shard has these labels; `zinfo shards` lists them all")
-    else:
+    elif not missing_of(found):
         note("the daemon polls no shards")
+    fail_if_missing(missing_of(found))
 
 
 def _echo_table(found: list[dict[str, object]]) -> None:

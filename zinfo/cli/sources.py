@@ -9,6 +9,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.missing import Origin, fail_if_missing, missing_of, replies_of
 from zinfo.cli.output import echo_json, echo_table, emit, note, seconds, text_or_nothing
 from zinfo.cli.text import printable
 from zinfo.errors import UnknownOpError, ZinfoError
@@ -53,7 +54,10 @@ def sources(daemon: Daemon, action: str | None, name: str | None) -> None:
     "zinfo sources accept NAME" says that the source is right: the shards that its last answer does
     not list are removed at once. With keys or tokens this needs the right accept_source.
 
+    Of several daemons, each has its own state of a source, and accept applies to all of them.
+
     With --json: an object per source, with times in seconds; for accept, an object with "removed".
+    Of several daemons, with the keys "node" and "endpoint", too.
     """
     if action == ACCEPT:
         if name is None:
@@ -69,32 +73,54 @@ def _show(daemon: Daemon) -> None:
             found = client.sources()
         except UnknownOpError as error:
             raise _too_old(error) from error
+        replies = replies_of(client, found)
+    sources = [(origin, source) for origin, reply in replies for source in reply]
     if daemon.json:
-        for source in found:
-            echo_json(source)
-    elif not found:
-        note("the daemon has no sources of shards, or none that this client may see")
+        for origin, source in sources:
+            echo_json({**(origin._asdict() if origin else {}), **source})
+    elif sources:
+        _echo_table(sources, with_node=daemon.is_fleet)
     else:
-        echo_table(_COLUMNS, [_row(source) for source in found])
-        lines = [line for source in found for line in _remarks(source)]
-        if lines:
-            emit()
-        for line in lines:
-            emit(printable(line))
+        note("the daemon has no sources of shards, or none that this client may see")
+    fail_if_missing(missing_of(found))
+
+
+def _echo_table(
+    sources: Sequence[tuple[Origin | None, Mapping[str, Any]]], *, with_node: bool
+) -> None:
+    rows = [_row(source) for _, source in sources]
+    nodes = [printable(origin.node) if origin else "" for origin, _ in sources]
+    if with_node:
+        rows = [[node, *row] for node, row in zip(nodes, rows, strict=True)]
+    echo_table(("NODE", *_COLUMNS) if with_node else _COLUMNS, rows)
+    lines = [
+        f"{node}: {line}" if with_node else line
+        for node, (_, source) in zip(nodes, sources, strict=True)
+        for line in _remarks(source)
+    ]
+    if lines:
+        emit()
+    for line in lines:
+        emit(printable(line))
 
 
 def _accept(daemon: Daemon, name: str) -> None:
     with daemon.client() as client:
         try:
-            removed = client.accept_source(name)
+            result = client.accept_source(name)
         except UnknownOpError as error:
             raise _too_old(error) from error
-    if not removed:
+        replies = replies_of(client, result)
+    if not any(removed for _, removed in replies) and not missing_of(result):
         raise ZinfoError(f"nothing to accept: {name} lists all of its shards")
-    if daemon.json:
-        echo_json({"source": name, "removed": removed})
-    else:
-        emit(printable(f"{name}: {_shards(removed)} removed"))
+    for origin, removed in replies:
+        if daemon.json:
+            named = origin._asdict() if origin else {}
+            echo_json({**named, "source": name, "removed": removed})
+        else:
+            node = f"{origin.node}: " if origin else ""
+            emit(printable(f"{node}{name}: {_shards(removed)} removed"))
+    fail_if_missing(missing_of(result))
 
 
 def _too_old(error: UnknownOpError) -> ZinfoError:

@@ -8,6 +8,7 @@ import click
 
 from zinfo.cli.app import examples
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.missing import Origin, fail_if_missing, missing_of, replies_of
 from zinfo.cli.output import echo_json, emit
 from zinfo.cli.text import printable
 
@@ -21,16 +22,28 @@ def stats(daemon: Daemon) -> None:
 
     They count from the daemon's start; times are in seconds. A line has a name and a value. With
     --json: one object. docs/how-to/monitor-zinfo.md says what they mean.
+
+    Of several daemons, each has a heading with its name and endpoint, or with --json an object with
+    the keys "node" and "endpoint".
     """
     with daemon.client() as client:
-        counters = client.stats()
-    if daemon.json:
-        echo_json(counters)
-        return
-    lines = list(_flat(counters))
-    width = max((len(name) for name, _ in lines), default=0)
-    for name, value in lines:
-        emit(f"{name:{width}}  {value}")
+        found = client.stats()
+        replies = replies_of(client, found)
+    for position, (origin, counters) in enumerate(replies):
+        if daemon.json:
+            echo_json({**(origin._asdict() if origin else {}), **counters})
+            continue
+        if origin:
+            emit(("\n" if position else "") + _heading(origin))
+        lines = list(_flat(counters))
+        width = max((len(name) for name, _ in lines), default=0)
+        for name, value in lines:
+            emit(f"{name:{width}}  {value}")
+    fail_if_missing(missing_of(found))
+
+
+def _heading(origin: Origin) -> str:
+    return click.style(printable(f"# {origin.node}  {origin.endpoint}"), bold=True)
 
 
 def _flat(counters: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:

@@ -138,7 +138,7 @@ def _serve(
 
 def _need_daemon(daemon: Daemon) -> None:
     """Fail if no daemon answers, before anything is drawn or served."""
-    with daemon.client() as client:
+    with daemon.single_client() as client:
         client.hello()
 
 

@@ -69,7 +69,7 @@ def watch(
     with (
         contextlib.suppress(KeyboardInterrupt),
         daemon.subscriber(kinds, shard_ids) as updates,
-        daemon.client() as client,
+        daemon.single_client() as client,
     ):
         printer = _ChangePrinter(client, shard_ids, keys, prefix, daemon.json, labels)
         printer.read_all()

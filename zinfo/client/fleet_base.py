@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from zinfo.client.client import Client
@@ -80,8 +81,12 @@ class FleetBase(abc.ABC):
         timeout: float | None,
         *,
         every: bool = False,
+        failed: Mapping[Member[Client], ZinfoError] = MappingProxyType({}),
     ) -> FleetRequest[Client]:
-        """Ask all daemons; wait for all of them if `every`, else until no shard is missing."""
+        """Ask all daemons; wait for all of them if `every`, else until no shard is missing.
+
+        Those that have failed are not asked.
+        """
         seconds = self.timeout if timeout is None else timeout
         began, members = clock(), self._current(timeout)
         request = FleetRequest(members, self._fleet.reports_of_names(), began, seconds)
@@ -96,9 +101,11 @@ class FleetBase(abc.ABC):
             return not every and request.covered()
 
         try:
-            later = [member for member in members if member.late]
+            for member in failed:
+                request.ask(member).fail(failed[member])
+            later = [member for member in members if member.late and member not in failed]
             for member in members:
-                if not member.late:
+                if not member.late and member not in failed:
                     start(member)
             calls.wait(enough, until)
             if not enough():

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from zinfo.client.client import Client
 from zinfo.client.fleet_base import FleetBase
@@ -14,10 +15,18 @@ from zinfo.client.fleet_events import MemberEvents, merged_events
 from zinfo.client.fleet_members import FleetMember, Member
 from zinfo.client.fleet_merge import INFO_ENTRIES, SHARD_ENTRIES, EntryMerge, without_errors
 from zinfo.client.fleet_owners import Owners
+from zinfo.client.fleet_pages import PagesOfMember, merged_page
 from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
 from zinfo.client.requests import Map, list_of_texts
+from zinfo.client.requests import get_infos as call_of_get_infos
 from zinfo.client.sockets import clock
-from zinfo.errors import MissingSlicesError, NoAnswerError, UnknownOpError, UnknownShardError
+from zinfo.errors import (
+    MissingSlicesError,
+    NoAnswerError,
+    UnknownOpError,
+    UnknownShardError,
+    ZinfoError,
+)
 
 
 class FleetOperations(FleetBase):
@@ -104,6 +113,55 @@ class FleetOperations(FleetBase):
         if not allow_partial:
             entries = without_errors(entries, request.unanswered())
         return self._complete(FleetList(entries, request.missing()))
+
+    def iter_infos(
+        self,
+        shard_ids: Collection[str] = (),
+        *,
+        timeout: float | None = None,
+        **arguments: Any,
+    ) -> Iterator[FleetList[Map]]:
+        """Yield the shards of `get_infos` in parts, sorted by id, as the pages of daemons arrive.
+
+        No more than a page of each daemon is held. A daemon that is silent for a page is left out
+        from there on.
+
+        Args:
+            shard_ids: ids of the shards; these are not divided. Empty for all.
+            timeout: seconds for each part.
+            **arguments: further arguments of `get_infos`.
+
+        Raises:
+            MissingSlicesError: shards may be missing; after all others were given, and not with
+                `Fleet(allow_missing=True)`.
+        """
+        ids = list_of_texts(shard_ids, "shard_ids")
+        if ids:
+            yield self.get_infos(ids, timeout=timeout, **arguments)
+            return
+        args = call_of_get_infos(arguments).args
+        pages: dict[Member[Client], PagesOfMember] = {}
+        failed: dict[Member[Client], ZinfoError] = {}
+
+        def ask(member: Member[Client], until: float) -> None:
+            part = pages.get(member)
+            if part is not None and part.needs_page:
+                reply = member.client.request(
+                    "get_infos", timeout=until - clock(), **part.paging.args
+                )
+                part.on_page(reply, clock())
+
+        for member in self._current(timeout):
+            pages[member] = PagesOfMember(args)
+        while True:
+            request = self._of_all(ask, timeout, failed=failed)
+            failed = request.failures()
+            for member in failed:
+                pages.pop(member, None)
+            yield FleetList(merged_page(pages.values()), request.missing())
+            if not any(part.needs_page or part.last for part in pages.values()):
+                break
+        self._complete(FleetList((), request.missing()))
 
     def get_columns(
         self,

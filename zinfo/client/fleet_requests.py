@@ -20,7 +20,7 @@ from zinfo.client.fleet_coverage import (
 from zinfo.client.fleet_members import Member
 from zinfo.client.fleet_merge import EntryMerge
 from zinfo.client.fleet_owners import Owners
-from zinfo.errors import MissingSlicesError, RequestError, ZinfoError
+from zinfo.errors import MissingSlicesError, NoAnswerError, RequestError, ZinfoError
 
 HEDGE: Final = 0.1
 """Share of the timeout after which the other copy of a shard is asked, too."""
@@ -49,6 +49,10 @@ class Asked(Generic[Client]):
         self.done = False
         self.error: ZinfoError | None = None
         self.waiting = 0
+
+    def fail(self, error: ZinfoError) -> None:
+        """End it with an error."""
+        self.error, self.done = error, True
 
     @property
     def answered(self) -> bool:
@@ -142,6 +146,14 @@ class FleetRequest(Generic[Client]):
     def unanswered(self) -> Collection[str]:
         """Return the requested shards for which no daemon that must know has answered."""
         return ()
+
+    def failures(self) -> dict[Member[Client], ZinfoError]:
+        """Return the daemons that have not answered, with the error of each."""
+        return {
+            asked.member: asked.error or NoAnswerError("no reply in time")
+            for asked in self._asked
+            if not asked.answered
+        }
 
     def silent(self) -> tuple[MissingSlice, ...]:
         """Return all daemons that have not answered."""
