@@ -268,6 +268,28 @@ def test_the_live_copy_follows_the_addresses_of_a_name(
         assert [member.endpoint for member in fleet.members] == [two.query]
 
 
+def test_a_daemon_without_shards_keeps_its_mirror(
+    flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lookups: list[DnsName] = []
+    with WirePeer() as peer:
+
+        def lookup(name: DnsName) -> list[str]:
+            lookups.append(name)
+            return [peer.query]
+
+        for module in (zinfo.client.fleet, zinfo.aio.fleet):
+            monkeypatch.setattr(module, "lookup", lookup)
+            monkeypatch.setattr(module, "RESOLVE_INTERVAL", 0.01)
+        with flavour.fleet("dns+tcp://fleet.test:1") as fleet:
+            wait_until(lambda: not fleet.stale, what="the daemon")
+            before = len(lookups)
+            wait_until(lambda: len(lookups) > before + 2, what="further lookups")
+            assert not fleet.stale
+            assert len(fleet) == 0
+        assert len(peer.requests) == 2  # hello and snapshot
+
+
 def test_wait_ready_names_the_stale_shards(flavour: Flavour) -> None:
     with WirePeer("a", "b") as peer, flavour.fleet(peer.query) as fleet:
         fleet.wait_ready(60)

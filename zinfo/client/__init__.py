@@ -1,6 +1,7 @@
 """Clients of a daemon: `Client` (requests), `Subscriber` (updates), `Mirror` (a live copy).
 
-`Fleet` is for several daemons that share the shards.
+`Fleet` is for several daemons that share the shards: `fleet_members` knows these, `fleet_coverage`
+decides whether shards may be missing, and `fleet_copies` which copy of a shard counts.
 
 Imports only `zinfo.wire`, `zinfo.native` and `zinfo.errors`; neither gevent nor redis nor psutil is
 loaded. `context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property
 
 from zinfo.client.bus_session import NOT_JOINED
 from zinfo.client.fleet_coverage import NO_REPLY, Coverage, MemberReport, problem_of_sources
@@ -52,19 +51,22 @@ class FleetCopies:
         states: the Mirrors of the daemons; nothing else may change them meanwhile.
         coverage: by the reports of all daemons.
         now: local clock.
+        listing: the Mirrors that list their shards; None to find them.
     """
 
-    def __init__(self, states: Sequence[MirrorState], coverage: Coverage, now: float) -> None:
+    def __init__(
+        self,
+        states: Sequence[MirrorState],
+        coverage: Coverage,
+        now: float,
+        listing: Sequence[MirrorState] | None = None,
+    ) -> None:
+        if listing is None:
+            listing = [state for state in states if state.lists_all(now)]
         self.coverage = coverage
         self._states = states
+        self._deciding = listing if coverage.complete else states  # whose shards exist
         self._now = now
-
-    @cached_property
-    def _deciding(self) -> Sequence[MirrorState]:
-        """The Mirrors whose shards exist."""
-        if not self.coverage.complete:
-            return self._states
-        return [state for state in self._states if state.lists_all(self._now)]
 
     def ids(self) -> set[str]:
         """Return the ids of all shards."""

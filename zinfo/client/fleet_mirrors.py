@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 from zinfo.client.fleet_copies import FleetCopies, report_of
-from zinfo.client.fleet_coverage import MemberReport, coverage
+from zinfo.client.fleet_coverage import Coverage, MemberReport, coverage
 from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
 from zinfo.client.mirror_base import MirrorBase
+from zinfo.client.mirror_state import MirrorState
 from zinfo.client.sockets import clock
 
 M = TypeVar("M", bound=MirrorBase)
@@ -37,7 +38,7 @@ class FleetMirrors(Generic[M]):
         self._mirrors: dict[str, M] = {}
         self._started = False
         self._closed = False
-        self._reports: list[MemberReport] = []
+        self._basis: object = None  # of `_coverage`
         self._coverage = coverage([])
 
     def start(self) -> None:
@@ -56,7 +57,9 @@ class FleetMirrors(Generic[M]):
             former, mirrors = dict(self._mirrors), {}
             for member in self._fleet.current():
                 mirror = former.pop(member.endpoint, None)
-                mirrors[member.endpoint] = mirror or self._new(member.endpoint)
+                if mirror is None:
+                    mirror = self._new(member.endpoint)
+                mirrors[member.endpoint] = mirror
             self._mirrors, self._started = mirrors, True
             return list(former.values())
 
@@ -85,13 +88,26 @@ class FleetMirrors(Generic[M]):
         mirrors = self._mirrors
         names = self._fleet.reports_of_names() if self._fleet.names else []
         with self._reading, _locked([mirror._lock for mirror in mirrors.values()]):
-            now = clock()
-            states = [mirror._state for mirror in mirrors.values()]
-            reports = list(map(report_of, mirrors, states, repeat(now)))
-            reports += names
-            if reports != self._reports:  # they rarely change, and every read needs the coverage
-                self._reports, self._coverage = reports, coverage(reports)
-            yield FleetCopies(states, self._coverage, now)
+            states, now = [mirror._state for mirror in mirrors.values()], clock()
+            listing = [state for state in states if state.lists_all(now)]
+            covered = self._covered(mirrors, states, listing, names, now)
+            yield FleetCopies(states, covered, now, listing)
+
+    def _covered(
+        self,
+        endpoints: Iterable[str],
+        states: Sequence[MirrorState],
+        listing: Sequence[MirrorState],
+        names: Sequence[MemberReport],
+        now: float,
+    ) -> Coverage:
+        """Return the coverage. Every read needs it, and it rarely changes while it is complete."""
+        slices = [(state.session.known, state.session.slice) for state in states]
+        basis = (states, listing, slices, names)
+        if basis != self._basis or not self._coverage.complete:
+            reports = [*map(report_of, endpoints, states, repeat(now)), *names]
+            self._basis, self._coverage = basis, coverage(reports)
+        return self._coverage
 
     def _described(self, member: FleetMember) -> FleetMember:
         mirror = self._mirrors.get(member.endpoint)
