@@ -103,8 +103,8 @@ def write_samples() -> Any:
     plan.add_part(0, b"usec_per_call", -1, b"", 0)
     plan.add_fact(b"role", 0, -1, 0)
     lines = _native.Lines()
-    lines.start_shard(b'shard="a"')
-    unknown = lines.write(plan, RAW, 1700000000, lambda _line: None, b's="up"', 0, 0.5, True)
+    replies = [('shard="a"', RAW, 1700000000, b's="up"', 0, 500000, ())]
+    unknown = lines.write(plan, replies, 0, lambda _line, _place: None, 100, True, False)
     lines.add_text(0, b"text\n")
     lines.add_sample(0, b'a="b"', "1.5")
     pieces = [lines.piece(((b"# ", number, b"name"),), 0, 0, 0, 1 << 10) for number in range(9)]

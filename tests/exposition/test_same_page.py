@@ -17,7 +17,7 @@ from zinfo.metrics import native_plan, page, scrape
 from zinfo.metrics.formats import TEXT
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
-from zinfo.metrics.shard_metrics import add_shard
+from zinfo.metrics.shard_metrics import add_shards
 from zinfo.native.loader import native
 from zinfo.security.rights import Rights
 from zinfo.shards.shard import RedisShard, ShardState
@@ -113,11 +113,13 @@ def in_python() -> Iterator[None]:
 def page_of(replies: Sequence[bytes], selection: Selection, rights: Rights) -> bytes:
     """Return the page of shards that have these replies."""
     made = Scrape(selection, rights=rights)
+    shards = []
     for place, raw in enumerate(replies):
         shard = RedisShard(place, "redis://127.0.0.1:1", labels={"zone": f'"{place}'})
         shard.state = ShardState.UP
         shard.store(Snapshot(raw, 1, 1700000000.5, 1e9), 1e9)
-        add_shard(made, selection, shard, rights, instance=place > 0)
+        shards.append(shard)
+    add_shards(made, selection, shards, rights, instance=True)
     cut = "".join(f"{name} {count}\n" for name, count in sorted(made.cut.items()))
     return _OTHER_HELP.sub(b"", b"".join(made.pieces(TEXT)) + cut.encode())
 
@@ -256,6 +258,37 @@ def test_names_and_lines_without_end_yield_to_the_event_loop() -> None:
     text = "".join(f"new_name_{n}:1\r\nmodule:name=m{n},ver=1\r\n" for n in range(1500))
     shard.store(Snapshot(text.encode(), 1, 1000.0, 1e9), 1e9)
     native_plan.forget_plans()
-    add_shard(made, Selection(), shard, Rights("client"), instance=False)
+    add_shards(made, Selection(), [shard], Rights("client"), instance=False)
     assert len(yields) >= 30
     assert b"".join(made.pieces(TEXT)).count(b"redis_module_info{") == 1500
+
+
+def test_a_run_of_replies_of_all_sizes() -> None:
+    small = TEXTS["redis-7.0.15-primary-3"]
+    large = b"".join(b"cmdstat_c%d:calls=%d\r\n" % (n, n) for n in range(3000))
+    too_large = small + b"# " + bytes(128 << 10) + b"\r\n"
+    assert_same([small] * 40 + [large, large, too_large, b"", b"a:1", large, small] + [large] * 3)
+
+
+def test_a_map_that_python_writes_has_the_labels_of_its_shard() -> None:
+    odd = b'cmdstat_":calls=1\r\n' + b"".join(
+        b"errorstat_%s%d:count=1\r\n" % (b"n" * 300, n) for n in range(2)
+    )
+    plain = b"used_memory:1\r\n"
+    assert_same([plain, odd, odd, plain, odd, b"role:master\r\nbad line\r\n", odd])
+
+
+def test_a_head_stands_once_wherever_a_piece_ends() -> None:
+    assert native is not None
+    lines = native.Lines()
+    lines.start_shard(b'shard="a"')
+    for number in range(2):
+        lines.add_sample(number, b"", "1")
+    parts = ((b"# head\n", 0, b"first"), (b"# other\n", 1, b"second"))
+    whole, *_end = lines.piece(parts, 0, 0, 0, 1 << 10)
+    for room in range(1, len(whole)):
+        text, index, at, shard = b"", 0, 0, 0
+        while index < len(parts):
+            piece, index, at, shard = lines.piece(parts, index, at, shard, room)
+            text += piece
+        assert text == whole

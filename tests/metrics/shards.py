@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.metrics.texts import Samples
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
-from zinfo.metrics.shard_metrics import add_shard
+from zinfo.metrics.shard_metrics import add_shards
 from zinfo.security.rights import ALL_RIGHTS, Rights
 from zinfo.shards.shard import RedisShard, ShardState
 from zinfo.shards.snapshot import Snapshot
@@ -23,7 +23,7 @@ def metrics_of(*replies: bytes | str | Snapshot, rights: Rights = ALL_RIGHTS) ->
         shard.state = ShardState.UP
         raw = reply.encode() if isinstance(reply, str) else reply
         shard.store(raw if isinstance(raw, Snapshot) else Snapshot(raw, 1, 1000.0, 0.0), 0.0)
-        add_shard(scrape, selection, shard, rights, instance=len(replies) > 1)
+        add_shards(scrape, selection, [shard], rights, instance=len(replies) > 1)
     return b"".join(scrape.pieces()).decode()
 
 

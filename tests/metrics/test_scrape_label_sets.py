@@ -14,7 +14,7 @@ from zinfo.info.values import Value
 from zinfo.metrics.samples import UP, Sample
 from zinfo.metrics.scrape import EQUAL_SHARDS, Scrape
 from zinfo.metrics.selection import Selection, label_text
-from zinfo.metrics.shard_metrics import add_shard
+from zinfo.metrics.shard_metrics import add_shards
 from zinfo.security.rights import ALL_RIGHTS
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard, ShardState
@@ -50,7 +50,7 @@ def scrape_of(shards: dict[str, bytes], *, instance: bool) -> str:
         shard = RedisShard(name, "redis://127.0.0.1:1")
         shard.state = ShardState.UP
         shard.store(Snapshot(raw, 1, 1000.0, 0.0), 0.0)
-        add_shard(scrape, Selection(), shard, ALL_RIGHTS, instance=instance)
+        add_shards(scrape, Selection(), [shard], ALL_RIGHTS, instance=instance)
     assert not scrape.cut
     return b"".join(scrape.pieces()).decode()
 
@@ -136,7 +136,7 @@ def test_labels_of_sources_keep_their_names_and_a_change_is_in_the_next_scrape()
 
     def exposed() -> list[dict[str, str]]:
         scrape = Scrape(Selection())
-        add_shard(scrape, Selection(), shard, ALL_RIGHTS, instance=True)
+        add_shards(scrape, Selection(), [shard], ALL_RIGHTS, instance=True)
         text = b"".join(scrape.pieces()).decode()
         assert series(text).most_common(1)[0][1] == 1
         return [dict(labels) for _name, labels in samples(text)]

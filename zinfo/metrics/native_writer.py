@@ -1,9 +1,8 @@
-"""NativeWriter: writes the samples of a reply natively, and in Python those that are left."""
+"""NativeWriter: writes the samples of replies natively, and in Python those that are left."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -17,18 +16,14 @@ from zinfo.metrics.map_lines import NOT_FINITE
 from zinfo.metrics.native_plan import NativePlan
 from zinfo.metrics.page import Page
 from zinfo.metrics.replication import replica_samples
-from zinfo.metrics.sample import MAX_LABEL
 from zinfo.metrics.samples import Sample, sampler_of
 from zinfo.metrics.selection import label_text
 from zinfo.metrics.shard_lines import ShardLines
-from zinfo.metrics.shard_state import ShardFacts
+from zinfo.metrics.shard_state import Reply
 from zinfo.metrics.writer import Writer
-from zinfo.native.loader import native
+from zinfo.native.loader import Missing, native
 from zinfo.security.rights import Rights
 from zinfo.shards.snapshot import Snapshot
-
-MAX_BYTES: Final = 128 * 1024
-"""Largest reply that is written natively, in one call that takes about a millisecond."""
 
 _MAX_TRIES: Final = 4  # the plan learns names first, and then parts of maps
 _PIECE: Final = 100  # names or lines between two yield points
@@ -67,63 +62,65 @@ class NativeWriter:
         self._rights = rights
         self._yield_point = yield_point
         self._numbers: dict[str, int] = {}  # of metrics of samples that `add_sample` writes
-        self._text = ""  # the labels of the shard
+        self._most = 0  # samples of a shard
+        self._replies: list[Reply] = []  # that the native part has
+        self._place = -1  # of the one that `shown` is about
         self._shown: set[str] = set()  # its long names of maps
 
-    def write(
-        self,
-        text: str,
-        facts: ShardFacts,
-        more: Sequence[Sample],
-        snapshot: Snapshot,
-        most: int,
-    ) -> bool:
-        """Write the samples of the shard that the page has started.
+    def write(self, replies: list[Reply], most: int) -> Iterator[Reply]:
+        """Start the shards of replies, and write the samples.
 
         Args:
-            text: the labels of the shard, in the text format.
-            facts: what is known about the shard, which replies.
-            more: other samples about it.
-            snapshot: its INFO.
-            most: samples that the shard may have.
+            replies: the replies.
+            most: samples that a shard may have.
 
-        Returns:
-            Whether they are written. If not, nothing is: there are more than `most`, or a sample
-            depends on several fields in a way that only Python knows.
+        Yields:
+            Those whose samples are not written, when they are the last ones of the page: there are
+            more than `most`, or one depends on several fields in a way that only Python knows.
         """
-        if not snapshot.raw or len(snapshot.raw) > MAX_BYTES or len(facts.reason) > MAX_LABEL:
-            return False
-        self._text = text
+        self._most = most
+        place = 0
+        while place < len(replies):
+            first = place
+            place, missing = self._call(replies, place)
+            whole = place if missing is None else place - 1
+            for reply in replies[first:whole]:
+                reply.snapshot.bad_lines = 0  # is also shown for all shards together
+            if missing is not None and not self._complete(replies[place - 1], missing):
+                yield replies[place - 1]
+            self._yield_point()
+
+    def _complete(self, reply: Reply, missing: Missing) -> bool:
+        """Write what is missing of the last reply; return whether that is possible."""
         is_plain = True
-        found = self._write_reply(snapshot, facts, is_plain)
+        found = self._learn(reply, missing, is_plain)
         if found is None:
             self._native.undo()
             is_plain = False
-            found = self._write_reply(snapshot, facts, is_plain)
+            found = self._learn(reply, self._write_again(reply, is_plain), is_plain)
         if found is None:
             self._native.undo()
             return False
         left, alone, is_info_left = found
-        if more or alone:
-            for sample in dict.fromkeys(chain(self._lines_of(more), self._alone(alone))):
+        if reply.more or alone:
+            for sample in dict.fromkeys(chain(self._lines_of(reply.more), self._alone(alone))):
                 self._native.add_sample(*sample)
         if left or is_info_left:
-            self._write_left(left, is_info_left, is_plain, snapshot)
-        if self._native.written > most:
+            self._write_left(left, is_info_left, is_plain, reply)
+        if self._native.written > self._most:
             self._native.undo()
             return False
         return True
 
-    def _write_left(
-        self, left: bytes, is_info_left: bool, is_plain: bool, snapshot: Snapshot
-    ) -> None:
+    def _write_left(self, left: bytes, is_info_left: bool, is_plain: bool, reply: Reply) -> None:
+        snapshot = reply.snapshot
         samples = LabelSets(self._lines)
         fields = _ReplyFields(_fields_of(left), snapshot, self._rights)
         if is_info_left:
             samples.add(instance_samples(fields, snapshot.time))
         if not is_plain:
             samples.add(replica_samples(fields))
-        self._writer.write_fields(samples, fields.read, fields, self._text)
+        self._writer.write_fields(samples, fields.read, fields, reply.text)
         self._page.add(self._lines)
 
     def _lines_of(self, samples: Iterable[Sample]) -> Iterator[_Line]:
@@ -146,40 +143,48 @@ class NativeWriter:
                         self._plan.cache_line(line, found)
                 yield from found
 
-    def _write_reply(
-        self, snapshot: Snapshot, facts: ShardFacts, is_plain: bool
+    def _learn(
+        self, reply: Reply, missing: Missing | None, is_plain: bool
     ) -> tuple[bytes, bytes, bool] | None:
-        """Return what is left: two parts of the lines, and whether the server's own samples are.
+        """Add unknown names to the plan, and write the reply again, until all are known.
 
         Args:
-            snapshot: the INFO.
-            facts: what is known about the shard.
+            reply: the last reply.
+            missing: what is missing of it.
             is_plain: whether the native part writes samples that depend on several fields.
+
+        Returns:
+            Two parts of the lines that Python writes, and whether it writes the server's own
+            samples; None if the native part cannot write the reply.
         """
         for _try in range(_MAX_TRIES):
-            self._shown.clear()
-            found = self._native.write(
-                self._plan.plan,
-                snapshot.raw,
-                int(snapshot.time),
-                self._on_map,
-                _labels(facts.state, facts.reason),
-                facts.failures,
-                facts.age or 0.0,
-                is_plain,
-            )
-            if found is None:
+            if missing is None:
+                reply.snapshot.bad_lines = 0
+                return b"", b"", False
+            if not missing:
                 return None
-            left, alone, names, maps, is_info_left, bad_lines = found
+            left, alone, names, maps, is_info_left, bad_lines = missing
             if not names and not maps:
-                snapshot.bad_lines = bad_lines  # is also shown for all shards together
+                reply.snapshot.bad_lines = bad_lines
                 return left, alone, is_info_left
             self._native.undo()
             added = [self._plan.add_field(name) for name in self._each(set(names.split()))]
             added += [self._plan.add_parts(line) for line in self._each(set(maps.split(b"\n")))]
             if not all(added):
                 return None
+            missing = self._write_again(reply, is_plain)
         return None
+
+    def _write_again(self, reply: Reply, is_plain: bool) -> Missing | None:
+        return self._call([reply], 0, is_plain=is_plain, is_started=True)[1]
+
+    def _call(
+        self, replies: list[Reply], place: int, *, is_plain: bool = True, is_started: bool = False
+    ) -> tuple[int, Missing | None]:
+        self._replies, self._place = replies, -1
+        return self._native.write(
+            self._plan.plan, replies, place, self._on_map, self._most, is_plain, is_started
+        )
 
     def _each(self, texts: Iterable[bytes]) -> Iterator[bytes]:
         """Yield the texts that are not empty, with yield points."""
@@ -189,10 +194,13 @@ class NativeWriter:
             if place % _PIECE == 0:
                 self._yield_point()
 
-    def _on_map(self, line: bytes) -> None:
+    def _on_map(self, line: bytes, place: int) -> None:
+        if place != self._place:
+            self._place = place
+            self._shown.clear()
         field = read_line(line)
         if field is not None:
-            self._writer.write_map(*field, self._text, self._shown)
+            self._writer.write_map(*field, self._replies[place].text, self._shown)
             self._page.add(self._lines)
 
 
@@ -200,12 +208,6 @@ def _samples_of(line: bytes) -> Iterable[Sample]:
     field = read_line(line)
     sampler = field and sampler_of(field[0])
     return sampler({}, *field) if field and sampler else ()
-
-
-@lru_cache(maxsize=256)
-def _labels(state: str, reason: str) -> bytes:
-    """Return the labels of a state in the text format; few are different."""
-    return label_text((("state", state), ("reason", reason))).encode("utf-8", "replace")
 
 
 class _ReplyFields(Mapping[str, Value]):

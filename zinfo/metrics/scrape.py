@@ -20,14 +20,15 @@ from zinfo.metrics.sample import Fields
 from zinfo.metrics.samples import Labels, Sample
 from zinfo.metrics.selection import Selection, label_text
 from zinfo.metrics.shard_lines import ShardLines
-from zinfo.metrics.shard_state import ShardFacts, state_samples
+from zinfo.metrics.shard_state import Reply, state_samples
 from zinfo.metrics.shares import kept_lines
 from zinfo.metrics.writer import Shard, Writer
 from zinfo.security.rights import ALL_RIGHTS, Rights
-from zinfo.shards.snapshot import Snapshot
 
 EQUAL_SHARDS: Final = "shards with equal labels"
 """In `Scrape.cut`: shards left out because their labels are those of an earlier one."""
+
+_RUN: Final = 32  # replies that the native part gets at once
 
 
 class Scrape:
@@ -63,6 +64,7 @@ class Scrape:
             else NativeWriter(self._page, self._lines, self._writer, plan, rights, yield_point)
         )
         self._shards: set[str] = set()  # their labels
+        self._replies: list[Reply] = []  # that are not written yet
         self.cut: Counter[str] = Counter()
 
     def add(
@@ -90,31 +92,31 @@ class Scrape:
         time: float = 0.0,
     ) -> None:
         """Add one shard, given its labels in the text format; otherwise as `add`."""
-        if self._starts(text):
+        if self._is_new(text):
+            self.write_replies()
+            self._page.start_shard(text)
             self._add(Shard(text, tuple(state_samples), fields, time))
 
-    def add_reply(
-        self, text: str, facts: ShardFacts, more: Iterable[Sample], snapshot: Snapshot
-    ) -> None:
-        """Add one shard that replies.
-
-        Args:
-            text: its labels in the text format; otherwise as for `add`.
-            facts: what is known about the shard.
-            more: other samples about the shard. They have labels, and no field has the same.
-            snapshot: its INFO; it is parsed only if the native part cannot write the samples.
-        """
-        if not self._starts(text):
+    def add_reply(self, reply: Reply) -> None:
+        """Add one shard that replies; `write_replies` writes its samples, or the next call."""
+        if not self._is_new(reply.text):
             return
-        samples = tuple(more)
-        if self._native is None or not self._native.write(
-            text, facts, samples, snapshot, self._most
-        ):
-            fields: Fields = snapshot.all_fields()
-            if self._rights.hidden_fields:
-                fields = self._rights.visible_fields(fields)
-            state = (*state_samples(facts, snapshot.bad_lines), *samples)
-            self._add(Shard(text, state, fields, snapshot.time))
+        self._replies.append(reply)
+        if len(self._replies) >= _RUN:
+            self.write_replies()
+
+    def write_replies(self) -> None:
+        """Write the samples of the shards that `add_reply` has added."""
+        if not self._replies:
+            return
+        replies, self._replies = self._replies, []
+        if self._native is None:
+            for reply in replies:
+                self._page.start_shard(reply.text)
+                self._add_fields(reply)
+        else:
+            for reply in self._native.write(replies, self._most):
+                self._add_fields(reply)
 
     def pieces(self, text_format: TextFormat = TEXT) -> Iterator[bytes]:
         """Yield the text in pieces, without the end of the page."""
@@ -124,14 +126,22 @@ class Scrape:
         """Return the bytes that the samples take in memory."""
         return self._page.size()
 
-    def _starts(self, text: str) -> bool:
-        """Start a shard with these labels; return whether no other has them."""
+    def _is_new(self, text: str) -> bool:
+        """Return whether no shard before has these labels."""
         if text in self._shards:
             self.cut[EQUAL_SHARDS] += 1
             return False
         self._shards.add(text)
-        self._page.start_shard(text)
         return True
+
+    def _add_fields(self, reply: Reply) -> None:
+        """Add a shard whose reply is parsed."""
+        snapshot = reply.snapshot
+        fields: Fields = snapshot.all_fields()
+        if self._rights.hidden_fields:
+            fields = self._rights.visible_fields(fields)
+        state = (*state_samples(reply.facts, snapshot.bad_lines), *reply.more)
+        self._add(Shard(reply.text, state, fields, snapshot.time))
 
     def _add(self, shard: Shard) -> None:
         self._writer.write(shard)

@@ -168,7 +168,8 @@ typedef struct {
 typedef struct {
     Span state; /* the labels of its state, in the text format */
     long long failures;
-    double age;
+    long long age; /* of the reply, in microseconds */
+    long long now; /* when the reply arrived, in seconds since the Unix epoch */
 } ShardFacts;
 
 /* Write a number as Python does, divided by ten to the power of `shift`.
@@ -223,9 +224,11 @@ Span lines_labels(const Lines *lines, uint32_t shard);
 int lines_write_text(const Lines *lines, int family, Span name, size_t room, Place *place,
                      Buffer *text);
 
-/* Write the samples of a reply; zinfo/metrics/native_plan.py describes the result. */
-PyObject *write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
-                      const ShardFacts *facts, int is_plain);
+/* Start a shard that has these labels, in the text format. */
+int lines_start_shard(Lines *lines, Span labels);
+
+/* The method `write` of Lines. */
+PyObject *write_replies(PyObject *self, PyObject *args);
 
 extern PyType_Spec plan_spec;
 extern PyType_Spec lines_spec;

@@ -1,34 +1,39 @@
 /* Lines: the type whose objects hold the samples of one scrape. */
 #include "exposition_records.h"
 
+int
+lines_start_shard(Lines *lines, Span labels)
+{
+    size_t size = (size_t)(labels.end - labels.start);
+
+    if (lines->shards == lines->size) {
+        uint32_t count = lines->size * 2 + 16;
+        size_t *ends = PyMem_Realloc(lines->ends, count * sizeof *ends);
+        if (ends == NULL) {
+            PyErr_NoMemory();
+            return 0;
+        }
+        lines->ends = ends;
+        lines->size = count;
+    }
+    if (!make_room(&lines->texts, size + 1)) {
+        return 0;
+    }
+    put(lines->texts.start + lines->texts.used, labels.start, size);
+    lines->texts.used += size;
+    lines->ends[lines->shards++] = lines->texts.used;
+    lines->written = 0;
+    return 1;
+}
+
 static PyObject *
 start_shard(PyObject *self, PyObject *text)
 {
-    Lines *lines = (Lines *)self;
-    Span labels;
-
     if (!PyBytes_Check(text)) {
         PyErr_SetString(PyExc_TypeError, "labels are bytes");
         return NULL;
     }
-    labels = bytes_of(text);
-    if (lines->shards == lines->size) {
-        uint32_t size = lines->size * 2 + 16;
-        size_t *ends = PyMem_Realloc(lines->ends, size * sizeof *ends);
-        if (ends == NULL) {
-            return PyErr_NoMemory();
-        }
-        lines->ends = ends;
-        lines->size = size;
-    }
-    if (!make_room(&lines->texts, (size_t)(labels.end - labels.start) + 1)) {
-        return NULL;
-    }
-    put(lines->texts.start + lines->texts.used, labels.start, (size_t)(labels.end - labels.start));
-    lines->texts.used += (size_t)(labels.end - labels.start);
-    lines->ends[lines->shards++] = lines->texts.used;
-    lines->written = 0;
-    return Py_NewRef(Py_None);
+    return lines_start_shard((Lines *)self, bytes_of(text)) ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *
@@ -110,34 +115,6 @@ undo(PyObject *self, PyObject *Py_UNUSED(args))
 }
 
 static PyObject *
-write_method(PyObject *self, PyObject *args)
-{
-    PyObject *plan, *raw, *on_map, *state;
-    ShardFacts facts;
-    long long now;
-    int is_plain;
-
-    if (!PyArg_ParseTuple(args, "OSLOSLdp:write", &plan, &raw, &now, &on_map, &state,
-                          &facts.failures, &facts.age, &is_plain)) {
-        return NULL;
-    }
-    if (((Lines *)self)->shards == 0) {
-        PyErr_SetString(PyExc_ValueError, "no shard");
-        return NULL;
-    }
-    if (!is_plan(plan)) {
-        PyErr_SetString(PyExc_TypeError, "write takes a plan");
-        return NULL;
-    }
-    facts.state = bytes_of(state);
-    if (facts.state.end - facts.state.start > UINT16_MAX) {
-        PyErr_SetString(PyExc_ValueError, "labels over 64 KiB");
-        return NULL;
-    }
-    return write_reply((Lines *)self, (Plan *)plan, bytes_of(raw), now, on_map, &facts, is_plain);
-}
-
-static PyObject *
 written(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSsize_t(((Lines *)self)->written);
@@ -183,8 +160,10 @@ write_part(Lines *lines, PyObject *part, size_t room, Place *place)
         if (!make_room(&lines->piece, size + 1)) {
             return 0;
         }
-        lines->piece.used = (size_t)(put(lines->piece.start + lines->piece.used, text.start, size) -
-                                     lines->piece.start);
+        put(lines->piece.start + lines->piece.used, text.start, size);
+        lines->piece.used += size;
+        /* A line follows, as the next piece would begin with the head, too. */
+        room = room > lines->piece.used ? room : lines->piece.used + 1;
     }
     return lines_write_text(lines, number, bytes_of(name), room, place, &lines->piece);
 }
@@ -247,25 +226,29 @@ dealloc(PyObject *self)
 static PyMethodDef lines_methods[] = {
     {"start_shard", start_shard, METH_O,
      "start_shard(labels)\n--\n\nStart a shard that has these labels, in the text format."},
-    {"write", write_method, METH_VARARGS,
-     "write(plan, raw, now, on_map, state, failures, age, is_plain)\n--\n\n"
-     "Write the samples of a reply, and those about its shard.\n\n"
+    {"write", write_replies, METH_VARARGS,
+     "write(plan, replies, place, on_map, most, is_plain, is_started)\n--\n\n"
+     "Write the samples of some replies, and those about their shards.\n\n"
+     "It ends after 128 KiB of replies, and after the first one that needs more work.\n\n"
      "Args:\n"
      "    plan: says what each field becomes.\n"
-     "    raw: the reply.\n"
-     "    now: when it arrived, in seconds since the Unix epoch.\n"
-     "    on_map: called with the line of a map that Python has to write at once.\n"
-     "    state: labels of the shard's state, in the text format.\n"
-     "    failures: its consecutive failed polls.\n"
-     "    age: of the reply, in seconds.\n"
+     "    replies: a list of tuples: the labels of the shard, in the text format; the reply; when\n"
+     "        it arrived, in seconds since the Unix epoch; labels of the shard's state, in the\n"
+     "        text format; consecutive failed polls; the age of the reply, in microseconds; a\n"
+     "        tuple, and if it is not empty, the reply needs more work. There may be more items.\n"
+     "    place: of the first reply that is written.\n"
+     "    on_map: called with the line of a map that Python has to write at once, and the place\n"
+     "        of its reply.\n"
+     "    most: lines of a shard; one with more needs more work.\n"
      "    is_plain: whether fields are written whose samples depend on others, such as those of\n"
-     "        a replica; else they are left.\n\n"
+     "        a replica; else they are left.\n"
+     "    is_started: whether the first reply is that of the last shard.\n\n"
      "Returns:\n"
-     "    None if a sample depends on others in a way that only Python knows; else a tuple: the\n"
-     "    lines that are\n"
-     "    left to Python; those of them whose samples depend on the line alone; names that the\n"
-     "    plan does not know; lines of maps with unknown parts; whether Python has to write the\n"
-     "    samples about the server itself; and the number of bad lines."},
+     "    The place of the next reply, and what is missing of the last one: None if nothing is;\n"
+     "    () if a sample depends on others in a way that only Python knows; else a tuple: the\n"
+     "    lines that are left to Python; those of them whose samples depend on the line alone;\n"
+     "    names that the plan does not know; lines of maps with unknown parts; whether Python\n"
+     "    has to write the samples about the server itself; and the number of bad lines."},
     {"add_text", add_text, METH_VARARGS,
      "add_text(family, text)\n--\n\nAdd lines of the shard, each with its LF."},
     {"add_sample", add_sample, METH_VARARGS,

@@ -171,17 +171,13 @@ write_parts(Writing *writing, int kind, Span name, const PartNumber *found, int 
 static int
 call_python(Writing *writing, Span line)
 {
-    PyObject *text, *result;
+    PyObject *result;
 
     if (++writing->calls > MAX_CALLS) {
         return CONFLICT;
     }
-    text = PyBytes_FromStringAndSize(line.start, line.end - line.start);
-    if (text == NULL) {
-        return FAILED;
-    }
-    result = PyObject_CallFunctionObjArgs(writing->on_map, text, NULL);
-    Py_DECREF(text);
+    result = PyObject_CallFunction(writing->on_map, "y#n", line.start,
+                                   (Py_ssize_t)(line.end - line.start), writing->place);
     Py_XDECREF(result);
     return result == NULL ? FAILED : DONE;
 }

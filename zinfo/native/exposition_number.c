@@ -62,9 +62,18 @@ format_double(double value, NumberText *number)
 int
 format_integer(long long value, NumberText *number)
 {
-    number->start = number->text;
-    number->size = PyOS_snprintf(number->text, sizeof number->text, "%lld", value);
-    return 1;
+    unsigned long long left = value < 0 ? 0ULL - (unsigned long long)value
+                                        : (unsigned long long)value;
+    char *end = number->text + sizeof number->text, *at = end;
+
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    return set_part(number, at, end);
 }
 
 /* Write an integer of at most 15 digits, divided; 0 if Python writes an exponent. */

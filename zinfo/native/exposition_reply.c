@@ -1,7 +1,8 @@
-/* write_reply: the samples of one reply, by a plan. Fields that are not plain cases are left to
+/* The samples of one reply, by a plan. Fields that are not plain cases are left to
  * Python; if that would change other samples, all of the reply is. */
 #include "exposition_reply.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define COMMANDS_PREFIX "cmdstat_"
@@ -151,72 +152,40 @@ write_lines(Writing *writing, Span raw)
     return DONE;
 }
 
-static PyObject *
-result_of(const Writing *writing)
+/* Forget the reply before; the memory of the buffers is used again. */
+static void
+reset(Writing *writing)
 {
-    PyObject *left = PyBytes_FromStringAndSize(writing->left.start,
-                                               (Py_ssize_t)writing->left.used);
-    PyObject *alone = PyBytes_FromStringAndSize(writing->alone.start,
-                                                (Py_ssize_t)writing->alone.used);
-    PyObject *unknown = PyBytes_FromStringAndSize(writing->unknown.start,
-                                                  (Py_ssize_t)writing->unknown.used);
-    PyObject *maps = PyBytes_FromStringAndSize(writing->new_maps.start,
-                                               (Py_ssize_t)writing->new_maps.used);
+    size_t start = offsetof(Writing, command_count);
 
-    if (left == NULL || alone == NULL || unknown == NULL || maps == NULL) {
-        Py_XDECREF(left);
-        Py_XDECREF(alone);
-        Py_XDECREF(unknown);
-        Py_XDECREF(maps);
-        return NULL;
-    }
-    return Py_BuildValue("(NNNNNL)", left, alone, unknown, maps,
-                         PyBool_FromLong(writing->is_info_left), writing->bad_lines);
+    memset((char *)writing + start, 0, sizeof *writing - start);
+    writing->left.used = writing->alone.used = 0;
+    writing->unknown.used = writing->new_maps.used = writing->labels.used = 0;
 }
 
-PyObject *
-write_reply(Lines *lines, Plan *plan, Span raw, long long now, PyObject *on_map,
-            const ShardFacts *facts, int is_plain)
+int
+write_reply(Writing *writing, Py_ssize_t place, Span raw, const ShardFacts *facts)
 {
-    Writing writing;
-    PyObject *result = NULL;
     int done;
 
-    memset(&writing, 0, sizeof writing);
-    writing.lines = lines;
-    writing.plan = plan;
-    writing.now = now;
-    writing.on_map = on_map;
-    writing.is_plain = is_plain;
-    if (++plan->stamp == 0) { /* after 2^32 replies */
+    reset(writing);
+    writing->place = place;
+    writing->now = facts->now;
+    if (++writing->plan->stamp == 0) { /* after 2^32 replies */
         PyErr_SetString(PyExc_OverflowError, "the plan is used up");
-        return NULL;
+        return FAILED;
     }
-    done = write_lines(&writing, raw);
-    if (done == DONE && is_plain) {
-        done = write_primary(&writing);
-        done = done == DONE ? write_expiries(&writing) : done;
+    done = write_lines(writing, raw);
+    if (done == DONE && writing->is_plain) {
+        done = write_primary(writing);
+        done = done == DONE ? write_expiries(writing) : done;
     }
     if (done == DONE) {
-        done = write_state(&writing, facts);
+        done = write_state(writing, facts);
     }
-    if (done == DONE && !writing.is_info_left) {
-        done = write_start(&writing);
-        if (done == DONE) {
-            done = write_info(&writing);
-        }
+    if (done == DONE && !writing->is_info_left) {
+        done = write_start(writing);
+        done = done == DONE ? write_info(writing) : done;
     }
-    if (done == DONE && reserve(&writing.left, 1) && reserve(&writing.alone, 1) &&
-        reserve(&writing.unknown, 1) && reserve(&writing.new_maps, 1)) {
-        result = result_of(&writing);
-    }
-    else if (done == CONFLICT) {
-        result = Py_NewRef(Py_None);
-    }
-    PyMem_Free(writing.left.start);
-    PyMem_Free(writing.alone.start);
-    PyMem_Free(writing.unknown.start);
-    PyMem_Free(writing.new_maps.start);
-    PyMem_Free(writing.commands);
-    return result;
+    return done;
 }

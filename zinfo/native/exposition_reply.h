@@ -28,25 +28,28 @@ typedef struct {
 typedef struct {
     Lines *lines;
     Plan *plan;
-    long long now;
-    Buffer left;     /* lines for Python, without maps */
-    Buffer alone;    /* lines for Python whose samples depend on nothing else */
-    Buffer unknown;  /* names of fields, each with LF */
-    Buffer new_maps; /* lines of maps with unknown parts */
+    PyObject *on_map; /* writes a map in Python */
+    int is_plain;     /* whether what depends on several fields is written here */
+    Buffer left;      /* lines for Python, without maps */
+    Buffer alone;     /* lines for Python whose samples depend on nothing else */
+    Buffer unknown;   /* names of fields, each with LF */
+    Buffer new_maps;  /* lines of maps with unknown parts */
+    Buffer labels;    /* of the sample that describes the server */
     Command *commands;
-    Py_ssize_t command_count;
     Py_ssize_t command_size;
+    /* The following are of one reply. */
+    Py_ssize_t command_count;
+    Py_ssize_t place; /* of the reply */
+    long long now;
     Py_ssize_t next_command;
     long steps;
     int lacks_command; /* whether a summary came before the statistics of its command */
     int maps;          /* maps so far */
-    PyObject *on_map;  /* writes a map in Python */
     int calls;         /* of `on_map` */
     Span slots[MAX_SLOTS];
     int is_info_left;
     long long bad_lines;
     int next_part[MAP_KINDS];
-    int is_plain;   /* whether the following are written here */
     int is_replica;
     int replicas;   /* of the server */
     int has_other;  /* whether it is another kind of server, whose replicas Python writes */
@@ -57,6 +60,10 @@ typedef struct {
     int expiry_families[MAX_CERTIFICATES];
     uint32_t absent; /* certificates, a bit each */
 } Writing;
+
+/* Write the samples of a reply, and those about its shard. What Python has to write is in the
+ * buffers. DONE, CONFLICT or FAILED. */
+int write_reply(Writing *writing, Py_ssize_t place, Span raw, const ShardFacts *facts);
 
 /* Append a text and an LF. */
 int append(Buffer *buffer, Span text);

@@ -16,15 +16,15 @@ int
 write_info(Writing *writing)
 {
     const Plan *plan = writing->plan;
-    Buffer text = {NULL, 0, 0};
+    Buffer *text = &writing->labels;
     NumberText number = {"1", 1, ""};
     Span labels;
-    int index, done;
+    int index;
 
     if (plan->info_family == NO_FAMILY) {
         return DONE;
     }
-    if (!reserve(&text, (size_t)plan->fact_count * (MAX_PART_NAME + MAX_LABEL_BYTES + 4) + 1)) {
+    if (!reserve(text, (size_t)plan->fact_count * (MAX_PART_NAME + MAX_LABEL_BYTES + 4) + 1)) {
         return FAILED;
     }
     for (index = 0; index < plan->fact_count; index++) {
@@ -36,21 +36,19 @@ write_info(Writing *writing)
         if (value.end == value.start && fact->is_optional) {
             continue;
         }
-        if (text.used > 0) {
-            put_text(&text, ",", 1);
+        if (text->used > 0) {
+            put_text(text, ",", 1);
         }
-        put_text(&text, fact->name, (size_t)fact->size);
-        put_text(&text, "=\"", 2);
+        put_text(text, fact->name, (size_t)fact->size);
+        put_text(text, "=\"", 2);
         if (value.end > value.start) {
-            put_text(&text, value.start, (size_t)(value.end - value.start));
+            put_text(text, value.start, (size_t)(value.end - value.start));
         }
-        put_text(&text, "\"", 1);
+        put_text(text, "\"", 1);
     }
-    labels.start = text.start;
-    labels.end = text.start + text.used;
-    done = lines_add_labels(writing->lines, plan->info_family, labels, &number);
-    PyMem_Free(text.start);
-    return done ? DONE : FAILED;
+    labels.start = text->start;
+    labels.end = text->start + text->used;
+    return lines_add_labels(writing->lines, plan->info_family, labels, &number) ? DONE : FAILED;
 }
 
 /* Write the time at which the server started. */
@@ -75,12 +73,16 @@ write_state(const Writing *writing, const ShardFacts *facts)
 {
     const int *families = writing->plan->state_families;
     Lines *lines = writing->lines;
-    NumberText numbers[STATE_FAMILIES] = {{"1", 1, ""}, {"1", 1, ""}};
+    NumberText numbers[STATE_FAMILIES] = {{"1", 1, ""}, {"1", 1, ""}}, age;
+    Span digits;
     int index;
 
     format_integer(facts->failures, &numbers[FAILURES]);
     format_integer(writing->bad_lines, &numbers[BAD_LINES]);
-    if (format_double(facts->age, &numbers[AGE]) != 1) {
+    format_integer(facts->age, &age);
+    digits.start = age.start;
+    digits.end = age.start + age.size;
+    if (format_number(digits, 6, &numbers[AGE]) != 1) {
         return PyErr_Occurred() ? FAILED : CONFLICT;
     }
     for (index = 0; index < STATE_FAMILIES; index++) {

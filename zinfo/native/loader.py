@@ -8,13 +8,19 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 EncodeField: TypeAlias = "Callable[[str, bytes], bytes]"
 """Returns the name and the value of a field as msgpack, from its name and its text."""
 
 Part: TypeAlias = "tuple[bytes, int, bytes]"
 """The text before the samples of a metric, its number, and its name."""
+
+
+Missing: TypeAlias = "tuple[()] | tuple[bytes, bytes, bytes, bytes, bool, int]"
+"""What is missing of a reply in a scrape; `Lines.write` describes it."""
+
+ReplyT = TypeVar("ReplyT", bound="tuple[Any, ...]")
 
 
 class NativePlan(Protocol):
@@ -54,15 +60,14 @@ class NativeLines(Protocol):
     def write(
         self,
         plan: NativePlan,
-        raw: bytes,
-        now: int,
-        on_map: Callable[[bytes], None],
-        state: bytes,
-        failures: int,
-        age: float,
+        replies: list[ReplyT],
+        place: int,
+        on_map: Callable[[bytes, int], None],
+        most: int,
         is_plain: bool,
-    ) -> tuple[bytes, bytes, bytes, bytes, bool, int] | None:
-        """Write the samples of a reply."""
+        is_started: bool,
+    ) -> tuple[int, Missing | None]:
+        """Write the samples of some replies."""
 
     def add_text(self, family: int, text: bytes) -> None:
         """Add lines of the shard."""

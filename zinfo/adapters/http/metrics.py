@@ -20,9 +20,10 @@ from zinfo.metrics.formats import TextFormat
 from zinfo.metrics.scrape import Scrape
 from zinfo.metrics.selection import Selection
 from zinfo.metrics.self_metrics import SelfMetrics
-from zinfo.metrics.shard_metrics import add_shard
+from zinfo.metrics.shard_metrics import add_shards
 from zinfo.security.rights import Rights
 from zinfo.shards.registry import ShardPublisher
+from zinfo.shards.shard import RedisShard
 
 _MAX_SCRAPES = 16  # scrapes that are queued, being generated or being sent
 _WAIT_SECONDS = 10.0  # maximum time in the queue
@@ -87,12 +88,16 @@ class Metrics:
     def _scrape(self, rights: Rights) -> Scrape:
         yielder = CooperativeYield(low_priority=True)
         scrape = Scrape(self._selection, yielder.maybe_yield, rights)
+        shards = self._visible_shards(rights, yielder)
+        add_shards(scrape, self._selection, shards, rights, instance=True)
+        self._stats.count_cut(scrape.cut)
+        return scrape
+
+    def _visible_shards(self, rights: Rights, yielder: CooperativeYield) -> Iterator[RedisShard]:
         for shard in self._publisher.get_live_shards():
             if rights.can_see(shard.id):
                 yielder.maybe_yield()
-                add_shard(scrape, self._selection, shard, rights, instance=True)
-        self._stats.count_cut(scrape.cut)
-        return scrape
+                yield shard
 
     def _pieces(self, scrape: Scrape, rights: Rights, text_format: TextFormat) -> Iterator[bytes]:
         yielder = CooperativeYield(low_priority=True)
@@ -134,7 +139,7 @@ class ShardMetrics:
         text_format = _format_for(request)
         shard = self._targets.find(request.get_param("target", default=""), rights)
         scrape = Scrape(self._selection, CooperativeYield(low_priority=True).maybe_yield, rights)
-        add_shard(scrape, self._selection, shard, rights, instance=False)
+        add_shards(scrape, self._selection, (shard,), rights, instance=False)
         self._stats.count_cut(scrape.cut)
         pieces = chain(scrape.pieces(text_format), (text_format.end,))
         _set_pieces(self._bodies, request, response, pieces, text_format)
