@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zinfo._version import __version__
 
 if TYPE_CHECKING:
-    from zinfo.client import Client, Fleet, Mirror, Subscriber
+    from zinfo.client import Client, Fleet, FleetSubscriber, Mirror, Subscriber
     from zinfo.discovery.guard import Guard
     from zinfo.discovery.local.watcher import LocalShardWatcher
     from zinfo.discovery.source_watcher import SourceWatcher
@@ -31,6 +31,7 @@ __all__ = [
     "Client",
     "ClientKeys",
     "Fleet",
+    "FleetSubscriber",
     "Guard",
     "InfoPoller",
     "InfoProviderServicer",
@@ -53,6 +54,7 @@ _HOMES = {
     "Client": "zinfo.client",
     "ClientKeys": "zinfo.wire.curve_keys",
     "Fleet": "zinfo.client",
+    "FleetSubscriber": "zinfo.client",
     "Guard": "zinfo.discovery.guard",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",

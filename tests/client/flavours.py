@@ -18,7 +18,7 @@ import zmq.asyncio
 
 import zinfo.aio
 from tests.waiting import wait_until
-from zinfo.client import Client, Fleet, Mirror, Subscriber
+from zinfo.client import Client, Fleet, FleetSubscriber, Mirror, Subscriber
 from zinfo.client.sockets import Context
 
 T = TypeVar("T")
@@ -177,6 +177,10 @@ class Flavour:
         """A Fleet, opened."""
         return Fleet(*args, **{"context": self.context, "timeout": PATIENCE, **options})
 
+    def fleet_subscriber(self, *args: Any, **options: Any) -> FleetSubscriber:
+        """A FleetSubscriber, opened."""
+        return FleetSubscriber(*args, **{"context": self.context, "timeout": PATIENCE, **options})
+
 
 class AsyncioFlavour(Flavour):
     """The asyncio clients; also fails if a task is left or asyncio reported an error.
@@ -222,6 +226,11 @@ class AsyncioFlavour(Flavour):
     def fleet(self, *args: Any, **options: Any) -> Fleet:
         options = {"timeout": PATIENCE, **options}
         return cast("Fleet", self._made(zinfo.aio.Fleet, args, options, opens=True))
+
+    def fleet_subscriber(self, *args: Any, **options: Any) -> FleetSubscriber:
+        options = {"timeout": PATIENCE, **options}
+        made = self._made(zinfo.aio.FleetSubscriber, args, options, opens=True)
+        return cast("FleetSubscriber", made)
 
     def _made(
         self, kind: Callable[..., T], args: tuple[Any, ...], options: dict[str, Any], *, opens: bool

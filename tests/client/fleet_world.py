@@ -106,9 +106,11 @@ class FleetWorld:
         shards: ids in the sources of the daemons.
     """
 
+    member_type = MemberWorld
+
     def __init__(self, specs: list[SliceSpec | None], seed: int, clock_errors: list[float]) -> None:
         self.members = [
-            MemberWorld(spec, seed + at, error)
+            self.member_type(spec, seed + at, error)
             for at, (spec, error) in enumerate(zip(specs, clock_errors, strict=True))
         ]
         self.shards: set[str] = set()

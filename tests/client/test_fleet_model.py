@@ -35,6 +35,7 @@ def slices(count: int) -> list[SliceSpec | None]:
 class FleetMachine(RuleBasedStateMachine):
     """Random changes, losses, cuts, stops and restarts."""
 
+    world_type = FleetWorld
     world: FleetWorld
 
     @initialize(
@@ -48,7 +49,7 @@ class FleetMachine(RuleBasedStateMachine):
     ) -> None:
         self.count = 3
         self.sliced = sliced
-        self.world = FleetWorld(self.specs(), seed, clock_errors)
+        self.world = self.world_type(self.specs(), seed, clock_errors)
         self.world.shards = set(shards)
         for member in self.expected():
             member.start(member.spec)

@@ -15,6 +15,7 @@ PUBLIC = {
     "Client": "zinfo.client",
     "ClientKeys": "zinfo.wire.curve_keys",
     "Fleet": "zinfo.client",
+    "FleetSubscriber": "zinfo.client",
     "Guard": "zinfo.discovery.guard",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from zinfo.aio.client import Client
 from zinfo.aio.fleet import Fleet
+from zinfo.aio.fleet_subscriber import FleetSubscriber
 from zinfo.aio.mirror import Mirror
 from zinfo.aio.subscriber import Subscriber
 
-__all__ = ["Client", "Fleet", "Mirror", "Subscriber"]
+__all__ = ["Client", "Fleet", "FleetSubscriber", "Mirror", "Subscriber"]

@@ -22,6 +22,8 @@ from zinfo.client.fleet import Fleet
 from zinfo.client.fleet_coverage import MissingSlice
 from zinfo.client.fleet_members import FleetMember
 from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
+from zinfo.client.fleet_subscriber import FleetSubscriber
+from zinfo.client.fleet_updates import Changeover, FleetUpdate, MissingSlices, StaleShards
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
 from zinfo.client.requests import RecentEvents
@@ -32,6 +34,7 @@ from zinfo.wire.lifecycle import Event
 from zinfo.wire.slices import SliceSpec
 
 __all__ = [
+    "Changeover",
     "Client",
     "ClientKeys",
     "Column",
@@ -44,15 +47,19 @@ __all__ = [
     "FleetEvent",
     "FleetList",
     "FleetMember",
+    "FleetSubscriber",
+    "FleetUpdate",
     "Gap",
     "Heartbeat",
     "Mirror",
     "MissingSlice",
+    "MissingSlices",
     "RecentEvents",
     "Restart",
     "SliceSpec",
     "Snapshot",
     "Stale",
+    "StaleShards",
     "Subscriber",
     "Update",
     "View",

@@ -72,6 +72,7 @@ class MirrorBus:
         problem: why the last snapshot was refused; "" where it was not.
         fields: names of the mirrored fields; None for all.
         gaps: number of signs of loss.
+        event_gaps: number of those that are about events.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class MirrorBus:
         self.epoch: int | None = None
         self.problem = ""
         self.gaps = 0
+        self.event_gaps = 0
         self._events = NumberGapDetector()
         self._batches = NumberGapDetector()
         self._has_totals = False  # since the fence; before them a loss could not be noticed
@@ -316,6 +318,7 @@ class MirrorBus:
 
     def _on_event_gap(self) -> None:
         self.gaps += 1
+        self.event_gaps += 1
         self.store.mark_states_suspect()
         self.resync.invalidate(everything=True)
 
