@@ -80,7 +80,8 @@ class FleetSubscriberBase:
         if link is None:
             return member
         with self._lock:
-            session, report = link.mirror.session, report_of("", link.mirror, clock())
+            session = link.mirror.session
+            report = report_of(member.endpoint, link.mirror, clock())
             return FleetMember(member.endpoint, session.node, session.slice, report.problem)
 
     def _new_link(self, endpoint: str) -> FleetLink:

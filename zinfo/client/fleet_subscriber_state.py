@@ -36,7 +36,7 @@ from dataclasses import replace
 from typing import Final
 
 from zinfo.client.fleet_copies import FleetCopies, report_of
-from zinfo.client.fleet_coverage import MemberReport, MissingSlice
+from zinfo.client.fleet_coverage import MemberReport, MissingSlice, coverage
 from zinfo.client.fleet_followed import Followed, Owed, inferred_added, inferred_removed
 from zinfo.client.fleet_queue import MAX_UPDATES, FleetQueue
 from zinfo.client.fleet_source import FleetSource
@@ -90,7 +90,8 @@ class FleetSubscriberState:
         self._newly_stale: set[str] = set()
         self._queue = FleetQueue(max_updates)
         self._made: deque[FleetUpdate] = deque()
-        self._copies = FleetCopies((), (), 0.0)
+        self._reports: list[MemberReport] = []
+        self._copies = FleetCopies((), coverage(()), 0.0)
 
     # --- inputs
 
@@ -150,10 +151,16 @@ class FleetSubscriberState:
             changed |= source.update(now, self._dirty)
         states = [source.mirror for source in self._sources.values()]
         reports = [
-            report_of(source.endpoint, source.mirror, now) for source in self._sources.values()
+            *(
+                report_of(endpoint, source.mirror, now)
+                for endpoint, source in self._sources.items()
+            ),
+            *self._names,
         ]
-        self._copies = FleetCopies(states, [*reports, *self._names], now)
         covered = self._copies.coverage
+        if reports != self._reports:
+            self._reports, covered = reports, coverage(reports)
+        self._copies = FleetCopies(states, covered, now)
         if changed or covered.complete != self.complete:
             self._dirty.update(self._followed, *(state.store.records for state in states))
         self.complete, self.missing = covered
