@@ -109,6 +109,8 @@ def test_read_a_fleet(desk_with: DeskMaker, server: RealServer) -> None:
         line = rf"{re.escape(server.ident)} up \d+ \d\.\d s old\nstale: False\n"
         assert re.fullmatch(line, said)
         assert desk.type(page, "python", 1) == desk.made_real(block(page, "text", 1))
+        said = desk.type(page, "python", 2)
+        assert re.fullmatch(rf"{re.escape(server.ident)} is received from \S+\n", said)
 
 
 def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) -> None:
@@ -410,7 +412,7 @@ TESTED = {
     "expose-to-prometheus": 2,
     "keep-a-mirror": 3,
     "query-from-another-language": 6,
-    "read-a-fleet": 2,
+    "read-a-fleet": 3,
     "read-columns": 4,
     "record-and-replay": 4,
     "relay-the-bus": 2,
