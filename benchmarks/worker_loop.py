@@ -71,18 +71,25 @@ def cost() -> dict[str, Any]:
 
 def memory() -> dict[str, int]:
     """Return this process's own memory now, and its largest resident size, in bytes."""
+    return {"memory": _own_memory(), "peak_memory": _peak_memory()}
+
+
+def _peak_memory() -> int:
+    # Not ru_maxrss on Linux: a child begins with that of its parent, which may be greater.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "memory": _own_memory(),
-        "peak_memory": peak * (1 if sys.platform == "darwin" else 1024),
-    }
+    return _status("VmHWM") or peak * (1 if sys.platform == "darwin" else 1024)
 
 
 def _own_memory() -> int:
     # Without pages mapped from files: whether they are counted depends on other processes.
+    return _status("RssAnon") or int(psutil.Process().memory_info().rss)
+
+
+def _status(name: str) -> int:
+    """Return a size of this process in bytes, as Linux reports it; 0 on other systems."""
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(f"{name}:"):
                 return 1024 * int(line.split()[1])
-    return int(psutil.Process().memory_info().rss)
+    return 0
