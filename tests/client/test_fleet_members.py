@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import zinfo.aio.fleet
+import zinfo.client.fleet
 from tests.client.flavours import Flavour
 from tests.client.wire_peer import WirePeer
 from tests.spawning import free_port
 from tests.waiting import wait_until
 from zinfo.client.fleet_endpoints import MAX_MEMBERS, DnsName, given, lookup
 from zinfo.client.fleet_members import FleetMember, FleetMembers
-from zinfo.errors import ConfigError, NoAnswerError
+from zinfo.errors import ConfigError, MissingSlicesError, NoAnswerError
 from zinfo.wire.slices import SliceSpec
 
 NAME = DnsName("fleet.test", 9736)
@@ -150,6 +153,29 @@ def test_a_fleet_finds_the_daemons_at_a_name(flavour: Flavour) -> None:
                 what="the daemon at the name",
             )
             assert peer.query in [member.endpoint for member in fleet.members]
+
+
+def test_a_request_outlasts_the_address_of_a_silent_daemon(
+    flavour: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with WirePeer("a") as one, WirePeer("b") as two:
+        found = [one.query, two.query]
+        for module in (zinfo.client.fleet, zinfo.aio.fleet):
+            monkeypatch.setattr(module, "lookup", lambda _: list(found))
+            monkeypatch.setattr(module, "RESOLVE_INTERVAL", 0.01)
+        two.deaf = True
+        with flavour.fleet("dns+tcp://fleet.test:1", retries=0) as fleet:
+            assert [bool(member.problem) for member in fleet.find_members(0.05)] == [False, True]
+            before = len(two.requests)
+            with ThreadPoolExecutor(1) as pool:
+                asked = pool.submit(fleet.get_infos, timeout=2.0)
+                wait_until(lambda: len(two.requests) > before, what="the request")
+                found.remove(two.query)
+                wait_until(lambda: len(fleet.members) == 1, what="the daemon to be gone")
+                fleet.find_members()  # closes what is no longer used
+                with pytest.raises(MissingSlicesError):
+                    asked.result(60)
+            assert len(fleet.get_infos()) == 1
 
 
 def test_a_closed_fleet_sends_nothing(flavour: Flavour) -> None:

@@ -165,6 +165,10 @@ async def _attempt(asked: Asked[Client], call: Callable[[], Awaitable[None]], un
         asked.error = error
         if isinstance(error, (NoAnswerError, ProtocolError)):
             asked.member.on_error(error)
+    except ValueError:
+        if not asked.member.gone:
+            raise
+        asked.error = NoAnswerError("its address is gone")  # and its client was closed
     asked.done = True
 
 

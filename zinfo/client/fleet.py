@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -83,7 +84,7 @@ class Fleet(FleetMapping, FleetOperations, Closing):
         self._context: Context = context or zmq.Context.instance()
         self._fleet = FleetMembers(endpoints, self._new_client)
         super().__init__(FleetMirrors(self._fleet, self._new_mirror))
-        self._gone: list[Client] = []  # to be closed by the thread that uses them
+        self._gone: deque[Member[Client]] = deque()  # closed by a thread that sends requests
         self._pool: ThreadPoolExecutor | None = None
         self._closing = threading.Event()
         self._looked_up = threading.Event()  # each name once
@@ -124,12 +125,11 @@ class Fleet(FleetMapping, FleetOperations, Closing):
             mirror._closing = True  # so that all threads end at the same time
         for mirror in mirrors:
             mirror.close()
-        members = self._fleet.current()
+        members = [*self._fleet.current(), *self._gone]
         for member in members:
             member.client._closed = True  # ends its call
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        self._close_gone()
         for member in members:
             member.client.close()
 
@@ -166,8 +166,14 @@ class Fleet(FleetMapping, FleetOperations, Closing):
         return self._fleet.current()
 
     def _close_gone(self) -> None:
-        while self._gone:
-            self._gone.pop().close()
+        """Close the clients of daemons that are gone, but for those that a thread still uses."""
+        for _ in range(len(self._gone)):
+            member = self._gone.popleft()
+            if member.lock.acquire(blocking=False):
+                member.client.close()
+                member.lock.release()
+            else:
+                self._gone.append(member)
 
     def _new_calls(self) -> FleetCalls:
         return FleetCalls(self._submit)
@@ -191,7 +197,7 @@ class Fleet(FleetMapping, FleetOperations, Closing):
                 except ZinfoError as error:
                     self._fleet.on_lookup_error(name, error)
                 else:
-                    self._gone += [member.client for member in gone]
+                    self._gone.extend(gone)
             for mirror in self._mirrors.update():
                 mirror.close()
             self._looked_up.set()

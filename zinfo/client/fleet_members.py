@@ -51,6 +51,7 @@ class Member(Generic[Client]):
         slice: the slice that it polls, or None.
         waiting: number of its sources of shards that it had not read at its last answer.
         problem: why there is no answer from it; "" if nothing is wrong.
+        gone: whether it is no longer part of the fleet, so that the client is or will be closed.
         lock: held by the thread that uses the client, where there are threads.
         late: calls whose result is no longer waited for.
     """
@@ -63,6 +64,7 @@ class Member(Generic[Client]):
         self.slice: SliceSpec | None = None
         self.waiting = 0
         self.problem = _NOT_ASKED
+        self.gone = False
         self.lock = threading.Lock()
         self.late: set[object] = set()
 
@@ -182,4 +184,6 @@ class FleetMembers(Generic[Client]):
         for endpoint in self._given.current(self._addresses):
             member = former.pop(endpoint, None)
             self._members[endpoint] = member or Member(endpoint, self._client(endpoint))
+        for member in former.values():
+            member.gone = True
         return list(former.values())
