@@ -111,6 +111,11 @@ def test_read_a_fleet(desk_with: DeskMaker, server: RealServer) -> None:
         assert desk.type(page, "python", 1) == desk.made_real(block(page, "text", 1))
         said = desk.type(page, "python", 2)
         assert re.fullmatch(rf"{re.escape(server.ident)} is received from \S+\n", said)
+        said = desk.type(page, "python", 3)
+        line = rf"{re.escape(server.ident)} up \d+\ntotal: \d+\nevents: added up\n"
+        assert re.fullmatch(line, said)
+        said = desk.type(page, "sh")
+        assert "role:master\n" in said
 
 
 def test_wait_for_an_event(desk_with: DeskMaker, server_factory: ServerFactory) -> None:
@@ -412,7 +417,7 @@ TESTED = {
     "expose-to-prometheus": 2,
     "keep-a-mirror": 3,
     "query-from-another-language": 6,
-    "read-a-fleet": 3,
+    "read-a-fleet": 5,
     "read-columns": 4,
     "record-and-replay": 4,
     "relay-the-bus": 2,
