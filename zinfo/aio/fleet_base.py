@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -65,6 +66,8 @@ class FleetBase(abc.ABC):
                     later.append(asked)
                 else:
                     start(asked)
+            for asked in request.probed():
+                calls.start(asked, partial(_attempt, asked, _nothing, until), until)
             await calls.wait(request.current, request.hedge_at())
             if not request.current():
                 for asked in later + request.others():
@@ -170,6 +173,10 @@ async def _attempt(asked: Asked[Client], call: Callable[[], Awaitable[None]], un
             raise
         asked.error = NoAnswerError("its address is gone")  # and its client was closed
     asked.done = True
+
+
+async def _nothing() -> None:
+    """Request nothing more than `hello`."""
 
 
 async def _learn(member: Member[Client], until: float, *, again: bool = False) -> None:

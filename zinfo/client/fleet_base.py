@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -63,6 +64,8 @@ class FleetBase(abc.ABC):
                     later.append(asked)
                 else:
                     start(asked)
+            for asked in request.probed():
+                calls.start(asked, partial(_attempt, asked, _nothing, until), until)
             calls.wait(request.current, request.hedge_at())
             if not request.current():
                 for asked in later + request.others():
@@ -168,6 +171,10 @@ def _attempt(asked: Asked[Client], call: Callable[[], None], until: float) -> No
             raise
         asked.error = NoAnswerError("its address is gone")  # and its client was closed
     asked.done = True
+
+
+def _nothing() -> None:
+    """Request nothing more than `hello`."""
 
 
 def _learn(member: Member[Client], until: float, *, again: bool = False) -> None:

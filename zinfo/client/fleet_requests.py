@@ -217,6 +217,18 @@ class IdsRequest(FleetRequest[Client]):
         """Return the calls to begin with."""
         return [self.ask(*one) for one in self._owners.first(self.ids).items()]
 
+    def probed(self) -> list[Asked[Client]]:
+        """Return the daemons that were silent and are not asked for anything.
+
+        A call that only sends `hello` finds out whether they reply again.
+        """
+        known = {id(asked.member) for asked in self._asked}
+        return [
+            Asked(member)
+            for member in self.members
+            if member.problem and not member.late and id(member) not in known
+        ]
+
     def others(self) -> list[Asked[Client]]:
         """Return the calls for the other copies of shards whose first copy is not enough."""
         known = {asked.member: list(asked.ids) for asked in self._asked}
