@@ -19,7 +19,8 @@ from tests.top.environ import SOON
 from tests.waiting import wait_until
 from zinfo.client import Client
 from zinfo.info.parser import parse
-from zinfo.top.feed import Feed, allowed_operations
+from zinfo.top.daemon_reader import allowed_operations
+from zinfo.top.feed import Feed
 from zinfo.top.fleet import NO_REPORT, Fleet
 from zinfo.top.log_bridge import warnings_as_events
 from zinfo.top.rows import Field

@@ -14,7 +14,7 @@ from zinfo.cli.app import FAILED, examples, verbatim
 from zinfo.cli.client_options import Daemon, connection_options
 from zinfo.cli.labels import label_option
 from zinfo.cli.output import note
-from zinfo.errors import EnvironmentNotReadyError
+from zinfo.errors import EnvironmentNotReadyError, NoAnswerError
 
 _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
 
@@ -33,6 +33,7 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
         "zinfo top",
         "zinfo top --label site=fra",
         "zinfo top --connect tcp://zinfo-1:9736",
+        "zinfo top --connect tcp://zinfo-0:9736 --connect tcp://zinfo-1:9736",
         "NO_COLOR=1 zinfo top",
         "zinfo top --web 127.0.0.1:8000",
     )
@@ -92,7 +93,7 @@ def top(
     from zinfo.top.terminal.app import TopApp
 
     with (
-        Feed(daemon.endpoint, labels=labels, keys=daemon.keys) as feed,
+        Feed(daemon.endpoints, labels=labels, keys=daemon.keys) as feed,
         warnings_as_events(feed),
     ):
         app = TopApp(feed, terminal_caps.glyphs(), colours=terminal_caps.has_colours())
@@ -128,18 +129,25 @@ def _serve(
     from zinfo.top.web.server import WebServer
 
     with (
-        Feed(daemon.endpoint, labels=labels, keys=daemon.keys) as feed,
+        Feed(daemon.endpoints, labels=labels, keys=daemon.keys) as feed,
         warnings_as_events(feed),
     ):
         server = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
-        note(f"zinfo top of {daemon.endpoint} is at {server.endpoint}; Ctrl-C ends it")
+        note(f"zinfo top of {feed.endpoint} is at {server.endpoint}; Ctrl-C ends it")
         server.serve()
 
 
 def _need_daemon(daemon: Daemon) -> None:
     """Fail if no daemon answers, before anything is drawn or served."""
-    with daemon.single_client() as client:
-        client.hello()
+    from zinfo.client import Fleet
+
+    with daemon.client() as client:
+        if not isinstance(client, Fleet):
+            client.hello()
+            return
+        members = client.find_members()
+    if all(member.problem for member in members):
+        raise NoAnswerError("; ".join(f"{one.endpoint}: {one.problem}" for one in members))
 
 
 def _need_terminal() -> None:

@@ -13,22 +13,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from zinfo.client import Client, ClientKeys, Event
 from zinfo.client.sockets import clock
 from zinfo.errors import NoAnswerError, ZinfoError
+from zinfo.top.daemon_reader import HELLO_TIMEOUT, REQUEST_TIMEOUT, allowed_operations
+from zinfo.top.daemons_text import slice_text
 from zinfo.top.event_reader import read_events, state_changes
 from zinfo.top.fleet import Fleet
+from zinfo.top.fleet_reader import FleetReader, FleetReading
 from zinfo.top.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
-from zinfo.top.record import Status
+from zinfo.top.record import Reading, Status
 from zinfo.top.shard_feed import ShardFeed
-from zinfo.top.table_reader import Table, TableReader
+from zinfo.top.table_reader import TableReader
 from zinfo.wire.lifecycle import STATES
+from zinfo.wire.slices import slice_from_map
 
 logger = logging.getLogger(__name__)
+
+DNS_SCHEME = "dns+tcp://"
 
 INTERVAL = 1.0
 """Seconds between two readings of the table."""
@@ -40,8 +45,6 @@ STALE_AFTER = 2.0
 """Seconds for which the model must be stale before this counts as an event."""
 
 _CPU_SHARE = 0.25  # of a core that reading may take, however many shards there are
-_HELLO_TIMEOUT = 2.0  # seconds; a daemon that is not silent replies to `hello` at once
-_REQUEST_TIMEOUT = 10.0  # seconds; a busy daemon takes its time for all shards
 _CLOSE_TIMEOUT = 4.0  # seconds
 _RETRY_DELAY = 0.5  # seconds after a request without a reply
 _PIECE = 500  # shards that are written to the model at a time
@@ -51,7 +54,8 @@ class Feed:
     """Keeps a `Fleet` up to date, until it is closed, while it is looked at. A context manager.
 
     Args:
-        endpoint: the daemon's query endpoint.
+        endpoints: query endpoint of the daemon, or of several that share the shards;
+            `dns+tcp://NAME:PORT` stands for all addresses of a name.
         labels: those that a shard must have; None for any.
         keys: CURVE keys of this client and the daemon; None where the daemon requires none.
 
@@ -61,12 +65,13 @@ class Feed:
 
     def __init__(
         self,
-        endpoint: str,
+        endpoints: str | Collection[str],
         *,
         labels: Mapping[str, str] | None = None,
         keys: ClientKeys | None = None,
     ) -> None:
-        self.endpoint = endpoint
+        given = (endpoints,) if isinstance(endpoints, str) else tuple(dict.fromkeys(endpoints))
+        self.endpoint = " ".join(given)
         self._fleet = Fleet()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -78,9 +83,13 @@ class Feed:
         self._statuses: Mapping[str, Status] = {}  # as read last
         self._stale_since: float | None = None
         self._stale_reported = False
-        self._client = Client(endpoint, timeout=_REQUEST_TIMEOUT, retries=0, keys=keys)
-        self._reader = TableReader(self._client, self._labels)
-        self._shard_feed = ShardFeed(endpoint, self._fleet, self._lock, keys)
+        self._several: FleetReader | None = None
+        if len(given) > 1 or given[0].startswith(DNS_SCHEME):
+            self._several = FleetReader(given, self._labels, keys)
+        else:
+            self._client = Client(given[0], timeout=REQUEST_TIMEOUT, retries=0, keys=keys)
+            self._reader = TableReader(self._client, self._labels)
+        self._shard_feed = ShardFeed(self._endpoint_of, self._fleet, self._lock, keys)
         self._thread = threading.Thread(target=self._run, name="zinfo-top-table", daemon=True)
         self._thread.start()
 
@@ -144,8 +153,15 @@ class Feed:
         self._looked.set()
         self._shard_feed.close()
         self._thread.join(_CLOSE_TIMEOUT)
-        if not self._thread.is_alive():  # else it still waits for a reply
+        if self._thread.is_alive():  # it still waits for a reply
+            return
+        if self._several:
+            self._several.close()
+        else:
             self._client.close()
+
+    def _endpoint_of(self, shard: str) -> str | None:
+        return self._several.chosen.get(shard) if self._several else self.endpoint
 
     # --- looks
 
@@ -167,7 +183,7 @@ class Feed:
         while not (self._is_looked_at() or self._closing.is_set()):
             self._looked.wait()
             self._looked.clear()
-        self._reader.forget()
+        (self._several or self._reader).forget()
         with self._lock:
             self._fleet.resume(clock())
             self._looked.set()
@@ -197,7 +213,31 @@ class Feed:
                 self._report(fresh=False, problem=str(error))
 
     def _read(self) -> None:
-        hello = self._client.hello(timeout=_HELLO_TIMEOUT)
+        if self._several:
+            self._take(self._several.read())
+        else:
+            self._read_one()
+
+    def _take(self, found: FleetReading) -> None:
+        """Write what several daemons have to the model."""
+        missing, merged = tuple(map(str, found.coverage.missing)), found.merged
+        with self._lock:
+            for shard in found.moved:
+                self._fleet.change_copy(shard)
+            self._fleet.set_daemons(found.daemons, missing, merged.stale, merged.copies)
+            self._fleet.add_events(found.events)
+            if not found.answering:
+                problems = [f"{name}: {why}" for name, why in found.problems.items()]
+                self._fleet.report(clock(), fresh=False, problem="; ".join(problems))
+                self._changed.notify_all()
+                return
+        self._write(merged.readings)
+        with self._lock:
+            self._fleet.set_statuses(merged.statuses, clock())
+            self._changed.notify_all()
+
+    def _read_one(self) -> None:
+        hello = self._client.hello(timeout=HELLO_TIMEOUT)
         self._check_epoch(hello["epoch"])
         operations = allowed_operations(hello)
         with self._lock:
@@ -215,8 +255,9 @@ class Feed:
             for event in events:
                 if event.type in STATES:
                     self._fleet.set_state(event.shard, event.type, event.reason)
-        self._write(table)
+        self._write(table.readings)
         with self._lock:
+            self._fleet.set_daemons(slice_text(slice_from_map(hello.get("slice"))))
             self._fleet.set_statuses(table.statuses, clock())
             self._fleet.add_events(events)
             if found is not None:
@@ -234,11 +275,11 @@ class Feed:
         self._epoch = epoch
         self._reader.forget()
 
-    def _write(self, table: Table) -> None:
+    def _write(self, readings: Sequence[Reading]) -> None:
         """Write the new INFO to the model, in pieces: a view does not wait for long."""
-        for start in range(0, len(table.readings), _PIECE):
+        for start in range(0, len(readings), _PIECE):
             with self._lock:
-                for reading in table.readings[start : start + _PIECE]:
+                for reading in readings[start : start + _PIECE]:
                     if not self._shard_feed.follows(reading.shard):
                         self._fleet.update(reading)
 
@@ -260,15 +301,3 @@ class Feed:
 
     def _add_event(self, kind: str, message: str) -> None:
         self._fleet.add_events([Event("", kind, None, None, "", message, 0, 0, time.time())])
-
-
-def allowed_operations(hello: Mapping[str, Any]) -> frozenset[str]:
-    """Return the operations that the daemon has, and that this client may call.
-
-    Args:
-        hello: the body of the daemon's reply to `hello`.
-    """
-    operations, granted = frozenset(hello["ops"]), (hello.get("rights") or {}).get("operations")
-    if granted is None:
-        return operations
-    return operations & frozenset(granted)

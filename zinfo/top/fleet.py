@@ -16,7 +16,7 @@ from zinfo.top.counters import ratio
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
 from zinfo.top.record import PolledValues, Reading, Record, Status
-from zinfo.top.rows import ANSWERING, FeedState, Means, Row, Section, Series, Totals
+from zinfo.top.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
 
 SILENT = 5.0
@@ -42,14 +42,15 @@ class Fleet:
     - `events(count, shard)`: the newest events; `events_version`, which grows with each; and
       `events_complete_to`, the number up to which none is missing;
     - `lacks_sections(shard)`: whether the shard's sections should be requested;
+    - `copies(shard)`: the daemons that poll it, where there are several;
     - `feed(now)`: whether the model is current, and why not.
 
     What they return is immutable and may be passed to other threads. All times are ages in seconds
     before `now`; only events have the daemon's wall clock.
 
     The other methods are for the feed, which writes: `update`, `apply`, `set_statuses`,
-    `set_state`, `add_events`, `daemon_restarted`, `mark_events_complete`, `set_sections`,
-    `report`, `pause` and `resume`.
+    `set_daemons`, `change_copy`, `set_state`, `add_events`, `daemon_restarted`,
+    `mark_events_complete`, `set_sections`, `report`, `pause` and `resume`.
     """
 
     def __init__(self) -> None:
@@ -58,6 +59,10 @@ class Fleet:
         self._fresh = False
         self._problem = ""
         self._paused = False
+        self._daemons = ""
+        self._missing: tuple[str, ...] = ()
+        self._stale: frozenset[str] = frozenset()  # shards that only silent daemons have
+        self._copies: Mapping[str, Sequence[Copy]] = {}
         self._fresh_at = -math.inf
         self._reported_at = -math.inf  # when the feed reported last
         self._totals_at = -math.inf
@@ -67,15 +72,16 @@ class Fleet:
 
     def rows(self, now: float) -> list[Row]:
         """Return all shards, sorted by id."""
-        fresh = self._is_fresh(now)
+        fresh, stale = self._is_fresh(now), self._stale
         return [
-            self._records[shard].row(shard, now, fresh=fresh) for shard in sorted(self._records)
+            self._records[shard].row(shard, now, fresh=fresh and shard not in stale)
+            for shard in sorted(self._records)
         ]
 
     def row(self, shard: str, now: float) -> Row | None:
         """Return one shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
-        return None if record is None else record.row(shard, now, fresh=self._is_fresh(now))
+        return None if record is None else record.row(shard, now, fresh=self._is_fresh(now, shard))
 
     def sections(self, shard: str, now: float) -> list[Section]:
         """Return a shard's INFO by section; empty where it has none, or is not watched."""
@@ -85,12 +91,12 @@ class Fleet:
     def series(self, shard: str, now: float) -> Series | None:
         """Return the last minutes of a shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
-        return None if record is None else record.series(now, fresh=self._is_fresh(now))
+        return None if record is None else record.series(now, fresh=self._is_fresh(now, shard))
 
     def means(self, shard: str, now: float) -> Means | None:
         """Return the last minutes of a shard as few values; None where it is not watched."""
         record = self._records.get(shard)
-        return None if record is None else record.means(now, fresh=self._is_fresh(now))
+        return None if record is None else record.means(now, fresh=self._is_fresh(now, shard))
 
     def totals(self, now: float, rows: Sequence[Row] | None = None) -> Totals:
         """Return the sums over all shards.
@@ -128,6 +134,9 @@ class Fleet:
 
     def feed(self, now: float) -> FeedState:
         """Return whether the model is current."""
+        return self._feed(now)._replace(daemons=self._daemons, missing=self._missing)
+
+    def _feed(self, now: float) -> FeedState:
         ever = math.isfinite(self._fresh_at)
         if self._paused:
             return FeedState(False, "", now - self._fresh_at, ever)
@@ -187,6 +196,33 @@ class Fleet:
         if now - self._totals_at >= STEP / 2:
             self._record_totals(now)
 
+    def set_daemons(
+        self,
+        text: str,
+        missing: Sequence[str] = (),
+        stale: frozenset[str] = frozenset(),
+        copies: Mapping[str, Sequence[Copy]] | None = None,
+    ) -> None:
+        """Set what is known of the daemons.
+
+        Args:
+            text: a line about them; "" for nothing worth a line.
+            missing: slices and daemons without which shards may be missing, a line each.
+            stale: shards that only silent daemons have.
+            copies: the daemons that poll each shard, by id; None where there is one daemon.
+        """
+        self._daemons, self._missing, self._stale = text, tuple(missing), stale
+        self._copies = copies or {}
+
+    def copies(self, shard: str) -> Sequence[Copy]:
+        """Return the daemons that poll a shard; empty where there is one daemon for all."""
+        return self._copies.get(shard, ())
+
+    def change_copy(self, shard: str) -> None:
+        """Note that another daemon's copy of a shard is shown from now on."""
+        if shard in self._records:
+            self._records[shard].change_copy()
+
     def report(self, now: float, *, fresh: bool, problem: str = "") -> None:
         """Report whether the model is current.
 
@@ -238,8 +274,8 @@ class Fleet:
     def _reports(self, now: float) -> bool:
         return not self._paused and now - self._reported_at <= SILENT
 
-    def _is_fresh(self, now: float) -> bool:
-        return self._fresh and self._reports(now)
+    def _is_fresh(self, now: float, shard: str = "") -> bool:
+        return self._fresh and self._reports(now) and shard not in self._stale
 
     def _totals(self, rows: Sequence[Row]) -> Totals:
         states = Counter([row.shown_state for row in rows])
@@ -252,9 +288,12 @@ class Fleet:
     def _record_totals(self, now: float) -> None:
         sums: _Sums = (None, None, None, None, None)
         if self._is_fresh(now):
-            records = self._records.values()
-            current = [record for record in records if record.status.state in ANSWERING]
-            if current or not records:
+            current = [
+                record
+                for shard, record in self._records.items()
+                if record.status.state in ANSWERING and shard not in self._stale
+            ]
+            if current or not self._records:
                 values = [record.values() for record in current]
                 sums = _sums(values, [record.reads for record in current])
         ops, memory, clients, _, hit_ratio = sums

@@ -183,6 +183,10 @@ class Record:
         """Note that the daemon was restarted, and counts revisions from 1 again."""
         self._revision = 0
 
+    def change_copy(self) -> None:
+        """Note that the next INFO is of another daemon: it has no rates against the newest."""
+        self._revision, self._missed = 0, True
+
     def set_sections(self, sections: Mapping[str, Collection[str]]) -> None:
         """Set which fields are in which section, by name, in the server's order."""
         self._sections = {name: tuple(fields) for name, fields in sections.items()}

@@ -169,6 +169,20 @@ class Section(NamedTuple):
     fields: Sequence[Field]
 
 
+class Copy(NamedTuple):
+    """One daemon's copy of a shard.
+
+    Attributes:
+        daemon: name of the daemon.
+        shown: whether this copy is shown.
+        answers: whether the daemon answers.
+    """
+
+    daemon: str
+    shown: bool
+    answers: bool
+
+
 class FeedState(NamedTuple):
     """Whether the model is current.
 
@@ -177,9 +191,13 @@ class FeedState(NamedTuple):
         problem: why it is not, in one line; "" where no reason is known.
         seconds: for how long it has not been fresh; 0 while it is.
         ever: whether it has ever been fresh.
+        daemons: a line about the daemons of a fleet, or the slice of a single one; else "".
+        missing: slices and daemons without which shards may be missing, a line each.
     """
 
     fresh: bool = False
     problem: str = ""
     seconds: float = math.inf
     ever: bool = False
+    daemons: str = ""
+    missing: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections.abc import Callable
 
 from zinfo.client import Client, ClientKeys, Delta
 from zinfo.client.sockets import clock
@@ -29,15 +30,22 @@ class ShardFeed:
     """Keeps the whole INFO of some shards in the model, in a thread of its own.
 
     Args:
-        endpoint: the daemon's query endpoint.
+        endpoint_of: returns the query endpoint of the daemon whose copy of a shard is shown; None
+            where there is none so far.
         fleet: the model.
         lock: of the model.
         keys: CURVE keys of this client and the daemon; None where the daemon requires none.
     """
 
     def __init__(
-        self, endpoint: str, fleet: Fleet, lock: threading.Lock, keys: ClientKeys | None
+        self,
+        endpoint_of: Callable[[str], str | None],
+        fleet: Fleet,
+        lock: threading.Lock,
+        keys: ClientKeys | None,
     ) -> None:
+        self._endpoint_of = endpoint_of
+        self._keys = keys
         self._fleet = fleet
         self._lock = lock
         self._followed: dict[str, float] = {}  # shard to the end of its time
@@ -45,7 +53,7 @@ class ShardFeed:
         self._sections_at: dict[str, float] = {}
         self._wake = threading.Event()
         self._closing = False
-        self._client = Client(endpoint, timeout=_TIMEOUT, retries=0, keys=keys)
+        self._clients: dict[str, Client] = {}  # by endpoint
         self._thread = threading.Thread(target=self._run, name="zinfo-top-shard", daemon=True)
         self._thread.start()
 
@@ -66,7 +74,8 @@ class ShardFeed:
         self._wake.set()
         self._thread.join(_TIMEOUT * 2)
         if not self._thread.is_alive():  # else it still waits for a reply
-            self._client.close()
+            for client in self._clients.values():
+                client.close()
 
     # --- the thread
 
@@ -91,10 +100,14 @@ class ShardFeed:
 
     def _read(self, shard: str) -> bool:
         """Read a shard; returns whether that succeeded."""
+        endpoint = self._endpoint_of(shard)
+        if endpoint is None:
+            return False
         try:
-            self._read_info(shard)
+            client = self._client(endpoint)
+            self._read_info(client, shard)
             if self._needs_sections(shard):
-                sections = fetch_sections(self._client, shard)
+                sections = fetch_sections(client, shard)
                 with self._lock:
                     self._fleet.set_sections(shard, sections)
         except ZinfoError as error:  # requested again while a view shows the shard
@@ -104,6 +117,11 @@ class ShardFeed:
             logger.exception("reading %s failed", shard)
             return False
         return True
+
+    def _client(self, endpoint: str) -> Client:
+        if endpoint not in self._clients:
+            self._clients[endpoint] = Client(endpoint, timeout=_TIMEOUT, retries=0, keys=self._keys)
+        return self._clients[endpoint]
 
     def _needs_sections(self, shard: str) -> bool:
         """Return whether to request sections, which takes many requests."""
@@ -115,11 +133,11 @@ class ShardFeed:
         self._sections_at[shard] = now
         return True
 
-    def _read_info(self, shard: str) -> None:
+    def _read_info(self, client: Client, shard: str) -> None:
         with self._lock:
             if self._fleet.row(shard, clock()) is None:  # unknown, so far
                 return
-        (info,) = self._client.get_infos([shard], allow_partial=True)
+        (info,) = client.get_infos([shard], allow_partial=True)
         now, meta = clock(), info.pop("meta")
         if "error" in meta:  # it was never polled, or was removed
             return

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,12 +38,16 @@ def needs_browser() -> pytest.MarkDecorator:
 
 
 @contextlib.contextmanager
-def running_web(daemon: RunningDaemon, *options: str) -> Iterator[str]:
-    """Run `zinfo top --web` and yield its URL."""
+def running_web(daemons: RunningDaemon | Sequence[RunningDaemon], *options: str) -> Iterator[str]:
+    """Run `zinfo top --web` of one daemon or several, and yield its URL."""
+    several = [daemons] if isinstance(daemons, RunningDaemon) else daemons
     command = [*command_prefix(), sys.executable, "-m", "zinfo", "top", f"--web={HOST}:0", *options]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            [*command, f"--connect={daemon.query}"], cwd=ROOT, stdout=log, stderr=log
+            [*command, *(f"--connect={one.query}" for one in several)],
+            cwd=ROOT,
+            stdout=log,
+            stderr=log,
         )
         try:
 

@@ -79,7 +79,7 @@ class FleetScreen(BaseScreen):
         width = self.size.width
         self.head.put(
             [
-                self.head.title(source.endpoint, position),
+                self.head.title(f"{feed.daemons}  {source.endpoint}".strip(), position),
                 feed_line(feed, source.endpoint, width, self.glyphs) or states_line(totals),
                 sums_line(totals, sums, width, self.glyphs),
             ]

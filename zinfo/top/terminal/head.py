@@ -71,7 +71,7 @@ class Head(Widget):
 def feed_line(
     feed: FeedState, endpoint: str, width: int, glyphs: Glyphs
 ) -> list[tuple[str, Style]]:
-    """Return the warning that the data is stale; empty where it is not.
+    """Return the warning that data is stale or missing; empty where it is not.
 
     Args:
         feed: whether the data is fresh, and why not.
@@ -80,7 +80,11 @@ def feed_line(
         glyphs: the characters to draw with.
     """
     if feed.fresh:
-        return []
+        if not feed.missing:
+            return []
+        return [
+            (styles.fit(f" MISSING: {safe('; '.join(feed.missing))}", width, glyphs), styles.ALARM)
+        ]
     why = safe(feed.problem)
     if not feed.ever:
         return [

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
+from zinfo.top.daemons_text import copies_text
 from zinfo.top.formatting import labels_text
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
@@ -66,6 +67,7 @@ class ShardScreen(BaseScreen):
             now = source.now()
             row, feed = fleet.row(shard, now), fleet.feed(now)
             series, sections = fleet.series(shard, now), fleet.sections(shard, now)
+            copies = fleet.copies(shard)
             events = fleet.events(EVENTS, shard) if pane.display else ()
         source.follow_shard(shard)
         fields, width = self.fields, self.size.width
@@ -76,10 +78,11 @@ class ShardScreen(BaseScreen):
         position = (
             f"{fields.section}  lines {fields.position()}" if fields.section else "no fields yet"
         )
+        title = [shard, copies_text(copies), labels_text(row.labels) if row else ""]
         gone: list[tuple[str, Style]] = [("This shard is no longer watched.", styles.BAD)]
         self.head.put(
             [
-                self.head.title(f"{shard}  {labels_text(row.labels) if row else ''}", position),
+                self.head.title("  ".join(filter(None, title)), position),
                 feed_line(feed, source.endpoint, width, self.glyphs)
                 or (gone if row is None else shard_line(row, width)),
             ]

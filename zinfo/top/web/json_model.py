@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from zinfo.top.columns import COLUMNS, Column
+from zinfo.top.daemons_text import copies_text
 from zinfo.top.fleet import Fleet
 from zinfo.top.formatting import (
     DAEMON,
@@ -162,6 +163,8 @@ def feed(state: FeedState) -> dict[str, object]:
     return {
         "fresh": state.fresh,
         "problem": state.problem,
+        "daemons": state.daemons,
+        "missing": state.missing,
         "seconds": state.seconds if math.isfinite(state.seconds) else None,
     }
 
@@ -184,6 +187,7 @@ def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
         "state": row.shown_state,
         "status": safe(row.status),
         "cells": _texts(row),
+        "copies": copies_text(fleet.copies(name)),
         "sections": [
             [
                 safe(section.name),

@@ -113,7 +113,11 @@ function showFeed(feed) {
   const label = byId("feed");
   label.className = feed.fresh ? "fresh" : "stale";
   const since = feed.seconds ? ` (for ${Math.round(feed.seconds)} s)` : "";
-  label.textContent = feed.fresh ? "live" : `stale: ${feed.problem || "waiting for the daemon"}${since}`;
+  const missing = feed.missing || [];
+  if (feed.fresh && missing.length) label.className = "stale";
+  byId("daemons").textContent = feed.daemons || "";
+  if (feed.fresh) label.textContent = missing.length ? `missing: ${missing.join("; ")}` : "live";
+  else label.textContent = `stale: ${feed.problem || "waiting for the daemon"}${since}`;
 }
 
 // --- the table
@@ -278,7 +282,7 @@ function drawShard({ page }) {
   const about = columns.map((column, at) => (column.name && at ? `${column.heading} ${page.cells[at]}` : ""));
   byId("about").replaceChildren(
     element("span", page.status, `word ${page.state}`),
-    " · " + about.slice(2).filter(Boolean).join(" · ") + (page.labels ? ` · ${page.labels}` : ""),
+    " · " + about.slice(2).filter(Boolean).join(" · ") + (page.labels ? ` · ${page.labels}` : "") + (page.copies ? ` · ${page.copies}` : ""),
   );
   byId("plots").replaceChildren(...page.plots.map((plot) => {
     const figure = element("figure");
