@@ -114,6 +114,11 @@ class KnownFields:
         self._shards[delta.shard] = known
         return changes
 
+    def restart_revisions(self, shard: str) -> None:
+        """Accept the next values of a shard with any revision, as another daemon counts."""
+        if shard in self._shards:
+            self._shards[shard].revision = -1
+
     def forget(self, shard: str | None = None) -> None:
         """Forget the values of a shard, or of all shards."""
         if shard is None:

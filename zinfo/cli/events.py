@@ -12,6 +12,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.events_fleet import print_events
 from zinfo.cli.format import echo_event, echo_interruption
 from zinfo.cli.labels import LabelledShards, label_option
 from zinfo.cli.output import note, raise_if_pipe_closed
@@ -77,10 +78,19 @@ def events(
     "again" when it responds again, "restart" after its restart, "gap" where events were lost.
     Ctrl-C ends it, with exit code 0.
 
+    With several --connect, each line names the daemon that counted the event. With --follow, the
+    events of a shard come from one daemon, and from another one after "changeover"; an event may
+    come twice then. "stale" is about one shard, of which no daemon has a current copy; "missing"
+    names a slice without which shards may be missing, until "complete".
+
     With --json: objects with "update": event, stale, again, restart or gap. An event has shard,
     type, old, new, reason, message, number, seq and time; added and labels_changed also have
-    labels.
+    labels; with several --connect, node and epoch of the daemon.
     """
+    if daemon.is_fleet:
+        with contextlib.suppress(KeyboardInterrupt):
+            print_events(daemon, shard_ids, since, labels, follow=follow)
+        return
     if not follow:
         with daemon.single_client() as client:
             _EventPrinter(client, shard_ids, since, daemon.json, labels).catch_up()

@@ -27,10 +27,18 @@ UNKNOWN_TEXT = "?"
 """Printed where the old value is unknown."""
 
 
-def echo_event(event: Event, *, json: bool) -> None:
-    """Print an event."""
+def echo_event(event: Event, *, json: bool, origin: tuple[str, int] | None = None) -> None:
+    """Print an event.
+
+    Args:
+        event: the event.
+        json: whether to print a JSON object.
+        origin: name and epoch of the daemon that counted it, of several; None for a single daemon.
+    """
     if json:
-        echo_json({"update": "event", **event.as_map()})
+        node, epoch = origin or ("", 0)
+        named: dict[str, object] = {"node": node, "epoch": epoch} if node else {}
+        echo_json({"update": "event", **event.as_map(), **named})
         return
     text = click.style(printable(event.type), fg=STATE_COLOURS.get(event.type), bold=True)
     if event.reason:
@@ -42,7 +50,8 @@ def echo_event(event: Event, *, json: bool) -> None:
         text += f": {of(event.old)} -> {of(event.new)}"
     if event.message:
         text += f": {printable(event.message)}"
-    _echo(event.time, event.shard, f"#{event.number} {text}")
+    by = f"{printable(origin[0])} " if origin and origin[0] else ""
+    _echo(event.time, event.shard, f"{by}#{event.number} {text}")
 
 
 def echo_change(change: Change, *, json: bool) -> None:
@@ -64,7 +73,8 @@ def echo_interruption(kind: str, time: float, shard: str | None, text: str, *, j
     """Print an interruption of the stream.
 
     Args:
-        kind: "gap", "stale", "restart" or "again" (after stale).
+        kind: "gap", "stale", "restart" or "again" (after stale); of a fleet also "changeover",
+            "missing" and "complete" (after missing).
         time: wall clock, seconds since the Unix epoch.
         shard: the shard concerned; None for all.
         text: one line for people.

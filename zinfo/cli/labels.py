@@ -10,7 +10,7 @@ import click
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED
 
 if TYPE_CHECKING:
-    from zinfo.client import Client, Event
+    from zinfo.client import Client, Event, Fleet
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -57,7 +57,7 @@ class LabelledShards:
         labels: those that the shards have; empty for any.
     """
 
-    def __init__(self, client: Client, labels: Mapping[str, str]) -> None:
+    def __init__(self, client: Client | Fleet, labels: Mapping[str, str]) -> None:
         self._client = client
         self._labels = dict(labels)
         self._ids: set[str] = set()

@@ -16,6 +16,7 @@ from zinfo.cli.client_options import Daemon, client_options
 from zinfo.cli.format import echo_change, echo_event, echo_interruption
 from zinfo.cli.labels import LabelledShards, label_option
 from zinfo.cli.output import note, raise_if_pipe_closed
+from zinfo.cli.watch_fleet import watch_fleet
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 from zinfo.wire.lifecycle import REMOVED
@@ -58,13 +59,22 @@ def watch(
     "stale" while the daemon does not respond, "again" when it responds again, "restart" after its
     restart. A SHARD need not exist yet.
 
-    With --json: objects with "update": change, event, gap, stale, again or restart. A change has
+    With several --connect, the changes of a shard come from one daemon. "changeover" is printed
+    when they come from another one, followed by the changes since; "stale" if no daemon has a
+    current copy of the shard, until "again" or a "changeover"; "missing" for a slice without which
+    shards may be missing, until "complete".
+
+    With --json: objects with "update": change, event or the name of the interruption. A change has
     shard, revision, time, field, old (missing where unknown, null for none) and new.
 
     Ctrl-C ends it, with exit code 0.
     """
     if prefix and not keys:
         raise click.UsageError("--prefix applies to --key, which is missing")
+    if daemon.is_fleet:
+        with contextlib.suppress(KeyboardInterrupt):
+            watch_fleet(daemon, shard_ids, keys, prefix, labels)
+        return
     kinds = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
     with (
         contextlib.suppress(KeyboardInterrupt),
