@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -368,3 +369,17 @@ def test_a_daemon_that_has_restarted_with_another_slice_is_learned_again(flavour
         peers[1].daemon.slice = {"number": 1, "count": 2, "copies": 2, "by": "id"}
         assert len(fleet.get_infos()) == 6
         assert fleet.members[1].slice == SliceSpec(1, 2, 2)
+
+
+def test_several_threads_may_use_one_fleet(blocking: Flavour) -> None:
+    with running() as peers, fleet_of(blocking, peers) as fleet, ThreadPoolExecutor(8) as pool:
+        requests = [pool.submit(fleet.get_infos, ["s0", "s1"] * (at % 2)) for at in range(40)]
+        assert {len(request.result(60)) for request in requests} == {2, 6}
+
+
+def test_requests_do_not_wait_for_a_silent_daemon_again_and_again(blocking: Flavour) -> None:
+    with running() as peers, fleet_of(blocking, peers, timeout=PATIENT) as fleet:
+        peers[0].deaf = True
+        for _ in range(100):  # more than there are threads
+            assert len(fleet.get_infos()) == 6
+        assert len(requested(peers[0])) < 10

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -273,3 +274,16 @@ def test_calls_of_a_closed_client_raise(flavour: Flavour) -> None:
     client.close()
     with pytest.raises(ValueError, match="closed"):
         client.ping()
+
+
+def test_a_call_that_waits_in_another_thread_ends_when_the_client_is_closed(
+    peer: WirePeer, blocking: Flavour
+) -> None:
+    peer.deaf = True
+    client = blocking.client(peer.query)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.ping)
+        wait_until(lambda: peer.requests, what="the request")
+        client.close()
+        with pytest.raises(ValueError, match="closed"):
+            waiting.result(60)

@@ -1,7 +1,9 @@
 """Clients of a daemon: `Client` (requests), `Subscriber` (updates), `Mirror` (a live copy).
 
 `Fleet` is for several daemons that share the shards: `fleet_members` knows these, `fleet_coverage`
-decides whether shards may be missing, and `fleet_copies` which copy of a shard counts.
+decides whether shards may be missing, and `fleet_copies` which copy of a shard counts. For requests
+`fleet_requests` and `fleet_owners` decide which daemons to ask, and `fleet_merge`, `fleet_columns`,
+`fleet_pages` and `fleet_events` merge the replies.
 
 Imports only `zinfo.wire`, `zinfo.native` and `zinfo.errors`; neither gevent nor redis nor psutil is
 loaded. `context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.

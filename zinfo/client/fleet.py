@@ -43,6 +43,9 @@ class Fleet(FleetMapping, FleetOperations, Closing):
     number of slices, it is enough if either the former or the new slices cover all shards. Daemons
     without slices may have different shards: the Fleet is stale if one of them is silent.
 
+    Requests (`get_infos` and others) go to all daemons at once, in threads, and return the newest
+    copy of each shard. Several threads may use one Fleet.
+
     Args:
         endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
             all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
@@ -85,7 +88,7 @@ class Fleet(FleetMapping, FleetOperations, Closing):
         self._fleet = FleetMembers(endpoints, self._new_client)
         super().__init__(FleetMirrors(self._fleet, self._new_mirror))
         self._gone: deque[Member[Client]] = deque()  # closed by a thread that sends requests
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = ThreadPoolExecutor(_MAX_THREADS, "zinfo-fleet")  # starts threads when needed
         self._closing = threading.Event()
         self._looked_up = threading.Event()  # each name once
         if self._fleet.names:
@@ -128,8 +131,7 @@ class Fleet(FleetMapping, FleetOperations, Closing):
         members = [*self._fleet.current(), *self._gone]
         for member in members:
             member.client._closed = True  # ends its call
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         for member in members:
             member.client.close()
 
@@ -181,8 +183,6 @@ class Fleet(FleetMapping, FleetOperations, Closing):
     def _submit(self, call: Callable[[], None]) -> Future[None]:
         if self._closing.is_set():
             raise ValueError("this Fleet is closed")
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_MAX_THREADS, "zinfo-fleet")
         return self._pool.submit(call)
 
     # --- names

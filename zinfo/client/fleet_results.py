@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from zinfo.client.columns import Columns
 from zinfo.client.fleet_coverage import MissingSlice
@@ -74,7 +74,3 @@ class FleetEvent(NamedTuple):
     node: str
     epoch: int
     endpoint: str
-
-
-Replies = FleetDict[dict[str, Any]]
-"""One map from each daemon."""
