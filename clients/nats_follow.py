@@ -195,9 +195,9 @@ class Printer:
         self._status = line
 
 
-async def follow(client: Any, bucket: str, shards: Shards, printer: Printer, once: bool) -> None:
+async def follow(stream: Any, bucket: str, shards: Shards, printer: Printer, once: bool) -> None:
     """Watch the bucket until there is silence; the caller calls again."""
-    watcher = await (await client.jetstream().key_value(bucket)).watchall()
+    watcher = await (await stream.key_value(bucket)).watchall()
     shards.start()
     heard = time.monotonic()
     try:
@@ -250,7 +250,8 @@ async def run(options: argparse.Namespace) -> int:
         return 1
     while True:
         try:
-            await follow(client, options.bucket, shards, printer, options.once)
+            stream = client.jetstream(domain=options.domain)
+            await follow(stream, options.bucket, shards, printer, options.once)
         except nats.js.errors.BucketNotFoundError:
             print(f"there is no bucket {options.bucket}", file=sys.stderr)
             return 1
@@ -270,6 +271,7 @@ def main() -> int:
     )
     parser.add_argument("--servers", default="nats://127.0.0.1:4222", help="separated by commas")
     parser.add_argument("--bucket", default="zinfo")
+    parser.add_argument("--domain", help="JetStream domain of the bucket, through a leaf node")
     parser.add_argument("--key", action="append", default=[], help="a field of INFO; repeatable")
     parser.add_argument("--once", action="store_true", help="end when all shards are known")
     parser.add_argument("--user", help="needs --password-file")

@@ -402,6 +402,7 @@ def test_every_code_block_has_a_test() -> None:
 
 TESTED = {
     "index": 0,
+    "put-it-behind-nats": 3,  # tests/sinks/test_nats_docs.py has the tests
     # tests/docs/test_how_to_operate.py has the tests of these:
     "alert-and-dashboard": 2,
     "install-completions-and-man-pages": 1,

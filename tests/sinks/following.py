@@ -110,7 +110,7 @@ async def reading(url: str, bucket: str) -> AsyncIterator[Reader]:
         printer = Printer(["role"])
         while True:
             try:
-                await follow(client, bucket, reader.shards, printer, False)
+                await follow(client.jetstream(), bucket, reader.shards, printer, False)
             except (nats.errors.Error, asyncio.TimeoutError, OSError):
                 await asyncio.sleep(0.1)
 

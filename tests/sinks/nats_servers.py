@@ -43,6 +43,7 @@ class NatsServer(ManagedProcess):
         name: Of the server.
         lines: Further lines of its configuration.
         path: Of the program.
+        jetstream: Its `jetstream` block, less the directory; None for a server without streams.
     """
 
     def __init__(
@@ -52,11 +53,14 @@ class NatsServer(ManagedProcess):
         cluster: Sequence[int] = (),
         lines: Sequence[str] = (),
         path: str | None = None,
+        jetstream: str | None = "",
     ) -> None:
         super().__init__(Path(tempfile.mkdtemp(prefix="zn-", dir="/tmp")), NatsError)
         self.name = name
         self.port = 0
         self.monitor = 0
+        self.leaf_port = 0  #: Where it accepts leaf nodes, if `lines` say so.
+        self._jetstream = jetstream
         self._cluster = cluster
         self._lines = lines
         self._program = path or program()
@@ -107,11 +111,12 @@ class NatsServer(ManagedProcess):
 
     def _choose_ports(self) -> None:
         self.port, self.monitor = free_port(), free_port()
+        store = f'store_dir: "{self.directory}/js"'
         config = [
             f'server_name: "{self.name}"',
             f'listen: "{HOST}:{self.port}"',
             f'http: "{HOST}:{self.monitor}"',
-            f'jetstream {{ store_dir: "{self.directory}/js" }}',
+            *([] if self._jetstream is None else [f"jetstream {{ {self._jetstream} {store} }}"]),
             *self._lines,
         ]
         if self._cluster:
