@@ -41,9 +41,7 @@ def main() -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shards", type=int, default=10_000)
-    parser.add_argument(
-        "--rate", type=float, default=5_000.0, help="deltas a second"
-    )
+    parser.add_argument("--rate", type=float, default=5_000.0, help="deltas a second")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a round")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--pause", type=float, default=1.0, help="--pause of the sink")
