@@ -1,24 +1,31 @@
-"""`zinfo watch` and `zinfo events` of three daemons, of which some are killed and stopped."""
+"""`watch`, `events` and `record` of three daemons, of which some are killed and stopped."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tests.cli.running import QUICK, Following
 from tests.daemons import RunningDaemon
-from tests.servers import RealServer
+from tests.servers import RealServer, free_port
+from tests.waiting import wait_until
+from zinfo.cli.app import cli
+from zinfo.cli.record_fleet import files_of
+from zinfo.client import FleetMember
+from zinfo.recording import Recording
 from zinfo.wire.slices import slices_of
 
 IDS = tuple(f"shard-{number}" for number in (0, 1, 2, 5, 6, 7))
 COUNT, COPIES = 3, 2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def three() -> Iterator[list[RunningDaemon]]:
     """Three daemons with two copies of each shard; the shards are one server by several names."""
     with ExitStack() as stack:
@@ -75,6 +82,7 @@ def test_they_go_on_while_one_daemon_is_away_and_say_what_is_stale(
         for command in (watching, following):
             said = command.wait_for(f'"shard": "{only_0_and_2}", "message": "zinfo-0 is followed')
             assert json.loads(said)["update"] == "changeover"
+        third.start()
 
     changes: dict[str, object] = {}
     for line in map(json.loads, watching.lines):
@@ -83,3 +91,70 @@ def test_they_go_on_while_one_daemon_is_away_and_say_what_is_stale(
             assert line["old"] == changes.get(shard, line["old"]), "changes form a chain"
             changes[shard] = line["new"]
     assert changes.keys() == set(IDS)
+
+
+def run(three: list[RunningDaemon], *arguments: str) -> Result:
+    """Run a command on all daemons."""
+    options = [f"--connect={daemon.query}" for daemon in three]
+    return CliRunner().invoke(
+        cli, [*arguments, *options], prog_name="zinfo", catch_exceptions=False
+    )
+
+
+def test_events_of_all_daemons_are_listed(three: list[RunningDaemon]) -> None:
+    def printed() -> list[dict[str, object]]:
+        return [json.loads(line) for line in run(three, "events", "--json").stdout.splitlines()]
+
+    wait_until(
+        lambda: {one["shard"] for one in printed() if one["type"] == "up"} == set(IDS),
+        what="each shard to be up",
+    )
+    added = [one["shard"] for one in printed() if one["type"] == "added"]
+    assert sorted(map(str, added)) == list(IDS), "once, though two daemons poll it"
+    assert {one["node"] for one in printed()} <= {"zinfo-0", "zinfo-1", "zinfo-2"}
+    text = run(three, "events", IDS[0]).stdout.splitlines()
+    assert re.search(rf"Z {IDS[0]} zinfo-\d #\d+ added$", text[0])
+    refused = run(three, "events", "--since=1")
+    assert refused.exit_code == 2
+    assert "each daemon counts its own events" in refused.stderr
+
+
+def test_each_daemon_is_recorded_in_a_file(three: list[RunningDaemon], tmp_path: Path) -> None:
+    file = tmp_path / "incident.zrec"
+    recorded = run(three, "record", str(file), "--seconds=0.5", "--json", "--timeout=30")
+    assert recorded.exit_code == 0, recorded.stderr
+    summary = [json.loads(line) for line in recorded.stdout.splitlines()]
+    for number, (one, daemon) in enumerate(zip(summary, three, strict=True)):
+        assert (one["node"], one["endpoint"]) == (f"zinfo-{number}", daemon.query)
+        assert one["file"] == str(tmp_path / f"incident-zinfo-{number}.zrec")
+        with Recording(one["file"]) as recording:
+            shards = {
+                moment.update.shard for moment in recording if hasattr(moment.update, "shard")
+            }
+        mine = {one for one in IDS if number in slices_of(one, COUNT, COPIES)}
+        assert one["shards"] == len(mine)
+        assert shards - {""} == mine
+
+
+def test_a_daemon_that_does_not_answer_is_not_recorded(
+    three: list[RunningDaemon], tmp_path: Path
+) -> None:
+    endpoints = [f"--connect=tcp://127.0.0.1:{free_port()}", f"--connect={three[0].query}"]
+    arguments = ["record", str(tmp_path / "x.zrec"), "--seconds=0.1", *endpoints]
+    recorded = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert recorded.exit_code == 1
+    assert re.search(r"^missing: tcp://127.0.0.1:\d+: no reply$", recorded.stderr, re.MULTILINE)
+    assert "x-zinfo-0.zrec: 0.1 s of" in recorded.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["x-zinfo-0.zrec"]
+    silent = CliRunner().invoke(cli, [*arguments[:3], "--timeout=0.2", *endpoints[:1] * 2])
+    assert silent.exit_code == 1
+
+
+def test_names_of_files_differ() -> None:
+    members = [FleetMember("tcp://x", node, None, "") for node in ("a:1", "a/1", "a:1", "..")]
+    assert files_of("dir/x.zrec", members) == [
+        "dir/x-a_1.zrec",
+        "dir/x-a_1-2.zrec",
+        "dir/x-a_1-3.zrec",
+        "dir/x-...zrec",
+    ]

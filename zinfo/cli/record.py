@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import sys
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import click
 
 from zinfo.cli.app import INTERRUPTED, examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
 from zinfo.cli.labels import label_option
-from zinfo.cli.output import echo_json, note
-from zinfo.cli.text import printable
+from zinfo.cli.output import note
+from zinfo.cli.record_fleet import record_fleet
+from zinfo.cli.record_report import Progress, check_size, report
 from zinfo.errors import RecordingError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from zinfo.recording import Recorder, RecordingWriter
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _MIN_SIZE = 4096  # bytes; no recording is smaller
-_PROGRESS_SECONDS = 0.5  # between two updates of the progress
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer click
@@ -94,11 +85,15 @@ def record(
     at most the last five seconds are lost. FILE has mode 0600, because INFO may be confidential. It
     contains only what the client's key may see.
 
-    With --json, one object at the end: file, seconds, size, shards, spans (segments), messages,
-    deltas, events, gaps, stales, restarts, and ended: seconds, max-size or stopped.
+    With several --connect, each daemon is recorded in a file of its own: if FILE is incident.zrec,
+    that of the node db-1 is incident-db-1.zrec.
 
-    Exit codes: 0 recorded; 1 an error, after which everything recorded before is intact; 130 ended
-    before anything was recorded.
+    With --json, one object for each file at the end: file, seconds, size, shards, spans (segments),
+    messages, deltas, events, gaps, stales, restarts, and ended: seconds, max-size or stopped. With
+    several --connect, also node and endpoint.
+
+    Exit codes: 0 recorded; 1 an error, or a daemon that does not answer, after which everything
+    recorded before is intact; 130 ended before anything was recorded.
     """
     from zinfo.recording import Recorder, RecordingWriter
     from zinfo.recording.recorder import MAX_SHARDS
@@ -115,11 +110,14 @@ def record(
         signal.SIGTERM,
     ):  # before there is a file that an interrupt would leave behind
         signal.signal(number, lambda number, _frame: signals.append(number))
+    if daemon.is_fleet:
+        record_fleet(daemon, file, seconds, shards, max_size, signals)
+        return
     with RecordingWriter(file, max_size=max_size) as writer:
         if writer.truncated:
             note(f"{file}: {writer.truncated} bytes of an incomplete block were removed")
         recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
-        progress = _Progress(file, recorder, writer)
+        progress = Progress(file, recorder, writer)
 
         def on_progress() -> None:
             if signals:
@@ -130,118 +128,19 @@ def record(
             recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, on_progress)
         finally:
             progress.end()
-    if recorder.ended == "max-size" and not _has_content(writer.path):
-        raise RecordingError(
-            f"{file}: --max-size is too small for the initial state of {recorder.shards} shards, "
-            f"which takes {writer.needed} bytes or more"
-        )
+    check_size(file, recorder, writer)
     if not recorder.counts["spans"] and recorder.ended != "max-size":
         click.get_current_context().exit(INTERRUPTED)
-    _report(file, recorder, writer, json=daemon.json)
+    report(file, recorder, writer, json=daemon.json)
 
 
 def _labelled(
     daemon: Daemon, shards: tuple[str, ...], labels: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return the ids of the shards that have the labels now, of `shards` if there are any."""
-    with daemon.single_client() as client:
+    with daemon.client() as client:
         found = {str(shard["id"]) for shard in client.shards(labels=labels)}
     chosen = tuple(sorted(found.intersection(shards) if shards else found))
     if not chosen:
         raise RecordingError("no shard has these labels; `zinfo shards` lists them all")
     return chosen
-
-
-def _has_content(path: Path) -> bool:
-    from zinfo.recording import Recording
-
-    if not path.exists():
-        return False
-    with Recording(path) as recording:
-        return next(iter(recording), None) is not None
-
-
-def _report(file: str, recorder: Recorder, writer: RecordingWriter, *, json: bool) -> None:
-    counts = recorder.counts
-    seconds = recorder.seconds
-    if json:
-        echo_json(
-            {
-                "file": file,
-                "seconds": round(seconds, 3),
-                "size": writer.size,
-                "shards": recorder.shards,
-                **counts,
-                "ended": recorder.ended,
-            }
-        )
-        return
-    plural = "" if recorder.shards == 1 else "s"
-    why = {"seconds": "", "stopped": "", "max-size": "; it has reached --max-size"}
-    click.echo(
-        f"{printable(file)}: {seconds:.1f} s of {recorder.shards} shard{plural}, "
-        f"{counts['messages']} messages, {counts['events']} events, {_size(writer.size)}"
-        + why[recorder.ended]
-    )
-
-
-class _Progress:
-    """A progress line on a terminal; elsewhere only problems, one line each."""
-
-    def __init__(self, file: str, recorder: Recorder, writer: RecordingWriter) -> None:
-        self._file = file
-        self._recorder = recorder
-        self._writer = writer
-        on_terminal = sys.stderr is not None and sys.stderr.isatty()
-        self._shows = on_terminal and os.environ.get("TERM") != "dumb"
-        self._shown_at = 0.0
-        self._last = (0.0, 0, 0)  # time, messages and bytes, at the last measurement of rates
-        self._problem = ""
-
-    def show(self) -> None:
-        """Update the progress, at most twice a second."""
-        now = time.monotonic()
-        if now - self._shown_at < _PROGRESS_SECONDS:
-            return
-        self._shown_at = now
-        recorder = self._recorder
-        problem = recorder.problem if recorder.counts["spans"] else ""
-        if not self._shows:
-            if problem != self._problem:
-                note(f"{self._file}: {problem or 'the daemon responds again'}")
-                self._problem = problem
-            return
-        messages, size = recorder.counts["messages"], self._writer.size
-        before, old_messages, old_size = self._last
-        spent = max(1e-3, now - before)
-        if spent >= 2.0 or not before:
-            self._last = (now, messages, size)
-        rate = (messages - old_messages) / spent if before else 0.0
-        line = (
-            f"{recorder.seconds:8.0f} s  {recorder.shards} shards  {messages} messages "
-            f"({rate:.0f}/s)  {_size(size)} (+{_size(size - old_size)})"
-        )
-        if problem:
-            line += f"  {printable(problem)}"
-        click.echo(f"\r\x1b[K{line[: _columns()]}", nl=False, err=True)
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._shows and self._shown_at:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-
-def _columns() -> int:
-    try:
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError):
-        columns = 0
-    return (columns or 80) - 1  # some terminals report no width
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
