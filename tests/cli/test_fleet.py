@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -31,7 +33,8 @@ class ThreeDaemons:
     def __init__(self, stack: ExitStack) -> None:
         server = stack.enter_context(RealServer())
         self.ids = tuple(f"shard-{number}" for number in range(6))
-        source = free_port()
+        targets = Path(stack.enter_context(TemporaryDirectory())) / "targets.json"
+        targets.write_text('[{"targets": ["db-1:99999"]}]')
         self.daemons: list[RunningDaemon] = []
         shards = "".join(f'[[shards]]\nid = "{one}"\nurl = "{server.url}"\n' for one in self.ids)
         for number in range(COUNT):
@@ -42,8 +45,8 @@ class ThreeDaemons:
                 copies = {COPIES}
                 [[sources]]
                 name = "cmdb"
-                type = "http"
-                url = "http://127.0.0.1:{source}/"
+                type = "file"
+                files = ["{targets}"]
                 {shards}
             """
             daemon = RunningDaemon(
@@ -122,14 +125,14 @@ def test_stats_and_sources_name_the_daemon(three: ThreeDaemons) -> None:
     assert headings[0] == f"# zinfo-0  {three.daemons[0].query}"
     assert len(headings) == 3
 
-    def failed() -> list[str]:
-        return [source["node"] for source in three.objects("sources") if source["error"]]
+    def skipping() -> list[str]:
+        return [source["node"] for source in three.objects("sources") if source["skipped"]]
 
-    wait_until(lambda: failed() == ["zinfo-0", "zinfo-1", "zinfo-2"], what="reads of the source")
+    wait_until(lambda: skipping() == ["zinfo-0", "zinfo-1", "zinfo-2"], what="reads of the source")
     lines = three.run("sources").stdout.splitlines()
     assert lines[0].split()[:2] == ["NODE", "NAME"]
     assert [line.split()[0] for line in lines[1:7:2]] == ["zinfo-0", "zinfo-1", "zinfo-2"]
-    assert any(line.startswith("zinfo-2: cmdb: failed") for line in lines)
+    assert any(line.startswith("zinfo-2: cmdb: skipped: ") for line in lines)
 
 
 def test_a_shard_that_no_daemon_has_is_an_error(three: ThreeDaemons) -> None:
