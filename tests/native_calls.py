@@ -110,7 +110,7 @@ def write_samples() -> Any:
     pieces = [lines.piece(((b"# ", number, b"name"),), 0, 0, 0, 1 << 10) for number in range(9)]
     written = lines.written, lines.size(0)
     lines.undo()
-    return unknown, pieces, written, lines.written
+    return unknown, pieces, written, lines.written, lines.clear() > 0, lines.size(0)
 
 
 CALLS: dict[str, Callable[[], Any]] = {

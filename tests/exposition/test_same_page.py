@@ -292,3 +292,17 @@ def test_a_head_stands_once_wherever_a_piece_ends() -> None:
             piece, index, at, shard = lines.piece(parts, index, at, shard, room)
             text += piece
         assert text == whole
+
+
+def test_a_page_uses_the_memory_of_one_that_is_gone() -> None:
+    first, second = (b"used_memory:%d\r\ncmdstat_get:calls=1\r\n" % n for n in range(2))
+    assert_same([first, second])  # frees two pages
+    (spare,) = page._spare
+    with in_python():
+        expected = page_of([second], SELECTIONS[0], Rights("client"))
+    assert page_of([second], SELECTIONS[0], Rights("client")) == expected
+    assert page._spare == [spare]
+    made = page.Page(page.Numbers(SELECTIONS[0]))
+    assert made.native is spare
+    assert not made.size()
+    assert page.Page(page.Numbers(SELECTIONS[0])).native is not spare

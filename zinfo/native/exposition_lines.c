@@ -114,6 +114,28 @@ undo(PyObject *self, PyObject *Py_UNUSED(args))
     return Py_NewRef(Py_None);
 }
 
+/* Remove all shards, and return the bytes of the memory that is used again. */
+static PyObject *
+clear(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    Lines *lines = (Lines *)self;
+    size_t size = lines->texts.size + lines->piece.size + lines->size * sizeof *lines->ends;
+    int index;
+
+    for (index = 0; index < lines->count; index++) {
+        Family *family = lines->families + index;
+        Buffer records = family->records;
+        memset(family, 0, sizeof *family);
+        records.used = 0;
+        family->records = records;
+        size += records.size;
+    }
+    lines->texts.used = 0;
+    lines->shards = 0;
+    lines->written = 0;
+    return PyLong_FromSize_t(size);
+}
+
 static PyObject *
 written(PyObject *self, void *Py_UNUSED(closure))
 {
@@ -255,6 +277,9 @@ static PyMethodDef lines_methods[] = {
      "add_sample(family, labels, number)\n--\n\n"
      "Add a sample of the shard, with labels of its own in the text format, at most 64 KiB."},
     {"undo", undo, METH_NOARGS, "undo()\n--\n\nRemove the samples of the last shard."},
+    {"clear", clear, METH_NOARGS,
+     "clear()\n--\n\n"
+     "Remove all shards. Return the bytes of the memory, which is used again."},
     {"size", size_of, METH_VARARGS,
      "size(family)\n--\n\nReturn the bytes that the samples of a metric take here."},
     {"piece", piece, METH_VARARGS,

@@ -78,6 +78,9 @@ class NativeLines(Protocol):
     def undo(self) -> None:
         """Remove the samples of the last shard."""
 
+    def clear(self) -> int:
+        """Remove all shards; return the bytes of the memory, which is used again."""
+
     def size(self, family: int) -> int:
         """Return the bytes that the samples of a metric take here."""
 
