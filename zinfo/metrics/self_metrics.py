@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from zinfo._version import __version__
 from zinfo.health.stats import Histogram, Stats, lost_log_records
 from zinfo.metrics.formats import OPEN_METRICS, TEXT, TextFormat
+from zinfo.metrics.process_metrics import ProcessMetrics
 from zinfo.metrics.source_metrics import source_metrics
 from zinfo.shards.shard import ShardState
 from zinfo.shards.source_status import SourceStatus
@@ -56,7 +57,7 @@ class SelfMetrics(Collector):
         self._events = events
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        ProcessCollector(namespace="zinfo", registry=self._registry)
+        self._registry.register(ProcessMetrics())
 
     def text(self, text_format: TextFormat = TEXT) -> bytes:
         """Return all metrics, without the end of the page."""
