@@ -7,9 +7,10 @@ application sees them. All responses have the security headers for browsers.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import gevent
 import gevent.pywsgi
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     ErrorType = type[BaseException] | None
 
+Sent = TypeVar("Sent")
+
 _MIN_RATE: Final = 65_536
 """Bytes per second that a client must read of a response, after the first `Timeouts.send` s."""
 
@@ -34,6 +37,9 @@ _DRAIN_BYTES: Final = 262_144
 
 _DRAIN_SECONDS: Final = 1.0
 """Maximum time for this, in seconds."""
+
+_LONG: Final = 65_536
+"""Least bytes of a chunk that is sent without a copy."""
 
 
 class Handler(gevent.pywsgi.WSGIHandler):
@@ -161,16 +167,39 @@ class Handler(gevent.pywsgi.WSGIHandler):
         elif not self.headers_sent:
             self._write_with_headers(b"")  # type: ignore[attr-defined]  # gevent's stubs lack it
 
-    def _sendall(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
+        """Send a part of the body.
+
+        gevent copies a chunk to add its length. The copy of a long one is in new memory, which
+        takes more time than to send it.
+        """
+        is_tls = hasattr(self.socket, "getpeercert")  # then `sendmsg` is not allowed
+        if not self.response_use_chunked or len(data) < _LONG or is_tls:
+            super()._write(data)  # type: ignore[misc]  # gevent's stubs lack it
+            return
+        parts = (b"%x\r\n" % len(data), data, b"\r\n")
+        sent = self._send(lambda: self.socket.sendmsg(parts))
+        self.response_length += sent
+        for part in parts:
+            if sent < len(part):
+                self._sendall(memoryview(part)[sent:])
+            sent = max(0, sent - len(part))
+
+    def _sendall(self, data: bytes | memoryview) -> None:
         """Send data of a response; disconnects a client that reads too slowly."""
+        send = super()._sendall  # type: ignore[misc]  # gevent's stubs lack it
+        self._send(lambda: send(data))
+
+    def _send(self, send: Callable[[], Sent]) -> Sent:
+        """Call a function that sends; disconnects a client that reads too slowly."""
         started = time.monotonic()
         with gevent.Timeout(self.timeouts.send, TimeoutError("the client does not read")):
-            super()._sendall(data)  # type: ignore[misc]  # gevent's stubs lack it
-        if self._is_stream:
-            return
-        self._write_seconds += time.monotonic() - started
-        if self._write_seconds > self.timeouts.send + self.response_length / _MIN_RATE:
-            raise TimeoutError("the client reads too slowly")
+            sent = send()
+        if not self._is_stream:
+            self._write_seconds += time.monotonic() - started
+            if self._write_seconds > self.timeouts.send + self.response_length / _MIN_RATE:
+                raise TimeoutError("the client reads too slowly")
+        return sent
 
     # --- rejections and errors ---
 
