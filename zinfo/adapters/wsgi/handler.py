@@ -170,8 +170,7 @@ class Handler(gevent.pywsgi.WSGIHandler):
     def _write(self, data: bytes) -> None:
         """Send a part of the body.
 
-        gevent copies a chunk to add its length. The copy of a long one is in new memory, which
-        takes more time than to send it.
+        gevent copies a chunk to add its length. A long one is sent without a copy.
         """
         is_tls = hasattr(self.socket, "getpeercert")  # then `sendmsg` is not allowed
         if not self.response_use_chunked or len(data) < _LONG or is_tls:
