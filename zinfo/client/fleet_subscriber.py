@@ -25,7 +25,7 @@ class FleetSubscriber(FleetSubscriberBase, Closing):
     """Iterates over what several daemons publish, one copy of each shard. A context manager.
 
     For each shard it follows the copy at one daemon, and gives `Changeover` and `Snapshot` when it
-    begins to. Then come the `Delta`s that follow from this Snapshot, and the `Event`s of the shard.
+    begins to. Then each `Delta` after this Snapshot comes, and each `Event` of the shard.
     When the daemon is silent, has started again or does not have the shard any more, or when a
     message of the shard was lost, and another daemon has a current copy, that one is followed:
     again a Changeover and a Snapshot come. The base of a Delta is always the revision that was
