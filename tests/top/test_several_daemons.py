@@ -81,6 +81,11 @@ def test_a_silent_daemon_and_a_missing_slice_are_named(feed: Feed, daemons: Daem
         with feed.fleet() as fleet:
             states = {row.shard: row.shown_state for row in fleet.rows(feed.now())}
         assert states == {one: "stale" if one in both else "up" for one in IDS}
+        await press(pilot, "slash", *min(shards_of(0)), "enter", "enter")
+        await see(pilot, "polled by zinfo-0 (shown), zinfo-", " (silent)", "up  primary")
+        await press(pilot, "escape", "escape", "slash", *min(both), "enter", "enter")
+        await see(pilot, f"zinfo top  {min(both)}  polled by", "MISSING: slice 1 of 3")
+        await press(pilot, "escape", "escape")
         for number in (1, 2):
             await asyncio.to_thread(daemons.running[number].start)
         await see(pilot, "3 of 3 daemons, slices 0-2, 2 copies", "6 shards: 6 up")

@@ -27,6 +27,7 @@ class DaemonReading(NamedTuple):
         node: its name.
         slice: the slice that it polls; None for none.
         waiting: number of its sources that it has not been able to read: it may lack shards.
+        is_first: whether it is the first of this run of the daemon: its events are of the past.
         restarted: whether it was restarted since the reading before.
         events: those since the reading before, oldest first.
         table: all its shards; their ages are as of `at`.
@@ -36,6 +37,7 @@ class DaemonReading(NamedTuple):
     node: str
     slice: SliceSpec | None
     waiting: int
+    is_first: bool
     restarted: bool
     events: Sequence[Event]
     table: Table
@@ -67,7 +69,8 @@ class DaemonReader:
         """
         hello = self._client.hello(timeout=HELLO_TIMEOUT)
         restarted = self._epoch not in (None, hello["epoch"])
-        if self._epoch != hello["epoch"]:
+        is_first = self._epoch != hello["epoch"]
+        if is_first:
             self._epoch, self._newest = hello["epoch"], 0
             self._reader.forget()
         operations = allowed_operations(hello)
@@ -88,6 +91,7 @@ class DaemonReader:
             str(hello.get("node", "")),
             spec,
             waiting if isinstance(waiting, int) else 0,
+            is_first,
             restarted,
             events,
             table,

@@ -75,7 +75,6 @@ class FleetReader:
         self._running: dict[str, Future[DaemonReading]] = {}
         self._found: dict[str, DaemonReading] = {}
         self._problems: dict[str, str] = {}
-        self._answered_at: dict[str, float] = {}
         self._events = FleetEvents()
         self._lookups: dict[object, Future[tuple[str, ...]]] = {}
         self._lookup_due = 0.0
@@ -97,12 +96,11 @@ class FleetReader:
                 self._running[member.endpoint] = self._pool.submit(member.client.read)
         futures: list[Future[Any]] = [*self._running.values(), *self._lookups.values()]
         concurrent.futures.wait(futures, WAIT_SECONDS)
-        answered_at = dict(self._answered_at)
         new, events = self._take_results()
         current = {member.endpoint for member in members}
         for gone in self._found.keys() - current:
             del self._found[gone]
-        return self._merged(members, new, events, answered_at)
+        return self._merged(members, new, events)
 
     def close(self) -> None:
         """End the threads, and close the sockets that no thread uses."""
@@ -117,7 +115,6 @@ class FleetReader:
         members: Collection[Member[DaemonReader]],
         new: Mapping[str, DaemonReading],
         events: list[Event],
-        answered_at: Mapping[str, float],
     ) -> FleetReading:
         now = clock()
         answering = [
@@ -137,7 +134,7 @@ class FleetReader:
             for shard, endpoint in merged.chosen.items()
             if former.get(shard, endpoint) != endpoint or endpoint in restarted
         ]
-        shown = self._events.select(new, former, merged.chosen, answered_at, now)
+        shown = self._events.select(new, former, merged.chosen, now)
         slices = [(one.slice, one.endpoint in answering) for one in reports]
         return FleetReading(
             merged,
@@ -179,7 +176,6 @@ class FleetReader:
             if self._problems.pop(endpoint, None) and endpoint in self._found:
                 events.append(_event(RECONNECTED, f"{reading.node} responds again"))
             self._found[endpoint] = new[endpoint] = reading
-            self._answered_at[endpoint] = reading.at
         return new, events
 
     def _name(self, endpoint: str) -> str:

@@ -83,7 +83,9 @@ class ShardScreen(BaseScreen):
         self.head.put(
             [
                 self.head.title("  ".join(filter(None, title)), position),
-                feed_line(feed, source.endpoint, width, self.glyphs)
+                shard_line(row, width)
+                if row and row.fresh  # slices that are missing do not concern it
+                else feed_line(feed, source.endpoint, width, self.glyphs)
                 or (gone if row is None else shard_line(row, width)),
             ]
         )

@@ -388,7 +388,7 @@ byId("back").addEventListener("click", (event) => {
 async function begin() {
   const facts = await (await fetch("columns")).json();
   columns = facts.columns;
-  byId("endpoint").textContent = facts.endpoint;
+  byId("endpoint").textContent = byId("endpoint").title = facts.endpoint; // several may be cut off
   for (const [form, meaning] of facts.grammar) {
     const row = byId("grammar").insertRow();
     row.append(element("td", form), element("td", meaning));
