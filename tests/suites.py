@@ -51,6 +51,7 @@ PYTHON_FREE = (
     "cli",
     "client/test_fleet_coverage.py",
     "client/test_fleet_model.py",
+    "client/test_fleet_recent_events.py",
     "client/test_fleet_subscriber_model.py",
     "client/test_mirror_model.py",
     "daemon/test_slices.py",

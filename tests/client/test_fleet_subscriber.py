@@ -248,3 +248,12 @@ def test_a_closed_one_gives_nothing(peers: list[WirePeer], flavour: Flavour) -> 
     assert list(updates) == []
     with pytest.raises(ValueError, match="closed"):
         updates.recv(0)
+
+
+def test_a_name_stands_for_all_of_its_addresses(flavour: Flavour) -> None:
+    with WirePeer("a") as peer:
+        port = peer.query.rpartition(":")[2]
+        with flavour.fleet_subscriber(f"dns+tcp://localhost:{port}") as updates:
+            consumer = Consumer()
+            read(updates, consumer, lambda: "a" in consumer.infos)
+            assert peer.query in {member.endpoint for member in updates.members}

@@ -105,6 +105,7 @@ class FollowedFleet(FleetWorld):
         self.drain()
         consumer = self.consumer
         assert not self.subscriber.has_updates
+        assert consumer.missing == (not self.copies.coverage.complete)
         for shard in consumer.infos.keys() - consumer.uncertain:
             held = self.daemon_of(shard).shards.get(shard)
             if held is None:

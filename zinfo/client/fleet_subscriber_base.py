@@ -55,7 +55,7 @@ class FleetSubscriberBase:
         self._context, self._keys = context, keys
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._state = FleetSubscriberState(kinds)
+        self._state = FleetSubscriberState(kinds, some_fields=fields is not None)
         self._links: dict[str, FleetLink] = {}
         self._fleet: FleetMembers[FleetLink] = FleetMembers(endpoints, self._new_link)
         self._looked_up = not self._fleet.names

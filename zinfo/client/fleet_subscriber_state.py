@@ -62,6 +62,8 @@ class FleetSubscriberState:
     Args:
         kinds: "delta" or "info", "event".
         max_updates: bound of the updates that wait for the consumer.
+        some_fields: whether the Mirrors are of some fields, and do not report deltas without these.
+            The base of a delta is then the revision given last, between which nothing changed.
 
     Attributes:
         complete: whether the daemons that are heard have all shards.
@@ -71,7 +73,13 @@ class FleetSubscriberState:
         ValueError: the kinds are not valid.
     """
 
-    def __init__(self, kinds: Collection[str], max_updates: int = MAX_UPDATES) -> None:
+    def __init__(
+        self,
+        kinds: Collection[str],
+        max_updates: int = MAX_UPDATES,
+        *,
+        some_fields: bool = False,
+    ) -> None:
         unknown = set(kinds) - KINDS
         if unknown or not kinds:
             raise ValueError(f"kinds are info, delta and event, not {sorted(unknown)}")
@@ -79,6 +87,7 @@ class FleetSubscriberState:
             raise ValueError("of the kinds info and delta, give one: both tell each change")
         self._deltas, self._infos = KIND_DELTA in kinds, KIND_INFO in kinds
         self._events = KIND_EVENT in kinds
+        self._rebases = some_fields
         self.complete = False
         self.missing: tuple[MissingSlice, ...] = ()
         self._started = False
@@ -279,12 +288,11 @@ class FleetSubscriberState:
             self._queue.owe(shard)
         if not self._deltas or shard in self._queue.owed:
             return
-        if not delta.base or delta.base < followed.revision or not followed.revision:
+        if self._rebases and delta.base > followed.revision > 0:
+            delta = replace(delta, base=followed.revision)
+        if not delta.base or delta.base != followed.revision:
             self._queue.owe(shard)
             return
-        # A Mirror of some fields does not report the deltas without them.
-        if delta.base > followed.revision:
-            delta = replace(delta, base=followed.revision)
         if self._queue.add_delta(delta):
             followed.revision = delta.revision
 
