@@ -171,13 +171,17 @@ write_parts(Writing *writing, int kind, Span name, const PartNumber *found, int 
 static int
 call_python(Writing *writing, Span line)
 {
-    PyObject *result;
+    PyObject *text, *result;
 
     if (++writing->calls > MAX_CALLS) {
         return CONFLICT;
     }
-    result = PyObject_CallFunction(writing->on_map, "y#n", line.start,
-                                   (Py_ssize_t)(line.end - line.start), writing->place);
+    text = PyBytes_FromStringAndSize(line.start, line.end - line.start);
+    if (text == NULL) {
+        return FAILED;
+    }
+    result = PyObject_CallFunction(writing->on_map, "On", text, writing->place);
+    Py_DECREF(text);
     Py_XDECREF(result);
     return result == NULL ? FAILED : DONE;
 }
