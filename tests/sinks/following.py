@@ -138,14 +138,29 @@ async def stored_events(client: Client, bucket: str, until: int = 0) -> list[dic
         bucket: The events are those of the sink with this bucket.
         until: Number of an event to wait for.
     """
-    js = client.jetstream()
     deadline = time.monotonic() + TIMEOUT
+    events: list[dict[str, Any]] = []
     while True:
-        info = await js.stream_info(f"{bucket}-events")
-        first, last = info.state.first_seq or 1, info.state.last_seq
-        found = [await js.get_msg(f"{bucket}-events", seq) for seq in range(first, last + 1)]
-        events: list[dict[str, Any]] = [msgpack.unpackb(message.data or b"") for message in found]
+        with contextlib.suppress(nats.errors.Error):  # there may be no leader yet
+            events = await _stored_now(client, f"{bucket}-events")
         if not until or any(event["number"] == until for event in events):
             return events
         assert time.monotonic() < deadline, f"waited for event {until}: {events}"
         await asyncio.sleep(0.1)
+
+
+async def _stored_now(client: Client, stream: str) -> list[dict[str, Any]]:
+    js = client.jetstream()
+    info = await js.stream_info(stream)
+    first, last = info.state.first_seq or 1, info.state.last_seq
+    found = [await js.get_msg(stream, seq) for seq in range(first, last + 1)]
+    return [msgpack.unpackb(message.data or b"") for message in found]
+
+
+async def scan(sink: Sink) -> None:
+    """Let a sink compare the bucket with what it wrote; tries until there is a leader."""
+    before, deadline = sink.counters.scans, time.monotonic() + TIMEOUT
+    while sink.counters.scans == before:
+        assert time.monotonic() < deadline, "waited for a comparison of the bucket"
+        with contextlib.suppress(nats.errors.Error):
+            await sink._bucket.scan()

