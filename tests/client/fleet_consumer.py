@@ -14,8 +14,8 @@ class Consumer:
     Attributes:
         infos: revision and INFO of each shard.
         copies: node and epoch of each shard.
-        states: state and reason of the shards of which an event told it.
-        labels: of the shards of which an event told them.
+        states: state and reason of the shards, as events report them.
+        labels: labels of the shards, as events report them.
         uncertain: ids of shards that may be out of date.
         missing: whether shards may be missing.
         taken: all updates.

@@ -108,9 +108,9 @@ def test_another_copy_takes_over_with_a_snapshot_and_missed_events(
         read(updates, consumer, lambda: shard in consumer.infos)
         assert consumer.infos[shard][1]["used_memory"] == 7
         mine = [one for one in consumer.taken if getattr(one, "shard", "") == shard][2:]
-        told = [one.type for one in mine if isinstance(one, Event)]
+        reported = [one.type for one in mine if isinstance(one, Event)]
         # On a busy machine, the second peer may have been silent for a moment, too.
-        assert "role_changed" in told or Gap(shard, "event", None, None) in mine
+        assert "role_changed" in reported or Gap(shard, "event", None, None) in mine
 
 
 def test_stale_shards_and_missing_slices_are_said(

@@ -15,7 +15,7 @@ class FleetCalls:
     """The calls of one request.
 
     Args:
-        tasks: takes the tasks that run; whoever closes the fleet cancels them.
+        tasks: takes the tasks that run; closing the fleet cancels them.
     """
 
     def __init__(self, tasks: set[asyncio.Task[None]]) -> None:

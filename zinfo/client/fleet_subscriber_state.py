@@ -84,7 +84,7 @@ class FleetSubscriberState:
         if unknown or not kinds:
             raise ValueError(f"kinds are info, delta and event, not {sorted(unknown)}")
         if KIND_INFO in kinds and KIND_DELTA in kinds:
-            raise ValueError("of the kinds info and delta, give one: both tell each change")
+            raise ValueError("of the kinds info and delta, give one: both report each change")
         self._deltas, self._infos = KIND_DELTA in kinds, KIND_INFO in kinds
         self._events = KIND_EVENT in kinds
         self._rebases = some_fields
