@@ -152,10 +152,10 @@ def _block(server: EmbeddedServer) -> None:
 def _has_all_to_show(feed: Feed) -> bool:
     """Return whether the feed has the outages, and the sections of the opened shard."""
     feed.follow_shard(OPENED)
-    with feed.fleet() as fleet:
-        states = {row.shard: row.state for row in fleet.rows(feed.now())}
+    with feed.locked() as model:
+        states = {row.shard: row.state for row in model.rows(feed.now())}
         reported = states.get(DOWN) == "down" and states.get(BUSY) == "busy"
-        known = fleet.sections(OPENED, feed.now()) and not fleet.lacks_sections(OPENED)
+        known = model.sections(OPENED, feed.now()) and not model.lacks_sections(OPENED)
         return reported and bool(known)
 
 

@@ -215,15 +215,15 @@ def test_the_model_of_the_live_view_receives_all_events(incident: Incident) -> N
             newest = incident.events[-1].number
 
             def received() -> bool:
-                with feed.fleet() as fleet:
-                    events = [event for event in fleet.events(1000) if event.number]
+                with feed.locked() as model:
+                    events = [event for event in model.events(1000) if event.number]
                     return bool(events) and events[-1].number >= newest
 
             wait_until(received, 60.0, "the last event")
             feed.wait_ready(60)
-            with feed.fleet() as fleet:
-                events = [event for event in fleet.events(1000) if event.number]
-                rows = {row.shard: row for row in fleet.rows(feed.now())}
+            with feed.locked() as model:
+                events = [event for event in model.events(1000) if event.number]
+                rows = {row.shard: row for row in model.rows(feed.now())}
     assert events == incident.events
     assert {shard: row.status for shard, row in rows.items()} == incident.states
     for shard, row in rows.items():

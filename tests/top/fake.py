@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tests.info_texts import TEXTS
 from tests.top.building import delta, status, whole
 from zinfo.info.parser import parse
-from zinfo.top.fleet import Fleet
+from zinfo.top.model import TopModel
 from zinfo.top.record import Status
 
 INFO = parse(TEXTS["redis-7.0.15-primary-3"]).fields
@@ -25,7 +25,7 @@ class FakeSource:
 
     def __init__(self, count: int) -> None:
         self.time = 1000.0
-        self.model = Fleet()
+        self.model = TopModel()
         self.statuses: dict[str, Status] = {}
         self.wanted: list[str] = []
         self._revision = 1
@@ -55,7 +55,7 @@ class FakeSource:
         self.set_statuses()
 
     @contextmanager
-    def fleet(self) -> Iterator[Fleet]:
+    def locked(self) -> Iterator[TopModel]:
         """Hold the model."""
         yield self.model
 

@@ -1,4 +1,4 @@
-"""The terminal view over a fleet that the test makes up."""
+"""The terminal view over a model that the test makes up."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.top.building import delta, event, status
 from tests.top.fake import INFO, FakeSource
 from tests.top.screen import NARROW, WIDE, lines, press, see, segments, show, text
 from zinfo.top.columns import GAP, fitting
-from zinfo.top.fleet import SILENT
 from zinfo.top.glyphs import PLAIN
+from zinfo.top.model import SILENT
 from zinfo.top.terminal.app import TopApp
 from zinfo.top.terminal.help_screen import lines as help_lines
 

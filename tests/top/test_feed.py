@@ -21,8 +21,8 @@ from zinfo.client import Client
 from zinfo.info.parser import parse
 from zinfo.top.daemon_reader import allowed_operations
 from zinfo.top.feed import Feed
-from zinfo.top.fleet import NO_REPORT, Fleet
 from zinfo.top.log_bridge import warnings_as_events
+from zinfo.top.model import NO_REPORT, TopModel
 from zinfo.top.rows import Field
 from zinfo.top.sections import NAMES, fetch_sections
 
@@ -51,7 +51,7 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
 def feed(daemon: RunningDaemon) -> Iterator[Feed]:
     """A new feed, which shows that the shard is up."""
     with Feed(daemon.query) as feed:
-        until(feed, lambda fleet, now: [row.status for row in fleet.rows(now)] == ["up"])
+        until(feed, lambda model, now: [row.status for row in model.rows(now)] == ["up"])
         yield feed
 
 
@@ -61,23 +61,23 @@ def test_a_feed_of_some_labels_has_only_the_shards_and_events_of_these(
     with Feed(daemon.query, labels={"site": "none"}) as feed:
         feed.wait_ready(60)
         feed.add_event("note", "of this process")
-        until(feed, lambda fleet, _: fleet.events_complete_to)
-        with feed.fleet() as fleet:
-            assert fleet.rows(feed.now()) == []
-            assert kinds(fleet) == ["note"]
+        until(feed, lambda model, _: model.events_complete_to)
+        with feed.locked() as model:
+            assert model.rows(feed.now()) == []
+            assert kinds(model) == ["note"]
 
 
-def kinds(fleet: Fleet) -> list[str]:
+def kinds(model: TopModel) -> list[str]:
     """The types of the events, oldest first."""
-    return [event.type for event in fleet.events(100)]
+    return [event.type for event in model.events(100)]
 
 
-def until(feed: Feed, predicate: Callable[[Fleet, float], object]) -> None:
+def until(feed: Feed, predicate: Callable[[TopModel, float], object]) -> None:
     """Wait until the predicate is true of the model."""
 
     def check() -> object:
-        with feed.fleet() as fleet:
-            return predicate(fleet, feed.now())
+        with feed.locked() as model:
+            return predicate(model, feed.now())
 
     wait_until(check, TIMEOUT, "the model")
 
@@ -85,13 +85,13 @@ def until(feed: Feed, predicate: Callable[[Fleet, float], object]) -> None:
 def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServer) -> None:
     put_load(server.client(), 100)
 
-    def idle_again(fleet: Fleet, now: float) -> bool:
-        (row,) = fleet.rows(now)
+    def idle_again(model: TopModel, now: float) -> bool:
+        (row,) = model.rows(now)
         return row.hit_ratio is None and row.interval is not None
 
     until(feed, idle_again)
-    with feed.fleet() as fleet:
-        (row,) = fleet.rows(feed.now())
+    with feed.locked() as model:
+        (row,) = model.rows(feed.now())
     assert row.shard == server.ident
     assert row.labels == {"site": "fra"}
     assert row.role == "master"
@@ -106,12 +106,12 @@ def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServe
 
 
 def test_counters_have_rates_under_load(feed: Feed, server: RealServer) -> None:
-    def busy(fleet: Fleet, now: float) -> bool:
+    def busy(model: TopModel, now: float) -> bool:
         put_load(server.client(), 20)
         feed.follow_shard(server.ident)
         fields = {
             field.name: field
-            for section in fleet.sections(server.ident, now)
+            for section in model.sections(server.ident, now)
             for field in section.fields
         }
         if not fields:  # not read yet
@@ -124,10 +124,10 @@ def test_counters_have_rates_under_load(feed: Feed, server: RealServer) -> None:
 
 def test_a_shard_that_dies_is_down_until_it_is_back(feed: Feed, server: RealServer) -> None:
     server.kill()
-    until(feed, lambda fleet, now: fleet.rows(now)[0].status == "down: refused")
+    until(feed, lambda model, now: model.rows(now)[0].status == "down: refused")
     server.start()
-    until(feed, lambda fleet, now: fleet.rows(now)[0].status == "up")
-    until(feed, lambda fleet, _: {"down", "restarted"} <= set(kinds(fleet)))
+    until(feed, lambda model, now: model.rows(now)[0].status == "up")
+    until(feed, lambda model, _: {"down", "restarted"} <= set(kinds(model)))
 
 
 def test_a_reset_of_the_statistics_gives_no_rate_that_is_negative_or_giant(
@@ -136,9 +136,9 @@ def test_a_reset_of_the_statistics_gives_no_rate_that_is_negative_or_giant(
     client = server.client()
     seen: list[float | None] = []
 
-    def hits(fleet: Fleet, now: float) -> Field:
+    def hits(model: TopModel, now: float) -> Field:
         feed.follow_shard(server.ident)
-        sections = fleet.sections(server.ident, now)
+        sections = model.sections(server.ident, now)
         fields = [field for section in sections for field in section.fields]
         return next(
             (one for one in fields if one.name == "keyspace_hits"), Field("", 0, None, None)
@@ -146,14 +146,14 @@ def test_a_reset_of_the_statistics_gives_no_rate_that_is_negative_or_giant(
 
     put_load(client, 2000)
     read = client.info("stats")["keyspace_hits"]
-    until(feed, lambda fleet, now: hits(fleet, now).value == read)
-    until(feed, lambda fleet, now: fleet.rows(now)[0].hit_ratio is None)  # it is idle again
+    until(feed, lambda model, now: hits(model, now).value == read)
+    until(feed, lambda model, now: model.rows(now)[0].hit_ratio is None)  # it is idle again
 
     def look() -> bool:
-        with feed.fleet() as fleet:
+        with feed.locked() as model:
             now = feed.now()
-            (row,) = fleet.rows(now)
-            seen.append(hits(fleet, now).rate)
+            (row,) = model.rows(now)
+            seen.append(hits(model, now).rate)
         return row.hit_ratio_overall is None  # the server has forgotten all reads
 
     client.config_resetstat()
@@ -165,19 +165,19 @@ def test_events_from_before_the_feed_are_there(daemon: RunningDaemon) -> None:
     daemon.restart()
     daemon.wait_polled(1)
     with Feed(daemon.query) as feed:
-        until(feed, lambda fleet, _: kinds(fleet) == ["added", "up"])
-        with feed.fleet() as fleet:
-            assert [event.number for event in fleet.events(9)] == [1, 2]
+        until(feed, lambda model, _: kinds(model) == ["added", "up"])
+        with feed.locked() as model:
+            assert [event.number for event in model.events(9)] == [1, 2]
 
 
 def test_sections_are_known_soon_after_a_shard_is_followed(feed: Feed, server: RealServer) -> None:
-    def known(fleet: Fleet, now: float) -> bool:
+    def known(model: TopModel, now: float) -> bool:
         feed.follow_shard(server.ident)
-        return bool(fleet.sections(server.ident, now)) and not fleet.lacks_sections(server.ident)
+        return bool(model.sections(server.ident, now)) and not model.lacks_sections(server.ident)
 
     until(feed, known)
-    with feed.fleet() as fleet:
-        sections = fleet.sections(server.ident, feed.now())
+    with feed.locked() as model:
+        sections = model.sections(server.ident, feed.now())
     names = [section.name for section in sections]
     assert names == [name for name in NAMES if name in names]  # and "Other" is not among them
     assert {"Server", "Memory", "Stats", "CPU", "Keyspace", "Commandstats"} <= set(names)
@@ -194,30 +194,30 @@ def test_a_silent_daemon_makes_all_shards_stale_with_a_reason(
     feed: Feed, daemon: RunningDaemon
 ) -> None:
     daemon.suspend()
-    until(feed, lambda fleet, now: not fleet.feed(now).fresh and fleet.feed(now).problem)
-    with feed.fleet() as fleet:
-        assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
-    until(feed, lambda fleet, _: kinds(fleet)[-1:] == ["stale"])
+    until(feed, lambda model, now: not model.feed(now).fresh and model.feed(now).problem)
+    with feed.locked() as model:
+        assert [row.status for row in model.rows(feed.now())] == ["stale"]
+    until(feed, lambda model, _: kinds(model)[-1:] == ["stale"])
     daemon.resume()
-    until(feed, lambda fleet, now: fleet.feed(now).fresh)
-    until(feed, lambda fleet, _: kinds(fleet)[-1:] == ["again"])
+    until(feed, lambda model, now: model.feed(now).fresh)
+    until(feed, lambda model, _: kinds(model)[-1:] == ["again"])
 
 
 def test_a_restarted_daemon_is_followed_and_reported(feed: Feed, daemon: RunningDaemon) -> None:
-    until(feed, lambda fleet, _: "up" in kinds(fleet))
-    with feed.fleet() as fleet:
-        before = kinds(fleet)
+    until(feed, lambda model, _: "up" in kinds(model))
+    with feed.locked() as model:
+        before = kinds(model)
     daemon.restart()
     until(
         feed,
-        lambda fleet, now: (
-            fleet.feed(now).fresh
-            and kinds(fleet)[-2:] == ["added", "up"]
-            and len(kinds(fleet)) > len(before) + 2
+        lambda model, now: (
+            model.feed(now).fresh
+            and kinds(model)[-2:] == ["added", "up"]
+            and len(kinds(model)) > len(before) + 2
         ),
     )
-    with feed.fleet() as fleet:
-        types = kinds(fleet)
+    with feed.locked() as model:
+        types = kinds(model)
     assert types[: len(before)] == before
     assert types.count("restart") == 1
     assert types[len(before) :].count("up") == 1
@@ -234,13 +234,13 @@ def test_a_client_with_few_rights_sees_its_shards_and_changes_of_their_state(
         daemon.wait_polled(2)
         with Feed(daemon.query, keys=keyring.of("team")) as feed:
             feed.wait_ready(TIMEOUT)
-            with feed.fleet() as fleet:
-                (row,) = fleet.rows(feed.now())
+            with feed.locked() as model:
+                (row,) = model.rows(feed.now())
             assert (row.shard, row.status, row.role) == ("mine", "up", "master")
             assert row.version
             server.kill()
-            until(feed, lambda fleet, now: fleet.rows(now)[0].status == "down")
-            until(feed, lambda fleet, _: kinds(fleet) == ["down"])
+            until(feed, lambda model, now: model.rows(now)[0].status == "down")
+            until(feed, lambda model, _: kinds(model) == ["down"])
             server.start()
 
 
@@ -251,16 +251,16 @@ def test_a_client_without_rights_gets_the_reason(keyring: Keyring, server: RealS
         keyring.daemon([("s", server.url)], rights) as daemon,
         Feed(daemon.query, keys=keyring.of("cron")) as feed,
     ):
-        until(feed, lambda fleet, now: "get_infos" in fleet.feed(now).problem)
-        with feed.fleet() as fleet:
-            assert not fleet.feed(feed.now()).fresh
+        until(feed, lambda model, now: "get_infos" in model.feed(now).problem)
+        with feed.locked() as model:
+            assert not model.feed(feed.now()).fresh
 
 
 def test_a_warning_in_the_log_becomes_an_event(feed: Feed) -> None:
     with warnings_as_events(feed):
         logging.getLogger("zinfo.client").warning("%s went wrong", "something")
-    with feed.fleet() as fleet:
-        (event,) = fleet.events(1)
+    with feed.locked() as model:
+        (event,) = model.events(1)
     assert (event.type, event.shard, event.message) == ("fault", "", "something went wrong")
 
 
@@ -283,17 +283,17 @@ def test_nothing_is_requested_unless_the_model_is_looked_at(
         assert requests
         wait_until(lambda: paused(feed), TIMEOUT, "the pause")
         before = len(requests)
-        assert not feed._fleet.feed(feed.now()).fresh
+        assert not feed._model.feed(feed.now()).fresh
         feed.add_event("note", "of this process")  # no look
         assert (len(requests), paused(feed)) == (before, True)
-        until(feed, lambda fleet, now: fleet.feed(now).fresh)
+        until(feed, lambda model, now: model.feed(now).fresh)
         assert len(requests) > before
 
 
 def paused(feed: Feed) -> bool:
     """Whether the feed requests nothing; this is no look."""
     with feed._lock:
-        return feed._fleet._paused
+        return feed._model._paused
 
 
 def test_shards_that_are_added_removed_and_never_reply_are_in_the_table(
@@ -310,20 +310,20 @@ def test_shards_that_are_added_removed_and_never_reply_are_in_the_table(
         def shown(*wanted: tuple[str, str]) -> None:
             until(
                 feed,
-                lambda fleet, now: (
-                    [(one.shard, one.status) for one in fleet.rows(now)] == list(wanted)
+                lambda model, now: (
+                    [(one.shard, one.status) for one in model.rows(now)] == list(wanted)
                 ),
             )
 
         shown(("a", "up"), ("dead", "down: refused"))
-        with feed.fleet() as fleet:
-            down = fleet.row("dead", feed.now())
+        with feed.locked() as model:
+            down = model.row("dead", feed.now())
         assert down is not None
         assert (down.labels, down.memory, down.age) == ({"site": "ams"}, None, math.inf)
         daemon.config_path.write_text("".join(tables[1:]))
         daemon.signal(signal.SIGHUP)
         shown(("b", "up"), ("dead", "down: refused"))
-        until(feed, lambda fleet, _: {"added", "removed"} <= set(kinds(fleet)))
+        until(feed, lambda model, _: {"added", "removed"} <= set(kinds(model)))
 
 
 @pytest.mark.parametrize(
@@ -349,13 +349,13 @@ def test_where_updates_fail_nothing_is_fresh_and_the_fault_is_an_event(
 
     with warnings_as_events(feed):
         monkeypatch.setattr(feed, "_update", fail)
-        until(feed, lambda fleet, now: fleet.feed(now).problem == NO_REPORT)
-        with feed.fleet() as fleet:
-            assert [row.status for row in fleet.rows(feed.now())] == ["stale"]
-            messages = [event.message for event in fleet.events(20)]
+        until(feed, lambda model, now: model.feed(now).problem == NO_REPORT)
+        with feed.locked() as model:
+            assert [row.status for row in model.rows(feed.now())] == ["stale"]
+            messages = [event.message for event in model.events(20)]
         assert "updating the shards failed: RuntimeError('no luck')" in messages
         monkeypatch.undo()
-        until(feed, lambda fleet, now: fleet.feed(now).fresh)
+        until(feed, lambda model, now: model.feed(now).fresh)
 
 
 def test_a_view_does_not_wait_for_a_daemon_that_does_not_answer(

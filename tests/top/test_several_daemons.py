@@ -33,22 +33,22 @@ def feed(daemons: Daemons) -> Iterator[Feed]:
 
 
 def kinds(feed: Feed) -> Counter[tuple[str, str]]:
-    with feed.fleet() as fleet:
-        return Counter((event.shard, event.type) for event in fleet.events(1000))
+    with feed.locked() as model:
+        return Counter((event.shard, event.type) for event in model.events(1000))
 
 
 def test_each_shard_and_each_event_is_there_once(feed: Feed, daemons: Daemons) -> None:
     feed.wait_ready(TIMEOUT)
 
     def complete() -> bool:
-        with feed.fleet() as fleet:
-            rows, state = fleet.rows(feed.now()), fleet.feed(feed.now())
+        with feed.locked() as model:
+            rows, state = model.rows(feed.now()), model.feed(feed.now())
         return len(rows) == len(IDS) and state.daemons.startswith("3 of 3 daemons")
 
     wait_until(complete, TIMEOUT, "all daemons to be read")
-    with feed.fleet() as fleet:
-        state, rows = fleet.feed(feed.now()), fleet.rows(feed.now())
-        copies = {one: fleet.copies(one) for one in IDS}
+    with feed.locked() as model:
+        state, rows = model.feed(feed.now()), model.rows(feed.now())
+        copies = {one: model.copies(one) for one in IDS}
     assert (state.daemons, state.missing) == ("3 of 3 daemons, slices 0-2, 2 copies", ())
     assert [(row.shard, row.status) for row in rows] == [(one, "up") for one in IDS]
     for shard, polled in copies.items():
@@ -78,8 +78,8 @@ def test_a_silent_daemon_and_a_missing_slice_are_named(feed: Feed, daemons: Daem
         await asyncio.to_thread(daemons.running[1].kill)
         await see(pilot, "MISSING: slice 1 of 3", "; slice 2 of 3", "1 of 3 daemons, slice 0 of 3")
         await see(pilot, " stale ")
-        with feed.fleet() as fleet:
-            states = {row.shard: row.shown_state for row in fleet.rows(feed.now())}
+        with feed.locked() as model:
+            states = {row.shard: row.shown_state for row in model.rows(feed.now())}
         assert states == {one: "stale" if one in both else "up" for one in IDS}
         await press(pilot, "slash", *min(shards_of(0)), "enter", "enter")
         await see(pilot, "polled by zinfo-0 (shown), zinfo-", " (silent)", "up  primary")
@@ -138,7 +138,7 @@ def test_no_daemon_gets_requests_unless_the_model_is_looked_at(
 
         def paused() -> bool:
             with feed._lock:
-                return feed._fleet._paused
+                return feed._model._paused
 
         wait_until(paused, TIMEOUT, "the pause")
         before = len(requests)

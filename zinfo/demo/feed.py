@@ -66,15 +66,15 @@ class DemoFeed:
 
     def update(self) -> None:
         """Read the present rows and the events since the last update."""
-        with self._feed.fleet() as fleet:
+        with self._feed.locked() as model:
             now = self._feed.now()
-            self.rows = fleet.rows(now)
-            state = fleet.feed(now)
+            self.rows = model.rows(now)
+            state = model.feed(now)
             # Events behind a missing one wait for it, so that all are shown in order.
             events = [
                 event
-                for event in fleet.events(MAX_EVENTS)
-                if self._newest < event.number <= fleet.events_complete_to
+                for event in model.events(MAX_EVENTS)
+                if self._newest < event.number <= model.events_complete_to
             ]
         if events:
             self._newest = events[-1].number
@@ -84,8 +84,8 @@ class DemoFeed:
         self.problem = (state.problem or "the shards are being read again") if stale else ""
 
     def _has_history(self) -> bool:
-        with self._feed.fleet() as fleet:
-            return fleet.events_complete_to > 0
+        with self._feed.locked() as model:
+            return model.events_complete_to > 0
 
 
 def kind_of(event: Event) -> str:

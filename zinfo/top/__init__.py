@@ -1,7 +1,7 @@
 """The live view, `zinfo top`: the model of all shards, and the views that draw it.
 
 In reading order: `rows` (what a view gets), `counters` and `history` (rates, the last minutes),
-`record` (one shard), `event_log` and `fleet` (the whole model; its docstring lists what a view may
+`record` (one shard), `event_log` and `model` (the whole model; its docstring lists what a view may
 call). `formatting`, `columns`, `filtering`, `plots`, `sparklines` and `glyphs` turn it into text.
 All of these are pure: no threads, sockets, clocks or terminals.
 

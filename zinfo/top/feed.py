@@ -22,9 +22,9 @@ from zinfo.errors import NoAnswerError, ZinfoError
 from zinfo.top.daemon_reader import HELLO_TIMEOUT, REQUEST_TIMEOUT, allowed_operations
 from zinfo.top.daemons_text import slice_text
 from zinfo.top.event_reader import read_events, state_changes
-from zinfo.top.fleet import Fleet
 from zinfo.top.fleet_reader import FleetReader, FleetReading
 from zinfo.top.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
+from zinfo.top.model import TopModel
 from zinfo.top.record import Reading, Status
 from zinfo.top.shard_feed import ShardFeed
 from zinfo.top.table_reader import TableReader
@@ -51,7 +51,7 @@ _PIECE = 500  # shards that are written to the model at a time
 
 
 class Feed:
-    """Keeps a `Fleet` up to date, until it is closed, while it is looked at. A context manager.
+    """Keeps a `TopModel` up to date, until it is closed, while it is looked at. A context manager.
 
     Args:
         endpoints: query endpoint of the daemon, or of several that share the shards;
@@ -72,7 +72,7 @@ class Feed:
     ) -> None:
         given = (endpoints,) if isinstance(endpoints, str) else tuple(dict.fromkeys(endpoints))
         self.endpoint = " ".join(given)
-        self._fleet = Fleet()
+        self._model = TopModel()
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._closing = threading.Event()
@@ -89,7 +89,7 @@ class Feed:
         else:
             self._client = Client(given[0], timeout=REQUEST_TIMEOUT, retries=0, keys=keys)
             self._reader = TableReader(self._client, self._labels)
-        self._shard_feed = ShardFeed(self._endpoint_of, self._fleet, self._lock, keys)
+        self._shard_feed = ShardFeed(self._endpoint_of, self._model, self._lock, keys)
         self._thread = threading.Thread(target=self._run, name="zinfo-top-table", daemon=True)
         self._thread.start()
 
@@ -100,11 +100,11 @@ class Feed:
         self.close()
 
     @contextmanager
-    def fleet(self) -> Iterator[Fleet]:
+    def locked(self) -> Iterator[TopModel]:
         """Lock the model for the `with` block. This is a look, which keeps it up to date."""
         self._look()
         with self._lock:
-            yield self._fleet
+            yield self._model
 
     def now(self) -> float:
         """Return the time by the model's clock."""
@@ -122,7 +122,7 @@ class Feed:
         deadline = clock() + timeout
         self._look()
         with self._lock:
-            while not (state := self._fleet.feed(clock())).fresh:
+            while not (state := self._model.feed(clock())).fresh:
                 left = deadline - clock()
                 if left <= 0 or self._closing.is_set():
                     why = state.problem or "they were not read in time"
@@ -176,7 +176,7 @@ class Feed:
     def _wait_for_look(self) -> None:
         """Request nothing until a view looks at the model."""
         with self._lock:
-            self._fleet.pause()
+            self._model.pause()
             self._stale_since, self._stale_reported = None, False
         self._looked.clear()
         # A look between the check before and this line is not lost: its time is checked again.
@@ -185,7 +185,7 @@ class Feed:
             self._looked.clear()
         (self._several or self._reader).forget()
         with self._lock:
-            self._fleet.resume(clock())
+            self._model.resume(clock())
             self._looked.set()
 
     # --- the thread
@@ -223,17 +223,17 @@ class Feed:
         missing, merged = tuple(map(str, found.coverage.missing)), found.merged
         with self._lock:
             for shard in found.moved:
-                self._fleet.change_copy(shard)
-            self._fleet.set_daemons(found.daemons, missing, merged.stale, merged.copies)
-            self._fleet.add_events(found.events)
+                self._model.change_copy(shard)
+            self._model.set_daemons(found.daemons, missing, merged.stale, merged.copies)
+            self._model.add_events(found.events)
             if not found.answering:
                 problems = [f"{name}: {why}" for name, why in found.problems.items()]
-                self._fleet.report(clock(), fresh=False, problem="; ".join(problems))
+                self._model.report(clock(), fresh=False, problem="; ".join(problems))
                 self._changed.notify_all()
                 return
         self._write(merged.readings)
         with self._lock:
-            self._fleet.set_statuses(merged.statuses, clock())
+            self._model.set_statuses(merged.statuses, clock())
             self._changed.notify_all()
 
     def _read_one(self) -> None:
@@ -241,7 +241,7 @@ class Feed:
         self._check_epoch(hello["epoch"])
         operations = allowed_operations(hello)
         with self._lock:
-            since = self._fleet.events_complete_to
+            since = self._model.events_complete_to
         found = read_events(self._client, operations, since)
         events = found.events if found else []
         table = self._reader.read(operations, {event.shard for event in events if event.shard})
@@ -254,14 +254,14 @@ class Feed:
         with self._lock:
             for event in events:
                 if event.type in STATES:
-                    self._fleet.set_state(event.shard, event.type, event.reason)
+                    self._model.set_state(event.shard, event.type, event.reason)
         self._write(table.readings)
         with self._lock:
-            self._fleet.set_daemons(slice_text(slice_from_map(hello.get("slice"))))
-            self._fleet.set_statuses(table.statuses, clock())
-            self._fleet.add_events(events)
+            self._model.set_daemons(slice_text(slice_from_map(hello.get("slice"))))
+            self._model.set_statuses(table.statuses, clock())
+            self._model.add_events(events)
             if found is not None:
-                self._fleet.mark_events_complete(found.newest)
+                self._model.mark_events_complete(found.newest)
             self._report(fresh=True)
 
     def _check_epoch(self, epoch: int) -> None:
@@ -269,7 +269,7 @@ class Feed:
             return
         with self._lock:
             if self._epoch is not None:
-                self._fleet.daemon_restarted()
+                self._model.daemon_restarted()
                 self._add_event(DAEMON_RESTARTED, "the daemon was restarted")
                 self._stale_since, self._stale_reported = None, False
         self._epoch = epoch
@@ -281,12 +281,12 @@ class Feed:
             with self._lock:
                 for reading in readings[start : start + _PIECE]:
                     if not self._shard_feed.follows(reading.shard):
-                        self._fleet.update(reading)
+                        self._model.update(reading)
 
     def _report(self, *, fresh: bool, problem: str = "") -> None:
         """Report whether the model is current; it is locked."""
         now = clock()
-        self._fleet.report(now, fresh=fresh, problem=problem)
+        self._model.report(now, fresh=fresh, problem=problem)
         if fresh:
             if self._stale_reported:
                 self._add_event(RECONNECTED, "the daemon responds again")
@@ -300,4 +300,4 @@ class Feed:
         self._changed.notify_all()
 
     def _add_event(self, kind: str, message: str) -> None:
-        self._fleet.add_events([Event("", kind, None, None, "", message, 0, 0, time.time())])
+        self._model.add_events([Event("", kind, None, None, "", message, 0, 0, time.time())])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from zinfo.client import Client, ClientKeys, Delta
 from zinfo.client.sockets import clock
 from zinfo.errors import ZinfoError
-from zinfo.top.fleet import Fleet
+from zinfo.top.model import TopModel
 from zinfo.top.sections import fetch_sections
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class ShardFeed:
     Args:
         endpoint_of: returns the query endpoint of the daemon whose copy of a shard is shown; None
             where there is none so far.
-        fleet: the model.
+        model: the model.
         lock: of the model.
         keys: CURVE keys of this client and the daemon; None where the daemon requires none.
     """
@@ -40,13 +40,13 @@ class ShardFeed:
     def __init__(
         self,
         endpoint_of: Callable[[str], str | None],
-        fleet: Fleet,
+        model: TopModel,
         lock: threading.Lock,
         keys: ClientKeys | None,
     ) -> None:
         self._endpoint_of = endpoint_of
         self._keys = keys
-        self._fleet = fleet
+        self._model = model
         self._lock = lock
         self._followed: dict[str, float] = {}  # shard to the end of its time
         self._whole: set[str] = set()  # of these, the newest INFO was read
@@ -109,7 +109,7 @@ class ShardFeed:
             if self._needs_sections(shard):
                 sections = fetch_sections(client, shard)
                 with self._lock:
-                    self._fleet.set_sections(shard, sections)
+                    self._model.set_sections(shard, sections)
         except ZinfoError as error:  # requested again while a view shows the shard
             logger.info("%s: %s", shard, error)
             return False
@@ -127,7 +127,7 @@ class ShardFeed:
         """Return whether to request sections, which takes many requests."""
         now = clock()
         with self._lock:
-            lacks_some = self._fleet.lacks_sections(shard)
+            lacks_some = self._model.lacks_sections(shard)
         if not lacks_some or now - self._sections_at.get(shard, -math.inf) < _SECTIONS_INTERVAL:
             return False
         self._sections_at[shard] = now
@@ -135,7 +135,7 @@ class ShardFeed:
 
     def _read_info(self, client: Client, shard: str) -> None:
         with self._lock:
-            if self._fleet.row(shard, clock()) is None:  # unknown, so far
+            if self._model.row(shard, clock()) is None:  # unknown, so far
                 return
         (info,) = client.get_infos([shard], allow_partial=True)
         now, meta = clock(), info.pop("meta")
@@ -143,5 +143,5 @@ class ShardFeed:
             return
         delta = Delta(shard, meta["revision"], 0, meta["time"], info, ())
         with self._lock:
-            if self._fleet.row(shard, now) is not None:
-                self._fleet.apply(delta, now - meta["info_age"])
+            if self._model.row(shard, now) is not None:
+                self._model.apply(delta, now - meta["info_age"])

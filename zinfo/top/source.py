@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from zinfo.top.fleet import Fleet
+from zinfo.top.model import TopModel
 
 
 class Source(Protocol):
@@ -13,7 +13,7 @@ class Source(Protocol):
 
     endpoint: str
 
-    def fleet(self) -> AbstractContextManager[Fleet]:
+    def locked(self) -> AbstractContextManager[TopModel]:
         """Lock the model for the `with` block. This keeps it up to date for the next seconds."""
 
     def now(self) -> float:

@@ -8,7 +8,7 @@ from tests.top import building
 from tests.top.building import SHARD, status, whole
 from zinfo.client.updates import Info
 from zinfo.top.columns import COLUMNS
-from zinfo.top.fleet import Fleet
+from zinfo.top.model import TopModel
 from zinfo.top.web.json_model import Cells, Changes, Sparks, cells, columns, points, shard
 
 SPARKS: Sparks = {"ops": [0.5]}
@@ -71,13 +71,13 @@ def test_a_picture_has_its_holes_and_its_height() -> None:
 
 def test_a_plot_has_the_same_values_as_in_the_terminal() -> None:
     """A peak is as high as is said, and what is past is not called now."""
-    fleet = Fleet()
+    model = TopModel()
     for number, ops in enumerate([0, 400, 0, 0, 0], 1):
         info: Info = {"instantaneous_ops_per_sec": ops, "used_memory": 1024}
         info |= {"keyspace_hits": number, "keyspace_misses": number}
-        fleet.apply(whole(number, 500.0 + number, info), 100.0 + number)
-        fleet.set_statuses({SHARD: status()}, 100.0 + number, fresh=True)
-    page = shard(fleet, SHARD, 105.0)
+        model.apply(whole(number, 500.0 + number, info), 100.0 + number)
+        model.set_statuses({SHARD: status()}, 100.0 + number, fresh=True)
+    page = shard(model, SHARD, 105.0)
     assert page is not None
     plots = {plot["name"]: plot for plot in page["plots"]}
     ops_plot = plots["ops/s"]
@@ -85,8 +85,8 @@ def test_a_plot_has_the_same_values_as_in_the_terminal() -> None:
     assert (ops_plot["now"], plots["memory"]["now"]) == ("0", "1.0K")
     hits = plots["hit ratio"]
     assert (hits["top"], hits["now"], hits["points"][-1]) == ("100%", "50%", 0.5)
-    fleet.set_statuses({SHARD: status("down", "refused")}, 120.0, fresh=True)
-    page = shard(fleet, SHARD, 120.0)
+    model.set_statuses({SHARD: status("down", "refused")}, 120.0, fresh=True)
+    page = shard(model, SHARD, 120.0)
     assert page is not None
     assert [plot["now"] for plot in page["plots"]] == ["-"] * 4
 

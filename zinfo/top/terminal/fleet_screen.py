@@ -63,11 +63,11 @@ class FleetScreen(BaseScreen):
         """Read the model and show it."""
         source, pane, table = self.source, self.pane, self.table
         self._visible_series.clear()
-        with source.fleet() as fleet:
+        with source.locked() as model:
             now = source.now()
-            rows, feed = fleet.rows(now), fleet.feed(now)
-            totals, sums = fleet.totals(now, rows), fleet.totals_series(now)
-            events = fleet.events(EVENTS) if pane.display else ()
+            rows, feed = model.rows(now), model.feed(now)
+            totals, sums = model.totals(now, rows), model.totals_series(now)
+            events = model.events(EVENTS) if pane.display else ()
         shown = self._filter(rows) if self._filter else rows
         table.show_rows(ordered(shown, self._order.name, reverse=self._order.reverse))
         self.heading.show(self._order.name, ascending=self._order.ascending)
@@ -87,8 +87,8 @@ class FleetScreen(BaseScreen):
 
     def _series(self, shard: str) -> Series | None:
         if shard not in self._visible_series:
-            with self.source.fleet() as fleet:
-                self._visible_series[shard] = fleet.series(shard, self.source.now())
+            with self.source.locked() as model:
+                self._visible_series[shard] = model.series(shard, self.source.now())
         return self._visible_series[shard]
 
     # --- keys and mouse

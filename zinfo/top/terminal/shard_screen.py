@@ -63,12 +63,12 @@ class ShardScreen(BaseScreen):
     def redraw(self) -> None:
         """Read the model and show it."""
         source, shard, pane = self.source, self._shard, self.pane
-        with source.fleet() as fleet:
+        with source.locked() as model:
             now = source.now()
-            row, feed = fleet.row(shard, now), fleet.feed(now)
-            series, sections = fleet.series(shard, now), fleet.sections(shard, now)
-            copies = fleet.copies(shard)
-            events = fleet.events(EVENTS, shard) if pane.display else ()
+            row, feed = model.row(shard, now), model.feed(now)
+            series, sections = model.series(shard, now), model.sections(shard, now)
+            copies = model.copies(shard)
+            events = model.events(EVENTS, shard) if pane.display else ()
         source.follow_shard(shard)
         fields, width = self.fields, self.size.width
         fields.show_sections(sections, self._name_filter)

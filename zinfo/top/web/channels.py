@@ -126,8 +126,8 @@ class ShardChannel:
 
     def _make(self) -> bytes:
         now = self._source.now()
-        with self._source.fleet() as fleet:
-            page, feed = json_model.shard(fleet, self._shard, now), json_model.feed(fleet.feed(now))
+        with self._source.locked() as model:
+            page, feed = json_model.shard(model, self._shard, now), json_model.feed(model.feed(now))
         if page is not None:
             self._source.follow_shard(self._shard)
         return message({"feed": feed, "page": page})

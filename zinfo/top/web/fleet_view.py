@@ -67,10 +67,10 @@ class FleetViewer:
         number, former = (self._view.number, self._view.cells) if self._view else (0, {})
         before, self._sparks = self._sparks, {}
         means = {}
-        with self._source.fleet() as fleet:
-            rows = fleet.rows(now)
-            feed, totals = fleet.feed(now), fleet.totals(now, rows)
-            events, version = fleet.events(_EVENTS), fleet.events_version
+        with self._source.locked() as model:
+            rows = model.rows(now)
+            feed, totals = model.feed(now), model.totals(now, rows)
+            events, version = model.events(_EVENTS), model.events_version
             for position, row in enumerate(rows):
                 # Shifted by the position, so that each second a fifth of the shards is due.
                 period = (int(now) + position) // _SPARKS_INTERVAL
@@ -78,7 +78,7 @@ class FleetViewer:
                 if had is not None and had[0] == period:
                     self._sparks[row.shard] = had
                 else:
-                    means[row.shard] = period, fleet.means(row.shard, now)
+                    means[row.shard] = period, model.means(row.shard, now)
         for shard, (period, one) in means.items():
             assert one is not None, "it has a row"
             self._sparks[shard] = period, json_model.sparks(one)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 from zinfo.top.columns import COLUMNS, Column
 from zinfo.top.daemons_text import copies_text
-from zinfo.top.fleet import Fleet
 from zinfo.top.formatting import (
     DAEMON,
     clock_text,
@@ -22,6 +21,7 @@ from zinfo.top.formatting import (
     safe,
     value_text,
 )
+from zinfo.top.model import TopModel
 from zinfo.top.plots import FULL_SCALES, PLOTS, Plot
 from zinfo.top.rows import FeedState, Means, Row, Series, Totals
 from zinfo.top.sparklines import downsample, maximum
@@ -177,9 +177,9 @@ def events(found: Sequence[Event]) -> list[list[str]]:
     ]
 
 
-def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
+def shard(model: TopModel, name: str, now: float) -> dict[str, Any] | None:
     """Return one shard's page; None where it is not watched."""
-    row, series = fleet.row(name, now), fleet.series(name, now)
+    row, series = model.row(name, now), model.series(name, now)
     if row is None or series is None:
         return None
     return {
@@ -187,7 +187,7 @@ def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
         "state": row.shown_state,
         "status": safe(row.status),
         "cells": _texts(row),
-        "copies": copies_text(fleet.copies(name)),
+        "copies": copies_text(model.copies(name)),
         "sections": [
             [
                 safe(section.name),
@@ -196,10 +196,10 @@ def shard(fleet: Fleet, name: str, now: float) -> dict[str, Any] | None:
                     for one in section.fields
                 ],
             ]
-            for section in fleet.sections(name, now)
+            for section in model.sections(name, now)
         ],
         "plots": [_plot(series, plot) for plot in PLOTS],
-        "events": events(fleet.events(30, name)),
+        "events": events(model.events(30, name)),
     }
 
 

@@ -175,8 +175,8 @@ class _ShardStream:
 def _wait_for_reading(source: Source) -> None:
     """Wait a moment for the shards: nothing is read from the daemon while no page is open."""
     for _ in range(round(_READ_SECONDS / _CHECK_SECONDS)):
-        with source.fleet() as fleet:
-            if fleet.feed(source.now()).fresh:
+        with source.locked() as model:
+            if model.feed(source.now()).fresh:
                 return
         gevent.sleep(_CHECK_SECONDS)
 

@@ -28,7 +28,7 @@ NO_REPORT = "nothing was read from the daemon in time"
 """The problem that is shown in that case."""
 
 
-class Fleet:
+class TopModel:
     """All shards, their last minutes, the newest events, and whether these are current.
 
     A view calls only these, as often as it likes:

@@ -11,7 +11,7 @@ from tests.info_texts import SEQUENCES
 from tests.top.building import SHARD, delta, event, status, whole
 from zinfo.client.updates import Info
 from zinfo.info.parser import parse
-from zinfo.top.fleet import NO_REPORT, SILENT, Fleet
+from zinfo.top.model import NO_REPORT, SILENT, TopModel
 from zinfo.top.record import Reading
 from zinfo.top.rows import FeedState, Row
 
@@ -32,22 +32,22 @@ INFO: Info = {
 
 
 @pytest.fixture
-def fleet() -> Fleet:
+def model() -> TopModel:
     """One shard, polled once a second ago, and up."""
-    fleet = Fleet()
-    fleet.apply(whole(1, 500.0, INFO), 100.0)
-    fleet.set_statuses({SHARD: status(labels={"site": "fra"}, age=1.0)}, 101.0, fresh=True)
-    return fleet
+    model = TopModel()
+    model.apply(whole(1, 500.0, INFO), 100.0)
+    model.set_statuses({SHARD: status(labels={"site": "fra"}, age=1.0)}, 101.0, fresh=True)
+    return model
 
 
-def row(fleet: Fleet, now: float = 101.0) -> Row:
-    found = fleet.row(SHARD, now)
+def row(model: TopModel, now: float = 101.0) -> Row:
+    found = model.row(SHARD, now)
     assert found is not None
     return found
 
 
-def test_a_row_has_the_values_of_info_and_of_the_daemon(fleet: Fleet) -> None:
-    assert row(fleet) == Row(
+def test_a_row_has_the_values_of_info_and_of_the_daemon(model: TopModel) -> None:
+    assert row(model) == Row(
         shard=SHARD,
         labels={"site": "fra"},
         state="up",
@@ -69,45 +69,45 @@ def test_a_row_has_the_values_of_info_and_of_the_daemon(fleet: Fleet) -> None:
 
 
 def test_the_servers_own_version_goes_before_the_one_that_it_is_compatible_to(
-    fleet: Fleet,
+    model: TopModel,
 ) -> None:
-    fleet.apply(delta(2, 501.0, {"valkey_version": "8.1.8"}), 101.0)
-    assert row(fleet).version == "8.1.8"
+    model.apply(delta(2, 501.0, {"valkey_version": "8.1.8"}), 101.0)
+    assert row(model).version == "8.1.8"
 
 
-def test_interval_hit_ratio_and_age_are_of_the_newest_poll(fleet: Fleet) -> None:
-    fleet.apply(delta(2, 500.5, {"keyspace_hits": 63, "keyspace_misses": 41}), 101.0)
-    fleet.apply(delta(3, 501.0, {"keyspace_hits": 66, "keyspace_misses": 41}), 101.5)
-    now = row(fleet, 101.75)
+def test_interval_hit_ratio_and_age_are_of_the_newest_poll(model: TopModel) -> None:
+    model.apply(delta(2, 500.5, {"keyspace_hits": 63, "keyspace_misses": 41}), 101.0)
+    model.apply(delta(3, 501.0, {"keyspace_hits": 66, "keyspace_misses": 41}), 101.5)
+    now = row(model, 101.75)
     assert now.interval == pytest.approx(0.5)
     assert now.hit_ratio == 1.0
     assert now.hit_ratio_overall == pytest.approx(66 / 107)
     assert now.age == pytest.approx(0.25)
 
 
-def test_an_interval_without_reads_has_no_hit_ratio(fleet: Fleet) -> None:
-    fleet.apply(delta(2, 500.5, {}), 101.0)
-    assert row(fleet).hit_ratio is None
+def test_an_interval_without_reads_has_no_hit_ratio(model: TopModel) -> None:
+    model.apply(delta(2, 500.5, {}), 101.0)
+    assert row(model).hit_ratio is None
 
 
-def test_after_a_restart_the_interval_has_no_rates(fleet: Fleet) -> None:
+def test_after_a_restart_the_interval_has_no_rates(model: TopModel) -> None:
     changed: Info = {"run_id": "b" * 40, "keyspace_hits": 9000, "total_commands_processed": 90000}
-    fleet.apply(delta(2, 500.5, changed), 101.0)
-    assert row(fleet).hit_ratio is None
-    (section,) = fleet.sections(SHARD, 101.0)
+    model.apply(delta(2, 500.5, changed), 101.0)
+    assert row(model).hit_ratio is None
+    (section,) = model.sections(SHARD, 101.0)
     assert {field.rate for field in section.fields} == {None}
 
 
-def test_the_next_interval_after_a_reset_has_rates_again(fleet: Fleet) -> None:
-    fleet.apply(delta(2, 500.5, {"keyspace_hits": 0, "keyspace_misses": 0}), 101.0)
-    assert row(fleet).hit_ratio is None
-    fleet.apply(delta(3, 501.0, {"keyspace_hits": 1, "keyspace_misses": 1}), 101.5)
-    assert row(fleet).hit_ratio == 0.5
+def test_the_next_interval_after_a_reset_has_rates_again(model: TopModel) -> None:
+    model.apply(delta(2, 500.5, {"keyspace_hits": 0, "keyspace_misses": 0}), 101.0)
+    assert row(model).hit_ratio is None
+    model.apply(delta(3, 501.0, {"keyspace_hits": 1, "keyspace_misses": 1}), 101.5)
+    assert row(model).hit_ratio == 0.5
 
 
-def test_fields_have_their_rate_and_the_time_of_their_change(fleet: Fleet) -> None:
-    fleet.apply(delta(2, 500.5, {"keyspace_hits": 80, "used_memory": 4096}), 101.0)
-    (section,) = fleet.sections(SHARD, 103.0)
+def test_fields_have_their_rate_and_the_time_of_their_change(model: TopModel) -> None:
+    model.apply(delta(2, 500.5, {"keyspace_hits": 80, "used_memory": 4096}), 101.0)
+    (section,) = model.sections(SHARD, 103.0)
     fields = {field.name: field for field in section.fields}
     assert list(fields) == list(INFO)
     assert fields["keyspace_hits"].rate == pytest.approx(40.0)
@@ -118,21 +118,21 @@ def test_fields_have_their_rate_and_the_time_of_their_change(fleet: Fleet) -> No
     assert fields["used_memory"].rate is None
 
 
-def test_a_whole_info_counts_as_the_changes_that_it_has(fleet: Fleet) -> None:
+def test_a_whole_info_counts_as_the_changes_that_it_has(model: TopModel) -> None:
     again = {**INFO, "used_memory": 1, "keyspace_hits": 70}
     del again["db7"]
-    fleet.apply(whole(9, 501.0, again), 101.0)
-    (section,) = fleet.sections(SHARD, 101.0)
+    model.apply(whole(9, 501.0, again), 101.0)
+    (section,) = model.sections(SHARD, 101.0)
     assert {field.name for field in section.fields if field.changed is not None} == {
         "used_memory",
         "keyspace_hits",
     }
-    assert row(fleet).keys == 5
-    assert row(fleet).hit_ratio == 1.0
+    assert row(model).keys == 5
+    assert row(model).hit_ratio == 1.0
 
 
-def test_fields_come_by_section_and_new_ones_where_their_like_are(fleet: Fleet) -> None:
-    fleet.set_sections(
+def test_fields_come_by_section_and_new_ones_where_their_like_are(model: TopModel) -> None:
+    model.set_sections(
         SHARD,
         {
             "Server": ["redis_version", "run_id"],
@@ -140,21 +140,21 @@ def test_fields_come_by_section_and_new_ones_where_their_like_are(fleet: Fleet) 
             "Stats": ["keyspace_hits", "keyspace_misses", "gone"],
         },
     )
-    fleet.apply(delta(2, 500.5, {"db3": {"keys": 1}}), 101.0)
+    model.apply(delta(2, 500.5, {"db3": {"keys": 1}}), 101.0)
     sections = {
         section.name: [field.name for field in section.fields]
-        for section in fleet.sections(SHARD, 101.0)
+        for section in model.sections(SHARD, 101.0)
     }
     assert list(sections) == ["Server", "Keyspace", "Stats", "Other"]
     assert sections["Keyspace"] == ["db0", "db7", "db3"]
     assert sections["Stats"] == ["keyspace_hits", "keyspace_misses"]
     assert sum(map(len, sections.values())) == len(INFO) + 1
-    assert fleet.lacks_sections(SHARD)
+    assert model.lacks_sections(SHARD)
 
 
-def test_a_shard_whose_fields_all_have_a_section_lacks_none(fleet: Fleet) -> None:
-    fleet.set_sections(SHARD, {"All": list(INFO)})
-    assert not fleet.lacks_sections(SHARD)
+def test_a_shard_whose_fields_all_have_a_section_lacks_none(model: TopModel) -> None:
+    model.set_sections(SHARD, {"All": list(INFO)})
+    assert not model.lacks_sections(SHARD)
 
 
 @pytest.mark.parametrize(
@@ -167,87 +167,87 @@ def test_a_shard_whose_fields_all_have_a_section_lacks_none(fleet: Fleet) -> Non
     ],
 )
 def test_keys_are_unknown_if_info_does_not_count_them(fields: Info, keys: int | None) -> None:
-    fleet = Fleet()
-    fleet.apply(whole(1, 500.0, fields), 100.0)
-    fleet.set_statuses({SHARD: status()}, 101.0, fresh=True)
-    assert row(fleet).keys == keys
+    model = TopModel()
+    model.apply(whole(1, 500.0, fields), 100.0)
+    model.set_statuses({SHARD: status()}, 101.0, fresh=True)
+    assert row(model).keys == keys
 
 
 def test_a_repeated_field_is_no_number_and_its_first_text_is_shown() -> None:
     repeated: Info = {**INFO, "role": ["slave", "master"], "used_memory": [1, 2], "db0": [1, 2]}
-    fleet = Fleet()
-    fleet.apply(whole(1, 500.0, repeated), 100.0)
-    fleet.apply(delta(2, 501.0, {"keyspace_hits": [60, 70], "run_id": ["a", "b"]}), 101.0)
-    fleet.set_statuses({SHARD: status()}, 101.0, fresh=True)
-    now = row(fleet)
+    model = TopModel()
+    model.apply(whole(1, 500.0, repeated), 100.0)
+    model.apply(delta(2, 501.0, {"keyspace_hits": [60, 70], "run_id": ["a", "b"]}), 101.0)
+    model.set_statuses({SHARD: status()}, 101.0, fresh=True)
+    now = row(model)
     assert (now.role, now.memory, now.keys, now.hit_ratio) == ("slave", None, 2, None)
 
 
 def test_the_stored_replies_of_servers_give_rows_and_rates() -> None:
     for texts in SEQUENCES:
-        fleet = Fleet()
+        model = TopModel()
         for number, text in enumerate(texts, 1):
-            fleet.apply(whole(number, 500.0 + number, parse(text).fields), 100.0 + number)
-        fleet.set_statuses({SHARD: status()}, 105.0, fresh=True)
-        now = row(fleet, 105.0)
+            model.apply(whole(number, 500.0 + number, parse(text).fields), 100.0 + number)
+        model.set_statuses({SHARD: status()}, 105.0, fresh=True)
+        now = row(model, 105.0)
         assert now.role == "master"
         assert now.version
         assert now.ops is not None
         assert now.memory
         assert now.clients
         assert now.interval == pytest.approx(1.0)
-        assert len(fleet.sections(SHARD, 105.0)[0].fields) == len(parse(texts[-1]).fields)
+        assert len(model.sections(SHARD, 105.0)[0].fields) == len(parse(texts[-1]).fields)
 
 
-def test_a_shard_that_is_down_has_a_reason_and_is_not_current(fleet: Fleet) -> None:
-    fleet.set_statuses({SHARD: status("down", "refused", age=5.0)}, 102.0, fresh=True)
-    now = row(fleet, 102.0)
+def test_a_shard_that_is_down_has_a_reason_and_is_not_current(model: TopModel) -> None:
+    model.set_statuses({SHARD: status("down", "refused", age=5.0)}, 102.0, fresh=True)
+    now = row(model, 102.0)
     assert now.status == "down: refused"
     assert not now.current
     assert now.age == pytest.approx(5.0)
 
 
-def test_a_shard_that_may_not_be_current_is_stale(fleet: Fleet) -> None:
-    fleet.set_statuses({SHARD: status()}, 102.0, fresh=False, problem="no heartbeat")
-    now = row(fleet, 102.0)
+def test_a_shard_that_may_not_be_current_is_stale(model: TopModel) -> None:
+    model.set_statuses({SHARD: status()}, 102.0, fresh=False, problem="no heartbeat")
+    now = row(model, 102.0)
     assert now.status == "stale"
     assert not now.current
 
 
-def test_a_shard_that_is_no_longer_watched_is_removed(fleet: Fleet) -> None:
-    fleet.set_statuses({}, 102.0, fresh=True)
-    assert fleet.rows(102.0) == []
-    assert fleet.row(SHARD, 102.0) is None
-    assert fleet.series(SHARD, 102.0) is None
-    assert fleet.sections(SHARD, 102.0) == []
+def test_a_shard_that_is_no_longer_watched_is_removed(model: TopModel) -> None:
+    model.set_statuses({}, 102.0, fresh=True)
+    assert model.rows(102.0) == []
+    assert model.row(SHARD, 102.0) is None
+    assert model.series(SHARD, 102.0) is None
+    assert model.sections(SHARD, 102.0) == []
 
 
 def test_a_shard_that_was_never_polled_is_new_and_knows_nothing() -> None:
-    fleet = Fleet()
-    fleet.set_statuses({SHARD: status("new", age=math.inf)}, 102.0, fresh=True)
-    now = row(fleet, 102.0)
+    model = TopModel()
+    model.set_statuses({SHARD: status("new", age=math.inf)}, 102.0, fresh=True)
+    now = row(model, 102.0)
     assert now.status == "new"
     assert now.age == math.inf
     assert {now.ops, now.memory, now.keys, now.hit_ratio, now.role, now.version} == {None}
 
 
 def test_rows_come_in_the_order_of_ids() -> None:
-    fleet = Fleet()
-    fleet.set_statuses({"c": status(), "a": status(), "b": status()}, 1.0, fresh=True)
-    assert [one.shard for one in fleet.rows(1.0)] == ["a", "b", "c"]
+    model = TopModel()
+    model.set_statuses({"c": status(), "a": status(), "b": status()}, 1.0, fresh=True)
+    assert [one.shard for one in model.rows(1.0)] == ["a", "b", "c"]
 
 
-def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(fleet: Fleet) -> None:
+def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(model: TopModel) -> None:
     def poll(number: int, now: float, ops: int) -> None:
-        fleet.set_statuses({SHARD: status()}, now, fresh=True)
+        model.set_statuses({SHARD: status()}, now, fresh=True)
         fields: Info = {"instantaneous_ops_per_sec": ops, "keyspace_hits": 60 + number}
-        fleet.apply(delta(number, now + 400, fields), now)
+        model.apply(delta(number, now + 400, fields), now)
 
     poll(2, 102.0, 7)
     poll(3, 104.0, 8)
-    fleet.set_statuses({SHARD: status("down", "refused", age=1.0)}, 105.0, fresh=True)
+    model.set_statuses({SHARD: status("down", "refused", age=1.0)}, 105.0, fresh=True)
     poll(4, 110.0, 9)
-    series = fleet.series(SHARD, 110.0)
+    series = model.series(SHARD, 110.0)
     assert series is not None
     ops = list(series.ops)[-11:]
     assert ops[:5] == [100, 7, 7, 8, 8]
@@ -256,67 +256,67 @@ def test_the_last_minutes_have_a_gap_where_the_shard_did_not_answer(fleet: Fleet
     assert list(series.hit_ratio)[-9:-6] == [1.0, 1.0, 1.0]
     assert list(series.memory)[-1] == 2048
     assert list(series.clients)[-1] == 3
-    assert row(fleet, 110.0).interval == pytest.approx(2.0)
+    assert row(model, 110.0).interval == pytest.approx(2.0)
 
 
-def test_a_short_outage_that_only_events_report_is_a_gap_too(fleet: Fleet) -> None:
-    fleet.set_state(SHARD, "down", "refused")
-    fleet.set_state(SHARD, "up", "")
-    fleet.apply(delta(2, 510.0, {"instantaneous_ops_per_sec": 9}), 110.0)
-    series = fleet.series(SHARD, 110.0)
+def test_a_short_outage_that_only_events_report_is_a_gap_too(model: TopModel) -> None:
+    model.set_state(SHARD, "down", "refused")
+    model.set_state(SHARD, "up", "")
+    model.apply(delta(2, 510.0, {"instantaneous_ops_per_sec": 9}), 110.0)
+    series = model.series(SHARD, 110.0)
     assert series is not None
     assert sum(not math.isnan(value) for value in series.ops) == 2
 
 
 def test_totals_include_only_current_rows() -> None:
-    fleet = Fleet()
+    model = TopModel()
     for shard in "abc":
-        fleet.apply(whole(1, 500.0, INFO, shard=shard), 100.0)
-        fleet.apply(
+        model.apply(whole(1, 500.0, INFO, shard=shard), 100.0)
+        model.apply(
             delta(2, 501.0, {"keyspace_hits": 61, "keyspace_misses": 41}, shard=shard), 101.0
         )
-    fleet.set_statuses(
+    model.set_statuses(
         {"a": status(), "b": status(), "c": status("down", "timeout"), "d": status("new")}, 101.0
     )
-    totals = fleet.totals(101.0)
+    totals = model.totals(101.0)
     assert totals.shards == 4
     assert totals.states == {"up": 2, "down": 1, "new": 1}
     assert (totals.ops, totals.memory, totals.clients, totals.keys) == (200, 4096, 6, 14)
     assert totals.hit_ratio == 0.5
-    series = fleet.totals_series(101.0)
+    series = model.totals_series(101.0)
     assert (series.ops[-1], series.memory[-1], series.hit_ratio[-1]) == (200, 4096, 0.5)
 
 
 def test_before_the_first_report_nothing_is_fresh_and_there_is_no_problem() -> None:
-    feed = Fleet().feed(5.0)
+    feed = TopModel().feed(5.0)
     assert (feed.fresh, feed.problem, feed.ever) == (False, "", False)
 
 
-def test_a_stale_feed_has_a_reason_and_a_duration(fleet: Fleet) -> None:
-    assert fleet.feed(101.5).fresh
-    fleet.set_statuses({SHARD: status()}, 103.0, fresh=False, problem="no heartbeat")
-    feed = fleet.feed(103.5)
+def test_a_stale_feed_has_a_reason_and_a_duration(model: TopModel) -> None:
+    assert model.feed(101.5).fresh
+    model.set_statuses({SHARD: status()}, 103.0, fresh=False, problem="no heartbeat")
+    feed = model.feed(103.5)
     assert (feed.fresh, feed.problem, feed.ever) == (False, "no heartbeat", True)
     assert feed.seconds == pytest.approx(2.5)
 
 
-def test_a_feed_that_stops_reporting_leaves_nothing_fresh(fleet: Fleet) -> None:
+def test_a_feed_that_stops_reporting_leaves_nothing_fresh(model: TopModel) -> None:
     later = 101.0 + SILENT + 0.1
-    assert fleet.feed(later).problem == NO_REPORT
-    assert row(fleet, later).status == "stale"
-    assert fleet.totals(later).states == {"stale": 1}
-    assert fleet.totals(later).ops is None
+    assert model.feed(later).problem == NO_REPORT
+    assert row(model, later).status == "stale"
+    assert model.totals(later).states == {"stale": 1}
+    assert model.totals(later).ops is None
 
 
-def test_events_come_once_in_order_and_can_be_selected_by_shard(fleet: Fleet) -> None:
-    fleet.add_events([event(3), event(4, shard="x")])
-    before = fleet.events_version
-    fleet.add_events([event(1), event(2), event(3)])
-    assert [one.number for one in fleet.events(10)] == [1, 2, 3, 4]
-    assert [one.number for one in fleet.events(2)] == [3, 4]
-    assert [one.number for one in fleet.events(10, SHARD)] == [1, 2, 3]
-    assert fleet.events_version > before
-    assert fleet.events_complete_to == 4
+def test_events_come_once_in_order_and_can_be_selected_by_shard(model: TopModel) -> None:
+    model.add_events([event(3), event(4, shard="x")])
+    before = model.events_version
+    model.add_events([event(1), event(2), event(3)])
+    assert [one.number for one in model.events(10)] == [1, 2, 3, 4]
+    assert [one.number for one in model.events(2)] == [3, 4]
+    assert [one.number for one in model.events(10, SHARD)] == [1, 2, 3]
+    assert model.events_version > before
+    assert model.events_complete_to == 4
 
 
 def reading(revision: int, at: float, **changed: Any) -> Reading:
@@ -325,17 +325,17 @@ def reading(revision: int, at: float, **changed: Any) -> Reading:
 
 
 @pytest.fixture
-def table() -> Fleet:
+def table() -> TopModel:
     """One shard of which only the fields of the table are read, twice so far."""
-    fleet = Fleet()
-    fleet.update(reading(1, 100.0))
-    fleet.set_statuses({SHARD: status()._replace(role="slave", version="8.1.8")}, 100.0)
-    fleet.update(reading(3, 102.0, keyspace_hits=64))
-    fleet.set_statuses({SHARD: status()._replace(role="slave", version="8.1.8")}, 102.0)
-    return fleet
+    model = TopModel()
+    model.update(reading(1, 100.0))
+    model.set_statuses({SHARD: status()._replace(role="slave", version="8.1.8")}, 100.0)
+    model.update(reading(3, 102.0, keyspace_hits=64))
+    model.set_statuses({SHARD: status()._replace(role="slave", version="8.1.8")}, 102.0)
+    return model
 
 
-def test_readings_of_the_tables_fields_give_rows_and_no_sections(table: Fleet) -> None:
+def test_readings_of_the_tables_fields_give_rows_and_no_sections(table: TopModel) -> None:
     now = row(table, 102.0)
     assert (now.ops, now.memory, now.keys, now.hit_ratio) == (100, 2048, 7, 1.0)
     assert now.version == "8.1.8"
@@ -345,14 +345,14 @@ def test_readings_of_the_tables_fields_give_rows_and_no_sections(table: Fleet) -
     assert not table.lacks_sections(SHARD)
 
 
-def test_an_info_that_was_read_already_adds_no_point(table: Fleet) -> None:
+def test_an_info_that_was_read_already_adds_no_point(table: TopModel) -> None:
     before = repr(table.series(SHARD, 102.0))
     table.update(reading(3, 102.4, keyspace_hits=64))  # the same, with another estimate of its age
     assert repr(table.series(SHARD, 102.0)) == before
     assert row(table, 102.0).hit_ratio == 1.0
 
 
-def test_rates_are_by_the_time_between_the_infos(table: Fleet) -> None:
+def test_rates_are_by_the_time_between_the_infos(table: TopModel) -> None:
     fields = {**INFO, "keyspace_hits": 74}
     table.apply(whole(4, 504.0, fields), 105.0)  # read with a delay of a second
     table.apply(whole(8, 508.0, {**fields, "keyspace_hits": 82}), 108.0)
@@ -361,7 +361,7 @@ def test_rates_are_by_the_time_between_the_infos(table: Fleet) -> None:
     assert {field.name: field.rate for field in section.fields}["keyspace_hits"] == 2.0
 
 
-def test_a_whole_info_after_the_tables_fields_marks_no_field_as_changed(table: Fleet) -> None:
+def test_a_whole_info_after_the_tables_fields_marks_no_field_as_changed(table: TopModel) -> None:
     table.apply(whole(3, 502.0, {**INFO, "keyspace_hits": 64, "tcp_port": 6379}), 102.0)
     (section,) = table.sections(SHARD, 103.0)
     assert "tcp_port" in {field.name for field in section.fields}
@@ -375,7 +375,7 @@ def test_a_whole_info_after_the_tables_fields_marks_no_field_as_changed(table: F
     assert table.sections(SHARD, 105.0) == []
 
 
-def test_a_pause_is_a_gap_without_rates_and_nothing_is_fresh(table: Fleet) -> None:
+def test_a_pause_is_a_gap_without_rates_and_nothing_is_fresh(table: TopModel) -> None:
     table.pause()
     assert row(table, 102.5).status == "stale"
     paused = table.feed(102.5)
@@ -394,16 +394,16 @@ def test_a_pause_is_a_gap_without_rates_and_nothing_is_fresh(table: Fleet) -> No
     assert all(math.isnan(value) for value in list(table.totals_series(150.0).ops)[-47:-1])
 
 
-def test_a_restarted_daemon_that_counts_from_1_again_is_followed(table: Fleet) -> None:
+def test_a_restarted_daemon_that_counts_from_1_again_is_followed(table: TopModel) -> None:
     table.daemon_restarted()
     table.update(reading(3, 109.0, used_memory=1))
     assert row(table, 109.0).memory == 1
 
 
 def test_totals_are_unknown_where_no_shard_is_current_and_0_where_there_is_none(
-    table: Fleet,
+    table: TopModel,
 ) -> None:
-    assert Fleet().totals(1.0).ops is None
+    assert TopModel().totals(1.0).ops is None
     table.set_statuses({SHARD: status("down", "refused")}, 103.0)
     assert table.totals(103.0).memory is None
     table.set_statuses({}, 104.0)
