@@ -22,7 +22,7 @@ EXAMPLES = """examples:
 A follower uses the query endpoint of the daemon and the bus of the relay:
   Mirror("tcp://10.0.0.1:9736", bus="tcp://RELAY:9747")
 
-exit codes: 1 the address cannot be used, 2 wrong usage
+exit codes: 0 done (--help), 1 the address cannot be used, 2 wrong usage, 130 stopped by Ctrl-C
 """
 
 QUEUE = 10_000

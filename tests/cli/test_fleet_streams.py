@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -122,6 +123,7 @@ def test_events_of_all_daemons_are_listed(three: list[RunningDaemon]) -> None:
 def test_each_daemon_is_recorded_in_a_file(three: list[RunningDaemon], tmp_path: Path) -> None:
     file = tmp_path / "incident.zrec"
     recorded = run(three, "record", str(file), "--seconds=0.5", "--json", "--timeout=30")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # as before
     assert recorded.exit_code == 0, recorded.stderr
     summary = [json.loads(line) for line in recorded.stdout.splitlines()]
     for number, (one, daemon) in enumerate(zip(summary, three, strict=True)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import click
 
@@ -104,30 +105,26 @@ def record(
         raise click.UsageError(
             f"--shard and --label: at most {MAX_SHARDS} shards; without them, all are recorded"
         )
-    signals: list[int] = []
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # before there is a file that an interrupt would leave behind
-        signal.signal(number, lambda number, _frame: signals.append(number))
-    if daemon.is_fleet:
-        record_fleet(daemon, file, seconds, shards, max_size, signals)
-        return
-    with RecordingWriter(file, max_size=max_size) as writer:
-        if writer.truncated:
-            note(f"{file}: {writer.truncated} bytes of an incomplete block were removed")
-        recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
-        progress = Progress(file, recorder, writer)
+    # Before there is a file that an interrupt would leave behind.
+    with _noted_signals() as signals:
+        if daemon.is_fleet:
+            record_fleet(daemon, file, seconds, shards, max_size, signals)
+            return
+        with RecordingWriter(file, max_size=max_size) as writer:
+            if writer.truncated:
+                note(f"{file}: {writer.truncated} bytes of an incomplete block were removed")
+            recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
+            progress = Progress(file, recorder, writer)
 
-        def on_progress() -> None:
-            if signals:
-                recorder.stop()
-            progress.show()
+            def on_progress() -> None:
+                if signals:
+                    recorder.stop()
+                progress.show()
 
-        try:
-            recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, on_progress)
-        finally:
-            progress.end()
+            try:
+                recorder.run(daemon.timeout or DEFAULT_TIMEOUT, seconds, on_progress)
+            finally:
+                progress.end()
     check_size(file, recorder, writer)
     if not recorder.counts["spans"] and recorder.ended != "max-size":
         click.get_current_context().exit(INTERRUPTED)
@@ -144,3 +141,18 @@ def _labelled(
     if not chosen:
         raise RecordingError("no shard has these labels; `zinfo shards` lists them all")
     return chosen
+
+
+@contextlib.contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM in a list for the `with` block, instead of ending the process."""
+    signals: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: signals.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield signals
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
