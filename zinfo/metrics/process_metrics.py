@@ -1,7 +1,7 @@
 """ProcessMetrics: memory, CPU time and open files of the process, as prometheus_client has them.
 
-Its own collector lists the open files. With a connection to each of 1,000 shards, that took a
-quarter of a millisecond of each scrape, a third of all of zinfo's own metrics.
+Its own collector lists the open files, which holds the event loop for 14 ms in a process that has
+19,000 of them: a connection to each shard. Linux 6.2 and later say their number without a list.
 """
 
 from __future__ import annotations
