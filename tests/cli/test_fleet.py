@@ -136,10 +136,10 @@ def test_stats_and_sources_name_the_daemon(three: ThreeDaemons) -> None:
 
 
 def test_a_shard_that_no_daemon_has_is_an_error(three: ThreeDaemons) -> None:
-    result = three.run("get", "shard-1", "nobody")
+    result = three.run("get", "shard-1", "absent")
     assert result.exit_code == 1
-    assert result.stderr == "Error: shard nobody not found\n"
-    assert three.run("get", "shard-1", "nobody", "--partial").exit_code == 0
+    assert result.stderr == "Error: shard absent not found\n"
+    assert three.run("get", "shard-1", "absent", "--partial").exit_code == 0
 
 
 def test_what_one_daemon_lacks_is_missing(three: ThreeDaemons) -> None:

@@ -223,9 +223,9 @@ def test_a_shard_without_a_daemon_that_answers_is_missing(flavour: Flavour) -> N
 def test_a_shard_that_no_daemon_knows_is_an_error(flavour: Flavour) -> None:
     with running() as peers, fleet_of(flavour, peers) as fleet:
         for request in (fleet.get_infos, fleet.shards):
-            with pytest.raises(UnknownShardError, match="nobody"):
-                request(["s0", "nobody"])
-        entries = fleet.get_infos(["s0", "nobody"], allow_partial=True)
+            with pytest.raises(UnknownShardError, match="absent"):
+                request(["s0", "absent"])
+        entries = fleet.get_infos(["s0", "absent"], allow_partial=True)
         assert ["error" in entry["meta"] for entry in entries] == [False, True]
 
 
@@ -239,10 +239,10 @@ def test_a_daemon_that_does_not_know_a_shard_yet_is_not_believed(flavour: Flavou
 
 def test_an_unknown_shard_is_an_error_if_one_of_its_daemons_says_so(flavour: Flavour) -> None:
     with running() as peers, fleet_of(flavour, peers, timeout=PATIENT) as fleet:
-        owners(peers, "nobody")[0].deaf = True
+        owners(peers, "absent")[0].deaf = True
         for request in (fleet.get_infos, fleet.shards):
             with pytest.raises(UnknownShardError):
-                request(["nobody"])
+                request(["absent"])
 
 
 def test_a_shard_that_was_never_polled_is_an_error(flavour: Flavour) -> None:

@@ -31,8 +31,8 @@ def nats_server() -> Iterator[NatsServer]:
 @contextlib.contextmanager
 def sink(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the command; its log goes to a file."""
-    nobody = f"tcp://{HOST}:{free_port()}"
-    command = [sys.executable, "-m", "zinfo", "sink", "nats", "--connect", nobody, *arguments]
+    unused = f"tcp://{HOST}:{free_port()}"
+    command = [sys.executable, "-m", "zinfo", "sink", "nats", "--connect", unused, *arguments]
     with log.open("wb") as file:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=file, stderr=file)
     try:
