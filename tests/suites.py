@@ -67,6 +67,7 @@ PYTHON_FREE = (
     "test_servers.py",
     "test_suites.py",
     "top",
+    "views",
     "discovery",
 )
 """Tests that depend neither on the native part nor on versions of Python or of dependencies."""
@@ -91,11 +92,8 @@ WITHOUT_SERVERS = (
     "poll",
     "query",
     "shards",
-    "top/test_columns.py",
-    "top/test_counters.py",
-    "top/test_filtering.py",
-    "top/test_formatting.py",
     "top/test_history.py",
+    "views",
     "wire",
 )
 """Tests that start no server and no daemon, or few."""

@@ -16,7 +16,7 @@ from zinfo.client import Event
 from zinfo.demo.feed import BACK_UP, kind_of
 from zinfo.demo.lines import row_as_map
 from zinfo.demo.screen import Frame, Summary, draw
-from zinfo.top.rows import Row
+from zinfo.views.rows import Row
 
 SHARD = "127.0.0.1:29999"
 

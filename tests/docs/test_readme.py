@@ -17,7 +17,7 @@ from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from zinfo.cli.app import cli
 from zinfo.config.models import Config
-from zinfo.top import columns
+from zinfo.views import columns
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

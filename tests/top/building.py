@@ -7,7 +7,7 @@ from typing import Any
 from zinfo.client import Delta, Event
 from zinfo.client.updates import Info
 from zinfo.top.record import Status
-from zinfo.top.rows import Row
+from zinfo.views.rows import Row
 
 SHARD = "db-1:6379"
 

@@ -12,11 +12,11 @@ from tests.promises import Promise
 from tests.top.building import delta, event, status
 from tests.top.fake import INFO, FakeSource
 from tests.top.screen import NARROW, WIDE, lines, press, see, segments, show, text
-from zinfo.top.columns import GAP, fitting
 from zinfo.top.glyphs import PLAIN
 from zinfo.top.model import SILENT
 from zinfo.top.terminal.app import TopApp
 from zinfo.top.terminal.help_screen import lines as help_lines
+from zinfo.views.columns import GAP, fitting
 
 FIRST = "10.0.0.0:6379"
 

@@ -13,9 +13,9 @@ from tests.daemons import ROOT, RunningDaemon
 from tests.servers import RealServer
 from tests.top.building import row
 from tests.top.environ import SOON
-from zinfo.top.columns import COLUMNS
-from zinfo.top.filtering import Filter
-from zinfo.top.formatting import STATE_COLOURS
+from zinfo.views.columns import COLUMNS
+from zinfo.views.filtering import Filter
+from zinfo.views.formatting import STATE_COLOURS
 
 PAGE = (ROOT / "docs" / "reference" / "top.md").read_text(encoding="utf-8")
 IMAGES = ROOT / "docs" / "images"

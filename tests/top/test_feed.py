@@ -23,8 +23,8 @@ from zinfo.top.daemon_reader import allowed_operations
 from zinfo.top.feed import Feed
 from zinfo.top.log_bridge import warnings_as_events
 from zinfo.top.model import NO_REPORT, TopModel
-from zinfo.top.rows import Field
 from zinfo.top.sections import NAMES, fetch_sections
+from zinfo.views.rows import Field
 
 __all__ = ["keyring"]  # a fixture
 

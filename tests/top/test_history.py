@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.top.history import MEANS, STEP, STEPS, History
-from zinfo.top.sparklines import downsample
+from zinfo.views.sparklines import downsample
 
 
 def known(values: list[float]) -> list[float]:

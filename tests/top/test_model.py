@@ -13,7 +13,7 @@ from zinfo.client.updates import Info
 from zinfo.info.parser import parse
 from zinfo.top.model import NO_REPORT, SILENT, TopModel
 from zinfo.top.record import Reading
-from zinfo.top.rows import FeedState, Row
+from zinfo.views.rows import FeedState, Row
 
 INFO: Info = {
     "redis_version": "7.0.15",

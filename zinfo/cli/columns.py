@@ -25,7 +25,7 @@ from zinfo.cli.output import (
     value_text,
 )
 from zinfo.cli.text import printable
-from zinfo.top.formatting import NOTHING
+from zinfo.views.formatting import NOTHING
 
 if TYPE_CHECKING:
     from zinfo.client import Column, Columns

@@ -17,7 +17,7 @@ from zinfo.cli.output import (
     when,
 )
 from zinfo.cli.text import printable
-from zinfo.top.formatting import NOTHING, STATE_COLOURS, role_text
+from zinfo.views.formatting import NOTHING, STATE_COLOURS, role_text
 from zinfo.wire.lifecycle import ROLE_CHANGED
 
 if TYPE_CHECKING:

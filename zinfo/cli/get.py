@@ -22,7 +22,7 @@ from zinfo.cli.output import (
 )
 from zinfo.cli.text import printable
 from zinfo.errors import NotPolledError, ZinfoError
-from zinfo.top.formatting import role_text
+from zinfo.views.formatting import role_text
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Fleet, MissingSlice

@@ -18,8 +18,8 @@ import click
 
 from zinfo.cli.text import printable
 from zinfo.errors import ZinfoError
-from zinfo.top import formatting
-from zinfo.top.formatting import NOTHING, STATE_COLOURS
+from zinfo.views import formatting
+from zinfo.views.formatting import NOTHING, STATE_COLOURS
 
 value_text = partial(formatting.value_text, clean=printable)
 """Returns a value as INFO writes it: maps as `keys=1,expires=0`."""

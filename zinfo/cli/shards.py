@@ -20,7 +20,7 @@ from zinfo.cli.output import (
     text_or_nothing,
 )
 from zinfo.cli.text import printable
-from zinfo.top.formatting import role_text
+from zinfo.views.formatting import role_text
 
 _COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from zinfo.errors import NoAnswerError
 from zinfo.top.event_log import MAX_EVENTS
 from zinfo.top.feed import STALE_AFTER, Feed
-from zinfo.top.rows import Row
+from zinfo.views.rows import Row
 from zinfo.wire.lifecycle import DOWN, UP, Event
 
 BACK_UP = "back"

@@ -10,9 +10,9 @@ from dataclasses import asdict
 import click
 
 from zinfo.demo.screen import Frame, Summary
-from zinfo.top.columns import SORTABLE
-from zinfo.top.formatting import DAEMON, clock_text, event_text, safe
-from zinfo.top.rows import Row
+from zinfo.views.columns import SORTABLE
+from zinfo.views.formatting import DAEMON, clock_text, event_text, safe
+from zinfo.views.rows import Row
 from zinfo.wire.lifecycle import Event
 
 LINE_SECONDS = 1.0

@@ -11,8 +11,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zinfo.top.columns import COLUMNS, GAP, Column, fitting
-from zinfo.top.formatting import (
+from zinfo.views.columns import COLUMNS, GAP, Column, fitting
+from zinfo.views.formatting import (
     DAEMON,
     EMPHASISED,
     EVENT_COLOURS,
@@ -20,7 +20,7 @@ from zinfo.top.formatting import (
     event_text,
     safe,
 )
-from zinfo.top.rows import Row
+from zinfo.views.rows import Row
 from zinfo.wire.lifecycle import Event
 
 _MIN_EVENTS = 3  # lines for events, however many shards there are

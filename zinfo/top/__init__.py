@@ -1,9 +1,8 @@
 """The live view, `zinfo top`: the model of all shards, and the views that draw it.
 
-In reading order: `rows` (what a view gets), `counters` and `history` (rates, the last minutes),
-`record` (one shard), `event_log` and `model` (the whole model; its docstring lists what a view may
-call). `formatting`, `columns`, `filtering`, `plots`, `sparklines` and `glyphs` turn it into text.
-All of these are pure: no threads, sockets, clocks or terminals.
+In reading order: `history` (the last minutes), `record` (one shard), `event_log` and `model` (the
+whole model; its docstring lists what a view may call). `zinfo.views` defines what is shown of it,
+and `glyphs` the characters. All of these are pure: no threads, sockets, clocks or terminals.
 
 `feed` fills the model from a daemon while a view looks at it: `table_reader` and `facts` read the
 table, `event_reader` the events, `shard_feed` and `sections` a shard whose page is open.

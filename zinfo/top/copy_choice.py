@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from zinfo.top.daemon_reader import DaemonReading
 from zinfo.top.record import Reading, Status
-from zinfo.top.rows import ANSWERING, Copy
+from zinfo.views.rows import ANSWERING, Copy
 
 MARGIN = 2.0
 """Seconds by which another copy has to be newer, so that it takes over."""

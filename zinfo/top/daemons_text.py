@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from zinfo.top.formatting import safe
-from zinfo.top.rows import Copy
+from zinfo.views.formatting import safe
+from zinfo.views.rows import Copy
 from zinfo.wire.slices import SliceSpec
 
 

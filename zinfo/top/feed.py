@@ -23,11 +23,11 @@ from zinfo.top.daemon_reader import HELLO_TIMEOUT, REQUEST_TIMEOUT, allowed_oper
 from zinfo.top.daemons_text import slice_text
 from zinfo.top.event_reader import read_events, state_changes
 from zinfo.top.fleet_reader import FleetReader, FleetReading
-from zinfo.top.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
 from zinfo.top.model import TopModel
 from zinfo.top.record import Reading, Status
 from zinfo.top.shard_feed import ShardFeed
 from zinfo.top.table_reader import TableReader
+from zinfo.views.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
 from zinfo.wire.lifecycle import STATES
 from zinfo.wire.slices import slice_from_map
 

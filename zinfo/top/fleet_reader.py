@@ -19,7 +19,7 @@ from zinfo.top.copy_choice import Merged, merge
 from zinfo.top.daemon_reader import DaemonReader, DaemonReading
 from zinfo.top.daemons_text import daemons_text
 from zinfo.top.fleet_events import FleetEvents
-from zinfo.top.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
+from zinfo.views.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
 from zinfo.wire.slices import SliceSpec
 
 logger = logging.getLogger(__name__)

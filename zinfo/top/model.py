@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from zinfo.client.updates import Delta
-from zinfo.top.counters import ratio
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
 from zinfo.top.record import PolledValues, Reading, Record, Status
-from zinfo.top.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
+from zinfo.views.counters import ratio
+from zinfo.views.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
 
 SILENT = 5.0

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from zinfo.client.updates import Delta, Info, Value
 from zinfo.info.server_version import version_of
-from zinfo.top.counters import counter_value, elapsed, rates, ratio, were_reset
 from zinfo.top.history import STEP, History
-from zinfo.top.rows import ANSWERING, Field, Means, Row, Section, Series
+from zinfo.views.counters import counter_value, elapsed, rates, ratio, were_reset
+from zinfo.views.rows import ANSWERING, Field, Means, Row, Section, Series
 from zinfo.wire.lifecycle import NEW
 
 OTHER = "Other"

@@ -9,10 +9,10 @@ import pytest
 
 from tests.promises import Promise
 from tests.top.fake import FakeSource
-from zinfo.top.filtering import Filter
 from zinfo.top.web import channels as module
 from zinfo.top.web.channels import Channels, FleetChannel, ShardChannel
 from zinfo.top.web.fleet_view import FleetViewer
+from zinfo.views.filtering import Filter
 
 SHARD = "10.0.0.0:6379"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.top.fake import FakeSource
-from zinfo.top.filtering import Filter
 from zinfo.top.web.fleet_view import FleetView, FleetViewer
 from zinfo.top.web.json_model import Sparks
+from zinfo.views.filtering import Filter
 
 
 def sparks(view: FleetView) -> list[Sparks]:

@@ -7,9 +7,9 @@ import math
 from tests.top import building
 from tests.top.building import SHARD, status, whole
 from zinfo.client.updates import Info
-from zinfo.top.columns import COLUMNS
 from zinfo.top.model import TopModel
 from zinfo.top.web.json_model import Cells, Changes, Sparks, cells, columns, points, shard
+from zinfo.views.columns import COLUMNS
 
 SPARKS: Sparks = {"ops": [0.5]}
 

@@ -14,7 +14,7 @@ from tests.daemons import RunningDaemon
 from tests.promises import Promise
 from tests.servers import RealServer
 from tests.top.web.conftest import needs_browser, running_web
-from zinfo.top.columns import COLUMNS
+from zinfo.views.columns import COLUMNS
 
 with contextlib.suppress(ImportError):  # then all is skipped
     from playwright.sync_api import expect

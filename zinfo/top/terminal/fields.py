@@ -9,11 +9,11 @@ from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from zinfo.top.formatting import rate_text, safe, seconds_text, value_text
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.rows import Field, Section
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
+from zinfo.views.formatting import rate_text, safe, seconds_text, value_text
+from zinfo.views.rows import Field, Section
 
 HIGHLIGHT_SECONDS = 2.0
 """For how long a change is highlighted."""

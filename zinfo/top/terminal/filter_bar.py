@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Label
 
-from zinfo.top.formatting import safe
+from zinfo.views.formatting import safe
 
 
 class FilterBar(Horizontal):

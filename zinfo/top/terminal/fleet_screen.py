@@ -8,16 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
-from zinfo.top.columns import ordered
-from zinfo.top.filtering import Filter, FilterError
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.rows import Series
 from zinfo.top.source import Source
 from zinfo.top.terminal.base_screen import EVENTS, BaseScreen
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, states_line, sums_line
 from zinfo.top.terminal.shard_screen import ShardScreen
 from zinfo.top.terminal.table import Heading, SortOrder, Table
+from zinfo.views.columns import ordered
+from zinfo.views.filtering import Filter, FilterError
+from zinfo.views.rows import Series
 
 _HINT = "words in id, state, role, version, labels; site=fra; ops>100 (? for more)"
 

@@ -9,8 +9,10 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from zinfo.top.columns import hits
-from zinfo.top.formatting import (
+from zinfo.top.glyphs import Glyphs
+from zinfo.top.terminal import styles
+from zinfo.views.columns import hits
+from zinfo.views.formatting import (
     NOTHING,
     STALE,
     clock_text,
@@ -21,10 +23,8 @@ from zinfo.top.formatting import (
     safe,
     seconds_text,
 )
-from zinfo.top.glyphs import Glyphs
-from zinfo.top.rows import FeedState, Row, Series, Totals
-from zinfo.top.sparklines import downsample, draw_bars
-from zinfo.top.terminal import styles
+from zinfo.views.rows import FeedState, Row, Series, Totals
+from zinfo.views.sparklines import downsample, draw_bars
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
 _ORDER = (UP, LOADING, BUSY, NEW, DOWN, STALE)

@@ -11,11 +11,11 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widgets import Footer
 
-from zinfo.top.columns import OVERALL
-from zinfo.top.filtering import GRAMMAR
-from zinfo.top.formatting import STATE_COLOURS
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
+from zinfo.views.columns import OVERALL
+from zinfo.views.filtering import GRAMMAR
+from zinfo.views.formatting import STATE_COLOURS
 
 _KEYS = (
     ("up down PgUp PgDn", "move; also j k space, Home End, g G"),

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rich.style import Style
 from textual.strip import Strip
 
-from zinfo.top.formatting import DAEMON, clock_text, event_text, safe
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
+from zinfo.views.formatting import DAEMON, clock_text, event_text, safe
 from zinfo.wire.lifecycle import Event
 
 _SHARD_WIDTH = 22  # columns for the id of a shard

@@ -9,10 +9,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.plots import PLOTS
-from zinfo.top.rows import Series
-from zinfo.top.sparklines import downsample, draw_bars, maximum
 from zinfo.top.terminal import styles
+from zinfo.views.plots import PLOTS
+from zinfo.views.rows import Series
+from zinfo.views.sparklines import downsample, draw_bars, maximum
 
 _GAP = 2  # columns between two plots
 _WIDE = 100  # columns from which there is room for the fourth plot

@@ -10,7 +10,6 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer
 
 from zinfo.top.daemons_text import copies_text
-from zinfo.top.formatting import labels_text
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
 from zinfo.top.terminal import styles
@@ -19,6 +18,7 @@ from zinfo.top.terminal.fields import Fields, heading
 from zinfo.top.terminal.filter_bar import FilterBar
 from zinfo.top.terminal.head import Head, feed_line, shard_line
 from zinfo.top.terminal.plots import Plots
+from zinfo.views.formatting import labels_text
 
 _TALL = 30  # lines of a screen that has room for taller plots
 _PLOT_LINES = (5, 8)  # of plots on a smaller and on a tall screen

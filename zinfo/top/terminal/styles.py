@@ -14,9 +14,9 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from zinfo.top.formatting import EMPHASISED, EVENT_COLOURS
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.rows import Row
+from zinfo.views.formatting import EMPHASISED, EVENT_COLOURS
+from zinfo.views.rows import Row
 
 PLAIN = Style()
 CLEAR = Style(dim=False)

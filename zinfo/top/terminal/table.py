@@ -12,13 +12,13 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from zinfo.top.columns import COLUMNS, GAP, SORTABLE, Column, fitting
 from zinfo.top.glyphs import Glyphs
-from zinfo.top.plots import FULL_SCALES
-from zinfo.top.rows import Row, Series
-from zinfo.top.sparklines import downsample, draw_bars
 from zinfo.top.terminal import styles
 from zinfo.top.terminal.lines import Lines
+from zinfo.views.columns import COLUMNS, GAP, SORTABLE, Column, fitting
+from zinfo.views.plots import FULL_SCALES
+from zinfo.views.rows import Row, Series
+from zinfo.views.sparklines import downsample, draw_bars
 
 SPARK_STEPS = 64
 """Number of values in a shard's sparkline: about a minute."""

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
 from zinfo.adapters.http.responses import encode
-from zinfo.top.filtering import Filter
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
 from zinfo.top.web.fleet_view import FleetView, FleetViewer
+from zinfo.views.filtering import Filter
 
 _RECENT: Final = 30  # messages a page may be behind before it has to reconnect
 _MAX_AGE: Final = 0.4  # seconds for which a message about one shard is reused

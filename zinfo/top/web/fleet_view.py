@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from zinfo.top.filtering import Filter
-from zinfo.top.rows import Row
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
+from zinfo.views.filtering import Filter
+from zinfo.views.rows import Row
 
 _MAX_AGE = 0.5  # seconds for which a view is reused
 _EVENTS = 100  # the newest events in a view

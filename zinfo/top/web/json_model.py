@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from zinfo.top.columns import COLUMNS, Column
 from zinfo.top.daemons_text import copies_text
-from zinfo.top.formatting import (
+from zinfo.top.model import TopModel
+from zinfo.views.columns import COLUMNS, Column
+from zinfo.views.formatting import (
     DAEMON,
     clock_text,
     count_text,
@@ -21,10 +22,9 @@ from zinfo.top.formatting import (
     safe,
     value_text,
 )
-from zinfo.top.model import TopModel
-from zinfo.top.plots import FULL_SCALES, PLOTS, Plot
-from zinfo.top.rows import FeedState, Means, Row, Series, Totals
-from zinfo.top.sparklines import downsample, maximum
+from zinfo.views.plots import FULL_SCALES, PLOTS, Plot
+from zinfo.views.rows import FeedState, Means, Row, Series, Totals
+from zinfo.views.sparklines import downsample, maximum
 from zinfo.wire.lifecycle import Event
 
 PLOT_POINTS = 150

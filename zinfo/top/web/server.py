@@ -17,11 +17,11 @@ from zinfo.adapters.wsgi.client_quotas import ClientQuotas, ReleasingBody
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.rejection import CONTENT_POLICY
 from zinfo.adapters.wsgi.server import WsgiServer
-from zinfo.top.filtering import GRAMMAR, Filter, FilterError
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
 from zinfo.top.web.channels import Channels, FleetChannel, ShardChannel
 from zinfo.top.web.fleet_view import FleetViewer
+from zinfo.views.filtering import GRAMMAR, Filter, FilterError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

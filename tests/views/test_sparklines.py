@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.top.glyphs import FANCY, PLAIN
-from zinfo.top.sparklines import downsample, draw_bars, maximum, peak
+from zinfo.views.sparklines import downsample, draw_bars, maximum, peak
 
 BARS = FANCY.bars
 NAN = math.nan

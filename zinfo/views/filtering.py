@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from zinfo.top.columns import FORMER_NAMES, hits
-from zinfo.top.formatting import role_text
-from zinfo.top.rows import Row
+from zinfo.views.columns import FORMER_NAMES, hits
+from zinfo.views.formatting import role_text
+from zinfo.views.rows import Row
 
 Predicate: TypeAlias = Callable[[Row], bool]
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.top.building import row
-from zinfo.top.columns import COLUMNS, GAP, SORTABLE, Column, fitting, natural, ordered
-from zinfo.top.rows import Row
+from zinfo.views.columns import COLUMNS, GAP, SORTABLE, Column, fitting, natural, ordered
+from zinfo.views.rows import Row
 
 
 def text(name: str, one: Row) -> str:

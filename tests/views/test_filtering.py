@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.top.building import row
-from zinfo.top.filtering import GRAMMAR, Filter, FilterError
+from zinfo.views.filtering import GRAMMAR, Filter, FilterError
 
 ROWS = [
     row("db-1:6379", labels={"site": "fra"}, ops=50, memory=3 * 1024**3, hit_ratio=0.5),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from zinfo.client.updates import Value
-from zinfo.top.formatting import STALE
+from zinfo.views.formatting import STALE
 from zinfo.wire.lifecycle import LOADING, UP
 
 ANSWERING = frozenset({UP, LOADING})
@@ -39,6 +40,11 @@ class Row(NamedTuple):
         interval: seconds between the last two polls; None before the second.
         age: seconds since the newest INFO; infinite before the first.
         revision: number of the newest INFO; 0 before the first.
+        error: newest error of a shard that is down, with what to do; else "".
+        since: seconds for which it has been in its state; None where unknown.
+        info: the fields of INFO that were read.
+        rates: growth per second of counters between the last two polls, by field, or by
+            `FIELD.KEY` for an item of a map; None or missing where unknown.
     """
 
     shard: str
@@ -58,6 +64,10 @@ class Row(NamedTuple):
     interval: float | None
     age: float
     revision: int
+    error: str = ""
+    since: float | None = None
+    info: Mapping[str, Value] = MappingProxyType({})
+    rates: Mapping[str, float | None] = MappingProxyType({})
 
     @property
     def shown_state(self) -> str:

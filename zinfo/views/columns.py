@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from zinfo.top.formatting import (
+from zinfo.views.formatting import (
     NOTHING,
     STALE,
     count_text,
@@ -18,7 +18,7 @@ from zinfo.top.formatting import (
     safe,
     seconds_text,
 )
-from zinfo.top.rows import Row
+from zinfo.views.rows import Row
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
 Key: TypeAlias = "float | str | tuple[object, ...] | None"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from zinfo.top.formatting import count_text, memory_text, ratio_text
-from zinfo.top.sparklines import mean, peak
+from zinfo.views.formatting import count_text, memory_text, ratio_text
+from zinfo.views.sparklines import mean, peak
 
 
 class Plot(NamedTuple):

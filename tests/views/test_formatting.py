@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.client import Event
-from zinfo.top.formatting import (
+from zinfo.views.formatting import (
     clock_text,
     count_text,
     event_text,

@@ -10,7 +10,7 @@ from tests.examples import examples
 from tests.info_texts import TEXTS
 from zinfo.client.updates import Info
 from zinfo.info.parser import parse
-from zinfo.top.counters import (
+from zinfo.views.counters import (
     COUNTERS,
     counter_value,
     elapsed,

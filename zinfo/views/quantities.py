@@ -1,0 +1,258 @@
+"""Quantities: everything that can be a column, a name in a filter, or a sort key. Pure.
+
+The text that names one is the same in columns, filters, sort orders and addresses of pages:
+
+| text | quantity |
+|---|---|
+| `ops`, `memory`, `state`, ... | one of `QUANTITIES` |
+| `used_memory_rss`, `db0.keys` | any field of INFO, as the server spells it; an item of a map |
+| `expired_keys/s` | the growth per second of a counter between the last two polls |
+| `label:site` | a label |
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from zinfo.views.expressions import Evaluator, Expression, evaluator, fields_of
+
+TEXT = "text"
+COUNT = "count"
+NUMBER = "number"
+PER_SECOND = "per second"
+BYTES = "bytes"
+BYTES_PER_SECOND = "bytes per second"
+RATIO = "ratio"
+SECONDS = "seconds"
+"""The units; each has its own form as text, and its own units in a filter."""
+
+NUMERIC = frozenset((COUNT, NUMBER, PER_SECOND, BYTES, BYTES_PER_SECOND, RATIO, SECONDS))
+"""Units of quantities that can be compared, sorted by size and, except ratios, added."""
+
+MAX_NAME = 120
+"""Maximum length of a name of a quantity, in characters."""
+
+
+class Quantity(NamedTuple):
+    """A quantity of a shard.
+
+    Attributes:
+        name: the text that names it.
+        heading: the text above its column.
+        unit: one of the units above.
+        expression: how it is computed.
+        help: what it is, in one line.
+        falling: whether the default order is descending.
+        live: whether it is unknown while the shard does not answer: a rate, a number of clients.
+            Others, such as memory, are those of the newest INFO then.
+        total: how totals of rows combine it: "sum", "max", or "" for none.
+        series: the series of the history that is drawn beside it; "" for none.
+    """
+
+    name: str
+    heading: str
+    unit: str
+    expression: Expression
+    help: str = ""
+    falling: bool = False
+    live: bool = False
+    total: str = ""
+    series: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its values are numbers."""
+        return self.unit in NUMERIC
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields of INFO that it is computed from."""
+        return frozenset(fields_of(self.expression))
+
+
+def _hit_ratio(form: str) -> Expression:
+    hits, misses = (form, "keyspace_hits"), (form, "keyspace_misses")
+    return ("div", hits, ("add", hits, misses))
+
+
+_ALL = (
+    Quantity("id", "shard", TEXT, ("fact", "shard"), "id of the shard"),
+    Quantity("state", "state", TEXT, ("fact", "status"), "state, and why it is down"),
+    Quantity(
+        "since", "since", SECONDS, ("fact", "since"), "time in its present state", falling=True
+    ),
+    Quantity("error", "error", TEXT, ("fact", "error"), "newest error of a shard that is down"),
+    Quantity("role", "role", TEXT, ("fact", "role"), "primary or replica"),
+    Quantity("version", "version", TEXT, ("fact", "version"), "version of the server"),
+    Quantity(
+        "ops", "ops/s", PER_SECOND,
+        ("first", ("value", "instantaneous_ops_per_sec"), ("rate", "total_commands_processed")),
+        "commands per second", falling=True, live=True, total="sum", series="ops",
+    ),
+    Quantity(
+        "memory", "memory", BYTES, ("value", "used_memory"), "used_memory",
+        falling=True, total="sum", series="memory",
+    ),
+    Quantity(
+        "maxmemory", "maxmem", BYTES, ("value", "maxmemory"), "limit of memory; 0 for none",
+        falling=True, total="sum",
+    ),
+    Quantity(
+        "full", "%max", RATIO, ("div", ("value", "used_memory"), ("value", "maxmemory")),
+        "share of maxmemory in use", falling=True, total="max",
+    ),
+    Quantity(
+        "hits", "hits", RATIO, _hit_ratio("rate"), "hit ratio of the reads since the poll before",
+        live=True, series="hit_ratio",
+    ),
+    Quantity(
+        "hits_overall", "hits~", RATIO, _hit_ratio("value"),
+        "hit ratio since the server's start or the last CONFIG RESETSTAT",
+    ),
+    Quantity(
+        "clients", "clients", COUNT, ("value", "connected_clients"), "connected clients",
+        falling=True, live=True, total="sum", series="clients",
+    ),
+    Quantity(
+        "blocked", "blocked", COUNT, ("value", "blocked_clients"),
+        "clients that wait in a blocking command", falling=True, live=True, total="sum",
+    ),
+    Quantity(
+        "keys", "keys", COUNT, ("sum", "db", "keys"), "keys in all databases", falling=True,
+        total="sum",
+    ),
+    Quantity(
+        "net_in", "in/s", BYTES_PER_SECOND, ("rate", "total_net_input_bytes"),
+        "bytes received per second", falling=True, live=True, total="sum", series="net_in",
+    ),
+    Quantity(
+        "net_out", "out/s", BYTES_PER_SECOND, ("rate", "total_net_output_bytes"),
+        "bytes sent per second", falling=True, live=True, total="sum", series="net_out",
+    ),
+    Quantity(
+        "evicted", "evict/s", PER_SECOND, ("rate", "evicted_keys"), "keys evicted per second",
+        falling=True, live=True, total="sum", series="evicted",
+    ),
+    Quantity(
+        "expired", "expire/s", PER_SECOND, ("rate", "expired_keys"), "keys expired per second",
+        falling=True, live=True, total="sum",
+    ),
+    Quantity(
+        "rejected", "reject/s", PER_SECOND, ("rate", "rejected_connections"),
+        "connections rejected per second, because of maxclients", falling=True, live=True,
+        total="sum",
+    ),
+    Quantity(
+        "lag", "lag", SECONDS,
+        (
+            "first", ("known", ("value", "master_link_down_since_seconds")),
+            ("known", ("value", "master_last_io_seconds_ago")),
+        ),
+        "of a replica: seconds since it last heard of its primary", falling=True, live=True,
+        total="max", series="lag",
+    ),
+    Quantity(
+        "link", "link", TEXT, ("value", "master_link_status"), "link of a replica to its primary"
+    ),
+    Quantity(
+        "replicas", "replicas", COUNT, ("value", "connected_slaves"), "connected replicas",
+        falling=True, live=True, total="sum",
+    ),
+    Quantity(
+        "uptime", "uptime", SECONDS, ("value", "uptime_in_seconds"),
+        "time since the server's start", live=True,
+    ),
+    Quantity(
+        "fragmentation", "frag", NUMBER, ("value", "mem_fragmentation_ratio"),
+        "mem_fragmentation_ratio", falling=True, total="max",
+    ),
+    Quantity(
+        "interval", "interval", SECONDS, ("fact", "interval"), "seconds between two polls",
+        live=True,
+    ),
+    Quantity(
+        "age", "age", SECONDS, ("fact", "age"), "seconds since the newest INFO", falling=True,
+        total="max",
+    ),
+)  # fmt: skip
+
+QUANTITIES = {one.name: one for one in _ALL}
+"""The quantities with names of their own, in the order in which they are listed to users."""
+
+FORMER_NAMES = {"shard": "id", "every": "interval"}
+"""Former names, which filters, saved columns and addresses of pages may still contain."""
+
+_FIELD = re.compile(r"[^\s/=<>!:\"]+(?:/s)?")
+_LABEL = "label:"
+_SECONDS_NAMES = re.compile(r"_in_seconds$|_seconds(_ago)?$|_sec$|_time_sec$")
+_BYTES_NAMES = re.compile(
+    r"_bytes(_|$)|^used_memory(?!_.*perc)|^maxmemory$|^total_system_memory$|^mem_(?!.*ratio|alloc)|"
+    r"^allocator_(?!.*ratio)|_size$|_buffer_length$|^.*_human$"
+)
+
+
+class UnknownQuantityError(ValueError):
+    """A text names no quantity; the message says why, in one line."""
+
+
+@lru_cache(maxsize=1000)
+def quantity(text: str) -> Quantity:
+    """Return the quantity that a text names.
+
+    Whether a server has the field is not checked: it is unknown where none has it.
+
+    Args:
+        text: as in the table above.
+
+    Raises:
+        UnknownQuantityError: the text has none of these forms.
+    """
+    name = FORMER_NAMES.get(text, text)
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    if len(name) > MAX_NAME:
+        raise UnknownQuantityError(f"{name[:20]}... is longer than {MAX_NAME} characters")
+    if name.startswith(_LABEL) and name != _LABEL:
+        label = name.removeprefix(_LABEL)
+        return Quantity(name, label, TEXT, ("label", label), f"the label {label}")
+    if not _FIELD.fullmatch(name):
+        raise UnknownQuantityError(
+            f"{text!r} is no column: expected a name such as memory, a field of INFO, FIELD/s, "
+            "or label:NAME"
+        )
+    if name.endswith("/s"):
+        path = name.removesuffix("/s")
+        unit = BYTES_PER_SECOND if unit_of(path) == BYTES else PER_SECOND
+        return Quantity(
+            name, name, unit, ("rate", path), f"growth of {path} per second", falling=True,
+            live=True, total="sum",
+        )  # fmt: skip
+    return Quantity(name, name, unit_of(name), ("value", name), f"the field {name} of INFO")
+
+
+def unit_of(field: str) -> str:
+    """Return the unit of a field of INFO, judged by its name; NUMBER where it has none.
+
+    The values of such a field may be texts all the same; these are shown as they are.
+    """
+    if field.endswith("_human"):
+        return TEXT
+    if _SECONDS_NAMES.search(field):
+        return SECONDS
+    if _BYTES_NAMES.search(field):
+        return BYTES
+    return NUMBER
+
+
+@lru_cache(maxsize=1000)
+def value_of(one: Quantity) -> Evaluator:
+    """Return the function that computes a quantity of a row; None where it is unknown.
+
+    A live quantity of a row that is not current is unknown.
+    """
+    evaluate = evaluator(one.expression)
+    if not one.live:
+        return evaluate
+    return lambda row: evaluate(row) if row.current else None
