@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from zinfo.config.nearest import nearest
 from zinfo.config.section import Conflict, Path
 from zinfo.security.bus_endpoints import BusEndpointError, assign_endpoints, overlap
 from zinfo.security.bus_rights import BusRights
 from zinfo.security.rights import CHANGING_OPERATIONS
 from zinfo.wire.addresses import Endpoint, listen_endpoint, parse_endpoint
+from zinfo.wire.nearest import nearest
 from zinfo.wire.redact import redact_text
 
 if TYPE_CHECKING:

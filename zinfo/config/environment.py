@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from zinfo.config.inputs import Input
 from zinfo.config.models import Config
-from zinfo.config.nearest import nearest
 from zinfo.config.problems import one_line
 from zinfo.config.renamed import RENAMED
 from zinfo.config.section import Path, section_of
+from zinfo.wire.nearest import nearest
 
 PREFIX = "ZINFO_"
 """Prefix of the environment variables that set keys."""

@@ -11,10 +11,10 @@ from pydantic.fields import FieldInfo
 
 from zinfo.config.credentials import NamedCredentialsConfig
 from zinfo.config.models import ClientConfig, Config, ShardConfig
-from zinfo.config.nearest import nearest
 from zinfo.config.section import Path, Section, section_of
 from zinfo.config.source_models import SOURCE_MODELS
 from zinfo.config.types import Expected
+from zinfo.wire.nearest import nearest
 from zinfo.wire.redact import redact_text, redact_url
 
 MAX_SHOWN = 80
