@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -18,13 +19,14 @@ def test_shards_are_a_table_with_errors_below(fleet: Fleet) -> None:
     done = invoke("shards", daemon=fleet.daemon)
     heading, *rows = done.stdout.splitlines()
     assert heading.split() == [
-        *("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
+        *("SHARD", "STATE", "FOR", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
     ]
     cells = {row.split()[0]: row.split() for row in rows[:3]}
     assert cells.keys() == {fleet.first.ident, fleet.second.ident, fleet.dead}
-    assert cells[fleet.first.ident][1:3] == ["up", "primary"]
+    assert [cells[fleet.first.ident][at] for at in (1, 3, 4)] == ["up", "s", "primary"]
     assert cells[fleet.second.ident][-1] == "role=cache"
-    assert cells[fleet.dead][1:5] == ["down", "(refused)", "-", "-"]
+    assert cells[fleet.dead][1:3] == ["down", "(refused)"]
+    assert cells[fleet.dead][4:7] == ["s", "-", "-"]
     assert rows[3] == ""
     assert rows[4].startswith(f"{fleet.dead}: ")
     assert "refused" in rows[4]
@@ -37,14 +39,31 @@ def test_shards_in_json_are_the_daemons_reply(fleet: Fleet) -> None:
     assert found.keys() == {fleet.first.ident, fleet.second.ident, fleet.dead}
     assert found[fleet.second.ident]["labels"] == {"role": "cache"}
     assert found[fleet.dead]["age"] is None
+    assert 0 < found[fleet.dead]["since"] <= time.time()
 
 
 def test_wide_characters_do_not_move_the_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    _echo_table([{"id": "緩存", "state": "up"}, {"id": "cache", "state": "up"}])
+    _echo_table([{"id": "緩存", "state": "up"}, {"id": "cache", "state": "up"}], now=0)
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "緩存   up     -     -        -         -    -",
-        "cache  up     -     -        -         -    -",
+        "緩存   up     -    -     -        -         -    -",
+        "cache  up     -    -     -        -         -    -",
     ]
+
+
+@pytest.mark.parametrize(
+    ("since", "shown"),
+    [
+        (1000.0, "1 h 2 min"),
+        (4720.5, "0.0 s"),  # the clock of the daemon is ahead
+        (None, "-"),
+        ("yesterday", "-"),
+    ],
+)
+def test_the_time_since_the_state_began_is_shown(
+    since: object, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _echo_table([{"id": "a", "state": "down", "reason": "auth", "since": since}], now=4720.0)
+    assert f"down (auth)  {shown}" in capsys.readouterr().out
 
 
 def test_a_daemon_without_shards_is_reported() -> None:

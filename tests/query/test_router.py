@@ -157,6 +157,10 @@ def test_shards_returns_state_and_reason(daemon: RunningDaemon, server: RealServ
     assert (up["state"], up["role"], up["reason"]) == ("up", "master", "")
     assert (down["state"], down["reason"], down["age"]) == ("down", "refused", None)
     assert down["failures"] >= 1
+    events: Any = daemon.ask("events").body
+    for shard in shards:
+        (began,) = (e for e in events if (e["shard"], e["type"]) == (shard["id"], shard["state"]))
+        assert abs(shard["since"] - began["time"]) < 1, "both are the moment of the change"
     assert "refused" in down["error"]
     assert isinstance(daemon.ask("shards", ids=["unknown"]).error, UnknownShardError)
 

@@ -55,6 +55,21 @@ def test_a_segment_sets_all_shards(cache: ReplayCache) -> None:
     assert (cache.revisions, cache.events.newest, cache.events.seq("a:1")) == (20, 4, 2)
 
 
+def test_since_is_the_recorded_time(cache: ReplayCache) -> None:
+    assert shard_of(cache, "a:1").since is None, "a recording of an earlier version has none"
+    cache.apply(a_segment(entry("a:1", since=WALL - 7)))
+    assert shard_of(cache, "a:1").since == WALL - 7
+    down = an_event("a:1", "down", 5, 3, new="down", reason="timeout")
+    cache.apply(down)
+    assert shard_of(cache, "a:1").since == down.time
+    later = replace(down, seq=4, number=6, reason="refused", time=down.time + 5)
+    cache.apply(later)
+    assert shard_of(cache, "a:1").since == down.time, "it has been down all the time"
+    added = an_event("c:1", "added", 7, 1, new="new")
+    cache.apply(added)
+    assert shard_of(cache, "c:1").since == added.time
+
+
 def test_a_delta_is_published_as_it_was_recorded(cache: ReplayCache) -> None:
     published: list[tuple[str, int, int, dict[str, object]]] = []
 

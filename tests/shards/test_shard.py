@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from zinfo import RedisShard
 from zinfo.shards.connection_options import ConnectionOptions, SecretUnavailableError, default_ident
+from zinfo.shards.shard import ShardState
 from zinfo.shards.snapshot import Snapshot
 
 URL = "redis://127.0.0.1:1"
@@ -42,6 +44,18 @@ def test_setting_info_sets_its_timestamp_and_counts_the_revision() -> None:
     assert shard.info_timestamp is not None
     assert shard.info_age is not None
     assert 0 <= shard.info_age < 5
+
+
+def test_since_is_when_the_state_changed_and_stays_while_it_lasts() -> None:
+    before = time.time()
+    shard = RedisShard("a", URL)
+    assert shard.since is not None
+    assert before <= shard.since <= time.time()
+    for state in (ShardState.NEW, ShardState.UP, ShardState.UP):
+        shard.since = 5.0
+        changes = shard.state is not state
+        shard.state = state
+        assert (shard.since != 5.0) == changes
 
 
 def test_the_interval_of_an_idle_shard_grows_by_steps_up_to_the_maximum() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import click
@@ -22,13 +23,14 @@ from zinfo.cli.output import (
 from zinfo.cli.text import printable
 from zinfo.views.formatting import role_text
 
-_COLUMNS = ("SHARD", "STATE", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
+_COLUMNS = ("SHARD", "STATE", "FOR", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
 
 
 @click.command(
     epilog=verbatim(
         "Columns",
         "STATE     new, up, loading, busy or down, with the reason",
+        "FOR       time since this state began, by the clocks of the daemon and this machine",
         "ROLE      primary or replica; --json has INFO's master or slave",
         "INTERVAL  current polling interval: short for a busy shard",
         "AGE       time since its newest INFO",
@@ -50,7 +52,8 @@ def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
 
     The error of a shard's last poll is printed below the table, until a poll succeeds.
 
-    With --json: an object per shard; interval and age are in seconds.
+    With --json: an object per shard; interval and age are in seconds, since is the Unix
+    time at which the state began.
     """
     with daemon.client() as client:
         found = client.shards(labels=labels)
@@ -58,7 +61,7 @@ def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
         for shard in found:
             echo_json(shard)
     elif found:
-        _echo_table(found)
+        _echo_table(found, time.time())
     elif labels and not missing_of(found):
         note("no shard has these labels; `zinfo shards` lists them all")
     elif not missing_of(found):
@@ -66,8 +69,8 @@ def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
     fail_if_missing(missing_of(found))
 
 
-def _echo_table(found: list[dict[str, object]]) -> None:
-    rows = [_row(shard) for shard in found]
+def _echo_table(found: list[dict[str, object]], now: float) -> None:
+    rows = [_row(shard, now) for shard in found]
     last = len(_COLUMNS)
     if not any(row[-1] for row in rows):
         last -= 1  # no shard has labels
@@ -79,12 +82,13 @@ def _echo_table(found: list[dict[str, object]]) -> None:
         emit(printable(f"{shard.get('id')}: {shard.get('error')}"))
 
 
-def _row(shard: Mapping[str, object]) -> list[str]:
-    labels = shard.get("labels")
+def _row(shard: Mapping[str, object], now: float) -> list[str]:
+    labels, since = shard.get("labels"), shard.get("since")
     pairs = labels.items() if isinstance(labels, Mapping) else ()
     return [
         text_or_nothing(shard.get("id")),
         state_text(str(shard.get("state")), str(shard.get("reason") or "")),
+        seconds(max(0.0, now - since) if isinstance(since, int | float) else None),
         role_text(shard.get("role")),
         text_or_nothing(shard.get("version")),
         seconds(shard.get("interval")),

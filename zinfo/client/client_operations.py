@@ -167,7 +167,8 @@ class ClientOperations(abc.ABC):
             timeout: seconds for the whole call.
 
         Returns:
-            One dict for each shard, with `id`, `labels`, `state`, `reason`, `role`, `version`,
+            One dict for each shard, with `id`, `labels`, `state`, `reason`, `since` (when the state
+            began, in seconds since the Unix epoch; None where unknown), `role`, `version`,
             `run_id`, `interval` and `age` (seconds), `revision`, `failures` and `error`.
         """
         return self._call(requests.shards(ids, labels), timeout)

@@ -33,6 +33,7 @@ class SnapshotEntry:
         labels: its labels.
         interval: seconds between polls; 0 where unknown.
         seq: count of the shard's newest event.
+        since: the daemon's wall clock at which the state began; None where unknown.
     """
 
     shard: str
@@ -45,6 +46,7 @@ class SnapshotEntry:
     labels: dict[str, str]
     interval: float
     seq: int
+    since: float | None = None
 
 
 class BusMessage(NamedTuple):
@@ -143,6 +145,7 @@ def entry_from_map(value: object) -> SnapshotEntry:
     """Return one shard of a reply to `snapshot`, or raise ProtocolError."""
     fields = map_of(value, "a snapshot")
     info, age, interval = fields.get("info"), fields.get("age"), fields.get("interval")
+    since = fields.get("since")
     return SnapshotEntry(
         shard=text_of(fields, "shard"),
         revision=integer_of(fields, "revision"),
@@ -154,6 +157,7 @@ def entry_from_map(value: object) -> SnapshotEntry:
         labels=_labels(fields.get("labels") or {}),
         interval=0.0 if interval is None else number_of(fields, "interval"),
         seq=integer_of(fields, "seq"),
+        since=None if since is None else number_of(fields, "since"),
     )
 
 

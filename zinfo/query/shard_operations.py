@@ -157,6 +157,7 @@ def describe(shard: RedisShard) -> dict[str, object]:
         "labels": shard.labels,
         "state": shard.state.value,
         "reason": shard.reason,
+        "since": shard.since,
         "role": shard.role,
         "version": shard.version,
         "run_id": shard.run_id,

@@ -60,10 +60,18 @@ class ReplayedShard(RedisShard):
         ident: its id.
         labels: its labels; None where unknown.
         interval: seconds between two polls when it was recorded.
+        since: wall clock at which its state began; None where unknown.
     """
 
-    def __init__(self, ident: str, labels: Mapping[str, str] | None, interval: float) -> None:
+    def __init__(
+        self,
+        ident: str,
+        labels: Mapping[str, str] | None,
+        interval: float,
+        since: float | None = None,
+    ) -> None:
         super().__init__(ident, None, labels)
+        self.since = since
         self.interval = interval
 
     def polling_interval(self) -> float:
@@ -78,10 +86,11 @@ class ReplayedShard(RedisShard):
         version = server_version(snapshot)
         self.version = version and version.text
 
-    def set_state(self, state: str, reason: str, message: str) -> None:
-        """Set the state; one that only a later version of zinfo knows becomes "new"."""
+    def set_state(self, state: str, reason: str, message: str, since: float | None) -> None:
+        """Set the state, and when it began; one that only a later version knows becomes "new"."""
         known = state in ShardState._value2member_map_
         self.state = ShardState(state) if known else ShardState.NEW
+        self.since = since
         self.reason, self.last_error = reason, message
         self.failures = int(self.state not in (ShardState.UP, ShardState.NEW))
 
@@ -170,7 +179,7 @@ class ReplayCache:
             self.publisher.add_shard(found)
         assert isinstance(found, ReplayedShard)
         found.labels, found.interval = dict(entry.labels), entry.interval
-        found.set_state(entry.state, entry.reason, "")
+        found.set_state(entry.state, entry.reason, "", entry.since)
         if entry.info is not None and entry.revision != found.revision:
             at = time.monotonic() - entry.age
             found.set_snapshot(ReplayedSnapshot(entry.info, entry.revision, entry.time, at))
@@ -215,7 +224,8 @@ class ReplayCache:
         shard = self.publisher.find_shard(event.shard)
         if event.type == ADDED:
             if shard is None:
-                self.publisher.add_shard(ReplayedShard(event.shard, event.labels, 0.0))
+                added = ReplayedShard(event.shard, event.labels, 0.0, event.time)
+                self.publisher.add_shard(added)
         elif not isinstance(shard, ReplayedShard):
             return  # an event of the daemon, or of a shard removed before the snapshot
         elif event.type == REMOVED:
@@ -223,4 +233,6 @@ class ReplayCache:
         elif event.type == LABELS_CHANGED:
             shard.labels = dict(shard.labels if event.labels is None else event.labels)
         elif event.type in STATES:
-            shard.set_state(event.new or event.type, event.reason, event.message)
+            new = event.new or event.type
+            since = shard.since if new == shard.state.value else event.time
+            shard.set_state(new, event.reason, event.message, since)

@@ -60,6 +60,8 @@ class RedisShard:
     Attributes:
         reason: why the shard is down; "" if it is not.
         last_error: text of the last failure; "" after a successful poll.
+        since: wall clock at which the present state began, seconds since the Unix epoch; None where
+            unknown. Another reason does not change it.
         failures: failed polls in a row.
         run_id: random id of the server process, from the newest INFO; None if INFO has none.
         role: role of the server (master, slave, sentinel, ...), from the newest INFO, or None.
@@ -94,6 +96,7 @@ class RedisShard:
         else:
             self.redis_conn = redis_conn
         self._state = ShardState.NEW
+        self.since: float | None = time.time()
         self._rows: FollowedRows | None = None
         self._position = 0  # in these
         self.reason = ""
@@ -115,6 +118,8 @@ class RedisShard:
 
     @state.setter
     def state(self, state: ShardState) -> None:
+        if state != self._state:
+            self.since = time.time()
         self._state = state
         if self._rows is not None:
             self._rows.set_state(self._position, state_number(state))

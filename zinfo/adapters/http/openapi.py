@@ -90,6 +90,7 @@ _DATA: Final[dict[str, dict[str, object]]] = {
                 "labels": {"type": "object", "additionalProperties": _TEXT},
                 "state": _STATE,
                 "reason": _TEXT,
+                "since": {**_NUMBER_OR_NONE, "description": "Unix time; null where unknown"},
                 "role": _TEXT_OR_NONE,
                 "version": _TEXT_OR_NONE,
                 "run_id": _TEXT_OR_NONE,
