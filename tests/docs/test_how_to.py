@@ -55,7 +55,7 @@ def test_watch_one_shard(desk: Desk) -> None:
 def test_keep_a_mirror(desk: Desk) -> None:
     page, shard = "keep-a-mirror", desk.real[SHARD]
     said = desk.type(page, "python")
-    assert re.fullmatch(rf"{re.escape(shard)} up \d+ \d\.\d s old\nstale: False\n", said)
+    assert re.fullmatch(rf"{re.escape(shard)} up \d+ \d\.\d s old fresh\n", said)
     name, info = desk.type(page, "python", 1).strip().split(" ", 1)
     assert name == shard
     assert_same_form(
@@ -106,7 +106,7 @@ def test_read_a_fleet(desk_with: DeskMaker, server: RealServer) -> None:
             what="the server to be polled",
         )
         said = desk.type(page, "python")
-        line = rf"{re.escape(server.ident)} up \d+ \d\.\d s old\nstale: False\n"
+        line = rf"{re.escape(server.ident)} up \d+ \d\.\d s old fresh\n"
         assert re.fullmatch(line, said)
         assert desk.type(page, "python", 1) == desk.made_real(block(page, "text", 1))
         said = desk.type(page, "python", 2)

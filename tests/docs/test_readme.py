@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
+from tests.waiting import wait_until
 from zinfo.cli.app import cli
 from zinfo.config.models import Config
 from zinfo.views import columns
@@ -60,13 +62,28 @@ def test_the_framework_example_has_less_than_forty_lines_and_runs(
     assert all(line.split()[1] == "master" and int(line.split()[2]) > 0 for line in lines)
 
 
-def test_the_client_example_runs(server: RealServer) -> None:
-    code = sample("from zinfo.client import")
-    with RunningDaemon([server.url]) as daemon:
-        daemon.wait_polled(1)
+def test_the_client_example_is_right_for_a_shard_that_is_up_down_or_unknown(
+    server: RealServer, server_factory: ServerFactory
+) -> None:
+    code, killed, unknown = sample("from zinfo.client import"), server_factory(), "127.0.0.1:1"
+    with RunningDaemon([server.url, killed.url, f"redis://{unknown}"]) as daemon:
+        daemon.wait_polled(2)
+        killed.kill()
+
+        def states() -> list[tuple[str, str]]:
+            shards: Any = daemon.ask("shards").body
+            return sorted((shard["id"], shard["state"]) for shard in shards)
+
+        wanted = sorted([(server.ident, "up"), (killed.ident, "down"), (unknown, "down")])
+        wait_until(lambda: states() == wanted, what="both outages")
         output = run(code.replace("tcp://127.0.0.1:9736", daemon.query))
-    assert output.count(server.ident) >= 3
-    assert "fresh" in output
+    lines = output.splitlines()
+    assert [line.split()[0] for line in lines[:2]] == sorted([server.ident, killed.ident])
+    said = {words[0]: " ".join(words[1:]) for words in map(str.split, lines[3:6])}
+    assert re.fullmatch(r"up \d+ current", said[server.ident])
+    assert re.fullmatch(r"down refused \d+ not current", said[killed.ident])
+    assert said[unknown] == "down refused no INFO not current"
+    assert lines[6] == "3 shards, all copies are fresh"
 
 
 @pytest.mark.parametrize("line", re.findall(r"^zinfo .*?(?= +#|$)", SHELL, flags=re.MULTILINE))

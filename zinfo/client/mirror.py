@@ -22,7 +22,8 @@ class Mirror(MirrorBase, Closing):
     """A live copy of all or some shards of a daemon: a mapping from shard id to its INFO.
 
     It is a context manager: leaving it stops it. Use it like a dict, except that it is read-only:
-    `mirror["db-1:6379"]["used_memory"]`.
+    `mirror["db-1:6379"].get("used_memory")`. A shard that never replied has an empty INFO, and one
+    that is down its last INFO: `state(id)` and `fresh(id)` say what it is worth.
 
     A thread joins the bus, requests a snapshot and applies each delta and event. It detects lost
     messages, a broken connection, a daemon that was restarted or stopped, and a stop of this very
