@@ -43,6 +43,8 @@ class ModelShard:
     info: Info | None = None
     time: float = 0.0
     labels: dict[str, str] = field(default_factory=dict)
+    since: float = 0.0
+    error: str = ""
 
 
 class ModelDaemon:
@@ -112,7 +114,7 @@ class ModelDaemon:
     # --- shards
 
     def add(self, shard: str, **labels: str) -> None:
-        self.shards[shard] = ModelShard(self.floor, labels=labels)
+        self.shards[shard] = ModelShard(self.floor, labels=labels, since=self.clock())
         self.infos[shard, 0] = None
         self._event(shard, "added", None, "new", labels=labels)
 
@@ -146,10 +148,11 @@ class ModelDaemon:
         if held.state != "up":
             self.enter(shard, "up")
 
-    def enter(self, shard: str, state: str, reason: str = "") -> None:
+    def enter(self, shard: str, state: str, reason: str = "", error: str = "") -> None:
         """The shard's state changed."""
         held = self.shards[shard]
         old, held.state, held.reason = held.state, state, reason
+        held.since, held.error = self.clock(), error
         self._event(shard, state, old, state, reason)
 
     def happen(self, shard: str, type_: str) -> None:
@@ -319,6 +322,8 @@ class ModelDaemon:
             "labels": held.labels,
             "interval": 1.0,
             "seq": self.seqs[shard],
+            "since": held.since,
+            "error": held.error,
         }
 
     def _get_infos(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:

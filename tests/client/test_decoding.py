@@ -156,6 +156,9 @@ def test_an_entry_with_a_wrong_type_is_rejected(change: dict[str, object]) -> No
         {"info": []},
         {"info": {}, "time": None},
         {"age": float("nan")},
+        {"since": float("inf")},
+        {"since": "today"},
+        {"error": 5},
         {"revision": None},
         {"labels": ["z"]},
         {"state": None},
@@ -170,8 +173,10 @@ def test_a_page_with_a_wrong_type_is_rejected(change: dict[str, object]) -> None
 def test_a_page_has_the_entries_with_their_info_packed() -> None:
     unpolled = {**ENTRY, "info": None, "time": None, "age": None, "interval": None}
     polled, new = decode_page(pack([{**ENTRY, "of a later version": 1}, unpolled]))
-    assert asdict(polled) == {**ENTRY, "info": pack({"a": 1})}
+    assert asdict(polled) == {**ENTRY, "info": pack({"a": 1}), "since": None, "error": ""}
     assert (new.info, new.age, new.time, new.interval) == (None, float("inf"), 0.0, 0.0)
+    (down,) = decode_page(pack([{**ENTRY, "since": 2.5, "error": "refused"}]))
+    assert (down.since, down.error) == (2.5, "refused")
 
 
 def test_a_message_with_a_wrong_number_of_frames_or_time_is_rejected() -> None:

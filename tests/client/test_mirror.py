@@ -85,6 +85,19 @@ def test_it_applies_changes_and_reports_them(peer: WirePeer, flavour: Flavour) -
         assert mirror["a"]["db0"] == {"keys": 1}
 
 
+def test_a_listener_hears_of_a_shard_that_is_down_already(peer: WirePeer, flavour: Flavour) -> None:
+    outages: list[tuple[str, str]] = []
+
+    def note(shard: str, change: object) -> None:
+        if isinstance(change, Event) and change.type == "down":
+            outages.append((shard, change.reason))
+
+    peer.do(lambda daemon: daemon.enter("b", "down", "refused"))
+    with flavour.mirror(peer.query, on_change=note) as mirror:
+        mirror.wait_ready(60)
+        wait_until(lambda: outages == [("b", "refused")], what="the call of the listener")
+
+
 def test_a_listener_that_raises_is_logged_and_counted_and_others_are_called(
     peer: WirePeer, flavour: Flavour, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -753,6 +753,40 @@ def test_changes_are_reported_in_order_also_those_found_by_a_snapshot() -> None:
     assert found_delta.unset == ("role",)
 
 
+def test_a_mirror_that_joins_reports_what_is_not_up_as_an_event_of_its_state() -> None:
+    world = World()
+    for shard in ("down", "loading", "new", "up"):
+        world.daemon.add(shard)
+        if shard != "new":
+            world.daemon.poll(shard)
+    world.daemon.enter("down", "down", "refused", "connection refused")
+    went_down = world.wall()
+    world.daemon.enter("loading", "loading")
+    world.recover()
+    events = [change for change in world.reported if isinstance(change, Event)]
+    assert [(event.shard, event.type, event.new) for event in events] == [
+        ("down", "added", "down"),
+        ("down", "down", "down"),
+        ("loading", "added", "loading"),
+        ("loading", "loading", "loading"),
+        ("new", "added", "new"),
+        ("up", "added", "up"),
+    ]
+    assert {event.number for event in events} == {0}
+    assert {event.old for event in events} == {None}
+    down = events[1]
+    assert (down.reason, down.message) == ("refused", "connection refused")
+    assert down.time == pytest.approx(went_down, abs=1), "since when it is down"
+    world.reported.clear()
+    world.cut_bus()
+    world.daemon.enter("up", "down", "timeout", "no reply")
+    world.recover()
+    (went_down_later,) = world.reported
+    assert isinstance(went_down_later, Event)
+    assert (went_down_later.type, went_down_later.old) == ("down", "up")
+    assert went_down_later.message == "no reply"
+
+
 def test_the_host_of_a_wildcard_bus_endpoint_is_that_of_the_query_endpoint() -> None:
     world = World()
     world.mirror.session._endpoint = "tcp://10.0.0.5:9736"

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from zinfo.client.snapshot_page import PackedEntry
 from zinfo.client.updates import Delta, Info
-from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, Event
+from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, NEW, UP, Event
 
 
-def inferred_event(entry: PackedEntry, former: tuple[str, str] | None) -> list[Event]:
-    """Return the event for a shard's new state; none where the state did not change.
+def inferred_events(entry: PackedEntry, former: tuple[str, str] | None) -> list[Event]:
+    """Return the events for a shard's new state; none where the state did not change.
+
+    A shard that is new has `added`, and an event of its state if that is neither new nor up: a
+    listener that only waits for `down` then needs no other source for what is down already.
 
     Args:
         entry: the shard in the snapshot.
         former: its previous state and reason; None where the shard is new.
     """
-    if former == (entry.state, entry.reason):
-        return []
-    old = former and former[0]
-    labels = entry.labels if former is None else None
-    type_ = ADDED if former is None else entry.state
-    return [_event(entry, type_, old=old, new=entry.state, reason=entry.reason, labels=labels)]
+    if former is None:
+        added = _event(entry, ADDED, new=entry.state, reason=entry.reason, labels=entry.labels)
+        return [added] if entry.state in (NEW, UP) else [added, _state_event(entry, None)]
+    return [] if former == (entry.state, entry.reason) else [_state_event(entry, former[0])]
+
+
+def _state_event(entry: PackedEntry, old: str | None) -> Event:
+    """Return the event of the present state; its time is that at which the state began."""
+    event = _event(entry, entry.state, old=old, new=entry.state, reason=entry.reason)
+    began = entry.time if entry.since is None or old == entry.state else entry.since
+    return replace(event, message="" if entry.state == UP else entry.error, time=began)
 
 
 def inferred_labels(entry: PackedEntry, former: Mapping[str, str]) -> list[Event]:

@@ -219,6 +219,8 @@ class MirrorBase(Mapping[str, Info]):
     def fresh(self, shard: str) -> bool:
         """Return whether a shard is what the daemon has; `view` returns it with the INFO.
 
+        A shard that is down is fresh as well, with its last INFO: `state` says whether it replies.
+
         Args:
             shard: its id.
 
@@ -284,11 +286,12 @@ class MirrorBase(Mapping[str, Info]):
 
         A change is a `Delta` or an `Event`; they come in the order in which they were applied.
         Changes found by a snapshot are reported in the same form: as a Delta whose base is the
-        revision held before, and as an Event with number 0. A shard that a Mirror with `labels`
-        follows, or no longer follows, because its labels changed is reported as `added` or
-        `removed`, with number 0. The listener is called in the Mirror's
-        thread (or event loop), which waits for it: it should return quickly. If it raises, the
-        exception is logged and counted.
+        revision held before, and as an Event with number 0. So when the Mirror joins, each shard is
+        reported as `added`, and one that is down, loading or busy also with the event of that
+        state, whose time is when the state began. A shard that a Mirror with `labels` follows, or
+        no longer follows, because its labels changed is reported as `added` or `removed`, with
+        number 0. The listener is called in the Mirror's thread (or event loop), which waits for it:
+        it should return quickly. If it raises, the exception is logged and counted.
 
         With `fields`, a Delta has only these fields, and is reported only if one of them changed or
         is gone; events are reported as without. This costs less: other fields are not decoded.

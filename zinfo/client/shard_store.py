@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from zinfo.client.batches import ReadDelta, shards
-from zinfo.client.inferred_events import inferred_event, inferred_labels
+from zinfo.client.inferred_events import inferred_events, inferred_labels
 from zinfo.client.packed_info import decode_info
 from zinfo.client.record import Record, apply_event
 from zinfo.client.snapshot_page import PackedEntry
@@ -256,7 +256,7 @@ class ShardStore(StoredShards):
         changes: list[Change] = []
         if newest:
             if self.reporter:
-                changes += inferred_event(entry, former)
+                changes += inferred_events(entry, former)
                 changes += inferred_labels(entry, labels) if former else []
             record.state, record.reason, record.seq = entry.state, entry.reason, entry.seq
             record.labels = entry.labels

@@ -28,6 +28,8 @@ class PackedEntry:
         labels: its labels.
         interval: seconds between polls; 0 where unknown.
         seq: count of the shard's newest event.
+        since: the daemon's wall clock at which the state began; None where unknown.
+        error: text of the last failed poll; "" after a successful one.
     """
 
     shard: str
@@ -40,6 +42,8 @@ class PackedEntry:
     labels: dict[str, str]
     interval: float
     seq: int
+    since: float | None = None
+    error: str = ""
 
 
 _NIL = b"\xc0"  # msgpack spec
@@ -56,6 +60,8 @@ class _Entry(msgspec.Struct):
     reason: str | None = None
     labels: dict[str, Any] | None = None
     interval: float | None = None
+    since: float | None = None
+    error: str | None = None
 
 
 _decode_page = msgspec.msgpack.Decoder(list[_Entry], ext_hook=no_extensions).decode
@@ -86,8 +92,8 @@ def _checked(entry: _Entry) -> PackedEntry:
     else:
         raise ProtocolError("INFO is a map, and has a time")
     interval = entry.interval or 0.0
-    if not all(map(math.isfinite, (time, entry.age or 0.0, interval))):
-        raise ProtocolError("time, age and interval are numbers of seconds")
+    if not all(map(math.isfinite, (time, entry.age or 0.0, interval, entry.since or 0.0))):
+        raise ProtocolError("time, age, interval and since are numbers of seconds")
     return PackedEntry(
         shard=entry.shard,
         revision=entry.revision,
@@ -99,4 +105,6 @@ def _checked(entry: _Entry) -> PackedEntry:
         labels={name: str(text) for name, text in (entry.labels or {}).items()},
         interval=interval,
         seq=entry.seq,
+        since=entry.since,
+        error=entry.error or "",
     )
