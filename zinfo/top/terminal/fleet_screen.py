@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
 from zinfo.top.terminal.base_screen import EVENTS, BaseScreen
 from zinfo.top.terminal.filter_bar import FilterBar
+from zinfo.top.terminal.footer import Footer
 from zinfo.top.terminal.head import Head, feed_line, states_line, sums_line
 from zinfo.top.terminal.shard_screen import ShardScreen
 from zinfo.top.terminal.table import Heading, SortOrder, Table
@@ -53,7 +53,7 @@ class FleetScreen(BaseScreen):
         yield self.heading
         yield self.table
         yield self.pane
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def main(self) -> Table:
         """Return the table."""

@@ -9,9 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.strip import Strip
-from textual.widgets import Footer
 
 from zinfo.top.terminal import styles
+from zinfo.top.terminal.footer import Footer
 from zinfo.top.terminal.lines import Lines
 from zinfo.views.columns import OVERALL
 from zinfo.views.filtering import GRAMMAR
@@ -104,7 +104,7 @@ class HelpScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """Create the widgets."""
         yield HelpText()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         """Focus the text."""

@@ -30,6 +30,7 @@ class Lines(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._count = 0
         self._drawn: dict[int, Strip] = {}  # by line of the widget
+        self._made: dict[tuple[int, int], Strip] = {}  # by index and width; of the present content
 
     def line(self, index: int, width: int) -> Strip:
         """Return one line, `width` columns wide."""
@@ -50,16 +51,21 @@ class Lines(ScrollView, can_focus=True):
         """How many lines fit into the widget."""
         return max(1, self.size.height)
 
+    def set_count(self, count: int) -> None:
+        """Set the number of lines, whose content may have changed; `show` draws them."""
+        self._count = count
+        self._made.clear()
+        size = Size(self.size.width, count)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
     def show(self, count: int) -> None:
         """Redraw the visible lines that changed.
 
         Args:
             count: the number of lines.
         """
-        self._count = count
-        size = Size(self.size.width, count)
-        if size != self.virtual_size:
-            self.virtual_size = size
+        self.set_count(count)
         for y in range(self.size.height):
             if self._drawn.get(y) != self._at(y):
                 self.refresh(Region(0, y, self.size.width, 1))
@@ -75,7 +81,12 @@ class Lines(ScrollView, can_focus=True):
 
     def _at(self, y: int) -> Strip:
         index, width = y + self.first, self.size.width
-        return self.line(index, width) if index < self._count else Strip.blank(width, styles.PLAIN)
+        made = self._made.get((index, width))
+        if made is None:
+            made = self._made[index, width] = (
+                self.line(index, width) if index < self._count else Strip.blank(width, styles.PLAIN)
+            )
+        return made
 
     def position(self) -> str:
         """Return which lines are visible: `1-19 of 1000`."""

@@ -7,7 +7,6 @@ from typing import ClassVar
 from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer
 
 from zinfo.top.daemons_text import copies_text
 from zinfo.top.glyphs import Glyphs
@@ -16,6 +15,7 @@ from zinfo.top.terminal import styles
 from zinfo.top.terminal.base_screen import EVENTS, BaseScreen
 from zinfo.top.terminal.fields import Fields, heading
 from zinfo.top.terminal.filter_bar import FilterBar
+from zinfo.top.terminal.footer import Footer
 from zinfo.top.terminal.head import Head, feed_line, shard_line
 from zinfo.top.terminal.plots import Plots
 from zinfo.views.formatting import labels_text
@@ -54,7 +54,7 @@ class ShardScreen(BaseScreen):
         yield self.heading
         yield self.fields
         yield self.pane
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def main(self) -> Fields:
         """Return the fields."""

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.terminal import styles
-from zinfo.top.terminal.lines import Lines
+from zinfo.top.terminal.cursor_lines import CursorLines
 from zinfo.views.columns import COLUMNS, GAP, SORTABLE, Column, fitting
 from zinfo.views.plots import FULL_SCALES
 from zinfo.views.rows import Row, Series
@@ -81,7 +81,7 @@ class Heading(Widget):
             left += column.width + GAP
 
 
-class Table(Lines):
+class Table(CursorLines):
     """One line per shard.
 
     Args:
@@ -90,13 +90,8 @@ class Table(Lines):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False),
-        Binding("down,j", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "Page up", show=False),
-        Binding("pagedown,space", "page(1)", "Page down", show=False),
-        Binding("home,g", "move_to(0)", "First", show=False),
-        Binding("end,G", "move_to(-1)", "Last", show=False),
         Binding("enter", "open", "Open", key_display="Enter"),
+        Binding("space", "page(1)", "Page down", show=False),
     ]
 
     class Opened(Message):
@@ -111,29 +106,25 @@ class Table(Lines):
         self._glyphs = glyphs
         self._series = series
         self._rows: Sequence[Row] = ()
-        self._cursor = 0
-        self._shard: str | None = None  # under the cursor, once the cursor was moved
 
     @property
     def shard(self) -> str | None:
         """Id of the shard under the cursor; None where there is none."""
-        return self._rows[self._cursor].shard if self._rows else None
+        return self._rows[self.cursor].shard if self._rows else None
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Show these shards; the cursor stays on its shard if that is among them."""
         self._rows = rows
-        at = self._cursor
-        if self._shard is not None:
-            at = next((i for i, row in enumerate(rows) if row.shard == self._shard), at)
-        self._cursor = max(0, min(at, len(rows) - 1))
-        self.show(len(rows))
-        if self._shard is not None:
-            self._scroll_to_cursor()
+        self.show_items(len(rows))
+
+    def key_of(self, index: int) -> str:
+        """Return the id of the shard of a line."""
+        return self._rows[index].shard
 
     def line(self, index: int, width: int) -> Strip:
         """Return the line of a shard."""
         row = self._rows[index]
-        chosen = index == self._cursor
+        chosen = index == self.cursor
         mark = ">" if chosen else " "
         parts: list[tuple[str, Style]] = [(mark.ljust(_MARK), styles.BOLD)]
         base = styles.PLAIN if row.current else styles.DIM
@@ -165,48 +156,10 @@ class Table(Lines):
 
     # --- keys and mouse
 
-    def action_move(self, lines: int) -> None:
-        """Move the cursor."""
-        self._move_to(self._cursor + lines)
-
-    def action_page(self, pages: int) -> None:
-        """Move the cursor by pages."""
-        self.go_to(self.first + pages * self.room)
-        self._move_to(self._cursor + pages * self.room)
-
-    def action_move_to(self, line: int) -> None:
-        """Move the cursor to the first line, or to the last one (-1)."""
-        self._move_to(line if line >= 0 else self.count - 1)
-        if line == 0:
-            self._shard = None
-
     def action_open(self) -> None:
         """Open the shard under the cursor."""
         if self.shard is not None:
             self.post_message(self.Opened(self.shard))
-
-    def on_click(self, event: events.Click) -> None:
-        """Move the cursor to the clicked line; a second click opens the shard."""
-        at = event.y + self.first
-        if at < self.count:
-            again = at == self._cursor and self._shard is not None
-            self._move_to(at)
-            if again:
-                self.action_open()
-
-    def _move_to(self, line: int) -> None:
-        if not self._rows:
-            return
-        self._cursor = max(0, min(line, self.count - 1))
-        self._shard = self._rows[self._cursor].shard
-        self._scroll_to_cursor()
-        self.show(self.count)
-
-    def _scroll_to_cursor(self) -> None:
-        if self._cursor < self.first:
-            self.go_to(self._cursor)
-        elif self._cursor >= self.first + self.room:
-            self.go_to(self._cursor - self.room + 1)
 
 
 class SortOrder:
