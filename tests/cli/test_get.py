@@ -73,6 +73,21 @@ def test_keys_prefixes_sections_and_labels_narrow_it(fleet: Fleet) -> None:
     assert [entry["meta"]["shard_identifier"] for entry in labelled] == [fleet.second.ident]
 
 
+def test_a_state_narrows_it(fleet: Fleet) -> None:
+    up = invoke("get", "--json", "--state", "up", "--key", "role", daemon=fleet.daemon)
+    assert [entry["meta"]["state"] for entry in entries(up.stdout)] == ["up", "up"]
+    assert invoke("get", "--state", "down", daemon=fleet.daemon).stdout == ""
+    shards = invoke("shards", "--json", "--state", "down", "--state", "new", daemon=fleet.daemon)
+    assert [shard["id"] for shard in entries(shards.stdout)] == [fleet.dead]
+    none = invoke("shards", "--state", "busy", daemon=fleet.daemon)
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert none.stderr == "no shard matches; `zinfo shards` lists them all\n"
+    for command in ("get", "shards"):
+        wrong = invoke(command, "--state", "dwon", daemon=fleet.daemon)
+        assert wrong.exit_code == 2
+        assert "'new', 'up', 'loading', 'busy', 'down'" in wrong.stderr
+
+
 def test_refresh_shows_a_value_written_a_moment_ago(server: RealServer) -> None:
     slow = {"ZINFO_POLL_MIN_INTERVAL": "600", "ZINFO_POLL_MAX_INTERVAL": "600"}
     with RunningDaemon(

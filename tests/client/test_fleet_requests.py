@@ -83,6 +83,30 @@ def ids_of(infos: Sequence[dict[str, Any]]) -> list[str]:
     return [info["meta"]["shard_identifier"] for info in infos]
 
 
+def test_the_state_of_the_newest_copy_selects_a_shard(flavour: Flavour) -> None:
+    with running() as peers, fleet_of(flavour, peers) as fleet:
+        first, second = owners(peers, "s0")
+        set_age(first, "s0", 50.0, "down")
+        set_age(second, "s0", 5.0, "busy")
+        rest = list(SHARDS[1:])
+        assert ids_of(fleet.get_infos(state=["down", "up"])) == rest
+        assert ids_of(fleet.get_infos(["s0", "s1"], state="busy")) == ["s0"]
+        assert ids_of(fleet.get_infos(["s0", "s1"], state="up")) == ["s1"]
+        assert ids_of([info for page in fleet.iter_infos(state="up") for info in page]) == rest
+        assert [shard["id"] for shard in fleet.shards(state="up")] == rest
+        assert [shard["id"] for shard in fleet.shards(["s0"], state=["busy"])] == ["s0"]
+        with pytest.raises(UnknownShardError):
+            fleet.get_infos(["unknown"], state="up")
+        for peer in peers:
+            peer.do(lambda daemon: daemon.add("never"))
+        assert fleet.get_infos(["never"], state="up") == []
+        with pytest.raises(NotPolledError):
+            fleet.get_infos(["never"], state="new")
+        for call in (fleet.get_infos, fleet.shards):
+            with pytest.raises(BadRequestError, match="unknown state 'gone': a state is new, up"):
+                call(state="gone")
+
+
 def test_each_shard_is_there_once_with_its_newest_copy(flavour: Flavour) -> None:
     with running() as peers, fleet_of(flavour, peers) as fleet:
         first, second = owners(peers, "s0")

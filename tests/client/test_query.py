@@ -81,8 +81,9 @@ def test_empty_arguments_are_not_sent(peer: WirePeer, flavour: Flavour) -> None:
             with_labels=True,
             refresh=True,
             limit=10,
+            state="up",
         )
-        client.shards(labels={"zone": "z"})
+        client.shards(labels={"zone": "z"}, state=("up", "busy"))
     requests = [decode_request(request) for request in peer.requests]
     first = {name: value for name, value in requests[0].args.items() if name != "cursor"}
     assert first == {
@@ -95,8 +96,9 @@ def test_empty_arguments_are_not_sent(peer: WirePeer, flavour: Flavour) -> None:
         "with_labels": True,
         "refresh": True,
         "limit": 10,
+        "state": ["up"],
     }
-    assert requests[-1].args == {"labels": {"zone": "z"}}
+    assert requests[-1].args == {"labels": {"zone": "z"}, "state": ["up", "busy"]}
 
 
 def test_recent_events_say_whether_some_are_no_longer_stored(

@@ -126,6 +126,44 @@ def test_keys_prefixes_sections_and_labels_restrict_the_result(daemon: RunningDa
     assert daemon.ask("get_infos", labels={"role": "queue"}).body == []
 
 
+def test_state_selects_shards(daemon: RunningDaemon, server: RealServer) -> None:
+    dead = UNREACHABLE.removeprefix("redis://")
+
+    def found(op: str, **args: object) -> list[str]:
+        entries: Any = daemon.ask(op, **args).body
+        return [entry["id"] if op == "shards" else entry["meta"]["state"] for entry in entries]
+
+    assert found("get_infos", state="up") == ["up"]
+    assert found("get_infos", state=["up", "loading"], keys=["role"]) == ["up"]
+    assert found("get_infos", state=["down"], keys=["role"]) == []
+    assert found("get_infos", state="down", shard_ids=[dead], allow_partial=True) == ["down"]
+    assert found("get_infos", state="up", shard_ids=[dead, server.ident]) == ["up"]
+    assert found("get_infos", state="up", labels={"role": "queue"}) == []
+    assert found("shards", state="down") == [dead]
+    assert found("shards", state=["down", "up", "up"]) == sorted([dead, server.ident])
+    assert found("shards", state="busy", ids=[dead]) == []
+    for op in ("get_infos", "shards"):
+        error = daemon.ask(op, state=["up", "upp"]).error
+        assert isinstance(error, BadRequestError)
+        assert str(error) == "unknown state 'upp': a state is new, up, loading, busy or down"
+        assert isinstance(daemon.ask(op, state=[1]).error, BadRequestError)
+        assert isinstance(daemon.ask(op, state=["up"] * 1000).error, BadRequestError)
+
+
+def test_a_refresh_polls_only_shards_in_the_requested_state(
+    daemon: RunningDaemon, server: RealServer
+) -> None:
+    def refreshes() -> int:
+        stats: Any = daemon.ask("stats").body
+        return int(stats["poll"]["refreshes"])
+
+    before = refreshes()
+    assert daemon.ask("get_infos", refresh=True, state="busy").body == []
+    assert refreshes() == before
+    assert daemon.ask("get_infos", refresh=True, state="up").body
+    assert refreshes() > before
+
+
 def test_meta_has_the_labels_on_request(daemon: RunningDaemon) -> None:
     def labels(**args: object) -> object:
         infos: Any = daemon.ask("get_infos", **args).body

@@ -20,6 +20,7 @@ from zinfo.cli.output import (
     state_text,
     text_or_nothing,
 )
+from zinfo.cli.states import state_option
 from zinfo.cli.text import printable
 from zinfo.errors import NotPolledError, ZinfoError
 from zinfo.views.formatting import role_text
@@ -53,6 +54,7 @@ _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answ
     help="Only this section of INFO (memory, commandstats, ...). Repeatable.",
 )
 @label_option()
+@state_option()
 @click.option(
     "--max-age",
     metavar="SECONDS",
@@ -72,13 +74,14 @@ _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answ
     help="Print an error in place of a SHARD that is unknown or was never polled, and continue.",
 )
 @client_options
-def get(
+def get(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
     daemon: Daemon,
     shard_ids: tuple[str, ...],
     keys: tuple[str, ...],
     prefix: bool,
     sections: tuple[str, ...],
     labels: Mapping[str, str],
+    states: tuple[str, ...],
     max_age: float,
     refresh: bool,
     partial: bool,
@@ -101,6 +104,7 @@ def get(
             prefix_matching=prefix,
             sections=sections,
             labels=labels,
+            state=states,
             max_age=max_age,
             refresh=refresh,
             allow_partial=partial,

@@ -20,6 +20,7 @@ from zinfo.cli.output import (
     state_text,
     text_or_nothing,
 )
+from zinfo.cli.states import state_option
 from zinfo.cli.text import printable
 from zinfo.views.formatting import role_text
 
@@ -39,15 +40,16 @@ _COLUMNS = ("SHARD", "STATE", "FOR", "ROLE", "VERSION", "INTERVAL", "AGE", "REVI
     + "\n\n"
     + examples(
         "zinfo shards",
-        "zinfo shards --json | jq -r 'select(.state != \"up\") | .id'",
+        "zinfo shards --state down --json | jq -r .id",
         "zinfo shards --label site=fra",
         "zinfo shards --connect tcp://zinfo-1:9736",
         "zinfo shards --connect dns+tcp://zinfo.prod:9736    of all daemons with this name",
     )
 )
 @label_option()
+@state_option()
 @client_options
-def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
+def shards(daemon: Daemon, labels: Mapping[str, str], states: tuple[str, ...]) -> None:
     """List the shards: the servers that the daemon polls.
 
     The error of a shard's last poll is printed below the table, until a poll succeeds.
@@ -56,12 +58,14 @@ def shards(daemon: Daemon, labels: Mapping[str, str]) -> None:
     time at which the state began.
     """
     with daemon.client() as client:
-        found = client.shards(labels=labels)
+        found = client.shards(labels=labels, state=states)
     if daemon.json:
         for shard in found:
             echo_json(shard)
     elif found:
         _echo_table(found, time.time())
+    elif states and not missing_of(found):
+        note("no shard matches; `zinfo shards` lists them all")
     elif labels and not missing_of(found):
         note("no shard has these labels; `zinfo shards` lists them all")
     elif not missing_of(found):

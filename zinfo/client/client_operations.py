@@ -40,7 +40,7 @@ class ClientOperations(abc.ABC):
         """
         return self._call(requests.hello(), timeout)
 
-    def get_infos(  # noqa: PLR0913 - those of GetInfos, and four of the wire
+    def get_infos(  # noqa: PLR0913 - those of GetInfos, and five of the wire
         self,
         shard_ids: Collection[str] = (),
         keys: Collection[str] = (),
@@ -50,6 +50,7 @@ class ClientOperations(abc.ABC):
         *,
         sections: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
+        state: str | Collection[str] = (),
         with_labels: bool = False,
         refresh: bool = False,
         limit: int | None = None,
@@ -66,6 +67,8 @@ class ClientOperations(abc.ABC):
             prefix_matching: whether `keys` are prefixes of field names.
             sections: names of sections of INFO, to which the fields are restricted; empty for all.
             labels: labels that a shard must have; None for any.
+            state: the state of a shard (new, up, loading, busy or down), or several of which it has
+                one; empty for any. Shards in other states are left out.
             with_labels: whether `meta` has the labels of the shard, as `labels`.
             refresh: whether the daemon first polls the shards whose INFO is older than `max_age`.
             limit: greatest number of entries in a page of the reply; all pages are fetched. None
@@ -80,6 +83,7 @@ class ClientOperations(abc.ABC):
         Raises:
             UnknownShardError: a shard does not exist; not with `allow_partial`.
             NotPolledError: a shard was never polled; not with `allow_partial`.
+            BadRequestError: a state does not exist, or another argument is not valid.
         """
         arguments = {
             "shard_ids": shard_ids,
@@ -89,6 +93,7 @@ class ClientOperations(abc.ABC):
             "prefix_matching": prefix_matching,
             "sections": sections,
             "labels": labels,
+            "state": state,
             "with_labels": with_labels,
             "refresh": refresh,
             "limit": limit,
@@ -157,6 +162,7 @@ class ClientOperations(abc.ABC):
         ids: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
         *,
+        state: str | Collection[str] = (),
         timeout: float | None = None,
     ) -> list[Map]:
         """Return the state of shards, without their INFO.
@@ -164,6 +170,7 @@ class ClientOperations(abc.ABC):
         Args:
             ids: ids of the shards; empty for all.
             labels: labels that a shard must have; None for any.
+            state: the state of a shard, or several of which it has one; empty for any.
             timeout: seconds for the whole call.
 
         Returns:
@@ -171,7 +178,7 @@ class ClientOperations(abc.ABC):
             began, in seconds since the Unix epoch; None where unknown), `role`, `version`,
             `run_id`, `interval` and `age` (seconds), `revision`, `failures` and `error`.
         """
-        return self._call(requests.shards(ids, labels), timeout)
+        return self._call(requests.shards(ids, labels, state), timeout)
 
     def snapshot(
         self,

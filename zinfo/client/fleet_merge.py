@@ -136,6 +136,21 @@ SHARD_ENTRIES: Final = EntryFormat(
 """Of `shards`."""
 
 
+def in_states(entries: list[Map], states: Collection[str], fields: EntryFormat) -> list[Map]:
+    """Return the entries of shards in one of some states, and those of unknown shards.
+
+    The daemons are not asked for the states, as each knows only that of its own copy.
+
+    Args:
+        entries: of each shard the newest.
+        states: empty for all.
+        fields: where the entries have the state.
+    """
+    if not states:
+        return entries
+    return [one for one in entries if (found := fields.state(one)) is None or found in states]
+
+
 def without_errors(entries: Iterable[Map], unanswered: Collection[str]) -> list[Map]:
     """Return the entries of `get_infos` that have INFO.
 

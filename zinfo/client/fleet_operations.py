@@ -13,7 +13,13 @@ from zinfo.client.fleet_base import FleetBase
 from zinfo.client.fleet_columns import MemberColumns, columns_of_entries, merged_columns
 from zinfo.client.fleet_events import MemberEvents, merged_events
 from zinfo.client.fleet_members import FleetMember, Member
-from zinfo.client.fleet_merge import INFO_ENTRIES, SHARD_ENTRIES, EntryMerge, without_errors
+from zinfo.client.fleet_merge import (
+    INFO_ENTRIES,
+    SHARD_ENTRIES,
+    EntryMerge,
+    in_states,
+    without_errors,
+)
 from zinfo.client.fleet_owners import Owners
 from zinfo.client.fleet_pages import PagesOfMember, merged_page
 from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
@@ -27,6 +33,7 @@ from zinfo.errors import (
     UnknownShardError,
     ZinfoError,
 )
+from zinfo.wire.lifecycle import checked_states
 
 
 class FleetOperations(FleetBase):
@@ -67,12 +74,15 @@ class FleetOperations(FleetBase):
         *,
         sections: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
+        state: str | Collection[str] = (),
         with_labels: bool = False,
         refresh: bool = False,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> FleetList[Map]:
         """Return the INFO of shards, of each the newest copy; arguments as for `Client.get_infos`.
+
+        `state` is that of the newest copy.
 
         If slices are chosen by id, a request for some shards goes to the daemons of their first
         copies. The other copies are requested if that daemon is silent for a tenth of the timeout,
@@ -86,7 +96,9 @@ class FleetOperations(FleetBase):
             UnknownShardError: no daemon that answered has this shard; not with `allow_partial`.
             NotPolledError: a shard was never polled; not with `allow_partial`.
             MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
+            BadRequestError: a state does not exist, or all daemons refuse another argument.
         """
+        states = checked_states(state)
         arguments = {
             "keys": list_of_texts(keys, "keys"),
             "max_age": max_age,
@@ -109,7 +121,7 @@ class FleetOperations(FleetBase):
 
         ids = list_of_texts(shard_ids, "shard_ids")
         request = self._of_shards(ids, merge, ask, timeout)
-        entries = merge.take(ids)
+        entries = in_states(merge.take(ids), states, INFO_ENTRIES)
         if not allow_partial:
             entries = without_errors(entries, request.unanswered())
         return self._complete(FleetList(entries, request.missing()))
@@ -136,10 +148,11 @@ class FleetOperations(FleetBase):
                 `Fleet(allow_missing=True)`.
         """
         ids = list_of_texts(shard_ids, "shard_ids")
+        states = checked_states(arguments.get("state", ()))
         if ids:
             yield self.get_infos(ids, timeout=timeout, **arguments)
             return
-        args = call_of_get_infos(arguments).args
+        args = call_of_get_infos({**arguments, "state": ()}).args
         pages: dict[Member[Client], PagesOfMember] = {}
         failed: dict[Member[Client], ZinfoError] = {}
 
@@ -158,7 +171,8 @@ class FleetOperations(FleetBase):
             failed = request.failures()
             for member in failed:
                 pages.pop(member, None)
-            yield FleetList(merged_page(pages.values()), request.missing())
+            page = in_states(merged_page(pages.values()), states, INFO_ENTRIES)
+            yield FleetList(page, request.missing())
             if not any(part.needs_page or part.last for part in pages.values()):
                 break
         self._complete(FleetList((), request.missing()))
@@ -200,6 +214,7 @@ class FleetOperations(FleetBase):
         ids: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
         *,
+        state: str | Collection[str] = (),
         timeout: float | None = None,
     ) -> FleetList[Map]:
         """Return the state of shards, of each that of the copy with the newest INFO.
@@ -207,6 +222,7 @@ class FleetOperations(FleetBase):
         Args:
             ids: ids of the shards; empty for all.
             labels: labels that a shard must have; None for any.
+            state: the state of a shard, or several of which it has one; empty for any.
             timeout: seconds for the whole call.
 
         Returns:
@@ -216,8 +232,9 @@ class FleetOperations(FleetBase):
         Raises:
             UnknownShardError: no daemon that answered has this shard.
             MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
+            BadRequestError: a state does not exist.
         """
-        ids = list_of_texts(ids, "ids")
+        ids, states = list_of_texts(ids, "ids"), checked_states(state)
         merge, existing = EntryMerge(SHARD_ENTRIES), set[str]()
 
         def ask(client: Client, some: Collection[str], until: float) -> None:
@@ -236,7 +253,8 @@ class FleetOperations(FleetBase):
         for shard in unknown:
             if shard not in request.unanswered():
                 raise UnknownShardError(f"shard {shard} not found")
-        return self._complete(FleetList(merge.take(ids), request.missing()))
+        entries = in_states(merge.take(ids), states, SHARD_ENTRIES)
+        return self._complete(FleetList(entries, request.missing()))
 
     def events(
         self,

@@ -135,12 +135,20 @@ def get_infos(arguments: Mapping[str, object]) -> Call[list[Map]]:
         args[name] = list_of_texts(cast("Collection[str]", args.get(name) or ()), name)
     if args.get("labels"):
         args["labels"] = dict(cast("Mapping[str, str]", args["labels"]))
+    args["state"] = _one_or_more(cast("str | Collection[str]", args.get("state") or ()))
     return Call("get_infos", args, _maps)
 
 
-def shards(ids: Collection[str], labels: Mapping[str, str] | None) -> Call[list[Map]]:
+def shards(
+    ids: Collection[str], labels: Mapping[str, str] | None, state: str | Collection[str] = ()
+) -> Call[list[Map]]:
     """State, age and labels of shards."""
-    return Call("shards", {"ids": list_of_texts(ids, "ids"), "labels": dict(labels or {})}, _maps)
+    args = {
+        "ids": list_of_texts(ids, "ids"),
+        "labels": dict(labels or {}),
+        "state": _one_or_more(state),
+    }
+    return Call("shards", args, _maps)
 
 
 def snapshot(ids: Collection[str]) -> Call[list[Map]]:
@@ -188,6 +196,10 @@ def list_of_texts(values: Collection[str], name: str) -> list[str]:
     if isinstance(values, str):
         raise TypeError(f"{name} takes several texts, not one")
     return list(values)
+
+
+def _one_or_more(values: str | Collection[str]) -> list[str]:
+    return [values] if isinstance(values, str) else list(values)
 
 
 # --- the replies

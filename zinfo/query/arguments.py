@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from zinfo.errors import BadRequestError
+from zinfo.wire.lifecycle import checked_states
 
 # Maximum numbers of items in a list or map. The size of a request is limited as well, but the cost
 # of a request depends on the number of items.
@@ -15,6 +16,7 @@ MAX_COLUMNS = 64  # fields of `get_columns`, each an array over all shards
 MAX_SECTIONS = 100  # sections of INFO, which has two dozen
 MAX_TOPICS = 1_000  # topics; a client with more than 500 subscribes to all
 MAX_LABELS = 100  # labels that a shard must have
+_MAX_STATES = 16  # states that a shard may have; there are five
 
 
 class Arguments:
@@ -126,6 +128,14 @@ class Arguments:
         if len(value) > MAX_LABELS:
             raise _too_many(name, MAX_LABELS, len(value))
         return value
+
+    def states(self, name: str) -> tuple[str, ...]:
+        """Take a list of states of a shard, without duplicates; empty for any state.
+
+        Raises:
+            BadRequestError: the value has another type, too many items, or one that is no state.
+        """
+        return checked_states(self.texts(name, _MAX_STATES))
 
     def reject_unknown(self) -> None:
         """Reject arguments that have not been taken.

@@ -59,7 +59,7 @@ class EntryEncoder:
             RequestError: the cursor is invalid, or a requested shard is unknown.
         """
         reader, query = self._reader, self._query
-        special = query.shard_ids or query.labels or query.with_labels
+        special = query.shard_ids or query.labels or query.with_labels or query.states
         plain = not (special or self._rights.hidden_fields)
         if plain and reader is not None and reader.encodes_many:
             return self._in_batches(reader, ids_after(live, cursor), limit, max_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
@@ -36,6 +36,7 @@ class InfoQuery(NamedTuple):
         sections: only fields of these sections, in any case; empty for all.
         labels: only shards that have all of these labels.
         with_labels: whether `meta` has the labels of the shard.
+        states: only shards in one of these states; empty for any.
     """
 
     shard_ids: Sequence[str] = ()
@@ -46,6 +47,7 @@ class InfoQuery(NamedTuple):
     sections: Sequence[str] = ()
     labels: Mapping[str, str] = MappingProxyType({})
     with_labels: bool = False
+    states: Sequence[str] = ()
 
     @classmethod
     def from_call(
@@ -76,6 +78,10 @@ class InfoQuery(NamedTuple):
     def wants_all_fields(self) -> bool:
         """Whether the query has no restriction on fields."""
         return not self.keys and not self.sections
+
+    def selects(self, shard: RedisShard) -> bool:
+        """Return whether the shard has the labels and the state; its id is not checked."""
+        return has_labels(shard, self.labels) and has_state(shard, self.states)
 
     def reader(self) -> FieldReader | None:
         """Return a reader that finds the fields without parsing; None if parsing is needed."""
@@ -240,7 +246,8 @@ class InfoProviderServicer:
                 `allow_partial`.
         """
         found = self.lookup(shard_id)
-        if query.labels and found.shard is not None and not has_labels(found.shard, query.labels):
+        filters = query.labels or query.states
+        if filters and found.shard is not None and not query.selects(found.shard):
             return None
         if found.snapshot is None or found.error is not None:
             if not query.shard_ids:
@@ -267,6 +274,11 @@ class InfoProviderServicer:
 def has_labels(shard: RedisShard, labels: Mapping[str, str]) -> bool:
     """Return whether the shard has all of these labels."""
     return all(shard.labels.get(name) == value for name, value in labels.items())
+
+
+def has_state(shard: RedisShard, states: Collection[str]) -> bool:
+    """Return whether the shard is in one of these states; True if there are none."""
+    return not states or shard.state.value in states
 
 
 def build_meta(found: LookupResult, *, with_labels: bool = False) -> dict[str, Value]:

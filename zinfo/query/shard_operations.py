@@ -14,7 +14,7 @@ from zinfo.query.arguments import MAX_SECTIONS, MAX_TOPICS
 from zinfo.query.call import Call, OperationResult
 from zinfo.query.entry_encoder import EntryEncoder
 from zinfo.query.paging import LONGEST_HEADER, Block, Entry, ids_from
-from zinfo.query.servicer import InfoProviderServicer, InfoQuery, has_labels
+from zinfo.query.servicer import InfoProviderServicer, InfoQuery, has_labels, has_state
 from zinfo.security.rights import Rights
 from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.shard import RedisShard
@@ -51,6 +51,7 @@ class ShardOperations:
             sections=args.texts("sections", MAX_SECTIONS),
             labels=args.labels("labels"),
             with_labels=args.flag("with_labels"),
+            states=args.states("state"),
         )
         refresh, limit, cursor = args.flag("refresh"), args.count("limit"), args.text("cursor")
         args.reject_unknown()
@@ -73,7 +74,7 @@ class ShardOperations:
         for shard_id in dict.fromkeys(query.shard_ids) or self._visible_ids(call.rights):
             call.yield_point()
             found = self._servicer.lookup(shard_id)
-            if found.shard is None or not has_labels(found.shard, query.labels):
+            if found.shard is None or not query.selects(found.shard):
                 continue
             if found.snapshot is None or requested_at - found.snapshot.at >= query.max_age:
                 done = self._poller.refresh(shard_id, call.limits.min_refresh_interval)
@@ -87,12 +88,13 @@ class ShardOperations:
     def shards(self, call: Call) -> OperationResult:
         """Return identity, state and polling status of shards."""
         args, rights = call.args, call.rights
-        ids, labels = args.ids("ids"), args.labels("labels")
+        ids, labels, states = args.ids("ids"), args.labels("labels"), args.states("state")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.reject_unknown()
         blocks = (
             Block((pack(rights.visible_attributes(describe(shard))),), after)
             for shard, after in self._select(ids, labels, cursor, call)
+            if has_state(shard, states)
         )
         return call.page(blocks, limit)
 

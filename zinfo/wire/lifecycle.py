@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+
+from zinfo.errors import BadRequestError
 
 NEW = "new"
 """State of a shard that has not replied yet; never the type of an event."""
@@ -20,7 +22,10 @@ BUSY = "busy"
 DOWN = "down"
 """The shard does not reply; the event's `reason` says why."""
 
-STATES = frozenset({NEW, UP, LOADING, BUSY, DOWN})
+ORDERED_STATES = (NEW, UP, LOADING, BUSY, DOWN)
+"""States of a shard, as they are listed for people."""
+
+STATES = frozenset(ORDERED_STATES)
 """States of a shard. A change of state is an event whose type is the new state."""
 
 ADDED = "added"
@@ -62,6 +67,23 @@ SOURCE_RECOVERED = "source_recovered"
 
 SOURCE_HELD = "source_held"
 """A source's answer would remove too many shards that reply; they stay. Its shard is ""."""
+
+
+def checked_states(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the states that a caller selects shards by, without duplicates.
+
+    Args:
+        given: one state, or several; none for any.
+
+    Raises:
+        BadRequestError: one is not a state; the message lists the states.
+    """
+    states = tuple(dict.fromkeys([given] if isinstance(given, str) else given))
+    for state in states:
+        if state not in STATES:
+            known = f"{', '.join(ORDERED_STATES[:-1])} or {ORDERED_STATES[-1]}"
+            raise BadRequestError(f"unknown state {state[:80]!r}: a state is {known}")
+    return states
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,17 @@ def test_arguments_select_shards_fields_and_sections(
     assert info["meta"]["labels"] == {}
 
 
+def test_state_selects_shards(daemon: RunningDaemon, real: RealServer) -> None:
+    (info,) = data(daemon, "api/v1/infos?state=up&state=busy&keys=role")
+    assert info["meta"]["state"] == "up"
+    assert data(daemon, "api/v1/infos?state=down") == []
+    (shard,) = data(daemon, "api/v1/shards?state=down")
+    assert shard["id"] == DEAD
+    answer = fetch(daemon.http, "api/v1/shards?state=gone")
+    assert answer.status == 400
+    assert "a state is new, up, loading, busy or down" in answer.json["error"]["message"]
+
+
 def test_refresh_polls_the_shard(daemon: RunningDaemon, real: RealServer) -> None:
     path = f"api/v1/infos?shard_ids={real.ident}&refresh=true&keys=total_commands_processed"
     before = data(daemon, "api/v1/stats")["poll"]["refreshes"]

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from zinfo.errors import BadRequestError
+from zinfo.wire.lifecycle import ORDERED_STATES
 
 TEXTS, TEXT, FLAG, SECONDS, COUNT, LABELS = "texts", "text", "flag", "seconds", "count", "labels"
 
@@ -68,6 +69,8 @@ _CURSOR: Final = {
 SHARD_LABELS: Final = Argument(LABELS, "only shards with these labels: `labels[site]=fra`")
 """The argument that selects shards by their labels."""
 
+_STATE: Final = Argument(TEXTS, f"only shards in one of these states: {', '.join(ORDERED_STATES)}")
+
 ROUTES: Final = {
     "/api/v1/infos": Route(
         "get_infos",
@@ -78,6 +81,7 @@ ROUTES: Final = {
             "prefix_matching": Argument(FLAG, "treat `keys` as prefixes of field names"),
             "sections": Argument(TEXTS, "only fields of these sections"),
             "labels": SHARD_LABELS,
+            "state": _STATE,
             "with_labels": Argument(FLAG, "return the labels of each shard in `meta`"),
             "max_age": Argument(SECONDS, "skip INFO that is older, in seconds; 0 for no limit"),
             "allow_partial": Argument(
@@ -104,6 +108,7 @@ ROUTES: Final = {
         {
             "ids": Argument(TEXTS, "only these shards; default: all"),
             "labels": SHARD_LABELS,
+            "state": _STATE,
             **_PAGE,
         },
         _CURSOR,
