@@ -211,6 +211,8 @@ class Record:
             *(self._polled_values or self.values()),
             max(0.0, now - self._polled_at),
             self._revision,
+            info=self.info,
+            rates=self._rates or {},
         )
 
     def values(self) -> PolledValues:

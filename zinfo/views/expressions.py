@@ -10,17 +10,21 @@ As JSON they are nested arrays, which the page for browsers evaluates by the sam
 | `("rate", PATH)` | growth per second of a counter between the last two polls |
 | `("sum", PREFIX, KEY)` | the sum of an item of all maps `PREFIX0`, `PREFIX1`, ... |
 | `("known", E)` | E; unknown where it is negative, as INFO writes -1 for that |
+| `("percent", E)` | a number of percent, or a text such as `97.61%`, as a ratio |
 | `("add", E, E)` | the sum; unknown where an operand is |
 | `("div", E, E)` | the quotient; unknown where an operand is, or the divisor is 0 |
 | `("first", E, ...)` | the first that is known |
 
-A value that is unknown is None. Each operand of `add` and `div` has to be a number.
+A value that is unknown is None; so is a fact that is not finite, such as the age of a shard without
+INFO. Each operand of `add` and `div` has to be a number.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TypeAlias, cast
 
 from zinfo.client.updates import Value
@@ -29,6 +33,8 @@ from zinfo.views.rows import Row
 Expression: TypeAlias = "tuple[str | Expression, ...]"
 Evaluator: TypeAlias = "Callable[[Row], object]"
 """Computes the value of one expression of a row; None where it is unknown."""
+
+_PERCENT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?%")
 
 DATABASES = tuple(f"db{number}" for number in range(16))
 """Fields that are read for the sum of all `db0`, `db1`, ...: the default number of databases."""
@@ -77,7 +83,13 @@ def number(value: object) -> float | None:
 
 
 def _fact(name: str) -> Evaluator:
-    return lambda row: getattr(row, name)
+    read = attrgetter(name)
+
+    def evaluate(row: Row) -> object:
+        value = read(row)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return evaluate
 
 
 def _label(name: str) -> Evaluator:
@@ -121,6 +133,19 @@ def _known(operand: Expression) -> Evaluator:
     return evaluate
 
 
+def _percent(operand: Expression) -> Evaluator:
+    inner = evaluator(operand)
+
+    def evaluate(row: Row) -> float | None:
+        value = inner(row)
+        if isinstance(value, str) and _PERCENT.fullmatch(value):
+            return float(value[:-1]) / 100
+        share = number(value)
+        return None if share is None else share / 100
+
+    return evaluate
+
+
 def _add(one: Expression, other: Expression) -> Evaluator:
     left, right = evaluator(one), evaluator(other)
 
@@ -157,6 +182,7 @@ _MAKERS: dict[str, Callable[..., Evaluator]] = {
     "rate": _rate,
     "sum": _sum,
     "known": _known,
+    "percent": _percent,
     "add": _add,
     "div": _div,
     "first": _first,

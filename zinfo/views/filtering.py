@@ -1,206 +1,291 @@
-"""Filters rows by an expression such as `site=fra ops>100 !down`. Pure."""
+"""Filters rows by an expression such as `site=fra ops>100 !down`. Pure.
+
+What a comparison `NAME=VALUE` means, for both evaluators:
+
+- NAME is `label:LABEL`, a name of `QUANTITIES` in any case, or a field of INFO as in `quantities`.
+  A label that is called NAME is compared, too.
+- `=` compares texts without regard to case, `*` standing for any text and `?` for one character; of
+  a number, its digits where it is whole. Where VALUE is a number with a unit that fits, equal
+  numbers match, too. `state` is compared with and without the reason, and `role` by both names, as
+  in `MATCHED_FACTS`. `!=` matches what `=` does not.
+- `<` `>` `<=` `>=` compare numbers. Of a version as many numbers are compared as VALUE has: 7.2.4
+  is `<=7.2` and before 7.10. An unknown value matches none of them.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 import math
+import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, cast
 
-from zinfo.views.columns import FORMER_NAMES, hits
-from zinfo.views.formatting import role_text
+from zinfo.views.amounts import AmountError, amount
+from zinfo.views.expressions import Evaluator, number
+from zinfo.views.filter_grammar import GRAMMAR, FilterError, Node, parse
+from zinfo.views.formatting import safe
+from zinfo.views.quantities import (
+    FORMER_NAMES,
+    QUANTITIES,
+    Quantity,
+    UnknownQuantityError,
+    quantity,
+    value_of,
+)
 from zinfo.views.rows import Row
+from zinfo.wire.nearest import nearest
+
+__all__ = ["GRAMMAR", "Filter", "FilterError", "Known", "parse"]
 
 Predicate: TypeAlias = Callable[[Row], bool]
 
-GRAMMAR = (
-    ("db-1", "part of id, state, reason, role, version or a label"),
-    ("site=fra", "the label site is fra"),
-    ("state=down", "a column's value; also shard, reason, role, version"),
-    ("shard=db-*", "* matches any text, ? one character"),
-    ("site!=fra", "the label site is not fra, or missing"),
-    ("ops>1k", "more than 1000 ops/s; k M G; also <, >=, <="),
-    ("memory>2G", "more than 2 GiB; also maxmemory, clients, keys"),
-    ("hits<80%", "hit ratio below 80%; full>90%: of maxmemory"),
-    ("age>10s", "older than 10 seconds; m, h; also interval"),
-    ("!replica", "! negates a word"),
-    ("role=primary ops>0", "all words must match"),
-)
-"""Each form of a word in a filter, and its meaning."""
-
-
-class FilterError(ValueError):
-    """A filter is invalid; the message says why, in one line."""
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else value
-
-
-def _roles(row: Row) -> Sequence[str]:
-    """Return both names of a role: role=primary and role=master find the same shards."""
-    return (row.role, role_text(row.role)) if row.role else ()
-
-
-_TEXTS: dict[str, Callable[[Row], Sequence[str]]] = {
-    "shard": lambda row: (row.shard,),
-    "id": lambda row: (row.shard,),
-    "state": lambda row: (row.shown_state,),
-    "reason": lambda row: (row.reason,),
-    "role": _roles,
-    "version": lambda row: (row.version,) if row.version else (),
+MATCHED_FACTS: Mapping[str, Sequence[str]] = {
+    "state": ("status", "shown_state"),
+    "role": ("role", "shown_role"),
 }
-_NUMBERS: dict[str, Callable[[Row], float | None]] = {
-    "ops": lambda row: row.ops if row.current else None,
-    "memory": lambda row: row.memory,
-    "maxmemory": lambda row: row.maxmemory,
-    "full": lambda row: row.full,
-    "clients": lambda row: row.clients if row.current else None,
-    "keys": lambda row: row.keys,
-    "hits": hits,
-    "interval": lambda row: row.interval,
-    "age": lambda row: _finite(row.age),
-}
-_SCALES = {"memory": 1024, "maxmemory": 1024}
-_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_TIMES = ("interval", "age")
-_PARTS = ("hits", "full")
+"""The facts that `NAME=` compares, where these are more than the quantity itself."""
 
-_WORD = re.compile(r'(?:"[^"]*"|[^\s"])+|"')
-_TERM = re.compile(r"(?P<name>[^=<>!]+)(?P<sign>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
-_NUMBER = re.compile(r"(?P<digits>\d+(?:\.\d+)?|\.\d+)(?P<unit>[a-z%]*)")
+SEARCHED_FACTS = ("shard", "status", "state", "version", "role", "shown_role")
+"""The facts in which a word without a sign is searched for; besides, labels as `NAME=VALUE`."""
 
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "=": lambda one, other: one == other,
-    ">": lambda one, other: one > other,
-    "<": lambda one, other: one < other,
-    ">=": lambda one, other: one >= other,
-    "<=": lambda one, other: one <= other,
+VERSION = "version"
+"""The text whose parts are compared as numbers."""
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
 }
+_MAX_WHOLE = 2.0**53  # above it, a float may stand for several whole numbers
+_DIGITS = re.compile(r"[0-9]{1,9}")
+_LABEL = "label:"
+
+
+class Known(NamedTuple):
+    """The names that a filter can use beside those of `QUANTITIES`.
+
+    Attributes:
+        fields: the fields of INFO of all shards, as far as they are known.
+        labels: names of the labels of all shards.
+    """
+
+    fields: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
 
 class Filter:
     """A filter of rows.
 
     Args:
-        text: words as in `GRAMMAR`; a word with spaces is put in double quotes.
+        text: words as in `GRAMMAR`.
+        known: names of fields and labels, to find misspelt ones; None or empty if unknown.
 
     Attributes:
         text: the same, without surrounding spaces.
+        node: its tree, as `filter_grammar.parse` returns it.
+        fields: the fields of INFO that the filter reads.
+        problem: what is probably a mistake, in one line: a name that is neither a quantity, a known
+            field nor a known label. "" where there is none.
 
     Raises:
-        FilterError: a word is invalid.
+        FilterError: the text is invalid.
     """
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", known: Known | None = None) -> None:
         self.text = text.strip()
-        self._tests = [_test(word) for word in _words(self.text)]
+        self.node = parse(self.text)
+        known = known or Known()
+        names = list(dict.fromkeys(_names(self.node)))
+        self.fields = frozenset(
+            field
+            for name in names
+            for field in _quantity(name).fields
+            if name not in known.labels or field in known.fields or name in QUANTITIES
+        )
+        self.problem = next((line for name in names if (line := _problem(name, known))), "")
+        self._test = _compile(self.node)
 
     def __bool__(self) -> bool:
-        return bool(self._tests)
+        return self.node != ["and"]
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows that match every word, in their order."""
-        tests = self._tests
-        return [row for row in rows if all(test(row) for test in tests)]
+        """Return the rows that match, in their order."""
+        return list(filter(self._test, rows)) if self else list(rows)
+
+    def matches(self, row: Row) -> bool:
+        """Return whether a row matches."""
+        return self._test(row)
 
 
-def _words(text: str) -> Iterator[str]:
-    if text.count('"') % 2:
-        raise FilterError('a " is missing: put a word with spaces between two of them')
-    for found in _WORD.finditer(text):
-        yield found[0].replace('"', "")
+def _names(node: Node) -> Iterator[str]:
+    """Yield the names in a filter, of quantities in their present form."""
+    if node[0] == "compare":
+        yield _present_name(cast("str", node[1]))
+    else:
+        for part in node[1:]:
+            if isinstance(part, list):
+                yield from _names(part)
 
 
-def _test(word: str) -> Predicate:
-    plain = word.lstrip("!")
-    if not plain:
-        raise FilterError("! needs a word to negate, as in !down")
-    test = _plain_test(plain)
-    return (lambda row: not test(row)) if (len(word) - len(plain)) % 2 else test
+def _present_name(name: str) -> str:
+    lower = name.lower()
+    lower = FORMER_NAMES.get(lower, lower)
+    return lower if lower in QUANTITIES else name
 
 
-def _plain_test(word: str) -> Predicate:
-    term = _TERM.fullmatch(word)
-    if term is None:
-        if any(sign in word for sign in "=<>"):
-            raise FilterError(
-                f"{word}: the name before the sign is missing, as in site=fra or ops>100"
-            )
-        return _contains(word)
-    name, sign, value = term["name"], term["sign"], term["value"]
-    if not value:
-        raise FilterError(f"{word}: the value after {sign} is missing")
-    if sign == "!=":
-        equal = _equals(name, value)
-        return lambda row: not equal(row)
-    if sign == "=":
-        return _equals(name, value)
-    return _compares(name, sign, value)
+def _quantity(name: str) -> Quantity:
+    try:
+        return quantity(name)
+    except UnknownQuantityError:
+        pass
+    try:  # a label may have any name; what has no other meaning is one
+        return quantity(f"{_LABEL}{name}")
+    except UnknownQuantityError as error:
+        raise FilterError(safe(str(error))) from None
+
+
+def _problem(name: str, known: Known) -> str:
+    """Return that a name is not known, in one line; "" where it is, or where none are known."""
+    if name in QUANTITIES or name in known.labels or not (known.fields or known.labels):
+        return ""
+    if name.startswith(_LABEL):
+        label = name.removeprefix(_LABEL)
+        if label in known.labels:
+            return ""
+        return f"no shard has a label {safe(label[:80])}{nearest(label, known.labels)}"
+    path = name.removesuffix("/s")
+    if not known.fields or path in known.fields or path.partition(".")[0] in known.fields:
+        return ""
+    names = [*QUANTITIES, *known.labels, *known.fields]
+    close = nearest(path, names)
+    return f"{safe(name[:80])} is neither a column, a field nor a label{close}"
+
+
+def _compile(node: Node) -> Predicate:
+    kind, *parts = node
+    if kind == "text":
+        return _contains(cast("str", parts[0]))
+    if kind == "compare":
+        name, sign, value = cast("list[str]", parts)
+        return _comparison(_present_name(name), sign, value)
+    tests = [_compile(cast("Node", part)) for part in parts]
+    if kind == "not":
+        return _not(tests[0])
+    return _any(tests) if kind == "or" else _all(tests)
+
+
+def _comparison(name: str, sign: str, value: str) -> Predicate:
+    if sign in _COMPARE:
+        return _compares(name, sign, value)
+    equal = _equals(name, value)
+    return equal if sign == "=" else _not(equal)
+
+
+def _all(tests: list[Predicate]) -> Predicate:
+    if len(tests) == 2:
+        one, other = tests
+        return lambda row: one(row) and other(row)
+    return lambda row: all(test(row) for test in tests)
+
+
+def _any(tests: list[Predicate]) -> Predicate:
+    return lambda row: any(test(row) for test in tests)
+
+
+def _not(test: Predicate) -> Predicate:
+    return lambda row: not test(row)
 
 
 def _contains(word: str) -> Predicate:
-    wanted = word.casefold()
+    wanted = word.lower()
+    read = operator.attrgetter(*SEARCHED_FACTS)
 
     def test(row: Row) -> bool:
-        texts = (row.shard, row.status, row.state, row.version or "", *_roles(row))
-        return any(wanted in text.casefold() for text in texts) or any(
-            wanted in f"{name}={text}".casefold() for name, text in row.labels.items()
-        )
+        for text in read(row):
+            if text and wanted in text.lower():
+                return True
+        return any(wanted in f"{name}={text}".lower() for name, text in row.labels.items())
 
     return test
 
 
 def _equals(name: str, value: str) -> Predicate:
-    """Match a column or a label of that name; a label may have the name of a column."""
-    wanted, column = value.casefold(), _TEXTS.get(name.lower())
-    # `fnmatch` takes linear time for many stars; "[" has no special meaning here.
-    pattern = re.compile(fnmatch.translate(wanted.replace("[", "[[]")))
-    number_name = _current_name(name)
-    number = _NUMBERS.get(number_name)
-    amount = _amount(number_name, value) if number and _NUMBER.fullmatch(wanted) else None
+    one = _quantity(name)
+    same, evaluate, facts = _same_text(value), value_of(one), MATCHED_FACTS.get(name)
+    try:
+        wanted: float | None = amount(value, one.unit) if one.numeric else None
+    except AmountError:
+        wanted = None
 
     def test(row: Row) -> bool:
-        texts = [*(column(row) if column else ()), row.labels.get(name)]
-        if any(text is not None and pattern.match(text.casefold()) for text in texts):
+        label = row.labels.get(name)
+        if label is not None and same(label):
             return True
-        return number is not None and amount is not None and number(row) == amount
+        if facts:
+            return any(same(text) for fact in facts if (text := getattr(row, fact)))
+        found = evaluate(row)
+        if isinstance(found, str):
+            return same(found)
+        exact = number(found)
+        if exact is None:
+            return False
+        return exact == wanted or same(_whole(exact))
 
     return test
+
+
+def _same_text(value: str) -> Callable[[str], bool]:
+    """Return the comparison of a text with a value in which * and ? have their meaning."""
+    wanted = value.lower()
+    if "*" not in wanted and "?" not in wanted:
+        return lambda text: text.lower() == wanted
+    # `fnmatch` takes linear time for many stars; "[" has no special meaning here.
+    pattern = re.compile(fnmatch.translate(wanted.replace("[", "[[]")))
+    return lambda text: pattern.match(text.lower()) is not None
+
+
+def _whole(value: float) -> str:
+    """Return the digits of a whole number; "" for others."""
+    return str(int(value)) if abs(value) < _MAX_WHOLE and value == int(value) else ""
 
 
 def _compares(name: str, sign: str, value: str) -> Predicate:
-    number_name = _current_name(name)
-    number = _NUMBERS.get(number_name)
-    if number is None:
-        raise FilterError(f"{name} is not a number; {', '.join(sorted(_NUMBERS))} can be compared")
-    amount, compare = _amount(number_name, value), _COMPARE[sign]
+    one, compare = _quantity(name), _COMPARE[sign]
+    if name == VERSION:
+        return _compares_versions(value_of(one), compare, _numbers(value))
+    if not one.numeric:
+        raise FilterError(
+            f"{safe(name[:80])} is a text, which has no order: only = and != compare it; numbers "
+            "are ops, memory and others, and fields of INFO"
+        )
+    try:
+        wanted = amount(value, one.unit)
+    except AmountError as error:
+        said = safe(f"{name[:80]}{sign}{value[:40]}: {error}")
+        raise FilterError(said) from None
+    evaluate = value_of(one)
 
     def test(row: Row) -> bool:
-        found = number(row)
-        return found is not None and compare(found, amount)
+        found = number(evaluate(row))
+        return found is not None and not math.isnan(found) and compare(found, wanted)
 
     return test
 
 
-def _current_name(name: str) -> str:
-    name = name.lower()
-    return FORMER_NAMES.get(name, name)
+def _compares_versions(
+    evaluate: Evaluator, compare: Callable[[Any, Any], bool], wanted: list[int]
+) -> Predicate:
+    if not wanted:
+        raise FilterError("a version is compared with numbers such as 7 or 7.2.4")
+
+    def test(row: Row) -> bool:
+        found = evaluate(row)
+        return bool(found) and compare(_numbers(str(found))[: len(wanted)], wanted)
+
+    return test
 
 
-def _amount(name: str, value: str) -> float:
-    """Return the value of a number with its unit, or raise FilterError."""
-    found = _NUMBER.fullmatch(value.lower())
-    if found is None:
-        raise FilterError(f"{value} is not a number such as 100, 1.5k, 2G, 80% or 10s")
-    digits, unit = float(found["digits"]), found["unit"]
-    if name in _PARTS and unit in ("", "%"):
-        return digits / 100
-    if name in _TIMES and unit in _SECONDS:
-        return digits * _SECONDS[unit]
-    size = unit.removesuffix("b") if name in _SCALES else unit
-    if name not in (*_PARTS, *_TIMES) and size in _UNITS:
-        return float(digits * _SCALES.get(name, 1000) ** _UNITS[size])
-    raise FilterError(f"{value} has a unit that does not fit {name}")
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in _DIGITS.findall(version)]

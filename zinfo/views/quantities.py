@@ -26,10 +26,39 @@ BYTES = "bytes"
 BYTES_PER_SECOND = "bytes per second"
 RATIO = "ratio"
 SECONDS = "seconds"
-"""The units; each has its own form as text, and its own units in a filter."""
+MILLISECONDS = "milliseconds"
+MICROSECONDS = "microseconds"
+TIME = "time"
+"""The units; each has its own form as text, and its own units in a filter.
 
-NUMERIC = frozenset((COUNT, NUMBER, PER_SECOND, BYTES, BYTES_PER_SECOND, RATIO, SECONDS))
-"""Units of quantities that can be compared, sorted by size and, except ratios, added."""
+TIME is seconds since the Unix epoch by the server's clock, as `rdb_last_save_time` has it.
+"""
+
+NUMERIC = frozenset(
+    (
+        COUNT,
+        NUMBER,
+        PER_SECOND,
+        BYTES,
+        BYTES_PER_SECOND,
+        RATIO,
+        SECONDS,
+        MILLISECONDS,
+        MICROSECONDS,
+        TIME,
+    )
+)
+"""Units of quantities that can be compared and sorted by size."""
+
+SUM = "sum"
+PRIMARIES = "primaries"
+MAX = "max"
+RATIO_OF_SUMS = "ratio"
+"""How totals combine a quantity of several shards.
+
+PRIMARIES is the sum over the shards that are not replicas, as these have a copy of the same data.
+RATIO_OF_SUMS is for an expression `("div", A, B)`: the sum of all A divided by that of all B.
+"""
 
 MAX_NAME = 120
 """Maximum length of a name of a quantity, in characters."""
@@ -47,8 +76,10 @@ class Quantity(NamedTuple):
         falling: whether the default order is descending.
         live: whether it is unknown while the shard does not answer: a rate, a number of clients.
             Others, such as memory, are those of the newest INFO then.
-        total: how totals of rows combine it: "sum", "max", or "" for none.
+        total: how totals of rows combine it: SUM, PRIMARIES, MAX, RATIO_OF_SUMS, or "" for none.
         series: the series of the history that is drawn beside it; "" for none.
+        otherwise: the quantity that is shown, marked with `~`, where this one is unknown and the
+            shard is current; "" for none.
     """
 
     name: str
@@ -60,6 +91,7 @@ class Quantity(NamedTuple):
     live: bool = False
     total: str = ""
     series: str = ""
+    otherwise: str = ""
 
     @property
     def numeric(self) -> bool:
@@ -80,6 +112,7 @@ def _hit_ratio(form: str) -> Expression:
 _ALL = (
     Quantity("id", "shard", TEXT, ("fact", "shard"), "id of the shard"),
     Quantity("state", "state", TEXT, ("fact", "status"), "state, and why it is down"),
+    Quantity("reason", "reason", TEXT, ("fact", "reason"), "why it is down, in one word"),
     Quantity(
         "since", "since", SECONDS, ("fact", "since"), "time in its present state", falling=True
     ),
@@ -89,60 +122,65 @@ _ALL = (
     Quantity(
         "ops", "ops/s", PER_SECOND,
         ("first", ("value", "instantaneous_ops_per_sec"), ("rate", "total_commands_processed")),
-        "commands per second", falling=True, live=True, total="sum", series="ops",
+        "commands per second", falling=True, live=True, total=SUM, series="ops",
     ),
     Quantity(
         "memory", "memory", BYTES, ("value", "used_memory"), "used_memory",
-        falling=True, total="sum", series="memory",
+        falling=True, total=PRIMARIES, series="memory",
     ),
     Quantity(
         "maxmemory", "maxmem", BYTES, ("value", "maxmemory"), "limit of memory; 0 for none",
-        falling=True, total="sum",
+        falling=True, total=PRIMARIES,
     ),
     Quantity(
         "full", "%max", RATIO, ("div", ("value", "used_memory"), ("value", "maxmemory")),
-        "share of maxmemory in use", falling=True, total="max",
+        "share of maxmemory in use", falling=True, total=MAX,
     ),
     Quantity(
         "hits", "hits", RATIO, _hit_ratio("rate"), "hit ratio of the reads since the poll before",
-        live=True, series="hit_ratio",
+        live=True, total=RATIO_OF_SUMS, series="hit_ratio", otherwise="hits_overall",
     ),
     Quantity(
         "hits_overall", "hits~", RATIO, _hit_ratio("value"),
-        "hit ratio since the server's start or the last CONFIG RESETSTAT",
+        "hit ratio since the server's start or the last CONFIG RESETSTAT", total=RATIO_OF_SUMS,
+    ),
+    Quantity(
+        "reads", "reads/s", PER_SECOND,
+        ("add", ("rate", "keyspace_hits"), ("rate", "keyspace_misses")),
+        "keys read per second", falling=True, live=True, total=SUM,
     ),
     Quantity(
         "clients", "clients", COUNT, ("value", "connected_clients"), "connected clients",
-        falling=True, live=True, total="sum", series="clients",
+        falling=True, live=True, total=SUM, series="clients",
     ),
     Quantity(
         "blocked", "blocked", COUNT, ("value", "blocked_clients"),
-        "clients that wait in a blocking command", falling=True, live=True, total="sum",
+        "clients that wait in a blocking command", falling=True, live=True, total=SUM,
     ),
     Quantity(
         "keys", "keys", COUNT, ("sum", "db", "keys"), "keys in all databases", falling=True,
-        total="sum",
+        total=PRIMARIES,
     ),
     Quantity(
         "net_in", "in/s", BYTES_PER_SECOND, ("rate", "total_net_input_bytes"),
-        "bytes received per second", falling=True, live=True, total="sum", series="net_in",
+        "bytes received per second", falling=True, live=True, total=SUM, series="net_in",
     ),
     Quantity(
         "net_out", "out/s", BYTES_PER_SECOND, ("rate", "total_net_output_bytes"),
-        "bytes sent per second", falling=True, live=True, total="sum", series="net_out",
+        "bytes sent per second", falling=True, live=True, total=SUM, series="net_out",
     ),
     Quantity(
         "evicted", "evict/s", PER_SECOND, ("rate", "evicted_keys"), "keys evicted per second",
-        falling=True, live=True, total="sum", series="evicted",
+        falling=True, live=True, total=SUM, series="evicted",
     ),
     Quantity(
         "expired", "expire/s", PER_SECOND, ("rate", "expired_keys"), "keys expired per second",
-        falling=True, live=True, total="sum",
+        falling=True, live=True, total=SUM,
     ),
     Quantity(
         "rejected", "reject/s", PER_SECOND, ("rate", "rejected_connections"),
         "connections rejected per second, because of maxclients", falling=True, live=True,
-        total="sum",
+        total=SUM,
     ),
     Quantity(
         "lag", "lag", SECONDS,
@@ -151,22 +189,26 @@ _ALL = (
             ("known", ("value", "master_last_io_seconds_ago")),
         ),
         "of a replica: seconds since it last heard of its primary", falling=True, live=True,
-        total="max", series="lag",
+        total=MAX, series="lag",
     ),
     Quantity(
         "link", "link", TEXT, ("value", "master_link_status"), "link of a replica to its primary"
     ),
     Quantity(
         "replicas", "replicas", COUNT, ("value", "connected_slaves"), "connected replicas",
-        falling=True, live=True, total="sum",
+        falling=True, live=True, total=SUM,
     ),
     Quantity(
         "uptime", "uptime", SECONDS, ("value", "uptime_in_seconds"),
         "time since the server's start", live=True,
     ),
     Quantity(
+        "fork", "fork", MICROSECONDS, ("value", "latest_fork_usec"),
+        "time for which the latest fork stopped the server", falling=True, total=MAX,
+    ),
+    Quantity(
         "fragmentation", "frag", NUMBER, ("value", "mem_fragmentation_ratio"),
-        "mem_fragmentation_ratio", falling=True, total="max",
+        "mem_fragmentation_ratio", falling=True, total=MAX,
     ),
     Quantity(
         "interval", "interval", SECONDS, ("fact", "interval"), "seconds between two polls",
@@ -174,7 +216,7 @@ _ALL = (
     ),
     Quantity(
         "age", "age", SECONDS, ("fact", "age"), "seconds since the newest INFO", falling=True,
-        total="max",
+        total=MAX,
     ),
 )  # fmt: skip
 
@@ -186,11 +228,25 @@ FORMER_NAMES = {"shard": "id", "every": "interval"}
 
 _FIELD = re.compile(r"[^\s/=<>!:\"]+(?:/s)?")
 _LABEL = "label:"
-_SECONDS_NAMES = re.compile(r"_in_seconds$|_seconds(_ago)?$|_sec$|_time_sec$")
-_BYTES_NAMES = re.compile(
-    r"_bytes(_|$)|^used_memory(?!_.*perc)|^maxmemory$|^total_system_memory$|^mem_(?!.*ratio|alloc)|"
-    r"^allocator_(?!.*ratio)|_size$|_buffer_length$|^.*_human$"
+_UNITS = (
+    (re.compile(r"_human$|_per_sec$|^server_time_usec$|^keys$"), NUMBER),
+    (re.compile(r"_perc(ent(age)?)?$"), RATIO),
+    (re.compile(r"_(save|peak)_time$"), TIME),
+    (re.compile(r"(^|[._])usec(_per_call)?$|^eventloop_duration_.*sum$"), MICROSECONDS),
+    (re.compile(r"_milliseconds$|_msec$|_ms$|^total_active_defrag_time$"), MILLISECONDS),
+    (re.compile(r"_seconds(_ago)?$|_sec$|^used_cpu_"), SECONDS),
+    (
+        re.compile(
+            r"_bytes(_|$)|^used_memory|^maxmemory$|^total_system_memory$|^mem_(?!.*ratio|alloc)|"
+            r"^allocator_(?!.*ratio)|^(aof|rdb)_.*_size$|_buffer(_length|_size|_peak)?$|_cow_size$|"
+            r"^repl_backlog_(size|histlen)$|_cow_peak$"
+        ),
+        BYTES,
+    ),
 )
+"""The unit of a field of INFO: that of the first pattern that is found in its name."""
+
+_TIMES = frozenset((SECONDS, MILLISECONDS, MICROSECONDS))
 
 
 class UnknownQuantityError(ValueError):
@@ -227,9 +283,15 @@ def quantity(text: str) -> Quantity:
         unit = BYTES_PER_SECOND if unit_of(path) == BYTES else PER_SECOND
         return Quantity(
             name, name, unit, ("rate", path), f"growth of {path} per second", falling=True,
-            live=True, total="sum",
+            live=True, total=SUM,
         )  # fmt: skip
-    return Quantity(name, name, unit_of(name), ("value", name), f"the field {name} of INFO")
+    unit, read = unit_of(name), ("value", name)
+    expression: Expression = read
+    if unit == RATIO:
+        expression = ("percent", read)
+    elif unit in _TIMES:
+        expression = ("known", read)
+    return Quantity(name, name, unit, expression, f"the field {name} of INFO")
 
 
 def unit_of(field: str) -> str:
@@ -237,13 +299,7 @@ def unit_of(field: str) -> str:
 
     The values of such a field may be texts all the same; these are shown as they are.
     """
-    if field.endswith("_human"):
-        return TEXT
-    if _SECONDS_NAMES.search(field):
-        return SECONDS
-    if _BYTES_NAMES.search(field):
-        return BYTES
-    return NUMBER
+    return next((unit for pattern, unit in _UNITS if pattern.search(field)), NUMBER)
 
 
 @lru_cache(maxsize=1000)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from zinfo.client.updates import Value
-from zinfo.views.formatting import STALE
+from zinfo.views.formatting import STALE, role_text
 from zinfo.wire.lifecycle import LOADING, UP
 
 ANSWERING = frozenset({UP, LOADING})
@@ -73,6 +73,11 @@ class Row(NamedTuple):
     def shown_state(self) -> str:
         """The state; STALE where the row is not fresh."""
         return self.state if self.fresh else STALE
+
+    @property
+    def shown_role(self) -> str:
+        """The role for people: "primary" or "replica"; "" where it is unknown."""
+        return role_text(self.role) if self.role else ""
 
     @property
     def status(self) -> str:
