@@ -318,6 +318,15 @@ def columns() -> Iterator[Vector]:
     answered: dict[str, tuple[Any, ...]] = {
         "every type": ({}, {**listed, "columns": every}),
         "the client has the ids": ({}, {**listed, "ids": None, "columns": every[:1]}),
+        "with revisions": (
+            {},
+            {
+                **listed,
+                "columns": every[:1],
+                "revision": struct.pack("<3q", 7, 2**53 + 1, 0),
+                "time": struct.pack("<3d", 1700000000.25, 0.5, 0),
+            },
+        ),
         "no shards": ({}, {**listed, **nothing, "columns": empty}),
         "first page": (
             {"cursor": "281474976710655.1"},

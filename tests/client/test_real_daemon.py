@@ -151,6 +151,12 @@ def test_columns_have_the_values_of_get_infos(
         assert columns.ages[1] == math.inf
         assert all(0 <= columns.ages[at] < 60 for at in (0, 2, 3))
         assert client.get_columns(["role"], {"site": "ams"}).ids == ("away",)
+        assert (columns.revisions, columns.times) == (None, None)
+        columns = client.get_columns(["role"], with_revisions=True)
+        assert columns.revisions is not None
+        assert columns.times is not None
+        assert [revision > 0 for revision in columns.revisions] == [True, False, True, True]
+        assert [time > 0 for time in columns.times] == [True, False, True, True]
         with pytest.raises(BadRequestError, match="keys is missing"):
             client.get_columns([])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -208,6 +209,23 @@ def test_a_body_describes_the_page_and_its_shards() -> None:
     assert 0 <= body["age"][0] < 60
     assert body["age"][1] == math.inf
     assert body["columns"] == [[1, None], ["x", None], [None, None]]
+
+
+def test_revisions_say_which_info_the_values_are_from() -> None:
+    fleet = fleet_of(b"role:master", None, b"a:1")
+    shard = fleet.publisher.get_live_shards()[0]
+    fleet.poll(shard, b"role:slave")
+    assert "revision" not in fleet.ask(["role"])
+    for args in ({}, {"ids_revision": fleet.ask(["role"])["ids_revision"]}):
+        body = fleet.ask(["role"], with_revisions=True, **args)
+        assert struct.unpack("<3q", body["revision"]) == (2, 0, 1)
+        assert struct.unpack("<3d", body["time"]) == (5.0, 0.0, 5.0)
+        assert body["columns"] == [["slave", None, None]]
+    pages = fleet.pages(["role"], with_revisions=True, limit=2)
+    assert [struct.unpack(f"<{page['count']}q", page["revision"]) for page in pages] == [
+        (2, 0),
+        (1,),
+    ]
 
 
 def test_no_shards_give_empty_columns() -> None:

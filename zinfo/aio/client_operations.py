@@ -129,6 +129,7 @@ class ClientOperations(abc.ABC):
         keys: Collection[str],
         labels: Mapping[str, str] | None = None,
         *,
+        with_revisions: bool = False,
         timeout: float | None = None,
     ) -> Columns:
         """Return some fields of all shards, one array for each field, from the daemon's cache.
@@ -139,6 +140,8 @@ class ClientOperations(abc.ABC):
         Args:
             keys: names of the fields, 1 to 64.
             labels: labels that a shard must have; None for any.
+            with_revisions: whether the columns have `revisions` and `times`: which INFO of each
+                shard the values are from. Older daemons refuse it with a BadRequestError.
             timeout: seconds for the whole call.
 
         Returns:
@@ -150,7 +153,8 @@ class ClientOperations(abc.ABC):
             ChangedError: the set of shards changed during the call, at each of several tries.
             UnknownOpError: the daemon is of a version without columns.
         """
-        query, deadline = ColumnsQuery(keys, labels, self._id_lists), self._deadline(timeout)
+        query = ColumnsQuery(keys, labels, self._id_lists, with_revisions=with_revisions)
+        deadline = self._deadline(timeout)
         while True:
             try:
                 columns = await self._call(query.call(), deadline - clock())

@@ -90,9 +90,13 @@ class Columns(Mapping[str, Column]):
         ages: seconds since the INFO of each shard arrived, as a read-only memoryview of format `d`;
             infinite before the first.
         states: state of each shard: new, up, loading, busy or down.
+        revisions: number of the INFO of each shard, as a read-only memoryview of format `q`; 0
+            before the first. None unless they were requested.
+        times: wall clock at which the INFO of each shard arrived, seconds since the Unix epoch, as
+            a read-only memoryview of format `d`; None unless revisions were requested.
     """
 
-    __slots__ = ("_columns", "ages", "ids", "states")
+    __slots__ = ("_columns", "ages", "ids", "revisions", "states", "times")
 
     def __init__(
         self,
@@ -100,8 +104,12 @@ class Columns(Mapping[str, Column]):
         ages: memoryview[float],
         states: tuple[str, ...],
         columns: dict[str, Column],
+        revisions: memoryview[int] | None = None,
+        times: memoryview[float] | None = None,
     ) -> None:
         self.ids = ids
+        self.revisions = revisions
+        self.times = times
         self.ages = ages
         self.states = states
         self._columns = columns
@@ -125,7 +133,11 @@ class Columns(Mapping[str, Column]):
 
 
 def columns_of(
-    names: Sequence[str], pages: Sequence[ColumnsPage], known: tuple[str, ...] | None
+    names: Sequence[str],
+    pages: Sequence[ColumnsPage],
+    known: tuple[str, ...] | None,
+    *,
+    with_revisions: bool = False,
 ) -> Columns:
     """Return the columns in all pages of a reply.
 
@@ -133,18 +145,33 @@ def columns_of(
         names: of the requested fields.
         pages: in their order.
         known: the id list that pages without ids refer to; None for none.
+        with_revisions: whether the pages have revisions and times.
 
     Raises:
         ProtocolError: the pages do not follow each other, or have a different id list.
     """
     _check_order(pages)
     joined = map(_join, zip(*(page.columns for page in pages), strict=True))
+    revisions, times = _numbers_of_infos(pages) if with_revisions else (None, None)
     return Columns(
         ids=_ids(pages, known),
         ages=memoryview(_bytes([page.ages for page in pages])).cast("d"),
         states=tuple(chain.from_iterable(page.states for page in pages)),
         columns=dict(zip(names, joined, strict=True)),
+        revisions=revisions,
+        times=times,
     )
+
+
+def _numbers_of_infos(
+    pages: Sequence[ColumnsPage],
+) -> tuple[memoryview[int], memoryview[float]]:
+    """Return the revisions and times in all pages."""
+    revisions = _bytes([page.revisions for page in pages])
+    times = _bytes([page.times for page in pages])
+    if not len(revisions) == len(times) == 8 * pages[0].total:
+        raise ProtocolError("a page of columns lacks revisions")
+    return memoryview(revisions).cast("q"), memoryview(times).cast("d")
 
 
 def joined(columns: Sequence[Column]) -> Column:

@@ -76,14 +76,21 @@ class ColumnsQuery:
         keys: names of the fields.
         labels: labels that a shard must have; None for any.
         lists: the id lists of the Client, which this updates.
+        with_revisions: whether to request the revision and time of each INFO.
     """
 
     def __init__(
-        self, keys: Collection[str], labels: Mapping[str, str] | None, lists: IdLists
+        self,
+        keys: Collection[str],
+        labels: Mapping[str, str] | None,
+        lists: IdLists,
+        *,
+        with_revisions: bool = False,
     ) -> None:
         self._names = list(dict.fromkeys(list_of_texts(keys, "keys")))
         self._labels: Labels = tuple(sorted((labels or {}).items()))
         self._lists = lists
+        self._with_revisions = with_revisions
         self._known: IdList | None = None
         self._tries = 0
 
@@ -94,6 +101,8 @@ class ColumnsQuery:
         args: dict[str, object] = {"keys": self._names, "labels": dict(self._labels)}
         if self._known is not None:
             args["ids_revision"] = self._known.revision
+        if self._with_revisions:
+            args["with_revisions"] = True
         return Call(OPERATION, args, self._read)
 
     def on_error(self, error: RequestError) -> None:
@@ -121,7 +130,7 @@ class ColumnsQuery:
             return self._read_again()
         revision = parts[0].ids_revision
         ids = known.ids if known and known.revision == revision else None
-        columns = columns_of(self._names, parts, ids)
+        columns = columns_of(self._names, parts, ids, with_revisions=self._with_revisions)
         self._lists.remember(self._labels, IdList(epoch, revision, columns.ids))
         return columns
 

@@ -14,6 +14,7 @@ from zinfo.info.columns import FRACTION, INTEGER, OTHER, VALUE_BYTES, Column
 from zinfo.query.arguments import MAX_COLUMNS
 from zinfo.query.call import Call, OperationResult
 from zinfo.query.column_reader import ColumnReader
+from zinfo.query.column_revisions import Revisions
 from zinfo.query.field_planner import FieldPlanner
 from zinfo.query.id_lists import IdList, IdLists
 from zinfo.query.servicer import FieldSelector, InfoProviderServicer, InfoQuery
@@ -26,6 +27,7 @@ _STATE_NAMES = [state.value for state in STATES]
 _CURSOR = re.compile(r"([0-9]{1,15})\.([0-9]{1,15})", re.ASCII)
 _BATCH = 1024  # ids encoded between two yield points, which takes a tenth of a millisecond
 _ROW_BYTES = VALUE_BYTES + 1  # of a body, for each shard and each of its columns
+_REVISION_BYTES = 2 * VALUE_BYTES  # of a body, for each shard, with revisions
 _FIXED_BYTES = 512  # of a body, at most, beside its rows and columns
 _COLUMN_BYTES = 64  # of a column, at most, beside its values
 
@@ -54,13 +56,14 @@ class ColumnOperations:
         keys = args.texts("keys", MAX_COLUMNS)
         labels, known = args.labels("labels"), args.count("ids_revision")
         limit, cursor = args.count("limit"), args.text("cursor")
+        revisions = Revisions(self._publisher) if args.flag("with_revisions") else None
         args.reject_unknown()
         if not keys:
             raise BadRequestError(f"keys is missing: the names of 1 to {MAX_COLUMNS} fields")
         call.yield_point()  # other replies may have used up this iteration of the event loop
         listed = self._lists.get(call.rights, labels, call.yield_point)
         first = _position(cursor, listed)
-        page = _Page(keys, call, self._publisher, with_ids=known != listed.revision)
+        page = _Page(keys, call, self._publisher, revisions, with_ids=known != listed.revision)
         page.fill(listed, first, limit or len(listed.ids))
         if cursor is None:
             self._planner.record(page.simple_fields_with_numbers())
@@ -76,11 +79,18 @@ class _Page:
         keys: names of the fields.
         call: of the operation.
         publisher: the registry of live shards.
+        revisions: gets the revision of each shard; None where the page does not have them.
         with_ids: whether the page has the ids of its shards.
     """
 
     def __init__(
-        self, keys: Sequence[str], call: Call, publisher: ShardPublisher, *, with_ids: bool
+        self,
+        keys: Sequence[str],
+        call: Call,
+        publisher: ShardPublisher,
+        revisions: Revisions | None,
+        *,
+        with_ids: bool,
     ) -> None:
         self._limits = call.limits
         self._yield_point = call.yield_point
@@ -91,7 +101,8 @@ class _Page:
         self._selectors: dict[str, FieldSelector] = {}
         self._reader = ColumnReader(self._visible, publisher, call.yield_point)
         self._ids: list[bytes] | None = [] if with_ids else None
-        self._row_bytes = _ROW_BYTES * (1 + len(keys))
+        self._revisions = revisions
+        self._row_bytes = _ROW_BYTES * (1 + len(keys)) + (_REVISION_BYTES if revisions else 0)
         self._size = _FIXED_BYTES + _COLUMN_BYTES * len(keys)
         self.count = 0  #: shards in the page
 
@@ -109,9 +120,11 @@ class _Page:
             if self.count and not room:
                 break
             start = first + self.count
-            most = min(last - start, max(room, 1), _BATCH if self._ids is not None else last)
-            snapshots = self._reader.read(listed, start, most)
+            batch = last if self._ids is None and self._revisions is None else _BATCH
+            snapshots = self._reader.read(listed, start, min(last - start, max(room, 1), batch))
             added = len(self._reader.states) - self.count
+            if self._revisions is not None:  # of the same moment as the values
+                self._revisions.read(listed.ids[start : start + added])
             if not self._take(listed.ids[start : start + added], snapshots, added <= room):
                 break
             self._yield_point()
@@ -149,6 +162,8 @@ class _Page:
         self._size += sum(sizes[:taken])
         self.count += taken
         self._reader.resize(self.count)
+        if self._revisions is not None:
+            self._revisions.resize(self.count)
         if self._ids is not None:
             self._ids += packed_ids[:taken]
         return taken == len(ids)
@@ -207,6 +222,7 @@ class _Page:
                 "state": self._reader.states,
                 "states": _STATE_NAMES,
                 "columns": [column.as_map(self._yield_point) for column in columns],
+                **({} if self._revisions is None else self._revisions.as_map()),
             }
         )
 

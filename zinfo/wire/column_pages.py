@@ -73,6 +73,8 @@ class ColumnsPage:
             infinite before the first.
         states: the state of each shard.
         columns: one for each requested field, in the order of the request.
+        revisions: int64 for each shard: number of its INFO; empty where they were not requested.
+        times: float64 for each shard: wall clock at which its INFO arrived; empty in the same case.
     """
 
     ids_revision: int
@@ -83,6 +85,8 @@ class ColumnsPage:
     ages: bytes
     states: list[str]
     columns: list[ColumnPart]
+    revisions: bytes = b""
+    times: bytes = b""
 
 
 def page_from_body(body: object, columns: int) -> ColumnsPage:
@@ -113,6 +117,8 @@ def page_from_body(body: object, columns: int) -> ColumnsPage:
         ages=native(_packed(body.get("age"), "age", count, _WIDTH), FLOAT64),
         states=_states(body, count),
         columns=[_part(part, count) for part in parts],
+        revisions=_optional(body, "revision", count, INT64),
+        times=_optional(body, "time", count, FLOAT64),
     )
 
 
@@ -137,6 +143,11 @@ def _part(part: object, count: int) -> ColumnPart:
         if valid.translate(None, _ZERO_AND_ONE):
             raise ProtocolError("valid must have bytes 0 and 1")
     return ColumnPart(type_, packed, valid if valid and 0 in valid else None)
+
+
+def _optional(body: Mapping[object, object], name: str, count: int, type_: str) -> bytes:
+    value = body.get(name)
+    return b"" if value is None else native(_packed(value, name, count, _WIDTH), type_)
 
 
 def _ids(value: object, count: int) -> list[str] | None:
