@@ -1,0 +1,76 @@
+// The columns of the table: which there are, their width, and the text of a cell.
+
+import { NOTHING, roleText, secondsText, shortText, valueText } from "./formatting.js";
+import { UnknownQuantityError } from "./quantities.js";
+
+export const MAX_COLUMNS = 40;
+
+const WIDTHS = { // in characters, by unit; the heading may need more
+  "text": 16, "count": 5, "number": 5, "per second": 5, "bytes": 5, "bytes per second": 5, "ratio": 5, "seconds": 5,
+};
+const OWN_WIDTHS = { state: 17, role: 7, version: 7, error: 40 };
+const SPARK = 8.5; // characters that a sparkline takes
+
+// Returns the columns that a text names: `{columns, problem}`. The text is a list of quantities, or
+// the name of a set.
+export function parseColumns(text, quantities, sets) {
+  const set = sets.find((one) => one.name === text);
+  const names = set ? set.columns : text.split(",").map((one) => one.trim()).filter(Boolean);
+  const [columns, problems] = [[], []];
+  for (const name of [...new Set(names)].slice(0, MAX_COLUMNS)) {
+    try {
+      columns.push(column(name.replace(/~$/, ""), quantities));
+    } catch (error) {
+      if (!(error instanceof UnknownQuantityError)) throw error;
+      problems.push(error.message);
+    }
+  }
+  const unique = columns.filter((one, at) => columns.findIndex((other) => other.name === one.name) === at);
+  return { columns: unique, problem: problems[0] ?? "" };
+}
+
+function column(name, quantities) {
+  const quantity = quantities.get(name);
+  return { name: quantity.name, quantity, text: textOf(quantity, quantities), right: quantity.numeric };
+}
+
+// Returns the width of a column as CSS.
+export function widthOf({ name, quantity, right }, { sparks, narrow }) {
+  if (name === "id") return narrow ? "minmax(0, 1fr)" : "minmax(24ch, 1fr)";
+  if (narrow) return name === "state" ? "minmax(5ch, max-content)" : "9ch";
+  const least = OWN_WIDTHS[name] ?? WIDTHS[quantity.unit] ?? 10;
+  const wide = Math.max(least, Math.min(24, quantity.heading.length + 1));
+  return `${wide + (right ? 2 : 1) + (sparks && quantity.series ? SPARK : 0)}ch`;
+}
+
+function textOf(quantity, quantities) {
+  const { value, unit } = quantity;
+  if (quantity.name === "state") return stateText;
+  if (quantity.name === "role") return (row) => roleText(value(row));
+  if (quantity.name === "hits") return hitsText(quantity, quantities.find("hits_overall"));
+  return (row) => shortText(value(row), unit);
+}
+
+// Where no key was read in the last interval, the ratio since the server's start, marked as such.
+function hitsText({ value, unit }, overall) {
+  return (row) => {
+    const text = shortText(value(row), unit);
+    if (text !== NOTHING || !overall || !row.current) return text;
+    const since = shortText(overall.value(row), unit);
+    return since === NOTHING ? since : `~${since}`;
+  };
+}
+
+// The state; of a shard that does not answer, also since when.
+function stateText(row) {
+  const status = row.status;
+  return row.shown_state === "up" || row.since === null ? status : `${status}, ${secondsText(row.since)}`;
+}
+
+// The exact text of a value, for the title of its cell.
+export function exactText({ quantity }, row) {
+  const value = quantity.value(row);
+  if (value === null) return "unknown";
+  if (typeof value === "number") return `${value.toLocaleString("en", { maximumFractionDigits: 3 })} ${quantity.unit}`;
+  return valueText(value);
+}

@@ -1,0 +1,31 @@
+// What the server defines once for all views (`view.json`): quantities, problems, sets of columns,
+// parts of a shard's page. This module gives it the form in which the page uses it.
+
+import { Quantities } from "./quantities.js";
+
+export class Definitions {
+  // `json`: the content of view.json. Further parts of it stay available as `json`.
+  constructor(json) {
+    this.json = json;
+    this.quantities = new Quantities(json);
+    this.columnSets = json.column_sets ?? [];
+    this.problems = json.problems ?? [];
+    this.grammar = json.filter?.grammar ?? [];
+    this.groupings = json.groupings ?? [];
+    this.plots = json.plots ?? [];
+    this.maxFields = json.max_keys ?? 64;
+    this.counters = new Set(json.counters?.fields ?? []);
+    this.countPrefixes = Object.keys(json.counters?.maps ?? {});
+    this.operations = json.operations ? new Set(json.operations) : null;
+  }
+
+  // Returns whether a field counts, so that its growth is a rate.
+  isCounter(field) {
+    return this.counters.has(field) || this.countPrefixes.some((prefix) => field.startsWith(prefix));
+  }
+
+  // Returns whether this client may call an operation.
+  allows(operation) {
+    return this.operations === null || this.operations.has(operation);
+  }
+}
