@@ -172,11 +172,12 @@ def test_a_closed_pipe_ends_a_command_quietly(fleet: Fleet, name: str) -> None:
     assert piped((name,), fleet, 10) == (0, b"")
 
 
-@pytest.mark.parametrize("arguments", [("watch", "--key", "none"), ("events", "-f", "nobody")])
+@pytest.mark.parametrize("arguments", [("watch", "--key", "executable"), ("events", "-f", "DEAD")])
 def test_a_closed_pipe_is_noticed_when_there_is_nothing_to_write(
     fleet: Fleet, arguments: tuple[str, ...]
 ) -> None:
-    assert piped(arguments, fleet, 0) == (0, b"")
+    words = tuple(word.replace("DEAD", fleet.dead) for word in arguments)
+    assert piped(words, fleet, 0) == (0, b"")
 
 
 def test_output_that_cannot_be_written_is_one_line(fleet: Fleet) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,28 @@ def test_events_of_all_daemons_are_listed(three: list[RunningDaemon]) -> None:
     refused = run(three, "events", "--since=1")
     assert refused.exit_code == 2
     assert "each daemon counts its own events" in refused.stderr
+
+
+def contains(command: Following, text: str) -> bool:
+    """Whether a command has printed a text on standard error."""
+    return text in command.errors
+
+
+def test_what_does_not_exist_in_any_daemon_is_waited_for_or_an_error(
+    three: list[RunningDaemon], tmp_path: Path
+) -> None:
+    typo = ("nowhere", IDS[0], "--key=used_memroy")
+    with follow(three, tmp_path / "watch", "watch", *typo) as watching:
+        for what in (
+            "shard nowhere not found; waiting for it",
+            "no shard has a field used_memroy; waiting for it (did you mean used_memory?)",
+        ):
+            wait_until(partial(contains, watching, what), what=what)
+    for arguments in (["events"], ["shards"], ["get"]):
+        done = run(three, *arguments, "nowhere", IDS[0])
+        assert (done.exit_code, done.stderr) == (1, "Error: shard nowhere not found\n")
+    done = run(three, "columns", "used_memroy")
+    assert done.stderr == "Error: no shard has a field used_memroy, did you mean used_memory?\n"
 
 
 def test_each_daemon_is_recorded_in_a_file(three: list[RunningDaemon], tmp_path: Path) -> None:

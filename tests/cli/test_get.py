@@ -133,12 +133,55 @@ def test_with_partial_the_rest_is_shown(fleet: Fleet) -> None:
     assert found[0]["meta"]["error"] == "shard nowhere:1 not found"
 
 
-def test_no_match_is_reported_and_is_no_failure(fleet: Fleet) -> None:
-    done = invoke("get", "--label", "role=none", daemon=fleet.daemon)
+def test_no_info_that_is_young_enough_is_reported_and_is_no_failure(fleet: Fleet) -> None:
+    done = invoke("get", "--label", "role=cache", "--max-age", "1e-9", daemon=fleet.daemon)
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr.startswith("no shard has INFO that matches")
-    done = invoke("get", "--section", "memroy", "--json", daemon=fleet.daemon)
-    assert (done.exit_code, done.stderr) == (0, "no field matches --key and --section\n")
+    assert done.stderr == "no shard has INFO that matches; `zinfo shards` lists them all\n"
+
+
+def test_a_field_must_match_both_key_and_section(fleet: Fleet) -> None:
+    def lines(*arguments: str) -> list[str]:
+        ask = ("get", fleet.first.ident, *arguments)
+        return invoke(*ask, daemon=fleet.daemon).stdout.splitlines()[1:]
+
+    both = lines("--key", "role", "--key", "hz", "--section", "memory", "--section", "server")
+    assert both == ["hz:10"]
+    cpu = lines("--key", "used_", "--prefix", "--section", "cpu")
+    assert {line[:9] for line in cpu} == {"used_cpu_"}
+
+
+def values(fleet: Fleet, *arguments: str) -> list[str]:
+    done = invoke("get", *arguments, "--value", daemon=fleet.daemon)
+    assert (done.exit_code, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_values_of_one_shard_are_printed_without_anything_else(fleet: Fleet) -> None:
+    assert values(fleet, fleet.first.ident, "--key", "role") == ["master"]
+    assert values(fleet, fleet.first.ident, "--key", "hz", "--key", "role") == ["10\tmaster"]
+
+
+def test_values_of_several_shards_follow_the_id(fleet: Fleet) -> None:
+    shards = sorted((fleet.first.ident, fleet.second.ident))
+    ask = ("--key", "role", "--key", "config_file", "--key", "master_host")
+    done = invoke("get", *ask, "--value", daemon=fleet.daemon)
+    # The path of the configuration file is empty, and a primary has no master_host.
+    assert done.stdout.splitlines() == [f"{shard}\tmaster\t\t-" for shard in shards]
+    assert values(fleet, "--label", "role=cache", "--key", "hz") == [f"{fleet.second.ident}\t10"]
+
+
+def test_the_error_of_a_shard_without_values_is_on_stderr(fleet: Fleet) -> None:
+    ask = ("get", "nowhere:1", fleet.first.ident, "--partial", "--key", "hz", "--value")
+    done = invoke(*ask, daemon=fleet.daemon)
+    assert done.stdout == f"nowhere:1\t-\n{fleet.first.ident}\t10\n"
+    assert done.stderr == "shard nowhere:1 not found\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--key", "h", "--prefix"], ["--key", "hz", "--json"]])
+def test_values_need_names_of_fields_and_exclude_json(more: list[str]) -> None:
+    done = invoke("get", "--value", *more)
+    assert done.exit_code == 2
+    assert "--value needs --key, and excludes --prefix and --json" in done.stderr
 
 
 @pytest.mark.parametrize(

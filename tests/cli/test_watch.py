@@ -16,6 +16,7 @@ from tests.cli.test_app import threads
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
+from zinfo.cli.fields import Fields, Selection
 from zinfo.cli.watch import _ChangePrinter
 from zinfo.client import Client, Gap
 
@@ -120,7 +121,7 @@ def test_after_a_gap_missed_changes_come_from_the_cache(
     redis = fleet.first.client()
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
-        printer = _ChangePrinter(client, ids, ("hz",), prefix=False, json=False)
+        printer = _ChangePrinter(client, Selection(Fields(("hz",)), ids))
         redis.config_set("hz", 10)
         wait_until(lambda: client.get_infos(ids, ("hz",))[0]["hz"] == 10, what="hz")
         printer.read_all()
@@ -138,7 +139,7 @@ def test_a_gap_while_the_daemon_is_silent_does_not_end_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with Client("tcp://127.0.0.1:9", timeout=0.05) as client:
-        printer = _ChangePrinter(client, (), (), prefix=False, json=True)
+        printer = _ChangePrinter(client, Selection(Fields()), json=True)
         printer.print(Gap(None, "delta", None, None))
     output = capsys.readouterr()
     assert json.loads(output.out)["update"] == "gap"

@@ -179,9 +179,10 @@ def test_use_the_cli_in_scripts(desk: Desk) -> None:
     program("jq", "Debian: jq")
     assert_same_form(block(page, "json"), desk.type(page, "sh"))
     assert desk.type(page, "sh", 1).strip().isdigit()
-    assert re.fullmatch(rf"{re.escape(shard)}\t\d+\n", desk.type(page, "sh", 2))
-    assert desk.type(page, "sh", 3) == ""
+    assert re.fullmatch(rf"{re.escape(shard)}\t\d+\tmaster\n", desk.type(page, "sh", 2))
+    assert re.fullmatch(rf"{re.escape(shard)}\t\d+\n", desk.type(page, "sh", 3))
     assert desk.type(page, "sh", 4) == ""
+    assert desk.type(page, "sh", 5) == ""
     watching = desk.begin(page, "sh until-ctrl-c")
     with contextlib.ExitStack() as stack:
 

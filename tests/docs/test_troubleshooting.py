@@ -224,12 +224,19 @@ def key_files(folder: Path, *clients: str) -> Path:
 
 def test_a_command_fails(server_factory: ServerFactory, short_tmp: Path) -> None:
     server = server_factory()
-    with RunningDaemon([server.url, f"redis://127.0.0.1:{free_port()}"]) as daemon:
+    labelled = f'[[shards]]\nurl = "redis://127.0.0.1:{free_port()}"\nlabels = {{ site = "fra" }}'
+    with RunningDaemon([server.url], config_text=labelled) as daemon:
         daemon.wait_polled(1)
         refused = next(str(s["id"]) for s in shards_of(daemon) if s["id"] != server.ident)
         printed = text_of("get", refused, daemon=daemon).replace(refused, "cache-1")
         printed += text_of("get", "cache-9", daemon=daemon)
-        printed += text_of("get", server.ident, "--key=none", daemon=daemon)
+        recorded = ("record", f"{short_tmp}/x.zrec", "--shard=cache-9", "--seconds=0.1")
+        printed += text_of(*recorded, daemon=daemon)
+        printed += text_of("shards", "--label=site=frb", daemon=daemon)
+        printed += text_of("shards", "--label=sitee=fra", daemon=daemon)
+        printed += text_of("get", "--key=used_memroy", daemon=daemon)
+        printed += text_of("get", "--section=memroy", daemon=daemon)
+        printed += text_of("get", "--section=memory", "--key=role", daemon=daemon)
         # The two endpoints swapped look like no daemon.
         printed += text_of("shards", "--timeout=1", f"--connect={daemon.bus}")
     printed += text_of("shards", "--server-key=key")

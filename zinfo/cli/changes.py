@@ -6,7 +6,7 @@ until the cache is read again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
@@ -61,7 +61,7 @@ class KnownFields:
         prefix: whether the keys are prefixes of names.
     """
 
-    def __init__(self, keys: Sequence[str] = (), prefix: bool = False) -> None:
+    def __init__(self, keys: Collection[str] = (), prefix: bool = False) -> None:
         self._exact = frozenset() if prefix else frozenset(keys)
         self._prefixes = tuple(keys) if prefix else ()
         self._all = not keys
@@ -70,6 +70,14 @@ class KnownFields:
     def wants(self, field: str) -> bool:
         """Return whether a field is selected."""
         return self._all or field in self._exact or field.startswith(self._prefixes or ("\0",))
+
+    def unmatched(self) -> list[str]:
+        """Return the keys that match no field of any shard; nothing while no shard is known."""
+        known = {name for one in self._shards.values() for name in one.fields}
+        if not self._shards:
+            return []
+        prefixes = (key for key in self._prefixes if not any(one.startswith(key) for one in known))
+        return sorted([*(self._exact - known), *prefixes])
 
     def update(self, entry: Mapping[str, object]) -> list[Change]:
         """Set the values from an entry of `get_infos` with the selected fields.

@@ -12,6 +12,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.fields import Fields, Selection, unmatched_fields
 from zinfo.cli.labels import label_option
 from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import (
@@ -25,10 +26,11 @@ from zinfo.cli.output import (
     value_text,
 )
 from zinfo.cli.text import printable
+from zinfo.cli.unmatched import Unmatched, fail_if_unmatched, report, unmatched_labels
 from zinfo.views.formatting import NOTHING
 
 if TYPE_CHECKING:
-    from zinfo.client import Column, Columns
+    from zinfo.client import Client, Column, Columns, Fleet
     from zinfo.client.updates import Value
 
 _FORMULA = ("=", "+", "-", "@")  # how text starts that spreadsheets would calculate
@@ -86,6 +88,7 @@ def columns(
         raise click.UsageError(f"--sort needs one of the fields: {', '.join(fields)}")
     with daemon.client() as client:
         found = client.get_columns(fields, labels)
+        unmatched = [] if missing_of(found) else _unmatched(client, found, labels)
     positions = list(range(len(found.ids)))
     if order is not None and by is not None:
         positions = _sorted(found[by], descending=order != by)
@@ -97,9 +100,8 @@ def columns(
             emit(line)
     elif positions:
         _echo_table(found, positions)
-    if not missing_of(found):
-        _note_empty(found, labels)
     fail_if_missing(missing_of(found))
+    report(unmatched, fails=len(unmatched) == len(found))
 
 
 def _sorted(column: Column, *, descending: bool) -> list[int]:
@@ -180,12 +182,20 @@ def _csv_cell(value: Value | None) -> object:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _note_empty(found: Columns, labels: Mapping[str, str]) -> None:
-    """Explain on stderr why the output may be empty."""
+def _unmatched(
+    client: Client | Fleet, found: Columns, labels: Mapping[str, str]
+) -> list[Unmatched]:
+    """Return which fields no shard has; nothing before the first INFO of a shard.
+
+    Raises:
+        ZinfoError: no shard has these labels.
+    """
     if not found.ids:
-        every = "no shard has these labels" if labels else "the daemon polls no shards"
-        note(f"{every}; `zinfo shards` lists them all" if labels else every)
-        return
-    for name, column in found.items():
-        if all(value is None for value in column):
-            note(f"no shard has the field {name}")
+        fail_if_unmatched(unmatched_labels(client, labels))
+        note("the daemon polls no shards")
+    if not any(age < math.inf for age in found.ages):
+        return []
+    missing = [name for name, column in found.items() if all(value is None for value in column)]
+    if not missing:
+        return []
+    return unmatched_fields(client, Selection(Fields(list(found)), labels=labels), missing)

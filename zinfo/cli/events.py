@@ -16,6 +16,7 @@ from zinfo.cli.events_fleet import print_events
 from zinfo.cli.format import echo_event, echo_interruption
 from zinfo.cli.labels import LabelledShards, label_option
 from zinfo.cli.output import note, raise_if_pipe_closed
+from zinfo.cli.unmatched import Unmatched, fail_if_unmatched, note_waiting, unmatched_events
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_EVENT, KIND_HEARTBEAT
 
@@ -93,7 +94,9 @@ def events(
         return
     if not follow:
         with daemon.single_client() as client:
-            _EventPrinter(client, shard_ids, since, daemon.json, labels).catch_up()
+            printer = _EventPrinter(client, shard_ids, since, daemon.json, labels)
+            printer.catch_up()
+            printer.fail_if_unmatched()
         return
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -103,6 +106,7 @@ def events(
     ):
         printer = _EventPrinter(client, shard_ids, since, daemon.json, labels)
         printer.catch_up()
+        printer.note_waiting()
         for update in updates:
             printer.print(update)
 
@@ -130,8 +134,25 @@ class _EventPrinter:
         self._shard_ids = shard_ids
         self._newest = since
         self._json = json
+        self._labels = labels
         self._shards = LabelledShards(client, labels)
+        self._printed: set[str] = set()  # those of `shard_ids` of which there were events
         self._silent = False
+
+    def fail_if_unmatched(self) -> None:
+        """Check that the shards and labels exist, except shards of which there were events.
+
+        Raises:
+            ZinfoError: one does not exist.
+        """
+        fail_if_unmatched(self._unmatched())
+
+    def note_waiting(self) -> None:
+        """Print which shards and labels do not exist yet."""
+        note_waiting(self._unmatched())
+
+    def _unmatched(self) -> list[Unmatched]:
+        return unmatched_events(self._client, self._shard_ids, self._labels, self._printed)
 
     def catch_up(self) -> None:
         """Print the events that the daemon stores and that were not printed yet."""
@@ -177,6 +198,8 @@ class _EventPrinter:
     def _event(self, event: Event) -> None:
         echo_event(event, json=self._json)
         self._newest = event.number
+        if event.shard in self._shard_ids:
+            self._printed.add(event.shard)
 
     def _break(self, kind: str, when: float, shard: str | None, text: str) -> None:
         echo_interruption(kind, when, shard, text, json=self._json)

@@ -12,6 +12,7 @@ from zinfo.cli.fleet_stream import FleetStream, updates_of
 from zinfo.cli.format import echo_event
 from zinfo.cli.labels import LabelledShards
 from zinfo.cli.missing import fail_if_missing, missing_of
+from zinfo.cli.unmatched import Unmatched, fail_if_unmatched, note_waiting, unmatched_events
 from zinfo.wire.bus_messages import KIND_EVENT
 
 if TYPE_CHECKING:
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 
 class _Printer:
-    """Prints events, with the daemon that counted them; those of the history once."""
+    """Prints events, with the daemon that counted them; those of the history once.
+
+    Attributes:
+        unmatched: shards and labels that did not exist when the history was printed.
+    """
 
     def __init__(self, daemon: Daemon, shard_ids: tuple[str, ...]) -> None:
         self._daemon = daemon
         self._shard_ids = shard_ids
         self._printed: set[tuple[str, int, int]] = set()  # node, epoch and number of an event
+        self.unmatched: list[Unmatched] = []
 
     def history(self, labels: Mapping[str, str]) -> tuple[MissingSlice, ...]:
         """Print the events that the daemons have stored; return what is missing."""
@@ -41,6 +47,9 @@ class _Printer:
                 if one.event.shard in shards:
                     self._print(one)
                     self._printed.add((one.node, one.epoch, one.event.number))
+            if not missing_of(found):
+                printed = {one.event.shard for one in found}
+                self.unmatched = unmatched_events(fleet, self._shard_ids, labels, printed)
         return missing_of(found)
 
     def follow(self, labels: Mapping[str, str]) -> None:
@@ -58,6 +67,7 @@ class _Printer:
             keys=self._daemon.keys,
         ) as subscriber:
             self.history(labels)
+            note_waiting(self.unmatched)
             for update in updates_of(subscriber):
                 if update is None:
                     continue
@@ -100,3 +110,4 @@ def print_events(
         printer.follow(labels)
     else:
         fail_if_missing(printer.history(labels))
+        fail_if_unmatched(printer.unmatched)

@@ -9,6 +9,7 @@ import click
 
 from zinfo.cli.app import examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
+from zinfo.cli.fields import Fields, Selection, field_options, unmatched_fields
 from zinfo.cli.labels import label_option
 from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import (
@@ -22,7 +23,9 @@ from zinfo.cli.output import (
 )
 from zinfo.cli.states import state_option
 from zinfo.cli.text import printable
-from zinfo.errors import NotPolledError, ZinfoError
+from zinfo.cli.unmatched import fail_if_unmatched, report, unmatched_labels, unmatched_shards
+from zinfo.cli.value_lines import echo_values
+from zinfo.errors import NotPolledError, UnknownShardError, ZinfoError
 from zinfo.views.formatting import role_text
 
 if TYPE_CHECKING:
@@ -40,18 +43,19 @@ _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answ
         "zinfo get --key db --prefix                  all fields whose names start with db",
         "zinfo get --label role=cache --max-age 5     recent INFO of some shards",
         "zinfo get 127.0.0.1:6379 --refresh           poll the shard first",
+        "zinfo get 127.0.0.1:6379 --key used_memory --value    975112, for scripts",
         "zinfo get --json | jq '.meta.shard_identifier, .used_memory'",
     )
 )
 @click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
-@click.option("--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable.")
-@click.option("--prefix", is_flag=True, help="Each --key is a prefix of field names.")
+@field_options(with_sections=True)
 @click.option(
-    "--section",
-    "sections",
-    metavar="NAME",
-    multiple=True,
-    help="Only this section of INFO (memory, commandstats, ...). Repeatable.",
+    "--value",
+    "as_values",
+    is_flag=True,
+    help="Print only the values of each --key, separated by tabs, a line per shard. - stands for a "
+    "field that the shard does not have. Unless there is exactly one SHARD, the line begins with "
+    "the id.",
 )
 @label_option()
 @state_option()
@@ -74,12 +78,11 @@ _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answ
     help="Print an error in place of a SHARD that is unknown or was never polled, and continue.",
 )
 @client_options
-def get(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
+def get(
     daemon: Daemon,
     shard_ids: tuple[str, ...],
-    keys: tuple[str, ...],
-    prefix: bool,
-    sections: tuple[str, ...],
+    fields: Fields,
+    as_values: bool,
     labels: Mapping[str, str],
     states: tuple[str, ...],
     max_age: float,
@@ -95,52 +98,80 @@ def get(  # noqa: PLR0913, PLR0917 - click passes an argument for each option
     With --json: an object per shard with its fields, and "meta" with shard_identifier, info_age
     (seconds), state, revision and time.
     """
-    if prefix and not keys:
-        raise click.UsageError("--prefix applies to --key, which is missing")
+    if as_values and (not fields.keys or fields.prefix or daemon.json):
+        raise click.UsageError("--value needs --key, and excludes --prefix and --json")
     with daemon.client(_REFRESH_TIMEOUT if refresh else DEFAULT_TIMEOUT) as client:
         pages = client.iter_infos(
             shard_ids,
-            keys=keys,
-            prefix_matching=prefix,
-            sections=sections,
+            keys=fields.keys,
+            prefix_matching=fields.prefix,
+            sections=fields.sections,
             labels=labels,
             state=states,
             max_age=max_age,
             refresh=refresh,
             allow_partial=partial,
         )
-        tally = _Tally()
+        tally = _Tally(fields)
         try:
             if daemon.json:
                 for entry in tally.counted(pages):
                     echo_json(entry)
+            elif as_values:
+                with_id = len(set(shard_ids)) != 1
+                echo_values(tally.counted(pages), fields.keys, with_id=with_id)
             else:
                 _echo_text(tally.counted(pages), client)
+        except UnknownShardError:
+            fail_if_unmatched(unmatched_shards(client, shard_ids).values())
+            raise
         except NotPolledError as error:
             raise ZinfoError(f"{error}: no poll succeeded; `zinfo shards` shows why") from error
-    if tally.missing:
         fail_if_missing(tally.missing)
+        _report_unmatched(client, tally, Selection(fields, shard_ids, labels))
+
+
+def _report_unmatched(client: Client | Fleet, tally: _Tally, selection: Selection) -> None:
+    """Print on stderr what matched nothing.
+
+    Raises:
+        ZinfoError: the labels, or all of the fields.
+    """
     if not tally.entries:
+        fail_if_unmatched(unmatched_labels(client, selection.labels, selection.shard_ids))
         note("no shard has INFO that matches; `zinfo shards` lists them all")
-    elif tally.infos and not tally.fields:
-        note("no field matches --key and --section")
+    elif tally.infos and tally.is_suspicious:
+        unmatched = unmatched_fields(client, selection, tally.missing_keys)
+        report(unmatched, fails=not tally.fields)
 
 
 class _Tally:
     """Counts what a reply contains.
 
+    Args:
+        selected: the fields that were requested.
+
     Attributes:
+        selected: the same.
         entries: number of shards.
         infos: number of shards that have INFO, and no error.
         fields: number of fields of all shards.
+        missing_keys: those of the selected fields that no shard has had so far.
         missing: slices of a fleet whose shards are missing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, selected: Fields) -> None:
+        self.selected = selected
+        self.missing_keys = set(selected.keys)
         self.entries = 0
         self.infos = 0
         self.fields = 0
         self.missing: list[MissingSlice] = []
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether a part of the selection may match nothing."""
+        return bool(self.missing_keys or self.selected.unknown_sections) or not self.fields
 
     def counted(self, pages: Iterable[list[Info]]) -> Iterator[Info]:
         """Yield the entries of pages, and count them."""
@@ -152,6 +183,8 @@ class _Tally:
                 self.entries += 1
                 self.infos += "error" not in meta
                 self.fields += len(entry) - 1
+                if self.missing_keys:
+                    self.missing_keys &= self.selected.without(entry)
                 yield entry
 
 

@@ -12,9 +12,16 @@ import click
 from zinfo.cli.app import INTERRUPTED, examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
 from zinfo.cli.labels import label_option
+from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import note
 from zinfo.cli.record_fleet import record_fleet
 from zinfo.cli.record_report import Progress, check_size, report
+from zinfo.cli.unmatched import (
+    fail_if_unmatched,
+    note_waiting,
+    unmatched_labels,
+    unmatched_shards,
+)
 from zinfo.errors import RecordingError
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -57,7 +64,11 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
     help="How long to record. [default: until Ctrl-C]",
 )
 @click.option(
-    "--shard", "shards", metavar="SHARD", multiple=True, help="Only this shard. Repeatable."
+    "--shard",
+    "shards",
+    metavar="SHARD",
+    multiple=True,
+    help="Only this shard, which need not exist yet. Repeatable.",
 )
 @label_option("Only the shards that have this label when the recording starts.")
 @click.option(
@@ -99,8 +110,8 @@ def record(
     from zinfo.recording import Recorder, RecordingWriter
     from zinfo.recording.recorder import MAX_SHARDS
 
-    if labels:
-        shards = _labelled(daemon, shards, labels)
+    if labels or shards:
+        shards = _chosen(daemon, shards, labels)
     if len(set(shards)) > MAX_SHARDS:
         raise click.UsageError(
             f"--shard and --label: at most {MAX_SHARDS} shards; without them, all are recorded"
@@ -131,15 +142,26 @@ def record(
     report(file, recorder, writer, json=daemon.json)
 
 
-def _labelled(
-    daemon: Daemon, shards: tuple[str, ...], labels: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Return the ids of the shards that have the labels now, of `shards` if there are any."""
+def _chosen(daemon: Daemon, shards: tuple[str, ...], labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the ids of the shards to record, and print which of them do not exist yet.
+
+    Raises:
+        ZinfoError: no shard has the labels.
+    """
     with daemon.client() as client:
-        found = {str(shard["id"]) for shard in client.shards(labels=labels)}
-    chosen = tuple(sorted(found.intersection(shards) if shards else found))
-    if not chosen:
-        raise RecordingError("no shard has these labels; `zinfo shards` lists them all")
+        unknown = unmatched_shards(client, shards)
+        if not labels:
+            note_waiting(unknown.values())
+            return shards
+        fail_if_unmatched(unknown.values())
+        found = client.shards(shards, labels)
+        if not found:
+            fail_if_missing(missing_of(found))
+            fail_if_unmatched(unmatched_labels(client, labels, shards))
+            raise RecordingError("no shard has these labels; `zinfo shards` lists them all")
+    chosen = tuple(sorted(str(shard["id"]) for shard in found))
+    for shard in sorted(set(shards).difference(chosen)):
+        note(f"shard {shard} does not have these labels, and is not recorded")
     return chosen
 
 

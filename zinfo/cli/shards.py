@@ -22,6 +22,8 @@ from zinfo.cli.output import (
 )
 from zinfo.cli.states import state_option
 from zinfo.cli.text import printable
+from zinfo.cli.unmatched import fail_if_unmatched, unmatched_labels, unmatched_shards
+from zinfo.errors import UnknownShardError
 from zinfo.views.formatting import role_text
 
 _COLUMNS = ("SHARD", "STATE", "FOR", "ROLE", "VERSION", "INTERVAL", "AGE", "REVISION", "LABELS")
@@ -40,17 +42,24 @@ _COLUMNS = ("SHARD", "STATE", "FOR", "ROLE", "VERSION", "INTERVAL", "AGE", "REVI
     + "\n\n"
     + examples(
         "zinfo shards",
+        "zinfo shards 127.0.0.1:6379",
         "zinfo shards --state down --json | jq -r .id",
         "zinfo shards --label site=fra",
         "zinfo shards --connect tcp://zinfo-1:9736",
         "zinfo shards --connect dns+tcp://zinfo.prod:9736    of all daemons with this name",
     )
 )
+@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
 @label_option()
 @state_option()
 @client_options
-def shards(daemon: Daemon, labels: Mapping[str, str], states: tuple[str, ...]) -> None:
-    """List the shards: the servers that the daemon polls.
+def shards(
+    daemon: Daemon,
+    shard_ids: tuple[str, ...],
+    labels: Mapping[str, str],
+    states: tuple[str, ...],
+) -> None:
+    """List each SHARD, or all: the servers that the daemon polls.
 
     The error of a shard's last poll is printed below the table, until a poll succeeds.
 
@@ -58,7 +67,13 @@ def shards(daemon: Daemon, labels: Mapping[str, str], states: tuple[str, ...]) -
     time at which the state began.
     """
     with daemon.client() as client:
-        found = client.shards(labels=labels, state=states)
+        try:
+            found = client.shards(shard_ids, labels, state=states)
+        except UnknownShardError:
+            fail_if_unmatched(unmatched_shards(client, shard_ids).values())
+            raise
+        if not found and not missing_of(found):
+            fail_if_unmatched(unmatched_labels(client, labels, shard_ids))
     if daemon.json:
         for shard in found:
             echo_json(shard)
@@ -66,8 +81,6 @@ def shards(daemon: Daemon, labels: Mapping[str, str], states: tuple[str, ...]) -
         _echo_table(found, time.time())
     elif states and not missing_of(found):
         note("no shard matches; `zinfo shards` lists them all")
-    elif labels and not missing_of(found):
-        note("no shard has these labels; `zinfo shards` lists them all")
     elif not missing_of(found):
         note("the daemon polls no shards")
     fail_if_missing(missing_of(found))

@@ -14,6 +14,7 @@ from zinfo.cli.app import FAILED, examples, verbatim
 from zinfo.cli.client_options import Daemon, connection_options
 from zinfo.cli.labels import label_option
 from zinfo.cli.output import note
+from zinfo.cli.unmatched import note_waiting, unmatched_labels
 from zinfo.errors import EnvironmentNotReadyError, NoAnswerError
 
 _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
@@ -85,7 +86,7 @@ def top(
     if importlib.util.find_spec("textual") is None:
         raise EnvironmentNotReadyError("`zinfo top` needs textual: pip install 'zinfo[tui]'")
     _need_terminal()
-    _need_daemon(daemon)
+    _need_daemon(daemon, labels)
 
     from zinfo.top.feed import Feed
     from zinfo.top.log_bridge import warnings_as_events
@@ -122,7 +123,7 @@ def _serve(
             f"--web {web}: other machines can reach that address, and would see all shards; "
             "use 127.0.0.1, or --insecure to allow that"
         )
-    _need_daemon(daemon)
+    _need_daemon(daemon, labels)
 
     from zinfo.top.feed import Feed
     from zinfo.top.log_bridge import warnings_as_events
@@ -137,15 +138,21 @@ def _serve(
         server.serve()
 
 
-def _need_daemon(daemon: Daemon) -> None:
-    """Fail if no daemon answers, before anything is drawn or served."""
+def _need_daemon(daemon: Daemon, labels: Mapping[str, str]) -> None:
+    """Fail if no daemon answers, before anything is drawn or served.
+
+    Prints that labels are waited for, if no shard has them.
+    """
     from zinfo.client import Fleet
 
     with daemon.client() as client:
         if not isinstance(client, Fleet):
             client.hello()
+            note_waiting(unmatched_labels(client, labels))
             return
         members = client.find_members()
+        if not any(member.problem for member in members):
+            note_waiting(unmatched_labels(client, labels))
     if all(member.problem for member in members):
         raise NoAnswerError("; ".join(f"{one.endpoint}: {one.problem}" for one in members))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -13,10 +12,12 @@ import click
 from zinfo.cli.app import examples
 from zinfo.cli.changes import Change, KnownFields
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.fields import Fields, Selection, field_options
 from zinfo.cli.format import echo_change, echo_event, echo_interruption
 from zinfo.cli.labels import LabelledShards, label_option
 from zinfo.cli.output import note, raise_if_pipe_closed
-from zinfo.cli.watch_fleet import watch_fleet
+from zinfo.cli.unmatched import Unmatched, note_waiting, unmatched_shards
+from zinfo.cli.watch_fleet import note_unmatched, watch_fleet
 from zinfo.errors import ZinfoError
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT
 from zinfo.wire.lifecycle import REMOVED
@@ -40,15 +41,13 @@ _LOST = {
     )
 )
 @click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
-@click.option("--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable.")
-@click.option("--prefix", is_flag=True, help="Each --key is a prefix of field names.")
+@field_options(with_sections=False)
 @label_option("Only shards while they have this label.")
 @client_options
 def watch(
     daemon: Daemon,
     shard_ids: tuple[str, ...],
-    keys: tuple[str, ...],
-    prefix: bool,
+    fields: Fields,
     labels: Mapping[str, str],
 ) -> None:
     """Print each change of INFO of each SHARD, or of all, as it arrives, until Ctrl-C.
@@ -57,7 +56,7 @@ def watch(
     none. If a field has several values, such as db0, only those that changed are printed. Events
     (up, down, restarted, ...) and interruptions are printed, too: "gap" where messages were lost,
     "stale" while the daemon does not respond, "again" when it responds again, "restart" after its
-    restart. A SHARD need not exist yet.
+    restart. A SHARD, label or field need not exist yet: stderr says what is waited for.
 
     With several --connect, the changes of a shard come from one daemon. "changeover" is printed
     when they come from another one, followed by the changes since; "stale" if no daemon has a
@@ -69,11 +68,9 @@ def watch(
 
     Ctrl-C ends it, with exit code 0.
     """
-    if prefix and not keys:
-        raise click.UsageError("--prefix applies to --key, which is missing")
     if daemon.is_fleet:
         with contextlib.suppress(KeyboardInterrupt):
-            watch_fleet(daemon, shard_ids, keys, prefix, labels)
+            watch_fleet(daemon, Selection(fields, shard_ids, labels))
         return
     kinds = (KIND_DELTA, KIND_EVENT, KIND_HEARTBEAT)
     with (
@@ -81,7 +78,8 @@ def watch(
         daemon.subscriber(kinds, shard_ids) as updates,
         daemon.single_client() as client,
     ):
-        printer = _ChangePrinter(client, shard_ids, keys, prefix, daemon.json, labels)
+        selection = Selection(fields, shard_ids, labels)
+        printer = _ChangePrinter(client, selection, json=daemon.json)
         printer.read_all()
         for update in updates:
             printer.print(update)
@@ -90,29 +88,21 @@ def watch(
 class _ChangePrinter:
     """Prints updates, and reads the daemon's cache for values that they do not have."""
 
-    def __init__(
-        self,
-        client: Client,
-        shard_ids: tuple[str, ...],
-        keys: tuple[str, ...],
-        prefix: bool,
-        json: bool,
-        labels: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, client: Client, selection: Selection, *, json: bool = False) -> None:
         self._client = client
-        self._shard_ids = shard_ids
-        self._keys = keys
-        self._prefix = prefix
+        self._selection = selection
+        self._shard_ids = tuple(selection.shard_ids)
         self._json = json
-        self._labels = labels
-        self._shards = LabelledShards(client, labels)
-        self._fields = KnownFields(keys, prefix)
+        self._shards = LabelledShards(client, selection.labels)
+        self._fields = KnownFields(selection.fields.keys, selection.fields.prefix)
         self._silent = False
 
     def read_all(self) -> None:
-        """Read the old values from the daemon's cache; print which shards it does not have."""
-        for missing in self._read(self._shard_ids):
-            note(f"{missing}; waiting for it")
+        """Read the old values from the daemon's cache; print what it does not have."""
+        missing = self._read(self._shard_ids)
+        unknown = unmatched_shards(self._client, missing)
+        note_waiting(unknown.get(one, Unmatched(error)) for one, error in missing.items())
+        note_unmatched(self._client, self._selection, self._fields)
 
     def print(self, update: Update) -> None:
         """Print one update."""
@@ -157,15 +147,15 @@ class _ChangePrinter:
             self._fields.forget()
             note(f"the daemon's cache could not be read: {error}")
 
-    def _read(self, shard_ids: tuple[str, ...]) -> list[str]:
-        """Print the changes that the daemon's cache shows; returns the errors of missing shards."""
-        missing = []
+    def _read(self, shard_ids: tuple[str, ...]) -> dict[str, str]:
+        """Print the changes that the daemon's cache shows; returns errors of shards by id."""
+        missing = {}
         self._shards.read()
         pages = self._client.iter_infos(
             shard_ids,
-            keys=self._keys,
-            prefix_matching=self._prefix,
-            labels=self._labels,
+            keys=self._selection.fields.keys,
+            prefix_matching=self._selection.fields.prefix,
+            labels=self._selection.labels,
             allow_partial=True,
         )
         for page in pages:
@@ -173,7 +163,7 @@ class _ChangePrinter:
                 meta = entry["meta"]
                 assert isinstance(meta, dict)
                 if "error" in meta:
-                    missing.append(str(meta["error"]))
+                    missing[str(meta["shard_identifier"])] = str(meta["error"])
                 else:
                     self._changes(self._fields.update(entry))
         return missing

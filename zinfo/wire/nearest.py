@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from os.path import commonprefix
 
 MAX_NAME = 80
 """Maximum length of a name for which there is a suggestion."""
@@ -41,10 +42,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _same_ends(one: str, other: str) -> int:
     """Return the number of characters that two texts have in common at begin and end."""
-    begin = _common(one, other)
-    return begin + _common(one[begin:][::-1], other[begin:][::-1])
-
-
-def _common(one: str, other: str) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    begin = len(commonprefix((one, other)))  # noqa: RUF071 - these are no paths
+    return begin + len(commonprefix((one[begin:][::-1], other[begin:][::-1])))  # noqa: RUF071
