@@ -121,7 +121,9 @@ def test_the_summary_counts_servers_that_went_down_and_came_back() -> None:
 
 
 def test_json_has_the_role_of_info_and_null_for_unknown_values() -> None:
-    found = row_as_map(shard(role="slave", age=math.inf, interval=None))
+    found = row_as_map(
+        shard(role="slave", age=math.inf, interval=None, ops=0, memory=0, clients=1, keys=0)
+    )
     assert json.loads(json.dumps(found, allow_nan=False)) == {
         "shard": SHARD,
         "state": "up",

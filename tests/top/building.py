@@ -54,19 +54,44 @@ _IDLE = Row(
     fresh=True,
     role="master",
     version="7.0.15",
-    ops=0,
-    memory=0,
-    maxmemory=0,
-    clients=1,
-    keys=0,
-    hit_ratio=None,
-    hit_ratio_overall=None,
     interval=0.5,
     age=0.25,
     revision=1,
 )
 
+_FIELDS = {
+    "ops": "instantaneous_ops_per_sec",
+    "memory": "used_memory",
+    "maxmemory": "maxmemory",
+    "clients": "connected_clients",
+    "keys": "db0",
+}
+"""Fields of INFO that a test may give by these names."""
 
-def row(shard: str = SHARD, **more: Any) -> Row:
-    """A shard that is up and idle, except for the given values."""
-    return _IDLE._replace(shard=shard, **more)
+
+def row(
+    shard: str = SHARD,
+    *,
+    hit_ratio: float | None = None,
+    hit_ratio_overall: float | None = None,
+    **more: Any,
+) -> Row:
+    """A shard that is up and idle, except for the given values.
+
+    Args:
+        shard: its id.
+        hit_ratio: of the last interval.
+        hit_ratio_overall: since the start of the server.
+        **more: attributes of the row, or names of `_FIELDS`.
+    """
+    info: dict[str, Any] = {}
+    for name, field in _FIELDS.items():
+        value = more.pop(name, None)
+        if value is not None:
+            info[field] = {"keys": value} if name == "keys" else value
+    if hit_ratio_overall is not None:
+        info |= {"keyspace_hits": hit_ratio_overall, "keyspace_misses": 1 - hit_ratio_overall}
+    rates = {} if hit_ratio is None else {"keyspace_hits": hit_ratio}
+    if rates:
+        rates["keyspace_misses"] = 1 - rates["keyspace_hits"]
+    return _IDLE._replace(shard=shard, **{"info": info, "rates": rates, **more})

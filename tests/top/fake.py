@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from tests.info_texts import TEXTS
@@ -28,6 +28,7 @@ class FakeSource:
         self.model = TopModel()
         self.statuses: dict[str, Status] = {}
         self.wanted: list[str] = []
+        self.wanted_fields: dict[str, set[str]] = {}
         self._revision = 1
         for number in range(count):
             shard = f"10.0.{number // 250}.{number % 250}:6379"
@@ -62,6 +63,10 @@ class FakeSource:
     def now(self) -> float:
         """The time that the test has set."""
         return self.time
+
+    def want(self, view: str, fields: Collection[str]) -> None:
+        """Note which fields a view needs; the model has all."""
+        self.wanted_fields[view] = set(fields)
 
     def follow_shard(self, shard: str) -> None:
         """Note whose INFO is wanted."""

@@ -24,7 +24,8 @@ from zinfo.top.feed import Feed
 from zinfo.top.log_bridge import warnings_as_events
 from zinfo.top.model import NO_REPORT, TopModel
 from zinfo.top.sections import NAMES, fetch_sections
-from zinfo.views.rows import Field
+from zinfo.views.expressions import DATABASES
+from zinfo.views.rows import Field, Row
 
 __all__ = ["keyring"]  # a fixture
 
@@ -51,6 +52,7 @@ def daemon(server: RealServer) -> Iterator[RunningDaemon]:
 def feed(daemon: RunningDaemon) -> Iterator[Feed]:
     """A new feed, which shows that the shard is up."""
     with Feed(daemon.query) as feed:
+        feed.want("test", DATABASES)
         until(feed, lambda model, now: [row.status for row in model.rows(now)] == ["up"])
         yield feed
 
@@ -105,6 +107,43 @@ def test_a_shards_row_has_the_values_of_the_server(feed: Feed, server: RealServe
     assert row.age < TIMEOUT
 
 
+def test_fields_that_a_view_wants_are_in_its_rows_until_it_is_closed(
+    feed: Feed, server: RealServer
+) -> None:
+    """More than one request has room for, fields that no server has, texts, maps and counters."""
+    names = [*parse(server.info_text()).fields, *(f"no_such_{number}" for number in range(40))]
+    wanted = ["redis_version", "total_reads_processed", "cmdstat_info", "used_memory_rss_human"]
+    feed.want("one", ["tcp_port"])
+    feed.want("two", [*wanted, *names])
+
+    def read(model: TopModel, now: float) -> Row | None:
+        (row,) = model.rows(now)
+        rates = row.rates.get("total_reads_processed"), row.rates.get("cmdstat_info.calls")
+        return row if all(rates) else None
+
+    until(feed, read)
+    with feed.locked() as model:
+        (row,) = model.rows(feed.now())
+    assert row.info["tcp_port"] == server.port
+    assert row.info["redis_version"] == server.client().info("server")["redis_version"]
+    assert isinstance(row.info["cmdstat_info"], dict)
+    assert not any(name.startswith("no_such") for name in row.info)
+    feed.want("two", ())
+    until(feed, lambda model, now: "redis_version" not in model.rows(now)[0].info)
+    with feed.locked() as model:
+        assert "tcp_port" in model.rows(feed.now())[0].info
+
+
+def test_a_field_that_is_newly_wanted_is_read_at_once(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zinfo.top.feed.INTERVAL", 3 * TIMEOUT)
+    feed.want("test", ["tcp_port"])
+    until(feed, lambda model, now: "tcp_port" in model.rows(now)[0].info)
+    feed.want("test", ["tcp_port", "mem_allocator"])
+    until(feed, lambda model, now: "mem_allocator" in model.rows(now)[0].info)
+
+
 def test_counters_have_rates_under_load(feed: Feed, server: RealServer) -> None:
     def busy(model: TopModel, now: float) -> bool:
         put_load(server.client(), 20)
@@ -125,6 +164,12 @@ def test_counters_have_rates_under_load(feed: Feed, server: RealServer) -> None:
 def test_a_shard_that_dies_is_down_until_it_is_back(feed: Feed, server: RealServer) -> None:
     server.kill()
     until(feed, lambda model, now: model.rows(now)[0].status == "down: refused")
+    with feed.locked() as model:
+        (row,) = model.rows(feed.now())
+    assert "refused" in row.error
+    assert row.since is not None
+    assert 0 <= row.since < TIMEOUT
+    assert row.memory, "that of its newest INFO"
     server.start()
     until(feed, lambda model, now: model.rows(now)[0].status == "up")
     until(feed, lambda model, _: {"down", "restarted"} <= set(kinds(model)))

@@ -47,7 +47,7 @@ def row(model: TopModel, now: float = 101.0) -> Row:
 
 
 def test_a_row_has_the_values_of_info_and_of_the_daemon(model: TopModel) -> None:
-    assert row(model)._replace(info={}, rates={}) == Row(
+    assert row(model)._replace(rates={}) == Row(
         shard=SHARD,
         labels={"site": "fra"},
         state="up",
@@ -55,16 +55,10 @@ def test_a_row_has_the_values_of_info_and_of_the_daemon(model: TopModel) -> None
         fresh=True,
         role="master",
         version="7.0.15",
-        ops=100,
-        memory=2048,
-        maxmemory=4096,
-        clients=3,
-        keys=7,
-        hit_ratio=None,
-        hit_ratio_overall=0.6,
         interval=None,
         age=1.0,
         revision=1,
+        info=INFO,
     )
 
 
@@ -155,22 +149,6 @@ def test_fields_come_by_section_and_new_ones_where_their_like_are(model: TopMode
 def test_a_shard_whose_fields_all_have_a_section_lacks_none(model: TopModel) -> None:
     model.set_sections(SHARD, {"All": list(INFO)})
     assert not model.lacks_sections(SHARD)
-
-
-@pytest.mark.parametrize(
-    ("fields", "keys"),
-    [
-        ({"redis_version": "7.0.15"}, 0),  # a server omits its databases if they are empty
-        ({"redis_version": "7.0.15", "sentinel_masters": 1}, None),
-        ({"redis_version": "7.4.3", "garnet_version": "1.0"}, None),
-        ({"pika_version": "4.0.0", "db0": {"binlog_offset": "0 440"}}, None),
-    ],
-)
-def test_keys_are_unknown_if_info_does_not_count_them(fields: Info, keys: int | None) -> None:
-    model = TopModel()
-    model.apply(whole(1, 500.0, fields), 100.0)
-    model.set_statuses({SHARD: status()}, 101.0, fresh=True)
-    assert row(model).keys == keys
 
 
 def test_a_repeated_field_is_no_number_and_its_first_text_is_shown() -> None:

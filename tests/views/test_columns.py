@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.top.building import row
-from zinfo.views.columns import COLUMNS, GAP, SORTABLE, Column, fitting, natural, ordered
+from zinfo.views.columns import COLUMNS, GAP, SORTABLE, fitting, natural, ordered
 from zinfo.views.rows import Row
 
 
@@ -120,15 +120,3 @@ def test_every_column_can_sort_all_rows(name: str, reverse: bool) -> None:
     )  # fmt: skip
     rows = [row("x10"), nothing, row("x2", state="odd"), row("x1", version="8", role="slave")]
     assert sorted(shards(ordered(rows, name, reverse=reverse))) == ["x1", "x10", "x2", "x9"]
-
-
-@pytest.mark.parametrize("column", SORTABLE.values(), ids=list(SORTABLE))
-def test_a_column_depends_only_on_the_fields_that_it_says_it_reads(column: Column) -> None:
-    assert column.key
-    other = row(
-        "db-2", state="down", reason="refused", fresh=False, role="slave", version="8.0", ops=5,
-        memory=7, maxmemory=9, clients=3, keys=4, hit_ratio=0.5, hit_ratio_overall=0.25,
-        interval=7.0, age=9.0, revision=8, labels={"site": "fra"},
-    )  # fmt: skip
-    same = other._replace(**{name: getattr(row(), name) for name in column.reads})
-    assert (column.key(same), column.text(same)) == (column.key(row()), column.text(row()))

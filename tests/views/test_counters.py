@@ -12,7 +12,6 @@ from zinfo.client.updates import Info
 from zinfo.info.parser import parse
 from zinfo.views.counters import (
     COUNTERS,
-    counter_value,
     elapsed,
     rates,
     ratio,
@@ -36,14 +35,23 @@ def test_a_counter_that_went_back_by_itself_has_none() -> None:
     assert rates({"sync_full": 30}, {"sync_full": 10}, 2.0) == {"sync_full": None}
 
 
-def test_the_statistics_of_commands_and_errors_have_the_rate_of_their_count() -> None:
+def test_the_statistics_of_commands_and_errors_have_rates_of_their_counters() -> None:
     old: Info = {"cmdstat_get": {"calls": 5, "usec": 100}, "errorstat_ERR": {"count": 1}}
     new: Info = {"cmdstat_get": {"calls": 25, "usec": 300}, "errorstat_ERR": {"count": 3}}
-    assert rates(old, new, 2.0) == {"cmdstat_get": 10.0, "errorstat_ERR": 1.0}
+    assert rates(old, new, 2.0) == {
+        "cmdstat_get.calls": 10.0,
+        "cmdstat_get.usec": 100.0,
+        "errorstat_ERR.count": 1.0,
+    }
+
+
+def test_a_counter_that_did_not_grow_has_a_rate_of_0() -> None:
+    assert rates({"keyspace_hits": 10}, {"keyspace_hits": 10}, 2.0) == {"keyspace_hits": 0.0}
 
 
 def test_a_counter_that_is_text_is_none() -> None:
-    assert counter_value("keyspace_hits", "many") is None
+    assert rates({"keyspace_hits": 1}, {"keyspace_hits": "many"}, 2.0) == {}
+    assert rates({"keyspace_hits": "few"}, {"keyspace_hits": 3}, 2.0) == {"keyspace_hits": None}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from zinfo.errors import NoAnswerError
 from zinfo.top.event_log import MAX_EVENTS
 from zinfo.top.feed import STALE_AFTER, Feed
+from zinfo.views.expressions import DATABASES
 from zinfo.views.rows import Row
 from zinfo.wire.lifecycle import DOWN, UP, Event
 
@@ -40,6 +41,7 @@ class DemoFeed:
         self.problem = ""
         self._newest = 0  # number of the newest event in `events`
         self._feed = Feed(endpoint)
+        self._feed.want("demo", DATABASES)
 
     def __enter__(self) -> DemoFeed:
         return self

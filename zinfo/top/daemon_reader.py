@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from zinfo.client import Client, ClientKeys, Event
@@ -61,8 +61,11 @@ class DaemonReader:
         self._newest = 0  # number of the newest event that was read in this epoch
         self._statuses: Mapping[str, Status] = {}
 
-    def read(self) -> DaemonReading:
+    def read(self, fields: Collection[str]) -> DaemonReading:
         """Return what the daemon has.
+
+        Args:
+            fields: of INFO, to be read.
 
         Raises:
             NoAnswerError, RequestError, ProtocolError: as any request does.
@@ -76,7 +79,9 @@ class DaemonReader:
         operations = allowed_operations(hello)
         found = read_events(self._client, operations, self._newest)
         events = found.events if found else []
-        table = self._reader.read(operations, {event.shard for event in events if event.shard})
+        table = self._reader.read(
+            operations, fields, {event.shard for event in events if event.shard}
+        )
         before, self._statuses = self._statuses, table.statuses
         if found is None:
             events = state_changes(before, table.statuses, time.time())

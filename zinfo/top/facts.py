@@ -1,4 +1,4 @@
-"""Reads what seldom changes of a shard: labels, role, version, and why it is down."""
+"""Reads what seldom changes of a shard: labels, role, version, its state, and why it is down."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class Facts(NamedTuple):
         reason: why it is down; else "", or where this client may not know it.
         role: as in INFO; None where unknown.
         version: of the server; None where unknown.
+        error: newest error of a shard that is down; else "".
+        since: when its state began, by the daemon's wall clock; None where unknown.
     """
 
     labels: Mapping[str, str]
@@ -34,6 +36,8 @@ class Facts(NamedTuple):
     reason: str
     role: str | None
     version: str | None
+    error: str = ""
+    since: float | None = None
 
 
 class FactsReader:
@@ -52,7 +56,6 @@ class FactsReader:
         self._client = client
         self._labels = labels
         self._read_at = -math.inf
-        self._states: Mapping[str, str] = {}  # the newest known
 
     def is_due(self, now: float) -> bool:
         """Return whether the facts of all shards should be read."""
@@ -81,7 +84,7 @@ class FactsReader:
         changed: Collection[str],
         now: float,
         operations: Collection[str],
-    ) -> None:
+    ) -> Collection[str]:
         """Read the facts of shards that have other ones than are known.
 
         Args:
@@ -90,26 +93,30 @@ class FactsReader:
             now: the time.
             operations: those that this client may call.
 
+        Returns:
+            Ids of the shards whose facts were read.
+
         Raises:
             NoAnswerError, RequestError, ProtocolError: as any request does.
         """
-        before, self._states = self._states, states
+        facts = self.facts
         lacking = {
             shard
             for shard, state in states.items()
-            if shard not in self.facts
-            or (state == DOWN != before.get(shard) and self.facts[shard].state != DOWN)
+            if shard not in facts or facts[shard].state != state
         }
         lacking.update(shard for shard in changed if shard in states)
         if not lacking:
-            return
+            return ()
         if len(lacking) > _MAX_IDS:
             self.read_all(now, operations)
-            return
+            return states.keys()
         try:
             self.facts.update(self._read(lacking, operations))
         except UnknownShardError:  # removed in the meantime
             self.read_all(now, operations)
+            return states.keys()
+        return lacking
 
     def _read(self, ids: Collection[str], operations: Collection[str]) -> dict[str, Facts]:
         if "shards" in operations:
@@ -123,7 +130,18 @@ class FactsReader:
 
 def _facts(one: Mapping[str, Any]) -> Facts:
     """Return the facts in an entry of the operation `shards`."""
-    return Facts(one["labels"], one["state"], one["reason"], one["role"], one["version"])
+    state = one["state"]
+    error = one.get("error", "") if state == DOWN else ""
+    since = one.get("since")  # older daemons do not say it
+    return Facts(
+        one["labels"],
+        state,
+        one["reason"],
+        one["role"],
+        one["version"],
+        error if isinstance(error, str) else "",
+        since if isinstance(since, float) else None,
+    )
 
 
 def _facts_in(info: dict[str, Any]) -> Facts:

@@ -27,6 +27,7 @@ from zinfo.top.model import TopModel
 from zinfo.top.record import Reading, Status
 from zinfo.top.shard_feed import ShardFeed
 from zinfo.top.table_reader import TableReader
+from zinfo.top.wanted_fields import WantedFields
 from zinfo.views.formatting import DAEMON_RESTARTED, RECONNECTED, STALE
 from zinfo.wire.lifecycle import STATES
 from zinfo.wire.slices import slice_from_map
@@ -76,6 +77,8 @@ class Feed:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._closing = threading.Event()
+        self._wanted = WantedFields()
+        self._wake = threading.Event()  # set where the next reading must not wait
         self._looked = threading.Event()  # set by a look during a pause, which ends it
         self._looked_at = float("-inf")
         self._epoch: int | None = None
@@ -133,6 +136,16 @@ class Feed:
                 self._changed.wait(min(left, LOOK_SECONDS / 2))
                 self._look()
 
+    def want(self, view: str, fields: Collection[str]) -> None:
+        """Have fields of INFO read of all shards, for `Row.info` and `Row.rates`.
+
+        Args:
+            view: a name of the view; what it wanted before is replaced.
+            fields: what it needs beside `wanted_fields.BASE`; empty when the view is closed.
+        """
+        if self._wanted.set(view, fields):
+            self._wake.set()
+
     def follow_shard(self, shard: str) -> None:
         """Have a shard's whole INFO read for the next seconds: its page is open."""
         self._shard_feed.follow(shard)
@@ -150,6 +163,7 @@ class Feed:
     def close(self) -> None:
         """End the threads. The model stays readable."""
         self._closing.set()
+        self._wake.set()
         self._looked.set()
         self._shard_feed.close()
         self._thread.join(_CLOSE_TIMEOUT)
@@ -195,6 +209,7 @@ class Feed:
             if not self._is_looked_at():
                 self._wait_for_look()
                 continue
+            self._wake.clear()
             began, cpu_began = clock(), time.thread_time()
             try:
                 self._update()
@@ -202,7 +217,8 @@ class Feed:
                 logger.exception("updating the shards failed")
                 self._closing.wait(_RETRY_DELAY)
             took, cpu = clock() - began, time.thread_time() - cpu_began
-            self._closing.wait(max(INTERVAL - took, cpu / _CPU_SHARE - took, took))
+            if not self._closing.is_set():
+                self._wake.wait(max(INTERVAL - took, cpu / _CPU_SHARE - took, took))
 
     def _update(self) -> None:
         """Read everything new, and write it to the model."""
@@ -214,7 +230,7 @@ class Feed:
 
     def _read(self) -> None:
         if self._several:
-            self._take(self._several.read())
+            self._take(self._several.read(self._wanted.all()))
         else:
             self._read_one()
 
@@ -244,7 +260,9 @@ class Feed:
             since = self._model.events_complete_to
         found = read_events(self._client, operations, since)
         events = found.events if found else []
-        table = self._reader.read(operations, {event.shard for event in events if event.shard})
+        table = self._reader.read(
+            operations, self._wanted.all(), {event.shard for event in events if event.shard}
+        )
         before, self._statuses = self._statuses, table.statuses
         if found is None:
             events = state_changes(before, table.statuses, time.time())

@@ -87,13 +87,17 @@ class FleetReader:
             if member.endpoint not in self._running:
                 member.client.forget()
 
-    def read(self) -> FleetReading:
-        """Return what the daemons have."""
+    def read(self, fields: Collection[str]) -> FleetReading:
+        """Return what the daemons have.
+
+        Args:
+            fields: of INFO, to be read.
+        """
         self._look_up_names()
         members = self._members.current()
         for member in members:
             if member.endpoint not in self._running:
-                self._running[member.endpoint] = self._pool.submit(member.client.read)
+                self._running[member.endpoint] = self._pool.submit(member.client.read, fields)
         futures: list[Future[Any]] = [*self._running.values(), *self._lookups.values()]
         concurrent.futures.wait(futures, WAIT_SECONDS)
         new, events = self._take_results()

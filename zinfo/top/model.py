@@ -14,7 +14,7 @@ from typing import TypeAlias
 from zinfo.client.updates import Delta
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import STEP, History
-from zinfo.top.record import PolledValues, Reading, Record, Status
+from zinfo.top.record import Reading, Record, Status
 from zinfo.views.counters import ratio
 from zinfo.views.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
 from zinfo.wire.lifecycle import Event
@@ -22,7 +22,7 @@ from zinfo.wire.lifecycle import Event
 SILENT = 5.0
 """Seconds without a new reading from the daemon after which nothing counts as fresh."""
 
-_Sums: TypeAlias = "tuple[float | None, int | None, int | None, int | None, float | None]"
+_Sums: TypeAlias = "tuple[float | None, float | None, float | None, float | None, float | None]"
 
 NO_REPORT = "nothing was read from the daemon in time"
 """The problem that is shown in that case."""
@@ -282,20 +282,18 @@ class TopModel:
         current = [row for row in rows if row.fresh and row.state in ANSWERING]
         if not current and (rows or not self._fresh):
             return Totals(len(rows), states, None, None, None, None, None)
-        reads = [self._records[row.shard].reads for row in current]
-        return Totals(len(rows), states, *_sums(current, reads))
+        return Totals(len(rows), states, *_sums(current))
 
     def _record_totals(self, now: float) -> None:
         sums: _Sums = (None, None, None, None, None)
         if self._is_fresh(now):
-            current = [
-                record
+            rows = [
+                record.row(shard, now, fresh=True)
                 for shard, record in self._records.items()
                 if record.status.state in ANSWERING and shard not in self._stale
             ]
-            if current or not self._records:
-                values = [record.values() for record in current]
-                sums = _sums(values, [record.reads for record in current])
+            if rows or not self._records:
+                sums = _sums(rows)
         ops, memory, clients, _, hit_ratio = sums
         since = self._totals_at if now - self._totals_at < SILENT else None
         for history, value in (
@@ -308,15 +306,14 @@ class TopModel:
         self._totals_at = now
 
 
-def _sums(
-    shards: Sequence[Row | PolledValues], reads: Iterable[tuple[float, float] | None]
-) -> _Sums:
+def _sums(rows: Sequence[Row]) -> _Sums:
     """Return the sums of ops, memory, clients and keys, and the hit ratio of all reads."""
-    known = [one for one in reads if one is not None]
+    hits = [row.rates.get("keyspace_hits") or 0 for row in rows]
+    misses = [row.rates.get("keyspace_misses") or 0 for row in rows]
     return (
-        sum([one.ops or 0 for one in shards]),
-        sum([one.memory or 0 for one in shards]),
-        sum([one.clients or 0 for one in shards]),
-        sum([one.keys or 0 for one in shards]),
-        ratio(sum([hits for hits, _ in known]), sum([misses for _, misses in known])),
+        sum([row.ops or 0 for row in rows]),
+        sum([row.memory or 0 for row in rows]),
+        sum([row.clients or 0 for row in rows]),
+        sum([row.keys or 0 for row in rows]),
+        ratio(sum(hits), sum(misses)),
     )

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from zinfo.client.updates import Delta, Info, Value
 from zinfo.info.server_version import version_of
+from zinfo.top.field_sections import divided, lacks_some
 from zinfo.top.history import STEP, History
-from zinfo.views.counters import counter_value, elapsed, rates, ratio, were_reset
+from zinfo.views.counters import counter_items, elapsed, rates, ratio, were_reset
 from zinfo.views.rows import ANSWERING, Field, Means, Row, Section, Series
 from zinfo.wire.lifecycle import NEW
 
-OTHER = "Other"
-"""The section of fields whose section is unknown."""
-
-_KEYLESS = frozenset(("sentinel_masters", "garnet_version"))
-"""Fields of servers whose INFO has no databases. Others omit only those that are empty."""
 _HOLD_INTERVALS = 2  # polling intervals for which a value is repeated while no newer one comes
 _HOLD_SECONDS = 2.0  # and at least for so long
+_NO_RATES: Mapping[str, float | None] = MappingProxyType({})
 
 
 class Status(NamedTuple):
@@ -36,6 +34,8 @@ class Status(NamedTuple):
         age: seconds since its newest INFO; infinite before the first.
         role: as in INFO; None where unknown. INFO itself precedes it where the model has all of it.
         version: of the server; None where unknown.
+        error: newest error of a shard that is down; else "".
+        since: when its present state began, by the model's clock; None where unknown.
     """
 
     state: str
@@ -44,6 +44,8 @@ class Status(NamedTuple):
     age: float
     role: str | None = None
     version: str | None = None
+    error: str = ""
+    since: float | None = None
 
 
 class Reading(NamedTuple):
@@ -64,28 +66,13 @@ class Reading(NamedTuple):
     fields: Info
 
 
-class PolledValues(NamedTuple):
-    """The values of a `Row` that only a poll changes; the same names, in the same order."""
-
-    role: str | None
-    version: str | None
-    ops: float | None
-    memory: int | None
-    maxmemory: int | None
-    clients: int | None
-    keys: int | None
-    hit_ratio: float | None
-    hit_ratio_overall: float | None
-    interval: float | None
-
-
 class Record:
     """One shard.
 
     Attributes:
         info: field to value.
+        rates: growth per second of the counters in `info`, as `counters.rates` returns it.
         status: the daemon's last report; its age is as of then.
-        reads: hits and misses between the last two polls; None where unknown.
     """
 
     __slots__ = (
@@ -98,33 +85,31 @@ class Record:
         "_missed",
         "_ops",
         "_polled_at",
-        "_polled_values",
-        "_rates",
         "_received_at",
         "_revision",
         "_sections",
         "_time",
+        "_version",
         "_whole",
         "info",
-        "reads",
+        "rates",
         "status",
     )
 
     def __init__(self) -> None:
         self.info: Info = {}
         self.status = Status(NEW, "", {}, math.inf)
-        self.reads: tuple[float, float] | None = None
+        self.rates: Mapping[str, float | None] = _NO_RATES
         self._revision = 0
         self._time = 0.0  # of the newest INFO, by the daemon's clock
         self._whole = False  # whether `info` is a whole INFO, not only the fields of the table
         self._received_at = -math.inf  # when it arrived, by our clock
         self._polled_at = -math.inf
         self._interval: float | None = None
-        self._polled_values: PolledValues | None = None  # of the newest INFO; computed on demand
+        self._version: str | None = None  # by a whole INFO
         self._interrupted = True  # it may not have answered since the newest INFO
         self._missed = False  # polls after the newest INFO were not followed
         self._changed_at: dict[str, float] = {}
-        self._rates: dict[str, float | None] | None = None
         self._sections: dict[str, tuple[str, ...]] = {}
         self._ops, self._memory, self._hit_ratio, self._clients = (History() for _ in range(4))
 
@@ -132,8 +117,6 @@ class Record:
 
     def set_status(self, status: Status, now: float) -> None:
         """Set what the daemon reports about the shard besides INFO."""
-        if status[4:] != self.status[4:]:
-            self._polled_values = None
         self.status = status
         self._polled_at = now - status.age
         if status.state not in ANSWERING:
@@ -141,7 +124,8 @@ class Record:
 
     def set_state(self, state: str, reason: str) -> None:
         """Set the state. After one in which it does not answer, its next INFO follows none."""
-        self.status = self.status._replace(state=state, reason=reason)
+        if (state, reason) != self.status[:2]:
+            self.status = self.status._replace(state=state, reason=reason, error="", since=None)
         if state not in ANSWERING:
             self._interrupted = True
 
@@ -153,26 +137,26 @@ class Record:
             now: the time of its arrival.
         """
         old, known = self.info, self._whole
-        changed = delta.set if delta.base else _changes(old, delta.set)
         info = delta.applied_to(old)
         if delta.revision == self._revision:
             if not known:  # the model had the fields of the table
-                self.info, self._whole = info, True
+                self.info, self._whole, self._version = info, True, _version(info)
             return
-        self._store(info, changed, delta.revision, delta.time, now)
-        self._whole = True
+        self._store(info, delta.revision, delta.time, now)
+        self._whole, self._version = True, _version(info)
         if known:
+            changed = delta.set if delta.base else _changes(old, delta.set)
             self._changed_at.update(dict.fromkeys(changed, now))
             for name in self._changed_at.keys() - info.keys():
                 del self._changed_at[name]
 
     def update(self, reading: Reading) -> None:
         """Apply a new INFO of which only the fields of the table were read."""
-        revision = reading.revision
-        if revision == self._revision:
+        if reading.revision == self._revision:
+            if not self._whole:
+                self.info = reading.fields  # other fields may be read than before
             return
-        changed = _changes(self.info, reading.fields)
-        self._store(reading.fields, changed, revision, reading.time, reading.at)
+        self._store(reading.fields, reading.revision, reading.time, reading.at)
         self._whole, self._changed_at = False, {}
 
     def miss_polls(self) -> None:
@@ -208,18 +192,16 @@ class Record:
             status.state,
             status.reason,
             fresh,
-            *(self._polled_values or self.values()),
+            _text(self.info.get("role")) or status.role,
+            status.version or self._version,
+            self._interval,
             max(0.0, now - self._polled_at),
             self._revision,
-            info=self.info,
-            rates=self._rates or {},
+            status.error,
+            None if status.since is None else max(0.0, now - status.since),
+            self.info,
+            self.rates,
         )
-
-    def values(self) -> PolledValues:
-        """Return the values that only a poll changes."""
-        if self._polled_values is None:
-            self._polled_values = self._read_values()
-        return self._polled_values
 
     def series(self, now: float, *, fresh: bool) -> Series:
         """Return the last minutes.
@@ -256,33 +238,14 @@ class Record:
         """Return all fields, by section; none where only those of the table are known."""
         if not self._whole:
             return []
-        left = dict.fromkeys(self.info)
-        found = []
-        for name, fields in self._sections.items():
-            here = [field for field in fields if field in left]
-            for field in here:
-                del left[field]
-            found.append((name, here))
-        homes = {_family(field): here for _, here in found for field in here if _family(field)}
-        for field in list(left):  # new since the sections were requested
-            if _family(field) in homes:
-                homes[_family(field)].append(field)
-                del left[field]
-        if left:
-            found.append((OTHER, list(left)))
         return [
             Section(name, [self._field(field, now) for field in fields])
-            for name, fields in found
-            if fields
+            for name, fields in divided(self.info, self._sections)
         ]
 
     def lacks_sections(self) -> bool:
         """Return whether there are fields whose section is unknown."""
-        if not self._whole:
-            return False
-        known = {field for fields in self._sections.values() for field in fields}
-        families = {_family(field) for field in known} - {""}
-        return any(field not in known and _family(field) not in families for field in self.info)
+        return self._whole and lacks_some(self.info, self._sections)
 
     # --- internals
 
@@ -292,28 +255,9 @@ class Record:
             return max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
         return 0.0
 
-    def _read_values(self) -> PolledValues:
-        info = self.info
-        return PolledValues(
-            _text(info.get("role")) or self.status.role,
-            self.status.version or self._version(),
-            self._ops_now(),
-            _integer(info.get("used_memory")),
-            _integer(info.get("maxmemory")),
-            _integer(info.get("connected_clients")),
-            self._keys() if info else None,
-            ratio(*self.reads) if self.reads else None,
-            ratio(
-                counter_value("keyspace_hits", info.get("keyspace_hits")),
-                counter_value("keyspace_misses", info.get("keyspace_misses")),
-            ),
-            self._interval,
-        )
-
     def _store(
         self,
         info: Info,
-        changed: Mapping[str, Value],
         revision: int,
         time: float,
         now: float,
@@ -326,67 +270,38 @@ class Record:
         if since is not None and not self._interrupted:
             counted = 0 < self._revision < revision  # by the same run of the daemon
             self._interval = since / (revision - self._revision if counted else 1)
-        self._update_rates(old, changed, since)
+        known = since is not None and not were_reset(old, info)
+        self.rates = rates(old, info, since) if since is not None and known else _NO_RATES
         followed = None if self._interrupted or since is None else self._received_at
-        self.info, self._revision, self._time, self._polled_values = info, revision, time, None
+        self.info, self._revision, self._time = info, revision, time
         self._received_at = self._polled_at = now
         self._interrupted = self.status.state not in ANSWERING and self.status.state != NEW
         self._missed = False
         self._record_history(now, followed)
 
-    def _update_rates(self, old: Info, changed: Mapping[str, Value], seconds: float | None) -> None:
-        """Compute the rates of the counters that changed."""
-        self._rates, self.reads = None, None
-        if seconds is None or were_reset(old, changed):
-            return
-        self._rates = rates(old, changed, seconds)
-        if "keyspace_hits" in old and "keyspace_misses" in old:
-            hits = self._rates.get("keyspace_hits", 0.0)
-            misses = self._rates.get("keyspace_misses", 0.0)
-            if hits is not None and misses is not None:
-                self.reads = hits * seconds, misses * seconds
-
     def _record_history(self, now: float, since: float | None) -> None:
         """Add the present values to the histories."""
-        hits = ratio(*self.reads) if self.reads else None
+        hits = ratio(self.rates.get("keyspace_hits"), self.rates.get("keyspace_misses"))
         for history, value in (
-            (self._ops, self._ops_now()),
-            (self._memory, _integer(self.info.get("used_memory"))),
+            (self._ops, self.ops),
+            (self._memory, _number(self.info.get("used_memory"))),
             (self._hit_ratio, hits),
-            (self._clients, _integer(self.info.get("connected_clients"))),
+            (self._clients, _number(self.info.get("connected_clients"))),
         ):
             history.add(math.nan if value is None else value, now, since)
 
-    def _ops_now(self) -> float | None:
-        reported = self.info.get("instantaneous_ops_per_sec")
-        if isinstance(reported, (int, float)):
-            return reported
-        return self._rate("total_commands_processed")
-
-    def _rate(self, name: str) -> float | None:
-        if self._rates is None or counter_value(name, self.info.get(name)) is None:
-            return None
-        return self._rates.get(name, 0.0)
+    @property
+    def ops(self) -> float | None:
+        """Commands per second."""
+        reported = _number(self.info.get("instantaneous_ops_per_sec"))
+        return self.rates.get("total_commands_processed") if reported is None else reported
 
     def _field(self, name: str, now: float) -> Field:
         changed_at = self._changed_at.get(name)
         changed = None if changed_at is None else max(0.0, now - changed_at)
-        return Field(name, self.info[name], self._rate(name), changed)
-
-    def _keys(self) -> int | None:
-        """Return the number of keys; None where INFO does not have it."""
-        databases = [
-            value for name, value in self.info.items() if name[:2] == "db" and _is_database(name)
-        ]
-        found = [value.get("keys") for value in databases if isinstance(value, dict)]
-        counts = [keys for keys in found if isinstance(keys, int)]
-        if not counts and (databases or not self.info.keys().isdisjoint(_KEYLESS)):
-            return None
-        return sum(counts)
-
-    def _version(self) -> str | None:
-        found = version_of(self.info)
-        return found and found.text
+        keys = counter_items(name)
+        rate = self.rates.get(f"{name}.{keys[0]}" if keys else name)
+        return Field(name, self.info[name], rate, changed)
 
 
 def _changes(old: Info, new: Info) -> Info:
@@ -394,26 +309,19 @@ def _changes(old: Info, new: Info) -> Info:
     return {name: value for name, value in new.items() if name not in old or old[name] != value}
 
 
-def _is_database(name: str) -> bool:
-    return name[:2] == "db" and name[2:].isdigit()
+def _version(info: Info) -> str | None:
+    found = version_of(info)
+    return found and found.text
 
 
-def _family(name: str) -> str:
-    """Return the prefix shared by fields that are always in the same section; or ""."""
-    if _is_database(name):
-        return "db"
-    for prefix in ("cmdstat_", "errorstat_", "latency_percentiles_usec_"):
-        if name.startswith(prefix):
-            return prefix
-    return ""
-
-
-def _integer(value: Value | None) -> int | None:
-    return value if isinstance(value, int) else None
+def _number(value: Value | None) -> float | None:
+    return value if isinstance(value, (int, float)) else None
 
 
 def _text(value: Value | None) -> str | None:
     """Return a text; of a field that is repeated, the first."""
+    if type(value) is str:
+        return value
     if isinstance(value, list) and value:
         value = value[0]
     return value if isinstance(value, str) else None

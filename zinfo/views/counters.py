@@ -76,8 +76,11 @@ COUNTERS = frozenset(
 )
 """Fields that count since the server's start or the last CONFIG RESETSTAT."""
 
-COUNTS = {"cmdstat_": "calls", "errorstat_": "count"}
-"""Prefixes of fields that are maps with a counter, and the key of the counter."""
+ITEM_COUNTERS = {
+    "cmdstat_": ("calls", "usec", "rejected_calls", "failed_calls"),
+    "errorstat_": ("count",),
+}
+"""Prefixes of fields that are maps with counters, and the keys of these, the main one first."""
 
 _RESET_MARKERS = (
     "uptime_in_seconds",
@@ -90,16 +93,12 @@ _RESET_MARKERS = (
 """Counters of every server that are reset with all others, and otherwise never decrease."""
 
 
-def counter_value(name: str, value: Value | None) -> float | None:
-    """Return the value of a counter; None where the field is no counter."""
-    if isinstance(value, (int, float)):
-        return value if name in COUNTERS else None
-    if isinstance(value, dict):
-        for prefix, key in COUNTS.items():
-            if name.startswith(prefix):
-                count = value.get(key)
-                return count if isinstance(count, (int, float)) else None
-    return None
+def counter_items(name: str) -> tuple[str, ...]:
+    """Return the keys of the counters in a field that is a map; empty for other fields."""
+    for prefix, keys in ITEM_COUNTERS.items():
+        if name.startswith(prefix):
+            return keys
+    return ()
 
 
 def were_reset(old: Mapping[str, Value], changed: Mapping[str, Value]) -> bool:
@@ -124,27 +123,38 @@ def were_reset(old: Mapping[str, Value], changed: Mapping[str, Value]) -> bool:
 
 
 def rates(
-    old: Mapping[str, Value], changed: Mapping[str, Value], seconds: float
+    old: Mapping[str, Value], new: Mapping[str, Value], seconds: float
 ) -> dict[str, float | None]:
-    """Return the rates of the counters that changed.
+    """Return the rates of the counters in an INFO.
 
     Args:
-        old: the previous INFO.
-        changed: fields that changed since, where counters were not reset.
+        old: the previous INFO, where counters were not reset since.
+        new: the INFO.
         seconds: between the two; above 0.
 
     Returns:
-        Growth per second, by field. None for a counter that is new, or that decreased by itself.
+        Growth per second, by field; of the counters in a map by `FIELD.KEY`. None for a counter
+        that is new, or that decreased by itself.
     """
     found: dict[str, float | None] = {}
-    for name, value in changed.items():
-        if name not in COUNTERS and not isinstance(value, dict):
-            continue
-        after = counter_value(name, value)
-        if after is not None:
-            before = counter_value(name, old.get(name))
-            found[name] = None if before is None or after < before else (after - before) / seconds
+    for name, value in new.items():
+        if name in COUNTERS:
+            if isinstance(value, (int, float)):
+                found[name] = _rate(old.get(name), value, seconds)
+        elif isinstance(value, dict):
+            before = old.get(name)
+            known = before if isinstance(before, dict) else {}
+            for key in counter_items(name):
+                item = value.get(key)
+                if isinstance(item, (int, float)):
+                    found[f"{name}.{key}"] = _rate(known.get(key), item, seconds)
     return found
+
+
+def _rate(before: Value | None, after: float, seconds: float) -> float | None:
+    if not isinstance(before, (int, float)) or after < before:
+        return None
+    return (after - before) / seconds
 
 
 def elapsed(reported: float, waited: float) -> float | None:

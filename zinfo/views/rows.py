@@ -29,14 +29,6 @@ class Row(NamedTuple):
         fresh: whether the row is what the daemon has; False also while the daemon does not respond.
         role: "master" or "slave", as in INFO; None where unknown.
         version: of the server; None where unknown.
-        ops: commands per second.
-        memory: bytes used.
-        maxmemory: limit of memory in bytes; 0 for no limit.
-        clients: number of connected clients.
-        keys: number of keys in all databases.
-        hit_ratio: share of the reads between the last two polls that found their key, 0 to 1; None
-            where there was no read, or where the counters were reset.
-        hit_ratio_overall: the same since the server's start or the last CONFIG RESETSTAT.
         interval: seconds between the last two polls; None before the second.
         age: seconds since the newest INFO; infinite before the first.
         revision: number of the newest INFO; 0 before the first.
@@ -54,13 +46,6 @@ class Row(NamedTuple):
     fresh: bool
     role: str | None
     version: str | None
-    ops: float | None
-    memory: int | None
-    maxmemory: int | None
-    clients: int | None
-    keys: int | None
-    hit_ratio: float | None
-    hit_ratio_overall: float | None
     interval: float | None
     age: float
     revision: int
@@ -87,6 +72,50 @@ class Row(NamedTuple):
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
     @property
+    def ops(self) -> float | None:
+        """Commands per second; like the properties below, for views without quantities."""
+        reported = _number(self.info.get("instantaneous_ops_per_sec"))
+        return self.rates.get("total_commands_processed") if reported is None else reported
+
+    @property
+    def memory(self) -> float | None:
+        """Bytes used."""
+        return _number(self.info.get("used_memory"))
+
+    @property
+    def maxmemory(self) -> float | None:
+        """Limit of memory in bytes; 0 for no limit."""
+        return _number(self.info.get("maxmemory"))
+
+    @property
+    def clients(self) -> float | None:
+        """Number of connected clients."""
+        return _number(self.info.get("connected_clients"))
+
+    @property
+    def keys(self) -> float | None:
+        """Number of keys in all databases."""
+        counts = [
+            _number(value.get("keys")) if isinstance(value, dict) else None
+            for name, value in self.info.items()
+            if name[:2] == "db" and name[2:].isdigit()
+        ]
+        numbers = [one for one in counts if one is not None]
+        return sum(numbers) if numbers or (self.info and not counts) else None
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Share of the reads between the last two polls that found their key."""
+        return _share(self.rates.get("keyspace_hits"), self.rates.get("keyspace_misses"))
+
+    @property
+    def hit_ratio_overall(self) -> float | None:
+        """The same since the server's start or the last CONFIG RESETSTAT."""
+        return _share(
+            _number(self.info.get("keyspace_hits")), _number(self.info.get("keyspace_misses"))
+        )
+
+    @property
     def full(self) -> float | None:
         """Used memory divided by `maxmemory`; None where there is no limit."""
         if self.memory is None or not self.maxmemory:
@@ -105,6 +134,16 @@ class Row(NamedTuple):
         return limit < self.age < math.inf
 
 
+def _number(value: Value | None) -> float | None:
+    return value if isinstance(value, (int, float)) else None
+
+
+def _share(hits: float | None, misses: float | None) -> float | None:
+    if hits is None or misses is None or hits + misses <= 0:
+        return None
+    return hits / (hits + misses)
+
+
 class Totals(NamedTuple):
     """All shards together. The sums include only rows that are current.
 
@@ -118,9 +157,9 @@ class Totals(NamedTuple):
     shards: int
     states: Mapping[str, int]
     ops: float | None
-    memory: int | None
-    clients: int | None
-    keys: int | None
+    memory: float | None
+    clients: float | None
+    keys: float | None
     hit_ratio: float | None
 
 

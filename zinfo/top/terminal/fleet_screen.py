@@ -16,6 +16,7 @@ from zinfo.top.terminal.head import Head, feed_line, states_line, sums_line
 from zinfo.top.terminal.shard_screen import ShardScreen
 from zinfo.top.terminal.table import Heading, SortOrder, Table
 from zinfo.views.columns import ordered
+from zinfo.views.expressions import DATABASES
 from zinfo.views.filtering import Filter, FilterError
 from zinfo.views.rows import Series
 
@@ -62,6 +63,7 @@ class FleetScreen(BaseScreen):
     def redraw(self) -> None:
         """Read the model and show it."""
         source, pane, table = self.source, self.pane, self.table
+        source.want("table", DATABASES)
         self._visible_series.clear()
         with source.locked() as model:
             now = source.now()

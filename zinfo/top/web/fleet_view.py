@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from zinfo.top.source import Source
 from zinfo.top.web import json_model
+from zinfo.views.expressions import DATABASES
 from zinfo.views.filtering import Filter
 from zinfo.views.rows import Row
 
@@ -67,6 +68,7 @@ class FleetViewer:
         number, former = (self._view.number, self._view.cells) if self._view else (0, {})
         before, self._sparks = self._sparks, {}
         means = {}
+        self._source.want("page", DATABASES)
         with self._source.locked() as model:
             rows = model.rows(now)
             feed, totals = model.feed(now), model.totals(now, rows)

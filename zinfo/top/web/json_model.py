@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from zinfo.top.daemons_text import copies_text
@@ -81,21 +80,14 @@ def cells(row: Row, sparks: Sparks, before: Cells | None = None) -> Cells:
         keys = [key(row) for key in _KEYS]
         return Cells(state, _texts(row), keys, sparks, range(len(COLUMNS)), row)
     fields = zip(row, before.row, strict=True)
-    other = tuple([at for at, (new, old) in enumerate(fields) if new is not old and new != old])
+    other = any(new is not old and new != old for new, old in fields)
     texts, keys, changed = list(before.texts), list(before.keys), []
-    for at in _columns_that_read(other):
+    for at in range(len(COLUMNS)) if other else ():
         key, text = _KEYS[at](row), COLUMNS[at].text(row)
         if text != texts[at] or key != keys[at]:
             texts[at], keys[at] = text, key
             changed.append(at)
     return Cells(state, texts, keys, sparks, changed, row)
-
-
-@lru_cache
-def _columns_that_read(fields: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the positions of the columns that depend on any of some fields of a Row."""
-    names = {Row._fields[at] for at in fields}
-    return tuple(at for at, one in enumerate(COLUMNS) if not names.isdisjoint(one.reads))
 
 
 def _key(column: Column) -> Callable[[Row], object]:
