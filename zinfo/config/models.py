@@ -164,6 +164,7 @@ class HttpConfig(Section):
     client_ca_file: kinds.FilePath | None = None
     allowed_hosts: kinds.HostNames = ()
     proxies: kinds.Networks = ()
+    page: kinds.Flag = True
 
     @property
     def address(self) -> tuple[str, int] | None:

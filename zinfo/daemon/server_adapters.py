@@ -50,6 +50,7 @@ def make_server_adapters(
     if config.http.address is not None:
         # Imported here, as only the HTTP server needs these libraries.
         from zinfo.adapters.http.server import HttpDependencies, HttpServer  # noqa: PLC0415
+        from zinfo.adapters.page.mount import daemon_page  # noqa: PLC0415
 
         metrics = config.metrics
         dependencies = HttpDependencies(
@@ -69,6 +70,7 @@ def make_server_adapters(
                 tls=server_context(config.http),
                 allowed_hosts=config.http.allowed_hosts,
                 proxies=tuple(map(ip_network, config.http.proxies)),
+                page=daemon_page(dependencies) if config.http.page else None,
             )
         )
     return servers

@@ -163,7 +163,7 @@ def describe(shard: RedisShard) -> dict[str, object]:
         "role": shard.role,
         "version": shard.version,
         "run_id": shard.run_id,
-        "interval": _interval(shard),
+        "interval": interval_of(shard),
         "age": shard.info_age,
         "revision": shard.revision,
         "failures": shard.failures,
@@ -171,7 +171,8 @@ def describe(shard: RedisShard) -> dict[str, object]:
     }
 
 
-def _interval(shard: RedisShard) -> float | None:
+def interval_of(shard: RedisShard) -> float | None:
+    """Return the seconds until the next poll of a shard; None where its class fails to say."""
     try:
         return float(shard.polling_interval())
     except (Exception, gevent.Timeout):  # from the code of a subclass; the poller reports it

@@ -82,7 +82,7 @@ ITEM_COUNTERS = {
 }
 """Prefixes of fields that are maps with counters, and the keys of these, the main one first."""
 
-_RESET_MARKERS = (
+RESET_MARKERS = (
     "uptime_in_seconds",
     "total_commands_processed",
     "total_connections_received",
@@ -110,7 +110,7 @@ def were_reset(old: Mapping[str, Value], changed: Mapping[str, Value]) -> bool:
     """
     if changed.get("run_id", old.get("run_id")) != old.get("run_id"):
         return True
-    for name in _RESET_MARKERS:
+    for name in RESET_MARKERS:
         if name in changed:
             before, after = old.get(name), changed[name]
             if (

@@ -228,7 +228,7 @@ FORMER_NAMES = {"shard": "id", "every": "interval"}
 
 _FIELD = re.compile(r"[^\s/=<>!:\"]+(?:/s)?")
 _LABEL = "label:"
-_UNITS = (
+FIELD_UNITS = (
     (re.compile(r"_human$|_per_sec$|^server_time_usec$|^keys$"), NUMBER),
     (re.compile(r"_perc(ent(age)?)?$"), RATIO),
     (re.compile(r"_(save|peak)_time$"), TIME),
@@ -299,7 +299,7 @@ def unit_of(field: str) -> str:
 
     The values of such a field may be texts all the same; these are shown as they are.
     """
-    return next((unit for pattern, unit in _UNITS if pattern.search(field)), NUMBER)
+    return next((unit for pattern, unit in FIELD_UNITS if pattern.search(field)), NUMBER)
 
 
 @lru_cache(maxsize=1000)

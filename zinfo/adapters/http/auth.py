@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,10 +24,12 @@ class AuthMiddleware:
 
     Args:
         tokens: the known clients; None authorises every request for everything.
+        open_paths: paths that need no authentication besides `OPEN_PATHS`.
     """
 
-    def __init__(self, tokens: Tokens | None) -> None:
+    def __init__(self, tokens: Tokens | None, open_paths: Collection[str] = ()) -> None:
         self._tokens = tokens
+        self._open_paths = OPEN_PATHS.union(open_paths)
 
     def client_of(self, environ: Mapping[str, Any]) -> str:
         """Return the name of the client that sent a request; "" if it has none."""
@@ -42,7 +44,7 @@ class AuthMiddleware:
         Raises:
             falcon.HTTPUnauthorized: the client is unknown.
         """
-        if request.path in OPEN_PATHS:
+        if request.path in self._open_paths:
             return
         credentials, name = request.auth or "", request.env.get(PEER_NAME, "")
         request.context.find_rights = partial(self._find, credentials, name)

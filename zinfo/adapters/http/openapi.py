@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from zinfo._version import __version__
@@ -184,14 +185,21 @@ _ERRORS: Final = {
 }
 
 
-def document() -> dict[str, Any]:
-    """Return the document, OpenAPI 3.1."""
-    paths: dict[str, Any] = {path: _path(route) for path, route in ROUTES.items()}
-    paths["/api/v1/stream"] = {
+def stream_description(
+    name: str, summary: str, arguments: Mapping[str, Argument]
+) -> dict[str, Any]:
+    """Return the OpenAPI path item of a stream of server-sent events.
+
+    Args:
+        name: of the operation.
+        summary: what it sends, in one line.
+        arguments: by name.
+    """
+    return {
         "get": {
-            "operationId": "stream",
-            "summary": f"Each new {', '.join(KINDS[:-1])} and {KINDS[-1]}, as server-sent events",
-            "parameters": _parameters(STREAM_ARGUMENTS),
+            "operationId": name,
+            "summary": summary,
+            "parameters": _parameters(arguments),
             "responses": {
                 "200": {
                     "description": "an endless stream",
@@ -201,6 +209,21 @@ def document() -> dict[str, Any]:
             },
         }
     }
+
+
+def document(more: Mapping[str, Mapping[str, Any]] = MappingProxyType({})) -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1.
+
+    Args:
+        more: OpenAPI path items that it also lists, by path.
+    """
+    paths: dict[str, Any] = {path: _path(route) for path, route in ROUTES.items()}
+    paths.update(more)
+    paths["/api/v1/stream"] = stream_description(
+        "stream",
+        f"Each new {', '.join(KINDS[:-1])} and {KINDS[-1]}, as server-sent events",
+        STREAM_ARGUMENTS,
+    )
     paths["/sd"] = {
         "get": {
             "operationId": "sd",

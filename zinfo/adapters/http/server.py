@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import falcon
@@ -24,7 +24,7 @@ from zinfo.adapters.http.responses import (
 from zinfo.adapters.http.routes import ROUTES
 from zinfo.adapters.http.sd import ServiceDiscovery
 from zinfo.adapters.http.stream import Streams
-from zinfo.adapters.wsgi.client_quotas import Network
+from zinfo.adapters.wsgi.client_quotas import ClientQuotas, Network
 from zinfo.adapters.wsgi.host_names import HostNames
 from zinfo.adapters.wsgi.server import WsgiServer
 from zinfo.errors import RequestError
@@ -43,11 +43,33 @@ if TYPE_CHECKING:
 
 NAME = "HTTP server"
 
+LINKS = "/paths"
+"""Path of the links to all other paths, where the page for browsers is at `/`."""
+
 _PAGE = """<!doctype html><meta charset="utf-8"><title>zinfo {version}</title>
 <h1>zinfo {version}</h1>
 <ul>{links}</ul>
 """
 _MAX_BODY = 65536  # in bytes; no route uses the body
+
+MAX_STREAMS = 100
+"""Streams of events and tables that may be open: less than half of the server's connections."""
+
+
+class MountedPage(NamedTuple):
+    """The page for browsers, as the paths that it adds to those of the server.
+
+    Attributes:
+        routes: resources by path.
+        open_paths: those that need no authentication, as they reveal nothing.
+        described: OpenAPI path items, by path.
+        quotas: bounds the number of its streams; the server's other streams count there, too.
+    """
+
+    routes: Mapping[str, Any]
+    open_paths: frozenset[str]
+    described: Mapping[str, Mapping[str, Any]]
+    quotas: ClientQuotas
 
 
 class HttpDependencies(NamedTuple):
@@ -84,6 +106,7 @@ class HttpServer(WsgiServer):
         allowed_hosts: host names that it accepts, in addition to localhost and addresses; `*` for
             any. If it is empty and `tokens` is given, any name is accepted.
         proxies: networks of addresses that many clients share.
+        page: the page for browsers, which is served at `/`; None for a list of links there.
 
     Raises:
         EnvironmentNotReadyError: the address cannot be bound.
@@ -102,6 +125,7 @@ class HttpServer(WsgiServer):
         tls: ssl.SSLContext | None = None,
         allowed_hosts: Collection[str] = (),
         proxies: Sequence[Network] = (),
+        page: MountedPage | None = None,
     ) -> None:
         self._report = dependencies.report
         publisher, poller = dependencies.publisher, dependencies.poller
@@ -115,7 +139,7 @@ class HttpServer(WsgiServer):
             dependencies.operations.sources.source_statuses,
             dependencies.operations.sources.slice,
         )
-        self._auth = AuthMiddleware(tokens)
+        self._auth = AuthMiddleware(tokens, page.open_paths if page else ())
         middleware: list[Any] = [self._auth, self]
         app = falcon.App(middleware=middleware)
         app.set_error_serializer(serialize_http_error)
@@ -123,22 +147,25 @@ class HttpServer(WsgiServer):
         app.add_error_handler(Exception, self._handle_unexpected)
         operations = dependencies.operations
         bodies = LongBodies()
+        quotas = page.quotas if page else ClientQuotas(MAX_STREAMS)
         routes = {
-            "/": self,
+            LINKS if page else "/": self,
             "/metrics": Metrics(publisher, selection, self_metrics, stats, bodies),
             "/scrape": ShardMetrics(publisher, selection, stats, bodies),
             "/healthz": Health(),
             "/sd": ServiceDiscovery(publisher, operations.sources, bodies),
             "/readyz": Readiness(publisher, operations.sources),
-            "/api/v1/stream": Streams(poller, dependencies.identity, stats),
-            "/api/v1/openapi.json": _Document(),
+            "/api/v1/stream": Streams(poller, dependencies.identity, stats, quotas),
+            "/api/v1/openapi.json": _Document(page.described if page else {}),
             **{path: operation_resource(operations, route) for path, route in ROUTES.items()},
         }
-        for path, resource in routes.items():
+        linked = [
+            path for path, one in routes.items() if hasattr(one, "on_get") and one is not self
+        ]
+        for path, resource in (routes | dict(page.routes if page else {})).items():
             app.add_route(path, resource)
         self._app = app
-        linked = [path for path, resource in routes.items() if hasattr(resource, "on_get")]
-        links = "".join(f'<li><a href="{path}">{path}</a>' for path in linked if path != "/")
+        links = "".join(f'<li><a href="{path}">{path}</a>' for path in linked)
         self._page = _PAGE.format(version=__version__, links=links)
         # With tokens DNS rebinding is harmless: the page of an attacker has no token.
         any_name = tokens is not None and not allowed_hosts
@@ -168,7 +195,7 @@ class HttpServer(WsgiServer):
         return self._app(environ, start)
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """Respond at `/` with links to all paths."""
+        """Respond with links to all paths: at `/`, or at `/paths` if the page is there."""
         response.content_type = falcon.MEDIA_HTML
         response.text = self._page
 
@@ -195,11 +222,18 @@ class HttpServer(WsgiServer):
 
 
 class _Document:
-    """`/api/v1/openapi.json`."""
+    """`/api/v1/openapi.json`.
+
+    Args:
+        more: OpenAPI path items of other paths than the server's own.
+    """
+
+    def __init__(self, more: Mapping[str, Mapping[str, Any]]) -> None:
+        self._document = document(more)
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
         """Respond with the OpenAPI document."""
-        set_json(response, document())
+        set_json(response, self._document)
 
 
 def count_bad_lines(publisher: ShardPublisher) -> int:

@@ -47,7 +47,6 @@ ARGUMENTS: Final = {
 }
 
 _EVENT_ID = re.compile("([0-9]{1,20}):([0-9]{1,20})")  # epoch and number
-_MAX_STREAMS = 100  # leaves more than half of the server's connections for other requests
 _MAX_QUEUED_BYTES = 4 << 20  # for one client that reads slowly
 _BEAT_SECONDS = 1.0  # without a message, after which a `beat` is sent
 
@@ -59,14 +58,17 @@ class Streams:
         poller: source of snapshots and events.
         identity: of the daemon.
         stats: counts the streams and the messages that they drop.
+        quotas: bounds the number of streams.
     """
 
-    def __init__(self, poller: SnapshotSource, identity: Identity, stats: HttpStats) -> None:
+    def __init__(
+        self, poller: SnapshotSource, identity: Identity, stats: HttpStats, quotas: ClientQuotas
+    ) -> None:
         self._events = poller.events
         self._identity = identity
         self._stats = stats
         self._registry: StreamRegistry[_StreamQueue] = StreamRegistry()
-        self._quotas = ClientQuotas(_MAX_STREAMS)
+        self._quotas = quotas
         poller.subscribe_snapshots(self._publish)
         poller.events.subscribe(self._publish_event)
 

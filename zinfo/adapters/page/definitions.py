@@ -1,0 +1,58 @@
+"""The definitions of `zinfo.views` as JSON, which the page evaluates. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from zinfo._version import __version__
+from zinfo.views.counters import COUNTERS, COUNTS, MIN_SECONDS, RESET_MARKERS
+from zinfo.views.expressions import DATABASES
+from zinfo.views.filtering import GRAMMAR
+from zinfo.views.formatting import EMPHASISED, EVENT_COLOURS, STATE_COLOURS
+from zinfo.views.plots import PLOTS
+from zinfo.views.quantities import (
+    FIELD_UNITS,
+    FORMER_NAMES,
+    MAX_NAME,
+    NUMERIC,
+    QUANTITIES,
+    Quantity,
+)
+
+MAX_KEYS: Final = 64
+"""Fields that one stream of the table may have."""
+
+
+def definitions() -> dict[str, object]:
+    """Return what the page shows and how it computes that; the same for every client."""
+    return {
+        "version": __version__,
+        "max_keys": MAX_KEYS,
+        "quantities": list(map(_quantity, QUANTITIES.values())),
+        "former_names": FORMER_NAMES,
+        "numeric_units": sorted(NUMERIC),
+        "max_name": MAX_NAME,
+        "databases": DATABASES,
+        # The unit of a field is that of the first pattern that is found in its name.
+        "field_units": [
+            {"pattern": pattern.pattern, "unit": unit} for pattern, unit in FIELD_UNITS
+        ],
+        "counters": {
+            "fields": sorted(COUNTERS),
+            "maps": COUNTS,
+            "reset_markers": RESET_MARKERS,
+            "min_seconds": MIN_SECONDS,
+        },
+        "filter": {"grammar": GRAMMAR},
+        "plots": [
+            {"name": plot.name, "series": plot.series, "full_scale": plot.full_scale}
+            for plot in PLOTS
+        ],
+        "state_colours": STATE_COLOURS,
+        "event_colours": EVENT_COLOURS,
+        "emphasised": sorted(EMPHASISED),
+    }
+
+
+def _quantity(one: Quantity) -> dict[str, object]:
+    return {**one._asdict(), "fields": sorted(one.fields)}
