@@ -90,7 +90,7 @@ def tokens(daemon: RunningDaemon, token_file: Path) -> Iterator[Path]:
     )
 
 
-def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: Promise) -> None:
+def test_without_a_token_only_health_and_the_page_without_data_are_served(daemon: RunningDaemon, promise: Promise) -> None:
     paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
     paths += [
         "sd",
@@ -98,15 +98,19 @@ def test_without_a_token_only_health_is_served(daemon: RunningDaemon, promise: P
         "api/v1/sources",
         "api/v1/stats",
         "api/v1/stream",
+        "api/v1/table",
         "api/v1/openapi.json",
-        "",
+        "view.json",
+        "paths",
+        "page/nothing.js",
         "nothing",
     ]
     for headers in ({}, bearer("wrong-0123456789abcdef"), {"Authorization": f"Basic {ADMIN}"}):
         found = {path: fetch(daemon.http, path, headers).status for path in paths}
         promise(f"shown {headers or 'nothing'}", "401 for everything", str(set(found.values())))
         assert set(found.values()) == {401}, found
-    assert fetch(daemon.http, "healthz").status == 200
+    for path in ("healthz", "", "page/main.js"):
+        assert fetch(daemon.http, path).status == 200
     assert "www-authenticate" in fetch(daemon.http, "metrics").headers
 
 

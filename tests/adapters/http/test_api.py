@@ -177,7 +177,7 @@ def test_a_body_without_a_length_is_rejected(daemon: RunningDaemon) -> None:
 
 
 def test_the_root_page_links_to_all_others(daemon: RunningDaemon) -> None:
-    page = fetch(daemon.http, "").text
+    page = fetch(daemon.http, "paths").text
     for path in ("/metrics", "/api/v1/infos", "/api/v1/openapi.json", "/healthz"):
         assert f'href="{path}"' in page
 
@@ -195,7 +195,7 @@ def test_sources_are_listed_and_accepted_only_by_post(daemon: RunningDaemon) -> 
     answer = fetch(daemon.http, path)
     assert code(answer) == (405, "method_not_allowed")
     assert answer.headers["allow"].startswith("POST")
-    assert 'href="/api/v1/sources/accept"' not in fetch(daemon.http, "").text
+    assert 'href="/api/v1/sources/accept"' not in fetch(daemon.http, "paths").text
 
 
 @pytest.mark.parametrize(
