@@ -90,7 +90,9 @@ def tokens(daemon: RunningDaemon, token_file: Path) -> Iterator[Path]:
     )
 
 
-def test_without_a_token_only_health_and_the_page_without_data_are_served(daemon: RunningDaemon, promise: Promise) -> None:
+def test_without_a_token_only_health_and_the_page_without_data_are_served(
+    daemon: RunningDaemon, promise: Promise
+) -> None:
     paths = ["metrics", "scrape?target=db-1", "api/v1/infos", "api/v1/shards", "api/v1/events"]
     paths += [
         "sd",

@@ -33,7 +33,6 @@ from zinfo.wire.identity import Identity
 _BATCH: Final = 512  # shards read between two yield points
 _MAX_VALUE: Final = 4096  # bytes of a value; a larger one is left out
 _MAX_VALUES: Final = 16 << 20  # bytes of all values that are not plain numbers
-_TOLERANCE: Final = 0.005  # seconds between the reading of an age and of the clock, at most
 _EVENTS: Final = 5000  # stored events that are searched for those that a page receives first
 
 
@@ -63,11 +62,7 @@ class DaemonTable:
         self._poller = poller
         self._identity = identity
         self._lists = lists
-        # Ages are of the monotonic clock: with one offset for all readings, a clock that is set
-        # does not look like new INFO.
-        self._offset = time.time() - time.monotonic()
         self._newest_event: int | None = None
-        self._facts: dict[str, Facts] = {}
 
     def read(self, yield_point: YieldPoint) -> Reading:
         """Return the shards as they are now."""
@@ -78,12 +73,14 @@ class DaemonTable:
         visible = {key: one for key, one in columns.items() if not self._rights.hides(key)}
         reader = ColumnReader(visible, self._publisher, yield_point)
         times, values = array("d"), _OtherValues(visible)
-        while len(times) < len(ids):
-            start = len(times)
+        facts: list[Facts] = []
+        while len(facts) < len(ids):
+            start = len(facts)
             snapshots = reader.read(listed, start, min(_BATCH, len(ids) - start))
-            now = time.monotonic()
-            ages = memoryview(native(bytes(reader.ages[8 * start :]), FLOAT64)).cast("d")
-            times.extend(self._time_of(now - age) for age in ages)
+            batch = ids[start : len(reader.states)]
+            for shard_id, shard in zip(batch, self._publisher.find_shards(batch), strict=True):
+                times.append(NEVER if shard is None else shard.info_timestamp or NEVER)
+                facts.append(Facts(shard_id) if shard is None else facts_of(shard, self._rights))
             values.take(snapshots, start, yield_point)
             yield_point()
         for column in columns.values():
@@ -92,31 +89,11 @@ class DaemonTable:
             name: _part(column, values.found.get(name, {}), yield_point)
             for name, column in columns.items()
         }
-        facts = self._read_facts(ids, yield_point)
-        return Reading(
-            time.monotonic() + self._offset,
-            self._identity.epoch,
-            Rows(ids, times, parts, facts, _TOLERANCE),
-            self._read_events(yield_point),
-        )
+        rows = Rows(ids, times, parts, facts)
+        return Reading(time.time(), self._identity.epoch, rows, self._read_events(yield_point))
 
     def close(self) -> None:
         """Do nothing: the shards are those of the daemon."""
-
-    def _time_of(self, at: float) -> float:
-        return NEVER if at < 0 else at + self._offset  # the age of a shard without INFO is infinite
-
-    def _read_facts(self, ids: Sequence[str], yield_point: YieldPoint) -> list[Facts]:
-        facts: list[Facts] = []
-        for start in range(0, len(ids), _BATCH // 4):
-            yield_point()
-            batch = ids[start : start + _BATCH // 4]
-            shards = self._publisher.find_shards(batch)
-            facts += [
-                Facts(shard_id) if shard is None else facts_of(shard, self._rights)
-                for shard_id, shard in zip(batch, shards, strict=True)
-            ]
-        return facts
 
     def _read_events(self, yield_point: YieldPoint) -> Sequence[Mapping[str, object]]:
         events, rights = self._poller.events, self._rights

@@ -68,14 +68,12 @@ class Rows(NamedTuple):
         times: wall clock at which the newest INFO arrived, as float64; `NEVER` without one.
         columns: for each requested field its values.
         facts: of the shards.
-        tolerance: seconds by which the time of one and the same INFO may differ between readings.
     """
 
     ids: Sequence[str]
     times: array[float]
     columns: Mapping[str, ColumnPart]
     facts: Sequence[Facts]
-    tolerance: float
 
 
 class Reading(NamedTuple):

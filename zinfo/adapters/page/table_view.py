@@ -141,15 +141,10 @@ class TableView:
 
     def _take_times(self, rows: Rows, yield_point: YieldPoint) -> list[int]:
         """Take over the times; return the positions of the shards with a new INFO."""
-        times, tolerance = self._times, rows.tolerance
-        changed = [
-            at
-            for at in _batched(range(len(rows.ids)), yield_point)
-            if abs(rows.times[at] - times[at]) > tolerance
+        before, self._times = self._times, rows.times
+        return [
+            at for at in _batched(range(len(rows.ids)), yield_point) if rows.times[at] != before[at]
         ]
-        for at in _batched(changed, yield_point):
-            times[at] = rows.times[at]
-        return changed
 
     # --- encoding
 
