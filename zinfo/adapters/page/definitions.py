@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from zinfo._version import __version__
-from zinfo.views.counters import COUNTERS, COUNTS, MIN_SECONDS, RESET_MARKERS
+from zinfo.views.counters import COUNTERS, ITEM_COUNTERS, MIN_SECONDS, RESET_MARKERS
 from zinfo.views.expressions import DATABASES
 from zinfo.views.filtering import GRAMMAR
 from zinfo.views.formatting import EMPHASISED, EVENT_COLOURS, STATE_COLOURS
@@ -39,7 +39,7 @@ def definitions() -> dict[str, object]:
         ],
         "counters": {
             "fields": sorted(COUNTERS),
-            "maps": COUNTS,
+            "maps": ITEM_COUNTERS,
             "reset_markers": RESET_MARKERS,
             "min_seconds": MIN_SECONDS,
         },
