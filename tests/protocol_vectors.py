@@ -54,8 +54,15 @@ INFO: dict[str, Any] = {
     "executable": "",
 }
 
+
+def _named(shard: str) -> dict[str, Any]:
+    """Return the keys with which a map names its shard."""
+    return {"id": shard, "shard_identifier": shard}
+
+
 META = {
     "shard_identifier": "db-1:6379",
+    "id": "db-1:6379",
     "info_age": 0.25,
     "state": "up",
     "revision": 42,
@@ -63,7 +70,7 @@ META = {
 }
 
 SHARD = {
-    "id": "käse~1",
+    **_named("käse~1"),
     "labels": {"dc": "köln", "empty": ""},
     "state": "up",
     "reason": "",
@@ -80,7 +87,7 @@ SHARD = {
 
 NEW_SHARD: dict[str, Any] = {
     **SHARD,
-    "id": "db-2:6379",
+    **_named("db-2:6379"),
     "labels": {},
     "state": "down",
     "reason": "refused",
@@ -120,6 +127,7 @@ SOURCE_IN_PART: dict[str, Any] = {
 
 EVENT: dict[str, Any] = {
     "shard": "db-1:6379",
+    **_named("db-1:6379"),
     "type": "down",
     "old": "up",
     "new": "down",
@@ -132,6 +140,7 @@ EVENT: dict[str, Any] = {
 
 RELABELLED: dict[str, Any] = {
     "shard": "db-1:6379",
+    **_named("db-1:6379"),
     "type": "labels_changed",
     "old": None,
     "new": None,
@@ -229,12 +238,15 @@ def replies() -> Iterator[Vector]:
         "ops": ["events", "get_infos", "hello"],
         "limits": {"max_request_bytes": 65536, "max_reply_bytes": 4194304, "refresh_floor": 0.1},
     }
-    error_meta = {"shard_identifier": "käse", "info_age": 1e38, "error": "shard käse not found"}
+    error_meta = {
+        "shard_identifier": "käse",
+        "id": "käse",
+        "info_age": 1e38,
+        "error": "shard käse not found",
+    }
     rights = {"shards": ["cache-"], "withheld": ["executable"]}
     entry = {**SHARD, "shard": SHARD["id"], "time": TIME, "seq": 4, "info": INFO}
     unpolled = {**NEW_SHARD, "shard": NEW_SHARD["id"], "time": None, "seq": 1, "info": None}
-    for one in (entry, unpolled):
-        del one["id"]
     answered: dict[str, tuple[Any, ...]] = {
         "hello": ({}, hello),
         "hello to a client with rights": ({}, {**hello, "rights": rights}),
@@ -384,6 +396,7 @@ def bus() -> Iterator[Vector]:
             {
                 **EVENT,
                 "shard": "käse~1",
+                **_named("käse~1"),
                 "type": "added",
                 "old": None,
                 "new": "new",
@@ -396,7 +409,15 @@ def bus() -> Iterator[Vector]:
             "event",
             "",
             9,
-            {**EVENT, "shard": "", "type": "saturated", "old": "no", "new": "yes", "seq": 9},
+            {
+                **EVENT,
+                "shard": "",
+                **_named(""),
+                "type": "saturated",
+                "old": "no",
+                "new": "yes",
+                "seq": 9,
+            },
         ),
         "event of a source of shards": (
             "event",
@@ -405,6 +426,7 @@ def bus() -> Iterator[Vector]:
             {
                 **EVENT,
                 "shard": "",
+                **_named(""),
                 "type": "source_held",
                 "old": None,
                 "new": None,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zinfo.shards.registry import ShardEvent, ShardPublisher
     from zinfo.shards.shard import RedisShard
     from zinfo.wire.curve_keys import ClientKeys
+    from zinfo.wire.info_meta import InfoMeta
     from zinfo.wire.slices import SliceSpec
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Fleet",
     "FleetSubscriber",
     "Guard",
+    "InfoMeta",
     "InfoPoller",
     "InfoProviderServicer",
     "LocalShardWatcher",
@@ -56,6 +58,7 @@ _HOMES = {
     "Fleet": "zinfo.client",
     "FleetSubscriber": "zinfo.client",
     "Guard": "zinfo.discovery.guard",
+    "InfoMeta": "zinfo.wire.info_meta",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",
     "LocalShardWatcher": "zinfo.discovery.local.watcher",

@@ -34,13 +34,15 @@ def test_labels_select_shards(fleet: Fleet) -> None:
     meta = entry.pop("meta")
     assert entry == {"role": "master"}
     assert 0 <= meta.pop("info_age") < 60
-    assert meta == {"shard_identifier": fleet.second.ident, "state": "up"}
+    ident = fleet.second.ident
+    assert meta == {"shard_identifier": ident, "id": ident, "state": "up"}
 
 
 def test_a_shard_without_info_has_null_in_json_and_empty_cells_in_csv(fleet: Fleet) -> None:
     done = invoke("columns", "role", "--json", daemon=fleet.daemon)
     dead = [json.loads(line) for line in done.stdout.splitlines() if fleet.dead in line]
-    meta = {"shard_identifier": fleet.dead, "info_age": None, "state": "down"}
+    named = {"shard_identifier": fleet.dead, "id": fleet.dead}
+    meta = {**named, "info_age": None, "state": "down"}
     assert dead == [{"role": None, "meta": meta}]
     done = invoke("columns", "role", "--csv", daemon=fleet.daemon)
     heading, *rows = csv.reader(done.stdout.splitlines())

@@ -51,7 +51,8 @@ def test_json_is_one_object_a_line_with_meta(fleet: Fleet) -> None:
     done = invoke("get", "--json", daemon=fleet.daemon)
     assert done.stderr == ""
     first, second = entries(done.stdout)
-    assert first["meta"].keys() == {"shard_identifier", "info_age", "state", "revision", "time"}
+    names = {"shard_identifier", "id", "info_age", "state", "revision", "time"}
+    assert first["meta"].keys() == names
     assert {first["meta"]["shard_identifier"], second["meta"]["shard_identifier"]} == {
         fleet.first.ident,
         fleet.second.ident,
@@ -131,6 +132,8 @@ def test_with_partial_the_rest_is_shown(fleet: Fleet) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     found = entries(invoke(*ask, "--json", daemon=fleet.daemon).stdout)
     assert found[0]["meta"]["error"] == "shard nowhere:1 not found"
+    assert [entry["meta"]["info_age"] for entry in found[:2]] == [None, None]
+    assert found[2]["meta"]["info_age"] >= 0
 
 
 def test_no_info_that_is_young_enough_is_reported_and_is_no_failure(fleet: Fleet) -> None:

@@ -106,7 +106,7 @@ def test_read_a_fleet(desk_with: DeskMaker, server: RealServer) -> None:
             what="the server to be polled",
         )
         said = desk.type(page, "python")
-        line = rf"{re.escape(server.ident)} up \d+ \d\.\d s old fresh\n"
+        line = rf"{re.escape(server.ident)} up \d+ \d\.\d s old\nstale: False\n"
         assert re.fullmatch(line, said)
         assert desk.type(page, "python", 1) == desk.made_real(block(page, "text", 1))
         said = desk.type(page, "python", 2)

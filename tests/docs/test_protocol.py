@@ -32,10 +32,12 @@ from tests.servers import RealServer
 from tests.source_states import STATUSES
 from tests.waiting import wait_until
 from zinfo.bus.batches import MAX_BATCH_BYTES, MAX_FIELD_SETS
+from zinfo.client import InfoMeta
 from zinfo.config.models import BusConfig
 from zinfo.errors import RequestError
 from zinfo.query.source_operations import describe_source
 from zinfo.wire import bus_messages, codec, query_messages
+from zinfo.wire.info_meta import NOT_AVAILABLE_AGE
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.query_messages import Request
 from zinfo.wire.slices import MAX_COPIES, MAX_SLICES, SliceSpec, slices_of
@@ -184,11 +186,23 @@ def test_the_error_codes_are_those_of_the_code() -> None:
 
 
 def test_the_keys_of_events_are_those_of_the_code() -> None:
-    assert names(section("#### event")) == set(Event.__dataclass_fields__)
+    keys = {*Event.__dataclass_fields__, "id", "shard_identifier"}
+    assert names(section("#### event")) == keys
     example = set(json.loads(EXAMPLES["event"][2][1]))
-    assert example == set(Event.__dataclass_fields__) - {
-        "labels"
-    }  # only events about labels have them
+    assert example == keys - {"labels"}  # only events about labels have them
+
+
+def test_each_map_about_a_shard_names_it_in_the_same_way(daemon: RunningDaemon) -> None:
+    (ident,) = _ids(daemon)
+    (info,) = body_of(daemon, "get_infos", keys=["role"])
+    (shard,), (entry,) = body_of(daemon, "shards"), body_of(daemon, "snapshot")
+    events = body_of(daemon, "events")
+    (missing,) = body_of(daemon, "get_infos", shard_ids=["x"], allow_partial=True)
+    assert missing["meta"]["id"] == missing["meta"]["shard_identifier"] == "x"
+    for named in (info["meta"], shard, entry, *events):
+        assert named["id"] == named["shard_identifier"] == ident
+    for named in (entry, *events):
+        assert named["shard"] == ident, "the former key"
 
 
 def test_the_keys_of_deltas_are_those_of_the_example() -> None:
@@ -280,9 +294,10 @@ def test_meta_is_as_documented(daemon: RunningDaemon) -> None:
     )
     documented = names(section("#### `get_infos`"))
     assert set(good["meta"]) | set(unknown["meta"]) == documented
-    assert set(unknown["meta"]) == {"shard_identifier", "info_age", "error"}
+    assert set(unknown["meta"]) == {"shard_identifier", "id", "info_age", "error"}
+    assert set(good["meta"]) | set(unknown["meta"]) == set(InfoMeta.__annotations__)
     assert set(good["meta"]) - set(plain["meta"]) == {"labels"}
-    assert unknown["meta"]["info_age"] == query_messages.NOT_AVAILABLE_AGE
+    assert unknown["meta"]["info_age"] == NOT_AVAILABLE_AGE
 
 
 def _ids(daemon: RunningDaemon) -> list[str]:
@@ -298,7 +313,7 @@ def test_shards_snapshot_and_events_are_as_documented(daemon: RunningDaemon) -> 
     documented = names(section("#### `shards`"))
     assert set(shard) == documented
     (entry,) = body_of(daemon, "snapshot")
-    assert set(entry) == documented - {"id"} | names(section("#### `snapshot`"))
+    assert set(entry) == documented | names(section("#### `snapshot`"))
     first, *_ = body_of(daemon, "events")
     assert set(first) == names(section("#### event"))
 

@@ -17,6 +17,7 @@ PUBLIC = {
     "Fleet": "zinfo.client",
     "FleetSubscriber": "zinfo.client",
     "Guard": "zinfo.discovery.guard",
+    "InfoMeta": "zinfo.wire.info_meta",
     "InfoPoller": "zinfo.poll.poller",
     "InfoProviderServicer": "zinfo.query.servicer",
     "LocalShardWatcher": "zinfo.discovery.local.watcher",

@@ -79,9 +79,8 @@ class ClientOperations(abc.ABC):
             timeout: seconds for the whole call.
 
         Returns:
-            One dict for each shard, from field to value. Its key `meta` has a dict with
-            `shard_identifier`, `info_age` (seconds), `state`, `revision` and `time` (seconds since
-            the Unix epoch).
+            One dict for each shard, from field to value. Its key `meta` has an `InfoMeta`, a dict
+            with `id`, `info_age` (seconds), `state`, `revision`, `time` and others.
 
         Raises:
             UnknownShardError: a shard does not exist; not with `allow_partial`.
@@ -181,9 +180,10 @@ class ClientOperations(abc.ABC):
             timeout: seconds for the whole call.
 
         Returns:
-            One dict for each shard, with `id`, `labels`, `state`, `reason`, `since` (when the state
-            began, in seconds since the Unix epoch; None where unknown), `role`, `version`,
-            `run_id`, `interval` and `age` (seconds), `revision`, `failures` and `error`.
+            One dict for each shard, with `id` (also as `shard_identifier`), `labels`, `state`,
+            `reason`, `since` (when the state began, in seconds since the Unix epoch; None where
+            unknown), `role`, `version`, `run_id`, `interval` and `age` (seconds), `revision`,
+            `failures` and `error`.
         """
         return await self._call(requests.shards(ids, labels, state), timeout)
 
@@ -200,8 +200,8 @@ class ClientOperations(abc.ABC):
             timeout: seconds for the whole call.
 
         Returns:
-            One dict for each shard, with the keys of `shards` (but `shard` instead of `id`),
-            `time`, `seq`, and `info`, which is None before the first poll.
+            One dict for each shard, with the keys of `shards`, `shard` (the same as `id`), `time`,
+            `seq`, and `info`, which is None before the first poll.
         """
         return await self._call(requests.snapshot(ids), timeout)
 

@@ -79,7 +79,7 @@ def columns(
     Shards that were never polled are listed, too. `zinfo get SHARD` prints all fields of a shard.
 
     With --json: an object per shard with its fields, null where it does not have one, and "meta"
-    with shard_identifier, info_age (seconds; null before the first INFO) and state.
+    with id and shard_identifier, info_age (seconds; null before the first INFO) and state.
     """
     if as_csv and daemon.json:
         raise click.UsageError("--csv and --json cannot be combined")
@@ -123,6 +123,7 @@ def _entry(found: Columns, at: int) -> dict[str, object]:
     age = found.ages[at]
     meta = {
         "shard_identifier": found.ids[at],
+        "id": found.ids[at],
         "info_age": age if age < math.inf else None,
         "state": found.states[at],
     }

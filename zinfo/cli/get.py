@@ -27,6 +27,7 @@ from zinfo.cli.unmatched import fail_if_unmatched, report, unmatched_labels, unm
 from zinfo.cli.value_lines import echo_values
 from zinfo.errors import NotPolledError, UnknownShardError, ZinfoError
 from zinfo.views.formatting import role_text
+from zinfo.wire.info_meta import clear_unknown_ages
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Fleet, MissingSlice
@@ -95,8 +96,8 @@ def get(
     fields has id, state, role, version and age. `zinfo columns` prints some fields of all shards
     as a table.
 
-    With --json: an object per shard with its fields, and "meta" with shard_identifier, info_age
-    (seconds), state, revision and time.
+    With --json: an object per shard with its fields, and "meta" with id and shard_identifier,
+    info_age (seconds; null without INFO), state, revision and time.
     """
     if as_values and (not fields.keys or fields.prefix or daemon.json):
         raise click.UsageError("--value needs --key, and excludes --prefix and --json")
@@ -116,6 +117,7 @@ def get(
         try:
             if daemon.json:
                 for entry in tally.counted(pages):
+                    clear_unknown_ages([entry])
                     echo_json(entry)
             elif as_values:
                 with_id = len(set(shard_ids)) != 1

@@ -32,6 +32,7 @@ from zinfo.client.requests import RecentEvents
 from zinfo.client.subscriber import Subscriber
 from zinfo.client.updates import Delta, Gap, Heartbeat, Restart, Snapshot, Stale, Update
 from zinfo.wire.curve_keys import ClientKeys
+from zinfo.wire.info_meta import InfoMeta
 from zinfo.wire.lifecycle import Event
 from zinfo.wire.slices import SliceSpec
 
@@ -53,6 +54,7 @@ __all__ = [
     "FleetUpdate",
     "Gap",
     "Heartbeat",
+    "InfoMeta",
     "Mirror",
     "MissingSlice",
     "MissingSlices",

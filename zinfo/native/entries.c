@@ -8,7 +8,7 @@ enum { SNAPSHOT, STATE, VALUE_OF_STATE, RAW, AT, REVISION, TIME, ATTRIBUTES };
 static const char *const attributes[ATTRIBUTES] = {"snapshot", "_state",   "_value_", "raw",
                                                    "at",       "revision", "time"};
 
-#define META_PAIRS 5
+#define META_PAIRS 6
 #define MAX_SEARCHED (8 << 20) /* bytes searched, over all names: one to two milliseconds */
 
 typedef struct {
@@ -82,6 +82,9 @@ write_meta(Buffer *buffer, PyObject *id, const ShardValues *values)
         return -1;
     }
     done = write_plain(buffer, id);
+    if (done == 1) {
+        done = WRITE_NAME(buffer, "id") ? write_plain(buffer, id) : -1;
+    }
     if (done == 1) {
         done = WRITE_NAME(buffer, "info_age") &&
                        write_fraction(buffer, values->age > 0 ? values->age : 0.0) &&

@@ -16,7 +16,7 @@ from zinfo.shards.prefix_set import PrefixSet
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
 from zinfo.shards.snapshot import Snapshot
-from zinfo.wire.query_messages import NOT_AVAILABLE_AGE
+from zinfo.wire.info_meta import NOT_AVAILABLE_AGE
 from zinfo.wire.redact import redact_text
 
 FieldSelector: TypeAlias = "Callable[[Snapshot], dict[str, Value]]"
@@ -187,9 +187,8 @@ class InfoProviderServicer:
             with_labels: whether `meta` has the labels of the shard.
 
         Returns:
-            For each shard a dict of field name to value, and `meta` with `shard_identifier`,
-            `info_age` (seconds), `state`, `revision`, `time`, if requested `labels` and, for a
-            partial entry, `error`. It is a copy: changing it does not change the cache.
+            For each shard a dict of field name to value, and `meta`, which is an `InfoMeta`. It is
+            a copy: changing it does not change the cache.
 
         Raises:
             KeyError: unknown or never-polled shard, without `allow_partial`.
@@ -289,6 +288,7 @@ def build_meta(found: LookupResult, *, with_labels: bool = False) -> dict[str, V
     if snapshot is None or shard is None:
         values: dict[str, Value] = {
             "shard_identifier": found.shard_id,
+            "id": found.shard_id,
             "info_age": NOT_AVAILABLE_AGE,
             "error": found.error.message if found.error else "",
         }
@@ -298,6 +298,7 @@ def build_meta(found: LookupResult, *, with_labels: bool = False) -> dict[str, V
     age = time.monotonic() - snapshot.at
     return {
         "shard_identifier": found.shard_id,
+        "id": found.shard_id,
         "info_age": age if age > 0 else 0.0,  # max() would make this function a third slower
         "state": shard.state._value_,  # like `value`, but without a call
         "revision": snapshot.revision,

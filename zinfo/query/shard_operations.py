@@ -137,7 +137,7 @@ class ShardOperations:
     ) -> Entry:
         snapshot = shard.snapshot
         values = rights.visible_attributes(describe(shard))
-        values["shard"] = values.pop("id")
+        values["shard"] = shard.id
         values["time"] = snapshot.time if snapshot else None
         values["seq"] = self._events.seq(shard.id)
         number, pairs = pack_pairs(values)
@@ -156,6 +156,7 @@ def describe(shard: RedisShard) -> dict[str, object]:
     """Return the entry of a shard in the reply of the `shards` operation."""
     return {
         "id": shard.id,
+        "shard_identifier": shard.id,
         "labels": shard.labels,
         "state": shard.state.value,
         "reason": shard.reason,

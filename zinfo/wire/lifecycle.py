@@ -120,8 +120,13 @@ class Event:
     labels: Mapping[str, str] | None = field(default=None, hash=False)
 
     def as_map(self) -> dict[str, object]:
-        """Return the event as it is sent on the wire; `labels` only where the event has them."""
-        fields = asdict(self)
+        """Return the event as it is sent on the wire; `labels` only where the event has them.
+
+        The map names the shard three times: `id` and `shard_identifier` are the keys that all maps
+        about shards have, and `shard` is the former name.
+        """
+        names = {"shard": self.shard, "id": self.shard, "shard_identifier": self.shard}
+        fields = {**names, **asdict(self)}
         if self.labels is None:
             del fields["labels"]
         return fields

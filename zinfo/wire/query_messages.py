@@ -26,9 +26,6 @@ MAGIC = b"ZI1"
 DEFAULT_QUERY_ENDPOINT = "tcp://127.0.0.1:9736"
 """Where a daemon listens for queries unless it is configured otherwise."""
 
-NOT_AVAILABLE_AGE = 1e38
-"""info_age of an entry that has no INFO; finite, so that JSON can represent it."""
-
 MAX_CONTAINERS = 1000
 """Arrays and maps in a request; a normal one has fewer than ten."""
 

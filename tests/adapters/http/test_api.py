@@ -53,6 +53,7 @@ def test_arguments_select_shards_fields_and_sections(
     assert "used_memory" not in info
     whole = data(daemon, f"api/v1/infos?shard_ids={DEAD}&allow_partial=1")
     assert whole[0]["meta"]["error"] == f"info for shard {DEAD} not available"
+    assert whole[0]["meta"]["info_age"] is None
     assert data(daemon, "api/v1/infos?labels[site]=none") == []
     (info,) = data(daemon, "api/v1/infos?keys=role&with_labels=true")
     assert info["meta"]["labels"] == {}

@@ -141,6 +141,7 @@ def test_a_partial_entry_has_the_error(proxy: xmlrpc.client.ServerProxy, real: R
     assert good["role"] == "master"
     assert unknown["meta"] == {
         "shard_identifier": "x",
+        "id": "x",
         "info_age": 1e38,
         "error": "shard x not found",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, cast
 
 import falcon
 import msgspec
@@ -13,6 +14,7 @@ from zinfo.adapters.http.responses import encode, set_json
 from zinfo.adapters.http.routes import Route, parse_arguments
 from zinfo.query.operations import Operations
 from zinfo.wire.codec import unpack
+from zinfo.wire.info_meta import clear_unknown_ages
 from zinfo.wire.query_messages import Request
 
 _MAX_REPLY_BYTES = 1 << 20  # of msgpack, which is converted to JSON without a yield
@@ -44,8 +46,14 @@ class _Resource:
         if self._has_columns:
             data = columns_as_json(result.body, args)
         else:
-            data = encode(unpack(result.body))
+            data = self._encoded(result.body, partial=bool(args.get("allow_partial")))
         set_json(response, {"data": msgspec.Raw(data), **result.extra})
+
+    def _encoded(self, body: bytes, *, partial: bool) -> bytes:
+        value = unpack(body)
+        if partial and self._route.operation == "get_infos":
+            clear_unknown_ages(cast("list[dict[str, Any]]", value))
+        return encode(value)
 
 
 class _Reading(_Resource):

@@ -48,10 +48,14 @@ _DATA: Final[dict[str, dict[str, object]]] = {
             "properties": {
                 "meta": {
                     "type": "object",
-                    "required": ["shard_identifier", "info_age"],
+                    "required": ["shard_identifier", "id", "info_age"],
                     "properties": {
                         "shard_identifier": _TEXT,
-                        "info_age": {"type": "number", "description": "seconds"},
+                        "id": {**_TEXT, "description": "the same as `shard_identifier`"},
+                        "info_age": {
+                            **_NUMBER_OR_NONE,
+                            "description": "seconds; null if there is no INFO",
+                        },
                         "state": _TEXT,
                         "revision": _COUNT,
                         "time": {"type": "number", "description": "Unix time"},
@@ -85,9 +89,10 @@ _DATA: Final[dict[str, dict[str, object]]] = {
         "type": "array",
         "items": {
             "type": "object",
-            "required": ["id", "labels", "state", "revision"],
+            "required": ["id", "shard_identifier", "labels", "state", "revision"],
             "properties": {
                 "id": _TEXT,
+                "shard_identifier": {**_TEXT, "description": "the same as `id`"},
                 "labels": {"type": "object", "additionalProperties": _TEXT},
                 "state": _STATE,
                 "reason": _TEXT,
@@ -107,9 +112,11 @@ _DATA: Final[dict[str, dict[str, object]]] = {
         "type": "array",
         "items": {
             "type": "object",
-            "required": ["shard", "type", "number", "seq", "time"],
+            "required": ["id", "shard_identifier", "shard", "type", "number", "seq", "time"],
             "properties": {
-                "shard": _TEXT,
+                "id": {**_TEXT, "description": "of the shard; empty for an event of the daemon"},
+                "shard_identifier": {**_TEXT, "description": "the same as `id`"},
+                "shard": {**_TEXT, "description": "the same as `id`; the former name"},
                 "type": _TEXT,
                 "old": _TEXT_OR_NONE,
                 "new": _TEXT_OR_NONE,
