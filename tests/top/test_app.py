@@ -67,9 +67,9 @@ def test_the_columns_stand_below_their_headings() -> None:
     show(source, steps, WIDE)
 
 
-def test_sparklines_of_the_last_minute_are_in_each_row() -> None:
+def test_sparklines_of_the_last_minutes_are_in_each_row() -> None:
     source = FakeSource(3)
-    for _ in range(40):
+    for _ in range(400):
         source.poll_all()
 
     async def steps(pilot: Pilot[None]) -> None:

@@ -69,7 +69,7 @@ def top(
     """Show all shards live: a table to sort and filter, a page for each shard, and events.
 
     A shard's page has every field of its INFO, recent changes, rates of counters, and plots of the
-    last five minutes. Data that may be outdated is marked as stale, with the reason. It needs a
+    last 15 minutes. Data that may be outdated is marked as stale, with the reason. It needs a
     terminal, and textual: pip install 'zinfo[tui]'.
 
     With --web, it serves the same as a page for browsers instead, of which a hundred can be open at

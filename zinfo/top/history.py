@@ -1,117 +1,125 @@
-"""The last minutes of one number, in bounded memory. Pure."""
+"""The last minutes of the numbers of one shard, or of sums, in bounded memory. Pure.
+
+There is one value for each step of time and each of `SERIES`: as many as the daemon has in its own
+history by default, from which they are filled. A series takes memory once it has a value: 720 bytes
+each, 5.8 KB for a shard that has all of them.
+"""
 
 from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Mapping, Sequence
 
-STEP = 1.0
+from zinfo.views.rows import Series
+
+STEP = 5.0
 """Seconds between two values."""
 
-STEPS = 300
-"""Number of values that are stored: five minutes."""
+STEPS = 180
+"""Number of values of each series: 15 minutes."""
 
-MEANS = 20
-"""Number of means of the same time."""
+SERIES = Series._fields[2:]
+"""Names of the series, the same as in the daemon's history."""
 
-_MEAN_STEPS = STEPS // MEANS
-_WITHOUT_GAP = (0, 1)  # steps from one value to the next without a step between them
+_EMPTY = array("f", (math.nan,)) * STEPS
+_UNKNOWN = (math.nan,) * STEPS
+
+
+def step_at(now: float) -> int:
+    """Return the number of the step that a time is in.
+
+    Args:
+        now: seconds of one monotonic clock.
+    """
+    return int(now // STEP)
 
 
 class History:
-    """A ring buffer with one value per step of time; NaN where there is none.
+    """Ring buffers with one value per step of time; NaN where there is none."""
 
-    The caller gives the time: seconds of one monotonic clock.
-    """
-
-    __slots__ = ("_finished", "_newest", "_ring", "_unfinished")
+    __slots__ = ("_newest", "_rings")
 
     def __init__(self) -> None:
-        self._finished = [math.nan] * MEANS  # means of the periods before the newest value's
-        self._unfinished = 0  # the period of the newest value
-        self._ring = array("d", (math.nan,)) * STEPS
+        self._rings: list[array[float] | None] = [None] * len(SERIES)
         self._newest: int | None = None  # the step that was written last
 
-    def add(self, value: float, now: float, since: float | None = None) -> None:
-        """Store a value.
+    def add(self, values: Sequence[float], step: int, first: int | None = None) -> None:
+        """Store values; they replace those of the same step.
 
         Args:
-            value: the number; NaN for none.
-            now: the time of the value.
-            since: the value also fills the steps after this time; None for the present step only.
-        """
-        step, newest = int(now // STEP), self._newest
-        if newest is None:
-            newest = step - 1
-        if step - newest in _WITHOUT_GAP:
-            self._ring[step % STEPS] = value
-            self._newest = step
-            return
-        if step > newest + 1:
-            first = step if since is None else max(int(since // STEP) + 1, 0)
-            for missed in range(max(newest + 1, step - STEPS + 1), step):
-                self._ring[missed % STEPS] = value if missed >= first else math.nan
-        elif step < newest:
-            step = newest
-        self._ring[step % STEPS] = value
-        self._newest = step
-
-    def values(self, now: float, hold: float = 0.0) -> list[float]:
-        """Return the values up to now, oldest first, one per step.
-
-        Args:
-            now: the time of the last one.
-            hold: for how many seconds the newest value is repeated while no other comes.
+            values: of all series, in their order; NaN for none.
+            step: the step of the values.
+            first: the values also fill the steps from this one on that have none; None for no other
+                step.
         """
         newest = self._newest
-        if newest is None:
-            return [math.nan] * STEPS
+        missed: Sequence[int] = ()
+        if newest is not None and step > newest + 1:
+            missed = range(max(newest + 1, step - STEPS + 1), step)
+        self._newest = step = step if newest is None else max(step, newest)
+        at = step % STEPS
+        rings = self._rings
+        for number, value in enumerate(values):
+            ring = rings[number]
+            if ring is None:
+                if value != value:  # noqa: PLR0124 (only NaN differs from itself)
+                    continue
+                ring = rings[number] = _EMPTY[:]
+            ring[at] = value
+            for one in missed:
+                ring[one % STEPS] = value if first is not None and one >= first else math.nan
+
+    def fill(self, values: Mapping[str, Sequence[float]], last: int) -> None:
+        """Store what the daemon has of the past. It replaces all but the newest step.
+
+        Args:
+            values: by name of the series, oldest first; one per step.
+            last: the step of the last one.
+        """
+        if self._newest is None:
+            self._newest = last
+        end = self._newest
+        for number, name in enumerate(SERIES):
+            given = values.get(name, ())[-STEPS:]
+            first = max(last - len(given) + 1, end - STEPS + 1)
+            past = [(step, given[step - last - 1]) for step in range(first, min(last, end) + 1)]
+            if not any(value == value for _, value in past):  # noqa: PLR0124 (as above)
+                continue
+            ring = self._rings[number]
+            if ring is None:
+                ring = self._rings[number] = _EMPTY[:]
+            for step, value in past:
+                at = step % STEPS
+                known = value == value  # noqa: PLR0124 (as above)
+                if known and (step < end or math.isnan(ring[at])):
+                    ring[at] = value
+
+    def values(self, number: int, step: int, *, hold: bool = False) -> Sequence[float]:
+        """Return the values of a series up to a step, oldest first, one per step.
+
+        Args:
+            number: of the series.
+            step: the step of the last value.
+            hold: whether the newest value stands for the steps after it.
+        """
+        newest, ring = self._newest, self._rings[number]
+        if newest is None or ring is None:
+            return _UNKNOWN
         at = newest % STEPS + 1
-        ring = self._ring
         values = ring[at:].tolist() + ring[:at].tolist()
-        missing = min(max(0, int(now // STEP) - newest), STEPS)
-        if not missing:
-            return values
-        held = min(missing, int(hold // STEP))
-        values += [values[-1]] * held + [math.nan] * (missing - held)
+        missing = min(max(0, step - newest), STEPS)
+        if missing:
+            values += [values[-1] if hold else math.nan] * missing
         return values[-STEPS:]
 
-    def means(self, now: float, hold: float = 0.0) -> list[float]:
-        """Return the means of a twentieth of the values each, up to now, oldest first.
-
-        The periods are fixed in time, so that only the newest mean changes until the next begins.
+    def series(self, now: float, *, hold: bool = False) -> Series:
+        """Return all series up to a time.
 
         Args:
             now: the time.
             hold: as in `values`.
         """
-        step, newest = int(now // STEP), self._newest
-        if newest is None:
-            return [math.nan] * MEANS
-        self._finish_means(newest)
-        last = step // _MEAN_STEPS
-        left = range(max(self._unfinished, last - MEANS + 1), last + 1)
-        found = [self._mean(period, step, newest, int(hold // STEP)) for period in left]
-        passed = last - self._unfinished + 1 - len(found)  # without any value since
-        return (self._finished[passed:] + found)[-MEANS:]
-
-    def _finish_means(self, newest: int) -> None:
-        """Compute the means of the periods that no value can be added to any more."""
-        current = newest // _MEAN_STEPS
-        for period in range(max(self._unfinished, current - MEANS), current):
-            self._finished.append(self._mean(period, newest, newest, 0))
-        self._unfinished = current
-        del self._finished[:-MEANS]
-
-    def _mean(self, period: int, now: int, newest: int, held: int) -> float:
-        # A period has a fixed place in the ring: it never continues at the beginning.
-        first = max(period * _MEAN_STEPS, newest - STEPS + 1)
-        end = min((period + 1) * _MEAN_STEPS, now + 1, newest + held + 1)
-        at, stored = first % STEPS, min(end, newest + 1) - first
-        values = self._ring[at : at + max(0, stored)].tolist()
-        values += [self._ring[newest % STEPS]] * (end - max(first, newest + 1))
-        total = sum(values)
-        if math.isnan(total):
-            values = [value for value in values if not math.isnan(value)]
-            total = sum(values)
-        return total / len(values) if values else math.nan
+        step = step_at(now)
+        values = [self.values(number, step, hold=hold) for number in range(len(SERIES))]
+        return Series(STEP, step, *values)

@@ -13,16 +13,24 @@ from typing import TypeAlias
 
 from zinfo.client.updates import Delta
 from zinfo.top.event_log import EventLog
-from zinfo.top.history import STEP, History
+from zinfo.top.history import SERIES, History, step_at
 from zinfo.top.record import Reading, Record, Status
+from zinfo.top.series_numbers import summed
 from zinfo.views.counters import ratio
 from zinfo.views.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
+from zinfo.views.sparklines import downsample
 from zinfo.wire.lifecycle import Event
 
 SILENT = 5.0
 """Seconds without a new reading from the daemon after which nothing counts as fresh."""
 
 _Sums: TypeAlias = "tuple[float | None, float | None, float | None, float | None, float | None]"
+
+TOTALS_INTERVAL = 0.5
+"""Seconds between two values of the sums, at least."""
+
+MEANS = 20
+"""Number of means of a series."""
 
 NO_REPORT = "nothing was read from the daemon in time"
 """The problem that is shown in that case."""
@@ -36,7 +44,7 @@ class TopModel:
     - `rows(now)`: every shard, as a list of `Row` sorted by id;
     - `row(shard, now)`: one shard; None where it is not watched;
     - `sections(shard, now)`: its INFO by section, with the rate and age of each field's change;
-    - `series(shard, now)`: its last five minutes of ops/s, memory, hit ratio and clients;
+    - `series(shard, now)`: its last 15 minutes, see `Series`;
     - `means(shard, now)`: the same as twenty means each, for a sparkline;
     - `totals(now, rows)`, `totals_series(now)`: the sums over all shards;
     - `events(count, shard)`: the newest events; `events_version`, which grows with each; and
@@ -66,7 +74,7 @@ class TopModel:
         self._fresh_at = -math.inf
         self._reported_at = -math.inf  # when the feed reported last
         self._totals_at = -math.inf
-        self._ops, self._memory, self._hit_ratio, self._clients = (History() for _ in range(4))
+        self._history = History()  # of the sums
 
     # --- for views
 
@@ -95,8 +103,12 @@ class TopModel:
 
     def means(self, shard: str, now: float) -> Means | None:
         """Return the last minutes of a shard as few values; None where it is not watched."""
-        record = self._records.get(shard)
-        return None if record is None else record.means(now, fresh=self._is_fresh(now, shard))
+        series = self.series(shard, now)
+        if series is None:
+            return None
+        return Means(
+            *(downsample(getattr(series, name), series.newest, MEANS) for name in Means._fields)
+        )
 
     def totals(self, now: float, rows: Sequence[Row] | None = None) -> Totals:
         """Return the sums over all shards.
@@ -108,15 +120,8 @@ class TopModel:
         return self._totals(self.rows(now) if rows is None else rows)
 
     def totals_series(self, now: float) -> Series:
-        """Return the last minutes of the sums."""
-        return Series(
-            STEP,
-            int(now // STEP),
-            self._ops.values(now, STEP),
-            self._memory.values(now, STEP),
-            self._hit_ratio.values(now, STEP),
-            self._clients.values(now, STEP),
-        )
+        """Return the last minutes of all shards together, as `series_numbers.summed` does."""
+        return self._history.series(now, hold=now - self._totals_at < SILENT)
 
     def events(self, count: int, shard: str | None = None) -> Sequence[Event]:
         """Return the newest events, oldest first.
@@ -193,7 +198,7 @@ class TopModel:
                 record = self._records[shard] = Record()
             record.set_status(status, now)
         self.report(now, fresh=fresh, problem=problem)
-        if now - self._totals_at >= STEP / 2:
+        if now - self._totals_at >= TOTALS_INTERVAL:
             self._record_totals(now)
 
     def set_daemons(
@@ -285,24 +290,19 @@ class TopModel:
         return Totals(len(rows), states, *_sums(current))
 
     def _record_totals(self, now: float) -> None:
-        sums: _Sums = (None, None, None, None, None)
+        numbers: Sequence[float] = (math.nan,) * len(SERIES)
         if self._is_fresh(now):
-            rows = [
-                record.row(shard, now, fresh=True)
+            current = [
+                record
                 for shard, record in self._records.items()
-                if record.status.state in ANSWERING and shard not in self._stale
+                if record.status.state in ANSWERING and record.numbers and shard not in self._stale
             ]
-            if rows or not self._records:
-                sums = _sums(rows)
-        ops, memory, clients, _, hit_ratio = sums
-        since = self._totals_at if now - self._totals_at < SILENT else None
-        for history, value in (
-            (self._ops, ops),
-            (self._memory, memory),
-            (self._hit_ratio, hit_ratio),
-            (self._clients, clients),
-        ):
-            history.add(math.nan if value is None else value, now, since)
+            numbers = summed(
+                [record.numbers for record in current], [record.is_primary for record in current]
+            )
+        followed = now - self._totals_at < SILENT
+        first = step_at(self._totals_at) + 1 if followed else None
+        self._history.add(numbers, step_at(now), first)
         self._totals_at = now
 
 

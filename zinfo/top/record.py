@@ -7,20 +7,24 @@ it has the whole INFO (`Delta`).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 from zinfo.client.updates import Delta, Info, Value
 from zinfo.info.server_version import version_of
 from zinfo.top.field_sections import divided, lacks_some
-from zinfo.top.history import STEP, History
-from zinfo.views.counters import counter_items, elapsed, rates, ratio, were_reset
-from zinfo.views.rows import ANSWERING, Field, Means, Row, Section, Series
+from zinfo.top.history import History, step_at
+from zinfo.top.series_numbers import series_numbers
+from zinfo.views.counters import counter_items, elapsed, rates, were_reset
+from zinfo.views.rows import ANSWERING, Field, Row, Section, Series
 from zinfo.wire.lifecycle import NEW
 
 _HOLD_INTERVALS = 2  # polling intervals for which a value is repeated while no newer one comes
-_HOLD_SECONDS = 2.0  # and at least for so long
+_HOLD_SECONDS = 4.0  # and at least for so long
+REPLICA = "slave"
+"""The role of a replica, as INFO has it."""
+
 _NO_RATES: Mapping[str, float | None] = MappingProxyType({})
 
 
@@ -73,17 +77,15 @@ class Record:
         info: field to value.
         rates: growth per second of the counters in `info`, as `counters.rates` returns it.
         status: the daemon's last report; its age is as of then.
+        history: the last minutes.
+        numbers: the newest of each of `history.SERIES`, NaN for none; empty before the first INFO.
     """
 
     __slots__ = (
         "_changed_at",
-        "_clients",
-        "_hit_ratio",
         "_interrupted",
         "_interval",
-        "_memory",
         "_missed",
-        "_ops",
         "_polled_at",
         "_received_at",
         "_revision",
@@ -91,7 +93,9 @@ class Record:
         "_time",
         "_version",
         "_whole",
+        "history",
         "info",
+        "numbers",
         "rates",
         "status",
     )
@@ -111,7 +115,8 @@ class Record:
         self._missed = False  # polls after the newest INFO were not followed
         self._changed_at: dict[str, float] = {}
         self._sections: dict[str, tuple[str, ...]] = {}
-        self._ops, self._memory, self._hit_ratio, self._clients = (History() for _ in range(4))
+        self.history = History()
+        self.numbers: Sequence[float] = ()
 
     # --- from the feed
 
@@ -203,6 +208,11 @@ class Record:
             self.rates,
         )
 
+    @property
+    def is_primary(self) -> bool:
+        """Whether it is not a replica, as far as is known."""
+        return (_text(self.info.get("role")) or self.status.role) != REPLICA
+
     def series(self, now: float, *, fresh: bool) -> Series:
         """Return the last minutes.
 
@@ -210,29 +220,10 @@ class Record:
             now: the time.
             fresh: whether the model is current.
         """
-        hold = self._hold(fresh=fresh)
-        return Series(
-            STEP,
-            int(now // STEP),
-            self._ops.values(now, hold),
-            self._memory.values(now, hold),
-            self._hit_ratio.values(now, hold),
-            self._clients.values(now, hold),
-        )
-
-    def means(self, now: float, *, fresh: bool) -> Means:
-        """Return the means of the last minutes, as `History.means` does.
-
-        Args:
-            now: the time.
-            fresh: whether the model is current.
-        """
-        hold = self._hold(fresh=fresh)
-        return Means(
-            self._ops.means(now, hold),
-            self._memory.means(now, hold),
-            self._hit_ratio.means(now, hold),
-        )
+        silent = now - self._received_at
+        limit = max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
+        hold = fresh and self.status.state in ANSWERING and silent <= limit
+        return self.history.series(now, hold=hold)
 
     def sections(self, now: float) -> list[Section]:
         """Return all fields, by section; none where only those of the table are known."""
@@ -248,12 +239,6 @@ class Record:
         return self._whole and lacks_some(self.info, self._sections)
 
     # --- internals
-
-    def _hold(self, *, fresh: bool) -> float:
-        """Return for how many seconds the newest value is repeated while no other comes."""
-        if fresh and self.status.state in ANSWERING:
-            return max(_HOLD_SECONDS, _HOLD_INTERVALS * (self._interval or 0.0))
-        return 0.0
 
     def _store(
         self,
@@ -277,24 +262,9 @@ class Record:
         self._received_at = self._polled_at = now
         self._interrupted = self.status.state not in ANSWERING and self.status.state != NEW
         self._missed = False
-        self._record_history(now, followed)
-
-    def _record_history(self, now: float, since: float | None) -> None:
-        """Add the present values to the histories."""
-        hits = ratio(self.rates.get("keyspace_hits"), self.rates.get("keyspace_misses"))
-        for history, value in (
-            (self._ops, self.ops),
-            (self._memory, _number(self.info.get("used_memory"))),
-            (self._hit_ratio, hits),
-            (self._clients, _number(self.info.get("connected_clients"))),
-        ):
-            history.add(math.nan if value is None else value, now, since)
-
-    @property
-    def ops(self) -> float | None:
-        """Commands per second."""
-        reported = _number(self.info.get("instantaneous_ops_per_sec"))
-        return self.rates.get("total_commands_processed") if reported is None else reported
+        self.numbers = series_numbers(info, self.rates)
+        first = None if followed is None else step_at(followed) + 1
+        self.history.add(self.numbers, step_at(now), first)
 
     def _field(self, name: str, now: float) -> Field:
         changed_at = self._changed_at.get(name)
@@ -312,10 +282,6 @@ def _changes(old: Info, new: Info) -> Info:
 def _version(info: Info) -> str | None:
     found = version_of(info)
     return found and found.text
-
-
-def _number(value: Value | None) -> float | None:
-    return value if isinstance(value, (int, float)) else None
 
 
 def _text(value: Value | None) -> str | None:

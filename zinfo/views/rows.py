@@ -171,8 +171,11 @@ class Series(NamedTuple):
         newest: number of the last value's step; it grows by 1 with each step.
         ops: commands per second.
         memory: bytes used.
-        hit_ratio: of the polling interval, 0 to 1.
+        hit_ratio: share of the reads that found their key, 0 to 1.
         clients: number of connected clients.
+        net_in, net_out: bytes received and sent per second.
+        evicted: keys evicted per second.
+        lag: of a replica, seconds since it last heard of its primary.
     """
 
     step: float
@@ -181,6 +184,10 @@ class Series(NamedTuple):
     memory: Sequence[float]
     hit_ratio: Sequence[float]
     clients: Sequence[float]
+    net_in: Sequence[float]
+    net_out: Sequence[float]
+    evicted: Sequence[float]
+    lag: Sequence[float]
 
 
 class Means(NamedTuple):

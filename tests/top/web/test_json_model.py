@@ -75,9 +75,9 @@ def test_a_plot_has_the_same_values_as_in_the_terminal() -> None:
     for number, ops in enumerate([0, 400, 0, 0, 0], 1):
         info: Info = {"instantaneous_ops_per_sec": ops, "used_memory": 1024}
         info |= {"keyspace_hits": number, "keyspace_misses": number}
-        model.apply(whole(number, 500.0 + number, info), 100.0 + number)
-        model.set_statuses({SHARD: status()}, 100.0 + number, fresh=True)
-    page = shard(model, SHARD, 105.0)
+        model.apply(whole(number, 500.0 + 5 * number, info), 100.0 + 5 * number)
+        model.set_statuses({SHARD: status()}, 100.0 + 5 * number, fresh=True)
+    page = shard(model, SHARD, 125.0)
     assert page is not None
     plots = {plot["name"]: plot for plot in page["plots"]}
     ops_plot = plots["ops/s"]
@@ -85,8 +85,8 @@ def test_a_plot_has_the_same_values_as_in_the_terminal() -> None:
     assert (ops_plot["now"], plots["memory"]["now"]) == ("0", "1.0K")
     hits = plots["hit ratio"]
     assert (hits["top"], hits["now"], hits["points"][-1]) == ("100%", "50%", 0.5)
-    model.set_statuses({SHARD: status("down", "refused")}, 120.0, fresh=True)
-    page = shard(model, SHARD, 120.0)
+    model.set_statuses({SHARD: status("down", "refused")}, 140.0, fresh=True)
+    page = shard(model, SHARD, 140.0)
     assert page is not None
     assert [plot["now"] for plot in page["plots"]] == ["-"] * 4
 

@@ -118,7 +118,7 @@ def states_line(totals: Totals) -> list[tuple[str, Style]]:
 def sums_line(
     totals: Totals, series: Series, width: int, glyphs: Glyphs
 ) -> list[tuple[str, Style]]:
-    """Return the totals of all shards, with sparklines of the last five minutes."""
+    """Return the totals of all shards, with sparklines of the last 15 minutes."""
     sums = [
         ("ops/s", count_text(totals.ops), series.ops, None),
         ("memory", memory_text(totals.memory), series.memory, None),

@@ -38,12 +38,12 @@ _STATES = (
 )
 _COLUMNS = (
     ("-", "unknown, or outdated: the shard does not answer"),
-    ("ops/s", "commands per second; the bars show the last minute"),
+    ("ops/s", "commands per second; the bars show the last 5 minutes"),
     ("memory %max", "used_memory; its share of maxmemory, yellow from 90%"),
     ("hits", f"hit ratio between two polls; {OVERALL}: since the start"),
     ("interval", "seconds between the last two polls"),
     ("age", "seconds since the newest INFO; red when overdue"),
-    ("totals", "of the shards that answer; the bars show 5 minutes"),
+    ("totals", "of the shards that answer; the bars show 15 minutes"),
 )
 _FIELDS = (
     ("*", "the field has just changed; also bold"),

@@ -1,4 +1,4 @@
-"""The widget that plots a shard's last five minutes."""
+"""The widget that plots a shard's last minutes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class Plots(Widget):
             title = f"{name} {now}"
             shown = f"{title}{top:>{max(0, width - len(title))}}"
             minutes = round(len(values) * series.step / 60)
-            axis = f"{minutes} min ago{'now':>{max(0, width - 9)}}"
+            ago = f"{minutes} min ago"
+            axis = f"{ago}{'now':>{max(0, width - len(ago))}}"
             for line, (text, style) in zip(
                 lines,
                 [

@@ -21,7 +21,7 @@ from zinfo.views.rows import Row, Series
 from zinfo.views.sparklines import downsample, draw_bars
 
 SPARK_STEPS = 64
-"""Number of values in a shard's sparkline: about a minute."""
+"""Number of values in a shard's sparkline: about five minutes."""
 
 _MARK = 1  # column at the left that marks the cursor on terminals without reverse video
 
