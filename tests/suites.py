@@ -15,6 +15,9 @@ TESTS = Path(__file__).parent
 PROCESSES = (
     "adapters/http/test_openapi.py",
     "adapters/http/test_slow_reader.py",
+    "adapters/page/test_accessibility.py",
+    "adapters/page/test_table.py",
+    "adapters/page/test_vectors.py",
     "client/test_real_daemon.py",
     "clients",
     "deploy",

@@ -6,7 +6,7 @@ import { newSparkline } from "./sparklines.js";
 
 // Draws the row of a shard.
 //
-// `columns`: of the table. `id`: what the column "id" shows: `{text, href, title}`.
+// `columns`: of the table. `id`: what the column "id" shows: `{text, href, title()}`.
 // `spark(name)`: returns the series of a quantity with a sparkline; null for none.
 export function drawShard(row, shard, columns, id, spark) {
   setClass(row.element, `row shard ${shard.shown_state}${shard.late ? " late" : ""}`, row);
@@ -23,7 +23,7 @@ export function drawShard(row, shard, columns, id, spark) {
 
 // Draws the row of a group: its title in the first column, totals in the others.
 export function drawGroup(row, group, columns, texts, onToggle) {
-  setClass(row.element, `row group ${group.totals.down ? "has-down" : ""}`.trim(), row);
+  setClass(row.element, `row group ${group.totals.states.down ? "has-down" : ""}`.trim(), row);
   columns.forEach((column, at) => {
     const cell = row.cells[at];
     if (at === 0) {
@@ -46,10 +46,10 @@ function drawLink(cell, { text, href, title }, level) {
   cell.classList.toggle("indented", level === 2);
   write(link, text);
   if (link.getAttribute("href") !== href) link.setAttribute("href", href);
-  if (link.title !== title) link.title = title;
+  cell.exact = title;
 }
 
-const MARKS = { up: "●", loading: "▲", busy: "▲", down: "✖", new: "○", stale: "◌" };
+export const MARKS = { up: "●", loading: "▲", busy: "▲", down: "✖", new: "○", stale: "◌" };
 
 function drawState(cell, text, shard) {
   const [mark, word] = prepare(cell, "state", () => [
@@ -103,6 +103,7 @@ function write(target, text) {
   target.textContent = text;
 }
 
+// Sets the class of a row; the grid marks every other one.
 function setClass(target, name, row) {
   const odd = row.index % 2 ? " odd" : "";
   if (target.className !== name + odd) target.className = name + odd;

@@ -4,11 +4,14 @@ import { NOTHING, roleText, secondsText, shortText, valueText } from "./formatti
 import { UnknownQuantityError } from "./quantities.js";
 
 export const MAX_COLUMNS = 40;
+export const DEFAULT_COLUMNS = "id,state,role,version,ops,memory,full,hits,clients,keys,interval,age";
 
 const WIDTHS = { // in characters, by unit; the heading may need more
   "text": 16, "count": 5, "number": 5, "per second": 5, "bytes": 5, "bytes per second": 5, "ratio": 5, "seconds": 5,
 };
 const OWN_WIDTHS = { state: 17, role: 7, version: 7, error: 40 };
+const LEAST_ID = 44; // characters that the ids should have
+const LEFT_OUT_FIRST = ["interval", "full", "version", "age", "keys"];
 const SPARK = 8.5; // characters that a sparkline takes
 
 // Returns the columns that a text names: `{columns, problem}`. The text is a list of quantities, or
@@ -39,32 +42,51 @@ export function widthOf({ name, quantity, right }, { sparks, narrow }) {
   if (name === "id") return narrow ? "minmax(0, 1fr)" : "minmax(24ch, 1fr)";
   if (narrow) return name === "state" ? "minmax(5ch, max-content)" : "9ch";
   const least = OWN_WIDTHS[name] ?? WIDTHS[quantity.unit] ?? 10;
-  const wide = Math.max(least, Math.min(24, quantity.heading.length + 1));
+  const wide = Math.max(least, Math.min(24, quantity.heading.length + 2));
   return `${wide + (right ? 2 : 1) + (sparks && quantity.series ? SPARK : 0)}ch`;
 }
 
+// Returns as many of the default columns as leave room for the ids. `width`: in characters.
+export function fittingColumns(columns, width) {
+  const shown = [...columns];
+  const used = () => shown.reduce((sum, one) => sum + (parseFloat(widthOf(one, { sparks: true })) || LEAST_ID), 0);
+  for (const name of LEFT_OUT_FIRST) {
+    if (used() <= width) break;
+    const at = shown.findIndex((one) => one.name === name);
+    if (at >= 0) shown.splice(at, 1);
+  }
+  return shown;
+}
+
+// A phone has room for state, name and one number: the one that the table is sorted by.
+export function narrowColumns(columns, sort) {
+  const number = columns.find((one) => one.name === sort && one.right) ?? columns.find((one) => one.right);
+  return [...["state", "id"].map((name) => columns.find((one) => one.name === name)), number].filter(Boolean);
+}
+
 function textOf(quantity, quantities) {
-  const { value, unit } = quantity;
+  const { value, unit, otherwise } = quantity;
   if (quantity.name === "state") return stateText;
   if (quantity.name === "role") return (row) => roleText(value(row));
-  if (quantity.name === "hits") return hitsText(quantity, quantities.find("hits_overall"));
+  if (otherwise) return otherwiseText(quantity, quantities.get(otherwise));
   return (row) => shortText(value(row), unit);
 }
 
-// Where no key was read in the last interval, the ratio since the server's start, marked as such.
-function hitsText({ value, unit }, overall) {
+// Another quantity where this one is unknown, marked as such: a hit ratio since the server's start,
+// where no key was read in the last interval.
+function otherwiseText({ value, unit }, other) {
   return (row) => {
     const text = shortText(value(row), unit);
-    if (text !== NOTHING || !overall || !row.current) return text;
-    const since = shortText(overall.value(row), unit);
-    return since === NOTHING ? since : `~${since}`;
+    if (text !== NOTHING || !row.current) return text;
+    const found = shortText(other.value(row), other.unit);
+    return found === NOTHING ? found : `~${found}`;
   };
 }
 
-// The state; of a shard that does not answer, also since when.
+// The state; of one that is not up, also since when.
 function stateText(row) {
-  const status = row.status;
-  return row.shown_state === "up" || row.since === null ? status : `${status}, ${secondsText(row.since)}`;
+  if (!row.fresh || row.state === "up" || row.since === null) return row.status;
+  return `${row.status}, ${secondsText(row.since)}`;
 }
 
 // The exact text of a value, for the title of its cell.

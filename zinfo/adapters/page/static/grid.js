@@ -4,7 +4,7 @@
 // A line is an object with a `key` that identifies it, and `level`, `expanded`, `size` and
 // `position` where lines are a tree. `drawRow(row, line)` fills the cells of a row.
 
-import { element, oncePerFrame, setAttribute, setText } from "./dom.js";
+import { element, oncePerFrame, setAttribute } from "./dom.js";
 import { GridKeys } from "./grid_keys.js";
 
 const MORE = 8; // rows above and below the visible ones that are in the document as well
@@ -38,9 +38,15 @@ export class Grid {
 
   measure() {
     this.rowHeight = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 22;
+    this.digit = textWidth(this.element, "0");
     this.headHeight = this.heading.offsetHeight;
     this.height = this.scroller.clientHeight;
     this.page = Math.max(1, Math.floor((this.height - this.headHeight) / this.rowHeight) - 1);
+  }
+
+  // How many digits the visible width has.
+  characters() {
+    return Math.floor(this.scroller.clientWidth / this.digit) - 4;
   }
 
   // Sets the columns: `name`, `heading`, `title`, `right`, `width` (CSS), `sort` (aria-sort, or "").
@@ -62,7 +68,6 @@ export class Grid {
       cell.firstChild.title = title;
     });
     this.measure();
-    this.onRange();
   }
 
   headingCell({ name, heading, right }, at) {
@@ -168,8 +173,10 @@ export class Grid {
   }
 }
 
-// Sets the text of a cell if it differs.
-export function drawText(cell, text, title = "") {
-  setText(cell, text);
-  if (cell.title !== title) cell.title = title;
+// Returns the width of a text in the font of an element, in pixels.
+export function textWidth(target, text) {
+  const pen = document.createElement("canvas").getContext("2d");
+  const { fontSize, fontFamily } = getComputedStyle(target);
+  pen.font = `${fontSize} ${fontFamily}`;
+  return pen.measureText(text).width;
 }

@@ -49,6 +49,7 @@ export class Keys {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
     if (document.querySelector("dialog[open]")) return;
     if (isTyping(event.target) && event.key !== "Escape") return;
+    if (/^(Enter| )$/.test(event.key) && event.target.closest?.("a, button, summary")) return; // its own keys
     const found = this.works().find((one) => one.key === event.key || one.keys?.includes(event.key));
     if (!found) return;
     event.preventDefault();

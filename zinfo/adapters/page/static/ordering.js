@@ -1,19 +1,23 @@
 // Sorts rows by a quantity. Values that are unknown come last, in either order.
 
 import { isNumber } from "./expressions.js";
+import { valueText } from "./formatting.js";
 
 const WORST_FIRST = ["down", "stale", "busy", "loading", "new", "up"];
 const MAX_DIGITS = 18;
 
 // Returns a list in which `db-2` comes before `db-10`: texts and numbers in turn.
 export function natural(text) {
-  return text.split(/([0-9]+)/).map((part, at) => (at % 2 ? Number(part.slice(0, MAX_DIGITS)) : part));
+  return text.split(/([0-9]+)/).map((part, at) => (at % 2 ? whole(part.slice(0, MAX_DIGITS)) : part));
 }
+
+const whole = (digits) => (digits.length > 15 ? BigInt(digits) : Number(digits));
 
 export function compareNatural(one, other) {
   const length = Math.min(one.length, other.length);
   for (let at = 0; at < length; at += 1) {
-    if (one[at] !== other[at]) return one[at] < other[at] ? -1 : 1;
+    if (one[at] < other[at]) return -1;
+    if (one[at] > other[at]) return 1;
   }
   return one.length - other.length;
 }
@@ -58,15 +62,24 @@ function compare(one, other, sign) {
 function compareKeys(one, other) {
   if (isNumber(one) && isNumber(other)) return one < other ? -1 : one > other ? 1 : 0;
   if (Array.isArray(one) && Array.isArray(other)) return compareNatural(one, other);
-  return isNumber(one) ? -1 : 1; // numbers before texts
+  return isNumber(one) ? -1 : 1; // numbers before texts, in ascending order
 }
 
-function keyOf({ name, value }, ranks) {
+// Returns the function that gives the sort key of a row; null where the value is unknown. A number
+// without a unit may be a text for some rows.
+function keyOf({ name, unit, numeric, value }, ranks) {
   if (name === "id") return (row) => ranks.get(row.shard);
   if (name === "state") return (row) => [WORST_FIRST.indexOf(row.shown_state), row.reason];
+  if (name === "role") return (row) => (row.shown_role ? [row.shown_role] : null);
+  if (numeric && unit !== "number") {
+    return (row) => {
+      const found = value(row);
+      return isNumber(found) ? found : null;
+    };
+  }
   return (row) => {
     const found = value(row);
-    if (found === null || isNumber(found)) return found === Infinity ? null : found;
-    return natural(typeof found === "string" ? found : JSON.stringify(found));
+    if (found === null || found === "") return null;
+    return isNumber(found) ? found : natural(valueText(found));
   };
 }

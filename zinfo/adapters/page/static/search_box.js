@@ -79,13 +79,3 @@ export class SearchBox {
     setAttribute(this.input, "aria-invalid", this.error ? "true" : null);
   }
 }
-
-// Returns the names of fields and labels that the shards have.
-export function knownNames(store) {
-  const [fields, labels] = [new Set(), new Set()];
-  for (const row of store.rows.values()) {
-    for (const field in row.info) fields.add(field);
-    for (const label in row.labels) labels.add(label);
-  }
-  return { fields, labels };
-}

@@ -1,19 +1,26 @@
 // The view of all shards: totals, and a table to filter, sort and group.
 
 import { drawGroup, drawShard, showExactValues } from "./cells.js";
-import { parseColumns, widthOf } from "./columns.js";
+import { ColumnsDialog } from "./columns_dialog.js";
+import { savedSets } from "./column_sets.js";
+import { DEFAULT_COLUMNS, fittingColumns, narrowColumns, parseColumns, widthOf } from "./columns.js";
 import { element, setText } from "./dom.js";
 import { Grid } from "./grid.js";
+import { groupRows, groupingFields } from "./grouping.js";
+import { GroupChoice } from "./group_choice.js";
+import { KnownNames } from "./known_names.js";
+import { Folding, aboutGroup, groupLines, groupText, plainLines } from "./lines.js";
+import { NameShortener } from "./name_column.js";
 import { Ordering } from "./ordering.js";
 import { Recent } from "./recent.js";
-import { SearchBox, knownNames } from "./search_box.js";
+import { SearchBox } from "./search_box.js";
+import { tableKeys } from "./table_keys.js";
 import { TotalsLine } from "./totals.js";
-import { totalsOf } from "./totals_of.js";
+import { TOTALLED, totalsOf } from "./totals_of.js";
 
 const DEFAULT_SORT = "id";
-const DEFAULT_COLUMNS = "id,state,role,version,ops,memory,full,hits,clients,keys,interval,age";
-const TOTALLED = ["ops", "memory", "keys", "clients", "hits"];
 const NARROW = matchMedia("(max-width: 480px)");
+const STILL = 1500; // ms after the pointer moved for which rows stay where they are
 
 export function open(container, parts, context) {
   return new TableView(container, parts, context);
@@ -21,51 +28,65 @@ export function open(container, parts, context) {
 
 class TableView {
   constructor(container, parts, context) {
-    Object.assign(this, { container, context });
-    const { quantities, go } = context;
+    this.context = context;
     this.ordering = new Ordering();
+    this.folding = new Folding();
+    this.known = new KnownNames(context);
+    this.groups = [];
+    this.build(container);
+    this.shortener = new NameShortener(this.grid);
+    this.recent = new Recent({
+      api: context.api,
+      store: context.store,
+      names: () => this.columns.map((one) => one.quantity.series).filter(Boolean),
+      quantityOf: (series) => this.columns.find((one) => one.quantity.series === series)?.quantity,
+      onChange: () => { this.setColumns(); this.grid.render(); },
+    });
+    this.recent.available = context.definitions.allows("history");
+    NARROW.addEventListener("change", this.onNarrow = () => this.change(this.parts));
+    this.keys = tableKeys(this, context);
+    this.change(parts);
+  }
+
+  build(container) {
+    const { quantities, go, definitions } = this.context;
     this.totals = new TotalsLine();
     this.box = new SearchBox({ quantities, go, onFilter: () => this.changed() });
     this.box.onLeave = () => this.grid.keys.focus();
+    this.choice = new GroupChoice((group) => go({ group }));
+    this.columnsButton = element("button", { type: "button" }, "Columns");
+    this.columnsButton.addEventListener("click", () => this.chooseColumns());
+    this.dialog = new ColumnsDialog({
+      quantities, sets: definitions.columnSets,
+      knownFields: () => this.known.fields(),
+      onChange: (columns) => go({ columns }, { replace: true }),
+    });
     this.count = element("p", { className: "count" });
     this.empty = element("p", { className: "empty" });
     container.append(
       element("h2", { className: "unseen" }, "Shards"),
-      element("div", { className: "toolbar" }, this.box.element, this.count),
+      element("div", { className: "toolbar" }, this.box.element, this.count, this.choice.element, this.columnsButton),
       this.totals.element,
     );
     this.grid = new Grid(container, {
       label: "Shards",
       drawRow: (row, line) => this.draw(row, line),
       onOpen: (line) => go({ shard: line.row.shard }),
-      onToggle: () => {},
+      onToggle: (line) => this.toggle(line),
       onSort: (name) => this.sortBy(name),
-      onRange: () => this.changed(),
+      onRange: () => this.resized(),
     });
     this.grid.element.addEventListener("copy", (event) => this.copy(event));
+    this.grid.body.addEventListener("pointermove", () => { this.movedAt = performance.now(); }, { passive: true });
+    this.grid.scroller.addEventListener("scroll", () => this.showRecent(), { passive: true });
     showExactValues(this.grid.element);
     container.append(this.empty);
-    this.recent = new Recent({
-      api: context.api, store: context.store,
-      names: () => this.columns.map((one) => one.quantity.series).filter(Boolean),
-      quantityOf: (series) => this.columns.find((one) => one.quantity.series === series)?.quantity,
-      onChange: () => this.grid.render(),
-    });
-    this.grid.scroller.addEventListener("scroll", () => this.showRecent(), { passive: true });
-    NARROW.addEventListener("change", this.onNarrow = () => this.change(this.parts));
-    this.keys = this.makeKeys();
-    this.change(parts);
   }
 
-  makeKeys() {
-    return [
-      { key: "ArrowDown", text: "", keys: ["ArrowUp", "PageDown", "PageUp", "Home", "End", "j", "k"], run: (event) => this.enter(event), help: "move; also ↑, Page Up, Page Down, Home, End" },
-      { key: "Enter", text: "open", run: () => this.grid.keys.focus() },
-      { key: "<", text: "", help: "sort by the column on the left", run: () => this.sortBeside(-1) },
-      { key: ">", text: "sort", help: "sort by the column on the right", run: () => this.sortBeside(1) },
-      { key: "r", text: "reverse", run: () => this.sortBy(this.sort.name) },
-      { key: "Escape", text: "clear filter", run: () => this.context.go({ filter: "" }), shown: () => Boolean(this.parts?.filter) },
-    ];
+  resized() {
+    if (!this.parts) return; // it is being made
+    if (this.characters !== this.grid.characters()) this.change(this.parts);
+    this.showRecent();
   }
 
   close() {
@@ -79,35 +100,29 @@ class TableView {
     this.box.input.select();
   }
 
-  enter(event) {
-    this.grid.keys.focus();
-    if (event.key === "j" || event.key === "k") {
-      this.grid.keys.go(this.grid.keys.index + (event.key === "j" ? 1 : -1), this.grid.keys.column);
-    }
-  }
-
   // Takes the state of the view from the address.
   change(parts) {
     this.parts = parts;
+    this.characters = this.grid.characters();
     const { quantities, definitions } = this.context;
-    const { columns, problem } = parseColumns(parts.columns || DEFAULT_COLUMNS, quantities, definitions.columnSets);
+    const sets = [...definitions.columnSets, ...savedSets()];
+    const { columns, problem } = parseColumns(parts.columns || DEFAULT_COLUMNS, quantities, sets);
+    const known = columns.length ? columns : parseColumns(DEFAULT_COLUMNS, quantities, sets).columns;
     const name = parts.sort.replace(/^-/, "");
-    this.sort = { name, reverse: parts.sort.startsWith("-"), quantity: quantities.find(name) };
-    if (!name || !this.sort.quantity) this.sort = { name: DEFAULT_SORT, reverse: false, quantity: quantities.get(DEFAULT_SORT) };
-    this.columns = NARROW.matches ? this.narrow(columns) : columns;
+    const quantity = (name && quantities.find(name)) || quantities.get(DEFAULT_SORT);
+    this.sort = { name: quantity.name, quantity, reverse: parts.sort.startsWith("-") };
+    this.chosen = parts.columns ? known : fittingColumns(known, this.grid.characters());
+    this.columns = NARROW.matches ? narrowColumns(known, this.sort.name) : this.chosen;
+    this.group = this.choice.set(parts.group);
     this.columnProblem = problem;
     this.box.set(parts.filter);
+    this.movedAt = -Infinity;
     this.changed();
-  }
-
-  // A phone has room for state, name and one number: the one that the table is sorted by.
-  narrow(columns) {
-    const number = columns.find((one) => one.name === this.sort.name && one.right) ?? columns.find((one) => one.right);
-    return ["state", "id"].map((name) => columns.find((one) => one.name === name)).concat(number).filter(Boolean);
+    this.checkFilter();
   }
 
   changed() {
-    if (!this.recent) return; // it is being made
+    if (!this.columns) return; // it is being made
     this.setColumns();
     this.want();
     this.update();
@@ -115,50 +130,80 @@ class TableView {
 
   setColumns() {
     const narrow = NARROW.matches;
+    const { falling } = this.sort.quantity;
+    const direction = falling !== this.sort.reverse ? "descending" : "ascending";
     this.grid.setColumns(this.columns.map((one) => ({
       name: one.name,
       heading: one.quantity.heading,
       title: one.quantity.help,
       right: one.right,
       width: widthOf(one, { sparks: !narrow && this.recent.available, narrow }),
-      sort: one.name === this.sort.name ? this.direction() : "",
+      sort: one.name === this.sort.name ? direction : "",
     })));
-  }
-
-  direction() {
-    return this.sort.quantity.falling !== this.sort.reverse ? "descending" : "ascending";
   }
 
   want() {
     const { quantities } = this.context;
     const used = [
       ...this.columns.map((one) => one.quantity), this.sort.quantity, ...this.box.filter.used,
-      ...TOTALLED.map((name) => quantities.find(name)).filter(Boolean),
+      ...TOTALLED.map((name) => quantities.get(name)),
     ];
-    const overall = used.map((one) => one.otherwise && quantities.find(one.otherwise)).filter(Boolean);
-    this.context.want([...used, ...overall]);
+    const others = used.map((one) => one.otherwise && quantities.find(one.otherwise)).filter(Boolean);
+    this.context.want([...used, ...others, ...groupingFields(this.group).map((field) => quantities.get(field))]);
   }
 
   update() {
     const { store, quantities } = this.context;
     this.recent.extend();
     const all = [...store.rows.values()];
-    const rows = this.ordering.sort(this.box.filter.select(all), this.sort.quantity, this.sort.reverse);
-    this.rows = rows;
-    this.context.setOrder(rows.map((row) => row.shard));
-    this.totals.update(totalsOf(rows, TOTALLED.map((name) => quantities.find(name)).filter(Boolean)), store.feed.fresh);
-    this.grid.setLines(rows.map((row) => ({ key: row.shard, row })));
-    this.showCount(rows.length, all.length);
-    if (store.feed.ever) this.box.check(knownNames(store));
+    this.rows = this.order(this.box.filter.select(all));
+    this.totals.update(totalsOf(this.rows, quantities));
+    this.shortener.use(this.rows);
+    const lines = this.group ? this.grouped(all) : plainLines(this.rows);
+    this.context.setOrder(lines.filter((line) => line.row).map((line) => line.row.shard));
+    this.grid.setLines(lines, Boolean(this.group));
+    this.showCount(this.rows.length, all.length);
+    this.showNames();
     this.showRecent();
   }
 
+  // Rows do not change places under a pointer that moves.
+  order(rows) {
+    const { quantity, reverse } = this.sort;
+    const still = this.rows && performance.now() - this.movedAt < STILL;
+    if (!still) return this.ordering.sort(rows, quantity, reverse);
+    const places = new Map(this.rows.map((row, at) => [row.shard, at]));
+    return [...rows].sort((one, other) => (places.get(one.shard) ?? Infinity) - (places.get(other.shard) ?? Infinity) || 0);
+  }
+
+  grouped(all) {
+    const { quantities } = this.context;
+    const everything = this.ordering.sort(all, quantities.get("id"));
+    this.groups = groupRows(this.rows, this.group, {
+      everything, sort: this.sort.name, reverse: this.sort.reverse, quantities,
+    });
+    if (this.groups.length) this.folding.start(this.group, this.groups);
+    return groupLines(this.groups, this.folding);
+  }
+
+  showNames() {
+    if (!this.known.refresh()) return;
+    this.choice.setLabels(this.known.labels);
+    this.checkFilter();
+  }
+
+  async checkFilter() {
+    if (!this.box.filter.names.length || !this.known.shards) return;
+    const fields = await this.known.fields();
+    this.box.check({ fields: new Set(fields), labels: new Set(this.known.labels) });
+  }
+
   showCount(shown, all) {
-    const text = this.parts.filter ? `${shown} of ${all} shown` : `${all} shards`;
     const { store } = this.context;
+    const text = this.parts.filter ? `${shown} of ${all} shown` : `${all} shards`;
     setText(this.count, store.feed.ever ? text : "");
-    setText(this.empty, shown || !store.feed.ever ? (store.feed.ever ? "" : "The shards are being read.")
-      : all ? `${text}: no shard matches the filter.` : "The daemon has no shards.");
+    const none = all ? `${text}: no shard matches the filter.` : "There are no shards.";
+    setText(this.empty, shown ? "" : store.feed.ever ? none : "The shards are being read.");
     if (this.announced !== text && store.feed.ever) this.context.announce(text);
     this.announced = text;
   }
@@ -166,29 +211,45 @@ class TableView {
   showRecent() {
     if (NARROW.matches || !this.rows) return;
     const [first, last] = this.grid.visible();
-    this.recent.show(this.rows.slice(first, last));
+    this.recent.show(this.grid.lines.slice(first, last).filter((line) => line.row).map((line) => line.row));
   }
 
   draw(row, line) {
-    const { href } = this.context;
-    const { shard, labels } = line.row;
-    const title = [shard, ...Object.entries(labels).map(([name, text]) => `${name}=${text}`)].join("\n");
-    drawShard(
-      row, line.row, this.columns, { text: shard, href: href({ shard }), title },
-      NARROW.matches ? null : (series, one) => this.recent.of(series, one),
-    );
+    if (line.group) {
+      const { group } = line;
+      const texts = this.columns.map((column) => groupText(group, column));
+      drawGroup(row, { ...group, about: aboutGroup(group) }, this.columns, texts, () => this.toggle(line));
+      return;
+    }
+    const { shard } = line.row;
+    const id = { text: this.shortener.text(shard), href: this.context.href({ shard }), title: () => titleOf(line.row) };
+    const spark = NARROW.matches || !this.recent.available ? null : (series, one) => this.recent.of(series, one);
+    drawShard(row, line.row, this.columns, id, spark);
+  }
+
+  toggle(line) {
+    this.folding.toggle(line.group.key);
+    this.update();
+  }
+
+  foldAll(open) {
+    this.folding.setAll(this.groups, open);
+    this.update();
   }
 
   sortBy(name) {
-    const same = name === this.sort.name;
-    const reverse = same && !this.sort.reverse;
+    const reverse = name === this.sort.name && !this.sort.reverse;
     this.context.go({ sort: `${reverse ? "-" : ""}${name}` }, { replace: true });
   }
 
   sortBeside(by) {
-    const at = this.columns.findIndex((one) => one.name === this.sort.name);
-    const next = this.columns[(at + by + this.columns.length) % this.columns.length];
+    const at = this.chosen.findIndex((one) => one.name === this.sort.name);
+    const next = this.chosen[(at + by + this.chosen.length) % this.chosen.length];
     this.context.go({ sort: next.name }, { replace: true });
+  }
+
+  chooseColumns() {
+    this.dialog.show(this.chosen.map((one) => one.name), this.known.labels);
   }
 
   // A copied name is the whole id, also where it is shown shortened.
@@ -199,3 +260,5 @@ class TableView {
     event.preventDefault();
   }
 }
+
+const titleOf = ({ shard, labels }) => [shard, ...Object.entries(labels).map(([name, text]) => `${name}=${text}`)].join("\n");

@@ -1,24 +1,66 @@
-// Totals of rows: how many are in which state, and sums that leave out what is unknown.
+// Totals of rows, as zinfo/views/totals.py computes them: only rows that are current count, and
+// memory and keys of replicas, copies of their primaries', are not added to them.
 
-import { isNumber } from "./expressions.js";
+import { evaluator, isNumber } from "./expressions.js";
 
-// Returns `{shards, states, values}`. `values` has the total of each quantity, null where unknown.
+export const REPLICA_ROLE = "slave";
+export const TOTALLED = ["ops", "memory", "full", "keys", "clients", "hits"];
+
+// Returns the totals of some rows; a number is null where no current row has it.
 export function totalsOf(rows, quantities) {
+  const current = rows.filter((row) => row.current);
+  const replicas = current.filter((row) => row.role === REPLICA_ROLE);
   const states = {};
-  for (const row of rows) states[row.shown_state] = (states[row.shown_state] ?? 0) + 1;
-  const values = {};
-  for (const one of quantities) values[one.name] = total(rows, one);
-  return { shards: rows.length, states, values, replicaMemory: null, down: states.down ?? 0 };
+  let [allReplicas, fullest, fullestShard] = [0, null, ""];
+  for (const row of rows) {
+    states[row.shown_state] = (states[row.shown_state] ?? 0) + 1;
+    if (row.role === REPLICA_ROLE) allReplicas += 1;
+  }
+  const full = quantities.get("full");
+  for (const row of current) {
+    const share = full.value(row);
+    if (isNumber(share) && (fullest === null || share > fullest)) [fullest, fullestShard] = [share, row.shard];
+  }
+  const total = (name) => totalOf(quantities.get(name), current);
+  return {
+    shards: rows.length,
+    current: current.length,
+    states,
+    primaries: rows.length - allReplicas,
+    replicas: allReplicas,
+    ops: total("ops"),
+    memory: total("memory"),
+    memory_replicas: totalOf({ ...quantities.get("memory"), total: "sum" }, replicas),
+    keys: total("keys"),
+    clients: total("clients"),
+    hits: total("hits"),
+    fullest,
+    fullest_shard: fullestShard,
+  };
 }
 
-function total(rows, { total: how, value }) {
+// Returns the total of a quantity; null where it has none, or no current row has the value.
+export function totalOf({ total, value, expression }, rows) {
+  if (total === "ratio") return ratio(expression, rows);
   let found = null;
-  if (!how || how === "ratio") return null;
   for (const row of rows) {
-    if (how === "primaries" && row.role === "slave") continue;
-    const one = value(row);
+    if (!row.current || (total === "primaries" && row.role === REPLICA_ROLE)) continue;
+    const one = total ? value(row) : null;
     if (!isNumber(one)) continue;
-    found = found === null ? one : how === "max" ? Math.max(found, one) : found + one;
+    if (found === null) found = one;
+    else found = total === "max" ? Math.max(found, one) : found + one;
   }
   return found;
+}
+
+// The sum of the dividends divided by the sum of the divisors.
+function ratio([, dividend, divisor], rows) {
+  const [upper, lower] = [evaluator(dividend), evaluator(divisor)];
+  let [above, below] = [0, 0];
+  for (const row of rows) {
+    if (!row.current) continue;
+    const [one, other] = [upper(row), lower(row)];
+    if (isNumber(one) && isNumber(other)) [above, below] = [above + one, below + other];
+  }
+  return below > 0 ? above / below : null;
 }

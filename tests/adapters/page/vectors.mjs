@@ -1,0 +1,65 @@
+// Runs the evaluators of the page over the vectors of tests/data/views, and prints what differs.
+//
+//     node vectors.mjs DEFINITIONS.json FOLDER_OF_VECTORS FOLDER_OF_MODULES
+
+import { existsSync, readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import { pathToFileURL } from "node:url";
+
+const [definitionsFile, vectors, modules] = process.argv.slice(2);
+const load = (name) => import(pathToFileURL(`${modules}/${name}.js`));
+const { Filter } = await load("filtering");
+const { parse } = await load("filter_grammar");
+const { Quantities } = await load("quantities");
+const { Row } = await load("rows");
+
+const definitions = JSON.parse(readFileSync(definitionsFile));
+const quantities = new Quantities(definitions);
+let checked = 0;
+let differences = 0;
+
+function read(name) {
+  const path = `${vectors}/${name}.json`;
+  return existsSync(path) ? JSON.parse(readFileSync(path)) : null;
+}
+
+// Compares what a function returns with what is expected; `error`: part of the message if it throws.
+function check(about, expected, error, compute) {
+  checked += 1;
+  let found;
+  try {
+    found = compute();
+  } catch (thrown) {
+    if (error !== undefined && thrown.message.includes(error)) return;
+    found = `${thrown.name}: ${thrown.message}`;
+  }
+  if (error === undefined && isDeepStrictEqual(found, expected)) return;
+  differences += 1;
+  console.log(`${about}: ${JSON.stringify(found)}, expected ${JSON.stringify(expected ?? error)}`);
+}
+
+// The row that a vector describes; what it leaves out is as in tests/views/vectors.py.
+function rowOf({ id, ...given }) {
+  const row = new Row({ state: "up", age: 0.5, interval: 1, ...given, shard: id });
+  if (given.age === null) row.age = Infinity;
+  return row;
+}
+
+const filters = read("filters");
+if (filters) {
+  const rows = filters.rows.map(rowOf);
+  const known = { fields: new Set(filters.known.fields), labels: new Set(filters.known.labels) };
+  for (const { text, tree, error } of filters.trees) check(`tree of ${text}`, tree, error, () => parse(text));
+  for (const { text, ids, error } of filters.matches) {
+    check(`filter ${text}`, ids, error, () => new Filter(text, quantities).select(rows).map((row) => row.shard));
+  }
+  for (const { text, fields } of filters.fields) {
+    check(`fields of ${text}`, fields, undefined, () => [...new Filter(text, quantities).fields].sort());
+  }
+  for (const { text, problem } of filters.problems) {
+    check(`problem of ${text}`, problem, undefined, () => new Filter(text, quantities).problem(known));
+  }
+}
+
+console.log(`${checked} checked, ${differences} different`);
+process.exitCode = checked && !differences ? 0 : 1;
