@@ -110,6 +110,32 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert "Error: " in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["srve"], "Error: no command 'srve', did you mean serve?"),
+        (["shard"], "Error: no command 'shard', did you mean shards?"),
+        (["xyz"], "Error: no command 'xyz'"),
+        (["sink", "nast"], "Error: no command 'nast', did you mean nats?"),
+    ],
+)
+def test_an_unknown_command_is_answered_with_a_similar_one(
+    arguments: list[str], error: str
+) -> None:
+    done = invoke(*arguments)
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(["get", "--conect=x"], "--connect"), (["sink", "nats", "--steam=x"], "--stream")],
+)
+def test_an_unknown_option_is_answered_with_similar_ones(arguments: list[str], option: str) -> None:
+    done = invoke(*arguments)
+    assert done.exit_code == 2
+    assert option in done.stderr.splitlines()[-1]  # versions of click differ in the words
+
+
 def test_an_endpoint_that_is_none_is_wrong_usage() -> None:
     done = invoke("get", "--connect", "localhost")
     assert done.exit_code == 2
@@ -124,9 +150,8 @@ def test_where_no_daemon_answers_one_line_says_so_and_what_to_do(name: str) -> N
     done = invoke(name, "--connect", "tcp://127.0.0.1:9", "--timeout", "0.1")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == (
-        "Error: nothing answers at tcp://127.0.0.1:9: start a daemon with `zinfo serve`, "
-        "or give the address of a running one with --connect or ZINFO_CONNECT; "
-        "one with keys needs --server-key\n"
+        "Error: nothing answers at tcp://127.0.0.1:9: connection refused; start a daemon with "
+        "`zinfo serve`, or give the address of a running one with --connect or ZINFO_CONNECT\n"
     )
 
 

@@ -178,7 +178,8 @@ def test_nothing_answers_at_all_endpoints() -> None:
             cli, [*command, "--timeout=0.2", *(f"--connect={one}" for one in endpoints)]
         )
         assert result.exit_code == 1
-        assert f"nothing answers at {', '.join(endpoints)}: start" in result.stderr
+        refused = "; ".join(f"{one}: connection refused" for one in endpoints)
+        assert f"nothing answers at {refused}; start a daemon" in result.stderr
 
 
 def test_an_endpoint_that_is_not_valid_is_wrong_usage() -> None:
@@ -197,7 +198,8 @@ def test_one_daemon_of_three_may_be_killed_and_then_slices_are_missing(three: Th
     stats = three.run("stats", "--timeout=1")
     assert stats.exit_code == 1
     assert stats.stdout.count("# zinfo-") == 2
-    assert stats.stderr == f"missing: {first.query}: no reply\n"
+    why = f"{first.query}: connection refused"
+    assert stats.stderr == f"missing: {first.query}: no reply\n{why}\n"
     second.kill()
     for command in (["get"], ["shards"], ["columns", "role"]):
         result = three.run(*command, "--json", "--timeout=1")
@@ -206,6 +208,8 @@ def test_one_daemon_of_three_may_be_killed_and_then_slices_are_missing(three: Th
         assert result.stderr.splitlines() == [
             f"missing: {first.query}: no reply",
             f"missing: {second.query}: no reply",
+            f"{first.query}: connection refused",
+            f"{second.query}: connection refused",
         ]
     lost = next(one for one in three.ids if one not in three.of(2))
     assert three.run("get", lost, "--timeout=1").exit_code == 1

@@ -158,7 +158,9 @@ def test_where_no_daemon_answers_it_says_so_in_one_line() -> None:
     nowhere = f"tcp://127.0.0.1:{free_port()}"
     with terminal("top", "--connect", nowhere, "--timeout", "0.5") as top:
         assert top.end() == 1
-        assert top.text.startswith(f"Error: nothing answers at {nowhere}: start a daemon")
+        assert top.text.startswith(
+            f"Error: nothing answers at {nowhere}: connection refused; start"
+        )
         assert top.text.count("\n") == 1
 
 
@@ -218,7 +220,7 @@ def test_web_fails_before_serving_where_no_daemon_answers() -> None:
     nowhere = f"tcp://127.0.0.1:{free_port()}"
     done = zinfo("top", "--web=127.0.0.1:0", "--connect", nowhere, "--timeout=0.5")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Error: nothing answers at {nowhere}: start a daemon")
+    assert done.stderr.startswith(f"Error: nothing answers at {nowhere}: connection refused; start")
 
 
 def test_an_address_in_use_is_an_error(fleet: Fleet) -> None:

@@ -427,7 +427,7 @@ TESTED = {
     "set-up-tls-and-acl-on-shards": 6,
     "install-the-light-client": 4,  # tests/packaging/built has its tests
     "use-asyncio": 1,
-    "use-the-cli-in-scripts": 6,
+    "use-the-cli-in-scripts": 7,
     "wait-for-an-event": 3,
     "watch-one-shard": 3,
     "write-a-server-adapter": 2,

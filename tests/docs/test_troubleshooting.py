@@ -237,8 +237,11 @@ def test_a_command_fails(server_factory: ServerFactory, short_tmp: Path) -> None
         printed += text_of("get", "--key=used_memroy", daemon=daemon)
         printed += text_of("get", "--section=memroy", daemon=daemon)
         printed += text_of("get", "--section=memory", "--key=role", daemon=daemon)
-        # The two endpoints swapped look like no daemon.
-        printed += text_of("shards", "--timeout=1", f"--connect={daemon.bus}")
+        printed += text_of("shards", "--timeout=0.1", f"--connect={daemon.bus}")
+        printed += text_of("shards", "--timeout=0.1", f"--connect=tcp://127.0.0.1:{free_port()}")
+    advertised = f'[bus]\nadvertise = "tcp://127.0.0.1:{free_port()}"'
+    with RunningDaemon([server.url], config_text=advertised) as daemon:
+        printed += text_of("watch", "--timeout=0.5", daemon=daemon)
     printed += text_of("shards", "--server-key=key")
     printed += text_of("shards", "--connect=localhost:9736")
     with Client(daemon.query, timeout=1) as client, pytest.raises(NoAnswerError) as error:

@@ -60,4 +60,4 @@ def test_problems_with_keys_are_reported_in_one_line(
     assert "it does not accept this key" in unknown.output
     without = run(daemon, "shards", "--timeout", "0.7")
     assert without.exit_code == 1
-    assert "needs --server-key" in without.output
+    assert "it requires keys; give --server-key and --client-key" in without.output

@@ -49,7 +49,27 @@ COMMANDS = {
 """Where each command is defined, and what it does, in the order of the help."""
 
 
-class Commands(click.Group):
+class SuggestingGroup(click.Group):
+    """A group that answers an unknown command with the most similar one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a command line, and its arguments.
+
+        Raises:
+            click.UsageError: there is no such command.
+        """
+        name = args[0]
+        known = self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            from zinfo.wire.nearest import nearest
+
+            ctx.fail(f"no command {name!r}{nearest(name, known)}")
+        return super().resolve_command(ctx, args)
+
+
+class Commands(SuggestingGroup):
     """A group that imports commands on demand, and turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's)

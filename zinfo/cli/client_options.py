@@ -168,14 +168,9 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
         try:
             function(Daemon(tuple(dict.fromkeys(connect)), timeout, keys=keys), *args, **kwargs)
         except NoAnswerError as error:
-            # ZeroMQ does not report a rejected key: it looks like a missing daemon.
-            about_keys = (
-                "; or it does not accept this key" if keys else "; one with keys needs --server-key"
-            )
-            raise NoAnswerError(
-                f"nothing answers at {', '.join(connect)}: start a daemon with `zinfo serve`, or "
-                f"give the address of a running one with --connect or ZINFO_CONNECT{about_keys}"
-            ) from error
+            from zinfo.cli.no_answer import no_answer
+
+            raise no_answer(connect, keys) from error
 
     return command
 

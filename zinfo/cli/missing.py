@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from zinfo.cli.app import FAILED
+from zinfo.cli.endpoint_probe import probe_all
 from zinfo.cli.output import note
+from zinfo.cli.peer_kinds import START
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Fleet, MissingSlice
@@ -52,8 +54,19 @@ def fail_if_missing(missing: Iterable[MissingSlice]) -> None:
 
     Does nothing if none is missing.
     """
-    lines = dict.fromkeys(map(str, missing))
-    for line in lines:
-        note(f"missing: {line}")
-    if lines:
+    from zinfo.client.fleet_coverage import NO_REPLY
+
+    slices = dict.fromkeys(missing)
+    for one in slices:
+        note(f"missing: {one}")
+    if slices:
+        _note_reasons([one.endpoint for one in slices if one.problem == NO_REPLY])
         click.get_current_context().exit(FAILED)
+
+
+def _note_reasons(endpoints: Sequence[str]) -> None:
+    """Print what is at endpoints that do not reply, as far as that can be found out."""
+    with_keys = bool(click.get_current_context().params.get("server_key"))
+    for endpoint, found in probe_all(endpoints, with_keys=with_keys).items():
+        advice = "" if found.advice == START else f"; {found.advice}"
+        note(f"{endpoint}: {found.text}{advice}")

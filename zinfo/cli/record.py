@@ -108,14 +108,11 @@ def record(
     recorded before is intact; 130 ended before anything was recorded.
     """
     from zinfo.recording import Recorder, RecordingWriter
-    from zinfo.recording.recorder import MAX_SHARDS
 
+    _check_number(shards)
     if labels or shards:
         shards = _chosen(daemon, shards, labels)
-    if len(set(shards)) > MAX_SHARDS:
-        raise click.UsageError(
-            f"--shard and --label: at most {MAX_SHARDS} shards; without them, all are recorded"
-        )
+        _check_number(shards)
     # Before there is a file that an interrupt would leave behind.
     with _noted_signals() as signals:
         if daemon.is_fleet:
@@ -140,6 +137,15 @@ def record(
     if not recorder.counts["spans"] and recorder.ended != "max-size":
         click.get_current_context().exit(INTERRUPTED)
     report(file, recorder, writer, json=daemon.json)
+
+
+def _check_number(shards: tuple[str, ...]) -> None:
+    from zinfo.recording.recorder import MAX_SHARDS
+
+    if len(set(shards)) > MAX_SHARDS:
+        raise click.UsageError(
+            f"--shard and --label: at most {MAX_SHARDS} shards; without them, all are recorded"
+        )
 
 
 def _chosen(daemon: Daemon, shards: tuple[str, ...], labels: Mapping[str, str]) -> tuple[str, ...]:

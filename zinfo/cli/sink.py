@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zinfo.cli.app import INTERRUPTED, examples
+from zinfo.cli.app import INTERRUPTED, SuggestingGroup, examples
 from zinfo.errors import ConfigError, EnvironmentNotReadyError
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
@@ -24,10 +24,11 @@ _NAME = click.STRING
 
 
 @click.group(
+    cls=SuggestingGroup,
     epilog=examples(
         "zinfo sink nats --servers nats://127.0.0.1:4222",
         "zinfo sink nats --help                            all options",
-    )
+    ),
 )
 def sink() -> None:
     """Write what daemons publish into another system, until Ctrl-C.
