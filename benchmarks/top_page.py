@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 
@@ -21,9 +21,14 @@ from benchmarks.cores import Cores
 from benchmarks.worker import ROOT
 from tests.spawning import HOST, command_prefix
 from tests.waiting import wait_until
+from zinfo.views.counters import RESET_MARKERS
+from zinfo.views.quantities import QUANTITIES
 
 _START_TIMEOUT = 60.0  # seconds until it prints its address
 _READ_TIMEOUT = 30.0  # seconds between two messages
+_SHOWN = ("ops", "memory", "maxmemory", "full", "hits", "hits_overall", "clients", "keys")
+_FIELDS = {*RESET_MARKERS, "run_id"}.union(*(QUANTITIES[name].fields for name in _SHOWN))
+_KEYS = [("keys", field) for field in sorted(_FIELDS)]  # what the page shows first
 
 
 class TopWeb:
@@ -87,13 +92,13 @@ class Page:
         url: Address of `zinfo top --web`.
 
     Attributes:
-        shards: Ids of the shards in the table.
+        shards: Numbers of the shards in the table.
         messages: Number of messages so far.
         size: Bytes so far.
     """
 
     def __init__(self, url: str) -> None:
-        self.shards: set[str] = set()
+        self.shards: set[int] = set()
         self.messages = self.size = 0
         self._address = urlsplit(url).netloc
         self._stopped = False
@@ -101,10 +106,11 @@ class Page:
 
     def __enter__(self) -> Page:
         self._connection = http.client.HTTPConnection(self._address, timeout=_READ_TIMEOUT)
-        for path in ("/", "/columns"):
+        for path in ("/", "/view.json"):
             self._connection.request("GET", path)
             self._connection.getresponse().read()
-        self._connection.request("GET", "/stream", headers={"Accept": "text/event-stream"})
+        headers = {"Accept": "text/event-stream"}
+        self._connection.request("GET", f"/api/v1/table?{urlencode(_KEYS)}", headers=headers)
         self._response = self._connection.getresponse()
         self._thread.start()
         return self
@@ -128,5 +134,5 @@ class Page:
                 return
 
     def _take(self, message: dict[str, Any]) -> None:
-        self.shards.difference_update(message.get("gone", ()))
-        self.shards.update(message.get("rows", ()))
+        self.shards.difference_update(message["gone"])
+        self.shards.update(map(int, message["shards"]))

@@ -27,7 +27,9 @@ OTHER = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch
 LINK = {**OTHER, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 API = ["metrics", "scrape?target=s", "api/v1/infos", "api/v1/infos?refresh=true", "api/v1/shards"]
 API += ["api/v1/events", "api/v1/stats", "api/v1/stream", "api/v1/openapi.json", "nothing"]
-WEB = ["columns", "stream", "shard?id=s", "top.js", "top.css"]
+API += ["view.json", "paths", "page/main.js", "api/v1/table"]
+WEB = ["view.json", "api/v1/table", "api/v1/infos", "page/main.js", "page/style.css"]
+STREAMS = ("api/v1/stream", "api/v1/table")
 
 
 class Servers(NamedTuple):
@@ -64,7 +66,7 @@ def statuses(servers: Servers, headers: Mapping[str, str]) -> list[int]:
     """Return the statuses of the three servers: HTTP, top --web, XML-RPC."""
     return [
         fetch(servers.http, "api/v1/shards", headers).status,
-        fetch(servers.web, "columns", headers).status,
+        fetch(servers.web, "view.json", headers).status,
         post(servers.xmlrpc, headers).status,
     ]
 
@@ -136,7 +138,7 @@ HEADS = [
 def test_the_host_is_found_in_the_request_line_and_the_header(
     servers: Servers, head: bytes, status: bytes, promise: Promise
 ) -> None:
-    pages = ((servers.http, b"/api/v1/shards"), (servers.web, b"/columns"))
+    pages = ((servers.http, b"/api/v1/shards"), (servers.web, b"/view.json"))
     found = [raw(url, head % path).split(b" ")[1] for url, path in pages]
     promise(head.decode()[:60], status.decode(), str(found))
     assert found == [status] * 2
@@ -203,7 +205,8 @@ def test_all_responses_have_the_security_headers(servers: Servers, promise: Prom
         fetch(servers.http, path) for path in ("", "metrics", "healthz", *API[4:7], "nothing")
     ]
     responses += [
-        fetch(servers.web, path) for path in ("", "columns", "top.js", "top.css", "nothing")
+        fetch(servers.web, path)
+        for path in ("", "view.json", "page/main.js", "page/style.css", "nothing")
     ]
     responses += [
         post(servers.xmlrpc, {}),
@@ -241,14 +244,14 @@ def test_head_is_served_as_get_without_the_body(servers: Servers, promise: Promi
     for url, path in requested:
         head = fetch(url, path, method="HEAD")
         assert head.body == b""
-        if "stream" in path or path.startswith("shard?"):
+        if path in STREAMS:
             assert head.headers["content-type"].startswith("text/event-stream")
             continue
         by_get = fetch(url, path)
         assert head.status == by_get.status
         assert head.headers.keys() == by_get.headers.keys(), path
         assert head.headers.get("content-type") == by_get.headers.get("content-type")
-        if path in ("", "top.js", "healthz", "api/v1/openapi.json"):
+        if path in ("", "page/main.js", "healthz", "api/v1/openapi.json"):
             assert head.headers["content-length"] == by_get.headers["content-length"]
     promise("HEAD", "as GET, no body", f"{len(requested)} paths")
     assert "HEAD" in fetch(servers.http, "metrics", method="PUT").headers["allow"]

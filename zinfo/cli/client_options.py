@@ -66,15 +66,21 @@ class Daemon:
         Args:
             default_timeout: seconds, where --timeout was not given.
         """
-        if not self.is_fleet:
-            with self.single_client(default_timeout) as client:
-                yield client
-            return
-        from zinfo.client import Fleet
+        with self.connect(default_timeout) as client:
+            yield client
+
+    def connect(self, default_timeout: float = DEFAULT_TIMEOUT) -> Client | Fleet:
+        """Return a new Client, or a Fleet if there may be several daemons.
+
+        Args:
+            default_timeout: seconds, where --timeout was not given.
+        """
+        from zinfo.client import Client, Fleet
 
         timeout = self.timeout or default_timeout
-        with Fleet(self.endpoints, timeout=timeout, keys=self.keys, allow_missing=True) as fleet:
-            yield fleet
+        if not self.is_fleet:
+            return Client(self.endpoint, timeout=timeout, keys=self.keys)
+        return Fleet(self.endpoints, timeout=timeout, keys=self.keys, allow_missing=True)
 
     @contextmanager
     def single_client(self, default_timeout: float = DEFAULT_TIMEOUT) -> Iterator[Client]:

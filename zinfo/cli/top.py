@@ -125,17 +125,20 @@ def _serve(
         )
     _need_daemon(daemon, labels)
 
-    from zinfo.top.feed import Feed
-    from zinfo.top.log_bridge import warnings_as_events
     from zinfo.top.web.server import WebServer
 
-    with (
-        Feed(daemon.endpoints, labels=labels, keys=daemon.keys) as feed,
-        warnings_as_events(feed),
-    ):
-        server = WebServer(feed, host, port, allowed_hosts=allowed_hosts)
-        note(f"zinfo top of {feed.endpoint} is at {server.endpoint}; Ctrl-C ends it")
-        server.serve()
+    server = WebServer(
+        daemon.endpoints,
+        host,
+        port,
+        connect=daemon.connect,
+        labels=labels,
+        keys=daemon.keys,
+        allowed_hosts=allowed_hosts,
+    )
+    shown = " ".join(daemon.endpoints)
+    note(f"zinfo top of {shown} is at {server.endpoint}; Ctrl-C ends it")
+    server.serve()
 
 
 def _need_daemon(daemon: Daemon, labels: Mapping[str, str]) -> None:

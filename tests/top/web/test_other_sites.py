@@ -50,9 +50,9 @@ INJECT = """async () => {
   const blocked = new Set();
   const note = (event) => blocked.add(event.effectiveDirective);
   document.addEventListener("securitypolicyviolation", note);
-  for (const markup of ['<img src="/columns">', '<iframe src="/"></iframe>',
+  for (const markup of ['<img src="/view.json">', '<iframe src="/"></iframe>',
       '<img src="data:," onerror="document.title = 1">', '<p style="color: red">',
-      '<base href="/elsewhere/">', '<form id="sent" action="/columns"></form>']) {
+      '<base href="/elsewhere/">', '<form id="sent" action="/view.json"></form>']) {
     const box = document.createElement("div");
     box.innerHTML = markup;
     document.body.append(box);
@@ -124,7 +124,7 @@ def test_another_sites_page_reads_nothing_and_may_link(
     site.RequestHandlerClass.text = SITE.format(http=daemon.http, web=web)  # type: ignore[attr-defined]
     urls = [f"{daemon.http}{path}" for path in ("", "metrics", "api/v1/infos")]
     urls += [f"{daemon.http}api/v1/infos?refresh=true", daemon.xmlrpc]
-    urls += [f"{web}{path}" for path in ("", "top.js", "columns", "stream")]
+    urls += [f"{web}{path}" for path in ("", "page/main.js", "view.json", "api/v1/table")]
     answers: list[tuple[str, int]] = []
     page.on("response", lambda got: answers.append((got.url, got.status)))
     # To a browser `localhost` is another site, and another port of 127.0.0.1 the same one.
@@ -143,7 +143,7 @@ def test_another_sites_page_reads_nothing_and_may_link(
         assert set(found.values()) == {"TypeError"}
         assert statuses == {403}
         assert not framed
-    for link, url, title in (("http", daemon.http, "zinfo"), ("web", web, "zinfo top")):
+    for link, url, title in (("http", daemon.http, "zinfo"), ("web", web, "zinfo")):
         page.goto(f"http://{name}:{site.server_port}/")
         page.locator(f"#{link}").click()
         page.wait_for_url(f"{url}*")
@@ -160,9 +160,9 @@ def test_foreign_markup_in_the_page_does_not_run(
     page: Page, servers: Servers, promise: Promise
 ) -> None:
     page.goto(servers.web)
-    page.locator("tr[data-shard]").wait_for()
+    page.locator("[role=row]").nth(1).wait_for()
     title, blocked = page.evaluate(INJECT)
     promise("markup put into the page of top --web", "blocked by its policy", str(sorted(blocked)))
     expected = {"script-src-attr", "script-src-elem", "style-src-attr", "base-uri", "form-action"}
     assert expected | {"img-src", "frame-src"} == set(blocked)
-    assert title == "zinfo top"
+    assert title == "zinfo"

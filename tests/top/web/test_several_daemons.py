@@ -1,68 +1,45 @@
-"""The page of three daemons that share the shards, in a real browser."""
+"""`zinfo top --web` of three daemons that share the shards."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
+from collections import Counter
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.top.several_daemons import COUNT, IDS, Daemons, shards_of
-from tests.top.web.conftest import needs_browser, running_web
-from zinfo.wire.slices import slices_of
-
-with contextlib.suppress(ImportError):  # then all is skipped
-    from playwright.sync_api import expect
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
-pytestmark = needs_browser()
+from tests.adapters.http.requests import fetch, stream
+from tests.adapters.page.readings import Page
+from tests.top.several_daemons import IDS, Daemons, shards_of
+from tests.top.web.conftest import running_web
 
 
-@pytest.fixture(scope="module")
-def daemons() -> Iterator[Daemons]:
+def test_copies_are_merged_and_what_is_missing_is_named() -> None:
     with ExitStack() as stack:
-        yield Daemons(stack)
+        daemons = Daemons(stack)
+        url = stack.enter_context(running_web(daemons.running))
+        messages = stack.enter_context(stream(url, "api/v1/table?keys=used_memory"))
+        page = Page()
+        page.take(next(messages).data)
 
+        def wait_for(daemons_text: str, missing: int) -> Counter[str]:
+            """Wait for these lines; returns the number of shards in each state."""
+            while (page.head["daemons"], len(page.head["missing"])) != (daemons_text, missing):
+                page.take(next(messages).data)
+            return Counter(shard["state"] for shard in page.by_id().values())
 
-@pytest.fixture
-def page(browser: Browser, daemons: Daemons) -> Iterator[Page]:
-    with running_web(daemons.running) as url:
-        context = browser.new_context(viewport={"width": 1280, "height": 720})
-        page = context.new_page()
-        page.goto(url)
-        yield page
-        context.close()
-
-
-def test_the_page_says_which_daemons_reply_and_what_is_missing(
-    page: Page, daemons: Daemons
-) -> None:
-    count, feed, up = page.locator("#daemons"), page.locator("#feed"), len(IDS)
-    expect(count).to_have_text("3 of 3 daemons, slices 0-2, 2 copies")
-    expect(feed).to_have_text("live")
-    expect(page.locator("tr.up")).to_have_count(up)
-    daemons.running[2].kill()
-    expect(count).to_have_text("2 of 3 daemons, slices 0-1 of 3, 2 copies")
-    expect(feed).to_have_text("live")
-    expect(page.locator("tr.up")).to_have_count(up)
-    daemons.running[1].kill()
-    expect(feed).to_contain_text("missing: slice 1 of 3")
-    lost = len(shards_of(1) & shards_of(2)) - len(shards_of(0) & shards_of(1) & shards_of(2))
-    expect(page.locator("tr.stale")).to_have_count(lost)
-    expect(page.locator("tr.up")).to_have_count(up - lost)
-    if picture := os.environ.get("ZINFO_TEST_PICTURE"):
-        page.screenshot(path=picture)
-    for number in (1, 2):
-        daemons.running[number].start()
-    expect(count).to_have_text("3 of 3 daemons, slices 0-2, 2 copies")
-    expect(feed).to_have_text("live")
-    expect(page.locator("tr.up")).to_have_count(up)
-    page.locator("tr[data-shard='db-0']").click()
-    for number in slices_of("db-0", COUNT, 2):
-        expect(page.locator("#about")).to_contain_text(f"zinfo-{number}")
-    expect(page.locator("#about")).to_contain_text("(shown)")
+        assert wait_for("3 of 3 daemons, slices 0-2, 2 copies", 0) == {"up": len(IDS)}
+        assert all(shard["used_memory"] > 0 for shard in page.by_id().values())
+        for shard in IDS:
+            (entry,) = fetch(url, f"api/v1/infos?shard_ids={shard}&keys=role").json["data"]
+            assert entry["role"] == "master"
+        assert {one["id"] for one in fetch(url, "api/v1/shards").json["data"]} == set(IDS)
+        assert {one["shard"] for one in fetch(url, "api/v1/events").json["data"]} >= set(IDS)
+        assert "get_infos" in fetch(url, "view.json").json["operations"]
+        daemons.running[2].kill()
+        assert wait_for("2 of 3 daemons, slices 0-1 of 3, 2 copies", 0) == {"up": len(IDS)}
+        daemons.running[1].kill()
+        lost = len(shards_of(1) & shards_of(2)) - len(shards_of(0) & shards_of(1) & shards_of(2))
+        states = wait_for("1 of 3 daemons, slice 0 of 3, 2 copies", 2)
+        assert states == {"up": len(IDS) - lost, "stale": lost}
+        assert page.head["fresh"], "the others are current"
+        for number in (1, 2):
+            daemons.running[number].start()
+        assert wait_for("3 of 3 daemons, slices 0-2, 2 copies", 0) == {"up": len(IDS)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import falcon
 import msgspec
@@ -12,12 +12,37 @@ from zinfo.adapters.http.auth import require_operation
 from zinfo.adapters.http.columns import COLUMNS_PAGE_BYTES, columns_as_json
 from zinfo.adapters.http.responses import encode, set_json
 from zinfo.adapters.http.routes import Route, parse_arguments
-from zinfo.query.operations import Operations
+from zinfo.query.call import OperationResult, QueryLimits
+from zinfo.security.rights import Rights
 from zinfo.wire.codec import unpack
 from zinfo.wire.info_meta import clear_unknown_ages
 from zinfo.wire.query_messages import Request
 
 _MAX_REPLY_BYTES = 1 << 20  # of msgpack, which is converted to JSON without a yield
+
+
+class RunsOperations(Protocol):
+    """Runs query operations: those of this daemon, or those of others elsewhere.
+
+    Attributes:
+        limits: of requests and replies.
+    """
+
+    limits: QueryLimits
+
+    def run(
+        self, request: Request, rights: Rights, *, limits: QueryLimits | None = None
+    ) -> OperationResult:
+        """Run one request.
+
+        Args:
+            request: the request.
+            rights: of the client.
+            limits: of this request; None for those of all.
+
+        Raises:
+            RequestError: the request is invalid, or cannot be answered.
+        """
 
 
 class _Resource:
@@ -28,7 +53,7 @@ class _Resource:
         route: the operation and its arguments.
     """
 
-    def __init__(self, operations: Operations, route: Route) -> None:
+    def __init__(self, operations: RunsOperations, route: Route) -> None:
         self._operations = operations
         self._limits = replace(operations.limits, max_reply_bytes=_MAX_REPLY_BYTES)
         self._route = route
@@ -72,7 +97,7 @@ class _Changing(_Resource):
         self._respond(request, response)
 
 
-def operation_resource(operations: Operations, route: Route) -> object:
+def operation_resource(operations: RunsOperations, route: Route) -> object:
     """Return the resource that serves one query operation.
 
     Args:

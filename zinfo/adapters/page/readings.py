@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from zinfo.security.rights import Rights
 from zinfo.wire.column_pages import ColumnPart
 
 YieldPoint: TypeAlias = Callable[[], None]
 """Called repeatedly during long work; may yield to the event loop."""
+
+_Item = TypeVar("_Item")
+
+_BATCH = 256  # items handled between two yield points
+
+_NO_LABELS: Mapping[str, str] = {}
 
 NEVER = 0.0
 """Time of the newest INFO of a shard that has none."""
@@ -50,7 +55,7 @@ class Facts(NamedTuple):
     """
 
     id: str
-    labels: Mapping[str, str] = MappingProxyType({})
+    labels: Mapping[str, str] = _NO_LABELS
     state: str = ""
     reason: str = ""
     error: str = ""
@@ -114,3 +119,10 @@ class TableSource(Protocol):
 
 OpenSource: TypeAlias = Callable[[Selection], TableSource]
 """Returns the source of a selection."""
+
+
+def batched(items: Sequence[_Item], yield_point: YieldPoint) -> Iterator[_Item]:
+    """Yield items, with a yield point now and then."""
+    for start in range(0, len(items), _BATCH):
+        yield_point()
+        yield from items[start : start + _BATCH]

@@ -35,7 +35,7 @@ class Turn:
     def pause(self) -> float:
         """Return the seconds until the next turn; the work has ended."""
         took = time.monotonic() - self._began
-        return max(INTERVAL - took, self.pause_for_cpu())
+        return max(INTERVAL - took, INTERVAL / 2, self.pause_for_cpu())
 
     def pause_for_cpu(self) -> float:
         """Return the seconds of pause that the CPU time of the work requires."""

@@ -78,14 +78,23 @@ class TableStreams:
             replace(rights, name=NAME),  # the name of a client makes no difference
         )
         find_rights: Callable[[], Rights | None] = request.context.find_rights
-        messages = self._run(selection, lambda: find_rights() == rights)
+        messages = self.messages(selection, lambda: find_rights() == rights)
         release = acquire_quota(self._quotas, request, "streams")
         response.content_type = "text/event-stream"
         response.cache_control = ("no-cache",)
         response.stream = ReleasingBody(messages, release)
 
-    def _run(self, selection: Selection, still_valid: Callable[[], bool]) -> Iterator[bytes]:
+    def messages(self, selection: Selection, still_valid: Callable[[], bool]) -> Iterator[bytes]:
+        """Yield the messages to one page, until it is closed.
+
+        Args:
+            selection: what it requested.
+            still_valid: returns whether the client still has the same rights.
+        """
         table = self._tables.get(selection)
+        if table is not None and table.failed:
+            table.source.close()
+            table = None
         if table is None:
             table = self._tables[selection] = _Table(self._open_source(selection))
         queue = _Queue(self._joined)

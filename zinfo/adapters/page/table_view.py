@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from zinfo.adapters.http.responses import encode
 from zinfo.adapters.page.column_changes import changes, empty_column, rearranged
-from zinfo.adapters.page.readings import NEVER, Facts, Reading, Rows, YieldPoint
+from zinfo.adapters.page.readings import NEVER, Facts, Reading, Rows, YieldPoint, batched
 from zinfo.wire.column_pages import ColumnPart
 
 RECENT_EVENTS: Final = 200
 """The newest events, which a page receives first."""
 
-_Item = TypeVar("_Item")
-
-_BATCH: Final = 256  # items of facts or of an array handled between two yield points
+_BATCH: Final = 256  # items of an array encoded between two yield points
 _HEAD: Final = b"event: table\ndata: "
 _END: Final = b"\n\n"
 _NOTHING: Final = (
@@ -99,7 +97,7 @@ class TableView:
         before, self._facts = self._facts, rows.facts
         new_facts = [
             at
-            for at in _batched(range(len(rows.ids)), yield_point)
+            for at in batched(range(len(rows.ids)), yield_point)
             if before[at] is not rows.facts[at] and before[at] != rows.facts[at]
         ]
         new_times = self._take_times(rows, yield_point)
@@ -121,10 +119,10 @@ class TableView:
         """Bring the state into the order of a list of shards; return the numbers that are gone."""
         if ids is self._ids or ids == self._ids:
             return []
-        places = {self._ids[at]: at for at in _batched(range(len(self._ids)), yield_point)}
+        places = {self._ids[at]: at for at in batched(range(len(self._ids)), yield_point)}
         former = array("q")
         numbers = array("q")
-        for shard in _batched(ids, yield_point):
+        for shard in batched(ids, yield_point):
             at = places.pop(shard, -1)
             former.append(at)
             numbers.append(self._numbers[at] if at >= 0 else self._next)
@@ -143,7 +141,7 @@ class TableView:
         """Take over the times; return the positions of the shards with a new INFO."""
         before, self._times = self._times, rows.times
         return [
-            at for at in _batched(range(len(rows.ids)), yield_point) if rows.times[at] != before[at]
+            at for at in batched(range(len(rows.ids)), yield_point) if rows.times[at] != before[at]
         ]
 
     # --- encoding
@@ -163,7 +161,7 @@ class TableView:
 
     def _encode_facts(self, positions: Sequence[int], yield_point: YieldPoint) -> bytes:
         found = []
-        for at in _batched(positions, yield_point):
+        for at in batched(positions, yield_point):
             facts = self._facts[at]
             assert facts is not None, "of a reading"
             found.append(b'"%d":' % self._numbers[at] + encode(facts._asdict()))
@@ -171,7 +169,7 @@ class TableView:
 
     def _encode_times(self, positions: Sequence[int], yield_point: YieldPoint) -> bytes:
         times = self._times
-        values = [round(times[at], 3) for at in _batched(positions, yield_point)]
+        values = [round(times[at], 3) for at in batched(positions, yield_point)]
         return self._encode_values(positions, values, yield_point)
 
     def _encode_all(self, yield_point: YieldPoint) -> bytes:
@@ -186,7 +184,7 @@ class TableView:
         self, positions: Sequence[int], values: Sequence[object], yield_point: YieldPoint
     ) -> bytes:
         numbers = self._numbers
-        at = [numbers[position] for position in _batched(positions, yield_point)]
+        at = [numbers[position] for position in batched(positions, yield_point)]
         return (
             b'{"at":' + _array(at, yield_point) + b',"values":' + _array(values, yield_point) + b"}"
         )
@@ -203,10 +201,3 @@ def _array(items: Sequence[object], yield_point: YieldPoint) -> bytes:
         yield_point()
         parts.append(encode(items[start : start + _BATCH])[1:-1])
     return b"[" + b",".join(parts) + b"]"
-
-
-def _batched(items: Sequence[_Item], yield_point: YieldPoint) -> Iterator[_Item]:
-    """Yield items, with a yield point now and then."""
-    for start in range(0, len(items), _BATCH):
-        yield_point()
-        yield from items[start : start + _BATCH]

@@ -1,5 +1,5 @@
-"""`zinfo top` in a browser: the same model, streamed as JSON to a page.
+"""`zinfo top --web`: the page for browsers, over the query endpoints of one daemon or several.
 
-`server` has the HTTP resources; `channels` and `fleet_view` make what they send once for all pages;
-`json_model` turns rows into JSON. Imports `zinfo.adapters` for the HTTP server.
+`server` has the paths; `remote_table` reads the table, and `remote_operations` passes the other
+requests of the page on. Imports `zinfo.adapters` for the page and the HTTP server.
 """
