@@ -59,7 +59,10 @@ def test_a_page_has_what_was_read_whenever_it_was_opened(
 def test_only_what_changed_is_sent() -> None:
     view = TableView()
     view.update(reading({"a": {"x": 1, "y": "up", "time": 1}, "b": {"x": 2, "time": 1}}), nothing)
-    shards = {"a": {"x": 1, "y": "up", "time": 1}, "b": {"x": 3, "time": 2}}
+    shards: dict[str, dict[str, object]] = {
+        "a": {"x": 1, "y": "up", "time": 1},
+        "b": {"x": 3, "time": 2},
+    }
     message = data(view.update(reading(shards), nothing))
     assert message["columns"] == {"x": {"at": [1], "values": [3]}}
     assert message["times"] == {"at": [1], "values": [2.0]}
