@@ -134,6 +134,14 @@ def test_fields_that_a_view_wants_are_in_its_rows_until_it_is_closed(
         assert "tcp_port" in model.rows(feed.now())[0].info
 
 
+def test_the_names_of_all_fields_and_labels_are_known_soon(feed: Feed, server: RealServer) -> None:
+    until(feed, lambda model, _: model.known().fields)
+    with feed.locked() as model:
+        known = model.known()
+    assert {"used_memory", "tcp_port", "db0.keys", "cmdstat_info.calls"} <= known.fields
+    assert known.labels == {"site"}
+
+
 def test_a_field_that_is_newly_wanted_is_read_at_once(
     feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,6 +216,9 @@ class Feed:
             except Exception:  # the model gets no report, and shows that
                 logger.exception("updating the shards failed")
                 self._closing.wait(_RETRY_DELAY)
+            with self._lock:
+                samples = self._model.unread_kinds()
+            self._shard_feed.sample(samples)
             took, cpu = clock() - began, time.thread_time() - cpu_began
             if not self._closing.is_set():
                 self._wake.wait(max(INTERVAL - took, cpu / _CPU_SHARE - took, took))

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from zinfo.client.updates import Delta
+from zinfo.client.updates import Delta, Value
 from zinfo.top.event_log import EventLog
 from zinfo.top.history import SERIES, History, step_at
+from zinfo.top.known_names import KnownNames
 from zinfo.top.record import Reading, Record, Status
 from zinfo.top.series_numbers import summed
 from zinfo.views.counters import ratio
+from zinfo.views.filtering import Known
 from zinfo.views.rows import ANSWERING, Copy, FeedState, Means, Row, Section, Series, Totals
 from zinfo.views.sparklines import downsample
 from zinfo.wire.lifecycle import Event
@@ -50,6 +52,7 @@ class TopModel:
     - `events(count, shard)`: the newest events; `events_version`, which grows with each; and
       `events_complete_to`, the number up to which none is missing;
     - `lacks_sections(shard)`: whether the shard's sections should be requested;
+    - `known()`: the names of all fields and labels;
     - `copies(shard)`: the daemons that poll it, where there are several;
     - `feed(now)`: whether the model is current, and why not.
 
@@ -75,6 +78,7 @@ class TopModel:
         self._reported_at = -math.inf  # when the feed reported last
         self._totals_at = -math.inf
         self._history = History()  # of the sums
+        self._names = KnownNames()
 
     # --- for views
 
@@ -152,7 +156,28 @@ class TopModel:
             return FeedState(True, "", 0.0, True)
         return FeedState(False, self._problem, now - self._fresh_at, ever)
 
+    def known(self) -> Known:
+        """Return the names that a filter or a column can use beside those of quantities.
+
+        Those of fields are complete soon after the model was first read.
+        """
+        labels = {name for record in self._records.values() for name in record.status.labels}
+        return Known(self._names.fields, frozenset(labels))
+
     # --- for the feed
+
+    def unread_kinds(self) -> list[str]:
+        """Return ids of shards whose fields stand for shards of their version and role."""
+        return self._names.unread(
+            (shard, record.kind)
+            for shard, record in self._records.items()
+            if record.status.state in ANSWERING and record.info
+        )
+
+    def add_names(self, shard: str, info: Mapping[str, Value]) -> None:
+        """Add the names of the fields in a shard's whole INFO."""
+        if shard in self._records:
+            self._names.add(self._records[shard].kind, info)
 
     def update(self, reading: Reading) -> None:
         """Apply a new INFO of which only the fields of the table were read."""

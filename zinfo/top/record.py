@@ -209,6 +209,12 @@ class Record:
         )
 
     @property
+    def kind(self) -> tuple[str | None, str | None]:
+        """Its version and role."""
+        role = _text(self.info.get("role")) or self.status.role
+        return self.status.version or self._version, role
+
+    @property
     def is_primary(self) -> bool:
         """Whether it is not a replica, as far as is known."""
         return (_text(self.info.get("role")) or self.status.role) != REPLICA

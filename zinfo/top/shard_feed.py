@@ -1,11 +1,11 @@
-"""Reads the whole INFO of the shards whose pages are open."""
+"""Reads the whole INFO of the shards whose pages are open, and the names of all fields."""
 
 from __future__ import annotations
 
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from zinfo.client import Client, ClientKeys, Delta
 from zinfo.client.sockets import clock
@@ -49,6 +49,7 @@ class ShardFeed:
         self._model = model
         self._lock = lock
         self._followed: dict[str, float] = {}  # shard to the end of its time
+        self._samples: set[str] = set()  # shards the names of whose fields are to be read
         self._whole: set[str] = set()  # of these, the newest INFO was read
         self._sections_at: dict[str, float] = {}
         self._wake = threading.Event()
@@ -62,6 +63,12 @@ class ShardFeed:
         known = shard in self._followed
         self._followed[shard] = clock() + FOLLOW_SECONDS
         if not known:
+            self._wake.set()
+
+    def sample(self, shards: Collection[str]) -> None:
+        """Have the names of the fields of some shards read once."""
+        if not self._samples.issuperset(shards):
+            self._samples = self._samples.union(shards)
             self._wake.set()
 
     def follows(self, shard: str) -> bool:
@@ -88,6 +95,7 @@ class ShardFeed:
                     del self._followed[shard]
                     self._whole.discard(shard)
             delay = INTERVAL if self._followed else None
+            self._read_samples()
             for shard in list(self._followed):
                 if self._closing:
                     return
@@ -117,6 +125,25 @@ class ShardFeed:
             logger.exception("reading %s failed", shard)
             return False
         return True
+
+    def _read_samples(self) -> None:
+        """Read the names of fields; the feed asks again for those that are not known then."""
+        samples, self._samples = self._samples, set()
+        for shard in samples:
+            endpoint = self._endpoint_of(shard)
+            if endpoint is None or self._closing:
+                continue
+            try:
+                (info,) = self._client(endpoint).get_infos([shard], allow_partial=True)
+            except ZinfoError as error:
+                logger.info("%s: %s", shard, error)
+                continue
+            except Exception:
+                logger.exception("reading the fields of %s failed", shard)
+                continue
+            if "error" not in info.pop("meta"):
+                with self._lock:
+                    self._model.add_names(shard, info)
 
     def _client(self, endpoint: str) -> Client:
         if endpoint not in self._clients:
