@@ -91,7 +91,7 @@ def main() -> int:
     try:
         mirror = Mirror(
             options.connect,
-            shards=options.shards or None,
+            shard_ids=options.shards or None,
             fields=options.key or None,
             on_change=printer.change,
         )

@@ -115,7 +115,7 @@ def test_events_lost_on_the_bus_are_fetched_once(
 ) -> None:
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
-        stored = client.events(ids=ids).events
+        stored = client.events(shard_ids=ids).events
         printer = _EventPrinter(client, ids, stored[0].number, json=True)
         printer.print(Gap(None, "event", stored[0].number + 1, stored[-1].number))
         printer.print(stored[-1])
@@ -129,7 +129,7 @@ def test_events_from_the_bus_are_not_printed_again_after_a_loss(
 ) -> None:
     ids = (fleet.first.ident,)
     with Client(fleet.daemon.query) as client:
-        *_, last = client.events(ids=ids).events
+        *_, last = client.events(shard_ids=ids).events
         printer = _EventPrinter(client, ids, last.number - 1, json=True)
         printer.print(last)
         printer.print(Gap(None, "event", None, None))

@@ -202,7 +202,7 @@ def test_cancelling_recv_loses_no_update(peer: WirePeer, asynchronous: AsyncioFl
     async def story() -> list[int]:
         revisions: list[int] = []
         async with Subscriber(
-            peer.query, timeout=60, shards=["a"], kinds=["delta"], context=asynchronous.own
+            peer.query, timeout=60, shard_ids=["a"], kinds=["delta"], context=asynchronous.own
         ) as subscriber:
             flood = asyncio.get_running_loop().run_in_executor(None, peer.do, poll_often)
             turns = 0

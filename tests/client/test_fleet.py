@@ -207,13 +207,13 @@ def test_a_fleet_of_one_daemon_is_as_its_mirror(flavour: Flavour) -> None:
         wait_until(lambda: not fleet.stale and list(fleet) == ["a", "c"], what="the new shards")
 
 
-@pytest.mark.parametrize("options", [{"shards": IDS[:4]}, {"labels": {"zone": "z"}}])
+@pytest.mark.parametrize("options", [{"shard_ids": IDS[:4]}, {"labels": {"zone": "z"}}])
 def test_it_can_be_limited(
     peers: list[WirePeer], flavour: Flavour, options: dict[str, object]
 ) -> None:
     with flavour.fleet([peer.query for peer in peers], fields=["role"], **options) as fleet:
         fleet.wait_ready(60)
-        assert list(fleet) == list(options.get("shards", IDS))  # type: ignore[call-overload]  # of any type here
+        assert list(fleet) == list(options.get("shard_ids", IDS))  # type: ignore[call-overload]  # of any type here
         assert fleet[IDS[0]] == {"role": "master"}
         # A daemon refuses a request with an id that it does not have. None is sent; otherwise the
         # request would be repeated for parts of the ids.
@@ -227,7 +227,7 @@ def test_it_can_be_limited(
 def test_a_shard_without_a_copy_is_stale_where_ids_are_given(flavour: Flavour) -> None:
     with (
         slice_peer(SPECS[0]) as peer,
-        flavour.fleet(peer.query, shards=[*IDS, "other"]) as fleet,
+        flavour.fleet(peer.query, shard_ids=[*IDS, "other"]) as fleet,
     ):
         wait_until(lambda: len(fleet) > 0, what="the shards of the daemon")
         wait_until(
@@ -314,7 +314,9 @@ def test_a_closed_fleet_stays_readable_and_is_stale(
         fleet.wait_ready(60)
 
 
-@pytest.mark.parametrize("options", [{"shards": "a"}, {"labels": {"zone": 1}}, {"fields": "role"}])
+@pytest.mark.parametrize(
+    "options", [{"shard_ids": "a"}, {"labels": {"zone": 1}}, {"fields": "role"}]
+)
 def test_a_selection_of_a_wrong_type_is_an_error(
     flavour: Flavour, options: dict[str, object]
 ) -> None:

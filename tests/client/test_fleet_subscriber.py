@@ -177,7 +177,7 @@ def test_events_only(peers: list[WirePeer], flavour: Flavour) -> None:
 
 def test_whole_infos_of_some_shards_and_fields(peers: list[WirePeer], flavour: Flavour) -> None:
     with flavour.fleet_subscriber(
-        endpoints(peers), kinds=["info"], shards=IDS[:1], fields=["used_memory"]
+        endpoints(peers), kinds=["info"], shard_ids=IDS[:1], fields=["used_memory"]
     ) as updates:
         consumer = Consumer()
         for number in range(3):
@@ -228,7 +228,7 @@ def test_it_begins_without_a_daemon_that_is_silent(flavour: Flavour) -> None:
     ("options", "error"),
     [
         ({"kinds": "event"}, TypeError),
-        ({"shards": "a"}, TypeError),
+        ({"shard_ids": "a"}, TypeError),
         ({"kinds": ["hb"]}, ValueError),
         ({"kinds": []}, ValueError),
         ({"kinds": ["info", "delta"]}, ValueError),

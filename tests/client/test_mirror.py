@@ -256,7 +256,7 @@ def test_a_restarted_daemon_is_found_and_mirrored_again(
 def test_a_mirror_of_some_shards_does_not_wait_for_unknown_ones(
     peer: WirePeer, flavour: Flavour
 ) -> None:
-    with flavour.mirror(peer.query, shards=["a", "later"]) as mirror:
+    with flavour.mirror(peer.query, shard_ids=["a", "later"]) as mirror:
         mirror.wait_ready(60)
         assert set(mirror) == {"a"}
         peer.do(lambda daemon: daemon.add("later", zone="y"))
@@ -350,7 +350,7 @@ def test_an_internal_error_is_logged_and_the_mirror_joins_again(
 
 def test_wrong_arguments_are_refused(flavour: Flavour) -> None:
     with pytest.raises(TypeError, match="several"):
-        flavour.mirror(shards="a")
+        flavour.mirror(shard_ids="a")
     with pytest.raises(TypeError, match="mapping of text"):
         flavour.mirror(labels={"rack": 7})
     with pytest.raises(ConfigError, match="no endpoint"):

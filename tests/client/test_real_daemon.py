@@ -101,7 +101,7 @@ def test_each_operation_is_answered(
         assert ids(client.get_infos()) == ["a", "b", "c"]
         (entry,) = client.snapshot(["b"])
         assert entry["info"]["tcp_port"] == servers[1].port
-        recent = client.events(ids=["a"])
+        recent = client.events(shard_ids=["a"])
         assert [event.type for event in recent.events][:2] == ["added", "up"]
         assert not recent.missed
         assert recent.newest >= 8
@@ -249,7 +249,7 @@ def test_each_kind_of_update_arrives_with_consecutive_revisions(
     daemon: RunningDaemon, flavour: Flavour
 ) -> None:
     kinds = ("info", "delta", "hb")
-    with flavour.subscriber(daemon.query, shards=["a"], kinds=kinds) as subscriber:
+    with flavour.subscriber(daemon.query, shard_ids=["a"], kinds=kinds) as subscriber:
         beat = following(subscriber, Heartbeat)
         assert (beat.shards, beat.interval) == (4, 0.5)
         whole = following(subscriber, Snapshot)
@@ -262,7 +262,7 @@ def test_each_kind_of_update_arrives_with_consecutive_revisions(
 def test_events_report_a_server_that_is_killed_and_restarted(
     daemon: RunningDaemon, servers: list[RealServer], flavour: Flavour
 ) -> None:
-    with flavour.subscriber(daemon.query, shards=["c"], kinds=["event"]) as subscriber:
+    with flavour.subscriber(daemon.query, shard_ids=["c"], kinds=["event"]) as subscriber:
         servers[2].kill()
         try:
             down = following(subscriber, Event)

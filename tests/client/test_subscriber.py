@@ -30,7 +30,7 @@ def test_the_subscriptions_are_in_place_when_the_constructor_returns(
 
 
 def test_it_iterates_over_the_requested_shards_and_kinds(peer: WirePeer, flavour: Flavour) -> None:
-    with flavour.subscriber(peer.query, shards=["a"], kinds=("info", "event")) as subscriber:
+    with flavour.subscriber(peer.query, shard_ids=["a"], kinds=("info", "event")) as subscriber:
         peer.do(lambda daemon: daemon.poll("b"))
         peer.do(lambda daemon: daemon.poll("a"))
         peer.do(lambda daemon: daemon.enter("a", "down"))
@@ -90,7 +90,7 @@ def test_a_busy_consumer_does_not_get_a_stale_update(
 ) -> None:
     peer = quick_peer
     many = ["a", *(f"s{number}" for number in range(600))]
-    with flavour.subscriber(peer.query, shards=many, kinds=["delta"]) as subscriber:
+    with flavour.subscriber(peer.query, shard_ids=many, kinds=["delta"]) as subscriber:
         peer.do(poll_often)
         busy_until = time.monotonic() + 4 * QUICK_INTERVAL
         wait_until(lambda: time.monotonic() > busy_until, what="the consumer's own work")
@@ -130,7 +130,7 @@ def test_a_bus_endpoint_that_zmq_rejects_is_reported(peer: WirePeer, flavour: Fl
 
 def test_wrong_arguments_are_refused(flavour: Flavour) -> None:
     with pytest.raises(TypeError, match="several"):
-        flavour.subscriber(shards="a")
+        flavour.subscriber(shard_ids="a")
     with pytest.raises(ConfigError, match="no endpoint"):
         flavour.subscriber(bus="here")
     with pytest.raises(ValueError, match="kinds"):

@@ -91,7 +91,7 @@ def test_a_subscriber_gets_what_it_asks_for_without_a_gap(
     with (
         relaying(daemon.bus, address),
         Mirror(daemon.query, bus=address) as other,
-        Subscriber(daemon.query, bus=address, shards=[server.ident]) as updates,
+        Subscriber(daemon.query, bus=address, shard_ids=[server.ident]) as updates,
     ):
         other.wait_ready(30)
         seen: list[object] = []

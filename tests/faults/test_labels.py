@@ -90,7 +90,7 @@ def test_labels_that_a_reload_changes_reach_a_mirror(one: Following, promise: Pr
     wait_until(lambda: one.has({"turn": "1", "site": "fra"}), what="the labels in the mirror")
     wait_until(lambda: one.events, what="their event")  # the callback is called a moment later
     took = time.monotonic() - begun
-    events = one.client.events(ids=[one.shard]).events
+    events = one.client.events(shard_ids=[one.shard]).events
     promise(
         "a reload changes labels",
         "a fresh Mirror has them, without another snapshot",
@@ -152,7 +152,7 @@ def test_labels_too_large_for_an_event_reach_a_mirror_by_a_snapshot(
     one.relabel(LONG)
     wait_until(lambda: one.has(LONG), what="the labels in the mirror")
     wait_until(lambda: len(one.events) == 2, what="the event and the labels")
-    event = one.client.events(ids=[one.shard]).events[-1]
+    event = one.client.events(shard_ids=[one.shard]).events[-1]
     promise(
         f"labels of {sum(map(len, LONG.values()))} characters",
         f"an event holds at most {MAX_LABELS_SIZE} of them; a Mirror requests larger ones",

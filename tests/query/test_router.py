@@ -163,7 +163,7 @@ def test_a_refresh_polls_only_shards_in_the_requested_state(
         return refreshes() > before
 
     def age() -> float:
-        shards: Any = daemon.ask("shards", ids=[server.ident]).body
+        shards: Any = daemon.ask("shards", shard_ids=[server.ident]).body
         return float(shards[0]["age"])
 
     wait_until(lambda: polls("up"), what="a poll that is not too soon after another one")
@@ -207,7 +207,22 @@ def test_shards_returns_state_and_reason(daemon: RunningDaemon, server: RealServ
         (began,) = (e for e in events if (e["shard"], e["type"]) == (shard["id"], shard["state"]))
         assert abs(shard["since"] - began["time"]) < 1, "both are the moment of the change"
     assert "refused" in down["error"]
-    assert isinstance(daemon.ask("shards", ids=["unknown"]).error, UnknownShardError)
+    assert isinstance(daemon.ask("shards", shard_ids=["unknown"]).error, UnknownShardError)
+
+
+@pytest.mark.parametrize("op", ["shards", "snapshot", "events"])
+def test_shard_ids_may_be_sent_under_their_former_name(
+    daemon: RunningDaemon, server: RealServer, op: str
+) -> None:
+    def ids(**args: object) -> set[str]:
+        entries: Any = daemon.ask(op, **args).body
+        return {entry["id"] for entry in entries}
+
+    assert ids(shard_ids=[server.ident]) == ids(ids=[server.ident]) == {server.ident}
+    assert ids(shard_ids=server.ident, ids=[]) == {server.ident}
+    error = daemon.ask(op, shard_ids=[server.ident], ids=[server.ident]).error
+    assert isinstance(error, BadRequestError)
+    assert str(error) == "ids is the former name of shard_ids: give only shard_ids"
 
 
 @pytest.mark.parametrize("more", [[], [f"none_{number}" for number in range(60)]])
@@ -215,11 +230,11 @@ def test_a_snapshot_has_some_fields_only(
     daemon: RunningDaemon, server: RealServer, more: list[str]
 ) -> None:
     keys = ["used_memory", "role", "none", *more]
-    entries: Any = daemon.ask("snapshot", ids=[server.ident], keys=keys).body
+    entries: Any = daemon.ask("snapshot", shard_ids=[server.ident], keys=keys).body
     (entry,) = entries
     assert entry["info"].keys() == {"used_memory", "role"}
     assert entry["info"]["role"] == "master"
-    entries = daemon.ask("snapshot", ids=[server.ident]).body
+    entries = daemon.ask("snapshot", shard_ids=[server.ident]).body
     assert entry.keys() == entries[0].keys()
     error = daemon.ask("snapshot", keys=5).error
     assert isinstance(error, BadRequestError)
@@ -238,7 +253,9 @@ def test_a_snapshot_has_every_shard_and_its_sequence_numbers(
     assert reply.header["number"] == 4
     some: Any = daemon.ask("snapshot", topics=[f"z1/delta/{server.ident}/"]).body
     assert [entry["shard"] for entry in some] == [server.ident]
-    assert isinstance(daemon.ask("snapshot", topics=["z1/"], ids=["x"]).error, BadRequestError)
+    assert isinstance(
+        daemon.ask("snapshot", topics=["z1/"], shard_ids=["x"]).error, BadRequestError
+    )
 
 
 def test_events_can_be_read_page_by_page(daemon: RunningDaemon) -> None:
@@ -249,7 +266,7 @@ def test_events_can_be_read_page_by_page(daemon: RunningDaemon) -> None:
     pages: tuple[Any, Any] = (first.body, rest.body)
     assert [*pages[0], *pages[1]] == everything.body
     assert daemon.ask("events", since=4).body == []
-    of_one: Any = daemon.ask("events", ids=["127.0.0.1:1"]).body
+    of_one: Any = daemon.ask("events", shard_ids=["127.0.0.1:1"]).body
     assert [event["type"] for event in of_one] == ["added", "down"]
 
 

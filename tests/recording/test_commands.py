@@ -154,7 +154,7 @@ def test_with_from_subscribers_receive_nothing_older(tmp_path: Path) -> None:
     ) as replay:
         query = replay.wait_reported("ready")["query"]
         output: list[Delta | Restart] = []
-        with Subscriber(query, shards=["db-1:6379"], timeout=60) as updates:
+        with Subscriber(query, shard_ids=["db-1:6379"], timeout=60) as updates:
             for update in updates:
                 if isinstance(update, (Delta, Restart)):
                     output.append(update)

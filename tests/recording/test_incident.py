@@ -66,7 +66,9 @@ def happen(daemon: RunningDaemon, first: RealServer, second: RealServer, late: R
             wait_until(
                 lambda: any(
                     event.type == type_
-                    for event in client.events(ids=[shard] if type_ != "removed" else []).events
+                    for event in client.events(
+                        shard_ids=[shard] if type_ != "removed" else []
+                    ).events
                     if event.shard == shard
                 ),
                 60.0,

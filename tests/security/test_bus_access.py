@@ -187,11 +187,11 @@ def test_a_refused_subscription_is_reported_and_counted(
     keys = ring.of("cache")
     before = stats(daemon)["refused_by"].get("cache", 0)
     with pytest.raises(NotAllowedError, match=r"z1/delta/db-1/, z1/event/db-1/") as caught:
-        Subscriber(daemon.query, shards=["db-1"], keys=keys)
-    with Subscriber(daemon.query, shards=["cache-1"], keys=keys, kinds=["delta"]) as allowed:
+        Subscriber(daemon.query, shard_ids=["db-1"], keys=keys)
+    with Subscriber(daemon.query, shard_ids=["cache-1"], keys=keys, kinds=["delta"]) as allowed:
         assert allowed.recv(30)
     with (
-        Mirror(daemon.query, shards=["db-1"], keys=keys) as mirror,
+        Mirror(daemon.query, shard_ids=["db-1"], keys=keys) as mirror,
         pytest.raises(NoAnswerError, match="db-1"),
     ):
         mirror.wait_ready(1.5)

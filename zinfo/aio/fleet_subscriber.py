@@ -13,6 +13,7 @@ from zinfo.aio.poller import Waiter, context_for
 from zinfo.client.fleet_endpoints import RESOLVE_INTERVAL, RETRY_INTERVAL
 from zinfo.client.fleet_subscriber_base import FleetSubscriberBase
 from zinfo.client.fleet_updates import FleetUpdate
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.mirror_base import FAILURE_PAUSE
 from zinfo.client.sockets import clock
 from zinfo.wire.bus_messages import KIND_DELTA, KIND_EVENT
@@ -29,7 +30,7 @@ class FleetSubscriber(FleetSubscriberBase, Closing):
     Args:
         endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
             all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
-        shards: ids of the wanted shards, which need not exist yet; empty for all.
+        shard_ids: ids of the wanted shards, which need not exist yet; empty for all.
         kinds: "delta" (what each poll changed) or "info" (the whole INFO instead, of the newest
             poll when the consumer is ready for it); "event" (lifecycle).
         labels: labels that a wanted shard has; None for any.
@@ -39,6 +40,7 @@ class FleetSubscriber(FleetSubscriberBase, Closing):
         timeout: seconds in which the first copies of all shards have to be received. Afterwards,
             `open` returns nevertheless if any daemon has answered.
         keys: CURVE keys (`ClientKeys.read`); None for daemons without CURVE.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ConfigError: an endpoint is invalid.
@@ -49,17 +51,18 @@ class FleetSubscriber(FleetSubscriberBase, Closing):
         self,
         endpoints: str | Collection[str] = DEFAULT_QUERY_ENDPOINT,
         *,
-        shards: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         kinds: Collection[str] = (KIND_DELTA, KIND_EVENT),
         labels: Mapping[str, str] | None = None,
         fields: Collection[str] | None = None,
         context: zmq.asyncio.Context | None = None,
         timeout: float = 5.0,
         keys: ClientKeys | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
         super().__init__(
             endpoints,
-            shards=shards,
+            shards=chosen_ids(shard_ids, shards, "shards"),
             kinds=kinds,
             labels=labels,
             fields=fields,

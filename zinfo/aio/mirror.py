@@ -11,6 +11,7 @@ import zmq.asyncio
 
 from zinfo.aio.closing import Closing
 from zinfo.aio.poller import Waiter, context_for
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.mirror_base import FAILURE_PAUSE, Listener, MirrorBase
 from zinfo.client.sockets import clock
 from zinfo.wire.curve_keys import ClientKeys
@@ -26,13 +27,14 @@ class Mirror(MirrorBase, Closing):
 
     Args:
         endpoint: the daemon's query endpoint.
-        shards: ids of the shards to mirror, which need not exist yet; None for all.
+        shard_ids: ids of the shards to mirror, which need not exist yet; None for all.
         labels: labels that a mirrored shard has; None for any.
         fields: names of the mirrored fields; None for all.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
         context: creates the sockets; None for the process's default context.
         on_change: called as by `on_change()`, from the first change on.
         keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ConfigError: an endpoint is invalid.
@@ -45,17 +47,18 @@ class Mirror(MirrorBase, Closing):
         self,
         endpoint: str = DEFAULT_QUERY_ENDPOINT,
         *,
-        shards: Collection[str] | None = None,
+        shard_ids: Collection[str] | None = None,
         labels: Mapping[str, str] | None = None,
         fields: Collection[str] | None = None,
         bus: str | None = None,
         context: zmq.asyncio.Context | None = None,
         on_change: Listener | None = None,
         keys: ClientKeys | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
         super().__init__(
             endpoint,
-            shards=shards,
+            shards=chosen_ids(shard_ids, shards, "shards"),
             labels=labels,
             fields=fields,
             bus=bus,

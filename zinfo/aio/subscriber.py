@@ -8,6 +8,7 @@ import zmq.asyncio
 
 from zinfo.aio.closing import Closing
 from zinfo.aio.poller import Waiter, context_for
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.sockets import clock
 from zinfo.client.subscriber_base import SubscriberBase
 from zinfo.client.updates import Update
@@ -27,12 +28,13 @@ class Subscriber(SubscriberBase, Closing):
     Args:
         endpoint: the daemon's query endpoint, which reports the bus endpoint.
         bus: the bus endpoint. If it is given without `endpoint`, no query endpoint is used.
-        shards: ids of the wanted shards, which need not exist yet; empty for all.
+        shard_ids: ids of the wanted shards, which need not exist yet; empty for all.
         kinds: any of "info" (the whole INFO of each poll), "delta" (what each poll changed),
             "event" (lifecycle), "hb" (heartbeats).
         context: creates the sockets; None for the process's default context.
         keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
         timeout: seconds in which the bus has to be joined.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ConfigError: an endpoint is invalid.
@@ -44,16 +46,17 @@ class Subscriber(SubscriberBase, Closing):
         endpoint: str | None = None,
         *,
         bus: str | None = None,
-        shards: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         kinds: Collection[str] = (KIND_DELTA, KIND_EVENT),
         context: zmq.asyncio.Context | None = None,
         timeout: float = 5.0,
         keys: ClientKeys | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
         super().__init__(
             endpoint,
             bus=bus,
-            shards=shards,
+            shards=chosen_ids(shard_ids, shards, "shards"),
             kinds=kinds,
             context=context_for(context),
             timeout=timeout,

@@ -110,7 +110,7 @@ class Daemon:
 
         timeout = self.timeout or DEFAULT_TIMEOUT
         with Subscriber(
-            self.endpoint, kinds=kinds, shards=shards, timeout=timeout, keys=self.keys
+            self.endpoint, kinds=kinds, shard_ids=shards, timeout=timeout, keys=self.keys
         ) as subscriber:
             yield subscriber
 

@@ -42,7 +42,7 @@ class _Printer:
         ) as fleet:
             shards = LabelledShards(fleet, labels)
             shards.read()
-            found = fleet.events(ids=self._shard_ids)
+            found = fleet.events(self._shard_ids)
             for one in found:
                 if one.event.shard in shards:
                     self._print(one)
@@ -60,7 +60,7 @@ class _Printer:
         # Subscribed before the request, so that no event is missed in between.
         with FleetSubscriber(
             self._daemon.endpoints,
-            shards=self._shard_ids,
+            shard_ids=self._shard_ids,
             kinds=(KIND_EVENT,),
             labels=labels or None,
             timeout=self._daemon.timeout or DEFAULT_TIMEOUT,

@@ -121,7 +121,7 @@ def record(
         with RecordingWriter(file, max_size=max_size) as writer:
             if writer.truncated:
                 note(f"{file}: {writer.truncated} bytes of an incomplete block were removed")
-            recorder = Recorder(daemon.endpoint, writer, shards=set(shards), keys=daemon.keys)
+            recorder = Recorder(daemon.endpoint, writer, shard_ids=set(shards), keys=daemon.keys)
             progress = Progress(file, recorder, writer)
 
             def on_progress() -> None:

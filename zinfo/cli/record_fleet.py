@@ -117,7 +117,7 @@ def record_fleet(
             writer = writers.enter_context(RecordingWriter(path, max_size=max_size))
             if writer.truncated:
                 note(f"{path}: {writer.truncated} bytes of an incomplete block were removed")
-            recorder = Recorder(member.endpoint, writer, shards=set(shards), keys=daemon.keys)
+            recorder = Recorder(member.endpoint, writer, shard_ids=set(shards), keys=daemon.keys)
             parts.append(_Part(member, path, recorder, writer))
         for part in parts:
             part.start(timeout, seconds)

@@ -30,7 +30,7 @@ def watch_fleet(daemon: Daemon, selection: Selection) -> None:
     fields, stream = KnownFields(selected.keys, selected.prefix), FleetStream(json=daemon.json)
     with FleetSubscriber(
         daemon.endpoints,
-        shards=shard_ids,
+        shard_ids=shard_ids,
         kinds=(KIND_DELTA, KIND_EVENT),
         labels=selection.labels or None,
         fields=selected.keys if selected.keys and not selected.prefix else None,

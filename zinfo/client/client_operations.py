@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from zinfo.client import requests
 from zinfo.client.columns import Columns
 from zinfo.client.columns_query import ColumnsQuery, IdLists
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.requests import Call, Map, Paging, RecentEvents
 from zinfo.client.sockets import clock
 from zinfo.errors import RequestError
@@ -162,19 +163,21 @@ class ClientOperations(abc.ABC):
 
     def shards(
         self,
-        ids: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
         *,
         state: str | Collection[str] = (),
         timeout: float | None = None,
+        ids: Collection[str] | None = None,
     ) -> list[Map]:
         """Return the state of shards, without their INFO.
 
         Args:
-            ids: ids of the shards; empty for all.
+            shard_ids: ids of the shards; empty for all.
             labels: labels that a shard must have; None for any.
             state: the state of a shard, or several of which it has one; empty for any.
             timeout: seconds for the whole call.
+            ids: the former name of `shard_ids`.
 
         Returns:
             One dict for each shard, with `id` (also as `shard_identifier`), `labels`, `state`,
@@ -182,41 +185,47 @@ class ClientOperations(abc.ABC):
             unknown), `role`, `version`, `run_id`, `interval` and `age` (seconds), `revision`,
             `failures` and `error`.
         """
-        return self._call(requests.shards(ids, labels, state), timeout)
+        return self._call(
+            requests.shards(chosen_ids(shard_ids, ids, "ids"), labels, state), timeout
+        )
 
     def snapshot(
         self,
-        ids: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         *,
         timeout: float | None = None,
+        ids: Collection[str] | None = None,
     ) -> list[Map]:
         """Return the state and the INFO of shards, as a mirror needs them at its start.
 
         Args:
-            ids: ids of the shards; empty for all.
+            shard_ids: ids of the shards; empty for all.
             timeout: seconds for the whole call.
+            ids: the former name of `shard_ids`.
 
         Returns:
             One dict for each shard, with the keys of `shards`, `shard` (the same as `id`), `time`,
             `seq`, and `info`, which is None before the first poll.
         """
-        return self._call(requests.snapshot(ids), timeout)
+        return self._call(requests.snapshot(chosen_ids(shard_ids, ids, "ids")), timeout)
 
     def events(
         self,
         since: int = 0,
-        ids: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         *,
         timeout: float | None = None,
+        ids: Collection[str] | None = None,
     ) -> RecentEvents:
         """Return the lifecycle events that the daemon has stored, oldest first.
 
         Args:
             since: number of the last event that is known already; 0 for all.
-            ids: ids of the shards; empty for all.
+            shard_ids: ids of the shards; empty for all.
             timeout: seconds for the whole call.
+            ids: the former name of `shard_ids`.
         """
-        return self._call(requests.events(since, ids), timeout)
+        return self._call(requests.events(since, chosen_ids(shard_ids, ids, "ids")), timeout)
 
     def sources(self, *, timeout: float | None = None) -> list[Map]:
         """Return the state of each source of shards, in the order of the configuration.

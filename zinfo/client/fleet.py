@@ -17,6 +17,7 @@ from zinfo.client.fleet_mapping import READY_CHECK_SECONDS, FleetMapping
 from zinfo.client.fleet_members import FleetMember, FleetMembers, Member
 from zinfo.client.fleet_mirrors import FleetMirrors
 from zinfo.client.fleet_operations import FleetOperations
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_base import check_selection
 from zinfo.client.sockets import Context, clock
@@ -49,7 +50,7 @@ class Fleet(FleetMapping, FleetOperations, Closing):
     Args:
         endpoints: the query endpoint of each daemon; one is valid. `dns+tcp://NAME:PORT` stands for
             all A and AAAA records of a name, which is looked up every 30 seconds, in a thread.
-        shards: ids of the shards in the live copy; None for all.
+        shard_ids: ids of the shards in the live copy; None for all.
         labels: labels that a shard in the live copy has; None for any.
         fields: names of the fields in the live copy; None for all.
         timeout: seconds for a request, retries included.
@@ -59,17 +60,18 @@ class Fleet(FleetMapping, FleetOperations, Closing):
         keys: CURVE keys (`ClientKeys.read`); None for daemons without CURVE.
         allow_missing: whether a result may lack the shards of silent daemons. Otherwise that is a
             `MissingSlicesError`.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ConfigError: an endpoint is invalid.
-        TypeError: `shards`, `labels` or `fields` has a wrong type.
+        TypeError: `shard_ids`, `labels` or `fields` has a wrong type.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one is the former name of another
         self,
         endpoints: str | Collection[str] = DEFAULT_QUERY_ENDPOINT,
         *,
-        shards: Collection[str] | None = None,
+        shard_ids: Collection[str] | None = None,
         labels: Mapping[str, str] | None = None,
         fields: Collection[str] | None = None,
         timeout: float = 5.0,
@@ -77,12 +79,14 @@ class Fleet(FleetMapping, FleetOperations, Closing):
         context: Context | None = None,
         keys: ClientKeys | None = None,
         allow_missing: bool = False,
+        shards: Collection[str] | None = None,
     ) -> None:
         self.timeout = timeout
         self.retries = retries
         self.allow_missing = allow_missing
-        check_selection(shards, labels, fields)
-        self._shards, self._labels, self._fields = shards, labels, fields
+        shard_ids = chosen_ids(shard_ids, shards, "shards")
+        check_selection(shard_ids, labels, fields)
+        self._shards, self._labels, self._fields = shard_ids, labels, fields
         self._keys = keys
         self._context: Context = context or zmq.Context.instance()
         self._fleet = FleetMembers(endpoints, self._new_client)
@@ -151,7 +155,7 @@ class Fleet(FleetMapping, FleetOperations, Closing):
     def _new_mirror(self, endpoint: str) -> Mirror:
         mirror = Mirror(
             endpoint,
-            shards=self._shards,
+            shard_ids=self._shards,
             labels=self._labels,
             fields=self._fields,
             context=self._context,

@@ -23,6 +23,7 @@ from zinfo.client.fleet_merge import (
 from zinfo.client.fleet_owners import Owners
 from zinfo.client.fleet_pages import PagesOfMember, merged_page
 from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.requests import Map, list_of_texts
 from zinfo.client.requests import get_infos as call_of_get_infos
 from zinfo.client.sockets import clock
@@ -211,19 +212,21 @@ class FleetOperations(FleetBase):
 
     def shards(
         self,
-        ids: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         labels: Mapping[str, str] | None = None,
         *,
         state: str | Collection[str] = (),
         timeout: float | None = None,
+        ids: Collection[str] | None = None,
     ) -> FleetList[Map]:
         """Return the state of shards, of each that of the copy with the newest INFO.
 
         Args:
-            ids: ids of the shards; empty for all.
+            shard_ids: ids of the shards; empty for all.
             labels: labels that a shard must have; None for any.
             state: the state of a shard, or several of which it has one; empty for any.
             timeout: seconds for the whole call.
+            ids: the former name of `shard_ids`.
 
         Returns:
             One dict for each shard, as `Client.shards`. `missing` has the slices without which
@@ -234,7 +237,8 @@ class FleetOperations(FleetBase):
             MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
             BadRequestError: a state does not exist.
         """
-        ids, states = list_of_texts(ids, "ids"), checked_states(state)
+        ids = list_of_texts(chosen_ids(shard_ids, ids, "ids"), "shard_ids")
+        states = checked_states(state)
         merge, existing = EntryMerge(SHARD_ENTRIES), set[str]()
 
         def ask(client: Client, some: Collection[str], until: float) -> None:
@@ -258,9 +262,10 @@ class FleetOperations(FleetBase):
 
     def events(
         self,
-        ids: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         *,
         timeout: float | None = None,
+        ids: Collection[str] | None = None,
     ) -> FleetList[FleetEvent]:
         """Return the lifecycle events that the daemons have stored, oldest first.
 
@@ -269,8 +274,9 @@ class FleetOperations(FleetBase):
         happened before is given as the next daemon saw it. So no change appears twice.
 
         Args:
-            ids: ids of the shards; empty for all.
+            shard_ids: ids of the shards; empty for all.
             timeout: seconds for the whole call.
+            ids: the former name of `shard_ids`.
 
         Returns:
             One `FleetEvent` for each event, with the node and the epoch of the daemon that counted
@@ -279,7 +285,7 @@ class FleetOperations(FleetBase):
         Raises:
             MissingSlicesError: events may be missing; not with `Fleet(allow_missing=True)`.
         """
-        ids = list_of_texts(ids, "ids")
+        ids = list_of_texts(chosen_ids(shard_ids, ids, "ids"), "shard_ids")
         found: list[MemberEvents] = []
 
         def ask(member: Member[Client], until: float) -> None:

@@ -47,7 +47,7 @@ class FleetSubscriberBase:
         keys: ClientKeys | None,
     ) -> None:
         if isinstance(shards, str) or isinstance(kinds, str):
-            raise TypeError("shards and kinds take several texts, not one")
+            raise TypeError("shard_ids and kinds take several texts, not one")
         check_selection(shards or None, labels, fields)
         if not {KIND_DELTA, KIND_INFO}.intersection(kinds):
             fields = (_FIELD_WITHOUT_INFO,)

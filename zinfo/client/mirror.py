@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 import zmq
 
 from zinfo.client.closing import Closing
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.mirror_base import FAILURE_PAUSE, Listener, MirrorBase
 from zinfo.client.sockets import Context, clock
 from zinfo.wire.curve_keys import ClientKeys
@@ -38,9 +39,9 @@ class Mirror(MirrorBase, Closing):
     that the daemon cannot reach is fresh: its INFO is the newest one; its state is down and its age
     grows.
 
-    With `shards`, or if the rights of this client hide some shards, heartbeats cannot show that the
-    last INFO of a shard was lost. The loss is then detected with the next INFO of the shard or, if
-    none arrives, after three of its polling intervals (at least five seconds).
+    With `shard_ids`, or if the rights of this client hide some shards, heartbeats cannot show that
+    the last INFO of a shard was lost. The loss is then detected with the next INFO of the shard or,
+    if none arrives, after three of its polling intervals (at least five seconds).
 
     With `labels`, the Mirror follows the shards that have all of these labels. A shard enters or
     leaves the Mirror when an event reports that its labels changed. One that enters is stale until
@@ -48,7 +49,7 @@ class Mirror(MirrorBase, Closing):
     messages of all shards, but stores only these, so that heartbeats show every loss.
 
     With `fields`, the Mirror holds only these fields of each INFO. The daemon then sends no others,
-    unless the Mirror is limited to `shards`.
+    unless the Mirror is limited to `shard_ids`.
 
     Reading returns copies, and is safe from any thread. A shard that was never polled has an empty
     INFO. An INFO and its changes are stored encoded, and decoded when they are read. A change that
@@ -58,7 +59,7 @@ class Mirror(MirrorBase, Closing):
 
     Args:
         endpoint: the daemon's query endpoint.
-        shards: ids of the shards to mirror, which need not exist yet; None for all.
+        shard_ids: ids of the shards to mirror, which need not exist yet; None for all.
         labels: labels that a mirrored shard has; None for any.
         fields: names of the mirrored fields; None for all.
         bus: the bus endpoint, where it differs from the one that the daemon reports.
@@ -66,6 +67,7 @@ class Mirror(MirrorBase, Closing):
             the thread is a greenlet. None for the process's default context.
         on_change: called as by `on_change()`, from the first change on.
         keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ConfigError: an endpoint is invalid.
@@ -78,17 +80,18 @@ class Mirror(MirrorBase, Closing):
         self,
         endpoint: str = DEFAULT_QUERY_ENDPOINT,
         *,
-        shards: Collection[str] | None = None,
+        shard_ids: Collection[str] | None = None,
         labels: Mapping[str, str] | None = None,
         fields: Collection[str] | None = None,
         bus: str | None = None,
         context: Context | None = None,
         on_change: Listener | None = None,
         keys: ClientKeys | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
         super().__init__(
             endpoint,
-            shards=shards,
+            shards=chosen_ids(shard_ids, shards, "shards"),
             labels=labels,
             fields=fields,
             bus=bus,

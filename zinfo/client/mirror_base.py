@@ -48,7 +48,7 @@ def check_selection(
         ValueError: `fields` is empty.
     """
     if isinstance(shards, str):
-        raise TypeError("shards takes several ids, not one text")
+        raise TypeError("shard_ids takes several ids, not one text")
     if not all(isinstance(text, str) for pair in (labels or {}).items() for text in pair):
         raise TypeError("labels takes a mapping of text to text")
     return None if fields is None else field_names(fields)

@@ -144,7 +144,7 @@ def shards(
 ) -> Call[list[Map]]:
     """State, age and labels of shards."""
     args = {
-        "ids": list_of_texts(ids, "ids"),
+        "ids": list_of_texts(ids, "shard_ids"),
         "labels": dict(labels or {}),
         "state": _one_or_more(state),
     }
@@ -153,7 +153,7 @@ def shards(
 
 def snapshot(ids: Collection[str]) -> Call[list[Map]]:
     """Shards with INFO, revision and state."""
-    return Call("snapshot", {"ids": list_of_texts(ids, "ids")}, _maps)
+    return Call("snapshot", {"ids": list_of_texts(ids, "shard_ids")}, _maps)
 
 
 def events(since: int, ids: Collection[str]) -> Call[RecentEvents]:
@@ -164,7 +164,7 @@ def events(since: int, ids: Collection[str]) -> Call[RecentEvents]:
         oldest, newest = _count(pages[0], "oldest"), _count(pages[-1], "newest")
         return RecentEvents(found, oldest, newest, oldest > since + 1)
 
-    return Call("events", {"since": since, "ids": list_of_texts(ids, "ids")}, read)
+    return Call("events", {"since": since, "ids": list_of_texts(ids, "shard_ids")}, read)
 
 
 def stats() -> Call[Map]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from zinfo.client.closing import Closing
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.sockets import Context, clock
 from zinfo.client.subscriber_base import SubscriberBase
 from zinfo.client.updates import Update
@@ -26,9 +27,9 @@ class Subscriber(SubscriberBase, Closing):
       Restart follows where messages were missed or may have been.
     - `Restart`: another daemon, or the same one started again.
 
-    With `shards`, only the next message of the same kind about a shard shows that the one before it
-    was lost. So if the last event of a shard is lost, there is no Gap before its next event, which
-    may come much later. A Subscriber to all shards finds such a loss with the next heartbeat.
+    With `shard_ids`, only the next message of the same kind about a shard shows that the one before
+    it was lost. So if the last event of a shard is lost, there is no Gap before its next event,
+    which may come much later. A Subscriber to all shards finds such a loss with the next heartbeat.
 
     Messages are queued in this process while the consumer is busy, up to a bound: 10,000 messages,
     or 1,000 where the daemon sends all deltas in batches (of some ten deltas and 16 KiB each). Then
@@ -40,13 +41,14 @@ class Subscriber(SubscriberBase, Closing):
     Args:
         endpoint: the daemon's query endpoint, which reports the bus endpoint.
         bus: the bus endpoint. If it is given without `endpoint`, no query endpoint is used.
-        shards: ids of the wanted shards, which need not exist yet; empty for all.
+        shard_ids: ids of the wanted shards, which need not exist yet; empty for all.
         kinds: any of "info" (the whole INFO of each poll), "delta" (what each poll changed),
             "event" (lifecycle), "hb" (heartbeats).
         context: creates the sockets; a `zmq.green.Context` in a process patched by gevent. None for
             the process's default context.
         keys: CURVE keys (`ClientKeys.read`); None for a daemon without CURVE.
         timeout: seconds in which the bus has to be joined.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ConfigError: an endpoint is invalid.
@@ -62,16 +64,17 @@ class Subscriber(SubscriberBase, Closing):
         endpoint: str | None = None,
         *,
         bus: str | None = None,
-        shards: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         kinds: Collection[str] = (KIND_DELTA, KIND_EVENT),
         context: Context | None = None,
         timeout: float = 5.0,
         keys: ClientKeys | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
         super().__init__(
             endpoint,
             bus=bus,
-            shards=shards,
+            shards=chosen_ids(shard_ids, shards, "shards"),
             kinds=kinds,
             context=context,
             timeout=timeout,

@@ -45,7 +45,7 @@ class SubscriberBase:
         keys: ClientKeys | None,
     ) -> None:
         if isinstance(shards, str) or isinstance(kinds, str):
-            raise TypeError("shards and kinds take several texts, not one")
+            raise TypeError("shard_ids and kinds take several texts, not one")
         if endpoint is None and bus is None:
             endpoint = DEFAULT_QUERY_ENDPOINT
         self._state = SubscriberState(

@@ -37,6 +37,17 @@ class Arguments:
         """
         return self._texts(name, MAX_IDS)
 
+    def shard_ids(self) -> tuple[str, ...]:
+        """Take the shard ids of an operation that earlier clients send them to as `ids`.
+
+        Raises:
+            BadRequestError: both names are given, or the value is not valid.
+        """
+        ids, former = self.ids("shard_ids"), self.ids("ids")
+        if ids and former:
+            raise BadRequestError("ids is the former name of shard_ids: give only shard_ids")
+        return ids or former
+
     def texts(self, name: str, most: int = MAX_KEYS) -> tuple[str, ...]:
         """Take a list of texts, without duplicates; a single text counts as a list of one.
 

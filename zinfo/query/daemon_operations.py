@@ -114,7 +114,7 @@ class DaemonOperations:
     def events(self, call: Call) -> OperationResult:
         """Return the stored lifecycle events after a number."""
         args, rights = call.args, call.rights
-        since, ids = args.count("since"), frozenset(args.ids("ids"))
+        since, ids = args.count("since"), frozenset(args.shard_ids())
         limit, cursor = args.count("limit"), args.text("cursor")
         args.reject_unknown()
         if cursor is not None:

@@ -93,7 +93,7 @@ class Operations:
         if request.op in ("events", "get_columns"):
             return False
         args = request.args
-        ids = args.get("shard_ids" if request.op == "get_infos" else "ids")
+        ids = args.get("shard_ids") or args.get("ids")  # of which only one is valid
         if not isinstance(ids, list) or not 0 < len(ids) <= _QUICK_SHARDS:
             return False
         if args.get("refresh"):

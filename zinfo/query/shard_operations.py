@@ -88,7 +88,7 @@ class ShardOperations:
     def shards(self, call: Call) -> OperationResult:
         """Return identity, state and polling status of shards."""
         args, rights = call.args, call.rights
-        ids, labels, states = args.ids("ids"), args.labels("labels"), args.states("state")
+        ids, labels, states = args.shard_ids(), args.labels("labels"), args.states("state")
         limit, cursor = args.count("limit"), args.text("cursor")
         args.reject_unknown()
         blocks = (
@@ -101,13 +101,13 @@ class ShardOperations:
     def snapshot(self, call: Call) -> OperationResult:
         """Return all that a mirror needs of shards: their INFO, state and sequence numbers."""
         args, rights = call.args, call.rights
-        ids, labels = args.ids("ids"), args.labels("labels")
+        ids, labels = args.shard_ids(), args.labels("labels")
         topics, keys = args.texts("topics", MAX_TOPICS), args.texts("keys")
         reader = FieldReader(keys) if keys else None
         limit, cursor = args.count("limit"), args.text("cursor")
         args.reject_unknown()
         if ids and topics:
-            raise BadRequestError("ids and topics cannot be combined")
+            raise BadRequestError("shard_ids and topics cannot be combined")
         prefixes = PrefixSet(text.encode("utf-8", "replace") for text in topics)
         number = self._events.newest
         blocks = (

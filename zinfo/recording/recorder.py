@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
+from zinfo.client.former_names import chosen_ids
 from zinfo.client.session_driver import BATCH, SessionDriver
 from zinfo.client.sockets import Sockets, clock
 from zinfo.errors import NoAnswerError, NotAllowedError
@@ -24,8 +25,9 @@ class Recorder:
     Args:
         endpoint: the daemon's query endpoint.
         writer: writes the frames.
-        shards: ids of the shards to record, at most 200, which need not exist yet; empty for all.
+        shard_ids: ids of the shards to record, at most 200; they need not exist yet. Empty for all.
         keys: CURVE keys (`zinfo.client.ClientKeys.read`); None for a daemon without CURVE.
+        shards: the former name of `shard_ids`.
 
     Raises:
         ValueError: there are too many ids.
@@ -39,15 +41,17 @@ class Recorder:
         endpoint: str,
         writer: RecordingWriter,
         *,
-        shards: Collection[str] = (),
+        shard_ids: Collection[str] = (),
         keys: ClientKeys | None = None,
+        shards: Collection[str] | None = None,
     ) -> None:
-        if len(shards) > MAX_SHARDS:
+        shard_ids = chosen_ids(shard_ids, shards, "shards")
+        if len(shard_ids) > MAX_SHARDS:
             raise ValueError(f"at most {MAX_SHARDS} shards can be recorded by name")
         self.ended = ""
         self._endpoint = endpoint
         self._writer = writer
-        self._state = RecordingSession(endpoint, shards=shards)
+        self._state = RecordingSession(endpoint, shards=shard_ids)
         self._driver = SessionDriver(
             self._state.session,
             Sockets(keys=keys),

@@ -65,6 +65,9 @@ def test_state_selects_shards(daemon: RunningDaemon, real: RealServer) -> None:
     assert data(daemon, "api/v1/infos?state=down") == []
     (shard,) = data(daemon, "api/v1/shards?state=down")
     assert shard["id"] == DEAD
+    (same,) = data(daemon, f"api/v1/shards?shard_ids={DEAD}")
+    (also,) = data(daemon, f"api/v1/shards?ids={DEAD}")
+    assert same["id"] == also["id"] == DEAD
     answer = fetch(daemon.http, "api/v1/shards?state=gone")
     assert answer.status == 400
     assert "a state is new, up, loading, busy or down" in answer.json["error"]["message"]

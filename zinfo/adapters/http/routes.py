@@ -69,6 +69,7 @@ _CURSOR: Final = {
 SHARD_LABELS: Final = Argument(LABELS, "only shards with these labels: `labels[site]=fra`")
 """The argument that selects shards by their labels."""
 
+_FORMER_IDS: Final = Argument(TEXTS, "the former name of `shard_ids`")
 _STATE: Final = Argument(TEXTS, f"only shards in one of these states: {', '.join(ORDERED_STATES)}")
 
 ROUTES: Final = {
@@ -106,7 +107,8 @@ ROUTES: Final = {
         "shards",
         "The live shards: state, role, version, interval, age",
         {
-            "ids": Argument(TEXTS, "only these shards; default: all"),
+            "shard_ids": Argument(TEXTS, "only these shards; default: all"),
+            "ids": _FORMER_IDS,
             "labels": SHARD_LABELS,
             "state": _STATE,
             **_PAGE,
@@ -118,7 +120,8 @@ ROUTES: Final = {
         "Lifecycle events of shards: up, down, restarted, ...",
         {
             "since": Argument(COUNT, "only events with a higher number"),
-            "ids": Argument(TEXTS, "only events of these shards; default: all"),
+            "shard_ids": Argument(TEXTS, "only events of these shards; default: all"),
+            "ids": _FORMER_IDS,
             **_PAGE,
         },
         {
