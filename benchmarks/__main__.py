@@ -31,6 +31,7 @@ SCRIPTS = (
     "mirror_cost",
     "mirror_memory",
     "top_cost",
+    "top_browser",
     "interference",
     "discovery",
     "slice_scale",

@@ -82,6 +82,7 @@ class Tab:
         self.page.evaluate(
             """async address => {
                 document.activeElement.blur();
+                document.getSelection().removeAllRanges();
                 document.querySelector("dialog[open]")?.close();
                 localStorage.clear();
                 location.hash = address || "#";

@@ -61,13 +61,13 @@ export class Grid {
       this.heading.replaceChildren(...columns.map((one, at) => this.headingCell(one, at)));
       for (const row of this.rows.values()) row.element.remove();
       this.rows.clear();
+      this.measure();
     }
     columns.forEach(({ sort, title }, at) => {
       const cell = this.heading.children[at];
       setAttribute(cell, "aria-sort", sort || null);
       cell.firstChild.title = title;
     });
-    this.measure();
   }
 
   headingCell({ name, heading, right }, at) {
@@ -81,7 +81,8 @@ export class Grid {
   // Sets all lines. `tree`: whether they have levels.
   setLines(lines, tree = false) {
     this.lines = lines;
-    this.indices = new Map(lines.map((line, at) => [line.key, at]));
+    this.indices = new Map();
+    for (let at = 0; at < lines.length; at += 1) this.indices.set(lines[at].key, at);
     setAttribute(this.element, "role", tree ? "treegrid" : "grid");
     setAttribute(this.element, "aria-rowcount", lines.length + 1);
     this.body.style.height = `${lines.length * this.rowHeight}px`;

@@ -7,9 +7,9 @@ import { totalOf } from "./totals_of.js";
 const UNFOLDED = 60; // groups are unfolded at first if they have no more rows together
 const WORST_FIRST = ["down", "stale", "busy", "loading", "new"];
 
-// Returns the lines for rows without groups.
+// Returns the lines for rows without groups; the line of a row is made once.
 export function plainLines(rows) {
-  return rows.map((row) => ({ key: `s ${row.shard}`, row }));
+  return rows.map((row) => (row.line ??= { key: `s ${row.shard}`, row }));
 }
 
 // Which groups are folded: those of one grouping that were not unfolded.

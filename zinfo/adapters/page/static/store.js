@@ -14,7 +14,7 @@ export class Store {
     this.events = []; // the newest last
     this.feed = { fresh: false, problem: "", daemons: "", missing: [], ever: false, staleAt: clock() };
     this.ratePaths = [];
-    this.changes = 0; // number of messages so far
+    this.version = 0; // grows with each change
     this.numbers = new Map(); // rows by the number that the stream gives them
     this.epoch = null;
     this.wall = { time: 0, at: 0 }; // the daemon's clock in the newest message, and ours
@@ -37,7 +37,6 @@ export class Store {
 
   // Applies a message of the stream.
   apply(message) {
-    this.changes += 1;
     this.wall = { time: message.time, at: this.clock() };
     if (message.reset) this.reset(message.epoch);
     for (const [number, facts] of Object.entries(message.shards ?? {})) this.setFacts(Number(number), facts);
@@ -63,6 +62,7 @@ export class Store {
 
   // Sets what time changes: the age of each INFO, and how long each state has lasted.
   tick() {
+    this.version += 1;
     const now = this.now();
     for (const row of this.rows.values()) {
       row.age = row.time === null ? Infinity : Math.max(0, now - row.time);
@@ -91,7 +91,7 @@ export class Store {
   setFacts(number, facts) {
     let row = this.numbers.get(number);
     if (!row) {
-      row = new Row({ shard: facts.id, time: null, began: null, old: null, history: null });
+      row = new Row({ shard: facts.id, time: null, began: null, old: null, line: null });
       const former = this.former?.get(facts.id);
       if (former) {
         row.old = { time: former.time, info: former.info };

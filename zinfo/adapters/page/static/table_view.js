@@ -153,18 +153,26 @@ class TableView {
   }
 
   update() {
-    const { store, quantities } = this.context;
-    this.recent.extend();
-    const all = [...store.rows.values()];
-    this.rows = this.order(this.box.filter.select(all));
-    this.totals.update(totalsOf(this.rows, quantities));
-    this.shortener.use(this.rows);
-    const lines = this.group ? this.grouped(all) : plainLines(this.rows);
-    this.context.setOrder(lines.filter((line) => line.row).map((line) => line.row.shard));
+    const { store } = this.context;
+    this.select();
+    this.rows = this.order(this.selected);
+    const lines = this.group ? this.grouped() : plainLines(this.rows);
+    this.context.setOrder(this.group ? lines.filter((line) => line.row).map((line) => line.row) : this.rows);
     this.grid.setLines(lines, Boolean(this.group));
-    this.showCount(this.rows.length, all.length);
+    this.showCount(this.rows.length, store.rows.size);
     this.showNames();
     this.showRecent();
+  }
+
+  // Selects the rows and computes their totals, where the data or the filter has changed.
+  select() {
+    const { store, quantities } = this.context;
+    if (this.seen?.version === store.version && this.seen.filter === this.box.filter) return;
+    this.seen = { version: store.version, filter: this.box.filter };
+    this.recent.extend();
+    this.selected = this.box.filter.select([...store.rows.values()]);
+    this.totals.update(totalsOf(this.selected, quantities));
+    this.shortener.use(this.selected);
   }
 
   // Rows do not change places under a pointer that moves.
@@ -176,9 +184,9 @@ class TableView {
     return [...rows].sort((one, other) => (places.get(one.shard) ?? Infinity) - (places.get(other.shard) ?? Infinity) || 0);
   }
 
-  grouped(all) {
-    const { quantities } = this.context;
-    const everything = this.ordering.sort(all, quantities.get("id"));
+  grouped() {
+    const { quantities, store } = this.context;
+    const everything = this.ordering.sort([...store.rows.values()], quantities.get("id"));
     this.groups = groupRows(this.rows, this.group, {
       everything, sort: this.sort.name, reverse: this.sort.reverse, quantities,
     });
