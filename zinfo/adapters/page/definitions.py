@@ -18,6 +18,7 @@ from zinfo.views.quantities import (
     QUANTITIES,
     Quantity,
 )
+from zinfo.views.shard_page import PARTS, Part
 
 MAX_KEYS: Final = 64
 """Fields that one stream of the table may have."""
@@ -48,6 +49,7 @@ def definitions() -> dict[str, object]:
             {"name": plot.name, "series": plot.series, "full_scale": plot.full_scale}
             for plot in PLOTS
         ],
+        "shard_page": list(map(_part, PARTS)),
         "state_colours": STATE_COLOURS,
         "event_colours": EVENT_COLOURS,
         "emphasised": sorted(EMPHASISED),
@@ -56,3 +58,13 @@ def definitions() -> dict[str, object]:
 
 def _quantity(one: Quantity) -> dict[str, object]:
     return {**one._asdict(), "fields": sorted(one.fields)}
+
+
+def _part(part: Part) -> dict[str, object]:
+    table = part.table
+    return {
+        **part._asdict(),
+        "items": [one._asdict() for one in part.items],
+        "table": table
+        and {**table._asdict(), "columns": [column._asdict() for column in table.columns]},
+    }
