@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from tests.top.building import row
-from zinfo.views.columns import COLUMNS, GAP, SORTABLE, fitting, natural, ordered
+from zinfo.views.columns import COLUMNS, GAP, SORTABLE, fitting, ordered
+from zinfo.views.ordering import natural
 from zinfo.views.rows import Row
 
 

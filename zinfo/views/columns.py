@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from zinfo.views.formatting import (
     NOTHING,
-    STALE,
     count_text,
     memory_text,
     ratio_text,
@@ -18,8 +15,8 @@ from zinfo.views.formatting import (
     safe,
     seconds_text,
 )
+from zinfo.views.ordering import WORST_FIRST, natural
 from zinfo.views.rows import Row
-from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
 Key: TypeAlias = "float | str | tuple[object, ...] | None"
 
@@ -31,10 +28,6 @@ OVERALL = "~"
 
 FORMER_NAMES = {"every": "interval"}
 """Former names of columns, which filters and saved sort orders may still contain."""
-
-_WORST_FIRST = (DOWN, STALE, BUSY, LOADING, NEW, UP)
-_DIGITS = re.compile(r"(\d+)")
-_MAX_DIGITS = 18  # of a number in a name; Python refuses to convert thousands of digits
 
 
 class Column(NamedTuple):
@@ -68,13 +61,6 @@ class Column(NamedTuple):
     grows: int = 0
 
 
-@lru_cache(maxsize=20_000)
-def natural(text: str) -> tuple[object, ...]:
-    """Return a sort key that puts `db-2` before `db-10`."""
-    parts = _DIGITS.split(text)
-    return tuple(int(part[:_MAX_DIGITS]) if at % 2 else part for at, part in enumerate(parts))
-
-
 def hits(row: Row) -> float | None:
     """Return the hit ratio of the last interval; where that has no reads, the overall one."""
     if not row.current:
@@ -105,7 +91,7 @@ def _age(row: Row) -> float | None:
 
 def _status(row: Row) -> tuple[object, ...]:
     state = row.shown_state
-    return _WORST_FIRST.index(state) if state in _WORST_FIRST else -1, row.reason
+    return WORST_FIRST.index(state) if state in WORST_FIRST else -1, row.reason
 
 
 def _role(row: Row) -> str | None:

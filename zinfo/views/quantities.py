@@ -291,7 +291,7 @@ def quantity(text: str) -> Quantity:
         expression = ("percent", read)
     elif unit in _TIMES:
         expression = ("known", read)
-    return Quantity(name, name, unit, expression, f"the field {name} of INFO")
+    return Quantity(name, name, unit, expression, f"the field {name} of INFO", falling=True)
 
 
 def unit_of(field: str) -> str:
