@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Fleet
-from tests.cli.running import invoke
+from tests.cli.running import QUICK, invoke
+from tests.conftest import ServerFactory
 from tests.daemons import RunningDaemon
 from tests.servers import RealServer
 from tests.waiting import wait_until
+from zinfo.cli.unanswered import Unanswered
 
 
 def entries(text: str) -> list[dict[str, Any]]:
@@ -49,7 +51,7 @@ def test_without_shards_all_that_were_polled_are_shown(fleet: Fleet) -> None:
 
 def test_json_is_one_object_a_line_with_meta(fleet: Fleet) -> None:
     done = invoke("get", "--json", daemon=fleet.daemon)
-    assert done.stderr == ""
+    assert done.stderr == f"1 of 3 shards has no INFO yet: {fleet.dead}\n"
     first, second = entries(done.stdout)
     names = {"shard_identifier", "id", "info_age", "state", "revision", "time"}
     assert first["meta"].keys() == names
@@ -87,6 +89,67 @@ def test_a_state_narrows_it(fleet: Fleet) -> None:
         wrong = invoke(command, "--state", "dwon", daemon=fleet.daemon)
         assert wrong.exit_code == 2
         assert "'new', 'up', 'loading', 'busy', 'down'" in wrong.stderr
+
+
+def test_shards_that_are_down_or_have_no_info_are_counted_on_stderr(
+    server: RealServer, server_factory: ServerFactory
+) -> None:
+    killed, unknown = server_factory(), "127.0.0.1:1"
+    urls = [server.url, killed.url, f"redis://{unknown}"]
+    with RunningDaemon(urls, environ=QUICK) as daemon:
+        daemon.wait_polled(2)
+        killed.kill()
+
+        def down() -> bool:
+            shards: Any = daemon.ask("shards", state="down").body
+            return {shard["id"] for shard in shards} == {killed.ident, unknown}
+
+        wait_until(down, what="both outages")
+
+        def said(*arguments: str) -> tuple[int, str]:
+            done = invoke("get", "--key", "role", *arguments, daemon=daemon)
+            return done.exit_code, done.stderr
+
+        never = f"1 of 3 shards has no INFO yet: {unknown}"
+        assert (
+            said()
+            == said("--json")
+            == said("--value")
+            == (0, f"{never}; 1 is down: {killed.ident}\n")
+        )
+        assert said("--state", "up", "--state", "loading") == (0, "")
+        assert said("--state", "down") == (0, f"1 of 2 shards has no INFO yet: {unknown}\n")
+        assert (
+            said("--max-age", "600")[1]
+            == f"1 shard has no INFO yet: {unknown}; 1 is down: {killed.ident}\n"
+        )
+        assert said(server.ident) == (0, "")
+        assert said(killed.ident) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("never", "down", "line"),
+    [
+        ([], [], ""),
+        (["a"], [], "1 of 1 shard has no INFO yet: a"),
+        (["a", "b"], ["c", "d"], "2 of 9 shards have no INFO yet: a, b; 2 are down: c, d"),
+        ([], ["c"], "1 of 9 shards is down: c"),
+        ([], list("abcdefg"), "7 of 9 shards are down: a, b, c, d, e and 2 more"),
+        ([], ["x" * 100], f"1 of 9 shards is down: {'x' * 80}..."),
+    ],
+)
+def test_the_line_about_shards_without_a_reply(
+    never: list[str], down: list[str], line: str
+) -> None:
+    total = 1 if line.startswith("1 of 1 ") else 9
+    assert Unanswered(never, down).described(total) == line
+
+
+def test_the_line_without_the_number_of_all_shards() -> None:
+    assert Unanswered([], ["a"]).described(None) == "1 shard is down: a"
+    assert Unanswered(["a", "b"], ["c"]).described(None) == (
+        "2 shards have no INFO yet: a, b; 1 is down: c"
+    )
 
 
 def test_refresh_shows_a_value_written_a_moment_ago(server: RealServer) -> None:

@@ -23,6 +23,7 @@ from zinfo.cli.output import (
 )
 from zinfo.cli.states import state_option
 from zinfo.cli.text import printable
+from zinfo.cli.unanswered import note_unanswered
 from zinfo.cli.unmatched import fail_if_unmatched, report, unmatched_labels, unmatched_shards
 from zinfo.cli.value_lines import echo_values
 from zinfo.errors import NotPolledError, UnknownShardError, ZinfoError
@@ -96,6 +97,8 @@ def get(
     fields has id, state, role, version and age. `zinfo columns` prints some fields of all shards
     as a table.
 
+    Without SHARD, a line on stderr names shards that are down and shards without INFO.
+
     With --json: an object per shard with its fields, and "meta" with id and shard_identifier,
     info_age (seconds; null without INFO), state, revision and time.
     """
@@ -131,6 +134,8 @@ def get(
             raise ZinfoError(f"{error}: no poll succeeded; `zinfo shards` shows why") from error
         fail_if_missing(tally.missing)
         _report_unmatched(client, tally, Selection(fields, shard_ids, labels))
+        if not shard_ids:
+            note_unanswered(client, labels, states, None if max_age else tally.entries)
 
 
 def _report_unmatched(client: Client | Fleet, tally: _Tally, selection: Selection) -> None:
