@@ -49,6 +49,20 @@ def find_field(raw: bytes, name: bytes) -> bytes | None:
     return raw[start : end if end >= 0 else None].removesuffix(b"\r")
 
 
+def find_texts(raw: bytes, names: tuple[bytes, ...]) -> list[bytes | None] | None:
+    """Find the texts of some fields in a reply without parsing the rest.
+
+    Args:
+        raw: The reply's bytes.
+        names: The fields' names.
+
+    Returns:
+        For each field the text after the colon; None where there is no such line. None instead of
+        a list if a field is repeated.
+    """
+    return (_find_fields if native is None else native.find_fields)(raw, names)
+
+
 class FieldReader:
     """Reads the same few fields from many replies.
 
@@ -88,8 +102,7 @@ class FieldReader:
         """
         if not self._usable:
             return None
-        find = _find_fields if native is None else native.find_fields
-        texts = find(raw, self._names)
+        texts = find_texts(raw, self._names)
         if texts is None:
             return None  # a field is repeated
         return {

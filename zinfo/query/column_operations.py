@@ -37,12 +37,15 @@ class ColumnOperations:
 
     Args:
         servicer: answers queries for INFO.
+
+    Attributes:
+        planner: decides which fields are read from each reply when it arrives.
     """
 
     def __init__(self, servicer: InfoProviderServicer) -> None:
         self._publisher = servicer.publisher
         self._lists = IdLists(servicer.publisher)
-        self._planner = FieldPlanner(servicer.publisher.rows)
+        self.planner = FieldPlanner(servicer.publisher.rows)
 
     def get_columns(self, call: Call) -> OperationResult:
         """Return some fields of all live shards as columns, with ages and states.
@@ -66,7 +69,7 @@ class ColumnOperations:
         page = _Page(keys, call, self._publisher, revisions, with_ids=known != listed.revision)
         page.fill(listed, first, limit or len(listed.ids))
         if cursor is None:
-            self._planner.record(page.simple_fields_with_numbers())
+            self.planner.record(page.simple_fields_with_numbers())
         after = first + page.count
         extra = {"cursor": f"{listed.revision}.{after}"} if after < len(listed.ids) else {}
         return OperationResult(page.encoded(listed, first), extra)

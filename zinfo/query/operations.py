@@ -46,6 +46,9 @@ class Operations:
         bus_endpoints: returns the endpoints of the bus for a client with some rights.
         heartbeat: seconds between two heartbeats of the bus.
         clock: returns the wall clock that `ping` reports.
+
+    Attributes:
+        planner: decides which fields are read from each reply when it arrives.
     """
 
     def __init__(
@@ -63,7 +66,8 @@ class Operations:
     ) -> None:
         self._publisher = servicer.publisher
         self.limits = limits
-        shards = ShardOperations(servicer, poller)
+        shards, columns = ShardOperations(servicer, poller), ColumnOperations(servicer)
+        self.planner = columns.planner
         self.sources: SourceDirectory = sources or NoSources()
         source = SourceOperations(self.sources, servicer.publisher, clock)
         info = DaemonInfo(identity, stats, self.sources, bus_endpoints, heartbeat, clock)
@@ -71,7 +75,7 @@ class Operations:
         self._run: dict[str, Callable[[Call], OperationResult]] = {
             "hello": daemon.hello,
             "get_infos": shards.get_infos,
-            "get_columns": ColumnOperations(servicer).get_columns,
+            "get_columns": columns.get_columns,
             "shards": shards.shards,
             "snapshot": shards.snapshot,
             "events": daemon.events,

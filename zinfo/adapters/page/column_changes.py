@@ -38,9 +38,11 @@ def changes(
 
 
 def _is_same(before: ColumnPart, after: ColumnPart, start: int, end: int) -> bool:
-    """Return whether a part of two columns has the same bytes."""
-    if before.type != after.type or isinstance(before.data, list):
+    """Return whether a part of two columns is certainly the same."""
+    if before.type != after.type:
         return False
+    if isinstance(before.data, list):
+        return before.data[start:end] == after.data[start:end]
     one, other = memoryview(before.data), memoryview(cast("bytes", after.data))
     if one[start * _WIDTH : end * _WIDTH] != other[start * _WIDTH : end * _WIDTH]:
         return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from zinfo.adapters.page.column_changes import empty_column
 from zinfo.adapters.page.readings import (
     NEVER,
     Facts,
@@ -16,23 +18,22 @@ from zinfo.adapters.page.readings import (
     YieldPoint,
 )
 from zinfo.adapters.page.table_view import RECENT_EVENTS
-from zinfo.info.columns import ABSENT, FRACTION, INTEGER, OTHER, Column
+from zinfo.adapters.page.text_values import TextValues
+from zinfo.info.cells import is_simple_field
+from zinfo.info.columns import ABSENT, FRACTION, INTEGER, Column
 from zinfo.query.column_reader import ColumnReader
+from zinfo.query.field_planner import FieldPlanner
 from zinfo.query.id_lists import IdLists
-from zinfo.query.servicer import InfoQuery
 from zinfo.query.shard_operations import interval_of
 from zinfo.security.rights import Rights
 from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.shard import RedisShard
-from zinfo.shards.snapshot import Snapshot
 from zinfo.shards.source import SnapshotSource
-from zinfo.wire.codec import unpack
 from zinfo.wire.column_pages import FLOAT64, INT64, MIXED, ColumnPart, ColumnType, native
 from zinfo.wire.identity import Identity
 
 _BATCH: Final = 512  # shards read between two yield points
-_MAX_VALUE: Final = 4096  # bytes of a value; a larger one is left out
-_MAX_VALUES: Final = 16 << 20  # bytes of all values that are not plain numbers
+_ABSENT_SECONDS: Final = 10.0  # after which fields that no shard had are read again
 _EVENTS: Final = 5000  # stored events that are searched for those that a page receives first
 
 
@@ -45,6 +46,7 @@ class DaemonTable:
         poller: has the lifecycle events.
         identity: of the daemon.
         lists: the lists of the shards' ids.
+        planner: learns which fields are read each second.
     """
 
     def __init__(
@@ -54,14 +56,21 @@ class DaemonTable:
         poller: SnapshotSource,
         identity: Identity,
         lists: IdLists,
+        planner: FieldPlanner,
     ) -> None:
-        self._rights = selection.rights
+        self._rights = rights = selection.rights
         self._labels = dict(selection.labels)
         self._keys = selection.keys
+        self._visible = [key for key in selection.keys if not rights.hides(key)]
+        self._absent: frozenset[str] = frozenset()  # fields that no shard had
+        self._absent_until = -math.inf  # monotonic clock
         self._publisher = publisher
         self._poller = poller
         self._identity = identity
         self._lists = lists
+        self._planner = planner
+        self._facts_of = FactsOf(rights)
+        self._texts = TextValues()
         self._newest_event: int | None = None
 
     def read(self, yield_point: YieldPoint) -> Reading:
@@ -69,28 +78,47 @@ class DaemonTable:
         yield_point()
         listed = self._lists.get(self._rights, self._labels, yield_point)
         ids = listed.ids
-        columns = {key: Column() for key in self._keys}
-        visible = {key: one for key, one in columns.items() if not self._rights.hides(key)}
-        reader = ColumnReader(visible, self._publisher, yield_point)
-        times, values = array("d"), _OtherValues(visible)
-        facts: list[Facts] = []
+        columns = {key: Column() for key in self._visible if key not in self._absent}
+        reader = ColumnReader(columns, self._publisher, yield_point)
+        times, facts = array("d"), list[Facts]()
+        self._texts.begin()
         while len(facts) < len(ids):
             start = len(facts)
             snapshots = reader.read(listed, start, min(_BATCH, len(ids) - start))
             batch = ids[start : len(reader.states)]
-            for shard_id, shard in zip(batch, self._publisher.find_shards(batch), strict=True):
-                times.append(NEVER if shard is None else shard.info_timestamp or NEVER)
-                facts.append(Facts(shard_id) if shard is None else facts_of(shard, self._rights))
-            values.take(snapshots, start, yield_point)
+            shards = self._publisher.find_shards(batch)
+            times.extend(
+                [shard.info_timestamp or NEVER if shard is not None else NEVER for shard in shards]
+            )
+            facts += map(self._facts_of, shards, batch)
+            self._texts.take(batch, snapshots, columns, start, yield_point)
             yield_point()
-        for column in columns.values():
-            column.resize(len(ids))  # those of hidden fields
-        parts = {
-            name: _part(column, values.found.get(name, {}), yield_point)
-            for name, column in columns.items()
-        }
+        self._note_fields(columns)
+        empty = empty_column(len(ids))
+        parts = dict.fromkeys(self._keys, empty)  # those of hidden and of absent fields
+        for name, column in columns.items():
+            parts[name] = _part(column, self._texts.found.get(name, {}), yield_point)
         rows = Rows(ids, times, parts, facts)
         return Reading(time.time(), self._identity.epoch, rows, self._read_events(yield_point))
+
+    def _note_fields(self, columns: Mapping[str, Column]) -> None:
+        """Note which fields have numbers, and which do not exist.
+
+        Thousands of servers have one database, and a page requests the keys of sixteen.
+        """
+        self._planner.record(
+            key
+            for key, one in columns.items()
+            if is_simple_field(key) and (INTEGER in one.marks or FRACTION in one.marks)
+        )
+        now = time.monotonic()
+        if now < self._absent_until:
+            return
+        if self._absent:
+            self._absent = frozenset()  # all are read the next time
+            return
+        self._absent = frozenset(key for key, one in columns.items() if not any(one.marks))
+        self._absent_until = now + _ABSENT_SECONDS
 
     def close(self) -> None:
         """Do nothing: the shards are those of the daemon."""
@@ -118,77 +146,35 @@ class DaemonTable:
         return shard is not None and self._labels.items() <= shard.labels.items()
 
 
-def facts_of(shard: RedisShard, rights: Rights) -> Facts:
-    """Return what a client may know of a shard besides its INFO.
+class FactsOf:
+    """Makes the facts that a client may know of a shard.
 
     Args:
-        shard: the shard.
         rights: of the client.
     """
-    if not rights.can_call("shards"):
-        return Facts(shard.id, state=shard.state.value)
-    hidden = rights.hidden_attributes()
-    return Facts(
-        shard.id,
-        shard.labels,
-        shard.state.value,
-        shard.reason,
-        shard.last_error,
-        None if "role" in hidden else shard.role,
-        None if "version" in hidden else shard.version,
-        shard.since,
-        interval_of(shard),
-    )
 
+    def __init__(self, rights: Rights) -> None:
+        hidden = rights.hidden_attributes()
+        self._allowed = rights.can_call("shards")
+        self._has_role, self._has_version = "role" not in hidden, "version" not in hidden
 
-class _OtherValues:
-    """The values that are not plain numbers: texts, maps and unusual numbers.
-
-    Args:
-        columns: of the fields.
-
-    Attributes:
-        found: for each field the values, by position.
-    """
-
-    def __init__(self, columns: Mapping[str, Column]) -> None:
-        self.found: dict[str, dict[int, object]] = {}
-        self._columns = columns
-        self._left = _MAX_VALUES
-
-    def take(
-        self, snapshots: Sequence[Snapshot | None], start: int, yield_point: YieldPoint
-    ) -> None:
-        """Parse the values of some shards, which are marked as `OTHER`.
-
-        Args:
-            snapshots: of the shards; empty if there is no such value.
-            start: position of the first one.
-            yield_point: called repeatedly.
-        """
-        if not snapshots:
-            return
-        for name, column in self._columns.items():
-            position = column.marks.find(OTHER, start)
-            if position < 0:
-                continue
-            select = InfoQuery(keys=(name,)).field_selector()
-            while position >= 0:
-                yield_point()
-                snapshot = snapshots[position - start]
-                value = select(snapshot).get(name) if snapshot else None
-                size = column.set(position, value)
-                if size:
-                    self._add(name, column, position, size)
-                position = column.marks.find(OTHER, position + 1)
-
-    def _add(self, name: str, column: Column, position: int, size: int) -> None:
-        packed = column.others.pop(position)
-        self._left -= size
-        if size > _MAX_VALUE or self._left < 0:
-            column.marks[position] = ABSENT
-        else:
-            self.found.setdefault(name, {})[position] = unpack(packed)
+    def __call__(self, shard: RedisShard | None, shard_id: str) -> Facts:
+        """Return the facts of a shard; None for one that has just been removed."""
+        if shard is None:
+            return Facts(shard_id)
+        if not self._allowed:
+            return Facts(shard_id, state=shard.state)
+        return Facts(
+            shard_id,
+            shard.labels,
+            shard.state,
+            shard.reason,
+            shard.last_error,
+            shard.role if self._has_role else None,
+            shard.version if self._has_version else None,
+            shard.since,
+            interval_of(shard),
+        )
 
 
 def _part(column: Column, others: Mapping[int, object], yield_point: YieldPoint) -> ColumnPart:

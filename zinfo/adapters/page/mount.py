@@ -32,7 +32,7 @@ def daemon_page(dependencies: HttpDependencies) -> MountedPage:
     lists = IdLists(publisher)
 
     def open_source(selection: Selection) -> DaemonTable:
-        return DaemonTable(selection, publisher, poller, identity, lists)
+        return DaemonTable(selection, publisher, poller, identity, lists, operations.planner)
 
     def about(rights: Rights) -> dict[str, object]:
         allowed = [name for name in operations.names if rights.can_call(name)]
