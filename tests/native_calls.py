@@ -89,6 +89,17 @@ def write_row() -> Any:
     return [part.hex() for part in (rows, ages, states, *columns[0], *columns[1])]
 
 
+def write_point() -> Any:
+    """Write two steps of a ring; return it."""
+    ring = bytearray(64 + 32 + 8 + 4)
+    ring[96:104] = b"\xff" * 8
+    fields = tuple(b"f%d" % number for number in range(12))
+    names, kinds = (b"used_memory", *fields), bytes([KINDS[0]]) * 13
+    for step, raw in enumerate((b"used_memory:1\nf8:7\n", b"used_memory:2\nf8:9\n")):
+        _native.write_point(ring, 4, step, raw, names, kinds, 5.0 * step)
+    return ring.hex()
+
+
 def encode_field(name: str, text: bytes) -> bytes:
     """Return a field that the native part does not encode; not as msgpack, so that it shows."""
     return f"<{name}={text!r}>".encode()
@@ -129,6 +140,7 @@ CALLS: dict[str, Callable[[], Any]] = {
     "discard_frames": discard_frames,
     "write_row": write_row,
     "gather_rows": write_row,
+    "write_point": write_point,
     "fill_columns": fill_columns,
     "merge_deltas": lambda: _native.merge_deltas(PACKED_INFO, (PACKED_DELTA,)),
     "read_deltas": lambda: _native.read_deltas(PACKED_BATCH, 7, {b"t": "s"}),

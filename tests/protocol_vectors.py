@@ -217,6 +217,7 @@ def requests() -> Iterator[Vector]:
         "sources": (12, "sources", {}),
         "accept_source": (13, "accept_source", {"name": "käse"}),
         "columns": (14, "get_columns", {"keys": ["role"], "ids_revision": 2**48 - 1, "limit": 5}),
+        "history": (15, "history", {"shard_ids": ["a"], "fields": ["ops"], "since": 1796020330.5}),
     }
     for name, (ident, op, args, *deadline) in asked.items():
         meaning = {"id": ident, "op": op, "args": args}
@@ -358,6 +359,28 @@ def columns() -> Iterator[Vector]:
                 "x": 1,
             },
         ),
+    }
+    for number, (name, (more, body)) in enumerate(answered.items()):
+        header = {"id": number, "ok": True, "node": "zinfo-ä", "epoch": EPOCH, **more}
+        frames = _hex(MAGIC, msgpack.packb(header), msgpack.packb(body))
+        yield {"name": name, "frames": frames, "header": header, "body": with_hex(body)}
+
+
+def history() -> Iterator[Vector]:
+    """Yield replies of `history`; byte strings as in `columns`."""
+    page: Vector = {
+        "step": 5.0,
+        "newest": 1796020345.0,
+        "points": 3,
+        "ids": ["db-1:6379", "käse~1"],
+    }
+    some = struct.pack("<6f", 12.5, math.nan, 0.25, -0.0, 1e30, 16777216)
+    answered: dict[str, tuple[Any, ...]] = {
+        "values": ({}, {**page, "fields": {"ops": some, "lag": None}}),
+        "first page": ({"cursor": "360.3.käse~1"}, {**page, "fields": {"memory": some}}),
+        "no shards": ({}, {**page, "ids": [], "fields": {"ops": b"", "lag": None}}),
+        "no values": ({}, {**page, "points": 0, "fields": {"ops": b"", "lag": None}}),
+        "of a later version": ({}, {**page, "step": 0.5, "fields": {"ä": some}, "x": 1}),
     }
     for number, (name, (more, body)) in enumerate(answered.items()):
         header = {"id": number, "ok": True, "node": "zinfo-ä", "epoch": EPOCH, **more}
@@ -612,6 +635,7 @@ FILES = {
     "requests": requests,
     "replies": replies,
     "columns": columns,
+    "history": history,
     "bus": bus,
     "topics": topics,
     "batches": batches,

@@ -7,6 +7,7 @@ with the original of the same revision.
 from __future__ import annotations
 
 import copy
+import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -97,6 +98,7 @@ class ModelDaemon:
         self.refused_topics: list[str] = []
         self.slice: object = ...
         self.without: set[str] = set()
+        self.histories: dict[str, list[float]] = {}  # of `memory`, where it is not 1, 2, 3
         self.waiting = 0
         self.batch: list[tuple[bytes, bytes, dict[str, object]]] = []
         self.fields: set[bytes] = set()  # topics of fields that were subscribed
@@ -252,6 +254,7 @@ class ModelDaemon:
             "events": self._events,
             "get_infos": self._get_infos,
             "get_columns": self._get_columns,
+            "history": self._history,
             "shards": self._shards,
             "stats": lambda _: ({"revisions": self.revisions}, {}),
             "sources": lambda _: ([{"name": "cmdb", "type": "http"}], {}),
@@ -359,6 +362,25 @@ class ModelDaemon:
             }
             for shard, held in ((shard, self.shards[shard]) for shard in ids)
         ], {}
+
+    def _history(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
+        requested = cast("list[str]", args.get("shard_ids") or sorted(self.shards))
+        for shard in requested:
+            if shard not in self.shards:
+                raise UnknownShardError(f"shard {shard} not found")
+        labels = cast("dict[str, str]", args.get("labels") or {})
+        ids = [s for s in requested if labels.items() <= self.shards[s].labels.items()]
+        page, extra = self._page(sorted(ids), args)
+        values = [value for shard in page for value in self.histories.get(shard, [1.0, 2.0, 3.0])]
+        known = {"memory": struct.pack(f"<{len(values)}f", *values), "lag": None}
+        names = cast("list[str]", args.get("fields") or list(known))
+        return {
+            "step": 5.0,
+            "newest": 1000.0,
+            "points": 3,
+            "ids": page,
+            "fields": {name: known[name] for name in names},
+        }, extra
 
     def _get_columns(self, args: dict[str, object]) -> tuple[object, dict[str, object]]:
         labels = cast("dict[str, str]", args.get("labels") or {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,7 @@ from zinfo.errors import (
     MissingSlicesError,
     NotPolledError,
     RequestError,
+    UnknownOpError,
     UnknownShardError,
 )
 from zinfo.wire.query_messages import decode_request
@@ -123,6 +125,36 @@ def test_each_shard_is_there_once_with_its_newest_copy(flavour: Flavour) -> None
         assert columns.ids == SHARDS
         assert columns.states[0] == "busy"
         assert list(columns["role"]) == ["master"] * 6
+
+
+def test_the_history_of_a_shard_is_that_of_the_daemon_that_has_most(flavour: Flavour) -> None:
+    with running() as peers, fleet_of(flavour, peers) as fleet:
+        first, _second = owners(peers, "s0")
+        first.daemon.histories["s0"] = [math.nan, 7.0, 8.0]  # it has started later
+        for found in (fleet.history(), fleet.history(list(SHARDS))):
+            assert found.ids == SHARDS
+            assert (found.step, found.newest, found.points) == (5.0, 1000.0, 3)
+            assert {tuple(values) for values in found["memory"].values()} == {(1.0, 2.0, 3.0)}
+            assert all(map(math.isnan, found["lag"]["s0"]))
+            assert found.missing == ()
+        first.daemon.histories["s1"] = [1.0, 1.0, math.nan]
+        found = fleet.history(["s1", "s0"], ["memory"])
+        assert (found.ids, list(found)) == (("s1", "s0"), ["memory"])
+        with pytest.raises(UnknownShardError, match="none not found"):
+            fleet.history(["s0", "none"])
+
+
+def test_a_history_lacks_the_shards_of_daemons_without_one(flavour: Flavour) -> None:
+    with running() as peers, fleet_of(flavour, peers, allow_missing=True) as fleet:
+        for peer in peers[:2]:
+            peer.daemon.without = {"history"}
+        found = fleet.history()
+        assert set(found.ids) == set(peers[2].daemon.shards)
+        assert {one.endpoint for one in found.missing} == {peer.query for peer in peers[:2]}
+        assert "has no history" in found.missing[0].problem
+        peers[2].daemon.without = {"history"}
+        with pytest.raises(UnknownOpError, match="has no history"):
+            fleet.history()
 
 
 def test_pages_of_all_daemons_are_merged_while_they_arrive(flavour: Flavour) -> None:

@@ -38,6 +38,9 @@ max_interval = 0.2
 interval_step = 0.1
 [bus]
 heartbeat = 0.5
+[history]
+minutes = 1
+step = 1
 """
 AWAY = "redis://127.0.0.1:1"  # no server listens there
 
@@ -161,10 +164,45 @@ def test_columns_have_the_values_of_get_infos(
             client.get_columns([])
 
 
+def test_a_history_has_the_last_values_of_each_shard(
+    daemon: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.client(daemon.query) as client:
+        assert "history" in client.hello()["ops"]
+        found = wait_until(
+            lambda: filled if (filled := client.history())["memory"]["a"][-1] > 0 else None,
+            what="a step that is over",
+        )
+        assert found is not None
+        assert (found.ids, found.points, found.step) == (("a", "away", "b", "c"), 60, 1.0)
+        assert abs(found.newest - time.time()) < 600
+        assert found["memory"]["a"][-1] > 100_000
+        assert all(map(math.isnan, found["memory"]["away"]))
+        assert all(map(math.isnan, found["lag"]["a"]))
+        some = client.history(["c", "b"], ["ops"], {"site": "fra"}, since=found.newest - 2.5)
+        assert (some.ids, list(some)) == (("c", "b"), ["ops"])
+        assert some.points >= 3
+        with pytest.raises(BadRequestError, match="known are"):
+            client.history(fields=["no_such_series"])
+        with pytest.raises(UnknownShardError):
+            client.history(["nope"])
+
+
+def test_a_daemon_whose_history_is_disabled_has_no_such_operation(
+    slow: RunningDaemon, flavour: Flavour
+) -> None:
+    with flavour.client(slow.query) as client:
+        assert "history" not in client.hello()["ops"]
+        with pytest.raises(UnknownOpError, match=r"has no history.*\[history\]"):
+            client.history()
+
+
 @pytest.fixture(scope="module")
 def slow(servers: list[RealServer]) -> Iterator[RunningDaemon]:
     """A daemon that polls a shard only once, unless it is asked to."""
-    text = "[poll]\nmin_interval = 600\nmax_interval = 600\n" + shard("a", servers[0].url)
+    text = "[poll]\nmin_interval = 600\nmax_interval = 600\n[history]\nenabled = false\n" + shard(
+        "a", servers[0].url
+    )
     with RunningDaemon(config_text=text) as running:
         running.wait_polled(1)
         yield running

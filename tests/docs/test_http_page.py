@@ -19,7 +19,7 @@ from tests.servers import RealServer
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "http.md").read_text(encoding="utf-8")
 METRICS = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
-ANSWERED = re.findall(r"^\$ curl '(\S+)'\n([{[].*)$", PAGE, re.MULTILINE)
+ANSWERED = re.findall(r"^\$ curl '((?!\S*/history)\S+)'\n([{[].*)$", PAGE, re.MULTILINE)
 ((STREAM, EVENTS),) = re.findall(r"^\$ curl -N '(\S+)'\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
 CONFIG = '[[shards]]\nurl = "{}"\nid = "db-1:6379"\nlabels = {{ site = "fra" }}\n'
 
@@ -56,6 +56,18 @@ def test_a_response_has_the_form_of_a_real_one(base: str, url: str, response: st
     except HTTPError as error:
         real = json.load(error)
     assert form(json.loads(response)) == form(real)
+
+
+def test_a_history_has_the_form_of_a_real_one(base: str) -> None:
+    ((url, response),) = re.findall(r"^\$ curl '(\S+history\S+)'\n(.*)$", PAGE, re.MULTILINE)
+    with urlopen(url.replace("http://127.0.0.1:9121/", base), timeout=10) as reply:
+        real = json.load(reply)["data"]
+    shown = json.loads(response)["data"]
+    assert shown.keys() == real.keys()
+    (ops,) = shown["fields"].pop("ops")
+    assert len(ops) == shown["points"]
+    assert len(real["fields"].pop("ops")) == 1
+    assert form({**shown, "points": 0}) == form({**real, "points": 0})
 
 
 def test_the_stream_has_the_events_of_the_page(base: str) -> None:

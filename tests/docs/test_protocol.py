@@ -35,6 +35,7 @@ from zinfo.bus.batches import MAX_BATCH_BYTES, MAX_FIELD_SETS
 from zinfo.client import InfoMeta
 from zinfo.config.models import BusConfig
 from zinfo.errors import RequestError
+from zinfo.history.series import SERIES
 from zinfo.query.source_operations import describe_source
 from zinfo.wire import bus_messages, codec, query_messages
 from zinfo.wire.info_meta import NOT_AVAILABLE_AGE
@@ -47,7 +48,7 @@ from zinfo.wire.slices import MAX_COPIES, MAX_SLICES, SliceSpec, slices_of
 
 def test_the_page_has_an_example_of_each_kind_of_message() -> None:
     assert set(EXAMPLES) == {
-        *("request", "reply", "first page", "request of the next page", "columns"),
+        *("request", "reply", "first page", "request of the next page", "columns", "history"),
         *("error", "error of another version"),
         *(
             "info",
@@ -98,6 +99,18 @@ def test_the_example_of_columns_is_a_reply() -> None:
     only_with_revisions = {"revision", "time"}
     assert set(content) == documented - {"int64", "float64", "mixed"} - only_with_revisions
     assert all(f"`{key}`" in section("#### `get_columns`") for key in content["columns"][0])
+
+
+def test_the_example_of_a_history_is_a_reply() -> None:
+    (magic, _), (header, said_header), (body, said_body) = EXAMPLES["history"]
+    reply = query_messages.decode_reply([magic, header, body])
+    assert reply.header == json.loads(said_header)
+    assert with_hex(reply.body) == json.loads(said_body)
+    assert codec.pack(reply.body) == body
+    content: Any = reply.body
+    text = section("#### `history`")
+    assert set(content) <= names(text)
+    assert all(f"`{name}`" in text for name in SERIES)
 
 
 @pytest.mark.parametrize("name", ["error", "error of another version"])
@@ -282,7 +295,7 @@ def test_a_single_text_is_accepted_in_place_of_an_array(
     for op, arguments in ARGUMENTS.items():
         for name, (kind, _) in arguments.items():
             if kind == "array of text":
-                text = "up" if name == "state" else server.ident
+                text = {"state": "up", "fields": "ops"}.get(name, server.ident)
                 assert daemon.ask(op, **{name: text}).error is None
 
 

@@ -70,7 +70,7 @@ def test_hello_has_all_that_a_client_needs(daemon: RunningDaemon) -> None:
     assert hello["bus"] == [daemon.bus]
     assert hello["versions"] == [1]
     assert set(hello["ops"]) == {
-        *("hello", "get_infos", "get_columns", "shards", "snapshot", "events", "stats"),
+        *("hello", "get_infos", "get_columns", "history", "shards", "snapshot", "events", "stats"),
         *("sources", "accept_source", "ping"),
     }
     assert hello["limits"]["max_request_bytes"] == 65536

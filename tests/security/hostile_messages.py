@@ -43,9 +43,9 @@ STRANGERS: dict[str, bytes] = {
 """What port scanners and misdirected clients send."""
 
 _OPS = ["hello", "get_infos", "shards", "snapshot", "events", "stats", "ping", "no", ""]
-_OPS += ["sources", "accept_source", "get_columns"]
+_OPS += ["sources", "accept_source", "get_columns", "history"]
 _ARGS = ["shard_ids", "ids", "keys", "labels", "max_age", "limit", "cursor", "topics", "since", "x"]
-_ARGS += ["name", "ids_revision"]
+_ARGS += ["name", "ids_revision", "fields"]
 _VALUES: list[object] = [
     *(None, True, 0, 1, -1, 2**64 - 1, -(2**63), 1.5, float("nan"), float("inf"), 1e308),
     *("", "a", "é", "x" * 300, b"\xff", [], ["a"], [1], [[]], {}, {"a": "b"}, {"a": 1}),

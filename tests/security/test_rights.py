@@ -48,7 +48,7 @@ shards = []
 NAMES = ("cache", "blind", "modest", "static", "reader", "outsider")
 HEARTBEAT = b"z1/hb/"
 LIMITED = (
-    *("get_infos", "get_columns", "shards", "snapshot", "events", "stats", "sources"),
+    *("get_infos", "get_columns", "shards", "snapshot", "history", "events", "stats", "sources"),
     "accept_source",
 )
 """Operations that a client may need a right for."""
@@ -238,12 +238,14 @@ def test_a_client_sees_its_shards_in_every_operation(
             "get_infos": infos,
             "get_columns": set(client.get_columns(["role"]).ids),
             "shards": ids(client.shards()),
+            "history": set(client.history().ids),
             "snapshot": ids(entries(client.request("snapshot").body), "shard"),
             "events": {event.shard for event in client.events().events},
         }
         refused = 0
         for operation, argument in (
-            ("get_infos", "shard_ids"), ("shards", "ids"), ("snapshot", "ids"), ("events", "ids")
+            ("get_infos", "shard_ids"), ("shards", "ids"), ("snapshot", "ids"), ("events", "ids"),
+            ("history", "ids"),
         ):  # fmt: skip
             arguments: dict[str, Any] = {argument: ["db-1"]}
             with pytest.raises(NotAllowedError):

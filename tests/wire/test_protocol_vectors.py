@@ -23,6 +23,7 @@ from zinfo.client.decoding import (
 from zinfo.errors import ProtocolError, RequestError
 from zinfo.wire import bus_messages, codec, query_messages
 from zinfo.wire.bus_messages import Header
+from zinfo.wire.history_pages import history_page_of, native_floats
 from zinfo.wire.query_messages import Request
 
 
@@ -92,6 +93,20 @@ def test_columns_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
     assert exactly(protocol_vectors.with_hex(body)) == exactly(vector["body"])
     assert codec.pack(body) == codec.pack_fields(body) == frames[2]
     assert query_messages.decode_reply(frames).header == vector["header"]
+
+
+@each("history")
+def test_histories_are_what_the_codec_reads_and_writes(vector: Vector) -> None:
+    frames = frames_of(vector)
+    body = codec.unpack(frames[2])
+    assert exactly(protocol_vectors.with_hex(body)) == exactly(vector["body"])
+    assert codec.pack(body) == codec.pack_fields(body) == frames[2]
+    page = history_page_of(body)
+    for name, values in vector["body"]["fields"].items():
+        series = page.fields[name]
+        assert (series is None) == (values is None)
+        if series is not None:
+            assert native_floats(series.tobytes()).hex() == values["hex"]
 
 
 @each("bus")

@@ -10,13 +10,15 @@ import abc
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, TypeVar
 
+from zinfo.client import history as histories
 from zinfo.client import requests
 from zinfo.client.columns import Columns
 from zinfo.client.columns_query import ColumnsQuery, IdLists
 from zinfo.client.former_names import chosen_ids
+from zinfo.client.history import History
 from zinfo.client.requests import Call, Map, Paging, RecentEvents
 from zinfo.client.sockets import clock
-from zinfo.errors import RequestError
+from zinfo.errors import RequestError, UnknownOpError
 from zinfo.wire.query_messages import Reply
 
 _Result = TypeVar("_Result")
@@ -229,6 +231,39 @@ class ClientOperations(abc.ABC):
             ids: the former name of `shard_ids`.
         """
         return await self._call(requests.events(since, chosen_ids(shard_ids, ids, "ids")), timeout)
+
+    async def history(
+        self,
+        shard_ids: Collection[str] = (),
+        fields: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        *,
+        since: float = 0.0,
+        timeout: float | None = None,
+    ) -> History:
+        """Return the last minutes of shards, as far as the daemon has stored them in memory.
+
+        Args:
+            shard_ids: ids of the shards; empty for all.
+            fields: names of series: `ops`, `memory`, `hit_ratio`, `clients`, `net_in`, `net_out`,
+                `evicted` and `lag`; empty for all.
+            labels: labels that a shard must have; None for any.
+            since: only values after this time, in seconds since the Unix epoch; 0 for all.
+            timeout: seconds for the whole call.
+
+        Returns:
+            A mapping from the name of a series to a mapping from the id of a shard to its values,
+            oldest first, NaN where the shard did not answer.
+
+        Raises:
+            BadRequestError: a series is unknown.
+            UnknownShardError: a shard does not exist.
+            UnknownOpError: the daemon has no history.
+        """
+        try:
+            return await self._call(histories.history(shard_ids, fields, labels, since), timeout)
+        except UnknownOpError as error:
+            raise histories.no_history(error) from error
 
     async def sources(self, *, timeout: float | None = None) -> list[Map]:
         """Return the state of each source of shards, in the order of the configuration.

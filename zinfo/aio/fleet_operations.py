@@ -15,6 +15,7 @@ from zinfo.aio.client import Client
 from zinfo.aio.fleet_base import FleetBase
 from zinfo.client.fleet_columns import MemberColumns, columns_of_entries, merged_columns
 from zinfo.client.fleet_events import MemberEvents, merged_events
+from zinfo.client.fleet_history import HISTORY_ENTRIES, entries_of, merged_history
 from zinfo.client.fleet_members import FleetMember, Member
 from zinfo.client.fleet_merge import (
     INFO_ENTRIES,
@@ -25,8 +26,9 @@ from zinfo.client.fleet_merge import (
 )
 from zinfo.client.fleet_owners import Owners
 from zinfo.client.fleet_pages import PagesOfMember, merged_page
-from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
+from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetHistory, FleetList
 from zinfo.client.former_names import chosen_ids
+from zinfo.client.history import History
 from zinfo.client.requests import Map, list_of_texts
 from zinfo.client.requests import get_infos as call_of_get_infos
 from zinfo.client.sockets import clock
@@ -303,6 +305,59 @@ class FleetOperations(FleetBase):
         )
         return self._complete(FleetList(events, request.missing()))
 
+    async def history(
+        self,
+        shard_ids: Collection[str] = (),
+        fields: Collection[str] = (),
+        labels: Mapping[str, str] | None = None,
+        *,
+        since: float = 0.0,
+        timeout: float | None = None,
+    ) -> FleetHistory:
+        """Return the last minutes of shards, of each those of one of its daemons.
+
+        That is the one with the newest value; of several such, the one that has values for longer.
+
+        Args:
+            shard_ids: ids of the shards; empty for all.
+            fields: names of series, as for `Client.history`; empty for all.
+            labels: labels that a shard must have; None for any.
+            since: only values after this time, in seconds since the Unix epoch; 0 for all.
+            timeout: seconds for the whole call.
+
+        Returns:
+            A history as `Client.history` returns it. `missing` has the slices without which shards
+            may be missing.
+
+        Raises:
+            BadRequestError: a series is unknown.
+            UnknownShardError: no daemon that answered has this shard.
+            UnknownOpError: no daemon that answered has a history.
+            MissingSlicesError: shards may be missing; not with `Fleet(allow_missing=True)`.
+        """
+        ids, names = list_of_texts(shard_ids, "shard_ids"), list_of_texts(fields, "fields")
+        merge, existing, series = EntryMerge(HISTORY_ENTRIES), set[str](), dict[str, None]()
+
+        async def ask(client: Client, some: Collection[str], until: float) -> None:
+            try:
+                found = await _history(client, some, names, labels, since, until)
+            except UnknownShardError:  # says nothing about the others
+                every = await client.shards(timeout=until - clock())
+                some = list({entry["id"] for entry in every}.intersection(some))
+                if not some:
+                    return
+                found = await _history(client, some, names, labels, since, until)
+            existing.update(some)
+            series.update(dict.fromkeys(found))
+            merge.add(entries_of(found), 0.0)
+
+        request = await self._of_shards(ids, merge, ask, timeout)
+        for shard in ids:
+            if shard not in existing and shard not in request.unanswered():
+                raise UnknownShardError(f"shard {shard} not found")
+        history = merged_history(merge.take(ids), series)
+        return self._complete(FleetHistory(history, request.missing()))
+
     async def hello(self, *, timeout: float | None = None) -> FleetDict[Map]:
         """Return the reply of each daemon to `Client.hello`, by its endpoint.
 
@@ -361,6 +416,17 @@ async def _columns(
         infos = await client.get_infos(keys=names, labels=labels, timeout=until - clock())
         return columns_of_entries(list(names), shards, infos, clock())
     return MemberColumns(columns, clock())
+
+
+async def _history(
+    client: Client,
+    ids: Collection[str],
+    names: Collection[str],
+    labels: Mapping[str, str] | None,
+    since: float,
+    until: float,
+) -> History:
+    return await client.history(ids, names, labels, since=since, timeout=until - clock())
 
 
 def _has_labels(entry: Map, labels: Mapping[str, str] | None) -> bool:

@@ -3,7 +3,7 @@
 `Fleet` is for several daemons that share the shards: `fleet_members` knows these, `fleet_coverage`
 decides whether shards may be missing, and `fleet_copies` which copy of a shard counts. For requests
 `fleet_requests` and `fleet_owners` decide which daemons to ask, and `fleet_merge`, `fleet_columns`,
-`fleet_pages` and `fleet_events` merge the replies.
+`fleet_pages`, `fleet_events` and `fleet_history` merge the replies.
 
 Imports only `zinfo.wire`, `zinfo.native` and `zinfo.errors`; neither gevent nor redis nor psutil is
 loaded. `context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process patched by gevent.
@@ -11,9 +11,9 @@ loaded. `context=` takes a `zmq.Context`, or a `zmq.green.Context` in a process 
 State machines are separate from I/O, and get messages and the time as arguments. Begin reading with
 `bus_session` (joining the bus), then `mirror_state` (with `batches`, `shard_store`, `stored_info`,
 `resync` and `gap_detection`) and `subscriber_state`; `requests` is the Client's counterpart, and
-`columns_query` that for `columns`. `sockets` and `session_driver` run them on ZeroMQ. `mirror_base`
-and `subscriber_base` are shared with `zinfo.aio`; `client`, `mirror` and `subscriber` add the
-waiting.
+`columns_query` that for `columns`; `history` has its own. `sockets` and `session_driver` run them
+on ZeroMQ. `mirror_base` and `subscriber_base` are shared with `zinfo.aio`; `client`, `mirror` and
+`subscriber` add the waiting.
 """
 
 from __future__ import annotations
@@ -23,9 +23,16 @@ from zinfo.client.columns import Column, Columns
 from zinfo.client.fleet import Fleet
 from zinfo.client.fleet_coverage import MissingSlice
 from zinfo.client.fleet_members import FleetMember
-from zinfo.client.fleet_results import FleetColumns, FleetDict, FleetEvent, FleetList
+from zinfo.client.fleet_results import (
+    FleetColumns,
+    FleetDict,
+    FleetEvent,
+    FleetHistory,
+    FleetList,
+)
 from zinfo.client.fleet_subscriber import FleetSubscriber
 from zinfo.client.fleet_updates import Changeover, FleetUpdate, MissingSlices, StaleShards
+from zinfo.client.history import History, HistorySeries
 from zinfo.client.mirror import Mirror
 from zinfo.client.mirror_state import View
 from zinfo.client.requests import RecentEvents
@@ -48,12 +55,15 @@ __all__ = [
     "FleetColumns",
     "FleetDict",
     "FleetEvent",
+    "FleetHistory",
     "FleetList",
     "FleetMember",
     "FleetSubscriber",
     "FleetUpdate",
     "Gap",
     "Heartbeat",
+    "History",
+    "HistorySeries",
     "InfoMeta",
     "Mirror",
     "MissingSlice",

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from zinfo.client.columns import Columns
 from zinfo.client.fleet_coverage import MissingSlice
+from zinfo.client.history import History
 from zinfo.wire.lifecycle import Event
 
 _Item = TypeVar("_Item")
@@ -57,6 +58,20 @@ class FleetColumns(Columns):
 
     def __init__(self, columns: Columns, missing: tuple[MissingSlice, ...] = ()) -> None:
         super().__init__(columns.ids, columns.ages, columns.states, dict(columns))
+        self.missing = missing
+
+
+class FleetHistory(History):
+    """The history of all daemons: each shard once.
+
+    Attributes:
+        missing: the slices without which shards may be missing; empty if none are.
+    """
+
+    __slots__ = ("missing",)
+
+    def __init__(self, history: History, missing: tuple[MissingSlice, ...] = ()) -> None:
+        super().__init__(history.ids, history.step, history.newest, history.points, dict(history))
         self.missing = missing
 
 

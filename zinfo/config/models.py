@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from zinfo.config.credentials import Credentials, CredentialsTables
 from zinfo.config.section import Conflict, Section
 from zinfo.config.slices import SliceConfig
 from zinfo.config.source_models import GuardConfig, SourceTable
+from zinfo.history.grid import MAX_POINTS, MIN_POINTS
 from zinfo.info.section_choice import EVERYTHING
 from zinfo.wire.addresses import parse_listen, parse_shard_url
 
@@ -187,6 +189,25 @@ class HttpConfig(Section):
                 yield Conflict(((one,), (needs,)), "found without {1}, expected both")
 
 
+class HistoryConfig(Section):
+    """The `[history]` section: which history of each shard is in memory."""
+
+    enabled: kinds.Flag = True
+    minutes: kinds.HistoryMinutes = 15.0
+    step: kinds.HistoryStep = 5.0
+
+    @property
+    def points(self) -> int:
+        """Number of steps."""
+        return math.ceil(self.minutes * 60 / self.step)
+
+    def conflicts(self) -> Iterator[Conflict]:
+        """Yield a time that has too few or too many steps."""
+        if not MIN_POINTS <= self.points <= MAX_POINTS:
+            text = f"found {self.points} steps of {{1}}, expected {MIN_POINTS} to {MAX_POINTS}"
+            yield Conflict((("minutes",), ("step",)), text)
+
+
 class MetricsConfig(Section):
     """The `[metrics]` section: which metrics the HTTP server exposes."""
 
@@ -248,6 +269,7 @@ class Config(Section):
     query: QueryConfig = QueryConfig()
     xmlrpc: XmlRpcConfig = XmlRpcConfig()
     http: HttpConfig = HttpConfig()
+    history: HistoryConfig = HistoryConfig()
     metrics: MetricsConfig = MetricsConfig()
     security: SecurityConfig = SecurityConfig()
     clients: Clients = Field(default_factory=dict)
@@ -267,7 +289,7 @@ class Config(Section):
 
     def conflicts(self) -> Iterator[Conflict]:
         """Yield all conflicts, within and between the sections."""
-        for name in ("slice", "local", "poll", "http", "security"):
+        for name in ("slice", "local", "poll", "http", "history", "security"):
             section: Section = getattr(self, name)
             yield from (found.under(name) for found in section.conflicts())
         yield from conflicts_between(self)

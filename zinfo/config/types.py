@@ -93,6 +93,16 @@ NonNegativeSeconds = Annotated[
     Field(strict=True, ge=0, le=DAY, allow_inf_nan=False),
     Expected(f"a number of seconds from 0 to {DAY}", "s"),
 ]
+HistoryMinutes = Annotated[
+    float,
+    Field(strict=True, gt=0, le=240, allow_inf_nan=False),
+    Expected("a number of minutes above 0, at most 240", "min"),
+]
+HistoryStep = Annotated[
+    float,
+    Field(strict=True, ge=1, le=3600, allow_inf_nan=False),
+    Expected("a number of seconds from 1 to 3600", "s"),
+]
 Jitter = Annotated[
     float,
     Field(strict=True, ge=0, le=0.5, allow_inf_nan=False),
@@ -256,7 +266,15 @@ Sections = Annotated[
     Expected('"everything", "all", "default" or an array of sections, as in ["memory", "clients"]'),
 ]
 OperationName = Literal[
-    "get_infos", "shards", "snapshot", "events", "stats", "sources", "accept_source", "sd"
+    "get_infos",
+    "shards",
+    "snapshot",
+    "events",
+    "stats",
+    "sources",
+    "accept_source",
+    "history",
+    "sd",
 ]
 OperationNames = Annotated[
     tuple[OperationName, ...],

@@ -16,6 +16,7 @@ import zmq.green
 from zinfo._version import __version__
 from zinfo.bus.publisher import InfoBus
 from zinfo.config import Config, changed_keys
+from zinfo.config.models import HistoryConfig
 from zinfo.config.slices import slice_of
 from zinfo.daemon import malloc_trim
 from zinfo.daemon.access_control import AccessControl
@@ -30,6 +31,7 @@ from zinfo.health.fd_limits import FileWatch
 from zinfo.health.internal_errors import handle_hub_errors
 from zinfo.health.saturation import Saturation
 from zinfo.health.stats import Stats
+from zinfo.history.history import History
 from zinfo.loop.supervisor import Supervisor
 from zinfo.loop.urgent_work import UrgentWork
 from zinfo.poll.limits import PollLimits
@@ -123,6 +125,7 @@ class Daemon:
             sources=self._watchers,
             bus_endpoints=self._bus_endpoints,
             heartbeat=config.bus.heartbeat,
+            history=self._make_history(config.history),
         )
         self.router = QueryRouter(
             self._context,
@@ -148,6 +151,11 @@ class Daemon:
             self.stats.count_restart, self._give_up, self.poller.faults.record_crash
         )
         self._restore_hub: Callable[[], None] | None = None
+
+    def _make_history(self, config: HistoryConfig) -> History | None:
+        if not config.enabled:
+            return None
+        return History(self.publisher, self.poller, config.points, config.step)
 
     def _bus_endpoints(self, rights: Rights) -> list[str]:
         endpoint = self.bus.client_endpoint(rights.on_bus())

@@ -173,6 +173,19 @@ class Native(Protocol):
     ) -> None:
         """Write the numbers of some fields of a reply to a row."""
 
+    def write_point(
+        self,
+        ring: bytearray,
+        size: int,
+        position: int,
+        raw: bytes,
+        names: tuple[bytes, ...],
+        kinds: bytes,
+        seconds: float,
+        /,
+    ) -> None:
+        """Write the values of a reply to a step of the ring of a history."""
+
     def gather_rows(
         self,
         rows: bytearray,

@@ -118,6 +118,18 @@ PyDoc_STRVAR(write_row_doc,
 "    kinds: For each name a byte, the kind of the field.\n"
 "    at: Monotonic clock of the reply's arrival.");
 
+PyDoc_STRVAR(write_point_doc,
+"write_point(ring, size, position, raw, names, kinds, seconds, /)\n--\n\n"
+"Write the values of a reply to a step of a ring, whose layout is in zinfo/history/ring.py.\n\n"
+"Args:\n"
+"    ring: A bytearray, which may become longer.\n"
+"    size: Number of its steps.\n"
+"    position: Of the step.\n"
+"    raw: The reply.\n"
+"    names: Names of the fields of a history, as bytes.\n"
+"    kinds: For each name a byte, the kind of the field.\n"
+"    seconds: Since the reply whose values were written before; 0 for no rates.");
+
 PyDoc_STRVAR(gather_rows_doc,
 "gather_rows(rows, states, fields, positions, places, now)\n--\n\n"
 "Copy some fields of some rows to columns.\n\n"
@@ -209,6 +221,7 @@ PyDoc_STRVAR(apply_deltas_doc,
 
 static PyMethodDef methods[] = {
     {"write_row", (PyCFunction)(void (*)(void))write_row, METH_FASTCALL, write_row_doc},
+    {"write_point", (PyCFunction)(void (*)(void))write_point, METH_FASTCALL, write_point_doc},
     {"gather_rows", gather_rows, METH_VARARGS, gather_rows_doc},
     {"fill_columns", fill_columns, METH_VARARGS, fill_columns_doc},
     {"merge_deltas", merge_deltas, METH_VARARGS, merge_deltas_doc},
@@ -255,7 +268,7 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, add_types}, {0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "zinfo._native",
-    .m_doc = "C versions of functions of zinfo.info, zinfo.sockets, zinfo.query and zinfo.metrics.",
+    .m_doc = "C versions of functions of zinfo.info, zinfo.history, zinfo.query, zinfo.metrics, ...",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

@@ -110,6 +110,7 @@ PyObject *apply_deltas(PyObject *module, PyObject *args);
 PyObject *untrack(PyObject *module, PyObject *object);
 PyObject *fill_columns(PyObject *module, PyObject *args);
 PyObject *write_row(PyObject *module, PyObject *const *args, Py_ssize_t count);
+PyObject *write_point(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *gather_rows(PyObject *module, PyObject *args);
 
 #endif

@@ -1,7 +1,7 @@
 """Operations: runs the operations of the query endpoint; decoded request in, encoded body out.
 
-`shard_operations`, `column_operations`, `source_operations` and `daemon_operations` have the
-operations themselves. No socket here.
+`shard_operations`, `column_operations`, `history_operations`, `source_operations` and
+`daemon_operations` have the operations themselves. No socket here.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import gevent
 
 from zinfo.errors import DeadlineError, UnknownOpError
 from zinfo.health.stats import Stats
+from zinfo.history.history import History
 from zinfo.loop.yielding import CooperativeYield
 from zinfo.query.arguments import Arguments
 from zinfo.query.call import Call, OperationResult, QueryLimits
 from zinfo.query.column_operations import ColumnOperations
 from zinfo.query.daemon_operations import DaemonInfo, DaemonOperations
+from zinfo.query.history_operations import HistoryOperations
 from zinfo.query.servicer import InfoProviderServicer
 from zinfo.query.shard_operations import ShardOperations
 from zinfo.query.source_operations import SourceOperations
 from zinfo.security.rights import ALL_RIGHTS, Rights
+from zinfo.shards.registry import ShardPublisher
 from zinfo.shards.source import SnapshotSource
 from zinfo.shards.source_status import NoSources, SourceDirectory
 from zinfo.wire.identity import Identity
@@ -46,12 +49,13 @@ class Operations:
         bus_endpoints: returns the endpoints of the bus for a client with some rights.
         heartbeat: seconds between two heartbeats of the bus.
         clock: returns the wall clock that `ping` reports.
+        history: of the shards; None for none: then there is no such operation.
 
     Attributes:
         planner: decides which fields are read from each reply when it arrives.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a part of the daemon
         self,
         servicer: InfoProviderServicer,
         poller: SnapshotSource,
@@ -63,6 +67,7 @@ class Operations:
         bus_endpoints: Callable[[Rights], list[str]] = lambda _rights: [],
         heartbeat: float = 1.0,
         clock: Callable[[], float] = time.time,
+        history: History | None = None,
     ) -> None:
         self._publisher = servicer.publisher
         self.limits = limits
@@ -76,6 +81,7 @@ class Operations:
             "hello": daemon.hello,
             "get_infos": shards.get_infos,
             "get_columns": columns.get_columns,
+            **_history_operations(servicer.publisher, history),
             "shards": shards.shards,
             "snapshot": shards.snapshot,
             "events": daemon.events,
@@ -152,6 +158,12 @@ class Operations:
         with gevent.Timeout(request.deadline, DeadlineError("the deadline passed")):
             wait = request.deadline * _WAIT_PART
             return run(Call(args, wait, rights, yield_point, limits))
+
+
+def _history_operations(
+    publisher: ShardPublisher, history: History | None
+) -> dict[str, Callable[[Call], OperationResult]]:
+    return {} if history is None else {"history": HistoryOperations(publisher, history).history}
 
 
 def _never_yield() -> None:

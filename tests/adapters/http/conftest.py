@@ -23,6 +23,8 @@ def real() -> Iterator[RealServer]:
 @pytest.fixture(scope="module")
 def daemon(real: RealServer) -> Iterator[RunningDaemon]:
     """A daemon that watches it, and a shard at a port where no server listens."""
-    with RunningDaemon([real.url, "redis://127.0.0.1:1"], http=True) as running:
+    config = "[history]\nstep = 1\nminutes = 1\n"
+    urls = [real.url, "redis://127.0.0.1:1"]
+    with RunningDaemon(urls, http=True, config_text=config) as running:
         running.wait_settled()
         yield running

@@ -112,6 +112,36 @@ def test_columns_are_paged(daemon: RunningDaemon, real: RealServer) -> None:
     assert dict(zip(ids, ports, strict=True)) == {DEAD: None, real.ident: real.port}
 
 
+def test_the_history_has_null_where_a_shard_did_not_answer(
+    daemon: RunningDaemon, real: RealServer
+) -> None:
+    def filled() -> Any:
+        found = data(daemon, f"api/v1/history?shard_ids={real.ident}&fields=memory&fields=lag")
+        return found if found["fields"]["memory"][0] else None
+
+    found = wait_until(filled, what="a step that is over")
+    assert (found["step"], found["points"], found["ids"]) == (1.0, 60, [real.ident])
+    assert found["newest"] % 1.0 == 0
+    (memory,) = found["fields"]["memory"]
+    assert memory[0] is None
+    assert type(memory[-1]) is int
+    assert memory[-1] > 100_000
+    assert found["fields"]["lag"] == [None]
+    since = data(daemon, f"api/v1/history?ids={DEAD}&fields=ops&since={found['newest'] - 3}")
+    assert since["points"] >= 3
+    assert since["fields"] == {"ops": [None]}
+    later = data(daemon, f"api/v1/history?since={found['newest'] + 3600}&fields=memory")
+    assert (later["points"], later["fields"]) == (0, {"memory": [None, None]})
+
+
+def test_the_history_is_paged(daemon: RunningDaemon, real: RealServer) -> None:
+    first = fetch(daemon.http, "api/v1/history?limit=1").json
+    second = fetch(daemon.http, f"api/v1/history?limit=1&cursor={first['cursor']}").json
+    assert "cursor" not in second
+    assert first["data"]["ids"] + second["data"]["ids"] == sorted([DEAD, real.ident])
+    assert first["data"]["newest"] == second["data"]["newest"]
+
+
 def test_shards_and_events_are_paged(daemon: RunningDaemon, real: RealServer) -> None:
     answer = fetch(daemon.http, "api/v1/shards?limit=1").json
     (first,) = answer["data"]

@@ -54,5 +54,5 @@ def test_responses_conform_to_the_document(daemon: RunningDaemon, tmp_path: Path
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Tested: 10" in done.stdout, done.stdout
+    assert "Tested: 11" in done.stdout, done.stdout
     assert daemon.ask("ping").error is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -10,6 +11,7 @@ import msgspec
 
 from zinfo.adapters.http.auth import require_operation
 from zinfo.adapters.http.columns import COLUMNS_PAGE_BYTES, columns_as_json
+from zinfo.adapters.http.history import HISTORY_PAGE_BYTES, history_as_json
 from zinfo.adapters.http.responses import encode, set_json
 from zinfo.adapters.http.routes import Route, parse_arguments
 from zinfo.query.call import OperationResult, QueryLimits
@@ -18,6 +20,7 @@ from zinfo.wire.codec import unpack
 from zinfo.wire.info_meta import clear_unknown_ages
 from zinfo.wire.query_messages import Request
 
+_PAGE_BYTES = {"get_columns": COLUMNS_PAGE_BYTES, "history": HISTORY_PAGE_BYTES}
 _MAX_REPLY_BYTES = 1 << 20  # of msgpack, which is converted to JSON without a yield
 
 
@@ -57,9 +60,8 @@ class _Resource:
         self._operations = operations
         self._limits = replace(operations.limits, max_reply_bytes=_MAX_REPLY_BYTES)
         self._route = route
-        self._has_columns = route.operation == "get_columns"
-        if self._has_columns:
-            self._limits = replace(self._limits, page_bytes=COLUMNS_PAGE_BYTES)
+        if route.operation in _PAGE_BYTES:
+            self._limits = replace(self._limits, page_bytes=_PAGE_BYTES[route.operation])
 
     def _respond(self, request: falcon.Request, response: falcon.Response) -> None:
         """Respond with `{"data": ..., ...}`."""
@@ -68,11 +70,16 @@ class _Resource:
         result = self._operations.run(
             Request(self._route.operation, args), rights, limits=self._limits
         )
-        if self._has_columns:
-            data = columns_as_json(result.body, args)
-        else:
-            data = self._encoded(result.body, partial=bool(args.get("allow_partial")))
-        set_json(response, {"data": msgspec.Raw(data), **result.extra})
+        data = msgspec.Raw(self._as_json(result.body, args))
+        set_json(response, {"data": data, **result.extra})
+
+    def _as_json(self, body: bytes, args: Mapping[str, object]) -> bytes:
+        """Return the body of a reply as JSON; a long one yields to the event loop."""
+        if self._route.operation == "get_columns":
+            return columns_as_json(body, args)
+        if self._route.operation == "history":
+            return history_as_json(body)
+        return self._encoded(body, partial=bool(args.get("allow_partial")))
 
     def _encoded(self, body: bytes, *, partial: bool) -> bytes:
         value = unpack(body)

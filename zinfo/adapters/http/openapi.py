@@ -85,6 +85,25 @@ _DATA: Final[dict[str, dict[str, object]]] = {
             },
         },
     },
+    "history": {
+        "type": "object",
+        "required": ["step", "newest", "points", "ids", "fields"],
+        "properties": {
+            "step": {"type": "number", "description": "seconds from one value to the next"},
+            "newest": {"type": "number", "description": "Unix time of the last value"},
+            "points": {**_COUNT, "description": "number of values of each shard in each series"},
+            "ids": {"type": "array", "items": _TEXT},
+            "fields": {
+                "type": "object",
+                "description": "for each series an item for each of `ids`: its values, oldest "
+                "first, null where it did not answer; null in place of an array of nulls",
+                "additionalProperties": {
+                    "type": "array",
+                    "items": {"type": ["array", "null"], "items": _NUMBER_OR_NONE},
+                },
+            },
+        },
+    },
     "shards": {
         "type": "array",
         "items": {

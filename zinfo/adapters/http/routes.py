@@ -103,6 +103,19 @@ ROUTES: Final = {
         },
         _CURSOR,
     ),
+    "/api/v1/history": Route(
+        "history",
+        "The last minutes of shards: some numbers at regular times",
+        {
+            "shard_ids": Argument(TEXTS, "only these shards; default: all"),
+            "ids": _FORMER_IDS,
+            "fields": Argument(TEXTS, "only these series; default: all"),
+            "labels": SHARD_LABELS,
+            "since": Argument(SECONDS, "only values after this time, in seconds since the epoch"),
+            **_PAGE,
+        },
+        _CURSOR,
+    ),
     "/api/v1/shards": Route(
         "shards",
         "The live shards: state, role, version, interval, age",

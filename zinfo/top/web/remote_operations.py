@@ -10,6 +10,7 @@ import falcon
 from gevent.threadpool import ThreadPool
 
 from zinfo.client import Client, Fleet
+from zinfo.client.history import body_of
 from zinfo.errors import RequestError, ZinfoError
 from zinfo.query.arguments import MAX_IDS, Arguments
 from zinfo.query.call import OperationResult, QueryLimits
@@ -133,6 +134,9 @@ def _ask_fleet(fleet: Fleet, op: str, args: Mapping[str, object]) -> object:
     if op == "events":
         return [{**one.event.as_map(), "node": one.node} for one in fleet.events(given.ids("ids"))]
     labels = given.labels("labels")
+    if op == "history":
+        fields, since = given.texts("fields"), given.seconds("since")
+        return body_of(fleet.history(given.ids("shard_ids"), fields, labels, since=since))
     if op == "shards":
         return list(fleet.shards(given.ids("ids"), labels))
     return list(
