@@ -570,6 +570,8 @@ def get(options, daemon):
             infos += "error" not in meta
             fields += len(entry) - 1
             if options.json:
+                if "error" in meta:
+                    meta["info_age"] = None  # as `zinfo get` prints an age that is unknown
                 print_line(json.dumps(entry))
                 continue
             if shards is None:

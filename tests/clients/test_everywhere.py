@@ -143,6 +143,9 @@ def test_the_text_is_that_of_zinfo_get(runtime: Runtime, fleet: Fleet) -> None:
     assert ageless(done.stdout) == ageless(zinfo("get", *ask, daemon=fleet.daemon).stdout)
     assert "db0:keys=1,expires=0,avg_ttl=0\n" in done.stdout
     assert f"# {ODD}  up  primary  " in done.stdout
+    unknown = objects(run("query", fleet.connect, *ask, "--json", runtime=runtime).stdout)
+    assert unknown[0] == objects(zinfo("get", *ask, "--json", daemon=fleet.daemon).stdout)[0]
+    assert unknown[0]["meta"]["info_age"] is None
 
 
 def test_shards_keys_prefixes_sections_and_labels_select(runtime: Runtime, fleet: Fleet) -> None:

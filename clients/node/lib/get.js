@@ -89,6 +89,9 @@ export async function main(words) {
     count.infos += entry.meta.error === undefined;
     count.fields += Object.keys(entry).length - 1;
     if (options.json) {
+      if (entry.meta.error !== undefined) {
+        entry.meta.info_age = null; // as `zinfo get` prints an age that is unknown
+      }
       say(toJson(entry));
       continue;
     }

@@ -19,11 +19,14 @@ import asyncio
 
 import zinfo.aio
 from zinfo.client import Client, ClientKeys, Column, Columns, Delta, Event, Mirror, RecentEvents
-from zinfo.client import Subscriber, View
+from zinfo.client import InfoMeta, Subscriber, View
 
 with Client("tcp://127.0.0.1:9736", keys=None) as client:
     for info in client.get_infos(["a"], ["role"], labels={"site": "fra"}, refresh=True):
-        print(info["meta"]["shard_identifier"], info["role"])
+        meta: InfoMeta = info["meta"]
+        print(meta["id"], meta["info_age"] + 1, meta["state"].upper(), info["role"])
+    up = client.get_infos(state="up") + client.get_infos(state=["up", "busy"])
+    print([shard["since"] for shard in client.shards(shard_ids=["a"], state="down")], up)
     recent: RecentEvents = client.events(since=1)
     clock: float = client.ping()
     columns: Columns = client.get_columns(["used_memory"], {"site": "fra"})
