@@ -10,6 +10,7 @@ from typing import Final
 
 from click.shell_completion import get_completion_class
 
+from deploy.completion.templates import TEMPLATES
 from zinfo.cli.app import cli
 
 FOLDER: Final = Path(__file__).parent
@@ -29,7 +30,8 @@ def texts() -> dict[str, str]:
         assert kind is not None, shell
         # Not `source()`, which runs the bash of this machine to check its version.
         script = kind(cli, {}, "zinfo", "_ZINFO_COMPLETE")
-        made[name] = (script.source_template % script.source_vars()).strip() + "\n"
+        template = TEMPLATES.get(shell, script.source_template)
+        made[name] = (template % script.source_vars()).strip() + "\n"
     return made
 
 

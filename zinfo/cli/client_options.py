@@ -150,6 +150,7 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
     @click.option(
         "--server-key",
         metavar="FILE",
+        type=click.Path(),
         envvar="ZINFO_SERVER_KEY",
         show_envvar=True,
         help="Public key of a daemon that requires keys: its server.key.",
@@ -157,6 +158,7 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
     @click.option(
         "--client-key",
         metavar="FILE",
+        type=click.Path(),
         envvar="ZINFO_CLIENT_KEY",
         show_envvar=True,
         help="Your own secret key for such a daemon: NAME.key_secret.",
@@ -170,7 +172,7 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
-        keys = _keys(server_key, client_key)
+        keys = client_keys(server_key, client_key)
         try:
             function(Daemon(tuple(dict.fromkeys(connect)), timeout, keys=keys), *args, **kwargs)
         except NoAnswerError as error:
@@ -181,7 +183,13 @@ def connection_options(function: Callable[Concatenate[Daemon, P], None]) -> Call
     return command
 
 
-def _keys(server_key: str | None, client_key: str | None) -> ClientKeys | None:
+def client_keys(server_key: str | None, client_key: str | None) -> ClientKeys | None:
+    """Return the keys of --server-key and --client-key; None without both.
+
+    Raises:
+        click.UsageError: only one of them is given.
+        ConfigError: a file cannot be read, or has no key.
+    """
     if server_key is None and client_key is None:
         return None
     if server_key is None or client_key is None:

@@ -12,6 +12,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.completion import complete_fields
 from zinfo.cli.fields import Fields, Selection, unmatched_fields
 from zinfo.cli.labels import label_option
 from zinfo.cli.missing import fail_if_missing, missing_of
@@ -53,11 +54,14 @@ _FORMULA = ("=", "+", "-", "@")  # how text starts that spreadsheets would calcu
         "zinfo columns used_memory --json | jq -s 'map(.used_memory) | add'",
     )
 )
-@click.argument("fields", metavar="FIELD...", nargs=-1, required=True)
+@click.argument(
+    "fields", metavar="FIELD...", nargs=-1, required=True, shell_complete=complete_fields
+)
 @click.option(
     "--sort",
     "order",
     metavar="FIELD",
+    shell_complete=complete_fields,
     help="Sort by this one of the fields; -FIELD for the greatest value first. Shards without it "
     "come last.  [default: by id]",
 )

@@ -12,6 +12,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.completion import complete_shards
 from zinfo.cli.events_fleet import print_events
 from zinfo.cli.format import echo_event, echo_interruption
 from zinfo.cli.labels import LabelledShards, label_option
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
         "zinfo events --json | jq 'select(.type == \"down\")'",
     )
 )
-@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
+@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1, shell_complete=complete_shards)
 @click.option(
     "--since",
     metavar="NUMBER",

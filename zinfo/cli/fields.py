@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from zinfo.cli.completion import SECTIONS, complete_fields, complete_sections
 from zinfo.cli.unmatched import Unmatched, hint
 from zinfo.errors import RequestError
 
 if TYPE_CHECKING:
     from zinfo.client import Client, Fleet
-
-SECTIONS = (
-    *("server", "clients", "memory", "persistence", "threads", "stats", "replication", "cpu"),
-    *("modules", "commandstats", "errorstats", "latencystats", "sentinel", "cluster", "keyspace"),
-)
-"""Names of sections of INFO. Modules and other servers have further ones."""
 
 _CHECKED = 5  # unknown names of sections that are looked for
 _SAMPLE = 20  # shards whose fields are looked at
@@ -126,7 +121,12 @@ def field_options(*, with_sections: bool) -> Callable[[Callable[..., None]], Cal
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @click.option(
-            "--key", "keys", metavar="NAME", multiple=True, help="Only this field. Repeatable."
+            "--key",
+            "keys",
+            metavar="NAME",
+            multiple=True,
+            shell_complete=complete_fields,
+            help="Only this field. Repeatable.",
         )
         @click.option("--prefix", is_flag=True, help="Each --key is a prefix of field names.")
         @wraps(function)
@@ -147,6 +147,7 @@ def field_options(*, with_sections: bool) -> Callable[[Callable[..., None]], Cal
             "--section",
             "sections",
             metavar="NAME",
+            shell_complete=complete_sections,
             multiple=True,
             help="Only this section of INFO (memory, commandstats, ...). Repeatable. With --key, "
             "only fields that match one of the keys and are in one of the sections.",

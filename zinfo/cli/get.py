@@ -9,6 +9,7 @@ import click
 
 from zinfo.cli.app import examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
+from zinfo.cli.completion import complete_shards
 from zinfo.cli.fields import Fields, Selection, field_options, unmatched_fields
 from zinfo.cli.labels import label_option
 from zinfo.cli.missing import fail_if_missing, missing_of
@@ -49,7 +50,7 @@ _REFRESH_TIMEOUT = 10.0  # seconds; the daemon waits for shards that do not answ
         "zinfo get --json | jq '.meta.shard_identifier, .used_memory'",
     )
 )
-@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
+@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1, shell_complete=complete_shards)
 @field_options(with_sections=True)
 @click.option(
     "--value",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from zinfo.cli.completion import complete_labels
 from zinfo.wire.lifecycle import ADDED, LABELS_CHANGED, REMOVED
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def label_option(text: str = "Only shards with this label.") -> Callable[[_Funct
         metavar="NAME=VALUE",
         multiple=True,
         callback=parse_labels,
+        shell_complete=complete_labels,
         help=f"{text} Repeatable: all must match.",
     )
 

@@ -11,6 +11,7 @@ import click
 
 from zinfo.cli.app import INTERRUPTED, examples
 from zinfo.cli.client_options import DEFAULT_TIMEOUT, Daemon, client_options
+from zinfo.cli.completion import complete_shards
 from zinfo.cli.labels import label_option
 from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import note
@@ -67,6 +68,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic
     "--shard",
     "shards",
     metavar="SHARD",
+    shell_complete=complete_shards,
     multiple=True,
     help="Only this shard, which need not exist yet. Repeatable.",
 )

@@ -9,6 +9,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.completion import complete_shards
 from zinfo.cli.labels import label_option
 from zinfo.cli.missing import fail_if_missing, missing_of
 from zinfo.cli.output import (
@@ -49,7 +50,7 @@ _COLUMNS = ("SHARD", "STATE", "FOR", "ROLE", "VERSION", "INTERVAL", "AGE", "REVI
         "zinfo shards --connect dns+tcp://zinfo.prod:9736    of all daemons with this name",
     )
 )
-@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
+@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1, shell_complete=complete_shards)
 @label_option()
 @state_option()
 @client_options

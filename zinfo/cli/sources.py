@@ -9,6 +9,7 @@ import click
 
 from zinfo.cli.app import examples, verbatim
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.completion import complete_sources
 from zinfo.cli.missing import Origin, fail_if_missing, missing_of, replies_of
 from zinfo.cli.output import echo_json, echo_table, emit, note, seconds, text_or_nothing
 from zinfo.cli.text import printable
@@ -39,7 +40,7 @@ _COLOURS = {OK: "green", FAILED: "red", WAITING: "yellow"}
     )
 )
 @click.argument("action", metavar="[accept", required=False, type=click.Choice([ACCEPT]))
-@click.argument("name", metavar="NAME]", required=False)
+@click.argument("name", metavar="NAME]", required=False, shell_complete=complete_sources)
 @client_options
 def sources(daemon: Daemon, action: str | None, name: str | None) -> None:
     """Show the sources of shards, such as files, an HTTP server or a Redis Cluster.

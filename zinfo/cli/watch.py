@@ -12,6 +12,7 @@ import click
 from zinfo.cli.app import examples
 from zinfo.cli.changes import Change, KnownFields
 from zinfo.cli.client_options import Daemon, client_options
+from zinfo.cli.completion import complete_shards
 from zinfo.cli.fields import Fields, Selection, field_options
 from zinfo.cli.format import echo_change, echo_event, echo_interruption
 from zinfo.cli.labels import LabelledShards, label_option
@@ -40,7 +41,7 @@ _LOST = {
         "zinfo watch --key role --json | jq .new",
     )
 )
-@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1)
+@click.argument("shard_ids", metavar="[SHARD]...", nargs=-1, shell_complete=complete_shards)
 @field_options(with_sections=False)
 @label_option("Only shards while they have this label.")
 @client_options
