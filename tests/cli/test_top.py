@@ -178,7 +178,7 @@ def test_on_a_pipe_it_says_what_prints_lines(fleet: Fleet) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "Error: `zinfo top` draws on a terminal, and stdout is none: "
-        "`zinfo shards` and `zinfo watch` print lines\n"
+        "`zinfo top --once` and `zinfo watch` print lines\n"
     )
 
 

@@ -14,10 +14,11 @@ from zinfo.cli.app import FAILED, examples, verbatim
 from zinfo.cli.client_options import Daemon, connection_options
 from zinfo.cli.labels import label_option
 from zinfo.cli.output import note
+from zinfo.cli.top_once import Once, once_options, print_once
 from zinfo.cli.unmatched import note_waiting, unmatched_labels
 from zinfo.errors import EnvironmentNotReadyError, NoAnswerError
 
-_INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
+_INSTEAD = "`zinfo top --once` and `zinfo watch` print lines"
 
 
 @click.command(
@@ -37,8 +38,13 @@ _INSTEAD = "`zinfo shards` and `zinfo watch` print lines"
         "zinfo top --connect tcp://zinfo-0:9736 --connect tcp://zinfo-1:9736",
         "NO_COLOR=1 zinfo top",
         "zinfo top --web 127.0.0.1:8000",
+        "zinfo top --once --sort -memory --limit 10",
+        "zinfo top --once --columns id,state,used_memory_rss,expired_keys/s --csv",
+        "zinfo top --once --filter 'role=replica lag>10s' --json",
+        "zinfo top --once --group label:site",
     )
 )
+@once_options
 @click.option(
     "--web",
     metavar="HOST:PORT",
@@ -65,6 +71,7 @@ def top(
     insecure: bool,
     allowed_hosts: tuple[str, ...],
     labels: Mapping[str, str],
+    once: Once | None,
 ) -> None:
     """Show all shards live: a table to sort and filter, a page for each shard, and events.
 
@@ -75,8 +82,17 @@ def top(
     With --web, it serves the same as a page for browsers instead, of which a hundred can be open at
     a time.
 
+    With --once, it prints a table of them and ends, for scripts and tickets. The exit code is 1 if
+    no daemon replies, or if shards may be missing.
+
     q or Ctrl-C ends it, with exit code 0.
     """
+    if once is not None:
+        if web is not None:
+            raise click.UsageError("--once and --web cannot be combined")
+        _need_daemon(daemon, labels)
+        print_once(daemon, labels, once)
+        return
     if web is not None:
         _serve(daemon, web, labels, insecure=insecure, allowed_hosts=allowed_hosts)
         return
