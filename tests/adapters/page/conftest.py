@@ -81,13 +81,19 @@ class Tab:
         """
         self.page.evaluate(
             """async address => {
-                document.activeElement.blur();
-                document.getSelection().removeAllRanges();
+                const main = document.getElementById("main");
+                const shown = async (view) => {
+                    while (main.className !== view) await new Promise(requestAnimationFrame);
+                };
                 document.querySelector("dialog[open]")?.close();
+                document.getSelection().removeAllRanges();
                 localStorage.clear();
+                location.hash = "#view=events"; // the next view is a new one
+                await shown("events_view");
                 location.hash = address || "#";
-                await new Promise((done) => setTimeout(done));
-                document.querySelector(".scroller")?.scrollTo(0, 0);
+                const views = { shard: "shard_view", "view=problems": "problems_view" };
+                const named = Object.keys(views).find((one) => address.startsWith(`#${one}`));
+                await shown(views[named] ?? "table_view");
             }""",
             address,
         )

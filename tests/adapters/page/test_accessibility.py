@@ -81,6 +81,7 @@ def test_no_view_has_a_serious_finding(
         expect(page.locator("#feed")).to_contain_text("live")
         found[name] = findings(page, axe)
     page.goto(fleet.url)
+    expect(page.locator("#feed")).to_contain_text("live")
     for key in ("?", "c"):
         page.keyboard.press(key)
         expect(page.locator("dialog[open]")).to_be_visible()

@@ -10,6 +10,8 @@ const [definitionsFile, vectors, modules] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${modules}/${name}.js`));
 const { Filter } = await load("filtering");
 const { parse } = await load("filter_grammar");
+const { groupRows } = await load("grouping");
+const { Ordering } = await load("ordering");
 const { Quantities } = await load("quantities");
 const { Row } = await load("rows");
 
@@ -58,6 +60,28 @@ if (filters) {
   }
   for (const { text, problem } of filters.problems) {
     check(`problem of ${text}`, problem, undefined, () => new Filter(text, quantities).problem(known));
+  }
+}
+
+const groups = read("groups");
+if (groups) {
+  const rows = groups.rows.map(rowOf);
+  const chosen = (ids) => (ids ? ids.map((id) => rows.find((row) => row.shard === id)) : rows);
+  const ordered = (some, sort, reverse) => new Ordering().sort(some, quantities.get(sort), reverse);
+  for (const { sort, reverse = false, of, ids } of groups.orders) {
+    check(`order by ${sort}`, ids, undefined, () => ordered(chosen(of), sort, reverse).map((row) => row.shard));
+  }
+  for (const { by, ids, sort, reverse = false, groups: expected, error } of groups.cases) {
+    const some = sort ? ordered(chosen(ids), sort, reverse) : chosen(ids);
+    check(`groups by ${by}`, expected, error, () => {
+      const found = groupRows(some, by, { everything: rows, sort: sort ?? "id", reverse, quantities });
+      return found.map(({ key, title, rows: members, totals }, at) => {
+        const group = { key, title, ids: members.map((row) => row.shard) };
+        const named = expected?.[at]?.totals;
+        if (named) group.totals = Object.fromEntries(Object.keys(named).map((name) => [name, totals[name]]));
+        return group;
+      });
+    });
   }
 }
 

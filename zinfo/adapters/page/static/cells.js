@@ -97,7 +97,8 @@ function writeCell(cell, text) {
   write(cell, text);
 }
 
-function write(target, text) {
+// Sets a text that only this function sets, without reading the document.
+export function write(target, text) {
   if (target.written === text) return;
   target.written = text;
   target.textContent = text;

@@ -9,7 +9,7 @@ export const DEFAULT_COLUMNS = "id,state,role,version,ops,memory,full,hits,clien
 const WIDTHS = { // in characters, by unit; the heading may need more
   "text": 16, "count": 5, "number": 5, "per second": 5, "bytes": 5, "bytes per second": 5, "ratio": 5, "seconds": 5,
 };
-const OWN_WIDTHS = { state: 17, role: 7, version: 7, error: 40 };
+const OWN_WIDTHS = { state: 18, role: 7, version: 7, error: 40 };
 const LEAST_ID = 44; // characters that the ids should have
 const LEFT_OUT_FIRST = ["interval", "full", "version", "age", "keys"];
 const SPARK = 8.5; // characters that a sparkline takes
@@ -40,7 +40,7 @@ function column(name, quantities) {
 // Returns the width of a column as CSS.
 export function widthOf({ name, quantity, right }, { sparks, narrow }) {
   if (name === "id") return narrow ? "minmax(0, 1fr)" : "minmax(24ch, 1fr)";
-  if (narrow) return name === "state" ? "minmax(5ch, max-content)" : "9ch";
+  if (narrow) return name === "state" ? "11ch" : "9ch";
   const least = OWN_WIDTHS[name] ?? WIDTHS[quantity.unit] ?? 10;
   const wide = Math.max(least, Math.min(24, quantity.heading.length + 2));
   return `${wide + (right ? 2 : 1) + (sparks && quantity.series ? SPARK : 0)}ch`;
@@ -61,7 +61,8 @@ export function fittingColumns(columns, width) {
 // A phone has room for state, name and one number: the one that the table is sorted by.
 export function narrowColumns(columns, sort) {
   const number = columns.find((one) => one.name === sort && one.right) ?? columns.find((one) => one.right);
-  return [...["state", "id"].map((name) => columns.find((one) => one.name === name)), number].filter(Boolean);
+  const [state, id] = ["state", "id"].map((name) => columns.find((one) => one.name === name));
+  return [state && { ...state, text: shortStateText }, id, number].filter(Boolean);
 }
 
 function textOf(quantity, quantities) {
@@ -89,7 +90,13 @@ function stateText(row) {
   return `${row.status}, ${secondsText(row.since)}`;
 }
 
-// The exact text of a value, for the title of its cell.
+// Without the reason, for a phone.
+function shortStateText(row) {
+  if (!row.fresh || row.state === "up" || row.since === null) return row.shown_state;
+  return `${row.state} ${secondsText(row.since)}`;
+}
+
+// Returns the exact text of a value, for the title of its cell.
 export function exactText({ quantity }, row) {
   const value = quantity.value(row);
   if (value === null) return "unknown";

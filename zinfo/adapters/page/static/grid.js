@@ -7,6 +7,7 @@
 import { element, oncePerFrame, setAttribute } from "./dom.js";
 import { GridKeys } from "./grid_keys.js";
 
+const CELL_PADDING = 8; // px, left and right together
 const MORE = 8; // rows above and below the visible ones that are in the document as well
 
 export class Grid {
@@ -22,6 +23,8 @@ export class Grid {
       "div", { className: "grid", role: "grid", "aria-label": label, "aria-readonly": "true" },
       element("div", { role: "rowgroup", className: "headings" }, this.heading), this.body,
     );
+    this.probe = element("code", { className: "unseen", "aria-hidden": "true" });
+    this.element.append(this.probe);
     this.scroller = element("div", { className: "scroller" }, this.element);
     container.append(this.scroller);
     this.keys = new GridKeys(this);
@@ -39,6 +42,7 @@ export class Grid {
   measure() {
     this.rowHeight = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 22;
     this.digit = textWidth(this.element, "0");
+    this.monospaced = textWidth(this.probe, "0");
     this.headHeight = this.heading.offsetHeight;
     this.height = this.scroller.clientHeight;
     this.page = Math.max(1, Math.floor((this.height - this.headHeight) / this.rowHeight) - 1);
@@ -47,6 +51,12 @@ export class Grid {
   // How many digits the visible width has.
   characters() {
     return Math.floor(this.scroller.clientWidth / this.digit) - 4;
+  }
+
+  // How many characters of a monospaced text a column has room for.
+  charactersOf(column) {
+    const cell = this.heading.children[column];
+    return Math.floor((cell.clientWidth - CELL_PADDING) / this.monospaced);
   }
 
   // Sets the columns: `name`, `heading`, `title`, `right`, `width` (CSS), `sort` (aria-sort, or "").
@@ -71,11 +81,14 @@ export class Grid {
   }
 
   headingCell({ name, heading, right }, at) {
-    const button = element("button", { type: "button", tabIndex: -1 }, element("span", {}, heading));
-    button.addEventListener("click", () => this.onSort(name));
+    const content = element(this.onSort ? "button" : "span", { tabIndex: -1 }, heading);
+    if (this.onSort) {
+      content.type = "button";
+      content.addEventListener("click", () => this.onSort(name));
+    }
     return element("div", {
-      role: "columnheader", className: right ? "right" : "", "aria-colindex": at + 1,
-    }, button);
+      role: "columnheader", className: right ? "right" : "", "aria-colindex": at + 1, tabIndex: -1,
+    }, content);
   }
 
   // Sets all lines. `tree`: whether they have levels.

@@ -7,7 +7,7 @@
 //   keys              its keys, as for Keys.set; optional
 //   search()          called for the key "/"; optional
 // `parts` are those of address.js. `context` has:
-//   store, api, definitions, quantities
+//   store, api, definitions, quantities, problems
 //   go(change), href(change)    to other parts of the address
 //   want(quantities)            the quantities that the view shows, so that they are read
 //   order()                     ids in the order of the table that was shown last
@@ -22,10 +22,10 @@ import { Wanted } from "./fields.js";
 import { Head } from "./head.js";
 import { showHelp } from "./help.js";
 import { Keys } from "./keys.js";
+import { ProblemWatch } from "./problem_count.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 import { Tokens } from "./token.js";
-import { watchProblems } from "./problem_count.js";
 
 const VIEWS = { "": "table_view.js", problems: "problems_view.js", events: "events_view.js" };
 const SHARD_VIEW = "shard_view.js";
@@ -46,6 +46,7 @@ class Page {
     this.wanted = new Wanted(this.store, definitions.maxFields, (fields) => {
       this.stream.open(fields.map((field) => ["keys", field]));
     });
+    this.problems = new ProblemWatch(definitions, this.store);
     this.head = new Head(definitions, announce);
     this.keys = new Keys();
     this.keys.page = [
@@ -56,6 +57,7 @@ class Page {
     this.context = {
       api, definitions, announce,
       store: this.store,
+      problems: this.problems,
       quantities: definitions.quantities,
       order: () => (this.rows ?? [...this.store.rows.values()]).map((row) => row.shard),
       setOrder: (rows) => { this.rows = rows; },
@@ -64,7 +66,7 @@ class Page {
       want: (quantities) => this.wanted.want("view", quantities),
       showKeys: () => this.keys.show(),
     };
-    this.problems = watchProblems(this.context, this.wanted, this.head);
+    this.wanted.want("problems", this.problems.used);
     this.updated = 0;
     setInterval(() => this.tick(), 1000);
     this.show(this.address.parts);
@@ -98,7 +100,7 @@ class Page {
   update() {
     this.updated = performance.now();
     this.head.update(this.store);
-    this.problems.update();
+    this.head.setProblems(this.problems.counts());
     this.view?.update();
     this.keys.show();
   }

@@ -1,19 +1,18 @@
-// Shortens the ids in the table, where they are wider than their column.
+// The ids in a column of a grid: shortened to its width, computed again only if ids or width change.
 
-export class NameShortener {
-  constructor(grid) {
-    this.grid = grid;
-    this.ids = [];
-    this.names = new Map();
+import { shortener } from "./names.js";
+
+export class NameColumn {
+  constructor() {
+    this.key = "";
+    this.text = (id) => id;
   }
 
-  // Sets the rows whose ids are shown.
-  use(rows) {
-    const ids = rows.map((row) => row.shard);
-    this.ids = ids;
-  }
-
-  text(id) {
-    return id;
+  // Sets the ids that are shown. `width`: of the column, in characters.
+  use(ids, width) {
+    const key = `${width} ${ids.length} ${ids.join("\n")}`;
+    if (key === this.key) return;
+    this.key = key;
+    this.text = shortener(ids, width);
   }
 }

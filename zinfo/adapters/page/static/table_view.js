@@ -10,7 +10,7 @@ import { groupRows, groupingFields } from "./grouping.js";
 import { GroupChoice } from "./group_choice.js";
 import { KnownNames } from "./known_names.js";
 import { Folding, aboutGroup, groupLines, groupText, plainLines } from "./lines.js";
-import { NameShortener } from "./name_column.js";
+import { NameColumn } from "./name_column.js";
 import { Ordering } from "./ordering.js";
 import { Recent } from "./recent.js";
 import { SearchBox } from "./search_box.js";
@@ -20,6 +20,7 @@ import { TOTALLED, totalsOf } from "./totals_of.js";
 
 const DEFAULT_SORT = "id";
 const NARROW = matchMedia("(max-width: 480px)");
+const INDENT = 3; // characters, of the rows of a group
 const STILL = 1500; // ms after the pointer moved for which rows stay where they are
 
 export function open(container, parts, context) {
@@ -34,7 +35,7 @@ class TableView {
     this.known = new KnownNames(context);
     this.groups = [];
     this.build(container);
-    this.shortener = new NameShortener(this.grid);
+    this.names = new NameColumn();
     this.recent = new Recent({
       api: context.api,
       store: context.store,
@@ -172,7 +173,14 @@ class TableView {
     this.recent.extend();
     this.selected = this.box.filter.select([...store.rows.values()]);
     this.totals.update(totalsOf(this.selected, quantities));
-    this.shortener.use(this.selected);
+    this.shortenNames();
+  }
+
+  shortenNames() {
+    const at = this.columns.findIndex((one) => one.name === "id");
+    if (at < 0) return;
+    const ids = [...this.context.store.rows.keys()];
+    this.names.use(ids, this.grid.charactersOf(at) - (this.group ? INDENT : 0));
   }
 
   // Rows do not change places under a pointer that moves.
@@ -226,11 +234,11 @@ class TableView {
     if (line.group) {
       const { group } = line;
       const texts = this.columns.map((column) => groupText(group, column));
-      drawGroup(row, { ...group, about: aboutGroup(group) }, this.columns, texts, () => this.toggle(line));
+      drawGroup(row, { ...group, title: this.names.text(group.title), about: aboutGroup(group) }, this.columns, texts, () => this.toggle(line));
       return;
     }
     const { shard } = line.row;
-    const id = { text: this.shortener.text(shard), href: this.context.href({ shard }), title: () => titleOf(line.row) };
+    const id = { text: this.names.text(shard), href: this.context.href({ shard }), title: () => titleOf(line.row) };
     const spark = NARROW.matches || !this.recent.available ? null : (series, one) => this.recent.of(series, one);
     drawShard(row, line.row, this.columns, id, spark);
   }
