@@ -15,8 +15,8 @@ As JSON they are nested arrays, which the page for browsers evaluates by the sam
 | `("div", E, E)` | the quotient; unknown where an operand is, or the divisor is 0 |
 | `("first", E, ...)` | the first that is known |
 
-A value that is unknown is None; so is a fact that is not finite, such as the age of a shard without
-INFO. Each operand of `add` and `div` has to be a number.
+A value that is unknown is None; so is a fact that is empty, or not finite as the age of a shard
+without INFO. Each operand of `add` and `div` has to be a number.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def _fact(name: str) -> Evaluator:
 
     def evaluate(row: Row) -> object:
         value = read(row)
-        return None if isinstance(value, float) and not math.isfinite(value) else value
+        if value == "" or (isinstance(value, float) and not math.isfinite(value)):
+            return None
+        return value
 
     return evaluate
 

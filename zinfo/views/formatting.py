@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
+from zinfo.views import units
 from zinfo.wire.lifecycle import (
     BUSY,
     DOWN,
@@ -141,6 +142,100 @@ def seconds_text(seconds: float | None) -> str:
         if seconds < below:
             return f"{seconds / unit:.0f}{letter}"
     return f"{seconds / 86400:.0f}d"
+
+
+def duration_text(seconds: float | None) -> str:
+    """Return seconds in at most five characters, those below a second as `12us` or `1.2ms`."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds == 0 or seconds >= 0.9995:
+        return seconds_text(seconds)
+    if seconds < 0.0009995:
+        return f"{seconds * 1e6:.0f}us"
+    return f"{_short(seconds * 1000)}ms"
+
+
+def number_text(number: float | None) -> str:
+    """Return a number in at most five characters; one that is not whole has decimals below 100."""
+    if number is None or not math.isfinite(number):
+        return NOTHING
+    if number == int(number) or abs(number) >= 99.5:
+        return count_text(number)
+    return f"{number:.2f}"
+
+
+def date_text(time: float | None) -> str:
+    """Return the local date and time of a wall-clock time, in 16 characters."""
+    if not time:
+        return NOTHING
+    try:
+        return datetime.fromtimestamp(time).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # outside the range of datetime
+        return NOTHING
+
+
+def short_text(value: object, unit: str) -> str:
+    """Return a short text for a value of a quantity; `-` for one that is unknown.
+
+    Args:
+        value: a number, a text, or what else a field of INFO has; None for unknown.
+        unit: one of those of `zinfo.views.units`. Texts are shown as they are, whatever it is.
+    """
+    if value is None:
+        return NOTHING
+    shown = _SHORT.get(unit)
+    if shown is None or not isinstance(value, (int, float)):
+        return value_text(value)
+    return shown(value)
+
+
+def exact_text(value: object, unit: str) -> str:
+    """Return a value of a quantity with all digits and its unit: `1,234,567 bytes`.
+
+    Args:
+        value: as in `short_text`.
+        unit: as in `short_text`.
+    """
+    if value is None:
+        return NOTHING
+    if not isinstance(value, (int, float)) or unit == units.TEXT:
+        return value_text(value)
+    if not math.isfinite(value):
+        return NOTHING
+    if unit == units.TIME:
+        return f"{date_text(value)} ({_digits(value)})"
+    if unit == units.RATIO:
+        return f"{_digits(value * 100)}%"
+    return f"{_digits(value)}{_SUFFIXES.get(unit, '')}"
+
+
+def _digits(value: float) -> str:
+    """Return a number with separators of thousands, and at most three decimals."""
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+_SHORT: Mapping[str, Callable[[float], str]] = {
+    units.COUNT: count_text,
+    units.NUMBER: number_text,
+    units.PER_SECOND: number_text,
+    units.BYTES: memory_text,
+    units.BYTES_PER_SECOND: memory_text,
+    units.RATIO: ratio_text,
+    units.SECONDS: seconds_text,
+    units.MILLISECONDS: lambda value: duration_text(value / 1e3),
+    units.MICROSECONDS: lambda value: duration_text(value / 1e6),
+    units.TIME: date_text,
+}
+_SUFFIXES = {
+    units.PER_SECOND: "/s",
+    units.BYTES: " bytes",
+    units.BYTES_PER_SECOND: " bytes/s",
+    units.SECONDS: " s",
+    units.MILLISECONDS: " ms",
+    units.MICROSECONDS: " us",
+}
 
 
 def _short(value: float) -> str:

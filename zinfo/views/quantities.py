@@ -17,38 +17,48 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from zinfo.views.expressions import Evaluator, Expression, evaluator, fields_of
-
-TEXT = "text"
-COUNT = "count"
-NUMBER = "number"
-PER_SECOND = "per second"
-BYTES = "bytes"
-BYTES_PER_SECOND = "bytes per second"
-RATIO = "ratio"
-SECONDS = "seconds"
-MILLISECONDS = "milliseconds"
-MICROSECONDS = "microseconds"
-TIME = "time"
-"""The units; each has its own form as text, and its own units in a filter.
-
-TIME is seconds since the Unix epoch by the server's clock, as `rdb_last_save_time` has it.
-"""
-
-NUMERIC = frozenset(
-    (
-        COUNT,
-        NUMBER,
-        PER_SECOND,
-        BYTES,
-        BYTES_PER_SECOND,
-        RATIO,
-        SECONDS,
-        MILLISECONDS,
-        MICROSECONDS,
-        TIME,
-    )
+from zinfo.views.units import (
+    BYTES,
+    BYTES_PER_SECOND,
+    COUNT,
+    MICROSECONDS,
+    MILLISECONDS,
+    NUMBER,
+    NUMERIC,
+    PER_SECOND,
+    RATIO,
+    SECONDS,
+    TEXT,
+    TIME,
 )
-"""Units of quantities that can be compared and sorted by size."""
+
+__all__ = [
+    "BYTES",
+    "BYTES_PER_SECOND",
+    "COUNT",
+    "FIELD_UNITS",
+    "FORMER_NAMES",
+    "MAX",
+    "MAX_NAME",
+    "MICROSECONDS",
+    "MILLISECONDS",
+    "NUMBER",
+    "NUMERIC",
+    "PER_SECOND",
+    "PRIMARIES",
+    "QUANTITIES",
+    "RATIO",
+    "RATIO_OF_SUMS",
+    "SECONDS",
+    "SUM",
+    "TEXT",
+    "TIME",
+    "Quantity",
+    "UnknownQuantityError",
+    "quantity",
+    "unit_of",
+    "value_of",
+]
 
 SUM = "sum"
 PRIMARIES = "primaries"
@@ -116,7 +126,10 @@ _ALL = (
     Quantity(
         "since", "since", SECONDS, ("fact", "since"), "time in its present state", falling=True
     ),
-    Quantity("error", "error", TEXT, ("fact", "error"), "newest error of a shard that is down"),
+    Quantity(
+        "error", "error", TEXT, ("first", ("fact", "error"), ("fact", "reason")),
+        "newest error of a shard that is down",
+    ),
     Quantity("role", "role", TEXT, ("fact", "role"), "primary or replica"),
     Quantity("version", "version", TEXT, ("fact", "version"), "version of the server"),
     Quantity(
@@ -229,6 +242,7 @@ FORMER_NAMES = {"shard": "id", "every": "interval"}
 _FIELD = re.compile(r"[^\s/=<>!:\"]+(?:/s)?")
 _LABEL = "label:"
 FIELD_UNITS = (
+    (re.compile(r"_port$|^process_id$|^arch_bits$"), TEXT),  # no amounts, though numbers
     (re.compile(r"_human$|_per_sec$|^server_time_usec$|^keys$"), NUMBER),
     (re.compile(r"_perc(ent(age)?)?$"), RATIO),
     (re.compile(r"_(save|peak)_time$"), TIME),

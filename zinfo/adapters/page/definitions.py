@@ -10,6 +10,7 @@ from zinfo.views.expressions import DATABASES
 from zinfo.views.filtering import GRAMMAR
 from zinfo.views.formatting import EMPHASISED, EVENT_COLOURS, STATE_COLOURS
 from zinfo.views.plots import PLOTS
+from zinfo.views.problem_checks import CHECKS, DAEMON_CHECKS, SEVERITIES
 from zinfo.views.quantities import (
     FIELD_UNITS,
     FORMER_NAMES,
@@ -50,6 +51,11 @@ def definitions() -> dict[str, object]:
             for plot in PLOTS
         ],
         "shard_page": list(map(_part, PARTS)),
+        "problems": {
+            "severities": SEVERITIES,
+            "shards": [{**one._asdict(), "fields": sorted(one.fields)} for one in CHECKS],
+            "daemon": [one._asdict() for one in DAEMON_CHECKS],
+        },
         "state_colours": STATE_COLOURS,
         "event_colours": EVENT_COLOURS,
         "emphasised": sorted(EMPHASISED),

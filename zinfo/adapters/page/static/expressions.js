@@ -34,11 +34,11 @@ export function splitPath(path) {
   return at < 0 ? [path, ""] : [path.slice(0, at), path.slice(at + 1)];
 }
 
-// A fact that is not finite is unknown, such as the age of a shard without INFO.
+// A fact that is empty or not finite is unknown, such as the age of a shard without INFO.
 function fact(name) {
   return (row) => {
     const found = row[name] ?? null;
-    return typeof found === "number" && !Number.isFinite(found) ? null : found;
+    return found === "" || (typeof found === "number" && !Number.isFinite(found)) ? null : found;
   };
 }
 

@@ -75,7 +75,7 @@ export function valueText(value) {
 const BY_UNIT = {
   "count": countText,
   "number": numberText,
-  "per second": countText,
+  "per second": numberText,
   "bytes": memoryText,
   "bytes per second": memoryText,
   "ratio": ratioText,
