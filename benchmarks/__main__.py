@@ -32,6 +32,7 @@ SCRIPTS = (
     "mirror_memory",
     "top_cost",
     "top_browser",
+    "top_terminal",
     "interference",
     "discovery",
     "slice_scale",

@@ -15,8 +15,8 @@ from tests.top.screen import NARROW, WIDE, lines, press, see, segments, show, te
 from zinfo.top.glyphs import PLAIN
 from zinfo.top.model import SILENT
 from zinfo.top.terminal.app import TopApp
+from zinfo.top.terminal.fleet_screen import FleetScreen
 from zinfo.top.terminal.help_screen import lines as help_lines
-from zinfo.views.columns import GAP, fitting
 
 FIRST = "10.0.0.0:6379"
 
@@ -45,7 +45,7 @@ def test_all_shards_are_shown_with_sums_states_and_keys(size: tuple[int, int]) -
         assert "down: refused" in rows(pilot)[0]
         assert {len(line) for line in lines(pilot)} == {size[0]}
         foot = lines(pilot)[-1]
-        for key in ("Enter Open", "/ Filter", "e Events", "? Help", "q Quit", "< > Sort"):
+        for key in ("Enter Open", "/ Filter", "t Groups", "? Help", "q Quit"):
             assert key in foot
 
     show(source, steps, size)
@@ -56,13 +56,14 @@ def test_the_columns_stand_below_their_headings() -> None:
     source.poll_all()
 
     async def steps(pilot: Pilot[None]) -> None:
-        heading = next(line for line in lines(pilot) if "version" in line)
-        at = 1
-        for column in fitting(119):
+        heading = next(line for line in lines(pilot) if line.startswith(" shard"))
+        screen = pilot.app.screen
+        assert isinstance(screen, FleetScreen)
+        for column, at, width in screen.layout_of_columns.placed:
             for line in rows(pilot):
                 assert line[at - 1] in " >", (column.name, line)
-            assert heading[at - 1 : at + column.width].strip(" ▲▼") == column.heading
-            at += column.width + GAP
+            if not column.series:
+                assert heading[at - 1 : at + width].strip(" ▲▼") == column.heading
 
     show(source, steps, WIDE)
 
@@ -87,7 +88,7 @@ def test_keys_and_clicks_put_rows_in_order() -> None:
 
     async def steps(pilot: Pilot[None]) -> None:
         assert ids(pilot)[:3] == ["10.0.0.0:6379", "10.0.0.1:6379", "10.0.0.2:6379"]
-        assert "▼ops/s" in await press(pilot, *[">"] * 4)
+        assert "▼ops/s" in await press(pilot, *[">"] * 3)
         assert ids(pilot) == greatest
         assert "▲ops/s" in await press(pilot, "r")
         assert ids(pilot) == greatest[::-1]
@@ -168,7 +169,7 @@ def test_a_filter_shows_matching_shards_and_the_total_number() -> None:
         assert ids(pilot) == [f"10.0.0.{number}:6379" for number in range(0, 10, 2)]
         seen = await press(pilot, "enter")
         assert "/ site=ams" in seen
-        assert "1-5 of 5 matching, 10 in total" in seen
+        assert "5 of 10 shown" in seen
         await press(pilot, "down", "escape")
         assert len(ids(pilot)) == 10
         assert "/ site=ams" not in text(pilot)

@@ -18,6 +18,7 @@ from zinfo.top.source import Source
 from zinfo.top.terminal.base_screen import BaseScreen
 from zinfo.top.terminal.fleet_screen import FleetScreen
 from zinfo.top.terminal.help_screen import HelpScreen
+from zinfo.top.terminal.look import Looker
 
 REDRAW_INTERVAL = 0.5
 """Seconds between two redraws."""
@@ -81,14 +82,18 @@ class TopApp(App[None]):
         """Show the first screen and start redrawing."""
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)
-        self.push_screen(FleetScreen(self.source, self.glyphs))
+        self.push_screen(FleetScreen(self.source, self.glyphs, Looker(self.source)))
         self.set_interval(REDRAW_INTERVAL, self.redraw)
 
     def redraw(self) -> None:
-        """Redraw every screen from the model, hidden ones included."""
-        for screen in self.screen_stack:
-            if isinstance(screen, BaseScreen) and screen.ready:
-                screen.redraw()
+        """Redraw the screen that is visible, also below a frame, from the model."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, BaseScreen):
+                if screen.ready:
+                    screen.redraw()
+                return
+            if not screen.is_modal:
+                return
 
     def action_help(self) -> None:
         """Open the help."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -11,6 +12,7 @@ from textual.screen import Screen
 from zinfo.top.glyphs import Glyphs
 from zinfo.top.source import Source
 from zinfo.top.terminal.filter_bar import FilterBar
+from zinfo.top.terminal.footer import Footer
 from zinfo.top.terminal.history import EventsPane
 from zinfo.top.terminal.lines import Lines
 
@@ -25,6 +27,7 @@ class BaseScreen(Screen[None]):
         source: owns the model.
         glyphs: the characters to draw with.
         hint: placeholder of the filter.
+        complete: returns the completions of a word of the filter; None for no completion.
 
     Attributes:
         ready: whether it is mounted.
@@ -38,14 +41,21 @@ class BaseScreen(Screen[None]):
     ]
     DEFAULT_CSS = "BaseScreen { background: ansi_default; color: ansi_default; }"
 
-    def __init__(self, source: Source, glyphs: Glyphs, hint: str) -> None:
+    def __init__(
+        self,
+        source: Source,
+        glyphs: Glyphs,
+        hint: str,
+        complete: Callable[[str], Sequence[str]] | None = None,
+    ) -> None:
         super().__init__()
         self.source = source
         self.glyphs = glyphs
         self.ready = False
-        self.bar = FilterBar(hint)
+        self.bar = FilterBar(hint, complete)
         self.pane = EventsPane(glyphs)
         self.pane.display = False
+        self.footer = Footer()
 
     def redraw(self) -> None:
         """Read the model and show it."""
@@ -64,6 +74,11 @@ class BaseScreen(Screen[None]):
     def on_unmount(self) -> None:
         """Stop redrawing."""
         self.ready = False
+
+    def on_screen_resume(self) -> None:
+        """Show what has changed while another screen was in front."""
+        if self.ready:
+            self.redraw()
 
     def divide_lines(self, height: int) -> None:
         """Set the heights of the widgets.

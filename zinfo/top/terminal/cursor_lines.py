@@ -54,6 +54,7 @@ class CursorLines(Lines):
         Args:
             count: the number of items, which `line` and `key_of` return already.
         """
+        followed = self.first <= self.cursor < self.first + self.room
         self.set_count(count)
         at: int | None = self.cursor
         if self._chosen is not None and not (
@@ -62,7 +63,7 @@ class CursorLines(Lines):
             found = self.find(self._chosen)
             at = self.cursor if found is None else found
         self.cursor = max(0, min(at or 0, count - 1))
-        if self._chosen is not None:
+        if self._chosen is not None and followed:  # not where the mouse wheel left it behind
             self._scroll_to_cursor()
         self.show(count)
         self.cursor_moved()

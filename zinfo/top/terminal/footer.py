@@ -8,8 +8,10 @@ from typing import NamedTuple
 from rich.cells import cell_len
 from rich.style import Style
 from textual import events
+from textual.keys import key_to_character
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
 from zinfo.top.terminal import styles
 
@@ -18,6 +20,9 @@ _GAP = 2
 
 _ALWAYS = ("question_mark", "q")
 """Keys that are listed last, and are never left out: help and quit."""
+
+_SIGNS = ("slash", "plus", "minus")
+"""Keys with a character for which textual has no other name."""
 
 _KEY = Style(bold=True, color="cyan")
 
@@ -37,7 +42,8 @@ class _Shown(NamedTuple):
 class Footer(Widget):
     """Lists the bindings with a description whose actions are possible now.
 
-    An action is possible unless `check_action` of its screen or widget returns False. The order is
+    An action is possible unless `check_action` of its screen or widget returns False, or its key is
+    a character and the user is typing. The order is
     that of the bindings, those of the focused widget first; where the width does not suffice, the
     last ones are left out.
     """
@@ -57,6 +63,8 @@ class Footer(Widget):
 
     def update(self) -> None:
         """Redraw the line if other keys have an effect than before."""
+        if not self.is_attached:  # the screen is being closed
+            return
         shown = fitting(list(self._possible()), self.size.width)
         if shown != self._shown:
             self._shown = shown
@@ -67,7 +75,10 @@ class Footer(Widget):
         self.update()
 
     def _possible(self) -> Iterator[_Shown]:
+        typing = isinstance(self.screen.focused, Input)
         for key, (_, binding, enabled, _) in self.screen.active_bindings.items():
+            if typing and _is_text(key):
+                continue
             if binding.show and enabled and binding.description:
                 yield _Shown(self.app.get_key_display(binding), binding.description, key)
 
@@ -85,6 +96,12 @@ class Footer(Widget):
             if left <= event.x < left + one.width:
                 self.app.simulate_key(one.key)
             left += one.width + _GAP
+
+
+def _is_text(key: str) -> bool:
+    """Return whether a key types a character."""
+    character = key_to_character(key)
+    return key in _SIGNS or bool(character and character.isprintable())
 
 
 def fitting(possible: Sequence[_Shown], width: int) -> list[_Shown]:

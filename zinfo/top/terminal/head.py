@@ -23,8 +23,9 @@ from zinfo.views.formatting import (
     safe,
     seconds_text,
 )
-from zinfo.views.rows import FeedState, Row, Series, Totals
+from zinfo.views.rows import FeedState, Row, Series
 from zinfo.views.sparklines import downsample, draw_bars
+from zinfo.views.totals import Totals
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
 _ORDER = (UP, LOADING, BUSY, NEW, DOWN, STALE)
@@ -99,53 +100,68 @@ def feed_line(
     return [(styles.fit(text, width, glyphs), styles.ALARM)]
 
 
-def states_line(totals: Totals) -> list[tuple[str, Style]]:
+def states_line(of: Totals) -> list[tuple[str, Style]]:
     """Return the number of shards, and of those in each state."""
-    plural = "" if totals.shards == 1 else "s"
-    parts: list[tuple[str, Style]] = [(f"{totals.shards} shard{plural}", styles.BOLD)]
+    plural = "" if of.shards == 1 else "s"
+    parts: list[tuple[str, Style]] = [(f"{of.shards} shard{plural}", styles.BOLD)]
     sign = ": "
-    known = [*_ORDER, *sorted(totals.states.keys() - set(_ORDER))]
+    known = [*_ORDER, *sorted(of.states.keys() - set(_ORDER))]
     for state in known:
-        if totals.states.get(state):
+        if of.states.get(state):
             parts += [
                 (sign, styles.PLAIN),
-                (f"{totals.states[state]} {safe(state)}", styles.event_style(state)),
+                (f"{of.states[state]} {safe(state)}", styles.event_style(state)),
             ]
             sign = ", "
     return parts
 
 
 def sums_line(
-    totals: Totals, series: Series, width: int, glyphs: Glyphs
+    of: Totals, series: Series | None, width: int, glyphs: Glyphs
 ) -> list[tuple[str, Style]]:
-    """Return the totals of all shards, with sparklines of the last 15 minutes."""
+    """Return the totals, with sparklines of the last 15 minutes.
+
+    Args:
+        of: of the shards that are shown.
+        series: of all shards; None where others are shown.
+        width: in columns.
+        glyphs: the characters to draw with.
+    """
     sums = [
-        ("ops/s", count_text(totals.ops), series.ops, None),
-        ("memory", memory_text(totals.memory), series.memory, None),
-        ("hits", ratio_text(totals.hit_ratio), series.hit_ratio, 1.0),
-        ("clients", count_text(totals.clients), None, None),
-        ("keys", count_text(totals.keys), None, None),
+        ("ops/s", count_text(of.ops), series and series.ops),
+        ("memory", _memory(of), series and series.memory),
+        ("hits", ratio_text(of.hits), series and series.hit_ratio),
+        ("clients", count_text(of.clients), None),
+        ("keys", count_text(of.keys), None),
     ]
     spark = _room(sums, width)
-    if spark < _MIN_SPARK:
-        del sums[-1]
+    while spark < _MIN_SPARK and any(values for _, _, values in sums):  # fewer sparklines
+        at = max(at for at, (_, _, values) in enumerate(sums) if values)
+        sums[at] = (*sums[at][:2], None)
         spark = _room(sums, width)
     parts: list[tuple[str, Style]] = []
-    for name, text, values, full in sums:
-        parts += [(f"{name} ", styles.DIM), (f"{text:<5}", styles.BOLD)]
-        if values is not None and spark >= _MIN_SPARK:
-            bars = draw_bars(
-                downsample(values, series.newest, spark), 1, glyphs.bars, full_scale=full
-            )[0]
+    for name, text, values in sums:
+        parts += [(f"{name} ", styles.DIM), (text, styles.BOLD)]
+        if values and series:
+            bars = draw_bars(downsample(values, series.newest, spark), 1, glyphs.bars)[0]
             parts += [(" ", styles.PLAIN), (bars, styles.BARS)]
         parts.append(("  ", styles.PLAIN))
     return parts
 
 
-def _room(sums: Sequence[tuple[str, str, object, object]], width: int) -> int:
-    """Return how many columns are left for each of the three sparklines."""
-    taken = sum(len(name) + len(": 1234 ") + 1 for name, _, _, _ in sums)
-    return min(_MAX_SPARK, (width - taken) // 3 - 1)
+def _memory(of: Totals) -> str:
+    """Return the memory of primaries, and apart from it that of replicas."""
+    replicas = f"{memory_text(of.memory_replicas)} replicas" if of.memory_replicas else ""
+    if of.memory is None and replicas:
+        return replicas
+    return memory_text(of.memory) + (f" +{replicas}" if replicas else "")
+
+
+def _room(sums: Sequence[tuple[str, str, object]], width: int) -> int:
+    """Return how many columns are left for each sparkline."""
+    drawn = sum(1 for _, _, values in sums if values)
+    taken = sum(len(name) + 1 + max(4, len(text)) + 2 for name, text, _ in sums)
+    return min(_MAX_SPARK, (width - taken) // max(1, drawn) - 1)
 
 
 def shard_line(row: Row, width: int) -> list[tuple[str, Style]]:

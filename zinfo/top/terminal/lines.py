@@ -13,6 +13,9 @@ class Lines(ScrollView, can_focus=True):
     """A scrollable list of lines.
 
     Subclasses call `show` with the number of lines and implement `line`.
+
+    Attributes:
+        empty: what is written where there are no lines.
     """
 
     ALLOW_SELECT = False
@@ -28,6 +31,7 @@ class Lines(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (textual's)
         super().__init__(id=id)
+        self.empty = ""
         self._count = 0
         self._drawn: dict[int, Strip] = {}  # by line of the widget
         self._made: dict[tuple[int, int], Strip] = {}  # by index and width; of the present content
@@ -83,10 +87,15 @@ class Lines(ScrollView, can_focus=True):
         index, width = y + self.first, self.size.width
         made = self._made.get((index, width))
         if made is None:
-            made = self._made[index, width] = (
-                self.line(index, width) if index < self._count else Strip.blank(width, styles.PLAIN)
-            )
+            made = self._made[index, width] = self._make(index, width)
         return made
+
+    def _make(self, index: int, width: int) -> Strip:
+        if index < self._count:
+            return self.line(index, width)
+        if not index and self.empty:
+            return styles.strip([(f" {self.empty}", styles.PLAIN)], width)
+        return Strip.blank(width, styles.PLAIN)
 
     def position(self) -> str:
         """Return which lines are visible: `1-19 of 1000`."""

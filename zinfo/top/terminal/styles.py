@@ -56,6 +56,22 @@ def full_style(row: Row) -> Style:
     return WARNING if row.full is not None and row.full >= _NEARLY_FULL else PLAIN
 
 
+def severity_style(severity: str) -> Style:
+    """Return the style of a severity of a problem, whose word is always shown."""
+    return {"critical": BAD, "warning": WARNING}.get(severity, PLAIN)
+
+
+def wrap(text: str, width: int, lines: int) -> list[str]:
+    """Return text in lines of at most `width` columns; the last one has what is left, uncut."""
+    made: list[str] = []
+    for word in text.split():
+        if made and (len(made) == lines or cell_len(made[-1]) + 1 + cell_len(word) <= width):
+            made[-1] += f" {word}"
+        else:
+            made.append(word)
+    return made
+
+
 def fit(text: str, width: int, glyphs: Glyphs, *, right: bool = False) -> str:
     """Return text padded or cut to exactly `width` columns of the terminal.
 
@@ -72,6 +88,18 @@ def fit(text: str, width: int, glyphs: Glyphs, *, right: bool = False) -> str:
         return set_cell_size(text, width - 1) + glyphs.cut if width > 0 else ""
     filling = " " * (width - taken)
     return filling + text if right else text + filling
+
+
+def cut(parts: Iterable[tuple[str, Style]], width: int, glyphs: Glyphs) -> list[tuple[str, Style]]:
+    """Return the parts of a line, as much of them as fits into `width` columns."""
+    made: list[tuple[str, Style]] = []
+    for text, style in parts:
+        taken = cell_len(text)
+        if taken > width:
+            return [*made, (fit(text, width, glyphs), style)] if width > 0 else made
+        made.append((text, style))
+        width -= taken
+    return made
 
 
 def strip(parts: Iterable[tuple[str, Style]], width: int) -> Strip:
