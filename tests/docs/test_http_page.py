@@ -20,7 +20,8 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PAGE = (REFERENCE / "http.md").read_text(encoding="utf-8")
 METRICS = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
 ANSWERED = re.findall(r"^\$ curl '((?!\S*/history)\S+)'\n([{[].*)$", PAGE, re.MULTILINE)
-((STREAM, EVENTS),) = re.findall(r"^\$ curl -N '(\S+)'\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
+STREAMS = re.findall(r"^\$ curl -N '(\S+)'\n(.*?)\n```", PAGE, re.MULTILINE | re.DOTALL)
+(STREAM, EVENTS), (TABLE, TABLES) = STREAMS
 CONFIG = '[[shards]]\nurl = "{}"\nid = "db-1:6379"\nlabels = {{ site = "fra" }}\n'
 
 
@@ -79,6 +80,17 @@ def test_the_stream_has_the_events_of_the_page(base: str) -> None:
                 assert form(json.loads(expected.pop(name))) == form(json.loads(data))
             if not expected:
                 break
+
+
+def test_the_table_has_the_messages_of_the_page(base: str) -> None:
+    everything, changed = re.findall(r"event: table\ndata: (.*)", TABLES)
+    with urlopen(TABLE.replace("http://127.0.0.1:9121/", base), timeout=30) as stream:
+        messages = (json.loads(data) for name, data in sent(stream) if name == "table")
+        real = next(messages)
+        real["events"] = []  # those of the daemon's start
+        assert form(json.loads(everything)) == form(real)
+        real = next(one for one in messages if one["columns"] and not one["shards"])
+        assert form(json.loads(changed)) == form(real)
 
 
 def test_the_metrics_have_the_samples_of_the_page(base: str) -> None:

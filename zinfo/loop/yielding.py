@@ -163,6 +163,11 @@ class CooperativeYield:
             self._queue.start_slice() if self._queue else time.monotonic() + YIELD_INTERVAL
         )
 
+    @property
+    def is_due(self) -> bool:
+        """Whether `maybe_yield` would yield now."""
+        return time.monotonic() >= self._until
+
     def maybe_yield(self) -> None:
         """Yield to the event loop if this work has run for long enough.
 

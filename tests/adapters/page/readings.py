@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zinfo.adapters.page.readings import Facts, Reading, Rows
+from zinfo.adapters.page.table_message import Message
 from zinfo.wire.column_pages import MIXED, ColumnPart
 
 EPOCH = 7
@@ -41,8 +42,9 @@ def reading(
     return Reading(time, epoch, Rows(ids, times, columns, facts), events)
 
 
-def data(message: bytes) -> dict[str, Any]:
+def data(message: Message | bytes) -> dict[str, Any]:
     """Return the data of a message of the stream."""
+    message = message if isinstance(message, bytes) else b"".join(message.pieces)
     head, _, text = message.partition(b"\ndata: ")
     assert head == b"event: table"
     assert text.endswith(b"\n\n")

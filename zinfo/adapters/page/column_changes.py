@@ -77,7 +77,10 @@ def rearranged(part: ColumnPart, former: Sequence[int], yield_point: YieldPoint)
             which has no value.
         yield_point: called repeatedly.
     """
-    old = part.values()
+    old: list[object] = []
+    for start in range(0, part.count, _BATCH):
+        yield_point()
+        old += part_of(part, start, start + _BATCH)
     data: list[object] = []
     for start in range(0, len(former), _BATCH):
         yield_point()

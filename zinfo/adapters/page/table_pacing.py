@@ -28,6 +28,8 @@ class Turn:
 
     def yield_point(self) -> None:
         """Yield to the event loop if the work has run for long enough."""
+        if not self._yielder.is_due:
+            return
         self._cpu += time.thread_time() - self._since
         self._yielder.maybe_yield()
         self._since = time.thread_time()

@@ -7,7 +7,7 @@ equal selections receive the same bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -19,6 +19,7 @@ import gevent.event
 from zinfo.adapters.http.auth import acquire_quota, require_operation
 from zinfo.adapters.http.routes import SHARD_LABELS, TEXTS, Argument, parse_arguments
 from zinfo.adapters.page.readings import OpenSource, Selection, TableSource
+from zinfo.adapters.page.table_message import Message
 from zinfo.adapters.page.table_pacing import Turn
 from zinfo.adapters.page.table_view import TableView
 from zinfo.adapters.wsgi.client_quotas import ClientQuotas, ReleasingBody
@@ -35,7 +36,7 @@ ARGUMENTS: Final = {
 
 _MAX_QUEUED_BYTES: Final = 4 << 20  # for one client that reads slowly
 _BEAT_SECONDS: Final = 5.0  # without a message, after which a comment is sent
-_BEAT: Final = b":\n\n"
+_BEAT: Final = (b":\n\n",)
 
 
 class TableStreams:
@@ -104,7 +105,7 @@ class TableStreams:
             self._reader = gevent.spawn(self._read)
         try:
             while still_valid() and not table.failed:  # the client may reconnect
-                yield queue.next()
+                yield from queue.next()
         finally:
             table.queues.discard(queue)
 
@@ -215,37 +216,36 @@ class _Queue:
     def __init__(self, joined: gevent.event.Event) -> None:
         self.is_new = True
         self._joined = joined
-        self._messages: list[bytes] = []
+        self._pieces: list[bytes] = []
         self._size = 0
         self._lost = False
         self._ready = gevent.event.Event()
 
-    def put(self, message: bytes) -> None:
+    def put(self, message: Message) -> None:
         """Queue a message.
 
         If too many bytes are queued already, all are dropped: the page gets everything as soon as
         it has read what was sent before.
         """
-        if self._size and self._size + len(message) > _MAX_QUEUED_BYTES:
-            self._messages.clear()
+        if self._size and self._size + message.size > _MAX_QUEUED_BYTES:
+            self._pieces = []
             self._size, self._lost = 0, True
         elif not self._lost:
-            self._messages.append(message)
-            self._size += len(message)
+            self._pieces += message.pieces
+            self._size += message.size
         self._ready.set()
 
     def wake(self) -> None:
         """End a wait for the next message."""
         self._ready.set()
 
-    def next(self) -> bytes:
-        """Return all queued messages; a comment if there is none for some time."""
+    def next(self) -> Sequence[bytes]:
+        """Return all queued messages, in pieces; a comment if there is none for some time."""
         self._ready.wait(_BEAT_SECONDS)
         self._ready.clear()
         if self._lost:
             self._lost, self.is_new = False, True
             self._joined.set()
-        messages = b"".join(self._messages)
-        self._messages.clear()
+        pieces, self._pieces = self._pieces, []
         self._size = 0
-        return messages or _BEAT
+        return pieces or _BEAT

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from zinfo.adapters.http.responses import encode
 from zinfo.adapters.page.column_changes import changes, empty_column, rearranged
 from zinfo.adapters.page.readings import NEVER, Facts, Reading, Rows, YieldPoint, batched
+from zinfo.adapters.page.table_message import (
+    Message,
+    Pieces,
+    facts_of_shards,
+    joined,
+    message,
+    plain,
+    values_of_shards,
+)
 from zinfo.wire.column_pages import ColumnPart
 
 RECENT_EVENTS: Final = 200
 """The newest events, which a page receives first."""
 
-_BATCH: Final = 256  # items of an array encoded between two yield points
-_HEAD: Final = b"event: table\ndata: "
-_END: Final = b"\n\n"
 _NOTHING: Final = (
-    b'"shards":{}',
-    b'"gone":[]',
-    b'"times":{"at":[],"values":[]}',
-    b'"columns":{}',
+    ("shards", plain({})),
+    ("gone", plain([])),
+    ("times", plain({"at": [], "values": []})),
+    ("columns", plain({})),
 )
 
 
@@ -39,7 +44,7 @@ class TableView:
         self.epoch: int | None = None
         self._next = 0  # number of the next shard that is new
         self._reading: Reading | None = None  # the newest one, whose rows are old where it has none
-        self._whole: bytes | None = None
+        self._whole: Message | None = None
         self._recent: deque[Mapping[str, object]] = deque(maxlen=RECENT_EVENTS)
         self._forget()
 
@@ -50,7 +55,7 @@ class TableView:
         self._facts: Sequence[Facts | None] = ()
         self._columns: Mapping[str, ColumnPart] = {}
 
-    def update(self, reading: Reading, yield_point: YieldPoint) -> bytes:
+    def update(self, reading: Reading, yield_point: YieldPoint) -> Message:
         """Take over a reading; return the message of what changed.
 
         Args:
@@ -65,55 +70,49 @@ class TableView:
             self.epoch = reading.epoch
         self._recent.extend(reading.events)
         self._reading, self._whole = reading, None
-        parts = list(_NOTHING) if reading.rows is None else self._take(reading.rows, yield_point)
-        parts.append(b'"events":' + encode(reading.events))
+        members = _NOTHING if reading.rows is None else self._take(reading.rows, yield_point)
         if restarted:
             return self.whole(yield_point)
-        return self._message(parts)
+        return self._message([*members, ("events", plain(reading.events))], yield_point)
 
-    def whole(self, yield_point: YieldPoint) -> bytes:
+    def whole(self, yield_point: YieldPoint) -> Message:
         """Return a message with everything, for a page that has nothing; made once a reading.
 
         Args:
             yield_point: called repeatedly.
         """
         if self._whole is None:
-            everything = range(len(self._ids))
-            known = array("q", (at for at in everything if self._times[at] != NEVER))
-            parts = [
-                b'"reset":true',
-                b'"shards":' + self._encode_facts(everything, yield_point),
-                b'"gone":[]',
-                b'"times":' + self._encode_times(known, yield_point),
-                b'"columns":' + self._encode_all(yield_point),
-                b'"events":' + encode(list(self._recent)),
+            everything, times = range(len(self._ids)), self._times
+            known = [at for at in batched(everything, yield_point) if times[at] != NEVER]
+            members = [
+                ("reset", plain(True)),
+                ("shards", self._facts_at(everything, yield_point)),
+                ("gone", plain([])),
+                ("times", self._times_at(known, yield_point)),
+                ("columns", joined(self._changed_columns({}, yield_point, all_=True))),
+                ("events", plain(list(self._recent))),
             ]
-            self._whole = self._message(parts)
+            self._whole = self._message(members, yield_point)
         return self._whole
 
-    def _take(self, rows: Rows, yield_point: YieldPoint) -> list[bytes]:
-        """Take over the shards; return the parts of the message of what changed."""
+    def _take(self, rows: Rows, yield_point: YieldPoint) -> Sequence[tuple[str, Pieces]]:
+        """Take over the shards; return the members of the message of what changed."""
         gone = self._arrange(rows.ids, yield_point)
-        before, self._facts = self._facts, rows.facts
+        facts, times, columns = self._facts, self._times, self._columns
+        self._facts, self._times, self._columns = rows.facts, rows.times, rows.columns
+        everything = range(len(rows.ids))
         new_facts = [
             at
-            for at in batched(range(len(rows.ids)), yield_point)
-            if before[at] is not rows.facts[at] and before[at] != rows.facts[at]
+            for at in batched(everything, yield_point)
+            if facts[at] is not rows.facts[at] and facts[at] != rows.facts[at]
         ]
-        new_times = self._take_times(rows, yield_point)
-        found = []
-        for name, column in rows.columns.items():
-            former = self._columns.get(name) or empty_column(len(rows.ids))
-            positions, values = changes(former, column, yield_point)
-            if positions:
-                found.append((name, self._encode_values(positions, values, yield_point)))
-        self._columns = rows.columns
-        return [
-            b'"shards":' + self._encode_facts(new_facts, yield_point),
-            b'"gone":' + encode(gone),
-            b'"times":' + self._encode_times(new_times, yield_point),
-            b'"columns":' + _joined(found),
-        ]
+        new_times = [at for at in batched(everything, yield_point) if times[at] != rows.times[at]]
+        return (
+            ("shards", self._facts_at(new_facts, yield_point)),
+            ("gone", plain(gone)),
+            ("times", self._times_at(new_times, yield_point)),
+            ("columns", joined(self._changed_columns(columns, yield_point))),
+        )
 
     def _arrange(self, ids: Sequence[str], yield_point: YieldPoint) -> list[int]:
         """Bring the state into the order of a list of shards; return the numbers that are gone."""
@@ -129,24 +128,18 @@ class TableView:
             self._next += at < 0
         gone = [self._numbers[at] for at in places.values()]
         times, facts = self._times, self._facts
-        self._times = array("d", (NEVER if at < 0 else times[at] for at in former))
-        self._facts = [None if at < 0 else facts[at] for at in former]
+        everything = batched(former, yield_point)
+        self._times = array("d", (NEVER if at < 0 else times[at] for at in everything))
+        self._facts = [None if at < 0 else facts[at] for at in batched(former, yield_point)]
         self._columns = {
             name: rearranged(column, former, yield_point) for name, column in self._columns.items()
         }
         self._ids, self._numbers = ids, numbers
         return gone
 
-    def _take_times(self, rows: Rows, yield_point: YieldPoint) -> list[int]:
-        """Take over the times; return the positions of the shards with a new INFO."""
-        before, self._times = self._times, rows.times
-        return [
-            at for at in batched(range(len(rows.ids)), yield_point) if rows.times[at] != before[at]
-        ]
+    # --- messages
 
-    # --- encoding
-
-    def _message(self, parts: Sequence[bytes]) -> bytes:
+    def _message(self, members: Iterable[tuple[str, Pieces]], yield_point: YieldPoint) -> Message:
         reading = self._reading
         assert reading is not None, "set by update()"
         head = {
@@ -157,47 +150,27 @@ class TableView:
             "daemons": reading.daemons,
             "missing": reading.missing,
         }
-        return b"".join((_HEAD, encode(head)[:-1], b",", b",".join(parts), b"}", _END))
+        return message(head, members, yield_point)
 
-    def _encode_facts(self, positions: Sequence[int], yield_point: YieldPoint) -> bytes:
-        found = []
-        for at in batched(positions, yield_point):
-            facts = self._facts[at]
-            assert facts is not None, "of a reading"
-            found.append(b'"%d":' % self._numbers[at] + encode(facts._asdict()))
-        return b"{" + b",".join(found) + b"}"
+    def _facts_at(self, positions: Sequence[int], yield_point: YieldPoint) -> Pieces:
+        return facts_of_shards(positions, self._numbers, self._facts, yield_point)
 
-    def _encode_times(self, positions: Sequence[int], yield_point: YieldPoint) -> bytes:
-        times = self._times
-        values = [round(times[at], 3) for at in batched(positions, yield_point)]
-        return self._encode_values(positions, values, yield_point)
+    def _times_at(self, positions: Sequence[int], yield_point: YieldPoint) -> Pieces:
+        values = [round(self._times[at], 3) for at in batched(positions, yield_point)]
+        return values_of_shards(positions, values, self._numbers, yield_point)
 
-    def _encode_all(self, yield_point: YieldPoint) -> bytes:
-        """Return all values that shards have, of all columns."""
-        found = []
+    def _changed_columns(
+        self, before: Mapping[str, ColumnPart], yield_point: YieldPoint, *, all_: bool = False
+    ) -> Iterator[tuple[str, Pieces]]:
+        """Yield the columns with the values that changed.
+
+        Args:
+            before: the columns in the reading before, in the order of the shards now.
+            yield_point: called repeatedly.
+            all_: whether to yield columns without any, too.
+        """
         for name, column in self._columns.items():
-            positions, values = changes(empty_column(column.count), column, yield_point)
-            found.append((name, self._encode_values(positions, values, yield_point)))
-        return _joined(found)
-
-    def _encode_values(
-        self, positions: Sequence[int], values: Sequence[object], yield_point: YieldPoint
-    ) -> bytes:
-        numbers = self._numbers
-        at = [numbers[position] for position in batched(positions, yield_point)]
-        return (
-            b'{"at":' + _array(at, yield_point) + b',"values":' + _array(values, yield_point) + b"}"
-        )
-
-
-def _joined(columns: Sequence[tuple[str, bytes]]) -> bytes:
-    return b"{" + b",".join(encode(name) + b":" + encoded for name, encoded in columns) + b"}"
-
-
-def _array(items: Sequence[object], yield_point: YieldPoint) -> bytes:
-    """Return a JSON array, encoded in parts."""
-    parts = []
-    for start in range(0, len(items), _BATCH):
-        yield_point()
-        parts.append(encode(items[start : start + _BATCH])[1:-1])
-    return b"[" + b",".join(parts) + b"]"
+            former = before.get(name) or empty_column(column.count)
+            positions, values = changes(former, column, yield_point)
+            if positions or all_:
+                yield name, values_of_shards(positions, values, self._numbers, yield_point)

@@ -109,6 +109,8 @@ class RemoteOperations:
     def _run(self, client: Client | Fleet, op: str, args: dict[str, Any]) -> OperationResult:
         if self._labels and op != "events":
             args["labels"] = {**args.get("labels", {}), **self._labels}
+        if op in ("shards", "events") and "shard_ids" in args:
+            args["ids"] = args.pop("shard_ids")  # older daemons know only this name
         if isinstance(client, Fleet):
             return OperationResult(pack(_ask_fleet(client, op, args)))
         reply = client.request(op, **args)
@@ -132,13 +134,13 @@ def _ask_fleet(fleet: Fleet, op: str, args: Mapping[str, object]) -> object:
     """Return the merged replies of several daemons."""
     given = Arguments(args)
     if op == "events":
-        return [{**one.event.as_map(), "node": one.node} for one in fleet.events(given.ids("ids"))]
+        return [{**one.event.as_map(), "node": one.node} for one in fleet.events(given.shard_ids())]
     labels = given.labels("labels")
     if op == "history":
         fields, since = given.texts("fields"), given.seconds("since")
         return body_of(fleet.history(given.ids("shard_ids"), fields, labels, since=since))
     if op == "shards":
-        return list(fleet.shards(given.ids("ids"), labels))
+        return list(fleet.shards(given.shard_ids(), labels))
     return list(
         fleet.get_infos(
             given.ids("shard_ids"),
