@@ -57,9 +57,11 @@ def main() -> None:
         package = (error.name or "zinfo").partition(".")[0]
         if package == "zinfo" or package in sys.stdlib_module_names:
             raise
+        from zinfo.installation import command_for_module
+
         sys.exit(
             f"Error: the zinfo command needs {package}, which is not installed: "
-            "`pip install zinfo` installs everything that it needs"
+            f"{command_for_module(package)}"
         )
 
 

