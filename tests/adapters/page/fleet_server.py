@@ -255,6 +255,7 @@ class FleetServer:
         return {
             "step": STEP,
             "newest": now - now % STEP,
+            "points": POINTS,
             "ids": ids,
             "fields": {
                 name: [by_id[one].history(name, now) for one in ids]
@@ -344,7 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/view.json": lambda: json.loads(self.about),
             "/api/v1/history": lambda: fleet.history(query),
             "/api/v1/infos": lambda: fleet.infos(query),
-            "/api/v1/events": lambda: {"events": fleet.events},
+            "/api/v1/events": lambda: fleet.events,
         }
         if "/" not in name and file.is_file():
             self._send(200, file.read_bytes(), TYPES[name.rpartition(".")[2]])
@@ -353,7 +354,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif url.path == "/api/v1/table":
             self._stream(query.get("keys", []))
         elif url.path in replies:
-            self._send(200, json.dumps(replies[url.path]()).encode())
+            reply = replies[url.path]()
+            body = reply if url.path == "/view.json" else {"data": reply}
+            self._send(200, json.dumps(body).encode())
         else:
             self._send_error(404, "there is no such path")
 

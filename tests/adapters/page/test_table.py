@@ -344,3 +344,31 @@ def test_what_servers_report_is_text(open_page: OpenPage) -> None:
         expect(page.locator(".row.group")).to_have_count(3)
         assert page.locator("img").count() == 0
         assert page.title() == "zinfo"
+
+
+def test_problems_are_listed_worst_first_with_what_to_do(small_tab: Tab) -> None:
+    page, fleet = small_tab.go("#view=problems"), small_tab.fleet
+    expect(page.locator(".empty")).to_have_text("No problems.")
+    full = fleet.shards[2].info
+    full |= {"used_memory": full["maxmemory"], "maxmemory_policy": "noeviction"}
+    fleet.set_state(5, "down", "refused", "connection refused", ago=240)
+    lines = page.locator(".row")
+    expect(lines).to_have_count(2)
+    expect(lines.first).to_contain_text("critical")
+    expect(lines.first).to_contain_text("4m")
+    expect(lines.first).to_contain_text("connection refused")
+    expect(lines.last).to_contain_text("memory is nearly full")
+    expect(lines.last).to_contain_text("Raise maxmemory")
+    count = page.get_by_role("navigation").get_by_role("link", name="Problems")
+    expect(count).to_contain_text("2")
+    expect(count).to_have_attribute("title", "1 critical, 1 warning")
+    page.keyboard.press("/")
+    page.keyboard.type("state=down")
+    expect(lines).to_have_count(1)
+    page.keyboard.press("Enter")  # from the filter to the list, and to the shard
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**shard=prod-**")
+    full["used_memory"] = 1000
+    fleet.set_state(5, "up")
+    expect(count).to_have_text("Problems")

@@ -11,7 +11,9 @@ const load = (name) => import(pathToFileURL(`${modules}/${name}.js`));
 const { Filter } = await load("filtering");
 const { parse } = await load("filter_grammar");
 const { groupRows } = await load("grouping");
+const { shorten } = await load("names");
 const { Ordering } = await load("ordering");
+const { Problems } = await load("problems");
 const { Quantities } = await load("quantities");
 const { Row } = await load("rows");
 
@@ -83,6 +85,24 @@ if (groups) {
       });
     });
   }
+}
+
+for (const { ids, width, names } of read("names")?.cases ?? []) {
+  check(`names of ${ids} in ${width}`, names, undefined, () => {
+    const found = shorten(ids, width);
+    const fit = [...found.values()].every((name) => [...name].length <= Math.max(width, 8));
+    if (!fit || new Set(found.values()).size !== new Set(ids).size) return "too long, or not unique";
+    return Object.fromEntries(Object.keys(names).map((id) => [id, found.get(id)]));
+  });
+}
+
+for (const { about, rows, events = [], now = 0, problems } of read("problems")?.cases ?? []) {
+  check(`problems: ${about}`, problems, undefined, () => {
+    const found = new Problems(definitions.problems, quantities).find(rows.map(rowOf), events, now);
+    return found.map(({ kind, row, detail, since }) => [
+      kind.severity, row?.shard ?? "(daemon)", kind.name, detail, since,
+    ]);
+  });
 }
 
 console.log(`${checked} checked, ${differences} different`);

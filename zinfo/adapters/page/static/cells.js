@@ -1,7 +1,7 @@
 // Draws the cells of a row of the table, in place: a cell whose content is the same is not touched.
 
 import { element, setAttribute } from "./dom.js";
-import { exactText } from "./columns.js";
+import { exactCellText } from "./columns.js";
 import { newSparkline } from "./sparklines.js";
 
 // Draws the row of a shard.
@@ -75,7 +75,7 @@ function drawValue(cell, text, series, shard, column) {
     write(cell.lastChild, text);
   }
   // The exact value is computed when the pointer asks for it.
-  cell.exact = () => exactText(column, shard);
+  cell.exact = () => exactCellText(column, shard);
 }
 
 // Gives a cell the elements of a kind of content, if it has others.

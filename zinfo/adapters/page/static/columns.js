@@ -1,6 +1,6 @@
 // The columns of the table: which there are, their width, and the text of a cell.
 
-import { NOTHING, roleText, secondsText, shortText, valueText } from "./formatting.js";
+import { NOTHING, exactText, roleText, secondsText, shortText } from "./formatting.js";
 import { UnknownQuantityError } from "./quantities.js";
 
 export const MAX_COLUMNS = 40;
@@ -97,9 +97,7 @@ function shortStateText(row) {
 }
 
 // Returns the exact text of a value, for the title of its cell.
-export function exactText({ quantity }, row) {
+export function exactCellText({ quantity }, row) {
   const value = quantity.value(row);
-  if (value === null) return "unknown";
-  if (typeof value === "number") return `${value.toLocaleString("en", { maximumFractionDigits: 3 })} ${quantity.unit}`;
-  return valueText(value);
+  return value === null ? "unknown" : exactText(value, quantity.unit);
 }

@@ -23,7 +23,7 @@ export function wereReset(old, info) {
 // Returns the growth per second of each path (`FIELD` or `FIELD.KEY`); null where it is unknown.
 //
 // `seconds`: between the two readings, by the daemon's clock.
-// `isCounter`: returns whether a field counts; others have no rate.
+// `isCounter`: returns whether a field, or an item of it, counts; others have no rate.
 export function rates(old, info, seconds, paths, isCounter = () => true) {
   const found = {};
   const valid = seconds > MIN_SECONDS && !wereReset(old, info);
@@ -37,7 +37,7 @@ export function rates(old, info, seconds, paths, isCounter = () => true) {
 
 function counter(info, path, isCounter) {
   const [field, key] = splitPath(path);
-  if (!isCounter(field)) return null;
+  if (!isCounter(field, key)) return null;
   const value = own(info, field);
   const found = key && value !== null ? own(Object(value), key) : value;
   return isNumber(found) ? found : null;

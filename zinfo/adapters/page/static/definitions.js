@@ -9,19 +9,20 @@ export class Definitions {
     this.json = json;
     this.quantities = new Quantities(json);
     this.columnSets = json.column_sets ?? [];
-    this.problems = json.problems ?? [];
+    this.problems = json.problems ?? { severities: [], shards: [], daemon: [] };
     this.grammar = json.filter?.grammar ?? [];
     this.groupings = json.groupings ?? [];
     this.plots = json.plots ?? [];
     this.maxFields = json.max_keys ?? 64;
     this.counters = new Set(json.counters?.fields ?? []);
-    this.countPrefixes = Object.keys(json.counters?.maps ?? {});
+    this.itemCounters = Object.entries(json.counters?.maps ?? {});
     this.operations = json.operations ? new Set(json.operations) : null;
   }
 
-  // Returns whether a field counts, so that its growth is a rate.
-  isCounter(field) {
-    return this.counters.has(field) || this.countPrefixes.some((prefix) => field.startsWith(prefix));
+  // Returns whether a field counts, or the item `key` of a field that is a map: its growth is a rate.
+  isCounter(field, key = "") {
+    return this.counters.has(field)
+      || this.itemCounters.some(([prefix, keys]) => field.startsWith(prefix) && (!key || keys.includes(key)));
   }
 
   // Returns whether this client may call an operation.

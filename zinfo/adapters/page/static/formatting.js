@@ -72,7 +72,29 @@ export function valueText(value) {
   return String(value);
 }
 
-const BY_UNIT = {
+// Returns seconds; those below a second as `12us` or `1.2ms`.
+export function durationText(value) {
+  if (!Number.isFinite(value)) return NOTHING;
+  if (value === 0 || value >= 0.9995) return secondsText(value);
+  return value < 0.0009995 ? `${fixed(value * 1e6, 0)}us` : `${short(value * 1000)}ms`;
+}
+
+// A number that is not whole has decimals below 100.
+export function numberText(value) {
+  if (!Number.isFinite(value)) return NOTHING;
+  return Number.isInteger(value) || Math.abs(value) >= 99.5 ? countText(value) : fixed(value, 2);
+}
+
+// Returns the local date and time of a wall-clock time in seconds, without the seconds.
+export function dateText(time) {
+  const date = new Date(time * 1000);
+  if (!time || Number.isNaN(date.getTime()) || date.getFullYear() > 9999) return NOTHING;
+  const [year, ...parts] = [date.getFullYear(), date.getMonth() + 1, date.getDate(), date.getHours(), date.getMinutes()];
+  const [month, day, hour, minute] = parts.map((part) => String(part).padStart(2, "0"));
+  return `${String(year).padStart(4, "0")}-${month}-${day} ${hour}:${minute}`;
+}
+
+const SHORT = {
   "count": countText,
   "number": numberText,
   "per second": numberText,
@@ -80,19 +102,36 @@ const BY_UNIT = {
   "bytes per second": memoryText,
   "ratio": ratioText,
   "seconds": secondsText,
+  "milliseconds": (value) => durationText(value / 1e3),
+  "microseconds": (value) => durationText(value / 1e6),
+  "time": dateText,
+};
+const SUFFIXES = {
+  "per second": "/s", "bytes": " bytes", "bytes per second": " bytes/s", "seconds": " s", "milliseconds": " ms", "microseconds": " us",
 };
 
-// A number without a unit keeps its decimals while it is small: mem_fragmentation_ratio.
-function numberText(value) {
-  if (Number.isInteger(value) || Math.abs(value) >= 99.5) return countText(value);
-  return fixed(value, 2);
-}
-
-// Returns a short text for a value in a unit; texts are shown as they are.
+// Returns a short text for a value in a unit; texts are shown as they are, whatever the unit.
 export function shortText(value, unit) {
   if (value === null || value === undefined) return NOTHING;
-  if (isNumber(value) && Object.hasOwn(BY_UNIT, unit)) return BY_UNIT[unit](value);
-  return valueText(value);
+  return isNumber(value) && Object.hasOwn(SHORT, unit) ? SHORT[unit](value) : valueText(value);
+}
+
+// Returns a value with all digits and its unit: `1,234,567 bytes`.
+export function exactText(value, unit) {
+  if (value === null || value === undefined) return NOTHING;
+  if (typeof value !== "number" || unit === "text") return valueText(value);
+  if (!Number.isFinite(value)) return NOTHING;
+  if (unit === "time") return `${dateText(value)} (${digits(value)})`;
+  if (unit === "ratio") return `${digits(value * 100)}%`;
+  return `${digits(value)}${SUFFIXES[unit] ?? ""}`;
+}
+
+// Returns a number with separators of thousands, and at most three decimals.
+function digits(value) {
+  const whole = Number.isInteger(value) ? BigInt(value).toString() : fixed(value, 3).replace(/\.?0+$/, "");
+  const [before, after] = whole.split(".");
+  const grouped = before.replace(/\B(?=([0-9]{3})+$)/g, ",");
+  return after === undefined ? grouped : `${grouped}.${after}`;
 }
 
 // Returns the local time of day of a wall-clock time in seconds.

@@ -34,8 +34,8 @@ export class KnownNames {
     const ids = [replica, primary].filter(Boolean).map((row) => ["shard_ids", row.shard]);
     if (!ids.length || !this.definitions.allows("get_infos")) return this.later();
     try {
-      const infos = await this.api.json("api/v1/infos", ids);
-      return infos.flatMap((info) => Object.keys(info)).filter((name) => name !== "meta");
+      const { data } = await this.api.json("api/v1/infos", ids);
+      return data.flatMap((info) => Object.keys(info)).filter((name) => name !== "meta");
     } catch {
       return this.later();
     }

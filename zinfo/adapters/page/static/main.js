@@ -38,7 +38,7 @@ function announce(text) {
 class Page {
   constructor(api, definitions) {
     this.definitions = definitions;
-    this.store = new Store({ isCounter: (field) => definitions.isCounter(field) });
+    this.store = new Store({ isCounter: (field, key) => definitions.isCounter(field, key) });
     this.stream = new Stream(api, {
       onMessage: (message) => { this.store.apply(message); this.update(); },
       onProblem: (problem) => { this.store.lose(problem); this.update(); },

@@ -1,11 +1,11 @@
 // The ids in a column of a grid: shortened to its width, computed again only if ids or width change.
 
-import { shortener } from "./names.js";
+import { shorten } from "./names.js";
 
 export class NameColumn {
   constructor() {
     this.key = "";
-    this.text = (id) => id;
+    this.names = new Map();
   }
 
   // Sets the ids that are shown. `width`: of the column, in characters.
@@ -13,6 +13,10 @@ export class NameColumn {
     const key = `${width} ${ids.length} ${ids.join("\n")}`;
     if (key === this.key) return;
     this.key = key;
-    this.text = shortener(ids, width);
+    this.names = shorten(ids, width);
+  }
+
+  text(id) {
+    return this.names.get(id) ?? id;
   }
 }

@@ -1,7 +1,7 @@
 // Finds the problems of all shards once for each change of the data, for the head of every view and
 // for the view of problems.
 
-import { Problems, countProblems } from "./problems.js";
+import { Problems } from "./problems.js";
 
 const LEAST_FIELDS = ["ops", "memory"]; // read in any case, so that every view has a stream
 
@@ -18,12 +18,13 @@ export class ProblemWatch {
   now() {
     if (this.version !== this.store.version) {
       this.version = this.store.version;
-      this.found = this.problems.find([...this.store.rows.values()]);
+      const { rows, events } = this.store;
+      this.found = this.problems.find([...rows.values()], events, this.store.now());
     }
     return this.found;
   }
 
   counts() {
-    return countProblems(this.now());
+    return this.problems.count(this.now());
   }
 }

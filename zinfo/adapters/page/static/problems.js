@@ -1,49 +1,86 @@
 // What is wrong with the shards, the worst first. The table of problems is data of the server
 // (`view.json`): each has a condition in the language of filters, which is evaluated here.
 
+import { isNumber } from "./expressions.js";
 import { Filter } from "./filtering.js";
-import { shortText } from "./formatting.js";
+import { roleText, shortText } from "./formatting.js";
+import { Ordering } from "./ordering.js";
 
-export const SEVERITIES = ["critical", "warning", "info"];
+const PLACE = /\{([^{}]+)\}/g; // in a detail: the name of a quantity
 
 export class Problems {
-  // `table`: `problems` of view.json.
-  constructor(table, quantities) {
+  // `definitions`: `problems` of view.json.
+  constructor({ severities, shards, daemon }, quantities) {
     this.quantities = quantities;
-    this.kinds = table.map((one) => ({ ...one, filter: new Filter(one.condition, quantities) }));
-    this.ranks = new Map(this.kinds.map((one, at) => [one.name, at]));
+    this.severities = severities;
+    this.ordering = new Ordering();
+    this.daemonKinds = daemon;
+    this.kinds = shards.map((one) => ({
+      ...one,
+      filter: new Filter(one.condition, quantities),
+      parts: one.detail.split(PLACE).map((part, at) => (at % 2 ? quantities.get(part) : part)),
+      since: one.since ? quantities.get(one.since) : null,
+    }));
   }
 
-  // The quantities that conditions and details read.
+  // The quantities that conditions, details and times read.
   get used() {
-    const named = this.kinds.flatMap(({ detail = "" }) => [...detail.matchAll(/\{([^}]+)\}/g)].map((found) => found[1]));
-    const details = named.map((name) => this.quantities.find(name)).filter(Boolean);
-    return [...this.kinds.flatMap((one) => one.filter.used), ...details];
+    return this.kinds.flatMap(({ filter, parts, since }) => [
+      ...filter.used, ...parts.filter((part) => typeof part !== "string"), ...(since ? [since] : []),
+    ]);
   }
 
-  // Returns the problems of some rows: `{kind, row, detail}`. A shard that was never polled, or whose
-  // data is stale, has none.
-  find(rows) {
+  // Returns the problems, the worst first: `{kind, row, detail, since}`; `row` is null for zinfo
+  // itself. A shard that was never polled, or whose data is stale, has none.
+  //
+  // `events`: the newest ones, oldest first. `now`: the daemon's wall clock.
+  find(rows, events = [], now = 0) {
     const known = rows.filter((row) => row.fresh && row.state !== "new");
-    const found = this.kinds.flatMap((kind) => kind.filter.select(known).map((row) => ({
-      kind, row, detail: this.detail(kind, row),
-    })));
-    const rank = ({ kind }) => [SEVERITIES.indexOf(kind.severity), this.ranks.get(kind.name)];
-    return found.sort((one, other) => {
-      const [mine, theirs] = [rank(one), rank(other)];
-      return mine[0] - theirs[0] || mine[1] - theirs[1] || (one.row.shard < other.row.shard ? -1 : 1);
-    });
+    const answering = known.filter((row) => row.current);
+    const found = this.ofDaemon(events, now);
+    for (const kind of this.kinds) {
+      const matching = kind.filter.select(kind.answers ? answering : known);
+      if (!matching.length) continue;
+      const sorted = this.ordering.sort(matching, this.quantities.get("id"));
+      found.push(...sorted.map((row) => ({ kind, row, detail: detail(kind, row), since: sinceOf(kind, row) })));
+    }
+    const severity = ({ kind }) => this.severities.indexOf(kind.severity);
+    return found.sort((one, other) => severity(one) - severity(other));
   }
 
-  detail({ detail = "" }, row) {
-    return detail.replace(/\{([^}]+)\}/g, (whole, name) => {
-      const one = this.quantities.find(name);
-      return one ? shortText(one.value(row), one.unit) : whole;
-    });
+  // Returns how many of some problems there are of each severity: pairs, the worst first.
+  count(problems) {
+    return this.severities.map((severity) => [severity, problems.filter((one) => one.kind.severity === severity).length]);
+  }
+
+  // What the events of zinfo itself report, until another event ends it.
+  ofDaemon(events, now) {
+    const begun = new Map();
+    for (const event of events) {
+      if (event.shard) continue;
+      for (const kind of this.daemonKinds) {
+        const key = `${kind.name} ${event.reason}`;
+        if (event.type === kind.ended_by && (event.type !== kind.name || event.new === "no")) begun.delete(key);
+        else if (event.type === kind.name) begun.set(key, { kind, event });
+      }
+    }
+    return this.daemonKinds.flatMap((kind) => [...begun.values()]
+      .filter((one) => one.kind === kind && (!kind.seconds || now - one.event.time < kind.seconds))
+      .map(({ event }) => ({
+        kind, row: null, detail: [event.reason, event.message].filter(Boolean).join(": "), since: Math.max(0, now - event.time),
+      })));
   }
 }
 
-// Returns how many problems there are of each severity: pairs, the worst first.
-export function countProblems(problems) {
-  return SEVERITIES.map((severity) => [severity, problems.filter((one) => one.kind.severity === severity).length]);
+function detail({ parts }, row) {
+  return parts.map((part) => {
+    if (typeof part === "string") return part;
+    const value = part.value(row);
+    return part.name === "role" ? roleText(value) : shortText(value, part.unit);
+  }).join("");
+}
+
+function sinceOf({ since }, row) {
+  const found = since?.value(row) ?? null;
+  return isNumber(found) && found >= 0 ? found : null;
 }

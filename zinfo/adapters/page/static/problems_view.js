@@ -1,11 +1,10 @@
 // The view of problems, the worst first: what is wrong, with which shard, since when, and what to do.
 
 import { element, setText } from "./dom.js";
-import { secondsText } from "./formatting.js";
+import { DAEMON, secondsText } from "./formatting.js";
 import { Grid } from "./grid.js";
 import { write } from "./cells.js";
 import { NameColumn } from "./name_column.js";
-import { countProblems } from "./problems.js";
 import { SearchBox } from "./search_box.js";
 
 const MARKS = { critical: "✖", warning: "▲", info: "ℹ" };
@@ -13,7 +12,7 @@ const COLUMNS = [
   { name: "severity", heading: "severity", title: "how bad it is", width: "12ch" },
   { name: "problem", heading: "problem", title: "what is wrong", width: "28ch" },
   { name: "shard", heading: "shard", title: "id of the shard", width: "minmax(24ch, 1.2fr)" },
-  { name: "since", heading: "since", title: "time in its present state, of a shard that is not up", width: "8ch", right: true },
+  { name: "since", heading: "since", title: "for how long", width: "8ch", right: true },
   { name: "detail", heading: "detail", title: "the value, and what to do", width: "minmax(30ch, 2fr)" },
 ];
 const NARROW = matchMedia("(max-width: 480px)");
@@ -38,7 +37,7 @@ class ProblemsView {
     this.grid = new Grid(container, {
       label: "Problems",
       drawRow: (row, line) => this.draw(row, line),
-      onOpen: ({ problem }) => go({ shard: problem.row.shard, view: "" }),
+      onOpen: ({ problem }) => go(problem.row ? { shard: problem.row.shard, view: "" } : { view: "events" }),
       onToggle: () => {},
       onSort: null,
     });
@@ -76,42 +75,47 @@ class ProblemsView {
     this.columns = NARROW.matches ? [COLUMNS[0], COLUMNS[2], COLUMNS[1]] : COLUMNS;
     this.grid.setColumns(NARROW.matches ? this.columns.map(narrowed) : this.columns);
     const all = problems.now();
-    const rows = new Set(this.box.filter.select([...new Set(all.map((one) => one.row))]));
-    const shown = all.filter((one) => rows.has(one.row));
+    const rows = new Set(this.box.filter.select([...new Set(all.map((one) => one.row))].filter(Boolean)));
+    const shown = all.filter((one) => (one.row ? rows.has(one.row) : this.box.filter.empty));
     const at = this.columns.findIndex((one) => one.name === "shard");
     this.names.use([...store.rows.keys()], this.grid.charactersOf(at));
-    this.grid.setLines(shown.map((problem) => ({ key: `${problem.kind.name} ${problem.row.shard}`, problem })));
-    const counts = countProblems(shown).filter(([, number]) => number).map(([severity, number]) => `${number} ${severity}`);
+    this.grid.setLines(shown.map((problem) => ({ key: `${problem.kind.name} ${problem.row?.shard ?? problem.detail}`, problem })));
+    const counts = problems.problems.count(shown).filter(([, number]) => number).map(([severity, number]) => `${number} ${severity}`);
     setText(this.summary, counts.join(", "));
-    setText(this.empty, shown.length ? "" : emptyText(store, all.length, definitions.problems.length));
+    setText(this.empty, shown.length ? "" : emptyText(store, all.length, definitions.problems.shards.length));
   }
 
   draw(row, { problem }) {
-    const { kind, row: shard, detail } = problem;
+    const { kind, row: shard, detail, since } = problem;
     const name = `row finding ${kind.severity}${row.index % 2 ? " odd" : ""}`;
     if (row.element.className !== name) row.element.className = name;
     const texts = {
       severity: `${MARKS[kind.severity] ?? ""} ${NARROW.matches ? "" : kind.severity}`,
       problem: NARROW.matches ? [kind.title, detail].filter(Boolean).join(": ") : kind.title,
-      since: shard.state === "up" || shard.since === null ? "" : secondsText(shard.since),
-      detail: [detail, kind.advice].filter(Boolean).join("; "),
+      since: since === null ? "" : secondsText(since),
     };
     this.columns.forEach((column, at) => {
       const cell = row.cells[at];
-      if (column.name === "shard") this.drawLink(cell, shard.shard);
-      else {
-        write(cell, texts[column.name]);
-        cell.title = texts[column.name];
-      }
+      if (column.name === "shard") this.drawLink(cell, shard);
+      else if (column.name === "detail") this.drawDetail(cell, detail, kind.action);
+      else write(cell, texts[column.name]);
     });
   }
 
-  drawLink(cell, id) {
+  drawDetail(cell, detail, action) {
+    if (!cell.firstElementChild) cell.append(element("span"), " ", element("span", { className: "action" }));
+    write(cell.firstElementChild, detail);
+    write(cell.lastElementChild, action);
+    const title = `${detail}\n${action}`;
+    if (cell.title !== title) cell.title = title;
+  }
+
+  drawLink(cell, shard) {
     if (!cell.firstElementChild) cell.append(element("a", { tabIndex: -1 }));
     const link = cell.firstElementChild;
-    write(link, this.names.text(id));
-    link.title = id;
-    const href = this.context.href({ shard: id, view: "" });
+    write(link, shard ? this.names.text(shard.shard) : DAEMON);
+    link.title = shard ? shard.shard : "zinfo itself";
+    const href = this.context.href(shard ? { shard: shard.shard, view: "" } : { view: "events" });
     if (link.getAttribute("href") !== href) link.setAttribute("href", href);
   }
 }

@@ -57,14 +57,14 @@ export class Recent {
 
   async take(ids, names) {
     const parameters = [...ids.map((id) => ["shard_ids", id]), ...names.map((name) => ["fields", name])];
-    const reply = await this.api.json("api/v1/history", parameters, { signal: this.running.signal });
-    this.step = reply.step;
-    this.newest = Math.max(this.newest, reply.newest);
+    const { data } = await this.api.json("api/v1/history", parameters, { signal: this.running.signal });
+    this.step = data.step;
+    this.newest = Math.max(this.newest, data.newest ?? 0);
     this.version += 1;
-    reply.ids.forEach((id, at) => {
+    data.ids.forEach((id, at) => {
       const found = {};
       for (const name of names) {
-        const values = reply.fields?.[name]?.[at] ?? [];
+        const values = data.fields?.[name]?.[at] ?? []; // null: it never had a value
         found[name] = { values: values.slice(-MAX_POINTS), version: this.version };
       }
       this.series.set(id, found);

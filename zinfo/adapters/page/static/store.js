@@ -7,7 +7,7 @@ const MAX_EVENTS = 1000;
 const FACTS = ["labels", "state", "reason", "error", "role", "version", "interval", "revision"];
 
 export class Store {
-  // `isCounter`: returns whether a field counts. `clock`: returns seconds that only grow.
+  // `isCounter`: returns whether a field, or an item of it, counts. `clock`: returns seconds that only grow.
   constructor({ isCounter, clock = () => performance.now() / 1000 } = {}) {
     Object.assign(this, { isCounter, clock });
     this.rows = new Map(); // by id
