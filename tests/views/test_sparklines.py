@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
 from zinfo.top.glyphs import FANCY, PLAIN
-from zinfo.views.sparklines import downsample, draw_bars, maximum, peak
+from zinfo.views.sparklines import downsample, draw_bars, draw_sparkline, maximum, peak
 
 BARS = FANCY.bars
 NAN = math.nan
@@ -89,3 +90,20 @@ def test_a_plot_is_exactly_as_large_as_it_should_be(
     lines = draw_bars(downsample(values, newest, width), height, BARS)
     assert [len(line) for line in lines] == [width] * height
     assert set("".join(lines)) <= set(BARS) | {" "}
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([], ""),
+        ([math.nan, math.inf], "  "),
+        ([1000, 1001, 1002], "_=#"),
+        ([5, 5, math.nan, 5], "-- -"),
+        ([0, 0, 0], "---"),
+        ([-1, 1], "_#"),
+    ],
+)
+def test_a_sparkline_is_scaled_by_its_own_least_and_greatest_value(
+    values: list[float], text: str
+) -> None:
+    assert draw_sparkline(values, "_-=#") == text

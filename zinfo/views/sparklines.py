@@ -73,6 +73,26 @@ def draw_bars(
     ]
 
 
+def draw_sparkline(columns: Sequence[float], bars: str) -> str:
+    """Return a bar for each value, scaled by the least and the greatest of them.
+
+    Args:
+        columns: the values. NaN, a gap, is a space; equal values are bars of half the height.
+        bars: characters of growing height.
+    """
+    known = [value for value in columns if math.isfinite(value)]
+    if not known:
+        return " " * len(columns)
+    least, most, steps = min(known), max(known), len(bars) - 1
+    if least == most:
+        middle = bars[steps // 2]
+        return "".join(middle if math.isfinite(value) else " " for value in columns)
+    return "".join(
+        bars[round((value - least) / (most - least) * steps)] if math.isfinite(value) else " "
+        for value in columns
+    )
+
+
 def _cell(level: int, bars: str) -> str:
     return bars[min(level, len(bars)) - 1] if level > 0 else " "
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from zinfo._version import __version__
+from zinfo.views.column_sets import BUILT_IN
 from zinfo.views.counters import COUNTERS, ITEM_COUNTERS, MIN_SECONDS, RESET_MARKERS
 from zinfo.views.expressions import DATABASES
 from zinfo.views.filtering import GRAMMAR
@@ -50,6 +51,7 @@ def definitions() -> dict[str, object]:
             {"name": plot.name, "series": plot.series, "full_scale": plot.full_scale}
             for plot in PLOTS
         ],
+        "column_sets": [{"name": name, "columns": columns} for name, columns in BUILT_IN.items()],
         "shard_page": list(map(_part, PARTS)),
         "problems": {
             "severities": SEVERITIES,

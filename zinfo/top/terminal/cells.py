@@ -13,7 +13,7 @@ from zinfo.top.terminal.arrangement import GroupLine
 from zinfo.top.terminal.table_columns import Column, cell_text, text_of
 from zinfo.views.formatting import STALE, memory_text, safe, seconds_text
 from zinfo.views.rows import Row, Series
-from zinfo.views.sparklines import downsample, draw_bars
+from zinfo.views.sparklines import downsample, draw_sparkline
 from zinfo.views.totals import Totals, total_of
 from zinfo.wire.lifecycle import BUSY, DOWN, LOADING, NEW, UP
 
@@ -80,7 +80,7 @@ class Cells:
         if series is None:
             return " " * width
         values = getattr(series, column.series)[-SPARK_STEPS:]
-        bars = draw_bars(downsample(values, series.newest, width), 1, self._glyphs.bars)[0]
+        bars = draw_sparkline(downsample(values, series.newest, width), self._glyphs.bars)
         return styles.fit(bars, width, self._glyphs)
 
     # --- groups
