@@ -34,7 +34,7 @@ def probe_all(endpoints: Sequence[str], *, with_keys: bool) -> dict[str, Finding
         with_keys: whether the client has CURVE keys.
 
     Returns:
-        What was found, by endpoint. An endpoint of which nothing is known is missing.
+        What was found, by endpoint, in their order. One of which nothing is known is missing.
     """
     found: dict[str, Finding] = {}
 
@@ -52,7 +52,8 @@ def probe_all(endpoints: Sequence[str], *, with_keys: bool) -> dict[str, Finding
         thread.start()
     for thread in threads:
         thread.join(max(0.0, until - time.monotonic()))
-    return dict(found)
+    known = dict(found)  # a thread may still add one
+    return {endpoint: known[endpoint] for endpoint in endpoints if endpoint in known}
 
 
 def probe(endpoint: str, *, with_keys: bool) -> Finding:
