@@ -21,11 +21,12 @@ from zinfo.client import Client
 from zinfo.info.parser import parse
 from zinfo.top.daemon_reader import allowed_operations
 from zinfo.top.feed import Feed
+from zinfo.top.history import STEP, step_at
 from zinfo.top.log_bridge import warnings_as_events
 from zinfo.top.model import NO_REPORT, TopModel
 from zinfo.top.sections import NAMES, fetch_sections
 from zinfo.views.expressions import DATABASES
-from zinfo.views.rows import Field, Row
+from zinfo.views.rows import Field, Row, Series
 
 __all__ = ["keyring"]  # a fixture
 
@@ -132,6 +133,43 @@ def test_fields_that_a_view_wants_are_in_its_rows_until_it_is_closed(
     until(feed, lambda model, now: "redis_version" not in model.rows(now)[0].info)
     with feed.locked() as model:
         assert "tcp_port" in model.rows(feed.now())[0].info
+
+
+def test_plots_begin_with_what_the_daemon_has_of_the_past(server: RealServer) -> None:
+    config = f'[history]\nstep = 1.0\n[[shards]]\nurl = "{server.url}"\n'
+    with (
+        RunningDaemon(config_text=config, environ=SOON) as daemon,
+        Client(daemon.query, timeout=TIMEOUT) as client,
+    ):
+        daemon.wait_polled(1)
+
+        def has_past() -> bool:
+            values = client.history(fields=["memory"])["memory"][server.ident]
+            return sum(not math.isnan(value) for value in values) > STEP
+
+        wait_until(has_past, TIMEOUT, "a history")
+        with Feed(daemon.query) as feed:
+            began = step_at(feed.now())
+
+            def has_values_before_it(series: Series | None) -> bool:
+                assert series is not None
+                before = series.memory[: began - series.newest - 1]
+                return any(not math.isnan(value) for value in before)
+
+            until(feed, lambda model, _: len(model))
+            until(feed, lambda model, now: has_values_before_it(model.series(server.ident, now)))
+            until(feed, lambda model, now: has_values_before_it(model.totals_series(now)))
+
+
+def test_a_daemon_without_history_is_shown_all_the_same(server: RealServer) -> None:
+    config = f'[history]\nenabled = false\n[[shards]]\nurl = "{server.url}"\n'
+    with RunningDaemon(config_text=config, environ=SOON) as daemon, Feed(daemon.query) as feed:
+        until(feed, lambda model, now: [one.status for one in model.rows(now)] == ["up"])
+        until(feed, lambda model, now: not model.unfilled(1))
+        with feed.locked() as model:
+            series = model.series(server.ident, feed.now())
+        assert series is not None
+        assert any(not math.isnan(value) for value in series.memory)
 
 
 def test_the_names_of_all_fields_and_labels_are_known_soon(feed: Feed, server: RealServer) -> None:

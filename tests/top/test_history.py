@@ -22,6 +22,10 @@ def numbers(**given: float) -> list[float]:
     return [given.get(name, NONE) for name in SERIES]
 
 
+def columns(shards: Sequence[Sequence[float]]) -> list[Sequence[float]]:
+    return [[shard[number] for shard in shards] for number in range(len(SERIES))]
+
+
 def ops(history: History, step: int, *, hold: bool = False) -> Sequence[float]:
     return history.values(OPS, step, hold=hold)
 
@@ -136,6 +140,20 @@ def test_the_daemon_is_right_about_the_past_and_the_model_about_the_newest_steps
     assert known(ops(history, 1002)) == [7] * 11 + [50]
 
 
+def test_a_step_between_those_of_daemon_and_model_is_no_gap() -> None:
+    history = History()
+    history.add(numbers(ops=5), 1002)
+    history.fill({"ops": [1, 2]}, 1000)
+    assert list(ops(history, 1002)[-4:]) == [1, 2, 2, 5]
+    down = History()
+    down.fill({"ops": [1, 2]}, 1000)
+    assert known(ops(down, 1002)) == [1, 2]
+    after = History()
+    after.add(numbers(ops=5), 1003)
+    after.fill({"ops": [1, 2]}, 1000)
+    assert known(ops(after, 1003)) == [1, 2, 5], "it did not answer in two steps"
+
+
 def test_more_than_there_is_room_for_is_left_out() -> None:
     history = History()
     history.add(numbers(ops=5), 2000)
@@ -186,14 +204,12 @@ def test_numbers_are_unknown_where_an_info_does_not_have_them(
 
 
 def test_together_memory_is_of_primaries_and_the_lag_is_the_greatest() -> None:
-    found = summed(
-        [
-            numbers(ops=30, memory=5, hit_ratio=1.0),
-            numbers(ops=10, memory=7, hit_ratio=0.5, lag=3),
-            numbers(memory=7, lag=2),
-        ],
-        [True, False, False],
-    )
+    shards = [
+        numbers(ops=30, memory=5, hit_ratio=1.0),
+        numbers(ops=10, memory=7, hit_ratio=0.5, lag=3),
+        numbers(memory=7, lag=2),
+    ]
+    found = summed(columns(shards), [True, False, False])
     assert found[OPS] == 40
     assert found[MEMORY] == 5
     assert found[HIT_RATIO] == pytest.approx((30 * 1.0 + 10 * 0.5) / 40)
@@ -201,12 +217,13 @@ def test_together_memory_is_of_primaries_and_the_lag_is_the_greatest() -> None:
 
 
 def test_the_hit_ratio_of_idle_shards_is_their_mean() -> None:
-    found = summed([numbers(ops=0, hit_ratio=1.0), numbers(ops=0, hit_ratio=0.5)], [True, True])
+    shards = [numbers(ops=0, hit_ratio=1.0), numbers(ops=0, hit_ratio=0.5)]
+    found = summed(columns(shards), [True, True])
     assert found[HIT_RATIO] == pytest.approx(0.75)
 
 
 @pytest.mark.parametrize("shards", [[], [numbers()]])
 def test_what_no_shard_has_is_unknown(shards: list[list[float]]) -> None:
-    found = summed(shards, [True] * len(shards))
+    found = summed(columns(shards), [True] * len(shards))
     assert len(found) == len(SERIES)
     assert known(found) == []

@@ -385,3 +385,47 @@ def test_totals_are_unknown_where_no_shard_is_current_and_0_where_there_is_none(
     assert table.totals(103.0).memory is None
     table.set_statuses({}, 104.0)
     assert table.totals(104.0).ops == 0
+
+
+def test_histories_are_filled_from_the_daemons_with_shown_shards_first() -> None:
+    model = TopModel()
+    ids = [f"s{number}" for number in range(9)]
+    for shard in ids:
+        fields: Info = {"used_memory": 7, "role": "slave" if shard == "s1" else "master"}
+        model.update(Reading(shard, 1, 9500.0, 1000.0, fields))
+    model.set_statuses(dict.fromkeys(ids, status()), 1000.0)
+    assert model.unfilled(3) == ["s0", "s1", "s2"]
+    model.series("s8", 1000.0)
+    assert model.unfilled(3) == ["s8", "s0", "s1"]
+    for shard in ids:
+        model.fill_history(shard, {"memory": [1, 2, 3], "ops": [5, math.nan, 5]}, 9495.0, 5.0)
+    assert model.unfilled(3) == []
+    series = model.series("s8", 1000.0)
+    assert series is not None
+    assert list(series.memory[-4:]) == [1, 2, 3, 7]
+    assert series.ops[-4] == 5
+    assert math.isnan(series.ops[-3])
+    list(model.fill_totals(1000.0))
+    totals = model.totals_series(1000.0)
+    assert list(totals.memory[-4:]) == [8, 16, 24, 56], "of primaries"
+    assert totals.ops[-4] == 45
+    assert math.isnan(totals.ops[-3])
+
+
+def test_a_pause_leaves_histories_to_be_filled_again_and_others_are_given_up(
+    table: TopModel,
+) -> None:
+    table.fill_history(SHARD, {}, 0.0, 1.0)
+    assert table.unfilled(3) == []
+    table.pause()
+    assert table.unfilled(3) == [SHARD]
+    table.fill_history("gone", {"ops": [1]}, 500.0, 5.0)
+    table.set_statuses({}, 103.0)
+    assert table.unfilled(3) == []
+
+
+def test_a_history_with_other_steps_is_sampled(table: TopModel) -> None:
+    table.fill_history(SHARD, {"clients": list(range(20))}, 494.0, 1.0)
+    series = table.series(SHARD, 102.0)
+    assert series is not None
+    assert list(series.clients[-4:]) == [9, 14, 19, 3]

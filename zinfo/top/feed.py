@@ -23,6 +23,7 @@ from zinfo.top.daemon_reader import HELLO_TIMEOUT, REQUEST_TIMEOUT, allowed_oper
 from zinfo.top.daemons_text import slice_text
 from zinfo.top.event_reader import read_events, state_changes
 from zinfo.top.fleet_reader import FleetReader, FleetReading
+from zinfo.top.history_feed import HistoryFeed
 from zinfo.top.model import TopModel
 from zinfo.top.record import Reading, Status
 from zinfo.top.shard_feed import ShardFeed
@@ -93,6 +94,7 @@ class Feed:
             self._client = Client(given[0], timeout=REQUEST_TIMEOUT, retries=0, keys=keys)
             self._reader = TableReader(self._client, self._labels)
         self._shard_feed = ShardFeed(self._endpoint_of, self._model, self._lock, keys)
+        self._history_feed = HistoryFeed(self._endpoint_of, self._model, self._lock, keys)
         self._thread = threading.Thread(target=self._run, name="zinfo-top-table", daemon=True)
         self._thread.start()
 
@@ -166,6 +168,7 @@ class Feed:
         self._wake.set()
         self._looked.set()
         self._shard_feed.close()
+        self._history_feed.close()
         self._thread.join(_CLOSE_TIMEOUT)
         if self._thread.is_alive():  # it still waits for a reply
             return
@@ -219,6 +222,7 @@ class Feed:
             with self._lock:
                 samples = self._model.unread_kinds()
             self._shard_feed.sample(samples)
+            self._history_feed.wake()
             took, cpu = clock() - began, time.thread_time() - cpu_began
             if not self._closing.is_set():
                 self._wake.wait(max(INTERVAL - took, cpu / _CPU_SHARE - took, took))

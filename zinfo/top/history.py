@@ -24,6 +24,21 @@ SERIES = Series._fields[2:]
 
 _EMPTY = array("f", (math.nan,)) * STEPS
 _UNKNOWN = (math.nan,) * STEPS
+_NONE = (math.nan,) * len(SERIES)
+
+
+def resampled(values: Sequence[float], seconds: float) -> Sequence[float]:
+    """Return values that are `STEP` apart.
+
+    Args:
+        values: oldest first; the newest one stays.
+        seconds: between two of them.
+    """
+    if seconds == STEP or not values:
+        return values
+    count = max(1, int(len(values) * seconds / STEP))
+    newest = len(values) - 1
+    return [values[newest - int(back * STEP / seconds)] for back in reversed(range(count))]
 
 
 def step_at(now: float) -> int:
@@ -79,21 +94,49 @@ class History:
         """
         if self._newest is None:
             self._newest = last
-        end = self._newest
         for number, name in enumerate(SERIES):
-            given = values.get(name, ())[-STEPS:]
-            first = max(last - len(given) + 1, end - STEPS + 1)
-            past = [(step, given[step - last - 1]) for step in range(first, min(last, end) + 1)]
-            if not any(value == value for _, value in past):  # noqa: PLR0124 (as above)
-                continue
-            ring = self._rings[number]
-            if ring is None:
-                ring = self._rings[number] = _EMPTY[:]
-            for step, value in past:
-                at = step % STEPS
-                known = value == value  # noqa: PLR0124 (as above)
-                if known and (step < end or math.isnan(ring[at])):
-                    ring[at] = value
+            if name in values:
+                self._fill(number, values[name], last, self._newest)
+
+    def _fill(self, number: int, given: Sequence[float], last: int, end: int) -> None:
+        """Store the past of a series.
+
+        Args:
+            number: of the series.
+            given: the values.
+            last: the step of the last one.
+            end: the newest step of this history.
+        """
+        first, stop = max(last - len(given) + 1, end - STEPS + 1), min(last, end)
+        past = array("f", given[first - last - 1 : len(given) - (last - stop)])
+        if stop < first or not any(value == value for value in past):  # noqa: PLR0124 (as above)
+            return
+        old = self._rings[number] or _EMPTY
+        ring = old[:]
+        at = first % STEPS
+        here = min(len(past), STEPS - at)
+        ring[at : at + here] = past[:here]
+        ring[: len(past) - here] = past[here:]
+        newest = old[end % STEPS]
+        for step, own in enumerate(old):
+            if math.isnan(ring[step]):
+                ring[step] = own
+        if not math.isnan(newest):
+            ring[end % STEPS] = newest
+        self._rings[number] = ring
+        self._bridge(ring, last + 1, end)
+
+    def _bridge(self, ring: array[float], step: int, end: int) -> None:
+        """Repeat the value before a step without one, which has a value after it.
+
+        The steps of daemon and model begin at other moments, so that one between them may be left.
+        """
+        if (
+            step < end
+            and math.isnan(ring[step % STEPS])
+            and not math.isnan(ring[(step + 1) % STEPS])
+        ):
+            ring[step % STEPS] = ring[(step - 1) % STEPS]
 
     def values(self, number: int, step: int, *, hold: bool = False) -> Sequence[float]:
         """Return the values of a series up to a step, oldest first, one per step.
@@ -112,6 +155,14 @@ class History:
         if missing:
             values += [values[-1] if hold else math.nan] * missing
         return values[-STEPS:]
+
+    def at(self, step: int) -> Sequence[float]:
+        """Return the values of all series at a step; NaN where there is none."""
+        newest = self._newest
+        if newest is None or not newest - STEPS < step <= newest:
+            return _NONE
+        at = step % STEPS
+        return [math.nan if ring is None else ring[at] for ring in self._rings]
 
     def series(self, now: float, *, hold: bool = False) -> Series:
         """Return all series up to a time.

@@ -6,14 +6,15 @@ seconds of one monotonic clock).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from zinfo.client.updates import Delta, Value
 from zinfo.top.event_log import EventLog
-from zinfo.top.history import SERIES, History, step_at
+from zinfo.top.history import SERIES, STEP, STEPS, History, resampled, step_at
 from zinfo.top.known_names import KnownNames
 from zinfo.top.record import Reading, Record, Status
 from zinfo.top.series_numbers import summed
@@ -79,6 +80,11 @@ class TopModel:
         self._totals_at = -math.inf
         self._history = History()  # of the sums
         self._names = KnownNames()
+        self._shown: set[str] = set()  # shards whose series was read before it was filled
+        self._ahead: float | None = None  # of a daemon's wall clock, before the model's
+
+    def __len__(self) -> int:
+        return len(self._records)
 
     # --- for views
 
@@ -103,7 +109,11 @@ class TopModel:
     def series(self, shard: str, now: float) -> Series | None:
         """Return the last minutes of a shard; None where it is not (or no longer) watched."""
         record = self._records.get(shard)
-        return None if record is None else record.series(now, fresh=self._is_fresh(now, shard))
+        if record is None:
+            return None
+        if not record.filled:
+            self._shown.add(shard)
+        return record.series(now, fresh=self._is_fresh(now, shard))
 
     def means(self, shard: str, now: float) -> Means | None:
         """Return the last minutes of a shard as few values; None where it is not watched."""
@@ -165,6 +175,59 @@ class TopModel:
         return Known(self._names.fields, frozenset(labels))
 
     # --- for the feed
+
+    def unfilled(self, count: int) -> list[str]:
+        """Return ids of shards whose history lacks what the daemon has, those that are shown first.
+
+        Args:
+            count: maximum number of them.
+        """
+        records = self._records
+        shown = [one for one in self._shown if one in records and not records[one].filled]
+        self._shown = set(shown)
+        others = (shard for shard, record in records.items() if not record.filled)
+        return list(dict.fromkeys(itertools.chain(shown, itertools.islice(others, count))))[:count]
+
+    def fill_history(
+        self, shard: str, values: Mapping[str, Sequence[float]], newest: float, step: float
+    ) -> None:
+        """Add what the daemon has of the past of a shard.
+
+        Args:
+            shard: its id.
+            values: by name of the series, oldest first; empty where the daemon has none.
+            newest: time of the last value, by the daemon's wall clock.
+            step: seconds between two values.
+        """
+        record = self._records.get(shard)
+        if record is None:
+            return
+        record.filled = True
+        self._ahead = self._ahead if record.clock_ahead is None else record.clock_ahead
+        if values and self._ahead is not None:
+            last = step_at(newest - self._ahead + STEP / 2)  # the nearest step
+            sampled = {name: resampled(found, step) for name, found in values.items()}
+            record.history.fill(sampled, last)
+
+    def fill_totals(self, now: float) -> Iterator[None]:
+        """Compute the past of the sums from the histories of all shards.
+
+        Args:
+            now: the time.
+
+        Yields:
+            After each step of time, which takes milliseconds: the model need not be locked between.
+        """
+        last = step_at(now) - 1
+        found: list[list[float]] = []
+        for step in range(last - STEPS + 2, last + 1):
+            records = list(self._records.values())
+            columns = list(zip(*(record.history.at(step) for record in records), strict=True))
+            primaries = [record.is_primary for record in records]
+            found.append(summed(columns or [()] * len(SERIES), primaries))
+            yield
+        values = dict(zip(SERIES, zip(*found, strict=True), strict=True))
+        self._history.fill(values, last)
 
     def unread_kinds(self) -> list[str]:
         """Return ids of shards whose fields stand for shards of their version and role."""
@@ -322,8 +385,9 @@ class TopModel:
                 for shard, record in self._records.items()
                 if record.status.state in ANSWERING and record.numbers and shard not in self._stale
             ]
+            columns = list(zip(*(record.numbers for record in current), strict=True))
             numbers = summed(
-                [record.numbers for record in current], [record.is_primary for record in current]
+                columns or [()] * len(SERIES), [record.is_primary for record in current]
             )
         followed = now - self._totals_at < SILENT
         first = step_at(self._totals_at) + 1 if followed else None

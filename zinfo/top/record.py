@@ -78,6 +78,7 @@ class Record:
         rates: growth per second of the counters in `info`, as `counters.rates` returns it.
         status: the daemon's last report; its age is as of then.
         history: the last minutes.
+        filled: whether the history has what the daemon has.
         numbers: the newest of each of `history.SERIES`, NaN for none; empty before the first INFO.
     """
 
@@ -93,6 +94,7 @@ class Record:
         "_time",
         "_version",
         "_whole",
+        "filled",
         "history",
         "info",
         "numbers",
@@ -116,6 +118,7 @@ class Record:
         self._changed_at: dict[str, float] = {}
         self._sections: dict[str, tuple[str, ...]] = {}
         self.history = History()
+        self.filled = False
         self.numbers: Sequence[float] = ()
 
     # --- from the feed
@@ -167,6 +170,7 @@ class Record:
     def miss_polls(self) -> None:
         """Note that the next polls are missed: the INFO after them has no rates, but a gap."""
         self._interrupted = self._missed = True
+        self.filled = False
 
     def restart_revisions(self) -> None:
         """Note that the daemon was restarted, and counts revisions from 1 again."""
@@ -213,6 +217,11 @@ class Record:
         """Its version and role."""
         role = _text(self.info.get("role")) or self.status.role
         return self.status.version or self._version, role
+
+    @property
+    def clock_ahead(self) -> float | None:
+        """The daemon's wall clock minus the model's clock; None before the first INFO."""
+        return self._time - self._received_at if self._revision else None
 
     @property
     def is_primary(self) -> bool:

@@ -56,17 +56,16 @@ def _lag(info: Mapping[str, Value]) -> float:
     return math.nan
 
 
-def summed(shards: Collection[Sequence[float]], primaries: Collection[bool]) -> list[float]:
-    """Return the numbers of several shards together, as `grouping.totals` does.
+def summed(columns: Sequence[Sequence[float]], primaries: Collection[bool]) -> list[float]:
+    """Return the numbers of several shards together, as `zinfo.views.totals` does.
 
     Of memory it is the sum over the shards that are not replicas; of the lag the greatest; of the
     hit ratio the mean, weighted by the commands of each shard, as the number of reads is unknown.
 
     Args:
-        shards: the numbers of each.
+        columns: for each of `history.SERIES` the numbers of all shards.
         primaries: whether each is not a replica.
     """
-    columns = list(zip(*shards, strict=True)) or [()] * len(SERIES)
     sums = [_sum(column) for column in columns]
     own = [one for one, is_one in zip(columns[_MEMORY], primaries, strict=True) if is_one]
     sums[_MEMORY] = _sum(own)
