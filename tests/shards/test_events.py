@@ -19,6 +19,8 @@ def test_events_are_numbered_for_all_and_counted_for_each_shard() -> None:
     assert log.seq("a") == 2
     assert event.as_map() == {
         "shard": "a",
+        "id": "a",
+        "shard_identifier": "a",
         "type": "down",
         "old": "up",
         "new": "down",

@@ -31,6 +31,8 @@ def test_copies_are_merged_and_what_is_missing_is_named() -> None:
             (entry,) = fetch(url, f"api/v1/infos?shard_ids={shard}&keys=role").json["data"]
             assert entry["role"] == "master"
         assert {one["id"] for one in fetch(url, "api/v1/shards").json["data"]} == set(IDS)
+        for path in ("shards", "infos"):
+            assert fetch(url, f"api/v1/{path}?state=down&state=busy").json["data"] == []
         assert {one["shard"] for one in fetch(url, "api/v1/events").json["data"]} >= set(IDS)
         assert "get_infos" in fetch(url, "view.json").json["operations"]
         daemons.running[2].kill()

@@ -140,7 +140,7 @@ def _ask_fleet(fleet: Fleet, op: str, args: Mapping[str, object]) -> object:
         fields, since = given.texts("fields"), given.seconds("since")
         return body_of(fleet.history(given.ids("shard_ids"), fields, labels, since=since))
     if op == "shards":
-        return list(fleet.shards(given.shard_ids(), labels))
+        return list(fleet.shards(given.shard_ids(), labels, state=given.states("state")))
     return list(
         fleet.get_infos(
             given.ids("shard_ids"),
@@ -150,6 +150,7 @@ def _ask_fleet(fleet: Fleet, op: str, args: Mapping[str, object]) -> object:
             given.flag("prefix_matching"),
             sections=given.texts("sections", MAX_IDS),
             labels=labels,
+            state=given.states("state"),
             with_labels=given.flag("with_labels"),
         )
     )
