@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.top.building import row
+from zinfo.views.column_values import values_of
 from zinfo.views.quantities import (
     BYTES,
     BYTES_PER_SECOND,
@@ -113,3 +114,24 @@ def test_former_names_go_on_working() -> None:
     """In saved columns and addresses."""
     assert quantity("every") is quantity("interval")
     assert quantity("shard") is quantity("id")
+
+
+def test_a_column_of_values_is_that_of_one_row_after_another() -> None:
+    """For every quantity, and rows of every kind."""
+    rows = [
+        row("up", state=state, fresh=fresh, info=info, rates=rates, labels=labels)
+        for state, fresh in (("up", True), ("down", True), ("up", False))
+        for labels in ({}, {"site": "fra"})
+        for rates in ({}, {"keyspace_hits": 3.0, "keyspace_misses": 1.0, "evicted_keys": None})
+        for info in (
+            {},
+            {"used_memory": "odd", "db0": {"keys": 3}, "used_memory_dataset_perc": "9.5%"},
+            {"used_memory": 5, "maxmemory": 0, "db0": "odd", "master_last_io_seconds_ago": -1},
+            {"used_memory": 5, "maxmemory": 9, "instantaneous_ops_per_sec": 4, "lag": [1]},
+            {"used_memory": 5, "db0": {"keys": 3}, "db12": {"keys": 4, "expires": 1}},
+        )
+    ]
+    others = ("used_memory", "db0.keys", "db0", "x/s", "label:site", "used_memory_dataset_perc")
+    for one in [*QUANTITIES.values(), *map(quantity, others)]:
+        for some in (rows, rows[1::5], rows[:0]):
+            assert values_of(one, some) == [value_of(one)(each) for each in some], one.name

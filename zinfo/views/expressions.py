@@ -34,6 +34,7 @@ Expression: TypeAlias = "tuple[str | Expression, ...]"
 Evaluator: TypeAlias = "Callable[[Row], object]"
 """Computes the value of one expression of a row; None where it is unknown."""
 
+_NUMBER = re.compile("[0-9]+")
 _PERCENT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?%")
 
 DATABASES = tuple(f"db{number}" for number in range(16))
@@ -115,12 +116,20 @@ def _rate(path: str) -> Evaluator:
 
 
 def _sum(prefix: str, key: str) -> Evaluator:
-    named = re.compile(re.escape(prefix) + "[0-9]+").fullmatch
+    length = len(prefix)
 
     def evaluate(row: Row) -> float | None:
-        found = [_item(row.info, field, key) for field in row.info if named(field)]
-        numbers = [one for one in map(number, found) if one is not None]
-        return sum(numbers) if numbers or (row.info and not found) else None
+        total, numbers, found = 0.0, False, False
+        for field, value in row.info.items():
+            if field[:length] != prefix or not _NUMBER.fullmatch(field, length):
+                continue
+            found = True
+            item = number(value.get(key)) if isinstance(value, dict) else None
+            if item is not None:
+                total, numbers = total + item if numbers else item, True
+        if numbers:
+            return total
+        return 0 if row.info and not found else None
 
     return evaluate
 

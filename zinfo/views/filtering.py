@@ -15,14 +15,16 @@ What a comparison `NAME=VALUE` means, for both evaluators:
 from __future__ import annotations
 
 import fnmatch
-import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, reduce
+from itertools import compress
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from zinfo.views.amounts import AmountError, amount
-from zinfo.views.expressions import Evaluator, number
+from zinfo.views.column_values import numbers_of, values_of
+from zinfo.views.expressions import number
 from zinfo.views.filter_grammar import GRAMMAR, FilterError, Node, parse
 from zinfo.views.formatting import safe
 from zinfo.views.quantities import (
@@ -31,14 +33,14 @@ from zinfo.views.quantities import (
     Quantity,
     UnknownQuantityError,
     quantity,
-    value_of,
 )
 from zinfo.views.rows import Row
 from zinfo.wire.nearest import nearest
 
 __all__ = ["GRAMMAR", "Filter", "FilterError", "Known", "parse"]
 
-Predicate: TypeAlias = Callable[[Row], bool]
+Test: TypeAlias = "Callable[[Sequence[Row]], Sequence[bool]]"
+"""Returns for each row whether it matches. Columns of values are computed for all rows at once."""
 
 MATCHED_FACTS: Mapping[str, Sequence[str]] = {
     "state": ("status", "shown_state"),
@@ -61,6 +63,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 _MAX_WHOLE = 2.0**53  # above it, a float may stand for several whole numbers
 _DIGITS = re.compile(r"[0-9]{1,9}")
 _LABEL = "label:"
+_SCALARS = frozenset((str, int, float))  # classes of values that `=` compares; no maps, no lists
 
 
 class Known(NamedTuple):
@@ -112,11 +115,11 @@ class Filter:
 
     def __call__(self, rows: Sequence[Row]) -> list[Row]:
         """Return the rows that match, in their order."""
-        return list(filter(self._test, rows)) if self else list(rows)
+        return list(compress(rows, self._test(rows))) if self else list(rows)
 
     def matches(self, row: Row) -> bool:
         """Return whether a row matches."""
-        return self._test(row)
+        return self._test([row])[0]
 
 
 def _names(node: Node) -> Iterator[str]:
@@ -163,7 +166,7 @@ def _problem(name: str, known: Known) -> str:
     return f"{safe(name[:80])} is neither a column, a field nor a label{close}"
 
 
-def _compile(node: Node) -> Predicate:
+def _compile(node: Node) -> Test:
     kind, *parts = node
     if kind == "text":
         return _contains(cast("str", parts[0]))
@@ -176,64 +179,95 @@ def _compile(node: Node) -> Predicate:
     return _any(tests) if kind == "or" else _all(tests)
 
 
-def _comparison(name: str, sign: str, value: str) -> Predicate:
+def _comparison(name: str, sign: str, value: str) -> Test:
     if sign in _COMPARE:
         return _compares(name, sign, value)
     equal = _equals(name, value)
     return equal if sign == "=" else _not(equal)
 
 
-def _all(tests: list[Predicate]) -> Predicate:
-    if len(tests) == 2:
-        one, other = tests
-        return lambda row: one(row) and other(row)
-    return lambda row: all(test(row) for test in tests)
+def _all(tests: list[Test]) -> Test:
+    def every(rows: Sequence[Row]) -> Sequence[bool]:
+        left = list(range(len(rows)))  # positions of the rows that all tests so far match
+        for test in tests:
+            these = rows if len(left) == len(rows) else [rows[at] for at in left]
+            left = list(compress(left, test(these)))
+        return _mask(left, len(rows))
+
+    return every
 
 
-def _any(tests: list[Predicate]) -> Predicate:
-    return lambda row: any(test(row) for test in tests)
+def _any(tests: list[Test]) -> Test:
+    def some(rows: Sequence[Row]) -> Sequence[bool]:
+        left = list(range(len(rows)))  # positions of the rows that no test so far matches
+        for test in tests:
+            matched = test([rows[at] for at in left])
+            left = [at for at, match in zip(left, matched, strict=True) if not match]
+        return [not one for one in _mask(left, len(rows))]
+
+    return some
 
 
-def _not(test: Predicate) -> Predicate:
-    return lambda row: not test(row)
+def _mask(positions: Sequence[int], count: int) -> list[bool]:
+    mask = [False] * count
+    for at in positions:
+        mask[at] = True
+    return mask
 
 
-def _contains(word: str) -> Predicate:
+def _not(test: Test) -> Test:
+    return lambda rows: [not one for one in test(rows)]
+
+
+def _contains(word: str) -> Test:
     wanted = word.lower()
     read = operator.attrgetter(*SEARCHED_FACTS)
 
-    def test(row: Row) -> bool:
+    def matches(row: Row) -> bool:
         for text in read(row):
             if text and wanted in text.lower():
                 return True
         return any(wanted in f"{name}={text}".lower() for name, text in row.labels.items())
 
-    return test
+    return lambda rows: list(map(matches, rows))
 
 
-def _equals(name: str, value: str) -> Predicate:
+def _equals(name: str, value: str) -> Test:
     one = _quantity(name)
-    same, evaluate, facts = _same_text(value), value_of(one), MATCHED_FACTS.get(name)
+    same = _same_text(value)
     try:
         wanted: float | None = amount(value, one.unit) if one.numeric else None
     except AmountError:
         wanted = None
 
-    def test(row: Row) -> bool:
-        label = row.labels.get(name)
-        if label is not None and same(label):
-            return True
-        if facts:
-            return any(same(text) for fact in facts if (text := getattr(row, fact)))
-        found = evaluate(row)
+    @lru_cache(maxsize=1000)
+    def same_value(found: object) -> bool:
         if isinstance(found, str):
             return same(found)
         exact = number(found)
-        if exact is None:
-            return False
-        return exact == wanted or same(_whole(exact))
+        return exact is not None and (exact == wanted or same(_whole(exact)))
+
+    def matches(values: Sequence[object]) -> list[bool]:
+        return [
+            value is not None and value.__class__ in _SCALARS and same_value(value)
+            for value in values
+        ]
+
+    def test(rows: Sequence[Row]) -> Sequence[bool]:
+        found = [
+            matches(list(map(operator.attrgetter(fact), rows)))
+            for fact in MATCHED_FACTS.get(name, ())
+        ] or [matches(values_of(one, rows))]
+        labels = [row.labels.get(name) for row in rows]
+        if any(labels):
+            found.append(matches(labels))
+        return reduce(_either, found)
 
     return test
+
+
+def _either(one: list[bool], other: list[bool]) -> list[bool]:
+    return [first or second for first, second in zip(one, other, strict=True)]
 
 
 def _same_text(value: str) -> Callable[[str], bool]:
@@ -251,10 +285,10 @@ def _whole(value: float) -> str:
     return str(int(value)) if abs(value) < _MAX_WHOLE and value == int(value) else ""
 
 
-def _compares(name: str, sign: str, value: str) -> Predicate:
+def _compares(name: str, sign: str, value: str) -> Test:
     one, compare = _quantity(name), _COMPARE[sign]
     if name == VERSION:
-        return _compares_versions(value_of(one), compare, _numbers(value))
+        return _compares_versions(one, compare, _numbers(value))
     if not one.numeric:
         raise FilterError(
             f"{safe(name[:80])} is a text, which has no order: only = and != compare it; numbers "
@@ -265,26 +299,20 @@ def _compares(name: str, sign: str, value: str) -> Predicate:
     except AmountError as error:
         said = safe(f"{name[:80]}{sign}{value[:40]}: {error}")
         raise FilterError(said) from None
-    evaluate = value_of(one)
-
-    def test(row: Row) -> bool:
-        found = number(evaluate(row))
-        return found is not None and not math.isnan(found) and compare(found, wanted)
-
-    return test
+    return lambda rows: [
+        found is not None and compare(found, wanted) for found in numbers_of(one, rows)
+    ]
 
 
 def _compares_versions(
-    evaluate: Evaluator, compare: Callable[[Any, Any], bool], wanted: list[int]
-) -> Predicate:
+    one: Quantity, compare: Callable[[Any, Any], bool], wanted: list[int]
+) -> Test:
     if not wanted:
         raise FilterError("a version is compared with numbers such as 7 or 7.2.4")
-
-    def test(row: Row) -> bool:
-        found = evaluate(row)
-        return bool(found) and compare(_numbers(str(found))[: len(wanted)], wanted)
-
-    return test
+    return lambda rows: [
+        bool(found) and compare(_numbers(str(found))[: len(wanted)], wanted)
+        for found in values_of(one, rows)
+    ]
 
 
 def _numbers(version: str) -> list[int]:

@@ -12,7 +12,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 from zinfo.views.peers import FIELDS, REPLICA_ROLE, Peers, split_address
 from zinfo.views.quantities import QUANTITIES, quantity
@@ -51,20 +53,24 @@ class GroupingError(ValueError):
     """A text names no grouping; the message says why, in one line."""
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True)
+class Group:
     """Some rows that have something in common.
 
     Attributes:
         key: identifies the group among all of one grouping; the same after each refresh.
         title: what they have in common, for people.
         rows: the rows, in the order in which they were given; in `primary` the primary first.
-        totals: of the rows.
     """
 
     key: str
     title: str
     rows: Sequence[Row]
-    totals: Totals
+
+    @cached_property
+    def totals(self) -> Totals:
+        """The totals of the rows, computed when they are first needed."""
+        return totals(self.rows)
 
 
 def check_grouping(by: str) -> None:
@@ -121,7 +127,7 @@ def group_rows(
         titles.setdefault(key, title)
     if by == "primary":
         members = {key: _primary_first(key, found) for key, found in members.items()}
-    groups = [Group(key, titles[key], found, totals(found)) for key, found in members.items()]
+    groups = [Group(key, titles[key], found) for key, found in members.items()]
     return _sorted(groups, sort, reverse=reverse)
 
 

@@ -64,11 +64,39 @@ def shorten(ids: Sequence[str], width: int, ellipsis: str = ELLIPSIS) -> dict[st
         for part in parts[one]:
             node = node.children.setdefault(part, _Node())
         node.ends = True
-    return _unique(
-        {one: _short(parts[one], _kept(root, parts[one]), width, ellipsis) for one in known},
-        width,
-        ellipsis,
-    )
+    shapes = _Shapes(width, ellipsis)
+    names = {one: shapes.short(parts[one], _kept(root, parts[one])) for one in known}
+    return _unique(names, width, ellipsis)
+
+
+class _Shapes:
+    """Shortens ids. Those whose parts have the same lengths are treated alike, which saves time.
+
+    Args:
+        width: in characters.
+        ellipsis: one character.
+    """
+
+    def __init__(self, width: int, ellipsis: str) -> None:
+        self._width, self._ellipsis = width, ellipsis
+        self._forms: dict[tuple[object, ...], list[bool]] = {}
+
+    def short(self, parts: Sequence[str], kept: Sequence[bool]) -> str:
+        """Return the longest form of an id that fits into the width."""
+        lengths = [(len(part), len(part.lstrip(_DROPPED))) for part in parts]
+        key = (*lengths, *kept)
+        shown = self._forms.get(key)
+        if shown is None:
+            shown = self._forms[key] = self._form(parts, kept)
+        text = _text(parts, shown, self._ellipsis)
+        return text if len(text) <= self._width else _crop(text, self._width, self._ellipsis)
+
+    def _form(self, parts: Sequence[str], kept: Sequence[bool]) -> list[bool]:
+        shown: list[bool] = []
+        for shown in _forms(list(kept)):
+            if len(_text(parts, shown, self._ellipsis)) <= self._width:
+                return _filled(parts, shown, self._width, self._ellipsis)
+        return shown
 
 
 def _parts(one: str) -> list[str]:
@@ -83,15 +111,6 @@ def _kept(root: _Node, parts: Sequence[str]) -> list[bool]:
         found.append(node.divides)
         node = node.children[part]
     return found
-
-
-def _short(parts: Sequence[str], kept: Sequence[bool], width: int, ellipsis: str) -> str:
-    """Return the longest form of an id that fits into a width."""
-    for shown in _forms(list(kept)):
-        text = _text(parts, shown, ellipsis)
-        if len(text) <= width:
-            return _text(parts, _filled(parts, shown, width, ellipsis), ellipsis)
-    return _crop(text, width, ellipsis)
 
 
 def _forms(kept: list[bool]) -> Iterator[list[bool]]:

@@ -107,14 +107,14 @@ CHECKS = (
         "Raise maxclients, or set timeout.",
     ),
     Check(
-        "link_down", WARNING, "link to the primary is down", "role=replica link=down",
+        "link_down", WARNING, "link to the primary is down", "link=down role=replica",
         "primary {master_host}:{master_port}", "RedisReplicaLinkDown", "redis_master_link_up) == 0",
         "Check whether the primary is up and reachable from the replica; the replica's log has the "
         "reason.",
         since="master_link_down_since_seconds",
     ),
     Check(
-        "lagging", WARNING, "lags behind its primary", f"role=replica link=up lag>{_LAG}s",
+        "lagging", WARNING, "lags behind its primary", f"lag>{_LAG}s link=up role=replica",
         "heard nothing for {lag} from {master_host}:{master_port}", "RedisReplicaLagging",
         f"redis_master_last_io_seconds_ago) > {_LAG}",
         "Check the network between the two, and whether the primary or the replica is blocked by a "

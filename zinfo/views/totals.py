@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 
-from zinfo.views.expressions import Expression, evaluator, number
+from zinfo.views.column_values import column, numbers_of
+from zinfo.views.expressions import Expression, number
 from zinfo.views.peers import REPLICA_ROLE
 from zinfo.views.quantities import (
     MAX,
@@ -19,7 +20,6 @@ from zinfo.views.quantities import (
     RATIO_OF_SUMS,
     SUM,
     Quantity,
-    value_of,
 )
 from zinfo.views.rows import Row
 
@@ -62,10 +62,10 @@ def totals(rows: Sequence[Row]) -> Totals:
     """Return the totals of some rows."""
     current = [row for row in rows if row.current]
     replicas = [row for row in current if row.role == REPLICA_ROLE]
+    primaries = [row for row in current if row.role != REPLICA_ROLE]
     all_replicas = sum([row.role == REPLICA_ROLE for row in rows])
-    full = value_of(QUANTITIES["full"])
-    shares = [(share, row) for row in current if (share := number(full(row))) is not None]
-    fullest = max(shares, key=lambda pair: pair[0], default=None)
+    shares = numbers_of(QUANTITIES["full"], current)
+    fullest = max([share for share in shares if share is not None], default=None)
     memory = QUANTITIES["memory"]
     return Totals(
         len(rows),
@@ -73,14 +73,14 @@ def totals(rows: Sequence[Row]) -> Totals:
         Counter([row.shown_state for row in rows]),
         len(rows) - all_replicas,
         all_replicas,
-        total_of(QUANTITIES["ops"], current),
-        total_of(memory, current),
-        total_of(memory._replace(total=SUM), replicas),
-        total_of(QUANTITIES["keys"], current),
-        total_of(QUANTITIES["clients"], current),
-        total_of(QUANTITIES["hits"], current),
-        fullest[0] if fullest else None,
-        fullest[1].shard if fullest else "",
+        _combined(QUANTITIES["ops"], current),
+        _combined(memory, primaries),
+        _combined(memory, replicas),
+        _combined(QUANTITIES["keys"], primaries),
+        _combined(QUANTITIES["clients"], current),
+        _combined(QUANTITIES["hits"], current),
+        fullest,
+        "" if fullest is None else current[shares.index(fullest)].shard,
     )
 
 
@@ -94,24 +94,30 @@ def total_of(one: Quantity, rows: Sequence[Row]) -> float | None:
     Returns:
         None where no current row has the value, or where the quantity has no total.
     """
-    if one.total == PRIMARIES:
-        rows = [row for row in rows if row.role != REPLICA_ROLE]
+    primaries = one.total == PRIMARIES
+    return _combined(
+        one,
+        [row for row in rows if row.current and not (primaries and row.role == REPLICA_ROLE)],
+    )
+
+
+def _combined(one: Quantity, current: Sequence[Row]) -> float | None:
+    """Return the total of rows that are all current, and of those that count."""
     if one.total == RATIO_OF_SUMS:
-        return _ratio(one.expression, rows)
+        return _ratio(one.expression, current)
     if one.total not in (SUM, PRIMARIES, MAX):
         return None
-    evaluate = value_of(one)
-    values = [number(evaluate(row)) for row in rows if row.current]
+    values = numbers_of(one._replace(live=False), current)
     known = [value for value in values if value is not None]
     if not known:
         return None
     return max(known) if one.total == MAX else sum(known)
 
 
-def _ratio(expression: Expression, rows: Sequence[Row]) -> float | None:
+def _ratio(expression: Expression, current: Sequence[Row]) -> float | None:
     """Return the sum of the dividends divided by the sum of the divisors."""
-    upper, lower = (evaluator(cast("Expression", part)) for part in expression[1:])
-    pairs = [(number(upper(row)), number(lower(row))) for row in rows if row.current]
+    upper, lower = (column(cast("Expression", part), current) for part in expression[1:])
+    pairs = [(number(one), number(other)) for one, other in zip(upper, lower, strict=True)]
     known = [(one, other) for one, other in pairs if one is not None and other is not None]
     divisor = sum([other for _, other in known])
     return sum([one for one, _ in known]) / divisor if divisor > 0 else None
