@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Fleet
 from tests.cli.running import invoke
 from tests.servers import free_port
+from zinfo.top.saved_columns import store_saved
+from zinfo.views.column_sets import ColumnSet
 
 
 def test_it_prints_all_shards_on_a_pipe(fleet: Fleet) -> None:
     result = invoke("top", "--once", daemon=fleet.daemon)
     assert result.exit_code == 0, result.output
     heading, *lines = result.stdout.splitlines()
-    assert heading.split()[:5] == ["shard", "state", "role", "version", "ops/s"]
+    assert heading.split()[:5] == ["shard", "state", "role", "ops/s", "memory"]
     shown = {line.split()[0]: line for line in lines}
     assert set(shown) == {fleet.first.ident, fleet.second.ident, fleet.dead}
     assert " up " in shown[fleet.first.ident]
@@ -59,6 +62,37 @@ def test_groups_and_a_filter_that_shows_nothing(fleet: Fleet) -> None:
     assert result.stderr == "0 of 3 shards shown\n"
 
 
+def test_columns_may_be_a_set_of_zinfo_or_of_the_user(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    store_saved([ColumnSet("mine", ("id", "ops~", "tcp_port"))])
+    for name, heading in (("mine", "id,tcp_port"), ("replication", "id,state,role,link,lag")):
+        result = invoke("top", "--once", "--csv", "--columns", name, daemon=fleet.daemon)
+        assert result.exit_code == 0, result.output
+        assert result.stdout.startswith(heading)
+    (tmp_path / "zinfo" / "top.toml").write_text("[")
+    result = invoke("top", "--once", "--columns", "id", daemon=fleet.daemon)
+    assert result.exit_code == 2
+    assert "top.toml: not valid TOML" in result.stderr
+
+
+def test_problems_are_printed_and_are_exit_code_1(fleet: Fleet) -> None:
+    result = invoke("top", "--once", "--problems", "--json", daemon=fleet.daemon)
+    assert result.exit_code == 1, result.output
+    problems = json.loads(result.stdout)
+    (down,) = (one for one in problems if one["shard"] == fleet.dead)
+    assert (down["severity"], down["name"]) == ("critical", "down")
+    assert "refused" in down["detail"]
+    assert down["since"] >= 0
+    result = invoke("top", "--once", "--problems", daemon=fleet.daemon)
+    heading, line, *_ = result.stdout.splitlines()
+    assert heading.split() == ["severity", "shard", "since", "problem"]
+    assert line.startswith(f"critical  {fleet.dead}")
+    result = invoke("top", "--once", "--problems", "--csv", "--filter", "up", daemon=fleet.daemon)
+    assert (result.exit_code, result.stdout.count("critical")) == (0, 0), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -70,6 +104,7 @@ def test_groups_and_a_filter_that_shows_nothing(fleet: Fleet) -> None:
         (("--once", "--csv", "--json"), "cannot be combined"),
         (("--once", "--web", "127.0.0.1:8000"), "cannot be combined"),
         (("--csv",), "--csv needs --once"),
+        (("--once", "--problems", "--sort", "ops"), "--sort and --problems cannot be combined"),
         (("--columns", "id"), "--columns needs --once"),
     ],
 )

@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from zinfo.views.column_sets import BUILT_IN, DEFAULT, SPARK
+from zinfo.views.counters import COUNTERS
 from zinfo.views.expressions import Expression
 from zinfo.views.filtering import Filter, Known
 from zinfo.views.grouping import TOTALS_FIELDS, Group, check_grouping, group_rows, grouping_fields
 from zinfo.views.ordering import ordered
+from zinfo.views.problems import FIELDS as PROBLEM_FIELDS
 from zinfo.views.quantities import QUANTITIES, Quantity, quantity, value_of
 from zinfo.views.rows import Row
 from zinfo.views.totals import Totals, totals
 from zinfo.wire.nearest import nearest
 
-DEFAULT_COLUMNS = (
-    *("id", "state", "role", "version", "ops", "memory", "full", "hits", "clients", "keys"),
-    *("interval", "age"),
+DEFAULT_COLUMNS = tuple(one for one in BUILT_IN[DEFAULT] if not one.endswith(SPARK))
+"""The columns where none are chosen: those of the table, without sparklines."""
+
+
+_COMMON_FIELDS = (
+    frozenset()
+    .union(*(one.fields for one in QUANTITIES.values()), COUNTERS, PROBLEM_FIELDS)
+    .union(*BUILT_IN.values())
 )
-"""The columns where none are chosen."""
+"""Fields that exist, although perhaps no shard has them: those of replicas, for example."""
 
 
 class Query(NamedTuple):
@@ -81,7 +89,7 @@ def query(
     """Return what texts ask for.
 
     Args:
-        columns: names of quantities.
+        columns: names of columns; sparklines are left out.
         wanted: a filter.
         sort: a quantity, ascending; with `-` before it, descending. "" for the id.
         group: a grouping; "" for none.
@@ -95,7 +103,7 @@ def query(
     name = sort.removeprefix("-") or "id"
     descending = sort.startswith("-")
     return Query(
-        tuple(quantity(one) for one in columns),
+        tuple(quantity(one) for one in columns if not one.endswith(SPARK)),
         Filter(wanted),
         name,
         quantity(name).falling != descending,
@@ -114,21 +122,31 @@ def misspelt(asked: Query, known: Known) -> str:
     problem = Filter(asked.wanted.text, known).problem
     if problem or not known.fields:
         return problem
+    maps = {name.partition(".")[0] for name in known.fields}
+    fields = known.fields | maps | _COMMON_FIELDS
     for one in (*asked.columns, quantity(asked.sort)):
         if one.name in QUANTITIES or one.name.startswith("label:"):
             continue
         field = one.name.removesuffix("/s")
-        if field not in known.fields | {name.partition(".")[0] for name in known.fields}:
+        if field not in fields:
             names = [*QUANTITIES, *known.fields]
             return f"no shard has the field {field[:80]}{nearest(field, names)}"
     return ""
 
 
-def lacks_rates(asked: Query, rows: Sequence[Row]) -> int:
-    """Return the number of shards of which a value is unknown until the next poll."""
+def lacks_rates(asked: Query, rows: Sequence[Row], *, all_rates: bool = False) -> int:
+    """Return the number of shards of which a value is unknown until the next poll.
+
+    Args:
+        asked: the query.
+        rows: all shards.
+        all_rates: whether all rates are needed, not only those of the columns.
+    """
     rated = [value_of(one) for one in asked.columns if _has_rate(one.expression)]
     return sum(
-        row.current and not row.rates and any(evaluate(row) is None for evaluate in rated)
+        row.current
+        and not row.rates
+        and (all_rates or any(evaluate(row) is None for evaluate in rated))
         for row in rows
     )
 

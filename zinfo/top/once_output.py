@@ -5,32 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from zinfo.top.once import Listing, Query
-from zinfo.views.formatting import (
-    NOTHING,
-    count_text,
-    memory_text,
-    rate_text,
-    ratio_text,
-    role_text,
-    safe,
-    seconds_text,
-    value_text,
-)
-from zinfo.views.quantities import (
-    BYTES,
-    BYTES_PER_SECOND,
-    COUNT,
-    PER_SECOND,
-    RATIO,
-    SECONDS,
-    Quantity,
-    value_of,
-)
+from zinfo.views.formatting import NOTHING, role_text, safe, short_text, value_text
+from zinfo.views.problems import Problem
+from zinfo.views.quantities import Quantity, value_of
 from zinfo.views.rows import Row
 from zinfo.views.totals import Totals, total_of
+from zinfo.views.units import SECONDS
 
 GAP = "  "
 """Between two columns of text."""
@@ -39,14 +22,6 @@ MIN_ID = 12
 """Characters of the id that stay on a terminal, however narrow it is."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how text starts that spreadsheets would calculate
-_TEXTS: Mapping[str, Callable[[float | None], str]] = {
-    BYTES: memory_text,
-    BYTES_PER_SECOND: memory_text,
-    COUNT: count_text,
-    PER_SECOND: rate_text,
-    RATIO: ratio_text,
-    SECONDS: seconds_text,
-}
 
 
 def exact(one: Quantity, row: Row) -> object:
@@ -64,14 +39,7 @@ def short(one: Quantity, value: object) -> str:
     """Return a value as short text: `1.2M`, `80%`, `3m`; NOTHING for None."""
     if value is None or value == "":
         return NOTHING
-    if one.name == "role":
-        return role_text(value)
-    if isinstance(value, (int, float)):
-        text = _TEXTS.get(one.unit)
-        if text is not None:
-            return text(value)
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
-    return value_text(value, safe)
+    return role_text(value) if one.name == "role" else short_text(value, one.unit)
 
 
 # --- text
@@ -146,6 +114,17 @@ def csv_lines(asked: Query, found: Listing) -> Iterator[str]:
 
     Numbers are exact, and unknown values empty. With groups, the first column is the group.
     """
+    written = _csv_writer()
+    head = [_csv_cell(one.name) for one in asked.columns]
+    yield written(["group", *head] if asked.group else head)
+    for group, rows in _parts(found):
+        for row in rows:
+            cells = [_csv_cell(exact(one, row)) for one in asked.columns]
+            yield written([_csv_cell(group), *cells] if asked.group else cells)
+
+
+def _csv_writer() -> Callable[[Sequence[object]], str]:
+    """Return the function that makes a line of CSV."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="")
 
@@ -155,12 +134,7 @@ def csv_lines(asked: Query, found: Listing) -> Iterator[str]:
         writer.writerow(cells)
         return line.getvalue()
 
-    head = [_csv_cell(one.name) for one in asked.columns]
-    yield written(["group", *head] if asked.group else head)
-    for group, rows in _parts(found):
-        for row in rows:
-            cells = [_csv_cell(exact(one, row)) for one in asked.columns]
-            yield written([_csv_cell(group), *cells] if asked.group else cells)
+    return written
 
 
 def _parts(found: Listing) -> Iterator[tuple[str, Sequence[Row]]]:
@@ -196,3 +170,34 @@ def json_value(asked: Query, found: Listing) -> list[dict[str, object]]:
 
 def _object(columns: Sequence[Quantity], row: Row) -> dict[str, object]:
     return {one.name: exact(one, row) for one in columns}
+
+
+# --- problems
+
+
+def problem_lines(problems: Iterable[Problem], width: int | None = None) -> Iterator[str]:
+    """Yield a line for each problem, with a heading; nothing where there is none.
+
+    Args:
+        problems: the worst first.
+        width: of the terminal, which cuts lines; None for no limit.
+    """
+    table = [("severity", "shard", "since", "problem")]
+    for one in problems:
+        text = f"{one.title}: {one.detail}" if one.detail else one.title
+        since = short_text(one.since, SECONDS)
+        table.append((one.severity, safe(one.shard), since, safe(text)))
+    if len(table) == 1:
+        return
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        line = GAP.join(text.ljust(room) for text, room in zip(cells, widths, strict=True))
+        yield line[:width].rstrip()
+
+
+def problem_csv(problems: Iterable[Problem]) -> Iterator[str]:
+    """Yield problems as comma-separated values with a heading, as `csv_lines` does."""
+    written = _csv_writer()
+    yield written(Problem._fields)
+    for one in problems:
+        yield written([_csv_cell(value) for value in one])
